@@ -1,0 +1,185 @@
+package amqp
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"sync"
+	"time"
+)
+
+// Errors of calls on what has ended without an error of AMQP's. What ended with one wraps an [*Error]; if the peer sent it, it wraps a [*RemoteError] too.
+var (
+	ErrClosed   = errors.New("amqp: connection closed")
+	ErrEnded    = errors.New("amqp: session ended")
+	ErrDetached = errors.New("amqp: link detached")
+)
+
+// RemoteError is an error that the peer sent in a close, end or detach, so that it is not mistaken for one of ours.
+type RemoteError struct {
+	Frame string // "close", "end" or "detach"
+	Err   *Error
+}
+
+// Error says which frame carried what.
+func (e *RemoteError) Error() string { return "amqp: peer sent " + e.Frame + ": " + e.Err.Error() }
+
+// Unwrap returns the *Error.
+func (e *RemoteError) Unwrap() error { return e.Err }
+
+const (
+	// closeTimeout bounds how long a connection waits for the peer's close, and for its own last frames to be written.
+	closeTimeout = 5 * time.Second
+
+	// outLimit is how many bytes may wait to be written before Send waits.
+	outLimit = 256 << 10
+
+	// outStop is how many may wait before the reader, whose answers also gather there, stops reading.
+	outStop = 1 << 20
+)
+
+// Conn is an AMQP connection. Its methods may be called by any number of goroutines at once.
+type Conn struct {
+	// Immutable after the handshake.
+	nc         net.Conn
+	cfg        Config
+	log        *slog.Logger
+	peer       *Open
+	sasl       *SASLInit
+	maxOut     int           // largest frame we send
+	channelMax uint16        // highest channel we use: the smaller of both peers' limits
+	keepAlive  time.Duration // silence after which we send an empty frame; zero: none
+
+	wake       chan struct{} // holds a token while the writer has something to do
+	writerDone chan struct{}
+	done       chan struct{} // closed by read when both goroutines are at their end
+
+	frames *frameReader // owned by the handshake, then by read
+
+	mu         sync.Mutex // guards the fields below, and the state of all sessions, links and deliveries
+	out        []byte     // frames waiting to be written
+	outFree    signal     // out became shorter
+	err        error      // why the connection is over; nil while it is open
+	closeSent  bool       // nothing may follow close in out
+	closeBy    time.Time  // when waiting for the peer's close ends
+	finished   bool       // the writer is to write what is in out and end
+	incoming   map[uint16]*Session
+	outgoing   map[uint16]*Session // by our channel
+	backlog    []*Link             // attached by the peer and not yet accepted
+	backlogged signal              // backlog or err changed
+}
+
+func newConn(nc net.Conn, cfg *Config) *Conn {
+	c := &Conn{
+		nc: nc, cfg: cfg.withDefaults(),
+		wake: make(chan struct{}, 1), writerDone: make(chan struct{}), done: make(chan struct{}),
+		incoming: make(map[uint16]*Session), outgoing: make(map[uint16]*Session),
+	}
+	c.log, c.channelMax = c.cfg.Logger, c.cfg.ChannelMax
+	c.frames = newFrameReader(nc, c.cfg.MaxFrameSize)
+	return c
+}
+
+// start starts the two goroutines. From here on reads have the idle deadline.
+func (c *Conn) start() {
+	c.frames.r = deadlineReader{c}
+	go c.write() // ends when the connection does; read waits for it
+	go c.read()  // ends when the connection does; Close waits for it
+}
+
+// Peer returns the open that the peer sent. It must not be modified.
+func (c *Conn) Peer() *Open { return c.peer }
+
+// SASL returns the SASL init that the client sent, or nil if it left SASL out. It must not be modified, and holds secrets with mechanism PLAIN.
+func (c *Conn) SASL() *SASLInit { return c.sasl }
+
+// Done returns a channel that is closed when the connection is over: its net.Conn is closed and nothing of it runs any more.
+func (c *Conn) Done() <-chan struct{} { return c.done }
+
+// Err returns why the connection is over or about to be, or nil while it is open.
+func (c *Conn) Err() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.err
+}
+
+// Close tells the peer that the connection is over, with e as the reason unless it is nil, and waits for its answer, at most 5 s. It returns when
+// nothing of the connection runs any more. Closing a connection that is over already does nothing.
+func (c *Conn) Close(e *Error) error {
+	c.mu.Lock()
+	c.closeLocked(e)
+	c.mu.Unlock()
+	<-c.done
+	return nil
+}
+
+// Cut drops the net.Conn without a word to the peer, and does not wait.
+func (c *Conn) Cut() {
+	c.mu.Lock()
+	c.failLocked(fmt.Errorf("%w: cut", ErrClosed))
+	c.mu.Unlock()
+	_ = c.nc.Close()
+}
+
+// AcceptLink waits for a link that the peer attaches, in any session, and returns it in the order of their attaches. The caller then calls Accept or
+// Refuse. It ends with ctx, or with the connection.
+func (c *Conn) AcceptLink(ctx context.Context) (*Link, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for len(c.backlog) == 0 {
+		if c.err != nil {
+			return nil, c.err
+		}
+		if err := c.waitLocked(ctx, &c.backlogged); err != nil {
+			return nil, err
+		}
+	}
+	l := c.backlog[0]
+	c.backlog = c.backlog[1:]
+	l.accepted = true
+	return l, nil
+}
+
+// closeLocked sends close and ends everything locally. The reader goes on until the peer answers or closeTimeout has passed.
+func (c *Conn) closeLocked(e *Error) {
+	if c.err != nil {
+		return
+	}
+	if err := c.sendLocked(0, &Close{e}); err != nil {
+		// e has an Info that cannot be encoded: the peer learns the rest.
+		_ = c.sendLocked(0, &Close{&Error{Condition: e.Condition, Description: e.Description}})
+	}
+	c.closeSent = true
+	c.closeBy = time.Now().Add(closeTimeout)
+	_ = c.nc.SetReadDeadline(c.closeBy)
+	err := ErrClosed
+	if e != nil {
+		err = fmt.Errorf("%w: %w", ErrClosed, e)
+	}
+	c.failLocked(err)
+}
+
+// failLocked ends the connection's sessions and wakes everybody who waits. Nothing more is sent, save what is in out.
+func (c *Conn) failLocked(err error) {
+	if c.err != nil {
+		return
+	}
+	c.err = err
+	c.closeSent = true
+	for _, s := range c.outgoing {
+		s.failLocked(err)
+	}
+	c.backlogged.wakeLocked()
+	c.outFree.wakeLocked()
+	c.wakeWriter()
+}
+
+// wakeWriter makes the writer look at out and finished.
+func (c *Conn) wakeWriter() {
+	select {
+	case c.wake <- struct{}{}:
+	default:
+	}
+}

@@ -1,0 +1,89 @@
+package amqp
+
+import (
+	"fmt"
+	"time"
+)
+
+// sendLocked appends a frame to out. Once the connection is over it does nothing.
+func (c *Conn) sendLocked(channel uint16, p appender) error {
+	if c.closeSent {
+		return nil
+	}
+	before := len(c.out)
+	out, err := appendFrame(c.out, frameAMQP, channel, p)
+	if err != nil {
+		return err
+	}
+	if len(out)-before > c.maxOut {
+		return errorf(ErrorFrameSizeTooSmall, "%T of %d bytes does not fit the peer's frames of %d", p, len(out)-before, c.maxOut)
+	}
+	c.out = out
+	c.wakeWriter()
+	return nil
+}
+
+// write is the writer goroutine: it writes whatever has gathered in out with one Write, and an empty frame after half of the peer's idle time-out.
+func (c *Conn) write() {
+	defer close(c.writerDone)
+	var tick <-chan time.Time
+	var timer *time.Timer
+	if c.keepAlive > 0 {
+		timer = time.NewTimer(c.keepAlive)
+		defer timer.Stop()
+		tick = timer.C
+	}
+	var spare []byte
+	for {
+		idle := false
+		select {
+		case <-c.wake:
+		case <-tick:
+			idle = true
+		}
+		b, last := c.takeOut(spare, idle)
+		if len(b) > 0 {
+			if _, err := c.nc.Write(b); err != nil {
+				c.writeFailed(err)
+				return
+			}
+			if timer != nil {
+				timer.Reset(c.keepAlive)
+			}
+		}
+		if last {
+			return
+		}
+		spare = b
+	}
+}
+
+// takeOut returns what is to be written, leaving spare in its place, and whether it is the last.
+func (c *Conn) takeOut(spare []byte, idle bool) (b []byte, last bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if idle && len(c.out) == 0 && !c.closeSent {
+		c.out = appendEmptyFrame(c.out)
+	}
+	// One message larger than the limit must not be remembered for ever by the size of its buffer.
+	if cap(spare) > 2*outLimit {
+		spare = nil
+	}
+	b, c.out = c.out, spare[:0]
+	c.outFree.wakeLocked()
+	switch {
+	case !c.closeBy.IsZero():
+		_ = c.nc.SetWriteDeadline(c.closeBy)
+	case c.cfg.WriteTimeout > 0 && len(b) > 0:
+		_ = c.nc.SetWriteDeadline(time.Now().Add(c.cfg.WriteTimeout))
+	}
+	return b, c.finished
+}
+
+// writeFailed ends the connection after a Write has failed; closing the net.Conn ends the reader.
+func (c *Conn) writeFailed(err error) {
+	c.mu.Lock()
+	c.failLocked(fmt.Errorf("amqp: write: %w", err))
+	c.mu.Unlock()
+	_ = c.nc.Close()
+}

@@ -1,0 +1,116 @@
+package amqp
+
+import "context"
+
+// Delivery is one message on its way over a link.
+type Delivery struct {
+	Tag     []byte // at most 32 bytes; nil for Send: a number, unique on the link
+	Format  uint32 // message-format
+	Settled bool   // sent settled: no outcome follows
+	Payload []byte // the encoded message; of a received delivery it belongs to whoever received it
+
+	// TooLarge says that a received delivery is larger than the link's maximum message size. Payload is nil then; whoever receives
+	// it settles it as Rejected or detaches the link, as the specification has it (2.7.3, max-message-size).
+	TooLarge bool
+	Size     uint64 // bytes of a received delivery
+
+	link *Link
+	id   uint32
+
+	// Guarded by Conn.mu; state and err do not change after outcome is closed.
+	outcome chan struct{} // of a sent, unsettled delivery
+	state   DeliveryState
+	err     error
+	settled bool // by us, if received
+}
+
+// Wait waits for the outcome of a delivery that Send has sent unsettled. The error says why none will come: the link, session or
+// connection is over. It may be called again, and by several goroutines. A delivery sent settled has no outcome: (nil, nil).
+func (d *Delivery) Wait(ctx context.Context) (DeliveryState, error) {
+	if d.outcome == nil {
+		return nil, nil
+	}
+	select {
+	case <-d.outcome:
+		return d.state, d.err
+	default:
+	}
+	select {
+	case <-d.outcome:
+		return d.state, d.err
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+// Settle tells the sender what became of a received delivery. It does nothing if the delivery came settled or is settled already. The error says that the
+// link is over.
+func (d *Delivery) Settle(state DeliveryState) error {
+	l := d.link
+	c := l.s.c
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if d.Settled || d.settled {
+		return nil
+	}
+	if l.err != nil {
+		return l.err
+	}
+	d.settled = true
+	// "The Receiver will only settle after sending the disposition to the Sender and receiving a disposition indicating settlement of the
+	// delivery from the sender" (2.8.3, second). Nothing is kept here meanwhile, so that one needs no answer.
+	return c.sendLocked(l.s.local, &Disposition{Role: RoleReceiver, First: d.id, Settled: !l.settleSecond, State: state})
+}
+
+// settleLocked tells whoever waits what became of a sent delivery.
+func (d *Delivery) settleLocked(state DeliveryState, err error) {
+	d.state, d.err = state, err
+	close(d.outcome)
+}
+
+// dispositionLocked takes a disposition. Ids that are unknown are ignored: such a delivery was settled, or its link is gone.
+func (c *Conn) dispositionLocked(channel uint16, f fields, size int) error {
+	// The state of a rejected delivery keeps what it points to, which must not be the reader's buffer.
+	if size > 32 {
+		f.b = append([]byte(nil), f.b...)
+	}
+	var p Disposition
+	p.readFields(&f)
+	if f.err != nil {
+		return f.err
+	}
+	s, err := c.sessionLocked(channel)
+	// What a sender says about its own deliveries needs no answer, as nothing of a received delivery is kept here.
+	if err != nil || s.err != nil || p.Role == RoleSender {
+		return err
+	}
+	last := p.Last.Or(p.First)
+	if n := last - p.First; uint64(n) >= uint64(len(s.unsettled)) {
+		// The range is a claim of the peer's; what we have is not.
+		for id, d := range s.unsettled {
+			if id-p.First <= n {
+				s.updateLocked(id, d, &p)
+			}
+		}
+		return nil
+	}
+	for id := p.First; id != last+1; id++ {
+		if d := s.unsettled[id]; d != nil {
+			s.updateLocked(id, d, &p)
+		}
+	}
+	return nil
+}
+
+// updateLocked applies a disposition to a sent delivery.
+func (s *Session) updateLocked(id uint32, d *Delivery, p *Disposition) {
+	if !p.Settled && !terminal(p.State) {
+		return
+	}
+	delete(s.unsettled, id)
+	d.settleLocked(p.State, nil)
+	if !p.Settled {
+		// The receiver waits for our settlement before its own (2.8.3, second).
+		_ = s.c.sendLocked(s.local, &Disposition{Role: RoleSender, First: id, Settled: true, State: p.State})
+	}
+}

@@ -1,0 +1,90 @@
+package amqp
+
+import "fmt"
+
+// Error conditions of the specification (2.8.15 to 2.8.18).
+const (
+	ErrorInternal           Symbol = "amqp:internal-error"
+	ErrorNotFound           Symbol = "amqp:not-found"
+	ErrorUnauthorizedAccess Symbol = "amqp:unauthorized-access"
+	ErrorDecode             Symbol = "amqp:decode-error"
+	ErrorResourceLimit      Symbol = "amqp:resource-limit-exceeded"
+	ErrorNotAllowed         Symbol = "amqp:not-allowed"
+	ErrorInvalidField       Symbol = "amqp:invalid-field"
+	ErrorNotImplemented     Symbol = "amqp:not-implemented"
+	ErrorResourceLocked     Symbol = "amqp:resource-locked"
+	ErrorPreconditionFailed Symbol = "amqp:precondition-failed"
+	ErrorResourceDeleted    Symbol = "amqp:resource-deleted"
+	ErrorIllegalState       Symbol = "amqp:illegal-state"
+	ErrorFrameSizeTooSmall  Symbol = "amqp:frame-size-too-small"
+
+	ErrorConnectionForced Symbol = "amqp:connection:forced"
+	ErrorFraming          Symbol = "amqp:connection:framing-error"
+
+	ErrorWindowViolation  Symbol = "amqp:session:window-violation"
+	ErrorErrantLink       Symbol = "amqp:session:errant-link"
+	ErrorHandleInUse      Symbol = "amqp:session:handle-in-use"
+	ErrorUnattachedHandle Symbol = "amqp:session:unattached-handle"
+
+	ErrorDetachForced        Symbol = "amqp:link:detach-forced"
+	ErrorTransferLimit       Symbol = "amqp:link:transfer-limit-exceeded"
+	ErrorMessageSizeExceeded Symbol = "amqp:link:message-size-exceeded"
+	ErrorLinkRedirect        Symbol = "amqp:link:redirect"
+	ErrorLinkStolen          Symbol = "amqp:link:stolen"
+)
+
+// Error is AMQP's error: what a close, end, detach or rejected says about its cause (2.8.14).
+type Error struct {
+	Condition   Symbol
+	Description string // may be empty
+	Info        Map    // may be nil
+}
+
+// Error returns the condition and the description.
+func (e *Error) Error() string {
+	if e.Description == "" {
+		return string(e.Condition)
+	}
+	return string(e.Condition) + ": " + e.Description
+}
+
+// errorf makes an Error whose description is formatted.
+func errorf(condition Symbol, format string, args ...any) *Error {
+	return &Error{Condition: condition, Description: fmt.Sprintf(format, args...)}
+}
+
+func (e *Error) appendTo(dst []byte) ([]byte, error) {
+	c := beginComposite(dst, descError)
+	c.put(AppendSymbol(c.dst, e.Condition))
+	c.str(e.Description)
+	c.mapping(e.Info)
+	return c.end()
+}
+
+// error appends an error field, nil as null.
+func (c *composite) error(e *Error) {
+	if e == nil {
+		c.null()
+		return
+	}
+	dst, err := e.appendTo(c.dst)
+	c.fail(err)
+	c.put(dst)
+}
+
+func (f *fields) error(dst **Error) {
+	descriptor, inner, ok := f.composite()
+	if !ok {
+		return
+	}
+	if descriptor != descError {
+		f.err = fmt.Errorf("%w: descriptor 0x%x where an error must be", ErrMalformed, descriptor)
+		return
+	}
+	e := new(Error)
+	inner.symbol(&e.Condition)
+	inner.str(&e.Description)
+	inner.mapping(&e.Info)
+	f.err = inner.err
+	*dst = e
+}

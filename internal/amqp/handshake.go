@@ -1,0 +1,216 @@
+package amqp
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"slices"
+	"time"
+)
+
+var (
+	headerSASL = [8]byte{'A', 'M', 'Q', 'P', 3, 1, 0, 0}
+	headerAMQP = [8]byte{'A', 'M', 'Q', 'P', 0, 1, 0, 0}
+)
+
+// Server makes nc an AMQP connection by answering a client's protocol headers, SASL exchange and open. A client may leave SASL out; see
+// [Conn.SASL]. ctx bounds this exchange only. Server owns nc from the call on, and closes it if it fails.
+func Server(ctx context.Context, nc net.Conn, cfg *Config) (*Conn, error) {
+	return handshake(ctx, nc, cfg, (*Conn).serve)
+}
+
+// Client makes nc an AMQP connection by sending protocol headers, SASL init and open. ctx bounds this exchange only. Client owns
+// nc from the call on, and closes it if it fails.
+func Client(ctx context.Context, nc net.Conn, cfg *Config) (*Conn, error) {
+	return handshake(ctx, nc, cfg, (*Conn).greet)
+}
+
+func handshake(ctx context.Context, nc net.Conn, cfg *Config, exchange func(*Conn) error) (*Conn, error) {
+	c := newConn(nc, cfg)
+	// A deadline in the past ends a Read or Write that waits.
+	stop := context.AfterFunc(ctx, func() { _ = nc.SetDeadline(time.Unix(1, 0)) })
+	err := exchange(c)
+	if !stop() && err == nil {
+		err = ctx.Err()
+	}
+	if err != nil {
+		_ = nc.Close()
+		if ctx.Err() != nil {
+			err = ctx.Err()
+		}
+		return nil, fmt.Errorf("amqp: handshake: %w", err)
+	}
+	c.start()
+	return c, nil
+}
+
+// serve is the server's side of the exchange.
+func (c *Conn) serve() error {
+	h, err := c.frames.protocolHeader()
+	if err != nil {
+		return err
+	}
+	if h == headerSASL {
+		if err := c.serveSASL(); err != nil {
+			return err
+		}
+		if h, err = c.frames.protocolHeader(); err != nil {
+			return err
+		}
+	}
+	if h != headerAMQP {
+		// "the server MUST send a protocol header with a supported protocol version and then close the socket" (2.2).
+		_, _ = c.nc.Write(headerSASL[:])
+		return fmt.Errorf("%w: protocol header %q", ErrMalformed, h)
+	}
+	if _, err := c.nc.Write(headerAMQP[:]); err != nil {
+		return err
+	}
+	if err := c.readOpen(); err != nil {
+		return err
+	}
+	return c.writeOpen()
+}
+
+// serveSASL offers the mechanisms, takes the client's choice, and tells it the outcome.
+func (c *Conn) serveSASL() error {
+	offer, err := appendFrame(headerSASL[:], frameSASL, 0, &SASLMechanisms{c.cfg.Mechanisms})
+	if err != nil {
+		return err
+	}
+	if _, err := c.nc.Write(offer); err != nil {
+		return err
+	}
+	p, err := c.readSASLFrame()
+	if err != nil {
+		return err
+	}
+	init, ok := p.(*SASLInit)
+	if !ok {
+		return fmt.Errorf("%w: %T where SASL init must be", ErrMalformed, p)
+	}
+	init.InitialResponse = bytes.Clone(init.InitialResponse)
+	c.sasl = init
+	outcome := SASLOutcome{AdditionalData: []byte("Welcome!")} // as Event Hubs greets
+	// "If the selected mechanism is not supported by the receiving peer, it MUST close the Connection with the authentication-failure close-code" (5.3.3.2).
+	if !slices.Contains(c.cfg.Mechanisms, init.Mechanism) || c.cfg.Authenticate != nil && !c.cfg.Authenticate(init) {
+		outcome = SASLOutcome{Code: 1}
+	}
+	reply, err := appendFrame(nil, frameSASL, 0, &outcome)
+	if err != nil {
+		return err
+	}
+	if _, err := c.nc.Write(reply); err != nil {
+		return err
+	}
+	if outcome.Code != 0 {
+		return fmt.Errorf("SASL mechanism %q or its credentials are not accepted", init.Mechanism)
+	}
+	return nil
+}
+
+// greet is the client's side of the exchange. It waits for each answer before it goes on.
+func (c *Conn) greet() error {
+	if err := c.exchangeHeader(headerSASL); err != nil {
+		return err
+	}
+	p, err := c.readSASLFrame()
+	if err != nil {
+		return err
+	}
+	offer, ok := p.(*SASLMechanisms)
+	if !ok || !slices.Contains(offer.Mechanisms, c.cfg.Mechanism) {
+		return fmt.Errorf("server does not offer SASL mechanism %q", c.cfg.Mechanism)
+	}
+	c.sasl = &SASLInit{c.cfg.Mechanism, c.cfg.InitialResponse, c.cfg.HostName}
+	init, err := appendFrame(nil, frameSASL, 0, c.sasl)
+	if err != nil {
+		return err
+	}
+	if _, err := c.nc.Write(init); err != nil {
+		return err
+	}
+	if p, err = c.readSASLFrame(); err != nil {
+		return err
+	}
+	if outcome, ok := p.(*SASLOutcome); !ok || outcome.Code != 0 {
+		return fmt.Errorf("SASL mechanism %q: the server refuses the credentials", c.cfg.Mechanism)
+	}
+	if err := c.exchangeHeader(headerAMQP); err != nil {
+		return err
+	}
+	if err := c.writeOpen(); err != nil {
+		return err
+	}
+	return c.readOpen()
+}
+
+func (c *Conn) exchangeHeader(h [8]byte) error {
+	if _, err := c.nc.Write(h[:]); err != nil {
+		return err
+	}
+	got, err := c.frames.protocolHeader()
+	if err == nil && got != h {
+		err = fmt.Errorf("%w: protocol header %q", ErrMalformed, got)
+	}
+	return err
+}
+
+func (c *Conn) readSASLFrame() (reader, error) {
+	f, err := c.frames.next()
+	if err != nil {
+		return nil, err
+	}
+	if f.kind != frameSASL {
+		return nil, fmt.Errorf("%w: frame of type %d where a SASL frame must be", ErrMalformed, f.kind)
+	}
+	return readSASL(f.body)
+}
+
+// writeOpen writes our open.
+func (c *Conn) writeOpen() error {
+	open := Open{
+		ContainerID: c.cfg.ContainerID, HostName: c.cfg.HostName, MaxFrameSize: c.cfg.MaxFrameSize,
+		ChannelMax: &c.cfg.ChannelMax, IdleTimeout: c.cfg.IdleTimeout, Properties: c.cfg.Properties,
+	}
+	b, err := appendFrame(nil, frameAMQP, 0, &open)
+	if err != nil {
+		return fmt.Errorf("open: %w", err)
+	}
+	_, err = c.nc.Write(b)
+	return err
+}
+
+// readOpen reads the peer's open and takes over what it says.
+func (c *Conn) readOpen() error {
+	f, err := c.frames.next()
+	if err != nil {
+		return err
+	}
+	p, _, err := readPerformative(bytes.Clone(f.body))
+	if err != nil {
+		return err
+	}
+	open, ok := p.(*Open)
+	if !ok || f.kind != frameAMQP || f.channel != 0 {
+		return fmt.Errorf("%w: %T where open must be", ErrMalformed, p)
+	}
+	// A max-frame-size below 512 is an error of the peer's; taking it for 512 does no harm (2.7.1, "MUST NOT be less than 512").
+	if open.MaxFrameSize == 0 {
+		open.MaxFrameSize = 1<<32 - 1
+	}
+	c.peer = open
+	// We send no frames larger than we take, whatever the peer says that it can take.
+	c.maxOut = int(max(min(open.MaxFrameSize, c.cfg.MaxFrameSize), minMaxFrameSize))
+	if open.ChannelMax != nil {
+		c.channelMax = min(c.channelMax, *open.ChannelMax)
+	}
+	if open.IdleTimeout > 0 && open.IdleTimeout < 2*time.Millisecond {
+		return errors.New("peer asks for an idle time-out of a millisecond")
+	}
+	// Half of it, so that an empty frame may be a little late (2.4.5).
+	c.keepAlive = open.IdleTimeout / 2
+	return nil
+}

@@ -1,0 +1,235 @@
+package amqp
+
+import (
+	"context"
+	"fmt"
+	"slices"
+)
+
+// Link is one end of a link: the sender, or the receiver of its deliveries.
+type Link struct {
+	// Immutable.
+	s    *Session
+	role Role          // ours
+	done chan struct{} // closed when err is set
+
+	// Guarded by Conn.mu.
+	name         string
+	handle       uint32  // ours, valid if attachSent
+	remoteHandle uint32  // valid if remote is set
+	remote       *Attach // the peer's attach; nil until it comes
+	accepted     bool    // not or no longer in Conn.backlog
+	attachSent   bool
+	detachSent   bool
+	err          error    // why the link is over; nil while it is open
+	changed      signal   // anything below changed
+	settleSecond bool     // the receiver settles after the sender
+	sender       outbound // if role is RoleSender
+	receiver     inbound  // if role is RoleReceiver
+}
+
+func (s *Session) newLink(name string, role Role) *Link {
+	return &Link{s: s, name: name, role: role, done: make(chan struct{})}
+}
+
+// Attach attaches a link and waits for the peer's attach. Of a the name, role, termini, settle modes, maximum message size, capabilities and
+// properties count; the rest is filled in, in a copy. If the peer refuses, the error wraps its [*Error].
+func (s *Session) Attach(ctx context.Context, a *Attach) (*Link, error) {
+	c := s.c
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if s.err != nil {
+		return nil, s.err
+	}
+	l := s.newLink(a.Name, a.Role)
+	l.accepted = true
+	if err := l.sendAttachLocked(*a); err != nil {
+		return nil, err
+	}
+	for l.err == nil && !l.establishedLocked() {
+		if err := c.waitLocked(ctx, &l.changed); err != nil {
+			_ = l.endLocked(nil)
+			return nil, err
+		}
+	}
+	if l.err != nil {
+		return nil, l.err
+	}
+	return l, nil
+}
+
+// establishedLocked reports whether the peer has attached the link and has not refused it.
+//
+// "If there is no pre-existing Terminus, and the peer does not wish to create a new one, this is indicated by setting the local terminus
+// (source or target as appropriate) to null" (2.6.3). A detach with the reason follows.
+func (l *Link) establishedLocked() bool {
+	if l.remote == nil {
+		return false
+	}
+	if l.role == RoleSender {
+		return l.remote.Target != nil
+	}
+	return l.remote.Source != nil
+}
+
+// Session returns the link's session.
+func (l *Link) Session() *Session { return l.s }
+
+// Conn returns the link's connection.
+func (l *Link) Conn() *Conn { return l.s.c }
+
+// Role returns our role.
+func (l *Link) Role() Role { return l.role }
+
+// Remote returns the attach that the peer sent. It must not be modified.
+func (l *Link) Remote() *Attach {
+	l.s.c.mu.Lock()
+	defer l.s.c.mu.Unlock()
+	return l.remote
+}
+
+// Done returns a channel that is closed when the link is over. Deliveries that came before can still be received.
+func (l *Link) Done() <-chan struct{} { return l.done }
+
+// Err returns why the link is over, or nil while it is open.
+func (l *Link) Err() error {
+	l.s.c.mu.Lock()
+	defer l.s.c.mu.Unlock()
+	return l.err
+}
+
+// Accept answers the peer's attach with reply, of which name, handle, role and initial delivery count are filled in, in a copy, and
+// likewise settle modes, source and target that are nil: with what the peer asked for. A nil reply accepts everything as asked. As
+// receiver, reply.MaxMessageSize is what the link enforces (zero: Config.MaxMessageSize).
+func (l *Link) Accept(reply *Attach) error {
+	c := l.s.c
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if l.err != nil {
+		return l.err
+	}
+	var a Attach
+	if reply != nil {
+		a = *reply
+	}
+	// A client compares what it asked for with what it gets: the modes are echoed only if they were sent.
+	if a.SenderSettleMode == nil {
+		a.SenderSettleMode = l.remote.SenderSettleMode
+	}
+	if a.ReceiverSettleMode == nil {
+		a.ReceiverSettleMode = l.remote.ReceiverSettleMode
+	}
+	if a.Source == nil {
+		a.Source = l.remote.Source
+	}
+	if a.Target == nil {
+		a.Target = l.remote.Target
+	}
+	return l.sendAttachLocked(a)
+}
+
+// Refuse refuses the peer's attach, for the reason e.
+func (l *Link) Refuse(e *Error) error {
+	l.s.c.mu.Lock()
+	defer l.s.c.mu.Unlock()
+	if l.err != nil {
+		return l.err
+	}
+	return l.refuseLocked(e)
+}
+
+// refuseLocked sends an attach with neither source nor target, and then a detach.
+func (l *Link) refuseLocked(e *Error) error {
+	if err := l.sendAttachLocked(Attach{
+		SenderSettleMode: l.remote.SenderSettleMode, ReceiverSettleMode: l.remote.ReceiverSettleMode,
+	}); err != nil {
+		return err
+	}
+	return l.endLocked(e)
+}
+
+// Detach tells the peer that the link is closed, with e as the reason unless it is nil. It does not wait for the peer's answer. Detaching a
+// link that is over does nothing.
+func (l *Link) Detach(e *Error) error {
+	l.s.c.mu.Lock()
+	defer l.s.c.mu.Unlock()
+	if l.err == nil && !l.attachSent {
+		return l.refuseLocked(e)
+	}
+	return l.endLocked(e)
+}
+
+// sendAttachLocked sends our attach on the lowest handle that is free.
+func (l *Link) sendAttachLocked(a Attach) error {
+	s := l.s
+	handle := uint32(0)
+	for s.outgoing[handle] != nil {
+		if handle == s.handleMax {
+			return errorf(ErrorNotAllowed, "all %d handles of the session are in use", uint64(handle)+1)
+		}
+		handle++
+	}
+	a.Name, a.Handle, a.Role = l.name, handle, l.role
+	if l.role == RoleSender {
+		// "This MUST NOT be null if role is sender, and it is ignored if the role is receiver" (2.7.3, initial-delivery-count).
+		a.InitialDeliveryCount = new(uint32)
+	} else {
+		if a.MaxMessageSize == 0 {
+			a.MaxMessageSize = s.c.cfg.MaxMessageSize
+		}
+		l.receiver.maxSize = a.MaxMessageSize
+	}
+	if err := s.c.sendLocked(s.local, &a); err != nil {
+		return fmt.Errorf("attach %q: %w", l.name, err)
+	}
+	l.handle, l.attachSent = handle, true
+	s.outgoing[handle] = l
+	if a.ReceiverSettleMode != nil {
+		l.settleSecond = *a.ReceiverSettleMode == ReceiverSecond
+	}
+	return nil
+}
+
+// endLocked sends detach and ends the link locally. Its handles stay taken until the peer's detach.
+func (l *Link) endLocked(e *Error) error {
+	if l.err != nil {
+		return nil
+	}
+	l.detachSent = true
+	sendErr := l.s.c.sendLocked(l.s.local, &Detach{Handle: l.handle, Closed: true, Error: e})
+	if sendErr != nil {
+		_ = l.s.c.sendLocked(l.s.local, &Detach{
+			Handle: l.handle, Closed: true, Error: &Error{Condition: e.Condition, Description: e.Description},
+		})
+	}
+	err := ErrDetached
+	if e != nil {
+		err = fmt.Errorf("%w: %w", ErrDetached, e)
+	}
+	l.failLocked(err)
+	return sendErr
+}
+
+// failLocked ends the link locally and wakes everybody who waits.
+func (l *Link) failLocked(err error) {
+	if l.err != nil {
+		return
+	}
+	l.err = err
+	close(l.done)
+	for id, d := range l.s.unsettled {
+		if d.link == l {
+			delete(l.s.unsettled, id)
+			d.settleLocked(nil, err)
+		}
+	}
+	l.receiver.partial = nil
+	// Nobody need accept a link that is over before it was accepted.
+	if !l.accepted {
+		l.s.c.backlog = slices.DeleteFunc(l.s.c.backlog, func(other *Link) bool { return other == l })
+	}
+	// A Send may wait for any of these.
+	l.changed.wakeLocked()
+	l.s.changed.wakeLocked()
+	l.s.c.outFree.wakeLocked()
+}

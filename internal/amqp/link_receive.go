@@ -1,0 +1,185 @@
+package amqp
+
+import (
+	"bytes"
+	"context"
+)
+
+// inbound is the receiver's part of a link, guarded by Conn.mu.
+type inbound struct {
+	deliveryCount uint32 // deliveries begun, as the sender counts them (2.6.7)
+	grant         uint32 // delivery count up to which the last flow gave credit
+	limit         uint32 // the furthest grant ever, which a sender may use before it hears of a smaller one
+	target        uint32 // what Credit asked for
+	maxSize       uint64
+	queue         []*Delivery // whole deliveries nobody has received yet; at most as many as credit was given
+	partial       *Delivery   // the delivery whose last frame has not come
+	sizeHint      int         // size of the last delivery in several frames
+}
+
+// Credit lets the sender have up to n deliveries under way to us: credit not yet used, and deliveries not yet received. The link renews
+// the credit when half of it is used and received. Zero stops the sender; what is under way still comes.
+func (l *Link) Credit(n uint32) error {
+	l.s.c.mu.Lock()
+	defer l.s.c.mu.Unlock()
+	if l.err != nil {
+		return l.err
+	}
+	if l.role != RoleReceiver || !l.attachSent || l.remote == nil {
+		return errorf(ErrorNotAllowed, "Credit on a sender link, or before Accept")
+	}
+	l.receiver.target = n
+	l.grantLocked()
+	return nil
+}
+
+// grantLocked gives as much credit as the target leaves beside what waits to be received.
+func (l *Link) grantLocked() {
+	in := &l.receiver
+	credit := uint32(0)
+	if waiting := uint32(len(in.queue)); in.target > waiting {
+		credit = in.target - waiting
+	}
+	in.grant = in.deliveryCount + credit
+	// Serial arithmetic (2.8.10).
+	if int32(in.grant-in.limit) > 0 {
+		in.limit = in.grant
+	}
+	l.sendFlowLocked()
+}
+
+// topUpLocked renews the credit when half of it is used and received.
+func (l *Link) topUpLocked() {
+	in := &l.receiver
+	outstanding := in.creditLocked() + uint32(len(in.queue))
+	if in.target > 0 && outstanding <= in.target/2 {
+		l.grantLocked()
+	}
+}
+
+// creditLocked is the credit that the sender has left.
+func (in *inbound) creditLocked() uint32 {
+	if credit := in.grant - in.deliveryCount; int32(credit) > 0 {
+		return credit
+	}
+	return 0
+}
+
+// Receive waits for the next whole delivery and returns it. Those that came before the link's end are still returned after it.
+func (l *Link) Receive(ctx context.Context) (*Delivery, error) {
+	c := l.s.c
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	in := &l.receiver
+	for len(in.queue) == 0 {
+		if l.err != nil {
+			return nil, l.err
+		}
+		if err := c.waitLocked(ctx, &l.changed); err != nil {
+			return nil, err
+		}
+	}
+	d := in.queue[0]
+	in.queue[0] = nil
+	in.queue = in.queue[1:]
+	if l.err == nil {
+		l.topUpLocked()
+	}
+	return d, nil
+}
+
+// transferLocked takes a transfer frame. Its payload is copied once, to where it stays.
+func (c *Conn) transferLocked(channel uint16, f fields, payload []byte) error {
+	var p Transfer
+	p.readFields(&f)
+	if f.err != nil {
+		return f.err
+	}
+	s, err := c.sessionLocked(channel)
+	if err != nil || s.err != nil || !s.countIncomingLocked() {
+		return err
+	}
+	l := s.incoming[p.Handle]
+	if l == nil || l.role != RoleReceiver {
+		s.endLocked(errorf(ErrorUnattachedHandle, "transfer on handle %d, where no sender is attached", p.Handle))
+		return nil
+	}
+	// A link that has sent detach takes nothing but the peer's detach.
+	if l.err != nil {
+		return nil
+	}
+	if e := l.transferLocked(&p, payload); e != nil {
+		if !l.attachSent {
+			_ = l.refuseLocked(e)
+			return nil
+		}
+		_ = l.endLocked(e)
+	}
+	return nil
+}
+
+// transferLocked adds a frame to the link's delivery. An error detaches the link.
+func (l *Link) transferLocked(p *Transfer, payload []byte) *Error {
+	in := &l.receiver
+	if in.partial == nil {
+		if e := l.beginIncomingLocked(p); e != nil {
+			return e
+		}
+	} else if p.DeliveryID.Set && p.DeliveryID.Value != in.partial.id {
+		// "On continuation transfers the delivery-id MAY be omitted. It is an error if the delivery-id on a continuation transfer differs from the
+		// delivery-id on the first transfer of a delivery" (2.7.5).
+		return errorf(ErrorNotAllowed, "delivery %d begins before the last frame of delivery %d", p.DeliveryID.Value, in.partial.id)
+	}
+	d := in.partial
+	if p.Aborted {
+		in.partial = nil
+		l.topUpLocked()
+		return nil
+	}
+	// "For subsequent transfers if the settled flag is left unset then it MUST be interpreted as true if and only if the value of the settled flag on
+	// any of the preceding transfers was true" (2.7.5).
+	d.Settled = d.Settled || p.Settled.Or(false)
+	in.appendLocked(d, payload, p.More)
+	if p.More {
+		return nil
+	}
+	in.partial = nil
+	in.queue = append(in.queue, d)
+	l.changed.wakeLocked()
+	return nil
+}
+
+// beginIncomingLocked takes the first frame of a delivery.
+func (l *Link) beginIncomingLocked(p *Transfer) *Error {
+	in := &l.receiver
+	// "the delivery-count is the same as or greater than the delivery-limit, it is illegal to send more messages" (2.6.7).
+	if in.deliveryCount == in.limit {
+		return errorf(ErrorTransferLimit, "a delivery beyond the credit given")
+	}
+	// "The delivery-id MUST be supplied on the first transfer of a multi-transfer delivery", and likewise the tag (2.7.5).
+	if !p.DeliveryID.Set || p.DeliveryTag == nil {
+		return errorf(ErrorInvalidField, "the first transfer of a delivery without delivery-id or delivery-tag")
+	}
+	in.deliveryCount++
+	in.partial = &Delivery{Tag: bytes.Clone(p.DeliveryTag), Format: p.MessageFormat.Or(0), link: l, id: p.DeliveryID.Value}
+	return nil
+}
+
+// appendLocked adds a frame's payload to a delivery, or only its size once it is larger than the link takes.
+func (in *inbound) appendLocked(d *Delivery, payload []byte, more bool) {
+	d.Size += uint64(len(payload))
+	if d.Size > in.maxSize {
+		d.TooLarge, d.Payload = true, nil
+		return
+	}
+	switch {
+	case d.Payload != nil || !more:
+	case in.sizeHint > len(payload):
+		// The link's last long delivery is a good guess at this one's size, and no claim of the peer's.
+		d.Payload = make([]byte, 0, in.sizeHint)
+	}
+	d.Payload = append(d.Payload, payload...)
+	if !more && len(d.Payload) > len(payload) {
+		in.sizeHint = len(d.Payload)
+	}
+}

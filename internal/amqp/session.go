@@ -1,0 +1,188 @@
+package amqp
+
+import (
+	"context"
+	"fmt"
+)
+
+// Session is a session of a connection. Sessions that the peer begins are accepted by the connection itself; their links come out of
+// [Conn.AcceptLink].
+type Session struct {
+	// Immutable.
+	c     *Conn
+	local uint16        // our channel
+	done  chan struct{} // closed when err is set
+
+	// Guarded by c.mu.
+	remote   uint16 // the peer's channel, valid if begun
+	begun    bool   // both begins are exchanged
+	endSent  bool
+	err      error  // why the session is over; nil while it is open
+	changed  signal // begun, or the windows, changed
+	outgoing map[uint32]*Link
+	incoming map[uint32]*Link // by the peer's handle
+
+	// Flow state (2.5.6), guarded by c.mu.
+	nextOutgoingID       uint32 // transfer-id of the next transfer frame we send
+	nextDeliveryID       uint32
+	remoteIncomingWindow uint32 // transfer frames that the peer takes
+	nextIncomingID       uint32 // transfer-id that the peer's next transfer frame has
+	incomingWindow       uint32 // transfer frames that we still take
+	handleMax            uint32 // the peer's
+	unsettled            map[uint32]*Delivery
+}
+
+// NewSession begins a session and waits for the peer's begin.
+func (c *Conn) NewSession(ctx context.Context) (*Session, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.err != nil {
+		return nil, c.err
+	}
+	s, err := c.newSessionLocked()
+	if err != nil {
+		return nil, err
+	}
+	if err := s.sendBeginLocked(nil); err != nil {
+		return nil, err
+	}
+	for !s.begun && s.err == nil {
+		if err := c.waitLocked(ctx, &s.changed); err != nil {
+			s.endLocked(nil)
+			return nil, err
+		}
+	}
+	if s.err != nil {
+		return nil, s.err
+	}
+	return s, nil
+}
+
+// End tells the peer that the session is over, with e as the reason unless it is nil. It does not wait for the peer's answer.
+func (s *Session) End(e *Error) {
+	s.c.mu.Lock()
+	defer s.c.mu.Unlock()
+	s.endLocked(e)
+}
+
+// Done returns a channel that is closed when the session is over.
+func (s *Session) Done() <-chan struct{} { return s.done }
+
+// Err returns why the session is over, or nil while it is open.
+func (s *Session) Err() error {
+	s.c.mu.Lock()
+	defer s.c.mu.Unlock()
+	return s.err
+}
+
+// newSessionLocked makes a session on the lowest channel that is free.
+func (c *Conn) newSessionLocked() (*Session, error) {
+	channel := uint16(0)
+	for c.outgoing[channel] != nil {
+		if channel == c.channelMax {
+			return nil, errorf(ErrorNotAllowed, "all %d channels are in use", int(c.channelMax)+1)
+		}
+		channel++
+	}
+	s := &Session{
+		c: c, local: channel, done: make(chan struct{}),
+		outgoing: make(map[uint32]*Link), incoming: make(map[uint32]*Link), unsettled: make(map[uint32]*Delivery),
+		nextOutgoingID: 1, incomingWindow: c.cfg.SessionWindow, handleMax: 1<<32 - 1,
+	}
+	c.outgoing[channel] = s
+	return s, nil
+}
+
+func (s *Session) sendBeginLocked(remote *uint16) error {
+	return s.c.sendLocked(s.local, &Begin{
+		RemoteChannel: remote, NextOutgoingID: s.nextOutgoingID,
+		IncomingWindow: s.incomingWindow, OutgoingWindow: s.c.cfg.SessionWindow, HandleMax: &s.c.cfg.HandleMax,
+	})
+}
+
+// beginLocked takes a begin: the start of a session of the peer's, or the answer to ours.
+func (c *Conn) beginLocked(channel uint16, p *Begin) error {
+	// "A peer that receives a channel number outside the supported range MUST close the Connection with the framing-error error-code" (2.7.1,
+	// channel-max).
+	if channel > c.cfg.ChannelMax {
+		return errorf(ErrorFraming, "channel %d is beyond the channel-max of %d", channel, c.cfg.ChannelMax)
+	}
+	if c.incoming[channel] != nil {
+		return errorf(ErrorIllegalState, "begin on channel %d, which has a session", channel)
+	}
+	var s *Session
+	if p.RemoteChannel != nil {
+		// "The remote-channel field of a begin frame MUST be empty for a locally initiated Session, and MUST be set when announcing the endpoint
+		// created as a result of a remotely initiated Session" (2.5.1).
+		if s = c.outgoing[*p.RemoteChannel]; s == nil || s.begun {
+			return errorf(ErrorInvalidField, "begin answers channel %d, where nothing was begun", *p.RemoteChannel)
+		}
+	} else {
+		var err error
+		if s, err = c.newSessionLocked(); err != nil {
+			return err
+		}
+	}
+	c.incoming[channel] = s
+	s.remote, s.begun = channel, true
+	s.nextIncomingID, s.remoteIncomingWindow = p.NextOutgoingID, p.IncomingWindow
+	if p.HandleMax != nil {
+		s.handleMax = *p.HandleMax
+	}
+	s.changed.wakeLocked()
+	if p.RemoteChannel == nil {
+		return s.sendBeginLocked(&channel)
+	}
+	return nil
+}
+
+// endLocked sends end and ends the session's links locally. The channel stays taken until the peer's end.
+func (s *Session) endLocked(e *Error) {
+	if s.err != nil {
+		return
+	}
+	if err := s.c.sendLocked(s.local, &End{e}); err != nil {
+		_ = s.c.sendLocked(s.local, &End{&Error{Condition: e.Condition, Description: e.Description}})
+	}
+	s.endSent = true
+	err := ErrEnded
+	if e != nil {
+		err = fmt.Errorf("%w: %w", ErrEnded, e)
+	}
+	s.failLocked(err)
+}
+
+// peerEndedLocked takes the peer's end, answers it unless it is itself the answer, and frees the channels.
+func (s *Session) peerEndedLocked(p *End) {
+	if !s.endSent {
+		_ = s.c.sendLocked(s.local, &End{})
+		s.endSent = true
+	}
+	delete(s.c.incoming, s.remote)
+	delete(s.c.outgoing, s.local)
+	err := ErrEnded
+	if p.Error != nil {
+		err = fmt.Errorf("%w: %w", ErrEnded, &RemoteError{"end", p.Error})
+	}
+	s.failLocked(err)
+}
+
+// failLocked ends the session's links and deliveries and wakes everybody who waits.
+func (s *Session) failLocked(err error) {
+	if s.err != nil {
+		return
+	}
+	s.err = err
+	close(s.done)
+	for _, l := range s.outgoing {
+		l.failLocked(err)
+	}
+	for _, l := range s.incoming {
+		l.failLocked(err)
+	}
+	for _, d := range s.unsettled {
+		d.settleLocked(nil, err)
+	}
+	clear(s.unsettled)
+	s.changed.wakeLocked()
+}

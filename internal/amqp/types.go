@@ -1,0 +1,78 @@
+package amqp
+
+import "fmt"
+
+// Symbol is an AMQP symbol: ASCII text from a constrained domain, such as an annotation's key or an error condition.
+type Symbol string
+
+// Char is one Unicode code point, AMQP's char; a type of its own because Go's rune is int32.
+type Char rune
+
+// UUID is an RFC 4122 universally unique identifier.
+type UUID [16]byte
+
+// Decimal32, Decimal64 and Decimal128 are IEEE 754-2008 decimals in their wire form (big endian). They are carried, not computed with.
+type (
+	Decimal32  [4]byte
+	Decimal64  [8]byte
+	Decimal128 [16]byte
+)
+
+// String formats u as 8-4-4-4-12 hexadecimal digits.
+func (u UUID) String() string {
+	return fmt.Sprintf("%x-%x-%x-%x-%x", u[0:4], u[4:6], u[6:8], u[8:10], u[10:16])
+}
+
+// Described is a value with a descriptor that gives it a meaning: a uint64 or a Symbol, by the specification.
+type Described struct {
+	Descriptor, Value any
+}
+
+// Pair is one entry of a Map.
+type Pair struct {
+	Key, Value any
+}
+
+// Map is an AMQP map in the order of its encoding. Keys of an encoded map are unique; a Map is not checked for it.
+type Map []Pair
+
+// Get returns the value of the first entry whose key is the string or the Symbol key.
+func (m Map) Get(key string) (value any, ok bool) {
+	for _, p := range m {
+		switch k := p.Key.(type) {
+		case string:
+			if k == key {
+				return p.Value, true
+			}
+		case Symbol:
+			if string(k) == key {
+				return p.Value, true
+			}
+		}
+	}
+	return nil, false
+}
+
+// List is an AMQP list: values of any types.
+type List []any
+
+// Array is an AMQP array whose elements have no slice type of their own here: ubyte (a []uint8 is binary), lists, maps, arrays,
+// described values and nulls. Elements must all be of one AMQP type. Arrays of other types are []string, []Symbol, []int32 and so on.
+type Array []any
+
+// Optional is a value that may be absent. The frames that come by the thousand use it instead of a pointer, which would allocate.
+type Optional[T any] struct {
+	Value T
+	Set   bool
+}
+
+// Some returns a present value.
+func Some[T any](v T) Optional[T] { return Optional[T]{Value: v, Set: true} }
+
+// Or returns the value, or def if it is absent.
+func (o Optional[T]) Or(def T) T {
+	if o.Set {
+		return o.Value
+	}
+	return def
+}
