@@ -1,0 +1,73 @@
+package emulator
+
+import "strings"
+
+// The words that structure an address; case does not matter.
+const (
+	wordPartitions = "Partitions"
+	wordGroups     = "ConsumerGroups"
+	wordPublishers = "Publishers"
+
+	nodeCBS        = "$cbs"
+	nodeManagement = "$management"
+)
+
+// An address is the name of a node, taken apart. The parts are as the client wrote them; whether
+// they exist is another question.
+type address struct {
+	text      string // without the leading slash that the .NET client puts there
+	node      string // nodeCBS or nodeManagement, else empty
+	hub       string
+	group     string
+	partition string
+	publisher string
+	// Which parts the address has, also if they are empty.
+	hasGroup, hasPartition, hasPublisher bool
+}
+
+// parseAddress takes apart
+//
+//	$cbs
+//	$management, hub/$management
+//	hub, hub/Partitions/ID, hub/Publishers/NAME
+//	hub/ConsumerGroups/GROUP/Partitions/ID
+//
+// The name of a hub may itself contain slashes.
+func parseAddress(text string) address {
+	text = strings.TrimPrefix(text, "/")
+	a := address{text: text}
+	parts := strings.Split(strings.TrimSuffix(text, "/"), "/")
+	last := parts[len(parts)-1]
+	switch {
+	case strings.EqualFold(text, nodeCBS):
+		a.node = nodeCBS
+		return a
+	case strings.EqualFold(last, nodeManagement):
+		a.node = nodeManagement
+		a.hub = strings.Join(parts[:len(parts)-1], "/")
+		return a
+	}
+	parts, a.partition, a.hasPartition = cutPair(parts, wordPartitions)
+	parts, a.group, a.hasGroup = cutPair(parts, wordGroups)
+	parts, a.publisher, a.hasPublisher = cutPair(parts, wordPublishers)
+	a.hub = strings.Join(parts, "/")
+	return a
+}
+
+// cutPair takes word and the part behind it off the end of parts.
+func cutPair(parts []string, word string) (rest []string, value string, found bool) {
+	n := len(parts)
+	if n < 3 || !strings.EqualFold(parts[n-2], word) {
+		return parts, "", false
+	}
+	return parts[:n-2], parts[n-1], true
+}
+
+// parseAudience takes apart what a token is asked for: an address behind a scheme and a host.
+func parseAudience(text string) address {
+	if _, rest, ok := strings.Cut(text, "://"); ok {
+		text = rest
+	}
+	_, path, _ := strings.Cut(text, "/")
+	return parseAddress(path)
+}

@@ -1,0 +1,145 @@
+package emulator
+
+import (
+	"context"
+	"slices"
+
+	"github.com/go-eventhubs/eventhubs/internal/amqp"
+)
+
+// An attach is a link that a client asked for, and what became of the question what it means.
+// It belongs to the link's goroutine.
+type attach struct {
+	connection *connection
+	link       *amqp.Link
+	remote     *amqp.Attach
+
+	address   address
+	hub       *hub       // nil for $cbs
+	partition *partition // nil if the address names none
+	receiver  bool       // the client receives
+	refused   *refusal   // why the attach cannot succeed; nil if it can
+}
+
+// resolve finds out what the address means.
+func (a *attach) resolve() {
+	a.receiver = a.remote.Role == amqp.RoleReceiver
+	text := ""
+	switch {
+	case a.receiver && a.remote.Source != nil:
+		text = a.remote.Source.Address
+	case !a.receiver && a.remote.Target != nil:
+		text = a.remote.Target.Address
+	}
+	a.address = parseAddress(text)
+	a.hub = a.connection.server.hub(a.address.hub)
+	switch {
+	case a.address.node == nodeCBS:
+	case a.address.node == nodeManagement && a.address.hub == "":
+	case a.hub == nil:
+		a.refused = a.notFound(a.address.hub)
+	case a.address.node == nodeManagement:
+	case a.receiver:
+		a.resolveReceiver()
+	default:
+		a.resolveSender()
+	}
+}
+
+func (a *attach) resolveReceiver() {
+	switch {
+	case !a.address.hasGroup || !a.address.hasPartition || a.address.hasPublisher:
+		a.refused = refuse(conditionNotAllowed, "Receivers attach to HUB/ConsumerGroups/GROUP/Partitions/ID, not to '%s'.", a.address.text)
+	case !a.hub.group(a.address.group):
+		a.refused = a.notFound(a.hub.name + "|" + a.address.group)
+	default:
+		a.resolvePartition()
+	}
+}
+
+func (a *attach) resolveSender() {
+	switch {
+	case a.address.hasGroup || a.address.hasPartition && a.address.hasPublisher:
+		a.refused = refuse(conditionNotAllowed, "Senders attach to HUB, HUB/Partitions/ID or HUB/Publishers/NAME, not to '%s'.", a.address.text)
+	case a.address.hasPartition:
+		a.resolvePartition()
+	}
+}
+
+func (a *attach) resolvePartition() {
+	a.partition = a.hub.partition(a.address.partition)
+	if a.partition == nil {
+		a.refused = refuse(conditionArgumentRange, textInvalidPartition, len(a.hub.partitions)-1)
+	}
+}
+
+// notFound says that an entity does not exist, with the URL that the service would print.
+func (a *attach) notFound(entity string) *refusal {
+	return refuse(conditionNotFound, textEntityNotFound, a.connection.entityURL(entity))
+}
+
+// operation is the attach as the hook sees it.
+func (a *attach) operation() Operation {
+	op := Operation{
+		Kind:          KindAttach,
+		Connection:    a.connection.number,
+		Address:       a.address.text,
+		ConsumerGroup: a.address.group,
+		Receiver:      a.receiver,
+	}
+	if a.hub != nil {
+		op.Hub = a.hub.name
+	}
+	if a.partition != nil {
+		op.PartitionID = a.partition.id
+	}
+	return op
+}
+
+// accept answers the attach with success. The engine fills in name, role and handle and echoes the settle
+// modes; source and target are echoed here, since clients compare them.
+func (a *attach) accept() error {
+	reply := &amqp.Attach{
+		Source:              a.remote.Source,
+		Target:              a.remote.Target,
+		OfferedCapabilities: a.offered(),
+	}
+	if !a.receiver {
+		// "If this field is zero or unset, there is no maximum" (2.7.3) is the rule, but clients take its
+		// absence for zero or fail, so it is always stated.
+		reply.MaxMessageSize = uint64(a.maxMessageSize())
+	}
+	return a.link.Accept(reply)
+}
+
+// offered echoes the one capability that the service grants whatever it does about it.
+func (a *attach) offered() []amqp.Symbol {
+	const geo = "com.microsoft:georeplication"
+	if slices.Contains(a.remote.DesiredCapabilities, geo) {
+		return []amqp.Symbol{geo}
+	}
+	return nil
+}
+
+// maxMessageSize is the smaller of what the client and what the server allows.
+func (a *attach) maxMessageSize() int {
+	limit := a.connection.server.options.MaxMessageSize
+	if client := a.remote.MaxMessageSize; client > 0 && client < uint64(limit) {
+		limit = int(client)
+	}
+	return limit
+}
+
+// serve runs the link until it is detached.
+func (a *attach) serve(ctx context.Context, action Action) {
+	switch {
+	case a.address.node != "" && a.receiver:
+		a.serveReplies()
+	case a.address.node != "":
+		a.serveRequests(ctx)
+	case a.receiver:
+		a.serveConsumer(ctx)
+	default:
+		a.servePublisher(ctx, action)
+	}
+}

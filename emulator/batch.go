@@ -1,0 +1,189 @@
+package emulator
+
+import (
+	"strconv"
+
+	"github.com/go-eventhubs/eventhubs/internal/amqp"
+)
+
+// formatBatch is the message format of a batch: an envelope, then one data section for each event, whose
+// content is the event's own message. A batch of one is legal and common. Any other format is a single event.
+const formatBatch = 0x80013700
+
+// maxGuess bounds what one short event makes the index of a batch reserve: 80 KB.
+const maxGuess = 4096
+
+// A span says where an event's message lies in its batch's buffer:
+//
+//	start .. header   the header section, maybe empty
+//	annotations .. rest   the value of the message annotations, maybe empty
+//	rest .. end   everything behind: properties, body, footer
+//
+// Delivery annotations, which concern the way to us only, lie between and are dropped.
+type span struct {
+	start, header, annotations, rest, end uint32
+}
+
+// A route is what a message says about the partition that it should go to.
+type route struct {
+	key    string
+	hasKey bool
+}
+
+// splitMessage takes a message apart into events, without copying: the batch keeps payload. It looks at each
+// section of each event once.
+func splitMessage(payload []byte, format uint32) (*batch, route, *refusal) {
+	b := &batch{buffer: payload}
+	if format != formatBatch {
+		r, refused := b.add(0, len(payload), true)
+		return b, r, refused
+	}
+	var r route
+	at := 0
+	for s, err := range amqp.Sections(payload) {
+		if err != nil {
+			return nil, r, refuse(conditionDecode, "The batch could not be read: %v.", err)
+		}
+		at += len(s.Raw)
+		var refused *refusal
+		switch s.Code {
+		case amqp.SectionMessageAnnotations:
+			r, refused = readRoute(s.Value)
+		case amqp.SectionData:
+			refused = b.addData(s, at)
+		case amqp.SectionSequence, amqp.SectionValue:
+			refused = refuse(conditionDecode, "A batch may hold data sections only.")
+		}
+		if refused != nil {
+			return nil, r, refused
+		}
+	}
+	if len(b.events) == 0 {
+		return nil, r, refuse(conditionArgument, "The batch holds no event.")
+	}
+	return b, r, nil
+}
+
+// addData adds the event in a data section that ends at end.
+func (b *batch) addData(s amqp.Section, end int) *refusal {
+	data, err := s.Data()
+	if err != nil {
+		return refuse(conditionDecode, "Event %d of the batch could not be read: %v.", len(b.events), err)
+	}
+	if b.events == nil {
+		// Events of one batch are mostly alike; the bound is for a first one that is much smaller.
+		b.events = make([]span, 0, min(1+(len(b.buffer)-end)/len(s.Raw), maxGuess))
+	}
+	_, refused := b.add(end-len(data), end, false)
+	return refused
+}
+
+// add records the event whose message lies between start and end, and reads its route if asked.
+func (b *batch) add(start, end int, wantRoute bool) (r route, refused *refusal) {
+	e := span{start: uint32(start), header: uint32(start), annotations: uint32(start), rest: uint32(start), end: uint32(end)}
+	at := e.start
+	previous := byte(0)
+	for s, err := range amqp.Sections(b.buffer[start:end]) {
+		if err != nil {
+			return r, refuse(conditionDecode, "Event %d of the message could not be read: %v.", len(b.events), err)
+		}
+		// "An annotated message consists of … sections" in this order (3.2); of the body's there may be several.
+		if s.Code < previous || s.Code == previous && s.Code < amqp.SectionData {
+			return r, refuse(conditionDecode, "Event %d of the message has section 0x%02x behind section 0x%02x.", len(b.events), s.Code, previous)
+		}
+		previous = s.Code
+		at += uint32(len(s.Raw))
+		switch s.Code {
+		case amqp.SectionHeader:
+			e.header, e.annotations, e.rest = at, at, at
+		case amqp.SectionDeliveryAnnotations:
+			e.annotations, e.rest = at, at
+		case amqp.SectionMessageAnnotations:
+			e.annotations, e.rest = at-uint32(len(s.Value)), at
+			if _, _, ok := splitMap(s.Value); !ok {
+				return r, refuse(conditionDecode, "The message annotations of event %d of the message are not a map, or not a whole one.", len(b.events))
+			}
+			if wantRoute {
+				if r, refused = readRoute(s.Value); refused != nil {
+					return r, refused
+				}
+			}
+		}
+	}
+	b.events = append(b.events, e)
+	b.bytes += int64(end - start)
+	return r, nil
+}
+
+// message is event i as the client encoded it.
+func (b *batch) message(i int) []byte {
+	e := b.events[i]
+	return b.buffer[e.start:e.end:e.end]
+}
+
+// appendMessage appends event i as consumers get it: what the client encoded, byte for byte, with the
+// service's annotations behind the client's own.
+func (b *batch) appendMessage(dst []byte, i int) []byte {
+	e := b.events[i]
+	dst = append(dst, b.buffer[e.start:e.header]...)
+	dst, mark := amqp.BeginMap(amqp.AppendSectionHeader(dst, amqp.SectionMessageAnnotations))
+	dst, own := appendOwnAnnotations(dst, b.buffer[e.annotations:e.rest])
+	dst = amqp.AppendLong(amqp.AppendSymbol(dst, annotationSequence), b.first+int64(i))
+	dst = amqp.AppendString(amqp.AppendSymbol(dst, annotationOffset), strconv.FormatInt(b.offsetOf(i), 10))
+	dst = amqp.AppendTimestamp(amqp.AppendSymbol(dst, annotationEnqueued), b.enqueued)
+	dst = amqp.EndMap(dst, mark, own+3)
+	return append(dst, b.buffer[e.rest:e.end]...)
+}
+
+// event decodes event i for whoever looks inside.
+func (b *batch) event(partition string, i int) Event {
+	out := Event{
+		PartitionID:    partition,
+		SequenceNumber: b.first + int64(i),
+		Offset:         strconv.FormatInt(b.offsetOf(i), 10),
+		EnqueuedTime:   b.enqueued,
+		Message:        b.message(i),
+	}
+	m, err := amqp.ParseMessage(out.Message)
+	if err != nil {
+		return out // stored as it came; whoever receives it will see the same
+	}
+	for _, data := range m.Data {
+		out.Body = append(out.Body, data...)
+	}
+	if len(m.Data) > 0 && out.Body == nil {
+		out.Body = []byte{}
+	}
+	if key, ok := m.Annotations.Get(annotationKey); ok {
+		out.PartitionKey, _ = key.(string)
+	}
+	if m.Properties != nil {
+		out.MessageID = plain(m.Properties.MessageID)
+		if m.Properties.ContentType != nil {
+			out.ContentType = *m.Properties.ContentType
+		}
+	}
+	for _, p := range m.ApplicationProperties {
+		if key, ok := p.Key.(string); ok {
+			if out.Properties == nil {
+				out.Properties = make(map[string]any, len(m.ApplicationProperties))
+			}
+			out.Properties[key] = plain(p.Value)
+		}
+	}
+	return out
+}
+
+// plain turns the simple values that have a type of their own in the AMQP codec into Go's.
+func plain(v any) any {
+	switch v := v.(type) {
+	case amqp.Symbol:
+		return string(v)
+	case amqp.UUID:
+		return [16]byte(v)
+	case amqp.Char:
+		return rune(v)
+	default:
+		return v
+	}
+}

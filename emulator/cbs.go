@@ -1,0 +1,58 @@
+package emulator
+
+// Kinds of tokens, as a put-token request names them.
+const (
+	tokenSAS  = "servicebus.windows.net:sastoken"
+	tokenJWT  = "jwt"
+	tokenJWT2 = "amqp:jwt"
+	tokenSWT  = "amqp:swt"
+)
+
+// A claim is what a put-token request asks for. Its token is not kept anywhere.
+type claim struct {
+	kind     string
+	audience string
+	target   address // the audience, taken apart
+	token    string
+}
+
+// prepareCBS reads a put-token request. Nothing is verified yet: whoever asks for an entity that exists gets it.
+func (a *attach) prepareCBS(r *request) (Operation, func() response) {
+	claim, refused := parseClaim(r)
+	op := Operation{Kind: KindPutToken, Connection: a.connection.number, Address: claim.audience}
+	h := a.connection.server.hub(claim.target.hub)
+	if h != nil {
+		op.Hub = h.name
+	}
+	return op, func() response {
+		if refused == nil && h == nil && claim.target.hub != "" {
+			refused = a.notFound(claim.target.hub)
+		}
+		return response{refusal: refused}
+	}
+}
+
+// parseClaim reads a put-token request. The properties expiration (a timestamp, or a string of seconds, or
+// absent) and server-timeout are of no use to the service, since the token has its own expiry.
+func parseClaim(r *request) (claim, *refusal) {
+	c := claim{kind: r.text("type"), audience: r.text("name")}
+	c.target = parseAudience(c.audience)
+	token, isText := r.body.(string)
+	c.token = token
+	operation := r.text("operation")
+	switch {
+	case operation == "":
+		return c, missing(nodeCBS, "operation")
+	case operation != "put-token":
+		return c, refuse(conditionNotImplemented, "The operation '%s' is not supported by '%s'.", operation, nodeCBS)
+	case c.audience == "":
+		return c, missing(nodeCBS, "name")
+	case c.kind == "":
+		return c, missing(nodeCBS, "type")
+	case c.kind != tokenSAS && c.kind != tokenJWT && c.kind != tokenJWT2 && c.kind != tokenSWT:
+		return c, refuse(conditionArgument, "The token type '%s' is not supported.", c.kind)
+	case !isText || c.token == "":
+		return c, refuse(conditionArgument, "The body of a put-token request must be the token: an amqp-value that is a string.")
+	}
+	return c, nil
+}

@@ -1,0 +1,252 @@
+package emulator
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/go-eventhubs/eventhubs/internal/amqp"
+)
+
+// What the service says in its open and begin frames.
+const (
+	maxFrameSize  = 65_536
+	channelMax    = 4_999
+	sessionWindow = 5_000 // transfer frames
+	handleMax     = 255
+
+	// handshakeTimeout bounds how long a connection may take to say what it wants.
+	handshakeTimeout = 20 * time.Second
+)
+
+// A connection is one client's connection. Its serve method hands out links to goroutines of their own.
+type connection struct {
+	// Immutable after newConnection.
+	server *Server
+	number int
+	log    *slog.Logger
+
+	// Immutable after the handshake.
+	amqp *amqp.Conn
+
+	wg sync.WaitGroup // one goroutine for each link, and one for each answer that is delayed
+
+	mu      sync.Mutex // guards the fields below
+	cbs     *amqp.Link // the sender to $cbs; the service allows one at a time
+	replies []*replyLink
+}
+
+// A replyLink is a client's receiver on $cbs or $management, to which answers go.
+type replyLink struct {
+	link    *amqp.Link
+	node    string
+	name    string
+	address string // of the target; may be empty
+}
+
+func newConnection(s *Server, number int) *connection {
+	return &connection{server: s, number: number, log: s.log.With("connection", number)}
+}
+
+// serve owns nc. It returns when the peer is gone or the server closes, and all links' goroutines with it.
+func (c *connection) serve(nc net.Conn) {
+	ctx, cancel := context.WithCancel(c.server.ctx)
+	defer cancel()
+	action, ok := c.server.decide(ctx, Operation{Kind: KindConnection, Connection: c.number})
+	switch {
+	case !ok, action.answer == answerCut:
+		cut(nc)
+		return
+	case action.answer == answerSilence:
+		<-ctx.Done()
+		_ = nc.Close()
+		return
+	}
+	if err := c.handshake(ctx, nc); err != nil {
+		c.log.Debug("no AMQP connection came about", "error", err)
+		return
+	}
+	c.log.Debug("connected", "container", c.amqp.Peer().ContainerID)
+	switch action.answer {
+	case answerReject, answerDetach, answerClose:
+		_ = c.close(action.refusal())
+	}
+	c.acceptLinks(ctx)
+	cancel() // whatever its links wait for
+	c.wg.Wait()
+}
+
+// handshake exchanges headers, SASL and open.
+func (c *connection) handshake(ctx context.Context, nc net.Conn) (err error) {
+	ctx, cancel := context.WithTimeout(ctx, handshakeTimeout)
+	defer cancel()
+	c.amqp, err = amqp.Server(ctx, nc, &amqp.Config{
+		ContainerID:   containerID(),
+		MaxFrameSize:  maxFrameSize,
+		ChannelMax:    channelMax,
+		IdleTimeout:   c.server.options.IdleTimeout,
+		SessionWindow: sessionWindow,
+		HandleMax:     handleMax,
+		Logger:        c.log,
+	})
+	return err
+}
+
+// acceptLinks starts a goroutine for each link until the connection is over or ctx ends, which closes it.
+func (c *connection) acceptLinks(ctx context.Context) {
+	for {
+		link, err := c.amqp.AcceptLink(ctx)
+		if err != nil {
+			if ctx.Err() != nil {
+				_ = c.close(refuse(conditionForced, textConnectionGoesAway))
+			}
+			<-c.amqp.Done()
+			if err := c.amqp.Err(); err != nil && !errors.Is(err, io.EOF) {
+				c.log.Debug("disconnected", "error", err)
+			}
+			return
+		}
+		// serveLink ends when the link is detached or the connection is over; serve waits for it.
+		c.wg.Go(func() { c.serveLink(ctx, link) })
+	}
+}
+
+// serveLink looks at what the client attached and serves it until it is detached.
+func (c *connection) serveLink(ctx context.Context, link *amqp.Link) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	a := &attach{connection: c, link: link, remote: link.Remote()}
+	a.resolve()
+	action, ok := c.server.decide(ctx, a.operation())
+	if !ok {
+		return
+	}
+	if action.answer == answerReject {
+		a.refused = action.refusal()
+	}
+	switch action.answer {
+	case answerCut:
+		if action.stored {
+			_ = a.accept()
+		}
+		c.amqp.Cut()
+		return
+	case answerClose:
+		_ = c.close(action.refusal())
+		return
+	case answerSilence:
+		<-link.Done()
+		return
+	}
+	if a.refused != nil {
+		c.log.Debug("attach refused", "address", a.address.text, "error", a.refused)
+		_ = link.Refuse(a.refused.amqp())
+		return
+	}
+	if action.answer == answerDetach {
+		if a.accept() == nil {
+			_ = link.Detach(action.refusal().amqp())
+		}
+		return
+	}
+	a.serve(ctx, action)
+}
+
+// close ends the connection with an error for the client.
+func (c *connection) close(r *refusal) error { return c.amqp.Close(r.amqp()) }
+
+// addReply remembers a client's receiver for answers.
+func (c *connection) addReply(r *replyLink) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.replies = append(c.replies, r)
+}
+
+func (c *connection) removeReply(r *replyLink) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.replies = slices.DeleteFunc(c.replies, func(other *replyLink) bool { return other == r })
+}
+
+// reply finds the receiver that a request's reply-to means. Clients disagree about it: .NET and JavaScript
+// name the target address of their receiver, some name the link, and where neither fits, the newest receiver
+// on the same node is meant.
+func (c *connection) reply(node, replyTo string) *amqp.Link {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var byName, byNode *amqp.Link
+	for _, r := range c.replies {
+		if r.node != node || ended(r.link) {
+			continue
+		}
+		byNode = r.link
+		switch {
+		case replyTo == "":
+		case r.address == replyTo:
+			return r.link
+		case r.name == replyTo:
+			byName = r.link
+		}
+	}
+	if byName != nil {
+		return byName
+	}
+	return byNode
+}
+
+// openCBS claims the connection's only $cbs node for link; false if another link has it.
+func (c *connection) openCBS(link *amqp.Link) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	// A client may attach the next one before the goroutine of the last one has noticed its end.
+	if c.cbs != nil && !ended(c.cbs) {
+		return false
+	}
+	c.cbs = link
+	return true
+}
+
+// entityURL is an entity's name as the service prints it: under the host that the client believes to talk to.
+func (c *connection) entityURL(entity string) string {
+	host := c.server.endpoint()
+	if peer := c.amqp.Peer(); peer != nil && peer.HostName != "" {
+		host = peer.HostName
+	}
+	return "sb://" + host + "/" + entity
+}
+
+// containerID names the server in an open frame, in the form of the service's gateways.
+func containerID() string {
+	var id [16]byte
+	_, _ = rand.Read(id[:]) // never fails, says its documentation
+	return hex.EncodeToString(id[:]) + "_G0"
+}
+
+// ended tells whether a link is detached.
+func ended(link *amqp.Link) bool {
+	select {
+	case <-link.Done():
+		return true
+	default:
+		return false
+	}
+}
+
+// cut drops a network connection without a farewell, as far as its kind can.
+func cut(nc net.Conn) {
+	switch nc := nc.(type) {
+	case interface{ Cut() }:
+		nc.Cut()
+		return
+	case *net.TCPConn:
+		_ = nc.SetLinger(0) // a reset rather than an orderly end
+	}
+	_ = nc.Close()
+}

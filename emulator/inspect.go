@@ -1,0 +1,115 @@
+package emulator
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"time"
+)
+
+// An Event is an event as a partition holds it.
+type Event struct {
+	// PartitionID is where it is.
+	PartitionID string
+	// SequenceNumber counts the events of a partition from 0.
+	SequenceNumber int64
+	// Offset is the opaque position of the event, as consumers see it.
+	Offset string
+	// EnqueuedTime is when it was stored, in UTC, to the millisecond.
+	EnqueuedTime time.Time
+	// PartitionKey is the key that the event itself carries; empty if it carries none.
+	PartitionKey string
+	// Body is the concatenation of the event's data sections; nil if its body is a value or a sequence.
+	Body []byte
+	// Properties are the event's application properties; nil if there are none.
+	Properties map[string]any
+	// MessageID is the event's message-id: nil, string, uint64, []byte or [16]byte.
+	MessageID any
+	// ContentType is the event's content-type.
+	ContentType string
+	// Message is the whole event as the client encoded it, an AMQP message. It must not be changed.
+	Message []byte
+}
+
+// Counts says how much is stored.
+type Counts struct {
+	// Events stored.
+	Events int
+	// Batches that brought them: one for each message that a client sent.
+	Batches int
+	// Bytes of the encoded events, without the envelopes around them.
+	Bytes int64
+}
+
+// Events yields what a partition holds at the moment of the call, oldest first. It yields nothing
+// if there is no such hub or partition. It does not disturb clients and may run while they send.
+func (s *Server) Events(hub, partitionID string) iter.Seq[Event] {
+	p := s.lookup(hub, partitionID)
+	if p == nil {
+		return func(func(Event) bool) {}
+	}
+	last := p.end().last
+	return func(yield func(Event) bool) {
+		for pos := position(0); int64(pos) <= last; {
+			b, index, _ := p.read(pos)
+			for i := index; i < len(b.events) && b.first+int64(i) <= last; i++ {
+				if !yield(b.event(p.id, i)) {
+					return
+				}
+			}
+			pos = position(b.first + int64(len(b.events)))
+		}
+	}
+}
+
+// Counts says how much a partition holds; with an empty partitionID, how much the hub holds. It is
+// zero if there is no such hub or partition.
+func (s *Server) Counts(hub, partitionID string) Counts {
+	if partitionID != "" {
+		if p := s.lookup(hub, partitionID); p != nil {
+			return p.counts()
+		}
+		return Counts{}
+	}
+	var sum Counts
+	if h := s.hub(hub); h != nil {
+		for _, p := range h.partitions {
+			c := p.counts()
+			sum.Events += c.Events
+			sum.Batches += c.Batches
+			sum.Bytes += c.Bytes
+		}
+	}
+	return sum
+}
+
+// PartitionIDs are the ids of a hub's partitions, in their order; nil if there is no such hub.
+func (s *Server) PartitionIDs(hub string) []string {
+	h := s.hub(hub)
+	if h == nil {
+		return nil
+	}
+	return append([]string(nil), h.ids...)
+}
+
+// WaitForEvents returns nil as soon as a hub holds at least n events in all its partitions. If ctx
+// ends before, the error wraps its cause and tells how many there were. It waits without polling.
+func (s *Server) WaitForEvents(ctx context.Context, hub string, n int) error {
+	h := s.hub(hub)
+	if h == nil {
+		return fmt.Errorf("emulator: WaitForEvents: there is no hub %q", hub)
+	}
+	if got, err := h.wait(ctx, int64(n)); err != nil {
+		return fmt.Errorf("emulator: hub %q has %d of the %d events waited for: %w", hub, got, n, err)
+	}
+	return nil
+}
+
+// lookup finds a partition; nil if there is none.
+func (s *Server) lookup(hub, partitionID string) *partition {
+	h := s.hub(hub)
+	if h == nil {
+		return nil
+	}
+	return h.partition(partitionID)
+}

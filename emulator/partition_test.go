@@ -1,0 +1,119 @@
+package emulator
+
+import (
+	"strconv"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// testBatch makes a batch of events of a size, whose messages are zeroes.
+func testBatch(events, size int) *batch {
+	b := &batch{buffer: make([]byte, events*size), bytes: int64(events * size)}
+	for i := range events {
+		at := uint32(i * size)
+		b.events = append(b.events, span{at, at, at, at, at + uint32(size)})
+	}
+	return b
+}
+
+func TestPartitionNumbersEventsWithoutGaps(t *testing.T) {
+	p := newPartition(3)
+	for _, n := range []int{1, 4, 2} {
+		p.append(testBatch(n, 7))
+	}
+	lastOffset := int64(-1)
+	for pos := range position(7) {
+		b, i, changed := p.read(pos)
+		if b == nil || changed != nil {
+			t.Fatalf("read(%d) = %v, _, %v; want a batch", pos, b, changed)
+		}
+		if got := b.first + int64(i); got != int64(pos) {
+			t.Errorf("read(%d) found sequence number %d", pos, got)
+		}
+		if got := b.offsetOf(i); got != lastOffset+7 && pos > 0 {
+			t.Errorf("offset %d behind %d; events have 7 bytes", got, lastOffset)
+		}
+		lastOffset = b.offsetOf(i)
+	}
+	want := end{first: 0, last: 6, offset: 42}
+	got := p.end()
+	if got.first != want.first || got.last != want.last || got.offset != want.offset || got.enqueued.IsZero() {
+		t.Errorf("end() = %+v, want %+v and a time", got, want)
+	}
+	if got, want := p.counts(), (Counts{Events: 7, Batches: 3, Bytes: 49}); got != want {
+		t.Errorf("counts() = %+v, want %+v", got, want)
+	}
+}
+
+func TestPartitionReadersWaitForTheNextAppend(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPartition(0)
+		var readers sync.WaitGroup
+		for range 3 {
+			// Each ends with the append below; Wait waits for it.
+			readers.Go(func() {
+				b, _, changed := p.read(0)
+				if b != nil {
+					t.Error("an empty partition has a batch")
+					return
+				}
+				<-changed
+				if b, _, _ := p.read(0); b == nil {
+					t.Error("a reader was woken for nothing")
+				}
+			})
+		}
+		synctest.Wait()
+		p.append(testBatch(1, 1))
+		readers.Wait()
+	})
+}
+
+func TestPartitionTimesAreWholeMillisecondsInOrder(t *testing.T) {
+	p := newPartition(0)
+	last := time.Time{}
+	for i := range 100 {
+		p.append(testBatch(1, 1))
+		b, _, _ := p.read(position(i))
+		if b.enqueued.Before(last) || b.enqueued.Nanosecond()%int(time.Millisecond) != 0 || b.enqueued.Location() != time.UTC {
+			t.Fatalf("event %d was enqueued at %v, the one before at %v", i, b.enqueued, last)
+		}
+		last = b.enqueued
+	}
+}
+
+func TestHubSpreadsBatchesInTurnAndByKey(t *testing.T) {
+	h := newHub(Hub{Name: "h", Partitions: 4})
+	for i := range 8 {
+		if got, want := h.choose("", false).id, strconv.Itoa(i%4); got != want {
+			t.Errorf("batch %d went to partition %s, want %s", i, got, want)
+		}
+	}
+	// Vectors of the service's hash.
+	for key, want := range map[string]string{"": "0", "a": "0", "7": "3", "131": "2", "FWfAT": "1", "ключ": "2"} {
+		if got := h.choose(key, true).id; got != want {
+			t.Errorf("key %q went to partition %s, want %s", key, got, want)
+		}
+	}
+}
+
+func TestHubLooksPartitionsUpByTheirExactID(t *testing.T) {
+	h := newHub(Hub{Name: "h", Partitions: 4})
+	for id, want := range map[string]bool{"0": true, "3": true, "4": false, "-1": false, "03": false, "+1": false, "": false, "x": false} {
+		if got := h.partition(id) != nil; got != want {
+			t.Errorf("partition(%q) exists: %v, want %v", id, got, want)
+		}
+	}
+}
+
+func BenchmarkReadAtTheEndOfALongLog(b *testing.B) {
+	p := newPartition(0)
+	for range 100_000 {
+		p.append(testBatch(1, 1))
+	}
+	for b.Loop() {
+		p.read(99_999)
+	}
+}

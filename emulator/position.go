@@ -1,0 +1,126 @@
+package emulator
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// A filter is a receiver's start position, as its selector states it.
+type filter struct {
+	by        startBy
+	inclusive bool
+	value     int64 // offset, sequence number or milliseconds since 1970
+}
+
+type startBy uint8
+
+const (
+	byNothing startBy = iota // from the oldest event
+	byOffset
+	bySequence
+	byTime
+	byLatest // behind the newest event
+)
+
+const filterPrefix = "amqp.annotation."
+
+// parseFilter reads a selector such as
+//
+//	amqp.annotation.x-opt-offset > '-1'
+//	amqp.annotation.x-opt-sequence-number >= '12'
+//	amqp.annotation.x-opt-enqueued-time > '1511302800000'
+//	amqp.annotation.x-opt-offset > '@latest'
+//
+// which are all the forms that the official clients send. An empty selector means the oldest event.
+func parseFilter(expression string) (filter, error) {
+	text := strings.TrimSpace(expression)
+	if text == "" {
+		return filter{}, nil
+	}
+	name, rest, found := strings.Cut(text, ">")
+	if !found {
+		return filter{}, fmt.Errorf("the selector %q has no '>' or '>='", expression)
+	}
+	var f filter
+	if after, ok := strings.CutPrefix(rest, "="); ok {
+		f.inclusive, rest = true, after
+	}
+	value := strings.TrimSpace(rest)
+	if len(value) < 2 || value[0] != '\'' || value[len(value)-1] != '\'' {
+		return filter{}, fmt.Errorf("the value of the selector %q is not in single quotes", expression)
+	}
+	value = value[1 : len(value)-1]
+	switch strings.TrimPrefix(strings.TrimSpace(name), filterPrefix) {
+	case annotationOffset:
+		f.by = byOffset
+		if value == "@latest" {
+			f.by = byLatest
+			return f, nil
+		}
+	case annotationSequence:
+		f.by = bySequence
+	case annotationEnqueued:
+		f.by = byTime
+	default:
+		return filter{}, fmt.Errorf("the selector %q names neither %s nor %s nor %s", expression, annotationOffset, annotationSequence, annotationEnqueued)
+	}
+	number, err := strconv.ParseInt(value, 10, 64)
+	if err != nil {
+		return filter{}, fmt.Errorf("the supplied value '%s' in the selector %q is invalid: it is not an integer", value, expression)
+	}
+	f.value = number
+	return f, nil
+}
+
+// String is the selector that parseFilter reads as f.
+func (f filter) String() string {
+	operator := ">"
+	if f.inclusive {
+		operator = ">="
+	}
+	switch f.by {
+	case byOffset:
+		return fmt.Sprintf("%s%s %s '%d'", filterPrefix, annotationOffset, operator, f.value)
+	case bySequence:
+		return fmt.Sprintf("%s%s %s '%d'", filterPrefix, annotationSequence, operator, f.value)
+	case byTime:
+		return fmt.Sprintf("%s%s %s '%d'", filterPrefix, annotationEnqueued, operator, f.value)
+	case byLatest:
+		return fmt.Sprintf("%s%s %s '@latest'", filterPrefix, annotationOffset, operator)
+	default:
+		return ""
+	}
+}
+
+// start is the position that the filter means in p. A position behind the end is refused, with
+// the service's words: it is what a checkpoint says that is older than the data.
+func (f filter) start(p *partition) (position, *refusal) {
+	end := p.end()
+	switch f.by {
+	case byOffset:
+		if f.value > max(end.offset, 0) {
+			return 0, refuse(conditionArgument, "The supplied offset '%d' is invalid. The last offset in the system is '%d'", f.value, end.offset)
+		}
+		return p.afterOffset(f.value, f.inclusive), nil
+	case bySequence:
+		// One behind the last is where the next event will be, which a client may well name.
+		if f.value > end.last+1 {
+			return 0, refuse(conditionArgument, "The supplied sequence number '%d' is invalid. The last sequence number in the system is '%d'", f.value, end.last)
+		}
+		if f.inclusive {
+			return position(max(f.value, 0)), nil
+		}
+		return position(max(f.value+1, 0)), nil
+	case byTime:
+		return p.afterTime(time.UnixMilli(f.value).UTC(), f.inclusive), nil
+	case byLatest:
+		if f.inclusive {
+			return position(max(end.last, 0)), nil
+		}
+		return position(end.last + 1), nil
+	default:
+		return 0, nil
+	}
+}

@@ -1,0 +1,150 @@
+package emulator
+
+import (
+	"context"
+	"time"
+
+	"github.com/go-eventhubs/eventhubs/internal/amqp"
+)
+
+// publisherCredit is how many messages a client may have on their way to a link.
+const publisherCredit = 300
+
+// servePublisher stores what a client sends until the link is detached.
+func (a *attach) servePublisher(ctx context.Context, action Action) {
+	if a.accept() != nil {
+		return
+	}
+	if action.answer == answerWithhold && !a.withhold(ctx, action.answerDelay) {
+		return
+	}
+	if a.link.Credit(publisherCredit) != nil { // the engine renews it
+		return
+	}
+	for {
+		d, err := a.link.Receive(ctx)
+		if err != nil {
+			a.connection.log.Debug("sender gone", "address", a.address.text, "error", err)
+			return
+		}
+		if !a.receive(ctx, d) {
+			return
+		}
+	}
+}
+
+// withhold waits until the client may have credit; false if the link ended meanwhile.
+func (a *attach) withhold(ctx context.Context, d time.Duration) bool {
+	if d <= 0 {
+		<-a.link.Done()
+		return false
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-a.link.Done():
+		return false
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// receive does with one message what the hook wants; false if the link is over.
+func (a *attach) receive(ctx context.Context, d *amqp.Delivery) bool {
+	if d.TooLarge {
+		_ = d.Settle(refuse(conditionSize, textMessageSizeExceeded, d.Size, a.maxMessageSize()).rejected())
+		return true
+	}
+	b, route, refused := splitMessage(d.Payload, d.Format)
+	if refused != nil {
+		_ = d.Settle(refused.rejected())
+		return true
+	}
+	p := a.choose(&route)
+	op := Operation{
+		Kind:         KindTransfer,
+		Connection:   a.connection.number,
+		Address:      a.address.text,
+		Hub:          a.hub.name,
+		PartitionID:  p.id,
+		PartitionKey: route.key,
+		Events:       len(b.events),
+		Bytes:        len(d.Payload),
+	}
+	action, ok := a.connection.server.decide(ctx, op)
+	if !ok {
+		return false
+	}
+	if action.performs() {
+		a.hub.store(p, b)
+	}
+	return a.acknowledge(ctx, d, action)
+}
+
+// choose is the partition for a message: the one that the link is bound to, else by key, else in turn.
+func (a *attach) choose(r *route) *partition {
+	if a.partition != nil {
+		return a.partition
+	}
+	if a.address.hasPublisher {
+		r.key, r.hasKey = a.address.publisher, true // a publisher's name acts as the key of all it sends
+	}
+	return a.hub.choose(r.key, r.hasKey)
+}
+
+// acknowledge tells the client what the action wants it to hear; false if the link is over.
+func (a *attach) acknowledge(ctx context.Context, d *amqp.Delivery, action Action) bool {
+	switch action.answer {
+	case answerSilence:
+		return true
+	case answerCut:
+		a.connection.amqp.Cut()
+		return false
+	case answerClose:
+		_ = a.connection.close(action.refusal())
+		return false
+	case answerDetach:
+		_ = a.link.Detach(action.refusal().amqp())
+		return false
+	}
+	if d.Settled {
+		return true // the client does not want to know
+	}
+	outcome := action.outcome()
+	if action.answerDelay <= 0 {
+		return d.Settle(outcome) == nil
+	}
+	// It ends after the delay or with the link; the connection waits for it.
+	a.connection.wg.Go(func() {
+		if wait(ctx, action.answerDelay) {
+			_ = d.Settle(outcome)
+		}
+	})
+	return true
+}
+
+// outcome is the delivery state that an action stands for.
+func (a Action) outcome() amqp.DeliveryState {
+	switch a.answer {
+	case answerReject:
+		return a.refusal().rejected()
+	case answerRelease:
+		return amqp.Released{}
+	case answerModify:
+		return amqp.Modified{DeliveryFailed: true}
+	default:
+		return amqp.Accepted{}
+	}
+}
+
+// amqp is the refusal as the error of a detach or a close.
+func (r *refusal) amqp() *amqp.Error {
+	return &amqp.Error{Condition: amqp.Symbol(r.condition), Description: r.text}
+}
+
+// rejected is the refusal as the outcome of a delivery.
+func (r *refusal) rejected() amqp.DeliveryState {
+	return amqp.Rejected{Error: r.amqp()}
+}

@@ -1,0 +1,175 @@
+package emulator
+
+import (
+	"context"
+
+	"github.com/go-eventhubs/eventhubs/internal/amqp"
+)
+
+// requestCredit is how many requests may wait on $cbs or $management.
+const requestCredit = 100
+
+// A request is a message to $cbs or $management.
+type request struct {
+	id         any // of the type that the client chose; the answer repeats it
+	replyTo    string
+	properties amqp.Map
+	body       any
+}
+
+// A response is the answer to a request. The zero body is null.
+type response struct {
+	refusal  *refusal // nil: success
+	rejected bool     // the refusal is the request's outcome; there is no answer
+	body     any
+}
+
+// parseRequest reads the properties by which $cbs and $management are told what to do.
+func parseRequest(payload []byte) (*request, error) {
+	m, err := amqp.ParseMessage(payload)
+	if err != nil {
+		return nil, err
+	}
+	r := &request{properties: m.ApplicationProperties, body: m.Value}
+	if m.Properties != nil {
+		r.id = m.Properties.MessageID
+		if m.Properties.ReplyTo != nil {
+			r.replyTo = *m.Properties.ReplyTo
+		}
+	}
+	return r, nil
+}
+
+// text is a property that must be a string.
+func (r *request) text(key string) string {
+	v, _ := r.properties.Get(key)
+	s, _ := v.(string)
+	return s
+}
+
+// encode makes the answer's message. The status is an int and its description a string: clients insist.
+func (r *request) encode(answer response) ([]byte, error) {
+	status, description := int32(200), "OK"
+	if answer.refusal != nil {
+		status, description = answer.refusal.status(), answer.refusal.text
+	}
+	properties := amqp.Map{
+		{Key: "status-code", Value: status},
+		{Key: "status-description", Value: description},
+	}
+	if answer.refusal != nil {
+		properties = append(properties, amqp.Pair{Key: "error-condition", Value: amqp.Symbol(answer.refusal.condition)})
+	}
+	m := amqp.Message{
+		Properties:            &amqp.Properties{CorrelationID: r.id, To: &r.replyTo},
+		ApplicationProperties: properties,
+		Value:                 answer.body,
+		HasValue:              true,
+	}
+	return m.AppendTo(nil)
+}
+
+// serveReplies keeps a client's receiver on a node known until it is detached.
+func (a *attach) serveReplies() {
+	r := &replyLink{link: a.link, node: a.address.node, name: a.remote.Name}
+	if a.remote.Target != nil {
+		r.address = a.remote.Target.Address
+	}
+	a.connection.addReply(r)
+	defer a.connection.removeReply(r)
+	if a.accept() == nil {
+		<-a.link.Done()
+	}
+}
+
+// serveRequests answers what comes in on $cbs or $management.
+func (a *attach) serveRequests(ctx context.Context) {
+	if a.address.node == nodeCBS && !a.connection.openCBS(a.link) {
+		_ = a.link.Refuse(refuse(conditionNotAllowed, textCBSAlreadyOpened).amqp())
+		return
+	}
+	if a.accept() != nil || a.link.Credit(requestCredit) != nil {
+		return
+	}
+	for {
+		d, err := a.link.Receive(ctx)
+		if err != nil {
+			return
+		}
+		if !a.serveRequest(ctx, d) {
+			return
+		}
+	}
+}
+
+// serveRequest takes one request and answers it; false if the link is over.
+func (a *attach) serveRequest(ctx context.Context, d *amqp.Delivery) bool {
+	r, err := parseRequest(d.Payload)
+	if err != nil {
+		_ = d.Settle(refuse(conditionDecode, "The request could not be read: %v.", err).rejected())
+		return true
+	}
+	reply := a.connection.reply(a.address.node, r.replyTo)
+	if reply == nil {
+		_ = d.Settle(refuse(conditionNotAllowed, "No link receives from '%s', so the answer for '%s' has nowhere to go.", a.address.node, r.replyTo).rejected())
+		return true
+	}
+	op, perform := a.prepare(r)
+	action, ok := a.connection.server.decide(ctx, op)
+	if !ok {
+		return false
+	}
+	var answer response
+	if action.performs() {
+		answer = perform()
+	}
+	switch action.answer {
+	case answerCut:
+		a.connection.amqp.Cut()
+		return false
+	case answerClose:
+		_ = a.connection.close(action.refusal())
+		return false
+	case answerDetach:
+		_ = a.link.Detach(action.refusal().amqp())
+		return false
+	case answerSilence:
+		_ = d.Settle(amqp.Accepted{})
+		return true
+	case answerReject:
+		answer = response{refusal: action.refusal()}
+	}
+	if answer.rejected {
+		_ = d.Settle(answer.refusal.rejected())
+		return true
+	}
+	_ = d.Settle(amqp.Accepted{})
+	return a.answer(ctx, reply, r, answer)
+}
+
+// prepare says what the hook sees of a request, and what does it.
+func (a *attach) prepare(r *request) (Operation, func() response) {
+	if a.address.node == nodeCBS {
+		return a.prepareCBS(r)
+	}
+	return a.prepareManagement(r)
+}
+
+// answer sends the answer to a request, settled: nobody would send it again.
+func (a *attach) answer(ctx context.Context, reply *amqp.Link, r *request, answer response) bool {
+	payload, err := r.encode(answer)
+	if err != nil {
+		a.connection.log.Warn("an answer cannot be encoded", "node", a.address.node, "error", err)
+		return true
+	}
+	// The client may have closed its receiver meanwhile, which is no reason to stop serving others.
+	if err := reply.Send(ctx, &amqp.Delivery{Payload: payload, Settled: true}); err != nil {
+		a.connection.log.Debug("an answer found no receiver", "node", a.address.node, "error", err)
+	}
+	return ctx.Err() == nil
+}
+
+// missing is the answer to a request without one of its properties.
+func missing(node, property string) *refusal {
+	return refuse(conditionArgument, "The request to '%s' lacks the application property '%s', or it is not a string.", node, property)
+}
