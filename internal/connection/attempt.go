@@ -1,0 +1,122 @@
+package connection
+
+import (
+	"context"
+	"errors"
+	"sync/atomic"
+	"time"
+
+	"github.com/Azure/go-amqp"
+)
+
+// grace is how long a send whose context has ended may take to return by itself,
+// as it does when it was waiting for credit. It only has to be longer than the
+// scheduler needs.
+const grace = 100 * time.Millisecond
+
+// attempt is one message on its way and the context that go-amqp gets for it.
+//
+// go-amqp's send asks the context for its Done channel once for each frame, just
+// before it waits for the link to take that frame; the first time this is the
+// wait for credit, and giving up is clean. Any later time it would leave an
+// unfinished delivery on the link, so the channel works at the first call only.
+// Neither is there a deadline, which would become the socket's. And the
+// connection's writer asks Err just before it writes each frame: until then,
+// nothing of the message has left. TestSendAsksItsContextAsWeRelyOn pins this to
+// the version of go-amqp.
+type attempt struct {
+	// Immutable once the attempt is under way.
+	caller  context.Context
+	message amqp.Message
+
+	asked   atomic.Bool // go-amqp asked for the first Done
+	written atomic.Bool // go-amqp is about to write, or has written, a first frame
+}
+
+func (a *attempt) Deadline() (time.Time, bool) { return time.Time{}, false }
+
+func (a *attempt) Done() <-chan struct{} {
+	if a.asked.Swap(true) {
+		return nil
+	}
+	return a.caller.Done()
+}
+
+func (a *attempt) Err() error {
+	a.written.Store(true)
+	return nil
+}
+
+func (a *attempt) Value(any) any { return nil }
+
+// transmit hands the attempt's message to go-amqp and returns when go-amqp's call
+// has, whatever happens to the caller's context: then the message's memory is
+// free again. If it fails and written is false, nothing was sent.
+func (l *link) transmit(a *attempt) (amqp.SendReceipt, error) {
+	if a.caller.Done() == nil {
+		return l.sender.SendWithReceipt(a, &a.message, nil)
+	}
+	returned, watched := make(chan struct{}), make(chan struct{})
+	// Ends with giveUp, or grace after returned is closed at the latest; awaited
+	// below.
+	stop := context.AfterFunc(a.caller, func() {
+		defer close(watched)
+		l.watch(returned)
+	})
+	receipt, err := l.sender.SendWithReceipt(a, &a.message, nil)
+	close(returned)
+	if !stop() {
+		<-watched
+	}
+	return receipt, err
+}
+
+// watch runs once the caller's context has ended. A send that is beyond the wait
+// for credit does not hear of that, so its link is given up.
+func (l *link) watch(returned <-chan struct{}) {
+	timer := time.NewTimer(grace)
+	defer timer.Stop()
+	select {
+	case <-returned:
+	case <-timer.C:
+		l.giveUp()
+	}
+}
+
+// creditDenied reports whether a send's error says that the caller's context
+// ended the wait for credit, which go-amqp reports as an error of its own making:
+// the peer's come wrapped.
+func creditDenied(err error) bool {
+	local, ok := err.(*amqp.Error)
+	return ok && local.Condition == amqp.ErrCondTransferLimitExceeded
+}
+
+// await returns the peer's outcome of a message that was sent. If ctx ends first
+// the link is given up. Of a settled outcome and the end of the link go-amqp picks
+// either at random when both are there, so a lost link is asked again: after 64
+// times a settled outcome has been missed with a probability of 2^-64.
+func (l *link) await(ctx context.Context, receipt *amqp.SendReceipt) (amqp.DeliveryState, error) {
+	state, err := receipt.Wait(ctx)
+	if err == nil {
+		return state, nil
+	}
+	if ctx.Err() != nil && !errorOfLink(err) {
+		l.giveUp()
+	}
+	for range 64 {
+		// The link has ended, or is about to with its broken connection.
+		if state, again := receipt.Wait(context.Background()); again == nil {
+			return state, nil
+		}
+	}
+	return nil, err
+}
+
+// errorOfLink reports whether an error means that the link, its session or its
+// connection is gone.
+func errorOfLink(err error) bool {
+	_, link := errors.AsType[*amqp.LinkError](err)
+	_, session := errors.AsType[*amqp.SessionError](err)
+	_, conn := errors.AsType[*amqp.ConnError](err)
+	return link || session || conn
+}

@@ -1,0 +1,26 @@
+// Package connection is one AMQP connection to an Event Hubs namespace: all that
+// stands between a partition's batch and the service. It is the only package of
+// this module that imports go-amqp.
+//
+// A [Conn] connects when it is first needed and again after a loss, when it is
+// next needed; nothing runs in between but AMQP's keep-alive. Over the connection
+// go one link pair to $cbs, which authorizes once per hub, one to $management
+// when properties are read, and a session and a sender link of its own for every
+// [Sender]. The loss of a link leaves the others alone.
+//
+// Nothing here retries. [Sender.Send] makes one try and says what became of it
+// ([Outcome]), and an [Error] says why and whether another try makes sense; when,
+// and how often, is the producer's affair.
+//
+// # How go-amqp is kept from harm
+//
+// go-amqp v1.7.0 looks at a context only until it has been handed a message, may
+// stop in the middle of one, and turns a context's deadline into a write deadline
+// whose passing ends the whole connection. So whatever opens something (a
+// connection, an authorization, a link) runs in a goroutine of its own that no
+// caller's context reaches: callers wait for it, each as long as their own
+// context lasts ([flight]). And a send gets a context of our own making
+// ([attempt]) that can end the wait for credit and nothing else; if the caller's
+// context ends later, the link is given up, and if the peer does not answer that
+// within closeTimeout, the connection.
+package connection

@@ -1,0 +1,237 @@
+package connection
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"strings"
+
+	"github.com/Azure/go-amqp"
+)
+
+// A Code says in one stable word what went wrong.
+type Code string
+
+// The codes, each with what Error.Transient is for it unless said otherwise.
+const (
+	CodeUnauthorized     Code = "unauthorized"      // the service refused the token or its rights; not transient
+	CodeNoToken          Code = "no-token"          // the token source gave none; not transient
+	CodeNotFound         Code = "not-found"         // no such event hub or host; not transient
+	CodePartitionUnknown Code = "partition-unknown" // the hub has no such partition; not transient
+	CodeDisabled         Code = "disabled"          // the event hub is switched off; not transient
+	CodeThrottled        Code = "throttled"         // the service asks to wait; transient
+	CodeQuota            Code = "quota-exceeded"    // too many connections, links or bytes; not transient
+	CodeTooLarge         Code = "too-large"         // the message exceeds what the link takes; not transient
+	CodeFenced           Code = "fenced"            // another producer took over, or the sequence is broken; not transient
+	CodeConnectionLost   Code = "connection-lost"   // the connection or link broke, or could not be opened; transient, but for a peer that is not who it should be
+	CodeTimeout          Code = "timeout"           // no answer in time; transient
+	CodeCanceled         Code = "canceled"          // the caller's context was cancelled; not transient
+	CodeClosed           Code = "closed"            // the Conn or Sender was closed; not transient
+	CodeRejected         Code = "rejected"          // refused for another reason, see Condition; not transient
+	CodeNotAccepted      Code = "not-accepted"      // given back without being stored: released or modified; transient
+	CodeInternal         Code = "internal"          // a fault of the service, or an answer that makes no sense; transient
+)
+
+// advice is what to check, by code.
+var advice = map[Code]string{
+	CodeUnauthorized:     "check that the identity or key has the Send right and that the token is for this namespace",
+	CodeNoToken:          "check the credential",
+	CodeNotFound:         "check the names of the namespace and the event hub",
+	CodePartitionUnknown: "check the partition id",
+	CodeDisabled:         "check the event hub's status",
+	CodeThrottled:        "the namespace's throughput is used up",
+	CodeQuota:            "check the namespace's limits",
+	CodeTooLarge:         "send less in one message",
+	CodeConnectionLost:   "check the network, the port and, if one is in use, the proxy",
+	CodeTimeout:          "the service did not answer in time",
+}
+
+// Error is why something failed. It unwraps to the cause.
+type Error struct {
+	Code        Code
+	Condition   string // the AMQP error condition, empty if the peer sent none
+	Description string // the peer's text without its tracking id, empty if it sent none
+	TrackingID  string // the service's own id of the failure, empty if it told none
+	Transient   bool   // the same may succeed later without anybody changing anything
+	Err         error  // the cause, never nil
+}
+
+// Error says what happened and ends with what to check.
+func (e *Error) Error() string {
+	var b strings.Builder
+	switch {
+	case e.Condition != "":
+		fmt.Fprintf(&b, "%s: %s", e.Condition, e.Description)
+	default:
+		b.WriteString(e.Err.Error())
+	}
+	if e.TrackingID != "" {
+		fmt.Fprintf(&b, " (tracking id %s)", e.TrackingID)
+	}
+	if hint := advice[e.Code]; hint != "" {
+		b.WriteString("; " + hint)
+	}
+	return b.String()
+}
+
+// Unwrap returns the cause.
+func (e *Error) Unwrap() error { return e.Err }
+
+// conditions says what each condition that the service sends means. A condition
+// that is not here is taken for a passing fault of the service: not to retry what
+// would succeed is worse than to retry in vain a few times.
+var conditions = map[amqp.ErrCond]struct {
+	code      Code
+	transient bool
+}{
+	"com.microsoft:server-busy":           {CodeThrottled, true},
+	"com.microsoft:timeout":               {CodeTimeout, true},
+	"com.microsoft:operation-cancelled":   {CodeInternal, true},
+	"com.microsoft:container-close":       {CodeConnectionLost, true},
+	"com.microsoft:partition-not-owned":   {CodeConnectionLost, true},
+	"com.microsoft:store-lock-lost":       {CodeConnectionLost, true},
+	amqp.ErrCondInternalError:             {CodeInternal, true},
+	amqp.ErrCondDetachForced:              {CodeConnectionLost, true},
+	amqp.ErrCondConnectionForced:          {CodeConnectionLost, true},
+	amqp.ErrCondConnectionRedirect:        {CodeConnectionLost, true},
+	amqp.ErrCondLinkRedirect:              {CodeConnectionLost, true},
+	amqp.ErrCondTransferLimitExceeded:     {CodeConnectionLost, true},
+	amqp.ErrCondFramingError:              {CodeConnectionLost, true},
+	amqp.ErrCondWindowViolation:           {CodeConnectionLost, true},
+	amqp.ErrCondUnattachedHandle:          {CodeConnectionLost, true},
+	amqp.ErrCondErrantLink:                {CodeConnectionLost, true},
+	amqp.ErrCondHandleInUse:               {CodeConnectionLost, true},
+	amqp.ErrCondUnauthorizedAccess:        {CodeUnauthorized, false},
+	"com.microsoft:auth-failed":           {CodeUnauthorized, false},
+	"com.microsoft:publisher-revoked":     {CodeUnauthorized, false},
+	amqp.ErrCondNotFound:                  {CodeNotFound, false},
+	amqp.ErrCondResourceDeleted:           {CodeNotFound, false},
+	"com.microsoft:entity-disabled":       {CodeDisabled, false},
+	amqp.ErrCondMessageSizeExceeded:       {CodeTooLarge, false},
+	amqp.ErrCondResourceLimitExceeded:     {CodeQuota, false},
+	"com.microsoft:argument-out-of-range": {CodePartitionUnknown, false},
+	"com.microsoft:argument-error":        {CodeRejected, false},
+	amqp.ErrCondInvalidField:              {CodeRejected, false},
+	amqp.ErrCondDecodeError:               {CodeRejected, false},
+	amqp.ErrCondNotAllowed:                {CodeRejected, false},
+	amqp.ErrCondNotImplemented:            {CodeRejected, false},
+	amqp.ErrCondIllegalState:              {CodeRejected, false},
+	amqp.ErrCondPreconditionFailed:        {CodeRejected, false},
+	"com.microsoft:precondition-failed":   {CodeRejected, false},
+	amqp.ErrCondStolen:                    {CodeFenced, false},
+
+	"com.microsoft:producer-epoch-stolen":    {CodeFenced, false},
+	"com.microsoft:out-of-order-sequence":    {CodeFenced, false},
+	"com.microsoft:address-already-in-use":   {CodeRejected, false},
+	"com.microsoft:entity-already-exists":    {CodeRejected, false},
+	"com.microsoft:message-lock-lost":        {CodeRejected, false},
+	"com.microsoft:session-cannot-be-locked": {CodeRejected, false},
+}
+
+// classify gives an error of go-amqp, of a context or of ours its code. It
+// returns nil for nil, and an *Error as it is, without what it is wrapped in.
+func classify(err error) error {
+	if err == nil {
+		return nil
+	}
+	if known, ok := errors.AsType[*Error](err); ok {
+		return known
+	}
+	// A LinkError, SessionError or ConnError unwraps to the peer's *amqp.Error,
+	// if the peer sent one.
+	if remote, ok := errors.AsType[*amqp.Error](err); ok {
+		return remoteError(remote, err)
+	}
+	switch {
+	case errors.Is(err, ErrClosed):
+		return &Error{Code: CodeClosed, Err: err}
+	case errors.Is(err, context.Canceled):
+		return &Error{Code: CodeCanceled, Err: err}
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded):
+		return &Error{Code: CodeTimeout, Transient: true, Err: err}
+	}
+	return &Error{Code: CodeConnectionLost, Transient: true, Err: err}
+}
+
+// remoteError classifies what a peer sent; cause is what it arrived in.
+func remoteError(remote *amqp.Error, cause error) *Error {
+	class, known := conditions[remote.Condition]
+	if !known {
+		class.code, class.transient = CodeInternal, true
+	}
+	e := &Error{Code: class.code, Condition: string(remote.Condition), Transient: class.transient, Err: cause}
+	e.Description, e.TrackingID = cutTrackingID(remote.Description)
+	return e
+}
+
+// classifyDial gives an error of opening a connection its code. Unlike what
+// happens to an open connection, some of these do not pass by themselves.
+func classifyDial(err error) error {
+	if dns, ok := errors.AsType[*net.DNSError](err); ok && dns.IsNotFound {
+		return &Error{Code: CodeNotFound, Err: err}
+	}
+	_, badRecord := errors.AsType[tls.RecordHeaderError](err)
+	_, badCertificate := errors.AsType[*tls.CertificateVerificationError](err)
+	_, unknownAuthority := errors.AsType[x509.UnknownAuthorityError](err)
+	if badRecord || badCertificate || unknownAuthority {
+		return &Error{Code: CodeConnectionLost, Err: err}
+	}
+	return classify(err)
+}
+
+// statusError is the failure that a $cbs or $management reply tells.
+func statusError(status int, condition, description string) *Error {
+	if condition == "" {
+		condition = string(statusConditions[status])
+	}
+	remote := &amqp.Error{Condition: amqp.ErrCond(condition), Description: description}
+	if condition == "" {
+		remote.Condition, remote.Description = amqp.ErrCondInternalError, fmt.Sprintf("status %d: %s", status, description)
+	}
+	return remoteError(remote, remote)
+}
+
+// statusConditions is for replies that carry no condition.
+var statusConditions = map[int]amqp.ErrCond{
+	400: "com.microsoft:argument-error",
+	401: amqp.ErrCondUnauthorizedAccess,
+	403: amqp.ErrCondResourceLimitExceeded,
+	404: amqp.ErrCondNotFound,
+	408: "com.microsoft:timeout",
+	410: amqp.ErrCondStolen,
+	500: amqp.ErrCondInternalError,
+	501: amqp.ErrCondNotImplemented,
+	503: "com.microsoft:server-busy",
+}
+
+// cutTrackingID takes the tail that the service adds to its descriptions,
+// "… TrackingId:<id>, SystemTracker:<x>, Timestamp:<t>", off the text and returns
+// the id.
+func cutTrackingID(description string) (text, id string) {
+	text, tail, found := strings.Cut(description, "TrackingId:")
+	if !found {
+		return strings.TrimSpace(description), ""
+	}
+	if end := strings.IndexAny(tail, ", \t\r\n;)]"); end >= 0 {
+		tail = tail[:end]
+	}
+	return strings.TrimRight(text, " \t\r\n,;(["), tail
+}
+
+func closedError() error {
+	return &Error{Code: CodeClosed, Err: ErrClosed}
+}
+
+// contextError is the error of a context that ended, with its cause if that says
+// more.
+func contextError(ctx context.Context) error {
+	err, cause := ctx.Err(), context.Cause(ctx)
+	if cause == nil || errors.Is(cause, err) {
+		return cause
+	}
+	return fmt.Errorf("%w: %w", err, cause)
+}

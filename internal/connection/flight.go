@@ -1,0 +1,46 @@
+package connection
+
+import (
+	"context"
+)
+
+// flight is one opening that several callers wait for. It runs in a goroutine of
+// the connection's and is not disturbed when a caller stops waiting: its result
+// is there for the next.
+type flight[T any] struct {
+	done chan struct{} // closed when value and err are set
+
+	// Owned by run until done is closed, immutable afterwards.
+	value T
+	err   error
+}
+
+func newFlight[T any]() *flight[T] {
+	return &flight[T]{done: make(chan struct{})}
+}
+
+// run does the work, within openTimeout and the lifetime given, and lands the
+// flight. The work removes the flight from where callers find it, before it
+// returns.
+func (f *flight[T]) run(lifetime context.Context, work func(ctx context.Context) (T, error)) {
+	ctx, cancel := context.WithTimeout(lifetime, openTimeout)
+	defer cancel()
+	defer close(f.done)
+	f.value, f.err = work(ctx)
+}
+
+// wait returns the result, or ctx's error if that ends first.
+func (f *flight[T]) wait(ctx context.Context) (T, error) {
+	select {
+	case <-f.done:
+		return f.value, f.err
+	default:
+	}
+	select {
+	case <-f.done:
+		return f.value, f.err
+	case <-ctx.Done():
+		var none T
+		return none, classify(contextError(ctx))
+	}
+}

@@ -1,0 +1,85 @@
+package connection
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"time"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azeventhubs/v2"
+)
+
+// HubProperties asks the service for a hub's properties, foremost its partitions.
+// Its errors are *Error.
+func (c *Conn) HubProperties(ctx context.Context, hub string) (azeventhubs.EventHubProperties, error) {
+	body, err := c.read(ctx, hub, map[string]any{"type": "com.microsoft:eventhub"})
+	if err != nil {
+		return azeventhubs.EventHubProperties{}, err
+	}
+	properties := azeventhubs.EventHubProperties{
+		Name:                  field[string](body, "name"),
+		CreatedOn:             field[time.Time](body, "created_at"),
+		PartitionIDs:          field[[]string](body, "partition_ids"),
+		GeoReplicationEnabled: field[int32](body, "georeplication_factor") > 1,
+	}
+	if len(properties.PartitionIDs) == 0 {
+		return azeventhubs.EventHubProperties{}, badReply("no partition ids", body)
+	}
+	return properties, nil
+}
+
+// PartitionProperties asks the service for a partition's properties. Its errors
+// are *Error.
+func (c *Conn) PartitionProperties(ctx context.Context, hub, partitionID string) (azeventhubs.PartitionProperties, error) {
+	body, err := c.read(ctx, hub, map[string]any{"type": "com.microsoft:partition", "partition": partitionID})
+	if err != nil {
+		return azeventhubs.PartitionProperties{}, err
+	}
+	if _, ok := body["last_enqueued_sequence_number"].(int64); !ok {
+		return azeventhubs.PartitionProperties{}, badReply("no last sequence number", body)
+	}
+	return azeventhubs.PartitionProperties{
+		EventHubName:               field[string](body, "name"),
+		PartitionID:                field[string](body, "partition"),
+		BeginningSequenceNumber:    field[int64](body, "begin_sequence_number"),
+		LastEnqueuedSequenceNumber: field[int64](body, "last_enqueued_sequence_number"),
+		LastEnqueuedOffset:         field[string](body, "last_enqueued_offset"),
+		LastEnqueuedOn:             field[time.Time](body, "last_enqueued_time_utc"),
+		IsEmpty:                    field[bool](body, "is_partition_empty"),
+	}, nil
+}
+
+// read sends a READ request to $management and returns the body of the reply.
+func (c *Conn) read(ctx context.Context, hub string, what map[string]any) (map[string]any, error) {
+	cl, err := c.connect(ctx)
+	if err != nil {
+		return nil, err
+	}
+	token, err := cl.authorize(ctx, hub)
+	if err != nil {
+		return nil, err
+	}
+	properties := map[string]any{"operation": "READ", "name": hub, "security_token": token.text()}
+	maps.Copy(properties, what)
+	reply, err := cl.management.request(ctx, properties, nil)
+	if err != nil {
+		cl.forgetIfUnauthorized(hub, err)
+		return nil, err
+	}
+	body, ok := reply.Value.(map[string]any)
+	if !ok {
+		return nil, badReply("no map", nil)
+	}
+	return body, nil
+}
+
+// field returns a field of a reply, or the zero value if it is missing or of
+// another type.
+func field[T any](body map[string]any, name string) T {
+	v, _ := body[name].(T)
+	return v
+}
+
+func badReply(what string, body map[string]any) error {
+	return &Error{Code: CodeInternal, Transient: true, Err: fmt.Errorf("the service's reply has %s (it has %d fields)", what, len(body))}
+}

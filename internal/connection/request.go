@@ -1,0 +1,279 @@
+package connection
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"sync"
+
+	"github.com/Azure/go-amqp"
+)
+
+// replyCredit is how many replies may be under way at once.
+const replyCredit = 100
+
+// requestNode is a node of the peer that answers requests: $cbs or $management.
+// Its link pair opens with the first request and again after a loss.
+type requestNode struct {
+	// Immutable after newRequestNode.
+	client  *client
+	address string
+
+	mu      sync.Mutex // guards the fields below
+	pair    *requestPair
+	opening *flight[*requestPair]
+}
+
+func newRequestNode(cl *client, address string) *requestNode {
+	return &requestNode{client: cl, address: address}
+}
+
+// requestPair is a sender link for requests and a receiver link for their
+// replies, in one session.
+type requestPair struct {
+	// Immutable after newPair.
+	node    *requestNode
+	link    *link // of the requests
+	replies *amqp.Receiver
+	replyTo string
+
+	mu      sync.Mutex                      // guards the fields below
+	err     error                           // why the pair is of no more use, nil while it is
+	next    uint64                          // counts message ids
+	waiting map[string]chan<- *amqp.Message // by message id; each has room for its one reply
+}
+
+// request sends a message and waits for its reply, both as long as ctx lasts. A
+// reply whose status is not one of success becomes an *Error.
+func (n *requestNode) request(ctx context.Context, properties map[string]any, body any) (*amqp.Message, error) {
+	pair, err := n.open(ctx)
+	if err != nil {
+		return nil, err
+	}
+	reply, err := pair.exchange(ctx, properties, body)
+	if err != nil {
+		return nil, classify(fmt.Errorf("request to %s: %w", n.address, err))
+	}
+	if err := replyStatus(reply); err != nil {
+		return nil, err
+	}
+	return reply, nil
+}
+
+func (n *requestNode) open(ctx context.Context) (*requestPair, error) {
+	n.mu.Lock()
+	if n.pair != nil && n.pair.broken() == nil {
+		pair := n.pair
+		n.mu.Unlock()
+		return pair, nil
+	}
+	f := n.opening
+	if f == nil {
+		f = newFlight[*requestPair]()
+		if !n.client.owner.begin(func() { f.run(n.client.owner.lifetime, n.attach) }) {
+			n.mu.Unlock()
+			return nil, closedError()
+		}
+		n.opening = f
+	}
+	n.mu.Unlock()
+	return f.wait(ctx)
+}
+
+// attach opens a pair and makes it the present one.
+func (n *requestNode) attach(ctx context.Context) (*requestPair, error) {
+	pair, err := n.newPair(ctx)
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.opening = nil
+	if err != nil {
+		return nil, classify(fmt.Errorf("opening %s: %w", n.address, openingError(ctx, err)))
+	}
+	n.pair = pair
+	return pair, nil
+}
+
+func (n *requestNode) newPair(ctx context.Context) (*requestPair, error) {
+	l, err := newLink(ctx, n.client, n.address, nil)
+	if err != nil {
+		return nil, err
+	}
+	pair := &requestPair{
+		node:    n,
+		link:    l,
+		replyTo: n.address + "-" + l.sender.LinkName(),
+		waiting: make(map[string]chan<- *amqp.Message),
+	}
+	pair.replies, err = l.session.NewReceiver(undated{ctx}, n.address, &amqp.ReceiverOptions{
+		TargetAddress:             pair.replyTo,
+		Credit:                    replyCredit,
+		SettlementMode:            amqp.ReceiverSettleModeFirst.Ptr(),
+		RequestedSenderSettleMode: amqp.SenderSettleModeSettled.Ptr(),
+	})
+	if err != nil {
+		endSession(l.session)
+		return nil, err
+	}
+	if !n.client.owner.begin(pair.read) {
+		endSession(l.session)
+		return nil, closedError()
+	}
+	return pair, nil
+}
+
+// read hands replies to those who wait for them. It ends when the link does, at
+// the latest with the connection.
+func (p *requestPair) read() {
+	for {
+		reply, err := p.replies.Receive(context.Background(), nil)
+		if err != nil {
+			p.fail(err)
+			return
+		}
+		if reply.Properties == nil {
+			continue
+		}
+		id, _ := reply.Properties.CorrelationID.(string)
+		p.mu.Lock()
+		waiter := p.waiting[id]
+		delete(p.waiting, id)
+		p.mu.Unlock()
+		if waiter != nil {
+			waiter <- reply
+		}
+	}
+}
+
+// fail makes the pair useless and tells everyone who waits.
+func (p *requestPair) fail(err error) {
+	p.mu.Lock()
+	first := p.err == nil
+	if first {
+		p.err = err
+	}
+	waiting := p.waiting
+	p.waiting = nil
+	p.mu.Unlock()
+	for _, waiter := range waiting {
+		close(waiter)
+	}
+	if first {
+		endSession(p.link.session)
+	}
+}
+
+func (p *requestPair) broken() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.err
+}
+
+// enlist reserves a message id and returns where its reply will come; the channel
+// is closed instead when the pair fails.
+func (p *requestPair) enlist() (id string, reply <-chan *amqp.Message, err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.err != nil {
+		return "", nil, p.err
+	}
+	p.next++
+	id = p.replyTo + ":" + strconv.FormatUint(p.next, 10)
+	waiter := make(chan *amqp.Message, 1)
+	p.waiting[id] = waiter
+	return id, waiter, nil
+}
+
+func (p *requestPair) resign(id string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.waiting, id)
+}
+
+// exchange sends one request and waits for its reply.
+func (p *requestPair) exchange(ctx context.Context, properties map[string]any, body any) (*amqp.Message, error) {
+	id, answer, err := p.enlist()
+	if err != nil {
+		return nil, err
+	}
+	defer p.resign(id)
+	a := &attempt{caller: ctx, message: amqp.Message{
+		Properties:            &amqp.MessageProperties{MessageID: id, ReplyTo: &p.replyTo, To: &p.node.address},
+		ApplicationProperties: properties,
+		Value:                 body,
+	}}
+	receipt, err := p.link.transmit(a)
+	if err != nil {
+		if creditDenied(err) {
+			return nil, contextError(ctx)
+		}
+		p.fail(err)
+		return nil, callersError(ctx, err)
+	}
+	// Others' requests are under way on this link, so it is not given up when ctx
+	// ends now.
+	state, err := receipt.Wait(ctx)
+	if err != nil {
+		if errorOfLink(err) {
+			p.fail(err)
+		}
+		return nil, err
+	}
+	if result := stateResult(state); result.Outcome != Accepted {
+		return nil, result.Err
+	}
+	select {
+	case reply, ok := <-answer:
+		if !ok {
+			return nil, p.broken()
+		}
+		return reply, nil
+	case <-ctx.Done():
+		return nil, contextError(ctx)
+	}
+}
+
+// replyStatus returns nil for a reply with a status of success.
+func replyStatus(reply *amqp.Message) error {
+	properties := reply.ApplicationProperties
+	var status int
+	switch code := first(properties, "status-code", "statusCode").(type) {
+	case int32:
+		status = int(code)
+	case int64:
+		status = int(code)
+	case uint32:
+		status = int(code)
+	default:
+		return &Error{Code: CodeInternal, Transient: true, Err: errors.New("the service's reply has no status code")}
+	}
+	if status >= 200 && status < 300 {
+		return nil
+	}
+	description, _ := first(properties, "status-description", "statusDescription").(string)
+	var condition string
+	switch c := first(properties, "error-condition", "errorCondition").(type) {
+	case string:
+		condition = c
+	case amqp.Symbol:
+		condition = string(c)
+	}
+	return statusError(status, condition, description)
+}
+
+func first(properties map[string]any, names ...string) any {
+	for _, name := range names {
+		if v, ok := properties[name]; ok {
+			return v
+		}
+	}
+	return nil
+}
+
+// openingError says why an opening failed whose context may be the reason.
+func openingError(ctx context.Context, err error) error {
+	if ctx.Err() == nil {
+		return err
+	}
+	return contextError(ctx)
+}

@@ -1,0 +1,141 @@
+package connection
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/Azure/go-amqp"
+)
+
+// batchFormat marks a message whose data sections are whole messages, which the
+// service takes apart and stores one by one.
+const batchFormat = 0x80013700
+
+// Outcome is what became of a batch.
+type Outcome uint8
+
+// The outcomes. Only Accepted means stored, and only Unknown leaves it open.
+const (
+	NotSent  Outcome = iota // nothing was sent: surely not stored
+	Accepted                // stored
+	Rejected                // refused by the service: not stored
+	Released                // given back by the service: not stored
+	Modified                // given back by the service: not stored
+	Unknown                 // sent, wholly or in part, and no outcome came: may or may not be stored
+)
+
+// String returns the outcome's name in lower case.
+func (o Outcome) String() string {
+	switch o {
+	case NotSent:
+		return "not sent"
+	case Accepted:
+		return "accepted"
+	case Rejected:
+		return "rejected"
+	case Released:
+		return "released"
+	case Modified:
+		return "modified"
+	case Unknown:
+		return "unknown"
+	default:
+		return fmt.Sprintf("outcome %d", uint8(o))
+	}
+}
+
+// Result is what became of one try. Err is nil if Outcome is Accepted, otherwise
+// an *Error.
+type Result struct {
+	Outcome Outcome
+	Err     error
+}
+
+// Send makes one try to store a batch: each event is the encoding of a whole
+// message and becomes one data section. It opens what is not open.
+//
+// If ctx ends before the service has granted credit for the message, nothing was
+// sent. If it ends later, the link is given up, which every other Send under way
+// on this sender suffers too, and if the peer does not answer that within
+// closeTimeout, the connection. Send returns only when go-amqp's call has
+// returned, so the events' memory may then be used again. It retries nothing,
+// except that a link that turns out to have been lost before the try is replaced.
+func (s *Sender) Send(ctx context.Context, events [][]byte) Result {
+	if len(events) == 0 {
+		// go-amqp would send nothing and give a receipt that waits for ever.
+		return Result{NotSent, &Error{Code: CodeRejected, Err: errors.New("a batch needs at least one event")}}
+	}
+	result, stale := s.try(ctx, events)
+	if stale {
+		result, _ = s.try(ctx, events)
+	}
+	return result
+}
+
+// try makes one try. It reports a stale link when go-amqp refused the message
+// without so much as looking at it.
+func (s *Sender) try(ctx context.Context, events [][]byte) (result Result, stale bool) {
+	l, err := s.open(ctx)
+	if err != nil {
+		return Result{NotSent, err}, false
+	}
+	l.client.renewIfDue(s.hub)
+
+	a := &attempt{caller: ctx, message: amqp.Message{Format: batchFormat, Data: events}}
+	receipt, err := l.transmit(a)
+	if err != nil {
+		return s.sendFailed(ctx, l, a, err), !a.asked.Load() && errorOfLink(err)
+	}
+	state, err := l.await(ctx, &receipt)
+	if err != nil {
+		s.drop(l, err)
+		return Result{Unknown, classify(callersError(ctx, err))}, false
+	}
+	return stateResult(state), false
+}
+
+// sendFailed says what became of a message that go-amqp did not send, or not
+// wholly.
+func (s *Sender) sendFailed(ctx context.Context, l *link, a *attempt, err error) Result {
+	if creditDenied(err) {
+		return Result{NotSent, classify(fmt.Errorf("waiting for the service to grant credit: %w", contextError(ctx)))}
+	}
+	if errorOfLink(err) {
+		s.drop(l, err)
+	}
+	outcome := NotSent
+	if a.written.Load() {
+		outcome = Unknown
+	}
+	return Result{outcome, classify(callersError(ctx, err))}
+}
+
+// callersError joins the reason why a caller gave a link up to what that did to
+// the link.
+func callersError(ctx context.Context, err error) error {
+	if ctx.Err() == nil || errors.Is(err, ctx.Err()) {
+		return err
+	}
+	return fmt.Errorf("%w (the link was given up: %v)", contextError(ctx), err)
+}
+
+// stateResult says what a settled outcome means. go-amqp's own Send takes
+// released and modified for success.
+func stateResult(state amqp.DeliveryState) Result {
+	switch state := state.(type) {
+	case *amqp.StateAccepted:
+		return Result{Outcome: Accepted}
+	case *amqp.StateRejected:
+		if state.Error == nil {
+			return Result{Rejected, &Error{Code: CodeRejected, Err: errors.New("the service refused the batch and gave no reason")}}
+		}
+		return Result{Rejected, remoteError(state.Error, state.Error)}
+	case *amqp.StateReleased:
+		return Result{Released, &Error{Code: CodeNotAccepted, Transient: true, Err: errors.New("the service released the batch without storing it")}}
+	case *amqp.StateModified:
+		return Result{Modified, &Error{Code: CodeNotAccepted, Transient: true, Err: errors.New("the service gave the batch back, modified, without storing it")}}
+	default:
+		return Result{Unknown, &Error{Code: CodeInternal, Transient: true, Err: fmt.Errorf("the service settled the batch without an outcome (%T)", state)}}
+	}
+}

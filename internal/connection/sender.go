@@ -1,0 +1,173 @@
+package connection
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/Azure/go-amqp"
+)
+
+// Sender sends to one partition, over a session and a link of its own that open
+// when first needed and again after a loss. Its methods may be called by several
+// goroutines at once.
+type Sender struct {
+	// Immutable after Conn.Sender.
+	conn        *Conn
+	hub         string
+	partitionID string
+	identifier  string
+
+	maxMessageSize atomic.Uint64
+
+	mu      sync.Mutex // guards the fields below; held before Conn.mu, never while waiting
+	closed  bool
+	link    *link
+	opening *flight[*link] // not nil while a link is being opened
+}
+
+// Sender returns a sender to a partition of a hub, or to the hub, whose service
+// chooses the partition, if partitionID is empty. The identifier is told to the
+// service as the link's source. Nothing touches the network.
+func (c *Conn) Sender(hub, partitionID, identifier string) *Sender {
+	return &Sender{conn: c, hub: hub, partitionID: partitionID, identifier: identifier}
+}
+
+// Open connects, authorizes and attaches, where that has not been done or was
+// lost. It waits as long as ctx lasts; what it began goes on without it and
+// serves the next call. Its errors are *Error.
+func (s *Sender) Open(ctx context.Context) error {
+	_, err := s.open(ctx)
+	return err
+}
+
+// MaxMessageSize is the largest message in bytes that the latest link takes, 0
+// when none was attached yet or the peer has no limit.
+func (s *Sender) MaxMessageSize() uint64 {
+	return s.maxMessageSize.Load()
+}
+
+func (s *Sender) open(ctx context.Context) (*link, error) {
+	if ctx.Err() != nil {
+		return nil, classify(contextError(ctx))
+	}
+	s.mu.Lock()
+	if s.closed {
+		s.mu.Unlock()
+		return nil, closedError()
+	}
+	if s.link != nil && !s.link.client.lost() {
+		l := s.link
+		s.mu.Unlock()
+		return l, nil
+	}
+	f := s.opening
+	if f == nil {
+		f = newFlight[*link]()
+		if !s.conn.begin(func() { f.run(s.conn.lifetime, s.attach) }) {
+			s.mu.Unlock()
+			return nil, closedError()
+		}
+		s.opening = f
+	}
+	s.mu.Unlock()
+	return f.wait(ctx)
+}
+
+// attach opens a link and makes it the present one.
+func (s *Sender) attach(ctx context.Context) (*link, error) {
+	start := time.Now()
+	l, err := s.newLink(ctx)
+	s.mu.Lock()
+	s.opening = nil
+	closed := s.closed
+	if err == nil && !closed {
+		s.link = l
+		s.maxMessageSize.Store(l.sender.MaxMessageSize())
+	}
+	s.mu.Unlock()
+
+	log := s.conn.log.With("hub", s.hub, "partition", s.partitionID, "duration", time.Since(start))
+	switch {
+	case err != nil:
+		log.Warn("opening a link failed", "error", err)
+		return nil, err
+	case closed:
+		endSession(l.session) // Close cannot have seen this one
+		return nil, closedError()
+	}
+	log.Debug("link opened", "maxMessageSize", l.sender.MaxMessageSize())
+	return l, nil
+}
+
+func (s *Sender) newLink(ctx context.Context) (*link, error) {
+	cl, err := s.conn.connect(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := cl.authorize(ctx, s.hub); err != nil {
+		return nil, err
+	}
+	l, err := newLink(ctx, cl, s.address(), &amqp.SenderOptions{
+		SourceAddress:               s.identifier,
+		SettlementMode:              amqp.SenderSettleModeMixed.Ptr(),
+		RequestedReceiverSettleMode: amqp.ReceiverSettleModeFirst.Ptr(),
+	})
+	if err != nil {
+		cl.forgetIfUnauthorized(s.hub, err)
+		return nil, classify(openingError(ctx, err))
+	}
+	return l, nil
+}
+
+func (s *Sender) address() string {
+	if s.partitionID == "" {
+		return s.hub
+	}
+	return s.hub + "/Partitions/" + s.partitionID
+}
+
+// drop forgets a link that is of no more use, so that the next Open or Send opens
+// another.
+func (s *Sender) drop(l *link, reason error) {
+	s.mu.Lock()
+	present := s.link == l
+	if present {
+		s.link = nil
+	}
+	s.mu.Unlock()
+	if !present {
+		return
+	}
+	l.client.forgetIfUnauthorized(s.hub, reason)
+	endSession(l.session)
+	s.conn.log.Info("link lost", "hub", s.hub, "partition", s.partitionID, "error", reason)
+}
+
+// Close closes the link; the sender stays closed. Batches in flight become
+// Unknown, unless their outcome still comes. It waits for the peer as long as ctx
+// lasts; a peer that does not answer within closeTimeout loses the connection,
+// whatever ctx.
+func (s *Sender) Close(ctx context.Context) {
+	s.mu.Lock()
+	s.closed = true
+	l := s.link
+	s.link = nil
+	s.mu.Unlock()
+	if l == nil {
+		return
+	}
+	ended := make(chan struct{})
+	started := s.conn.begin(func() {
+		defer close(ended)
+		l.giveUp()
+	})
+	if !started {
+		return // the connection was closed, and the link with it
+	}
+	select {
+	case <-ended:
+	case <-ctx.Done():
+	}
+}

@@ -1,0 +1,93 @@
+package connection
+
+import (
+	"context"
+	"crypto/tls"
+	"fmt"
+	"net"
+	"strings"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azeventhubs/v2"
+)
+
+// Ports of the service and of its emulators.
+const (
+	portTLS   = "5671"
+	portPlain = "5672"
+)
+
+// transport is an open byte stream: conn is what AMQP talks over, raw what lies
+// below TLS. Closing raw never waits, while closing TLS writes an alert first.
+type transport struct {
+	conn, raw net.Conn
+}
+
+// dialTransport opens the byte stream that the configuration asks for. Its
+// errors are *Error.
+func dialTransport(ctx context.Context, cfg *Config) (transport, error) {
+	if cfg.NewWebSocketConn != nil {
+		conn, err := cfg.NewWebSocketConn(ctx, azeventhubs.WebSocketConnParams{
+			Host: "wss://" + cfg.Namespace + "/$servicebus/websocket",
+		})
+		if err != nil {
+			return transport{}, classifyDial(fmt.Errorf("opening a WebSocket to %s: %w", cfg.Namespace, err))
+		}
+		return transport{conn, conn}, nil
+	}
+	addr := dialAddress(cfg)
+	dial := cfg.DialContext
+	if dial == nil {
+		dial = new(net.Dialer).DialContext
+	}
+	raw, err := dial(ctx, "tcp", addr)
+	if err != nil {
+		return transport{}, classifyDial(fmt.Errorf("dialling %s: %w", addr, err))
+	}
+	if cfg.Plain {
+		return transport{raw, raw}, nil
+	}
+	conn := tls.Client(raw, tlsConfig(cfg))
+	if err := conn.HandshakeContext(ctx); err != nil {
+		_ = raw.Close()
+		return transport{}, classifyDial(fmt.Errorf("TLS with %s: %w", addr, err))
+	}
+	return transport{conn, raw}, nil
+}
+
+func tlsConfig(cfg *Config) *tls.Config {
+	config := cfg.TLSConfig.Clone() // nil stays nil
+	if config == nil {
+		config = &tls.Config{}
+	}
+	if config.ServerName == "" {
+		// Also with a custom endpoint: the certificate is the namespace's.
+		config.ServerName, _ = splitHostPort(cfg.Namespace)
+	}
+	return config
+}
+
+// dialAddress returns the host and port to dial.
+func dialAddress(cfg *Config) string {
+	endpoint := cfg.Namespace
+	if cfg.CustomEndpoint != "" {
+		endpoint = cfg.CustomEndpoint
+	}
+	host, port := splitHostPort(endpoint)
+	switch {
+	case port != "":
+	case cfg.Plain:
+		port = portPlain
+	default:
+		port = portTLS
+	}
+	return net.JoinHostPort(host, port)
+}
+
+// splitHostPort splits "host", "host:port", "[v6]:port", "[v6]" and "v6"; the
+// port is empty where there is none.
+func splitHostPort(s string) (host, port string) {
+	if host, port, err := net.SplitHostPort(s); err == nil {
+		return host, port
+	}
+	return strings.TrimSuffix(strings.TrimPrefix(s, "["), "]"), ""
+}
