@@ -1,0 +1,186 @@
+package eventhubs
+
+import (
+	"sync"
+	"time"
+)
+
+// A batch is events that leave together, encoded, in append-only chunks. It belongs to the queue that holds it, under that queue's
+// lock, until a sender takes it; then to that sender, but for coverage, which stays under the lock.
+type batch struct {
+	events [][]byte // one slice of a chunk for each event, in their order
+	extras []extra  // as long as events, or empty while no event has any
+	bytes  int      // on the wire, each event with its data section's header
+	first  time.Time
+
+	full      bool // closed to new events, though nobody took it yet
+	flush     bool // covered by a Flush or Close: its linger is over
+	lingering bool // the linger timer is set for it
+
+	chunks []*chunk
+
+	tries     int
+	ambiguous bool // a try ended without telling whether the batch was stored
+	sent      time.Time
+
+	coverage []coverage
+}
+
+// An extra is what few events have besides their bytes.
+type extra struct {
+	delivery *Delivery
+	tag      any
+	route    route // in staging only
+}
+
+func (x extra) empty() bool { return x.delivery == nil && x.tag == nil && x.route == route{} }
+
+// A chunk is memory for encoded events. It is reused when the outcome of its batch has been told.
+type chunk struct {
+	memory []byte
+	used   int
+}
+
+// Chunks of a batch: a small one first, since a sparse stream over a thousand partitions has a thousand open batches; then large ones. An event
+// that fits in neither has a chunk of its own.
+const (
+	smallChunk = 4 << 10
+	largeChunk = 64 << 10
+)
+
+// Pools of plain memory, shared by all producers: nothing in them refers to anything.
+var (
+	smallChunks = sync.Pool{New: func() any { return &chunk{memory: make([]byte, smallChunk)} }}
+	largeChunks = sync.Pool{New: func() any { return &chunk{memory: make([]byte, largeChunk)} }}
+)
+
+// append copies an event into the batch.
+func (b *batch) append(head, body []byte, x extra, accepted time.Time) {
+	n := len(head) + len(body)
+	c := b.chunkFor(n)
+	at := c.used
+	copy(c.memory[at:], head)
+	copy(c.memory[at+len(head):], body)
+	c.used += n
+	if len(b.events) == 0 {
+		b.first = accepted
+	}
+	b.events = append(b.events, c.memory[at:c.used:c.used])
+	b.bytes += sectionSize(n)
+	if !x.empty() || len(b.extras) > 0 {
+		b.setLastExtra(x)
+	}
+}
+
+func (b *batch) chunkFor(n int) *chunk {
+	if len(b.chunks) > 0 {
+		if c := b.chunks[len(b.chunks)-1]; len(c.memory)-c.used >= n {
+			return c
+		}
+	}
+	var c *chunk
+	switch {
+	case n > largeChunk:
+		c = &chunk{memory: make([]byte, n)}
+	case n > smallChunk || len(b.chunks) > 0:
+		c = largeChunks.Get().(*chunk)
+	default:
+		c = smallChunks.Get().(*chunk)
+	}
+	b.chunks = append(b.chunks, c)
+	return c
+}
+
+// setLastExtra gives the last event its extra, and every event before it an empty one if it is the first to have any.
+func (b *batch) setLastExtra(x extra) {
+	for len(b.extras) < len(b.events)-1 {
+		b.extras = append(b.extras, extra{})
+	}
+	b.extras = append(b.extras, x)
+}
+
+// extra returns what the i-th event has besides its bytes.
+func (b *batch) extra(i int) extra {
+	if len(b.extras) == 0 {
+		return extra{}
+	}
+	return b.extras[i]
+}
+
+// fits reports whether an event that takes size bytes on the wire may join a batch that may have limit.
+// Any event may be alone in a batch.
+func (b *batch) fits(size, limit int) bool {
+	return !b.full && (len(b.events) == 0 || b.bytes+size <= limit)
+}
+
+// cut shortens the batch to what fits within limit bytes, one event at the least, and returns the others, in their order and with whoever waits for
+// them, in batches that fit as well. The lock of the batch's queue must be held.
+func (b *batch) cut(limit int, fresh func() *batch) (rest []*batch) {
+	keep, bytes := 0, 0
+	for _, e := range b.events {
+		size := sectionSize(len(e))
+		if keep > 0 && bytes+size > limit {
+			break
+		}
+		keep++
+		bytes += size
+	}
+	var piece *batch
+	for i := keep; i < len(b.events); i++ {
+		if piece == nil || !piece.fits(sectionSize(len(b.events[i])), limit) {
+			piece = fresh()
+			rest = append(rest, piece)
+		}
+		piece.append(b.events[i], nil, b.extra(i), b.first)
+		for _, c := range b.coverage {
+			if i < c.events {
+				c.barrier.cover(piece, 1)
+			}
+		}
+	}
+	for i, c := range b.coverage {
+		if c.events > keep {
+			c.barrier.uncover(c.events - keep)
+			b.coverage[i].events = keep
+		}
+	}
+	for _, piece := range rest {
+		piece.full = true
+	}
+	clear(b.events[keep:])
+	b.events, b.bytes = b.events[:keep], bytes
+	if len(b.extras) > keep {
+		clear(b.extras[keep:])
+		b.extras = b.extras[:keep]
+	}
+	return rest
+}
+
+// tellDeliveries gives the outcome to each event's Delivery and returns how many have one.
+func (b *batch) tellDeliveries(o Outcome) (told int) {
+	for i := range b.extras {
+		if d := b.extras[i].delivery; d != nil {
+			d.tell(o)
+			told++
+		}
+	}
+	return told
+}
+
+// reset makes the batch and its memory ready for other events.
+func (b *batch) reset() {
+	for _, c := range b.chunks {
+		c.used = 0
+		switch len(c.memory) {
+		case smallChunk:
+			smallChunks.Put(c)
+		case largeChunk:
+			largeChunks.Put(c)
+		}
+	}
+	clear(b.events)
+	clear(b.extras)
+	clear(b.chunks)
+	clear(b.coverage)
+	*b = batch{events: b.events[:0], extras: b.extras[:0], chunks: b.chunks[:0], coverage: b.coverage[:0]}
+}

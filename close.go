@@ -1,0 +1,67 @@
+package eventhubs
+
+import (
+	"context"
+	"fmt"
+	"time"
+)
+
+// closeGrace is how long Close waits for handlers after its context has ended.
+const closeGrace = 5 * time.Second
+
+// Close sends what is buffered, waits for the outcomes and for the handlers, and releases the connection. From its first moment Enqueue fails with
+// ErrClosed, also one that is waiting for room.
+//
+// If ctx ends first, nothing more is sent and the connection is cut. Events without an outcome then fail with an error that matches
+// ErrClosed and the context's error: not stored, or possibly stored if they were in flight. Handlers are told of them, with a
+// context that does not end; Close waits for them 5 more seconds at most.
+//
+// The error is nil if everything that was buffered is stored, and otherwise an *UndeliveredError. A further Close waits for the first
+// and returns its result. In a handler, with its context, Close does nothing and returns ErrInHandler.
+func (p *BufferedProducer) Close(ctx context.Context) error {
+	if handlerScope(ctx, p.admission) != nil {
+		return fmt.Errorf("eventhubs: Close: %w", ErrInHandler)
+	}
+	if !p.closing.CompareAndSwap(false, true) {
+		select {
+		case <-p.closed:
+			return p.closeErr
+		case <-ctx.Done():
+			return fmt.Errorf("eventhubs: waiting for another Close to end: %w", contextError(ctx))
+		}
+	}
+	p.closeErr = p.close(ctx)
+	close(p.closed)
+	return p.closeErr
+}
+
+// close is the one Close that does the work. The closing flag is set by now: what it covers is all there will be.
+func (p *BufferedProducer) close(ctx context.Context) error {
+	p.admission.close(errClosed())
+	all := p.cover()
+	err := all.wait(ctx)
+	if !all.over() {
+		if err = p.giveUp(ctx, all); !all.over() {
+			return err // a handler is still running; its goroutine ends when it returns
+		}
+	}
+	p.abort(errClosed()) // nothing is left to be sent: this only lets go of the context
+	p.senders.Wait()
+	if closeErr := p.hub.Close(ctx); err == nil && closeErr != nil {
+		p.log().Warn("eventhubs: the connection did not close cleanly", "hub", p.hubName, "error", closeErr)
+	}
+	return err
+}
+
+// giveUp stops all sending because Close's context has ended, and waits for what that leaves to be told.
+func (p *BufferedProducer) giveUp(ctx context.Context, all *barrier) error {
+	p.abort(fmt.Errorf("eventhubs: %w: %w", ErrClosed, contextError(ctx)))
+	// ctx has ended, so that this cuts the connection at once.
+	if err := p.hub.Close(ctx); err != nil {
+		p.log().Debug("eventhubs: the connection was cut", "hub", p.hubName, "error", err)
+	}
+	grace, cancel := context.WithTimeoutCause(context.Background(), closeGrace,
+		fmt.Errorf("a handler has not returned %v after Close's context ended", closeGrace))
+	defer cancel()
+	return all.wait(grace)
+}

@@ -1,0 +1,195 @@
+package eventhubs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/go-eventhubs/eventhubs/internal/connection"
+)
+
+func TestCloseSendsWhatIsBuffered(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		peer := newPeer(t, 3)
+		var told outcomes
+		p := peer.producer(Options{MaxWaitTime: UntilFull, OnBatchSucceeded: told.handle})
+		enqueue(t, p, "0", "a", "b")
+		enqueue(t, p, "2", "c")
+		if err := p.Close(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if got := len(told.all()); got != 2 {
+			t.Errorf("%d batches were told when Close returned, want 2", got)
+		}
+		if !p.IsClosed() || p.BufferedEventCount() != 0 || !peer.closed {
+			t.Errorf("after Close: IsClosed %v, %d buffered, connection closed %v", p.IsClosed(), p.BufferedEventCount(), peer.closed)
+		}
+	})
+}
+
+func TestAfterCloseEverythingIsRefused(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPeer(t, 1).producer(Options{})
+		if err := p.Close(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if err := p.Enqueue(t.Context(), event("a"), nil); !errors.Is(err, ErrClosed) {
+			t.Errorf("Enqueue returned %v, want ErrClosed", err)
+		}
+		if err := p.Flush(t.Context()); !errors.Is(err, ErrClosed) {
+			t.Errorf("Flush returned %v, want ErrClosed", err)
+		}
+		if _, err := p.EventHubProperties(t.Context()); !errors.Is(err, ErrClosed) {
+			t.Errorf("EventHubProperties returned %v, want ErrClosed", err)
+		}
+		if err := p.Close(t.Context()); err != nil {
+			t.Errorf("a second Close returned %v, want the first one's result", err)
+		}
+	})
+}
+
+func TestCloseWakesWhoeverWaitsForRoom(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		peer := newPeer(t, 1)
+		peer.latency = func() time.Duration { return time.Second }
+		p := peer.producer(Options{MaxWaitTime: SendAtOnce, MaxBufferedEventCount: 1})
+		enqueue(t, p, "0", "a")
+		refused := make(chan error)
+		for range 10 {
+			go func() { refused <- p.Enqueue(t.Context(), event("b"), nil) }()
+		}
+		synctest.Wait()
+		closed := make(chan error)
+		go func() { closed <- p.Close(t.Context()) }()
+		for range 10 {
+			if err := <-refused; !errors.Is(err, ErrClosed) {
+				t.Errorf("a waiting Enqueue returned %v, want ErrClosed", err)
+			}
+		}
+		if now() != 0 {
+			t.Errorf("the waiting Enqueues were refused at %v, want at once", now())
+		}
+		if err := <-closed; err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+func TestCloseWhoseContextEndsFailsWhatIsLeft(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		peer := newPeer(t, 2)
+		peer.latency = func() time.Duration { return time.Hour }
+		var told outcomes
+		p := peer.producer(Options{MaxWaitTime: UntilFull, OnBatchFailed: told.handle})
+		enqueue(t, p, "0", "in flight")
+		go p.Flush(t.Context())
+		synctest.Wait()
+		enqueue(t, p, "0", "behind")
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		err := p.Close(ctx)
+		if now() != time.Second {
+			t.Errorf("Close returned at %v, want 1s", now())
+		}
+		undelivered, ok := errors.AsType[*UndeliveredError](err)
+		if !ok || undelivered.Failed != 2 || !errors.Is(err, ErrClosed) || !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("Close returned %v", err)
+		}
+		want := map[string]Storage{"in flight": PossiblyStored, "behind": NotStored}
+		for _, b := range told.all() {
+			if got := b.outcome.Storage; got != want[b.bodies[0]] {
+				t.Errorf("%v is %v, want %v", b.bodies, got, want[b.bodies[0]])
+			}
+			if !errors.Is(b.outcome.Err, ErrClosed) || !errors.Is(b.outcome.Err, context.DeadlineExceeded) {
+				t.Errorf("%v failed with %v", b.bodies, b.outcome.Err)
+			}
+		}
+		if len(told.all()) != 2 {
+			t.Errorf("told: %v", told.all())
+		}
+		peer.wantSends("nothing more is sent", "0s 0 [in flight]")
+	})
+}
+
+func TestCloseEndsThePauseBeforeARetry(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		peer := newPeer(t, 1)
+		peer.answer = func(sent) connection.Result { return transient(connection.NotSent) }
+		p := peer.producer(Options{MaxWaitTime: SendAtOnce, RetryOptions: RetryOptions{RetryDelay: time.Hour, MaxRetryDelay: time.Hour},
+			OnBatchFailed: func(context.Context, *Batch) {}, DeliveryTimeout: -1})
+		enqueue(t, p, "0", "a")
+		synctest.Wait()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if err := p.Close(ctx); !errors.Is(err, ErrClosed) || now() != time.Second {
+			t.Errorf("Close returned %v at %v", err, now())
+		}
+	})
+}
+
+func TestCloseWhileTheListIsUnknown(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		peer := newPeer(t, 1)
+		peer.properties = func(int) error { return errors.New("no such host") }
+		var told outcomes
+		p := peer.producer(Options{OnBatchFailed: told.handle})
+		enqueue(t, p, "", "a", "b")
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		defer cancel()
+		err := p.Close(ctx)
+		if undelivered, ok := errors.AsType[*UndeliveredError](err); !ok || undelivered.Failed != 2 {
+			t.Errorf("Close returned %v, want an UndeliveredError with 2 failed", err)
+		}
+		if all := told.all(); len(all) != 1 || all[0].outcome.Storage != NotStored || fmt.Sprint(all[0].bodies) != "[a b]" {
+			t.Errorf("told: %v", all)
+		}
+	})
+}
+
+func TestCloseDoesNotWaitForeverForAHandler(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		release := make(chan bool)
+		peer := newPeer(t, 1)
+		p := peer.producer(Options{OnBatchSucceeded: func(ctx context.Context, _ *Batch) {
+			<-release
+			if ctx.Err() != nil {
+				t.Error("the handler's context ended with Close's")
+			}
+		}})
+		enqueue(t, p, "0", "a")
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		err := p.Close(ctx)
+		if err == nil || now() != time.Second+closeGrace {
+			t.Errorf("Close returned %v at %v, want an error %v after its context ended", err, now(), closeGrace)
+		}
+		close(release)
+	})
+}
+
+func TestEveryCloseReturnsTheSameResult(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		peer := newPeer(t, 1)
+		peer.latency = func() time.Duration { return time.Second }
+		peer.answer = func(sent) connection.Result {
+			return refused("no")
+		}
+		p := peer.producer(Options{OnBatchFailed: func(context.Context, *Batch) {}})
+		enqueue(t, p, "0", "a")
+		results := make(chan error)
+		for range 3 {
+			go func() { results <- p.Close(t.Context()) }()
+		}
+		for range 3 {
+			if undelivered, ok := errors.AsType[*UndeliveredError](<-results); !ok || undelivered.Failed != 1 {
+				t.Errorf("Close returned %v", undelivered)
+			}
+			if now() != time.Second {
+				t.Errorf("Close returned at %v, want 1s", now())
+			}
+		}
+	})
+}

@@ -1,0 +1,89 @@
+// Package eventhubs publishes events to Azure Event Hubs, one at a time for the caller and in dense batches on the wire.
+//
+// A [BufferedProducer] takes an event with Enqueue, which returns as soon as the event is in the buffer. In the background it collects the
+// events of each partition in a batch, sends the batch when it is full or when its first event has waited long enough, tries again
+// what fails, keeps the order, and tells the end of every event:
+//
+//	producer, err := eventhubs.NewBufferedProducerFromConnectionString(connectionString, "telemetry", &eventhubs.Options{
+//		OnBatchFailed: func(ctx context.Context, batch *eventhubs.Batch) {
+//			for event := range batch.Events() {
+//				log.Printf("lost %s: %v", event.Data.Body, batch.Outcome.Err)
+//			}
+//		},
+//	})
+//	if err != nil {
+//		return err
+//	}
+//	for reading := range readings {
+//		event := &azeventhubs.EventData{Body: reading.JSON()}
+//		if err := producer.Enqueue(ctx, event, &eventhubs.EnqueueOptions{PartitionKey: reading.Device}); err != nil {
+//			return err
+//		}
+//	}
+//	return producer.Close(ctx)
+//
+// Events are the EventData of the official client, [azeventhubs]; nothing else of it is used to send.
+//
+// # Partitioning
+//
+// An event goes to the partition that [EnqueueOptions] names by its id, or to the one that the service's own hash maps its key to, or, with neither, to the
+// next one in turn that is not in trouble. Give neither key nor id unless events belong together. The key travels with each event,
+// whatever batch it is in. The partitions are asked for when the first event is enqueued; until they are known events wait, in their order, and Enqueue
+// does not.
+//
+// # Batches
+//
+// A batch leaves when it is full, when its first event has waited [Options].MaxWaitTime, on Flush, on Close, and when the buffer is full and callers wait for
+// room. While a partition's batch is in flight its next one fills. How large a batch may be is what the service tells for each link, and 1 MiB
+// at the most.
+//
+// # Delivery and order
+//
+// Every accepted event gets exactly one [Outcome], told to the [Delivery] given with it, if any, and to the batch handlers of [Options]. Accepted means that Enqueue
+// returned nil. An outcome says whether the event is stored, not stored, or possibly stored: sent, and its acknowledgement
+// lost. A batch whose acknowledgement is lost is sent again, so that an event may be stored twice: delivery is at least once.
+//
+// Events for one partition are stored in the order of the Enqueue calls, if these do not overlap, through retries and reconnects, as long as
+// MaxConcurrentSendsPerPartition is 1. For events with a key that holds while the hub has as many partitions as before.
+//
+// # Backpressure
+//
+// The buffer is bounded in events and in bytes, with everything that has no outcome yet. At the bound Enqueue waits, first come first served,
+// until there is room or its context ends. That wait is all the context bounds: once an event is accepted, cancelling changes nothing.
+//
+// # Errors
+//
+// What the caller's own program causes is told by sentinels such as [ErrClosed] and [ErrInvalidArgument], what happens outside of it by an [*Error] with a [Code].
+// Texts are for people and may change. When nobody hears of a failure, because there is neither a handler nor a Delivery, it is logged through
+// slog.Default, and it is returned by Flush and Close in any case.
+//
+// # Handlers
+//
+// Handlers run on the goroutine that sends for their partition, before it takes the next batch: they are told in order, and a slow one slows its
+// partition. The room in the buffer is given back before. A handler passes on the context it is given: with it Enqueue never waits, and Flush and
+// Close return [ErrInHandler] instead of waiting for the handler itself.
+//
+// # Shutdown
+//
+// Close sends what is buffered and waits for the outcomes. Give it a context of its own, since the application's is over by then:
+//
+//	defer func() {
+//		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+//		defer cancel()
+//		if err := producer.Close(ctx); err != nil {
+//			log.Print(err)
+//		}
+//	}()
+//
+// # Concurrency
+//
+// All methods may be called from any number of goroutines. Options are copied by the constructor, events by Enqueue: both may be used again
+// afterwards. A producer has no goroutine while there is nothing to send, except those that keep an open connection alive.
+//
+// # Testing
+//
+// Package emulator is an Event Hubs that runs inside a test, without Docker, and that this package and the official clients take
+// for the service.
+//
+// This package was never run against the service itself yet, only against that emulator and by it against the official Go client.
+package eventhubs

@@ -1,0 +1,144 @@
+package eventhubs
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azeventhubs/v2"
+	"github.com/go-eventhubs/eventhubs/internal/connection"
+)
+
+// What the caller's own program causes. Each arrives wrapped, with the field and the value in its text: match it with errors.Is.
+var (
+	// ErrInvalidArgument is returned by constructors for a bad option, and by Enqueue for an event that cannot be encoded or that
+	// names both a partition id and a partition key. Nothing was accepted.
+	ErrInvalidArgument = errors.New("invalid argument")
+
+	// ErrClosed is returned by every call that begins after Close did, by an Enqueue that was waiting for room when Close began, and is
+	// the reason of the events that Close's context left no time to send.
+	ErrClosed = errors.New("the producer is closed")
+
+	// ErrBufferFull is returned where an event cannot wait for room: by TryEnqueue, and by an Enqueue that is called from a handler with the
+	// handler's context once the room that its batch gave back is used up.
+	ErrBufferFull = errors.New("the buffer is full")
+
+	// ErrEventTooLarge is returned by Enqueue for an event that the buffer could never hold, and is the reason of an event that is
+	// larger than the largest message of its partition's link. The error is an *EventTooLargeError, with the sizes; it also matches
+	// azeventhubs.ErrEventDataTooLarge.
+	ErrEventTooLarge = errors.New("the event is too large")
+
+	// ErrUnknownPartition is returned by Enqueue for a partition id that the event hub does not have, or is the reason of the event, when
+	// it was accepted before the event hub's partitions were known.
+	ErrUnknownPartition = errors.New("unknown partition")
+
+	// ErrInHandler is returned by Flush and Close when they are called from a handler with the handler's context: they would wait for that
+	// handler to return.
+	ErrInHandler = errors.New("called from a handler, for which it would wait")
+)
+
+// A Code says in one stable word what went wrong outside of the caller's program. The words are part of the API; texts are not.
+type Code string
+
+// The codes.
+const (
+	CodeUnauthorized     = Code(connection.CodeUnauthorized)     // the service refused the token, or its rights
+	CodeNoToken          = Code(connection.CodeNoToken)          // the credential gave no token
+	CodeNotFound         = Code(connection.CodeNotFound)         // no such event hub, or no such host
+	CodePartitionUnknown = Code(connection.CodePartitionUnknown) // the service does not know the partition
+	CodeDisabled         = Code(connection.CodeDisabled)         // the event hub is switched off
+	CodeThrottled        = Code(connection.CodeThrottled)        // the service is busy and asked to wait
+	CodeQuota            = Code(connection.CodeQuota)            // a limit of the namespace is reached
+	CodeTooLarge         = Code(connection.CodeTooLarge)         // the message exceeds what the service takes
+	CodeFenced           = Code(connection.CodeFenced)           // another client took over
+	CodeConnectionLost   = Code(connection.CodeConnectionLost)   // the connection or the link broke, or could not be opened
+	CodeTimeout          = Code(connection.CodeTimeout)          // no answer within the time for a try, or for the delivery
+	CodeCanceled         = Code(connection.CodeCanceled)         // the context of the call was cancelled
+	CodeRejected         = Code(connection.CodeRejected)         // the service refused the batch for another reason; see Condition
+	CodeNotAccepted      = Code(connection.CodeNotAccepted)      // the service gave the batch back without storing it
+	CodeInternal         = Code(connection.CodeInternal)         // the service failed, or answered what makes no sense
+)
+
+// An Error is a failure outside of the caller's program: of the service, the network or the credential.
+type Error struct {
+	Code        Code
+	Condition   string // the AMQP error condition, such as "com.microsoft:server-busy"; empty if the service sent none
+	PartitionID string // empty when the failure concerns the whole event hub
+	Tries       int    // how often it was tried
+	TrackingID  string // the service's own id of the failure, for a support request
+	Transient   bool   // trying again, later, may succeed
+	Err         error  // the cause; never nil
+}
+
+func (e *Error) Error() string {
+	var text strings.Builder
+	text.WriteString("eventhubs: ")
+	if e.PartitionID != "" {
+		fmt.Fprintf(&text, "partition %s: ", e.PartitionID)
+	}
+	text.WriteString(e.Err.Error())
+	if e.Tries > 1 {
+		fmt.Fprintf(&text, " (%d tries)", e.Tries)
+	}
+	return text.String()
+}
+
+func (e *Error) Unwrap() error { return e.Err }
+
+// An EventTooLargeError says how large an event is on the wire and how large it may be, in bytes.
+type EventTooLargeError struct {
+	Size  int
+	Limit int
+}
+
+func (e *EventTooLargeError) Error() string {
+	return "eventhubs: the event is too large: it takes " + strconv.Itoa(e.Size) + " bytes encoded, the limit is " + strconv.Itoa(e.Limit)
+}
+
+// Is reports whether target is ErrEventTooLarge or its counterpart in azeventhubs.
+func (e *EventTooLargeError) Is(target error) bool {
+	return target == ErrEventTooLarge || target == azeventhubs.ErrEventDataTooLarge
+}
+
+// An UndeliveredError is what Flush and Close return when some of the events that they cover are not known to be stored.
+type UndeliveredError struct {
+	Failed  int   // events whose outcome is a failure; their handler and Delivery were told
+	Pending int   // events that had no outcome yet when the context ended
+	Err     error // the first failure, or the context's error
+}
+
+func (e *UndeliveredError) Error() string {
+	switch {
+	case e.Pending == 0:
+		return fmt.Sprintf("eventhubs: %d events failed, the first with: %v", e.Failed, e.Err)
+	case e.Failed == 0:
+		return fmt.Sprintf("eventhubs: %d events are still on their way: %v", e.Pending, e.Err)
+	default:
+		return fmt.Sprintf("eventhubs: %d events failed and %d are still on their way: %v", e.Failed, e.Pending, e.Err)
+	}
+}
+
+func (e *UndeliveredError) Unwrap() error { return e.Err }
+
+// invalid says which argument is wrong, how, and what to do.
+func invalid(format string, args ...any) error {
+	return fmt.Errorf("eventhubs: %w: "+format, append([]any{ErrInvalidArgument}, args...)...)
+}
+
+// failure gives an error from below its public form.
+func failure(err error, partitionID string, tries int) error {
+	below, ok := errors.AsType[*connection.Error](err)
+	if !ok {
+		return err
+	}
+	return &Error{
+		Code:        Code(below.Code),
+		Condition:   below.Condition,
+		PartitionID: partitionID,
+		Tries:       tries,
+		TrackingID:  below.TrackingID,
+		Transient:   below.Transient,
+		Err:         err,
+	}
+}

@@ -1,0 +1,236 @@
+package eventhubs
+
+import (
+	"fmt"
+	"time"
+	"unicode/utf8"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azeventhubs/v2"
+	"github.com/go-eventhubs/eventhubs/internal/amqp"
+)
+
+// partitionKeyAnnotation is where an event carries its key, for the service and for whoever reads it.
+const partitionKeyAnnotation = "x-opt-partition-key"
+
+// maxKeyLength is the service's limit on a partition key, in characters.
+const maxKeyLength = 128
+
+// A wireEvent is an event as it goes over the wire, in two pieces: all that is ours, up to and including the header of the body, and
+// the caller's body, which is thus copied only once, into its batch. A wireEvent is reused; nothing in it outlives the call
+// that encoded it.
+type wireEvent struct {
+	head []byte
+	body []byte
+}
+
+// size is the event's encoded size in bytes.
+func (w *wireEvent) size() int { return len(w.head) + len(w.body) }
+
+// sectionSize is what an event of that encoded size takes in a batch, where it is the content of a data section.
+func sectionSize(encoded int) int {
+	if encoded < 256 {
+		return encoded + 5
+	}
+	return encoded + 8
+}
+
+// release lets go of the caller's body, and of a head that one large event has swollen.
+func (w *wireEvent) release() {
+	w.body = nil
+	if cap(w.head) > 64<<10 {
+		w.head = nil
+	}
+}
+
+// encode sets w to the wire form of an event with that partition key, or says what about the event has no wire form.
+func (w *wireEvent) encode(e *azeventhubs.EventData, key string) error {
+	w.head = w.head[:0]
+	w.appendKey(key)
+	if err := w.appendProperties(e); err != nil {
+		return err
+	}
+	if err := w.appendApplicationProperties(e.Properties); err != nil {
+		return err
+	}
+	w.head = amqp.AppendSectionHeader(w.head, amqp.SectionData)
+	w.head = amqp.AppendBinaryHeader(w.head, len(e.Body))
+	w.body = e.Body
+	return nil
+}
+
+func (w *wireEvent) appendKey(key string) {
+	if key == "" {
+		return
+	}
+	dst := amqp.AppendSectionHeader(w.head, amqp.SectionMessageAnnotations)
+	dst, mark := amqp.BeginMap(dst)
+	dst = amqp.AppendSymbol(dst, partitionKeyAnnotation)
+	dst = amqp.AppendString(dst, key)
+	w.head = amqp.EndMap(dst, mark, 1)
+}
+
+// appendProperties appends the properties section: message-id, five more that events do not have, correlation-id, content-type.
+func (w *wireEvent) appendProperties(e *azeventhubs.EventData) (err error) {
+	if e.MessageID == nil && e.CorrelationID == nil && e.ContentType == nil {
+		return nil
+	}
+	dst := amqp.AppendSectionHeader(w.head, amqp.SectionProperties)
+	dst, mark := amqp.BeginList(dst)
+	if dst, err = appendText(dst, "MessageID", e.MessageID); err != nil {
+		return err
+	}
+	for range 4 { // user-id, to, subject, reply-to
+		dst = amqp.AppendNull(dst)
+	}
+	if dst, err = appendCorrelationID(dst, e.CorrelationID); err != nil {
+		return err
+	}
+	if dst, err = appendContentType(dst, e.ContentType); err != nil {
+		return err
+	}
+	w.head = amqp.EndList(dst, mark, 7)
+	return nil
+}
+
+func appendText(dst []byte, field string, text *string) ([]byte, error) {
+	switch {
+	case text == nil:
+		return amqp.AppendNull(dst), nil
+	case !utf8.ValidString(*text):
+		return dst, invalid("EventData.%s is not valid UTF-8", field)
+	default:
+		return amqp.AppendString(dst, *text), nil
+	}
+}
+
+// appendCorrelationID takes the types that AMQP has for ids: ulong, uuid, binary and string.
+func appendCorrelationID(dst []byte, id any) ([]byte, error) {
+	if uuid, ok := id.([16]byte); ok {
+		return amqp.AppendUUID(dst, uuid), nil
+	}
+	start := len(dst)
+	dst, err := amqp.AppendValue(dst, id)
+	if err != nil {
+		return dst, invalid("EventData.CorrelationID: %v", err)
+	}
+	switch amqp.KindOf(dst[start:]) {
+	case amqp.KindNull, amqp.KindUlong, amqp.KindUUID, amqp.KindBinary, amqp.KindString:
+		return dst, nil
+	}
+	return dst, invalid("EventData.CorrelationID is a %T: it may be a uint64, a UUID, a []byte or a string", id)
+}
+
+func appendContentType(dst []byte, contentType *string) ([]byte, error) {
+	if contentType == nil {
+		return amqp.AppendNull(dst), nil
+	}
+	for _, c := range []byte(*contentType) {
+		if c >= utf8.RuneSelf {
+			return dst, invalid("EventData.ContentType %q is not ASCII", *contentType)
+		}
+	}
+	return amqp.AppendSymbol(dst, amqp.Symbol(*contentType)), nil
+}
+
+// appendApplicationProperties appends the caller's properties. AMQP "restricts [their values] to be of simple types only, that is,
+// excluding map, list, and array types" (messaging 3.2.5).
+func (w *wireEvent) appendApplicationProperties(properties map[string]any) (err error) {
+	if len(properties) == 0 {
+		return nil
+	}
+	dst := amqp.AppendSectionHeader(w.head, amqp.SectionApplicationProperties)
+	dst, mark := amqp.BeginMap(dst)
+	for key, value := range properties {
+		if !utf8.ValidString(key) {
+			return invalid("the key %q in EventData.Properties is not valid UTF-8", key)
+		}
+		dst = amqp.AppendString(dst, key)
+		if uuid, ok := value.([16]byte); ok {
+			dst = amqp.AppendUUID(dst, uuid)
+			continue
+		}
+		start := len(dst)
+		if dst, err = amqp.AppendValue(dst, value); err != nil {
+			return invalid("EventData.Properties[%q]: %v", key, err)
+		}
+		if !amqp.KindOf(dst[start:]).Simple() {
+			return invalid("EventData.Properties[%q] is a %T: a property may be a string, a number, a bool, a time.Time, a UUID or a []byte", key, value)
+		}
+	}
+	w.head = amqp.EndMap(dst, mark, len(properties))
+	return nil
+}
+
+// checkKey tells a key that the service would refuse.
+func checkKey(key string) error {
+	if len(key) <= maxKeyLength && isASCII(key) {
+		return nil
+	}
+	if !utf8.ValidString(key) {
+		return invalid("EnqueueOptions.PartitionKey %q is not valid UTF-8", key)
+	}
+	if n := utf8.RuneCountInString(key); n > maxKeyLength {
+		return invalid("EnqueueOptions.PartitionKey has %d characters: the service takes %d", n, maxKeyLength)
+	}
+	return nil
+}
+
+func isASCII(s string) bool {
+	for i := range len(s) {
+		if s[i] >= utf8.RuneSelf {
+			return false
+		}
+	}
+	return true
+}
+
+// decodeEvent reads back what encode wrote. The bytes are our own, so that a failure to read them is a defect of this package.
+func decodeEvent(encoded []byte) Event {
+	message, err := amqp.ParseMessage(encoded)
+	if err != nil {
+		panic(fmt.Sprintf("eventhubs: an event of our own does not decode: %v", err))
+	}
+	data := &azeventhubs.EventData{}
+	for i, section := range message.Data {
+		if i == 0 {
+			data.Body = append([]byte{}, section...)
+		} else {
+			data.Body = append(data.Body, section...)
+		}
+	}
+	if p := message.Properties; p != nil {
+		if id, ok := p.MessageID.(string); ok {
+			data.MessageID = &id
+		}
+		data.ContentType = p.ContentType
+		data.CorrelationID = plainValue(p.CorrelationID)
+	}
+	if len(message.ApplicationProperties) > 0 {
+		data.Properties = make(map[string]any, len(message.ApplicationProperties))
+		for _, pair := range message.ApplicationProperties {
+			key, _ := pair.Key.(string)
+			data.Properties[key] = plainValue(pair.Value)
+		}
+	}
+	key, _ := message.Annotations.Get(partitionKeyAnnotation)
+	text, _ := key.(string)
+	return Event{Data: data, PartitionKey: text}
+}
+
+// plainValue gives a decoded value a type that callers can name, and memory of its own.
+func plainValue(v any) any {
+	switch v := v.(type) {
+	case amqp.Symbol:
+		return string(v)
+	case amqp.UUID:
+		return [16]byte(v)
+	case amqp.Char:
+		return rune(v)
+	case []byte:
+		return append([]byte{}, v...)
+	case time.Time:
+		return v.UTC()
+	default:
+		return v
+	}
+}

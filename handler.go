@@ -1,0 +1,72 @@
+package eventhubs
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+	"sync/atomic"
+)
+
+// A scope marks the context of a handler call: while the handler runs, whoever has that context must not wait for the producer. It also holds
+// what the handler may enqueue whatever the state of the buffer: as much as its batch held.
+type scope struct {
+	admission *admission  // whose lock guards events and bytes
+	returned  atomic.Bool // the handler has; its context is like any other now
+	events    int
+	bytes     int
+}
+
+type scopeKey struct{}
+
+// handlerScope returns the scope of the handler call that ctx belongs to, if it is one of a's producer.
+func handlerScope(ctx context.Context, a *admission) *scope {
+	s, _ := ctx.Value(scopeKey{}).(*scope)
+	if s == nil || s.admission != a || s.returned.Load() {
+		return nil
+	}
+	return s
+}
+
+// tell gives the outcome of a batch to its Deliveries and its handler, in that order, on the calling goroutine.
+func (p *BufferedProducer) tell(partitionID string, b *batch, o Outcome) {
+	deliveries := b.tellDeliveries(o)
+	handler := p.options.OnBatchSucceeded
+	if o.Err != nil {
+		handler = p.options.OnBatchFailed
+	}
+	if handler == nil {
+		if o.Err != nil && deliveries < len(b.events) {
+			p.unheard().Error("eventhubs: events failed and nobody was told: set Options.OnBatchFailed, or a Delivery for each event",
+				"hub", p.hubName, "partition", partitionID, "events", len(b.events), "storage", o.Storage.String(), "tries", o.Tries, "error", o.Err)
+		}
+		return
+	}
+	s := &scope{admission: p.admission, events: len(b.events), bytes: b.bytes}
+	told := &Batch{PartitionID: partitionID, Outcome: o, Count: len(b.events), Bytes: b.bytes, batch: b}
+	defer func() {
+		told.batch = nil
+		if reason := recover(); reason != nil {
+			p.unheard().Error("eventhubs: a handler panicked", "hub", p.hubName, "partition", partitionID,
+				"panic", fmt.Sprint(reason), "stack", string(debug.Stack()))
+		}
+		s.returned.Store(true)
+	}()
+	handler(context.WithValue(context.Background(), scopeKey{}, s), told)
+}
+
+// unheard is the log for what must not be lost.
+func (p *BufferedProducer) unheard() *slog.Logger {
+	if p.options.Logger != nil {
+		return p.options.Logger
+	}
+	return slog.Default()
+}
+
+// log is the log for everything else.
+func (p *BufferedProducer) log() *slog.Logger {
+	if p.options.Logger != nil {
+		return p.options.Logger
+	}
+	return slog.New(slog.DiscardHandler)
+}

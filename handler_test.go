@@ -1,0 +1,228 @@
+package eventhubs
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/go-eventhubs/eventhubs/internal/connection"
+)
+
+func TestHandlersOfOnePartitionRunInOrderAndBeforeTheNextBatch(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		peer := newPeer(t, 2)
+		var order []string
+		p := peer.producer(Options{MaxWaitTime: SendAtOnce, OnBatchSucceeded: func(_ context.Context, b *Batch) {
+			time.Sleep(time.Second)
+			if b.PartitionID == "0" {
+				for e := range b.Events() {
+					order = append(order, string(e.Data.Body))
+				}
+			}
+		}})
+		enqueue(t, p, "0", "a")
+		synctest.Wait()
+		enqueue(t, p, "0", "b")
+		enqueue(t, p, "1", "x")
+		time.Sleep(500 * time.Millisecond)
+		peer.wantSends("a slow handler slows its own partition only", "0s 0 [a]", "0s 1 [x]")
+		if got := p.BufferedEventCount(); got != 1 {
+			t.Errorf("%d events are buffered, want 1: room is given back before the handler runs", got)
+		}
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		if fmt.Sprint(order) != "[a b]" {
+			t.Errorf("told in the order %v", order)
+		}
+	})
+}
+
+// The proposal's recipe for failures, "enqueue again", with everybody waiting for room: peers deadlock here.
+func TestEnqueueAgainFromAHandlerNeverDeadlocks(t *testing.T) {
+	for _, concurrent := range []int{1, 3} {
+		synctest.Test(t, func(t *testing.T) {
+			peer := newPeer(t, 1)
+			peer.latency = func() time.Duration { return 10 * time.Millisecond }
+			peer.answer = func(s sent) connection.Result {
+				if s.try <= 2 { // each batch fails for good at first; what is enqueued again makes other batches
+					return refused("no")
+				}
+				return connection.Result{Outcome: connection.Accepted}
+			}
+			var p *BufferedProducer
+			p = peer.producer(Options{
+				MaxWaitTime: SendAtOnce, MaxBufferedEventCount: 10, MaxConcurrentSendsPerPartition: concurrent,
+				OnBatchFailed: func(ctx context.Context, b *Batch) {
+					for e := range b.Events() {
+						if err := p.Enqueue(ctx, e.Data, &EnqueueOptions{PartitionID: b.PartitionID}); err != nil {
+							t.Errorf("enqueue again: %v", err)
+						}
+					}
+				},
+			})
+			for i := range 30 {
+				go enqueue(t, p, "0", fmt.Sprint(i))
+			}
+			time.Sleep(time.Hour)
+			got := peer.storedIn("0")
+			slices.Sort(got)
+			if len(slices.Compact(got)) != 30 {
+				t.Errorf("%d of 30 events are stored", len(got))
+			}
+		})
+	}
+}
+
+func TestAHandlerMayGoOverTheBoundByWhatItsBatchHeld(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		peer := newPeer(t, 1)
+		var p *BufferedProducer
+		var errs []error
+		p = peer.producer(Options{MaxWaitTime: UntilFull, MaxBufferedEventCount: 2, OnBatchSucceeded: func(ctx context.Context, b *Batch) {
+			if errs == nil { // the first time
+				time.Sleep(time.Second) // somebody else fills the buffer meanwhile
+				for range 3 {
+					errs = append(errs, p.Enqueue(ctx, event("e"), nil))
+				}
+			}
+		}})
+		enqueue(t, p, "0", "a", "b")
+		go func() {
+			time.Sleep(500 * time.Millisecond)
+			enqueue(t, p, "0", "c", "d")
+		}()
+		if err := p.Flush(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if errs[0] != nil || errs[1] != nil || !errors.Is(errs[2], ErrBufferFull) {
+			t.Errorf("Enqueue in the handler returned %v, want nil twice and ErrBufferFull", errs)
+		}
+	})
+}
+
+func TestFlushAndCloseInAHandlerRefuse(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		peer := newPeer(t, 1)
+		var p *BufferedProducer
+		var kept context.Context
+		p = peer.producer(Options{OnBatchSucceeded: func(ctx context.Context, _ *Batch) {
+			if kept == nil {
+				kept = ctx
+			}
+			if err := p.Flush(ctx); !errors.Is(err, ErrInHandler) {
+				t.Errorf("Flush returned %v, want ErrInHandler", err)
+			}
+			if err := p.Close(ctx); !errors.Is(err, ErrInHandler) {
+				t.Errorf("Close returned %v, want ErrInHandler", err)
+			}
+		}})
+		enqueue(t, p, "0", "a")
+		if err := p.Flush(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if err := p.Flush(kept); err != nil {
+			t.Errorf("with the context of a handler that has returned Flush returned %v", err)
+		}
+	})
+}
+
+func TestAPanicInAHandlerIsToldAndKillsNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log bytes.Buffer
+		peer := newPeer(t, 1)
+		p := peer.producer(Options{Logger: slog.New(slog.NewTextHandler(&log, nil)), OnBatchSucceeded: func(context.Context, *Batch) { panic("ouch") }})
+		enqueue(t, p, "0", "a")
+		if err := p.Flush(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		enqueue(t, p, "0", "b")
+		if err := p.Close(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if got := fmt.Sprint(peer.storedIn("0")); got != "[a b]" {
+			t.Errorf("stored %s", got)
+		}
+		if text := log.String(); strings.Count(text, "ouch") != 2 || !strings.Contains(text, "handler_test.go") {
+			t.Errorf("the log does not tell both panics with their stack:\n%s", text)
+		}
+	})
+}
+
+func TestAFailureThatNobodyHearsOfIsLogged(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log bytes.Buffer
+		earlier := slog.Default()
+		slog.SetDefault(slog.New(slog.NewTextHandler(&log, nil)))
+		defer slog.SetDefault(earlier)
+		peer := newPeer(t, 1)
+		peer.answer = func(sent) connection.Result {
+			return refused("go away")
+		}
+		p := peer.producer(Options{})
+		enqueue(t, p, "0", "the body is private", "b")
+		_ = p.Close(t.Context())
+		text := log.String()
+		if strings.Count(text, "level=ERROR") != 1 || !strings.Contains(text, "events=2") || !strings.Contains(text, "go away") || strings.Contains(text, "private") {
+			t.Errorf("logged:\n%s", text)
+		}
+	})
+}
+
+func TestADeliveryIsTold(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		peer := newPeer(t, 1)
+		peer.latency = func() time.Duration { return time.Second }
+		peer.answer = func(s sent) connection.Result {
+			if s.bodies[0] == "bad" {
+				return refused("no")
+			}
+			return connection.Result{Outcome: connection.Accepted}
+		}
+		p := peer.producer(Options{MaxWaitTime: SendAtOnce})
+		var good, bad Delivery
+		for d, body := range map[*Delivery]string{&good: "good", &bad: "bad"} {
+			if err := p.Enqueue(t.Context(), event(body), &EnqueueOptions{PartitionID: "0", Delivery: d}); err != nil {
+				t.Fatal(err)
+			}
+			if err := p.Enqueue(t.Context(), event(body), &EnqueueOptions{Delivery: d}); !errors.Is(err, ErrInvalidArgument) {
+				t.Errorf("a second use of a Delivery returned %v, want ErrInvalidArgument", err)
+			}
+			if err := p.Flush(t.Context()); (err != nil) != (body == "bad") {
+				t.Error(err)
+			}
+		}
+		<-good.Done()
+		<-bad.Done()
+		if o := good.Outcome(); good.Err() != nil || o.Storage != Stored || o.Tries != 1 || o.OnWire != time.Second {
+			t.Errorf("the good event's outcome is %+v", o)
+		}
+		if o := bad.Outcome(); bad.Err() == nil || o.Storage != NotStored {
+			t.Errorf("the bad event's outcome is %+v", o)
+		}
+	})
+}
+
+func TestABatchIsEmptyAfterItsHandlerHasReturned(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		peer := newPeer(t, 1)
+		var kept *Batch
+		p := peer.producer(Options{OnBatchSucceeded: func(_ context.Context, b *Batch) { kept = b }})
+		enqueue(t, p, "0", "a")
+		if err := p.Close(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		for e := range kept.Events() {
+			t.Errorf("the batch still yields %q: its memory belongs to others by now", e.Data.Body)
+		}
+		if kept.Count != 1 {
+			t.Errorf("Count is %d, want 1", kept.Count)
+		}
+	})
+}

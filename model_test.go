@@ -1,0 +1,407 @@
+package eventhubs_test
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"net"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azeventhubs/v2"
+
+	"github.com/go-eventhubs/eventhubs"
+	"github.com/go-eventhubs/eventhubs/emulator"
+)
+
+var (
+	modelSeed  = flag.Uint64("model.seed", 0, "run the model with this seed only")
+	modelSeeds = flag.Uint64("model.seeds", 100, "how many seeds the model runs with")
+)
+
+// A trace is what a run of the model observed.
+type trace struct {
+	accepted []accepted
+	told     []end
+	stored   map[string][]string // partition to names, in the order of the partition's log
+	early    []string            // names without an outcome when a Flush that covers them had returned
+}
+
+// An accepted is an event that Enqueue took. Those of one stream were enqueued one after the other for one partition.
+type accepted struct {
+	name   string
+	stream string // empty: any partition, no order
+}
+
+// An end is an event's outcome as the handler was told it.
+type end struct {
+	name    string
+	storage eventhubs.Storage
+}
+
+// judge returns what in a trace contradicts the guarantees: one outcome each, told truly, in order.
+func judge(t trace) (faults []string) {
+	fault := func(format string, args ...any) { faults = append(faults, fmt.Sprintf(format, args...)) }
+
+	ends := map[string][]eventhubs.Storage{}
+	for _, e := range t.told {
+		ends[e.name] = append(ends[e.name], e.storage)
+	}
+	times := map[string]int{}
+	where := map[string]string{}
+	position := map[string]int{} // of the first appearance
+	for partition, names := range t.stored {
+		for i, name := range names {
+			if times[name]++; times[name] == 1 {
+				where[name], position[name] = partition, i
+			} else if where[name] != partition {
+				fault("%s is in partitions %s and %s", name, where[name], partition)
+			}
+		}
+	}
+	last := map[string]accepted{}
+	known := map[string]bool{}
+	for _, a := range t.accepted {
+		known[a.name] = true
+		if n := len(ends[a.name]); n != 1 {
+			fault("%s has %d outcomes", a.name, n)
+			continue
+		}
+		switch storage := ends[a.name][0]; {
+		case storage == eventhubs.Stored && times[a.name] == 0:
+			fault("%s was told as stored and is not there", a.name)
+		case storage == eventhubs.NotStored && times[a.name] > 0:
+			fault("%s was told as not stored and is there", a.name)
+		}
+		if a.stream == "" || times[a.name] == 0 {
+			continue
+		}
+		if before, ok := last[a.stream]; ok {
+			if where[before.name] != where[a.name] {
+				fault("%s and %s of one stream are in partitions %s and %s", before.name, a.name, where[before.name], where[a.name])
+			} else if position[before.name] > position[a.name] {
+				fault("%s comes before %s in its partition", a.name, before.name)
+			}
+		}
+		last[a.stream] = a
+	}
+	for _, name := range t.early {
+		fault("Flush returned before the outcome of %s was told", name)
+	}
+	for name := range ends {
+		if !known[name] {
+			fault("%s has an outcome and was never accepted", name)
+		}
+	}
+	for name := range times {
+		if !known[name] {
+			fault("%s is stored and was never accepted", name)
+		}
+	}
+	return faults
+}
+
+// A judge that finds nothing proves nothing, unless it finds what is put into a trace on purpose.
+func TestTheJudgeFindsWhatIsWrong(t *testing.T) {
+	good := func() trace {
+		return trace{
+			accepted: []accepted{{"a", "s"}, {"b", "s"}, {"c", ""}, {"d", "s"}},
+			told:     []end{{"a", eventhubs.Stored}, {"b", eventhubs.PossiblyStored}, {"c", eventhubs.NotStored}, {"d", eventhubs.Stored}},
+			stored:   map[string][]string{"0": {"a", "b", "b", "d"}, "1": {}},
+		}
+	}
+	if faults := judge(good()); len(faults) > 0 {
+		t.Errorf("a good trace is judged: %v", faults)
+	}
+	for name, edit := range map[string]func(*trace){
+		"an event lost":                  func(tr *trace) { tr.stored["0"] = tr.stored["0"][1:] },
+		"an outcome lost":                func(tr *trace) { tr.told = tr.told[1:] },
+		"an outcome told twice":          func(tr *trace) { tr.told = append(tr.told, tr.told[0]) },
+		"a failure that is stored":       func(tr *trace) { tr.stored["1"] = []string{"c"} },
+		"two swapped":                    func(tr *trace) { tr.stored["0"] = []string{"d", "b", "a"} },
+		"a stream in two partitions":     func(tr *trace) { tr.stored["0"], tr.stored["1"] = []string{"a", "b"}, []string{"d"} },
+		"a duplicate in another":         func(tr *trace) { tr.stored["1"] = []string{"a"} },
+		"an outcome out of nowhere":      func(tr *trace) { tr.told = append(tr.told, end{"z", eventhubs.Stored}) },
+		"a stored event out of nowhere":  func(tr *trace) { tr.stored["1"] = []string{"z"} },
+		"a Flush that returns early":     func(tr *trace) { tr.early = []string{"a"} },
+		"stored, but told as not stored": func(tr *trace) { tr.told[0].storage = eventhubs.NotStored },
+	} {
+		tr := good()
+		if edit(&tr); len(judge(tr)) == 0 {
+			t.Errorf("%s is not found", name)
+		}
+	}
+}
+
+// TestTheModel runs random operations against an emulator with random faults, in virtual time, and judges what happened. With -model.seed=N
+// it runs the one seed that a failure has printed.
+func TestTheModel(t *testing.T) {
+	first, count := uint64(1), *modelSeeds
+	if *modelSeed != 0 {
+		first, count = *modelSeed, 1
+	}
+	var total tally
+	for seed := first; seed < first+count; seed++ {
+		synctest.Test(t, func(t *testing.T) {
+			m := newModel(t, seed)
+			m.run()
+			if faults := judge(m.trace()); len(faults) > 0 {
+				t.Errorf("seed %d: %d faults\n%s", seed, len(faults), strings.Join(faults[:min(20, len(faults))], "\n"))
+			}
+			m.addTo(&total)
+		})
+		if t.Failed() {
+			return
+		}
+	}
+	t.Logf("%+v", total)
+	if count >= 100 && (total.Stored == 0 || total.NotStored == 0 || total.PossiblyStored == 0 || total.Duplicates == 0 || total.Refused == 0) {
+		t.Errorf("the runs do not cover everything: %+v", total)
+	}
+}
+
+// A tally shows that the runs of the model were not idle.
+type tally struct{ Stored, NotStored, PossiblyStored, Duplicates, Refused int }
+
+type model struct {
+	t        *testing.T
+	random   *rand.Rand // owned by run; others get their own
+	server   *emulator.Server
+	producer *eventhubs.BufferedProducer
+
+	mu       sync.Mutex // guards the fields below
+	accepted []accepted
+	told     []end
+	early    []string
+	refused  int
+}
+
+func newModel(t *testing.T, seed uint64) *model {
+	m := &model{t: t, random: rand.New(rand.NewPCG(seed, 1))}
+	pick := func(n int) int { return m.random.IntN(n) }
+	faults := rand.New(rand.NewPCG(seed, 2))
+	var faultsMu sync.Mutex
+	severity := []int{0, 2, 10, 30}[pick(4)] // per cent of transfers
+	server, err := emulator.New(&emulator.Options{
+		Addr:           emulator.InMemory,
+		Hubs:           []emulator.Hub{{Name: "hub", Partitions: 1 + pick(8)}},
+		MaxMessageSize: []int{1_046_528, 262_144, 3000}[pick(3)],
+		Hook: func(_ context.Context, op emulator.Operation) emulator.Action {
+			faultsMu.Lock()
+			defer faultsMu.Unlock()
+			return fault(op, faults, severity)
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.server = server
+	producer, err := eventhubs.NewBufferedProducerFromConnectionString(server.ConnectionString("hub"), "", &eventhubs.Options{
+		MaxWaitTime:           []time.Duration{eventhubs.SendAtOnce, 5 * time.Millisecond, 250 * time.Millisecond, eventhubs.UntilFull}[pick(4)],
+		MaxBufferedEventCount: []int{1, 7, 100, 2500}[pick(4)],
+		MaxBufferedBytes:      []int{10_000, 1 << 20}[pick(2)],
+		RetryOptions:          eventhubs.RetryOptions{MaxRetries: []int{-1, 2, 15}[pick(3)], TryTimeout: 5 * time.Second, RetryDelay: 100 * time.Millisecond},
+		DeliveryTimeout:       []time.Duration{20 * time.Second, 15 * time.Minute}[pick(2)],
+		Logger:                slog.New(slog.DiscardHandler),
+		OnBatchSucceeded:      m.handle,
+		OnBatchFailed:         m.handle,
+		Connection: eventhubs.ConnectionOptions{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return server.Dial(ctx)
+		}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.producer = producer
+	return m
+}
+
+// fault is what becomes of an operation: mostly nothing.
+func fault(op emulator.Operation, random *rand.Rand, severity int) emulator.Action {
+	jitter := time.Duration(random.IntN(20)) * time.Millisecond
+	if op.Kind != emulator.KindTransfer {
+		if random.IntN(1000) < severity {
+			return emulator.Cut()
+		}
+		return emulator.Pass()
+	}
+	if random.IntN(100) >= severity {
+		return emulator.Pass().AnswerAfter(jitter)
+	}
+	switch random.IntN(10) {
+	case 0:
+		return emulator.Cut()
+	case 1:
+		return emulator.Cut().Stored()
+	case 2:
+		return emulator.Release()
+	case 3:
+		return emulator.Modify()
+	case 4:
+		return emulator.Reject("com.microsoft:server-busy", "busy")
+	case 5:
+		return emulator.Reject("amqp:not-allowed", "never")
+	case 6:
+		return emulator.Detach("amqp:link:detach-forced", "moved")
+	case 7:
+		return emulator.Detach("amqp:link:detach-forced", "moved").Stored()
+	case 8:
+		return emulator.Silence().Stored()
+	default:
+		return emulator.CloseConnection("amqp:connection:forced", "upgrade")
+	}
+}
+
+// handle records the outcome of each event; now and then it is slow, or panics.
+func (m *model) handle(_ context.Context, b *eventhubs.Batch) {
+	m.mu.Lock()
+	for e := range b.Events() {
+		m.told = append(m.told, end{e.Tag.(string), b.Outcome.Storage})
+	}
+	n := len(m.told)
+	m.mu.Unlock()
+	switch {
+	case n%50 == 0:
+		time.Sleep(100 * time.Millisecond)
+	case n%97 == 0:
+		panic("a handler's panic, on purpose")
+	}
+}
+
+// run lets a few streams enqueue while somebody flushes, and closes in the end, sometimes with little patience.
+func (m *model) run() {
+	var streams sync.WaitGroup
+	for s := range 1 + m.random.IntN(6) {
+		random := rand.New(rand.NewPCG(m.random.Uint64(), uint64(s)))
+		streams.Go(func() { m.stream(s, random) })
+	}
+	flushing, stop := context.WithCancel(m.t.Context())
+	var flusher sync.WaitGroup
+	pause := time.Duration(1+m.random.IntN(2000)) * time.Millisecond
+	flusher.Go(func() {
+		for flushing.Err() == nil {
+			time.Sleep(pause)
+			m.flush(flushing)
+		}
+	})
+	patience := time.Hour
+	if m.random.IntN(3) == 0 {
+		patience = time.Duration(m.random.IntN(3000)) * time.Millisecond
+		time.Sleep(patience) // and close on the streams
+	} else {
+		streams.Wait()
+	}
+	ctx, cancel := context.WithTimeout(m.t.Context(), patience)
+	defer cancel()
+	_ = m.producer.Close(ctx)
+	stop()
+	streams.Wait()
+	flusher.Wait()
+	if n := m.producer.BufferedEventCount(); n != 0 {
+		m.t.Errorf("%d events are counted after Close", n)
+	}
+	if err := m.server.Close(); err != nil {
+		m.t.Error(err)
+	}
+}
+
+// flush notes which events had no outcome when a Flush that covers them returned.
+func (m *model) flush(ctx context.Context) {
+	m.mu.Lock()
+	covered := m.accepted[:len(m.accepted):len(m.accepted)]
+	m.mu.Unlock()
+	err := m.producer.Flush(ctx)
+	if undelivered, ok := errors.AsType[*eventhubs.UndeliveredError](err); err != nil && (!ok || undelivered.Pending > 0) {
+		return // it gave up
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	told := map[string]bool{}
+	for _, e := range m.told {
+		told[e.name] = true
+	}
+	for _, a := range covered {
+		if !told[a.name] {
+			m.early = append(m.early, a.name)
+		}
+	}
+}
+
+// stream enqueues events with one route, one after the other.
+func (m *model) stream(s int, random *rand.Rand) {
+	options := &eventhubs.EnqueueOptions{}
+	stream := fmt.Sprint("stream", s)
+	switch random.IntN(3) {
+	case 0:
+		options.PartitionKey = stream
+	case 1:
+		options.PartitionID = "0"
+	default:
+		stream = "" // no order
+	}
+	for i := range random.IntN(300) {
+		name := fmt.Sprintf("%d-%d", s, i)
+		size := random.IntN(200)
+		if random.IntN(50) == 0 {
+			size = random.IntN(12_000) // too large for some links, or for the buffer
+		}
+		ctx, cancel := context.WithTimeout(m.t.Context(), time.Duration(random.IntN(100))*time.Second)
+		options.Tag = name
+		err := m.producer.Enqueue(ctx, &azeventhubs.EventData{Body: make([]byte, size), Properties: map[string]any{"name": name}}, options)
+		cancel()
+		m.mu.Lock()
+		if err == nil {
+			m.accepted = append(m.accepted, accepted{name, stream})
+		} else {
+			m.refused++
+		}
+		m.mu.Unlock()
+		if errors.Is(err, eventhubs.ErrClosed) {
+			return
+		}
+		if random.IntN(10) == 0 {
+			time.Sleep(time.Duration(random.IntN(100)) * time.Millisecond)
+		}
+	}
+}
+
+// trace is what happened, after run.
+func (m *model) trace() trace {
+	tr := trace{accepted: m.accepted, told: m.told, stored: map[string][]string{}, early: m.early}
+	for p := range 8 {
+		id := fmt.Sprint(p)
+		for e := range m.server.Events("hub", id) {
+			tr.stored[id] = append(tr.stored[id], e.Properties["name"].(string))
+		}
+	}
+	return tr
+}
+
+func (m *model) addTo(total *tally) {
+	for _, e := range m.told {
+		switch e.storage {
+		case eventhubs.Stored:
+			total.Stored++
+		case eventhubs.NotStored:
+			total.NotStored++
+		case eventhubs.PossiblyStored:
+			total.PossiblyStored++
+		}
+	}
+	seen := map[string]bool{}
+	for _, names := range m.trace().stored {
+		for _, name := range names {
+			if seen[name] {
+				total.Duplicates++
+			}
+			seen[name] = true
+		}
+	}
+	total.Refused += m.refused
+}

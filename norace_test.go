@@ -1,0 +1,5 @@
+//go:build !race
+
+package eventhubs_test
+
+const raceEnabled = false

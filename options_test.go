@@ -1,0 +1,121 @@
+package eventhubs
+
+import (
+	"errors"
+	"fmt"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+)
+
+// The defaults are those of the manual; a zero field has its default whatever the others say.
+func TestZeroMeansTheDefault(t *testing.T) {
+	want := Options{
+		MaxWaitTime: 250 * time.Millisecond, MaxBufferedEventCount: 2500, MaxBufferedBytes: 64 << 20, MaxConcurrentSendsPerPartition: 1,
+		DeliveryTimeout: 15 * time.Minute,
+		RetryOptions:    RetryOptions{MaxRetries: 15, RetryDelay: 800 * time.Millisecond, MaxRetryDelay: time.Minute, TryTimeout: time.Minute},
+	}
+	for name, o := range map[string]*Options{"nil": nil, "zero": {}, "one field": {RetryOptions: RetryOptions{MaxRetryDelay: time.Minute}}} {
+		got, err := o.withDefaults()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got.Identifier == "" {
+			t.Errorf("%s: there is no identifier", name)
+		}
+		got.Identifier = ""
+		if !reflect.DeepEqual(got, want) {
+			t.Errorf("%s: got %+v, want %+v", name, got, want)
+		}
+	}
+}
+
+func TestABadOptionIsRefusedByName(t *testing.T) {
+	for field, o := range map[string]Options{
+		"MaxBufferedEventCount":          {MaxBufferedEventCount: -1},
+		"MaxBufferedBytes":               {MaxBufferedBytes: -1},
+		"MaxConcurrentSendsPerPartition": {MaxConcurrentSendsPerPartition: 101},
+		"MaxRetries":                     {RetryOptions: RetryOptions{MaxRetries: 1001}},
+		"TryTimeout":                     {RetryOptions: RetryOptions{TryTimeout: -time.Second}},
+		"DeliveryTimeout":                {MaxWaitTime: time.Minute, DeliveryTimeout: time.Second},
+		"Identifier":                     {Identifier: strings.Repeat("i", 129)},
+	} {
+		_, err := NewBufferedProducerFromConnectionString(emulatorString, "hub", &o)
+		if !errors.Is(err, ErrInvalidArgument) || !strings.Contains(err.Error(), "Options."+field) && !strings.Contains(err.Error(), "Options.RetryOptions."+field) {
+			t.Errorf("%s: the constructor returned %v", field, err)
+		}
+	}
+}
+
+const (
+	secret         = "c2VjcmV0LXNlY3JldA=="
+	emulatorString = "Endpoint=sb://127.0.0.1:9;SharedAccessKeyName=name;SharedAccessKey=" + secret + ";UseDevelopmentEmulator=true"
+)
+
+func TestTheHubIsNamedOnceOrAlike(t *testing.T) {
+	tests := []struct {
+		inString, argument string
+		want               string // empty: refused
+	}{
+		{"", "hub", "hub"}, {"hub", "", "hub"}, {"hub", "hub", "hub"}, {"hub", "other", ""}, {"", "", ""}, {"", "a/b", ""},
+	}
+	for _, tt := range tests {
+		text := emulatorString
+		if tt.inString != "" {
+			text += ";EntityPath=" + tt.inString
+		}
+		p, err := NewBufferedProducerFromConnectionString(text, tt.argument, nil)
+		switch {
+		case tt.want == "" && !errors.Is(err, ErrInvalidArgument):
+			t.Errorf("%q and %q: the constructor returned %v, want ErrInvalidArgument", tt.inString, tt.argument, err)
+		case tt.want != "" && (err != nil || p.EventHubName() != tt.want):
+			t.Errorf("%q and %q: the constructor returned %v", tt.inString, tt.argument, err)
+		}
+		if p != nil {
+			if err := p.Close(t.Context()); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+}
+
+func TestAMalformedConnectionStringIsRefusedWithoutShowingIt(t *testing.T) {
+	for _, text := range []string{
+		"", secret, "Endpoint=" + secret, "SharedAccessKey=" + secret,
+		"Endpoint=sb://a.b;SharedAccessKey=" + secret,
+		"Endpoint=sb://a.b;SharedAccessKeyName;SharedAccessKey=" + secret,
+		"Endpoint=sb://%zz" + secret + ";SharedAccessKeyName=n;SharedAccessKey=" + secret,
+		"Endpoint=sb://a.b;SharedAccessKeyName=n;SharedAccessKey=x;UseDevelopmentEmulator=" + secret,
+		"Endpoint=" + secret + ";SharedAccessKeyName=n;SharedAccessKey=x;UseDevelopmentEmulator=true",
+	} {
+		_, err := NewBufferedProducerFromConnectionString(text, "hub", nil)
+		if !errors.Is(err, ErrInvalidArgument) || strings.Contains(err.Error(), secret) {
+			t.Errorf("%q: the constructor returned %v", text, err)
+		}
+	}
+}
+
+func TestNamespaceAndCredentialAreChecked(t *testing.T) {
+	for _, namespace := range []string{"", "sb://a.servicebus.windows.net", "a.servicebus.windows.net/", "a b"} {
+		if _, err := NewBufferedProducer(namespace, "hub", nil, nil); !errors.Is(err, ErrInvalidArgument) {
+			t.Errorf("namespace %q: %v", namespace, err)
+		}
+	}
+	if _, err := NewBufferedProducer("a.servicebus.windows.net", "hub", nil, nil); !errors.Is(err, ErrInvalidArgument) || !strings.Contains(err.Error(), "credential") {
+		t.Errorf("a nil credential: %v", err)
+	}
+}
+
+func TestSecretsAreNotPrinted(t *testing.T) {
+	p, err := NewBufferedProducerFromConnectionString(emulatorString, "hub", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Close(t.Context())
+	for _, format := range []string{"%v", "%+v", "%#v", "%s"} {
+		if text := fmt.Sprintf(format, p); strings.Contains(text, secret) {
+			t.Errorf("%s shows the key", format)
+		}
+	}
+}

@@ -1,0 +1,145 @@
+package eventhubs
+
+import (
+	"iter"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azeventhubs/v2"
+)
+
+// Storage says what is known of an event's place in the event hub.
+type Storage int
+
+const (
+	// Stored: the service accepted the event.
+	Stored Storage = iota + 1
+	// NotStored: the event certainly is not in the event hub.
+	NotStored
+	// PossiblyStored: the event was sent, and its acknowledgement never came.
+	PossiblyStored
+)
+
+func (s Storage) String() string {
+	switch s {
+	case Stored:
+		return "stored"
+	case NotStored:
+		return "not stored"
+	case PossiblyStored:
+		return "possibly stored"
+	default:
+		return "Storage(" + strconv.Itoa(int(s)) + ")"
+	}
+}
+
+// An Outcome is the end of an event, or of a batch of them. Each accepted event has exactly one.
+type Outcome struct {
+	Err     error         // nil when Storage is Stored
+	Storage Storage       // what is known of the event's place in the event hub
+	Tries   int           // how often it was sent
+	Queued  time.Duration // from the first event of the batch to its first try
+	OnWire  time.Duration // from the first try to the outcome, pauses between tries included
+}
+
+// A Batch is what a handler is told of: events that went to one partition together, with one outcome. It is valid until the
+// handler returns.
+type Batch struct {
+	PartitionID string // empty if the events failed before their partition was known
+	Outcome     Outcome
+	Count       int // events
+	Bytes       int // encoded
+
+	batch *batch // nil once the handler has returned
+}
+
+// Events yields the events in their order, each decoded afresh from the bytes that were sent. An event's fields are copies: keep
+// them as long as you like. After the handler has returned it yields nothing.
+func (b *Batch) Events() iter.Seq[Event] {
+	return func(yield func(Event) bool) {
+		if b.batch == nil {
+			return
+		}
+		for i, encoded := range b.batch.events {
+			e := decodeEvent(encoded)
+			e.PartitionID = b.PartitionID
+			e.Tag = b.batch.extra(i).tag
+			if !yield(e) {
+				return
+			}
+		}
+	}
+}
+
+// An Event is an event as it was sent.
+type Event struct {
+	Data         *azeventhubs.EventData
+	PartitionID  string // empty if the event failed before its partition was known
+	PartitionKey string // empty if none was given
+	Tag          any    // EnqueueOptions.Tag
+}
+
+// A Delivery tells the outcome of one event to whoever enqueued it. The zero value is ready. It belongs to the caller, who gives it to one
+// Enqueue, in EnqueueOptions, and may then wait for Done. Do not wait for it in a handler: what it waits for may be behind that handler.
+type Delivery struct {
+	mu      sync.Mutex // guards the fields below
+	done    chan struct{}
+	taken   bool
+	told    bool
+	outcome Outcome
+}
+
+// Done returns a channel that is closed when the event has its outcome.
+func (d *Delivery) Done() <-chan struct{} {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.doneLocked()
+}
+
+func (d *Delivery) doneLocked() chan struct{} {
+	if d.done == nil {
+		d.done = make(chan struct{})
+		if d.told {
+			close(d.done)
+		}
+	}
+	return d.done
+}
+
+// Err returns the outcome's error: nil if the event is stored, and also before Done is closed.
+func (d *Delivery) Err() error { return d.Outcome().Err }
+
+// Outcome returns the outcome: the zero Outcome before Done is closed.
+func (d *Delivery) Outcome() Outcome {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.outcome
+}
+
+// take reserves the delivery for one event.
+func (d *Delivery) take() error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.taken {
+		return invalid("EnqueueOptions.Delivery was given to another event before: use one for each")
+	}
+	d.taken = true
+	return nil
+}
+
+// giveBack undoes take, for an event that was not accepted in the end.
+func (d *Delivery) giveBack() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.taken = false
+}
+
+func (d *Delivery) tell(o Outcome) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.outcome, d.told = o, true
+	if d.done != nil {
+		close(d.done)
+	}
+}

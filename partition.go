@@ -1,0 +1,172 @@
+package eventhubs
+
+import (
+	"sync/atomic"
+	"time"
+)
+
+// How large a batch may be.
+const (
+	// batchBytesUnknown is used until the first link has told its largest message. It is what the smallest tier takes.
+	batchBytesUnknown = 256 << 10
+	// batchBytesFloor is what many open links never shrink a batch below. The transport keeps every link's largest message.
+	batchBytesFloor = 128 << 10
+	// batchBytesCeiling is never exceeded, whatever the link takes: larger batches gain nothing and hold events back.
+	batchBytesCeiling = 1 << 20
+)
+
+// A partition collects the events for one partition of the hub in batches and has its senders deliver them, oldest first.
+type partition struct {
+	// Immutable after newPartition.
+	id       string
+	producer *BufferedProducer
+	link     link
+
+	troubled atomic.Bool  // its batch has failed a try and is not through yet
+	held     atomic.Int64 // events that have no outcome yet
+	linkMax  atomic.Int64 // bytes: the largest message of the latest link; zero if none was open yet
+
+	queue
+	senders int         // goroutines at work; guarded by queue.mu
+	linger  *time.Timer // ends the linger of the open batch; guarded by queue.mu, nil until first needed
+}
+
+func newPartition(p *BufferedProducer, id string) *partition {
+	return &partition{id: id, producer: p, link: p.hub.Link(id)}
+}
+
+// append puts an event into the partition's open batch and starts a sender if that made a batch ready. After Close began it
+// puts nothing and returns ErrClosed.
+func (p *partition) append(w *wireEvent, x extra) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	// Close sets the flag first and then visits every partition under this lock: what is appended here is still covered by it.
+	if p.producer.closing.Load() {
+		return errClosed()
+	}
+	p.appendLocked(w.head, w.body, x, time.Time{})
+	p.wakeLocked()
+	return nil
+}
+
+// appendLocked puts an event into the open batch and returns that batch. The zero time stands for now.
+func (p *partition) appendLocked(head, body []byte, x extra, accepted time.Time) *batch {
+	size := sectionSize(len(head) + len(body))
+	b := p.openLocked(size, p.batchLimit(), p.producer.newBatch)
+	if len(b.events) == 0 && accepted.IsZero() {
+		accepted = time.Now() // once for each batch, not for each event
+	}
+	b.append(head, body, x, accepted)
+	if p.held.Add(1) == 1 {
+		p.producer.occupied.Add(1)
+	}
+	return b
+}
+
+// batchLimit is how many bytes a batch of this partition may have now.
+func (p *partition) batchLimit() int {
+	linkMax := int(p.linkMax.Load())
+	if linkMax == 0 {
+		return batchBytesUnknown
+	}
+	share := p.producer.options.MaxBufferedBytes / (2 * max(1, int(p.producer.openLinks.Load())))
+	return min(linkMax, batchBytesCeiling, max(batchBytesFloor, share))
+}
+
+// wakeLocked gives ready batches to senders that are free, and sets the linger timer for an open batch that is not ready yet.
+func (p *partition) wakeLocked() {
+	for p.senders < p.producer.options.MaxConcurrentSendsPerPartition {
+		b := p.nextLocked()
+		if b == nil {
+			return
+		}
+		p.senders++
+		// send ends when no batch is ready; Close waits for it.
+		p.producer.senders.Go(func() { p.send(b) })
+	}
+}
+
+// nextLocked takes the oldest batch if it is ready, for the sender that calls it or is about to be started. Otherwise it sees to it that
+// the open batch's linger ends.
+func (p *partition) nextLocked() *batch {
+	b := p.headLocked()
+	if b == nil {
+		return nil
+	}
+	wait, ready := p.readyLocked(b)
+	if ready {
+		p.producer.onWire.Add(1)
+		return p.takeLocked()
+	}
+	if wait > 0 && !b.lingering {
+		b.lingering = true
+		if p.linger == nil {
+			p.linger = time.AfterFunc(wait, p.lingerEnded)
+		} else {
+			p.linger.Reset(wait)
+		}
+	}
+	return nil
+}
+
+// readyLocked reports whether a free sender should take the batch now, and if not, how much of its linger is left (zero: time alone
+// does not end it).
+func (p *partition) readyLocked(b *batch) (wait time.Duration, ready bool) {
+	if b.full || b.flush || p.producer.underPressure(len(b.events), b.bytes) {
+		return 0, true
+	}
+	linger, untilFull := p.producer.options.linger()
+	if untilFull {
+		return 0, false
+	}
+	if linger > 0 {
+		if wait = time.Until(b.first.Add(linger)); wait > 0 {
+			return wait, false
+		}
+	}
+	return 0, true
+}
+
+// lingerEnded is called by the timer, on a goroutine of its own.
+func (p *partition) lingerEnded() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if b := p.headLocked(); b != nil {
+		b.lingering = false // if the timer was set for an earlier batch, it is set again
+		p.wakeLocked()
+	}
+}
+
+// wake looks again whether a batch is ready: the buffer has come under pressure.
+func (p *partition) wake() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.wakeLocked()
+}
+
+// cover puts a barrier behind every event in the partition and ends the linger.
+func (p *partition) cover(r *barrier) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.coverLocked(r)
+	p.wakeLocked()
+}
+
+// settle ends a batch that a sender has taken: its room is given back, then its Deliveries and handler are told, then the barriers.
+func (p *partition) settle(b *batch, o Outcome) {
+	p.troubled.Store(false)
+	if p.held.Add(-int64(len(b.events))) == 0 {
+		p.producer.occupied.Add(-1)
+	}
+	p.producer.admission.leave(len(b.events), b.bytes)
+	p.producer.leftWire()
+	p.producer.tell(p.id, b, o)
+
+	p.mu.Lock()
+	coverage := p.doneLocked(b)
+	p.mu.Unlock()
+	for _, c := range coverage {
+		c.barrier.told(c.events, o.Err)
+	}
+	p.producer.recycle(b)
+}

@@ -1,0 +1,257 @@
+package eventhubs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azeventhubs/v2"
+	"github.com/go-eventhubs/eventhubs/internal/connection"
+)
+
+func TestARetryKeepsTheOrder(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		peer := newPeer(t, 1)
+		peer.answer = func(s sent) connection.Result {
+			if s.try < 4 {
+				return transient(connection.NotSent)
+			}
+			return connection.Result{Outcome: connection.Accepted}
+		}
+		var told outcomes
+		p := peer.producer(Options{MaxWaitTime: SendAtOnce, OnBatchSucceeded: told.handle})
+		enqueue(t, p, "0", "a")
+		synctest.Wait()
+		enqueue(t, p, "0", "b", "c")
+		if err := p.Close(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if got := fmt.Sprint(peer.storedIn("0")); got != "[a b c]" {
+			t.Errorf("stored %s, want [a b c]", got)
+		}
+		if o := told.all()[0].outcome; o.Tries != 4 || o.Storage != Stored || o.OnWire == 0 {
+			t.Errorf("the first batch's outcome is %+v", o)
+		}
+	})
+}
+
+func TestRetriesEndWithTheReason(t *testing.T) {
+	tests := []struct {
+		name    string
+		answer  connection.Result
+		retries int
+		tries   int
+		storage Storage
+	}{
+		{"refused for good", refused("no"), 5, 1, NotStored},
+		{"never sent", transient(connection.NotSent), 2, 3, NotStored},
+		{"released", transient(connection.Released), 2, 3, NotStored},
+		{"cut in flight", transient(connection.Unknown), 2, 3, PossiblyStored},
+		{"no retries", transient(connection.Unknown), -1, 1, PossiblyStored},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				peer := newPeer(t, 1)
+				peer.answer = func(sent) connection.Result { return tt.answer }
+				var told outcomes
+				p := peer.producer(Options{OnBatchFailed: told.handle, RetryOptions: RetryOptions{MaxRetries: tt.retries}})
+				enqueue(t, p, "0", "a")
+				_ = p.Close(t.Context())
+				o := told.all()[0].outcome
+				if o.Tries != tt.tries || o.Storage != tt.storage {
+					t.Errorf("got %d tries and %v, want %d and %v", o.Tries, o.Storage, tt.tries, tt.storage)
+				}
+				e, ok := errors.AsType[*Error](o.Err)
+				if !ok || e.PartitionID != "0" || !errors.Is(o.Err, tt.answer.Err) {
+					t.Errorf("the reason is %v", o.Err)
+				}
+			})
+		})
+	}
+}
+
+func TestOnceATryWasAmbiguousARefusalEndsAsPossiblyStored(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		peer := newPeer(t, 1)
+		peer.answer = func(s sent) connection.Result {
+			if s.try == 1 {
+				return transient(connection.Unknown)
+			}
+			return refused("no")
+		}
+		var told outcomes
+		p := peer.producer(Options{OnBatchFailed: told.handle})
+		enqueue(t, p, "0", "a")
+		_ = p.Close(t.Context())
+		if o := told.all()[0].outcome; o.Storage != PossiblyStored || o.Tries != 2 {
+			t.Errorf("the outcome is %+v", o)
+		}
+	})
+}
+
+func TestThrottlingIsWaitedForAndIsNotARetry(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		busy := connection.Result{Outcome: connection.Rejected, Err: &connection.Error{
+			Code: connection.CodeThrottled, Condition: "com.microsoft:server-busy", Transient: true, Err: errors.New("busy")}}
+		peer := newPeer(t, 1)
+		peer.answer = func(s sent) connection.Result {
+			if s.try <= 20 {
+				return busy
+			}
+			return connection.Result{Outcome: connection.Accepted}
+		}
+		p := peer.producer(Options{MaxWaitTime: SendAtOnce, RetryOptions: RetryOptions{MaxRetries: -1}})
+		enqueue(t, p, "0", "a")
+		if err := p.Flush(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		sends := peer.sent()
+		for i := 1; i < len(sends); i++ {
+			if pause := sends[i].at - sends[i-1].at; pause < 4*time.Second || pause > 5*time.Second {
+				t.Errorf("paused %v, want between 4 s and 5 s", pause)
+			}
+		}
+	})
+}
+
+func TestTheDeliveryTimeoutEndsRetrying(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		peer := newPeer(t, 1)
+		peer.answer = func(sent) connection.Result { return transient(connection.NotSent) }
+		var told outcomes
+		p := peer.producer(Options{OnBatchFailed: told.handle, DeliveryTimeout: 10 * time.Second, RetryOptions: RetryOptions{MaxRetries: 1000}})
+		enqueue(t, p, "0", "a")
+		_ = p.Flush(t.Context())
+		if at := told.all()[0].at; at > 10*time.Second || at < 3*time.Second {
+			t.Errorf("the batch failed at %v, want within 10 s and not at its first failure", at)
+		}
+	})
+}
+
+func TestATryEndsAtItsTimeout(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		peer := newPeer(t, 1)
+		peer.latency = func() time.Duration { return time.Hour }
+		var told outcomes
+		p := peer.producer(Options{MaxWaitTime: SendAtOnce, OnBatchFailed: told.handle, RetryOptions: RetryOptions{MaxRetries: -1, TryTimeout: 7 * time.Second}})
+		enqueue(t, p, "0", "a")
+		_ = p.Flush(t.Context())
+		if b := told.all()[0]; b.at != 7*time.Second || b.outcome.Storage != PossiblyStored || !errors.Is(b.outcome.Err, context.DeadlineExceeded) {
+			t.Errorf("the batch failed at %v with %+v", b.at, b.outcome)
+		}
+	})
+}
+
+func TestTheDelayDoublesUpToItsBound(t *testing.T) {
+	r := RetryOptions{RetryDelay: 800 * time.Millisecond, MaxRetryDelay: time.Minute}
+	for failures, want := range map[int]time.Duration{
+		1: 800 * time.Millisecond, 2: 1600 * time.Millisecond, 5: 12800 * time.Millisecond, 8: time.Minute, 1000: time.Minute} {
+		for range 100 {
+			if got := r.delay(failures); got < want*8/10 || got > want*12/10 {
+				t.Errorf("delay(%d) = %v, want %v, a fifth more or less", failures, got, want)
+			}
+		}
+	}
+	if got := (&RetryOptions{RetryDelay: -1}).delay(3); got != 0 {
+		t.Errorf("without a delay delay(3) = %v", got)
+	}
+}
+
+func TestAnEventTooLargeForTheLinkFailsAloneInItsPlace(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		peer := newPeer(t, 1)
+		peer.maxMessage = 1000
+		var succeeded, failed outcomes
+		var order []string
+		note := func(record *outcomes) func(context.Context, *Batch) {
+			return func(ctx context.Context, b *Batch) {
+				record.handle(ctx, b)
+				for e := range b.Events() {
+					order = append(order, string(e.Data.Body[0]))
+				}
+			}
+		}
+		p := peer.producer(Options{OnBatchSucceeded: note(&succeeded), OnBatchFailed: note(&failed)})
+		large := strings.Repeat("L", 2000)
+		enqueue(t, p, "0", "a", "b", large, "c", large, large, "d")
+		undelivered, ok := errors.AsType[*UndeliveredError](p.Flush(t.Context()))
+		if !ok || undelivered.Failed != 3 || undelivered.Pending != 0 {
+			t.Errorf("Flush returned %v, want 3 failed", undelivered)
+		}
+		if got := strings.Join(order, ""); got != "abLcLLd" {
+			t.Errorf("told in the order %s, want abLcLLd", got)
+		}
+		for _, b := range failed.all() {
+			tooLarge, ok := errors.AsType[*EventTooLargeError](b.outcome.Err)
+			if !ok || tooLarge.Size < 2000 || tooLarge.Limit != 1000 || len(b.bodies) != 1 || b.outcome.Storage != NotStored {
+				t.Errorf("a large event failed with %+v", b.outcome)
+			}
+			if !errors.Is(b.outcome.Err, ErrEventTooLarge) || !errors.Is(b.outcome.Err, azeventhubs.ErrEventDataTooLarge) {
+				t.Errorf("%v matches neither sentinel", b.outcome.Err)
+			}
+		}
+		if p.BufferedEventCount() != 0 || p.PartitionBufferedEventCount("0") != 0 {
+			t.Errorf("%d events are counted, %d in the partition", p.BufferedEventCount(), p.PartitionBufferedEventCount("0"))
+		}
+	})
+}
+
+func TestABatchIsCutAgainForASmallerLink(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		peer := newPeer(t, 1)
+		peer.maxMessage = 10_000
+		p := peer.producer(Options{MaxWaitTime: UntilFull})
+		var want []string
+		for i := range 500 { // 50 kB, cut at 256 KiB before the link is known
+			body := fmt.Sprintf("%0100d", i)
+			want = append(want, body)
+			enqueue(t, p, "0", body)
+		}
+		flushes := make(chan error, 3)
+		for range cap(flushes) {
+			go func() { flushes <- p.Flush(t.Context()) }()
+		}
+		for range cap(flushes) {
+			if err := <-flushes; err != nil {
+				t.Fatal(err)
+			}
+		}
+		for _, s := range peer.sent() {
+			if s.bytes > 10_000 {
+				t.Errorf("a batch of %d bytes was sent over a link for 10000", s.bytes)
+			}
+		}
+		if got := peer.storedIn("0"); fmt.Sprint(got) != fmt.Sprint(want) {
+			t.Errorf("%d events are stored, or not in their order", len(got))
+		}
+	})
+}
+
+func TestPartitionsAreIndependent(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		peer := newPeer(t, 2)
+		peer.answer = func(s sent) connection.Result {
+			if s.partition == "0" {
+				return transient(connection.NotSent)
+			}
+			return connection.Result{Outcome: connection.Accepted}
+		}
+		p := peer.producer(Options{MaxWaitTime: SendAtOnce, OnBatchFailed: func(context.Context, *Batch) {}, DeliveryTimeout: time.Minute})
+		enqueue(t, p, "0", "bad")
+		synctest.Wait()
+		for i := range 10 {
+			if err := p.Enqueue(t.Context(), event(fmt.Sprint(i)), nil); err != nil {
+				t.Fatal(err)
+			}
+		}
+		synctest.Wait()
+		if got := len(peer.storedIn("1")); got != 10 {
+			t.Errorf("%d of 10 events without a key went to the healthy partition at once", got)
+		}
+	})
+}
