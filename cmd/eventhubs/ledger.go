@@ -1,0 +1,158 @@
+package main
+
+import (
+	"cmp"
+	"crypto/sha256"
+	"fmt"
+	"maps"
+	"slices"
+)
+
+// A ledger compares what was sent with what was read back. It remembers digests, not events: about
+// 40 bytes for each.
+type ledger struct {
+	keys       map[string]*sequence // "" for all events without a key
+	partitions map[string]volume    // of what was read back
+}
+
+// A volume is how much a partition holds.
+type volume struct {
+	events int
+	bytes  int // of the events' bodies
+}
+
+// A sequence is what a ledger knows of the events with one key.
+type sequence struct {
+	sent      []sentEvent
+	matched   int      // so many of sent came back in order before anything else
+	others    []digest // what came back after those
+	partition string   // where the first came back from
+	elsewhere string   // another partition where some came back from
+}
+
+type sentEvent struct {
+	digest digest
+	line   int
+}
+
+// A digest stands for an event's body: 128 bits of SHA-256.
+type digest [16]byte
+
+func digestOf(body []byte) digest {
+	sum := sha256.Sum256(body)
+	return digest(sum[:16])
+}
+
+func newLedger() *ledger {
+	return &ledger{keys: map[string]*sequence{}, partitions: map[string]volume{}}
+}
+
+func (l *ledger) sequence(key string) *sequence {
+	s := l.keys[key]
+	if s == nil {
+		s = &sequence{}
+		l.keys[key] = s
+	}
+	return s
+}
+
+// sent notes an event that the producer accepted. Calls are in the order of Enqueue.
+func (l *ledger) sent(e line) {
+	s := l.sequence(e.key)
+	s.sent = append(s.sent, sentEvent{digestOf(e.body), e.number})
+}
+
+// received notes an event that was read back. Calls are in the order of each partition, and come
+// after those of sent.
+func (l *ledger) received(e received) {
+	v := l.partitions[e.partition]
+	v.events++
+	v.bytes += len(e.body)
+	l.partitions[e.partition] = v
+
+	s := l.sequence(e.key)
+	s.partition = cmp.Or(s.partition, e.partition)
+	if e.partition != s.partition {
+		s.elsewhere = e.partition
+	}
+	d := digestOf(e.body)
+	if len(s.others) == 0 && s.matched < len(s.sent) && s.sent[s.matched].digest == d {
+		s.matched++
+		return
+	}
+	s.others = append(s.others, d)
+}
+
+// differences says in what the events read back differ from those sent; nothing means that each
+// came back once, byte for byte and, if it has a key, in order within that key.
+func (l *ledger) differences() []string {
+	var found []string
+	for _, key := range slices.Sorted(maps.Keys(l.keys)) {
+		found = l.keys[key].appendDifferences(found, key)
+	}
+	return found
+}
+
+func (s *sequence) appendDifferences(found []string, key string) []string {
+	of := "without a key"
+	if key != "" {
+		of = fmt.Sprintf("with key %q", key)
+	}
+	lost, repeated, foreign, disordered := s.compare()
+	if len(lost) > 0 {
+		found = append(found, fmt.Sprintf("%d events %s did not come back, the first from line %d", len(lost), of, lost[0]))
+	}
+	if repeated > 0 {
+		found = append(found, fmt.Sprintf("%d events %s came back more than once", repeated, of))
+	}
+	if foreign > 0 {
+		found = append(found, fmt.Sprintf("%d events %s came back that are not what was sent", foreign, of))
+	}
+	if key == "" {
+		return found // Such events go to all partitions, and have no order between them.
+	}
+	if disordered > 0 {
+		found = append(found, fmt.Sprintf("events %s came back out of order, the first from line %d", of, disordered))
+	}
+	if s.elsewhere != "" {
+		found = append(found, fmt.Sprintf("events %s came back from partition %s and from %s", of, s.partition, s.elsewhere))
+	}
+	return found
+}
+
+// compare returns the lines of the events that did not come back, how many came more than once, how
+// many were never sent, and the line of the first event that came back after a later one, or 0.
+func (s *sequence) compare() (lost []int, repeated, foreign, disordered int) {
+	waiting := map[digest][]int{} // lines, rising
+	known := map[digest]bool{}
+	if len(s.others) > 0 {
+		for _, e := range s.sent[:s.matched] {
+			known[e.digest] = true
+		}
+	}
+	for _, e := range s.sent[s.matched:] {
+		known[e.digest] = true
+		waiting[e.digest] = append(waiting[e.digest], e.line)
+	}
+	latest := 0
+	for _, d := range s.others {
+		lines := waiting[d]
+		switch {
+		case len(lines) == 0 && known[d]:
+			repeated++
+		case len(lines) == 0:
+			foreign++
+		default:
+			if lines[0] < latest && disordered == 0 {
+				disordered = lines[0]
+			}
+			latest = max(latest, lines[0])
+			waiting[d] = lines[1:]
+		}
+	}
+	for _, lines := range waiting {
+		lost = append(lost, lines...)
+	}
+	slices.Sort(lost)
+	return lost, repeated, foreign, disordered
+}

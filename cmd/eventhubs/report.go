@@ -1,0 +1,91 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"text/tabwriter"
+	"time"
+)
+
+// A report is what publish says in the end. Its fields are the JSON output, in this order.
+type report struct {
+	Hub        string           `json:"hub"`
+	Events     int              `json:"events"`
+	Batches    int              `json:"batches"`
+	Bytes      int              `json:"bytes"` // of the events' bodies
+	Seconds    float64          `json:"seconds"`
+	Verified   bool             `json:"verified"`
+	Partitions []partitionTally `json:"partitions"`
+	Skipped    int              `json:"skipped,omitempty"`
+
+	keys     int
+	embedded bool
+}
+
+func newReport(pub *publication, skipped int) *report {
+	r := &report{
+		Hub:        pub.producer.EventHubName(),
+		Seconds:    pub.elapsed.Round(time.Microsecond).Seconds(),
+		Verified:   pub.verified,
+		Partitions: pub.tally.rows(),
+		Skipped:    skipped,
+		embedded:   pub.target.embedded(),
+	}
+	for _, row := range r.Partitions {
+		r.Events += row.Events
+		r.Batches += row.Batches
+		r.Bytes += row.Bytes
+		r.keys += len(row.keys) // A key is in one partition only.
+	}
+	return r
+}
+
+func (r *report) writeJSON(w io.Writer) error {
+	return json.NewEncoder(w).Encode(r)
+}
+
+const embeddedNote = `
+This was an emulator embedded in this command; it is gone, and the events with it. To publish to a
+namespace of your own, give its connection string in the environment and the hub's name:
+  EVENTHUBS_CONNECTION_STRING='Endpoint=sb://…' eventhubs publish --hub NAME …
+`
+
+func (r *report) writeText(w io.Writer) error {
+	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprintln(table, "partition\tevents\tbatches\tbytes\tkeys\t")
+	for _, row := range r.Partitions {
+		fmt.Fprintf(table, "%s\t%d\t%d\t%d\t%d\t\n", row.ID, row.Events, row.Batches, row.Bytes, len(row.keys))
+	}
+	fmt.Fprintf(table, "total\t%d\t%d\t%d\t%d\t\n", r.Events, r.Batches, r.Bytes, r.keys)
+	if err := table.Flush(); err != nil {
+		return err
+	}
+	fmt.Fprintf(w, "\n%d events in %.3f s", r.Events, r.Seconds)
+	if r.Events > 0 && r.Seconds > 0 {
+		fmt.Fprintf(w, ": %.0f events/s, %d batches, %.1f events per batch",
+			float64(r.Events)/r.Seconds, r.Batches, float64(r.Events)/float64(r.Batches))
+	}
+	if r.Skipped > 0 {
+		fmt.Fprintf(w, ", %d bad lines left out", r.Skipped)
+	}
+	_, err := fmt.Fprintf(w, ".\n%s\n", r.verdict())
+	if err == nil && r.embedded {
+		_, err = io.WriteString(w, embeddedNote)
+	}
+	return err
+}
+
+// verdict says what reading back has shown.
+func (r *report) verdict() string {
+	switch {
+	case r.Verified && r.keys > 0:
+		return "All read back: each event once, byte for byte, in order within its key."
+	case r.Verified:
+		return "All read back: each event once, byte for byte."
+	case r.embedded:
+		return "Not verified; standard error says why."
+	default:
+		return "Not read back: that is for the embedded emulator only."
+	}
+}

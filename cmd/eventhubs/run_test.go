@@ -1,0 +1,293 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/go-eventhubs/eventhubs/emulator"
+)
+
+const earthquakes = "../../examples/data/earthquakes.ndjson"
+
+// A result is what a run of the program left behind.
+type result struct {
+	status         int
+	stdout, stderr string
+}
+
+// program is a run of the program: its input and environment.
+type program struct {
+	stdin io.Reader
+	env   map[string]string
+}
+
+// run runs the program to its end.
+func (p program) run(t *testing.T, args ...string) result {
+	t.Helper()
+	if p.stdin == nil {
+		p.stdin = strings.NewReader("")
+	}
+	var stdout, stderr bytes.Buffer
+	getenv := func(name string) string { return p.env[name] }
+	status := run(t.Context(), args, getenv, p.stdin, &stdout, &stderr)
+	return result{status, stdout.String(), stderr.String()}
+}
+
+// want fails the test unless the run ended with that status and standard error holds each of texts.
+func (r result) want(t *testing.T, status int, texts ...string) {
+	t.Helper()
+	if r.status != status {
+		t.Errorf("status: got %d want %d\nstdout: %s\nstderr: %s", r.status, status, r.stdout, r.stderr)
+	}
+	for _, text := range texts {
+		if !strings.Contains(r.stderr, text) {
+			t.Errorf("standard error does not say %q:\n%s", text, r.stderr)
+		}
+	}
+}
+
+// report decodes standard output, which must be one JSON object and nothing else.
+func (r result) report(t *testing.T) report {
+	t.Helper()
+	var got report
+	d := json.NewDecoder(strings.NewReader(r.stdout))
+	if err := d.Decode(&got); err != nil {
+		t.Fatalf("standard output is not a JSON object: %v\n%s", err, r.stdout)
+	}
+	if _, err := d.Token(); err != io.EOF {
+		t.Fatalf("standard output has more than a JSON object:\n%s", r.stdout)
+	}
+	return got
+}
+
+// writeFile writes a file for publish to read, and returns its name.
+func writeFile(t *testing.T, content string) string {
+	t.Helper()
+	name := filepath.Join(t.TempDir(), "input")
+	if err := os.WriteFile(name, []byte(content), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return name
+}
+
+// startServer starts an emulator with one hub of four partitions, named events.
+func startServer(t *testing.T) *emulator.Server {
+	t.Helper()
+	server, err := emulator.New(&emulator.Options{Hubs: []emulator.Hub{{Name: "events", Partitions: 4}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { server.Close() })
+	return server
+}
+
+// stored returns the bodies of the events in a hub of four partitions.
+func stored(server *emulator.Server, hub string) []string {
+	var bodies []string
+	for _, id := range server.PartitionIDs(hub) {
+		for e := range server.Events(hub, id) {
+			bodies = append(bodies, string(e.Body))
+		}
+	}
+	return bodies
+}
+
+func TestHelpGoesToStandardOutput(t *testing.T) {
+	for _, test := range []struct {
+		name string
+		args []string
+		want string
+	}{
+		{"general by flag", []string{"--help"}, "Commands:"},
+		{"general by word", []string{"help"}, "publish the lines"},
+		{"publish by flag", []string{"publish", "--help"}, "Examples:"},
+		{"publish by short flag", []string{"publish", "-h"}, "--skip-bad"},
+		{"publish by word", []string{"help", "publish"}, "--key PATH"},
+		{"emulator by flag", []string{"emulator", "--help"}, "Examples:"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			got := program{}.run(t, test.args...)
+			got.want(t, exitOK)
+			if !strings.Contains(got.stdout, test.want) || got.stderr != "" {
+				t.Errorf("got standard output %q and error %q, want %q in the former", got.stdout, got.stderr, test.want)
+			}
+		})
+	}
+}
+
+func TestWrongCommandLinesExitWith2(t *testing.T) {
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	file := writeFile(t, "a\n")
+	for _, test := range []struct {
+		name   string
+		args   []string
+		status int
+		want   string
+	}{
+		{"no command", nil, exitBadInput, "no command"},
+		{"unknown command", []string{"publsh", file}, exitBadInput, `unknown command "publsh"`},
+		{"help for an unknown command", []string{"help", "me"}, exitBadInput, `unknown command "me"`},
+		{"unknown flag", []string{"publish", "--kye", "x", file}, exitBadInput, "-kye"},
+		{"unknown flag after the file", []string{"publish", file, "--kye", "x"}, exitBadInput, "-kye"},
+		{"no file", []string{"publish"}, exitBadInput, "no file given"},
+		{"two files", []string{"publish", file, "second"}, exitBadInput, `"second"`},
+		{"no such file", []string{"publish", file + ".gone"}, exitBadInput, ".gone"},
+		{"directory", []string{"publish", filepath.Dir(file)}, exitBadInput, "is a directory"},
+		{"unknown output", []string{"publish", "--output", "xml", file}, exitBadInput, `"xml"`},
+		{"broken key path", []string{"publish", "--key", "a..b", file}, exitBadInput, `"a..b"`},
+		{"empty hub", []string{"publish", "--hub", "", file}, exitBadInput, "--hub is empty"},
+		{"impossible hub", []string{"publish", "--hub", "a b", file}, exitBadInput, `"a b"`},
+		{"no partitions", []string{"publish", "--partitions", "0", file}, exitBadInput, "--partitions is 0"},
+		{"partitions without number", []string{"publish", "--partitions", "x", file}, exitBadInput, "-partitions"},
+		{"empty connection string", []string{"publish", "--connection-string", "", file}, exitBadInput, "is empty"},
+		{"emulator with argument", []string{"emulator", "events"}, exitBadInput, `"events"`},
+		{"hub without count", []string{"emulator", "--hub", "events"}, exitBadInput, "NAME:PARTITIONS"},
+		{"hub with count 0", []string{"emulator", "--hub", "events:0"}, exitBadInput, "NAME:PARTITIONS"},
+		{"hub without name", []string{"emulator", "--hub", ":8"}, exitBadInput, "NAME:PARTITIONS"},
+		{"hub twice", []string{"emulator", "--hub", "a:1", "--hub", "a:2"}, exitBadInput, "twice"},
+		{"address without port", []string{"emulator", "--addr", "127.0.0.1"}, exitBadInput, "HOST:PORT"},
+		{"address with port out of range", []string{"emulator", "--addr", ":70000"}, exitBadInput, "HOST:PORT"},
+		{"port taken", []string{"emulator", "--addr", taken.Addr().String()}, exitFailed, "cannot listen on " + taken.Addr().String()},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			got := program{}.run(t, test.args...)
+			got.want(t, test.status, test.want)
+			if got.stdout != "" {
+				t.Errorf("standard output: got %q want nothing", got.stdout)
+			}
+		})
+	}
+}
+
+func TestSecretsAreNeverShown(t *testing.T) {
+	const secret = "c2VjcmV0LXNlY3JldC1zZWNyZXQ="
+	file := writeFile(t, "a\n")
+	for _, test := range []struct {
+		name             string
+		connectionString string
+	}{
+		{"no endpoint", "SharedAccessKeyName=n;SharedAccessKey=" + secret},
+		{"no key name", "Endpoint=sb://host/;SharedAccessKey=" + secret},
+		{"bad endpoint", "Endpoint=sb://%zz/;SharedAccessKeyName=n;SharedAccessKey=" + secret},
+		{"no separator after the endpoint", "Endpoint=sb://hostSharedAccessKey=" + secret + ";UseDevelopmentEmulator=true"},
+		{"no separator after the emulator", "Endpoint=sb://host;UseDevelopmentEmulator=trueSharedAccessKey=" + secret},
+		{"misspelt name", "Endpoint=sb://host/;SharedAccessKeyName=n;SharedAccesKey=" + secret},
+		{"the key alone", secret},
+		{"endpoint without scheme", "Endpoint=host;SharedAccessKeyName=n;SharedAccessKey=" + secret + ";UseDevelopmentEmulator=true"},
+		{"contradicting hub", "Endpoint=sb://host/;SharedAccessKeyName=n;SharedAccessKey=" + secret + ";EntityPath=other"},
+		{"signature", "Endpoint=sb:/;SharedAccessSignature=SharedAccessSignature sr=x&sig=" + secret},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			for way, p := range map[string]struct {
+				program program
+				args    []string
+			}{
+				"by flag":     {program{}, []string{"publish", "--hub", "events", "--connection-string", test.connectionString, file}},
+				"by variable": {program{env: map[string]string{connectionEnv: test.connectionString}}, []string{"publish", "--hub", "events", file}},
+			} {
+				got := p.program.run(t, p.args...)
+				got.want(t, exitBadInput, "onnection string")
+				if strings.Contains(got.stdout+got.stderr, secret) {
+					t.Errorf("%s: the output shows the key: %s", way, got.stderr)
+				}
+			}
+		})
+	}
+}
+
+func TestSecretsInTheWrongPlaceAreNotShown(t *testing.T) {
+	const secret = "c2VjcmV0LXNlY3JldC1zZWNyZXQ="
+	const connectionString = "Endpoint=sb://host/;SharedAccessKeyName=n;SharedAccessKey=" + secret
+	for name, args := range map[string][]string{
+		"as the file":     {"publish", connectionString},
+		"as the command":  {connectionString},
+		"as an argument":  {"publish", "-", connectionString},
+		"as the hub":      {"publish", "--hub", connectionString, "-"},
+		"as another flag": {"publish", "--connection-strin=" + connectionString, "-"},
+		"as an address":   {"emulator", "--addr", connectionString},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got := program{}.run(t, args...)
+			got.want(t, exitBadInput)
+			if strings.Contains(got.stdout+got.stderr, secret) {
+				t.Errorf("the output shows the key: %s", got.stderr)
+			}
+		})
+	}
+}
+
+// startCommand starts the emulator command and returns the connection string that it prints and a
+// function that interrupts it and returns its exit status.
+func startCommand(t *testing.T, args ...string) (connectionString string, interrupt func() int) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	out, in := io.Pipe()
+	status := make(chan int, 1)
+	// The command ends when ctx does; interrupt waits for it.
+	go func() {
+		status <- run(ctx, append([]string{"emulator"}, args...), os.Getenv, strings.NewReader(""), in, io.Discard)
+		in.Close()
+	}()
+	text, err := bufio.NewReader(out).ReadString('\n')
+	if err != nil {
+		t.Fatalf("the emulator printed %q and then: %v", text, err)
+	}
+	interrupt = func() int {
+		cancel()
+		return <-status
+	}
+	return strings.TrimSpace(text), interrupt
+}
+
+func TestEmulatorServesPublishUntilInterrupted(t *testing.T) {
+	connectionString, interrupt := startCommand(t, "--hub", "events:4", "--hub", "other:2")
+	if !strings.HasPrefix(connectionString, "Endpoint=sb://127.0.0.1:") ||
+		!strings.HasSuffix(connectionString, ";UseDevelopmentEmulator=true") {
+		t.Errorf("unexpected connection string %q", connectionString)
+	}
+	file := writeFile(t, "a\nb\n")
+	p := program{env: map[string]string{connectionEnv: connectionString}}
+
+	got := p.run(t, "publish", "--output", "json", "--hub", "other", file)
+	got.want(t, exitOK)
+	r := got.report(t)
+	if r.Hub != "other" || r.Events != 2 || r.Verified || len(r.Partitions) != 2 {
+		t.Errorf("unexpected report %+v", r)
+	}
+	if !strings.Contains(got.stdout, `"verified":false`) {
+		t.Errorf("the report does not say that nothing was verified: %s", got.stdout)
+	}
+
+	p.run(t, "publish", "--hub", "nowhere", file).want(t, exitBadInput, `event hub "nowhere" was not found`)
+
+	if status := interrupt(); status != exitOK {
+		t.Errorf("status of the emulator: got %d want 0", status)
+	}
+}
+
+func TestConnectionStringNamesTheHub(t *testing.T) {
+	server := startServer(t)
+	file := writeFile(t, "a\n")
+	connectionString := server.ConnectionString("events")
+	got := program{}.run(t, "publish", "--connection-string", connectionString, "--output", "json", file)
+	got.want(t, exitOK)
+	if r := got.report(t); r.Hub != "events" || r.Events != 1 {
+		t.Errorf("unexpected report %+v", r)
+	}
+	program{}.run(t, "publish", "--connection-string", connectionString, "--hub", "other", file).
+		want(t, exitBadInput, `for the event hub "events"`)
+	program{}.run(t, "publish", "--connection-string", connectionString, "--partitions", "8", file).
+		want(t, exitBadInput, "--partitions is for the embedded emulator")
+}

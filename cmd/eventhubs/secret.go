@@ -1,0 +1,26 @@
+package main
+
+import (
+	"regexp"
+	"strings"
+)
+
+// secretInText finds a secret wherever a connection string, whole or broken, has got into a text:
+// for example when it was given as the name of the file.
+var secretInText = regexp.MustCompile(`(?i)(SharedAccessKey|SharedAccessSignature|sig)=[^;"\s,)…]+`)
+
+// redact hides in a text what must never be shown. Everything that a command writes, other than
+// its results, goes through it: errors of other packages are not trusted to keep secrets.
+func (p *process) redact(text string) string {
+	for part := range strings.SplitSeq(p.connectionString, ";") {
+		name, value, _ := strings.Cut(part, "=")
+		switch strings.ToLower(strings.TrimSpace(name)) {
+		case "endpoint", "entitypath", "sharedaccesskeyname", "usedevelopmentemulator":
+			continue // Not secret in itself; what was glued on by mistake is found below.
+		}
+		if value = strings.TrimSpace(value); value != "" {
+			text = strings.ReplaceAll(text, value, "[hidden]")
+		}
+	}
+	return secretInText.ReplaceAllString(text, "$1=[hidden]")
+}

@@ -1,0 +1,122 @@
+package main
+
+import (
+	"cmp"
+	"fmt"
+	"hash/maphash"
+	"maps"
+	"slices"
+	"sync"
+
+	"github.com/go-eventhubs/eventhubs"
+)
+
+// A tally counts what became of the events, by partition, as the producer tells it.
+type tally struct {
+	seed maphash.Seed // immutable
+
+	mu            sync.Mutex // guards the fields below
+	partitions    map[string]*partitionTally
+	failedBatches int
+	failedCount   int // events
+}
+
+// A partitionTally is one row of the report.
+type partitionTally struct {
+	ID      string `json:"id"`
+	Events  int    `json:"events"`
+	Batches int    `json:"batches"`
+	Bytes   int    `json:"bytes"` // of the events' bodies
+
+	keys map[uint64]struct{} // hashes of the keys, which may be many
+}
+
+func newTally() *tally {
+	return &tally{seed: maphash.MakeSeed(), partitions: map[string]*partitionTally{}}
+}
+
+// expect makes a row for each of the partitions, also if nothing will go there.
+func (t *tally) expect(partitionIDs []string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, id := range partitionIDs {
+		t.partitionLocked(id)
+	}
+}
+
+func (t *tally) partitionLocked(id string) *partitionTally {
+	p := t.partitions[id]
+	if p == nil {
+		p = &partitionTally{ID: id, keys: map[uint64]struct{}{}}
+		t.partitions[id] = p
+	}
+	return p
+}
+
+// succeeded counts a batch that was stored. It runs on the producer's senders.
+func (t *tally) succeeded(b *eventhubs.Batch) {
+	bytes, keys := 0, map[uint64]struct{}{}
+	for e := range b.Events() {
+		bytes += len(e.Data.Body)
+		if e.PartitionKey != "" {
+			keys[maphash.String(t.seed, e.PartitionKey)] = struct{}{}
+		}
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	p := t.partitionLocked(b.PartitionID)
+	p.Events += b.Count
+	p.Batches++
+	p.Bytes += bytes
+	maps.Copy(p.keys, keys)
+}
+
+// failed counts a batch that was not stored, or not surely, and returns how many such there are. It
+// runs on the producer's senders.
+func (t *tally) failed(b *eventhubs.Batch) (batches int) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.failedBatches++
+	t.failedCount += b.Count
+	return t.failedBatches
+}
+
+// counts returns how many events were stored, and how many failed.
+func (t *tally) counts() (stored, failed int) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, p := range t.partitions {
+		stored += p.Events
+	}
+	return stored, t.failedCount
+}
+
+// rows returns the rows of the report in the order of the partitions' ids.
+func (t *tally) rows() []partitionTally {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	rows := make([]partitionTally, 0, len(t.partitions))
+	for _, p := range t.partitions {
+		row := *p
+		row.keys = maps.Clone(p.keys)
+		rows = append(rows, row)
+	}
+	// Ids are small numbers in text: the shorter is the smaller.
+	slices.SortFunc(rows, func(a, b partitionTally) int {
+		return cmp.Or(cmp.Compare(len(a.ID), len(b.ID)), cmp.Compare(a.ID, b.ID))
+	})
+	return rows
+}
+
+// differences says where the producer's word differs from what was read back of each partition.
+func (t *tally) differences(readBack map[string]volume) []string {
+	var found []string
+	for _, row := range t.rows() {
+		told := volume{row.Events, row.Bytes}
+		if got := readBack[row.ID]; got != told {
+			found = append(found, fmt.Sprintf("partition %s: the producer tells of %d events with %d bytes, %d with %d came back",
+				row.ID, told.events, told.bytes, got.events, got.bytes))
+		}
+	}
+	return found
+}

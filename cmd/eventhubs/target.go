@@ -1,0 +1,71 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azeventhubs/v2"
+	"github.com/go-eventhubs/eventhubs"
+	"github.com/go-eventhubs/eventhubs/emulator"
+)
+
+// lookTimeout bounds the first question to the namespace, retries included.
+const lookTimeout = 30 * time.Second
+
+// A target is where events go: a namespace, or an emulator inside this process.
+type target struct {
+	connectionString string
+	hub              string           // empty: the connection string names it
+	server           *emulator.Server // nil for a namespace
+}
+
+func openTarget(opts *publishOptions) (*target, error) {
+	if opts.connectionString != "" {
+		return &target{connectionString: opts.connectionString, hub: namespaceHub(opts)}, nil
+	}
+	hub := cmp.Or(opts.hub, defaultHub)
+	server, err := startEmulator(&emulator.Options{
+		Addr: "127.0.0.1:0",
+		Hubs: []emulator.Hub{{Name: hub, Partitions: opts.partitions}},
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &target{connectionString: server.ConnectionString(""), hub: hub, server: server}, nil
+}
+
+// namespaceHub returns the hub to ask a namespace for: empty if only the connection string names it.
+// A connection string that is malformed is the producer's to refuse.
+func namespaceHub(opts *publishOptions) string {
+	properties, err := azeventhubs.ParseConnectionString(opts.connectionString)
+	if err == nil && properties.EntityPath != nil && *properties.EntityPath != "" {
+		return opts.hub
+	}
+	return cmp.Or(opts.hub, defaultHub)
+}
+
+// embedded reports whether the target is an emulator inside this process.
+func (t *target) embedded() bool { return t.server != nil }
+
+func (t *target) close() {
+	if t.server != nil {
+		t.server.Close()
+	}
+}
+
+// hubProperties asks for the properties of the producer's hub.
+func hubProperties(ctx context.Context, producer *eventhubs.BufferedProducer) (azeventhubs.EventHubProperties, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, lookTimeout, fmt.Errorf("no answer within %v", lookTimeout))
+	defer cancel()
+	properties, err := producer.EventHubProperties(ctx)
+	if err == nil {
+		return properties, nil
+	}
+	if e, ok := errors.AsType[*eventhubs.Error](err); ok && e.Code == eventhubs.CodeNotFound {
+		return properties, badInput("event hub %q was not found: %w", producer.EventHubName(), err)
+	}
+	return properties, fmt.Errorf("asking for event hub %q: %w", producer.EventHubName(), err)
+}

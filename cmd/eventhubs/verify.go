@@ -1,0 +1,136 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"strings"
+	"time"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azeventhubs/v2"
+)
+
+// silenceTimeout is how long reading back waits for events that are stored but do not come.
+const silenceTimeout = 30 * time.Second
+
+// A received event is one that was read back.
+type received struct {
+	partition string
+	key       string // empty if it has none
+	body      []byte
+}
+
+// readBack yields everything that hub stores, partition after partition in the order of each, read
+// with the official SDK's consumer. It ends with the first error.
+func readBack(ctx context.Context, connectionString, hub string) iter.Seq2[received, error] {
+	return func(yield func(received, error) bool) {
+		extents, err := partitionExtents(ctx, connectionString, hub)
+		if err != nil {
+			yield(received{}, err)
+			return
+		}
+		consumer, err := azeventhubs.NewConsumerClientFromConnectionString(
+			connectionString, hub, azeventhubs.DefaultConsumerGroup, nil)
+		if err != nil {
+			yield(received{}, err)
+			return
+		}
+		defer consumer.Close(context.WithoutCancel(ctx))
+		for _, extent := range extents {
+			for e, err := range readPartition(ctx, consumer, extent) {
+				if !yield(e, err) || err != nil {
+					return
+				}
+			}
+		}
+	}
+}
+
+// partitionExtents returns from where to where each partition of hub reaches that is not empty.
+//
+// It asks through the SDK's producer: the consumer can be asked too, but then its Close leaves a
+// goroutine behind that renews the token of its management link.
+func partitionExtents(ctx context.Context, connectionString, hub string) ([]azeventhubs.PartitionProperties, error) {
+	client, err := azeventhubs.NewProducerClientFromConnectionString(connectionString, hub, nil)
+	if err != nil {
+		return nil, err
+	}
+	defer client.Close(context.WithoutCancel(ctx))
+	properties, err := client.GetEventHubProperties(ctx, nil)
+	if err != nil {
+		return nil, err
+	}
+	var extents []azeventhubs.PartitionProperties
+	for _, id := range properties.PartitionIDs {
+		extent, err := client.GetPartitionProperties(ctx, id, nil)
+		if err != nil {
+			return nil, err
+		}
+		if !extent.IsEmpty {
+			extents = append(extents, extent)
+		}
+	}
+	return extents, nil
+}
+
+// readPartition yields what a partition holds within its extent.
+func readPartition(
+	ctx context.Context, consumer *azeventhubs.ConsumerClient, extent azeventhubs.PartitionProperties,
+) iter.Seq2[received, error] {
+	return func(yield func(received, error) bool) {
+		id, last := extent.PartitionID, extent.LastEnqueuedSequenceNumber
+		partition, err := consumer.NewPartitionClient(id, &azeventhubs.PartitionClientOptions{
+			StartPosition: azeventhubs.StartPosition{Earliest: new(true)},
+		})
+		if err != nil {
+			yield(received{}, err)
+			return
+		}
+		defer partition.Close(context.WithoutCancel(ctx))
+		for next := extent.BeginningSequenceNumber; next <= last; {
+			events, err := receive(ctx, partition, int(min(last-next+1, 1000)))
+			if err != nil {
+				yield(received{}, fmt.Errorf("partition %s, sequence numbers %d to %d: %w", id, next, last, err))
+				return
+			}
+			for _, e := range events {
+				r := received{partition: id, body: e.Body}
+				if e.PartitionKey != nil {
+					r.key = *e.PartitionKey
+				}
+				if !yield(r, nil) {
+					return
+				}
+				next = e.SequenceNumber + 1
+			}
+		}
+	}
+}
+
+// receive waits for count events, and returns what came within silenceTimeout if there was any.
+func receive(ctx context.Context, partition *azeventhubs.PartitionClient, count int) ([]*azeventhubs.ReceivedEventData, error) {
+	ctx, cancel := context.WithTimeout(ctx, silenceTimeout)
+	defer cancel()
+	return partition.ReceiveEvents(ctx, count, nil)
+}
+
+// verify reads everything back and returns an error that says what differs.
+func (pub *publication) verify(ctx context.Context) error {
+	for e, err := range readBack(ctx, pub.target.connectionString, pub.target.hub) {
+		if err != nil {
+			return fmt.Errorf("reading back: %w", err)
+		}
+		pub.ledger.received(e)
+	}
+	found := append(pub.ledger.differences(), pub.tally.differences(pub.ledger.partitions)...)
+	if len(found) == 0 {
+		pub.verified = true
+		return nil
+	}
+	const shown = 10
+	if len(found) > shown {
+		found = append(found[:shown], fmt.Sprintf("and %d more differences", len(found)-shown))
+	}
+	return errors.New("what was read back differs from what was sent:\n  " + strings.Join(found, "\n  "))
+}
