@@ -1,11 +1,10 @@
 package eventhubs
 
 import (
+	"context"
 	"crypto/rand"
 	"log/slog"
 	"time"
-
-	"context"
 )
 
 // Values for Options.MaxWaitTime.

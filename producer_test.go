@@ -161,14 +161,14 @@ func TestALostAcknowledgementIsSentAgain(t *testing.T) {
 				}
 				got := bodies(server, "0")
 				seen := map[string]bool{}
-				var order string
+				var order strings.Builder
 				for _, body := range got {
 					if !seen[body] {
-						order += body
+						order.WriteString(body)
 					}
 					seen[body] = true
 				}
-				if order != "0123456789" || tries != 2 {
+				if order.String() != "0123456789" || tries != 2 {
 					t.Errorf("stored %v after %d tries", got, tries)
 				}
 			})
