@@ -13,9 +13,10 @@ type admission struct {
 	// Immutable after newAdmission.
 	maxEvents int
 	maxBytes  int
-	pressure  func() // called, with no lock held, when the first caller begins to wait
+	pressure  func() // called, with no lock held, when the buffer comes under pressure
 
-	waiting atomic.Int32 // callers in the line: written under mu, read anywhere
+	// Somebody waits for room, or was refused for lack of it since the last was given back. Written under mu, read anywhere.
+	pressed atomic.Bool
 
 	mu     sync.Mutex // guards the fields below
 	events int
@@ -28,46 +29,80 @@ type admission struct {
 
 // A waiter is one caller in the line.
 type waiter struct {
-	bytes   int
-	ended   bool          // no longer in the line: admitted, or refused with err
-	err     error         // why it was refused
-	told    chan struct{} // receives one token, with room for it, when ended is set by somebody else
-	next    *waiter
-	earlier *waiter
+	partition *partition // nil: any
+	bytes     int
+	ended     bool          // no longer in the line: admitted, or refused with err
+	err       error         // why it was refused
+	told      chan struct{} // receives one token, with room for it, when ended is set
+	next      *waiter
+	earlier   *waiter
 }
 
 func newAdmission(maxEvents, maxBytes int, pressure func()) *admission {
 	return &admission{maxEvents: maxEvents, maxBytes: maxBytes, pressure: pressure}
 }
 
-// enter takes room for one event of that many bytes, waiting its turn while there is none.
-func (a *admission) enter(ctx context.Context, bytes int) error {
-	if bytes > a.maxBytes {
-		return &EventTooLargeError{Size: bytes, Limit: a.maxBytes}
-	}
-	if err := ctx.Err(); err != nil {
-		return fmt.Errorf("eventhubs: the event was not accepted: %w", contextError(ctx))
+// enter takes room for one event of that many bytes and, unless it is nil, for that partition, waiting its turn while there is none.
+func (a *admission) enter(ctx context.Context, part *partition, bytes int) error {
+	if err := a.possible(ctx, bytes); err != nil {
+		return err
 	}
 	if s := handlerScope(ctx, a); s != nil {
-		return a.enterFromHandler(s, bytes)
+		return a.enterFromHandler(s, part, bytes)
 	}
 	a.mu.Lock()
 	switch {
 	case a.closed != nil:
 		defer a.mu.Unlock()
 		return a.closed
-	case a.first == nil && a.fitsLocked(bytes):
+	case a.first == nil && a.fitsLocked(bytes) && !part.overShare(bytes):
 		a.takeLocked(bytes)
 		a.mu.Unlock()
 		return nil
 	}
-	w := a.joinLocked(bytes)
-	alone := a.first == w
+	before := a.pressed.Load()
+	w := a.joinLocked(part, bytes)
+	a.admitLocked() // those who are ahead may all be waiting for a partition in trouble
+	pressed := a.pressed.Load() && !before
 	a.mu.Unlock()
-	if alone {
+	if pressed {
 		a.pressure()
 	}
 	return a.wait(ctx, w)
+}
+
+// try is enter for who does not wait: it takes room that is there and that nobody ahead could use.
+func (a *admission) try(part *partition, bytes int) error {
+	if err := a.possible(context.Background(), bytes); err != nil {
+		return err
+	}
+	a.mu.Lock()
+	switch {
+	case a.closed != nil:
+		defer a.mu.Unlock()
+		return a.closed
+	case !a.pressed.Load() && a.fitsLocked(bytes) && !part.overShare(bytes):
+		a.takeLocked(bytes)
+		a.mu.Unlock()
+		return nil
+	}
+	pressed := !part.overShare(bytes) && !a.pressed.Swap(true)
+	a.mu.Unlock()
+	if pressed {
+		a.pressure()
+	}
+	return fmt.Errorf("eventhubs: %w", ErrBufferFull)
+}
+
+// possible tells what no waiting would help.
+func (a *admission) possible(ctx context.Context, bytes int) error {
+	if bytes > a.maxBytes {
+		return &EventTooLargeError{Size: bytes, Limit: a.maxBytes}
+	}
+	if ctx.Err() != nil {
+		return fmt.Errorf("eventhubs: the event was not accepted: %w", contextError(ctx))
+	}
+	return nil
 }
 
 // wait returns when w is admitted or refused, or when ctx ends before.
@@ -94,7 +129,7 @@ func (a *admission) wait(ctx context.Context, w *waiter) error {
 }
 
 // enterFromHandler never waits: the room that the handler's own batch gave back is its to use again, even if others took it.
-func (a *admission) enterFromHandler(s *scope, bytes int) error {
+func (a *admission) enterFromHandler(s *scope, part *partition, bytes int) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	switch {
@@ -103,7 +138,7 @@ func (a *admission) enterFromHandler(s *scope, bytes int) error {
 	case s.events >= 1 && s.bytes >= bytes:
 		s.events--
 		s.bytes -= bytes
-	case a.first != nil || !a.fitsLocked(bytes):
+	case a.pressed.Load() || !a.fitsLocked(bytes) || part.overShare(bytes):
 		return fmt.Errorf("eventhubs: enqueued from a handler, which cannot wait: %w", ErrBufferFull)
 	}
 	a.takeLocked(bytes)
@@ -113,10 +148,15 @@ func (a *admission) enterFromHandler(s *scope, bytes int) error {
 // leave gives back the room of a batch, or of an event that was not enqueued after all, and admits everybody who fits now.
 func (a *admission) leave(events, bytes int) {
 	a.mu.Lock()
-	defer a.mu.Unlock()
+	before := a.pressed.Load()
 	a.events -= events
 	a.bytes -= bytes
 	a.admitLocked()
+	pressed := a.pressed.Load() && !before
+	a.mu.Unlock()
+	if pressed {
+		a.pressure()
+	}
 }
 
 // close refuses everybody from now on, those who wait included.
@@ -127,13 +167,14 @@ func (a *admission) close(err error) {
 	for a.first != nil {
 		a.endLocked(a.first, err)
 	}
+	a.pressed.Store(false)
 }
 
-// count returns how many events hold room.
-func (a *admission) count() int {
+// count returns how many events hold room, and how many bytes.
+func (a *admission) count() (events, bytes int) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return a.events
+	return a.events, a.bytes
 }
 
 func (a *admission) fitsLocked(bytes int) bool {
@@ -145,12 +186,23 @@ func (a *admission) takeLocked(bytes int) {
 	a.bytes += bytes
 }
 
-// admitLocked lets the front of the line in, as far as there is room. A large event at the front is not overtaken by smaller ones: it would never get in.
+// admitLocked lets the line in, as far as there is room. Those who wait for a partition that has used up its share are passed over; otherwise nobody is
+// overtaken: a large event at the front would never get in.
 func (a *admission) admitLocked() {
-	for a.first != nil && a.fitsLocked(a.first.bytes) {
-		a.takeLocked(a.first.bytes)
-		a.endLocked(a.first, nil)
+	var next *waiter
+	for w := a.first; w != nil; w = next {
+		next = w.next
+		switch {
+		case w.partition.overShare(w.bytes):
+		case !a.fitsLocked(w.bytes):
+			a.pressed.Store(true)
+			return
+		default:
+			a.takeLocked(w.bytes)
+			a.endLocked(w, nil)
+		}
 	}
+	a.pressed.Store(false)
 }
 
 func (a *admission) endLocked(w *waiter, err error) {
@@ -159,21 +211,20 @@ func (a *admission) endLocked(w *waiter, err error) {
 	w.told <- struct{}{} // never blocks: there is room for the one token that a waiter gets
 }
 
-func (a *admission) joinLocked(bytes int) *waiter {
+func (a *admission) joinLocked(part *partition, bytes int) *waiter {
 	w := a.spare
 	if w == nil {
 		w = &waiter{told: make(chan struct{}, 1)}
 	} else {
 		a.spare = w.next
 	}
-	*w = waiter{bytes: bytes, told: w.told, earlier: a.last}
+	*w = waiter{partition: part, bytes: bytes, told: w.told, earlier: a.last}
 	if a.last == nil {
 		a.first = w
 	} else {
 		a.last.next = w
 	}
 	a.last = w
-	a.waiting.Add(1)
 	return w
 }
 
@@ -188,11 +239,10 @@ func (a *admission) leaveLineLocked(w *waiter) {
 	} else {
 		w.next.earlier = w.earlier
 	}
-	a.waiting.Add(-1)
 }
 
 func (a *admission) recycleLocked(w *waiter) {
-	w.next, w.earlier, w.err = a.spare, nil, nil
+	w.next, w.earlier, w.err, w.partition = a.spare, nil, nil, nil
 	a.spare = w
 }
 

@@ -2,9 +2,22 @@ package eventhubs
 
 import (
 	"fmt"
-	"sync/atomic"
+	"slices"
 
 	"github.com/go-eventhubs/eventhubs/internal/partitionkey"
+)
+
+// Partitioning says where events without id and key go. In each form a partition in trouble is passed over while there are others.
+type Partitioning int
+
+const (
+	// RoundRobin gives each event to the next partition.
+	RoundRobin Partitioning = iota
+	// Sticky fills a whole batch for one partition, then one for the next: the densest batches for few events and many partitions.
+	Sticky
+	// ServiceAssigned leaves the choice to the service, batch by batch: one open batch and one link, for many small producers.
+	// Batch.PartitionID is empty for these events.
+	ServiceAssigned
 )
 
 // A route is what the caller said about an event's partition: its id, a key, or nothing.
@@ -15,47 +28,124 @@ type route struct {
 
 // A table maps routes to partitions. It never changes: a hub that grows gets another one.
 type table struct {
+	producer   *BufferedProducer
 	partitions []*partition // in the order of the service's list, which is what keys are mapped to
 	byID       map[string]*partition
-	next       *atomic.Uint32 // the ring of events without id or key; outlives the table
+	all        []*partition // these, those that are gone from the list, and the one for ServiceAssigned
 }
 
-func newTable(partitions []*partition, next *atomic.Uint32) *table {
-	t := &table{partitions: partitions, byID: make(map[string]*partition, len(partitions)), next: next}
-	for _, p := range partitions {
-		t.byID[p.id] = p
+// newTable makes the table for the service's list. Partitions that the earlier table has stay what they are; it may be nil.
+func newTable(p *BufferedProducer, ids []string, earlier *table) *table {
+	t := &table{producer: p, byID: make(map[string]*partition, len(ids)), all: p.partitions()}
+	for _, id := range ids {
+		var part *partition
+		if earlier != nil {
+			part = earlier.byID[id]
+		}
+		if part == nil {
+			part = newPartition(p, id)
+			t.all = append(slices.Clip(t.all), part)
+		}
+		t.partitions = append(t.partitions, part)
+		t.byID[id] = part
 	}
 	return t
 }
 
-// assign returns the partition for a route. The error is ErrUnknownPartition.
+// ids returns the service's list.
+func (t *table) ids() []string {
+	ids := make([]string, len(t.partitions))
+	for i, p := range t.partitions {
+		ids[i] = p.id
+	}
+	return ids
+}
+
+// assign returns the partition for a route. The error is ErrUnknownPartition, or tells a fault of Options.PartitionForKey.
 func (t *table) assign(r route) (*partition, error) {
 	switch {
 	case r.id != "":
-		p, ok := t.byID[r.id]
-		if !ok {
-			return nil, fmt.Errorf("eventhubs: %w: the event hub has no partition %q, it has %d from %q to %q", ErrUnknownPartition, r.id,
-				len(t.partitions), t.partitions[0].id, t.partitions[len(t.partitions)-1].id)
-		}
-		return p, nil
+		return t.find(r.id)
 	case r.key != "":
-		return t.partitions[partitionkey.Index(r.key, len(t.partitions))], nil
+		i, err := t.forKey(r.key)
+		if err != nil {
+			return nil, err
+		}
+		return t.partitions[i], nil
+	case t.producer.anywhere != nil:
+		return t.producer.anywhere, nil
+	case t.producer.options.Partitioning == Sticky:
+		return t.sticky(), nil
 	default:
 		return t.roundRobin(), nil
 	}
 }
 
+// find returns the partition with that id.
+func (t *table) find(id string) (*partition, error) {
+	p, ok := t.byID[id]
+	if !ok {
+		return nil, fmt.Errorf("eventhubs: %w: the event hub has no partition %q, it has %d from %q to %q", ErrUnknownPartition, id,
+			len(t.partitions), t.partitions[0].id, t.partitions[len(t.partitions)-1].id)
+	}
+	return p, nil
+}
+
+// forKey returns the index of a key's partition in the service's list.
+func (t *table) forKey(key string) (index int, err error) {
+	custom := t.producer.options.PartitionForKey
+	if custom == nil {
+		return partitionkey.Index(key, len(t.partitions)), nil
+	}
+	defer func() {
+		if reason := recover(); reason != nil {
+			err = invalid("Options.PartitionForKey panicked for the key %q: %v", key, reason)
+		}
+	}()
+	index = custom(key, len(t.partitions))
+	if index < 0 || index >= len(t.partitions) {
+		return 0, invalid("Options.PartitionForKey returned %d for the key %q: it must be at least 0 and below %d", index, key, len(t.partitions))
+	}
+	return index, nil
+}
+
 // roundRobin returns the next partition of the ring that is not in trouble, or simply the next if all are.
 func (t *table) roundRobin() *partition {
-	n := uint32(len(t.partitions))
-	first := t.partitions[(t.next.Add(1)-1)%n]
+	n, ring := uint32(len(t.partitions)), &t.producer.ring
+	first := t.partitions[(ring.Add(1)-1)%n]
 	if !first.troubled.Load() {
 		return first
 	}
 	for range n - 1 {
-		if p := t.partitions[(t.next.Add(1)-1)%n]; !p.troubled.Load() {
+		if p := t.partitions[(ring.Add(1)-1)%n]; !p.troubled.Load() {
 			return p
 		}
 	}
 	return first
+}
+
+// sticky returns the partition whose batch is being filled, or the next that is not in trouble.
+func (t *table) sticky() *partition {
+	n, ring := uint32(len(t.partitions)), &t.producer.ring
+	for range n {
+		at := ring.Load()
+		p := t.partitions[at%n]
+		if !p.troubled.Load() {
+			return p
+		}
+		ring.CompareAndSwap(at, at+1)
+	}
+	return t.partitions[ring.Load()%n]
+}
+
+// stickyLeaves moves Sticky on to the next partition: the batch of p is full, or a sender has taken it.
+func (p *BufferedProducer) stickyLeaves(part *partition) {
+	if p.options.Partitioning != Sticky {
+		return
+	}
+	if t := p.table.Load(); t != nil {
+		if at := p.ring.Load(); t.partitions[at%uint32(len(t.partitions))] == part {
+			p.ring.CompareAndSwap(at, at+1)
+		}
+	}
 }

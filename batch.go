@@ -22,6 +22,8 @@ type batch struct {
 	tries     int
 	ambiguous bool // a try ended without telling whether the batch was stored
 	sent      time.Time
+	doom      error // why the batch is not to be sent: cleared, abandoned, stopped
+	roomless  bool  // its room in the buffer was given back already
 
 	coverage []coverage
 }
@@ -30,10 +32,14 @@ type batch struct {
 type extra struct {
 	delivery *Delivery
 	tag      any
-	route    route // in staging only
+	expires  time.Time // zero: never
+	message  bool      // it was enqueued as an AMQP message
+	route    route     // in staging only
 }
 
-func (x extra) empty() bool { return x.delivery == nil && x.tag == nil && x.route == route{} }
+func (x *extra) empty() bool {
+	return x.delivery == nil && x.tag == nil && x.expires.IsZero() && !x.message && x.route == route{}
+}
 
 // A chunk is memory for encoded events. It is reused when the outcome of its batch has been told.
 type chunk struct {
@@ -113,24 +119,41 @@ func (b *batch) fits(size, limit int) bool {
 	return !b.full && (len(b.events) == 0 || b.bytes+size <= limit)
 }
 
-// cut shortens the batch to what fits within limit bytes, one event at the least, and returns the others, in their order and with whoever waits for
-// them, in batches that fit as well. The lock of the batch's queue must be held.
-func (b *batch) cut(limit int, fresh func() *batch) (rest []*batch) {
-	keep, bytes := 0, 0
-	for _, e := range b.events {
-		size := sectionSize(len(e))
-		if keep > 0 && bytes+size > limit {
-			break
+// fitting returns how many of the first events fit within limit bytes: one at the least.
+func (b *batch) fitting(limit int) int {
+	bytes := 0
+	for i, e := range b.events {
+		if bytes += sectionSize(len(e)); i > 0 && bytes > limit {
+			return i
 		}
-		keep++
-		bytes += size
 	}
+	return len(b.events)
+}
+
+// alike returns how many of the first events have expired by now, or how many have not, whichever the first is.
+func (b *batch) alike(now time.Time) (events int, expired bool) {
+	for i := range b.extras {
+		is := !b.extras[i].expires.IsZero() && !now.Before(b.extras[i].expires)
+		if i == 0 {
+			expired = is
+		} else if is != expired {
+			return i, expired
+		}
+	}
+	return len(b.events), expired
+}
+
+// cut shortens the batch to its first events and returns the others, in their order and with whoever waits for them, in batches within
+// limit bytes. The lock of the batch's queue must be held.
+func (b *batch) cut(keep, limit int, fresh func() *batch) (rest []*batch) {
 	var piece *batch
 	for i := keep; i < len(b.events); i++ {
-		if piece == nil || !piece.fits(sectionSize(len(b.events[i])), limit) {
+		size := sectionSize(len(b.events[i]))
+		if piece == nil || !piece.fits(size, limit) {
 			piece = fresh()
 			rest = append(rest, piece)
 		}
+		b.bytes -= size
 		piece.append(b.events[i], nil, b.extra(i), b.first)
 		for _, c := range b.coverage {
 			if i < c.events {
@@ -148,7 +171,7 @@ func (b *batch) cut(limit int, fresh func() *batch) (rest []*batch) {
 		piece.full = true
 	}
 	clear(b.events[keep:])
-	b.events, b.bytes = b.events[:keep], bytes
+	b.events = b.events[:keep]
 	if len(b.extras) > keep {
 		clear(b.extras[keep:])
 		b.extras = b.extras[:keep]

@@ -9,18 +9,27 @@ import (
 // closeGrace is how long Close waits for handlers after its context has ended.
 const closeGrace = 5 * time.Second
 
-// Close sends what is buffered, waits for the outcomes and for the handlers, and releases the connection. From its first moment Enqueue fails with
-// ErrClosed, also one that is waiting for room.
+// Close sends what is buffered, waits for the outcomes and for the handlers, and releases the connection, if it is the producer's own. From its first
+// moment Enqueue fails with ErrClosed, also one that is waiting for room.
 //
-// If ctx ends first, nothing more is sent and the connection is cut. Events without an outcome then fail with an error that matches
-// ErrClosed and the context's error: not stored, or possibly stored if they were in flight. Handlers are told of them, with a
+// If ctx ends first, nothing more is sent and the producer's links are closed. Events without an outcome then fail with an error that
+// matches ErrClosed and the context's error: not stored, or possibly stored if they were in flight. Handlers are told of them, with a
 // context that does not end; Close waits for them 5 more seconds at most.
 //
-// The error is nil if everything that was buffered is stored, and otherwise an *UndeliveredError. A further Close waits for the first
+// The error is nil if everything that was buffered is stored, and otherwise an *UndeliveredError. A further Close or Abandon waits for the first
 // and returns its result. In a handler, with its context, Close does nothing and returns ErrInHandler.
 func (p *BufferedProducer) Close(ctx context.Context) error {
+	return p.shut(ctx, "Close", false)
+}
+
+// Abandon is Close that sends nothing more: what is buffered and not in flight fails with ErrAbandoned, what is in flight is awaited until ctx ends.
+func (p *BufferedProducer) Abandon(ctx context.Context) error {
+	return p.shut(ctx, "Abandon", true)
+}
+
+func (p *BufferedProducer) shut(ctx context.Context, call string, abandon bool) error {
 	if handlerScope(ctx, p.admission) != nil {
-		return fmt.Errorf("eventhubs: Close: %w", ErrInHandler)
+		return fmt.Errorf("eventhubs: %s: %w", call, ErrInHandler)
 	}
 	if !p.closing.CompareAndSwap(false, true) {
 		select {
@@ -30,22 +39,27 @@ func (p *BufferedProducer) Close(ctx context.Context) error {
 			return fmt.Errorf("eventhubs: waiting for another Close to end: %w", contextError(ctx))
 		}
 	}
-	p.closeErr = p.close(ctx)
+	p.closeErr = p.close(ctx, abandon)
 	close(p.closed)
 	return p.closeErr
 }
 
-// close is the one Close that does the work. The closing flag is set by now: what it covers is all there will be.
-func (p *BufferedProducer) close(ctx context.Context) error {
+// close is the one Close or Abandon that does the work. The closing flag is set by now: what it covers is all there will be.
+func (p *BufferedProducer) close(ctx context.Context, abandon bool) error {
 	p.admission.close(errClosed())
+	if abandon {
+		reason := fmt.Errorf("eventhubs: %w", ErrAbandoned)
+		p.giveUp(reason)
+		p.clear(reason)
+	}
 	all := p.cover()
 	err := all.wait(ctx)
 	if !all.over() {
-		if err = p.giveUp(ctx, all); !all.over() {
+		if err = p.cut(ctx, all); !all.over() {
 			return err // a handler is still running; its goroutine ends when it returns
 		}
 	}
-	p.abort(errClosed()) // nothing is left to be sent: this only lets go of the context
+	p.abort(errClosed()) // nothing is left to be sent: this only lets go of the contexts
 	p.senders.Wait()
 	if closeErr := p.hub.Close(ctx); err == nil && closeErr != nil {
 		p.log().Warn("eventhubs: the connection did not close cleanly", "hub", p.hubName, "error", closeErr)
@@ -53,8 +67,8 @@ func (p *BufferedProducer) close(ctx context.Context) error {
 	return err
 }
 
-// giveUp stops all sending because Close's context has ended, and waits for what that leaves to be told.
-func (p *BufferedProducer) giveUp(ctx context.Context, all *barrier) error {
+// cut stops all sending because Close's context has ended, and waits for what that leaves to be told.
+func (p *BufferedProducer) cut(ctx context.Context, all *barrier) error {
 	p.abort(fmt.Errorf("eventhubs: %w: %w", ErrClosed, contextError(ctx)))
 	// ctx has ended, so that this cuts the connection at once.
 	if err := p.hub.Close(ctx); err != nil {

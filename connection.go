@@ -3,8 +3,10 @@ package eventhubs
 import (
 	"context"
 	"crypto/tls"
+	"log/slog"
 	"net"
 	"strings"
+	"sync/atomic"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azeventhubs/v2"
@@ -28,125 +30,147 @@ type ConnectionOptions struct {
 
 	// DialContext replaces the dialing of TCP, as in net/http. TLS, where it is used, is put on top of what it returns.
 	DialContext func(ctx context.Context, network, address string) (net.Conn, error)
+
+	// Logger hears of a shared connection; a producer's own connection uses Options.Logger.
+	// Default: none.
+	Logger *slog.Logger
 }
 
-// A link carries whole batches to one partition. Between it and the partition there is nothing else: send this batch, tell me its outcome.
-type link interface {
-	// Open connects, authorises and attaches, as far as that is not done already. It may be called before each batch.
-	Open(ctx context.Context) error
-	// MaxMessageSize is what the service takes in one message, in bytes, as of the latest Open.
-	MaxMessageSize() uint64
-	// Send sends the events as one batch. When it returns, nobody reads the events' memory any more.
-	Send(ctx context.Context, events [][]byte) connection.Result
-}
-
-// A hub is what a producer needs of the connection to its event hub.
-type hub interface {
-	Properties(ctx context.Context) (azeventhubs.EventHubProperties, error)
-	Link(partitionID string) link
-	Close(ctx context.Context) error
-}
-
-// ownHub is a hub at the other end of a connection of the producer's own.
-type ownHub struct {
-	conn       *connection.Conn
-	name       string
-	identifier string
-}
-
-func (h *ownHub) Properties(ctx context.Context) (azeventhubs.EventHubProperties, error) {
-	return h.conn.HubProperties(ctx, h.name)
-}
-
-func (h *ownHub) Link(partitionID string) link {
-	return h.conn.Sender(h.name, partitionID, h.identifier)
-}
-
-func (h *ownHub) Close(ctx context.Context) error { return h.conn.Close(ctx) }
-
-// endpoint is where a namespace is and how to be let in. The secrets are behind tokens.
-type endpoint struct {
+// A Connection is one AMQP connection to a namespace, for any number of producers. It is opened when it is first needed, opened again when it is lost, and
+// stays open when a producer closes. A producer that is not given one has its own.
+type Connection struct {
+	// Immutable after newConnection.
+	conn      *connection.Conn
 	namespace string
-	plain     bool // the development emulator: no TLS
-	tokens    connection.TokenSource
+	hub       string // EntityPath of the connection string; empty if there is none
+	secret    *secret
 }
 
-func (e endpoint) connect(name string, o *Options) *ownHub {
-	conn := connection.New(connection.Config{
-		Namespace:        e.namespace,
-		Plain:            e.plain,
-		Tokens:           e.tokens,
-		TLSConfig:        o.Connection.TLSConfig,
-		CustomEndpoint:   o.Connection.CustomEndpoint,
-		DialContext:      o.Connection.DialContext,
-		NewWebSocketConn: o.Connection.NewWebSocketConn,
-		ApplicationID:    o.Connection.ApplicationID,
-		ContainerID:      o.Identifier,
-		Logger:           o.Logger,
-	})
-	return &ownHub{conn: conn, name: name, identifier: o.Identifier}
-}
-
-// endpointFromCredential is the namespace with whatever token the credential gives.
-func endpointFromCredential(namespace string, credential azcore.TokenCredential) (endpoint, error) {
-	switch {
-	case namespace == "":
-		return endpoint{}, invalid("the namespace is empty: it looks like name.servicebus.windows.net")
-	case strings.ContainsAny(namespace, ":/; "):
-		return endpoint{}, invalid("the namespace %q is not a host name: it looks like name.servicebus.windows.net, without scheme, port or path", namespace)
-	case credential == nil:
-		return endpoint{}, invalid("the credential is nil")
-	}
-	return endpoint{namespace: namespace, tokens: connection.TokensFromCredential(credential)}, nil
-}
-
-// endpointFromConnectionString reads a connection string. It also returns the hub: the one in the string or the one given, which
-// must be the same if there are both. No error shows any part of the string but its keywords and the hub.
-func endpointFromConnectionString(text, hubName string) (endpoint, string, error) {
-	properties, err := azeventhubs.ParseConnectionString(text)
+// NewConnection returns a connection to a namespace, which lets it in with an Azure identity. There is no network traffic yet. A nil
+// *ConnectionOptions means the defaults.
+func NewConnection(namespace string, credential azcore.TokenCredential, options *ConnectionOptions) (*Connection, error) {
+	e, err := endpointFromCredential(namespace, credential)
 	if err != nil {
-		return endpoint{}, "", invalid("the connection string is malformed: it looks like "+
-			"Endpoint=sb://name.servicebus.windows.net/;SharedAccessKeyName=…;SharedAccessKey=…, as the portal shows it (%s)", connectionStringFault(text))
+		return nil, err
 	}
-	if properties.EntityPath != nil && *properties.EntityPath != "" {
-		switch hubName {
-		case "", *properties.EntityPath:
-			hubName = *properties.EntityPath
-		default:
-			return endpoint{}, "", invalid("the connection string is for the event hub %q (EntityPath) and the argument names %q: give one of them, or the same", *properties.EntityPath, hubName)
-		}
-	}
-	e := endpoint{namespace: properties.FullyQualifiedNamespace, plain: properties.Emulator}
-	switch {
-	case properties.SharedAccessSignature != nil:
-		e.tokens = connection.TokensFromSAS(*properties.SharedAccessSignature)
-	default:
-		e.tokens = connection.TokensFromKey(*properties.SharedAccessKeyName, *properties.SharedAccessKey)
-	}
-	return e, hubName, nil
+	return newConnection(e, "", options), nil
 }
 
-// connectionStringFault says which part of a connection string is missing, and shows none.
-func connectionStringFault(text string) string {
-	if text == "" {
-		return "it is empty"
+// NewConnectionFromConnectionString is NewConnection with a connection string. If that names an event hub (EntityPath), the connection's producers
+// are for this one.
+func NewConnectionFromConnectionString(connectionString string, options *ConnectionOptions) (*Connection, error) {
+	e, hubName, err := endpointFromConnectionString(connectionString, "")
+	if err != nil {
+		return nil, err
 	}
-	lower := strings.ToLower(text)
-	for _, keyword := range []string{"Endpoint=", "SharedAccessKeyName=", "SharedAccessKey="} {
-		if !strings.Contains(lower, strings.ToLower(keyword)) {
-			return "it has no " + strings.TrimSuffix(keyword, "=")
-		}
-	}
-	return "its parts are not separated by semicolons, or one is not keyword=value"
+	return newConnection(e, hubName, options), nil
 }
 
-// checkHub tells a hub name that no service would know.
-func checkHub(name string) error {
+// NewConnectionFromKey is NewConnection with a named key, a shared access policy, which ReplaceKey replaces while the connection runs.
+func NewConnectionFromKey(namespace, keyName, key string, options *ConnectionOptions) (*Connection, error) {
+	if err := checkNamespace(namespace); err != nil {
+		return nil, err
+	}
+	s := new(secret)
+	if err := s.setKey(keyName, key); err != nil {
+		return nil, err
+	}
+	return newConnection(endpoint{namespace: namespace, tokens: s}, "", options), nil
+}
+
+// NewConnectionFromSAS is NewConnection with a ready-made shared access signature, which ReplaceSAS replaces while the connection runs: before it expires,
+// since nobody here can renew it.
+func NewConnectionFromSAS(namespace, signature string, options *ConnectionOptions) (*Connection, error) {
+	if err := checkNamespace(namespace); err != nil {
+		return nil, err
+	}
+	s := &secret{signature: true}
+	if err := s.setSAS(signature); err != nil {
+		return nil, err
+	}
+	return newConnection(endpoint{namespace: namespace, tokens: s}, "", options), nil
+}
+
+func newConnection(e endpoint, hubName string, options *ConnectionOptions) *Connection {
+	var o ConnectionOptions
+	if options != nil {
+		o = *options
+	}
+	s, _ := e.tokens.(*secret)
+	return &Connection{conn: connection.New(e.config(o, "", nil)), namespace: e.namespace, hub: hubName, secret: s}
+}
+
+// ReplaceKey makes the connection sign with another key from its next token on; the present one stays good until it expires. It fails for a
+// Connection that was not made with a key.
+func (c *Connection) ReplaceKey(keyName, key string) error {
+	if c.secret == nil || c.secret.signature {
+		return invalid("the connection was not made with a key: only that of NewConnectionFromKey can be replaced")
+	}
+	return c.secret.setKey(keyName, key)
+}
+
+// ReplaceSAS makes the connection present another signature from its next token on. It fails for a Connection that was not made with one.
+func (c *Connection) ReplaceSAS(signature string) error {
+	if c.secret == nil || !c.secret.signature {
+		return invalid("the connection was not made with a signature: only that of NewConnectionFromSAS can be replaced")
+	}
+	return c.secret.setSAS(signature)
+}
+
+// NewBufferedProducer returns a producer that shares the connection. Closing it leaves the connection open. The event hub may be empty if the connection
+// string has named it. Options.Connection must be empty: the connection has its own.
+func (c *Connection) NewBufferedProducer(eventHub string, options *Options) (*BufferedProducer, error) {
+	eventHub, err := sameHub(c.hub, eventHub)
+	if err != nil {
+		return nil, err
+	}
+	if err := checkHub(eventHub); err != nil {
+		return nil, err
+	}
+	o, err := options.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	if !o.Connection.empty() {
+		return nil, invalid("Options.Connection is set for a producer on a shared Connection: give these options to NewConnection")
+	}
+	return newProducer(c.namespace, eventHub, &remoteHub{conn: c.conn, name: eventHub, identifier: o.Identifier}, o), nil
+}
+
+// Close closes the connection, politely until ctx ends. Close its producers first: what they still hold fails to be sent, and is tried until their Close
+// ends that.
+func (c *Connection) Close(ctx context.Context) error { return c.conn.Close(ctx) }
+
+func (o *ConnectionOptions) empty() bool {
+	return o.ApplicationID == "" && o.CustomEndpoint == "" && o.NewWebSocketConn == nil && o.TLSConfig == nil && o.DialContext == nil && o.Logger == nil
+}
+
+// A secret is a key or a signature that can be replaced. What it holds is behind a function, where no way of printing shows it.
+type secret struct {
+	signature bool // immutable: whether it is one, and not a key
+	source    atomic.Pointer[connection.TokenSource]
+}
+
+func (s *secret) setKey(name, key string) error {
 	switch {
 	case name == "":
-		return invalid("no event hub is named: give its name as an argument, or as EntityPath in the connection string")
-	case strings.ContainsAny(name, "/ ;?#"):
-		return invalid("the event hub's name %q has characters that no name may have", name)
+		return invalid("the name of the key is empty: it is that of a shared access policy, such as RootManageSharedAccessKey")
+	case key == "":
+		return invalid("the key %q is empty", name)
 	}
+	s.source.Store(new(connection.TokensFromKey(name, key)))
 	return nil
+}
+
+func (s *secret) setSAS(signature string) error {
+	if !strings.HasPrefix(signature, "SharedAccessSignature ") {
+		return invalid("the signature does not begin with %q", "SharedAccessSignature ")
+	}
+	s.source.Store(new(connection.TokensFromSAS(signature)))
+	return nil
+}
+
+// Token makes a token from the present secret.
+func (s *secret) Token(ctx context.Context, audience string) (connection.Token, error) {
+	return (*s.source.Load()).Token(ctx, audience)
 }

@@ -3,6 +3,10 @@ package eventhubs
 import (
 	"context"
 	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"sync"
 	"time"
 )
 
@@ -11,16 +15,16 @@ import (
 type staging struct {
 	producer *BufferedProducer // immutable
 
-	queue
+	queue            // its lock also guards the publishing of a table
 	discovering bool // a goroutine is; guarded by queue.mu
-	over        bool // the table is published; guarded by queue.mu
+	over        bool // a table is published; guarded by queue.mu
 }
 
 // errOver tells who still meant to stage an event that the table is there now.
 var errOver = errors.New("eventhubs: staging is over")
 
 // append puts an event into staging. It returns errOver when the partitions are known by now, ErrClosed after Close began.
-func (s *staging) append(w *wireEvent, x extra) error {
+func (s *staging) append(w *wireEvent, x extra, urgent bool) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
@@ -31,6 +35,7 @@ func (s *staging) append(w *wireEvent, x extra) error {
 	}
 	b := s.openLocked(sectionSize(w.size()), batchBytesUnknown, s.producer.newBatch)
 	b.append(w.head, w.body, x, time.Now())
+	b.flush = b.flush || urgent
 	if !s.discovering {
 		s.discovering = true
 		// discover ends when the partitions are known or when nothing is staged any more; Close waits for it.
@@ -46,22 +51,48 @@ func (s *staging) cover(r *barrier) {
 	s.coverLocked(r)
 }
 
+// clear fails everything that is staged with that error and returns how many events that were.
+func (s *staging) clear(err error) int {
+	s.mu.Lock()
+	events, bytes := s.doomLocked(err)
+	var doomed []*batch
+	for len(s.waiting) > 0 {
+		doomed = append(doomed, s.takeLocked())
+	}
+	if events > 0 {
+		// Ends when the handlers that it calls have returned; Close waits for it.
+		s.producer.senders.Go(func() {
+			for _, b := range doomed {
+				s.settle(b, Outcome{Err: err, Storage: NotStored, Queued: time.Since(b.first)})
+			}
+		})
+	}
+	s.mu.Unlock()
+	s.producer.admission.leave(events, bytes)
+	return events
+}
+
 // discover asks for the hub's partitions until it has them, with pauses between tries. Each try that fails is a failed try of every batch
 // that is staged by then; one that has used up its tries fails.
 func (s *staging) discover() {
 	for failures := 1; ; failures++ {
 		ids, err := s.producer.askPartitions()
 		if err == nil {
-			s.handOver(ids)
+			s.producer.health.recovered(nil)
+			s.adopt(ids)
 			return
 		}
-		if s.failExhausted(err); s.emptied() {
+		reason := failure(err, "", failures)
+		s.producer.health.failed(nil, reason)
+		pause, again := s.producer.options.RetryOptions.next(failures, reason)
+		s.failExhausted(reason, again)
+		if s.emptied() {
 			return
 		}
-		timer := time.NewTimer(s.producer.options.RetryOptions.delay(failures))
+		timer := time.NewTimer(pause)
 		select {
 		case <-timer.C:
-		case <-s.producer.lifetime.Done():
+		case <-s.producer.trying.Done():
 			timer.Stop()
 		}
 	}
@@ -69,15 +100,15 @@ func (s *staging) discover() {
 
 // askPartitions is one try to learn the hub's partitions.
 func (p *BufferedProducer) askPartitions() ([]string, error) {
-	if err := p.aborted(); err != nil {
+	if err := p.stopped(); err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithTimeout(p.lifetime, p.options.RetryOptions.TryTimeout)
+	ctx, cancel := context.WithTimeout(p.trying, p.options.RetryOptions.TryTimeout)
 	defer cancel()
 	properties, err := p.hub.Properties(ctx)
 	switch {
-	case p.aborted() != nil:
-		return nil, p.aborted()
+	case p.stopped() != nil:
+		return nil, p.stopped()
 	case err != nil:
 		return nil, err
 	case len(properties.PartitionIDs) == 0:
@@ -87,16 +118,18 @@ func (p *BufferedProducer) askPartitions() ([]string, error) {
 }
 
 // failExhausted counts a failed try for every staged batch, and ends those that have no try or no time left.
-func (s *staging) failExhausted(err error) {
-	options := &s.producer.options
+func (s *staging) failExhausted(reason error, again bool) {
+	o := &s.producer.options
+	e, known := errors.AsType[*Error](reason)
+	hopeless := s.producer.stopped() != nil || known && !e.Transient && o.FailFast || o.RetryOptions.Policy != nil && !again
 	var ended []*batch
 	s.mu.Lock()
 	for range len(s.waiting) {
 		b := s.takeLocked()
 		b.full = true // what comes now has its own tries to come
 		b.tries++
-		late := options.DeliveryTimeout >= 0 && time.Since(b.first) >= options.DeliveryTimeout
-		if late || b.tries > options.RetryOptions.MaxRetries || s.producer.aborted() != nil {
+		late := o.DeliveryTimeout >= 0 && time.Since(b.first) >= o.DeliveryTimeout
+		if hopeless || late || o.RetryOptions.Policy == nil && b.tries > o.RetryOptions.MaxRetries {
 			ended = append(ended, b)
 		} else {
 			s.taken = s.taken[:len(s.taken)-1]
@@ -105,13 +138,16 @@ func (s *staging) failExhausted(err error) {
 	}
 	s.mu.Unlock()
 	for _, b := range ended {
-		s.settle(b, Outcome{Err: failure(err, "", b.tries), Storage: NotStored, Queued: time.Since(b.first)})
+		s.settle(b, Outcome{Err: reason, Storage: NotStored, Queued: time.Since(b.first)})
 	}
 }
 
 // settle is partition.settle for events whose partition is not known.
 func (s *staging) settle(b *batch, o Outcome) {
-	s.producer.admission.leave(len(b.events), b.bytes)
+	if !b.roomless {
+		s.producer.admission.leave(len(b.events), b.bytes)
+	}
+	s.producer.settled("", b, batchBytesUnknown, o)
 	s.producer.tell("", b, o)
 	s.mu.Lock()
 	coverage := s.doneLocked(b)
@@ -130,22 +166,26 @@ func (s *staging) emptied() bool {
 	return !s.discovering
 }
 
-// handOver publishes the table and moves what is staged to its partitions, in order. Whoever still comes to stage an event is sent to the table.
-func (s *staging) handOver(ids []string) {
+// adopt publishes the table for the service's list. The first time, it moves what is staged to its partitions, in order; whoever still comes
+// to stage an event is sent to the table.
+func (s *staging) adopt(ids []string) {
 	p := s.producer
-	partitions := make([]*partition, len(ids))
-	for i, id := range ids {
-		partitions[i] = newPartition(p, id)
-	}
-	t := newTable(partitions, &p.ring)
-
+	var unroutable []unroutable
 	s.mu.Lock()
-	unroutable := s.moveLocked(t)
-	s.over = true
+	earlier := p.table.Load()
+	t := earlier
+	if earlier == nil || !slices.Equal(earlier.ids(), ids) {
+		t = newTable(p, ids, earlier)
+	}
+	if !s.over {
+		unroutable = s.moveLocked(t)
+		s.over = true
+	}
 	p.table.Store(t)
 	s.mu.Unlock()
+	p.refreshAt.Store(time.Now().Add(p.refreshInterval()).UnixNano())
 
-	for _, part := range partitions {
+	for _, part := range t.partitions {
 		part.wake()
 	}
 	for _, u := range unroutable {
@@ -164,28 +204,16 @@ func (s *staging) moveLocked(t *table) (failed []unroutable) {
 	for len(s.waiting) > 0 {
 		b := s.takeLocked()
 		for i, encoded := range b.events {
-			x := b.extra(i)
-			part, err := t.assign(x.route)
-			var target *batch
+			part, err := t.assign(b.extra(i).route)
 			if err != nil {
-				target = s.producer.newBatch()
-				target.append(encoded, nil, x, b.first)
+				target := s.producer.newBatch()
+				target.append(encoded, nil, b.extra(i), b.first)
 				s.taken = append(s.taken, target)
 				failed = append(failed, unroutable{target, err})
-			} else {
-				x.route = route{}
-				part.mu.Lock()
-				target = part.appendLocked(encoded, nil, x, b.first)
+				b.coverTarget(i, target)
+				continue
 			}
-			for _, c := range b.coverage {
-				if i < c.events {
-					c.barrier.cover(target, 1)
-					target.flush = true
-				}
-			}
-			if err == nil {
-				part.mu.Unlock()
-			}
+			part.receive(b, i)
 		}
 		for _, c := range s.doneLocked(b) {
 			c.barrier.moved(c.events)
@@ -193,4 +221,104 @@ func (s *staging) moveLocked(t *table) (failed []unroutable) {
 		s.producer.recycle(b)
 	}
 	return failed
+}
+
+// receive appends the i-th event of a staged batch to the partition.
+func (p *partition) receive(staged *batch, i int) {
+	x := staged.extra(i)
+	x.route = route{}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	target := p.appendLocked(staged.events[i], nil, x, staged.first)
+	target.flush = target.flush || staged.flush
+	staged.coverTarget(i, target)
+}
+
+// coverTarget covers the event that came last into target by the barriers that cover the i-th event of b. The lock of target's queue must be held.
+func (b *batch) coverTarget(i int, target *batch) {
+	for _, c := range b.coverage {
+		if i < c.events {
+			c.barrier.cover(target, 1)
+		}
+	}
+}
+
+// refreshIfDue asks for the list again, in the background, if it is old.
+func (p *BufferedProducer) refreshIfDue(now time.Time) {
+	due := p.refreshAt.Load()
+	if due == 0 || now.UnixNano() < due {
+		return
+	}
+	// Whoever moves the date on is the one to ask. Until the answer is there nobody else does.
+	if p.refreshAt.CompareAndSwap(due, now.Add(p.refreshInterval()).UnixNano()) {
+		// refresh ends with its one try; Close waits for it.
+		p.senders.Go(p.refresh)
+	}
+}
+
+// refreshSoon makes the list be asked for with the next batch: the service has called a partition unknown.
+func (p *BufferedProducer) refreshSoon() {
+	if p.refreshAt.Load() != 0 {
+		p.refreshAt.Store(1)
+		p.refreshIfDue(time.Now())
+	}
+}
+
+func (p *BufferedProducer) refresh() {
+	ids, err := p.askPartitions()
+	if err != nil {
+		p.log().Info("eventhubs: the list of partitions could not be refreshed; it stays as it was", "hub", p.hubName, "error", err)
+		return
+	}
+	p.staging.adopt(ids)
+}
+
+// refreshInterval is how long the list is good for: the option, varied by half either way.
+func (p *BufferedProducer) refreshInterval() time.Duration {
+	interval := p.options.PartitionRefreshInterval
+	if interval < 0 {
+		return 100 * 365 * 24 * time.Hour
+	}
+	return interval/2 + rand.N(interval+1)
+}
+
+// ConnectOptions say how far Connect goes.
+type ConnectOptions struct {
+	// Links opens the link of every partition as well, all at once. Otherwise each is opened by its first batch.
+	Links bool
+}
+
+// Connect reaches the service before the first event does: it connects, authorises and asks for the partitions. It is not needed, and may be called at any time,
+// also from a handler. It tries once; the error says what is wrong, with what to check. A nil *ConnectOptions means no links.
+func (p *BufferedProducer) Connect(ctx context.Context, options *ConnectOptions) error {
+	if p.closing.Load() {
+		return errClosed()
+	}
+	properties, err := p.hub.Properties(ctx)
+	if err != nil {
+		err = failure(err, "", 1)
+		p.health.failed(nil, err)
+		return err
+	}
+	p.health.recovered(nil)
+	p.staging.adopt(properties.PartitionIDs)
+	if options == nil || !options.Links {
+		return nil
+	}
+	partitions := p.partitions()
+	errs := make([]error, len(partitions))
+	var opening sync.WaitGroup
+	for i, part := range partitions {
+		// Ends with ctx at the latest.
+		opening.Go(func() {
+			if err := part.openLink(ctx); err != nil {
+				errs[i] = failure(err, part.id, 1)
+			}
+		})
+	}
+	opening.Wait()
+	if err := errors.Join(errs...); err != nil {
+		return fmt.Errorf("eventhubs: not all links could be opened: %w", err)
+	}
+	return nil
 }

@@ -33,7 +33,21 @@ var (
 	// it was accepted before the event hub's partitions were known.
 	ErrUnknownPartition = errors.New("unknown partition")
 
-	// ErrInHandler is returned by Flush and Close when they are called from a handler with the handler's context: they would wait for that
+	// ErrCleared is the reason of events that Clear or ClearPartition took out of the buffer.
+	ErrCleared = errors.New("cleared from the buffer")
+
+	// ErrAbandoned is the reason of events that were not yet in flight when Abandon was called.
+	ErrAbandoned = errors.New("abandoned: the producer was closed without sending what it held")
+
+	// ErrExpired is returned by Enqueue for an event whose ExpiresAt is past, and is the reason of an event that expired before
+	// its first try.
+	ErrExpired = errors.New("the event has expired")
+
+	// ErrPartitionStopped is returned by Enqueue for a partition that Options.StopPartitionOnFailure has stopped, and is the reason of the
+	// events that were behind the one that failed. Resume lifts it.
+	ErrPartitionStopped = errors.New("the partition is stopped after a failure")
+
+	// ErrInHandler is returned by Flush, Close, Abandon and Publish when they are called from a handler with the handler's context: they would wait for that
 	// handler to return.
 	ErrInHandler = errors.New("called from a handler, for which it would wait")
 )

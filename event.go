@@ -1,8 +1,6 @@
 package eventhubs
 
 import (
-	"fmt"
-	"time"
 	"unicode/utf8"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azeventhubs/v2"
@@ -161,6 +159,19 @@ func (w *wireEvent) appendApplicationProperties(properties map[string]any) (err 
 	return nil
 }
 
+// encodeMessage sets w to the wire form of an AMQP message with that partition key. Unlike an event's, its body is encoded with the rest.
+func (w *wireEvent) encodeMessage(m *azeventhubs.AMQPAnnotatedMessage, key string) (err error) {
+	w.body = nil
+	message, err := messageOf(m, key)
+	if err != nil {
+		return err
+	}
+	if w.head, err = message.AppendTo(w.head[:0]); err != nil {
+		return invalid("the message cannot be encoded: %v", err)
+	}
+	return nil
+}
+
 // checkKey tells a key that the service would refuse.
 func checkKey(key string) error {
 	if len(key) <= maxKeyLength && isASCII(key) {
@@ -182,55 +193,4 @@ func isASCII(s string) bool {
 		}
 	}
 	return true
-}
-
-// decodeEvent reads back what encode wrote. The bytes are our own, so that a failure to read them is a defect of this package.
-func decodeEvent(encoded []byte) Event {
-	message, err := amqp.ParseMessage(encoded)
-	if err != nil {
-		panic(fmt.Sprintf("eventhubs: an event of our own does not decode: %v", err))
-	}
-	data := &azeventhubs.EventData{}
-	for i, section := range message.Data {
-		if i == 0 {
-			data.Body = append([]byte{}, section...)
-		} else {
-			data.Body = append(data.Body, section...)
-		}
-	}
-	if p := message.Properties; p != nil {
-		if id, ok := p.MessageID.(string); ok {
-			data.MessageID = &id
-		}
-		data.ContentType = p.ContentType
-		data.CorrelationID = plainValue(p.CorrelationID)
-	}
-	if len(message.ApplicationProperties) > 0 {
-		data.Properties = make(map[string]any, len(message.ApplicationProperties))
-		for _, pair := range message.ApplicationProperties {
-			key, _ := pair.Key.(string)
-			data.Properties[key] = plainValue(pair.Value)
-		}
-	}
-	key, _ := message.Annotations.Get(partitionKeyAnnotation)
-	text, _ := key.(string)
-	return Event{Data: data, PartitionKey: text}
-}
-
-// plainValue gives a decoded value a type that callers can name, and memory of its own.
-func plainValue(v any) any {
-	switch v := v.(type) {
-	case amqp.Symbol:
-		return string(v)
-	case amqp.UUID:
-		return [16]byte(v)
-	case amqp.Char:
-		return rune(v)
-	case []byte:
-		return append([]byte{}, v...)
-	case time.Time:
-		return v.UTC()
-	default:
-		return v
-	}
 }

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"runtime/debug"
 	"sync/atomic"
+	"time"
 )
 
 // A scope marks the context of a handler call: while the handler runs, whoever has that context must not wait for the producer. It also holds
@@ -16,6 +17,9 @@ type scope struct {
 	events    int
 	bytes     int
 }
+
+// slowHandler is when a handler that has not returned is logged.
+const slowHandler = 30 * time.Second
 
 type scopeKey struct{}
 
@@ -43,8 +47,13 @@ func (p *BufferedProducer) tell(partitionID string, b *batch, o Outcome) {
 		return
 	}
 	s := &scope{admission: p.admission, events: len(b.events), bytes: b.bytes}
-	told := &Batch{PartitionID: partitionID, Outcome: o, Count: len(b.events), Bytes: b.bytes, batch: b}
+	told := &Batch{PartitionID: partitionID, Outcome: o, Count: len(b.events), Bytes: b.bytes, batch: b, producer: p}
+	// Looks once, and is stopped when the handler returns.
+	slow := time.AfterFunc(slowHandler, func() {
+		p.unheard().Warn("eventhubs: a handler is taking long; its partition waits for it", "hub", p.hubName, "partition", partitionID, "after", slowHandler)
+	})
 	defer func() {
+		slow.Stop()
 		told.batch = nil
 		if reason := recover(); reason != nil {
 			p.unheard().Error("eventhubs: a handler panicked", "hub", p.hubName, "partition", partitionID,

@@ -25,6 +25,7 @@ const (
 	defaultRetryDelay            = 800 * time.Millisecond
 	defaultMaxRetryDelay         = time.Minute
 	defaultTryTimeout            = time.Minute
+	defaultRefreshInterval       = 10 * time.Minute
 )
 
 // Options configure a BufferedProducer. A nil *Options and a zero field mean the default. They are copied and checked once, by the
@@ -50,6 +51,16 @@ type Options struct {
 	// Default: 1.
 	MaxConcurrentSendsPerPartition int
 
+	// Partitioning says where events without id and key go.
+	// Default: RoundRobin.
+	Partitioning Partitioning
+
+	// PartitionForKey replaces the service's hash: it maps a key to an index into the service's list of partitions, below partitions. It is
+	// called by Enqueue, from any number of goroutines at once, and once more when events that came before the list was known are given their
+	// partitions. A result out of range, or a panic, fails that event. Other producers and the service itself will not agree with it.
+	// Default: the service's hash.
+	PartitionForKey func(key string, partitions int) int
+
 	// DeliveryTimeout bounds the time from the first event of a batch to its outcome, with all waiting and retrying. It is looked at
 	// before each try, and shortens it. With UntilFull the time counts from when the batch is due. Negative: no bound.
 	// Default: 15 minutes.
@@ -57,6 +68,22 @@ type Options struct {
 
 	// RetryOptions say how often and how fast a failed batch is sent again.
 	RetryOptions RetryOptions
+
+	// FailFast ends a batch after one try when its failure will not pass by itself: no such hub, no such host, forbidden, no token. Otherwise
+	// these are retried like any other, since roles take minutes to propagate and name servers blink.
+	// Default: false.
+	FailFast bool
+
+	// StopPartitionOnFailure keeps a partition without gaps: at its first failed batch what is behind it fails too, in order, with
+	// ErrPartitionStopped, and so do later Enqueues for it, until Resume. Events without id and key go elsewhere.
+	// Default: false.
+	StopPartitionOnFailure bool
+
+	// PartitionRefreshInterval is how old the list of partitions may be when an event is enqueued; then it is asked for again, in the background.
+	// It is varied by half either way, so that a fleet does not ask in step. Negative: the list is never asked for again, unless
+	// the service calls a partition unknown.
+	// Default: 10 minutes.
+	PartitionRefreshInterval time.Duration
 
 	// OnBatchSucceeded is told of each batch that was stored, and OnBatchFailed of each that was not, or not certainly. They run
 	// on the goroutine that sends for the partition, before it takes the next batch: one call at a time and in order for each
@@ -78,28 +105,12 @@ type Options struct {
 	// Default: none.
 	Logger *slog.Logger
 
+	// Trace is told of what happens to events, batches and connections. See Trace.
+	// Default: none.
+	Trace *Trace
+
 	// Connection configures the producer's own connection. A producer on a shared Connection leaves it empty.
 	Connection ConnectionOptions
-}
-
-// RetryOptions say how a batch is tried again. A zero field means its default, whatever the other fields say.
-type RetryOptions struct {
-	// MaxRetries is how often a batch is tried again after its first try. Negative: never.
-	// Being throttled by the service is not counted.
-	// Default: 15.
-	MaxRetries int
-
-	// RetryDelay is the pause before the first retry; it doubles with each, varied by up to a fifth either way. Negative: no pause.
-	// Default: 0.8 s.
-	RetryDelay time.Duration
-
-	// MaxRetryDelay bounds the pause. Negative: no bound.
-	// Default: 60 s.
-	MaxRetryDelay time.Duration
-
-	// TryTimeout bounds one try: opening the link if need be, sending, and the service's answer.
-	// Default: 60 s.
-	TryTimeout time.Duration
 }
 
 // withDefaults returns a checked copy, with every zero field replaced by its default.
@@ -113,6 +124,7 @@ func (o *Options) withDefaults() (Options, error) {
 	setDefault(&c.MaxBufferedBytes, defaultMaxBufferedBytes)
 	setDefault(&c.MaxConcurrentSendsPerPartition, 1)
 	setDefault(&c.DeliveryTimeout, defaultDeliveryTimeout)
+	setDefault(&c.PartitionRefreshInterval, defaultRefreshInterval)
 	setDefault(&c.RetryOptions.MaxRetries, defaultMaxRetries)
 	setDefault(&c.RetryOptions.RetryDelay, defaultRetryDelay)
 	setDefault(&c.RetryOptions.MaxRetryDelay, defaultMaxRetryDelay)
@@ -138,16 +150,14 @@ func (o *Options) validate() error {
 		return invalid("Options.MaxBufferedBytes is %d: it must be at least 1, or 0 for 64 MiB", o.MaxBufferedBytes)
 	case o.MaxConcurrentSendsPerPartition < 0 || o.MaxConcurrentSendsPerPartition > 100:
 		return invalid("Options.MaxConcurrentSendsPerPartition is %d: it must be between 1 and 100, or 0 for 1", o.MaxConcurrentSendsPerPartition)
-	case o.RetryOptions.MaxRetries > 1000:
-		return invalid("Options.RetryOptions.MaxRetries is %d: it must be at most 1000; bound retries with DeliveryTimeout instead", o.RetryOptions.MaxRetries)
-	case o.RetryOptions.TryTimeout < 0:
-		return invalid("Options.RetryOptions.TryTimeout is %v: it must be positive, or 0 for %v", o.RetryOptions.TryTimeout, defaultTryTimeout)
+	case o.Partitioning < RoundRobin || o.Partitioning > ServiceAssigned:
+		return invalid("Options.Partitioning is %d: it is RoundRobin, Sticky or ServiceAssigned", o.Partitioning)
 	case o.DeliveryTimeout > 0 && o.MaxWaitTime >= o.DeliveryTimeout:
 		return invalid("Options.DeliveryTimeout, %v, is not longer than MaxWaitTime, %v: nothing could be delivered", o.DeliveryTimeout, o.MaxWaitTime)
 	case len(o.Identifier) > maxIdentifierBytes:
 		return invalid("Options.Identifier has %d bytes: it may have %d", len(o.Identifier), maxIdentifierBytes)
 	}
-	return nil
+	return o.RetryOptions.validate()
 }
 
 // maxIdentifierBytes keeps an identifier well within what link and container names may be.

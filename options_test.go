@@ -13,7 +13,7 @@ import (
 func TestZeroMeansTheDefault(t *testing.T) {
 	want := Options{
 		MaxWaitTime: 250 * time.Millisecond, MaxBufferedEventCount: 2500, MaxBufferedBytes: 64 << 20, MaxConcurrentSendsPerPartition: 1,
-		DeliveryTimeout: 15 * time.Minute,
+		DeliveryTimeout: 15 * time.Minute, PartitionRefreshInterval: 10 * time.Minute,
 		RetryOptions:    RetryOptions{MaxRetries: 15, RetryDelay: 800 * time.Millisecond, MaxRetryDelay: time.Minute, TryTimeout: time.Minute},
 	}
 	for name, o := range map[string]*Options{"nil": nil, "zero": {}, "one field": {RetryOptions: RetryOptions{MaxRetryDelay: time.Minute}}} {
@@ -49,8 +49,8 @@ func TestABadOptionIsRefusedByName(t *testing.T) {
 }
 
 const (
-	secret         = "c2VjcmV0LXNlY3JldA=="
-	emulatorString = "Endpoint=sb://127.0.0.1:9;SharedAccessKeyName=name;SharedAccessKey=" + secret + ";UseDevelopmentEmulator=true"
+	testKey         = "c2VjcmV0LXNlY3JldA=="
+	emulatorString = "Endpoint=sb://127.0.0.1:9;SharedAccessKeyName=name;SharedAccessKey=" + testKey + ";UseDevelopmentEmulator=true"
 )
 
 func TestTheHubIsNamedOnceOrAlike(t *testing.T) {
@@ -82,15 +82,15 @@ func TestTheHubIsNamedOnceOrAlike(t *testing.T) {
 
 func TestAMalformedConnectionStringIsRefusedWithoutShowingIt(t *testing.T) {
 	for _, text := range []string{
-		"", secret, "Endpoint=" + secret, "SharedAccessKey=" + secret,
-		"Endpoint=sb://a.b;SharedAccessKey=" + secret,
-		"Endpoint=sb://a.b;SharedAccessKeyName;SharedAccessKey=" + secret,
-		"Endpoint=sb://%zz" + secret + ";SharedAccessKeyName=n;SharedAccessKey=" + secret,
-		"Endpoint=sb://a.b;SharedAccessKeyName=n;SharedAccessKey=x;UseDevelopmentEmulator=" + secret,
-		"Endpoint=" + secret + ";SharedAccessKeyName=n;SharedAccessKey=x;UseDevelopmentEmulator=true",
+		"", testKey, "Endpoint=" + testKey, "SharedAccessKey=" + testKey,
+		"Endpoint=sb://a.b;SharedAccessKey=" + testKey,
+		"Endpoint=sb://a.b;SharedAccessKeyName;SharedAccessKey=" + testKey,
+		"Endpoint=sb://%zz" + testKey + ";SharedAccessKeyName=n;SharedAccessKey=" + testKey,
+		"Endpoint=sb://a.b;SharedAccessKeyName=n;SharedAccessKey=x;UseDevelopmentEmulator=" + testKey,
+		"Endpoint=" + testKey + ";SharedAccessKeyName=n;SharedAccessKey=x;UseDevelopmentEmulator=true",
 	} {
 		_, err := NewBufferedProducerFromConnectionString(text, "hub", nil)
-		if !errors.Is(err, ErrInvalidArgument) || strings.Contains(err.Error(), secret) {
+		if !errors.Is(err, ErrInvalidArgument) || strings.Contains(err.Error(), testKey) {
 			t.Errorf("%q: the constructor returned %v", text, err)
 		}
 	}
@@ -114,7 +114,7 @@ func TestSecretsAreNotPrinted(t *testing.T) {
 	}
 	defer p.Close(t.Context())
 	for _, format := range []string{"%v", "%+v", "%#v", "%s"} {
-		if text := fmt.Sprintf(format, p); strings.Contains(text, secret) {
+		if text := fmt.Sprintf(format, p); strings.Contains(text, testKey) {
 			t.Errorf("%s shows the key", format)
 		}
 	}

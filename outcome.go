@@ -1,6 +1,8 @@
 package eventhubs
 
 import (
+	"context"
+	"fmt"
 	"iter"
 	"strconv"
 	"sync"
@@ -51,7 +53,8 @@ type Batch struct {
 	Count       int // events
 	Bytes       int // encoded
 
-	batch *batch // nil once the handler has returned
+	batch    *batch // nil once the handler has returned
+	producer *BufferedProducer
 }
 
 // Events yields the events in their order, each decoded afresh from the bytes that were sent. An event's fields are copies: keep
@@ -62,9 +65,10 @@ func (b *Batch) Events() iter.Seq[Event] {
 			return
 		}
 		for i, encoded := range b.batch.events {
-			e := decodeEvent(encoded)
+			x := b.batch.extra(i)
+			e := decodeEvent(encoded, x.message)
 			e.PartitionID = b.PartitionID
-			e.Tag = b.batch.extra(i).tag
+			e.Tag = x.tag
 			if !yield(e) {
 				return
 			}
@@ -72,12 +76,32 @@ func (b *Batch) Events() iter.Seq[Event] {
 	}
 }
 
+// EnqueueAgain enqueues every event of the batch once more, as it was and with its key, Tag and ExpiresAt; an event without a key goes to the partition of the
+// batch, or anywhere if that is not known. It returns how many events were accepted; with the handler's context it never waits. The first refusal, such as
+// ErrClosed or ErrExpired, ends it. A Delivery has been told its outcome and is not told again.
+//
+// It is for a handler of failures where order does not matter: what is enqueued again comes after everything that is buffered by now, and
+// what was possibly stored may be stored twice.
+func (b *Batch) EnqueueAgain(ctx context.Context) (accepted int, err error) {
+	if b.batch == nil {
+		return 0, invalid("Batch.EnqueueAgain was called after the handler had returned")
+	}
+	for i, encoded := range b.batch.events {
+		if err := b.producer.enqueueAgain(ctx, encoded, b.batch.extra(i), b.PartitionID); err != nil {
+			return accepted, fmt.Errorf("event %d of the batch: %w", i, err)
+		}
+		accepted++
+	}
+	return accepted, nil
+}
+
 // An Event is an event as it was sent.
 type Event struct {
-	Data         *azeventhubs.EventData
-	PartitionID  string // empty if the event failed before its partition was known
-	PartitionKey string // empty if none was given
-	Tag          any    // EnqueueOptions.Tag
+	Data         *azeventhubs.EventData            // nil for one that EnqueueMessage took
+	Message      *azeventhubs.AMQPAnnotatedMessage // nil for any other
+	PartitionID  string                            // empty if the event failed before its partition was known
+	PartitionKey string                            // empty if none was given
+	Tag          any                               // EnqueueOptions.Tag
 }
 
 // A Delivery tells the outcome of one event to whoever enqueued it. The zero value is ready. It belongs to the caller, who gives it to one

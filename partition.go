@@ -1,6 +1,7 @@
 package eventhubs
 
 import (
+	"fmt"
 	"sync/atomic"
 	"time"
 )
@@ -15,36 +16,44 @@ const (
 	batchBytesCeiling = 1 << 20
 )
 
-// A partition collects the events for one partition of the hub in batches and has its senders deliver them, oldest first.
+// A partition collects the events for one partition of the hub in batches and has its senders deliver them, oldest first. With
+// ServiceAssigned there is one that stands for all of them and has no id.
 type partition struct {
 	// Immutable after newPartition.
 	id       string
 	producer *BufferedProducer
 	link     link
 
-	troubled atomic.Bool  // its batch has failed a try and is not through yet
-	held     atomic.Int64 // events that have no outcome yet
-	linkMax  atomic.Int64 // bytes: the largest message of the latest link; zero if none was open yet
+	troubled  atomic.Bool  // its batch has failed a try and is not through yet, or it is stopped
+	held      atomic.Int64 // events that have no outcome yet
+	heldBytes atomic.Int64 // of these, on the wire
+	linkMax   atomic.Int64 // bytes: the largest message of the latest link; zero if none was open yet
+	phase     atomic.Int32 // what its latest sender is doing: a Waiting
 
 	queue
 	senders int         // goroutines at work; guarded by queue.mu
 	linger  *time.Timer // ends the linger of the open batch; guarded by queue.mu, nil until first needed
+	stopped error       // why it takes no events (StopPartitionOnFailure); guarded by queue.mu
 }
 
 func newPartition(p *BufferedProducer, id string) *partition {
 	return &partition{id: id, producer: p, link: p.hub.Link(id)}
 }
 
-// append puts an event into the partition's open batch and starts a sender if that made a batch ready. After Close began it
-// puts nothing and returns ErrClosed.
-func (p *partition) append(w *wireEvent, x extra) error {
+// append puts an event into the partition's open batch and starts a sender if that made a batch ready; urgent makes it so.
+// After Close began it puts nothing and returns ErrClosed.
+func (p *partition) append(w *wireEvent, x extra, urgent bool) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	// Close sets the flag first and then visits every partition under this lock: what is appended here is still covered by it.
-	if p.producer.closing.Load() {
+	switch {
+	case p.producer.closing.Load():
 		return errClosed()
+	case p.stopped != nil:
+		return p.stopped
 	}
-	p.appendLocked(w.head, w.body, x, time.Time{})
+	b := p.appendLocked(w.head, w.body, x, time.Time{})
+	b.flush = b.flush || urgent
 	p.wakeLocked()
 	return nil
 }
@@ -53,14 +62,42 @@ func (p *partition) append(w *wireEvent, x extra) error {
 func (p *partition) appendLocked(head, body []byte, x extra, accepted time.Time) *batch {
 	size := sectionSize(len(head) + len(body))
 	b := p.openLocked(size, p.batchLimit(), p.producer.newBatch)
-	if len(b.events) == 0 && accepted.IsZero() {
-		accepted = time.Now() // once for each batch, not for each event
+	if len(b.events) == 0 {
+		// Once for each batch, not for each event.
+		now := time.Now()
+		if accepted.IsZero() {
+			accepted = now
+		}
+		p.producer.refreshIfDue(now)
+		if len(p.waiting) > 1 {
+			p.producer.stickyLeaves(p) // the batch before is full
+		}
 	}
 	b.append(head, body, x, accepted)
 	if p.held.Add(1) == 1 {
 		p.producer.occupied.Add(1)
 	}
+	p.heldBytes.Add(int64(size))
 	return b
+}
+
+// giveRoom gives back the room of events that have their outcome, or are certain to have it soon without being sent.
+func (p *partition) giveRoom(events, bytes int) {
+	if events > 0 && p.held.Add(-int64(events)) == 0 {
+		p.producer.occupied.Add(-1)
+	}
+	p.heldBytes.Add(-int64(bytes))
+	p.producer.admission.leave(events, bytes)
+}
+
+// overShare reports whether the partition must not hold one more event of that size: while it is in trouble it may hold half of the buffer, so that the
+// others keep the other half. Nobody is over their share in a hub of one partition.
+func (p *partition) overShare(bytes int) bool {
+	if p == nil || !p.troubled.Load() || len(p.producer.partitions()) < 2 {
+		return false
+	}
+	o := &p.producer.options
+	return 2*(p.held.Load()+1) > int64(o.MaxBufferedEventCount) || 2*(p.heldBytes.Load()+int64(bytes)) > int64(o.MaxBufferedBytes)
 }
 
 // batchLimit is how many bytes a batch of this partition may have now.
@@ -96,6 +133,7 @@ func (p *partition) nextLocked() *batch {
 	wait, ready := p.readyLocked(b)
 	if ready {
 		p.producer.onWire.Add(1)
+		p.producer.stickyLeaves(p)
 		return p.takeLocked()
 	}
 	if wait > 0 && !b.lingering {
@@ -152,14 +190,58 @@ func (p *partition) cover(r *barrier) {
 	p.wakeLocked()
 }
 
+// clear ends what is not in flight with that error. Its room is given back at once; its outcome is told by the partition's sender, in
+// its turn. It returns how many events that were.
+func (p *partition) clear(err error) int {
+	p.mu.Lock()
+	events, bytes := p.doomLocked(err)
+	p.wakeLocked()
+	p.mu.Unlock()
+	p.giveRoom(events, bytes)
+	return events
+}
+
+// stop ends what waits behind a failure, and refuses what comes, until Resume.
+func (p *partition) stop(failure error) {
+	p.troubled.Store(true)
+	p.mu.Lock()
+	p.stopped = fmt.Errorf("eventhubs: partition %s: %w: %w", p.id, ErrPartitionStopped, failure)
+	events, bytes := p.doomLocked(p.stopped)
+	p.mu.Unlock()
+	p.giveRoom(events, bytes)
+}
+
+func (p *partition) isStopped() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.stopped != nil
+}
+
+// resume takes events again.
+func (p *partition) resume() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.stopped != nil {
+		p.stopped = nil
+		p.troubled.Store(false)
+	}
+}
+
 // settle ends a batch that a sender has taken: its room is given back, then its Deliveries and handler are told, then the barriers.
 func (p *partition) settle(b *batch, o Outcome) {
-	p.troubled.Store(false)
-	if p.held.Add(-int64(len(b.events))) == 0 {
-		p.producer.occupied.Add(-1)
+	p.phase.Store(int32(NotWaiting))
+	switch {
+	case b.doom != nil: // it was never tried, so it says nothing about the partition
+	case o.Err != nil && p.producer.options.StopPartitionOnFailure:
+		p.stop(o.Err)
+	default:
+		p.troubled.Store(false)
 	}
-	p.producer.admission.leave(len(b.events), b.bytes)
+	if !b.roomless {
+		p.giveRoom(len(b.events), b.bytes)
+	}
 	p.producer.leftWire()
+	p.producer.settled(p.id, b, p.batchLimit(), o)
 	p.producer.tell(p.id, b, o)
 
 	p.mu.Lock()

@@ -82,6 +82,10 @@ func (p *peer) Properties(ctx context.Context) (azeventhubs.EventHubProperties, 
 	return azeventhubs.EventHubProperties{Name: "hub", PartitionIDs: p.partitions}, ctx.Err()
 }
 
+func (p *peer) PartitionProperties(_ context.Context, id string) (azeventhubs.PartitionProperties, error) {
+	return azeventhubs.PartitionProperties{PartitionID: id}, nil
+}
+
 func (p *peer) Link(id string) link { return &peerLink{peer: p, id: id} }
 
 func (p *peer) Close(context.Context) error {

@@ -7,7 +7,7 @@ package eventhubs
 
 // underPressure reports whether a batch of that size is to leave for the sake of those who wait for room.
 func (p *BufferedProducer) underPressure(events, bytes int) bool {
-	if p.admission.waiting.Load() == 0 {
+	if !p.admission.pressed.Load() {
 		return false
 	}
 	if p.onWire.Load() == 0 {
@@ -17,21 +17,17 @@ func (p *BufferedProducer) underPressure(events, bytes int) bool {
 	return int64(events)*halves >= int64(p.options.MaxBufferedEventCount) || int64(bytes)*halves >= int64(p.options.MaxBufferedBytes)
 }
 
-// press has every partition look again whether a batch is ready, because the first caller began to wait or nothing is on its way any more. It is called
+// press has every partition look again whether a batch is ready, because a first caller lacks room or nothing is on its way any more. It is called
 // once for each turn of events, not for each event; an event that is appended meanwhile looks by itself.
 func (p *BufferedProducer) press() {
-	t := p.table.Load()
-	if t == nil {
-		return
-	}
-	for _, part := range t.partitions {
+	for _, part := range p.partitions() {
 		part.wake()
 	}
 }
 
 // leftWire is called when a batch has its outcome, or rests between two tries.
 func (p *BufferedProducer) leftWire() {
-	if p.onWire.Add(-1) == 0 && p.admission.waiting.Load() > 0 {
+	if p.onWire.Add(-1) == 0 && p.admission.pressed.Load() {
 		p.press()
 	}
 }

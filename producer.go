@@ -7,9 +7,11 @@ import (
 	"iter"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azeventhubs/v2"
+	"github.com/go-eventhubs/eventhubs/internal/connection"
 )
 
 // A BufferedProducer takes events one at a time and publishes them to an event hub in batches, in the background. Its methods may be
@@ -22,17 +24,23 @@ type BufferedProducer struct {
 	hub       hub
 	admission *admission
 	staging   *staging
-	lifetime  context.Context // ends, with the reason as its cause, when nothing more is to be sent
+	lifetime  context.Context // ends, with the reason as its cause, when even what is in flight is given up
 	abort     context.CancelCauseFunc
+	trying    context.Context // within lifetime: ends, with the reason as its cause, when no further try is to begin
+	giveUp    context.CancelCauseFunc
+	anywhere  *partition // ServiceAssigned: where events without id and key go; else nil
 
 	table     atomic.Pointer[table] // nil until the partitions are known
-	ring      atomic.Uint32         // of table.roundRobin
+	ring      atomic.Uint32         // of RoundRobin and Sticky
 	closing   atomic.Bool           // set by Close, before it visits any queue
 	openLinks atomic.Int32          // links that were opened
 	occupied  atomic.Int32          // partitions that hold events
 	onWire    atomic.Int32          // batches that a sender is delivering and is not resting with
+	refreshAt atomic.Int64          // when the table is to be asked for again, in Unix nanoseconds; zero while there is none
+	counts    counts
+	health    health
 
-	senders sync.WaitGroup // every goroutine that the producer starts: senders and discovery
+	senders sync.WaitGroup // every goroutine that the producer starts: senders, discovery, refresh
 	batches sync.Pool      // *batch, emptied
 	wires   sync.Pool      // *wireEvent
 
@@ -69,7 +77,12 @@ func newConnectedProducer(e endpoint, hubName string, options *Options) (*Buffer
 	if err != nil {
 		return nil, err
 	}
-	return newProducer(e.namespace, hubName, e.connect(hubName, &o), o), nil
+	c := o.Connection
+	if c.Logger == nil {
+		c.Logger = o.Logger
+	}
+	h := &remoteHub{conn: connection.New(e.config(c, o.Identifier, o.Trace)), own: true, name: hubName, identifier: o.Identifier}
+	return newProducer(e.namespace, hubName, h, o), nil
 }
 
 // newProducer takes options that are complete.
@@ -77,7 +90,12 @@ func newProducer(namespace, hubName string, h hub, o Options) *BufferedProducer 
 	p := &BufferedProducer{namespace: namespace, hubName: hubName, options: o, hub: h, closed: make(chan struct{})}
 	p.admission = newAdmission(o.MaxBufferedEventCount, o.MaxBufferedBytes, p.press)
 	p.staging = &staging{producer: p}
+	p.health.producer = p
 	p.lifetime, p.abort = context.WithCancelCause(context.Background())
+	p.trying, p.giveUp = context.WithCancelCause(p.lifetime)
+	if o.Partitioning == ServiceAssigned {
+		p.anywhere = newPartition(p, "")
+	}
 	return p
 }
 
@@ -91,6 +109,10 @@ type EnqueueOptions struct {
 	// to one partition, as long as the hub has as many partitions as now. The key travels with the event. At most 128 characters. Give
 	// neither key nor id unless events belong together: spread over all partitions they arrive fastest.
 	PartitionKey string
+
+	// ExpiresAt, if set, is when the event is of no more use: if no try to send it has begun by then, it fails with ErrExpired. An event that
+	// is already on its way is not affected.
+	ExpiresAt time.Time
 
 	// Delivery, if set, is told the outcome of this event. It serves one event.
 	Delivery *Delivery
@@ -108,72 +130,194 @@ type EnqueueOptions struct {
 // The event may be changed or used again when Enqueue has returned. Events from one goroutine to one partition, be it by id or
 // by key, keep their order. In a handler, pass the handler's context: then Enqueue never waits, and fails with ErrBufferFull.
 func (p *BufferedProducer) Enqueue(ctx context.Context, event *azeventhubs.EventData, options *EnqueueOptions) error {
+	return p.enqueue(ctx, event, options, waits)
+}
+
+// TryEnqueue is Enqueue without the wait: while the buffer is full, or others wait for room, it fails with ErrBufferFull. There is no such form for sets, which
+// would have to tell how much of one was accepted.
+func (p *BufferedProducer) TryEnqueue(event *azeventhubs.EventData, options *EnqueueOptions) error {
+	return p.enqueue(context.Background(), event, options, never)
+}
+
+// EnqueueMessage is Enqueue for an AMQP message, with all its sections and any body: data, value or sequence. A partition key in its message annotations
+// counts as EnqueueOptions.PartitionKey, which must be the same if there are both.
+func (p *BufferedProducer) EnqueueMessage(ctx context.Context, message *azeventhubs.AMQPAnnotatedMessage, options *EnqueueOptions) error {
 	var o EnqueueOptions
 	if options != nil {
 		o = *options
 	}
-	switch {
-	case p.closing.Load():
-		return errClosed()
-	case event == nil:
-		return invalid("the event is nil")
-	case o.PartitionID != "" && o.PartitionKey != "":
-		return invalid("EnqueueOptions.PartitionID %q and PartitionKey %q are both set: an event has one or the other", o.PartitionID, o.PartitionKey)
+	if message == nil {
+		return invalid("the message is nil")
 	}
-	if err := checkKey(o.PartitionKey); err != nil {
+	if err := keyOfMessage(message, &o); err != nil {
 		return err
 	}
-	to := route{id: o.PartitionID, key: o.PartitionKey}
-	if t := p.table.Load(); t != nil && to.id != "" {
-		if _, err := t.assign(to); err != nil {
-			return err
-		}
+	to, part, err := p.route(&o)
+	if err != nil {
+		return err
 	}
+	w := p.wire()
+	defer p.release(w)
+	if err := w.encodeMessage(message, o.PartitionKey); err != nil {
+		return err
+	}
+	return p.accept(ctx, w, acceptance{to: to, part: part, options: o, message: true})
+}
+
+// Publish is Enqueue and the wait for the event's outcome: it returns nil when the event is stored, else the outcome's error. The event's batch does not
+// linger, but it is still a batch: what else is buffered for the partition travels along. One caller who publishes event by event
+// pays a round trip for each; many callers share them.
+//
+// If ctx ends after the event was accepted, Publish stops waiting and says so; the event still gets its outcome, told to the handlers and the
+// Delivery. In a handler, with its context, Publish does nothing and returns ErrInHandler.
+func (p *BufferedProducer) Publish(ctx context.Context, event *azeventhubs.EventData, options *EnqueueOptions) error {
+	if handlerScope(ctx, p.admission) != nil {
+		return fmt.Errorf("eventhubs: Publish: %w", ErrInHandler)
+	}
+	var o EnqueueOptions
+	if options != nil {
+		o = *options
+	}
+	if o.Delivery == nil {
+		o.Delivery = new(Delivery)
+	}
+	if err := p.enqueue(ctx, event, &o, urgent); err != nil {
+		return err
+	}
+	select {
+	case <-o.Delivery.Done():
+		return o.Delivery.Err()
+	case <-ctx.Done():
+		return fmt.Errorf("eventhubs: the event was accepted, and its outcome is not known yet: %w", contextError(ctx))
+	}
+}
+
+// A patience says what an event may be made to wait for.
+type patience int
+
+const (
+	waits  patience = iota // for room, and in its batch for others
+	never                  // for room: it is refused
+	urgent                 // for room, but its batch leaves at once
+)
+
+func (p *BufferedProducer) enqueue(ctx context.Context, event *azeventhubs.EventData, options *EnqueueOptions, how patience) error {
+	var o EnqueueOptions
+	if options != nil {
+		o = *options
+	}
+	if event == nil {
+		return invalid("the event is nil")
+	}
+	to, part, err := p.route(&o)
+	if err != nil {
+		return err
+	}
+	event = p.traceEncoding(ctx, event)
 	w := p.wire()
 	defer p.release(w)
 	if err := w.encode(event, o.PartitionKey); err != nil {
 		return err
 	}
-	return p.accept(ctx, w, to, o)
+	return p.accept(ctx, w, acceptance{to: to, part: part, options: o, how: how})
+}
+
+// enqueueAgain enqueues an event that is encoded already and was in a batch of that partition.
+func (p *BufferedProducer) enqueueAgain(ctx context.Context, encoded []byte, x extra, partitionID string) error {
+	o := EnqueueOptions{PartitionKey: keyOf(encoded), Tag: x.tag, ExpiresAt: x.expires}
+	if o.PartitionKey == "" {
+		o.PartitionID = partitionID
+	}
+	to, part, err := p.route(&o)
+	if err != nil {
+		return err
+	}
+	return p.accept(ctx, &wireEvent{head: encoded}, acceptance{to: to, part: part, options: o, message: x.message})
+}
+
+// route checks the options and returns the event's route, and its partition as far as that is fixed already.
+func (p *BufferedProducer) route(o *EnqueueOptions) (to route, part *partition, err error) {
+	switch {
+	case p.closing.Load():
+		return to, nil, errClosed()
+	case o.PartitionID != "" && o.PartitionKey != "":
+		return to, nil, invalid("EnqueueOptions.PartitionID %q and PartitionKey %q are both set: an event has one or the other", o.PartitionID, o.PartitionKey)
+	case !o.ExpiresAt.IsZero() && !time.Now().Before(o.ExpiresAt):
+		return to, nil, fmt.Errorf("eventhubs: %w: EnqueueOptions.ExpiresAt, %v, is past", ErrExpired, o.ExpiresAt)
+	}
+	if err := checkKey(o.PartitionKey); err != nil {
+		return to, nil, err
+	}
+	to = route{id: o.PartitionID, key: o.PartitionKey}
+	if t := p.table.Load(); t != nil && to != (route{}) {
+		part, err = t.assign(to)
+	}
+	return to, part, err
+}
+
+// An acceptance is what accept is to do with an encoded event.
+type acceptance struct {
+	to      route
+	part    *partition // nil if it is not fixed yet
+	options EnqueueOptions
+	how     patience
+	message bool
 }
 
 // accept takes the event into the buffer, waiting for room if need be.
-func (p *BufferedProducer) accept(ctx context.Context, w *wireEvent, to route, o EnqueueOptions) error {
-	if o.Delivery != nil {
-		if err := o.Delivery.take(); err != nil {
+func (p *BufferedProducer) accept(ctx context.Context, w *wireEvent, a acceptance) error {
+	delivery := a.options.Delivery
+	if delivery != nil {
+		if err := delivery.take(); err != nil {
 			return err
 		}
 	}
 	size := sectionSize(w.size())
-	err := p.admission.enter(ctx, size)
+	var err error
+	if a.how == never {
+		err = p.admission.try(a.part, size)
+	} else {
+		err = p.admission.enter(ctx, a.part, size)
+	}
 	if err == nil {
-		if err = p.place(w, to, extra{delivery: o.Delivery, tag: o.Tag}); err == nil {
+		x := extra{delivery: delivery, tag: a.options.Tag, expires: a.options.ExpiresAt, message: a.message}
+		if a.part, err = p.place(w, a, x); err == nil {
+			p.traceAccepted(ctx, a.part, a.to.key, size)
 			return nil
 		}
 		p.admission.leave(1, size)
 	}
-	if o.Delivery != nil {
-		o.Delivery.giveBack()
+	if delivery != nil {
+		delivery.giveBack()
 	}
 	return err
 }
 
-// place puts an admitted event into a batch of its partition, or into staging while the partitions are not known.
-func (p *BufferedProducer) place(w *wireEvent, to route, x extra) error {
+// place puts an admitted event into a batch of its partition, which it returns, or into staging while the partitions are not known.
+func (p *BufferedProducer) place(w *wireEvent, a acceptance, x extra) (part *partition, err error) {
+	if part = a.part; part == nil {
+		if part, err = p.choose(w, a, x); part == nil {
+			return nil, err
+		}
+	}
+	return part, part.append(w, x, a.how == urgent)
+}
+
+// choose returns the partition for an event whose partition is not fixed yet; nil if there is an error, or if the event is staged.
+func (p *BufferedProducer) choose(w *wireEvent, a acceptance, x extra) (*partition, error) {
+	if p.anywhere != nil && a.to == (route{}) {
+		return p.anywhere, nil
+	}
 	t := p.table.Load()
 	if t == nil {
 		staged := x
-		staged.route = to
-		if err := p.staging.append(w, staged); !errors.Is(err, errOver) {
-			return err
+		staged.route = a.to
+		if err := p.staging.append(w, staged, a.how == urgent); !errors.Is(err, errOver) {
+			return nil, err
 		}
 		t = p.table.Load()
 	}
-	part, err := t.assign(to)
-	if err != nil {
-		return err
-	}
-	return part.append(w, x)
+	return t.assign(a.to)
 }
 
 // EnqueueAll enqueues events one after the other, as Enqueue would with the same options. It returns how many were accepted, which is all of them if the
@@ -212,19 +356,125 @@ func (p *BufferedProducer) Flush(ctx context.Context) error {
 func (p *BufferedProducer) cover() *barrier {
 	r := newBarrier()
 	p.staging.cover(r) // first: what leaves it afterwards goes to the partitions with its coverage
-	if t := p.table.Load(); t != nil {
-		for _, part := range t.partitions {
-			part.cover(r)
-		}
+	for _, part := range p.partitions() {
+		part.cover(r)
 	}
 	r.covered()
 	return r
 }
 
+// partitions returns every partition there is or was. The slice must not be changed.
+func (p *BufferedProducer) partitions() []*partition {
+	if t := p.table.Load(); t != nil {
+		return t.all
+	}
+	if p.anywhere != nil {
+		return []*partition{p.anywhere}
+	}
+	return nil
+}
+
+// FlushPartition is Flush for one partition. It fails with ErrUnknownPartition for an id that the event hub does not have; while the partitions are not known
+// it waits for everything that has no partition yet.
+func (p *BufferedProducer) FlushPartition(ctx context.Context, partitionID string) error {
+	if handlerScope(ctx, p.admission) != nil {
+		return fmt.Errorf("eventhubs: FlushPartition: %w", ErrInHandler)
+	}
+	if p.closing.Load() {
+		return errClosed()
+	}
+	r := newBarrier()
+	p.staging.cover(r)
+	if t := p.table.Load(); t != nil {
+		part, err := t.find(partitionID)
+		if err != nil {
+			return err
+		}
+		part.cover(r)
+	}
+	r.covered()
+	return r.wait(ctx)
+}
+
+// Clear takes everything that is buffered and not in flight out of the buffer, and returns how many events that were. Their room is free at once. They fail
+// with ErrCleared: each partition's handler is told of them in its turn, by the partition's sender. Clear does not wait for that, and
+// may be called from a handler.
+func (p *BufferedProducer) Clear() int {
+	if p.closing.Load() {
+		return 0
+	}
+	return p.clear(fmt.Errorf("eventhubs: %w", ErrCleared))
+}
+
+// ClearPartition is Clear for one partition. It fails with ErrUnknownPartition for an id that the event hub does not have, or while the partitions are
+// not known.
+func (p *BufferedProducer) ClearPartition(partitionID string) (int, error) {
+	if p.closing.Load() {
+		return 0, errClosed()
+	}
+	part, err := p.find(partitionID)
+	if err != nil {
+		return 0, err
+	}
+	return part.clear(fmt.Errorf("eventhubs: %w", ErrCleared)), nil
+}
+
+// clear ends everything that is not in flight with that error.
+func (p *BufferedProducer) clear(err error) (events int) {
+	events = p.staging.clear(err)
+	for _, part := range p.partitions() {
+		events += part.clear(err)
+	}
+	return events
+}
+
+// find returns a partition by its id, if the partitions are known.
+func (p *BufferedProducer) find(partitionID string) (*partition, error) {
+	t := p.table.Load()
+	if t == nil {
+		return nil, fmt.Errorf("eventhubs: %w: the partitions of the event hub are not known yet; call Connect first", ErrUnknownPartition)
+	}
+	return t.find(partitionID)
+}
+
+// PartitionForKey returns the id of the partition that events with that key go to, for FlushPartition and ClearPartition. It asks the service for the
+// partitions if they are not known yet. The answer holds as long as the event hub has as many partitions.
+func (p *BufferedProducer) PartitionForKey(ctx context.Context, key string) (partitionID string, err error) {
+	if key == "" {
+		return "", invalid("the key is empty")
+	}
+	if err := checkKey(key); err != nil {
+		return "", err
+	}
+	if p.table.Load() == nil {
+		if err := p.Connect(ctx, nil); err != nil {
+			return "", err
+		}
+	}
+	part, err := p.table.Load().assign(route{key: key})
+	if err != nil {
+		return "", err
+	}
+	return part.id, nil
+}
+
+// Resume lets a partition take events again that StopPartitionOnFailure has stopped.
+func (p *BufferedProducer) Resume(partitionID string) error {
+	part, err := p.find(partitionID)
+	if err != nil {
+		return err
+	}
+	part.resume()
+	return nil
+}
+
 func errClosed() error { return fmt.Errorf("eventhubs: %w", ErrClosed) }
 
 // BufferedEventCount returns how many events were accepted and have no outcome yet.
-func (p *BufferedProducer) BufferedEventCount() int { return p.admission.count() }
+func (p *BufferedProducer) BufferedEventCount() int {
+	events, _ := p.admission.count()
+	return events
+}
 
 // PartitionBufferedEventCount is BufferedEventCount for one partition: 0 for an unknown id. Events that were accepted before
 // the hub's partitions are known count in the total only.
@@ -236,7 +486,7 @@ func (p *BufferedProducer) PartitionBufferedEventCount(partitionID string) int {
 	return int(t.byID[partitionID].held.Load())
 }
 
-// IsClosed reports whether Close was called.
+// IsClosed reports whether Close or Abandon was called.
 func (p *BufferedProducer) IsClosed() bool { return p.closing.Load() }
 
 // FullyQualifiedNamespace returns the host name of the namespace, with the port if one was given.
@@ -283,4 +533,16 @@ func (p *BufferedProducer) wire() *wireEvent {
 func (p *BufferedProducer) release(w *wireEvent) {
 	w.release()
 	p.wires.Put(w)
+}
+
+// PartitionProperties asks the service about one partition. It does not retry.
+func (p *BufferedProducer) PartitionProperties(ctx context.Context, partitionID string) (azeventhubs.PartitionProperties, error) {
+	if p.closing.Load() {
+		return azeventhubs.PartitionProperties{}, errClosed()
+	}
+	properties, err := p.hub.PartitionProperties(ctx, partitionID)
+	if err != nil {
+		return azeventhubs.PartitionProperties{}, failure(err, partitionID, 1)
+	}
+	return properties, nil
 }

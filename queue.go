@@ -66,3 +66,18 @@ func (q *queue) coverLocked(r *barrier) {
 		r.cover(b, len(b.events))
 	}
 }
+
+// doomLocked ends what waits: it will be told that error instead of being sent. It returns how much room that gives back, which the
+// caller must do when the lock is released.
+func (q *queue) doomLocked(err error) (events, bytes int) {
+	for _, b := range q.waiting {
+		if b.doom != nil {
+			continue
+		}
+		b.doom = err
+		b.full, b.flush, b.roomless = true, true, true
+		events += len(b.events)
+		bytes += b.bytes
+	}
+	return events, bytes
+}

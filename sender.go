@@ -5,19 +5,15 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"math/rand/v2"
 	"time"
 
 	"github.com/go-eventhubs/eventhubs/internal/connection"
 )
 
-// throttleDelay is how long the service asks to wait when it is busy ("Please wait 4 seconds and try again").
-const throttleDelay = 4 * time.Second
-
 // send is a sender: it delivers b and then whatever else is ready, one batch at a time from end to end, until nothing is.
 func (p *partition) send(b *batch) {
 	for b != nil {
-		p.deliver(b)
+		p.settle(b, p.deliver(b))
 		p.mu.Lock()
 		if b = p.nextLocked(); b == nil {
 			p.senders--
@@ -26,37 +22,61 @@ func (p *partition) send(b *batch) {
 	}
 }
 
-// deliver tries the batch until it has its outcome, and settles it.
-func (p *partition) deliver(b *batch) {
+// deliver tries the batch until it has its outcome, and returns that.
+func (p *partition) deliver(b *batch) Outcome {
 	b.sent = time.Now()
+	if err := p.prepare(b); err != nil {
+		return b.failed(err)
+	}
+	p.producer.sealed(p.id, b)
 	for failures := 0; ; {
 		result, err := p.try(b)
 		switch {
 		case err != nil:
-			p.settle(b, p.failed(b, err))
-			return
+			return b.failed(err)
 		case result.Outcome == connection.Accepted:
-			p.settle(b, Outcome{Storage: Stored, Tries: b.tries, Queued: b.sent.Sub(b.first), OnWire: time.Since(b.sent)})
-			return
+			p.producer.health.recovered(p)
+			return Outcome{Storage: Stored, Tries: b.tries, Queued: b.sent.Sub(b.first), OnWire: time.Since(b.sent)}
 		}
+		reason := failure(result.Err, p.id, failures+1)
 		p.troubled.Store(true)
-		delay, again := p.pause(result, &failures)
+		p.producer.health.failed(p, reason)
+		if e, ok := errors.AsType[*Error](reason); ok && e.Code == CodePartitionUnknown {
+			p.producer.refreshSoon()
+		}
+		delay, again := p.pause(b, result, &failures)
 		if !again || !p.rest(b, delay) {
-			p.settle(b, p.failed(b, failure(result.Err, p.id, failures)))
-			return
+			return b.failed(reason)
 		}
 	}
 }
 
+// prepare looks at the batch once before its first try: whether it is still to be sent, and whether it must be cut because some of its events have
+// expired. The error is why what is left in the batch fails.
+func (p *partition) prepare(b *batch) error {
+	if b.doom != nil {
+		return b.doom
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	alike, expired := b.alike(b.sent)
+	if alike < len(b.events) {
+		p.putBackLocked(b.cut(alike, math.MaxInt, p.producer.newBatch))
+	}
+	if expired {
+		return fmt.Errorf("eventhubs: %w: it was not sent before its ExpiresAt", ErrExpired)
+	}
+	return nil
+}
+
 // try sends the batch once. The error says why it is not to be tried any more, whatever the result.
 func (p *partition) try(b *batch) (connection.Result, error) {
-	ctx, cancel, err := p.producer.tryContext(p.producer.deliveryEnds(b))
+	timeout, err := p.producer.tryTimeout(b)
 	if err != nil {
 		return connection.Result{}, err
 	}
-	defer cancel()
-	if err := p.open(ctx); err != nil {
-		return connection.Result{Outcome: connection.NotSent, Err: err}, p.producer.aborted()
+	if err := p.open(timeout); err != nil {
+		return connection.Result{Outcome: connection.NotSent, Err: err}, p.producer.stopped()
 	}
 	if b.tries == 0 {
 		if err := p.fit(b); err != nil {
@@ -64,18 +84,32 @@ func (p *partition) try(b *batch) (connection.Result, error) {
 		}
 	}
 	b.tries++
+	p.phase.Store(int32(WaitingForService))
+	p.producer.sending(p.id, b)
+	// Unlike an opening, a send goes on when Abandon forbids any further: its outcome is worth waiting for.
+	ctx, cancel := context.WithTimeout(p.producer.lifetime, timeout)
+	defer cancel()
 	result := p.link.Send(ctx, b.events)
-	if result.Outcome == connection.Accepted {
+	switch result.Outcome {
+	case connection.Accepted:
 		return result, nil
-	}
-	if result.Outcome == connection.Unknown {
+	case connection.Unknown:
 		b.ambiguous = true
+		p.producer.counts.ambiguousTries.Add(1)
 	}
-	return result, p.producer.aborted()
+	return result, p.producer.stopped()
 }
 
-// open opens the partition's link if it is not open, and notes how large a message it takes.
-func (p *partition) open(ctx context.Context) error {
+// open opens the partition's link if it is not open, for as long as anything is to be tried at all.
+func (p *partition) open(timeout time.Duration) error {
+	ctx, cancel := context.WithTimeout(p.producer.trying, timeout)
+	defer cancel()
+	p.phase.Store(int32(WaitingForLink))
+	return p.openLink(ctx)
+}
+
+// openLink opens the link and notes how large a message it takes.
+func (p *partition) openLink(ctx context.Context) error {
 	if err := p.link.Open(ctx); err != nil {
 		return err
 	}
@@ -97,7 +131,7 @@ func (p *partition) fit(b *batch) error {
 		return nil
 	}
 	p.mu.Lock()
-	p.putBackLocked(b.cut(limit, p.producer.newBatch))
+	p.putBackLocked(b.cut(b.fitting(limit), limit, p.producer.newBatch))
 	p.mu.Unlock()
 	if b.bytes > limit {
 		return &EventTooLargeError{Size: b.bytes, Limit: limit}
@@ -106,39 +140,29 @@ func (p *partition) fit(b *batch) error {
 }
 
 // pause says how long to wait before the next try and whether there is to be one.
-func (p *partition) pause(r connection.Result, failures *int) (delay time.Duration, again bool) {
+func (p *partition) pause(b *batch, r connection.Result, failures *int) (delay time.Duration, again bool) {
 	below, known := errors.AsType[*connection.Error](r.Err)
 	if known && below.Code == connection.CodeThrottled {
-		// As the service asks, and up to a quarter more, so that a fleet does not come back in step.
-		return throttleDelay + rand.N(throttleDelay/4), true
+		delay = throttleDelay()
+		p.phase.Store(int32(WaitingThrottled))
+		p.producer.throttled(p.id, b, r.Err, delay)
+		return delay, true
 	}
-	if r.Outcome == connection.Rejected && !(known && below.Transient) {
-		return 0, false // the service has looked at the batch and does not want it
+	settled := r.Outcome == connection.Rejected // the service has looked at the batch and does not want it
+	hopeless := known && !below.Transient && (settled || p.producer.options.FailFast)
+	if hopeless || settled && !known {
+		return 0, false
 	}
 	*failures++
-	retry := &p.producer.options.RetryOptions
-	return retry.delay(*failures), *failures <= retry.MaxRetries
+	delay, again = p.producer.options.RetryOptions.next(*failures, r.Err)
+	if again {
+		p.phase.Store(int32(WaitingToRetry))
+		p.producer.retrying(p.id, b, r.Err, delay)
+	}
+	return delay, again
 }
 
-// delay is the pause after so many failures: doubled with each, bounded, and varied by a fifth either way.
-func (r *RetryOptions) delay(failures int) time.Duration {
-	if r.RetryDelay < 0 {
-		return 0
-	}
-	delay := r.RetryDelay
-	for range failures - 1 {
-		delay *= 2
-		if r.MaxRetryDelay >= 0 && delay >= r.MaxRetryDelay || delay > time.Hour {
-			break
-		}
-	}
-	if r.MaxRetryDelay >= 0 {
-		delay = min(delay, r.MaxRetryDelay)
-	}
-	return time.Duration(float64(delay) * (0.8 + 0.4*rand.Float64()))
-}
-
-// rest waits before the next try. It reports false if there is none: the delivery's time would be over, or the producer gives up.
+// rest waits before the next try. It reports false if there is none: the delivery's time would be over.
 func (p *partition) rest(b *batch, delay time.Duration) bool {
 	if ends := p.producer.deliveryEnds(b); !ends.IsZero() && time.Until(ends) <= delay {
 		return false
@@ -149,13 +173,13 @@ func (p *partition) rest(b *batch, delay time.Duration) bool {
 	defer timer.Stop()
 	select {
 	case <-timer.C:
-	case <-p.producer.lifetime.Done(): // the next try sees it
+	case <-p.producer.trying.Done(): // the next try sees it
 	}
 	return true
 }
 
-// failed is the outcome of a batch that is not tried again.
-func (p *partition) failed(b *batch, err error) Outcome {
+// failed is the outcome of a batch that is not tried any more.
+func (b *batch) failed(err error) Outcome {
 	o := Outcome{Err: err, Storage: NotStored, Tries: b.tries, Queued: b.sent.Sub(b.first), OnWire: time.Since(b.sent)}
 	if b.ambiguous {
 		o.Storage = PossiblyStored
@@ -176,28 +200,26 @@ func (p *BufferedProducer) deliveryEnds(b *batch) time.Time {
 	}
 }
 
-// tryContext returns the context of one try: it ends with the try's time, with the delivery's, or when the producer gives up. The error is why
-// there is to be no try at all.
-func (p *BufferedProducer) tryContext(ends time.Time) (context.Context, context.CancelFunc, error) {
-	if err := p.aborted(); err != nil {
-		return nil, nil, err
+// tryTimeout is how long the next try of a batch may take. The error is why there is to be none.
+func (p *BufferedProducer) tryTimeout(b *batch) (time.Duration, error) {
+	if err := p.stopped(); err != nil {
+		return 0, err
 	}
 	timeout := p.options.RetryOptions.TryTimeout
-	if !ends.IsZero() {
+	if ends := p.deliveryEnds(b); !ends.IsZero() {
 		left := time.Until(ends)
 		if left <= 0 {
-			return nil, nil, &Error{Code: CodeTimeout, Err: fmt.Errorf("not delivered within Options.DeliveryTimeout, %v", p.options.DeliveryTimeout)}
+			return 0, &Error{Code: CodeTimeout, Transient: true, Err: fmt.Errorf("not delivered within Options.DeliveryTimeout, %v", p.options.DeliveryTimeout)}
 		}
 		timeout = min(timeout, left)
 	}
-	ctx, cancel := context.WithTimeout(p.lifetime, timeout)
-	return ctx, cancel, nil
+	return timeout, nil
 }
 
-// aborted returns why nothing more is sent, once Close's context has ended; before, nil.
-func (p *BufferedProducer) aborted() error {
-	if p.lifetime.Err() == nil {
+// stopped returns why nothing is tried any more: Abandon was called, or Close's context has ended. Before, it returns nil.
+func (p *BufferedProducer) stopped() error {
+	if p.trying.Err() == nil {
 		return nil
 	}
-	return context.Cause(p.lifetime)
+	return context.Cause(p.trying)
 }

@@ -77,6 +77,14 @@ func (cl *client) lost() bool {
 	}
 }
 
+// reason is why the connection ended, nil if we closed it ourselves.
+func (cl *client) reason() error {
+	if err := cl.amqp.Err(); err != nil && cl.owner.lifetime.Err() == nil {
+		return classify(err)
+	}
+	return nil
+}
+
 // cut breaks the connection at once: everything that waits for it fails.
 func (cl *client) cut() {
 	_ = cl.raw.Close()

@@ -60,6 +60,12 @@ type Config struct {
 
 	// Logger may be nil.
 	Logger *slog.Logger
+
+	// Connected is called when a connection has been opened, Disconnected when
+	// it has ended, with nil if its owner closed it. Either may be nil; they must
+	// not block.
+	Connected    func()
+	Disconnected func(error)
 }
 
 // ErrClosed is the cause of errors of a Conn or Sender that was closed.

@@ -1,0 +1,156 @@
+package eventhubs
+
+import (
+	"strconv"
+	"sync/atomic"
+	"time"
+)
+
+// Stats are a producer's numbers. Those that only grow count from its construction.
+type Stats struct {
+	BufferedEvents int           // accepted and without an outcome
+	BufferedBytes  int           // encoded
+	OldestEvent    time.Duration // how long the first event of the oldest batch has waited; zero when nothing is buffered
+
+	StoredEvents         uint64
+	StoredBytes          uint64
+	FailedEvents         uint64 // certainly not stored
+	PossiblyStoredEvents uint64 // failed, and perhaps stored all the same
+	StoredBatches        uint64
+	FailedBatches        uint64
+
+	Retries        uint64        // tries after the first, throttling apart
+	AmbiguousTries uint64        // tries that ended without telling whether the batch was stored
+	Throttled      uint64        // tries that the service was too busy for
+	ThrottledFor   time.Duration // what was waited for that reason
+
+	// Queued and OnWire are the time that stored batches have spent in the buffer, from their first event, and from their first try to the
+	// acknowledgement, all added up. Divided by StoredBatches they are means.
+	Queued time.Duration
+	OnWire time.Duration
+	// Fill is how full stored batches were on average: bytes over what a batch might have had, between 0 and 1.
+	Fill float64
+
+	Partitions []PartitionStats
+}
+
+// PartitionStats are the numbers of one partition.
+type PartitionStats struct {
+	ID              string // empty for what the service assigns, and for events whose partition is not yet known
+	BufferedEvents  int
+	BufferedBytes   int
+	BatchesInFlight int // taken by a sender
+	OldestEvent     time.Duration
+	Waiting         Waiting
+}
+
+// Waiting is what a partition with buffered events is waiting for.
+type Waiting int
+
+const (
+	NotWaiting        Waiting = iota
+	WaitingForEvents          // its open batch lingers, or waits until it is full
+	WaitingForLink            // the connection or the link is being opened
+	WaitingForService         // a batch is being sent, or its acknowledgement is awaited
+	WaitingThrottled          // the service has asked to wait
+	WaitingToRetry            // the pause after a failed try
+	WaitingForList            // the hub's partitions are not known yet
+	WaitingStopped            // StopPartitionOnFailure has stopped it
+)
+
+func (w Waiting) String() string {
+	names := [...]string{"not waiting", "for events", "for the link", "for the service", "throttled", "to retry", "for the list of partitions", "stopped"}
+	if w < 0 || int(w) >= len(names) {
+		return "Waiting(" + strconv.Itoa(int(w)) + ")"
+	}
+	return names[w]
+}
+
+// counts are the numbers that only grow.
+type counts struct {
+	storedEvents, storedBytes, failedEvents, possiblyEvents atomic.Uint64
+	storedBatches, failedBatches                            atomic.Uint64
+	retries, ambiguousTries, throttled                      atomic.Uint64
+	throttledFor, queued, onWire                            atomic.Int64
+	fill                                                    atomic.Uint64 // in millionths, added up
+}
+
+// add counts a batch's outcome. The limit is what it might have had, in bytes.
+func (c *counts) add(b *batch, o Outcome, limit int) {
+	events := uint64(len(b.events))
+	switch o.Storage {
+	case Stored:
+		c.storedEvents.Add(events)
+		c.storedBytes.Add(uint64(b.bytes))
+		c.storedBatches.Add(1)
+		c.queued.Add(int64(o.Queued))
+		c.onWire.Add(int64(o.OnWire))
+		c.fill.Add(uint64(1e6 * min(1, float64(b.bytes)/float64(max(1, limit)))))
+	case PossiblyStored:
+		c.possiblyEvents.Add(events)
+		c.failedBatches.Add(1)
+	default:
+		c.failedEvents.Add(events)
+		c.failedBatches.Add(1)
+	}
+}
+
+// Stats returns the producer's numbers. It looks at each partition in turn, so that the numbers of one are exact and their sum is not the
+// total of one instant.
+func (p *BufferedProducer) Stats() Stats {
+	c := &p.counts
+	s := Stats{
+		StoredEvents: c.storedEvents.Load(), StoredBytes: c.storedBytes.Load(), FailedEvents: c.failedEvents.Load(), PossiblyStoredEvents: c.possiblyEvents.Load(),
+		StoredBatches: c.storedBatches.Load(), FailedBatches: c.failedBatches.Load(),
+		Retries: c.retries.Load(), AmbiguousTries: c.ambiguousTries.Load(), Throttled: c.throttled.Load(), ThrottledFor: time.Duration(c.throttledFor.Load()),
+		Queued: time.Duration(c.queued.Load()), OnWire: time.Duration(c.onWire.Load()),
+	}
+	s.BufferedEvents, s.BufferedBytes = p.admission.count()
+	if s.StoredBatches > 0 {
+		s.Fill = float64(c.fill.Load()) / 1e6 / float64(s.StoredBatches)
+	}
+	now := time.Now()
+	if staged := p.staging.stats(now); staged.BufferedEvents > 0 {
+		staged.Waiting = WaitingForList
+		s.Partitions = append(s.Partitions, staged)
+	}
+	for _, part := range p.partitions() {
+		s.Partitions = append(s.Partitions, part.stats(now))
+	}
+	for _, part := range s.Partitions {
+		s.OldestEvent = max(s.OldestEvent, part.OldestEvent)
+	}
+	return s
+}
+
+// stats returns what the queue holds.
+func (q *queue) stats(now time.Time) (s PartitionStats) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	s.BatchesInFlight = len(q.taken)
+	for i, b := range q.waiting {
+		s.BufferedEvents += len(b.events)
+		s.BufferedBytes += b.bytes
+		if i == 0 && len(b.events) > 0 {
+			s.OldestEvent = now.Sub(b.first)
+		}
+	}
+	for _, b := range q.taken {
+		s.OldestEvent = max(s.OldestEvent, now.Sub(b.first))
+	}
+	return s
+}
+
+func (p *partition) stats(now time.Time) PartitionStats {
+	s := p.queue.stats(now)
+	s.ID = p.id
+	s.BufferedEvents, s.BufferedBytes = int(p.held.Load()), int(p.heldBytes.Load())
+	s.Waiting = Waiting(p.phase.Load())
+	switch {
+	case p.isStopped():
+		s.Waiting = WaitingStopped
+	case s.Waiting == NotWaiting && s.BufferedEvents > 0:
+		s.Waiting = WaitingForEvents
+	}
+	return s
+}
