@@ -28,6 +28,15 @@ func messageOf(m *azeventhubs.AMQPAnnotatedMessage, key string) (*amqp.Message, 
 	if forms := count(len(body.Data) > 0) + count(len(body.Sequence) > 0) + count(body.Value != nil); forms > 1 {
 		return nil, invalid("AMQPAnnotatedMessage.Body has more than one of Data, Sequence and Value: a message has one")
 	}
+	for key, value := range m.ApplicationProperties {
+		encoded, err := amqp.AppendValue(nil, wireValue(value))
+		switch {
+		case err != nil:
+			return nil, invalid("AMQPAnnotatedMessage.ApplicationProperties[%q]: %v", key, err)
+		case !amqp.KindOf(encoded).Simple():
+			return nil, invalid("AMQPAnnotatedMessage.ApplicationProperties[%q] is a %T: a property is of a simple type", key, value)
+		}
+	}
 	out := &amqp.Message{
 		Data:                  body.Data,
 		Value:                 wireValue(body.Value),

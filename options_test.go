@@ -14,7 +14,7 @@ func TestZeroMeansTheDefault(t *testing.T) {
 	want := Options{
 		MaxWaitTime: 250 * time.Millisecond, MaxBufferedEventCount: 2500, MaxBufferedBytes: 64 << 20, MaxConcurrentSendsPerPartition: 1,
 		DeliveryTimeout: 15 * time.Minute, PartitionRefreshInterval: 10 * time.Minute,
-		RetryOptions:    RetryOptions{MaxRetries: 15, RetryDelay: 800 * time.Millisecond, MaxRetryDelay: time.Minute, TryTimeout: time.Minute},
+		RetryOptions: RetryOptions{MaxRetries: 15, RetryDelay: 800 * time.Millisecond, MaxRetryDelay: time.Minute, TryTimeout: time.Minute},
 	}
 	for name, o := range map[string]*Options{"nil": nil, "zero": {}, "one field": {RetryOptions: RetryOptions{MaxRetryDelay: time.Minute}}} {
 		got, err := o.withDefaults()
@@ -49,7 +49,7 @@ func TestABadOptionIsRefusedByName(t *testing.T) {
 }
 
 const (
-	testKey         = "c2VjcmV0LXNlY3JldA=="
+	testKey        = "c2VjcmV0LXNlY3JldA=="
 	emulatorString = "Endpoint=sb://127.0.0.1:9;SharedAccessKeyName=name;SharedAccessKey=" + testKey + ";UseDevelopmentEmulator=true"
 )
 

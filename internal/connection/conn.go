@@ -161,6 +161,16 @@ func (c *Conn) dial(ctx context.Context) (*client, error) {
 		return nil, closedError()
 	}
 	log.Info("connected")
+	if c.cfg.Connected != nil {
+		c.cfg.Connected()
+	}
+	if c.cfg.Disconnected != nil {
+		// Ends with the connection.
+		c.begin(func() {
+			<-cl.amqp.Done()
+			c.cfg.Disconnected(cl.reason())
+		})
+	}
 	return cl, nil
 }
 

@@ -1,0 +1,451 @@
+package eventhubs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"reflect"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azeventhubs/v2"
+	"github.com/go-eventhubs/eventhubs/internal/connection"
+)
+
+func TestTryEnqueueNeverWaitsAndNeverOvertakes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		peer := newPeer(t, 1)
+		peer.latency = func() time.Duration { return time.Second }
+		p := peer.producer(Options{MaxWaitTime: UntilFull, MaxBufferedEventCount: 3})
+		for _, body := range []string{"a", "b", "c"} {
+			if err := p.TryEnqueue(event(body), nil); err != nil {
+				t.Fatal(err)
+			}
+		}
+		synctest.Wait()
+		if err := p.TryEnqueue(event("d"), nil); !errors.Is(err, ErrBufferFull) {
+			t.Errorf("TryEnqueue into a full buffer returned %v, want ErrBufferFull", err)
+		}
+		peer.wantSends("a refusal is pressure, which makes even an UntilFull batch leave", "0s 0 [a b c]")
+		go enqueue(t, p, "0", strings.Repeat("w", 10))
+		synctest.Wait()
+		if err := p.TryEnqueue(event("e"), nil); !errors.Is(err, ErrBufferFull) {
+			t.Errorf("TryEnqueue while another waits returned %v, want ErrBufferFull", err)
+		}
+		time.Sleep(2 * time.Second)
+		if err := p.TryEnqueue(event("f"), nil); err != nil {
+			t.Errorf("TryEnqueue with room returned %v", err)
+		}
+	})
+}
+
+func TestPublishWaitsForTheOutcomeAndEndsTheLinger(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		peer := newPeer(t, 2)
+		peer.latency = func() time.Duration { return time.Second }
+		peer.answer = func(s sent) connection.Result {
+			if s.partition == "1" {
+				return refused("no")
+			}
+			return connection.Result{Outcome: connection.Accepted}
+		}
+		p := peer.producer(Options{MaxWaitTime: UntilFull, OnBatchFailed: func(context.Context, *Batch) {}})
+		enqueue(t, p, "0", "a")
+		var d Delivery
+		if err := p.Publish(t.Context(), event("b"), &EnqueueOptions{PartitionID: "0", Delivery: &d}); err != nil || now() != time.Second {
+			t.Errorf("Publish returned %v at %v, want nil at 1s", err, now())
+		}
+		if d.Outcome().Storage != Stored {
+			t.Errorf("the Delivery says %v", d.Outcome().Storage)
+		}
+		if err := p.Publish(t.Context(), event("c"), &EnqueueOptions{PartitionID: "1"}); err == nil || !strings.Contains(err.Error(), "no") {
+			t.Errorf("Publish of what is refused returned %v", err)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+		defer cancel()
+		err := p.Publish(ctx, event("d"), &EnqueueOptions{PartitionID: "0"})
+		if !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "was accepted") {
+			t.Errorf("Publish with an impatient context returned %v", err)
+		}
+		if err := p.Close(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if got := fmt.Sprint(peer.storedIn("0")); got != "[a b d]" {
+			t.Errorf("stored %s, want [a b d]: what Publish stopped waiting for is delivered all the same", got)
+		}
+	})
+}
+
+func TestPublishAndAbandonInAHandlerRefuse(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		peer := newPeer(t, 1)
+		var p *BufferedProducer
+		p = peer.producer(Options{OnBatchSucceeded: func(ctx context.Context, _ *Batch) {
+			for name, err := range map[string]error{"Publish": p.Publish(ctx, event("x"), nil), "Abandon": p.Abandon(ctx), "FlushPartition": p.FlushPartition(ctx, "0")} {
+				if !errors.Is(err, ErrInHandler) {
+					t.Errorf("%s returned %v, want ErrInHandler", name, err)
+				}
+			}
+		}})
+		enqueue(t, p, "0", "a")
+		if err := p.Close(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	})
+}
+
+func TestAMessageIsReadBackAsItWasEnqueued(t *testing.T) {
+	full := &azeventhubs.AMQPAnnotatedMessage{
+		ApplicationProperties: map[string]any{"a": int64(1), "uuid": [16]byte{5}},
+		Body:                  azeventhubs.AMQPAnnotatedMessageBody{Data: [][]byte{[]byte("one"), []byte("two")}},
+		DeliveryAnnotations:   map[any]any{"d": "x"},
+		Footer:                map[any]any{"f": true},
+		Header:                &azeventhubs.AMQPAnnotatedMessageHeader{Durable: true, Priority: 7, TTL: time.Minute, DeliveryCount: 2},
+		MessageAnnotations:    map[any]any{"m": "y", "x-opt-partition-key": "k"},
+		Properties: &azeventhubs.AMQPAnnotatedMessageProperties{
+			MessageID: uint64(9), UserID: []byte{1}, To: new("to"), Subject: new("subject"), ReplyTo: new("reply"), CorrelationID: [16]byte{3},
+			ContentType: new("text/plain"), ContentEncoding: new("gzip"), AbsoluteExpiryTime: new(time.UnixMilli(5).UTC()), CreationTime: new(time.UnixMilli(6).UTC()),
+			GroupID: new("g"), GroupSequence: new(uint32(4)), ReplyToGroupID: new("rg"),
+		},
+	}
+	value := &azeventhubs.AMQPAnnotatedMessage{Body: azeventhubs.AMQPAnnotatedMessageBody{Value: map[any]any{"k": []any{int64(1), "two", nil}}}}
+	sequence := &azeventhubs.AMQPAnnotatedMessage{Body: azeventhubs.AMQPAnnotatedMessageBody{Sequence: [][]any{{int64(1), "a"}, {true}}}}
+	synctest.Test(t, func(t *testing.T) {
+		peer := newPeer(t, 4)
+		var got []Event
+		p := peer.producer(Options{MaxWaitTime: UntilFull, OnBatchSucceeded: func(_ context.Context, b *Batch) {
+			peer.mu.Lock()
+			defer peer.mu.Unlock()
+			for e := range b.Events() {
+				got = append(got, e)
+			}
+		}})
+		for _, m := range []*azeventhubs.AMQPAnnotatedMessage{full, value, sequence} {
+			got = nil
+			o := &EnqueueOptions{PartitionID: "0", Tag: m}
+			if m == full {
+				o.PartitionID = ""
+			}
+			if err := p.EnqueueMessage(t.Context(), m, o); err != nil {
+				t.Fatal(err)
+			}
+			if err := p.Flush(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			if len(got) != 1 || got[0].Data != nil || got[0].Tag != m || !reflect.DeepEqual(got[0].Message, m) {
+				t.Errorf("got %+v\nwant %+v", got[0].Message, m)
+			}
+		}
+	})
+}
+
+func TestABadMessageIsRefusedByName(t *testing.T) {
+	tests := []struct {
+		message *azeventhubs.AMQPAnnotatedMessage
+		options *EnqueueOptions
+		text    string
+	}{
+		{nil, nil, "message is nil"},
+		{&azeventhubs.AMQPAnnotatedMessage{Body: azeventhubs.AMQPAnnotatedMessageBody{Value: 1, Data: [][]byte{{}}}}, nil, "more than one"},
+		{&azeventhubs.AMQPAnnotatedMessage{Body: azeventhubs.AMQPAnnotatedMessageBody{Value: make(chan int)}}, nil, "chan int"},
+		{&azeventhubs.AMQPAnnotatedMessage{ApplicationProperties: map[string]any{"bad": struct{ A int }{}}}, nil, "bad"},
+		{&azeventhubs.AMQPAnnotatedMessage{ApplicationProperties: map[string]any{"nested": map[string]any{}}}, nil, "nested"},
+		{&azeventhubs.AMQPAnnotatedMessage{MessageAnnotations: map[any]any{"x-opt-partition-key": 7}}, nil, "int"},
+		{&azeventhubs.AMQPAnnotatedMessage{MessageAnnotations: map[any]any{"x-opt-partition-key": "a"}}, &EnqueueOptions{PartitionKey: "b"}, `"a"`},
+		{&azeventhubs.AMQPAnnotatedMessage{MessageAnnotations: map[any]any{"x-opt-partition-key": "a"}}, &EnqueueOptions{PartitionID: "0"}, "both set"},
+	}
+	synctest.Test(t, func(t *testing.T) {
+		p := newPeer(t, 1).producer(Options{})
+		for _, tt := range tests {
+			err := p.EnqueueMessage(t.Context(), tt.message, tt.options)
+			if !errors.Is(err, ErrInvalidArgument) || !strings.Contains(err.Error(), tt.text) {
+				t.Errorf("EnqueueMessage returned %v, want ErrInvalidArgument with %q in its text", err, tt.text)
+			}
+		}
+		if p.BufferedEventCount() != 0 {
+			t.Error("a refused message was counted")
+		}
+	})
+}
+
+func TestAnExpiredEventIsNeverSent(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		peer := newPeer(t, 1)
+		peer.latency = func() time.Duration { return 10 * time.Second }
+		var told outcomes
+		p := peer.producer(Options{MaxWaitTime: SendAtOnce, OnBatchSucceeded: told.handle, OnBatchFailed: told.handle})
+		enqueue(t, p, "0", "first")
+		synctest.Wait()
+		for i, life := range []time.Duration{0, 5 * time.Second, 5 * time.Second, time.Minute, 5 * time.Second, 0} {
+			o := &EnqueueOptions{PartitionID: "0"}
+			if life > 0 {
+				o.ExpiresAt = time.Now().Add(life)
+			}
+			if err := p.Enqueue(t.Context(), event(fmt.Sprint(i)), o); err != nil {
+				t.Fatal(err)
+			}
+		}
+		undelivered, ok := errors.AsType[*UndeliveredError](p.Close(t.Context()))
+		if !ok || undelivered.Failed != 3 {
+			t.Errorf("Close returned %v, want 3 failed", undelivered)
+		}
+		var order []string
+		for _, b := range told.all() {
+			order = append(order, fmt.Sprint(b.outcome.Storage, b.bodies))
+			if b.outcome.Err != nil && (!errors.Is(b.outcome.Err, ErrExpired) || b.outcome.Tries != 0) {
+				t.Errorf("%v failed with %v after %d tries", b.bodies, b.outcome.Err, b.outcome.Tries)
+			}
+		}
+		want := "stored [first] stored [0] not stored [1 2] stored [3] not stored [4] stored [5]"
+		if got := strings.Join(order, " "); got != want {
+			t.Errorf("told\n %s, want\n %s", got, want)
+		}
+	})
+}
+
+func TestEnqueueRefusesWhatHasExpired(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPeer(t, 1).producer(Options{})
+		if err := p.Enqueue(t.Context(), event("a"), &EnqueueOptions{ExpiresAt: time.Now()}); !errors.Is(err, ErrExpired) {
+			t.Errorf("Enqueue returned %v, want ErrExpired", err)
+		}
+	})
+}
+
+func TestFlushPartitionLeavesTheOthersAlone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		peer := newPeer(t, 2)
+		p := peer.producer(Options{MaxWaitTime: UntilFull})
+		enqueue(t, p, "0", "a")
+		enqueue(t, p, "1", "b")
+		if err := p.Connect(t.Context(), nil); err != nil {
+			t.Fatal(err)
+		}
+		id, err := p.PartitionForKey(t.Context(), "7")
+		if err != nil || id != "1" {
+			t.Fatalf("PartitionForKey returned %q, %v, want 1", id, err)
+		}
+		if err := p.FlushPartition(t.Context(), id); err != nil {
+			t.Fatal(err)
+		}
+		peer.wantSends("after FlushPartition", "0s 1 [b]")
+		if err := p.FlushPartition(t.Context(), "9"); !errors.Is(err, ErrUnknownPartition) {
+			t.Errorf("FlushPartition(9) returned %v, want ErrUnknownPartition", err)
+		}
+	})
+}
+
+func TestClearTakesOutWhatIsNotInFlight(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		peer := newPeer(t, 2)
+		peer.latency = func() time.Duration { return time.Second }
+		var told outcomes
+		p := peer.producer(Options{MaxWaitTime: SendAtOnce, OnBatchFailed: told.handle})
+		enqueue(t, p, "0", "in flight")
+		enqueue(t, p, "1", "in flight too")
+		synctest.Wait()
+		enqueue(t, p, "0", "a", "b")
+		enqueue(t, p, "1", "c")
+		if n, err := p.ClearPartition("0"); n != 2 || err != nil {
+			t.Errorf("ClearPartition returned %d, %v, want 2", n, err)
+		}
+		if got := p.BufferedEventCount(); got != 3 {
+			t.Errorf("%d events are buffered, want 3: the room of what was cleared is free at once", got)
+		}
+		if n := p.Clear(); n != 1 {
+			t.Errorf("Clear returned %d, want 1", n)
+		}
+		enqueue(t, p, "0", "after")
+		undelivered, ok := errors.AsType[*UndeliveredError](p.Close(t.Context()))
+		if !ok || undelivered.Failed != 3 || !errors.Is(undelivered, ErrCleared) {
+			t.Errorf("Close returned %v, want 3 failed with ErrCleared", undelivered)
+		}
+		if got := fmt.Sprint(peer.storedIn("0"), peer.storedIn("1")); got != "[in flight after] [in flight too]" {
+			t.Errorf("stored %s", got)
+		}
+		for _, b := range told.all() {
+			if !errors.Is(b.outcome.Err, ErrCleared) || b.outcome.Storage != NotStored {
+				t.Errorf("%v failed with %+v", b.bodies, b.outcome)
+			}
+		}
+		if p.BufferedEventCount() != 0 || p.PartitionBufferedEventCount("0") != 0 {
+			t.Error("events are counted after Close")
+		}
+	})
+}
+
+func TestClearWhileTheListIsUnknown(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		peer := newPeer(t, 1)
+		peer.properties = func(int) error { time.Sleep(time.Second); return nil }
+		var told outcomes
+		p := peer.producer(Options{OnBatchFailed: told.handle})
+		enqueue(t, p, "", "a", "b")
+		if n := p.Clear(); n != 2 {
+			t.Errorf("Clear returned %d, want 2", n)
+		}
+		enqueue(t, p, "", "c")
+		if err := p.Flush(t.Context()); err == nil {
+			// The cleared events may have been told of before Flush began; then it covers c only.
+			t.Log("the cleared events were told before")
+		}
+		if all := told.all(); len(all) != 1 || !errors.Is(all[0].outcome.Err, ErrCleared) {
+			t.Errorf("told: %+v", all)
+		}
+		if got := fmt.Sprint(peer.storedIn("0")); got != "[c]" {
+			t.Errorf("stored %s", got)
+		}
+	})
+}
+
+func TestAbandonSendsNothingMore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		peer := newPeer(t, 2)
+		peer.latency = func() time.Duration { return time.Second }
+		peer.answer = func(s sent) connection.Result {
+			if s.partition == "1" {
+				return transient(connection.Unknown)
+			}
+			return connection.Result{Outcome: connection.Accepted}
+		}
+		var told outcomes
+		p := peer.producer(Options{MaxWaitTime: SendAtOnce, OnBatchSucceeded: told.handle, OnBatchFailed: told.handle, RetryOptions: RetryOptions{RetryDelay: time.Minute}})
+		enqueue(t, p, "1", "resting")
+		time.Sleep(1500 * time.Millisecond)
+		enqueue(t, p, "0", "in flight")
+		synctest.Wait()
+		enqueue(t, p, "0", "buffered")
+		err := p.Abandon(t.Context())
+		undelivered, ok := errors.AsType[*UndeliveredError](err)
+		if !ok || undelivered.Failed != 2 || !errors.Is(err, ErrAbandoned) {
+			t.Errorf("Abandon returned %v, want 2 failed with ErrAbandoned", err)
+		}
+		want := map[string]Storage{"in flight": Stored, "buffered": NotStored, "resting": PossiblyStored}
+		for _, b := range told.all() {
+			if b.outcome.Storage != want[b.bodies[0]] {
+				t.Errorf("%v is %v, want %v", b.bodies, b.outcome.Storage, want[b.bodies[0]])
+			}
+		}
+		if len(told.all()) != 3 || now() != 2500*time.Millisecond {
+			t.Errorf("%d outcomes were told by %v, want 3 by 2.5s", len(told.all()), now())
+		}
+		peer.wantSends("in all", "0s 1 [resting]", "1.5s 0 [in flight]")
+		if err := p.Enqueue(t.Context(), event("x"), nil); !errors.Is(err, ErrClosed) {
+			t.Errorf("Enqueue after Abandon returned %v", err)
+		}
+	})
+}
+
+func TestAbandonWhileTheListIsUnknown(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		peer := newPeer(t, 2)
+		peer.properties = func(int) error { return errors.New("no network") }
+		var told outcomes
+		p := peer.producer(Options{OnBatchFailed: told.handle})
+		enqueue(t, p, "0", "a")
+		time.Sleep(time.Second)
+		if err := p.Abandon(t.Context()); !errors.Is(err, ErrAbandoned) || now() != time.Second {
+			t.Errorf("Abandon returned %v at %v", err, now())
+		}
+		if all := told.all(); len(all) != 1 || !errors.Is(all[0].outcome.Err, ErrAbandoned) {
+			t.Errorf("told: %+v", all)
+		}
+	})
+}
+
+func TestEnqueueAgainKeepsTheRouting(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		peer := newPeer(t, 4)
+		failed := map[string]bool{}
+		peer.answer = func(s sent) connection.Result {
+			peer.mu.Lock()
+			defer peer.mu.Unlock()
+			if first := s.bodies[0]; !failed[first] {
+				failed[first] = true
+				return refused("not yet")
+			}
+			return connection.Result{Outcome: connection.Accepted}
+		}
+		keys := map[string]string{}
+		p := peer.producer(Options{MaxWaitTime: SendAtOnce,
+			OnBatchFailed: func(ctx context.Context, b *Batch) {
+				if n, err := b.EnqueueAgain(ctx); n != b.Count || err != nil {
+					t.Errorf("EnqueueAgain returned %d, %v", n, err)
+				}
+			},
+			OnBatchSucceeded: func(_ context.Context, b *Batch) {
+				peer.mu.Lock()
+				defer peer.mu.Unlock()
+				for e := range b.Events() {
+					keys[string(e.Data.Body)] = fmt.Sprint(b.PartitionID, " ", e.PartitionKey, " ", e.Tag)
+				}
+			}})
+		for body, o := range map[string]*EnqueueOptions{"id": {PartitionID: "2", Tag: 1}, "key": {PartitionKey: "131", Tag: 2}} {
+			if err := p.Enqueue(t.Context(), event(body), o); err != nil {
+				t.Fatal(err)
+			}
+		}
+		time.Sleep(time.Minute)
+		if err := p.Close(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if keys["id"] != "2  1" || keys["key"] != "2 131 2" {
+			t.Errorf("what was enqueued again went to %v", keys)
+		}
+	})
+}
+
+func TestEnqueueAgainDuringCloseEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		peer := newPeer(t, 1)
+		peer.answer = func(sent) connection.Result { return refused("never") }
+		var got error
+		p := peer.producer(Options{OnBatchFailed: func(ctx context.Context, b *Batch) { _, got = b.EnqueueAgain(ctx) }})
+		enqueue(t, p, "0", "a")
+		_ = p.Close(t.Context())
+		if !errors.Is(got, ErrClosed) {
+			t.Errorf("EnqueueAgain returned %v, want ErrClosed", got)
+		}
+	})
+}
+
+func TestConnectTellsWhatIsWrong(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		peer := newPeer(t, 3)
+		wrong := &connection.Error{Code: connection.CodeUnauthorized, Err: errors.New("no role")}
+		peer.properties = func(call int) error {
+			if call == 1 {
+				return wrong
+			}
+			return nil
+		}
+		p := peer.producer(Options{})
+		err := p.Connect(t.Context(), nil)
+		if e, ok := errors.AsType[*Error](err); !ok || e.Code != CodeUnauthorized {
+			t.Errorf("Connect returned %v", err)
+		}
+		if h := p.Health(); !errors.Is(h.Err, wrong) || h.Since.IsZero() {
+			t.Errorf("Health is %+v", h)
+		}
+		if err := p.Connect(t.Context(), &ConnectOptions{Links: true}); err != nil {
+			t.Fatal(err)
+		}
+		if h := p.Health(); h.Err != nil {
+			t.Errorf("after a success Health is %+v", h)
+		}
+		if got := p.openLinks.Load(); got != 3 {
+			t.Errorf("%d links are open, want 3", got)
+		}
+	})
+}
+
+func TestPartitionPropertiesNamesThePartition(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPeer(t, 1).producer(Options{})
+		if got, err := p.PartitionProperties(t.Context(), "0"); err != nil || got.PartitionID != "0" {
+			t.Errorf("PartitionProperties returned %+v, %v", got, err)
+		}
+	})
+}
