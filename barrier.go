@@ -29,9 +29,11 @@ func (r *barrier) cover(b *batch, events int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.pending += events
-	if n := len(b.coverage); n > 0 && b.coverage[n-1].barrier == r {
-		b.coverage[n-1].events += events
-		return
+	for i := range b.coverage {
+		if b.coverage[i].barrier == r {
+			b.coverage[i].events += events // not an entry of its own: an entry is about the batch's first events
+			return
+		}
 	}
 	b.coverage = append(b.coverage, coverage{r, events})
 	r.open++

@@ -188,3 +188,34 @@ func TestFlushWhileTheListIsUnknownCoversWhatIsStaged(t *testing.T) {
 		}
 	})
 }
+
+// What two barriers cover must stay covered when the batch is cut, and when a piece of it is cut again.
+func TestCuttingABatchTwiceKeepsItsBarriers(t *testing.T) {
+	fresh := func() *batch { return new(batch) }
+	b := new(batch)
+	for i := range 10 {
+		b.append(fmt.Append(nil, i), nil, extra{}, time.Time{})
+	}
+	first, second := newBarrier(), newBarrier()
+	first.cover(b, 7)
+	second.cover(b, 9)
+	all := []*batch{b}
+	all = append(all, b.cut(2, 1<<20, fresh)...)
+	all = append(all, all[1].cut(3, 1<<20, fresh)...)
+	for _, r := range []*barrier{first, second} {
+		r.covered()
+	}
+	for i, piece := range all {
+		if first.over() || second.over() {
+			t.Errorf("a barrier is over before piece %d of %d was told", i, len(all))
+		}
+		for _, c := range piece.coverage {
+			c.barrier.told(c.events, nil)
+		}
+	}
+	for _, r := range []*barrier{first, second} {
+		if !r.over() || r.pending != 0 {
+			t.Errorf("in the end a barrier is over: %v, and %d events are pending", r.over(), r.pending)
+		}
+	}
+}

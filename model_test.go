@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"net"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -30,6 +31,7 @@ type trace struct {
 	accepted []accepted
 	told     []end
 	stored   map[string][]string // partition to names, in the order of the partition's log
+	anywhere bool                // the service chooses partitions, anew for each try
 	early    []string            // names without an outcome when a Flush that covers them had returned
 }
 
@@ -53,6 +55,10 @@ func judge(t trace) (faults []string) {
 	for _, e := range t.told {
 		ends[e.name] = append(ends[e.name], e.storage)
 	}
+	acceptances := map[string]int{} // more than one for what a handler has enqueued again
+	for _, a := range t.accepted {
+		acceptances[a.name]++
+	}
 	times := map[string]int{}
 	where := map[string]string{}
 	position := map[string]int{} // of the first appearance
@@ -60,26 +66,24 @@ func judge(t trace) (faults []string) {
 		for i, name := range names {
 			if times[name]++; times[name] == 1 {
 				where[name], position[name] = partition, i
-			} else if where[name] != partition {
+			} else if where[name] != partition && acceptances[name] == 1 && !t.anywhere {
 				fault("%s is in partitions %s and %s", name, where[name], partition)
 			}
 		}
 	}
 	last := map[string]accepted{}
-	known := map[string]bool{}
 	for _, a := range t.accepted {
-		known[a.name] = true
-		if n := len(ends[a.name]); n != 1 {
-			fault("%s has %d outcomes", a.name, n)
+		if n := len(ends[a.name]); n != acceptances[a.name] {
+			fault("%s was accepted %d times and has %d outcomes", a.name, acceptances[a.name], n)
 			continue
 		}
-		switch storage := ends[a.name][0]; {
-		case storage == eventhubs.Stored && times[a.name] == 0:
+		switch told := ends[a.name]; {
+		case slices.Contains(told, eventhubs.Stored) && times[a.name] == 0:
 			fault("%s was told as stored and is not there", a.name)
-		case storage == eventhubs.NotStored && times[a.name] > 0:
+		case times[a.name] > 0 && !slices.ContainsFunc(told, func(s eventhubs.Storage) bool { return s != eventhubs.NotStored }):
 			fault("%s was told as not stored and is there", a.name)
 		}
-		if a.stream == "" || times[a.name] == 0 {
+		if a.stream == "" || times[a.name] == 0 || acceptances[a.name] > 1 {
 			continue
 		}
 		if before, ok := last[a.stream]; ok {
@@ -95,12 +99,12 @@ func judge(t trace) (faults []string) {
 		fault("Flush returned before the outcome of %s was told", name)
 	}
 	for name := range ends {
-		if !known[name] {
+		if acceptances[name] == 0 {
 			fault("%s has an outcome and was never accepted", name)
 		}
 	}
 	for name := range times {
-		if !known[name] {
+		if acceptances[name] == 0 {
 			fault("%s is stored and was never accepted", name)
 		}
 	}
@@ -129,6 +133,7 @@ func TestTheJudgeFindsWhatIsWrong(t *testing.T) {
 		"a duplicate in another":         func(tr *trace) { tr.stored["1"] = []string{"a"} },
 		"an outcome out of nowhere":      func(tr *trace) { tr.told = append(tr.told, end{"z", eventhubs.Stored}) },
 		"a stored event out of nowhere":  func(tr *trace) { tr.stored["1"] = []string{"z"} },
+		"enqueued again, told once":      func(tr *trace) { tr.accepted = append(tr.accepted, accepted{"c", ""}) },
 		"a Flush that returns early":     func(tr *trace) { tr.early = []string{"a"} },
 		"stored, but told as not stored": func(tr *trace) { tr.told[0].storage = eventhubs.NotStored },
 	} {
@@ -172,6 +177,9 @@ type tally struct{ Stored, NotStored, PossiblyStored, Duplicates, Refused int }
 type model struct {
 	t        *testing.T
 	random   *rand.Rand // owned by run; others get their own
+	ordered  bool       // one send at a time for each partition
+	anywhere bool       // ServiceAssigned
+	again    bool       // the failed handler enqueues again, now and then
 	server   *emulator.Server
 	producer *eventhubs.BufferedProducer
 
@@ -202,15 +210,23 @@ func newModel(t *testing.T, seed uint64) *model {
 		t.Fatal(err)
 	}
 	m.server = server
+	concurrent := []int{1, 1, 1, 3}[pick(4)]
+	partitioning := []eventhubs.Partitioning{eventhubs.RoundRobin, eventhubs.Sticky, eventhubs.ServiceAssigned}[pick(3)]
+	m.ordered, m.anywhere, m.again = concurrent == 1, partitioning == eventhubs.ServiceAssigned, pick(3) == 0
 	producer, err := eventhubs.NewBufferedProducerFromConnectionString(server.ConnectionString("hub"), "", &eventhubs.Options{
-		MaxWaitTime:           []time.Duration{eventhubs.SendAtOnce, 5 * time.Millisecond, 250 * time.Millisecond, eventhubs.UntilFull}[pick(4)],
-		MaxBufferedEventCount: []int{1, 7, 100, 2500}[pick(4)],
-		MaxBufferedBytes:      []int{10_000, 1 << 20}[pick(2)],
-		RetryOptions:          eventhubs.RetryOptions{MaxRetries: []int{-1, 2, 15}[pick(3)], TryTimeout: 5 * time.Second, RetryDelay: 100 * time.Millisecond},
-		DeliveryTimeout:       []time.Duration{20 * time.Second, 15 * time.Minute}[pick(2)],
-		Logger:                slog.New(slog.DiscardHandler),
-		OnBatchSucceeded:      m.handle,
-		OnBatchFailed:         m.handle,
+		MaxWaitTime:                    []time.Duration{eventhubs.SendAtOnce, 5 * time.Millisecond, 250 * time.Millisecond, eventhubs.UntilFull}[pick(4)],
+		MaxBufferedEventCount:          []int{1, 7, 100, 2500}[pick(4)],
+		MaxBufferedBytes:               []int{10_000, 1 << 20}[pick(2)],
+		RetryOptions:                   eventhubs.RetryOptions{MaxRetries: []int{-1, 2, 15}[pick(3)], TryTimeout: 5 * time.Second, RetryDelay: 100 * time.Millisecond},
+		DeliveryTimeout:                []time.Duration{20 * time.Second, 15 * time.Minute}[pick(2)],
+		MaxConcurrentSendsPerPartition: concurrent,
+		Partitioning:                   partitioning,
+		StopPartitionOnFailure:         pick(4) == 0,
+		FailFast:                       pick(4) == 0,
+		PartitionRefreshInterval:       []time.Duration{-1, time.Second}[pick(2)],
+		Logger:                         slog.New(slog.DiscardHandler),
+		OnBatchSucceeded:               m.handle,
+		OnBatchFailed:                  m.handle,
 		Connection: eventhubs.ConnectionOptions{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 			return server.Dial(ctx)
 		}},
@@ -259,13 +275,23 @@ func fault(op emulator.Operation, random *rand.Rand, severity int) emulator.Acti
 }
 
 // handle records the outcome of each event; now and then it is slow, or panics.
-func (m *model) handle(_ context.Context, b *eventhubs.Batch) {
+func (m *model) handle(ctx context.Context, b *eventhubs.Batch) {
+	var names []string
 	m.mu.Lock()
 	for e := range b.Events() {
+		names = append(names, e.Tag.(string))
 		m.told = append(m.told, end{e.Tag.(string), b.Outcome.Storage})
 	}
 	n := len(m.told)
 	m.mu.Unlock()
+	if b.Outcome.Err != nil && m.again && n%3 == 0 {
+		m.mu.Lock() // the outcome of what is enqueued again may be told before EnqueueAgain returns
+		accepted, _ := b.EnqueueAgain(ctx)
+		for _, name := range names[:accepted] {
+			m.accepted = append(m.accepted, acceptedAgain(name))
+		}
+		m.mu.Unlock()
+	}
 	switch {
 	case n%50 == 0:
 		time.Sleep(100 * time.Millisecond)
@@ -273,6 +299,9 @@ func (m *model) handle(_ context.Context, b *eventhubs.Batch) {
 		panic("a handler's panic, on purpose")
 	}
 }
+
+// acceptedAgain has no stream: what is enqueued again comes last.
+func acceptedAgain(name string) accepted { return accepted{name, ""} }
 
 // run lets a few streams enqueue while somebody flushes, and closes in the end, sometimes with little patience.
 func (m *model) run() {
@@ -284,10 +313,11 @@ func (m *model) run() {
 	flushing, stop := context.WithCancel(m.t.Context())
 	var flusher sync.WaitGroup
 	pause := time.Duration(1+m.random.IntN(2000)) * time.Millisecond
+	chaos := rand.New(rand.NewPCG(m.random.Uint64(), 3))
 	flusher.Go(func() {
 		for flushing.Err() == nil {
 			time.Sleep(pause)
-			m.flush(flushing)
+			m.disturb(flushing, chaos)
 		}
 	})
 	patience := time.Hour
@@ -299,7 +329,11 @@ func (m *model) run() {
 	}
 	ctx, cancel := context.WithTimeout(m.t.Context(), patience)
 	defer cancel()
-	_ = m.producer.Close(ctx)
+	if m.random.IntN(5) == 0 {
+		_ = m.producer.Abandon(ctx)
+	} else {
+		_ = m.producer.Close(ctx)
+	}
 	stop()
 	streams.Wait()
 	flusher.Wait()
@@ -308,6 +342,30 @@ func (m *model) run() {
 	}
 	if err := m.server.Close(); err != nil {
 		m.t.Error(err)
+	}
+}
+
+// disturb calls what a program calls now and then.
+func (m *model) disturb(ctx context.Context, random *rand.Rand) {
+	switch random.IntN(12) {
+	case 0:
+		m.producer.Clear()
+	case 1:
+		_, _ = m.producer.ClearPartition("0")
+	case 2:
+		_ = m.producer.FlushPartition(ctx, "0")
+	case 3:
+		_ = m.producer.Connect(ctx, &eventhubs.ConnectOptions{Links: random.IntN(2) == 0})
+	case 4:
+		m.producer.Health()
+		for _, p := range m.producer.Stats().Partitions {
+			if p.BufferedEvents < 0 || p.BufferedBytes < 0 {
+				m.t.Errorf("partition %s has %d events and %d bytes", p.ID, p.BufferedEvents, p.BufferedBytes)
+			}
+			_ = m.producer.Resume(p.ID)
+		}
+	default:
+		m.flush(ctx)
 	}
 }
 
@@ -345,6 +403,9 @@ func (m *model) stream(s int, random *rand.Rand) {
 	default:
 		stream = "" // no order
 	}
+	if !m.ordered {
+		stream = ""
+	}
 	for i := range random.IntN(300) {
 		name := fmt.Sprintf("%d-%d", s, i)
 		size := random.IntN(200)
@@ -353,10 +414,32 @@ func (m *model) stream(s int, random *rand.Rand) {
 		}
 		ctx, cancel := context.WithTimeout(m.t.Context(), time.Duration(random.IntN(100))*time.Second)
 		options.Tag = name
-		err := m.producer.Enqueue(ctx, &azeventhubs.EventData{Body: make([]byte, size), Properties: map[string]any{"name": name}}, options)
+		options.ExpiresAt = time.Time{}
+		if random.IntN(20) == 0 {
+			options.ExpiresAt = time.Now().Add(time.Duration(1+random.IntN(300)) * time.Millisecond)
+		}
+		e := &azeventhubs.EventData{Body: make([]byte, size), Properties: map[string]any{"name": name}}
+		var err error
+		accept := func() bool { return err == nil }
+		switch random.IntN(10) {
+		case 0:
+			err = m.producer.TryEnqueue(e, options)
+		case 1:
+			// Whether it was accepted is told by its Delivery, or by the text.
+			options.Delivery = new(eventhubs.Delivery)
+			err = m.producer.Publish(ctx, e, options)
+			accept = func(d *eventhubs.Delivery) func() bool {
+				return func() bool {
+					return d.Outcome().Storage != 0 || err != nil && strings.Contains(err.Error(), "was accepted")
+				}
+			}(options.Delivery)
+			options.Delivery = nil
+		default:
+			err = m.producer.Enqueue(ctx, e, options)
+		}
 		cancel()
 		m.mu.Lock()
-		if err == nil {
+		if accept() {
 			m.accepted = append(m.accepted, accepted{name, stream})
 		} else {
 			m.refused++
@@ -373,7 +456,7 @@ func (m *model) stream(s int, random *rand.Rand) {
 
 // trace is what happened, after run.
 func (m *model) trace() trace {
-	tr := trace{accepted: m.accepted, told: m.told, stored: map[string][]string{}, early: m.early}
+	tr := trace{accepted: m.accepted, told: m.told, stored: map[string][]string{}, early: m.early, anywhere: m.anywhere}
 	for p := range 8 {
 		id := fmt.Sprint(p)
 		for e := range m.server.Events("hub", id) {
