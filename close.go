@@ -48,9 +48,7 @@ func (p *BufferedProducer) shut(ctx context.Context, call string, abandon bool) 
 func (p *BufferedProducer) close(ctx context.Context, abandon bool) error {
 	p.admission.close(errClosed())
 	if abandon {
-		reason := fmt.Errorf("eventhubs: %w", ErrAbandoned)
-		p.giveUp(reason)
-		p.clear(reason)
+		p.giveUp(fmt.Errorf("eventhubs: %w", ErrAbandoned)) // from here on senders and discovery fail what they have not begun
 	}
 	all := p.cover()
 	err := all.wait(ctx)

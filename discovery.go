@@ -83,7 +83,9 @@ func (s *staging) discover() {
 			return
 		}
 		reason := failure(err, "", failures)
-		s.producer.health.failed(nil, reason)
+		if s.producer.stopped() == nil {
+			s.producer.health.failed(nil, reason)
+		}
 		pause, again := s.producer.options.RetryOptions.next(failures, reason)
 		s.failExhausted(reason, again)
 		if s.emptied() {

@@ -226,3 +226,46 @@ func TestABatchIsEmptyAfterItsHandlerHasReturned(t *testing.T) {
 		}
 	})
 }
+
+func TestASlowHandlerIsLogged(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log bytes.Buffer
+		peer := newPeer(t, 1)
+		p := peer.producer(Options{Logger: slog.New(slog.NewTextHandler(&log, nil)), OnBatchSucceeded: func(context.Context, *Batch) { time.Sleep(time.Minute) }})
+		enqueue(t, p, "0", "a")
+		if err := p.Close(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait() // for the timer's own goroutine
+		if text := log.String(); strings.Count(text, "taking long") != 1 || !strings.Contains(text, "partition=0") {
+			t.Errorf("logged:\n%s", text)
+		}
+	})
+}
+
+func TestTroubleIsLoggedOnceAndItsEndToo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log bytes.Buffer
+		peer := newPeer(t, 8)
+		peer.answer = func(s sent) connection.Result {
+			if s.try < 5 {
+				return transient(connection.NotSent)
+			}
+			return connection.Result{Outcome: connection.Accepted}
+		}
+		p := peer.producer(Options{Logger: slog.New(slog.NewTextHandler(&log, nil))})
+		for _, id := range peer.partitions {
+			enqueue(t, p, id, "a")
+		}
+		time.Sleep(time.Second)
+		if h := p.Health(); h.Err == nil || len(h.Partitions) != 8 {
+			t.Errorf("Health is %+v, want trouble in 8 partitions", h)
+		}
+		if err := p.Close(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if text := log.String(); strings.Count(text, "begun to fail") != 1 || strings.Count(text, "succeeds again") != 1 {
+			t.Errorf("logged:\n%s", text)
+		}
+	})
+}

@@ -68,6 +68,7 @@ func TestServiceAssignedUsesOneLinkWithoutAPartition(t *testing.T) {
 func TestAHashOfTheCallersOwn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		peer := newPeer(t, 4)
+		peer.properties = func(int) error { time.Sleep(time.Second); return nil }
 		var told outcomes
 		p := peer.producer(Options{OnBatchFailed: told.handle, PartitionForKey: func(key string, partitions int) int {
 			switch key {
@@ -251,6 +252,7 @@ func TestAPartitionInTroubleHoldsAtMostHalfOfTheBuffer(t *testing.T) {
 		if now() != began {
 			t.Errorf("those who wait for it held up the others for %v", now()-began)
 		}
+		synctest.Wait() // until what was sent is settled
 		if err := p.TryEnqueue(event("x"), &EnqueueOptions{PartitionID: "0"}); !errors.Is(err, ErrBufferFull) {
 			t.Errorf("TryEnqueue for it returned %v, want ErrBufferFull", err)
 		}
@@ -325,7 +327,10 @@ func TestATraceIsToldInOrder(t *testing.T) {
 				add("handler")
 			},
 			Trace: &Trace{
-				Encoding: func(ctx context.Context, e *azeventhubs.EventData) { e.Properties["traceparent"] = ctx.Value(key{}); add("encoding") },
+				Encoding: func(ctx context.Context, e *azeventhubs.EventData) {
+					e.Properties["traceparent"] = ctx.Value(key{})
+					add("encoding")
+				},
 				Accepted: func(_ context.Context, e AcceptedEvent) { add("accepted %q", e.PartitionKey) },
 				Sealed:   func(b TracedBatch) { add("sealed %s %d", b.PartitionID, b.Events) },
 				Sent:     func(b TracedBatch) { add("sent, try %d", b.Try) },

@@ -1,0 +1,319 @@
+package eventhubs_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log"
+	"time"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azeventhubs/v2"
+
+	"github.com/go-eventhubs/eventhubs"
+	"github.com/go-eventhubs/eventhubs/emulator"
+)
+
+// exampleProducer returns a producer for an emulator's hub with that many partitions, and what closes both.
+func exampleProducer(partitions int, options *eventhubs.Options, hook emulator.Hook) (*eventhubs.BufferedProducer, func()) {
+	server, err := emulator.New(&emulator.Options{Hubs: []emulator.Hub{{Name: "telemetry", Partitions: partitions}}, Hook: hook})
+	if err != nil {
+		log.Fatal(err)
+	}
+	producer, err := eventhubs.NewBufferedProducerFromConnectionString(server.ConnectionString("telemetry"), "", options)
+	if err != nil {
+		log.Fatal(err)
+	}
+	return producer, func() {
+		_ = producer.Close(context.Background())
+		_ = server.Close()
+	}
+}
+
+// refuseOnce refuses the first batch for good, as a service that does not like it would.
+func refuseOnce() emulator.Hook {
+	refused := false
+	return func(_ context.Context, op emulator.Operation) emulator.Action {
+		if op.Kind == emulator.KindTransfer && !refused {
+			refused = true
+			return emulator.Reject("amqp:not-allowed", "not this one")
+		}
+		return emulator.Pass()
+	}
+}
+
+// A web server that must not wait: when the buffer is full it drops the event and counts it.
+func ExampleBufferedProducer_TryEnqueue() {
+	producer, stop := exampleProducer(1, &eventhubs.Options{MaxBufferedEventCount: 2, MaxWaitTime: time.Minute}, func(ctx context.Context, op emulator.Operation) emulator.Action {
+		return emulator.Pass().AnswerAfter(100 * time.Millisecond)
+	})
+	defer stop()
+	dropped := 0
+	for range 5 {
+		err := producer.TryEnqueue(&azeventhubs.EventData{Body: []byte("click")}, nil)
+		if errors.Is(err, eventhubs.ErrBufferFull) {
+			dropped++
+		}
+	}
+	fmt.Println("dropped:", dropped)
+	// Output: dropped: 3
+}
+
+// An order is confirmed when its event is stored, and not before.
+func ExampleBufferedProducer_Publish() {
+	producer, stop := exampleProducer(1, nil, nil)
+	defer stop()
+	if err := producer.Publish(context.Background(), &azeventhubs.EventData{Body: []byte("order 17")}, nil); err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println("confirmed")
+	// Output: confirmed
+}
+
+func ExampleBufferedProducer_EnqueueMessage() {
+	ctx := context.Background()
+	producer, stop := exampleProducer(1, &eventhubs.Options{OnBatchSucceeded: func(_ context.Context, batch *eventhubs.Batch) {
+		for event := range batch.Events() {
+			fmt.Println("stored:", event.Message.Body.Value, *event.Message.Properties.Subject)
+		}
+	}}, nil)
+	defer stop()
+	message := &azeventhubs.AMQPAnnotatedMessage{
+		Body:       azeventhubs.AMQPAnnotatedMessageBody{Value: "a value, not bytes"},
+		Properties: &azeventhubs.AMQPAnnotatedMessageProperties{Subject: new("temperature")},
+	}
+	if err := producer.EnqueueMessage(ctx, message, nil); err != nil {
+		log.Fatal(err)
+	}
+	if err := producer.Flush(ctx); err != nil {
+		log.Fatal(err)
+	}
+	// Output: stored: a value, not bytes temperature
+}
+
+func ExampleBufferedProducer_FlushPartition() {
+	ctx := context.Background()
+	producer, stop := exampleProducer(4, &eventhubs.Options{MaxWaitTime: eventhubs.UntilFull}, nil)
+	defer stop()
+	for _, device := range []string{"device-1", "device-42"} {
+		if err := producer.Enqueue(ctx, &azeventhubs.EventData{}, &eventhubs.EnqueueOptions{PartitionKey: device}); err != nil {
+			log.Fatal(err)
+		}
+	}
+	id, err := producer.PartitionForKey(ctx, "device-42")
+	if err != nil {
+		log.Fatal(err)
+	}
+	if err := producer.FlushPartition(ctx, id); err != nil {
+		log.Fatal(err)
+	}
+	fmt.Printf("partition %s: %d buffered\n", id, producer.PartitionBufferedEventCount(id))
+	// Output: partition 0: 0 buffered
+}
+
+func ExampleBufferedProducer_Clear() {
+	ctx := context.Background()
+	producer, stop := exampleProducer(1, &eventhubs.Options{
+		MaxWaitTime: eventhubs.UntilFull,
+		OnBatchFailed: func(_ context.Context, batch *eventhubs.Batch) {
+			fmt.Printf("%d events %v, cleared: %v\n", batch.Count, batch.Outcome.Storage, errors.Is(batch.Outcome.Err, eventhubs.ErrCleared))
+		},
+	}, nil)
+	defer stop()
+	for range 3 {
+		if err := producer.Enqueue(ctx, &azeventhubs.EventData{}, nil); err != nil {
+			log.Fatal(err)
+		}
+	}
+	fmt.Println("taken out:", producer.Clear())
+	_ = producer.Flush(ctx) // the handler has returned then
+	// Output:
+	// taken out: 3
+	// 3 events not stored, cleared: true
+}
+
+func ExampleBufferedProducer_Abandon() {
+	ctx := context.Background()
+	producer, stop := exampleProducer(1, &eventhubs.Options{
+		MaxWaitTime:   eventhubs.UntilFull,
+		OnBatchFailed: func(_ context.Context, batch *eventhubs.Batch) {},
+	}, nil)
+	defer stop()
+	for range 3 {
+		if err := producer.Enqueue(ctx, &azeventhubs.EventData{}, nil); err != nil {
+			log.Fatal(err)
+		}
+	}
+	err := producer.Abandon(ctx)
+	if undelivered, ok := errors.AsType[*eventhubs.UndeliveredError](err); ok {
+		fmt.Println("not sent:", undelivered.Failed)
+	}
+	// Output: not sent: 3
+}
+
+func ExampleBufferedProducer_Connect() {
+	ctx := context.Background()
+	producer, stop := exampleProducer(2, nil, func(_ context.Context, op emulator.Operation) emulator.Action {
+		if op.Kind == emulator.KindManagement {
+			return emulator.Reject("amqp:unauthorized-access", "Unauthorized access. 'Send' claim(s) are required to perform this operation.")
+		}
+		return emulator.Pass()
+	})
+	defer stop()
+	// At the start of a program, when somebody still looks at what it prints.
+	err := producer.Connect(ctx, nil)
+	if e, ok := errors.AsType[*eventhubs.Error](err); ok {
+		fmt.Println(e.Code)
+	}
+	fmt.Println(producer.Health().Err != nil)
+	// Output:
+	// unauthorized
+	// true
+}
+
+func ExampleBufferedProducer_Resume() {
+	ctx := context.Background()
+	producer, stop := exampleProducer(1, &eventhubs.Options{
+		StopPartitionOnFailure: true,
+		OnBatchFailed:          func(context.Context, *eventhubs.Batch) {},
+	}, refuseOnce())
+	defer stop()
+	to := &eventhubs.EnqueueOptions{PartitionID: "0"}
+	if err := producer.Enqueue(ctx, &azeventhubs.EventData{Body: []byte("1")}, to); err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println("failed:", producer.Flush(ctx) != nil)
+	err := producer.Enqueue(ctx, &azeventhubs.EventData{Body: []byte("2")}, to)
+	fmt.Println("stopped:", errors.Is(err, eventhubs.ErrPartitionStopped))
+	if err := producer.Resume("0"); err != nil { // when what failed has been seen to
+		log.Fatal(err)
+	}
+	fmt.Println("resumed:", producer.Publish(ctx, &azeventhubs.EventData{Body: []byte("2")}, to) == nil)
+	// Output:
+	// failed: true
+	// stopped: true
+	// resumed: true
+}
+
+func ExampleBufferedProducer_Stats() {
+	ctx := context.Background()
+	producer, stop := exampleProducer(1, nil, nil)
+	defer stop()
+	for range 100 {
+		if err := producer.Enqueue(ctx, &azeventhubs.EventData{Body: make([]byte, 95)}, nil); err != nil {
+			log.Fatal(err)
+		}
+	}
+	if err := producer.Flush(ctx); err != nil {
+		log.Fatal(err)
+	}
+	s := producer.Stats()
+	fmt.Println(s.StoredEvents, "events in", s.StoredBatches, "batch,", s.FailedEvents, "failed,", s.BufferedEvents, "buffered")
+	// Output: 100 events in 1 batch, 0 failed, 0 buffered
+}
+
+// When order does not matter, what failed is enqueued again.
+func ExampleBatch_EnqueueAgain() {
+	ctx := context.Background()
+	producer, stop := exampleProducer(1, &eventhubs.Options{
+		OnBatchFailed: func(ctx context.Context, batch *eventhubs.Batch) {
+			if _, err := batch.EnqueueAgain(ctx); err != nil {
+				log.Printf("lost: %v", err)
+			}
+		},
+		OnBatchSucceeded: func(_ context.Context, batch *eventhubs.Batch) {
+			for event := range batch.Events() {
+				fmt.Printf("stored: %s, with key %s\n", event.Data.Body, event.PartitionKey)
+			}
+		},
+	}, refuseOnce())
+	defer stop()
+	if err := producer.Enqueue(ctx, &azeventhubs.EventData{Body: []byte("a")}, &eventhubs.EnqueueOptions{PartitionKey: "k"}); err != nil {
+		log.Fatal(err)
+	}
+	_ = producer.Flush(ctx) // fails, and the event is enqueued again
+	if err := producer.Flush(ctx); err != nil {
+		log.Fatal(err)
+	}
+	// Output: stored: a, with key k
+}
+
+func ExampleDelivery() {
+	ctx := context.Background()
+	producer, stop := exampleProducer(1, nil, nil)
+	defer stop()
+	var delivery eventhubs.Delivery
+	if err := producer.Enqueue(ctx, &azeventhubs.EventData{}, &eventhubs.EnqueueOptions{Delivery: &delivery}); err != nil {
+		log.Fatal(err)
+	}
+	select {
+	case <-delivery.Done():
+		fmt.Println(delivery.Outcome().Storage, delivery.Err())
+	case <-time.After(time.Minute):
+		fmt.Println("still on its way")
+	}
+	// Output: stored <nil>
+}
+
+func ExampleConnection() {
+	ctx := context.Background()
+	server, err := emulator.New(&emulator.Options{Hubs: []emulator.Hub{{Name: "orders"}, {Name: "audit"}}})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer server.Close()
+
+	// Two hubs of one namespace over one connection. Closing a producer leaves it open.
+	connection, err := eventhubs.NewConnectionFromConnectionString(server.ConnectionString(""), nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer connection.Close(ctx)
+	for _, hub := range []string{"orders", "audit"} {
+		producer, err := connection.NewBufferedProducer(hub, nil)
+		if err != nil {
+			log.Fatal(err)
+		}
+		if err := producer.Publish(ctx, &azeventhubs.EventData{Body: []byte("to " + hub)}, nil); err != nil {
+			log.Fatal(err)
+		}
+		if err := producer.Close(ctx); err != nil {
+			log.Fatal(err)
+		}
+	}
+	fmt.Println(server.Counts("orders", "").Events, server.Counts("audit", "").Events)
+	// Output: 1 1
+}
+
+func ExampleTrace() {
+	type requestID struct{}
+	ctx := context.WithValue(context.Background(), requestID{}, "r-17")
+	producer, stop := exampleProducer(1, &eventhubs.Options{
+		Trace: &eventhubs.Trace{
+			Encoding: func(ctx context.Context, event *azeventhubs.EventData) {
+				event.Properties["request"] = ctx.Value(requestID{})
+			},
+			Settled: func(batch eventhubs.TracedBatch, outcome eventhubs.Outcome) {
+				fmt.Println(batch.Events, "event", outcome.Storage)
+			},
+		},
+	}, nil)
+	defer stop()
+	if err := producer.Publish(ctx, &azeventhubs.EventData{}, nil); err != nil {
+		log.Fatal(err)
+	}
+	// Output: 1 event stored
+}
+
+// This package exports no interface, so that it can grow. A program that wants to put something else in the producer's place names the methods that it calls.
+func Example_substitute() {
+	type enqueuer interface {
+		Enqueue(context.Context, *azeventhubs.EventData, *eventhubs.EnqueueOptions) error
+	}
+	report := func(ctx context.Context, to enqueuer) error {
+		return to.Enqueue(ctx, &azeventhubs.EventData{Body: []byte("all is well")}, nil)
+	}
+	producer, stop := exampleProducer(1, nil, nil) // in a test, better than a substitute: the real thing, before an emulator
+	defer stop()
+	fmt.Println(report(context.Background(), producer))
+	// Output: <nil>
+}
