@@ -1,6 +1,7 @@
 package eventhubs
 
 import (
+	"context"
 	"fmt"
 	"slices"
 
@@ -148,4 +149,45 @@ func (p *BufferedProducer) stickyLeaves(part *partition) {
 			p.ring.CompareAndSwap(at, at+1)
 		}
 	}
+}
+
+// partitions returns every partition there is or was. The slice must not be changed.
+func (p *BufferedProducer) partitions() []*partition {
+	if t := p.table.Load(); t != nil {
+		return t.all
+	}
+	if p.anywhere != nil {
+		return []*partition{p.anywhere}
+	}
+	return nil
+}
+
+// find returns a partition by its id, if the partitions are known.
+func (p *BufferedProducer) find(partitionID string) (*partition, error) {
+	t := p.table.Load()
+	if t == nil {
+		return nil, fmt.Errorf("eventhubs: %w: the partitions of the event hub are not known yet; call Connect first", ErrUnknownPartition)
+	}
+	return t.find(partitionID)
+}
+
+// PartitionForKey returns the id of the partition that events with that key go to, for FlushPartition and ClearPartition. It asks the service for the
+// partitions if they are not known yet. The answer holds as long as the event hub has as many partitions.
+func (p *BufferedProducer) PartitionForKey(ctx context.Context, key string) (partitionID string, err error) {
+	if key == "" {
+		return "", invalid("the key is empty")
+	}
+	if err := checkKey(key); err != nil {
+		return "", err
+	}
+	if p.table.Load() == nil {
+		if err := p.Connect(ctx, nil); err != nil {
+			return "", err
+		}
+	}
+	part, err := p.table.Load().assign(route{key: key})
+	if err != nil {
+		return "", err
+	}
+	return part.id, nil
 }

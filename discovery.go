@@ -3,10 +3,7 @@ package eventhubs
 import (
 	"context"
 	"errors"
-	"fmt"
-	"math/rand/v2"
 	"slices"
-	"sync"
 	"time"
 )
 
@@ -243,84 +240,4 @@ func (b *batch) coverTarget(i int, target *batch) {
 			c.barrier.cover(target, 1)
 		}
 	}
-}
-
-// refreshIfDue asks for the list again, in the background, if it is old.
-func (p *BufferedProducer) refreshIfDue(now time.Time) {
-	due := p.refreshAt.Load()
-	if due == 0 || now.UnixNano() < due {
-		return
-	}
-	// Whoever moves the date on is the one to ask. Until the answer is there nobody else does.
-	if p.refreshAt.CompareAndSwap(due, now.Add(p.refreshInterval()).UnixNano()) {
-		// refresh ends with its one try; Close waits for it.
-		p.senders.Go(p.refresh)
-	}
-}
-
-// refreshSoon makes the list be asked for with the next batch: the service has called a partition unknown.
-func (p *BufferedProducer) refreshSoon() {
-	if p.refreshAt.Load() != 0 {
-		p.refreshAt.Store(1)
-		p.refreshIfDue(time.Now())
-	}
-}
-
-func (p *BufferedProducer) refresh() {
-	ids, err := p.askPartitions()
-	if err != nil {
-		p.log().Info("eventhubs: the list of partitions could not be refreshed; it stays as it was", "hub", p.hubName, "error", err)
-		return
-	}
-	p.staging.adopt(ids)
-}
-
-// refreshInterval is how long the list is good for: the option, varied by half either way.
-func (p *BufferedProducer) refreshInterval() time.Duration {
-	interval := p.options.PartitionRefreshInterval
-	if interval < 0 {
-		return 100 * 365 * 24 * time.Hour
-	}
-	return interval/2 + rand.N(interval+1)
-}
-
-// ConnectOptions say how far Connect goes.
-type ConnectOptions struct {
-	// Links opens the link of every partition as well, all at once. Otherwise each is opened by its first batch.
-	Links bool
-}
-
-// Connect reaches the service before the first event does: it connects, authorises and asks for the partitions. It is not needed, and may be called at any time,
-// also from a handler. It tries once; the error says what is wrong, with what to check. A nil *ConnectOptions means no links.
-func (p *BufferedProducer) Connect(ctx context.Context, options *ConnectOptions) error {
-	if p.closing.Load() {
-		return errClosed()
-	}
-	properties, err := p.hub.Properties(ctx)
-	if err != nil {
-		err = failure(err, "", 1)
-		p.health.failed(nil, err)
-		return err
-	}
-	p.health.recovered(nil)
-	p.staging.adopt(properties.PartitionIDs)
-	if options == nil || !options.Links {
-		return nil
-	}
-	partitions := p.partitions()
-	errs := make([]error, len(partitions))
-	var opening sync.WaitGroup
-	for i, part := range partitions {
-		// Ends with ctx at the latest.
-		opening.Go(func() {
-			if err := part.openLink(ctx); err != nil {
-				errs[i] = failure(err, part.id, 1)
-			}
-		})
-	}
-	opening.Wait()
-	if err := errors.Join(errs...); err != nil {
-		return fmt.Errorf("eventhubs: not all links could be opened: %w", err)
-	}
-	return nil
 }

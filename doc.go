@@ -26,15 +26,22 @@
 //
 // # Partitioning
 //
-// An event goes to the partition that [EnqueueOptions] names by its id, or to the one that the service's own hash maps its key to, or, with neither, to the
-// next one in turn that is not in trouble. Give neither key nor id unless events belong together. The key travels with each event,
+// An event goes to the partition that [EnqueueOptions] names by its id, or to the one that the service's own hash maps its key to, or, with neither, where
+// Options.Partitioning says: to the next partition in turn ([RoundRobin]), to one partition for a whole batch ([Sticky]), or where the service likes
+// ([ServiceAssigned]). Partitions in trouble are passed over. Give neither key nor id unless events belong together. The key travels with each event,
 // whatever batch it is in. The partitions are asked for when the first event is enqueued; until they are known events wait, in their order, and Enqueue
 // does not.
+//
+// # Connections
+//
+// [NewBufferedProducer] and [NewBufferedProducerFromConnectionString] make a producer with a connection of its own. For several hubs of a namespace make a
+// [Connection], with [NewConnection] (an Azure identity), [NewConnectionFromConnectionString], [NewConnectionFromKey] or [NewConnectionFromSAS] (whose secret can be
+// replaced while it runs), and its producers with Connection.NewBufferedProducer. A connection is opened by the first event, or by Connect, and again after a loss.
 //
 // # Batches
 //
 // A batch leaves when it is full, when its first event has waited [Options].MaxWaitTime, on Flush, on Close, and when the buffer is full and callers wait for
-// room. While a partition's batch is in flight its next one fills. How large a batch may be is what the service tells for each link, and 1 MiB
+// room. [SendAtOnce] does not linger, [UntilFull] does nothing else; Publish ends the linger of its own batch. While a partition's batch is in flight its next one fills. How large a batch may be is what the service tells for each link, and 1 MiB
 // at the most.
 //
 // # Delivery and order
@@ -46,10 +53,14 @@
 // Events for one partition are stored in the order of the Enqueue calls, if these do not overlap, through retries and reconnects, as long as
 // MaxConcurrentSendsPerPartition is 1. For events with a key that holds while the hub has as many partitions as before.
 //
+// Decide reliability in the options rather than in a handler: how often and how long to retry ([RetryOptions], DeliveryTimeout), what is not worth retrying (FailFast), whether a
+// failure stops its partition (StopPartitionOnFailure). A handler of failures is for what to do with the events then: Batch.EnqueueAgain where order does not matter, a
+// dead-letter store where it does.
+//
 // # Backpressure
 //
 // The buffer is bounded in events and in bytes, with everything that has no outcome yet. At the bound Enqueue waits, first come first served,
-// until there is room or its context ends. That wait is all the context bounds: once an event is accepted, cancelling changes nothing.
+// until there is room or its context ends; TryEnqueue fails instead. A partition in trouble may hold half of the buffer, so that the others keep the other half. That wait is all the context bounds: once an event is accepted, cancelling changes nothing.
 //
 // # Errors
 //
@@ -65,7 +76,7 @@
 //
 // # Shutdown
 //
-// Close sends what is buffered and waits for the outcomes. Give it a context of its own, since the application's is over by then:
+// Close sends what is buffered and waits for the outcomes; Abandon sends nothing more. Give it a context of its own, since the application's is over by then:
 //
 //	defer func() {
 //		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
@@ -74,6 +85,11 @@
 //			log.Print(err)
 //		}
 //	}()
+//
+// # Looking inside
+//
+// [Stats] are the numbers, with what each partition is waiting for. [Health] is what has failed and has not succeeded since. [Trace] is a set of functions that are told of each event and
+// batch, one of which may put a trace's context into an event.
 //
 // # Concurrency
 //

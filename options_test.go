@@ -3,7 +3,9 @@ package eventhubs
 import (
 	"errors"
 	"fmt"
+	"os"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -116,6 +118,49 @@ func TestSecretsAreNotPrinted(t *testing.T) {
 	for _, format := range []string{"%v", "%+v", "%#v", "%s"} {
 		if text := fmt.Sprintf(format, p); strings.Contains(text, testKey) {
 			t.Errorf("%s shows the key", format)
+		}
+	}
+}
+
+// docs/options.md has every field, and the defaults that the code has.
+func TestTheTableOfOptionsIsTheStructs(t *testing.T) {
+	text, err := os.ReadFile("docs/options.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defaults, err := (*Options)(nil).withDefaults()
+	if err != nil {
+		t.Fatal(err)
+	}
+	sections := strings.Split(string(text), "\n## ")[1:]
+	for _, want := range []any{defaults, defaults.RetryOptions, ConnectionOptions{}, EnqueueOptions{}} {
+		value := reflect.ValueOf(want)
+		name := value.Type().Name()
+		i := slices.IndexFunc(sections, func(s string) bool { return strings.HasPrefix(s, name+"\n") })
+		if i < 0 {
+			t.Errorf("there is no table of %s", name)
+			continue
+		}
+		rows := map[string]string{}
+		for line := range strings.Lines(sections[i]) {
+			if cells := strings.Split(line, "|"); len(cells) > 3 && strings.HasPrefix(cells[1], " `") {
+				rows[strings.Trim(cells[1], " `")] = strings.TrimSpace(cells[2])
+			}
+		}
+		for field, v := range value.Fields() {
+			row, ok := rows[field.Name]
+			delete(rows, field.Name)
+			switch {
+			case !ok:
+				t.Errorf("%s.%s is not in its table", name, field.Name)
+			case v.Kind() == reflect.Int || v.Kind() == reflect.Int64 || v.Kind() == reflect.Bool:
+				if got := fmt.Sprint(v.Interface()); got != row {
+					t.Errorf("%s.%s is %s by default, its table says %s", name, field.Name, got, row)
+				}
+			}
+		}
+		for row := range rows {
+			t.Errorf("the table of %s has %s, the struct has not", name, row)
 		}
 	}
 }

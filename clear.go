@@ -1,0 +1,45 @@
+package eventhubs
+
+import "fmt"
+
+// Clear takes everything that is buffered and not in flight out of the buffer, and returns how many events that were. Their room is free at once. They fail
+// with ErrCleared: each partition's handler is told of them in its turn, by the partition's sender. Clear does not wait for that, and
+// may be called from a handler.
+func (p *BufferedProducer) Clear() int {
+	if p.closing.Load() {
+		return 0
+	}
+	return p.clear(fmt.Errorf("eventhubs: %w", ErrCleared))
+}
+
+// ClearPartition is Clear for one partition. It fails with ErrUnknownPartition for an id that the event hub does not have, or while the partitions are
+// not known.
+func (p *BufferedProducer) ClearPartition(partitionID string) (int, error) {
+	if p.closing.Load() {
+		return 0, errClosed()
+	}
+	part, err := p.find(partitionID)
+	if err != nil {
+		return 0, err
+	}
+	return part.clear(fmt.Errorf("eventhubs: %w", ErrCleared)), nil
+}
+
+// clear ends everything that is not in flight with that error.
+func (p *BufferedProducer) clear(err error) (events int) {
+	events = p.staging.clear(err)
+	for _, part := range p.partitions() {
+		events += part.clear(err)
+	}
+	return events
+}
+
+// Resume lets a partition take events again that StopPartitionOnFailure has stopped.
+func (p *BufferedProducer) Resume(partitionID string) error {
+	part, err := p.find(partitionID)
+	if err != nil {
+		return err
+	}
+	part.resume()
+	return nil
+}

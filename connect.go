@@ -1,0 +1,49 @@
+package eventhubs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+)
+
+// ConnectOptions say how far Connect goes.
+type ConnectOptions struct {
+	// Links opens the link of every partition as well, all at once. Otherwise each is opened by its first batch.
+	Links bool
+}
+
+// Connect reaches the service before the first event does: it connects, authorises and asks for the partitions. It is not needed, and may be called at any time,
+// also from a handler. It tries once; the error says what is wrong, with what to check. A nil *ConnectOptions means no links.
+func (p *BufferedProducer) Connect(ctx context.Context, options *ConnectOptions) error {
+	if p.closing.Load() {
+		return errClosed()
+	}
+	properties, err := p.hub.Properties(ctx)
+	if err != nil {
+		err = failure(err, "", 1)
+		p.health.failed(nil, err)
+		return err
+	}
+	p.health.recovered(nil)
+	p.staging.adopt(properties.PartitionIDs)
+	if options == nil || !options.Links {
+		return nil
+	}
+	partitions := p.partitions()
+	errs := make([]error, len(partitions))
+	var opening sync.WaitGroup
+	for i, part := range partitions {
+		// Ends with ctx at the latest.
+		opening.Go(func() {
+			if err := part.openLink(ctx); err != nil {
+				errs[i] = failure(err, part.id, 1)
+			}
+		})
+	}
+	opening.Wait()
+	if err := errors.Join(errs...); err != nil {
+		return fmt.Errorf("eventhubs: not all links could be opened: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,248 @@
+package eventhubs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"time"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azeventhubs/v2"
+)
+
+// EnqueueOptions say where one event goes and how its outcome is told. A nil *EnqueueOptions and zero fields mean: to any
+// partition, and the handlers are told.
+type EnqueueOptions struct {
+	// PartitionID sends the event to that partition of the hub.
+	PartitionID string
+
+	// PartitionKey sends the event to the partition that the service would choose for that key: all events with one key go
+	// to one partition, as long as the hub has as many partitions as now. The key travels with the event. At most 128 characters. Give
+	// neither key nor id unless events belong together: spread over all partitions they arrive fastest.
+	PartitionKey string
+
+	// ExpiresAt, if set, is when the event is of no more use: if no try to send it has begun by then, it fails with ErrExpired. An event that
+	// is already on its way is not affected.
+	ExpiresAt time.Time
+
+	// Delivery, if set, is told the outcome of this event. It serves one event.
+	Delivery *Delivery
+
+	// Tag is handed back with the event, by Batch.Events.
+	Tag any
+}
+
+// Enqueue accepts an event for publishing. It returns nil as soon as the event is in the buffer; its outcome is told later, once. Any error means that the
+// event was not accepted and will have no outcome.
+//
+// While the buffer is full Enqueue waits, first come first served, until there is room or ctx ends. That wait is all that ctx bounds:
+// afterwards cancelling it changes nothing. Enqueue never waits for the network.
+//
+// The event may be changed or used again when Enqueue has returned. Events from one goroutine to one partition, be it by id or
+// by key, keep their order. In a handler, pass the handler's context: then Enqueue never waits, and fails with ErrBufferFull.
+func (p *BufferedProducer) Enqueue(ctx context.Context, event *azeventhubs.EventData, options *EnqueueOptions) error {
+	return p.enqueue(ctx, event, options, waits)
+}
+
+// TryEnqueue is Enqueue without the wait: while the buffer is full, or others wait for room, it fails with ErrBufferFull. There is no such form for sets, which
+// would have to tell how much of one was accepted.
+func (p *BufferedProducer) TryEnqueue(event *azeventhubs.EventData, options *EnqueueOptions) error {
+	return p.enqueue(context.Background(), event, options, never)
+}
+
+// EnqueueMessage is Enqueue for an AMQP message, with all its sections and any body: data, value or sequence. A partition key in its message annotations
+// counts as EnqueueOptions.PartitionKey, which must be the same if there are both.
+func (p *BufferedProducer) EnqueueMessage(ctx context.Context, message *azeventhubs.AMQPAnnotatedMessage, options *EnqueueOptions) error {
+	var o EnqueueOptions
+	if options != nil {
+		o = *options
+	}
+	if message == nil {
+		return invalid("the message is nil")
+	}
+	if err := keyOfMessage(message, &o); err != nil {
+		return err
+	}
+	to, part, err := p.route(&o)
+	if err != nil {
+		return err
+	}
+	w := p.wire()
+	defer p.release(w)
+	if err := w.encodeMessage(message, o.PartitionKey); err != nil {
+		return err
+	}
+	return p.accept(ctx, w, acceptance{to: to, part: part, options: o, message: true})
+}
+
+// Publish is Enqueue and the wait for the event's outcome: it returns nil when the event is stored, else the outcome's error. The event's batch does not
+// linger, but it is still a batch: what else is buffered for the partition travels along. One caller who publishes event by event
+// pays a round trip for each; many callers share them.
+//
+// If ctx ends after the event was accepted, Publish stops waiting and says so; the event still gets its outcome, told to the handlers and the
+// Delivery. In a handler, with its context, Publish does nothing and returns ErrInHandler.
+func (p *BufferedProducer) Publish(ctx context.Context, event *azeventhubs.EventData, options *EnqueueOptions) error {
+	if handlerScope(ctx, p.admission) != nil {
+		return fmt.Errorf("eventhubs: Publish: %w", ErrInHandler)
+	}
+	var o EnqueueOptions
+	if options != nil {
+		o = *options
+	}
+	if o.Delivery == nil {
+		o.Delivery = new(Delivery)
+	}
+	if err := p.enqueue(ctx, event, &o, urgent); err != nil {
+		return err
+	}
+	select {
+	case <-o.Delivery.Done():
+		return o.Delivery.Err()
+	case <-ctx.Done():
+		return fmt.Errorf("eventhubs: the event was accepted, and its outcome is not known yet: %w", contextError(ctx))
+	}
+}
+
+// A patience says what an event may be made to wait for.
+type patience int
+
+const (
+	waits  patience = iota // for room, and in its batch for others
+	never                  // for room: it is refused
+	urgent                 // for room, but its batch leaves at once
+)
+
+func (p *BufferedProducer) enqueue(ctx context.Context, event *azeventhubs.EventData, options *EnqueueOptions, how patience) error {
+	var o EnqueueOptions
+	if options != nil {
+		o = *options
+	}
+	if event == nil {
+		return invalid("the event is nil")
+	}
+	to, part, err := p.route(&o)
+	if err != nil {
+		return err
+	}
+	event = p.traceEncoding(ctx, event)
+	w := p.wire()
+	defer p.release(w)
+	if err := w.encode(event, o.PartitionKey); err != nil {
+		return err
+	}
+	return p.accept(ctx, w, acceptance{to: to, part: part, options: o, how: how})
+}
+
+// enqueueAgain enqueues an event that is encoded already and was in a batch of that partition.
+func (p *BufferedProducer) enqueueAgain(ctx context.Context, encoded []byte, x extra, partitionID string) error {
+	o := EnqueueOptions{PartitionKey: keyOf(encoded), Tag: x.tag, ExpiresAt: x.expires}
+	if o.PartitionKey == "" {
+		o.PartitionID = partitionID
+	}
+	to, part, err := p.route(&o)
+	if err != nil {
+		return err
+	}
+	return p.accept(ctx, &wireEvent{head: encoded}, acceptance{to: to, part: part, options: o, message: x.message})
+}
+
+// route checks the options and returns the event's route, and its partition as far as that is fixed already.
+func (p *BufferedProducer) route(o *EnqueueOptions) (to route, part *partition, err error) {
+	switch {
+	case p.closing.Load():
+		return to, nil, errClosed()
+	case o.PartitionID != "" && o.PartitionKey != "":
+		return to, nil, invalid("EnqueueOptions.PartitionID %q and PartitionKey %q are both set: an event has one or the other", o.PartitionID, o.PartitionKey)
+	case !o.ExpiresAt.IsZero() && !time.Now().Before(o.ExpiresAt):
+		return to, nil, fmt.Errorf("eventhubs: %w: EnqueueOptions.ExpiresAt, %v, is past", ErrExpired, o.ExpiresAt)
+	}
+	if err := checkKey(o.PartitionKey); err != nil {
+		return to, nil, err
+	}
+	to = route{id: o.PartitionID, key: o.PartitionKey}
+	if t := p.table.Load(); t != nil && to != (route{}) {
+		part, err = t.assign(to)
+	}
+	return to, part, err
+}
+
+// An acceptance is what accept is to do with an encoded event.
+type acceptance struct {
+	to      route
+	part    *partition // nil if it is not fixed yet
+	options EnqueueOptions
+	how     patience
+	message bool
+}
+
+// accept takes the event into the buffer, waiting for room if need be.
+func (p *BufferedProducer) accept(ctx context.Context, w *wireEvent, a acceptance) error {
+	delivery := a.options.Delivery
+	if delivery != nil {
+		if err := delivery.take(); err != nil {
+			return err
+		}
+	}
+	size := sectionSize(w.size())
+	var err error
+	if a.how == never {
+		err = p.admission.try(a.part, size)
+	} else {
+		err = p.admission.enter(ctx, a.part, size)
+	}
+	if err == nil {
+		x := extra{delivery: delivery, tag: a.options.Tag, expires: a.options.ExpiresAt, message: a.message}
+		if a.part, err = p.place(w, a, x); err == nil {
+			p.traceAccepted(ctx, a.part, a.to.key, size)
+			return nil
+		}
+		p.admission.leave(1, size)
+	}
+	if delivery != nil {
+		delivery.giveBack()
+	}
+	return err
+}
+
+// place puts an admitted event into a batch of its partition, which it returns, or into staging while the partitions are not known.
+func (p *BufferedProducer) place(w *wireEvent, a acceptance, x extra) (part *partition, err error) {
+	if part = a.part; part == nil {
+		if part, err = p.choose(w, a, x); part == nil {
+			return nil, err
+		}
+	}
+	return part, part.append(w, x, a.how == urgent)
+}
+
+// choose returns the partition for an event whose partition is not fixed yet; nil if there is an error, or if the event is staged.
+func (p *BufferedProducer) choose(w *wireEvent, a acceptance, x extra) (*partition, error) {
+	if p.anywhere != nil && a.to == (route{}) {
+		return p.anywhere, nil
+	}
+	t := p.table.Load()
+	if t == nil {
+		staged := x
+		staged.route = a.to
+		if err := p.staging.append(w, staged, a.how == urgent); !errors.Is(err, errOver) {
+			return nil, err
+		}
+		t = p.table.Load()
+	}
+	return t.assign(a.to)
+}
+
+// EnqueueAll enqueues events one after the other, as Enqueue would with the same options. It returns how many were accepted, which is all of them if the
+// error is nil; those keep being delivered whatever the error. There may be more of them than the buffer holds; they are neither one batch nor, without id
+// or key, for one partition. Options with a Delivery are refused, since it serves one event.
+func (p *BufferedProducer) EnqueueAll(ctx context.Context, events iter.Seq[*azeventhubs.EventData], options *EnqueueOptions) (accepted int, err error) {
+	if options != nil && options.Delivery != nil {
+		return 0, invalid("EnqueueOptions.Delivery serves one event: enqueue the events one by one")
+	}
+	for event := range events {
+		if err := p.Enqueue(ctx, event, options); err != nil {
+			return accepted, fmt.Errorf("event %d of the set: %w", accepted, err)
+		}
+		accepted++
+	}
+	return accepted, nil
+}

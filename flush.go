@@ -1,0 +1,55 @@
+package eventhubs
+
+import (
+	"context"
+	"fmt"
+)
+
+// Flush sends what is buffered, without waiting for batches to fill, and returns when every event that was accepted before the call has its outcome and
+// the handlers that were told have returned. It neither holds up nor waits for later events; any number of calls may run at once. An
+// Enqueue that is still waiting for room is not covered.
+//
+// The error is nil if everything covered is stored, and otherwise an *UndeliveredError. If ctx ends first, Flush only stops waiting.
+// In a handler, with its context, it returns ErrInHandler.
+func (p *BufferedProducer) Flush(ctx context.Context) error {
+	if handlerScope(ctx, p.admission) != nil {
+		return fmt.Errorf("eventhubs: Flush: %w", ErrInHandler)
+	}
+	if p.closing.Load() {
+		return errClosed()
+	}
+	return p.cover().wait(ctx)
+}
+
+// cover puts a barrier behind everything that is buffered and has it sent.
+func (p *BufferedProducer) cover() *barrier {
+	r := newBarrier()
+	p.staging.cover(r) // first: what leaves it afterwards goes to the partitions with its coverage
+	for _, part := range p.partitions() {
+		part.cover(r)
+	}
+	r.covered()
+	return r
+}
+
+// FlushPartition is Flush for one partition. It fails with ErrUnknownPartition for an id that the event hub does not have; while the partitions are not known
+// it waits for everything that has no partition yet.
+func (p *BufferedProducer) FlushPartition(ctx context.Context, partitionID string) error {
+	if handlerScope(ctx, p.admission) != nil {
+		return fmt.Errorf("eventhubs: FlushPartition: %w", ErrInHandler)
+	}
+	if p.closing.Load() {
+		return errClosed()
+	}
+	r := newBarrier()
+	p.staging.cover(r)
+	if t := p.table.Load(); t != nil {
+		part, err := t.find(partitionID)
+		if err != nil {
+			return err
+		}
+		part.cover(r)
+	}
+	r.covered()
+	return r.wait(ctx)
+}
