@@ -81,7 +81,7 @@ func (a *admission) try(part *partition, bytes int) error {
 	case a.closed != nil:
 		defer a.mu.Unlock()
 		return a.closed
-	case !a.pressed.Load() && a.fitsLocked(bytes) && !part.overShare(bytes):
+	case a.fitsLocked(bytes) && !part.overShare(bytes) && !a.aheadLocked():
 		a.takeLocked(bytes)
 		a.mu.Unlock()
 		return nil
@@ -138,7 +138,7 @@ func (a *admission) enterFromHandler(s *scope, part *partition, bytes int) error
 	case s.events >= 1 && s.bytes >= bytes:
 		s.events--
 		s.bytes -= bytes
-	case a.pressed.Load() || !a.fitsLocked(bytes) || part.overShare(bytes):
+	case !a.fitsLocked(bytes) || part.overShare(bytes) || a.aheadLocked():
 		return fmt.Errorf("eventhubs: enqueued from a handler, which cannot wait: %w", ErrBufferFull)
 	}
 	a.takeLocked(bytes)
@@ -175,6 +175,16 @@ func (a *admission) count() (events, bytes int) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return a.events, a.bytes
+}
+
+// aheadLocked reports whether somebody in the line waits for room, and not only for a partition that has used up its share.
+func (a *admission) aheadLocked() bool {
+	for w := a.first; w != nil; w = w.next {
+		if !w.partition.overShare(w.bytes) {
+			return true
+		}
+	}
+	return false
 }
 
 func (a *admission) fitsLocked(bytes int) bool {

@@ -38,8 +38,9 @@ type remoteHub struct {
 	name       string
 	identifier string
 
-	mu      sync.Mutex // guards the field below
+	mu      sync.Mutex // guards the fields below
 	senders []*connection.Sender
+	closed  bool
 }
 
 func (h *remoteHub) Properties(ctx context.Context) (azeventhubs.EventHubProperties, error) {
@@ -55,6 +56,9 @@ func (h *remoteHub) Link(partitionID string) link {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.senders = append(h.senders, s)
+	if h.closed {
+		s.Close(context.Background()) // it has no link yet, so this only sees to it that it gets none
+	}
 	return s
 }
 
@@ -64,6 +68,7 @@ func (h *remoteHub) Close(ctx context.Context) error {
 	}
 	h.mu.Lock()
 	senders := h.senders
+	h.closed = true
 	h.mu.Unlock()
 	var closing sync.WaitGroup
 	for _, s := range senders {

@@ -41,6 +41,22 @@ func TestTryEnqueueNeverWaitsAndNeverOvertakes(t *testing.T) {
 	})
 }
 
+func TestARefusedTryEnqueueKeepsNobodyElseOut(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		peer := newPeer(t, 1)
+		peer.latency = func() time.Duration { return time.Second }
+		p := peer.producer(Options{MaxBufferedBytes: 1000, MaxWaitTime: UntilFull})
+		enqueue(t, p, "0", strings.Repeat("a", 500))
+		synctest.Wait()
+		if err := p.TryEnqueue(event(strings.Repeat("b", 900)), nil); !errors.Is(err, ErrBufferFull) {
+			t.Errorf("TryEnqueue of a large event returned %v, want ErrBufferFull", err)
+		}
+		if err := p.TryEnqueue(event("c"), nil); err != nil {
+			t.Errorf("TryEnqueue of a small one that fits returned %v", err)
+		}
+	})
+}
+
 func TestPublishWaitsForTheOutcomeAndEndsTheLinger(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		peer := newPeer(t, 2)

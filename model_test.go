@@ -221,7 +221,7 @@ func newModel(t *testing.T, seed uint64) *model {
 		DeliveryTimeout:                []time.Duration{20 * time.Second, 15 * time.Minute}[pick(2)],
 		MaxConcurrentSendsPerPartition: concurrent,
 		Partitioning:                   partitioning,
-		StopPartitionOnFailure:         pick(4) == 0,
+		StopPartitionOnFailure:         m.ordered && !m.anywhere && pick(4) == 0,
 		FailFast:                       pick(4) == 0,
 		PartitionRefreshInterval:       []time.Duration{-1, time.Second}[pick(2)],
 		Logger:                         slog.New(slog.DiscardHandler),

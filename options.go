@@ -75,7 +75,8 @@ type Options struct {
 	FailFast bool
 
 	// StopPartitionOnFailure keeps a partition without gaps: at its first failed batch what is behind it fails too, in order, with
-	// ErrPartitionStopped, and so do later Enqueues for it, until Resume. Events without id and key go elsewhere.
+	// ErrPartitionStopped, and so do later Enqueues for it, until Resume. Events without id and key go elsewhere. Not together with
+	// ServiceAssigned or more than one concurrent send.
 	// Default: false.
 	StopPartitionOnFailure bool
 
@@ -152,6 +153,10 @@ func (o *Options) validate() error {
 		return invalid("Options.MaxConcurrentSendsPerPartition is %d: it must be between 1 and 100, or 0 for 1", o.MaxConcurrentSendsPerPartition)
 	case o.Partitioning < RoundRobin || o.Partitioning > ServiceAssigned:
 		return invalid("Options.Partitioning is %d: it is RoundRobin, Sticky or ServiceAssigned", o.Partitioning)
+	case o.StopPartitionOnFailure && o.Partitioning == ServiceAssigned:
+		return invalid("Options.StopPartitionOnFailure is set together with ServiceAssigned: the service chooses the partitions, so none can be kept without gaps")
+	case o.StopPartitionOnFailure && o.MaxConcurrentSendsPerPartition > 1:
+		return invalid("Options.StopPartitionOnFailure is set and MaxConcurrentSendsPerPartition is %d: to keep a partition without gaps it must be 1", o.MaxConcurrentSendsPerPartition)
 	case o.DeliveryTimeout > 0 && o.MaxWaitTime >= o.DeliveryTimeout:
 		return invalid("Options.DeliveryTimeout, %v, is not longer than MaxWaitTime, %v: nothing could be delivered", o.DeliveryTimeout, o.MaxWaitTime)
 	case len(o.Identifier) > maxIdentifierBytes:

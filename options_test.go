@@ -41,6 +41,9 @@ func TestABadOptionIsRefusedByName(t *testing.T) {
 		"MaxRetries":                     {RetryOptions: RetryOptions{MaxRetries: 1001}},
 		"TryTimeout":                     {RetryOptions: RetryOptions{TryTimeout: -time.Second}},
 		"DeliveryTimeout":                {MaxWaitTime: time.Minute, DeliveryTimeout: time.Second},
+		"StopPartitionOnFailure":         {StopPartitionOnFailure: true, Partitioning: ServiceAssigned},
+		"Partitioning":                   {Partitioning: 3},
+		"Mode":                           {RetryOptions: RetryOptions{Mode: 2}},
 		"Identifier":                     {Identifier: strings.Repeat("i", 129)},
 	} {
 		_, err := NewBufferedProducerFromConnectionString(emulatorString, "hub", &o)

@@ -1,0 +1,425 @@
+package eventhubs
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azeventhubs/v2"
+
+	"github.com/go-eventhubs/eventhubs/internal/connection"
+)
+
+var (
+	stressSeed  = flag.Uint64("stress.seed", 0, "run the stress test with this seed only")
+	stressSeeds = flag.Uint64("stress.seeds", 100, "how many seeds the stress test runs with")
+)
+
+// Every method of a producer at once, from many goroutines and from handlers, over a hub without a network that fails in every way: links that do
+// not open, lists that do not come, a hub that grows. With -stress.seed=N it runs the one seed that a failure has printed.
+//
+// The model in model_test.go runs over a real connection; here more of what happens is under the control of the seed, and the lock order,
+// the hand-over from staging, Clear, Resume, Connect and handlers that call the producer meet each other far more often.
+func TestEverythingAtOnceKeepsTheGuarantees(t *testing.T) {
+	first, count := uint64(1), *stressSeeds
+	if *stressSeed != 0 {
+		first, count = *stressSeed, 1
+	}
+	var stored, failed int
+	for seed := first; seed < first+count; seed++ {
+		synctest.Test(t, func(t *testing.T) {
+			s := newStress(t, seed)
+			s.run()
+			s.judge()
+			stored += s.stored
+			failed += s.failed
+		})
+		if t.Failed() {
+			t.Fatalf("seed %d", seed)
+		}
+	}
+	t.Logf("%d outcomes were of stored events, %d of failed ones", stored, failed)
+	if count >= 20 && (stored == 0 || failed == 0) {
+		t.Error("the runs do not cover everything")
+	}
+}
+
+// A stress is one run. It is also the hub: a peer whose list, links and answers depend on chance.
+type stress struct {
+	*peer
+	t        *testing.T
+	producer *BufferedProducer
+	options  Options
+	severity int // per cent of what goes wrong
+	again    bool
+
+	mu       sync.Mutex // guards the fields below
+	random   *rand.Rand
+	lists    int
+	accepted map[string]int      // by name: how often, since a handler may enqueue again
+	told     map[string][]Outcome
+	streams  map[string][]string // names in the order of their Enqueue calls, by route
+	running  map[string]int      // handlers, by partition
+	pending  map[string]*Delivery
+	stored   int
+	failed   int
+}
+
+func newStress(t *testing.T, seed uint64) *stress {
+	s := &stress{t: t, random: rand.New(rand.NewPCG(seed, 7)), accepted: map[string]int{}, told: map[string][]Outcome{}, streams: map[string][]string{},
+		running: map[string]int{}, pending: map[string]*Delivery{}}
+	s.peer = newPeer(t, 1+s.n(5))
+	s.severity = []int{0, 5, 20, 60}[s.n(4)]
+	s.again = s.n(3) == 0
+	most := time.Duration(1+s.n(200)) * time.Millisecond
+	s.peer.latency = func() time.Duration { return time.Duration(s.n(int(most))) }
+	s.peer.answer = s.answerTo
+	s.peer.maxMessage = []uint64{400, 3000, 1 << 20}[s.n(3)]
+	s.options = Options{
+		MaxWaitTime:                    []time.Duration{SendAtOnce, 5 * time.Millisecond, 250 * time.Millisecond, UntilFull}[s.n(4)],
+		MaxBufferedEventCount:          []int{1, 2, 7, 100}[s.n(4)],
+		MaxBufferedBytes:               []int{600, 5000, 1 << 20}[s.n(3)],
+		MaxConcurrentSendsPerPartition: []int{1, 1, 3}[s.n(3)],
+		Partitioning:                   []Partitioning{RoundRobin, RoundRobin, Sticky, ServiceAssigned}[s.n(4)],
+		DeliveryTimeout:                []time.Duration{5 * time.Second, 2 * time.Minute}[s.n(2)],
+		StopPartitionOnFailure:         s.n(4) == 0,
+		FailFast:                       s.n(2) == 0,
+		PartitionRefreshInterval:       []time.Duration{time.Second, time.Hour, -1}[s.n(3)],
+		RetryOptions:                   RetryOptions{MaxRetries: []int{-1, 2, 15}[s.n(3)], TryTimeout: 2 * time.Second, RetryDelay: 50 * time.Millisecond},
+		OnBatchSucceeded:               s.handle,
+		OnBatchFailed:                  s.handle,
+		Logger:                         slog.New(slog.DiscardHandler),
+	}
+	o, err := s.options.withDefaults()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.producer = newProducer("test.example", "hub", s, o)
+	return s
+}
+
+// n is a random number below most, for whoever asks.
+func (s *stress) n(most int) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.random.IntN(most)
+}
+
+func (s *stress) bad() bool { return s.n(100) < s.severity }
+
+func (s *stress) Properties(ctx context.Context) (azeventhubs.EventHubProperties, error) {
+	select {
+	case <-time.After(time.Duration(s.n(int(time.Second)))):
+	case <-ctx.Done():
+		return azeventhubs.EventHubProperties{}, ctx.Err()
+	case <-s.peer.cut:
+		return azeventhubs.EventHubProperties{}, errors.New("closed")
+	}
+	if s.bad() {
+		return azeventhubs.EventHubProperties{}, transient(connection.NotSent).Err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	ids := slices.Clone(s.peer.partitions)
+	if s.lists++; s.lists > 2 { // the hub has grown
+		ids = append(ids, "new")
+	}
+	return azeventhubs.EventHubProperties{PartitionIDs: ids}, nil
+}
+
+func (s *stress) Link(id string) link { return &stressLink{peerLink{peer: s.peer, id: id}, s} }
+
+type stressLink struct {
+	peerLink
+	stress *stress
+}
+
+func (l *stressLink) Open(ctx context.Context) error {
+	switch {
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case l.stress.bad() && l.stress.n(10) == 0:
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-l.peer.cut:
+			return errors.New("closed")
+		}
+	case l.stress.bad():
+		return transient(connection.NotSent).Err
+	}
+	return nil
+}
+
+func (s *stress) answerTo(batch sent) connection.Result {
+	if !s.bad() {
+		return connection.Result{Outcome: connection.Accepted}
+	}
+	switch s.n(6) {
+	case 0:
+		return transient(connection.NotSent)
+	case 1:
+		return transient(connection.Released)
+	case 2:
+		return transient(connection.Unknown)
+	case 3:
+		s.peer.store(batch)
+		return transient(connection.Unknown)
+	case 4:
+		return connection.Result{Outcome: connection.Rejected, Err: &connection.Error{Code: connection.CodeThrottled, Transient: true, Err: errors.New("busy")}}
+	default:
+		return refused("never")
+	}
+}
+
+// handle notes the outcome of each event, and then does what handlers do.
+func (s *stress) handle(ctx context.Context, b *Batch) {
+	var names []string
+	s.mu.Lock()
+	if s.running[b.PartitionID]++; b.PartitionID != "" && s.running[b.PartitionID] > s.options.MaxConcurrentSendsPerPartition {
+		s.t.Errorf("%d handlers run at once for partition %s", s.running[b.PartitionID], b.PartitionID)
+	}
+	for e := range b.Events() {
+		name := e.Tag.(string)
+		names = append(names, name)
+		s.told[name] = append(s.told[name], b.Outcome)
+	}
+	s.mu.Unlock()
+	defer func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.running[b.PartitionID]--
+	}()
+	switch s.n(40) {
+	case 0:
+		time.Sleep(time.Duration(s.n(int(time.Second))))
+	case 1:
+		panic("a handler's panic, on purpose")
+	case 2:
+		s.producer.Clear()
+	case 3:
+		_ = s.producer.Connect(ctx, &ConnectOptions{Links: true})
+	case 4:
+		if err := s.producer.Flush(ctx); !errors.Is(err, ErrInHandler) {
+			s.t.Errorf("Flush in a handler returned %v", err)
+		}
+	}
+	if b.Outcome.Err != nil && s.again {
+		n, _ := b.EnqueueAgain(ctx)
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		for _, name := range names[:n] {
+			s.accepted[name]++
+		}
+	}
+}
+
+func (s *stress) run() {
+	var workers sync.WaitGroup
+	for w := range 1 + s.n(5) {
+		workers.Go(func() { s.work(w) })
+	}
+	stop := make(chan bool)
+	var helper sync.WaitGroup
+	helper.Go(func() { s.meddle(stop) })
+	if s.n(2) == 0 {
+		time.Sleep(time.Duration(s.n(int(20 * time.Second)))) // and close on the workers
+	} else {
+		workers.Wait()
+	}
+	ctx, cancel := context.WithTimeout(s.t.Context(), time.Duration(s.n(int(5*time.Minute))))
+	defer cancel()
+	if s.n(3) == 0 {
+		_ = s.producer.Abandon(ctx)
+	} else {
+		_ = s.producer.Close(ctx)
+	}
+	close(stop)
+	workers.Wait()
+	helper.Wait()
+	if events, bytes := s.producer.admission.count(); events != 0 || bytes != 0 {
+		s.t.Errorf("after Close %d events and %d bytes are counted", events, bytes)
+	}
+	for _, part := range s.producer.partitions() {
+		if part.held.Load() != 0 || part.heldBytes.Load() != 0 || len(part.waiting)+len(part.taken) > 0 {
+			s.t.Errorf("after Close partition %q counts %d events and %d bytes", part.id, part.held.Load(), part.heldBytes.Load())
+		}
+	}
+	if p := s.producer; p.onWire.Load() != 0 || p.occupied.Load() != 0 {
+		s.t.Errorf("after Close %d batches are on the wire and %d partitions occupied", p.onWire.Load(), p.occupied.Load())
+	}
+}
+
+// work enqueues events one after the other, each in one of the ways there are.
+func (s *stress) work(w int) {
+	for i := range s.n(150) {
+		name := fmt.Sprintf("%d-%d", w, i)
+		o := &EnqueueOptions{Tag: name, Delivery: new(Delivery)}
+		switch s.n(4) {
+		case 0:
+			o.PartitionID = fmt.Sprint(s.n(len(s.peer.partitions)))
+		case 1:
+			o.PartitionKey = fmt.Sprint("key", s.n(3))
+		case 2:
+			if s.n(20) == 0 {
+				o.PartitionID = "unknown"
+			}
+		}
+		if s.n(20) == 0 {
+			o.ExpiresAt = time.Now().Add(time.Duration(s.n(int(3 * time.Second))))
+		}
+		ctx, cancel := context.WithTimeout(s.t.Context(), time.Duration(s.n(int(20*time.Second))))
+		accepted, closed := s.enqueueOne(ctx, name, o)
+		cancel()
+		s.mu.Lock()
+		if accepted {
+			s.accepted[name]++
+			s.pending[name] = o.Delivery
+			if route := o.PartitionID + "/" + o.PartitionKey; route != "/" {
+				route = fmt.Sprint(w, " ", route)
+				s.streams[route] = append(s.streams[route], name)
+			}
+		}
+		s.mu.Unlock()
+		if closed {
+			return
+		}
+		if s.n(5) == 0 {
+			time.Sleep(time.Duration(s.n(int(100 * time.Millisecond))))
+		}
+	}
+}
+
+func (s *stress) enqueueOne(ctx context.Context, name string, o *EnqueueOptions) (accepted, closed bool) {
+	data := event(name)
+	if s.n(10) == 0 {
+		data.Properties = map[string]any{"filler": make([]byte, s.n(500))}
+	}
+	var err error
+	switch s.n(6) {
+	case 0:
+		err = s.producer.TryEnqueue(data, o)
+	case 1:
+		err = s.producer.EnqueueMessage(ctx, &azeventhubs.AMQPAnnotatedMessage{Body: azeventhubs.AMQPAnnotatedMessageBody{Data: [][]byte{data.Body}}}, o)
+	case 2:
+		err = s.producer.Publish(ctx, data, o)
+		o.Delivery.mu.Lock()
+		accepted = o.Delivery.taken
+		o.Delivery.mu.Unlock()
+		return accepted, errors.Is(err, ErrClosed)
+	default:
+		err = s.producer.Enqueue(ctx, data, o)
+	}
+	return err == nil, errors.Is(err, ErrClosed)
+}
+
+// meddle calls what is neither Enqueue nor Close.
+func (s *stress) meddle(stop chan bool) {
+	for {
+		select {
+		case <-stop:
+			return
+		case <-time.After(time.Duration(s.n(int(500 * time.Millisecond)))):
+		}
+		ctx, cancel := context.WithTimeout(s.t.Context(), time.Duration(s.n(int(5*time.Second))))
+		id := fmt.Sprint(s.n(len(s.peer.partitions)))
+		switch s.n(20) {
+		case 0, 1, 2:
+			_ = s.producer.Flush(ctx)
+		case 3, 4:
+			_ = s.producer.FlushPartition(ctx, id)
+		case 5:
+			s.producer.Clear()
+		case 6:
+			_, _ = s.producer.ClearPartition(id)
+		case 7, 8:
+			_ = s.producer.Resume(id)
+		case 9:
+			_ = s.producer.Connect(ctx, &ConnectOptions{Links: s.n(2) == 0})
+		case 10:
+			_, _ = s.producer.PartitionForKey(ctx, "key1")
+		default:
+			s.look()
+		}
+		cancel()
+	}
+}
+
+// look checks the numbers at some moment.
+func (s *stress) look() {
+	_ = s.producer.Health()
+	if events := s.producer.BufferedEventCount(); events < 0 {
+		s.t.Errorf("%d events are buffered", events)
+	}
+	for _, part := range s.producer.Stats().Partitions {
+		if part.BufferedEvents < 0 || part.BufferedBytes < 0 || part.OldestEvent < 0 {
+			s.t.Errorf("partition %q has %+v", part.ID, part)
+		}
+	}
+}
+
+// judge compares what was accepted, told and stored.
+func (s *stress) judge() {
+	position, where := map[string]int{}, map[string]string{}
+	for id, names := range s.peer.stored {
+		for i, name := range names {
+			if _, ok := position[name]; !ok {
+				position[name], where[name] = i, id
+			}
+		}
+	}
+	for name, n := range s.accepted {
+		if got := len(s.told[name]); got != n {
+			s.t.Errorf("%s was accepted %d times and has %d outcomes", name, n, got)
+			continue
+		}
+		_, there := position[name]
+		var claims, denies bool
+		for _, o := range s.told[name] {
+			claims = claims || o.Storage == Stored
+			denies = denies || o.Storage != NotStored
+			if (o.Err == nil) != (o.Storage == Stored) {
+				s.t.Errorf("%s has the outcome %+v", name, o)
+			}
+			if o.Err == nil {
+				s.stored++
+			} else {
+				s.failed++
+			}
+		}
+		if claims && !there || !denies && there {
+			s.t.Errorf("%s: stored %v, and told %+v", name, there, s.told[name])
+		}
+		if d := s.pending[name]; !d.told || d.outcome != s.told[name][0] {
+			s.t.Errorf("%s: its Delivery was told %v, %+v, the handler %+v", name, d.told, d.outcome, s.told[name][0])
+		}
+	}
+	for name := range s.told {
+		if s.accepted[name] == 0 {
+			s.t.Errorf("%s has an outcome and was never accepted", name)
+		}
+	}
+	if s.again || s.options.MaxConcurrentSendsPerPartition > 1 {
+		return // what promises no order
+	}
+	for route, names := range s.streams {
+		last := map[string]string{} // the latest name of the stream in each partition: keys move when the hub grows
+		for _, name := range names {
+			if _, ok := position[name]; !ok {
+				continue
+			}
+			if before, ok := last[where[name]]; ok && position[before] > position[name] {
+				s.t.Errorf("stream %s: %s comes before %s", route, name, before)
+			}
+			last[where[name]] = name
+		}
+	}
+}
