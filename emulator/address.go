@@ -15,7 +15,7 @@ const (
 // An address is the name of a node, taken apart. The parts are as the client wrote them; whether
 // they exist is another question.
 type address struct {
-	text      string // without the leading slash that the .NET client puts there
+	text      string // without the leading slash of the .NET client, and the Python client's scheme and host
 	node      string // nodeCBS or nodeManagement, else empty
 	hub       string
 	group     string
@@ -32,8 +32,11 @@ type address struct {
 //	hub, hub/Partitions/ID, hub/Publishers/NAME
 //	hub/ConsumerGroups/GROUP/Partitions/ID
 //
-// The name of a hub may itself contain slashes.
+// The name of a hub may itself contain slashes. In front of all that may be a scheme and a host.
 func parseAddress(text string) address {
+	if _, rest, ok := strings.Cut(text, "://"); ok {
+		_, text, _ = strings.Cut(rest, "/")
+	}
 	text = strings.TrimPrefix(text, "/")
 	a := address{text: text}
 	parts := strings.Split(strings.TrimSuffix(text, "/"), "/")

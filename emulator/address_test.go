@@ -23,11 +23,11 @@ func TestAddressesAreTakenApart(t *testing.T) {
 		{"Partitions/1", address{hub: "Partitions/1"}},
 		{"", address{}},
 	} {
-		for _, slash := range []string{"", "/"} { // .NET puts one in front
+		for _, front := range []string{"", "/", "amqps://localhost:5672/"} { // Go and others, .NET, Python
 			want := test.want
 			want.text = test.text
-			if got := parseAddress(slash + test.text); got != want {
-				t.Errorf("parseAddress(%q) = %+v, want %+v", slash+test.text, got, want)
+			if got := parseAddress(front + test.text); got != want {
+				t.Errorf("parseAddress(%q) = %+v, want %+v", front+test.text, got, want)
 			}
 		}
 	}

@@ -39,73 +39,100 @@ func readRoute(annotations []byte) (r route, refused *refusal) {
 	return r, nil
 }
 
+// readNumbers finds what an idempotent producer puts on an event, among annotations that splitMap has seen. It decodes
+// nothing else, since it looks at each event.
+func readNumbers(annotations []byte) (id int64, epoch int16, sequence int32, refused *refusal) {
+	entries, _, _ := mapEntries(annotations)
+	var found [3]bool
+	for len(entries) > 0 {
+		key, value := symbolAt(entries)
+		rest, err := amqp.SkipValue(value)
+		if err != nil {
+			break // splitMap would have said so
+		}
+		encoded := value[:len(value)-len(rest)]
+		switch string(key) {
+		case producerID:
+			id, found[0] = integerAt(encoded, 0x81, 0x55)
+		case producerEpoch:
+			var n int64
+			n, found[1] = integerAt(encoded, 0x61, 0x61)
+			epoch = int16(n)
+		case producerSequence:
+			var n int64
+			n, found[2] = integerAt(encoded, 0x71, 0x54)
+			sequence = int32(n)
+		}
+		entries = rest
+	}
+	for i, key := range []string{producerID, producerEpoch, producerSequence} {
+		if !found[i] {
+			return 0, 0, 0, refuse(conditionArgument, "An event of an idempotent producer lacks the annotation '%s', or it is not the integer that it must be.", key)
+		}
+	}
+	return id, epoch, sequence, nil
+}
+
+// symbolAt is the symbol at the start of b, which is nil if another value is there, and what follows.
+func symbolAt(b []byte) (symbol, rest []byte) {
+	rest, err := amqp.SkipValue(b)
+	if err != nil {
+		return nil, nil
+	}
+	const sym8, sym32 = 0xa3, 0xb3
+	switch b[0] {
+	case sym8:
+		return b[2 : len(b)-len(rest)], rest
+	case sym32:
+		return b[5 : len(b)-len(rest)], rest
+	default:
+		return nil, rest
+	}
+}
+
+// integerAt is the signed integer whose encoding is b, if it has one of two format codes: of its full width, or of
+// the one byte that is enough for small ones.
+func integerAt(b []byte, full, small byte) (n int64, ok bool) {
+	if len(b) < 2 || b[0] != full && b[0] != small {
+		return 0, false
+	}
+	n = int64(int8(b[1]))
+	for _, octet := range b[2:] {
+		n = n<<8 | int64(octet)
+	}
+	return n, true
+}
+
 // splitMap returns the encoded entries of an encoded map, and the number of keys and values together. Null
 // has none. It is not ok unless the entries are as many as the map says: others will be put behind them.
 func splitMap(value []byte) (entries []byte, count int, ok bool) {
-	const null, map8, map32 = 0x40, 0xc1, 0xd1
-	switch {
-	case len(value) == 1 && value[0] == null:
-		return nil, 0, true
-	case len(value) >= 3 && value[0] == map8:
-		entries, count = value[3:], int(value[2])
-	case len(value) >= 9 && value[0] == map32:
-		entries, count = value[9:], int(binary.BigEndian.Uint32(value[5:]))
-	default:
-		return nil, 0, false
-	}
-	if count < 0 || count > len(entries) { // each takes a byte at least; negative where int has 32 bits
+	entries, count, ok = mapEntries(value)
+	if !ok || count < 0 || count > len(entries) { // each takes a byte at least; negative where int has 32 bits
 		return nil, 0, false
 	}
 	rest := entries
 	for range count {
-		if rest, ok = skipValue(rest); !ok {
+		var err error
+		if rest, err = amqp.SkipValue(rest); err != nil {
 			return nil, 0, false
 		}
 	}
 	return entries, count, count%2 == 0 && len(rest) == 0
 }
 
-// skipValue returns what follows the encoded value at the start of b. The upper half of the format code tells
-// the width (types part of the specification, 1.2.2), so nothing needs to be decoded.
-func skipValue(b []byte) (rest []byte, ok bool) {
-	if len(b) == 0 {
-		return nil, false
-	}
-	code, b := b[0], b[1:]
-	width := 0
-	switch code >> 4 {
-	case 0x0: // a described value: a descriptor, then a value, neither of them described again
-		if code != 0 || len(b) == 0 || b[0] == 0 {
-			return nil, false
-		}
-		if b, ok = skipValue(b); !ok || len(b) == 0 || b[0] == 0 {
-			return nil, false
-		}
-		return skipValue(b)
-	case 0x4:
-	case 0x5, 0x6, 0x7, 0x8, 0x9:
-		width = 1 << (code>>4 - 5)
-	case 0xa, 0xc, 0xe:
-		if len(b) < 1 {
-			return nil, false
-		}
-		width = 1 + int(b[0])
-	case 0xb, 0xd, 0xf:
-		if len(b) < 4 {
-			return nil, false
-		}
-		size := binary.BigEndian.Uint32(b)
-		if uint64(size) > uint64(len(b)) {
-			return nil, false
-		}
-		width = 4 + int(size)
+// mapEntries is splitMap for a map that splitMap has found to be whole.
+func mapEntries(value []byte) (entries []byte, count int, ok bool) {
+	const null, map8, map32 = 0x40, 0xc1, 0xd1
+	switch {
+	case len(value) == 1 && value[0] == null:
+		return nil, 0, true
+	case len(value) >= 3 && value[0] == map8:
+		return value[3:], int(value[2]), true
+	case len(value) >= 9 && value[0] == map32:
+		return value[9:], int(binary.BigEndian.Uint32(value[5:])), true
 	default:
-		return nil, false
+		return nil, 0, false
 	}
-	if width > len(b) {
-		return nil, false
-	}
-	return b[width:], true
 }
 
 // appendOwnAnnotations appends the entries that the client sent, without those that only the service may set.
@@ -113,7 +140,7 @@ func appendOwnAnnotations(dst, value []byte) (_ []byte, pairs int) {
 	if len(value) == 0 {
 		return dst, 0
 	}
-	entries, count, _ := splitMap(value)
+	entries, count, _ := mapEntries(value)
 	if !bytes.Contains(entries, []byte(annotationSequence)) &&
 		!bytes.Contains(entries, []byte(annotationOffset)) &&
 		!bytes.Contains(entries, []byte(annotationEnqueued)) {

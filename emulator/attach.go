@@ -2,7 +2,7 @@ package emulator
 
 import (
 	"context"
-	"slices"
+	"strings"
 
 	"github.com/go-eventhubs/eventhubs/internal/amqp"
 )
@@ -19,6 +19,11 @@ type attach struct {
 	partition *partition // nil if the address names none
 	receiver  bool       // the client receives
 	refused   *refusal   // why the attach cannot succeed; nil if it can
+
+	// Set by accept.
+	reader     *receiver // the client as one of the partition's receivers
+	start      position  // where it starts
+	idempotent bool      // the client is an idempotent producer
 }
 
 // resolve finds out what the address means.
@@ -39,6 +44,8 @@ func (a *attach) resolve() {
 	case a.hub == nil:
 		a.refused = a.notFound(a.address.hub)
 	case a.address.node == nodeManagement:
+	case a.hub.disabled:
+		a.refused = refuse(conditionDisabled, textEntityDisabled, a.connection.entityURL(a.hub.name))
 	case a.receiver:
 		a.resolveReceiver()
 	default:
@@ -51,7 +58,7 @@ func (a *attach) resolveReceiver() {
 	case !a.address.hasGroup || !a.address.hasPartition || a.address.hasPublisher:
 		a.refused = refuse(conditionNotAllowed, "Receivers attach to HUB/ConsumerGroups/GROUP/Partitions/ID, not to '%s'.", a.address.text)
 	case !a.hub.group(a.address.group):
-		a.refused = a.notFound(a.hub.name + "|" + a.address.group)
+		a.refused = refuse(conditionNotFound, textEntityNotFound, "emulator:eventhub:"+strings.ToLower(a.hub.name)+"~32766|"+a.address.group)
 	default:
 		a.resolvePartition()
 	}
@@ -69,7 +76,7 @@ func (a *attach) resolveSender() {
 func (a *attach) resolvePartition() {
 	a.partition = a.hub.partition(a.address.partition)
 	if a.partition == nil {
-		a.refused = refuse(conditionArgumentRange, textInvalidPartition, len(a.hub.partitions)-1)
+		a.refused = refuse(conditionArgumentRange, textInvalidPartition, len(a.hub.partitions())-1)
 	}
 }
 
@@ -96,13 +103,21 @@ func (a *attach) operation() Operation {
 	return op
 }
 
-// accept answers the attach with success. The engine fills in name, role and handle and echoes the settle
-// modes; source and target are echoed here, since clients compare them.
+// accept answers the attach with success, unless the partition has something against it, which it returns. The
+// engine fills in name, role and handle and echoes the settle modes; source and target are echoed here, since
+// clients compare them.
 func (a *attach) accept() error {
+	properties, refused := a.enter()
+	if refused != nil {
+		a.connection.log.Debug("attach refused", "address", a.address.text, "error", refused)
+		_ = a.link.Refuse(refused.amqp())
+		return refused
+	}
 	reply := &amqp.Attach{
 		Source:              a.remote.Source,
 		Target:              a.remote.Target,
 		OfferedCapabilities: a.offered(),
+		Properties:          properties,
 	}
 	if !a.receiver {
 		// "If this field is zero or unset, there is no maximum" (2.7.3) is the rule, but clients take its
@@ -110,15 +125,6 @@ func (a *attach) accept() error {
 		reply.MaxMessageSize = uint64(a.maxMessageSize())
 	}
 	return a.link.Accept(reply)
-}
-
-// offered echoes the one capability that the service grants whatever it does about it.
-func (a *attach) offered() []amqp.Symbol {
-	const geo = "com.microsoft:georeplication"
-	if slices.Contains(a.remote.DesiredCapabilities, geo) {
-		return []amqp.Symbol{geo}
-	}
-	return nil
 }
 
 // maxMessageSize is the smaller of what the client and what the server allows.

@@ -44,7 +44,7 @@ func TestAttachesThatAreRefused(t *testing.T) {
 		{"sender to a group", send, "hub/ConsumerGroups/mine/Partitions/0", "amqp:not-allowed", "Senders attach to"},
 		{"sender to a publisher's partition", send, "hub/Publishers/me/Partitions/0", "amqp:not-allowed", "Senders attach to"},
 		{"receiver of an unknown hub", receive, "nosuch/ConsumerGroups/mine/Partitions/0", "amqp:not-found", "could not be found"},
-		{"receiver of an unknown group", receive, "hub/ConsumerGroups/yours/Partitions/0", "amqp:not-found", "hub|yours' could not be found"},
+		{"receiver of an unknown group", receive, "hub/ConsumerGroups/yours/Partitions/0", "amqp:not-found", "eventhub:hub~32766|yours' could not be found"},
 		{"receiver of an unknown partition", receive, "hub/ConsumerGroups/mine/Partitions/x", "com.microsoft:argument-out-of-range", "between 0 and 1"},
 		{"receiver of a hub", receive, "hub", "amqp:not-allowed", "Receivers attach to"},
 		{"receiver of a partition without a group", receive, "hub/Partitions/0", "amqp:not-allowed", "Receivers attach to"},
@@ -100,7 +100,7 @@ func TestMessageTooLargeIsRejectedAndTheLinkGoesOn(t *testing.T) {
 		}
 		largest := make([]byte, 1_046_528-8) // the data section around it has 8 bytes
 		err = sender.Send(t.Context(), amqp.NewMessage(append(largest, 0)), nil)
-		if condition(err) != "amqp:link:message-size-exceeded" || !strings.Contains(err.Error(), "size:1046529 bytes) exceeds the limit (1046528 bytes)") {
+		if condition(err) != "amqp:link:message-size-exceeded" || !strings.Contains(err.Error(), "(delivery-id:0, size:1046529 bytes) exceeds the limit (1046528 bytes)") {
 			t.Errorf("a message of one byte more than the limit: %v", err)
 		}
 		if err := sender.Send(t.Context(), amqp.NewMessage(largest), nil); err != nil {

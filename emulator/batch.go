@@ -33,7 +33,7 @@ type route struct {
 // splitMessage takes a message apart into events, without copying: the batch keeps payload. It looks at each
 // section of each event once.
 func splitMessage(payload []byte, format uint32) (*batch, route, *refusal) {
-	b := &batch{buffer: payload}
+	b := &batch{buffer: payload, format: format}
 	if format != formatBatch {
 		r, refused := b.add(0, len(payload), true)
 		return b, r, refused
@@ -122,10 +122,11 @@ func (b *batch) message(i int) []byte {
 }
 
 // appendMessage appends event i as consumers get it: what the client encoded, byte for byte, with the
-// service's annotations behind the client's own.
-func (b *batch) appendMessage(dst []byte, i int) []byte {
+// service's annotations behind the client's own. Delivery annotations are encoded already, or empty.
+func (b *batch) appendMessage(dst []byte, i int, deliveryAnnotations []byte) []byte {
 	e := b.events[i]
 	dst = append(dst, b.buffer[e.start:e.header]...)
+	dst = append(dst, deliveryAnnotations...)
 	dst, mark := amqp.BeginMap(amqp.AppendSectionHeader(dst, amqp.SectionMessageAnnotations))
 	dst, own := appendOwnAnnotations(dst, b.buffer[e.annotations:e.rest])
 	dst = amqp.AppendLong(amqp.AppendSymbol(dst, annotationSequence), b.first+int64(i))
@@ -154,9 +155,15 @@ func (b *batch) event(partition string, i int) Event {
 	if len(m.Data) > 0 && out.Body == nil {
 		out.Body = []byte{}
 	}
-	if key, ok := m.Annotations.Get(annotationKey); ok {
-		out.PartitionKey, _ = key.(string)
+	for _, p := range m.Annotations {
+		if key, ok := p.Key.(amqp.Symbol); ok {
+			if out.Annotations == nil {
+				out.Annotations = make(map[string]any, len(m.Annotations))
+			}
+			out.Annotations[string(key)] = plain(p.Value)
+		}
 	}
+	out.PartitionKey, _ = out.Annotations[annotationKey].(string)
 	if m.Properties != nil {
 		out.MessageID = plain(m.Properties.MessageID)
 		if m.Properties.ContentType != nil {

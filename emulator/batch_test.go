@@ -32,7 +32,7 @@ func stored(t *testing.T, payload []byte, format uint32) *batch {
 	if refused != nil {
 		t.Fatalf("splitMessage: %v", refused)
 	}
-	newPartition(0).append(b)
+	newPartition(0, settings{}).append(b)
 	return b
 }
 
@@ -86,7 +86,7 @@ func TestEveryKindOfBodyIsKept(t *testing.T) {
 			if got := b.message(0); !bytes.Equal(got, message) {
 				t.Errorf("stored % x, want % x", got, message)
 			}
-			delivered := b.appendMessage(nil, 0)
+			delivered := b.appendMessage(nil, 0, nil)
 			if !bytes.HasSuffix(delivered, message) {
 				t.Errorf("delivered % x, which does not end in % x", delivered, message)
 			}
@@ -107,7 +107,7 @@ func TestDeliveriesCarryTheServicesAnnotations(t *testing.T) {
 		Data:                  [][]byte{[]byte("body")},
 	}
 	b := stored(t, encodeBatch(nil, encode(text("first")), encode(sent)), formatBatch)
-	got, err := amqp.ParseMessage(b.appendMessage(nil, 1))
+	got, err := amqp.ParseMessage(b.appendMessage(nil, 1, nil))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -138,7 +138,7 @@ func TestTheServicesAnnotationsCannotBeForged(t *testing.T) {
 		{Key: amqp.Symbol("mine"), Value: "x-opt-offset"},
 	}
 	b := stored(t, encode(m), 0)
-	got, err := amqp.ParseMessage(b.appendMessage(nil, 0))
+	got, err := amqp.ParseMessage(b.appendMessage(nil, 0, nil))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -158,7 +158,7 @@ func TestManyAnnotationsNeedALongerMap(t *testing.T) {
 		m.Annotations = append(m.Annotations, amqp.Pair{Key: amqp.Symbol("key"), Value: "value"})
 	}
 	b := stored(t, encode(m), 0)
-	got, err := amqp.ParseMessage(b.appendMessage(nil, 0))
+	got, err := amqp.ParseMessage(b.appendMessage(nil, 0, nil))
 	if err != nil || len(got.Annotations) != 203 {
 		t.Errorf("%d annotations, %v; want 203", len(got.Annotations), err)
 	}
@@ -234,7 +234,7 @@ func FuzzSplitMessage(f *testing.F) {
 		if refused != nil {
 			return
 		}
-		newPartition(0).append(b)
+		newPartition(0, settings{}).append(b)
 		offset := int64(-1)
 		for i := range b.events {
 			if got := b.offsetOf(i); got <= offset {
@@ -255,7 +255,7 @@ func checkDelivery(t *testing.T, b *batch, i int) {
 	if err != nil {
 		return
 	}
-	delivered := b.appendMessage(nil, i)
+	delivered := b.appendMessage(nil, i, nil)
 	out, err := amqp.ParseMessage(delivered)
 	if err != nil {
 		t.Fatalf("% x can be read, but not its delivery % x: %v", b.message(i), delivered, err)
@@ -277,7 +277,7 @@ func BenchmarkIngest(b *testing.B) {
 		messages = append(messages, encode(m))
 	}
 	payload := encodeBatch(nil, messages...)
-	p := newPartition(0)
+	p := newPartition(0, settings{})
 	b.SetBytes(int64(len(payload)))
 	b.ReportAllocs()
 	for b.Loop() {
@@ -294,10 +294,10 @@ func BenchmarkDeliver(b *testing.B) {
 	m := text(strings.Repeat("x", 100))
 	m.Annotations = amqp.Map{{Key: amqp.Symbol("x-opt-partition-key"), Value: "device-1"}}
 	split, _, _ := splitMessage(encode(m), 0)
-	newPartition(0).append(split)
+	newPartition(0, settings{}).append(split)
 	var dst []byte
 	b.ReportAllocs()
 	for b.Loop() {
-		dst = split.appendMessage(dst[:0], 0)
+		dst = split.appendMessage(dst[:0], 0, nil)
 	}
 }

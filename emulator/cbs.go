@@ -1,5 +1,7 @@
 package emulator
 
+import "context"
+
 // Kinds of tokens, as a put-token request names them.
 const (
 	tokenSAS  = "servicebus.windows.net:sastoken"
@@ -16,8 +18,8 @@ type claim struct {
 	token    string
 }
 
-// prepareCBS reads a put-token request. Nothing is verified yet: whoever asks for an entity that exists gets it.
-func (a *attach) prepareCBS(r *request) (Operation, func() response) {
+// prepareCBS reads a put-token request. Without authentication whoever asks for an entity that exists gets it.
+func (a *attach) prepareCBS(ctx context.Context, r *request) (Operation, func() response) {
 	claim, refused := parseClaim(r)
 	op := Operation{Kind: KindPutToken, Connection: a.connection.number, Address: claim.audience}
 	h := a.connection.server.hub(claim.target.hub)
@@ -27,6 +29,9 @@ func (a *attach) prepareCBS(r *request) (Operation, func() response) {
 	return op, func() response {
 		if refused == nil && h == nil && claim.target.hub != "" {
 			refused = a.notFound(claim.target.hub)
+		}
+		if refused == nil {
+			refused = a.connection.guard.put(ctx, claim)
 		}
 		return response{refusal: refused}
 	}

@@ -10,6 +10,7 @@ import (
 	"net"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/go-eventhubs/eventhubs/internal/amqp"
@@ -24,19 +25,33 @@ const (
 
 	// handshakeTimeout bounds how long a connection may take to say what it wants.
 	handshakeTimeout = 20 * time.Second
+
+	// maxLinks bounds the links of one connection, each of which has a goroutine. Five thousand sessions of 256 links would be more.
+	maxLinks = 5_000
+
+	// maxPartial and maxBuffered bound, for all links of a connection, the bytes of messages whose end has not come and of
+	// those that wait for their turn. A thousand partitions with a message of 100 KB each under way are possible.
+	maxPartial  = 128 << 20
+	maxBuffered = 256 << 20
 )
 
 // A connection is one client's connection. Its serve method hands out links to goroutines of their own.
 type connection struct {
 	// Immutable after newConnection.
-	server *Server
-	number int
-	log    *slog.Logger
+	server  *Server
+	number  int
+	log     *slog.Logger
+	guard   *guard // nil without authentication
+	surplus bool   // beyond Options.MaxConnections
 
 	// Immutable after the handshake.
 	amqp *amqp.Conn
+	ctx  context.Context // ends when the connection does
 
-	wg sync.WaitGroup // one goroutine for each link, and one for each answer that is delayed
+	// Atomic.
+	links atomic.Int32 // that are being served
+
+	wg sync.WaitGroup // one goroutine for each link, for each answer or fault that waits for its time, and the guard's
 
 	mu      sync.Mutex // guards the fields below
 	cbs     *amqp.Link // the sender to $cbs; the service allows one at a time
@@ -52,13 +67,18 @@ type replyLink struct {
 }
 
 func newConnection(s *Server, number int) *connection {
-	return &connection{server: s, number: number, log: s.log.With("connection", number)}
+	c := &connection{server: s, number: number, log: s.log.With("connection", number)}
+	if s.options.Authentication != nil {
+		c.guard = newGuard(c)
+	}
+	return c
 }
 
 // serve owns nc. It returns when the peer is gone or the server closes, and all links' goroutines with it.
 func (c *connection) serve(nc net.Conn) {
 	ctx, cancel := context.WithCancel(c.server.ctx)
 	defer cancel()
+	c.ctx = ctx
 	action, ok := c.server.decide(ctx, Operation{Kind: KindConnection, Connection: c.number})
 	switch {
 	case !ok, action.answer == answerCut:
@@ -69,24 +89,35 @@ func (c *connection) serve(nc net.Conn) {
 		_ = nc.Close()
 		return
 	}
-	if err := c.handshake(ctx, nc); err != nil {
+	if err := c.handshake(ctx, nc, action); err != nil {
 		c.log.Debug("no AMQP connection came about", "error", err)
 		return
 	}
 	c.log.Debug("connected", "container", c.amqp.Peer().ContainerID)
-	switch action.answer {
-	case answerReject, answerDetach, answerClose:
+	if c.guard != nil {
+		// run ends with the connection, which may be by its own doing; below it is waited for.
+		c.wg.Go(func() { c.guard.run(ctx) })
+	}
+	switch {
+	case action.answer == answerReject, action.answer == answerDetach, action.answer == answerClose:
 		_ = c.close(action.refusal())
+	case c.surplus:
+		_ = c.close(refuse(conditionLimit, textTooManyConnections, c.server.options.MaxConnections))
 	}
 	c.acceptLinks(ctx)
 	cancel() // whatever its links wait for
 	c.wg.Wait()
 }
 
-// handshake exchanges headers, SASL and open.
-func (c *connection) handshake(ctx context.Context, nc net.Conn) (err error) {
+// handshake finds out about the transport and exchanges headers, SASL and open.
+func (c *connection) handshake(ctx context.Context, nc net.Conn, action Action) (err error) {
 	ctx, cancel := context.WithTimeout(ctx, handshakeTimeout)
 	defer cancel()
+	nc, err = c.server.open(ctx, nc)
+	if err != nil {
+		return err
+	}
+	largest := c.server.options.MaxMessageSize
 	c.amqp, err = amqp.Server(ctx, nc, &amqp.Config{
 		ContainerID:   containerID(),
 		MaxFrameSize:  maxFrameSize,
@@ -94,7 +125,14 @@ func (c *connection) handshake(ctx context.Context, nc net.Conn) (err error) {
 		IdleTimeout:   c.server.options.IdleTimeout,
 		SessionWindow: sessionWindow,
 		HandleMax:     handleMax,
-		Logger:        c.log,
+		MaxPartial:    max(maxPartial, 4*largest),
+		MaxBuffered:   max(maxBuffered, 4*largest),
+		Authenticate:  c.login,
+		BeforeStart: func(conn *amqp.Conn) {
+			c.amqp = conn
+			c.disturb(action, nil)
+		},
+		Logger: c.log,
 	})
 	return err
 }
@@ -107,14 +145,27 @@ func (c *connection) acceptLinks(ctx context.Context) {
 			if ctx.Err() != nil {
 				_ = c.close(refuse(conditionForced, textConnectionGoesAway))
 			}
-			<-c.amqp.Done()
+			select {
+			case <-c.amqp.Done():
+			case <-ctx.Done():
+				c.amqp.Cut() // it leaves the client's close unanswered
+				<-c.amqp.Done()
+			}
 			if err := c.amqp.Err(); err != nil && !errors.Is(err, io.EOF) {
 				c.log.Debug("disconnected", "error", err)
 			}
 			return
 		}
+		if c.links.Load() >= maxLinks {
+			_ = link.Refuse(refuse(conditionLimit, textTooManyLinks, maxLinks).amqp())
+			continue
+		}
+		c.links.Add(1)
 		// serveLink ends when the link is detached or the connection is over; serve waits for it.
-		c.wg.Go(func() { c.serveLink(ctx, link) })
+		c.wg.Go(func() {
+			defer c.links.Add(-1)
+			c.serveLink(ctx, link)
+		})
 	}
 }
 
@@ -124,7 +175,12 @@ func (c *connection) serveLink(ctx context.Context, link *amqp.Link) {
 	defer cancel()
 	a := &attach{connection: c, link: link, remote: link.Remote()}
 	a.resolve()
-	action, ok := c.server.decide(ctx, a.operation())
+	defer a.leave()
+	if refused := c.guard.admit(a); refused != nil {
+		a.refused = refused
+	}
+	defer c.guard.release(link)
+	action, ok := a.decide(ctx, a.operation())
 	if !ok {
 		return
 	}

@@ -2,6 +2,8 @@ package emulator
 
 import (
 	"context"
+	"strconv"
+	"time"
 
 	"github.com/go-eventhubs/eventhubs/internal/amqp"
 )
@@ -10,21 +12,18 @@ import (
 // described, by a number or by a symbol depending on the client, so the key is what counts.
 const filterKey = "apache.org:selector-filter:string"
 
+const capabilityMetrics = "com.microsoft:enable-receiver-runtime-metric"
+
 // serveConsumer sends a partition's events, from where the client wants to start, until the link is detached.
 // Deliveries are settled: go-amqp replenishes its credit for those only, and the service does the same.
 func (a *attach) serveConsumer(ctx context.Context) {
-	pos, refused := a.startPosition()
-	if refused != nil {
-		a.connection.log.Debug("attach refused", "address", a.address.text, "error", refused)
-		_ = a.link.Refuse(refused.amqp())
-		return
-	}
 	if a.accept() != nil {
 		return
 	}
 	a.link.SetAvailable(1)
 	var message []byte // reused: Send copies it
-	for {
+	metrics := a.metrics()
+	for pos := a.start; ; {
 		b, index, changed := a.partition.read(pos)
 		if b == nil {
 			a.link.SetAvailable(0) // a client that drains the link gets its credit back at once
@@ -39,7 +38,11 @@ func (a *attach) serveConsumer(ctx context.Context) {
 			}
 		}
 		for i := index; i < len(b.events); i++ {
-			message = b.appendMessage(message[:0], i)
+			var before []byte
+			if metrics {
+				before = a.partition.appendMetrics(nil)
+			}
+			message = b.appendMessage(message[:0], i, before)
 			if err := a.link.Send(ctx, &amqp.Delivery{Payload: message, Settled: true}); err != nil {
 				a.connection.log.Debug("receiver gone", "address", a.address.text, "error", err)
 				return
@@ -47,6 +50,17 @@ func (a *attach) serveConsumer(ctx context.Context) {
 		}
 		pos = position(b.first + int64(len(b.events)))
 	}
+}
+
+// appendMetrics appends the delivery annotations that tell how far the end of the partition is.
+func (p *partition) appendMetrics(dst []byte) []byte {
+	e := p.end()
+	dst, mark := amqp.BeginMap(amqp.AppendSectionHeader(dst, amqp.SectionDeliveryAnnotations))
+	dst = amqp.AppendLong(amqp.AppendSymbol(dst, "last_enqueued_sequence_number"), e.last)
+	dst = amqp.AppendString(amqp.AppendSymbol(dst, "last_enqueued_offset"), strconv.FormatInt(e.offset, 10))
+	dst = amqp.AppendTimestamp(amqp.AppendSymbol(dst, "last_enqueued_time_utc"), e.enqueued)
+	dst = amqp.AppendTimestamp(amqp.AppendSymbol(dst, "runtime_info_retrieval_time_utc"), time.Now().UTC())
+	return amqp.EndMap(dst, mark, 4)
 }
 
 // startPosition reads the filter of the source.

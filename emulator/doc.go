@@ -14,31 +14,64 @@
 //		t.Fatal(err)
 //	}
 //
-// Package emulatortest shortens the beginning to one line. It is for one machine and keeps events in memory, all of
-// them, until it is closed: it is no replacement for the service, and it was never compared with the service side by side.
+// Package emulatortest shortens the beginning to one line, package emulatordata keeps events in a file, package
+// checkpointtest has a checkpoint store in memory. The emulator is for one machine and holds all its events in memory:
+// it is no replacement for the service, and it was never compared with the service side by side. docs/emulator.md in
+// the repository has the details, and where it differs.
 //
 // # What it does
 //
 // Senders attach to a hub, to one of its partitions or to a publisher of it. Events with a partition key go to the
 // partition that the service's hash chooses; batches with neither key nor partition go round. Single messages and
-// batches (message format 0x80013700) are taken, up to [Options.MaxMessageSize]. Receivers start from an offset,
-// a sequence number, a time, the beginning or the end. $management tells about hubs and partitions. $cbs understands
-// every request to put a token and accepts every token.
+// batches (message format 0x80013700) are taken, up to [Options.MaxMessageSize]. Idempotent producers on a partition
+// get an identity; what they send again is stored once, and older epochs are fenced ([Options.Idempotence]).
+//
+// Receivers start from an offset, a sequence number, a time, the beginning or the end. Those with an owner level
+// (epoch) displace others, at most five have none, and whoever wants it gets runtime metrics.
+//
+// $management tells about hubs and partitions. $cbs takes every token, or verifies tokens and what they allow
+// ([Options.Authentication]). Clients come over TCP, TLS, WebSocket or in memory, on the same port ([Options.Transports]).
+//
+// [Options.ThroughputUnits] throttle, a hub's [Retention] forgets, [Server.AddHub] and [Server.AddPartitions] let the
+// namespace grow while clients use it.
 //
 // # What it does not do
 //
-// There is no TLS, no AMQP over WebSocket, no check of tokens, no owner level (epoch) of receivers, no idempotent
-// publishing, no throttling and no retention yet.
+// There are no Kafka and HTTP protocols, no Capture, schema registry, geo-replication, application groups and metrics,
+// and nothing is replicated. Reading is never throttled. A link is not detached for being idle.
+//
+// # Transports
+//
+// Each address of a server speaks AMQP over TCP and over TLS, and AMQP over WebSocket over HTTP and over HTTPS: the first
+// bytes of a connection tell them apart. [Options.Transports] says which are allowed, so that a test can be sure of the one
+// that it is about. [Server.ConnectionString] makes clients use plain TCP, [Server.TLSConnectionString] TLS. The server makes a
+// certificate authority when a client first asks for TLS: Go clients trust it by [Server.TLSConfig], others by the file that
+// [Server.CertificateAuthority] fills. A client that insists on a namespace's name and on port 5671 keeps both if it has an
+// option for a custom endpoint, which is [Server.Addr]; see the example of [Server.Credential].
+//
+// # Authentication
+//
+// Unless [Options.Authentication] is set, every token and every password is good. With it, shared access signatures are verified as the
+// service does, for named keys with rights; JWTs are judged by a function of the test's; tokens expire and take their links
+// along; and a connection has 20 seconds to show its first one. [Server.SASConnectionString] and [Server.Credential] are
+// what the code under test takes.
+//
+// # Bad clients
+//
+// A client cannot do harm beyond its own connection. Bounded are: the time until it has opened its connection (20 seconds) and its silence ([Options.IdleTimeout]), the
+// connections ([Options.MaxConnections]), the sessions (5,000) and links (5,000) of each, frames (64 KiB) and messages
+// ([Options.MaxMessageSize]), and for each connection the bytes of messages whose end is missing (128 MiB) and of those that wait for
+// their turn (256 MiB, then nothing more is read). An idle connection takes about 32 KiB.
 //
 // # Looking inside
 //
-// [Server.Events] yields what a partition holds, [Server.Counts] says how much, [Server.WaitForEvents] waits without
-// polling until a number of events has arrived.
+// [Server.Events] yields what a partition holds, [Server.Counts] says how much came in, [Server.WaitForEvents] waits
+// without polling until a number of events has arrived, [Server.Seed] puts events there before a test begins.
 //
 // # Faults
 //
 // A [Hook] sees each connection, attach, token, management call and transfer, and says what becomes of it: see
-// [Action] and the examples. It can be replaced while the server runs.
+// [Action] and the examples. It can be replaced while the server runs. [RandomFaults] and [Latency] are ready-made hooks.
 //
 // # Virtual time
 //
@@ -48,6 +81,6 @@
 //
 // # Goroutines
 //
-// One accepts connections. Each connection has three (one that reads, one that writes, one that hands out its links),
-// each link one. [Server.Close] ends them all and waits.
+// One for each address accepts connections. Each connection has three (one that reads, one that writes, one that hands out its
+// links) and with authentication a fourth, each link one. [Server.Close] ends them all and waits.
 package emulator

@@ -2,7 +2,10 @@ package emulator
 
 import (
 	"context"
+	"math"
 	"time"
+
+	"github.com/go-eventhubs/eventhubs/internal/amqp"
 )
 
 // A Hook decides what becomes of each operation: the zero [Action], which [Pass] returns too, lets it
@@ -60,8 +63,8 @@ type Operation struct {
 	// Connection numbers the connections of a server from 1, in the order in which they were accepted. (all)
 	Connection int
 
-	// Address is the node that a link is attached to, or the audience of a token, as the client wrote it but
-	// for a leading slash. (attach, put-token, transfer)
+	// Address is the node that a link is attached to, without the leading slash or the scheme and host that some
+	// clients put in front of it, or the audience of a token, as the client wrote it. (attach, put-token, transfer)
 	Address string
 	// Hub is the name of the event hub as it was configured; empty if there is no such hub or the node belongs
 	// to none. (attach, put-token, management, transfer)
@@ -93,6 +96,11 @@ type Action struct {
 	text        string
 	delay       time.Duration
 	answerDelay time.Duration
+	stall       time.Duration // how long nothing is read; 0: no such fault
+	window      time.Duration // how long the session's window is closed; 0: no such fault
+
+	ignoreDetach, ignoreClose bool
+	refused                   *refusal // what the service itself says; nil: condition and text
 }
 
 // An answer is what the client hears.
@@ -174,6 +182,45 @@ func (a Action) AnswerAfter(d time.Duration) Action {
 	return a
 }
 
+// StallReading makes the server read nothing more from the connection for d, or for ever if d is 0 or less, from this operation on, which itself
+// takes the course that the action says. The client's writes pile up in the network and then wait: a full socket.
+// It may still hear from the server.
+func (a Action) StallReading(d time.Duration) Action {
+	a.stall = lasting(d)
+	return a
+}
+
+// CloseWindow makes the server close the window of the operation's session for d, or for ever if d is 0 or less: what is under way arrives, and the
+// client's further transfers wait, whatever credit they have. For a new connection, which has no session, it means nothing.
+func (a Action) CloseWindow(d time.Duration) Action {
+	a.window = lasting(d)
+	return a
+}
+
+// IgnoreDetach makes the server leave it unanswered when the client detaches the operation's link. For a new
+// connection, which has no link, it means nothing.
+func (a Action) IgnoreDetach() Action {
+	a.ignoreDetach = true
+	return a
+}
+
+// IgnoreClose makes the server leave it unanswered when the client closes the connection.
+func (a Action) IgnoreClose() Action {
+	a.ignoreClose = true
+	return a
+}
+
+// lasting is how a duration is kept in an Action, where 0 means that there is no such fault.
+func lasting(d time.Duration) time.Duration {
+	if d <= 0 {
+		return forever
+	}
+	return d
+}
+
+// forever is longer than any server lives.
+const forever = math.MaxInt64
+
 // performs says whether the operation takes effect.
 func (a Action) performs() bool {
 	return a.stored || a.answer == answerNormal
@@ -198,6 +245,9 @@ func (a Action) on(op Operation) Action {
 
 // refusal is what Reject, Detach and CloseConnection tell the client.
 func (a Action) refusal() *refusal {
+	if a.refused != nil {
+		return a.refused
+	}
 	return refuse(a.condition, "%s", a.text)
 }
 
@@ -213,6 +263,48 @@ func (s *Server) decide(ctx context.Context, op Operation) (Action, bool) {
 		return action, false
 	}
 	return action, ctx.Err() == nil
+}
+
+// decide asks the hook about an operation on the link, and does what its action says of the connection.
+func (a *attach) decide(ctx context.Context, op Operation) (Action, bool) {
+	action, ok := a.connection.server.decide(ctx, op)
+	if ok {
+		a.connection.disturb(action, a.link)
+	}
+	return action, ok
+}
+
+// disturb brings about the faults that an action wants beside its answer. The link is nil for a new connection.
+func (c *connection) disturb(action Action, link *amqp.Link) {
+	if action.ignoreClose {
+		c.amqp.IgnoreClose()
+	}
+	if action.stall > 0 {
+		c.later(action.stall, c.amqp.PauseReading())
+	}
+	if link == nil {
+		return
+	}
+	if action.ignoreDetach {
+		link.IgnoreDetach()
+	}
+	if action.window > 0 {
+		link.Session().CloseWindow()
+		c.later(action.window, link.Session().OpenWindow)
+	}
+}
+
+// later calls f after d, unless the connection ends before.
+func (c *connection) later(d time.Duration, f func()) {
+	if d == forever {
+		return
+	}
+	// It ends after the delay or with the connection, which waits for it.
+	c.wg.Go(func() {
+		if wait(c.ctx, d) {
+			f()
+		}
+	})
 }
 
 // SetHook replaces the hook, from the next operation on; nil lets everything pass. It may be called

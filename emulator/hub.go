@@ -15,37 +15,60 @@ import (
 // A hub is an event hub with its partitions and consumer groups.
 type hub struct {
 	// Immutable after newHub.
-	name       string
-	created    time.Time
-	partitions []*partition
-	ids        []string
-	groups     []string // without the default group
+	name     string
+	created  time.Time
+	groups   []string // without the default group
+	disabled bool
+	settings settings
+	journal  *journal // nil: nothing outlives the server
 
 	// Atomic.
-	turn atomic.Uint64 // counts the batches that came without id and key; chooses their partition
+	layout atomic.Pointer[layout] // replaced as a whole by grow
+	turn   atomic.Uint64          // counts the batches that came without id and key; chooses their partition
 
 	mu      sync.Mutex // guards the fields below
 	total   int64      // events stored in all partitions
 	changed chan struct{}
 }
 
-func newHub(h Hub) *hub {
-	out := &hub{name: h.Name, created: time.Now().UTC(), groups: slices.Clone(h.ConsumerGroups)}
-	for i := range h.Partitions {
-		p := newPartition(i)
-		out.partitions = append(out.partitions, p)
-		out.ids = append(out.ids, p.id)
-	}
+// A layout is the partitions that a hub has at a time. It never changes; a hub that grows gets another.
+type layout struct {
+	partitions []*partition
+	ids        []string
+}
+
+func newHub(h Hub, s settings, j *journal) *hub {
+	s.retention = h.Retention
+	out := &hub{name: h.Name, created: time.Now().UTC(), groups: slices.Clone(h.ConsumerGroups), disabled: h.Disabled, settings: s, journal: j}
+	out.layout.Store(&layout{})
+	out.grow(h.Partitions)
 	return out
 }
 
+// grow adds n partitions. Only one may grow a hub at a time; those who use it meanwhile are not disturbed.
+func (h *hub) grow(n int) {
+	old := h.layout.Load()
+	grown := &layout{partitions: slices.Clone(old.partitions), ids: slices.Clone(old.ids)}
+	for range n {
+		p := newPartition(len(grown.partitions), h.settings)
+		p.journal = h.journal
+		grown.partitions = append(grown.partitions, p)
+		grown.ids = append(grown.ids, p.id)
+	}
+	h.layout.Store(grown)
+}
+
+// partitions are those that the hub has now. The slice must not be modified.
+func (h *hub) partitions() []*partition { return h.layout.Load().partitions }
+
 // partition looks an id up; nil if there is none.
 func (h *hub) partition(id string) *partition {
+	partitions := h.partitions()
 	i, err := strconv.Atoi(id)
-	if err != nil || i < 0 || i >= len(h.partitions) || h.partitions[i].id != id {
+	if err != nil || i < 0 || i >= len(partitions) || partitions[i].id != id {
 		return nil
 	}
-	return h.partitions[i]
+	return partitions[i]
 }
 
 // group tells whether a consumer group exists.
@@ -56,17 +79,26 @@ func (h *hub) group(name string) bool {
 
 // choose is the partition for a batch that is not bound to one: by its key, else in turn.
 func (h *hub) choose(key string, hasKey bool) *partition {
+	partitions := h.partitions()
 	if hasKey {
-		return h.partitions[partitionkey.Index(key, len(h.partitions))]
+		return partitions[partitionkey.Index(key, len(partitions))]
 	}
 	turn := h.turn.Add(1) - 1
-	return h.partitions[turn%uint64(len(h.partitions))]
+	return partitions[turn%uint64(len(partitions))]
 }
 
 // store appends a batch to a partition and tells those who count the hub's events.
-func (h *hub) store(p *partition, b *batch) {
+func (h *hub) store(p *partition, b *batch) *refusal {
 	n := int64(len(b.events)) // the batch is the log's after append
-	p.append(b)
+	stored, refused := p.append(b)
+	if stored {
+		h.count(n)
+	}
+	return refused
+}
+
+// count counts n more events.
+func (h *hub) count(n int64) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.total += n
@@ -76,7 +108,7 @@ func (h *hub) store(p *partition, b *batch) {
 	}
 }
 
-// wait returns when the hub holds at least n events, or when ctx ends, and how many it holds.
+// wait returns when the hub has stored at least n events, or when ctx ends, and how many it has.
 func (h *hub) wait(ctx context.Context, n int64) (int64, error) {
 	for {
 		h.mu.Lock()

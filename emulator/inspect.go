@@ -21,6 +21,9 @@ type Event struct {
 	PartitionKey string
 	// Body is the concatenation of the event's data sections; nil if its body is a value or a sequence.
 	Body []byte
+	// Annotations are the message annotations that the client sent, those of an idempotent producer among them; nil if
+	// there are none.
+	Annotations map[string]any
 	// Properties are the event's application properties; nil if there are none.
 	Properties map[string]any
 	// MessageID is the event's message-id: nil, string, uint64, []byte or [16]byte.
@@ -31,7 +34,8 @@ type Event struct {
 	Message []byte
 }
 
-// Counts says how much is stored.
+// Counts says how much was stored, all in all: what retention has taken away is included, and what Options.Discard
+// did not keep.
 type Counts struct {
 	// Events stored.
 	Events int
@@ -52,6 +56,9 @@ func (s *Server) Events(hub, partitionID string) iter.Seq[Event] {
 	return func(yield func(Event) bool) {
 		for pos := position(0); int64(pos) <= last; {
 			b, index, _ := p.read(pos)
+			if b == nil {
+				return // retention has taken the rest meanwhile
+			}
 			for i := index; i < len(b.events) && b.first+int64(i) <= last; i++ {
 				if !yield(b.event(p.id, i)) {
 					return
@@ -62,8 +69,8 @@ func (s *Server) Events(hub, partitionID string) iter.Seq[Event] {
 	}
 }
 
-// Counts says how much a partition holds; with an empty partitionID, how much the hub holds. It is
-// zero if there is no such hub or partition.
+// Counts says how much a partition has stored; with an empty partitionID, how much the hub has. What a server found in
+// its Store counts too. It is zero if there is no such hub or partition.
 func (s *Server) Counts(hub, partitionID string) Counts {
 	if partitionID != "" {
 		if p := s.lookup(hub, partitionID); p != nil {
@@ -73,7 +80,7 @@ func (s *Server) Counts(hub, partitionID string) Counts {
 	}
 	var sum Counts
 	if h := s.hub(hub); h != nil {
-		for _, p := range h.partitions {
+		for _, p := range h.partitions() {
 			c := p.counts()
 			sum.Events += c.Events
 			sum.Batches += c.Batches
@@ -89,10 +96,10 @@ func (s *Server) PartitionIDs(hub string) []string {
 	if h == nil {
 		return nil
 	}
-	return append([]string(nil), h.ids...)
+	return append([]string(nil), h.layout.Load().ids...)
 }
 
-// WaitForEvents returns nil as soon as a hub holds at least n events in all its partitions. If ctx
+// WaitForEvents returns nil as soon as a hub has stored at least n events in all its partitions, as Counts counts them. If ctx
 // ends before, the error wraps its cause and tells how many there were. It waits without polling.
 func (s *Server) WaitForEvents(ctx context.Context, hub string, n int) error {
 	h := s.hub(hub)

@@ -21,6 +21,9 @@ func (a *attach) prepareManagement(r *request) (Operation, func() response) {
 		op.Hub = h.name
 	}
 	return op, func() response {
+		if refused := a.connection.server.namespace.throttle.call(); refused != nil {
+			return response{refusal: refused}
+		}
 		operation, kind := r.text("operation"), r.text("type")
 		switch {
 		case operation == "":
@@ -48,8 +51,8 @@ func (h *hub) describe() amqp.Map {
 		{Key: "name", Value: h.name},
 		{Key: "type", Value: typeEventHub},
 		{Key: "created_at", Value: h.created},
-		{Key: "partition_count", Value: int32(len(h.partitions))},
-		{Key: "partition_ids", Value: h.ids},
+		{Key: "partition_count", Value: int32(len(h.partitions()))},
+		{Key: "partition_ids", Value: h.layout.Load().ids},
 		{Key: "georeplication_factor", Value: int32(1)}, // off
 	}
 }
@@ -57,7 +60,7 @@ func (h *hub) describe() amqp.Map {
 func (a *attach) describePartition(h *hub, id string) response {
 	p := h.partition(id)
 	if p == nil {
-		return response{refusal: refuse(conditionArgumentRange, textInvalidPartition, len(h.partitions)-1)}
+		return response{refusal: refuse(conditionArgumentRange, textInvalidPartition, len(h.partitions())-1)}
 	}
 	return response{body: p.describe(h.name)}
 }
@@ -66,7 +69,7 @@ func (a *attach) describePartition(h *hub, id string) response {
 func (p *partition) describe(hub string) amqp.Map {
 	end := p.end()
 	enqueued := end.enqueued
-	if end.last < 0 {
+	if end.last < 0 { // there never was one
 		enqueued = time.UnixMilli(0).UTC()
 	}
 	return amqp.Map{
@@ -77,6 +80,6 @@ func (p *partition) describe(hub string) amqp.Map {
 		{Key: "last_enqueued_sequence_number", Value: end.last},
 		{Key: "last_enqueued_offset", Value: strconv.FormatInt(end.offset, 10)},
 		{Key: "last_enqueued_time_utc", Value: enqueued},
-		{Key: "is_partition_empty", Value: end.last < 0},
+		{Key: "is_partition_empty", Value: end.empty()},
 	}
 }

@@ -1,6 +1,8 @@
 package emulator
 
 import (
+	"crypto/tls"
+	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -17,12 +19,19 @@ const InMemory = "memory"
 // DefaultConsumerGroup is the consumer group that every hub has without being asked for it.
 const DefaultConsumerGroup = "$Default"
 
+// The largest messages of the service's tiers, for [Options.MaxMessageSize].
+const (
+	BasicMessageSize    = 262_144   // 256 KiB
+	StandardMessageSize = 1_046_528 // 1022 KiB; Premium has the same
+)
+
 const (
 	defaultAddr           = "127.0.0.1:0"
 	defaultHub            = "events"
 	defaultPartitions     = 4
-	defaultMaxMessageSize = 1_046_528 // what the service states on its 1 MB tiers: 1022 KiB
+	defaultMaxMessageSize = StandardMessageSize
 	defaultIdleTimeout    = 240 * time.Second
+	defaultMaxConnections = 5_000
 
 	// The .NET client refuses a connection whose peer asks for less than this.
 	minIdleTimeout = 5 * time.Second
@@ -41,10 +50,31 @@ const (
 // defaults throughout. New copies them.
 type Options struct {
 	// Addr is the TCP address to listen on, or [InMemory]. A port of 0 lets the system choose one,
-	// which [Server.Addr] then tells. There is no authentication, so think twice before listening
-	// on anything but loopback.
+	// which [Server.Addr] then tells. Unless Authentication is set everybody gets in, so think twice before
+	// listening on anything but loopback.
 	// Default: "127.0.0.1:0".
 	Addr string
+
+	// ExtraAddrs are more addresses to listen on, for clients that insist on a port: 5671 for TLS, 5672 without, 443 for
+	// WebSocket. [Server.Addrs] tells them all.
+	// Default: none.
+	ExtraAddrs []string
+
+	// Transports are those that clients may use, on each address and with [Server.Dial].
+	// Default: [TransportAll].
+	Transports Transport
+
+	// TLSConfig is how the server does TLS. It must have a certificate and must not be changed any more.
+	// Default: the server makes a certificate authority of its own; see [Server.TLSConfig].
+	TLSConfig *tls.Config
+
+	// Authentication, if set, makes the server verify tokens and what they allow.
+	// Default: every token is taken.
+	Authentication *Authentication
+
+	// MaxConnections is how many connections may be open; more are closed with amqp:resource-limit-exceeded.
+	// Default: 5,000, as on the service's Standard tier.
+	MaxConnections int
 
 	// Hubs are the event hubs that exist from the start.
 	// Default: one hub named "events" with 4 partitions.
@@ -52,7 +82,7 @@ type Options struct {
 
 	// MaxMessageSize is the largest message (an event or a batch) in bytes that a sender link takes;
 	// what is larger is rejected with amqp:link:message-size-exceeded.
-	// Default: 1,046,528, as on the service's Standard tier.
+	// Default: [StandardMessageSize], 1,046,528.
 	MaxMessageSize int
 
 	// IdleTimeout is what the server announces: a client that sends nothing for twice this time is
@@ -63,6 +93,25 @@ type Options struct {
 	// Logger hears of connections (debug), of links and refusals (debug) and of protocol errors (warn).
 	// Default: silence.
 	Logger *slog.Logger
+
+	// Idempotence says how idempotent producers are dealt with.
+	// Default: they are, in the way that the documentation of [Idempotence] describes.
+	Idempotence Idempotence
+
+	// ThroughputUnits bound what the server takes in, as the service's do: each lets in 1 MB or 1,000 events a second,
+	// all hubs together; more is rejected with com.microsoft:server-busy (50002). With any, 50 management calls a
+	// second are answered, and more get status 503 (50008). What consumers receive is not bounded.
+	// Default: 0, no bounds.
+	ThroughputUnits int
+
+	// Discard makes partitions count and number events but keep none, for measuring clients: nobody receives any
+	// and [Server.Events] yields none.
+	Discard bool
+
+	// Store keeps hubs and events for longer than the server lives; see package emulatordata. The server holds
+	// everything in memory all the same. Whoever opened the store closes it, after the server. Not with Discard.
+	// Default: nothing is kept.
+	Store Store
 
 	// Hook sees each operation and decides what becomes of it; see [Hook]. [Server.SetHook] replaces it.
 	// Default: every operation passes.
@@ -79,6 +128,13 @@ type Hub struct {
 
 	// ConsumerGroups exist besides [DefaultConsumerGroup].
 	ConsumerGroups []string
+
+	// Retention limits what each partition keeps. Default: everything is kept.
+	Retention Retention
+
+	// Disabled makes senders and receivers be refused with com.microsoft:entity-disabled. $management still tells
+	// about the hub.
+	Disabled bool
 }
 
 // withDefaults returns a validated copy in which every field is set.
@@ -109,15 +165,27 @@ func (o *Options) withDefaults() (Options, error) {
 		out.Hubs = []Hub{{Name: defaultHub}}
 	}
 	out.Hubs = slices.Clone(out.Hubs)
-	return out, validateHubs(out.Hubs)
+	if out.ThroughputUnits < 0 {
+		return out, fmt.Errorf("emulator: Options.ThroughputUnits is %d; it cannot be negative, and 0 means no bounds", out.ThroughputUnits)
+	}
+	if out.Discard && out.Store != nil {
+		return out, errors.New("emulator: Options.Discard keeps no events, so there is nothing for Options.Store")
+	}
+	if err := out.validateTransports(); err != nil {
+		return out, err
+	}
+	if err := out.validateAuthentication(); err != nil {
+		return out, err
+	}
+	return out, validateHubs("Options.Hubs", out.Hubs)
 }
 
-// validateHubs checks hubs and fills in what they leave open.
-func validateHubs(hubs []Hub) error {
+// validateHubs checks hubs, which errors call what, and fills in what they leave open.
+func validateHubs(what string, hubs []Hub) error {
 	seen := make(map[string]bool, len(hubs))
 	for i := range hubs {
 		h := &hubs[i]
-		field := "Options.Hubs[" + strconv.Itoa(i) + "]"
+		field := what + "[" + strconv.Itoa(i) + "]"
 		if err := checkName(field+".Name", h.Name, maxHubName); err != nil {
 			return err
 		}
@@ -133,6 +201,9 @@ func validateHubs(hubs []Hub) error {
 		}
 		if h.Partitions < 0 || h.Partitions > maxPartitions {
 			return fmt.Errorf("emulator: %s.Partitions is %d; it must be between 1 and %d", field, h.Partitions, maxPartitions)
+		}
+		if err := h.Retention.validate(field + ".Retention"); err != nil {
+			return err
 		}
 		for _, group := range h.ConsumerGroups {
 			if strings.EqualFold(group, DefaultConsumerGroup) {

@@ -8,16 +8,34 @@ import (
 	"time"
 )
 
-// A partition is an append-only log of batches. Events are numbered from 0 without gaps.
+// A partition is an append-only log of batches, from whose beginning retention takes away. Events are numbered from
+// 0 without gaps.
 type partition struct {
 	// Immutable after newPartition.
-	id string
+	index     int
+	id        string // the index in decimal
+	settings  settings
+	journal   *journal      // what keeps the log beyond the server's life; nil: nothing does
+	writing   chan struct{} // with a journal, holds a token while somebody writes to it: the order there is the log's
+	receivers *receivers    // who reads
 
-	mu      sync.Mutex // guards the fields below
-	batches []*batch
-	next    int64         // sequence number of the next event
-	bytes   int64         // sum of the sizes of all events; the offset of the next one
-	changed chan struct{} // closed by the next append; nil while nobody waits
+	mu        sync.Mutex // guards the fields below
+	batches   []*batch
+	next      int64     // sequence number of the next event
+	bytes     int64     // sum of the sizes of all events ever stored; the offset of the next one
+	offset    int64     // offset of the newest event, which may be gone
+	enqueued  time.Time // its enqueued time
+	total     Counts    // of everything ever stored
+	producers producers
+	gone      []int64       // first sequence numbers of batches that are still to be deleted from the journal
+	changed   chan struct{} // closed by the next append; nil while nobody waits
+}
+
+// Settings are what the partitions of a hub have in common.
+type settings struct {
+	retention  Retention
+	idempotent Idempotence
+	discard    bool
 }
 
 // A batch is what one transfer brought. It never changes once it is in the log, so readers use it
@@ -27,48 +45,117 @@ type batch struct {
 	first    int64 // sequence number of events[0]
 	offset   int64 // offset of events[0]
 	enqueued time.Time
-	bytes    int64  // sum of the sizes of the events
-	buffer   []byte // what the spans point into: the delivery's own memory
+	bytes    int64    // sum of the sizes of the events
+	format   uint32   // the message format of what is in the buffer
+	buffer   []byte   // what the spans point into: the delivery's own memory
+	numbers  *numbers // of an idempotent producer; nil if it has none
 }
 
 // A position is where a reader stands: the sequence number of the next event that it wants.
 type position int64
 
-// An end is what a partition tells about its last event.
+// An end is what a partition tells about its log.
 type end struct {
-	first    int64 // sequence number of the oldest event, -1 if there is none
-	last     int64 // sequence number of the newest event, -1 if there is none
-	offset   int64 // its offset, -1 if there is none
+	first    int64 // sequence number of the oldest event, or of the next one if there is none; -1 if there never was one
+	last     int64 // sequence number of the newest event ever, -1 if there never was one
+	offset   int64 // its offset, -1 if there never was one
 	enqueued time.Time
 }
 
-func newPartition(index int) *partition {
-	return &partition{id: strconv.Itoa(index)}
+// empty tells whether the log holds nothing, maybe nothing any more.
+func (e end) empty() bool { return e.last < 0 || e.first > e.last }
+
+func newPartition(index int, s settings) *partition {
+	return &partition{index: index, id: strconv.Itoa(index), settings: s, receivers: &receivers{}, writing: make(chan struct{}, 1)}
 }
 
-// append stores a batch and wakes all readers. The batch belongs to the log from then on.
-func (p *partition) append(b *batch) {
+// append stores a batch and wakes all readers. The batch belongs to the log from then on. It is not stored, but no
+// refusal either, if it is there already: a producer sends again what may have got lost.
+func (p *partition) append(b *batch) (stored bool, refused *refusal) {
+	if p.journal != nil {
+		return p.appendDurably(b)
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	// The clock is read under the lock so that enqueued times do not go backwards within a partition.
-	b.enqueued = time.Now().UTC().Truncate(time.Millisecond)
+	stored, refused = p.prepareLocked(b)
+	if stored {
+		p.publishLocked(b)
+	}
+	return stored, refused
+}
+
+// appendDurably is append with a journal: nobody sees a batch before it will survive.
+func (p *partition) appendDurably(b *batch) (stored bool, refused *refusal) {
+	p.writing <- struct{}{}
+	defer func() { <-p.writing }()
+	p.mu.Lock()
+	stored, refused = p.prepareLocked(b)
+	gone := slices.Clone(p.gone)
+	state := p.producers.after(b.numbers)
+	p.mu.Unlock()
+	if !stored {
+		return stored, refused
+	}
+	if err := p.journal.append(p.index, b, state, gone); err != nil {
+		return false, refuse(conditionInternal, "The event could not be stored: %v.", err)
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.gone = p.gone[len(gone):]
+	p.publishLocked(b)
+	return true, nil
+}
+
+// prepareLocked numbers a batch, or says that it is stored already or cannot be.
+func (p *partition) prepareLocked(b *batch) (store bool, refused *refusal) {
+	if b.numbers != nil {
+		duplicate, refused := p.producers.check(b.numbers, p.settings.idempotent)
+		if duplicate || refused != nil {
+			return false, refused
+		}
+	}
+	// The clock is read under the lock so that enqueued times do not go backwards within a partition, not even if the
+	// clock was set back since the newest event. Seed has set a time of its own.
+	if b.enqueued.IsZero() {
+		b.enqueued = time.Now().UTC().Truncate(time.Millisecond)
+	}
+	if b.enqueued.Before(p.enqueued) {
+		b.enqueued = p.enqueued
+	}
 	b.first = p.next
 	b.offset = p.bytes
+	return true, nil
+}
+
+// publishLocked makes a batch, which prepareLocked has numbered, the newest of the log.
+func (p *partition) publishLocked(b *batch) {
 	p.next += int64(len(b.events))
+	p.offset = b.offsetOf(len(b.events) - 1)
 	p.bytes += b.bytes
-	p.batches = append(p.batches, b)
+	p.enqueued = b.enqueued
+	p.total.Events += len(b.events)
+	p.total.Batches++
+	p.total.Bytes += b.bytes
+	if b.numbers != nil {
+		p.producers.stored(b.numbers)
+	}
+	if !p.settings.discard {
+		p.batches = append(p.batches, b)
+	}
+	p.trimLocked()
 	if p.changed != nil {
 		close(p.changed)
 		p.changed = nil
 	}
 }
 
-// read returns the batch that holds the event at pos and the event's index in it. At the end of
-// the log it returns no batch, and a channel that the next append closes.
+// read returns the batch that holds the event at pos, or the oldest one if that is gone, and the event's index in
+// it. At the end of the log it returns no batch, and a channel that the next append closes.
 func (p *partition) read(pos position) (b *batch, index int, changed <-chan struct{}) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if int64(pos) >= p.next {
+	p.trimLocked()
+	if int64(pos) >= p.next || len(p.batches) == 0 {
 		if p.changed == nil {
 			p.changed = make(chan struct{})
 		}
@@ -78,30 +165,29 @@ func (p *partition) read(pos position) (b *batch, index int, changed <-chan stru
 		return p.batches[i].first+int64(len(p.batches[i].events)) > int64(pos)
 	})
 	b = p.batches[i]
-	return b, int(int64(pos) - b.first), nil
+	return b, int(max(int64(pos)-b.first, 0)), nil
 }
 
-// end describes the newest event.
+// end describes the log.
 func (p *partition) end() end {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if len(p.batches) == 0 {
+	p.trimLocked()
+	if p.next == 0 {
 		return end{first: -1, last: -1, offset: -1}
 	}
-	b := p.batches[len(p.batches)-1]
-	return end{
-		first:    p.batches[0].first,
-		last:     p.next - 1,
-		offset:   b.offsetOf(len(b.events) - 1),
-		enqueued: b.enqueued,
+	e := end{first: p.next, last: p.next - 1, offset: p.offset, enqueued: p.enqueued}
+	if len(p.batches) > 0 {
+		e.first = p.batches[0].first
 	}
+	return e
 }
 
-// counts tells what the log holds.
+// counts tells what was ever stored.
 func (p *partition) counts() Counts {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return Counts{Events: int(p.next), Batches: len(p.batches), Bytes: p.bytes}
+	return p.total
 }
 
 // afterOffset is the position of the first event whose offset is larger than offset, or equal to
@@ -116,6 +202,9 @@ func (p *partition) afterOffset(offset int64, inclusive bool) position {
 	// The last batch that starts at or before the offset is the one to look into.
 	i := sort.Search(len(p.batches), func(i int) bool { return p.batches[i].offset > offset })
 	if i == 0 {
+		if len(p.batches) == 0 && offset >= p.offset {
+			return position(p.next) // everything is gone, and this comes behind it
+		}
 		return 0
 	}
 	b := p.batches[i-1]

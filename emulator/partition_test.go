@@ -19,7 +19,7 @@ func testBatch(events, size int) *batch {
 }
 
 func TestPartitionNumbersEventsWithoutGaps(t *testing.T) {
-	p := newPartition(3)
+	p := newPartition(3, settings{})
 	for _, n := range []int{1, 4, 2} {
 		p.append(testBatch(n, 7))
 	}
@@ -49,7 +49,7 @@ func TestPartitionNumbersEventsWithoutGaps(t *testing.T) {
 
 func TestPartitionReadersWaitForTheNextAppend(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p := newPartition(0)
+		p := newPartition(0, settings{})
 		var readers sync.WaitGroup
 		for range 3 {
 			// Each ends with the append below; Wait waits for it.
@@ -72,7 +72,7 @@ func TestPartitionReadersWaitForTheNextAppend(t *testing.T) {
 }
 
 func TestPartitionTimesAreWholeMillisecondsInOrder(t *testing.T) {
-	p := newPartition(0)
+	p := newPartition(0, settings{})
 	last := time.Time{}
 	for i := range 100 {
 		p.append(testBatch(1, 1))
@@ -85,7 +85,7 @@ func TestPartitionTimesAreWholeMillisecondsInOrder(t *testing.T) {
 }
 
 func TestHubSpreadsBatchesInTurnAndByKey(t *testing.T) {
-	h := newHub(Hub{Name: "h", Partitions: 4})
+	h := newHub(Hub{Name: "h", Partitions: 4}, settings{}, nil)
 	for i := range 8 {
 		if got, want := h.choose("", false).id, strconv.Itoa(i%4); got != want {
 			t.Errorf("batch %d went to partition %s, want %s", i, got, want)
@@ -100,7 +100,7 @@ func TestHubSpreadsBatchesInTurnAndByKey(t *testing.T) {
 }
 
 func TestHubLooksPartitionsUpByTheirExactID(t *testing.T) {
-	h := newHub(Hub{Name: "h", Partitions: 4})
+	h := newHub(Hub{Name: "h", Partitions: 4}, settings{}, nil)
 	for id, want := range map[string]bool{"0": true, "3": true, "4": false, "-1": false, "03": false, "+1": false, "": false, "x": false} {
 		if got := h.partition(id) != nil; got != want {
 			t.Errorf("partition(%q) exists: %v, want %v", id, got, want)
@@ -109,7 +109,7 @@ func TestHubLooksPartitionsUpByTheirExactID(t *testing.T) {
 }
 
 func BenchmarkReadAtTheEndOfALongLog(b *testing.B) {
-	p := newPartition(0)
+	p := newPartition(0, settings{})
 	for range 100_000 {
 		p.append(testBatch(1, 1))
 	}

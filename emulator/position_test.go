@@ -54,7 +54,7 @@ func TestFilterRefusesWhatItCannotMean(t *testing.T) {
 
 func TestStartPositions(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p := newPartition(0)
+		p := newPartition(0, settings{})
 		begin := time.Now()
 		for range 4 { // 3 events of 10 bytes a second: sequence numbers 0..11
 			p.append(testBatch(3, 10))
@@ -97,7 +97,7 @@ func TestStartPositions(t *testing.T) {
 }
 
 func TestStartBehindTheEndIsRefusedInTheServicesWords(t *testing.T) {
-	p := newPartition(0)
+	p := newPartition(0, settings{})
 	p.append(testBatch(3, 10))
 	for _, test := range []struct {
 		name string
@@ -122,7 +122,7 @@ func FuzzParseFilter(f *testing.F) {
 	} {
 		f.Add(seed)
 	}
-	p := newPartition(0)
+	p := newPartition(0, settings{})
 	p.append(testBatch(5, 100))
 	f.Fuzz(func(t *testing.T, expression string) {
 		parsed, err := parseFilter(expression)

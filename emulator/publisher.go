@@ -54,13 +54,19 @@ func (a *attach) withhold(ctx context.Context, d time.Duration) bool {
 // receive does with one message what the hook wants; false if the link is over.
 func (a *attach) receive(ctx context.Context, d *amqp.Delivery) bool {
 	if d.TooLarge {
-		_ = d.Settle(refuse(conditionSize, textMessageSizeExceeded, d.Size, a.maxMessageSize()).rejected())
+		_ = d.Settle(refuse(conditionSize, textMessageSizeExceeded, d.ID(), d.Size, a.maxMessageSize()).rejected())
 		return true
 	}
 	b, route, refused := splitMessage(d.Payload, d.Format)
 	if refused != nil {
 		_ = d.Settle(refused.rejected())
 		return true
+	}
+	if a.idempotent {
+		if refused := b.number(); refused != nil {
+			_ = d.Settle(refused.rejected())
+			return true
+		}
 	}
 	p := a.choose(&route)
 	op := Operation{
@@ -73,14 +79,30 @@ func (a *attach) receive(ctx context.Context, d *amqp.Delivery) bool {
 		Events:       len(b.events),
 		Bytes:        len(d.Payload),
 	}
-	action, ok := a.connection.server.decide(ctx, op)
+	action, ok := a.decide(ctx, op)
 	if !ok {
 		return false
 	}
 	if action.performs() {
-		a.hub.store(p, b)
+		refused = a.store(p, b, op)
 	}
-	return a.acknowledge(ctx, d, action)
+	return a.acknowledge(ctx, d, action.unless(refused))
+}
+
+// store stores a batch unless the throughput units are used up or the partition has something against it.
+func (a *attach) store(p *partition, b *batch, op Operation) *refusal {
+	if refused := a.connection.server.namespace.throttle.ingress(op.Bytes, op.Events); refused != nil {
+		return refused
+	}
+	return a.hub.store(p, b)
+}
+
+// unless is the action, or a rejection if the service refuses what the action would have let pass.
+func (a Action) unless(refused *refusal) Action {
+	if refused != nil && a.answer == answerNormal {
+		a.answer, a.refused = answerReject, refused
+	}
+	return a
 }
 
 // choose is the partition for a message: the one that the link is bound to, else by key, else in turn.

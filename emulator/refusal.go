@@ -24,11 +24,15 @@ const (
 	conditionAuthFailed      = "com.microsoft:auth-failed"
 	conditionLimit           = "amqp:resource-limit-exceeded"
 	conditionStolen          = "amqp:link:stolen"
+	conditionDisabled        = "com.microsoft:entity-disabled"
 	textInvalidPartition     = "The specified partition is invalid for an EventHub partition sender or receiver. It should be between 0 and %d."
 	textEntityNotFound       = "The messaging entity '%s' could not be found."
+	textEntityDisabled       = "The messaging entity '%s' is disabled."
 	textCBSAlreadyOpened     = "$cbs node has already been opened."
-	textMessageSizeExceeded  = "The received message (size:%d bytes) exceeds the limit (%d bytes) currently allowed on the link."
+	textMessageSizeExceeded  = "The received message (delivery-id:%d, size:%d bytes) exceeds the limit (%d bytes) currently allowed on the link."
 	textConnectionGoesAway   = "The connection was closed because the emulator is shutting down."
+	textTooManyConnections   = "The number of connections has reached its maximum of %d."
+	textTooManyLinks         = "Cannot allocate more links on this connection. The maximum is %d."
 	textUnknownLinkDirection = "The node '%s' takes no %s."
 )
 

@@ -114,8 +114,8 @@ func (a *attach) serveRequest(ctx context.Context, d *amqp.Delivery) bool {
 		_ = d.Settle(refuse(conditionNotAllowed, "No link receives from '%s', so the answer for '%s' has nowhere to go.", a.address.node, r.replyTo).rejected())
 		return true
 	}
-	op, perform := a.prepare(r)
-	action, ok := a.connection.server.decide(ctx, op)
+	op, perform := a.prepare(ctx, r)
+	action, ok := a.decide(ctx, op)
 	if !ok {
 		return false
 	}
@@ -148,11 +148,17 @@ func (a *attach) serveRequest(ctx context.Context, d *amqp.Delivery) bool {
 }
 
 // prepare says what the hook sees of a request, and what does it.
-func (a *attach) prepare(r *request) (Operation, func() response) {
+func (a *attach) prepare(ctx context.Context, r *request) (Operation, func() response) {
 	if a.address.node == nodeCBS {
-		return a.prepareCBS(r)
+		return a.prepareCBS(ctx, r)
 	}
-	return a.prepareManagement(r)
+	op, perform := a.prepareManagement(r)
+	return op, func() response {
+		if refused := a.connection.guard.admitRead(ctx, r.text("name"), r.text("security_token")); refused != nil {
+			return response{refusal: refused}
+		}
+		return perform()
+	}
 }
 
 // answer sends the answer to a request, settled: nobody would send it again.

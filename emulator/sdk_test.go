@@ -7,12 +7,14 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net"
+	"net/http"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azeventhubs/v2"
+	"github.com/coder/websocket"
 	"github.com/go-eventhubs/eventhubs/emulator"
 	"github.com/go-eventhubs/eventhubs/emulator/emulatortest"
 	"github.com/go-eventhubs/eventhubs/internal/partitionkey"
@@ -27,11 +29,24 @@ func inMemory(server *emulator.Server) sdkDial {
 	}
 }
 
-// onEveryTransport runs a test over TCP, and in memory with virtual time.
+// overWebSocket dials as the examples of Azure's Go client do.
+func overWebSocket(server *emulator.Server, transport emulator.Transport) sdkDial {
+	return func(ctx context.Context, _ azeventhubs.WebSocketConnParams) (net.Conn, error) {
+		ws, _, err := websocket.Dial(ctx, server.URL(transport), &websocket.DialOptions{
+			Subprotocols: []string{"AMQPWSB10"},
+			HTTPClient:   &http.Client{Transport: &http.Transport{TLSClientConfig: server.TLSConfig(), DisableKeepAlives: true}},
+		})
+		if err != nil {
+			return nil, err
+		}
+		return websocket.NetConn(context.Background(), ws, websocket.MessageBinary), nil
+	}
+}
+
+// onEveryTransport runs a test over TCP, TLS, WebSocket with and without TLS, and in memory with virtual time. Each server
+// allows that transport only, so that the test shows what it says.
 func onEveryTransport(t *testing.T, options emulator.Options, test func(*testing.T, *emulator.Server, sdkDial)) {
-	t.Run("tcp", func(t *testing.T) {
-		test(t, emulatortest.New(t, &options), nil)
-	})
+	onEveryNetwork(t, options, test)
 	t.Run("memory", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			options := options
@@ -42,10 +57,30 @@ func onEveryTransport(t *testing.T, options emulator.Options, test func(*testing
 	})
 }
 
+// onEveryNetwork does so without the one in memory, for tests that leave goroutines of the client behind for a while.
+func onEveryNetwork(t *testing.T, options emulator.Options, test func(*testing.T, *emulator.Server, sdkDial)) {
+	for transport, name := range map[emulator.Transport]string{
+		emulator.TransportPlain: "tcp", emulator.TransportTLS: "tls",
+		emulator.TransportWebSocket: "websocket", emulator.TransportWebSocketTLS: "websocket with tls",
+	} {
+		t.Run(name, func(t *testing.T) {
+			options := options
+			options.Transports = transport
+			server := emulatortest.New(t, &options)
+			var dial sdkDial
+			if transport == emulator.TransportWebSocket || transport == emulator.TransportWebSocketTLS {
+				dial = overWebSocket(server, transport)
+			}
+			test(t, server, dial)
+		})
+	}
+}
+
 func newProducer(t *testing.T, server *emulator.Server, hub string, dial sdkDial) *azeventhubs.ProducerClient {
 	t.Helper()
 	client, err := azeventhubs.NewProducerClientFromConnectionString(server.ConnectionString(hub), "", &azeventhubs.ProducerClientOptions{
 		NewWebSocketConn: dial,
+		TLSConfig:        server.TLSConfig(),
 		RetryOptions:     azeventhubs.RetryOptions{MaxRetries: -1},
 	})
 	if err != nil {
@@ -58,7 +93,7 @@ func newProducer(t *testing.T, server *emulator.Server, hub string, dial sdkDial
 func newConsumer(t *testing.T, server *emulator.Server, hub string, dial sdkDial) *azeventhubs.ConsumerClient {
 	t.Helper()
 	client, err := azeventhubs.NewConsumerClientFromConnectionString(server.ConnectionString(hub), "", azeventhubs.DefaultConsumerGroup,
-		&azeventhubs.ConsumerClientOptions{NewWebSocketConn: dial, RetryOptions: azeventhubs.RetryOptions{MaxRetries: -1}})
+		&azeventhubs.ConsumerClientOptions{NewWebSocketConn: dial, TLSConfig: server.TLSConfig(), RetryOptions: azeventhubs.RetryOptions{MaxRetries: -1}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -284,8 +319,12 @@ func TestGoSDKReceiverAtTheEndGetsOnlyWhatIsNew(t *testing.T) {
 
 func TestGoSDKReadsProperties(t *testing.T) {
 	// Not in a bubble: for management calls the SDK starts a goroutine that its Close does not end.
-	server := emulatortest.New(t, &emulator.Options{Hubs: []emulator.Hub{{Name: "Hub", Partitions: 12}}})
-	producer := newProducer(t, server, "hub", nil)
+	options := emulator.Options{Hubs: []emulator.Hub{{Name: "Hub", Partitions: 12}}}
+	onEveryNetwork(t, options, checkProperties)
+}
+
+func checkProperties(t *testing.T, server *emulator.Server, dial sdkDial) {
+	producer := newProducer(t, server, "hub", dial)
 	hub, err := producer.GetEventHubProperties(t.Context(), nil)
 	if err != nil {
 		t.Fatal(err)
@@ -301,7 +340,7 @@ func TestGoSDKReadsProperties(t *testing.T) {
 		t.Errorf("empty partition's properties %+v", empty)
 	}
 	mustPublish(t, producer, &azeventhubs.EventDataBatchOptions{PartitionID: new("4")}, "a", "b", "c")
-	full, err := newConsumer(t, server, "hub", nil).GetPartitionProperties(t.Context(), "4", nil)
+	full, err := newConsumer(t, server, "hub", dial).GetPartitionProperties(t.Context(), "4", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -345,20 +384,23 @@ func randomKey(random *rand.Rand) string {
 }
 
 func TestGoSDKIsToldWhatDoesNotExist(t *testing.T) {
-	server := emulatortest.New(t, nil)
-	err := publish(t.Context(), newProducer(t, server, "nosuch", nil), nil, "a")
+	onEveryNetwork(t, emulator.Options{}, checkWhatDoesNotExist)
+}
+
+func checkWhatDoesNotExist(t *testing.T, server *emulator.Server, dial sdkDial) {
+	err := publish(t.Context(), newProducer(t, server, "nosuch", dial), nil, "a")
 	if err == nil || !strings.Contains(err.Error(), "could not be found") {
 		t.Errorf("publishing to an unknown hub: %v", err)
 	}
-	err = publish(t.Context(), newProducer(t, server, "events", nil), &azeventhubs.EventDataBatchOptions{PartitionID: new("9")}, "a")
+	err = publish(t.Context(), newProducer(t, server, "events", dial), &azeventhubs.EventDataBatchOptions{PartitionID: new("9")}, "a")
 	if err == nil || !strings.Contains(err.Error(), "com.microsoft:argument-out-of-range") || !strings.Contains(err.Error(), "between 0 and 3") {
 		t.Errorf("publishing to an unknown partition: %v", err)
 	}
-	_, err = newProducer(t, server, "events", nil).GetPartitionProperties(t.Context(), "9", nil)
+	_, err = newProducer(t, server, "events", dial).GetPartitionProperties(t.Context(), "9", nil)
 	if err == nil {
 		t.Error("an unknown partition has properties")
 	}
-	_, err = newProducer(t, server, "nosuch", nil).GetEventHubProperties(t.Context(), nil)
+	_, err = newProducer(t, server, "nosuch", dial).GetEventHubProperties(t.Context(), nil)
 	if err == nil || !strings.Contains(err.Error(), "could not be found") {
 		t.Errorf("properties of an unknown hub: %v", err)
 	}

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -24,6 +23,9 @@ const (
 
 	// acceptPause is how long the listener rests when the system has no file descriptor left.
 	acceptPause = 10 * time.Millisecond
+
+	// maxRefusing is how many connections beyond the maximum are told so at the same time.
+	maxRefusing = 64
 )
 
 // ErrClosed is what a closed server's methods return.
@@ -32,21 +34,24 @@ var ErrClosed = errors.New("emulator: the server is closed")
 // A Server is a running emulator. Its methods may be called by any number of goroutines.
 type Server struct {
 	// Immutable after New.
-	options  Options
-	listener net.Listener // nil in memory
-	log      *slog.Logger
-	hubs     map[string]*hub // by name in lower case
-	ctx      context.Context // ends with Close; each connection's context descends from it
-	cancel   context.CancelFunc
+	options   Options
+	listeners []net.Listener // none in memory
+	log       *slog.Logger
+	namespace *namespace
+	issuer    *issuer
+	authority func() (*authority, error) // made when it is first needed
+	ctx       context.Context            // ends with Close; each connection's context descends from it
+	cancel    context.CancelFunc
 
 	// Atomic.
 	hook atomic.Pointer[Hook]
 
-	wg sync.WaitGroup // the accepting goroutine and one for each connection
+	wg sync.WaitGroup // the accepting goroutines and one for each connection
 
-	mu     sync.Mutex // guards the fields below
-	closed bool
-	number int // of the latest connection
+	mu      sync.Mutex // guards the fields below
+	closed  bool
+	number  int // of the latest connection
+	serving int // connections, those that are about to be refused included
 }
 
 // New starts a server. Options may be nil. The caller must Close it.
@@ -55,47 +60,104 @@ func New(options *Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{options: opts, log: opts.Logger, hubs: make(map[string]*hub, len(opts.Hubs))}
-	s.SetHook(opts.Hook)
-	for _, h := range opts.Hubs {
-		s.hubs[strings.ToLower(h.Name)] = newHub(h)
+	s := &Server{options: opts, log: opts.Logger, issuer: newIssuer(), authority: sync.OnceValues(newAuthority)}
+	if s.namespace, err = newNamespace(&opts); err != nil {
+		return nil, err
 	}
+	s.SetHook(opts.Hook)
 	if opts.Addr != InMemory {
-		s.listener, err = net.Listen("tcp", opts.Addr)
-		if err != nil {
-			return nil, fmt.Errorf("emulator: cannot listen on Options.Addr %q (port 0 finds a free one): %w", opts.Addr, err)
+		if err := s.listen(); err != nil {
+			return nil, err
 		}
 	}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
-	if s.listener != nil {
+	for _, listener := range s.listeners {
 		// accept ends when Close closes the listener; Close waits for it.
-		s.wg.Go(s.accept)
+		s.wg.Go(func() { s.accept(listener) })
 	}
 	return s, nil
 }
 
-// Addr is the host and port on which the server listens, or [InMemory].
+// listen opens a listener for each address.
+func (s *Server) listen() error {
+	for i, addr := range append([]string{s.options.Addr}, s.options.ExtraAddrs...) {
+		listener, err := net.Listen("tcp", addr)
+		if err != nil {
+			s.closeListeners()
+			field := "Options.Addr"
+			if i > 0 {
+				field = fmt.Sprintf("Options.ExtraAddrs[%d]", i-1)
+			}
+			return fmt.Errorf("emulator: cannot listen on %s %q (port 0 finds a free one): %w", field, addr, err)
+		}
+		s.listeners = append(s.listeners, listener)
+	}
+	return nil
+}
+
+func (s *Server) closeListeners() {
+	for _, listener := range s.listeners {
+		_ = listener.Close() // closed already is fine
+	}
+}
+
+// Addr is the host and port on which the server listens, or [InMemory]. It is what a client's option for a custom
+// endpoint takes.
 func (s *Server) Addr() string {
-	if s.listener == nil {
+	if len(s.listeners) == 0 {
 		return InMemory
 	}
-	return s.listener.Addr().String()
+	return s.listeners[0].Addr().String()
+}
+
+// Addrs are all hosts and ports on which the server listens: that of Options.Addr, then those of Options.ExtraAddrs.
+func (s *Server) Addrs() []string {
+	var addrs []string
+	for _, listener := range s.listeners {
+		addrs = append(addrs, listener.Addr().String())
+	}
+	return addrs
 }
 
 // ConnectionString is what any official client takes in place of a namespace's connection string. With
-// an empty hub it names none. For a server that listens nowhere it is good for clients that are given
-// [Server.Dial] as their way to the network.
+// an empty hub it names none. It makes clients use no TLS, unless [Options.Transports] leaves them no choice. For a server that listens
+// nowhere it is good for clients that are given [Server.Dial] as their way to the network.
 func (s *Server) ConnectionString(hub string) string {
-	text := "Endpoint=sb://" + s.endpoint() + ";SharedAccessKeyName=" + keyName + ";SharedAccessKey=" + keyValue
+	return s.connectionString(s.rootKey(), hub, s.plain())
+}
+
+// TLSConnectionString is a connection string with which clients use TLS, as they do with the service. They need
+// [Server.TLSConfig] too, or [Server.CertificateAuthority].
+func (s *Server) TLSConnectionString(hub string) string {
+	return s.connectionString(s.rootKey(), hub, false)
+}
+
+// rootKey is the part of a connection string that gives every right.
+func (s *Server) rootKey() string {
+	value := keyValue
+	if s.options.Authentication != nil {
+		value = s.key(keyName).Value
+	}
+	return "SharedAccessKeyName=" + keyName + ";SharedAccessKey=" + value
+}
+
+// plain tells whether clients may leave TLS out.
+func (s *Server) plain() bool { return s.options.Transports&TransportPlain != 0 }
+
+func (s *Server) connectionString(secret, hub string, plain bool) string {
+	text := "Endpoint=sb://" + s.endpoint() + ";" + secret
 	if hub != "" {
 		text += ";EntityPath=" + hub
 	}
-	return text + ";UseDevelopmentEmulator=true"
+	if plain {
+		text += ";UseDevelopmentEmulator=true"
+	}
+	return text
 }
 
 // endpoint is the host and port for clients: a server that listens on all interfaces is reached by loopback.
 func (s *Server) endpoint() string {
-	if s.listener == nil {
+	if len(s.listeners) == 0 {
 		return memoryHost
 	}
 	host, port, err := net.SplitHostPort(s.Addr())
@@ -109,7 +171,8 @@ func (s *Server) endpoint() string {
 }
 
 // Dial connects in memory, whether the server listens or not. The connection works with virtual time
-// (testing/synctest) if server and client live in the same bubble. It speaks AMQP without TLS.
+// (testing/synctest) if server and client live in the same bubble. It speaks whatever the client begins: AMQP, TLS or
+// HTTP for a WebSocket.
 func (s *Server) Dial(ctx context.Context) (net.Conn, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
@@ -130,18 +193,16 @@ func (s *Server) Close() error {
 	s.mu.Lock()
 	s.closed = true
 	s.mu.Unlock()
-	if s.listener != nil {
-		_ = s.listener.Close() // closed already is fine
-	}
+	s.closeListeners()
 	s.cancel()
 	s.wg.Wait()
 	return nil
 }
 
 // accept takes connections until the listener closes.
-func (s *Server) accept() {
+func (s *Server) accept(listener net.Listener) {
 	for {
-		nc, err := s.listener.Accept()
+		nc, err := listener.Accept()
 		if err != nil {
 			if errors.Is(err, net.ErrClosed) {
 				return
@@ -159,21 +220,34 @@ func (s *Server) accept() {
 	}
 }
 
-// start serves a connection on a goroutine of its own, unless the server is closed.
+// start serves a connection on a goroutine of its own, unless the server is closed. Of connections beyond the maximum a few
+// at a time are told so; the rest is dropped, since telling takes what there is too little of.
 func (s *Server) start(nc net.Conn) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
 		return false
 	}
+	if s.serving >= s.options.MaxConnections+maxRefusing {
+		s.log.Debug("connection dropped", "connections", s.serving)
+		cut(nc)
+		return true
+	}
 	s.number++
 	c := newConnection(s, s.number)
+	c.surplus = s.serving >= s.options.MaxConnections
+	s.serving++
 	// serve ends when the peer is gone or Close cancels the server's context; Close waits for it.
-	s.wg.Go(func() { c.serve(nc) })
+	s.wg.Go(func() {
+		c.serve(nc)
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.serving--
+	})
 	return true
 }
 
 // hub looks a hub up, ignoring case; nil if there is none.
 func (s *Server) hub(name string) *hub {
-	return s.hubs[strings.ToLower(name)]
+	return s.namespace.hub(name)
 }

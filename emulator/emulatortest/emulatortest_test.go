@@ -2,11 +2,13 @@ package emulatortest_test
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"io"
 	"strings"
 	"testing"
 
+	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azeventhubs/v2"
 	"github.com/go-eventhubs/eventhubs/emulator"
 	"github.com/go-eventhubs/eventhubs/emulator/emulatortest"
 )
@@ -21,6 +23,34 @@ func TestServerIsClosedWhenItsTestEnds(t *testing.T) {
 	})
 	if _, err := server.Dial(t.Context()); !errors.Is(err, emulator.ErrClosed) {
 		t.Errorf("Dial when the test has ended: %v, want ErrClosed", err)
+	}
+}
+
+// sendOrders stands for the code under test.
+func sendOrders(ctx context.Context, connectionString string) {
+	client, err := azeventhubs.NewProducerClientFromConnectionString(connectionString, "", nil)
+	if err != nil {
+		return
+	}
+	defer func() { _ = client.Close(ctx) }()
+	for range 2 {
+		batch, err := client.NewEventDataBatch(ctx, nil)
+		if err != nil || batch.AddEventData(&azeventhubs.EventData{Body: []byte("an order")}, nil) != nil {
+			return
+		}
+		_ = client.SendEventDataBatch(ctx, batch, nil)
+	}
+}
+
+// TestOrdersAreSent is the example of docs/emulator.md, as it is there.
+func TestOrdersAreSent(t *testing.T) {
+	server := emulatortest.New(t, nil) // one hub, "events", 4 partitions, a free port; closed when the test ends
+	sendOrders(t.Context(), server.ConnectionString("events"))
+	if err := server.WaitForEvents(t.Context(), "events", 2); err != nil {
+		t.Fatal(err)
+	}
+	for event := range server.Events("events", "0") {
+		t.Logf("%d: %s", event.SequenceNumber, event.Body)
 	}
 }
 

@@ -5,6 +5,7 @@ import "fmt"
 // A composite appends a described list, the form of performatives, termini, delivery states and the like, field by field.
 //
 // "When the trailing elements of the list representation are null, they MAY be omitted" (1.4): end cuts off what follows the last field that has a value.
+// whole keeps it, as the service does, for what Azure's Python client reads by index: performatives, termini and errors.
 type composite struct {
 	dst    []byte
 	mark   int // where the list starts
@@ -25,6 +26,11 @@ func (c *composite) end() ([]byte, error) {
 		return append(c.dst[:c.mark], codeList0), c.err
 	}
 	return endCompound(c.dst[:c.keep], c.mark, c.count), c.err
+}
+
+// whole finishes the list with all its fields. On error dst is of no use.
+func (c *composite) whole() ([]byte, error) {
+	return endCompound(c.dst, c.mark, c.fields), c.err
 }
 
 func (c *composite) null() {

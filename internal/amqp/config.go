@@ -20,6 +20,8 @@ type Config struct {
 	HandleMax      uint32        // highest handle in a session, so one less than the number of links; default 255
 	MaxMessageSize uint64        // bytes, for links whose attach does not say; default 1 MiB
 	LinkBacklog    int           // links attached by the peer and not yet accepted; more are refused; default 256
+	MaxPartial     int           // bytes of deliveries whose last frame has not come, of all links; a link that goes beyond is detached; default 128 MiB
+	MaxBuffered    int           // bytes of whole deliveries nobody has received, of all links; past it nothing is read; default 256 MiB
 	Logger         *slog.Logger  // default: none
 
 	// Mechanisms are the SASL mechanisms that a server offers. Default: MSSBCBS, PLAIN, ANONYMOUS, EXTERNAL.
@@ -27,6 +29,9 @@ type Config struct {
 
 	// Authenticate, if set, decides on a server whether a client's SASL init is good. Default: any is.
 	Authenticate func(*SASLInit) bool
+
+	// BeforeStart, if set, is called with a connection whose handshake is over and which has not read anything else yet.
+	BeforeStart func(*Conn)
 
 	// Mechanism and InitialResponse are what a client chooses. Default: ANONYMOUS, with the text "anonymous".
 	Mechanism       Symbol
@@ -53,6 +58,8 @@ func (c *Config) withDefaults() Config {
 	def(&cfg.HandleMax, value[uint32](255))
 	def(&cfg.MaxMessageSize, value[uint64](1<<20))
 	def(&cfg.LinkBacklog, value(256))
+	def(&cfg.MaxPartial, value(128<<20))
+	def(&cfg.MaxBuffered, value(256<<20))
 	def(&cfg.Mechanism, value[Symbol]("ANONYMOUS"))
 	def(&cfg.Logger, value(slog.New(slog.DiscardHandler)))
 	if cfg.Mechanisms == nil {

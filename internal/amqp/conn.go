@@ -69,6 +69,10 @@ type Conn struct {
 	outgoing   map[uint16]*Session // by our channel
 	backlog    []*Link             // attached by the peer and not yet accepted
 	backlogged signal              // backlog or err changed
+	buffered   int                 // bytes of deliveries that nobody has received yet, the partial ones not included
+	partial    int                 // bytes of deliveries whose last frame has not come
+	readable   signal              // buffered became less, reading may go on, or err was set
+	faults     faults
 }
 
 func newConn(nc net.Conn, cfg *Config) *Conn {
@@ -110,16 +114,22 @@ func (c *Conn) Err() error {
 func (c *Conn) Close(e *Error) error {
 	c.mu.Lock()
 	c.closeLocked(e)
+	c.endIgnoringLocked()
 	c.mu.Unlock()
 	<-c.done
 	return nil
 }
 
-// Cut drops the net.Conn without a word to the peer, and does not wait.
+// Cut drops the net.Conn without a word to the peer, and does not wait. A net.Conn that is a protocol itself may have a CloseNow method for this.
 func (c *Conn) Cut() {
 	c.mu.Lock()
 	c.failLocked(fmt.Errorf("%w: cut", ErrClosed))
 	c.mu.Unlock()
+	// Closing TLS or a WebSocket may say a word first, and wait for room to say it.
+	if nc, ok := c.nc.(interface{ CloseNow() error }); ok {
+		_ = nc.CloseNow()
+		return
+	}
 	_ = c.nc.Close()
 }
 
@@ -173,6 +183,7 @@ func (c *Conn) failLocked(err error) {
 	}
 	c.backlogged.wakeLocked()
 	c.outFree.wakeLocked()
+	c.readable.wakeLocked()
 	c.wakeWriter()
 }
 

@@ -58,10 +58,11 @@ func (c *Conn) readFrames() error {
 		}
 		closed, stop := c.handle(f)
 		if closed {
+			c.ignoreRest()
 			return nil
 		}
 		if stop {
-			c.awaitOut()
+			c.awaitReadable()
 		}
 	}
 }
@@ -79,22 +80,28 @@ func (c *Conn) idleExpired() (over bool) {
 	return false
 }
 
-// awaitOut waits until the writer has taken what is in out, so that a peer that sends but does not read cannot make us gather answers without end.
-func (c *Conn) awaitOut() {
+// awaitReadable waits until the reader may go on: until the writer has taken what is in out, so that a peer that sends but does not read cannot make us
+// gather answers without end; and until deliveries are received, so that it cannot make us gather those.
+func (c *Conn) awaitReadable() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for c.err == nil && len(c.out) > outStop {
 		_ = c.waitLocked(context.Background(), &c.outFree)
 	}
+	for c.err == nil && c.buffered > c.cfg.MaxBuffered {
+		_ = c.waitLocked(context.Background(), &c.readable)
+	}
 }
 
-// handle dispatches one frame. It reports whether the peer has closed, and whether too much waits to be written.
+// handle dispatches one frame. It reports whether the peer has closed, and whether the reader should wait before it goes on.
 func (c *Conn) handle(f frame) (closed, stop bool) {
+	c.mu.Lock()
+	c.awaitResumedLocked()
 	// An empty frame; it has done its work by arriving.
 	if len(f.body) == 0 {
+		c.mu.Unlock()
 		return false, false
 	}
-	c.mu.Lock()
 	closed, err := c.dispatchLocked(f)
 	if err != nil {
 		e, ok := errors.AsType[*Error](err)
@@ -103,7 +110,7 @@ func (c *Conn) handle(f frame) (closed, stop bool) {
 		}
 		c.closeLocked(e)
 	}
-	stop = len(c.out) > outStop
+	stop = len(c.out) > outStop || c.buffered > c.cfg.MaxBuffered
 	c.mu.Unlock()
 	if err != nil {
 		c.log.Debug("amqp: closing the connection for the peer's error", "error", err)
@@ -189,7 +196,9 @@ func (c *Conn) peerClosedLocked(f fields) error {
 	if c.err != nil {
 		return nil
 	}
-	_ = c.sendLocked(0, &Close{})
+	if !c.faults.ignoreClose {
+		_ = c.sendLocked(0, &Close{})
+	}
 	err := ErrClosed
 	if p.Error != nil {
 		err = fmt.Errorf("%w: %w", ErrClosed, &RemoteError{"close", p.Error})

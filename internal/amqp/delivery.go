@@ -24,6 +24,9 @@ type Delivery struct {
 	settled bool // by us, if received
 }
 
+// ID returns the delivery-id, by which the peer's session numbers a received delivery.
+func (d *Delivery) ID() uint32 { return d.id }
+
 // Wait waits for the outcome of a delivery that Send has sent unsettled. The error says why none will come: the link, session or
 // connection is over. It may be called again, and by several goroutines. A delivery sent settled has no outcome: (nil, nil).
 func (d *Delivery) Wait(ctx context.Context) (DeliveryState, error) {
@@ -57,9 +60,9 @@ func (d *Delivery) Settle(state DeliveryState) error {
 		return l.err
 	}
 	d.settled = true
-	// "The Receiver will only settle after sending the disposition to the Sender and receiving a disposition indicating settlement of the
-	// delivery from the sender" (2.8.3, second). Nothing is kept here meanwhile, so that one needs no answer.
-	return c.sendLocked(l.s.local, &Disposition{Role: RoleReceiver, First: d.id, Settled: !l.settleSecond, State: state})
+	// Also on a link whose receiver "will only settle after sending the disposition to the Sender and receiving a disposition indicating
+	// settlement" (2.8.3, second): nothing is kept here meanwhile, and Azure's Python client asks for that mode but waits for this settlement.
+	return c.sendLocked(l.s.local, &Disposition{Role: RoleReceiver, First: d.id, Settled: true, State: state})
 }
 
 // settleLocked tells whoever waits what became of a sent delivery.

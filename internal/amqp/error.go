@@ -58,7 +58,7 @@ func (e *Error) appendTo(dst []byte) ([]byte, error) {
 	c.put(AppendSymbol(c.dst, e.Condition))
 	c.str(e.Description)
 	c.mapping(e.Info)
-	return c.end()
+	return c.whole()
 }
 
 // error appends an error field, nil as null.

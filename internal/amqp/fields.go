@@ -57,7 +57,7 @@ func (f *fields) next() (code byte, data []byte, ok bool) {
 	}
 	code = f.b[0]
 	if code == codeDescribed {
-		rest, err := skipValue(f.b)
+		rest, err := SkipValue(f.b)
 		if err != nil {
 			f.err = err
 			return 0, nil, false

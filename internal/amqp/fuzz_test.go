@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"io"
+	"math"
 	"net"
 	"reflect"
 	"runtime"
@@ -24,7 +25,7 @@ func FuzzReadValue(f *testing.F) {
 	f.Add([]byte{0xd0, 0, 0, 0, 5, 0xff, 0xff, 0xff, 0xff, 0x41})
 	f.Fuzz(func(t *testing.T, b []byte) {
 		v, rest, err := ReadValue(b)
-		skipped, skipErr := skipValue(b)
+		skipped, skipErr := SkipValue(b)
 		if err != nil {
 			return
 		}
@@ -193,7 +194,7 @@ func TestDecodingTakesMemoryInProportionToItsInput(t *testing.T) {
 		"list":  append(be32(codeList32, len(nulls)+4, len(nulls)), nulls...),
 		"map":   append(be32(codeMap32, len(nulls)+4, len(nulls)), nulls...),
 		"array": append(be32(codeArray32, len(nulls)+4, len(nulls)-1), nulls...),
-		"lie":   append(be32(codeArray32, 5, 1<<31), codeTrue),
+		"lie":   append(be32(codeArray32, 5, math.MaxInt32), codeTrue),
 	}
 	for name, b := range inputs {
 		var before, after runtime.MemStats

@@ -42,6 +42,9 @@ func handshake(ctx context.Context, nc net.Conn, cfg *Config, exchange func(*Con
 		}
 		return nil, fmt.Errorf("amqp: handshake: %w", err)
 	}
+	if c.cfg.BeforeStart != nil {
+		c.cfg.BeforeStart(c)
+	}
 	c.start()
 	return c, nil
 }

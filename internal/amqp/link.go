@@ -23,7 +23,7 @@ type Link struct {
 	detachSent   bool
 	err          error    // why the link is over; nil while it is open
 	changed      signal   // anything below changed
-	settleSecond bool     // the receiver settles after the sender
+	ignoreDetach bool     // the peer's detach is not answered
 	sender       outbound // if role is RoleSender
 	receiver     inbound  // if role is RoleReceiver
 }
@@ -184,9 +184,6 @@ func (l *Link) sendAttachLocked(a Attach) error {
 	}
 	l.handle, l.attachSent = handle, true
 	s.outgoing[handle] = l
-	if a.ReceiverSettleMode != nil {
-		l.settleSecond = *a.ReceiverSettleMode == ReceiverSecond
-	}
 	return nil
 }
 
@@ -223,7 +220,7 @@ func (l *Link) failLocked(err error) {
 			d.settleLocked(nil, err)
 		}
 	}
-	l.receiver.partial = nil
+	l.dropLocked()
 	// Nobody need accept a link that is over before it was accepted.
 	if !l.accepted {
 		l.s.c.backlog = slices.DeleteFunc(l.s.c.backlog, func(other *Link) bool { return other == l })

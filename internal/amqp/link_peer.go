@@ -60,6 +60,11 @@ func (s *Session) detachLocked(p *Detach) {
 			SenderSettleMode: l.remote.SenderSettleMode, ReceiverSettleMode: l.remote.ReceiverSettleMode,
 		})
 	}
+	if !l.detachSent && l.attachSent && l.ignoreDetach {
+		// The peer waits for an answer, so the handles stay taken.
+		l.failLocked(fmt.Errorf("%w: the peer's detach is ignored", ErrDetached))
+		return
+	}
 	if !l.detachSent && l.attachSent {
 		l.detachSent = true
 		_ = s.c.sendLocked(s.local, &Detach{Handle: l.handle, Closed: p.Closed})

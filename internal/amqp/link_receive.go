@@ -83,6 +83,8 @@ func (l *Link) Receive(ctx context.Context) (*Delivery, error) {
 	in.queue[0] = nil
 	in.queue = in.queue[1:]
 	if l.err == nil {
+		c.buffered -= d.memory()
+		c.readable.wakeLocked()
 		l.topUpLocked()
 	}
 	return d, nil
@@ -131,6 +133,8 @@ func (l *Link) transferLocked(p *Transfer, payload []byte) *Error {
 		return errorf(ErrorNotAllowed, "delivery %d begins before the last frame of delivery %d", p.DeliveryID.Value, in.partial.id)
 	}
 	d := in.partial
+	c := l.s.c
+	c.partial -= cap(d.Payload)
 	if p.Aborted {
 		in.partial = nil
 		l.topUpLocked()
@@ -141,13 +145,38 @@ func (l *Link) transferLocked(p *Transfer, payload []byte) *Error {
 	d.Settled = d.Settled || p.Settled.Or(false)
 	in.appendLocked(d, payload, p.More)
 	if p.More {
+		c.partial += cap(d.Payload)
+		if c.partial > c.cfg.MaxPartial {
+			return errorf(ErrorResourceLimit, "the connection's unfinished deliveries have %d bytes, more than the maximum of %d", c.partial, c.cfg.MaxPartial)
+		}
 		return nil
 	}
 	in.partial = nil
 	in.queue = append(in.queue, d)
+	c.buffered += d.memory()
 	l.changed.wakeLocked()
 	return nil
 }
+
+// dropLocked forgets the delivery whose last frame will not come. Whole deliveries can still be received, but no longer hold up the reader:
+// nobody may come for them.
+func (l *Link) dropLocked() {
+	c, in := l.s.c, &l.receiver
+	if in.partial != nil {
+		c.partial -= cap(in.partial.Payload)
+		in.partial = nil
+	}
+	for _, d := range in.queue {
+		c.buffered -= d.memory()
+	}
+	c.readable.wakeLocked()
+}
+
+// memory is what a delivery takes while it waits, with what is around its payload.
+func (d *Delivery) memory() int { return len(d.Payload) + deliveryOverhead }
+
+// deliveryOverhead is the size of a Delivery, its tag and its place in a queue, roughly.
+const deliveryOverhead = 256
 
 // beginIncomingLocked takes the first frame of a delivery.
 func (l *Link) beginIncomingLocked(p *Transfer) *Error {

@@ -19,7 +19,7 @@ func (p *Open) appendTo(dst []byte) ([]byte, error) {
 	c.symbols(p.OfferedCapabilities)
 	c.symbols(p.DesiredCapabilities)
 	c.mapping(p.Properties)
-	return c.end()
+	return c.whole()
 }
 
 func (p *Begin) appendTo(dst []byte) ([]byte, error) {
@@ -32,7 +32,7 @@ func (p *Begin) appendTo(dst []byte) ([]byte, error) {
 	c.symbols(p.OfferedCapabilities)
 	c.symbols(p.DesiredCapabilities)
 	c.mapping(p.Properties)
-	return c.end()
+	return c.whole()
 }
 
 func (p *Attach) appendTo(dst []byte) ([]byte, error) {
@@ -59,7 +59,7 @@ func (p *Attach) appendTo(dst []byte) ([]byte, error) {
 	c.symbols(p.OfferedCapabilities)
 	c.symbols(p.DesiredCapabilities)
 	c.mapping(p.Properties)
-	return c.end()
+	return c.whole()
 }
 
 func (p *Flow) appendTo(dst []byte) ([]byte, error) {
@@ -75,7 +75,7 @@ func (p *Flow) appendTo(dst []byte) ([]byte, error) {
 	c.flag(p.Drain)
 	c.flag(p.Echo)
 	c.mapping(p.Properties)
-	return c.end()
+	return c.whole()
 }
 
 func (p *Transfer) appendTo(dst []byte) ([]byte, error) {
@@ -95,7 +95,7 @@ func (p *Transfer) appendTo(dst []byte) ([]byte, error) {
 	c.flag(p.Resume)
 	c.flag(p.Aborted)
 	c.flag(p.Batchable)
-	return c.end()
+	return c.whole()
 }
 
 func (p *Disposition) appendTo(dst []byte) ([]byte, error) {
@@ -106,7 +106,7 @@ func (p *Disposition) appendTo(dst []byte) ([]byte, error) {
 	c.flag(p.Settled)
 	c.state(p.State)
 	c.flag(p.Batchable)
-	return c.end()
+	return c.whole()
 }
 
 func (p *Detach) appendTo(dst []byte) ([]byte, error) {
@@ -114,19 +114,19 @@ func (p *Detach) appendTo(dst []byte) ([]byte, error) {
 	c.uint(p.Handle)
 	c.flag(p.Closed)
 	c.error(p.Error)
-	return c.end()
+	return c.whole()
 }
 
 func (p *End) appendTo(dst []byte) ([]byte, error) {
 	c := beginComposite(dst, descEnd)
 	c.error(p.Error)
-	return c.end()
+	return c.whole()
 }
 
 func (p *Close) appendTo(dst []byte) ([]byte, error) {
 	c := beginComposite(dst, descClose)
 	c.error(p.Error)
-	return c.end()
+	return c.whole()
 }
 
 func (c *composite) ushortPtr(v *uint16) {

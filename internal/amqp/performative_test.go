@@ -49,6 +49,27 @@ func frames() []reader {
 	}
 }
 
+// Azure's Python client reads fields by index and fails on a list that ends early.
+func TestFramesStateEveryField(t *testing.T) {
+	empty := &Error{Condition: "c"}
+	for _, tt := range []struct {
+		frame appender
+		want  int
+	}{
+		{&Open{}, 10}, {&Begin{}, 8}, {&Attach{}, 14}, {&Flow{}, 11}, {&Transfer{}, 11}, {&Disposition{}, 6}, {&Detach{}, 3}, {&End{}, 1}, {&Close{}, 1},
+		{&Source{}, 11}, {&Target{}, 7}, {empty, 3},
+	} {
+		b, err := tt.frame.appendTo(nil)
+		if err != nil {
+			t.Errorf("%T: %v", tt.frame, err)
+			continue
+		}
+		if _, f, rest, err := readComposite(b); f.n != tt.want || len(rest) != 0 || err != nil {
+			t.Errorf("%T is a list of %d fields with %d bytes behind it (%v), want %d fields", tt.frame, f.n, len(rest), err, tt.want)
+		}
+	}
+}
+
 func TestPerformativesSurviveEncoding(t *testing.T) {
 	for _, f := range frames() {
 		b, err := f.(appender).appendTo(nil)

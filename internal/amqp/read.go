@@ -63,8 +63,9 @@ func splitCount(code byte, data []byte) (count int, rest []byte, err error) {
 	return int(n), data[4:], nil
 }
 
-// skipValue returns what follows the value at the start of b. It looks no deeper than the outermost size.
-func skipValue(b []byte) (rest []byte, err error) {
+// SkipValue returns what follows the value at the start of b. It looks no deeper than the outermost size, so that what it skips need not be
+// decodable. Errors wrap [ErrMalformed].
+func SkipValue(b []byte) (rest []byte, err error) {
 	for range maxDepth {
 		if len(b) == 0 {
 			return nil, errShort
@@ -79,7 +80,7 @@ func skipValue(b []byte) (rest []byte, err error) {
 		if len(b) > 0 && b[0] == codeDescribed {
 			return nil, fmt.Errorf("%w: described descriptor", ErrMalformed)
 		}
-		if b, err = skipValue(b); err != nil {
+		if b, err = SkipValue(b); err != nil {
 			return nil, err
 		}
 	}

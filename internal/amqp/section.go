@@ -34,7 +34,7 @@ func readSection(b []byte) (s Section, rest []byte, err error) {
 	if descriptor < SectionHeader || descriptor > SectionFooter {
 		return s, nil, fmt.Errorf("%w: descriptor 0x%x where a message section must be", ErrMalformed, descriptor)
 	}
-	if rest, err = skipValue(value); err != nil {
+	if rest, err = SkipValue(value); err != nil {
 		return s, nil, err
 	}
 	n, v := len(b)-len(rest), len(value)-len(rest)

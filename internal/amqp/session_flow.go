@@ -48,6 +48,9 @@ func (s *Session) updateWindowLocked(p *Flow) {
 // sendFlowLocked sends p, which holds a link's part of the state or nothing, with the session's part filled in.
 func (s *Session) sendFlowLocked(p Flow) {
 	p.IncomingWindow, p.OutgoingWindow = s.incomingWindow, s.c.cfg.SessionWindow
+	if s.windowClosed {
+		p.IncomingWindow = 0 // what was granted before may still come
+	}
 	p.NextOutgoingID = s.nextOutgoingID
 	// "This value is not set if and only if the sender has not yet received the begin frame for the session" (2.7.4, next-incoming-id).
 	if s.begun {
@@ -65,7 +68,7 @@ func (s *Session) countIncomingLocked() bool {
 	}
 	s.nextIncomingID++
 	s.incomingWindow--
-	if s.incomingWindow <= s.c.cfg.SessionWindow/2 {
+	if s.incomingWindow <= s.c.cfg.SessionWindow/2 && !s.windowClosed {
 		s.incomingWindow = s.c.cfg.SessionWindow
 		s.sendFlowLocked(Flow{})
 	}

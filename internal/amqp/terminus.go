@@ -41,7 +41,7 @@ func (s *Source) appendTo(dst []byte) ([]byte, error) {
 	c.value(s.DefaultOutcome)
 	c.symbols(s.Outcomes)
 	c.symbols(s.Capabilities)
-	return c.end()
+	return c.whole()
 }
 
 func (t *Target) appendTo(dst []byte) ([]byte, error) {
@@ -53,7 +53,7 @@ func (t *Target) appendTo(dst []byte) ([]byte, error) {
 	c.flag(t.Dynamic)
 	c.mapping(t.DynamicNodeProperties)
 	c.symbols(t.Capabilities)
-	return c.end()
+	return c.whole()
 }
 
 func (c *composite) source(s *Source) {

@@ -171,6 +171,26 @@ func TestFramesOfTwoLinksInterleave(t *testing.T) {
 	})
 }
 
+// Azure's Python client attaches its senders so, and waits for the settlement.
+func TestOutcomesAreSettledAlsoWhereTheReceiverIsToSettleSecond(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		p, c := newPeer(t, nil, nil)
+		p.begin(0)
+		l := p.attach(c, 0, Attach{Role: RoleSender, ReceiverSettleMode: new(ReceiverSecond)}, nil)
+		_ = l.Credit(5)
+		want[*Flow](p, 0)
+		p.send(0, transfer(0, 0), []byte("x"))
+		d, err := l.Receive(try(t))
+		if err != nil {
+			t.Fatal("Receive:", err)
+		}
+		_ = d.Settle(Accepted{})
+		if got := want[*Disposition](p, 0); !got.Settled || got.State != (Accepted{}) {
+			t.Errorf("the disposition is %+v, want one that is accepted and settled", got)
+		}
+	})
+}
+
 func TestAbortedDeliveriesVanish(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		p, c := newPeer(t, nil, nil)

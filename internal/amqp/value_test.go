@@ -56,7 +56,7 @@ func TestValuesSurviveEncoding(t *testing.T) {
 		if err != nil || string(rest) != "after" || !reflect.DeepEqual(got, v) {
 			t.Errorf("%T %v: got %T %v, rest %q, error %v", v, v, got, got, rest, err)
 		}
-		if rest, err := skipValue(append(b[len("before"):], "after"...)); err != nil || string(rest) != "after" {
+		if rest, err := SkipValue(append(b[len("before"):], "after"...)); err != nil || string(rest) != "after" {
 			t.Errorf("%T %v: skipping leaves %q, error %v", v, v, rest, err)
 		}
 	}

@@ -1,0 +1,236 @@
+package emulator
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/go-eventhubs/eventhubs/internal/amqp"
+)
+
+// maxGrants bounds for how many audiences a connection may have tokens.
+const maxGrants = 1_000
+
+// A guard knows what the client of one connection may do. A server without authentication has none: a nil guard
+// admits everything.
+type guard struct {
+	connection *connection
+	opened     time.Time
+	changed    chan struct{} // holds a token while run has something new to look at
+
+	mu         sync.Mutex // guards the fields below
+	grants     map[string]Claims
+	links      map[*amqp.Link]need
+	authorized bool // the client has shown a good token at least once
+}
+
+// A need is what a link requires as long as it lives.
+type need struct {
+	path   string // in the form of normalPath
+	rights Rights // one of them does
+}
+
+func newGuard(c *connection) *guard {
+	return &guard{
+		connection: c,
+		opened:     time.Now(),
+		changed:    make(chan struct{}, 1),
+		grants:     make(map[string]Claims),
+		links:      make(map[*amqp.Link]need),
+	}
+}
+
+// put judges a token and, if it is good, grants what it allows. A token for the same audience replaces the one before.
+func (g *guard) put(ctx context.Context, c claim) *refusal {
+	if g == nil {
+		return nil
+	}
+	claims, refused := g.connection.server.verify(ctx, c.token, c.audience)
+	if refused != nil {
+		return refused
+	}
+	if !g.allow(pathOf(c.audience), claims) {
+		return refuse(conditionLimit, textTooManyGrants, maxGrants)
+	}
+	return nil
+}
+
+// allow grants claims for a path and all below it; false if there are too many already.
+func (g *guard) allow(path string, claims Claims) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if _, replaces := g.grants[path]; !replaces && len(g.grants) >= maxGrants {
+		return false
+	}
+	g.grants[path] = claims
+	g.authorized = true
+	select {
+	case g.changed <- struct{}{}:
+	default:
+	}
+	return true
+}
+
+// coveredLocked tells whether a need is met at a time.
+func (g *guard) coveredLocked(n need, now time.Time) bool {
+	for path, claims := range g.grants {
+		if n.metBy(path, claims) && !claims.expired(now) {
+			return true
+		}
+	}
+	return false
+}
+
+// admit lets a link in if its need is met, and watches over it until release. The $management node of the namespace has
+// none: Azure's Java client puts no token for it, but sends one along with each request.
+func (g *guard) admit(a *attach) *refusal {
+	if g == nil || a.address.node != "" && a.address.hub == "" {
+		return nil
+	}
+	n := need{path: normalPath(a.address.text), rights: RightSend}
+	switch {
+	case a.address.node == nodeManagement:
+		n.rights = rightAny
+	case a.receiver:
+		n.rights = RightListen
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if !g.coveredLocked(n, time.Now()) {
+		return g.claimRequired(n.rights, a.address.text)
+	}
+	g.links[a.link] = n
+	return nil
+}
+
+func (g *guard) release(link *amqp.Link) {
+	if g == nil {
+		return
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	delete(g.links, link)
+}
+
+// admitRead tells whether a client may ask about a hub: with a grant for the hub or its $management node, or
+// with the token that it sends along.
+func (g *guard) admitRead(ctx context.Context, hub, token string) *refusal {
+	if g == nil {
+		return nil
+	}
+	g.mu.Lock()
+	covered := g.coveredLocked(need{path: normalPath(hub) + "/" + nodeManagement, rights: rightAny}, time.Now())
+	g.mu.Unlock()
+	if covered {
+		return nil
+	}
+	if token != "" {
+		// What kind of token it is nobody says, nor for which of the server's names.
+		if _, refused := g.connection.server.verify(ctx, token, g.connection.entityURL(hub)); refused == nil {
+			g.mu.Lock()
+			g.authorized = true
+			g.mu.Unlock()
+			return nil
+		}
+	}
+	return g.claimRequired(rightAny, hub)
+}
+
+// claimRequired says which right is missing, in the service's words.
+func (g *guard) claimRequired(rights Rights, entity string) *refusal {
+	return refuse(conditionUnauthorized, textClaimRequired, rights, g.connection.entityURL(entity))
+}
+
+// run detaches links when nothing covers them any more, and closes a connection that shows no good token in time.
+func (g *guard) run(ctx context.Context) {
+	for {
+		var timer *time.Timer
+		var due <-chan time.Time
+		if next := g.next(); !next.IsZero() {
+			timer = time.NewTimer(time.Until(next))
+			due = timer.C
+		}
+		select {
+		case <-ctx.Done():
+		case <-g.changed:
+		case <-due:
+			if !g.inTime() {
+				_ = g.connection.close(refuse(conditionForced, textNoTokenInTime, g.timeout().Milliseconds()))
+				return
+			}
+			g.expire()
+		}
+		if timer != nil {
+			timer.Stop()
+		}
+		if ctx.Err() != nil {
+			return
+		}
+	}
+}
+
+func (g *guard) timeout() time.Duration { return g.connection.server.options.Authentication.Timeout }
+
+// next is when there is something to do; zero if never.
+func (g *guard) next() time.Time {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	var next time.Time
+	if !g.authorized && g.timeout() > 0 {
+		next = g.opened.Add(g.timeout())
+	}
+	for _, claims := range g.grants {
+		if at := claims.Expires; !at.IsZero() && (next.IsZero() || at.Before(next)) {
+			next = at
+		}
+	}
+	return next
+}
+
+// inTime tells whether the client has shown a good token or still has time for it.
+func (g *guard) inTime() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.authorized || g.timeout() <= 0 || time.Since(g.opened) < g.timeout()
+}
+
+// expire forgets the grants that are over and detaches the links that lived by them.
+func (g *guard) expire() {
+	now := time.Now()
+	orphans := make(map[*amqp.Link]time.Time) // and when the last grant of each was over
+	g.mu.Lock()
+	for link, n := range g.links {
+		if !g.coveredLocked(n, now) {
+			orphans[link] = g.latestLocked(n)
+			delete(g.links, link)
+		}
+	}
+	for path, claims := range g.grants {
+		if claims.expired(now) {
+			delete(g.grants, path)
+		}
+	}
+	g.mu.Unlock()
+	for link, at := range orphans {
+		refused := refuseExpired(at)
+		refused.condition = conditionUnauthorized
+		g.connection.log.Debug("link detached", "error", refused)
+		_ = link.Detach(refused.amqp())
+	}
+}
+
+// latestLocked is when the last grant that met a need was over.
+func (g *guard) latestLocked(n need) time.Time {
+	var latest time.Time
+	for path, claims := range g.grants {
+		if n.metBy(path, claims) && claims.Expires.After(latest) {
+			latest = claims.Expires
+		}
+	}
+	return latest
+}
+
+// metBy tells whether claims for a path are enough, as long as they last.
+func (n need) metBy(path string, claims Claims) bool {
+	return covers(path, n.path) && claims.Rights.allow(n.rights)
+}

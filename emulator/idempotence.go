@@ -1,0 +1,282 @@
+package emulator
+
+import (
+	"hash/crc32"
+	"math"
+	"math/rand/v2"
+	"slices"
+
+	"github.com/go-eventhubs/eventhubs/internal/amqp"
+)
+
+const (
+	capabilityIdempotent = "com.microsoft:idempotent-producer"
+
+	// Link properties and message annotations of an idempotent producer: a long, a short and an int.
+	producerID       = "com.microsoft:producer-id"
+	producerEpoch    = "com.microsoft:producer-epoch"
+	producerSequence = "com.microsoft:producer-sequence-number"
+
+	conditionEpochStolen = "com.microsoft:producer-epoch-stolen"
+	conditionOutOfOrder  = "com.microsoft:out-of-order-sequence"
+	conditionInternal    = "amqp:internal-error"
+
+	// maxProducers bounds what a partition remembers of producers: the one that was idle longest is forgotten.
+	maxProducers = 4096
+	// maxRecent is how many of a producer's batches are recognised when they come again. A client has one on its way.
+	maxRecent = 16
+	// maxProducerID keeps the ids that the emulator assigns exact in JavaScript's numbers.
+	maxProducerID = 1 << 53
+)
+
+// Idempotence says how the emulator deals with idempotent producers. The zero value does what the official clients'
+// own tests tell of the service; where they are silent, docs/emulator.md says what was decided.
+type Idempotence struct {
+	// Off makes a service that does not offer it: the capability is not granted, the reply to an attach has no
+	// producer id, epoch or sequence number, and annotations with such numbers mean nothing.
+	Off bool
+
+	// ReportTracked makes the reply to an attach always tell the last sequence number that the partition knows of
+	// the producer. Otherwise a sequence number that the client states comes back as it was stated. Which of them
+	// the service does is not known, so a client should be right with both.
+	ReportTracked bool
+
+	// TrustNumbers makes the partition take a batch for one that is stored already by its numbers alone. Otherwise
+	// the events must be the same byte for byte, and others under the same numbers are refused. With it, a client
+	// that uses numbers twice loses events silently.
+	TrustNumbers bool
+}
+
+// Numbers are what the events of an idempotent producer's batch carry.
+type numbers struct {
+	id    int64
+	epoch int16
+	first int32
+	last  int32
+	sum   uint32 // of the events' bytes
+}
+
+// A producer is what a partition remembers of an idempotent producer.
+type producer struct {
+	epoch  int16
+	last   int32     // sequence number of its newest event that is stored, or where it said that it begins
+	recent []numbers // of its newest batches, oldest first
+	used   uint64    // when it was last heard of, counted in such occasions
+}
+
+// Producers are the idempotent producers of a partition. The partition's mutex guards them.
+type producers struct {
+	byID  map[int64]*producer
+	clock uint64 // occasions on which any of them was heard of
+}
+
+// follow is the sequence number behind n: numbers wrap after the largest int to 0.
+func follow(n int32, by int) int32 {
+	return int32((int64(n) + int64(by)) & math.MaxInt32)
+}
+
+// check says whether a batch may be stored, or is a duplicate of one that is.
+func (ps *producers) check(n *numbers, options Idempotence) (duplicate bool, refused *refusal) {
+	p := ps.byID[n.id]
+	switch {
+	case p == nil:
+		return false, refuse(conditionOutOfOrder, "The partition knows no producer with id %d; attach with this id first.", n.id)
+	case n.epoch < p.epoch:
+		return false, refuse(conditionEpochStolen, "The producer with id %d and epoch %d was replaced by one with epoch %d.", n.id, n.epoch, p.epoch)
+	case n.epoch > p.epoch:
+		return false, refuse(conditionArgumentRange, "The epoch %d of the producer with id %d is larger than %d, with which it attached.", n.epoch, n.id, p.epoch)
+	case n.first == follow(p.last, 1):
+		return false, nil
+	}
+	for _, r := range p.recent {
+		if r == *n || options.TrustNumbers && r.epoch == n.epoch && r.first == n.first && r.last == n.last {
+			return true, nil
+		}
+	}
+	return false, refuse(conditionOutOfOrder, "The sequence numbers %d to %d of the producer with id %d and epoch %d are out of order. The last sequence number is %d.", n.first, n.last, n.id, n.epoch, p.last)
+}
+
+// stored remembers a batch that check let pass.
+func (ps *producers) stored(n *numbers) {
+	p := ps.byID[n.id]
+	p.advance(n)
+	ps.touch(p)
+}
+
+// after is what will be known of a producer when its batch is stored; nil without numbers.
+func (ps *producers) after(n *numbers) *producer {
+	if n == nil || ps.byID[n.id] == nil {
+		return nil
+	}
+	p := ps.byID[n.id].clone()
+	p.advance(n)
+	return p
+}
+
+func (p *producer) clone() *producer {
+	c := *p
+	c.recent = slices.Clone(p.recent)
+	return &c
+}
+
+func (p *producer) advance(n *numbers) {
+	p.last = n.last
+	if len(p.recent) == maxRecent {
+		p.recent = slices.Delete(p.recent, 0, 1)
+	}
+	p.recent = append(p.recent, *n)
+}
+
+// touch makes p the one that was heard of last.
+func (ps *producers) touch(p *producer) {
+	ps.clock++
+	p.used = ps.clock
+}
+
+// An identity is what a client states about itself when it attaches, and what it is told. What is absent in the
+// former was null or left out: the partition fills it in.
+type identity struct {
+	id       amqp.Optional[int64]
+	epoch    amqp.Optional[int16]
+	sequence amqp.Optional[int32]
+}
+
+// enroll makes a client, which attaches as want, a producer of the partition.
+func (p *partition) enroll(want identity) (got identity, refused *refusal) {
+	if p.journal != nil {
+		p.writing <- struct{}{}
+		defer func() { <-p.writing }()
+	}
+	p.mu.Lock()
+	got, refused = p.producers.enroll(want, p.settings.idempotent)
+	var state *producer
+	var forgotten []int64
+	if refused == nil {
+		state = p.producers.byID[got.id.Value].clone()
+		forgotten = p.producers.forget(got.id.Value)
+	}
+	p.mu.Unlock()
+	if p.journal == nil || refused != nil {
+		return got, refused
+	}
+	if err := p.journal.putProducer(p.index, got.id.Value, state, forgotten); err != nil {
+		return got, refuse(conditionInternal, "The producer could not be stored: %v.", err)
+	}
+	return got, nil
+}
+
+// enroll finds the producer that a client wants to be, or makes it.
+func (ps *producers) enroll(want identity, options Idempotence) (got identity, refused *refusal) {
+	id := want.id.Value
+	for !want.id.Set && (id == 0 || ps.byID[id] != nil) {
+		id = rand.Int64N(maxProducerID)
+	}
+	p := ps.byID[id]
+	if p == nil {
+		p = &producer{epoch: want.epoch.Value, last: want.sequence.Value}
+		if ps.byID == nil {
+			ps.byID = make(map[int64]*producer)
+		}
+		ps.byID[id] = p
+	}
+	epoch := want.epoch.Or(p.epoch)
+	if epoch < p.epoch {
+		return got, refuse(conditionEpochStolen, "A producer with id %d and the higher epoch %d exists. A producer with epoch %d cannot be created.", id, p.epoch, epoch)
+	}
+	p.epoch = epoch
+	ps.touch(p)
+	sequence := p.last
+	if !options.ReportTracked {
+		sequence = want.sequence.Or(sequence)
+	}
+	return identity{amqp.Some(id), amqp.Some(epoch), amqp.Some(sequence)}, nil
+}
+
+// forget drops the producer that was idle longest if there are too many, but not the one to keep.
+func (ps *producers) forget(keep int64) (forgotten []int64) {
+	for len(ps.byID) > maxProducers {
+		oldest, used := keep, uint64(math.MaxUint64)
+		for id, p := range ps.byID {
+			if p.used < used && id != keep {
+				oldest, used = id, p.used
+			}
+		}
+		delete(ps.byID, oldest)
+		forgotten = append(forgotten, oldest)
+	}
+	return forgotten
+}
+
+// wantsIdempotence tells whether the client of a sender link gets to be an idempotent producer: only on a link to a
+// partition, since the numbers are the partition's.
+func (a *attach) wantsIdempotence() bool {
+	return !a.receiver && a.partition != nil && !a.partition.settings.idempotent.Off &&
+		slices.Contains(a.remote.DesiredCapabilities, capabilityIdempotent)
+}
+
+// enroll makes the client an idempotent producer and returns the properties that tell it as which.
+func (a *attach) enroll() (amqp.Map, *refusal) {
+	want, refused := readIdentity(a.remote.Properties)
+	if refused != nil {
+		return nil, refused
+	}
+	got, refused := a.partition.enroll(want)
+	if refused != nil {
+		return nil, refused
+	}
+	return amqp.Map{
+		{Key: amqp.Symbol(producerID), Value: got.id.Value},
+		{Key: amqp.Symbol(producerEpoch), Value: got.epoch.Value},
+		{Key: amqp.Symbol(producerSequence), Value: got.sequence.Value},
+	}, nil
+}
+
+// readIdentity reads the link properties of an idempotent producer.
+func readIdentity(properties amqp.Map) (want identity, refused *refusal) {
+	for _, p := range []struct {
+		key  string
+		read func(any) (int64, bool)
+	}{
+		{producerID, func(v any) (n int64, ok bool) { n, ok = v.(int64); want.id = amqp.Some(n); return }},
+		{producerEpoch, func(v any) (int64, bool) { n, ok := v.(int16); want.epoch = amqp.Some(n); return int64(n), ok }},
+		{producerSequence, func(v any) (int64, bool) { n, ok := v.(int32); want.sequence = amqp.Some(n); return int64(n), ok }},
+	} {
+		v, _ := properties.Get(p.key)
+		if v == nil {
+			continue
+		}
+		n, ok := p.read(v)
+		if !ok {
+			return want, refuse(conditionArgument, "The link property '%s' is a %T; it must be a long, a short or an int, in the order of id, epoch and sequence number.", p.key, v)
+		}
+		if n < 0 {
+			return want, refuse(conditionArgumentRange, "The link property '%s' is %d; it cannot be negative.", p.key, n)
+		}
+	}
+	return want, nil
+}
+
+// number reads the numbers that the events of an idempotent producer's batch carry: each event the next one.
+func (b *batch) number() *refusal {
+	var n numbers
+	for i, e := range b.events {
+		id, epoch, sequence, refused := readNumbers(b.buffer[e.annotations:e.rest])
+		switch {
+		case refused != nil:
+			return refused
+		case i == 0:
+			n = numbers{id: id, epoch: epoch, first: sequence}
+		case id != n.id || epoch != n.epoch:
+			return refuse(conditionArgument, "Event %d of the batch is of another producer than the first one.", i)
+		case sequence != follow(n.first, i):
+			return refuse(conditionOutOfOrder, "Event %d of the batch has the sequence number %d instead of %d.", i, sequence, follow(n.first, i))
+		}
+		n.last = sequence
+		n.sum = crc32.Update(n.sum, castagnoli, b.message(i))
+	}
+	b.numbers = &n
+	return nil
+}
+
+// castagnoli is the polynomial that processors compute.
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)

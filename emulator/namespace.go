@@ -1,0 +1,102 @@
+package emulator
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+)
+
+// A namespace is a server's hubs and what they share.
+type namespace struct {
+	// Immutable after newNamespace.
+	settings settings
+	store    Store // nil: nothing outlives the server
+	throttle *throttle
+
+	changing sync.Mutex // held by the one that adds something, which may write to the store meanwhile
+
+	mu   sync.RWMutex    // guards the field below
+	hubs map[string]*hub // by name in lower case
+}
+
+// newNamespace makes the hubs that the options name, and those that their store has.
+func newNamespace(o *Options) (*namespace, error) {
+	n := &namespace{
+		settings: settings{idempotent: o.Idempotence, discard: o.Discard},
+		store:    o.Store,
+		throttle: newThrottle(o.ThroughputUnits),
+		hubs:     make(map[string]*hub),
+	}
+	if n.store == nil {
+		for _, h := range o.Hubs {
+			n.hubs[strings.ToLower(h.Name)] = newHub(h, n.settings, nil)
+		}
+		return n, nil
+	}
+	if err := n.load(o.Hubs); err != nil {
+		return nil, fmt.Errorf("emulator: Options.Store: %w", err)
+	}
+	return n, nil
+}
+
+// hub looks a hub up, ignoring case; nil if there is none.
+func (n *namespace) hub(name string) *hub {
+	n.mu.RLock()
+	defer n.mu.RUnlock()
+	return n.hubs[strings.ToLower(name)]
+}
+
+// put makes a hub known.
+func (n *namespace) put(h *hub) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.hubs[strings.ToLower(h.name)] = h
+}
+
+// AddHub adds an event hub, as Options.Hubs describe them, while the server runs. Clients find it from then on.
+func (s *Server) AddHub(h Hub) error {
+	hubs := []Hub{h}
+	if err := validateHubs("AddHub", hubs); err != nil {
+		return err
+	}
+	h = hubs[0]
+	n := s.namespace
+	n.changing.Lock()
+	defer n.changing.Unlock()
+	if n.hub(h.Name) != nil {
+		return fmt.Errorf("emulator: AddHub: there is a hub %q already (case does not matter)", h.Name)
+	}
+	var j *journal
+	if n.store != nil {
+		j = newJournal(n.store, h.Name)
+	}
+	added := newHub(h, n.settings, j)
+	if err := j.putHub(h, added.created); err != nil {
+		return fmt.Errorf("emulator: AddHub: %w", err)
+	}
+	n.put(added)
+	return nil
+}
+
+// AddPartitions adds n partitions to a hub while the server runs, as a dedicated cluster of the service can. Clients
+// see them when they ask next; those that are attached are not disturbed. From then on a partition key may mean
+// another partition than before, since the service's hash depends on their number.
+func (s *Server) AddPartitions(hub string, n int) error {
+	s.namespace.changing.Lock()
+	defer s.namespace.changing.Unlock()
+	h := s.hub(hub)
+	if h == nil {
+		return fmt.Errorf("emulator: AddPartitions: there is no hub %q", hub)
+	}
+	sum := len(h.partitions()) + n
+	if n < 1 || sum > maxPartitions {
+		return fmt.Errorf("emulator: AddPartitions: %d partitions cannot be added to the %d of hub %q; it must have between 1 and %d", n, sum-n, hub, maxPartitions)
+	}
+	description := Hub{Name: h.name, Partitions: sum, ConsumerGroups: slices.Clone(h.groups), Disabled: h.disabled, Retention: h.settings.retention}
+	if err := h.journal.putHub(description, h.created); err != nil {
+		return fmt.Errorf("emulator: AddPartitions: %w", err)
+	}
+	h.grow(n)
+	return nil
+}

@@ -1,0 +1,129 @@
+package emulator
+
+import (
+	"context"
+	"fmt"
+	"hash/fnv"
+	"math/rand/v2"
+	"sync/atomic"
+	"time"
+)
+
+// Rates say how often [RandomFaults] makes something go wrong: each is a probability from 0 to 1 for one operation. At most one
+// happens to an operation, so if they add up to more than 1, the later ones come short.
+type Rates struct {
+	// Busy rejects a transfer with com.microsoft:server-busy.
+	Busy float64
+	// LostAcknowledgement stores a transfer and never answers it.
+	LostAcknowledgement float64
+	// CutBefore breaks the connection instead of storing a transfer, or of accepting an attach.
+	CutBefore float64
+	// CutAfter breaks the connection after storing a transfer.
+	CutAfter float64
+	// Detach detaches the link, with amqp:link:detach-forced, instead of storing a transfer.
+	Detach float64
+	// Close closes the connection, with amqp:connection:forced, instead of storing a transfer, or of accepting an attach.
+	Close float64
+	// Refuse refuses an attach, a token or a management call with com.microsoft:server-busy.
+	Refuse float64
+	// Delay makes any operation take up to MaxDelay longer; what comes behind it on the same link waits too.
+	Delay float64
+
+	// MaxDelay bounds Delay. Default: 1 second.
+	MaxDelay time.Duration
+}
+
+const (
+	defaultMaxDelay = time.Second
+
+	textBusy         = "The request was terminated because the entity is being throttled. Error code : 50002. Please wait 4 seconds and try again."
+	textDetachForced = "The link is force detached by the broker due to errors or an upgrade."
+	textCloseForced  = "The connection was closed by container 'emulator'."
+)
+
+// RandomFaults makes things go wrong at random, but not arbitrarily: the n-th transfer to a partition, the n-th attach to it, and so on,
+// meets the same fate whenever the seed and the rates are the same, however the operations of several links overlap.
+// (A few thousand counters tell them apart, so that two nodes may share one.)
+func RandomFaults(seed uint64, rates Rates) Hook {
+	d := newDice(seed)
+	if rates.MaxDelay <= 0 {
+		rates.MaxDelay = defaultMaxDelay
+	}
+	return func(_ context.Context, op Operation) Action {
+		random := d.next(op)
+		roll := random.Float64()
+		for _, fault := range rates.faultsOf(op.Kind) {
+			if roll < fault.rate {
+				return fault.action
+			}
+			roll -= fault.rate
+		}
+		if roll < rates.Delay {
+			return Pass().After(time.Duration(random.Int64N(int64(rates.MaxDelay))))
+		}
+		return Pass()
+	}
+}
+
+// Latency is a network or a disk that takes its time: the answer to each transfer comes after delay and, at random, up to jitter more, and
+// so does whatever else is asked for. Transfers do not wait for each other. The times are the same for the same seed, as those of
+// [RandomFaults] are.
+func Latency(seed uint64, delay, jitter time.Duration) Hook {
+	d := newDice(seed)
+	return func(_ context.Context, op Operation) Action {
+		total := delay
+		if jitter > 0 {
+			total += time.Duration(d.next(op).Int64N(int64(jitter)))
+		}
+		if op.Kind == KindTransfer {
+			return Pass().AnswerAfter(total)
+		}
+		return Pass().After(total)
+	}
+}
+
+type fault struct {
+	rate   float64
+	action Action
+}
+
+// faultsOf are the faults that an operation can meet.
+func (r *Rates) faultsOf(kind Kind) []fault {
+	cutBefore := fault{r.CutBefore, Cut()}
+	closed := fault{r.Close, CloseConnection(conditionForced, textCloseForced)}
+	refused := fault{r.Refuse, Reject(conditionServerBusy, textBusy)}
+	switch kind {
+	case KindTransfer:
+		return []fault{
+			{r.Busy, Reject(conditionServerBusy, textBusy)},
+			{r.LostAcknowledgement, Silence().Stored()},
+			cutBefore,
+			{r.CutAfter, Cut().Stored()},
+			{r.Detach, Detach("amqp:link:detach-forced", textDetachForced)},
+			closed,
+		}
+	case KindAttach:
+		return []fault{cutBefore, closed, refused}
+	case KindPutToken, KindManagement:
+		return []fault{refused}
+	default:
+		return nil
+	}
+}
+
+// dice roll for operations: the same for the n-th operation of its sort, whatever else happens.
+type dice struct {
+	seed     uint64
+	counters [4096]atomic.Uint64
+}
+
+func newDice(seed uint64) *dice { return &dice{seed: seed} }
+
+// next is the randomness for an operation. What tells operations apart must not depend on chance, as the number of a connection does.
+func (d *dice) next(op Operation) *rand.Rand {
+	h := fnv.New64a()
+	_, _ = fmt.Fprintf(h, "%d %v %s %s %s", op.Kind, op.Receiver, op.Hub, op.PartitionID, op.ConsumerGroup) // never fails
+	sort := h.Sum64()
+	n := d.counters[sort%uint64(len(d.counters))].Add(1)
+	return rand.New(rand.NewPCG(d.seed, sort+n))
+}

@@ -1,0 +1,90 @@
+package emulator
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+	"unicode/utf8"
+
+	"github.com/go-eventhubs/eventhubs/internal/amqp"
+)
+
+// Seed stores events as if a client had sent them one by one, for a test that begins with events that are there
+// already. With an empty partitionID each goes where the service would put it: by its PartitionKey, else in turn.
+//
+// Of each [Event] these fields count: Message, if it is set, is the whole event, encoded. Otherwise Body, PartitionKey,
+// Properties, MessageID and ContentType make one. EnqueuedTime, if it is set, is taken over to the millisecond, but not
+// one before that of the event before it in the partition. The others the partition decides about.
+//
+// Hooks do not see it, and throughput units do not bound it. The error names the first event that could not be stored;
+// those before it are.
+func (s *Server) Seed(hub, partitionID string, events ...Event) error {
+	h := s.hub(hub)
+	if h == nil {
+		return fmt.Errorf("emulator: Seed: there is no hub %q", hub)
+	}
+	p := h.partition(partitionID)
+	if p == nil && partitionID != "" {
+		return fmt.Errorf("emulator: Seed: hub %q has no partition %q, only 0 to %d", hub, partitionID, len(h.partitions())-1)
+	}
+	for i, e := range events {
+		if err := h.seed(p, e); err != nil {
+			return fmt.Errorf("emulator: Seed: event %d: %w", i, err)
+		}
+	}
+	return nil
+}
+
+// seed stores one event in p, or where the service would put it.
+func (h *hub) seed(p *partition, e Event) error {
+	message := slices.Clone(e.Message)
+	if message == nil {
+		var err error
+		if message, err = e.encode(); err != nil {
+			return err
+		}
+	}
+	b, r, refused := splitMessage(message, 0)
+	if refused != nil {
+		return refused
+	}
+	if p == nil {
+		p = h.choose(r.key, r.hasKey)
+	}
+	if !e.EnqueuedTime.IsZero() {
+		b.enqueued = e.EnqueuedTime.UTC().Truncate(time.Millisecond)
+	}
+	if refused := h.store(p, b); refused != nil {
+		return refused
+	}
+	return nil
+}
+
+// encode makes the event's message.
+func (e *Event) encode() ([]byte, error) {
+	if n := utf8.RuneCountInString(e.PartitionKey); n > maxPartitionKeySize {
+		return nil, fmt.Errorf("Event.PartitionKey has %d characters; at most %d are allowed", n, maxPartitionKeySize)
+	}
+	m := amqp.Message{Data: [][]byte{e.Body}}
+	if e.PartitionKey != "" {
+		m.Annotations = amqp.Map{{Key: amqp.Symbol(annotationKey), Value: e.PartitionKey}}
+	}
+	if e.MessageID != nil || e.ContentType != "" {
+		m.Properties = &amqp.Properties{MessageID: e.MessageID}
+		if id, ok := e.MessageID.([16]byte); ok {
+			m.Properties.MessageID = amqp.UUID(id)
+		}
+		if e.ContentType != "" {
+			m.Properties.ContentType = &e.ContentType
+		}
+	}
+	for _, key := range slices.Sorted(maps.Keys(e.Properties)) {
+		m.ApplicationProperties = append(m.ApplicationProperties, amqp.Pair{Key: key, Value: e.Properties[key]})
+	}
+	message, err := m.AppendTo(nil)
+	if err != nil {
+		return nil, fmt.Errorf("it cannot be encoded: %w", err)
+	}
+	return message, nil
+}

@@ -1,0 +1,223 @@
+package emulator
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"time"
+)
+
+// A Transport is a way to carry AMQP; several are a sum. A server speaks all of its transports on each of its
+// addresses: the first bytes of a connection tell which one the client chose.
+type Transport uint8
+
+const (
+	// TransportPlain is AMQP over TCP, which clients use when their connection string has UseDevelopmentEmulator=true.
+	TransportPlain Transport = 1 << iota
+	// TransportTLS is AMQP over TLS, which clients use with the service. TLS comes first, or after the header
+	// by which AMQP asks for it.
+	TransportTLS
+	// TransportWebSocket is AMQP over WebSocket over HTTP, without TLS.
+	TransportWebSocket
+	// TransportWebSocketTLS is AMQP over WebSocket over HTTPS, which clients use where only port 443 is open.
+	TransportWebSocketTLS
+
+	// TransportAll is each of them.
+	TransportAll = TransportPlain | TransportTLS | TransportWebSocket | TransportWebSocketTLS
+
+	withTLS = TransportTLS | TransportWebSocketTLS
+)
+
+// scheme is how a URL with one transport begins.
+func (t Transport) scheme() string {
+	switch t {
+	case TransportPlain:
+		return "amqp"
+	case TransportTLS:
+		return "amqps"
+	case TransportWebSocket:
+		return "ws"
+	case TransportWebSocketTLS:
+		return "wss"
+	default:
+		return ""
+	}
+}
+
+// URL is where clients find the server by one transport: amqp://127.0.0.1:51234, amqps://…, and
+// ws://127.0.0.1:51234/$servicebus/websocket or wss://…. It is empty for anything but one transport. For a server that listens
+// nowhere it has a host name that does not exist, for clients that are given [Server.Dial].
+func (s *Server) URL(transport Transport) string {
+	scheme := transport.scheme()
+	if scheme == "" {
+		return ""
+	}
+	u := url.URL{Scheme: scheme, Host: s.endpoint()}
+	if transport&(TransportWebSocket|TransportWebSocketTLS) != 0 {
+		u.Path = webSocketPath
+	}
+	return u.String()
+}
+
+// validateTransports checks what the options say of transports and limits, and sets what they leave open.
+func (o *Options) validateTransports() error {
+	if o.Transports == 0 {
+		o.Transports = TransportAll
+	}
+	if o.Transports&^TransportAll != 0 {
+		return fmt.Errorf("emulator: Options.Transports is %#x, which is no sum of transports", uint8(o.Transports))
+	}
+	if o.MaxConnections == 0 {
+		o.MaxConnections = defaultMaxConnections
+	}
+	if o.MaxConnections < 0 {
+		return fmt.Errorf("emulator: Options.MaxConnections is %d; it must be at least 1, or 0 for %d", o.MaxConnections, defaultMaxConnections)
+	}
+	if o.Addr == InMemory && len(o.ExtraAddrs) > 0 {
+		return fmt.Errorf("emulator: Options.ExtraAddrs is %q, but Options.Addr says that the server listens nowhere", o.ExtraAddrs)
+	}
+	if o.TLSConfig != nil && len(o.TLSConfig.Certificates) == 0 && o.TLSConfig.GetCertificate == nil && o.TLSConfig.GetConfigForClient == nil {
+		return errors.New("emulator: Options.TLSConfig has no certificate; leave it nil for one that the server makes itself")
+	}
+	return nil
+}
+
+// headers of AMQP by which the first bytes are told apart; the first is the one that asks for TLS.
+var headerTLS = [8]byte{'A', 'M', 'Q', 'P', 2, 1, 0, 0}
+
+const (
+	firstOfTLS  = 0x16 // a record with a handshake message
+	firstOfHTTP = 'G'  // GET
+	firstOfAMQP = 'A'
+)
+
+// A peekConn is a connection whose first bytes can be looked at before they are read.
+type peekConn struct {
+	net.Conn
+	head []byte
+}
+
+// peek returns the next n bytes, which Read will return again.
+func (c *peekConn) peek(n int) ([]byte, error) {
+	for len(c.head) < n {
+		buf := make([]byte, n-len(c.head))
+		m, err := c.Conn.Read(buf)
+		c.head = append(c.head, buf[:m]...)
+		if err != nil && len(c.head) < n {
+			return nil, err
+		}
+	}
+	return c.head[:n], nil
+}
+
+func (c *peekConn) Read(p []byte) (int, error) {
+	if len(c.head) > 0 {
+		n := copy(p, c.head)
+		c.head = c.head[n:]
+		return n, nil
+	}
+	return c.Conn.Read(p)
+}
+
+// A layered connection is a protocol on top of raw.
+type layered struct {
+	net.Conn
+	raw net.Conn
+}
+
+// CloseNow drops the connection without the farewell of its upper protocol.
+func (c layered) CloseNow() error { return c.raw.Close() }
+
+// open finds out which transport a client uses, and returns the stream in which it carries AMQP. It owns raw: an
+// error closes it. It ends with ctx.
+func (s *Server) open(ctx context.Context, raw net.Conn) (net.Conn, error) {
+	// A deadline in the past ends whatever waits.
+	stop := context.AfterFunc(ctx, func() { _ = raw.SetDeadline(time.Unix(1, 0)) })
+	nc, err := s.unwrap(ctx, raw)
+	if !stop() && err == nil {
+		err = ctx.Err()
+	}
+	if err != nil {
+		_ = raw.Close()
+		return nil, err
+	}
+	return nc, nil
+}
+
+// unwrap takes off TLS and WebSocket, where they are, and refuses what the options do not allow.
+func (s *Server) unwrap(ctx context.Context, raw net.Conn) (net.Conn, error) {
+	allowed := s.options.Transports
+	outer := &peekConn{Conn: raw}
+	head, err := outer.peek(1)
+	if err != nil {
+		return nil, err
+	}
+	if head[0] == firstOfAMQP {
+		if head, err = outer.peek(len(headerTLS)); err != nil {
+			return nil, err
+		}
+	}
+	secured := head[0] == firstOfTLS
+	if [8]byte(append(head, make([]byte, 8)...)[:8]) == headerTLS && allowed&withTLS != 0 {
+		outer.head = nil
+		if _, err := raw.Write(headerTLS[:]); err != nil {
+			return nil, err
+		}
+		secured = true
+	}
+	inner, transport := outer, TransportPlain
+	if secured {
+		if allowed&withTLS == 0 {
+			return nil, errors.New("the client uses TLS, which Options.Transports does not allow")
+		}
+		if inner, err = s.secure(ctx, outer); err != nil {
+			return nil, fmt.Errorf("TLS: %w", err)
+		}
+		transport = TransportTLS
+		if head, err = inner.peek(1); err != nil {
+			return nil, err
+		}
+	}
+	if head[0] == firstOfHTTP {
+		transport <<= 2 // from plain to WebSocket, from TLS to WebSocket over it
+	}
+	switch {
+	case allowed&transport == 0:
+		return nil, s.refuseTransport(inner, transport)
+	case transport&(TransportWebSocket|TransportWebSocketTLS) != 0:
+		ws, err := upgrade(inner)
+		return layered{ws, raw}, err
+	case secured:
+		return layered{inner, raw}, nil
+	default:
+		return inner, nil
+	}
+}
+
+// secure is the server's side of a TLS handshake.
+func (s *Server) secure(ctx context.Context, nc net.Conn) (*peekConn, error) {
+	config, err := s.serverTLS()
+	if err != nil {
+		return nil, err
+	}
+	secured := tls.Server(nc, config)
+	if err := secured.HandshakeContext(ctx); err != nil {
+		return nil, err
+	}
+	return &peekConn{Conn: secured}, nil
+}
+
+// refuseTransport tells a client that it must come another way, as far as its protocol has words for that.
+func (s *Server) refuseTransport(nc net.Conn, transport Transport) error {
+	switch {
+	case transport&(TransportWebSocket|TransportWebSocketTLS) != 0:
+		_, _ = fmt.Fprintf(nc, "HTTP/1.1 403 Forbidden\r\nConnection: close\r\nContent-Type: text/plain\r\n\r\nThis server does not take %s://.\n", transport.scheme())
+	case transport == TransportPlain && s.options.Transports&TransportTLS != 0:
+		// "the server MUST send a protocol header with a supported protocol version and then close the socket" (2.2).
+		_, _ = nc.Write(headerTLS[:])
+	}
+	return fmt.Errorf("the client uses %s://, which Options.Transports does not allow", transport.scheme())
+}

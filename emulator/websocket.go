@@ -1,0 +1,170 @@
+package emulator
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/coder/websocket"
+)
+
+const (
+	webSocketPath = "/$servicebus/websocket" // .NET puts a slash behind it
+
+	// maxRequest bounds the head of an HTTP request.
+	maxRequest = 16 << 10
+
+	// farewellTimeout bounds how long a close frame may take to be written.
+	farewellTimeout = time.Second
+)
+
+// webSocketProtocols are the sub-protocols that clients offer: most the first, the examples of Azure's Go client the second.
+var webSocketProtocols = []string{"AMQPWSB10", "amqp"}
+
+// upgrade answers the HTTP request with which a client begins AMQP over WebSocket.
+func upgrade(nc net.Conn) (net.Conn, error) {
+	limited := &io.LimitedReader{R: nc, N: maxRequest}
+	w := &upgradeWriter{
+		nc:     nc,
+		r:      bufio.NewReader(limited),
+		w:      bufio.NewWriter(nc),
+		header: make(http.Header),
+	}
+	r, err := http.ReadRequest(w.r)
+	if err != nil {
+		if limited.N <= 0 {
+			err = fmt.Errorf("the head has more than %d bytes: %w", maxRequest, err)
+		}
+		return nil, fmt.Errorf("HTTP request: %w", err)
+	}
+	if !strings.EqualFold(strings.TrimSuffix(r.URL.Path, "/"), webSocketPath) {
+		return nil, w.refuse(http.StatusNotFound, fmt.Sprintf("AMQP over WebSocket is at %s.", webSocketPath))
+	}
+	if !offers(r, webSocketProtocols) {
+		return nil, w.refuse(http.StatusBadRequest, fmt.Sprintf("The request must offer the sub-protocol %s.", webSocketProtocols[0]))
+	}
+	ws, err := websocket.Accept(w, r, &websocket.AcceptOptions{
+		Subprotocols: webSocketProtocols,
+		// A page from elsewhere must not reach into the developer's machine.
+		OriginPatterns:  []string{"localhost", "localhost:*", "127.0.0.1", "127.0.0.1:*"},
+		CompressionMode: websocket.CompressionDisabled,
+	})
+	if err != nil {
+		_ = w.w.Flush()
+		return nil, err
+	}
+	ws.SetReadLimit(-1) // messages are read as a stream, so their size does not matter
+	return &webSocketConn{Conn: nc, ws: ws}, nil
+}
+
+// offers tells whether a request names one of the sub-protocols.
+func offers(r *http.Request, protocols []string) bool {
+	for _, line := range r.Header.Values("Sec-WebSocket-Protocol") {
+		for name := range strings.SplitSeq(line, ",") {
+			if slices.ContainsFunc(protocols, func(p string) bool { return strings.EqualFold(p, strings.TrimSpace(name)) }) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// An upgradeWriter answers one request on a connection that no http.Server knows of.
+type upgradeWriter struct {
+	nc     net.Conn
+	r      *bufio.Reader
+	w      *bufio.Writer
+	header http.Header
+}
+
+var _ http.Hijacker = (*upgradeWriter)(nil)
+
+func (u *upgradeWriter) Header() http.Header { return u.header }
+
+func (u *upgradeWriter) WriteHeader(status int) {
+	if status != http.StatusSwitchingProtocols {
+		u.header.Set("Connection", "close") // which also ends the body
+	}
+	_, _ = fmt.Fprintf(u.w, "HTTP/1.1 %d %s\r\n", status, http.StatusText(status))
+	_ = u.header.Write(u.w)
+	_, _ = u.w.WriteString("\r\n")
+}
+
+func (u *upgradeWriter) Write(p []byte) (int, error) { return u.w.Write(p) }
+
+// Hijack hands the connection over, once the answer is on its way.
+func (u *upgradeWriter) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	return u.nc, bufio.NewReadWriter(u.r, u.w), u.w.Flush()
+}
+
+// refuse answers with an error.
+func (u *upgradeWriter) refuse(status int, text string) error {
+	http.Error(u, text, status)
+	_ = u.w.Flush()
+	return fmt.Errorf("HTTP status %d: %s", status, text)
+}
+
+// A webSocketConn is the stream that binary messages make, whatever their boundaries. Deadlines and addresses are
+// those of the connection below.
+type webSocketConn struct {
+	net.Conn
+	ws      *websocket.Conn
+	message io.Reader // owned by whoever reads; nil between messages
+
+	writing sync.Mutex // held while a message is written
+}
+
+func (c *webSocketConn) Read(p []byte) (int, error) {
+	for {
+		if c.message == nil {
+			kind, message, err := c.ws.Reader(context.Background())
+			switch {
+			case websocket.CloseStatus(err) == websocket.StatusNormalClosure:
+				return 0, io.EOF
+			case err != nil:
+				return 0, err
+			case kind != websocket.MessageBinary:
+				return 0, errors.New("a WebSocket message that is text, not binary")
+			}
+			c.message = message
+		}
+		n, err := c.message.Read(p)
+		if err == io.EOF {
+			c.message, err = nil, nil
+		}
+		if n > 0 || err != nil {
+			return n, err
+		}
+	}
+}
+
+func (c *webSocketConn) Write(p []byte) (int, error) {
+	c.writing.Lock()
+	defer c.writing.Unlock()
+	if err := c.ws.Write(context.Background(), websocket.MessageBinary, p); err != nil {
+		return 0, err
+	}
+	return len(p), nil
+}
+
+// closeFrame says that all went well (RFC 6455, 5.5.1 and 7.4.1: status 1000).
+var closeFrame = []byte{0x88, 2, 0x03, 0xe8}
+
+// Close says farewell, since some clients take a WebSocket that ends without for broken, but does not wait for the
+// answer: the peers have closed the AMQP connection in it before.
+func (c *webSocketConn) Close() error {
+	if c.writing.TryLock() {
+		_ = c.Conn.SetWriteDeadline(time.Now().Add(farewellTimeout))
+		_, _ = c.Conn.Write(closeFrame) // the library buffers nothing between messages
+		c.writing.Unlock()
+	}
+	return c.ws.CloseNow()
+}

@@ -1,0 +1,279 @@
+package amqp
+
+import (
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/go-eventhubs/eventhubs/internal/memnet"
+)
+
+func TestPausedReadingFillsTheNetworkAndGoesOnWhenResumed(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		p, c := newPeer(t, nil, nil)
+		p.begin(0)
+		l := p.attach(c, 0, Attach{Role: RoleSender}, nil)
+		_ = l.Credit(100)
+		want[*Flow](p, 0)
+		first, second := c.PauseReading(), c.PauseReading()
+
+		_ = p.nc.SetWriteDeadline(time.Now().Add(time.Minute))
+		n := 0
+		for ; n < 100; n++ {
+			b, mark := beginFrame(nil, frameAMQP, 0)
+			b, _ = transfer(0, uint32(n)).appendTo(b)
+			if _, err := p.nc.Write(endFrame(append(b, make([]byte, 10_000)...), mark)); err != nil {
+				break
+			}
+		}
+		if most := (memnet.BufferSize + 128<<10) / 10_000; n > most || n < 10 {
+			t.Fatalf("%d deliveries went out, want at most %d", n, most)
+		}
+		first()
+		first() // of no use the second time
+		synctest.Wait()
+		l.s.c.mu.Lock()
+		queued := len(l.receiver.queue)
+		l.s.c.mu.Unlock()
+		if queued != 0 {
+			t.Errorf("%d deliveries arrived while reading was paused", queued)
+		}
+		second()
+		for i := range n {
+			if _, err := l.Receive(try(t)); err != nil {
+				t.Fatalf("delivery %d of %d: %v", i, n, err)
+			}
+		}
+	})
+}
+
+func TestAPausedConnectionCanBeClosed(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		client, server := pair(t, nil, nil)
+		server.PauseReading()
+		if _, err := client.NewSession(try(t)); err == nil {
+			t.Error("a paused connection answered")
+		}
+		start := time.Now()
+		_ = server.Close(nil)
+		if got := time.Since(start); got != 0 {
+			t.Errorf("Close took %v", got)
+		}
+		<-client.Done()
+	})
+}
+
+func TestAClosedWindowTakesWhatIsUnderWayAndNoMore(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		p, c := newPeer(t, &Config{SessionWindow: 10}, nil)
+		p.begin(0)
+		l := p.attach(c, 0, Attach{Role: RoleSender}, nil)
+		_ = l.Credit(100)
+		want[*Flow](p, 0)
+		l.Session().CloseWindow()
+		if f := want[*Flow](p, 0); f.IncomingWindow != 0 {
+			t.Errorf("the window is %d, want 0", f.IncomingWindow)
+		}
+		l.Session().CloseWindow()
+		for i := range 10 {
+			p.send(0, transfer(0, uint32(i)), []byte("x"))
+		}
+		p.wantIdle("the window is closed")
+		l.Session().OpenWindow()
+		if f := want[*Flow](p, 0); f.IncomingWindow != 10 {
+			t.Errorf("the window is %d, want 10", f.IncomingWindow)
+		}
+		p.send(0, transfer(0, 10), []byte("x"))
+		for range 11 {
+			if _, err := l.Receive(try(t)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		l.Session().CloseWindow()
+		want[*Flow](p, 0)
+		for i := range 10 {
+			p.send(0, transfer(0, uint32(11+i)), []byte("x"))
+		}
+		p.wantError("end", want[*End](p, 0).Error, ErrorWindowViolation)
+	})
+}
+
+func TestASenderWaitsWhileTheWindowIsClosed(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		client, server := pair(t, nil, nil)
+		sender, receiver := linked(t, client, server, nil)
+		exchange(t, sender, receiver, []byte("before"))
+		receiver.Session().CloseWindow()
+		synctest.Wait()
+		time.AfterFunc(time.Hour, receiver.Session().OpenWindow)
+		start := time.Now()
+		if err := sender.Send(t.Context(), &Delivery{Payload: []byte("x")}); err != nil {
+			t.Fatal(err)
+		}
+		if got := time.Since(start); got != time.Hour {
+			t.Errorf("sent after %v, want an hour", got)
+		}
+	})
+}
+
+func TestAnIgnoredDetachIsNotAnswered(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		p, c := newPeer(t, nil, nil)
+		p.begin(0)
+		l := p.attach(c, 0, Attach{Role: RoleSender}, nil)
+		l.IgnoreDetach()
+		p.send(0, &Detach{Handle: 0, Closed: true}, nil)
+		p.wantIdle("the detach is ignored")
+		if err := l.Err(); !errors.Is(err, ErrDetached) {
+			t.Errorf("Err is %v, want ErrDetached", err)
+		}
+		p.attach(c, 1, Attach{Role: RoleSender}, nil) // others are none the worse
+		p.send(0, &End{}, nil)
+		want[*End](p, 0)
+	})
+}
+
+func TestAnIgnoredCloseIsNotAnswered(t *testing.T) {
+	for _, end := range []struct {
+		name string
+		by   func(*peer, *Conn)
+	}{
+		{"the peer gives up", func(p *peer, _ *Conn) { _ = p.nc.Close() }},
+		{"Close", func(_ *peer, c *Conn) { _ = c.Close(nil) }},
+		{"Cut", func(_ *peer, c *Conn) { c.Cut() }},
+	} {
+		t.Run(end.name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				p, c := newPeer(t, nil, nil)
+				p.begin(0)
+				l := p.attach(c, 0, Attach{Role: RoleSender}, nil)
+				c.IgnoreClose()
+				p.send(0, &Close{}, nil)
+				p.wantIdle("the close is ignored")
+				<-l.Done()
+				select {
+				case <-c.Done():
+					t.Error("the connection is over")
+				case <-time.After(time.Hour):
+				}
+				start := time.Now()
+				end.by(p, c)
+				<-c.Done()
+				if got := time.Since(start); got != 0 {
+					t.Errorf("it took %v", got)
+				}
+			})
+		})
+	}
+}
+
+func TestIgnoringCloseConcernsOnlyThePeersClose(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		client, server := pair(t, nil, nil)
+		server.IgnoreClose()
+		start := time.Now()
+		_ = server.Close(nil)
+		<-client.Done()
+		if got := time.Since(start); got != 0 {
+			t.Errorf("Close took %v", got)
+		}
+	})
+}
+
+func TestUnfinishedDeliveriesAreBounded(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		p, c := newPeer(t, &Config{MaxPartial: 100_000}, nil)
+		p.begin(0)
+		var links []*Link
+		for i := range 4 {
+			l := p.attach(c, uint32(i), Attach{Role: RoleSender}, nil)
+			_ = l.Credit(5)
+			want[*Flow](p, 0)
+			links = append(links, l)
+			first := transfer(uint32(i), uint32(i))
+			first.More = true
+			p.send(0, first, make([]byte, 30_000))
+		}
+		// Three fit, whatever the slices around them take; the fourth does not.
+		if d := want[*Detach](p, 0); d.Handle != 3 {
+			t.Errorf("handle %d is detached, want 3", d.Handle)
+		} else {
+			p.wantError("detach", d.Error, ErrorResourceLimit)
+		}
+		for i, l := range links[:3] {
+			p.send(0, &Transfer{Handle: uint32(i)}, []byte("end"))
+			if d, err := l.Receive(try(t)); err != nil || len(d.Payload) != 30_003 {
+				t.Errorf("link %d: %v", i, err)
+			}
+		}
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		if c.partial != 0 || c.buffered != 0 {
+			t.Errorf("%d and %d bytes are still counted", c.partial, c.buffered)
+		}
+	})
+}
+
+func TestDeliveriesNobodyReceivesHoldUpTheReader(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		p, c := newPeer(t, &Config{MaxBuffered: 100_000}, nil)
+		p.begin(0)
+		l := p.attach(c, 0, Attach{Role: RoleSender}, nil)
+		_ = l.Credit(1000)
+		want[*Flow](p, 0)
+		_ = p.nc.SetWriteDeadline(time.Now().Add(time.Minute))
+		n, pending := 0, []byte(nil)
+		for ; n < 200; n++ {
+			b, mark := beginFrame(nil, frameAMQP, 0)
+			b, _ = transfer(0, uint32(n)).appendTo(b)
+			b = endFrame(append(b, make([]byte, 10_000)...), mark)
+			if m, err := p.nc.Write(b); err != nil {
+				pending = b[m:]
+				break
+			}
+		}
+		c.mu.Lock()
+		buffered, queued := c.buffered, len(l.receiver.queue)
+		c.mu.Unlock()
+		if buffered > 111_000 || queued > 11 || len(pending) == 0 {
+			t.Errorf("%d bytes in %d deliveries are buffered, want about 100,000", buffered, queued)
+		}
+		_ = p.nc.SetWriteDeadline(time.Time{})
+		done := make(chan struct{})
+		go func() { // ends when the rest is written; awaited below
+			defer close(done)
+			p.write(pending)
+		}()
+		for i := range n + 1 {
+			if _, err := l.Receive(try(t)); err != nil {
+				t.Fatalf("delivery %d: %v", i, err)
+			}
+		}
+		<-done
+	})
+}
+
+func TestDeliveriesOfADeadLinkDoNotHoldUpTheReader(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		p, c := newPeer(t, &Config{MaxBuffered: 5_000}, nil)
+		p.begin(0)
+		l := p.attach(c, 0, Attach{Role: RoleSender}, nil)
+		_ = l.Credit(10)
+		want[*Flow](p, 0)
+		p.send(0, transfer(0, 0), make([]byte, 10_000))
+		synctest.Wait()
+		_ = l.Detach(nil)
+		want[*Detach](p, 0)
+		p.send(0, &Detach{Handle: 0, Closed: true}, nil)
+		p.attach(c, 0, Attach{Role: RoleSender}, nil)
+		if _, err := l.Receive(try(t)); err != nil {
+			t.Errorf("what came before the detach: %v", err)
+		}
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		if c.buffered != 0 {
+			t.Errorf("%d bytes are still counted", c.buffered)
+		}
+	})
+}

@@ -1,0 +1,42 @@
+package amqp
+
+import (
+	"testing"
+	"time"
+)
+
+func TestKindOfAnEncodedValue(t *testing.T) {
+	long := make([]byte, 300)
+	for _, c := range []struct {
+		value any
+		want  Kind
+	}{
+		{nil, KindNull},
+		{uint64(0), KindUlong}, {uint64(7), KindUlong}, {uint64(1 << 40), KindUlong},
+		{UUID{1}, KindUUID},
+		{[]byte("x"), KindBinary}, {long, KindBinary},
+		{"x", KindString}, {string(long), KindString},
+		{List{}, KindCompound}, {List{true}, KindCompound}, {List{long}, KindCompound},
+		{Map{{"k", "v"}}, KindCompound}, {Map{{"k", long}}, KindCompound},
+		{[]string{"a"}, KindCompound}, {[]string{string(long)}, KindCompound},
+		{Described{uint64(1), "x"}, KindCompound},
+		{true, KindOther}, {uint8(1), KindOther}, {int64(-1), KindOther}, {uint32(0), KindOther}, {1.5, KindOther},
+		{Symbol("s"), KindOther}, {Symbol(long), KindOther}, {time.UnixMilli(0), KindOther}, {Decimal128{}, KindOther},
+	} {
+		b, err := AppendValue(nil, c.value)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := KindOf(b)
+		if got != c.want {
+			t.Errorf("KindOf(% x…) of a %T is %d, want %d", b[0], c.value, got, c.want)
+		}
+		if got.Simple() != (c.want != KindCompound) {
+			t.Errorf("Simple() of a %T is %v", c.value, got.Simple())
+		}
+	}
+	// The eight bytes of a ulong that would fit one, which no encoder here writes.
+	if got := KindOf([]byte{0x80, 0, 0, 0, 0, 0, 0, 0, 1}); got != KindUlong {
+		t.Errorf("a wide ulong is %d", got)
+	}
+}
