@@ -1,0 +1,67 @@
+// Concurrent sends: with one send per partition, the default, the next batch waits for the answer to the one before, and the order is kept. Where
+// events are independent of each other, several batches of a partition may be in flight, which hides the way to the service and
+// back. The order within the partition is given up for that, and idempotent retries.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log"
+	"sync/atomic"
+	"time"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azeventhubs/v2"
+	"github.com/go-eventhubs/eventhubs"
+	"github.com/go-eventhubs/eventhubs/emulator"
+	"github.com/go-eventhubs/eventhubs/examples/internal/hub"
+)
+
+func main() {
+	for _, sends := range []int{1, 4} {
+		if err := run(context.Background(), sends); err != nil {
+			log.Fatal(err)
+		}
+	}
+}
+
+func run(ctx context.Context, sends int) (err error) {
+	h, err := hub.Open(1, 1024)
+	if err != nil {
+		return err
+	}
+	defer h.Close()
+	h.OnTransfer(func(emulator.Operation) emulator.Action { return emulator.Pass().AnswerAfter(40 * time.Millisecond) })
+
+	var inFlight, most atomic.Int32
+	producer, err := eventhubs.NewBufferedProducerFromConnectionString(h.ConnectionString, "", &eventhubs.Options{
+		MaxConcurrentSendsPerPartition: sends,
+		MaxWaitTime:                    eventhubs.UntilFull,
+		Trace: &eventhubs.Trace{
+			Sent: func(eventhubs.TracedBatch) {
+				now := inFlight.Add(1)
+				for seen := most.Load(); now > seen && !most.CompareAndSwap(seen, now); seen = most.Load() {
+				}
+			},
+			Settled: func(eventhubs.TracedBatch, eventhubs.Outcome) { inFlight.Add(-1) },
+		},
+	})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, producer.Close(ctx)) }()
+	if err := producer.Connect(ctx, &eventhubs.ConnectOptions{Links: true}); err != nil {
+		return err
+	}
+	for range 16 { // two of these fill a message of 1 KB
+		if err := producer.Enqueue(ctx, &azeventhubs.EventData{Body: make([]byte, 400)}, nil); err != nil {
+			return err
+		}
+	}
+	if err := producer.Flush(ctx); err != nil {
+		return err
+	}
+	stats := producer.Stats()
+	fmt.Printf("MaxConcurrentSendsPerPartition %d: %d events in %d batches, at most %d in flight\n", sends, stats.StoredEvents, stats.StoredBatches, most.Load())
+	return nil
+}

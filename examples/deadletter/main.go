@@ -1,0 +1,116 @@
+// Failure recovery where the order matters: what cannot be published goes into a database, in order, and is published from there when the service is
+// well again. StopPartitionOnFailure sees to it that nothing overtakes: what is behind the first failure fails too, in order, and Enqueue refuses
+// more, until Resume. Run it with: go run -C examples/deadletter .
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log"
+	"os"
+	"path/filepath"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azeventhubs/v2"
+	"github.com/go-eventhubs/eventhubs"
+	"github.com/go-eventhubs/eventhubs/emulator"
+	"github.com/go-eventhubs/eventhubs/examples/internal/hub"
+)
+
+const partition = "0" // the one of this example; each partition has its letters
+
+func main() {
+	if err := run(context.Background()); err != nil {
+		log.Fatal(err)
+	}
+}
+
+func run(ctx context.Context) (err error) {
+	h, err := hub.Open(1, 0)
+	if err != nil {
+		return err
+	}
+	defer h.Close()
+	folder, err := os.MkdirTemp("", "deadletter")
+	if err != nil {
+		return err
+	}
+	defer func() { _ = os.RemoveAll(folder) }()
+	letters, err := openLetters(filepath.Join(folder, "letters.db"))
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, letters.db.Close()) }()
+
+	producer, err := eventhubs.NewBufferedProducerFromConnectionString(h.ConnectionString, "", &eventhubs.Options{
+		StopPartitionOnFailure: true,
+		RetryOptions:           eventhubs.RetryOptions{MaxRetries: -1}, // for the show; otherwise the default, 15
+		OnBatchFailed:          letters.keep,
+	})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, producer.Close(ctx)) }()
+	account := account{producer, letters}
+
+	if err := account.book(ctx, 1, 2); err != nil {
+		return err
+	}
+	h.OnTransfer(func(emulator.Operation) emulator.Action {
+		return emulator.Reject("com.microsoft:entity-disabled", "somebody has switched the event hub off")
+	})
+	if err := account.book(ctx, 3, 4); err != nil {
+		return err
+	}
+	if err := account.book(ctx, 5, 6); err != nil {
+		return err
+	}
+	h.OnTransfer(nil) // the service is well again
+	if err := account.recover(ctx); err != nil {
+		return err
+	}
+	if err := account.book(ctx, 7, 8); err != nil {
+		return err
+	}
+	fmt.Println("stored:", h.Stored(partition))
+	return nil
+}
+
+// An account is what must be booked in order. One goroutine uses it.
+type account struct {
+	producer *eventhubs.BufferedProducer
+	letters  *letters
+}
+
+// book publishes bookings and waits until each is stored, or a letter. While the partition is stopped bookings become letters at once.
+func (a account) book(ctx context.Context, numbers ...int) error {
+	for _, number := range numbers {
+		body := fmt.Appendf(nil, "booking %d", number)
+		err := a.producer.Enqueue(ctx, &azeventhubs.EventData{Body: body}, &eventhubs.EnqueueOptions{PartitionID: partition})
+		if errors.Is(err, eventhubs.ErrPartitionStopped) {
+			_ = a.producer.FlushPartition(ctx, partition) // those ahead become letters first; it says that they failed, which the handler knows
+			err = a.letters.put(partition, body)
+			fmt.Printf("%s to the database: the partition is stopped\n", body)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	err := a.producer.FlushPartition(ctx, partition)
+	if undelivered, ok := errors.AsType[*eventhubs.UndeliveredError](err); ok && undelivered.Pending == 0 {
+		return nil // the handler has them
+	}
+	return err
+}
+
+// recover publishes the letters, oldest first, and takes each out of the database when it is stored. A crash in between publishes
+// one of them twice: at least once, as ever.
+func (a account) recover(ctx context.Context) error {
+	if err := a.producer.Resume(partition); err != nil {
+		return err
+	}
+	return a.letters.each(partition, func(body []byte) error {
+		fmt.Printf("%s from the database\n", body)
+		return a.producer.Publish(ctx, &azeventhubs.EventData{Body: body}, &eventhubs.EnqueueOptions{PartitionID: partition, Tag: aLetter})
+	})
+}

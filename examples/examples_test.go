@@ -1,0 +1,99 @@
+// Package examples_test runs the examples and compares what they print with the output.txt beside each.
+package examples_test
+
+import (
+	"bytes"
+	"context"
+	"flag"
+	"go/parser"
+	"go/token"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	// What the examples are built from, so that go test does not take an earlier result for this one.
+	_ "github.com/go-eventhubs/eventhubs"
+	_ "github.com/go-eventhubs/eventhubs/emulator"
+)
+
+var update = flag.Bool("update", false, "write each output.txt instead of comparing with it")
+
+// runTime is more than any example takes on a slow machine, building included.
+const runTime = time.Minute
+
+// programs are the folders of the examples.
+func programs(t *testing.T) (names []string) {
+	t.Helper()
+	mains, err := filepath.Glob("*/main.go")
+	if err != nil || len(mains) < 11 {
+		t.Fatalf("there are %d examples (%v), want 11 or more", len(mains), err)
+	}
+	for _, file := range mains {
+		names = append(names, filepath.Dir(file))
+	}
+	return names
+}
+
+func TestExamplesPrintWhatTheyShow(t *testing.T) {
+	for _, name := range programs(t) {
+		t.Run(name, func(t *testing.T) {
+			got := run(t, name)
+			golden := filepath.Join(name, "output.txt")
+			if *update {
+				if err := os.WriteFile(golden, got, 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+			want, err := os.ReadFile(golden)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if want = bytes.ReplaceAll(want, []byte("\r\n"), []byte("\n")); !bytes.Equal(got, want) {
+				t.Errorf("%s prints\n%s\nwant\n%s", name, got, want)
+			}
+		})
+	}
+}
+
+// run returns what an example prints. It must end with status 0 and have nothing to complain about. The folder may be a module of its own; the
+// program is built once, and then kept in the build cache.
+func run(t *testing.T, name string) []byte {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), runTime)
+	defer cancel()
+	program := exec.CommandContext(ctx, "go", "run", "-C", name, ".")
+	program.WaitDelay = 5 * time.Second // for what the program itself may have started
+	var stdout, stderr bytes.Buffer
+	program.Stdout, program.Stderr = &stdout, &stderr
+	for _, variable := range os.Environ() {
+		if !strings.HasPrefix(variable, "EVENTHUBS_CONNECTION_STRING=") {
+			program.Env = append(program.Env, variable)
+		}
+	}
+	if err := program.Run(); err != nil || stderr.Len() > 0 {
+		t.Fatalf("%v: %v\n%s%s", program.Args, err, stdout.Bytes(), stderr.Bytes())
+	}
+	return stdout.Bytes()
+}
+
+func TestEveryExampleSaysWhatItShows(t *testing.T) {
+	list, err := os.ReadFile("README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range programs(t) {
+		file, err := parser.ParseFile(token.NewFileSet(), filepath.Join(name, "main.go"), nil, parser.PackageClauseOnly|parser.ParseComments)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if file.Doc == nil {
+			t.Errorf("%s/main.go has no package comment", name)
+		}
+		if !strings.Contains(string(list), "]("+name+"/main.go)") {
+			t.Errorf("README.md does not list %s", name)
+		}
+	}
+}

@@ -1,0 +1,68 @@
+// Package hub gives an example the event hub that it publishes to: one of yours, which the environment variable EVENTHUBS_CONNECTION_STRING
+// names with its EntityPath, or one of an emulator inside the program.
+package hub
+
+import (
+	"context"
+	"os"
+
+	"github.com/go-eventhubs/eventhubs/emulator"
+)
+
+// A Hub is an event hub to publish to.
+type Hub struct {
+	ConnectionString string // names the hub
+
+	server *emulator.Server // nil for a hub of yours
+}
+
+// Open returns your hub, if there is one. Otherwise it starts an emulator with a hub of that many partitions, to which a message may have
+// maxMessageSize bytes; zero is what the service takes.
+func Open(partitions, maxMessageSize int) (*Hub, error) {
+	if yours := os.Getenv("EVENTHUBS_CONNECTION_STRING"); yours != "" {
+		return &Hub{ConnectionString: yours}, nil
+	}
+	server, err := emulator.New(&emulator.Options{
+		Hubs:           []emulator.Hub{{Name: "example", Partitions: partitions}},
+		MaxMessageSize: maxMessageSize,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &Hub{ConnectionString: server.ConnectionString("example"), server: server}, nil
+}
+
+// OnTransfer makes the emulator ask the function what becomes of each message from now on; nil lets all pass. A hub of yours is left in peace: what
+// the example provokes does not happen there.
+func (h *Hub) OnTransfer(decide func(emulator.Operation) emulator.Action) {
+	switch {
+	case h.server == nil:
+	case decide == nil:
+		h.server.SetHook(nil)
+	default:
+		h.server.SetHook(func(_ context.Context, op emulator.Operation) emulator.Action {
+			if op.Kind == emulator.KindTransfer {
+				return decide(op)
+			}
+			return emulator.Pass()
+		})
+	}
+}
+
+// Stored returns the bodies that a partition of the emulator holds, in their order; nil for a hub of yours.
+func (h *Hub) Stored(partitionID string) (bodies []string) {
+	if h.server == nil {
+		return nil
+	}
+	for event := range h.server.Events("example", partitionID) {
+		bodies = append(bodies, string(event.Body))
+	}
+	return bodies
+}
+
+// Close stops the emulator, if there is one.
+func (h *Hub) Close() {
+	if h.server != nil {
+		_ = h.server.Close() // always nil
+	}
+}

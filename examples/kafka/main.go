@@ -1,0 +1,93 @@
+// Kafka: a program that used Kafka's producer, moved over. A record becomes an event (key, value, headers), each record keeps its callback, as
+// the event's Tag, and PartitionForKey puts keys where Kafka's own partitioner puts them, so that Kafka clients on the same event
+// hub agree. See docs/from-kafka.md for the options side by side, and for what is not there.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log"
+	"slices"
+	"sync"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azeventhubs/v2"
+	"github.com/go-eventhubs/eventhubs"
+	"github.com/go-eventhubs/eventhubs/examples/internal/hub"
+)
+
+// A Record is what the program has always sent.
+type Record struct {
+	Key     string
+	Value   []byte
+	Headers map[string]any
+}
+
+// A Callback is told the end of one record. There is no offset: Event Hubs does not tell it in an acknowledgement over AMQP.
+type Callback func(partition string, outcome eventhubs.Outcome)
+
+// A Producer has the call that the program knows.
+type Producer struct{ buffered *eventhubs.BufferedProducer }
+
+func newProducer(connectionString string) (*Producer, error) {
+	callbacks := func(_ context.Context, batch *eventhubs.Batch) { // on the goroutine that sends for the partition
+		for event := range batch.Events() {
+			event.Tag.(Callback)(batch.PartitionID, batch.Outcome)
+		}
+	}
+	buffered, err := eventhubs.NewBufferedProducerFromConnectionString(connectionString, "", &eventhubs.Options{
+		PartitionForKey:  kafkaPartition,       // partitioner.class
+		Partitioning:     eventhubs.Sticky,     // for records without a key
+		MaxWaitTime:      eventhubs.SendAtOnce, // linger.ms=0
+		MaxBufferedBytes: 32 << 20,             // buffer.memory
+		OnBatchSucceeded: callbacks,
+		OnBatchFailed:    callbacks,
+	})
+	return &Producer{buffered}, err
+}
+
+// Send buffers a record. While the buffer is full it waits, as long as ctx allows (max.block.ms).
+func (p *Producer) Send(ctx context.Context, r Record, callback Callback) error {
+	return p.buffered.Enqueue(ctx, &azeventhubs.EventData{Body: r.Value, Properties: r.Headers},
+		&eventhubs.EnqueueOptions{PartitionKey: r.Key, Tag: callback})
+}
+
+func main() {
+	if err := run(context.Background()); err != nil {
+		log.Fatal(err)
+	}
+}
+
+func run(ctx context.Context) (err error) {
+	h, err := hub.Open(10, 0)
+	if err != nil {
+		return err
+	}
+	defer h.Close()
+	producer, err := newProducer(h.ConnectionString)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, producer.buffered.Close(ctx)) }()
+
+	var mu sync.Mutex // guards the lines: callbacks of different partitions run at the same time
+	var lines []string
+	for _, key := range []string{"21", "foobar", "a-little-bit-long-string", "abc"} {
+		record := Record{Key: key, Value: []byte("value"), Headers: map[string]any{"source": "kafka"}}
+		err := producer.Send(ctx, record, func(partition string, outcome eventhubs.Outcome) {
+			mu.Lock()
+			defer mu.Unlock()
+			lines = append(lines, fmt.Sprintf("key %-26q murmur2 %11d  partition %s  %v", key, murmur2([]byte(key)), partition, outcome.Storage))
+		})
+		if err != nil {
+			return err
+		}
+	}
+	if err := producer.buffered.Flush(ctx); err != nil {
+		return err
+	}
+	for _, line := range slices.Sorted(slices.Values(lines)) {
+		fmt.Println(line)
+	}
+	return nil
+}

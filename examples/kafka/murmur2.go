@@ -1,0 +1,31 @@
+package main
+
+import "encoding/binary"
+
+// kafkaPartition is the partition that Kafka's own producers choose for a key: murmur2, its sign bit masked out, modulo the partitions. It is
+// for Options.PartitionForKey of a program that shares an event hub with Kafka clients, or takes over from one, and must find
+// each key where they put it. Without that need, leave the option alone: the service's hash is what every other AMQP client agrees with.
+func kafkaPartition(key string, partitions int) int {
+	return int(murmur2([]byte(key))&0x7fffffff) % partitions
+}
+
+// murmur2 is Austin Appleby's 32-bit MurmurHash2 with the seed that Kafka uses, over little-endian words.
+func murmur2(data []byte) int32 {
+	const (
+		seed = 0x9747b28c
+		m    = 0x5bd1e995
+	)
+	h := uint32(seed) ^ uint32(len(data))
+	for ; len(data) >= 4; data = data[4:] {
+		k := binary.LittleEndian.Uint32(data) * m
+		k = (k ^ k>>24) * m
+		h = h*m ^ k
+	}
+	if len(data) > 0 { // one to three bytes, as the low end of a word
+		var tail [4]byte
+		copy(tail[:], data)
+		h = (h ^ binary.LittleEndian.Uint32(tail[:])) * m
+	}
+	h = (h ^ h>>13) * m
+	return int32(h ^ h>>15)
+}

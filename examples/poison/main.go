@@ -1,0 +1,81 @@
+// Poison: events that can never be published, each told apart and alone, in its place in the order; its neighbours are stored. What can be seen at once
+// Enqueue refuses; what only the service's limits or the clock make hopeless is told to the handler.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log"
+	"time"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azeventhubs/v2"
+	"github.com/go-eventhubs/eventhubs"
+	"github.com/go-eventhubs/eventhubs/examples/internal/hub"
+)
+
+func main() {
+	if err := run(context.Background()); err != nil {
+		log.Fatal(err)
+	}
+}
+
+func run(ctx context.Context) (err error) {
+	h, err := hub.Open(1, 4096)
+	if err != nil {
+		return err
+	}
+	defer h.Close()
+
+	producer, err := eventhubs.NewBufferedProducerFromConnectionString(h.ConnectionString, "", &eventhubs.Options{
+		MaxWaitTime:      eventhubs.UntilFull, // so that all of them would share a batch
+		MaxBufferedBytes: 1 << 20,
+		OnBatchFailed:    triage,
+	})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, producer.Close(ctx)) }()
+
+	enqueue := func(name string, event *azeventhubs.EventData, options *eventhubs.EnqueueOptions) {
+		if options == nil {
+			options = new(eventhubs.EnqueueOptions)
+		}
+		options.Tag = name
+		switch err := producer.Enqueue(ctx, event, options); {
+		case errors.Is(err, eventhubs.ErrInvalidArgument), errors.Is(err, eventhubs.ErrEventTooLarge), errors.Is(err, eventhubs.ErrExpired):
+			fmt.Printf("%s, refused at once: %v\n", name, err)
+		case err != nil:
+			log.Print(err)
+		}
+	}
+	expires := time.Now().Add(5 * time.Millisecond)
+	enqueue("first", &azeventhubs.EventData{Body: []byte("first")}, nil)
+	enqueue("larger than a message", &azeventhubs.EventData{Body: make([]byte, 10_000)}, nil)
+	enqueue("second", &azeventhubs.EventData{Body: []byte("second")}, nil)
+	enqueue("soon too old", &azeventhubs.EventData{Body: []byte("news")}, &eventhubs.EnqueueOptions{ExpiresAt: expires})
+	enqueue("third", &azeventhubs.EventData{Body: []byte("third")}, nil)
+
+	enqueue("larger than the buffer", &azeventhubs.EventData{Body: make([]byte, 2<<20)}, nil)
+	enqueue("not encodable", &azeventhubs.EventData{Properties: map[string]any{"reply": make(chan int)}}, nil)
+
+	time.Sleep(time.Until(expires))
+	fmt.Println("flush:", producer.Flush(ctx))
+	fmt.Println("stored:", h.Stored("0"))
+	return nil
+}
+
+// triage says what becomes of each event that could not be published.
+func triage(_ context.Context, batch *eventhubs.Batch) {
+	for event := range batch.Events() {
+		switch err := batch.Outcome.Err; {
+		case errors.Is(err, eventhubs.ErrEventTooLarge):
+			sizes, _ := errors.AsType[*eventhubs.EventTooLargeError](err)
+			fmt.Printf("%s: put aside, %d bytes and %d allowed\n", event.Tag, sizes.Size, sizes.Limit)
+		case errors.Is(err, eventhubs.ErrExpired):
+			fmt.Printf("%s: dropped, nobody wants it any more\n", event.Tag)
+		default:
+			fmt.Printf("%s: no poison, worth another day: %v\n", event.Tag, err)
+		}
+	}
+}

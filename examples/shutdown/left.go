@@ -1,0 +1,20 @@
+package main
+
+import (
+	"encoding/json"
+	"log"
+	"os"
+
+	"github.com/go-eventhubs/eventhubs"
+)
+
+// keep appends the events of a failed batch to the file. The handlers of one partition run one at a time; with more partitions it would need a lock.
+func keep(file *os.File, batch *eventhubs.Batch) {
+	lines := json.NewEncoder(file)
+	for event := range batch.Events() {
+		line := map[string]string{"partition": event.PartitionID, "key": event.PartitionKey, "body": string(event.Data.Body), "storage": batch.Outcome.Storage.String()}
+		if err := lines.Encode(line); err != nil {
+			log.Printf("lost, %v: %s: %v", batch.Outcome.Storage, event.Data.Body, err)
+		}
+	}
+}

@@ -1,0 +1,89 @@
+// Shutdown as Kubernetes does it: SIGTERM makes the readiness endpoint say no and ends the work; Close then has a deadline of its own, shorter than the
+// pod's terminationGracePeriodSeconds, and what it cannot deliver in time is written to a file, one JSON object a line, with what is known of each event:
+// what is certainly not stored may be sent again as it is, what is possibly stored may be there twice then. The program sends itself the
+// signal (not on Windows), while the emulator plays a service that has stopped answering.
+package main
+
+import (
+	"context"
+	"fmt"
+	"log"
+	"net/http/httptest"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azeventhubs/v2"
+	"github.com/go-eventhubs/eventhubs"
+	"github.com/go-eventhubs/eventhubs/emulator"
+	"github.com/go-eventhubs/eventhubs/examples/internal/hub"
+)
+
+// grace is how long Close may take. In a pod: terminationGracePeriodSeconds, less what the rest of the shutdown needs, less 5 s for the handlers.
+const grace = 100 * time.Millisecond
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
+	defer stop()
+	if err := run(ctx); err != nil {
+		log.Fatal(err)
+	}
+}
+
+func run(ctx context.Context) error {
+	h, err := hub.Open(1, 0)
+	if err != nil {
+		return err
+	}
+	defer h.Close()
+	left, err := os.CreateTemp("", "left-*.jsonl") // in a pod: on a volume that outlives it
+	if err != nil {
+		return err
+	}
+	defer func() { _, _ = left.Close(), os.Remove(left.Name()) }()
+
+	producer, err := eventhubs.NewBufferedProducerFromConnectionString(h.ConnectionString, "", &eventhubs.Options{
+		MaxWaitTime:   eventhubs.SendAtOnce,
+		OnBatchFailed: func(_ context.Context, batch *eventhubs.Batch) { keep(left, batch) },
+	})
+	if err != nil {
+		return err
+	}
+	probe := httptest.NewServer(readiness(ctx, producer)) // in a pod: http.Server, as the readinessProbe asks for it
+	defer probe.Close()
+
+	if err := work(ctx, h, producer, probe.URL); err != nil {
+		return err
+	}
+	<-ctx.Done()
+	fmt.Println("got SIGTERM; ready:", ready(probe.URL))
+	closing, cancel := context.WithTimeout(context.Background(), grace) // not ctx: that is over
+	defer cancel()
+	fmt.Println("close:", producer.Close(closing))
+	lines, err := os.ReadFile(left.Name())
+	fmt.Printf("left:\n%s", lines)
+	return err
+}
+
+// work publishes until the pod is to go, which it brings about itself.
+func work(ctx context.Context, h *hub.Hub, producer *eventhubs.BufferedProducer, url string) error {
+	for order := range 5 {
+		if order == 2 {
+			if err := producer.Flush(ctx); err != nil {
+				return err
+			}
+			fmt.Println("two orders are stored; ready:", ready(url))
+			h.OnTransfer(func(emulator.Operation) emulator.Action { return emulator.Silence() })
+		}
+		event := &azeventhubs.EventData{Body: fmt.Appendf(nil, "order %d", order)}
+		if err := producer.Enqueue(ctx, event, &eventhubs.EnqueueOptions{PartitionKey: "customer 7"}); err != nil {
+			return err
+		}
+	}
+	self, err := os.FindProcess(os.Getpid())
+	if err != nil {
+		return err
+	}
+	return self.Signal(syscall.SIGTERM)
+}

@@ -1,0 +1,78 @@
+// Sign-ups: all slots of a club open at ten o'clock, everybody comes at once, and whoever signs up first gets the slot. Each activity has
+// a partition of its own, named by its id, where its sign-ups are stored in the order in which they were enqueued. A family signs
+// up as a set: EnqueueAll, which is no batch and no transaction.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log"
+	"slices"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azeventhubs/v2"
+	"github.com/go-eventhubs/eventhubs"
+	"github.com/go-eventhubs/eventhubs/examples/internal/hub"
+)
+
+const slots = 3 // of each activity
+
+var activities = []string{"golf", "swimming", "tennis"} // each in the partition of its index
+
+func main() {
+	if err := run(context.Background()); err != nil {
+		log.Fatal(err)
+	}
+}
+
+func run(ctx context.Context) (err error) {
+	h, err := hub.Open(3, 0)
+	if err != nil {
+		return err
+	}
+	defer h.Close()
+
+	members := make([][]string, len(activities)) // one for each partition, whose handler calls come one at a time
+	producer, err := eventhubs.NewBufferedProducerFromConnectionString(h.ConnectionString, "", &eventhubs.Options{
+		OnBatchSucceeded: func(_ context.Context, batch *eventhubs.Batch) {
+			for event := range batch.Events() {
+				activity := event.Tag.(int)
+				members[activity] = append(members[activity], string(event.Data.Body))
+			}
+		},
+	})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, producer.Close(ctx)) }()
+
+	for _, family := range [][]string{{"Ada", "Alan"}, {"Grace"}, {"Edsger", "Barbara"}} {
+		for activity := range activities {
+			if activity == 1 && family[0] == "Grace" {
+				continue // she does not swim
+			}
+			accepted, err := producer.EnqueueAll(ctx, slices.Values(events(family)), &eventhubs.EnqueueOptions{PartitionID: fmt.Sprint(activity), Tag: activity})
+			if err != nil {
+				return fmt.Errorf("%d of the family were enqueued: %w", accepted, err)
+			}
+		}
+	}
+	if err := producer.Flush(ctx); err != nil { // when it returns, all is stored and the handlers have returned
+		return err
+	}
+	for activity, name := range activities {
+		in := members[activity]
+		fmt.Printf("%-8s  in: %v  waiting: %v\n", name, in[:min(slots, len(in))], in[min(slots, len(in)):])
+	}
+
+	err = producer.Enqueue(ctx, &azeventhubs.EventData{Body: []byte("Ada")}, &eventhubs.EnqueueOptions{PartitionID: "chess"})
+	fmt.Println("chess:", err) // errors.Is(err, eventhubs.ErrUnknownPartition)
+	return nil
+}
+
+func events(names []string) (events []*azeventhubs.EventData) {
+	for _, name := range names {
+		events = append(events, &azeventhubs.EventData{Body: []byte(name)})
+	}
+	return events
+}
