@@ -211,6 +211,16 @@ func (p *BufferedProducer) place(w *wireEvent, a acceptance, x extra) (part *par
 			return nil, err
 		}
 	}
+	joining := a.to == route{} && p.options.Partitioning == Sticky && a.how != urgent
+	// A partition whose batch has no room sends a sticky event on to the next, rather than begin another batch with it; unless they all do.
+	for range len(p.partitions()) {
+		if !joining || part.joins(sectionSize(w.size())) {
+			break
+		}
+		if part, err = p.choose(w, a, x); err != nil {
+			return nil, err
+		}
+	}
 	return part, part.append(w, x, a.how == urgent)
 }
 

@@ -44,7 +44,8 @@ var (
 	ErrExpired = errors.New("the event has expired")
 
 	// ErrPartitionStopped is returned by Enqueue for a partition that Options.StopPartitionOnFailure has stopped, and is the reason of the
-	// events that were behind the one that failed. Resume lifts it.
+	// events that were behind the one that failed. Resume lifts it. Enqueue may return it before the handler was told of those: who
+	// keeps refused events in order calls FlushPartition first.
 	ErrPartitionStopped = errors.New("the partition is stopped after a failure")
 
 	// ErrInHandler is returned by Flush, Close, Abandon and Publish when they are called from a handler with the handler's context: they would wait for that

@@ -58,6 +58,20 @@ func (p *partition) append(w *wireEvent, x extra, urgent bool) error {
 	return nil
 }
 
+// joins reports whether an event of that size would join the open batch, or begin the only one. If not, that batch is full now, and Sticky moves on.
+func (p *partition) joins(size int) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	n := len(p.waiting)
+	if n == 0 || p.waiting[n-1].fits(size, p.batchLimit()) {
+		return true
+	}
+	p.waiting[n-1].full = true
+	p.producer.stickyLeaves(p)
+	p.wakeLocked()
+	return false
+}
+
 // appendLocked puts an event into the open batch and returns that batch. The zero time stands for now.
 func (p *partition) appendLocked(head, body []byte, x extra, accepted time.Time) *batch {
 	size := sectionSize(len(head) + len(body))
@@ -69,9 +83,6 @@ func (p *partition) appendLocked(head, body []byte, x extra, accepted time.Time)
 			accepted = now
 		}
 		p.producer.refreshIfDue(now)
-		if len(p.waiting) > 1 {
-			p.producer.stickyLeaves(p) // the batch before is full
-		}
 	}
 	b.append(head, body, x, accepted)
 	if p.held.Add(1) == 1 {

@@ -39,6 +39,34 @@ func TestStickyFillsOneBatchAfterTheOther(t *testing.T) {
 	})
 }
 
+// Peers begin the next batch with the one event that did not fit, in the same partition, where it then lingers alone.
+func TestStickyLeavesNoStragglers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		peer := newPeer(t, 4)
+		peer.maxMessage = 4096
+		p := peer.producer(Options{Partitioning: Sticky})
+		if err := p.Connect(t.Context(), &ConnectOptions{Links: true}); err != nil {
+			t.Fatal(err)
+		}
+		for range 100 {
+			if err := p.Enqueue(t.Context(), event(strings.Repeat("x", 400)), nil); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := p.Close(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		sizes := map[int]int{}
+		for _, s := range peer.sent() {
+			sizes[len(s.bodies)]++
+		}
+		// Nine of these fit into 4096 bytes.
+		if fmt.Sprint(sizes) != "map[1:1 9:11]" {
+			t.Errorf("batches by their size: %v, want 11 full ones and the rest", sizes)
+		}
+	})
+}
+
 func TestServiceAssignedUsesOneLinkWithoutAPartition(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		peer := newPeer(t, 3)
