@@ -1,0 +1,126 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// A check is something that each client does, in a hub of its own.
+type check struct {
+	name       string
+	partitions int
+	// judge compares what the client saw with what the emulator holds.
+	judge func(*world, *observation) error
+}
+
+// Names of checks that the emulator's faults or the judges refer to.
+const (
+	nameRouting            = "key routing"
+	nameThrottled          = "throttled, then accepted"
+	nameProducerReconnects = "producer reconnects"
+	nameConsumerReconnects = "consumer reconnects"
+	nameTLS                = "over TLS"
+	nameWebSocket          = "over WebSocket"
+	nameIdempotent         = "idempotent publishing"
+)
+
+// checks in the order in which they are run and printed.
+var checks = []*check{
+	{"properties", 3, judgeProperties},
+	{"publish", 4, judgePublish},
+	{"publish by key", 4, judgePublishByKey},
+	{"publish to a partition", 4, judgePublishToPartition},
+	{"publish a full batch", 4, judgeFullBatch},
+	{"buffered producer", 4, judgeBuffered},
+	{"consume from the start", 1, judgeConsumed},
+	{"consume from an offset", 1, judgeConsumed},
+	{"consume from a sequence number", 1, judgeConsumed},
+	{"consume from a time", 1, judgeConsumed},
+	{nameRouting, routedPartitions, judgeKeyRouting},
+	{nameThrottled, 4, judgeThrottled},
+	{nameProducerReconnects, 4, judgeProducerReconnects},
+	{nameConsumerReconnects, 4, judgeConsumerReconnects},
+	{"epoch stealing", 1, judgeEpochs},
+	{"SAS refused", 1, judgeRefusedSAS},
+	{nameTLS, 1, judgeConsumed},
+	{nameWebSocket, 1, judgeConsumed},
+	{nameIdempotent, 1, judgeIdempotent},
+}
+
+// hubOf is the name of a check's hub.
+func hubOf(name string) string {
+	return strings.NewReplacer(" ", "-", ",", "").Replace(strings.ToLower(name))
+}
+
+// checkNamed finds a check that exists.
+func checkNamed(name string) *check {
+	i := slices.IndexFunc(checks, func(c *check) bool { return c.name == name })
+	if i < 0 {
+		panic(fmt.Sprintf("there is no check %q", name))
+	}
+	return checks[i]
+}
+
+// An observation is a line of a script's output: who it is, first, then one for each check. Which fields are set
+// depends on the check.
+type observation struct {
+	Client, Version, Runtime string
+
+	Check        string
+	Milliseconds float64
+	Error        string // the check failed already in the client
+
+	Hub        string      // the hub's name according to its properties
+	Partitions []partition // properties
+	Key        string      // the key used
+	Events     int         // how many were sent
+	Bytes      int         // the size of a full batch, as the client counts
+	Limit      int         // the largest size of a batch, as the client knows it
+	Start      start       // where it read from
+	Received   []received  // what it read
+	Routes     []string    // the partitions that the client chooses for the keys; none if it does not choose
+
+	Stolen, Refused      refusal // epochs: by a higher one; by one that is there
+	WrongKey, ListenOnly refusal // what became of sending with such a key
+	Before, After        publishing
+}
+
+// A refusal is the error that a client reports, in its own terms.
+type refusal struct {
+	Code, Message string
+}
+
+// Publishing is an idempotent producer's state, as the JavaScript client tells it.
+type publishing struct {
+	IsIdempotentPublishingEnabled bool
+	LastPublishedSequenceNumber   *int64
+}
+
+// A partition is what the client learnt of it. Times are milliseconds since 1970.
+type partition struct {
+	ID          string
+	First, Last int64
+	Offset      string
+	Time        int64
+	Empty       bool
+}
+
+// A start is where a client reads from.
+type start struct {
+	By        string // start, offset, sequence or time
+	Offset    string
+	Sequence  int64
+	Time      int64
+	Inclusive bool
+}
+
+// A received event is an event as the client saw it.
+type received struct {
+	Partition string
+	Sequence  int64
+	Offset    string
+	Time      int64
+	Key       string
+	Body      string
+}

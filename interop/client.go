@@ -1,0 +1,203 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"regexp"
+	"time"
+)
+
+const (
+	// preparationLimit bounds the installation of one client.
+	preparationLimit = 5 * time.Minute
+	// lineLimit bounds how long a client may be silent: the longest check, with a machine that is busy.
+	lineLimit = time.Minute
+)
+
+// A client is an official client of Event Hubs, with a script that uses it.
+type client struct {
+	name  string // on the command line
+	title string
+	// lacks says of checks that the client has no means for why that is so.
+	lacks map[string]string
+	// routes is the partition that the client itself chooses for a key, if that is known; nil: as the service does.
+	routes func(key string, partitions int) (partition string, known bool)
+	// remark stands below the table.
+	remark string
+	// prepare installs the client and returns the script's command, to which the checks are added.
+	prepare func(context.Context) (command []string, err error)
+}
+
+var clients = []*client{
+	{name: "go", title: "Go azeventhubs", prepare: prepareGo, lacks: map[string]string{
+		"buffered producer":     "it has none",
+		"idempotent publishing": "it has none",
+	}},
+	{name: "javascript", title: "JavaScript @azure/event-hubs", prepare: prepareJavaScript},
+	{name: "python", title: "Python azure-eventhub", prepare: preparePython, routes: pythonRoutes,
+		remark: "The Python client's buffered mode chooses other partitions than the service and the other clients do for keys whose hash is negative, and for keys beyond ASCII.",
+		lacks: map[string]string{
+			"idempotent publishing": "it has none",
+		}},
+	{name: "java", title: "Java azure-messaging-eventhubs", prepare: prepareJava, routes: javaRoutes,
+		remark: "The Java client's buffered producer chooses other partitions than the service and the other clients do for keys beyond ASCII.",
+		lacks: map[string]string{
+			"idempotent publishing": "it has none",
+		}},
+}
+
+// route is the partition that the client itself chooses for a key, if that is known.
+func (c *client) route(key string, partitions int) (partition string, known bool) {
+	if c.routes != nil {
+		return c.routes(key, partitions)
+	}
+	return partitionOf(key, partitions), true
+}
+
+// A result is what became of a client's run.
+type result struct {
+	*client
+	version, runtime   string
+	failures           map[string]error // by name of the check; nil for one that went well
+	stderr             bytes.Buffer
+	err                error // of the whole run
+	total, preparation time.Duration
+}
+
+// run installs the client, runs its script and judges what it prints.
+func (r *result) run(ctx context.Context, pattern *regexp.Regexp, log io.Writer) {
+	began := time.Now()
+	defer func() { r.total = time.Since(began) }()
+	r.failures = make(map[string]error)
+	w, err := newWorld(r.client, log)
+	if err != nil {
+		r.err = err
+		return
+	}
+	defer w.close()
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	preparing, stop := context.WithTimeoutCause(ctx, preparationLimit, fmt.Errorf("the installation took more than %v", preparationLimit))
+	command, err := r.prepare(preparing)
+	stop()
+	r.preparation = time.Since(began)
+	if err != nil {
+		r.err = err
+		return
+	}
+	for _, check := range checks {
+		if pattern.MatchString(check.name) && r.lacks[check.name] == "" {
+			command = append(command, check.name+"="+hubOf(check.name))
+			r.failures[check.name] = errors.New("nothing was heard of it")
+		}
+	}
+	r.err = r.execute(ctx, cancel, w, command, log)
+}
+
+// execute runs the script to its end and judges each of its lines.
+func (r *result) execute(ctx context.Context, cancel context.CancelCauseFunc, w *world, command []string, log io.Writer) error {
+	silence := time.AfterFunc(lineLimit, func() { cancel(fmt.Errorf("nothing was heard for %v", lineLimit)) })
+	defer silence.Stop()
+	script := exec.CommandContext(ctx, command[0], command[1:]...)
+	script.Env = append(os.Environ(), w.environment()...)
+	script.Stderr = io.MultiWriter(&r.stderr, log)
+	script.WaitDelay = 5 * time.Second // for children that keep the output open
+	stdout, err := script.StdoutPipe()
+	if err != nil {
+		return err
+	}
+	if err := script.Start(); err != nil {
+		return err
+	}
+	lines := bufio.NewScanner(stdout)
+	lines.Buffer(nil, 16<<20)
+	for lines.Scan() {
+		silence.Reset(lineLimit)
+		fmt.Fprintf(log, "%s: %.500s\n", r.name, lines.Bytes())
+		if err := r.hear(w, lines.Bytes()); err != nil {
+			cancel(err)
+		}
+	}
+	err = script.Wait()
+	if cause := context.Cause(ctx); cause != nil {
+		return cause
+	}
+	return errors.Join(lines.Err(), err)
+}
+
+// hear takes one line of the script's output.
+func (r *result) hear(w *world, line []byte) error {
+	var o observation
+	if err := json.Unmarshal(line, &o); err != nil {
+		return fmt.Errorf("the script printed %.200q: %w", line, err)
+	}
+	if o.Client != "" {
+		r.version, r.runtime = o.Version, o.Runtime
+		return nil
+	}
+	if _, asked := r.failures[o.Check]; !asked {
+		return fmt.Errorf("the script reports a check %q, which nobody asked for", o.Check)
+	}
+	if o.Error != "" {
+		r.failures[o.Check] = errors.New(o.Error)
+		return nil
+	}
+	r.failures[o.Check] = checkNamed(o.Check).judge(w, &o)
+	return nil
+}
+
+// ok tells whether everything that the client can do went well.
+func (r *result) ok() bool {
+	for _, err := range r.failures {
+		if err != nil {
+			return false
+		}
+	}
+	return r.err == nil
+}
+
+// cell is what the table says of one check.
+func (r *result) cell(c *check) string {
+	if why := r.lacks[c.name]; why != "" {
+		return why
+	}
+	if err, ok := r.failures[c.name]; !ok || err != nil {
+		return "**FAILED**"
+	}
+	return "ok"
+}
+
+// complain prints what went wrong, if something did.
+func (r *result) complain(w io.Writer) {
+	if r.ok() {
+		return
+	}
+	const most = 1500 // bytes of one text
+	if r.err != nil {
+		fmt.Fprintf(w, "\n%s: %v\n", r.name, r.err)
+	}
+	for _, c := range checks {
+		if err := r.failures[c.name]; err != nil {
+			fmt.Fprintf(w, "\n%s: %s: %s\n", r.name, c.name, shorten(err.Error(), most))
+		}
+	}
+	if text := bytes.TrimSpace(r.stderr.Bytes()); len(text) > 0 {
+		fmt.Fprintf(w, "\n%s printed to standard error, in short:\n%s\n", r.name, shorten(string(text), most))
+	}
+}
+
+// shorten keeps the beginning and the end of a long text: what failed stands first in a stack trace of Java, and last in
+// one of Python.
+func shorten(text string, most int) string {
+	if len(text) <= most {
+		return text
+	}
+	return text[:most/2] + "\n…\n" + text[len(text)-most/2:]
+}

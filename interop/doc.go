@@ -1,0 +1,14 @@
+// Command interop runs other people's programs against the emulator: unchanged official clients of Azure Event
+// Hubs, in their versions from the registries of their languages. From the root of the repository:
+//
+//	go -C interop run .                   all of them
+//	go -C interop run . javascript java   some
+//
+// Each client has a script under clients that performs the checks (see check.go) and prints what it saw, one JSON
+// object a line. What it saw is judged here, together with what the emulator holds, so that all clients are held to
+// the same rules. The result is a table in Markdown, on standard output; the exit status is 0 only if all is well.
+//
+// The clients are installed below the user's cache directory, or in the directory that the environment variable
+// INTEROP_CACHE names, once for each set of pinned versions. They need a runtime each: Node.js 20 with npm,
+// Python 3.9 with venv, a JDK 17 with Maven 3.8. One that is missing is a failure.
+package main

@@ -1,0 +1,130 @@
+package main
+
+import (
+	"context"
+	"io"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/go-eventhubs/eventhubs/emulator"
+)
+
+// seed returns a world in which a check's hub holds events with these bodies in one partition.
+func seed(t *testing.T, check, partition string, bodies ...string) *world {
+	t.Helper()
+	w, err := newWorld(clients[0], io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(w.close)
+	for _, body := range bodies {
+		if err := w.server.Seed(hubOf(check), partition, emulator.Event{Body: []byte(body)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return w
+}
+
+// wantJudgement fails unless the judge finds what text says; an empty text means nothing at all.
+func wantJudgement(t *testing.T, w *world, o *observation, text string) {
+	t.Helper()
+	err := checkNamed(o.Check).judge(w, o)
+	switch {
+	case text == "" && err != nil:
+		t.Errorf("judged: %v; want no complaint", err)
+	case text != "" && (err == nil || !strings.Contains(err.Error(), text)):
+		t.Errorf("judged: %v; want %q", err, text)
+	}
+}
+
+func TestEveryEventMustBeStoredOnce(t *testing.T) {
+	const check = "publish"
+	o := &observation{Check: check}
+	wantJudgement(t, seed(t, check, "1", numbered(10)...), o, "")
+	wantJudgement(t, seed(t, check, "1", numbered(9)...), o, "holds 9 events, want 10")
+	wantJudgement(t, seed(t, check, "1", append(numbered(10), "event-3")...), o, `"event-3", which is too many`)
+	wantJudgement(t, seed(t, check, "1", append(numbered(9), "event_9")...), o, `"event_9", which is too many`)
+}
+
+func TestEventsMustBeWhereTheirKeySays(t *testing.T) {
+	const check = "publish by key"
+	w := seed(t, check, partitionOf("a", 4))
+	right, wrong := seed(t, check, "0"), seed(t, check, "0")
+	for _, body := range numbered(10) {
+		event := emulator.Event{Body: []byte(body), PartitionKey: "a"}
+		for world, partition := range map[*world]string{w: partitionOf("a", 4), right: "", wrong: partitionOf("7", 4)} {
+			if err := world.server.Seed(hubOf(check), partition, event); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	wantJudgement(t, w, &observation{Check: check, Key: "a"}, "")
+	wantJudgement(t, right, &observation{Check: check, Key: "a"}, "")
+	wantJudgement(t, right, &observation{Check: check, Key: "b"}, `has key "a", want "b"`)
+	wantJudgement(t, wrong, &observation{Check: check, Key: "a"}, `with key "a" is in partition 3, want 0`)
+}
+
+func TestClientsMustReceiveWhatLiesBehindTheStart(t *testing.T) {
+	const check = "consume from a sequence number"
+	w := seed(t, check, "0", numbered(20)...)
+	var all []received
+	for e := range w.server.Events(hubOf(check), "0") {
+		all = append(all, asReceived(e))
+	}
+	from := start{By: "sequence", Sequence: 7}
+	wantJudgement(t, w, &observation{Check: check, Start: from, Received: all[8:]}, "")
+	wantJudgement(t, w, &observation{Check: check, Start: from, Received: all[7:]}, "the client received")
+	wantJudgement(t, w, &observation{Check: check, Start: from, Received: all[9:]}, "the client received")
+	from.Inclusive = true
+	wantJudgement(t, w, &observation{Check: check, Start: from, Received: all[7:]}, "")
+	wantJudgement(t, w, &observation{Check: check, Start: start{By: "sequence", Sequence: -1}, Received: all}, "is no test")
+}
+
+func TestWhatClientsSayOfARefusalMustTellWhy(t *testing.T) {
+	told, timedOut := refusal{"amqp:link:stolen", ""}, refusal{"TimeoutError", "no answer"}
+	w := seed(t, "epoch stealing", "0")
+	wantJudgement(t, w, &observation{Check: "epoch stealing", Stolen: told, Refused: told}, "")
+	wantJudgement(t, w, &observation{Check: "epoch stealing", Stolen: told, Refused: timedOut}, "TimeoutError")
+	denied := refusal{"UnauthorizedError", ""}
+	wantJudgement(t, w, &observation{Check: "SAS refused", WrongKey: denied, ListenOnly: denied}, "")
+	wantJudgement(t, w, &observation{Check: "SAS refused", WrongKey: denied}, "does not tell why")
+	w = seed(t, "SAS refused", "0", "event-0")
+	wantJudgement(t, w, &observation{Check: "SAS refused", WrongKey: denied, ListenOnly: denied}, "1 events")
+}
+
+func TestKeysAreTheSameEveryTime(t *testing.T) {
+	keys := partitionKeys()
+	if len(keys) != routedKeys || keys[0] != partitionKeys()[0] {
+		t.Errorf("%d keys that begin with %q and then with %q", len(keys), keys[0], partitionKeys()[0])
+	}
+	o := &observation{Check: nameRouting, Routes: make([]string, routedKeys)}
+	wantJudgement(t, seed(t, nameRouting, ""), o, "the client chooses partition  for key")
+}
+
+func TestAClientThatIsMissingOrFailsIsAFailure(t *testing.T) {
+	for _, test := range []struct{ name, script, want string }{
+		{"silence", "exit 0", "nothing was heard of it"},
+		{"nonsense", "echo hello", `the script printed "hello"`},
+		{"an error", `echo '{"check":"publish","error":"broken"}'`, "publish: broken"},
+		{"a status", "exit 3", "exit status 3"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			r := &result{client: &client{name: "sh", prepare: scripted(test.script)}}
+			r.run(t.Context(), regexp.MustCompile("^publish$"), io.Discard)
+			var out strings.Builder
+			r.complain(&out)
+			if r.ok() || !strings.Contains(out.String(), test.want) {
+				t.Errorf("ok: %t; %s; want %q", r.ok(), out.String(), test.want)
+			}
+		})
+	}
+	if err := need("a thing", "no-such-program"); err == nil || !strings.Contains(err.Error(), "install a thing") {
+		t.Errorf("need: %v", err)
+	}
+}
+
+// scripted is a client that is a line of shell.
+func scripted(script string) func(context.Context) ([]string, error) {
+	return func(context.Context) ([]string, error) { return []string{"sh", "-c", script}, nil }
+}

@@ -1,0 +1,65 @@
+package main
+
+import (
+	"math/rand/v2"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/go-eventhubs/eventhubs/internal/partitionkey"
+)
+
+const (
+	routedKeys = 1000
+	// A prime, so that no partition is chosen by the low bits of the hash alone.
+	routedPartitions = 31
+)
+
+// partitionKeys are the keys of the check "key routing": always the same ones, from 1 to 40 characters long. Half
+// of them are of ASCII characters alone; those of the others take up to 4 bytes.
+func partitionKeys() []string {
+	alphabet := []rune("0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-_.:/ äéßøЖя東京都😀🚀")
+	ascii := slices.IndexFunc(alphabet, func(r rune) bool { return r > 127 })
+	random := rand.New(rand.NewPCG(2009, 11))
+	keys := make([]string, 0, routedKeys)
+	for known := map[string]bool{}; len(keys) < routedKeys; {
+		key := make([]rune, 1+random.IntN(40))
+		letters := alphabet
+		if len(keys)%2 == 0 {
+			letters = alphabet[:ascii]
+		}
+		for i := range key {
+			key[i] = letters[random.IntN(len(letters))]
+		}
+		if !known[string(key)] {
+			known[string(key)] = true
+			keys = append(keys, string(key))
+		}
+	}
+	return keys
+}
+
+// partitionOf is the partition that this project's own hash chooses.
+func partitionOf(key string, partitions int) string {
+	return strconv.Itoa(partitionkey.Index(key, partitions))
+}
+
+// pythonRoutes is what Azure's client for Python computes in its buffered mode: the remainder of a negative hash is the
+// one that Python's operator yields, not its magnitude, and the hash is over characters rather than bytes, so that it
+// is known only for those of ASCII.
+func pythonRoutes(key string, partitions int) (partition string, known bool) {
+	index := int(partitionkey.Hash(key)) % partitions
+	if index < 0 {
+		index += partitions
+	}
+	return strconv.Itoa(index), isASCII(key)
+}
+
+// javaRoutes is what Azure's client for Java computes: it takes the last bytes of a key, up to 12, for signed ones.
+func javaRoutes(key string, partitions int) (partition string, known bool) {
+	return partitionOf(key, partitions), isASCII(key)
+}
+
+func isASCII(key string) bool {
+	return !strings.ContainsFunc(key, func(r rune) bool { return r > 127 })
+}

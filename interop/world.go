@@ -1,0 +1,215 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/go-eventhubs/eventhubs/emulator"
+)
+
+const (
+	// listenKey is a shared access policy that does not allow to send.
+	listenKey = "listen"
+	// serviceHost is a namespace that does not exist.
+	serviceHost = "interop.servicebus.windows.net"
+
+	textThrottled = "The request was terminated because the entity is being throttled. Error code : 50002. Sub error : 102. Please wait 4 seconds and try again. To know more visit https://aka.ms/sbResourceMgrExceptions"
+	textForced    = "The connection was closed by the service for an upgrade."
+)
+
+// A world is what one client's script runs in: an emulator with a hub for each check, and faults by the hub.
+type world struct {
+	client *client
+	server *emulator.Server
+	// Servers that speak one transport only, so that a client cannot take another one unnoticed.
+	tls, webSocket *emulator.Server
+	dir            string // for files that the script reads
+	keys           []string
+
+	mu        sync.Mutex       // guards the fields below
+	transfers map[string][]int // by hub: the connections that transfers came over, in their order
+	receivers map[string][]int // by hub: the connections over which receivers were attached
+	forced    bool             // a consumer's connection was closed
+}
+
+func newWorld(c *client, log io.Writer) (*world, error) {
+	w := &world{
+		client:    c,
+		keys:      partitionKeys(),
+		transfers: make(map[string][]int),
+		receivers: make(map[string][]int),
+	}
+	options := &emulator.Options{
+		Authentication: &emulator.Authentication{
+			Keys: []emulator.Key{{Name: listenKey, Value: "listen-key", Rights: emulator.RightListen}},
+		},
+		Hook:   w.hook,
+		Logger: slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug})),
+	}
+	for _, c := range checks {
+		options.Hubs = append(options.Hubs, emulator.Hub{Name: hubOf(c.name), Partitions: c.partitions})
+	}
+	var err error
+	if w.dir, err = os.MkdirTemp("", "interop-"); err != nil {
+		return nil, err
+	}
+	if err = w.start(options); err != nil {
+		w.close()
+		return nil, err
+	}
+	return w, nil
+}
+
+// start starts the emulators and writes the files.
+func (w *world) start(options *emulator.Options) error {
+	var authorities []byte
+	for transport, server := range map[emulator.Transport]**emulator.Server{
+		emulator.TransportPlain:        &w.server,
+		emulator.TransportTLS:          &w.tls,
+		emulator.TransportWebSocketTLS: &w.webSocket,
+	} {
+		options.Transports = transport
+		var err error
+		if *server, err = emulator.New(options); err != nil {
+			return err
+		}
+		authorities = append(authorities, (*server).CertificateAuthority()...)
+	}
+	text, err := json.Marshal(w.keys)
+	if err == nil {
+		err = os.WriteFile(w.keysFile(), text, 0o600)
+	}
+	if err == nil {
+		err = os.WriteFile(w.authoritiesFile(), authorities, 0o600)
+	}
+	return err
+}
+
+func (w *world) close() {
+	for _, server := range []*emulator.Server{w.server, w.tls, w.webSocket} {
+		if server != nil {
+			_ = server.Close() // always nil
+		}
+	}
+	_ = os.RemoveAll(w.dir)
+}
+
+// serverOf is the emulator in which a check happens.
+func (w *world) serverOf(check string) *emulator.Server {
+	switch check {
+	case nameTLS:
+		return w.tls
+	case nameWebSocket:
+		return w.webSocket
+	default:
+		return w.server
+	}
+}
+
+func (w *world) keysFile() string        { return filepath.Join(w.dir, "keys.json") }
+func (w *world) authoritiesFile() string { return filepath.Join(w.dir, "authorities.pem") }
+
+// environment tells a script what it needs to know.
+func (w *world) environment() []string {
+	plain := w.server.ConnectionString("")
+	return []string{
+		"INTEROP_CONNECTION_STRING=" + plain,
+		"INTEROP_WRONG_KEY=" + withKey(plain, "RootManageSharedAccessKey", "wrong"),
+		"INTEROP_LISTEN_ONLY=" + withKey(plain, listenKey, "listen-key"),
+		// As the service gives it: TLS, no port, and a host that only the client options say how to reach.
+		"INTEROP_SERVICE_CONNECTION_STRING=" + strings.Replace(w.tls.TLSConnectionString(""), w.tls.Addr(), serviceHost+"/", 1),
+		"INTEROP_TLS_ADDRESS=" + w.tls.Addr(),
+		"INTEROP_WEBSOCKET_ADDRESS=" + w.webSocket.Addr(),
+		"INTEROP_CA_FILE=" + w.authoritiesFile(),
+		"NODE_EXTRA_CA_CERTS=" + w.authoritiesFile(), // which Node.js reads when it starts
+		"INTEROP_KEYS=" + w.keysFile(),
+		"INTEROP_KEY_PARTITIONS=" + strconv.Itoa(routedPartitions),
+	}
+}
+
+// withKey is a connection string with another key.
+func withKey(text, name, value string) string {
+	parts := strings.Split(text, ";")
+	for i, part := range parts {
+		switch key, _, _ := strings.Cut(part, "="); key {
+		case "SharedAccessKeyName":
+			parts[i] = key + "=" + name
+		case "SharedAccessKey":
+			parts[i] = key + "=" + value
+		}
+	}
+	return strings.Join(parts, ";")
+}
+
+// hook decides by the hub, which belongs to one check.
+func (w *world) hook(_ context.Context, op emulator.Operation) emulator.Action {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	switch op.Kind {
+	case emulator.KindTransfer:
+		w.transfers[op.Hub] = append(w.transfers[op.Hub], op.Connection)
+	case emulator.KindAttach:
+		if !op.Receiver || op.PartitionID == "" {
+			return emulator.Pass()
+		}
+		w.receivers[op.Hub] = append(w.receivers[op.Hub], op.Connection)
+	case emulator.KindManagement:
+	default:
+		return emulator.Pass()
+	}
+	return w.fault(op)
+}
+
+// fault is what happens to a transfer, to the attach of a receiver or to a question to $management; mu is held.
+func (w *world) fault(op emulator.Operation) emulator.Action {
+	if op.Hub == hubOf(nameConsumerReconnects) && !w.forced && w.forces(op) {
+		w.forced = true
+		return emulator.CloseConnection("amqp:connection:forced", textForced)
+	}
+	if op.Kind != emulator.KindTransfer {
+		return emulator.Pass()
+	}
+	transfers := len(w.transfers[op.Hub])
+	switch {
+	case op.Hub == hubOf(nameThrottled) && transfers == 1:
+		return emulator.Reject("com.microsoft:server-busy", textThrottled)
+	case op.Hub == hubOf(nameProducerReconnects) && transfers == 2:
+		return emulator.CloseConnection("amqp:connection:forced", textForced)
+	case op.Hub == hubOf(nameIdempotent) && transfers == 3:
+		return emulator.Cut().Stored() // the acknowledgement is lost
+	case strings.HasPrefix(op.Hub, "consume-from-"):
+		return emulator.Pass().After(2 * time.Millisecond) // so that no two events have the same time
+	default:
+		return emulator.Pass()
+	}
+}
+
+// forces tells whether an operation makes the emulator close a consumer's connection: that the fourth receiver is
+// attached, or that someone asks for the last partition's properties, which a consumer does over the same connection.
+// mu is held.
+func (w *world) forces(op emulator.Operation) bool {
+	return op.Kind == emulator.KindAttach && len(w.receivers[op.Hub]) == 4 ||
+		op.Kind == emulator.KindManagement && op.PartitionID == "3"
+}
+
+// transferConnections are the connections over which a hub's transfers came, in their order.
+func (w *world) transferConnections(hub string) []int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return append([]int(nil), w.transfers[hub]...)
+}
+
+// receiverConnections are the connections over which receivers were attached to a hub, in their order.
+func (w *world) receiverConnections(hub string) []int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return append([]int(nil), w.receivers[hub]...)
+}

@@ -1,0 +1,138 @@
+package eventhubs_test
+
+import (
+	"context"
+	"errors"
+	"net"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azeventhubs/v2"
+
+	"github.com/go-eventhubs/eventhubs"
+	"github.com/go-eventhubs/eventhubs/emulator"
+	"github.com/go-eventhubs/eventhubs/emulator/emulatortest"
+	"github.com/go-eventhubs/eventhubs/internal/sas"
+)
+
+// guarded is an emulator that verifies tokens, and the options that reach it under a production name: over TLS, in memory.
+func guarded(t *testing.T) (*emulator.Server, *eventhubs.ConnectionOptions) {
+	server := emulatortest.New(t, &emulator.Options{Addr: emulator.InMemory, Hubs: hub(2), Authentication: &emulator.Authentication{
+		Keys: []emulator.Key{{Name: "send", Value: "right", Rights: emulator.RightSend}},
+	}})
+	return server, &eventhubs.ConnectionOptions{
+		TLSConfig:   server.TLSConfig(),
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) { return server.Dial(ctx) },
+	}
+}
+
+const contoso = "contoso.servicebus.windows.net"
+
+// signature is what somebody who has the key hands out.
+func signature(lifetime time.Duration) string {
+	return sas.Sign("amqps://"+contoso+"/hub", "send", "right", time.Now().Add(lifetime))
+}
+
+// impatient retries soon, so that a test need not count pauses.
+var impatient = &eventhubs.Options{RetryOptions: eventhubs.RetryOptions{MaxRetries: 1000, RetryDelay: time.Second, MaxRetryDelay: time.Second},
+	OnBatchFailed: func(context.Context, *eventhubs.Batch) {}}
+
+func TestAKeyIsReplacedWhileTheConnectionRuns(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		_, options := guarded(t)
+		connection, err := eventhubs.NewConnectionFromKey(contoso, "send", "wrong", options)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer connection.Close(t.Context())
+		p, err := connection.NewBufferedProducer("hub", impatient)
+		if err != nil {
+			t.Fatal(err)
+		}
+		published := make(chan error)
+		go func() { published <- p.Publish(t.Context(), &azeventhubs.EventData{}, nil) }()
+		time.Sleep(10 * time.Second)
+		if e, ok := errors.AsType[*eventhubs.Error](p.Health().Err); !ok || e.Code != eventhubs.CodeUnauthorized {
+			t.Errorf("with the wrong key Health is %v", p.Health().Err)
+		}
+		if err := connection.ReplaceKey("send", "right"); err != nil {
+			t.Fatal(err)
+		}
+		if err := <-published; err != nil {
+			t.Errorf("with the right key Publish returned %v", err)
+		}
+		if err := p.Close(t.Context()); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+func TestASignatureIsReplacedBeforeOrAfterItExpires(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		server, options := guarded(t)
+		connection, err := eventhubs.NewConnectionFromSAS(contoso, signature(time.Hour), options)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer connection.Close(t.Context())
+		p, err := connection.NewBufferedProducer("hub", impatient)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range 5 {
+			if err := p.Publish(t.Context(), &azeventhubs.EventData{}, nil); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(50 * time.Minute)
+			if err := connection.ReplaceSAS(signature(time.Hour)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		time.Sleep(2 * time.Hour) // and now it is forgotten
+		published := make(chan error)
+		go func() { published <- p.Publish(t.Context(), &azeventhubs.EventData{}, nil) }()
+		time.Sleep(time.Minute)
+		if p.Health().Err == nil {
+			t.Error("with a signature that has expired Health is good")
+		}
+		if err := connection.ReplaceSAS(signature(time.Hour)); err != nil {
+			t.Fatal(err)
+		}
+		if err := <-published; err != nil {
+			t.Errorf("with another signature Publish returned %v", err)
+		}
+		if err := p.Close(t.Context()); err != nil {
+			t.Error(err)
+		}
+		if got := server.Counts("hub", "").Events; got != 6 {
+			t.Errorf("%d events are stored, want 6", got)
+		}
+	})
+}
+
+func TestACredentialLetsTheProductionConstructorIn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		server, options := guarded(t)
+		p, err := eventhubs.NewBufferedProducer(contoso, "hub", server.Credential(emulator.RightSend), &eventhubs.Options{Connection: *options})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := p.Publish(t.Context(), &azeventhubs.EventData{}, nil); err != nil {
+			t.Fatal(err)
+		}
+		if err := p.Close(t.Context()); err != nil {
+			t.Error(err)
+		}
+		refused, err := eventhubs.NewBufferedProducer(contoso, "hub", server.Credential(emulator.RightListen), &eventhubs.Options{Connection: *options, FailFast: true,
+			OnBatchFailed: func(context.Context, *eventhubs.Batch) {}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = refused.Publish(t.Context(), &azeventhubs.EventData{}, nil)
+		if e, ok := errors.AsType[*eventhubs.Error](err); !ok || e.Code != eventhubs.CodeUnauthorized {
+			t.Errorf("with the right to listen only Publish returned %v", err)
+		}
+		_ = refused.Close(t.Context())
+	})
+}
