@@ -23,6 +23,7 @@ const (
 	nameTLS                = "over TLS"
 	nameWebSocket          = "over WebSocket"
 	nameIdempotent         = "idempotent publishing"
+	nameOurs               = "this project's events"
 )
 
 // checks in the order in which they are run and printed.
@@ -46,11 +47,12 @@ var checks = []*check{
 	{nameTLS, 1, judgeConsumed},
 	{nameWebSocket, 1, judgeConsumed},
 	{nameIdempotent, 1, judgeIdempotent},
+	{nameOurs, 8, judgeOurs},
 }
 
 // hubOf is the name of a check's hub.
 func hubOf(name string) string {
-	return strings.NewReplacer(" ", "-", ",", "").Replace(strings.ToLower(name))
+	return strings.NewReplacer(" ", "-", ",", "", "'", "").Replace(strings.ToLower(name))
 }
 
 // checkNamed finds a check that exists.

@@ -35,21 +35,30 @@ type client struct {
 	prepare func(context.Context) (command []string, err error)
 }
 
+// Why not every client reads what this project's producer has written.
+const (
+	shownByTail       = "see `eventhubs publish`"
+	shownByJavaScript = "see JavaScript"
+)
+
 var clients = []*client{
 	{name: "go", title: "Go azeventhubs", prepare: prepareGo, lacks: map[string]string{
 		"buffered producer":     "it has none",
 		"idempotent publishing": "it has none",
+		nameOurs:                shownByTail,
 	}},
 	{name: "javascript", title: "JavaScript @azure/event-hubs", prepare: prepareJavaScript},
 	{name: "python", title: "Python azure-eventhub", prepare: preparePython, routes: pythonRoutes,
 		remark: "The Python client's buffered mode chooses other partitions than the service and the other clients do for keys whose hash is negative, and for keys beyond ASCII.",
 		lacks: map[string]string{
 			"idempotent publishing": "it has none",
+			nameOurs:                shownByJavaScript,
 		}},
 	{name: "java", title: "Java azure-messaging-eventhubs", prepare: prepareJava, routes: javaRoutes,
 		remark: "The Java client's buffered producer chooses other partitions than the service and the other clients do for keys beyond ASCII.",
 		lacks: map[string]string{
 			"idempotent publishing": "it has none",
+			nameOurs:                shownByJavaScript,
 		}},
 }
 
@@ -76,7 +85,7 @@ func (r *result) run(ctx context.Context, pattern *regexp.Regexp, log io.Writer)
 	began := time.Now()
 	defer func() { r.total = time.Since(began) }()
 	r.failures = make(map[string]error)
-	w, err := newWorld(r.client, log)
+	w, err := newWorld(ctx, r.client, log)
 	if err != nil {
 		r.err = err
 		return

@@ -13,7 +13,7 @@ import (
 // seed returns a world in which a check's hub holds events with these bodies in one partition.
 func seed(t *testing.T, check, partition string, bodies ...string) *world {
 	t.Helper()
-	w, err := newWorld(clients[0], io.Discard)
+	w, err := newWorld(t.Context(), clients[0], io.Discard)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -127,4 +127,15 @@ func TestAClientThatIsMissingOrFailsIsAFailure(t *testing.T) {
 // scripted is a client that is a line of shell.
 func scripted(script string) func(context.Context) ([]string, error) {
 	return func(context.Context) ([]string, error) { return []string{"sh", "-c", script}, nil }
+}
+
+func TestOurEventsMustArriveByteForByteAndInTheOrderOfTheirKey(t *testing.T) {
+	w := &world{earthquakes: []earthquake{{"a", "1"}, {"b", "2"}, {"a", "3"}}}
+	seen := func(events ...received) *observation { return &observation{Check: nameOurs, Received: events} }
+	a1, b2, a3 := received{Key: "a", Body: "1"}, received{Key: "b", Body: "2"}, received{Key: "a", Body: "3"}
+	wantJudgement(t, w, seen(b2, a1, a3), "")
+	wantJudgement(t, w, seen(a1, b2), "received 2 events, want 3")
+	wantJudgement(t, w, seen(a3, a1, b2), `is "3", want "1"`)
+	wantJudgement(t, w, seen(a1, received{Key: "b", Body: "x"}, a3), `is "x", want "2"`)
+	wantJudgement(t, w, seen(a1, received{Key: "c", Body: "2"}, a3), `key "c"`)
 }

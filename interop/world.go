@@ -33,6 +33,7 @@ type world struct {
 	tls, webSocket *emulator.Server
 	dir            string // for files that the script reads
 	keys           []string
+	earthquakes    []earthquake
 
 	mu        sync.Mutex       // guards the fields below
 	transfers map[string][]int // by hub: the connections that transfers came over, in their order
@@ -40,7 +41,7 @@ type world struct {
 	forced    bool             // a consumer's connection was closed
 }
 
-func newWorld(c *client, log io.Writer) (*world, error) {
+func newWorld(ctx context.Context, c *client, log io.Writer) (*world, error) {
 	w := &world{
 		client:    c,
 		keys:      partitionKeys(),
@@ -58,10 +59,16 @@ func newWorld(c *client, log io.Writer) (*world, error) {
 		options.Hubs = append(options.Hubs, emulator.Hub{Name: hubOf(c.name), Partitions: c.partitions})
 	}
 	var err error
+	if w.earthquakes, err = earthquakes(); err != nil {
+		return nil, err
+	}
 	if w.dir, err = os.MkdirTemp("", "interop-"); err != nil {
 		return nil, err
 	}
-	if err = w.start(options); err != nil {
+	if err = w.start(options); err == nil {
+		err = w.publishOurs(ctx)
+	}
+	if err != nil {
 		w.close()
 		return nil, err
 	}
@@ -131,6 +138,7 @@ func (w *world) environment() []string {
 		"INTEROP_CA_FILE=" + w.authoritiesFile(),
 		"NODE_EXTRA_CA_CERTS=" + w.authoritiesFile(), // which Node.js reads when it starts
 		"INTEROP_KEYS=" + w.keysFile(),
+		"INTEROP_EARTHQUAKES=" + strconv.Itoa(len(w.earthquakes)),
 		"INTEROP_KEY_PARTITIONS=" + strconv.Itoa(routedPartitions),
 	}
 }

@@ -65,7 +65,7 @@ async function read(consumer, partition, startPosition, enough) {
         },
         processError: async (error) => reject(error),
       };
-      const options = { startPosition, maxBatchSize: 100, maxWaitTimeInSeconds: 1 };
+      const options = { startPosition, maxBatchSize: 100, maxWaitTimeInSeconds: 1, skipParsingBodyAsJson: true };
       subscription = partition === undefined
         ? consumer.subscribe(handlers, options)
         : consumer.subscribe(partition, handlers, options);
@@ -195,6 +195,12 @@ const checks = {
     ]),
   "consume from a time": (hub) =>
     readFrom(hub, (e) => [{ enqueuedOn: e.time }, { by: "time", time: e.time, inclusive: false }]),
+
+  // What the buffered producer of this project has published before the script began.
+  "this project's events": (hub) =>
+    withConsumer(hub, async (consumer) => ({
+      received: await read(consumer, undefined, { offset: "-1" }, (events) => events.length >= Number(env.INTEROP_EARTHQUAKES)),
+    })),
 
   async "key routing"(hub) {
     const keys = JSON.parse(readFileSync(env.INTEROP_KEYS, "utf8"));
