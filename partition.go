@@ -165,7 +165,7 @@ func (p *partition) readyLocked(b *batch) (wait time.Duration, ready bool) {
 		return 0, true
 	}
 	linger, untilFull := p.producer.options.linger()
-	if untilFull {
+	if untilFull || b.lingering { // the timer will tell: no clock is read for each event
 		return 0, false
 	}
 	if linger > 0 {
