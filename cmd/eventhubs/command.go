@@ -27,11 +27,12 @@ type command struct {
 func commands() []command {
 	return []command{
 		{"publish", "publish the lines of a file, or of standard input", publishHelp, runPublish},
+		{"tail", "print the events of a hub as they come", tailHelp, runTail},
 		{"emulator", "run an emulator of Event Hubs until interrupted", emulatorHelp, runEmulator},
 	}
 }
 
-const generalHelp = `eventhubs publishes events to Azure Event Hubs, and emulates it.
+const generalHelp = `eventhubs publishes events to Azure Event Hubs, prints those of a hub, and emulates it.
 
 Usage:
   eventhubs COMMAND [options] [arguments]

@@ -5,106 +5,189 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"strconv"
+	"os"
 	"strings"
+	"syscall"
 
 	"github.com/go-eventhubs/eventhubs/emulator"
+	"github.com/go-eventhubs/eventhubs/emulator/emulatordata"
 )
 
-const emulatorHelp = `Runs an emulator of Event Hubs in this process until it is interrupted. It speaks AMQP without TLS,
-so clients need a connection string with UseDevelopmentEmulator=true, which it prints on standard
-output on a line of its own. What it stores is in memory and ends with it.
+const emulatorHelp = `Runs an emulator of Event Hubs in this process until it is interrupted. What clients need, a connection
+string, is the only thing on standard output, on a line of its own, once they can connect.
 
 Usage:
   eventhubs emulator [options]
 
-Options:
+Where, and what there is:
   --addr HOST:PORT         address to listen on; port 0 takes a free one (default 127.0.0.1:0)
   --hub NAME:PARTITIONS    a hub that exists; may be repeated (default events:8)
+  --config FILE            the official emulator's Config.json: its hubs and consumer groups, without
+                           its limits; --hub adds to them. Fields that it does not know are told on
+                           standard error and ignored
+  --data DIR               keep hubs and events in this directory, so that a restart finds them again,
+                           with their offsets, sequence numbers and times (default: in memory only)
+  --retention DURATION     take events away after this time, such as 1h (default: never)
+  --retention-bytes N      keep at most N bytes of events in each partition (default: no limit)
+  --retention-events N     keep at most N events in each partition (default: no limit)
+  --discard                keep no events, only count them: for measuring clients
 
-Whoever reaches the address may read and write: it takes any key. Leave it on loopback unless you
-mean otherwise.
+How clients get in:
+  --tls                    clients must use TLS, with certificates of an authority made at start
+  --tls-ca FILE            where to write that authority's certificate (PEM), for clients to trust
+                           (default: a temporary file, which standard error names, until the end)
+  --websocket              clients may also use AMQP over WebSocket (with --tls: over HTTPS), on the
+                           same port
+  --auth                   verify tokens. The key is the official emulator's: its name is
+                           RootManageSharedAccessKey, its value SAS_KEY_VALUE. Default: any token will do
 
-Exit status: 0 after an interrupt; 1 the address cannot be listened on; 2 wrong command line.
+How it behaves:
+  --throughput-units N     be as busy as a namespace with N of them: each takes 1 MB and 1000 events
+                           a second (default: no limit)
+  --latency DURATION       acknowledge events, and answer all else, only after this time (default 0)
+  --jitter PERCENT         let the latency vary at random by so much up and down, such as 10%; or by
+                           a duration, such as 2ms
+  --health HOST:PORT       answer GET /health by HTTP: 200 if an event can be sent, 503 if not
+
+Whoever reaches the address may read and write, with --auth too since everybody knows the key. Leave it on
+loopback unless you mean otherwise. The health check sends its events, over the network as clients do, to a hub of its own,
+` + healthHub + `, which keeps one of them.
+
+Exit status: 0 after an interrupt; 1 the address cannot be listened on, or the data not be opened;
+2 wrong command line or Config.json.
 
 Examples:
   eventhubs emulator
-  eventhubs emulator --addr 127.0.0.1:5672 --hub orders:4 --hub audit:1
+  eventhubs emulator --hub orders:4 --hub audit:1 --data ./eventhubs-data
+  eventhubs emulator --config Config.json --addr 127.0.0.1:5672 --health 127.0.0.1:5300
+  eventhubs emulator --tls --tls-ca ca.pem --websocket
+  eventhubs emulator --throughput-units 1 --latency 20ms --jitter 10%
   eventhubs publish --connection-string "$(what the emulator printed)" --hub orders orders.ndjson
+
+The third is in the place of the official emulator, at its ports, for clients with its connection string:
+  Endpoint=sb://localhost;SharedAccessKeyName=RootManageSharedAccessKey;SharedAccessKey=SAS_KEY_VALUE;UseDevelopmentEmulator=true;
 `
 
-func runEmulator(ctx context.Context, p *process, args []string) error {
-	options, err := parseEmulator(args)
+func runEmulator(ctx context.Context, p *process, args []string) (err error) {
+	opts, err := parseEmulator(args)
 	if err != nil {
 		return err
 	}
-	server, err := startEmulator(options)
+	for _, path := range opts.config.ignored {
+		fmt.Fprintf(p.stderr, "%s: %s is not known, and is ignored.\n", opts.configFile, path)
+	}
+	if opts.dataDir != "" {
+		store, openErr := emulatordata.Open(opts.dataDir, nil)
+		if openErr != nil {
+			return fmt.Errorf("--data: %w", openErr)
+		}
+		defer func() { err = errors.Join(err, store.Close()) }()
+		opts.server.Store = store
+	}
+	server, err := startEmulator(&opts.server)
 	if err != nil {
-		return err
+		return opts.config.name(err)
 	}
 	defer server.Close()
-	for _, hub := range options.Hubs {
-		fmt.Fprintf(p.stderr, "Hub %s with %d partitions.\n", hub.Name, hub.Partitions)
+	remove, err := writeAuthority(server, opts)
+	if err != nil {
+		return err
 	}
-	if host, _, _ := net.SplitHostPort(server.Addr()); !net.ParseIP(host).IsLoopback() {
-		fmt.Fprintln(p.stderr, "This address may be reached from other machines, and any key is taken.")
+	defer func() { err = errors.Join(err, remove()) }()
+	if opts.healthAddr != "" {
+		check, err := startHealth(server, opts.healthAddr)
+		if err != nil {
+			return err
+		}
+		defer check.close()
+		fmt.Fprintln(p.stderr, "Health: http://"+check.addr()+"/health")
 	}
-	fmt.Fprintln(p.stderr, "The emulator listens on "+server.Addr()+". Interrupt it to end it.")
+	describeEmulator(p, server, opts)
 	if _, err := fmt.Fprintln(p.stdout, server.ConnectionString("")); err != nil {
 		return err
 	}
 	<-ctx.Done()
-	return server.Close()
+	return nil
 }
 
-func parseEmulator(args []string) (*emulator.Options, error) {
-	options := &emulator.Options{}
-	flags := newFlagSet("emulator")
-	flags.StringVar(&options.Addr, "addr", "127.0.0.1:0", "")
-	flags.Func("hub", "", func(spec string) error {
-		hub, err := parseHub(spec)
-		options.Hubs = append(options.Hubs, hub)
-		return err
-	})
-	others, err := parseFlags(flags, args)
-	if err != nil {
-		return nil, err
+// describeEmulator says on standard error what there is.
+func describeEmulator(p *process, server *emulator.Server, opts *emulatorOptions) {
+	for _, hub := range opts.server.Hubs {
+		if hub.Name == healthHub {
+			continue
+		}
+		// A store may have known more partitions of it.
+		fmt.Fprintf(p.stderr, "Hub %s with %d partitions", hub.Name, len(server.PartitionIDs(hub.Name)))
+		if n := server.Counts(hub.Name, "").Events; n > 0 {
+			fmt.Fprintf(p.stderr, " and %d events", n)
+		}
+		fmt.Fprintln(p.stderr, ".")
 	}
-	if len(others) > 0 {
-		return nil, badInput("unexpected argument %q; see \"eventhubs emulator --help\"", others[0])
+	host, _, _ := net.SplitHostPort(server.Addr())
+	if !net.ParseIP(host).IsLoopback() {
+		fmt.Fprintln(p.stderr, "This address may be reached from other machines, and the key is known to everybody.")
 	}
-	_, port, err := net.SplitHostPort(options.Addr)
-	if err == nil {
-		_, err = strconv.ParseUint(port, 10, 16)
+	if opts.caFile != "" {
+		fmt.Fprintln(p.stderr, "Clients use TLS and must trust the certificate authority in "+opts.caFile+":")
+		fmt.Fprintln(p.stderr, "  eventhubs publish, eventhubs tail: --tls-ca FILE; Node.js: NODE_EXTRA_CA_CERTS=FILE; Go, Python and others: SSL_CERT_FILE=FILE")
 	}
-	if err != nil {
-		return nil, badInput("--addr %q is not HOST:PORT with a port from 0 to 65535", options.Addr)
+	if transport := opts.server.Transports & (emulator.TransportWebSocket | emulator.TransportWebSocketTLS); transport != 0 {
+		fmt.Fprintln(p.stderr, "AMQP over WebSocket: "+server.URL(transport))
 	}
-	if len(options.Hubs) == 0 {
-		options.Hubs = []emulator.Hub{{Name: defaultHub, Partitions: defaultPartitions}}
-	}
-	return options, nil
+	fmt.Fprintln(p.stderr, "The emulator listens on "+server.Addr()+". Interrupt it to end it.")
 }
 
-// parseHub reads NAME:PARTITIONS.
-func parseHub(spec string) (emulator.Hub, error) {
-	name, count, ok := strings.Cut(spec, ":")
-	partitions, err := strconv.Atoi(count)
-	if !ok || name == "" || err != nil || partitions < 1 {
-		return emulator.Hub{}, errors.New("want NAME:PARTITIONS, for example events:8")
+// writeAuthority writes the certificate of the server's authority to the file that the options name or, if they name none
+// and the server speaks TLS, to a temporary one, which they name then. The caller calls remove in the end.
+func writeAuthority(server *emulator.Server, opts *emulatorOptions) (remove func() error, err error) {
+	keep := func() error { return nil }
+	pem := server.CertificateAuthority()
+	if pem == nil {
+		return keep, nil
 	}
-	return emulator.Hub{Name: name, Partitions: partitions}, nil
+	if opts.caFile != "" {
+		if err := os.WriteFile(opts.caFile, pem, 0o644); err != nil {
+			return nil, fmt.Errorf("--tls-ca: %w", err)
+		}
+		return keep, nil
+	}
+	file, err := os.CreateTemp("", "eventhubs-emulator-ca-*.pem")
+	if err != nil {
+		return nil, fmt.Errorf("writing the certificate authority (--tls-ca names another file): %w", err)
+	}
+	opts.caFile = file.Name()
+	_, err = file.Write(pem)
+	if err := errors.Join(err, file.Close()); err != nil {
+		return nil, errors.Join(fmt.Errorf("writing the certificate authority: %w", err), os.Remove(opts.caFile))
+	}
+	return func() error { return os.Remove(opts.caFile) }, nil
 }
 
 // startEmulator starts an emulator and tells options that can never do from an address that is
-// taken or not ours.
+// taken or not ours, and from data that cannot be read.
 func startEmulator(options *emulator.Options) (*emulator.Server, error) {
 	server, err := emulator.New(options)
 	if err == nil {
 		return server, nil
 	}
 	if cause, ok := errors.AsType[*net.OpError](err); ok {
-		return nil, fmt.Errorf("cannot listen on %s (port 0 takes a free one): %w", options.Addr, cause)
+		return nil, cannotListen("--addr", options.Addr, cause)
+	}
+	if text, ok := strings.CutPrefix(err.Error(), "emulator: Options.Store: "); ok {
+		return nil, errors.New("--data: " + text)
 	}
 	return nil, badInput("%w", err)
+}
+
+// wsaAddrInUse is how Windows says that an address is in use; elsewhere the number means nothing.
+const wsaAddrInUse = syscall.Errno(10048)
+
+// cannotListen says why an address, which flag gives, cannot be listened on, and what to do.
+func cannotListen(flag, addr string, cause error) error {
+	host, port, err := net.SplitHostPort(addr)
+	if err != nil || !errors.Is(cause, syscall.EADDRINUSE) && !errors.Is(cause, wsaAddrInUse) {
+		return fmt.Errorf("cannot listen on %s (%s): %w", addr, flag, cause)
+	}
+	return fmt.Errorf("cannot listen on %s: port %s is taken by another program. End that, or give another port: "+
+		"%s %s takes a free one, and the emulator tells which", addr, port, flag, net.JoinHostPort(host, "0"))
 }

@@ -1,4 +1,4 @@
-// Command eventhubs publishes lines of text to Azure Event Hubs, and runs an emulator of it.
+// Command eventhubs publishes lines of text to Azure Event Hubs, prints the events of a hub, and runs an emulator of it.
 package main
 
 import (

@@ -15,8 +15,9 @@ type progress struct {
 	// Immutable after newProgress.
 	w        io.Writer
 	terminal bool
-	total    int // events expected; 0: not known
 	tally    *tally
+
+	total int // events expected; 0: not known. Immutable after start.
 
 	running sync.WaitGroup
 	end     chan struct{} // closed by stop
@@ -31,8 +32,8 @@ const (
 	eraseLine = "\r\x1b[K"
 )
 
-func newProgress(w io.Writer, total int, t *tally) *progress {
-	return &progress{w: w, terminal: isTerminal(w), total: total, tally: t, end: make(chan struct{})}
+func newProgress(w io.Writer, t *tally) *progress {
+	return &progress{w: w, terminal: isTerminal(w), tally: t, end: make(chan struct{})}
 }
 
 func isTerminal(w io.Writer) bool {

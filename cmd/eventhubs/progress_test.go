@@ -29,7 +29,7 @@ func TestBarShowsStoredAndFailed(t *testing.T) {
 
 func TestLinesTakeTheBarAway(t *testing.T) {
 	var out strings.Builder
-	pr := newProgress(&out, 0, newTally())
+	pr := newProgress(&out, newTally())
 	pr.line("first")
 	pr.drawn = true
 	pr.line("second")

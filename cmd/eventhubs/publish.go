@@ -23,6 +23,8 @@ Options:
   --hub NAME                event hub (default: the connection string's EntityPath, else events)
   --connection-string CS    namespace to publish to; better given in EVENTHUBS_CONNECTION_STRING,
                             since other users of a machine can see command lines
+  --tls-ca FILE             certificates (PEM) of authorities to trust besides the system's, for a
+                            namespace over TLS: that of "eventhubs emulator --tls"
   --skip-bad                leave bad lines out and count them, instead of stopping at the first
   --output text|json        what to print in the end (default text). json: one object on standard
                             output with hub, events, batches, bytes (of the lines), seconds,
@@ -48,11 +50,9 @@ Examples:
 `
 
 const (
-	defaultHub        = "events"
 	defaultPartitions = 8
-	connectionEnv     = "EVENTHUBS_CONNECTION_STRING"
 
-	// closeTimeout bounds the sending of what is still buffered after an interrupt.
+	// closeTimeout bounds how long closing may take, and so the sending of what is still buffered after an interrupt.
 	closeTimeout = 10 * time.Second
 )
 
@@ -61,24 +61,20 @@ func runPublish(ctx context.Context, p *process, args []string) error {
 	if err != nil {
 		return err
 	}
-	src, err := openSource(ctx, p.stdin, opts)
-	if err != nil {
-		return err
-	}
-	defer src.close()
-	total, err := src.check(ctx)
-	if err != nil {
-		return err
-	}
 	to, err := openTarget(opts)
 	if err != nil {
 		return err
 	}
 	defer to.close()
-	pub := newPublication(p, to, total)
-	if err := pub.connect(ctx); err != nil {
-		return err
+	pub, err := newPublication(p, to)
+	if err != nil {
+		return err // What is wrong with the command line is told before a file is read, which may take its time.
 	}
+	src, err := pub.begin(ctx, opts)
+	if err != nil {
+		return errors.Join(err, closeProducer(ctx, pub.producer)) // Nothing was enqueued that closing could lose.
+	}
+	defer src.close()
 	err = pub.publish(ctx, src)
 	if to.embedded() && ctx.Err() == nil {
 		err = errors.Join(err, pub.verify(ctx))
@@ -100,41 +96,53 @@ type publication struct {
 	target   *target
 	tally    *tally
 	progress *progress
+	producer *eventhubs.BufferedProducer
 
 	// Owned by runPublish's goroutine.
-	producer *eventhubs.BufferedProducer
 	ledger   *ledger       // nil unless what was sent will be read back
 	elapsed  time.Duration // from the first event to the last outcome
 	verified bool
 }
 
-func newPublication(p *process, to *target, total int) *publication {
+// newPublication makes the producer, without reaching for the network.
+func newPublication(p *process, to *target) (*publication, error) {
 	pub := &publication{process: p, target: to, tally: newTally()}
-	pub.progress = newProgress(p.stderr, total, pub.tally)
+	pub.progress = newProgress(p.stderr, pub.tally)
 	if to.embedded() {
 		pub.ledger = newLedger()
 	}
-	return pub
+	var err error
+	pub.producer, err = to.newProducer(&eventhubs.Options{
+		OnBatchSucceeded: func(_ context.Context, b *eventhubs.Batch) { pub.tally.succeeded(b) },
+		OnBatchFailed:    pub.batchFailed,
+		Connection:       eventhubs.ConnectionOptions{ApplicationID: "eventhubs-publish"},
+	})
+	return pub, err
 }
 
-// connect makes the producer and asks for the hub's properties, so that a hub that does not exist
-// is known at once and not when the first batch has been retried in vain.
+// begin opens and checks the input, and reaches for the hub.
+func (pub *publication) begin(ctx context.Context, opts *publishOptions) (*source, error) {
+	src, err := openSource(ctx, pub.process.stdin, opts)
+	if err != nil {
+		return nil, err
+	}
+	if pub.progress.total, err = src.check(ctx); err == nil {
+		err = pub.connect(ctx)
+	}
+	if err != nil {
+		src.close()
+		return nil, err
+	}
+	return src, nil
+}
+
+// connect asks for the hub's properties, so that a hub that does not exist is known at once and not when the first
+// batch has been retried in vain.
 func (pub *publication) connect(ctx context.Context) error {
-	producer, err := eventhubs.NewBufferedProducerFromConnectionString(
-		pub.target.connectionString, pub.target.hub, &eventhubs.Options{
-			OnBatchSucceeded: func(_ context.Context, b *eventhubs.Batch) { pub.tally.succeeded(b) },
-			OnBatchFailed:    pub.batchFailed,
-			Connection:       eventhubs.ConnectionOptions{ApplicationID: "eventhubs-publish"},
-		})
+	properties, err := hubProperties(ctx, pub.producer)
 	if err != nil {
-		return badInput("%w", err)
+		return err
 	}
-	properties, err := hubProperties(ctx, producer)
-	if err != nil {
-		// Nothing was enqueued, so there is nothing that closing could lose.
-		return errors.Join(err, closeProducer(ctx, producer))
-	}
-	pub.producer = producer
 	pub.tally.expect(properties.PartitionIDs)
 	return nil
 }
@@ -191,7 +199,7 @@ func (pub *publication) batchFailed(_ context.Context, b *eventhubs.Batch) {
 // closeProducer closes a producer. What it still has may be sent until closeTimeout, even if ctx
 // has ended.
 func closeProducer(ctx context.Context, producer *eventhubs.BufferedProducer) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTimeout)
+	ctx, cancel := closing(ctx)
 	defer cancel()
 	return producer.Close(ctx)
 }

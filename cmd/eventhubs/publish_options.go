@@ -7,22 +7,21 @@ import (
 
 // publishOptions are the arguments of publish, checked as far as the command line alone allows.
 type publishOptions struct {
-	file             string
-	key              string // dotted path; empty: events have no key
-	hub              string // empty: not given
-	connectionString string // empty: embedded emulator
-	json             bool
-	skipBad          bool
-	partitions       int
+	clientOptions // without a connection string: embedded emulator
+
+	file       string
+	key        string // dotted path; empty: events have no key
+	json       bool
+	skipBad    bool
+	partitions int
 }
 
 func parsePublish(p *process, args []string) (*publishOptions, error) {
 	opts := &publishOptions{}
 	var output string
 	flags := newFlagSet("publish")
+	opts.register(flags)
 	flags.StringVar(&opts.key, "key", "", "")
-	flags.StringVar(&opts.hub, "hub", "", "")
-	flags.StringVar(&opts.connectionString, "connection-string", "", "")
 	flags.StringVar(&output, "output", "text", "")
 	flags.BoolVar(&opts.skipBad, "skip-bad", false, "")
 	flags.IntVar(&opts.partitions, "partitions", defaultPartitions, "")
@@ -31,13 +30,9 @@ func parsePublish(p *process, args []string) (*publishOptions, error) {
 		return nil, err
 	}
 	given := givenFlags(flags)
-	if given["connection-string"] && opts.connectionString == "" {
-		return nil, badInput("--connection-string is empty; leave it out to use the embedded emulator")
+	if err := opts.complete(p, given); err != nil {
+		return nil, err
 	}
-	if !given["connection-string"] {
-		opts.connectionString = p.getenv(connectionEnv)
-	}
-	p.connectionString = opts.connectionString
 	opts.json = output == "json"
 
 	switch {
@@ -47,8 +42,6 @@ func parsePublish(p *process, args []string) (*publishOptions, error) {
 		return nil, badInput("one file at a time, and not also %q", others[1])
 	case output != "text" && output != "json":
 		return nil, badInput("--output is %q; it must be text or json", output)
-	case given["hub"] && opts.hub == "":
-		return nil, badInput("--hub is empty")
 	case given["key"] && slices.Contains(strings.Split(opts.key, "."), ""):
 		return nil, badInput("--key is %q; it must be a field's name, or names with single dots between", opts.key)
 	case given["partitions"] && opts.connectionString != "":

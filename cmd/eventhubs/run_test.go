@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/go-eventhubs/eventhubs/emulator"
@@ -68,6 +69,11 @@ func (r result) report(t *testing.T) report {
 	return got
 }
 
+func portOf(listener net.Listener) string {
+	_, port, _ := net.SplitHostPort(listener.Addr().String())
+	return port
+}
+
 // writeFile writes a file for publish to read, and returns its name.
 func writeFile(t *testing.T, content string) string {
 	t.Helper()
@@ -112,6 +118,7 @@ func TestHelpGoesToStandardOutput(t *testing.T) {
 		{"publish by short flag", []string{"publish", "-h"}, "--skip-bad"},
 		{"publish by word", []string{"help", "publish"}, "--key PATH"},
 		{"emulator by flag", []string{"emulator", "--help"}, "Examples:"},
+		{"tail by flag", []string{"tail", "--help"}, "Examples:"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			got := program{}.run(t, test.args...)
@@ -159,7 +166,39 @@ func TestWrongCommandLinesExitWith2(t *testing.T) {
 		{"hub twice", []string{"emulator", "--hub", "a:1", "--hub", "a:2"}, exitBadInput, "twice"},
 		{"address without port", []string{"emulator", "--addr", "127.0.0.1"}, exitBadInput, "HOST:PORT"},
 		{"address with port out of range", []string{"emulator", "--addr", ":70000"}, exitBadInput, "HOST:PORT"},
-		{"port taken", []string{"emulator", "--addr", taken.Addr().String()}, exitFailed, "cannot listen on " + taken.Addr().String()},
+		{"port taken", []string{"emulator", "--addr", taken.Addr().String()}, exitFailed,
+			"cannot listen on " + taken.Addr().String() + ": port " + portOf(taken) + " is taken by another program. End that, or give another port: --addr 127.0.0.1:0"},
+		{"port of the health check taken", []string{"emulator", "--health", taken.Addr().String()}, exitFailed,
+			"port " + portOf(taken) + " is taken by another program. End that, or give another port: --health 127.0.0.1:0"},
+		{"address that is not ours", []string{"emulator", "--addr", "192.0.2.1:0"}, exitFailed, "cannot listen on 192.0.2.1:0 (--addr)"},
+		{"address of the health check without port", []string{"emulator", "--health", "localhost"}, exitBadInput, `--health "localhost"`},
+		{"retention that is none", []string{"emulator", "--retention", "0s"}, exitBadInput, "--retention is 0s"},
+		{"retention of no events", []string{"emulator", "--retention-events", "0"}, exitBadInput, "--retention-events is 0"},
+		{"retention of no bytes", []string{"emulator", "--retention-bytes", "-1"}, exitBadInput, "--retention-bytes is -1"},
+		{"no throughput units", []string{"emulator", "--throughput-units", "0"}, exitBadInput, "--throughput-units is 0"},
+		{"discard and data", []string{"emulator", "--discard", "--data", "x"}, exitBadInput, "--discard keeps no events"},
+		{"data in a file", []string{"emulator", "--data", file}, exitFailed, "--data: "},
+		{"empty data", []string{"emulator", "--data", ""}, exitBadInput, "--data is empty"},
+		{"authority without TLS", []string{"emulator", "--tls-ca", file}, exitBadInput, "--tls-ca is for --tls only"},
+		{"authority that cannot be written", []string{"emulator", "--tls", "--tls-ca", file + "/x"}, exitFailed, "--tls-ca: "},
+		{"negative latency", []string{"emulator", "--latency", "-1s"}, exitBadInput, "--latency is -1s"},
+		{"jitter without latency", []string{"emulator", "--jitter", "10%"}, exitBadInput, "--jitter is for --latency only"},
+		{"jitter over 100%", []string{"emulator", "--latency", "1s", "--jitter", "101%"}, exitBadInput, `--jitter is "101%"`},
+		{"jitter that is no number", []string{"emulator", "--latency", "1s", "--jitter", "NaN%"}, exitBadInput, `--jitter is "NaN%"`},
+		{"jitter over the latency", []string{"emulator", "--latency", "1s", "--jitter", "2s"}, exitBadInput, `--jitter is "2s"`},
+		{"config that is not there", []string{"emulator", "--config", file + ".gone"}, exitBadInput, ".gone"},
+		{"config that is none", []string{"emulator", "--config", file}, exitBadInput, file + ": not JSON, at line 1, column 1"},
+		{"tail with argument", []string{"tail", "--connection-string", "x", "events"}, exitBadInput, `"events"`},
+		{"tail without connection string", []string{"tail"}, exitBadInput, "no connection string; give one in " + connectionEnv},
+		{"tail from nowhere", []string{"tail", "--connection-string", "x", "--from", "end"}, exitBadInput, `--from is "end"; it must be`},
+		{"tail with unknown output", []string{"tail", "--connection-string", "x", "--output", "xml"}, exitBadInput, `"xml"`},
+		{"tail with count 0", []string{"tail", "--connection-string", "x", "--count", "0"}, exitBadInput, "--count is 0"},
+		{"tail with empty group", []string{"tail", "--connection-string", "x", "--group", ""}, exitBadInput, "--group is empty"},
+		{"tail with empty partition", []string{"tail", "--connection-string", "x", "--partition", ""}, exitBadInput, "--partition is empty"},
+		{"tail with malformed connection string", []string{"tail", "--connection-string", "x"}, exitBadInput, "onnection string is malformed"},
+		{"authority that is not there", []string{"tail", "--connection-string", "x", "--tls-ca", file + ".gone"}, exitBadInput, ".gone"},
+		{"authority that is none", []string{"tail", "--connection-string", "x", "--tls-ca", file}, exitBadInput, "no certificate in PEM"},
+		{"authority for nothing", []string{"publish", "--tls-ca", file, file}, exitBadInput, "there is no connection string"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			got := program{}.run(t, test.args...)
@@ -196,6 +235,7 @@ func TestSecretsAreNeverShown(t *testing.T) {
 			}{
 				"by flag":     {program{}, []string{"publish", "--hub", "events", "--connection-string", test.connectionString, file}},
 				"by variable": {program{env: map[string]string{connectionEnv: test.connectionString}}, []string{"publish", "--hub", "events", file}},
+				"for tail":    {program{env: map[string]string{connectionEnv: test.connectionString}}, []string{"tail", "--hub", "events"}},
 			} {
 				got := p.program.run(t, p.args...)
 				got.want(t, exitBadInput, "onnection string")
@@ -204,6 +244,13 @@ func TestSecretsAreNeverShown(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+func TestMalformedConnectionStringIsToldBeforeTheFileIsRead(t *testing.T) {
+	for _, file := range []string{writeFile(t, "\xff\n"), "there is no such file"} {
+		got := program{}.run(t, "publish", "--hub", "events", "--connection-string", "Endpoint=sb://host/", file)
+		got.want(t, exitBadInput, "the connection string is malformed")
 	}
 }
 
@@ -217,6 +264,9 @@ func TestSecretsInTheWrongPlaceAreNotShown(t *testing.T) {
 		"as the hub":      {"publish", "--hub", connectionString, "-"},
 		"as another flag": {"publish", "--connection-strin=" + connectionString, "-"},
 		"as an address":   {"emulator", "--addr", connectionString},
+		"as the health":   {"emulator", "--health", connectionString},
+		"as the position": {"tail", "--connection-string", connectionString, "--from", connectionString},
+		"its key alone":   {"publish", "--hub", "events", "--connection-string", connectionString, secret},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got := program{}.run(t, args...)
@@ -228,37 +278,14 @@ func TestSecretsInTheWrongPlaceAreNotShown(t *testing.T) {
 	}
 }
 
-// startCommand starts the emulator command and returns the connection string that it prints and a
-// function that interrupts it and returns its exit status.
-func startCommand(t *testing.T, args ...string) (connectionString string, interrupt func() int) {
-	t.Helper()
-	ctx, cancel := context.WithCancel(t.Context())
-	out, in := io.Pipe()
-	status := make(chan int, 1)
-	// The command ends when ctx does; interrupt waits for it.
-	go func() {
-		status <- run(ctx, append([]string{"emulator"}, args...), os.Getenv, strings.NewReader(""), in, io.Discard)
-		in.Close()
-	}()
-	text, err := bufio.NewReader(out).ReadString('\n')
-	if err != nil {
-		t.Fatalf("the emulator printed %q and then: %v", text, err)
-	}
-	interrupt = func() int {
-		cancel()
-		return <-status
-	}
-	return strings.TrimSpace(text), interrupt
-}
-
 func TestEmulatorServesPublishUntilInterrupted(t *testing.T) {
-	connectionString, interrupt := startCommand(t, "--hub", "events:4", "--hub", "other:2")
+	emulator, p := startEmulatorCommand(t, "--hub", "events:4", "--hub", "other:2")
+	connectionString := p.env[connectionEnv]
 	if !strings.HasPrefix(connectionString, "Endpoint=sb://127.0.0.1:") ||
 		!strings.HasSuffix(connectionString, ";UseDevelopmentEmulator=true") {
 		t.Errorf("unexpected connection string %q", connectionString)
 	}
 	file := writeFile(t, "a\nb\n")
-	p := program{env: map[string]string{connectionEnv: connectionString}}
 
 	got := p.run(t, "publish", "--output", "json", "--hub", "other", file)
 	got.want(t, exitOK)
@@ -272,7 +299,7 @@ func TestEmulatorServesPublishUntilInterrupted(t *testing.T) {
 
 	p.run(t, "publish", "--hub", "nowhere", file).want(t, exitBadInput, `event hub "nowhere" was not found`)
 
-	if status := interrupt(); status != exitOK {
+	if status := emulator.stop(); status != exitOK {
 		t.Errorf("status of the emulator: got %d want 0", status)
 	}
 }
@@ -290,4 +317,88 @@ func TestConnectionStringNamesTheHub(t *testing.T) {
 		want(t, exitBadInput, `for the event hub "events"`)
 	program{}.run(t, "publish", "--connection-string", connectionString, "--partitions", "8", file).
 		want(t, exitBadInput, "--partitions is for the embedded emulator")
+}
+
+// A running program is one that a test interrupts.
+type running struct {
+	stdout *bufio.Reader
+	stderr *stderrText
+	stop   func() int // interrupts it and returns its exit status; what it still prints is dropped
+}
+
+// A stderrText is what a program has written to standard error so far.
+type stderrText struct {
+	mu   sync.Mutex // guards the fields below
+	text strings.Builder
+	more chan struct{} // closed by the next Write
+}
+
+func (s *stderrText) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	close(s.more)
+	s.more = make(chan struct{})
+	return s.text.Write(p)
+}
+
+func (s *stderrText) get() (text string, more <-chan struct{}) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.text.String(), s.more
+}
+
+// await returns when the program has said text.
+func (s *stderrText) await(t *testing.T, text string) {
+	t.Helper()
+	for {
+		got, more := s.get()
+		if strings.Contains(got, text) {
+			return
+		}
+		select {
+		case <-more:
+		case <-t.Context().Done():
+			t.Fatalf("standard error never said %q: %s", text, got)
+		}
+	}
+}
+
+// start starts the program. The test must stop it, and may do so again.
+func (p program) start(t *testing.T, args ...string) *running {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	out, in := io.Pipe()
+	stderr := &stderrText{more: make(chan struct{})}
+	status := make(chan int, 1)
+	// It ends when ctx does; stop waits for it.
+	go func() {
+		status <- run(ctx, args, func(name string) string { return p.env[name] }, strings.NewReader(""), in, stderr)
+		in.Close()
+	}()
+	stop := sync.OnceValue(func() int {
+		cancel()
+		io.Copy(io.Discard, out)
+		return <-status
+	})
+	return &running{bufio.NewReader(out), stderr, stop}
+}
+
+// line returns the next line of standard output.
+func (r *running) line(t *testing.T) string {
+	t.Helper()
+	text, err := r.stdout.ReadString('\n')
+	if err != nil {
+		said, _ := r.stderr.get()
+		t.Fatalf("the program printed %q and then: %v\nstandard error: %s", text, err, said)
+	}
+	return strings.TrimSuffix(text, "\n")
+}
+
+// startEmulatorCommand starts the emulator command, which ends with the test if the test does not end it, and returns
+// programs whose environment has its connection string.
+func startEmulatorCommand(t *testing.T, args ...string) (*running, program) {
+	t.Helper()
+	r := program{}.start(t, append([]string{"emulator"}, args...)...)
+	t.Cleanup(func() { r.stop() })
+	return r, program{env: map[string]string{connectionEnv: r.line(t)}}
 }

@@ -17,14 +17,13 @@ const lookTimeout = 30 * time.Second
 
 // A target is where events go: a namespace, or an emulator inside this process.
 type target struct {
-	connectionString string
-	hub              string           // empty: the connection string names it
-	server           *emulator.Server // nil for a namespace
+	clientOptions                  // how to reach it
+	server        *emulator.Server // nil for a namespace
 }
 
 func openTarget(opts *publishOptions) (*target, error) {
 	if opts.connectionString != "" {
-		return &target{connectionString: opts.connectionString, hub: namespaceHub(opts)}, nil
+		return &target{clientOptions: opts.clientOptions}, nil
 	}
 	hub := cmp.Or(opts.hub, defaultHub)
 	server, err := startEmulator(&emulator.Options{
@@ -34,17 +33,7 @@ func openTarget(opts *publishOptions) (*target, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &target{connectionString: server.ConnectionString(""), hub: hub, server: server}, nil
-}
-
-// namespaceHub returns the hub to ask a namespace for: empty if only the connection string names it.
-// A connection string that is malformed is the producer's to refuse.
-func namespaceHub(opts *publishOptions) string {
-	properties, err := azeventhubs.ParseConnectionString(opts.connectionString)
-	if err == nil && properties.EntityPath != nil && *properties.EntityPath != "" {
-		return opts.hub
-	}
-	return cmp.Or(opts.hub, defaultHub)
+	return &target{clientOptions{connectionString: server.ConnectionString(""), hub: hub}, server}, nil
 }
 
 // embedded reports whether the target is an emulator inside this process.

@@ -21,23 +21,25 @@ type received struct {
 	body      []byte
 }
 
-// readBack yields everything that hub stores, partition after partition in the order of each, read
+// readBack yields everything that a hub stores, partition after partition in the order of each, read
 // with the official SDK's consumer. It ends with the first error.
-func readBack(ctx context.Context, connectionString, hub string) iter.Seq2[received, error] {
+func readBack(ctx context.Context, to *clientOptions) iter.Seq2[received, error] {
 	return func(yield func(received, error) bool) {
-		extents, err := partitionExtents(ctx, connectionString, hub)
+		extents, err := partitionExtents(ctx, to)
 		if err != nil {
 			yield(received{}, err)
 			return
 		}
-		consumer, err := azeventhubs.NewConsumerClientFromConnectionString(
-			connectionString, hub, azeventhubs.DefaultConsumerGroup, nil)
+		consumer, err := newConsumer(to, azeventhubs.DefaultConsumerGroup)
 		if err != nil {
 			yield(received{}, err)
 			return
 		}
 		defer consumer.Close(context.WithoutCancel(ctx))
 		for _, extent := range extents {
+			if extent.IsEmpty {
+				continue
+			}
 			for e, err := range readPartition(ctx, consumer, extent) {
 				if !yield(e, err) || err != nil {
 					return
@@ -47,31 +49,40 @@ func readBack(ctx context.Context, connectionString, hub string) iter.Seq2[recei
 	}
 }
 
-// partitionExtents returns from where to where each partition of hub reaches that is not empty.
+// partitionExtents returns from where to where each of the partitions of hub reaches; no ids mean all partitions. An
+// empty hub is for a connection string that names one.
 //
 // It asks through the SDK's producer: the consumer can be asked too, but then its Close leaves a
 // goroutine behind that renews the token of its management link.
-func partitionExtents(ctx context.Context, connectionString, hub string) ([]azeventhubs.PartitionProperties, error) {
-	client, err := azeventhubs.NewProducerClientFromConnectionString(connectionString, hub, nil)
+func partitionExtents(ctx context.Context, to *clientOptions, ids ...string) ([]azeventhubs.PartitionProperties, error) {
+	client, err := azeventhubs.NewProducerClientFromConnectionString(
+		to.connectionString, to.hubForSDK(), &azeventhubs.ProducerClientOptions{TLSConfig: to.tls})
 	if err != nil {
 		return nil, err
 	}
 	defer client.Close(context.WithoutCancel(ctx))
-	properties, err := client.GetEventHubProperties(ctx, nil)
-	if err != nil {
-		return nil, err
+	if len(ids) == 0 {
+		properties, err := client.GetEventHubProperties(ctx, nil)
+		if err != nil {
+			return nil, err
+		}
+		ids = properties.PartitionIDs
 	}
 	var extents []azeventhubs.PartitionProperties
-	for _, id := range properties.PartitionIDs {
+	for _, id := range ids {
 		extent, err := client.GetPartitionProperties(ctx, id, nil)
 		if err != nil {
 			return nil, err
 		}
-		if !extent.IsEmpty {
-			extents = append(extents, extent)
-		}
+		extents = append(extents, extent)
 	}
 	return extents, nil
+}
+
+// newConsumer makes the SDK's consumer.
+func newConsumer(to *clientOptions, group string) (*azeventhubs.ConsumerClient, error) {
+	return azeventhubs.NewConsumerClientFromConnectionString(
+		to.connectionString, to.hubForSDK(), group, &azeventhubs.ConsumerClientOptions{TLSConfig: to.tls})
 }
 
 // readPartition yields what a partition holds within its extent.
@@ -117,7 +128,7 @@ func receive(ctx context.Context, partition *azeventhubs.PartitionClient, count 
 
 // verify reads everything back and returns an error that says what differs.
 func (pub *publication) verify(ctx context.Context) error {
-	for e, err := range readBack(ctx, pub.target.connectionString, pub.target.hub) {
+	for e, err := range readBack(ctx, &pub.target.clientOptions) {
 		if err != nil {
 			return fmt.Errorf("reading back: %w", err)
 		}

@@ -130,14 +130,14 @@ func TestPublishFailsWhenTheHubLosesEvents(t *testing.T) {
 		}
 		return emulator.Pass()
 	})
-	to := &target{connectionString: server.ConnectionString(""), hub: "events", server: server}
+	to := &target{clientOptions{connectionString: server.ConnectionString(""), hub: "events"}, server}
 	p := &process{stdin: strings.NewReader(strings.Repeat("line\n", 40)), stdout: new(strings.Builder), stderr: new(strings.Builder)}
-	src, err := openSource(t.Context(), p.stdin, &publishOptions{file: "-"})
+	pub, err := newPublication(p, to)
 	if err != nil {
 		t.Fatal(err)
 	}
-	pub := newPublication(p, to, 0)
-	if err := pub.connect(t.Context()); err != nil {
+	src, err := pub.begin(t.Context(), &publishOptions{file: "-"})
+	if err != nil {
 		t.Fatal(err)
 	}
 	if err := pub.publish(t.Context(), src); err != nil {

@@ -1,0 +1,220 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/go-eventhubs/eventhubs/emulator"
+)
+
+// A config is what the official emulator's Config.json says:
+//
+//	{"UserConfig": {
+//		"NamespaceConfig": [{"Type": "EventHub", "Name": "emulatorNs1", "Entities": [
+//			{"Name": "eh1", "PartitionCount": "2", "ConsumerGroups": [{"Name": "cg1"}]}
+//		]}],
+//		"LoggingConfig": {"Type": "File"}
+//	}}
+//
+// As for the official emulator, the case of names does not matter, and PartitionCount is a number or a number in text.
+// Unlike there, hubs, partitions, groups and namespaces may be any number, the namespaces' names are free ($Default may
+// be among the groups), and LoggingConfig may be missing. All namespaces become one.
+type config struct {
+	file    string
+	hubs    []emulator.Hub
+	paths   []string // of hubs, in the same order: UserConfig.NamespaceConfig[0].Entities[0]
+	ignored []string // paths of fields that have no meaning
+}
+
+// parseConfig reads a Config.json. Errors name the field, by its path, and its value.
+func parseConfig(text []byte) (config, error) {
+	var c config
+	text = bytes.TrimPrefix(text, []byte("\ufeff")) // as some editors write it
+	var whole json.RawMessage
+	if err := json.Unmarshal(text, &whole); err != nil {
+		return c, syntaxError(text, err)
+	}
+	err := c.object("", whole,
+		field{"$schema", optional, ignore},
+		field{"UserConfig", required, c.userConfig})
+	return c, err
+}
+
+// A field is what an object may have.
+type field struct {
+	name     string
+	required bool
+	read     func(path string, value json.RawMessage) error
+}
+
+const (
+	required = true
+	optional = false
+)
+
+func ignore(string, json.RawMessage) error { return nil }
+
+func (c *config) userConfig(path string, value json.RawMessage) error {
+	return c.object(path, value,
+		field{"NamespaceConfig", required, c.list(c.namespace)},
+		field{"LoggingConfig", optional, func(path string, value json.RawMessage) error {
+			return c.object(path, value, field{"Type", optional, ignore})
+		}})
+}
+
+func (c *config) namespace(path string, value json.RawMessage) error {
+	return c.object(path, value,
+		field{"Type", optional, func(path string, value json.RawMessage) error {
+			var kind string
+			if err := readText(path, value, &kind); err != nil {
+				return err
+			}
+			if !strings.EqualFold(kind, "EventHub") {
+				return fmt.Errorf("%s is %q; only EventHub is emulated", path, kind)
+			}
+			return nil
+		}},
+		field{"Name", optional, ignore},
+		field{"Entities", required, c.list(c.entity)})
+}
+
+func (c *config) entity(path string, value json.RawMessage) error {
+	var hub emulator.Hub
+	err := c.object(path, value,
+		field{"Name", required, func(path string, value json.RawMessage) error { return readText(path, value, &hub.Name) }},
+		field{"PartitionCount", required, func(path string, value json.RawMessage) error {
+			return readCount(path, value, &hub.Partitions)
+		}},
+		field{"ConsumerGroups", optional, c.list(func(path string, value json.RawMessage) error {
+			var group string
+			err := c.object(path, value,
+				field{"Name", required, func(path string, value json.RawMessage) error { return readText(path, value, &group) }})
+			hub.ConsumerGroups = append(hub.ConsumerGroups, group)
+			return err
+		})})
+	c.hubs = append(c.hubs, hub)
+	c.paths = append(c.paths, path)
+	return err
+}
+
+// object reads the fields of an object. Others are noted as ignored.
+func (c *config) object(path string, value json.RawMessage, fields ...field) error {
+	var members map[string]json.RawMessage
+	if err := json.Unmarshal(value, &members); err != nil || members == nil {
+		return wrong(path, value, "an object")
+	}
+	prefix := path
+	if path != "" {
+		prefix += "."
+	}
+	for _, f := range fields {
+		name, ok := lookUp(members, f.name)
+		switch {
+		case !ok && f.required:
+			return fmt.Errorf("%s%s is missing", prefix, f.name)
+		case !ok:
+			continue
+		}
+		if err := f.read(prefix+f.name, members[name]); err != nil {
+			return err
+		}
+		delete(members, name)
+	}
+	for _, name := range slices.Sorted(maps.Keys(members)) {
+		c.ignored = append(c.ignored, prefix+strconv.QuoteToGraphic(name))
+	}
+	return nil
+}
+
+// lookUp finds a name, whatever its case; as it is written goes first.
+func lookUp(members map[string]json.RawMessage, name string) (found string, ok bool) {
+	if _, ok := members[name]; ok {
+		return name, true
+	}
+	for _, candidate := range slices.Sorted(maps.Keys(members)) {
+		if strings.EqualFold(candidate, name) {
+			return candidate, true
+		}
+	}
+	return "", false
+}
+
+// list makes of a function that reads one value one that reads a list of them.
+func (c *config) list(read func(path string, value json.RawMessage) error) func(string, json.RawMessage) error {
+	return func(path string, value json.RawMessage) error {
+		var values []json.RawMessage
+		if err := json.Unmarshal(value, &values); err != nil || values == nil {
+			return wrong(path, value, "a list")
+		}
+		for i, value := range values {
+			if err := read(path+"["+strconv.Itoa(i)+"]", value); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+}
+
+func readText(path string, value json.RawMessage, to *string) error {
+	var text *string
+	if err := json.Unmarshal(value, &text); err != nil || text == nil || *text == "" {
+		return wrong(path, value, "text")
+	}
+	*to = *text
+	return nil
+}
+
+func readCount(path string, value json.RawMessage, to *int) error {
+	text := string(value)
+	if value[0] == '"' {
+		_ = json.Unmarshal(value, &text) // it is text, or parsing the whole would have failed
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 1 {
+		return wrong(path, value, "a whole number from 1")
+	}
+	*to = n
+	return nil
+}
+
+// wrong says that a field has another value than it should have.
+func wrong(path string, value json.RawMessage, want string) error {
+	const shown = 40
+	text := string(value)
+	if len(text) > shown {
+		text = strings.ToValidUTF8(text[:shown], "") + "…"
+	}
+	if path == "" {
+		path = "the file's content"
+	}
+	return fmt.Errorf("%s is %s; want %s", path, text, want)
+}
+
+// syntaxError tells where text is no JSON.
+func syntaxError(text []byte, err error) error {
+	e, ok := errors.AsType[*json.SyntaxError](err)
+	if !ok {
+		return err
+	}
+	before := text[:min(max(int(e.Offset)-1, 0), len(text))]
+	column := len(before) - (bytes.LastIndexByte(before, '\n') + 1)
+	return fmt.Errorf("not JSON, at line %d, column %d: %w", bytes.Count(before, []byte("\n"))+1, column+1, err)
+}
+
+// name makes an error of the emulator about one of the config's hubs one about the field in the file.
+func (c *config) name(err error) error {
+	text := err.Error()
+	for i, path := range c.paths {
+		field := "Options.Hubs[" + strconv.Itoa(i) + "]."
+		if _, after, found := strings.Cut(text, field); found {
+			return badInput("%s: %s.%s", c.file, path, after)
+		}
+	}
+	return err
+}

@@ -1,0 +1,200 @@
+package main
+
+import (
+	"errors"
+	"net"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/go-eventhubs/eventhubs/emulator"
+)
+
+// emulatorOptions are the arguments of emulator.
+type emulatorOptions struct {
+	server     emulator.Options // without Store
+	configFile string           // empty: none
+	config     config
+	dataDir    string // empty: in memory
+	caFile     string // empty: not given
+	healthAddr string // empty: no health check
+}
+
+// emulatorFlags are what needs a second look before it is an option.
+type emulatorFlags struct {
+	tls, webSocket, auth bool
+	latency              time.Duration
+	jitter               string
+	retention            emulator.Retention
+}
+
+func parseEmulator(args []string) (*emulatorOptions, error) {
+	opts := &emulatorOptions{}
+	var f emulatorFlags
+	var hubs []emulator.Hub
+	flags := newFlagSet("emulator")
+	flags.StringVar(&opts.server.Addr, "addr", "127.0.0.1:0", "")
+	flags.Func("hub", "", func(spec string) error {
+		hub, err := parseHub(spec)
+		hubs = append(hubs, hub)
+		return err
+	})
+	flags.StringVar(&opts.configFile, "config", "", "")
+	flags.StringVar(&opts.dataDir, "data", "", "")
+	flags.DurationVar(&f.retention.Time, "retention", 0, "")
+	flags.Int64Var(&f.retention.Bytes, "retention-bytes", 0, "")
+	flags.IntVar(&f.retention.Events, "retention-events", 0, "")
+	flags.BoolVar(&opts.server.Discard, "discard", false, "")
+	flags.BoolVar(&f.tls, "tls", false, "")
+	flags.StringVar(&opts.caFile, "tls-ca", "", "")
+	flags.BoolVar(&f.webSocket, "websocket", false, "")
+	flags.BoolVar(&f.auth, "auth", false, "")
+	flags.IntVar(&opts.server.ThroughputUnits, "throughput-units", 0, "")
+	flags.DurationVar(&f.latency, "latency", 0, "")
+	flags.StringVar(&f.jitter, "jitter", "", "")
+	flags.StringVar(&opts.healthAddr, "health", "", "")
+	others, err := parseFlags(flags, args)
+	if err != nil {
+		return nil, err
+	}
+	if len(others) > 0 {
+		return nil, badInput("unexpected argument %q; see \"eventhubs emulator --help\"", others[0])
+	}
+	if err := opts.check(givenFlags(flags), &f); err != nil {
+		return nil, err
+	}
+	if err := opts.setHubs(hubs, f.retention); err != nil {
+		return nil, err
+	}
+	return opts, opts.setBehaviour(&f)
+}
+
+// check refuses values and combinations that can never do.
+func (opts *emulatorOptions) check(given map[string]bool, f *emulatorFlags) error {
+	for _, text := range []struct{ name, value string }{
+		{"config", opts.configFile}, {"data", opts.dataDir}, {"tls-ca", opts.caFile}, {"health", opts.healthAddr}, {"jitter", f.jitter},
+	} {
+		if given[text.name] && text.value == "" {
+			return badInput("--%s is empty", text.name)
+		}
+	}
+	switch {
+	case !isAddress(opts.server.Addr):
+		return badInput("--addr %q is not HOST:PORT with a port from 0 to 65535", opts.server.Addr)
+	case opts.healthAddr != "" && !isAddress(opts.healthAddr):
+		return badInput("--health %q is not HOST:PORT with a port from 0 to 65535", opts.healthAddr)
+	case given["retention"] && f.retention.Time <= 0:
+		return badInput("--retention is %v; it must be more than 0, such as 1h", f.retention.Time)
+	case given["retention-bytes"] && f.retention.Bytes < 1:
+		return badInput("--retention-bytes is %d; it must be at least 1", f.retention.Bytes)
+	case given["retention-events"] && f.retention.Events < 1:
+		return badInput("--retention-events is %d; it must be at least 1", f.retention.Events)
+	case given["throughput-units"] && opts.server.ThroughputUnits < 1:
+		return badInput("--throughput-units is %d; it must be at least 1", opts.server.ThroughputUnits)
+	case opts.server.Discard && opts.dataDir != "":
+		return badInput("--discard keeps no events, so there is nothing to keep in --data")
+	case given["tls-ca"] && !f.tls:
+		return badInput("--tls-ca is for --tls only")
+	case f.latency < 0:
+		return badInput("--latency is %v; it cannot be negative", f.latency)
+	case given["jitter"] && f.latency == 0:
+		return badInput("--jitter is for --latency only")
+	}
+	return nil
+}
+
+func isAddress(addr string) bool {
+	_, port, err := net.SplitHostPort(addr)
+	if err == nil {
+		_, err = strconv.ParseUint(port, 10, 16)
+	}
+	return err == nil
+}
+
+// setHubs sets the hubs: those of the Config.json, then those of the command line, then that of the health check.
+func (opts *emulatorOptions) setHubs(hubs []emulator.Hub, retention emulator.Retention) error {
+	if opts.configFile != "" {
+		text, err := os.ReadFile(opts.configFile)
+		if err != nil {
+			return badInput("--config: %w", err)
+		}
+		if opts.config, err = parseConfig(text); err != nil {
+			return badInput("%s: %w", opts.configFile, err)
+		}
+		opts.config.file = opts.configFile
+	}
+	all := append(opts.config.hubs, hubs...)
+	if len(all) == 0 {
+		all = []emulator.Hub{{Name: defaultHub, Partitions: defaultPartitions}}
+	}
+	for i := range all {
+		all[i].Retention = retention
+	}
+	if opts.healthAddr != "" {
+		all = append(all, emulator.Hub{Name: healthHub, Partitions: 1, Retention: emulator.Retention{Events: 1}})
+	}
+	opts.server.Hubs = all
+	return nil
+}
+
+// setBehaviour sets what is not about hubs.
+func (opts *emulatorOptions) setBehaviour(f *emulatorFlags) error {
+	opts.server.Transports = emulator.TransportPlain
+	webSocket := emulator.TransportWebSocket
+	if f.tls {
+		opts.server.Transports = emulator.TransportTLS
+		webSocket = emulator.TransportWebSocketTLS
+	}
+	if f.webSocket {
+		opts.server.Transports |= webSocket
+	}
+	if f.auth {
+		opts.server.Authentication = &emulator.Authentication{} // It has the official emulator's key.
+	}
+	if f.latency > 0 {
+		jitter, err := parseJitter(f.jitter, f.latency)
+		if err != nil {
+			return err
+		}
+		opts.server.Hook = emulator.Latency(latencySeed, f.latency-jitter, 2*jitter)
+	}
+	return nil
+}
+
+// latencySeed makes the latencies of one run those of the next.
+const latencySeed = 1
+
+// parseJitter reads by how much a latency varies: 10% or 2ms. Empty means not at all.
+func parseJitter(text string, latency time.Duration) (time.Duration, error) {
+	if text == "" {
+		return 0, nil
+	}
+	var jitter time.Duration
+	var err error
+	if percent, ok := strings.CutSuffix(text, "%"); ok {
+		var n float64
+		n, err = strconv.ParseFloat(percent, 64)
+		if n >= 0 && n <= 100 { // which NaN is not
+			jitter = time.Duration(float64(latency) * n / 100)
+		} else {
+			err = errors.New("out of range")
+		}
+	} else {
+		jitter, err = time.ParseDuration(text)
+	}
+	if err != nil || jitter < 0 || jitter > latency {
+		return 0, badInput("--jitter is %q; want a percentage from 0%% to 100%%, or a duration up to that of --latency (%v)", text, latency)
+	}
+	return jitter, nil
+}
+
+// parseHub reads NAME:PARTITIONS.
+func parseHub(spec string) (emulator.Hub, error) {
+	name, count, ok := strings.Cut(spec, ":")
+	partitions, err := strconv.Atoi(count)
+	if !ok || name == "" || err != nil || partitions < 1 {
+		return emulator.Hub{}, errors.New("want NAME:PARTITIONS, for example events:8")
+	}
+	return emulator.Hub{Name: name, Partitions: partitions}, nil
+}

@@ -1,0 +1,135 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azeventhubs/v2"
+	"github.com/Azure/go-amqp"
+
+	"github.com/go-eventhubs/eventhubs/emulator"
+)
+
+const (
+	// healthHub is where the health check sends its events.
+	healthHub = "eventhubs-emulator-health"
+
+	// probeTimeout bounds one check.
+	probeTimeout = 5 * time.Second
+)
+
+// A health answers whether an emulator works, as the official one does: GET /health has status 200 or 503 and
+// {"status":"healthy","message":"Service is healthy."} or the like.
+type health struct {
+	// Immutable.
+	server   *emulator.Server
+	listener net.Listener
+	http     *http.Server
+	done     chan struct{}      // closed when http has ended
+	turn     chan struct{}      // holds a token while somebody probes
+	cancel   context.CancelFunc // ends the probes
+}
+
+// startHealth begins to answer. The server must have the hub healthHub.
+func startHealth(server *emulator.Server, addr string) (*health, error) {
+	listener, err := net.Listen("tcp", addr)
+	if err != nil {
+		return nil, cannotListen("--health", addr, err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	h := &health{server: server, listener: listener, done: make(chan struct{}), turn: make(chan struct{}, 1), cancel: cancel}
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /health", h.answer)
+	h.http = &http.Server{
+		Handler:           mux,
+		ReadHeaderTimeout: probeTimeout,
+		BaseContext:       func(net.Listener) context.Context { return ctx },
+	}
+	// It ends when close closes h.http; close waits for it.
+	go func() {
+		defer close(h.done)
+		_ = h.http.Serve(listener) // http.ErrServerClosed, always
+	}()
+	return h, nil
+}
+
+func (h *health) addr() string { return h.listener.Addr().String() }
+
+// close ends the probes that are under way, and waits for their answers.
+func (h *health) close() {
+	h.cancel()
+	ctx, cancel := context.WithTimeout(context.Background(), probeTimeout)
+	defer cancel()
+	if h.http.Shutdown(ctx) != nil {
+		h.http.Close()
+	}
+	<-h.done
+}
+
+func (h *health) answer(w http.ResponseWriter, r *http.Request) {
+	answer := struct {
+		Status  string `json:"status"`
+		Message string `json:"message"`
+	}{"healthy", "Service is healthy."}
+	status := http.StatusOK
+	if err := h.check(r.Context()); err != nil {
+		status = http.StatusServiceUnavailable
+		answer.Status, answer.Message = "unhealthy", "An event cannot be sent: "+err.Error()
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(answer) // an error is the client's, which has gone
+}
+
+// check sends an event as any client would, one check at a time. A namespace that is busy, as --throughput-units may
+// make it, works.
+func (h *health) check(ctx context.Context) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, probeTimeout, fmt.Errorf("no acknowledgement within %v", probeTimeout))
+	defer cancel()
+	select {
+	case h.turn <- struct{}{}:
+		defer func() { <-h.turn }()
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	err := h.send(ctx)
+	if e, ok := errors.AsType[*amqp.Error](err); ok && e.Condition == "com.microsoft:server-busy" {
+		return nil
+	}
+	if err != nil && ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	return err
+}
+
+// send sends an event over a connection of its own.
+func (h *health) send(ctx context.Context) error {
+	client, err := azeventhubs.NewProducerClientFromConnectionString(h.server.ConnectionString(healthHub), "",
+		&azeventhubs.ProducerClientOptions{
+			ApplicationID: "eventhubs-health",
+			TLSConfig:     h.server.TLSConfig(),
+			RetryOptions:  azeventhubs.RetryOptions{MaxRetries: -1},
+		})
+	if err != nil {
+		return err
+	}
+	defer func() {
+		ctx, cancel := closing(ctx)
+		defer cancel()
+		client.Close(ctx)
+	}()
+	batch, err := client.NewEventDataBatch(ctx, nil)
+	if err != nil {
+		return err
+	}
+	if err := batch.AddEventData(&azeventhubs.EventData{Body: []byte("probe")}, nil); err != nil {
+		return err
+	}
+	return client.SendEventDataBatch(ctx, batch, nil)
+}
