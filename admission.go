@@ -56,7 +56,7 @@ func (a *admission) enter(ctx context.Context, part *partition, bytes int) error
 		defer a.mu.Unlock()
 		return a.closed
 	case a.first == nil && a.fitsLocked(bytes) && !part.overShare(bytes):
-		a.takeLocked(bytes)
+		a.takeLocked(part, bytes)
 		a.mu.Unlock()
 		return nil
 	}
@@ -82,7 +82,7 @@ func (a *admission) try(part *partition, bytes int) error {
 		defer a.mu.Unlock()
 		return a.closed
 	case a.fitsLocked(bytes) && !part.overShare(bytes) && !a.aheadLocked():
-		a.takeLocked(bytes)
+		a.takeLocked(part, bytes)
 		a.mu.Unlock()
 		return nil
 	}
@@ -131,17 +131,23 @@ func (a *admission) wait(ctx context.Context, w *waiter) error {
 // enterFromHandler never waits: the room that the handler's own batch gave back is its to use again, even if others took it.
 func (a *admission) enterFromHandler(s *scope, part *partition, bytes int) error {
 	a.mu.Lock()
-	defer a.mu.Unlock()
 	switch {
 	case a.closed != nil:
+		defer a.mu.Unlock()
 		return a.closed
 	case s.events >= 1 && s.bytes >= bytes:
 		s.events--
 		s.bytes -= bytes
 	case !a.fitsLocked(bytes) || part.overShare(bytes) || a.aheadLocked():
+		pressed := !part.overShare(bytes) && !a.pressed.Swap(true)
+		a.mu.Unlock()
+		if pressed {
+			a.pressure()
+		}
 		return fmt.Errorf("eventhubs: enqueued from a handler, which cannot wait: %w", ErrBufferFull)
 	}
-	a.takeLocked(bytes)
+	a.takeLocked(part, bytes)
+	a.mu.Unlock()
 	return nil
 }
 
@@ -188,10 +194,11 @@ func (a *admission) aheadLocked() bool {
 }
 
 func (a *admission) fitsLocked(bytes int) bool {
-	return a.events < a.maxEvents && a.bytes+bytes <= a.maxBytes
+	return a.events < a.maxEvents && bytes <= a.maxBytes-a.bytes
 }
 
-func (a *admission) takeLocked(bytes int) {
+func (a *admission) takeLocked(part *partition, bytes int) {
+	part.claim(bytes)
 	a.events++
 	a.bytes += bytes
 }
@@ -208,7 +215,7 @@ func (a *admission) admitLocked() {
 			a.pressed.Store(true)
 			return
 		default:
-			a.takeLocked(w.bytes)
+			a.takeLocked(w.partition, w.bytes)
 			a.endLocked(w, nil)
 		}
 	}

@@ -57,31 +57,6 @@ func TestWaitersAreAdmittedFirstComeFirstServed(t *testing.T) {
 	})
 }
 
-func TestALargeEventAtTheFrontOfTheLineIsNotOvertaken(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		peer := newPeer(t, 2)
-		peer.latency = func() time.Duration { return time.Second }
-		p := peer.producer(Options{MaxWaitTime: SendAtOnce, MaxBufferedBytes: 10_000})
-		enqueue(t, p, "0", string(make([]byte, 6000)))
-		time.Sleep(100 * time.Millisecond)
-		enqueue(t, p, "1", string(make([]byte, 3000)))
-		time.Sleep(100 * time.Millisecond)
-		admitted := make(chan string, 2)
-		add := func(name string, size int) {
-			if err := p.Enqueue(t.Context(), event(string(make([]byte, size))), nil); err != nil {
-				t.Error(err)
-			}
-			admitted <- name
-		}
-		go add("large", 9000)
-		time.Sleep(time.Millisecond)
-		go add("small", 990) // would fit now, but not beside the large one
-		if first, second := <-admitted, <-admitted; first != "large" || second != "small" {
-			t.Errorf("admitted %s before %s, want the large one first", first, second)
-		}
-	})
-}
-
 func TestACancelledWaiterLeavesNoTrace(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		peer := newPeer(t, 1)

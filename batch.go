@@ -20,6 +20,7 @@ type batch struct {
 	chunks []*chunk
 
 	tries     int
+	handed    bool // a try went as far as the transport
 	ambiguous bool // a try ended without telling whether the batch was stored
 	sent      time.Time
 	doom      error // why the batch is not to be sent: cleared, abandoned, stopped

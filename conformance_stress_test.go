@@ -64,7 +64,7 @@ type stress struct {
 	mu       sync.Mutex // guards the fields below
 	random   *rand.Rand
 	lists    int
-	accepted map[string]int      // by name: how often, since a handler may enqueue again
+	accepted map[string]int // by name: how often, since a handler may enqueue again
 	told     map[string][]Outcome
 	streams  map[string][]string // names in the order of their Enqueue calls, by route
 	running  map[string]int      // handlers, by partition
@@ -80,7 +80,7 @@ func newStress(t *testing.T, seed uint64) *stress {
 	s.severity = []int{0, 5, 20, 60}[s.n(4)]
 	s.again = s.n(3) == 0
 	most := time.Duration(1+s.n(200)) * time.Millisecond
-	s.peer.latency = func() time.Duration { return time.Duration(s.n(int(most))) }
+	s.peer.latency = func() time.Duration { return s.upTo(most) }
 	s.peer.answer = s.answerTo
 	s.peer.maxMessage = []uint64{400, 3000, 1 << 20}[s.n(3)]
 	s.options = Options{
@@ -98,6 +98,9 @@ func newStress(t *testing.T, seed uint64) *stress {
 		OnBatchFailed:                  s.handle,
 		Logger:                         slog.New(slog.DiscardHandler),
 	}
+	if s.options.Partitioning == ServiceAssigned || s.options.MaxConcurrentSendsPerPartition > 1 {
+		s.options.StopPartitionOnFailure = false
+	}
 	o, err := s.options.withDefaults()
 	if err != nil {
 		t.Fatal(err)
@@ -113,11 +116,18 @@ func (s *stress) n(most int) int {
 	return s.random.IntN(most)
 }
 
+// upTo is a random time below most.
+func (s *stress) upTo(most time.Duration) time.Duration {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return time.Duration(s.random.Int64N(int64(most)))
+}
+
 func (s *stress) bad() bool { return s.n(100) < s.severity }
 
 func (s *stress) Properties(ctx context.Context) (azeventhubs.EventHubProperties, error) {
 	select {
-	case <-time.After(time.Duration(s.n(int(time.Second)))):
+	case <-time.After(s.upTo(time.Second)):
 	case <-ctx.Done():
 		return azeventhubs.EventHubProperties{}, ctx.Err()
 	case <-s.peer.cut:
@@ -200,7 +210,7 @@ func (s *stress) handle(ctx context.Context, b *Batch) {
 	}()
 	switch s.n(40) {
 	case 0:
-		time.Sleep(time.Duration(s.n(int(time.Second))))
+		time.Sleep(s.upTo(time.Second))
 	case 1:
 		panic("a handler's panic, on purpose")
 	case 2:
@@ -231,11 +241,11 @@ func (s *stress) run() {
 	var helper sync.WaitGroup
 	helper.Go(func() { s.meddle(stop) })
 	if s.n(2) == 0 {
-		time.Sleep(time.Duration(s.n(int(20 * time.Second)))) // and close on the workers
+		time.Sleep(s.upTo(20 * time.Second)) // and close on the workers
 	} else {
 		workers.Wait()
 	}
-	ctx, cancel := context.WithTimeout(s.t.Context(), time.Duration(s.n(int(5*time.Minute))))
+	ctx, cancel := context.WithTimeout(s.t.Context(), s.upTo(5*time.Minute))
 	defer cancel()
 	if s.n(3) == 0 {
 		_ = s.producer.Abandon(ctx)
@@ -253,8 +263,10 @@ func (s *stress) run() {
 			s.t.Errorf("after Close partition %q counts %d events and %d bytes", part.id, part.held.Load(), part.heldBytes.Load())
 		}
 	}
-	if p := s.producer; p.onWire.Load() != 0 || p.occupied.Load() != 0 {
-		s.t.Errorf("after Close %d batches are on the wire and %d partitions occupied", p.onWire.Load(), p.occupied.Load())
+	for _, part := range s.producer.partitions() {
+		if part.held.Load() != 0 || part.heldBytes.Load() != 0 || part.claims.Load() != 0 {
+			s.t.Errorf("after Close partition %s holds %d events and %d bytes, claims %d", part.id, part.held.Load(), part.heldBytes.Load(), part.claims.Load())
+		}
 	}
 }
 
@@ -274,9 +286,9 @@ func (s *stress) work(w int) {
 			}
 		}
 		if s.n(20) == 0 {
-			o.ExpiresAt = time.Now().Add(time.Duration(s.n(int(3 * time.Second))))
+			o.ExpiresAt = time.Now().Add(s.upTo(3 * time.Second))
 		}
-		ctx, cancel := context.WithTimeout(s.t.Context(), time.Duration(s.n(int(20*time.Second))))
+		ctx, cancel := context.WithTimeout(s.t.Context(), s.upTo(20*time.Second))
 		accepted, closed := s.enqueueOne(ctx, name, o)
 		cancel()
 		s.mu.Lock()
@@ -293,7 +305,7 @@ func (s *stress) work(w int) {
 			return
 		}
 		if s.n(5) == 0 {
-			time.Sleep(time.Duration(s.n(int(100 * time.Millisecond))))
+			time.Sleep(s.upTo(100 * time.Millisecond))
 		}
 	}
 }
@@ -327,9 +339,9 @@ func (s *stress) meddle(stop chan bool) {
 		select {
 		case <-stop:
 			return
-		case <-time.After(time.Duration(s.n(int(500 * time.Millisecond)))):
+		case <-time.After(s.upTo(500 * time.Millisecond)):
 		}
-		ctx, cancel := context.WithTimeout(s.t.Context(), time.Duration(s.n(int(5*time.Second))))
+		ctx, cancel := context.WithTimeout(s.t.Context(), s.upTo(5*time.Second))
 		id := fmt.Sprint(s.n(len(s.peer.partitions)))
 		switch s.n(20) {
 		case 0, 1, 2:

@@ -19,14 +19,20 @@ func (p *BufferedProducer) Connect(ctx context.Context, options *ConnectOptions)
 	if p.closing.Load() {
 		return errClosed()
 	}
-	properties, err := p.hub.Properties(ctx)
-	if err != nil {
+	ctx, cancel := p.whileOpen(ctx)
+	defer cancel()
+	ids, err := p.listPartitions(ctx)
+	switch {
+	case p.closing.Load():
+		return errClosed()
+	case err != nil:
 		err = failure(err, "", 1)
-		p.health.failed(nil, err)
+		if ctx.Err() == nil { // an impatient caller says nothing about the service
+			p.health.failed(nil, err)
+		}
 		return err
 	}
-	p.health.recovered(nil)
-	p.staging.adopt(properties.PartitionIDs)
+	p.staging.adopt(ids)
 	if options == nil || !options.Links {
 		return nil
 	}
@@ -34,7 +40,7 @@ func (p *BufferedProducer) Connect(ctx context.Context, options *ConnectOptions)
 	errs := make([]error, len(partitions))
 	var opening sync.WaitGroup
 	for i, part := range partitions {
-		// Ends with ctx at the latest.
+		// Ends with ctx at the latest, and so when Close gives up or is through.
 		opening.Go(func() {
 			if err := part.openLink(ctx); err != nil {
 				errs[i] = failure(err, part.id, 1)
@@ -42,8 +48,18 @@ func (p *BufferedProducer) Connect(ctx context.Context, options *ConnectOptions)
 		})
 	}
 	opening.Wait()
+	if p.closing.Load() {
+		return errClosed()
+	}
 	if err := errors.Join(errs...); err != nil {
 		return fmt.Errorf("eventhubs: not all links could be opened: %w", err)
 	}
 	return nil
+}
+
+// whileOpen returns a context that ends with ctx, or when nothing is to be tried any more.
+func (p *BufferedProducer) whileOpen(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	stop := context.AfterFunc(p.trying, func() { cancel(context.Cause(p.trying)) })
+	return ctx, func() { stop(); cancel(nil) }
 }

@@ -3,8 +3,12 @@ package eventhubs
 import (
 	"context"
 	"errors"
+	"fmt"
+	"math"
 	"slices"
 	"time"
+
+	"github.com/go-eventhubs/eventhubs/internal/connection"
 )
 
 // Staging holds the events that were accepted before the hub's partitions are known: a partition without a link, whose events each remember their
@@ -70,25 +74,19 @@ func (s *staging) clear(err error) int {
 }
 
 // discover asks for the hub's partitions until it has them, with pauses between tries. Each try that fails is a failed try of every batch
-// that is staged by then; one that has used up its tries fails.
+// that is staged by then, unless the service was only too busy; a batch that has used up its tries or its time fails.
 func (s *staging) discover() {
-	for failures := 1; ; failures++ {
-		ids, err := s.producer.askPartitions()
+	for failures := 0; ; {
+		ids, err := s.producer.askPartitions(s.timeLeft())
 		if err == nil {
-			s.producer.health.recovered(nil)
 			s.adopt(ids)
 			return
 		}
-		reason := failure(err, "", failures)
-		if s.producer.stopped() == nil {
-			s.producer.health.failed(nil, reason)
-		}
-		pause, again := s.producer.options.RetryOptions.next(failures, reason)
-		s.failExhausted(reason, again)
-		if s.emptied() {
+		verdict := s.judge(err, &failures)
+		if s.failExhausted(verdict); s.emptied() {
 			return
 		}
-		timer := time.NewTimer(pause)
+		timer := time.NewTimer(min(verdict.pause, s.timeLeft()))
 		select {
 		case <-timer.C:
 		case <-s.producer.trying.Done():
@@ -97,17 +95,65 @@ func (s *staging) discover() {
 	}
 }
 
-// askPartitions is one try to learn the hub's partitions.
-func (p *BufferedProducer) askPartitions() ([]string, error) {
+// A verdict is what a failed try to learn the partitions means for the events that wait for them.
+type verdict struct {
+	reason   error
+	hopeless bool          // for every batch
+	counts   bool          // as a try of every batch
+	pause    time.Duration // before the next try
+}
+
+func (s *staging) judge(err error, failures *int) verdict {
+	o := &s.producer.options
+	e, known := errors.AsType[*connection.Error](err)
+	if known && e.Code == connection.CodeThrottled {
+		return verdict{reason: failure(err, "", *failures+1), pause: throttleDelay()}
+	}
+	*failures++
+	v := verdict{reason: failure(err, "", *failures), counts: true}
+	if s.producer.stopped() != nil {
+		v.hopeless = true
+		return v
+	}
+	s.producer.health.failed(nil, v.reason)
+	pause, again := o.RetryOptions.next(*failures, v.reason)
+	v.pause = pause
+	v.hopeless = known && !e.Transient && o.FailFast || o.RetryOptions.Policy != nil && !again
+	return v
+}
+
+// timeLeft is how long the batch that has been staged first may still wait: at least a moment, so that a try can be made.
+func (s *staging) timeLeft() time.Duration {
+	limit := s.producer.options.DeliveryTimeout
+	if limit < 0 {
+		return math.MaxInt64
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if b := s.headLocked(); b != nil {
+		return max(time.Until(b.first.Add(limit)), time.Millisecond)
+	}
+	return limit
+}
+
+// askPartitions is one try to learn the hub's partitions, within that time and that of any try.
+func (p *BufferedProducer) askPartitions(within time.Duration) ([]string, error) {
 	if err := p.stopped(); err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithTimeout(p.trying, p.options.RetryOptions.TryTimeout)
+	ctx, cancel := context.WithTimeout(p.trying, min(within, p.options.RetryOptions.TryTimeout))
 	defer cancel()
+	ids, err := p.listPartitions(ctx)
+	if stopped := p.stopped(); stopped != nil {
+		return nil, stopped
+	}
+	return ids, err
+}
+
+// listPartitions asks the service for the hub's partitions.
+func (p *BufferedProducer) listPartitions(ctx context.Context) ([]string, error) {
 	properties, err := p.hub.Properties(ctx)
 	switch {
-	case p.stopped() != nil:
-		return nil, p.stopped()
 	case err != nil:
 		return nil, err
 	case len(properties.PartitionIDs) == 0:
@@ -117,27 +163,36 @@ func (p *BufferedProducer) askPartitions() ([]string, error) {
 }
 
 // failExhausted counts a failed try for every staged batch, and ends those that have no try or no time left.
-func (s *staging) failExhausted(reason error, again bool) {
+func (s *staging) failExhausted(v verdict) {
 	o := &s.producer.options
-	e, known := errors.AsType[*Error](reason)
-	hopeless := s.producer.stopped() != nil || known && !e.Transient && o.FailFast || o.RetryOptions.Policy != nil && !again
 	var ended []*batch
 	s.mu.Lock()
 	for range len(s.waiting) {
 		b := s.takeLocked()
-		b.full = true // what comes now has its own tries to come
-		b.tries++
+		if v.counts {
+			b.full = true // what comes now has its own tries to come
+			b.tries++
+		}
 		late := o.DeliveryTimeout >= 0 && time.Since(b.first) >= o.DeliveryTimeout
-		if hopeless || late || o.RetryOptions.Policy == nil && b.tries > o.RetryOptions.MaxRetries {
+		if v.hopeless || late || o.RetryOptions.Policy == nil && b.tries > max(0, o.RetryOptions.MaxRetries) {
 			ended = append(ended, b)
 		} else {
 			s.taken = s.taken[:len(s.taken)-1]
 			s.waiting = append(s.waiting, b)
 		}
 	}
+	var behind []*batch
+	if o.StopPartitionOnFailure && len(ended) > 0 {
+		for range len(s.waiting) {
+			behind = append(behind, s.takeLocked()) // it may be for the same partition
+		}
+	}
 	s.mu.Unlock()
 	for _, b := range ended {
-		s.settle(b, Outcome{Err: reason, Storage: NotStored, Queued: time.Since(b.first)})
+		s.settle(b, Outcome{Err: v.reason, Storage: NotStored, Queued: time.Since(b.first)})
+	}
+	for _, b := range behind {
+		s.settle(b, Outcome{Err: fmt.Errorf("eventhubs: %w: %w", ErrPartitionStopped, v.reason), Storage: NotStored, Queued: time.Since(b.first)})
 	}
 }
 
@@ -147,14 +202,8 @@ func (s *staging) settle(b *batch, o Outcome) {
 		s.producer.admission.leave(len(b.events), b.bytes)
 	}
 	s.producer.settled("", b, batchBytesUnknown, o)
+	defer s.producer.conclude(&s.queue, b, o)
 	s.producer.tell("", b, o)
-	s.mu.Lock()
-	coverage := s.doneLocked(b)
-	s.mu.Unlock()
-	for _, c := range coverage {
-		c.barrier.told(c.events, o.Err)
-	}
-	s.producer.recycle(b)
 }
 
 // emptied reports whether nothing is staged; then discovery has ended, and the next event starts it again.
@@ -169,6 +218,7 @@ func (s *staging) emptied() bool {
 // to stage an event is sent to the table.
 func (s *staging) adopt(ids []string) {
 	p := s.producer
+	p.health.recovered(nil)
 	var unroutable []unroutable
 	s.mu.Lock()
 	earlier := p.table.Load()
@@ -187,9 +237,15 @@ func (s *staging) adopt(ids []string) {
 	for _, part := range t.partitions {
 		part.wake()
 	}
-	for _, u := range unroutable {
-		s.settle(u.batch, Outcome{Err: u.err, Storage: NotStored, Queued: time.Since(u.batch.first)})
+	if len(unroutable) == 0 {
+		return
 	}
+	// Ends when the handlers that it calls have returned; Close, whose barrier covers the events, waits for it.
+	p.senders.Go(func() {
+		for _, u := range unroutable {
+			s.settle(u.batch, Outcome{Err: u.err, Storage: NotStored, Queued: time.Since(u.batch.first)})
+		}
+	})
 }
 
 // An unroutable is a batch of one event that names a partition that there is not.

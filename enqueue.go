@@ -1,6 +1,7 @@
 package eventhubs
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -99,6 +100,9 @@ func (p *BufferedProducer) Publish(ctx context.Context, event *azeventhubs.Event
 	case <-o.Delivery.Done():
 		return o.Delivery.Err()
 	case <-ctx.Done():
+		if o := o.Delivery.Outcome(); o.Storage != 0 {
+			return o.Err // both at once: the outcome says more
+		}
 		return fmt.Errorf("eventhubs: the event was accepted, and its outcome is not known yet: %w", contextError(ctx))
 	}
 }
@@ -137,7 +141,7 @@ func (p *BufferedProducer) enqueue(ctx context.Context, event *azeventhubs.Event
 func (p *BufferedProducer) enqueueAgain(ctx context.Context, encoded []byte, x extra, partitionID string) error {
 	o := EnqueueOptions{PartitionKey: keyOf(encoded), Tag: x.tag, ExpiresAt: x.expires}
 	if o.PartitionKey == "" {
-		o.PartitionID = partitionID
+		o.PartitionID = cmp.Or(partitionID, x.route.id) // a staged event still has its route
 	}
 	to, part, err := p.route(&o)
 	if err != nil {
@@ -192,7 +196,10 @@ func (p *BufferedProducer) accept(ctx context.Context, w *wireEvent, a acceptanc
 	}
 	if err == nil {
 		x := extra{delivery: delivery, tag: a.options.Tag, expires: a.options.ExpiresAt, message: a.message}
-		if a.part, err = p.place(w, a, x); err == nil {
+		claimed := a.part
+		a.part, err = p.place(w, a, x)
+		claimed.unclaim(size)
+		if err == nil {
 			p.traceAccepted(ctx, a.part, a.to.key, size)
 			return nil
 		}
@@ -221,7 +228,14 @@ func (p *BufferedProducer) place(w *wireEvent, a acceptance, x extra) (part *par
 			return nil, err
 		}
 	}
-	return part, part.append(w, x, a.how == urgent)
+	err = part.append(w, x, a.how == urgent)
+	if errors.Is(err, ErrPartitionStopped) && a.part == nil {
+		// It was stopped a moment ago. The ring passes it over from now on, and comes back only if all are.
+		if part, err = p.choose(w, a, x); err == nil {
+			err = part.append(w, x, a.how == urgent)
+		}
+	}
+	return part, err
 }
 
 // choose returns the partition for an event whose partition is not fixed yet; nil if there is an error, or if the event is staged.

@@ -41,6 +41,7 @@ func (p *BufferedProducer) tell(partitionID string, b *batch, o Outcome) {
 	}
 	if handler == nil {
 		if o.Err != nil && deliveries < len(b.events) {
+			p.counts.unheard.Add(uint64(len(b.events) - deliveries))
 			p.unheard().Error("eventhubs: events failed and nobody was told: set Options.OnBatchFailed, or a Delivery for each event",
 				"hub", p.hubName, "partition", partitionID, "events", len(b.events), "storage", o.Storage.String(), "tries", o.Tries, "error", o.Err)
 		}
@@ -56,12 +57,24 @@ func (p *BufferedProducer) tell(partitionID string, b *batch, o Outcome) {
 		slow.Stop()
 		told.batch = nil
 		if reason := recover(); reason != nil {
+			p.counts.panics.Add(1)
 			p.unheard().Error("eventhubs: a handler panicked", "hub", p.hubName, "partition", partitionID,
 				"panic", fmt.Sprint(reason), "stack", string(debug.Stack()))
 		}
 		s.returned.Store(true)
 	}()
 	handler(context.WithValue(context.Background(), scopeKey{}, s), told)
+}
+
+// conclude ends a batch of which everybody was told: it leaves its queue, and the barriers that cover it hear of it.
+func (p *BufferedProducer) conclude(q *queue, b *batch, o Outcome) {
+	q.mu.Lock()
+	coverage := q.doneLocked(b)
+	q.mu.Unlock()
+	for _, c := range coverage {
+		c.barrier.told(c.events, o.Err)
+	}
+	p.recycle(b)
 }
 
 // unheard is the log for what must not be lost.

@@ -57,7 +57,7 @@ type Options struct {
 
 	// PartitionForKey replaces the service's hash: it maps a key to an index into the service's list of partitions, below partitions. It is
 	// called by Enqueue, from any number of goroutines at once, and once more when events that came before the list was known are given their
-	// partitions. A result out of range, or a panic, fails that event. Other producers and the service itself will not agree with it.
+	// partitions. It must not call the producer. A result out of range, or a panic, fails that event. Other producers and the service itself will not agree with it.
 	// Default: the service's hash.
 	PartitionForKey func(key string, partitions int) int
 

@@ -64,9 +64,9 @@ func (b *Batch) Events() iter.Seq[Event] {
 		if b.batch == nil {
 			return
 		}
-		for i, encoded := range b.batch.events {
+		for i := 0; b.batch != nil && i < b.Count; i++ { // the handler may return before the iterator ends
 			x := b.batch.extra(i)
-			e := decodeEvent(encoded, x.message)
+			e := decodeEvent(b.batch.events[i], x.message)
 			e.PartitionID = b.PartitionID
 			e.Tag = x.tag
 			if !yield(e) {

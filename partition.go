@@ -27,6 +27,7 @@ type partition struct {
 	troubled  atomic.Bool  // its batch has failed a try and is not through yet, or it is stopped
 	held      atomic.Int64 // events that have no outcome yet
 	heldBytes atomic.Int64 // of these, on the wire
+	claims    atomic.Int64 // events that have their room and are not appended yet, claimEvent each, plus their bytes
 	linkMax   atomic.Int64 // bytes: the largest message of the latest link; zero if none was open yet
 	phase     atomic.Int32 // what its latest sender is doing: a Waiting
 
@@ -85,20 +86,33 @@ func (p *partition) appendLocked(head, body []byte, x extra, accepted time.Time)
 		p.producer.refreshIfDue(now)
 	}
 	b.append(head, body, x, accepted)
-	if p.held.Add(1) == 1 {
-		p.producer.occupied.Add(1)
-	}
+	p.held.Add(1)
 	p.heldBytes.Add(int64(size))
 	return b
 }
 
 // giveRoom gives back the room of events that have their outcome, or are certain to have it soon without being sent.
 func (p *partition) giveRoom(events, bytes int) {
-	if events > 0 && p.held.Add(-int64(events)) == 0 {
-		p.producer.occupied.Add(-1)
-	}
+	p.held.Add(-int64(events))
 	p.heldBytes.Add(-int64(bytes))
 	p.producer.admission.leave(events, bytes)
+}
+
+// claimEvent is an event in partition.claims, above all the bytes that a buffer may hold.
+const claimEvent = 1 << 40
+
+// claim counts an event for this partition that has its room and is not in a batch yet.
+func (p *partition) claim(bytes int) {
+	if p != nil {
+		p.claims.Add(claimEvent + int64(bytes))
+	}
+}
+
+// unclaim is for when it is in a batch, or will not be.
+func (p *partition) unclaim(bytes int) {
+	if p != nil {
+		p.claims.Add(-claimEvent - int64(bytes))
+	}
 }
 
 // overShare reports whether the partition must not hold one more event of that size: while it is in trouble it may hold half of the buffer, so that the
@@ -107,8 +121,12 @@ func (p *partition) overShare(bytes int) bool {
 	if p == nil || !p.troubled.Load() || len(p.producer.partitions()) < 2 {
 		return false
 	}
-	o := &p.producer.options
-	return 2*(p.held.Load()+1) > int64(o.MaxBufferedEventCount) || 2*(p.heldBytes.Load()+int64(bytes)) > int64(o.MaxBufferedBytes)
+	claims, o := p.claims.Load(), &p.producer.options
+	events := p.held.Load() + claims/claimEvent
+	if events == 0 {
+		return false // or one event of more than half of the buffer would wait for ever
+	}
+	return 2*(events+1) > int64(o.MaxBufferedEventCount) || 2*(p.heldBytes.Load()+claims%claimEvent+int64(bytes)) > int64(o.MaxBufferedBytes)
 }
 
 // batchLimit is how many bytes a batch of this partition may have now.
@@ -143,7 +161,6 @@ func (p *partition) nextLocked() *batch {
 	}
 	wait, ready := p.readyLocked(b)
 	if ready {
-		p.producer.onWire.Add(1)
 		p.producer.stickyLeaves(p)
 		return p.takeLocked()
 	}
@@ -161,7 +178,7 @@ func (p *partition) nextLocked() *batch {
 // readyLocked reports whether a free sender should take the batch now, and if not, how much of its linger is left (zero: time alone
 // does not end it).
 func (p *partition) readyLocked(b *batch) (wait time.Duration, ready bool) {
-	if b.full || b.flush || p.producer.underPressure(len(b.events), b.bytes) {
+	if b.full || b.flush || p.producer.admission.pressed.Load() {
 		return 0, true
 	}
 	linger, untilFull := p.producer.options.linger()
@@ -231,11 +248,12 @@ func (p *partition) isStopped() bool {
 // resume takes events again.
 func (p *partition) resume() {
 	p.mu.Lock()
-	defer p.mu.Unlock()
 	if p.stopped != nil {
 		p.stopped = nil
 		p.troubled.Store(false)
 	}
+	p.mu.Unlock()
+	p.producer.admission.leave(0, 0) // for those who wait for it
 }
 
 // settle ends a batch that a sender has taken: its room is given back, then its Deliveries and handler are told, then the barriers.
@@ -251,15 +269,7 @@ func (p *partition) settle(b *batch, o Outcome) {
 	if !b.roomless {
 		p.giveRoom(len(b.events), b.bytes)
 	}
-	p.producer.leftWire()
 	p.producer.settled(p.id, b, p.batchLimit(), o)
+	defer p.producer.conclude(&p.queue, b, o)
 	p.producer.tell(p.id, b, o)
-
-	p.mu.Lock()
-	coverage := p.doneLocked(b)
-	p.mu.Unlock()
-	for _, c := range coverage {
-		c.barrier.told(c.events, o.Err)
-	}
-	p.producer.recycle(b)
 }

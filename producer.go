@@ -31,8 +31,6 @@ type BufferedProducer struct {
 	ring      atomic.Uint32         // of RoundRobin and Sticky
 	closing   atomic.Bool           // set by Close, before it visits any queue
 	openLinks atomic.Int32          // links that were opened
-	occupied  atomic.Int32          // partitions that hold events
-	onWire    atomic.Int32          // batches that a sender is delivering and is not resting with
 	refreshAt atomic.Int64          // when the table is to be asked for again, in Unix nanoseconds; zero while there is none
 	counts    counts
 	health    health

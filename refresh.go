@@ -27,7 +27,7 @@ func (p *BufferedProducer) refreshSoon() {
 }
 
 func (p *BufferedProducer) refresh() {
-	ids, err := p.askPartitions()
+	ids, err := p.askPartitions(p.options.RetryOptions.TryTimeout)
 	if err != nil {
 		p.log().Info("eventhubs: the list of partitions could not be refreshed; it stays as it was", "hub", p.hubName, "error", err)
 		return
@@ -37,9 +37,10 @@ func (p *BufferedProducer) refresh() {
 
 // refreshInterval is how long the list is good for: the option, varied by half either way.
 func (p *BufferedProducer) refreshInterval() time.Duration {
+	const never = 50 * 365 * 24 * time.Hour // half as much again still is a date in nanoseconds
 	interval := p.options.PartitionRefreshInterval
-	if interval < 0 {
-		return 100 * 365 * 24 * time.Hour
+	if interval < 0 || interval > never {
+		interval = never
 	}
 	return interval/2 + rand.N(interval+1)
 }

@@ -12,12 +12,16 @@ import (
 
 // send is a sender: it delivers b and then whatever else is ready, one batch at a time from end to end, until nothing is.
 func (p *partition) send(b *batch) {
+	defer func() {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.senders--
+		p.wakeLocked() // nothing is ready, unless a handler has ended this goroutine (runtime.Goexit): then another goes on
+	}()
 	for b != nil {
 		p.settle(b, p.deliver(b))
 		p.mu.Lock()
-		if b = p.nextLocked(); b == nil {
-			p.senders--
-		}
+		b = p.nextLocked()
 		p.mu.Unlock()
 	}
 }
@@ -57,9 +61,14 @@ func (p *partition) prepare(b *batch) error {
 	if b.doom != nil {
 		return b.doom
 	}
+	return p.cutExpired(b)
+}
+
+// cutExpired cuts the batch where events that have expired and such that have not meet, and says whether those that it keeps have.
+func (p *partition) cutExpired(b *batch) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	alike, expired := b.alike(b.sent)
+	alike, expired := b.alike(time.Now())
 	if alike < len(b.events) {
 		p.putBackLocked(b.cut(alike, math.MaxInt, p.producer.newBatch))
 	}
@@ -78,7 +87,10 @@ func (p *partition) try(b *batch) (connection.Result, error) {
 	if err := p.open(timeout); err != nil {
 		return connection.Result{Outcome: connection.NotSent, Err: err}, p.producer.stopped()
 	}
-	if b.tries == 0 {
+	if !b.handed { // nobody has seen any of it, so it may still be cut
+		if err := p.cutExpired(b); err != nil {
+			return connection.Result{}, err
+		}
 		if err := p.fit(b); err != nil {
 			return connection.Result{}, err
 		}
@@ -90,6 +102,7 @@ func (p *partition) try(b *batch) (connection.Result, error) {
 	ctx, cancel := context.WithTimeout(p.producer.lifetime, timeout)
 	defer cancel()
 	result := p.link.Send(ctx, b.events)
+	b.handed = b.handed || result.Outcome != connection.NotSent
 	switch result.Outcome {
 	case connection.Accepted:
 		return result, nil
@@ -167,8 +180,6 @@ func (p *partition) rest(b *batch, delay time.Duration) bool {
 	if ends := p.producer.deliveryEnds(b); !ends.IsZero() && time.Until(ends) <= delay {
 		return false
 	}
-	p.producer.leftWire()
-	defer p.producer.onWire.Add(1)
 	timer := time.NewTimer(delay)
 	defer timer.Stop()
 	select {

@@ -24,6 +24,9 @@ type Stats struct {
 	Throttled      uint64        // tries that the service was too busy for
 	ThrottledFor   time.Duration // what was waited for that reason
 
+	UnheardFailures uint64 // failed events of which neither a handler nor a Delivery was told; they were logged
+	HandlerPanics   uint64
+
 	// Queued and OnWire are the time that stored batches have spent in the buffer, from their first event, and from their first try to the
 	// acknowledgement, all added up. Divided by StoredBatches they are means.
 	Queued time.Duration
@@ -72,6 +75,7 @@ type counts struct {
 	storedBatches, failedBatches                            atomic.Uint64
 	retries, ambiguousTries, throttled                      atomic.Uint64
 	throttledFor, queued, onWire                            atomic.Int64
+	unheard, panics                                         atomic.Uint64
 	fill                                                    atomic.Uint64 // in millionths, added up
 }
 
@@ -103,6 +107,7 @@ func (p *BufferedProducer) Stats() Stats {
 		StoredEvents: c.storedEvents.Load(), StoredBytes: c.storedBytes.Load(), FailedEvents: c.failedEvents.Load(), PossiblyStoredEvents: c.possiblyEvents.Load(),
 		StoredBatches: c.storedBatches.Load(), FailedBatches: c.failedBatches.Load(),
 		Retries: c.retries.Load(), AmbiguousTries: c.ambiguousTries.Load(), Throttled: c.throttled.Load(), ThrottledFor: time.Duration(c.throttledFor.Load()),
+		UnheardFailures: c.unheard.Load(), HandlerPanics: c.panics.Load(),
 		Queued: time.Duration(c.queued.Load()), OnWire: time.Duration(c.onWire.Load()),
 	}
 	s.BufferedEvents, s.BufferedBytes = p.admission.count()

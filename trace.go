@@ -13,7 +13,7 @@ import (
 // producer.
 type Trace struct {
 	// Encoding is given each event before it is encoded, with Enqueue's context, and may add to its Properties: it is a copy, and so is
-	// their map. This is where a trace's context gets into an event.
+	// their map. This is where a trace's context gets into an event. EnqueueMessage does not call it.
 	Encoding func(ctx context.Context, event *azeventhubs.EventData)
 
 	// Accepted is told of each event that is in the buffer now.
