@@ -167,6 +167,7 @@ func TestEnqueueAgainKeepsTheIDOfWhatWasStaged(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		peer := newPeer(t, 8)
 		peer.properties = func(call int) error {
+			time.Sleep(time.Second) // until all five are staged
 			if call == 1 {
 				return transient(connection.NotSent).Err
 			}
