@@ -43,9 +43,9 @@ func appendValue(dst []byte, v any, depth int) ([]byte, error) {
 	case Map:
 		return appendMap(dst, v, depth)
 	case map[string]any:
-		return appendStringMap(dst, v, depth)
+		return appendGoMap(dst, v, depth)
 	case map[any]any:
-		return appendAnyMap(dst, v, depth)
+		return appendGoMap(dst, v, depth)
 	case List:
 		return appendList(dst, v, depth)
 	case []any:
@@ -123,18 +123,8 @@ func appendMap(dst []byte, m Map, depth int) ([]byte, error) {
 	return EndMap(dst, mark, len(m)), nil
 }
 
-func appendStringMap(dst []byte, m map[string]any, depth int) ([]byte, error) {
-	dst, mark := BeginMap(dst)
-	var err error
-	for k, v := range m {
-		if dst, err = appendPair(dst, k, v, depth); err != nil {
-			return dst, err
-		}
-	}
-	return EndMap(dst, mark, len(m)), nil
-}
-
-func appendAnyMap(dst []byte, m map[any]any, depth int) ([]byte, error) {
+// appendGoMap appends the entries in whatever order Go gives them.
+func appendGoMap[K comparable](dst []byte, m map[K]any, depth int) ([]byte, error) {
 	dst, mark := BeginMap(dst)
 	var err error
 	for k, v := range m {
