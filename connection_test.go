@@ -159,3 +159,39 @@ func TestServiceAssignedEventsArriveThroughTheHubsOwnLink(t *testing.T) {
 		}
 	})
 }
+
+func TestStatsTellWhatAPartitionWaitsFor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		server := emulatortest.New(t, &emulator.Options{Addr: emulator.InMemory, Hubs: hub(1), Hook: func(_ context.Context, op emulator.Operation) emulator.Action {
+			switch {
+			case op.Kind == emulator.KindManagement:
+				return emulator.Pass().After(time.Second)
+			case op.Kind == emulator.KindAttach && op.PartitionID != "":
+				return emulator.WithholdCredit(10 * time.Second).After(5 * time.Second)
+			case op.Kind == emulator.KindTransfer:
+				return emulator.Pass().AnswerAfter(5 * time.Second)
+			}
+			return emulator.Pass()
+		}})
+		p := newProducer(t, server, eventhubs.Options{MaxWaitTime: 500 * time.Millisecond})
+		if err := p.Enqueue(t.Context(), &azeventhubs.EventData{}, nil); err != nil {
+			t.Fatal(err)
+		}
+		var waited []string
+		for range 25 {
+			time.Sleep(time.Second)
+			synctest.Wait()
+			for _, part := range p.Stats().Partitions {
+				if w := part.Waiting.String(); len(waited) == 0 || waited[len(waited)-1] != w {
+					waited = append(waited, w)
+				}
+			}
+		}
+		if got := strings.Join(waited, ", "); got != "for the link, for credit, for the service, not waiting" && got != "for the list of partitions, for the link, for credit, for the service, not waiting" {
+			t.Errorf("the partition waited %s", got)
+		}
+		if err := p.Close(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	})
+}

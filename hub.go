@@ -16,6 +16,8 @@ type link interface {
 	Open(ctx context.Context) error
 	// MaxMessageSize is what the service takes in one message, in bytes, as of the latest Open.
 	MaxMessageSize() uint64
+	// WaitingForCredit reports whether a Send waits for the service to allow it a message.
+	WaitingForCredit() bool
 	// Send sends the events as one batch. When it returns, nobody reads the events' memory any more.
 	Send(ctx context.Context, events [][]byte) connection.Result
 }

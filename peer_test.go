@@ -104,6 +104,7 @@ type peerLink struct {
 }
 
 func (l *peerLink) Open(ctx context.Context) error { return ctx.Err() }
+func (l *peerLink) WaitingForCredit() bool         { return false }
 func (l *peerLink) MaxMessageSize() uint64         { return l.peer.maxMessage }
 
 func (l *peerLink) Send(ctx context.Context, events [][]byte) connection.Result {

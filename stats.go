@@ -59,10 +59,11 @@ const (
 	WaitingToRetry            // the pause after a failed try
 	WaitingForList            // the hub's partitions are not known yet
 	WaitingStopped            // StopPartitionOnFailure has stopped it
+	WaitingForCredit          // the link is open, and the service does not allow a message yet
 )
 
 func (w Waiting) String() string {
-	names := [...]string{"not waiting", "for events", "for the link", "for the service", "throttled", "to retry", "for the list of partitions", "stopped"}
+	names := [...]string{"not waiting", "for events", "for the link", "for the service", "throttled", "to retry", "for the list of partitions", "stopped", "for credit"}
 	if w < 0 || int(w) >= len(names) {
 		return "Waiting(" + strconv.Itoa(int(w)) + ")"
 	}
@@ -154,6 +155,8 @@ func (p *partition) stats(now time.Time) PartitionStats {
 	switch {
 	case p.isStopped():
 		s.Waiting = WaitingStopped
+	case s.Waiting == WaitingForService && p.link.WaitingForCredit():
+		s.Waiting = WaitingForCredit
 	case s.Waiting == NotWaiting && s.BufferedEvents > 0:
 		s.Waiting = WaitingForEvents
 	}

@@ -83,6 +83,8 @@ func (s *Sender) try(ctx context.Context, events [][]byte) (result Result, stale
 	l.client.renewIfDue(s.hub)
 
 	a := &attempt{caller: ctx, message: amqp.Message{Format: batchFormat, Data: events}}
+	s.latest.Store(a)
+	defer s.latest.CompareAndSwap(a, nil)
 	receipt, err := l.transmit(a)
 	if err != nil {
 		return s.sendFailed(ctx, l, a, err), !a.asked.Load() && errorOfLink(err)

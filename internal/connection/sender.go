@@ -20,6 +20,7 @@ type Sender struct {
 	identifier  string
 
 	maxMessageSize atomic.Uint64
+	latest         atomic.Pointer[attempt] // the send that began last; nil when it has returned
 
 	mu      sync.Mutex // guards the fields below; held before Conn.mu, never while waiting
 	closed  bool
@@ -46,6 +47,13 @@ func (s *Sender) Open(ctx context.Context) error {
 // when none was attached yet or the peer has no limit.
 func (s *Sender) MaxMessageSize() uint64 {
 	return s.maxMessageSize.Load()
+}
+
+// WaitingForCredit reports whether the latest Send has a link and waits for the
+// peer to allow a message on it.
+func (s *Sender) WaitingForCredit() bool {
+	a := s.latest.Load()
+	return a != nil && a.asked.Load() && !a.written.Load()
 }
 
 func (s *Sender) open(ctx context.Context) (*link, error) {
