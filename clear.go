@@ -9,7 +9,12 @@ func (p *BufferedProducer) Clear() int {
 	if p.closing.Load() {
 		return 0
 	}
-	return p.clear(fmt.Errorf("eventhubs: %w", ErrCleared))
+	err := fmt.Errorf("eventhubs: %w", ErrCleared)
+	events := p.staging.clear(err)
+	for _, part := range p.partitions() {
+		events += part.clear(err)
+	}
+	return events
 }
 
 // ClearPartition is Clear for one partition. It fails with ErrUnknownPartition for an id that the event hub does not have, or while the partitions are
@@ -23,15 +28,6 @@ func (p *BufferedProducer) ClearPartition(partitionID string) (int, error) {
 		return 0, err
 	}
 	return part.clear(fmt.Errorf("eventhubs: %w", ErrCleared)), nil
-}
-
-// clear ends everything that is not in flight with that error.
-func (p *BufferedProducer) clear(err error) (events int) {
-	events = p.staging.clear(err)
-	for _, part := range p.partitions() {
-		events += part.clear(err)
-	}
-	return events
 }
 
 // Resume lets a partition take events again that StopPartitionOnFailure has stopped.
