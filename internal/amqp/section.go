@@ -49,3 +49,43 @@ func (s Section) Data() ([]byte, error) {
 	data, _, err := split(s.Value[0], s.Value[1:])
 	return data, err
 }
+
+// Text returns the string under a key, a string itself, of a section that is a map, such as the application properties; it decodes nothing else. The
+// text aliases the message. A map that is malformed has no such string.
+func (s Section) Text(key string) (text []byte, ok bool) {
+	if len(s.Value) == 0 || s.Value[0] != codeMap8 && s.Value[0] != codeMap32 {
+		return nil, false
+	}
+	data, _, err := split(s.Value[0], s.Value[1:])
+	if err != nil {
+		return nil, false
+	}
+	count, data, err := splitCount(s.Value[0], data)
+	if err != nil {
+		return nil, false
+	}
+	for ; count >= 2; count -= 2 {
+		value, err := SkipValue(data)
+		if err != nil {
+			return nil, false
+		}
+		rest, err := SkipValue(value)
+		if err != nil {
+			return nil, false
+		}
+		if k, ok := stringAt(data); ok && string(k) == key {
+			return stringAt(value)
+		}
+		data = rest
+	}
+	return nil, false
+}
+
+// stringAt returns the content of the string at the start of b, if it is one.
+func stringAt(b []byte) (text []byte, ok bool) {
+	if KindOf(b) != KindString {
+		return nil, false
+	}
+	text, _, err := split(b[0], b[1:])
+	return text, err == nil
+}

@@ -2,130 +2,88 @@ package connection
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 )
 
-// renewalPause is how long after a failed renewal the next one is tried, while
-// the old token lives.
-const renewalPause = 30 * time.Second
-
-// grant is a hub's authorization on one connection.
-type grant struct {
-	// Guarded by client.mu.
-	given   bool
-	token   Token
-	renewal time.Time      // when to renew it; zero for never
-	asking  *flight[Token] // not nil while one is being asked for
+// partitionPath is the path of a partition, in addresses and audiences.
+func partitionPath(hub, partitionID string) string {
+	return hub + "/Partitions/" + partitionID
 }
 
-// authorize makes sure that the hub is authorized on this connection and returns
-// the token. It waits for a put-token only when there is none before it that is
-// still good.
-func (cl *client) authorize(ctx context.Context, hub string) (Token, error) {
+// ofHub reports whether a path is the hub's or one of its partitions'.
+func ofHub(path, hub string) bool {
+	return path == hub || strings.HasPrefix(path, partitionPath(hub, ""))
+}
+
+// askPaced is ask, but not right after it has failed.
+func (cl *client) askPaced(ctx context.Context, g *grant, entity string, failed time.Time) (permit, error) {
+	if err := pace(ctx, failed); err != nil {
+		return permit{}, classify(err)
+	}
+	return cl.ask(ctx, g, entity)
+}
+
+// ask gets a token for the grant and puts it. Of a hub whose own audience the
+// service refuses it tries the entity's, if there is one. If that is let in, so will
+// be the other partitions' from now on, and the permit is the zero one; if not, the
+// first refusal is the error.
+func (cl *client) ask(ctx context.Context, g *grant, entity string) (permit, error) {
+	p, err := cl.putToken(ctx, g)
+	if err == nil || entity == "" || !refusesAudience(err) {
+		return p, err
+	}
 	cl.mu.Lock()
-	g := cl.grants[hub]
-	if g == nil {
-		g = &grant{}
-		cl.grants[hub] = g
-	}
-	now := time.Now()
-	old, good := g.token, g.good(now)
-	if good && !g.due(now) {
-		cl.mu.Unlock()
-		return old, nil
-	}
-	f, err := cl.askLocked(hub, g)
+	narrow := cl.grantLocked(partitionPath(g.path, entity))
 	cl.mu.Unlock()
-	if err != nil {
-		return Token{}, err
+	if _, second := cl.putToken(ctx, narrow); second != nil {
+		return permit{}, err
 	}
-	token, err := f.wait(ctx)
-	if err != nil && good && ctx.Err() == nil {
-		return old, nil
-	}
-	return token, err
+	cl.narrow(g.path)
+	cl.owner.log.Debug("the event hub wants a token for each partition", "hub", g.path, "error", err)
+	return permit{}, nil
 }
 
-// renewIfDue begins to renew a hub's authorization if it is due, and does not
-// wait for it.
-func (cl *client) renewIfDue(hub string) {
+// narrow notes that a hub wants a token for each partition, for this connection and
+// those after it.
+func (cl *client) narrow(hub string) {
+	cl.owner.mu.Lock()
+	cl.owner.perEntity[hub] = true
+	cl.owner.mu.Unlock()
 	cl.mu.Lock()
-	defer cl.mu.Unlock()
-	if g := cl.grants[hub]; g != nil && g.given && g.due(time.Now()) {
-		_, _ = cl.askLocked(hub, g) // fails only when the connection is closed
-	}
-}
-
-// forgetIfUnauthorized makes the next link ask for a new authorization when the
-// service has found fault with the present one.
-func (cl *client) forgetIfUnauthorized(hub string, err error) {
-	e, ok := errors.AsType[*Error](classify(err))
-	if !ok || e.Code != CodeUnauthorized {
-		return
-	}
-	cl.mu.Lock()
-	defer cl.mu.Unlock()
-	delete(cl.grants, hub)
-}
-
-func (g *grant) good(now time.Time) bool {
-	return g.given && (g.token.Expires.IsZero() || now.Before(g.token.Expires))
-}
-
-func (g *grant) due(now time.Time) bool {
-	return !g.renewal.IsZero() && !now.Before(g.renewal)
-}
-
-// askLocked returns the flight that asks for the hub's authorization, starting it
-// if there is none. It needs client.mu.
-func (cl *client) askLocked(hub string, g *grant) (*flight[Token], error) {
-	if g.asking != nil {
-		return g.asking, nil
-	}
-	f := newFlight[Token]()
-	started := cl.owner.begin(func() {
-		f.run(cl.owner.lifetime, func(ctx context.Context) (Token, error) { return cl.ask(ctx, hub, g) })
-	})
-	if !started {
-		return nil, closedError()
-	}
-	g.asking = f
-	return f, nil
-}
-
-// ask gets a token and puts it, and keeps what came of that in the grant.
-func (cl *client) ask(ctx context.Context, hub string, g *grant) (Token, error) {
-	now := time.Now()
-	token, err := cl.putToken(ctx, cl.owner.audience(hub))
-	cl.mu.Lock()
-	g.asking = nil
-	if err != nil {
-		g.renewal = now.Add(renewalPause)
-	} else {
-		g.given, g.token, g.renewal = true, token, renewAt(now, token.Expires)
-	}
+	cl.perEntity[hub] = true
 	cl.mu.Unlock()
-
-	log := cl.owner.log.With("hub", hub)
-	if err != nil {
-		log.Warn("authorizing failed", "error", err)
-		return Token{}, err
-	}
-	log.Debug("authorized", "expires", token.Expires)
-	return token, nil
 }
 
-// putToken gets a token for the audience and tells $cbs.
-func (cl *client) putToken(ctx context.Context, audience string) (Token, error) {
+// refusesAudience reports whether the service may have had something against the
+// audience that a token was put for.
+func refusesAudience(err error) bool {
+	e := asError(err)
+	switch e.Code {
+	case CodeUnauthorized, CodeNotFound, CodePartitionUnknown:
+		return true
+	case CodeRejected:
+		return e.Condition == "com.microsoft:argument-error"
+	default:
+		return false
+	}
+}
+
+// putToken gets a token for the grant's audience and tells $cbs, unless the service
+// has this very token already.
+func (cl *client) putToken(ctx context.Context, g *grant) (permit, error) {
+	audience := cl.owner.audience(g.path)
 	token, err := cl.owner.cfg.Tokens.Token(ctx, audience)
 	if err != nil {
 		if ctx.Err() != nil {
-			return Token{}, classify(fmt.Errorf("getting a token for %s: %w", audience, contextError(ctx)))
+			return permit{}, classify(fmt.Errorf("getting a token for %s: %w", audience, contextError(ctx)))
 		}
-		return Token{}, &Error{Code: CodeNoToken, Err: fmt.Errorf("getting a token for %s: %w", audience, err)}
+		return permit{}, &Error{Code: CodeNoToken, Err: fmt.Errorf("getting a token for %s: %w", audience, err)}
+	}
+	if p, ok := cl.kept(g, token); ok {
+		return p, nil
 	}
 	// As the Go SDK has it: Unix seconds as text, 0 where it is not known.
 	expiration := "0"
@@ -138,5 +96,8 @@ func (cl *client) putToken(ctx context.Context, audience string) (Token, error) 
 		"name":       audience,
 		"expiration": expiration,
 	}, token.text())
-	return token, err
+	if err != nil {
+		return permit{}, err
+	}
+	return cl.granted(g, token), nil
 }

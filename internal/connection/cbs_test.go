@@ -68,7 +68,7 @@ func TestIdleConnectionRenewsNothing(t *testing.T) {
 }
 
 func TestFailedRenewalIsTriedAgainWhileTheOldTokenLives(t *testing.T) {
-	inBubble(t, emulator.Options{}, func(t *testing.T, b *bench) {
+	inBubble(t, emulator.Options{Idle: neverIdle}, func(t *testing.T, b *bench) {
 		s := b.Sender(testHub, "0", "")
 		wantResult(t, s.Send(t.Context(), batch(1, 1)), Accepted, "")
 		time.Sleep(111 * time.Minute)
@@ -93,13 +93,19 @@ func TestFailedRenewalIsTriedAgainWhileTheOldTokenLives(t *testing.T) {
 }
 
 func TestRefusedTokenIsUnauthorized(t *testing.T) {
-	hook := once(emulator.KindPutToken, emulator.Reject("com.microsoft:auth-failed", "InvalidSignature: The token has an invalid signature. TrackingId:1_G2"))
+	hook := func(_ context.Context, op emulator.Operation) emulator.Action {
+		if op.Kind == emulator.KindPutToken {
+			return emulator.Reject("com.microsoft:auth-failed", "InvalidSignature: The token has an invalid signature. TrackingId:1_G2")
+		}
+		return emulator.Pass()
+	}
 	inBubble(t, emulator.Options{Hook: hook}, func(t *testing.T, b *bench) {
 		s := b.Sender(testHub, "0", "")
 		e := wantResult(t, s.Send(t.Context(), batch(1, 1)), NotSent, CodeUnauthorized)
-		if e.Transient || e.TrackingID != "1_G2" || e.Condition != "com.microsoft:auth-failed" {
+		if e.Transient || e.Lost || e.TrackingID != "1_G2" || e.Condition != "com.microsoft:auth-failed" {
 			t.Errorf("error %+v", e)
 		}
+		b.tap.set(nil)
 		wantResult(t, s.Send(t.Context(), batch(1, 1)), Accepted, "")
 	})
 }

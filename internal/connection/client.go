@@ -3,9 +3,11 @@ package connection
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/Azure/go-amqp"
@@ -25,12 +27,20 @@ type client struct {
 	cbs        *requestNode
 	management *requestNode
 
-	mu     sync.Mutex        // guards the field below
-	grants map[string]*grant // by hub; see cbs.go
+	broken atomic.Bool   // cut was called; amqp.Done comes soon
+	slots  chan struct{} // holds one for each session that has not ended
+
+	mu        sync.Mutex        // guards the fields below
+	grants    map[string]*grant // by path; see grant.go
+	perEntity map[string]bool   // by hub: whether it wants a grant for each partition
 }
 
-// dialClient opens the transport and the AMQP connection over it.
-func dialClient(ctx context.Context, owner *Conn) (*client, error) {
+// dialClient opens the transport and the AMQP connection over it; not right after
+// that has failed.
+func dialClient(ctx context.Context, owner *Conn, failed time.Time) (*client, error) {
+	if err := pace(ctx, failed); err != nil {
+		return nil, classifyDial(err)
+	}
 	transport, err := dialTransport(ctx, &owner.cfg)
 	if err != nil {
 		return nil, err
@@ -46,7 +56,14 @@ func dialClient(ctx context.Context, owner *Conn) (*client, error) {
 		_ = transport.raw.Close()
 		return nil, classifyDial(err)
 	}
-	cl := &client{owner: owner, amqp: conn, raw: transport.raw, grants: make(map[string]*grant)}
+	cl := &client{
+		owner:     owner,
+		amqp:      conn,
+		raw:       transport.raw,
+		slots:     make(chan struct{}, owner.maxSessions),
+		grants:    make(map[string]*grant),
+		perEntity: owner.narrowHubs(),
+	}
 	cl.cbs = newRequestNode(cl, "$cbs")
 	cl.management = newRequestNode(cl, "$management")
 	return cl, nil
@@ -73,7 +90,7 @@ func (cl *client) lost() bool {
 	case <-cl.amqp.Done():
 		return true
 	default:
-		return false
+		return cl.broken.Load()
 	}
 }
 
@@ -87,6 +104,7 @@ func (cl *client) reason() error {
 
 // cut breaks the connection at once: everything that waits for it fails.
 func (cl *client) cut() {
+	cl.broken.Store(true)
 	_ = cl.raw.Close()
 }
 
@@ -107,18 +125,42 @@ func (undated) Deadline() (time.Time, bool) { return time.Time{}, false }
 // newSession begins a session. go-amqp is given a context that only the
 // connection's end or openTimeout ends: after either, a half-begun session would
 // confuse the peer, so the connection is broken.
+//
+// It takes one of the client's slots, which the session's end gives back: go-amqp
+// closes the connection when it runs out of channels. Sessions that are about to
+// end are waited for, for a while.
 func (cl *client) newSession(ctx context.Context) (*amqp.Session, error) {
+	if err := cl.takeSlot(ctx); err != nil {
+		return nil, err
+	}
 	session, err := cl.amqp.NewSession(undated{ctx}, nil)
-	if err != nil && ctx.Err() != nil {
-		cl.cut()
+	if err != nil {
+		cl.freeSlot()
+		if ctx.Err() != nil {
+			cl.cut()
+		}
 	}
 	return session, err
 }
 
-// endSession begins to end a session and does not wait for the peer's answer,
-// which go-amqp still awaits in the background, as long as the connection lives.
-func endSession(session *amqp.Session) {
-	ctx, cancel := context.WithCancel(context.Background())
-	cancel()
-	_ = session.Close(ctx)
+func (cl *client) takeSlot(ctx context.Context) error {
+	select {
+	case cl.slots <- struct{}{}:
+		return nil
+	default:
+	}
+	timer := time.NewTimer(closeTimeout)
+	defer timer.Stop()
+	select {
+	case cl.slots <- struct{}{}:
+		return nil
+	case <-timer.C:
+		return &Error{Code: CodeQuota, Err: fmt.Errorf("all %d sessions of the connection are in use, one for each open partition; open more on another connection", cap(cl.slots))}
+	case <-cl.amqp.Done():
+		return cl.amqp.Err()
+	case <-ctx.Done():
+		return contextError(ctx)
+	}
 }
+
+func (cl *client) freeSlot() { <-cl.slots }

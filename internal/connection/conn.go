@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"log/slog"
+	"maps"
 	"net"
 	"sync"
 	"time"
@@ -21,6 +22,10 @@ const (
 	// closeTimeout bounds the wait for a peer's answer to a detach, an end or a
 	// close. A peer that is silent for so long loses the connection.
 	closeTimeout = 5 * time.Second
+
+	// maxSessions is how many sessions the service lets a connection have: it
+	// allows channels up to 4999.
+	maxSessions = 5000
 )
 
 // Config says where a connection goes and how. It is not modified, and must not
@@ -55,8 +60,12 @@ type Config struct {
 	// ContainerID names the connection on the wire; empty for a random one.
 	ContainerID string
 
-	// Tokens authorizes. It is required.
+	// Tokens authorizes. It is required, unless WithoutCBS is set.
 	Tokens TokenSource
+
+	// WithoutCBS is for a broker that has no $cbs: no token is asked for and none
+	// is put. The service refuses every link of such a connection.
+	WithoutCBS bool
 
 	// Logger may be nil.
 	Logger *slog.Logger
@@ -80,16 +89,21 @@ type Conn struct {
 	lifetime context.Context // ends with Close; all openings live within it
 	end      context.CancelCauseFunc
 
-	mu      sync.Mutex // guards the fields below
-	closed  bool
-	work    sync.WaitGroup   // goroutines begun by begin; Add only under mu and while not closed
-	client  *client          // the latest connection, nil before the first
-	dialing *flight[*client] // not nil while a connection is being opened
+	maxSessions int // of each connection
+
+	mu        sync.Mutex // guards the fields below
+	closed    bool
+	work      sync.WaitGroup   // goroutines begun by begin; Add only under mu and while not closed
+	client    *client          // the latest connection, nil before the first
+	dialing   *flight[*client] // not nil while a connection is being opened
+	failed    time.Time        // when dialling last failed; zero if it has succeeded since
+	opened    chan struct{}    // closed and replaced when a connection has been opened
+	perEntity map[string]bool  // by hub: whether it wants a grant for each partition
 }
 
 // New returns a connection that is not yet opened; nothing touches the network.
 func New(cfg Config) *Conn {
-	c := &Conn{cfg: cfg, log: cfg.Logger}
+	c := &Conn{cfg: cfg, log: cfg.Logger, maxSessions: maxSessions, opened: make(chan struct{}), perEntity: make(map[string]bool)}
 	if c.log == nil {
 		c.log = slog.New(slog.DiscardHandler)
 	}
@@ -132,46 +146,120 @@ func (c *Conn) connect(ctx context.Context) (*client, error) {
 	if c.dialing == nil {
 		f := newFlight[*client]()
 		c.dialing = f
-		c.beginLocked(func() { f.run(c.lifetime, c.dial) })
+		failed := c.failed
+		c.beginLocked(func() {
+			f.run(c.lifetime, func(ctx context.Context) (*client, error) { return c.dial(ctx, failed) })
+		})
 	}
 	f := c.dialing
 	c.mu.Unlock()
-	return f.wait(ctx)
+	cl, err := f.wait(ctx)
+	return cl, c.blame(err)
 }
 
-// dial opens a connection and makes it the present one.
-func (c *Conn) dial(ctx context.Context) (*client, error) {
+// present returns the present connection, nil if there is none.
+func (c *Conn) present() *client {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.client == nil || c.client.lost() {
+		return nil
+	}
+	return c.client
+}
+
+// blame marks a timeout as Unreached when what took so long was the dial.
+func (c *Conn) blame(err error) error {
+	e, ok := err.(*Error)
+	if !ok || e.Code != CodeTimeout || e.Unreached || c.present() != nil {
+		return err
+	}
+	e = new(*e) // the original may be others' too
+	e.Unreached = true
+	return e
+}
+
+// Opened returns a channel that is closed when the next connection has been
+// opened. Whoever means to wait after an Error that is Unreached takes the channel
+// before the try, so as not to miss the dial of somebody else's that succeeds right
+// after it. Nobody dials because of Opened.
+func (c *Conn) Opened() <-chan struct{} {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.opened
+}
+
+// TokenExpires returns when the present authorization of a hub ends. It is zero if
+// there is none, since nothing of the hub was opened on the present connection or
+// the service has refused the token, and if the end is not known.
+func (c *Conn) TokenExpires(hub string) time.Time {
+	if cl := c.present(); cl != nil {
+		return cl.tokenExpires(hub)
+	}
+	return time.Time{}
+}
+
+// dial opens a connection and makes it the present one; not right after it has
+// failed.
+func (c *Conn) dial(ctx context.Context, failed time.Time) (*client, error) {
 	start := time.Now()
-	cl, err := dialClient(ctx, c)
+	cl, err := dialClient(ctx, c, failed)
 	c.mu.Lock()
 	c.dialing = nil
 	closed := c.closed
-	if err == nil && !closed {
+	changed := c.failed.IsZero()
+	switch {
+	case err != nil:
+		c.failed = time.Now()
+	case !closed:
+		c.failed = time.Time{}
 		c.client = cl
+		close(c.opened)
+		c.opened = make(chan struct{})
 	}
 	c.mu.Unlock()
 
-	log := c.log.With("namespace", c.cfg.Namespace, "duration", time.Since(start))
+	log := c.log.With("namespace", c.cfg.Namespace)
 	switch {
 	case err != nil:
-		log.Warn("connecting failed", "error", err)
+		level := slog.LevelDebug
+		if changed && !closed {
+			level = slog.LevelWarn
+		}
+		log.Log(ctx, level, "connecting failed", "duration", time.Since(start), "error", err)
 		return nil, err
 	case closed:
 		cl.cut() // Close cannot have seen this one
 		return nil, closedError()
 	}
-	log.Info("connected")
+	log.Info("connected", "duration", time.Since(start))
 	if c.cfg.Connected != nil {
 		c.cfg.Connected()
 	}
-	if c.cfg.Disconnected != nil {
-		// Ends with the connection.
-		c.begin(func() {
-			<-cl.amqp.Done()
-			c.cfg.Disconnected(cl.reason())
-		})
-	}
+	// Ends with the connection.
+	c.begin(func() { c.mourn(cl, time.Now()) })
 	return cl, nil
+}
+
+// mourn waits for the end of a connection and tells of it.
+func (c *Conn) mourn(cl *client, opened time.Time) {
+	<-cl.amqp.Done()
+	reason := cl.reason()
+	log := c.log.With("namespace", c.cfg.Namespace, "duration", time.Since(opened))
+	if reason == nil {
+		log.Info("connection closed")
+	} else {
+		log.Info("connection lost; it is opened again when it is needed", "error", reason)
+	}
+	if c.cfg.Disconnected != nil {
+		c.cfg.Disconnected(reason)
+	}
+}
+
+// narrowHubs returns a copy of the hubs that want a grant for each partition.
+func (c *Conn) narrowHubs() map[string]bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return maps.Clone(c.perEntity)
 }
 
 // Close closes the connection and ends whatever waits for it. It asks the peer

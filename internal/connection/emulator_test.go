@@ -14,6 +14,9 @@ import (
 
 const testHub = "events"
 
+// neverIdle is for tests of long silences in which the service is to end nothing.
+var neverIdle = emulator.Idle{Sender: -1, Connection: -1, NewConnection: -1}
+
 // bench is an emulator and a connection to it, both in the caller's bubble.
 type bench struct {
 	*Conn

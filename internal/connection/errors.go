@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/Azure/go-amqp"
 )
@@ -26,7 +27,9 @@ const (
 	CodeThrottled        Code = "throttled"         // the service asks to wait; transient
 	CodeQuota            Code = "quota-exceeded"    // too many connections, links or bytes; not transient
 	CodeTooLarge         Code = "too-large"         // the message exceeds what the link takes; not transient
-	CodeFenced           Code = "fenced"            // another producer took over, or the sequence is broken; not transient
+	CodeFenced           Code = "fenced"            // another producer took over; not transient
+	CodeOutOfOrder       Code = "out-of-order"      // an idempotent producer's numbers do not follow those that are stored; not transient
+	CodeNotSupported     Code = "not-supported"     // the service does not offer idempotent publishing; not transient
 	CodeConnectionLost   Code = "connection-lost"   // the connection or link broke, or could not be opened; transient, but for a peer that is not who it should be
 	CodeTimeout          Code = "timeout"           // no answer in time; transient
 	CodeCanceled         Code = "canceled"          // the caller's context was cancelled; not transient
@@ -46,6 +49,9 @@ var advice = map[Code]string{
 	CodeThrottled:        "the namespace's throughput is used up",
 	CodeQuota:            "check the namespace's limits",
 	CodeTooLarge:         "send less in one message",
+	CodeFenced:           "another producer has taken over; see that only one runs with this identity",
+	CodeOutOfOrder:       "the events' numbers do not follow those that the service has stored; look at what is stored, then make a new producer",
+	CodeNotSupported:     "the namespace does not offer idempotent publishing; switch EnableIdempotentRetries off",
 	CodeConnectionLost:   "check the network, the port and, if one is in use, the proxy",
 	CodeTimeout:          "the service did not answer in time",
 }
@@ -58,6 +64,25 @@ type Error struct {
 	TrackingID  string // the service's own id of the failure, empty if it told none
 	Transient   bool   // the same may succeed later without anybody changing anything
 	Err         error  // the cause, never nil
+
+	// Wait is, with CodeThrottled, how long the service's text asks to wait, at
+	// most maxWait; 0 if it does not say.
+	Wait time.Duration
+
+	// Lost says that a link, session or connection that was open broke, or turned
+	// out to have been broken before the try, and that nothing but this stood in
+	// the way: a try at once, on a new one, makes sense. It makes sense once; if
+	// that is lost too, wait. Lost is false for what could not be opened or was
+	// refused, for a link that was given up because the caller's context ended,
+	// and for a loss whose reason would meet the next try as well, such as being
+	// throttled or fenced off.
+	Lost bool
+
+	// Unreached says that there is no connection and none could be opened, for
+	// whatever reason (name, dial, TLS, SASL, open), or not while the caller's
+	// context lasted: no partition of the whole namespace can be reached. Whoever
+	// waits before another try may be woken by Conn.Opened.
+	Unreached bool
 }
 
 // Error says what happened and ends with what to check.
@@ -125,7 +150,7 @@ var conditions = map[amqp.ErrCond]struct {
 	amqp.ErrCondStolen:                    {CodeFenced, false},
 
 	"com.microsoft:producer-epoch-stolen":    {CodeFenced, false},
-	"com.microsoft:out-of-order-sequence":    {CodeFenced, false},
+	"com.microsoft:out-of-order-sequence":    {CodeOutOfOrder, false},
 	"com.microsoft:address-already-in-use":   {CodeRejected, false},
 	"com.microsoft:entity-already-exists":    {CodeRejected, false},
 	"com.microsoft:message-lock-lost":        {CodeRejected, false},
@@ -138,6 +163,10 @@ func classify(err error) error {
 	if err == nil {
 		return nil
 	}
+	return asError(err)
+}
+
+func asError(err error) *Error {
 	if known, ok := errors.AsType[*Error](err); ok {
 		return known
 	}
@@ -147,6 +176,8 @@ func classify(err error) error {
 		return remoteError(remote, err)
 	}
 	switch {
+	case errorOfLink(err):
+		return &Error{Code: CodeConnectionLost, Transient: true, Lost: true, Err: err}
 	case errors.Is(err, ErrClosed):
 		return &Error{Code: CodeClosed, Err: err}
 	case errors.Is(err, context.Canceled):
@@ -165,12 +196,27 @@ func remoteError(remote *amqp.Error, cause error) *Error {
 	}
 	e := &Error{Code: class.code, Condition: string(remote.Condition), Transient: class.transient, Err: cause}
 	e.Description, e.TrackingID = cutTrackingID(remote.Description)
+	switch e.Code {
+	case CodeThrottled:
+		e.Wait = askedWait(e.Description)
+	case CodeUnauthorized:
+		e.Lost = errorOfLink(cause) // the next link gets a fresh token
+	default:
+		e.Lost = e.Transient && errorOfLink(cause)
+	}
 	return e
 }
 
-// classifyDial gives an error of opening a connection its code. Unlike what
-// happens to an open connection, some of these do not pass by themselves.
+// classifyDial gives an error of opening a connection its code.
 func classifyDial(err error) error {
+	e := dialError(err)
+	e.Lost, e.Unreached = false, e.Code != CodeCanceled && e.Code != CodeClosed
+	return e
+}
+
+// dialError tells apart what, unlike what happens to an open connection, does not
+// pass by itself.
+func dialError(err error) *Error {
 	if dns, ok := errors.AsType[*net.DNSError](err); ok && dns.IsNotFound {
 		return &Error{Code: CodeNotFound, Err: err}
 	}
@@ -180,7 +226,7 @@ func classifyDial(err error) error {
 	if badRecord || badCertificate || unknownAuthority {
 		return &Error{Code: CodeConnectionLost, Err: err}
 	}
-	return classify(err)
+	return new(*asError(err)) // its own, since it is changed
 }
 
 // statusError is the failure that a $cbs or $management reply tells.

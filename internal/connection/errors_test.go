@@ -39,7 +39,7 @@ func TestConditionsHaveTheirCode(t *testing.T) {
 		{"com.microsoft:publisher-revoked", CodeUnauthorized, false},
 		{"amqp:link:stolen", CodeFenced, false},
 		{"com.microsoft:producer-epoch-stolen", CodeFenced, false},
-		{"com.microsoft:out-of-order-sequence", CodeFenced, false},
+		{"com.microsoft:out-of-order-sequence", CodeOutOfOrder, false},
 		{"com.microsoft:never-heard-of", CodeInternal, true},
 	} {
 		remote := &amqp.Error{Condition: amqp.ErrCond(c.condition), Description: "why"}

@@ -2,7 +2,29 @@ package connection
 
 import (
 	"context"
+	"time"
 )
+
+// againPause is how soon after a failure the same thing is tried again: a thousand
+// partitions that each try in their own time, and share each attempt, make no more
+// than ten a second of it.
+const againPause = 100 * time.Millisecond
+
+// pace waits until againPause has passed since a failure; the zero time means that
+// there was none.
+func pace(ctx context.Context, failed time.Time) error {
+	if failed.IsZero() || time.Since(failed) >= againPause {
+		return nil
+	}
+	timer := time.NewTimer(time.Until(failed.Add(againPause)))
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return contextError(ctx)
+	}
+}
 
 // flight is one opening that several callers wait for. It runs in a goroutine of
 // the connection's and is not disturbed when a caller stops waiting: its result

@@ -249,7 +249,7 @@ func TestOutcomeIsNotLostToADetachBehindIt(t *testing.T) {
 			if _, ok := state.(*goamqp.StateAccepted); !ok {
 				t.Fatalf("batch %d: %T, %v; want accepted", i, state, err)
 			}
-			endSession(l.session)
+			l.end()
 		}
 	})
 }
@@ -269,6 +269,7 @@ func TestLinkThatEndedWhileIdleIsReplacedWithinOneSend(t *testing.T) {
 		s := cl.owner.Sender("hub", "0", "")
 		cl.grants["hub"] = &grant{given: true}
 		s.link = open()
+		s.link.permit.Store(&permit{path: "hub"})
 		start := time.Now()
 		wantResult(t, s.Send(t.Context(), batch(1, 10)), Accepted, "")
 		wantElapsed(t, start, 0)

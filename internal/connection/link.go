@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"sync/atomic"
 
 	"github.com/Azure/go-amqp"
 )
@@ -16,7 +17,11 @@ type link struct {
 	session *amqp.Session
 	sender  *amqp.Sender
 
+	permit atomic.Pointer[permit] // under which the service last let something pass
+
 	giving sync.Once // giveUp's work
+	ending sync.Once // end's work
+	ended  chan struct{}
 }
 
 // newLink begins a session and attaches a sender link. ctx is an opening's own,
@@ -26,12 +31,30 @@ func newLink(ctx context.Context, cl *client, target string, opts *amqp.SenderOp
 	if err != nil {
 		return nil, err
 	}
-	sender, err := session.NewSender(undated{ctx}, target, opts)
+	l := &link{client: cl, session: session, ended: make(chan struct{})}
+	l.sender, err = session.NewSender(undated{ctx}, target, opts)
 	if err != nil {
-		endSession(session)
+		l.end()
 		return nil, err
 	}
-	return &link{client: cl, session: session, sender: sender}, nil
+	return l, nil
+}
+
+// end begins to end the link's session and does not wait for the peer's answer. The
+// channel that it returns is closed when that has come, or the connection has ended.
+func (l *link) end() <-chan struct{} {
+	l.ending.Do(func() {
+		// Ends with the peer's answer or the connection.
+		started := l.client.owner.begin(func() {
+			_ = l.session.Close(context.Background())
+			l.client.freeSlot()
+			close(l.ended)
+		})
+		if !started {
+			close(l.ended) // the connection is being closed
+		}
+	})
+	return l.ended
 }
 
 // giveUp closes the link and its session, and breaks the connection if the peer
@@ -41,12 +64,14 @@ func (l *link) giveUp() {
 	l.giving.Do(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
 		defer cancel()
-		// Errors other than ctx's say that link or session had ended already.
+		// Errors other than ctx's say that the link had ended already.
 		if err := l.sender.Close(ctx); errors.Is(err, context.DeadlineExceeded) {
 			l.client.cut()
 			return
 		}
-		if err := l.session.Close(ctx); errors.Is(err, context.DeadlineExceeded) {
+		select {
+		case <-l.end():
+		case <-ctx.Done():
 			l.client.cut()
 		}
 	})

@@ -55,15 +55,18 @@ func (c *Conn) read(ctx context.Context, hub string, what map[string]any) (map[s
 	if err != nil {
 		return nil, err
 	}
-	token, err := cl.authorize(ctx, hub)
+	p, err := cl.authorize(ctx, hub, "")
 	if err != nil {
 		return nil, err
 	}
-	properties := map[string]any{"operation": "READ", "name": hub, "security_token": token.text()}
+	properties := map[string]any{"operation": "READ", "name": hub}
+	if p.token.text != nil {
+		properties["security_token"] = p.token.text()
+	}
 	maps.Copy(properties, what)
 	reply, err := cl.management.request(ctx, properties, nil)
 	if err != nil {
-		cl.forgetIfUnauthorized(hub, err)
+		cl.forget(p, err)
 		return nil, err
 	}
 	body, ok := reply.Value.(map[string]any)

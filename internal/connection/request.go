@@ -88,10 +88,24 @@ func (n *requestNode) attach(ctx context.Context) (*requestPair, error) {
 	defer n.mu.Unlock()
 	n.opening = nil
 	if err != nil {
-		return nil, classify(fmt.Errorf("opening %s: %w", n.address, openingError(ctx, err)))
+		err = classify(fmt.Errorf("opening %s: %w", n.address, openingError(ctx, err)))
+		return nil, n.afterRefusal(err.(*Error))
 	}
 	n.pair = pair
 	return pair, nil
+}
+
+// afterRefusal looks at why a pair could not be opened. The service allows a
+// connection one pair to $cbs: if it does not allow ours, it still knows of one
+// before, and the connection is broken so that the next has a clean beginning.
+func (n *requestNode) afterRefusal(err *Error) error {
+	if n != n.client.cbs || err.Condition != string(amqp.ErrCondNotAllowed) {
+		return err
+	}
+	n.client.cut()
+	err = new(*err)
+	err.Code, err.Transient, err.Lost = CodeConnectionLost, true, true
+	return err
 }
 
 func (n *requestNode) newPair(ctx context.Context) (*requestPair, error) {
@@ -112,11 +126,11 @@ func (n *requestNode) newPair(ctx context.Context) (*requestPair, error) {
 		RequestedSenderSettleMode: amqp.SenderSettleModeSettled.Ptr(),
 	})
 	if err != nil {
-		endSession(l.session)
+		l.end()
 		return nil, err
 	}
 	if !n.client.owner.begin(pair.read) {
-		endSession(l.session)
+		l.end()
 		return nil, closedError()
 	}
 	return pair, nil
@@ -159,7 +173,7 @@ func (p *requestPair) fail(err error) {
 		close(waiter)
 	}
 	if first {
-		endSession(p.link.session)
+		p.link.end()
 	}
 }
 

@@ -62,9 +62,11 @@ type Result struct {
 // returned, so the events' memory may then be used again. It retries nothing,
 // except that a link that turns out to have been lost before the try is replaced.
 func (s *Sender) Send(ctx context.Context, events [][]byte) Result {
-	if len(events) == 0 {
-		// go-amqp would send nothing and give a receipt that waits for ever.
-		return Result{NotSent, &Error{Code: CodeRejected, Err: errors.New("a batch needs at least one event")}}
+	switch {
+	case len(events) == 0:
+		return emptyBatch()
+	case s.idempotent:
+		return Result{NotSent, &Error{Code: CodeRejected, Err: errors.New("an idempotent sender sends with SendOn")}}
 	}
 	result, stale := s.try(ctx, events)
 	if stale {
@@ -73,14 +75,29 @@ func (s *Sender) Send(ctx context.Context, events [][]byte) Result {
 	return result
 }
 
-// try makes one try. It reports a stale link when go-amqp refused the message
-// without so much as looking at it.
+// emptyBatch refuses what go-amqp would not send, while it gave a receipt that
+// waits for ever.
+func emptyBatch() Result {
+	return Result{NotSent, &Error{Code: CodeRejected, Err: errors.New("a batch needs at least one event")}}
+}
+
+// try opens the link and makes one try.
 func (s *Sender) try(ctx context.Context, events [][]byte) (result Result, stale bool) {
 	l, err := s.open(ctx)
 	if err != nil {
 		return Result{NotSent, err}, false
 	}
-	l.client.renewIfDue(s.hub)
+	return s.tryOn(ctx, l, events)
+}
+
+// tryOn makes one try on a link. It waits for a token first only if the old one is
+// over. It reports a stale link when go-amqp refused the message without so much as
+// looking at it.
+func (s *Sender) tryOn(ctx context.Context, l *link, events [][]byte) (result Result, stale bool) {
+	p, err := l.client.authorize(ctx, s.hub, s.partitionID)
+	if err != nil {
+		return Result{NotSent, err}, false
+	}
 
 	a := &attempt{caller: ctx, message: amqp.Message{Format: batchFormat, Data: events}}
 	s.latest.Store(a)
@@ -94,7 +111,14 @@ func (s *Sender) try(ctx context.Context, events [][]byte) (result Result, stale
 		s.drop(l, err)
 		return Result{Unknown, classify(callersError(ctx, err))}, false
 	}
-	return stateResult(state), false
+	result = stateResult(state)
+	switch {
+	case result.Outcome == Rejected:
+		l.client.forget(p, result.Err)
+	case !l.permit.Load().same(p):
+		l.permit.Store(new(p))
+	}
+	return result, false
 }
 
 // sendFailed says what became of a message that go-amqp did not send, or not

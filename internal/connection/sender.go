@@ -2,6 +2,7 @@ package connection
 
 import (
 	"context"
+	"log/slog"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -18,14 +19,19 @@ type Sender struct {
 	hub         string
 	partitionID string
 	identifier  string
+	idempotent  bool // see identity.go
 
 	maxMessageSize atomic.Uint64
 	latest         atomic.Pointer[attempt] // the send that began last; nil when it has returned
 
-	mu      sync.Mutex // guards the fields below; held before Conn.mu, never while waiting
-	closed  bool
-	link    *link
-	opening *flight[*link] // not nil while a link is being opened
+	mu         sync.Mutex // guards the fields below; held before Conn.mu, never while waiting
+	closed     bool
+	link       *link          // of the latest attach; nil when that is gone
+	opening    *flight[*link] // not nil while a link is being opened
+	generation uint64         // counts what makes an attach under way useless
+	attaches   uint64         // counts attaches
+	identity   Identity       // of the latest attach
+	claim      *Claim         // what the next attach states
 }
 
 // Sender returns a sender to a partition of a hub, or to the hub, whose service
@@ -73,67 +79,98 @@ func (s *Sender) open(ctx context.Context) (*link, error) {
 	f := s.opening
 	if f == nil {
 		f = newFlight[*link]()
-		if !s.conn.begin(func() { f.run(s.conn.lifetime, s.attach) }) {
+		generation, claim := s.generation, s.claim
+		attach := func(ctx context.Context) (*link, error) { return s.attach(ctx, generation, claim) }
+		if !s.conn.begin(func() { f.run(s.conn.lifetime, attach) }) {
 			s.mu.Unlock()
 			return nil, closedError()
 		}
 		s.opening = f
 	}
 	s.mu.Unlock()
-	return f.wait(ctx)
+	l, err := f.wait(ctx)
+	return l, s.conn.blame(err)
 }
 
-// attach opens a link and makes it the present one.
-func (s *Sender) attach(ctx context.Context) (*link, error) {
+// attach opens a link and makes it the present one, unless the sender was closed or
+// something has made the attach useless meanwhile.
+func (s *Sender) attach(ctx context.Context, generation uint64, claim *Claim) (*link, error) {
 	start := time.Now()
-	l, err := s.newLink(ctx)
+	l, id, err := s.newLink(ctx, claim)
 	s.mu.Lock()
-	s.opening = nil
+	superseded := s.generation != generation
+	if !superseded {
+		s.opening = nil
+	}
 	closed := s.closed
-	if err == nil && !closed {
-		s.link = l
+	if err == nil && !closed && !superseded {
+		s.link, s.identity = l, id
+		s.attaches++
 		s.maxMessageSize.Store(l.sender.MaxMessageSize())
 	}
 	s.mu.Unlock()
 
-	log := s.conn.log.With("hub", s.hub, "partition", s.partitionID, "duration", time.Since(start))
+	log := s.log().With("duration", time.Since(start))
 	switch {
 	case err != nil:
-		log.Warn("opening a link failed", "error", err)
+		log.Debug("opening a link failed", "error", err)
 		return nil, err
 	case closed:
-		endSession(l.session) // Close cannot have seen this one
+		l.end() // Close cannot have seen this one
 		return nil, closedError()
+	case superseded:
+		l.end()
+		return nil, &Error{Code: CodeConnectionLost, Transient: true, Lost: true, Err: errAttachedAnew}
 	}
 	log.Debug("link opened", "maxMessageSize", l.sender.MaxMessageSize())
 	return l, nil
 }
 
-func (s *Sender) newLink(ctx context.Context) (*link, error) {
+// newLink authorizes and attaches.
+func (s *Sender) newLink(ctx context.Context, claim *Claim) (*link, Identity, error) {
 	cl, err := s.conn.connect(ctx)
 	if err != nil {
-		return nil, err
+		return nil, Identity{}, err
 	}
-	if _, err := cl.authorize(ctx, s.hub); err != nil {
-		return nil, err
+	p, err := cl.authorize(ctx, s.hub, s.partitionID)
+	if err != nil {
+		return nil, Identity{}, err
 	}
-	l, err := newLink(ctx, cl, s.address(), &amqp.SenderOptions{
+	options := &amqp.SenderOptions{
 		SourceAddress:               s.identifier,
 		SettlementMode:              amqp.SenderSettleModeMixed.Ptr(),
 		RequestedReceiverSettleMode: amqp.ReceiverSettleModeFirst.Ptr(),
-	})
-	if err != nil {
-		cl.forgetIfUnauthorized(s.hub, err)
-		return nil, classify(openingError(ctx, err))
 	}
-	return l, nil
+	if s.idempotent {
+		options.DesiredCapabilities = []string{idempotentCapability}
+		options.Properties = claim.properties()
+	}
+	l, err := newLink(ctx, cl, s.address(), options)
+	if err != nil {
+		cl.forget(p, err)
+		return nil, Identity{}, classify(openingError(ctx, err))
+	}
+	l.permit.Store(new(p))
+	if !s.idempotent {
+		return l, Identity{}, nil
+	}
+	id, err := readIdentity(l.sender.Properties())
+	if err != nil {
+		l.end()
+		return nil, Identity{}, err
+	}
+	return l, id, nil
+}
+
+func (s *Sender) log() *slog.Logger {
+	return s.conn.log.With("hub", s.hub, "partition", s.partitionID)
 }
 
 func (s *Sender) address() string {
 	if s.partitionID == "" {
 		return s.hub
 	}
-	return s.hub + "/Partitions/" + s.partitionID
+	return partitionPath(s.hub, s.partitionID)
 }
 
 // drop forgets a link that is of no more use, so that the next Open or Send opens
@@ -148,9 +185,9 @@ func (s *Sender) drop(l *link, reason error) {
 	if !present {
 		return
 	}
-	l.client.forgetIfUnauthorized(s.hub, reason)
-	endSession(l.session)
-	s.conn.log.Info("link lost", "hub", s.hub, "partition", s.partitionID, "error", reason)
+	l.client.forget(*l.permit.Load(), reason)
+	l.end()
+	s.log().Debug("link lost", "error", reason)
 }
 
 // Close closes the link; the sender stays closed. Batches in flight become

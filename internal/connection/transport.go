@@ -26,9 +26,7 @@ type transport struct {
 // errors are *Error.
 func dialTransport(ctx context.Context, cfg *Config) (transport, error) {
 	if cfg.NewWebSocketConn != nil {
-		conn, err := cfg.NewWebSocketConn(ctx, azeventhubs.WebSocketConnParams{
-			Host: "wss://" + cfg.Namespace + "/$servicebus/websocket",
-		})
+		conn, err := cfg.NewWebSocketConn(ctx, azeventhubs.WebSocketConnParams{Host: webSocketURL(cfg)})
 		if err != nil {
 			return transport{}, classifyDial(fmt.Errorf("opening a WebSocket to %s: %w", cfg.Namespace, err))
 		}
@@ -52,6 +50,16 @@ func dialTransport(ctx context.Context, cfg *Config) (transport, error) {
 		return transport{}, classifyDial(fmt.Errorf("TLS with %s: %w", addr, err))
 	}
 	return transport{conn, raw}, nil
+}
+
+// webSocketURL is where the service takes AMQP over WebSocket; for an emulator
+// without TLS, HTTP without it.
+func webSocketURL(cfg *Config) string {
+	scheme := "wss://"
+	if cfg.Plain {
+		scheme = "ws://"
+	}
+	return scheme + cfg.Namespace + "/$servicebus/websocket"
 }
 
 func tlsConfig(cfg *Config) *tls.Config {

@@ -1,0 +1,209 @@
+package connection
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+// renewalPause is how long after a renewal that came to nothing the next one is
+// tried, while the old token lives.
+const renewalPause = 30 * time.Second
+
+// grant is the authorization of one audience on one connection.
+type grant struct {
+	path string // of the audience: a hub or one of its partitions. Immutable
+
+	// Guarded by client.mu.
+	given   bool
+	version uint64 // counts the tokens that were put
+	token   Token
+	renewal time.Time       // when to renew it; zero for never
+	failed  time.Time       // when asking last failed; zero if it has succeeded since
+	asking  *flight[permit] // not nil while a token is being asked for
+}
+
+// permit is what a grant gave somebody. The zero permit is for a connection without
+// $cbs, and for a path whose hub turned out to want one grant for each partition.
+type permit struct {
+	path    string
+	version uint64
+	token   Token
+}
+
+func (p permit) same(q permit) bool { return p.path == q.path && p.version == q.version }
+
+// authorize makes sure that a partition of a hub, or the hub if partitionID is
+// empty, is authorized on this connection. It waits only where there is no token
+// that is still good: one that is due for renewal is renewed meanwhile.
+func (cl *client) authorize(ctx context.Context, hub, partitionID string) (permit, error) {
+	if cl.owner.cfg.WithoutCBS {
+		return permit{}, nil
+	}
+	for {
+		p, f, err := cl.permitNow(hub, partitionID)
+		if f == nil {
+			return p, err
+		}
+		p, err = f.wait(ctx)
+		if err != nil || p.path != "" {
+			return p, err
+		}
+		// The hub wants a grant for each partition, which from now on it gets: the
+		// next flight is the partition's own.
+	}
+}
+
+// permitNow returns a permit, or else the flight that asks for one.
+func (cl *client) permitNow(hub, partitionID string) (permit, *flight[permit], error) {
+	cl.mu.Lock()
+	defer cl.mu.Unlock()
+	path, entity := hub, ""
+	switch {
+	case partitionID == "":
+	case cl.perEntity[hub]:
+		path = partitionPath(hub, partitionID)
+	default:
+		entity = partitionID
+	}
+	g := cl.grantLocked(path)
+	if g.version > 0 {
+		entity = "" // the service has taken a token for the hub before
+	}
+	now := time.Now()
+	good := g.good(now)
+	if good && !g.due(now) {
+		return g.permit(), nil, nil
+	}
+	f, err := cl.askLocked(g, entity)
+	if good {
+		return g.permit(), nil, nil // err says that the connection is closed, which the caller will find out
+	}
+	return permit{}, f, err
+}
+
+func (cl *client) grantLocked(path string) *grant {
+	g := cl.grants[path]
+	if g == nil {
+		g = &grant{path: path}
+		cl.grants[path] = g
+	}
+	return g
+}
+
+// askLocked returns the flight that asks for a token, starting it if there is
+// none. If the service refuses the audience of a hub, it is asked for that of the
+// partition named entity instead, unless that is empty.
+func (cl *client) askLocked(g *grant, entity string) (*flight[permit], error) {
+	if g.asking != nil {
+		return g.asking, nil
+	}
+	f := newFlight[permit]()
+	failed := g.failed
+	started := cl.owner.begin(func() {
+		f.run(cl.owner.lifetime, func(ctx context.Context) (permit, error) {
+			p, err := cl.askPaced(ctx, g, entity, failed)
+			cl.asked(g, err)
+			return p, err
+		})
+	})
+	if !started {
+		return nil, closedError()
+	}
+	g.asking = f
+	return f, nil
+}
+
+// asked ends a flight.
+func (cl *client) asked(g *grant, err error) {
+	now := time.Now()
+	cl.mu.Lock()
+	g.asking = nil
+	unheard := err != nil && g.good(now) && g.failed.IsZero() // nobody waits for it, and it is the first
+	expires := g.token.Expires
+	switch {
+	case err == nil:
+		g.failed = time.Time{}
+	default:
+		g.failed, g.renewal = now, now.Add(renewalPause)
+	}
+	cl.mu.Unlock()
+	if unheard {
+		cl.owner.log.Warn("renewing the authorization failed; it is tried again while anything is sent", "audience", g.path, "expires", expires, "error", err)
+	}
+}
+
+// granted keeps a token that the service has taken.
+func (cl *client) granted(g *grant, token Token) permit {
+	cl.mu.Lock()
+	g.version++
+	g.given, g.token, g.renewal = true, token, renewAt(time.Now(), token.Expires)
+	p := g.permit()
+	cl.mu.Unlock()
+	cl.owner.log.Debug("authorized", "audience", g.path, "expires", token.Expires)
+	return p
+}
+
+// kept reports whether the token is the one that the grant has, and good. The source
+// has no newer one yet then, so it is asked again soon.
+func (cl *client) kept(g *grant, token Token) (permit, bool) {
+	cl.mu.Lock()
+	defer cl.mu.Unlock()
+	now := time.Now()
+	if !g.good(now) || g.token.text() != token.text() {
+		return permit{}, false
+	}
+	g.renewal = now.Add(renewalPause)
+	return g.permit(), true
+}
+
+// forget makes whoever comes next ask for a new token, if err says that the service
+// has found fault with the one of the permit and nobody has put another since.
+func (cl *client) forget(p permit, err error) {
+	e, ok := errors.AsType[*Error](classify(err))
+	if !ok || e.Code != CodeUnauthorized {
+		return
+	}
+	cl.mu.Lock()
+	defer cl.mu.Unlock()
+	if g := cl.grants[p.path]; g != nil && g.version == p.version {
+		g.given = false
+	}
+}
+
+// tokenExpires is when the hub's present token does, or the one that expires first
+// if its partitions have their own; zero if there is none.
+func (cl *client) tokenExpires(hub string) time.Time {
+	cl.mu.Lock()
+	defer cl.mu.Unlock()
+	if !cl.perEntity[hub] {
+		return cl.grants[hub].expires()
+	}
+	var first time.Time
+	for path, g := range cl.grants {
+		at := g.expires()
+		if !at.IsZero() && (first.IsZero() || at.Before(first)) && ofHub(path, hub) {
+			first = at
+		}
+	}
+	return first
+}
+
+// expires is when the grant's token does; zero for a grant that is nil or without
+// one.
+func (g *grant) expires() time.Time {
+	if g == nil || !g.given {
+		return time.Time{}
+	}
+	return g.token.Expires
+}
+
+func (g *grant) permit() permit { return permit{g.path, g.version, g.token} }
+
+func (g *grant) good(now time.Time) bool {
+	return g.given && (g.token.Expires.IsZero() || now.Before(g.token.Expires))
+}
+
+func (g *grant) due(now time.Time) bool {
+	return !g.renewal.IsZero() && !now.Before(g.renewal)
+}
