@@ -3,6 +3,8 @@ package emulator
 import (
 	"context"
 	"strings"
+	"sync/atomic"
+	"time"
 
 	"github.com/go-eventhubs/eventhubs/internal/amqp"
 )
@@ -19,6 +21,11 @@ type attach struct {
 	partition *partition // nil if the address names none
 	receiver  bool       // the client receives
 	refused   *refusal   // why the attach cannot succeed; nil if it can
+
+	// Atomic: for those who look inside.
+	since    atomic.Pointer[time.Time] // when it was accepted; nil before
+	events   atomic.Int64              // that went over it
+	messages atomic.Int64              // in which they were
 
 	// Set by accept.
 	reader     *receiver // the client as one of the partition's receivers
@@ -124,7 +131,11 @@ func (a *attach) accept() error {
 		// absence for zero or fail, so it is always stated.
 		reply.MaxMessageSize = uint64(a.maxMessageSize())
 	}
-	return a.link.Accept(reply)
+	if err := a.link.Accept(reply); err != nil {
+		return err
+	}
+	a.since.Store(new(time.Now().UTC()))
+	return nil
 }
 
 // maxMessageSize is the smaller of what the client and what the server allows.

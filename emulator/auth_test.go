@@ -25,6 +25,7 @@ func authenticated(t *testing.T, auth emulator.Authentication, test func(*testin
 			Addr:           emulator.InMemory,
 			Hubs:           []emulator.Hub{{Name: "events"}, {Name: "other"}, {Name: "event"}},
 			Authentication: &auth,
+			Idle:           neverIdle,
 		}))
 	})
 }

@@ -1,6 +1,7 @@
 package emulator
 
 import (
+	"slices"
 	"strconv"
 
 	"github.com/go-eventhubs/eventhubs/internal/amqp"
@@ -149,11 +150,12 @@ func (b *batch) event(partition string, i int) Event {
 	if err != nil {
 		return out // stored as it came; whoever receives it will see the same
 	}
-	for _, data := range m.Data {
-		out.Body = append(out.Body, data...)
-	}
-	if len(m.Data) > 0 && out.Body == nil {
-		out.Body = []byte{}
+	switch len(m.Data) {
+	case 0:
+	case 1:
+		out.Body = slices.Clip(m.Data[0])
+	default:
+		out.Body = append([]byte{}, slices.Concat(m.Data...)...)
 	}
 	for _, p := range m.Annotations {
 		if key, ok := p.Key.(amqp.Symbol); ok {

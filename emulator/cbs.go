@@ -21,7 +21,13 @@ type claim struct {
 // prepareCBS reads a put-token request. Without authentication whoever asks for an entity that exists gets it.
 func (a *attach) prepareCBS(ctx context.Context, r *request) (Operation, func() response) {
 	claim, refused := parseClaim(r)
-	op := Operation{Kind: KindPutToken, Connection: a.connection.number, Address: claim.audience}
+	op := Operation{
+		Kind:          KindPutToken,
+		Connection:    a.connection.number,
+		Address:       claim.audience,
+		PartitionID:   claim.target.partition,
+		ConsumerGroup: claim.target.group,
+	}
 	h := a.connection.server.hub(claim.target.hub)
 	if h != nil {
 		op.Hub = h.name

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"maps"
 	"net"
 	"slices"
 	"sync"
@@ -39,22 +40,29 @@ const (
 type connection struct {
 	// Immutable after newConnection.
 	server  *Server
+	raw     net.Conn // as it was accepted
 	number  int
+	opened  time.Time
+	ctx     context.Context // ends when the connection does
+	end     context.CancelCauseFunc
 	log     *slog.Logger
 	guard   *guard // nil without authentication
 	surplus bool   // beyond Options.MaxConnections
 
 	// Immutable after the handshake.
-	amqp *amqp.Conn
-	ctx  context.Context // ends when the connection does
+	amqp      *amqp.Conn
+	container string // the server's name in its open
+	tracker   *linkTracker
 
 	// Atomic.
-	links atomic.Int32 // that are being served
+	links  atomic.Int32           // that are being served
+	client atomic.Pointer[client] // nil until the handshake is over
 
 	wg sync.WaitGroup // one goroutine for each link, for each answer or fault that waits for its time, and the guard's
 
-	mu      sync.Mutex // guards the fields below
-	cbs     *amqp.Link // the sender to $cbs; the service allows one at a time
+	mu      sync.Mutex       // guards the fields below
+	serving map[*attach]bool // links, those that are about to be refused included
+	cbs     *amqp.Link       // the sender to $cbs; the service allows one at a time
 	replies []*replyLink
 }
 
@@ -66,19 +74,19 @@ type replyLink struct {
 	address string // of the target; may be empty
 }
 
-func newConnection(s *Server, number int) *connection {
-	c := &connection{server: s, number: number, log: s.log.With("connection", number)}
+func newConnection(s *Server, raw net.Conn, number int) *connection {
+	c := &connection{server: s, raw: raw, number: number, opened: time.Now().UTC(), log: s.log.With("connection", number), serving: make(map[*attach]bool)}
+	c.ctx, c.end = context.WithCancelCause(s.ctx)
 	if s.options.Authentication != nil {
 		c.guard = newGuard(c)
 	}
 	return c
 }
 
-// serve owns nc. It returns when the peer is gone or the server closes, and all links' goroutines with it.
-func (c *connection) serve(nc net.Conn) {
-	ctx, cancel := context.WithCancel(c.server.ctx)
-	defer cancel()
-	c.ctx = ctx
+// serve owns the network connection. It returns when the peer is gone or the server closes, and all links' goroutines with it.
+func (c *connection) serve() {
+	nc, ctx := c.raw, c.ctx
+	defer c.end(nil)
 	action, ok := c.server.decide(ctx, Operation{Kind: KindConnection, Connection: c.number})
 	switch {
 	case !ok, action.answer == answerCut:
@@ -104,22 +112,27 @@ func (c *connection) serve(nc net.Conn) {
 	case c.surplus:
 		_ = c.close(refuse(conditionLimit, textTooManyConnections, c.server.options.MaxConnections))
 	}
-	c.acceptLinks(ctx)
-	cancel() // whatever its links wait for
+	accepting, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	c.tracker = newLinkTracker(c.server.options.Idle, c.container, func(r *refusal) { stop(r) })
+	c.acceptLinks(accepting)
+	c.end(nil) // whatever its links wait for
 	c.wg.Wait()
+	c.tracker.stop()
 }
 
 // handshake finds out about the transport and exchanges headers, SASL and open.
-func (c *connection) handshake(ctx context.Context, nc net.Conn, action Action) (err error) {
+func (c *connection) handshake(ctx context.Context, nc net.Conn, action Action) error {
 	ctx, cancel := context.WithTimeout(ctx, handshakeTimeout)
 	defer cancel()
-	nc, err = c.server.open(ctx, nc)
+	nc, transport, err := c.server.open(ctx, nc)
 	if err != nil {
 		return err
 	}
 	largest := c.server.options.MaxMessageSize
+	c.container = containerID()
 	c.amqp, err = amqp.Server(ctx, nc, &amqp.Config{
-		ContainerID:   containerID(),
+		ContainerID:   c.container,
 		MaxFrameSize:  maxFrameSize,
 		ChannelMax:    channelMax,
 		IdleTimeout:   c.server.options.IdleTimeout,
@@ -134,17 +147,19 @@ func (c *connection) handshake(ctx context.Context, nc net.Conn, action Action) 
 		},
 		Logger: c.log,
 	})
+	if err == nil {
+		c.client.Store(newClient(c.amqp.Peer(), transport))
+	}
 	return err
 }
 
-// acceptLinks starts a goroutine for each link until the connection is over or ctx ends, which closes it.
+// acceptLinks starts a goroutine for each link until the connection is over or ctx ends, which closes it: for the reason that is
+// ctx's cause, or because the server closes.
 func (c *connection) acceptLinks(ctx context.Context) {
 	for {
 		link, err := c.amqp.AcceptLink(ctx)
 		if err != nil {
-			if ctx.Err() != nil {
-				_ = c.close(refuse(conditionForced, textConnectionGoesAway))
-			}
+			c.sayGoodbye(ctx)
 			select {
 			case <-c.amqp.Done():
 			case <-ctx.Done():
@@ -164,8 +179,64 @@ func (c *connection) acceptLinks(ctx context.Context) {
 		// serveLink ends when the link is detached or the connection is over; serve waits for it.
 		c.wg.Go(func() {
 			defer c.links.Add(-1)
-			c.serveLink(ctx, link)
+			c.serveLink(c.ctx, link)
 		})
+	}
+}
+
+// sayGoodbye closes the connection if ctx has ended. A connection that was idle for too long gets its links detached first.
+func (c *connection) sayGoodbye(ctx context.Context) {
+	if ctx.Err() == nil {
+		return
+	}
+	cause := context.Cause(ctx)
+	refused, ok := errors.AsType[*refusal](cause)
+	switch {
+	case ok:
+		for _, a := range c.attaches() {
+			_ = a.link.Detach(refused.amqp())
+		}
+		_ = c.close(refused)
+	case errors.Is(cause, errCut):
+		c.amqp.Cut()
+	default:
+		_ = c.close(refuse(conditionForced, textConnectionGoesAway))
+	}
+}
+
+// errCut is why a connection ends that CutAll breaks.
+var errCut = errors.New("cut")
+
+// cut breaks the connection from outside, whatever it is doing.
+func (c *connection) cut() {
+	cut(c.raw)
+	c.end(errCut)
+}
+
+// attaches are the links that are being served.
+func (c *connection) attaches() []*attach {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Collect(maps.Keys(c.serving))
+}
+
+// track notes that a link is being served, until the function that it returns is called.
+func (c *connection) track(a *attach) (leave func()) {
+	c.mu.Lock()
+	c.serving[a] = true
+	c.mu.Unlock()
+	c.tracker.attached()
+	active := a.refused == nil && a.address.node != nodeCBS
+	if active {
+		c.tracker.enter()
+	}
+	return func() {
+		if active {
+			c.tracker.leave()
+		}
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		delete(c.serving, a)
 	}
 }
 
@@ -180,6 +251,7 @@ func (c *connection) serveLink(ctx context.Context, link *amqp.Link) {
 		a.refused = refused
 	}
 	defer c.guard.release(link)
+	defer c.track(a)()
 	action, ok := a.decide(ctx, a.operation())
 	if !ok {
 		return

@@ -47,6 +47,9 @@ func (a *attach) serveConsumer(ctx context.Context) {
 				a.connection.log.Debug("receiver gone", "address", a.address.text, "error", err)
 				return
 			}
+			a.reader.next.Store(b.first + int64(i) + 1)
+			a.messages.Add(1)
+			a.events.Add(1)
 		}
 		pos = position(b.first + int64(len(b.events)))
 	}

@@ -38,7 +38,12 @@
 // # What it does not do
 //
 // There are no Kafka and HTTP protocols, no Capture, schema registry, geo-replication, application groups and metrics,
-// and nothing is replicated. Reading is never throttled. A link is not detached for being idle.
+// and nothing is replicated. Reading is never throttled.
+//
+// # Idle clients
+//
+// As with the service, a sender that sends nothing for 30 minutes is detached, a connection without an active link is closed
+// after 5 minutes, and one that never had a link after 60 seconds, whatever keep-alive frames come. [Options.Idle] says otherwise.
 //
 // # Transports
 //
@@ -72,6 +77,7 @@
 //
 // A [Hook] sees each connection, attach, token, management call and transfer, and says what becomes of it: see
 // [Action] and the examples. It can be replaced while the server runs. [RandomFaults] and [Latency] are ready-made hooks.
+// [Server.CutAll] breaks all connections at once.
 //
 // # Virtual time
 //
@@ -82,5 +88,6 @@
 // # Goroutines
 //
 // One for each address accepts connections. Each connection has three (one that reads, one that writes, one that hands out its
-// links) and with authentication a fourth, each link one. [Server.Close] ends them all and waits.
+// links) and with authentication a fourth, each link one. [Server.Close] ends them all and waits. Idle clients are told by timers,
+// which end with their links and connections.
 package emulator

@@ -37,6 +37,7 @@ func (a *attach) enterReceiver() *refusal {
 	if refused := a.partition.receivers.enter(r); refused != nil {
 		return refused
 	}
+	r.next.Store(int64(start))
 	a.start, a.reader = start, r
 	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"github.com/go-eventhubs/eventhubs/internal/amqp"
 )
@@ -28,16 +29,20 @@ const (
 type receiver struct {
 	// Immutable.
 	link     *amqp.Link
+	number   int    // of its connection
 	group    string // in lower case
 	name     string
 	epoch    int64
 	hasEpoch bool
+
+	next atomic.Int64 // sequence number of the next event that it gets
 }
 
 // Receivers are who reads a partition.
 type receivers struct {
-	mu  sync.Mutex // guards the fields below
-	all []*receiver
+	mu   sync.Mutex // guards the fields below
+	all  []*receiver
+	left map[string]int64 // by group, where the receiver stood that went last
 }
 
 // enter admits a receiver or refuses it. The receivers that have to go for it are detached.
@@ -82,11 +87,15 @@ func (rs *receivers) leave(r *receiver) {
 	rs.mu.Lock()
 	defer rs.mu.Unlock()
 	rs.all = slices.DeleteFunc(rs.all, func(other *receiver) bool { return other == r })
+	if rs.left == nil {
+		rs.left = make(map[string]int64)
+	}
+	rs.left[r.group] = r.next.Load()
 }
 
 // newReceiver reads the link properties that tell receivers apart.
 func (a *attach) newReceiver() (*receiver, *refusal) {
-	r := &receiver{link: a.link, group: strings.ToLower(a.address.group), name: a.remote.Name}
+	r := &receiver{link: a.link, number: a.connection.number, group: strings.ToLower(a.address.group), name: a.remote.Name}
 	if v, _ := a.remote.Properties.Get(propertyReceiverName); v != nil {
 		if name, ok := v.(string); ok {
 			r.name = name

@@ -69,10 +69,10 @@ type Operation struct {
 	// Hub is the name of the event hub as it was configured; empty if there is no such hub or the node belongs
 	// to none. (attach, put-token, management, transfer)
 	Hub string
-	// PartitionID is the partition that a link is bound to, that is asked about, or that the transfer goes to,
-	// also when the service chose it. (attach, management, transfer)
+	// PartitionID is the partition that a link is bound to, that is asked about, that a token's audience names, or that the
+	// transfer goes to, also when the service chose it. (attach, put-token, management, transfer)
 	PartitionID string
-	// ConsumerGroup is the group of a receiver. (attach)
+	// ConsumerGroup is the group of a receiver, or of a token's audience. (attach, put-token)
 	ConsumerGroup string
 	// Receiver says that the client wants to receive from the node. (attach)
 	Receiver bool
@@ -94,6 +94,7 @@ type Action struct {
 	stored      bool
 	condition   string
 	text        string
+	status      int // of an answer to a request; 0: that which belongs to the condition
 	delay       time.Duration
 	answerDelay time.Duration
 	stall       time.Duration // how long nothing is read; 0: no such fault
@@ -160,6 +161,13 @@ func CloseConnection(condition, text string) Action {
 // client's sends wait. Operations other than the attach of a sender pass.
 func WithholdCredit(d time.Duration) Action {
 	return Action{answer: answerWithhold, answerDelay: d}
+}
+
+// WithStatus makes a [Reject] of a request to $cbs or $management answer with a status of its own, such as 403, instead of that which
+// belongs to its condition. To other operations and actions it means nothing.
+func (a Action) WithStatus(status int) Action {
+	a.status = status
+	return a
 }
 
 // Stored makes the operation take effect although the client hears something else.
@@ -259,6 +267,9 @@ func (s *Server) decide(ctx context.Context, op Operation) (Action, bool) {
 		return Action{}, true
 	}
 	action := (*hook)(ctx, op).on(op)
+	if action != (Action{}) {
+		s.faults.note(op, action)
+	}
 	if action.delay > 0 && !wait(ctx, action.delay) {
 		return action, false
 	}

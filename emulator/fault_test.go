@@ -31,7 +31,7 @@ func on(kind emulator.Kind, action emulator.Action) emulator.Hook {
 func inBubble(t *testing.T, hook emulator.Hook, test func(*testing.T, *emulator.Server)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		test(t, emulatortest.New(t, &emulator.Options{Addr: emulator.InMemory, Hook: hook}))
+		test(t, emulatortest.New(t, &emulator.Options{Addr: emulator.InMemory, Hook: hook, Idle: neverIdle}))
 	})
 }
 

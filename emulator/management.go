@@ -22,6 +22,7 @@ func (a *attach) prepareManagement(r *request) (Operation, func() response) {
 	}
 	return op, func() response {
 		if refused := a.connection.server.namespace.throttle.call(); refused != nil {
+			a.connection.server.faults.noteThrottled(op)
 			return response{refusal: refused}
 		}
 		operation, kind := r.text("operation"), r.text("type")

@@ -90,6 +90,10 @@ type Options struct {
 	// Default: 4 minutes, as on the service.
 	IdleTimeout time.Duration
 
+	// Idle is how long clients that are connected may do nothing.
+	// Default: as long as with the service; see [Idle].
+	Idle Idle
+
 	// Logger hears of connections (debug), of links and refusals (debug) and of protocol errors (warn).
 	// Default: silence.
 	Logger *slog.Logger
@@ -158,6 +162,7 @@ func (o *Options) withDefaults() (Options, error) {
 	case out.IdleTimeout >= 0 && out.IdleTimeout < minIdleTimeout:
 		return out, fmt.Errorf("emulator: Options.IdleTimeout is %v; clients refuse less than %v (negative switches it off)", out.IdleTimeout, minIdleTimeout)
 	}
+	out.Idle = out.Idle.withDefaults()
 	if out.Logger == nil {
 		out.Logger = slog.New(slog.DiscardHandler)
 	}

@@ -21,8 +21,10 @@ func (a *attach) servePublisher(ctx context.Context, action Action) {
 	if a.link.Credit(publisherCredit) != nil { // the engine renews it
 		return
 	}
+	in := a.newInbox(ctx)
+	defer in.close()
 	for {
-		d, err := a.link.Receive(ctx)
+		d, err := in.receive()
 		if err != nil {
 			a.connection.log.Debug("sender gone", "address", a.address.text, "error", err)
 			return
@@ -83,6 +85,8 @@ func (a *attach) receive(ctx context.Context, d *amqp.Delivery) bool {
 	if !ok {
 		return false
 	}
+	a.messages.Add(1)
+	a.events.Add(int64(op.Events))
 	if action.performs() {
 		refused = a.store(p, b, op)
 	}
@@ -91,7 +95,9 @@ func (a *attach) receive(ctx context.Context, d *amqp.Delivery) bool {
 
 // store stores a batch unless the throughput units are used up or the partition has something against it.
 func (a *attach) store(p *partition, b *batch, op Operation) *refusal {
-	if refused := a.connection.server.namespace.throttle.ingress(op.Bytes, op.Events); refused != nil {
+	server := a.connection.server
+	if refused := server.namespace.throttle.ingress(op.Bytes, op.Events); refused != nil {
+		server.faults.noteThrottled(op)
 		return refused
 	}
 	return a.hub.store(p, b)

@@ -99,7 +99,7 @@ func (r *Rates) faultsOf(kind Kind) []fault {
 			{r.LostAcknowledgement, Silence().Stored()},
 			cutBefore,
 			{r.CutAfter, Cut().Stored()},
-			{r.Detach, Detach("amqp:link:detach-forced", textDetachForced)},
+			{r.Detach, Detach(conditionDetachForced, textDetachForced)},
 			closed,
 		}
 	case KindAttach:

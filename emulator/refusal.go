@@ -15,6 +15,7 @@ const (
 	conditionInvalidField    = "amqp:invalid-field"
 	conditionDecode          = "amqp:decode-error"
 	conditionForced          = "amqp:connection:forced"
+	conditionDetachForced    = "amqp:link:detach-forced"
 	conditionSize            = "amqp:link:message-size-exceeded"
 	conditionArgument        = "com.microsoft:argument-error"
 	conditionArgumentRange   = "com.microsoft:argument-out-of-range"

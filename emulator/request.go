@@ -21,6 +21,7 @@ type request struct {
 type response struct {
 	refusal  *refusal // nil: success
 	rejected bool     // the refusal is the request's outcome; there is no answer
+	status   int      // of a refusal; 0: that which belongs to its condition
 	body     any
 }
 
@@ -52,6 +53,9 @@ func (r *request) encode(answer response) ([]byte, error) {
 	status, description := int32(200), "OK"
 	if answer.refusal != nil {
 		status, description = answer.refusal.status(), answer.refusal.text
+		if answer.status != 0 {
+			status = int32(answer.status)
+		}
 	}
 	properties := amqp.Map{
 		{Key: "status-code", Value: status},
@@ -91,8 +95,10 @@ func (a *attach) serveRequests(ctx context.Context) {
 	if a.accept() != nil || a.link.Credit(requestCredit) != nil {
 		return
 	}
+	in := a.newInbox(ctx)
+	defer in.close()
 	for {
-		d, err := a.link.Receive(ctx)
+		d, err := in.receive()
 		if err != nil {
 			return
 		}
@@ -137,7 +143,7 @@ func (a *attach) serveRequest(ctx context.Context, d *amqp.Delivery) bool {
 		_ = d.Settle(amqp.Accepted{})
 		return true
 	case answerReject:
-		answer = response{refusal: action.refusal()}
+		answer = response{refusal: action.refusal(), status: action.status}
 	}
 	if answer.rejected {
 		_ = d.Settle(answer.refusal.rejected())

@@ -438,7 +438,7 @@ func TestGoSDKEventsKeepTheirProperties(t *testing.T) {
 func TestIdleConnectionStaysAlive(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		connections := 0
-		server := emulatortest.New(t, &emulator.Options{Addr: emulator.InMemory, Hook: func(_ context.Context, op emulator.Operation) emulator.Action {
+		server := emulatortest.New(t, &emulator.Options{Addr: emulator.InMemory, Idle: neverIdle, Hook: func(_ context.Context, op emulator.Operation) emulator.Action {
 			if op.Kind == emulator.KindConnection {
 				connections = op.Connection
 			}

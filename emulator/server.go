@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -35,6 +37,7 @@ var ErrClosed = errors.New("emulator: the server is closed")
 type Server struct {
 	// Immutable after New.
 	options   Options
+	started   time.Time
 	listeners []net.Listener // none in memory
 	log       *slog.Logger
 	namespace *namespace
@@ -46,12 +49,14 @@ type Server struct {
 	// Atomic.
 	hook atomic.Pointer[Hook]
 
+	faults faultTally
+
 	wg sync.WaitGroup // the accepting goroutines and one for each connection
 
 	mu      sync.Mutex // guards the fields below
 	closed  bool
-	number  int // of the latest connection
-	serving int // connections, those that are about to be refused included
+	number  int                 // of the latest connection
+	serving map[int]*connection // by number, those that are about to be refused included
 }
 
 // New starts a server. Options may be nil. The caller must Close it.
@@ -60,7 +65,7 @@ func New(options *Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{options: opts, log: opts.Logger, issuer: newIssuer(), authority: sync.OnceValues(newAuthority)}
+	s := &Server{options: opts, started: time.Now().UTC(), log: opts.Logger, issuer: newIssuer(), authority: sync.OnceValues(newAuthority), serving: make(map[int]*connection)}
 	if s.namespace, err = newNamespace(&opts); err != nil {
 		return nil, err
 	}
@@ -228,23 +233,35 @@ func (s *Server) start(nc net.Conn) bool {
 	if s.closed {
 		return false
 	}
-	if s.serving >= s.options.MaxConnections+maxRefusing {
-		s.log.Debug("connection dropped", "connections", s.serving)
+	if len(s.serving) >= s.options.MaxConnections+maxRefusing {
+		s.log.Debug("connection dropped", "connections", len(s.serving))
 		cut(nc)
 		return true
 	}
 	s.number++
-	c := newConnection(s, s.number)
-	c.surplus = s.serving >= s.options.MaxConnections
-	s.serving++
+	c := newConnection(s, nc, s.number)
+	c.surplus = len(s.serving) >= s.options.MaxConnections
+	s.serving[c.number] = c
 	// serve ends when the peer is gone or Close cancels the server's context; Close waits for it.
 	s.wg.Go(func() {
-		c.serve(nc)
+		c.serve()
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		s.serving--
+		delete(s.serving, c.number)
 	})
 	return true
+}
+
+// CutAll breaks every connection that there is at this moment, without a word, as a network does that fails for everybody, and returns
+// how many they were. Clients may come back at once. What was stored stays stored; what was on its way, in either direction, is lost.
+func (s *Server) CutAll() int {
+	s.mu.Lock()
+	all := slices.Collect(maps.Values(s.serving))
+	s.mu.Unlock()
+	for _, c := range all {
+		c.cut()
+	}
+	return len(all)
 }
 
 // hub looks a hub up, ignoring case; nil if there is none.

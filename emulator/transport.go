@@ -133,52 +133,52 @@ func (c layered) CloseNow() error { return c.raw.Close() }
 
 // open finds out which transport a client uses, and returns the stream in which it carries AMQP. It owns raw: an
 // error closes it. It ends with ctx.
-func (s *Server) open(ctx context.Context, raw net.Conn) (net.Conn, error) {
+func (s *Server) open(ctx context.Context, raw net.Conn) (net.Conn, Transport, error) {
 	// A deadline in the past ends whatever waits.
 	stop := context.AfterFunc(ctx, func() { _ = raw.SetDeadline(time.Unix(1, 0)) })
-	nc, err := s.unwrap(ctx, raw)
+	nc, transport, err := s.unwrap(ctx, raw)
 	if !stop() && err == nil {
 		err = ctx.Err()
 	}
 	if err != nil {
 		_ = raw.Close()
-		return nil, err
+		return nil, 0, err
 	}
-	return nc, nil
+	return nc, transport, nil
 }
 
 // unwrap takes off TLS and WebSocket, where they are, and refuses what the options do not allow.
-func (s *Server) unwrap(ctx context.Context, raw net.Conn) (net.Conn, error) {
+func (s *Server) unwrap(ctx context.Context, raw net.Conn) (net.Conn, Transport, error) {
 	allowed := s.options.Transports
 	outer := &peekConn{Conn: raw}
 	head, err := outer.peek(1)
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	if head[0] == firstOfAMQP {
 		if head, err = outer.peek(len(headerTLS)); err != nil {
-			return nil, err
+			return nil, 0, err
 		}
 	}
 	secured := head[0] == firstOfTLS
 	if [8]byte(append(head, make([]byte, 8)...)[:8]) == headerTLS && allowed&withTLS != 0 {
 		outer.head = nil
 		if _, err := raw.Write(headerTLS[:]); err != nil {
-			return nil, err
+			return nil, 0, err
 		}
 		secured = true
 	}
 	inner, transport := outer, TransportPlain
 	if secured {
 		if allowed&withTLS == 0 {
-			return nil, errors.New("the client uses TLS, which Options.Transports does not allow")
+			return nil, 0, errors.New("the client uses TLS, which Options.Transports does not allow")
 		}
 		if inner, err = s.secure(ctx, outer); err != nil {
-			return nil, fmt.Errorf("TLS: %w", err)
+			return nil, 0, fmt.Errorf("TLS: %w", err)
 		}
 		transport = TransportTLS
 		if head, err = inner.peek(1); err != nil {
-			return nil, err
+			return nil, 0, err
 		}
 	}
 	if head[0] == firstOfHTTP {
@@ -186,14 +186,14 @@ func (s *Server) unwrap(ctx context.Context, raw net.Conn) (net.Conn, error) {
 	}
 	switch {
 	case allowed&transport == 0:
-		return nil, s.refuseTransport(inner, transport)
+		return nil, 0, s.refuseTransport(inner, transport)
 	case transport&(TransportWebSocket|TransportWebSocketTLS) != 0:
 		ws, err := upgrade(inner)
-		return layered{ws, raw}, err
+		return layered{ws, raw}, transport, err
 	case secured:
-		return layered{inner, raw}, nil
+		return layered{inner, raw}, transport, nil
 	default:
-		return inner, nil
+		return inner, transport, nil
 	}
 }
 

@@ -178,7 +178,7 @@ func TestTLSMayBeAskedForWithinAMQP(t *testing.T) {
 
 func TestEveryTransportWorksInMemoryWithVirtualTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		server := emulatortest.New(t, &emulator.Options{Addr: emulator.InMemory, IdleTimeout: time.Minute})
+		server := emulatortest.New(t, &emulator.Options{Addr: emulator.InMemory, IdleTimeout: time.Minute, Idle: neverIdle})
 		over := func(layer func(net.Conn) net.Conn) net.Conn {
 			nc, err := server.Dial(t.Context())
 			if err != nil {
@@ -221,7 +221,7 @@ func TestEveryTransportWorksInMemoryWithVirtualTime(t *testing.T) {
 
 func TestSilentClientsAreClosedOnEveryTransport(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		server := emulatortest.New(t, &emulator.Options{Addr: emulator.InMemory, IdleTimeout: time.Minute})
+		server := emulatortest.New(t, &emulator.Options{Addr: emulator.InMemory, IdleTimeout: time.Minute, Idle: neverIdle})
 		for _, transport := range []emulator.Transport{emulator.TransportPlain, emulator.TransportTLS, emulator.TransportWebSocket} {
 			nc, err := server.Dial(t.Context())
 			if err != nil {
