@@ -23,6 +23,7 @@ type admission struct {
 	bytes  int
 	first  *waiter // the line, first come first
 	last   *waiter
+	line   int     // how many are in it
 	spare  *waiter // waiters to be used again
 	closed error   // why nobody is admitted any more
 }
@@ -183,6 +184,13 @@ func (a *admission) count() (events, bytes int) {
 	return a.events, a.bytes
 }
 
+// waiting returns how many wait for room.
+func (a *admission) waiting() int {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.line
+}
+
 // aheadLocked reports whether somebody in the line waits for room, and not only for a partition that has used up its share.
 func (a *admission) aheadLocked() bool {
 	for w := a.first; w != nil; w = w.next {
@@ -242,10 +250,12 @@ func (a *admission) joinLocked(part *partition, bytes int) *waiter {
 		a.last.next = w
 	}
 	a.last = w
+	a.line++
 	return w
 }
 
 func (a *admission) leaveLineLocked(w *waiter) {
+	a.line--
 	if w.earlier == nil {
 		a.first = w.next
 	} else {

@@ -20,8 +20,10 @@ type batch struct {
 	chunks []*chunk
 
 	tries     int
-	handed    bool // a try went as far as the transport
-	ambiguous bool // a try ended without telling whether the batch was stored
+	numbers   numbers // of an idempotent producer; final as soon as handed
+	attach    uint64  // to which the numbers may be sent
+	handed    bool    // a try went as far as the transport
+	ambiguous bool    // a try ended without telling whether the batch was stored
 	sent      time.Time
 	doom      error // why the batch is not to be sent: cleared, abandoned, stopped
 	roomless  bool  // its room in the buffer was given back already

@@ -9,7 +9,8 @@ import (
 
 // ConnectOptions say how far Connect goes.
 type ConnectOptions struct {
-	// Links opens the link of every partition as well, all at once. Otherwise each is opened by its first batch.
+	// Links opens the link of every partition as well, all at once. Otherwise each is opened by its first batch, but for one with
+	// EnableIdempotentRetries, which tells whether the service offers that.
 	Links bool
 }
 
@@ -33,16 +34,20 @@ func (p *BufferedProducer) Connect(ctx context.Context, options *ConnectOptions)
 		return err
 	}
 	p.staging.adopt(ids)
-	if options == nil || !options.Links {
+	partitions := p.partitions()
+	switch {
+	case options != nil && options.Links:
+	case p.options.EnableIdempotentRetries:
+		partitions = partitions[:1] // its link tells whether the service offers that
+	default:
 		return nil
 	}
-	partitions := p.partitions()
 	errs := make([]error, len(partitions))
 	var opening sync.WaitGroup
 	for i, part := range partitions {
 		// Ends with ctx at the latest, and so when Close gives up or is through.
 		opening.Go(func() {
-			if err := part.openLink(ctx); err != nil {
+			if err := part.connect(ctx); err != nil {
 				errs[i] = failure(err, part.id, 1)
 			}
 		})
@@ -62,4 +67,16 @@ func (p *BufferedProducer) whileOpen(ctx context.Context) (context.Context, cont
 	ctx, cancel := context.WithCancelCause(ctx)
 	stop := context.AfterFunc(p.trying, func() { cancel(context.Cause(p.trying)) })
 	return ctx, func() { stop(); cancel(nil) }
+}
+
+// connect opens the partition's link before its first batch does.
+func (p *partition) connect(ctx context.Context) error {
+	if p.identity == nil {
+		return p.openLink(ctx)
+	}
+	if err := p.identity.take(ctx); err != nil {
+		return err
+	}
+	defer p.identity.release()
+	return p.attachAs(ctx)
 }

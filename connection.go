@@ -134,7 +134,7 @@ func (c *Connection) NewBufferedProducer(eventHub string, options *Options) (*Bu
 	if !o.Connection.empty() {
 		return nil, invalid("Options.Connection is set for a producer on a shared Connection: give these options to NewConnection")
 	}
-	return newProducer(c.namespace, eventHub, &remoteHub{conn: c.conn, name: eventHub, identifier: o.Identifier}, o), nil
+	return newProducer(c.namespace, eventHub, &remoteHub{conn: c.conn, name: eventHub, identifier: o.Identifier, idempotent: o.EnableIdempotentRetries}, o), nil
 }
 
 // Close closes the connection, politely until ctx ends. Close its producers first: what they still hold fails to be sent, and is tried until their Close

@@ -2,6 +2,7 @@ package eventhubs
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azeventhubs/v2"
@@ -17,6 +18,7 @@ func decodeEvent(encoded []byte, asMessage bool) Event {
 	key, _ := message.Annotations.Get(partitionKeyAnnotation)
 	text, _ := key.(string)
 	if asMessage {
+		message.Annotations = slices.DeleteFunc(message.Annotations, func(pair amqp.Pair) bool { return isNumber(pair.Key) })
 		return Event{Message: annotatedMessage(&message), PartitionKey: text}
 	}
 	data := &azeventhubs.EventData{}

@@ -7,8 +7,6 @@ import (
 	"math"
 	"slices"
 	"time"
-
-	"github.com/go-eventhubs/eventhubs/internal/connection"
 )
 
 // Staging holds the events that were accepted before the hub's partitions are known: a partition without a link, whose events each remember their
@@ -76,22 +74,18 @@ func (s *staging) clear(err error) int {
 // discover asks for the hub's partitions until it has them, with pauses between tries. Each try that fails is a failed try of every batch
 // that is staged by then, unless the service was only too busy; a batch that has used up its tries or its time fails.
 func (s *staging) discover() {
-	for failures := 0; ; {
+	for failed := (retries{}); ; {
+		opened := s.producer.hub.Opened()
 		ids, err := s.producer.askPartitions(s.timeLeft())
 		if err == nil {
 			s.adopt(ids)
 			return
 		}
-		verdict := s.judge(err, &failures)
+		verdict := s.judge(err, &failed)
 		if s.failExhausted(verdict); s.emptied() {
 			return
 		}
-		timer := time.NewTimer(min(verdict.pause, s.timeLeft()))
-		select {
-		case <-timer.C:
-		case <-s.producer.trying.Done():
-			timer.Stop()
-		}
+		s.producer.pause(min(verdict.pause, s.timeLeft()), wakes(err, opened))
 	}
 }
 
@@ -103,22 +97,18 @@ type verdict struct {
 	pause    time.Duration // before the next try
 }
 
-func (s *staging) judge(err error, failures *int) verdict {
+func (s *staging) judge(err error, failed *retries) verdict {
 	o := &s.producer.options
-	e, known := errors.AsType[*connection.Error](err)
-	if known && e.Code == connection.CodeThrottled {
-		return verdict{reason: failure(err, "", *failures+1), pause: throttleDelay()}
-	}
-	*failures++
-	v := verdict{reason: failure(err, "", *failures), counts: true}
+	counted := failed.counted
+	pause, again := failed.after(err, false, o)
+	v := verdict{reason: failure(err, "", failed.total()), counts: failed.counted > counted, pause: pause}
 	if s.producer.stopped() != nil {
 		v.hopeless = true
 		return v
 	}
 	s.producer.health.failed(nil, v.reason)
-	pause, again := o.RetryOptions.next(*failures, v.reason)
-	v.pause = pause
-	v.hopeless = known && !e.Transient && o.FailFast || o.RetryOptions.Policy != nil && !again
+	// A batch that came later has more tries left than there were in all: failExhausted looks at each.
+	v.hopeless = !again && (!v.counts || o.RetryOptions.Policy != nil)
 	return v
 }
 

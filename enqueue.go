@@ -128,7 +128,8 @@ func (p *BufferedProducer) enqueue(ctx context.Context, event *azeventhubs.Event
 	if err != nil {
 		return err
 	}
-	event = p.traceEncoding(ctx, event)
+	event, copied := p.traceEncoding(ctx, event)
+	defer p.traceEncoded(copied)
 	w := p.wire()
 	defer p.release(w)
 	if err := w.encode(event, o.PartitionKey); err != nil {

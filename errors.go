@@ -48,6 +48,9 @@ var (
 	// keeps refused events in order calls FlushPartition first.
 	ErrPartitionStopped = errors.New("the partition is stopped after a failure")
 
+	// ErrProducerStateChanged is what ProducerState.Save returns when another process has saved meanwhile.
+	ErrProducerStateChanged = errors.New("the producer's state was changed by another process")
+
 	// ErrInHandler is returned by Flush, Close, Abandon and Publish when they are called from a handler with the handler's context: they would wait for that
 	// handler to return.
 	ErrInHandler = errors.New("called from a handler, for which it would wait")
@@ -66,7 +69,10 @@ const (
 	CodeThrottled        = Code(connection.CodeThrottled)        // the service is busy and asked to wait
 	CodeQuota            = Code(connection.CodeQuota)            // a limit of the namespace is reached
 	CodeTooLarge         = Code(connection.CodeTooLarge)         // the message exceeds what the service takes
-	CodeFenced           = Code(connection.CodeFenced)           // another client took over
+	CodeFenced           = Code(connection.CodeFenced)           // another producer with the same identity took over
+	CodeOutOfOrder       = Code(connection.CodeOutOfOrder)       // an idempotent producer's numbers are not those that the service expects
+	CodeNotSupported     = Code(connection.CodeNotSupported)     // the namespace does not offer what was asked for: idempotent retries
+	CodeProducerState    = Code("producer-state")                // Options.ProducerState could not be loaded or saved
 	CodeConnectionLost   = Code(connection.CodeConnectionLost)   // the connection or the link broke, or could not be opened
 	CodeTimeout          = Code(connection.CodeTimeout)          // no answer within the time for a try, or for the delivery
 	CodeCanceled         = Code(connection.CodeCanceled)         // the context of the call was cancelled

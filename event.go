@@ -17,8 +17,9 @@ const maxKeyLength = 128
 // the caller's body, which is thus copied only once, into its batch. A wireEvent is reused; nothing in it outlives the call
 // that encoded it.
 type wireEvent struct {
-	head []byte
-	body []byte
+	head     []byte
+	body     []byte
+	numbered bool // leave room for an idempotent producer's numbers
 }
 
 // size is the event's encoded size in bytes.
@@ -43,7 +44,7 @@ func (w *wireEvent) release() {
 // encode sets w to the wire form of an event with that partition key, or says what about the event has no wire form.
 func (w *wireEvent) encode(e *azeventhubs.EventData, key string) error {
 	w.head = w.head[:0]
-	w.appendKey(key)
+	w.appendAnnotations(key)
 	if err := w.appendProperties(e); err != nil {
 		return err
 	}
@@ -56,15 +57,24 @@ func (w *wireEvent) encode(e *azeventhubs.EventData, key string) error {
 	return nil
 }
 
-func (w *wireEvent) appendKey(key string) {
-	if key == "" {
+// appendAnnotations appends the message annotations, if the event is to have any.
+func (w *wireEvent) appendAnnotations(key string) {
+	if key == "" && !w.numbered {
 		return
 	}
 	dst := amqp.AppendSectionHeader(w.head, amqp.SectionMessageAnnotations)
 	dst, mark := amqp.BeginMap(dst)
-	dst = amqp.AppendSymbol(dst, partitionKeyAnnotation)
-	dst = amqp.AppendString(dst, key)
-	w.head = amqp.EndMap(dst, mark, 1)
+	pairs := 0
+	if w.numbered {
+		dst = appendNumbers(dst)
+		pairs += 3
+	}
+	if key != "" {
+		dst = amqp.AppendSymbol(dst, partitionKeyAnnotation)
+		dst = amqp.AppendString(dst, key)
+		pairs++
+	}
+	w.head = amqp.EndMap(dst, mark, pairs)
 }
 
 // appendProperties appends the properties section: message-id, five more that events do not have, correlation-id, content-type.
@@ -165,6 +175,9 @@ func (w *wireEvent) encodeMessage(m *azeventhubs.AMQPAnnotatedMessage, key strin
 	message, err := messageOf(m, key)
 	if err != nil {
 		return err
+	}
+	if w.numbered {
+		message.Annotations = numberedMap(message.Annotations)
 	}
 	if w.head, err = message.AppendTo(w.head[:0]); err != nil {
 		return invalid("the message cannot be encoded: %v", err)

@@ -86,9 +86,4 @@ func (p *BufferedProducer) unheard() *slog.Logger {
 }
 
 // log is the log for everything else.
-func (p *BufferedProducer) log() *slog.Logger {
-	if p.options.Logger != nil {
-		return p.options.Logger
-	}
-	return slog.New(slog.DiscardHandler)
-}
+func (p *BufferedProducer) log() *slog.Logger { return p.logger }

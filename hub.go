@@ -4,6 +4,7 @@ import (
 	"context"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azeventhubs/v2"
@@ -18,14 +19,25 @@ type link interface {
 	MaxMessageSize() uint64
 	// WaitingForCredit reports whether a Send waits for the service to allow it a message.
 	WaitingForCredit() bool
-	// Send sends the events as one batch. When it returns, nobody reads the events' memory any more.
+	// An idempotent producer's: Claim says who it claims to be when the link is next attached, nil for a new one; Identity is what the
+	// reply to the latest attach said, with the number of attaches; Detach gives the present link up.
+	Claim(*connection.Claim)
+	Identity() (reply connection.Identity, attach uint64)
+	Detach()
+	// Send sends the events as one batch. When it returns, nobody reads the events' memory any more. SendOn is an idempotent producer's: it sends
+	// on the link of that attach and on no other.
 	Send(ctx context.Context, events [][]byte) connection.Result
+	SendOn(ctx context.Context, attach uint64, events [][]byte) connection.Result
 }
 
 // A hub is what a producer needs of the connection to its event hub.
 type hub interface {
 	Properties(ctx context.Context) (azeventhubs.EventHubProperties, error)
 	PartitionProperties(ctx context.Context, partitionID string) (azeventhubs.PartitionProperties, error)
+	// Opened returns a channel that is closed when the next connection has been opened, by whomever.
+	Opened() <-chan struct{}
+	// TokenExpires is when the present authorization ends: zero if there is none or that is not known.
+	TokenExpires() time.Time
 	// Link returns the link to a partition, or to the hub for an empty id. It does not open it.
 	Link(partitionID string) link
 	// Close closes the producer's links, and its connection if it is its own. When ctx ends it cuts them.
@@ -39,6 +51,7 @@ type remoteHub struct {
 	own        bool // the connection is the producer's own
 	name       string
 	identifier string
+	idempotent bool
 
 	mu      sync.Mutex // guards the fields below
 	senders []*connection.Sender
@@ -53,8 +66,16 @@ func (h *remoteHub) PartitionProperties(ctx context.Context, partitionID string)
 	return h.conn.PartitionProperties(ctx, h.name, partitionID)
 }
 
+func (h *remoteHub) Opened() <-chan struct{} { return h.conn.Opened() }
+
+func (h *remoteHub) TokenExpires() time.Time { return h.conn.TokenExpires(h.name) }
+
 func (h *remoteHub) Link(partitionID string) link {
-	s := h.conn.Sender(h.name, partitionID, h.identifier)
+	open := h.conn.Sender
+	if h.idempotent {
+		open = h.conn.IdempotentSender
+	}
+	s := open(h.name, partitionID, h.identifier)
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.senders = append(h.senders, s)
@@ -94,7 +115,7 @@ func (e endpoint) config(o ConnectionOptions, containerID string, t *Trace) conn
 	}
 	return connection.Config{
 		Connected:        t.Connected,
-		Disconnected:     t.Disconnected,
+		Disconnected:     t.disconnected(),
 		Namespace:        e.namespace,
 		Plain:            e.plain,
 		Tokens:           e.tokens,

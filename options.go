@@ -51,6 +51,17 @@ type Options struct {
 	// Default: 1.
 	MaxConcurrentSendsPerPartition int
 
+	// EnableIdempotentRetries makes retries store nothing twice: every event carries a number that the service knows it by, and a batch
+	// that is sent again is stored once. It costs 120 bytes an event. Not together with ServiceAssigned or more than one concurrent send. A
+	// service that does not offer it fails every batch, and Connect, with CodeNotSupported.
+	// Default: false.
+	EnableIdempotentRetries bool
+
+	// ProducerState, with EnableIdempotentRetries, keeps who the producer is on each partition, so that after a restart it is the same
+	// one to the service, and what is left of its former life is fenced off. See ProducerState.
+	// Default: none; each producer is a new one.
+	ProducerState ProducerState
+
 	// Partitioning says where events without id and key go.
 	// Default: RoundRobin.
 	Partitioning Partitioning
@@ -157,6 +168,12 @@ func (o *Options) validate() error {
 		return invalid("Options.StopPartitionOnFailure is set together with ServiceAssigned: the service chooses the partitions, so none can be kept without gaps")
 	case o.StopPartitionOnFailure && o.MaxConcurrentSendsPerPartition > 1:
 		return invalid("Options.StopPartitionOnFailure is set and MaxConcurrentSendsPerPartition is %d: to keep a partition without gaps it must be 1", o.MaxConcurrentSendsPerPartition)
+	case o.EnableIdempotentRetries && o.Partitioning == ServiceAssigned:
+		return invalid("Options.EnableIdempotentRetries is set together with ServiceAssigned: the service numbers events for each partition, so the partition must be known")
+	case o.EnableIdempotentRetries && o.MaxConcurrentSendsPerPartition > 1:
+		return invalid("Options.EnableIdempotentRetries is set and MaxConcurrentSendsPerPartition is %d: the service takes a partition's numbers one after the other, so it must be 1", o.MaxConcurrentSendsPerPartition)
+	case o.ProducerState != nil && !o.EnableIdempotentRetries:
+		return invalid("Options.ProducerState is set without EnableIdempotentRetries: only an idempotent producer has a state to keep")
 	case o.DeliveryTimeout > 0 && o.MaxWaitTime >= o.DeliveryTimeout:
 		return invalid("Options.DeliveryTimeout, %v, is not longer than MaxWaitTime, %v: nothing could be delivered", o.DeliveryTimeout, o.MaxWaitTime)
 	case len(o.Identifier) > maxIdentifierBytes:

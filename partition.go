@@ -23,6 +23,7 @@ type partition struct {
 	id       string
 	producer *BufferedProducer
 	link     link
+	identity *identity // nil without EnableIdempotentRetries; guarded by its turn
 
 	troubled  atomic.Bool  // its batch has failed a try and is not through yet, or it is stopped
 	held      atomic.Int64 // events that have no outcome yet
@@ -38,7 +39,11 @@ type partition struct {
 }
 
 func newPartition(p *BufferedProducer, id string) *partition {
-	return &partition{id: id, producer: p, link: p.hub.Link(id)}
+	part := &partition{id: id, producer: p, link: p.hub.Link(id)}
+	if p.options.EnableIdempotentRetries {
+		part.identity = newIdentity()
+	}
+	return part
 }
 
 // append puts an event into the partition's open batch and starts a sender if that made a batch ready; urgent makes it so.

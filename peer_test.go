@@ -25,6 +25,9 @@ type peer struct {
 	partitions []string
 	maxMessage uint64
 	latency    func() time.Duration
+	open       func(partition string) error // of a link; nil: it opens
+
+	tokenExpires time.Time
 
 	mu         sync.Mutex // guards the fields below
 	properties func(call int) error
@@ -32,6 +35,7 @@ type peer struct {
 	asked      int
 	sends      []sent // every Send, in the order of their arrival
 	stored     map[string][]string
+	opened     chan struct{} // nil until somebody asked
 	closed     bool
 	cut        chan struct{} // closed by Close
 }
@@ -86,6 +90,26 @@ func (p *peer) PartitionProperties(_ context.Context, id string) (azeventhubs.Pa
 	return azeventhubs.PartitionProperties{PartitionID: id}, nil
 }
 
+func (p *peer) TokenExpires() time.Time { return p.tokenExpires }
+
+// Opened is called once for each try; reopen closes what it returned.
+func (p *peer) Opened() <-chan struct{} {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.opened == nil {
+		p.opened = make(chan struct{})
+	}
+	return p.opened
+}
+
+// reopen is somebody's success to open a connection.
+func (p *peer) reopen() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	close(p.opened)
+	p.opened = nil
+}
+
 func (p *peer) Link(id string) link { return &peerLink{peer: p, id: id} }
 
 func (p *peer) Close(context.Context) error {
@@ -103,9 +127,24 @@ type peerLink struct {
 	id   string
 }
 
-func (l *peerLink) Open(ctx context.Context) error { return ctx.Err() }
-func (l *peerLink) WaitingForCredit() bool         { return false }
-func (l *peerLink) MaxMessageSize() uint64         { return l.peer.maxMessage }
+func (l *peerLink) Open(ctx context.Context) error {
+	if l.peer.open != nil {
+		if err := l.peer.open(l.id); err != nil {
+			return err
+		}
+	}
+	return ctx.Err()
+}
+
+// Identity is that of a service which gives every producer the identity that it claims.
+func (l *peerLink) Identity() (connection.Identity, uint64) { return connection.Identity{ProducerID: 1}, 1 }
+func (l *peerLink) Claim(*connection.Claim)                 {}
+func (l *peerLink) Detach()                                 {}
+func (l *peerLink) SendOn(ctx context.Context, _ uint64, events [][]byte) connection.Result {
+	return l.Send(ctx, events)
+}
+func (l *peerLink) WaitingForCredit() bool { return false }
+func (l *peerLink) MaxMessageSize() uint64 { return l.peer.maxMessage }
 
 func (l *peerLink) Send(ctx context.Context, events [][]byte) connection.Result {
 	p := l.peer

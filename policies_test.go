@@ -386,9 +386,10 @@ func TestATraceIsToldInOrder(t *testing.T) {
 }
 
 func TestRetryModesAndPolicy(t *testing.T) {
-	r := RetryOptions{Mode: RetryFixed, RetryDelay: time.Second, MaxRetryDelay: time.Minute, MaxRetries: 3}
+	fixed := Options{RetryOptions: RetryOptions{Mode: RetryFixed, RetryDelay: time.Second, MaxRetryDelay: time.Minute, MaxRetries: 3}}
+	var failed retries
 	for failures := range 4 {
-		if pause, again := r.next(failures+1, nil); pause < 800*time.Millisecond || pause > 1200*time.Millisecond || again != (failures < 3) {
+		if pause, again := failed.after(errors.New("no"), false, &fixed); pause < 800*time.Millisecond || pause > 1200*time.Millisecond || again != (failures < 3) {
 			t.Errorf("after %d failures: %v, %v", failures+1, pause, again)
 		}
 	}

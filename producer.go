@@ -3,6 +3,7 @@ package eventhubs
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"sync"
 	"sync/atomic"
 
@@ -19,6 +20,7 @@ type BufferedProducer struct {
 	hubName   string
 	options   Options
 	hub       hub
+	logger    *slog.Logger // discards if there is none; see unheard
 	admission *admission
 	staging   *staging
 	lifetime  context.Context // ends, with the reason as its cause, when even what is in flight is given up
@@ -35,9 +37,10 @@ type BufferedProducer struct {
 	counts    counts
 	health    health
 
-	senders sync.WaitGroup // every goroutine that the producer starts: senders, discovery, refresh
-	batches sync.Pool      // *batch, emptied
-	wires   sync.Pool      // *wireEvent
+	senders      sync.WaitGroup // every goroutine that the producer starts: senders, discovery, refresh
+	batches      sync.Pool      // *batch, emptied
+	wires        sync.Pool      // *wireEvent
+	tracedEvents sync.Pool      // *tracedEvent, emptied
 
 	closed   chan struct{} // closed when the first Close has ended
 	closeErr error         // its result, written before closed is closed
@@ -76,13 +79,16 @@ func newConnectedProducer(e endpoint, hubName string, options *Options) (*Buffer
 	if c.Logger == nil {
 		c.Logger = o.Logger
 	}
-	h := &remoteHub{conn: connection.New(e.config(c, o.Identifier, o.Trace)), own: true, name: hubName, identifier: o.Identifier}
+	h := &remoteHub{conn: connection.New(e.config(c, o.Identifier, o.Trace)), own: true, name: hubName, identifier: o.Identifier, idempotent: o.EnableIdempotentRetries}
 	return newProducer(e.namespace, hubName, h, o), nil
 }
 
 // newProducer takes options that are complete.
 func newProducer(namespace, hubName string, h hub, o Options) *BufferedProducer {
-	p := &BufferedProducer{namespace: namespace, hubName: hubName, options: o, hub: h, closed: make(chan struct{})}
+	p := &BufferedProducer{namespace: namespace, hubName: hubName, options: o, hub: h, logger: o.Logger, closed: make(chan struct{})}
+	if p.logger == nil {
+		p.logger = slog.New(slog.DiscardHandler)
+	}
 	p.admission = newAdmission(o.MaxBufferedEventCount, o.MaxBufferedBytes, p.press)
 	p.staging = &staging{producer: p}
 	p.health.producer = p
@@ -153,7 +159,7 @@ func (p *BufferedProducer) wire() *wireEvent {
 	if w, ok := p.wires.Get().(*wireEvent); ok {
 		return w
 	}
-	return new(wireEvent)
+	return &wireEvent{numbered: p.options.EnableIdempotentRetries}
 }
 
 func (p *BufferedProducer) release(w *wireEvent) {

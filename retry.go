@@ -1,8 +1,11 @@
 package eventhubs
 
 import (
+	"errors"
 	"math/rand/v2"
 	"time"
+
+	"github.com/go-eventhubs/eventhubs/internal/connection"
 )
 
 // RetryMode says how the pauses between tries grow.
@@ -21,12 +24,14 @@ type RetryOptions struct {
 	// Default: RetryExponential.
 	Mode RetryMode
 
-	// MaxRetries is how often a batch is tried again after its first try. Negative: never.
-	// Being throttled by the service is not counted.
+	// MaxRetries is how often a batch is tried again after its first try. Negative: never. Being throttled by the service is
+	// not counted, nor is a credential that gives no token: DeliveryTimeout bounds these.
 	// Default: 15.
 	MaxRetries int
 
-	// RetryDelay is the pause before the first retry. All pauses vary by up to a fifth either way. Negative: no pause.
+	// RetryDelay is the pause before the first retry. All pauses vary by up to a fifth either way; those before another attempt to
+	// connect by all of themselves, so that a fleet does not come back in step, and end when anybody's attempt succeeds. A link or
+	// connection that was lost is opened again at once, the first time. Negative: no pause.
 	// Default: 0.8 s.
 	RetryDelay time.Duration
 
@@ -38,7 +43,7 @@ type RetryOptions struct {
 	// Default: 60 s.
 	TryTimeout time.Duration
 
-	// Policy, if set, decides instead of the fields above, but for TryTimeout: it is told how many tries have failed, from 1, and the error of
+	// Policy, if set, decides instead of the fields above, but for TryTimeout, and only throttling is out of its hands: it is told how many tries have failed, from 1, and the error of
 	// the last, and returns the pause before the next try and whether there is to be one. It is called by the goroutines that send, at the same
 	// time for different partitions, and must not block.
 	// Default: none.
@@ -57,16 +62,62 @@ func (r *RetryOptions) validate() error {
 	return nil
 }
 
-// next returns the pause after so many failures, and whether there is another try after it.
-func (r *RetryOptions) next(failures int, err error) (pause time.Duration, again bool) {
-	if r.Policy != nil {
-		return r.Policy(failures, err)
-	}
-	return r.delay(failures), failures <= r.MaxRetries
+// Retries are the failed tries of one batch, or of asking for the list of partitions. The zero value has none.
+type retries struct {
+	counted   int // these MaxRetries bounds
+	throttled int
+	tokenless int
 }
 
-// delay is the pause after so many failures, without a policy.
+// total is how many tries have failed.
+func (r *retries) total() int { return r.counted + r.throttled + r.tokenless }
+
+// after notes a failed try and returns the pause before the next one, and whether there is to be one. Settled says that the service has looked
+// at what was sent and does not want it.
+func (r *retries) after(err error, settled bool, o *Options) (pause time.Duration, again bool) {
+	policy := &o.RetryOptions
+	e, known := errors.AsType[*connection.Error](err)
+	if !known {
+		e = &connection.Error{}
+	}
+	stale := e.Lost && r.counted == 0
+	switch {
+	case e.Code == connection.CodeThrottled:
+		r.throttled++
+		return throttleDelay(e.Wait, r.throttled), true
+	case settled && !e.Transient, known && !e.Transient && o.FailFast && !stale, ends(e.Code):
+		return 0, false
+	case policy.Policy != nil:
+		r.counted++
+		return policy.Policy(r.counted, err)
+	case e.Code == connection.CodeNoToken:
+		r.tokenless++
+		return policy.delay(r.tokenless), true
+	}
+	r.counted++
+	switch {
+	case stale:
+		pause = 0 // the service closes what is idle: that says nothing about a new link
+	case e.Unreached:
+		pause = spread(policy.mean(r.counted))
+	default:
+		pause = policy.delay(r.counted)
+	}
+	return pause, r.counted <= policy.MaxRetries
+}
+
+// ends reports whether a failure ends a batch whatever the options say: an idempotent producer that was refused as such.
+func ends(code connection.Code) bool {
+	return code == connection.CodeFenced || code == connection.CodeOutOfOrder || code == connection.CodeNotSupported
+}
+
+// delay is the pause after so many failures: the mean, varied by a fifth either way.
 func (r *RetryOptions) delay(failures int) time.Duration {
+	return time.Duration(float64(r.mean(failures)) * (0.8 + 0.4*rand.Float64()))
+}
+
+// mean is the pause after so many failures, before it is varied.
+func (r *RetryOptions) mean(failures int) time.Duration {
 	if r.RetryDelay < 0 {
 		return 0
 	}
@@ -80,12 +131,18 @@ func (r *RetryOptions) delay(failures int) time.Duration {
 	if r.MaxRetryDelay >= 0 {
 		delay = min(delay, r.MaxRetryDelay)
 	}
-	return time.Duration(float64(delay) * (0.8 + 0.4*rand.Float64()))
+	return delay
 }
 
-// throttleDelay is how long the service asks to wait when it is busy ("Please wait 4 seconds and try again"), and up to a quarter more, so that a
-// fleet does not come back in step.
-func throttleDelay() time.Duration {
-	const asked = 4 * time.Second
-	return asked + rand.N(asked/4)
+// spread varies a pause by all of itself either way: full jitter, whose mean stays what was asked for, so that MaxRetries last as long.
+func spread(mean time.Duration) time.Duration { return rand.N(2*mean + 1) }
+
+// throttleDelay is the pause after being throttled so many times: as long as the service asks ("Please wait 4 seconds and try again"), and then
+// anything within a spread that begins at a quarter of that and doubles each time up to four times of it, since a fleet that comes back within one
+// second is throttled again.
+func throttleDelay(asked time.Duration, times int) time.Duration {
+	if asked <= 0 {
+		asked = 4 * time.Second
+	}
+	return asked + rand.N(asked/4<<min(times-1, 4))
 }

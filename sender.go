@@ -19,7 +19,9 @@ func (p *partition) send(b *batch) {
 		p.wakeLocked() // nothing is ready, unless a handler has ended this goroutine (runtime.Goexit): then another goes on
 	}()
 	for b != nil {
-		p.settle(b, p.deliver(b))
+		o := p.deliver(b)
+		p.conclude(b, o)
+		p.settle(b, o)
 		p.mu.Lock()
 		b = p.nextLocked()
 		p.mu.Unlock()
@@ -33,7 +35,8 @@ func (p *partition) deliver(b *batch) Outcome {
 		return b.failed(err)
 	}
 	p.producer.sealed(p.id, b)
-	for failures := 0; ; {
+	for failed := (retries{}); ; {
+		opened := p.producer.hub.Opened()
 		result, err := p.try(b)
 		switch {
 		case err != nil:
@@ -42,14 +45,14 @@ func (p *partition) deliver(b *batch) Outcome {
 			p.producer.health.recovered(p)
 			return Outcome{Storage: Stored, Tries: b.tries, Queued: b.sent.Sub(b.first), OnWire: time.Since(b.sent)}
 		}
-		reason := failure(result.Err, p.id, failures+1)
+		reason := failure(result.Err, p.id, failed.total()+1)
 		p.troubled.Store(true)
 		p.producer.health.failed(p, reason)
 		if e, ok := errors.AsType[*Error](reason); ok && e.Code == CodePartitionUnknown {
 			p.producer.refreshSoon()
 		}
-		delay, again := p.pause(b, result, &failures)
-		if !again || !p.rest(b, delay) {
+		pause, again := p.pause(b, result, &failed)
+		if !again || !p.rest(b, pause, wakes(result.Err, opened)) {
 			return b.failed(reason)
 		}
 	}
@@ -84,8 +87,12 @@ func (p *partition) try(b *batch) (connection.Result, error) {
 	if err != nil {
 		return connection.Result{}, err
 	}
-	if err := p.open(timeout); err != nil {
+	stored, err := p.open(b, timeout)
+	switch {
+	case err != nil:
 		return connection.Result{Outcome: connection.NotSent, Err: err}, p.producer.stopped()
+	case stored:
+		return connection.Result{Outcome: connection.Accepted}, nil
 	}
 	if !b.handed { // nobody has seen any of it, so it may still be cut
 		if err := p.cutExpired(b); err != nil {
@@ -94,6 +101,9 @@ func (p *partition) try(b *batch) (connection.Result, error) {
 		if err := p.fit(b); err != nil {
 			return connection.Result{}, err
 		}
+		if p.identity != nil {
+			b.numbers.write(b.events)
+		}
 	}
 	b.tries++
 	p.phase.Store(int32(WaitingForService))
@@ -101,7 +111,7 @@ func (p *partition) try(b *batch) (connection.Result, error) {
 	// Unlike an opening, a send goes on when Abandon forbids any further: its outcome is worth waiting for.
 	ctx, cancel := context.WithTimeout(p.producer.lifetime, timeout)
 	defer cancel()
-	result := p.link.Send(ctx, b.events)
+	result := p.transmit(ctx, b)
 	b.handed = b.handed || result.Outcome != connection.NotSent
 	switch result.Outcome {
 	case connection.Accepted:
@@ -113,12 +123,44 @@ func (p *partition) try(b *batch) (connection.Result, error) {
 	return result, p.producer.stopped()
 }
 
-// open opens the partition's link if it is not open, for as long as anything is to be tried at all.
-func (p *partition) open(timeout time.Duration) error {
+// open opens the partition's link if it is not open, for as long as anything is to be tried at all. It also finds out whether the service knows the batch
+// as stored, which was sent before.
+func (p *partition) open(b *batch, timeout time.Duration) (stored bool, err error) {
 	ctx, cancel := context.WithTimeout(p.producer.trying, timeout)
 	defer cancel()
 	p.phase.Store(int32(WaitingForLink))
-	return p.openLink(ctx)
+	if p.identity == nil {
+		return false, p.openLink(ctx)
+	}
+	if err := p.identity.take(ctx); err != nil {
+		return false, err
+	}
+	defer p.identity.release()
+	if err := p.attachAs(ctx); err != nil {
+		return false, err
+	}
+	b.attach = p.identity.attach
+	if b.handed {
+		return p.stored(b), nil
+	}
+	b.numbers = p.identity.next
+	return false, nil
+}
+
+func (p *partition) transmit(ctx context.Context, b *batch) connection.Result {
+	if p.identity == nil {
+		return p.link.Send(ctx, b.events)
+	}
+	return p.link.SendOn(ctx, b.attach, b.events)
+}
+
+// conclude notes what became of a batch and of its numbers, if it has any.
+func (p *partition) conclude(b *batch, o Outcome) {
+	if p.identity == nil || p.identity.take(p.producer.lifetime) != nil { // when lifetime is over nothing more is numbered
+		return
+	}
+	defer p.identity.release()
+	p.identity.conclude(b, o)
 }
 
 // openLink opens the link and notes how large a message it takes.
@@ -153,40 +195,50 @@ func (p *partition) fit(b *batch) error {
 }
 
 // pause says how long to wait before the next try and whether there is to be one.
-func (p *partition) pause(b *batch, r connection.Result, failures *int) (delay time.Duration, again bool) {
-	below, known := errors.AsType[*connection.Error](r.Err)
-	if known && below.Code == connection.CodeThrottled {
-		delay = throttleDelay()
+func (p *partition) pause(b *batch, r connection.Result, failed *retries) (pause time.Duration, again bool) {
+	throttled := failed.throttled
+	pause, again = failed.after(r.Err, r.Outcome == connection.Rejected, &p.producer.options)
+	switch {
+	case !again:
+	case failed.throttled > throttled:
 		p.phase.Store(int32(WaitingThrottled))
-		p.producer.throttled(p.id, b, r.Err, delay)
-		return delay, true
-	}
-	settled := r.Outcome == connection.Rejected // the service has looked at the batch and does not want it
-	hopeless := known && !below.Transient && (settled || p.producer.options.FailFast)
-	if hopeless || settled && !known {
-		return 0, false
-	}
-	*failures++
-	delay, again = p.producer.options.RetryOptions.next(*failures, r.Err)
-	if again {
+		p.producer.throttled(p.id, b, r.Err, pause)
+	default:
 		p.phase.Store(int32(WaitingToRetry))
-		p.producer.retrying(p.id, b, r.Err, delay)
+		p.producer.retrying(p.id, b, r.Err, pause)
 	}
-	return delay, again
+	return pause, again
+}
+
+// wakes returns what ends the pause after a failure early, nil if nothing does: there was no connection, and then anybody has opened one.
+func wakes(err error, opened <-chan struct{}) <-chan struct{} {
+	if e, ok := errors.AsType[*connection.Error](err); ok && e.Unreached {
+		return opened
+	}
+	return nil
 }
 
 // rest waits before the next try. It reports false if there is none: the delivery's time would be over.
-func (p *partition) rest(b *batch, delay time.Duration) bool {
-	if ends := p.producer.deliveryEnds(b); !ends.IsZero() && time.Until(ends) <= delay {
+func (p *partition) rest(b *batch, pause time.Duration, wake <-chan struct{}) bool {
+	if ends := p.producer.deliveryEnds(b); !ends.IsZero() && time.Until(ends) <= pause {
 		return false
 	}
-	timer := time.NewTimer(delay)
+	p.producer.pause(pause, wake)
+	return true
+}
+
+// pause waits for so long, until wake is closed, or until nothing is to be tried any more, which the next try sees.
+func (p *BufferedProducer) pause(pause time.Duration, wake <-chan struct{}) {
+	if pause <= 0 {
+		return
+	}
+	timer := time.NewTimer(pause)
 	defer timer.Stop()
 	select {
 	case <-timer.C:
-	case <-p.producer.trying.Done(): // the next try sees it
+	case <-wake:
+	case <-p.trying.Done():
 	}
-	return true
 }
 
 // failed is the outcome of a batch that is not tried any more.

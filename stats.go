@@ -11,6 +11,10 @@ type Stats struct {
 	BufferedEvents int           // accepted and without an outcome
 	BufferedBytes  int           // encoded
 	OldestEvent    time.Duration // how long the first event of the oldest batch has waited; zero when nothing is buffered
+	WaitingCallers int           // that wait for room, in Enqueue
+
+	MaxBufferedEvents int // the bounds: Options.MaxBufferedEventCount
+	MaxBufferedBytes  int // and Options.MaxBufferedBytes
 
 	StoredEvents         uint64
 	StoredBytes          uint64
@@ -45,6 +49,11 @@ type PartitionStats struct {
 	BatchesInFlight int // taken by a sender
 	OldestEvent     time.Duration
 	Waiting         Waiting
+
+	// LastNumber is, with EnableIdempotentRetries, the number of this producer's last event that is stored in the partition. Numbers count the stored events,
+	// from 1, over all lives of a producer with a ProducerState; after 2,147,483,647 comes 0. It is -1 while it is not known, before the link is
+	// first open, and without EnableIdempotentRetries.
+	LastNumber int64
 }
 
 // Waiting is what a partition with buffered events is waiting for.
@@ -112,12 +121,14 @@ func (p *BufferedProducer) Stats() Stats {
 		Queued: time.Duration(c.queued.Load()), OnWire: time.Duration(c.onWire.Load()),
 	}
 	s.BufferedEvents, s.BufferedBytes = p.admission.count()
+	s.WaitingCallers = p.admission.waiting()
+	s.MaxBufferedEvents, s.MaxBufferedBytes = p.options.MaxBufferedEventCount, p.options.MaxBufferedBytes
 	if s.StoredBatches > 0 {
 		s.Fill = float64(c.fill.Load()) / 1e6 / float64(s.StoredBatches)
 	}
 	now := time.Now()
 	if staged := p.staging.stats(now); staged.BufferedEvents > 0 {
-		staged.Waiting = WaitingForList
+		staged.Waiting, staged.LastNumber = WaitingForList, -1
 		s.Partitions = append(s.Partitions, staged)
 	}
 	for _, part := range p.partitions() {
@@ -151,6 +162,10 @@ func (p *partition) stats(now time.Time) PartitionStats {
 	s := p.queue.stats(now)
 	s.ID = p.id
 	s.BufferedEvents, s.BufferedBytes = int(p.held.Load()), int(p.heldBytes.Load())
+	s.LastNumber = -1
+	if p.identity != nil {
+		s.LastNumber = p.identity.last.Load()
+	}
 	s.Waiting = Waiting(p.phase.Load())
 	switch {
 	case p.isStopped():

@@ -2,7 +2,7 @@ package eventhubs
 
 import (
 	"context"
-	"maps"
+	"log/slog"
 	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azeventhubs/v2"
@@ -13,7 +13,7 @@ import (
 // producer.
 type Trace struct {
 	// Encoding is given each event before it is encoded, with Enqueue's context, and may add to its Properties: it is a copy, and so is
-	// their map. This is where a trace's context gets into an event. EnqueueMessage does not call it.
+	// their map; neither may be kept. This is where a trace's context gets into an event. EnqueueMessage does not call it.
 	Encoding func(ctx context.Context, event *azeventhubs.EventData)
 
 	// Accepted is told of each event that is in the buffer now.
@@ -53,23 +53,13 @@ type TracedBatch struct {
 	Bytes       int       // encoded
 	Try         int       // of the present or latest try, from 1; zero before the first
 	First       time.Time // when its first event was accepted
+	MaxBytes    int       // what it might have had; for Settled only, else zero
+
+	batch *batch // while the function that is told runs
 }
 
 func traced(partitionID string, b *batch) TracedBatch {
-	return TracedBatch{PartitionID: partitionID, Events: len(b.events), Bytes: b.bytes, Try: b.tries, First: b.first}
-}
-
-// traceEncoding lets the trace add properties to a copy of the event, if it wants to.
-func (p *BufferedProducer) traceEncoding(ctx context.Context, event *azeventhubs.EventData) *azeventhubs.EventData {
-	if t := p.options.Trace; t != nil && t.Encoding != nil {
-		c := *event
-		if c.Properties = maps.Clone(event.Properties); c.Properties == nil {
-			c.Properties = map[string]any{}
-		}
-		t.Encoding(ctx, &c)
-		return &c
-	}
-	return event
+	return TracedBatch{PartitionID: partitionID, Events: len(b.events), Bytes: b.bytes, Try: b.tries, First: b.first, batch: b}
 }
 
 func (p *BufferedProducer) traceAccepted(ctx context.Context, part *partition, key string, bytes int) {
@@ -80,6 +70,14 @@ func (p *BufferedProducer) traceAccepted(ctx context.Context, part *partition, k
 		}
 		t.Accepted(ctx, e)
 	}
+}
+
+// disconnected returns what a connection tells that it has ended; nil for nobody.
+func (t *Trace) disconnected() func(error) {
+	if t.Disconnected == nil {
+		return nil
+	}
+	return func(err error) { t.Disconnected(failure(err, "", 1)) }
 }
 
 func (p *BufferedProducer) sealed(partitionID string, b *batch) {
@@ -96,22 +94,39 @@ func (p *BufferedProducer) sending(partitionID string, b *batch) {
 
 func (p *BufferedProducer) retrying(partitionID string, b *batch, err error, pause time.Duration) {
 	p.counts.retries.Add(1)
+	p.logBatch("eventhubs: a try failed", partitionID, b, "pause", pause, "error", err)
 	if t := p.options.Trace; t != nil && t.Retrying != nil {
-		t.Retrying(traced(partitionID, b), err, pause)
+		t.Retrying(traced(partitionID, b), failure(err, partitionID, b.tries), pause)
 	}
 }
 
 func (p *BufferedProducer) throttled(partitionID string, b *batch, err error, pause time.Duration) {
 	p.counts.throttled.Add(1)
 	p.counts.throttledFor.Add(int64(pause))
+	p.logBatch("eventhubs: throttled", partitionID, b, "pause", pause, "error", err)
 	if t := p.options.Trace; t != nil && t.Throttled != nil {
-		t.Throttled(traced(partitionID, b), err, pause)
+		t.Throttled(traced(partitionID, b), failure(err, partitionID, b.tries), pause)
 	}
 }
 
 func (p *BufferedProducer) settled(partitionID string, b *batch, limit int, o Outcome) {
 	p.counts.add(b, o, limit)
-	if t := p.options.Trace; t != nil && t.Settled != nil {
-		t.Settled(traced(partitionID, b), o)
+	if o.Err == nil {
+		p.logBatch("eventhubs: batch stored", partitionID, b, "queued", o.Queued, "onWire", o.OnWire)
+	} else {
+		p.logBatch("eventhubs: batch failed", partitionID, b, "queued", o.Queued, "onWire", o.OnWire, "storage", o.Storage.String(), "error", o.Err)
 	}
+	if t := p.options.Trace; t != nil && t.Settled != nil {
+		told := traced(partitionID, b)
+		told.MaxBytes = limit
+		t.Settled(told, o)
+	}
+}
+
+// logBatch says what became of a batch or a try of it, for whoever wants to know it all: health logs what everybody should.
+func (p *BufferedProducer) logBatch(message, partitionID string, b *batch, more ...any) {
+	if !p.logger.Enabled(context.Background(), slog.LevelDebug) {
+		return
+	}
+	p.logger.With("hub", p.hubName, "partition", partitionID, "events", len(b.events), "bytes", b.bytes, "try", b.tries).Debug(message, more...)
 }

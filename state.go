@@ -1,0 +1,149 @@
+package eventhubs
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+)
+
+// A ProducerID is who an idempotent producer is to the service on one partition. The zero value is nobody.
+type ProducerID struct {
+	ID    int64 `json:"id"`
+	Epoch int16 `json:"epoch"` // the higher one fences off the lower ones
+}
+
+// A ProducerState keeps who an idempotent producer is on each partition (Options.ProducerState), so that a restarted application is the same producer
+// to the service.
+//
+// What that gives: when the new one attaches, with the next epoch, the service refuses whatever the former one, hung or half dead, still has on its way;
+// and it tells the number of the producer's last stored event, which PartitionStats.LastNumber shows after Connect with Links. Numbers count the
+// stored events of the partition, so a source that can be replayed, and that gives the same events to the same partitions in the same order, goes on behind
+// that many. What it does not give: events that were buffered at the end are not sent by anyone, and an event that the application enqueues again, instead
+// of going on behind the number, is stored again.
+//
+// One state is for one event hub. It is used once for each attach with a new epoch, not for each batch, by several goroutines at the same time. Its methods should return
+// when ctx ends. Their failures are tried again like any other, with CodeProducerState.
+type ProducerState interface {
+	// Load returns what was saved last for a partition; the zero ProducerID if nothing was.
+	Load(ctx context.Context, partitionID string) (ProducerID, error)
+
+	// Save keeps id for a partition, durably, if what is kept is still old. Otherwise another process has taken over, and the error matches
+	// ErrProducerStateChanged.
+	Save(ctx context.Context, partitionID string, old, id ProducerID) error
+}
+
+// FileProducerState returns a ProducerState that keeps a small file for each partition in a directory, which it creates. What is saved is
+// on the disk (fsync) before Save returns, whole or not at all, and of several processes that save at the same time one succeeds. The directory must be
+// local and support hard links.
+func FileProducerState(directory string) ProducerState { return fileState{directory} }
+
+// A fileState keeps the k-th ProducerID of a partition in a file named <partition>.<k>, of which the one with the highest k counts. To save is to make the next
+// one by a hard link, which fails if there is one already.
+type fileState struct {
+	directory string
+}
+
+func (s fileState) Load(_ context.Context, partitionID string) (ProducerID, error) {
+	id, _, err := s.latest(partitionID)
+	return id, err
+}
+
+func (s fileState) Save(_ context.Context, partitionID string, old, id ProducerID) error {
+	present, generation, err := s.latest(partitionID)
+	if err != nil {
+		return err
+	}
+	if present != old {
+		return fmt.Errorf("eventhubs: partition %s: %w: %s holds another epoch by now", partitionID, ErrProducerStateChanged, s.directory)
+	}
+	if err := s.add(s.name(partitionID, generation+1), id); err != nil {
+		return err
+	}
+	if generation > 0 {
+		// What a crash leaves behind here does not count any more.
+		_ = os.Remove(s.name(partitionID, generation))
+	}
+	return nil
+}
+
+// name is the file of a partition's generation. No partition id can lead out of the directory.
+func (s fileState) name(partitionID string, generation int) string {
+	return filepath.Join(s.directory, url.PathEscape(partitionID)+"."+strconv.Itoa(generation))
+}
+
+// latest returns what was saved last, and its generation: zero if nothing was.
+func (s fileState) latest(partitionID string) (id ProducerID, generation int, err error) {
+	entries, err := os.ReadDir(s.directory)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return id, 0, err
+	}
+	for _, e := range entries {
+		if rest, ok := strings.CutPrefix(e.Name(), url.PathEscape(partitionID)+"."); ok {
+			if n, err := strconv.Atoi(rest); err == nil {
+				generation = max(generation, n)
+			}
+		}
+	}
+	if generation == 0 {
+		return id, 0, nil
+	}
+	name := s.name(partitionID, generation)
+	text, err := os.ReadFile(name)
+	if err != nil {
+		return id, 0, err // perhaps it was replaced this moment: the next try finds the new one
+	}
+	if err := json.Unmarshal(text, &id); err != nil || id.ID <= 0 || id.Epoch < 0 {
+		return id, 0, fmt.Errorf("%s does not hold a producer's id and epoch: restore it, or remove it to begin as a new producer", name)
+	}
+	return id, generation, nil
+}
+
+// add makes a file, durably and whole, unless there is one of that name.
+func (s fileState) add(name string, id ProducerID) error {
+	if err := os.MkdirAll(s.directory, 0o700); err != nil {
+		return err
+	}
+	text, err := json.Marshal(id)
+	if err != nil {
+		return err
+	}
+	temporary, err := os.CreateTemp(s.directory, ".new-*")
+	if err != nil {
+		return err
+	}
+	defer func() { _ = os.Remove(temporary.Name()) }()
+	_, err = temporary.Write(append(text, '\n'))
+	if err == nil {
+		err = temporary.Sync()
+	}
+	if err := errors.Join(err, temporary.Close()); err != nil {
+		return err
+	}
+	if err := os.Link(temporary.Name(), name); err != nil {
+		if errors.Is(err, fs.ErrExist) {
+			return fmt.Errorf("eventhubs: %w: %s was made by another process", ErrProducerStateChanged, name)
+		}
+		return err
+	}
+	return syncDirectory(s.directory)
+}
+
+// syncDirectory makes the directory's entries durable, where the system can.
+func syncDirectory(name string) error {
+	d, err := os.Open(name)
+	if err != nil {
+		return err
+	}
+	err = d.Sync()
+	if errors.Is(err, errors.ErrUnsupported) || errors.Is(err, fs.ErrInvalid) || errors.Is(err, fs.ErrPermission) {
+		err = nil // Windows has no such thing
+	}
+	return errors.Join(err, d.Close())
+}
