@@ -48,7 +48,8 @@
 //
 // Every accepted event gets exactly one [Outcome], told to the [Delivery] given with it, if any, and to the batch handlers of [Options]. Accepted means that Enqueue
 // returned nil. An outcome says whether the event is stored, not stored, or possibly stored: sent, and its acknowledgement
-// lost. A batch whose acknowledgement is lost is sent again, so that an event may be stored twice: delivery is at least once.
+// lost. A batch whose acknowledgement is lost is sent again, so that an event may be stored twice: delivery is at least once. With EnableIdempotentRetries the service
+// knows the batch again and stores it once; with a [ProducerState] as well, a restarted program is the same producer to it, and is told how far the former one came.
 //
 // Events for one partition are stored in the order of the Enqueue calls, if these do not overlap, through retries and reconnects, as long as
 // MaxConcurrentSendsPerPartition is 1. For events with a key that holds while the hub has as many partitions as before.
@@ -61,6 +62,12 @@
 //
 // The buffer is bounded in events and in bytes, with everything that has no outcome yet. At the bound Enqueue waits, first come first served,
 // until there is room or its context ends; TryEnqueue fails instead. A partition in trouble may hold half of the buffer, so that the others keep the other half. That wait is all the context bounds: once an event is accepted, cancelling changes nothing.
+//
+// # Recovery
+//
+// A link or connection that was lost, perhaps because the service closes what is idle, is opened again at once; if that fails, or fails again, after pauses that grow ([RetryOptions]). A
+// partition recovers by itself, the others go on; those that wait for a connection are all woken when one is open. Being throttled is not a retry: it waits as long as the service asks, and
+// a spread that grows. What will not pass by itself, such as a missing right, is seen at once in Connect and Health, and retried all the same unless FailFast is set.
 //
 // # Errors
 //
@@ -88,7 +95,7 @@
 //
 // # Looking inside
 //
-// [Stats] are the numbers, with what each partition is waiting for. [Health] is what has failed and has not succeeded since. [Trace] is a set of functions that are told of each event and
+// [Stats] are the numbers, with what each partition is waiting for. [Health] is the state, ready or what is wrong, since when and with what to check. [Trace] is a set of functions that are told of each event and
 // batch, one of which may put a trace's context into an event.
 //
 // # Concurrency
