@@ -22,7 +22,6 @@ const (
 	nameConsumerReconnects = "consumer reconnects"
 	nameTLS                = "over TLS"
 	nameWebSocket          = "over WebSocket"
-	nameIdempotent         = "idempotent publishing"
 	nameOurs               = "this project's events"
 )
 
@@ -47,6 +46,9 @@ var checks = []*check{
 	{nameTLS, 1, judgeConsumed},
 	{nameWebSocket, 1, judgeConsumed},
 	{nameIdempotent, 1, judgeIdempotent},
+	{nameIdempotentReported, 1, judgeIdempotentReported},
+	{nameReplaced, 1, judgeReplaced},
+	{nameReplacedReported, 1, judgeReplaced},
 	{nameOurs, 8, judgeOurs},
 }
 
@@ -77,26 +79,21 @@ type observation struct {
 	Partitions []partition // properties
 	Key        string      // the key used
 	Events     int         // how many were sent
+	Batches    int         // in how many batches
 	Bytes      int         // the size of a full batch, as the client counts
 	Limit      int         // the largest size of a batch, as the client knows it
 	Start      start       // where it read from
 	Received   []received  // what it read
 	Routes     []string    // the partitions that the client chooses for the keys; none if it does not choose
 
-	Stolen, Refused      refusal // epochs: by a higher one; by one that is there
-	WrongKey, ListenOnly refusal // what became of sending with such a key
-	Before, After        publishing
+	Stolen, Refused      refusal    // epochs, of consumers and of producers: by a higher one; by one that is there
+	WrongKey, ListenOnly refusal    // what became of sending with such a key
+	Before, After        publishing // idempotent producers: when they began and ended, or the earlier and the later one
 }
 
 // A refusal is the error that a client reports, in its own terms.
 type refusal struct {
 	Code, Message string
-}
-
-// Publishing is an idempotent producer's state, as the JavaScript client tells it.
-type publishing struct {
-	IsIdempotentPublishingEnabled bool
-	LastPublishedSequenceNumber   *int64
 }
 
 // A partition is what the client learnt of it. Times are milliseconds since 1970.

@@ -224,26 +224,6 @@ func judgeRefusedSAS(w *world, o *observation) error {
 	return nil
 }
 
-// judgeIdempotent wants a batch whose acknowledgement was lost to have been sent again, and stored once.
-func judgeIdempotent(w *world, o *observation) error {
-	if n := len(w.transferConnections(hubOf(o.Check))); n != o.Events+1 {
-		return fmt.Errorf("the client sent %d batches, want %d and one of them again", n, o.Events)
-	}
-	before, after := o.Before.LastPublishedSequenceNumber, o.After.LastPublishedSequenceNumber
-	if !o.After.IsIdempotentPublishingEnabled || after == nil {
-		return errors.New("idempotent publishing is not enabled")
-	}
-	first := int64(0)
-	if before != nil {
-		first = *before
-	}
-	if *after-first != int64(o.Events) {
-		return fmt.Errorf("the last published sequence number went from %d to %d with %d events", first, *after, o.Events)
-	}
-	_, err := storedOnce(w, o.Check, numbered(o.Events))
-	return err
-}
-
 // storedOnce returns the events of a check's hub if they have the given bodies, each one once. The events of a
 // partition are in their order.
 func storedOnce(w *world, name string, bodies []string) ([]emulator.Event, error) {

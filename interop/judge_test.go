@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/go-eventhubs/eventhubs/emulator"
+	"github.com/go-eventhubs/eventhubs/interop/internal/setup"
 )
 
 // seed returns a world in which a check's hub holds events with these bodies in one partition.
@@ -119,8 +120,8 @@ func TestAClientThatIsMissingOrFailsIsAFailure(t *testing.T) {
 			}
 		})
 	}
-	if err := need("a thing", "no-such-program"); err == nil || !strings.Contains(err.Error(), "install a thing") {
-		t.Errorf("need: %v", err)
+	if err := setup.Need("a thing", "no-such-program"); err == nil || !strings.Contains(err.Error(), "install a thing") {
+		t.Errorf("Need: %v", err)
 	}
 }
 
@@ -138,4 +139,84 @@ func TestOurEventsMustArriveByteForByteAndInTheOrderOfTheirKey(t *testing.T) {
 	wantJudgement(t, w, seen(a3, a1, b2), `is "3", want "1"`)
 	wantJudgement(t, w, seen(a1, received{Key: "b", Body: "x"}, a3), `is "x", want "2"`)
 	wantJudgement(t, w, seen(a1, received{Key: "c", Body: "2"}, a3), `key "c"`)
+}
+
+// idleWorld returns a world that has the hub of one check only, and in which nothing has happened.
+func idleWorld(t *testing.T, check string) *world {
+	t.Helper()
+	w := &world{transfers: make(map[string][]int)}
+	t.Cleanup(w.close)
+	for _, server := range []**emulator.Server{&w.server, &w.reporting} {
+		var err error
+		if *server, err = emulator.New(&emulator.Options{Hubs: []emulator.Hub{{Name: hubOf(check), Partitions: 1}}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return w
+}
+
+func TestALostAcknowledgementMustNotStoreABatchTwiceUnlessNumbersAreReported(t *testing.T) {
+	number := func(n int64) publishing {
+		return publishing{IsIdempotentPublishingEnabled: true, LastPublishedSequenceNumber: &n}
+	}
+	once := numbered(15)
+	twice := append(append(numbered(9), once[6:9]...), once[9:]...)
+	for _, test := range []struct {
+		check     string
+		stored    []string
+		counted   int64
+		transfers int
+		complaint string
+	}{
+		{nameIdempotent, once, 15, 6, ""},
+		{nameIdempotent, twice, 18, 6, "want it to be 15 more"},
+		{nameIdempotent, twice, 15, 6, "stored are"},
+		{nameIdempotent, once, 15, 5, "sent 5 batches, want 5 and one of them again"},
+		{nameIdempotentReported, twice, 18, 6, ""},
+		{nameIdempotentReported, once, 15, 6, "want it to be 18 more"},
+		{nameIdempotentReported, once, 18, 6, "stored are"},
+	} {
+		w := idleWorld(t, test.check)
+		w.transfers[hubOf(test.check)] = make([]int, test.transfers)
+		o := &observation{Check: test.check, Events: 15, Batches: 5, Before: number(0), After: number(test.counted)}
+		for _, body := range test.stored {
+			if err := w.serverOf(test.check).Seed(hubOf(test.check), "0", emulator.Event{Body: []byte(body)}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for e := range w.serverOf(test.check).Events(hubOf(test.check), "0") {
+			o.Received = append(o.Received, asReceived(e))
+		}
+		wantJudgement(t, w, o, test.complaint)
+		if test.complaint == "" {
+			o.Received[0], o.Received[1] = o.Received[1], o.Received[0]
+			wantJudgement(t, w, o, "the client received")
+			wantJudgement(t, w, &observation{Check: test.check, Events: 15, Batches: 5}, "not enabled")
+		}
+	}
+}
+
+func TestAProducerThatWasReplacedMustBeTold(t *testing.T) {
+	w := idleWorld(t, nameReplaced)
+	for _, body := range numbered(9) {
+		if err := w.server.Seed(hubOf(nameReplaced), "0", emulator.Event{Body: []byte(body)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	o := &observation{Check: nameReplaced, Events: 9, Stolen: refusal{Code: "ProducerDisconnectedError"}, Refused: refusal{Message: "… the higher epoch 1 exists"}}
+	o.Before, o.After = publishing{ProducerGroupID: 7}, publishing{ProducerGroupID: 7, OwnerLevel: 1}
+	for e := range w.server.Events(hubOf(nameReplaced), "0") {
+		o.Received = append(o.Received, asReceived(e))
+	}
+	wantJudgement(t, w, o, "")
+	for want, spoil := range map[string]func(*observation){
+		"which does not tell of the other one": func(o *observation) { o.Stolen.Code = "TimeoutError" },
+		"when it came back":                    func(o *observation) { o.Refused.Message = "no answer" },
+		"the next epoch":                       func(o *observation) { o.After.OwnerLevel = 0 },
+		"stored are":                           func(o *observation) { o.Events = 10 },
+	} {
+		spoilt := *o
+		spoil(&spoilt)
+		wantJudgement(t, w, &spoilt, want)
+	}
 }

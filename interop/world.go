@@ -31,9 +31,11 @@ type world struct {
 	server *emulator.Server
 	// Servers that speak one transport only, so that a client cannot take another one unnoticed.
 	tls, webSocket *emulator.Server
-	dir            string // for files that the script reads
-	keys           []string
-	earthquakes    []earthquake
+	// One that tells idempotent producers the sequence number that it tracks.
+	reporting   *emulator.Server
+	dir         string // for files that the script reads
+	keys        []string
+	earthquakes []earthquake
 
 	mu        sync.Mutex       // guards the fields below
 	transfers map[string][]int // by hub: the connections that transfers came over, in their order
@@ -78,17 +80,22 @@ func newWorld(ctx context.Context, c *client, log io.Writer) (*world, error) {
 // start starts the emulators and writes the files.
 func (w *world) start(options *emulator.Options) error {
 	var authorities []byte
-	for transport, server := range map[emulator.Transport]**emulator.Server{
-		emulator.TransportPlain:        &w.server,
-		emulator.TransportTLS:          &w.tls,
-		emulator.TransportWebSocketTLS: &w.webSocket,
+	for _, s := range []struct {
+		server        **emulator.Server
+		transports    emulator.Transport
+		reportTracked bool
+	}{
+		{&w.server, emulator.TransportPlain, false},
+		{&w.reporting, emulator.TransportPlain, true},
+		{&w.tls, emulator.TransportTLS, false},
+		{&w.webSocket, emulator.TransportWebSocketTLS, false},
 	} {
-		options.Transports = transport
+		options.Transports, options.Idempotence.ReportTracked = s.transports, s.reportTracked
 		var err error
-		if *server, err = emulator.New(options); err != nil {
+		if *s.server, err = emulator.New(options); err != nil {
 			return err
 		}
-		authorities = append(authorities, (*server).CertificateAuthority()...)
+		authorities = append(authorities, (*s.server).CertificateAuthority()...)
 	}
 	text, err := json.Marshal(w.keys)
 	if err == nil {
@@ -101,7 +108,7 @@ func (w *world) start(options *emulator.Options) error {
 }
 
 func (w *world) close() {
-	for _, server := range []*emulator.Server{w.server, w.tls, w.webSocket} {
+	for _, server := range []*emulator.Server{w.server, w.reporting, w.tls, w.webSocket} {
 		if server != nil {
 			_ = server.Close() // always nil
 		}
@@ -116,6 +123,8 @@ func (w *world) serverOf(check string) *emulator.Server {
 		return w.tls
 	case nameWebSocket:
 		return w.webSocket
+	case nameIdempotentReported, nameReplacedReported:
+		return w.reporting
 	default:
 		return w.server
 	}
@@ -129,6 +138,7 @@ func (w *world) environment() []string {
 	plain := w.server.ConnectionString("")
 	return []string{
 		"INTEROP_CONNECTION_STRING=" + plain,
+		"INTEROP_REPORTING_CONNECTION_STRING=" + w.reporting.ConnectionString(""),
 		"INTEROP_WRONG_KEY=" + withKey(plain, "RootManageSharedAccessKey", "wrong"),
 		"INTEROP_LISTEN_ONLY=" + withKey(plain, listenKey, "listen-key"),
 		// As the service gives it: TLS, no port, and a host that only the client options say how to reach.
@@ -191,7 +201,7 @@ func (w *world) fault(op emulator.Operation) emulator.Action {
 		return emulator.Reject("com.microsoft:server-busy", textThrottled)
 	case op.Hub == hubOf(nameProducerReconnects) && transfers == 2:
 		return emulator.CloseConnection("amqp:connection:forced", textForced)
-	case op.Hub == hubOf(nameIdempotent) && transfers == 3:
+	case (op.Hub == hubOf(nameIdempotent) || op.Hub == hubOf(nameIdempotentReported)) && transfers == lostBatch:
 		return emulator.Cut().Stored() // the acknowledgement is lost
 	case strings.HasPrefix(op.Hub, "consume-from-"):
 		return emulator.Pass().After(2 * time.Millisecond) // so that no two events have the same time

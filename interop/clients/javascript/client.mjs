@@ -15,6 +15,7 @@ const retryOptions = { maxRetries: 4, retryDelayInMs: 100, timeoutInMs: 3000 };
 // How to reach the emulator: connection string, and the client's options. Node.js trusts NODE_EXTRA_CA_CERTS.
 const routes = {
   plain: [env.INTEROP_CONNECTION_STRING, {}],
+  reporting: [env.INTEROP_REPORTING_CONNECTION_STRING, {}],
   tls: [env.INTEROP_SERVICE_CONNECTION_STRING, { customEndpointAddress: `sb://${env.INTEROP_TLS_ADDRESS}` }],
   websocket: [
     env.INTEROP_SERVICE_CONNECTION_STRING,
@@ -99,11 +100,13 @@ const echo = (route) => async (hub) => {
   return { start: { by: "start" }, received };
 };
 
-// What the client says to a refusal: its code or, for want of one, its name and message.
+// What the client says to a refusal: its code or, for want of one, its name and message. Of several tries, the last one.
 async function refusalOf(promise) {
   try {
     await promise;
-  } catch (error) {
+  } catch (caught) {
+    let error = caught;
+    while (error.errors?.length > 0) error = error.errors.at(-1);
     return { code: String(error.code ?? error.name), message: error.message };
   }
   return { code: "", message: "it was not refused" };
@@ -120,6 +123,54 @@ function subscribeWithOwner(consumer, ownerLevel, opened) {
   });
   return { refused, close: () => subscription.close() };
 }
+
+// An idempotent producer, with the id and the epoch that are given. The options are in the package, but not in its
+// interface.
+const withIdempotentProducer = (hub, use, route, identity) => withProducer(hub, (producer) => {
+  producer._enableIdempotentRetries = true;
+  if (identity) producer._partitionOptions = { 0: identity };
+  return use({
+    send: (batch) => producer.sendBatch(batch, { partitionId: "0" }),
+    state: () => producer.getPartitionPublishingProperties("0"),
+  });
+}, route);
+
+// Reads what partition 0 holds, to its end.
+const readAll = (hub, route) => withConsumer(hub, async (consumer) => {
+  const { lastEnqueuedSequenceNumber: last } = await consumer.getPartitionProperties("0");
+  return read(consumer, "0", { offset: "-1" }, (events) => events.at(-1)?.sequence >= last);
+}, route);
+
+// Publishes 5 batches of 3 events; the acknowledgement of one of them is lost.
+const publishIdempotently = (route) => async (hub) => {
+  const batches = 5;
+  const all = bodies(3 * batches);
+  const [before, after] = await withIdempotentProducer(hub, async ({ send, state }) => {
+    const first = await state();
+    for (const i of range(batches)) await send(all.slice(3 * i, 3 * i + 3));
+    return [first, await state()];
+  }, route);
+  return { events: all.length, batches, before, after, received: await readAll(hub, route) };
+};
+
+// A second producer takes over from the first, which then tries to go on, and to come back.
+const replaceProducer = (route) => async (hub) => {
+  const all = bodies(9);
+  return withIdempotentProducer(hub, async (first) => {
+    await first.send(all.slice(0, 3));
+    const before = await first.state();
+    const identity = { producerGroupId: before.producerGroupId, ownerLevel: before.ownerLevel + 1 };
+    return withIdempotentProducer(hub, async (second) => {
+      await second.send(all.slice(3, 6));
+      const stolen = await refusalOf(first.send(bodies(1)));
+      const once = [route[0], { retryOptions: { ...retryOptions, maxRetries: 0 } }];
+      const late = { ...identity, ownerLevel: before.ownerLevel };
+      const refused = await refusalOf(withIdempotentProducer(hub, ({ send }) => send(bodies(1)), once, late));
+      await second.send(all.slice(6));
+      return { events: all.length, before, after: await second.state(), stolen, refused, received: await readAll(hub, route) };
+    }, route, identity);
+  }, route);
+};
 
 const checks = {
   async properties(hub) {
@@ -273,19 +324,10 @@ const checks = {
   "over TLS": echo(routes.tls),
   "over WebSocket": echo(routes.websocket),
 
-  // The option is in the package, but not in its interface.
-  async "idempotent publishing"(hub) {
-    const producer = new EventHubProducerClient(routes.plain[0], hub, { retryOptions });
-    producer._enableIdempotentRetries = true;
-    try {
-      const before = await producer.getPartitionPublishingProperties("0");
-      for (const event of bodies(5)) await producer.sendBatch([event], { partitionId: "0" });
-      const after = await producer.getPartitionPublishingProperties("0");
-      return { events: 5, before, after };
-    } finally {
-      await producer.close();
-    }
-  },
+  "idempotent publishing": publishIdempotently(routes.plain),
+  "idempotent publishing, numbers reported": publishIdempotently(routes.reporting),
+  "idempotent producer replaced": replaceProducer(routes.plain),
+  "idempotent producer replaced, numbers reported": replaceProducer(routes.reporting),
 };
 
 const say = (line) => process.stdout.write(`${JSON.stringify(line)}\n`);

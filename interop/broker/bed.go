@@ -1,0 +1,171 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"sync/atomic"
+	"time"
+
+	"github.com/go-eventhubs/eventhubs/internal/connection"
+)
+
+// A bed is a broker that runs, and what a case needs of it.
+type bed struct {
+	*broker
+	commands  commands
+	ledger    *ledger
+	source    *source
+	log       io.Writer
+	port      string
+	directory string // the broker's own, which a restart leaves alone
+	lifetime  context.Context
+	fail      func(error) // ends lifetime
+	version   string
+
+	server *process
+	reader *process // nil if the server itself reports what arrives
+
+	// Of the case that runs.
+	conn   *connection.Conn
+	opened atomic.Int32 // how many connections were
+}
+
+// newBed starts a broker. Its programs end at the latest with ctx, and end ctx when one of them fails.
+func newBed(ctx context.Context, b *broker, fail func(error), log io.Writer) (*bed, error) {
+	installed, err := b.prepare(ctx)
+	if err != nil {
+		return nil, err
+	}
+	port, err := freePort()
+	if err != nil {
+		return nil, err
+	}
+	directory, err := os.MkdirTemp("", "interop-")
+	if err != nil {
+		return nil, err
+	}
+	d := &bed{
+		broker: b, commands: installed, ledger: newLedger(), source: newSource(),
+		log: log, port: port, directory: directory, lifetime: ctx, fail: fail,
+	}
+	if err := d.start(ctx); err != nil {
+		d.close()
+		return nil, err
+	}
+	return d, nil
+}
+
+// freePort is a port of loopback at which nobody listens.
+func freePort() (string, error) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", err
+	}
+	_, port, err := net.SplitHostPort(listener.Addr().String())
+	return port, errors.Join(err, listener.Close())
+}
+
+// start starts the server and its reader.
+func (d *bed) start(ctx context.Context) error {
+	server, ready, err := d.launch(ctx, "server", append(d.commands.server, d.port, d.directory, container))
+	if err != nil {
+		return err
+	}
+	d.server = server
+	d.version = fmt.Sprintf("%s, %s", *ready.Ready, *ready.Runtime)
+	return nil
+}
+
+func (d *bed) startReader(ctx context.Context) (err error) {
+	if d.commands.reader != nil && d.reader == nil {
+		d.reader, _, err = d.launch(ctx, "reader", append(d.commands.reader, d.port))
+	}
+	return err
+}
+
+func (d *bed) launch(ctx context.Context, role string, command []string) (*process, line, error) {
+	p := &process{name: d.name + "'s " + role, ledger: d.ledger, log: d.log, lifetime: d.lifetime, fail: d.fail}
+	ready, err := p.started(ctx, command)
+	if err != nil {
+		return nil, ready, err
+	}
+	return p, ready, nil
+}
+
+// crash ends the server and its reader at once.
+func (d *bed) crash() {
+	for _, p := range []**process{&d.reader, &d.server} {
+		if *p != nil {
+			(*p).kill()
+		}
+		*p = nil
+	}
+}
+
+func (d *bed) close() {
+	for _, p := range []*process{d.reader, d.server} {
+		if p != nil {
+			p.stop()
+		}
+	}
+	_ = os.RemoveAll(d.directory)
+}
+
+// read has what is at an address reported, and what will be.
+func (d *bed) read(ctx context.Context, address string) error {
+	if d.commands.reader == nil {
+		return nil
+	}
+	if err := d.startReader(ctx); err != nil {
+		return err
+	}
+	_, err := d.reader.tell(ctx, "read "+address)
+	return err
+}
+
+// relieve has the broker allow more messages to an address of the hub dry.
+func (d *bed) relieve(ctx context.Context, address string) error {
+	if d.commands.reader != nil {
+		return d.read(ctx, address)
+	}
+	_, err := d.server.tell(ctx, "allow "+address)
+	return err
+}
+
+// runCase runs a case over a connection of its own.
+func (d *bed) runCase(ctx context.Context, c *testCase) (remark string, err error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, caseLimit, fmt.Errorf("it took more than %v", caseLimit))
+	defer cancel()
+	d.opened.Store(0)
+	d.conn = connection.New(connection.Config{
+		Namespace:   net.JoinHostPort("127.0.0.1", d.port),
+		Plain:       true,
+		WithoutCBS:  true,
+		ContainerID: container,
+		Logger:      slog.New(slog.NewTextHandler(d.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
+		Connected:   func() { d.opened.Add(1) },
+	})
+	defer func() {
+		closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+		defer cancel()
+		err = errors.Join(err, d.conn.Close(closing))
+	}()
+	return c.run(ctx, d)
+}
+
+// wantConnections wants so many connections to have been opened, of which the broker has one.
+func (d *bed) wantConnections(ctx context.Context, opened int) error {
+	if got := int(d.opened.Load()); got != opened {
+		return fmt.Errorf("%d connections were opened, want %d", got, opened)
+	}
+	count, err := d.server.tell(ctx, "connections")
+	if err == nil && count != 1 {
+		err = fmt.Errorf("the broker has %d connections of ours, want 1", count)
+	}
+	return err
+}

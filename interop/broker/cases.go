@@ -1,0 +1,198 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/go-eventhubs/eventhubs/internal/connection"
+)
+
+// caseLimit bounds a case.
+const caseLimit = time.Minute
+
+// A testCase is something that each broker goes through. What it returns besides an error stands in the table.
+type testCase struct {
+	name string
+	run  func(context.Context, *bed) (remark string, err error)
+}
+
+const nameProducer = "the whole producer"
+
+// cases in the order in which they are run.
+var cases = []*testCase{
+	{"small batches", smallBatches},
+	{"the broker killed and restarted", restartedBroker}, // while it has little to read when it starts
+	{"batches of many frames", largeBatches},
+	{"1,000 batches in a row", manyBatches},
+	{"8 links at once", parallelLinks},
+	{"an address that is not there", missingAddress},
+	{"more than the broker takes", refusedBatches},
+	{"no credit for a while", withoutCredit},
+	{"links closed by the broker", closedLinks},
+	{"connections closed and cut", lostConnections},
+	{nameProducer, wholeProducer},
+}
+
+func smallBatches(ctx context.Context, d *bed) (string, error) {
+	p := d.publisher("small", "0")
+	if err := d.read(ctx, p.address); err != nil {
+		return "", err
+	}
+	for _, shape := range [][2]int{{1, 0}, {1, 1}, {1, 10}, {3, 100}, {50, 20}} {
+		if err := p.publishAll(ctx, 1, shape[0], shape[1]); err != nil {
+			return "", err
+		}
+	}
+	return p.volume(), errors.Join(p.finish(ctx), d.wantConnections(ctx, 1))
+}
+
+// largeBatches publishes what takes many frames, and what just fits into one, two or three of them or just does not.
+func largeBatches(ctx context.Context, d *bed) (string, error) {
+	p := d.publisher("large", "0")
+	if err := d.read(ctx, p.address); err != nil {
+		return "", err
+	}
+	for _, shape := range [][2]int{{1, 200_000}, {1, 1_000_000}, {4_000, 240}, {10_000, 90}, {2, 500_000}} {
+		if err := p.publishAll(ctx, 3, shape[0], shape[1]); err != nil {
+			return "", err
+		}
+	}
+	for _, frame := range []int{4096, 16384} { // what the brokers allow
+		for frames := range 3 {
+			for less := range 80 { // a frame's own fields and the section's take no more
+				if err := p.publishAll(ctx, 1, 1, (frames+1)*(frame-40)+40-less); err != nil {
+					return "", err
+				}
+			}
+		}
+	}
+	return p.volume(), errors.Join(p.finish(ctx), d.wantConnections(ctx, 1))
+}
+
+func manyBatches(ctx context.Context, d *bed) (string, error) {
+	p := d.publisher("many", "0")
+	if err := d.read(ctx, p.address); err != nil {
+		return "", err
+	}
+	if err := p.publishAll(ctx, 1000, 800, 240); err != nil {
+		return "", err
+	}
+	return p.volume(), errors.Join(p.finish(ctx), d.wantConnections(ctx, 1))
+}
+
+func parallelLinks(ctx context.Context, d *bed) (string, error) {
+	const links, batches = 8, 40
+	publishers := make([]*publisher, links)
+	errs := make([]error, links)
+	var wg sync.WaitGroup
+	for i := range publishers {
+		p := d.publisher("parallel", strconv.Itoa(i))
+		if err := d.read(ctx, p.address); err != nil {
+			return "", err
+		}
+		publishers[i] = p
+	}
+	payload := make([][][]byte, batches)
+	for i := range payload {
+		payload[i] = d.source.batch(1000, 300)
+	}
+	for i, p := range publishers {
+		// Ends with its last batch; waited for below.
+		wg.Go(func() {
+			for n := range payload {
+				if errs[i] = p.publish(ctx, payload[(n+i)%batches]); errs[i] != nil {
+					return
+				}
+			}
+		})
+	}
+	wg.Wait()
+	bytes := 0
+	for i, p := range publishers {
+		errs[i] = errors.Join(errs[i], p.finish(ctx))
+		bytes += p.bytes
+	}
+	return fmt.Sprintf("%d batches each, %.1f MB", batches, float64(bytes)/1e6), errors.Join(errors.Join(errs...), d.wantConnections(ctx, 1))
+}
+
+// missingAddress wants a link that is refused to be told as what it is, and to leave others alone.
+func missingAddress(ctx context.Context, d *bed) (string, error) {
+	p := d.publisher("beside", "0")
+	if err := d.read(ctx, p.address); err != nil {
+		return "", err
+	}
+	if err := p.publishAll(ctx, 1, 1, 10); err != nil {
+		return "", err
+	}
+	missing := d.publisher("missing", "0")
+	for range 2 {
+		if err := want(missing.try(ctx, d.source.batch(1, 10), 0), connection.NotSent, connection.CodeNotFound); err != nil {
+			return "", err
+		}
+	}
+	return string(connection.CodeNotFound), errors.Join(p.finish(ctx), d.wantConnections(ctx, 1))
+}
+
+// refusedBatches wants what is too much for the broker to be refused as that, and the link to go on.
+func refusedBatches(ctx context.Context, d *bed) (string, error) {
+	var remarks []string
+	for _, r := range d.refusals {
+		p := d.publisher(r.hub, "0")
+		if err := p.publishAll(ctx, 1, 200, 1000); err != nil {
+			return "", err
+		}
+		for range 2 {
+			if err := want(p.try(ctx, d.source.batch(1000, 1000), 0), r.outcome, r.code); err != nil {
+				return "", fmt.Errorf("%s: %w", r.hub, err)
+			}
+		}
+		if err := d.read(ctx, p.address); err != nil {
+			return "", err
+		}
+		p.again = append(p.again, r.code) // until what was read is gone
+		if err := p.finish(ctx); err != nil {
+			return "", err
+		}
+		remarks = append(remarks, fmt.Sprintf("%v: %s", r.outcome, r.code))
+	}
+	return strings.Join(remarks, ", "), d.wantConnections(ctx, 1)
+}
+
+// withoutCredit wants a wait for credit to end with its context, with nothing sent and the link unharmed.
+func withoutCredit(ctx context.Context, d *bed) (string, error) {
+	const most = 40 // batches that a broker may allow before it has enough
+	p := d.publisher("dry", "0")
+	var r connection.Result
+	for range most {
+		trying, cancel := context.WithTimeout(ctx, 500*time.Millisecond)
+		r = p.try(trying, d.source.batch(100, 500), 0)
+		cancel()
+		if r.Outcome != connection.Accepted {
+			break
+		}
+	}
+	if err := want(r, connection.NotSent, connection.CodeTimeout); err != nil {
+		return "", err
+	}
+	allowed := len(p.sent)
+	if err := d.relieve(ctx, p.address); err != nil {
+		return "", err
+	}
+	if err := p.publishAll(ctx, 20, 100, 500); err != nil {
+		return "", err
+	}
+	return fmt.Sprintf("%d batches were allowed", allowed), errors.Join(p.finish(ctx), d.wantConnections(ctx, 1))
+}
+
+func want(r connection.Result, outcome connection.Outcome, code connection.Code) error {
+	e, ok := errors.AsType[*connection.Error](r.Err)
+	if r.Outcome != outcome || !ok || e.Code != code {
+		return fmt.Errorf("the outcome is %v with error %v; want %v with code %s", r.Outcome, r.Err, outcome, code)
+	}
+	return nil
+}

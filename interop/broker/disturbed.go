@@ -1,0 +1,112 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/go-eventhubs/eventhubs/internal/connection"
+)
+
+// disturb publishes batches of 0.3 MB, and has something happen whenever one after so many of them is on its way. It
+// returns when all are accepted.
+func (p *publisher) disturb(ctx context.Context, batches, every int, happen func(context.Context) error) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	for i := 1; i <= batches; i++ {
+		batch := p.bed.source.batch(1000, 300)
+		happened := make(chan error, 1)
+		if i%every == 0 {
+			// Ends with what happens; waited for below.
+			go func() {
+				err := happen(ctx)
+				if err != nil {
+					cancel(err) // no more tries
+				}
+				happened <- err
+			}()
+		} else {
+			happened <- nil
+		}
+		if err := errors.Join(p.publish(ctx, batch), <-happened); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// losses says what it was like.
+func (p *publisher) losses() string {
+	failed := 0
+	for _, n := range p.codes {
+		failed += n
+	}
+	return fmt.Sprintf("%s; %d tries failed, %d of them with an unknown outcome; %d batches arrived twice", p.volume(), failed, p.unknown, p.twice)
+}
+
+// closedLinks wants a link that the broker closes to be opened again, over the same connection.
+func closedLinks(ctx context.Context, d *bed) (string, error) {
+	p, beside := d.publisher("detached", "0"), d.publisher("detached", "1")
+	for _, address := range []string{p.address, beside.address} {
+		if err := d.read(ctx, address); err != nil {
+			return "", err
+		}
+	}
+	if err := beside.publishAll(ctx, 1, 1, 10); err != nil {
+		return "", err
+	}
+	err := p.disturb(ctx, 100, 10, func(ctx context.Context) error {
+		count, err := d.server.tell(ctx, "detach "+p.address)
+		if err == nil && count != 1 {
+			err = fmt.Errorf("the broker had %d links of ours to %s, want 1", count, p.address)
+		}
+		return err
+	})
+	err = errors.Join(err, p.finish(ctx), beside.finish(ctx), d.wantConnections(ctx, 1))
+	return p.losses(), err
+}
+
+// lostConnections wants a connection that the broker closes, or that is cut, to be opened again.
+func lostConnections(ctx context.Context, d *bed) (string, error) {
+	ways := []string{"close", "cut"}
+	if d.swallows {
+		ways = append(ways, "swallow")
+	}
+	p := d.publisher("lost", "0")
+	if err := d.read(ctx, p.address); err != nil {
+		return "", err
+	}
+	lost := 0
+	err := p.disturb(ctx, 120, 10, func(ctx context.Context) error {
+		way := ways[lost%len(ways)]
+		lost++
+		count, err := d.server.tell(ctx, way)
+		if err == nil && way != "swallow" && count != 1 {
+			err = fmt.Errorf("the broker had %d connections of ours, want 1", count)
+		}
+		return err
+	})
+	err = errors.Join(err, p.finish(ctx), d.wantConnections(ctx, 1+lost))
+	return p.losses(), err
+}
+
+// restartedBroker kills the broker while batches are on their way and starts it again. All that it had accepted must be
+// there, and it is only then that it is read.
+func restartedBroker(ctx context.Context, d *bed) (string, error) {
+	p := d.publisher("restarted", "0")
+	err := p.disturb(ctx, 60, 30, func(ctx context.Context) error {
+		d.crash()
+		return d.start(ctx)
+	})
+	if err != nil {
+		return "", err
+	}
+	if p.codes[connection.CodeConnectionLost] == 0 {
+		return "", errors.New("no try failed while there was no broker")
+	}
+	if err := d.read(ctx, p.address); err != nil {
+		return "", err
+	}
+	err = p.finish(ctx)
+	return p.losses(), err
+}

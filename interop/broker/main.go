@@ -1,0 +1,163 @@
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+)
+
+// preparationLimit bounds the installation of one broker and its start.
+const preparationLimit = 5 * time.Minute
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
+}
+
+// run is the command: 0 if every case of every broker went well, 1 if one did not, 2 if args make no sense.
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	flags := flag.NewFlagSet("broker", flag.ContinueOnError)
+	flags.SetOutput(stderr)
+	only := flags.String("case", "", "run the cases whose name matches this `regexp` only")
+	verbose := flags.Bool("v", false, "print what the programs say, and our transport's log")
+	if err := flags.Parse(args); err != nil {
+		return 2
+	}
+	pattern, err := regexp.Compile(*only)
+	if err != nil {
+		fmt.Fprintln(stderr, err)
+		return 2
+	}
+	chosen, err := choose(flags.Args())
+	if err != nil {
+		fmt.Fprintln(stderr, err)
+		return 2
+	}
+	var log io.Writer = io.Discard
+	if *verbose {
+		log = &lockedWriter{w: stderr}
+	}
+	began := time.Now()
+	var results []*result
+	for _, b := range chosen {
+		r := &result{broker: b, cells: make(map[string]string)}
+		r.run(ctx, pattern, stdout, log)
+		results = append(results, r)
+	}
+	report(stdout, results, pattern)
+	fmt.Fprintf(stdout, "\n%.0f seconds in all.\n", time.Since(began).Seconds())
+	for _, r := range results {
+		if r.failed {
+			return 1
+		}
+	}
+	return 0
+}
+
+// choose finds the brokers with the given names; all of them if there are none.
+func choose(names []string) ([]*broker, error) {
+	if len(names) == 0 {
+		return brokers, nil
+	}
+	var chosen []*broker
+	for _, name := range names {
+		i := slices.IndexFunc(brokers, func(b *broker) bool { return b.name == name })
+		if i < 0 {
+			var known []string
+			for _, b := range brokers {
+				known = append(known, b.name)
+			}
+			return nil, fmt.Errorf("there is no broker %q; there are: %s", name, strings.Join(known, ", "))
+		}
+		chosen = append(chosen, brokers[i])
+	}
+	return chosen, nil
+}
+
+// A result is what became of a broker's cases.
+type result struct {
+	*broker
+	version string
+	cells   map[string]string // by the case's name
+	failed  bool
+}
+
+// run starts a broker, runs the cases and prints a line for each.
+func (r *result) run(ctx context.Context, pattern *regexp.Regexp, stdout, log io.Writer) {
+	ctx, fail := context.WithCancelCause(ctx)
+	defer fail(nil)
+	timer := time.AfterFunc(preparationLimit, func() { fail(fmt.Errorf("the installation took more than %v", preparationLimit)) })
+	d, err := newBed(ctx, r.broker, fail, log)
+	timer.Stop()
+	if err != nil {
+		r.failed = true
+		fmt.Fprintf(stdout, "%s: FAILED: %v\n", r.name, err)
+		return
+	}
+	defer d.close()
+	r.version = d.version
+	for _, c := range cases {
+		if !pattern.MatchString(c.name) {
+			continue
+		}
+		if why := r.lacks[c.name]; why != "" {
+			r.cells[c.name] = why
+			continue
+		}
+		began := time.Now()
+		remark, err := d.runCase(ctx, c)
+		seconds := time.Since(began).Seconds()
+		if err != nil {
+			r.failed = true
+			r.cells[c.name] = "**FAILED**"
+			fmt.Fprintf(stdout, "%s: %s: FAILED after %.1f s: %v\n", r.name, c.name, seconds, err)
+			continue
+		}
+		r.cells[c.name] = "ok: " + remark
+		fmt.Fprintf(stdout, "%s: %s: ok in %.1f s: %s\n", r.name, c.name, seconds, remark)
+	}
+}
+
+// report prints the table.
+func report(w io.Writer, results []*result, pattern *regexp.Regexp) {
+	fmt.Fprint(w, "\n| |")
+	for _, r := range results {
+		fmt.Fprintf(w, " %s %s |", r.title, r.version)
+	}
+	fmt.Fprintln(w, "\n|---|"+strings.Repeat("---|", len(results)))
+	for _, c := range cases {
+		if !pattern.MatchString(c.name) {
+			continue
+		}
+		fmt.Fprintf(w, "| %s |", c.name)
+		for _, r := range results {
+			cell, ok := r.cells[c.name]
+			if !ok {
+				cell = "**NOT RUN**"
+			}
+			fmt.Fprintf(w, " %s |", cell)
+		}
+		fmt.Fprintln(w)
+	}
+}
+
+// A lockedWriter lets several programs write to one log.
+type lockedWriter struct {
+	mu sync.Mutex // guards w
+	w  io.Writer
+}
+
+func (l *lockedWriter) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.w.Write(p)
+}

@@ -1,0 +1,174 @@
+package interop;
+
+import java.io.BufferedReader;
+import java.io.IOException;
+import java.io.InputStreamReader;
+import java.nio.charset.StandardCharsets;
+import java.util.ArrayList;
+import java.util.EnumSet;
+import java.util.List;
+import java.util.concurrent.CountDownLatch;
+import org.apache.activemq.artemis.api.core.Message;
+import org.apache.activemq.artemis.api.core.RoutingType;
+import org.apache.activemq.artemis.core.config.Configuration;
+import org.apache.activemq.artemis.core.config.impl.ConfigurationImpl;
+import org.apache.activemq.artemis.core.server.ActiveMQServer;
+import org.apache.activemq.artemis.core.server.ActiveMQServers;
+import org.apache.activemq.artemis.core.server.JournalType;
+import org.apache.activemq.artemis.core.server.ServerSession;
+import org.apache.activemq.artemis.core.server.plugin.ActiveMQServerMessagePlugin;
+import org.apache.activemq.artemis.core.settings.impl.AddressFullMessagePolicy;
+import org.apache.activemq.artemis.core.settings.impl.AddressSettings;
+import org.apache.activemq.artemis.core.transaction.Transaction;
+import org.apache.activemq.artemis.protocol.amqp.broker.ActiveMQProtonRemotingConnection;
+import org.apache.activemq.artemis.protocol.amqp.proton.AMQPConnectionContext;
+import org.apache.activemq.artemis.spi.core.protocol.RemotingConnection;
+import org.apache.qpid.proton.amqp.Symbol;
+import org.apache.qpid.proton.amqp.transport.ErrorCondition;
+import org.apache.qpid.proton.engine.EndpointState;
+import org.apache.qpid.proton.engine.Link;
+import org.apache.qpid.proton.engine.Receiver;
+
+/**
+ * An ActiveMQ Artemis with queues for whatever address is asked for: java interop.Broker PORT DIRECTORY CONTAINER.
+ * It does what the runner says on standard input, to the connections of the container of that name, and answers with
+ * one JSON object a line.
+ *
+ * <p>Addresses that begin with dry or limited hold 100,000 bytes and some at most: then those of dry are allowed no more
+ * messages, and further ones to limited are refused. There is no address that begins with missing.
+ */
+public final class Broker {
+    private static final int MOST = 100_000;
+    /** Messages of so many bytes and more go to files of their own, others to the journal. */
+    private static final int LARGE = 400_000;
+    private static final EnumSet<EndpointState> OPEN = EnumSet.of(EndpointState.ACTIVE);
+
+    private final ActiveMQServer server;
+    private final String container;
+
+    private Broker(int port, String directory, String container) throws Exception {
+        this.container = container;
+        Configuration configuration = new ConfigurationImpl()
+            .setSecurityEnabled(false)
+            .setPersistenceEnabled(true)
+            .setJournalType(JournalType.NIO)
+            .setJournalBufferSize_NIO(4 << 20)
+            // What is accepted has been written; it need not survive a crash of the machine.
+            .setJournalDatasync(false)
+            .setJournalDirectory(directory + "/journal")
+            .setBindingsDirectory(directory + "/bindings")
+            .setLargeMessagesDirectory(directory + "/large")
+            .setPagingDirectory(directory + "/paging")
+            .setMaxDiskUsage(-1)
+            .setGracefulShutdownEnabled(false)
+            .addAcceptorConfiguration("amqp", "tcp://127.0.0.1:" + port
+                + "?protocols=AMQP;amqpCredits=10;amqpLowCredits=5;maxFrameSize=16384;amqpMinLargeMessageSize=" + LARGE)
+            .addAddressSetting("#", settings(AddressFullMessagePolicy.PAGE).setMaxSizeBytes(64 << 20))
+            .addAddressSetting("dry/#", settings(AddressFullMessagePolicy.BLOCK).setMaxSizeBytes(MOST))
+            .addAddressSetting("limited/#", settings(AddressFullMessagePolicy.FAIL).setMaxSizeBytes(MOST))
+            .addAddressSetting("missing/#", settings(AddressFullMessagePolicy.FAIL)
+                .setAutoCreateAddresses(false).setAutoCreateQueues(false));
+        configuration.getWildcardConfiguration().setDelimiter('/');
+        server = ActiveMQServers.newActiveMQServer(configuration);
+        server.registerBrokerPlugin(new Durable());
+    }
+
+    private static AddressSettings settings(AddressFullMessagePolicy policy) {
+        return new AddressSettings()
+            .setDefaultAddressRoutingType(RoutingType.ANYCAST)
+            .setDefaultQueueRoutingType(RoutingType.ANYCAST)
+            .setAutoDeleteAddresses(false)
+            .setAutoDeleteQueues(false)
+            .setMaxDeliveryAttempts(-1)
+            .setAddressFullMessagePolicy(policy);
+    }
+
+    /**
+     * Lets a message survive the broker, as an event hub does: a batch says nothing of durability. It is too late for
+     * one that is being written to a file of its own.
+     */
+    private static final class Durable implements ActiveMQServerMessagePlugin {
+        @Override
+        public void beforeSend(ServerSession session, Transaction tx, Message message, boolean direct, boolean noAutoCreateQueue) {
+            if (!message.isLargeMessage()) {
+                message.setDurable(true);
+            }
+        }
+    }
+
+    private List<ActiveMQProtonRemotingConnection> connections() {
+        List<ActiveMQProtonRemotingConnection> found = new ArrayList<>();
+        for (RemotingConnection c : server.getRemotingService().getConnections()) {
+            if (c instanceof ActiveMQProtonRemotingConnection amqp && container.equals(amqp.getAmqpConnection().getRemoteContainer())) {
+                found.add(amqp);
+            }
+        }
+        return found;
+    }
+
+    private int obey(String verb, String address) throws Exception {
+        List<ActiveMQProtonRemotingConnection> all = connections();
+        int count = verb.equals("detach") ? 0 : all.size();
+        for (ActiveMQProtonRemotingConnection c : all) {
+            AMQPConnectionContext amqp = c.getAmqpConnection();
+            switch (verb) {
+                case "connections" -> { }
+                case "detach" -> count += detach(amqp, address);
+                case "close" -> amqp.close(condition("amqp:connection:forced"));
+                case "cut" -> c.getTransportConnection().forceClose();
+                default -> throw new IllegalArgumentException(verb);
+            }
+        }
+        return count;
+    }
+
+    /** Closes the links over which messages come to an address, as the broker itself does when it closes one. */
+    private static int detach(AMQPConnectionContext amqp, String address) throws InterruptedException {
+        int[] count = {0};
+        CountDownLatch done = new CountDownLatch(1);
+        // Proton's engine belongs to the connection's event loop.
+        amqp.runLater(() -> {
+            Link link = amqp.getHandler().getConnection().linkHead(OPEN, OPEN);
+            for (; link != null; link = link.next(OPEN, OPEN)) {
+                if (link instanceof Receiver && address.equals(link.getTarget().getAddress())) {
+                    link.setCondition(condition("amqp:link:detach-forced"));
+                    link.close();
+                    count[0]++;
+                }
+            }
+            amqp.flush();
+            done.countDown();
+        });
+        done.await();
+        return count[0];
+    }
+
+    private static ErrorCondition condition(String name) {
+        return new ErrorCondition(Symbol.getSymbol(name), "Closed by the runner.");
+    }
+
+    private static void say(String json) {
+        System.out.println(json);
+        System.out.flush();
+    }
+
+    public static void main(String[] arguments) throws Exception {
+        Broker broker = new Broker(Integer.parseInt(arguments[0]), arguments[1], arguments[2]);
+        broker.server.start();
+        say("{\"ready\": \"" + broker.server.getVersion().getFullVersion() + "\", \"runtime\": \"Java " + System.getProperty("java.version") + "\"}");
+        try (BufferedReader lines = new BufferedReader(new InputStreamReader(System.in, StandardCharsets.UTF_8))) {
+            for (String line = lines.readLine(); line != null; line = lines.readLine()) {
+                String[] words = line.split(" ");
+                try {
+                    int count = broker.obey(words[0], words.length > 1 ? words[1] : "");
+                    say("{\"done\": \"" + line + "\", \"count\": " + count + "}");
+                } catch (Exception e) {
+                    say("{\"done\": \"" + line + "\", \"error\": \"" + e.toString().replaceAll("[\"\\\\\\p{Cntrl}]", " ") + "\"}");
+                }
+            }
+        } catch (IOException e) {
+            System.err.println(e);
+        }
+        Runtime.getRuntime().halt(0); // the runner is gone, or has what it wants
+    }
+}

@@ -1,0 +1,28 @@
+// Reads queues of a broker with rhea's client and reports what arrives: node reader.mjs PORT.
+import rhea from "rhea";
+import { dataSections, obey, say, tell } from "./report.mjs";
+
+const connection = rhea.connect({
+  host: "127.0.0.1",
+  port: Number(process.argv[2]),
+  container_id: "reader",
+  max_frame_size: 65536,
+  reconnect: false, // the runner starts another reader
+  receiver_options: { credit_window: 20 },
+});
+
+rhea.on("message", ({ receiver, message, format = 0 }) => tell(receiver.source.address, format, dataSections(message)));
+rhea.on("connection_open", () => say({ ready: "" }));
+for (const fault of ["connection_error", "session_error", "receiver_error", "protocol_error", "disconnected", "error"]) {
+  rhea.on(fault, (context) => {
+    const error = context.error ?? context.connection?.error ?? context.receiver?.error ?? context;
+    say({ fault: `${fault}: ${error?.description ?? error?.message ?? error}` });
+    process.exit(1);
+  });
+}
+
+obey({
+  read: (address) => new Promise((opened) => {
+    connection.open_receiver(address).once("receiver_open", () => opened(0));
+  }),
+});

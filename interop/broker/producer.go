@@ -1,0 +1,58 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"strconv"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azeventhubs/v2"
+
+	"github.com/go-eventhubs/eventhubs"
+	"github.com/go-eventhubs/eventhubs/internal/partitionkey"
+)
+
+// wholeProducer publishes with the buffered producer itself, which needs $cbs and $management. The server decodes each
+// event.
+func wholeProducer(ctx context.Context, d *bed) (string, error) {
+	const events, partitions = 5_000, 4
+	endpoint := "Endpoint=sb://" + net.JoinHostPort("127.0.0.1", d.port) +
+		";SharedAccessKeyName=key;SharedAccessKey=c2VjcmV0;UseDevelopmentEmulator=true"
+	producer, err := eventhubs.NewBufferedProducerFromConnectionString(endpoint, "producer", nil)
+	if err != nil {
+		return "", err
+	}
+	want := make([][]sent, partitions)
+	bytes := 0
+	for i := range events {
+		key := "key-" + strconv.Itoa(i%100)
+		event := d.source.batch(1, 10+i%1500)[0][8:] // without the section's head
+		properties := map[string]any{"number": int64(i), "text": key}
+		err = producer.Enqueue(ctx, &azeventhubs.EventData{Body: event, Properties: properties}, &eventhubs.EnqueueOptions{PartitionKey: key})
+		if err != nil {
+			break
+		}
+		partition := partitionkey.Index(key, partitions)
+		want[partition] = append(want[partition], sent{content: contentOf(batchFormat, [][]byte{event, propertiesText(properties)})})
+		bytes += len(event)
+	}
+	if err := errors.Join(err, producer.Close(ctx)); err != nil {
+		return "", err
+	}
+	for partition, all := range want {
+		address := "producer/Partitions/" + strconv.Itoa(partition)
+		got, err := d.ledger.read(ctx, address, func(got []content) bool { return len(got) >= len(all) })
+		if err := errors.Join(err, judge(all, got)); err != nil {
+			return "", fmt.Errorf("partition %d: %w", partition, err)
+		}
+	}
+	return fmt.Sprintf("%d events, %.1f MB", events, float64(bytes)/1e6), nil
+}
+
+// propertiesText is how the server tells an event's properties: as JSON, in the order of their names.
+func propertiesText(properties map[string]any) []byte {
+	text, _ := json.Marshal(properties) // never fails with numbers and texts
+	return text
+}

@@ -1,0 +1,127 @@
+// Package setup installs other people's programs below the user's cache directory, once for each set of pinned versions.
+package setup
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+)
+
+// stamp is the file that says that an installation was completed.
+const stamp = "complete"
+
+// Need fails if a program that something cannot do without is not there. The text says what to install.
+func Need(what string, programs ...string) error {
+	for _, program := range programs {
+		if _, err := exec.LookPath(program); err != nil {
+			return fmt.Errorf("%s is missing; install %s from your system's packages (on Debian: apt-get install nodejs npm python3-venv openjdk-17-jdk-headless maven): %w", program, what, err)
+		}
+	}
+	return nil
+}
+
+// Install copies the named files of a folder to a directory that belongs to their content, and runs steps there unless
+// that was done before. It returns the directory, whose name begins with the given one.
+func Install(name, folder string, files []string, steps func(dir string) error) (string, error) {
+	hash := sha256.New()
+	for _, file := range files {
+		content, err := os.ReadFile(filepath.Join(folder, file))
+		if err != nil {
+			return "", fmt.Errorf("run this in the module's folder, as with go -C interop: %w", err)
+		}
+		fmt.Fprintf(hash, "%s %d\n", file, len(content))
+		hash.Write(content)
+	}
+	dir, err := CacheDirectory(name + "-" + hex.EncodeToString(hash.Sum(nil)[:6]))
+	if err != nil {
+		return "", err
+	}
+	if _, err := os.Stat(filepath.Join(dir, stamp)); err == nil {
+		return dir, nil
+	}
+	if err := CopyFiles(folder, dir, files...); err != nil {
+		return "", err
+	}
+	if err := steps(dir); err != nil {
+		return "", err
+	}
+	return dir, os.WriteFile(filepath.Join(dir, stamp), nil, 0o644)
+}
+
+// CacheDirectory makes a directory outside the tree, below the user's cache directory or the one that the environment
+// variable INTEROP_CACHE names, and returns its absolute path.
+func CacheDirectory(name string) (string, error) {
+	root := os.Getenv("INTEROP_CACHE")
+	if root == "" {
+		cache, err := os.UserCacheDir()
+		if err != nil {
+			return "", fmt.Errorf("set INTEROP_CACHE to a directory for what interop installs: %w", err)
+		}
+		root = filepath.Join(cache, "eventhubs-interop")
+	}
+	dir, err := filepath.Abs(filepath.Join(root, name))
+	if err != nil {
+		return "", err
+	}
+	return dir, os.MkdirAll(dir, 0o755)
+}
+
+// CopyFiles copies files of a folder to a directory.
+func CopyFiles(folder, dir string, names ...string) error {
+	for _, name := range names {
+		content, err := os.ReadFile(filepath.Join(folder, name))
+		if err != nil {
+			return err
+		}
+		if err := os.WriteFile(filepath.Join(dir, name), content, 0o644); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Command runs a program in a directory; its error carries what the program printed.
+func Command(ctx context.Context, dir, program string, args ...string) error {
+	c := exec.CommandContext(ctx, program, args...)
+	c.Dir = dir
+	if output, err := c.CombinedOutput(); err != nil {
+		return fmt.Errorf("%s %q: %w\n%s", program, args, errors.Join(err, context.Cause(ctx)), output)
+	}
+	return nil
+}
+
+// NPM installs the packages that a folder's package-lock.json pins.
+func NPM(ctx context.Context, name, folder string) (dir string, err error) {
+	if err := Need("Node.js 20 or newer, with npm", "node", "npm"); err != nil {
+		return "", err
+	}
+	return Install(name, folder, []string{"package.json", "package-lock.json"}, func(dir string) error {
+		return Command(ctx, dir, "npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund")
+	})
+}
+
+// Java installs the libraries that a folder's pom.xml names, and compiles its sources with them. It returns the
+// beginning of a command, to which the class with the main method is to be added.
+func Java(ctx context.Context, name, folder string, sources ...string) (command []string, err error) {
+	if err := Need("a JDK 17 or newer, and Maven 3.8", "java", "javac", "mvn"); err != nil {
+		return nil, err
+	}
+	dir, err := Install(name, folder, append([]string{"pom.xml"}, sources...), func(dir string) error {
+		// Maven resolves only: the compiler needs no plugin that would have to be fetched too.
+		if err := Command(ctx, dir, "mvn", "--batch-mode", "--quiet", "dependency:copy-dependencies", "-DoutputDirectory=lib"); err != nil {
+			return err
+		}
+		return Command(ctx, dir, "javac", append([]string{"-cp", filepath.Join("lib", "*"), "-d", "classes"}, sources...)...)
+	})
+	if err != nil {
+		return nil, err
+	}
+	path := filepath.Join(dir, "classes") + string(os.PathListSeparator) + filepath.Join(dir, "lib", "*")
+	// A short life is better served by the first compiler alone.
+	return []string{"java", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Dorg.slf4j.simpleLogger.defaultLogLevel=error", "-cp", path}, nil
+}
