@@ -1,6 +1,7 @@
 package emulator
 
 import (
+	"bytes"
 	"slices"
 	"strconv"
 
@@ -155,7 +156,7 @@ func (b *batch) event(partition string, i int) Event {
 	case 1:
 		out.Body = slices.Clip(m.Data[0])
 	default:
-		out.Body = append([]byte{}, slices.Concat(m.Data...)...)
+		out.Body = bytes.Join(m.Data, nil)
 	}
 	for _, p := range m.Annotations {
 		if key, ok := p.Key.(amqp.Symbol); ok {

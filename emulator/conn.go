@@ -138,6 +138,7 @@ func (c *connection) handshake(ctx context.Context, nc net.Conn, action Action) 
 		IdleTimeout:   c.server.options.IdleTimeout,
 		SessionWindow: sessionWindow,
 		HandleMax:     handleMax,
+		LinkBacklog:   maxLinks, // a client may open a thousand at once
 		MaxPartial:    max(maxPartial, 4*largest),
 		MaxBuffered:   max(maxBuffered, 4*largest),
 		Authenticate:  c.login,

@@ -15,7 +15,7 @@
 //	}
 //
 // Package emulatortest shortens the beginning to one line, package emulatordata keeps events in a file, package
-// checkpointtest has a checkpoint store in memory. The emulator is for one machine and holds all its events in memory:
+// checkpointtest has a checkpoint store in memory, package emulatorhttp shows a page to look inside. The emulator is for one machine and holds all its events in memory:
 // it is no replacement for the service, and it was never compared with the service side by side. docs/emulator.md in
 // the repository has the details, and where it differs.
 //
@@ -70,8 +70,9 @@
 //
 // # Looking inside
 //
-// [Server.Events] yields what a partition holds, [Server.Counts] says how much came in, [Server.WaitForEvents] waits
-// without polling until a number of events has arrived, [Server.Seed] puts events there before a test begins.
+// [Server.Events] yields what a partition holds, [Server.Newest] the same from its end, [Server.Counts] says how much came in,
+// [Server.WaitForEvents] waits without polling until a number of events has arrived, [Server.Seed] puts events there before a test
+// begins. [Server.Snapshot] tells of hubs, connections, consumer groups and faults; package emulatorhttp shows it on a page.
 //
 // # Faults
 //

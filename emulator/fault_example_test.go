@@ -2,9 +2,12 @@ package emulator_test
 
 import (
 	"context"
+	"fmt"
+	"log"
 	"sync/atomic"
 	"time"
 
+	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azeventhubs/v2"
 	"github.com/go-eventhubs/eventhubs/emulator"
 )
 
@@ -63,4 +66,37 @@ func ExampleLatency() {
 func ExampleRandomFaults() {
 	withHook(emulator.RandomFaults(7, emulator.Rates{Busy: 0.5, CutBefore: 0.1}))
 	// Output: failed: false, stored: 1
+}
+
+// Tokens are refused for the hub as a whole, and taken for its partitions. A client that asks for each of them gets through.
+func ExampleAction_WithStatus() {
+	hook := func(_ context.Context, op emulator.Operation) emulator.Action {
+		if op.Kind == emulator.KindPutToken && op.PartitionID == "" {
+			return emulator.Reject("com.microsoft:auth-failed", "InvalidAudience: The token is not for this hub.").WithStatus(403)
+		}
+		return emulator.Pass()
+	}
+	withHook(hook) // Azure's Go client does not
+	// Output: failed: true, stored: 0
+}
+
+// The network fails for everybody between two events. Azure's Go client comes back by itself.
+func ExampleServer_CutAll() {
+	server, err := emulator.New(nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer func() { _ = server.Close() }()
+	client, err := azeventhubs.NewProducerClientFromConnectionString(server.ConnectionString("events"), "", nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer func() { _ = client.Close(context.Background()) }()
+	for range 2 {
+		err := publish(context.Background(), client, nil, "hello")
+		fmt.Printf("failed: %v, stored: %d, cut: %d\n", err != nil, server.Counts("events", "").Events, server.CutAll())
+	}
+	// Output:
+	// failed: false, stored: 1, cut: 1
+	// failed: false, stored: 2, cut: 1
 }

@@ -249,7 +249,12 @@ func newClient(open *amqp.Open, transport Transport) *client {
 	if agent == "" {
 		agent = strings.TrimSpace(text("product") + " " + text("version"))
 	}
-	return &client{transport: transport, agent: agent[:min(len(agent), maxAgent)], container: open.ContainerID[:min(len(open.ContainerID), maxAgent)]}
+	return &client{transport: transport, agent: cutText(agent, maxAgent), container: cutText(open.ContainerID, maxAgent)}
+}
+
+// cutText is at most the first n bytes of a text, without the part of a character.
+func cutText(text string, n int) string {
+	return strings.Clone(strings.ToValidUTF8(text[:min(len(text), n)], ""))
 }
 
 func (c *connection) snapshot() ConnectionSnapshot {

@@ -93,6 +93,7 @@ func (u *upgradeWriter) WriteHeader(status int) {
 	if status != http.StatusSwitchingProtocols {
 		u.header.Set("Connection", "close") // which also ends the body
 	}
+	u.header.Set("Date", time.Now().UTC().Format(http.TimeFormat)) // RFC 9110, 6.6.1; clients compare their clocks
 	_, _ = fmt.Fprintf(u.w, "HTTP/1.1 %d %s\r\n", status, http.StatusText(status))
 	_ = u.header.Write(u.w)
 	_, _ = u.w.WriteString("\r\n")

@@ -1,0 +1,138 @@
+package emulatorhttp
+
+import (
+	"bytes"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/go-eventhubs/eventhubs/emulator"
+)
+
+// A Body is what can be shown of an event's body.
+type Body struct {
+	// Kind is "text", "json" (text that is JSON), "binary", or "value" for an AMQP value or sequence.
+	Kind string `json:"kind"`
+	// Bytes is its size; for a value that of the whole event.
+	Bytes int `json:"bytes"`
+	// Text is its beginning: as it is, JSON indented if it is whole and short, anything else in hexadecimal.
+	Text string `json:"text"`
+	// Truncated says that there is more. /api/body has all of it.
+	Truncated bool `json:"truncated"`
+}
+
+// A Property is an application property or an annotation.
+type Property struct {
+	Name  string `json:"name"`
+	Type  string `json:"type"`  // of its value, as Go calls it
+	Value string `json:"value"` // as text, so that no number loses digits in a browser
+}
+
+// A scale says how much of an event is told.
+type scale struct {
+	body, value, properties int // bytes, characters, number
+	indent                  bool
+}
+
+var (
+	brief = scale{body: 240, value: 80, properties: 6}
+	full  = scale{body: 64 << 10, value: 4 << 10, properties: 500, indent: true}
+)
+
+func newEvent(e *emulator.Event, s scale) Event {
+	out := Event{
+		Partition: e.PartitionID, Sequence: e.SequenceNumber, Offset: e.Offset, Enqueued: e.EnqueuedTime,
+		MessageID: cut(show(e.MessageID), s.value), ContentType: cut(e.ContentType, s.value), Bytes: len(e.Message),
+		Properties: newProperties(e.Properties, s), Annotations: newProperties(e.Annotations, s), Body: newBody(e, s),
+	}
+	if _, ok := e.Annotations["x-opt-partition-key"]; ok {
+		out.Key = new(cut(e.PartitionKey, 256))
+	}
+	return out
+}
+
+func newProperties(values map[string]any, s scale) []Property {
+	out := []Property{}
+	for _, name := range slices.Sorted(maps.Keys(values)) {
+		if len(out) == s.properties {
+			break
+		}
+		out = append(out, Property{Name: cut(name, s.value), Type: fmt.Sprintf("%T", values[name]), Value: cut(show(values[name]), s.value)})
+	}
+	return out
+}
+
+// show is a simple value as people read it.
+func show(v any) string {
+	switch v := v.(type) {
+	case nil:
+		return ""
+	case string:
+		return strings.ToValidUTF8(v, "\uFFFD")
+	case time.Time:
+		return v.UTC().Format(time.RFC3339Nano)
+	case []byte:
+		return hex.EncodeToString(v[:min(len(v), maxSearchedBody)])
+	case [16]byte:
+		return fmt.Sprintf("%x-%x-%x-%x-%x", v[:4], v[4:6], v[6:8], v[8:10], v[10:])
+	default:
+		return fmt.Sprint(v)
+	}
+}
+
+func newBody(e *emulator.Event, s scale) Body {
+	if e.Body == nil {
+		begin := e.Message[:min(len(e.Message), s.body/3)]
+		return Body{Kind: "value", Bytes: len(e.Message), Text: spaced(begin), Truncated: len(begin) < len(e.Message)}
+	}
+	out := Body{Kind: "text", Bytes: len(e.Body), Truncated: len(e.Body) > s.body}
+	begin := e.Body[:min(len(e.Body), s.body)]
+	if out.Truncated {
+		begin = wholeCharacters(begin)
+	}
+	if !readable(begin) {
+		begin = e.Body[:min(len(e.Body), s.body/3)]
+		return Body{Kind: "binary", Bytes: len(e.Body), Text: spaced(begin), Truncated: len(begin) < len(e.Body)}
+	}
+	out.Text = string(begin)
+	if first := bytes.TrimLeft(begin, " \t\r\n"); len(first) > 0 && (first[0] == '{' || first[0] == '[') && (out.Truncated || json.Valid(begin)) {
+		out.Kind = "json"
+		var indented bytes.Buffer
+		if s.indent && json.Indent(&indented, begin, "", "  ") == nil && indented.Len() <= 4*s.body {
+			out.Text = indented.String()
+		}
+	}
+	return out
+}
+
+// wholeCharacters leaves out a character at the end of which a part was cut off.
+func wholeCharacters(b []byte) []byte {
+	for n := 0; n < utf8.UTFMax && len(b) > n; n++ {
+		if r, size := utf8.DecodeLastRune(b[:len(b)-n]); r != utf8.RuneError || size != 1 {
+			return b[:len(b)-n]
+		}
+	}
+	return b
+}
+
+// readable tells whether bytes are text that can be shown.
+func readable(b []byte) bool {
+	if !utf8.Valid(b) {
+		return false
+	}
+	for _, r := range string(b) {
+		if unicode.IsControl(r) && r != '\n' && r != '\r' && r != '\t' {
+			return false
+		}
+	}
+	return true
+}
+
+// spaced is bytes in hexadecimal, in groups of two digits.
+func spaced(b []byte) string { return fmt.Sprintf("% x", b) }

@@ -1,0 +1,231 @@
+package emulatorhttp
+
+import (
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/go-eventhubs/eventhubs/emulator"
+)
+
+// A Snapshot is the answer to /api/snapshot. The fields mean what they do in package emulator.
+type Snapshot struct {
+	Time            time.Time `json:"time"`
+	Started         time.Time `json:"started"`
+	Address         string    `json:"address"`         // on which clients find the server
+	ThroughputUnits int       `json:"throughputUnits"` // 0: no bounds
+	InForce         []string  `json:"inForce"`         // how the server was made to behave, in words
+	Hubs            []Hub     `json:"hubs"`
+	Faults          []Fault   `json:"faults"`
+	// Connections are the newest 200; ConnectionCount counts all.
+	Connections     []Connection `json:"connections"`
+	ConnectionCount int          `json:"connectionCount"`
+}
+
+// A Hub is a hub in a [Snapshot].
+type Hub struct {
+	Name           string      `json:"name"`
+	Created        time.Time   `json:"created"`
+	Disabled       bool        `json:"disabled"`
+	Retention      string      `json:"retention"` // in words; empty: everything is kept
+	ConsumerGroups []string    `json:"consumerGroups"`
+	Partitions     []Partition `json:"partitions"`
+}
+
+// A Partition is a partition in a [Snapshot].
+type Partition struct {
+	ID         string     `json:"id"`
+	Events     int        `json:"events"` // that were ever stored
+	Batches    int        `json:"batches"`
+	Bytes      int64      `json:"bytes"`
+	HeldEvents int        `json:"heldEvents"` // that are there
+	HeldBytes  int64      `json:"heldBytes"`
+	First      int64      `json:"first"`
+	Last       int64      `json:"last"`
+	Enqueued   *time.Time `json:"enqueued"` // null if there never was an event
+	Readers    []Reader   `json:"readers"`
+}
+
+// A Reader is how far a consumer group is in a partition.
+type Reader struct {
+	Group     string     `json:"group"`
+	Next      int64      `json:"next"`
+	Behind    int64      `json:"behind"`
+	Receivers []Receiver `json:"receivers"` // attached now
+}
+
+// A Receiver is a link that reads a partition.
+type Receiver struct {
+	Connection int    `json:"connection"`
+	Name       string `json:"name"`
+	Epoch      *int64 `json:"epoch"` // null if it has none
+}
+
+// A Connection is a client's connection in a [Snapshot].
+type Connection struct {
+	Number    int       `json:"number"`
+	Remote    string    `json:"remote"`
+	Opened    time.Time `json:"opened"`
+	Transport string    `json:"transport"` // such as "TLS"; empty until the client has said
+	Client    string    `json:"client"`
+	Senders   int       `json:"senders"`
+	Receivers int       `json:"receivers"`
+	Events    int       `json:"events"` // that went over the links that it has now
+	// Links are the oldest 50; LinkCount counts all.
+	Links     []Link `json:"links"`
+	LinkCount int    `json:"linkCount"`
+}
+
+// A Link is a link of a [Connection].
+type Link struct {
+	Name     string    `json:"name"`
+	Address  string    `json:"address"`
+	Receiver bool      `json:"receiver"`
+	Attached time.Time `json:"attached"`
+	Events   int       `json:"events"`
+	Messages int       `json:"messages"`
+}
+
+// A Fault is what went wrong on purpose.
+type Fault struct {
+	Kind  string    `json:"kind"`
+	Hub   string    `json:"hub"`
+	What  string    `json:"what"`
+	Count int       `json:"count"`
+	Last  time.Time `json:"last"`
+}
+
+const (
+	maxConnections = 200
+	maxLinks       = 50
+	maxName        = 200 // characters of what a client calls something
+)
+
+func (h *handler) snapshot(w http.ResponseWriter, _ *http.Request) {
+	s := h.server.Snapshot()
+	out := Snapshot{
+		Time: s.Time, Started: s.Started, Address: h.server.Addr(), ThroughputUnits: s.ThroughputUnits,
+		InForce: h.inForce(&s), Hubs: []Hub{}, Faults: []Fault{}, Connections: []Connection{}, ConnectionCount: len(s.Connections),
+	}
+	for _, hub := range s.Hubs {
+		if !h.hidden(hub.Name) {
+			out.Hubs = append(out.Hubs, newHub(&hub))
+		}
+	}
+	for _, c := range s.Connections[max(0, len(s.Connections)-maxConnections):] {
+		out.Connections = append(out.Connections, newConnection(&c))
+	}
+	for _, f := range s.Faults {
+		if !h.hidden(f.Hub) {
+			out.Faults = append(out.Faults, Fault{Kind: f.Kind.String(), Hub: f.Hub, What: f.What, Count: f.Count, Last: f.Last})
+		}
+	}
+	answer(w, http.StatusOK, out)
+}
+
+// inForce says how the server was made to behave.
+func (h *handler) inForce(s *emulator.Snapshot) []string {
+	lines := append([]string{}, h.options.InForce...)
+	if n := s.ThroughputUnits; n > 0 {
+		lines = append(lines, fmt.Sprintf("Throughput units: %d. More than %d MB or %d events a second are refused, and so are more than 50 management calls.", n, n, 1000*n))
+	}
+	for _, hub := range s.Hubs {
+		if hub.Disabled {
+			lines = append(lines, "Hub "+hub.Name+" is disabled.")
+		}
+	}
+	if s.Hooked && len(h.options.InForce) == 0 {
+		lines = append(lines, "A hook decides about each operation.")
+	}
+	return lines
+}
+
+func newHub(h *emulator.HubSnapshot) Hub {
+	out := Hub{
+		Name: h.Name, Created: h.Created, Disabled: h.Disabled, Retention: retention(h.Retention), ConsumerGroups: h.ConsumerGroups,
+		Partitions: make([]Partition, 0, len(h.Partitions)),
+	}
+	for _, p := range h.Partitions {
+		partition := Partition{
+			ID: p.ID, Events: p.Total.Events, Batches: p.Total.Batches, Bytes: p.Total.Bytes, HeldEvents: p.Held.Events, HeldBytes: p.Held.Bytes,
+			First: p.First, Last: p.Last, Readers: []Reader{},
+		}
+		if !p.Enqueued.IsZero() {
+			partition.Enqueued = &p.Enqueued
+		}
+		for _, r := range p.Readers {
+			reader := Reader{Group: r.Group, Next: r.Next, Behind: r.Behind, Receivers: []Receiver{}}
+			for _, receiver := range r.Receivers {
+				reader.Receivers = append(reader.Receivers, Receiver{receiver.Connection, cut(receiver.Name, maxName), receiver.Epoch})
+			}
+			partition.Readers = append(partition.Readers, reader)
+		}
+		out.Partitions = append(out.Partitions, partition)
+	}
+	return out
+}
+
+// retention says in words what a partition keeps.
+func retention(r emulator.Retention) string {
+	var limits []string
+	if r.Time > 0 {
+		limits = append(limits, r.Time.String())
+	}
+	if r.Bytes > 0 {
+		limits = append(limits, fmt.Sprintf("%d bytes", r.Bytes))
+	}
+	if r.Events > 0 {
+		limits = append(limits, fmt.Sprintf("%d events", r.Events))
+	}
+	return strings.Join(limits, ", ")
+}
+
+func newConnection(c *emulator.ConnectionSnapshot) Connection {
+	out := Connection{
+		Number: c.Number, Remote: c.Remote, Opened: c.Opened, Transport: transport(c.Transport), Client: c.Client,
+		Links: []Link{}, LinkCount: len(c.Links),
+	}
+	for i, l := range c.Links {
+		out.Events += l.Events
+		switch {
+		case l.Hub == "":
+		case l.Receiver:
+			out.Receivers++
+		default:
+			out.Senders++
+		}
+		if i < maxLinks {
+			out.Links = append(out.Links, Link{
+				Name: cut(l.Name, maxName), Address: cut(l.Address, 2*maxName), Receiver: l.Receiver,
+				Attached: l.Attached, Events: l.Events, Messages: l.Messages,
+			})
+		}
+	}
+	return out
+}
+
+// transport is what people call a way to carry AMQP.
+func transport(t emulator.Transport) string {
+	names := []string{"TCP", "TLS", "WebSocket", "WebSocket, TLS"}
+	i := slices.Index([]emulator.Transport{
+		emulator.TransportPlain, emulator.TransportTLS, emulator.TransportWebSocket, emulator.TransportWebSocketTLS,
+	}, t)
+	if i < 0 {
+		return ""
+	}
+	return names[i]
+}
+
+// cut is the beginning of a text, with a mark if that is not all.
+func cut(text string, characters int) string {
+	n := 0
+	for i := range text {
+		if n == characters {
+			return text[:i] + "…"
+		}
+		n++
+	}
+	return text
+}

@@ -1,0 +1,282 @@
+package page_test
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azeventhubs/v2"
+	"github.com/chromedp/cdproto/accessibility"
+	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/input"
+	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
+
+	"github.com/go-eventhubs/eventhubs/emulator"
+)
+
+func seed(t *testing.T, server *emulator.Server, hub, partition string, events ...emulator.Event) {
+	t.Helper()
+	if err := server.Seed(hub, partition, events...); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestThePageShowsWhatIsThere(t *testing.T) {
+	w := openTab(t, &emulator.Options{ThroughputUnits: 2, Hubs: []emulator.Hub{{Name: "orders", Partitions: 3, ConsumerGroups: []string{"audit"}}, {Name: "other"}}})
+	seed(t, w.server, "orders", "1", emulator.Event{Body: []byte(`{"total": 12345678901234567890}`), PartitionKey: "käse", Properties: map[string]any{"n": int64(7)}})
+	seed(t, w.server, "orders", "2", emulator.Event{Body: []byte("one")}, emulator.Event{Body: []byte("two")})
+	w.until(t, `document.querySelectorAll("#list tr").length === 3 && document.getElementById("found").textContent === "The newest 3 of 3"`)
+	for what, want := range map[string]string{
+		`document.getElementById("address").textContent`:                                                               w.server.Addr(),
+		`document.getElementById("state-text").textContent`:                                                            "Live",
+		`document.getElementById("hub-name").textContent`:                                                              "orders",
+		`document.getElementById("hub-about").textContent`:                                                             "3 partitions · keeps everything",
+		`document.getElementById("total-events").textContent`:                                                          "3",
+		`[...document.querySelectorAll("#hubs a")].map(a => a.children[1].textContent.split(",")[0]).join()`:           "3 events,0 events",
+		`[...document.querySelectorAll("#partitions tr")].map(r => r.cells[2].textContent).join()`:                     "0,1,2",
+		`[...document.querySelectorAll("#partitions i")].map(i => i.style.width).join()`:                               "0%,50%,100%",
+		`[...document.querySelectorAll("#groups summary")].map(h => h.textContent).join()`:                             "$Default,audit",
+		`[...document.querySelectorAll("#list button")].map(b => b.textContent).sort().join()`:                         "1 / 0,2 / 0,2 / 1",
+		`[...document.querySelectorAll("#list tr")].map(r => r.cells[4].textContent).sort().join("|")`:                 `one|two|{"total": 12345678901234567890}`,
+		`[...document.querySelectorAll("#list tr")].find(r => r.cells[2].textContent === "käse").cells[3].textContent`: "n=7",
+		`document.getElementById("in-force").textContent`:                                                              "Throughput units: 2. More than 2 MB or 2000 events a second are refused, and so are more than 50 management calls.",
+		`document.getElementById("found").textContent`:                                                                 "The newest 3 of 3",
+	} {
+		if got := eval[string](t, w, what); got != want {
+			t.Errorf("%s is %q, want %q", what, got, want)
+		}
+	}
+	w.do(t, chromedp.Evaluate[chromedp.Void](`location.hash = "hub=other"`))
+	w.until(t, `document.querySelectorAll("#list tr").length === 0 && document.getElementById("none").textContent === "No events yet."`)
+	w.peaceful(t)
+}
+
+func TestThePageIsLive(t *testing.T) {
+	w := openTab(t, nil)
+	w.until(t, `document.getElementById("none").textContent === "No events yet."`)
+	w.do(t, chromedp.Evaluate[chromedp.Void](`window.loaded = true`))
+	for i := range 3 {
+		seed(t, w.server, "events", "0", emulator.Event{Body: fmt.Appendf(nil, "event %d", i)})
+		w.until(t, fmt.Sprintf(`document.querySelector("#list tr")?.cells[4].textContent === "event %d" && document.getElementById("total-events").textContent === "%d"`, i, i+1))
+	}
+	w.until(t, `document.getElementById("history").getAttribute("aria-label") !== "Events a second, in the last two minutes: at most 0"`)
+
+	producer, err := azeventhubs.NewProducerClientFromConnectionString(w.server.ConnectionString("events"), "", &azeventhubs.ProducerClientOptions{ApplicationID: "shop"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := producer.GetEventHubProperties(t.Context(), nil); err != nil {
+		t.Fatal(err)
+	}
+	w.until(t, `document.querySelector("#connections tr")?.cells[1].textContent.includes("shop")`)
+	_ = producer.Close(t.Context())
+	w.until(t, `!document.getElementById("nobody").hidden`)
+
+	w.server.SetHook(func(context.Context, emulator.Operation) emulator.Action { return emulator.Pass() })
+	w.until(t, `document.getElementById("in-force").textContent === "A hook decides about each operation."`)
+	if !eval[bool](t, w, `window.loaded`) {
+		t.Error("the page was loaded again")
+	}
+
+	w.do(t, chromedp.Click("#pause"))
+	w.until(t, `document.getElementById("state-text").textContent === "Paused"`)
+	w.do(t, chromedp.Click("#pause"))
+	w.until(t, `document.getElementById("state-text").textContent === "Live"`)
+	w.peaceful(t)
+	w.http.CloseClientConnections()
+	w.http.Listener.Close()
+	w.until(t, `document.getElementById("state-text").textContent === "The emulator does not answer"`)
+}
+
+func TestLagGoesDownAsAConsumerReads(t *testing.T) {
+	w := openTab(t, &emulator.Options{Hubs: []emulator.Hub{{Name: "events", Partitions: 2}}})
+	for range 5 {
+		seed(t, w.server, "events", "1", emulator.Event{Body: []byte("x")})
+	}
+	consumer, err := azeventhubs.NewConsumerClientFromConnectionString(w.server.ConnectionString("events"), "", "$Default", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer consumer.Close(context.WithoutCancel(t.Context()))
+	reader, err := consumer.NewPartitionClient("1", &azeventhubs.PartitionClientOptions{StartPosition: azeventhubs.StartPosition{Earliest: new(true)}, Prefetch: -1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := reader.ReceiveEvents(t.Context(), 2, nil); err != nil {
+		t.Fatal(err)
+	}
+	const group = `[...document.querySelectorAll("#groups tr:first-child > *")].map(c => (c.querySelector("summary") ?? c).textContent).join()`
+	w.until(t, group+` === "$Default,1 of 2,1,3"`)
+	if _, err := reader.ReceiveEvents(t.Context(), 3, nil); err != nil {
+		t.Fatal(err)
+	}
+	w.until(t, group+` === "$Default,1 of 2,1,0"`)
+	_ = reader.Close(t.Context())
+	seed(t, w.server, "events", "1", emulator.Event{Body: []byte("x")})
+	w.until(t, group+` === "$Default,1 of 2,0,1"`)
+}
+
+func TestALargeEventDoesNotBreakThePage(t *testing.T) {
+	const size = 10 << 20
+	w := openTab(t, nil)
+	seed(t, w.server, "events", "0",
+		emulator.Event{Body: []byte(strings.Repeat("large ", size/6))}, emulator.Event{Body: make([]byte, size)},
+		emulator.Event{Body: []byte(`{"large": "` + strings.Repeat("x", size) + `"}`), Properties: map[string]any{"large": strings.Repeat("p", 1<<20)}})
+	begin := time.Now()
+	w.until(t, `document.querySelectorAll("#list tr").length === 3`)
+	t.Logf("three events of 10 MB are listed after %v", time.Since(begin))
+	if got := eval[int](t, w, `document.documentElement.outerHTML.length`); got > 50_000 {
+		t.Errorf("the page has grown to %d characters", got)
+	}
+	for i, want := range []string{`{"large": "xxx`, "00 00 00", "large large"} {
+		begin := time.Now()
+		w.do(t, chromedp.Click(fmt.Sprintf("#list tr:nth-child(%d) button", i+1)), chromedp.WaitVisible("#event"))
+		w.until(t, fmt.Sprintf(`document.getElementById("event-body").textContent.startsWith(%q)`, want))
+		t.Logf("event %d is open after %v", i, time.Since(begin))
+		if got := eval[int](t, w, `document.getElementById("event-body").textContent.length`); got < 1000 || got > 70_000 {
+			t.Errorf("event %d: %d characters of the body are shown", i, got)
+		}
+		if got := eval[string](t, w, `document.getElementById("event-size").textContent`); !strings.Contains(got, "10,485,7") || !strings.Contains(got, "this is the beginning") {
+			t.Errorf("event %d: it says of the size: %s", i, got)
+		}
+		resp, err := http.Get(eval[string](t, w, `document.getElementById("event-download").href`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n, err := io.Copy(io.Discard, resp.Body); err != nil || n < size-6 || !strings.HasPrefix(resp.Header.Get("Content-Disposition"), "attachment") {
+			t.Errorf("event %d: saving brings %d bytes, %v, %v", i, n, err, resp.Header)
+		}
+		_ = resp.Body.Close()
+		w.do(t, chromedp.KeyEvent(kb.Escape))
+		w.until(t, `!document.getElementById("event").open`)
+	}
+	seed(t, w.server, "events", "1", emulator.Event{Body: []byte("small")})
+	w.until(t, `document.querySelector("#list tr").cells[4].textContent === "small"`)
+	w.peaceful(t)
+}
+
+func TestWhatClientsSendIsNeverHTML(t *testing.T) {
+	const bad = `<img src="x" onerror="window.harm=1"><script>window.harm=1</script>`
+	w := openTab(t, &emulator.Options{Hubs: []emulator.Hub{{Name: "events", Partitions: 1}}})
+	seed(t, w.server, "events", "0", emulator.Event{
+		Body: []byte(bad), PartitionKey: bad, MessageID: bad, ContentType: bad, Properties: map[string]any{bad: bad},
+		Annotations: map[string]any{bad: bad},
+	})
+	w.until(t, `document.querySelectorAll("#list tr").length === 1`)
+	w.do(t, chromedp.Click("#list button"), chromedp.WaitVisible("#event"))
+	w.until(t, fmt.Sprintf("document.getElementById('event-body').textContent === `%s`", bad))
+	if n := eval[int](t, w, `document.querySelectorAll("#list img, #list script, #event img, #event script").length`); n != 0 {
+		t.Errorf("%d elements come from an event", n)
+	}
+	if eval[bool](t, w, `"harm" in window`) {
+		t.Error("a script of an event's has run")
+	}
+	// Even one that gets in does not run.
+	w.do(t, chromedp.Evaluate[chromedp.Void](`document.body.insertAdjacentHTML("beforeend", '<img src="/nothing" onerror="window.harm=1">')`))
+	w.until(t, `[...document.images].every(i => i.complete)`)
+	if eval[bool](t, w, `"harm" in window`) {
+		t.Error("the page's policy lets a handler in HTML run")
+	}
+}
+
+func TestTheKeyboardIsEnough(t *testing.T) {
+	w := openTab(t, &emulator.Options{Hubs: []emulator.Hub{{Name: "events", Partitions: 1}}})
+	for i := range 30 {
+		seed(t, w.server, "events", "0", emulator.Event{Body: fmt.Appendf(nil, "event %d", i), PartitionKey: fmt.Sprintf("key-%d", i%3)})
+	}
+	w.until(t, `document.querySelectorAll("#list tr").length === 30`)
+	// As a keyboard does it: no character comes if the page has dealt with the key.
+	slash := input.DispatchKeyEventParams{Type: input.DispatchKeyEventTypeKeyDown, Key: "/", Code: "Slash", Text: "/", WindowsVirtualKeyCode: 191}
+	if _, err := chromedp.Call(w.ctx, input.DispatchKeyEvent, slash); err != nil {
+		t.Fatal(err)
+	}
+	if got := eval[string](t, w, `document.activeElement.id`); got != "text" {
+		t.Fatalf("the slash leads to %q", got)
+	}
+	w.do(t, chromedp.KeyEvent("KEY-2"))
+	w.until(t, `document.getElementById("text").value === "KEY-2"`)
+	w.until(t, `document.querySelectorAll("#list tr").length === 10 && document.getElementById("found").textContent === "10 events found among all 30"`)
+	w.do(t, chromedp.KeyEvent(kb.Tab), chromedp.KeyEvent(kb.Tab))
+	if got := eval[string](t, w, `document.activeElement.textContent`); got != "0 / 29" {
+		t.Fatalf("behind the search comes %q", got)
+	}
+	if got := eval[string](t, w, `getComputedStyle(document.activeElement).outlineStyle`); got != "solid" {
+		t.Errorf("what has the focus has the outline %q", got)
+	}
+	w.do(t, chromedp.KeyEvent(kb.ArrowDown), chromedp.KeyEvent(kb.ArrowDown), chromedp.KeyEvent(kb.ArrowUp), chromedp.KeyEvent(kb.Enter), chromedp.WaitVisible("#event"))
+	if got := eval[string](t, w, `document.getElementById("event-title").textContent`); got != "Event 26 of partition 0" {
+		t.Errorf("open is %q", got)
+	}
+	w.do(t, chromedp.KeyEvent(kb.Escape))
+	w.until(t, `!document.getElementById("event").open`)
+	// Others come; who stands on an event does not lose it.
+	seed(t, w.server, "events", "0", emulator.Event{Body: []byte("new"), PartitionKey: "key-2"})
+	w.until(t, `document.querySelectorAll("#list tr").length === 11`)
+	if got := eval[string](t, w, `document.activeElement.textContent`); got != "0 / 26" {
+		t.Errorf("the focus is on %q now", got)
+	}
+	w.peaceful(t)
+}
+
+func TestScreenReadersGetNames(t *testing.T) {
+	w := openTab(t, nil)
+	seed(t, w.server, "events", "0", emulator.Event{Body: []byte("x")})
+	w.until(t, `document.querySelectorAll("#list tr").length === 1`)
+	roles := map[string]int{}
+	tree, err := chromedp.Call(w.ctx, accessibility.GetFullAXTree, accessibility.GetFullAXTreeParams{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := func(v *accessibility.Value) string {
+		if v == nil {
+			return ""
+		}
+		return strings.Trim(string(v.Value), `"`)
+	}
+	for _, n := range tree.Nodes {
+		if n.Ignored {
+			continue
+		}
+		role := text(n.Role)
+		roles[role]++
+		switch role {
+		case "button", "link", "searchbox", "combobox", "region", "navigation", "columnheader", "image":
+			if text(n.Name) == "" {
+				t.Errorf("a %s has no name", role)
+			}
+		}
+	}
+	for role, least := range map[string]int{"main": 1, "navigation": 1, "heading": 6, "table": 4, "columnheader": 15, "rowheader": 5, "searchbox": 1, "status": 1, "button": 2} {
+		if roles[role] < least {
+			t.Errorf("%d elements are a %s, want %d at least; there are %v", roles[role], role, least, roles)
+		}
+	}
+}
+
+func TestThePageIsDarkWhereTheSystemIs(t *testing.T) {
+	w := openTab(t, nil)
+	const background = `getComputedStyle(document.body).backgroundColor`
+	light := eval[string](t, w, background)
+	night := emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: "dark"}}}
+	if _, err := chromedp.Call(w.ctx, emulation.SetEmulatedMedia, night); err != nil {
+		t.Fatal(err)
+	}
+	if dark := eval[string](t, w, background); dark == light || light != "rgb(246, 246, 243)" {
+		t.Errorf("the paper is %s by day, %s by night", light, dark)
+	}
+}
+
+func TestAThousandPartitions(t *testing.T) {
+	w := openTab(t, &emulator.Options{Hubs: []emulator.Hub{{Name: "wide", Partitions: 1000}}})
+	for i := range 2000 {
+		seed(t, w.server, "wide", fmt.Sprint(i%1000), emulator.Event{Body: []byte("x")})
+	}
+	w.until(t, `document.querySelectorAll("#partitions tr").length === 1000 && document.querySelectorAll("#list tr").length === 50`)
+	seed(t, w.server, "wide", "999", emulator.Event{Body: []byte("y")})
+	w.until(t, `document.querySelector("#list tr").cells[4].textContent === "y"`)
+}
