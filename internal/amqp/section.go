@@ -50,42 +50,75 @@ func (s Section) Data() ([]byte, error) {
 	return data, err
 }
 
-// Text returns the string under a key, a string itself, of a section that is a map, such as the application properties; it decodes nothing else. The
-// text aliases the message. A map that is malformed has no such string.
-func (s Section) Text(key string) (text []byte, ok bool) {
-	if len(s.Value) == 0 || s.Value[0] != codeMap8 && s.Value[0] != codeMap32 {
-		return nil, false
+// ApplicationText returns the string that an encoded message has as the application property of that name. It decodes nothing else and allocates
+// nothing, so that many messages can be asked quickly. The text aliases the message. A message that is malformed before its body has none.
+func ApplicationText(message []byte, name string) (text []byte, ok bool) {
+	for b := message; len(b) > 3; {
+		// What AppendSectionHeader writes, as nearly every peer does; another form of the descriptor takes the long way.
+		if b[0] != codeDescribed || b[1] != codeSmallUlong {
+			return slowApplicationText(b, name)
+		}
+		section, code := b[2], b[3]
+		data, rest, err := split(code, b[4:])
+		switch {
+		case err != nil || section >= SectionData: // properties come before the body
+			return nil, false
+		case section == SectionApplicationProperties && (code == codeMap8 || code == codeMap32):
+			return textIn(code, data, name)
+		}
+		b = rest
 	}
-	data, _, err := split(s.Value[0], s.Value[1:])
-	if err != nil {
-		return nil, false
+	return nil, false
+}
+
+func slowApplicationText(message []byte, name string) (text []byte, ok bool) {
+	for s, err := range Sections(message) {
+		if err != nil || s.Code >= SectionData {
+			break
+		}
+		if code := s.Value[0]; s.Code == SectionApplicationProperties && (code == codeMap8 || code == codeMap32) {
+			data, _, err := split(code, s.Value[1:])
+			if err != nil {
+				break
+			}
+			return textIn(code, data, name)
+		}
 	}
-	count, data, err := splitCount(s.Value[0], data)
+	return nil, false
+}
+
+// textIn returns the string under a key, a string itself, in the data of a map.
+func textIn(code byte, data []byte, key string) (text []byte, ok bool) {
+	count, data, err := splitCount(code, data)
 	if err != nil {
 		return nil, false
 	}
 	for ; count >= 2; count -= 2 {
-		value, err := SkipValue(data)
+		k, isText, value, err := stringAt(data)
 		if err != nil {
 			return nil, false
 		}
-		rest, err := SkipValue(value)
+		v, ok, rest, err := stringAt(value)
 		if err != nil {
 			return nil, false
 		}
-		if k, ok := stringAt(data); ok && string(k) == key {
-			return stringAt(value)
+		if isText && string(k) == key {
+			return v, ok
 		}
 		data = rest
 	}
 	return nil, false
 }
 
-// stringAt returns the content of the string at the start of b, if it is one.
-func stringAt(b []byte) (text []byte, ok bool) {
-	if KindOf(b) != KindString {
-		return nil, false
+// stringAt returns the content of the value at the start of b if it is a string, and what follows it.
+func stringAt(b []byte) (text []byte, isText bool, rest []byte, err error) {
+	if len(b) == 0 {
+		return nil, false, nil, errShort
 	}
-	text, _, err := split(b[0], b[1:])
-	return text, err == nil
+	if b[0] != codeString8 && b[0] != codeString32 {
+		rest, err = SkipValue(b)
+		return nil, false, rest, err
+	}
+	text, rest, err = split(b[0], b[1:])
+	return text, true, rest, err
 }

@@ -49,10 +49,26 @@ func (a *attempt) Err() error {
 
 func (a *attempt) Value(any) any { return nil }
 
+// stale reports whether go-amqp refused the message without so much as looking at
+// it, since its link had ended before.
+func (a *attempt) stale(err error) bool { return !a.asked.Load() && errorOfLink(err) }
+
+// errNoTurn is the error of a message that never got to be the next on its link.
+var errNoTurn = errors.New("another message was in the way")
+
 // transmit hands the attempt's message to go-amqp and returns when go-amqp's call
 // has, whatever happens to the caller's context: then the message's memory is
 // free again. If it fails and written is false, nothing was sent.
+//
+// Messages take turns, as within go-amqp, where they would wait for a mutex and not
+// hear that their context has ended.
 func (l *link) transmit(a *attempt) (amqp.SendReceipt, error) {
+	select {
+	case l.turn <- struct{}{}:
+	case <-a.caller.Done():
+		return amqp.SendReceipt{}, errNoTurn
+	}
+	defer func() { <-l.turn }()
 	if a.caller.Done() == nil {
 		return l.sender.SendWithReceipt(a, &a.message, nil)
 	}
@@ -84,11 +100,11 @@ func (l *link) watch(returned <-chan struct{}) {
 }
 
 // creditDenied reports whether a send's error says that the caller's context
-// ended the wait for credit, which go-amqp reports as an error of its own making:
-// the peer's come wrapped.
+// ended the wait for credit, or for those before it, which go-amqp reports as an
+// error of its own making: the peer's come wrapped.
 func creditDenied(err error) bool {
 	local, ok := err.(*amqp.Error)
-	return ok && local.Condition == amqp.ErrCondTransferLimitExceeded
+	return err == errNoTurn || ok && local.Condition == amqp.ErrCondTransferLimitExceeded
 }
 
 // await returns the peer's outcome of a message that was sent. If ctx ends first

@@ -63,9 +63,9 @@ func refusesAudience(err error) bool {
 	e := asError(err)
 	switch e.Code {
 	case CodeUnauthorized, CodeNotFound, CodePartitionUnknown:
-		return true
+		return e.answered
 	case CodeRejected:
-		return e.Condition == "com.microsoft:argument-error"
+		return e.answered && e.Condition == "com.microsoft:argument-error"
 	default:
 		return false
 	}

@@ -157,7 +157,7 @@ func (cl *client) takeSlot(ctx context.Context) error {
 	case <-timer.C:
 		return &Error{Code: CodeQuota, Err: fmt.Errorf("all %d sessions of the connection are in use, one for each open partition; open more on another connection", cap(cl.slots))}
 	case <-cl.amqp.Done():
-		return cl.amqp.Err()
+		return &amqp.ConnError{}
 	case <-ctx.Done():
 		return contextError(ctx)
 	}

@@ -167,10 +167,10 @@ func (c *Conn) present() *client {
 	return c.client
 }
 
-// blame marks a timeout as Unreached when what took so long was the dial.
+// blame marks a timeout of ours as Unreached when what took so long was the dial.
 func (c *Conn) blame(err error) error {
 	e, ok := err.(*Error)
-	if !ok || e.Code != CodeTimeout || e.Unreached || c.present() != nil {
+	if !ok || e.Code != CodeTimeout || e.Condition != "" || e.Unreached || c.present() != nil {
 		return err
 	}
 	e = new(*e) // the original may be others' too
@@ -301,11 +301,11 @@ func (c *Conn) Close(ctx context.Context) error {
 	}
 }
 
-// audience is what a token for a hub must cover.
-func (c *Conn) audience(hub string) string {
+// audience is what a token for a hub, or a partition of it, must cover.
+func (c *Conn) audience(path string) string {
 	scheme := "amqps://"
 	if c.cfg.Plain {
 		scheme = "amqp://"
 	}
-	return scheme + c.cfg.Namespace + "/" + hub
+	return scheme + authority(c.cfg.Namespace) + "/" + path
 }

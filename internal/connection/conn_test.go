@@ -12,8 +12,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azeventhubs/v2"
-
 	"github.com/go-eventhubs/eventhubs/emulator"
 	"github.com/go-eventhubs/eventhubs/internal/memnet"
 )
@@ -188,21 +186,6 @@ func TestPeerThatDoesNotSpeakIsGivenUpInTime(t *testing.T) {
 	})
 }
 
-func TestWebSocketIsAskedForTheServicesPath(t *testing.T) {
-	inBubble(t, emulator.Options{}, func(t *testing.T, b *bench) {
-		var host string
-		c := New(Config{Namespace: "ns.servicebus.windows.net", Tokens: TokensFromKey("r", "k"), NewWebSocketConn: func(ctx context.Context, params azeventhubs.WebSocketConnParams) (net.Conn, error) {
-			host = params.Host
-			return b.server.Dial(ctx)
-		}})
-		wantResult(t, c.Sender(testHub, "0", "").Send(t.Context(), batch(1, 1)), Accepted, "")
-		if want := "wss://ns.servicebus.windows.net/$servicebus/websocket"; host != want {
-			t.Errorf("opened %s, want %s", host, want)
-		}
-		_ = c.Close(t.Context())
-	})
-}
-
 func TestClosedConnectionRefusesEverything(t *testing.T) {
 	inBubble(t, emulator.Options{}, func(t *testing.T, b *bench) {
 		open, idle := b.Sender(testHub, "0", ""), b.Sender(testHub, "1", "")
@@ -286,6 +269,8 @@ func (b *bench) through(stalled chan struct{}, slow time.Duration) (*Conn, *atom
 	}}), &last
 }
 
+// TestCloseOfAStalledConnectionEndsInTime (H9): go-amqp alone waits for its write, up
+// to 30 s.
 func TestCloseOfAStalledConnectionEndsInTime(t *testing.T) {
 	inBubble(t, emulator.Options{}, func(t *testing.T, b *bench) {
 		c, nc := b.through(make(chan struct{}), 0)

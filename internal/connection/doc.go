@@ -3,14 +3,25 @@
 // this module that imports go-amqp.
 //
 // A [Conn] connects when it is first needed and again after a loss, when it is
-// next needed; nothing runs in between but AMQP's keep-alive. Over the connection
-// go one link pair to $cbs, which authorizes once per hub, one to $management
-// when properties are read, and a session and a sender link of its own for every
-// [Sender]. The loss of a link leaves the others alone.
+// next needed. Nothing runs in between but AMQP's keep-alive: two goroutines of
+// go-amqp's for the connection and two for each link, and one of ours that tells of
+// the connection's end. Over the connection go one link pair to $cbs, one to
+// $management when properties are read, and a session and a sender link of its own
+// for every [Sender]. The loss of a link leaves the others alone.
+//
+// Each hub is authorized once per connection or, if the service refuses that, each
+// of its partitions ([grant]). A token is renewed before its end while anything is
+// sent, and no send waits for that as long as the old one is good; nothing is
+// renewed for an idle connection.
 //
 // Nothing here retries. [Sender.Send] makes one try and says what became of it
 // ([Outcome]), and an [Error] says why and whether another try makes sense; when,
-// and how often, is the producer's affair.
+// and how often, is the producer's affair. What has failed to open is not tried
+// again sooner than againPause, however many ask for it; a try that many wait for is
+// one try.
+//
+// A sender that [Conn.IdempotentSender] makes asks for an identity when it attaches,
+// and never sends on a link whose identity its caller has not seen.
 //
 // # How go-amqp is kept from harm
 //
@@ -22,5 +33,10 @@
 // context lasts ([flight]). And a send gets a context of our own making
 // ([attempt]) that can end the wait for credit and nothing else; if the caller's
 // context ends later, the link is given up, and if the peer does not answer that
-// within closeTimeout, the connection.
+// within closeTimeout, the connection. Messages wait for their turn on a link here,
+// since in go-amqp they would wait for a mutex.
+//
+// Each link has a session of its own, because go-amqp ends the whole session of a
+// late outcome; and since it closes a connection whose channels are used up, they
+// are counted here ([client]).
 package connection

@@ -39,7 +39,7 @@ const (
 	CodeInternal         Code = "internal"          // a fault of the service, or an answer that makes no sense; transient
 )
 
-// advice is what to check, by code.
+// advice is what to check, by code. A caller who has given up or closed needs none.
 var advice = map[Code]string{
 	CodeUnauthorized:     "check that the identity or key has the Send right and that the token is for this namespace",
 	CodeNoToken:          "check the credential",
@@ -54,6 +54,9 @@ var advice = map[Code]string{
 	CodeNotSupported:     "the namespace does not offer idempotent publishing; switch EnableIdempotentRetries off",
 	CodeConnectionLost:   "check the network, the port and, if one is in use, the proxy",
 	CodeTimeout:          "the service did not answer in time",
+	CodeRejected:         "the same request would be refused again; see the service's reason",
+	CodeNotAccepted:      "if it lasts, check the event hub's status",
+	CodeInternal:         "if it lasts, ask the service's support, with the tracking id",
 }
 
 // Error is why something failed. It unwraps to the cause.
@@ -83,6 +86,12 @@ type Error struct {
 	// context lasted: no partition of the whole namespace can be reached. Whoever
 	// waits before another try may be woken by Conn.Opened.
 	Unreached bool
+
+	// Refused says that the service refused the attach of a link, with whatever it
+	// states: not the token before it, nor the connection under it.
+	Refused bool
+
+	answered bool // it is the answer to a request, which says that the node is well
 }
 
 // Error says what happened and ends with what to check.
@@ -141,6 +150,7 @@ var conditions = map[amqp.ErrCond]struct {
 	"com.microsoft:argument-out-of-range": {CodePartitionUnknown, false},
 	"com.microsoft:argument-error":        {CodeRejected, false},
 	amqp.ErrCondInvalidField:              {CodeRejected, false},
+	amqp.ErrCondFrameSizeTooSmall:         {CodeRejected, false},
 	amqp.ErrCondDecodeError:               {CodeRejected, false},
 	amqp.ErrCondNotAllowed:                {CodeRejected, false},
 	amqp.ErrCondNotImplemented:            {CodeRejected, false},
@@ -238,7 +248,9 @@ func statusError(status int, condition, description string) *Error {
 	if condition == "" {
 		remote.Condition, remote.Description = amqp.ErrCondInternalError, fmt.Sprintf("status %d: %s", status, description)
 	}
-	return remoteError(remote, remote)
+	e := remoteError(remote, remote)
+	e.answered = true
+	return e
 }
 
 // statusConditions is for replies that carry no condition.

@@ -80,10 +80,13 @@ func accept(l *amqp.Link) {
 }
 
 // flowFilter is our end of a connection. While dropping it withholds the peer's
-// flows, and with them session windows and credit.
+// flows, and with them session windows and credit. Behind each detach it adds what
+// is to come late. Ends can be withheld, too.
 type flowFilter struct {
 	net.Conn
 	dropping atomic.Bool
+	endless  atomic.Bool
+	late     atomic.Pointer[[]byte]
 	frame    []byte // not yet read; owned by the reader
 }
 
@@ -105,6 +108,14 @@ func (f *flowFilter) Read(p []byte) (int, error) {
 		const flow = "\x00\x53\x13"
 		if f.dropping.Load() && strings.HasPrefix(string(body), flow) {
 			f.frame = nil
+		}
+		const end = "\x00\x53\x17"
+		if f.endless.Load() && strings.HasPrefix(string(body), end) {
+			f.frame = nil
+		}
+		const detach = "\x00\x53\x16"
+		if late := f.late.Load(); late != nil && strings.HasPrefix(string(body), detach) {
+			f.frame = append(f.frame, *late...)
 		}
 	}
 	n := copy(p, f.frame)
@@ -176,7 +187,8 @@ func TestDoneWorksAtItsFirstCallOnly(t *testing.T) {
 }
 
 // TestClosedSessionWindowDoesNotHoldASend has a peer whose session takes one or
-// four frames and no more (H1): go-amqp alone waits without regard to its context.
+// four frames and no more (H1): go-amqp alone waits without regard to its context,
+// and sends the next message behind what it has left of one (H2).
 func TestClosedSessionWindowDoesNotHoldASend(t *testing.T) {
 	for _, c := range []struct {
 		name    string
@@ -254,6 +266,47 @@ func TestOutcomeIsNotLostToADetachBehindIt(t *testing.T) {
 	})
 }
 
+// TestOutcomeBehindADetachEndsNoOtherLink (H7): go-amqp ends the whole session of an
+// outcome for a link that is gone.
+func TestOutcomeBehindADetachEndsNoOtherLink(t *testing.T) {
+	serve := func(l *amqp.Link) {
+		d, err := l.Receive(context.Background())
+		if err != nil {
+			return
+		}
+		time.Sleep(time.Second)
+		if strings.HasSuffix(l.Remote().Target.Address, "/0") {
+			_ = l.Detach(&amqp.Error{Condition: "amqp:link:detach-forced"})
+			return
+		}
+		time.Sleep(time.Second)
+		_ = d.Settle(amqp.Accepted{})
+	}
+	withPeer(t, nil, serve, func(t *testing.T, cl *client, _ *atomic.Bool, _ func() *link) {
+		cl.owner.cfg.WithoutCBS = true
+		// On the first session's channel, for its first delivery: accepted.
+		cl.raw.(*flowFilter).late.Store(new([]byte("\x00\x00\x00\x16\x02\x00\x00\x00\x00\x53\x15\xc0\x09\x05\x41\x43\x40\x41\x00\x53\x24\x45")))
+		lost, other := cl.owner.Sender("hub", "0", ""), cl.owner.Sender("hub", "1", "")
+		for _, s := range []*Sender{lost, other} {
+			if err := s.Open(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		var wg sync.WaitGroup
+		wg.Go(func() { // ends with the detach, a second later
+			if r := lost.Send(t.Context(), batch(1, 10)); r.Outcome != Unknown && r.Outcome != Accepted {
+				t.Errorf("outcome %v of what came late, want unknown, or accepted if it was heard", r.Outcome)
+			}
+		})
+		synctest.Wait()
+		wantResult(t, other.Send(t.Context(), batch(1, 10)), Accepted, "")
+		wg.Wait()
+		if cl.lost() {
+			t.Error("the connection was broken")
+		}
+	})
+}
+
 // TestLinkThatEndedWhileIdleIsReplacedWithinOneSend: nothing tells of the end of an
 // idle link until it is used.
 func TestLinkThatEndedWhileIdleIsReplacedWithinOneSend(t *testing.T) {
@@ -287,6 +340,29 @@ func TestSilentPeerLosesTheConnection(t *testing.T) {
 		// From now on nothing of the peer's gets through.
 		filter := cl.raw.(*flowFilter)
 		filter.Conn = &deafConn{filter.Conn}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		start := time.Now()
+		if _, err := l.await(ctx, &receipt); err == nil {
+			t.Error("an outcome came from nowhere")
+		}
+		wantElapsed(t, start, time.Second+closeTimeout)
+		if !cl.lost() {
+			t.Error("the connection lives on")
+		}
+	})
+}
+
+// TestPeerThatDoesNotEndASessionLosesTheConnection has a peer that answers the detach
+// and no more.
+func TestPeerThatDoesNotEndASessionLosesTheConnection(t *testing.T) {
+	withPeer(t, nil, func(l *amqp.Link) { <-l.Done() }, func(t *testing.T, cl *client, _ *atomic.Bool, open func() *link) {
+		l := open()
+		receipt, _, err := try(t.Context(), l, batch(1, 10))
+		if err != nil {
+			t.Fatal(err)
+		}
+		cl.raw.(*flowFilter).endless.Store(true)
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		start := time.Now()

@@ -2,7 +2,6 @@ package connection
 
 import (
 	"context"
-	"errors"
 	"net"
 	"strconv"
 	"sync"
@@ -205,8 +204,8 @@ func TestIdempotentSenderRefusesPlainSends(t *testing.T) {
 	})
 }
 
-// TestAttachUnderWayDoesNotOutliveItsClaim has an attach that takes a minute's half,
-// while which the claim changes.
+// TestAttachUnderWayDoesNotOutliveItsClaim has an attach that takes half a minute,
+// while which the claim changes or the link is given up.
 func TestAttachUnderWayDoesNotOutliveItsClaim(t *testing.T) {
 	slow := func(_ context.Context, op emulator.Operation) emulator.Action {
 		if op.Kind == emulator.KindAttach && op.PartitionID != "" {
@@ -214,24 +213,35 @@ func TestAttachUnderWayDoesNotOutliveItsClaim(t *testing.T) {
 		}
 		return emulator.Pass()
 	}
-	inBubble(t, emulator.Options{Hook: slow}, func(t *testing.T, b *bench) {
-		s := b.IdempotentSender(testHub, "0", "")
-		var wg sync.WaitGroup
-		wg.Go(func() { // ends with the first attach
-			if e := wantCode(t, s.Open(t.Context()), CodeConnectionLost); !e.Lost {
-				t.Errorf("error %+v is not lost", e)
-			}
+	for name, disturb := range map[string]func(s *Sender){
+		"another claim": func(s *Sender) { s.Claim(&Claim{ProducerID: 77, Epoch: 3}) },
+		"given up":      func(s *Sender) { s.Detach() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, emulator.Options{Hook: slow}, func(t *testing.T, b *bench) {
+				s := b.IdempotentSender(testHub, "0", "")
+				start := time.Now()
+				var wg sync.WaitGroup
+				wg.Go(func() { // ends with the first attach
+					if e := wantCode(t, s.Open(t.Context()), CodeConnectionLost); !e.Lost {
+						t.Errorf("error %+v is not lost", e)
+					}
+					wantElapsed(t, start, 30*time.Second)
+				})
+				time.Sleep(time.Second)
+				disturb(s)
+				id, attach := open(t, s)
+				wantElapsed(t, start, 31*time.Second)
+				if claimed := id.ProducerID == 77 && id.Epoch == 3; claimed != (name == "another claim") || attach != 1 {
+					t.Errorf("identity %+v of attach %d, want what was claimed, of 1", id, attach)
+				}
+				wg.Wait()
+				if later, attach := s.Identity(); later != id || attach != 1 {
+					t.Errorf("identity %+v of attach %d after the first attach has come", later, attach)
+				}
+			})
 		})
-		time.Sleep(time.Second)
-		s.Claim(&Claim{ProducerID: 77, Epoch: 3})
-		if id, attach := open(t, s); id.ProducerID != 77 || id.Epoch != 3 || attach != 1 {
-			t.Errorf("identity %+v of attach %d, want what was claimed, of 1", id, attach)
-		}
-		wg.Wait()
-		if id, attach := s.Identity(); id.ProducerID != 77 || attach != 1 {
-			t.Errorf("identity %+v of attach %d after the first attach has come", id, attach)
-		}
-	})
+	}
 }
 
 // attachPeer is a peer that writes down the attaches of sender links and answers
@@ -256,9 +266,10 @@ func attachPeer(t *testing.T, reply amqp.Map, test func(t *testing.T, c *Conn, a
 						return
 					}
 					attaches <- l.Remote()
-					if err := errors.Join(l.Accept(&amqp.Attach{Properties: reply}), l.Credit(10)); err != nil {
+					if err := l.Accept(&amqp.Attach{Properties: reply}); err != nil {
 						t.Error(err)
 					}
+					_ = l.Credit(10)            // which may find the link detached already
 					wg.Go(func() { accept(l) }) // ends with the link
 				}
 			})

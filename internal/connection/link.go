@@ -5,6 +5,7 @@ import (
 	"errors"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/Azure/go-amqp"
 )
@@ -16,8 +17,10 @@ type link struct {
 	client  *client
 	session *amqp.Session
 	sender  *amqp.Sender
+	turn    chan struct{} // holds one while a message is handed to go-amqp
 
 	permit atomic.Pointer[permit] // under which the service last let something pass
+	waited atomic.Int64           // nanoseconds of waiting for credit since the last message
 
 	giving sync.Once // giveUp's work
 	ending sync.Once // end's work
@@ -31,13 +34,22 @@ func newLink(ctx context.Context, cl *client, target string, opts *amqp.SenderOp
 	if err != nil {
 		return nil, err
 	}
-	l := &link{client: cl, session: session, ended: make(chan struct{})}
+	l := &link{client: cl, session: session, turn: make(chan struct{}, 1), ended: make(chan struct{})}
 	l.sender, err = session.NewSender(undated{ctx}, target, opts)
 	if err != nil {
 		l.end()
 		return nil, err
 	}
 	return l, nil
+}
+
+// refusesLink reports whether an error of newLink says that the peer refused the link:
+// it comes bare, or as the link's.
+func refusesLink(err error) bool {
+	_, remote := errors.AsType[*amqp.Error](err)
+	_, session := errors.AsType[*amqp.SessionError](err)
+	_, conn := errors.AsType[*amqp.ConnError](err)
+	return remote && !session && !conn
 }
 
 // end begins to end the link's session and does not wait for the peer's answer. The
@@ -55,6 +67,12 @@ func (l *link) end() <-chan struct{} {
 		}
 	})
 	return l.ended
+}
+
+// starved notes that a wait for credit has come to nothing, and reports whether the
+// link has by now been waited for so long that another may do better.
+func (l *link) starved(wait time.Duration) bool {
+	return time.Duration(l.waited.Add(int64(wait))) >= openTimeout
 }
 
 // giveUp closes the link and its session, and breaks the connection if the peer

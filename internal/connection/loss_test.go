@@ -138,6 +138,12 @@ func TestNamespaceOutOfReachIsToldApart(t *testing.T) {
 				if !e.Unreached || e.Lost {
 					t.Errorf("unreached %v, lost %v; want true, false (%v)", e.Unreached, e.Lost, e)
 				}
+				again, cancelAgain := context.WithTimeout(t.Context(), time.Second)
+				defer cancelAgain()
+				_, err := conn.HubProperties(again, testHub)
+				if e := wantCode(t, err, c.code); !e.Unreached || e.Lost {
+					t.Errorf("properties: unreached %v, lost %v; want true, false (%v)", e.Unreached, e.Lost, e)
+				}
 				_ = conn.Close(t.Context())
 			})
 		})

@@ -45,20 +45,34 @@ type requestPair struct {
 }
 
 // request sends a message and waits for its reply, both as long as ctx lasts. A
-// reply whose status is not one of success becomes an *Error.
+// reply whose status is not one of success becomes an *Error. It retries nothing,
+// except that a pair that turns out to have been lost before is replaced.
 func (n *requestNode) request(ctx context.Context, properties map[string]any, body any) (*amqp.Message, error) {
-	pair, err := n.open(ctx)
+	reply, stale, err := n.try(ctx, properties, body)
+	if stale {
+		reply, _, err = n.try(ctx, properties, body)
+	}
 	if err != nil {
 		return nil, err
-	}
-	reply, err := pair.exchange(ctx, properties, body)
-	if err != nil {
-		return nil, classify(fmt.Errorf("request to %s: %w", n.address, err))
 	}
 	if err := replyStatus(reply); err != nil {
 		return nil, err
 	}
 	return reply, nil
+}
+
+// try makes one try. It reports a stale pair when nothing was sent because that had
+// been lost before, which shows only when it is used.
+func (n *requestNode) try(ctx context.Context, properties map[string]any, body any) (reply *amqp.Message, stale bool, err error) {
+	pair, err := n.open(ctx)
+	if err != nil {
+		return nil, false, err
+	}
+	reply, stale, err = pair.exchange(ctx, properties, body)
+	if err != nil {
+		return nil, stale, classify(fmt.Errorf("request to %s: %w", n.address, err))
+	}
+	return reply, false, nil
 }
 
 func (n *requestNode) open(ctx context.Context) (*requestPair, error) {
@@ -204,11 +218,12 @@ func (p *requestPair) resign(id string) {
 	delete(p.waiting, id)
 }
 
-// exchange sends one request and waits for its reply.
-func (p *requestPair) exchange(ctx context.Context, properties map[string]any, body any) (*amqp.Message, error) {
+// exchange sends one request and waits for its reply. It reports a stale pair as
+// try does.
+func (p *requestPair) exchange(ctx context.Context, properties map[string]any, body any) (reply *amqp.Message, stale bool, err error) {
 	id, answer, err := p.enlist()
 	if err != nil {
-		return nil, err
+		return nil, true, err
 	}
 	defer p.resign(id)
 	a := &attempt{caller: ctx, message: amqp.Message{
@@ -219,10 +234,10 @@ func (p *requestPair) exchange(ctx context.Context, properties map[string]any, b
 	receipt, err := p.link.transmit(a)
 	if err != nil {
 		if creditDenied(err) {
-			return nil, contextError(ctx)
+			return nil, false, contextError(ctx)
 		}
 		p.fail(err)
-		return nil, callersError(ctx, err)
+		return nil, a.stale(err), callersError(ctx, err)
 	}
 	// Others' requests are under way on this link, so it is not given up when ctx
 	// ends now.
@@ -231,19 +246,19 @@ func (p *requestPair) exchange(ctx context.Context, properties map[string]any, b
 		if errorOfLink(err) {
 			p.fail(err)
 		}
-		return nil, err
+		return nil, false, err
 	}
 	if result := stateResult(state); result.Outcome != Accepted {
-		return nil, result.Err
+		return nil, false, result.Err
 	}
 	select {
-	case reply, ok := <-answer:
+	case got, ok := <-answer:
 		if !ok {
-			return nil, p.broken()
+			return nil, false, p.broken()
 		}
-		return reply, nil
+		return got, false, nil
 	case <-ctx.Done():
-		return nil, contextError(ctx)
+		return nil, false, contextError(ctx)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/Azure/go-amqp"
 )
@@ -56,7 +57,8 @@ type Result struct {
 // message and becomes one data section. It opens what is not open.
 //
 // If ctx ends before the service has granted credit for the message, nothing was
-// sent. If it ends later, the link is given up, which every other Send under way
+// sent, and the link stays, unless it has been waited for in vain for openTimeout
+// altogether. If it ends later, the link is given up, which every other Send under way
 // on this sender suffers too, and if the peer does not answer that within
 // closeTimeout, the connection. Send returns only when go-amqp's call has
 // returned, so the events' memory may then be used again. It retries nothing,
@@ -99,12 +101,23 @@ func (s *Sender) tryOn(ctx context.Context, l *link, events [][]byte) (result Re
 		return Result{NotSent, err}, false
 	}
 
+	start := time.Now()
 	a := &attempt{caller: ctx, message: amqp.Message{Format: batchFormat, Data: events}}
 	s.latest.Store(a)
 	defer s.latest.CompareAndSwap(a, nil)
 	receipt, err := l.transmit(a)
+	if creditDenied(err) {
+		err := contextError(ctx)
+		if l.starved(time.Since(start)) {
+			s.drop(l, err)
+		}
+		return Result{NotSent, classify(fmt.Errorf("waiting for the service to grant credit: %w", err))}, false
+	}
 	if err != nil {
-		return s.sendFailed(ctx, l, a, err), !a.asked.Load() && errorOfLink(err)
+		return s.sendFailed(ctx, l, a, err), a.stale(err)
+	}
+	if l.waited.Load() != 0 {
+		l.waited.Store(0)
 	}
 	state, err := l.await(ctx, &receipt)
 	if err != nil {
@@ -124,9 +137,6 @@ func (s *Sender) tryOn(ctx context.Context, l *link, events [][]byte) (result Re
 // sendFailed says what became of a message that go-amqp did not send, or not
 // wholly.
 func (s *Sender) sendFailed(ctx context.Context, l *link, a *attempt, err error) Result {
-	if creditDenied(err) {
-		return Result{NotSent, classify(fmt.Errorf("waiting for the service to grant credit: %w", contextError(ctx)))}
-	}
 	if errorOfLink(err) {
 		s.drop(l, err)
 	}

@@ -90,7 +90,8 @@ func TestSendsOfOneSenderMayOverlap(t *testing.T) {
 	})
 }
 
-// TestEachOutcomeIsToldApart also checks that a sender works on after each, on how
+// TestEachOutcomeIsToldApart (H5: go-amqp alone takes released and modified for
+// success) also checks that a sender works on after each, on how
 // many connections and links, and whether the batch was stored.
 func TestEachOutcomeIsToldApart(t *testing.T) {
 	const busy = "The request was terminated because the entity is being throttled. Error code : 50002. TrackingId:abc_G1, SystemTracker:x, Timestamp:y"
@@ -193,6 +194,8 @@ func TestConnectionLostWhileIdleIsReplacedWithinOneSend(t *testing.T) {
 	}
 }
 
+// TestContextThatEndsWhileWaitingForCreditLeavesTheLinkAlone (H4: go-amqp alone tells
+// of it in words of its own).
 func TestContextThatEndsWhileWaitingForCreditLeavesTheLinkAlone(t *testing.T) {
 	hook := func(_ context.Context, op emulator.Operation) emulator.Action {
 		if op.Kind == emulator.KindAttach && op.PartitionID == "0" {
@@ -251,7 +254,8 @@ func TestContextThatHasEndedSendsNothing(t *testing.T) {
 	})
 }
 
-// TestContextThatEndsMidMessageGivesUpTheLinkOnly has a network so slow that the
+// TestContextThatEndsMidMessageGivesUpTheLinkOnly (H3: go-amqp alone makes the
+// context's deadline the socket's, which ends the connection) has a network so slow that the
 // batch's 17 frames take 17 seconds, and a context of 5.
 func TestContextThatEndsMidMessageGivesUpTheLinkOnly(t *testing.T) {
 	inBubble(t, emulator.Options{}, func(t *testing.T, b *bench) {

@@ -148,7 +148,9 @@ func (s *Sender) newLink(ctx context.Context, claim *Claim) (*link, Identity, er
 	l, err := newLink(ctx, cl, s.address(), options)
 	if err != nil {
 		cl.forget(p, err)
-		return nil, Identity{}, classify(openingError(ctx, err))
+		e := new(*asError(openingError(ctx, err))) // its own, since it is changed
+		e.Refused = refusesLink(err)
+		return nil, Identity{}, e
 	}
 	l.permit.Store(new(p))
 	if !s.idempotent {

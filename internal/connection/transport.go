@@ -59,7 +59,7 @@ func webSocketURL(cfg *Config) string {
 	if cfg.Plain {
 		scheme = "ws://"
 	}
-	return scheme + cfg.Namespace + "/$servicebus/websocket"
+	return scheme + authority(cfg.Namespace) + "/$servicebus/websocket"
 }
 
 func tlsConfig(cfg *Config) *tls.Config {
@@ -89,6 +89,19 @@ func dialAddress(cfg *Config) string {
 		port = portTLS
 	}
 	return net.JoinHostPort(host, port)
+}
+
+// authority is a host, with or without a port, as it stands in a URL: IPv6 in
+// brackets.
+func authority(endpoint string) string {
+	host, port := splitHostPort(endpoint)
+	if strings.Contains(host, ":") {
+		host = "[" + host + "]"
+	}
+	if port == "" {
+		return host
+	}
+	return host + ":" + port
 }
 
 // splitHostPort splits "host", "host:port", "[v6]:port", "[v6]" and "v6"; the

@@ -47,6 +47,7 @@ func (c *chaos) hook(_ context.Context, op emulator.Operation) emulator.Action {
 		return action.After(time.Duration(c.random.IntN(2)) * pause)
 	case emulator.KindAttach:
 		return pick(emulator.Pass().After(pause), emulator.WithholdCredit(pause), emulator.WithholdCredit(0),
+			emulator.Pass().CloseWindow(pause), emulator.Pass().CloseWindow(0), emulator.Pass().StallReading(pause), emulator.Pass().IgnoreDetach(),
 			emulator.Detach("amqp:link:detach-forced", "moved"), emulator.Reject("amqp:unauthorized-access", "expired"), emulator.Cut())
 	default:
 		return pick(emulator.Pass().After(pause), emulator.Cut(), emulator.Reject("amqp:internal-error", "?"), emulator.Pass())

@@ -1,0 +1,212 @@
+package connection
+
+import (
+	"context"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/go-eventhubs/eventhubs/emulator"
+)
+
+// sendWithin sends with a context of so long.
+func sendWithin(t *testing.T, s *Sender, timeout time.Duration, events [][]byte) Result {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), timeout)
+	defer cancel()
+	return s.Send(ctx, events)
+}
+
+// TestTryEndsInTimeWhatever has a try of one second meet a service that does not
+// answer, in one way or another, and then a healthy one.
+func TestTryEndsInTimeWhatever(t *testing.T) {
+	large := batch(1000, 1000) // 17 frames
+	for _, c := range []struct {
+		name        string
+		kind        emulator.Kind
+		action      emulator.Action
+		events      [][]byte
+		outcome     Outcome
+		elapsed     time.Duration // of the try
+		recovered   time.Duration // when a next one, tried again at once, has succeeded
+		connections int
+	}{
+		{"no outcome", emulator.KindTransfer, emulator.Silence(), nil, Unknown, time.Second, time.Second, 1},
+		{"no outcome, and no answer to the detach", emulator.KindTransfer, emulator.Silence().IgnoreDetach(), nil, Unknown, time.Second + closeTimeout, time.Second + closeTimeout, 2},
+		{"a closed session window", emulator.KindAttach, emulator.Pass().CloseWindow(0), nil, NotSent, time.Second + grace, time.Second + grace, 1},
+		{"a closed session window, and no answer to the detach", emulator.KindAttach, emulator.Pass().CloseWindow(0).IgnoreDetach(), nil, NotSent, time.Second + grace + closeTimeout, time.Second + grace + closeTimeout, 2},
+		{"nobody reads", emulator.KindAttach, emulator.Pass().StallReading(0), large, Unknown, time.Second + grace + closeTimeout, time.Second + grace + closeTimeout, 2},
+		// An opening goes on without the try, since it may be slow and no more.
+		{"no attach", emulator.KindAttach, emulator.Silence(), nil, NotSent, time.Second, openTimeout, 1},
+		{"no token", emulator.KindPutToken, emulator.Silence(), nil, NotSent, time.Second, openTimeout + againPause, 1},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			hook := func(_ context.Context, op emulator.Operation) emulator.Action {
+				if op.Kind == c.kind && (op.Kind != emulator.KindAttach || op.PartitionID != "") {
+					return c.action
+				}
+				return emulator.Pass()
+			}
+			inBubble(t, emulator.Options{Hook: hook}, func(t *testing.T, b *bench) {
+				events := c.events
+				if events == nil {
+					events = batch(1, 1)
+				}
+				s := b.Sender(testHub, "0", "")
+				start := time.Now()
+				if e := wantResult(t, sendWithin(t, s, time.Second, events), c.outcome, CodeTimeout); e.Lost || e.Unreached || !e.Transient {
+					t.Errorf("error %+v, want a transient one, neither lost nor unreached", e)
+				}
+				wantElapsed(t, start, c.elapsed)
+				b.tap.set(nil)
+				for s.Send(t.Context(), batch(1, 1)).Outcome != Accepted {
+				}
+				wantElapsed(t, start, c.recovered)
+				if got := b.tap.count(emulator.KindConnection); got != c.connections {
+					t.Errorf("%d connections, want %d", got, c.connections)
+				}
+			})
+		})
+	}
+}
+
+// TestPauseOfTheServiceIsWaitedFor has the same faults pass within the try.
+func TestPauseOfTheServiceIsWaitedFor(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		action emulator.Action
+		credit bool // it is the peer's permission that is waited for
+	}{
+		{"credit", emulator.WithholdCredit(3 * time.Second), true},
+		{"session window", emulator.Pass().CloseWindow(3 * time.Second), true},
+		{"reading", emulator.Pass().StallReading(3 * time.Second), false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			hook := func(_ context.Context, op emulator.Operation) emulator.Action {
+				if op.Kind == emulator.KindAttach && op.PartitionID != "" {
+					return c.action
+				}
+				return emulator.Pass()
+			}
+			inBubble(t, emulator.Options{Hook: hook}, func(t *testing.T, b *bench) {
+				s := b.Sender(testHub, "0", "")
+				start := time.Now()
+				var wg sync.WaitGroup
+				wg.Go(func() { // ends with the outcome
+					wantResult(t, s.Send(t.Context(), batch(1000, 1000)), Accepted, "")
+				})
+				synctest.Wait()
+				if got := s.WaitingForCredit(); got != c.credit {
+					t.Errorf("it waits for credit: %v, want %v", got, c.credit)
+				}
+				wg.Wait()
+				wantElapsed(t, start, 3*time.Second)
+				if s.WaitingForCredit() {
+					t.Error("it still waits for credit")
+				}
+			})
+		})
+	}
+}
+
+// TestSendBehindOneThatIsHeldUpEndsByItself: it gives nothing up, since nothing of it
+// has been handed over.
+func TestSendBehindOneThatIsHeldUpEndsByItself(t *testing.T) {
+	hook := func(_ context.Context, op emulator.Operation) emulator.Action {
+		if op.Kind == emulator.KindAttach && op.PartitionID != "" {
+			return emulator.Pass().CloseWindow(3 * time.Second)
+		}
+		return emulator.Pass()
+	}
+	inBubble(t, emulator.Options{Hook: hook}, func(t *testing.T, b *bench) {
+		s := b.Sender(testHub, "0", "")
+		start := time.Now()
+		var wg sync.WaitGroup
+		wg.Go(func() { // ends with the outcome
+			wantResult(t, s.Send(t.Context(), batch(1, 1)), Accepted, "")
+			wantElapsed(t, start, 3*time.Second)
+		})
+		synctest.Wait()
+		wantResult(t, sendWithin(t, s, time.Second, batch(1, 1)), NotSent, CodeTimeout)
+		wantElapsed(t, start, time.Second)
+		wg.Wait()
+		if got := b.tap.count(emulator.KindAttach); got != 3 {
+			t.Errorf("%d links, want 3: a pair to $cbs, and the sender's", got)
+		}
+	})
+}
+
+// TestLinkThatGetsNoCreditForAMinuteIsReplaced: until then it is left alone, however
+// short the tries are, since a new one might have to wait as long.
+func TestLinkThatGetsNoCreditForAMinuteIsReplaced(t *testing.T) {
+	inBubble(t, emulator.Options{Hook: func(_ context.Context, op emulator.Operation) emulator.Action {
+		if op.Kind == emulator.KindAttach && op.PartitionID != "" {
+			return emulator.WithholdCredit(0)
+		}
+		return emulator.Pass()
+	}}, func(t *testing.T, b *bench) {
+		s := b.Sender(testHub, "0", "")
+		for i := range 4 {
+			if got := b.tap.count(emulator.KindAttach); i > 0 && got != 3 {
+				t.Errorf("%d links after %d tries, want 3: a pair to $cbs, and the sender's", got, i)
+			}
+			wantResult(t, sendWithin(t, s, 15*time.Second, batch(1, 1)), NotSent, CodeTimeout)
+			time.Sleep(time.Minute) // the time without a send does not count
+		}
+		b.tap.set(nil)
+		wantResult(t, s.Send(t.Context(), batch(1, 1)), Accepted, "")
+		if got := b.tap.count(emulator.KindAttach); got != 4 {
+			t.Errorf("%d links, want 4", got)
+		}
+	})
+}
+
+func TestCloseEndsInTimeWhatever(t *testing.T) {
+	for name, action := range map[string]emulator.Action{
+		"no answer to the close":  emulator.Pass().IgnoreClose(),
+		"no answer to the detach": emulator.Pass().IgnoreDetach(),
+		"nobody reads":            emulator.Pass().StallReading(0),
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, emulator.Options{Hook: once(emulator.KindTransfer, action)}, func(t *testing.T, b *bench) {
+				wantResult(t, b.Sender(testHub, "0", "").Send(t.Context(), batch(1, 1)), Accepted, "")
+				start := time.Now()
+				if err := b.Close(t.Context()); err != nil {
+					t.Error(err)
+				}
+				wantElapsed(t, start, 0) // the close itself still fits into the network's buffers
+			})
+		})
+	}
+}
+
+// TestCloseOfASenderThatIsNotAnsweredCostsTheConnection: what another sender of the
+// connection has under way becomes unknown.
+func TestCloseOfASenderThatIsNotAnsweredCostsTheConnection(t *testing.T) {
+	hook := func(_ context.Context, op emulator.Operation) emulator.Action {
+		switch {
+		case op.Kind == emulator.KindAttach && op.PartitionID == "0":
+			return emulator.Pass().IgnoreDetach()
+		case op.Kind == emulator.KindTransfer && op.PartitionID == "1":
+			return emulator.Silence()
+		default:
+			return emulator.Pass()
+		}
+	}
+	inBubble(t, emulator.Options{Hook: hook}, func(t *testing.T, b *bench) {
+		s := b.Sender(testHub, "0", "")
+		wantResult(t, s.Send(t.Context(), batch(1, 1)), Accepted, "")
+		start := time.Now()
+		var wg sync.WaitGroup
+		wg.Go(func() { // ends when the connection is cut
+			if e := wantResult(t, b.Sender(testHub, "1", "").Send(t.Context(), batch(1, 1)), Unknown, CodeConnectionLost); !e.Lost {
+				t.Errorf("error %+v is not lost", e)
+			}
+		})
+		synctest.Wait()
+		s.Close(t.Context())
+		wg.Wait()
+		wantElapsed(t, start, closeTimeout)
+	})
+}

@@ -1,0 +1,353 @@
+package connection
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/go-eventhubs/eventhubs/emulator"
+	"github.com/go-eventhubs/eventhubs/internal/sas"
+)
+
+// flaky is a source of tokens of two hours that fails while it is down.
+type flaky struct {
+	mu    sync.Mutex // guards the fields below
+	down  error
+	asked int
+}
+
+func (f *flaky) Token(ctx context.Context, audience string) (Token, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.asked++
+	if f.down != nil {
+		return Token{}, f.down
+	}
+	return TokensFromKey("rule", "key").Token(ctx, audience)
+}
+
+func (f *flaky) set(down error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.down = down
+}
+
+func (f *flaky) count() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.asked
+}
+
+// TestSendAfterTheTokenHasExpiredWaitsForANewOne has a link that is open but whose
+// token is over, so that the service would refuse what comes on it.
+func TestSendAfterTheTokenHasExpiredWaitsForANewOne(t *testing.T) {
+	var kinds []emulator.Kind // of one connection's operations, which come one at a time
+	hook := func(_ context.Context, op emulator.Operation) emulator.Action {
+		kinds = append(kinds, op.Kind)
+		if op.Kind == emulator.KindPutToken {
+			return emulator.Pass().After(time.Second)
+		}
+		return emulator.Pass()
+	}
+	inBubble(t, emulator.Options{Idle: neverIdle, Hook: hook}, func(t *testing.T, b *bench) {
+		s := b.Sender(testHub, "0", "")
+		wantResult(t, s.Send(t.Context(), batch(1, 1)), Accepted, "")
+		time.Sleep(keyTokenLifetime)
+		kinds = nil
+		start := time.Now()
+		wantResult(t, s.Send(t.Context(), batch(1, 1)), Accepted, "")
+		wantElapsed(t, start, time.Second)
+		if want := []emulator.Kind{emulator.KindPutToken, emulator.KindTransfer}; !slices.Equal(kinds, want) {
+			t.Errorf("the service was asked for %v, want %v", kinds, want)
+		}
+	})
+}
+
+func TestSendsDoNotPauseForARenewal(t *testing.T) {
+	inBubble(t, emulator.Options{Idle: neverIdle}, func(t *testing.T, b *bench) {
+		s := b.Sender(testHub, "0", "")
+		wantResult(t, s.Send(t.Context(), batch(1, 1)), Accepted, "")
+		first := b.TokenExpires(testHub)
+		time.Sleep(111 * time.Minute)
+		b.tap.set(once(emulator.KindPutToken, emulator.Pass().After(20*time.Second)))
+		start := time.Now()
+		wantResult(t, s.Send(t.Context(), batch(1, 1)), Accepted, "")
+		wantResult(t, b.Sender(testHub, "1", "").Send(t.Context(), batch(1, 1)), Accepted, "")
+		wantElapsed(t, start, 0)
+		time.Sleep(20 * time.Second)
+		synctest.Wait()
+		if got := b.TokenExpires(testHub); !got.After(first) {
+			t.Errorf("the token expires at %v as before, want it renewed", got)
+		}
+	})
+}
+
+// TestTokenServiceThatIsDownForTenMinutesLosesNothing has it go down when the token
+// is due for renewal, and send each second meanwhile; then again until the token
+// is over.
+func TestTokenServiceThatIsDownForTenMinutesLosesNothing(t *testing.T) {
+	inBubble(t, emulator.Options{Idle: neverIdle, Authentication: &emulator.Authentication{
+		Keys: []emulator.Key{{Name: "rule", Value: "key", Rights: emulator.RightSend}},
+	}}, func(t *testing.T, b *bench) {
+		source := &flaky{}
+		b.Conn.cfg.Tokens = source
+		s := b.Sender(testHub, "0", "")
+		wantResult(t, s.Send(t.Context(), batch(1, 1)), Accepted, "")
+		time.Sleep(110 * time.Minute)
+		source.set(errors.New("down"))
+		for range 599 {
+			start := time.Now()
+			wantResult(t, s.Send(t.Context(), batch(1, 1)), Accepted, "")
+			wantElapsed(t, start, 0)
+			time.Sleep(time.Second)
+		}
+		synctest.Wait()
+		if got := source.count(); got != 21 {
+			t.Errorf("the source was asked %d times, want 21: at first, and each 30 s", got)
+		}
+		time.Sleep(time.Second) // the token is over now
+		for range 3 {
+			if e := wantResult(t, s.Send(t.Context(), batch(1, 1)), NotSent, CodeNoToken); e.Lost || e.Unreached {
+				t.Errorf("error %+v", e)
+			}
+		}
+		source.set(nil)
+		wantResult(t, s.Send(t.Context(), batch(1, 1)), Accepted, "")
+		if got := b.stored("0"); got != 601 {
+			t.Errorf("%d events stored, want 601", got)
+		}
+	})
+}
+
+// TestHubThatRefusesATokenGetsOneForEachPartition: first the hub's own audience is
+// tried, once, and never again.
+func TestHubThatRefusesATokenGetsOneForEachPartition(t *testing.T) {
+	for _, condition := range []string{"amqp:unauthorized-access", "com.microsoft:auth-failed", "amqp:not-found", "com.microsoft:argument-error", "com.microsoft:argument-out-of-range"} {
+		t.Run(condition, func(t *testing.T) {
+			var mu sync.Mutex
+			audiences := make(map[string]int)
+			hook := func(_ context.Context, op emulator.Operation) emulator.Action {
+				if op.Kind != emulator.KindPutToken {
+					return emulator.Pass()
+				}
+				mu.Lock()
+				defer mu.Unlock()
+				audiences[op.Address]++
+				if op.PartitionID == "" {
+					return emulator.Reject(condition, "not for the hub")
+				}
+				return emulator.Pass()
+			}
+			inBubble(t, emulator.Options{Hook: hook}, func(t *testing.T, b *bench) {
+				sendAll := func() {
+					var wg sync.WaitGroup
+					for i := range 4 {
+						wg.Go(func() { // ends with the outcome
+							wantResult(t, b.Sender(testHub, strconv.Itoa(i), "").Send(t.Context(), batch(1, 1)), Accepted, "")
+						})
+					}
+					wg.Wait()
+				}
+				sendAll()
+				if got := b.TokenExpires(testHub); got.IsZero() {
+					t.Error("it is not known when the tokens expire")
+				}
+				// Properties need the hub's own.
+				_, err := b.HubProperties(t.Context(), testHub)
+				if e := asError(err); e.Condition != condition || e.Description != "not for the hub" {
+					t.Errorf("properties: error %+v, want the refusal", e)
+				}
+				b.tap.set(once(emulator.KindTransfer, emulator.Cut()))
+				wantResult(t, b.Sender(testHub, "0", "").Send(t.Context(), batch(1, 1)), Unknown, CodeConnectionLost)
+				b.tap.set(hook)
+				sendAll()
+				want := map[string]int{"amqp://emulator.test/events": 2} // for the first sender, and for the properties
+				for i := range 4 {
+					want[fmt.Sprintf("amqp://emulator.test/events/Partitions/%d", i)] = 2
+				}
+				if fmt.Sprint(audiences) != fmt.Sprint(want) {
+					t.Errorf("tokens were put for %v, want %v", audiences, want)
+				}
+			})
+		})
+	}
+}
+
+// TestRefusedLinkToCBSSaysNothingOfTheAudience: only the answer to a put-token does.
+func TestRefusedLinkToCBSSaysNothingOfTheAudience(t *testing.T) {
+	inBubble(t, emulator.Options{Hook: once(emulator.KindAttach, emulator.Reject("amqp:unauthorized-access", "not now"))}, func(t *testing.T, b *bench) {
+		s := b.Sender(testHub, "0", "")
+		wantResult(t, s.Send(t.Context(), batch(1, 1)), NotSent, CodeUnauthorized)
+		var audience string
+		b.tap.set(func(_ context.Context, op emulator.Operation) emulator.Action {
+			if op.Kind == emulator.KindPutToken {
+				audience = op.Address
+			}
+			return emulator.Pass()
+		})
+		wantResult(t, s.Send(t.Context(), batch(1, 1)), Accepted, "")
+		if want := "amqp://emulator.test/events"; audience != want {
+			t.Errorf("a token was put for %s, want %s", audience, want)
+		}
+	})
+}
+
+func TestFirstRefusalIsTheErrorWhenPartitionsAreRefusedToo(t *testing.T) {
+	hook := func(_ context.Context, op emulator.Operation) emulator.Action {
+		switch {
+		case op.Kind != emulator.KindPutToken:
+			return emulator.Pass()
+		case op.PartitionID == "":
+			return emulator.Reject("com.microsoft:auth-failed", "the first").After(time.Second) // all wait for it
+		default:
+			return emulator.Reject("amqp:not-found", "the second")
+		}
+	}
+	inBubble(t, emulator.Options{Hook: hook}, func(t *testing.T, b *bench) {
+		var wg sync.WaitGroup
+		for i := range 4 {
+			wg.Go(func() { // ends with the refusal
+				if e := wantResult(t, b.Sender(testHub, strconv.Itoa(i), "").Send(t.Context(), batch(1, 1)), NotSent, CodeUnauthorized); e.Description != "the first" {
+					t.Errorf("error %v, want the first", e)
+				}
+			})
+		}
+		wg.Wait()
+		if got := b.tap.count(emulator.KindPutToken); got != 2 {
+			t.Errorf("%d put-tokens, want 2 for all", got)
+		}
+	})
+}
+
+// TestWrongKeyIsNotAskedForFasterThanTenTimesASecond has twenty senders that try
+// again at once.
+func TestWrongKeyIsNotAskedForFasterThanTenTimesASecond(t *testing.T) {
+	refuse := func(_ context.Context, op emulator.Operation) emulator.Action {
+		if op.Kind == emulator.KindPutToken {
+			return emulator.Reject("com.microsoft:auth-failed", "InvalidSignature")
+		}
+		return emulator.Pass()
+	}
+	inBubble(t, emulator.Options{Hook: refuse}, func(t *testing.T, b *bench) {
+		var wg sync.WaitGroup
+		for range 20 {
+			wg.Go(func() { // ends after three seconds
+				s := b.Sender(testHub, "0", "")
+				for start := time.Now(); time.Since(start) < 3*time.Second; {
+					wantResult(t, s.Send(t.Context(), batch(1, 1)), NotSent, CodeUnauthorized)
+				}
+			})
+		}
+		wg.Wait()
+		// Each time the hub's audience and then a partition's.
+		if got := b.tap.count(emulator.KindPutToken); got > 2*32 {
+			t.Errorf("%d put-tokens in three seconds, want 64 at most", got)
+		}
+	})
+}
+
+// TestTokenThatWasRefusedIsReplacedOnce has many partitions hear of it one after the
+// other, and each of them try again at once.
+func TestTokenThatWasRefusedIsReplacedOnce(t *testing.T) {
+	for name, action := range map[string]emulator.Action{
+		"rejected": emulator.Reject("amqp:unauthorized-access", "ExpiredToken"),
+		"detached": emulator.Detach("amqp:unauthorized-access", "ExpiredToken"),
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, emulator.Options{Hubs: []emulator.Hub{{Name: testHub, Partitions: 50}}}, func(t *testing.T, b *bench) {
+				senders := manySenders(b, 50)
+				sendAll(t, senders, func(r Result) { wantResult(t, r, Accepted, "") })
+				start := time.Now()
+				b.tap.set(func(_ context.Context, op emulator.Operation) emulator.Action {
+					if op.Kind != emulator.KindTransfer || time.Since(start) > 0 {
+						return emulator.Pass()
+					}
+					i, _ := strconv.Atoi(op.PartitionID)
+					return action.After(time.Duration(1+i) * time.Millisecond) // all are under way before the first
+				})
+				var wg sync.WaitGroup
+				for _, s := range senders {
+					wg.Go(func() { // ends with the second outcome
+						wantCode(t, s.Send(t.Context(), batch(1, 1)).Err, CodeUnauthorized)
+						wantResult(t, s.Send(t.Context(), batch(1, 1)), Accepted, "")
+					})
+				}
+				wg.Wait()
+				if got := b.tap.count(emulator.KindPutToken); got != 2 {
+					t.Errorf("%d put-tokens, want 2", got)
+				}
+			})
+		})
+	}
+}
+
+func sendAll(t *testing.T, senders []*Sender, check func(Result)) {
+	t.Helper()
+	var wg sync.WaitGroup
+	for _, s := range senders {
+		wg.Go(func() { check(s.Send(t.Context(), batch(1, 1))) }) // ends with the outcome
+	}
+	wg.Wait()
+}
+
+// TestSourceWithoutANewerTokenIsAskedAgainSoon: a ready-made signature is not put
+// again, and its replacement is soon found.
+func TestSourceWithoutANewerTokenIsAskedAgainSoon(t *testing.T) {
+	inBubble(t, emulator.Options{Idle: neverIdle}, func(t *testing.T, b *bench) {
+		source := TokensFromSAS(sas.Sign("amqp://emulator.test/"+testHub, "rule", "key", time.Now().Add(time.Hour)))
+		asked := 0 // by one flight at a time
+		b.Conn.cfg.Tokens = tokenFunc(func(ctx context.Context, audience string) (Token, error) {
+			asked++
+			return source.Token(ctx, audience)
+		})
+		s := b.Sender(testHub, "0", "")
+		for range 55 * 12 {
+			wantResult(t, s.Send(t.Context(), batch(1, 1)), Accepted, "")
+			time.Sleep(5 * time.Second)
+		}
+		if got := b.tap.count(emulator.KindPutToken); got != 1 {
+			t.Errorf("%d put-tokens, want 1", got)
+		}
+		if asked != 11 {
+			t.Errorf("the source was asked %d times, want 11: at first, and each 30 s in the last 10 minutes", asked)
+		}
+		source = TokensFromSAS(sas.Sign("amqp://emulator.test/"+testHub, "rule", "key", time.Now().Add(2*time.Hour)))
+		for range 7 {
+			wantResult(t, s.Send(t.Context(), batch(1, 1)), Accepted, "")
+			time.Sleep(5 * time.Second)
+		}
+		if got := b.tap.count(emulator.KindPutToken); got != 2 {
+			t.Errorf("%d put-tokens after the signature was replaced, want 2", got)
+		}
+	})
+}
+
+// TestSecondCBSPairCutsTheConnection: the service still knows of a pair of ours, so
+// only another connection helps.
+func TestSecondCBSPairCutsTheConnection(t *testing.T) {
+	hook := func(_ context.Context, op emulator.Operation) emulator.Action {
+		if op.Kind == emulator.KindAttach && op.Address == "$cbs" && op.Connection == 1 {
+			return emulator.Reject("amqp:not-allowed", "$cbs node has already been opened.")
+		}
+		return emulator.Pass()
+	}
+	inBubble(t, emulator.Options{Hook: hook}, func(t *testing.T, b *bench) {
+		s := b.Sender(testHub, "0", "")
+		start := time.Now()
+		e := wantResult(t, s.Send(t.Context(), batch(1, 1)), NotSent, CodeConnectionLost)
+		if !e.Lost || !e.Transient || e.Condition != "amqp:not-allowed" {
+			t.Errorf("error %+v, want a transient one that is lost", e)
+		}
+		wantResult(t, s.Send(t.Context(), batch(1, 1)), Accepted, "")
+		wantElapsed(t, start, 0)
+		if got := b.tap.count(emulator.KindConnection); got != 2 {
+			t.Errorf("%d connections, want 2", got)
+		}
+	})
+}
