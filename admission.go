@@ -33,6 +33,7 @@ type waiter struct {
 	partition *partition // nil: any
 	bytes     int
 	ended     bool          // no longer in the line: admitted, or refused with err
+	claimed   bool          // of the partition, when it was admitted
 	err       error         // why it was refused
 	told      chan struct{} // receives one token, with room for it, when ended is set
 	next      *waiter
@@ -43,23 +44,25 @@ func newAdmission(maxEvents, maxBytes int, pressure func()) *admission {
 	return &admission{maxEvents: maxEvents, maxBytes: maxBytes, pressure: pressure}
 }
 
-// enter takes room for one event of that many bytes and, unless it is nil, for that partition, waiting its turn while there is none.
-func (a *admission) enter(ctx context.Context, part *partition, bytes int) error {
+// enter takes room for one event of that many bytes and, unless it is nil, for that partition, waiting its turn while there is none. Claimed says that the
+// partition must be told, by unclaim, when the event is in a batch.
+func (a *admission) enter(ctx context.Context, part *partition, bytes int) (claimed bool, err error) {
 	if err := a.possible(ctx, bytes); err != nil {
-		return err
-	}
-	if s := handlerScope(ctx, a); s != nil {
-		return a.enterFromHandler(s, part, bytes)
+		return false, err
 	}
 	a.mu.Lock()
 	switch {
 	case a.closed != nil:
 		defer a.mu.Unlock()
-		return a.closed
+		return false, a.closed
 	case a.first == nil && a.fitsLocked(bytes) && !part.overShare(bytes):
-		a.takeLocked(part, bytes)
+		claimed = a.takeLocked(part, bytes)
 		a.mu.Unlock()
-		return nil
+		return claimed, nil
+	}
+	if s := handlerScope(ctx, a); s != nil {
+		a.mu.Unlock()
+		return a.enterFromHandler(s, part, bytes)
 	}
 	before := a.pressed.Load()
 	w := a.joinLocked(part, bytes)
@@ -73,26 +76,26 @@ func (a *admission) enter(ctx context.Context, part *partition, bytes int) error
 }
 
 // try is enter for who does not wait: it takes room that is there and that nobody ahead could use.
-func (a *admission) try(part *partition, bytes int) error {
+func (a *admission) try(part *partition, bytes int) (claimed bool, err error) {
 	if err := a.possible(context.Background(), bytes); err != nil {
-		return err
+		return false, err
 	}
 	a.mu.Lock()
 	switch {
 	case a.closed != nil:
 		defer a.mu.Unlock()
-		return a.closed
+		return false, a.closed
 	case a.fitsLocked(bytes) && !part.overShare(bytes) && !a.aheadLocked():
-		a.takeLocked(part, bytes)
+		claimed = a.takeLocked(part, bytes)
 		a.mu.Unlock()
-		return nil
+		return claimed, nil
 	}
 	pressed := !part.overShare(bytes) && !a.pressed.Swap(true)
 	a.mu.Unlock()
 	if pressed {
 		a.pressure()
 	}
-	return fmt.Errorf("eventhubs: %w", ErrBufferFull)
+	return false, fmt.Errorf("eventhubs: %w", ErrBufferFull)
 }
 
 // possible tells what no waiting would help.
@@ -107,7 +110,7 @@ func (a *admission) possible(ctx context.Context, bytes int) error {
 }
 
 // wait returns when w is admitted or refused, or when ctx ends before.
-func (a *admission) wait(ctx context.Context, w *waiter) error {
+func (a *admission) wait(ctx context.Context, w *waiter) (claimed bool, err error) {
 	select {
 	case <-w.told:
 	case <-ctx.Done():
@@ -117,25 +120,26 @@ func (a *admission) wait(ctx context.Context, w *waiter) error {
 			a.admitLocked() // whoever stood behind a large event may fit
 			a.recycleLocked(w)
 			a.mu.Unlock()
-			return fmt.Errorf("eventhubs: the event was not accepted, the buffer is full: %w", contextError(ctx))
+			return false, fmt.Errorf("eventhubs: the event was not accepted, the buffer is full: %w", contextError(ctx))
 		}
 		a.mu.Unlock()
 		<-w.told // the end of ctx and the end of the wait crossed: what was decided first holds
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	err := w.err
+	claimed, err = w.claimed, w.err
 	a.recycleLocked(w)
-	return err
+	return claimed, err
 }
 
-// enterFromHandler never waits: the room that the handler's own batch gave back is its to use again, even if others took it.
-func (a *admission) enterFromHandler(s *scope, part *partition, bytes int) error {
+// enterFromHandler is enter for a handler, which finds no room that it could take at once and never waits: the room that its own batch gave back is its to
+// use again, even if others took it.
+func (a *admission) enterFromHandler(s *scope, part *partition, bytes int) (claimed bool, err error) {
 	a.mu.Lock()
 	switch {
 	case a.closed != nil:
 		defer a.mu.Unlock()
-		return a.closed
+		return false, a.closed
 	case s.events >= 1 && s.bytes >= bytes:
 		s.events--
 		s.bytes -= bytes
@@ -145,11 +149,11 @@ func (a *admission) enterFromHandler(s *scope, part *partition, bytes int) error
 		if pressed {
 			a.pressure()
 		}
-		return fmt.Errorf("eventhubs: enqueued from a handler, which cannot wait: %w", ErrBufferFull)
+		return false, fmt.Errorf("eventhubs: enqueued from a handler, which cannot wait: %w", ErrBufferFull)
 	}
-	a.takeLocked(part, bytes)
+	claimed = a.takeLocked(part, bytes)
 	a.mu.Unlock()
-	return nil
+	return claimed, nil
 }
 
 // leave gives back the room of a batch, or of an event that was not enqueued after all, and admits everybody who fits now.
@@ -205,10 +209,10 @@ func (a *admission) fitsLocked(bytes int) bool {
 	return a.events < a.maxEvents && bytes <= a.maxBytes-a.bytes
 }
 
-func (a *admission) takeLocked(part *partition, bytes int) {
-	part.claim(bytes)
+func (a *admission) takeLocked(part *partition, bytes int) (claimed bool) {
 	a.events++
 	a.bytes += bytes
+	return part.claim(bytes)
 }
 
 // admitLocked lets the line in, as far as there is room. Those who wait for a partition that has used up its share are passed over; otherwise nobody is
@@ -223,7 +227,7 @@ func (a *admission) admitLocked() {
 			a.pressed.Store(true)
 			return
 		default:
-			a.takeLocked(w.partition, w.bytes)
+			w.claimed = a.takeLocked(w.partition, w.bytes)
 			a.endLocked(w, nil)
 		}
 	}

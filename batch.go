@@ -64,7 +64,7 @@ var (
 )
 
 // append copies an event into the batch.
-func (b *batch) append(head, body []byte, x extra, accepted time.Time) {
+func (b *batch) append(head, body []byte, x *extra, accepted time.Time) {
 	n := len(head) + len(body)
 	c := b.chunkFor(n)
 	at := c.used
@@ -77,7 +77,7 @@ func (b *batch) append(head, body []byte, x extra, accepted time.Time) {
 	b.events = append(b.events, c.memory[at:c.used:c.used])
 	b.bytes += sectionSize(n)
 	if !x.empty() || len(b.extras) > 0 {
-		b.setLastExtra(x)
+		b.setLastExtra(*x)
 	}
 }
 
@@ -157,7 +157,7 @@ func (b *batch) cut(keep, limit int, fresh func() *batch) (rest []*batch) {
 			rest = append(rest, piece)
 		}
 		b.bytes -= size
-		piece.append(b.events[i], nil, b.extra(i), b.first)
+		piece.append(b.events[i], nil, new(b.extra(i)), b.first)
 		for _, c := range b.coverage {
 			if i < c.events {
 				c.barrier.cover(piece, 1)

@@ -430,10 +430,10 @@ func TestALinkThatGotSmallerAfterATryThatWasNeverSent(t *testing.T) {
 // Int overflow of the bound in bytes.
 func TestBytesNearTheLargestInt(t *testing.T) {
 	a := newAdmission(math.MaxInt, math.MaxInt, func() {})
-	if err := a.enter(context.Background(), nil, math.MaxInt-10); err != nil {
+	if _, err := a.enter(context.Background(), nil, math.MaxInt-10); err != nil {
 		t.Fatal(err)
 	}
-	if err := a.try(nil, 100); err == nil {
+	if _, err := a.try(nil, 100); err == nil {
 		t.Error("room beyond the bound was given")
 	}
 }

@@ -9,8 +9,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azeventhubs/v2"
-
 	"github.com/go-eventhubs/eventhubs/internal/connection"
 )
 
@@ -169,7 +167,7 @@ func TestAnEnqueueThatCloseOvertakesIsRefusedAndLeavesNoTrace(t *testing.T) {
 		peer := newPeer(t, 2)
 		var p *BufferedProducer
 		p = peer.producer(Options{
-			Trace: &Trace{Encoding: func(ctx context.Context, _ *azeventhubs.EventData) {
+			Trace: &Trace{Encoding: func(ctx context.Context, _ *Properties) {
 				// The list becomes known after the event's route was looked up and before its partition is chosen.
 				if err := p.Connect(ctx, nil); err != nil {
 					t.Error(err)

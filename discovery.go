@@ -23,7 +23,7 @@ type staging struct {
 var errOver = errors.New("eventhubs: staging is over")
 
 // append puts an event into staging. It returns errOver when the partitions are known by now, ErrClosed after Close began.
-func (s *staging) append(w *wireEvent, x extra, urgent bool) error {
+func (s *staging) append(w *wireEvent, x *extra, urgent bool) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
@@ -85,23 +85,25 @@ func (s *staging) discover() {
 		if s.failExhausted(verdict); s.emptied() {
 			return
 		}
+		s.tellRetrying(verdict)
 		s.producer.pause(min(verdict.pause, s.timeLeft()), wakes(err, opened))
 	}
 }
 
 // A verdict is what a failed try to learn the partitions means for the events that wait for them.
 type verdict struct {
-	reason   error
-	hopeless bool          // for every batch
-	counts   bool          // as a try of every batch
-	pause    time.Duration // before the next try
+	reason    error
+	hopeless  bool          // for every batch
+	counts    bool          // as a try of every batch
+	throttled bool          // the service was too busy
+	pause     time.Duration // before the next try
 }
 
 func (s *staging) judge(err error, failed *retries) verdict {
 	o := &s.producer.options
-	counted := failed.counted
+	before := *failed
 	pause, again := failed.after(err, false, o)
-	v := verdict{reason: failure(err, "", failed.total()), counts: failed.counted > counted, pause: pause}
+	v := verdict{reason: failure(err, "", before.total()+1), counts: failed.counted > before.counted, throttled: failed.throttled > before.throttled, pause: pause}
 	if s.producer.stopped() != nil {
 		v.hopeless = true
 		return v
@@ -186,6 +188,36 @@ func (s *staging) failExhausted(v verdict) {
 	}
 }
 
+// tellRetrying tells Trace and Stats of a failed try, for every batch that is staged still.
+func (s *staging) tellRetrying(v verdict) {
+	var staged []TracedBatch
+	s.mu.Lock()
+	for _, b := range s.waiting {
+		t := traced("", b)
+		t.batch = nil // Connect may move its events to their partitions at any moment
+		staged = append(staged, t)
+	}
+	s.mu.Unlock()
+	p := s.producer
+	var trace Trace
+	if p.options.Trace != nil {
+		trace = *p.options.Trace
+	}
+	for _, t := range staged {
+		tell := trace.Retrying
+		if v.throttled {
+			tell = trace.Throttled
+			p.counts.throttled.Add(1)
+			p.counts.throttledFor.Add(int64(v.pause))
+		} else {
+			p.counts.retries.Add(1)
+		}
+		if tell != nil {
+			tell(t, v.reason, v.pause)
+		}
+	}
+}
+
 // settle is partition.settle for events whose partition is not known.
 func (s *staging) settle(b *batch, o Outcome) {
 	if !b.roomless {
@@ -252,7 +284,7 @@ func (s *staging) moveLocked(t *table) (failed []unroutable) {
 			part, err := t.assign(b.extra(i).route)
 			if err != nil {
 				target := s.producer.newBatch()
-				target.append(encoded, nil, b.extra(i), b.first)
+				target.append(encoded, nil, new(b.extra(i)), b.first)
 				s.taken = append(s.taken, target)
 				failed = append(failed, unroutable{target, err})
 				b.coverTarget(i, target)
@@ -274,7 +306,7 @@ func (p *partition) receive(staged *batch, i int) {
 	x.route = route{}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	target := p.appendLocked(staged.events[i], nil, x, staged.first)
+	target := p.appendLocked(staged.events[i], nil, &x, staged.first)
 	target.flush = target.flush || staged.flush
 	staged.coverTarget(i, target)
 }

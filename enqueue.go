@@ -70,10 +70,11 @@ func (p *BufferedProducer) EnqueueMessage(ctx context.Context, message *azeventh
 	}
 	w := p.wire()
 	defer p.release(w)
+	p.traceEncoding(ctx, w, message.ApplicationProperties)
 	if err := w.encodeMessage(message, o.PartitionKey); err != nil {
 		return err
 	}
-	return p.accept(ctx, w, acceptance{to: to, part: part, options: o, message: true})
+	return p.accept(ctx, w, &acceptance{to: to, part: part, x: o.extra(true)})
 }
 
 // Publish is Enqueue and the wait for the event's outcome: it returns nil when the event is stored, else the outcome's error. The event's batch does not
@@ -128,14 +129,13 @@ func (p *BufferedProducer) enqueue(ctx context.Context, event *azeventhubs.Event
 	if err != nil {
 		return err
 	}
-	event, copied := p.traceEncoding(ctx, event)
-	defer p.traceEncoded(copied)
 	w := p.wire()
 	defer p.release(w)
+	p.traceEncoding(ctx, w, event.Properties)
 	if err := w.encode(event, o.PartitionKey); err != nil {
 		return err
 	}
-	return p.accept(ctx, w, acceptance{to: to, part: part, options: o, how: how})
+	return p.accept(ctx, w, &acceptance{to: to, part: part, x: o.extra(false), how: how})
 }
 
 // enqueueAgain enqueues an event that is encoded already and was in a batch of that partition.
@@ -148,7 +148,7 @@ func (p *BufferedProducer) enqueueAgain(ctx context.Context, encoded []byte, x e
 	if err != nil {
 		return err
 	}
-	return p.accept(ctx, &wireEvent{head: encoded}, acceptance{to: to, part: part, options: o, message: x.message})
+	return p.accept(ctx, &wireEvent{head: encoded}, &acceptance{to: to, part: part, x: o.extra(x.message)})
 }
 
 // route checks the options and returns the event's route, and its partition as far as that is fixed already.
@@ -171,51 +171,56 @@ func (p *BufferedProducer) route(o *EnqueueOptions) (to route, part *partition, 
 	return to, part, err
 }
 
+// extra returns what of the options stays with the event.
+func (o *EnqueueOptions) extra(message bool) extra {
+	return extra{delivery: o.Delivery, tag: o.Tag, expires: o.ExpiresAt, message: message}
+}
+
 // An acceptance is what accept is to do with an encoded event.
 type acceptance struct {
-	to      route
-	part    *partition // nil if it is not fixed yet
-	options EnqueueOptions
-	how     patience
-	message bool
+	to   route
+	part *partition // nil if it is not fixed yet
+	x    extra
+	how  patience
 }
 
 // accept takes the event into the buffer, waiting for room if need be.
-func (p *BufferedProducer) accept(ctx context.Context, w *wireEvent, a acceptance) error {
-	delivery := a.options.Delivery
-	if delivery != nil {
-		if err := delivery.take(); err != nil {
+func (p *BufferedProducer) accept(ctx context.Context, w *wireEvent, a *acceptance) error {
+	if d := a.x.delivery; d != nil {
+		if err := d.take(); err != nil {
 			return err
 		}
 	}
 	size := sectionSize(w.size())
+	var claimed bool
 	var err error
 	if a.how == never {
-		err = p.admission.try(a.part, size)
+		claimed, err = p.admission.try(a.part, size)
 	} else {
-		err = p.admission.enter(ctx, a.part, size)
+		claimed, err = p.admission.enter(ctx, a.part, size)
 	}
 	if err == nil {
-		x := extra{delivery: delivery, tag: a.options.Tag, expires: a.options.ExpiresAt, message: a.message}
-		claimed := a.part
-		a.part, err = p.place(w, a, x)
-		claimed.unclaim(size)
+		var part *partition
+		part, err = p.place(w, a)
+		if claimed {
+			a.part.unclaim(size)
+		}
 		if err == nil {
-			p.traceAccepted(ctx, a.part, a.to.key, size)
+			p.traceAccepted(ctx, part, a.to.key, size)
 			return nil
 		}
 		p.admission.leave(1, size)
 	}
-	if delivery != nil {
-		delivery.giveBack()
+	if d := a.x.delivery; d != nil {
+		d.giveBack()
 	}
 	return err
 }
 
 // place puts an admitted event into a batch of its partition, which it returns, or into staging while the partitions are not known.
-func (p *BufferedProducer) place(w *wireEvent, a acceptance, x extra) (part *partition, err error) {
+func (p *BufferedProducer) place(w *wireEvent, a *acceptance) (part *partition, err error) {
 	if part = a.part; part == nil {
-		if part, err = p.choose(w, a, x); part == nil {
+		if part, err = p.choose(w, a); part == nil {
 			return nil, err
 		}
 	}
@@ -225,30 +230,30 @@ func (p *BufferedProducer) place(w *wireEvent, a acceptance, x extra) (part *par
 		if !joining || part.joins(sectionSize(w.size())) {
 			break
 		}
-		if part, err = p.choose(w, a, x); err != nil {
+		if part, err = p.choose(w, a); err != nil {
 			return nil, err
 		}
 	}
-	err = part.append(w, x, a.how == urgent)
+	err = part.append(w, &a.x, a.how == urgent)
 	if errors.Is(err, ErrPartitionStopped) && a.part == nil {
 		// It was stopped a moment ago. The ring passes it over from now on, and comes back only if all are.
-		if part, err = p.choose(w, a, x); err == nil {
-			err = part.append(w, x, a.how == urgent)
+		if part, err = p.choose(w, a); err == nil {
+			err = part.append(w, &a.x, a.how == urgent)
 		}
 	}
 	return part, err
 }
 
 // choose returns the partition for an event whose partition is not fixed yet; nil if there is an error, or if the event is staged.
-func (p *BufferedProducer) choose(w *wireEvent, a acceptance, x extra) (*partition, error) {
+func (p *BufferedProducer) choose(w *wireEvent, a *acceptance) (*partition, error) {
 	if p.anywhere != nil && a.to == (route{}) {
 		return p.anywhere, nil
 	}
 	t := p.table.Load()
 	if t == nil {
-		staged := x
+		staged := a.x
 		staged.route = a.to
-		if err := p.staging.append(w, staged, a.how == urgent); !errors.Is(err, errOver) {
+		if err := p.staging.append(w, &staged, a.how == urgent); !errors.Is(err, errOver) {
 			return nil, err
 		}
 		t = p.table.Load()

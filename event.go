@@ -19,7 +19,8 @@ const maxKeyLength = 128
 type wireEvent struct {
 	head     []byte
 	body     []byte
-	numbered bool // leave room for an idempotent producer's numbers
+	numbered bool       // leave room for an idempotent producer's numbers
+	added    Properties // by a Trace, to what the caller's event has
 }
 
 // size is the event's encoded size in bytes.
@@ -36,6 +37,7 @@ func sectionSize(encoded int) int {
 // release lets go of the caller's body, and of a head that one large event has swollen.
 func (w *wireEvent) release() {
 	w.body = nil
+	w.added.reset(nil)
 	if cap(w.head) > 64<<10 {
 		w.head = nil
 	}
@@ -143,7 +145,7 @@ func appendContentType(dst []byte, contentType *string) ([]byte, error) {
 // appendApplicationProperties appends the caller's properties. AMQP "restricts [their values] to be of simple types only, that is,
 // excluding map, list, and array types" (messaging 3.2.5).
 func (w *wireEvent) appendApplicationProperties(properties map[string]any) (err error) {
-	if len(properties) == 0 {
+	if len(properties)+len(w.added.added) == 0 {
 		return nil
 	}
 	dst := amqp.AppendSectionHeader(w.head, amqp.SectionApplicationProperties)
@@ -165,7 +167,13 @@ func (w *wireEvent) appendApplicationProperties(properties map[string]any) (err 
 			return invalid("EventData.Properties[%q] is a %T: a property may be a string, a number, a bool, a time.Time, a UUID or a []byte", key, value)
 		}
 	}
-	w.head = amqp.EndMap(dst, mark, len(properties))
+	for _, p := range w.added.added {
+		if !utf8.ValidString(p.name) || !utf8.ValidString(p.text) {
+			return invalid("the property %q that Trace.Encoding has added is not valid UTF-8", p.name)
+		}
+		dst = amqp.AppendString(amqp.AppendString(dst, p.name), p.text)
+	}
+	w.head = amqp.EndMap(dst, mark, len(properties)+len(w.added.added))
 	return nil
 }
 
@@ -175,6 +183,9 @@ func (w *wireEvent) encodeMessage(m *azeventhubs.AMQPAnnotatedMessage, key strin
 	message, err := messageOf(m, key)
 	if err != nil {
 		return err
+	}
+	for _, p := range w.added.added {
+		message.ApplicationProperties = append(message.ApplicationProperties, amqp.Pair{Key: p.name, Value: p.text})
 	}
 	if w.numbered {
 		message.Annotations = numberedMap(message.Annotations)

@@ -289,8 +289,8 @@ func ExampleTrace() {
 	ctx := context.WithValue(context.Background(), requestID{}, "r-17")
 	producer, stop := exampleProducer(1, &eventhubs.Options{
 		Trace: &eventhubs.Trace{
-			Encoding: func(ctx context.Context, event *azeventhubs.EventData) {
-				event.Properties["request"] = ctx.Value(requestID{})
+			Encoding: func(ctx context.Context, properties *eventhubs.Properties) {
+				properties.Add("request", ctx.Value(requestID{}).(string))
 			},
 			Settled: func(batch eventhubs.TracedBatch, outcome eventhubs.Outcome) {
 				fmt.Println(batch.Events, "event", outcome.Storage)

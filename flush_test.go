@@ -194,7 +194,7 @@ func TestCuttingABatchTwiceKeepsItsBarriers(t *testing.T) {
 	fresh := func() *batch { return new(batch) }
 	b := new(batch)
 	for i := range 10 {
-		b.append(fmt.Append(nil, i), nil, extra{}, time.Time{})
+		b.append(fmt.Append(nil, i), nil, &extra{}, time.Time{})
 	}
 	first, second := newBarrier(), newBarrier()
 	first.cover(b, 7)

@@ -40,13 +40,6 @@ func (w *world) storedIn(partition string) (bodies []string) {
 	return bodies
 }
 
-func (w *world) enqueue(p *eventhubs.BufferedProducer, partition string, bodies ...string) {
-	w.Helper()
-	for _, body := range bodies {
-		w.must(p.Enqueue(w.Context(), data(body), &eventhubs.EnqueueOptions{PartitionID: partition}))
-	}
-}
-
 func TestALostAcknowledgementStoresNothingTwice(t *testing.T) {
 	inEachMode(t, func(w *world) {
 		w.onTransfer(func(n int, _ emulator.Operation) emulator.Action {

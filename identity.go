@@ -139,7 +139,7 @@ func (p *partition) adopt(ctx context.Context) error {
 		return nil
 	}
 	if reply.Sequence < 0 && i.raised {
-		return &connection.Error{Code: connection.CodeOutOfOrder, Err: errors.New("the service does not tell the last sequence number of a producer that comes back")}
+		return &connection.Error{Code: connection.CodeOutOfOrder, Refused: true, Err: errors.New("the service does not tell the last sequence number of a producer that comes back")}
 	}
 	became := ProducerID{ID: reply.ProducerID, Epoch: reply.Epoch}
 	if err := p.save(ctx, became); err != nil {
@@ -163,7 +163,7 @@ func (i *identity) refused(err error) (refused bool, why *connection.Error) {
 	case connection.CodeFenced:
 		return true, e
 	case connection.CodeOutOfOrder, connection.CodePartitionUnknown, connection.CodeRejected: // an epoch out of range is the same to it as a partition
-		return i.raised, e
+		return i.raised && e.Refused, e // and not the token, or the connection
 	default:
 		return false, nil
 	}

@@ -25,17 +25,17 @@ type partition struct {
 	link     link
 	identity *identity // nil without EnableIdempotentRetries; guarded by its turn
 
-	troubled  atomic.Bool  // its batch has failed a try and is not through yet, or it is stopped
-	held      atomic.Int64 // events that have no outcome yet
-	heldBytes atomic.Int64 // of these, on the wire
-	claims    atomic.Int64 // events that have their room and are not appended yet, claimEvent each, plus their bytes
-	linkMax   atomic.Int64 // bytes: the largest message of the latest link; zero if none was open yet
-	phase     atomic.Int32 // what its latest sender is doing: a Waiting
+	troubled atomic.Bool  // its batch has failed a try and is not through yet, or it is stopped
+	claims   atomic.Int64 // events that got their room while it is troubled and are not appended yet, claimEvent each, plus their bytes
+	linkMax  atomic.Int64 // bytes: the largest message of the latest link; zero if none was open yet
+	phase    atomic.Int32 // what its latest sender is doing: a Waiting
 
-	queue
-	senders int         // goroutines at work; guarded by queue.mu
-	linger  *time.Timer // ends the linger of the open batch; guarded by queue.mu, nil until first needed
-	stopped error       // why it takes no events (StopPartitionOnFailure); guarded by queue.mu
+	queue                 // its lock guards the fields below too
+	held      int         // events that have no outcome yet
+	heldBytes int         // of these, on the wire
+	senders   int         // goroutines at work
+	linger    *time.Timer // ends the linger of the open batch; nil until first needed
+	stopped   error       // why it takes no events (StopPartitionOnFailure)
 }
 
 func newPartition(p *BufferedProducer, id string) *partition {
@@ -48,7 +48,7 @@ func newPartition(p *BufferedProducer, id string) *partition {
 
 // append puts an event into the partition's open batch and starts a sender if that made a batch ready; urgent makes it so.
 // After Close began it puts nothing and returns ErrClosed.
-func (p *partition) append(w *wireEvent, x extra, urgent bool) error {
+func (p *partition) append(w *wireEvent, x *extra, urgent bool) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	// Close sets the flag first and then visits every partition under this lock: what is appended here is still covered by it.
@@ -79,7 +79,7 @@ func (p *partition) joins(size int) bool {
 }
 
 // appendLocked puts an event into the open batch and returns that batch. The zero time stands for now.
-func (p *partition) appendLocked(head, body []byte, x extra, accepted time.Time) *batch {
+func (p *partition) appendLocked(head, body []byte, x *extra, accepted time.Time) *batch {
 	size := sectionSize(len(head) + len(body))
 	b := p.openLocked(size, p.batchLimit(), p.producer.newBatch)
 	if len(b.events) == 0 {
@@ -91,34 +91,41 @@ func (p *partition) appendLocked(head, body []byte, x extra, accepted time.Time)
 		p.producer.refreshIfDue(now)
 	}
 	b.append(head, body, x, accepted)
-	p.held.Add(1)
-	p.heldBytes.Add(int64(size))
+	p.held++
+	p.heldBytes += size
 	return b
 }
 
 // giveRoom gives back the room of events that have their outcome, or are certain to have it soon without being sent.
 func (p *partition) giveRoom(events, bytes int) {
-	p.held.Add(-int64(events))
-	p.heldBytes.Add(-int64(bytes))
+	p.mu.Lock()
+	p.held -= events
+	p.heldBytes -= bytes
+	p.mu.Unlock()
 	p.producer.admission.leave(events, bytes)
+}
+
+// holds returns what the partition has that has no outcome yet.
+func (p *partition) holds() (events, bytes int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.held, p.heldBytes
 }
 
 // claimEvent is an event in partition.claims, above all the bytes that a buffer may hold.
 const claimEvent = 1 << 40
 
-// claim counts an event for this partition that has its room and is not in a batch yet.
-func (p *partition) claim(bytes int) {
-	if p != nil {
-		p.claims.Add(claimEvent + int64(bytes))
+// claim counts an event for this partition that has its room and is not in a batch yet, if that matters: only a partition in trouble has a share.
+func (p *partition) claim(bytes int) (claimed bool) {
+	if p == nil || !p.troubled.Load() {
+		return false
 	}
+	p.claims.Add(claimEvent + int64(bytes))
+	return true
 }
 
-// unclaim is for when it is in a batch, or will not be.
-func (p *partition) unclaim(bytes int) {
-	if p != nil {
-		p.claims.Add(-claimEvent - int64(bytes))
-	}
-}
+// unclaim is for when what was claimed is in a batch, or will not be.
+func (p *partition) unclaim(bytes int) { p.claims.Add(-claimEvent - int64(bytes)) }
 
 // overShare reports whether the partition must not hold one more event of that size: while it is in trouble it may hold half of the buffer, so that the
 // others keep the other half. Nobody is over their share in a hub of one partition.
@@ -127,11 +134,12 @@ func (p *partition) overShare(bytes int) bool {
 		return false
 	}
 	claims, o := p.claims.Load(), &p.producer.options
-	events := p.held.Load() + claims/claimEvent
+	held, heldBytes := p.holds()
+	events := int64(held) + claims/claimEvent
 	if events == 0 {
 		return false // or one event of more than half of the buffer would wait for ever
 	}
-	return 2*(events+1) > int64(o.MaxBufferedEventCount) || 2*(p.heldBytes.Load()+claims%claimEvent+int64(bytes)) > int64(o.MaxBufferedBytes)
+	return 2*(events+1) > int64(o.MaxBufferedEventCount) || 2*(int64(heldBytes)+claims%claimEvent+int64(bytes)) > int64(o.MaxBufferedBytes)
 }
 
 // batchLimit is how many bytes a batch of this partition may have now.

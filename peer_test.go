@@ -137,9 +137,11 @@ func (l *peerLink) Open(ctx context.Context) error {
 }
 
 // Identity is that of a service which gives every producer the identity that it claims.
-func (l *peerLink) Identity() (connection.Identity, uint64) { return connection.Identity{ProducerID: 1}, 1 }
-func (l *peerLink) Claim(*connection.Claim)                 {}
-func (l *peerLink) Detach()                                 {}
+func (l *peerLink) Identity() (connection.Identity, uint64) {
+	return connection.Identity{ProducerID: 1}, 1
+}
+func (l *peerLink) Claim(*connection.Claim) {}
+func (l *peerLink) Detach()                 {}
 func (l *peerLink) SendOn(ctx context.Context, _ uint64, events [][]byte) connection.Result {
 	return l.Send(ctx, events)
 }

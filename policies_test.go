@@ -355,8 +355,8 @@ func TestATraceIsToldInOrder(t *testing.T) {
 				add("handler")
 			},
 			Trace: &Trace{
-				Encoding: func(ctx context.Context, e *azeventhubs.EventData) {
-					e.Properties["traceparent"] = ctx.Value(key{})
+				Encoding: func(ctx context.Context, p *Properties) {
+					p.Add("traceparent", ctx.Value(key{}).(string))
 					add("encoding")
 				},
 				Accepted: func(_ context.Context, e AcceptedEvent) { add("accepted %q", e.PartitionKey) },

@@ -37,10 +37,9 @@ type BufferedProducer struct {
 	counts    counts
 	health    health
 
-	senders      sync.WaitGroup // every goroutine that the producer starts: senders, discovery, refresh
-	batches      sync.Pool      // *batch, emptied
-	wires        sync.Pool      // *wireEvent
-	tracedEvents sync.Pool      // *tracedEvent, emptied
+	senders sync.WaitGroup // every goroutine that the producer starts: senders, discovery, refresh
+	batches sync.Pool      // *batch, emptied
+	wires   sync.Pool      // *wireEvent
 
 	closed   chan struct{} // closed when the first Close has ended
 	closeErr error         // its result, written before closed is closed
@@ -115,7 +114,8 @@ func (p *BufferedProducer) PartitionBufferedEventCount(partitionID string) int {
 	if t == nil || t.byID[partitionID] == nil {
 		return 0
 	}
-	return int(t.byID[partitionID].held.Load())
+	events, _ := t.byID[partitionID].holds()
+	return events
 }
 
 // IsClosed reports whether Close or Abandon was called.

@@ -83,6 +83,22 @@ func (p *partition) cutExpired(b *batch) error {
 
 // try sends the batch once. The error says why it is not to be tried any more, whatever the result.
 func (p *partition) try(b *batch) (connection.Result, error) {
+	tries := b.tries
+	result, err := p.tryOnce(b)
+	if p.identity != nil && err == nil && b.tries > tries && result.Outcome == connection.NotSent && lost(result.Err) {
+		// The link was closed while it was idle, which shows when it is used: no failure of this try. Without an identity the link itself sees to that.
+		b.tries = tries
+		return p.tryOnce(b)
+	}
+	return result, err
+}
+
+func lost(err error) bool {
+	e, ok := errors.AsType[*connection.Error](err)
+	return ok && e.Lost
+}
+
+func (p *partition) tryOnce(b *batch) (connection.Result, error) {
 	timeout, err := p.producer.tryTimeout(b)
 	if err != nil {
 		return connection.Result{}, err
@@ -119,6 +135,10 @@ func (p *partition) try(b *batch) (connection.Result, error) {
 	case connection.Unknown:
 		b.ambiguous = true
 		p.producer.counts.ambiguousTries.Add(1)
+	case connection.NotSent:
+		if e, ok := errors.AsType[*connection.Error](result.Err); ok && e.Code == connection.CodeTimeout {
+			p.link.Detach() // it was allowed no message all the time: another link may be
+		}
 	}
 	return result, p.producer.stopped()
 }

@@ -161,7 +161,7 @@ func (q *queue) stats(now time.Time) (s PartitionStats) {
 func (p *partition) stats(now time.Time) PartitionStats {
 	s := p.queue.stats(now)
 	s.ID = p.id
-	s.BufferedEvents, s.BufferedBytes = int(p.held.Load()), int(p.heldBytes.Load())
+	s.BufferedEvents, s.BufferedBytes = p.holds()
 	s.LastNumber = -1
 	if p.identity != nil {
 		s.LastNumber = p.identity.last.Load()

@@ -4,17 +4,15 @@ import (
 	"context"
 	"log/slog"
 	"time"
-
-	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azeventhubs/v2"
 )
 
 // A Trace is a set of functions that are told of what happens, in the manner of net/http/httptrace. Any of them may be nil, which costs nothing. They are called
 // by the goroutine on which it happens, at the same time for different partitions and callers, and must not block or call the
 // producer.
 type Trace struct {
-	// Encoding is given each event before it is encoded, with Enqueue's context, and may add to its Properties: it is a copy, and so is
-	// their map; neither may be kept. This is where a trace's context gets into an event. EnqueueMessage does not call it.
-	Encoding func(ctx context.Context, event *azeventhubs.EventData)
+	// Encoding may add to the properties of each event before it is encoded, with Enqueue's context: this is where a trace's context gets into
+	// an event. The caller's event is not changed. What EnqueueAgain enqueues keeps the properties that it has.
+	Encoding func(ctx context.Context, properties *Properties)
 
 	// Accepted is told of each event that is in the buffer now.
 	Accepted func(ctx context.Context, event AcceptedEvent)

@@ -3,9 +3,7 @@ package eventhubs
 import (
 	"context"
 	"iter"
-	"maps"
 
-	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azeventhubs/v2"
 	"github.com/go-eventhubs/eventhubs/internal/amqp"
 )
 
@@ -19,7 +17,7 @@ func (b TracedBatch) Property(name string) iter.Seq[string] {
 		}
 		last := ""
 		for _, encoded := range b.batch.events {
-			text, ok := applicationProperty(encoded, name)
+			text, ok := amqp.ApplicationText(encoded, name)
 			if !ok {
 				continue
 			}
@@ -33,53 +31,44 @@ func (b TracedBatch) Property(name string) iter.Seq[string] {
 	}
 }
 
-func applicationProperty(encoded []byte, name string) (text []byte, ok bool) {
-	for section, err := range amqp.Sections(encoded) {
-		switch {
-		case err != nil || section.Code >= amqp.SectionData: // properties come before the body
-			return nil, false
-		case section.Code == amqp.SectionApplicationProperties:
-			return section.Text(name)
+// Properties are the application properties of an event that is about to be encoded. They are valid until Trace.Encoding returns.
+type Properties struct {
+	own   map[string]any // the caller's, never written
+	added []property
+}
+
+type property struct{ name, text string }
+
+// Get returns the property of that name, and whether there is one.
+func (p *Properties) Get(name string) (value any, ok bool) {
+	if value, ok = p.own[name]; ok {
+		return value, true
+	}
+	for _, a := range p.added {
+		if a.name == name {
+			return a.text, true
 		}
 	}
 	return nil, false
 }
 
-// A tracedEvent is the copy that Trace.Encoding may add to. It is used again.
-type tracedEvent struct {
-	event      azeventhubs.EventData
-	properties map[string]any
+// Add adds a property unless there is one of that name already. An event with one that is not valid UTF-8 is refused.
+func (p *Properties) Add(name, text string) {
+	if _, ok := p.Get(name); !ok {
+		p.added = append(p.added, property{name, text})
+	}
 }
 
-// manyProperties is how many a copy's map may have had to be used again: a map never shrinks.
-const manyProperties = 64
-
-// traceEncoding lets the trace add properties to a copy of the event, if it wants to. The copy goes to traceEncoded afterwards.
-func (p *BufferedProducer) traceEncoding(ctx context.Context, event *azeventhubs.EventData) (*azeventhubs.EventData, *tracedEvent) {
-	t := p.options.Trace
-	if t == nil || t.Encoding == nil {
-		return event, nil
-	}
-	c, ok := p.tracedEvents.Get().(*tracedEvent)
-	if !ok {
-		c = &tracedEvent{properties: map[string]any{}}
-	}
-	maps.Copy(c.properties, event.Properties)
-	c.event = *event
-	c.event.Properties = c.properties
-	t.Encoding(ctx, &c.event)
-	return &c.event, c
+// reset makes them the properties of another event.
+func (p *Properties) reset(own map[string]any) {
+	clear(p.added)
+	p.own, p.added = own, p.added[:0]
 }
 
-// traceEncoded takes back a copy whose event is encoded.
-func (p *BufferedProducer) traceEncoded(c *tracedEvent) {
-	if c == nil {
-		return
-	}
-	many := len(c.properties) > manyProperties
-	clear(c.properties)
-	c.event = azeventhubs.EventData{}
-	if !many {
-		p.tracedEvents.Put(c)
+// traceEncoding lets the trace add properties to an event, if it wants to.
+func (p *BufferedProducer) traceEncoding(ctx context.Context, w *wireEvent, own map[string]any) {
+	if t := p.options.Trace; t != nil && t.Encoding != nil {
+		w.added.reset(own)
+		t.Encoding(ctx, &w.added)
 	}
 }

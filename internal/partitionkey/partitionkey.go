@@ -59,6 +59,9 @@ func word(s string) uint32 {
 
 // partialWord reads the little-endian word at from, with zeros beyond the end.
 func partialWord(s string, from int) uint32 {
+	if len(s) >= from+4 {
+		return word(s[from:])
+	}
 	var w uint32
 	for i := from; i < min(from+4, len(s)); i++ {
 		w |= uint32(s[i]) << (8 * (i - from))

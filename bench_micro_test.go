@@ -1,0 +1,120 @@
+package eventhubs
+
+import (
+	"context"
+	"fmt"
+	"testing"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azeventhubs/v2"
+	"github.com/go-eventhubs/eventhubs/internal/connection"
+	"github.com/go-eventhubs/eventhubs/internal/partitionkey"
+)
+
+// What the parts of Enqueue cost by themselves. bench/ measures the whole, against others.
+
+// A nullHub accepts every batch without looking at it.
+type nullHub struct{ *peer }
+
+func (h nullHub) Link(id string) link { return nullLink{&peerLink{peer: h.peer, id: id}} }
+
+type nullLink struct{ *peerLink }
+
+func (nullLink) Send(context.Context, [][]byte) connection.Result {
+	return connection.Result{Outcome: connection.Accepted}
+}
+
+func nullProducer(b *testing.B, partitioning Partitioning) *BufferedProducer {
+	o, err := (&Options{MaxBufferedEventCount: 100_000, Partitioning: partitioning}).withDefaults()
+	if err != nil {
+		b.Fatal(err)
+	}
+	p := newProducer("bench.example", "hub", nullHub{newPeer(nil, 8)}, o)
+	if err := p.Connect(b.Context(), nil); err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() {
+		if err := p.Close(context.Background()); err != nil {
+			b.Error(err)
+		}
+	})
+	return p
+}
+
+// BenchmarkEnqueue is the whole of the producer but the network: from Enqueue to the outcome.
+func BenchmarkEnqueue(b *testing.B) {
+	for _, size := range []int{100, 1000, 10_000} {
+		for _, how := range []struct {
+			name         string
+			partitioning Partitioning
+			key          string
+		}{{"round-robin", RoundRobin, ""}, {"sticky", Sticky, ""}, {"keyed", RoundRobin, "device-12345"}} {
+			b.Run(fmt.Sprintf("%dB/%s", size, how.name), func(b *testing.B) {
+				p, body := nullProducer(b, how.partitioning), make([]byte, size)
+				b.ReportAllocs()
+				for b.Loop() {
+					if err := p.Enqueue(b.Context(), &azeventhubs.EventData{Body: body}, &EnqueueOptions{PartitionKey: how.key}); err != nil {
+						b.Fatal(err)
+					}
+				}
+			})
+		}
+	}
+}
+
+// BenchmarkEnqueueParallel shares one producer between so many goroutines as there are processors.
+func BenchmarkEnqueueParallel(b *testing.B) {
+	p, body := nullProducer(b, RoundRobin), make([]byte, 100)
+	b.ReportAllocs()
+	b.RunParallel(func(pb *testing.PB) {
+		for pb.Next() {
+			if err := p.Enqueue(b.Context(), &azeventhubs.EventData{Body: body}, nil); err != nil {
+				b.Error(err)
+				return
+			}
+		}
+	})
+}
+
+func BenchmarkEncode(b *testing.B) {
+	body := make([]byte, 1000)
+	for name, event := range map[string]*azeventhubs.EventData{
+		"body":       {Body: body},
+		"ids":        {Body: body, MessageID: new("message-1"), ContentType: new("application/json"), CorrelationID: "trip-7"},
+		"properties": {Body: body, Properties: map[string]any{"sensor": "north", "value": 21.5, "sequence": int64(12345)}},
+	} {
+		for _, key := range []string{"", "device-12345"} {
+			b.Run(fmt.Sprintf("%s/keyed=%v", name, key != ""), func(b *testing.B) {
+				var w wireEvent
+				b.ReportAllocs()
+				for b.Loop() {
+					if err := w.encode(event, key); err != nil {
+						b.Fatal(err)
+					}
+				}
+			})
+		}
+	}
+}
+
+func BenchmarkPartitionForKey(b *testing.B) {
+	for _, key := range []string{"a", "device-12345", "a-key-that-is-as-long-as-a-uuid-is-00"} {
+		b.Run(fmt.Sprintf("%dB", len(key)), func(b *testing.B) {
+			for b.Loop() {
+				partitionkey.Index(key, 32)
+			}
+		})
+	}
+}
+
+// BenchmarkAdmission takes room for an event and gives it back.
+func BenchmarkAdmission(b *testing.B) {
+	a := newAdmission(100_000, 64<<20, func() {})
+	ctx := context.Background()
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := a.enter(ctx, nil, 100); err != nil {
+			b.Fatal(err)
+		}
+		a.leave(1, 100)
+	}
+}

@@ -1,0 +1,189 @@
+package eventhubs_test
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"flag"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azeventhubs/v2"
+
+	"github.com/go-eventhubs/eventhubs"
+	"github.com/go-eventhubs/eventhubs/emulator"
+	"github.com/go-eventhubs/eventhubs/emulator/emulatortest"
+)
+
+// The live suite asks an event hub, which may hold anything and be used by others meanwhile, whether the guarantees hold there that need no faults:
+//
+//	EVENTHUBS_CONNECTION_STRING='Endpoint=sb://…;EntityPath=NAME' go test -run 'TestLive$' -v .
+//
+// The key needs the rights Send and Listen. It publishes about 1,500 events, a few MB.
+func TestLive(t *testing.T) {
+	connectionString := os.Getenv("EVENTHUBS_CONNECTION_STRING")
+	if connectionString == "" {
+		const missing = "NOT RUN: set EVENTHUBS_CONNECTION_STRING to that of an event hub, with its EntityPath"
+		if asked := flag.Lookup("test.run"); asked != nil && strings.Contains(asked.Value.String(), "Live") {
+			t.Fatal(missing) // go test shows nothing of a skipped test, and whoever asked for this one should not believe it has passed
+		}
+		t.Skip(missing)
+	}
+	runLive(t, connectionString)
+}
+
+// The suite itself is tested against the emulator, which verifies signatures here as the service does.
+func TestTheEmulatorPassesWhatTheServiceIsAsked(t *testing.T) {
+	server := emulatortest.New(t, &emulator.Options{Hubs: hub(4), Authentication: &emulator.Authentication{}})
+	runLive(t, server.ConnectionString("hub"))
+}
+
+func runLive(t *testing.T, connectionString string) {
+	properties, err := azeventhubs.ParseConnectionString(connectionString)
+	if err != nil || properties.EntityPath == nil {
+		t.Fatal("EVENTHUBS_CONNECTION_STRING is not a connection string with an EntityPath")
+	}
+	for _, test := range []struct {
+		name string
+		run  func(*testing.T, *live)
+	}{
+		{"events are stored once, in order, and whole", liveOrder},
+		{"idempotent retries are offered, and events stored once with them", liveIdempotentOrder},
+		{"an idempotent producer goes on where it was, and fences off its former life", liveIdentity},
+		{"keys go where the service puts them", liveKeys},
+		{"properties and messages arrive as they were", liveContent},
+		{"each outcome is told once, and Flush waits for all of them", liveOutcomes},
+		{"the largest event is stored, a larger one fails alone", liveLimits},
+		{"what is wrong is told at once, by its code", liveRefusals},
+		{"what the service assigns is stored", liveServiceAssigned},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			test.run(t, &live{t: t, connectionString: connectionString, hub: *properties.EntityPath, run: rand.Text()})
+		})
+	}
+}
+
+// A live is one test's use of the event hub. Its events carry the name of its run, so that others are told apart.
+type live struct {
+	t                          *testing.T
+	connectionString, hub, run string
+	begins                     map[string]azeventhubs.StartPosition // of what this test publishes, by partition
+}
+
+// patience bounds each wait for the service: a limit for when something is broken, not a measure.
+const patience = 2 * time.Minute
+
+func (l *live) context() context.Context {
+	ctx, cancel := context.WithTimeout(l.t.Context(), patience)
+	l.t.Cleanup(cancel)
+	return ctx
+}
+
+// event makes one of this run's events.
+func (l *live) event(body string) *azeventhubs.EventData {
+	return &azeventhubs.EventData{Body: []byte(body), Properties: map[string]any{"run": l.run}}
+}
+
+// producer makes a producer that is closed when the test ends, and notes where the partitions end by now.
+func (l *live) producer(options eventhubs.Options) *eventhubs.BufferedProducer {
+	l.t.Helper()
+	if options.OnBatchFailed == nil {
+		options.OnBatchFailed = func(_ context.Context, b *eventhubs.Batch) {
+			l.t.Errorf("%d events are %v: %v", b.Count, b.Outcome.Storage, b.Outcome.Err)
+		}
+	}
+	p, err := eventhubs.NewBufferedProducerFromConnectionString(l.connectionString, "", &options)
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	l.t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		defer cancel()
+		_ = p.Close(ctx) // what failed was told
+	})
+	if l.begins == nil {
+		l.noteEnds(p)
+	}
+	return p
+}
+
+func (l *live) noteEnds(p *eventhubs.BufferedProducer) {
+	l.t.Helper()
+	ctx := l.context()
+	all, err := p.EventHubProperties(ctx)
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	l.begins = map[string]azeventhubs.StartPosition{}
+	for _, id := range all.PartitionIDs {
+		partition, err := p.PartitionProperties(ctx, id)
+		switch {
+		case err != nil:
+			l.t.Fatal(err)
+		case partition.IsEmpty:
+			l.begins[id] = azeventhubs.StartPosition{Earliest: new(true)}
+		default:
+			l.begins[id] = azeventhubs.StartPosition{SequenceNumber: &partition.LastEnqueuedSequenceNumber}
+		}
+	}
+}
+
+// read returns so many of this run's events, by partition, read with the official client.
+func (l *live) read(want int) map[string][]*azeventhubs.ReceivedEventData {
+	l.t.Helper()
+	client, err := azeventhubs.NewConsumerClientFromConnectionString(l.connectionString, "", azeventhubs.DefaultConsumerGroup, nil)
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	defer func() { _ = client.Close(context.Background()) }()
+	ctx, cancel := context.WithCancel(l.context())
+	defer cancel()
+	var (
+		mu    sync.Mutex // guards the fields below
+		left  = want
+		found = map[string][]*azeventhubs.ReceivedEventData{}
+		group sync.WaitGroup
+	)
+	for id, begin := range l.begins {
+		// Ends when all are found, or with ctx.
+		group.Go(func() {
+			l.readPartition(ctx, client, id, begin, func(event *azeventhubs.ReceivedEventData) {
+				mu.Lock()
+				defer mu.Unlock()
+				found[id] = append(found[id], event)
+				if left--; left == 0 {
+					cancel()
+				}
+			})
+		})
+	}
+	group.Wait()
+	if left > 0 {
+		l.t.Fatalf("%d of %d events were not found", left, want)
+	}
+	return found
+}
+
+func (l *live) readPartition(ctx context.Context, client *azeventhubs.ConsumerClient, id string, begin azeventhubs.StartPosition, found func(*azeventhubs.ReceivedEventData)) {
+	partition, err := client.NewPartitionClient(id, &azeventhubs.PartitionClientOptions{StartPosition: begin})
+	if err != nil {
+		l.t.Error(err)
+		return
+	}
+	defer func() { _ = partition.Close(context.Background()) }()
+	for ctx.Err() == nil {
+		events, err := partition.ReceiveEvents(ctx, 1, nil) // it waits for as many as it is asked for; more of them are on their way meanwhile
+		if err != nil && !errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded) {
+			l.t.Errorf("partition %s: %v", id, err)
+			return
+		}
+		for _, event := range events {
+			if event.Properties["run"] == l.run {
+				found(event)
+			}
+		}
+	}
+}
