@@ -1,0 +1,156 @@
+// Tracing: one trace from where an event was enqueued to where it is processed, though they have nothing in common but the event. Each strong
+// earthquake of a week is reported within a span of its own; the producer writes that span's context into the event, and the span of the batch that brought it
+// is linked to it. A consumer reads the context back and continues the trace. Here the spans end in memory and are printed; in production an exporter takes them, set up once with
+// otel.SetTracerProvider, and Instrument gets nil.
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log"
+	"os"
+	"time"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azeventhubs/v2"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/sdk/trace/tracetest"
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/go-eventhubs/eventhubs"
+	"github.com/go-eventhubs/eventhubs/examples/internal/hub"
+	"github.com/go-eventhubs/eventhubs/telemetry"
+)
+
+func main() {
+	if err := run(context.Background()); err != nil {
+		log.Fatal(err)
+	}
+}
+
+func run(ctx context.Context) error {
+	h, err := hub.Open(1, 0)
+	if err != nil {
+		return err
+	}
+	defer h.Close()
+	spans := tracetest.NewInMemoryExporter()
+	tracers := sdktrace.NewTracerProvider(sdktrace.WithSyncer(spans))
+	tracer := tracers.Tracer("earthquakes")
+
+	began := time.Now()
+	quakes, err := strongQuakes()
+	if err != nil {
+		return err
+	}
+	if err := report(ctx, h, tracers, tracer, quakes); err != nil {
+		return err
+	}
+	if err := process(ctx, h, tracer, began, len(quakes)); err != nil {
+		return err
+	}
+	show(spans.GetSpans())
+	return nil
+}
+
+// report publishes the earthquakes, each within a span of its own. The two lines that matter are those with telemetry.Instrument and Observe.
+func report(ctx context.Context, h *hub.Hub, tracers trace.TracerProvider, tracer trace.Tracer, quakes []string) (err error) {
+	options := &eventhubs.Options{MaxWaitTime: eventhubs.UntilFull} // here one batch, which Close sends
+	instrumentation, err := telemetry.Instrument(options, &telemetry.Config{TracerProvider: tracers})
+	if err != nil {
+		return err
+	}
+	producer, err := eventhubs.NewBufferedProducerFromConnectionString(h.ConnectionString, "", options)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, producer.Close(ctx)) }()
+	if err := instrumentation.Observe(producer); err != nil {
+		return err
+	}
+	for _, title := range quakes {
+		ctx, span := tracer.Start(ctx, "report "+title)
+		err := producer.Enqueue(ctx, &azeventhubs.EventData{Body: []byte(title)}, nil)
+		span.End()
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// process is what another program, on another machine, would do: it knows nothing of the spans above but what is in the events.
+func process(ctx context.Context, h *hub.Hub, tracer trace.Tracer, began time.Time, events int) error {
+	client, err := azeventhubs.NewConsumerClientFromConnectionString(h.ConnectionString, "", azeventhubs.DefaultConsumerGroup, nil)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = client.Close(ctx) }()
+	partition, err := client.NewPartitionClient("0", &azeventhubs.PartitionClientOptions{StartPosition: azeventhubs.StartPosition{EnqueuedTime: &began, Inclusive: true}})
+	if err != nil {
+		return err
+	}
+	defer func() { _ = partition.Close(ctx) }()
+	for left := events; left > 0; {
+		received, err := partition.ReceiveEvents(ctx, left, nil)
+		if err != nil {
+			return err
+		}
+		for _, event := range received {
+			_, span := tracer.Start(telemetry.Extract(ctx, event.Properties), "process "+string(event.Body), trace.WithSpanKind(trace.SpanKindConsumer))
+			span.End()
+		}
+		left -= len(received)
+	}
+	return nil
+}
+
+// show prints, for each span of a report, which spans are joined to it.
+func show(spans tracetest.SpanStubs) {
+	for _, span := range spans {
+		if span.Parent.IsValid() || span.SpanKind != trace.SpanKindInternal {
+			continue
+		}
+		fmt.Println(span.Name)
+		for _, other := range spans {
+			for _, link := range other.Links {
+				if link.SpanContext.Equal(span.SpanContext.WithRemote(true)) {
+					fmt.Printf("  is linked to by %q, a batch of %d\n", other.Name, len(other.Links))
+				}
+			}
+			if other.Parent.SpanID() == span.SpanContext.SpanID() && other.SpanContext.TraceID() == span.SpanContext.TraceID() {
+				fmt.Printf("  has the child  %q, in the same trace\n", other.Name)
+			}
+		}
+	}
+}
+
+// strongQuakes are the titles of the earthquakes of magnitude 6 and above.
+func strongQuakes() (titles []string, err error) {
+	file, err := os.Open("examples/data/earthquakes.ndjson")
+	if errors.Is(err, os.ErrNotExist) {
+		file, err = os.Open("../data/earthquakes.ndjson") // run in its own folder
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = file.Close() }()
+	lines := bufio.NewScanner(file)
+	for lines.Scan() {
+		var quake struct {
+			Properties struct {
+				Mag   float64
+				Title string
+			}
+		}
+		if err := json.Unmarshal(lines.Bytes(), &quake); err != nil {
+			return nil, err
+		}
+		if quake.Properties.Mag >= 6 {
+			titles = append(titles, quake.Properties.Title)
+		}
+	}
+	return titles, lines.Err()
+}

@@ -1,0 +1,92 @@
+// Package metricsserver shows a producer's metrics to Prometheus, over HTTP, through OpenTelemetry's exporter. It is what "eventhubs publish --metrics" is made
+// of, and a package of its own so that nothing but the command line links Prometheus.
+package metricsserver
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+	exporter "go.opentelemetry.io/otel/exporters/prometheus"
+	"go.opentelemetry.io/otel/sdk/metric"
+	tracenoop "go.opentelemetry.io/otel/trace/noop"
+
+	"github.com/go-eventhubs/eventhubs"
+	"github.com/go-eventhubs/eventhubs/telemetry"
+)
+
+// readHeaderTimeout is more than any scraper takes to ask.
+const readHeaderTimeout = 10 * time.Second
+
+// A Server answers GET /metrics until it is closed.
+type Server struct {
+	// Immutable after Start.
+	listener net.Listener
+	http     *http.Server
+	provider *metric.MeterProvider
+	made     *telemetry.Instrumentation
+
+	serving sync.WaitGroup
+	failed  error // written before serving is done
+}
+
+// Start listens at addr, such as ":9464" or "127.0.0.1:0", and adds metrics to the options of the producer that is to be observed. The
+// error names the address.
+func Start(addr string, options *eventhubs.Options) (*Server, error) {
+	listener, err := net.Listen("tcp", addr)
+	if err != nil {
+		return nil, fmt.Errorf("metrics: %w: give an address to listen at, such as 127.0.0.1:9464", err)
+	}
+	s, err := newServer(listener, options)
+	if err != nil {
+		return nil, errors.Join(err, listener.Close())
+	}
+	// Ends with Close, which waits for it.
+	s.serving.Go(func() {
+		if err := s.http.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+			s.failed = fmt.Errorf("metrics: %w", err)
+		}
+	})
+	return s, nil
+}
+
+func newServer(listener net.Listener, options *eventhubs.Options) (*Server, error) {
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	reader, err := exporter.New(exporter.WithRegisterer(registry))
+	if err != nil {
+		return nil, fmt.Errorf("metrics: the exporter: %w", err)
+	}
+	provider := metric.NewMeterProvider(metric.WithReader(reader))
+	made, err := telemetry.Instrument(options, &telemetry.Config{MeterProvider: provider, TracerProvider: tracenoop.NewTracerProvider(), LeaveEvents: true})
+	if err != nil {
+		return nil, err
+	}
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{EnableOpenMetrics: true}))
+	mux.Handle("GET /{$}", http.RedirectHandler("/metrics", http.StatusFound))
+	return &Server{listener: listener, http: &http.Server{Handler: mux, ReadHeaderTimeout: readHeaderTimeout}, provider: provider, made: made}, nil
+}
+
+// Addr returns the address that it listens at.
+func (s *Server) Addr() string { return s.listener.Addr().String() }
+
+// Observe is called with the producer, once it is made.
+func (s *Server) Observe(producer *eventhubs.BufferedProducer) error { return s.made.Observe(producer) }
+
+// Close stops answering, politely until ctx ends, and returns what went wrong while it served.
+func (s *Server) Close(ctx context.Context) error {
+	err := s.http.Shutdown(ctx)
+	if err != nil {
+		err = errors.Join(err, s.http.Close())
+	}
+	s.serving.Wait()
+	return errors.Join(err, s.failed, s.made.Close(), s.provider.Shutdown(ctx))
+}

@@ -1,0 +1,32 @@
+// Package telemetry makes a producer's metrics and traces those of OpenTelemetry. It needs OpenTelemetry's API only: which SDK, which exporter and which sampler
+// there are, the application decides. Two lines instrument a producer, one before it is made and one after:
+//
+//	instrumentation, err := telemetry.Instrument(options, nil)
+//	…
+//	producer, err := eventhubs.NewBufferedProducer(namespace, hub, credential, options)
+//	…
+//	err = instrumentation.Observe(producer)
+//
+// # Metrics
+//
+// The two that the semantic conventions for messaging ask of a producer, messaging.client.operation.duration and messaging.client.sent.messages, with messaging.system
+// "eventhubs"; and this package's own, eventhubs.producer.…, for what a buffer has besides: how full it is, how old its oldest event, who waits for room, what
+// has failed and whether it may be stored all the same. The constants Metric… are all of them. docs/operations.md says what each means and what to do about it.
+//
+// The attribute error.type is the [eventhubs.Code] of an [eventhubs.Error]; for what the application has brought about itself it is one of canceled, cleared,
+// closed, abandoned, expired, partition-stopped, too-large, unknown-partition; and _OTHER for the rest.
+//
+// # Traces
+//
+// Whatever span is in Enqueue's context travels with the event: as the application properties traceparent and tracestate of the W3C, and as Diagnostic-Id, which older
+// Azure SDKs and Azure Functions read. [Extract] reads it back at the consumer. An event that has a traceparent already keeps it. EnqueueMessage
+// adds nothing; [Inject] does, for who uses it. Which spans are sampled is passed on unchanged.
+//
+// Each batch that was tried is one span of the kind client, "send HUB", from its first try to its outcome, linked to the sampled contexts of its events, 128 different ones at the
+// most. If all events of the batch come from one span, it is that span's child. Otherwise it begins a trace of its own, of which the sampler
+// decides. A batch whose events all have contexts that were not sampled has no span.
+//
+// # Cost
+//
+// Metrics cost a few atomic operations for each batch and nothing for an event. An event whose context has a span takes about 150 bytes more on the wire.
+package telemetry

@@ -1,0 +1,67 @@
+package telemetry_test
+
+import (
+	"context"
+	"fmt"
+	"log"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azeventhubs/v2"
+	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
+	"go.opentelemetry.io/otel/sdk/metric/metricdata"
+
+	"github.com/go-eventhubs/eventhubs"
+	"github.com/go-eventhubs/eventhubs/emulator"
+	"github.com/go-eventhubs/eventhubs/telemetry"
+)
+
+func Example() {
+	server, err := emulator.New(nil) // in production: a namespace
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer func() { _ = server.Close() }()
+	reader := sdkmetric.NewManualReader() // in production: an exporter, set up once with otel.SetMeterProvider; then the config is nil
+	config := &telemetry.Config{MeterProvider: sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader))}
+
+	options := &eventhubs.Options{}
+	instrumentation, err := telemetry.Instrument(options, config)
+	if err != nil {
+		log.Fatal(err)
+	}
+	producer, err := eventhubs.NewBufferedProducerFromConnectionString(server.ConnectionString("events"), "", options)
+	if err != nil {
+		log.Fatal(err)
+	}
+	if err := instrumentation.Observe(producer); err != nil {
+		log.Fatal(err)
+	}
+
+	for range 3 {
+		if err := producer.Enqueue(context.Background(), &azeventhubs.EventData{Body: []byte("hello")}, nil); err != nil {
+			log.Fatal(err)
+		}
+	}
+	if err := producer.Close(context.Background()); err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(sum(reader, telemetry.MetricSentMessages), "messages sent")
+	// Output: 3 messages sent
+}
+
+// sum adds up a counter's data points.
+func sum(reader *sdkmetric.ManualReader, name string) (total int64) {
+	var all metricdata.ResourceMetrics
+	if err := reader.Collect(context.Background(), &all); err != nil {
+		log.Fatal(err)
+	}
+	for _, scope := range all.ScopeMetrics {
+		for _, m := range scope.Metrics {
+			if counter, ok := m.Data.(metricdata.Sum[int64]); ok && m.Name == name {
+				for _, point := range counter.DataPoints {
+					total += point.Value
+				}
+			}
+		}
+	}
+	return total
+}

@@ -1,0 +1,214 @@
+package telemetry
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/go-eventhubs/eventhubs"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/metric"
+)
+
+// instruments are the metrics that are recorded when something happens, and those that are read at each collection.
+type instruments struct {
+	meter metric.Meter
+
+	operationDuration, batchFill, queueDuration, handlerDuration metric.Float64Histogram
+	batchEvents                                                  metric.Int64Histogram
+	sentMessages, settledEvents, storedBytes                     metric.Int64Counter
+	retries, throttledTries, connectionsOpened, connectionsLost  metric.Int64Counter
+	throttledDuration                                            metric.Float64Counter
+
+	bufferedEvents, bufferedBytes, waitingCallers, inFlight, partitions metric.Int64ObservableUpDownCounter
+	ambiguousTries, handlerPanics, unheardEvents                        metric.Int64ObservableCounter
+	utilization, oldestEventAge, troubleDuration, tokenRemaining        metric.Float64ObservableGauge
+	health                                                              metric.Int64ObservableGauge
+}
+
+// Buckets. Those for durations are what the semantic conventions advise.
+var (
+	durations = metric.WithExplicitBucketBoundaries(0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10)
+	ratios    = metric.WithExplicitBucketBoundaries(0.01, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1)
+	sizes     = metric.WithExplicitBucketBoundaries(1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000)
+)
+
+// A maker makes instruments and remembers what went wrong.
+type maker struct {
+	meter metric.Meter
+	errs  []error
+}
+
+// made returns what was made, and notes the error.
+func made[T any](m *maker, instrument T, err error) T {
+	m.errs = append(m.errs, err)
+	return instrument
+}
+
+func newInstruments(meter metric.Meter) (*instruments, error) {
+	m := &maker{meter: meter}
+	i := &instruments{meter: meter}
+	m.histograms(i)
+	m.counters(i)
+	m.observables(i)
+	return i, errors.Join(m.errs...)
+}
+
+func (m *maker) histograms(i *instruments) {
+	float := func(name, unit, description string, buckets metric.HistogramOption) metric.Float64Histogram {
+		h, err := m.meter.Float64Histogram(name, metric.WithUnit(unit), metric.WithDescription(description), buckets)
+		return made(m, h, err)
+	}
+	i.operationDuration = float(MetricOperationDuration, "s", "Duration of messaging operation initiated by a producer or consumer client.", durations)
+	i.queueDuration = float(MetricQueueDuration, "s", "How long a batch has waited in the buffer, from its first event to its first try.", durations)
+	i.handlerDuration = float(MetricHandlerDuration, "s", "How long the application's handler of a batch has run.", durations)
+	i.batchFill = float(MetricBatchFill, "1", "How full a stored batch was: its bytes over what it might have had.", ratios)
+	events, err := m.meter.Int64Histogram(MetricBatchEvents, metric.WithUnit("{event}"), metric.WithDescription("Events of a stored batch."), sizes)
+	i.batchEvents = made(m, events, err)
+}
+
+func (m *maker) counters(i *instruments) {
+	counter := func(name, unit, description string) metric.Int64Counter {
+		c, err := m.meter.Int64Counter(name, metric.WithUnit(unit), metric.WithDescription(description))
+		return made(m, c, err)
+	}
+	i.sentMessages = counter(MetricSentMessages, "{message}", "Number of messages producer attempted to send to the broker.")
+	i.settledEvents = counter(MetricSettledEvents, "{event}", "Events that have their outcome.")
+	i.storedBytes = counter(MetricStoredBytes, "By", "Encoded bytes of events that are stored.")
+	i.retries = counter(MetricRetries, "{try}", "Failed tries after which there was another, throttling apart.")
+	i.throttledTries = counter(MetricThrottledTries, "{try}", "Tries that the service was too busy for.")
+	i.connectionsOpened = counter(MetricConnectionsOpened, "{connection}", "Connections of the producer's own that were opened.")
+	i.connectionsLost = counter(MetricConnectionsLost, "{connection}", "Connections of the producer's own that ended without its doing.")
+	c, err := m.meter.Float64Counter(MetricThrottledDuration, metric.WithUnit("s"), metric.WithDescription("Pauses that the service has asked for, of all partitions added up."))
+	i.throttledDuration = made(m, c, err)
+}
+
+func (m *maker) observables(i *instruments) {
+	level := func(name, unit, description string) metric.Int64ObservableUpDownCounter {
+		c, err := m.meter.Int64ObservableUpDownCounter(name, metric.WithUnit(unit), metric.WithDescription(description))
+		return made(m, c, err)
+	}
+	count := func(name, unit, description string) metric.Int64ObservableCounter {
+		c, err := m.meter.Int64ObservableCounter(name, metric.WithUnit(unit), metric.WithDescription(description))
+		return made(m, c, err)
+	}
+	gauge := func(name, unit, description string) metric.Float64ObservableGauge {
+		g, err := m.meter.Float64ObservableGauge(name, metric.WithUnit(unit), metric.WithDescription(description))
+		return made(m, g, err)
+	}
+	i.bufferedEvents = level(MetricBufferedEvents, "{event}", "Events that were accepted and have no outcome yet.")
+	i.bufferedBytes = level(MetricBufferedBytes, "By", "Encoded bytes of events that were accepted and have no outcome yet.")
+	i.waitingCallers = level(MetricWaitingCallers, "{caller}", "Callers of Enqueue that wait for room in the buffer.")
+	i.inFlight = level(MetricInFlight, "{batch}", "Batches that a sender has taken.")
+	i.partitions = level(MetricPartitions, "{partition}", "Partitions by what they wait for.")
+	i.ambiguousTries = count(MetricAmbiguousTries, "{try}", "Tries that ended without telling whether the batch is stored.")
+	i.handlerPanics = count(MetricHandlerPanics, "{panic}", "Panics of the application's handlers.")
+	i.unheardEvents = count(MetricUnheardEvents, "{event}", "Failed events of which neither a handler nor a Delivery was told.")
+	i.utilization = gauge(MetricBufferUtilization, "1", "How full the buffer is, in events or in bytes, whichever is fuller.")
+	i.oldestEventAge = gauge(MetricOldestEventAge, "s", "How long the first event of the oldest batch has waited.")
+	i.troubleDuration = gauge(MetricTroubleDuration, "s", "How long the producer's health has been worse than ready.")
+	i.tokenRemaining = gauge(MetricTokenRemaining, "s", "How long the present authorization will last.")
+	health, err := m.meter.Int64ObservableGauge(MetricHealth, metric.WithUnit("{state}"), metric.WithDescription("One for the present state of the producer's health, zero for the others."))
+	i.health = made(m, health, err)
+}
+
+// A target is what the telemetry is about. Most of what is recorded has one of few sets of attributes, which are made once.
+type target struct {
+	producer   *eventhubs.BufferedProducer // nil before Observe
+	attributes []attribute.KeyValue        // of everything
+	sets       sync.Map                    // setKey to metric.MeasurementOption: few keys, each written once and read for each batch
+}
+
+type setKey struct {
+	partition string
+	key       attribute.Key // empty: none
+	value     string
+	error     string // empty: none
+	operation bool
+}
+
+func newTarget(producer *eventhubs.BufferedProducer, attributes []attribute.KeyValue) *target {
+	return &target{producer: producer, attributes: attributes}
+}
+
+// set returns the attributes that a key stands for.
+func (t *target) set(k setKey) metric.MeasurementOption {
+	if known, ok := t.sets.Load(k); ok {
+		return known.(metric.MeasurementOption)
+	}
+	attributes := append(make([]attribute.KeyValue, 0, len(t.attributes)+5), t.attributes...)
+	if k.operation {
+		attributes = append(attributes, keyOperation.String("send"), keyType.String("send"))
+	}
+	if k.partition != "" {
+		attributes = append(attributes, keyPartition.String(k.partition))
+	}
+	if k.key != "" {
+		attributes = append(attributes, k.key.String(k.value))
+	}
+	if k.error != "" {
+		attributes = append(attributes, keyErrorType.String(k.error))
+	}
+	option := metric.WithAttributeSet(attribute.NewSet(attributes...))
+	t.sets.Store(k, option)
+	return option
+}
+
+// attributes are those of the producer, of a partition unless partitions are together, and one more.
+func (t *Instrumentation) attributes(partition string, key attribute.Key, value string) metric.MeasurementOption {
+	return t.target.Load().set(setKey{partition: t.partition(partition), key: key, value: value})
+}
+
+func (t *Instrumentation) partition(id string) string {
+	if t.together {
+		return ""
+	}
+	return id
+}
+
+func (t *Instrumentation) retrying(b eventhubs.TracedBatch, err error, _ time.Duration) {
+	t.instruments.retries.Add(context.Background(), 1, t.target.Load().set(setKey{partition: t.partition(b.PartitionID), error: errorType(err)}))
+}
+
+func (t *Instrumentation) throttled(b eventhubs.TracedBatch, _ error, pause time.Duration) {
+	attributes := t.attributes(b.PartitionID, "", "")
+	t.instruments.throttledTries.Add(context.Background(), 1, attributes)
+	t.instruments.throttledDuration.Add(context.Background(), pause.Seconds(), attributes)
+}
+
+func (t *Instrumentation) connected() {
+	t.instruments.connectionsOpened.Add(context.Background(), 1, t.attributes("", "", ""))
+}
+
+func (t *Instrumentation) disconnected(err error) {
+	if err != nil { // else the producer has closed it
+		t.instruments.connectionsLost.Add(context.Background(), 1, t.target.Load().set(setKey{error: errorType(err)}))
+	}
+}
+
+// settled records a batch that has its outcome.
+func (t *Instrumentation) settled(b eventhubs.TracedBatch, o eventhubs.Outcome) {
+	ctx, i, to := context.Background(), t.instruments, t.target.Load()
+	partition, reason, events := t.partition(b.PartitionID), errorType(o.Err), int64(b.Events)
+	i.settledEvents.Add(ctx, events, to.set(setKey{partition: partition, key: keyStorage, value: o.Storage.String(), error: reason}))
+	if tried(o) {
+		operation := to.set(setKey{partition: partition, error: reason, operation: true})
+		i.sentMessages.Add(ctx, events, operation)
+		i.operationDuration.Record(ctx, o.OnWire.Seconds(), operation)
+		t.span(to, b, o)
+	}
+	if o.Storage == eventhubs.Stored {
+		plain := to.set(setKey{partition: partition})
+		i.storedBytes.Add(ctx, int64(b.Bytes), plain)
+		i.batchEvents.Record(ctx, events, plain)
+		i.batchFill.Record(ctx, min(1, float64(b.Bytes)/float64(max(1, b.MaxBytes))), plain)
+		i.queueDuration.Record(ctx, o.Queued.Seconds(), plain)
+	}
+}
+
+// tried reports whether an attempt was made to send the batch: one that could not even open the link counts, what the application cleared does not.
+func tried(o eventhubs.Outcome) bool {
+	_, outside := errors.AsType[*eventhubs.Error](o.Err)
+	return o.Tries > 0 || outside
+}

@@ -1,0 +1,120 @@
+package telemetry
+
+import (
+	"context"
+	"encoding/hex"
+	"strings"
+
+	"github.com/go-eventhubs/eventhubs"
+	"go.opentelemetry.io/otel/propagation"
+	"go.opentelemetry.io/otel/trace"
+)
+
+// The application properties that carry a span's context.
+const (
+	traceParent  = "traceparent"   // of the W3C
+	traceState   = "tracestate"    // of the W3C
+	diagnosticID = "Diagnostic-Id" // of the Azure SDKs from before that, with the same content as traceparent
+)
+
+// Inject writes the span in ctx, if there is one, into an event's properties, which must not be nil, unless they carry one already. [Instrument] does so for Enqueue; this is for
+// EnqueueMessage, and for events that other clients send.
+func Inject(ctx context.Context, properties map[string]any) {
+	span := trace.SpanContextFromContext(ctx)
+	if !span.IsValid() {
+		return
+	}
+	if carrier(properties).Get(traceParent) != "" {
+		return
+	}
+	var parent any = encodeParent(span)
+	properties[traceParent] = parent
+	properties[diagnosticID] = parent
+	if state := span.TraceState(); state.Len() > 0 {
+		properties[traceState] = state.String()
+	}
+}
+
+// Extract returns a context with the span that an event's properties carry, as a remote one: a span that is started with it continues the trace in which the event was enqueued.
+// Without such properties, or if they are malformed, it returns ctx.
+func Extract(ctx context.Context, properties map[string]any) context.Context {
+	return propagation.TraceContext{}.Extract(ctx, carrier(properties))
+}
+
+// inject is Inject for Trace.Encoding.
+func inject(ctx context.Context, properties *eventhubs.Properties) {
+	span := trace.SpanContextFromContext(ctx)
+	if !span.IsValid() {
+		return
+	}
+	for _, name := range []string{traceParent, diagnosticID} {
+		if _, ok := properties.Get(name); ok {
+			return
+		}
+	}
+	parent := encodeParent(span)
+	properties.Add(traceParent, parent)
+	properties.Add(diagnosticID, parent)
+	if state := span.TraceState(); state.Len() > 0 {
+		properties.Add(traceState, state.String())
+	}
+}
+
+// A traceparent of version 00 is "00-", the trace's id, "-", the span's id, "-" and the flags, the three in hexadecimal digits.
+const (
+	parentPrefix = "00-"
+	spanAt       = len(parentPrefix) + 32 + 1
+	flagsAt      = spanAt + 16 + 1
+	parentLength = flagsAt + 2
+)
+
+// encodeParent is a traceparent, of version 00: of the flags it has those that the version defines.
+func encodeParent(span trace.SpanContext) string {
+	var text [parentLength]byte
+	traceID, spanID, flags := span.TraceID(), span.SpanID(), [1]byte{byte(span.TraceFlags() & (trace.FlagsSampled | trace.FlagsRandom))}
+	copy(text[:], parentPrefix)
+	hex.Encode(text[len(parentPrefix):], traceID[:])
+	hex.Encode(text[spanAt:], spanID[:])
+	hex.Encode(text[flagsAt:], flags[:])
+	text[spanAt-1], text[flagsAt-1] = '-', '-'
+	return string(text[:])
+}
+
+// decodeParent returns the context that a traceparent of version 00 names: an invalid one if it is of another version, or malformed.
+func decodeParent(parent string) trace.SpanContext {
+	if len(parent) != parentLength || !strings.HasPrefix(parent, parentPrefix) {
+		return trace.SpanContext{}
+	}
+	traceID, err := trace.TraceIDFromHex(parent[len(parentPrefix) : spanAt-1])
+	spanID, err2 := trace.SpanIDFromHex(parent[spanAt : flagsAt-1])
+	if err != nil || err2 != nil {
+		return trace.SpanContext{}
+	}
+	config := trace.SpanContextConfig{TraceID: traceID, SpanID: spanID, Remote: true}
+	if isSampled(parent) {
+		config.TraceFlags = trace.FlagsSampled
+	}
+	return trace.NewSpanContext(config)
+}
+
+// isSampled reads the flag in a traceparent's last digit.
+func isSampled(parent string) bool {
+	return len(parent) == parentLength && strings.IndexByte("13579bdf", parent[parentLength-1]) >= 0
+}
+
+// A carrier reads an event's properties.
+type carrier map[string]any
+
+func (c carrier) Get(key string) string {
+	text, _ := c[key].(string)
+	if text == "" && key == traceParent {
+		text, _ = c[diagnosticID].(string)
+	}
+	return text
+}
+
+// Set is never called: Inject writes the properties.
+func (c carrier) Set(key, value string) { c[key] = value }
+
+// Keys is never called: the W3C's properties are known by name.
+func (c carrier) Keys() []string { return nil }

@@ -1,0 +1,80 @@
+package telemetry
+
+import (
+	"context"
+	"time"
+
+	"github.com/go-eventhubs/eventhubs"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/codes"
+	"go.opentelemetry.io/otel/trace"
+)
+
+// maxLinks is how many links a span has at the most. It is what OpenTelemetry's SDK keeps of them by default.
+const maxLinks = 128
+
+// span makes the span of a batch that has its outcome, all at once and with the times at which it began and ended, so that nothing is kept for a batch on its way.
+func (t *Instrumentation) span(to *target, b eventhubs.TracedBatch, o eventhubs.Outcome) {
+	links, only, unsampled := linksOf(b)
+	if unsampled {
+		return
+	}
+	ended := time.Now()
+	ctx, name := context.Background(), "send"
+	if only.IsValid() {
+		ctx = trace.ContextWithRemoteSpanContext(ctx, only)
+	}
+	attributes := append(make([]attribute.KeyValue, 0, len(to.attributes)+9), to.attributes...)
+	if to.producer != nil {
+		name += " " + to.producer.EventHubName()
+		attributes = append(attributes, keyClientID.String(to.producer.Identifier()))
+	}
+	attributes = append(attributes, keyOperation.String("send"), keyType.String("send"), keyMessageCount.Int(b.Events),
+		keyBytes.Int(b.Bytes), keyTries.Int(o.Tries), keyQueued.Float64(o.Queued.Seconds()))
+	if b.PartitionID != "" {
+		attributes = append(attributes, keyPartition.String(b.PartitionID))
+	}
+	if o.Err != nil {
+		attributes = append(attributes, keyErrorType.String(errorType(o.Err)), keyStorage.String(o.Storage.String()))
+	}
+	_, span := t.tracer.Start(ctx, name, trace.WithSpanKind(trace.SpanKindClient), trace.WithTimestamp(ended.Add(-o.OnWire)),
+		trace.WithLinks(links...), trace.WithAttributes(attributes...))
+	if o.Err != nil {
+		span.SetStatus(codes.Error, o.Err.Error())
+	}
+	span.End(trace.WithTimestamp(ended))
+}
+
+// linksOf returns links to the different sampled contexts that a batch's events carry, and the only context there is, if all events have the same. Unsampled says that
+// there are contexts, none of them sampled.
+func linksOf(b eventhubs.TracedBatch) (links []trace.Link, only trace.SpanContext, unsampled bool) {
+	var seen map[string]bool
+	last, same := "", 0
+	for parent := range b.Property(traceParent) {
+		switch {
+		case parent == "":
+			continue
+		case parent == last, seen[parent]:
+			same++
+			continue
+		case len(parent) == parentLength && !isSampled(parent):
+			unsampled = true // there may be a thousand different ones, so they are not remembered
+			continue
+		}
+		context := decodeParent(parent)
+		if !context.IsValid() {
+			continue // what is malformed says nothing
+		}
+		if seen == nil {
+			seen = map[string]bool{}
+		}
+		last, seen[parent] = parent, true
+		if links = append(links, trace.Link{SpanContext: context}); len(links) == maxLinks {
+			break
+		}
+	}
+	if len(links) == 1 && 1+same == b.Events {
+		only = links[0].SpanContext
+	}
+	return links, only, unsampled && len(links) == 0
+}

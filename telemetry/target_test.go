@@ -1,0 +1,34 @@
+package telemetry
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/go-eventhubs/eventhubs"
+)
+
+func TestTheNamespaceIsToldAsAddressAndPort(t *testing.T) {
+	for namespace, want := range map[string]string{
+		"name.servicebus.windows.net": "messaging.system=eventhubs,messaging.destination.name=hub,server.address=name.servicebus.windows.net",
+		"127.0.0.1:5672":              "messaging.system=eventhubs,messaging.destination.name=hub,server.address=127.0.0.1,server.port=5672",
+		"[::1]:5672":                  "messaging.system=eventhubs,messaging.destination.name=hub,server.address=::1,server.port=5672",
+	} {
+		producer, err := eventhubs.NewBufferedProducerFromConnectionString("Endpoint=sb://"+namespace+";SharedAccessKeyName=n;SharedAccessKey=k", "hub", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := ""
+		for i, a := range destination(producer) {
+			if i > 0 {
+				got += ","
+			}
+			got += fmt.Sprintf("%s=%s", a.Key, a.Value.Emit())
+		}
+		if got != want {
+			t.Errorf("got %s, want %s", got, want)
+		}
+		if err := producer.Close(t.Context()); err != nil {
+			t.Error(err)
+		}
+	}
+}
