@@ -6,10 +6,14 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"flag"
+	"net"
 	"os"
+	"strings"
 
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azeventhubs/v2"
 	"github.com/go-eventhubs/eventhubs"
+	"github.com/go-eventhubs/eventhubs/websocketconn"
 )
 
 const (
@@ -19,34 +23,85 @@ const (
 
 // clientOptions are the options of the commands that are clients of a namespace.
 type clientOptions struct {
-	connectionString string // empty: not given
-	hub              string // empty: not given
-	caFile           string // empty: not given
+	connectionString string                 // empty: not given
+	namespace        string                 // empty: not given; never together with connectionString
+	credential       azcore.TokenCredential // with namespace
+	hub              string                 // empty: not given
+	caFile           string                 // empty: not given
 	tls              *tls.Config
+	webSocket        bool
 }
 
 func (c *clientOptions) register(flags *flag.FlagSet) {
 	flags.StringVar(&c.hub, "hub", "", "")
 	flags.StringVar(&c.connectionString, "connection-string", "", "")
+	flags.StringVar(&c.namespace, "namespace", "", "")
 	flags.StringVar(&c.caFile, "tls-ca", "", "")
+	flags.BoolVar(&c.webSocket, "websocket", false, "")
 }
+
+// clientHelp is what the help of each such command says about them.
+const clientHelp = `  --hub NAME                event hub (default: the connection string's EntityPath, else events)
+  --connection-string CS    namespace, with a key or a signature; better given in EVENTHUBS_CONNECTION_STRING,
+                            since other users of a machine can see command lines
+  --namespace HOST          namespace, such as name.servicebus.windows.net, with the Azure identity that
+                            is found (DefaultAzureCredential): environment variables, workload or managed
+                            identity, az login, azd. Needs --hub
+  --websocket               AMQP over WebSocket, port 443, through the proxy that HTTPS_PROXY names
+  --tls-ca FILE             certificates (PEM) of authorities to trust besides the system's: that of
+                            "eventhubs emulator --tls", or of a proxy that looks into TLS
+`
 
 // complete looks into the environment, and checks what it can. Before anything else it remembers the connection
 // string, so that no error shows its secrets.
 func (c *clientOptions) complete(p *process, given map[string]bool) error {
-	if !given["connection-string"] {
+	if !given["connection-string"] && !given["namespace"] {
 		c.connectionString = p.getenv(connectionEnv)
 	}
 	p.connectionString = c.connectionString
+	if p.connectionString == "" {
+		p.connectionString = p.getenv(connectionEnv) // not used, but it must not be shown either
+	}
 	switch {
+	case given["connection-string"] && given["namespace"]:
+		return badInput("--connection-string and --namespace are given together; the first brings its own key, the second uses an Azure identity: give one of them")
 	case given["connection-string"] && c.connectionString == "":
 		return badInput("--connection-string is empty; leave it out, or give one that \"eventhubs emulator\" or the portal shows")
 	case given["hub"] && c.hub == "":
 		return badInput("--hub is empty")
-	case given["tls-ca"] && c.connectionString == "":
-		return badInput("--tls-ca is for a namespace, and there is no connection string")
+	case given["namespace"] && !looksLikeHost(c.namespace):
+		return badInput("--namespace is %q; it looks like name.servicebus.windows.net", c.namespace)
+	case given["namespace"] && c.hub == "":
+		return badInput("--namespace is given without --hub; name the event hub")
+	case given["tls-ca"] && c.embedded():
+		return badInput("--tls-ca is for a namespace, and neither a connection string nor --namespace is given")
 	}
-	if !given["tls-ca"] {
+	if c.namespace != "" {
+		credential, err := p.newCredential()
+		if err != nil {
+			return badInput("no Azure credential can be made for --namespace: %w", err)
+		}
+		c.credential = briefCredential{credential}
+	}
+	return c.readAuthority(given["tls-ca"])
+}
+
+// looksLikeHost refuses what can never be a namespace, and a namespace's short name, which is the usual mistake.
+func looksLikeHost(text string) bool {
+	return strings.ContainsAny(text, ".:") && !strings.ContainsAny(text, "/;= ") || text == "localhost"
+}
+
+// embedded tells whether no namespace is named.
+func (c *clientOptions) embedded() bool { return c.connectionString == "" && c.namespace == "" }
+
+// errNoNamespace is for the commands that need one.
+func errNoNamespace() error {
+	return badInput("no namespace; give a connection string in %s or with --connection-string (\"eventhubs emulator\" prints one), or --namespace and --hub", connectionEnv)
+}
+
+// readAuthority reads the file of --tls-ca, if there is one.
+func (c *clientOptions) readAuthority(given bool) error {
+	if !given {
 		return nil
 	}
 	pem, err := os.ReadFile(c.caFile)
@@ -67,7 +122,7 @@ func (c *clientOptions) complete(p *process, given map[string]bool) error {
 // hubToAsk is the hub to ask a namespace for: empty if only the connection string names it. A connection string that is
 // malformed is the producer's to refuse.
 func (c *clientOptions) hubToAsk() string {
-	if c.namesHub() {
+	if properties := c.parsed(); properties.EntityPath != nil && *properties.EntityPath != "" {
 		return c.hub
 	}
 	return cmp.Or(c.hub, defaultHub)
@@ -75,27 +130,64 @@ func (c *clientOptions) hubToAsk() string {
 
 // hubForSDK is hubToAsk for the SDK, which wants to hear no hub if the connection string names one, not even the same.
 func (c *clientOptions) hubForSDK() string {
-	if c.namesHub() {
+	if properties := c.parsed(); properties.EntityPath != nil && *properties.EntityPath != "" {
 		return ""
 	}
 	return c.hubToAsk()
 }
 
-// namesHub tells whether the connection string names a hub.
-func (c *clientOptions) namesHub() bool {
-	properties, err := azeventhubs.ParseConnectionString(c.connectionString)
-	return err == nil && properties.EntityPath != nil && *properties.EntityPath != ""
+// parsed is what the connection string says; nothing if there is none or it is malformed.
+func (c *clientOptions) parsed() azeventhubs.ConnectionStringProperties {
+	properties, _ := azeventhubs.ParseConnectionString(c.connectionString)
+	return properties
+}
+
+// webSocketDialer is what opens a WebSocket; nil without --websocket.
+func (c *clientOptions) webSocketDialer() func(context.Context, azeventhubs.WebSocketConnParams) (net.Conn, error) {
+	if !c.webSocket {
+		return nil
+	}
+	dialer, plain := &websocketconn.Dialer{TLSConfig: c.tls}, c.parsed().Emulator
+	return func(ctx context.Context, params azeventhubs.WebSocketConnParams) (net.Conn, error) {
+		if rest, ok := strings.CutPrefix(params.Host, "wss:"); ok && plain {
+			params.Host = "ws:" + rest // the SDK asks for TLS even where there is none
+		}
+		return dialer.Dial(ctx, params)
+	}
 }
 
 // newProducer makes a producer, which does not reach for the network yet. What is wrong with the connection string or
 // the hub's name is bad input.
-func (c *clientOptions) newProducer(options *eventhubs.Options) (*eventhubs.BufferedProducer, error) {
+func (c *clientOptions) newProducer(options *eventhubs.Options) (producer *eventhubs.BufferedProducer, err error) {
 	options.Connection.TLSConfig = c.tls
-	producer, err := eventhubs.NewBufferedProducerFromConnectionString(c.connectionString, c.hubToAsk(), options)
+	options.Connection.NewWebSocketConn = c.webSocketDialer()
+	if c.namespace != "" {
+		producer, err = eventhubs.NewBufferedProducer(c.namespace, c.hub, c.credential, options)
+	} else {
+		producer, err = eventhubs.NewBufferedProducerFromConnectionString(c.connectionString, c.hubToAsk(), options)
+	}
 	if err != nil {
 		return nil, badInput("%w", err)
 	}
 	return producer, nil
+}
+
+// newSDKProducer makes the SDK's producer, for asking about partitions.
+func (c *clientOptions) newSDKProducer() (*azeventhubs.ProducerClient, error) {
+	options := &azeventhubs.ProducerClientOptions{TLSConfig: c.tls, NewWebSocketConn: c.webSocketDialer()}
+	if c.namespace != "" {
+		return azeventhubs.NewProducerClient(c.namespace, c.hub, c.credential, options)
+	}
+	return azeventhubs.NewProducerClientFromConnectionString(c.connectionString, c.hubForSDK(), options)
+}
+
+// newConsumer makes the SDK's consumer.
+func (c *clientOptions) newConsumer(group string) (*azeventhubs.ConsumerClient, error) {
+	options := &azeventhubs.ConsumerClientOptions{TLSConfig: c.tls, NewWebSocketConn: c.webSocketDialer()}
+	if c.namespace != "" {
+		return azeventhubs.NewConsumerClient(c.namespace, c.hub, group, c.credential, options)
+	}
+	return azeventhubs.NewConsumerClientFromConnectionString(c.connectionString, c.hubForSDK(), group, options)
 }
 
 // closing returns a context for closing things, which goes on for closeTimeout when ctx has ended.

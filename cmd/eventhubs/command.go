@@ -6,7 +6,11 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"net/netip"
 	"strings"
+	"time"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 )
 
 // Exit statuses. They are a contract with scripts, written in the help text.
@@ -20,15 +24,20 @@ const (
 type command struct {
 	name    string
 	summary string // one line for the list of commands
-	help    string // the whole text of --help
+	help    string // the whole text of --help, which shells complete from
 	run     func(ctx context.Context, p *process, args []string) error
+	words   []string // what its argument may be, if that is one of a few words
 }
 
-func commands() []command {
-	return []command{
-		{"publish", "publish the lines of a file, or of standard input", publishHelp, runPublish},
-		{"tail", "print the events of a hub as they come", tailHelp, runTail},
-		{"emulator", "run an emulator of Event Hubs until interrupted", emulatorHelp, runEmulator},
+func commands() []*command {
+	return []*command{
+		{name: "publish", summary: "publish the lines of files, or of standard input", help: publishHelp, run: runPublish},
+		{name: "tail", summary: "print the events of a hub as they come", help: tailHelp, run: runTail},
+		{name: "emulator", summary: "run an emulator of Event Hubs until interrupted", help: emulatorHelp, run: runEmulator},
+		{name: "check", summary: "find out why a hub cannot be reached", help: checkHelp, run: runCheck},
+		{name: "plan", summary: "work out what a stream of events needs", help: planHelp, run: runPlan},
+		{name: "completion", summary: "print a script that makes a shell complete", help: completionHelp, run: runCompletion, words: []string{"bash", "zsh", "fish"}},
+		{name: "version", summary: "print which eventhubs this is", help: versionHelp, run: runVersion},
 	}
 }
 
@@ -51,16 +60,19 @@ type process struct {
 	stdout io.Writer
 	stderr io.Writer
 
+	// newCredential makes what stands for the user with --namespace.
+	newCredential func() (azcore.TokenCredential, error)
+
+	// lookup asks a name server, and now the clock.
+	lookup func(ctx context.Context, host string) ([]netip.Addr, error)
+	now    func() time.Time
+
 	// connectionString is remembered only so that no message shows its secrets.
 	connectionString string
 }
 
 // run is the whole program but for the operating system. It returns the exit status.
-func run(
-	ctx context.Context, args []string, getenv func(string) string,
-	stdin io.Reader, stdout, stderr io.Writer,
-) int {
-	p := &process{getenv: getenv, stdin: stdin, stdout: stdout, stderr: stderr}
+func (p *process) run(ctx context.Context, args []string) int {
 	err := dispatch(ctx, p, args)
 	if err == nil {
 		return exitOK
@@ -68,7 +80,7 @@ func run(
 	if errors.Is(err, context.Canceled) && ctx.Err() != nil {
 		err = errors.New("interrupted")
 	}
-	fmt.Fprintln(stderr, "eventhubs: "+p.message(err))
+	fmt.Fprintln(p.stderr, "eventhubs: "+p.message(err))
 	if _, ok := errors.AsType[*inputError](err); ok {
 		return exitBadInput
 	}
@@ -96,6 +108,8 @@ func dispatch(ctx context.Context, p *process, args []string) error {
 			return printGeneralHelp(p.stdout)
 		}
 		name, args = args[0], []string{"--help"}
+	case "-version", "--version":
+		name = "version"
 	}
 	for _, c := range commands() {
 		if c.name != name {
@@ -134,7 +148,7 @@ func parseFlags(flags *flag.FlagSet, args []string) ([]string, error) {
 	for {
 		err := flags.Parse(args)
 		if errors.Is(err, flag.ErrHelp) {
-			return nil, err
+			return nil, &helpRequest{flags}
 		}
 		if err != nil {
 			return nil, badInput("%w; see \"eventhubs %s --help\"", err, flags.Name())
@@ -146,6 +160,14 @@ func parseFlags(flags *flag.FlagSet, args []string) ([]string, error) {
 		args = flags.Args()[1:]
 	}
 }
+
+// A helpRequest is the error of parseFlags when the command line asks for help. It is flag.ErrHelp, and knows which flags there are.
+type helpRequest struct {
+	flags *flag.FlagSet
+}
+
+func (*helpRequest) Error() string { return flag.ErrHelp.Error() }
+func (*helpRequest) Unwrap() error { return flag.ErrHelp }
 
 // givenFlags returns the names of the flags that the command line sets.
 func givenFlags(flags *flag.FlagSet) map[string]bool {

@@ -5,12 +5,15 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
 	"os"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/go-eventhubs/eventhubs/emulator"
 	"github.com/go-eventhubs/eventhubs/emulator/emulatordata"
+	"github.com/go-eventhubs/eventhubs/emulator/emulatorhttp"
 )
 
 const emulatorHelp = `Runs an emulator of Event Hubs in this process until it is interrupted. What clients need, a connection
@@ -47,10 +50,21 @@ How it behaves:
   --latency DURATION       acknowledge events, and answer all else, only after this time (default 0)
   --jitter PERCENT         let the latency vary at random by so much up and down, such as 10%; or by
                            a duration, such as 2ms
+  --idle-link DURATION     detach senders that send nothing for this long, as the service does; 0: never
+                           (default 30m)
+  --idle-connection DURATION
+                           close connections without a link after this long, as the service does, and
+                           those that never had one after at most a minute; 0: never (default 5m)
   --health HOST:PORT       answer GET /health by HTTP: 200 if an event can be sent, 503 if not
 
-Whoever reaches the address may read and write, with --auth too since everybody knows the key. Leave it on
-loopback unless you mean otherwise. The health check sends its events, over the network as clients do, to a hub of its own,
+Looking inside:
+  --http HOST:PORT         a page for the browser: hubs, newest events, consumer groups, connections and
+                           faults, as they change. Without HOST on loopback; port 0 takes a free one.
+                           The same as JSON is at /api/snapshot and /api/events?hub=NAME
+
+Whoever reaches the address may read and write, with --auth too since everybody knows the key, and whoever
+reaches that of --http sees all events. Leave them on loopback unless you mean otherwise. The health check
+sends its events, over the network as clients do, to a hub of its own,
 ` + healthHub + `, which keeps one of them.
 
 Exit status: 0 after an interrupt; 1 the address cannot be listened on, or the data not be opened;
@@ -58,13 +72,14 @@ Exit status: 0 after an interrupt; 1 the address cannot be listened on, or the d
 
 Examples:
   eventhubs emulator
+  eventhubs emulator --http :8080
   eventhubs emulator --hub orders:4 --hub audit:1 --data ./eventhubs-data
   eventhubs emulator --config Config.json --addr 127.0.0.1:5672 --health 127.0.0.1:5300
   eventhubs emulator --tls --tls-ca ca.pem --websocket
   eventhubs emulator --throughput-units 1 --latency 20ms --jitter 10%
   eventhubs publish --connection-string "$(what the emulator printed)" --hub orders orders.ndjson
 
-The third is in the place of the official emulator, at its ports, for clients with its connection string:
+The one with Config.json is in the place of the official emulator, at its ports, for clients with its connection string:
   Endpoint=sb://localhost;SharedAccessKeyName=RootManageSharedAccessKey;SharedAccessKey=SAS_KEY_VALUE;UseDevelopmentEmulator=true;
 `
 
@@ -102,6 +117,14 @@ func runEmulator(ctx context.Context, p *process, args []string) (err error) {
 		defer check.close()
 		fmt.Fprintln(p.stderr, "Health: http://"+check.addr()+"/health")
 	}
+	if opts.httpAddr != "" {
+		page, err := startPage(server, opts)
+		if err != nil {
+			return err
+		}
+		defer page.close()
+		page.describe(p)
+	}
 	describeEmulator(p, server, opts)
 	if _, err := fmt.Fprintln(p.stdout, server.ConnectionString("")); err != nil {
 		return err
@@ -135,6 +158,50 @@ func describeEmulator(p *process, server *emulator.Server, opts *emulatorOptions
 		fmt.Fprintln(p.stderr, "AMQP over WebSocket: "+server.URL(transport))
 	}
 	fmt.Fprintln(p.stderr, "The emulator listens on "+server.Addr()+". Interrupt it to end it.")
+}
+
+// A page shows what is inside an emulator.
+type page struct {
+	listener net.Listener
+	http     *http.Server
+	done     chan struct{} // closed when http has ended
+}
+
+// pageTimeout bounds how long a browser may take to say what it wants.
+const pageTimeout = 10 * time.Second
+
+// startPage begins to show a server.
+func startPage(server *emulator.Server, opts *emulatorOptions) (*page, error) {
+	listener, err := net.Listen("tcp", opts.httpAddr)
+	if err != nil {
+		return nil, cannotListen("--http", opts.httpAddr, err)
+	}
+	shown := &emulatorhttp.Options{InForce: opts.inForce, Hidden: []string{healthHub}}
+	if host, _, err := net.SplitHostPort(opts.httpAddr); err == nil {
+		shown.Hosts = []string{host} // by which whoever chose it will call it
+	}
+	p := &page{listener: listener, done: make(chan struct{})}
+	p.http = &http.Server{Handler: emulatorhttp.New(server, shown), ReadHeaderTimeout: pageTimeout}
+	// It ends when close closes p.http; close waits for it.
+	go func() {
+		defer close(p.done)
+		_ = p.http.Serve(listener) // http.ErrServerClosed, always
+	}()
+	return p, nil
+}
+
+// close ends the page; an answer that is under way breaks off.
+func (p *page) close() {
+	_ = p.http.Close()
+	<-p.done
+}
+
+// describe says on standard error where the page is.
+func (p *page) describe(out *process) {
+	fmt.Fprintln(out.stderr, "Page: http://"+p.listener.Addr().String()+"/")
+	if addr, ok := p.listener.Addr().(*net.TCPAddr); ok && !addr.IP.IsLoopback() {
+		fmt.Fprintln(out.stderr, "The page may be reached from other machines, and shows all events to everybody.")
+	}
 }
 
 // writeAuthority writes the certificate of the server's authority to the file that the options name or, if they name none

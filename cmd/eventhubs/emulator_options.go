@@ -16,15 +16,18 @@ type emulatorOptions struct {
 	server     emulator.Options // without Store
 	configFile string           // empty: none
 	config     config
-	dataDir    string // empty: in memory
-	caFile     string // empty: not given
-	healthAddr string // empty: no health check
+	dataDir    string   // empty: in memory
+	caFile     string   // empty: not given
+	healthAddr string   // empty: no health check
+	httpAddr   string   // empty: no page
+	inForce    []string // how the server was made to behave, for the page
 }
 
 // emulatorFlags are what needs a second look before it is an option.
 type emulatorFlags struct {
 	tls, webSocket, auth bool
 	latency              time.Duration
+	idleLink, idleConn   time.Duration
 	jitter               string
 	retention            emulator.Retention
 }
@@ -53,7 +56,10 @@ func parseEmulator(args []string) (*emulatorOptions, error) {
 	flags.IntVar(&opts.server.ThroughputUnits, "throughput-units", 0, "")
 	flags.DurationVar(&f.latency, "latency", 0, "")
 	flags.StringVar(&f.jitter, "jitter", "", "")
+	flags.DurationVar(&f.idleLink, "idle-link", 30*time.Minute, "")
+	flags.DurationVar(&f.idleConn, "idle-connection", 5*time.Minute, "")
 	flags.StringVar(&opts.healthAddr, "health", "", "")
+	flags.StringVar(&opts.httpAddr, "http", "", "")
 	others, err := parseFlags(flags, args)
 	if err != nil {
 		return nil, err
@@ -73,7 +79,7 @@ func parseEmulator(args []string) (*emulatorOptions, error) {
 // check refuses values and combinations that can never do.
 func (opts *emulatorOptions) check(given map[string]bool, f *emulatorFlags) error {
 	for _, text := range []struct{ name, value string }{
-		{"config", opts.configFile}, {"data", opts.dataDir}, {"tls-ca", opts.caFile}, {"health", opts.healthAddr}, {"jitter", f.jitter},
+		{"config", opts.configFile}, {"data", opts.dataDir}, {"tls-ca", opts.caFile}, {"health", opts.healthAddr}, {"http", opts.httpAddr}, {"jitter", f.jitter},
 	} {
 		if given[text.name] && text.value == "" {
 			return badInput("--%s is empty", text.name)
@@ -84,6 +90,12 @@ func (opts *emulatorOptions) check(given map[string]bool, f *emulatorFlags) erro
 		return badInput("--addr %q is not HOST:PORT with a port from 0 to 65535", opts.server.Addr)
 	case opts.healthAddr != "" && !isAddress(opts.healthAddr):
 		return badInput("--health %q is not HOST:PORT with a port from 0 to 65535", opts.healthAddr)
+	case opts.httpAddr != "" && !isAddress(opts.httpAddr):
+		return badInput("--http %q is not HOST:PORT with a port from 0 to 65535", opts.httpAddr)
+	case f.idleLink < 0:
+		return badInput("--idle-link is %v; it cannot be negative, and 0 means never", f.idleLink)
+	case f.idleConn < 0:
+		return badInput("--idle-connection is %v; it cannot be negative, and 0 means never", f.idleConn)
 	case given["retention"] && f.retention.Time <= 0:
 		return badInput("--retention is %v; it must be more than 0, such as 1h", f.retention.Time)
 	case given["retention-bytes"] && f.retention.Bytes < 1:
@@ -152,14 +164,36 @@ func (opts *emulatorOptions) setBehaviour(f *emulatorFlags) error {
 	if f.auth {
 		opts.server.Authentication = &emulator.Authentication{} // It has the official emulator's key.
 	}
+	opts.server.Idle = f.idle()
+	if host, port, err := net.SplitHostPort(opts.httpAddr); err == nil && host == "" {
+		opts.httpAddr = net.JoinHostPort("127.0.0.1", port)
+	}
 	if f.latency > 0 {
 		jitter, err := parseJitter(f.jitter, f.latency)
 		if err != nil {
 			return err
 		}
+		line := "Every answer takes " + f.latency.String()
+		if jitter > 0 {
+			line += ", " + jitter.String() + " more or less"
+		}
+		opts.inForce = append(opts.inForce, line+".")
 		opts.server.Hook = emulator.Latency(latencySeed, f.latency-jitter, 2*jitter)
 	}
 	return nil
+}
+
+// idle is what becomes of clients that do nothing.
+func (f *emulatorFlags) idle() emulator.Idle {
+	never := func(d time.Duration) time.Duration {
+		if d == 0 {
+			return -1
+		}
+		return d
+	}
+	return emulator.Idle{
+		Sender: never(f.idleLink), Connection: never(f.idleConn), NewConnection: never(min(f.idleConn, time.Minute)),
+	}
 }
 
 // latencySeed makes the latencies of one run those of the next.

@@ -23,6 +23,7 @@ type eventRecord struct {
 	EnqueuedTime   string         `json:"enqueuedTime"`
 	Key            *string        `json:"key"`
 	Properties     map[string]any `json:"properties"`
+	ContentType    *string        `json:"contentType,omitempty"`
 	Body           *string        `json:"body,omitempty"`
 	BodyBase64     []byte         `json:"bodyBase64,omitempty"`
 	BodyValue      any            `json:"bodyValue,omitempty"`
@@ -34,6 +35,7 @@ func newEventRecord(partition string, e *azeventhubs.ReceivedEventData) *eventRe
 		SequenceNumber: e.SequenceNumber,
 		Offset:         e.Offset,
 		Key:            e.PartitionKey,
+		ContentType:    e.ContentType,
 		Properties:     make(map[string]any, len(e.Properties)),
 	}
 	if e.EnqueuedTime != nil {

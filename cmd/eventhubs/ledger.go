@@ -13,6 +13,7 @@ import (
 type ledger struct {
 	keys       map[string]*sequence // "" for all events without a key
 	partitions map[string]volume    // of what was read back
+	count      int                  // of what was sent
 }
 
 // A volume is how much a partition holds.
@@ -32,7 +33,7 @@ type sequence struct {
 
 type sentEvent struct {
 	digest digest
-	line   int
+	number int // from 1, of all events
 }
 
 // A digest stands for an event's body: 128 bits of SHA-256.
@@ -57,9 +58,10 @@ func (l *ledger) sequence(key string) *sequence {
 }
 
 // sent notes an event that the producer accepted. Calls are in the order of Enqueue.
-func (l *ledger) sent(e line) {
-	s := l.sequence(e.key)
-	s.sent = append(s.sent, sentEvent{digestOf(e.body), e.number})
+func (l *ledger) sent(key string, body []byte) {
+	l.count++
+	s := l.sequence(key)
+	s.sent = append(s.sent, sentEvent{digestOf(body), l.count})
 }
 
 // received notes an event that was read back. Calls are in the order of each partition, and come
@@ -100,7 +102,7 @@ func (s *sequence) appendDifferences(found []string, key string) []string {
 	}
 	lost, repeated, foreign, disordered := s.compare()
 	if len(lost) > 0 {
-		found = append(found, fmt.Sprintf("%d events %s did not come back, the first from line %d", len(lost), of, lost[0]))
+		found = append(found, fmt.Sprintf("%d events %s did not come back, the first is event %d", len(lost), of, lost[0]))
 	}
 	if repeated > 0 {
 		found = append(found, fmt.Sprintf("%d events %s came back more than once", repeated, of))
@@ -112,7 +114,7 @@ func (s *sequence) appendDifferences(found []string, key string) []string {
 		return found // Such events go to all partitions, and have no order between them.
 	}
 	if disordered > 0 {
-		found = append(found, fmt.Sprintf("events %s came back out of order, the first from line %d", of, disordered))
+		found = append(found, fmt.Sprintf("events %s came back out of order, the first is event %d", of, disordered))
 	}
 	if s.elsewhere != "" {
 		found = append(found, fmt.Sprintf("events %s came back from partition %s and from %s", of, s.partition, s.elsewhere))
@@ -120,10 +122,10 @@ func (s *sequence) appendDifferences(found []string, key string) []string {
 	return found
 }
 
-// compare returns the lines of the events that did not come back, how many came more than once, how
-// many were never sent, and the line of the first event that came back after a later one, or 0.
+// compare returns the numbers of the events that did not come back, how many came more than once, how
+// many were never sent, and the number of the first event that came back after a later one, or 0.
 func (s *sequence) compare() (lost []int, repeated, foreign, disordered int) {
-	waiting := map[digest][]int{} // lines, rising
+	waiting := map[digest][]int{} // numbers, rising
 	known := map[digest]bool{}
 	if len(s.others) > 0 {
 		for _, e := range s.sent[:s.matched] {
@@ -132,26 +134,26 @@ func (s *sequence) compare() (lost []int, repeated, foreign, disordered int) {
 	}
 	for _, e := range s.sent[s.matched:] {
 		known[e.digest] = true
-		waiting[e.digest] = append(waiting[e.digest], e.line)
+		waiting[e.digest] = append(waiting[e.digest], e.number)
 	}
 	latest := 0
 	for _, d := range s.others {
-		lines := waiting[d]
+		numbers := waiting[d]
 		switch {
-		case len(lines) == 0 && known[d]:
+		case len(numbers) == 0 && known[d]:
 			repeated++
-		case len(lines) == 0:
+		case len(numbers) == 0:
 			foreign++
 		default:
-			if lines[0] < latest && disordered == 0 {
-				disordered = lines[0]
+			if numbers[0] < latest && disordered == 0 {
+				disordered = numbers[0]
 			}
-			latest = max(latest, lines[0])
-			waiting[d] = lines[1:]
+			latest = max(latest, numbers[0])
+			waiting[d] = numbers[1:]
 		}
 	}
-	for _, lines := range waiting {
-		lost = append(lost, lines...)
+	for _, numbers := range waiting {
+		lost = append(lost, numbers...)
 	}
 	slices.Sort(lost)
 	return lost, repeated, foreign, disordered

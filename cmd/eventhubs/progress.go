@@ -7,15 +7,17 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"golang.org/x/term"
 )
 
 // A progress shows on a terminal how far a publication is; elsewhere it shows no bar. It also
 // writes whole lines, so that they and the bar do not run into each other.
 type progress struct {
 	// Immutable after newProgress.
-	w        io.Writer
-	terminal bool
-	tally    *tally
+	w     io.Writer
+	width int              // of the terminal, in characters; 0: w is none
+	look  func() situation // at the publication
 
 	total int // events expected; 0: not known. Immutable after start.
 
@@ -27,27 +29,40 @@ type progress struct {
 }
 
 const (
-	drawEvery = 100 * time.Millisecond
-	barWidth  = 30
-	eraseLine = "\r\x1b[K"
+	drawEvery  = 100 * time.Millisecond
+	barWidth   = 20
+	rateWindow = 5 * time.Second // the rate is that of the latest so many seconds
+	eraseLine  = "\r\x1b[K"
 )
 
-func newProgress(w io.Writer, t *tally) *progress {
-	return &progress{w: w, terminal: isTerminal(w), tally: t, end: make(chan struct{})}
+// A situation is how far a publication is.
+type situation struct {
+	at       time.Time
+	stored   int
+	failed   int
+	buffered int
 }
 
-func isTerminal(w io.Writer) bool {
+func newProgress(w io.Writer, width int, look func() situation) *progress {
+	return &progress{w: w, width: width, look: look, end: make(chan struct{})}
+}
+
+// terminalWidth is how many characters a line of the terminal w has; 0 if w is none.
+func terminalWidth(w io.Writer) int {
 	file, ok := w.(*os.File)
-	if !ok {
-		return false
+	if !ok || !term.IsTerminal(int(file.Fd())) {
+		return 0
 	}
-	info, err := file.Stat()
-	return err == nil && info.Mode()&os.ModeCharDevice != 0
+	width, _, err := term.GetSize(int(file.Fd()))
+	if err != nil || width <= 0 {
+		return 80
+	}
+	return width
 }
 
 // start begins to draw the bar, if there is a terminal to draw on.
 func (pr *progress) start() {
-	if !pr.terminal {
+	if pr.width == 0 {
 		return
 	}
 	// draw ends when stop closes pr.end; stop waits for it.
@@ -64,14 +79,20 @@ func (pr *progress) stop() {
 func (pr *progress) draw() {
 	ticker := time.NewTicker(drawEvery)
 	defer ticker.Stop()
+	history := []situation{pr.look()}
 	for {
 		select {
 		case <-pr.end:
 			return
 		case <-ticker.C:
-			stored, failed := pr.tally.counts()
+			now := pr.look()
+			history = append(history, now)
+			for len(history) > 2 && now.at.Sub(history[1].at) >= rateWindow {
+				history = history[1:]
+			}
+			text := now.text(pr.total, history[0])
 			pr.mu.Lock()
-			io.WriteString(pr.w, eraseLine+bar(stored, failed, pr.total))
+			io.WriteString(pr.w, eraseLine+text[:min(len(text), pr.width-1)]) // a line that wraps would not be erased
 			pr.drawn = true
 			pr.mu.Unlock()
 		}
@@ -91,18 +112,26 @@ func (pr *progress) line(text string) {
 	}
 }
 
-// bar returns the bar's text: how many of total events are stored and how many failed.
-func bar(stored, failed, total int) string {
+// text is the bar: how many of total events are stored, how fast that goes since an earlier situation, and how long it will take.
+func (s situation) text(total int, since situation) string {
 	var text string
 	if total > 0 {
-		filled := min(barWidth*(stored+failed)/total, barWidth)
+		filled := min(barWidth*(s.stored+s.failed)/total, barWidth)
 		text = "[" + strings.Repeat("#", filled) + strings.Repeat(".", barWidth-filled) + "] "
-		text += fmt.Sprintf("%d of %d events", stored, total)
+		text += fmt.Sprintf("%d of %d events", s.stored, total)
 	} else {
-		text = fmt.Sprintf("%d events", stored)
+		text = fmt.Sprintf("%d events", s.stored)
 	}
-	if failed > 0 {
-		text += fmt.Sprintf(", %d failed", failed)
+	rate := 0.0
+	if d := s.at.Sub(since.at).Seconds(); d > 0 {
+		rate = float64(s.stored-since.stored) / d
+	}
+	text += fmt.Sprintf(", %.0f/s, %d buffered", rate, s.buffered)
+	if s.failed > 0 {
+		text += fmt.Sprintf(", %d failed", s.failed)
+	}
+	if left := total - s.stored - s.failed; left > 0 && rate > 0 {
+		text += fmt.Sprintf(", %v left", time.Duration(float64(left)/rate*float64(time.Second)).Round(time.Second))
 	}
 	return text
 }

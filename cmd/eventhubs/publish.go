@@ -1,62 +1,88 @@
 package main
 
 import (
+	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azeventhubs/v2"
 	"github.com/go-eventhubs/eventhubs"
 )
 
-const publishHelp = `Publishes each line of a file, or of standard input, as one event: the line's bytes without its end.
+const publishHelp = `Publishes each line of files, or of standard input, as one event: the line's bytes without its end.
 
 Usage:
-  eventhubs publish [options] FILE
+  eventhubs publish [options] FILE...
   eventhubs publish [options] -
 
-Options:
-  --key PATH                each line is a JSON object; the string, number or boolean at this dotted
-                            path in it is the event's partition key. Without it, events go to the
-                            partitions in turn and lines may be any text
-  --hub NAME                event hub (default: the connection string's EntityPath, else events)
-  --connection-string CS    namespace to publish to; better given in EVENTHUBS_CONNECTION_STRING,
-                            since other users of a machine can see command lines
-  --tls-ca FILE             certificates (PEM) of authorities to trust besides the system's, for a
-                            namespace over TLS: that of "eventhubs emulator --tls"
+What the events are:
+  --format FORMAT           lines|ndjson|file|events (default lines): what one event is
+                              lines    a line, any text in UTF-8
+                              ndjson   a line that is JSON; others are bad
+                              file     a whole file, whatever its bytes
+                              events   a line that is a record, as "eventhubs tail --output json" and
+                                       --undelivered write them: body or bodyBase64, key, properties
+                                       and contentType; the rest of it, as the offset, is passed over
+  --key PATH                each event is a JSON object; the string, number or boolean at this dotted
+                            path in it is its partition key. Without it, events go to the partitions
+                            in turn
+  --property NAME=VALUE     a property of every event, as text; may be repeated
+  --content-type TYPE       the events' content type, such as application/json
   --skip-bad                leave bad lines out and count them, instead of stopping at the first
-  --output text|json        what to print in the end (default text). json: one object on standard
-                            output with hub, events, batches, bytes (of the lines), seconds,
-                            verified and partitions; all else goes to standard error
+
+How they are sent:
+  --partition ID            all to this partition
+  --rate N                  at most N events a second (default: as fast as the hub takes them)
+  --repeat N                the whole input N times (default 1); for files only
+  --undelivered FILE        write what is not stored, or not surely, to this new file, which
+                            --format events publishes
+  --grace DURATION          how long an interrupt gives to what is buffered (default 10s)
   --partitions N            partitions of the embedded emulator's hub (default 8)
 
-Without a connection string, an emulator inside this command stands for the namespace; then
+Where to:
+` + clientHelp + `
+What to say:
+  --output text|json        what to print in the end (default text). json: one object on standard
+                            output with hub, events (stored), batches, bytes (of their bodies), seconds,
+                            verified, notStored, possiblyStored, partitions, and where there are any
+                            skipped and undelivered (the file's name); all else goes to standard error
+
+Without a connection string and --namespace, an emulator inside this command stands for the namespace; then
 everything is read back with the official SDK and compared: each event once, byte for byte, in the
 input's order within its key. From a real namespace nothing is read back.
 
-A bad line is one that is longer than 1045504 bytes or not UTF-8 and, with --key, one that is not a
-JSON object or whose field is missing, empty, longer than 128 characters, null, an object or an array.
-Empty lines are no events. A file is checked whole before its first event is sent; from standard
-input, the events before a bad line are published.
+Lines may be compressed with gzip, which is found out by itself. A bad line is one that is longer than
+1045504 bytes or not UTF-8 and, with --key, one that is not a JSON object or whose field is missing, empty,
+longer than 128 characters, null, an object or an array. Empty lines are no events. Files are checked whole
+before the first event is sent; from standard input, the events before a bad line are published.
+
+An interrupt ends the reading. What was read has --grace to be stored; then the command says how many events
+are stored, not stored and possibly stored, and where in the input it has stopped. A second one ends it at once.
 
 Exit status: 0 all published (and verified); 1 events failed, or what was read back differs, or
 interrupted; 2 wrong command line or input, or no such hub.
 
 Examples:
   eventhubs publish --key properties.net examples/data/earthquakes.ndjson
-  tail -f app.log | eventhubs publish -
-  EVENTHUBS_CONNECTION_STRING='Endpoint=sb://…' eventhubs publish --hub orders --key id orders.ndjson
+  tail -f app.log | eventhubs publish --undelivered lost.ndjson -
+  EVENTHUBS_CONNECTION_STRING='Endpoint=sb://…' eventhubs publish --hub orders --key id orders.ndjson.gz
+  eventhubs publish --namespace name.servicebus.windows.net --hub images --format file *.png
+  eventhubs publish --rate 100 --repeat 1000 --property source=test sample.txt
+  eventhubs publish --format events lost.ndjson
 `
 
 const (
 	defaultPartitions = 8
 
-	// closeTimeout bounds how long closing may take, and so the sending of what is still buffered after an interrupt.
+	// closeTimeout bounds how long closing may take; for publish, unless --grace says otherwise.
 	closeTimeout = 10 * time.Second
 )
 
-func runPublish(ctx context.Context, p *process, args []string) error {
+func runPublish(ctx context.Context, p *process, args []string) (err error) {
 	opts, err := parsePublish(p, args)
 	if err != nil {
 		return err
@@ -66,15 +92,14 @@ func runPublish(ctx context.Context, p *process, args []string) error {
 		return err
 	}
 	defer to.close()
-	pub, err := newPublication(p, to)
+	pub, err := newPublication(p, to, opts)
 	if err != nil {
 		return err // What is wrong with the command line is told before a file is read, which may take its time.
 	}
-	src, err := pub.begin(ctx, opts)
+	src, err := pub.begin(ctx)
 	if err != nil {
-		return errors.Join(err, closeProducer(ctx, pub.producer)) // Nothing was enqueued that closing could lose.
+		return errors.Join(err, pub.closeProducer(ctx)) // Nothing was enqueued that closing could lose.
 	}
-	defer src.close()
 	err = pub.publish(ctx, src)
 	if to.embedded() && ctx.Err() == nil {
 		err = errors.Join(err, pub.verify(ctx))
@@ -82,32 +107,36 @@ func runPublish(ctx context.Context, p *process, args []string) error {
 	if src.skipped > 0 {
 		fmt.Fprintf(p.stderr, "%d bad lines were left out; the first: %s\n", src.skipped, p.message(src.firstSkipped))
 	}
-	write := newReport(pub, src.skipped).writeText
+	report := newReport(pub, src.skipped)
+	write := report.writeText
 	if opts.json {
-		write = newReport(pub, src.skipped).writeJSON
+		write = report.writeJSON
 	}
 	return errors.Join(err, write(p.stdout))
 }
 
 // A publication is one run of publish.
 type publication struct {
-	// Immutable after newPublication; tally and progress guard themselves.
-	process  *process
-	target   *target
-	tally    *tally
-	progress *progress
-	producer *eventhubs.BufferedProducer
+	// Immutable after begin; tally, progress and undelivered guard themselves.
+	process     *process
+	options     *publishOptions
+	target      *target
+	tally       *tally
+	progress    *progress
+	undelivered *undelivered // nil without --undelivered
+	producer    *eventhubs.BufferedProducer
 
 	// Owned by runPublish's goroutine.
 	ledger   *ledger       // nil unless what was sent will be read back
 	elapsed  time.Duration // from the first event to the last outcome
 	verified bool
+	refusal  *refusal // nil if every event that was read was accepted
+	left     int      // events in the file of --undelivered
 }
 
 // newPublication makes the producer, without reaching for the network.
-func newPublication(p *process, to *target) (*publication, error) {
-	pub := &publication{process: p, target: to, tally: newTally()}
-	pub.progress = newProgress(p.stderr, pub.tally)
+func newPublication(p *process, to *target, opts *publishOptions) (*publication, error) {
+	pub := &publication{process: p, options: opts, target: to, tally: newTally()}
 	if to.embedded() {
 		pub.ledger = newLedger()
 	}
@@ -117,34 +146,49 @@ func newPublication(p *process, to *target) (*publication, error) {
 		OnBatchFailed:    pub.batchFailed,
 		Connection:       eventhubs.ConnectionOptions{ApplicationID: "eventhubs-publish"},
 	})
+	pub.progress = newProgress(p.stderr, terminalWidth(p.stderr), pub.look)
 	return pub, err
 }
 
-// begin opens and checks the input, and reaches for the hub.
-func (pub *publication) begin(ctx context.Context, opts *publishOptions) (*source, error) {
-	src, err := openSource(ctx, pub.process.stdin, opts)
-	if err != nil {
-		return nil, err
-	}
-	if pub.progress.total, err = src.check(ctx); err == nil {
-		err = pub.connect(ctx)
-	}
-	if err != nil {
-		src.close()
-		return nil, err
-	}
-	return src, nil
+// look is how far the publication is. It runs on the progress's goroutine.
+func (pub *publication) look() situation {
+	stored, failed := pub.tally.counts()
+	return situation{at: time.Now(), stored: stored, failed: failed, buffered: pub.producer.Stats().BufferedEvents}
 }
 
-// connect asks for the hub's properties, so that a hub that does not exist is known at once and not when the first
-// batch has been retried in vain.
+// begin opens and checks the input, reaches for the hub, and makes the file of --undelivered.
+func (pub *publication) begin(ctx context.Context) (src *source, err error) {
+	if src, err = openSource(ctx, pub.process.stdin, pub.options); err != nil {
+		return nil, err
+	}
+	if pub.progress.total, err = src.check(ctx); err != nil {
+		return nil, err
+	}
+	if err = pub.connect(ctx); err != nil {
+		return nil, err
+	}
+	pub.undelivered, err = createUndelivered(pub.process, pub.options.undelivered)
+	return src, err
+}
+
+// connect asks for the hub's properties and opens the links, so that a hub that does not exist, or that nothing may be sent to, is known at once and not
+// when the first batch has been retried in vain.
 func (pub *publication) connect(ctx context.Context) error {
 	properties, err := hubProperties(ctx, pub.producer)
 	if err != nil {
 		return err
 	}
 	pub.tally.expect(properties.PartitionIDs)
-	return nil
+	if id := pub.options.partition; id != "" && !slices.Contains(properties.PartitionIDs, id) {
+		return noPartition(pub.producer.EventHubName(), id, properties.PartitionIDs)
+	}
+	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
+	defer cancel()
+	err = pub.producer.Connect(ctx, &eventhubs.ConnectOptions{Links: true})
+	if e, ok := errors.AsType[*eventhubs.Error](err); ok && e.Code == eventhubs.CodeUnauthorized {
+		return fmt.Errorf("nothing may be sent to event hub %q: %w", pub.producer.EventHubName(), e)
+	}
+	return nil // What may pass by itself is tried again for each batch.
 }
 
 // publish sends what src has and returns when all of it has its outcome, or when ctx has ended and
@@ -155,51 +199,87 @@ func (pub *publication) publish(ctx context.Context, src *source) error {
 	err := pub.feed(ctx, src)
 	flushErr := pub.producer.Flush(ctx)
 	pub.elapsed = time.Since(begin)
-	closeErr := closeProducer(ctx, pub.producer)
+	closeErr := pub.closeProducer(ctx)
 	pub.progress.stop()
-	_, failed := pub.tally.counts()
+	if pub.refusal != nil {
+		pub.undelivered.write(pub.refusal.record, pub.refusal.body)
+	}
+	var fileErr error
+	if pub.left, fileErr = pub.undelivered.close(); fileErr != nil {
+		fileErr = fmt.Errorf("--undelivered is not complete: %w", fileErr)
+	}
+	stored, failed := pub.tally.counts()
 	switch {
 	case ctx.Err() != nil:
-		return errors.New("interrupted; what is reported is what was published before")
+		return errors.Join(fmt.Errorf("interrupted; %s; the last event that was read is %s", pub.tally.told(), src.last), fileErr)
 	case failed > 0: // Flush and Close say so too, less well.
-		return errors.Join(err, fmt.Errorf("%d events could not be published", failed))
+		return errors.Join(err, fmt.Errorf("%d of %d events could not be published: %s", failed, stored+failed, pub.tally.told()), fileErr)
 	}
-	return errors.Join(err, flushErr, closeErr)
+	return errors.Join(err, flushErr, closeErr, fileErr)
 }
 
 func (pub *publication) feed(ctx context.Context, src *source) error {
 	var event azeventhubs.EventData
-	var options eventhubs.EnqueueOptions
-	for l, err := range src.lines() {
+	options := eventhubs.EnqueueOptions{PartitionID: pub.options.partition}
+	pace := newPace(pub.options.rate)
+	for e, err := range src.entries() {
 		if err != nil {
 			return err
 		}
 		// Enqueue keeps nothing of what it is given, so one event and the line's own memory do.
-		event.Body, options.PartitionKey = l.body, l.key
-		if err := pub.producer.Enqueue(ctx, &event, &options); err != nil {
-			return fmt.Errorf("line %d: %w", l.number, err)
+		event.Body, event.Properties, event.ContentType = e.body, pub.options.merged(e.properties), nil
+		if contentType := cmp.Or(pub.options.contentType, e.contentType); contentType != "" {
+			event.ContentType = &contentType
+		}
+		if options.PartitionID == "" {
+			options.PartitionKey = e.key
+		}
+		err := pace.wait(ctx)
+		if err == nil {
+			err = pub.producer.Enqueue(ctx, &event, &options)
+		}
+		if err != nil {
+			pub.refused(e, &event, err)
+			return fmt.Errorf("%v: %w", e.place, err)
 		}
 		if pub.ledger != nil {
-			pub.ledger.sent(l)
+			pub.ledger.sent(options.PartitionKey, e.body)
 		}
 	}
 	return nil
+}
+
+// A refusal is an event that was read and that the producer has not accepted. There is at most one, which ends the reading.
+type refusal struct {
+	record undeliveredRecord
+	body   []byte
+}
+
+// refused notes an event that the producer has not accepted. It goes into the file of --undelivered when all those before it have.
+func (pub *publication) refused(e entry, event *azeventhubs.EventData, cause error) {
+	pub.tally.refused()
+	r := undeliveredRecord{Properties: event.Properties, ContentType: event.ContentType, Outcome: eventhubs.NotStored.String(), Error: pub.process.message(cause)}
+	if e.key != "" {
+		r.Key = &e.key
+	}
+	pub.refusal = &refusal{r, bytes.Clone(e.body)}
 }
 
 // batchFailed runs on the producer's senders.
 func (pub *publication) batchFailed(_ context.Context, b *eventhubs.Batch) {
 	const shown = 5
 	batches := pub.tally.failed(b)
+	pub.undelivered.batch(b)
 	if batches > shown {
 		return // The number of events that failed is told in the end.
 	}
 	pub.progress.line(fmt.Sprintf("A batch of %d events failed: %s", b.Count, pub.process.message(b.Outcome.Err)))
 }
 
-// closeProducer closes a producer. What it still has may be sent until closeTimeout, even if ctx
-// has ended.
-func closeProducer(ctx context.Context, producer *eventhubs.BufferedProducer) error {
-	ctx, cancel := closing(ctx)
+// closeProducer closes the producer. What it still has may be sent for as long as --grace says, even if ctx has ended.
+func (pub *publication) closeProducer(ctx context.Context) error {
+	over := fmt.Errorf("it was not through %v after the end (--grace)", pub.options.grace)
+	ctx, cancel := context.WithTimeoutCause(context.WithoutCancel(ctx), pub.options.grace, over)
 	defer cancel()
-	return producer.Close(ctx)
+	return pub.producer.Close(ctx)
 }

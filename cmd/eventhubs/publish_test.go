@@ -57,7 +57,7 @@ func TestJSONHasExactlyThePromisedFields(t *testing.T) {
 		fields = append(fields, name)
 	}
 	slices.Sort(fields)
-	want := []string{"batches", "bytes", "events", "hub", "partitions", "seconds", "skipped", "verified"}
+	want := []string{"batches", "bytes", "events", "hub", "notStored", "partitions", "possiblyStored", "seconds", "skipped", "verified"}
 	if !slices.Equal(fields, want) {
 		t.Errorf("fields: got %v want %v", fields, want)
 	}
@@ -101,7 +101,7 @@ func TestLineIsTheBodyByteForByte(t *testing.T) {
 }
 
 func TestLongestLineIsPublishedAndALongerOneIsBad(t *testing.T) {
-	longest := strings.Repeat("x", maxLineBytes)
+	longest := strings.Repeat("x", maxEventBytes)
 	for _, end := range []string{"", "\n", "\r\n"} {
 		file := writeFile(t, "first\n"+longest+end)
 		got := program{}.run(t, "publish", "--output", "json", file)
@@ -117,10 +117,10 @@ func TestLongestLineIsPublishedAndALongerOneIsBad(t *testing.T) {
 func TestLongestLineFitsWithTheLongestKey(t *testing.T) {
 	key := strings.Repeat("🎉", maxKeyLength)
 	object := fmt.Sprintf(`{"key":%q,"text":""}`, key)
-	object = strings.Replace(object, `""`, `"`+strings.Repeat("x", maxLineBytes-len(object))+`"`, 1)
+	object = strings.Replace(object, `""`, `"`+strings.Repeat("x", maxEventBytes-len(object))+`"`, 1)
 	got := program{}.run(t, "publish", "--key", "key", "--output", "json", writeFile(t, object))
 	got.want(t, exitOK)
-	if r := got.report(t); r.Events != 1 || r.Bytes != maxLineBytes || !r.Verified {
+	if r := got.report(t); r.Events != 1 || r.Bytes != maxEventBytes || !r.Verified {
 		t.Errorf("unexpected report %+v", r)
 	}
 }
@@ -178,7 +178,7 @@ func TestSkipBadGoesOnAndCounts(t *testing.T) {
 	for _, test := range badLines {
 		fmt.Fprintf(&input, "{\"id\":\"a\"}\n%s\n", test.line)
 	}
-	fmt.Fprintf(&input, "%s\n{\"id\":\"last\"}", strings.Repeat("x", 2*maxLineBytes))
+	fmt.Fprintf(&input, "%s\n{\"id\":\"last\"}", strings.Repeat("x", 2*maxEventBytes))
 	for name, run := range map[string]func() result{
 		"file": func() result {
 			return program{}.run(t, "publish", "--key", "id", "--skip-bad", "--output", "json", writeFile(t, input.String()))
@@ -252,7 +252,7 @@ func TestFailedBatchesAreCountedAndTold(t *testing.T) {
 	})
 	got := program{}.run(t, "publish", "--output", "json", "--connection-string", server.ConnectionString(""),
 		writeFile(t, strings.Repeat("line\n", 40)))
-	got.want(t, exitFailed, "10 events could not be published", "A batch of 10 events failed: partition 2: ", "partition 2 is not having any")
+	got.want(t, exitFailed, "10 of 40 events could not be published: 30 are stored, 10 are not stored, 0 are possibly stored", "A batch of 10 events failed: partition 2: ", "partition 2 is not having any")
 	if r := got.report(t); r.Events != 30 || r.Verified {
 		t.Errorf("unexpected report %+v", r)
 	}
@@ -268,7 +268,7 @@ func TestInterruptPublishesWhatWasReadBefore(t *testing.T) {
 	status := make(chan int, 1)
 	args := []string{"publish", "--output", "json", "--connection-string", server.ConnectionString(""), "-"}
 	// It ends when ctx does; the test waits for its status.
-	go func() { status <- run(ctx, args, os.Getenv, stdin, &stdout, &stderr) }()
+	go func() { status <- program{stdin: stdin}.process(&stdout, &stderr).run(ctx, args) }()
 	// Each write returns when the one before it has been asked for, so the first line is an event by then.
 	for _, text := range []string{"first\n", "second\n", "third\n"} {
 		if _, err := io.WriteString(lines, text); err != nil {
@@ -288,6 +288,6 @@ func TestInterruptEndsTheCheckOfAFile(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	var stdout, stderr bytes.Buffer
-	status := run(ctx, []string{"publish", earthquakes}, os.Getenv, nil, &stdout, &stderr)
+	status := program{}.process(&stdout, &stderr).run(ctx, []string{"publish", earthquakes})
 	result{status, stdout.String(), stderr.String()}.want(t, exitFailed, "eventhubs: interrupted\n")
 }

@@ -10,17 +10,21 @@ import (
 
 // A report is what publish says in the end. Its fields are the JSON output, in this order.
 type report struct {
-	Hub        string           `json:"hub"`
-	Events     int              `json:"events"`
-	Batches    int              `json:"batches"`
-	Bytes      int              `json:"bytes"` // of the events' bodies
-	Seconds    float64          `json:"seconds"`
-	Verified   bool             `json:"verified"`
-	Partitions []partitionTally `json:"partitions"`
-	Skipped    int              `json:"skipped,omitempty"`
+	Hub            string           `json:"hub"`
+	Events         int              `json:"events"`
+	Batches        int              `json:"batches"`
+	Bytes          int              `json:"bytes"` // of the events' bodies
+	Seconds        float64          `json:"seconds"`
+	Verified       bool             `json:"verified"`
+	NotStored      int              `json:"notStored"`
+	PossiblyStored int              `json:"possiblyStored"`
+	Partitions     []partitionTally `json:"partitions"`
+	Skipped        int              `json:"skipped,omitempty"`
+	Undelivered    string           `json:"undelivered,omitempty"` // name of a file that has some
 
 	keys     int
 	embedded bool
+	again    string // the command that publishes what is undelivered
 }
 
 func newReport(pub *publication, skipped int) *report {
@@ -32,11 +36,20 @@ func newReport(pub *publication, skipped int) *report {
 		Skipped:    skipped,
 		embedded:   pub.target.embedded(),
 	}
+	r.NotStored, r.PossiblyStored = pub.tally.failures()
 	for _, row := range r.Partitions {
 		r.Events += row.Events
 		r.Batches += row.Batches
 		r.Bytes += row.Bytes
 		r.keys += len(row.keys) // A key is in one partition only.
+	}
+	if pub.left > 0 {
+		r.Undelivered = pub.options.undelivered
+		r.again = "eventhubs publish --format events "
+		if id := pub.options.partition; id != "" {
+			r.again += "--partition " + id + " "
+		}
+		r.again += pub.options.undelivered
 	}
 	return r
 }
@@ -69,7 +82,14 @@ func (r *report) writeText(w io.Writer) error {
 	if r.Skipped > 0 {
 		fmt.Fprintf(w, ", %d bad lines left out", r.Skipped)
 	}
-	_, err := fmt.Fprintf(w, ".\n%s\n", r.verdict())
+	fmt.Fprint(w, ".\n")
+	if r.NotStored+r.PossiblyStored > 0 {
+		fmt.Fprintf(w, "%d events are not stored, %d are possibly stored.\n", r.NotStored, r.PossiblyStored)
+	}
+	if r.Undelivered != "" {
+		fmt.Fprintf(w, "They are in %s. With the same options for the namespace and the hub,\n  %s\npublishes them again.\n", r.Undelivered, r.again)
+	}
+	_, err := fmt.Fprintln(w, r.verdict())
 	if err == nil && r.embedded {
 		_, err = io.WriteString(w, embeddedNote)
 	}

@@ -5,14 +5,18 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/go-eventhubs/eventhubs/emulator"
 )
 
@@ -26,19 +30,42 @@ type result struct {
 
 // program is a run of the program: its input and environment.
 type program struct {
-	stdin io.Reader
-	env   map[string]string
+	stdin      io.Reader
+	env        map[string]string
+	credential azcore.TokenCredential // nil: none can be made
+	ahead      time.Duration          // by how much its clock is wrong
+	hosts      map[string]string      // addresses of names; any other is not found
+}
+
+// process is what the program gets.
+func (p program) process(stdout, stderr io.Writer) *process {
+	stdin := p.stdin
+	if stdin == nil {
+		stdin = strings.NewReader("")
+	}
+	return &process{
+		getenv: func(name string) string { return p.env[name] }, stdin: stdin, stdout: stdout, stderr: stderr,
+		newCredential: func() (azcore.TokenCredential, error) {
+			if p.credential == nil {
+				return nil, errors.New("there is none in this test")
+			}
+			return p.credential, nil
+		},
+		now: func() time.Time { return time.Now().Add(p.ahead) },
+		lookup: func(_ context.Context, host string) ([]netip.Addr, error) {
+			if address, ok := p.hosts[host]; ok {
+				return []netip.Addr{netip.MustParseAddr(address)}, nil
+			}
+			return nil, &net.DNSError{Err: "no such host", Name: host, IsNotFound: true}
+		},
+	}
 }
 
 // run runs the program to its end.
 func (p program) run(t *testing.T, args ...string) result {
 	t.Helper()
-	if p.stdin == nil {
-		p.stdin = strings.NewReader("")
-	}
 	var stdout, stderr bytes.Buffer
-	getenv := func(name string) string { return p.env[name] }
-	status := run(t.Context(), args, getenv, p.stdin, &stdout, &stderr)
+	status := p.process(&stdout, &stderr).run(t.Context(), args)
 	return result{status, stdout.String(), stderr.String()}
 }
 
@@ -149,7 +176,24 @@ func TestWrongCommandLinesExitWith2(t *testing.T) {
 		{"unknown flag", []string{"publish", "--kye", "x", file}, exitBadInput, "-kye"},
 		{"unknown flag after the file", []string{"publish", file, "--kye", "x"}, exitBadInput, "-kye"},
 		{"no file", []string{"publish"}, exitBadInput, "no file given"},
-		{"two files", []string{"publish", file, "second"}, exitBadInput, `"second"`},
+		{"second file that is not there", []string{"publish", file, "second.gone"}, exitBadInput, "second.gone"},
+		{"a file and standard input", []string{"publish", file, "-"}, exitBadInput, "standard input (-) and files"},
+		{"unknown format", []string{"publish", "--format", "csv", file}, exitBadInput, `--format is "csv"; it must be lines, ndjson, file or events`},
+		{"key of a record", []string{"publish", "--format", "events", "--key", "k", file}, exitBadInput, "--key and --format events"},
+		{"property without value", []string{"publish", "--property", "x", file}, exitBadInput, "NAME=VALUE"},
+		{"property without name", []string{"publish", "--property", "=x", file}, exitBadInput, "NAME=VALUE"},
+		{"empty content type", []string{"publish", "--content-type", "", file}, exitBadInput, "--content-type is empty"},
+		{"repeat never", []string{"publish", "--repeat", "0", file}, exitBadInput, "--repeat is 0"},
+		{"repeat of a stream", []string{"publish", "--repeat", "2", "-"}, exitBadInput, "--repeat needs files; standard input can be read only once"},
+		{"rate of nothing", []string{"publish", "--rate", "0", file}, exitBadInput, "--rate is 0"},
+		{"rate that is no number", []string{"publish", "--rate", "NaN", file}, exitBadInput, "--rate is NaN"},
+		{"partition and key", []string{"publish", "--partition", "1", "--key", "k", file}, exitBadInput, "--partition and --key"},
+		{"empty partition to publish to", []string{"publish", "--partition", "", file}, exitBadInput, "--partition is empty"},
+		{"partition that is not there", []string{"publish", "--partition", "8", file}, exitBadInput, `has no partition "8"; it has 0, 1,`},
+		{"negative grace", []string{"publish", "--grace", "-1s", file}, exitBadInput, "--grace is -1s"},
+		{"undelivered to nowhere", []string{"publish", "--undelivered", "", file}, exitBadInput, "--undelivered is empty"},
+		{"undelivered over something", []string{"publish", "--undelivered", file, file}, exitBadInput, "there is something in it already"},
+		{"undelivered into a file", []string{"publish", "--undelivered", file + "/x", file}, exitBadInput, "--undelivered: "},
 		{"no such file", []string{"publish", file + ".gone"}, exitBadInput, ".gone"},
 		{"directory", []string{"publish", filepath.Dir(file)}, exitBadInput, "is a directory"},
 		{"unknown output", []string{"publish", "--output", "xml", file}, exitBadInput, `"xml"`},
@@ -189,7 +233,7 @@ func TestWrongCommandLinesExitWith2(t *testing.T) {
 		{"config that is not there", []string{"emulator", "--config", file + ".gone"}, exitBadInput, ".gone"},
 		{"config that is none", []string{"emulator", "--config", file}, exitBadInput, file + ": not JSON, at line 1, column 1"},
 		{"tail with argument", []string{"tail", "--connection-string", "x", "events"}, exitBadInput, `"events"`},
-		{"tail without connection string", []string{"tail"}, exitBadInput, "no connection string; give one in " + connectionEnv},
+		{"tail without connection string", []string{"tail"}, exitBadInput, "no namespace; give a connection string in " + connectionEnv},
 		{"tail from nowhere", []string{"tail", "--connection-string", "x", "--from", "end"}, exitBadInput, `--from is "end"; it must be`},
 		{"tail with unknown output", []string{"tail", "--connection-string", "x", "--output", "xml"}, exitBadInput, `"xml"`},
 		{"tail with count 0", []string{"tail", "--connection-string", "x", "--count", "0"}, exitBadInput, "--count is 0"},
@@ -198,7 +242,7 @@ func TestWrongCommandLinesExitWith2(t *testing.T) {
 		{"tail with malformed connection string", []string{"tail", "--connection-string", "x"}, exitBadInput, "onnection string is malformed"},
 		{"authority that is not there", []string{"tail", "--connection-string", "x", "--tls-ca", file + ".gone"}, exitBadInput, ".gone"},
 		{"authority that is none", []string{"tail", "--connection-string", "x", "--tls-ca", file}, exitBadInput, "no certificate in PEM"},
-		{"authority for nothing", []string{"publish", "--tls-ca", file, file}, exitBadInput, "there is no connection string"},
+		{"authority for nothing", []string{"publish", "--tls-ca", file, file}, exitBadInput, "neither a connection string nor --namespace is given"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			got := program{}.run(t, test.args...)
@@ -372,7 +416,7 @@ func (p program) start(t *testing.T, args ...string) *running {
 	status := make(chan int, 1)
 	// It ends when ctx does; stop waits for it.
 	go func() {
-		status <- run(ctx, args, func(name string) string { return p.env[name] }, strings.NewReader(""), in, stderr)
+		status <- p.process(in, stderr).run(ctx, args)
 		in.Close()
 	}()
 	stop := sync.OnceValue(func() int {

@@ -2,7 +2,7 @@ package main
 
 import (
 	"bufio"
-	"bytes"
+	"compress/gzip"
 	"context"
 	"errors"
 	"fmt"
@@ -11,66 +11,105 @@ import (
 	"iter"
 	"os"
 	"strings"
-	"unicode/utf8"
 )
 
-// maxLineBytes is the length of the longest line that makes an event: the 1022 KiB that the service
-// takes as one message (1 MB tiers), less 1 KiB for what travels with an event (its key, headers).
-const maxLineBytes = 1021 << 10
-
-// A line is one line of the input, and one event.
-type line struct {
-	number int    // from 1, empty and bad lines included
-	body   []byte // without the line end; valid until the next line is asked for
-	key    string // empty without --key
+// An entry is what the input has for one event.
+type entry struct {
+	place       place
+	body        []byte         // valid until the next entry is asked for
+	key         string         // empty without --key, and for a record that has none
+	properties  map[string]any // of a record; not changed after it was yielded
+	contentType string         // of a record
 }
 
-// A source yields the lines of a file or of a stream.
+// A place is where in the input an entry is.
+type place struct {
+	input string // its name
+	line  int    // from 1, empty and bad lines included; 0 for a whole file
+}
+
+func (p place) String() string {
+	switch {
+	case p.input == "":
+		return "none"
+	case p.line == 0:
+		return p.input
+	}
+	return fmt.Sprintf("%s: line %d", p.input, p.line)
+}
+
+// A source yields the entries of files, or of a stream.
 type source struct {
 	// Immutable after openSource.
-	name    string
-	reader  io.Reader
-	file    *os.File // nil unless the input can be read twice
-	keyPath []string // empty: events have no key
+	inputs  []input
+	format  format
+	keyPath []string // empty: events have no key, but for records'
 	skipBad bool
-	close   func()
+	repeat  int
 
-	// Owned by whoever iterates over lines.
-	skipped      int   // bad lines left out in the current pass
+	// Owned by whoever iterates over entries.
+	skipped      int   // bad entries left out in the current pass
 	firstSkipped error // and the first of them
+	last         place // of the latest entry
 }
 
-// openSource opens the file of that name, or stdin for "-". The source ends with ctx's error when
-// ctx does, even if a stream that it reads from is silent.
+// An input is a file or a stream.
+type input struct {
+	name   string
+	stream io.Reader // nil for a file, which can be read again
+}
+
+// openSource looks for the files, or takes stdin for "-". The source ends with ctx's error when ctx does, even if a stream that it reads
+// from is silent.
 func openSource(ctx context.Context, stdin io.Reader, opts *publishOptions) (*source, error) {
-	s := &source{name: opts.file, skipBad: opts.skipBad, close: func() {}}
+	s := &source{format: opts.format, skipBad: opts.skipBad, repeat: opts.repeat}
 	if opts.key != "" {
 		s.keyPath = strings.Split(opts.key, ".")
 	}
-	if opts.file == "-" {
-		s.name = "standard input"
-		s.reader = interruptible(ctx, stdin)
-		return s, nil
+	for _, name := range opts.files {
+		in := input{name: name}
+		if name == "-" {
+			in.name, in.stream = "standard input", interruptible(ctx, stdin)
+		} else if err := in.find(ctx); err != nil {
+			return nil, err
+		}
+		if in.stream != nil && s.repeat > 1 {
+			return nil, badInput("--repeat needs files; %s can be read only once", in.name)
+		}
+		s.inputs = append(s.inputs, in)
 	}
-	file, err := os.Open(opts.file)
+	return s, nil
+}
+
+// find looks whether the file is there, and opens it if it is none that can be read again: a named pipe or a device.
+func (in *input) find(ctx context.Context) error {
+	info, err := os.Stat(in.name)
+	switch {
+	case err != nil:
+		return badInput("%w", err)
+	case info.IsDir():
+		return badInput("%s is a directory; give a file, or - for standard input", in.name)
+	case info.Mode().IsRegular():
+		return nil
+	}
+	file, err := os.Open(in.name)
+	if err != nil {
+		return badInput("%w", err)
+	}
+	in.stream = interruptible(ctx, file)
+	return nil
+}
+
+// open begins to read the input.
+func (in *input) open() (io.ReadCloser, error) {
+	if in.stream != nil {
+		return io.NopCloser(in.stream), nil // the process ends before it would be closed
+	}
+	file, err := os.Open(in.name)
 	if err != nil {
 		return nil, badInput("%w", err)
 	}
-	s.close = func() { file.Close() }
-	info, err := file.Stat()
-	switch {
-	case err != nil:
-		s.close()
-		return nil, badInput("%w", err)
-	case info.IsDir():
-		s.close()
-		return nil, badInput("%s is a directory; give a file, or - for standard input", opts.file)
-	case info.Mode().IsRegular():
-		s.reader, s.file = file, file
-	default: // A named pipe or a device.
-		s.reader = interruptible(ctx, file)
-	}
-	return s, nil
+	return file, nil
 }
 
 // interruptible returns a reader that ends with ctx's error when ctx does.
@@ -86,13 +125,22 @@ func interruptible(ctx context.Context, r io.Reader) io.Reader {
 	return out
 }
 
-// check reads the whole input, if it can be read twice, and returns how many events it has. The
-// next call of lines begins at the start again. For a stream it returns 0.
+// readsTwice tells whether all inputs can be read again.
+func (s *source) readsTwice() bool {
+	for _, in := range s.inputs {
+		if in.stream != nil {
+			return false
+		}
+	}
+	return true
+}
+
+// check reads the whole input, if it can be read twice, and returns how many events it makes, with --repeat. For streams it returns 0.
 func (s *source) check(ctx context.Context) (events int, err error) {
-	if s.file == nil {
+	if !s.readsTwice() {
 		return 0, nil
 	}
-	for _, err := range s.lines() {
+	for _, err := range s.pass() {
 		if err == nil {
 			err = ctx.Err()
 		}
@@ -101,79 +149,139 @@ func (s *source) check(ctx context.Context) (events int, err error) {
 		}
 		events++
 	}
-	_, err = s.file.Seek(0, io.SeekStart)
-	return events, err
+	return events * s.repeat, nil
 }
 
-// lines yields what the input has from here on: lines that make an event, then at most one error.
-// Bad lines are such an error, or left out and counted with --skip-bad. Empty lines are left out.
-func (s *source) lines() iter.Seq2[line, error] {
-	return func(yield func(line, error) bool) {
-		s.skipped, s.firstSkipped = 0, nil
-		r := bufio.NewReaderSize(s.reader, maxLineBytes+len("\r\n"))
-		for number := 1; ; number++ {
-			body, err := readLine(r)
-			if err == io.EOF {
-				return
-			}
-			if err == nil && len(body) == 0 {
-				continue
-			}
-			l, err := s.makeLine(number, body, err)
-			if _, bad := errors.AsType[*inputError](err); bad && s.skipBad {
-				s.skipped++
-				if s.firstSkipped == nil {
-					s.firstSkipped = err
+// entries yields what the input has, as often as --repeat says: what makes an event, then at most one error. What is bad is such an
+// error, or left out and counted with --skip-bad.
+func (s *source) entries() iter.Seq2[entry, error] {
+	return func(yield func(entry, error) bool) {
+		for range s.repeat {
+			for e, err := range s.pass() {
+				if err == nil {
+					s.last = e.place
 				}
-				continue
+				if !yield(e, err) || err != nil {
+					return
+				}
 			}
-			if !yield(l, err) || err != nil {
+		}
+	}
+}
+
+// pass yields what the input has, once.
+func (s *source) pass() iter.Seq2[entry, error] {
+	return func(yield func(entry, error) bool) {
+		s.skipped, s.firstSkipped = 0, nil
+		for _, in := range s.inputs {
+			if !s.read(in, yield) {
 				return
 			}
 		}
 	}
 }
 
-// makeLine checks a line that readLine returned, and finds its key.
-func (s *source) makeLine(number int, body []byte, err error) (line, error) {
-	switch {
-	case errors.Is(err, bufio.ErrTooLong):
-		err = fmt.Errorf("longer than %d bytes, the largest event that a hub takes", maxLineBytes)
-	case err != nil: // Of the file or stream, not of the line; an fs.PathError names the file itself.
-		if _, named := errors.AsType[*fs.PathError](err); named {
-			return line{}, err
-		}
-		return line{}, fmt.Errorf("reading %s: %w", s.name, err)
-	case !utf8.Valid(body):
-		err = errors.New("not text in UTF-8")
+// read yields what one input has; false means to stop.
+func (s *source) read(in input, yield func(entry, error) bool) bool {
+	file, err := in.open()
+	if err != nil {
+		return yield(entry{}, err)
 	}
-	var key string
+	defer file.Close()
+	r, err := s.format.reader(file)
+	if err != nil {
+		return yield(entry{}, readError(place{input: in.name}, err))
+	}
+	for line := 0; ; {
+		body, err := s.format.next(r, &line)
+		if err == io.EOF {
+			return true
+		}
+		e, err := s.entry(place{in.name, line}, body, err)
+		switch _, bad := errors.AsType[*contentError](err); {
+		case bad && s.skipBad:
+			s.skip(err)
+		case !yield(e, err) || err != nil:
+			return false
+		}
+		if s.format == formatFile {
+			return true // there is one event in it
+		}
+	}
+}
+
+func (s *source) skip(err error) {
+	s.skipped++
+	if s.firstSkipped == nil {
+		s.firstSkipped = err
+	}
+}
+
+// entry makes an entry of what was read, or says what is wrong with it.
+func (s *source) entry(at place, body []byte, err error) (entry, error) {
+	_, bad := errors.AsType[*contentError](err)
+	if err != nil && !bad {
+		return entry{}, readError(at, err)
+	}
+	e := entry{place: at, body: body}
+	if err == nil {
+		err = s.format.fill(&e)
+	}
 	if err == nil && len(s.keyPath) > 0 {
-		key, err = keyOf(body, s.keyPath)
+		e.key, err = keyOf(body, s.keyPath)
 	}
 	if err != nil {
-		return line{}, badInput("%s: line %d: %w", s.name, number, err)
+		return entry{}, badInput("%v: %w", at, &contentError{err})
 	}
-	return line{number: number, body: body, key: key}, nil
+	return e, nil
 }
 
-// readLine returns the next line without its end, which is \n or \r\n and may be missing at the
-// input's end. It is valid until the next call. A line longer than maxLineBytes is passed over and
-// told by bufio.ErrTooLong.
-func readLine(r *bufio.Reader) ([]byte, error) {
-	b, err := r.ReadSlice('\n')
-	tooLong := false
-	for err == bufio.ErrBufferFull {
-		tooLong = true
-		b, err = r.ReadSlice('\n')
+// A contentError says that what the input has for one event makes none. --skip-bad leaves it out.
+type contentError struct {
+	err error
+}
+
+func (e *contentError) Error() string { return e.err.Error() }
+func (e *contentError) Unwrap() error { return e.err }
+
+// readError is about the file or the stream, not about what is in it for one event.
+func readError(at place, err error) error {
+	if errors.Is(err, errNotGzip) {
+		return badInput("%v: %w", at.input, err)
 	}
-	if err != nil && (err != io.EOF || len(b) == 0 && !tooLong) {
-		return nil, err
+	if _, told := errors.AsType[*inputError](err); told {
+		return err
 	}
-	b = bytes.TrimSuffix(b, []byte("\n"))
-	b = bytes.TrimSuffix(b, []byte("\r"))
-	if tooLong || len(b) > maxLineBytes {
-		return nil, bufio.ErrTooLong
+	if _, named := errors.AsType[*fs.PathError](err); named { // it names the file itself
+		return err
 	}
-	return b, nil
+	return fmt.Errorf("reading %s: %w", at.input, err)
+}
+
+// unzipped is the content of r, which may be compressed with gzip.
+func unzipped(r *bufio.Reader) (io.Reader, error) {
+	if head, _ := r.Peek(2); len(head) < 2 || head[0] != 0x1f || head[1] != 0x8b { // RFC 1952, 2.3.1
+		return r, nil
+	}
+	z, err := gzip.NewReader(r)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", errNotGzip, err)
+	}
+	return &gzipReader{z}, nil
+}
+
+// errNotGzip says that the input begins like gzip and is broken.
+var errNotGzip = errors.New("broken gzip")
+
+// A gzipReader tells what is wrong with the compressed data from what is wrong with the file.
+type gzipReader struct {
+	z *gzip.Reader
+}
+
+func (g *gzipReader) Read(p []byte) (int, error) {
+	n, err := g.z.Read(p)
+	if errors.Is(err, gzip.ErrChecksum) || errors.Is(err, gzip.ErrHeader) || errors.Is(err, io.ErrUnexpectedEOF) {
+		err = fmt.Errorf("%w: %w", errNotGzip, err)
+	}
+	return n, err
 }

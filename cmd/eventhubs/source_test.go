@@ -10,10 +10,11 @@ import (
 
 func TestSourceReportsAReadErrorAsAFailure(t *testing.T) {
 	broken := errors.New("the disk is gone")
-	s := &source{name: "standard input", skipBad: true, reader: io.MultiReader(strings.NewReader("a\nb"), iotest.ErrReader(broken))}
+	stream := io.MultiReader(strings.NewReader("a\nb"), iotest.ErrReader(broken))
+	s := &source{inputs: []input{{"standard input", stream}}, format: formatLines, skipBad: true, repeat: 1}
 	var got []string
 	var last error
-	for l, err := range s.lines() {
+	for l, err := range s.entries() {
 		if err != nil {
 			last = err
 			continue

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"sync"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azeventhubs/v2"
@@ -19,7 +18,6 @@ Usage:
   eventhubs tail [options]
 
 Options:
-  --hub NAME                event hub (default: the connection string's EntityPath, else events)
   --from POSITION           where to start in each partition (default latest):
                               start          the oldest event there is
                               latest         the first event that comes after the line "Reading …"
@@ -34,17 +32,14 @@ Options:
   --output text|json        text (default): partition, sequence number, time, key or -, and body, with tabs
                             between; what is not printable, and all of a body that is not UTF-8, is escaped
                             as in Go. json: one object an event, see below
-  --connection-string CS    namespace to read from; better given in EVENTHUBS_CONNECTION_STRING,
-                            since other users of a machine can see command lines
-  --tls-ca FILE             certificates (PEM) of authorities to trust besides the system's, for a
-                            namespace over TLS: that of "eventhubs emulator --tls"
-
+` + clientHelp + `
 An object has, in this order: partition (text), sequenceNumber (number), offset (text), enqueuedTime (RFC 3339,
-UTC), key (text, or null), properties (object, maybe empty), and one of
+UTC), key (text, or null), properties (object, maybe empty), contentType (text, if there is one), and one of
   body          text, byte for byte, if the body is valid UTF-8. JSON in it stays text: jq '.body | fromjson'
   bodyBase64    any other body
   bodyValue     a body that is no data but an AMQP value or sequence, as some clients can send
 Times among the properties are text in RFC 3339, bytes are text in base64.
+"eventhubs publish --format events" takes such objects.
 
 Events come in the order of each partition; partitions are read at the same time, in no order between
 them. Standard error has one line when reading begins, and errors.
@@ -99,7 +94,7 @@ func (t *tail) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	consumer, err := newConsumer(&t.options.clientOptions, t.options.group)
+	consumer, err := t.options.newConsumer(t.options.group)
 	if err != nil {
 		return badInput("%w", err)
 	}
@@ -148,7 +143,9 @@ func (t *tail) partitions(ctx context.Context) (ids []string, err error) {
 		return nil, err
 	}
 	properties, err := hubProperties(ctx, producer)
-	if err := errors.Join(err, closeProducer(ctx, producer)); err != nil {
+	closingCtx, cancel := closing(ctx)
+	defer cancel()
+	if err := errors.Join(err, producer.Close(closingCtx)); err != nil {
 		return nil, err
 	}
 	id := t.options.partition
@@ -156,7 +153,7 @@ func (t *tail) partitions(ctx context.Context) (ids []string, err error) {
 		return properties.PartitionIDs, nil
 	}
 	if !slices.Contains(properties.PartitionIDs, id) {
-		return nil, badInput("event hub %q has no partition %q; it has %s", producer.EventHubName(), id, strings.Join(properties.PartitionIDs, ", "))
+		return nil, noPartition(producer.EventHubName(), id, properties.PartitionIDs)
 	}
 	return []string{id}, nil
 }

@@ -45,8 +45,8 @@ func parseTail(p *process, args []string) (*tailOptions, error) {
 		return nil, badInput("--group is empty; leave it out for %s", azeventhubs.DefaultConsumerGroup)
 	case given["count"] && opts.count < 1:
 		return nil, badInput("--count is %d; it must be at least 1", opts.count)
-	case opts.connectionString == "":
-		return nil, badInput("no connection string; give one in %s or with --connection-string (\"eventhubs emulator\" prints one)", connectionEnv)
+	case opts.embedded():
+		return nil, errNoNamespace()
 	}
 	opts.from, err = parsePosition(from)
 	return opts, err

@@ -18,7 +18,8 @@ type tally struct {
 	mu            sync.Mutex // guards the fields below
 	partitions    map[string]*partitionTally
 	failedBatches int
-	failedCount   int // events
+	notStored     int // events
+	possibly      int // events that are possibly stored
 }
 
 // A partitionTally is one row of the report.
@@ -77,18 +78,47 @@ func (t *tally) failed(b *eventhubs.Batch) (batches int) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.failedBatches++
-	t.failedCount += b.Count
+	if b.Outcome.Storage == eventhubs.PossiblyStored {
+		t.possibly += b.Count
+	} else {
+		t.notStored += b.Count
+	}
 	return t.failedBatches
+}
+
+// refused counts an event that the producer did not accept.
+func (t *tally) refused() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.notStored++
 }
 
 // counts returns how many events were stored, and how many failed.
 func (t *tally) counts() (stored, failed int) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	return t.storedLocked(), t.notStored + t.possibly
+}
+
+func (t *tally) storedLocked() (stored int) {
 	for _, p := range t.partitions {
 		stored += p.Events
 	}
-	return stored, t.failedCount
+	return stored
+}
+
+// failures returns how many events certainly are not stored, and how many possibly are.
+func (t *tally) failures() (notStored, possibly int) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.notStored, t.possibly
+}
+
+// told is what became of the events, for people.
+func (t *tally) told() string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return fmt.Sprintf("%d are stored, %d are not stored, %d are possibly stored", t.storedLocked(), t.notStored, t.possibly)
 }
 
 // rows returns the rows of the report in the order of the partitions' ids.

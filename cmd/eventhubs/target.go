@@ -5,6 +5,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
+	"strings"
 	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azeventhubs/v2"
@@ -22,7 +24,7 @@ type target struct {
 }
 
 func openTarget(opts *publishOptions) (*target, error) {
-	if opts.connectionString != "" {
+	if !opts.embedded() {
 		return &target{clientOptions: opts.clientOptions}, nil
 	}
 	hub := cmp.Or(opts.hub, defaultHub)
@@ -33,7 +35,9 @@ func openTarget(opts *publishOptions) (*target, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &target{clientOptions{connectionString: server.ConnectionString(""), hub: hub}, server}, nil
+	to := opts.clientOptions
+	to.connectionString, to.hub = server.ConnectionString(""), hub
+	return &target{to, server}, nil
 }
 
 // embedded reports whether the target is an emulator inside this process.
@@ -53,8 +57,16 @@ func hubProperties(ctx context.Context, producer *eventhubs.BufferedProducer) (a
 	if err == nil {
 		return properties, nil
 	}
+	if dns, ok := errors.AsType[*net.DNSError](err); ok && dns.IsNotFound {
+		return properties, badInput("there is no host %q: %w", dns.Name, err)
+	}
 	if e, ok := errors.AsType[*eventhubs.Error](err); ok && e.Code == eventhubs.CodeNotFound {
 		return properties, badInput("event hub %q was not found: %w", producer.EventHubName(), err)
 	}
 	return properties, fmt.Errorf("asking for event hub %q: %w", producer.EventHubName(), err)
+}
+
+// noPartition says which partitions there are.
+func noPartition(hub, id string, ids []string) error {
+	return badInput("event hub %q has no partition %q; it has %s", hub, id, strings.Join(ids, ", "))
 }

@@ -30,7 +30,7 @@ func readBack(ctx context.Context, to *clientOptions) iter.Seq2[received, error]
 			yield(received{}, err)
 			return
 		}
-		consumer, err := newConsumer(to, azeventhubs.DefaultConsumerGroup)
+		consumer, err := to.newConsumer(azeventhubs.DefaultConsumerGroup)
 		if err != nil {
 			yield(received{}, err)
 			return
@@ -55,8 +55,7 @@ func readBack(ctx context.Context, to *clientOptions) iter.Seq2[received, error]
 // It asks through the SDK's producer: the consumer can be asked too, but then its Close leaves a
 // goroutine behind that renews the token of its management link.
 func partitionExtents(ctx context.Context, to *clientOptions, ids ...string) ([]azeventhubs.PartitionProperties, error) {
-	client, err := azeventhubs.NewProducerClientFromConnectionString(
-		to.connectionString, to.hubForSDK(), &azeventhubs.ProducerClientOptions{TLSConfig: to.tls})
+	client, err := to.newSDKProducer()
 	if err != nil {
 		return nil, err
 	}
@@ -77,12 +76,6 @@ func partitionExtents(ctx context.Context, to *clientOptions, ids ...string) ([]
 		extents = append(extents, extent)
 	}
 	return extents, nil
-}
-
-// newConsumer makes the SDK's consumer.
-func newConsumer(to *clientOptions, group string) (*azeventhubs.ConsumerClient, error) {
-	return azeventhubs.NewConsumerClientFromConnectionString(
-		to.connectionString, to.hubForSDK(), group, &azeventhubs.ConsumerClientOptions{TLSConfig: to.tls})
 }
 
 // readPartition yields what a partition holds within its extent.

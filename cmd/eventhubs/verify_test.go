@@ -23,15 +23,15 @@ type tampering struct {
 var tamperings = []tampering{
 	{"nothing", func(e []received) []received { return e }, "", ""},
 	{"one lost", func(e []received) []received { return slices.Delete(e, 2, 3) },
-		`1 events with key "a" did not come back, the first from line 5`,
-		"1 events without a key did not come back, the first from line 5"},
+		`1 events with key "a" did not come back, the first is event 5`,
+		"1 events without a key did not come back, the first is event 5"},
 	{"the first lost", func(e []received) []received { return e[1:] },
-		`1 events with key "a" did not come back, the first from line 1`,
-		"1 events without a key did not come back, the first from line 1"},
+		`1 events with key "a" did not come back, the first is event 1`,
+		"1 events without a key did not come back, the first is event 1"},
 	{"all lost", func([]received) []received { return nil },
-		`3 events with key "a" did not come back, the first from line 1` + "\n" +
-			`3 events with key "b" did not come back, the first from line 2`,
-		"6 events without a key did not come back, the first from line 1"},
+		`3 events with key "a" did not come back, the first is event 1` + "\n" +
+			`3 events with key "b" did not come back, the first is event 2`,
+		"6 events without a key did not come back, the first is event 1"},
 	{"one duplicated at once", func(e []received) []received { return slices.Insert(e, 1, e[0]) },
 		`1 events with key "a" came back more than once`,
 		"1 events without a key came back more than once"},
@@ -39,18 +39,18 @@ var tamperings = []tampering{
 		`1 events with key "b" came back more than once`,
 		"1 events without a key came back more than once"},
 	{"one changed", func(e []received) []received { e[1].body = []byte("a2 "); return e },
-		`1 events with key "a" did not come back, the first from line 3` + "\n" +
+		`1 events with key "a" did not come back, the first is event 3` + "\n" +
 			`1 events with key "a" came back that are not what was sent`,
-		"1 events without a key did not come back, the first from line 3\n" +
+		"1 events without a key did not come back, the first is event 3\n" +
 			"1 events without a key came back that are not what was sent"},
 	{"two swapped", func(e []received) []received { e[0], e[1] = e[1], e[0]; return e },
-		`events with key "a" came back out of order, the first from line 1`, ""},
+		`events with key "a" came back out of order, the first is event 1`, ""},
 	{"the last two swapped", func(e []received) []received { e[4], e[5] = e[5], e[4]; return e },
-		`events with key "b" came back out of order, the first from line 4`, ""},
+		`events with key "b" came back out of order, the first is event 4`, ""},
 	{"one lost and two swapped", func(e []received) []received { e[1], e[2] = e[2], e[1]; return e[1:] },
-		`1 events with key "a" did not come back, the first from line 1` + "\n" +
-			`events with key "a" came back out of order, the first from line 3`,
-		"1 events without a key did not come back, the first from line 1"},
+		`1 events with key "a" did not come back, the first is event 1` + "\n" +
+			`events with key "a" came back out of order, the first is event 3`,
+		"1 events without a key did not come back, the first is event 1"},
 	{"one in another partition", func(e []received) []received { e[5].partition = "0"; return e },
 		`events with key "b" came back from partition 1 and from 0`, ""},
 }
@@ -61,12 +61,12 @@ func TestVerifyFindsWhatWasTamperedWith(t *testing.T) {
 			t.Run(fmt.Sprintf("%s keyed=%v", test.name, keyed), func(t *testing.T) {
 				l := newLedger()
 				var a, b []received
-				for i, body := range []string{"a0", "b1", "a2", "b3", "a4", "b5"} {
+				for _, body := range []string{"a0", "b1", "a2", "b3", "a4", "b5"} {
 					key := ""
 					if keyed {
 						key = body[:1]
 					}
-					l.sent(line{number: i + 1, body: []byte(body), key: key})
+					l.sent(key, []byte(body))
 					e := received{partition: "0", key: key, body: []byte(body)}
 					if body[0] == 'a' {
 						a = append(a, e)
@@ -92,8 +92,8 @@ func TestVerifyFindsWhatWasTamperedWith(t *testing.T) {
 
 func TestVerifyTellsEqualBodiesApart(t *testing.T) {
 	l := newLedger()
-	for i := range 3 {
-		l.sent(line{number: i + 1, body: []byte("same"), key: "k"})
+	for range 3 {
+		l.sent("k", []byte("same"))
 	}
 	for range 3 {
 		l.received(received{partition: "0", key: "k", body: []byte("same")})
@@ -109,10 +109,10 @@ func TestVerifyTellsEqualBodiesApart(t *testing.T) {
 
 func TestVerifyFindsAKeyThatWasNeverSent(t *testing.T) {
 	l := newLedger()
-	l.sent(line{number: 1, body: []byte("x"), key: "k"})
+	l.sent("k", []byte("x"))
 	l.received(received{partition: "0", key: "other", body: []byte("x")})
 	got := strings.Join(l.differences(), "\n")
-	want := `1 events with key "k" did not come back, the first from line 1` + "\n" +
+	want := `1 events with key "k" did not come back, the first is event 1` + "\n" +
 		`1 events with key "other" came back that are not what was sent`
 	if got != want {
 		t.Errorf("got:\n%s\nwant:\n%s", got, want)
@@ -132,11 +132,11 @@ func TestPublishFailsWhenTheHubLosesEvents(t *testing.T) {
 	})
 	to := &target{clientOptions{connectionString: server.ConnectionString(""), hub: "events"}, server}
 	p := &process{stdin: strings.NewReader(strings.Repeat("line\n", 40)), stdout: new(strings.Builder), stderr: new(strings.Builder)}
-	pub, err := newPublication(p, to)
+	pub, err := newPublication(p, to, &publishOptions{files: []string{"-"}, format: formatLines, repeat: 1, grace: closeTimeout})
 	if err != nil {
 		t.Fatal(err)
 	}
-	src, err := pub.begin(t.Context(), &publishOptions{file: "-"})
+	src, err := pub.begin(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}

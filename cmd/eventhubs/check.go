@@ -1,0 +1,255 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/go-eventhubs/eventhubs"
+)
+
+const checkHelp = `Goes the way to an event hub step by step, and says of the first step that fails what is wrong and what to do.
+
+Usage:
+  eventhubs check [options]
+
+Options:
+  --send                    also store a test event, which consumers of the hub will see
+  --timeout DURATION        how long each step may take (default 10s)
+  --output text|json        text (default): a line for each step. json: one object with namespace, hub, ok
+                            and steps, each with name, status, milliseconds, detail and remedy
+` + clientHelp + `
+The steps, with what each asks:
+  name         does a name server know the host?
+  tcp          does anything listen at the port: 5671, or 443 with --websocket?
+  tls          is there TLS, with a certificate for this name that is trusted?
+  websocket    with --websocket: may AMQP pass through HTTPS, and the proxy?
+  amqp         does it speak AMQP, and let an anonymous SASL login in?
+  token        can a token be had, from the key or the identity?
+  $cbs         does the service accept it?
+  $management  does the hub exist, and how many partitions has it?
+  link         may events be sent to it? A link to its first partition is opened
+  size         how large may a batch be?
+  idempotence  does the service offer idempotent publishing?
+  send         with --send: is an event stored?
+  clock        how far is this machine's clock from the service's?
+
+The status of a step is ok, warning, FAILED, skipped or "not reached". A clock that cannot be compared is skipped.
+
+Exit status: 0 nothing failed; 1 a step failed; 2 wrong command line.
+
+Examples:
+  EVENTHUBS_CONNECTION_STRING='Endpoint=sb://…' eventhubs check --hub orders --send
+  eventhubs check --namespace name.servicebus.windows.net --hub orders --websocket
+  eventhubs check --namespace name.servicebus.windows.net --hub orders --output json | jq '.steps[] | select(.remedy)'
+`
+
+// checkOptions are the arguments of check.
+type checkOptions struct {
+	clientOptions
+
+	send    bool
+	timeout time.Duration
+	json    bool
+}
+
+func parseCheck(p *process, args []string) (*checkOptions, error) {
+	opts := &checkOptions{}
+	var output string
+	flags := newFlagSet("check")
+	opts.register(flags)
+	flags.BoolVar(&opts.send, "send", false, "")
+	flags.DurationVar(&opts.timeout, "timeout", 10*time.Second, "")
+	flags.StringVar(&output, "output", "text", "")
+	others, err := parseFlags(flags, args)
+	if err != nil {
+		return nil, err
+	}
+	if err := opts.complete(p, givenFlags(flags)); err != nil {
+		return nil, err
+	}
+	opts.json = output == "json"
+	switch {
+	case len(others) > 0:
+		return nil, badInput("unexpected argument %q; see \"eventhubs check --help\"", others[0])
+	case output != "text" && output != "json":
+		return nil, badInput("--output is %q; it must be text or json", output)
+	case opts.timeout <= 0:
+		return nil, badInput("--timeout is %v; it must be more than 0", opts.timeout)
+	case opts.embedded():
+		return nil, errNoNamespace()
+	}
+	return opts, nil
+}
+
+func runCheck(ctx context.Context, p *process, args []string) error {
+	opts, err := parseCheck(p, args)
+	if err != nil {
+		return err
+	}
+	// A producer refuses what can never be a connection string or a hub. It does not reach for the network.
+	producer, err := opts.newProducer(&eventhubs.Options{})
+	if err != nil {
+		return err
+	}
+	c := newCheckup(p, opts, producer.FullyQualifiedNamespace(), producer.EventHubName())
+	if err := producer.Close(ctx); err != nil {
+		return err
+	}
+	var out io.Writer = p.stdout
+	if opts.json {
+		out = io.Discard
+	}
+	c.run(ctx, out)
+	c.close(ctx)
+	if opts.json {
+		if err := json.NewEncoder(p.stdout).Encode(c.result); err != nil {
+			return err
+		}
+	}
+	switch failed := c.result.failed(); {
+	case ctx.Err() != nil:
+		return errors.New("interrupted")
+	case failed != "":
+		return fmt.Errorf("the step %s failed", failed)
+	}
+	return nil
+}
+
+// A checkResult is what check says. Its fields are the JSON output, in this order.
+type checkResult struct {
+	Namespace string       `json:"namespace"`
+	Hub       string       `json:"hub"`
+	OK        bool         `json:"ok"`
+	Steps     []stepResult `json:"steps"`
+}
+
+// failed is the name of the first step that failed; empty if none has.
+func (r *checkResult) failed() string {
+	for _, s := range r.Steps {
+		if s.Status == statusFailed {
+			return s.Name
+		}
+	}
+	return ""
+}
+
+// A status is the end of a step.
+type status string
+
+const (
+	statusOK         status = "ok"
+	statusWarning    status = "warning"
+	statusFailed     status = "FAILED"
+	statusSkipped    status = "skipped"
+	statusNotReached status = "not reached"
+)
+
+// A stepResult is the end of a step, and what there is to say of it.
+type stepResult struct {
+	Name         string  `json:"name"`
+	Status       status  `json:"status"`
+	Milliseconds float64 `json:"milliseconds"`
+	Detail       string  `json:"detail,omitempty"`
+	Remedy       string  `json:"remedy,omitempty"`
+}
+
+// text is the step as lines for a terminal.
+func (s *stepResult) text() string {
+	took := ""
+	if s.Status != statusNotReached && s.Status != statusSkipped {
+		took = fmt.Sprintf("%.1f ms", s.Milliseconds)
+	}
+	const indent = 36
+	line := strings.TrimRight(fmt.Sprintf("%-12s %-11s %9s  %s", s.Name, s.Status, took, inColumns(s.Detail, indent)), " ")
+	if s.Remedy != "" {
+		line += "\n" + strings.Repeat(" ", indent-2) + "→ " + inColumns(s.Remedy, indent)
+	}
+	return line + "\n"
+}
+
+// inColumns puts the lines of a text below each other.
+func inColumns(text string, indent int) string {
+	return strings.ReplaceAll(text, "\n", "\n"+strings.Repeat(" ", indent))
+}
+
+// A finding is what a step has found out.
+type finding struct {
+	status status // empty: ok, or failed if there is an error
+	detail string
+	remedy string
+	err    error
+}
+
+// A step is one question of a checkup.
+type step struct {
+	name   string
+	ask    func(c *checkup, ctx context.Context) finding
+	always bool // asked also when a step before it has failed
+}
+
+func checkSteps() []step {
+	return []step{
+		{name: "name", ask: (*checkup).name},
+		{name: "tcp", ask: (*checkup).tcp},
+		{name: "tls", ask: (*checkup).tls},
+		{name: "websocket", ask: (*checkup).webSocket},
+		{name: "amqp", ask: (*checkup).amqp},
+		{name: "token", ask: (*checkup).token},
+		{name: "$cbs", ask: (*checkup).cbs},
+		{name: "$management", ask: (*checkup).management},
+		{name: "link", ask: (*checkup).link},
+		{name: "size", ask: (*checkup).size},
+		{name: "idempotence", ask: (*checkup).idempotence},
+		{name: "send", ask: (*checkup).send},
+		{name: "clock", ask: (*checkup).clock, always: true},
+	}
+}
+
+// run takes the steps, writes what each has found out, and keeps it as the result.
+func (c *checkup) run(ctx context.Context, out io.Writer) {
+	fmt.Fprintf(out, "Event hub %s in %s\n\n", c.hub, c.namespace)
+	stopped := false
+	for _, s := range checkSteps() {
+		if s.name == "websocket" && !c.options.webSocket {
+			continue
+		}
+		r := stepResult{Name: s.name, Status: statusNotReached}
+		if !stopped || s.always && c.reached {
+			r = c.take(ctx, s)
+			stopped = stopped || r.Status == statusFailed
+		}
+		c.result.Steps = append(c.result.Steps, r)
+		_, _ = io.WriteString(out, r.text()) // what cannot be written is told by the exit status
+	}
+	c.result.OK = !stopped
+	if !stopped {
+		fmt.Fprint(out, "\nEvents can be sent.\n")
+	}
+}
+
+// take takes one step.
+func (c *checkup) take(ctx context.Context, s step) stepResult {
+	ctx, cancel := context.WithTimeoutCause(ctx, c.options.timeout, fmt.Errorf("no answer within %v", c.options.timeout))
+	defer cancel()
+	begin := time.Now()
+	f := s.ask(c, ctx)
+	took := time.Since(begin)
+	if f.err != nil {
+		f.status = cmp.Or(f.status, statusFailed)
+		f.detail = c.describe(f.err)
+		if ctx.Err() != nil {
+			f.detail = context.Cause(ctx).Error()
+		}
+		f.remedy = cmp.Or(f.remedy, c.remedy(s.name, f.err, ctx.Err() != nil))
+	}
+	return stepResult{
+		Name: s.name, Status: cmp.Or(f.status, statusOK), Milliseconds: float64(took.Microseconds()) / 1000,
+		Detail: f.detail, Remedy: f.remedy,
+	}
+}

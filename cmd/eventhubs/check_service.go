@@ -1,0 +1,155 @@
+package main
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
+	"github.com/go-eventhubs/eventhubs/internal/connection"
+	"github.com/go-eventhubs/eventhubs/internal/sas"
+)
+
+const (
+	// checkTokenLifetime is how long a signature by a key is good, as the producer's.
+	checkTokenLifetime = 2 * time.Hour
+
+	entraScope = "https://eventhubs.azure.net//.default"
+
+	// checkBody is the test event of --send.
+	checkBody = `{"eventhubs":"check"}`
+
+	// The largest messages of the service's tiers.
+	basicMessageBytes    = 256 << 10
+	standardMessageBytes = 1022 << 10
+)
+
+// A proof is the token that the step token has got. It is a source of tokens that has only this one.
+type proof struct {
+	token connection.Token
+}
+
+func (p *proof) Token(context.Context, string) (connection.Token, error) { return p.token, nil }
+
+func (c *checkup) token(ctx context.Context) finding {
+	if c.options.namespace != "" {
+		return c.identityToken(ctx)
+	}
+	now, properties := c.process.now(), c.options.parsed()
+	if signature := properties.SharedAccessSignature; signature != nil {
+		parsed, err := sas.Parse(*signature)
+		if err != nil {
+			return finding{err: err}
+		}
+		c.proof.token = connection.NewToken("servicebus.windows.net:sastoken", *signature, parsed.Expires)
+		if !now.Before(parsed.Expires) {
+			return finding{err: fmt.Errorf("the signature by the key %q has expired at %s", parsed.KeyName, parsed.Expires.Format(time.RFC3339))}
+		}
+		return finding{detail: fmt.Sprintf("a signature by the key %q for %s, good until %s", parsed.KeyName, parsed.Resource, parsed.Expires.Format(time.RFC3339))}
+	}
+	name, expires := *properties.SharedAccessKeyName, now.Add(checkTokenLifetime)
+	text := sas.Sign(c.url("amqp", "/"+c.hub), name, *properties.SharedAccessKey, expires)
+	c.proof.token = connection.NewToken("servicebus.windows.net:sastoken", text, expires)
+	return finding{detail: fmt.Sprintf("signed with the key %q", name)}
+}
+
+// identityToken asks the Azure identity.
+func (c *checkup) identityToken(ctx context.Context) finding {
+	token, err := c.options.credential.GetToken(ctx, policy.TokenRequestOptions{Scopes: []string{entraScope}})
+	if err != nil {
+		return finding{err: err}
+	}
+	c.proof.token = connection.NewToken("jwt", token.Token, token.ExpiresOn)
+	return finding{detail: fmt.Sprintf("of %s, good until %s", subjectOf(token.Token), token.ExpiresOn.UTC().Format(time.RFC3339))}
+}
+
+// subjectOf is whom a JWT is about, so that a role can be given to them. Nothing of it is verified, and it is no secret.
+func subjectOf(jwt string) string {
+	var claims struct {
+		UPN      string `json:"upn"`
+		AppID    string `json:"appid"`
+		ObjectID string `json:"oid"`
+	}
+	if parts := strings.Split(jwt, "."); len(parts) == 3 {
+		payload, _ := base64.RawURLEncoding.DecodeString(parts[1])
+		_ = json.Unmarshal(payload, &claims) // a token may have any form; then nothing is known of it
+	}
+	switch {
+	case claims.UPN != "":
+		return fmt.Sprintf("the user %q (object %s)", claims.UPN, claims.ObjectID)
+	case claims.AppID != "":
+		return fmt.Sprintf("the application %q (object %s)", claims.AppID, claims.ObjectID)
+	default:
+		return "an identity that it does not tell"
+	}
+}
+
+func (c *checkup) cbs(ctx context.Context) finding {
+	err := c.conn.Authorize(ctx, c.hub)
+	if e, ok := errors.AsType[*connection.Error](err); ok {
+		c.date.fromRefusal(e.Description, c.process.now())
+	}
+	return finding{err: err, detail: "accepted"}
+}
+
+func (c *checkup) management(ctx context.Context) finding {
+	properties, err := c.conn.HubProperties(ctx, c.hub)
+	if err != nil {
+		return finding{err: err}
+	}
+	c.partitions = properties.PartitionIDs
+	return finding{detail: fmt.Sprintf("%d partitions, made %s", len(properties.PartitionIDs), properties.CreatedOn.UTC().Format(time.DateOnly))}
+}
+
+func (c *checkup) link(ctx context.Context) finding {
+	c.sender = c.conn.Sender(c.hub, c.partitions[0], "eventhubs-check")
+	if err := c.sender.Open(ctx); err != nil {
+		return finding{err: err}
+	}
+	return finding{detail: "partition " + c.partitions[0] + " is open for sending"}
+}
+
+func (c *checkup) size(context.Context) finding {
+	n := c.sender.MaxMessageSize()
+	switch {
+	case n == 0:
+		return finding{status: statusWarning, detail: "the service names no limit", remedy: "Event Hubs does: check that it is the namespace, and not another broker"}
+	case n < basicMessageBytes:
+		return finding{status: statusWarning, detail: fmt.Sprintf("a batch may have %d bytes", n),
+			remedy: "that is less than on any tier of Event Hubs, 262144; larger events will fail"}
+	case n < standardMessageBytes:
+		return finding{detail: fmt.Sprintf("a batch may have %d bytes, as on the Basic tier", n)}
+	}
+	return finding{detail: fmt.Sprintf("a batch may have %d bytes", n)}
+}
+
+func (c *checkup) idempotence(ctx context.Context) finding {
+	sender := c.conn.IdempotentSender(c.hub, c.partitions[0], "eventhubs-check")
+	defer sender.Close(ctx)
+	err := sender.Open(ctx)
+	if e, ok := errors.AsType[*connection.Error](err); ok && e.Code == connection.CodeNotSupported {
+		return finding{status: statusWarning, detail: "not offered", remedy: "leave EnableIdempotentRetries off for this hub"}
+	}
+	return finding{err: err, detail: "offered"}
+}
+
+func (c *checkup) send(ctx context.Context) finding {
+	if !c.options.send {
+		return finding{status: statusSkipped, detail: "--send stores a test event"}
+	}
+	// A message whose body is one data section (AMQP 1.0, 3.2.6) of less than 256 bytes.
+	event := append([]byte{0x00, 0x53, 0x75, 0xa0, byte(len(checkBody))}, checkBody...)
+	if result := c.sender.Send(ctx, [][]byte{event}); result.Err != nil {
+		return finding{err: result.Err}
+	}
+	now := c.process.now()
+	// The answer is of use for the clock only.
+	if properties, err := c.conn.PartitionProperties(ctx, c.hub, c.partitions[0]); err == nil {
+		c.date.fromEvent(properties.LastEnqueuedOn, now)
+	}
+	return finding{detail: fmt.Sprintf("%s is stored in partition %s", checkBody, c.partitions[0])}
+}

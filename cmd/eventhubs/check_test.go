@@ -1,0 +1,278 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"encoding/pem"
+	"io"
+	"log"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/go-eventhubs/eventhubs/emulator"
+)
+
+// check runs the command and returns what it says as JSON.
+func (p program) check(t *testing.T, status int, args ...string) checkResult {
+	t.Helper()
+	got := p.run(t, append([]string{"check", "--output", "json"}, args...)...)
+	got.want(t, status)
+	var r checkResult
+	d := json.NewDecoder(strings.NewReader(got.stdout))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&r); err != nil {
+		t.Fatalf("%v: %s", err, got.stdout)
+	}
+	if r.OK != (status == exitOK) {
+		t.Errorf("ok is %v, the exit status is %d", r.OK, status)
+	}
+	return r
+}
+
+// step returns the result of a step.
+func (r *checkResult) step(t *testing.T, name string) stepResult {
+	t.Helper()
+	i := slices.IndexFunc(r.Steps, func(s stepResult) bool { return s.Name == name })
+	if i < 0 {
+		t.Fatalf("there is no step %s in %+v", name, r.Steps)
+	}
+	return r.Steps[i]
+}
+
+// failing says that a step must fail with these texts, that those before it do not, and that those behind it are not reached.
+func (r *checkResult) failing(t *testing.T, name, detail, remedy string) {
+	t.Helper()
+	failed := false
+	for _, s := range r.Steps {
+		switch {
+		case s.Name == name:
+			failed = true
+			if s.Status != statusFailed || !strings.Contains(s.Detail, detail) || !strings.Contains(s.Remedy, remedy) {
+				t.Errorf("got %+v\nwant FAILED, %q, %q", s, detail, remedy)
+			}
+		case !failed && s.Status != statusOK && s.Status != statusSkipped:
+			t.Errorf("before %s: %+v", name, s)
+		case failed && s.Status != statusNotReached && s.Name != "clock":
+			t.Errorf("behind %s: %+v", name, s)
+		}
+	}
+}
+
+// start starts an emulator for check, and returns the arguments that lead to it.
+func startFor(t *testing.T, options *emulator.Options) (*emulator.Server, []string) {
+	t.Helper()
+	if options.Hubs == nil {
+		options.Hubs = []emulator.Hub{{Name: "events", Partitions: 4}}
+	}
+	server, err := emulator.New(options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { server.Close() })
+	return server, []string{"--connection-string", server.ConnectionString("events")}
+}
+
+// to leads to an address under TLS or, with emulator, without.
+func to(address, key string, plain bool) []string {
+	text := "Endpoint=sb://" + address + ";SharedAccessKeyName=RootManageSharedAccessKey;SharedAccessKey=" + key
+	if plain {
+		text += ";UseDevelopmentEmulator=true"
+	}
+	return []string{"--hub", "events", "--connection-string", text}
+}
+
+func TestCheckOfWhatIsWell(t *testing.T) {
+	server := startSecureServer(t)
+	p := program{credential: server.Credential()}
+	args := []string{"--namespace", server.Addr(), "--hub", "events", "--tls-ca", authorityFile(t, server)}
+	r := p.check(t, exitOK, args...)
+	for _, s := range r.Steps {
+		if s.Name == "send" && s.Status == statusSkipped {
+			continue
+		}
+		if s.Status != statusOK {
+			t.Errorf("%+v, want ok", s)
+		}
+	}
+	if detail := r.step(t, "tls").Detail; !strings.Contains(detail, "TLS 1.3, certificate by Event Hubs emulator") {
+		t.Errorf("TLS is described as %q", detail)
+	}
+	r = p.check(t, exitOK, append(args, "--websocket", "--send")...)
+	for _, s := range r.Steps {
+		if s.Status != statusOK {
+			t.Errorf("%+v, want ok", s)
+		}
+	}
+	if n := len(stored(server, "events")); n != 1 {
+		t.Errorf("%d events are stored, want the test event", n)
+	}
+	got := p.run(t, append([]string{"check"}, args...)...)
+	got.want(t, exitOK)
+	if n := strings.Count(got.stdout, "\n"); n != 2+len(r.Steps)-1+2 || !strings.Contains(got.stdout, "Events can be sent.") {
+		t.Errorf("the text has %d lines:\n%s", n, got.stdout)
+	}
+}
+
+func TestCheckOfTheNetwork(t *testing.T) {
+	closed, _ := startFor(t, &emulator.Options{})
+	closed.Close()
+	plain, _ := startFor(t, &emulator.Options{Transports: emulator.TransportPlain})
+	secure := startSecureServer(t)
+	other := httptest.NewUnstartedServer(nil)
+	other.Config.ErrorLog = log.New(io.Discard, "", 0)
+	other.StartTLS() // its certificate is for example.com and addresses
+	defer other.Close()
+	otherFile := filepath.Join(t.TempDir(), "other.pem")
+	if err := os.WriteFile(otherFile, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: other.Certificate().Raw}), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_, otherPort, _ := strings.Cut(other.Listener.Addr().String(), ":")
+	silent, toSilent := startFor(t, &emulator.Options{Hook: func(_ context.Context, op emulator.Operation) emulator.Action {
+		if op.Kind == emulator.KindConnection {
+			return emulator.Silence()
+		}
+		return emulator.Pass()
+	}})
+	full, toFull := startFor(t, &emulator.Options{MaxConnections: 1})
+	occupied, err := full.Dial(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer occupied.Close()
+	_ = silent
+	for _, test := range []struct {
+		name                 string
+		args                 []string
+		step, detail, remedy string
+	}{
+		{"wrong host name", to("nmae.servicebus.windows.net", "some-key", false), "name", "no such host", "check the namespace's name, which looks like name.servicebus.windows.net"},
+		{"closed port", to(closed.Addr(), "some-key", false), "tcp", "connection refused", "--websocket"},
+		{"emulator that does not run", to(closed.Addr(), "some-key", true), "tcp", "connection refused", "check that the emulator runs"},
+		{"untrusted certificate", to(secure.Addr(), "some-key", false), "tls", "unknown authority", "--tls-ca"},
+		{"certificate for another name", append(to("localhost:"+otherPort, "some-key", false), "--tls-ca", otherFile), "tls", "localhost", "the certificate is for example.com"},
+		{"no TLS there", to(plain.Addr(), "some-key", false), "tls", "", "check the port"},
+		{"TLS there", to(secure.Addr(), "some-key", true), "amqp", "", "leave UseDevelopmentEmulator=true out"},
+		{"silent server", append(toSilent, "--timeout", "300ms"), "amqp", "no answer within 300ms", "takes the connection and says nothing"},
+		{"too many connections", toFull, "$cbs", "amqp:resource-limit-exceeded", "a limit of the namespace is reached, of connections"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			p := program{hosts: map[string]string{"localhost": "127.0.0.1"}}
+			r := p.check(t, exitFailed, test.args...)
+			r.failing(t, test.step, test.detail, test.remedy)
+		})
+	}
+}
+
+// reject is a hook that refuses one kind of operation.
+func reject(kind emulator.Kind, condition, text string) emulator.Hook {
+	return func(_ context.Context, op emulator.Operation) emulator.Action {
+		if op.Kind == kind && (kind != emulator.KindAttach || op.PartitionID != "") {
+			return emulator.Reject(condition, text)
+		}
+		return emulator.Pass()
+	}
+}
+
+func TestCheckOfTheService(t *testing.T) {
+	auth := &emulator.Authentication{Keys: []emulator.Key{
+		{Name: "listener", Value: "listeners-key", Rights: emulator.RightListen},
+		{Name: "elsewhere", Value: "elsewhere-key", Hub: "orders", Rights: emulator.RightManage},
+	}}
+	hubs := []emulator.Hub{{Name: "events", Partitions: 2}, {Name: "orders", Partitions: 2}, {Name: "asleep", Partitions: 2, Disabled: true}}
+	strict, toStrict := startFor(t, &emulator.Options{Hubs: hubs, Authentication: auth})
+	as := func(name, value string) []string {
+		return []string{"--connection-string", strings.NewReplacer("RootManageSharedAccessKey", name, "SAS_KEY_VALUE", value).Replace(toStrict[1])}
+	}
+	expired := "Endpoint=sb://" + strict.Addr() + ";SharedAccessSignature=" + strict.SharedAccessSignature("events", -time.Hour) + ";UseDevelopmentEmulator=true"
+	_, throttled := startFor(t, &emulator.Options{Hook: reject(emulator.KindManagement, "com.microsoft:server-busy", "Error code : 50008.")})
+	_, refusing := startFor(t, &emulator.Options{Hook: reject(emulator.KindAttach, "amqp:internal-error", "attach refused")})
+	_, full := startFor(t, &emulator.Options{Hook: reject(emulator.KindAttach, "amqp:resource-limit-exceeded", "too many links")})
+	_, busy := startFor(t, &emulator.Options{Hook: reject(emulator.KindTransfer, "com.microsoft:server-busy", "Error code : 50002.")})
+	for _, test := range []struct {
+		name                 string
+		args                 []string
+		ahead                time.Duration
+		step, detail, remedy string
+	}{
+		{"wrong key", as("RootManageSharedAccessKey", "wrong"), 0, "$cbs", "InvalidSignature", "the key is wrong"},
+		{"wrong name of the key", as("nobody", "SAS_KEY_VALUE"), 0, "$cbs", "InvalidSignature", "with the name of the policy"},
+		{"expired signature", []string{"--hub", "events", "--connection-string", expired}, 0, "token", "has expired at", "make a new signature"},
+		{"key of another hub", as("elsewhere", "elsewhere-key"), 0, "$cbs", "InvalidAudience", `for something else than the event hub "events"`},
+		{"clock that is slow", toStrict, -3 * time.Hour, "$cbs", "ExpiredToken", "earlier than the service's: set it"},
+		{"hub that is missing", []string{"--connection-string", strict.ConnectionString(""), "--hub", "evnets"}, 0, "$cbs", "amqp:not-found", `there is no event hub "evnets"`},
+		{"management that is throttled", throttled, 0, "$management", "50008", "50 such calls a second"},
+		{"no right to send", as("listener", "listeners-key"), 0, "link", "'Send' claim(s) are required", "lacks the right Send"},
+		{"hub that is disabled", []string{"--connection-string", strict.ConnectionString("asleep")}, 0, "link", "com.microsoft:entity-disabled", "the hub is switched off"},
+		{"attach that is refused", refusing, 0, "link", "attach refused", "try again"},
+		{"too many links", full, 0, "link", "too many links", "a limit of the namespace is reached"},
+		{"throughput that is used up", append(busy, "--send"), 0, "send", "50002", "throughput units are used up"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			r := program{ahead: test.ahead}.check(t, exitFailed, test.args...)
+			r.failing(t, test.step, test.detail, test.remedy)
+			for _, s := range r.Steps {
+				if strings.Contains(s.Detail+s.Remedy, "SAS_KEY_VALUE") {
+					t.Errorf("the key is shown: %+v", s)
+				}
+			}
+		})
+	}
+}
+
+func TestCheckOfAnIdentity(t *testing.T) {
+	server := startSecureServer(t)
+	args := []string{"--namespace", server.Addr(), "--hub", "events", "--tls-ca", authorityFile(t, server)}
+	r := program{credential: failing(nothingFound)}.check(t, exitFailed, args...)
+	r.failing(t, "token", "EnvironmentCredential: missing environment variable", "az login --scope https://eventhubs.azure.net//.default")
+	r = program{credential: server.Credential(emulator.RightListen)}.check(t, exitFailed, args...)
+	r.failing(t, "link", "'Send' claim(s) are required", `the role "Azure Event Hubs Data Sender"`)
+	r = program{credential: startSecureServer(t).Credential()}.check(t, exitFailed, args...)
+	r.failing(t, "$cbs", "MalformedToken", "check that the identity belongs to the directory (tenant)")
+}
+
+func TestCheckWarnsOfWhatIsUnusual(t *testing.T) {
+	for _, test := range []struct {
+		name           string
+		options        emulator.Options
+		ahead          time.Duration
+		args           []string
+		step           string
+		status         status
+		detail, remedy string
+	}{
+		{"small messages", emulator.Options{MaxMessageSize: 1024}, 0, nil, "size", statusWarning, "1024 bytes", "less than on any tier"},
+		{"Basic tier", emulator.Options{MaxMessageSize: emulator.BasicMessageSize}, 0, nil, "size", statusOK, "as on the Basic tier", ""},
+		{"no idempotence", emulator.Options{Idempotence: emulator.Idempotence{Off: true}}, 0, nil, "idempotence", statusWarning, "not offered", "EnableIdempotentRetries"},
+		{"clock that is fast, by HTTP", emulator.Options{}, time.Hour, nil, "clock", statusWarning, "later than the service's, by the date of an HTTP answer", "NTP"},
+		{"clock that is fast, by a test event", emulator.Options{Transports: emulator.TransportPlain}, time.Hour, []string{"--send"}, "clock", statusWarning, "by the time of the test event", "NTP"},
+		{"clock that nobody tells", emulator.Options{Transports: emulator.TransportPlain}, 0, nil, "clock", statusSkipped, "with --send", ""},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			_, args := startFor(t, &test.options)
+			r := program{ahead: test.ahead}.check(t, exitOK, append(args, test.args...)...)
+			s := r.step(t, test.step)
+			if s.Status != test.status || !strings.Contains(s.Detail, test.detail) || !strings.Contains(s.Remedy, test.remedy) {
+				t.Errorf("got %+v\nwant %s, %q, %q", s, test.status, test.detail, test.remedy)
+			}
+		})
+	}
+}
+
+func TestCheckOfAWrongCommandLine(t *testing.T) {
+	for want, args := range map[string][]string{
+		"no namespace; give":                      {},
+		`unexpected argument "x"`:                 {"x", "--connection-string", "y"},
+		"--timeout is 0s":                         {"--timeout", "0s", "--connection-string", "y"},
+		`--output is "xml"`:                       {"--output", "xml", "--connection-string", "y"},
+		"connection string is malformed":          {"--connection-string", "y"},
+		"--connection-string and --namespace are": {"--connection-string", "y", "--namespace", "a.b", "--hub", "c"},
+	} {
+		got := program{}.run(t, append([]string{"check"}, args...)...)
+		got.want(t, exitBadInput, want)
+	}
+}

@@ -1,0 +1,77 @@
+package main
+
+import (
+	"bytes"
+	"flag"
+	"os"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/go-eventhubs/eventhubs/emulator"
+)
+
+var update = flag.Bool("update", false, "write what the program prints into docs/cli.md")
+
+const cliDocument = "docs/cli.md"
+
+// varying is what is another at each run: numbers, the spaces that align them, and tracking ids.
+var varying = regexp.MustCompile(`[0-9a-f]{32}|[0-9][0-9.]*|[ \t]+`)
+
+func TestTheDocumentShowsWhatIsPrinted(t *testing.T) {
+	t.Chdir("../..")
+	server, err := emulator.New(&emulator.Options{Hubs: []emulator.Hub{{Name: "events", Partitions: 4}, {Name: "orders", Partitions: 2}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { server.Close() })
+	for _, body := range []string{"first", "second"} {
+		if err := server.Seed("orders", "1", emulator.Event{Body: []byte(body), PartitionKey: "customer 7", Properties: map[string]any{"source": "shop"}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	text, err := os.ReadFile(cliDocument)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out strings.Builder
+	commands := 0
+	for i, part := range strings.Split(string(text), "```console\n") {
+		if i == 0 {
+			out.WriteString(part)
+			continue
+		}
+		shown, rest, _ := strings.Cut(part, "```")
+		printed := new(strings.Builder)
+		for line := range strings.Lines(shown) {
+			if command, ok := strings.CutPrefix(line, "$ eventhubs "); ok {
+				commands++
+				printed.WriteString(line + runForDocument(t, server, strings.Fields(command)))
+			}
+		}
+		if varying.ReplaceAllString(shown, "N") != varying.ReplaceAllString(printed.String(), "N") && !*update {
+			t.Errorf("%s shows\n%s\nand the program prints (write it with -update)\n%s", cliDocument, shown, printed)
+		}
+		out.WriteString("```console\n" + printed.String() + "```" + rest)
+	}
+	if commands < 10 {
+		t.Errorf("%d commands were found: is this the document?", commands)
+	}
+	if *update {
+		if err := os.WriteFile(cliDocument, []byte(out.String()), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// runForDocument returns what a command prints, as on a terminal.
+func runForDocument(t *testing.T, server *emulator.Server, args []string) string {
+	t.Helper()
+	p := program{env: map[string]string{}}
+	if !strings.Contains(strings.Join(args, " "), "earthquakes") { // which show the emulator inside the command
+		p.env[connectionEnv] = server.ConnectionString("")
+	}
+	var stdout, stderr bytes.Buffer
+	p.process(&stdout, &stderr).run(t.Context(), args)
+	return stdout.String() + stderr.String()
+}

@@ -1,0 +1,242 @@
+package main
+
+import (
+	"bytes"
+	"compress/gzip"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/go-eventhubs/eventhubs/emulator"
+)
+
+func zipped(text string) string {
+	var b bytes.Buffer
+	z := gzip.NewWriter(&b)
+	_, _ = z.Write([]byte(text))
+	_ = z.Close()
+	return b.String()
+}
+
+// publishTo publishes to a new server, and returns the server and what the command left behind.
+func publishTo(t *testing.T, stdin string, args ...string) (*emulator.Server, result) {
+	t.Helper()
+	server := startServer(t)
+	p := program{stdin: strings.NewReader(stdin), env: map[string]string{connectionEnv: server.ConnectionString("")}}
+	return server, p.run(t, append([]string{"publish"}, args...)...)
+}
+
+// wantStored compares the bodies in a hub, in any order.
+func wantStored(t *testing.T, server *emulator.Server, want ...string) {
+	t.Helper()
+	got := stored(server, "events")
+	slices.Sort(got)
+	slices.Sort(want)
+	if !slices.Equal(got, want) {
+		t.Errorf("bodies: got %q want %q", got, want)
+	}
+}
+
+func TestGzipIsReadWhereverItComesFrom(t *testing.T) {
+	two := zipped("a\n") + zipped("b\nc") // as "cat one.gz two.gz" makes it
+	server, got := publishTo(t, two, "-")
+	got.want(t, exitOK)
+	wantStored(t, server, "a", "b", "c")
+
+	server, got = publishTo(t, "", "--format", "ndjson", writeFile(t, zipped("1\n[2]\n")), writeFile(t, "3\n"))
+	got.want(t, exitOK)
+	wantStored(t, server, "1", "[2]", "3")
+}
+
+func TestBrokenGzipIsToldAndNothingIsSent(t *testing.T) {
+	whole := zipped(strings.Repeat("line\n", 1000))
+	for name, content := range map[string]string{
+		"no header":    whole[:5],
+		"cut":          whole[:len(whole)/2],
+		"bad checksum": whole[:len(whole)-8] + "12345678",
+	} {
+		for _, flag := range []string{"--format=lines", "--skip-bad"} {
+			file := writeFile(t, content)
+			server, got := publishTo(t, "", flag, file)
+			got.want(t, exitBadInput, file+": broken gzip")
+			if n := len(stored(server, "events")); n != 0 {
+				t.Errorf("%s: %d events were sent", name, n)
+			}
+		}
+	}
+}
+
+func TestAFileIsOneEventWhateverItsBytes(t *testing.T) {
+	image, empty := writeFile(t, "\x89PNG\r\n\x1a\n\x00\xff"), writeFile(t, "")
+	compressed := zipped("kept as it is")
+	server, got := publishTo(t, "", "--format", "file", image, empty, writeFile(t, compressed))
+	got.want(t, exitOK)
+	wantStored(t, server, "\x89PNG\r\n\x1a\n\x00\xff", compressed)
+
+	large := writeFile(t, strings.Repeat("x", maxEventBytes+1))
+	_, got = publishTo(t, "", "--format", "file", image, large)
+	got.want(t, exitBadInput, large+": longer than 1045504 bytes")
+	server, got = publishTo(t, "", "--format", "file", "--skip-bad", large, image)
+	got.want(t, exitOK, "1 bad lines were left out; the first: "+large)
+	wantStored(t, server, "\x89PNG\r\n\x1a\n\x00\xff")
+}
+
+func TestNDJSONRefusesWhatIsNoJSON(t *testing.T) {
+	server, got := publishTo(t, "{\"a\":1}\n7\nnot\n8\n", "--format", "ndjson", "-")
+	got.want(t, exitBadInput, "standard input: line 3: not JSON")
+	wantStored(t, server, `{"a":1}`, "7")
+}
+
+func TestPropertiesAndContentTypeAreOfEveryEvent(t *testing.T) {
+	server, got := publishTo(t, "a\nb\n", "--property", "source=import", "--property", "note=a=b", "--content-type", "text/plain", "--partition", "2", "-")
+	got.want(t, exitOK)
+	n := 0
+	for e := range server.Events("events", "2") {
+		n++
+		if len(e.Properties) != 2 || e.Properties["source"] != "import" || e.Properties["note"] != "a=b" {
+			t.Errorf("properties %v, want source and note", e.Properties)
+		}
+	}
+	if n != 2 {
+		t.Errorf("%d events are in partition 2, want 2", n)
+	}
+	p := program{env: map[string]string{connectionEnv: server.ConnectionString("")}}
+	got = p.run(t, "tail", "--from", "start", "--count", "2", "--output", "json")
+	for _, r := range decodeLines(t, got.stdout) {
+		if r.ContentType == nil || *r.ContentType != "text/plain" {
+			t.Errorf("%+v has not the content type", r)
+		}
+	}
+}
+
+func TestRepeatPublishesTheWholeInputAgain(t *testing.T) {
+	got := program{}.run(t, "publish", "--repeat", "3", "--key", "id", "--output", "json", writeFile(t, "{\"id\":1}\n{\"id\":2}\n"), writeFile(t, "{\"id\":1}\n"))
+	got.want(t, exitOK)
+	if r := got.report(t); r.Events != 9 || !r.Verified {
+		t.Errorf("unexpected report %+v", r)
+	}
+}
+
+func TestRateSpacesTheEventsOut(t *testing.T) {
+	for _, test := range []struct {
+		rate   float64
+		events int
+		want   time.Duration
+	}{
+		{0, 1000, 0},
+		{10, 11, time.Second},
+		{0.5, 3, 4 * time.Second},
+		{100_000, 100_001, time.Second},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			start := time.Now()
+			p := newPace(test.rate)
+			for range test.events {
+				if err := p.wait(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if got := time.Since(start); got > test.want || got < test.want-finestPause {
+				t.Errorf("%d events at %v/s took %v, want %v", test.events, test.rate, got, test.want)
+			}
+		})
+	}
+}
+
+func TestRateMakesUpForNoMoreThanASecond(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPace(10)
+		_ = p.wait(t.Context())
+		time.Sleep(time.Hour) // the buffer was full
+		start := time.Now()
+		for range 31 {
+			_ = p.wait(t.Context())
+		}
+		if got := time.Since(start); got != 2*time.Second {
+			t.Errorf("31 events at 10/s after a stall took %v, want 2s: 11 at once, then 10 a second", got)
+		}
+	})
+}
+
+func TestRecordsComeBackAsTheyWere(t *testing.T) {
+	server := startServer(t)
+	sent := []emulator.Event{
+		{Body: []byte("text <&> ü\n\"x\""), PartitionKey: "k", Properties: map[string]any{"n": int64(7), "f": 1.5, "t": "x", "b": true}},
+		{Body: []byte("\x00\xff")},
+		{Body: []byte{}},
+	}
+	if err := server.Seed("events", "0", sent...); err != nil {
+		t.Fatal(err)
+	}
+	p := program{env: map[string]string{connectionEnv: server.ConnectionString("")}}
+	printed := p.run(t, "tail", "--from", "start", "--count", "3", "--output", "json")
+	printed.want(t, exitOK)
+
+	copied, got := publishTo(t, printed.stdout, "--format", "events", "-")
+	got.want(t, exitOK)
+	var keyed emulator.Event
+	for _, id := range copied.PartitionIDs("events") {
+		for e := range copied.Events("events", id) {
+			if e.PartitionKey == "k" {
+				keyed = e
+			}
+		}
+	}
+	if string(keyed.Body) != string(sent[0].Body) || fmt.Sprint(keyed.Properties) != fmt.Sprint(sent[0].Properties) {
+		t.Errorf("got %q with %v, want %q with %v", keyed.Body, keyed.Properties, sent[0].Body, sent[0].Properties)
+	}
+	wantStored(t, copied, string(sent[0].Body), "\x00\xff", "")
+}
+
+func TestWhatIsNoRecordIsBad(t *testing.T) {
+	for line, want := range map[string]string{
+		`{}`:                                  "it has neither body nor bodyBase64",
+		`[]`:                                  "no record of an event",
+		`{"body":"x"} {}`:                     "there is something behind it",
+		`{"body":1}`:                          "no record of an event",
+		`{"bodyBase64":"*"}`:                  "no record of an event",
+		`{"bodyValue":1}`:                     "an AMQP value, which cannot be published",
+		`{"body":"x","properties":{"p":[1]}}`: `its property "p" is no text`,
+		`{"body":"` + strings.Repeat("x", maxEventBytes+1) + `"}`:          "longer than 1045504 bytes",
+		`{"body":"x","key":"` + strings.Repeat("x", maxKeyLength+1) + `"}`: "its key has 129 characters",
+	} {
+		server, got := publishTo(t, "{\"body\":\"first\"}\n"+line+"\n", "--format", "events", "-")
+		got.want(t, exitBadInput, "standard input: line 2: ", want)
+		wantStored(t, server, "first")
+	}
+}
+
+func FuzzRecord(f *testing.F) {
+	for _, seed := range []string{`{"body":"x","key":"k","properties":{"a":1,"b":1e400,"c":null}}`, `{"bodyBase64":"AP8="}`, `{`, `null`} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, text []byte) {
+		e := entry{body: text}
+		if formatEvents.fill(&e) != nil {
+			return
+		}
+		for name, value := range e.properties {
+			switch value.(type) {
+			case nil, bool, string, int64, float64:
+			default:
+				t.Errorf("property %q is a %T", name, value)
+			}
+		}
+		if len(e.body) > maxEventBytes {
+			t.Errorf("the body has %d bytes", len(e.body))
+		}
+	})
+}
+
+func TestFilesAreLookedForBeforeAnythingIsSent(t *testing.T) {
+	file := writeFile(t, "a\n")
+	server, got := publishTo(t, "", file, filepath.Join(t.TempDir(), "gone"))
+	got.want(t, exitBadInput, "gone: no such file")
+	wantStored(t, server)
+	_ = os.Remove(file)
+}

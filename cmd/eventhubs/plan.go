@@ -1,0 +1,309 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"math"
+	"strconv"
+	"strings"
+	"text/tabwriter"
+	"time"
+)
+
+const planHelp = `Works out how much of Event Hubs, and which options of the producer, a stream of events needs.
+
+Usage:
+  eventhubs plan --events-per-second N --bytes N [options]
+
+Options:
+  --events-per-second N     events at the busiest time, all processes together
+  --bytes N                 body of one event, on average
+  --processes N             processes that publish (default 1)
+  --readers N               consumer groups that read everything (default 1)
+  --latency DURATION        from a batch's sending to its acknowledgement (default 20ms)
+  --linger DURATION         MaxWaitTime: how long an event may wait for others (default 250ms)
+  --outage DURATION         how long the buffer is to hold what the service does not take (default 10s)
+  --output text|json        json: one object with figures, each with name, value, because and source, and
+                            assumptions
+
+Nothing is asked of any service: it is arithmetic, with Event Hubs' published figures and this producer's
+measured ones. The text says which are used, and what is assumed.
+
+Exit status: 0 done; 2 wrong command line.
+
+Examples:
+  eventhubs plan --events-per-second 5000 --bytes 800
+  eventhubs plan --events-per-second 200000 --bytes 300 --processes 40 --readers 3 --output json
+`
+
+// What Event Hubs publishes about itself, and where.
+const (
+	quotasPage      = "learn.microsoft.com/azure/event-hubs/event-hubs-quotas"
+	scalabilityPage = "learn.microsoft.com/azure/event-hubs/event-hubs-scalability"
+
+	unitIngressBytes  = 1e6 // each second, for a throughput unit; a partition takes about as much
+	unitIngressEvents = 1000
+	unitEgressBytes   = 2e6
+	unitEgressEvents  = 4096
+
+	standardUnits       = 40
+	standardPartitions  = 32
+	standardConnections = 5000
+	managementCalls     = 50 // each second, for a namespace
+)
+
+// What this producer needs.
+const (
+	// eventOverhead is what an event with a short key and no properties has beside its body.
+	eventOverhead = 50
+
+	// linkBytes is what go-amqp keeps for an open link, and processBytes what a process with a connection has before its first event, as measured.
+	linkBytes    = 85 << 10
+	processBytes = 10 << 20
+
+	// Batches with fewer events than thinBatch, if there are more than manyBatches of them a second, are worth a word.
+	thinBatch   = 10
+	manyBatches = 100
+
+	defaultBufferedEvents = 2500
+	defaultBufferedBytes  = 64 << 20
+)
+
+// planOptions are the arguments of plan.
+type planOptions struct {
+	eventsPerSecond         float64
+	bytes                   float64
+	processes, readers      int
+	latency, linger, outage time.Duration
+	json                    bool
+}
+
+func parsePlan(args []string) (*planOptions, error) {
+	opts := &planOptions{}
+	var output string
+	flags := newFlagSet("plan")
+	flags.Float64Var(&opts.eventsPerSecond, "events-per-second", 0, "")
+	flags.Float64Var(&opts.bytes, "bytes", 0, "")
+	flags.IntVar(&opts.processes, "processes", 1, "")
+	flags.IntVar(&opts.readers, "readers", 1, "")
+	flags.DurationVar(&opts.latency, "latency", 20*time.Millisecond, "")
+	flags.DurationVar(&opts.linger, "linger", 250*time.Millisecond, "")
+	flags.DurationVar(&opts.outage, "outage", 10*time.Second, "")
+	flags.StringVar(&output, "output", "text", "")
+	others, err := parseFlags(flags, args)
+	if err != nil {
+		return nil, err
+	}
+	opts.json = output == "json"
+	const most = 1e12 // beyond which it is no plan
+	switch {
+	case len(others) > 0:
+		return nil, badInput("unexpected argument %q; see \"eventhubs plan --help\"", others[0])
+	case output != "text" && output != "json":
+		return nil, badInput("--output is %q; it must be text or json", output)
+	case !(opts.eventsPerSecond > 0 && opts.eventsPerSecond <= most): // which NaN is not
+		return nil, badInput("--events-per-second is %v; give how many events there are at the busiest time", opts.eventsPerSecond)
+	case !(opts.bytes > 0 && opts.bytes <= maxEventBytes):
+		return nil, badInput("--bytes is %v; give the size of one event's body, at most %d", opts.bytes, maxEventBytes)
+	case opts.processes < 1 || opts.processes > 1e6:
+		return nil, badInput("--processes is %d; it must be from 1 to 1000000", opts.processes)
+	case opts.readers < 0 || opts.readers > 1000:
+		return nil, badInput("--readers is %d; it must be from 0 to 1000", opts.readers)
+	case opts.latency <= 0 || opts.latency > time.Minute:
+		return nil, badInput("--latency is %v; it must be more than 0, and at most 1m", opts.latency)
+	case opts.linger < 0 || opts.linger > time.Hour:
+		return nil, badInput("--linger is %v; it must be from 0 to 1h", opts.linger)
+	case opts.outage < 0 || opts.outage > 24*time.Hour:
+		return nil, badInput("--outage is %v; it must be from 0 to 24h", opts.outage)
+	}
+	return opts, nil
+}
+
+func runPlan(_ context.Context, p *process, args []string) error {
+	opts, err := parsePlan(args)
+	if err != nil {
+		return err
+	}
+	made := makePlan(opts)
+	if opts.json {
+		encoder := json.NewEncoder(p.stdout)
+		encoder.SetEscapeHTML(false)
+		return encoder.Encode(made)
+	}
+	return made.writeText(p.stdout)
+}
+
+// A plan is what plan says. Its fields are the JSON output, in this order.
+type plan struct {
+	Figures     []figure `json:"figures"`
+	Assumptions []string `json:"assumptions"`
+}
+
+// A figure is one result, and how it comes about.
+type figure struct {
+	Name    string  `json:"name"`
+	Value   float64 `json:"value"`
+	Unit    string  `json:"unit,omitempty"`
+	Because string  `json:"because"`
+	Source  string  `json:"source,omitempty"` // of the figures that it uses
+}
+
+func (p *plan) add(name string, value float64, unit, source, because string, args ...any) {
+	p.Figures = append(p.Figures, figure{name, value, unit, fmt.Sprintf(because, args...), source})
+}
+
+func makePlan(o *planOptions) *plan {
+	p := &plan{}
+	size := o.bytes + eventOverhead
+	bytes := size * o.eventsPerSecond
+	p.add("ingress", math.Round(bytes/1e3)/1e3, "MB/s", "", "%s events/s of %s bytes, with %d bytes more each for key and headers", amount(o.eventsPerSecond), amount(o.bytes), eventOverhead)
+	p.capacity(o, bytes)
+	partitions := p.partitions(o, bytes)
+	batch := p.batches(o, size, partitions)
+	p.buffer(o, size, partitions, batch)
+	p.fleet(o)
+	p.Assumptions = []string{
+		fmt.Sprintf("an event has %d bytes beside its body: a short key, no properties", eventOverhead),
+		"keys spread the events evenly over the partitions, and the load evenly over the processes",
+		fmt.Sprintf("a batch is acknowledged after %v", o.latency),
+		"one batch of a partition is in flight at a time (MaxConcurrentSendsPerPartition 1)",
+		"the service counts bytes as they are sent; it does not say so exactly",
+		"nobody has compared these figures with the real service yet: watch its metrics of throttled requests",
+	}
+	return p
+}
+
+// capacity says how many throughput units it takes.
+func (p *plan) capacity(o *planOptions, bytes float64) {
+	units, why := 0.0, ""
+	for _, need := range []struct {
+		value float64
+		why   string
+	}{
+		{bytes / unitIngressBytes, "ingress in bytes, 1 MB/s each"},
+		{o.eventsPerSecond / unitIngressEvents, "ingress in events, 1000/s each"},
+		{bytes * float64(o.readers) / unitEgressBytes, fmt.Sprintf("egress to %d readers in bytes, 2 MB/s each", o.readers)},
+		{o.eventsPerSecond * float64(o.readers) / unitEgressEvents, fmt.Sprintf("egress to %d readers in events, 4096/s each", o.readers)},
+	} {
+		if need.value > units {
+			units, why = need.value, need.why
+		}
+	}
+	units = math.Ceil(units)
+	if units > standardUnits {
+		why += fmt.Sprintf("; the Standard tier has at most %d: use Premium or Dedicated", standardUnits)
+	}
+	p.add("throughput units", units, "", scalabilityPage, "%s", why)
+}
+
+// partitions says how many partitions it takes, and returns that.
+func (p *plan) partitions(o *planOptions, bytes float64) float64 {
+	n := max(1, math.Ceil(max(bytes/unitIngressBytes, o.eventsPerSecond/unitIngressEvents)))
+	why := "each takes about one throughput unit; more let more consumers share the work, and cannot be taken back"
+	if n > standardPartitions {
+		why += fmt.Sprintf("; a hub of the Standard tier has at most %d: use Premium or Dedicated, or several hubs", standardPartitions)
+	}
+	p.add("partitions", n, "at least", quotasPage, "%s", why)
+	return n
+}
+
+// batches says what the batches will be like, and returns the bytes of one.
+func (p *plan) batches(o *planOptions, size, partitions float64) float64 {
+	limit := math.Floor(standardMessageBytes / size)
+	rate := o.eventsPerSecond / float64(o.processes) / partitions // events/s in one partition, of one process
+	wait := max(o.linger, o.latency).Seconds()
+	events := min(limit, 1+math.Floor(rate*wait))
+	perSecond := rate / events * partitions * float64(o.processes)
+	if events == limit {
+		p.add("events per batch", events, "", quotasPage, "more do not fit into %d bytes; batches are full before they have waited %v", standardMessageBytes, o.linger)
+	} else {
+		why := fmt.Sprintf("%s events/s come to each partition of a process, and a batch waits %v after its first", amount(rate), max(o.linger, o.latency))
+		if events < thinBatch && perSecond > manyBatches {
+			why += "; that is little: let them wait longer (--linger), or publish from fewer processes, or, without keys, use Sticky or ServiceAssigned"
+		}
+		p.add("events per batch", events, "", "", "%s", why)
+	}
+	p.add("batch", math.Round(events*size/100)/10, "kB", "", "of at most %d bytes", standardMessageBytes)
+	p.add("batches", math.Round(perSecond*10)/10, "per second", "", "all partitions and processes together; each is one message and one acknowledgement")
+	if most := limit * size / o.latency.Seconds(); rate*size > most {
+		p.add("partition limit", math.Round(most/1e4)/100, "MB/s", "", "one full batch in %v is all that a partition carries: use more partitions, or give up the order with MaxConcurrentSendsPerPartition", o.latency)
+	}
+	return events * size
+}
+
+// buffer says which bounds the producer's buffer needs, and how much memory that is.
+func (p *plan) buffer(o *planOptions, size, partitions, batch float64) {
+	hold := (o.outage + o.linger + o.latency).Seconds()
+	events := math.Ceil(o.eventsPerSecond / float64(o.processes) * hold)
+	why := "what one process accepts in %v: the outage, a linger and a round trip"
+	span := o.outage + o.linger + o.latency
+	if events <= defaultBufferedEvents {
+		events = defaultBufferedEvents
+		why = "the default holds what one process accepts in %v"
+	}
+	p.add("MaxBufferedEventCount", events, "", "", why, span)
+	bytes := math.Ceil(events*size/(1<<20)) * (1 << 20)
+	why = "those events, %s bytes each"
+	if bytes <= defaultBufferedBytes {
+		bytes = defaultBufferedBytes
+		why = "the default holds those events, %s bytes each"
+	}
+	p.add("MaxBufferedBytes", bytes, "", "", why, amount(size))
+	used := min(bytes, events*size)
+	memory := processBytes + used + partitions*(linkBytes+batch)
+	p.add("memory", math.Ceil(memory/(1<<20)), "MiB", "", "of one process at worst: its buffer, and for each of %s links %d KiB and the largest batch; Go's garbage collector may take as much again",
+		amount(partitions), linkBytes>>10)
+}
+
+// fleet says what many processes mean for a namespace.
+func (p *plan) fleet(o *planOptions) {
+	why := "one for each process"
+	if o.processes > standardConnections {
+		why += fmt.Sprintf("; the Standard tier has at most %d", standardConnections)
+	}
+	p.add("connections", float64(o.processes), "", quotasPage, "%s", why)
+	if start := float64(o.processes) / managementCalls; start > 1 {
+		p.add("start", math.Ceil(start), "s", quotasPage, "a namespace answers %d questions for the partitions a second; who asks too often waits", managementCalls)
+	}
+}
+
+// amount is a number for people.
+func amount(n float64) string {
+	if n >= 100 || n == math.Trunc(n) {
+		return strconv.FormatFloat(math.Round(n), 'f', 0, 64)
+	}
+	return strconv.FormatFloat(n, 'g', 3, 64)
+}
+
+func (p *plan) writeText(w io.Writer) error {
+	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	sources := map[string]int{}
+	var pages []string
+	for _, f := range p.Figures {
+		note := ""
+		if f.Source != "" {
+			if sources[f.Source] == 0 {
+				pages = append(pages, f.Source)
+				sources[f.Source] = len(pages)
+			}
+			note = fmt.Sprintf(" [%d]", sources[f.Source])
+		}
+		fmt.Fprintf(table, "%s\t%s %s\t%s%s\n", f.Name, strconv.FormatFloat(f.Value, 'f', -1, 64), f.Unit, f.Because, note)
+	}
+	if err := table.Flush(); err != nil {
+		return err
+	}
+	var rest strings.Builder
+	rest.WriteString("\nAssumed:\n")
+	for _, a := range p.Assumptions {
+		rest.WriteString("  " + a + "\n")
+	}
+	rest.WriteString("\n")
+	for i, page := range pages {
+		fmt.Fprintf(&rest, "[%d] %s\n", i+1, page)
+	}
+	_, err := io.WriteString(w, rest.String())
+	return err
+}

@@ -1,0 +1,81 @@
+package main
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+)
+
+func TestPlan(t *testing.T) {
+	for _, test := range []struct {
+		name    string
+		args    []string
+		want    map[string]float64
+		because string
+	}{
+		{"bound by events", []string{"--events-per-second", "5000", "--bytes", "100"},
+			map[string]float64{"ingress": 0.75, "throughput units": 5, "partitions": 5, "events per batch": 251, "MaxBufferedEventCount": 51350, "MaxBufferedBytes": 64 << 20, "connections": 1},
+			"ingress in events, 1000/s each"},
+		{"bound by bytes", []string{"--events-per-second", "1000", "--bytes", "9950"},
+			map[string]float64{"ingress": 10, "throughput units": 10, "partitions": 10, "events per batch": 26, "MaxBufferedEventCount": 10270, "MaxBufferedBytes": 98 << 20},
+			"ingress in bytes, 1 MB/s each"},
+		{"bound by readers", []string{"--events-per-second", "1000", "--bytes", "950", "--readers", "5"},
+			map[string]float64{"ingress": 1, "throughput units": 3, "partitions": 1}, "egress to 5 readers in bytes, 2 MB/s each"},
+		{"full batches", []string{"--events-per-second", "1000", "--bytes", "100000", "--linger", "1s"},
+			map[string]float64{"throughput units": 101, "events per batch": 10}, "batches are full before they have waited 1s"},
+		{"more than Standard", []string{"--events-per-second", "100000", "--bytes", "10"},
+			map[string]float64{"throughput units": 100, "partitions": 100}, "the Standard tier has at most 40: use Premium or Dedicated"},
+		{"a trickle", []string{"--events-per-second", "0.5", "--bytes", "10"},
+			map[string]float64{"throughput units": 1, "partitions": 1, "events per batch": 1, "batches": 0.5, "MaxBufferedEventCount": 2500, "memory": 11}, "the default holds"},
+		{"a fleet", []string{"--events-per-second", "10000", "--bytes", "100", "--processes", "1000"},
+			map[string]float64{"connections": 1000, "start": 20, "events per batch": 1}, "use Sticky or ServiceAssigned"},
+		{"a slow way", []string{"--events-per-second", "1000", "--bytes", "950", "--latency", "10s"},
+			map[string]float64{"partition limit": 0.1}, "one full batch in 10s is all that a partition carries"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			got := program{}.run(t, append([]string{"plan", "--output", "json"}, test.args...)...)
+			got.want(t, exitOK)
+			var p plan
+			if err := json.Unmarshal([]byte(got.stdout), &p); err != nil {
+				t.Fatal(err)
+			}
+			values := map[string]float64{}
+			for _, f := range p.Figures {
+				values[f.Name] = f.Value
+			}
+			for name, want := range test.want {
+				if values[name] != want {
+					t.Errorf("%s: got %v want %v", name, values[name], want)
+				}
+			}
+			if !strings.Contains(got.stdout, test.because) || len(p.Assumptions) == 0 {
+				t.Errorf("it does not say %q: %s", test.because, got.stdout)
+			}
+			text := program{}.run(t, append([]string{"plan"}, test.args...)...)
+			text.want(t, exitOK)
+			if !strings.Contains(text.stdout, test.because) || !strings.Contains(text.stdout, "\nAssumed:\n") || !strings.Contains(text.stdout, "[1] learn.microsoft.com/") {
+				t.Errorf("the text does not say %q, assumptions and sources:\n%s", test.because, text.stdout)
+			}
+		})
+	}
+}
+
+func TestPlanOfAWrongCommandLine(t *testing.T) {
+	ok := []string{"--events-per-second", "1", "--bytes", "1"}
+	for want, args := range map[string][]string{
+		"--events-per-second is 0":    {"--bytes", "1"},
+		"--events-per-second is NaN":  {"--events-per-second", "NaN", "--bytes", "1"},
+		"--events-per-second is +Inf": {"--events-per-second", "Inf", "--bytes", "1"},
+		"--bytes is 0":                {"--events-per-second", "1"},
+		"--bytes is 2e+06":            {"--events-per-second", "1", "--bytes", "2000000"},
+		"--processes is 0":            append([]string{"--processes", "0"}, ok...),
+		"--readers is -1":             append([]string{"--readers", "-1"}, ok...),
+		"--latency is 0s":             append([]string{"--latency", "0s"}, ok...),
+		"--linger is -1s":             append([]string{"--linger", "-1s"}, ok...),
+		"--outage is 25h0m0s":         append([]string{"--outage", "25h"}, ok...),
+		`--output is "xml"`:           append([]string{"--output", "xml"}, ok...),
+		`unexpected argument "x"`:     append([]string{"x"}, ok...),
+	} {
+		program{}.run(t, append([]string{"plan"}, args...)...).want(t, exitBadInput, want)
+	}
+}

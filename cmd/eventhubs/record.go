@@ -1,0 +1,76 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"unicode/utf8"
+)
+
+// A record is an event as publish reads it with --format events: what tail prints as JSON, and what --undelivered writes. Other fields, such as the
+// partition and the offset that it had, are of no account.
+type record struct {
+	Key         *string        `json:"key"`
+	Properties  map[string]any `json:"properties"`
+	ContentType *string        `json:"contentType"`
+	Body        *string        `json:"body"`
+	BodyBase64  []byte         `json:"bodyBase64"`
+	BodyValue   any            `json:"bodyValue"`
+}
+
+// fromRecord replaces an entry's body, which is a record, by what that says.
+func (e *entry) fromRecord() error {
+	var r record
+	d := json.NewDecoder(bytes.NewReader(e.body))
+	d.UseNumber()
+	if err := d.Decode(&r); err != nil {
+		return fmt.Errorf("no record of an event: %w", err)
+	}
+	if d.More() {
+		return errors.New("no record of an event: there is something behind it")
+	}
+	switch {
+	case r.Body != nil:
+		e.body = []byte(*r.Body)
+	case r.BodyBase64 != nil:
+		e.body = r.BodyBase64
+	case r.BodyValue != nil:
+		return errors.New("its body is an AMQP value, which cannot be published")
+	default:
+		return errors.New("no record of an event: it has neither body nor bodyBase64")
+	}
+	if len(e.body) > maxEventBytes {
+		return formatLines.explain(errTooLong)
+	}
+	if r.Key != nil {
+		if n := utf8.RuneCountInString(*r.Key); n > maxKeyLength {
+			return fmt.Errorf("its key has %d characters; a key has at most %d", n, maxKeyLength)
+		}
+		e.key = *r.Key
+	}
+	if r.ContentType != nil {
+		e.contentType = *r.ContentType
+	}
+	for name, value := range r.Properties {
+		switch v := value.(type) {
+		case nil, bool, string:
+		case json.Number:
+			r.Properties[name] = numberOf(v)
+		default:
+			return fmt.Errorf("its property %q is no text, number, boolean or null", name)
+		}
+	}
+	e.properties = r.Properties
+	return nil
+}
+
+// numberOf is a JSON number as an AMQP long, or as a double if it is no such.
+func numberOf(n json.Number) any {
+	if i, err := n.Int64(); err == nil && !strings.ContainsAny(n.String(), ".eE") {
+		return i
+	}
+	f, _ := n.Float64() // JSON has no others; what is too large is infinite
+	return f
+}

@@ -1,0 +1,53 @@
+package websocketconn_test
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"log"
+	"net/http"
+	"net/url"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azeventhubs/v2"
+	"github.com/go-eventhubs/eventhubs"
+	"github.com/go-eventhubs/eventhubs/emulator"
+	"github.com/go-eventhubs/eventhubs/websocketconn"
+)
+
+// One line sends a producer through port 443, and through the proxy that the environment names.
+func Example() {
+	server, err := emulator.New(nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer server.Close()
+
+	producer, err := eventhubs.NewBufferedProducerFromConnectionString(server.ConnectionString("events"), "", &eventhubs.Options{
+		Connection: eventhubs.ConnectionOptions{NewWebSocketConn: websocketconn.Dial},
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	ctx := context.Background()
+	if err := producer.Enqueue(ctx, &azeventhubs.EventData{Body: []byte("hello")}, nil); err != nil {
+		log.Fatal(err)
+	}
+	if err := producer.Close(ctx); err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(server.Counts("events", "").Events, "event is stored")
+	// Output: 1 event is stored
+}
+
+// A proxy of one's own choice, and certificates that it signs.
+func ExampleDialer() {
+	var roots *x509.CertPool // with the authority by which the proxy signs
+	dialer := &websocketconn.Dialer{
+		TLSConfig: &tls.Config{RootCAs: roots},
+		Proxy: func(*http.Request) (*url.URL, error) {
+			return url.Parse("http://proxy.example:8080")
+		},
+	}
+	_ = eventhubs.ConnectionOptions{NewWebSocketConn: dialer.Dial}
+}
