@@ -1,0 +1,151 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+)
+
+// A book is what was measured: for each scenario a measurement for each turn, in the order of the turns.
+type book map[scenario][]*measurement
+
+// measureAll lets the scenarios take turns, so many times, and adds what is measured. Scenarios whose peer is absent are left out; those that
+// the book has already are not measured again. The name is for the log.
+func (r *runner) measureAll(ctx context.Context, b book, name string, scenarios []scenario, repeats int) error {
+	var wanted []scenario
+	for _, s := range scenarios {
+		if err := r.absent(ctx, peerNamed(s.Peer)); err != nil {
+			continue
+		}
+		if len(b[s]) == 0 && !slices.Contains(wanted, s) {
+			wanted = append(wanted, s)
+		}
+	}
+	for turn := range repeats {
+		if len(wanted) > 0 {
+			fmt.Fprintf(r.log, "%s: turn %d of %d, %d runs\n", name, turn+1, repeats, len(wanted))
+		}
+		for _, s := range wanted {
+			if r.skipped[s.Peer] != nil {
+				continue
+			}
+			m, err := r.runQuietly(ctx, s)
+			if err != nil && peerNamed(s.Peer).script != nil && ctx.Err() == nil {
+				r.skipped[s.Peer] = err // a client of others that fails must not end what is about ours
+				continue
+			}
+			if err != nil {
+				return err
+			}
+			b[s] = append(b[s], m)
+		}
+	}
+	return nil
+}
+
+// A figure is one number of a measurement; false if it has none.
+type figure func(*measurement) (float64, bool)
+
+// The figures.
+var (
+	eventsPerSecond figure = func(m *measurement) (float64, bool) { return float64(m.Events) / m.Seconds, true }
+	bytesPerSecond  figure = func(m *measurement) (float64, bool) { return float64(m.Bytes) / m.Seconds, true }
+	cpuPerEvent     figure = func(m *measurement) (float64, bool) {
+		return float64(m.CPU.Nanoseconds()) / float64(m.Events), m.Events > 0
+	}
+	cpuSeconds     figure = func(m *measurement) (float64, bool) { return m.CPU.Seconds(), true }
+	allocsPerEvent figure = func(m *measurement) (float64, bool) {
+		return float64(m.Mallocs) / float64(m.Events), m.Mallocs >= 0 && m.Events > 0
+	}
+	peakBytes      figure = func(m *measurement) (float64, bool) { return float64(m.PeakRSS), true }
+	eventsPerBatch figure = func(m *measurement) (float64, bool) { return float64(m.Stored) / float64(m.Batches), m.Batches > 0 }
+	callTime       figure = func(m *measurement) (float64, bool) { return m.CallCPU, m.CallCPU > 0 }
+	serverCPU      figure = func(m *measurement) (float64, bool) {
+		return float64(m.ServerCPU.Nanoseconds()) / float64(m.Sent), m.Sent > 0
+	}
+	p50  figure = func(m *measurement) (float64, bool) { return m.P50.Seconds() * 1e3, m.P50 > 0 }
+	p99  figure = func(m *measurement) (float64, bool) { return m.P99.Seconds() * 1e3, m.P99 > 0 }
+	p999 figure = func(m *measurement) (float64, bool) { return m.P999.Seconds() * 1e3, m.P999 > 0 }
+)
+
+// median is the median over the turns; false if there is nothing.
+func (b book) median(s scenario, f figure) (float64, bool) {
+	var values []float64
+	for _, m := range b[s] {
+		if v, ok := f(m); ok {
+			values = append(values, v)
+		}
+	}
+	return middle(values)
+}
+
+// ratio is the median of a's figure over b's, turn by turn; false if there is nothing.
+func (b book) ratio(over, under scenario, f figure) (float64, bool) {
+	var values []float64
+	for turn := range min(len(b[over]), len(b[under])) {
+		x, ok1 := f(b[over][turn])
+		y, ok2 := f(b[under][turn])
+		if ok1 && ok2 && y != 0 {
+			values = append(values, x/y)
+		}
+	}
+	return middle(values)
+}
+
+// middle is the median of values; false if there are none.
+func middle(values []float64) (float64, bool) {
+	if len(values) == 0 {
+		return 0, false
+	}
+	slices.Sort(values)
+	n := len(values)
+	return (values[(n-1)/2] + values[n/2]) / 2, true
+}
+
+// foreign is the most of the machine that other processes have used during a run, in cores.
+func (b book) foreign() (most float64) {
+	for _, list := range b {
+		for _, m := range list {
+			most = max(most, m.Foreign)
+		}
+	}
+	return most
+}
+
+// An entry is a scenario of a book in a file.
+type entry struct {
+	Scenario     scenario
+	Measurements []*measurement
+}
+
+func (b book) save(path string) error {
+	var entries []entry
+	for s, list := range b {
+		entries = append(entries, entry{s, list})
+	}
+	slices.SortFunc(entries, func(x, y entry) int { return strings.Compare(x.Scenario.String(), y.Scenario.String()) })
+	text, err := json.MarshalIndent(entries, "", "\t")
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(path, append(text, '\n'), 0o644)
+}
+
+func loadBook(path string) (book, error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	var entries []entry
+	if err := json.Unmarshal(text, &entries); err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	b := make(book)
+	for _, e := range entries {
+		b[e.Scenario] = e.Measurements
+	}
+	return b, nil
+}

@@ -1,0 +1,275 @@
+package main
+
+import (
+	"math/rand/v2"
+	"slices"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// The bodies are slices of a ring of random bytes, which is larger than a core's own cache: an event that was just made is as near.
+const (
+	ringBytes   = 4 << 20
+	pinnedBytes = 64 << 10
+	largestBody = 10_000
+)
+
+// What a burst is: with the tuned options the buffer holds one of 1 KB events.
+const (
+	burstEvents = 50_000
+	burstGap    = 250 * time.Millisecond
+	// callEvents are enqueued in a row when a call is measured: less than a buffer holds.
+	callEvents = 5_000
+)
+
+// mixedSizes are the sizes of one hundred events.
+var mixedSizes = func() (sizes [100]int) {
+	for i := range sizes {
+		switch {
+		case i < 60:
+			sizes[i] = 100
+		case i < 94:
+			sizes[i] = 1000
+		default:
+			sizes[i] = 10_000
+		}
+	}
+	random := rand.New(rand.NewPCG(1, 2))
+	random.Shuffle(len(sizes), func(i, j int) { sizes[i], sizes[j] = sizes[j], sizes[i] })
+	return sizes
+}()
+
+// A load makes the events of a scenario, at its times, until it is told to stop.
+type load struct {
+	// Immutable after newLoad.
+	scenario scenario
+	ring     []byte
+	mask     int
+	keys     []string
+	keyBytes [][]byte // the same
+
+	stop  atomic.Bool
+	over  chan struct{} // closed when stop is set; replaced by phase
+	sent  atomic.Int64  // events that were accepted, in all phases
+	bytes atomic.Int64  // of their bodies
+
+	mu        sync.Mutex // guards the fields below
+	latencies []time.Duration
+	resting   time.Duration // of the gaps between bursts
+	calls     int           // that were measured one by one
+	callCPU   time.Duration // of these, of their threads
+}
+
+// An event is what a peer is to publish.
+type event struct {
+	body     []byte
+	key      string // empty: none
+	keyBytes []byte
+}
+
+func newLoad(s scenario) *load {
+	size := ringBytes
+	if s.PinnedMemory {
+		size = pinnedBytes
+	}
+	l := &load{scenario: s, ring: make([]byte, size+largestBody), mask: size - 1}
+	random := rand.NewChaCha8([32]byte{1})
+	_, _ = random.Read(l.ring) // never fails, says its documentation
+	keys := s.Keys
+	if s.Pattern == hotKey && keys == 0 {
+		keys = 1000
+	}
+	for i := range keys {
+		l.keys = append(l.keys, "device-"+strconv.Itoa(i))
+		l.keyBytes = append(l.keyBytes, []byte(l.keys[i]))
+	}
+	return l
+}
+
+// event is the n-th event.
+func (l *load) event(n int) event {
+	size := l.scenario.Size
+	if l.scenario.Pattern == mixed {
+		size = mixedSizes[n%len(mixedSizes)]
+	}
+	at := (n * size) & l.mask
+	e := event{body: l.ring[at : at+size]}
+	if len(l.keys) > 0 {
+		i := n % len(l.keys)
+		if l.scenario.Pattern == hotKey && n%10 != 0 {
+			i = 0
+		}
+		e.key, e.keyBytes = l.keys[i], l.keyBytes[i]
+	}
+	return e
+}
+
+// record notes what it took from an event's call to its outcome.
+func (l *load) record(latencies ...time.Duration) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.latencies = append(l.latencies, latencies...)
+}
+
+// timed says whether the outcome of each event is to be recorded.
+func (l *load) timed() bool { return l.scenario.Rate > 0 }
+
+// phase begins to measure afresh: the load is told to stop when d is over.
+func (l *load) phase(d time.Duration) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.latencies, l.resting, l.calls, l.callCPU = nil, 0, 0, 0
+	over := make(chan struct{})
+	l.over = over
+	l.stop.Store(false)
+	time.AfterFunc(d, func() {
+		l.stop.Store(true)
+		close(over)
+	})
+}
+
+// percentile is the latency that so many of a hundred events do not exceed; zero if none was recorded.
+func (l *load) percentile(p float64) time.Duration {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.latencies) == 0 {
+		return 0
+	}
+	slices.Sort(l.latencies)
+	return l.latencies[min(len(l.latencies)-1, int(p/100*float64(len(l.latencies))))]
+}
+
+// A publish is what a peer offers a load: to enqueue one event, and to wait until all have their outcome.
+type publish struct {
+	enqueue func(event) error
+	flush   func() error
+}
+
+// each publishes event by event, in the scenario's pattern, until the load is told to stop; then it waits for the outcomes.
+func (l *load) each(p publish) error {
+	var err error
+	switch s := &l.scenario; {
+	case s.Kind == idle:
+		err = l.rest(p)
+	case s.Kind == call:
+		err = l.measureCalls(p)
+	case s.Rate > 0:
+		err = l.paced(p)
+	case s.Pattern == bursts:
+		err = l.bursts(p)
+	default:
+		err = l.fast(p)
+	}
+	if flushErr := p.flush(); err == nil {
+		err = flushErr
+	}
+	return err
+}
+
+// fast enqueues as fast as it goes, on as many goroutines as the scenario wants.
+func (l *load) fast(p publish) error {
+	var workers sync.WaitGroup
+	errs := make([]error, l.scenario.Goroutines)
+	for worker := range l.scenario.Goroutines {
+		// Ends when the load is told to stop; awaited below.
+		workers.Go(func() {
+			_, errs[worker] = l.run(p, worker*1_000_003, int(^uint(0)>>1))
+		})
+	}
+	workers.Wait()
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// run enqueues up to so many events, from the n-th on, and returns how many it has.
+func (l *load) run(p publish, from, events int) (done int, err error) {
+	var bytes int64
+	for ; done < events && !l.stop.Load(); done++ {
+		e := l.event(from + done)
+		if err = p.enqueue(e); err != nil {
+			break
+		}
+		bytes += int64(len(e.body))
+	}
+	l.sent.Add(int64(done))
+	l.bytes.Add(bytes)
+	return done, err
+}
+
+// bursts enqueues in bursts, waits for their outcomes, and rests.
+func (l *load) bursts(p publish) error {
+	for n := 0; !l.stop.Load(); n += burstEvents {
+		if _, err := l.run(p, n, burstEvents); err != nil {
+			return err
+		}
+		if err := p.flush(); err != nil {
+			return err
+		}
+		began := time.Now()
+		time.Sleep(burstGap)
+		l.mu.Lock()
+		l.resting += time.Since(began)
+		l.mu.Unlock()
+	}
+	return nil
+}
+
+// paced enqueues so many events a second: what is due each millisecond, or with bursts what is due each burstGap.
+func (l *load) paced(p publish) error {
+	tick := time.Millisecond
+	if l.scenario.Pattern == bursts {
+		tick = burstGap
+	}
+	n, began := 0, time.Now()
+	for at := began; !l.stop.Load(); at = at.Add(tick) {
+		time.Sleep(time.Until(at)) // a tick that comes late is made up for by the next
+		due := int(at.Sub(began).Seconds()*float64(l.scenario.Rate)+0.5) - n
+		done, err := l.run(p, n, due)
+		if err != nil {
+			return err
+		}
+		n += done
+	}
+	return nil
+}
+
+// measureCalls measures what a call costs the thread that makes it. The buffer has room for all calls in a row, so none of them waits.
+func (l *load) measureCalls(p publish) error {
+	for n := 0; !l.stop.Load(); n += callEvents {
+		spent, err := threadTime(func() error {
+			_, err := l.run(p, n, callEvents)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		l.mu.Lock()
+		l.calls += callEvents
+		l.callCPU += spent
+		l.mu.Unlock()
+		if err := p.flush(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// rest opens every partition by an event for each, if that was not done before, and sends nothing more.
+func (l *load) rest(p publish) error {
+	if l.sent.Load() == 0 {
+		if _, err := l.run(p, 0, l.scenario.Partitions); err != nil {
+			return err
+		}
+		if err := p.flush(); err != nil {
+			return err
+		}
+	}
+	<-l.over
+	return nil
+}

@@ -1,0 +1,90 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"maps"
+	"slices"
+)
+
+// A peer is one way to publish. Its name is what flags and tables call it.
+type peer struct {
+	name   string
+	title  string
+	server serverKind
+	// open makes it ready to publish; nil for a script, which is another program.
+	open   func(context.Context, *job) (producer, error)
+	script *script
+}
+
+// A producer is a peer at work.
+type producer interface {
+	// produce publishes until the load is told to stop, and returns when all that it has sent is acknowledged. It may be called again.
+	produce(context.Context, *load) error
+	close(context.Context) error
+}
+
+// The names of the peers.
+const (
+	ours        = "ours"
+	rawTCP      = "tcp"
+	rawFrames   = "frames"
+	rawAMQP     = "go-amqp"
+	byHand      = "azeventhubs"
+	oneByOne    = "azeventhubs-single"
+	franz       = "franz-go"
+	javaScript  = "javascript"
+	pythonAzure = "python"
+	javaAzure   = "java"
+)
+
+// peers are all there are, in the order of the tables.
+var peers = []*peer{
+	{name: rawTCP, title: "raw TCP", server: sinkServer, open: openBlocks},
+	{name: rawFrames, title: "ready-made AMQP frames, no library", server: frameServer, open: openBlocks},
+	{name: rawAMQP, title: "go-amqp, pre-encoded full batches, pipelined", server: emulatorServer, open: openGoAMQP},
+	{name: ours, title: "**this producer**, event by event", server: emulatorServer, open: openOurs},
+	{name: franz, title: "franz-go to a null Kafka server, record by record", server: kafkaServer, open: openFranz},
+	{name: byHand, title: "azeventhubs, batches filled by hand", server: emulatorServer, open: openByHand},
+	{name: oneByOne, title: "azeventhubs, one event a send, 64 goroutines", server: emulatorServer, open: openOneByOne},
+	{name: javaScript, title: "JavaScript EventHubBufferedProducerClient", server: emulatorServer, script: &javaScriptPeer},
+	{name: pythonAzure, title: "Python EventHubProducerClient(buffered_mode=True)", server: emulatorServer, script: &pythonPeer},
+	{name: javaAzure, title: "Java EventHubBufferedProducerClient", server: emulatorServer, script: &javaPeer},
+}
+
+// peerNamed finds a peer; nil if there is none.
+func peerNamed(name string) *peer {
+	if i := slices.IndexFunc(peers, func(p *peer) bool { return p.name == name }); i >= 0 {
+		return peers[i]
+	}
+	return nil
+}
+
+func peerNames() (names []string) {
+	for _, p := range peers {
+		names = append(names, p.name)
+	}
+	return names
+}
+
+// tlsConfig trusts the authority that the server has told of; nil for a run without TLS.
+func (j *job) tlsConfig() (*tls.Config, error) {
+	if !j.Scenario.TLS {
+		return nil, nil
+	}
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(j.Server.Authority) {
+		return nil, errors.New("the server has told no certificate authority")
+	}
+	return &tls.Config{RootCAs: pool, ServerName: "localhost"}, nil
+}
+
+// environment is what a program needs to know besides its own environment.
+func environment(own []string, more map[string]string) []string {
+	for _, name := range slices.Sorted(maps.Keys(more)) {
+		own = append(own, name+"="+more[name])
+	}
+	return own
+}

@@ -1,0 +1,115 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+	"time"
+)
+
+// A scenario is what one run publishes, and how. It is comparable, and equal scenarios are the same measurement.
+type scenario struct {
+	Peer         string
+	Kind         kind
+	Size         int // bytes of a body; of Mixed the mean
+	Partitions   int
+	Goroutines   int           // that enqueue
+	Keys         int           // events carry one of so many keys; 0: none
+	Pattern      pattern       // when events come, and which
+	Rate         int           // events a second; 0: as fast as it goes
+	Linger       time.Duration // 0: that of Options
+	Ack          time.Duration // the server's acknowledgements come so late, give or take 2 %
+	Sends        int           // in flight for each partition; 0: one
+	TLS          bool
+	Defaults     bool // the peer's own defaults instead of the tuned options
+	Sticky       bool // ours only: Sticky instead of RoundRobin
+	PinnedMemory bool // no ring of bodies: what the process holds is the producer's
+}
+
+// A kind is what is measured.
+type kind string
+
+const (
+	throughput kind = ""     // what arrives in a second, and what that costs
+	call       kind = "call" // what one call costs its caller, while the buffer has room
+	idle       kind = "idle" // what open partitions cost while nothing is sent
+)
+
+// A pattern is the shape of a stream.
+type pattern string
+
+const (
+	steady pattern = ""
+	bursts pattern = "bursts" // many events at once, then nothing for a while
+	hotKey pattern = "hot"    // nine events of ten carry the same key
+	mixed  pattern = "mixed"  // of 100 B, 1 KB and 10 KB, 1,000 bytes on average
+)
+
+// ackJitter is how much acknowledgements vary, up and down, as a share of scenario.Ack.
+const ackJitter = 0.02
+
+// Tuned options: what one asks for who publishes all the time.
+const (
+	tunedEvents = 100_000
+	tunedBytes  = 64 << 20
+	tunedLinger = 5 * time.Millisecond
+)
+
+// of is the plain scenario from which the others are made.
+func of(peer string, size int) scenario {
+	return scenario{Peer: peer, Size: size, Partitions: 8, Goroutines: 1}
+}
+
+// with returns a copy that change has changed.
+func (s scenario) with(change func(*scenario)) scenario {
+	change(&s)
+	return s
+}
+
+// linger is how long a batch waits.
+func (s *scenario) linger() time.Duration {
+	if s.Linger != 0 {
+		return s.Linger
+	}
+	return tunedLinger
+}
+
+// variant says in what way the scenario differs from the plain one, its peer and its size apart; empty if in none.
+func (s *scenario) variant() string {
+	var words []string
+	say := func(is bool, format string, args ...any) {
+		if is {
+			words = append(words, fmt.Sprintf(format, args...))
+		}
+	}
+	say(s.Kind != throughput, "%s", s.Kind)
+	say(s.Defaults, "defaults")
+	say(s.TLS, "TLS")
+	say(s.Sticky, "sticky")
+	say(s.Keys == 1, "one key")
+	say(s.Keys > 1, "%d keys", s.Keys)
+	say(s.Partitions != 8, "%d partitions", s.Partitions)
+	say(s.Goroutines != 1, "%d goroutines", s.Goroutines)
+	say(s.Sends > 1, "%d sends", s.Sends)
+	say(s.Ack > 0, "ack %v", s.Ack)
+	say(s.Linger == 1, "send at once")
+	say(s.Linger > 1, "linger %v", s.Linger)
+	say(s.Rate > 0, "%d/s", s.Rate)
+	say(s.Pattern != steady, "%s", s.Pattern)
+	return strings.Join(words, ", ")
+}
+
+func (s *scenario) String() string {
+	text := fmt.Sprintf("%s %s", s.Peer, sizeText(s.Size))
+	if v := s.variant(); v != "" {
+		text += ", " + v
+	}
+	return text
+}
+
+// sizeText writes a size as the tables do: 100 B, 1 KB.
+func sizeText(bytes int) string {
+	if bytes%1000 == 0 {
+		return fmt.Sprintf("%d KB", bytes/1000)
+	}
+	return fmt.Sprintf("%d B", bytes)
+}

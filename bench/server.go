@@ -1,0 +1,199 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"sync"
+
+	"github.com/go-eventhubs/eventhubs/emulator"
+)
+
+// A serverKind is what a peer publishes to.
+type serverKind string
+
+const (
+	emulatorServer serverKind = "emulator" // an Event Hubs that keeps no events
+	kafkaServer    serverKind = "kafka"    // a Kafka that keeps no records
+	sinkServer     serverKind = "sink"     // reads, and acknowledges each block of blockBytes
+	frameServer    serverKind = "frames"   // reads AMQP frames, and acknowledges each delivery
+)
+
+// hubName is the event hub, or topic, of all runs.
+const hubName = "events"
+
+// An order is what a server is told, as JSON on its standard input. The end of the input ends it.
+type order struct {
+	Kind     serverKind
+	Scenario scenario
+	Profile  string // as a job's, of all that the server does
+}
+
+// An address is what a server answers when clients may come.
+type address struct {
+	Addr             string
+	ConnectionString string // of the emulator
+	Authority        []byte // PEM, if there is TLS
+}
+
+// tally is what a server has counted, and answers in the end.
+type tally struct {
+	Events, Batches int64
+}
+
+// A nullServer takes everything and keeps nothing.
+type nullServer interface {
+	address() address
+	counts() tally
+	close() error
+}
+
+// runServer is the role of a server.
+func runServer(_ context.Context, stdin io.Reader, stdout io.Writer) error {
+	input := bufio.NewReader(stdin)
+	line, err := input.ReadBytes('\n')
+	if err != nil {
+		return fmt.Errorf("reading the order: %w", err)
+	}
+	var o order
+	if err := json.Unmarshal(line, &o); err != nil {
+		return fmt.Errorf("reading the order: %w", err)
+	}
+	server, err := startServer(&o)
+	if err != nil {
+		return err
+	}
+	stop, err := startProfile(o.Profile)
+	if err != nil {
+		return err
+	}
+	answers := json.NewEncoder(stdout)
+	if err := answers.Encode(server.address()); err != nil {
+		return err
+	}
+	_, _ = io.Copy(io.Discard, input) // until the driver closes it, or is gone
+	counted := server.counts()
+	if err := errors.Join(stop(), server.close()); err != nil {
+		return err
+	}
+	return answers.Encode(counted)
+}
+
+func startServer(o *order) (nullServer, error) {
+	switch o.Kind {
+	case emulatorServer:
+		return startEmulator(&o.Scenario)
+	case kafkaServer:
+		return startKafka(&o.Scenario)
+	case sinkServer:
+		return startSink(&o.Scenario, false)
+	case frameServer:
+		return startSink(&o.Scenario, true)
+	default:
+		return nil, fmt.Errorf("there is no server %q", o.Kind)
+	}
+}
+
+// An emulated server is the emulator.
+type emulated struct {
+	server *emulator.Server
+	tls    bool
+}
+
+func startEmulator(s *scenario) (nullServer, error) {
+	options := &emulator.Options{
+		Hubs:       []emulator.Hub{{Name: hubName, Partitions: s.Partitions}},
+		Discard:    true,
+		Transports: emulator.TransportPlain,
+	}
+	if s.TLS {
+		options.Transports = emulator.TransportTLS
+	}
+	if s.Ack > 0 {
+		least, span := jittered(s.Ack)
+		options.Hook = emulator.Latency(1, least, span)
+	}
+	server, err := emulator.New(options)
+	if err != nil {
+		return nil, err
+	}
+	return &emulated{server, s.TLS}, nil
+}
+
+func (e *emulated) address() address {
+	if e.tls {
+		return address{Addr: e.server.Addr(), ConnectionString: e.server.TLSConnectionString(""), Authority: e.server.CertificateAuthority()}
+	}
+	return address{Addr: e.server.Addr(), ConnectionString: e.server.ConnectionString("")}
+}
+
+func (e *emulated) counts() tally {
+	c := e.server.Counts(hubName, "")
+	return tally{int64(c.Events), int64(c.Batches)}
+}
+
+func (e *emulated) close() error { return e.server.Close() }
+
+// A listener accepts connections and serves each on a goroutine of its own.
+type listener struct {
+	net       net.Listener
+	authority []byte
+	serve     func(net.Conn)
+
+	mu    sync.Mutex // guards the fields below
+	conns []net.Conn
+	wg    sync.WaitGroup
+}
+
+// listen begins to accept. Serve returns when its connection ends.
+func listen(encrypted bool, serve func(net.Conn)) (*listener, error) {
+	inner, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, err
+	}
+	l := &listener{net: inner, serve: serve}
+	if encrypted {
+		if l.net, l.authority, err = encrypt(inner); err != nil {
+			return nil, err
+		}
+	}
+	// Ends with close, which waits for it.
+	l.wg.Go(l.accept)
+	return l, nil
+}
+
+func (l *listener) accept() {
+	for {
+		conn, err := l.net.Accept()
+		if err != nil {
+			return
+		}
+		l.mu.Lock()
+		l.conns = append(l.conns, conn)
+		l.mu.Unlock()
+		// Ends with the connection; close waits for it.
+		l.wg.Go(func() {
+			defer conn.Close()
+			l.serve(conn)
+		})
+	}
+}
+
+func (l *listener) address() address {
+	return address{Addr: l.net.Addr().String(), Authority: l.authority}
+}
+
+func (l *listener) close() error {
+	err := l.net.Close()
+	l.mu.Lock()
+	for _, conn := range l.conns {
+		_ = conn.Close()
+	}
+	l.mu.Unlock()
+	l.wg.Wait()
+	return err
+}

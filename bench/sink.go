@@ -1,0 +1,89 @@
+package main
+
+import (
+	"encoding/binary"
+	"net"
+	"sync/atomic"
+)
+
+// blockBytes is what raw peers send before they are acknowledged: as much as the largest batch of Event Hubs.
+const blockBytes = 1_046_528
+
+// eventsPerBlock is how many events of that size make one block.
+func eventsPerBlock(size int) int { return max(1, blockBytes/encodedEvent(size)) }
+
+// encodedEvent is what an event takes in a batch: a data section whose content is a message with one data section.
+func encodedEvent(size int) int {
+	return dataSection(dataSection(size))
+}
+
+// dataSection is the size of a data section around that many bytes.
+func dataSection(bytes int) int {
+	if bytes < 256 {
+		return bytes + 5
+	}
+	return bytes + 8
+}
+
+// A sink reads what comes, acknowledges each block, and keeps nothing.
+type sink struct {
+	*listener
+	size   int // of an event
+	blocks atomic.Int64
+}
+
+func startSink(s *scenario, framed bool) (nullServer, error) {
+	sink := &sink{size: s.Size}
+	serve := sink.serveBlocks
+	if framed {
+		serve = sink.serveFrames
+	}
+	var err error
+	sink.listener, err = listen(s.TLS, serve)
+	return sink, err
+}
+
+func (s *sink) counts() tally {
+	blocks := s.blocks.Load()
+	return tally{Events: blocks * int64(eventsPerBlock(s.size)), Batches: blocks}
+}
+
+// serveBlocks answers a byte for each block of plain events.
+func (s *sink) serveBlocks(conn net.Conn) {
+	block := eventsPerBlock(s.size) * s.size
+	buffer := make([]byte, 256<<10)
+	for got := 0; ; {
+		n, err := conn.Read(buffer)
+		for got += n; got >= block; got -= block {
+			s.blocks.Add(1)
+			if _, err := conn.Write([]byte{1}); err != nil {
+				return
+			}
+		}
+		if err != nil {
+			return
+		}
+	}
+}
+
+// serveFrames answers a byte for each delivery. It reads frames one by one, as whoever takes AMQP apart must.
+func (s *sink) serveFrames(conn net.Conn) {
+	buffer := make([]byte, 512<<10)
+	for held := 0; ; {
+		n, err := conn.Read(buffer[held:]) // there is room: a frame has 64 KiB at the most
+		if err != nil {
+			return
+		}
+		rest := buffer[:held+n]
+		for len(rest) >= 4 && len(rest) >= int(binary.BigEndian.Uint32(rest)) {
+			if rest[moreOffset] == amqpFalse {
+				s.blocks.Add(1)
+				if _, err := conn.Write([]byte{1}); err != nil {
+					return
+				}
+			}
+			rest = rest[binary.BigEndian.Uint32(rest):]
+		}
+		held = copy(buffer, rest)
+	}
+}

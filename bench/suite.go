@@ -1,0 +1,151 @@
+package main
+
+import (
+	"slices"
+	"time"
+)
+
+// A group is a table: scenarios that are measured in turns.
+type group struct {
+	name    string // for -rows
+	title   string
+	columns []column
+	// scenarios are the group's rows for one size; nil for a size that it does not have.
+	scenarios func(size int) []scenario
+	// reference is the scenario that a row's ratio is to.
+	reference func(scenario) scenario
+}
+
+var groups = []group{
+	{"plain", "Throughput, acknowledgements at once", throughputColumns, func(size int) []scenario {
+		var list []scenario
+		for _, p := range peers {
+			// Java's producer fails with a buffer and a wait like the others': it interrupts its own threads.
+			list = append(list, of(p.name, size).with(func(s *scenario) { s.Defaults = p.name == javaAzure }))
+		}
+		return list
+	}, func(s scenario) scenario { return of(ours, s.Size) }},
+	{"tls", "The same with TLS 1.3", throughputColumns, func(size int) []scenario {
+		return forPeers(size, []string{rawTCP, rawAMQP, ours, franz, byHand}, func(s *scenario) { s.TLS = true })
+	}, toOurs},
+	{"defaults", "Defaults and tuned options", throughputColumns, func(size int) []scenario {
+		return slices.Concat(forPeers(size, []string{ours, franz}, func(*scenario) {}), forPeers(size, []string{ours, franz}, func(s *scenario) { s.Defaults = true }))
+	}, func(s scenario) scenario { return of(ours, s.Size) }},
+	{"ack", "Acknowledgements that come late", throughputColumns, func(size int) []scenario {
+		var list []scenario
+		for _, ack := range []time.Duration{5 * time.Millisecond, 30 * time.Millisecond} {
+			late := func(s *scenario) { s.Ack = ack }
+			list = append(list, forPeers(size, []string{rawAMQP, ours, franz, byHand}, late)...)
+			list = append(list, of(ours, size).with(late).with(func(s *scenario) { s.Sends = 2 }))
+			for _, change := range defaultVariants {
+				list = append(list, of(ours, size).with(late).with(change))
+			}
+		}
+		return list
+	}, toOurs},
+	{"latency", "From the call to the outcome, 1,000 events a second, none of them with a key", latencyColumns, at(1000, func() []scenario {
+		var list []scenario
+		for _, linger := range []time.Duration{1, 5 * time.Millisecond, 250 * time.Millisecond} {
+			calm := func(s *scenario) { s.Rate, s.Linger = 1000, linger }
+			list = append(list, forPeers(1000, []string{ours, franz}, calm)...)
+			list = append(list, of(ours, 1000).with(calm).with(sticky))
+		}
+		return list
+	}), toOurs},
+	{"partitions", "Partitions", throughputColumns, at(1000, func() []scenario {
+		var list []scenario
+		for _, n := range []int{1, 8, 32, 256, 1024} {
+			many := func(s *scenario) { s.Partitions = n }
+			list = append(list, forPeers(1000, []string{ours, franz}, many)...)
+			list = append(list, of(ours, 1000).with(many).with(sticky))
+		}
+		return list
+	}), func(scenario) scenario { return of(ours, 1000) }},
+	{"goroutines", "Goroutines that enqueue", throughputColumns, func(size int) []scenario {
+		if size > 1000 {
+			return nil
+		}
+		var list []scenario
+		for _, keys := range []int{0, 1000} {
+			for _, n := range []int{1, 4, 16, 64} {
+				list = append(list, forPeers(size, []string{ours, franz}, func(s *scenario) { s.Goroutines, s.Keys = n, keys })...)
+			}
+		}
+		return list
+	}, func(s scenario) scenario { return of(ours, s.Size) }},
+	{"patterns", "Bursts with gaps, one hot key, mixed sizes", throughputColumns, at(1000, func() []scenario {
+		var list []scenario
+		for _, change := range []func(*scenario){func(*scenario) {}, burst, mix, wide, hot} {
+			list = append(list, forPeers(1000, []string{ours, franz}, change)...)
+		}
+		return list
+	}), func(scenario) scenario { return of(ours, 1000) }},
+	{"patterns-latency", "The same below saturation: 20,000 events a second, acknowledged after 5 ms", latencyColumns, at(1000, func() []scenario {
+		var list []scenario
+		for _, change := range []func(*scenario){func(*scenario) {}, burst, mix, hot} {
+			list = append(list, of(ours, 1000).with(change).with(below), of(franz, 1000).with(change).with(below))
+		}
+		return list
+	}), toOurs},
+	{"call", "What a call costs its caller", callColumns, func(size int) []scenario {
+		if size > 1000 {
+			return nil
+		}
+		return forPeers(size, []string{ours, franz}, func(s *scenario) { s.Kind = call })
+	}, toOurs},
+	{"memory", "Memory", throughputColumns, at(1000, func() []scenario { return []scenario{full(100), full(1000), full(10_000), sparse, crowd} }),
+		func(scenario) scenario { return full(1000) }},
+	{"idle", "Open partitions without traffic, 10 seconds", idleColumns, at(1000, func() []scenario { return []scenario{resting} }),
+		func(scenario) scenario { return resting }},
+}
+
+// The changes that more than one group or target is about.
+func sticky(s *scenario) { s.Sticky = true }
+func burst(s *scenario)  { s.Pattern = bursts }
+func mix(s *scenario)    { s.Pattern = mixed }
+func wide(s *scenario)   { s.Partitions = 32 }
+func hot(s *scenario)    { s.Pattern, s.Partitions = hotKey, 32 }
+func below(s *scenario)  { s.Rate, s.Ack = 20_000, 5*time.Millisecond }
+
+// defaultVariants are the proposals' defaults, with keys, round robin and sticky.
+var defaultVariants = []func(*scenario){
+	func(s *scenario) { s.Defaults, s.Keys = true, 1000 },
+	func(s *scenario) { s.Defaults = true },
+	func(s *scenario) { s.Defaults, s.Sticky = true, true },
+}
+
+// Scenarios about memory and about rest.
+var (
+	sparse  = of(ours, 1000).with(func(s *scenario) { s.Partitions, s.Rate, s.PinnedMemory = 1000, 2000, true })
+	crowd   = of(ours, 1000).with(func(s *scenario) { s.Partitions, s.PinnedMemory = 1024, true })
+	resting = of(ours, 1000).with(func(s *scenario) { s.Kind, s.Partitions = idle, 32 })
+)
+
+// full is full speed with nothing in memory but what the producer holds.
+func full(size int) scenario {
+	return of(ours, size).with(func(s *scenario) { s.PinnedMemory = true })
+}
+
+// toOurs is the same scenario with our producer.
+func toOurs(s scenario) scenario {
+	s.Peer, s.Sticky = ours, false
+	return s
+}
+
+// forPeers is a changed plain scenario for each peer.
+func forPeers(size int, names []string, change func(*scenario)) (list []scenario) {
+	for _, name := range names {
+		list = append(list, of(name, size).with(change))
+	}
+	return list
+}
+
+// at is for a group that has one size only.
+func at(size int, list func() []scenario) func(int) []scenario {
+	return func(wanted int) []scenario {
+		if wanted != size {
+			return nil
+		}
+		return list()
+	}
+}
