@@ -118,8 +118,7 @@ func TestUnauthorizedLinkGetsAFreshToken(t *testing.T) {
 			wantResult(t, b.Sender(testHub, "1", "").Send(t.Context(), batch(1, 1)), Accepted, "")
 			b.tap.set(once(emulator.KindAttach, emulator.Reject("amqp:unauthorized-access", "ExpiredToken")))
 			s := b.Sender(testHub, "0", "")
-			wantResult(t, s.Send(t.Context(), batch(1, 1)), NotSent, CodeUnauthorized)
-			wantResult(t, s.Send(t.Context(), batch(1, 1)), Accepted, "")
+			wantResult(t, s.Send(t.Context(), batch(1, 1)), Accepted, "") // within one try
 			if got := b.tap.count(emulator.KindPutToken); got != 2 {
 				t.Errorf("%d put-tokens, want 2", got)
 			}

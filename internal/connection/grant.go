@@ -29,6 +29,7 @@ type permit struct {
 	path    string
 	version uint64
 	token   Token
+	fresh   bool // somebody has just waited for it
 }
 
 func (p permit) same(q permit) bool { return p.path == q.path && p.version == q.version }
@@ -47,6 +48,7 @@ func (cl *client) authorize(ctx context.Context, hub, partitionID string) (permi
 		}
 		p, err = f.wait(ctx)
 		if err != nil || p.path != "" {
+			p.fresh = true
 			return p, err
 		}
 		// The hub wants a grant for each partition, which from now on it gets: the
@@ -198,7 +200,7 @@ func (g *grant) expires() time.Time {
 	return g.token.Expires
 }
 
-func (g *grant) permit() permit { return permit{g.path, g.version, g.token} }
+func (g *grant) permit() permit { return permit{path: g.path, version: g.version, token: g.token} }
 
 func (g *grant) good(now time.Time) bool {
 	return g.given && (g.token.Expires.IsZero() || now.Before(g.token.Expires))

@@ -351,3 +351,33 @@ func TestSecondCBSPairCutsTheConnection(t *testing.T) {
 		}
 	})
 }
+
+// TestALinkRefusedUnderAnEarlierTokenIsAskedForUnderANewOne is for rights that were given after the token: what fails at its first refusal (FailFast) must have
+// had a fresh one.
+func TestALinkRefusedUnderAnEarlierTokenIsAskedForUnderANewOne(t *testing.T) {
+	var attaches, tokens int // of one connection's operations, which come one at a time
+	hook := func(_ context.Context, op emulator.Operation) emulator.Action {
+		switch {
+		case op.Kind == emulator.KindPutToken:
+			tokens++
+		case op.Kind == emulator.KindAttach && op.PartitionID == "1":
+			if attaches++; tokens < 2 || attaches > 5 {
+				return emulator.Reject("amqp:unauthorized-access", "Unauthorized access. 'Send' claim(s) are required to perform this operation.")
+			}
+		}
+		return emulator.Pass()
+	}
+	inBubble(t, emulator.Options{Idle: neverIdle, Hook: hook}, func(t *testing.T, b *bench) {
+		wantResult(t, b.Sender(testHub, "0", "").Send(t.Context(), batch(1, 1)), Accepted, "")
+		wantResult(t, b.Sender(testHub, "1", "").Send(t.Context(), batch(1, 1)), Accepted, "")
+		if attaches != 2 || tokens != 2 {
+			t.Errorf("%d attaches under %d tokens, want 2 under 2", attaches, tokens)
+		}
+		// What is refused under a fresh token is refused.
+		attaches = 10
+		wantResult(t, b.Sender(testHub, "1", "").Send(t.Context(), batch(1, 1)), NotSent, CodeUnauthorized)
+		if attaches != 12 || tokens != 3 {
+			t.Errorf("%d attaches and %d tokens, want two more and one more", attaches-10, tokens)
+		}
+	})
+}

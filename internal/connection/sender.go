@@ -126,7 +126,9 @@ func (s *Sender) attach(ctx context.Context, generation uint64, claim *Claim) (*
 	return l, nil
 }
 
-// newLink authorizes and attaches.
+// newLink authorizes and attaches. What is refused under a token that was put
+// earlier is tried once more under a new one: rights are granted and keys replaced
+// while a connection lives.
 func (s *Sender) newLink(ctx context.Context, claim *Claim) (*link, Identity, error) {
 	cl, err := s.conn.connect(ctx)
 	if err != nil {
@@ -136,6 +138,18 @@ func (s *Sender) newLink(ctx context.Context, claim *Claim) (*link, Identity, er
 	if err != nil {
 		return nil, Identity{}, err
 	}
+	l, id, err := s.newLinkUnder(ctx, cl, p, claim)
+	if err == nil || p.fresh || asError(err).Code != CodeUnauthorized || s.conn.cfg.WithoutCBS {
+		return l, id, err
+	}
+	if p, err = cl.authorize(ctx, s.hub, s.partitionID); err != nil {
+		return nil, Identity{}, err
+	}
+	return s.newLinkUnder(ctx, cl, p, claim)
+}
+
+// newLinkUnder attaches under a permit, which it gives back if it is refused.
+func (s *Sender) newLinkUnder(ctx context.Context, cl *client, p permit, claim *Claim) (*link, Identity, error) {
 	options := &amqp.SenderOptions{
 		SourceAddress:               s.identifier,
 		SettlementMode:              amqp.SenderSettleModeMixed.Ptr(),
