@@ -32,6 +32,9 @@ func (a *attach) servePublisher(ctx context.Context, action Action) {
 		if !a.receive(ctx, d) {
 			return
 		}
+		if a.connection.server.options.Discard {
+			d.Recycle()
+		}
 	}
 }
 

@@ -65,6 +65,17 @@ func (d *Delivery) Settle(state DeliveryState) error {
 	return c.sendLocked(l.s.local, &Disposition{Role: RoleReceiver, First: d.id, Settled: true, State: state})
 }
 
+// Recycle gives the memory of a received delivery's Payload back to its link, for another delivery: nobody may look at it any more.
+func (d *Delivery) Recycle() {
+	c := d.link.s.c
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if in := &d.link.receiver; cap(d.Payload) > cap(in.spare) {
+		in.spare = d.Payload[:0]
+	}
+	d.Payload = nil
+}
+
 // settleLocked tells whoever waits what became of a sent delivery.
 func (d *Delivery) settleLocked(state DeliveryState, err error) {
 	d.state, d.err = state, err

@@ -15,6 +15,7 @@ type inbound struct {
 	queue         []*Delivery // whole deliveries nobody has received yet; at most as many as credit was given
 	partial       *Delivery   // the delivery whose last frame has not come
 	sizeHint      int         // size of the last delivery in several frames
+	spare         []byte      // memory of a delivery that was given back; see Delivery.Recycle
 }
 
 // Credit lets the sender have up to n deliveries under way to us: credit not yet used, and deliveries not yet received. The link renews
@@ -205,7 +206,11 @@ func (in *inbound) appendLocked(d *Delivery, payload []byte, more bool) {
 	case d.Payload != nil || !more:
 	case in.sizeHint > len(payload):
 		// The link's last long delivery is a good guess at this one's size, and no claim of the peer's.
-		d.Payload = make([]byte, 0, in.sizeHint)
+		if cap(in.spare) >= in.sizeHint {
+			d.Payload, in.spare = in.spare[:0], nil
+		} else {
+			d.Payload = make([]byte, 0, in.sizeHint)
+		}
 	}
 	d.Payload = append(d.Payload, payload...)
 	if !more && len(d.Payload) > len(payload) {

@@ -365,3 +365,38 @@ func TestConcurrentSendsDoNotMixTheirFrames(t *testing.T) {
 		}
 	})
 }
+
+// What is given back serves one later delivery, and never two.
+func TestARecycledPayloadIsUsedAgain(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		client, server := pair(t, nil, nil)
+		sender, receiver := linked(t, client, server, &Attach{Name: "l", Role: RoleSender, Target: &Target{}})
+		if err := receiver.Credit(100); err != nil {
+			t.Fatal(err)
+		}
+		receive := func(fill byte) *Delivery {
+			payload := bytes.Repeat([]byte{fill}, 200_000)
+			if err := sender.Send(try(t), &Delivery{Payload: payload}); err != nil {
+				t.Fatal(err)
+			}
+			d, err := receiver.Receive(try(t))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !bytes.Equal(d.Payload, payload) {
+				t.Fatalf("the delivery of %d arrived as %d bytes of something else", fill, len(d.Payload))
+			}
+			return d
+		}
+		first, second := receive(1), receive(2)
+		memory := &second.Payload[0]
+		second.Recycle()
+		third, fourth := receive(3), receive(4)
+		if &third.Payload[0] != memory {
+			t.Error("the memory was not used again")
+		}
+		if &fourth.Payload[0] == memory || first.Payload[0] != 1 || third.Payload[0] != 3 {
+			t.Error("memory is shared")
+		}
+	})
+}
