@@ -15,6 +15,8 @@ import (
 type link interface {
 	// Open connects, authorises and attaches, as far as that is not done already. It may be called before each batch.
 	Open(ctx context.Context) error
+	// IsOpen reports whether all of that is done.
+	IsOpen() bool
 	// MaxMessageSize is what the service takes in one message, in bytes, as of the latest Open.
 	MaxMessageSize() uint64
 	// WaitingForCredit reports whether a Send waits for the service to allow it a message.

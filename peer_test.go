@@ -145,6 +145,7 @@ func (l *peerLink) Detach()                 {}
 func (l *peerLink) SendOn(ctx context.Context, _ uint64, events [][]byte) connection.Result {
 	return l.Send(ctx, events)
 }
+func (l *peerLink) IsOpen() bool           { return false } // so that Open is asked each time
 func (l *peerLink) WaitingForCredit() bool { return false }
 func (l *peerLink) MaxMessageSize() uint64 { return l.peer.maxMessage }
 

@@ -146,6 +146,10 @@ func (p *partition) tryOnce(b *batch) (connection.Result, error) {
 // open opens the partition's link if it is not open, for as long as anything is to be tried at all. It also finds out whether the service knows the batch
 // as stored, which was sent before.
 func (p *partition) open(b *batch, timeout time.Duration) (stored bool, err error) {
+	if p.identity == nil && p.link.IsOpen() {
+		p.noteLargest()
+		return false, p.producer.stopped()
+	}
 	ctx, cancel := context.WithTimeout(p.producer.trying, timeout)
 	defer cancel()
 	p.phase.Store(int32(WaitingForLink))
@@ -188,6 +192,11 @@ func (p *partition) openLink(ctx context.Context) error {
 	if err := p.link.Open(ctx); err != nil {
 		return err
 	}
+	p.noteLargest()
+	return nil
+}
+
+func (p *partition) noteLargest() {
 	largest := int64(p.link.MaxMessageSize())
 	if largest == 0 || largest > math.MaxInt32 {
 		largest = math.MaxInt32 // a link without a limit of its own
@@ -195,7 +204,6 @@ func (p *partition) openLink(ctx context.Context) error {
 	if p.linkMax.Swap(largest) == 0 {
 		p.producer.openLinks.Add(1)
 	}
-	return nil
 }
 
 // fit cuts the batch down to what the link takes; what is cut off goes back to the front of the queue, in order. An event that is too large by

@@ -49,6 +49,13 @@ func (s *Sender) Open(ctx context.Context) error {
 	return err
 }
 
+// IsOpen reports whether Open would find everything open. It allocates nothing.
+func (s *Sender) IsOpen() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.link != nil && !s.link.client.lost()
+}
+
 // MaxMessageSize is the largest message in bytes that the latest link takes, 0
 // when none was attached yet or the peer has no limit.
 func (s *Sender) MaxMessageSize() uint64 {
