@@ -19,8 +19,8 @@
 // # Traces
 //
 // Whatever span is in Enqueue's context travels with the event: as the application properties traceparent and tracestate of the W3C, and as Diagnostic-Id, which older
-// Azure SDKs and Azure Functions read. [Extract] reads it back at the consumer. An event that has a traceparent already keeps it. EnqueueMessage
-// adds nothing; [Inject] does, for who uses it. Which spans are sampled is passed on unchanged.
+// Azure SDKs and Azure Functions read. [Extract] reads it back at the consumer. An event that has one of the first and the last already keeps what it has.
+// Which spans are sampled is passed on unchanged.
 //
 // Each batch that was tried is one span of the kind client, "send HUB", from its first try to its outcome, linked to the sampled contexts of its events, 128 different ones at the
 // most. If all events of the batch come from one span, it is that span's child. Otherwise it begins a trace of its own, of which the sampler
@@ -28,5 +28,6 @@
 //
 // # Cost
 //
-// Metrics cost a few atomic operations for each batch and nothing for an event. An event whose context has a span takes about 150 bytes more on the wire.
+// Metrics cost a few microseconds for each batch; for an event, one look for a span in its context. An event whose context has a span takes 160 bytes more in
+// the buffer and on the wire, and costs as much more as they are of it: at 1 KB about a sixth, plus less than half a microsecond. Config.LeaveEvents saves both.
 package telemetry

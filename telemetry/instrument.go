@@ -43,6 +43,8 @@ type Instrumentation struct {
 	tracer      trace.Tracer
 	together    bool
 
+	carried atomic.Bool // an event with a context has been seen, or may be there unseen
+
 	target atomic.Pointer[target] // what Observe was given; before, one without attributes of a hub
 
 	mu           sync.Mutex // guards the fields below
@@ -131,7 +133,9 @@ func (t *Instrumentation) trace(options *eventhubs.Options, intoEvents bool) {
 		c = *options.Trace
 	}
 	if intoEvents {
-		c.Encoding = both2(c.Encoding, inject)
+		c.Encoding = both2(c.Encoding, t.inject)
+	} else {
+		t.carried.Store(true) // by the application itself, perhaps
 	}
 	c.Retrying = both3(c.Retrying, t.retrying)
 	c.Throttled = both3(c.Throttled, t.throttled)

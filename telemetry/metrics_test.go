@@ -12,6 +12,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azeventhubs/v2"
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 	"go.opentelemetry.io/otel/semconv/v1.43.0/messagingconv"
@@ -127,7 +128,11 @@ func TestMetricsTellWhatIsBuffered(t *testing.T) {
 		)
 		w.enqueue(t.Context(), "0", "d")
 		w.next(emulator.Pass().AnswerAfter(time.Minute), emulator.Pass().AnswerAfter(time.Minute))
-		go w.enqueue(t.Context(), "0", "e") // ends when there is room
+		go func() { // ends when there is room
+			if err := w.producer.Enqueue(t.Context(), &azeventhubs.EventData{}, nil); err != nil {
+				t.Error(err)
+			}
+		}()
 		synctest.Wait()
 		w.want("eventhubs.producer.waiting.callers{} 1", "eventhubs.producer.buffer.utilization{} 1.000")
 		if err := w.flush(); err != nil {
@@ -169,6 +174,55 @@ func TestWhatIsNeverTriedIsNotCountedAsSent(t *testing.T) {
 		}
 		if spans := w.spans.Ended(); len(spans) != 0 {
 			t.Errorf("%d spans, want none", len(spans))
+		}
+	})
+}
+
+func TestMetricsTellOfEventsWhosePartitionsAreNotKnown(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, eventhubs.Options{}, telemetry.Config{})
+		w.server.SetHook(func(_ context.Context, op emulator.Operation) emulator.Action {
+			if op.Kind == emulator.KindManagement {
+				return emulator.Pass().After(10 * time.Second)
+			}
+			return emulator.Pass()
+		})
+		w.enqueue(t.Context(), "0", "a")
+		w.enqueue(t.Context(), "1", "b")
+		time.Sleep(5 * time.Second)
+		w.want("eventhubs.producer.partitions{eventhubs.waiting=for the list of partitions} 1", "eventhubs.producer.buffered.events{} 2")
+		if err := w.flush(); err != nil {
+			t.Fatal(err)
+		}
+		w.want("eventhubs.producer.partitions{eventhubs.waiting=for the list of partitions} 0", "eventhubs.producer.partitions{eventhubs.waiting=not waiting} 2")
+	})
+}
+
+func TestMetricsTellOfFailuresThatNobodyHears(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, eventhubs.Options{}, telemetry.Config{}) // without a handler, which Instrument must not change
+		w.next(emulator.Reject("amqp:not-allowed", "no"))
+		w.enqueue(t.Context(), "0", "a")
+		if err := w.flush(); err == nil {
+			t.Fatal("Flush returned nil")
+		}
+		w.want("eventhubs.producer.unheard.events{} 1")
+	})
+}
+
+func TestAConnectionThatTheProducerClosesIsNotLost(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, eventhubs.Options{}, telemetry.Config{})
+		w.enqueue(t.Context(), "0", "a")
+		if err := w.producer.Close(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		w.want("eventhubs.producer.connections.opened{} 1")
+		for _, line := range w.collect() {
+			if strings.HasPrefix(line, telemetry.MetricConnectionsLost) {
+				t.Error(line)
+			}
 		}
 	})
 }
@@ -221,12 +275,12 @@ func TestMetricsHaveTheNamesAndUnitsOfTheConventions(t *testing.T) {
 			string(semconv.MessagingSystemEventHubs.Key) + semconv.MessagingSystemEventHubs.Value.AsString(), string(semconv.MessagingOperationNameKey), string(semconv.MessagingDestinationPartitionIDKey),
 			string(semconv.ServerAddressKey), string(semconv.MessagingDestinationNameKey), string(semconv.MessagingOperationTypeSend.Key) + "send",
 		} {
-			all := ""
+			var all strings.Builder
 			for _, a := range p.Attributes.ToSlice() {
-				all += string(a.Key) + a.Value.Emit() + "\n"
+				all.WriteString(string(a.Key) + a.Value.String() + "\n")
 			}
-			if !strings.Contains(all, want) {
-				t.Errorf("%s is not among\n%s", want, all)
+			if !strings.Contains(all.String(), want) {
+				t.Errorf("%s is not among\n%s", want, all.String())
 			}
 		}
 	})

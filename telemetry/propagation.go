@@ -17,8 +17,8 @@ const (
 	diagnosticID = "Diagnostic-Id" // of the Azure SDKs from before that, with the same content as traceparent
 )
 
-// Inject writes the span in ctx, if there is one, into an event's properties, which must not be nil, unless they carry one already. [Instrument] does so for Enqueue; this is for
-// EnqueueMessage, and for events that other clients send.
+// Inject writes the span in ctx, if there is one, into an event's properties, which must not be nil, unless they carry one already. [Instrument] does so for what a
+// producer enqueues; this is for events that other clients send.
 func Inject(ctx context.Context, properties map[string]any) {
 	span := trace.SpanContextFromContext(ctx)
 	if !span.IsValid() {
@@ -41,16 +41,20 @@ func Extract(ctx context.Context, properties map[string]any) context.Context {
 	return propagation.TraceContext{}.Extract(ctx, carrier(properties))
 }
 
-// inject is Inject for Trace.Encoding.
-func inject(ctx context.Context, properties *eventhubs.Properties) {
+// inject is Inject for Trace.Encoding. It notes that there are events with a context: until then no batch is searched for them.
+func (t *Instrumentation) inject(ctx context.Context, properties *eventhubs.Properties) {
+	for _, name := range []string{traceParent, diagnosticID} {
+		if _, ok := properties.Get(name); ok {
+			t.carried.Store(true)
+			return
+		}
+	}
 	span := trace.SpanContextFromContext(ctx)
 	if !span.IsValid() {
 		return
 	}
-	for _, name := range []string{traceParent, diagnosticID} {
-		if _, ok := properties.Get(name); ok {
-			return
-		}
+	if !t.carried.Load() {
+		t.carried.Store(true)
 	}
 	parent := encodeParent(span)
 	properties.Add(traceParent, parent)

@@ -41,9 +41,7 @@ func (t *Instrumentation) readPartitions(o metric.Observer, partitions []eventhu
 		s.bytes += int64(p.BufferedBytes)
 		s.batches += int64(p.BatchesInFlight)
 		sums[t.partition(p.ID)] = s
-		if p.ID != "" {
-			phases[p.Waiting]++
-		}
+		phases[p.Waiting]++
 	}
 	for id, s := range sums {
 		attributes := t.attributes(id, "", "")

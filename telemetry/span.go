@@ -15,9 +15,13 @@ const maxLinks = 128
 
 // span makes the span of a batch that has its outcome, all at once and with the times at which it began and ended, so that nothing is kept for a batch on its way.
 func (t *Instrumentation) span(to *target, b eventhubs.TracedBatch, o eventhubs.Outcome) {
-	links, only, unsampled := linksOf(b)
-	if unsampled {
-		return
+	var links []trace.Link
+	var only trace.SpanContext
+	if t.carried.Load() {
+		unsampled := false
+		if links, only, unsampled = linksOf(b); unsampled {
+			return
+		}
 	}
 	ended := time.Now()
 	ctx, name := context.Background(), "send"

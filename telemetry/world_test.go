@@ -143,11 +143,11 @@ func labels(set attribute.Set) string {
 	var shown []string
 	missing := maps.Clone(everywhere)
 	for _, a := range set.ToSlice() {
-		if missing[a.Key] == a.Value.Emit() {
+		if missing[a.Key] == a.Value.String() {
 			delete(missing, a.Key)
 			continue
 		}
-		shown = append(shown, fmt.Sprintf("%s=%s", a.Key, a.Value.Emit()))
+		shown = append(shown, fmt.Sprintf("%s=%s", a.Key, a.Value.String()))
 	}
 	for key := range missing {
 		shown = append(shown, "NO "+string(key))

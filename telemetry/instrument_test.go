@@ -1,0 +1,67 @@
+package telemetry_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/go-eventhubs/eventhubs"
+	"github.com/go-eventhubs/eventhubs/emulator"
+	"github.com/go-eventhubs/eventhubs/telemetry"
+)
+
+func TestWhatTheOptionsHadIsCalledStill(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		told := ""
+		options := eventhubs.Options{
+			Trace: &eventhubs.Trace{
+				Encoding:     func(_ context.Context, p *eventhubs.Properties) { p.Add("traceparent", "mine") },
+				Connected:    func() { told += "connected " },
+				Throttled:    func(eventhubs.TracedBatch, error, time.Duration) { told += "throttled " },
+				Retrying:     func(eventhubs.TracedBatch, error, time.Duration) { told += "retrying " },
+				Settled:      func(eventhubs.TracedBatch, eventhubs.Outcome) { told += "settled " },
+				Disconnected: func(err error) { told += fmt.Sprintf("disconnected %v ", err) },
+			},
+			OnBatchSucceeded: func(context.Context, *eventhubs.Batch) { told += "handled " },
+		}
+		w := newWorld(t, options, telemetry.Config{})
+		w.next(emulator.Reject("com.microsoft:server-busy", ""), emulator.Release())
+		w.enqueue(in(t, spanContext(1, true)), "0", "a")
+		if err := w.producer.Close(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		if want := "connected throttled retrying settled handled disconnected <nil> "; told != want {
+			t.Errorf("told %q, want %q", told, want)
+		}
+		for event := range w.server.Events("hub", "0") {
+			if event.Properties["traceparent"] != "mine" {
+				t.Errorf("the event has %v, want what the application has written", event.Properties)
+			}
+		}
+	})
+}
+
+func TestAnInstrumentationIsForOneProducer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, eventhubs.Options{}, telemetry.Config{})
+		if err := w.made.Observe(w.producer); !errors.Is(err, eventhubs.ErrInvalidArgument) {
+			t.Errorf("a second Observe returned %v, want ErrInvalidArgument", err)
+		}
+		if _, err := telemetry.Instrument(nil, nil); !errors.Is(err, eventhubs.ErrInvalidArgument) {
+			t.Errorf("Instrument(nil) returned %v, want ErrInvalidArgument", err)
+		}
+		if len(w.read()) == 0 {
+			t.Error("nothing is collected")
+		}
+		if err := errors.Join(w.made.Close(), w.made.Close()); err != nil {
+			t.Fatal(err)
+		}
+		for _, line := range w.collect() {
+			t.Errorf("after Close there is %s", line)
+		}
+	})
+}
