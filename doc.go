@@ -96,7 +96,7 @@
 // # Looking inside
 //
 // [Stats] are the numbers, with what each partition is waiting for. [Health] is the state, ready or what is wrong, since when and with what to check. [Trace] is a set of functions that are told of each event and
-// batch, one of which may put a trace's context into an event.
+// batch, one of which may put a trace's context into an event. Package telemetry makes metrics and traces of OpenTelemetry out of these.
 //
 // # Concurrency
 //
