@@ -293,15 +293,17 @@ func TestARefusalOfSomethingElseLeavesTheProducerWhoItIs(t *testing.T) {
 
 func TestBehindTheLastEpochComesANewProducer(t *testing.T) {
 	inEachMode(t, func(w *world) {
-		id := eventhubs.ProducerID{ID: 4711, Epoch: math.MaxInt16}
+		id := eventhubs.ProducerID{ID: 4711, Epoch: math.MaxInt16 - 1}
 		f, err := attachForeigner(w.Context(), w.server.Dial, "0", id, 7)
 		w.must(err)
 		w.must(f.conn.Close())
 		state := newMemoryState()
 		w.must(state.Save(w.Context(), "0", eventhubs.ProducerID{}, id))
-		p := w.producer(eventhubs.Options{EnableIdempotentRetries: true, ProducerState: state})
-		w.must(w.publish(p, "0", "a").Err)
-		w.want("partition 0", w.numbersIn("0"), "[0/1 a]")
+		for _, body := range []string{"a", "b"} {
+			p := w.producer(eventhubs.Options{EnableIdempotentRetries: true, ProducerState: state})
+			w.must(w.publish(p, "0", body).Err)
+		}
+		w.want("partition 0", w.numbersIn("0"), "[32767/8 a 2:0/1 b]")
 		saved, err := state.Load(w.Context(), "0")
 		w.must(err)
 		if saved.ID == 4711 || saved.Epoch != 0 {

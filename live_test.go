@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"reflect"
 	"strings"
 	"sync"
@@ -175,12 +176,10 @@ func liveContent(t *testing.T, l *live) {
 	to := &eventhubs.EnqueueOptions{PartitionID: "0"}
 	sent := l.event("body \x00\xff")
 	sent.ContentType, sent.MessageID, sent.CorrelationID = new("application/json"), new("id 1"), "correlation"
-	for name, value := range map[string]any{
+	maps.Copy(sent.Properties, map[string]any{
 		"text": "grüße", "long": strings.Repeat("x", 1000), "true": true, "int32": int32(-5), "int64": int64(1) << 60, "double": 0.5, "binary": []byte{0, 1, 255},
 		"time": time.UnixMilli(1_700_000_000_123).UTC(),
-	} {
-		sent.Properties[name] = value
-	}
+	})
 	message := &azeventhubs.AMQPAnnotatedMessage{
 		ApplicationProperties: map[string]any{"run": l.run, "kind": "value"},
 		Body:                  azeventhubs.AMQPAnnotatedMessageBody{Value: "a value"},

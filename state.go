@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -39,13 +40,14 @@ type ProducerState interface {
 	Save(ctx context.Context, partitionID string, old, id ProducerID) error
 }
 
-// FileProducerState returns a ProducerState that keeps a small file for each partition in a directory, which it creates. What is saved is
+// FileProducerState returns a ProducerState that keeps a small file or two for each partition in a directory, which it creates. What is saved is
 // on the disk (fsync) before Save returns, whole or not at all, and of several processes that save at the same time one succeeds. The directory must be
 // local and support hard links.
 func FileProducerState(directory string) ProducerState { return fileState{directory} }
 
 // A fileState keeps the k-th ProducerID of a partition in a file named <partition>.<k>, of which the one with the highest k counts. To save is to make the next
-// one by a hard link, which fails if there is one already.
+// one by a hard link, which fails if there is one already. The one before stays, so that
+// whoever lists the directory meanwhile finds one of the two.
 type fileState struct {
 	directory string
 }
@@ -66,9 +68,25 @@ func (s fileState) Save(_ context.Context, partitionID string, old, id ProducerI
 	if err := s.add(s.name(partitionID, generation+1), id); err != nil {
 		return err
 	}
-	if generation > 0 {
-		// What a crash leaves behind here does not count any more.
-		_ = os.Remove(s.name(partitionID, generation))
+	return s.settle(partitionID, generation+1)
+}
+
+// settle looks whether the generation just made is the latest, and removes what does not count any more. A later one is there if somebody has taken over
+// meanwhile, or if we were so slow that others have made our name, gone on and removed it.
+func (s fileState) settle(partitionID string, made int) error {
+	generations, err := s.generations(partitionID)
+	if err != nil {
+		return err
+	}
+	for _, n := range generations {
+		if n > made {
+			return fmt.Errorf("eventhubs: partition %s: %w: %s holds a later epoch", partitionID, ErrProducerStateChanged, s.directory)
+		}
+	}
+	for _, n := range generations {
+		if n < made-1 {
+			_ = os.Remove(s.name(partitionID, n)) // what a crash leaves behind here the next one removes
+		}
 	}
 	return nil
 }
@@ -78,28 +96,35 @@ func (s fileState) name(partitionID string, generation int) string {
 	return filepath.Join(s.directory, url.PathEscape(partitionID)+"."+strconv.Itoa(generation))
 }
 
-// latest returns what was saved last, and its generation: zero if nothing was.
-func (s fileState) latest(partitionID string) (id ProducerID, generation int, err error) {
+// generations are those of which there is a file, in any order.
+func (s fileState) generations(partitionID string) (all []int, err error) {
 	entries, err := os.ReadDir(s.directory)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return id, 0, err
+		return nil, err
 	}
 	for _, e := range entries {
 		if rest, ok := strings.CutPrefix(e.Name(), url.PathEscape(partitionID)+"."); ok {
-			if n, err := strconv.Atoi(rest); err == nil {
-				generation = max(generation, n)
+			if n, err := strconv.Atoi(rest); err == nil && n > 0 {
+				all = append(all, n)
 			}
 		}
 	}
-	if generation == 0 {
-		return id, 0, nil
+	return all, nil
+}
+
+// latest returns what was saved last, and its generation: zero if nothing was.
+func (s fileState) latest(partitionID string) (id ProducerID, generation int, err error) {
+	generations, err := s.generations(partitionID)
+	if err != nil || len(generations) == 0 {
+		return id, 0, err
 	}
+	generation = slices.Max(generations)
 	name := s.name(partitionID, generation)
 	text, err := os.ReadFile(name)
 	if err != nil {
 		return id, 0, err // perhaps it was replaced this moment: the next try finds the new one
 	}
-	if err := json.Unmarshal(text, &id); err != nil || id.ID <= 0 || id.Epoch < 0 {
+	if err := json.Unmarshal(text, &id); err != nil || id == (ProducerID{}) || id.Epoch < 0 {
 		return id, 0, fmt.Errorf("%s does not hold a producer's id and epoch: restore it, or remove it to begin as a new producer", name)
 	}
 	return id, generation, nil

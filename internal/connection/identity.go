@@ -140,20 +140,20 @@ func (s *Sender) attached(ctx context.Context, attach uint64) (*link, error) {
 // readIdentity reads the link properties of the service's reply. A service that
 // does not offer idempotent publishing sends none.
 func readIdentity(properties map[string]any) (Identity, error) {
-	id, hasID := integer(properties[producerIDProperty], math.MaxInt64)
-	epoch, hasEpoch := integer(properties[producerEpochProperty], math.MaxInt16)
+	id, hasID := integer(properties[producerIDProperty], math.MinInt64, math.MaxInt64) // any long: nothing says that ids are positive
+	epoch, hasEpoch := integer(properties[producerEpochProperty], 0, math.MaxInt16)
 	if !hasID || !hasEpoch {
 		return Identity{}, &Error{Code: CodeNotSupported, Err: fmt.Errorf("the service's reply has no %s or no %s", producerIDProperty, producerEpochProperty)}
 	}
-	sequence, known := integer(properties[producerSequenceProperty], math.MaxInt32)
+	sequence, known := integer(properties[producerSequenceProperty], 0, math.MaxInt32)
 	if !known {
 		sequence = -1
 	}
 	return Identity{ProducerID: id, Epoch: int16(epoch), Sequence: int32(sequence)}, nil
 }
 
-// integer reads a number between 0 and largest of whatever signed type.
-func integer(v any, largest int64) (n int64, ok bool) {
+// integer reads a number between least and largest of whatever signed type.
+func integer(v any, least, largest int64) (n int64, ok bool) {
 	switch v := v.(type) {
 	case int64:
 		n = v
@@ -166,5 +166,5 @@ func integer(v any, largest int64) (n int64, ok bool) {
 	default:
 		return 0, false
 	}
-	return n, n >= 0 && n <= largest
+	return n, n >= least && n <= largest
 }

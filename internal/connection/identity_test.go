@@ -319,6 +319,7 @@ func TestIdentityIsReadFromTheReply(t *testing.T) {
 	}{
 		{"all", map[string]any{producerIDProperty: int64(77), producerEpochProperty: int16(3), producerSequenceProperty: int32(9)}, Identity{77, 3, 9}, ""},
 		{"zeros", map[string]any{producerIDProperty: int64(0), producerEpochProperty: int16(0), producerSequenceProperty: int32(0)}, Identity{}, ""},
+		{"a negative id", map[string]any{producerIDProperty: int64(-77), producerEpochProperty: int16(3), producerSequenceProperty: int32(9)}, Identity{-77, 3, 9}, ""},
 		{"other types", map[string]any{producerIDProperty: int32(77), producerEpochProperty: int32(3), producerSequenceProperty: int64(9)}, Identity{77, 3, 9}, ""},
 		{"the largest", map[string]any{producerIDProperty: int64(1<<63 - 1), producerEpochProperty: int16(1<<15 - 1), producerSequenceProperty: int32(1<<31 - 1)}, Identity{1<<63 - 1, 1<<15 - 1, 1<<31 - 1}, ""},
 		{"a sequence that is null", map[string]any{producerIDProperty: int64(77), producerEpochProperty: int16(3), producerSequenceProperty: nil}, Identity{77, 3, -1}, ""},

@@ -1,0 +1,384 @@
+package eventhubs_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/go-eventhubs/eventhubs"
+	"github.com/go-eventhubs/eventhubs/emulator"
+	"github.com/go-eventhubs/eventhubs/emulator/emulatortest"
+)
+
+func TestAFileStateKeepsWhatWasSaved(t *testing.T) {
+	directory := filepath.Join(t.TempDir(), "made", "by it")
+	state := eventhubs.FileProducerState(directory)
+	var none eventhubs.ProducerID
+	if got, err := state.Load(t.Context(), "0"); got != none || err != nil {
+		t.Errorf("before anything was saved Load returned %v, %v", got, err)
+	}
+	before := none
+	for epoch := range int16(12) { // more than one digit of whatever it counts
+		id := eventhubs.ProducerID{ID: -1 << 60, Epoch: epoch}
+		if err := state.Save(t.Context(), "0", before, id); err != nil {
+			t.Fatal(err)
+		}
+		if err := state.Save(t.Context(), "0", before, id); !errors.Is(err, eventhubs.ErrProducerStateChanged) {
+			t.Errorf("Save over another epoch returned %v", err)
+		}
+		if got, err := eventhubs.FileProducerState(directory).Load(t.Context(), "0"); got != id || err != nil {
+			t.Errorf("Load returned %v, %v, want %v", got, err, id)
+		}
+		before = id
+	}
+	if got, err := state.Load(t.Context(), "1"); got != none || err != nil {
+		t.Errorf("Load of another partition returned %v, %v", got, err)
+	}
+	if names := filesIn(t, directory); len(names) != 2 {
+		t.Errorf("the directory has %q, want the latest and the one before", names)
+	}
+}
+
+func filesIn(t *testing.T, directory string) (names []string) {
+	entries, err := os.ReadDir(directory)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		names = append(names, e.Name())
+	}
+	return names
+}
+
+// What a crash has left behind, at whatever moment, does not count: an older epoch that was not removed yet, and a file that was not linked yet.
+func TestAFileStateIsNotMisledByWhatACrashHasLeft(t *testing.T) {
+	directory := t.TempDir()
+	state := eventhubs.FileProducerState(directory)
+	first, second := eventhubs.ProducerID{ID: 5, Epoch: 9}, eventhubs.ProducerID{ID: 5, Epoch: 10}
+	mustSave(t, state, eventhubs.ProducerID{}, first)
+	mustSave(t, state, first, second)
+	if names := filesIn(t, directory); len(names) != 2 {
+		t.Errorf("the directory has %q, want the older one too", names)
+	}
+	write(t, filepath.Join(directory, ".new-12345"), `{"id":`)
+	write(t, filepath.Join(directory, "0.lock"), "somebody else's")
+	if got, err := state.Load(t.Context(), "0"); got != second || err != nil {
+		t.Errorf("Load returned %v, %v, want %v", got, err, second)
+	}
+	third := eventhubs.ProducerID{ID: 5, Epoch: 11}
+	mustSave(t, state, second, third)
+	if names := filesIn(t, directory); len(names) != 4 { // with the two that are not its own
+		t.Errorf("the directory has %q", names)
+	}
+	if got, err := state.Load(t.Context(), "0"); got != third || err != nil {
+		t.Errorf("Load returned %v, %v, want %v", got, err, third)
+	}
+}
+
+func mustSave(t *testing.T, state eventhubs.ProducerState, old, id eventhubs.ProducerID) {
+	t.Helper()
+	if err := state.Save(t.Context(), "0", old, id); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func write(t *testing.T, name, text string) {
+	t.Helper()
+	if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestAFileStateThatIsCorruptNamesItsFile(t *testing.T) {
+	for _, text := range []string{"", "{", "null", `{"id":0,"epoch":0}`, `{"id":7,"epoch":-1}`, `{"id":7,"epoch":32768}`, `{"id":"7"}`, "\x00\x00\x00\x00"} {
+		directory := t.TempDir()
+		state := eventhubs.FileProducerState(directory)
+		mustSave(t, state, eventhubs.ProducerID{}, eventhubs.ProducerID{ID: 5})
+		name := filepath.Join(directory, filesIn(t, directory)[0])
+		write(t, name, text)
+		_, err := state.Load(t.Context(), "0")
+		if err == nil || !strings.Contains(err.Error(), name) {
+			t.Errorf("Load of %q returned %v, want the name of the file", text, err)
+		}
+		if err := state.Save(t.Context(), "0", eventhubs.ProducerID{}, eventhubs.ProducerID{ID: 6}); err == nil || errors.Is(err, eventhubs.ErrProducerStateChanged) {
+			t.Errorf("Save over %q returned %v", text, err)
+		}
+	}
+}
+
+func TestAFileStateStaysInItsDirectory(t *testing.T) {
+	above := t.TempDir()
+	state := eventhubs.FileProducerState(filepath.Join(above, "state"))
+	ids := []string{"../0", "..", ".", "/0", `..\0`, "a.1", "a", "%2e", "C:", "nul\x00"}
+	for i, id := range ids {
+		if err := state.Save(t.Context(), id, eventhubs.ProducerID{}, eventhubs.ProducerID{ID: int64(i + 1)}); err != nil {
+			t.Errorf("Save of partition %q: %v", id, err)
+		}
+	}
+	for i, id := range ids {
+		if got, err := state.Load(t.Context(), id); got.ID != int64(i+1) || err != nil {
+			t.Errorf("Load of partition %q returned %v, %v, want the id %d", id, got, err, i+1)
+		}
+	}
+	if names := filesIn(t, above); len(names) != 1 {
+		t.Errorf("above the directory there is %q", names)
+	}
+}
+
+func TestAFileStateThatCannotBeWrittenSaysWhere(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "file")
+	write(t, file, "")
+	state := eventhubs.FileProducerState(filepath.Join(file, "below"))
+	if err := state.Save(t.Context(), "0", eventhubs.ProducerID{}, eventhubs.ProducerID{ID: 5}); err == nil || !strings.Contains(err.Error(), file) {
+		t.Errorf("Save below a file returned %v", err)
+	}
+}
+
+const racerVariable = "EVENTHUBS_TEST_STATE_RACER"
+
+// Two processes of four goroutines race for each epoch of the same directory: each is won once at the most, also by one that is so slow that others have gone on.
+func TestOfTwoProcessesOneWinsEachEpoch(t *testing.T) {
+	if directory := os.Getenv(racerVariable); directory != "" {
+		race(t, directory)
+		return
+	}
+	directory := t.TempDir()
+	var processes []*exec.Cmd
+	var outputs [2]strings.Builder
+	for i := range outputs {
+		c := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestOfTwoProcessesOneWinsEachEpoch$", "-test.v")
+		c.Env = append(os.Environ(), racerVariable+"="+directory)
+		c.Stdout = &outputs[i]
+		if err := c.Start(); err != nil {
+			t.Fatal(err)
+		}
+		processes = append(processes, c)
+	}
+	winners := map[string]int{}
+	for i, c := range processes {
+		if err := c.Wait(); err != nil {
+			t.Fatalf("%v\n%s", err, &outputs[i])
+		}
+		for line := range strings.Lines(outputs[i].String()) {
+			if epoch, ok := strings.CutPrefix(strings.TrimSpace(line), "won "); ok {
+				if winners[epoch]++; winners[epoch] > 1 {
+					t.Errorf("epoch %s was won twice", epoch)
+				}
+			}
+		}
+	}
+	// Who has won and was overtaken before it could look is told that it was overtaken.
+	if len(winners) < racedEpochs/2 {
+		t.Errorf("of %d epochs %d were won", racedEpochs, len(winners))
+	}
+	if got, err := eventhubs.FileProducerState(directory).Load(t.Context(), "0"); got.Epoch != racedEpochs-1 || err != nil {
+		t.Errorf("at the end Load returned %v, %v", got, err)
+	}
+	if names := filesIn(t, directory); len(names) > 4 {
+		t.Errorf("the directory has %q", names)
+	}
+}
+
+const racedEpochs = 200
+
+// race saves the next epoch whenever it can, until there are enough.
+func race(t *testing.T, directory string) {
+	var racers sync.WaitGroup
+	for range 4 {
+		racers.Go(func() {
+			state := eventhubs.FileProducerState(directory)
+			for {
+				old, err := state.Load(t.Context(), "0")
+				if errors.Is(err, os.ErrNotExist) {
+					continue // replaced while it was read
+				}
+				next := eventhubs.ProducerID{ID: 5, Epoch: old.Epoch + 1}
+				switch {
+				case err != nil:
+					t.Error(err)
+					return
+				case old.ID == 0:
+					next.Epoch = 0
+				case next.Epoch == racedEpochs:
+					return
+				}
+				err = state.Save(t.Context(), "0", old, next)
+				switch {
+				case err == nil:
+					fmt.Printf("\nwon %03d\n", next.Epoch)
+				case !errors.Is(err, eventhubs.ErrProducerStateChanged) && !errors.Is(err, os.ErrNotExist):
+					t.Error(err)
+					return
+				}
+			}
+		})
+	}
+	racers.Wait()
+}
+
+// A brittleState does what a test wants before it does its work.
+type brittleState struct {
+	eventhubs.ProducerState
+	load func(ctx context.Context) error
+	save func(ctx context.Context, old, id eventhubs.ProducerID) error
+}
+
+func (s *brittleState) Load(ctx context.Context, partitionID string) (eventhubs.ProducerID, error) {
+	if s.load != nil {
+		if err := s.load(ctx); err != nil {
+			return eventhubs.ProducerID{}, err
+		}
+	}
+	return s.ProducerState.Load(ctx, partitionID)
+}
+
+func (s *brittleState) Save(ctx context.Context, partitionID string, old, id eventhubs.ProducerID) error {
+	if s.save != nil {
+		if err := s.save(ctx, old, id); err != nil {
+			return err
+		}
+	}
+	return s.ProducerState.Save(ctx, partitionID, old, id)
+}
+
+func inMemory(t *testing.T, test func(w *world)) {
+	synctest.Test(t, func(t *testing.T) {
+		test(&world{T: t, server: emulatortest.New(t, &emulator.Options{Addr: emulator.InMemory, Hubs: hub(2)})})
+	})
+}
+
+// A state that fails is tried again like any other failure, with a code of its own, and nothing is sent meanwhile.
+func TestAStateThatFailsIsTriedAgain(t *testing.T) {
+	for _, failing := range []string{"loading", "saving"} {
+		inMemory(t, func(w *world) {
+			failures := 0
+			fail := func() error {
+				if failures++; failures <= 3 {
+					return errDisk
+				}
+				return nil
+			}
+			state := &brittleState{ProducerState: newMemoryState()}
+			if failing == "loading" {
+				state.load = func(context.Context) error { return fail() }
+			} else {
+				state.save = func(context.Context, eventhubs.ProducerID, eventhubs.ProducerID) error { return fail() }
+			}
+			p := w.producer(eventhubs.Options{EnableIdempotentRetries: true, ProducerState: state})
+			err := p.Connect(w.Context(), nil)
+			if e, ok := errors.AsType[*eventhubs.Error](err); !ok || e.Code != eventhubs.CodeProducerState || !e.Transient || e.PartitionID != "0" || !errors.Is(err, errDisk) || !strings.Contains(err.Error(), failing) {
+				w.Errorf("Connect returned %v", err)
+			}
+			o := w.publish(p, "0", "a")
+			w.want("the outcome", fmt.Sprint(o.Storage, o.Tries), "stored 1")
+			w.want("partition 0", w.numbersIn("0"), "[0/1 a]")
+		})
+	}
+}
+
+// A state that does not answer costs its partition the time for a try each time, and the others nothing.
+func TestAStateThatBlocksHoldsUpItsPartitionOnly(t *testing.T) {
+	inMemory(t, func(w *world) {
+		state := &brittleState{ProducerState: newMemoryState(), load: func(ctx context.Context) error {
+			if time.Since(start()) < 15*time.Second {
+				<-ctx.Done()
+				return ctx.Err()
+			}
+			return nil
+		}}
+		p := w.producer(eventhubs.Options{EnableIdempotentRetries: true, ProducerState: state, RetryOptions: eventhubs.RetryOptions{TryTimeout: 5 * time.Second, MaxRetries: 1}})
+		o := w.publish(p, "0", "a")
+		e, ok := errors.AsType[*eventhubs.Error](o.Err)
+		if took := time.Since(start()); !ok || e.Code != eventhubs.CodeProducerState || took < 10*time.Second || took > 12*time.Second || o.Storage != eventhubs.NotStored {
+			w.Errorf("the outcome is %+v after %v", o, took)
+		}
+		time.Sleep(10 * time.Second)
+		w.must(w.publish(p, "0", "b").Err)
+		w.want("partition 0", w.numbersIn("0"), "[0/1 b]")
+	})
+}
+
+// start is when every bubble begins.
+func start() time.Time { return time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC) }
+
+// The next epoch is on the disk before the service hears of it: a crash in between skips one, and never uses one twice.
+func TestAnEpochIsSavedBeforeItIsClaimed(t *testing.T) {
+	inMemory(t, func(w *world) {
+		state := newMemoryState()
+		p := w.producer(eventhubs.Options{EnableIdempotentRetries: true, ProducerState: state})
+		w.must(w.publish(p, "0", "a").Err)
+		attaches := 0
+		w.server.SetHook(func(_ context.Context, op emulator.Operation) emulator.Action {
+			if op.Kind == emulator.KindAttach && op.PartitionID == "0" {
+				attaches++
+			}
+			return emulator.Pass()
+		})
+		brittle := &brittleState{ProducerState: state, save: func(_ context.Context, old, id eventhubs.ProducerID) error {
+			w.want("what is saved", fmt.Sprint(old.Epoch, id.Epoch, old.ID == id.ID), "0 1 true")
+			w.want("attaches before that", attaches, 0)
+			return errDisk
+		}}
+		next := w.producer(eventhubs.Options{EnableIdempotentRetries: true, ProducerState: brittle, RetryOptions: eventhubs.RetryOptions{MaxRetries: -1}})
+		w.want("with a full disk", w.publish(next, "0", "b").Storage, eventhubs.NotStored)
+		w.must(w.publish(p, "0", "c").Err) // nobody has taken over
+		brittle.save = nil
+		w.must(w.publish(next, "0", "d").Err)
+		w.want("partition 0", w.numbersIn("0"), "[0/1 a 0/2 c 1/3 d]")
+	})
+}
+
+// Of two that begin at once, whoever comes last is the one; the other is told.
+func TestTwoProducersWithOneState(t *testing.T) {
+	inMemory(t, func(w *world) {
+		state := newMemoryState()
+		a := w.producer(eventhubs.Options{EnableIdempotentRetries: true, ProducerState: state})
+		b := w.producer(eventhubs.Options{EnableIdempotentRetries: true, ProducerState: state})
+		w.must(w.publish(a, "0", "a").Err)
+		w.must(w.publish(b, "0", "b").Err)
+		w.must(w.publish(b, "1", "c").Err)
+		w.must(w.publish(a, "1", "d").Err)
+		w.wantFailure("the first, on partition 0", w.publish(a, "0", "e"), eventhubs.CodeFenced, eventhubs.NotStored)
+		w.wantFailure("the second, on partition 1", w.publish(b, "1", "f"), eventhubs.CodeFenced, eventhubs.NotStored)
+		w.want("partition 0", w.numbersIn("0"), "[0/1 a 1/2 b]")
+		w.want("partition 1", w.numbersIn("1"), "[0/1 c 1/2 d]")
+	})
+}
+
+// If somebody has saved in between, a producer that has sent something is the former one, and its error says so; one that has not begins with what it finds.
+func TestAStateThatWasChangedMeanwhile(t *testing.T) {
+	inMemory(t, func(w *world) {
+		state := newMemoryState()
+		stolenOnce := false
+		brittle := &brittleState{ProducerState: state, save: func(ctx context.Context, old, _ eventhubs.ProducerID) error {
+			if stolenOnce {
+				return nil
+			}
+			stolenOnce = true
+			return state.Save(ctx, "0", old, eventhubs.ProducerID{ID: 4711, Epoch: 5})
+		}}
+		p := w.producer(eventhubs.Options{EnableIdempotentRetries: true, ProducerState: brittle})
+		w.must(w.publish(p, "0", "a").Err)
+		w.want("partition 0", w.numbersIn("0"), "[6/1 a]")
+
+		w.onTransfer(func(n int, _ emulator.Operation) emulator.Action {
+			if n == 1 {
+				return emulator.Reject(outOfOrder, "so that the epoch is raised")
+			}
+			return emulator.Pass()
+		})
+		w.must(state.Save(w.Context(), "0", eventhubs.ProducerID{ID: 4711, Epoch: 6}, eventhubs.ProducerID{ID: 4711, Epoch: 7}))
+		w.wantFailure("the first", w.publish(p, "0", "b"), eventhubs.CodeOutOfOrder, eventhubs.NotStored)
+		o := w.publish(p, "0", "c")
+		w.wantFailure("then", o, eventhubs.CodeFenced, eventhubs.NotStored)
+		w.want("the reason", errors.Is(o.Err, eventhubs.ErrProducerStateChanged), true)
+	})
+}
