@@ -119,6 +119,7 @@ func TestStagedEventsFailWhenTheirTriesAreUsedUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		peer := newPeer(t, 1)
 		peer.properties = func(int) error {
+			time.Sleep(time.Millisecond) // until both events are staged
 			return &connection.Error{Code: connection.CodeUnauthorized, Condition: "amqp:unauthorized-access", Description: "no role", Err: errors.New("no role")}
 		}
 		var told outcomes

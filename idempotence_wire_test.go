@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"net"
 	"slices"
 	"strings"
 	"sync"
@@ -14,6 +15,7 @@ import (
 	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azeventhubs/v2"
+	"github.com/coder/websocket"
 
 	"github.com/go-eventhubs/eventhubs"
 	"github.com/go-eventhubs/eventhubs/emulator"
@@ -138,6 +140,7 @@ func TestNumbersOfWhatIsCertainlyNotStoredAreUsedAgain(t *testing.T) {
 				var b eventhubs.Delivery
 				_ = p.Publish(w.Context(), data("b"), &eventhubs.EnqueueOptions{PartitionID: "0", Delivery: &b})
 				w.want("b", b.Outcome().Storage, eventhubs.NotStored)
+				synctest.Wait() // until b's batch is not one that Flush covers
 				w.enqueue(p, "0", "c")
 				w.must(p.Flush(w.Context()))
 				w.want("partition 0", w.numbersIn("0"), "[0/1 a 0/2 c]")
@@ -350,4 +353,41 @@ func calm() *atomic.Bool {
 	b := new(atomic.Bool)
 	b.Store(true)
 	return b
+}
+
+func TestIdempotentEventsArriveOverTCPAndWebSocket(t *testing.T) {
+	for _, webSocket := range []bool{false, true} {
+		server := emulatortest.New(t, &emulator.Options{Hubs: hub(3)})
+		o := eventhubs.Options{EnableIdempotentRetries: true}
+		if webSocket {
+			o.Connection.NewWebSocketConn = func(ctx context.Context, _ azeventhubs.WebSocketConnParams) (net.Conn, error) {
+				c, _, err := websocket.Dial(ctx, server.URL(emulator.TransportWebSocket), &websocket.DialOptions{Subprotocols: []string{"AMQPWSB10"}})
+				if err != nil {
+					return nil, err
+				}
+				return websocket.NetConn(context.Background(), c, websocket.MessageBinary), nil
+			}
+		}
+		var l ledger
+		o.OnBatchSucceeded = l.handle
+		p := newProducer(t, server, o)
+		total := 0
+		for round := range 3 {
+			total += publishEveryWay(t, p, round)
+			server.CutAll()
+		}
+		if err := p.Close(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		l.wantStored(t, server, total)
+		for _, id := range server.PartitionIDs("hub") {
+			next := int32(1)
+			for e := range server.Events("hub", id) {
+				if got := e.Annotations["com.microsoft:producer-sequence-number"]; got != next {
+					t.Errorf("partition %s: an event has the number %v, want %d", id, got, next)
+				}
+				next++
+			}
+		}
+	}
 }
