@@ -105,16 +105,16 @@ func runCheck(ctx context.Context, p *process, args []string) error {
 	if opts.json {
 		out = io.Discard
 	}
-	c.run(ctx, out)
+	err = c.run(ctx, out)
 	c.close(ctx)
 	if opts.json {
-		if err := json.NewEncoder(p.stdout).Encode(c.result); err != nil {
-			return err
-		}
+		err = json.NewEncoder(p.stdout).Encode(c.result)
 	}
 	switch failed := c.result.failed(); {
 	case ctx.Err() != nil:
 		return errors.New("interrupted")
+	case err != nil:
+		return err
 	case failed != "":
 		return fmt.Errorf("the step %s failed", failed)
 	}
@@ -211,9 +211,9 @@ func checkSteps() []step {
 	}
 }
 
-// run takes the steps, writes what each has found out, and keeps it as the result.
-func (c *checkup) run(ctx context.Context, out io.Writer) {
-	fmt.Fprintf(out, "Event hub %s in %s\n\n", c.hub, c.namespace)
+// run takes the steps, writes what each has found out, and keeps it as the result. It returns what has hindered the writing.
+func (c *checkup) run(ctx context.Context, out io.Writer) error {
+	_, err := fmt.Fprintf(out, "Event hub %s in %s\n\n", c.hub, c.namespace)
 	stopped := false
 	for _, s := range checkSteps() {
 		if s.name == "websocket" && !c.options.webSocket {
@@ -225,12 +225,15 @@ func (c *checkup) run(ctx context.Context, out io.Writer) {
 			stopped = stopped || r.Status == statusFailed
 		}
 		c.result.Steps = append(c.result.Steps, r)
-		_, _ = io.WriteString(out, r.text()) // what cannot be written is told by the exit status
+		if err == nil {
+			_, err = io.WriteString(out, r.text())
+		}
 	}
 	c.result.OK = !stopped
-	if !stopped {
-		fmt.Fprint(out, "\nEvents can be sent.\n")
+	if err == nil && !stopped {
+		_, err = fmt.Fprint(out, "\nEvents can be sent.\n")
 	}
+	return err
 }
 
 // take takes one step.

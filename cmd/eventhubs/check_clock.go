@@ -54,7 +54,7 @@ func (c *checkup) clock(ctx context.Context) finding {
 		c.askDate(ctx)
 	}
 	if c.date.source == "" {
-		return finding{status: statusSkipped, detail: "not known: the service tells its time over HTTPS, which does not answer, and with --send"}
+		return finding{status: statusSkipped, detail: "not known: nobody answers HTTPS, which tells the service's time; a test event would, with --send"}
 	}
 	skew := c.date.skew()
 	detail := fmt.Sprintf("%s the service's, by %s (give or take %v)", aheadOrBehind(skew), c.date.source, clockPrecision)

@@ -4,8 +4,10 @@ import (
 	"context"
 	"encoding/json"
 	"encoding/pem"
+	"errors"
 	"io"
 	"log"
+	"net"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
@@ -14,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/go-eventhubs/eventhubs"
 	"github.com/go-eventhubs/eventhubs/emulator"
 )
 
@@ -119,8 +122,7 @@ func TestCheckOfWhatIsWell(t *testing.T) {
 }
 
 func TestCheckOfTheNetwork(t *testing.T) {
-	closed, _ := startFor(t, &emulator.Options{})
-	closed.Close()
+	closed := closedAddress(t)
 	plain, _ := startFor(t, &emulator.Options{Transports: emulator.TransportPlain})
 	secure := startSecureServer(t)
 	other := httptest.NewUnstartedServer(nil)
@@ -132,27 +134,22 @@ func TestCheckOfTheNetwork(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, otherPort, _ := strings.Cut(other.Listener.Addr().String(), ":")
-	silent, toSilent := startFor(t, &emulator.Options{Hook: func(_ context.Context, op emulator.Operation) emulator.Action {
+	_, toSilent := startFor(t, &emulator.Options{Hook: func(_ context.Context, op emulator.Operation) emulator.Action {
 		if op.Kind == emulator.KindConnection {
 			return emulator.Silence()
 		}
 		return emulator.Pass()
 	}})
 	full, toFull := startFor(t, &emulator.Options{MaxConnections: 1})
-	occupied, err := full.Dial(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer occupied.Close()
-	_ = silent
+	occupy(t, full)
 	for _, test := range []struct {
 		name                 string
 		args                 []string
 		step, detail, remedy string
 	}{
 		{"wrong host name", to("nmae.servicebus.windows.net", "some-key", false), "name", "no such host", "check the namespace's name, which looks like name.servicebus.windows.net"},
-		{"closed port", to(closed.Addr(), "some-key", false), "tcp", "connection refused", "--websocket"},
-		{"emulator that does not run", to(closed.Addr(), "some-key", true), "tcp", "connection refused", "check that the emulator runs"},
+		{"closed port", to(closed, "some-key", false), "tcp", "connection refused", "--websocket"},
+		{"emulator that does not run", to(closed, "some-key", true), "tcp", "connection refused", "check that the emulator runs"},
 		{"untrusted certificate", to(secure.Addr(), "some-key", false), "tls", "unknown authority", "--tls-ca"},
 		{"certificate for another name", append(to("localhost:"+otherPort, "some-key", false), "--tls-ca", otherFile), "tls", "localhost", "the certificate is for example.com"},
 		{"no TLS there", to(plain.Addr(), "some-key", false), "tls", "", "check the port"},
@@ -165,6 +162,33 @@ func TestCheckOfTheNetwork(t *testing.T) {
 			r := p.check(t, exitFailed, test.args...)
 			r.failing(t, test.step, test.detail, test.remedy)
 		})
+	}
+}
+
+// closedAddress is one that nobody listens at until the test's end: a client's, whose port no listener is given meanwhile. The port of a
+// listener that was closed may be another's at once.
+func closedAddress(t *testing.T) string {
+	t.Helper()
+	server := startServer(t)
+	client, err := net.Dial("tcp", server.Addr())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = client.Close() })
+	return client.LocalAddr().String()
+}
+
+// occupy takes one of the connections that a server has, until the test's end: a whole one, since who only dials and says nothing is
+// thrown out after a while.
+func occupy(t *testing.T, server *emulator.Server) {
+	t.Helper()
+	producer, err := eventhubs.NewBufferedProducerFromConnectionString(server.ConnectionString("events"), "", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = producer.Close(context.WithoutCancel(t.Context())) })
+	if err := producer.Connect(t.Context(), nil); err != nil {
+		t.Fatal(err)
 	}
 }
 
@@ -261,6 +285,27 @@ func TestCheckWarnsOfWhatIsUnusual(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A full writer has no room.
+type full struct{}
+
+func (full) Write([]byte) (int, error) { return 0, errors.New("no space left") }
+
+func TestCheckFailsIfItCannotSayWhatItHasFound(t *testing.T) {
+	_, args := startFor(t, &emulator.Options{})
+	for _, output := range []string{"text", "json"} {
+		var stderr strings.Builder
+		status := program{}.process(full{}, &stderr).run(t.Context(), append([]string{"check", "--output", output}, args...))
+		result{status, "", stderr.String()}.want(t, exitFailed, "no space left")
+	}
+}
+
+func TestWhoCannotReachANamespaceIsSentToCheck(t *testing.T) {
+	args := to(closedAddress(t), "some-key", true)
+	const advice = `"eventhubs check" says which step on the way fails`
+	program{}.run(t, append([]string{"publish", writeFile(t, "a\n")}, args...)...).want(t, exitFailed, "connection refused", advice)
+	program{}.run(t, append([]string{"tail"}, args...)...).want(t, exitFailed, "connection refused", advice)
 }
 
 func TestCheckOfAWrongCommandLine(t *testing.T) {

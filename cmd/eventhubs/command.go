@@ -50,6 +50,10 @@ Commands:
 %s
 "eventhubs COMMAND --help" explains a command.
 
+To begin with, without an account:
+  eventhubs publish FILE     to an emulator inside the command, and read back; nothing else is needed
+  eventhubs emulator         one that goes on; it prints the connection string for the other commands
+
 Exit status: 0 done; 1 failed, or not everything was done; 2 wrong command line or input.
 `
 
@@ -104,10 +108,14 @@ func dispatch(ctx context.Context, p *process, args []string) error {
 	case "-h", "-help", "--help":
 		return printGeneralHelp(p.stdout)
 	case "help":
-		if len(args) == 0 {
+		switch len(args) {
+		case 0:
 			return printGeneralHelp(p.stdout)
+		case 1:
+			name, args = args[0], []string{"--help"}
+		default:
+			return badInput("help is for one command at a time: eventhubs help %s", args[0])
 		}
-		name, args = args[0], []string{"--help"}
 	case "-version", "--version":
 		name = "version"
 	}
@@ -121,59 +129,27 @@ func dispatch(ctx context.Context, p *process, args []string) error {
 		}
 		return err
 	}
-	return badInput("unknown command %q; \"eventhubs help\" lists the commands", name)
+	if strings.HasPrefix(name, "-") {
+		return badInput("%q stands where the command does; options come behind it: eventhubs COMMAND [options]; \"eventhubs help\" lists the commands", name)
+	}
+	return badInput("unknown command %q%s; \"eventhubs help\" lists the commands", name, didYouMean("", name, commandNames()))
+}
+
+func commandNames() []string {
+	var names []string
+	for _, c := range commands() {
+		names = append(names, c.name)
+	}
+	return names
 }
 
 func printGeneralHelp(w io.Writer) error {
 	var list strings.Builder
 	for _, c := range commands() {
-		fmt.Fprintf(&list, "  %-10s %s\n", c.name, c.summary)
+		fmt.Fprintf(&list, "  %-11s %s\n", c.name, c.summary)
 	}
 	_, err := fmt.Fprintf(w, generalHelp, list.String())
 	return err
-}
-
-// newFlagSet returns an empty set of flags that reports errors only by returning them.
-func newFlagSet(command string) *flag.FlagSet {
-	flags := flag.NewFlagSet(command, flag.ContinueOnError)
-	flags.SetOutput(io.Discard)
-	flags.Usage = func() {}
-	return flags
-}
-
-// parseFlags parses args, in which flags may stand before, between and after the other arguments,
-// and returns those others.
-func parseFlags(flags *flag.FlagSet, args []string) ([]string, error) {
-	var others []string
-	for {
-		err := flags.Parse(args)
-		if errors.Is(err, flag.ErrHelp) {
-			return nil, &helpRequest{flags}
-		}
-		if err != nil {
-			return nil, badInput("%w; see \"eventhubs %s --help\"", err, flags.Name())
-		}
-		if flags.NArg() == 0 {
-			return others, nil
-		}
-		others = append(others, flags.Arg(0))
-		args = flags.Args()[1:]
-	}
-}
-
-// A helpRequest is the error of parseFlags when the command line asks for help. It is flag.ErrHelp, and knows which flags there are.
-type helpRequest struct {
-	flags *flag.FlagSet
-}
-
-func (*helpRequest) Error() string { return flag.ErrHelp.Error() }
-func (*helpRequest) Unwrap() error { return flag.ErrHelp }
-
-// givenFlags returns the names of the flags that the command line sets.
-func givenFlags(flags *flag.FlagSet) map[string]bool {
-	given := map[string]bool{}
-	flags.Visit(func(f *flag.Flag) { given[f.Name] = true })
-	return given
 }
 
 // An inputError says that what the user gave is wrong: exit status 2.

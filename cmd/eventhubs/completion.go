@@ -17,7 +17,7 @@ Usage:
 
 In the current shell:
   source <(eventhubs completion bash)
-  source <(eventhubs completion zsh)
+  source <(eventhubs completion zsh)       # after: autoload -Uz compinit && compinit
   eventhubs completion fish | source
 
 For good, put that line into ~/.bashrc or ~/.zshrc, or the script into ~/.config/fish/completions/eventhubs.fish.
@@ -155,6 +155,11 @@ const bashScript = `# bash completion for eventhubs
 _eventhubs() {
 	local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD-1]} command=${COMP_WORDS[1]} words=
 	COMPREPLY=()
+	if [[ $current == = ]]; then # bash takes --name=value for three words
+		current=
+	elif [[ $previous == = ]]; then
+		previous=${COMP_WORDS[COMP_CWORD-2]}
+	fi
 	if ((COMP_CWORD == 1)); then
 		COMPREPLY=($(compgen -W '{{join (names .) " "}} --help' -- "$current"))
 		return

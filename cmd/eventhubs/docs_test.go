@@ -5,6 +5,7 @@ import (
 	"flag"
 	"os"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -74,4 +75,36 @@ func runForDocument(t *testing.T, server *emulator.Server, args []string) string
 	var stdout, stderr bytes.Buffer
 	p.process(&stdout, &stderr).run(t.Context(), args)
 	return stdout.String() + stderr.String()
+}
+
+// shownCommand is a command line in a document: the command, and what follows it up to the end of the line or of the code, or to the next command.
+var shownCommand = regexp.MustCompile("\\beventhubs (publish|tail|check|emulator|plan|completion|version)\\b([^`|\n]*)")
+
+var shownOption = regexp.MustCompile(`\B--([a-z-]+)`)
+
+func TestTheDocumentsShowOnlyOptionsThatThereAre(t *testing.T) {
+	known := map[string][]string{}
+	for _, c := range commands() {
+		for _, o := range c.completed().Options {
+			known[c.name] = append(known[c.name], o.Name)
+		}
+	}
+	found := 0
+	for _, name := range []string{"README.md", "SECURITY.md", "docs/cli.md", "docs/emulator.md", "docs/operations.md", "docs/wire.md"} {
+		text, err := os.ReadFile("../../" + name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range shownCommand.FindAllStringSubmatch(string(text), -1) {
+			for _, o := range shownOption.FindAllStringSubmatch(m[2], -1) {
+				found++
+				if !slices.Contains(known[m[1]], o[1]) {
+					t.Errorf("%s shows eventhubs %s%s: there is no --%s", name, m[1], m[2], o[1])
+				}
+			}
+		}
+	}
+	if found < 40 {
+		t.Errorf("%d options were found: are these the documents?", found)
+	}
 }

@@ -256,5 +256,5 @@ func cannotListen(flag, addr string, cause error) error {
 		return fmt.Errorf("cannot listen on %s (%s): %w", addr, flag, cause)
 	}
 	return fmt.Errorf("cannot listen on %s: port %s is taken by another program. End that, or give another port: "+
-		"%s %s takes a free one, and the emulator tells which", addr, port, flag, net.JoinHostPort(host, "0"))
+		"%s %s takes a free one, which standard error names", addr, port, flag, net.JoinHostPort(host, "0"))
 }

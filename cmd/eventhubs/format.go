@@ -84,6 +84,14 @@ func (f format) unit() string {
 	return "event that a hub takes"
 }
 
+// bad is a number of entries that make no events.
+func (f format) bad(n int) string {
+	if f == formatFile {
+		return counted(n, "bad file", "bad files")
+	}
+	return counted(n, "bad line", "bad lines")
+}
+
 // whole returns the content of a file, and io.EOF if there is none.
 func (f format) whole(r *bufio.Reader) ([]byte, error) {
 	body, err := io.ReadAll(io.LimitReader(r, maxEventBytes+1))
@@ -104,7 +112,7 @@ func (f format) fill(e *entry) error {
 	case f == formatFile:
 		return nil
 	case !utf8.Valid(e.body):
-		return errors.New("not text in UTF-8")
+		return errors.New("not text in UTF-8 (--format file takes any bytes)")
 	case f == formatNDJSON && !json.Valid(e.body):
 		return errors.New("not JSON")
 	case f == formatEvents:

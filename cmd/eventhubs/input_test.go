@@ -82,7 +82,7 @@ func TestAFileIsOneEventWhateverItsBytes(t *testing.T) {
 	_, got = publishTo(t, "", "--format", "file", image, large)
 	got.want(t, exitBadInput, large+": longer than 1045504 bytes")
 	server, got = publishTo(t, "", "--format", "file", "--skip-bad", large, image)
-	got.want(t, exitOK, "1 bad lines were left out; the first: "+large)
+	got.want(t, exitOK, "Left out: 1 bad file; the first: "+large)
 	wantStored(t, server, "\x89PNG\r\n\x1a\n\x00\xff")
 }
 

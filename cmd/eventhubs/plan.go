@@ -96,6 +96,7 @@ func parsePlan(args []string) (*planOptions, error) {
 	if err != nil {
 		return nil, err
 	}
+	given := givenFlags(flags)
 	opts.json = output == "json"
 	const most = 1e12 // beyond which it is no plan
 	switch {
@@ -103,6 +104,8 @@ func parsePlan(args []string) (*planOptions, error) {
 		return nil, badInput("unexpected argument %q; see \"eventhubs plan --help\"", others[0])
 	case output != "text" && output != "json":
 		return nil, badInput("--output is %q; it must be text or json", output)
+	case !given["events-per-second"] || !given["bytes"]:
+		return nil, badInput("both --events-per-second and --bytes are needed: how many events there are at the busiest time, and how large the body of one is")
 	case !(opts.eventsPerSecond > 0 && opts.eventsPerSecond <= most): // which NaN is not
 		return nil, badInput("--events-per-second is %v; give how many events there are at the busiest time", opts.eventsPerSecond)
 	case !(opts.bytes > 0 && opts.bytes <= maxEventBytes):
@@ -253,7 +256,7 @@ func (p *plan) buffer(o *planOptions, size, partitions, batch float64) {
 	p.add("MaxBufferedBytes", bytes, "", "", why, amount(size))
 	used := min(bytes, events*size)
 	memory := processBytes + used + partitions*(linkBytes+batch)
-	p.add("memory", math.Ceil(memory/(1<<20)), "MiB", "", "of one process at worst: its buffer, and for each of %s links %d KiB and the largest batch; Go's garbage collector may take as much again",
+	p.add("memory", math.Ceil(memory/(1<<20)), "MiB", "", "of one process at worst: its buffer, and for each of its links (%s) %d KiB and the largest batch; Go's garbage collector may take as much again",
 		amount(partitions), linkBytes>>10)
 }
 

@@ -63,10 +63,12 @@ func TestPlan(t *testing.T) {
 func TestPlanOfAWrongCommandLine(t *testing.T) {
 	ok := []string{"--events-per-second", "1", "--bytes", "1"}
 	for want, args := range map[string][]string{
-		"--events-per-second is 0":    {"--bytes", "1"},
+		"both --events-per-second":    {"--bytes", "1"},
+		"--events-per-second is 0":    {"--bytes", "1", "--events-per-second", "0"},
 		"--events-per-second is NaN":  {"--events-per-second", "NaN", "--bytes", "1"},
 		"--events-per-second is +Inf": {"--events-per-second", "Inf", "--bytes", "1"},
-		"--bytes is 0":                {"--events-per-second", "1"},
+		"and --bytes are needed":      {"--events-per-second", "1"},
+		"--bytes is 0":                {"--events-per-second", "1", "--bytes", "0"},
 		"--bytes is 2e+06":            {"--events-per-second", "1", "--bytes", "2000000"},
 		"--processes is 0":            append([]string{"--processes", "0"}, ok...),
 		"--readers is -1":             append([]string{"--readers", "-1"}, ok...),

@@ -49,15 +49,20 @@ func newProgress(w io.Writer, width int, look func() situation) *progress {
 
 // terminalWidth is how many characters a line of the terminal w has; 0 if w is none.
 func terminalWidth(w io.Writer) int {
-	file, ok := w.(*os.File)
-	if !ok || !term.IsTerminal(int(file.Fd())) {
+	if !isTerminal(w) {
 		return 0
 	}
-	width, _, err := term.GetSize(int(file.Fd()))
+	width, _, err := term.GetSize(int(w.(*os.File).Fd()))
 	if err != nil || width <= 0 {
 		return 80
 	}
 	return width
+}
+
+// isTerminal tells whether what is read from or written to is a terminal.
+func isTerminal(stream any) bool {
+	file, ok := stream.(*os.File)
+	return ok && term.IsTerminal(int(file.Fd()))
 }
 
 // start begins to draw the bar, if there is a terminal to draw on.

@@ -11,69 +11,8 @@ import (
 
 	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azeventhubs/v2"
 	"github.com/go-eventhubs/eventhubs"
+	"github.com/go-eventhubs/eventhubs/internal/metricsserver"
 )
-
-const publishHelp = `Publishes each line of files, or of standard input, as one event: the line's bytes without its end.
-
-Usage:
-  eventhubs publish [options] FILE...
-  eventhubs publish [options] -
-
-What the events are:
-  --format FORMAT           lines|ndjson|file|events (default lines): what one event is
-                              lines    a line, any text in UTF-8
-                              ndjson   a line that is JSON; others are bad
-                              file     a whole file, whatever its bytes
-                              events   a line that is a record, as "eventhubs tail --output json" and
-                                       --undelivered write them: body or bodyBase64, key, properties
-                                       and contentType; the rest of it, as the offset, is passed over
-  --key PATH                each event is a JSON object; the string, number or boolean at this dotted
-                            path in it is its partition key. Without it, events go to the partitions
-                            in turn
-  --property NAME=VALUE     a property of every event, as text; may be repeated
-  --content-type TYPE       the events' content type, such as application/json
-  --skip-bad                leave bad lines out and count them, instead of stopping at the first
-
-How they are sent:
-  --partition ID            all to this partition
-  --rate N                  at most N events a second (default: as fast as the hub takes them)
-  --repeat N                the whole input N times (default 1); for files only
-  --undelivered FILE        write what is not stored, or not surely, to this new file, which
-                            --format events publishes
-  --grace DURATION          how long an interrupt gives to what is buffered (default 10s)
-  --partitions N            partitions of the embedded emulator's hub (default 8)
-
-Where to:
-` + clientHelp + `
-What to say:
-  --output text|json        what to print in the end (default text). json: one object on standard
-                            output with hub, events (stored), batches, bytes (of their bodies), seconds,
-                            verified, notStored, possiblyStored, partitions, and where there are any
-                            skipped and undelivered (the file's name); all else goes to standard error
-
-Without a connection string and --namespace, an emulator inside this command stands for the namespace; then
-everything is read back with the official SDK and compared: each event once, byte for byte, in the
-input's order within its key. From a real namespace nothing is read back.
-
-Lines may be compressed with gzip, which is found out by itself. A bad line is one that is longer than
-1045504 bytes or not UTF-8 and, with --key, one that is not a JSON object or whose field is missing, empty,
-longer than 128 characters, null, an object or an array. Empty lines are no events. Files are checked whole
-before the first event is sent; from standard input, the events before a bad line are published.
-
-An interrupt ends the reading. What was read has --grace to be stored; then the command says how many events
-are stored, not stored and possibly stored, and where in the input it has stopped. A second one ends it at once.
-
-Exit status: 0 all published (and verified); 1 events failed, or what was read back differs, or
-interrupted; 2 wrong command line or input, or no such hub.
-
-Examples:
-  eventhubs publish --key properties.net examples/data/earthquakes.ndjson
-  tail -f app.log | eventhubs publish --undelivered lost.ndjson -
-  EVENTHUBS_CONNECTION_STRING='Endpoint=sb://…' eventhubs publish --hub orders --key id orders.ndjson.gz
-  eventhubs publish --namespace name.servicebus.windows.net --hub images --format file *.png
-  eventhubs publish --rate 100 --repeat 1000 --property source=test sample.txt
-  eventhubs publish --format events lost.ndjson
-`
 
 const (
 	defaultPartitions = 8
@@ -93,6 +32,7 @@ func runPublish(ctx context.Context, p *process, args []string) (err error) {
 	}
 	defer to.close()
 	pub, err := newPublication(p, to, opts)
+	defer func() { err = errors.Join(err, pub.closeMetrics(ctx)) }()
 	if err != nil {
 		return err // What is wrong with the command line is told before a file is read, which may take its time.
 	}
@@ -105,7 +45,7 @@ func runPublish(ctx context.Context, p *process, args []string) (err error) {
 		err = errors.Join(err, pub.verify(ctx))
 	}
 	if src.skipped > 0 {
-		fmt.Fprintf(p.stderr, "%d bad lines were left out; the first: %s\n", src.skipped, p.message(src.firstSkipped))
+		fmt.Fprintf(p.stderr, "Left out: %s; the first: %s\n", opts.format.bad(src.skipped), p.message(src.firstSkipped))
 	}
 	report := newReport(pub, src.skipped)
 	write := report.writeText
@@ -125,6 +65,7 @@ type publication struct {
 	progress    *progress
 	undelivered *undelivered // nil without --undelivered
 	producer    *eventhubs.BufferedProducer
+	metrics     *metricsserver.Server // nil without --metrics
 
 	// Owned by runPublish's goroutine.
 	ledger   *ledger       // nil unless what was sent will be read back
@@ -134,20 +75,35 @@ type publication struct {
 	left     int      // events in the file of --undelivered
 }
 
-// newPublication makes the producer, without reaching for the network.
+// newPublication makes the producer, without reaching for the network. The publication is there with an error, too, for its metrics to be closed.
 func newPublication(p *process, to *target, opts *publishOptions) (*publication, error) {
 	pub := &publication{process: p, options: opts, target: to, tally: newTally()}
 	if to.embedded() {
 		pub.ledger = newLedger()
 	}
-	var err error
-	pub.producer, err = to.newProducer(&eventhubs.Options{
+	options := &eventhubs.Options{
 		OnBatchSucceeded: func(_ context.Context, b *eventhubs.Batch) { pub.tally.succeeded(b) },
 		OnBatchFailed:    pub.batchFailed,
 		Connection:       eventhubs.ConnectionOptions{ApplicationID: "eventhubs-publish"},
-	})
-	pub.progress = newProgress(p.stderr, terminalWidth(p.stderr), pub.look)
-	return pub, err
+	}
+	err := pub.startMetrics(options)
+	if err != nil {
+		return pub, err
+	}
+	if pub.producer, err = to.newProducer(options); err != nil {
+		return pub, err
+	}
+	width := terminalWidth(p.stderr)
+	if pub.typed() {
+		width = 0 // The bar would be drawn over what is typed.
+	}
+	pub.progress = newProgress(p.stderr, width, pub.look)
+	return pub, pub.observe()
+}
+
+// typed tells whether the input is what somebody types.
+func (pub *publication) typed() bool {
+	return slices.Contains(pub.options.files, "-") && isTerminal(pub.process.stdin)
 }
 
 // look is how far the publication is. It runs on the progress's goroutine.
@@ -164,11 +120,17 @@ func (pub *publication) begin(ctx context.Context) (src *source, err error) {
 	if pub.progress.total, err = src.check(ctx); err != nil {
 		return nil, err
 	}
+	pub.describeMetrics()
 	if err = pub.connect(ctx); err != nil {
 		return nil, err
 	}
-	pub.undelivered, err = createUndelivered(pub.process, pub.options.undelivered)
-	return src, err
+	if pub.undelivered, err = createUndelivered(pub.process, pub.options.undelivered); err != nil {
+		return nil, err
+	}
+	if pub.typed() {
+		fmt.Fprintln(pub.process.stderr, "Each line that is typed is published; Ctrl-D ends them.")
+	}
+	return src, nil
 }
 
 // connect asks for the hub's properties and opens the links, so that a hub that does not exist, or that nothing may be sent to, is known at once and not
@@ -273,7 +235,7 @@ func (pub *publication) batchFailed(_ context.Context, b *eventhubs.Batch) {
 	if batches > shown {
 		return // The number of events that failed is told in the end.
 	}
-	pub.progress.line(fmt.Sprintf("A batch of %d events failed: %s", b.Count, pub.process.message(b.Outcome.Err)))
+	pub.progress.line(fmt.Sprintf("A batch of %s failed: %s", counted(b.Count, "event", "events"), pub.process.message(b.Outcome.Err)))
 }
 
 // closeProducer closes the producer. What it still has may be sent for as long as --grace says, even if ctx has ended.

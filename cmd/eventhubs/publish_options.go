@@ -9,6 +9,71 @@ import (
 	"time"
 )
 
+const publishHelp = `Publishes each line of files, or of standard input, as one event: the line's bytes without its end.
+
+Usage:
+  eventhubs publish [options] FILE...
+  eventhubs publish [options] -
+
+What the events are:
+  --format FORMAT           lines|ndjson|file|events (default lines): what one event is
+                              lines    a line, any text in UTF-8
+                              ndjson   a line that is JSON; others are bad
+                              file     a whole file, whatever its bytes
+                              events   a line that is a record, as "eventhubs tail --output json" and
+                                       --undelivered write them: body or bodyBase64, key, properties
+                                       and contentType; the rest of it, as the offset, is passed over
+  --key PATH                each event is a JSON object; the string, number or boolean at this dotted
+                            path in it is its partition key. Without it, events go to the partitions
+                            in turn
+  --property NAME=VALUE     a property of every event, as text; may be repeated
+  --content-type TYPE       the events' content type, such as application/json
+  --skip-bad                leave bad lines out and count them, instead of stopping at the first
+
+How they are sent:
+  --partition ID            all to this partition
+  --rate N                  at most N events a second (default: as fast as the hub takes them)
+  --repeat N                the whole input N times (default 1); for files only
+  --undelivered FILE        write what is not stored, or not surely, to this new file, which
+                            --format events publishes
+  --grace DURATION          how long an interrupt gives to what is buffered (default 10s)
+  --partitions N            partitions of the embedded emulator's hub (default 8)
+
+Where to:
+` + clientHelp + `
+What to say:
+  --output text|json        what to print in the end (default text). json: one object on standard
+                            output with hub, events (stored), batches, bytes (of their bodies), seconds,
+                            verified, notStored, possiblyStored, partitions, and where there are any
+                            skipped and undelivered (the file's name); all else goes to standard error
+  --metrics HOST:PORT       while it runs, answer Prometheus at http://HOST:PORT/metrics. Without HOST on
+                            loopback; port 0 takes a free one, which standard error names
+
+Without a connection string and --namespace, an emulator inside this command stands for the namespace; then
+everything is read back with the official SDK and compared: each event once, byte for byte, in the
+input's order within its key. From a real namespace nothing is read back.
+
+Lines may be compressed with gzip, which is found out by itself. A bad line is one that is longer than
+1045504 bytes or not UTF-8 and, with --key, one that is not a JSON object or whose field is missing, empty,
+longer than 128 characters, null, an object or an array. Empty lines are no events. Files are checked whole
+before the first event is sent; from standard input, the events before a bad line are published.
+
+An interrupt ends the reading. What was read has --grace to be stored; then the command says how many events
+are stored, not stored and possibly stored, and where in the input it has stopped. A second one ends it at once.
+
+Exit status: 0 all published (and verified); 1 events failed, or what was read back differs, or
+interrupted; 2 wrong command line or input, or no such hub.
+
+Examples:
+  eventhubs publish --key properties.net examples/data/earthquakes.ndjson
+  tail -f app.log | eventhubs publish --undelivered lost.ndjson -
+  EVENTHUBS_CONNECTION_STRING='Endpoint=sb://…' eventhubs publish --hub orders --key id orders.ndjson.gz
+  eventhubs publish --namespace name.servicebus.windows.net --hub images --format file *.png
+  eventhubs publish --rate 100 --repeat 1000 --property source=test sample.txt
+  eventhubs publish --format events lost.ndjson
+  tail -f app.log | eventhubs publish --metrics :9464 -
+`
+
 // publishOptions are the arguments of publish, checked as far as the command line alone allows.
 type publishOptions struct {
 	clientOptions // without a namespace: embedded emulator
@@ -25,6 +90,7 @@ type publishOptions struct {
 	undelivered string        // name of a file; empty: none
 	grace       time.Duration // for what is buffered after an interrupt
 	json        bool
+	metricsAddr string // empty: no metrics
 	partitions  int
 }
 
@@ -40,6 +106,7 @@ func parsePublish(p *process, args []string) (*publishOptions, error) {
 	flags.StringVar(&opts.undelivered, "undelivered", "", "")
 	flags.DurationVar(&opts.grace, "grace", closeTimeout, "")
 	flags.StringVar(&output, "output", "text", "")
+	flags.StringVar(&opts.metricsAddr, "metrics", "", "")
 	flags.IntVar(&opts.partitions, "partitions", defaultPartitions, "")
 	files, err := parseFlags(flags, args)
 	if err != nil {
@@ -112,7 +179,10 @@ func (opts *publishOptions) checkSending(given map[string]bool) error {
 		return badInput("--grace is %v; it cannot be negative", opts.grace)
 	case given["undelivered"] && opts.undelivered == "":
 		return badInput("--undelivered is empty; give the name of a new file")
+	case given["metrics"] && !isAddress(opts.metricsAddr):
+		return badInput("--metrics %q is not HOST:PORT with a port from 0 to 65535", opts.metricsAddr)
 	}
+	opts.metricsAddr = orLoopback(opts.metricsAddr)
 	return nil
 }
 

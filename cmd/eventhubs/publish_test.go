@@ -190,7 +190,7 @@ func TestSkipBadGoesOnAndCounts(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			got := run()
-			got.want(t, exitOK, fmt.Sprintf("%d bad lines were left out; the first: ", len(badLines)+1), "line 2: ")
+			got.want(t, exitOK, fmt.Sprintf("Left out: %d bad lines; the first: ", len(badLines)+1), "line 2: ")
 			if r := got.report(t); r.Events != len(badLines)+1 || r.Skipped != len(badLines)+1 || !r.Verified {
 				t.Errorf("unexpected report %+v", r)
 			}
@@ -252,7 +252,7 @@ func TestFailedBatchesAreCountedAndTold(t *testing.T) {
 	})
 	got := program{}.run(t, "publish", "--output", "json", "--connection-string", server.ConnectionString(""),
 		writeFile(t, strings.Repeat("line\n", 40)))
-	got.want(t, exitFailed, "10 of 40 events could not be published: 30 are stored, 10 are not stored, 0 are possibly stored", "A batch of 10 events failed: partition 2: ", "partition 2 is not having any")
+	got.want(t, exitFailed, "10 of 40 events could not be published: 30 stored, 10 not stored, 0 possibly stored", "A batch of 10 events failed: partition 2: ", "partition 2 is not having any")
 	if r := got.report(t); r.Events != 30 || r.Verified {
 		t.Errorf("unexpected report %+v", r)
 	}

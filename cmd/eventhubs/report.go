@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"regexp"
+	"strings"
 	"text/tabwriter"
 	"time"
 )
@@ -22,9 +24,11 @@ type report struct {
 	Skipped        int              `json:"skipped,omitempty"`
 	Undelivered    string           `json:"undelivered,omitempty"` // name of a file that has some
 
-	keys     int
-	embedded bool
-	again    string // the command that publishes what is undelivered
+	keys      int
+	embedded  bool
+	namespace string
+	format    format
+	again     string // the command that publishes what is undelivered
 }
 
 func newReport(pub *publication, skipped int) *report {
@@ -35,6 +39,8 @@ func newReport(pub *publication, skipped int) *report {
 		Partitions: pub.tally.rows(),
 		Skipped:    skipped,
 		embedded:   pub.target.embedded(),
+		format:     pub.options.format,
+		namespace:  pub.producer.FullyQualifiedNamespace(),
 	}
 	r.NotStored, r.PossiblyStored = pub.tally.failures()
 	for _, row := range r.Partitions {
@@ -49,7 +55,7 @@ func newReport(pub *publication, skipped int) *report {
 		if id := pub.options.partition; id != "" {
 			r.again += "--partition " + id + " "
 		}
-		r.again += pub.options.undelivered
+		r.again += forShell(pub.options.undelivered)
 	}
 	return r
 }
@@ -74,17 +80,21 @@ func (r *report) writeText(w io.Writer) error {
 	if err := table.Flush(); err != nil {
 		return err
 	}
-	fmt.Fprintf(w, "\n%d events in %.3f s", r.Events, r.Seconds)
+	fmt.Fprintf(w, "\n%s in %.3f s", counted(r.Events, "event", "events"), r.Seconds)
 	if r.Events > 0 && r.Seconds > 0 {
-		fmt.Fprintf(w, ": %.0f events/s, %d batches, %.1f events per batch",
-			float64(r.Events)/r.Seconds, r.Batches, float64(r.Events)/float64(r.Batches))
+		fmt.Fprintf(w, ": %.0f events/s, %s, %.1f events per batch",
+			float64(r.Events)/r.Seconds, counted(r.Batches, "batch", "batches"), float64(r.Events)/float64(r.Batches))
 	}
 	if r.Skipped > 0 {
-		fmt.Fprintf(w, ", %d bad lines left out", r.Skipped)
+		fmt.Fprintf(w, ", %s left out", r.format.bad(r.Skipped))
 	}
 	fmt.Fprint(w, ".\n")
 	if r.NotStored+r.PossiblyStored > 0 {
-		fmt.Fprintf(w, "%d events are not stored, %d are possibly stored.\n", r.NotStored, r.PossiblyStored)
+		fmt.Fprintf(w, "Not stored: %d; possibly stored: %d.", r.NotStored, r.PossiblyStored)
+		if r.Undelivered == "" {
+			fmt.Fprint(w, " With --undelivered FILE they are kept.")
+		}
+		fmt.Fprint(w, "\n")
 	}
 	if r.Undelivered != "" {
 		fmt.Fprintf(w, "They are in %s. With the same options for the namespace and the hub,\n  %s\npublishes them again.\n", r.Undelivered, r.again)
@@ -94,6 +104,25 @@ func (r *report) writeText(w io.Writer) error {
 		_, err = io.WriteString(w, embeddedNote)
 	}
 	return err
+}
+
+// counted is a number with what it counts.
+func counted(n int, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %s", n, many)
+}
+
+// plainWord is what a shell takes as it is.
+var plainWord = regexp.MustCompile(`^[\w./:@%+,-]+$`)
+
+// forShell is a word as a shell must be given it.
+func forShell(word string) string {
+	if plainWord.MatchString(word) {
+		return word
+	}
+	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
 }
 
 // verdict says what reading back has shown.
@@ -106,6 +135,6 @@ func (r *report) verdict() string {
 	case r.embedded:
 		return "Not verified; standard error says why."
 	default:
-		return "Not read back: that is for the embedded emulator only."
+		return fmt.Sprintf("Sent to event hub %s in %s; from a namespace nothing is read back.", r.Hub, r.namespace)
 	}
 }

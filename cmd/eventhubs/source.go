@@ -86,7 +86,7 @@ func (in *input) find(ctx context.Context) error {
 	info, err := os.Stat(in.name)
 	switch {
 	case err != nil:
-		return badInput("%w", err)
+		return badInput("%w", withoutCall(err))
 	case info.IsDir():
 		return badInput("%s is a directory; give a file, or - for standard input", in.name)
 	case info.Mode().IsRegular():
@@ -94,10 +94,18 @@ func (in *input) find(ctx context.Context) error {
 	}
 	file, err := os.Open(in.name)
 	if err != nil {
-		return badInput("%w", err)
+		return badInput("%w", withoutCall(err))
 	}
 	in.stream = interruptible(ctx, file)
 	return nil
+}
+
+// withoutCall is an error about a file without the name of the system call: "x: no such file or directory".
+func withoutCall(err error) error {
+	if e, ok := errors.AsType[*fs.PathError](err); ok {
+		return fmt.Errorf("%s: %w", e.Path, e.Err)
+	}
+	return err
 }
 
 // open begins to read the input.
@@ -107,7 +115,7 @@ func (in *input) open() (io.ReadCloser, error) {
 	}
 	file, err := os.Open(in.name)
 	if err != nil {
-		return nil, badInput("%w", err)
+		return nil, badInput("%w", withoutCall(err))
 	}
 	return file, nil
 }
@@ -198,7 +206,11 @@ func (s *source) read(in input, yield func(entry, error) bool) bool {
 			return true
 		}
 		e, err := s.entry(place{in.name, line}, body, err)
-		switch _, bad := errors.AsType[*contentError](err); {
+		_, bad := errors.AsType[*contentError](err)
+		if bad && !s.skipBad {
+			err = badInput("%w; --skip-bad leaves out what is bad", err)
+		}
+		switch {
 		case bad && s.skipBad:
 			s.skip(err)
 		case !yield(e, err) || err != nil:

@@ -182,7 +182,7 @@ func (t *tail) print(ctx context.Context, arrivals <-chan arrival) error {
 // failure is why a partition cannot be read any more.
 func (t *tail) failure(a arrival) error {
 	if e, ok := errors.AsType[*amqp.Error](a.err); ok && e.Condition == amqp.ErrCondNotFound { // The hub and the partition are there.
-		return badInput("there is no consumer group %q: partition %s: %w", t.options.group, a.partition, a.err)
+		return badInput("there is no consumer group %q: %s", t.options.group, e.Description)
 	}
 	return fmt.Errorf("partition %s: %w", a.partition, a.err)
 }

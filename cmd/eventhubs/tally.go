@@ -118,7 +118,7 @@ func (t *tally) failures() (notStored, possibly int) {
 func (t *tally) told() string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return fmt.Sprintf("%d are stored, %d are not stored, %d are possibly stored", t.storedLocked(), t.notStored, t.possibly)
+	return fmt.Sprintf("%d stored, %d not stored, %d possibly stored", t.storedLocked(), t.notStored, t.possibly)
 }
 
 // rows returns the rows of the report in the order of the partitions' ids.

@@ -63,7 +63,15 @@ func hubProperties(ctx context.Context, producer *eventhubs.BufferedProducer) (a
 	if e, ok := errors.AsType[*eventhubs.Error](err); ok && e.Code == eventhubs.CodeNotFound {
 		return properties, badInput("event hub %q was not found: %w", producer.EventHubName(), err)
 	}
-	return properties, fmt.Errorf("asking for event hub %q: %w", producer.EventHubName(), err)
+	return properties, fmt.Errorf("asking for event hub %q: %w%s", producer.EventHubName(), err, seeCheck(err))
+}
+
+// seeCheck is where to look further when a namespace cannot be reached, or does not let in.
+func seeCheck(err error) string {
+	if errors.Is(err, context.Canceled) {
+		return "" // by the user
+	}
+	return "; \"eventhubs check\" says which step on the way fails"
 }
 
 // noPartition says which partitions there are.

@@ -1,0 +1,138 @@
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"regexp"
+	"slices"
+	"time"
+)
+
+// newFlagSet returns an empty set of flags that reports errors only by returning them.
+func newFlagSet(command string) *flag.FlagSet {
+	flags := flag.NewFlagSet(command, flag.ContinueOnError)
+	flags.SetOutput(io.Discard)
+	flags.Usage = func() {}
+	return flags
+}
+
+// parseFlags parses args, in which flags may stand before, between and after the other arguments,
+// and returns those others. Behind "--" there are no flags.
+func parseFlags(flags *flag.FlagSet, args []string) ([]string, error) {
+	var others []string
+	for {
+		err := flags.Parse(args)
+		if errors.Is(err, flag.ErrHelp) {
+			return nil, &helpRequest{flags}
+		}
+		if err != nil {
+			return nil, badInput("%s; see \"eventhubs %s --help\"", explainFlag(flags, err), flags.Name())
+		}
+		rest := flags.Args()
+		parsed := len(args) - len(rest)
+		if len(rest) == 0 || parsed > 0 && args[parsed-1] == "--" {
+			return append(others, rest...), nil
+		}
+		others = append(others, rest[0])
+		args = rest[1:]
+	}
+}
+
+// How package flag says what is wrong; it has no errors of its own types.
+var (
+	flagUnknown = regexp.MustCompile(`^flag provided but not defined: -(.*)$`)
+	flagNoValue = regexp.MustCompile(`^flag needs an argument: -(.*)$`)
+	flagInvalid = regexp.MustCompile(`(?s)^invalid (?:boolean )?value (".*") for (?:flag )?-([a-z-]+): (.*)$`)
+)
+
+// explainFlag says what is wrong with a flag in the words of the other messages. What package flag says otherwise stays as it is.
+func explainFlag(flags *flag.FlagSet, err error) string {
+	text := err.Error()
+	if m := flagUnknown.FindStringSubmatch(text); m != nil {
+		var names []string
+		flags.VisitAll(func(f *flag.Flag) { names = append(names, f.Name) })
+		return fmt.Sprintf("unknown option --%s%s", m[1], didYouMean("--", m[1], names))
+	}
+	if m := flagNoValue.FindStringSubmatch(text); m != nil {
+		return fmt.Sprintf("--%s needs a value", m[1])
+	}
+	if m := flagInvalid.FindStringSubmatch(text); m != nil {
+		return fmt.Sprintf("--%s is %s; %s", m[2], m[1], wantedValue(flags.Lookup(m[2]), m[3]))
+	}
+	return text
+}
+
+// wantedValue says what a flag takes, or why it does not take what was given.
+func wantedValue(f *flag.Flag, reason string) string {
+	getter, ok := f.Value.(flag.Getter)
+	if !ok {
+		return reason // of a function of ours
+	}
+	switch getter.Get().(type) {
+	case time.Duration:
+		return "it must be a duration, such as 500ms, 10s or 5m"
+	case int, int64:
+		return "it must be a whole number"
+	case float64:
+		return "it must be a number"
+	case bool:
+		return "it takes no value; leave it out to switch it off"
+	}
+	return reason
+}
+
+// didYouMean names the one of names that was probably meant, each with prefix; nothing if none is near.
+func didYouMean(prefix, typed string, names []string) string {
+	const most = 2 // slips of the finger
+	nearest, least := "", most+1
+	for _, name := range names {
+		if d := distance(typed, name); d < least && d < len(name)-1 {
+			nearest, least = name, d
+		}
+	}
+	if nearest == "" {
+		return ""
+	}
+	return " (did you mean " + prefix + nearest + "?)"
+}
+
+// distance is how many letters must be put in, taken out, changed or swapped with their neighbour to make one word of the other.
+func distance(a, b string) int {
+	var before, last []int // the two rows above
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := 1; i <= len(a); i++ {
+		before, last, row = last, row, make([]int, len(b)+1)
+		row[0] = i
+		for j := 1; j <= len(b); j++ {
+			changed := last[j-1]
+			if a[i-1] != b[j-1] {
+				changed++
+			}
+			row[j] = slices.Min([]int{changed, last[j] + 1, row[j-1] + 1})
+			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
+				row[j] = min(row[j], before[j-2]+1)
+			}
+		}
+	}
+	return row[len(b)]
+}
+
+// A helpRequest is the error of parseFlags when the command line asks for help. It is flag.ErrHelp, and knows which flags there are.
+type helpRequest struct {
+	flags *flag.FlagSet
+}
+
+func (*helpRequest) Error() string { return flag.ErrHelp.Error() }
+func (*helpRequest) Unwrap() error { return flag.ErrHelp }
+
+// givenFlags returns the names of the flags that the command line sets.
+func givenFlags(flags *flag.FlagSet) map[string]bool {
+	given := map[string]bool{}
+	flags.Visit(func(f *flag.Flag) { given[f.Name] = true })
+	return given
+}
