@@ -3,6 +3,7 @@ package eventhubs_test
 import (
 	"context"
 	"fmt"
+	"math"
 	"runtime"
 	"testing"
 
@@ -28,11 +29,12 @@ func countingProducer(tb testing.TB, idempotent bool) *eventhubs.BufferedProduce
 	return producer
 }
 
-// BenchmarkPublish1KB is what idempotence costs: the same caller and events, without and with it, until everything is stored; client and emulator in one process.
-// Wire is what goes over it.
+// BenchmarkPublish1KB is what idempotence costs: the same caller and events, without and with it, until everything is stored. Client and emulator are in one process, and
+// share the processors: with idempotence the emulator reads every event's annotations and computes a checksum, which is more than what the producer does.
+// The events' bytes on the wire are 1,011 and 1,131 each, so that with a network that is the bottleneck 0.89 of the events would be all that there can be.
 func BenchmarkPublish1KB(b *testing.B) {
-	for name, idempotent := range map[string]bool{"off": false, "on": true} {
-		b.Run(name, func(b *testing.B) {
+	for _, idempotent := range []bool{false, true} {
+		b.Run(map[bool]string{false: "off", true: "on"}[idempotent], func(b *testing.B) {
 			p := countingProducer(b, idempotent)
 			event := &azeventhubs.EventData{Body: make([]byte, 1000)}
 			b.SetBytes(1000)
@@ -51,16 +53,20 @@ func BenchmarkPublish1KB(b *testing.B) {
 	}
 }
 
-// Numbers are written in place: an event with them is not one allocation more.
+// Numbers are written in place: an event with them is not one allocation more than another one of the same size, 120 bytes larger without. (What is allocated for each
+// frame and each batch grows with the bytes.)
 func TestIdempotentRetriesAllocateNothingPerEvent(t *testing.T) {
-	const events = 100_000
+	events := 100_000
+	if raceEnabled {
+		events = 10_000
+	}
 	producers := map[bool]*eventhubs.BufferedProducer{false: countingProducer(t, false), true: countingProducer(t, true)}
-	event := &azeventhubs.EventData{Body: make([]byte, 100)}
-	publish := func(p *eventhubs.BufferedProducer) float64 {
+	publish := func(p *eventhubs.BufferedProducer, size int) float64 {
+		event := &azeventhubs.EventData{Body: make([]byte, size)}
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)
 		for range events {
-			if err := p.Enqueue(t.Context(), event, &eventhubs.EnqueueOptions{PartitionKey: "key"}); err != nil {
+			if err := p.Enqueue(t.Context(), event, nil); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -68,13 +74,12 @@ func TestIdempotentRetriesAllocateNothingPerEvent(t *testing.T) {
 			t.Fatal(err)
 		}
 		runtime.ReadMemStats(&after)
-		return float64(after.Mallocs-before.Mallocs) / events
+		return float64(after.Mallocs-before.Mallocs) / float64(events)
 	}
-	least := map[bool]float64{false: 1e9, true: 1e9}
+	least := map[bool]float64{false: math.Inf(1), true: math.Inf(1)}
 	for range 4 { // the first has links, chunks and batches to make
-		for idempotent, p := range producers {
-			least[idempotent] = min(least[idempotent], publish(p))
-		}
+		least[false] = min(least[false], publish(producers[false], 1120))
+		least[true] = min(least[true], publish(producers[true], 1000))
 	}
 	text := fmt.Sprintf("%.4f allocations an event with idempotent retries, %.4f without, client and emulator together", least[true], least[false])
 	t.Log(text)

@@ -27,7 +27,7 @@ type ProducerID struct {
 // and it tells the number of the producer's last stored event, which PartitionStats.LastNumber shows after Connect with Links. Numbers count the
 // stored events of the partition, so a source that can be replayed, and that gives the same events to the same partitions in the same order, goes on behind
 // that many. What it does not give: events that were buffered at the end are not sent by anyone, and an event that the application enqueues again, instead
-// of going on behind the number, is stored again.
+// of going on behind the number, is stored again. And numbers begin anew with a new ID, which the service gives to a producer that it has forgotten.
 //
 // One state is for one event hub. It is used once for each attach with a new epoch, not for each batch, by several goroutines at the same time. Its methods should return
 // when ctx ends. Their failures are tried again like any other, with CodeProducerState.
@@ -36,7 +36,7 @@ type ProducerState interface {
 	Load(ctx context.Context, partitionID string) (ProducerID, error)
 
 	// Save keeps id for a partition, durably, if what is kept is still old. Otherwise another process has taken over, and the error matches
-	// ErrProducerStateChanged.
+	// ErrProducerStateChanged. Any other error must mean that nothing was kept: if id was, the partition is fenced until the application restarts.
 	Save(ctx context.Context, partitionID string, old, id ProducerID) error
 }
 

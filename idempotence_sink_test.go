@@ -1,0 +1,117 @@
+package eventhubs
+
+import (
+	"context"
+	"net"
+	"runtime"
+	"sort"
+	"testing"
+	"time"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azeventhubs/v2"
+	"github.com/go-eventhubs/eventhubs/internal/amqp"
+	"github.com/go-eventhubs/eventhubs/internal/connection"
+)
+
+// A sink is a service on loopback TCP that accepts every batch without looking into it, so that what is measured is the producer.
+type sink struct {
+	remoteHub
+}
+
+func newSink(b *testing.B, idempotent bool) *sink {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { _ = listener.Close() })
+	go func() { // ends with the listener, which nobody needs to wait for
+		for {
+			nc, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			go swallow(nc) // ends with the connection
+		}
+	}()
+	conn := connection.New(connection.Config{Namespace: listener.Addr().String(), Plain: true, WithoutCBS: true})
+	return &sink{remoteHub{conn: conn, own: true, name: "hub", identifier: "sink", idempotent: idempotent}}
+}
+
+func (s *sink) Properties(context.Context) (azeventhubs.EventHubProperties, error) {
+	return azeventhubs.EventHubProperties{Name: "hub", PartitionIDs: []string{"0", "1", "2", "3", "4", "5", "6", "7"}}, nil
+}
+
+func swallow(nc net.Conn) {
+	conn, err := amqp.Server(context.Background(), nc, nil)
+	if err != nil {
+		return
+	}
+	for {
+		l, err := conn.AcceptLink(context.Background())
+		if err != nil {
+			return
+		}
+		_ = l.Accept(&amqp.Attach{MaxMessageSize: 1_046_528, Properties: amqp.Map{
+			{Key: amqp.Symbol(producerIDAnnotation), Value: int64(77)}, {Key: amqp.Symbol(producerEpochAnnotation), Value: int16(0)},
+			{Key: amqp.Symbol(sequenceNumberAnnotation), Value: int32(0)},
+		}})
+		_ = l.Credit(300)
+		go func() { // ends with the link
+			for {
+				d, err := l.Receive(context.Background())
+				if err != nil {
+					return
+				}
+				_ = d.Settle(amqp.Accepted{})
+				d.Recycle()
+			}
+		}()
+	}
+}
+
+// BenchmarkPublish1KBToASink is what idempotence costs the producer: batches of both kinds by turns, so that what else the machine does meets both. It reports the ratios of
+// events a second and of bytes on the wire a second, with idempotence to without: medians over the turns.
+func BenchmarkPublish1KBToASink(b *testing.B) {
+	const turn = 20_000
+	producers := map[bool]*BufferedProducer{}
+	for _, idempotent := range []bool{false, true} {
+		o := Options{EnableIdempotentRetries: idempotent, MaxBufferedEventCount: 10_000, OnBatchFailed: func(_ context.Context, f *Batch) { b.Error(f.Outcome.Err) }}
+		o, err := o.withDefaults()
+		if err != nil {
+			b.Fatal(err)
+		}
+		p := newProducer("sink.example", "hub", newSink(b, idempotent), o)
+		b.Cleanup(func() { _ = p.Close(context.Background()) })
+		producers[idempotent] = p
+	}
+	data := &azeventhubs.EventData{Body: make([]byte, 1000)}
+	publish := func(p *BufferedProducer) time.Duration {
+		began := time.Now()
+		for range turn {
+			if err := p.Enqueue(b.Context(), data, nil); err != nil {
+				b.Fatal(err)
+			}
+		}
+		if err := p.Flush(b.Context()); err != nil {
+			b.Fatal(err)
+		}
+		return time.Since(began)
+	}
+	publish(producers[false])
+	publish(producers[true])
+	runtime.GC()
+	var ratios []float64
+	for b.Loop() {
+		off, on := publish(producers[false]), publish(producers[true])
+		ratios = append(ratios, off.Seconds()/on.Seconds())
+	}
+	sort.Float64s(ratios)
+	median := ratios[len(ratios)/2]
+	bytes := func(idempotent bool) float64 {
+		s := producers[idempotent].Stats()
+		return float64(s.StoredBytes) / float64(s.StoredEvents)
+	}
+	b.ReportMetric(median, "events-ratio")
+	b.ReportMetric(median*bytes(true)/bytes(false), "bytes-ratio")
+	b.ReportMetric(0, "ns/op")
+}
