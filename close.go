@@ -60,7 +60,7 @@ func (p *BufferedProducer) close(ctx context.Context, abandon bool) error {
 	p.abort(errClosed()) // nothing is left to be sent: this only lets go of the contexts
 	p.senders.Wait()
 	if closeErr := p.hub.Close(ctx); err == nil && closeErr != nil {
-		p.log().Warn("eventhubs: the connection did not close cleanly", "hub", p.hubName, "error", closeErr)
+		p.logger.Warn("eventhubs: the connection did not close cleanly", "hub", p.hubName, "error", closeErr)
 	}
 	return err
 }
@@ -70,7 +70,7 @@ func (p *BufferedProducer) cut(ctx context.Context, all *barrier) error {
 	p.abort(fmt.Errorf("eventhubs: %w: %w", ErrClosed, contextError(ctx)))
 	// ctx has ended, so that this cuts the connection at once.
 	if err := p.hub.Close(ctx); err != nil {
-		p.log().Debug("eventhubs: the connection was cut", "hub", p.hubName, "error", err)
+		p.logger.Debug("eventhubs: the connection was cut", "hub", p.hubName, "error", err)
 	}
 	grace, cancel := context.WithTimeoutCause(context.Background(), closeGrace,
 		fmt.Errorf("a handler has not returned %v after Close's context ended", closeGrace))

@@ -84,6 +84,3 @@ func (p *BufferedProducer) unheard() *slog.Logger {
 	}
 	return slog.Default()
 }
-
-// log is the log for everything else.
-func (p *BufferedProducer) log() *slog.Logger { return p.logger }

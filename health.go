@@ -121,7 +121,7 @@ func (h *health) failed(part *partition, err error) {
 	changed, state := h.changedLocked(now), h.present
 	h.mu.Unlock()
 	if changed {
-		h.producer.log().Warn("eventhubs: publishing has begun to fail; it is tried again", "hub", h.producer.hubName, "state", state.String(), "error", err)
+		h.producer.logger.Warn("eventhubs: publishing has begun to fail; it is tried again", "hub", h.producer.hubName, "state", state.String(), "error", err)
 	}
 }
 
@@ -143,11 +143,11 @@ func (h *health) recovered(part *partition) {
 	switch {
 	case !changed:
 	case state != HealthReady:
-		h.producer.log().Warn("eventhubs: publishing still fails, less than before", "hub", h.producer.hubName, "state", state.String())
+		h.producer.logger.Warn("eventhubs: publishing still fails, less than before", "hub", h.producer.hubName, "state", state.String())
 	case earlier == HealthConnecting:
-		h.producer.log().Info("eventhubs: ready", "hub", h.producer.hubName)
+		h.producer.logger.Info("eventhubs: ready", "hub", h.producer.hubName)
 	default:
-		h.producer.log().Info("eventhubs: publishing succeeds again", "hub", h.producer.hubName)
+		h.producer.logger.Info("eventhubs: publishing succeeds again", "hub", h.producer.hubName)
 	}
 }
 

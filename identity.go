@@ -219,11 +219,13 @@ func (p *partition) stored(b *batch) bool {
 // lastNumber is the number of the batch's last event.
 func (b *batch) lastNumber() int32 { return follow(b.numbers.first, len(b.events)-1) }
 
-// conclude notes what became of a batch and of its numbers. Whoever calls it holds the turn.
-func (i *identity) conclude(b *batch, o Outcome) {
-	if !b.handed {
+// conclude notes what became of a batch and of its numbers, if it has any.
+func (p *partition) conclude(b *batch, o Outcome) {
+	i := p.identity
+	if i == nil || !b.handed || i.take(p.producer.lifetime) != nil { // when lifetime is over nothing more is numbered
 		return
 	}
+	defer i.release()
 	e, failed := errors.AsType[*connection.Error](o.Err)
 	switch {
 	case o.Storage == Stored:
@@ -232,7 +234,7 @@ func (i *identity) conclude(b *batch, o Outcome) {
 		}
 		i.last.Store(int64(b.lastNumber()))
 	case failed && e.Code == connection.CodeFenced:
-		i.fenced = e
+		_ = p.fence(e) // it is e: no claim is open while a batch is sent
 	case o.Storage == PossiblyStored, failed && e.Code == connection.CodeOutOfOrder:
 		i.suspect = true
 	}

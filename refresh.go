@@ -29,7 +29,7 @@ func (p *BufferedProducer) refreshSoon() {
 func (p *BufferedProducer) refresh() {
 	ids, err := p.askPartitions(p.options.RetryOptions.TryTimeout)
 	if err != nil {
-		p.log().Info("eventhubs: the list of partitions could not be refreshed; it stays as it was", "hub", p.hubName, "error", err)
+		p.logger.Info("eventhubs: the list of partitions could not be refreshed; it stays as it was", "hub", p.hubName, "error", err)
 		return
 	}
 	p.staging.adopt(ids)

@@ -178,15 +178,6 @@ func (p *partition) transmit(ctx context.Context, b *batch) connection.Result {
 	return p.link.SendOn(ctx, b.attach, b.events)
 }
 
-// conclude notes what became of a batch and of its numbers, if it has any.
-func (p *partition) conclude(b *batch, o Outcome) {
-	if p.identity == nil || p.identity.take(p.producer.lifetime) != nil { // when lifetime is over nothing more is numbered
-		return
-	}
-	defer p.identity.release()
-	p.identity.conclude(b, o)
-}
-
 // openLink opens the link and notes how large a message it takes.
 func (p *partition) openLink(ctx context.Context) error {
 	if err := p.link.Open(ctx); err != nil {
