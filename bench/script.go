@@ -2,20 +2,18 @@ package main
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
-	"errors"
-	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"runtime"
 	"time"
+
+	"github.com/go-eventhubs/eventhubs/internal/setup"
 )
 
 // A script is a peer in another language, in peers/, with what it takes to install and to run it.
 type script struct {
 	dir     string   // below peers
+	runtime string   // what needs belong to
 	needs   []string // programs
 	files   []string // that are copied to where it is installed
 	install func(ctx context.Context, dir string) error
@@ -26,20 +24,20 @@ type script struct {
 const preparationLimit = 5 * time.Minute
 
 var javaScriptPeer = script{
-	dir: "javascript", needs: []string{"node", "npm"}, files: []string{"package.json", "package-lock.json", "peer.mjs"},
+	dir: "javascript", runtime: "Node.js 20 or newer, with npm", needs: []string{"node", "npm"}, files: []string{"package.json", "package-lock.json", "peer.mjs"},
 	install: func(ctx context.Context, dir string) error {
-		return command(ctx, dir, "npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund")
+		return setup.Command(ctx, dir, "npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund")
 	},
 	command: func(dir string) []string { return []string{"node", filepath.Join(dir, "peer.mjs")} },
 }
 
 var pythonPeer = script{
-	dir: "python", needs: []string{"python3"}, files: []string{"requirements.txt", "peer.py"},
+	dir: "python", runtime: "Python 3.9 or newer, with venv", needs: []string{"python3"}, files: []string{"requirements.txt", "peer.py"},
 	install: func(ctx context.Context, dir string) error {
-		if err := command(ctx, dir, "python3", "-m", "venv", "venv"); err != nil {
+		if err := setup.Command(ctx, dir, "python3", "-m", "venv", "venv"); err != nil {
 			return err
 		}
-		return command(ctx, dir, virtualPython(dir), "-m", "pip", "install", "--quiet", "--no-deps", "--requirement", "requirements.txt")
+		return setup.Command(ctx, dir, virtualPython(dir), "-m", "pip", "install", "--quiet", "--no-deps", "--requirement", "requirements.txt")
 	},
 	command: func(dir string) []string { return []string{virtualPython(dir), filepath.Join(dir, "peer.py")} },
 }
@@ -52,13 +50,13 @@ func virtualPython(dir string) string {
 }
 
 var javaPeer = script{
-	dir: "java", needs: []string{"java", "javac", "mvn"}, files: []string{"pom.xml", "Peer.java"},
+	dir: "java", runtime: "a JDK 17 or newer, and Maven 3.8", needs: []string{"java", "javac", "mvn"}, files: []string{"pom.xml", "Peer.java"},
 	install: func(ctx context.Context, dir string) error {
 		// Maven resolves only: the compiler needs no plugin that would have to be fetched too.
-		if err := command(ctx, dir, "mvn", "--batch-mode", "--quiet", "dependency:copy-dependencies", "-DoutputDirectory=lib"); err != nil {
+		if err := setup.Command(ctx, dir, "mvn", "--batch-mode", "--quiet", "dependency:copy-dependencies", "-DoutputDirectory=lib"); err != nil {
 			return err
 		}
-		return command(ctx, dir, "javac", "-cp", filepath.Join("lib", "*"), "-d", "classes", "Peer.java")
+		return setup.Command(ctx, dir, "javac", "-cp", filepath.Join("lib", "*"), "-d", "classes", "Peer.java")
 	},
 	command: func(dir string) []string {
 		path := filepath.Join(dir, "classes") + string(os.PathListSeparator) + filepath.Join(dir, "lib", "*")
@@ -71,14 +69,12 @@ func (r *runner) prepare(ctx context.Context, p *peer) (*program, error) {
 	if ready := r.prepared[p.name]; ready != nil {
 		return ready, nil
 	}
-	for _, name := range p.script.needs {
-		if _, err := exec.LookPath(name); err != nil {
-			return nil, fmt.Errorf("%s is missing: %w", name, err)
-		}
+	if err := setup.Need(p.script.runtime, p.script.needs...); err != nil {
+		return nil, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, preparationLimit)
 	defer cancel()
-	dir, err := p.script.prepare(ctx)
+	dir, err := setup.Install(p.script.dir, filepath.Join("peers", p.script.dir), p.script.files, func(dir string) error { return p.script.install(ctx, dir) })
 	if err != nil {
 		return nil, err
 	}
@@ -97,62 +93,4 @@ func (r *runner) absent(ctx context.Context, p *peer) error {
 	_, err := r.prepare(ctx, p)
 	r.skipped[p.name] = err
 	return err
-}
-
-// prepare copies the script's files to a directory that belongs to their content, and installs it there unless that was done before.
-func (s *script) prepare(ctx context.Context) (dir string, err error) {
-	hash := sha256.New()
-	contents := make(map[string][]byte)
-	for _, name := range s.files {
-		content, err := os.ReadFile(filepath.Join("peers", s.dir, name))
-		if err != nil {
-			return "", fmt.Errorf("the benchmark runs in its own directory (go -C bench run .): %w", err)
-		}
-		fmt.Fprintf(hash, "%s %d\n", name, len(content))
-		hash.Write(content)
-		contents[name] = content
-	}
-	if dir, err = cacheDirectory(s.dir + "-" + hex.EncodeToString(hash.Sum(nil)[:6])); err != nil {
-		return "", err
-	}
-	stamp := filepath.Join(dir, "complete") // says that an installation was completed
-	if _, err := os.Stat(stamp); err == nil {
-		return dir, nil
-	}
-	for name, content := range contents {
-		if err := os.WriteFile(filepath.Join(dir, name), content, 0o644); err != nil {
-			return "", err
-		}
-	}
-	if err := s.install(ctx, dir); err != nil {
-		return "", err
-	}
-	return dir, os.WriteFile(stamp, nil, 0o644)
-}
-
-// cacheDirectory makes a directory outside the tree.
-func cacheDirectory(name string) (string, error) {
-	root := os.Getenv("BENCH_CACHE")
-	if root == "" {
-		cache, err := os.UserCacheDir()
-		if err != nil {
-			return "", fmt.Errorf("set BENCH_CACHE to a directory for the peers: %w", err)
-		}
-		root = filepath.Join(cache, "eventhubs-bench")
-	}
-	dir, err := filepath.Abs(filepath.Join(root, name))
-	if err != nil {
-		return "", err
-	}
-	return dir, os.MkdirAll(dir, 0o755)
-}
-
-// command runs a program; its error carries what the program printed.
-func command(ctx context.Context, dir, program string, args ...string) error {
-	c := exec.CommandContext(ctx, program, args...)
-	c.Dir = dir
-	if output, err := c.CombinedOutput(); err != nil {
-		return fmt.Errorf("%s %q: %w\n%s", program, args, errors.Join(err, context.Cause(ctx)), output)
-	}
-	return nil
 }

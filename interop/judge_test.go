@@ -8,7 +8,7 @@ import (
 	"testing"
 
 	"github.com/go-eventhubs/eventhubs/emulator"
-	"github.com/go-eventhubs/eventhubs/interop/internal/setup"
+	"github.com/go-eventhubs/eventhubs/internal/setup"
 )
 
 // seed returns a world in which a check's hub holds events with these bodies in one partition.

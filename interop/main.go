@@ -2,57 +2,39 @@ package main
 
 import (
 	"context"
-	"flag"
 	"fmt"
 	"io"
-	"os"
-	"os/signal"
 	"regexp"
-	"slices"
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/go-eventhubs/eventhubs/interop/internal/command"
 )
 
-func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	defer stop()
-	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
+func main() { command.Main(run) }
+
+var choice = command.Choice[*client]{
+	Command: "interop", Kind: "client", All: clients, Name: func(c *client) string { return c.name },
+	One: "check", Verbose: "print the emulator's log and what the clients print to standard error",
 }
 
 // run is the command: 0 if every check of every client went well, 1 if one did not, 2 if args make no sense.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
-	flags := flag.NewFlagSet("interop", flag.ContinueOnError)
-	flags.SetOutput(stderr)
-	only := flags.String("check", "", "run the checks whose name matches this `regexp` only")
-	verbose := flags.Bool("v", false, "print the emulator's log and what the clients print to standard error")
-	if err := flags.Parse(args); err != nil {
+	request, ok := choice.Parse(args, stderr)
+	if !ok {
 		return 2
-	}
-	pattern, err := regexp.Compile(*only)
-	if err != nil {
-		fmt.Fprintln(stderr, err)
-		return 2
-	}
-	chosen, err := choose(flags.Args())
-	if err != nil {
-		fmt.Fprintln(stderr, err)
-		return 2
-	}
-	var log io.Writer = io.Discard
-	if *verbose {
-		log = &lockedWriter{w: stderr}
 	}
 	began := time.Now()
-	results := make([]*result, len(chosen))
+	results := make([]*result, len(request.Chosen))
 	var wg sync.WaitGroup
-	for i, c := range chosen {
+	for i, c := range request.Chosen {
 		results[i] = &result{client: c}
 		// It ends with the client's program, which has a deadline; it is waited for below.
-		wg.Go(func() { results[i].run(ctx, pattern, log) })
+		wg.Go(func() { results[i].run(ctx, request.Pattern, request.Log) })
 	}
 	wg.Wait()
-	report(stdout, results, pattern)
+	report(stdout, results, request.Pattern)
 	fmt.Fprintf(stdout, "\n%.0f seconds in all.\n", time.Since(began).Seconds())
 	for _, r := range results {
 		if !r.ok() {
@@ -60,30 +42,6 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		}
 	}
 	return 0
-}
-
-// choose finds the clients with the given names; all of them if there are none.
-func choose(names []string) ([]*client, error) {
-	if len(names) == 0 {
-		return clients, nil
-	}
-	var chosen []*client
-	for _, name := range names {
-		i := slices.IndexFunc(clients, func(c *client) bool { return c.name == name })
-		if i < 0 {
-			return nil, fmt.Errorf("interop: there is no client %q; there are: %s", name, strings.Join(clientNames(), ", "))
-		}
-		chosen = append(chosen, clients[i])
-	}
-	return chosen, nil
-}
-
-func clientNames() []string {
-	var names []string
-	for _, c := range clients {
-		names = append(names, c.name)
-	}
-	return names
 }
 
 // report prints the table, and below it what went wrong.
@@ -120,16 +78,4 @@ func report(w io.Writer, results []*result, pattern *regexp.Regexp) {
 	for _, r := range results {
 		r.complain(w)
 	}
-}
-
-// A lockedWriter lets several clients write to one log.
-type lockedWriter struct {
-	mu sync.Mutex // guards w
-	w  io.Writer
-}
-
-func (l *lockedWriter) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.w.Write(p)
 }

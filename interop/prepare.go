@@ -5,7 +5,7 @@ import (
 	"path/filepath"
 	"runtime"
 
-	"github.com/go-eventhubs/eventhubs/interop/internal/setup"
+	"github.com/go-eventhubs/eventhubs/internal/setup"
 )
 
 func prepareGo(ctx context.Context) ([]string, error) {

@@ -5,7 +5,7 @@ import (
 	"path/filepath"
 
 	"github.com/go-eventhubs/eventhubs/internal/connection"
-	"github.com/go-eventhubs/eventhubs/interop/internal/setup"
+	"github.com/go-eventhubs/eventhubs/internal/setup"
 )
 
 // container is what our connections are called, so that the servers know them.

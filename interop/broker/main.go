@@ -2,58 +2,39 @@ package main
 
 import (
 	"context"
-	"flag"
 	"fmt"
 	"io"
-	"os"
-	"os/signal"
 	"regexp"
-	"slices"
 	"strings"
-	"sync"
 	"time"
+
+	"github.com/go-eventhubs/eventhubs/interop/internal/command"
 )
 
 // preparationLimit bounds the installation of one broker and its start.
 const preparationLimit = 5 * time.Minute
 
-func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	defer stop()
-	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
+func main() { command.Main(run) }
+
+var choice = command.Choice[*broker]{
+	Command: "broker", Kind: "broker", All: brokers, Name: func(b *broker) string { return b.name },
+	One: "case", Verbose: "print what the programs say, and our transport's log",
 }
 
 // run is the command: 0 if every case of every broker went well, 1 if one did not, 2 if args make no sense.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
-	flags := flag.NewFlagSet("broker", flag.ContinueOnError)
-	flags.SetOutput(stderr)
-	only := flags.String("case", "", "run the cases whose name matches this `regexp` only")
-	verbose := flags.Bool("v", false, "print what the programs say, and our transport's log")
-	if err := flags.Parse(args); err != nil {
+	request, ok := choice.Parse(args, stderr)
+	if !ok {
 		return 2
-	}
-	pattern, err := regexp.Compile(*only)
-	if err != nil {
-		fmt.Fprintln(stderr, err)
-		return 2
-	}
-	chosen, err := choose(flags.Args())
-	if err != nil {
-		fmt.Fprintln(stderr, err)
-		return 2
-	}
-	var log io.Writer = io.Discard
-	if *verbose {
-		log = &lockedWriter{w: stderr}
 	}
 	began := time.Now()
 	var results []*result
-	for _, b := range chosen {
+	for _, b := range request.Chosen {
 		r := &result{broker: b, cells: make(map[string]string)}
-		r.run(ctx, pattern, stdout, log)
+		r.run(ctx, request.Pattern, stdout, request.Log)
 		results = append(results, r)
 	}
-	report(stdout, results, pattern)
+	report(stdout, results, request.Pattern)
 	fmt.Fprintf(stdout, "\n%.0f seconds in all.\n", time.Since(began).Seconds())
 	for _, r := range results {
 		if r.failed {
@@ -61,26 +42,6 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		}
 	}
 	return 0
-}
-
-// choose finds the brokers with the given names; all of them if there are none.
-func choose(names []string) ([]*broker, error) {
-	if len(names) == 0 {
-		return brokers, nil
-	}
-	var chosen []*broker
-	for _, name := range names {
-		i := slices.IndexFunc(brokers, func(b *broker) bool { return b.name == name })
-		if i < 0 {
-			var known []string
-			for _, b := range brokers {
-				known = append(known, b.name)
-			}
-			return nil, fmt.Errorf("there is no broker %q; there are: %s", name, strings.Join(known, ", "))
-		}
-		chosen = append(chosen, brokers[i])
-	}
-	return chosen, nil
 }
 
 // A result is what became of a broker's cases.
@@ -148,16 +109,4 @@ func report(w io.Writer, results []*result, pattern *regexp.Regexp) {
 		}
 		fmt.Fprintln(w)
 	}
-}
-
-// A lockedWriter lets several programs write to one log.
-type lockedWriter struct {
-	mu sync.Mutex // guards w
-	w  io.Writer
-}
-
-func (l *lockedWriter) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.w.Write(p)
 }

@@ -1,4 +1,4 @@
-// Package setup installs other people's programs below the user's cache directory, once for each set of pinned versions.
+// Package setup is for interop and bench: it installs other people's programs below the user's cache directory, once for each set of pinned versions.
 package setup
 
 import (
@@ -32,7 +32,7 @@ func Install(name, folder string, files []string, steps func(dir string) error) 
 	for _, file := range files {
 		content, err := os.ReadFile(filepath.Join(folder, file))
 		if err != nil {
-			return "", fmt.Errorf("run this in the module's folder, as with go -C interop: %w", err)
+			return "", fmt.Errorf("run this in its module's folder, as with go -C interop or go -C bench: %w", err)
 		}
 		fmt.Fprintf(hash, "%s %d\n", file, len(content))
 		hash.Write(content)
@@ -60,7 +60,7 @@ func CacheDirectory(name string) (string, error) {
 	if root == "" {
 		cache, err := os.UserCacheDir()
 		if err != nil {
-			return "", fmt.Errorf("set INTEROP_CACHE to a directory for what interop installs: %w", err)
+			return "", fmt.Errorf("set INTEROP_CACHE to a directory for what is installed: %w", err)
 		}
 		root = filepath.Join(cache, "eventhubs-interop")
 	}
