@@ -1,23 +1,23 @@
 package eventhubs
 
 import (
-	"sync"
+	"iter"
+	"slices"
 	"time"
 )
 
 // A batch is events that leave together, encoded, in append-only chunks. It belongs to the queue that holds it, under that queue's
 // lock, until a sender takes it; then to that sender, but for coverage, which stays under the lock.
 type batch struct {
-	events [][]byte // one slice of a chunk for each event, in their order
-	extras []extra  // as long as events, or empty while no event has any
+	chunks []*chunk // with the events, in their order
+	count  int      // events
 	bytes  int      // on the wire, each event with its data section's header
+	extras []extra  // one for each event, or empty while no event has any
 	first  time.Time
 
 	full      bool // closed to new events, though nobody took it yet
 	flush     bool // covered by a Flush or Close: its linger is over
 	lingering bool // the linger timer is set for it
-
-	chunks []*chunk
 
 	tries     int
 	numbers   numbers // of an idempotent producer; final as soon as handed
@@ -44,65 +44,59 @@ func (x *extra) empty() bool {
 	return x.delivery == nil && x.tag == nil && x.expires.IsZero() && !x.message && x.route == route{}
 }
 
-// A chunk is memory for encoded events. It is reused when the outcome of its batch has been told.
-type chunk struct {
-	memory []byte
-	used   int
-}
-
-// Chunks of a batch: a small one first, since a sparse stream over a thousand partitions has a thousand open batches; then large ones. An event
-// that fits in neither has a chunk of its own.
-const (
-	smallChunk = 4 << 10
-	largeChunk = 64 << 10
-)
-
-// Pools of plain memory, shared by all producers: nothing in them refers to anything.
-var (
-	smallChunks = sync.Pool{New: func() any { return &chunk{memory: make([]byte, smallChunk)} }}
-	largeChunks = sync.Pool{New: func() any { return &chunk{memory: make([]byte, largeChunk)} }}
-)
-
 // append copies an event into the batch.
 func (b *batch) append(head, body []byte, x *extra, accepted time.Time) {
-	n := len(head) + len(body)
-	c := b.chunkFor(n)
-	at := c.used
-	copy(c.memory[at:], head)
-	copy(c.memory[at+len(head):], body)
-	c.used += n
-	if len(b.events) == 0 {
+	size := sectionSize(len(head) + len(body))
+	b.chunkFor(size).put(head, body)
+	if b.count == 0 {
 		b.first = accepted
 	}
-	b.events = append(b.events, c.memory[at:c.used:c.used])
-	b.bytes += sectionSize(n)
+	b.count++
+	b.bytes += size
 	if !x.empty() || len(b.extras) > 0 {
 		b.setLastExtra(*x)
 	}
 }
 
-func (b *batch) chunkFor(n int) *chunk {
-	if len(b.chunks) > 0 {
-		if c := b.chunks[len(b.chunks)-1]; len(c.memory)-c.used >= n {
+func (b *batch) chunkFor(size int) *chunk {
+	if n := len(b.chunks); n > 0 {
+		if c := b.chunks[n-1]; len(c.memory)-c.used >= size {
 			return c
 		}
 	}
-	var c *chunk
-	switch {
-	case n > largeChunk:
-		c = &chunk{memory: make([]byte, n)}
-	case n > smallChunk || len(b.chunks) > 0:
-		c = largeChunks.Get().(*chunk)
-	default:
-		c = smallChunks.Get().(*chunk)
-	}
+	c := newChunk(size, len(b.chunks) == 0)
 	b.chunks = append(b.chunks, c)
 	return c
 }
 
+// all yields the events as they are encoded, in their order, each with its number from zero on. They are the batch's own memory.
+func (b *batch) all() iter.Seq2[int, []byte] {
+	return func(yield func(int, []byte) bool) {
+		i := 0
+		for _, c := range b.chunks {
+			for at := 0; at < c.used && i < b.count; i++ { // what was cut off is still in the chunks
+				var encoded []byte
+				encoded, at = c.event(at)
+				if !yield(i, encoded) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// appendViews appends a slice for each event, for go-amqp to read them by.
+func (b *batch) appendViews(dst [][]byte) [][]byte {
+	dst = slices.Grow(dst, b.count)
+	for _, encoded := range b.all() {
+		dst = append(dst, encoded)
+	}
+	return dst
+}
+
 // setLastExtra gives the last event its extra, and every event before it an empty one if it is the first to have any.
 func (b *batch) setLastExtra(x extra) {
-	for len(b.extras) < len(b.events)-1 {
+	for len(b.extras) < b.count-1 {
 		b.extras = append(b.extras, extra{})
 	}
 	b.extras = append(b.extras, x)
@@ -119,18 +113,18 @@ func (b *batch) extra(i int) extra {
 // fits reports whether an event that takes size bytes on the wire may join a batch that may have limit.
 // Any event may be alone in a batch.
 func (b *batch) fits(size, limit int) bool {
-	return !b.full && (len(b.events) == 0 || b.bytes+size <= limit)
+	return !b.full && (b.count == 0 || b.bytes+size <= limit)
 }
 
 // fitting returns how many of the first events fit within limit bytes: one at the least.
 func (b *batch) fitting(limit int) int {
 	bytes := 0
-	for i, e := range b.events {
+	for i, e := range b.all() {
 		if bytes += sectionSize(len(e)); i > 0 && bytes > limit {
 			return i
 		}
 	}
-	return len(b.events)
+	return b.count
 }
 
 // alike returns how many of the first events have expired by now, or how many have not, whichever the first is.
@@ -143,21 +137,24 @@ func (b *batch) alike(now time.Time) (events int, expired bool) {
 			return i, expired
 		}
 	}
-	return len(b.events), expired
+	return b.count, expired
 }
 
 // cut shortens the batch to its first events and returns the others, in their order and with whoever waits for them, in batches within
 // limit bytes. The lock of the batch's queue must be held.
 func (b *batch) cut(keep, limit int, fresh func() *batch) (rest []*batch) {
 	var piece *batch
-	for i := keep; i < len(b.events); i++ {
-		size := sectionSize(len(b.events[i]))
+	for i, encoded := range b.all() {
+		if i < keep {
+			continue
+		}
+		size := sectionSize(len(encoded))
 		if piece == nil || !piece.fits(size, limit) {
 			piece = fresh()
 			rest = append(rest, piece)
 		}
 		b.bytes -= size
-		piece.append(b.events[i], nil, new(b.extra(i)), b.first)
+		piece.append(encoded, nil, new(b.extra(i)), b.first)
 		for _, c := range b.coverage {
 			if i < c.events {
 				c.barrier.cover(piece, 1)
@@ -173,8 +170,7 @@ func (b *batch) cut(keep, limit int, fresh func() *batch) (rest []*batch) {
 	for _, piece := range rest {
 		piece.full = true
 	}
-	clear(b.events[keep:])
-	b.events = b.events[:keep]
+	b.count = keep
 	if len(b.extras) > keep {
 		clear(b.extras[keep:])
 		b.extras = b.extras[:keep]
@@ -196,17 +192,10 @@ func (b *batch) tellDeliveries(o Outcome) (told int) {
 // reset makes the batch and its memory ready for other events.
 func (b *batch) reset() {
 	for _, c := range b.chunks {
-		c.used = 0
-		switch len(c.memory) {
-		case smallChunk:
-			smallChunks.Put(c)
-		case largeChunk:
-			largeChunks.Put(c)
-		}
+		c.recycle()
 	}
-	clear(b.events)
 	clear(b.extras)
 	clear(b.chunks)
 	clear(b.coverage)
-	*b = batch{events: b.events[:0], extras: b.extras[:0], chunks: b.chunks[:0], coverage: b.coverage[:0]}
+	*b = batch{extras: b.extras[:0], chunks: b.chunks[:0], coverage: b.coverage[:0]}
 }

@@ -221,7 +221,7 @@ func (s *staging) tellRetrying(v verdict) {
 // settle is partition.settle for events whose partition is not known.
 func (s *staging) settle(b *batch, o Outcome) {
 	if !b.roomless {
-		s.producer.admission.leave(len(b.events), b.bytes)
+		s.producer.admission.leave(b.count, b.bytes)
 	}
 	s.producer.settled("", b, batchBytesUnknown, o)
 	defer s.producer.conclude(&s.queue, b, o)
@@ -280,7 +280,7 @@ type unroutable struct {
 func (s *staging) moveLocked(t *table) (failed []unroutable) {
 	for len(s.waiting) > 0 {
 		b := s.takeLocked()
-		for i, encoded := range b.events {
+		for i, encoded := range b.all() {
 			part, err := t.assign(b.extra(i).route)
 			if err != nil {
 				target := s.producer.newBatch()
@@ -290,7 +290,7 @@ func (s *staging) moveLocked(t *table) (failed []unroutable) {
 				b.coverTarget(i, target)
 				continue
 			}
-			part.receive(b, i)
+			part.receive(b, i, encoded)
 		}
 		for _, c := range s.doneLocked(b) {
 			c.barrier.moved(c.events)
@@ -301,12 +301,12 @@ func (s *staging) moveLocked(t *table) (failed []unroutable) {
 }
 
 // receive appends the i-th event of a staged batch to the partition.
-func (p *partition) receive(staged *batch, i int) {
+func (p *partition) receive(staged *batch, i int, encoded []byte) {
 	x := staged.extra(i)
 	x.route = route{}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	target := p.appendLocked(staged.events[i], nil, &x, staged.first)
+	target := p.appendLocked(encoded, nil, &x, staged.first)
 	target.flush = target.flush || staged.flush
 	staged.coverTarget(i, target)
 }

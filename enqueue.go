@@ -108,6 +108,9 @@ func (p *BufferedProducer) Publish(ctx context.Context, event *azeventhubs.Event
 	}
 }
 
+// noOptions are what nil stands for; nobody writes them.
+var noOptions EnqueueOptions
+
 // A patience says what an event may be made to wait for.
 type patience int
 
@@ -118,14 +121,14 @@ const (
 )
 
 func (p *BufferedProducer) enqueue(ctx context.Context, event *azeventhubs.EventData, options *EnqueueOptions, how patience) error {
-	var o EnqueueOptions
-	if options != nil {
-		o = *options
+	o := options
+	if o == nil {
+		o = &noOptions
 	}
 	if event == nil {
 		return invalid("the event is nil")
 	}
-	to, part, err := p.route(&o)
+	to, part, err := p.route(o)
 	if err != nil {
 		return err
 	}

@@ -40,15 +40,15 @@ func (p *BufferedProducer) tell(partitionID string, b *batch, o Outcome) {
 		handler = p.options.OnBatchFailed
 	}
 	if handler == nil {
-		if o.Err != nil && deliveries < len(b.events) {
-			p.counts.unheard.Add(uint64(len(b.events) - deliveries))
+		if o.Err != nil && deliveries < b.count {
+			p.counts.unheard.Add(uint64(b.count - deliveries))
 			p.unheard().Error("eventhubs: events failed and nobody was told: set Options.OnBatchFailed, or a Delivery for each event",
-				"hub", p.hubName, "partition", partitionID, "events", len(b.events), "storage", o.Storage.String(), "tries", o.Tries, "error", o.Err)
+				"hub", p.hubName, "partition", partitionID, "events", b.count, "storage", o.Storage.String(), "tries", o.Tries, "error", o.Err)
 		}
 		return
 	}
-	s := &scope{admission: p.admission, events: len(b.events), bytes: b.bytes}
-	told := &Batch{PartitionID: partitionID, Outcome: o, Count: len(b.events), Bytes: b.bytes, batch: b, producer: p}
+	s := &scope{admission: p.admission, events: b.count, bytes: b.bytes}
+	told := &Batch{PartitionID: partitionID, Outcome: o, Count: b.count, Bytes: b.bytes, batch: b, producer: p}
 	// Looks once, and is stopped when the handler returns.
 	slow := time.AfterFunc(slowHandler, func() {
 		p.unheard().Warn("eventhubs: a handler is taking long; its partition waits for it", "hub", p.hubName, "partition", partitionID, "after", slowHandler)

@@ -217,7 +217,7 @@ func (p *partition) stored(b *batch) bool {
 }
 
 // lastNumber is the number of the batch's last event.
-func (b *batch) lastNumber() int32 { return follow(b.numbers.first, len(b.events)-1) }
+func (b *batch) lastNumber() int32 { return follow(b.numbers.first, b.count-1) }
 
 // conclude notes what became of a batch and of its numbers, if it has any.
 func (p *partition) conclude(b *batch, o Outcome) {

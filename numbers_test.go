@@ -134,7 +134,7 @@ func TestNumbersWrap(t *testing.T) {
 	if fmt.Sprint(got) != "[2147483646 2147483647 0 1]" {
 		t.Errorf("the events carry %v", got)
 	}
-	if b := (&batch{events: events, numbers: numbers{first: math.MaxInt32 - 1}}); b.lastNumber() != 1 {
+	if b := (&batch{count: len(events), numbers: numbers{first: math.MaxInt32 - 1}}); b.lastNumber() != 1 {
 		t.Errorf("the last number is %d, want 1", b.lastNumber())
 	}
 }

@@ -64,12 +64,12 @@ func (b *Batch) Events() iter.Seq[Event] {
 		if b.batch == nil {
 			return
 		}
-		for i := 0; b.batch != nil && i < b.Count; i++ { // the handler may return before the iterator ends
+		for i, encoded := range b.batch.all() {
 			x := b.batch.extra(i)
-			e := decodeEvent(b.batch.events[i], x.message)
+			e := decodeEvent(encoded, x.message)
 			e.PartitionID = b.PartitionID
 			e.Tag = x.tag
-			if !yield(e) {
+			if !yield(e) || b.batch == nil { // the handler may return before the iterator ends
 				return
 			}
 		}
@@ -86,7 +86,7 @@ func (b *Batch) EnqueueAgain(ctx context.Context) (accepted int, err error) {
 	if b.batch == nil {
 		return 0, invalid("Batch.EnqueueAgain was called after the handler had returned")
 	}
-	for i, encoded := range b.batch.events {
+	for i, encoded := range b.batch.all() {
 		if err := b.producer.enqueueAgain(ctx, encoded, b.batch.extra(i), b.PartitionID); err != nil {
 			return accepted, fmt.Errorf("event %d of the batch: %w", i, err)
 		}

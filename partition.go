@@ -82,7 +82,7 @@ func (p *partition) joins(size int) bool {
 func (p *partition) appendLocked(head, body []byte, x *extra, accepted time.Time) *batch {
 	size := sectionSize(len(head) + len(body))
 	b := p.openLocked(size, p.batchLimit(), p.producer.newBatch)
-	if len(b.events) == 0 {
+	if b.count == 0 {
 		// Once for each batch, not for each event.
 		now := time.Now()
 		if accepted.IsZero() {
@@ -280,7 +280,7 @@ func (p *partition) settle(b *batch, o Outcome) {
 		p.troubled.Store(false)
 	}
 	if !b.roomless {
-		p.giveRoom(len(b.events), b.bytes)
+		p.giveRoom(b.count, b.bytes)
 	}
 	p.producer.settled(p.id, b, p.batchLimit(), o)
 	defer p.producer.conclude(&p.queue, b, o)

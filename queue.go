@@ -59,11 +59,11 @@ func (q *queue) doneLocked(b *batch) []coverage {
 // coverLocked puts a barrier behind everything that the queue holds, and ends the linger of what waits.
 func (q *queue) coverLocked(r *barrier) {
 	for _, b := range q.taken {
-		r.cover(b, len(b.events))
+		r.cover(b, b.count)
 	}
 	for _, b := range q.waiting {
 		b.flush = true
-		r.cover(b, len(b.events))
+		r.cover(b, b.count)
 	}
 }
 
@@ -76,7 +76,7 @@ func (q *queue) doomLocked(err error) (events, bytes int) {
 		}
 		b.doom = err
 		b.full, b.flush, b.roomless = true, true, true
-		events += len(b.events)
+		events += b.count
 		bytes += b.bytes
 	}
 	return events, bytes

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"sync"
 	"time"
 
 	"github.com/go-eventhubs/eventhubs/internal/connection"
@@ -72,7 +73,7 @@ func (p *partition) cutExpired(b *batch) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	alike, expired := b.alike(time.Now())
-	if alike < len(b.events) {
+	if alike < b.count {
 		p.putBackLocked(b.cut(alike, math.MaxInt, p.producer.newBatch))
 	}
 	if expired {
@@ -116,9 +117,6 @@ func (p *partition) tryOnce(b *batch) (connection.Result, error) {
 		}
 		if err := p.fit(b); err != nil {
 			return connection.Result{}, err
-		}
-		if p.identity != nil {
-			b.numbers.write(b.events)
 		}
 	}
 	b.tries++
@@ -171,11 +169,25 @@ func (p *partition) open(b *batch, timeout time.Duration) (stored bool, err erro
 	return false, nil
 }
 
+// Slices of what go-amqp is to read, shared by all producers. A batch needs them only while it is handed over.
+var views = sync.Pool{New: func() any { return new([][]byte) }}
+
+// transmit hands the batch to the link and waits for its outcome. An idempotent producer's batch has its final numbers as soon as it was handed over.
 func (p *partition) transmit(ctx context.Context, b *batch) connection.Result {
+	v := views.Get().(*[][]byte)
+	events := b.appendViews((*v)[:0])
+	defer func() {
+		clear(events) // the chunks are not the pool's
+		*v = events
+		views.Put(v)
+	}()
 	if p.identity == nil {
-		return p.link.Send(ctx, b.events)
+		return p.link.Send(ctx, events)
 	}
-	return p.link.SendOn(ctx, b.attach, b.events)
+	if !b.handed {
+		b.numbers.write(events)
+	}
+	return p.link.SendOn(ctx, b.attach, events)
 }
 
 // openLink opens the link and notes how large a message it takes.

@@ -91,7 +91,7 @@ type counts struct {
 
 // add counts a batch's outcome. The limit is what it might have had, in bytes.
 func (c *counts) add(b *batch, o Outcome, limit int) {
-	events := uint64(len(b.events))
+	events := uint64(b.count)
 	switch o.Storage {
 	case Stored:
 		c.storedEvents.Add(events)
@@ -146,9 +146,9 @@ func (q *queue) stats(now time.Time) (s PartitionStats) {
 	defer q.mu.Unlock()
 	s.BatchesInFlight = len(q.taken)
 	for i, b := range q.waiting {
-		s.BufferedEvents += len(b.events)
+		s.BufferedEvents += b.count
 		s.BufferedBytes += b.bytes
-		if i == 0 && len(b.events) > 0 {
+		if i == 0 && b.count > 0 {
 			s.OldestEvent = now.Sub(b.first)
 		}
 	}

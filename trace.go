@@ -57,7 +57,7 @@ type TracedBatch struct {
 }
 
 func traced(partitionID string, b *batch) TracedBatch {
-	return TracedBatch{PartitionID: partitionID, Events: len(b.events), Bytes: b.bytes, Try: b.tries, First: b.first, batch: b}
+	return TracedBatch{PartitionID: partitionID, Events: b.count, Bytes: b.bytes, Try: b.tries, First: b.first, batch: b}
 }
 
 func (p *BufferedProducer) traceAccepted(ctx context.Context, part *partition, key string, bytes int) {
@@ -126,5 +126,5 @@ func (p *BufferedProducer) logBatch(message, partitionID string, b *batch, more 
 	if !p.logger.Enabled(context.Background(), slog.LevelDebug) {
 		return
 	}
-	p.logger.With("hub", p.hubName, "partition", partitionID, "events", len(b.events), "bytes", b.bytes, "try", b.tries).Debug(message, more...)
+	p.logger.With("hub", p.hubName, "partition", partitionID, "events", b.count, "bytes", b.bytes, "try", b.tries).Debug(message, more...)
 }

@@ -16,7 +16,7 @@ func (b TracedBatch) Property(name string) iter.Seq[string] {
 			return
 		}
 		last := ""
-		for _, encoded := range b.batch.events {
+		for _, encoded := range b.batch.all() {
 			text, ok := amqp.ApplicationText(encoded, name)
 			if !ok {
 				continue

@@ -72,23 +72,19 @@ func (l *link) transmit(a *attempt) (amqp.SendReceipt, error) {
 	if a.caller.Done() == nil {
 		return l.sender.SendWithReceipt(a, &a.message, nil)
 	}
-	returned, watched := make(chan struct{}), make(chan struct{})
-	// Ends with giveUp, or grace after returned is closed at the latest; awaited
-	// below.
-	stop := context.AfterFunc(a.caller, func() {
-		defer close(watched)
-		l.watch(returned)
-	})
+	returned := make(chan struct{})
+	// Ends soon after go-amqp's call has returned, which it is told below; awaited there.
+	stop := context.AfterFunc(a.caller, func() { l.watch(returned) })
 	receipt, err := l.sender.SendWithReceipt(a, &a.message, nil)
-	close(returned)
 	if !stop() {
-		<-watched
+		returned <- struct{}{}
 	}
 	return receipt, err
 }
 
-// watch runs once the caller's context has ended. A send that is beyond the wait
-// for credit does not hear of that, so its link is given up.
+// watch runs once the caller's context has ended, until go-amqp's call has returned. A
+// send that is beyond the wait for credit does not hear of that context, so its link is
+// given up.
 func (l *link) watch(returned <-chan struct{}) {
 	timer := time.NewTimer(grace)
 	defer timer.Stop()
@@ -96,6 +92,7 @@ func (l *link) watch(returned <-chan struct{}) {
 	case <-returned:
 	case <-timer.C:
 		l.giveUp()
+		<-returned
 	}
 }
 

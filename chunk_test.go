@@ -1,0 +1,70 @@
+package eventhubs
+
+import (
+	"bytes"
+	"testing"
+	"time"
+
+	"github.com/go-eventhubs/eventhubs/internal/amqp"
+)
+
+func TestBatchHoldsItsEventsAsDataSections(t *testing.T) {
+	sizes := []int{0, 1, 100, 254, 255, 256, 257, 1000, smallChunk - longSection, smallChunk, largeChunk - longSection, largeChunk - longSection + 1, largeChunk, 1 << 20}
+	for first := range sizes { // each size is the first of a batch once, and comes behind every other
+		b := new(batch)
+		var events [][]byte
+		var wire []byte
+		for i := range sizes {
+			event := bytes.Repeat([]byte{byte(i + 1)}, sizes[(first+i)%len(sizes)])
+			events = append(events, event)
+			b.append(event[:len(event)/3], event[len(event)/3:], new(extra), time.Time{})
+			wire = amqp.AppendBinary(amqp.AppendSectionHeader(wire, amqp.SectionData), event)
+		}
+		for i, got := range b.all() {
+			if !bytes.Equal(got, events[i]) {
+				t.Fatalf("sizes from %d on: event %d has %d bytes that differ from the %d that were put in", sizes[first], i, len(got), len(events[i]))
+			}
+			if cap(got) != len(got) {
+				t.Errorf("event %d could be appended to, into the next", i)
+			}
+		}
+		var got []byte
+		for _, c := range b.chunks {
+			got = append(got, c.memory[:c.used]...)
+		}
+		if !bytes.Equal(got, wire) || b.bytes != len(wire) || b.count != len(events) {
+			t.Errorf("sizes from %d on: %d events in %d bytes, said to be %d and %d, want %d in %d as the codec writes them", sizes[first], b.count, len(got), b.count, b.bytes, len(events), len(wire))
+		}
+		if views := b.appendViews(nil); len(views) != len(events) || !bytes.Equal(views[len(views)-1], events[len(events)-1]) {
+			t.Errorf("%d views of %d events, or another last one", len(views), len(events))
+		}
+		b.reset()
+	}
+}
+
+func TestCutBatchKeepsItsFirstEvents(t *testing.T) {
+	b := new(batch)
+	for i := range 100 {
+		b.append(nil, bytes.Repeat([]byte{byte(i)}, 1000), new(extra), time.Time{})
+	}
+	rest := b.cut(30, 50*sectionSize(1000), func() *batch { return new(batch) })
+	var got []byte
+	counts := []int{}
+	for _, piece := range append([]*batch{b}, rest...) {
+		counts = append(counts, piece.count)
+		for _, event := range piece.all() {
+			got = append(got, event[0])
+		}
+		if want := piece.count * sectionSize(1000); piece.bytes != want {
+			t.Errorf("a piece of %d events has %d bytes, want %d", piece.count, piece.bytes, want)
+		}
+	}
+	for i := range 100 {
+		if len(got) != 100 || got[i] != byte(i) {
+			t.Fatalf("pieces of %v events have %v, want 0 to 99", counts, got)
+		}
+	}
+	if len(counts) != 3 || counts[0] != 30 || counts[1] != 50 {
+		t.Errorf("pieces of %v events, want 30, 50, 20", counts)
+	}
+}
