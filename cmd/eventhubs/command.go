@@ -98,6 +98,9 @@ func (p *process) message(err error) string {
 	return p.redact(strings.ReplaceAll(text, ": eventhubs: ", ": "))
 }
 
+// tell writes a message of what goes on beside the command, such as a server's, as a line to standard error.
+func (p *process) tell(text string) { fmt.Fprintln(p.stderr, p.redact(text)) }
+
 func dispatch(ctx context.Context, p *process, args []string) error {
 	if len(args) == 0 {
 		printGeneralHelp(p.stderr)

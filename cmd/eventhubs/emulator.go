@@ -9,7 +9,6 @@ import (
 	"os"
 	"strings"
 	"syscall"
-	"time"
 
 	"github.com/go-eventhubs/eventhubs/emulator"
 	"github.com/go-eventhubs/eventhubs/emulator/emulatordata"
@@ -42,7 +41,8 @@ How clients get in:
   --websocket              clients may also use AMQP over WebSocket (with --tls: over HTTPS), on the
                            same port
   --auth                   verify tokens. The key is the official emulator's: its name is
-                           RootManageSharedAccessKey, its value SAS_KEY_VALUE. Default: any token will do
+                           RootManageSharedAccessKey, its value SAS_KEY_VALUE. Tokens of Azure identities
+                           cannot be verified here, and are refused. Default: any token will do
 
 How it behaves:
   --throughput-units N     be as busy as a namespace with N of them: each takes 1 MB and 1000 events
@@ -110,7 +110,7 @@ func runEmulator(ctx context.Context, p *process, args []string) (err error) {
 	}
 	defer func() { err = errors.Join(err, remove()) }()
 	if opts.healthAddr != "" {
-		check, err := startHealth(server, opts.healthAddr)
+		check, err := startHealth(server, opts.healthAddr, p.tell)
 		if err != nil {
 			return err
 		}
@@ -118,7 +118,7 @@ func runEmulator(ctx context.Context, p *process, args []string) (err error) {
 		fmt.Fprintln(p.stderr, "Health: http://"+check.addr()+"/health")
 	}
 	if opts.httpAddr != "" {
-		page, err := startPage(server, opts)
+		page, err := startPage(server, opts, p.tell)
 		if err != nil {
 			return err
 		}
@@ -152,7 +152,7 @@ func describeEmulator(p *process, server *emulator.Server, opts *emulatorOptions
 	}
 	if opts.caFile != "" {
 		fmt.Fprintln(p.stderr, "Clients use TLS and must trust the certificate authority in "+opts.caFile+":")
-		fmt.Fprintln(p.stderr, "  eventhubs publish, eventhubs tail: --tls-ca FILE; Node.js: NODE_EXTRA_CA_CERTS=FILE; Go, Python and others: SSL_CERT_FILE=FILE")
+		fmt.Fprintln(p.stderr, "  eventhubs publish, tail and check: --tls-ca FILE; Node.js: NODE_EXTRA_CA_CERTS=FILE; Go, Python and others: SSL_CERT_FILE=FILE")
 	}
 	if transport := opts.server.Transports & (emulator.TransportWebSocket | emulator.TransportWebSocketTLS); transport != 0 {
 		fmt.Fprintln(p.stderr, "AMQP over WebSocket: "+server.URL(transport))
@@ -167,11 +167,8 @@ type page struct {
 	done     chan struct{} // closed when http has ended
 }
 
-// pageTimeout bounds how long a browser may take to say what it wants.
-const pageTimeout = 10 * time.Second
-
-// startPage begins to show a server.
-func startPage(server *emulator.Server, opts *emulatorOptions) (*page, error) {
+// startPage begins to show a server. What goes wrong in showing it is told by tell.
+func startPage(server *emulator.Server, opts *emulatorOptions, tell func(string)) (*page, error) {
 	listener, err := net.Listen("tcp", opts.httpAddr)
 	if err != nil {
 		return nil, cannotListen("--http", opts.httpAddr, err)
@@ -181,7 +178,7 @@ func startPage(server *emulator.Server, opts *emulatorOptions) (*page, error) {
 		shown.Hosts = []string{host} // by which whoever chose it will call it
 	}
 	p := &page{listener: listener, done: make(chan struct{})}
-	p.http = &http.Server{Handler: emulatorhttp.New(server, shown), ReadHeaderTimeout: pageTimeout}
+	p.http = newHTTPServer(emulatorhttp.New(server, shown), tell)
 	// It ends when close closes p.http; close waits for it.
 	go func() {
 		defer close(p.done)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"net"
 	"os"
@@ -158,6 +159,11 @@ func (opts *emulatorOptions) setHubs(hubs []emulator.Hub, retention emulator.Ret
 	return nil
 }
 
+// refuseIdentity is the answer to tokens of Entra ID, whose signatures only its own keys verify.
+func refuseIdentity(context.Context, string) (emulator.Claims, error) {
+	return emulator.Claims{}, errors.New("this emulator cannot verify tokens of Azure identities; without --auth it takes any")
+}
+
 // setBehaviour sets what is not about hubs.
 func (opts *emulatorOptions) setBehaviour(f *emulatorFlags) error {
 	opts.server.Transports = emulator.TransportPlain
@@ -170,7 +176,7 @@ func (opts *emulatorOptions) setBehaviour(f *emulatorFlags) error {
 		opts.server.Transports |= webSocket
 	}
 	if f.auth {
-		opts.server.Authentication = &emulator.Authentication{} // It has the official emulator's key.
+		opts.server.Authentication = &emulator.Authentication{JWT: refuseIdentity} // It has the official emulator's key.
 	}
 	opts.server.Idle = f.idle()
 	opts.httpAddr = orLoopback(opts.httpAddr)

@@ -35,8 +35,8 @@ type health struct {
 	cancel   context.CancelFunc // ends the probes
 }
 
-// startHealth begins to answer. The server must have the hub healthHub.
-func startHealth(server *emulator.Server, addr string) (*health, error) {
+// startHealth begins to answer. The server must have the hub healthHub. What goes wrong in answering is told by tell.
+func startHealth(server *emulator.Server, addr string, tell func(string)) (*health, error) {
 	listener, err := net.Listen("tcp", addr)
 	if err != nil {
 		return nil, cannotListen("--health", addr, err)
@@ -45,11 +45,8 @@ func startHealth(server *emulator.Server, addr string) (*health, error) {
 	h := &health{server: server, listener: listener, done: make(chan struct{}), turn: make(chan struct{}, 1), cancel: cancel}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /health", h.answer)
-	h.http = &http.Server{
-		Handler:           mux,
-		ReadHeaderTimeout: probeTimeout,
-		BaseContext:       func(net.Listener) context.Context { return ctx },
-	}
+	h.http = newHTTPServer(mux, tell)
+	h.http.BaseContext = func(net.Listener) context.Context { return ctx }
 	// It ends when close closes h.http; close waits for it.
 	go func() {
 		defer close(h.done)

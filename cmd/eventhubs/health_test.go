@@ -95,7 +95,7 @@ func TestHealthIsBadWhenSendsDoNotWork(t *testing.T) {
 				t.Fatal(err)
 			}
 			t.Cleanup(func() { server.Close() })
-			h, err := startHealth(server, "127.0.0.1:0")
+			h, err := startHealth(server, "127.0.0.1:0", func(text string) { t.Error(text) })
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -127,7 +127,7 @@ func TestHealthEndsWithTheCommandWhileItIsAsked(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer server.Close()
-	h, err := startHealth(server, "127.0.0.1:0")
+	h, err := startHealth(server, "127.0.0.1:0", func(text string) { t.Error(text) })
 	if err != nil {
 		t.Fatal(err)
 	}

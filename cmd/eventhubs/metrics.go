@@ -15,7 +15,7 @@ func (pub *publication) startMetrics(options *eventhubs.Options) error {
 	if pub.options.metricsAddr == "" {
 		return nil
 	}
-	server, err := metricsserver.Start(pub.options.metricsAddr, options)
+	server, err := metricsserver.Start(pub.options.metricsAddr, options, newErrorLog(func(text string) { pub.progress.line(pub.process.redact(text)) }))
 	if cause, ok := errors.AsType[*net.OpError](err); ok {
 		return cannotListen("--metrics", pub.options.metricsAddr, cause)
 	}

@@ -86,6 +86,11 @@ func newPublication(p *process, to *target, opts *publishOptions) (*publication,
 		OnBatchFailed:    pub.batchFailed,
 		Connection:       eventhubs.ConnectionOptions{ApplicationID: "eventhubs-publish"},
 	}
+	width := terminalWidth(p.stderr)
+	if pub.typed() {
+		width = 0 // The bar would be drawn over what is typed.
+	}
+	pub.progress = newProgress(p.stderr, width, pub.look)
 	err := pub.startMetrics(options)
 	if err != nil {
 		return pub, err
@@ -93,11 +98,6 @@ func newPublication(p *process, to *target, opts *publishOptions) (*publication,
 	if pub.producer, err = to.newProducer(options); err != nil {
 		return pub, err
 	}
-	width := terminalWidth(p.stderr)
-	if pub.typed() {
-		width = 0 // The bar would be drawn over what is typed.
-	}
-	pub.progress = newProgress(p.stderr, width, pub.look)
 	return pub, pub.observe()
 }
 

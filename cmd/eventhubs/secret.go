@@ -9,6 +9,10 @@ import (
 // for example when it was given as the name of the file.
 var secretInText = regexp.MustCompile(`(?i)(SharedAccessKey|SharedAccessSignature|sig)=[^;"\s,)…]+`)
 
+// minSecretBytes is the length from which a value is taken for a secret. What is shorter, such as the key that stands for any at an emulator, keeps nobody out, and
+// is part of ordinary words.
+const minSecretBytes = 4
+
 // redact hides in a text what must never be shown. Everything that a command writes, other than
 // its results, goes through it: errors of other packages are not trusted to keep secrets.
 func (p *process) redact(text string) string {
@@ -18,7 +22,7 @@ func (p *process) redact(text string) string {
 		case "endpoint", "entitypath", "sharedaccesskeyname", "usedevelopmentemulator":
 			continue // Not secret in itself; what was glued on by mistake is found below.
 		}
-		if value = strings.TrimSpace(value); value != "" {
+		if value = strings.TrimSpace(value); len(value) >= minSecretBytes {
 			text = strings.ReplaceAll(text, value, "[hidden]")
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log"
 	"net"
 	"net/http"
 	"sync"
@@ -22,8 +23,13 @@ import (
 	"github.com/go-eventhubs/eventhubs/telemetry"
 )
 
-// readHeaderTimeout is more than any scraper takes to ask.
-const readHeaderTimeout = 10 * time.Second
+const (
+	// readHeaderTimeout is more than any scraper takes to ask.
+	readHeaderTimeout = 10 * time.Second
+
+	// idleTimeout is more than the usual interval between two scrapes, 15 s to a minute.
+	idleTimeout = 2 * time.Minute
+)
 
 // A Server answers GET /metrics until it is closed.
 type Server struct {
@@ -38,26 +44,33 @@ type Server struct {
 }
 
 // Start listens at addr, such as ":9464" or "127.0.0.1:0", and adds metrics to the options of the producer that is to be observed. The
-// error names the address.
-func Start(addr string, options *eventhubs.Options) (*Server, error) {
+// error names the address. What goes wrong while it answers goes to errorLog; nil: to the log package's own.
+func Start(addr string, options *eventhubs.Options, errorLog *log.Logger) (*Server, error) {
 	listener, err := net.Listen("tcp", addr)
 	if err != nil {
 		return nil, fmt.Errorf("metrics: %w: give an address to listen at, such as 127.0.0.1:9464", err)
 	}
-	s, err := newServer(listener, options)
+	s, err := newServer(listener, options, errorLog)
 	if err != nil {
 		return nil, errors.Join(err, listener.Close())
 	}
-	// Ends with Close, which waits for it.
-	s.serving.Go(func() {
-		if err := s.http.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
-			s.failed = fmt.Errorf("metrics: %w", err)
-		}
-	})
+	s.serve()
 	return s, nil
 }
 
-func newServer(listener net.Listener, options *eventhubs.Options) (*Server, error) {
+func (s *Server) serve() {
+	// Ends with Close, which waits for it.
+	s.serving.Go(func() {
+		if err := s.http.Serve(s.listener); !errors.Is(err, http.ErrServerClosed) {
+			s.failed = fmt.Errorf("metrics: %w", err)
+		}
+	})
+}
+
+func newServer(listener net.Listener, options *eventhubs.Options, errorLog *log.Logger) (*Server, error) {
+	if errorLog == nil {
+		errorLog = log.Default() // promhttp would keep silent
+	}
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	reader, err := exporter.New(exporter.WithRegisterer(registry))
@@ -70,9 +83,10 @@ func newServer(listener net.Listener, options *eventhubs.Options) (*Server, erro
 		return nil, err
 	}
 	mux := http.NewServeMux()
-	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{EnableOpenMetrics: true}))
+	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{EnableOpenMetrics: true, ErrorLog: errorLog}))
 	mux.Handle("GET /{$}", http.RedirectHandler("/metrics", http.StatusFound))
-	return &Server{listener: listener, http: &http.Server{Handler: mux, ReadHeaderTimeout: readHeaderTimeout}, provider: provider, made: made}, nil
+	server := &http.Server{Handler: mux, ReadHeaderTimeout: readHeaderTimeout, IdleTimeout: idleTimeout, ErrorLog: errorLog}
+	return &Server{listener: listener, http: server, provider: provider, made: made}, nil
 }
 
 // Addr returns the address that it listens at.

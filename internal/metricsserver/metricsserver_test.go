@@ -31,7 +31,7 @@ func get(t *testing.T, url string) string {
 func TestPrometheusReadsTheMetrics(t *testing.T) {
 	server := emulatortest.New(t, nil)
 	options := &eventhubs.Options{}
-	metrics, err := metricsserver.Start("127.0.0.1:0", options)
+	metrics, err := metricsserver.Start("127.0.0.1:0", options, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -72,7 +72,7 @@ func TestPrometheusReadsTheMetrics(t *testing.T) {
 }
 
 func TestAnAddressThatIsTakenIsNamed(t *testing.T) {
-	first, err := metricsserver.Start("127.0.0.1:0", &eventhubs.Options{})
+	first, err := metricsserver.Start("127.0.0.1:0", &eventhubs.Options{}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -81,7 +81,7 @@ func TestAnAddressThatIsTakenIsNamed(t *testing.T) {
 			t.Error(err)
 		}
 	}()
-	if _, err := metricsserver.Start(first.Addr(), &eventhubs.Options{}); err == nil || !strings.Contains(err.Error(), first.Addr()) {
+	if _, err := metricsserver.Start(first.Addr(), &eventhubs.Options{}, nil); err == nil || !strings.Contains(err.Error(), first.Addr()) {
 		t.Errorf("got %v, want an error that names %s", err, first.Addr())
 	}
 }

@@ -176,7 +176,7 @@ func scraped(t *testing.T) string {
 		return emulator.Pass()
 	}})
 	options := &eventhubs.Options{OnBatchSucceeded: func(context.Context, *eventhubs.Batch) {}, OnBatchFailed: func(context.Context, *eventhubs.Batch) {}}
-	metrics, err := metricsserver.Start("127.0.0.1:0", options)
+	metrics, err := metricsserver.Start("127.0.0.1:0", options, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,0 +1,32 @@
+package main
+
+import (
+	"log"
+	"net/http"
+	"strings"
+	"time"
+)
+
+const (
+	// httpHeaderTimeout bounds how long a client may take to say what it wants.
+	httpHeaderTimeout = 10 * time.Second
+
+	// httpIdleTimeout bounds how long a connection may stay without a request. It is more than the interval of most probes and scrapes.
+	httpIdleTimeout = 2 * time.Minute
+)
+
+// newHTTPServer makes one of the program's servers. What goes wrong in it, it tells by tell, a line at a time, from any goroutine.
+func newHTTPServer(handler http.Handler, tell func(string)) *http.Server {
+	return &http.Server{Handler: handler, ReadHeaderTimeout: httpHeaderTimeout, IdleTimeout: httpIdleTimeout, ErrorLog: newErrorLog(tell)}
+}
+
+// newErrorLog makes a log whose messages are told by tell.
+func newErrorLog(tell func(string)) *log.Logger { return log.New(teller(tell), "", 0) }
+
+// A teller makes a writer, which gets whole messages, of a function.
+type teller func(string)
+
+func (t teller) Write(message []byte) (int, error) {
+	t(strings.TrimSuffix(string(message), "\n"))
+	return len(message), nil
+}
