@@ -19,15 +19,20 @@ const grace = 100 * time.Millisecond
 // go-amqp's send asks the context for its Done channel once for each frame, just
 // before it waits for the link to take that frame; the first time this is the
 // wait for credit, and giving up is clean. Any later time it would leave an
-// unfinished delivery on the link, so the channel works at the first call only.
-// Neither is there a deadline, which would become the socket's. And the
-// connection's writer asks Err just before it writes each frame: until then,
-// nothing of the message has left. TestSendAsksItsContextAsWeRelyOn pins this to
-// the version of go-amqp.
+// unfinished delivery on the link, so the channel works at the first call only. The
+// second time, when the first frame has left, the message waits for the lane. There is
+// no deadline, which would become the socket's. And the connection's writer asks Err
+// just before it writes each frame: until then, nothing of the message has left.
+// TestSendAsksItsContextAsWeRelyOn pins this to the version of go-amqp.
 type attempt struct {
 	// Immutable once the attempt is under way.
 	caller  context.Context
 	message amqp.Message
+	link    *link // set by transmit
+
+	// go-amqp's own, within SendWithReceipt.
+	frames int  // for which it asked for Done
+	lane   bool // the connection's lane is ours
 
 	asked   atomic.Bool // go-amqp asked for the first Done
 	written atomic.Bool // go-amqp is about to write, or has written, a first frame
@@ -36,10 +41,14 @@ type attempt struct {
 func (a *attempt) Deadline() (time.Time, bool) { return time.Time{}, false }
 
 func (a *attempt) Done() <-chan struct{} {
-	if a.asked.Swap(true) {
-		return nil
+	switch a.frames++; a.frames {
+	case 1:
+		a.asked.Store(true)
+		return a.caller.Done()
+	case 2:
+		a.lane = a.link.takeLane(a.caller)
 	}
-	return a.caller.Done()
+	return nil
 }
 
 func (a *attempt) Err() error {
@@ -68,7 +77,13 @@ func (l *link) transmit(a *attempt) (amqp.SendReceipt, error) {
 	case <-a.caller.Done():
 		return amqp.SendReceipt{}, errNoTurn
 	}
-	defer func() { <-l.turn }()
+	a.link = l
+	defer func() {
+		if a.lane {
+			<-l.client.lane
+		}
+		<-l.turn
+	}()
 	if a.caller.Done() == nil {
 		return l.sender.SendWithReceipt(a, &a.message, nil)
 	}
@@ -80,6 +95,37 @@ func (l *link) transmit(a *attempt) (amqp.SendReceipt, error) {
 		returned <- struct{}{}
 	}
 	return receipt, err
+}
+
+// lanePatience is how long a message waits for the one before it. It must not be for
+// ever: that one may be held up by its session's window, or by a slow network.
+const lanePatience = 100 * time.Millisecond
+
+// takeLane waits until no other message is on its way out, but not for ever, and reports
+// whether the lane is now ours. Messages that leave frame by frame in turns are all
+// complete at the same late time, and so are all acknowledged late; one after the other
+// the first is acknowledged while the last still leaves. A message asks with its first
+// frame written, so it does not hold the lane while it waits for credit, and one of a
+// single frame never asks.
+func (l *link) takeLane(caller context.Context) bool {
+	select {
+	case l.client.lane <- struct{}{}:
+		return true
+	default:
+	}
+	if l.patience == nil {
+		l.patience = time.NewTimer(lanePatience)
+	} else {
+		l.patience.Reset(lanePatience)
+	}
+	defer l.patience.Stop()
+	select {
+	case l.client.lane <- struct{}{}:
+		return true
+	case <-l.patience.C:
+	case <-caller.Done():
+	}
+	return false
 }
 
 // watch runs once the caller's context has ended, until go-amqp's call has returned. A

@@ -28,6 +28,7 @@ type client struct {
 	management *requestNode
 
 	broken atomic.Bool   // cut was called; amqp.Done comes soon
+	lane   chan struct{} // holds one while the frames of a message leave, behind its first; see takeLane
 	slots  chan struct{} // holds one for each session that has not ended
 
 	mu        sync.Mutex        // guards the fields below
@@ -60,6 +61,7 @@ func dialClient(ctx context.Context, owner *Conn, failed time.Time) (*client, er
 		owner:     owner,
 		amqp:      conn,
 		raw:       transport.raw,
+		lane:      make(chan struct{}, 1),
 		slots:     make(chan struct{}, owner.maxSessions),
 		grants:    make(map[string]*grant),
 		perEntity: owner.narrowHubs(),

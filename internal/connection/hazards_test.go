@@ -88,6 +88,25 @@ type flowFilter struct {
 	endless  atomic.Bool
 	late     atomic.Pointer[[]byte]
 	frame    []byte // not yet read; owned by the reader
+
+	slow atomic.Bool // a transfer takes a millisecond
+
+	mu        sync.Mutex // guards transfers
+	transfers []uint16   // the channel of each transfer that was written
+}
+
+// Write notes whose transfers are written: go-amqp writes a frame at a time.
+func (f *flowFilter) Write(p []byte) (int, error) {
+	const transfer = "\x00\x53\x14"
+	if len(p) > 8 && strings.HasPrefix(string(p[8:]), transfer) {
+		f.mu.Lock()
+		f.transfers = append(f.transfers, binary.BigEndian.Uint16(p[6:]))
+		f.mu.Unlock()
+		if f.slow.Load() {
+			time.Sleep(time.Millisecond) // of the bubble's time
+		}
+	}
+	return f.Conn.Write(p)
 }
 
 func (f *flowFilter) Read(p []byte) (int, error) {
@@ -153,7 +172,7 @@ func TestSendAsksItsContextAsWeRelyOn(t *testing.T) {
 	withPeer(t, nil, accept, func(t *testing.T, _ *client, _ *atomic.Bool, open func() *link) {
 		l := open()
 		for frames, events := range map[int][][]byte{1: batch(1, 10), 3: batch(3, 50_000)} {
-			c := &contextCalls{attempt: &attempt{caller: t.Context()}}
+			c := &contextCalls{attempt: &attempt{caller: t.Context(), link: l}}
 			receipt, err := l.sender.SendWithReceipt(c, &goamqp.Message{Format: batchFormat, Data: events}, nil)
 			if err != nil {
 				t.Fatal(err)
@@ -168,10 +187,83 @@ func TestSendAsksItsContextAsWeRelyOn(t *testing.T) {
 	})
 }
 
+// TestMessagesLeaveOneAfterTheOther sends messages of 16 frames over four links at once:
+// but for their first frames, those of a message leave together.
+func TestMessagesLeaveOneAfterTheOther(t *testing.T) {
+	withPeer(t, nil, accept, func(t *testing.T, cl *client, _ *atomic.Bool, open func() *link) {
+		const links = 4
+		filter := cl.raw.(*flowFilter)
+		filter.slow.Store(true)
+		var sends sync.WaitGroup
+		for range links {
+			l := open()
+			sends.Go(func() { // ends with the outcome
+				receipt, _, err := try(t.Context(), l, batch(16, 60_000))
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				if _, err := l.await(t.Context(), &receipt); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		sends.Wait()
+		filter.mu.Lock()
+		defer filter.mu.Unlock()
+		first := map[uint16]bool{}
+		var rest []uint16
+		for _, channel := range filter.transfers {
+			if first[channel] {
+				rest = append(rest, channel)
+			}
+			first[channel] = true
+		}
+		if turns := len(slices.Compact(rest)); turns != links {
+			t.Errorf("behind the first frames of %d messages others change %d times, in %v", links, turns, filter.transfers)
+		}
+	})
+}
+
+// TestAMessageThatIsHeldUpDoesNotHoldUpOthersForEver has a message stay in the lane, with
+// its session's window closed, and sends another over a second link.
+func TestAMessageThatIsHeldUpDoesNotHoldUpOthersForEver(t *testing.T) {
+	withPeer(t, &amqp.Config{SessionWindow: 4}, accept, func(t *testing.T, cl *client, flows *atomic.Bool, open func() *link) {
+		held, other := open(), open()
+		flows.Store(true)
+		ctx, cancel := context.WithCancel(t.Context())
+		var sending sync.WaitGroup
+		sending.Go(func() { // ends with cancel
+			if _, _, err := try(ctx, held, batch(10, 60_000)); err == nil {
+				t.Error("ten frames went through a window for four")
+			}
+		})
+		synctest.Wait()
+		start := time.Now()
+		receipt, _, err := try(t.Context(), other, batch(3, 60_000))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := other.await(t.Context(), &receipt); err != nil {
+			t.Fatal(err)
+		}
+		wantElapsed(t, start, lanePatience)
+		cancel()
+		sending.Wait()
+		flows.Store(false)
+		l := open()
+		start = time.Now() // the lane is free again
+		if _, _, err := try(t.Context(), l, batch(3, 60_000)); err != nil {
+			t.Fatal(err)
+		}
+		wantElapsed(t, start, 0)
+	})
+}
+
 func TestDoneWorksAtItsFirstCallOnly(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	a := &attempt{caller: ctx}
+	a := &attempt{caller: ctx, link: &link{client: &client{lane: make(chan struct{}, 1)}}}
 	if first := a.Done(); first != ctx.Done() {
 		t.Error("the first Done is not the caller's")
 	}

@@ -19,6 +19,8 @@ type link struct {
 	sender  *amqp.Sender
 	turn    chan struct{} // holds one while a message is handed to go-amqp
 
+	patience *time.Timer // of takeLane, for who has the turn; nil until first needed
+
 	permit atomic.Pointer[permit] // under which the service last let something pass
 	waited atomic.Int64           // nanoseconds of waiting for credit since the last message
 
