@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"log/slog"
 	"math"
 	"runtime"
@@ -226,9 +227,16 @@ func TestEachEventsDeliveryAndTagAreItsOwn(t *testing.T) {
 		peer := newPeer(t, 1)
 		peer.maxMessage = 1000
 		tags := map[any]error{}
+		var kept iter.Seq[any]
 		note := func(_ context.Context, b *Batch) {
+			var decoded []any
 			for e := range b.Events() {
 				tags[e.Tag] = b.Outcome.Err
+				decoded = append(decoded, e.Tag)
+			}
+			kept = b.Tags()
+			if bare := slices.Collect(kept); !slices.Equal(bare, decoded) {
+				t.Errorf("Tags yields %v, the events have %v", bare, decoded)
 			}
 		}
 		p := peer.producer(Options{OnBatchSucceeded: note, OnBatchFailed: note})
@@ -247,6 +255,9 @@ func TestEachEventsDeliveryAndTagAreItsOwn(t *testing.T) {
 			}
 		}
 		_ = p.Close(t.Context())
+		if late := slices.Collect(kept); late != nil {
+			t.Errorf("after the handler has returned Tags yields %v", late)
+		}
 		for i := range deliveries {
 			tooLarge := i%5 == 4
 			if errors.Is(tags[i], ErrEventTooLarge) != tooLarge {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log"
+	"strings"
 	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azeventhubs/v2"
@@ -88,6 +89,31 @@ func ExampleBufferedProducer_EnqueueMessage() {
 		log.Fatal(err)
 	}
 	// Output: stored: a value, not bytes temperature
+}
+
+// A Tag joins an event to what it was made from: here, to the offset of a line, so that a reader knows how far everything is stored.
+func ExampleBatch_Tags() {
+	ctx := context.Background()
+	producer, stop := exampleProducer(1, &eventhubs.Options{OnBatchSucceeded: func(_ context.Context, batch *eventhubs.Batch) {
+		for offset := range batch.Tags() {
+			fmt.Println("stored: the line at", offset)
+		}
+	}}, nil)
+	defer stop()
+	offset := 0
+	for line := range strings.Lines("first\nsecond\nthird\n") {
+		if err := producer.Enqueue(ctx, &azeventhubs.EventData{Body: []byte(line)}, &eventhubs.EnqueueOptions{Tag: offset}); err != nil {
+			log.Fatal(err)
+		}
+		offset += len(line)
+	}
+	if err := producer.Flush(ctx); err != nil {
+		log.Fatal(err)
+	}
+	// Output:
+	// stored: the line at 0
+	// stored: the line at 6
+	// stored: the line at 13
 }
 
 func ExampleBufferedProducer_FlushPartition() {

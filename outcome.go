@@ -76,6 +76,18 @@ func (b *Batch) Events() iter.Seq[Event] {
 	}
 }
 
+// Tags yields the EnqueueOptions.Tag of each event, in their order, nil for an event without one. It decodes nothing. After the handler has returned it
+// yields nothing.
+func (b *Batch) Tags() iter.Seq[any] {
+	return func(yield func(any) bool) {
+		for i := 0; b.batch != nil && i < b.Count; i++ {
+			if !yield(b.batch.extra(i).tag) {
+				return
+			}
+		}
+	}
+}
+
 // EnqueueAgain enqueues every event of the batch once more, as it was and with its key, Tag and ExpiresAt; an event without a key goes to the partition of the
 // batch, or anywhere if that is not known. It returns how many events were accepted; with the handler's context it never waits. The first refusal, such as
 // ErrClosed or ErrExpired, ends it. A Delivery has been told its outcome and is not told again.

@@ -50,8 +50,8 @@ func openOurs(ctx context.Context, j *job) (producer, error) {
 func (p *ourProducer) stored(_ context.Context, b *eventhubs.Batch) {
 	now := time.Now()
 	latencies := make([]time.Duration, 0, b.Count)
-	for e := range b.Events() {
-		latencies = append(latencies, now.Sub(e.Tag.(time.Time)))
+	for tag := range b.Tags() {
+		latencies = append(latencies, now.Sub(tag.(time.Time)))
 	}
 	p.load.record(latencies...)
 }

@@ -57,7 +57,7 @@ func (r *runner) times(s *scenario) (warm, measure time.Duration) {
 	switch {
 	case s.Kind == idle:
 		measure = 10 * time.Second
-	case s.Rate > 0:
+	case s.Rate > 0, s.Ack > 0: // the first and the last round trip, in which not everything is in flight, weigh little then
 		measure = max(measure, 3*time.Second)
 	case s.Pattern == bursts:
 		measure = max(measure, 2*time.Second)
