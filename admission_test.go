@@ -5,9 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"strconv"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/go-eventhubs/eventhubs/internal/connection"
 )
 
 func TestEnqueueWaitsWhileTheBufferIsFull(t *testing.T) {
@@ -126,6 +130,41 @@ func TestPressureEndsTheLinger(t *testing.T) {
 			}
 		})
 	}
+}
+
+// One partition holds nearly all of the buffer: what little the others have is not sent in batches of a few events because of that.
+func TestPressureDoesNotScatterSmallBatches(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const hot, linger = "0", 5 * time.Millisecond
+		var mu sync.Mutex
+		batches, events := 0, 0
+		peer := newPeer(t, 8)
+		peer.answer = func(s sent) connection.Result {
+			if s.partition == hot {
+				time.Sleep(time.Millisecond)
+			} else {
+				mu.Lock()
+				defer mu.Unlock()
+				batches++
+				events += len(s.bodies)
+			}
+			return connection.Result{Outcome: connection.Accepted}
+		}
+		p := peer.connected(Options{MaxWaitTime: linger, MaxBufferedEventCount: 800})
+		for i := range 20_000 {
+			id := hot
+			if i%10 == 0 {
+				id = strconv.Itoa(1 + i/10%7)
+			}
+			enqueue(t, p, id, "x")
+		}
+		if err := p.Flush(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if share := 800 / 8 / leastShare; events < batches*share*9/10 {
+			t.Errorf("the partitions that are not hot have sent %d events in %d batches, want about %d in each", events, batches, share)
+		}
+	})
 }
 
 // A fixed latency would hide the collapse: all partitions would settle at the same instant.

@@ -64,7 +64,7 @@ func (b *batch) chunkFor(size int) *chunk {
 			return c
 		}
 	}
-	c := newChunk(size, len(b.chunks) == 0)
+	c := newChunk(size, b.bytes)
 	b.chunks = append(b.chunks, c)
 	return c
 }

@@ -2,6 +2,7 @@ package eventhubs
 
 import (
 	"encoding/binary"
+	"math/bits"
 	"sync"
 
 	"github.com/go-eventhubs/eventhubs/internal/amqp"
@@ -14,39 +15,37 @@ type chunk struct {
 	used   int
 }
 
-// Chunks of a batch: a small one first, since a sparse stream over a thousand partitions has a thousand open batches; then large ones. An event
-// that fits in neither has a chunk of its own.
+// A batch's chunks are as large as those before them together, so that little of the last is unused, whether a sparse stream has a thousand open batches or a
+// dense one full ones. An event that does not fit in the largest has a chunk of its own.
 const (
 	smallChunk = 4 << 10
 	largeChunk = 64 << 10
+	chunkSizes = 5 // from smallChunk on, each twice the last
 )
 
-// Pools of plain memory, shared by all producers: nothing in them refers to anything.
-var (
-	smallChunks = sync.Pool{New: func() any { return &chunk{memory: make([]byte, smallChunk)} }}
-	largeChunks = sync.Pool{New: func() any { return &chunk{memory: make([]byte, largeChunk)} }}
-)
+// Pools of plain memory by size, shared by all producers: nothing in them refers to anything.
+var chunkPools [chunkSizes]sync.Pool
 
-// newChunk returns a chunk with room for a section of that size, a small one if it can be.
-func newChunk(size int, small bool) *chunk {
-	switch {
-	case size > largeChunk:
+// newChunk returns a chunk with room for a section of that size, for a batch that has so many bytes in others.
+func newChunk(size, others int) *chunk {
+	if size > largeChunk {
 		return &chunk{memory: make([]byte, size)}
-	case size > smallChunk || !small:
-		return largeChunks.Get().(*chunk)
-	default:
-		return smallChunks.Get().(*chunk)
 	}
+	i := poolOf(min(max(size, others), largeChunk))
+	if c, ok := chunkPools[i].Get().(*chunk); ok {
+		return c
+	}
+	return &chunk{memory: make([]byte, smallChunk<<i)}
 }
+
+// poolOf is the pool of the smallest chunks that have so many bytes.
+func poolOf(size int) int { return bits.Len(uint(max(size, smallChunk)-1) / smallChunk) }
 
 // recycle takes the chunk back; nobody may read it any more.
 func (c *chunk) recycle() {
 	c.used = 0
-	switch len(c.memory) {
-	case smallChunk:
-		smallChunks.Put(c)
-	case largeChunk:
-		largeChunks.Put(c)
+	if n := len(c.memory); n <= largeChunk {
+		chunkPools[poolOf(n)].Put(c)
 	}
 }
 

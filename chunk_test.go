@@ -2,6 +2,7 @@ package eventhubs
 
 import (
 	"bytes"
+	"slices"
 	"testing"
 	"time"
 
@@ -66,5 +67,27 @@ func TestCutBatchKeepsItsFirstEvents(t *testing.T) {
 	}
 	if len(counts) != 3 || counts[0] != 30 || counts[1] != 50 {
 		t.Errorf("pieces of %v events, want 30, 50, 20", counts)
+	}
+}
+
+func TestChunksGrowWithTheirBatch(t *testing.T) {
+	b := new(batch)
+	var sizes []int
+	for len(sizes) < 7 {
+		b.append(nil, make([]byte, 1000), new(extra), time.Time{})
+		if n := len(b.chunks); n > len(sizes) {
+			sizes = append(sizes, len(b.chunks[n-1].memory)>>10)
+		}
+	}
+	if want := []int{4, 4, 8, 16, 32, 64, 64}; !slices.Equal(sizes, want) {
+		t.Errorf("the chunks of a batch have %v KiB, want %v", sizes, want)
+	}
+	for _, c := range []struct{ size, others, want int }{
+		{1, 0, smallChunk}, {smallChunk, 0, smallChunk}, {smallChunk + 1, 0, 2 * smallChunk}, {1, smallChunk + 1, 2 * smallChunk},
+		{largeChunk, 0, largeChunk}, {1, 1 << 20, largeChunk}, {largeChunk + 1, 1 << 20, largeChunk + 1},
+	} {
+		if got := newChunk(c.size, c.others); len(got.memory) != c.want {
+			t.Errorf("for %d bytes behind %d others: a chunk of %d, want %d", c.size, c.others, len(got.memory), c.want)
+		}
 	}
 }

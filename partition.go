@@ -191,10 +191,13 @@ func (p *partition) nextLocked() *batch {
 // readyLocked reports whether a free sender should take the batch now, and if not, how much of its linger is left (zero: time alone
 // does not end it).
 func (p *partition) readyLocked(b *batch) (wait time.Duration, ready bool) {
-	if b.full || b.flush || p.producer.admission.pressed.Load() {
+	if b.full || b.flush {
 		return 0, true
 	}
 	linger, untilFull := p.producer.options.linger()
+	if p.producer.admission.pressed.Load() && (untilFull || linger > longLinger || p.producer.worthwhile(b)) {
+		return 0, true
+	}
 	if untilFull || b.lingering { // the timer will tell: no clock is read for each event
 		return 0, false
 	}

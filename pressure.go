@@ -1,8 +1,10 @@
 package eventhubs
 
+import "time"
+
 // press has every partition look whether a batch is ready, because the buffer has come under pressure: somebody lacks room. While that lasts lingering has no
-// point, since an event that waits for company holds room that others need; a free sender takes what is there. It is called once when pressure begins, not for
-// each event; an event that is appended meanwhile looks by itself.
+// point for a batch that is worthwhile, since an event that waits for company holds room that others need; a free sender takes it. It is called once when
+// pressure begins, not for each event; an event that is appended meanwhile looks by itself.
 //
 // Batches do not shrink by this, though the room of one that settles is spread over all partitions: while a partition's batch is in flight its next one
 // fills, so that a sender finds what has gathered during a round trip, not what came just now (docs/decisions/0004).
@@ -10,4 +12,18 @@ func (p *BufferedProducer) press() {
 	for _, part := range p.partitions() {
 		part.wake()
 	}
+}
+
+// longLinger is what no batch lingers for under pressure.
+const longLinger = time.Second
+
+// leastShare is the part of a partition's even share of the buffer that makes a batch worthwhile. All that linger under pressure hold less than that part of
+// the buffer together.
+const leastShare = 4 // a quarter
+
+// worthwhile reports whether a batch holds so much room that it should not linger while others lack room. Where one partition holds nearly all of the
+// buffer, the batches of the others do not, and would leave with a few events each.
+func (p *BufferedProducer) worthwhile(b *batch) bool {
+	parts := leastShare * max(1, len(p.partitions()))
+	return b.count >= p.options.MaxBufferedEventCount/parts || b.bytes >= p.options.MaxBufferedBytes/parts
 }
