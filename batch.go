@@ -46,13 +46,13 @@ func (x *extra) empty() bool {
 
 // append copies an event into the batch.
 func (b *batch) append(head, body []byte, x *extra, accepted time.Time) {
-	size := sectionSize(len(head) + len(body))
+	size := len(head) + len(body)
 	b.chunkFor(size).put(head, body)
 	if b.count == 0 {
 		b.first = accepted
 	}
 	b.count++
-	b.bytes += size
+	b.bytes += sectionSize(size)
 	if !x.empty() || len(b.extras) > 0 {
 		b.setLastExtra(*x)
 	}
@@ -60,7 +60,7 @@ func (b *batch) append(head, body []byte, x *extra, accepted time.Time) {
 
 func (b *batch) chunkFor(size int) *chunk {
 	if n := len(b.chunks); n > 0 {
-		if c := b.chunks[n-1]; len(c.memory)-c.used >= size {
+		if c := b.chunks[n-1]; len(c.memory)-c.used() >= size {
 			return c
 		}
 	}
@@ -74,12 +74,12 @@ func (b *batch) all() iter.Seq2[int, []byte] {
 	return func(yield func(int, []byte) bool) {
 		i := 0
 		for _, c := range b.chunks {
-			for at := 0; at < c.used && i < b.count; i++ { // what was cut off is still in the chunks
-				var encoded []byte
-				encoded, at = c.event(at)
-				if !yield(i, encoded) {
+			at := 0
+			for _, end := range c.ends {
+				if i == b.count || !yield(i, c.memory[at:end:end]) { // what was cut off is still in the chunks
 					return
 				}
+				i, at = i+1, end
 			}
 		}
 	}

@@ -9,17 +9,17 @@ import (
 	"github.com/go-eventhubs/eventhubs/internal/amqp"
 )
 
-func TestBatchHoldsItsEventsAsDataSections(t *testing.T) {
-	sizes := []int{0, 1, 100, 254, 255, 256, 257, 1000, smallChunk - longSection, smallChunk, largeChunk - longSection, largeChunk - longSection + 1, largeChunk, 1 << 20}
+func TestBatchHoldsItsEvents(t *testing.T) {
+	sizes := []int{0, 1, 100, 254, 255, 256, 257, 1000, smallChunk - 1, smallChunk, smallChunk + 1, largeChunk - 1, largeChunk, largeChunk + 1, 1 << 20}
 	for first := range sizes { // each size is the first of a batch once, and comes behind every other
 		b := new(batch)
 		var events [][]byte
-		var wire []byte
+		wire := 0
 		for i := range sizes {
 			event := bytes.Repeat([]byte{byte(i + 1)}, sizes[(first+i)%len(sizes)])
 			events = append(events, event)
 			b.append(event[:len(event)/3], event[len(event)/3:], new(extra), time.Time{})
-			wire = amqp.AppendBinary(amqp.AppendSectionHeader(wire, amqp.SectionData), event)
+			wire += len(amqp.AppendBinary(amqp.AppendSectionHeader(nil, amqp.SectionData), event))
 		}
 		for i, got := range b.all() {
 			if !bytes.Equal(got, events[i]) {
@@ -29,12 +29,8 @@ func TestBatchHoldsItsEventsAsDataSections(t *testing.T) {
 				t.Errorf("event %d could be appended to, into the next", i)
 			}
 		}
-		var got []byte
-		for _, c := range b.chunks {
-			got = append(got, c.memory[:c.used]...)
-		}
-		if !bytes.Equal(got, wire) || b.bytes != len(wire) || b.count != len(events) {
-			t.Errorf("sizes from %d on: %d events in %d bytes, said to be %d and %d, want %d in %d as the codec writes them", sizes[first], b.count, len(got), b.count, b.bytes, len(events), len(wire))
+		if b.bytes != wire || b.count != len(events) {
+			t.Errorf("sizes from %d on: %d events in %d bytes, want %d in %d as the codec writes them", sizes[first], b.count, b.bytes, len(events), wire)
 		}
 		if views := b.appendViews(nil); len(views) != len(events) || !bytes.Equal(views[len(views)-1], events[len(events)-1]) {
 			t.Errorf("%d views of %d events, or another last one", len(views), len(events))
