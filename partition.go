@@ -160,8 +160,7 @@ func (p *partition) wakeLocked() {
 			return
 		}
 		p.senders++
-		// send ends when no batch is ready; Close waits for it.
-		p.producer.senders.Go(func() { p.send(b) })
+		p.producer.dispatch(readyBatch{p, b})
 	}
 }
 

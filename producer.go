@@ -37,9 +37,11 @@ type BufferedProducer struct {
 	counts    counts
 	health    health
 
-	senders sync.WaitGroup // every goroutine that the producer starts: senders, discovery, refresh
-	batches sync.Pool      // *batch, emptied
-	wires   sync.Pool      // *wireEvent
+	ready   chan readyBatch // to senders without work, who wait for it; unbuffered
+	idle    atomic.Int32    // how many may be waiting
+	senders sync.WaitGroup  // every goroutine that the producer starts: senders, discovery, refresh
+	batches sync.Pool       // *batch, emptied
+	wires   sync.Pool       // *wireEvent
 
 	closed   chan struct{} // closed when the first Close has ended
 	closeErr error         // its result, written before closed is closed
@@ -84,7 +86,7 @@ func newConnectedProducer(e endpoint, hubName string, options *Options) (*Buffer
 
 // newProducer takes options that are complete.
 func newProducer(namespace, hubName string, h hub, o Options) *BufferedProducer {
-	p := &BufferedProducer{namespace: namespace, hubName: hubName, options: o, hub: h, logger: o.Logger, closed: make(chan struct{})}
+	p := &BufferedProducer{namespace: namespace, hubName: hubName, options: o, hub: h, logger: o.Logger, ready: make(chan readyBatch), closed: make(chan struct{})}
 	if p.logger == nil {
 		p.logger = slog.New(slog.DiscardHandler)
 	}

@@ -11,7 +11,54 @@ import (
 	"github.com/go-eventhubs/eventhubs/internal/connection"
 )
 
-// send is a sender: it delivers b and then whatever else is ready, one batch at a time from end to end, until nothing is.
+// A sender without work waits a while for some, of any partition, since the stack of a new goroutine has to grow first: a tenth of what a small batch costs.
+const (
+	idleTime    = time.Second
+	idleSenders = 16 // how many wait at the most
+)
+
+// A readyBatch is work for a sender.
+type readyBatch struct {
+	partition *partition
+	batch     *batch
+}
+
+// dispatch gives a batch to a sender. It does not wait.
+func (p *BufferedProducer) dispatch(r readyBatch) {
+	select {
+	case p.ready <- r:
+	default:
+		// Ends when enough wait for work already, when none has come for idleTime, or with lifetime; Close waits for it.
+		p.senders.Go(func() { p.serve(r) })
+	}
+}
+
+// serve is a sender's goroutine.
+func (p *BufferedProducer) serve(r readyBatch) {
+	patience := time.NewTimer(idleTime)
+	defer patience.Stop()
+	for again := true; again; r, again = p.nextReady(patience) {
+		r.partition.send(r.batch)
+	}
+}
+
+// nextReady waits for a batch that is ready. It reports false if the goroutine is to end.
+func (p *BufferedProducer) nextReady(patience *time.Timer) (r readyBatch, again bool) {
+	defer p.idle.Add(-1)
+	if p.idle.Add(1) > idleSenders {
+		return r, false
+	}
+	patience.Reset(idleTime)
+	select {
+	case r = <-p.ready:
+		return r, true
+	case <-patience.C:
+	case <-p.lifetime.Done():
+	}
+	return r, false
+}
+
+// send delivers b and then whatever else of the partition is ready, one batch at a time from end to end, until nothing is.
 func (p *partition) send(b *batch) {
 	defer func() {
 		p.mu.Lock()

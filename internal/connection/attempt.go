@@ -3,6 +3,7 @@ package connection
 import (
 	"context"
 	"errors"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -36,6 +37,10 @@ type attempt struct {
 
 	asked   atomic.Bool // go-amqp asked for the first Done
 	written atomic.Bool // go-amqp is about to write, or has written, a first frame
+
+	mu       sync.Mutex // guards the fields below
+	returned bool
+	watching chan struct{} // made by watch, which receives one from end; most attempts need none
 }
 
 func (a *attempt) Deadline() (time.Time, bool) { return time.Time{}, false }
@@ -87,12 +92,11 @@ func (l *link) transmit(a *attempt) (amqp.SendReceipt, error) {
 	if a.caller.Done() == nil {
 		return l.sender.SendWithReceipt(a, &a.message, nil)
 	}
-	returned := make(chan struct{})
-	// Ends soon after go-amqp's call has returned, which it is told below; awaited there.
-	stop := context.AfterFunc(a.caller, func() { l.watch(returned) })
+	// Ends soon after go-amqp's call has returned, which it is told below.
+	stop := context.AfterFunc(a.caller, a.watch)
 	receipt, err := l.sender.SendWithReceipt(a, &a.message, nil)
 	if !stop() {
-		returned <- struct{}{}
+		a.end()
 	}
 	return receipt, err
 }
@@ -131,14 +135,33 @@ func (l *link) takeLane(caller context.Context) bool {
 // watch runs once the caller's context has ended, until go-amqp's call has returned. A
 // send that is beyond the wait for credit does not hear of that context, so its link is
 // given up.
-func (l *link) watch(returned <-chan struct{}) {
+func (a *attempt) watch() {
+	a.mu.Lock()
+	if a.returned {
+		a.mu.Unlock()
+		return
+	}
+	watching := make(chan struct{})
+	a.watching = watching
+	a.mu.Unlock()
 	timer := time.NewTimer(grace)
 	defer timer.Stop()
 	select {
-	case <-returned:
+	case <-watching:
 	case <-timer.C:
-		l.giveUp()
-		<-returned
+		a.link.giveUp()
+		<-watching
+	}
+}
+
+// end tells watch that go-amqp's call has returned, and waits until it has heard that.
+func (a *attempt) end() {
+	a.mu.Lock()
+	a.returned = true
+	watching := a.watching
+	a.mu.Unlock()
+	if watching != nil {
+		watching <- struct{}{}
 	}
 }
 
