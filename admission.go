@@ -18,6 +18,7 @@ type admission struct {
 	// Somebody waits for room, or was refused for lack of it since the last was given back. Written under mu, read anywhere.
 	pressed atomic.Bool
 
+	_      cacheLine
 	mu     sync.Mutex // guards the fields below
 	events int
 	bytes  int

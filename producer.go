@@ -12,6 +12,9 @@ import (
 	"github.com/go-eventhubs/eventhubs/internal/connection"
 )
 
+// A cacheLine keeps what each Enqueue writes apart from what each Enqueue reads: on another processor a read of a line that was just written is slow.
+type cacheLine [64]byte
+
 // A BufferedProducer takes events one at a time and publishes them to an event hub in batches, in the background. Its methods may be
 // called from any number of goroutines. It must be closed, or what is buffered is lost with the process.
 type BufferedProducer struct {
@@ -30,12 +33,15 @@ type BufferedProducer struct {
 	anywhere  *partition // ServiceAssigned: where events without id and key go; else nil
 
 	table     atomic.Pointer[table] // nil until the partitions are known
-	ring      atomic.Uint32         // of RoundRobin and Sticky
 	closing   atomic.Bool           // set by Close, before it visits any queue
 	openLinks atomic.Int32          // links that were opened
 	refreshAt atomic.Int64          // when the table is to be asked for again, in Unix nanoseconds; zero while there is none
 	counts    counts
 	health    health
+
+	_    cacheLine
+	ring atomic.Uint32 // of RoundRobin and Sticky
+	_    cacheLine
 
 	ready   chan readyBatch // to senders without work, who wait for it; unbuffered
 	idle    atomic.Int32    // how many may be waiting
