@@ -240,6 +240,9 @@ func TestNoEventsIsNoError(t *testing.T) {
 	if !strings.Contains(got.stdout, "0 events in") {
 		t.Errorf("the report does not say that there were no events:\n%s", got.stdout)
 	}
+	if !strings.Contains(got.stdout, "nothing was published") || strings.Contains(got.stdout, "read back") {
+		t.Errorf("the report says that nothing was read back:\n%s", got.stdout)
+	}
 }
 
 func TestFailedBatchesAreCountedAndTold(t *testing.T) {

@@ -128,6 +128,8 @@ func forShell(word string) string {
 // verdict says what reading back has shown.
 func (r *report) verdict() string {
 	switch {
+	case r.Events+r.NotStored+r.PossiblyStored == 0:
+		return "The input has no events: nothing was published."
 	case r.Verified && r.keys > 0:
 		return "All read back: each event once, byte for byte, in order within its key."
 	case r.Verified:

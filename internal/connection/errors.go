@@ -106,10 +106,21 @@ func (e *Error) Error() string {
 	if e.TrackingID != "" {
 		fmt.Fprintf(&b, " (tracking id %s)", e.TrackingID)
 	}
-	if hint := advice[e.Code]; hint != "" {
+	if hint := e.advice(); hint != "" {
 		b.WriteString("; " + hint)
 	}
 	return b.String()
+}
+
+// advice is what to check: about TLS, more than the code says.
+func (e *Error) advice() string {
+	switch distrusted, noTLS := tlsFault(e.Err); {
+	case distrusted:
+		return "check the namespace's name, and that ConnectionOptions.TLSConfig has the certificate's authority unless the system knows it"
+	case noTLS:
+		return "what answers does not speak TLS: check the port; an emulator without it needs UseDevelopmentEmulator=true in the connection string"
+	}
+	return advice[e.Code]
 }
 
 // Unwrap returns the cause.
@@ -230,13 +241,19 @@ func dialError(err error) *Error {
 	if dns, ok := errors.AsType[*net.DNSError](err); ok && dns.IsNotFound {
 		return &Error{Code: CodeNotFound, Err: err}
 	}
-	_, badRecord := errors.AsType[tls.RecordHeaderError](err)
-	_, badCertificate := errors.AsType[*tls.CertificateVerificationError](err)
-	_, unknownAuthority := errors.AsType[x509.UnknownAuthorityError](err)
-	if badRecord || badCertificate || unknownAuthority {
+	if distrusted, noTLS := tlsFault(err); distrusted || noTLS {
 		return &Error{Code: CodeConnectionLost, Err: err}
 	}
 	return new(*asError(err)) // its own, since it is changed
+}
+
+// tlsFault tells a peer whose certificate is not to be trusted, and one that does not
+// speak TLS at all.
+func tlsFault(err error) (distrusted, noTLS bool) {
+	_, badCertificate := errors.AsType[*tls.CertificateVerificationError](err)
+	_, unknownAuthority := errors.AsType[x509.UnknownAuthorityError](err)
+	_, badRecord := errors.AsType[tls.RecordHeaderError](err)
+	return badCertificate || unknownAuthority, badRecord
 }
 
 // statusError is the failure that a $cbs or $management reply tells.

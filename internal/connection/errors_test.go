@@ -89,16 +89,20 @@ func TestDialErrorsThatDoNotPass(t *testing.T) {
 		err       error
 		code      Code
 		transient bool
+		advice    string
 	}{
-		{&net.DNSError{IsNotFound: true, Name: "ns"}, CodeNotFound, false},
-		{&net.DNSError{IsTimeout: true, Name: "ns"}, CodeConnectionLost, true},
-		{&tls.CertificateVerificationError{Err: errors.New("wrong name")}, CodeConnectionLost, false},
-		{tls.RecordHeaderError{Msg: "not TLS"}, CodeConnectionLost, false},
-		{&net.OpError{Op: "dial", Err: errors.New("refused")}, CodeConnectionLost, true},
+		{&net.DNSError{IsNotFound: true, Name: "ns"}, CodeNotFound, false, "names of the namespace"},
+		{&net.DNSError{IsTimeout: true, Name: "ns"}, CodeConnectionLost, true, "the network"},
+		{&tls.CertificateVerificationError{Err: errors.New("wrong name")}, CodeConnectionLost, false, "ConnectionOptions.TLSConfig"},
+		{tls.RecordHeaderError{Msg: "not TLS"}, CodeConnectionLost, false, "UseDevelopmentEmulator=true"},
+		{&net.OpError{Op: "dial", Err: errors.New("refused")}, CodeConnectionLost, true, "the network"},
 	} {
 		e, ok := classifyDial(fmt.Errorf("dialling: %w", c.err)).(*Error)
 		if !ok || e.Code != c.code || e.Transient != c.transient {
 			t.Errorf("%T: %+v, want code %s, transient %v", c.err, e, c.code, c.transient)
+		}
+		if e != nil && !strings.Contains(e.Error(), c.advice) {
+			t.Errorf("%T: %q does not say %q", c.err, e.Error(), c.advice)
 		}
 	}
 }
