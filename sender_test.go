@@ -260,6 +260,10 @@ func TestPartitionsAreIndependent(t *testing.T) {
 func TestIdleSendersAreFewAndEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		peer := newPeer(t, 40)
+		peer.answer = func(sent) connection.Result {
+			time.Sleep(time.Millisecond) // so that each partition's sender is another
+			return connection.Result{Outcome: connection.Accepted}
+		}
 		p := peer.connected(Options{MaxWaitTime: SendAtOnce})
 		busy := func() {
 			t.Helper()
