@@ -4,20 +4,13 @@ import (
 	"log"
 	"net/http"
 	"strings"
-	"time"
-)
 
-const (
-	// httpHeaderTimeout bounds how long a client may take to say what it wants.
-	httpHeaderTimeout = 10 * time.Second
-
-	// httpIdleTimeout bounds how long a connection may stay without a request. It is more than the interval of most probes and scrapes.
-	httpIdleTimeout = 2 * time.Minute
+	"github.com/go-eventhubs/eventhubs/internal/httpserver"
 )
 
 // newHTTPServer makes one of the program's servers. What goes wrong in it, it tells by tell, a line at a time, from any goroutine.
 func newHTTPServer(handler http.Handler, tell func(string)) *http.Server {
-	return &http.Server{Handler: handler, ReadHeaderTimeout: httpHeaderTimeout, IdleTimeout: httpIdleTimeout, ErrorLog: newErrorLog(tell)}
+	return httpserver.New(handler, newErrorLog(tell))
 }
 
 // newErrorLog makes a log whose messages are told by tell.

@@ -10,7 +10,6 @@ import (
 	"net"
 	"net/http"
 	"sync"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -20,15 +19,8 @@ import (
 	tracenoop "go.opentelemetry.io/otel/trace/noop"
 
 	"github.com/go-eventhubs/eventhubs"
+	"github.com/go-eventhubs/eventhubs/internal/httpserver"
 	"github.com/go-eventhubs/eventhubs/telemetry"
-)
-
-const (
-	// readHeaderTimeout is more than any scraper takes to ask.
-	readHeaderTimeout = 10 * time.Second
-
-	// idleTimeout is more than the usual interval between two scrapes, 15 s to a minute.
-	idleTimeout = 2 * time.Minute
 )
 
 // A Server answers GET /metrics until it is closed.
@@ -85,8 +77,7 @@ func newServer(listener net.Listener, options *eventhubs.Options, errorLog *log.
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{EnableOpenMetrics: true, ErrorLog: errorLog}))
 	mux.Handle("GET /{$}", http.RedirectHandler("/metrics", http.StatusFound))
-	server := &http.Server{Handler: mux, ReadHeaderTimeout: readHeaderTimeout, IdleTimeout: idleTimeout, ErrorLog: errorLog}
-	return &Server{listener: listener, http: server, provider: provider, made: made}, nil
+	return &Server{listener: listener, http: httpserver.New(mux, errorLog), provider: provider, made: made}, nil
 }
 
 // Addr returns the address that it listens at.
