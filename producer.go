@@ -44,7 +44,7 @@ type BufferedProducer struct {
 	_    cacheLine
 
 	ready   chan readyBatch // to senders without work, who wait for it; unbuffered
-	idle    atomic.Int32    // how many may be waiting
+	idle    atomic.Int32    // senders that wait for it, and those that are about to see that enough do
 	senders sync.WaitGroup  // every goroutine that the producer starts: senders, discovery, refresh
 	batches sync.Pool       // *batch, emptied
 	wires   sync.Pool       // *wireEvent

@@ -31,7 +31,7 @@ type attempt struct {
 	message amqp.Message
 	link    *link // set by transmit
 
-	// go-amqp's own, within SendWithReceipt.
+	// Of the goroutine that is in transmit: go-amqp asks for Done there.
 	frames int  // for which it asked for Done
 	lane   bool // the connection's lane is ours
 

@@ -34,7 +34,8 @@
 // ([attempt]) that can end the wait for credit and nothing else; if the caller's
 // context ends later, the link is given up, and if the peer does not answer that
 // within closeTimeout, the connection. Messages wait for their turn on a link here,
-// since in go-amqp they would wait for a mutex.
+// since in go-amqp they would wait for a mutex, and those of several frames leave a
+// connection one after the other, for which the context is where they wait.
 //
 // Each link has a session of its own, because go-amqp ends the whole session of a
 // late outcome; and since it closes a connection whose channels are used up, they
