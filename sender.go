@@ -37,8 +37,10 @@ func (p *BufferedProducer) dispatch(r readyBatch) {
 func (p *BufferedProducer) serve(r readyBatch) {
 	patience := time.NewTimer(idleTime)
 	defer patience.Stop()
+	tries := connection.NewDeadlines(p.lifetime)
+	defer tries.Close()
 	for again := true; again; r, again = p.nextReady(patience) {
-		r.partition.send(r.batch)
+		r.partition.send(r.batch, tries)
 	}
 }
 
@@ -59,7 +61,7 @@ func (p *BufferedProducer) nextReady(patience *time.Timer) (r readyBatch, again 
 }
 
 // send delivers b and then whatever else of the partition is ready, one batch at a time from end to end, until nothing is.
-func (p *partition) send(b *batch) {
+func (p *partition) send(b *batch, tries *connection.Deadlines) {
 	defer func() {
 		p.mu.Lock()
 		defer p.mu.Unlock()
@@ -67,7 +69,7 @@ func (p *partition) send(b *batch) {
 		p.wakeLocked() // nothing is ready, unless a handler has ended this goroutine (runtime.Goexit): then another goes on
 	}()
 	for b != nil {
-		o := p.deliver(b)
+		o := p.deliver(b, tries)
 		p.conclude(b, o)
 		p.settle(b, o)
 		p.mu.Lock()
@@ -77,7 +79,7 @@ func (p *partition) send(b *batch) {
 }
 
 // deliver tries the batch until it has its outcome, and returns that.
-func (p *partition) deliver(b *batch) Outcome {
+func (p *partition) deliver(b *batch, tries *connection.Deadlines) Outcome {
 	b.sent = time.Now()
 	if err := p.prepare(b); err != nil {
 		return b.failed(err)
@@ -85,7 +87,7 @@ func (p *partition) deliver(b *batch) Outcome {
 	p.producer.sealed(p.id, b)
 	for failed := (retries{}); ; {
 		opened := p.producer.hub.Opened()
-		result, err := p.try(b)
+		result, err := p.try(b, tries)
 		switch {
 		case err != nil:
 			return b.failed(err)
@@ -130,13 +132,13 @@ func (p *partition) cutExpired(b *batch) error {
 }
 
 // try sends the batch once. The error says why it is not to be tried any more, whatever the result.
-func (p *partition) try(b *batch) (connection.Result, error) {
-	tries := b.tries
-	result, err := p.tryOnce(b)
-	if p.identity != nil && err == nil && b.tries > tries && result.Outcome == connection.NotSent && lost(result.Err) {
+func (p *partition) try(b *batch, tries *connection.Deadlines) (connection.Result, error) {
+	earlier := b.tries
+	result, err := p.tryOnce(b, tries)
+	if p.identity != nil && err == nil && b.tries > earlier && result.Outcome == connection.NotSent && lost(result.Err) {
 		// The link was closed while it was idle, which shows when it is used: no failure of this try. Without an identity the link itself sees to that.
-		b.tries = tries
-		return p.tryOnce(b)
+		b.tries = earlier
+		return p.tryOnce(b, tries)
 	}
 	return result, err
 }
@@ -146,7 +148,7 @@ func lost(err error) bool {
 	return ok && e.Lost
 }
 
-func (p *partition) tryOnce(b *batch) (connection.Result, error) {
+func (p *partition) tryOnce(b *batch, tries *connection.Deadlines) (connection.Result, error) {
 	timeout, err := p.producer.tryTimeout(b)
 	if err != nil {
 		return connection.Result{}, err
@@ -170,9 +172,8 @@ func (p *partition) tryOnce(b *batch) (connection.Result, error) {
 	p.phase.Store(int32(WaitingForService))
 	p.producer.sending(p.id, b)
 	// Unlike an opening, a send goes on when Abandon forbids any further: its outcome is worth waiting for.
-	ctx, cancel := context.WithTimeout(p.producer.lifetime, timeout)
-	defer cancel()
-	result := p.transmit(ctx, b)
+	result := p.transmit(tries.Start(timeout), b)
+	tries.Stop()
 	b.handed = b.handed || result.Outcome != connection.NotSent
 	switch result.Outcome {
 	case connection.Accepted:

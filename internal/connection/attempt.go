@@ -32,8 +32,9 @@ type attempt struct {
 	link    *link // set by transmit
 
 	// Of the goroutine that is in transmit: go-amqp asks for Done there.
-	frames int  // for which it asked for Done
-	lane   bool // the connection's lane is ours
+	frames  int         // for which it asked for Done
+	lane    bool        // the connection's lane is ours
+	unwatch func() bool // of context.AfterFunc; nil if the caller has one of Deadlines
 
 	asked   atomic.Bool // go-amqp asked for the first Done
 	written atomic.Bool // go-amqp is about to write, or has written, a first frame
@@ -92,13 +93,30 @@ func (l *link) transmit(a *attempt) (amqp.SendReceipt, error) {
 	if a.caller.Done() == nil {
 		return l.sender.SendWithReceipt(a, &a.message, nil)
 	}
-	// Ends soon after go-amqp's call has returned, which it is told below.
-	stop := context.AfterFunc(a.caller, a.watch)
+	a.watched()
 	receipt, err := l.sender.SendWithReceipt(a, &a.message, nil)
-	if !stop() {
+	if !a.unwatched() {
 		a.end()
 	}
 	return receipt, err
+}
+
+// watched has watch called, on a goroutine of its own, when the caller's context ends.
+// That goroutine ends soon after go-amqp's call has returned, which end tells it.
+func (a *attempt) watched() {
+	if d, ok := a.caller.(*deadline); ok {
+		d.watched(a)
+	} else {
+		a.unwatch = context.AfterFunc(a.caller, a.watch)
+	}
+}
+
+// unwatched undoes watched. It reports false if watch was called already.
+func (a *attempt) unwatched() bool {
+	if d, ok := a.caller.(*deadline); ok {
+		return d.unwatched()
+	}
+	return a.unwatch()
 }
 
 // lanePatience is how long a message waits for the one before it. It must not be for

@@ -283,13 +283,15 @@ func TestDoneWorksAtItsFirstCallOnly(t *testing.T) {
 // and sends the next message behind what it has left of one (H2).
 func TestClosedSessionWindowDoesNotHoldASend(t *testing.T) {
 	for _, c := range []struct {
-		name    string
-		window  uint32
-		events  [][]byte
-		written bool
+		name      string
+		window    uint32
+		events    [][]byte
+		written   bool
+		deadlines bool // the context is one of Deadlines
 	}{
-		{"before the first frame", 1, batch(1, 10), false},
-		{"within a message", 4, batch(10, 50_000), true},
+		{"before the first frame", 1, batch(1, 10), false, false},
+		{"within a message", 4, batch(10, 50_000), true, false},
+		{"within a message, with Deadlines", 4, batch(10, 50_000), true, true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			withPeer(t, &amqp.Config{SessionWindow: c.window}, accept, func(t *testing.T, cl *client, flows *atomic.Bool, open func() *link) {
@@ -307,6 +309,11 @@ func TestClosedSessionWindowDoesNotHoldASend(t *testing.T) {
 				start := time.Now()
 				ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 				defer cancel()
+				if c.deadlines {
+					tries := NewDeadlines(t.Context())
+					defer tries.Close()
+					ctx = tries.Start(time.Second)
+				}
 				_, a, err := try(ctx, l, c.events)
 				wantElapsed(t, start, time.Second+grace)
 				if !errorOfLink(err) || a.written.Load() != c.written {

@@ -1,0 +1,133 @@
+package connection
+
+import (
+	"context"
+	"sync"
+	"time"
+)
+
+// Deadlines makes contexts that end with their parent or after a time, one at a time:
+// for one try after another. Other than context.WithTimeout, and context.AfterFunc
+// where a send is watched, it allocates nothing for a try that is over in time. It
+// belongs to one goroutine.
+type Deadlines struct {
+	parent  context.Context
+	current *deadline // used again as long as it has not ended; nil before the first
+}
+
+// NewDeadlines makes contexts from a parent. Close them when they are of no more use.
+func NewDeadlines(parent context.Context) *Deadlines { return &Deadlines{parent: parent} }
+
+// Start returns the context of a try that may take so long. It must not be used after
+// Stop, which must be called before Start is again.
+func (d *Deadlines) Start(timeout time.Duration) context.Context {
+	if d.current == nil {
+		d.current = newDeadline(d.parent)
+	}
+	d.current.start(timeout)
+	return d.current
+}
+
+// Stop says that the try is over.
+func (d *Deadlines) Stop() {
+	if !d.current.timer.Stop() {
+		d.Close() // its time was over, or is about to be
+	}
+}
+
+// Close lets go of the parent.
+func (d *Deadlines) Close() {
+	if d.current != nil {
+		d.current.leave()
+		d.current = nil
+	}
+}
+
+// deadline is a context whose time can be set again as long as it has not ended.
+type deadline struct {
+	// Immutable.
+	parent context.Context
+	leave  func() bool // the parent
+	done   chan struct{}
+
+	timer *time.Timer // of whoever starts and stops
+
+	mu    sync.Mutex // guards the fields below
+	ends  time.Time
+	err   error    // why done is closed
+	watch *attempt // is told when the context ends; nil: nobody
+}
+
+func newDeadline(parent context.Context) *deadline {
+	d := &deadline{parent: parent, done: make(chan struct{})}
+	d.leave = context.AfterFunc(parent, func() { d.end(parent.Err()) })
+	return d
+}
+
+func (d *deadline) start(timeout time.Duration) {
+	d.mu.Lock()
+	d.ends = time.Now().Add(timeout)
+	d.mu.Unlock()
+	if d.timer == nil {
+		d.timer = time.AfterFunc(timeout, func() { d.end(context.DeadlineExceeded) })
+	} else {
+		d.timer.Reset(timeout)
+	}
+}
+
+// end ends the context. It returns when who watches has heard that.
+func (d *deadline) end(err error) {
+	d.mu.Lock()
+	if d.err != nil {
+		d.mu.Unlock()
+		return
+	}
+	d.err = err
+	close(d.done)
+	a := d.watch
+	d.watch = nil
+	d.mu.Unlock()
+	if a != nil {
+		a.watch()
+	}
+}
+
+// watched has the attempt told when the context ends, at once if it has, on another
+// goroutine, until stop is called: as context.AfterFunc would, without its allocations.
+func (d *deadline) watched(a *attempt) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.err == nil {
+		d.watch = a
+		return
+	}
+	go a.watch() // ends soon after go-amqp's call has returned, which end tells it
+}
+
+// unwatched reports whether the attempt was not told, and will not be.
+func (d *deadline) unwatched() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	untold := d.watch != nil
+	d.watch = nil
+	return untold
+}
+
+func (d *deadline) Deadline() (time.Time, bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if parents, ok := d.parent.Deadline(); ok && parents.Before(d.ends) {
+		return parents, true
+	}
+	return d.ends, true
+}
+
+func (d *deadline) Done() <-chan struct{} { return d.done }
+
+func (d *deadline) Err() error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.err
+}
+
+func (d *deadline) Value(key any) any { return d.parent.Value(key) }
