@@ -105,7 +105,7 @@ func middle(values []float64) (float64, bool) {
 	return (values[(n-1)/2] + values[n/2]) / 2, true
 }
 
-// foreign is the most of the machine that other processes have used during a run, in cores.
+// foreign is the most of the machine that others have used during a run, in cores.
 func (b book) foreign() (most float64) {
 	for _, list := range b {
 		for _, m := range list {

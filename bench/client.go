@@ -39,7 +39,7 @@ type measurement struct {
 	P50       time.Duration // from the call to the outcome; 0: not recorded
 	P99       time.Duration
 	P999      time.Duration
-	Foreign   float64 // cores that other processes of the machine have used; set by the driver
+	Foreign   float64 // cores that others have used, other virtual machines included; set by the driver
 	ServerCPU time.Duration
 	Batches   int64 // of all phases; set by the driver, from what the server has counted
 	Stored    int64 // events; the same

@@ -83,7 +83,7 @@ func parse(args []string, stderr io.Writer) (*choice, error) {
 	flags.IntVar(&c.repeats, "repeats", 5, "how often each scenario has its turn")
 	flags.DurationVar(&c.warm, "warm", 500*time.Millisecond, "how long each run publishes before it is measured")
 	flags.DurationVar(&c.measure, "duration", 1500*time.Millisecond, "how long each run is measured; some scenarios need more")
-	flags.Float64Var(&c.foreign, "foreign", 0.3, "repeat a run, up to three times, during which other processes have used more than so many `cores`")
+	flags.Float64Var(&c.foreign, "foreign", 0.3, "repeat a run, up to three times, during which other processes, or other virtual machines, have used more than so many `cores`")
 	flags.BoolVar(&c.check, "check", false, "measure what the targets are about, and print each with its figure")
 	flags.BoolVar(&c.short, "short", false, "with -check: what a shared machine can tell in less than a minute")
 	flags.BoolVar(&c.plot, "plot", false, "write the charts too")
@@ -163,7 +163,7 @@ func (c *choice) execute(ctx context.Context, stdout, stderr io.Writer) (ok bool
 			fmt.Fprintf(stdout, "\nThe peer %s is absent: %v\n", name, reason)
 		}
 	}
-	fmt.Fprintf(stdout, "\nOther processes of the machine have used up to %.1f cores during a run.\n", b.foreign())
+	fmt.Fprintf(stdout, "\nOther processes, and other virtual machines, have used up to %.1f cores during a run.\n", b.foreign())
 	if c.save != "" {
 		err = errors.Join(err, b.save(c.save))
 	}

@@ -45,7 +45,7 @@ func runRole(ctx context.Context, role string) error {
 type runner struct {
 	warm, measure time.Duration
 	profiles      string  // a directory for profiles; empty: none
-	foreign       float64 // cores that other processes may use during a run; what is measured when they use more is measured again
+	foreign       float64 // cores that others may use during a run; what is measured when they use more is measured again
 	log           io.Writer
 	skipped       map[string]error // peers whose runtime is not there, and why
 	prepared      map[string]*program
@@ -71,12 +71,18 @@ func (r *runner) times(s *scenario) (warm, measure time.Duration) {
 	return warm, measure
 }
 
-// quietTries is how often a run is made that other processes disturb. Then the least disturbed one counts.
+// quietTries is how often a run is made that others disturb. Then the least disturbed one counts.
 const quietTries = 4
 
-// runQuietly makes a run, and makes it again if other processes of the machine have used too much of it.
+// quietPause is how long others have to become quiet before a run is made again: what disturbs comes in spells.
+const quietPause = 2 * time.Second
+
+// runQuietly makes a run, and makes it again if others have used too much of the machine.
 func (r *runner) runQuietly(ctx context.Context, s scenario) (least *measurement, err error) {
-	for range quietTries {
+	for try := range quietTries {
+		if try > 0 {
+			time.Sleep(quietPause)
+		}
 		m, err := r.run(ctx, s)
 		if err != nil {
 			return nil, err

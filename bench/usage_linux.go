@@ -52,17 +52,18 @@ func peakMemory() (int64, error) {
 	return 0, fmt.Errorf("%s has no VmHWM", file.Name())
 }
 
-// machineTime is the CPU time that all processes of the machine have used, idle time and waiting apart.
+// machineTime is the CPU time that all processes of the machine have used, idle time and waiting apart, and what a virtual machine was denied because others
+// have used the hardware.
 func machineTime() (time.Duration, error) {
 	text, err := os.ReadFile("/proc/stat")
 	if err != nil {
 		return 0, err
 	}
-	var user, nice, system, idle, wait, irq, softirq int64
+	var user, nice, system, idle, wait, irq, softirq, steal int64
 	first, _, _ := strings.Cut(string(text), "\n")
-	if _, err := fmt.Sscanf(first, "cpu %d %d %d %d %d %d %d", &user, &nice, &system, &idle, &wait, &irq, &softirq); err != nil {
+	if _, err := fmt.Sscanf(first, "cpu %d %d %d %d %d %d %d %d", &user, &nice, &system, &idle, &wait, &irq, &softirq, &steal); err != nil {
 		return 0, fmt.Errorf("/proc/stat begins with %q: %w", first, err)
 	}
 	const hertz = 100 // USER_HZ, which is the same on every platform that Go runs on
-	return time.Duration(user+nice+system+irq+softirq) * (time.Second / hertz), nil
+	return time.Duration(user+nice+system+irq+softirq+steal) * (time.Second / hertz), nil
 }
