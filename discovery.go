@@ -102,7 +102,7 @@ type verdict struct {
 func (s *staging) judge(err error, failed *retries) verdict {
 	o := &s.producer.options
 	before := *failed
-	pause, again := failed.after(err, false, o)
+	pause, again := failed.after(err, "", false, o)
 	v := verdict{reason: failure(err, "", before.total()+1), counts: failed.counted > before.counted, throttled: failed.throttled > before.throttled, pause: pause}
 	if s.producer.stopped() != nil {
 		v.hopeless = true

@@ -80,7 +80,7 @@ type Options struct {
 	// RetryOptions say how often and how fast a failed batch is sent again.
 	RetryOptions RetryOptions
 
-	// FailFast ends a batch after one try when its failure will not pass by itself: no such hub, no such host, forbidden, no token. Otherwise
+	// FailFast ends a batch after one try when its failure will not pass by itself: no such hub, partition or host, forbidden, no token, a certificate that is not trusted, a hub that is switched off, a quota that is used up. Otherwise
 	// these are retried like any other, since roles take minutes to propagate and name servers blink.
 	// Default: false.
 	FailFast bool

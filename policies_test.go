@@ -389,7 +389,7 @@ func TestRetryModesAndPolicy(t *testing.T) {
 	fixed := Options{RetryOptions: RetryOptions{Mode: RetryFixed, RetryDelay: time.Second, MaxRetryDelay: time.Minute, MaxRetries: 3}}
 	var failed retries
 	for failures := range 4 {
-		if pause, again := failed.after(errors.New("no"), false, &fixed); pause < 800*time.Millisecond || pause > 1200*time.Millisecond || again != (failures < 3) {
+		if pause, again := failed.after(errors.New("no"), "", false, &fixed); pause < 800*time.Millisecond || pause > 1200*time.Millisecond || again != (failures < 3) {
 			t.Errorf("after %d failures: %v, %v", failures+1, pause, again)
 		}
 	}
@@ -398,8 +398,8 @@ func TestRetryModesAndPolicy(t *testing.T) {
 		peer.answer = func(sent) connection.Result { return transient(connection.NotSent) }
 		var asked []int
 		p := peer.producer(Options{MaxWaitTime: SendAtOnce, OnBatchFailed: func(context.Context, *Batch) {}, RetryOptions: RetryOptions{Policy: func(failures int, err error) (time.Duration, bool) {
-			if err == nil {
-				t.Error("the policy is told no error")
+			if e, ok := errors.AsType[*Error](err); !ok || e.Code != CodeConnectionLost || !e.Transient || e.PartitionID != "0" || e.Tries != failures {
+				t.Errorf("after %d failures the policy is told %#v", failures, err)
 			}
 			asked = append(asked, failures)
 			return time.Second, failures < 3
@@ -410,4 +410,35 @@ func TestRetryModesAndPolicy(t *testing.T) {
 			t.Errorf("the policy was asked %v by %v", asked, now())
 		}
 	})
+}
+
+// A link that opens slowly leaves a try all its time to send, and DeliveryTimeout bounds both together.
+func TestWhatOpeningTakesIsNotTheSends(t *testing.T) {
+	const never = time.Hour
+	for _, c := range []struct {
+		deliveryTimeout, answers time.Duration
+		sends                    int
+		ends                     time.Duration
+		storage                  Storage
+	}{
+		{time.Minute, 1500 * time.Millisecond, 1, 3300 * time.Millisecond, Stored},
+		{time.Minute, never, 1, 3800 * time.Millisecond, PossiblyStored},
+		{3 * time.Second, never, 1, 3 * time.Second, PossiblyStored},
+		{time.Second, never, 0, 1800 * time.Millisecond, NotStored}, // the peer's link opens late without regard to its context
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			peer := newPeer(t, 1)
+			peer.open = func(string) error {
+				time.Sleep(1800 * time.Millisecond)
+				return nil
+			}
+			peer.latency = func() time.Duration { return c.answers }
+			p := peer.producer(Options{MaxWaitTime: SendAtOnce, DeliveryTimeout: c.deliveryTimeout, RetryOptions: RetryOptions{TryTimeout: 2 * time.Second, MaxRetries: -1}})
+			d := new(Delivery)
+			err := p.Publish(t.Context(), &azeventhubs.EventData{Body: []byte("a")}, &EnqueueOptions{Delivery: d})
+			if sends := len(peer.sent()); sends != c.sends || now() != c.ends || d.Outcome().Storage != c.storage {
+				t.Errorf("with %v to deliver and an answer after %v: %v (%v) at %v, %d sends; want %v at %v, %d", c.deliveryTimeout, c.answers, d.Outcome().Storage, err, now(), sends, c.storage, c.ends, c.sends)
+			}
+		})
+	}
 }

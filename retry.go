@@ -39,13 +39,15 @@ type RetryOptions struct {
 	// Default: 60 s.
 	MaxRetryDelay time.Duration
 
-	// TryTimeout bounds one try: opening the link if need be, sending, and the service's answer.
+	// TryTimeout bounds each half of a try: opening the link, if need be, and then sending with the service's answer, so that a link that opens slowly does not use up the
+	// time of what is sent on it.
 	// Default: 60 s.
 	TryTimeout time.Duration
 
-	// Policy, if set, decides instead of the fields above, but for TryTimeout, and only throttling is out of its hands: it is told how many tries have failed, from 1, and the error of
-	// the last, and returns the pause before the next try and whether there is to be one. It is called by the goroutines that send, at the same
-	// time for different partitions, and must not block.
+	// Policy, if set, decides instead of the fields above, but for TryTimeout: it is told how many tries have failed, from 1, and the error of
+	// the last, an *Error, and returns the pause before the next try and whether there is to be one. It is called by the goroutines that send, at the same
+	// time for different partitions, and must not block. It is not asked about being throttled, which is always tried again, nor about what never is: a batch that
+	// the service has rejected for good, what FailFast ends, CodeFenced, CodeOutOfOrder and CodeNotSupported.
 	// Default: none.
 	Policy func(failures int, err error) (pause time.Duration, again bool)
 }
@@ -72,9 +74,9 @@ type retries struct {
 // total is how many tries have failed.
 func (r *retries) total() int { return r.counted + r.throttled + r.tokenless }
 
-// after notes a failed try and returns the pause before the next one, and whether there is to be one. Settled says that the service has looked
-// at what was sent and does not want it.
-func (r *retries) after(err error, settled bool, o *Options) (pause time.Duration, again bool) {
+// after notes a failed try and returns the pause before the next one, and whether there is to be one. The id is the partition's, if there is one. Settled says that
+// the service has looked at what was sent and does not want it.
+func (r *retries) after(err error, partitionID string, settled bool, o *Options) (pause time.Duration, again bool) {
 	policy := &o.RetryOptions
 	e, known := errors.AsType[*connection.Error](err)
 	if !known {
@@ -89,7 +91,7 @@ func (r *retries) after(err error, settled bool, o *Options) (pause time.Duratio
 		return 0, false
 	case policy.Policy != nil:
 		r.counted++
-		return policy.Policy(r.counted, err)
+		return policy.Policy(r.counted, failure(err, partitionID, r.total()))
 	case e.Code == connection.CodeNoToken:
 		r.tokenless++
 		return policy.delay(r.tokenless), true

@@ -77,7 +77,7 @@ func TestPausesBeforeConnectingAgainVaryByAllOfThemselves(t *testing.T) {
 	var pauses []time.Duration
 	for range 2000 {
 		var failed retries
-		pause, again := failed.after(&connection.Error{Code: connection.CodeConnectionLost, Transient: true, Unreached: true}, false, &o)
+		pause, again := failed.after(&connection.Error{Code: connection.CodeConnectionLost, Transient: true, Unreached: true}, "", false, &o)
 		if !again {
 			t.Fatal("no further try")
 		}
@@ -157,7 +157,7 @@ func TestThrottlingWaitsAsLongAsTheServiceAsksAndSpreads(t *testing.T) {
 			longest, spread := c.first, c.first/4<<min(time, 4)
 			for range 200 {
 				again := failed
-				pause, ok := again.after(&connection.Error{Code: connection.CodeThrottled, Transient: true, Wait: c.asked}, true, &o)
+				pause, ok := again.after(&connection.Error{Code: connection.CodeThrottled, Transient: true, Wait: c.asked}, "", true, &o)
 				if !ok || pause < c.first || pause >= c.first+spread {
 					t.Fatalf("asked for %v, throttled %d times: %v, %v", c.asked, time+1, pause, ok)
 				}

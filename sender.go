@@ -168,6 +168,9 @@ func (p *partition) tryOnce(b *batch, tries *connection.Deadlines) (connection.R
 			return connection.Result{}, err
 		}
 	}
+	if timeout, err = p.producer.tryTimeout(b); err != nil { // anew: the link may have taken long to open
+		return connection.Result{}, err
+	}
 	b.tries++
 	p.phase.Store(int32(WaitingForService))
 	p.producer.sending(p.id, b)
@@ -276,7 +279,7 @@ func (p *partition) fit(b *batch) error {
 // pause says how long to wait before the next try and whether there is to be one.
 func (p *partition) pause(b *batch, r connection.Result, failed *retries) (pause time.Duration, again bool) {
 	throttled := failed.throttled
-	pause, again = failed.after(r.Err, r.Outcome == connection.Rejected, &p.producer.options)
+	pause, again = failed.after(r.Err, p.id, r.Outcome == connection.Rejected, &p.producer.options)
 	switch {
 	case !again:
 	case failed.throttled > throttled:
