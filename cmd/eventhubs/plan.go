@@ -67,6 +67,9 @@ const (
 	thinBatch   = 10
 	manyBatches = 100
 
+	// leastBatchBytes is what a batch may have however many links share the buffer.
+	leastBatchBytes = 128 << 10
+
 	defaultBufferedEvents = 2500
 	defaultBufferedBytes  = 64 << 20
 )
@@ -214,13 +217,15 @@ func (p *plan) partitions(o *planOptions, bytes float64) float64 {
 
 // batches says what the batches will be like, and returns the bytes of one.
 func (p *plan) batches(o *planOptions, size, partitions float64) float64 {
-	limit := math.Floor(standardMessageBytes / size)
+	// Of the buffer each open link may have half of its even share in one batch, so that one can be in flight while the next fills.
+	most := min(standardMessageBytes, max(leastBatchBytes, math.Floor(o.bufferBytes(size)/(2*partitions))))
+	limit := max(1, math.Floor(most/size))
 	rate := o.eventsPerSecond / float64(o.processes) / partitions // events/s in one partition, of one process
 	wait := max(o.linger, o.latency).Seconds()
 	events := min(limit, 1+math.Floor(rate*wait))
 	perSecond := rate / events * partitions * float64(o.processes)
 	if events == limit {
-		p.add("events per batch", events, "", quotasPage, "more do not fit into %d bytes; batches are full before they have waited %v", standardMessageBytes, o.linger)
+		p.add("events per batch", events, "", quotasPage, "more do not fit into %s bytes; batches are full before they have waited %v", amount(most), o.linger)
 	} else {
 		why := fmt.Sprintf("%s events/s come to each partition of a process, and a batch waits %v after its first", amount(rate), max(o.linger, o.latency))
 		if events < thinBatch && perSecond > manyBatches {
@@ -228,36 +233,48 @@ func (p *plan) batches(o *planOptions, size, partitions float64) float64 {
 		}
 		p.add("events per batch", events, "", "", "%s", why)
 	}
-	p.add("batch", math.Round(events*size/100)/10, "kB", "", "of at most %d bytes", standardMessageBytes)
+	why := fmt.Sprintf("of at most %s bytes", amount(most))
+	if most < standardMessageBytes {
+		why += fmt.Sprintf(": MaxBufferedBytes / (2 × %s links)", amount(partitions))
+	}
+	p.add("batch", math.Round(events*size/100)/10, "kB", "", "%s", why)
 	p.add("batches", math.Round(perSecond*10)/10, "per second", "", "all partitions and processes together; each is one message and one acknowledgement")
-	if most := limit * size / o.latency.Seconds(); rate*size > most {
-		p.add("partition limit", math.Round(most/1e4)/100, "MB/s", "", "one full batch in %v is all that a partition carries: use more partitions, or give up the order with MaxConcurrentSendsPerPartition", o.latency)
+	if fastest := limit * size / o.latency.Seconds(); rate*size > fastest {
+		p.add("partition limit", math.Round(fastest/1e4)/100, "MB/s", "", "one full batch in %v is all that a partition carries: use more partitions, or give up the order with MaxConcurrentSendsPerPartition", o.latency)
 	}
 	return events * size
 }
 
+// bufferedEvents is how many events one process accepts in an outage, a linger and a round trip; the default if that is more.
+func (o *planOptions) bufferedEvents() float64 {
+	hold := (o.outage + o.linger + o.latency).Seconds()
+	return max(defaultBufferedEvents, math.Ceil(o.eventsPerSecond/float64(o.processes)*hold))
+}
+
+// bufferBytes is how many bytes these have, in whole MiB; the default if that is more.
+func (o *planOptions) bufferBytes(size float64) float64 {
+	return max(defaultBufferedBytes, math.Ceil(o.bufferedEvents()*size/(1<<20))*(1<<20))
+}
+
 // buffer says which bounds the producer's buffer needs, and how much memory that is.
 func (p *plan) buffer(o *planOptions, size, partitions, batch float64) {
-	hold := (o.outage + o.linger + o.latency).Seconds()
-	events := math.Ceil(o.eventsPerSecond / float64(o.processes) * hold)
+	events := o.bufferedEvents()
 	why := "what one process accepts in %v: the outage, a linger and a round trip"
 	span := o.outage + o.linger + o.latency
-	if events <= defaultBufferedEvents {
-		events = defaultBufferedEvents
+	if events == defaultBufferedEvents {
 		why = "the default holds what one process accepts in %v"
 	}
 	p.add("MaxBufferedEventCount", events, "", "", why, span)
-	bytes := math.Ceil(events*size/(1<<20)) * (1 << 20)
+	bytes := o.bufferBytes(size)
 	why = "those events, %s bytes each"
-	if bytes <= defaultBufferedBytes {
-		bytes = defaultBufferedBytes
+	if bytes == defaultBufferedBytes {
 		why = "the default holds those events, %s bytes each"
 	}
 	p.add("MaxBufferedBytes", bytes, "", "", why, amount(size))
 	used := min(bytes, events*size)
 	memory := processBytes + used + partitions*(linkBytes+batch)
-	p.add("memory", math.Ceil(memory/(1<<20)), "MiB", "", "of one process at worst: its buffer, and for each of its links (%s) %d KiB and the largest batch; Go's garbage collector may take as much again",
-		amount(partitions), linkBytes>>10)
+	p.add("memory", math.Ceil(memory/(1<<20)), "MiB", "", "of one process at worst: %d MiB for itself, its buffer, and for each of its links (%s) %d KiB and the largest batch; Go's garbage collector may take as much again",
+		processBytes>>20, amount(partitions), linkBytes>>10)
 }
 
 // fleet says what many processes mean for a namespace.
