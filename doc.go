@@ -40,9 +40,9 @@
 //
 // # Batches
 //
-// A batch leaves when it is full, when its first event has waited [Options].MaxWaitTime, on Flush, on Close, and when the buffer is full and callers wait for
-// room. [SendAtOnce] does not linger, [UntilFull] does nothing else; Publish ends the linger of its own batch. While a partition's batch is in flight its next one fills. How large a batch may be is what the service tells for each link, and 1 MiB
-// at the most.
+// A batch leaves when it is full, when its first event has waited [Options].MaxWaitTime, on Flush, on Close, and, when the buffer is full and callers wait for
+// room, as soon as it holds a quarter of its partition's even share of the buffer, or whatever it holds if MaxWaitTime is more than a second. [SendAtOnce] does not linger, [UntilFull] does nothing else; Publish ends the linger of its own batch. While a partition's batch is in flight its next one fills. How large a batch may be is what the service tells for each link, and 1 MiB
+// at the most; less when many links share MaxBufferedBytes, 128 KiB at the least.
 //
 // # Delivery and order
 //
@@ -61,7 +61,7 @@
 // # Backpressure
 //
 // The buffer is bounded in events and in bytes, with everything that has no outcome yet. At the bound Enqueue waits, first come first served,
-// until there is room or its context ends; TryEnqueue fails instead. A partition in trouble may hold half of the buffer, so that the others keep the other half. That wait is all the context bounds: once an event is accepted, cancelling changes nothing.
+// until there is room or its context ends; TryEnqueue fails instead. A partition in trouble is given nothing more once it holds half of the buffer, so that the others keep the other half. That wait is all the context bounds: once an event is accepted, cancelling changes nothing.
 //
 // # Recovery
 //
@@ -73,7 +73,7 @@
 //
 // What the caller's own program causes is told by sentinels such as [ErrClosed] and [ErrInvalidArgument], what happens outside of it by an [*Error] with a [Code].
 // Texts are for people and may change. When nobody hears of a failure, because there is neither a handler nor a Delivery, it is logged through
-// slog.Default, and it is returned by Flush and Close in any case.
+// slog.Default, and the Flush or Close that covers the event returns it in any case; a later one does not know of it, Stats does.
 //
 // # Handlers
 //
@@ -101,7 +101,7 @@
 // # Concurrency
 //
 // All methods may be called from any number of goroutines. Options are copied by the constructor, events by Enqueue: both may be used again
-// afterwards. A producer has no goroutine while there is nothing to send, except those that keep an open connection alive.
+// afterwards. A second after its last batch a producer has no goroutine, except those that keep an open connection alive.
 //
 // # Testing
 //

@@ -51,7 +51,7 @@ var (
 	// ErrProducerStateChanged is what ProducerState.Save returns when another process has saved meanwhile.
 	ErrProducerStateChanged = errors.New("the producer's state was changed by another process")
 
-	// ErrInHandler is returned by Flush, Close, Abandon and Publish when they are called from a handler with the handler's context: they would wait for that
+	// ErrInHandler is returned by Flush, FlushPartition, Close, Abandon and Publish when they are called from a handler with the handler's context: they would wait for that
 	// handler to return.
 	ErrInHandler = errors.New("called from a handler, for which it would wait")
 )

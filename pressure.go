@@ -14,7 +14,7 @@ func (p *BufferedProducer) press() {
 	}
 }
 
-// longLinger is what no batch lingers for under pressure.
+// Under pressure no batch lingers, however little it holds, if MaxWaitTime is longer than longLinger, or UntilFull.
 const longLinger = time.Second
 
 // leastShare is the part of a partition's even share of the buffer that makes a batch worthwhile. All that linger under pressure hold less than that part of

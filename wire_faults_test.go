@@ -210,7 +210,7 @@ var losses = []wireFault{
 		least:  reconnect, most: reconnect, states: uponReady, code: eventhubs.CodeConnectionLost, all: true, repeats: true, dials: 2,
 	},
 	{
-		name: "half-open", what: "the network forgets the connection: what is written vanishes", service: "nothing", we: "connect when there was no keep-alive for 60 s, unless `TryTimeout`, which is 60 s too, ends before",
+		name: "half-open", what: "the network forgets the connection: what is written vanishes", service: "nothing", we: "connect when there was no keep-alive for 60 s, unless `TryTimeout`, here 2 minutes, ends before",
 		options: eventhubs.Options{RetryOptions: eventhubs.RetryOptions{TryTimeout: 2 * time.Minute}},
 		strike:  func(r *rig) { r.network.swallow() },
 		least:   60 * time.Second, most: 61 * time.Second, states: uponReady, code: eventhubs.CodeConnectionLost, all: true, repeats: true, dials: 2,

@@ -7,9 +7,9 @@ import (
 )
 
 // Deadlines makes contexts that end with their parent or after a time, one at a time:
-// for one try after another. Other than context.WithTimeout, and context.AfterFunc
-// where a send is watched, it allocates nothing for a try that is over in time. It
-// belongs to one goroutine.
+// for one try after another. Unlike context.WithTimeout, and context.AfterFunc where a
+// send is watched, it allocates nothing for a try that is over in time. It belongs to one
+// goroutine.
 type Deadlines struct {
 	parent  context.Context
 	current *deadline // used again as long as it has not ended; nil before the first
@@ -93,7 +93,7 @@ func (d *deadline) end(err error) {
 }
 
 // watched has the attempt told when the context ends, at once if it has, on another
-// goroutine, until stop is called: as context.AfterFunc would, without its allocations.
+// goroutine, until unwatched is called: as context.AfterFunc would, without its allocations.
 func (d *deadline) watched(a *attempt) {
 	d.mu.Lock()
 	defer d.mu.Unlock()

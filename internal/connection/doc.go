@@ -1,6 +1,7 @@
 // Package connection is one AMQP connection to an Event Hubs namespace: all that
-// stands between a partition's batch and the service. It is the only package of
-// this module that imports go-amqp.
+// stands between a partition's batch and the service. Below the command
+// line, which reads messages with its types, it is the only package of this module that
+// imports go-amqp.
 //
 // A [Conn] connects when it is first needed and again after a loss, when it is
 // next needed. Nothing runs in between but AMQP's keep-alive: two goroutines of

@@ -50,7 +50,7 @@ var advice = map[Code]string{
 	CodeQuota:            "check the namespace's limits",
 	CodeTooLarge:         "send less in one message",
 	CodeFenced:           "another producer has taken over; see that only one runs with this identity",
-	CodeOutOfOrder:       "the events' numbers do not follow those that the service has stored; look at what is stored, then make a new producer",
+	CodeOutOfOrder:       "the events' numbers do not follow those that the service has stored; this batch has failed and the next goes on with a higher epoch: look at what is stored",
 	CodeNotSupported:     "the namespace does not offer idempotent publishing; switch EnableIdempotentRetries off",
 	CodeConnectionLost:   "check the network, the port and, if one is in use, the proxy",
 	CodeTimeout:          "the service did not answer in time",
