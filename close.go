@@ -6,15 +6,16 @@ import (
 	"time"
 )
 
-// closeGrace is how long Close waits for handlers after its context has ended.
-const closeGrace = 5 * time.Second
+// closeGrace is how long Close waits for handlers after its context has ended. What is in flight on a shared connection has its outcome before: when the link is
+// given up, which a silent peer can delay for 5.1 s.
+const closeGrace = 6 * time.Second
 
 // Close sends what is buffered, waits for the outcomes and for the handlers, and releases the connection, if it is the producer's own. From its first
 // moment Enqueue fails with ErrClosed, also one that is waiting for room.
 //
 // If ctx ends first, nothing more is sent and the producer's links are closed. Events without an outcome then fail with an error that
 // matches ErrClosed and the context's error: not stored, or possibly stored if they were in flight. Handlers are told of them, with a
-// context that does not end; Close waits for them 5 more seconds at most.
+// context that does not end; Close waits for them 6 more seconds at most.
 //
 // The error is nil if everything that was buffered is stored, and otherwise an *UndeliveredError. A further Close or Abandon waits for the first
 // and returns its result. In a handler, with its context, Close does nothing and returns ErrInHandler.

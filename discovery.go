@@ -218,14 +218,21 @@ func (s *staging) tellRetrying(v verdict) {
 	}
 }
 
-// settle is partition.settle for events whose partition is not known.
+// settle is partition.settle for events whose partition is not known. A handler may end the goroutine that it runs on (runtime.Goexit), so that is one of its
+// own: what called settle has other batches to settle, or partitions to ask for.
 func (s *staging) settle(b *batch, o Outcome) {
 	if !b.roomless {
 		s.producer.admission.leave(b.count, b.bytes)
 	}
 	s.producer.settled("", b, batchBytesUnknown, o)
-	defer s.producer.conclude(&s.queue, b, o)
-	s.producer.tell("", b, o)
+	told := make(chan struct{})
+	// Ends with the handler; awaited below.
+	s.producer.senders.Go(func() {
+		defer close(told)
+		defer s.producer.conclude(&s.queue, b, o)
+		s.producer.tell("", b, o)
+	})
+	<-told
 }
 
 // emptied reports whether nothing is staged; then discovery has ended, and the next event starts it again.

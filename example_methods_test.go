@@ -150,11 +150,12 @@ func ExampleBufferedProducer_Clear() {
 			log.Fatal(err)
 		}
 	}
-	fmt.Println("taken out:", producer.Clear())
+	events := producer.Clear()
 	_ = producer.Flush(ctx) // the handler has returned then
+	fmt.Println("taken out:", events)
 	// Output:
-	// taken out: 3
 	// 3 events not stored, cleared: true
+	// taken out: 3
 }
 
 func ExampleBufferedProducer_Abandon() {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -268,4 +269,58 @@ func TestTroubleIsLoggedOnceAndItsEndToo(t *testing.T) {
 			t.Errorf("logged:\n%s", text)
 		}
 	})
+}
+
+// A handler that ends its goroutine, as t.FailNow does, must not take the outcomes of other events along. Of events in a partition see
+// TestAHandlerThatEndsItsGoroutine; these never got that far.
+func TestAHandlerThatEndsItsGoroutineLosesNoStagedEvent(t *testing.T) {
+	large := strings.Repeat("x", 200<<10) // two of them are two batches
+	down := func(int) error { return errors.New("down") }
+	for _, c := range []struct {
+		name       string
+		partition  string
+		properties func(call int) error
+		meanwhile  func(p *BufferedProducer)
+	}{
+		{"for a partition that there is not", "9", nil, func(*BufferedProducer) {}},
+		{"whose tries are used up", "0", down, func(*BufferedProducer) {}},
+		{"that are cleared", "0", down, func(p *BufferedProducer) { p.Clear() }},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				peer, calls := newPeer(t, 2), 0
+				peer.properties = c.properties
+				p := peer.producer(Options{RetryOptions: RetryOptions{MaxRetries: -1}, OnBatchFailed: func(context.Context, *Batch) {
+					if calls++; calls == 1 {
+						runtime.Goexit()
+					}
+				}})
+				deliveries := make([]Delivery, 3)
+				for i := range deliveries {
+					if i == 2 { // comes when the others have ended: somebody must still ask for the partitions
+						c.meanwhile(p)
+						time.Sleep(time.Minute)
+						if c.properties == nil {
+							break
+						}
+					}
+					if err := p.Enqueue(t.Context(), event(large), &EnqueueOptions{PartitionID: c.partition, Delivery: &deliveries[i]}); err != nil {
+						t.Fatal(err)
+					}
+				}
+				time.Sleep(time.Hour)
+				for i := range deliveries[:2] {
+					if o := deliveries[i].Outcome(); o.Storage != NotStored {
+						t.Errorf("after an hour the outcome of event %d is %+v", i, o)
+					}
+				}
+				if o := deliveries[2].Outcome(); c.properties != nil && o.Storage != NotStored {
+					t.Errorf("after an hour the outcome of the event that came later is %+v", o)
+				}
+				if err := p.Close(t.Context()); p.BufferedEventCount() != 0 {
+					t.Errorf("%d events are left when Close has returned %v", p.BufferedEventCount(), err)
+				}
+			})
+		})
+	}
 }

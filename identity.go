@@ -40,6 +40,11 @@ func newIdentity() *identity {
 func (i *identity) take(ctx context.Context) error {
 	select {
 	case i.turn <- struct{}{}:
+		return nil // also if ctx has ended
+	default:
+	}
+	select {
+	case i.turn <- struct{}{}:
 		return nil
 	case <-ctx.Done():
 		return contextError(ctx)

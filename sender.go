@@ -124,6 +124,7 @@ func (p *partition) cutExpired(b *batch) error {
 	alike, expired := b.alike(time.Now())
 	if alike < b.count {
 		p.putBackLocked(b.cut(alike, math.MaxInt, p.producer.newBatch))
+		p.wakeLocked() // another sender may be free
 	}
 	if expired {
 		return fmt.Errorf("eventhubs: %w: it was not sent before its ExpiresAt", ErrExpired)
@@ -185,11 +186,18 @@ func (p *partition) tryOnce(b *batch, tries *connection.Deadlines) (connection.R
 		b.ambiguous = true
 		p.producer.counts.ambiguousTries.Add(1)
 	case connection.NotSent:
-		if e, ok := errors.AsType[*connection.Error](result.Err); ok && e.Code == connection.CodeTimeout {
+		if e, ok := errors.AsType[*connection.Error](result.Err); ok && e.Code == connection.CodeTimeout && timeout == p.producer.options.RetryOptions.TryTimeout && p.alone() {
 			p.link.Detach() // it was allowed no message all the time: another link may be
 		}
 	}
 	return result, p.producer.stopped()
+}
+
+// alone reports whether the partition has no other sender at work, under which a link must not be given up.
+func (p *partition) alone() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.senders == 1
 }
 
 // open opens the partition's link if it is not open, for as long as anything is to be tried at all. It also finds out whether the service knows the batch
@@ -269,6 +277,7 @@ func (p *partition) fit(b *batch) error {
 	}
 	p.mu.Lock()
 	p.putBackLocked(b.cut(b.fitting(limit), limit, p.producer.newBatch))
+	p.wakeLocked() // another sender may be free
 	p.mu.Unlock()
 	if b.bytes > limit {
 		return &EventTooLargeError{Size: b.bytes, Limit: limit}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -290,4 +291,124 @@ func TestIdleSendersAreFewAndEnd(t *testing.T) {
 			t.Errorf("Close with idle senders returned %v after %v, want nil at once", err, time.Since(start))
 		}
 	})
+}
+
+// A batch of two events is cut for a link that takes one. The first is held up; the second has a free sender.
+func TestWhatIsCutOffGetsAFreeSender(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		peer := newPeer(t, 1)
+		peer.maxMessage = 800
+		peer.answer = func(s sent) connection.Result {
+			if strings.HasPrefix(s.bodies[0], "a") {
+				return transient(connection.NotSent) // until its time is over
+			}
+			return connection.Result{Outcome: connection.Accepted}
+		}
+		p := peer.producer(Options{MaxConcurrentSendsPerPartition: 2, RetryOptions: RetryOptions{MaxRetries: 1000}, OnBatchFailed: func(context.Context, *Batch) {}})
+		enqueue(t, p, "0", strings.Repeat("a", 600))
+		var second Delivery
+		if err := p.Enqueue(t.Context(), event(strings.Repeat("b", 600)), &EnqueueOptions{PartitionID: "0", Delivery: &second}); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Minute)
+		if o := second.Outcome(); o.Storage != Stored || o.Queued > time.Second {
+			t.Errorf("after a minute the outcome is %+v", o)
+		}
+	})
+}
+
+// A detachingHub has links that do with Detach what connection.Sender does: what is under way on them becomes unknown.
+type detachingHub struct{ *peer }
+
+func (h detachingHub) Link(id string) link {
+	return &detachingLink{peerLink: peerLink{peer: h.peer, id: id}, given: make(chan struct{})}
+}
+
+type detachingLink struct {
+	peerLink
+
+	mu    sync.Mutex // guards the fields below
+	given chan struct{}
+	sends int
+}
+
+func (l *detachingLink) Detach() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	close(l.given)
+	l.given = make(chan struct{})
+}
+
+// Send releases the first batch, and then allows it no message. All others are stored, and acknowledged after a second.
+func (l *detachingLink) Send(ctx context.Context, events [][]byte) connection.Result {
+	body := bodyOf(l.peer.t, events[0])
+	l.mu.Lock()
+	given := l.given
+	l.sends++
+	first := l.sends == 1
+	l.mu.Unlock()
+	switch {
+	case first:
+		return connection.Result{Outcome: connection.Released, Err: &connection.Error{Code: connection.CodeNotAccepted, Transient: true, Err: errors.New("released")}}
+	case body == "first":
+		<-ctx.Done()
+		return connection.Result{Outcome: connection.NotSent, Err: &connection.Error{Code: connection.CodeTimeout, Transient: true, Err: ctx.Err()}}
+	}
+	l.peer.store(sent{partition: l.id, bodies: []string{body}})
+	select {
+	case <-time.After(time.Second):
+		return connection.Result{Outcome: connection.Accepted}
+	case <-given:
+		return transient(connection.Unknown)
+	}
+}
+
+// A try that was allowed no message gives its link up only if it had all its time, and nobody else sends on that link: otherwise what others have
+// sent would be sent again, and stored twice.
+func TestATryWithoutCreditLeavesOthersTheirLink(t *testing.T) {
+	for _, c := range []struct {
+		name     string
+		options  Options
+		again    time.Duration // after which the first batch is tried again
+		second   time.Duration // at which the second batch is sent
+		detached bool
+	}{
+		{"cut short", Options{DeliveryTimeout: 10 * time.Second}, 9900 * time.Millisecond, 10 * time.Second, false},
+		{"cut short, beside another", Options{DeliveryTimeout: 10 * time.Second, MaxConcurrentSendsPerPartition: 2}, 9900 * time.Millisecond, 9800 * time.Millisecond, false},
+		{"beside another", Options{MaxConcurrentSendsPerPartition: 2}, time.Millisecond, 4500 * time.Millisecond, false},
+		{"alone", Options{}, time.Millisecond, 4500 * time.Millisecond, true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				c.options.MaxWaitTime, c.options.OnBatchFailed = SendAtOnce, func(context.Context, *Batch) {}
+				c.options.RetryOptions = RetryOptions{TryTimeout: 5 * time.Second, Policy: func(failures int, _ error) (time.Duration, bool) { return c.again, failures < 2 }}
+				o, err := c.options.withDefaults()
+				if err != nil {
+					t.Fatal(err)
+				}
+				peer := newPeer(t, 1)
+				p := newProducer("test.example", "hub", detachingHub{peer}, o)
+				enqueue(t, p, "0", "first")
+				synctest.Wait()
+				given := p.table.Load().partitions[0].link.(*detachingLink).given
+				time.Sleep(c.second)
+				enqueue(t, p, "0", "second")
+				_ = p.Flush(t.Context())
+				if got := peer.storedIn("0"); len(got) != 1 {
+					t.Errorf("what was sent beside is stored as %v", got)
+				}
+				select {
+				case <-given:
+					if !c.detached {
+						t.Error("the link was given up")
+					}
+				default:
+					if c.detached {
+						t.Error("the link was not given up, though another might have been allowed something")
+					}
+				}
+				_ = p.Close(t.Context())
+			})
+		})
+	}
 }

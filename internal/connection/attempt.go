@@ -83,19 +83,17 @@ func (l *link) transmit(a *attempt) (amqp.SendReceipt, error) {
 	case <-a.caller.Done():
 		return amqp.SendReceipt{}, errNoTurn
 	}
+	defer func() { <-l.turn }()
 	a.link = l
-	defer func() {
-		if a.lane {
-			<-l.client.lane
-		}
-		<-l.turn
-	}()
-	if a.caller.Done() == nil {
-		return l.sender.SendWithReceipt(a, &a.message, nil)
+	watch := a.caller.Done() != nil
+	if watch {
+		a.watched()
 	}
-	a.watched()
 	receipt, err := l.sender.SendWithReceipt(a, &a.message, nil)
-	if !a.unwatched() {
+	if a.lane {
+		<-l.client.lane
+	}
+	if watch && !a.unwatched() {
 		a.end()
 	}
 	return receipt, err

@@ -24,8 +24,9 @@ type link struct {
 	permit atomic.Pointer[permit] // under which the service last let something pass
 	waited atomic.Int64           // nanoseconds of waiting for credit since the last message
 
-	giving sync.Once // giveUp's work
-	ending sync.Once // end's work
+	giving atomic.Bool   // giveUp has begun
+	given  chan struct{} // closed when it has ended
+	ending sync.Once     // end's work, which does not wait
 	ended  chan struct{}
 }
 
@@ -36,7 +37,7 @@ func newLink(ctx context.Context, cl *client, target string, opts *amqp.SenderOp
 	if err != nil {
 		return nil, err
 	}
-	l := &link{client: cl, session: session, turn: make(chan struct{}, 1), ended: make(chan struct{})}
+	l := &link{client: cl, session: session, turn: make(chan struct{}, 1), given: make(chan struct{}), ended: make(chan struct{})}
 	l.sender, err = session.NewSender(undated{ctx}, target, opts)
 	if err != nil {
 		l.end()
@@ -81,18 +82,21 @@ func (l *link) starved(wait time.Duration) bool {
 // does not answer within closeTimeout. When it returns, everything that waits for
 // the link returns too. Further calls wait for the first.
 func (l *link) giveUp() {
-	l.giving.Do(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
-		defer cancel()
-		// Errors other than ctx's say that the link had ended already.
-		if err := l.sender.Close(ctx); errors.Is(err, context.DeadlineExceeded) {
-			l.client.cut()
-			return
-		}
-		select {
-		case <-l.end():
-		case <-ctx.Done():
-			l.client.cut()
-		}
-	})
+	if l.giving.Swap(true) {
+		<-l.given
+		return
+	}
+	defer close(l.given)
+	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
+	defer cancel()
+	// Errors other than ctx's say that the link had ended already.
+	if err := l.sender.Close(ctx); errors.Is(err, context.DeadlineExceeded) {
+		l.client.cut()
+		return
+	}
+	select {
+	case <-l.end():
+	case <-ctx.Done():
+		l.client.cut()
+	}
 }
