@@ -12,7 +12,7 @@ type batch struct {
 	chunks []*chunk // with the events, in their order
 	count  int      // events
 	bytes  int      // on the wire, each event with its data section's header
-	extras []extra  // one for each event, or empty while no event has any
+	extras extras
 	first  time.Time
 
 	full      bool // closed to new events, though nobody took it yet
@@ -31,19 +31,6 @@ type batch struct {
 	coverage []coverage
 }
 
-// An extra is what few events have besides their bytes.
-type extra struct {
-	delivery *Delivery
-	tag      any
-	expires  time.Time // zero: never
-	message  bool      // it was enqueued as an AMQP message
-	route    route     // in staging only
-}
-
-func (x *extra) empty() bool {
-	return x.delivery == nil && x.tag == nil && x.expires.IsZero() && !x.message && x.route == route{}
-}
-
 // append copies an event into the batch.
 func (b *batch) append(head, body []byte, x *extra, accepted time.Time) {
 	size := len(head) + len(body)
@@ -51,11 +38,11 @@ func (b *batch) append(head, body []byte, x *extra, accepted time.Time) {
 	if b.count == 0 {
 		b.first = accepted
 	}
+	if !x.empty() {
+		b.extras.set(b.count, x)
+	}
 	b.count++
 	b.bytes += sectionSize(size)
-	if !x.empty() || len(b.extras) > 0 {
-		b.setLastExtra(*x)
-	}
 }
 
 func (b *batch) chunkFor(size int) *chunk {
@@ -94,22 +81,6 @@ func (b *batch) appendViews(dst [][]byte) [][]byte {
 	return dst
 }
 
-// setLastExtra gives the last event its extra, and every event before it an empty one if it is the first to have any.
-func (b *batch) setLastExtra(x extra) {
-	for len(b.extras) < b.count-1 {
-		b.extras = append(b.extras, extra{})
-	}
-	b.extras = append(b.extras, x)
-}
-
-// extra returns what the i-th event has besides its bytes.
-func (b *batch) extra(i int) extra {
-	if len(b.extras) == 0 {
-		return extra{}
-	}
-	return b.extras[i]
-}
-
 // fits reports whether an event that takes size bytes on the wire may join a batch that may have limit.
 // Any event may be alone in a batch.
 func (b *batch) fits(size, limit int) bool {
@@ -129,8 +100,12 @@ func (b *batch) fitting(limit int) int {
 
 // alike returns how many of the first events have expired by now, or how many have not, whichever the first is.
 func (b *batch) alike(now time.Time) (events int, expired bool) {
-	for i := range b.extras {
-		is := !b.extras[i].expires.IsZero() && !now.Before(b.extras[i].expires)
+	if len(b.extras.expires) == 0 {
+		return b.count, false
+	}
+	for i := range b.count {
+		expires := at(b.extras.expires, i)
+		is := !expires.IsZero() && !now.Before(expires)
 		if i == 0 {
 			expired = is
 		} else if is != expired {
@@ -154,7 +129,7 @@ func (b *batch) cut(keep, limit int, fresh func() *batch) (rest []*batch) {
 			rest = append(rest, piece)
 		}
 		b.bytes -= size
-		piece.append(encoded, nil, new(b.extra(i)), b.first)
+		piece.append(encoded, nil, new(b.extras.of(i)), b.first)
 		for _, c := range b.coverage {
 			if i < c.events {
 				c.barrier.cover(piece, 1)
@@ -171,17 +146,14 @@ func (b *batch) cut(keep, limit int, fresh func() *batch) (rest []*batch) {
 		piece.full = true
 	}
 	b.count = keep
-	if len(b.extras) > keep {
-		clear(b.extras[keep:])
-		b.extras = b.extras[:keep]
-	}
+	b.extras.cut(keep)
 	return rest
 }
 
 // tellDeliveries gives the outcome to each event's Delivery and returns how many have one.
 func (b *batch) tellDeliveries(o Outcome) (told int) {
-	for i := range b.extras {
-		if d := b.extras[i].delivery; d != nil {
+	for _, d := range b.extras.deliveries {
+		if d != nil {
 			d.tell(o)
 			told++
 		}
@@ -194,8 +166,8 @@ func (b *batch) reset() {
 	for _, c := range b.chunks {
 		c.recycle()
 	}
-	clear(b.extras)
+	b.extras.cut(0)
 	clear(b.chunks)
 	clear(b.coverage)
-	*b = batch{extras: b.extras[:0], chunks: b.chunks[:0], coverage: b.coverage[:0]}
+	*b = batch{extras: b.extras, chunks: b.chunks[:0], coverage: b.coverage[:0]}
 }

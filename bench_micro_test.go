@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"testing"
+	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azeventhubs/v2"
 	"github.com/go-eventhubs/eventhubs/internal/connection"
@@ -73,6 +74,27 @@ func BenchmarkEnqueueParallel(b *testing.B) {
 			}
 		}
 	})
+}
+
+// BenchmarkEnqueueWith is what an event costs that has more than its bytes.
+func BenchmarkEnqueueWith(b *testing.B) {
+	body, later := make([]byte, 100), time.Now().Add(time.Hour)
+	for name, options := range map[string]func() *EnqueueOptions{
+		"nothing":   func() *EnqueueOptions { return &EnqueueOptions{} },
+		"tag":       func() *EnqueueOptions { return &EnqueueOptions{Tag: later} },
+		"delivery":  func() *EnqueueOptions { return &EnqueueOptions{Delivery: new(Delivery)} },
+		"ExpiresAt": func() *EnqueueOptions { return &EnqueueOptions{ExpiresAt: later} },
+	} {
+		b.Run(name, func(b *testing.B) {
+			p := nullProducer(b, RoundRobin)
+			b.ReportAllocs()
+			for b.Loop() {
+				if err := p.Enqueue(b.Context(), &azeventhubs.EventData{Body: body}, options()); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
 }
 
 func BenchmarkEncode(b *testing.B) {

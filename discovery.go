@@ -288,10 +288,10 @@ func (s *staging) moveLocked(t *table) (failed []unroutable) {
 	for len(s.waiting) > 0 {
 		b := s.takeLocked()
 		for i, encoded := range b.all() {
-			part, err := t.assign(b.extra(i).route)
+			part, err := t.assign(at(b.extras.routes, i))
 			if err != nil {
 				target := s.producer.newBatch()
-				target.append(encoded, nil, new(b.extra(i)), b.first)
+				target.append(encoded, nil, new(b.extras.of(i)), b.first)
 				s.taken = append(s.taken, target)
 				failed = append(failed, unroutable{target, err})
 				b.coverTarget(i, target)
@@ -309,7 +309,7 @@ func (s *staging) moveLocked(t *table) (failed []unroutable) {
 
 // receive appends the i-th event of a staged batch to the partition.
 func (p *partition) receive(staged *batch, i int, encoded []byte) {
-	x := staged.extra(i)
+	x := staged.extras.of(i)
 	x.route = route{}
 	p.mu.Lock()
 	defer p.mu.Unlock()

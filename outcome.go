@@ -65,10 +65,9 @@ func (b *Batch) Events() iter.Seq[Event] {
 			return
 		}
 		for i, encoded := range b.batch.all() {
-			x := b.batch.extra(i)
-			e := decodeEvent(encoded, x.message)
+			e := decodeEvent(encoded, at(b.batch.extras.messages, i))
 			e.PartitionID = b.PartitionID
-			e.Tag = x.tag
+			e.Tag = at(b.batch.extras.tags, i)
 			if !yield(e) || b.batch == nil { // the handler may return before the iterator ends
 				return
 			}
@@ -81,7 +80,7 @@ func (b *Batch) Events() iter.Seq[Event] {
 func (b *Batch) Tags() iter.Seq[any] {
 	return func(yield func(any) bool) {
 		for i := 0; b.batch != nil && i < b.Count; i++ {
-			if !yield(b.batch.extra(i).tag) {
+			if !yield(at(b.batch.extras.tags, i)) {
 				return
 			}
 		}
@@ -99,7 +98,7 @@ func (b *Batch) EnqueueAgain(ctx context.Context) (accepted int, err error) {
 		return 0, invalid("Batch.EnqueueAgain was called after the handler had returned")
 	}
 	for i, encoded := range b.batch.all() {
-		if err := b.producer.enqueueAgain(ctx, encoded, b.batch.extra(i), b.PartitionID); err != nil {
+		if err := b.producer.enqueueAgain(ctx, encoded, b.batch.extras.of(i), b.PartitionID); err != nil {
 			return accepted, fmt.Errorf("event %d of the batch: %w", i, err)
 		}
 		accepted++
