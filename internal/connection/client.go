@@ -31,6 +31,8 @@ type client struct {
 	lane   chan struct{} // holds one while the frames of a message leave, behind its first; see takeLane
 	slots  chan struct{} // holds one for each session that has not ended
 
+	mourned chan struct{} // closed when its end has been told
+
 	mu        sync.Mutex        // guards the fields below
 	grants    map[string]*grant // by path; see grant.go
 	perEntity map[string]bool   // by hub: whether it wants a grant for each partition
@@ -63,6 +65,7 @@ func dialClient(ctx context.Context, owner *Conn, failed time.Time) (*client, er
 		raw:       transport.raw,
 		lane:      make(chan struct{}, 1),
 		slots:     make(chan struct{}, owner.maxSessions),
+		mourned:   make(chan struct{}),
 		grants:    make(map[string]*grant),
 		perEntity: owner.narrowHubs(),
 	}

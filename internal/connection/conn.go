@@ -207,12 +207,13 @@ func (c *Conn) dial(ctx context.Context, failed time.Time) (*client, error) {
 	c.dialing = nil
 	closed := c.closed
 	changed := c.failed.IsZero()
+	var former *client
 	switch {
 	case err != nil:
 		c.failed = time.Now()
 	case !closed:
 		c.failed = time.Time{}
-		c.client = cl
+		former, c.client = c.client, cl
 		close(c.opened)
 		c.opened = make(chan struct{})
 	}
@@ -231,17 +232,23 @@ func (c *Conn) dial(ctx context.Context, failed time.Time) (*client, error) {
 		cl.cut() // Close cannot have seen this one
 		return nil, closedError()
 	}
+	if former != nil {
+		<-former.mourned // soon, since it is lost: nobody is to hear of this one before that one's end
+	}
 	log.Info("connected", "duration", time.Since(start))
 	if c.cfg.Connected != nil {
 		c.cfg.Connected()
 	}
 	// Ends with the connection.
-	c.begin(func() { c.mourn(cl, time.Now()) })
+	if !c.begin(func() { c.mourn(cl, time.Now()) }) {
+		close(cl.mourned)
+	}
 	return cl, nil
 }
 
 // mourn waits for the end of a connection and tells of it.
 func (c *Conn) mourn(cl *client, opened time.Time) {
+	defer close(cl.mourned)
 	<-cl.amqp.Done()
 	reason := cl.reason()
 	log := c.log.With("namespace", c.cfg.Namespace, "duration", time.Since(opened))
