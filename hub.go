@@ -2,6 +2,7 @@ package eventhubs
 
 import (
 	"context"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -179,6 +180,14 @@ func connectionStringFault(text string) string {
 	return "its parts are not separated by semicolons, or one is not keyword=value"
 }
 
+// quoted is a name for an error's text, unless it may be a connection string, a signature or a key in the wrong place.
+func quoted(name string) string {
+	if strings.ContainsAny(name, ";=") {
+		return "(not shown, since it may hold a secret)"
+	}
+	return strconv.Quote(name)
+}
+
 // sameHub returns the hub that a connection string and an argument name, each of which may be empty.
 func sameHub(inString, argument string) (string, error) {
 	switch {
@@ -187,7 +196,7 @@ func sameHub(inString, argument string) (string, error) {
 	case argument == "":
 		return inString, nil
 	default:
-		return "", invalid("the connection string is for the event hub %q (EntityPath) and the argument names %q: give one of them, or the same", inString, argument)
+		return "", invalid("the connection string is for the event hub %s (EntityPath) and the argument names %s: give one of them, or the same", quoted(inString), quoted(argument))
 	}
 }
 
@@ -196,8 +205,8 @@ func checkNamespace(namespace string) error {
 	switch {
 	case namespace == "":
 		return invalid("the namespace is empty: it looks like name.servicebus.windows.net")
-	case strings.ContainsAny(namespace, "/; "):
-		return invalid("the namespace %q is not a host name: it looks like name.servicebus.windows.net, without scheme or path", namespace)
+	case strings.ContainsAny(namespace, "/; ="):
+		return invalid("the namespace %s is not a host name: it looks like name.servicebus.windows.net, without scheme or path", quoted(namespace))
 	}
 	return nil
 }
@@ -207,8 +216,8 @@ func checkHub(name string) error {
 	switch {
 	case name == "":
 		return invalid("no event hub is named: give its name as an argument, or as EntityPath in the connection string")
-	case strings.ContainsAny(name, "/ ;?#"):
-		return invalid("the event hub's name %q has characters that no name may have", name)
+	case strings.ContainsAny(name, "/ ;?#="):
+		return invalid("the event hub's name %s has characters that no name may have", quoted(name))
 	}
 	return nil
 }
