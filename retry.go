@@ -35,7 +35,7 @@ type RetryOptions struct {
 	// Default: 0.8 s.
 	RetryDelay time.Duration
 
-	// MaxRetryDelay bounds the pause. Negative: no bound.
+	// MaxRetryDelay bounds the pause. Negative: no bound but a day.
 	// Default: 60 s.
 	MaxRetryDelay time.Duration
 
@@ -133,7 +133,7 @@ func (r *RetryOptions) mean(failures int) time.Duration {
 	if r.MaxRetryDelay >= 0 {
 		delay = min(delay, r.MaxRetryDelay)
 	}
-	return delay
+	return min(delay, 24*time.Hour)
 }
 
 // spread varies a pause by all of itself either way: full jitter, whose mean stays what was asked for, so that MaxRetries last as long.
@@ -146,5 +146,5 @@ func throttleDelay(asked time.Duration, times int) time.Duration {
 	if asked <= 0 {
 		asked = 4 * time.Second
 	}
-	return asked + rand.N(asked/4<<min(times-1, 4))
+	return asked + rand.N(asked/4<<min(times-1, 4)+1)
 }

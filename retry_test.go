@@ -3,6 +3,7 @@ package eventhubs
 import (
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"testing"
 	"testing/synctest"
@@ -203,4 +204,32 @@ func TestATokenServiceThatIsDownForTenMinutesLosesNothing(t *testing.T) {
 			t.Errorf("stored only after %v", now())
 		}
 	})
+}
+
+// What a service says, and what a caller sets, must not end the process.
+func TestPausesOfAnyLengthArePauses(t *testing.T) {
+	for asked := range 5 * time.Nanosecond {
+		if pause := throttleDelay(asked, 1); pause <= 0 {
+			t.Errorf("asked to wait for %v, it pauses for %v", asked, pause)
+		}
+	}
+	for _, r := range []RetryOptions{
+		{RetryDelay: math.MaxInt64, MaxRetryDelay: -1},
+		{RetryDelay: math.MaxInt64, MaxRetryDelay: math.MaxInt64},
+		{RetryDelay: math.MaxInt64, MaxRetryDelay: math.MaxInt64, Mode: RetryFixed},
+	} {
+		o, err := (&Options{RetryOptions: r}).withDefaults()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, unreached := range []bool{false, true} {
+			var failed retries
+			for range o.RetryOptions.MaxRetries {
+				pause, again := failed.after(&connection.Error{Code: connection.CodeConnectionLost, Transient: true, Unreached: unreached, Err: errors.New("x")}, "", false, &o)
+				if pause < 0 || pause > 48*time.Hour || !unreached && pause < time.Hour || !again {
+					t.Errorf("with %+v: a pause of %v, again %v", r, pause, again)
+				}
+			}
+		}
+	}
 }
