@@ -110,6 +110,7 @@ func (t *Instrumentation) Close() error {
 	}
 	err := t.registration.Unregister()
 	t.registration = nil
+	t.target.Store(newTarget(nil, t.target.Load().attributes)) // what comes late still has its attributes
 	return err
 }
 

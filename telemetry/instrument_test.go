@@ -4,9 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"testing"
 	"testing/synctest"
 	"time"
+	"weak"
+
+	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
+	tracenoop "go.opentelemetry.io/otel/trace/noop"
 
 	"github.com/go-eventhubs/eventhubs"
 	"github.com/go-eventhubs/eventhubs/emulator"
@@ -64,4 +69,35 @@ func TestAnInstrumentationIsForOneProducer(t *testing.T) {
 			t.Errorf("after Close there is %s", line)
 		}
 	})
+}
+
+func TestCloseLetsGoOfTheProducer(t *testing.T) {
+	reader := sdkmetric.NewManualReader()
+	options := &eventhubs.Options{}
+	made, err := telemetry.Instrument(options, &telemetry.Config{MeterProvider: sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader)), TracerProvider: tracenoop.NewTracerProvider()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	gone := func() weak.Pointer[eventhubs.BufferedProducer] {
+		p, err := eventhubs.NewBufferedProducerFromConnectionString("Endpoint=sb://a.b/;SharedAccessKeyName=n;SharedAccessKey=k", "hub", options)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := made.Observe(p); err != nil {
+			t.Fatal(err)
+		}
+		_ = p.Close(context.Background())
+		return weak.Make(p)
+	}()
+	if err := made.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for range 10 {
+		runtime.GC()
+	}
+	if gone.Value() != nil {
+		t.Error("after Close the Instrumentation holds the producer")
+	}
+	runtime.KeepAlive(made)
+	runtime.KeepAlive(options)
 }
