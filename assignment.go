@@ -35,16 +35,21 @@ type table struct {
 	all        []*partition // these, those that are gone from the list, and the one for ServiceAssigned
 }
 
-// newTable makes the table for the service's list. Partitions that the earlier table has stay what they are; it may be nil.
-func newTable(p *BufferedProducer, ids []string, earlier *table) *table {
+// newTable makes the table for the service's list. A partition that there has ever been stays what it is: it may be back after it was missing from a list, and still
+// hold events.
+func newTable(p *BufferedProducer, ids []string) *table {
 	t := &table{producer: p, byID: make(map[string]*partition, len(ids)), all: p.partitions()}
-	for _, id := range ids {
-		var part *partition
-		if earlier != nil {
-			part = earlier.byID[id]
+	known := make(map[string]*partition, len(ids))
+	for _, part := range t.all {
+		if part != p.anywhere {
+			known[part.id] = part
 		}
+	}
+	for _, id := range ids {
+		part := known[id]
 		if part == nil {
 			part = newPartition(p, id)
+			known[id] = part
 			t.all = append(slices.Clip(t.all), part)
 		}
 		t.partitions = append(t.partitions, part)
@@ -184,6 +189,9 @@ func (p *BufferedProducer) PartitionForKey(ctx context.Context, key string) (par
 		if err := p.Connect(ctx, nil); err != nil {
 			return "", err
 		}
+	}
+	if p.closing.Load() {
+		return "", errClosed()
 	}
 	part, err := p.table.Load().assign(route{key: key})
 	if err != nil {

@@ -32,6 +32,9 @@ func (p *BufferedProducer) ClearPartition(partitionID string) (int, error) {
 
 // Resume lets a partition take events again that StopPartitionOnFailure has stopped.
 func (p *BufferedProducer) Resume(partitionID string) error {
+	if p.closing.Load() {
+		return errClosed()
+	}
 	part, err := p.find(partitionID)
 	if err != nil {
 		return err

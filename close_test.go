@@ -193,3 +193,16 @@ func TestEveryCloseReturnsTheSameResult(t *testing.T) {
 		}
 	})
 }
+
+func TestPartitionForKeyAndResumeAfterClose(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPeer(t, 2).connected(Options{})
+		_ = p.Close(t.Context())
+		if _, err := p.PartitionForKey(t.Context(), "k"); !errors.Is(err, ErrClosed) {
+			t.Errorf("PartitionForKey after Close: %v", err)
+		}
+		if err := p.Resume("0"); !errors.Is(err, ErrClosed) {
+			t.Errorf("Resume after Close: %v", err)
+		}
+	})
+}

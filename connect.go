@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 )
 
@@ -22,21 +23,25 @@ func (p *BufferedProducer) Connect(ctx context.Context, options *ConnectOptions)
 	}
 	ctx, cancel := p.whileOpen(ctx)
 	defer cancel()
-	ids, err := p.listPartitions(ctx)
+	list, err := p.listPartitions(ctx)
 	switch {
 	case p.closing.Load():
 		return errClosed()
 	case err != nil:
 		err = failure(err, "", 1)
-		if ctx.Err() == nil { // an impatient caller says nothing about the service
+		// An impatient caller says nothing about the service, nor does a question whose answer is known about publishing.
+		if ctx.Err() == nil && p.table.Load() == nil {
 			p.health.failed(nil, err)
 		}
 		return err
 	}
-	p.staging.adopt(ids)
-	partitions := p.partitions()
+	p.staging.adopt(list)
+	partitions := p.table.Load().partitions
 	switch {
 	case options != nil && options.Links:
+		if p.anywhere != nil {
+			partitions = append(slices.Clip(partitions), p.anywhere)
+		}
 	case p.options.EnableIdempotentRetries:
 		partitions = partitions[:1] // its link tells whether the service offers that
 	default:

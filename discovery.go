@@ -14,9 +14,10 @@ import (
 type staging struct {
 	producer *BufferedProducer // immutable
 
-	queue            // its lock also guards the publishing of a table
-	discovering bool // a goroutine is; guarded by queue.mu
-	over        bool // a table is published; guarded by queue.mu
+	queue              // its lock also guards the publishing of a table
+	discovering bool   // a goroutine is; guarded by queue.mu
+	question    uint64 // of the list that was adopted last; guarded by queue.mu
+	over        bool   // a table is published; guarded by queue.mu
 }
 
 // errOver tells who still meant to stage an event that the table is there now.
@@ -76,9 +77,9 @@ func (s *staging) clear(err error) int {
 func (s *staging) discover() {
 	for failed := (retries{}); ; {
 		opened := s.producer.hub.Opened()
-		ids, err := s.producer.askPartitions(s.timeLeft())
+		list, err := s.producer.askPartitions(s.timeLeft())
 		if err == nil {
-			s.adopt(ids)
+			s.adopt(list)
 			return
 		}
 		verdict := s.judge(err, &failed)
@@ -129,29 +130,36 @@ func (s *staging) timeLeft() time.Duration {
 }
 
 // askPartitions is one try to learn the hub's partitions, within that time and that of any try.
-func (p *BufferedProducer) askPartitions(within time.Duration) ([]string, error) {
+func (p *BufferedProducer) askPartitions(within time.Duration) (partitionList, error) {
 	if err := p.stopped(); err != nil {
-		return nil, err
+		return partitionList{}, err
 	}
 	ctx, cancel := context.WithTimeout(p.trying, min(within, p.options.RetryOptions.TryTimeout))
 	defer cancel()
-	ids, err := p.listPartitions(ctx)
+	list, err := p.listPartitions(ctx)
 	if stopped := p.stopped(); stopped != nil {
-		return nil, stopped
+		return partitionList{}, stopped
 	}
-	return ids, err
+	return list, err
+}
+
+// A partitionList is the hub's partitions as the service has listed them, and the number of the question: of two lists the one that was asked for later holds.
+type partitionList struct {
+	ids      []string
+	question uint64
 }
 
 // listPartitions asks the service for the hub's partitions.
-func (p *BufferedProducer) listPartitions(ctx context.Context) ([]string, error) {
+func (p *BufferedProducer) listPartitions(ctx context.Context) (partitionList, error) {
+	question := p.questions.Add(1)
 	properties, err := p.hub.Properties(ctx)
 	switch {
 	case err != nil:
-		return nil, err
+		return partitionList{}, err
 	case len(properties.PartitionIDs) == 0:
-		return nil, &Error{Code: CodeNotFound, Err: errors.New("the service says that the event hub has no partitions")}
+		return partitionList{}, &Error{Code: CodeNotFound, Err: errors.New("the service says that the event hub has no partitions")}
 	}
-	return properties.PartitionIDs, nil
+	return partitionList{properties.PartitionIDs, question}, nil
 }
 
 // failExhausted counts a failed try for every staged batch, and ends those that have no try or no time left.
@@ -245,15 +253,19 @@ func (s *staging) emptied() bool {
 
 // adopt publishes the table for the service's list. The first time, it moves what is staged to its partitions, in order; whoever still comes
 // to stage an event is sent to the table.
-func (s *staging) adopt(ids []string) {
+func (s *staging) adopt(list partitionList) {
 	p := s.producer
 	p.health.recovered(nil)
 	var unroutable []unroutable
 	s.mu.Lock()
-	earlier := p.table.Load()
-	t := earlier
-	if earlier == nil || !slices.Equal(earlier.ids(), ids) {
-		t = newTable(p, ids, earlier)
+	if list.question < s.question {
+		s.mu.Unlock()
+		return // a later question was answered sooner
+	}
+	s.question = list.question
+	t := p.table.Load()
+	if t == nil || !slices.Equal(t.ids(), list.ids) {
+		t = newTable(p, list.ids)
 	}
 	if !s.over {
 		unroutable = s.moveLocked(t)
@@ -262,6 +274,7 @@ func (s *staging) adopt(ids []string) {
 	p.table.Store(t)
 	s.mu.Unlock()
 	p.refreshAt.Store(time.Now().Add(p.refreshInterval()).UnixNano())
+	p.health.forget(func(part *partition) bool { return part.gone(t) })
 
 	for _, part := range t.partitions {
 		part.wake()

@@ -151,6 +151,22 @@ func (h *health) recovered(part *partition) {
 	}
 }
 
+// forget drops what is wrong with some partitions: the hub does not have them any more.
+func (h *health) forget(gone func(*partition) bool) {
+	if h.well.Load() {
+		return
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for part, a := range h.failing {
+		if part != nil && gone(part) {
+			h.in[a.state]--
+			delete(h.failing, part)
+		}
+	}
+	h.changedLocked(time.Now())
+}
+
 // changedLocked finds the present state and reports whether it is another than before.
 func (h *health) changedLocked(now time.Time) bool {
 	state := h.present

@@ -153,3 +153,36 @@ func TestBatchesAreLoggedForWhoeverWantsToKnowItAll(t *testing.T) {
 		}
 	})
 }
+
+// The list is known: that it could not be asked for again says nothing about publishing.
+func TestAConnectThatFailsLaterDoesNotSpoilHealth(t *testing.T) {
+	for _, interval := range []time.Duration{0, -1} {
+		synctest.Test(t, func(t *testing.T) {
+			peer := newPeer(t, 2)
+			p := peer.connected(Options{MaxWaitTime: SendAtOnce, PartitionRefreshInterval: interval})
+			peer.properties = func(call int) error {
+				if call == 2 {
+					return &connection.Error{Code: connection.CodeTimeout, Transient: true, Err: errors.New("slow")}
+				}
+				return nil
+			}
+			if err := p.Connect(t.Context(), nil); err == nil {
+				t.Fatal("Connect succeeded")
+			}
+			began := time.Now()
+			for time.Since(began) < 2*time.Hour {
+				if err := p.Publish(t.Context(), event("c"), nil); err != nil {
+					t.Fatal(err)
+				}
+				if p.Health().State == HealthReady {
+					break
+				}
+				time.Sleep(time.Second)
+			}
+			t.Logf("refresh %v: %v", interval, time.Since(began))
+			if d := time.Since(began); d > time.Minute {
+				t.Errorf("refresh %v: for %v of successful publishing Health is %v", interval, d, p.Health().State)
+			}
+		})
+	}
+}

@@ -254,6 +254,11 @@ func (p *partition) stop(failure error) {
 	p.giveRoom(events, bytes)
 }
 
+// gone reports whether the table has the partition no more.
+func (p *partition) gone(t *table) bool {
+	return p != p.producer.anywhere && t != nil && t.byID[p.id] != p
+}
+
 func (p *partition) isStopped() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -283,6 +288,9 @@ func (p *partition) settle(b *batch, o Outcome) {
 	}
 	if !b.roomless {
 		p.giveRoom(b.count, b.bytes)
+	}
+	if o.Err != nil && p.gone(p.producer.table.Load()) {
+		p.producer.health.forget(func(part *partition) bool { return part == p })
 	}
 	p.producer.settled(p.id, b, p.batchLimit(), o)
 	defer p.producer.conclude(&p.queue, b, o)

@@ -35,6 +35,9 @@ type BufferedProducer struct {
 	table     atomic.Pointer[table] // nil until the partitions are known
 	closing   atomic.Bool           // set by Close, before it visits any queue
 	openLinks atomic.Int32          // links that were opened
+	questions atomic.Uint64         // how often the service was asked for the partitions
+	asking    atomic.Bool           // a refresh of the table is under way
+	askedAt   atomic.Int64          // when the latest one began, in Unix nanoseconds
 	refreshAt atomic.Int64          // when the table is to be asked for again, in Unix nanoseconds; zero while there is none
 	counts    counts
 	health    health

@@ -11,28 +11,39 @@ func (p *BufferedProducer) refreshIfDue(now time.Time) {
 	if due == 0 || now.UnixNano() < due {
 		return
 	}
-	// Whoever moves the date on is the one to ask. Until the answer is there nobody else does.
-	if p.refreshAt.CompareAndSwap(due, now.Add(p.refreshInterval()).UnixNano()) {
-		// refresh ends with its one try; Close waits for it.
-		p.senders.Go(p.refresh)
+	if !p.asking.CompareAndSwap(false, true) {
+		return // one at a time, however long the answer takes
 	}
+	p.askedAt.Store(now.UnixNano())
+	p.refreshAt.Store(now.Add(p.refreshInterval()).UnixNano())
+	// refresh ends with its one try; Close waits for it.
+	p.senders.Go(p.refresh)
 }
 
-// refreshSoon makes the list be asked for with the next batch: the service has called a partition unknown.
+// refreshPause is how soon after a refresh there may be another because the service calls a partition unknown: a namespace answers 50 questions a second,
+// and a thousand partitions may be unknown at once.
+const refreshPause = time.Second
+
+// refreshSoon makes the list be asked for now, or with the first batch after refreshPause: the service has called a partition unknown.
 func (p *BufferedProducer) refreshSoon() {
-	if p.refreshAt.Load() != 0 {
-		p.refreshAt.Store(1)
-		p.refreshIfDue(time.Now())
+	due := p.refreshAt.Load()
+	if due == 0 {
+		return
 	}
+	if soon := p.askedAt.Load() + refreshPause.Nanoseconds(); soon < due {
+		p.refreshAt.CompareAndSwap(due, soon)
+	}
+	p.refreshIfDue(time.Now())
 }
 
 func (p *BufferedProducer) refresh() {
-	ids, err := p.askPartitions(p.options.RetryOptions.TryTimeout)
+	defer p.asking.Store(false)
+	list, err := p.askPartitions(p.options.RetryOptions.TryTimeout)
 	if err != nil {
 		p.logger.Info("eventhubs: the list of partitions could not be refreshed; it stays as it was", "hub", p.hubName, "error", err)
 		return
 	}
-	p.staging.adopt(ids)
+	p.staging.adopt(list)
 }
 
 // refreshInterval is how long the list is good for: the option, varied by half either way.

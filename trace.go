@@ -8,7 +8,7 @@ import (
 
 // A Trace is a set of functions that are told of what happens, in the manner of net/http/httptrace. Any of them may be nil, which costs nothing. They are called
 // by the goroutine on which it happens, at the same time for different partitions and callers, and must not block or call the
-// producer.
+// producer. Nothing guards against their panics, as it does with handlers.
 type Trace struct {
 	// Encoding may add to the properties of each event before it is encoded, with Enqueue's context: this is where a trace's context gets into
 	// an event. The caller's event is not changed. What EnqueueAgain enqueues keeps the properties that it has.
