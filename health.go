@@ -137,6 +137,11 @@ func (h *health) recovered(part *partition) {
 		h.in[a.state]--
 		delete(h.failing, part)
 	}
+	h.unlockBetter(now)
+}
+
+// unlockBetter finds the present state when something failing is no more, gives the lock back, and logs what has changed.
+func (h *health) unlockBetter(now time.Time) {
 	earlier := h.present
 	changed, state := h.changedLocked(now), h.present
 	h.mu.Unlock()
@@ -157,14 +162,13 @@ func (h *health) forget(gone func(*partition) bool) {
 		return
 	}
 	h.mu.Lock()
-	defer h.mu.Unlock()
 	for part, a := range h.failing {
 		if part != nil && gone(part) {
 			h.in[a.state]--
 			delete(h.failing, part)
 		}
 	}
-	h.changedLocked(time.Now())
+	h.unlockBetter(time.Now())
 }
 
 // changedLocked finds the present state and reports whether it is another than before.
