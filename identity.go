@@ -23,7 +23,8 @@ type identity struct {
 	attach  uint64  // the attach whose reply is taken over; zero before the first
 	adopted bool    // next is what the service has agreed to, under the present claim
 	raised  bool    // the present claim raises the epoch, and no reply has taken it yet
-	suspect bool    // numbers of a batch that has failed may still arrive: the epoch must be raised before others are used
+	suspect bool    // numbers of a batch that has failed may still arrive, or the service does not know the producer any more: the epoch must be raised first
+	doubted bool    // a batch has used up its tries while the raised epoch was refused: whatever the words, it may be the epoch
 	fenced  error   // why nothing is sent any more: another producer has taken over
 
 	recalled bool       // what Options.ProducerState holds is known
@@ -68,22 +69,42 @@ func (p *partition) attachAs(ctx context.Context) error {
 			return err
 		}
 	}
-	err := p.openLink(ctx)
+	err := p.openNumbered(ctx)
 	if err == nil {
 		err = p.adopt(ctx)
 	}
 	if refused, why := i.refused(err); refused {
 		if err = p.fence(why); err == nil {
-			// The service does not take the producer back, for a reason of its own: this changes nothing for what was told as stored.
-			p.producer.logger.Warn("eventhubs: the service refused an idempotent producer's higher epoch; it goes on as a new producer",
-				"hub", p.producer.hubName, "partition", p.id, "producer", i.next.id, "epoch", i.next.epoch, "error", why)
-			p.forget()
-			if err = p.openLink(ctx); err == nil {
-				err = p.adopt(ctx)
-			}
+			err = p.beginAnew(ctx, why)
 		}
 	}
 	return err
+}
+
+// openNumbered is openLink for an idempotent producer. Only the refusal of an attach can say that another one has taken over: from the node that takes tokens, and from
+// the connection, the same words are a fault that passes.
+func (p *partition) openNumbered(ctx context.Context) error {
+	err := p.openLink(ctx)
+	if e, ok := errors.AsType[*connection.Error](err); ok && e.Code == connection.CodeFenced && !e.Refused {
+		e = new(*e) // others wait for it too
+		e.Code, e.Transient = connection.CodeInternal, true
+		return e
+	}
+	return err
+}
+
+// beginAnew becomes a new producer, since the service does not take the former one back, for a reason of its own: this changes nothing for what was told as
+// stored. A service that takes nobody now has had another reason, and the producer stays who it is: its numbers tell where a source has to go on.
+func (p *partition) beginAnew(ctx context.Context, why error) error {
+	p.forget()
+	if err := p.openNumbered(ctx); err != nil {
+		p.claimEpoch()
+		return err
+	}
+	i := p.identity
+	p.producer.logger.Warn("eventhubs: the service refused an idempotent producer's higher epoch; it goes on as a new producer",
+		"hub", p.producer.hubName, "partition", p.id, "producer", i.next.id, "epoch", i.next.epoch, "error", why)
+	return p.adopt(ctx)
 }
 
 // recall asks Options.ProducerState, once, who the producer was. If there was one, its epoch is raised next.
@@ -117,16 +138,22 @@ func (p *partition) raise(ctx context.Context) error {
 		return err
 	}
 	i.next.epoch = claim.Epoch
-	i.suspect, i.adopted, i.raised = false, false, true
-	p.link.Detach()
-	p.link.Claim(&connection.Claim{ProducerID: claim.ID, Epoch: claim.Epoch})
+	p.claimEpoch()
 	return nil
+}
+
+// claimEpoch makes the next attach one with the epoch that was raised.
+func (p *partition) claimEpoch() {
+	i := p.identity
+	i.suspect, i.adopted, i.raised, i.doubted = false, false, true, false
+	p.link.Detach()
+	p.link.Claim(&connection.Claim{ProducerID: i.next.id, Epoch: i.next.epoch})
 }
 
 // forget makes the next attach one without an identity, to which the service gives a new one.
 func (p *partition) forget() {
 	i := p.identity
-	i.suspect, i.adopted, i.raised = false, false, false
+	i.suspect, i.adopted, i.raised, i.doubted = false, false, false, false
 	p.link.Detach()
 	p.link.Claim(nil)
 }
@@ -143,8 +170,12 @@ func (p *partition) adopt(ctx context.Context) error {
 		i.attach = attach
 		return nil
 	}
-	if reply.Sequence < 0 && i.raised {
-		return &connection.Error{Code: connection.CodeOutOfOrder, Refused: true, Err: errors.New("the service does not tell the last sequence number of a producer that comes back")}
+	switch {
+	case !i.raised:
+	case reply.Sequence < 0:
+		return notTaken("the service does not tell the last sequence number of a producer that comes back")
+	case reply.ProducerID == i.next.id && reply.Epoch < i.next.epoch: // its numbers are those that may still arrive
+		return notTaken("the service answers a higher epoch with a lower one")
 	}
 	became := ProducerID{ID: reply.ProducerID, Epoch: reply.Epoch}
 	if err := p.save(ctx, became); err != nil {
@@ -158,20 +189,24 @@ func (p *partition) adopt(ctx context.Context) error {
 	return nil
 }
 
+// notTaken is for a reply to a raised epoch that is as good as a refusal.
+func notTaken(how string) error {
+	return &connection.Error{Code: connection.CodeOutOfOrder, Refused: true, Err: errors.New(how)}
+}
+
 // refused reports whether an attach failed because the service does not let the producer be who it claims to be, and why.
 func (i *identity) refused(err error) (refused bool, why *connection.Error) {
 	e, ok := errors.AsType[*connection.Error](err)
-	if !ok {
+	switch {
+	case !ok || !e.Refused: // the token, or the connection
 		return false, nil
-	}
-	switch e.Code {
-	case connection.CodeFenced:
+	case e.Code == connection.CodeFenced:
 		return true, e
-	case connection.CodeOutOfOrder, connection.CodePartitionUnknown, connection.CodeRejected: // an epoch out of range is the same to it as a partition
-		return i.raised && e.Refused, e // and not the token, or the connection
-	default:
+	case e.Code == connection.CodeUnauthorized, e.Code == connection.CodeQuota: // neither rights nor limits have to do with who it is
 		return false, nil
 	}
+	// In whatever words: nobody knows those of the real service. It costs one more attach to see whether it takes anybody else. See beginAnew.
+	return i.raised && (!e.Transient || e.Code == connection.CodeInternal && i.doubted), e
 }
 
 // fence ends the partition's sending if another producer has taken over, with the error that says so. It returns nil where there can be none: nobody but us
@@ -227,21 +262,32 @@ func (b *batch) lastNumber() int32 { return follow(b.numbers.first, b.count-1) }
 // conclude notes what became of a batch and of its numbers, if it has any.
 func (p *partition) conclude(b *batch, o Outcome) {
 	i := p.identity
-	if i == nil || !b.handed || i.take(p.producer.lifetime) != nil { // when lifetime is over nothing more is numbered
+	e, failed := errors.AsType[*connection.Error](o.Err)
+	refused := failed && e.Refused
+	if i == nil || !b.handed && !refused || i.take(p.producer.lifetime) != nil { // when lifetime is over nothing more is numbered
 		return
 	}
 	defer i.release()
-	e, failed := errors.AsType[*connection.Error](o.Err)
+	present := b.numbers.id == i.next.id && b.numbers.epoch == i.next.epoch
 	switch {
 	case o.Storage == Stored:
-		if b.numbers.id == i.next.id && b.numbers.epoch == i.next.epoch {
+		if present {
 			i.next.first = follow(b.lastNumber(), 1)
 		}
 		i.last.Store(int64(b.lastNumber()))
-	case failed && e.Code == connection.CodeFenced:
+	case failed && e.Code == connection.CodeFenced && present && !refused: // a former identity is no loss, and of an attach attachAs has seen to it
 		_ = p.fence(e) // it is e: no claim is open while a batch is sent
-	case o.Storage == PossiblyStored, failed && e.Code == connection.CodeOutOfOrder:
+	case o.Storage == PossiblyStored, failed && b.handed && (e.Code == connection.CodeOutOfOrder || leavesOpen(e)):
 		i.suspect = true
+	case refused:
+		// Perhaps the service has forgotten the producer while its link was idle: then it takes neither this epoch nor, see refused, the next.
+		i.suspect, i.doubted = i.adopted, i.raised
 	}
 	// Otherwise it is certainly not stored, and the next batch has its numbers.
+}
+
+// leavesOpen reports whether a service that refuses a batch so may have stored it all the same: it has failed, or not done its work in time. For the batch's
+// outcome its word counts, for numbers it does not: a later event with the same ones would be taken for what is stored, and be lost.
+func leavesOpen(e *connection.Error) bool {
+	return e.Transient && e.Code != connection.CodeThrottled && e.Code != connection.CodeNotAccepted
 }

@@ -69,14 +69,31 @@ func (p *partition) send(b *batch, tries *connection.Deadlines) {
 		p.wakeLocked() // nothing is ready, unless a handler has ended this goroutine (runtime.Goexit): then another goes on
 	}()
 	for b != nil {
-		o := p.deliver(b, tries)
-		p.conclude(b, o)
-		p.settle(b, o)
+		p.end(b, tries)
 		p.mu.Lock()
 		b = p.nextLocked()
 		p.mu.Unlock()
 	}
 }
+
+// end delivers a batch and settles it, also if what the application has given (Options.ProducerState, Trace, RetryOptions.Policy) ends this goroutine.
+func (p *partition) end(b *batch, tries *connection.Deadlines) {
+	o, returned := Outcome{}, false
+	defer func() {
+		if !returned {
+			if reason := recover(); reason != nil {
+				panic(reason) // no handler holds up the end of the program
+			}
+			o = b.failed(errGoexit)
+		}
+		p.conclude(b, o)
+		p.settle(b, o)
+	}()
+	o = p.deliver(b, tries)
+	returned = true
+}
+
+var errGoexit = errors.New("eventhubs: the goroutine that was sending was ended by a ProducerState, a Trace or a Policy (runtime.Goexit)")
 
 // deliver tries the batch until it has its outcome, and returns that.
 func (p *partition) deliver(b *batch, tries *connection.Deadlines) Outcome {
@@ -214,15 +231,16 @@ func (p *partition) open(b *batch, timeout time.Duration) (stored bool, err erro
 		return false, p.openLink(ctx)
 	}
 	if err := p.identity.take(ctx); err != nil {
-		return false, err
+		return false, &Error{Code: CodeTimeout, PartitionID: p.id, Transient: true, Err: fmt.Errorf("waiting for Connect, which opens the partition's link: %w", err)}
 	}
 	defer p.identity.release()
 	if err := p.attachAs(ctx); err != nil {
 		return false, err
 	}
+	anew := b.attach != p.identity.attach
 	b.attach = p.identity.attach
 	if b.handed {
-		return p.stored(b), nil
+		return anew && p.stored(b), nil // an old reply tells nothing about a batch that was sent after it: numbers come round
 	}
 	b.numbers = p.identity.next
 	return false, nil

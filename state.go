@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 )
 
 // A ProducerID is who an idempotent producer is to the service on one partition. The zero value is nobody.
@@ -71,15 +72,19 @@ func (s fileState) Save(_ context.Context, partitionID string, old, id ProducerI
 	return s.settle(partitionID, generation+1)
 }
 
-// settle looks whether the generation just made is the latest, and removes what does not count any more. A later one is there if somebody has taken over
-// meanwhile, or if we were so slow that others have made our name, gone on and removed it.
+// settle makes the generation just made durable, looks whether it is the latest, and removes what does not count any more. A later one is there if somebody has
+// taken over meanwhile, or if we were so slow that others have made our name, gone on and removed it.
 func (s fileState) settle(partitionID string, made int) error {
+	unsynced := syncDirectory(s.directory)
 	generations, err := s.generations(partitionID)
-	if err != nil {
-		return err
+	if err := errors.Join(unsynced, err); err != nil {
+		return errors.Join(err, os.Remove(s.name(partitionID, made))) // an error says that nothing was kept
 	}
 	for _, n := range generations {
 		if n > made {
+			if !slices.Contains(generations, made+1) {
+				_ = os.Remove(s.name(partitionID, made)) // nor is it the one before
+			}
 			return fmt.Errorf("eventhubs: partition %s: %w: %s holds a later epoch", partitionID, ErrProducerStateChanged, s.directory)
 		}
 	}
@@ -130,7 +135,7 @@ func (s fileState) latest(partitionID string) (id ProducerID, generation int, er
 	return id, generation, nil
 }
 
-// add makes a file, durably and whole, unless there is one of that name.
+// add makes a file, whole, unless there is one of that name.
 func (s fileState) add(name string, id ProducerID) error {
 	if err := os.MkdirAll(s.directory, 0o700); err != nil {
 		return err
@@ -151,13 +156,11 @@ func (s fileState) add(name string, id ProducerID) error {
 	if err := errors.Join(err, temporary.Close()); err != nil {
 		return err
 	}
-	if err := os.Link(temporary.Name(), name); err != nil {
-		if errors.Is(err, fs.ErrExist) {
-			return fmt.Errorf("eventhubs: %w: %s was made by another process", ErrProducerStateChanged, name)
-		}
-		return err
+	err = os.Link(temporary.Name(), name)
+	if errors.Is(err, fs.ErrExist) {
+		return fmt.Errorf("eventhubs: %w: %s was made by another process", ErrProducerStateChanged, name)
 	}
-	return syncDirectory(s.directory)
+	return err
 }
 
 // syncDirectory makes the directory's entries durable, where the system can.
@@ -167,8 +170,8 @@ func syncDirectory(name string) error {
 		return err
 	}
 	err = d.Sync()
-	if errors.Is(err, errors.ErrUnsupported) || errors.Is(err, fs.ErrInvalid) || errors.Is(err, fs.ErrPermission) {
-		err = nil // Windows has no such thing
+	if errors.Is(err, errors.ErrUnsupported) || errors.Is(err, syscall.EINVAL) || errors.Is(err, fs.ErrPermission) {
+		err = nil // Windows has no such thing, nor have some file systems
 	}
 	return errors.Join(err, d.Close())
 }

@@ -270,14 +270,14 @@ func statusError(status int, condition, description string) *Error {
 	return e
 }
 
-// statusConditions is for replies that carry no condition.
+// statusConditions is for replies that carry no condition. 410 is not among them: as
+// an answer to a request it is no word of amqp:link:stolen, for which it stands elsewhere.
 var statusConditions = map[int]amqp.ErrCond{
 	400: "com.microsoft:argument-error",
 	401: amqp.ErrCondUnauthorizedAccess,
 	403: amqp.ErrCondResourceLimitExceeded,
 	404: amqp.ErrCondNotFound,
 	408: "com.microsoft:timeout",
-	410: amqp.ErrCondStolen,
 	500: amqp.ErrCondInternalError,
 	501: amqp.ErrCondNotImplemented,
 	503: "com.microsoft:server-busy",

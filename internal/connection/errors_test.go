@@ -145,6 +145,7 @@ func TestStatusOfAReplyBecomesAnError(t *testing.T) {
 		{"condition", map[string]any{"status-code": int32(401), "error-condition": amqp.Symbol("com.microsoft:auth-failed"), "status-description": "bad"}, CodeUnauthorized},
 		{"condition as string", map[string]any{"status-code": int32(500), "error-condition": "amqp:not-found"}, CodeNotFound},
 		{"status alone", map[string]any{"status-code": int32(503)}, CodeThrottled},
+		{"gone, which fences nobody", map[string]any{"status-code": int32(410)}, CodeInternal},
 		{"unknown status", map[string]any{"status-code": int32(418), "status-description": "teapot"}, CodeInternal},
 		{"no status", nil, CodeInternal},
 	} {
