@@ -13,7 +13,8 @@ import (
 	"github.com/Azure/go-amqp"
 )
 
-// errPeerSilent is the cause when a peer did not answer within closeTimeout.
+// errPeerSilent is the cause when a peer did not answer within closeTimeout, or a
+// pair's requests within openTimeout.
 var errPeerSilent = errors.New("the peer did not answer in time")
 
 // client is one established AMQP connection. When it is lost it stays so; Conn

@@ -190,7 +190,7 @@ func (c *Conn) Opened() <-chan struct{} {
 
 // TokenExpires returns when the present authorization of a hub ends. It is zero if
 // there is none, since nothing of the hub was opened on the present connection or
-// the service has refused the token, and if the end is not known.
+// the service has taken no token, and if the end is not known.
 func (c *Conn) TokenExpires(hub string) time.Time {
 	if cl := c.present(); cl != nil {
 		return cl.tokenExpires(hub)
@@ -200,9 +200,17 @@ func (c *Conn) TokenExpires(hub string) time.Time {
 
 // dial opens a connection and makes it the present one; not right after it has
 // failed.
-func (c *Conn) dial(ctx context.Context, failed time.Time) (*client, error) {
+func (c *Conn) dial(ctx context.Context, failed time.Time) (cl *client, err error) {
 	start := time.Now()
-	cl, err := dialClient(ctx, c, failed)
+	err = errWorkEnded // see flight.run
+	defer func() { cl, err = c.dialled(ctx, cl, err, start) }()
+	return dialClient(ctx, c, failed)
+}
+
+// dialled ends a dial.
+func (c *Conn) dialled(ctx context.Context, cl *client, err error, start time.Time) (*client, error) {
+	told := make(chan struct{}) // closed when Connected has been called
+	defer close(told)
 	c.mu.Lock()
 	c.dialing = nil
 	closed := c.closed
@@ -216,6 +224,12 @@ func (c *Conn) dial(ctx context.Context, failed time.Time) (*client, error) {
 		former, c.client = c.client, cl
 		close(c.opened)
 		c.opened = make(chan struct{})
+		opened := time.Now()
+		// Begun here, since after a Close it would not be. Ends with the connection.
+		c.beginLocked(func() {
+			<-told
+			c.mourn(cl, opened)
+		})
 	}
 	c.mu.Unlock()
 
@@ -238,10 +252,6 @@ func (c *Conn) dial(ctx context.Context, failed time.Time) (*client, error) {
 	log.Info("connected", "duration", time.Since(start))
 	if c.cfg.Connected != nil {
 		c.cfg.Connected()
-	}
-	// Ends with the connection.
-	if !c.begin(func() { c.mourn(cl, time.Now()) }) {
-		close(cl.mourned)
 	}
 	return cl, nil
 }

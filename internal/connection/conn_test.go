@@ -3,8 +3,11 @@ package connection
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
+	"runtime"
+	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -167,6 +170,49 @@ func TestFailedDialIsTriedAgainWhenNextNeeded(t *testing.T) {
 		fail = false
 		wantResult(t, s.Send(t.Context(), batch(1, 1)), Accepted, "")
 		_ = c.Close(t.Context())
+	})
+}
+
+// TestADialerThatEndsItsGoroutineIsAFailedDial: a test's Fatal in a fake does so.
+func TestADialerThatEndsItsGoroutineIsAFailedDial(t *testing.T) {
+	inBubble(t, emulator.Options{}, func(t *testing.T, b *bench) {
+		dial := b.Conn.cfg.DialContext
+		b.Conn.cfg.DialContext = func(context.Context, string, string) (net.Conn, error) {
+			runtime.Goexit()
+			return nil, nil
+		}
+		s := b.Sender(testHub, "0", "")
+		start := time.Now()
+		for range 2 {
+			wantResult(t, s.Send(t.Context(), batch(1, 1)), NotSent, CodeInternal)
+		}
+		wantElapsed(t, start, againPause)
+		b.Conn.cfg.DialContext = dial
+		wantResult(t, s.Send(t.Context(), batch(1, 1)), Accepted, "")
+	})
+}
+
+// TestTheEndOfAConnectionIsToldThoughItIsClosedAtOnce: by Close, while its beginning is
+// still being told.
+func TestTheEndOfAConnectionIsToldThoughItIsClosedAtOnce(t *testing.T) {
+	inBubble(t, emulator.Options{}, func(t *testing.T, b *bench) {
+		var told []string // by one goroutine after the other
+		var closing sync.WaitGroup
+		b.Conn.cfg.Connected = func() {
+			closing.Go(func() { // ends with the connection
+				if err := b.Close(context.Background()); err != nil {
+					t.Error(err)
+				}
+			})
+			synctest.Wait() // for the connection's end
+			told = append(told, "connected")
+		}
+		b.Conn.cfg.Disconnected = func(err error) { told = append(told, fmt.Sprint("disconnected: ", err)) }
+		_ = b.Connect(t.Context())
+		closing.Wait()
+		if want := []string{"connected", "disconnected: <nil>"}; !slices.Equal(told, want) {
+			t.Errorf("told of %q, want %q", told, want)
+		}
 	})
 }
 

@@ -13,7 +13,8 @@
 // Each hub is authorized once per connection or, if the service refuses that, each
 // of its partitions ([grant]). A token is renewed before its end while anything is
 // sent, and no send waits for that as long as the old one is good; nothing is
-// renewed for an idle connection.
+// renewed for an idle connection. A partition that the service refuses under a token
+// waits for another; those that it does not refuse go on with the one that there is.
 //
 // Nothing here retries. [Sender.Send] makes one try and says what became of it
 // ([Outcome]), and an [Error] says why and whether another try makes sense; when,

@@ -2,7 +2,9 @@ package connection
 
 import (
 	"context"
+	"net"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -158,6 +160,125 @@ func TestLinkThatGetsNoCreditForAMinuteIsReplaced(t *testing.T) {
 		wantResult(t, s.Send(t.Context(), batch(1, 1)), Accepted, "")
 		if got := b.tap.count(emulator.KindAttach); got != 4 {
 			t.Errorf("%d links, want 4", got)
+		}
+	})
+}
+
+// TestAPairThatAnswersNothingIsReplaced: from some time on, or from the beginning, the
+// first pair of links to a node serves no request. Another would, and nothing else ends
+// the first one: the connection lives, since other traffic goes on.
+func TestAPairThatAnswersNothingIsReplaced(t *testing.T) {
+	for _, node := range []struct {
+		address string
+		kind    emulator.Kind
+		ask     func(ctx context.Context, b *bench) error
+	}{
+		{"$cbs", emulator.KindPutToken, func(ctx context.Context, b *bench) error { return b.Authorize(ctx, testHub) }},
+		{"$management", emulator.KindManagement, func(ctx context.Context, b *bench) error { _, err := b.HubProperties(ctx, testHub); return err }},
+	} {
+		for name, action := range map[string]emulator.Action{
+			"no reply":      emulator.Silence(),
+			"no settlement": emulator.Pass().After(24 * time.Hour),
+			"no credit":     emulator.Pass(), // see below
+		} {
+			t.Run(node.address+", "+name, func(t *testing.T) {
+				var pairs atomic.Int32
+				var filter flowFilter
+				hook := func(_ context.Context, op emulator.Operation) emulator.Action {
+					if op.Kind == emulator.KindAttach && op.Address == node.address && !op.Receiver {
+						first := pairs.Add(1) == 1
+						filter.dropping.Store(first && name == "no credit")
+					}
+					if op.Kind == node.kind && pairs.Load() == 1 {
+						return action
+					}
+					return emulator.Pass()
+				}
+				inBubble(t, emulator.Options{Idle: neverIdle, Hook: hook}, func(t *testing.T, b *bench) {
+					b.Conn.cfg.DialContext = func(ctx context.Context, _, _ string) (nc net.Conn, err error) {
+						filter.Conn, err = b.server.Dial(ctx)
+						return &filter, err
+					}
+					start := time.Now()
+					for tries := 1; ; tries++ {
+						ctx, cancel := context.WithTimeout(t.Context(), 15*time.Second)
+						err := node.ask(ctx, b)
+						cancel()
+						if err == nil {
+							break
+						}
+						wantCode(t, err, CodeTimeout)
+						if tries == 10 {
+							t.Fatalf("it is not answered after %v; there were %d pairs", time.Since(start), pairs.Load())
+						}
+					}
+					if got := time.Since(start); got < openTimeout || got > openTimeout+time.Second {
+						t.Errorf("it is answered after %v, want %v: a pair that is only slow is not to be given up", got, openTimeout)
+					}
+					if got := b.tap.count(emulator.KindConnection); pairs.Load() != 2 || got != 1 {
+						t.Errorf("%d pairs on %d connections, want 2 on one", pairs.Load(), got)
+					}
+				})
+			})
+		}
+	}
+}
+
+// TestOneRequestThatIsNotAnsweredDisturbsNoOther: a pair that answers others is well,
+// however long that one waits.
+func TestOneRequestThatIsNotAnsweredDisturbsNoOther(t *testing.T) {
+	inBubble(t, emulator.Options{Idle: neverIdle, Hook: once(emulator.KindManagement, emulator.Silence())}, func(t *testing.T, b *bench) {
+		var lost sync.WaitGroup
+		lost.Go(func() { // ends with its context
+			ctx, cancel := context.WithTimeout(t.Context(), 2*openTimeout)
+			defer cancel()
+			_, err := b.HubProperties(ctx, testHub)
+			wantCode(t, err, CodeTimeout)
+		})
+		for range 3 * 60 {
+			time.Sleep(time.Second)
+			if _, err := b.HubProperties(t.Context(), testHub); err != nil {
+				t.Fatal(err)
+			}
+		}
+		lost.Wait()
+		if got := b.tap.count(emulator.KindAttach); got != 4 {
+			t.Errorf("%d links, want 4: a pair to $cbs, and one to $management", got)
+		}
+	})
+}
+
+// TestRenewalSurvivesAPairThatAnswersNothing has $cbs fall silent for good on its first
+// pair of links, with a service that ends links without a token: the renewal begins early
+// enough for another pair.
+func TestRenewalSurvivesAPairThatAnswersNothing(t *testing.T) {
+	var pairs atomic.Int32
+	hook := func(_ context.Context, op emulator.Operation) emulator.Action {
+		if op.Kind == emulator.KindAttach && op.Address == "$cbs" && !op.Receiver {
+			pairs.Add(1)
+		}
+		return emulator.Pass()
+	}
+	inBubble(t, emulator.Options{Hook: hook, Authentication: &emulator.Authentication{
+		Keys: []emulator.Key{{Name: "rule", Value: "key", Rights: emulator.RightSend}},
+	}}, func(t *testing.T, b *bench) {
+		s := b.Sender(testHub, "0", "")
+		wantResult(t, s.Send(t.Context(), batch(1, 1)), Accepted, "")
+		b.tap.set(func(ctx context.Context, op emulator.Operation) emulator.Action {
+			_ = hook(ctx, op)
+			if op.Kind == emulator.KindPutToken && pairs.Load() == 1 {
+				return emulator.Silence()
+			}
+			return emulator.Pass()
+		})
+		for range 6 * 60 {
+			time.Sleep(time.Minute)
+			start := time.Now()
+			wantResult(t, s.Send(t.Context(), batch(1, 1)), Accepted, "")
+			wantElapsed(t, start, 0)
+		}
+		if got := b.tap.count(emulator.KindConnection); pairs.Load() != 2 || got != 1 {
+			t.Errorf("%d pairs on %d connections, want 2 on one", pairs.Load(), got)
 		}
 	})
 }

@@ -7,7 +7,8 @@ import (
 )
 
 // renewalPause is how long after a renewal that came to nothing the next one is
-// tried, while the old token lives.
+// tried, while the old token lives; and how long a token is good that was over by our
+// clock when the service, whose clock counts, has taken it.
 const renewalPause = 30 * time.Second
 
 // grant is the authorization of one audience on one connection.
@@ -18,9 +19,13 @@ type grant struct {
 	given   bool
 	version uint64 // counts the tokens that were put
 	token   Token
+	until   time.Time       // when it is over; zero for never
 	renewal time.Time       // when to renew it; zero for never
 	failed  time.Time       // when asking last failed; zero if it has succeeded since
 	asking  *flight[permit] // not nil while a token is being asked for
+
+	refused  map[string]bool // the partitions, "" for the hub, that wait for another token; see distrust
+	replaced time.Time       // when such a partition last got one that is not known to have helped; zero for never
 }
 
 // permit is what a grant gave somebody. The zero permit is for a connection without
@@ -30,13 +35,15 @@ type permit struct {
 	version uint64
 	token   Token
 	fresh   bool // somebody has just waited for it
+	used    bool // a message has passed under it
 }
 
 func (p permit) same(q permit) bool { return p.path == q.path && p.version == q.version }
 
 // authorize makes sure that a partition of a hub, or the hub if partitionID is
 // empty, is authorized on this connection. It waits only where there is no token
-// that is still good: one that is due for renewal is renewed meanwhile.
+// that is still good, or where that was refused: one that is due for renewal is
+// renewed meanwhile.
 func (cl *client) authorize(ctx context.Context, hub, partitionID string) (permit, error) {
 	if cl.owner.cfg.WithoutCBS {
 		return permit{}, nil
@@ -73,7 +80,7 @@ func (cl *client) permitNow(hub, partitionID string) (permit, *flight[permit], e
 		entity = "" // the service has taken a token for the hub before
 	}
 	now := time.Now()
-	good := g.good(now)
+	good := g.good(now) && !g.refused[partitionID]
 	if good && !g.due(now) {
 		return g.permit(), nil, nil
 	}
@@ -103,10 +110,10 @@ func (cl *client) askLocked(g *grant, entity string) (*flight[permit], error) {
 	f := newFlight[permit]()
 	failed := g.failed
 	started := cl.owner.begin(func() {
-		f.run(cl.owner.lifetime, func(ctx context.Context) (permit, error) {
-			p, err := cl.askPaced(ctx, g, entity, failed)
-			cl.asked(g, err)
-			return p, err
+		f.run(cl.owner.lifetime, func(ctx context.Context) (p permit, err error) {
+			err = errWorkEnded // see flight.run
+			defer func() { cl.asked(g, err) }()
+			return cl.askPaced(ctx, g, entity, failed)
 		})
 	})
 	if !started {
@@ -137,9 +144,17 @@ func (cl *client) asked(g *grant, err error) {
 
 // granted keeps a token that the service has taken.
 func (cl *client) granted(g *grant, token Token) permit {
+	now := time.Now()
 	cl.mu.Lock()
+	if g.refused != nil {
+		g.refused, g.replaced = nil, now
+	}
 	g.version++
-	g.given, g.token, g.renewal = true, token, renewAt(time.Now(), token.Expires)
+	g.given, g.token, g.until = true, token, token.Expires
+	if !g.good(now) {
+		g.until = now.Add(renewalPause)
+	}
+	g.renewal = renewAt(now, g.until)
 	p := g.permit()
 	cl.mu.Unlock()
 	cl.owner.log.Debug("authorized", "audience", g.path, "expires", token.Expires)
@@ -147,29 +162,54 @@ func (cl *client) granted(g *grant, token Token) permit {
 }
 
 // kept reports whether the token is the one that the grant has, and good. The source
-// has no newer one yet then, so it is asked again soon.
+// has no newer one yet then, so it is asked again soon. One that somebody was refused
+// under is put again, since that makes the service look at its rights again; so is one
+// that is over by our clock.
 func (cl *client) kept(g *grant, token Token) (permit, bool) {
 	cl.mu.Lock()
 	defer cl.mu.Unlock()
 	now := time.Now()
-	if !g.good(now) || g.token.text() != token.text() {
+	if !g.good(now) || g.refused != nil || !g.until.Equal(g.token.Expires) || g.token.text() != token.text() {
 		return permit{}, false
 	}
 	g.renewal = now.Add(renewalPause)
 	return g.permit(), true
 }
 
-// forget makes whoever comes next ask for a new token, if err says that the service
-// has found fault with the one of the permit and nobody has put another since.
-func (cl *client) forget(p permit, err error) {
+// distrust makes a partition, or the hub if partitionID is empty, wait for another
+// token, if err says that the service has refused it under the one of the permit and
+// nobody has put another since. All others go on with that one meanwhile, since it may
+// be good for them. While another token has not helped, there is no third before
+// renewalPause is over, unless it was good for messages until now.
+func (cl *client) distrust(p permit, partitionID string, err error) {
 	e, ok := errors.AsType[*Error](classify(err))
 	if !ok || e.Code != CodeUnauthorized {
+		return
+	}
+	now := time.Now()
+	cl.mu.Lock()
+	defer cl.mu.Unlock()
+	g := cl.grants[p.path]
+	if g == nil || g.version != p.version || !p.used && now.Sub(g.replaced) < renewalPause {
+		return
+	}
+	if g.refused == nil {
+		g.refused = make(map[string]bool)
+	}
+	g.refused[partitionID] = true
+	g.renewal = now
+}
+
+// trust notes that the service has let something pass under a permit: if it was waited
+// for, that has helped.
+func (cl *client) trust(p permit) {
+	if !p.fresh {
 		return
 	}
 	cl.mu.Lock()
 	defer cl.mu.Unlock()
 	if g := cl.grants[p.path]; g != nil && g.version == p.version {
-		g.given = false
+		g.replaced = time.Time{}
 	}
 }
 
@@ -203,7 +243,7 @@ func (g *grant) expires() time.Time {
 func (g *grant) permit() permit { return permit{path: g.path, version: g.version, token: g.token} }
 
 func (g *grant) good(now time.Time) bool {
-	return g.given && (g.token.Expires.IsZero() || now.Before(g.token.Expires))
+	return g.given && (g.until.IsZero() || now.Before(g.until))
 }
 
 func (g *grant) due(now time.Time) bool {

@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"slices"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -379,5 +381,138 @@ func TestALinkRefusedUnderAnEarlierTokenIsAskedForUnderANewOne(t *testing.T) {
 		if attaches != 12 || tokens != 3 {
 			t.Errorf("%d attaches and %d tokens, want two more and one more", attaches-10, tokens)
 		}
+	})
+}
+
+// refusing lets the links to a partition be refused, as for a right that is missing.
+func refusing(partitionID string) emulator.Hook {
+	return func(_ context.Context, op emulator.Operation) emulator.Action {
+		if op.Kind == emulator.KindAttach && op.PartitionID == partitionID {
+			return emulator.Reject("amqp:unauthorized-access", "not this one")
+		}
+		return emulator.Pass()
+	}
+}
+
+// TestARefusedPartitionHoldsUpNoOther has a token service that is down when one
+// partition asks for another token: that of the others is good.
+func TestARefusedPartitionHoldsUpNoOther(t *testing.T) {
+	inBubble(t, emulator.Options{Idle: neverIdle, Hook: refusing("1")}, func(t *testing.T, b *bench) {
+		var hangs atomic.Bool
+		b.Conn.cfg.Tokens = tokenFunc(func(ctx context.Context, audience string) (Token, error) {
+			if hangs.Load() {
+				<-ctx.Done()
+				return Token{}, ctx.Err()
+			}
+			return TokensFromKey("rule", "key").Token(ctx, audience)
+		})
+		s := b.Sender(testHub, "0", "")
+		wantResult(t, s.Send(t.Context(), batch(1, 1)), Accepted, "")
+		expires := b.TokenExpires(testHub)
+		hangs.Store(true)
+		start := time.Now()
+		var refused sync.WaitGroup
+		refused.Go(func() { // ends with its context
+			wantResult(t, sendWithin(t, b.Sender(testHub, "1", ""), 10*time.Second, batch(1, 1)), NotSent, CodeTimeout)
+			wantElapsed(t, start, 10*time.Second)
+		})
+		synctest.Wait()
+		wantResult(t, s.Send(t.Context(), batch(1, 1)), Accepted, "")
+		wantResult(t, b.Sender(testHub, "2", "").Send(t.Context(), batch(1, 1)), Accepted, "")
+		wantElapsed(t, start, 0)
+		if got := b.TokenExpires(testHub); !got.Equal(expires) {
+			t.Errorf("the token expires at %v, want %v as before", got, expires)
+		}
+		refused.Wait()
+	})
+}
+
+// TestARefusedPartitionIsAskedForUnderANewTokenOncePerPause: two senders to it, each
+// tried every second, ask $cbs no more often than a renewal that fails.
+func TestARefusedPartitionIsAskedForUnderANewTokenOncePerPause(t *testing.T) {
+	inBubble(t, emulator.Options{Idle: neverIdle, Hook: refusing("1")}, func(t *testing.T, b *bench) {
+		s, bad, worse := b.Sender(testHub, "0", ""), b.Sender(testHub, "1", ""), b.Sender(testHub, "1", "")
+		for range 100 {
+			wantResult(t, s.Send(t.Context(), batch(1, 1)), Accepted, "")
+			for _, s := range []*Sender{bad, worse} {
+				wantResult(t, s.Send(t.Context(), batch(1, 1)), NotSent, CodeUnauthorized)
+			}
+			time.Sleep(time.Second)
+		}
+		if got := b.tap.count(emulator.KindPutToken); got != 5 {
+			t.Errorf("%d put-tokens in 100 s, want 5: the first, and another at once and each 30 s", got)
+		}
+		if got, want := b.tap.count(emulator.KindAttach), 3+200+4; got != want {
+			t.Errorf("%d links, want %d: $cbs's and the good one's, one for each try and one for each new token", got, want)
+		}
+		b.tap.set(nil) // the right is given
+		wantResult(t, bad.Send(t.Context(), batch(1, 1)), Accepted, "")
+	})
+}
+
+// TestATokenThatWasGoodIsReplacedWhateverAnotherPartitionAsksFor has the service revoke
+// the token that another partition, which it refuses under any, has just had put.
+func TestATokenThatWasGoodIsReplacedWhateverAnotherPartitionAsksFor(t *testing.T) {
+	inBubble(t, emulator.Options{Idle: neverIdle, Hook: refusing("1")}, func(t *testing.T, b *bench) {
+		s, bad := b.Sender(testHub, "0", ""), b.Sender(testHub, "1", "")
+		wantResult(t, s.Send(t.Context(), batch(1, 1)), Accepted, "")
+		wantResult(t, bad.Send(t.Context(), batch(1, 1)), NotSent, CodeUnauthorized)
+		wantResult(t, s.Send(t.Context(), batch(1, 1)), Accepted, "")
+		revoked := b.tap.count(emulator.KindPutToken)
+		b.tap.set(func(_ context.Context, op emulator.Operation) emulator.Action {
+			if op.Kind == emulator.KindTransfer && b.tap.count(emulator.KindPutToken) == revoked {
+				return emulator.Detach("amqp:unauthorized-access", "revoked")
+			}
+			return emulator.Pass()
+		})
+		start := time.Now()
+		wantResult(t, s.Send(t.Context(), batch(1, 1)), Unknown, CodeUnauthorized)
+		wantResult(t, s.Send(t.Context(), batch(1, 1)), Accepted, "")
+		wantElapsed(t, start, 0)
+	})
+}
+
+// TestATokenThatIsOverByOurClockIsGoodForAWhile: ours is fast, and the service, whose
+// clock counts, takes the token.
+func TestATokenThatIsOverByOurClockIsGoodForAWhile(t *testing.T) {
+	inBubble(t, emulator.Options{Idle: neverIdle, Hook: func(_ context.Context, op emulator.Operation) emulator.Action {
+		if op.Kind == emulator.KindPutToken {
+			return emulator.Pass().After(time.Second)
+		}
+		return emulator.Pass()
+	}}, func(t *testing.T, b *bench) {
+		over := time.Now().Add(-time.Minute)
+		b.Conn.cfg.Tokens = tokenFunc(func(context.Context, string) (Token, error) {
+			return NewToken(tokenTypeJWT, "x", over), nil
+		})
+		s := b.Sender(testHub, "0", "")
+		wantResult(t, s.Send(t.Context(), batch(1, 1)), Accepted, "")
+		for range 300 {
+			start := time.Now()
+			wantResult(t, s.Send(t.Context(), batch(1, 1)), Accepted, "")
+			wantElapsed(t, start, 0)
+			time.Sleep(time.Second)
+		}
+		if got := b.tap.count(emulator.KindPutToken); got > 300/20 {
+			t.Errorf("%d put-tokens in 300 s, want no more than one in 20 s", got)
+		}
+	})
+}
+
+// TestATokenSourceThatEndsItsGoroutineIsAFailedTry: a test's Fatal in a fake does so.
+func TestATokenSourceThatEndsItsGoroutineIsAFailedTry(t *testing.T) {
+	inBubble(t, emulator.Options{}, func(t *testing.T, b *bench) {
+		b.Conn.cfg.Tokens = tokenFunc(func(context.Context, string) (Token, error) {
+			runtime.Goexit()
+			return Token{}, nil
+		})
+		s := b.Sender(testHub, "0", "")
+		start := time.Now()
+		for range 2 {
+			wantResult(t, s.Send(t.Context(), batch(1, 1)), NotSent, CodeInternal)
+		}
+		wantElapsed(t, start, againPause)
+		b.Conn.cfg.Tokens = TokensFromKey("rule", "key")
+		wantResult(t, s.Send(t.Context(), batch(1, 1)), Accepted, "")
 	})
 }

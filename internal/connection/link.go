@@ -22,7 +22,7 @@ type link struct {
 	patience *time.Timer // of takeLane, for who has the turn; nil until first needed
 
 	permit atomic.Pointer[permit] // under which the service last let something pass
-	waited atomic.Int64           // nanoseconds of waiting for credit since the last message
+	waited atomic.Int64           // nanoseconds of waiting in vain since the last message, or the last reply
 
 	giving atomic.Bool   // giveUp has begun
 	given  chan struct{} // closed when it has ended
@@ -72,10 +72,11 @@ func (l *link) end() <-chan struct{} {
 	return l.ended
 }
 
-// starved notes that a wait for credit has come to nothing, and reports whether the
-// link has by now been waited for so long that another may do better.
+// starved notes that a wait for credit, or for a reply, has come to nothing, and reports
+// whether the link has by now been waited for so long that another may do better: the
+// whole of an opening, which spends a moment before it waits.
 func (l *link) starved(wait time.Duration) bool {
-	return time.Duration(l.waited.Add(int64(wait))) >= openTimeout
+	return time.Duration(l.waited.Add(int64(wait))) >= openTimeout-time.Second
 }
 
 // giveUp closes the link and its session, and breaks the connection if the peer

@@ -66,9 +66,10 @@ func (c *Conn) read(ctx context.Context, hub string, what map[string]any) (map[s
 	maps.Copy(properties, what)
 	reply, err := cl.management.request(ctx, properties, nil)
 	if err != nil {
-		cl.forget(p, err)
+		cl.distrust(p, "", err)
 		return nil, err
 	}
+	cl.trust(p)
 	body, ok := reply.Value.(map[string]any)
 	if !ok {
 		return nil, badReply("no map", nil)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strconv"
 	"sync"
+	"time"
 
 	"github.com/Azure/go-amqp"
 )
@@ -38,10 +39,11 @@ type requestPair struct {
 	replies *amqp.Receiver
 	replyTo string
 
-	mu      sync.Mutex                      // guards the fields below
-	err     error                           // why the pair is of no more use, nil while it is
-	next    uint64                          // counts message ids
-	waiting map[string]chan<- *amqp.Message // by message id; each has room for its one reply
+	mu       sync.Mutex                      // guards the fields below
+	err      error                           // why the pair is of no more use, nil while it is
+	next     uint64                          // counts message ids
+	waiting  map[string]chan<- *amqp.Message // by message id; each has room for its one reply
+	answered time.Time                       // when somebody last got a reply
 }
 
 // request sends a message and waits for its reply, both as long as ctx lasts. A
@@ -218,6 +220,28 @@ func (p *requestPair) resign(id string) {
 	delete(p.waiting, id)
 }
 
+// heard notes that a request was answered.
+func (p *requestPair) heard() {
+	p.link.waited.Store(0)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.answered = time.Now()
+}
+
+// unheard notes that a request was waited for in vain since start. Keep-alive and
+// others' traffic tell nothing of a pair that has gone dead, so one on which nobody got
+// a reply in all that time is given up, as a sender's link without credit is.
+func (p *requestPair) unheard(start time.Time) {
+	p.mu.Lock()
+	if p.answered.After(start) {
+		start = p.answered
+	}
+	p.mu.Unlock()
+	if p.link.starved(time.Since(start)) {
+		p.fail(errPeerSilent)
+	}
+}
+
 // exchange sends one request and waits for its reply. It reports a stale pair as
 // try does.
 func (p *requestPair) exchange(ctx context.Context, properties map[string]any, body any) (reply *amqp.Message, stale bool, err error) {
@@ -226,6 +250,7 @@ func (p *requestPair) exchange(ctx context.Context, properties map[string]any, b
 		return nil, true, err
 	}
 	defer p.resign(id)
+	start := time.Now()
 	a := &attempt{caller: ctx, message: amqp.Message{
 		Properties:            &amqp.MessageProperties{MessageID: id, ReplyTo: &p.replyTo, To: &p.node.address},
 		ApplicationProperties: properties,
@@ -234,6 +259,7 @@ func (p *requestPair) exchange(ctx context.Context, properties map[string]any, b
 	receipt, err := p.link.transmit(a)
 	if err != nil {
 		if creditDenied(err) {
+			p.unheard(start)
 			return nil, false, contextError(ctx)
 		}
 		p.fail(err)
@@ -245,6 +271,8 @@ func (p *requestPair) exchange(ctx context.Context, properties map[string]any, b
 	if err != nil {
 		if errorOfLink(err) {
 			p.fail(err)
+		} else {
+			p.unheard(start)
 		}
 		return nil, false, err
 	}
@@ -256,8 +284,10 @@ func (p *requestPair) exchange(ctx context.Context, properties map[string]any, b
 		if !ok {
 			return nil, false, p.broken()
 		}
+		p.heard()
 		return got, false, nil
 	case <-ctx.Done():
+		p.unheard(start)
 		return nil, false, contextError(ctx)
 	}
 }

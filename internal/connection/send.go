@@ -93,8 +93,8 @@ func (s *Sender) try(ctx context.Context, events [][]byte) (result Result, stale
 }
 
 // tryOn makes one try on a link. It waits for a token first only if the old one is
-// over. It reports a stale link when go-amqp refused the message without so much as
-// looking at it.
+// over or was refused. It reports a stale link when go-amqp refused the message without
+// so much as looking at it.
 func (s *Sender) tryOn(ctx context.Context, l *link, events [][]byte) (result Result, stale bool) {
 	p, err := l.client.authorize(ctx, s.hub, s.partitionID)
 	if err != nil {
@@ -125,10 +125,15 @@ func (s *Sender) tryOn(ctx context.Context, l *link, events [][]byte) (result Re
 		return Result{Unknown, classify(callersError(ctx, err))}, false
 	}
 	result = stateResult(state)
+	if was := l.permit.Load(); was.same(p) {
+		p = *was // which knows more
+	}
 	switch {
 	case result.Outcome == Rejected:
-		l.client.forget(p, result.Err)
-	case !l.permit.Load().same(p):
+		l.client.distrust(p, s.partitionID, result.Err)
+	case !p.used:
+		l.client.trust(p)
+		p.used = true
 		l.permit.Store(new(p))
 	}
 	return result, false

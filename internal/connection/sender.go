@@ -135,7 +135,7 @@ func (s *Sender) attach(ctx context.Context, generation uint64, claim *Claim) (*
 
 // newLink authorizes and attaches. What is refused under a token that was put
 // earlier is tried once more under a new one: rights are granted and keys replaced
-// while a connection lives.
+// while a connection lives. But it is not, if that was in vain a moment ago.
 func (s *Sender) newLink(ctx context.Context, claim *Claim) (*link, Identity, error) {
 	cl, err := s.conn.connect(ctx)
 	if err != nil {
@@ -146,16 +146,20 @@ func (s *Sender) newLink(ctx context.Context, claim *Claim) (*link, Identity, er
 		return nil, Identity{}, err
 	}
 	l, id, err := s.newLinkUnder(ctx, cl, p, claim)
-	if err == nil || p.fresh || asError(err).Code != CodeUnauthorized || s.conn.cfg.WithoutCBS {
+	if err == nil || p.fresh || asError(err).Code != CodeUnauthorized {
 		return l, id, err
 	}
-	if p, err = cl.authorize(ctx, s.hub, s.partitionID); err != nil {
+	newer, noToken := cl.authorize(ctx, s.hub, s.partitionID)
+	switch {
+	case noToken != nil:
+		return nil, Identity{}, noToken
+	case newer.same(p):
 		return nil, Identity{}, err
 	}
-	return s.newLinkUnder(ctx, cl, p, claim)
+	return s.newLinkUnder(ctx, cl, newer, claim)
 }
 
-// newLinkUnder attaches under a permit, which it gives back if it is refused.
+// newLinkUnder attaches under a permit, which it distrusts if it is refused.
 func (s *Sender) newLinkUnder(ctx context.Context, cl *client, p permit, claim *Claim) (*link, Identity, error) {
 	options := &amqp.SenderOptions{
 		SourceAddress:               s.identifier,
@@ -168,7 +172,7 @@ func (s *Sender) newLinkUnder(ctx context.Context, cl *client, p permit, claim *
 	}
 	l, err := newLink(ctx, cl, s.address(), options)
 	if err != nil {
-		cl.forget(p, err)
+		cl.distrust(p, s.partitionID, err)
 		e := new(*asError(openingError(ctx, err))) // its own, since it is changed
 		e.Refused = refusesLink(err)
 		return nil, Identity{}, e
@@ -208,7 +212,7 @@ func (s *Sender) drop(l *link, reason error) {
 	if !present {
 		return
 	}
-	l.client.forget(*l.permit.Load(), reason)
+	l.client.distrust(*l.permit.Load(), s.partitionID, reason)
 	l.end()
 	s.log().Debug("link lost", "error", reason)
 }
