@@ -24,6 +24,7 @@ const maxGuess = 4096
 // Delivery annotations, which concern the way to us only, lie between and are dropped.
 type span struct {
 	start, header, annotations, rest, end uint32
+	before                                uint32 // bytes of the batch's events before this one
 }
 
 // A route is what a message says about the partition that it should go to.
@@ -82,7 +83,7 @@ func (b *batch) addData(s amqp.Section, end int) *refusal {
 
 // add records the event whose message lies between start and end, and reads its route if asked.
 func (b *batch) add(start, end int, wantRoute bool) (r route, refused *refusal) {
-	e := span{start: uint32(start), header: uint32(start), annotations: uint32(start), rest: uint32(start), end: uint32(end)}
+	e := span{start: uint32(start), header: uint32(start), annotations: uint32(start), rest: uint32(start), end: uint32(end), before: uint32(b.bytes)}
 	at := e.start
 	previous := byte(0)
 	for s, err := range amqp.Sections(b.buffer[start:end]) {

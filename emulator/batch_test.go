@@ -118,8 +118,8 @@ func TestDeliveriesCarryTheServicesAnnotations(t *testing.T) {
 			t.Errorf("annotation %s = %v (%T), want %v", key, v, v, want)
 		}
 	}
-	if v, _ := got.Annotations.Get("x-opt-offset"); v != "15" {
-		t.Errorf("offset = %v (%T), want the string 15: the size of the event before, and of the header of its own section", v, v)
+	if v, _ := got.Annotations.Get("x-opt-offset"); v != "10" {
+		t.Errorf("offset = %v (%T), want the string 10: the size of the event before", v, v)
 	}
 	if len(got.Annotations) != 5 || got.Header == nil || !got.Header.Durable || got.DeliveryAnnotations != nil {
 		t.Errorf("delivered %+v", got)

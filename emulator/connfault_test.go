@@ -61,6 +61,35 @@ func TestFaultsThatHoldUpWhatComesLater(t *testing.T) {
 	}
 }
 
+func TestClosuresOfTheWindowAddUp(t *testing.T) {
+	var n atomic.Int32
+	hook := func(_ context.Context, op emulator.Operation) emulator.Action {
+		if op.Kind == emulator.KindTransfer && n.Load() < 2 {
+			return emulator.Pass().After(time.Millisecond).CloseWindow([]time.Duration{time.Second, time.Hour}[n.Add(1)-1])
+		}
+		return emulator.Pass()
+	}
+	inBubble(t, hook, func(t *testing.T, server *emulator.Server) {
+		sender, begin := mustSender(t, server, "events/Partitions/0"), time.Now()
+		for range 2 { // both are under way before the window closes
+			if _, err := sender.SendWithReceipt(t.Context(), amqp.NewMessage([]byte("event")), nil); err != nil {
+				t.Fatal(err)
+			}
+		}
+		time.Sleep(10 * time.Millisecond) // the client hears of both
+		receipt, err := sender.SendWithReceipt(t.Context(), amqp.NewMessage([]byte("event")), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if state, err := receipt.Wait(t.Context()); err != nil || !is[*amqp.StateAccepted](state) {
+			t.Errorf("outcome %v, %v", state, err)
+		}
+		if got := time.Since(begin).Round(time.Second); got != time.Hour {
+			t.Errorf("the window took a transfer after %v, want an hour", got)
+		}
+	})
+}
+
 // go-amqp does not notice that its context ends while the window is closed, so this test has another client.
 func TestTheWindowMayStayClosed(t *testing.T) {
 	inBubble(t, onFirst(emulator.KindTransfer, emulator.Pass().CloseWindow(0)), func(t *testing.T, server *emulator.Server) {

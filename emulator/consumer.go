@@ -2,6 +2,7 @@ package emulator
 
 import (
 	"context"
+	"errors"
 	"strconv"
 	"time"
 
@@ -45,6 +46,10 @@ func (a *attach) serveConsumer(ctx context.Context) {
 			message = b.appendMessage(message[:0], i, before)
 			if err := a.link.Send(ctx, &amqp.Delivery{Payload: message, Settled: true}); err != nil {
 				a.connection.log.Debug("receiver gone", "address", a.address.text, "error", err)
+				if e, ok := errors.AsType[*amqp.Error](err); ok && e.Condition == conditionSize {
+					// The client takes nothing as large; unless it is told, it waits for ever.
+					_ = a.link.Detach(e)
+				}
 				return
 			}
 			a.reader.next.Store(b.first + int64(i) + 1)

@@ -199,7 +199,8 @@ func (a Action) StallReading(d time.Duration) Action {
 }
 
 // CloseWindow makes the server close the window of the operation's session for d, or for ever if d is 0 or less: what is under way arrives, and the
-// client's further transfers wait, whatever credit they have. For a new connection, which has no session, it means nothing.
+// client's further transfers wait, whatever credit they have. Of several closures that overlap, the last to end opens it again. For a new connection, which has no
+// session, it means nothing.
 func (a Action) CloseWindow(d time.Duration) Action {
 	a.window = lasting(d)
 	return a
@@ -300,8 +301,7 @@ func (c *connection) disturb(action Action, link *amqp.Link) {
 		link.IgnoreDetach()
 	}
 	if action.window > 0 {
-		link.Session().CloseWindow()
-		c.later(action.window, link.Session().OpenWindow)
+		c.later(action.window, link.Session().CloseWindow())
 	}
 }
 

@@ -278,3 +278,58 @@ func FuzzConnection(f *testing.F) {
 		}
 	})
 }
+
+// session begins a session of a client of its own, in memory.
+func session(t *testing.T, server *emulator.Server, config *amqp.Config) *amqp.Session {
+	t.Helper()
+	nc, err := server.Dial(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn, err := amqp.Client(t.Context(), nc, config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(conn.Cut)
+	s, err := conn.NewSession(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func TestAReceiverThatTakesLessThanTheEventIsToldSo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		server := emulatortest.New(t, &emulator.Options{Addr: emulator.InMemory})
+		if err := server.Seed("events", "0", emulator.Event{Body: make([]byte, 5000)}); err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		link, err := session(t, server, nil).Attach(ctx, &amqp.Attach{
+			Name: "r", Role: amqp.RoleReceiver, MaxMessageSize: 4096, Target: &amqp.Target{}, Source: &amqp.Source{Address: "events/ConsumerGroups/$Default/Partitions/0"},
+		})
+		if err == nil { // The detach may come right behind the attach.
+			_, err = link.Receive(ctx)
+		}
+		if e, ok := errors.AsType[*amqp.Error](err); !ok || e.Condition != amqp.ErrorMessageSizeExceeded {
+			t.Errorf("the receiver hears %v, want %s", err, amqp.ErrorMessageSizeExceeded)
+		}
+	})
+}
+
+func TestAnAttachWhoseAnswerDoesNotFitEndsTheSession(t *testing.T) {
+	for _, address := range []string{"events/Partitions/0", "nosuch"} {
+		synctest.Test(t, func(t *testing.T) {
+			server := emulatortest.New(t, &emulator.Options{Addr: emulator.InMemory})
+			s := session(t, server, &amqp.Config{MaxFrameSize: 512})
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			defer cancel()
+			// The attach itself may have the emulator's frames, which are larger.
+			_, err := s.Attach(ctx, &amqp.Attach{Name: strings.Repeat("n", 600), Role: amqp.RoleSender, Source: &amqp.Source{}, Target: &amqp.Target{Address: address}})
+			if e, ok := errors.AsType[*amqp.Error](err); !ok || e.Condition != amqp.ErrorFrameSizeTooSmall {
+				t.Errorf("%s: Attach returned %v, want %s", address, err, amqp.ErrorFrameSizeTooSmall)
+			}
+		})
+	}
+}

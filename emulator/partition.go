@@ -231,5 +231,5 @@ func (p *partition) afterTime(t time.Time, inclusive bool) position {
 // offsetOf is the offset of event i: how many bytes of events lie before it in the partition.
 // Clients treat it as opaque, but some parse it as an integer.
 func (b *batch) offsetOf(i int) int64 {
-	return b.offset + int64(b.events[i].start-b.events[0].start)
+	return b.offset + int64(b.events[i].before)
 }

@@ -13,7 +13,7 @@ func testBatch(events, size int) *batch {
 	b := &batch{buffer: make([]byte, events*size), bytes: int64(events * size)}
 	for i := range events {
 		at := uint32(i * size)
-		b.events = append(b.events, span{at, at, at, at, at + uint32(size)})
+		b.events = append(b.events, span{at, at, at, at, at + uint32(size), at})
 	}
 	return b
 }
@@ -44,6 +44,33 @@ func TestPartitionNumbersEventsWithoutGaps(t *testing.T) {
 	}
 	if got, want := p.counts(), (Counts{Events: 7, Batches: 3, Bytes: 49}); got != want {
 		t.Errorf("counts() = %+v, want %+v", got, want)
+	}
+}
+
+// What a batch needs besides its events counts neither within it nor for the next one.
+func TestOffsetsRiseFromBatchToBatch(t *testing.T) {
+	p := newPartition(0, settings{})
+	for range 3 {
+		b, _, refused := splitMessage(encodeBatch(nil, encode(text("a")), encode(text("bc")), encode(text("def"))), formatBatch)
+		if refused != nil {
+			t.Fatal(refused)
+		}
+		p.append(b)
+	}
+	var last, bytes int64 = -1, 0
+	for pos := range position(9) {
+		b, i, _ := p.read(pos)
+		offset := b.offsetOf(i)
+		if offset <= last || offset != bytes {
+			t.Errorf("event %d has offset %d behind %d, want the %d bytes of the events before it", pos, offset, last, bytes)
+		}
+		if got := p.afterOffset(offset, false); got != pos+1 {
+			t.Errorf("who resumes behind event %d, by its offset, is given event %d", pos, got)
+		}
+		if got := p.afterOffset(offset, true); got != pos {
+			t.Errorf("who starts with event %d, by its offset, is given event %d", pos, got)
+		}
+		last, bytes = offset, bytes+int64(len(b.message(i)))
 	}
 }
 

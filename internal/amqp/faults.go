@@ -69,24 +69,29 @@ func (c *Conn) endIgnoringLocked() {
 	}
 }
 
-// CloseWindow makes the session tell the peer that it takes no more transfer frames, and renew nothing until OpenWindow. Frames that the
-// peer sends before it hears of that are still taken.
-func (s *Session) CloseWindow() { s.setWindow(true) }
-
-// OpenWindow takes CloseWindow back.
-func (s *Session) OpenWindow() { s.setWindow(false) }
-
-func (s *Session) setWindow(closed bool) {
+// CloseWindow makes the session tell the peer that it takes no more transfer frames, and renew nothing until open is called. Frames that the
+// peer sends before it hears of that are still taken. Several closures add up. Calling open again does nothing.
+func (s *Session) CloseWindow() (open func()) {
 	s.c.mu.Lock()
 	defer s.c.mu.Unlock()
-	if s.err != nil || s.windowClosed == closed {
-		return
+	s.windowClosed++
+	if s.windowClosed == 1 && s.err == nil {
+		s.sendFlowLocked(Flow{})
 	}
-	s.windowClosed = closed
-	if !closed {
-		s.incomingWindow = s.c.cfg.SessionWindow
+	opened := false
+	return func() {
+		s.c.mu.Lock()
+		defer s.c.mu.Unlock()
+		if opened {
+			return
+		}
+		opened = true
+		s.windowClosed--
+		if s.windowClosed == 0 && s.err == nil {
+			s.incomingWindow = s.c.cfg.SessionWindow
+			s.sendFlowLocked(Flow{})
+		}
 	}
-	s.sendFlowLocked(Flow{})
 }
 
 // IgnoreDetach makes the link leave the peer's detach unanswered. It ends nevertheless, but keeps its handles.

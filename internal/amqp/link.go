@@ -2,6 +2,7 @@ package amqp
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 )
@@ -100,7 +101,7 @@ func (l *Link) Err() error {
 
 // Accept answers the peer's attach with reply, of which name, handle, role and initial delivery count are filled in, in a copy, and
 // likewise settle modes, source and target that are nil: with what the peer asked for. A nil reply accepts everything as asked. As
-// receiver, reply.MaxMessageSize is what the link enforces (zero: Config.MaxMessageSize).
+// receiver, reply.MaxMessageSize is what the link enforces (zero: Config.MaxMessageSize). If the answer cannot be sent, the session ends.
 func (l *Link) Accept(reply *Attach) error {
 	c := l.s.c
 	c.mu.Lock()
@@ -125,10 +126,24 @@ func (l *Link) Accept(reply *Attach) error {
 	if a.Target == nil {
 		a.Target = l.remote.Target
 	}
-	return l.sendAttachLocked(a)
+	return l.answerLocked(a)
 }
 
-// Refuse refuses the peer's attach, for the reason e.
+// answerLocked answers the peer's attach. A peer whose frames are too small for the answer, or whose handles are all in use, would wait for
+// it for ever; the session's end is what it can be told.
+func (l *Link) answerLocked(a Attach) error {
+	err := l.sendAttachLocked(a)
+	if err != nil {
+		e, ok := errors.AsType[*Error](err)
+		if !ok {
+			e = errorf(ErrorInternal, "%v", err)
+		}
+		l.s.endLocked(e)
+	}
+	return err
+}
+
+// Refuse refuses the peer's attach, for the reason e. If that cannot be sent, the session ends.
 func (l *Link) Refuse(e *Error) error {
 	l.s.c.mu.Lock()
 	defer l.s.c.mu.Unlock()
@@ -140,7 +155,7 @@ func (l *Link) Refuse(e *Error) error {
 
 // refuseLocked sends an attach with neither source nor target, and then a detach.
 func (l *Link) refuseLocked(e *Error) error {
-	if err := l.sendAttachLocked(Attach{
+	if err := l.answerLocked(Attach{
 		SenderSettleMode: l.remote.SenderSettleMode, ReceiverSettleMode: l.remote.ReceiverSettleMode,
 	}); err != nil {
 		return err

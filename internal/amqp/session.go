@@ -28,7 +28,7 @@ type Session struct {
 	remoteIncomingWindow uint32 // transfer frames that the peer takes
 	nextIncomingID       uint32 // transfer-id that the peer's next transfer frame has
 	incomingWindow       uint32 // transfer frames that we still take
-	windowClosed         bool   // by SetWindow: none are renewed, and the peer hears that it has none left
+	windowClosed         int    // CloseWindow calls that have not been taken back: none are renewed, and the peer hears that it has none left
 	handleMax            uint32 // the peer's
 	unsettled            map[uint32]*Delivery
 }

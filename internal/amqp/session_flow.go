@@ -48,7 +48,7 @@ func (s *Session) updateWindowLocked(p *Flow) {
 // sendFlowLocked sends p, which holds a link's part of the state or nothing, with the session's part filled in.
 func (s *Session) sendFlowLocked(p Flow) {
 	p.IncomingWindow, p.OutgoingWindow = s.incomingWindow, s.c.cfg.SessionWindow
-	if s.windowClosed {
+	if s.windowClosed > 0 {
 		p.IncomingWindow = 0 // what was granted before may still come
 	}
 	p.NextOutgoingID = s.nextOutgoingID
@@ -68,7 +68,7 @@ func (s *Session) countIncomingLocked() bool {
 	}
 	s.nextIncomingID++
 	s.incomingWindow--
-	if s.incomingWindow <= s.c.cfg.SessionWindow/2 && !s.windowClosed {
+	if s.incomingWindow <= s.c.cfg.SessionWindow/2 && s.windowClosed == 0 {
 		s.incomingWindow = s.c.cfg.SessionWindow
 		s.sendFlowLocked(Flow{})
 	}
