@@ -36,13 +36,10 @@ func newEventRecord(partition string, e *azeventhubs.ReceivedEventData) *eventRe
 		Offset:         e.Offset,
 		Key:            e.PartitionKey,
 		ContentType:    e.ContentType,
-		Properties:     make(map[string]any, len(e.Properties)),
+		Properties:     jsonProperties(e.Properties),
 	}
 	if e.EnqueuedTime != nil {
 		r.EnqueuedTime = e.EnqueuedTime.UTC().Format(time.RFC3339Nano)
-	}
-	for name, value := range e.Properties {
-		r.Properties[name] = jsonValue(value)
 	}
 	// The SDK's Body is nil for anything but a single data section.
 	raw := e.RawAMQPMessage.Body
@@ -70,13 +67,9 @@ func jsonValue(value any) any {
 	case time.Time:
 		return v.UTC().Format(time.RFC3339Nano)
 	case float64:
-		if math.IsNaN(v) || math.IsInf(v, 0) {
-			return strconv.FormatFloat(v, 'g', -1, 64)
-		}
+		return jsonFloat(v)
 	case float32:
-		if f := float64(v); math.IsNaN(f) || math.IsInf(f, 0) {
-			return strconv.FormatFloat(f, 'g', -1, 32)
-		}
+		return jsonFloat(v)
 	case []any:
 		return jsonList(v)
 	case [][]any: // The sections of a body that is a sequence.
@@ -86,11 +79,7 @@ func jsonValue(value any) any {
 		}
 		return jsonList(all)
 	case map[string]any:
-		out := make(map[string]any, len(v))
-		for name, member := range v {
-			out[name] = jsonValue(member)
-		}
-		return out
+		return jsonProperties(v)
 	case map[any]any:
 		out := make(map[string]any, len(v))
 		for name, member := range v {
@@ -104,6 +93,27 @@ func jsonValue(value any) any {
 		return fmt.Sprint(value)
 	}
 	return value
+}
+
+// jsonProperties are properties as a JSON object's members.
+func jsonProperties(properties map[string]any) map[string]any {
+	out := make(map[string]any, len(properties))
+	for name, value := range properties {
+		out[name] = jsonValue(value)
+	}
+	return out
+}
+
+// jsonFloat is a float, with a fraction or an exponent, so that publish does not take it for an integer. What is no number in JSON is text.
+func jsonFloat[F float32 | float64](f F) any {
+	v := float64(f)
+	switch {
+	case math.IsNaN(v) || math.IsInf(v, 0):
+		return strconv.FormatFloat(v, 'g', -1, 64)
+	case v == math.Trunc(v) && math.Abs(v) < 1e21: // larger ones are written with an exponent
+		return json.RawMessage(strconv.FormatFloat(v, 'f', 1, 64))
+	}
+	return f
 }
 
 func jsonList(list []any) []any {

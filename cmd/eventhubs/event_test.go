@@ -17,7 +17,8 @@ func TestEveryValueBecomesJSON(t *testing.T) {
 		want  string
 	}{
 		{nil, "null"}, {true, "true"}, {int8(-1), "-1"}, {uint64(math.MaxUint64), "18446744073709551615"}, {"t", `"t"`},
-		{1.5, "1.5"}, {float32(0.5), "0.5"}, {math.NaN(), `"NaN"`}, {float32(math.Inf(-1)), `"-Inf"`},
+		{1.5, "1.5"}, {float32(0.5), "0.5"}, {1.0, "1.0"}, {float32(-2), "-2.0"}, {1234567.5, "1234567.5"}, {1e20, "100000000000000000000.0"}, {1e21, "1e+21"},
+		{math.NaN(), `"NaN"`}, {float32(math.Inf(-1)), `"-Inf"`},
 		{[]byte{0xff}, `"/w=="`}, {at, `"2026-01-31T12:00:00Z"`}, {amqp.Symbol("s"), `"s"`},
 		{amqp.UUID{0: 1, 15: 2}, `"01000000-0000-0000-0000-000000000002"`},
 		{[]any{math.NaN(), []byte{1}}, `["NaN","AQ=="]`}, {[][]any{{1}, {"a"}}, `[1,"a"]`},

@@ -52,6 +52,18 @@ func (f format) reader(r io.Reader) (*bufio.Reader, error) {
 	return bufio.NewReaderSize(r, f.maxBytes()+len("\r\n")), nil
 }
 
+// skipMark passes over the byte order mark that some programs begin a file with. JSON has none (RFC 8259, 8.1).
+func skipMark(r *bufio.Reader) {
+	const mark = "\ufeff"
+	// The first byte alone tells mostly; the others may have to be waited for.
+	if head, _ := r.Peek(1); string(head) != mark[:1] {
+		return
+	}
+	if head, _ := r.Peek(len(mark)); string(head) == mark {
+		_, _ = r.Discard(len(mark)) // which were seen to be there
+	}
+}
+
 // next returns the bytes of the next event, valid until the next call, and counts the lines; empty ones are none. At the end there is io.EOF.
 func (f format) next(r *bufio.Reader, line *int) ([]byte, error) {
 	if f == formatFile {

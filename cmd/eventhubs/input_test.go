@@ -3,7 +3,7 @@ package main
 import (
 	"bytes"
 	"compress/gzip"
-	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -58,6 +58,7 @@ func TestBrokenGzipIsToldAndNothingIsSent(t *testing.T) {
 	for name, content := range map[string]string{
 		"no header":    whole[:5],
 		"cut":          whole[:len(whole)/2],
+		"corrupt data": whole[:12] + strings.Repeat("\xff", 20) + whole[32:],
 		"bad checksum": whole[:len(whole)-8] + "12345678",
 	} {
 		for _, flag := range []string{"--format=lines", "--skip-bad"} {
@@ -90,6 +91,23 @@ func TestNDJSONRefusesWhatIsNoJSON(t *testing.T) {
 	server, got := publishTo(t, "{\"a\":1}\n7\nnot\n8\n", "--format", "ndjson", "-")
 	got.want(t, exitBadInput, "standard input: line 3: not JSON")
 	wantStored(t, server, `{"a":1}`, "7")
+}
+
+func TestAByteOrderMarkIsNoJSON(t *testing.T) {
+	const mark = "\ufeff"
+	for _, test := range []struct {
+		input, want string
+		args        []string
+	}{
+		{`{"id":1}`, `{"id":1}`, []string{"--format", "ndjson"}},
+		{`{"id":1}`, `{"id":1}`, []string{"--key", "id"}},
+		{`{"body":"x"}`, "x", []string{"--format", "events"}},
+		{"x", mark + "x", nil}, // a line is any text
+	} {
+		server, got := publishTo(t, mark+test.input+"\n", append(test.args, "-")...)
+		got.want(t, exitOK)
+		wantStored(t, server, test.want)
+	}
 }
 
 func TestPropertiesAndContentTypeAreOfEveryEvent(t *testing.T) {
@@ -132,6 +150,7 @@ func TestRateSpacesTheEventsOut(t *testing.T) {
 		{10, 11, time.Second},
 		{0.5, 3, 4 * time.Second},
 		{100_000, 100_001, time.Second},
+		{1e-100, 2, longestPause},
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			start := time.Now()
@@ -166,7 +185,7 @@ func TestRateMakesUpForNoMoreThanASecond(t *testing.T) {
 func TestRecordsComeBackAsTheyWere(t *testing.T) {
 	server := startServer(t)
 	sent := []emulator.Event{
-		{Body: []byte("text <&> ü\n\"x\""), PartitionKey: "k", Properties: map[string]any{"n": int64(7), "f": 1.5, "t": "x", "b": true}},
+		{Body: []byte("text <&> ü\n\"x\""), PartitionKey: "k", Properties: map[string]any{"n": int64(7), "f": 1.5, "whole": 1.0, "t": "x", "b": true}},
 		{Body: []byte("\x00\xff")},
 		{Body: []byte{}},
 	}
@@ -187,7 +206,7 @@ func TestRecordsComeBackAsTheyWere(t *testing.T) {
 			}
 		}
 	}
-	if string(keyed.Body) != string(sent[0].Body) || fmt.Sprint(keyed.Properties) != fmt.Sprint(sent[0].Properties) {
+	if string(keyed.Body) != string(sent[0].Body) || !maps.Equal(keyed.Properties, sent[0].Properties) {
 		t.Errorf("got %q with %v, want %q with %v", keyed.Body, keyed.Properties, sent[0].Body, sent[0].Properties)
 	}
 	wantStored(t, copied, string(sent[0].Body), "\x00\xff", "")
@@ -195,13 +214,17 @@ func TestRecordsComeBackAsTheyWere(t *testing.T) {
 
 func TestWhatIsNoRecordIsBad(t *testing.T) {
 	for line, want := range map[string]string{
-		`{}`:                                  "it has neither body nor bodyBase64",
-		`[]`:                                  "no record of an event",
-		`{"body":"x"} {}`:                     "there is something behind it",
-		`{"body":1}`:                          "no record of an event",
-		`{"bodyBase64":"*"}`:                  "no record of an event",
-		`{"bodyValue":1}`:                     "an AMQP value, which cannot be published",
-		`{"body":"x","properties":{"p":[1]}}`: `its property "p" is no text`,
+		`{}`:                                    "it has neither body nor bodyBase64",
+		`[]`:                                    "no record of an event",
+		`{"body":"x"} {}`:                       "there is something behind it",
+		`{"body":"x"}}`:                         "there is something behind it",
+		`{"body":"x"}] more`:                    "there is something behind it",
+		`{"body":"x","contentType":"ü"}`:        `its contentType "ü" is not ASCII`,
+		`{"body":"x","properties":{"p":1e999}}`: `its property "p" is 1e999, which is too large a number`,
+		`{"body":1}`:                            "no record of an event",
+		`{"bodyBase64":"*"}`:                    "no record of an event",
+		`{"bodyValue":1}`:                       "an AMQP value, which cannot be published",
+		`{"body":"x","properties":{"p":[1]}}`:   `its property "p" is no text`,
 		`{"body":"` + strings.Repeat("x", maxEventBytes+1) + `"}`:          "longer than 1045504 bytes",
 		`{"body":"x","key":"` + strings.Repeat("x", maxKeyLength+1) + `"}`: "its key has 129 characters",
 	} {

@@ -11,6 +11,9 @@ const (
 
 	// maxCatchUp is how much of a delay, such as that of a full buffer, is made up for by going faster afterwards.
 	maxCatchUp = time.Second
+
+	// longestPause is what no run outlives; those of the tiniest rates would not fit a Duration.
+	longestPause = 100 * 365 * 24 * time.Hour
 )
 
 // A pace spaces events out in time, to a number for each second.
@@ -23,7 +26,7 @@ func newPace(rate float64) *pace {
 	if rate == 0 {
 		return &pace{}
 	}
-	return &pace{interval: time.Duration(float64(time.Second) / rate)}
+	return &pace{interval: time.Duration(min(float64(time.Second)/rate, float64(longestPause)))}
 }
 
 // wait returns when the next event is due, or with an error when ctx ends first.

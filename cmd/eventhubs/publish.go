@@ -202,7 +202,7 @@ func (pub *publication) feed(ctx context.Context, src *source) error {
 		}
 		if err != nil {
 			pub.refused(e, &event, err)
-			return fmt.Errorf("%v: %w", e.place, err)
+			return fmt.Errorf("reading stopped at %v: %w", e.place, err)
 		}
 		if pub.ledger != nil {
 			pub.ledger.sent(options.PartitionKey, e.body)
@@ -220,7 +220,7 @@ type refusal struct {
 // refused notes an event that the producer has not accepted. It goes into the file of --undelivered when all those before it have.
 func (pub *publication) refused(e entry, event *azeventhubs.EventData, cause error) {
 	pub.tally.refused()
-	r := undeliveredRecord{Properties: event.Properties, ContentType: event.ContentType, Outcome: eventhubs.NotStored.String(), Error: pub.process.message(cause)}
+	r := undeliveredRecord{Properties: jsonProperties(event.Properties), ContentType: event.ContentType, Outcome: eventhubs.NotStored.String(), Error: pub.process.message(cause)}
 	if e.key != "" {
 		r.Key = &e.key
 	}

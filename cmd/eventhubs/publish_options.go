@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 )
 
 const publishHelp = `Publishes each line of files, or of standard input, as one event: the line's bytes without its end.
@@ -134,8 +135,11 @@ func (opts *publishOptions) registerInput(flags *flag.FlagSet) {
 	flags.BoolVar(&opts.skipBad, "skip-bad", false, "")
 	flags.Func("property", "", func(text string) error {
 		name, value, ok := strings.Cut(text, "=")
-		if !ok || name == "" {
+		switch {
+		case !ok || name == "":
 			return errors.New("want NAME=VALUE, for example source=import")
+		case !utf8.ValidString(text):
+			return errors.New("not text in UTF-8")
 		}
 		opts.properties[name] = value
 		return nil
@@ -157,6 +161,8 @@ func (opts *publishOptions) checkInput(given map[string]bool) error {
 		return badInput("--key and --format events are given together; records have keys of their own")
 	case given["content-type"] && opts.contentType == "":
 		return badInput("--content-type is empty; leave it out for none")
+	case !isASCII(opts.contentType):
+		return badInput("--content-type is %q; it must be ASCII", opts.contentType)
 	case opts.repeat < 1:
 		return badInput("--repeat is %d; it must be at least 1", opts.repeat)
 	}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 	"unicode/utf8"
 )
@@ -28,7 +29,7 @@ func (e *entry) fromRecord() error {
 	if err := d.Decode(&r); err != nil {
 		return fmt.Errorf("no record of an event: %w", err)
 	}
-	if d.More() {
+	if _, err := d.Token(); err != io.EOF {
 		return errors.New("no record of an event: there is something behind it")
 	}
 	switch {
@@ -51,13 +52,20 @@ func (e *entry) fromRecord() error {
 		e.key = *r.Key
 	}
 	if r.ContentType != nil {
+		if !isASCII(*r.ContentType) {
+			return fmt.Errorf("its contentType %q is not ASCII", *r.ContentType)
+		}
 		e.contentType = *r.ContentType
 	}
 	for name, value := range r.Properties {
 		switch v := value.(type) {
 		case nil, bool, string:
 		case json.Number:
-			r.Properties[name] = numberOf(v)
+			n, err := numberOf(v)
+			if err != nil {
+				return fmt.Errorf("its property %q is %w", name, err)
+			}
+			r.Properties[name] = n
 		default:
 			return fmt.Errorf("its property %q is no text, number, boolean or null", name)
 		}
@@ -67,10 +75,18 @@ func (e *entry) fromRecord() error {
 }
 
 // numberOf is a JSON number as an AMQP long, or as a double if it is no such.
-func numberOf(n json.Number) any {
+func numberOf(n json.Number) (any, error) {
 	if i, err := n.Int64(); err == nil && !strings.ContainsAny(n.String(), ".eE") {
-		return i
+		return i, nil
 	}
-	f, _ := n.Float64() // JSON has no others; what is too large is infinite
-	return f
+	f, err := n.Float64()
+	if err != nil { // JSON has no others than numbers, so it is the size
+		return nil, fmt.Errorf("%s, which is too large a number", n)
+	}
+	return f, nil
+}
+
+// isASCII tells whether text may be an AMQP symbol, such as a content type.
+func isASCII(text string) bool {
+	return !strings.ContainsFunc(text, func(c rune) bool { return c >= utf8.RuneSelf })
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"compress/flate"
 	"compress/gzip"
 	"context"
 	"errors"
@@ -69,7 +70,7 @@ func openSource(ctx context.Context, stdin io.Reader, opts *publishOptions) (*so
 	for _, name := range opts.files {
 		in := input{name: name}
 		if name == "-" {
-			in.name, in.stream = "standard input", interruptible(ctx, stdin)
+			in.name, in.stream = "standard input", interruptible(ctx, func() (io.Reader, error) { return stdin, nil })
 		} else if err := in.find(ctx); err != nil {
 			return nil, err
 		}
@@ -81,7 +82,7 @@ func openSource(ctx context.Context, stdin io.Reader, opts *publishOptions) (*so
 	return s, nil
 }
 
-// find looks whether the file is there, and opens it if it is none that can be read again: a named pipe or a device.
+// find looks whether the file is there, and makes it a stream if it is none that can be read again: a named pipe or a device.
 func (in *input) find(ctx context.Context) error {
 	info, err := os.Stat(in.name)
 	switch {
@@ -92,11 +93,13 @@ func (in *input) find(ctx context.Context) error {
 	case info.Mode().IsRegular():
 		return nil
 	}
-	file, err := os.Open(in.name)
-	if err != nil {
-		return badInput("%w", withoutCall(err))
-	}
-	in.stream = interruptible(ctx, file)
+	in.stream = interruptible(ctx, func() (io.Reader, error) {
+		file, err := os.Open(in.name)
+		if err != nil {
+			return nil, badInput("%w", withoutCall(err))
+		}
+		return file, nil
+	})
 	return nil
 }
 
@@ -115,21 +118,25 @@ func (in *input) open() (io.ReadCloser, error) {
 	}
 	file, err := os.Open(in.name)
 	if err != nil {
-		return nil, badInput("%w", withoutCall(err))
+		return nil, withoutCall(err)
 	}
 	return file, nil
 }
 
-// interruptible returns a reader that ends with ctx's error when ctx does.
-func interruptible(ctx context.Context, r io.Reader) io.Reader {
+// interruptible returns a reader of what open opens, which ends with ctx's error when ctx does.
+func interruptible(ctx context.Context, open func() (io.Reader, error)) io.Reader {
 	out, in := io.Pipe()
-	// A read of a terminal or a pipe cannot be interrupted from outside. This goroutine ends at the
-	// end of r, or at its first data after ctx's end, or with the process; nobody waits for it.
+	// A read of a terminal or a pipe cannot be interrupted from outside, nor can the opening of a named pipe that nobody
+	// writes to. This goroutine ends at the end of what it reads, or at its first data after ctx's end, or with the process;
+	// nobody waits for it.
 	go func() {
-		_, err := io.Copy(in, r)
+		r, err := open()
+		if err == nil {
+			_, err = io.Copy(in, r)
+		}
 		in.CloseWithError(err)
 	}()
-	context.AfterFunc(ctx, func() { out.CloseWithError(ctx.Err()) })
+	context.AfterFunc(ctx, func() { in.CloseWithError(ctx.Err()) }) // which the reader gets
 	return out
 }
 
@@ -193,12 +200,18 @@ func (s *source) pass() iter.Seq2[entry, error] {
 func (s *source) read(in input, yield func(entry, error) bool) bool {
 	file, err := in.open()
 	if err != nil {
+		if s.last == (place{}) { // Later it is a failure: the input was good, and is published in part.
+			err = badInput("%w", err)
+		}
 		return yield(entry{}, err)
 	}
 	defer file.Close()
 	r, err := s.format.reader(file)
 	if err != nil {
 		return yield(entry{}, readError(place{input: in.name}, err))
+	}
+	if s.isJSON() {
+		skipMark(r)
 	}
 	for line := 0; ; {
 		body, err := s.format.next(r, &line)
@@ -220,6 +233,11 @@ func (s *source) read(in input, yield func(entry, error) bool) bool {
 			return true // there is one event in it
 		}
 	}
+}
+
+// isJSON tells whether the input's lines are JSON.
+func (s *source) isJSON() bool {
+	return s.format == formatNDJSON || s.format == formatEvents || s.format == formatLines && len(s.keyPath) > 0
 }
 
 func (s *source) skip(err error) {
@@ -292,7 +310,8 @@ type gzipReader struct {
 
 func (g *gzipReader) Read(p []byte) (int, error) {
 	n, err := g.z.Read(p)
-	if errors.Is(err, gzip.ErrChecksum) || errors.Is(err, gzip.ErrHeader) || errors.Is(err, io.ErrUnexpectedEOF) {
+	_, corrupt := errors.AsType[flate.CorruptInputError](err)
+	if corrupt || errors.Is(err, gzip.ErrChecksum) || errors.Is(err, gzip.ErrHeader) || errors.Is(err, io.ErrUnexpectedEOF) {
 		err = fmt.Errorf("%w: %w", errNotGzip, err)
 	}
 	return n, err

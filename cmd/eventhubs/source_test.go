@@ -1,8 +1,12 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -26,5 +30,41 @@ func TestSourceReportsAReadErrorAsAFailure(t *testing.T) {
 	}
 	if _, bad := errors.AsType[*inputError](last); bad || !errors.Is(last, broken) {
 		t.Errorf("error: got %v, want the reader's, and not as bad input", last)
+	}
+}
+
+func TestAFileThatVanishesIsAFailureOnceItIsPublishedInPart(t *testing.T) {
+	file := writeFile(t, "a\n")
+	s := &source{inputs: []input{{name: file}}, format: formatLines, repeat: 2}
+	var last error
+	for _, err := range s.entries() {
+		_ = os.Remove(file)
+		last = err
+	}
+	if _, bad := errors.AsType[*inputError](last); bad || !errors.Is(last, os.ErrNotExist) {
+		t.Errorf("got %v, want that the file is not there, and not as bad input", last)
+	}
+}
+
+// Nobody writes to the pipe, so that even opening it waits.
+func TestAnInterruptEndsTheOpeningOfAPipe(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "pipe")
+	if err := exec.Command("mkfifo", name).Run(); err != nil {
+		t.Skip(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	s, err := openSource(ctx, nil, &publishOptions{files: []string{name}, format: formatLines, repeat: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	cancel()
+	for _, err := range s.entries() {
+		if !errors.Is(err, context.Canceled) {
+			t.Errorf("got %v, want the interrupt", err)
+		}
+	}
+	// The goroutine that opens it ends with its writer.
+	if file, err := os.OpenFile(name, os.O_WRONLY, 0); err == nil {
+		_ = file.Close()
 	}
 }

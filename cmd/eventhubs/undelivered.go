@@ -62,11 +62,8 @@ func (u *undelivered) batch(b *eventhubs.Batch) {
 	defer u.mu.Unlock()
 	for e := range b.Events() {
 		r := undeliveredRecord{
-			Properties: make(map[string]any, len(e.Data.Properties)), ContentType: e.Data.ContentType,
+			Properties: jsonProperties(e.Data.Properties), ContentType: e.Data.ContentType,
 			Partition: b.PartitionID, Outcome: b.Outcome.Storage.String(), Error: message,
-		}
-		for name, value := range e.Data.Properties {
-			r.Properties[name] = jsonValue(value)
 		}
 		if e.PartitionKey != "" {
 			r.Key = &e.PartitionKey
@@ -91,8 +88,10 @@ func (u *undelivered) writeLocked(r undeliveredRecord, body []byte) {
 	} else {
 		r.BodyBase64 = body
 	}
-	u.count++
-	if err := u.encoder.Encode(r); u.err == nil {
+	switch err := u.encoder.Encode(r); {
+	case err == nil:
+		u.count++
+	case u.err == nil:
 		u.err = err
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -170,4 +171,20 @@ func TestEventThatIsNotAcceptedIsUndelivered(t *testing.T) {
 		t.Fatalf("%d records, want the one that is too large", len(records))
 	}
 	wantStored(t, server, "small")
+}
+
+func TestOnlyWhatIsInTheFileOfUndeliveredIsCounted(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "lost.ndjson")
+	u, err := createUndelivered(program{}.process(io.Discard, io.Discard), name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	u.write(undeliveredRecord{Properties: map[string]any{"p": math.Inf(1)}}, []byte("not JSON"))
+	u.write(undeliveredRecord{Properties: jsonProperties(map[string]any{"p": math.Inf(1)})}, []byte("x"))
+	if n, err := u.close(); n != 1 || err == nil {
+		t.Errorf("close returned %d, %v, want one event, and why another is not there", n, err)
+	}
+	if records := readUndelivered(t, name); len(records) != 1 || records[0].Properties["p"] != "+Inf" {
+		t.Errorf("the file has %+v", records)
+	}
 }
