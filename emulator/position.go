@@ -29,17 +29,17 @@ const filterPrefix = "amqp.annotation."
 // parseFilter reads a selector such as
 //
 //	amqp.annotation.x-opt-offset > '-1'
-//	amqp.annotation.x-opt-sequence-number >= '12'
+//	amqp.annotation.x-opt-sequence-number >= 12
 //	amqp.annotation.x-opt-enqueued-time > '1511302800000'
-//	amqp.annotation.x-opt-offset > '@latest'
+//	amqp.annotation.x-opt-offset > @latest
 //
-// which are all the forms that the official clients send. An empty selector means the oldest event.
+// which are all the forms that the official clients send: .NET's without quotes, the others with them. White space may
+// stand around name, operator and value. An empty selector means the oldest event.
 func parseFilter(expression string) (filter, error) {
-	text := strings.TrimSpace(expression)
-	if text == "" {
+	if strings.TrimSpace(expression) == "" {
 		return filter{}, nil
 	}
-	name, rest, found := strings.Cut(text, ">")
+	name, rest, found := strings.Cut(expression, ">")
 	if !found {
 		return filter{}, fmt.Errorf("the selector %q has no '>' or '>='", expression)
 	}
@@ -47,11 +47,13 @@ func parseFilter(expression string) (filter, error) {
 	if after, ok := strings.CutPrefix(rest, "="); ok {
 		f.inclusive, rest = true, after
 	}
-	value := strings.TrimSpace(rest)
-	if len(value) < 2 || value[0] != '\'' || value[len(value)-1] != '\'' {
-		return filter{}, fmt.Errorf("the value of the selector %q is not in single quotes", expression)
+	value, ok := unquote(strings.TrimSpace(rest))
+	if !ok {
+		return filter{}, fmt.Errorf("the value of the selector %q has a single quote without its counterpart", expression)
 	}
-	value = value[1 : len(value)-1]
+	if value == "" {
+		return filter{}, fmt.Errorf("the selector %q has no value", expression)
+	}
 	switch strings.TrimPrefix(strings.TrimSpace(name), filterPrefix) {
 	case annotationOffset:
 		f.by = byOffset
@@ -68,10 +70,18 @@ func parseFilter(expression string) (filter, error) {
 	}
 	number, err := strconv.ParseInt(value, 10, 64)
 	if err != nil {
-		return filter{}, fmt.Errorf("the supplied value '%s' in the selector %q is invalid: it is not an integer", value, expression)
+		return filter{}, fmt.Errorf("the supplied value '%s' in the selector %q is invalid: it is not an integer of 64 bits", value, expression)
 	}
 	f.value = number
 	return f, nil
+}
+
+// unquote takes the single quotes off a value that has them. It fails if there are others.
+func unquote(value string) (_ string, ok bool) {
+	if len(value) >= 2 && value[0] == '\'' && value[len(value)-1] == '\'' {
+		value = value[1 : len(value)-1]
+	}
+	return value, !strings.Contains(value, "'")
 }
 
 // String is the selector that parseFilter reads as f.

@@ -1,6 +1,7 @@
 package emulator
 
 import (
+	"strconv"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -21,13 +22,26 @@ func TestFilterReadsWhatClientsSend(t *testing.T) {
 		{"sequence number", "amqp.annotation.x-opt-sequence-number > '12'", filter{by: bySequence, value: 12}},
 		{"sequence number inclusive", "amqp.annotation.x-opt-sequence-number >= '12'", filter{by: bySequence, inclusive: true, value: 12}},
 		{"time", "amqp.annotation.x-opt-enqueued-time > '1511302800000'", filter{by: byTime, value: 1511302800000}},
-		{"without spaces", "amqp.annotation.x-opt-offset>='7'", filter{by: byOffset, inclusive: true, value: 7}},
-		{"with more spaces", "  amqp.annotation.x-opt-offset  >  '7' ", filter{by: byOffset, value: 7}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			got, err := parseFilter(test.expression)
-			if err != nil || got != test.want {
-				t.Errorf("parseFilter(%q) = %+v, %v; want %+v", test.expression, got, err, test.want)
+			// .NET's client has no quotes.
+			for _, expression := range []string{test.expression, strings.ReplaceAll(test.expression, "'", "")} {
+				name, value, _ := strings.Cut(expression, " > ")
+				operator := ">"
+				if strings.Contains(expression, ">=") {
+					name, value, _ = strings.Cut(expression, " >= ")
+					operator = ">="
+				}
+				for _, space := range []string{" ", "", "  ", "\t", "\r\n", " \t\n "} {
+					spaced := space + name + space + operator + space + value + space
+					if expression == "" {
+						spaced = space
+					}
+					got, err := parseFilter(spaced)
+					if err != nil || got != test.want {
+						t.Errorf("parseFilter(%q) = %+v, %v; want %+v", spaced, got, err, test.want)
+					}
+				}
 			}
 		})
 	}
@@ -35,18 +49,36 @@ func TestFilterReadsWhatClientsSend(t *testing.T) {
 
 func TestFilterRefusesWhatItCannotMean(t *testing.T) {
 	for _, test := range []struct{ name, expression, want string }{
-		{"no operator", "amqp.annotation.x-opt-offset = '1'", "no '>'"},
-		{"no quotes", "amqp.annotation.x-opt-offset > 1", "single quotes"},
-		{"one quote", "amqp.annotation.x-opt-offset > '", "single quotes"},
+		{"no operator", "amqp.annotation.x-opt-offset = '1'", "has no '>'"},
+		{"another operator", "amqp.annotation.x-opt-offset < 1", "has no '>'"},
+		{"an operator in two parts", "amqp.annotation.x-opt-offset > = 1", "not an integer"},
+		{"an operator too much", "amqp.annotation.x-opt-offset >> 1", "not an integer"},
+		{"two conditions", "amqp.annotation.x-opt-offset > 1 AND amqp.annotation.x-opt-sequence-number > 1", "not an integer"},
+		{"two conditions with quotes", "amqp.annotation.x-opt-offset > '1' OR amqp.annotation.x-opt-offset > '2'", "single quote without its counterpart"},
+		{"no value", "amqp.annotation.x-opt-offset > ", "has no value"},
+		{"an empty value", "amqp.annotation.x-opt-offset >= ''", "has no value"},
+		{"one quote", "amqp.annotation.x-opt-offset > '", "single quote without its counterpart"},
+		{"a quote at the beginning", "amqp.annotation.x-opt-offset > '1", "single quote without its counterpart"},
+		{"a quote at the end", "amqp.annotation.x-opt-offset > 1'", "single quote without its counterpart"},
+		{"quotes in quotes", "amqp.annotation.x-opt-offset > ''1''", "single quote without its counterpart"},
+		{"other quotes", `amqp.annotation.x-opt-offset > "1"`, "not an integer"},
+		{"white space in quotes", "amqp.annotation.x-opt-offset > ' 1 '", "not an integer"},
 		{"another annotation", "amqp.annotation.x-opt-color > '1'", "names neither"},
+		{"another annotation without quotes", "amqp.annotation.x-opt-color > 1", "names neither"},
+		{"no annotation", "> 1", "names neither"},
 		{"not a number", "amqp.annotation.x-opt-offset > 'abc'", "not an integer"},
-		{"too large a number", "amqp.annotation.x-opt-offset > '9999999999999999999'", "not an integer"},
-		{"latest of something else", "amqp.annotation.x-opt-sequence-number > '@latest'", "not an integer"},
+		{"a name without quotes", "amqp.annotation.x-opt-offset > abc", "not an integer"},
+		{"a fraction", "amqp.annotation.x-opt-sequence-number > 1.5", "not an integer"},
+		{"too large a number", "amqp.annotation.x-opt-offset > '9999999999999999999'", "not an integer of 64 bits"},
+		{"latest of something else", "amqp.annotation.x-opt-sequence-number > @latest", "not an integer"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			got, err := parseFilter(test.expression)
 			if err == nil || !strings.Contains(err.Error(), test.want) {
-				t.Errorf("parseFilter(%q) = %+v, %v; want an error with %q", test.expression, got, err, test.want)
+				t.Fatalf("parseFilter(%q) = %+v, %v; want an error with %q", test.expression, got, err, test.want)
+			}
+			if selector := strconv.Quote(test.expression); !strings.Contains(err.Error(), selector) {
+				t.Errorf("parseFilter(%q): %v; want it to name the selector", test.expression, err)
 			}
 		})
 	}
@@ -118,7 +150,9 @@ func FuzzParseFilter(f *testing.F) {
 	for _, seed := range []string{
 		"", "amqp.annotation.x-opt-offset > '-1'", "amqp.annotation.x-opt-offset >= '@latest'",
 		"amqp.annotation.x-opt-sequence-number >= '12'", "amqp.annotation.x-opt-enqueued-time > '1511302800000'",
-		"x-opt-offset>'", ">", ">=''",
+		"amqp.annotation.x-opt-offset > -1", "amqp.annotation.x-opt-offset > @latest", "amqp.annotation.x-opt-sequence-number >= 5",
+		"\tamqp.annotation.x-opt-enqueued-time\n>\r\n1795946299280 ",
+		"x-opt-offset>'", ">", ">=''", "x-opt-offset>=1'", "x-opt-offset > > 1",
 	} {
 		f.Add(seed)
 	}
@@ -127,11 +161,17 @@ func FuzzParseFilter(f *testing.F) {
 	f.Fuzz(func(t *testing.T, expression string) {
 		parsed, err := parseFilter(expression)
 		if err != nil {
+			if !strings.Contains(err.Error(), strconv.Quote(expression)) {
+				t.Errorf("%q is refused without naming it: %v", expression, err)
+			}
 			return
 		}
-		again, err := parseFilter(parsed.String())
-		if err != nil || again != parsed {
-			t.Errorf("%q means %+v, but its own form %q means %+v, %v", expression, parsed, parsed.String(), again, err)
+		// Its own form has quotes; .NET's client leaves them out.
+		for _, form := range []string{parsed.String(), strings.ReplaceAll(parsed.String(), "'", ""), " \t" + parsed.String() + "\n"} {
+			again, err := parseFilter(form)
+			if err != nil || again != parsed {
+				t.Errorf("%q means %+v, but its own form %q means %+v, %v", expression, parsed, form, again, err)
+			}
 		}
 		if pos, refused := parsed.start(p); refused == nil && (pos < 0 || pos > 6) {
 			t.Errorf("%q starts at %d in a partition of 5 events", expression, pos)
