@@ -332,3 +332,25 @@ func TestAnAttachWhoseAnswerDoesNotFitEndsTheSession(t *testing.T) {
 		}
 	})
 }
+
+func TestAReceiverWhoseSelectorIsTooLongToRepeatIsToldSo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		server := emulatortest.New(t, &emulator.Options{Addr: emulator.InMemory})
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		link, err := session(t, server, nil).Attach(ctx, &amqp.Attach{
+			Name: "r", Role: amqp.RoleReceiver, Target: &amqp.Target{},
+			Source: &amqp.Source{
+				Address: "events/ConsumerGroups/$Default/Partitions/0",
+				// Quoted, each of these characters takes four.
+				Filter: amqp.Map{{Key: amqp.Symbol("apache.org:selector-filter:string"), Value: strings.Repeat("\x01", 60_000)}},
+			},
+		})
+		if err == nil { // The detach may come right behind the attach.
+			_, err = link.Receive(ctx)
+		}
+		if e, ok := errors.AsType[*amqp.Error](err); !ok || e.Condition != "com.microsoft:argument-error" || !strings.HasPrefix(e.Description, `the selector "\x01\x01`) {
+			t.Errorf("the receiver hears %v, want com.microsoft:argument-error and the beginning of the selector", err)
+		}
+	})
+}

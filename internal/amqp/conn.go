@@ -157,10 +157,7 @@ func (c *Conn) closeLocked(e *Error) {
 	if c.err != nil {
 		return
 	}
-	if err := c.sendLocked(0, &Close{e}); err != nil {
-		// e has an Info that cannot be encoded: the peer learns the rest.
-		_ = c.sendLocked(0, &Close{&Error{Condition: e.Condition, Description: e.Description}})
-	}
+	_ = c.sendErrorLocked(0, e, func(e *Error) appender { return &Close{e} })
 	c.closeSent = true
 	c.closeBy = time.Now().Add(closeTimeout)
 	_ = c.nc.SetReadDeadline(c.closeBy)

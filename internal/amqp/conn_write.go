@@ -23,6 +23,16 @@ func (c *Conn) sendLocked(channel uint16, p appender) error {
 	return nil
 }
 
+// sendErrorLocked appends the frame that tells e, as frame makes it. If that cannot be sent, because it does not fit the peer's frames or e has an Info
+// that cannot be encoded, the frame tells e in brief: a peer that hears nothing would wait for ever.
+func (c *Conn) sendErrorLocked(channel uint16, e *Error, frame func(*Error) appender) error {
+	err := c.sendLocked(channel, frame(e))
+	if err == nil || e == nil {
+		return err
+	}
+	return c.sendLocked(channel, frame(e.brief()))
+}
+
 // write is the writer goroutine: it writes whatever has gathered in out with one Write, and an empty frame after half of the peer's idle time-out.
 func (c *Conn) write() {
 	defer close(c.writerDone)

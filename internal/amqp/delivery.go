@@ -62,6 +62,11 @@ func (d *Delivery) Settle(state DeliveryState) error {
 	d.settled = true
 	// Also on a link whose receiver "will only settle after sending the disposition to the Sender and receiving a disposition indicating
 	// settlement" (2.8.3, second): nothing is kept here meanwhile, and Azure's Python client asks for that mode but waits for this settlement.
+	if rejected, ok := state.(Rejected); ok {
+		return c.sendErrorLocked(l.s.local, rejected.Error, func(e *Error) appender {
+			return &Disposition{Role: RoleReceiver, First: d.id, Settled: true, State: Rejected{e}}
+		})
+	}
 	return c.sendLocked(l.s.local, &Disposition{Role: RoleReceiver, First: d.id, Settled: true, State: state})
 }
 

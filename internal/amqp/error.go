@@ -1,6 +1,9 @@
 package amqp
 
-import "fmt"
+import (
+	"fmt"
+	"strings"
+)
 
 // Error conditions of the specification (2.8.15 to 2.8.18).
 const (
@@ -46,6 +49,16 @@ func (e *Error) Error() string {
 		return string(e.Condition)
 	}
 	return string(e.Condition) + ": " + e.Description
+}
+
+// brief is what of e fits every peer's frames: no Info, and the beginning of the description.
+func (e *Error) brief() *Error {
+	const most = minMaxFrameSize / 2 // the condition and the rest of the frame need room too
+	description := e.Description
+	if len(description) > most {
+		description = strings.ToValidUTF8(description[:most], "") + "…"
+	}
+	return &Error{Condition: e.Condition, Description: description}
 }
 
 // errorf makes an Error whose description is formatted.

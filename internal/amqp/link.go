@@ -208,12 +208,7 @@ func (l *Link) endLocked(e *Error) error {
 		return nil
 	}
 	l.detachSent = true
-	sendErr := l.s.c.sendLocked(l.s.local, &Detach{Handle: l.handle, Closed: true, Error: e})
-	if sendErr != nil {
-		_ = l.s.c.sendLocked(l.s.local, &Detach{
-			Handle: l.handle, Closed: true, Error: &Error{Condition: e.Condition, Description: e.Description},
-		})
-	}
+	sendErr := l.s.c.sendErrorLocked(l.s.local, e, func(e *Error) appender { return &Detach{Handle: l.handle, Closed: true, Error: e} })
 	err := ErrDetached
 	if e != nil {
 		err = fmt.Errorf("%w: %w", ErrDetached, e)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"testing/synctest"
 )
@@ -212,4 +213,74 @@ func TestUnansweredDetachKeepsTheHandle(t *testing.T) {
 		p.wantIdle("the link is detached")
 		p.attach(c, 1, Attach{Role: RoleSender}, nil)
 	})
+}
+
+// A peer that is not told why, or that it is over at all, would wait for ever.
+func TestAnErrorThatDoesNotFitThePeersFramesIsToldInBrief(t *testing.T) {
+	long := strings.Repeat("ä", 600) // an odd number of bytes is cut within a character
+	for _, e := range []*Error{
+		{Condition: ErrorInvalidField, Description: long},
+		{Condition: ErrorInvalidField, Description: "short", Info: Map{{Symbol("k"), struct{}{}}}}, // which cannot be encoded
+		{Condition: ErrorInvalidField, Description: "x" + long, Info: Map{{Symbol("k"), long}}},
+	} {
+		check := func(frame string, err error) {
+			t.Helper()
+			got, ok := errors.AsType[*Error](err)
+			if !ok || got.Condition != e.Condition || len(got.Description) < 5 || !strings.HasPrefix(e.Description, strings.TrimSuffix(got.Description, "…")) {
+				t.Errorf("%s tells %v, want %s and the beginning of the description", frame, err, e.Condition)
+			}
+		}
+		bubble(t, func(t *testing.T) {
+			client, server := pair(t, &Config{MaxFrameSize: 512}, nil)
+			sender, receiver := linked(t, client, server, nil)
+			if err := receiver.Credit(1); err != nil {
+				t.Fatal(err)
+			}
+			d := &Delivery{}
+			if err := sender.Send(try(t), d); err != nil {
+				t.Fatal(err)
+			}
+			got, err := receiver.Receive(try(t))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := got.Settle(Rejected{e}); err != nil {
+				t.Errorf("Settle returned %v", err)
+			}
+			outcome, err := d.Wait(try(t))
+			if rejected, ok := outcome.(Rejected); ok {
+				err = rejected.Error
+			}
+			check("a disposition", err)
+			if err := receiver.Detach(e); err != nil {
+				t.Errorf("Detach returned %v", err)
+			}
+			synctest.Wait()
+			check("a detach", sender.Err())
+
+			s, err := client.NewSession(try(t))
+			if err != nil {
+				t.Fatal(err)
+			}
+			go func() { // ends with the refusal, for which Attach waits below
+				if refused, err := server.AcceptLink(try(t)); err == nil {
+					_ = refused.Refuse(e)
+				}
+			}()
+			refused, err := s.Attach(try(t), &Attach{Name: "refused", Role: RoleSender, Target: &Target{}})
+			if err == nil {
+				<-refused.Done()
+				err = refused.Err()
+			}
+			check("a refusal", err)
+
+			_, receiver = linkedIn(t, s, server, nil)
+			receiver.Session().End(e)
+			synctest.Wait()
+			check("an end", s.Err())
+			_ = server.Close(e)
+			synctest.Wait()
+			check("a close", client.Err())
+		})
+	}
 }

@@ -142,9 +142,7 @@ func (s *Session) endLocked(e *Error) {
 	if s.err != nil {
 		return
 	}
-	if err := s.c.sendLocked(s.local, &End{e}); err != nil {
-		_ = s.c.sendLocked(s.local, &End{&Error{Condition: e.Condition, Description: e.Description}})
-	}
+	_ = s.c.sendErrorLocked(s.local, e, func(e *Error) appender { return &End{e} })
 	s.endSent = true
 	err := ErrEnded
 	if e != nil {
