@@ -10,7 +10,8 @@ import (
 type check struct {
 	name       string
 	partitions int
-	// judge compares what the client saw with what the emulator holds.
+	only       string // the client that does it; empty: all of them
+	// judge compares what a script saw with what the emulator holds.
 	judge func(*world, *observation) error
 }
 
@@ -23,33 +24,37 @@ const (
 	nameTLS                = "over TLS"
 	nameWebSocket          = "over WebSocket"
 	nameOurs               = "this project's events"
+	nameTypes              = "types of properties"
+	nameProcessor          = "two processors"
 )
 
 // checks in the order in which they are run and printed.
 var checks = []*check{
-	{"properties", 3, judgeProperties},
-	{"publish", 4, judgePublish},
-	{"publish by key", 4, judgePublishByKey},
-	{"publish to a partition", 4, judgePublishToPartition},
-	{"publish a full batch", 4, judgeFullBatch},
-	{"buffered producer", 4, judgeBuffered},
-	{"consume from the start", 1, judgeConsumed},
-	{"consume from an offset", 1, judgeConsumed},
-	{"consume from a sequence number", 1, judgeConsumed},
-	{"consume from a time", 1, judgeConsumed},
-	{nameRouting, routedPartitions, judgeKeyRouting},
-	{nameThrottled, 4, judgeThrottled},
-	{nameProducerReconnects, 4, judgeProducerReconnects},
-	{nameConsumerReconnects, 4, judgeConsumerReconnects},
-	{"epoch stealing", 1, judgeEpochs},
-	{"SAS refused", 1, judgeRefusedSAS},
-	{nameTLS, 1, judgeConsumed},
-	{nameWebSocket, 1, judgeConsumed},
-	{nameIdempotent, 1, judgeIdempotent},
-	{nameIdempotentReported, 1, judgeIdempotentReported},
-	{nameReplaced, 1, judgeReplaced},
-	{nameReplacedReported, 1, judgeReplaced},
-	{nameOurs, 8, judgeOurs},
+	{"properties", 3, "", judgeProperties},
+	{"publish", 4, "", judgePublish},
+	{"publish by key", 4, "", judgePublishByKey},
+	{"publish to a partition", 4, "", judgePublishToPartition},
+	{"publish a full batch", 4, "", judgeFullBatch},
+	{"buffered producer", 4, "", judgeBuffered},
+	{"consume from the start", 1, "", judgeConsumed},
+	{"consume from an offset", 1, "", judgeConsumed},
+	{"consume from a sequence number", 1, "", judgeConsumed},
+	{"consume from a time", 1, "", judgeConsumed},
+	{nameRouting, routedPartitions, "", judgeKeyRouting},
+	{nameThrottled, 4, "", judgeThrottled},
+	{nameProducerReconnects, 4, "", judgeProducerReconnects},
+	{nameConsumerReconnects, 4, "", judgeConsumerReconnects},
+	{"epoch stealing", 1, "", judgeEpochs},
+	{"SAS refused", 1, "", judgeRefusedSAS},
+	{nameTLS, 1, "", judgeConsumed},
+	{nameWebSocket, 1, "", judgeConsumed},
+	{nameIdempotent, 1, "", judgeIdempotent},
+	{nameIdempotentReported, 1, "", judgeIdempotentReported},
+	{nameReplaced, 1, "", judgeReplaced},
+	{nameReplacedReported, 1, "", judgeReplaced},
+	{nameOurs, 8, "", judgeOurs},
+	{nameTypes, 1, "dotnet", nil},
+	{nameProcessor, 8, "dotnet", nil},
 }
 
 // hubOf is the name of a check's hub.

@@ -135,14 +135,12 @@ func (w *world) authoritiesFile() string { return filepath.Join(w.dir, "authorit
 
 // environment tells a script what it needs to know.
 func (w *world) environment() []string {
-	plain := w.server.ConnectionString("")
 	return []string{
-		"INTEROP_CONNECTION_STRING=" + plain,
+		"INTEROP_CONNECTION_STRING=" + w.server.ConnectionString(""),
 		"INTEROP_REPORTING_CONNECTION_STRING=" + w.reporting.ConnectionString(""),
-		"INTEROP_WRONG_KEY=" + withKey(plain, "RootManageSharedAccessKey", "wrong"),
-		"INTEROP_LISTEN_ONLY=" + withKey(plain, listenKey, "listen-key"),
-		// As the service gives it: TLS, no port, and a host that only the client options say how to reach.
-		"INTEROP_SERVICE_CONNECTION_STRING=" + strings.Replace(w.tls.TLSConnectionString(""), w.tls.Addr(), serviceHost+"/", 1),
+		"INTEROP_WRONG_KEY=" + w.wrongKey(),
+		"INTEROP_LISTEN_ONLY=" + w.listenOnly(),
+		"INTEROP_SERVICE_CONNECTION_STRING=" + w.serviceConnectionString(),
 		"INTEROP_TLS_ADDRESS=" + w.tls.Addr(),
 		"INTEROP_WEBSOCKET_ADDRESS=" + w.webSocket.Addr(),
 		"INTEROP_CA_FILE=" + w.authoritiesFile(),
@@ -151,6 +149,20 @@ func (w *world) environment() []string {
 		"INTEROP_EARTHQUAKES=" + strconv.Itoa(len(w.earthquakes)),
 		"INTEROP_KEY_PARTITIONS=" + strconv.Itoa(routedPartitions),
 	}
+}
+
+// wrongKey and listenOnly are connection strings that do not allow to send.
+func (w *world) wrongKey() string {
+	return withKey(w.server.ConnectionString(""), "RootManageSharedAccessKey", "wrong")
+}
+
+func (w *world) listenOnly() string {
+	return withKey(w.server.ConnectionString(""), listenKey, "listen-key")
+}
+
+// serviceConnectionString is as the service gives it: TLS, no port, and a host that only the client's options say how to reach.
+func (w *world) serviceConnectionString() string {
+	return strings.Replace(w.tls.TLSConnectionString(""), w.tls.Addr(), serviceHost+"/", 1)
 }
 
 // withKey is a connection string with another key.
@@ -201,8 +213,15 @@ func (w *world) fault(op emulator.Operation) emulator.Action {
 		return emulator.Reject("com.microsoft:server-busy", textThrottled)
 	case op.Hub == hubOf(nameProducerReconnects) && transfers == 2:
 		return emulator.CloseConnection("amqp:connection:forced", textForced)
-	case (op.Hub == hubOf(nameIdempotent) || op.Hub == hubOf(nameIdempotentReported)) && transfers == lostBatch:
-		return emulator.Cut().Stored() // the acknowledgement is lost
+	case op.Hub == hubOf(nameIdempotent) || op.Hub == hubOf(nameIdempotentReported):
+		switch stored, cut := w.client.cuts[transfers]; {
+		case stored:
+			return emulator.Cut().Stored() // the acknowledgement is lost
+		case cut:
+			return emulator.Cut()
+		default:
+			return emulator.Pass()
+		}
 	case strings.HasPrefix(op.Hub, "consume-from-"):
 		return emulator.Pass().After(2 * time.Millisecond) // so that no two events have the same time
 	default:

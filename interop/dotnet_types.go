@@ -1,0 +1,112 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"reflect"
+	"strings"
+	"time"
+
+	"github.com/go-eventhubs/eventhubs/internal/amqp"
+)
+
+// A dotnetValue is a property's value as .NET shows it; the zero one is null.
+type dotnetValue struct{ Type, V string }
+
+// dotnetTypes are the types of properties that the .NET client sends: the name of each event, its property's value as it is stored, and what the
+// client makes of it when it reads.
+var dotnetTypes = []struct {
+	name   string
+	stored any
+	read   dotnetValue
+}{
+	{"int", int32(5), dotnetValue{"System.Int32", "5"}},
+	{"int big", int32(500_000), dotnetValue{"System.Int32", "500000"}},
+	{"int negative", int32(-1), dotnetValue{"System.Int32", "-1"}},
+	{"long", int64(5), dotnetValue{"System.Int64", "5"}},
+	{"long big", int64(1<<63 - 1), dotnetValue{"System.Int64", "9223372036854775807"}},
+	{"byte", uint8(5), dotnetValue{"System.Byte", "5"}},
+	{"sbyte", int8(-5), dotnetValue{"System.SByte", "-5"}},
+	{"short", int16(-5), dotnetValue{"System.Int16", "-5"}},
+	{"ushort", uint16(5), dotnetValue{"System.UInt16", "5"}},
+	{"uint", uint32(5), dotnetValue{"System.UInt32", "5"}},
+	{"uint 0", uint32(0), dotnetValue{"System.UInt32", "0"}},
+	{"ulong", uint64(5), dotnetValue{"System.UInt64", "5"}},
+	{"ulong 0", uint64(0), dotnetValue{"System.UInt64", "0"}},
+	{"float", float32(1.5), dotnetValue{"System.Single", "1.5"}},
+	{"double", 1.5, dotnetValue{"System.Double", "1.5"}},
+	// Its exponent stands two bits lower than IEEE 754 has it (30 3e): other readers take it for another number.
+	{"decimal", amqp.Decimal128{0x0c, 0x3e, 15: 15}, dotnetValue{"System.Decimal", "1.5"}},
+	{"bool true", true, dotnetValue{"System.Boolean", "True"}},
+	{"bool false", false, dotnetValue{"System.Boolean", "False"}},
+	{"char", 'x', dotnetValue{"System.Char", "x"}},
+	{"guid", [16]byte{0, 0x11, 0x22, 0x33, 0x44, 0x55, 0x66, 0x77, 0x88, 0x99, 0xaa, 0xbb, 0xcc, 0xdd, 0xee, 0xff}, dotnetValue{"System.Guid", "00112233-4455-6677-8899-aabbccddeeff"}},
+	{"datetime", dotnetMoment, dotnetValue{"DateTime Utc", "2026-11-29T01:02:03.0000000Z"}},
+	{"datetime local", dotnetMoment, dotnetValue{"DateTime Utc", "2026-11-29T01:02:03.0000000Z"}},
+	{"datetime unspecified", dotnetMoment, dotnetValue{"DateTime Utc", "2026-11-29T01:02:03.0000000Z"}},
+	// It is written right and read as 1970.
+	{"datetime before 1970", time.Date(1960, 1, 1, 0, 0, 0, 0, time.UTC), dotnetValue{"DateTime Utc", "1970-01-01T00:00:00.0000000Z"}},
+	{"datetimeoffset", amqp.Described{Descriptor: amqp.Symbol("com.microsoft:datetime-offset"), Value: int64(639_315_037_230_040_000)}, dotnetValue{"DateTimeOffset", "2026-11-28T23:02:03.0040000+00:00"}},
+	{"timespan", amqp.Described{Descriptor: amqp.Symbol("com.microsoft:timespan"), Value: int64(905_000_000)}, dotnetValue{"System.TimeSpan", "00:01:30.5000000"}},
+	{"uri", amqp.Described{Descriptor: amqp.Symbol("com.microsoft:uri"), Value: "https://example.com/a?b=c"}, dotnetValue{"System.Uri", "https://example.com/a?b=c"}},
+	{"string", "text", dotnetValue{"System.String", "text"}},
+	{"string long", strings.Repeat("x", 300), dotnetValue{"System.String", strings.Repeat("x", 300)}},
+	{"string empty", "", dotnetValue{"System.String", ""}},
+	{"bytes", []byte{1, 2, 3}, dotnetValue{"byte[]", "010203"}},
+	{"segment", []byte{2, 3}, dotnetValue{"byte[]", "0203"}},
+	{"stream", []byte{1, 2, 3}, dotnetValue{"byte[]", "010203"}},
+	{"null", nil, dotnetValue{}},
+}
+
+var dotnetMoment = time.Date(2026, 11, 29, 1, 2, 3, 0, time.UTC)
+
+// dotnetRefuses are the types that the client refuses to send.
+var dotnetRefuses = []string{
+	"enum", "list", "int array", "string array", "dictionary", "dateonly", "timeonly", "half", "int128", "version", "json", "symbol", "binarydata", "rom",
+}
+
+// judgeDotnetTypes wants a property of each type to be stored as it was meant, and read back as it is known to be.
+func judgeDotnetTypes(w *world, check string, s said) error {
+	if err := dotnetDid(s, "types"); err != nil {
+		return err
+	}
+	refused, err := told[dotnetTyped](s, "refused")
+	if err != nil {
+		return err
+	}
+	var names []string
+	for _, r := range refused {
+		names = append(names, r.Name)
+	}
+	if !reflect.DeepEqual(names, dotnetRefuses) {
+		return fmt.Errorf("the client refuses %q, want %q", names, dotnetRefuses)
+	}
+	read, err := told[dotnetTyped](s, "event")
+	if err != nil {
+		return err
+	}
+	events := stored(w, check)
+	if len(events) != len(dotnetTypes) || len(read) != len(dotnetTypes) {
+		return fmt.Errorf("%d events are stored and %d were read, want %d", len(events), len(read), len(dotnetTypes))
+	}
+	for i, want := range dotnetTypes {
+		e := events[i]
+		if value, ok := e.Properties["v"]; string(e.Body) != want.name || !ok || !reflect.DeepEqual(value, want.stored) {
+			return fmt.Errorf("event %q has the properties %#v, want %#v", e.Body, e.Properties, want.stored)
+		}
+		var got dotnetValue
+		if err := json.Unmarshal(read[i].Properties["v"], &got); err != nil {
+			return fmt.Errorf("the client read %q as %s: %w", want.name, read[i].Properties, err)
+		}
+		if read[i].Body != want.name || got != want.read {
+			return fmt.Errorf("the client read %q as %+v, want %+v", want.name, got, want.read)
+		}
+	}
+	return nil
+}
+
+// A dotnetTyped is what the program says of a type that it refuses, or of an event that it reads.
+type dotnetTyped struct {
+	Name, Body string
+	Properties map[string]json.RawMessage
+}
