@@ -25,6 +25,7 @@ const (
 	nameWebSocket          = "over WebSocket"
 	nameOurs               = "this project's events"
 	nameTypes              = "types of properties"
+	nameOurTypes           = "this project's types"
 	nameProcessor          = "two processors"
 )
 
@@ -54,6 +55,7 @@ var checks = []*check{
 	{nameReplacedReported, 1, "", judgeReplaced},
 	{nameOurs, 8, "", judgeOurs},
 	{nameTypes, 1, "dotnet", nil},
+	{nameOurTypes, 1, "dotnet", nil},
 	{nameProcessor, 8, "dotnet", nil},
 }
 

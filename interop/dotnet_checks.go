@@ -24,22 +24,23 @@ var dotnetPerformances = map[string]performance{
 	"buffered producer": {
 		commands: []invocation{call("buffered", "many", "mutate", "poison", "flush", "full")}, waits: true, judge: judgeDotnetBuffered,
 	},
-	"consume from the start":         {commands: []invocation{call("publish", "one", "batch"), call("consume", "1")}, judge: judgeDotnetConsumed},
+	"consume from the start":         {commands: []invocation{call("publish", "one", "batch"), call("consume", "5")}, judge: judgeDotnetConsumed},
 	"consume from an offset":         {commands: dotnetPositions, judge: judgeDotnetPositions},
 	"consume from a sequence number": {commands: dotnetPositions, judge: judgeDotnetPositions},
 	"consume from a time":            {commands: dotnetPositions, judge: judgeDotnetPositions},
 	nameRouting:                      {commands: []invocation{call("buffered", "keys")}, judge: judgeDotnetKeys},
 	nameThrottled:                    {commands: []invocation{call("publish", "one")}, judge: judgeDotnetThrottled},
 	nameProducerReconnects:           {commands: []invocation{call("publish", "one", "one", "one")}, judge: judgeDotnetProducerReconnects},
-	nameConsumerReconnects:           {commands: []invocation{call("publish", "one", "batch", "key", "id"), call("consume", "2")}, judge: judgeDotnetConsumerReconnects},
+	nameConsumerReconnects:           {commands: []invocation{call("publish", "one", "batch", "key", "id"), call("consume", "5")}, judge: judgeDotnetConsumerReconnects},
 	"epoch stealing":                 {commands: []invocation{call("publish", "types"), call("consume", "owner")}, judge: judgeDotnetOwners},
 	"SAS refused":                    {commands: []invocation{refusedWith((*world).wrongKey), refusedWith((*world).listenOnly)}, judge: judgeDotnetRefused},
 	nameTLS:                          {commands: dotnetEcho(overTLS), judge: judgeDotnetConsumed},
 	nameWebSocket:                    {commands: dotnetEcho(overWebSocket), judge: judgeDotnetConsumed},
 	nameIdempotent:                   {commands: []invocation{call("buffered", "hundredidempotent")}, judge: judgeDotnetIdempotent},
 	nameIdempotentReported:           {commands: []invocation{call("buffered", "hundredidempotent")}, judge: judgeDotnetIdempotent},
-	nameOurs:                         {commands: []invocation{call("consume", "2")}, judge: judgeDotnetOurs},
-	nameTypes:                        {commands: []invocation{call("publish", "types"), call("consume", "1")}, judge: judgeDotnetTypes},
+	nameOurs:                         {commands: []invocation{call("consume", "5")}, judge: judgeDotnetOurs},
+	nameTypes:                        {commands: []invocation{call("publish", "types"), call("consume", "5")}, judge: judgeDotnetTypes},
+	nameOurTypes:                     {commands: []invocation{call("consume", "5")}, judge: judgeDotnetOurTypes},
 	nameProcessor:                    {commands: []invocation{call("processor")}, waits: true, judge: judgeDotnetProcessor},
 }
 
@@ -55,7 +56,7 @@ func (w *world) asService(server *emulator.Server) []string {
 }
 
 func dotnetEcho(way func(*world) []string) []invocation {
-	return []invocation{{[]string{"publish", "one", "batch"}, way}, {[]string{"consume", "1"}, way}}
+	return []invocation{{[]string{"publish", "one", "batch"}, way}, {[]string{"consume", "5"}, way}}
 }
 
 func refusedWith(connectionString func(*world) string) invocation {

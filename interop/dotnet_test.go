@@ -350,10 +350,23 @@ func TestTheDotnetClientsTypesMustBeThoseThatAreKnown(t *testing.T) {
 	wantSaid(t, w, nameTypes, "", said...)
 	wantSaid(t, w, nameTypes, "the client refuses", said[:len(said)-2]...)
 	said[3] = about{"body": "int", "properties": about{"v": about{"type": "System.Int64", "v": "5"}}}
-	wantSaid(t, w, nameTypes, `read "int" as {Type:System.Int64`, said...)
+	wantSaid(t, w, nameTypes, `read "int" as "int" with {Type:System.Int64`, said...)
 	events[0].Properties["v"] = int64(5)
 	wantSaid(t, dotnetWorld(t, nameTypes, events...), nameTypes, `event "int" has the properties`, said...)
 	wantSaid(t, dotnetWorld(t, nameTypes, events[1:]...), nameTypes, "33 events are stored", said...)
+
+	said = nil
+	for _, v := range ourTypes {
+		var read any
+		if v.read != (dotnetValue{}) {
+			read = about{"type": v.read.Type, "v": v.read.V}
+		}
+		said = append(said, "event", about{"body": v.name, "properties": about{"v": read}})
+	}
+	wantSaid(t, nil, nameOurTypes, "", said...)
+	wantSaid(t, nil, nameOurTypes, "read 17 events, want 18", said[2:]...)
+	said[1] = about{"body": "int", "properties": about{"v": about{"type": "System.Int32", "v": "5"}}}
+	wantSaid(t, nil, nameOurTypes, `read "int" as "int" with {Type:System.Int32`, said...)
 }
 
 func TestTheDotnetBufferedProducerMustLoseNothingAndStoreNothingTwice(t *testing.T) {

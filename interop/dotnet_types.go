@@ -1,12 +1,16 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"reflect"
 	"strings"
 	"time"
 
+	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azeventhubs/v2"
+
+	"github.com/go-eventhubs/eventhubs"
 	"github.com/go-eventhubs/eventhubs/internal/amqp"
 )
 
@@ -94,12 +98,66 @@ func judgeDotnetTypes(w *world, check string, s said) error {
 		if value, ok := e.Properties["v"]; string(e.Body) != want.name || !ok || !reflect.DeepEqual(value, want.stored) {
 			return fmt.Errorf("event %q has the properties %#v, want %#v", e.Body, e.Properties, want.stored)
 		}
-		var got dotnetValue
-		if err := json.Unmarshal(read[i].Properties["v"], &got); err != nil {
-			return fmt.Errorf("the client read %q as %s: %w", want.name, read[i].Properties, err)
+		if err := read[i].is(want.name, want.read); err != nil {
+			return err
 		}
-		if read[i].Body != want.name || got != want.read {
-			return fmt.Errorf("the client read %q as %+v, want %+v", want.name, got, want.read)
+	}
+	return nil
+}
+
+// ourTypes are the types of properties that this project's producer sends, and what the .NET client makes of them.
+var ourTypes = []struct {
+	name  string
+	value any
+	read  dotnetValue
+}{
+	{"int", 5, dotnetValue{"System.Int64", "5"}},
+	{"int8", int8(-5), dotnetValue{"System.SByte", "-5"}},
+	{"int16", int16(-5), dotnetValue{"System.Int16", "-5"}},
+	{"int32", int32(-5), dotnetValue{"System.Int32", "-5"}},
+	{"int64", int64(-1 << 63), dotnetValue{"System.Int64", "-9223372036854775808"}},
+	{"uint", uint(5), dotnetValue{"System.UInt64", "5"}},
+	{"uint8", uint8(255), dotnetValue{"System.Byte", "255"}},
+	{"uint16", uint16(65535), dotnetValue{"System.UInt16", "65535"}},
+	{"uint32", uint32(1<<32 - 1), dotnetValue{"System.UInt32", "4294967295"}},
+	{"uint64", uint64(1<<64 - 1), dotnetValue{"System.UInt64", "18446744073709551615"}},
+	{"float32", float32(1.5), dotnetValue{"System.Single", "1.5"}},
+	{"float64", 1.5, dotnetValue{"System.Double", "1.5"}},
+	{"bool", true, dotnetValue{"System.Boolean", "True"}},
+	{"string", "日本語 😀", dotnetValue{"System.String", "日本語 😀"}},
+	{"empty string", "", dotnetValue{"System.String", ""}},
+	{"[]byte", []byte{1, 2}, dotnetValue{"byte[]", "0102"}},
+	{"time.Time", time.Date(2026, 1, 2, 3, 4, 5, 678_999_999, time.UTC), dotnetValue{"DateTime Utc", "2026-01-02T03:04:05.6780000Z"}}, // the wire has milliseconds
+	{"nil", nil, dotnetValue{}},
+}
+
+// publishOurTypes publishes an event with a property of each type with this project's buffered producer.
+func (w *world) publishOurTypes(ctx context.Context) error {
+	producer, err := eventhubs.NewBufferedProducerFromConnectionString(w.server.ConnectionString(""), hubOf(nameOurTypes), nil)
+	if err != nil {
+		return err
+	}
+	for _, each := range ourTypes {
+		event := &azeventhubs.EventData{Body: []byte(each.name), Properties: map[string]any{"v": each.value}}
+		if err := producer.Enqueue(ctx, event, nil); err != nil {
+			return err
+		}
+	}
+	return producer.Close(ctx)
+}
+
+// judgeDotnetOurTypes wants the client to read a property of each type as it was meant.
+func judgeDotnetOurTypes(_ *world, _ string, s said) error {
+	read, err := told[dotnetTyped](s, "event")
+	if err != nil {
+		return err
+	}
+	if len(read) != len(ourTypes) {
+		return fmt.Errorf("the client read %d events, want %d", len(read), len(ourTypes))
+	}
+	for i, want := range ourTypes {
+		if err := read[i].is(want.name, want.read); err != nil {
+			return err
 		}
 	}
 	return nil
@@ -109,4 +167,16 @@ func judgeDotnetTypes(w *world, check string, s said) error {
 type dotnetTyped struct {
 	Name, Body string
 	Properties map[string]json.RawMessage
+}
+
+// is tells how an event differs from one with this body and this property.
+func (d *dotnetTyped) is(body string, value dotnetValue) error {
+	var got dotnetValue
+	if err := json.Unmarshal(d.Properties["v"], &got); err != nil {
+		return fmt.Errorf("the client read %q as %s: %w", body, d.Properties, err)
+	}
+	if d.Body != body || got != value {
+		return fmt.Errorf("the client read %q as %q with %+v, want %+v", body, d.Body, got, value)
+	}
+	return nil
 }

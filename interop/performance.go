@@ -20,7 +20,7 @@ const (
 	// performanceLimit bounds what is performed for one check.
 	performanceLimit = 3 * time.Minute
 	// performedAtOnce is for how many checks programs run at a time, besides those that mostly wait.
-	performedAtOnce = 2
+	performedAtOnce = 4
 )
 
 // A performance is what a program that has commands of its own does for a check, in place of a script that takes the check's name.

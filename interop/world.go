@@ -70,6 +70,9 @@ func newWorld(ctx context.Context, c *client, log io.Writer) (*world, error) {
 	if err = w.start(options); err == nil {
 		err = w.publishOurs(ctx)
 	}
+	if err == nil && c.does(checkNamed(nameOurTypes)) {
+		err = w.publishOurTypes(ctx)
+	}
 	if err != nil {
 		w.close()
 		return nil, err
