@@ -3,100 +3,131 @@ package eventhubs
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 )
 
-// An admission is the budget of the buffer, in events and in bytes, and the line of those who wait for room in it. Room is taken before an event is
-// put into a batch and given back once for each batch, when its outcome is known.
+// An admission is the budget of the buffer, in events and in bytes, and decides who gets room in it. Room is taken before an event is put into a batch,
+// for the partition that it goes to, and given back once for each batch, when its outcome is known.
 type admission struct {
 	// Immutable after newAdmission.
 	maxEvents int
 	maxBytes  int
-	pressure  func() // called, with no lock held, when the buffer comes under pressure
+	pick      func(bytes int) *partition // chooses for an event without key and id, with mu held; nil while the partitions are not known
+	pressure  func(*partition)           // called, with no lock held, when somebody begins to lack room: in that partition's share, or with nil in the buffer
 
-	// Somebody waits for room, or was refused for lack of it since the last was given back. Written under mu, read anywhere.
+	// Somebody waits for room in the buffer, or was refused for lack of it since the last was given back. Written under mu, read anywhere.
 	pressed atomic.Bool
 
-	_      cacheLine
-	mu     sync.Mutex // guards the fields below
-	events int
-	bytes  int
-	first  *waiter // the line, first come first
-	last   *waiter
-	line   int     // how many are in it
-	spare  *waiter // waiters to be used again
-	closed error   // why nobody is admitted any more
+	_       cacheLine
+	mu      sync.Mutex // guards the fields below, and every share
+	events  int
+	bytes   int
+	several bool     // the hub has more than one partition
+	ready   shares   // whose first waiter lacks only room in the buffer
+	shares  []*share // all there are
+	any     share    // the line of those who wait for no partition in particular, or while the partitions are not known
+	waiting int
+	number  uint64 // of the latest waiter
+	closed  error  // why nobody is admitted any more
+	presses *share // has just begun to press; &any for the buffer, or for several
+
+	waiters sync.Pool // *waiter, to be used again
 }
 
-// A waiter is one caller in the line.
+// A waiter is one caller in a line.
 type waiter struct {
-	partition *partition // nil: any
+	share   *share // in whose line it is
+	number  uint64 // by when it came
+	want    wish
+	ended   bool // no longer in the line: admitted, or refused with err
+	got     room
+	err     error         // why it was refused
+	told    chan struct{} // receives one token, with room for it, when ended is set
+	next    *waiter
+	earlier *waiter
+}
+
+// A wish is what an event needs room for.
+type wish struct {
+	partition *partition // nil if it is to be chosen, or not known yet
+	anywhere  bool       // the event names neither key nor id: its partition is chosen when there is room
 	bytes     int
-	ended     bool          // no longer in the line: admitted, or refused with err
-	claimed   bool          // of the partition, when it was admitted
-	err       error         // why it was refused
-	told      chan struct{} // receives one token, with room for it, when ended is set
-	next      *waiter
-	earlier   *waiter
+	scope     *scope // of the handler that was promised the room; else nil
 }
 
-func newAdmission(maxEvents, maxBytes int, pressure func()) *admission {
-	return &admission{maxEvents: maxEvents, maxBytes: maxBytes, pressure: pressure}
+// A room is a place in the buffer, for one event.
+type room struct {
+	bytes int
+	share *share // that it counts for; nil while the partition is not known
+	scope *scope // of the handler that was promised it; else nil
 }
 
-// enter takes room for one event of that many bytes and, unless it is nil, for that partition, waiting its turn while there is none. Claimed says that the
-// partition must be told, by unclaim, when the event is in a batch.
-func (a *admission) enter(ctx context.Context, part *partition, bytes int) (claimed bool, err error) {
-	if err := a.possible(ctx, bytes); err != nil {
-		return false, err
+func newAdmission(maxEvents, maxBytes int, pick func(bytes int) *partition, pressure func(*partition)) *admission {
+	return &admission{maxEvents: maxEvents, maxBytes: maxBytes, pick: pick, pressure: pressure, any: share{unlimited: true}}
+}
+
+// newShare returns a share for a partition.
+func (a *admission) newShare(part *partition, unlimited bool) *share {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	s := &share{partition: part, unlimited: unlimited}
+	s.limitLocked(a)
+	a.shares = append(a.shares, s)
+	return s
+}
+
+// enter takes room for one event, waiting its turn while there is none.
+func (a *admission) enter(ctx context.Context, want wish) (room, error) {
+	if err := a.possible(ctx, want.bytes); err != nil {
+		return room{}, err
 	}
 	a.mu.Lock()
-	switch {
-	case a.closed != nil:
+	if a.closed == nil && !a.fitsLocked(want) { // who called is asked without the lock, since a context may be the caller's own code
+		a.mu.Unlock()
+		if s := handlerScope(ctx, a); s != nil {
+			return a.enterFromHandler(s, want)
+		}
+		a.mu.Lock()
+	}
+	if a.closed != nil || a.fitsLocked(want) {
 		defer a.mu.Unlock()
-		return false, a.closed
-	case a.first == nil && a.fitsLocked(bytes) && !part.overShare(bytes):
-		claimed = a.takeLocked(part, bytes)
-		a.mu.Unlock()
-		return claimed, nil
+		return a.takeLocked(want)
 	}
-	if s := handlerScope(ctx, a); s != nil {
-		a.mu.Unlock()
-		return a.enterFromHandler(s, part, bytes)
-	}
-	before := a.pressed.Load()
-	w := a.joinLocked(part, bytes)
-	a.admitLocked() // those who are ahead may all be waiting for a partition in trouble
-	pressed := a.pressed.Load() && !before
-	a.mu.Unlock()
-	if pressed {
-		a.pressure()
-	}
+	w := a.joinLocked(want)
+	a.admitLocked()
+	a.unlock()
 	return a.wait(ctx, w)
 }
 
 // try is enter for who does not wait: it takes room that is there and that nobody ahead could use.
-func (a *admission) try(part *partition, bytes int) (claimed bool, err error) {
-	if err := a.possible(context.Background(), bytes); err != nil {
-		return false, err
+func (a *admission) try(want wish) (room, error) {
+	if err := a.possible(context.Background(), want.bytes); err != nil {
+		return room{}, err
 	}
 	a.mu.Lock()
+	if a.closed == nil && !a.fitsLocked(want) {
+		return room{}, a.refuseUnlock(want, "")
+	}
+	defer a.mu.Unlock()
+	return a.takeLocked(want)
+}
+
+// enterFromHandler is enter for a handler, which never waits: if there is no room it gets what its own batch gave back, even if others took that.
+func (a *admission) enterFromHandler(s *scope, want wish) (r room, err error) {
+	a.mu.Lock()
 	switch {
-	case a.closed != nil:
-		defer a.mu.Unlock()
-		return false, a.closed
-	case a.fitsLocked(bytes) && !part.overShare(bytes) && !a.aheadLocked():
-		claimed = a.takeLocked(part, bytes)
-		a.mu.Unlock()
-		return claimed, nil
+	case a.closed != nil || a.fitsLocked(want):
+	case s.events < 1 || s.bytes < want.bytes:
+		return room{}, a.refuseUnlock(want, "enqueued from a handler, which cannot wait: ")
+	default:
+		s.events--
+		s.bytes -= want.bytes
+		want.scope = s
 	}
-	pressed := !part.overShare(bytes) && !a.pressed.Swap(true)
-	a.mu.Unlock()
-	if pressed {
-		a.pressure()
-	}
-	return false, fmt.Errorf("eventhubs: %w", ErrBufferFull)
+	defer a.mu.Unlock()
+	return a.takeLocked(want)
 }
 
 // possible tells what no waiting would help.
@@ -111,64 +142,118 @@ func (a *admission) possible(ctx context.Context, bytes int) error {
 }
 
 // wait returns when w is admitted or refused, or when ctx ends before.
-func (a *admission) wait(ctx context.Context, w *waiter) (claimed bool, err error) {
+func (a *admission) wait(ctx context.Context, w *waiter) (room, error) {
+	defer func() {
+		*w = waiter{told: w.told}
+		a.waiters.Put(w)
+	}()
 	select {
 	case <-w.told:
+		return w.got, w.err
 	case <-ctx.Done():
-		a.mu.Lock()
-		if !w.ended {
-			a.leaveLineLocked(w)
-			a.admitLocked() // whoever stood behind a large event may fit
-			a.recycleLocked(w)
-			a.mu.Unlock()
-			return false, fmt.Errorf("eventhubs: the event was not accepted, the buffer is full: %w", contextError(ctx))
-		}
+	}
+	a.mu.Lock()
+	if w.ended {
 		a.mu.Unlock()
 		<-w.told // the end of ctx and the end of the wait crossed: what was decided first holds
+		return w.got, w.err
 	}
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	claimed, err = w.claimed, w.err
-	a.recycleLocked(w)
-	return claimed, err
+	short := a.shortageLocked(w.want)
+	a.leaveLineLocked(w)
+	a.relaxLocked(w.share) // whoever stood behind a large event may fit
+	a.unlock()
+	return room{}, fmt.Errorf("eventhubs: the event was not accepted, the buffer is full (%v): %w", short, contextError(ctx))
 }
 
-// enterFromHandler is enter for a handler, which finds no room that it could take at once and never waits: the room that its own batch gave back is its to
-// use again, even if others took it.
-func (a *admission) enterFromHandler(s *scope, part *partition, bytes int) (claimed bool, err error) {
-	a.mu.Lock()
-	switch {
-	case a.closed != nil:
-		defer a.mu.Unlock()
-		return false, a.closed
-	case s.events >= 1 && s.bytes >= bytes:
-		s.events--
-		s.bytes -= bytes
-	case !a.fitsLocked(bytes) || part.overShare(bytes) || a.aheadLocked():
-		pressed := !part.overShare(bytes) && !a.pressed.Swap(true)
+// refuseUnlock says for want of what an event is refused, has whoever could make room hurry, and gives the lock back.
+func (a *admission) refuseUnlock(want wish, who string) error {
+	short := a.shortageLocked(want)
+	if s := a.lineLocked(want); short.ofShare {
+		a.pressLocked(s, &s.pressed)
+	} else {
+		a.pressLocked(&a.any, &a.pressed)
+	}
+	a.unlock()
+	return &bufferFullError{who, short}
+}
+
+// giveBack returns the room of an event that was not put into a batch after all, to the handler that was promised it too.
+func (a *admission) giveBack(r room) {
+	if r.scope != nil {
+		a.mu.Lock()
+		r.scope.events++
+		r.scope.bytes += r.bytes
 		a.mu.Unlock()
-		if pressed {
-			a.pressure()
-		}
-		return false, fmt.Errorf("eventhubs: enqueued from a handler, which cannot wait: %w", ErrBufferFull)
 	}
-	claimed = a.takeLocked(part, bytes)
-	a.mu.Unlock()
-	return claimed, nil
+	a.leave(r.share, 1, r.bytes)
 }
 
-// leave gives back the room of a batch, or of an event that was not enqueued after all, and admits everybody who fits now.
-func (a *admission) leave(events, bytes int) {
+// leave gives back the room of events that counted for that share, or for none, and admits everybody who fits now.
+func (a *admission) leave(s *share, events, bytes int) {
 	a.mu.Lock()
-	before := a.pressed.Load()
 	a.events -= events
 	a.bytes -= bytes
-	a.admitLocked()
-	pressed := a.pressed.Load() && !before
-	a.mu.Unlock()
-	if pressed {
-		a.pressure()
+	a.chargeLocked(s, -events, -bytes)
+	a.relaxLocked(s)
+	a.unlock()
+}
+
+// settle is leave for a batch that has its outcome: the partition gets on, or is as it says.
+func (a *admission) settle(s *share, events, bytes int, now trouble) {
+	a.mu.Lock()
+	a.events -= events
+	a.bytes -= bytes
+	if s.trouble != now {
+		s.trouble = now
+		s.limitLocked(a)
 	}
+	a.chargeLocked(s, -events, -bytes)
+	a.relaxLocked(s)
+	a.unlock()
+}
+
+// troubled notes that a partition has begun or ceased not to get on.
+func (a *admission) troubled(s *share, began, ceased trouble) {
+	a.mu.Lock()
+	if now := s.trouble&^ceased | began; now != s.trouble {
+		s.trouble = now
+		s.limitLocked(a)
+		a.arrangeLocked(s)
+		a.relaxLocked(s)
+	}
+	a.unlock()
+}
+
+// spread says whether the hub has more than one partition: only then has each a limit.
+func (a *admission) spread(several bool) {
+	a.mu.Lock()
+	a.several = several
+	for _, s := range a.shares {
+		s.limitLocked(a)
+		a.arrangeLocked(s)
+	}
+	a.admitLocked()
+	a.unlock()
+}
+
+// charge lets room that was taken while the partitions were not known count for a partition.
+func (a *admission) charge(s *share, events, bytes int) {
+	a.mu.Lock()
+	a.chargeLocked(s, events, bytes)
+	a.admitLocked() // it may be at its limit now, and not ahead of others any more
+	a.unlock()
+}
+
+// move lets the room of an event for any partition count for another one, which it chooses and returns.
+func (a *admission) move(r *room) *partition {
+	a.mu.Lock()
+	a.chargeLocked(r.share, -1, -r.bytes)
+	part := a.pick(r.bytes)
+	r.share = part.share
+	a.chargeLocked(r.share, 1, r.bytes)
+	a.admitLocked()
+	a.unlock()
+	return part
 }
 
 // close refuses everybody from now on, those who wait included.
@@ -176,10 +261,14 @@ func (a *admission) close(err error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.closed = err
-	for a.first != nil {
-		a.endLocked(a.first, err)
+	for _, s := range append(slices.Clip(a.shares), &a.any) {
+		for s.first != nil {
+			a.endLocked(s.first, room{}, err)
+		}
+		s.pressed.Store(false)
 	}
 	a.pressed.Store(false)
+	a.presses = nil
 }
 
 // count returns how many events hold room, and how many bytes.
@@ -189,93 +278,147 @@ func (a *admission) count() (events, bytes int) {
 	return a.events, a.bytes
 }
 
-// waiting returns how many wait for room.
-func (a *admission) waiting() int {
+// holds returns how many events of a partition hold room, and how many bytes.
+func (a *admission) holds(s *share) (events, bytes int) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return a.line
+	return s.events, s.bytes
 }
 
-// aheadLocked reports whether somebody in the line waits for room, and not only for a partition that has used up its share.
-func (a *admission) aheadLocked() bool {
-	for w := a.first; w != nil; w = w.next {
-		if !w.partition.overShare(w.bytes) {
-			return true
-		}
+// callers returns how many wait for room.
+func (a *admission) callers() int {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.waiting
+}
+
+// lineLocked is the share in whose line one stands with that wish.
+func (a *admission) lineLocked(want wish) *share {
+	if want.partition == nil {
+		return &a.any
 	}
-	return false
+	return want.partition.share
 }
 
-func (a *admission) fitsLocked(bytes int) bool {
+// fitsLocked reports whether there is room for the wish, which nobody who came before could use.
+func (a *admission) fitsLocked(want wish) bool {
+	if len(a.ready) > 0 || !a.roomLocked(want.bytes) {
+		return false
+	}
+	s := a.lineLocked(want)
+	return s.first == nil && s.opensLocked(want.bytes)
+}
+
+func (a *admission) roomLocked(bytes int) bool {
 	return a.events < a.maxEvents && bytes <= a.maxBytes-a.bytes
 }
 
-func (a *admission) takeLocked(part *partition, bytes int) (claimed bool) {
+// takeLocked takes room, whether it fits or not, and chooses the partition if the wish leaves that open. After close it takes none.
+func (a *admission) takeLocked(want wish) (room, error) {
+	if a.closed != nil {
+		return room{}, a.closed
+	}
+	if want.partition == nil && want.anywhere {
+		want.partition = a.pick(want.bytes)
+	}
+	r := room{bytes: want.bytes, scope: want.scope}
+	if want.partition != nil {
+		r.share = want.partition.share
+	}
 	a.events++
-	a.bytes += bytes
-	return part.claim(bytes)
+	a.bytes += want.bytes
+	a.chargeLocked(r.share, 1, want.bytes)
+	return r, nil
 }
 
-// admitLocked lets the line in, as far as there is room. Those who wait for a partition that has used up its share are passed over; otherwise nobody is
-// overtaken: a large event at the front would never get in.
+// chargeLocked changes what counts for a share, if there is one.
+func (a *admission) chargeLocked(s *share, events, bytes int) {
+	if s == nil {
+		return
+	}
+	s.events += events
+	s.bytes += bytes
+	if s.first != nil {
+		a.arrangeLocked(s)
+	}
+}
+
+// admitLocked lets in whoever lacks nothing but room, as far as there is some. Nobody is overtaken: a large event at the front would never get in.
 func (a *admission) admitLocked() {
-	var next *waiter
-	for w := a.first; w != nil; w = next {
-		next = w.next
-		switch {
-		case w.partition.overShare(w.bytes):
-		case !a.fitsLocked(w.bytes):
-			a.pressed.Store(true)
+	for len(a.ready) > 0 {
+		w := a.ready[0].first
+		if !a.roomLocked(w.want.bytes) {
+			a.pressLocked(&a.any, &a.pressed)
 			return
-		default:
-			w.claimed = a.takeLocked(w.partition, w.bytes)
-			a.endLocked(w, nil)
 		}
+		r, err := a.takeLocked(w.want)
+		a.endLocked(w, r, err)
 	}
-	a.pressed.Store(false)
 }
 
-func (a *admission) endLocked(w *waiter, err error) {
-	a.leaveLineLocked(w)
-	w.ended, w.err = true, err
-	w.told <- struct{}{} // never blocks: there is room for the one token that a waiter gets
+// relaxLocked is admitLocked after a change for the better: if nobody waits any more, for that share or at all, pressure ends.
+func (a *admission) relaxLocked(s *share) {
+	a.admitLocked()
+	if len(a.ready) == 0 {
+		a.pressed.Store(false)
+	}
+	if s != nil && (s.first == nil || s.at != 0) {
+		s.pressed.Store(false)
+	}
 }
 
-func (a *admission) joinLocked(part *partition, bytes int) *waiter {
-	w := a.spare
-	if w == nil {
+// arrangeLocked finds the share's place after a change of its line, of what it holds or of its limit.
+func (a *admission) arrangeLocked(s *share) {
+	a.ready.arrange(s)
+	if s.first != nil && s.at == 0 {
+		a.pressLocked(s, &s.pressed)
+	}
+}
+
+// pressLocked notes that somebody lacks room, in that share or, with any, in the buffer. When the lock is given back the partitions hear of what is new.
+func (a *admission) pressLocked(s *share, pressed *atomic.Bool) {
+	switch {
+	case pressed.Swap(true):
+	case a.presses == nil:
+		a.presses = s
+	case a.presses != s:
+		a.presses = &a.any
+	}
+}
+
+// unlock gives the lock back, and then has those partitions look for ready batches for whose room somebody has begun to wait.
+func (a *admission) unlock() {
+	s := a.presses
+	a.presses = nil
+	a.mu.Unlock()
+	if s != nil {
+		a.pressure(s.partition)
+	}
+}
+
+func (a *admission) joinLocked(want wish) *waiter {
+	w, ok := a.waiters.Get().(*waiter)
+	if !ok {
 		w = &waiter{told: make(chan struct{}, 1)}
-	} else {
-		a.spare = w.next
 	}
-	*w = waiter{partition: part, bytes: bytes, told: w.told, earlier: a.last}
-	if a.last == nil {
-		a.first = w
-	} else {
-		a.last.next = w
-	}
-	a.last = w
-	a.line++
+	a.number++
+	a.waiting++
+	w.share, w.number, w.want = a.lineLocked(want), a.number, want
+	w.share.join(w)
+	a.arrangeLocked(w.share)
 	return w
 }
 
 func (a *admission) leaveLineLocked(w *waiter) {
-	a.line--
-	if w.earlier == nil {
-		a.first = w.next
-	} else {
-		w.earlier.next = w.next
-	}
-	if w.next == nil {
-		a.last = w.earlier
-	} else {
-		w.next.earlier = w.earlier
-	}
+	w.share.leave(w)
+	a.waiting--
+	a.arrangeLocked(w.share)
 }
 
-func (a *admission) recycleLocked(w *waiter) {
-	w.next, w.earlier, w.err, w.partition = a.spare, nil, nil, nil
-	a.spare = w
+func (a *admission) endLocked(w *waiter, got room, err error) {
+	a.leaveLineLocked(w)
+	w.ended, w.got, w.err = true, got, err
+	w.told <- struct{}{} // never blocks: there is room for the one token that a waiter gets
 }
 
 // contextError returns an error for a context that has ended: errors.Is finds both ctx.Err() and the cause it was given.

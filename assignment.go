@@ -1,6 +1,7 @@
 package eventhubs
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -67,8 +68,8 @@ func (t *table) ids() []string {
 	return ids
 }
 
-// assign returns the partition for a route. The error is ErrUnknownPartition, or tells a fault of Options.PartitionForKey.
-func (t *table) assign(r route) (*partition, error) {
+// assign returns the partition for an event of that size with that route. The error is ErrUnknownPartition, or tells a fault of Options.PartitionForKey.
+func (t *table) assign(r route, size int) (*partition, error) {
 	switch {
 	case r.id != "":
 		return t.find(r.id)
@@ -78,13 +79,41 @@ func (t *table) assign(r route) (*partition, error) {
 			return nil, err
 		}
 		return t.partitions[i], nil
-	case t.producer.anywhere != nil:
-		return t.producer.anywhere, nil
-	case t.producer.options.Partitioning == Sticky:
-		return t.sticky(), nil
 	default:
-		return t.roundRobin(), nil
+		a := t.producer.admission
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		return t.nextLocked(size), nil
 	}
+}
+
+// next chooses the partition for an event of that size without key and id: the next of the ring that is not in trouble and not at its limit; if there is none,
+// the next that is not at its limit; if there is none, simply the next. admission.mu must be held.
+func (t *table) nextLocked(bytes int) *partition {
+	if t.producer.anywhere != nil {
+		return t.producer.anywhere
+	}
+	n, ring := uint32(len(t.partitions)), &t.producer.ring
+	sticky := t.producer.options.Partitioning == Sticky
+	var open, first *partition
+	for range n {
+		at := ring.Load()
+		if !sticky {
+			at = ring.Add(1) - 1
+		}
+		part := t.partitions[at%n]
+		if s := part.share; s.opensLocked(bytes) {
+			if s.trouble == 0 {
+				return part
+			}
+			open = cmp.Or(open, part)
+		}
+		first = cmp.Or(first, part)
+		if sticky {
+			ring.CompareAndSwap(at, at+1)
+		}
+	}
+	return cmp.Or(open, first)
 }
 
 // find returns the partition with that id.
@@ -115,33 +144,15 @@ func (t *table) forKey(key string) (index int, err error) {
 	return index, nil
 }
 
-// roundRobin returns the next partition of the ring that is not in trouble, or simply the next if all are.
-func (t *table) roundRobin() *partition {
-	n, ring := uint32(len(t.partitions)), &t.producer.ring
-	first := t.partitions[(ring.Add(1)-1)%n]
-	if !first.troubled.Load() {
-		return first
+// pick is nextLocked of the present table. It returns nil while the partitions are not known.
+func (p *BufferedProducer) pick(bytes int) *partition {
+	if p.anywhere != nil {
+		return p.anywhere
 	}
-	for range n - 1 {
-		if p := t.partitions[(ring.Add(1)-1)%n]; !p.troubled.Load() {
-			return p
-		}
+	if t := p.table.Load(); t != nil {
+		return t.nextLocked(bytes)
 	}
-	return first
-}
-
-// sticky returns the partition whose batch is being filled, or the next that is not in trouble.
-func (t *table) sticky() *partition {
-	n, ring := uint32(len(t.partitions)), &t.producer.ring
-	for range n {
-		at := ring.Load()
-		p := t.partitions[at%n]
-		if !p.troubled.Load() {
-			return p
-		}
-		ring.CompareAndSwap(at, at+1)
-	}
-	return t.partitions[ring.Load()%n]
+	return nil
 }
 
 // stickyLeaves moves Sticky on to the next partition: the batch of p is full, or a sender has taken it.
@@ -193,7 +204,7 @@ func (p *BufferedProducer) PartitionForKey(ctx context.Context, key string) (par
 	if p.closing.Load() {
 		return "", errClosed()
 	}
-	part, err := p.table.Load().assign(route{key: key})
+	part, err := p.table.Load().assign(route{key: key}, 0)
 	if err != nil {
 		return "", err
 	}

@@ -130,13 +130,13 @@ func BenchmarkPartitionForKey(b *testing.B) {
 
 // BenchmarkAdmission takes room for an event and gives it back.
 func BenchmarkAdmission(b *testing.B) {
-	a := newAdmission(100_000, 64<<20, func() {})
+	a := newAdmission(100_000, 64<<20, nil, nil)
 	ctx := context.Background()
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := a.enter(ctx, nil, 100); err != nil {
+		if _, err := a.enter(ctx, wish{bytes: 100}); err != nil {
 			b.Fatal(err)
 		}
-		a.leave(1, 100)
+		a.leave(nil, 1, 100)
 	}
 }

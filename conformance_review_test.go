@@ -429,11 +429,11 @@ func TestALinkThatGotSmallerAfterATryThatWasNeverSent(t *testing.T) {
 
 // Int overflow of the bound in bytes.
 func TestBytesNearTheLargestInt(t *testing.T) {
-	a := newAdmission(math.MaxInt, math.MaxInt, func() {})
-	if _, err := a.enter(context.Background(), nil, math.MaxInt-10); err != nil {
+	a := newAdmission(math.MaxInt, math.MaxInt, nil, func(*partition) {})
+	if _, err := a.enter(context.Background(), wish{bytes: math.MaxInt - 10}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := a.try(nil, 100); err == nil {
+	if _, err := a.try(wish{bytes: 100}); err == nil {
 		t.Error("room beyond the bound was given")
 	}
 }

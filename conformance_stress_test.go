@@ -259,13 +259,8 @@ func (s *stress) run() {
 		s.t.Errorf("after Close %d events and %d bytes are counted", events, bytes)
 	}
 	for _, part := range s.producer.partitions() {
-		if events, bytes := part.holds(); events != 0 || bytes != 0 || len(part.waiting)+len(part.taken) > 0 {
-			s.t.Errorf("after Close partition %q counts %d events and %d bytes", part.id, events, bytes)
-		}
-	}
-	for _, part := range s.producer.partitions() {
-		if events, bytes := part.holds(); events != 0 || bytes != 0 || part.claims.Load() != 0 {
-			s.t.Errorf("after Close partition %s holds %d events and %d bytes, claims %d", part.id, events, bytes, part.claims.Load())
+		if events, bytes := s.producer.admission.holds(part.share); events != 0 || bytes != 0 || len(part.waiting)+len(part.taken) > 0 {
+			s.t.Errorf("after Close partition %q holds %d events and %d bytes", part.id, events, bytes)
 		}
 	}
 }

@@ -68,7 +68,7 @@ func (s *staging) clear(err error) int {
 		})
 	}
 	s.mu.Unlock()
-	s.producer.admission.leave(events, bytes)
+	s.producer.admission.leave(nil, events, bytes)
 	return events
 }
 
@@ -230,7 +230,7 @@ func (s *staging) tellRetrying(v verdict) {
 // own: what called settle has other batches to settle, or partitions to ask for.
 func (s *staging) settle(b *batch, o Outcome) {
 	if !b.roomless {
-		s.producer.admission.leave(b.count, b.bytes)
+		s.producer.admission.leave(nil, b.count, b.bytes)
 	}
 	s.producer.settled("", b, batchBytesUnknown, o)
 	told := make(chan struct{})
@@ -272,6 +272,7 @@ func (s *staging) adopt(list partitionList) {
 		s.over = true
 	}
 	p.table.Store(t)
+	p.admission.spread(len(t.byID) > 1)
 	s.mu.Unlock()
 	p.refreshAt.Store(time.Now().Add(p.refreshInterval()).UnixNano())
 	p.health.forget(func(part *partition) bool { return part.gone(t) })
@@ -301,7 +302,7 @@ func (s *staging) moveLocked(t *table) (failed []unroutable) {
 	for len(s.waiting) > 0 {
 		b := s.takeLocked()
 		for i, encoded := range b.all() {
-			part, err := t.assign(at(b.extras.routes, i))
+			part, err := t.assign(at(b.extras.routes, i), sectionSize(len(encoded)))
 			if err != nil {
 				target := s.producer.newBatch()
 				target.append(encoded, nil, new(b.extras.of(i)), b.first)
@@ -324,6 +325,7 @@ func (s *staging) moveLocked(t *table) (failed []unroutable) {
 func (p *partition) receive(staged *batch, i int, encoded []byte) {
 	x := staged.extras.of(i)
 	x.route = route{}
+	p.producer.admission.charge(p.share, 1, sectionSize(len(encoded)))
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	target := p.appendLocked(encoded, nil, &x, staged.first)

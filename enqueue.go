@@ -169,7 +169,7 @@ func (p *BufferedProducer) route(o *EnqueueOptions) (to route, part *partition, 
 	}
 	to = route{id: o.PartitionID, key: o.PartitionKey}
 	if t := p.table.Load(); t != nil && to != (route{}) {
-		part, err = t.assign(to)
+		part, err = t.assign(to, 0)
 	}
 	return to, part, err
 }
@@ -195,24 +195,21 @@ func (p *BufferedProducer) accept(ctx context.Context, w *wireEvent, a *acceptan
 		}
 	}
 	size := sectionSize(w.size())
-	var claimed bool
+	want := wish{partition: a.part, anywhere: a.to == route{}, bytes: size}
+	var r room
 	var err error
 	if a.how == never {
-		claimed, err = p.admission.try(a.part, size)
+		r, err = p.admission.try(want)
 	} else {
-		claimed, err = p.admission.enter(ctx, a.part, size)
+		r, err = p.admission.enter(ctx, want)
 	}
 	if err == nil {
 		var part *partition
-		part, err = p.place(w, a)
-		if claimed {
-			a.part.unclaim(size)
-		}
-		if err == nil {
+		if part, err = p.place(w, a, &r); err == nil {
 			p.traceAccepted(ctx, part, a.to.key, size)
 			return nil
 		}
-		p.admission.leave(1, size)
+		p.admission.giveBack(r)
 	}
 	if d := a.x.delivery; d != nil {
 		d.giveBack()
@@ -221,37 +218,35 @@ func (p *BufferedProducer) accept(ctx context.Context, w *wireEvent, a *acceptan
 }
 
 // place puts an admitted event into a batch of its partition, which it returns, or into staging while the partitions are not known.
-func (p *BufferedProducer) place(w *wireEvent, a *acceptance) (part *partition, err error) {
-	if part = a.part; part == nil {
+func (p *BufferedProducer) place(w *wireEvent, a *acceptance, r *room) (part *partition, err error) {
+	if r.share == nil {
 		if part, err = p.choose(w, a); part == nil {
 			return nil, err
 		}
+		r.share = part.share
+		p.admission.charge(r.share, 1, r.bytes)
 	}
-	joining := a.to == route{} && p.options.Partitioning == Sticky && a.how != urgent
+	part = r.share.partition
+	anywhere := a.to == route{}
+	joining := anywhere && p.options.Partitioning == Sticky && a.how != urgent
 	// A partition whose batch has no room sends a sticky event on to the next, rather than begin another batch with it; unless they all do.
 	for range len(p.partitions()) {
-		if !joining || part.joins(sectionSize(w.size())) {
+		if !joining || part.joins(r.bytes) {
 			break
 		}
-		if part, err = p.choose(w, a); err != nil {
-			return nil, err
-		}
+		part = p.admission.move(r)
 	}
 	err = part.append(w, &a.x, a.how == urgent)
-	if errors.Is(err, ErrPartitionStopped) && a.part == nil {
+	if anywhere && errors.Is(err, ErrPartitionStopped) {
 		// It was stopped a moment ago. The ring passes it over from now on, and comes back only if all are.
-		if part, err = p.choose(w, a); err == nil {
-			err = part.append(w, &a.x, a.how == urgent)
-		}
+		part = p.admission.move(r)
+		err = part.append(w, &a.x, a.how == urgent)
 	}
 	return part, err
 }
 
-// choose returns the partition for an event whose partition is not fixed yet; nil if there is an error, or if the event is staged.
+// choose returns the partition for an event that got its room while the partitions were not known; nil if there is an error, or if the event is staged.
 func (p *BufferedProducer) choose(w *wireEvent, a *acceptance) (*partition, error) {
-	if p.anywhere != nil && a.to == (route{}) {
-		return p.anywhere, nil
-	}
 	t := p.table.Load()
 	if t == nil {
 		staged := a.x
@@ -261,7 +256,7 @@ func (p *BufferedProducer) choose(w *wireEvent, a *acceptance) (*partition, erro
 		}
 		t = p.table.Load()
 	}
-	return t.assign(a.to)
+	return t.assign(a.to, sectionSize(w.size()))
 }
 
 // EnqueueAll enqueues events one after the other, as Enqueue would with the same options. It returns how many were accepted, which is all of them if the

@@ -24,22 +24,20 @@ type partition struct {
 	producer *BufferedProducer
 	link     link
 	identity *identity // nil without EnableIdempotentRetries; guarded by its turn
+	share    *share    // of the buffer
 
-	troubled atomic.Bool  // its batch has failed a try and is not through yet, or it is stopped
-	claims   atomic.Int64 // events that got their room while it is troubled and are not appended yet, claimEvent each, plus their bytes
-	linkMax  atomic.Int64 // bytes: the largest message of the latest link; zero if none was open yet
-	phase    atomic.Int32 // what its latest sender is doing: a Waiting
+	linkMax atomic.Int64 // bytes: the largest message of the latest link; zero if none was open yet
+	phase   atomic.Int32 // what its latest sender is doing: a Waiting
 
-	queue                 // its lock guards the fields below too
-	held      int         // events that have no outcome yet
-	heldBytes int         // of these, on the wire
-	senders   int         // goroutines at work
-	linger    *time.Timer // ends the linger of the open batch; nil until first needed
-	stopped   error       // why it takes no events (StopPartitionOnFailure)
+	queue               // its lock guards the fields below too
+	senders int         // goroutines at work
+	linger  *time.Timer // ends the linger of the open batch; nil until first needed
+	stopped error       // why it takes no events (StopPartitionOnFailure)
 }
 
 func newPartition(p *BufferedProducer, id string) *partition {
 	part := &partition{id: id, producer: p, link: p.hub.Link(id)}
+	part.share = p.admission.newShare(part, id == "")
 	if p.options.EnableIdempotentRetries {
 		part.identity = newIdentity()
 	}
@@ -91,55 +89,7 @@ func (p *partition) appendLocked(head, body []byte, x *extra, accepted time.Time
 		p.producer.refreshIfDue(now)
 	}
 	b.append(head, body, x, accepted)
-	p.held++
-	p.heldBytes += size
 	return b
-}
-
-// giveRoom gives back the room of events that have their outcome, or are certain to have it soon without being sent.
-func (p *partition) giveRoom(events, bytes int) {
-	p.mu.Lock()
-	p.held -= events
-	p.heldBytes -= bytes
-	p.mu.Unlock()
-	p.producer.admission.leave(events, bytes)
-}
-
-// holds returns what the partition has that has no outcome yet.
-func (p *partition) holds() (events, bytes int) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.held, p.heldBytes
-}
-
-// claimEvent is an event in partition.claims, above all the bytes that a buffer may hold.
-const claimEvent = 1 << 40
-
-// claim counts an event for this partition that has its room and is not in a batch yet, if that matters: only a partition in trouble has a share.
-func (p *partition) claim(bytes int) (claimed bool) {
-	if p == nil || !p.troubled.Load() {
-		return false
-	}
-	p.claims.Add(claimEvent + int64(bytes))
-	return true
-}
-
-// unclaim is for when what was claimed is in a batch, or will not be.
-func (p *partition) unclaim(bytes int) { p.claims.Add(-claimEvent - int64(bytes)) }
-
-// overShare reports whether the partition must not hold one more event of that size: while it is in trouble it may hold half of the buffer, so that the
-// others keep the other half. Nobody is over their share in a hub of one partition.
-func (p *partition) overShare(bytes int) bool {
-	if p == nil || !p.troubled.Load() || len(p.producer.partitions()) < 2 {
-		return false
-	}
-	claims, o := p.claims.Load(), &p.producer.options
-	held, heldBytes := p.holds()
-	events := int64(held) + claims/claimEvent
-	if events == 0 {
-		return false // or one event of more than half of the buffer would wait for ever
-	}
-	return 2*(events+1) > int64(o.MaxBufferedEventCount) || 2*(int64(heldBytes)+claims%claimEvent+int64(bytes)) > int64(o.MaxBufferedBytes)
 }
 
 // batchLimit is how many bytes a batch of this partition may have now.
@@ -194,7 +144,7 @@ func (p *partition) readyLocked(b *batch) (wait time.Duration, ready bool) {
 		return 0, true
 	}
 	linger, untilFull := p.producer.options.linger()
-	if p.producer.admission.pressed.Load() && (untilFull || linger > longLinger || p.producer.worthwhile(b)) {
+	if (p.producer.admission.pressed.Load() || p.share.pressed.Load()) && (untilFull || linger > longLinger || p.producer.worthwhile(b)) {
 		return 0, true
 	}
 	if untilFull || b.lingering { // the timer will tell: no clock is read for each event
@@ -240,18 +190,18 @@ func (p *partition) clear(err error) int {
 	events, bytes := p.doomLocked(err)
 	p.wakeLocked()
 	p.mu.Unlock()
-	p.giveRoom(events, bytes)
+	p.producer.admission.leave(p.share, events, bytes)
 	return events
 }
 
 // stop ends what waits behind a failure, and refuses what comes, until Resume.
 func (p *partition) stop(failure error) {
-	p.troubled.Store(true)
+	p.producer.admission.troubled(p.share, troubleStopped, 0) // first: the ring passes it over from now on
 	p.mu.Lock()
 	p.stopped = fmt.Errorf("eventhubs: partition %s: %w: %w", p.id, ErrPartitionStopped, failure)
 	events, bytes := p.doomLocked(p.stopped)
 	p.mu.Unlock()
-	p.giveRoom(events, bytes)
+	p.producer.admission.leave(p.share, events, bytes)
 }
 
 // gone reports whether the table has the partition no more.
@@ -268,26 +218,26 @@ func (p *partition) isStopped() bool {
 // resume takes events again.
 func (p *partition) resume() {
 	p.mu.Lock()
-	if p.stopped != nil {
-		p.stopped = nil
-		p.troubled.Store(false)
-	}
+	p.stopped = nil
 	p.mu.Unlock()
-	p.producer.admission.leave(0, 0) // for those who wait for it
+	p.producer.admission.troubled(p.share, 0, troubleStopped)
 }
 
 // settle ends a batch that a sender has taken: its room is given back, then its Deliveries and handler are told, then the barriers.
 func (p *partition) settle(b *batch, o Outcome) {
 	p.phase.Store(int32(NotWaiting))
+	events, bytes := b.count, b.bytes
+	if b.roomless {
+		events, bytes = 0, 0
+	}
 	switch {
 	case b.doom != nil: // it was never tried, so it says nothing about the partition
+		p.producer.admission.leave(p.share, events, bytes)
 	case o.Err != nil && p.producer.options.StopPartitionOnFailure:
 		p.stop(o.Err)
+		p.producer.admission.settle(p.share, events, bytes, troubleStopped)
 	default:
-		p.troubled.Store(false)
-	}
-	if !b.roomless {
-		p.giveRoom(b.count, b.bytes)
+		p.producer.admission.settle(p.share, events, bytes, 0)
 	}
 	if o.Err != nil && p.gone(p.producer.table.Load()) {
 		p.producer.health.forget(func(part *partition) bool { return part == p })

@@ -2,13 +2,18 @@ package eventhubs
 
 import "time"
 
-// press has every partition look whether a batch is ready, because the buffer has come under pressure: somebody lacks room. While that lasts lingering has no
+// press has a partition look whether a batch is ready, because somebody lacks room in its share of the buffer; with nil it has every partition look, because
+// somebody lacks room in the buffer. While that lasts lingering has no
 // point for a batch that is worthwhile, since an event that waits for company holds room that others need; a free sender takes it. It is called once when
 // pressure begins, not for each event; an event that is appended meanwhile looks by itself.
 //
 // Batches do not shrink by this, though the room of one that settles is spread over all partitions: while a partition's batch is in flight its next one
 // fills, so that a sender finds what has gathered during a round trip, not what came just now (docs/decisions/0004).
-func (p *BufferedProducer) press() {
+func (p *BufferedProducer) press(part *partition) {
+	if part != nil {
+		part.wake()
+		return
+	}
 	for _, part := range p.partitions() {
 		part.wake()
 	}

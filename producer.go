@@ -99,7 +99,7 @@ func newProducer(namespace, hubName string, h hub, o Options) *BufferedProducer 
 	if p.logger == nil {
 		p.logger = slog.New(slog.DiscardHandler)
 	}
-	p.admission = newAdmission(o.MaxBufferedEventCount, o.MaxBufferedBytes, p.press)
+	p.admission = newAdmission(o.MaxBufferedEventCount, o.MaxBufferedBytes, p.pick, p.press)
 	p.staging = &staging{producer: p}
 	p.health.producer = p
 	p.lifetime, p.abort = context.WithCancelCause(context.Background())
@@ -125,7 +125,7 @@ func (p *BufferedProducer) PartitionBufferedEventCount(partitionID string) int {
 	if t == nil || t.byID[partitionID] == nil {
 		return 0
 	}
-	events, _ := t.byID[partitionID].holds()
+	events, _ := p.admission.holds(t.byID[partitionID].share)
 	return events
 }
 

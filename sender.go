@@ -113,7 +113,7 @@ func (p *partition) deliver(b *batch, tries *connection.Deadlines) Outcome {
 			return Outcome{Storage: Stored, Tries: b.tries, Queued: b.sent.Sub(b.first), OnWire: time.Since(b.sent)}
 		}
 		reason := failure(result.Err, p.id, failed.total()+1)
-		p.troubled.Store(true)
+		p.producer.admission.troubled(p.share, troubleFailing, 0)
 		p.producer.health.failed(p, reason)
 		if e, ok := errors.AsType[*Error](reason); ok && e.Code == CodePartitionUnknown {
 			p.producer.refreshSoon()

@@ -121,7 +121,7 @@ func (p *BufferedProducer) Stats() Stats {
 		Queued: time.Duration(c.queued.Load()), OnWire: time.Duration(c.onWire.Load()),
 	}
 	s.BufferedEvents, s.BufferedBytes = p.admission.count()
-	s.WaitingCallers = p.admission.waiting()
+	s.WaitingCallers = p.admission.callers()
 	s.MaxBufferedEvents, s.MaxBufferedBytes = p.options.MaxBufferedEventCount, p.options.MaxBufferedBytes
 	if s.StoredBatches > 0 {
 		s.Fill = float64(c.fill.Load()) / 1e6 / float64(s.StoredBatches)
@@ -161,7 +161,7 @@ func (q *queue) stats(now time.Time) (s PartitionStats) {
 func (p *partition) stats(now time.Time) PartitionStats {
 	s := p.queue.stats(now)
 	s.ID = p.id
-	s.BufferedEvents, s.BufferedBytes = p.holds()
+	s.BufferedEvents, s.BufferedBytes = p.producer.admission.holds(p.share)
 	s.LastNumber = -1
 	if p.identity != nil {
 		s.LastNumber = p.identity.last.Load()

@@ -1,0 +1,85 @@
+package eventhubs
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+)
+
+// A shortage says for want of what an event has no room: who holds how much of the buffer.
+type shortage struct {
+	partition string  // that holds most, or, ofShare, for which the event is; empty if none holds any
+	ofShare   bool    // the partition is at its limit; otherwise the buffer is full
+	trouble   trouble // of the partition
+	anywhere  bool    // it is ServiceAssigned's
+
+	held, heldBytes     int // by the partition
+	events, bytes       int // by all
+	maxEvents, maxBytes int // of the buffer
+}
+
+// shortageLocked finds what the wish lacks. It is called for a wish for which there is no room.
+func (a *admission) shortageLocked(want wish) shortage {
+	short := shortage{events: a.events, bytes: a.bytes, maxEvents: a.maxEvents, maxBytes: a.maxBytes}
+	most := a.lineLocked(want)
+	short.ofShare = most.partition != nil && (most.first != nil && most.at == 0 || !most.opensLocked(want.bytes))
+	if !short.ofShare {
+		most = nil
+		for _, s := range a.shares {
+			if s.events > 0 && (most == nil || s.part(a) > most.part(a)) {
+				most = s
+			}
+		}
+	}
+	if most != nil {
+		short.partition, short.anywhere, short.trouble = most.partition.id, most.unlimited, most.trouble
+		short.held, short.heldBytes = most.events, most.bytes
+	}
+	return short
+}
+
+// part is how much of the buffer the share holds, in whichever of the two bounds that is more.
+func (s *share) part(a *admission) float64 {
+	return max(float64(s.events)/float64(a.maxEvents), float64(s.bytes)/float64(a.maxBytes))
+}
+
+func (s shortage) String() string {
+	var text strings.Builder
+	who := "partition " + s.partition
+	if s.anywhere {
+		who = "the events whose partition the service chooses"
+	}
+	if s.ofShare {
+		fmt.Fprintf(&text, "%s holds %s, and may hold no more while ", who, amounts(s.held, s.heldBytes, s.maxEvents, s.maxBytes))
+		if s.trouble != 0 {
+			text.WriteString("it is in trouble")
+		} else {
+			text.WriteString("the event hub has others")
+		}
+		return text.String()
+	}
+	text.WriteString(amounts(s.events, s.bytes, s.maxEvents, s.maxBytes))
+	if s.held > 0 {
+		fmt.Fprintf(&text, ", %s of them for %s", strconv.Itoa(s.held), who)
+		if s.trouble != 0 {
+			text.WriteString(", which is in trouble")
+		}
+	}
+	return text.String()
+}
+
+func amounts(events, bytes, maxEvents, maxBytes int) string {
+	return fmt.Sprintf("%d of %d events, %d of %d bytes", events, maxEvents, bytes, maxBytes)
+}
+
+// A bufferFullError is ErrBufferFull with what holds the room. Its text is made when it is asked for: a caller of TryEnqueue may get one for each event.
+type bufferFullError struct {
+	who   string // in front
+	short shortage
+}
+
+func (e *bufferFullError) Error() string {
+	return "eventhubs: " + e.who + ErrBufferFull.Error() + ": " + e.short.String()
+}
+
+func (e *bufferFullError) Is(target error) bool { return target == ErrBufferFull }
