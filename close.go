@@ -47,6 +47,7 @@ func (p *BufferedProducer) shut(ctx context.Context, call string, abandon bool) 
 
 // close is the one Close or Abandon that does the work. The closing flag is set by now: what it covers is all there will be.
 func (p *BufferedProducer) close(ctx context.Context, abandon bool) error {
+	defer p.watch.close()
 	p.admission.close(errClosed())
 	if abandon {
 		p.giveUp(fmt.Errorf("eventhubs: %w", ErrAbandoned)) // from here on senders and discovery fail what they have not begun

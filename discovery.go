@@ -12,7 +12,9 @@ import (
 // Staging holds the events that were accepted before the hub's partitions are known: a partition without a link, whose events each remember their
 // route. The first of them starts discovery, which asks the service for the list and hands the events on to their partitions.
 type staging struct {
-	producer *BufferedProducer // immutable
+	// Immutable after newProducer.
+	producer *BufferedProducer
+	work     work
 
 	queue              // its lock also guards the publishing of a table
 	discovering bool   // a goroutine is; guarded by queue.mu
@@ -77,22 +79,22 @@ func (s *staging) clear(err error) int {
 func (s *staging) discover() {
 	for failed := (retries{}); ; {
 		opened := s.producer.hub.Opened()
-		list, err := s.producer.askPartitions(s.timeLeft())
-		if err == nil {
+		list, verdict := s.ask(&failed)
+		if verdict == nil {
 			s.adopt(list)
 			return
 		}
-		verdict := s.judge(err, &failed)
 		if s.failExhausted(verdict); s.emptied() {
 			return
 		}
 		s.tellRetrying(verdict)
-		s.producer.pause(min(verdict.pause, s.timeLeft()), wakes(err, opened))
+		s.producer.pause(min(verdict.pause, s.timeLeft()), wakes(verdict.err, opened))
 	}
 }
 
 // A verdict is what a failed try to learn the partitions means for the events that wait for them.
 type verdict struct {
+	err       error // as it came
 	reason    error
 	hopeless  bool          // for every batch
 	counts    bool          // as a try of every batch
@@ -100,11 +102,22 @@ type verdict struct {
 	pause     time.Duration // before the next try
 }
 
-func (s *staging) judge(err error, failed *retries) verdict {
+// ask is one try to learn the partitions. The verdict is nil if there is nothing to judge.
+func (s *staging) ask(failed *retries) (partitionList, *verdict) {
+	s.work.begin(tryRuns)
+	defer s.work.end(tryRuns)
+	list, err := s.producer.askPartitions(s.timeLeft())
+	if err == nil {
+		return list, nil
+	}
+	return list, s.judge(err, failed)
+}
+
+func (s *staging) judge(err error, failed *retries) *verdict {
 	o := &s.producer.options
 	before := *failed
 	pause, again := failed.after(err, "", false, o)
-	v := verdict{reason: failure(err, "", before.total()+1), counts: failed.counted > before.counted, throttled: failed.throttled > before.throttled, pause: pause}
+	v := &verdict{err: err, reason: failure(err, "", before.total()+1), counts: failed.counted > before.counted, throttled: failed.throttled > before.throttled, pause: pause}
 	if s.producer.stopped() != nil {
 		v.hopeless = true
 		return v
@@ -163,7 +176,7 @@ func (p *BufferedProducer) listPartitions(ctx context.Context) (partitionList, e
 }
 
 // failExhausted counts a failed try for every staged batch, and ends those that have no try or no time left.
-func (s *staging) failExhausted(v verdict) {
+func (s *staging) failExhausted(v *verdict) {
 	o := &s.producer.options
 	var ended []*batch
 	s.mu.Lock()
@@ -197,7 +210,7 @@ func (s *staging) failExhausted(v verdict) {
 }
 
 // tellRetrying tells Trace and Stats of a failed try, for every batch that is staged still.
-func (s *staging) tellRetrying(v verdict) {
+func (s *staging) tellRetrying(v *verdict) {
 	var staged []TracedBatch
 	s.mu.Lock()
 	for _, b := range s.waiting {
@@ -238,6 +251,8 @@ func (s *staging) settle(b *batch, o Outcome) {
 	s.producer.senders.Go(func() {
 		defer close(told)
 		defer s.producer.conclude(&s.queue, b, o)
+		s.work.begin(handlerRuns)
+		defer s.work.end(handlerRuns)
 		s.producer.tell("", b, o)
 	})
 	<-told

@@ -23,6 +23,7 @@ type partition struct {
 	id       string
 	producer *BufferedProducer
 	link     link
+	work     work
 	identity *identity // nil without EnableIdempotentRetries; guarded by its turn
 	share    *share    // of the buffer
 
@@ -37,6 +38,7 @@ type partition struct {
 
 func newPartition(p *BufferedProducer, id string) *partition {
 	part := &partition{id: id, producer: p, link: p.hub.Link(id)}
+	part.work.watch, part.work.partition = p.watch, part
 	part.share = p.admission.newShare(part, id == "")
 	if p.options.EnableIdempotentRetries {
 		part.identity = newIdentity()
@@ -244,5 +246,7 @@ func (p *partition) settle(b *batch, o Outcome) {
 	}
 	p.producer.settled(p.id, b, p.batchLimit(), o)
 	defer p.producer.conclude(&p.queue, b, o)
+	p.work.begin(handlerRuns)
+	defer p.work.end(handlerRuns)
 	p.producer.tell(p.id, b, o)
 }

@@ -41,6 +41,7 @@ type BufferedProducer struct {
 	refreshAt atomic.Int64          // when the table is to be asked for again, in Unix nanoseconds; zero while there is none
 	counts    counts
 	health    health
+	watch     *watch // immutable
 
 	_    cacheLine
 	ring atomic.Uint32 // of RoundRobin and Sticky
@@ -100,7 +101,8 @@ func newProducer(namespace, hubName string, h hub, o Options) *BufferedProducer 
 		p.logger = slog.New(slog.DiscardHandler)
 	}
 	p.admission = newAdmission(o.MaxBufferedEventCount, o.MaxBufferedBytes, p.pick, p.press)
-	p.staging = &staging{producer: p}
+	p.watch = newWatch(p.quietChanged)
+	p.staging = &staging{producer: p, work: work{watch: p.watch}}
 	p.health.producer = p
 	p.lifetime, p.abort = context.WithCancelCause(context.Background())
 	p.trying, p.giveUp = context.WithCancelCause(p.lifetime)

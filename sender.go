@@ -98,6 +98,8 @@ var errGoexit = errors.New("eventhubs: the goroutine that was sending was ended 
 // deliver tries the batch until it has its outcome, and returns that.
 func (p *partition) deliver(b *batch, tries *connection.Deadlines) Outcome {
 	b.sent = time.Now()
+	p.work.begin(tryRuns) // until it is settled or rests: what a failure means is known before it counts as ended
+	defer p.work.end(tryRuns)
 	if err := p.prepare(b); err != nil {
 		return b.failed(err)
 	}
@@ -332,6 +334,8 @@ func (p *partition) rest(b *batch, pause time.Duration, wake <-chan struct{}) bo
 	if ends := p.producer.deliveryEnds(b); !ends.IsZero() && time.Until(ends) <= pause {
 		return false
 	}
+	p.work.end(tryRuns)
+	defer p.work.begin(tryRuns)
 	p.producer.pause(pause, wake)
 	return true
 }
