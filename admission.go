@@ -198,12 +198,12 @@ func (a *admission) leave(s *share, events, bytes int) {
 	a.unlock()
 }
 
-// settle is leave for a batch that has its outcome: the partition gets on, or is as it says.
-func (a *admission) settle(s *share, events, bytes int, now trouble) {
+// settle is leave for a batch that was tried and has its outcome: the partition does not fail any more, or is stopped.
+func (a *admission) settle(s *share, events, bytes int, stopped trouble) {
 	a.mu.Lock()
 	a.events -= events
 	a.bytes -= bytes
-	if s.trouble != now {
+	if now := s.trouble&troubleSilent | stopped; now != s.trouble {
 		s.trouble = now
 		s.limitLocked(a)
 	}

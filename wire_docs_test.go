@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-var updateDocs = flag.Bool("update", false, "write the table of docs/wire.md anew")
+var updateDocs = flag.Bool("update", false, "write the tables of the documents anew that are made from tests")
 
 const (
 	wireDocument = "docs/wire.md"
@@ -22,24 +22,30 @@ const (
 
 // The tests hold each row to the time that it states, so the table is true if it is theirs.
 func TestTheTableOfFaultsIsTheTests(t *testing.T) {
-	text, err := os.ReadFile(wireDocument)
+	wantTable(t, wireDocument, tableBegins, wireTable())
+}
+
+// wantTable checks that a document has that table between two lines, or writes it there.
+func wantTable(t *testing.T, document, begins, table string) {
+	t.Helper()
+	text, err := os.ReadFile(document)
 	if err != nil {
 		t.Fatal(err)
 	}
-	before, rest, begun := strings.Cut(string(text), tableBegins)
+	before, rest, begun := strings.Cut(string(text), begins)
 	_, after, ended := strings.Cut(rest, tableEnds)
 	if !begun || !ended {
-		t.Fatalf("%s has no place for the table: lines %q and %q", wireDocument, tableBegins, tableEnds)
+		t.Fatalf("%s has no place for the table: lines %q and %q", document, begins, tableEnds)
 	}
-	want := before + tableBegins + wireTable() + tableEnds + after
+	want := before + begins + table + tableEnds + after
 	switch {
 	case string(text) == want:
 	case *updateDocs:
-		if err := os.WriteFile(wireDocument, []byte(want), 0o644); err != nil {
+		if err := os.WriteFile(document, []byte(want), 0o644); err != nil {
 			t.Fatal(err)
 		}
 	default:
-		t.Errorf("the table in %s is not the tests': run this test with -update, and read what it has changed", wireDocument)
+		t.Errorf("the table in %s is not the tests', which make this:\n%s\nRun this test with -update, and read what it has changed", document, table)
 	}
 }
 
