@@ -106,9 +106,8 @@ func TestAPartitionThatIsSlowIsNotInTrouble(t *testing.T) {
 					most := 0
 					for range 40 { // half a second each
 						_, _ = fill(p, "0", "x")
-						most = max(most, p.PartitionBufferedEventCount("0"))
-						if at := now(); at > 10*time.Second && p.PartitionBufferedEventCount("0") < 70 {
-							t.Fatalf("at %v it may hold %d events", at, p.PartitionBufferedEventCount("0"))
+						if now() > 10*time.Second { // at the beginning nothing could have been in trouble yet
+							most = max(most, p.PartitionBufferedEventCount("0"))
 						}
 						time.Sleep(500 * time.Millisecond)
 					}
