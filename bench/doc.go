@@ -5,6 +5,7 @@
 //	go -C bench run . -rows plain -sizes 100 -repeats 3
 //	go -C bench run . -check          # the targets, each with its figure; status 0 if all hold
 //	go -C bench run . -check -short   # what a shared machine can tell, in less than a minute
+//	go -C bench run . -rows before -before COMMIT   # beside the build of that commit, in the same turns
 //	go -C bench run . -plot           # the charts of docs/benchmarks.md
 //
 // A run is one scenario (what is published, and how) with one peer (who publishes). Client and server are processes of their own, which

@@ -47,6 +47,7 @@ type choice struct {
 	warm     time.Duration
 	measure  time.Duration
 	foreign  float64
+	before   string
 	loaded   book // from -load
 }
 
@@ -91,6 +92,7 @@ func parse(args []string, stderr io.Writer) (*choice, error) {
 	flags.StringVar(&c.save, "save", "", "write what was measured to this `file`")
 	flags.StringVar(&c.load, "load", "", "begin with what this `file` has, and measure the rest only")
 	flags.StringVar(&c.profiles, "profiles", "", "write profiles of each client and server to this `directory`")
+	flags.StringVar(&c.before, "before", "", "the `commit` whose build of this producer the peer before is; without it there is none")
 	flags.BoolVar(&c.list, "list", false, "list the groups and the peers")
 	if err := flags.Parse(args); err != nil {
 		return nil, err
@@ -150,7 +152,7 @@ func (c *choice) execute(ctx context.Context, stdout, stderr io.Writer) (ok bool
 		}
 		maps.Copy(b, c.loaded)
 	}
-	r := &runner{warm: c.warm, measure: c.measure, profiles: c.profiles, foreign: c.foreign, log: stderr, skipped: make(map[string]error), prepared: make(map[string]*program)}
+	r := &runner{warm: c.warm, measure: c.measure, profiles: c.profiles, foreign: c.foreign, log: stderr, skipped: make(map[string]error), prepared: make(map[string]*program), before: c.before}
 	fmt.Fprintf(stdout, "%s, %s/%s, %d CPUs; medians of %d turns.\n", runtime.Version(), runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), c.repeats)
 	ok = true
 	if c.check {

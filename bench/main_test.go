@@ -33,7 +33,7 @@ func testRunner() *runner {
 // Each run fails by itself unless the server has counted what the client has sent.
 func TestEveryPeerOfThisProgramSendsWhatTheServerCounts(t *testing.T) {
 	for _, p := range peers {
-		if p.script != nil {
+		if p.open == nil {
 			continue
 		}
 		for _, encrypted := range []bool{false, true} {
@@ -48,6 +48,21 @@ func TestEveryPeerOfThisProgramSendsWhatTheServerCounts(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// The build of an earlier commit is another program: that of the latest commit at least can be built and run beside this one.
+func TestTheBuildOfACommitIsAPeer(t *testing.T) {
+	t.Setenv("INTEROP_CACHE", t.TempDir())
+	r := testRunner()
+	r.before = "HEAD"
+	if m, err := r.run(t.Context(), of(before, 1000)); err != nil || m.Events == 0 {
+		t.Errorf("the measurement is %+v, %v", m, err)
+	}
+	r = testRunner()
+	r.before = "no-such-commit"
+	if _, err := r.run(t.Context(), of(before, 1000)); err == nil || !strings.Contains(err.Error(), "no-such-commit") {
+		t.Errorf("a commit that is not there: %v, want an error that names it", err)
 	}
 }
 

@@ -14,7 +14,7 @@ type peer struct {
 	name   string
 	title  string
 	server serverKind
-	// open makes it ready to publish; nil for a script, which is another program.
+	// open makes it ready to publish; nil for another program: a script, or the bench of then.
 	open   func(context.Context, *job) (producer, error)
 	script *script
 }
@@ -29,6 +29,7 @@ type producer interface {
 // The names of the peers.
 const (
 	ours        = "ours"
+	before      = "before"
 	rawTCP      = "tcp"
 	rawFrames   = "frames"
 	rawAMQP     = "go-amqp"
@@ -46,6 +47,7 @@ var peers = []*peer{
 	{name: rawFrames, title: "ready-made AMQP frames, no library", server: frameServer, open: openBlocks},
 	{name: rawAMQP, title: "go-amqp, pre-encoded full batches, pipelined", server: emulatorServer, open: openGoAMQP},
 	{name: ours, title: "**this producer**, event by event", server: emulatorServer, open: openOurs},
+	{name: before, title: "this producer, as it was at the commit that -before names", server: emulatorServer},
 	{name: franz, title: "franz-go to a null Kafka server, record by record", server: kafkaServer, open: openFranz},
 	{name: byHand, title: "azeventhubs, batches filled by hand", server: emulatorServer, open: openByHand},
 	{name: oneByOne, title: "azeventhubs, one event a send, 64 goroutines", server: emulatorServer, open: openOneByOne},

@@ -49,6 +49,7 @@ type runner struct {
 	log           io.Writer
 	skipped       map[string]error // peers whose runtime is not there, and why
 	prepared      map[string]*program
+	before        string // a commit, for the peer of that name
 }
 
 // times are how long a scenario's phases last: those that only make sense with time have it.
@@ -115,7 +116,7 @@ func (r *runner) try(ctx context.Context, s scenario) (*measurement, error) {
 	defer cancel()
 	p := peerNamed(s.Peer)
 	client := &program{command: []string{executable()}, environment: map[string]string{roleVariable: roleClient}}
-	if p.script != nil {
+	if p.open == nil {
 		var err error
 		if client, err = r.prepare(ctx, p); err != nil {
 			return nil, err
@@ -130,7 +131,11 @@ func (r *runner) try(ctx context.Context, s scenario) (*measurement, error) {
 	if err != nil {
 		return nil, err
 	}
-	j := &job{Scenario: s, Warm: warm, Measure: measure, Profile: r.profile(s, roleClient)}
+	told := s
+	if s.Peer == before {
+		told.Peer = ours // as it calls itself
+	}
+	j := &job{Scenario: told, Warm: warm, Measure: measure, Profile: r.profile(s, roleClient)}
 	m := new(measurement)
 	counted := tally{}
 	err = server.exchange(order{Kind: p.server, Scenario: s, Profile: r.profile(s, roleServer)}, &j.Server)

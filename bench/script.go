@@ -64,10 +64,17 @@ var javaPeer = script{
 	},
 }
 
-// prepare installs a peer's script, once, unless its runtime is missing.
+// prepare builds or installs the program of a peer that is not part of this one, once, unless what that takes is missing.
 func (r *runner) prepare(ctx context.Context, p *peer) (*program, error) {
 	if ready := r.prepared[p.name]; ready != nil {
 		return ready, nil
+	}
+	if p.name == before {
+		ready, err := r.prepareBefore(ctx)
+		if err == nil {
+			r.prepared[p.name] = ready
+		}
+		return ready, err
 	}
 	if err := setup.Need(p.script.runtime, p.script.needs...); err != nil {
 		return nil, err
@@ -84,7 +91,7 @@ func (r *runner) prepare(ctx context.Context, p *peer) (*program, error) {
 
 // absent says why a peer cannot run here; nil if it can.
 func (r *runner) absent(ctx context.Context, p *peer) error {
-	if p.script == nil {
+	if p.open != nil {
 		return nil
 	}
 	if err, known := r.skipped[p.name]; known {

@@ -25,6 +25,17 @@ var groups = []group{
 		}
 		return list
 	}, func(s scenario) scenario { return of(ours, s.Size) }},
+	{"before", "Beside the build of an earlier commit (-before)", throughputColumns, func(size int) []scenario {
+		both := []string{ours, before}
+		list := forPeers(size, both, func(*scenario) {})
+		if size == 1000 {
+			list = slices.Concat(list, forPeers(size, both, hot), forPeers(size, both, oneKey), forPeers(size, both, func(s *scenario) { s.Goroutines, s.Keys = 16, 1000 }))
+		}
+		return list
+	}, func(s scenario) scenario {
+		s.Peer = before
+		return s
+	}},
 	{"tls", "The same with TLS 1.3", throughputColumns, func(size int) []scenario {
 		return forPeers(size, []string{rawTCP, rawAMQP, ours, franz, byHand}, func(s *scenario) { s.TLS = true })
 	}, toOurs},
@@ -105,6 +116,7 @@ func burst(s *scenario)  { s.Pattern = bursts }
 func mix(s *scenario)    { s.Pattern = mixed }
 func wide(s *scenario)   { s.Partitions = 32 }
 func hot(s *scenario)    { s.Pattern, s.Partitions = hotKey, 32 }
+func oneKey(s *scenario) { s.Keys = 1 } // everything to one partition
 func below(s *scenario)  { s.Rate, s.Ack = 20_000, 5*time.Millisecond }
 
 // defaultVariants are the proposals' defaults, with keys, round robin and sticky.
