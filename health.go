@@ -23,6 +23,10 @@ type Health struct {
 	// cannot be had.
 	Partitions []string
 
+	// Full are the partitions that hold the room which somebody lacks now: each that is at its limit, and, while the buffer is full, the one that holds most of it.
+	// The id of what the service assigns is empty.
+	Full []string
+
 	LastSuccess time.Time // when a batch was last stored, or the list of partitions last had; zero before
 	LastFailure time.Time // when a try last failed; zero if none has
 	LastErr     error     // that failure, also when all is well again
@@ -77,6 +81,7 @@ func stateFor(err error) HealthState {
 func (p *BufferedProducer) Health() Health {
 	h := p.health.state()
 	h.TokenExpires = p.hub.TokenExpires()
+	h.Full = p.admission.full()
 	return h
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -54,8 +55,19 @@ func TestNoPartitionTakesTheLastPartOfTheBuffer(t *testing.T) {
 				p := peer.connected(tt.options)
 				body := full(t, 1000)
 				wantFill(t, p, "1", body, tt.first, "partition 1 holds")
+				if got := fmt.Sprint(p.Health().Full); got != "[1]" {
+					t.Errorf("Health says that %s are full, want 1", got)
+				}
 				wantFill(t, p, "2", body, tt.then, "")
 				wantFill(t, p, "3", body, tt.third, fmt.Sprintf("%d of them for partition 1", tt.first))
+				if got := p.Health().Full; !slices.Contains(got, "1") {
+					t.Errorf("Health says that %s are full, want 1, which holds most", got)
+				}
+				p.Clear()
+				synctest.Wait()
+				if got := fmt.Sprint(p.Health().Full); got != "[]" && tt.options.MaxBufferedEventCount != 1 {
+					t.Errorf("Health says that %s are full, when some room was given back", got)
+				}
 				_ = p.Abandon(ended())
 			})
 		})

@@ -2,6 +2,7 @@ package eventhubs
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -24,18 +25,40 @@ func (a *admission) shortageLocked(want wish) shortage {
 	most := a.lineLocked(want)
 	short.ofShare = most.partition != nil && (most.first != nil && most.at == 0 || !most.opensLocked(want.bytes))
 	if !short.ofShare {
-		most = nil
-		for _, s := range a.shares {
-			if s.events > 0 && (most == nil || s.part(a) > most.part(a)) {
-				most = s
-			}
-		}
+		most = a.largestLocked()
 	}
 	if most != nil {
 		short.partition, short.anywhere, short.trouble = most.partition.id, most.unlimited, most.trouble
 		short.held, short.heldBytes = most.events, most.bytes
 	}
 	return short
+}
+
+// largestLocked is the share that holds most, nil if none holds anything.
+func (a *admission) largestLocked() (most *share) {
+	for _, s := range a.shares {
+		if s.events > 0 && (most == nil || s.part(a) > most.part(a)) {
+			most = s
+		}
+	}
+	return most
+}
+
+// full names the partitions that hold the room which somebody lacks.
+func (a *admission) full() (ids []string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	var largest *share
+	if a.pressed.Load() {
+		largest = a.largestLocked()
+	}
+	for _, s := range a.shares {
+		if s == largest || s.pressed.Load() {
+			ids = append(ids, s.partition.id)
+		}
+	}
+	slices.Sort(ids)
+	return ids
 }
 
 // part is how much of the buffer the share holds, in whichever of the two bounds that is more.
