@@ -1,0 +1,110 @@
+// A service as it runs in Kubernetes, at 5,000 events a second: deployment.yaml beside it has the numbers that belong together. On SIGTERM its readiness
+// endpoint says no, it takes no more work, and Close has a deadline of its own, well within the pod's grace. Its last log line counts what was accepted by
+// what is known of it: stored, not stored, possibly stored. It ends with status 0 if all is stored, and otherwise with 1.
+//
+// It publishes to the hub that EVENTHUBS_CONNECTION_STRING names with its EntityPath.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"os"
+	"os/signal"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azeventhubs/v2"
+	"github.com/go-eventhubs/eventhubs"
+)
+
+// The numbers for 5,000 events a second of 1 KB in a pod with 30 s of grace.
+const (
+	eventsPerSecond = 5000
+	bufferedEvents  = 50_000           // 10 s of them: what an outage of that length makes nobody wait for
+	bufferedBytes   = 64 << 20         // as many bytes
+	closeDeadline   = 20 * time.Second // 30 s of grace, less 4 s for load balancers to notice, less 6 s for handlers after Close's deadline
+)
+
+func main() {
+	log := slog.New(slog.NewTextHandler(os.Stderr, nil))
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
+	defer stop()
+	if err := run(ctx, log); err != nil {
+		log.Error("ends", "error", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, log *slog.Logger) (err error) {
+	producer, err := eventhubs.NewBufferedProducerFromConnectionString(os.Getenv("EVENTHUBS_CONNECTION_STRING"), "", &eventhubs.Options{
+		MaxBufferedEventCount: bufferedEvents,
+		MaxBufferedBytes:      bufferedBytes,
+		Logger:                log,
+		OnBatchFailed: func(_ context.Context, batch *eventhubs.Batch) { // a service of yours keeps them: see examples/shutdown
+			log.Error("events failed", "partition", batch.PartitionID, "events", batch.Count, "storage", batch.Outcome.Storage, "error", batch.Outcome.Err)
+		},
+	})
+	if err != nil {
+		return err
+	}
+	var accepted atomic.Uint64
+	defer func() {
+		closing, cancel := context.WithTimeout(context.Background(), closeDeadline) // not ctx: that is over
+		defer cancel()
+		closeErr := producer.Close(closing)
+		s := producer.Stats()
+		log.Info("closed", "accepted", accepted.Load(), "stored", s.StoredEvents, "notStored", s.FailedEvents, "possiblyStored", s.PossiblyStoredEvents)
+		err = errors.Join(err, closeErr)
+	}()
+	if err := producer.Connect(ctx, nil); err != nil {
+		return fmt.Errorf("the event hub cannot be reached: %w", err)
+	}
+	probe := &http.Server{Addr: os.Getenv("READINESS_ADDRESS"), Handler: readiness(ctx, producer), ReadHeaderTimeout: time.Second}
+	if probe.Addr != "" {
+		go probe.ListenAndServe() // ends with Close below
+		defer probe.Close()
+	}
+	log.Info("publishing", "eventsPerSecond", eventsPerSecond)
+	err = work(ctx, producer, &accepted)
+	log.Info("got SIGTERM", "buffered", producer.BufferedEventCount(), "health", producer.Health().State)
+	return err
+}
+
+// work enqueues in ticks of 10 ms until ctx ends. A full buffer slows it down.
+func work(ctx context.Context, producer *eventhubs.BufferedProducer, accepted *atomic.Uint64) error {
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	body := make([]byte, 1000)
+	for n := 0; ; {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+		for range eventsPerSecond / 100 {
+			event := &azeventhubs.EventData{Body: body}
+			err := producer.Enqueue(ctx, event, &eventhubs.EnqueueOptions{PartitionKey: fmt.Sprint("device-", n%1000)})
+			switch {
+			case ctx.Err() != nil && err != nil:
+				return nil // the event was not accepted, and whoever sent it hears so
+			case err != nil:
+				return err
+			}
+			accepted.Add(1)
+			n++
+		}
+	}
+}
+
+// readiness says no from the signal on, so that no new work arrives, and while publishing has failed for long.
+func readiness(ctx context.Context, producer *eventhubs.BufferedProducer) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) {
+		if health := producer.Health(); ctx.Err() != nil || health.Err != nil && time.Since(health.Since) > time.Minute {
+			w.WriteHeader(http.StatusServiceUnavailable)
+		}
+	}
+}
