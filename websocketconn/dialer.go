@@ -35,8 +35,9 @@ type Dialer struct {
 	Proxy func(*http.Request) (*url.URL, error)
 
 	// HTTPClient makes the request that becomes the WebSocket, and has a configuration of TLS and a proxy of its own:
-	// neither may be given here then. Its Timeout bounds the opening only.
-	// Default: one of the Dialer's own for each connection.
+	// neither may be given here then. Its Timeout bounds the opening only. A redirect is followed only if its CheckRedirect
+	// is set and allows it; whoever allows one to http or ws gives TLS up.
+	// Default: one of the Dialer's own for each connection, which follows none.
 	HTTPClient *http.Client
 }
 
@@ -47,7 +48,7 @@ func Dial(ctx context.Context, params azeventhubs.WebSocketConnParams) (net.Conn
 
 // Dial opens a WebSocket at params.Host, a URL that begins with wss:// or ws://, and returns it as a stream of bytes. Each Write is
 // one binary message; messages may be of any size. It fails when ctx ends, which does not concern the connection afterwards.
-// Errors name the host and the proxy that was used, and what to check.
+// Errors name the host, where it redirects to if it does, and the proxy that was used, and what to check.
 //
 // A deadline that passes during a Read or Write ends the connection. Close never waits for the peer.
 func (d *Dialer) Dial(ctx context.Context, params azeventhubs.WebSocketConnParams) (net.Conn, error) {
@@ -59,7 +60,7 @@ func (d *Dialer) Dial(ctx context.Context, params azeventhubs.WebSocketConnParam
 	if err != nil {
 		return nil, err
 	}
-	u := newUpgrade(base.Transport)
+	u := newUpgrade(base.Transport, base.CheckRedirect != nil)
 	client := *base
 	client.Transport = u
 	ws, response, err := websocket.Dial(ctx, params.Host, &websocket.DialOptions{HTTPClient: &client, Subprotocols: []string{subprotocol}})
@@ -93,18 +94,22 @@ func (d *Dialer) client() (*http.Client, error) {
 
 // An upgrade is the round trip that becomes a WebSocket. It keeps what the WebSocket library does not tell.
 type upgrade struct {
-	base http.RoundTripper // immutable
+	// Immutable.
+	base   http.RoundTripper
+	follow bool // the caller's client decides about redirects; else none is followed
 
 	// Owned by the goroutine that dials.
-	proxy  *url.URL // that of the latest request; nil if there is none, or none that we know of
-	stream *stream  // what is below the WebSocket; nil until there is one
+	host     string   // that of the latest request
+	proxy    *url.URL // that of the latest request; nil if there is none, or none that we know of
+	redirect string   // where the answer to the latest request leads, for an error's text; empty if nowhere
+	stream   *stream  // what is below the WebSocket; nil until there is one
 }
 
-func newUpgrade(base http.RoundTripper) *upgrade {
+func newUpgrade(base http.RoundTripper, follow bool) *upgrade {
 	if base == nil {
 		base = http.DefaultTransport
 	}
-	return &upgrade{base: base}
+	return &upgrade{base: base, follow: follow}
 }
 
 // CloseIdleConnections makes http.Client's do what it says.
@@ -115,7 +120,7 @@ func (u *upgrade) CloseIdleConnections() {
 }
 
 func (u *upgrade) RoundTrip(r *http.Request) (*http.Response, error) {
-	u.proxy = nil
+	u.host, u.proxy, u.redirect = r.URL.Host, nil, ""
 	if t, ok := u.base.(*http.Transport); ok && t.Proxy != nil {
 		proxy, err := t.Proxy(r)
 		if err != nil || proxy != nil && proxy.Host == "" {
@@ -124,10 +129,11 @@ func (u *upgrade) RoundTrip(r *http.Request) (*http.Response, error) {
 		u.proxy = proxy
 	}
 	response, err := u.base.RoundTrip(r)
-	if err != nil || response.StatusCode != http.StatusSwitchingProtocols {
+	if err != nil {
 		return response, err
 	}
-	if body, ok := response.Body.(io.ReadWriteCloser); ok {
+	u.hold(r, response)
+	if body, ok := response.Body.(io.ReadWriteCloser); ok && response.StatusCode == http.StatusSwitchingProtocols {
 		u.stream = &stream{ReadWriteCloser: body}
 		response.Body = u.stream
 	}

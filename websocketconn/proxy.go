@@ -39,9 +39,16 @@ func (u *upgrade) explain(host string, response *http.Response, err error) error
 	if e, ok := errors.AsType[*url.Error](err); ok {
 		err = e.Err // without the URL once more
 	}
+	if u.host != "" && u.host != host {
+		host += ", which redirects to " + u.host + "," // and the caller's client has gone there
+	}
 	switch {
 	case err == errNoProxy:
 		return fmt.Errorf("%s: %w", host, err)
+	case response == nil && u.redirect != "":
+		return fmt.Errorf("%s%s redirects to %s, and Dialer.HTTPClient does not go there: %w", u.through(), host, u.redirect, err)
+	case response != nil && u.redirect != "":
+		return fmt.Errorf("%s%s answered with %s", u.through(), host, u.explainRedirect(response))
 	case response != nil && response.StatusCode != http.StatusSwitchingProtocols:
 		return fmt.Errorf("%s%s answered with %s instead of opening a WebSocket%s; %s",
 			u.through(), host, status(response), quote(response), u.adviceForStatus(response.StatusCode))
