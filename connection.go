@@ -5,12 +5,12 @@ import (
 	"crypto/tls"
 	"log/slog"
 	"net"
-	"strings"
 	"sync/atomic"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azeventhubs/v2"
 	"github.com/go-eventhubs/eventhubs/internal/connection"
+	"github.com/go-eventhubs/eventhubs/internal/connectionstring"
 )
 
 // ConnectionOptions configure a connection to a namespace. The fields that azeventhubs has too mean the same here.
@@ -18,11 +18,12 @@ type ConnectionOptions struct {
 	// ApplicationID begins the user agent that the service sees.
 	ApplicationID string
 
-	// CustomEndpoint is the host, or host:port, to dial instead of the namespace, such as a gateway or a private endpoint. The
+	// CustomEndpoint is the host, or host:port, to dial instead of the namespace, such as a gateway or a private endpoint; a URL is refused. The
 	// namespace stays the one that certificates and tokens are checked against.
 	CustomEndpoint string
 
-	// NewWebSocketConn opens the connection as a WebSocket, which passes where only HTTPS does.
+	// NewWebSocketConn opens the connection as a WebSocket, which passes where only HTTPS does. A connection string with TransportType=AmqpWebSockets, and a
+	// namespace of the service's with port 443, are refused without it.
 	NewWebSocketConn func(ctx context.Context, params azeventhubs.WebSocketConnParams) (net.Conn, error)
 
 	// TLSConfig replaces the default configuration of TLS.
@@ -53,51 +54,57 @@ func NewConnection(namespace string, credential azcore.TokenCredential, options 
 	if err != nil {
 		return nil, err
 	}
-	return newConnection(e, "", options), nil
+	return newConnection(e, "", options)
 }
 
-// NewConnectionFromConnectionString is NewConnection with a connection string. If that names an event hub (EntityPath), the connection's producers
-// are for this one.
+// NewConnectionFromConnectionString is NewConnection with a connection string, which is read as [NewBufferedProducerFromConnectionString] reads it. If that names an event hub
+// (EntityPath), the connection's producers are for this one.
 func NewConnectionFromConnectionString(connectionString string, options *ConnectionOptions) (*Connection, error) {
 	e, hubName, err := endpointFromConnectionString(connectionString, "")
 	if err != nil {
 		return nil, err
 	}
-	return newConnection(e, hubName, options), nil
+	return newConnection(e, hubName, options)
 }
 
 // NewConnectionFromKey is NewConnection with a named key, a shared access policy, which ReplaceKey replaces while the connection runs.
+// Both are refused if they are empty or cannot be right, such as with white space or quotation marks around them.
 func NewConnectionFromKey(namespace, keyName, key string, options *ConnectionOptions) (*Connection, error) {
-	if err := checkNamespace(namespace); err != nil {
+	s := new(secret)
+	e, err := endpointFromNamespace(namespace, s)
+	if err != nil {
 		return nil, err
 	}
-	s := new(secret)
 	if err := s.setKey(keyName, key); err != nil {
 		return nil, err
 	}
-	return newConnection(endpoint{namespace: namespace, tokens: s}, "", options), nil
+	return newConnection(e, "", options)
 }
 
 // NewConnectionFromSAS is NewConnection with a ready-made shared access signature, which ReplaceSAS replaces while the connection runs: before it expires,
-// since nobody here can renew it.
+// since nobody here can renew it. It begins with "SharedAccessSignature " and has sr, sig, se and skn.
 func NewConnectionFromSAS(namespace, signature string, options *ConnectionOptions) (*Connection, error) {
-	if err := checkNamespace(namespace); err != nil {
+	s := &secret{signature: true}
+	e, err := endpointFromNamespace(namespace, s)
+	if err != nil {
 		return nil, err
 	}
-	s := &secret{signature: true}
 	if err := s.setSAS(signature); err != nil {
 		return nil, err
 	}
-	return newConnection(endpoint{namespace: namespace, tokens: s}, "", options), nil
+	return newConnection(e, "", options)
 }
 
-func newConnection(e endpoint, hubName string, options *ConnectionOptions) *Connection {
+func newConnection(e endpoint, hubName string, options *ConnectionOptions) (*Connection, error) {
 	var o ConnectionOptions
 	if options != nil {
 		o = *options
 	}
+	if err := e.check(o); err != nil {
+		return nil, err
+	}
 	s, _ := e.tokens.(*secret)
-	return &Connection{conn: connection.New(e.config(o, "", nil)), namespace: e.namespace, hub: hubName, secret: s}
+	return &Connection{conn: connection.New(e.config(o, "", nil)), namespace: e.namespace, hub: hubName, secret: s}, nil
 }
 
 // ReplaceKey makes the connection sign with another key from its next token on; the present one stays good until it expires. It fails for a
@@ -152,19 +159,19 @@ type secret struct {
 }
 
 func (s *secret) setKey(name, key string) error {
-	switch {
-	case name == "":
-		return invalid("the name of the key is empty: it is that of a shared access policy, such as RootManageSharedAccessKey")
-	case key == "":
-		return invalid("the key %q is empty", name)
+	if err := connectionstring.CheckKeyName(name); err != nil {
+		return refusedValue("the name of the key, which is that of a shared access policy such as RootManageSharedAccessKey,", "", err)
+	}
+	if err := connectionstring.CheckKey(key); err != nil {
+		return refusedValue("the key", "", err)
 	}
 	s.source.Store(new(connection.TokensFromKey(name, key)))
 	return nil
 }
 
 func (s *secret) setSAS(signature string) error {
-	if !strings.HasPrefix(signature, "SharedAccessSignature ") {
-		return invalid("the signature does not begin with %q", "SharedAccessSignature ")
+	if err := connectionstring.CheckSignature(signature); err != nil {
+		return refusedValue("the signature", "", err)
 	}
 	s.source.Store(new(connection.TokensFromSAS(signature)))
 	return nil

@@ -38,6 +38,12 @@
 // [Connection], with [NewConnection] (an Azure identity), [NewConnectionFromConnectionString], [NewConnectionFromKey] or [NewConnectionFromSAS] (whose secret can be
 // replaced while it runs), and its producers with Connection.NewBufferedProducer. A connection is opened by the first event, or by Connect, and again after a loss.
 //
+// A connection string is read as secret stores, files and templates deliver it. White space, line ends, a byte order mark and quotation marks around the whole, a
+// part or a value are dropped. Parts may stand on lines of their own. Keywords and names are compared without regard to case. A string that cannot work is refused with
+// the reason, which shows no part of the secret, and with what to give instead: for one without a key a namespace and a credential; for an IoT Hub's that of its
+// Event Hub-compatible endpoint; for one with TransportType=AmqpWebSockets also ConnectionOptions.NewWebSocketConn. An empty value, a placeholder and a reference to a secret
+// store are refused too. From a namespace, a hub's name, a key or a signature that comes by itself nothing is dropped: it is taken as it is, or refused.
+//
 // # Batches
 //
 // A batch leaves when it is full, when its first event has waited [Options].MaxWaitTime, on Flush, on Close, and, when the buffer is full and callers wait for

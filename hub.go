@@ -2,12 +2,9 @@ package eventhubs
 
 import (
 	"context"
-	"strconv"
-	"strings"
 	"sync"
 	"time"
 
-	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azeventhubs/v2"
 	"github.com/go-eventhubs/eventhubs/internal/connection"
 )
@@ -102,122 +99,5 @@ func (h *remoteHub) Close(ctx context.Context) error {
 		closing.Go(func() { s.Close(ctx) })
 	}
 	closing.Wait()
-	return nil
-}
-
-// endpoint is where a namespace is and how to be let in. The secrets are behind tokens.
-type endpoint struct {
-	namespace string
-	plain     bool // the development emulator: no TLS
-	tokens    connection.TokenSource
-}
-
-func (e endpoint) config(o ConnectionOptions, containerID string, t *Trace) connection.Config {
-	if t == nil {
-		t = new(Trace)
-	}
-	return connection.Config{
-		Connected:        t.Connected,
-		Disconnected:     t.disconnected(),
-		Namespace:        e.namespace,
-		Plain:            e.plain,
-		Tokens:           e.tokens,
-		TLSConfig:        o.TLSConfig,
-		CustomEndpoint:   o.CustomEndpoint,
-		DialContext:      o.DialContext,
-		NewWebSocketConn: o.NewWebSocketConn,
-		ApplicationID:    o.ApplicationID,
-		ContainerID:      containerID,
-		Logger:           o.Logger,
-	}
-}
-
-// endpointFromCredential is the namespace with whatever token the credential gives.
-func endpointFromCredential(namespace string, credential azcore.TokenCredential) (endpoint, error) {
-	if err := checkNamespace(namespace); err != nil {
-		return endpoint{}, err
-	}
-	if credential == nil {
-		return endpoint{}, invalid("the credential is nil")
-	}
-	return endpoint{namespace: namespace, tokens: connection.TokensFromCredential(credential)}, nil
-}
-
-// endpointFromConnectionString reads a connection string. It also returns the hub: the one in the string or the one given, which
-// must be the same if there are both. No error shows any part of the string but its keywords and the hub.
-func endpointFromConnectionString(text, hubName string) (endpoint, string, error) {
-	properties, err := azeventhubs.ParseConnectionString(text)
-	if err != nil {
-		return endpoint{}, "", invalid("the connection string is malformed: it looks like "+
-			"Endpoint=sb://name.servicebus.windows.net/;SharedAccessKeyName=…;SharedAccessKey=…, as the portal shows it (%s)", connectionStringFault(text))
-	}
-	if properties.EntityPath != nil {
-		if hubName, err = sameHub(*properties.EntityPath, hubName); err != nil {
-			return endpoint{}, "", err
-		}
-	}
-	e := endpoint{namespace: properties.FullyQualifiedNamespace, plain: properties.Emulator}
-	switch {
-	case properties.SharedAccessSignature != nil:
-		e.tokens = connection.TokensFromSAS(*properties.SharedAccessSignature)
-	default:
-		e.tokens = connection.TokensFromKey(*properties.SharedAccessKeyName, *properties.SharedAccessKey)
-	}
-	return e, hubName, nil
-}
-
-// connectionStringFault says which part of a connection string is missing, and shows none.
-func connectionStringFault(text string) string {
-	if text == "" {
-		return "it is empty"
-	}
-	lower := strings.ToLower(text)
-	for _, keyword := range []string{"Endpoint=", "SharedAccessKeyName=", "SharedAccessKey="} {
-		if !strings.Contains(lower, strings.ToLower(keyword)) {
-			return "it has no " + strings.TrimSuffix(keyword, "=")
-		}
-	}
-	return "its parts are not separated by semicolons, or one is not keyword=value"
-}
-
-// quoted is a name for an error's text, unless it may be a connection string, a signature or a key in the wrong place.
-func quoted(name string) string {
-	if strings.ContainsAny(name, ";=") {
-		return "(not shown, since it may hold a secret)"
-	}
-	return strconv.Quote(name)
-}
-
-// sameHub returns the hub that a connection string and an argument name, each of which may be empty.
-func sameHub(inString, argument string) (string, error) {
-	switch {
-	case inString == "" || inString == argument:
-		return argument, nil
-	case argument == "":
-		return inString, nil
-	default:
-		return "", invalid("the connection string is for the event hub %s (EntityPath) and the argument names %s: give one of them, or the same", quoted(inString), quoted(argument))
-	}
-}
-
-// checkNamespace tells a namespace that is not a host's name.
-func checkNamespace(namespace string) error {
-	switch {
-	case namespace == "":
-		return invalid("the namespace is empty: it looks like name.servicebus.windows.net")
-	case strings.ContainsAny(namespace, "/; ="):
-		return invalid("the namespace %s is not a host name: it looks like name.servicebus.windows.net, without scheme or path", quoted(namespace))
-	}
-	return nil
-}
-
-// checkHub tells a hub name that no service would know.
-func checkHub(name string) error {
-	switch {
-	case name == "":
-		return invalid("no event hub is named: give its name as an argument, or as EntityPath in the connection string")
-	case strings.ContainsAny(name, "/ ;?#="):
-		return invalid("the event hub's name %s has characters that no name may have", quoted(name))
-	}
 	return nil
 }

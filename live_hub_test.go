@@ -16,6 +16,7 @@ import (
 	"github.com/go-eventhubs/eventhubs"
 	"github.com/go-eventhubs/eventhubs/emulator"
 	"github.com/go-eventhubs/eventhubs/emulator/emulatortest"
+	"github.com/go-eventhubs/eventhubs/internal/connectionstring"
 )
 
 // The live suite asks an event hub, which may hold anything and be used by others meanwhile, whether the guarantees hold there that need no faults:
@@ -38,13 +39,18 @@ func TestLive(t *testing.T) {
 // The suite itself is tested against the emulator, which verifies signatures here as the service does.
 func TestTheEmulatorPassesWhatTheServiceIsAsked(t *testing.T) {
 	server := emulatortest.New(t, &emulator.Options{Hubs: hub(4), Authentication: &emulator.Authentication{}})
-	runLive(t, server.ConnectionString("hub"))
+	runLive(t, ` "`+server.ConnectionString("hub")+"\"\n") // as a file delivers it
 }
 
 func runLive(t *testing.T, connectionString string) {
-	properties, err := azeventhubs.ParseConnectionString(connectionString)
-	if err != nil || properties.EntityPath == nil {
-		t.Fatal("EVENTHUBS_CONNECTION_STRING is not a connection string with an EntityPath")
+	delivered, err := connectionstring.Parse(connectionString)
+	switch {
+	case err != nil:
+		t.Fatalf("EVENTHUBS_CONNECTION_STRING: %v", err)
+	case delivered.Hub == "":
+		t.Fatal("EVENTHUBS_CONNECTION_STRING: the connection string has no EntityPath")
+	case delivered.WebSocket != "":
+		t.Fatalf("EVENTHUBS_CONNECTION_STRING asks for AMQP over WebSocket (%s), which this suite does not speak", delivered.WebSocket)
 	}
 	for _, test := range []struct {
 		name string
@@ -61,7 +67,7 @@ func runLive(t *testing.T, connectionString string) {
 		{"what the service assigns is stored", liveServiceAssigned},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			test.run(t, &live{t: t, connectionString: connectionString, hub: *properties.EntityPath, run: rand.Text()})
+			test.run(t, &live{t: t, connectionString: delivered.Text() + ";EntityPath=" + delivered.Hub, hub: delivered.Hub, run: rand.Text()})
 		})
 	}
 }

@@ -58,7 +58,7 @@ type BufferedProducer struct {
 }
 
 // NewBufferedProducer returns a producer for an event hub, which it reaches with an Azure identity. The namespace is its host
-// name, such as "name.servicebus.windows.net". There is no network traffic before the first event. A nil *Options means the defaults.
+// name, such as "name.servicebus.windows.net", in any case. There is no network traffic before the first event. A nil *Options means the defaults.
 func NewBufferedProducer(namespace, eventHub string, credential azcore.TokenCredential, options *Options) (*BufferedProducer, error) {
 	e, err := endpointFromCredential(namespace, credential)
 	if err != nil {
@@ -68,7 +68,8 @@ func NewBufferedProducer(namespace, eventHub string, credential azcore.TokenCred
 }
 
 // NewBufferedProducerFromConnectionString returns a producer for an event hub, which it reaches with a connection string as the portal
-// shows it, or as the emulator prints it. The event hub is named in the string (EntityPath), by the argument, or by both alike.
+// shows it, as the emulator prints it, or as a file or a secret store delivers either: see "Connections" above. The event hub is named in the string
+// (EntityPath), by the argument, or by both alike, whatever the case. What can never work is refused, with ErrInvalidArgument and the reason, which shows no secret.
 // There is no network traffic before the first event. A nil *Options means the defaults.
 func NewBufferedProducerFromConnectionString(connectionString, eventHub string, options *Options) (*BufferedProducer, error) {
 	e, hubName, err := endpointFromConnectionString(connectionString, eventHub)
@@ -87,6 +88,9 @@ func newConnectedProducer(e endpoint, hubName string, options *Options) (*Buffer
 		return nil, err
 	}
 	c := o.Connection
+	if err := e.check(c); err != nil {
+		return nil, err
+	}
 	if c.Logger == nil {
 		c.Logger = o.Logger
 	}
@@ -134,7 +138,7 @@ func (p *BufferedProducer) PartitionBufferedEventCount(partitionID string) int {
 // IsClosed reports whether Close or Abandon was called.
 func (p *BufferedProducer) IsClosed() bool { return p.closing.Load() }
 
-// FullyQualifiedNamespace returns the host name of the namespace, with the port if one was given.
+// FullyQualifiedNamespace returns the host name of the namespace in lower case, with the port if one was given that is not the service's own.
 func (p *BufferedProducer) FullyQualifiedNamespace() string { return p.namespace }
 
 // EventHubName returns the name of the event hub.

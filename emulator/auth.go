@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/go-eventhubs/eventhubs/internal/amqp"
 	"github.com/go-eventhubs/eventhubs/internal/sas"
@@ -108,8 +109,12 @@ func (o *Options) validateAuthentication() error {
 			return fmt.Errorf("emulator: %s.Name is %q; it must not be empty, nor contain what separates the parts of a connection string", field, k.Name)
 		case strings.HasPrefix(k.Name, derivedPrefix):
 			return fmt.Errorf("emulator: %s.Name is %q; names that begin with %q are the server's own", field, k.Name, derivedPrefix)
+		case strings.ContainsFunc(k.Name, isDropped):
+			return fmt.Errorf("emulator: %s.Name is %q; clients drop or refuse white space, quotation marks and what nobody sees in it", field, k.Name)
 		case k.Value == "" || strings.Contains(k.Value, ";"):
 			return errors.New("emulator: " + field + ".Value is empty or contains a semicolon, which cannot stand in a connection string")
+		case strings.TrimFunc(k.Value, isDropped) != k.Value:
+			return errors.New("emulator: " + field + ".Value has white space or a quotation mark at an end, which clients drop from a connection string or refuse")
 		case k.Rights == 0 || k.Rights&^rightAny != 0:
 			return fmt.Errorf("emulator: %s.Rights is %#x; it must be a sum of RightSend, RightListen and RightManage", field, uint8(k.Rights))
 		}
@@ -120,6 +125,11 @@ func (o *Options) validateAuthentication() error {
 	}
 	o.Authentication = &auth
 	return nil
+}
+
+// isDropped reports whether clients may drop a character from an end of a connection string's value: white space, a quotation mark, one that nobody sees.
+func isDropped(r rune) bool {
+	return unicode.IsSpace(r) || unicode.In(r, unicode.Cc, unicode.Cf) || strings.ContainsRune("\"'`“”‘’„«»", r)
 }
 
 // key looks a key up by its name, which must be as it was given; nil if there is none.

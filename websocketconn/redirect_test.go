@@ -165,3 +165,16 @@ func TestAProducerTellsOfTheRedirect(t *testing.T) {
 	defer producer.Abandon(t.Context())
 	wantError(t, producer.Connect(t.Context(), nil), "redirects to https://portal.example/login and is not followed")
 }
+
+// What .NET's builder writes works with a dialer, and is not only left alone.
+func TestAConnectionStringThatAsksForWebSocketsPublishesByThem(t *testing.T) {
+	server := startServer(t, emulator.TransportWebSocketTLS)
+	producer, err := eventhubs.NewBufferedProducerFromConnectionString(server.TLSConnectionString("events")+";TransportType=AmqpWebSockets", "", &eventhubs.Options{
+		Connection:   eventhubs.ConnectionOptions{NewWebSocketConn: (&websocketconn.Dialer{TLSConfig: server.TLSConfig()}).Dial},
+		RetryOptions: eventhubs.RetryOptions{MaxRetries: -1},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	sendAndCompare(t, server, producer)
+}

@@ -84,7 +84,7 @@ func parseCheck(p *process, args []string) (*checkOptions, error) {
 	case opts.embedded():
 		return nil, errNoNamespace()
 	}
-	return opts, nil
+	return opts, opts.read(givenFlags(flags))
 }
 
 func runCheck(ctx context.Context, p *process, args []string) error {
@@ -92,7 +92,7 @@ func runCheck(ctx context.Context, p *process, args []string) error {
 	if err != nil {
 		return err
 	}
-	// A producer refuses what can never be a connection string or a hub. It does not reach for the network.
+	// A producer refuses what can never work together. It does not reach for the network.
 	producer, err := opts.newProducer(&eventhubs.Options{})
 	if err != nil {
 		return err

@@ -49,7 +49,7 @@ type checkup struct {
 }
 
 func newCheckup(p *process, opts *checkOptions, namespace, hub string) *checkup {
-	c := &checkup{process: p, options: opts, namespace: namespace, hub: hub, plain: opts.parsed().Emulator}
+	c := &checkup{process: p, options: opts, namespace: namespace, hub: hub, plain: opts.delivered.Emulator}
 	c.result = checkResult{Namespace: namespace, Hub: hub, Steps: []stepResult{}}
 	var err error
 	if c.host, c.port, err = net.SplitHostPort(namespace); err != nil {

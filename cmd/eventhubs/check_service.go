@@ -39,20 +39,20 @@ func (c *checkup) token(ctx context.Context) finding {
 	if c.options.namespace != "" {
 		return c.identityToken(ctx)
 	}
-	now, properties := c.process.now(), c.options.parsed()
-	if signature := properties.SharedAccessSignature; signature != nil {
-		parsed, err := sas.Parse(*signature)
+	now, delivered := c.process.now(), &c.options.delivered
+	if signature := delivered.Signature(); signature != "" {
+		parsed, err := sas.Parse(signature)
 		if err != nil {
 			return finding{err: err}
 		}
-		c.proof.token = connection.NewToken("servicebus.windows.net:sastoken", *signature, parsed.Expires)
+		c.proof.token = connection.NewToken("servicebus.windows.net:sastoken", signature, parsed.Expires)
 		if !now.Before(parsed.Expires) {
 			return finding{err: fmt.Errorf("the signature by the key %q has expired at %s", parsed.KeyName, parsed.Expires.Format(time.RFC3339))}
 		}
 		return finding{detail: fmt.Sprintf("a signature by the key %q for %s, good until %s", parsed.KeyName, parsed.Resource, parsed.Expires.Format(time.RFC3339))}
 	}
-	name, expires := *properties.SharedAccessKeyName, now.Add(checkTokenLifetime)
-	text := sas.Sign(c.url("amqp", "/"+c.hub), name, *properties.SharedAccessKey, expires)
+	name, expires := delivered.KeyName, now.Add(checkTokenLifetime)
+	text := sas.Sign(c.url("amqp", "/"+c.hub), name, delivered.Key(), expires)
 	c.proof.token = connection.NewToken("servicebus.windows.net:sastoken", text, expires)
 	return finding{detail: fmt.Sprintf("signed with the key %q", name)}
 }

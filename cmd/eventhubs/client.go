@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -13,6 +12,7 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azeventhubs/v2"
 	"github.com/go-eventhubs/eventhubs"
+	"github.com/go-eventhubs/eventhubs/internal/connectionstring"
 	"github.com/go-eventhubs/eventhubs/websocketconn"
 )
 
@@ -23,11 +23,12 @@ const (
 
 // clientOptions are the options of the commands that are clients of a namespace.
 type clientOptions struct {
-	connectionString string                 // empty: not given
-	namespace        string                 // empty: not given; never together with connectionString
-	credential       azcore.TokenCredential // with namespace
-	hub              string                 // empty: not given
-	caFile           string                 // empty: not given
+	connectionString string                  // empty: not given
+	namespace        string                  // empty: not given; never together with connectionString
+	credential       azcore.TokenCredential  // with namespace
+	hub              string                  // empty: not given, until read
+	delivered        connectionstring.String // what connectionString says, as of read
+	caFile           string                  // empty: not given
 	tls              *tls.Config
 	webSocket        bool
 }
@@ -119,35 +120,12 @@ func (c *clientOptions) readAuthority(given bool) error {
 	return nil
 }
 
-// hubToAsk is the hub to ask a namespace for: empty if only the connection string names it. A connection string that is
-// malformed is the producer's to refuse.
-func (c *clientOptions) hubToAsk() string {
-	if properties := c.parsed(); properties.EntityPath != nil && *properties.EntityPath != "" {
-		return c.hub
-	}
-	return cmp.Or(c.hub, defaultHub)
-}
-
-// hubForSDK is hubToAsk for the SDK, which wants to hear no hub if the connection string names one, not even the same.
-func (c *clientOptions) hubForSDK() string {
-	if properties := c.parsed(); properties.EntityPath != nil && *properties.EntityPath != "" {
-		return ""
-	}
-	return c.hubToAsk()
-}
-
-// parsed is what the connection string says; nothing if there is none or it is malformed.
-func (c *clientOptions) parsed() azeventhubs.ConnectionStringProperties {
-	properties, _ := azeventhubs.ParseConnectionString(c.connectionString)
-	return properties
-}
-
 // webSocketDialer is what opens a WebSocket; nil without --websocket.
 func (c *clientOptions) webSocketDialer() func(context.Context, azeventhubs.WebSocketConnParams) (net.Conn, error) {
 	if !c.webSocket {
 		return nil
 	}
-	dialer, plain := &websocketconn.Dialer{TLSConfig: c.tls}, c.parsed().Emulator
+	dialer, plain := &websocketconn.Dialer{TLSConfig: c.tls}, c.delivered.Emulator
 	return func(ctx context.Context, params azeventhubs.WebSocketConnParams) (net.Conn, error) {
 		if rest, ok := strings.CutPrefix(params.Host, "wss:"); ok && plain {
 			params.Host = "ws:" + rest // the SDK asks for TLS even where there is none
@@ -156,15 +134,14 @@ func (c *clientOptions) webSocketDialer() func(context.Context, azeventhubs.WebS
 	}
 }
 
-// newProducer makes a producer, which does not reach for the network yet. What is wrong with the connection string or
-// the hub's name is bad input.
+// newProducer makes a producer, which does not reach for the network yet.
 func (c *clientOptions) newProducer(options *eventhubs.Options) (producer *eventhubs.BufferedProducer, err error) {
 	options.Connection.TLSConfig = c.tls
 	options.Connection.NewWebSocketConn = c.webSocketDialer()
 	if c.namespace != "" {
 		producer, err = eventhubs.NewBufferedProducer(c.namespace, c.hub, c.credential, options)
 	} else {
-		producer, err = eventhubs.NewBufferedProducerFromConnectionString(c.connectionString, c.hubToAsk(), options)
+		producer, err = eventhubs.NewBufferedProducerFromConnectionString(c.connectionString, c.hub, options)
 	}
 	if err != nil {
 		return nil, badInput("%w", err)
@@ -178,7 +155,7 @@ func (c *clientOptions) newSDKProducer() (*azeventhubs.ProducerClient, error) {
 	if c.namespace != "" {
 		return azeventhubs.NewProducerClient(c.namespace, c.hub, c.credential, options)
 	}
-	return azeventhubs.NewProducerClientFromConnectionString(c.connectionString, c.hubForSDK(), options)
+	return azeventhubs.NewProducerClientFromConnectionString(c.connectionString, c.hub, options)
 }
 
 // newConsumer makes the SDK's consumer.
@@ -187,7 +164,7 @@ func (c *clientOptions) newConsumer(group string) (*azeventhubs.ConsumerClient, 
 	if c.namespace != "" {
 		return azeventhubs.NewConsumerClient(c.namespace, c.hub, group, c.credential, options)
 	}
-	return azeventhubs.NewConsumerClientFromConnectionString(c.connectionString, c.hubForSDK(), group, options)
+	return azeventhubs.NewConsumerClientFromConnectionString(c.connectionString, c.hub, group, options)
 }
 
 // closing returns a context for closing things, which goes on for closeTimeout when ctx has ended.

@@ -124,7 +124,10 @@ func parsePublish(p *process, args []string) (*publishOptions, error) {
 	if err := opts.checkInput(given); err != nil {
 		return nil, err
 	}
-	return opts, opts.checkSending(given)
+	if err := opts.checkSending(given); err != nil {
+		return nil, err
+	}
+	return opts, opts.read(given)
 }
 
 // registerInput adds the flags that say what the events are.

@@ -48,6 +48,8 @@ func parseTail(p *process, args []string) (*tailOptions, error) {
 	case opts.embedded():
 		return nil, errNoNamespace()
 	}
-	opts.from, err = parsePosition(from)
-	return opts, err
+	if opts.from, err = parsePosition(from); err != nil {
+		return nil, err
+	}
+	return opts, opts.read(given)
 }

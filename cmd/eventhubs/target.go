@@ -37,7 +37,7 @@ func openTarget(opts *publishOptions) (*target, error) {
 	}
 	to := opts.clientOptions
 	to.connectionString, to.hub = server.ConnectionString(""), hub
-	return &target{to, server}, nil
+	return &target{to, server}, to.read(nil)
 }
 
 // embedded reports whether the target is an emulator inside this process.

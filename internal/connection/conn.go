@@ -31,7 +31,7 @@ const (
 // Config says where a connection goes and how. It is not modified, and must not
 // be after it was passed to New.
 type Config struct {
-	// Namespace is the host, with or without a port, as the user wrote it. It is
+	// Namespace is the host, with or without a port. It is
 	// the host name of the AMQP connection and part of every audience.
 	Namespace string
 

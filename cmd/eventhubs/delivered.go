@@ -1,0 +1,83 @@
+package main
+
+import (
+	"cmp"
+	"errors"
+	"strconv"
+	"strings"
+
+	"github.com/go-eventhubs/eventhubs/internal/connectionstring"
+)
+
+// read makes sense of the connection string or the namespace, and of the hub. Afterwards the string is one that every client reads, without
+// the hub, and there is a hub. Its errors are about what was given and say what to give instead, in the words of the command line.
+func (c *clientOptions) read(given map[string]bool) error {
+	if c.hub != "" {
+		if err := connectionstring.CheckHub(c.hub); err != nil {
+			return badInput("--hub %s %s", shown(c.hub), faultOf(err))
+		}
+	}
+	var webSocket string
+	var err error
+	switch {
+	case c.connectionString != "":
+		webSocket, err = c.readString(given)
+	case c.namespace != "":
+		webSocket, err = c.readNamespace()
+	}
+	switch {
+	case err != nil:
+		return err
+	case webSocket != "" && !c.webSocket:
+		return badInput("the namespace is to be reached by AMQP over WebSocket (%s): add --websocket, or leave out what asks for it", webSocket)
+	case c.embedded():
+		return nil
+	}
+	c.hub = cmp.Or(c.hub, c.delivered.Hub, defaultHub)
+	return nil
+}
+
+func (c *clientOptions) readNamespace() (webSocket string, err error) {
+	namespace, webSocket, err := connectionstring.Namespace(c.namespace)
+	if err != nil {
+		return "", badInput("--namespace %s %s", shown(c.namespace), faultOf(err))
+	}
+	c.namespace = namespace
+	return webSocket, nil
+}
+
+func (c *clientOptions) readString(given map[string]bool) (webSocket string, err error) {
+	source := connectionEnv
+	if given["connection-string"] {
+		source = "--connection-string"
+	}
+	c.delivered, err = connectionstring.Parse(c.connectionString)
+	if e, ok := errors.AsType[*connectionstring.Error](err); ok {
+		instead := ""
+		if e.Reason == connectionstring.Keyless || e.Reason == connectionstring.Identity {
+			instead = ": for an Azure identity give --namespace HOST and --hub NAME; for a key give the whole string, in quotation marks, since a shell cuts it at its first semicolon"
+		}
+		return "", badInput("%s: %w%s", source, e, instead)
+	}
+	if c.delivered.Hub != "" && c.hub != "" && !strings.EqualFold(c.delivered.Hub, c.hub) {
+		return "", badInput("%s: the connection string is for the event hub %s (EntityPath) and --hub names %s: give one of them, or the same", source, shown(c.delivered.Hub), shown(c.hub))
+	}
+	c.connectionString = c.delivered.Text()
+	return c.delivered.WebSocket, nil
+}
+
+// faultOf is what is wrong with a value, without the value.
+func faultOf(err error) string {
+	if e, ok := errors.AsType[*connectionstring.Error](err); ok {
+		return e.Fault()
+	}
+	return err.Error()
+}
+
+// shown is a name for an error's text, unless it may be a secret in the wrong place.
+func shown(name string) string {
+	if strings.ContainsAny(name, ";=@+&?") {
+		return "(not shown, since it may hold a secret)"
+	}
+	return strconv.Quote(name)
+}

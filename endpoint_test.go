@@ -1,0 +1,159 @@
+package eventhubs
+
+import (
+	"context"
+	"errors"
+	"net"
+	"strings"
+	"testing"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azeventhubs/v2"
+)
+
+const (
+	deliveredKey       = "c2VjcmV0LXNlY3JldC1zZWNyZXQtc2VjcmV0LTEyMzQ="
+	delivered          = "Endpoint=sb://ns.servicebus.windows.net/;SharedAccessKeyName=send;SharedAccessKey=" + deliveredKey
+	deliveredSignature = "SharedAccessSignature sr=ns&sig=" + deliveredKey + "&se=4000000000&skn=send"
+)
+
+func noWebSocket(context.Context, azeventhubs.WebSocketConnParams) (net.Conn, error) {
+	return nil, errors.New("none in this test")
+}
+
+// constructors are the ways in which a connection string comes in.
+var constructors = map[string]func(text, hub string, options ConnectionOptions) error{
+	"producer": func(text, hub string, options ConnectionOptions) error {
+		p, err := NewBufferedProducerFromConnectionString(text, hub, &Options{Connection: options})
+		if err == nil {
+			_ = p.Abandon(context.Background())
+		}
+		return err
+	},
+	"shared connection": func(text, hub string, options ConnectionOptions) error {
+		c, err := NewConnectionFromConnectionString(text, &options)
+		if err != nil {
+			return err
+		}
+		_, err = c.NewBufferedProducer(hub, nil)
+		return errors.Join(err, c.Close(context.Background()))
+	},
+}
+
+func TestARefusedConnectionStringSaysWhatToGiveInstead(t *testing.T) {
+	for name, test := range map[string]struct {
+		text string
+		want []string
+	}{
+		"Aspire":               {"Endpoint=https://ns.servicebus.windows.net:443/;EntityPath=hub", []string{"no key and no signature", "NewBufferedProducer", "credential"}},
+		"managed identity":     {"Endpoint=sb://ns.servicebus.windows.net/;Authentication=Managed Identity", []string{"asks for an Azure identity", "NewBufferedProducer"}},
+		"cut by a shell":       {"Endpoint=sb://ns.servicebus.windows.net/", []string{"a shell cuts it"}},
+		"IoT Hub":              {"HostName=a.azure-devices.net;SharedAccessKeyName=n;SharedAccessKey=" + deliveredKey, []string{"IoT Hub", "Event Hub-compatible endpoint"}},
+		"WebSocket":            {delivered + ";TransportType=AmqpWebSockets", []string{"TransportType", "ConnectionOptions.NewWebSocketConn", "websocketconn"}},
+		"WebSocket by port":    {strings.Replace(delivered, ".net/", ".net:443/", 1), []string{"port 443", "ConnectionOptions.NewWebSocketConn"}},
+		"Kafka":                {strings.Replace(delivered, ".net/", ".net:9093/", 1), []string{"Kafka", "leave the port out"}},
+		"user and password":    {strings.Replace(delivered, "sb://", "sb://send:"+deliveredKey+"@", 1), []string{"Endpoint", "leave them out"}},
+		"empty key":            {strings.Replace(delivered, deliveredKey, "", 1), []string{"SharedAccessKey is empty"}},
+		"a placeholder":        {strings.Replace(delivered, deliveredKey, "@Microsoft.KeyVault(SecretUri=https://v/"+deliveredKey+")", 1), []string{"SharedAccessKey is a placeholder or a reference"}},
+		"no word in front":     {"Endpoint=sb://ns/;SharedAccessSignature=sr=x&sig=" + deliveredKey, []string{`does not begin with "SharedAccessSignature "`}},
+		"another hub":          {delivered + ";EntityPath=orders", []string{`"orders"`, `"hub"`, "give one of them, or the same"}},
+		"a key as the hub":     {delivered + ";EntityPath=" + deliveredKey, []string{"EntityPath"}},
+		"all in the wrong key": {delivered + ";EntityPath=" + delivered, []string{"a semicolon is missing"}},
+	} {
+		for way, construct := range constructors {
+			err := construct(test.text, "hub", ConnectionOptions{})
+			if !errors.Is(err, ErrInvalidArgument) {
+				t.Errorf("%s, %s: %v, want ErrInvalidArgument", name, way, err)
+				continue
+			}
+			for _, want := range test.want {
+				if !strings.Contains(err.Error(), want) {
+					t.Errorf("%s, %s: the error does not say %q: %v", name, way, want, err)
+				}
+			}
+			if strings.Contains(err.Error(), deliveredKey[:6]) {
+				t.Errorf("%s, %s: the error shows the key: %v", name, way, err)
+			}
+		}
+	}
+}
+
+func TestAStringThatAsksForWebSocketsIsTakenWithThem(t *testing.T) {
+	for _, text := range []string{delivered + ";TransportType=AmqpWebSockets", strings.Replace(delivered, "sb://ns.servicebus.windows.net/", "wss://ns.servicebus.windows.net:443/", 1)} {
+		for way, construct := range constructors {
+			if err := construct(text, "hub", ConnectionOptions{NewWebSocketConn: noWebSocket}); err != nil {
+				t.Errorf("%s: %v", way, err)
+			}
+		}
+	}
+	if _, err := NewConnection("ns.servicebus.windows.net:443", noCredential{}, nil); err == nil || !strings.Contains(err.Error(), "NewWebSocketConn") {
+		t.Errorf("a namespace with port 443: %v", err)
+	}
+}
+
+func TestNamesAreComparedAsTheServiceDoes(t *testing.T) {
+	for way, construct := range constructors {
+		if err := construct(delivered+";EntityPath=Orders", "orders", ConnectionOptions{}); err != nil {
+			t.Errorf("%s: %v", way, err)
+		}
+	}
+	p, err := NewBufferedProducerFromConnectionString(strings.Replace(delivered, "sb://ns.", "SB://NS.", 1), "hub", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Abandon(t.Context())
+	if got := p.FullyQualifiedNamespace(); got != "ns.servicebus.windows.net" {
+		t.Errorf("the namespace is %q", got)
+	}
+}
+
+// TestAWrongValueIsRefusedWhereverItIsGiven is about values that come by themselves. Nothing is dropped from these.
+func TestAWrongValueIsRefusedWhereverItIsGiven(t *testing.T) {
+	const namespace = "ns.servicebus.windows.net"
+	fromKey, err := NewConnectionFromKey(namespace, "send", deliveredKey, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	fromSAS, err := NewConnectionFromSAS(namespace, deliveredSignature, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = errors.Join(fromKey.Close(t.Context()), fromSAS.Close(t.Context())) }()
+	custom := func(endpoint string) *ConnectionOptions { return &ConnectionOptions{CustomEndpoint: endpoint} }
+	for what, test := range map[string]struct {
+		err  error
+		want string
+	}{
+		"namespace, white space":        {second(NewBufferedProducer(namespace+" ", "hub", noCredential{}, nil)), `the namespace "ns.servicebus.windows.net " has white space around it`},
+		"namespace, URL":                {second(NewConnection("https://"+namespace+":443/", noCredential{}, nil)), "is a URL"},
+		"namespace, Kafka's port":       {second(NewConnection(namespace+":9093", noCredential{}, nil)), "Kafka"},
+		"namespace, IoT Hub":            {second(NewConnection("a.azure-devices.net", noCredential{}, nil)), "Event Hub-compatible endpoint"},
+		"namespace, placeholder":        {second(NewConnection("<namespace>", noCredential{}, nil)), "placeholder"},
+		"hub, newline":                  {second(NewBufferedProducer(namespace, "hub\n", noCredential{}, nil)), `the event hub's name "hub\n" has white space around it`},
+		"hub, quotes":                   {second(fromKey.NewBufferedProducer(`"hub"`, nil)), "has quotation marks"},
+		"hub, placeholder":              {second(fromKey.NewBufferedProducer("${HUB}", nil)), "placeholder"},
+		"hub, slash":                    {second(fromKey.NewBufferedProducer("a/b", nil)), "is no name of a hub"},
+		"key name, NBSP":                {second(NewConnectionFromKey(namespace, "send\u00a0", deliveredKey, nil)), "the name of the key"},
+		"key name, the key":             {second(NewConnectionFromKey(namespace, deliveredKey, "send", nil)), "exchanged"},
+		"key, a connection string":      {second(NewConnectionFromKey(namespace, "send", delivered, nil)), "the key has what belongs to a connection string"},
+		"key, a signature":              {second(NewConnectionFromKey(namespace, "send", deliveredSignature, nil)), "the key is a shared access signature"},
+		"key, for a URL":                {second(NewConnectionFromKey(namespace, "send", strings.Replace(deliveredKey, "=", "%3D", 1), nil)), "encoded as in a URL"},
+		"key, another one":              {fromKey.ReplaceKey("send", deliveredKey+"\n"), "the key has white space around it"},
+		"key name, another one":         {fromKey.ReplaceKey("", deliveredKey), "is empty"},
+		"signature, no word":            {second(NewConnectionFromSAS(namespace, strings.TrimPrefix(deliveredSignature, "SharedAccessSignature "), nil)), "does not begin with"},
+		"signature, empty":              {second(NewConnectionFromSAS(namespace, "", nil)), "the signature is empty"},
+		"signature, cut":                {second(NewConnectionFromSAS(namespace, "SharedAccessSignature sr=ns&sig="+deliveredKey, nil)), "each of sr, sig, se and skn"},
+		"signature, another one":        {fromSAS.ReplaceSAS(deliveredSignature + "\r\n"), "the signature has white space around it"},
+		"custom endpoint, URL":          {second(NewConnection(namespace, noCredential{}, custom("sb://gateway:5671"))), "ConnectionOptions.CustomEndpoint"},
+		"custom endpoint, white space":  {second(NewConnectionFromConnectionString(delivered, custom("gateway\n"))), "has white space around it"},
+		"custom endpoint of a producer": {second(NewBufferedProducerFromConnectionString(delivered, "hub", &Options{Connection: *custom("gateway/x")})), "has a path"},
+	} {
+		switch {
+		case !errors.Is(test.err, ErrInvalidArgument):
+			t.Errorf("%s: %v, want ErrInvalidArgument", what, test.err)
+		case !strings.Contains(test.err.Error(), test.want):
+			t.Errorf("%s: the error does not say %q: %v", what, test.want, test.err)
+		case strings.Contains(test.err.Error(), deliveredKey[:6]):
+			t.Errorf("%s: the error shows the key: %v", what, test.err)
+		}
+	}
+}

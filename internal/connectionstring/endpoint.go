@@ -1,0 +1,209 @@
+package connectionstring
+
+import (
+	"net"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// Ports at which the service is found.
+const (
+	portTLS   = "5671"
+	portHTTPS = "443"
+	portKafka = "9093"
+)
+
+// clouds are how the names of the service's hosts end.
+var clouds = []string{".servicebus.windows.net", ".servicebus.chinacloudapi.cn", ".servicebus.usgovcloudapi.net", ".servicebus.cloudapi.de"}
+
+// maxHost is how long the name of a host may be.
+const maxHost = 253
+
+// An endpoint is where a namespace is.
+type endpoint struct {
+	scheme     string // in lower case; empty if there is none
+	host, port string // the host in lower case, IPv6 without brackets; the port is empty if there is none, or if it is the service's own
+	webSocket  string // what asks for AMQP over WebSocket; empty if nothing does
+}
+
+// authority is the host, with the port if there is one.
+func (e endpoint) authority() string {
+	switch {
+	case e.port != "":
+		return net.JoinHostPort(e.host, e.port)
+	case strings.Contains(e.host, ":"):
+		return "[" + e.host + "]"
+	default:
+		return e.host
+	}
+}
+
+// Namespace reads a namespace that comes by itself: a host, maybe with a port. It returns the namespace in the form of [String], and what in it asks
+// for AMQP over WebSocket, which is empty if nothing does. Its errors are *Error.
+func Namespace(text string) (namespace, webSocket string, err error) {
+	e, reason := parseEndpoint(text, false)
+	switch {
+	case reason == Unresolved, reason == Userinfo:
+	case argumentReason(text) != Fine:
+		reason = argumentReason(text)
+	case strings.Contains(text, "://"):
+		reason = URL
+	case strings.Contains(text, "/"):
+		reason = Path
+	}
+	return e.authority(), e.webSocket, argument(reason)
+}
+
+// CheckDialable checks a host, maybe with a port, that is dialled as it is and need not be a namespace. Its errors are *Error.
+func CheckDialable(text string) error {
+	_, reason := readHost(text)
+	switch {
+	case isUnresolved(text, false):
+		reason = Unresolved
+	case reason == Userinfo:
+	case argumentReason(text) != Fine:
+		reason = argumentReason(text)
+	case strings.Contains(text, "://"):
+		reason = URL
+	case strings.ContainsAny(text, "/?#"):
+		reason = Path
+	}
+	return argument(reason)
+}
+
+// parseEndpoint reads a URL such as sb://name.servicebus.windows.net/, with or without the scheme, and says whether a namespace can be there.
+func parseEndpoint(text string, emulator bool) (endpoint, Reason) {
+	if isUnresolved(text, false) {
+		return endpoint{}, Unresolved
+	}
+	e, reason := readEndpoint(text)
+	if reason != Fine {
+		return endpoint{}, reason
+	}
+	switch {
+	case e.scheme == "sb":
+	case emulator: // as the official clients require, so that nobody goes without TLS by mistake
+		return endpoint{}, SchemeOfEmulator
+	case e.scheme == "wss":
+		e.webSocket = "its Endpoint begins with wss://"
+	case slices.Contains([]string{"amqp", "http", "ws"}, e.scheme):
+		return endpoint{}, SchemeWithoutTLS
+	case !slices.Contains([]string{"", "amqps", "https"}, e.scheme):
+		return endpoint{}, UnknownScheme
+	}
+	return e.atTheService(emulator)
+}
+
+// atTheService looks at a host of the service's, which has four ports and no other.
+func (e endpoint) atTheService(emulator bool) (endpoint, Reason) {
+	if reason := otherService(e.host); reason != Fine {
+		return endpoint{}, reason
+	}
+	if !slices.ContainsFunc(clouds, func(suffix string) bool { return strings.HasSuffix(e.host, suffix) }) {
+		return e, Fine
+	}
+	switch {
+	case emulator:
+		return endpoint{}, EmulatorAtService
+	case e.port == portKafka:
+		return endpoint{}, KafkaPort
+	case e.port == portHTTPS && e.scheme != "https" && e.webSocket == "":
+		e.webSocket = "port " + portHTTPS
+	}
+	if e.port == portHTTPS || e.port == portTLS {
+		e.port = ""
+	}
+	return e, Fine
+}
+
+// otherService tells a host of another service of Azure's.
+func otherService(host string) Reason {
+	for suffix, reason := range map[string]Reason{
+		".azure-devices.net":       IoTHub,
+		".core.windows.net":        Storage,
+		".documents.azure.com":     OtherService,
+		".azconfig.io":             OtherService,
+		".service.signalr.net":     OtherService,
+		".webpubsub.azure.com":     OtherService,
+		".communication.azure.com": OtherService,
+		".eventgrid.azure.net":     OtherService,
+		".vault.azure.net":         OtherService,
+	} {
+		if strings.HasSuffix(host, suffix) {
+			return reason
+		}
+	}
+	return Fine
+}
+
+// readEndpoint takes a URL apart.
+func readEndpoint(text string) (endpoint, Reason) {
+	scheme, rest, found := strings.Cut(text, "://")
+	if !found {
+		scheme, rest = "", text
+	}
+	end := len(rest)
+	if i := strings.IndexAny(rest, "/?#"); i >= 0 {
+		end = i
+	}
+	authority, path := rest[:end], rest[end:]
+	switch {
+	case strings.Contains(authority, "@"):
+		return endpoint{}, Userinfo
+	case strings.Trim(path, "/") != "":
+		return endpoint{}, Path
+	}
+	e, reason := readHost(authority)
+	e.scheme = strings.ToLower(scheme)
+	return e, reason
+}
+
+// readHost takes a host apart that may have a port.
+func readHost(text string) (endpoint, Reason) {
+	if strings.Contains(text, "@") {
+		return endpoint{}, Userinfo
+	}
+	host, port := text, ""
+	if address, err := netip.ParseAddr(text); err == nil && address.Is6() {
+		return endpoint{host: strings.ToLower(text)}, Fine
+	}
+	if i := strings.LastIndexByte(text, ':'); i >= 0 && !strings.HasSuffix(text, "]") {
+		host, port = text[:i], text[i+1:]
+		if !isPort(port) {
+			return endpoint{}, BadPort
+		}
+	}
+	host = strings.ToLower(host)
+	if inner, ok := strings.CutPrefix(host, "["); ok {
+		inner, ok = strings.CutSuffix(inner, "]")
+		if address, err := netip.ParseAddr(inner); !ok || err != nil || !address.Is6() {
+			return endpoint{}, NoHost
+		}
+		return endpoint{host: inner, port: port}, Fine
+	}
+	host = strings.TrimSuffix(host, ".") // the root of the DNS, which the certificate's name and tokens do not have
+	if !isHost(host) {
+		return endpoint{}, NoHost
+	}
+	return endpoint{host: host, port: port}, Fine
+}
+
+func isPort(text string) bool {
+	n, err := strconv.ParseUint(text, 10, 16)
+	return err == nil && n > 0
+}
+
+// isHost reports whether a text may be the name of a host. Docker's may have an underscore.
+func isHost(text string) bool {
+	if text == "" || len(text) > maxHost {
+		return false
+	}
+	for label := range strings.SplitSeq(text, ".") {
+		if label == "" || strings.ContainsFunc(label, func(r rune) bool { return !isAlphanumeric(r) && r != '-' && r != '_' }) {
+			return false
+		}
+	}
+	return true
+}
