@@ -126,7 +126,7 @@ func TestMetricsTellWhatIsBuffered(t *testing.T) {
 			"eventhubs.producer.partitions{eventhubs.waiting=throttled} 0",
 			"eventhubs.producer.trouble.duration{} 0.000",
 		)
-		w.enqueue(t.Context(), "0", "d")
+		w.enqueue(t.Context(), "1", "d") // 0 has been silent for so long that it takes no more than half
 		w.next(emulator.Pass().AnswerAfter(time.Minute), emulator.Pass().AnswerAfter(time.Minute))
 		go func() { // ends when there is room
 			if err := w.producer.Enqueue(t.Context(), &azeventhubs.EventData{}, nil); err != nil {
