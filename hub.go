@@ -15,7 +15,7 @@ type link interface {
 	Open(ctx context.Context) error
 	// IsOpen reports whether all of that is done.
 	IsOpen() bool
-	// MaxMessageSize is what the service takes in one message, in bytes, as of the latest Open.
+	// MaxMessageSize is what the service takes in one message, in bytes, as of the latest Open; zero if it has no limit.
 	MaxMessageSize() uint64
 	// WaitingForCredit reports whether a Send waits for the service to allow it a message.
 	WaitingForCredit() bool

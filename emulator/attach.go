@@ -2,6 +2,7 @@ package emulator
 
 import (
 	"context"
+	"math"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -128,8 +129,9 @@ func (a *attach) accept() error {
 	}
 	if !a.receiver {
 		// "If this field is zero or unset, there is no maximum" (2.7.3) is the rule, but clients take its
-		// absence for zero or fail, so it is always stated.
-		reply.MaxMessageSize = uint64(a.maxMessageSize())
+		// absence for zero or fail, so it is stated unless a test wants to see that.
+		reply.MaxMessageSize = a.statedMessageSize()
+		a.link.Enforce(uint64(a.maxMessageSize()))
 	}
 	if err := a.link.Accept(reply); err != nil {
 		return err
@@ -140,11 +142,24 @@ func (a *attach) accept() error {
 
 // maxMessageSize is the smaller of what the client and what the server allows.
 func (a *attach) maxMessageSize() int {
-	limit := a.connection.server.options.MaxMessageSize
+	limit := a.connection.server.options.takenMessageSize()
 	if client := a.remote.MaxMessageSize; client > 0 && client < uint64(limit) {
 		limit = int(client)
 	}
 	return limit
+}
+
+// statedMessageSize is what the client is told of that.
+func (a *attach) statedMessageSize() uint64 {
+	limit := a.maxMessageSize()
+	switch option := a.connection.server.options.MaxMessageSize; {
+	case option >= 0 || limit < maxMaxMessageSize: // the client's own
+		return uint64(limit)
+	case option == UnlimitedMessageSize:
+		return math.MaxUint64
+	default:
+		return 0
+	}
 }
 
 // serve runs the link until it is detached.

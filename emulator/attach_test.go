@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"math"
 	"net"
 	"strings"
 	"testing"
@@ -58,7 +59,7 @@ func TestAttachesThatAreRefused(t *testing.T) {
 }
 
 func TestSendersLearnTheMaximumMessageSize(t *testing.T) {
-	for limit, want := range map[int]uint64{0: 1_046_528, 262_144: 262_144} {
+	for limit, want := range map[int]uint64{0: 1_046_528, 262_144: 262_144, emulator.UnlimitedMessageSize: math.MaxUint64, emulator.UnstatedMessageSize: 0} {
 		server := emulatortest.New(t, &emulator.Options{Addr: emulator.InMemory, MaxMessageSize: limit})
 		if got := mustSender(t, server, "events").MaxMessageSize(); got != want {
 			t.Errorf("Options.MaxMessageSize %d: senders learn %d, want %d", limit, got, want)

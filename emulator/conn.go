@@ -129,7 +129,7 @@ func (c *connection) handshake(ctx context.Context, nc net.Conn, action Action) 
 	if err != nil {
 		return err
 	}
-	largest := c.server.options.MaxMessageSize
+	largest := c.server.options.takenMessageSize()
 	c.container = containerID()
 	c.amqp, err = amqp.Server(ctx, nc, &amqp.Config{
 		ContainerID:   c.container,

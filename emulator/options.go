@@ -25,6 +25,13 @@ const (
 	StandardMessageSize = 1_046_528 // 1022 KiB; Premium has the same
 )
 
+// What brokers without a limit state, for [Options.MaxMessageSize]. AMQP has two ways to say it (2.7.3, max-message-size). Both mean that there is no limit.
+// The service always states one.
+const (
+	UnlimitedMessageSize = -1 // 2^64-1, the largest number
+	UnstatedMessageSize  = -2 // nothing
+)
+
 const (
 	defaultAddr           = "127.0.0.1:0"
 	defaultHub            = "events"
@@ -81,7 +88,8 @@ type Options struct {
 	Hubs []Hub
 
 	// MaxMessageSize is the largest message (an event or a batch) in bytes that a sender link takes;
-	// what is larger is rejected with amqp:link:message-size-exceeded.
+	// what is larger is rejected with amqp:link:message-size-exceeded. It is between 1 KiB and 256 MiB. With [UnlimitedMessageSize] and
+	// [UnstatedMessageSize] clients hear of no limit, and 256 MiB are taken.
 	// Default: [StandardMessageSize], 1,046,528.
 	MaxMessageSize int
 
@@ -141,6 +149,14 @@ type Hub struct {
 	Disabled bool
 }
 
+// takenMessageSize is the largest message that is taken, whatever clients hear of a limit.
+func (o *Options) takenMessageSize() int {
+	if o.MaxMessageSize < 0 {
+		return maxMaxMessageSize
+	}
+	return o.MaxMessageSize
+}
+
 // withDefaults returns a validated copy in which every field is set.
 func (o *Options) withDefaults() (Options, error) {
 	var out Options
@@ -153,8 +169,9 @@ func (o *Options) withDefaults() (Options, error) {
 	if out.MaxMessageSize == 0 {
 		out.MaxMessageSize = defaultMaxMessageSize
 	}
-	if out.MaxMessageSize < minMaxMessageSize || out.MaxMessageSize > maxMaxMessageSize {
-		return out, fmt.Errorf("emulator: Options.MaxMessageSize is %d; it counts bytes and must be between %d and %d", out.MaxMessageSize, minMaxMessageSize, maxMaxMessageSize)
+	if n := out.takenMessageSize(); out.MaxMessageSize < UnstatedMessageSize || n < minMaxMessageSize || n > maxMaxMessageSize {
+		return out, fmt.Errorf("emulator: Options.MaxMessageSize is %d; it counts bytes and must be between %d and %d, UnlimitedMessageSize or UnstatedMessageSize",
+			out.MaxMessageSize, minMaxMessageSize, maxMaxMessageSize)
 	}
 	switch {
 	case out.IdleTimeout == 0:

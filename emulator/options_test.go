@@ -39,7 +39,7 @@ func TestBadOptionsAreNamed(t *testing.T) {
 		want    string
 	}{
 		{"message size in kilobytes", Options{MaxMessageSize: 256}, "Options.MaxMessageSize is 256"},
-		{"negative message size", Options{MaxMessageSize: -1}, "Options.MaxMessageSize is -1"},
+		{"negative message size", Options{MaxMessageSize: -3}, "Options.MaxMessageSize is -3"},
 		{"huge message size", Options{MaxMessageSize: 1 << 30}, "Options.MaxMessageSize is 1073741824"},
 		{"short idle time-out", Options{IdleTimeout: time.Second}, "Options.IdleTimeout is 1s"},
 		{"hub without a name", hub(Hub{}), "Options.Hubs[1].Name"},

@@ -271,6 +271,8 @@ func TestCheckWarnsOfWhatIsUnusual(t *testing.T) {
 	}{
 		{"small messages", emulator.Options{MaxMessageSize: 1024}, 0, nil, "size", statusWarning, "1024 bytes", "less than on any tier"},
 		{"Basic tier", emulator.Options{MaxMessageSize: emulator.BasicMessageSize}, 0, nil, "size", statusOK, "as on the Basic tier", ""},
+		{"no limit", emulator.Options{MaxMessageSize: emulator.UnlimitedMessageSize}, 0, nil, "size", statusWarning, "names no limit", "another broker"},
+		{"no limit stated", emulator.Options{MaxMessageSize: emulator.UnstatedMessageSize}, 0, nil, "size", statusWarning, "names no limit", "another broker"},
 		{"no idempotence", emulator.Options{Idempotence: emulator.Idempotence{Off: true}}, 0, nil, "idempotence", statusWarning, "not offered", "EnableIdempotentRetries"},
 		{"clock that is fast, by HTTP", emulator.Options{}, time.Hour, nil, "clock", statusWarning, "later than the service's, by the date of an HTTP answer", "NTP"},
 		{"clock that is fast, by a test event", emulator.Options{Transports: emulator.TransportPlain}, time.Hour, []string{"--send"}, "clock", statusWarning, "by the time of the test event", "NTP"},

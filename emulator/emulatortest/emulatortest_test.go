@@ -71,5 +71,5 @@ func TestServerThatCannotStartFailsTheTest(t *testing.T) {
 			t.Errorf("New failed the test with %q", r.failed)
 		}
 	}()
-	emulatortest.New(r, &emulator.Options{MaxMessageSize: -1})
+	emulatortest.New(r, &emulator.Options{MaxMessageSize: 1})
 }

@@ -101,7 +101,8 @@ func (l *Link) Err() error {
 
 // Accept answers the peer's attach with reply, of which name, handle, role and initial delivery count are filled in, in a copy, and
 // likewise settle modes, source and target that are nil: with what the peer asked for. A nil reply accepts everything as asked. As
-// receiver, reply.MaxMessageSize is what the link enforces (zero: Config.MaxMessageSize). If the answer cannot be sent, the session ends.
+// receiver, reply.MaxMessageSize is what the link enforces (zero: Config.MaxMessageSize), unless Enforce was called. If the answer cannot be
+// sent, the session ends.
 func (l *Link) Accept(reply *Attach) error {
 	c := l.s.c
 	c.mu.Lock()
@@ -127,6 +128,14 @@ func (l *Link) Accept(reply *Attach) error {
 		a.Target = l.remote.Target
 	}
 	return l.answerLocked(a)
+}
+
+// Enforce makes a receiver take messages of so many bytes, whatever its attach is about to state: no limit, for instance, which is 2^64-1 or nothing. It is
+// called before Accept.
+func (l *Link) Enforce(maxMessageSize uint64) {
+	l.s.c.mu.Lock()
+	defer l.s.c.mu.Unlock()
+	l.receiver.maxSize = maxMessageSize
 }
 
 // answerLocked answers the peer's attach. A peer whose frames are too small for the answer, or whose handles are all in use, would wait for
@@ -188,7 +197,7 @@ func (l *Link) sendAttachLocked(a Attach) error {
 	if l.role == RoleSender {
 		// "This MUST NOT be null if role is sender, and it is ignored if the role is receiver" (2.7.3, initial-delivery-count).
 		a.InitialDeliveryCount = new(uint32)
-	} else {
+	} else if l.receiver.maxSize == 0 {
 		if a.MaxMessageSize == 0 {
 			a.MaxMessageSize = s.c.cfg.MaxMessageSize
 		}

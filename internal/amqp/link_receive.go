@@ -7,11 +7,11 @@ import (
 
 // inbound is the receiver's part of a link, guarded by Conn.mu.
 type inbound struct {
-	deliveryCount uint32 // deliveries begun, as the sender counts them (2.6.7)
-	grant         uint32 // delivery count up to which the last flow gave credit
-	limit         uint32 // the furthest grant ever, which a sender may use before it hears of a smaller one
-	target        uint32 // what Credit asked for
-	maxSize       uint64
+	deliveryCount uint32      // deliveries begun, as the sender counts them (2.6.7)
+	grant         uint32      // delivery count up to which the last flow gave credit
+	limit         uint32      // the furthest grant ever, which a sender may use before it hears of a smaller one
+	target        uint32      // what Credit asked for
+	maxSize       uint64      // bytes that a message may have; zero until it is known
 	queue         []*Delivery // whole deliveries nobody has received yet; at most as many as credit was given
 	partial       *Delivery   // the delivery whose last frame has not come
 	sizeHint      int         // size of the last delivery in several frames

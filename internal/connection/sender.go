@@ -3,6 +3,7 @@ package connection
 import (
 	"context"
 	"log/slog"
+	"math"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -57,7 +58,8 @@ func (s *Sender) IsOpen() bool {
 }
 
 // MaxMessageSize is the largest message in bytes that the latest link takes, 0
-// when none was attached yet or the peer has no limit.
+// when none was attached yet or the peer has no limit, in whichever of AMQP's two
+// ways it says so.
 func (s *Sender) MaxMessageSize() uint64 {
 	return s.maxMessageSize.Load()
 }
@@ -113,7 +115,7 @@ func (s *Sender) attach(ctx context.Context, generation uint64, claim *Claim) (*
 	if err == nil && !closed && !superseded {
 		s.link, s.identity = l, id
 		s.attaches++
-		s.maxMessageSize.Store(l.sender.MaxMessageSize())
+		s.maxMessageSize.Store(maxMessageSize(l.sender))
 	}
 	s.mu.Unlock()
 
@@ -129,8 +131,17 @@ func (s *Sender) attach(ctx context.Context, generation uint64, claim *Claim) (*
 		l.end()
 		return nil, &Error{Code: CodeConnectionLost, Transient: true, Lost: true, Err: errAttachedAnew}
 	}
-	log.Debug("link opened", "maxMessageSize", l.sender.MaxMessageSize())
+	log.Debug("link opened", "maxMessageSize", maxMessageSize(l.sender))
 	return l, nil
+}
+
+// maxMessageSize is what the peer states, 0 for no limit: it may say nothing, or the
+// largest number (AMQP 2.7.3, max-message-size).
+func maxMessageSize(s *amqp.Sender) uint64 {
+	if n := s.MaxMessageSize(); n != math.MaxUint64 {
+		return n
+	}
+	return 0
 }
 
 // newLink authorizes and attaches. What is refused under a token that was put
