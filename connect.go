@@ -29,8 +29,8 @@ func (p *BufferedProducer) Connect(ctx context.Context, options *ConnectOptions)
 		return errClosed()
 	case err != nil:
 		err = failure(err, "", 1)
-		// An impatient caller says nothing about the service, nor does a question whose answer is known about publishing.
-		if ctx.Err() == nil && p.table.Load() == nil {
+		// An impatient caller says nothing about the service.
+		if ctx.Err() == nil {
 			p.health.failed(nil, err)
 		}
 		return err

@@ -270,11 +270,11 @@ func (s *staging) emptied() bool {
 // to stage an event is sent to the table.
 func (s *staging) adopt(list partitionList) {
 	p := s.producer
-	p.health.recovered(nil)
 	var unroutable []unroutable
 	s.mu.Lock()
 	if list.question < s.question {
 		s.mu.Unlock()
+		p.health.recovered(nil)
 		return // a later question was answered sooner
 	}
 	s.question = list.question
@@ -289,6 +289,7 @@ func (s *staging) adopt(list partitionList) {
 	p.table.Store(t)
 	p.admission.spread(len(t.byID) > 1)
 	s.mu.Unlock()
+	p.health.recovered(nil) // after the table is published: what fails to get it from now on is no failure
 	p.refreshAt.Store(time.Now().Add(p.refreshInterval()).UnixNano())
 	p.health.forget(func(part *partition) bool { return part.gone(t) })
 

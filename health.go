@@ -106,10 +106,14 @@ type ailment struct {
 	state HealthState
 }
 
-// failed notes a failed try.
+// failed notes a failed try. Whoever fails to get the list when somebody else has it says nothing about publishing.
 func (h *health) failed(part *partition, err error) {
 	now := time.Now()
 	h.mu.Lock()
+	if part == nil && h.producer.table.Load() != nil {
+		h.mu.Unlock()
+		return
+	}
 	if h.failing == nil {
 		h.failing = map[*partition]ailment{}
 	}
@@ -130,11 +134,11 @@ func (h *health) failed(part *partition, err error) {
 	}
 }
 
-// recovered notes a success.
+// recovered notes a success. Of the list it is after the table was published; whoever fails to get it looks at that under mu.
 func (h *health) recovered(part *partition) {
 	now := time.Now()
 	h.success.Store(now.UnixNano())
-	if h.well.Load() {
+	if part != nil && h.well.Load() { // of one partition nobody else notes a failure meanwhile
 		return
 	}
 	h.mu.Lock()

@@ -186,3 +186,59 @@ func TestAConnectThatFailsLaterDoesNotSpoilHealth(t *testing.T) {
 		})
 	}
 }
+
+// Connect has the list while discovery's own question is failing: nobody needs that answer, and nothing would ever clear it.
+func TestAQuestionThatFailsWhenTheListIsKnownSaysNothingOfHealth(t *testing.T) {
+	for _, partitioning := range []Partitioning{RoundRobin, ServiceAssigned} {
+		synctest.Test(t, func(t *testing.T) {
+			peer := newPeer(t, 2)
+			peer.properties = func(call int) error {
+				if call == 2 {
+					return nil
+				}
+				time.Sleep(time.Second)
+				return &connection.Error{Code: connection.CodeConnectionLost, Transient: true, Err: errors.New("no route")}
+			}
+			var log bytes.Buffer
+			p := peer.producer(Options{MaxWaitTime: SendAtOnce, Partitioning: partitioning, Logger: slog.New(slog.NewTextHandler(&log, nil))})
+			enqueue(t, p, "0", "a")
+			time.Sleep(500 * time.Millisecond)
+			if err := p.Connect(t.Context(), nil); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(time.Hour)
+			if err := p.Publish(t.Context(), event("b"), nil); err != nil {
+				t.Fatal(err)
+			}
+			if h := p.Health(); h.State != HealthReady || h.Err != nil {
+				t.Errorf("everything is stored, and Health is %v, %v", h.State, h.Err)
+			}
+			if strings.Contains(log.String(), "has begun to fail") {
+				t.Errorf("the log says that publishing fails:\n%s", log.String())
+			}
+		})
+	}
+}
+
+// The list that could not be had and then was is forgotten, also if a batch was stored in between.
+func TestTheListThatWasHadAtLastClearsHealth(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		peer := newPeer(t, 2)
+		peer.properties = func(call int) error {
+			if call < 3 {
+				return transient(0).Err
+			}
+			return nil
+		}
+		p := peer.producer(Options{MaxWaitTime: SendAtOnce})
+		enqueue(t, p, "0", "a")
+		synctest.Wait()
+		if h := p.Health(); h.State != HealthUnreachable {
+			t.Errorf("while the list cannot be had Health is %v, want unreachable", h.State)
+		}
+		time.Sleep(time.Minute)
+		if h := p.Health(); h.State != HealthReady || h.Err != nil {
+			t.Errorf("in the end Health is %v, %v", h.State, h.Err)
+		}
+	})
+}
