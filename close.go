@@ -35,10 +35,14 @@ func (p *BufferedProducer) shut(ctx context.Context, call string, abandon bool) 
 	if !p.closing.CompareAndSwap(false, true) {
 		select {
 		case <-p.closed:
-			return p.closeErr
 		case <-ctx.Done():
-			return fmt.Errorf("eventhubs: waiting for another Close to end: %w", contextError(ctx))
+			select {
+			case <-p.closed: // both at once: the result says more
+			default:
+				return fmt.Errorf("eventhubs: waiting for another Close to end: %w", contextError(ctx))
+			}
 		}
+		return p.closeErr
 	}
 	p.closeErr = p.close(ctx, abandon)
 	close(p.closed)
@@ -53,12 +57,13 @@ func (p *BufferedProducer) close(ctx context.Context, abandon bool) error {
 		p.giveUp(fmt.Errorf("eventhubs: %w", ErrAbandoned)) // from here on senders and discovery fail what they have not begun
 	}
 	all := p.cover()
-	err := all.wait(ctx)
+	_ = all.wait(ctx) // what it returns may be out of date when over is asked
 	if !all.over() {
-		if err = p.cut(ctx, all); !all.over() {
+		if err := p.cut(ctx, all); !all.over() {
 			return err // a handler is still running; its goroutine ends when it returns
 		}
 	}
+	err := all.result(nil)
 	p.abort(errClosed()) // nothing is left to be sent: this only lets go of the contexts
 	p.senders.Wait()
 	if closeErr := p.hub.Close(ctx); err == nil && closeErr != nil {

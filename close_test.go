@@ -206,3 +206,20 @@ func TestPartitionForKeyAndResumeAfterClose(t *testing.T) {
 		}
 	})
 }
+
+// A Close that comes when another has ended returns that one's result, whatever its own context.
+func TestACloseAfterCloseReturnsItsResultWithAnyContext(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPeer(t, 1).producer(Options{})
+		if err := p.Close(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		ended, cancel := context.WithCancel(t.Context())
+		cancel()
+		for range 100 {
+			if err := p.Close(ended); err != nil {
+				t.Fatalf("Close returned %v, want nil as the first did", err)
+			}
+		}
+	})
+}
