@@ -80,14 +80,19 @@ func (t *table) assign(r route, size int) (*partition, error) {
 		}
 		return t.partitions[i], nil
 	default:
-		a := t.producer.admission
-		a.mu.Lock()
-		defer a.mu.Unlock()
-		return t.nextLocked(size), nil
+		return t.anyFor(size), nil
 	}
 }
 
-// next chooses the partition for an event of that size without key and id: the next of the ring that is not in trouble and not at its limit; if there is none,
+// anyFor chooses the partition for an event of that size without key and id.
+func (t *table) anyFor(size int) *partition {
+	a := t.producer.admission
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return t.nextLocked(size)
+}
+
+// nextLocked chooses the partition for an event of that size without key and id: the next of the ring that is not in trouble and not at its limit; if there is none,
 // the next that is not at its limit; if there is none, simply the next. admission.mu must be held.
 func (t *table) nextLocked(bytes int) *partition {
 	if t.producer.anywhere != nil {
@@ -155,15 +160,25 @@ func (p *BufferedProducer) pick(bytes int) *partition {
 	return nil
 }
 
-// stickyLeaves moves Sticky on to the next partition: the batch of p is full, or a sender has taken it.
-func (p *BufferedProducer) stickyLeaves(part *partition) {
-	if p.options.Partitioning != Sticky {
-		return
-	}
-	if t := p.table.Load(); t != nil {
-		if at := p.ring.Load(); t.partitions[at%uint32(len(t.partitions))] == part {
-			p.ring.CompareAndSwap(at, at+1)
+// stickyFor returns the partition for an event of that size, from part on: that whose batch it joins, or which has none; next is the choice where the ring is by then.
+// If all have batches without room, it is the next in turn, which begins another. What has no room is ready to be sent: with waking, senders are told.
+func (t *table) stickyFor(part *partition, size int, waking bool, next func() *partition) *partition {
+	for range len(t.partitions) {
+		if part.joins(size, waking) {
+			return part
 		}
+		t.stickyLeaves(part)
+		part = next()
+	}
+	t.stickyLeaves(part) // it was the first to be looked at, and so the last to begin a batch
+	return next()
+}
+
+// stickyLeaves moves Sticky on to the next partition: the batch of part is full, or a sender has taken it.
+func (t *table) stickyLeaves(part *partition) {
+	ring := &t.producer.ring
+	if at := ring.Load(); t.partitions[at%uint32(len(t.partitions))] == part {
+		ring.CompareAndSwap(at, at+1)
 	}
 }
 

@@ -15,18 +15,18 @@ type batch struct {
 	extras extras
 	first  time.Time
 
-	full      bool // closed to new events, though nobody took it yet
-	flush     bool // covered by a Flush or Close: its linger is over
-	lingering bool // the linger timer is set for it
+	full  bool // closed to new events, though nobody took it yet
+	flush bool // covered by a Flush or Close: its linger is over
 
+	failures  retries // the tries that have failed, those included that did not come to sending
 	tries     int
-	numbers   numbers // of an idempotent producer; final as soon as handed
-	attach    uint64  // to which the numbers may be sent
-	handed    bool    // a try went as far as the transport
-	ambiguous bool    // a try ended without telling whether the batch was stored
-	sent      time.Time
-	doom      error // why the batch is not to be sent: cleared, abandoned, stopped
-	roomless  bool  // its room in the buffer was given back already
+	numbers   numbers   // of an idempotent producer; final as soon as handed
+	attach    uint64    // to which the numbers may be sent
+	handed    bool      // a try went as far as the transport
+	ambiguous bool      // a try ended without telling whether the batch was stored
+	sent      time.Time // when a sender took it; zero before
+	doom      error     // why the batch is not to be sent: cleared, abandoned, stopped
+	roomless  bool      // its room in the buffer was given back already
 
 	coverage []coverage
 }
@@ -98,56 +98,18 @@ func (b *batch) fitting(limit int) int {
 	return b.count
 }
 
-// alike returns how many of the first events have expired by now, or how many have not, whichever the first is.
-func (b *batch) alike(now time.Time) (events int, expired bool) {
-	if len(b.extras.expires) == 0 {
-		return b.count, false
-	}
-	for i := range b.count {
-		expires := at(b.extras.expires, i)
-		is := !expires.IsZero() && !now.Before(expires)
-		if i == 0 {
-			expired = is
-		} else if is != expired {
-			return i, expired
-		}
-	}
-	return b.count, expired
-}
-
-// cut shortens the batch to its first events and returns the others, in their order and with whoever waits for them, in batches within
-// limit bytes. The lock of the batch's queue must be held.
-func (b *batch) cut(keep, limit int, fresh func() *batch) (rest []*batch) {
-	var piece *batch
-	for i, encoded := range b.all() {
-		if i < keep {
+// expired returns how many of the events have expired by now, and the first of them.
+func (b *batch) expired(now time.Time) (events, first int) {
+	for i := range b.extras.expires {
+		if !b.extras.expired(i, now) {
 			continue
 		}
-		size := sectionSize(len(encoded))
-		if piece == nil || !piece.fits(size, limit) {
-			piece = fresh()
-			rest = append(rest, piece)
+		if events == 0 {
+			first = i
 		}
-		b.bytes -= size
-		piece.append(encoded, nil, new(b.extras.of(i)), b.first)
-		for _, c := range b.coverage {
-			if i < c.events {
-				c.barrier.cover(piece, 1)
-			}
-		}
+		events++
 	}
-	for i, c := range b.coverage {
-		if c.events > keep {
-			c.barrier.uncover(c.events - keep)
-			b.coverage[i].events = keep
-		}
-	}
-	for _, piece := range rest {
-		piece.full = true
-	}
-	b.count = keep
-	b.extras.cut(keep)
-	return rest
+	return events, first
 }
 
 // tellDeliveries gives the outcome to each event's Delivery and returns how many have one.

@@ -44,10 +44,11 @@ func TestCutBatchKeepsItsFirstEvents(t *testing.T) {
 	for i := range 100 {
 		b.append(nil, bytes.Repeat([]byte{byte(i)}, 1000), new(extra), time.Time{})
 	}
-	rest := b.cut(30, 50*sectionSize(1000), func() *batch { return new(batch) })
+	s := b.split(func(i int) bool { return i >= 30 }, 50*sectionSize(1000), func() *batch { return new(batch) })
+	s.leaveLocked()
 	var got []byte
 	counts := []int{}
-	for _, piece := range append([]*batch{b}, rest...) {
+	for _, piece := range append([]*batch{b}, s.pieces...) {
 		counts = append(counts, piece.count)
 		for _, event := range piece.all() {
 			got = append(got, event[0])

@@ -6,6 +6,7 @@ import (
 	"flag"
 	"fmt"
 	"log/slog"
+	"math"
 	"math/rand/v2"
 	"slices"
 	"sync"
@@ -60,6 +61,9 @@ type stress struct {
 	options  Options
 	severity int // per cent of what goes wrong
 	again    bool
+	fleeting bool // many events expire
+	changing bool // a link takes more or less each time that it is opened
+	quiet    bool // nobody flushes or clears: time alone ends lingers
 
 	mu       sync.Mutex // guards the fields below
 	random   *rand.Rand
@@ -78,7 +82,7 @@ func newStress(t *testing.T, seed uint64) *stress {
 		running: map[string]int{}, pending: map[string]*Delivery{}}
 	s.peer = newPeer(t, 1+s.n(5))
 	s.severity = []int{0, 5, 20, 60}[s.n(4)]
-	s.again = s.n(3) == 0
+	s.again, s.fleeting, s.changing, s.quiet = s.n(3) == 0, s.n(3) == 0, s.n(3) == 0, s.n(2) == 0
 	most := time.Duration(1+s.n(200)) * time.Millisecond
 	s.peer.latency = func() time.Duration { return s.upTo(most) }
 	s.peer.answer = s.answerTo
@@ -169,6 +173,13 @@ func (l *stressLink) Open(ctx context.Context) error {
 	return nil
 }
 
+func (l *stressLink) MaxMessageSize() uint64 {
+	if l.stress.changing {
+		return []uint64{400, 3000, 1 << 20, 0, math.MaxUint64}[l.stress.n(5)]
+	}
+	return l.peer.maxMessage
+}
+
 func (s *stress) answerTo(batch sent) connection.Result {
 	if !s.bad() {
 		return connection.Result{Outcome: connection.Accepted}
@@ -214,9 +225,13 @@ func (s *stress) handle(ctx context.Context, b *Batch) {
 	case 1:
 		panic("a handler's panic, on purpose")
 	case 2:
-		s.producer.Clear()
+		if !s.quiet {
+			s.producer.Clear()
+		}
 	case 3:
-		_ = s.producer.Connect(ctx, &ConnectOptions{Links: true})
+		connecting, cancel := context.WithTimeout(ctx, time.Minute) // some links never open
+		_ = s.producer.Connect(connecting, &ConnectOptions{Links: true})
+		cancel()
 	case 4:
 		if err := s.producer.Flush(ctx); !errors.Is(err, ErrInHandler) {
 			s.t.Errorf("Flush in a handler returned %v", err)
@@ -240,10 +255,21 @@ func (s *stress) run() {
 	stop := make(chan bool)
 	var helper sync.WaitGroup
 	helper.Go(func() { s.meddle(stop) })
+	end := sync.OnceFunc(func() {
+		close(stop)
+		helper.Wait()
+	})
 	if s.n(2) == 0 {
 		time.Sleep(s.upTo(20 * time.Second)) // and close on the workers
 	} else {
 		workers.Wait()
+		if s.options.MaxWaitTime != UntilFull && !s.again {
+			end()
+			time.Sleep(6 * time.Hour)
+			if n := s.producer.BufferedEventCount(); n != 0 {
+				s.t.Errorf("%d events linger for ever", n)
+			}
+		}
 	}
 	ctx, cancel := context.WithTimeout(s.t.Context(), s.upTo(5*time.Minute))
 	defer cancel()
@@ -252,9 +278,8 @@ func (s *stress) run() {
 	} else {
 		_ = s.producer.Close(ctx)
 	}
-	close(stop)
 	workers.Wait()
-	helper.Wait()
+	end()
 	if events, bytes := s.producer.admission.count(); events != 0 || bytes != 0 {
 		s.t.Errorf("after Close %d events and %d bytes are counted", events, bytes)
 	}
@@ -280,7 +305,7 @@ func (s *stress) work(w int) {
 				o.PartitionID = "unknown"
 			}
 		}
-		if s.n(20) == 0 {
+		if n := s.n(20); n == 0 || n < 10 && s.fleeting {
 			o.ExpiresAt = time.Now().Add(s.upTo(3 * time.Second))
 		}
 		ctx, cancel := context.WithTimeout(s.t.Context(), s.upTo(20*time.Second))
@@ -338,20 +363,22 @@ func (s *stress) meddle(stop chan bool) {
 		}
 		ctx, cancel := context.WithTimeout(s.t.Context(), s.upTo(5*time.Second))
 		id := fmt.Sprint(s.n(len(s.peer.partitions)))
-		switch s.n(20) {
-		case 0, 1, 2:
+		switch n := s.n(20); {
+		case n < 7 && s.quiet:
+			s.look()
+		case n < 3:
 			_ = s.producer.Flush(ctx)
-		case 3, 4:
+		case n < 5:
 			_ = s.producer.FlushPartition(ctx, id)
-		case 5:
+		case n < 6:
 			s.producer.Clear()
-		case 6:
+		case n < 7:
 			_, _ = s.producer.ClearPartition(id)
-		case 7, 8:
+		case n < 9:
 			_ = s.producer.Resume(id)
-		case 9:
+		case n < 10:
 			_ = s.producer.Connect(ctx, &ConnectOptions{Links: s.n(2) == 0})
-		case 10:
+		case n < 11:
 			_, _ = s.producer.PartitionForKey(ctx, "key1")
 		default:
 			s.look()

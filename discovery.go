@@ -318,7 +318,12 @@ func (s *staging) moveLocked(t *table) (failed []unroutable) {
 	for len(s.waiting) > 0 {
 		b := s.takeLocked()
 		for i, encoded := range b.all() {
-			part, err := t.assign(at(b.extras.routes, i), sectionSize(len(encoded)))
+			to, size := at(b.extras.routes, i), sectionSize(len(encoded))
+			part, err := t.assign(to, size)
+			if to == (route{}) && s.producer.options.Partitioning == Sticky {
+				// As place does, but that adopt tells the senders, when the table is published.
+				part = t.stickyFor(part, size, false, func() *partition { return t.anyFor(size) })
+			}
 			if err != nil {
 				target := s.producer.newBatch()
 				target.append(encoded, nil, new(b.extras.of(i)), b.first)

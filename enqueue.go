@@ -228,13 +228,8 @@ func (p *BufferedProducer) place(w *wireEvent, a *acceptance, r *room) (part *pa
 	}
 	part = r.share.partition
 	anywhere := a.to == route{}
-	joining := anywhere && p.options.Partitioning == Sticky && a.how != urgent
-	// A partition whose batch has no room sends a sticky event on to the next, rather than begin another batch with it; unless they all do.
-	for range len(p.partitions()) {
-		if !joining || part.joins(r.bytes) {
-			break
-		}
-		part = p.admission.move(r)
+	if anywhere && p.options.Partitioning == Sticky && a.how != urgent {
+		part = p.table.Load().stickyFor(part, r.bytes, true, func() *partition { return p.admission.move(r) })
 	}
 	err = part.append(w, &a.x, a.how == urgent)
 	if anywhere && errors.Is(err, ErrPartitionStopped) {

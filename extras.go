@@ -39,6 +39,12 @@ func (e *extras) of(i int) extra {
 	return extra{at(e.deliveries, i), at(e.tags, i), at(e.expires, i), at(e.messages, i), at(e.routes, i)}
 }
 
+// expired reports whether the i-th event has expired by now.
+func (e *extras) expired(i int, now time.Time) bool {
+	expires := at(e.expires, i)
+	return !expires.IsZero() && !now.Before(expires)
+}
+
 // cut forgets what events from the n-th on have, and keeps the memory.
 func (e *extras) cut(n int) {
 	e.deliveries = cutAt(e.deliveries, n)

@@ -191,7 +191,11 @@ func TestFlushWhileTheListIsUnknownCoversWhatIsStaged(t *testing.T) {
 
 // What two barriers cover must stay covered when the batch is cut, and when a piece of it is cut again.
 func TestCuttingABatchTwiceKeepsItsBarriers(t *testing.T) {
-	fresh := func() *batch { return new(batch) }
+	cut := func(b *batch, keep int) []*batch {
+		s := b.split(func(i int) bool { return i >= keep }, 1<<20, func() *batch { return new(batch) })
+		s.leaveLocked()
+		return s.pieces
+	}
 	b := new(batch)
 	for i := range 10 {
 		b.append(fmt.Append(nil, i), nil, &extra{}, time.Time{})
@@ -200,8 +204,8 @@ func TestCuttingABatchTwiceKeepsItsBarriers(t *testing.T) {
 	first.cover(b, 7)
 	second.cover(b, 9)
 	all := []*batch{b}
-	all = append(all, b.cut(2, 1<<20, fresh)...)
-	all = append(all, all[1].cut(3, 1<<20, fresh)...)
+	all = append(all, cut(b, 2)...)
+	all = append(all, cut(all[1], 3)...)
 	for _, r := range []*barrier{first, second} {
 		r.covered()
 	}

@@ -33,6 +33,7 @@ type trace struct {
 	stored   map[string][]string // partition to names, in the order of the partition's log
 	anywhere bool                // the service chooses partitions, anew for each try
 	early    []string            // names without an outcome when a Flush that covers them had returned
+	late     []string            // names without an outcome when nobody had flushed, and time had passed that is enough for any
 }
 
 // An accepted is an event that Enqueue took. Those of one stream were enqueued one after the other for one partition.
@@ -98,6 +99,9 @@ func judge(t trace) (faults []string) {
 	for _, name := range t.early {
 		fault("Flush returned before the outcome of %s was told", name)
 	}
+	for _, name := range t.late {
+		fault("%s lingers for ever", name)
+	}
 	for name := range ends {
 		if acceptances[name] == 0 {
 			fault("%s has an outcome and was never accepted", name)
@@ -135,6 +139,7 @@ func TestTheJudgeFindsWhatIsWrong(t *testing.T) {
 		"a stored event out of nowhere":  func(tr *trace) { tr.stored["1"] = []string{"z"} },
 		"enqueued again, told once":      func(tr *trace) { tr.accepted = append(tr.accepted, accepted{"c", ""}) },
 		"a Flush that returns early":     func(tr *trace) { tr.early = []string{"a"} },
+		"an event that lingers for ever": func(tr *trace) { tr.late = []string{"a"} },
 		"stored, but told as not stored": func(tr *trace) { tr.told[0].storage = eventhubs.NotStored },
 	} {
 		tr := good()
@@ -180,6 +185,9 @@ type model struct {
 	ordered  bool       // one send at a time for each partition
 	anywhere bool       // ServiceAssigned
 	again    bool       // the failed handler enqueues again, now and then
+	fleeting bool       // many events expire
+	lingers  bool       // time alone ends a linger
+	quiet    bool       // nobody flushes or clears
 	server   *emulator.Server
 	producer *eventhubs.BufferedProducer
 
@@ -187,6 +195,7 @@ type model struct {
 	accepted []accepted
 	told     []end
 	early    []string
+	late     []string
 	refused  int
 }
 
@@ -212,9 +221,11 @@ func newModel(t *testing.T, seed uint64) *model {
 	m.server = server
 	concurrent := []int{1, 1, 1, 3}[pick(4)]
 	partitioning := []eventhubs.Partitioning{eventhubs.RoundRobin, eventhubs.Sticky, eventhubs.ServiceAssigned}[pick(3)]
-	m.ordered, m.anywhere, m.again = concurrent == 1, partitioning == eventhubs.ServiceAssigned, pick(3) == 0
+	m.ordered, m.anywhere, m.again, m.fleeting = concurrent == 1, partitioning == eventhubs.ServiceAssigned, pick(3) == 0, pick(3) == 0
+	wait := []time.Duration{eventhubs.SendAtOnce, 5 * time.Millisecond, 250 * time.Millisecond, eventhubs.UntilFull}[pick(4)]
+	m.lingers, m.quiet = wait != eventhubs.UntilFull, pick(3) == 0
 	producer, err := eventhubs.NewBufferedProducerFromConnectionString(server.ConnectionString("hub"), "", &eventhubs.Options{
-		MaxWaitTime:                    []time.Duration{eventhubs.SendAtOnce, 5 * time.Millisecond, 250 * time.Millisecond, eventhubs.UntilFull}[pick(4)],
+		MaxWaitTime:                    wait,
 		MaxBufferedEventCount:          []int{1, 7, 100, 2500}[pick(4)],
 		MaxBufferedBytes:               []int{10_000, 1 << 20}[pick(2)],
 		RetryOptions:                   eventhubs.RetryOptions{MaxRetries: []int{-1, 2, 15}[pick(3)], TryTimeout: 5 * time.Second, RetryDelay: 100 * time.Millisecond},
@@ -326,6 +337,12 @@ func (m *model) run() {
 		time.Sleep(patience) // and close on the streams
 	} else {
 		streams.Wait()
+		if m.lingers && !m.again && (m.quiet || m.random.IntN(2) == 0) {
+			stop()
+			flusher.Wait()
+			time.Sleep(time.Hour) // several times DeliveryTimeout
+			m.late = m.withoutOutcome()
+		}
 	}
 	ctx, cancel := context.WithTimeout(m.t.Context(), patience)
 	defer cancel()
@@ -347,16 +364,17 @@ func (m *model) run() {
 
 // disturb calls what a program calls now and then.
 func (m *model) disturb(ctx context.Context, random *rand.Rand) {
-	switch random.IntN(12) {
-	case 0:
+	switch n := random.IntN(12); {
+	case n != 3 && n != 4 && m.quiet:
+	case n == 0:
 		m.producer.Clear()
-	case 1:
+	case n == 1:
 		_, _ = m.producer.ClearPartition("0")
-	case 2:
+	case n == 2:
 		_ = m.producer.FlushPartition(ctx, "0")
-	case 3:
+	case n == 3:
 		_ = m.producer.Connect(ctx, &eventhubs.ConnectOptions{Links: random.IntN(2) == 0})
-	case 4:
+	case n == 4:
 		m.producer.Health()
 		for _, p := range m.producer.Stats().Partitions {
 			if p.BufferedEvents < 0 || p.BufferedBytes < 0 {
@@ -380,15 +398,27 @@ func (m *model) flush(ctx context.Context) {
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	m.early = append(m.early, m.untoldLocked(covered)...)
+}
+
+// withoutOutcome returns the names of what was accepted and has no outcome.
+func (m *model) withoutOutcome() []string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.untoldLocked(m.accepted)
+}
+
+func (m *model) untoldLocked(of []accepted) (names []string) {
 	told := map[string]bool{}
 	for _, e := range m.told {
 		told[e.name] = true
 	}
-	for _, a := range covered {
+	for _, a := range of {
 		if !told[a.name] {
-			m.early = append(m.early, a.name)
+			names = append(names, a.name)
 		}
 	}
+	return names
 }
 
 // stream enqueues events with one route, one after the other.
@@ -415,7 +445,7 @@ func (m *model) stream(s int, random *rand.Rand) {
 		ctx, cancel := context.WithTimeout(m.t.Context(), time.Duration(random.IntN(100))*time.Second)
 		options.Tag = name
 		options.ExpiresAt = time.Time{}
-		if random.IntN(20) == 0 {
+		if n := random.IntN(20); n == 0 || n < 10 && m.fleeting {
 			options.ExpiresAt = time.Now().Add(time.Duration(1+random.IntN(300)) * time.Millisecond)
 		}
 		e := &azeventhubs.EventData{Body: make([]byte, size), Properties: map[string]any{"name": name}}
@@ -456,7 +486,7 @@ func (m *model) stream(s int, random *rand.Rand) {
 
 // trace is what happened, after run.
 func (m *model) trace() trace {
-	tr := trace{accepted: m.accepted, told: m.told, stored: map[string][]string{}, early: m.early, anywhere: m.anywhere}
+	tr := trace{accepted: m.accepted, told: m.told, stored: map[string][]string{}, early: m.early, late: m.late, anywhere: m.anywhere}
 	for p := range 8 {
 		id := fmt.Sprint(p)
 		for e := range m.server.Events("hub", id) {

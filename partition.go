@@ -32,7 +32,8 @@ type partition struct {
 
 	queue               // its lock guards the fields below too
 	senders int         // goroutines at work
-	linger  *time.Timer // ends the linger of the open batch; nil until first needed
+	linger  *time.Timer // ends the linger of the open batch, or of one that was open before it; nil until first needed
+	lingers bool        // the timer is set
 	stopped error       // why it takes no events (StopPartitionOnFailure)
 }
 
@@ -64,8 +65,8 @@ func (p *partition) append(w *wireEvent, x *extra, urgent bool) error {
 	return nil
 }
 
-// joins reports whether an event of that size would join the open batch, or begin the only one. If not, that batch is full now, and Sticky moves on.
-func (p *partition) joins(size int) bool {
+// joins reports whether an event of that size would join the open batch, or begin the only one. If not, that batch is full now, which a sender is told with waking.
+func (p *partition) joins(size int, waking bool) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	n := len(p.waiting)
@@ -73,8 +74,9 @@ func (p *partition) joins(size int) bool {
 		return true
 	}
 	p.waiting[n-1].full = true
-	p.producer.stickyLeaves(p)
-	p.wakeLocked()
+	if waking {
+		p.wakeLocked()
+	}
 	return false
 }
 
@@ -116,8 +118,8 @@ func (p *partition) wakeLocked() {
 	}
 }
 
-// nextLocked takes the oldest batch if it is ready, for the sender that calls it or is about to be started. Otherwise it sees to it that
-// the open batch's linger ends.
+// nextLocked takes the oldest batch if it is ready, for the sender that calls it or is about to be started. If it is not, it is the open one: all
+// before that are full. Then nextLocked sees to it that its linger ends.
 func (p *partition) nextLocked() *batch {
 	b := p.headLocked()
 	if b == nil {
@@ -125,11 +127,13 @@ func (p *partition) nextLocked() *batch {
 	}
 	wait, ready := p.readyLocked(b)
 	if ready {
-		p.producer.stickyLeaves(p)
+		if t := p.producer.table.Load(); t != nil && len(p.waiting) == 1 && p.producer.options.Partitioning == Sticky {
+			t.stickyLeaves(p) // it may have been the open one
+		}
 		return p.takeLocked()
 	}
-	if wait > 0 && !b.lingering {
-		b.lingering = true
+	if wait > 0 {
+		p.lingers = true
 		if p.linger == nil {
 			p.linger = time.AfterFunc(wait, p.lingerEnded)
 		} else {
@@ -140,7 +144,7 @@ func (p *partition) nextLocked() *batch {
 }
 
 // readyLocked reports whether a free sender should take the batch now, and if not, how much of its linger is left (zero: time alone
-// does not end it).
+// does not end it, or the timer is set).
 func (p *partition) readyLocked(b *batch) (wait time.Duration, ready bool) {
 	if b.full || b.flush {
 		return 0, true
@@ -149,7 +153,8 @@ func (p *partition) readyLocked(b *batch) (wait time.Duration, ready bool) {
 	if (p.producer.admission.pressed.Load() || p.share.pressed.Load()) && (untilFull || linger > longLinger || p.producer.worthwhile(b)) {
 		return 0, true
 	}
-	if untilFull || b.lingering { // the timer will tell: no clock is read for each event
+	// The timer will tell, also if it was set for an earlier batch, whose linger ends sooner: no clock is read for each event.
+	if untilFull || p.lingers {
 		return 0, false
 	}
 	if linger > 0 {
@@ -164,10 +169,8 @@ func (p *partition) readyLocked(b *batch) (wait time.Duration, ready bool) {
 func (p *partition) lingerEnded() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if b := p.headLocked(); b != nil {
-		b.lingering = false // if the timer was set for an earlier batch, it is set again
-		p.wakeLocked()
-	}
+	p.lingers = false
+	p.wakeLocked()
 }
 
 // wake looks again whether a batch is ready: the buffer has come under pressure.
@@ -177,11 +180,15 @@ func (p *partition) wake() {
 	p.wakeLocked()
 }
 
-// cover puts a barrier behind every event in the partition and ends the linger.
+// cover puts a barrier behind every event in the partition and ends the linger, timer included: set still, it would keep a closed producer in memory.
 func (p *partition) cover(r *barrier) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.coverLocked(r)
+	if p.lingers {
+		p.linger.Stop()
+		p.lingers = false
+	}
 	p.wakeLocked()
 }
 

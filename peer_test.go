@@ -147,7 +147,11 @@ func (l *peerLink) SendOn(ctx context.Context, _ uint64, events [][]byte) connec
 }
 func (l *peerLink) IsOpen() bool           { return false } // so that Open is asked each time
 func (l *peerLink) WaitingForCredit() bool { return false }
-func (l *peerLink) MaxMessageSize() uint64 { return l.peer.maxMessage }
+func (l *peerLink) MaxMessageSize() uint64 {
+	l.peer.mu.Lock()
+	defer l.peer.mu.Unlock()
+	return l.peer.maxMessage
+}
 
 func (l *peerLink) Send(ctx context.Context, events [][]byte) connection.Result {
 	p := l.peer

@@ -43,9 +43,10 @@ func (q *queue) takeLocked() *batch {
 	return b
 }
 
-// putBackLocked puts batches before all that wait.
-func (q *queue) putBackLocked(batches []*batch) {
-	q.waiting = slices.Insert(q.waiting, 0, batches...)
+// putBackLocked puts what leaves a batch before all that waits. It is full, so that a sender takes it as soon as one is free.
+func (q *queue) putBackLocked(s *split) {
+	s.leaveLocked()
+	q.waiting = slices.Insert(q.waiting, 0, s.pieces...)
 }
 
 // doneLocked forgets a taken batch and returns the barriers that cover it.

@@ -97,14 +97,16 @@ var errGoexit = errors.New("eventhubs: the goroutine that was sending was ended 
 
 // deliver tries the batch until it has its outcome, and returns that.
 func (p *partition) deliver(b *batch, tries *connection.Deadlines) Outcome {
-	b.sent = time.Now()
+	if b.sent.IsZero() {
+		b.sent = time.Now()
+	}
 	p.work.begin(tryRuns) // until it is settled or rests: what a failure means is known before it counts as ended
 	defer p.work.end(tryRuns)
 	if err := p.prepare(b); err != nil {
 		return b.failed(err)
 	}
 	p.producer.sealed(p.id, b)
-	for failed := (retries{}); ; {
+	for {
 		opened := p.producer.hub.Opened()
 		result, err := p.try(b, tries)
 		switch {
@@ -114,41 +116,58 @@ func (p *partition) deliver(b *batch, tries *connection.Deadlines) Outcome {
 			p.producer.health.recovered(p)
 			return Outcome{Storage: Stored, Tries: b.tries, Queued: b.sent.Sub(b.first), OnWire: time.Since(b.sent)}
 		}
-		reason := failure(result.Err, p.id, failed.total()+1)
+		reason := failure(result.Err, p.id, b.failures.total()+1)
 		p.producer.admission.troubled(p.share, troubleFailing, 0)
 		p.producer.health.failed(p, reason)
 		if e, ok := errors.AsType[*Error](reason); ok && e.Code == CodePartitionUnknown {
 			p.producer.refreshSoon()
 		}
-		pause, again := p.pause(b, result, &failed)
+		pause, again := p.pause(b, result)
 		if !again || !p.rest(b, pause, wakes(result.Err, opened)) {
 			return b.failed(reason)
+		}
+		if !b.handed { // what has expired by now is not kept until a link opens
+			if err := p.setExpiredApart(b); err != nil {
+				return b.failed(err)
+			}
 		}
 	}
 }
 
-// prepare looks at the batch once before its first try: whether it is still to be sent, and whether it must be cut because some of its events have
-// expired. The error is why what is left in the batch fails.
+// prepare looks at the batch once before its first try: whether it is still to be sent, and whether some of its events have expired. The error is
+// why what is left in the batch fails.
 func (p *partition) prepare(b *batch) error {
 	if b.doom != nil {
 		return b.doom
 	}
-	return p.cutExpired(b)
+	return p.setExpiredApart(b)
 }
 
-// cutExpired cuts the batch where events that have expired and such that have not meet, and says whether those that it keeps have.
-func (p *partition) cutExpired(b *batch) error {
+// setExpiredApart makes two batches of one in which some events have expired. The expired ones stay in b, to be told first, which the error says; the others
+// go back, together and in order. A partition without gaps sends what is before the first that has expired, and looks at the rest when that is stored.
+func (p *partition) setExpiredApart(b *batch) error {
+	now := time.Now()
+	switch expired, first := b.expired(now); {
+	case expired == 0:
+		return nil
+	case first > 0 && p.producer.options.StopPartitionOnFailure:
+		p.putBack(b.split(func(i int) bool { return i >= first }, math.MaxInt, p.producer.newBatch))
+		return nil
+	case expired < b.count:
+		p.putBack(b.split(func(i int) bool { return !b.extras.expired(i, now) }, math.MaxInt, p.producer.newBatch))
+	}
+	return fmt.Errorf("eventhubs: %w: it was not sent before its ExpiresAt", ErrExpired)
+}
+
+// putBack ends the split of a batch that a sender has taken.
+func (p *partition) putBack(s *split) {
 	p.mu.Lock()
-	defer p.mu.Unlock()
-	alike, expired := b.alike(time.Now())
-	if alike < b.count {
-		p.putBackLocked(b.cut(alike, math.MaxInt, p.producer.newBatch))
-		p.wakeLocked() // another sender may be free
+	p.putBackLocked(s)
+	p.wakeLocked() // another sender may be free
+	p.mu.Unlock()
+	if s.stays != nil {
+		p.producer.recycle(s.stays)
 	}
-	if expired {
-		return fmt.Errorf("eventhubs: %w: it was not sent before its ExpiresAt", ErrExpired)
-	}
-	return nil
 }
 
 // try sends the batch once. The error says why it is not to be tried any more, whatever the result.
@@ -181,7 +200,7 @@ func (p *partition) tryOnce(b *batch, tries *connection.Deadlines) (connection.R
 		return connection.Result{Outcome: connection.Accepted}, nil
 	}
 	if !b.handed { // nobody has seen any of it, so it may still be cut
-		if err := p.cutExpired(b); err != nil {
+		if err := p.setExpiredApart(b); err != nil {
 			return connection.Result{}, err
 		}
 		if err := p.fit(b); err != nil {
@@ -279,11 +298,11 @@ func (p *partition) openLink(ctx context.Context) error {
 }
 
 func (p *partition) noteLargest() {
-	largest := int64(p.link.MaxMessageSize())
-	if largest == 0 || largest > math.MaxInt32 {
-		largest = math.MaxInt32 // a link without a limit of its own
+	largest := p.link.MaxMessageSize()
+	if largest == 0 || largest > math.MaxInt {
+		largest = math.MaxInt // no limit, or one that no batch can reach
 	}
-	if p.linkMax.Swap(largest) == 0 {
+	if p.linkMax.Swap(int64(largest)) == 0 {
 		p.producer.openLinks.Add(1)
 	}
 }
@@ -295,10 +314,9 @@ func (p *partition) fit(b *batch) error {
 	if b.bytes <= limit {
 		return nil
 	}
-	p.mu.Lock()
-	p.putBackLocked(b.cut(b.fitting(limit), limit, p.producer.newBatch))
-	p.wakeLocked() // another sender may be free
-	p.mu.Unlock()
+	if keep := b.fitting(limit); keep < b.count {
+		p.putBack(b.split(func(i int) bool { return i >= keep }, limit, p.producer.newBatch))
+	}
 	if b.bytes > limit {
 		return &EventTooLargeError{Size: b.bytes, Limit: limit}
 	}
@@ -306,12 +324,12 @@ func (p *partition) fit(b *batch) error {
 }
 
 // pause says how long to wait before the next try and whether there is to be one.
-func (p *partition) pause(b *batch, r connection.Result, failed *retries) (pause time.Duration, again bool) {
-	throttled := failed.throttled
-	pause, again = failed.after(r.Err, p.id, r.Outcome == connection.Rejected, &p.producer.options)
+func (p *partition) pause(b *batch, r connection.Result) (pause time.Duration, again bool) {
+	throttled := b.failures.throttled
+	pause, again = b.failures.after(r.Err, p.id, r.Outcome == connection.Rejected, &p.producer.options)
 	switch {
 	case !again:
-	case failed.throttled > throttled:
+	case b.failures.throttled > throttled:
 		p.phase.Store(int32(WaitingThrottled))
 		p.producer.throttled(p.id, b, r.Err, pause)
 	default:

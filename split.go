@@ -1,0 +1,80 @@
+package eventhubs
+
+import "slices"
+
+// A split makes several batches of one that a sender has taken: some of its events leave it, the others stay, each in their order and with whoever waits for
+// them. All copying is done by split, by the sender that has the batch and with no lock held; leaveLocked is short.
+type split struct {
+	batch  *batch
+	left   []int    // the numbers of the events that leave, ascending
+	pieces []*batch // where they go
+	stays  *batch   // those that stay; nil if they are the first ones, which need not move. Afterwards it has what the batch had
+}
+
+// split copies the events that leave to fresh batches, within limit bytes each; any event may be alone in one.
+func (b *batch) split(leaves func(i int) bool, limit int, fresh func() *batch) *split {
+	s := &split{batch: b}
+	var piece *batch
+	for i, encoded := range b.all() {
+		if !leaves(i) {
+			if s.left != nil && s.stays == nil {
+				s.stays = b.firstEvents(s.left[0], fresh())
+			}
+			if s.stays != nil {
+				s.stays.append(encoded, nil, new(b.extras.of(i)), b.first)
+			}
+			continue
+		}
+		if piece == nil || !piece.fits(sectionSize(len(encoded)), limit) {
+			piece = fresh()
+			s.pieces = append(s.pieces, piece)
+		}
+		piece.append(encoded, nil, new(b.extras.of(i)), b.first)
+		s.left = append(s.left, i)
+	}
+	for _, piece := range s.pieces {
+		piece.full = true
+		piece.tries, piece.failures = b.tries, b.failures
+		if b.failures.total() > 0 {
+			piece.sent = b.sent
+		}
+	}
+	return s
+}
+
+// firstEvents copies the first n events to an empty batch.
+func (b *batch) firstEvents(n int, to *batch) *batch {
+	for i, encoded := range b.all() {
+		if i == n {
+			break
+		}
+		to.append(encoded, nil, new(b.extras.of(i)), b.first)
+	}
+	return to
+}
+
+// leaveLocked shortens the batch, and hands over the barriers of what leaves it. The lock of the batch's queue must be held.
+func (s *split) leaveLocked() {
+	b := s.batch
+	for i, c := range b.coverage {
+		covered, _ := slices.BinarySearch(s.left, c.events) // how many that leave are among the first c.events
+		for rest, pieces := covered, s.pieces; rest > 0; pieces = pieces[1:] {
+			n := min(rest, pieces[0].count)
+			c.barrier.cover(pieces[0], n)
+			rest -= n
+		}
+		c.barrier.uncover(covered)
+		b.coverage[i].events -= covered
+	}
+	if s.stays != nil {
+		b.chunks, s.stays.chunks = s.stays.chunks, b.chunks
+		b.extras, s.stays.extras = s.stays.extras, b.extras
+		b.count, b.bytes = s.stays.count, s.stays.bytes
+		return
+	}
+	for _, piece := range s.pieces {
+		b.bytes -= piece.bytes
+	}
+	b.count -= len(s.left)
+	b.extras.cut(b.count)
+}
