@@ -24,7 +24,19 @@ type coverage struct {
 
 func newBarrier() *barrier { return &barrier{done: make(chan struct{}), open: 1} }
 
-// cover adds the first events of a batch. The lock of the batch's queue must be held.
+// coverAll adds a batch, but for what of it is covered: it may have been staged when that was, and have come to its partition before the partition was visited. The
+// lock of the batch's queue must be held.
+func (r *barrier) coverAll(b *batch) {
+	covered := 0
+	for _, c := range b.coverage {
+		if c.barrier == r {
+			covered = c.events
+		}
+	}
+	r.cover(b, b.count-covered)
+}
+
+// cover adds so many more events of a batch to its first ones that are covered. The lock of the batch's queue must be held.
 func (r *barrier) cover(b *batch, events int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

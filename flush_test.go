@@ -223,3 +223,35 @@ func TestCuttingABatchTwiceKeepsItsBarriers(t *testing.T) {
 		}
 	}
 }
+
+// A Flush that begins while the list of partitions arrives finds the same events twice, staged and then in their partitions. It counts them once.
+func TestAFlushCountsWhatLeavesStagingUnderItOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		peer := newPeer(t, 2)
+		peer.properties = func(call int) error {
+			if call == 1 {
+				time.Sleep(time.Minute)
+			}
+			return nil
+		}
+		peer.answer = func(sent) connection.Result { return refused("never") }
+		p := peer.producer(Options{MaxWaitTime: time.Minute, OnBatchFailed: (&outcomes{}).handle})
+		enqueue(t, p, "0", "a", "b")
+		enqueue(t, p, "1", "c")
+		synctest.Wait()   // discovery asks
+		r := newBarrier() // as cover does, with what may happen in between
+		p.staging.cover(r)
+		if err := p.Connect(t.Context(), nil); err != nil {
+			t.Fatal(err)
+		}
+		enqueue(t, p, "0", "d")
+		for _, part := range p.partitions() {
+			part.cover(r)
+		}
+		r.covered()
+		undelivered, ok := errors.AsType[*UndeliveredError](r.wait(t.Context()))
+		if !ok || undelivered.Failed != 4 || undelivered.Pending != 0 {
+			t.Errorf("the barrier returned %v, want 4 failed", undelivered)
+		}
+	})
+}

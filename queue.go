@@ -60,11 +60,11 @@ func (q *queue) doneLocked(b *batch) []coverage {
 // coverLocked puts a barrier behind everything that the queue holds, and ends the linger of what waits.
 func (q *queue) coverLocked(r *barrier) {
 	for _, b := range q.taken {
-		r.cover(b, b.count)
+		r.coverAll(b)
 	}
 	for _, b := range q.waiting {
 		b.flush = true
-		r.cover(b, b.count)
+		r.coverAll(b)
 	}
 }
 
