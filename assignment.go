@@ -3,9 +3,11 @@ package eventhubs
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
+	"github.com/go-eventhubs/eventhubs/internal/callback"
 	"github.com/go-eventhubs/eventhubs/internal/partitionkey"
 )
 
@@ -119,6 +121,18 @@ func (t *table) nextLocked(bytes int) *partition {
 		}
 	}
 	return cmp.Or(open, first)
+}
+
+// assignHere is assign for where a PartitionForKey that ends its goroutine must not: with a lock held, or an event's room.
+func (t *table) assignHere(r route, size int) (*partition, error) {
+	if r.key == "" || t.producer.options.PartitionForKey == nil {
+		return t.assign(r, size)
+	}
+	p, err := callback.Result("Options.PartitionForKey", func() (*partition, error) { return t.assign(r, size) })
+	if ended, ok := errors.AsType[*callback.EndedError](err); ok {
+		err = invalid("%w, for the key %q", ended, r.key)
+	}
+	return p, err
 }
 
 // find returns the partition with that id.

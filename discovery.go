@@ -117,7 +117,7 @@ func (s *staging) judge(err error, failed *retries) *verdict {
 	o := &s.producer.options
 	before := *failed
 	pause, again := failed.after(err, "", false, o)
-	v := &verdict{err: err, reason: failure(err, "", before.total()+1), counts: failed.counted > before.counted, throttled: failed.throttled > before.throttled, pause: pause}
+	v := &verdict{err: err, reason: failed.reason(failure(err, "", before.total()+1)), counts: failed.counted > before.counted, throttled: failed.throttled > before.throttled, pause: pause}
 	if s.producer.stopped() != nil {
 		v.hopeless = true
 		return v
@@ -239,23 +239,16 @@ func (s *staging) tellRetrying(v *verdict) {
 	}
 }
 
-// settle is partition.settle for events whose partition is not known. A handler may end the goroutine that it runs on (runtime.Goexit), so that is one of its
-// own: what called settle has other batches to settle, or partitions to ask for.
+// settle is partition.settle for events whose partition is not known.
 func (s *staging) settle(b *batch, o Outcome) {
 	if !b.roomless {
 		s.producer.admission.leave(nil, b.count, b.bytes)
 	}
 	s.producer.settled("", b, batchBytesUnknown, o)
-	told := make(chan struct{})
-	// Ends with the handler; awaited below.
-	s.producer.senders.Go(func() {
-		defer close(told)
-		defer s.producer.conclude(&s.queue, b, o)
-		s.work.begin(handlerRuns)
-		defer s.work.end(handlerRuns)
-		s.producer.tell("", b, o)
-	})
-	<-told
+	s.work.begin(handlerRuns)
+	s.producer.tell("", b, o)
+	s.work.end(handlerRuns)
+	s.producer.conclude(&s.queue, b, o)
 }
 
 // emptied reports whether nothing is staged; then discovery has ended, and the next event starts it again.
@@ -319,7 +312,7 @@ func (s *staging) moveLocked(t *table) (failed []unroutable) {
 		b := s.takeLocked()
 		for i, encoded := range b.all() {
 			to, size := at(b.extras.routes, i), sectionSize(len(encoded))
-			part, err := t.assign(to, size)
+			part, err := t.assignHere(to, size)
 			if to == (route{}) && s.producer.options.Partitioning == Sticky {
 				// As place does, but that adopt tells the senders, when the table is published.
 				part = t.stickyFor(part, size, false, func() *partition { return t.anyFor(size) })

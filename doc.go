@@ -84,7 +84,7 @@
 //
 // # Handlers
 //
-// Handlers run on the goroutine that sends for their partition, before it takes the next batch: they are told in order, and a slow one slows its
+// Whoever sends for a partition waits for its handlers before it takes the next batch: they are told in order, and a slow one slows its
 // partition. The room in the buffer is given back before. A handler passes on the context it is given: with it Enqueue never waits, and Flush and
 // Close return [ErrInHandler] instead of waiting for the handler itself.
 //
@@ -114,6 +114,9 @@
 //
 // Package emulator is an Event Hubs that runs inside a test, without Docker, and that this package and the official clients take
 // for the service.
+//
+// A function that is given to a producer, such as a handler, a Trace, a credential or a dialer, may end its goroutine (runtime.Goexit), as FailNow does in a fake.
+// No event loses its outcome by that, and Flush and Close return. What needed the function fails, with an error that names it; the end of any other is logged.
 //
 // This package was never run against the service itself yet, only against that emulator and by it against the official Go client.
 package eventhubs

@@ -251,7 +251,7 @@ func (p *BufferedProducer) choose(w *wireEvent, a *acceptance) (*partition, erro
 		}
 		t = p.table.Load()
 	}
-	return t.assign(a.to, sectionSize(w.size()))
+	return t.assignHere(a.to, sectionSize(w.size()))
 }
 
 // EnqueueAll enqueues events one after the other, as Enqueue would with the same options. It returns how many were accepted, which is all of them if the

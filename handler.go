@@ -7,6 +7,8 @@ import (
 	"runtime/debug"
 	"sync/atomic"
 	"time"
+
+	"github.com/go-eventhubs/eventhubs/internal/callback"
 )
 
 // A scope marks the context of a handler call: while the handler runs, whoever has that context must not wait for the producer. It also holds
@@ -32,12 +34,12 @@ func handlerScope(ctx context.Context, a *admission) *scope {
 	return s
 }
 
-// tell gives the outcome of a batch to its Deliveries and its handler, in that order, on the calling goroutine.
+// tell gives the outcome of a batch to its Deliveries and its handler, in that order, and returns when the handler has ended, however it does.
 func (p *BufferedProducer) tell(partitionID string, b *batch, o Outcome) {
 	deliveries := b.tellDeliveries(o)
-	handler := p.options.OnBatchSucceeded
+	name, handler := "Options.OnBatchSucceeded", p.options.OnBatchSucceeded
 	if o.Err != nil {
-		handler = p.options.OnBatchFailed
+		name, handler = "Options.OnBatchFailed", p.options.OnBatchFailed
 	}
 	if handler == nil {
 		if o.Err != nil && deliveries < b.count {
@@ -53,17 +55,23 @@ func (p *BufferedProducer) tell(partitionID string, b *batch, o Outcome) {
 	slow := time.AfterFunc(slowHandler, func() {
 		p.unheard().Warn("eventhubs: a handler is taking long; its partition waits for it", "hub", p.hubName, "partition", partitionID, "after", slowHandler)
 	})
-	defer func() {
-		slow.Stop()
-		told.batch = nil
-		if reason := recover(); reason != nil {
-			p.counts.panics.Add(1)
-			p.unheard().Error("eventhubs: a handler panicked", "hub", p.hubName, "partition", partitionID,
-				"panic", fmt.Sprint(reason), "stack", string(debug.Stack()))
-		}
-		s.returned.Store(true)
-	}()
-	handler(context.WithValue(context.Background(), scopeKey{}, s), told)
+	ended := callback.Call(name, func() {
+		defer func() {
+			if reason := recover(); reason != nil {
+				p.counts.panics.Add(1)
+				p.unheard().Error("eventhubs: a handler panicked", "hub", p.hubName, "partition", partitionID,
+					"panic", fmt.Sprint(reason), "stack", string(debug.Stack()))
+			}
+		}()
+		handler(context.WithValue(context.Background(), scopeKey{}, s), told)
+	})
+	slow.Stop()
+	told.batch = nil
+	s.returned.Store(true)
+	if ended != nil {
+		p.counts.panics.Add(1)
+		p.unheard().Error("eventhubs: a handler did not return", "hub", p.hubName, "partition", partitionID, "error", ended)
+	}
 }
 
 // conclude ends a batch of which everybody was told: it leaves its queue, and the barriers that cover it hear of it.
@@ -78,9 +86,4 @@ func (p *BufferedProducer) conclude(q *queue, b *batch, o Outcome) {
 }
 
 // unheard is the log for what must not be lost.
-func (p *BufferedProducer) unheard() *slog.Logger {
-	if p.options.Logger != nil {
-		return p.options.Logger
-	}
-	return slog.Default()
-}
+func (p *BufferedProducer) unheard() *slog.Logger { return p.options.unheard() }

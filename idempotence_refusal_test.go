@@ -10,6 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/go-eventhubs/eventhubs/internal/callback"
 	"github.com/go-eventhubs/eventhubs/internal/connection"
 )
 
@@ -289,15 +290,31 @@ func TestATryThatWaitsForConnectFailsWithACode(t *testing.T) {
 	})
 }
 
-// A state or a policy that ends its goroutine, as t.FailNow does, fails its batch, which stops the partition if that is asked for; then the partition goes on.
-func TestAStateThatEndsItsGoroutineFailsItsBatch(t *testing.T) {
+// A state that ends its goroutine, as t.FailNow does, has failed: it is asked again, unless there is to be no other try. Then its batch fails, which stops the
+// partition if that is asked for.
+func TestAStateThatEndsItsGoroutineHasFailed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := newNumberedPeer(t)
+		calls := 0
+		p := n.producer(Options{ProducerState: loader(func(context.Context) error {
+			if calls++; calls == 1 {
+				runtime.Goexit()
+			}
+			return nil
+		})})
+		enqueue(t, p, "0", "a")
+		if err := p.Flush(t.Context()); err != nil {
+			t.Errorf("Flush returned %v", err)
+		}
+		n.wantSent("77:0/1-1")
+	})
 	for _, stop := range []bool{false, true} {
 		t.Run(fmt.Sprint("StopPartitionOnFailure=", stop), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				n := newNumberedPeer(t)
 				calls := 0
 				o := outcomes{}
-				p := n.producer(Options{StopPartitionOnFailure: stop, ProducerState: loader(func(context.Context) error {
+				p := n.producer(Options{StopPartitionOnFailure: stop, RetryOptions: RetryOptions{MaxRetries: -1}, ProducerState: loader(func(context.Context) error {
 					if calls++; calls == 1 {
 						runtime.Goexit()
 					}
@@ -307,8 +324,9 @@ func TestAStateThatEndsItsGoroutineFailsItsBatch(t *testing.T) {
 					runtime.Goexit() // a handler that does so too has been told
 				}})
 				enqueue(t, p, "0", "a")
-				if err := p.Flush(t.Context()); !errors.Is(err, errGoexit) {
-					t.Errorf("Flush returned %v", err)
+				ended, isEnded := errors.AsType[*callback.EndedError](p.Flush(t.Context()))
+				if !isEnded || ended.Function != "ProducerState.Load" {
+					t.Errorf("Flush returned %v, want that ProducerState.Load ended its goroutine", ended)
 				}
 				err := p.Enqueue(t.Context(), event("b"), &EnqueueOptions{PartitionID: "0"})
 				if errors.Is(err, ErrPartitionStopped) != stop {

@@ -68,7 +68,7 @@ type Options struct {
 
 	// PartitionForKey replaces the service's hash: it maps a key to an index into the service's list of partitions, below partitions. It is
 	// called by Enqueue, from any number of goroutines at once, and once more when events that came before the list was known are given their
-	// partitions. It must not call the producer. A result out of range, or a panic, fails that event. Other producers and the service itself will not agree with it.
+	// partitions. It must not call the producer. A result out of range, a panic, or the end of its goroutine (runtime.Goexit) fails that event. Other producers and the service itself will not agree with it.
 	// Default: the service's hash.
 	PartitionForKey func(key string, partitions int) int
 
@@ -88,6 +88,9 @@ type Options struct {
 	// StopPartitionOnFailure keeps a partition without gaps: at its first failed batch what is behind it fails too, in order, with
 	// ErrPartitionStopped, and so do later Enqueues for it, until Resume. Events without id and key go elsewhere. Not together with
 	// ServiceAssigned or more than one concurrent send.
+	//
+	// While the hub's partitions are not known there is none to stop: at the first failure everything that waits for the list fails, and what
+	// is enqueued after that is taken, which leaves a gap. Connect before the first event, and there is no such time.
 	// Default: false.
 	StopPartitionOnFailure bool
 
@@ -97,10 +100,10 @@ type Options struct {
 	// Default: 10 minutes.
 	PartitionRefreshInterval time.Duration
 
-	// OnBatchSucceeded is told of each batch that was stored, and OnBatchFailed of each that was not, or not certainly. They run
-	// on the goroutine that sends for the partition, before it takes the next batch: one call at a time and in order for each
+	// OnBatchSucceeded is told of each batch that was stored, and OnBatchFailed of each that was not, or not certainly. Whoever sends
+	// for the partition waits for them before it takes the next batch: one call at a time and in order for each
 	// partition (with one concurrent send), at the same time for different ones. A slow handler slows its partition; the room
-	// in the buffer is given back before it runs. A panic is logged and changes nothing else.
+	// in the buffer is given back before it runs. A panic is logged and changes nothing else, as is the end of its goroutine (runtime.Goexit).
 	//
 	// Pass the handler's context on: with it Enqueue never waits, and Flush and Close return ErrInHandler instead of waiting for
 	// this very handler. A handler that waits, in another way, for its own producer is a deadlock.
@@ -112,7 +115,7 @@ type Options struct {
 	// Default: a random text.
 	Identifier string
 
-	// Logger hears of connections and batches, never of single events. A failed batch that no handler and no Delivery hears of
+	// Logger hears of connections and batches, never of single events. It must not block. A failed batch that no handler and no Delivery hears of
 	// is logged through slog.Default() when there is no Logger.
 	// Default: none.
 	Logger *slog.Logger
@@ -125,7 +128,7 @@ type Options struct {
 	Connection ConnectionOptions
 }
 
-// withDefaults returns a checked copy, with every zero field replaced by its default.
+// withDefaults returns a checked copy, with every zero field replaced by its default and the application's functions behind a guard.
 func (o *Options) withDefaults() (Options, error) {
 	var c Options
 	if o != nil {
@@ -144,7 +147,9 @@ func (o *Options) withDefaults() (Options, error) {
 	if c.Identifier == "" {
 		c.Identifier = "eventhubs-" + rand.Text()[:12]
 	}
-	return c, c.validate()
+	err := c.validate()
+	c.guard()
+	return c, err
 }
 
 func setDefault[T comparable](field *T, value T) {

@@ -252,8 +252,8 @@ func (p *partition) settle(b *batch, o Outcome) {
 		p.producer.health.forget(func(part *partition) bool { return part == p })
 	}
 	p.producer.settled(p.id, b, p.batchLimit(), o)
-	defer p.producer.conclude(&p.queue, b, o)
 	p.work.begin(handlerRuns)
-	defer p.work.end(handlerRuns)
 	p.producer.tell(p.id, b, o)
+	p.work.end(handlerRuns)
+	p.producer.conclude(&p.queue, b, o)
 }

@@ -2,9 +2,11 @@ package eventhubs
 
 import (
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"time"
 
+	"github.com/go-eventhubs/eventhubs/internal/callback"
 	"github.com/go-eventhubs/eventhubs/internal/connection"
 )
 
@@ -47,7 +49,8 @@ type RetryOptions struct {
 	// Policy, if set, decides instead of the fields above, but for TryTimeout: it is told how many tries have failed, from 1, and the error of
 	// the last, an *Error, and returns the pause before the next try and whether there is to be one. It is called by the goroutines that send, at the same
 	// time for different partitions, and must not block. It is not asked about being throttled, which is always tried again, nor about what never is: a batch that
-	// the service has rejected for good, what FailFast ends, CodeFenced, CodeOutOfOrder and CodeNotSupported.
+	// the service has rejected for good, what FailFast ends, CodeFenced, CodeOutOfOrder and CodeNotSupported. If it ends its goroutine
+	// (runtime.Goexit) there is no further try, and the batch's error says so.
 	// Default: none.
 	Policy func(failures int, err error) (pause time.Duration, again bool)
 }
@@ -69,6 +72,15 @@ type retries struct {
 	counted   int // these MaxRetries bounds
 	throttled int
 	tokenless int
+	undecided error // the Policy did not return; nil as long as it does
+}
+
+// reason is why no try follows the one that has failed with err.
+func (r *retries) reason(err error) error {
+	if r.undecided != nil {
+		return fmt.Errorf("%w; there is no further try, since %w", err, r.undecided)
+	}
+	return err
 }
 
 // total is how many tries have failed.
@@ -91,7 +103,8 @@ func (r *retries) after(err error, partitionID string, settled bool, o *Options)
 		return 0, false
 	case policy.Policy != nil:
 		r.counted++
-		return policy.Policy(r.counted, failure(err, partitionID, r.total()))
+		r.undecided = callback.Call("Options.RetryOptions.Policy", func() { pause, again = policy.Policy(r.counted, failure(err, partitionID, r.total())) })
+		return pause, again
 	case e.Code == connection.CodeNoToken:
 		r.tokenless++
 		return policy.delay(r.tokenless), true

@@ -62,38 +62,19 @@ func (p *BufferedProducer) nextReady(patience *time.Timer) (r readyBatch, again 
 
 // send delivers b and then whatever else of the partition is ready, one batch at a time from end to end, until nothing is.
 func (p *partition) send(b *batch, tries *connection.Deadlines) {
-	defer func() {
+	for {
+		o := p.deliver(b, tries)
+		p.conclude(b, o)
+		p.settle(b, o)
 		p.mu.Lock()
-		defer p.mu.Unlock()
-		p.senders--
-		p.wakeLocked() // nothing is ready, unless a handler has ended this goroutine (runtime.Goexit): then another goes on
-	}()
-	for b != nil {
-		p.end(b, tries)
-		p.mu.Lock()
-		b = p.nextLocked()
+		if b = p.nextLocked(); b == nil {
+			p.senders--
+			p.mu.Unlock()
+			return
+		}
 		p.mu.Unlock()
 	}
 }
-
-// end delivers a batch and settles it, also if what the application has given (Options.ProducerState, Trace, RetryOptions.Policy) ends this goroutine.
-func (p *partition) end(b *batch, tries *connection.Deadlines) {
-	o, returned := Outcome{}, false
-	defer func() {
-		if !returned {
-			if reason := recover(); reason != nil {
-				panic(reason) // no handler holds up the end of the program
-			}
-			o = b.failed(errGoexit)
-		}
-		p.conclude(b, o)
-		p.settle(b, o)
-	}()
-	o = p.deliver(b, tries)
-	returned = true
-}
-
-var errGoexit = errors.New("eventhubs: the goroutine that was sending was ended by a ProducerState, a Trace or a Policy (runtime.Goexit)")
 
 // deliver tries the batch until it has its outcome, and returns that.
 func (p *partition) deliver(b *batch, tries *connection.Deadlines) Outcome {
@@ -124,7 +105,7 @@ func (p *partition) deliver(b *batch, tries *connection.Deadlines) Outcome {
 		}
 		pause, again := p.pause(b, result)
 		if !again || !p.rest(b, pause, wakes(result.Err, opened)) {
-			return b.failed(reason)
+			return b.failed(b.failures.reason(reason))
 		}
 		if !b.handed { // what has expired by now is not kept until a link opens
 			if err := p.setExpiredApart(b); err != nil {

@@ -31,7 +31,7 @@ type ProducerID struct {
 // of going on behind the number, is stored again. And numbers begin anew with a new ID, which the service gives to a producer that it has forgotten.
 //
 // One state is for one event hub. It is used once for each attach with a new epoch, not for each batch, by several goroutines at the same time. Its methods should return
-// when ctx ends. Their failures are tried again like any other, with CodeProducerState.
+// when ctx ends. Their failures are tried again like any other, with CodeProducerState; one that ends its goroutine (runtime.Goexit) has failed.
 type ProducerState interface {
 	// Load returns what was saved last for a partition; the zero ProducerID if nothing was.
 	Load(ctx context.Context, partitionID string) (ProducerID, error)

@@ -7,8 +7,9 @@ import (
 )
 
 // A Trace is a set of functions that are told of what happens, in the manner of net/http/httptrace. Any of them may be nil, which costs nothing. They are called
-// by the goroutine on which it happens, at the same time for different partitions and callers, and must not block or call the
-// producer. Nothing guards against their panics, as it does with handlers.
+// where it happens, which waits for them, at the same time for different partitions and callers, and must not block or call the
+// producer. Encoding and Accepted run on the goroutine that calls Enqueue, the others each on one of its own. Nothing guards against their
+// panics, as it does with handlers. One that ends its goroutine (runtime.Goexit) is logged, and what it was told of goes on.
 type Trace struct {
 	// Encoding may add to the properties of each event before it is encoded, with Enqueue's context: this is where a trace's context gets into
 	// an event. The caller's event is not changed. What EnqueueAgain enqueues keeps the properties that it has.

@@ -30,7 +30,7 @@ type Callback func(partition string, outcome eventhubs.Outcome)
 type Producer struct{ buffered *eventhubs.BufferedProducer }
 
 func newProducer(connectionString string) (*Producer, error) {
-	callbacks := func(_ context.Context, batch *eventhubs.Batch) { // on the goroutine that sends for the partition
+	callbacks := func(_ context.Context, batch *eventhubs.Batch) { // whoever sends for the partition waits for it
 		for event := range batch.Events() {
 			event.Tag.(Callback)(batch.PartitionID, batch.Outcome)
 		}

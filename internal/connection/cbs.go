@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/go-eventhubs/eventhubs/internal/callback"
 )
 
 // partitionPath is the path of a partition, in addresses and audiences.
@@ -75,7 +77,7 @@ func refusesAudience(err error) bool {
 // has this very token already.
 func (cl *client) putToken(ctx context.Context, g *grant) (permit, error) {
 	audience := cl.owner.audience(g.path)
-	token, err := cl.owner.cfg.Tokens.Token(ctx, audience)
+	token, err := callback.Result("TokenCredential.GetToken", func() (Token, error) { return cl.owner.cfg.Tokens.Token(ctx, audience) })
 	if err != nil {
 		if ctx.Err() != nil {
 			return permit{}, classify(fmt.Errorf("getting a token for %s: %w", audience, contextError(ctx)))

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/Azure/go-amqp"
+
+	"github.com/go-eventhubs/eventhubs/internal/callback"
 )
 
 // errPeerSilent is the cause when a peer did not answer within closeTimeout, or a
@@ -49,15 +51,17 @@ func dialClient(ctx context.Context, owner *Conn, failed time.Time) (*client, er
 	if err != nil {
 		return nil, err
 	}
-	conn, err := amqp.NewConn(ctx, transport.conn, &amqp.ConnOptions{
-		ContainerID: owner.cfg.ContainerID,
-		HostName:    owner.cfg.Namespace,
-		SASLType:    amqp.SASLTypeAnonymous(),
-		MaxSessions: 65535,
-		Properties:  openProperties(owner.cfg.ApplicationID),
+	conn, err := callback.Result("net.Conn", func() (*amqp.Conn, error) {
+		return amqp.NewConn(ctx, transport.conn, &amqp.ConnOptions{
+			ContainerID: owner.cfg.ContainerID,
+			HostName:    owner.cfg.Namespace,
+			SASLType:    amqp.SASLTypeAnonymous(),
+			MaxSessions: 65535,
+			Properties:  openProperties(owner.cfg.ApplicationID),
+		})
 	})
 	if err != nil {
-		_ = transport.raw.Close()
+		hangUp(transport.raw)
 		return nil, classifyDial(err)
 	}
 	cl := &client{
@@ -111,7 +115,7 @@ func (cl *client) reason() error {
 // cut breaks the connection at once: everything that waits for it fails.
 func (cl *client) cut() {
 	cl.broken.Store(true)
-	_ = cl.raw.Close()
+	hangUp(cl.raw)
 }
 
 // close closes the connection politely and breaks it when ctx ends. It returns
@@ -119,7 +123,7 @@ func (cl *client) cut() {
 func (cl *client) close(ctx context.Context) {
 	stop := context.AfterFunc(ctx, cl.cut)
 	defer stop()
-	_ = cl.amqp.Close()
+	_ = callback.Call("net.Conn.Close", func() { _ = cl.amqp.Close() })
 }
 
 // undated is a context without its deadline, which go-amqp would make the

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azeventhubs/v2"
+
+	"github.com/go-eventhubs/eventhubs/internal/callback"
 )
 
 const (
@@ -103,7 +105,7 @@ type Conn struct {
 
 // New returns a connection that is not yet opened; nothing touches the network.
 func New(cfg Config) *Conn {
-	c := &Conn{cfg: cfg, log: cfg.Logger, maxSessions: maxSessions, opened: make(chan struct{}), perEntity: make(map[string]bool)}
+	c := &Conn{cfg: cfg, log: callback.Logger(cfg.Logger), maxSessions: maxSessions, opened: make(chan struct{}), perEntity: make(map[string]bool)}
 	if c.log == nil {
 		c.log = slog.New(slog.DiscardHandler)
 	}
@@ -200,11 +202,10 @@ func (c *Conn) TokenExpires(hub string) time.Time {
 
 // dial opens a connection and makes it the present one; not right after it has
 // failed.
-func (c *Conn) dial(ctx context.Context, failed time.Time) (cl *client, err error) {
+func (c *Conn) dial(ctx context.Context, failed time.Time) (*client, error) {
 	start := time.Now()
-	err = errWorkEnded // see flight.run
-	defer func() { cl, err = c.dialled(ctx, cl, err, start) }()
-	return dialClient(ctx, c, failed)
+	cl, err := dialClient(ctx, c, failed)
+	return c.dialled(ctx, cl, err, start)
 }
 
 // dialled ends a dial.

@@ -184,7 +184,7 @@ func TestADialerThatEndsItsGoroutineIsAFailedDial(t *testing.T) {
 		s := b.Sender(testHub, "0", "")
 		start := time.Now()
 		for range 2 {
-			wantResult(t, s.Send(t.Context(), batch(1, 1)), NotSent, CodeInternal)
+			wantResult(t, s.Send(t.Context(), batch(1, 1)), NotSent, CodeConnectionLost)
 		}
 		wantElapsed(t, start, againPause)
 		b.Conn.cfg.DialContext = dial

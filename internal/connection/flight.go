@@ -2,7 +2,6 @@ package connection
 
 import (
 	"context"
-	"errors"
 	"time"
 )
 
@@ -27,9 +26,6 @@ func pace(ctx context.Context, failed time.Time) error {
 	}
 }
 
-// errWorkEnded lands a flight whose work does not return.
-var errWorkEnded = &Error{Code: CodeInternal, Transient: true, Err: errors.New("a token source or dialer has ended the goroutine that it was called in")}
-
 // flight is one opening that several callers wait for. It runs in a goroutine of
 // the connection's and is not disturbed when a caller stops waiting: its result
 // is there for the next.
@@ -47,13 +43,12 @@ func newFlight[T any]() *flight[T] {
 
 // run does the work, within openTimeout and the lifetime given, and lands the
 // flight. The work removes the flight from where callers find it, before it
-// returns or ends the goroutine.
+// returns.
 func (f *flight[T]) run(lifetime context.Context, work func(ctx context.Context) (T, error)) {
 	ctx, cancel := context.WithTimeout(lifetime, openTimeout)
 	defer cancel()
-	defer close(f.done)
-	f.err = errWorkEnded // for what calls runtime.Goexit, such as a test's Fatal in a fake
 	f.value, f.err = work(ctx)
+	close(f.done)
 }
 
 // wait returns the result, or ctx's error if that ends first.

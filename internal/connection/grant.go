@@ -110,10 +110,10 @@ func (cl *client) askLocked(g *grant, entity string) (*flight[permit], error) {
 	f := newFlight[permit]()
 	failed := g.failed
 	started := cl.owner.begin(func() {
-		f.run(cl.owner.lifetime, func(ctx context.Context) (p permit, err error) {
-			err = errWorkEnded // see flight.run
-			defer func() { cl.asked(g, err) }()
-			return cl.askPaced(ctx, g, entity, failed)
+		f.run(cl.owner.lifetime, func(ctx context.Context) (permit, error) {
+			p, err := cl.askPaced(ctx, g, entity, failed)
+			cl.asked(g, err)
+			return p, err
 		})
 	})
 	if !started {

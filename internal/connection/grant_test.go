@@ -509,7 +509,7 @@ func TestATokenSourceThatEndsItsGoroutineIsAFailedTry(t *testing.T) {
 		s := b.Sender(testHub, "0", "")
 		start := time.Now()
 		for range 2 {
-			wantResult(t, s.Send(t.Context(), batch(1, 1)), NotSent, CodeInternal)
+			wantResult(t, s.Send(t.Context(), batch(1, 1)), NotSent, CodeNoToken)
 		}
 		wantElapsed(t, start, againPause)
 		b.Conn.cfg.Tokens = TokensFromKey("rule", "key")

@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azeventhubs/v2"
+
+	"github.com/go-eventhubs/eventhubs/internal/callback"
 )
 
 // Ports of the service and of its emulators.
@@ -26,7 +28,9 @@ type transport struct {
 // errors are *Error.
 func dialTransport(ctx context.Context, cfg *Config) (transport, error) {
 	if cfg.NewWebSocketConn != nil {
-		conn, err := cfg.NewWebSocketConn(ctx, azeventhubs.WebSocketConnParams{Host: webSocketURL(cfg)})
+		conn, err := callback.Result("ConnectionOptions.NewWebSocketConn", func() (net.Conn, error) {
+			return cfg.NewWebSocketConn(ctx, azeventhubs.WebSocketConnParams{Host: webSocketURL(cfg)})
+		})
 		if err != nil {
 			return transport{}, classifyDial(fmt.Errorf("opening a WebSocket to %s: %w", cfg.Namespace, err))
 		}
@@ -37,7 +41,7 @@ func dialTransport(ctx context.Context, cfg *Config) (transport, error) {
 	if dial == nil {
 		dial = new(net.Dialer).DialContext
 	}
-	raw, err := dial(ctx, "tcp", addr)
+	raw, err := callback.Result("ConnectionOptions.DialContext", func() (net.Conn, error) { return dial(ctx, "tcp", addr) })
 	if err != nil {
 		return transport{}, classifyDial(fmt.Errorf("dialling %s: %w", addr, err))
 	}
@@ -45,11 +49,17 @@ func dialTransport(ctx context.Context, cfg *Config) (transport, error) {
 		return transport{raw, raw}, nil
 	}
 	conn := tls.Client(raw, tlsConfig(cfg))
-	if err := conn.HandshakeContext(ctx); err != nil {
-		_ = raw.Close()
+	handshake := func() (struct{}, error) { return struct{}{}, conn.HandshakeContext(ctx) }
+	if _, err := callback.Result("a function of ConnectionOptions.TLSConfig", handshake); err != nil {
+		hangUp(raw)
 		return transport{}, classifyDial(fmt.Errorf("TLS with %s: %w", addr, err))
 	}
 	return transport{conn, raw}, nil
+}
+
+// hangUp closes what lies below TLS. It may be the application's: that of its dialer.
+func hangUp(raw net.Conn) {
+	_ = callback.Call("net.Conn.Close", func() { _ = raw.Close() })
 }
 
 // webSocketURL is where the service takes AMQP over WebSocket; for an emulator

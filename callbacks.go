@@ -1,0 +1,83 @@
+package eventhubs
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"github.com/go-eventhubs/eventhubs/internal/callback"
+)
+
+// guard puts the functions of the options that goroutines of ours call behind package callback, so that none of them can end such a goroutine. Done once, here, it
+// holds wherever they are called. Not so:
+//   - Trace.Encoding and Trace.Accepted are called on the caller's own goroutine, which is theirs to end: nothing is held there and nothing is left to be done.
+//   - PartitionForKey is called both there and, with a lock held, here: see table.assignHere.
+//   - RetryOptions.Policy and the handlers have results, or ends, that the guard must know of: see retries.after and BufferedProducer.tell.
+//   - What ConnectionOptions hold is guarded in package connection.
+func (o *Options) guard() {
+	o.Logger = callback.Logger(o.Logger)
+	if o.ProducerState != nil {
+		o.ProducerState = guardedState{o.ProducerState}
+	}
+	if o.Trace != nil {
+		o.Trace = o.Trace.guarded(o.unheard)
+	}
+}
+
+// unheard is the log for what must not be lost.
+func (o *Options) unheard() *slog.Logger {
+	if o.Logger != nil {
+		return o.Logger
+	}
+	return callback.Logger(slog.Default())
+}
+
+// A guardedState is the application's ProducerState.
+type guardedState struct{ application ProducerState }
+
+func (s guardedState) Load(ctx context.Context, partitionID string) (ProducerID, error) {
+	return callback.Result("ProducerState.Load", func() (ProducerID, error) { return s.application.Load(ctx, partitionID) })
+}
+
+func (s guardedState) Save(ctx context.Context, partitionID string, old, id ProducerID) (err error) {
+	if ended := callback.Call("ProducerState.Save", func() { err = s.application.Save(ctx, partitionID, old, id) }); ended != nil {
+		return ended
+	}
+	return err
+}
+
+// guarded returns a copy whose functions always return. What they are told has happened all the same, so that one that has not returned is only logged.
+func (t *Trace) guarded(log func() *slog.Logger) *Trace {
+	tell := func(function string, f func()) {
+		if ended := callback.Call(function, f); ended != nil {
+			log().Error("eventhubs: a function of Options.Trace did not return", "error", ended)
+		}
+	}
+	ofBatch := func(function string, f func(TracedBatch)) func(TracedBatch) {
+		if f == nil {
+			return nil
+		}
+		return func(b TracedBatch) { tell(function, func() { f(b) }) }
+	}
+	ofPause := func(function string, f func(TracedBatch, error, time.Duration)) func(TracedBatch, error, time.Duration) {
+		if f == nil {
+			return nil
+		}
+		return func(b TracedBatch, err error, pause time.Duration) { tell(function, func() { f(b, err, pause) }) }
+	}
+	g := &Trace{
+		Encoding: t.Encoding, Accepted: t.Accepted,
+		Sealed: ofBatch("Trace.Sealed", t.Sealed), Sent: ofBatch("Trace.Sent", t.Sent),
+		Retrying: ofPause("Trace.Retrying", t.Retrying), Throttled: ofPause("Trace.Throttled", t.Throttled),
+	}
+	if f := t.Settled; f != nil {
+		g.Settled = func(b TracedBatch, o Outcome) { tell("Trace.Settled", func() { f(b, o) }) }
+	}
+	if f := t.Connected; f != nil {
+		g.Connected = func() { tell("Trace.Connected", f) }
+	}
+	if f := t.Disconnected; f != nil {
+		g.Disconnected = func(err error) { tell("Trace.Disconnected", func() { f(err) }) }
+	}
+	return g
+}

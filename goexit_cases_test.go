@@ -1,0 +1,385 @@
+package eventhubs_test
+
+import (
+	"context"
+	"crypto/tls"
+	"iter"
+	"log/slog"
+	"net"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing/synctest"
+	"time"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
+	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azeventhubs/v2"
+
+	"github.com/go-eventhubs/eventhubs"
+	"github.com/go-eventhubs/eventhubs/emulator"
+)
+
+// The functions of TestAFunctionThatEndsItsGoroutineEndsNothingElse, and the fakes that they are in.
+
+type fakeCredential func()
+
+func (c fakeCredential) GetToken(context.Context, policy.TokenRequestOptions) (azcore.AccessToken, error) {
+	c()
+	return azcore.AccessToken{Token: "token", ExpiresOn: time.Now().Add(time.Hour)}, nil
+}
+
+// fakeState keeps nothing.
+type fakeState struct{ load, save func() }
+
+func (s fakeState) Load(context.Context, string) (eventhubs.ProducerID, error) {
+	s.load()
+	return eventhubs.ProducerID{}, nil
+}
+
+func (s fakeState) Save(context.Context, string, eventhubs.ProducerID, eventhubs.ProducerID) error {
+	s.save()
+	return nil
+}
+
+// fakeLog is a slog.Handler any of whose methods may be another's.
+type fakeLog struct{ enabled, handle, with func() }
+
+func (l fakeLog) Enabled(context.Context, slog.Level) bool {
+	if l.enabled != nil {
+		l.enabled()
+	}
+	return true
+}
+
+func (l fakeLog) Handle(context.Context, slog.Record) error {
+	if l.handle != nil {
+		l.handle()
+	}
+	return nil
+}
+
+func (l fakeLog) WithAttrs([]slog.Attr) slog.Handler {
+	if l.with != nil {
+		l.with()
+	}
+	return l
+}
+
+func (l fakeLog) WithGroup(string) slog.Handler { return l }
+
+// fakeConn is a net.Conn any of whose methods may be another's.
+type fakeConn struct {
+	net.Conn
+	read, write, close func()
+}
+
+func (c fakeConn) Read(b []byte) (int, error) {
+	n, err := c.Conn.Read(b)
+	c.read()
+	return n, err
+}
+
+func (c fakeConn) Write(b []byte) (int, error) {
+	c.write()
+	return c.Conn.Write(b)
+}
+
+func (c fakeConn) Close() error {
+	defer c.Conn.Close()
+	c.close()
+	return nil
+}
+
+// unknown has the service refuse to tell the partitions at first.
+func unknown(action emulator.Action, times int) func(emulator.Operation, int) emulator.Action {
+	return func(op emulator.Operation, nth int) emulator.Action {
+		if op.Kind == emulator.KindManagement && nth <= times {
+			return action
+		}
+		return emulator.Pass()
+	}
+}
+
+// refusing has the service answer the first transfers so.
+func refusing(action emulator.Action, times int) func(emulator.Operation, int) emulator.Action {
+	return func(op emulator.Operation, nth int) emulator.Action {
+		if op.Kind == emulator.KindTransfer && nth <= times {
+			return action
+		}
+		return emulator.Pass()
+	}
+}
+
+var (
+	failing = emulator.Reject("amqp:internal-error", "failing")
+	busy    = emulator.Reject("com.microsoft:server-busy", "busy")
+	never   = emulator.Reject("amqp:not-allowed", "never")
+	slowly  = emulator.Pass().After(time.Second)
+)
+
+func noMore(o *eventhubs.Options) { o.RetryOptions.MaxRetries = -1 }
+
+// elsewhere enqueues an event for a partition that there is not.
+func elsewhere(g *ended, _ *exit) {
+	d := new(eventhubs.Delivery)
+	g.deliveries["elsewhere"] = d
+	if err := g.p.Enqueue(g.Context(), data("x"), &eventhubs.EnqueueOptions{PartitionID: "99", Delivery: d, Tag: "elsewhere"}); err != nil {
+		g.Error(err)
+	}
+	g.accepted["elsewhere"] = true
+}
+
+// connecting calls Connect, which must return: with an error if the function is one that it needs.
+func connecting(fails bool) func(*ended, *exit) {
+	return func(g *ended, x *exit) {
+		synctest.Wait() // discovery's question is the first
+		returned, err := false, error(nil)
+		g.within("Connect", func() {
+			err = g.p.Connect(g.Context(), &eventhubs.ConnectOptions{Links: true})
+			returned = true
+		})
+		switch {
+		case !returned:
+			g.Error("Connect ended the goroutine that called it")
+		case fails && x.times < 0 && (err == nil || !strings.Contains(err.Error(), "ended its goroutine")):
+			g.Errorf("Connect returned %v", err)
+		case !fails && err != nil:
+			g.Errorf("Connect returned %v", err)
+		}
+	}
+}
+
+func endings() (all []ending) {
+	add := func(e ending) { all = append(all, e) }
+	trace := func(set func(t *eventhubs.Trace, x *exit)) func(*eventhubs.Options, *exit) {
+		return func(o *eventhubs.Options, x *exit) {
+			o.Trace = &eventhubs.Trace{}
+			set(o.Trace, x)
+		}
+	}
+
+	policy := func(o *eventhubs.Options, x *exit) {
+		o.RetryOptions.Policy = func(int, error) (time.Duration, bool) {
+			x.call()
+			return time.Second, true
+		}
+	}
+	add(ending{function: "Options.RetryOptions.Policy", goroutine: "a sender's", options: policy, hook: refusing(failing, 8), fails: true})
+	add(ending{function: "Options.RetryOptions.Policy", goroutine: "discovery's", options: policy, hook: unknown(failing, 4), fails: true})
+
+	sealed := trace(func(t *eventhubs.Trace, x *exit) { t.Sealed = func(eventhubs.TracedBatch) { x.call() } })
+	sent := trace(func(t *eventhubs.Trace, x *exit) { t.Sent = func(eventhubs.TracedBatch) { x.call() } })
+	retrying := trace(func(t *eventhubs.Trace, x *exit) {
+		t.Retrying = func(eventhubs.TracedBatch, error, time.Duration) { x.call() }
+	})
+	throttled := trace(func(t *eventhubs.Trace, x *exit) {
+		t.Throttled = func(eventhubs.TracedBatch, error, time.Duration) { x.call() }
+	})
+	settled := trace(func(t *eventhubs.Trace, x *exit) {
+		t.Settled = func(eventhubs.TracedBatch, eventhubs.Outcome) { x.call() }
+	})
+	add(ending{function: "Trace.Sealed", goroutine: "a sender's", options: sealed})
+	add(ending{function: "Trace.Sent", goroutine: "a sender's", options: sent})
+	add(ending{function: "Trace.Retrying", goroutine: "a sender's", options: retrying, hook: refusing(failing, 4)})
+	add(ending{function: "Trace.Retrying", goroutine: "discovery's", options: retrying, hook: unknown(failing, 4)})
+	add(ending{function: "Trace.Throttled", goroutine: "a sender's", options: throttled, hook: refusing(busy, 4)})
+	add(ending{function: "Trace.Throttled", goroutine: "discovery's", options: throttled, hook: unknown(busy, 4)})
+	add(ending{function: "Trace.Settled", goroutine: "a sender's", options: settled})
+	connected := trace(func(t *eventhubs.Trace, x *exit) { t.Connected = x.call })
+	disconnected := trace(func(t *eventhubs.Trace, x *exit) { t.Disconnected = func(error) { x.call() } })
+	add(ending{function: "Trace.Connected", goroutine: "a connection's", options: connected})
+	add(ending{function: "Trace.Disconnected", goroutine: "a connection's", options: disconnected, hook: refusing(emulator.Cut(), 4)})
+
+	// What fails while the partitions are not known, in each way.
+	succeeded := func(o *eventhubs.Options, x *exit) {
+		note := o.OnBatchSucceeded
+		o.OnBatchSucceeded = func(ctx context.Context, b *eventhubs.Batch) { note(ctx, b); x.call() }
+	}
+	failed := func(o *eventhubs.Options, x *exit) {
+		note := o.OnBatchFailed
+		o.OnBatchFailed = func(ctx context.Context, b *eventhubs.Batch) { note(ctx, b); x.call() }
+	}
+	add(ending{function: "Options.OnBatchSucceeded", goroutine: "a sender's", options: succeeded})
+	add(ending{function: "Options.OnBatchFailed", goroutine: "a sender's", options: failed, hook: refusing(never, 2), fails: true, because: "never"})
+	for name, options := range map[string]func(*eventhubs.Options, *exit){"Trace.Settled": settled, "Options.OnBatchFailed": failed} {
+		hopeless := func(o *eventhubs.Options, x *exit) { options(o, x); noMore(o) }
+		add(ending{function: name, goroutine: "discovery's", options: hopeless, hook: unknown(failing, 1), fails: true, because: "failing"})
+		add(ending{function: name, goroutine: "adopt's", options: options, hook: unknown(slowly, 9), meanwhile: elsewhere, fails: true, because: "no partition"})
+		add(ending{function: name, goroutine: "Clear's", options: options, hook: unknown(slowly, 9), meanwhile: func(g *ended, _ *exit) {
+			g.within("Clear", func() { g.p.Clear() })
+		}, fails: true, because: "cleared"})
+	}
+
+	load := func(o *eventhubs.Options, x *exit) {
+		o.EnableIdempotentRetries, o.ProducerState = true, fakeState{x.call, func() {}}
+	}
+	save := func(o *eventhubs.Options, x *exit) {
+		o.EnableIdempotentRetries, o.ProducerState = true, fakeState{func() {}, x.call}
+	}
+	for name, options := range map[string]func(*eventhubs.Options, *exit){"ProducerState.Load": load, "ProducerState.Save": save} {
+		add(ending{function: name, goroutine: "a sender's", options: options, fails: true})
+		add(ending{function: name, goroutine: "Connect's", options: options, meanwhile: connecting(true), fails: true})
+	}
+
+	partitionForKey := func(o *eventhubs.Options, x *exit) {
+		o.PartitionForKey = func(string, int) int { x.call(); return 2 }
+	}
+	add(ending{function: "Options.PartitionForKey", goroutine: "discovery's", options: partitionForKey, hook: unknown(slowly, 9), fails: true})
+	add(ending{function: "Options.PartitionForKey", goroutine: "Connect's", options: partitionForKey, hook: unknown(emulator.Silence(), 1), meanwhile: connecting(false), fails: true})
+	known := func(e ending) ending { // the partitions, when the events come
+		e.options = func(options func(*eventhubs.Options, *exit)) func(*eventhubs.Options, *exit) {
+			return func(o *eventhubs.Options, x *exit) { options(o, x) }
+		}(e.options)
+		enqueue := e.enqueue
+		e.enqueue = func(g *ended, o *eventhubs.EnqueueOptions) error {
+			if err := g.p.Connect(g.Context(), nil); err != nil {
+				g.Error(err)
+			}
+			if enqueue != nil {
+				return enqueue(g, o)
+			}
+			return g.p.Enqueue(g.Context(), data("x"), o)
+		}
+		e.refused = true
+		return e
+	}
+	add(known(ending{function: "Options.PartitionForKey", goroutine: "Enqueue", options: partitionForKey}))
+	add(ending{function: "Options.PartitionForKey", goroutine: "PartitionForKey", options: partitionForKey, meanwhile: func(g *ended, _ *exit) {
+		g.within("PartitionForKey", func() { _, _ = g.p.PartitionForKey(g.Context(), "a") })
+	}, fails: true})
+
+	encoding := trace(func(t *eventhubs.Trace, x *exit) {
+		t.Encoding = func(context.Context, *eventhubs.Properties) { x.call() }
+	})
+	accepted := trace(func(t *eventhubs.Trace, x *exit) {
+		t.Accepted = func(context.Context, eventhubs.AcceptedEvent) { x.call() }
+	})
+	message := func(g *ended, o *eventhubs.EnqueueOptions) error {
+		return g.p.EnqueueMessage(g.Context(), &azeventhubs.AMQPAnnotatedMessage{Body: azeventhubs.AMQPAnnotatedMessageBody{Data: [][]byte{[]byte("x")}}}, o)
+	}
+	publish := func(g *ended, o *eventhubs.EnqueueOptions) error { return g.p.Publish(g.Context(), data("x"), o) }
+	try := func(g *ended, o *eventhubs.EnqueueOptions) error { return g.p.TryEnqueue(data("x"), o) }
+	for name, options := range map[string]func(*eventhubs.Options, *exit){"Trace.Encoding": encoding, "Trace.Accepted": accepted} {
+		for _, enqueue := range []func(*ended, *eventhubs.EnqueueOptions) error{nil, message, publish, try} {
+			add(ending{function: name, goroutine: "Enqueue", options: options, enqueue: enqueue, refused: true})
+			add(known(ending{function: name, goroutine: "Enqueue", options: options, enqueue: enqueue}))
+		}
+	}
+	// Called for what a handler enqueues, they end the handler.
+	for name, set := range map[string]func(o *eventhubs.Options, x *exit){
+		"Trace.Encoding": trace(func(t *eventhubs.Trace, x *exit) {
+			t.Encoding = func(ctx context.Context, _ *eventhubs.Properties) {
+				if ctx.Value(fromHandler{}) != nil {
+					x.call()
+				}
+			}
+		}),
+		"Trace.Accepted": trace(func(t *eventhubs.Trace, x *exit) {
+			t.Accepted = func(ctx context.Context, _ eventhubs.AcceptedEvent) {
+				if ctx.Value(fromHandler{}) != nil {
+					x.call()
+				}
+			}
+		}),
+		"Options.PartitionForKey": func(o *eventhubs.Options, x *exit) {
+			o.PartitionForKey = func(key string, _ int) int {
+				if key == "from a handler" {
+					x.call()
+				}
+				return 2
+			}
+		},
+	} {
+		add(ending{function: name, goroutine: "a handler's", options: set, fromHandler: true})
+	}
+
+	dial := func(o *eventhubs.Options, x *exit) {
+		o.Connection.DialContext = func(context.Context, string, string) (net.Conn, error) { x.call(); return nil, nil }
+	}
+	verify := func(o *eventhubs.Options, x *exit) {
+		o.Connection.DialContext = func(context.Context, string, string) (net.Conn, error) { return nil, nil }
+		o.Connection.TLSConfig = &tls.Config{VerifyConnection: func(tls.ConnectionState) error { x.call(); return nil }}
+	}
+	webSocket := func(o *eventhubs.Options, x *exit) {
+		open := o.Connection.NewWebSocketConn
+		o.Connection.NewWebSocketConn = func(ctx context.Context, params azeventhubs.WebSocketConnParams) (net.Conn, error) {
+			x.call()
+			return open(ctx, params)
+		}
+	}
+	conn := func(set func(c *fakeConn, x *exit)) func(*eventhubs.Options, *exit) {
+		return func(o *eventhubs.Options, x *exit) {
+			open := o.Connection.NewWebSocketConn
+			o.Connection.NewWebSocketConn = func(ctx context.Context, params azeventhubs.WebSocketConnParams) (net.Conn, error) {
+				raw, err := open(ctx, params)
+				c := fakeConn{raw, func() {}, func() {}, func() {}}
+				set(&c, x)
+				return c, err
+			}
+		}
+	}
+	later := func(x *exit) func() { // not while the connection is being opened
+		var calls atomic.Int32
+		return func() {
+			if calls.Add(1) > 12 {
+				x.call()
+			}
+		}
+	}
+	add(ending{function: "TokenCredential.GetToken", goroutine: "a connection's", options: func(*eventhubs.Options, *exit) {}, fails: true})
+	add(ending{function: "ConnectionOptions.DialContext", goroutine: "a connection's", options: dial, fails: true})
+	add(ending{function: "ConnectionOptions.TLSConfig", goroutine: "a connection's", options: verify, fails: true, because: "ConnectionOptions.TLSConfig"})
+	add(ending{function: "ConnectionOptions.NewWebSocketConn", goroutine: "a connection's", options: webSocket, fails: true})
+	add(ending{function: "net.Conn", goroutine: "reading, a dial's", options: conn(func(c *fakeConn, x *exit) { c.read = x.call }), fails: true})
+	add(ending{function: "net.Conn", goroutine: "writing, a dial's", options: conn(func(c *fakeConn, x *exit) { c.write = x.call }), fails: true})
+	add(ending{function: "net.Conn", goroutine: "reading, go-amqp's", options: conn(func(c *fakeConn, x *exit) { c.read = later(x) }), open: true})
+	add(ending{function: "net.Conn", goroutine: "writing, go-amqp's", options: conn(func(c *fakeConn, x *exit) { c.write = later(x) }), open: true})
+	add(ending{function: "net.Conn", goroutine: "closing", options: conn(func(c *fakeConn, x *exit) { c.close = x.call }), hook: refusing(emulator.Cut(), 4)})
+
+	logger := func(set func(l *fakeLog, x *exit)) func(*eventhubs.Options, *exit) {
+		return func(o *eventhubs.Options, x *exit) {
+			var l fakeLog
+			set(&l, x)
+			o.Logger = slog.New(l)
+		}
+	}
+	for name, set := range map[string]func(l *fakeLog, x *exit){
+		"slog.Handler.Enabled":   func(l *fakeLog, x *exit) { l.enabled = x.call },
+		"slog.Handler.Handle":    func(l *fakeLog, x *exit) { l.handle = x.call },
+		"slog.Handler.WithAttrs": func(l *fakeLog, x *exit) { l.with = x.call },
+	} {
+		add(ending{function: name, goroutine: "a sender's", options: logger(set), hook: refusing(failing, 4)})
+		add(ending{function: name, goroutine: "discovery's", options: logger(set), hook: unknown(failing, 4)})
+		add(ending{function: name, goroutine: "a connection's", options: logger(set), hook: refusing(emulator.Cut(), 4)})
+		add(ending{function: name, goroutine: "Connect's", options: logger(set), hook: unknown(slowly, 1), meanwhile: connecting(false)})
+		add(ending{function: name, goroutine: "refresh's", options: func(o *eventhubs.Options, x *exit) {
+			logger(set)(o, x)
+			o.PartitionRefreshInterval = time.Second
+		}, hook: func(op emulator.Operation, nth int) emulator.Action {
+			if op.Kind == emulator.KindManagement && nth > 1 {
+				return failing
+			}
+			return emulator.Pass()
+		}, meanwhile: func(g *ended, _ *exit) {
+			time.Sleep(time.Minute)
+			g.within("Enqueue", func() { _ = g.p.Enqueue(g.Context(), data("x"), &eventhubs.EnqueueOptions{Tag: "due"}) })
+		}})
+	}
+
+	// An iterator's is the caller's own goroutine.
+	set := func(x *exit) iter.Seq[*azeventhubs.EventData] {
+		return func(yield func(*azeventhubs.EventData) bool) {
+			for range 3 {
+				if !yield(data("x")) {
+					return
+				}
+			}
+			x.call()
+		}
+	}
+	add(ending{function: "the iterator of EnqueueAll", goroutine: "EnqueueAll", options: func(*eventhubs.Options, *exit) {}, meanwhile: func(g *ended, x *exit) {
+		g.within("EnqueueAll", func() { _, _ = g.p.EnqueueAll(g.Context(), set(x), &eventhubs.EnqueueOptions{Tag: "set"}) })
+	}})
+	return slices.Clip(all)
+}
