@@ -58,7 +58,9 @@ func (a *attempt) Done() <-chan struct{} {
 }
 
 func (a *attempt) Err() error {
-	a.written.Store(true)
+	if !a.written.Swap(true) {
+		a.link.unsettled.Add(1)
+	}
 	return nil
 }
 

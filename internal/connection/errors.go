@@ -26,7 +26,7 @@ const (
 	CodeDisabled         Code = "disabled"          // the event hub is switched off; not transient
 	CodeThrottled        Code = "throttled"         // the service asks to wait; transient
 	CodeQuota            Code = "quota-exceeded"    // too many connections, links or bytes; not transient
-	CodeTooLarge         Code = "too-large"         // the message exceeds what the link takes; not transient
+	CodeTooLarge         Code = "too-large"         // the message exceeds what the link takes; transient if it may have been another on the same link, else not
 	CodeFenced           Code = "fenced"            // another producer took over; not transient
 	CodeOutOfOrder       Code = "out-of-order"      // an idempotent producer's numbers do not follow those that are stored; not transient
 	CodeNotSupported     Code = "not-supported"     // the service does not offer idempotent publishing; not transient
@@ -71,6 +71,10 @@ type Error struct {
 	// Wait is, with CodeThrottled, how long the service's text asks to wait, at
 	// most maxWait; 0 if it does not say.
 	Wait time.Duration
+
+	// Limit is, with CodeTooLarge, how many bytes the service's text says that it takes; 0
+	// if it does not say.
+	Limit int
 
 	// Lost says that a link, session or connection that was open broke, or turned
 	// out to have been broken before the try, and that nothing but this stood in
@@ -220,6 +224,8 @@ func remoteError(remote *amqp.Error, cause error) *Error {
 	switch e.Code {
 	case CodeThrottled:
 		e.Wait = askedWait(e.Description)
+	case CodeTooLarge:
+		e.Limit = statedLimit(e.Description)
 	case CodeUnauthorized:
 		e.Lost = errorOfLink(cause) // the next link gets a fresh token
 	default:

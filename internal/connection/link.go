@@ -24,6 +24,8 @@ type link struct {
 	permit atomic.Pointer[permit] // under which the service last let something pass
 	waited atomic.Int64           // nanoseconds of waiting in vain since the last message, or the last reply
 
+	unsettled atomic.Int32 // messages that have left, at least in part, and whose outcome has not come
+
 	giving atomic.Bool   // giveUp has begun
 	given  chan struct{} // closed when it has ended
 	ending sync.Once     // end's work, which does not wait

@@ -20,7 +20,7 @@ type Outcome uint8
 const (
 	NotSent  Outcome = iota // nothing was sent: surely not stored
 	Accepted                // stored
-	Rejected                // refused by the service: not stored
+	Rejected                // refused by the service, also by a detach that can mean nothing else: not stored
 	Released                // given back by the service: not stored
 	Modified                // given back by the service: not stored
 	Unknown                 // sent, wholly or in part, and no outcome came: may or may not be stored
@@ -122,8 +122,9 @@ func (s *Sender) tryOn(ctx context.Context, l *link, events [][]byte) (result Re
 	state, err := l.await(ctx, &receipt)
 	if err != nil {
 		s.drop(l, err)
-		return Result{Unknown, classify(callersError(ctx, err))}, false
+		return l.lostWith(callersError(ctx, err)), false
 	}
+	l.unsettled.Add(-1)
 	result = stateResult(state)
 	if was := l.permit.Load(); was.same(p) {
 		p = *was // which knows more
@@ -145,11 +146,32 @@ func (s *Sender) sendFailed(ctx context.Context, l *link, a *attempt, err error)
 	if errorOfLink(err) {
 		s.drop(l, err)
 	}
-	outcome := NotSent
 	if a.written.Load() {
-		outcome = Unknown
+		return l.lostWith(callersError(ctx, err))
 	}
-	return Result{outcome, classify(callersError(ctx, err))}
+	e := asError(callersError(ctx, err))
+	if e.Code == CodeTooLarge && errorOfLink(err) {
+		e = new(*e)                      // its own, since it is changed
+		e.Transient, e.Lost = true, true // another message was: nothing of this one was seen
+	}
+	return Result{NotSent, e}
+}
+
+// lostWith says what became of a message that has left and had no outcome when its link
+// ended. A link that the peer detaches since a message is too large says so of the only
+// one that it has no outcome for: as good as a rejection. Of several it leaves open which
+// one it was, so that each may well be sent again.
+func (l *link) lostWith(err error) Result {
+	e := asError(err)
+	if _, detached := errors.AsType[*amqp.LinkError](err); e.Code != CodeTooLarge || !detached {
+		return Result{Unknown, e}
+	}
+	if l.unsettled.Load() == 1 {
+		return Result{Rejected, e}
+	}
+	e = new(*e) // its own, since it is changed
+	e.Transient = true
+	return Result{Unknown, e}
 }
 
 // callersError joins the reason why a caller gave a link up to what that did to

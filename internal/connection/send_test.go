@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -111,6 +112,8 @@ func TestEachOutcomeIsToldApart(t *testing.T) {
 		{"unauthorized", emulator.Reject("amqp:unauthorized-access", "no"), Rejected, CodeUnauthorized, false, 0, 1, 1},
 		{"released", emulator.Release(), Released, CodeNotAccepted, true, 0, 1, 1},
 		{"modified", emulator.Modify(), Modified, CodeNotAccepted, true, 0, 1, 1},
+		{"detached as too large", emulator.Detach("amqp:link:message-size-exceeded", "big"), Rejected, CodeTooLarge, false, 0, 1, 2},
+		{"connection closed as too large", emulator.CloseConnection("amqp:link:message-size-exceeded", "big"), Unknown, CodeTooLarge, false, 0, 2, 2},
 		{"detached", emulator.Detach("amqp:link:detach-forced", "moved"), Unknown, CodeConnectionLost, true, 0, 1, 2},
 		{"detached with unknown error", emulator.Detach("com.microsoft:new", "?"), Unknown, CodeInternal, true, 0, 1, 2},
 		{"connection closed", emulator.CloseConnection("amqp:connection:forced", "upgrade"), Unknown, CodeConnectionLost, true, 0, 2, 2},
@@ -142,6 +145,92 @@ func TestEachOutcomeIsToldApart(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// A link that is detached since a message is too large does not say which, unless there is but one that has no outcome.
+func TestADetachForSizeIsARefusalOfAMessageThatIsAlone(t *testing.T) {
+	for _, c := range []struct {
+		name    string
+		sends   int
+		answer  time.Duration // after which those before the last are answered
+		outcome Outcome       // of the last
+		others  Outcome
+	}{
+		{"alone", 1, 0, Rejected, 0},
+		{"behind one that has its outcome", 2, 0, Rejected, Accepted},
+		{"behind one that is stored and not answered", 2, time.Minute, Unknown, Unknown},
+		{"behind three", 4, time.Minute, Unknown, Unknown},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			hook := func(_ context.Context, op emulator.Operation) emulator.Action {
+				switch {
+				case op.Kind != emulator.KindTransfer:
+					return emulator.Pass()
+				case op.Events == 2:
+					return emulator.Detach("amqp:link:message-size-exceeded", "big").After(time.Second)
+				}
+				return emulator.Pass().AnswerAfter(c.answer)
+			}
+			inBubble(t, emulator.Options{Hook: hook}, func(t *testing.T, b *bench) {
+				s := b.Sender(testHub, "0", "")
+				var sends sync.WaitGroup
+				for range c.sends - 1 {
+					sends.Go(func() { // ends with the outcome
+						wantTooLarge(t, s.Send(t.Context(), batch(1, 10)), c.others)
+					})
+				}
+				synctest.Wait()
+				wantTooLarge(t, s.Send(t.Context(), batch(2, 100)), c.outcome)
+				sends.Wait()
+				if got := b.stored("0"); got != c.sends-1 {
+					t.Errorf("%d events stored, want %d", got, c.sends-1)
+				}
+				b.tap.set(nil)
+				wantResult(t, s.Send(t.Context(), batch(1, 10)), Accepted, "")
+			})
+		})
+	}
+}
+
+// What waits for credit when the link is detached for the size of another message has not left, and is worth a try at once.
+func TestWhatHasNotLeftIsNotBlamedForTheSizeOfAnother(t *testing.T) {
+	hook := func(_ context.Context, op emulator.Operation) emulator.Action {
+		if op.Kind == emulator.KindTransfer {
+			return emulator.Detach("amqp:link:message-size-exceeded", "big").After(time.Second)
+		}
+		return emulator.Pass()
+	}
+	inBubble(t, emulator.Options{Hook: hook}, func(t *testing.T, b *bench) {
+		s := b.Sender(testHub, "0", "")
+		var sends sync.WaitGroup
+		var waited atomic.Int64
+		for range 350 { // the service allows 300
+			sends.Go(func() { // ends with the outcome
+				r := s.Send(t.Context(), batch(1, 10))
+				if r.Outcome != NotSent {
+					wantTooLarge(t, r, Unknown)
+				} else if e := wantResult(t, r, NotSent, CodeTooLarge); e.Transient && e.Lost {
+					waited.Add(1)
+				}
+			})
+		}
+		sends.Wait()
+		if waited.Load() == 0 { // one; those behind it have found the link gone, and another one
+			t.Error("no message waited for credit, or it is not told to be sent at once")
+		}
+	})
+}
+
+// wantTooLarge checks an outcome and, unless it is accepted, an error that is worth another try only if the outcome is open.
+func wantTooLarge(t *testing.T, got Result, outcome Outcome) {
+	t.Helper()
+	if outcome == Accepted {
+		wantResult(t, got, Accepted, "")
+		return
+	}
+	if e := wantResult(t, got, outcome, CodeTooLarge); e != nil && (e.Transient != (outcome == Unknown) || e.Lost) {
+		t.Errorf("error %+v, want transient %v", e, outcome == Unknown)
 	}
 }
 
