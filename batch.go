@@ -20,10 +20,13 @@ type batch struct {
 
 	failures  retries // the tries that have failed, those included that did not come to sending
 	tries     int
-	numbers   numbers   // of an idempotent producer; final as soon as handed
+	numbers   numbers   // of an idempotent producer
 	attach    uint64    // to which the numbers may be sent
-	handed    bool      // a try went as far as the transport
-	ambiguous bool      // a try ended without telling whether the batch was stored
+	numbered  bool      // the numbers are final: the transport has seen them
+	doubtful  bool      // a try with them was refused in a way that leaves open whether they are used up; see leavesOpen
+	handed    bool      // a try went as far as the transport, of the batch or of one that it is a piece of: its events do not expire any more
+	ambiguous bool      // a try, likewise, ended without telling whether the batch was stored
+	unlearned int64     // the partition's learned limit before the first try that was refused for size, likewise; zero if none was
 	sent      time.Time // when a sender took it; zero before
 	doom      error     // why the batch is not to be sent: cleared, abandoned, stopped
 	roomless  bool      // its room in the buffer was given back already

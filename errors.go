@@ -25,7 +25,7 @@ var (
 	ErrBufferFull = errors.New("the buffer is full")
 
 	// ErrEventTooLarge is returned by Enqueue for an event that the buffer could never hold, and is the reason of an event that is
-	// larger than the largest message of its partition's link. The error is an *EventTooLargeError, with the sizes; it also matches
+	// larger than the largest message of its partition's link, or that the service has refused alone for its size. The error is an *EventTooLargeError, with the sizes; it also matches
 	// azeventhubs.ErrEventDataTooLarge.
 	ErrEventTooLarge = errors.New("the event is too large")
 
@@ -109,13 +109,28 @@ func (e *Error) Unwrap() error { return e.Err }
 
 // An EventTooLargeError says how large an event is on the wire and how large it may be, in bytes.
 type EventTooLargeError struct {
-	Size  int
+	Size int
+
+	// Limit is what the buffer or the partition's link takes or, with an Err, what the service says that it takes. If it does not say, Limit is one less
+	// than Size: no more is known of it.
 	Limit int
+
+	// Err is the service's refusal of the event alone, an *Error. It is nil for an event that was not sent, since it exceeds what the buffer or the link takes.
+	Err error
 }
 
 func (e *EventTooLargeError) Error() string {
-	return "eventhubs: the event is too large: it takes " + strconv.Itoa(e.Size) + " bytes encoded, the limit is " + strconv.Itoa(e.Limit)
+	text := "eventhubs: the event is too large: it takes " + strconv.Itoa(e.Size) + " bytes encoded, the limit is "
+	if e.Err == nil {
+		return text + strconv.Itoa(e.Limit)
+	}
+	if e.Limit == e.Size-1 {
+		text += "at most "
+	}
+	return text + strconv.Itoa(e.Limit) + ": " + strings.TrimPrefix(e.Err.Error(), "eventhubs: ")
 }
+
+func (e *EventTooLargeError) Unwrap() error { return e.Err }
 
 // Is reports whether target is ErrEventTooLarge or its counterpart in azeventhubs.
 func (e *EventTooLargeError) Is(target error) bool {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -62,7 +63,7 @@ func TestIdempotentRetriesStoreNothingTwiceAndLoseNothing(t *testing.T) {
 	})
 	t.Logf("%+v", total)
 	if *idempotenceSeed == 0 && *idempotenceSeeds >= 60 && (total.Stored == 0 || total.NotStored == 0 || total.PossiblyStored == 0 || total.Duplicates == 0 ||
-		total.Late == 0 || total.Raised == 0 || total.Fenced == 0 || total.Restarts == 0) {
+		total.Late == 0 || total.Raised == 0 || total.Fenced == 0 || total.Restarts == 0 || total.Cut == 0) {
 		t.Errorf("the runs do not cover everything: %+v", total)
 	}
 }
@@ -89,7 +90,7 @@ func TestWithoutIdempotentRetriesTheSameRunsDoStoreTwice(t *testing.T) {
 
 // An idempotentTally shows that the runs of the model were not idle. Duplicates counts the events that were accepted once and are stored twice or, with idempotence, those
 // that were sent more than once and are stored.
-type idempotentTally struct{ Stored, NotStored, PossiblyStored, Duplicates, Late, Raised, Fenced, Restarts int }
+type idempotentTally struct{ Stored, NotStored, PossiblyStored, Duplicates, Late, Raised, Fenced, Restarts, Cut int }
 
 type idempotentModel struct {
 	t          *testing.T
@@ -99,6 +100,7 @@ type idempotentModel struct {
 	again      bool // failed handlers enqueue again, now and then
 	fleeting   bool // many events expire
 	honest     bool // nobody steals
+	stingy     *stingy
 	options    eventhubs.Options
 	server     *emulator.Server
 	state      *sharedState // nil: each life is a producer of its own
@@ -111,11 +113,12 @@ type idempotentModel struct {
 	mu sync.Mutex // guards the fields below
 	history
 	thieves []place
+	sizes   []string // what is wrong with how batches ended for their size
 	tally   idempotentTally
 }
 
 func newIdempotentModel(t *testing.T, seed uint64, mode emulator.Idempotence, idempotent bool) *idempotentModel {
-	m := &idempotentModel{t: t, random: rand.New(rand.NewPCG(seed, 11)), history: history{idempotent: idempotent, told: map[place][]end{}, stored: map[string][]string{}}}
+	m := &idempotentModel{t: t, stingy: modelStinginess(seed), random: rand.New(rand.NewPCG(seed, 11)), history: history{idempotent: idempotent, told: map[place][]end{}, stored: map[string][]string{}}}
 	pick := m.random.IntN
 	m.partitions, m.severity, m.again = 1+pick(4), []int{3, 15, 30, 50}[pick(4)], pick(3) == 0
 	m.perMille, m.fleeting = []int{0, 5, 50}[pick(3)], pick(4) == 0
@@ -156,6 +159,9 @@ func (m *idempotentModel) newServer(seed uint64, mode emulator.Idempotence, larg
 			}
 			mu.Lock()
 			defer mu.Unlock()
+			if action, refused := m.stingy.refuses(op); refused {
+				return action
+			}
 			return mishap(op, random, m.severity)
 		},
 	})
@@ -255,6 +261,7 @@ func (m *idempotentModel) judge() []string {
 			m.claimed[thief.partition] = append(m.claimed[thief.partition], thief.life)
 		}
 	}
+	faults = append(faults, m.sizes...)
 	return append(faults, m.history.judge()...)
 }
 
@@ -287,6 +294,8 @@ func (m *idempotentModel) addTo(total *idempotentTally) {
 	total.Raised += m.tally.Raised
 	total.Late += int(m.late.Load())
 	total.Restarts += m.lives - 1
+	refused, _ := m.stingy.taken()
+	total.Cut += len(slices.DeleteFunc(refused, func(events int) bool { return events == 1 }))
 }
 
 // body is what an event of that name has as its body: the judge reads it back.
@@ -384,6 +393,9 @@ func (l *modelLife) handle(ctx context.Context, b *eventhubs.Batch) {
 		m.told[at] = append(m.told[at], end{e.Tag.(string), b.Outcome.Storage})
 	}
 	n := len(m.told[at])
+	if fault := m.stingy.judge(b, m.idempotent, true); fault != "" {
+		m.sizes = append(m.sizes, fault)
+	}
 	fenced := false
 	if e, ok := errors.AsType[*eventhubs.Error](b.Outcome.Err); ok && e.Code == eventhubs.CodeFenced {
 		fenced = true

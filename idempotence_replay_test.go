@@ -49,7 +49,7 @@ type replay struct {
 }
 
 func newReplay(t *testing.T, seed uint64, mode emulator.Idempotence) *replay {
-	m := &replay{idempotentModel: &idempotentModel{t: t, random: rand.New(rand.NewPCG(seed, 21)), history: history{idempotent: true, told: map[place][]end{}}}}
+	m := &replay{idempotentModel: &idempotentModel{t: t, stingy: modelStinginess(seed), random: rand.New(rand.NewPCG(seed, 21)), history: history{idempotent: true, told: map[place][]end{}}}}
 	m.honest, m.partitions, m.severity, m.perMille = true, 1+m.random.IntN(3), []int{5, 20, 40}[m.random.IntN(3)], []int{0, 10, 50}[m.random.IntN(3)]
 	m.server = m.newServer(seed, mode, []int{1_046_528, 3000}[m.random.IntN(2)])
 	m.state = newSharedState(rand.New(rand.NewPCG(seed, 23)), m.severity, &m.calm)

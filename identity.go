@@ -264,7 +264,7 @@ func (p *partition) conclude(b *batch, o Outcome) {
 	i := p.identity
 	e, failed := errors.AsType[*connection.Error](o.Err)
 	refused := failed && e.Refused
-	if i == nil || !b.handed && !refused || i.take(p.producer.lifetime) != nil { // when lifetime is over nothing more is numbered
+	if i == nil || !b.numbered && !refused || i.take(p.producer.lifetime) != nil { // when lifetime is over nothing more is numbered
 		return
 	}
 	defer i.release()
@@ -277,7 +277,7 @@ func (p *partition) conclude(b *batch, o Outcome) {
 		i.last.Store(int64(b.lastNumber()))
 	case failed && e.Code == connection.CodeFenced && present && !refused: // a former identity is no loss, and of an attach attachAs has seen to it
 		_ = p.fence(e) // it is e: no claim is open while a batch is sent
-	case o.Storage == PossiblyStored, failed && b.handed && (e.Code == connection.CodeOutOfOrder || leavesOpen(e)):
+	case o.Storage == PossiblyStored, b.numbered && (b.doubtful || failed && (e.Code == connection.CodeOutOfOrder || leavesOpen(e))):
 		i.suspect = true
 	case refused:
 		// Perhaps the service has forgotten the producer while its link was idle: then it takes neither this epoch nor, see refused, the next.

@@ -34,6 +34,7 @@ type trace struct {
 	anywhere bool                // the service chooses partitions, anew for each try
 	early    []string            // names without an outcome when a Flush that covers them had returned
 	late     []string            // names without an outcome when nobody had flushed, and time had passed that is enough for any
+	sizes    []string            // what is wrong with how batches ended for their size
 }
 
 // An accepted is an event that Enqueue took. Those of one stream were enqueued one after the other for one partition.
@@ -102,6 +103,7 @@ func judge(t trace) (faults []string) {
 	for _, name := range t.late {
 		fault("%s lingers for ever", name)
 	}
+	faults = append(faults, t.sizes...)
 	for name := range ends {
 		if acceptances[name] == 0 {
 			fault("%s has an outcome and was never accepted", name)
@@ -140,6 +142,7 @@ func TestTheJudgeFindsWhatIsWrong(t *testing.T) {
 		"enqueued again, told once":      func(tr *trace) { tr.accepted = append(tr.accepted, accepted{"c", ""}) },
 		"a Flush that returns early":     func(tr *trace) { tr.early = []string{"a"} },
 		"an event that lingers for ever": func(tr *trace) { tr.late = []string{"a"} },
+		"a batch that was not cut":       func(tr *trace) { tr.sizes = []string{"2 events fail together"} },
 		"stored, but told as not stored": func(tr *trace) { tr.told[0].storage = eventhubs.NotStored },
 	} {
 		tr := good()
@@ -171,13 +174,13 @@ func TestTheModel(t *testing.T) {
 		}
 	}
 	t.Logf("%+v", total)
-	if count >= 100 && (total.Stored == 0 || total.NotStored == 0 || total.PossiblyStored == 0 || total.Duplicates == 0 || total.Refused == 0) {
+	if count >= 100 && (total.Stored == 0 || total.NotStored == 0 || total.PossiblyStored == 0 || total.Duplicates == 0 || total.Refused == 0 || total.Cut == 0) {
 		t.Errorf("the runs do not cover everything: %+v", total)
 	}
 }
 
 // A tally shows that the runs of the model were not idle.
-type tally struct{ Stored, NotStored, PossiblyStored, Duplicates, Refused int }
+type tally struct{ Stored, NotStored, PossiblyStored, Duplicates, Refused, Cut int }
 
 type model struct {
 	t        *testing.T
@@ -188,6 +191,7 @@ type model struct {
 	fleeting bool       // many events expire
 	lingers  bool       // time alone ends a linger
 	quiet    bool       // nobody flushes or clears
+	stingy   *stingy
 	server   *emulator.Server
 	producer *eventhubs.BufferedProducer
 
@@ -196,11 +200,12 @@ type model struct {
 	told     []end
 	early    []string
 	late     []string
+	sizes    []string
 	refused  int
 }
 
 func newModel(t *testing.T, seed uint64) *model {
-	m := &model{t: t, random: rand.New(rand.NewPCG(seed, 1))}
+	m := &model{t: t, random: rand.New(rand.NewPCG(seed, 1)), stingy: modelStinginess(seed)}
 	pick := func(n int) int { return m.random.IntN(n) }
 	faults := rand.New(rand.NewPCG(seed, 2))
 	var faultsMu sync.Mutex
@@ -212,6 +217,9 @@ func newModel(t *testing.T, seed uint64) *model {
 		Hook: func(_ context.Context, op emulator.Operation) emulator.Action {
 			faultsMu.Lock()
 			defer faultsMu.Unlock()
+			if action, refused := m.stingy.refuses(op); refused {
+				return action
+			}
 			return fault(op, faults, severity)
 		},
 	})
@@ -294,6 +302,9 @@ func (m *model) handle(ctx context.Context, b *eventhubs.Batch) {
 		m.told = append(m.told, end{e.Tag.(string), b.Outcome.Storage})
 	}
 	n := len(m.told)
+	if fault := m.stingy.judge(b, false, m.ordered); fault != "" {
+		m.sizes = append(m.sizes, fault)
+	}
 	m.mu.Unlock()
 	if b.Outcome.Err != nil && m.again && n%3 == 0 {
 		m.mu.Lock() // the outcome of what is enqueued again may be told before EnqueueAgain returns
@@ -486,7 +497,7 @@ func (m *model) stream(s int, random *rand.Rand) {
 
 // trace is what happened, after run.
 func (m *model) trace() trace {
-	tr := trace{accepted: m.accepted, told: m.told, stored: map[string][]string{}, early: m.early, late: m.late, anywhere: m.anywhere}
+	tr := trace{accepted: m.accepted, told: m.told, stored: map[string][]string{}, early: m.early, late: m.late, sizes: m.sizes, anywhere: m.anywhere}
 	for p := range 8 {
 		id := fmt.Sprint(p)
 		for e := range m.server.Events("hub", id) {
@@ -497,6 +508,8 @@ func (m *model) trace() trace {
 }
 
 func (m *model) addTo(total *tally) {
+	refused, _ := m.stingy.taken()
+	total.Cut += len(slices.DeleteFunc(refused, func(events int) bool { return events == 1 }))
 	for _, e := range m.told {
 		switch e.storage {
 		case eventhubs.Stored:

@@ -28,6 +28,7 @@ type partition struct {
 	share    *share    // of the buffer
 
 	linkMax atomic.Int64 // bytes: the largest message of the latest link; zero if none was open yet
+	learned atomic.Int64 // bytes: what the service takes in fact, as far as its refusals have taught, or unlimited; see limit.go
 	phase   atomic.Int32 // what its latest sender is doing: a Waiting
 
 	queue               // its lock guards the fields below too
@@ -41,6 +42,7 @@ func newPartition(p *BufferedProducer, id string) *partition {
 	part := &partition{id: id, producer: p, link: p.hub.Link(id)}
 	part.work.watch, part.work.partition = p.watch, part
 	part.share = p.admission.newShare(part, id == "")
+	part.learned.Store(unlimited)
 	if p.options.EnableIdempotentRetries {
 		part.identity = newIdentity()
 	}
@@ -98,12 +100,12 @@ func (p *partition) appendLocked(head, body []byte, x *extra, accepted time.Time
 
 // batchLimit is how many bytes a batch of this partition may have now.
 func (p *partition) batchLimit() int {
-	linkMax := int(p.linkMax.Load())
-	if linkMax == 0 {
+	takes := min(p.linkMax.Load(), p.learned.Load())
+	if takes == 0 {
 		return batchBytesUnknown
 	}
 	share := p.producer.options.MaxBufferedBytes / (2 * max(1, int(p.producer.openLinks.Load())))
-	return min(linkMax, batchBytesCeiling, max(batchBytesFloor, share))
+	return int(min(takes, batchBytesCeiling, max(batchBytesFloor, int64(share))))
 }
 
 // wakeLocked gives ready batches to senders that are free, and sets the linger timer for an open batch that is not ready yet.

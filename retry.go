@@ -27,7 +27,7 @@ type RetryOptions struct {
 	Mode RetryMode
 
 	// MaxRetries is how often a batch is tried again after its first try. Negative: never. Being throttled by the service is
-	// not counted, nor is a credential that gives no token: DeliveryTimeout bounds these.
+	// not counted, nor is a credential that gives no token: DeliveryTimeout bounds these. Nor is a batch that is cut for its size, which ends by itself.
 	// Default: 15.
 	MaxRetries int
 
@@ -48,9 +48,9 @@ type RetryOptions struct {
 
 	// Policy, if set, decides instead of the fields above, but for TryTimeout: it is told how many tries have failed, from 1, and the error of
 	// the last, an *Error, and returns the pause before the next try and whether there is to be one. It is called by the goroutines that send, at the same
-	// time for different partitions, and must not block. It is not asked about being throttled, which is always tried again, nor about what never is: a batch that
-	// the service has rejected for good, what FailFast ends, CodeFenced, CodeOutOfOrder and CodeNotSupported. If it ends its goroutine
-	// (runtime.Goexit) there is no further try, and the batch's error says so.
+	// time for different partitions, and must not block. It is not asked about being throttled, which is always tried again, nor about a batch that is cut since
+	// the service refuses it for its size, which is no retry, nor about what never is tried again: a batch that the service has rejected for good, what FailFast
+	// ends, CodeFenced, CodeOutOfOrder and CodeNotSupported. If it ends its goroutine (runtime.Goexit) there is no further try, and the batch's error says so.
 	// Default: none.
 	Policy func(failures int, err error) (pause time.Duration, again bool)
 }
@@ -72,6 +72,7 @@ type retries struct {
 	counted   int // these MaxRetries bounds
 	throttled int
 	tokenless int
+	cut       int   // the batch was too large, and is smaller by now
 	undecided error // the Policy did not return; nil as long as it does
 }
 
@@ -84,7 +85,7 @@ func (r *retries) reason(err error) error {
 }
 
 // total is how many tries have failed.
-func (r *retries) total() int { return r.counted + r.throttled + r.tokenless }
+func (r *retries) total() int { return r.counted + r.throttled + r.tokenless + r.cut }
 
 // after notes a failed try and returns the pause before the next one, and whether there is to be one. The id is the partition's, if there is one. Settled says that
 // the service has looked at what was sent and does not want it.

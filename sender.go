@@ -97,20 +97,25 @@ func (p *partition) deliver(b *batch, tries *connection.Deadlines) Outcome {
 			p.producer.health.recovered(p)
 			return Outcome{Storage: Stored, Tries: b.tries, Queued: b.sent.Sub(b.first), OnWire: time.Since(b.sent)}
 		}
+		cut, end := p.cutForSize(b, result)
+		if cut {
+			continue
+		}
 		reason := failure(result.Err, p.id, b.failures.total()+1)
 		p.producer.admission.troubled(p.share, troubleFailing, 0)
 		p.producer.health.failed(p, reason)
 		if e, ok := errors.AsType[*Error](reason); ok && e.Code == CodePartitionUnknown {
 			p.producer.refreshSoon()
 		}
+		if end != nil {
+			return b.failed(end)
+		}
 		pause, again := p.pause(b, result)
 		if !again || !p.rest(b, pause, wakes(result.Err, opened)) {
 			return b.failed(b.failures.reason(reason))
 		}
-		if !b.handed { // what has expired by now is not kept until a link opens
-			if err := p.setExpiredApart(b); err != nil {
-				return b.failed(err)
-			}
+		if err := p.setExpiredApart(b); err != nil { // what has expired by now is not kept until a link opens
+			return b.failed(err)
 		}
 	}
 }
@@ -125,8 +130,12 @@ func (p *partition) prepare(b *batch) error {
 }
 
 // setExpiredApart makes two batches of one in which some events have expired. The expired ones stay in b, to be told first, which the error says; the others
-// go back, together and in order. A partition without gaps sends what is before the first that has expired, and looks at the rest when that is stored.
+// go back, together and in order. A partition without gaps sends what is before the first that has expired, and looks at the rest when that is stored. What has
+// been on its way once does not expire any more.
 func (p *partition) setExpiredApart(b *batch) error {
+	if b.handed {
+		return nil
+	}
 	now := time.Now()
 	switch expired, first := b.expired(now); {
 	case expired == 0:
@@ -180,10 +189,10 @@ func (p *partition) tryOnce(b *batch, tries *connection.Deadlines) (connection.R
 	case stored:
 		return connection.Result{Outcome: connection.Accepted}, nil
 	}
-	if !b.handed { // nobody has seen any of it, so it may still be cut
-		if err := p.setExpiredApart(b); err != nil {
-			return connection.Result{}, err
-		}
+	if err := p.setExpiredApart(b); err != nil {
+		return connection.Result{}, err
+	}
+	if !b.numbered { // the numbers of what is cut would not be those that the service may know it by
 		if err := p.fit(b); err != nil {
 			return connection.Result{}, err
 		}
@@ -197,7 +206,11 @@ func (p *partition) tryOnce(b *batch, tries *connection.Deadlines) (connection.R
 	// Unlike an opening, a send goes on when Abandon forbids any further: its outcome is worth waiting for.
 	result := p.transmit(tries.Start(timeout), b)
 	tries.Stop()
-	b.handed = b.handed || result.Outcome != connection.NotSent
+	if result.Outcome != connection.NotSent {
+		b.handed, b.numbered = true, p.identity != nil
+		e, refused := errors.AsType[*connection.Error](result.Err)
+		b.doubtful = b.doubtful || refused && leavesOpen(e)
+	}
 	switch result.Outcome {
 	case connection.Accepted:
 		return result, nil
@@ -241,7 +254,7 @@ func (p *partition) open(b *batch, timeout time.Duration) (stored bool, err erro
 	}
 	anew := b.attach != p.identity.attach
 	b.attach = p.identity.attach
-	if b.handed {
+	if b.numbered {
 		return anew && p.stored(b), nil // an old reply tells nothing about a batch that was sent after it: numbers come round
 	}
 	b.numbers = p.identity.next
@@ -263,7 +276,7 @@ func (p *partition) transmit(ctx context.Context, b *batch) connection.Result {
 	if p.identity == nil {
 		return p.link.Send(ctx, events)
 	}
-	if !b.handed {
+	if !b.numbered {
 		b.numbers.write(events)
 	}
 	return p.link.SendOn(ctx, b.attach, events)
@@ -283,25 +296,34 @@ func (p *partition) noteLargest() {
 	if largest == 0 || largest > math.MaxInt {
 		largest = math.MaxInt // no limit, or one that no batch can reach
 	}
-	if p.linkMax.Swap(int64(largest)) == 0 {
+	switch p.linkMax.Swap(int64(largest)) {
+	case int64(largest):
+		return
+	case 0:
 		p.producer.openLinks.Add(1)
 	}
+	p.learned.Store(unlimited) // another limit, or the first: what was learned is over
 }
 
-// fit cuts the batch down to what the link takes; what is cut off goes back to the front of the queue, in order. An event that is too large by
-// itself is left alone in its batch, in its place, with an error.
+// fit cuts the batch down to what the link and the service take. An event that is too large for the link by itself is left alone in its batch, in its
+// place, with an error; what the service takes is tried.
 func (p *partition) fit(b *batch) error {
-	limit := int(p.linkMax.Load())
+	stated := p.linkMax.Load()
+	p.shorten(b, int(min(stated, p.learned.Load())))
+	if int64(b.bytes) > stated {
+		return &EventTooLargeError{Size: b.bytes, Limit: int(stated)}
+	}
+	return nil
+}
+
+// shorten leaves in the batch as many of its first events as fit within limit bytes, and one at the least; the others go back to the front of the queue, in order.
+func (p *partition) shorten(b *batch, limit int) {
 	if b.bytes <= limit {
-		return nil
+		return
 	}
 	if keep := b.fitting(limit); keep < b.count {
 		p.putBack(b.split(func(i int) bool { return i >= keep }, limit, p.producer.newBatch))
 	}
-	if b.bytes > limit {
-		return &EventTooLargeError{Size: b.bytes, Limit: limit}
-	}
-	return nil
 }
 
 // pause says how long to wait before the next try and whether there is to be one.

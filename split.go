@@ -34,7 +34,8 @@ func (b *batch) split(leaves func(i int) bool, limit int, fresh func() *batch) *
 	}
 	for _, piece := range s.pieces {
 		piece.full = true
-		piece.tries, piece.failures = b.tries, b.failures
+		piece.tries, piece.failures, piece.unlearned = b.tries, b.failures, b.unlearned
+		piece.handed, piece.ambiguous = b.handed, b.ambiguous
 		if b.failures.total() > 0 {
 			piece.sent = b.sent
 		}

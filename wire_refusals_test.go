@@ -57,9 +57,14 @@ var outcomes = []wireFault{
 		least:  0, most: pace + trip, states: "ready failing ready", code: eventhubs.CodeRejected, condition: "com.microsoft:argument-error", dials: 1, failed: 1,
 	},
 	{
-		name: "too-large", what: "a batch is larger than the service takes", service: "`amqp:link:message-size-exceeded`", we: "the same; it does not come to that, since batches are cut to what the link takes",
+		name: "too-large", what: "a batch is larger than the service takes, whatever its link says", service: "`amqp:link:message-size-exceeded`", we: "cut it and send the pieces at once; here, tell an event that was refused alone as failed, with both sizes",
 		strike: once(emulator.KindTransfer, emulator.Reject("amqp:link:message-size-exceeded", tracked("The received message exceeds the limit."))),
 		least:  0, most: pace + trip, states: "ready failing ready", code: eventhubs.CodeTooLarge, condition: "amqp:link:message-size-exceeded", dials: 1, failed: 1,
+	},
+	{
+		name: "too-large-detached", what: "the same", service: "detaches the link, with that condition", we: "the same, over a new link; with several batches in flight on the link it leaves open whose it was, the largest is cut, and the others are tried again",
+		strike: once(emulator.KindTransfer, emulator.Detach("amqp:link:message-size-exceeded", tracked("The received message exceeds the limit."))),
+		least:  0, most: pace + 4*trip, states: "ready failing ready", code: eventhubs.CodeTooLarge, condition: "amqp:link:message-size-exceeded", dials: 1, failed: 1,
 	},
 	{
 		name: "server-busy", what: "the namespace's throughput is used up, once", service: "`com.microsoft:server-busy`, wait 4 seconds", we: "wait as long as it asks, and up to a quarter more",
