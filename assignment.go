@@ -222,8 +222,8 @@ func (p *BufferedProducer) PartitionForKey(ctx context.Context, key string) (par
 	if key == "" {
 		return "", invalid("the key is empty")
 	}
-	if err := checkKey(key); err != nil {
-		return "", err
+	if err := partitionkey.Check(key); err != nil {
+		return "", invalid("the key %v", err)
 	}
 	if p.table.Load() == nil {
 		if err := p.Connect(ctx, nil); err != nil {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azeventhubs/v2"
+	"github.com/go-eventhubs/eventhubs/internal/partitionkey"
 )
 
 // EnqueueOptions say where one event goes and how its outcome is told. A nil *EnqueueOptions and zero fields mean: to any
@@ -18,7 +19,8 @@ type EnqueueOptions struct {
 	PartitionID string
 
 	// PartitionKey sends the event to the partition that the service would choose for that key: all events with one key go
-	// to one partition, as long as the hub has as many partitions as now. The key travels with the event. At most 128 characters. Give
+	// to one partition, as long as the hub has as many partitions as now. The key travels with the event. It is valid UTF-8 of at most 128
+	// characters, counted as .NET, Java and JavaScript do: one beyond U+FFFF, such as an emoji, counts twice. Give
 	// neither key nor id unless events belong together: spread over all partitions they arrive fastest.
 	PartitionKey string
 
@@ -164,8 +166,8 @@ func (p *BufferedProducer) route(o *EnqueueOptions) (to route, part *partition, 
 	case !o.ExpiresAt.IsZero() && !time.Now().Before(o.ExpiresAt):
 		return to, nil, fmt.Errorf("eventhubs: %w: EnqueueOptions.ExpiresAt, %v, is past", ErrExpired, o.ExpiresAt)
 	}
-	if err := checkKey(o.PartitionKey); err != nil {
-		return to, nil, err
+	if err := partitionkey.Check(o.PartitionKey); err != nil {
+		return to, nil, invalid("EnqueueOptions.PartitionKey %v", err)
 	}
 	to = route{id: o.PartitionID, key: o.PartitionKey}
 	if t := p.table.Load(); t != nil && to != (route{}) {

@@ -10,9 +10,6 @@ import (
 // partitionKeyAnnotation is where an event carries its key, for the service and for whoever reads it.
 const partitionKeyAnnotation = "x-opt-partition-key"
 
-// maxKeyLength is the service's limit on a partition key, in characters.
-const maxKeyLength = 128
-
 // A wireEvent is an event as it goes over the wire, in two pieces: all that is ours, up to and including the header of the body, and
 // the caller's body, which is thus copied only once, into its batch. A wireEvent is reused; nothing in it outlives the call
 // that encoded it.
@@ -194,27 +191,4 @@ func (w *wireEvent) encodeMessage(m *azeventhubs.AMQPAnnotatedMessage, key strin
 		return invalid("the message cannot be encoded: %v", err)
 	}
 	return nil
-}
-
-// checkKey tells a key that the service would refuse.
-func checkKey(key string) error {
-	if len(key) <= maxKeyLength && isASCII(key) {
-		return nil
-	}
-	if !utf8.ValidString(key) {
-		return invalid("EnqueueOptions.PartitionKey %q is not valid UTF-8", key)
-	}
-	if n := utf8.RuneCountInString(key); n > maxKeyLength {
-		return invalid("EnqueueOptions.PartitionKey has %d characters: the service takes %d", n, maxKeyLength)
-	}
-	return nil
-}
-
-func isASCII(s string) bool {
-	for i := range len(s) {
-		if s[i] >= utf8.RuneSelf {
-			return false
-		}
-	}
-	return true
 }

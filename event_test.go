@@ -48,6 +48,7 @@ func TestAnEventIsReadBackAsItWasWritten(t *testing.T) {
 		{"correlation by uuid", &azeventhubs.EventData{Body: []byte{}, CorrelationID: [16]byte{9}}, ""},
 		{"correlation by bytes", &azeventhubs.EventData{Body: []byte{}, CorrelationID: []byte{1}}, ""},
 		{"a key of 128 characters", &azeventhubs.EventData{Body: []byte{}}, strings.Repeat("ж", 128)},
+		{"a key of 64 pairs", &azeventhubs.EventData{Body: []byte{}}, strings.Repeat("🎉", 64)},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -122,7 +123,8 @@ func TestWhatCannotBeSentIsRefusedByName(t *testing.T) {
 		{"a message id", &azeventhubs.EventData{MessageID: new("\xff")}, nil, "MessageID"},
 		{"a content type", &azeventhubs.EventData{ContentType: new("ж")}, nil, "ContentType"},
 		{"a correlation id", &azeventhubs.EventData{CorrelationID: 1.5}, nil, "CorrelationID"},
-		{"a long key", event("a"), &EnqueueOptions{PartitionKey: strings.Repeat("k", 129)}, "129 characters"},
+		{"a long key", event("a"), &EnqueueOptions{PartitionKey: strings.Repeat("k", 129)}, "PartitionKey has 129 characters"},
+		{"a long key as UTF-16 counts", event("a"), &EnqueueOptions{PartitionKey: strings.Repeat("🎉", 64) + "k"}, "PartitionKey has 129 characters"},
 		{"a key that is no text", event("a"), &EnqueueOptions{PartitionKey: "\xff"}, "UTF-8"},
 	}
 	for _, tt := range tests {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azeventhubs/v2"
 	"github.com/go-eventhubs/eventhubs/internal/amqp"
+	"github.com/go-eventhubs/eventhubs/internal/partitionkey"
 )
 
 // encoded is an event or a message in its wire form.
@@ -155,7 +156,7 @@ func FuzzNumbers(f *testing.F) {
 	f.Add([]byte("body"), "key", "annotation", int64(1), int16(2), int32(3), true)
 	f.Add(bytes.Repeat([]byte("b"), 300), "", strings.Repeat("a", 250), int64(-1), int16(math.MaxInt16), int32(math.MaxInt32), false)
 	f.Fuzz(func(t *testing.T, body []byte, key, annotation string, id int64, epoch int16, first int32, header bool) {
-		if checkKey(key) != nil || annotation == partitionKeyAnnotation || first < 0 {
+		if partitionkey.Check(key) != nil || annotation == partitionKeyAnnotation || first < 0 {
 			return
 		}
 		m := &azeventhubs.AMQPAnnotatedMessage{Body: azeventhubs.AMQPAnnotatedMessageBody{Data: [][]byte{body}}, MessageAnnotations: map[any]any{annotation: body}}

@@ -3,9 +3,9 @@ package emulator
 import (
 	"bytes"
 	"encoding/binary"
-	"unicode/utf8"
 
 	"github.com/go-eventhubs/eventhubs/internal/amqp"
+	"github.com/go-eventhubs/eventhubs/internal/partitionkey"
 )
 
 // Keys of message annotations.
@@ -33,8 +33,8 @@ func readRoute(annotations []byte) (r route, refused *refusal) {
 	if r.key, r.hasKey = v.(string); !r.hasKey {
 		return r, refuse(conditionArgument, "The annotation '%s' is a %T instead of a string.", annotationKey, v)
 	}
-	if n := utf8.RuneCountInString(r.key); n > maxPartitionKeySize {
-		return r, refuse(conditionArgument, "The partition key has %d characters; at most %d are allowed.", n, maxPartitionKeySize)
+	if err := partitionkey.Check(r.key); err != nil {
+		return r, refuse(conditionArgument, "The partition key %v.", err)
 	}
 	return r, nil
 }

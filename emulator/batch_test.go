@@ -208,6 +208,8 @@ func TestUnreadableBatchesAreRefused(t *testing.T) {
 		{"annotations with a key and no value", encodeBatch(nil, []byte{0, 0x53, amqp.SectionMessageAnnotations, 0xc1, 2, 1, 0x40}), conditionDecode, "not a map"},
 		{"key is a number", encodeBatch(key(int32(1)), good), conditionArgument, "int32 instead of a string"},
 		{"key too long", encodeBatch(key(strings.Repeat("x", 129)), good), conditionArgument, "129 characters"},
+		{"key too long as UTF-16 counts", encodeBatch(key(strings.Repeat("🎉", 64)+"x"), good), conditionArgument, "129 characters"},
+		{"key that is no text", bytes.Replace(encodeBatch(key("?"), good), []byte("\xa1\x01?"), []byte("\xa1\x01\xff"), 1), conditionArgument, "not valid UTF-8"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			_, _, refused := splitMessage(test.payload, formatBatch)

@@ -47,10 +47,9 @@ const (
 	// Dedicated clusters go up to 20 MB; the log's index has 32 bits.
 	maxMaxMessageSize = 256 << 20
 	// The service's hash of a key has 16 bits, so more partitions than this would stay empty.
-	maxPartitions       = 32_768
-	maxHubName          = 256 // section "limits" of the service's documentation
-	maxConsumerGroup    = 50
-	maxPartitionKeySize = 128
+	maxPartitions    = 32_768
+	maxHubName       = 256 // section "limits" of the service's documentation
+	maxConsumerGroup = 50
 )
 
 // Options configure [New]. The zero value of each field means its default, and nil options mean

@@ -5,9 +5,9 @@ import (
 	"maps"
 	"slices"
 	"time"
-	"unicode/utf8"
 
 	"github.com/go-eventhubs/eventhubs/internal/amqp"
+	"github.com/go-eventhubs/eventhubs/internal/partitionkey"
 )
 
 // Seed stores events as if a client had sent them one by one, for a test that begins with events that are there
@@ -63,8 +63,8 @@ func (h *hub) seed(p *partition, e Event) error {
 
 // encode makes the event's message.
 func (e *Event) encode() ([]byte, error) {
-	if n := utf8.RuneCountInString(e.PartitionKey); n > maxPartitionKeySize {
-		return nil, fmt.Errorf("Event.PartitionKey has %d characters; at most %d are allowed", n, maxPartitionKeySize)
+	if err := partitionkey.Check(e.PartitionKey); err != nil {
+		return nil, fmt.Errorf("Event.PartitionKey %w", err)
 	}
 	m := amqp.Message{Data: [][]byte{e.Body}}
 	if e.PartitionKey != "" {

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/go-eventhubs/eventhubs/emulator"
+	"github.com/go-eventhubs/eventhubs/internal/partitionkey"
 )
 
 func zipped(text string) string {
@@ -223,10 +224,11 @@ func TestWhatIsNoRecordIsBad(t *testing.T) {
 		`{"body":"x","properties":{"p":1e999}}`: `its property "p" is 1e999, which is too large a number`,
 		`{"body":1}`:                            "no record of an event",
 		`{"bodyBase64":"*"}`:                    "no record of an event",
+		`{"body":"\udc00"}`:                     `\udc00 in it has not its other half`,
 		`{"bodyValue":1}`:                       "an AMQP value, which cannot be published",
 		`{"body":"x","properties":{"p":[1]}}`:   `its property "p" is no text`,
-		`{"body":"` + strings.Repeat("x", maxEventBytes+1) + `"}`:          "longer than 1045504 bytes",
-		`{"body":"x","key":"` + strings.Repeat("x", maxKeyLength+1) + `"}`: "its key has 129 characters",
+		`{"body":"` + strings.Repeat("x", maxEventBytes+1) + `"}`:                    "longer than 1045504 bytes",
+		`{"body":"x","key":"` + strings.Repeat("x", partitionkey.MaxLength+1) + `"}`: "its key has 129 characters",
 	} {
 		server, got := publishTo(t, "{\"body\":\"first\"}\n"+line+"\n", "--format", "events", "-")
 		got.want(t, exitBadInput, "standard input: line 2: ", want)

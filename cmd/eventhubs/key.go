@@ -4,12 +4,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
+	"unicode/utf16"
 	"unicode/utf8"
-)
 
-// maxKeyLength is the length of the longest partition key, in characters.
-const maxKeyLength = 128
+	"github.com/go-eventhubs/eventhubs/internal/partitionkey"
+)
 
 // keyOf returns the text of the field that path leads to in the JSON object body: a string's text,
 // a number as it is written, true or false.
@@ -33,6 +34,13 @@ func keyOf(body []byte, path []string) (string, error) {
 	key := string(value)
 	switch value[0] {
 	case '"':
+		// Unmarshal would put U+FFFD in the place of either, and so make one key of many.
+		if !utf8.Valid(value) {
+			return "", fmt.Errorf("field %q is not valid UTF-8", field)
+		}
+		if half := loneSurrogate(value); half != "" {
+			return "", fmt.Errorf("field %q has %s without its other half, which is no character", field, half)
+		}
 		if err := json.Unmarshal(value, &key); err != nil {
 			return "", fmt.Errorf("field %q: %w", field, err)
 		}
@@ -40,11 +48,45 @@ func keyOf(body []byte, path []string) (string, error) {
 		return "", fmt.Errorf("field %q is an object, an array or null; "+
 			"a key is a string, a number or a boolean", field)
 	}
-	switch n := utf8.RuneCountInString(key); {
-	case n == 0:
+	if key == "" {
 		return "", fmt.Errorf("field %q is an empty string, which is no key", field)
-	case n > maxKeyLength:
-		return "", fmt.Errorf("field %q has %d characters; a key has at most %d", field, n, maxKeyLength)
+	}
+	if err := partitionkey.Check(key); err != nil {
+		return "", fmt.Errorf("field %q %w", field, err)
 	}
 	return key, nil
+}
+
+// loneSurrogate returns the first escape in valid JSON that is half of a surrogate pair and has not the other half beside it; "" if there is none.
+func loneSurrogate(text []byte) string {
+	for i := 0; i+1 < len(text); i++ {
+		if text[i] != '\\' {
+			continue
+		}
+		i++ // whatever it is, it does not begin another escape
+		first, ok := escapedUnit(text[i:])
+		if !ok || !utf16.IsSurrogate(first) {
+			continue
+		}
+		escape := string(text[i-1 : i+5])
+		i += 5
+		if len(text) < i+1 || text[i] != '\\' {
+			return escape
+		}
+		second, ok := escapedUnit(text[i+1:])
+		if !ok || utf16.DecodeRune(first, second) == utf8.RuneError {
+			return escape
+		}
+		i += 5
+	}
+	return ""
+}
+
+// escapedUnit is the UTF-16 unit in the escape uXXXX that text begins with.
+func escapedUnit(text []byte) (unit rune, ok bool) {
+	if len(text) < 5 || text[0] != 'u' {
+		return 0, false
+	}
+	n, err := strconv.ParseUint(string(text[1:5]), 16, 16)
+	return rune(n), err == nil
 }

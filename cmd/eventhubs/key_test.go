@@ -31,3 +31,36 @@ func TestKeyOfFollowsThePath(t *testing.T) {
 		}
 	}
 }
+
+func TestAKeyIsAsLongAsTheServiceCounts(t *testing.T) {
+	for units, key := range map[int]string{127: strings.Repeat("🎉", 63) + "a", 128: strings.Repeat("🎉", 64), 129: strings.Repeat("🎉", 64) + "a"} {
+		_, err := keyOf([]byte(`{"k":"`+key+`"}`), []string{"k"})
+		asRecord := (&entry{body: []byte(`{"body":"b","key":"` + key + `"}`)}).fromRecord()
+		for what, err := range map[string]error{"a field": err, "a record": asRecord} {
+			if (err != nil) != (units > 128) || err != nil && !strings.Contains(err.Error(), "129 characters") {
+				t.Errorf("%s with a key of %d UTF-16 units: %v", what, units, err)
+			}
+		}
+	}
+}
+
+// The decoder would put U+FFFD for each, and so send events of many keys to one partition.
+func TestAKeyThatIsNoTextIsBad(t *testing.T) {
+	for body, why := range map[string]string{
+		"{\"k\":\"a\xff\"}":          "not valid UTF-8",
+		`{"k":"\ud83c"}`:             `\ud83c without its other half`,
+		`{"k":"a\udf0b\ud83c"}`:      `\udf0b without its other half`,
+		`{"k":"\ud83c\ud83c\udf0b"}`: `\ud83c without its other half`,
+		`{"k":"\ud83c\\udf0b"}`:      `\ud83c without its other half`,
+		`{"k":"\ud83c\u"}`:           "not a JSON object",
+	} {
+		if key, err := keyOf([]byte(body), []string{"k"}); err == nil || !strings.Contains(err.Error(), why) {
+			t.Errorf("keyOf(%q) = %q, %v, want an error with %q", body, key, err, why)
+		}
+	}
+	for body, want := range map[string]string{`{"k":"\ud83c\udf0b"}`: "🌋", `{"k":"\\ud83c"}`: `\ud83c`, `{"k":"\ufffd�"}`: "��"} {
+		if key, err := keyOf([]byte(body), []string{"k"}); key != want || err != nil {
+			t.Errorf("keyOf(%s) = %q, %v, want %q", body, key, err, want)
+		}
+	}
+}

@@ -56,8 +56,9 @@ input's order within its key. From a real namespace nothing is read back.
 
 Lines may be compressed with gzip, which is found out by itself. A bad line is one that is longer than
 1045504 bytes or not UTF-8 and, with --key, one that is not a JSON object or whose field is missing, empty,
-longer than 128 characters, null, an object or an array. Empty lines are no events. Files are checked whole
-before the first event is sent; from standard input, the events before a bad line are published.
+longer than 128 characters as UTF-16 counts them (an emoji is two), null, an object or an array. Empty lines
+are no events. Files are checked whole before the first event is sent; from standard input, the events before
+a bad line are published.
 
 An interrupt ends the reading. What was read has --grace to be stored; then the command says how many events
 are stored, not stored and possibly stored, and where in the input it has stopped. A second one ends it at once.

@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/go-eventhubs/eventhubs/emulator"
+	"github.com/go-eventhubs/eventhubs/internal/partitionkey"
 )
 
 func TestPublishesTheEarthquakesAndVerifiesThem(t *testing.T) {
@@ -115,7 +116,7 @@ func TestLongestLineIsPublishedAndALongerOneIsBad(t *testing.T) {
 }
 
 func TestLongestLineFitsWithTheLongestKey(t *testing.T) {
-	key := strings.Repeat("🎉", maxKeyLength)
+	key := strings.Repeat("字", partitionkey.MaxLength)
 	object := fmt.Sprintf(`{"key":%q,"text":""}`, key)
 	object = strings.Replace(object, `""`, `"`+strings.Repeat("x", maxEventBytes-len(object))+`"`, 1)
 	got := program{}.run(t, "publish", "--key", "key", "--output", "json", writeFile(t, object))
@@ -139,7 +140,7 @@ var badLines = []struct {
 	{"field is null", `{"id":null}`, `field "id" is an object, an array or null`},
 	{"field is an object", `{"id":{"a":1}}`, `field "id" is an object`},
 	{"field is empty", `{"id":""}`, `field "id" is an empty string`},
-	{"key too long", `{"id":"` + strings.Repeat("x", maxKeyLength+1) + `"}`, `field "id" has 129 characters`},
+	{"key too long", `{"id":"` + strings.Repeat("x", partitionkey.MaxLength+1) + `"}`, `field "id" has 129 characters`},
 	{"blank", " ", "not a JSON object"},
 }
 

@@ -8,6 +8,8 @@ import (
 	"io"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/go-eventhubs/eventhubs/internal/partitionkey"
 )
 
 // A record is an event as publish reads it with --format events: what tail prints as JSON, and what --undelivered writes. Other fields, such as the
@@ -32,6 +34,9 @@ func (e *entry) fromRecord() error {
 	if _, err := d.Token(); err != io.EOF {
 		return errors.New("no record of an event: there is something behind it")
 	}
+	if half := loneSurrogate(e.body); half != "" {
+		return fmt.Errorf("no record of an event: %s in it has not its other half, and is no character", half) // the decoder puts U+FFFD there
+	}
 	switch {
 	case r.Body != nil:
 		e.body = []byte(*r.Body)
@@ -46,8 +51,8 @@ func (e *entry) fromRecord() error {
 		return formatLines.explain(errTooLong)
 	}
 	if r.Key != nil {
-		if n := utf8.RuneCountInString(*r.Key); n > maxKeyLength {
-			return fmt.Errorf("its key has %d characters; a key has at most %d", n, maxKeyLength)
+		if err := partitionkey.Check(*r.Key); err != nil {
+			return fmt.Errorf("its key %w", err)
 		}
 		e.key = *r.Key
 	}

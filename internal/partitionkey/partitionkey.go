@@ -7,7 +7,40 @@
 // partitions does.
 package partitionkey
 
-import "math/bits"
+import (
+	"fmt"
+	"math/bits"
+	"unicode/utf8"
+)
+
+// MaxLength is the service's limit on a key, in UTF-16 code units: what .NET, Java and JavaScript call the length of a
+// string.
+const MaxLength = 128
+
+// Check returns what the service has against a key, as the end of a sentence that begins with whatever holds the key;
+// nil if nothing. Whether an empty key is one, the caller knows.
+func Check(key string) error {
+	// No character has more UTF-16 units than bytes.
+	if len(key) <= MaxLength && utf8.ValidString(key) {
+		return nil
+	}
+	units := 0
+	for i, r := range key {
+		if r == utf8.RuneError {
+			if _, size := utf8.DecodeRuneInString(key[i:]); size == 1 {
+				return fmt.Errorf("%q is not valid UTF-8", key)
+			}
+		}
+		units++
+		if r > 0xffff {
+			units++ // a surrogate pair
+		}
+	}
+	if units > MaxLength {
+		return fmt.Errorf("has %d characters, where the service takes %d; one beyond U+FFFF, such as an emoji, counts twice, as in UTF-16", units, MaxLength)
+	}
+	return nil
+}
 
 // Hash returns the service's hash of a key. The empty key has hash 0.
 func Hash(key string) int16 {

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"unicode/utf16"
+	"unicode/utf8"
 )
 
 // TestHashAgreesWithTheOtherClients has the vectors of the .NET and JavaScript
@@ -144,4 +146,53 @@ func BenchmarkIndex(b *testing.B) {
 			}
 		})
 	}
+}
+
+// The lengths are those of .NET's, Java's and JavaScript's strings.
+func TestALengthIsCountedInUTF16(t *testing.T) {
+	const astral = "\U0001F30B" // two units, four bytes
+	for _, v := range []struct {
+		key   string
+		units int
+	}{
+		{"", 0},
+		{strings.Repeat("a", 127), 127}, {strings.Repeat("a", 128), 128}, {strings.Repeat("a", 129), 129},
+		{strings.Repeat("é", 128), 128}, {strings.Repeat("é", 129), 129},
+		{strings.Repeat("字", 128), 128}, {strings.Repeat("字", 129), 129},
+		{strings.Repeat("\ufffd", 128), 128}, {strings.Repeat("\ufffd", 129), 129}, // what stands for bad bytes is a character itself
+		{strings.Repeat("\uffff", 128), 128}, {strings.Repeat("\U00010000", 64), 128},
+		{strings.Repeat(astral, 63) + "a", 127}, {strings.Repeat(astral, 64), 128}, {strings.Repeat(astral, 64) + "a", 129}, {"a" + strings.Repeat(astral, 64), 129},
+		{strings.Repeat(astral, 128), 256},
+	} {
+		if got := len(utf16.Encode([]rune(v.key))); got != v.units {
+			t.Fatalf("the test counts %d units in %q, the library %d", v.units, v.key, got)
+		}
+		err := Check(v.key)
+		if (err != nil) != (v.units > 128) {
+			t.Errorf("Check of %d units is %v", v.units, err)
+		}
+		if want := fmt.Sprintf("has %d characters", v.units); err != nil && !strings.Contains(err.Error(), want) {
+			t.Errorf("Check of %d units is %v, want %q in it", v.units, err, want)
+		}
+	}
+}
+
+func TestAKeyThatIsNoTextIsRefused(t *testing.T) {
+	for _, key := range []string{"\xff", "a\xc3", "\xed\xa0\x80", "\xf0\x9f\x8c", strings.Repeat("字", 128) + "\xff", strings.Repeat("a", 128) + "\xff", strings.Repeat("\xff", 200)} {
+		if err := Check(key); err == nil || !strings.Contains(err.Error(), "not valid UTF-8") {
+			t.Errorf("Check(%q) is %v, want that it is not valid UTF-8", key, err)
+		}
+	}
+}
+
+func FuzzCheck(f *testing.F) {
+	for _, key := range []string{"", "key", strings.Repeat("🎉", 64), strings.Repeat("🎉", 65), "\xff", "\ufffd"} {
+		f.Add(key)
+	}
+	f.Fuzz(func(t *testing.T, key string) {
+		fits := utf8.ValidString(key) && len(utf16.Encode([]rune(key))) <= MaxLength
+		if err := Check(key); (err == nil) != fits {
+			t.Errorf("Check(%q) is %v", key, err)
+		}
+	})
 }
