@@ -22,7 +22,8 @@
 //	}
 //	return producer.Close(ctx)
 //
-// Events are the EventData of the official client, [azeventhubs]; nothing else of it is used to send.
+// Events are the EventData of the official client, [azeventhubs]; nothing else of it is used to send. What that client has received can be sent on: with Enqueue
+// its body, properties and ids, with EnqueueMessage the whole of it, as it was.
 //
 // # Partitioning
 //

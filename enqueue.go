@@ -41,6 +41,9 @@ type EnqueueOptions struct {
 // While the buffer is full Enqueue waits, first come first served, until there is room or ctx ends. That wait is all that ctx bounds:
 // afterwards cancelling it changes nothing. Enqueue never waits for the network.
 //
+// A property may be a bool, a number, a string, a []byte, a time.Time, a UUID ([16]byte), nil, a map, slice or pointer of these, or whatever azeventhubs has received as
+// one. Other Go types are refused by name. An event without a body has an empty one: use EnqueueMessage for none.
+//
 // The event may be changed or used again when Enqueue has returned. Events from one goroutine to one partition, be it by id or
 // by key, keep their order. In a handler, pass the handler's context: then Enqueue never waits, and fails with ErrBufferFull.
 func (p *BufferedProducer) Enqueue(ctx context.Context, event *azeventhubs.EventData, options *EnqueueOptions) error {
@@ -55,6 +58,15 @@ func (p *BufferedProducer) TryEnqueue(event *azeventhubs.EventData, options *Enq
 
 // EnqueueMessage is Enqueue for an AMQP message, with all its sections and any body: data, value or sequence. A partition key in its message annotations
 // counts as EnqueueOptions.PartitionKey, which must be the same if there are both.
+//
+// It takes what azeventhubs has received, ReceivedEventData.RawAMQPMessage, and the hub stores each section as it was. The annotations that the service had put on
+// the received event (x-opt-sequence-number, x-opt-offset, x-opt-enqueued-time), and the numbers of the producer that had sent it, are left out.
+//
+// A message without a body stays without one. A nil in Body.Data is a section of data that is null, as JavaScript's client sends it; an empty one is not nil.
+// For a value that is null, Body.Value is amqp.Null{} of go-amqp. A tombstone for a compacted hub is a key and no body, or a null one; which of these the service takes
+// for one is not known, see docs/wire.md.
+//
+// What AMQP forbids is refused with ErrInvalidArgument, whose text names the field, the key and the Go type.
 func (p *BufferedProducer) EnqueueMessage(ctx context.Context, message *azeventhubs.AMQPAnnotatedMessage, options *EnqueueOptions) error {
 	var o EnqueueOptions
 	if options != nil {

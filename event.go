@@ -47,8 +47,10 @@ func (w *wireEvent) encode(e *azeventhubs.EventData, key string) error {
 	if err := w.appendProperties(e); err != nil {
 		return err
 	}
-	if err := w.appendApplicationProperties(e.Properties); err != nil {
-		return err
+	if len(e.Properties)+len(w.added.added) > 0 {
+		if err := w.appendApplicationProperties("EventData.Properties", e.Properties); err != nil {
+			return err
+		}
 	}
 	w.head = amqp.AppendSectionHeader(w.head, amqp.SectionData)
 	w.head = amqp.AppendBinaryHeader(w.head, len(e.Body))
@@ -89,7 +91,7 @@ func (w *wireEvent) appendProperties(e *azeventhubs.EventData) (err error) {
 	for range 4 { // user-id, to, subject, reply-to
 		dst = amqp.AppendNull(dst)
 	}
-	if dst, err = appendCorrelationID(dst, e.CorrelationID); err != nil {
+	if dst, err = appendID(dst, "EventData.CorrelationID", e.CorrelationID); err != nil {
 		return err
 	}
 	if dst, err = appendContentType(dst, e.ContentType); err != nil {
@@ -110,58 +112,51 @@ func appendText(dst []byte, field string, text *string) ([]byte, error) {
 	}
 }
 
-// appendCorrelationID takes the types that AMQP has for ids: ulong, uuid, binary and string.
-func appendCorrelationID(dst []byte, id any) ([]byte, error) {
-	if uuid, ok := id.([16]byte); ok {
-		return amqp.AppendUUID(dst, uuid), nil
+// appendID takes the types that AMQP has for ids: ulong, uuid, binary and string.
+func appendID(dst []byte, field string, id any) ([]byte, error) {
+	switch id := id.(type) { // what most are
+	case nil:
+		return amqp.AppendNull(dst), nil
+	case string:
+		if utf8.ValidString(id) {
+			return amqp.AppendString(dst, id), nil
+		}
 	}
 	start := len(dst)
 	dst, err := amqp.AppendValue(dst, id)
 	if err != nil {
-		return dst, invalid("EventData.CorrelationID: %v", err)
+		return dst, invalid("%s: %v", field, err)
 	}
 	switch amqp.KindOf(dst[start:]) {
 	case amqp.KindNull, amqp.KindUlong, amqp.KindUUID, amqp.KindBinary, amqp.KindString:
 		return dst, nil
 	}
-	return dst, invalid("EventData.CorrelationID is a %T: it may be a uint64, a UUID, a []byte or a string", id)
+	return dst, invalid("%s is a %T: it may be a uint64, a UUID, a []byte or a string", field, id)
 }
 
 func appendContentType(dst []byte, contentType *string) ([]byte, error) {
 	if contentType == nil {
 		return amqp.AppendNull(dst), nil
 	}
-	for _, c := range []byte(*contentType) {
-		if c >= utf8.RuneSelf {
-			return dst, invalid("EventData.ContentType %q is not ASCII", *contentType)
-		}
+	if !isASCII(*contentType) {
+		return dst, invalid("EventData.ContentType %q is not ASCII", *contentType)
 	}
 	return amqp.AppendSymbol(dst, amqp.Symbol(*contentType)), nil
 }
 
-// appendApplicationProperties appends the caller's properties. AMQP "restricts [their values] to be of simple types only, that is,
-// excluding map, list, and array types" (messaging 3.2.5).
-func (w *wireEvent) appendApplicationProperties(properties map[string]any) (err error) {
-	if len(properties)+len(w.added.added) == 0 {
-		return nil
-	}
+// appendApplicationProperties appends the caller's properties, which field holds, and those that a Trace has added. AMQP "restricts [their values] to be of
+// simple types only, that is, excluding map, list, and array types" (messaging 3.2.5). Azure's clients send and receive those all the same, and what was received
+// is sent on.
+func (w *wireEvent) appendApplicationProperties(field string, properties map[string]any) (err error) {
 	dst := amqp.AppendSectionHeader(w.head, amqp.SectionApplicationProperties)
 	dst, mark := amqp.BeginMap(dst)
 	for key, value := range properties {
 		if !utf8.ValidString(key) {
-			return invalid("the key %q in EventData.Properties is not valid UTF-8", key)
+			return invalid("the key %q in %s is not valid UTF-8", key, field)
 		}
 		dst = amqp.AppendString(dst, key)
-		if uuid, ok := value.([16]byte); ok {
-			dst = amqp.AppendUUID(dst, uuid)
-			continue
-		}
-		start := len(dst)
 		if dst, err = amqp.AppendValue(dst, value); err != nil {
-			return invalid("EventData.Properties[%q]: %v", key, err)
-		}
-		if !amqp.KindOf(dst[start:]).Simple() {
-			return invalid("EventData.Properties[%q] is a %T: a property may be a string, a number, a bool, a time.Time, a UUID or a []byte", key, value)
+			return invalid("%s[%q]: %v", field, key, err)
 		}
 	}
 	for _, p := range w.added.added {
@@ -174,21 +169,11 @@ func (w *wireEvent) appendApplicationProperties(properties map[string]any) (err 
 	return nil
 }
 
-// encodeMessage sets w to the wire form of an AMQP message with that partition key. Unlike an event's, its body is encoded with the rest.
-func (w *wireEvent) encodeMessage(m *azeventhubs.AMQPAnnotatedMessage, key string) (err error) {
-	w.body = nil
-	message, err := messageOf(m, key)
-	if err != nil {
-		return err
+func isASCII(s string) bool {
+	for i := range len(s) {
+		if s[i] >= utf8.RuneSelf {
+			return false
+		}
 	}
-	for _, p := range w.added.added {
-		message.ApplicationProperties = append(message.ApplicationProperties, amqp.Pair{Key: p.name, Value: p.text})
-	}
-	if w.numbered {
-		message.Annotations = numberedMap(message.Annotations)
-	}
-	if w.head, err = message.AppendTo(w.head[:0]); err != nil {
-		return invalid("the message cannot be encoded: %v", err)
-	}
-	return nil
+	return true
 }

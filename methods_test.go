@@ -157,6 +157,9 @@ func TestAMessageIsReadBackAsItWasEnqueued(t *testing.T) {
 	})
 }
 
+// symbol is a type of strings as other AMQP packages have it.
+type symbol string
+
 func TestABadMessageIsRefusedByName(t *testing.T) {
 	tests := []struct {
 		message *azeventhubs.AMQPAnnotatedMessage
@@ -167,7 +170,23 @@ func TestABadMessageIsRefusedByName(t *testing.T) {
 		{&azeventhubs.AMQPAnnotatedMessage{Body: azeventhubs.AMQPAnnotatedMessageBody{Value: 1, Data: [][]byte{{}}}}, nil, "more than one"},
 		{&azeventhubs.AMQPAnnotatedMessage{Body: azeventhubs.AMQPAnnotatedMessageBody{Value: make(chan int)}}, nil, "chan int"},
 		{&azeventhubs.AMQPAnnotatedMessage{ApplicationProperties: map[string]any{"bad": struct{ A int }{}}}, nil, "bad"},
-		{&azeventhubs.AMQPAnnotatedMessage{ApplicationProperties: map[string]any{"nested": map[string]any{}}}, nil, "nested"},
+		{&azeventhubs.AMQPAnnotatedMessage{ApplicationProperties: map[string]any{"nested": map[string]any{"x": func() {}}}}, nil, `AMQPAnnotatedMessage.ApplicationProperties["nested"]: value of x: amqp: Go type func() has no AMQP form; a value may be a bool`},
+		{&azeventhubs.AMQPAnnotatedMessage{ApplicationProperties: map[string]any{"\xff": 1}}, nil, `the key "\xff" in AMQPAnnotatedMessage.ApplicationProperties is not valid UTF-8`},
+		{&azeventhubs.AMQPAnnotatedMessage{Body: azeventhubs.AMQPAnnotatedMessageBody{Sequence: [][]any{{}, {"\xff"}}}}, nil, "AMQPAnnotatedMessage.Body.Sequence[1]: element 0: amqp: string is not valid UTF-8"},
+		{&azeventhubs.AMQPAnnotatedMessage{Body: azeventhubs.AMQPAnnotatedMessageBody{Value: struct{ A int }{}}}, nil, "AMQPAnnotatedMessage.Body.Value: amqp: Go type struct { A int }"},
+		{&azeventhubs.AMQPAnnotatedMessage{MessageAnnotations: map[any]any{int64(7): 1}}, nil, "AMQPAnnotatedMessage.MessageAnnotations has the key 7, which is a int64: a key is a string, or a uint64"},
+		{&azeventhubs.AMQPAnnotatedMessage{MessageAnnotations: map[any]any{"ж": 1}}, nil, `AMQPAnnotatedMessage.MessageAnnotations has the key "ж": a key is ASCII`},
+		{&azeventhubs.AMQPAnnotatedMessage{MessageAnnotations: map[any]any{"m": func() {}}}, nil, `AMQPAnnotatedMessage.MessageAnnotations["m"]: amqp: Go type func()`},
+		{&azeventhubs.AMQPAnnotatedMessage{DeliveryAnnotations: map[any]any{uint64(7): func() {}}}, nil, "AMQPAnnotatedMessage.DeliveryAnnotations[7]: amqp: Go type func()"},
+		{&azeventhubs.AMQPAnnotatedMessage{Footer: map[any]any{"f": 1, symbol("f"): 2}}, nil, `AMQPAnnotatedMessage.Footer has the key "f" twice, as a eventhubs.symbol and as a string`},
+		{&azeventhubs.AMQPAnnotatedMessage{Header: &azeventhubs.AMQPAnnotatedMessageHeader{TTL: -1}}, nil, "AMQPAnnotatedMessage.Header: amqp: header TTL -1ns must be between 0 and"},
+		{&azeventhubs.AMQPAnnotatedMessage{Properties: &azeventhubs.AMQPAnnotatedMessageProperties{MessageID: 7}}, nil, "AMQPAnnotatedMessage.Properties.MessageID is a int: it may be a uint64"},
+		{&azeventhubs.AMQPAnnotatedMessage{Properties: &azeventhubs.AMQPAnnotatedMessageProperties{CorrelationID: []any{}}}, nil, "AMQPAnnotatedMessage.Properties.CorrelationID is a []interface {}"},
+		{&azeventhubs.AMQPAnnotatedMessage{Properties: &azeventhubs.AMQPAnnotatedMessageProperties{Subject: new("\xff")}}, nil, `AMQPAnnotatedMessage.Properties.Subject "\xff" is not valid UTF-8`},
+		{&azeventhubs.AMQPAnnotatedMessage{Properties: &azeventhubs.AMQPAnnotatedMessageProperties{ContentEncoding: new("ж")}}, nil, `AMQPAnnotatedMessage.Properties.ContentEncoding "ж" is not ASCII`},
+		{&azeventhubs.AMQPAnnotatedMessage{Properties: &azeventhubs.AMQPAnnotatedMessageProperties{CreationTime: new(time.Unix(1<<60, 0))}}, nil, "AMQPAnnotatedMessage.Properties.CreationTime: amqp: the time"},
+		{&azeventhubs.AMQPAnnotatedMessage{MessageAnnotations: map[any]any{symbol("x-opt-partition-key"): "a"}}, &EnqueueOptions{PartitionKey: "b"}, `"a"`},
+		{&azeventhubs.AMQPAnnotatedMessage{MessageAnnotations: map[any]any{"x-opt-partition-key": "a", symbol("x-opt-partition-key"): "a"}}, nil, "twice"},
 		{&azeventhubs.AMQPAnnotatedMessage{MessageAnnotations: map[any]any{"x-opt-partition-key": 7}}, nil, "int"},
 		{&azeventhubs.AMQPAnnotatedMessage{MessageAnnotations: map[any]any{"x-opt-partition-key": "a"}}, &EnqueueOptions{PartitionKey: "b"}, `"a"`},
 		{&azeventhubs.AMQPAnnotatedMessage{MessageAnnotations: map[any]any{"x-opt-partition-key": "a"}}, &EnqueueOptions{PartitionID: "0"}, "both set"},

@@ -3,7 +3,6 @@ package eventhubs
 import (
 	"encoding/binary"
 	"math"
-	"reflect"
 
 	"github.com/go-eventhubs/eventhubs/internal/amqp"
 )
@@ -41,34 +40,6 @@ func appendNumbers(dst []byte) []byte {
 	dst = amqp.AppendShort(dst, math.MaxInt16)
 	dst = amqp.AppendSymbol(dst, sequenceNumberAnnotation)
 	return amqp.AppendInt(dst, math.MaxInt32)
-}
-
-// numberedMap is appendNumbers for a message of the codec's: the entries come first, and replace what the message has of the kind.
-func numberedMap(m amqp.Map) amqp.Map {
-	out := amqp.Map{
-		{Key: amqp.Symbol(producerIDAnnotation), Value: int64(math.MaxInt64)},
-		{Key: amqp.Symbol(producerEpochAnnotation), Value: int16(math.MaxInt16)},
-		{Key: amqp.Symbol(sequenceNumberAnnotation), Value: int32(math.MaxInt32)},
-	}
-	for _, pair := range m {
-		if !isNumber(pair.Key) {
-			out = append(out, pair)
-		}
-	}
-	return out
-}
-
-// isNumber reports whether an annotation's key, of whatever string type, is one of the three.
-func isNumber(key any) bool {
-	v := reflect.ValueOf(key)
-	if v.Kind() != reflect.String {
-		return false
-	}
-	switch v.String() {
-	case producerIDAnnotation, producerEpochAnnotation, sequenceNumberAnnotation:
-		return true
-	}
-	return false
 }
 
 // write sets the numbers of a batch's events, in place.

@@ -11,7 +11,7 @@ import (
 
 // encode makes a message; it panics on values that AMQP does not have, which tests do not use.
 func encode(m amqp.Message) []byte {
-	b, err := m.AppendTo(nil)
+	b, err := m.AppendTo([]byte{})
 	if err != nil {
 		panic(err)
 	}
@@ -78,6 +78,8 @@ func TestEveryKindOfBodyIsKept(t *testing.T) {
 		"null":      {HasValue: true},
 		"sequences": {Sequences: []amqp.List{{"a", int32(1)}, {"b"}}},
 		"footer":    {Data: [][]byte{[]byte("a")}, Footer: amqp.Map{{Key: amqp.Symbol("f"), Value: true}}},
+		"no body":   {Annotations: amqp.Map{{Key: amqp.Symbol("x-opt-partition-key"), Value: "k"}}},
+		"null data": {Data: [][]byte{nil}},
 		"nothing":   {},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -87,8 +89,9 @@ func TestEveryKindOfBodyIsKept(t *testing.T) {
 				t.Errorf("stored % x, want % x", got, message)
 			}
 			delivered := b.appendMessage(nil, 0, nil)
-			if !bytes.HasSuffix(delivered, message) {
-				t.Errorf("delivered % x, which does not end in % x", delivered, message)
+			body := b.buffer[b.events[0].rest:b.events[0].end] // the service adds to the annotations before
+			if !bytes.HasSuffix(delivered, body) {
+				t.Errorf("delivered % x, which does not end in % x", delivered, body)
 			}
 		})
 	}
@@ -149,6 +152,37 @@ func TestTheServicesAnnotationsCannotBeForged(t *testing.T) {
 		if v, _ := got.Annotations.Get(key); v != want {
 			t.Errorf("annotation %s = %v, want %v", key, v, want)
 		}
+	}
+}
+
+// Who sends on what it received sends the service's annotations of then, and the others have to arrive as they are.
+func TestTheOtherAnnotationsOfAForwardedEventStayWhatTheyAre(t *testing.T) {
+	deep := any("x")
+	for range 32 {
+		deep = amqp.List{deep}
+	}
+	m := text("a")
+	m.Annotations = amqp.Map{
+		{Key: amqp.Symbol("before"), Value: deep},
+		{Key: amqp.Symbol("x-opt-sequence-number"), Value: int64(99)},
+		{Key: uint64(7), Value: "wide"},
+		{Key: amqp.Symbol("x-opt-offset"), Value: "99"},
+	}
+	encoded := encode(m)
+	wide := []byte("\xb1\x00\x00\x00\x04wide") // in a form that our encoder does not choose
+	if encoded[4] += 3; encoded[3] != 0xc1 {
+		t.Fatal("the annotations are no short map")
+	}
+	encoded = bytes.Replace(encoded, []byte("\xa1\x04wide"), wide, 1)
+	delivered := stored(t, encoded, 0).appendMessage(nil, 0, nil)
+	want := amqp.AppendSymbol(nil, "before")
+	want, _ = amqp.AppendValue(want, deep)
+	want = append(amqp.AppendUlong(want, 7), wide...)
+	if !bytes.Contains(delivered, want) {
+		t.Errorf("delivered % x, without % x", delivered, want)
+	}
+	if bytes.Count(delivered, []byte("x-opt-sequence-number")) != 1 || bytes.Count(delivered, []byte("x-opt-offset")) != 1 {
+		t.Errorf("delivered %q, which has the service's annotations twice", delivered)
 	}
 }
 

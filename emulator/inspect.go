@@ -19,7 +19,7 @@ type Event struct {
 	EnqueuedTime time.Time
 	// PartitionKey is the key that the event itself carries; empty if it carries none.
 	PartitionKey string
-	// Body is the concatenation of the event's data sections; nil if its body is a value or a sequence. It must not be changed.
+	// Body is the concatenation of the event's data sections; nil if it has no body, a null one, a value or a sequence. It must not be changed.
 	Body []byte
 	// Annotations are the message annotations that the client sent, those of an idempotent producer among them; nil if
 	// there are none.

@@ -66,7 +66,7 @@ func (e *Event) encode() ([]byte, error) {
 	if err := partitionkey.Check(e.PartitionKey); err != nil {
 		return nil, fmt.Errorf("Event.PartitionKey %w", err)
 	}
-	m := amqp.Message{Data: [][]byte{e.Body}}
+	m := amqp.Message{Data: [][]byte{append([]byte{}, e.Body...)}} // without a body the section is empty, and not null
 	if e.PartitionKey != "" {
 		m.Annotations = amqp.Map{{Key: amqp.Symbol(annotationKey), Value: e.PartitionKey}}
 	}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -48,6 +49,8 @@ func newEventRecord(partition string, e *azeventhubs.ReceivedEventData) *eventRe
 		r.BodyValue = jsonValue(raw.Value)
 	case len(raw.Sequence) > 0:
 		r.BodyValue = jsonValue(raw.Sequence)
+	case !slices.ContainsFunc(raw.Data, func(data []byte) bool { return data != nil }):
+		// No body, or a null one, such as a tombstone: it must not look like an empty one.
 	default:
 		body := bytes.Join(raw.Data, nil)
 		if utf8.Valid(body) {
@@ -164,8 +167,10 @@ func (r *eventRecord) text() string {
 	case r.BodyValue != nil:
 		encoded, _ := json.Marshal(r.BodyValue) // jsonValue has made it encodable
 		body = printable(string(encoded))
-	default:
+	case r.BodyBase64 != nil:
 		body = strconv.Quote(string(r.BodyBase64))
+	default:
+		body = "-"
 	}
 	return fmt.Sprintf("%s\t%d\t%s\t%s\t%s\n", r.Partition, r.SequenceNumber, r.EnqueuedTime, key, body)
 }

@@ -45,7 +45,7 @@ func (e *entry) fromRecord() error {
 	case r.BodyValue != nil:
 		return errors.New("its body is an AMQP value, which cannot be published")
 	default:
-		return errors.New("no record of an event: it has neither body nor bodyBase64")
+		return errors.New("no record of an event: it has neither body nor bodyBase64; an event without a body cannot be published")
 	}
 	if len(e.body) > maxEventBytes {
 		return formatLines.explain(errTooLong)

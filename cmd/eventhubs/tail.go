@@ -29,7 +29,7 @@ Options:
   --partition ID            this partition only (default: all)
   --group NAME              consumer group (default $Default)
   --count N                 end after N events (default: go on until interrupted)
-  --output text|json        text (default): partition, sequence number, time, key or -, and body, with tabs
+  --output text|json        text (default): partition, sequence number, time, key or -, body or -, with tabs
                             between; what is not printable, and all of a body that is not UTF-8, is escaped
                             as in Go. json: one object an event, see below
 ` + clientHelp + `
@@ -38,8 +38,9 @@ UTC), key (text, or null), properties (object, maybe empty), contentType (text, 
   body          text, byte for byte, if the body is valid UTF-8. JSON in it stays text: jq '.body | fromjson'
   bodyBase64    any other body
   bodyValue     a body that is no data but an AMQP value or sequence, as some clients can send
+or none of these for an event without a body, or with a null one, such as a tombstone of a compacted hub
 Times among the properties are text in RFC 3339, bytes are text in base64.
-"eventhubs publish --format events" takes such objects.
+"eventhubs publish --format events" takes such objects, if they have body or bodyBase64.
 
 Events come in the order of each partition; partitions are read at the same time, in no order between
 them. Standard error has one line when reading begins, and errors.

@@ -17,13 +17,23 @@ func appendSlice(dst []byte, rv reflect.Value, depth int) ([]byte, error) {
 	// An empty array still names its elements' type, so take it from the slice's zero element.
 	zero := reflect.Zero(rv.Type().Elem()).Interface()
 	if zero == nil {
-		return dst, fmt.Errorf("amqp: Go type %s has no AMQP form", rv.Type())
+		return dst, errNoForm(rv.Type())
 	}
 	_, code, err := appendElement(nil, zero, depth+1)
 	if err != nil {
 		return dst, err
 	}
 	return append(dst, codeArray8, 2, 0, code), nil
+}
+
+// appendUbytes appends an array of ubyte, in its short form if that will do.
+func appendUbytes(dst, v []byte) []byte {
+	if len(v) <= math.MaxUint8-2 {
+		return append(append(dst, codeArray8, byte(len(v)+2), byte(len(v)), codeUbyte), v...)
+	}
+	dst = be.AppendUint32(append(dst, codeArray32), uint32(len(v)+5))
+	dst = append(be.AppendUint32(dst, uint32(len(v))), codeUbyte)
+	return append(dst, v...)
 }
 
 // appendArray appends an array; its elements share the constructor that comes before the first of them (1.6.24).
@@ -61,10 +71,16 @@ func appendElement(dst []byte, v any, depth int) (_ []byte, code byte, err error
 		}
 		return append(be.AppendUint32(dst, uint32(len(v))), v...), codeString32, nil
 	case Symbol:
+		if err := v.check(); err != nil {
+			return dst, 0, err
+		}
 		return append(be.AppendUint32(dst, uint32(len(v))), v...), codeSymbol32, nil
 	case []byte:
 		return append(be.AppendUint32(dst, uint32(len(v))), v...), codeBinary32, nil
 	case time.Time:
+		if err := checkTime(v); err != nil {
+			return dst, 0, err
+		}
 		return be.AppendUint64(dst, uint64(v.UnixMilli())), codeTimestamp, nil
 	}
 	if dst, code, ok := appendElementScalar(dst, v); ok {

@@ -1,15 +1,14 @@
 package amqp
 
-import (
-	"fmt"
-	"reflect"
-	"time"
-)
+import "reflect"
 
 // appendReflect appends what the type switches do not know: pointers, named types, maps and slices of other types.
 func appendReflect(dst []byte, v any, depth int) ([]byte, error) {
 	rv := reflect.ValueOf(v)
 	rt := rv.Type()
+	if out, ok, err := appendByName(dst, rv, depth); ok {
+		return out, err
+	}
 	switch rt.Kind() {
 	case reflect.Pointer:
 		if rv.IsNil() {
@@ -26,13 +25,11 @@ func appendReflect(dst []byte, v any, depth int) ([]byte, error) {
 			return appendList(dst, elements(rv), depth)
 		}
 		return appendSlice(dst, rv, depth)
-	case reflect.Array, reflect.Struct:
-		return appendByName(dst, rv, depth)
 	}
 	if plain, ok := plainScalar(rv); ok {
 		return appendValue(dst, plain, depth)
 	}
-	return dst, fmt.Errorf("amqp: Go type %s has no AMQP form", rt)
+	return dst, errNoForm(rt)
 }
 
 // plainScalar returns the value of a named type as its underlying type, or as a Symbol if that is how it is called.
@@ -69,25 +66,6 @@ func plainScalar(rv reflect.Value) (plain any, ok bool) {
 	return nil, false
 }
 
-// appendByName appends the arrays and structs that other AMQP packages (go-amqp among them) have for AMQP types.
-func appendByName(dst []byte, rv reflect.Value, depth int) ([]byte, error) {
-	rt := rv.Type()
-	switch {
-	case rt.ConvertibleTo(reflect.TypeFor[time.Time]()):
-		return AppendTimestamp(dst, rv.Convert(reflect.TypeFor[time.Time]()).Interface().(time.Time)), nil
-	case rt.Name() == "UUID" && rt.ConvertibleTo(reflect.TypeFor[UUID]()):
-		return AppendUUID(dst, rv.Convert(reflect.TypeFor[UUID]()).Interface().(UUID)), nil
-	case rt.Name() == "Null" && rt.Kind() == reflect.Struct && rt.NumField() == 0:
-		return AppendNull(dst), nil
-	case rt.Name() == "DescribedType" && rt.Kind() == reflect.Struct:
-		descriptor, value := rv.FieldByName("Descriptor"), rv.FieldByName("Value")
-		if descriptor.IsValid() && value.IsValid() {
-			return appendDescribed(dst, Described{descriptor.Interface(), value.Interface()}, depth)
-		}
-	}
-	return dst, fmt.Errorf("amqp: Go type %s has no AMQP form", rt)
-}
-
 func appendReflectMap(dst []byte, rv reflect.Value, depth int) ([]byte, error) {
 	dst, mark := BeginMap(dst)
 	var err error
@@ -96,7 +74,11 @@ func appendReflectMap(dst []byte, rv reflect.Value, depth int) ([]byte, error) {
 			return dst, err
 		}
 	}
-	return EndMap(dst, mark, rv.Len()), nil
+	dst = EndMap(dst, mark, rv.Len())
+	if rv.Type().Key().Kind() == reflect.String {
+		return dst, nil
+	}
+	return dst, checkKeys(dst[mark:])
 }
 
 func elements(rv reflect.Value) []any {

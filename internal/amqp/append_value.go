@@ -7,16 +7,22 @@ import (
 	"unicode/utf8"
 )
 
-// maxDepth bounds the nesting of values, described values and compounds alike, both ways.
+// maxDepth bounds the nesting of values, described values and compounds alike, both ways. A message's own maps and lists, in which its values
+// are, do not count: whatever is encoded can be decoded.
 const maxDepth = 32
 
 var errTooDeep = errors.New("amqp: value is nested too deep (more than 32 levels)")
 
-// AppendValue appends v by its Go type. Integers, floats, bool, string, [Symbol], []byte (binary), time.Time (timestamp), [UUID], [Char], decimals,
-// [Map], [List], [Array], [Described], map[string]any, map[any]any and []any (list) have the obvious form; int is long and uint is
+// errNoForm says that a Go type has no form in AMQP, and what has one.
+func errNoForm(t any) error {
+	return fmt.Errorf("amqp: Go type %v has no AMQP form; a value may be a bool, a number, a string, a []byte, a time.Time, a UUID, and a map, slice or described value of these", t)
+}
+
+// AppendValue appends v by its Go type. Integers, floats, bool, string, [Symbol], []byte (binary), time.Time (timestamp), [UUID] and [16]byte, [Char],
+// decimals, [Map], [List], [Array], [Ubytes], [Described], map[string]any, map[any]any and []any (list) have the obvious form; int is long and uint is
 // ulong; other slices are arrays; a pointer is what it points to, or null. Any other type is taken by its underlying
-// kind, and types that are named Symbol, UUID, Null or DescribedType, as other AMQP packages have them, for what their name says. The error
-// names the Go type that has no form. On error the returned slice is dst as it was.
+// kind, and types that other AMQP packages have, for what their names say: see appendByName. The error
+// names the Go type that has no form, or what AMQP forbids. On error the returned slice is dst as it was.
 func AppendValue(dst []byte, v any) ([]byte, error) {
 	out, err := appendValue(dst, v, 0)
 	if err != nil {
@@ -35,23 +41,25 @@ func appendValue(dst []byte, v any, depth int) ([]byte, error) {
 	case string:
 		return appendText(dst, v)
 	case Symbol:
-		return AppendSymbol(dst, v), nil
+		return appendSymbol(dst, v)
 	case []byte:
 		return AppendBinary(dst, v), nil
 	case time.Time:
-		return AppendTimestamp(dst, v), nil
+		return appendTime(dst, v)
 	case Map:
 		return appendMap(dst, v, depth)
 	case map[string]any:
 		return appendGoMap(dst, v, depth)
 	case map[any]any:
-		return appendGoMap(dst, v, depth)
+		return appendAnyMap(dst, v, depth)
 	case List:
 		return appendList(dst, v, depth)
 	case []any:
 		return appendList(dst, v, depth)
 	case Array:
 		return appendArray(dst, v, depth)
+	case Ubytes:
+		return appendUbytes(dst, v), nil
 	case Described:
 		return appendDescribed(dst, v, depth)
 	}
@@ -94,6 +102,8 @@ func appendScalar(dst []byte, v any) (_ []byte, ok bool) {
 		return AppendChar(dst, v), true
 	case UUID:
 		return AppendUUID(dst, v), true
+	case [16]byte:
+		return AppendUUID(dst, v), true
 	case Decimal32:
 		return append(append(dst, codeDecimal32), v[:]...), true
 	case Decimal64:
@@ -110,6 +120,38 @@ func appendText(dst []byte, v string) ([]byte, error) {
 		return dst, errors.New("amqp: string is not valid UTF-8; send it as []byte")
 	}
 	return AppendString(dst, v), nil
+}
+
+// appendSymbol appends a symbol after checking it: "symbols are values from a constrained domain", encoded as "seven bit ASCII characters" (1.6.21).
+func appendSymbol(dst []byte, v Symbol) ([]byte, error) {
+	if err := v.check(); err != nil {
+		return dst, err
+	}
+	return AppendSymbol(dst, v), nil
+}
+
+func (s Symbol) check() error {
+	for i := range len(s) {
+		if s[i] >= utf8.RuneSelf {
+			return fmt.Errorf("amqp: symbol %q is not ASCII", string(s))
+		}
+	}
+	return nil
+}
+
+// appendTime appends a timestamp after checking it: it has 64 bits of "milliseconds since the unix epoch" (1.6.17).
+func appendTime(dst []byte, v time.Time) ([]byte, error) {
+	if err := checkTime(v); err != nil {
+		return dst, err
+	}
+	return AppendTimestamp(dst, v), nil
+}
+
+func checkTime(v time.Time) error {
+	if time.UnixMilli(v.UnixMilli()).Unix() != v.Unix() {
+		return fmt.Errorf("amqp: the time %v is more than 2^63 milliseconds from 1970, more than a timestamp holds", v)
+	}
+	return nil
 }
 
 func appendMap(dst []byte, m Map, depth int) ([]byte, error) {
@@ -133,6 +175,45 @@ func appendGoMap[K comparable](dst []byte, m map[K]any, depth int) ([]byte, erro
 		}
 	}
 	return EndMap(dst, mark, len(m)), nil
+}
+
+// appendAnyMap is appendGoMap for keys that differ in Go and may be one in AMQP.
+func appendAnyMap(dst []byte, m map[any]any, depth int) ([]byte, error) {
+	mark := len(dst)
+	dst, err := appendGoMap(dst, m, depth)
+	if err != nil {
+		return dst, err
+	}
+	return dst, checkKeys(dst[mark:])
+}
+
+// checkKeys looks for a key that an encoded map has twice: "a map in which there exist two identical key values is invalid" (1.6.23).
+func checkKeys(encoded []byte) error {
+	data, _, err := split(encoded[0], encoded[1:])
+	if err != nil {
+		return err
+	}
+	count, data, err := splitCount(encoded[0], data)
+	if err != nil || count <= 2 {
+		return err
+	}
+	seen := make(map[string]struct{}, count/2)
+	for ; count > 0; count -= 2 {
+		value, err := SkipValue(data)
+		if err != nil {
+			return err
+		}
+		key := string(data[:len(data)-len(value)])
+		if _, twice := seen[key]; twice {
+			v, _, _ := ReadValue(data)
+			return fmt.Errorf("amqp: a map has the key %v twice: as two Go types that are one in AMQP", v)
+		}
+		seen[key] = struct{}{}
+		if data, err = SkipValue(value); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func appendPair(dst []byte, key, value any, depth int) ([]byte, error) {

@@ -211,10 +211,10 @@ func (f *fields) value(dst *any) {
 		return
 	}
 	if code == codeDescribed {
-		*dst, _, f.err = readValue(data, 1)
+		*dst, _, f.err = readValue(data, 0)
 		return
 	}
-	*dst, f.err = readData(code, data, 1)
+	*dst, f.err = readData(code, data, 0)
 }
 
 func (f *fields) mapping(dst *Map) {
@@ -226,7 +226,7 @@ func (f *fields) mapping(dst *Map) {
 		f.fail("a map", code)
 		return
 	}
-	*dst, f.err = readMap(code, data, 1)
+	*dst, f.err = readMap(code, data, 0)
 }
 
 // symbols reads a field with "multiple=true".

@@ -3,7 +3,7 @@ package amqp
 // A Kind is the AMQP type of an encoded value, whatever the width of its encoding.
 type Kind uint8
 
-// The kinds that callers tell apart. KindOther is any other simple type.
+// The kinds that callers tell apart: those that an id may have, and any other.
 const (
 	KindOther Kind = iota
 	KindNull
@@ -11,15 +11,11 @@ const (
 	KindUUID
 	KindBinary
 	KindString
-	KindCompound // list, map, array or described
 )
-
-// Simple reports whether the kind is a simple type: not a list, map, array or described value.
-func (k Kind) Simple() bool { return k != KindCompound }
 
 // KindOf returns the kind of the value that starts at b, which must not be empty.
 func KindOf(b []byte) Kind {
-	switch code := b[0]; code {
+	switch b[0] {
 	case codeNull:
 		return KindNull
 	case codeUlong, codeSmallUlong, codeUlong0:
@@ -30,12 +26,7 @@ func KindOf(b []byte) Kind {
 		return KindBinary
 	case codeString8, codeString32:
 		return KindString
-	case codeDescribed, codeList0:
-		return KindCompound
 	default:
-		if code >= codeList8 {
-			return KindCompound
-		}
 		return KindOther
 	}
 }

@@ -1,7 +1,6 @@
 package amqp
 
 import (
-	"errors"
 	"fmt"
 	"time"
 )
@@ -14,7 +13,7 @@ type Message struct {
 	Annotations           Map // likewise
 	Properties            *Properties
 	ApplicationProperties Map
-	Data                  [][]byte
+	Data                  [][]byte // nil is a section that is null, which AMQP does not know and Azure's JavaScript client sends
 	Sequences             []List
 	Value                 any
 	HasValue              bool // tells a null value from none
@@ -55,7 +54,11 @@ func (m *Message) AppendTo(dst []byte) ([]byte, error) {
 		return dst, err
 	}
 	for _, d := range m.Data {
-		out = AppendBinary(AppendSectionHeader(out, SectionData), d)
+		if out = AppendSectionHeader(out, SectionData); d == nil {
+			out = AppendNull(out)
+		} else {
+			out = AppendBinary(out, d)
+		}
 	}
 	for _, s := range m.Sequences {
 		if out, err = AppendValue(AppendSectionHeader(out, SectionSequence), s); err != nil {
@@ -109,17 +112,20 @@ func appendAnnotations(dst []byte, section byte, m Map) ([]byte, error) {
 	}
 	dst, mark := BeginMap(AppendSectionHeader(dst, section))
 	for _, p := range m {
+		var err error
 		switch k := p.Key.(type) {
 		case string:
-			dst = AppendSymbol(dst, Symbol(k))
+			dst, err = appendSymbol(dst, Symbol(k))
 		case Symbol:
-			dst = AppendSymbol(dst, k)
+			dst, err = appendSymbol(dst, k)
 		case uint64:
 			dst = AppendUlong(dst, k)
 		default:
-			return nil, fmt.Errorf("amqp: annotation key %v is a %T; use a symbol", k, k)
+			err = fmt.Errorf("amqp: annotation key %v is a %T; use a symbol", k, k)
 		}
-		var err error
+		if err != nil {
+			return nil, fmt.Errorf("key: %w", err)
+		}
 		if dst, err = AppendValue(dst, p.Value); err != nil {
 			return nil, fmt.Errorf("annotation %v: %w", p.Key, err)
 		}
@@ -136,11 +142,14 @@ func (h *Header) AppendTo(dst []byte) ([]byte, error) {
 	} else {
 		c.null()
 	}
-	if ms := h.TTL.Milliseconds(); ms < 0 || ms > 1<<32-1 {
-		return dst, errors.New("amqp: header TTL must be between 0 and 2^32-1 milliseconds")
-	} else {
-		c.uintNot0(uint32(ms))
+	ms := h.TTL.Milliseconds()
+	if h.TTL < 0 || ms > 1<<32-1 {
+		return dst, fmt.Errorf("amqp: header TTL %v must be between 0 and 2^32-1 milliseconds", h.TTL)
 	}
+	if ms == 0 && h.TTL > 0 {
+		ms = 1 // 0 would be none
+	}
+	c.uintNot0(uint32(ms))
 	c.flag(h.FirstAcquirer)
 	c.uintNot0(h.DeliveryCount)
 	return c.end()
@@ -174,7 +183,9 @@ func (c *composite) symbolPtr(v *string) {
 		c.null()
 		return
 	}
-	c.put(AppendSymbol(c.dst, Symbol(*v)))
+	dst, err := appendSymbol(c.dst, Symbol(*v))
+	c.fail(err)
+	c.put(dst)
 }
 
 func (c *composite) timePtr(v *time.Time) {
@@ -182,5 +193,7 @@ func (c *composite) timePtr(v *time.Time) {
 		c.null()
 		return
 	}
-	c.put(AppendTimestamp(c.dst, *v))
+	dst, err := appendTime(c.dst, *v)
+	c.fail(err)
+	c.put(dst)
 }

@@ -39,11 +39,13 @@ func (m *Message) readSection(s Section) (err error) {
 		m.ApplicationProperties, err = s.mapping()
 	case SectionData:
 		var data []byte
-		data, err = s.Data()
+		if s.Value[0] != codeNull {
+			data, err = s.Data()
+		}
 		m.Data = append(m.Data, data)
 	case SectionSequence:
 		var v any
-		v, _, err = readValue(s.Value, 1)
+		v, _, err = readValue(s.Value, 0)
 		list, ok := v.(List)
 		if err == nil && !ok {
 			return fmt.Errorf("%w: a sequence is a %T", ErrMalformed, v)
@@ -51,16 +53,16 @@ func (m *Message) readSection(s Section) (err error) {
 		m.Sequences = append(m.Sequences, list)
 	case SectionValue:
 		m.HasValue = true
-		m.Value, _, err = readValue(s.Value, 1)
+		m.Value, _, err = readValue(s.Value, 0)
 	case SectionFooter:
 		m.Footer, err = s.mapping()
 	}
 	return err
 }
 
-// mapping decodes a section that is a map; null is nil.
+// mapping decodes a section that is a map; null is nil. What is in it has depth 0, as what is in the other sections.
 func (s Section) mapping() (Map, error) {
-	v, _, err := readValue(s.Value, 1)
+	v, _, err := readValue(s.Value, -1)
 	if err != nil || v == nil {
 		return nil, err
 	}

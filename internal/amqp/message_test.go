@@ -27,7 +27,7 @@ func fullMessage() Message {
 func TestMessagesSurviveEncoding(t *testing.T) {
 	tests := map[string]Message{
 		"full": fullMessage(), "empty": {}, "empty sections": {Header: &Header{}, Annotations: Map{}, Properties: &Properties{}, ApplicationProperties: Map{}},
-		"value": {Value: Map{{"k", []string{"0", "1"}}}, HasValue: true}, "null value": {HasValue: true}, "sequences": {Sequences: []List{{int32(1)}, {}}},
+		"value": {Value: Map{{"k", []string{"0", "1"}}}, HasValue: true}, "null value": {HasValue: true}, "null data": {Data: [][]byte{nil, {}, nil}}, "sequences": {Sequences: []List{{int32(1)}, {}}},
 	}
 	for name, m := range tests {
 		b, err := m.AppendTo([]byte("x"))
@@ -74,19 +74,64 @@ func TestAnnotationKeysBecomeSymbols(t *testing.T) {
 func TestMessagesThatCannotBeEncoded(t *testing.T) {
 	bad := make(chan int)
 	tests := map[string]Message{
-		"annotation k":         {Annotations: Map{{"k", bad}}},
-		"annotation key":       {Annotations: Map{{int32(1), ""}}},
-		"application property": {ApplicationProperties: Map{{"k", bad}}},
-		"properties":           {Properties: &Properties{MessageID: bad}},
-		"UTF-8":                {Properties: &Properties{Subject: new("\xff")}},
-		"value":                {Value: bad},
-		"sequence":             {Sequences: []List{{bad}}},
-		"header TTL":           {Header: &Header{TTL: -1 * time.Second}},
-		"between 0 and":        {Header: &Header{TTL: 1 << 62}},
+		"annotation k":          {Annotations: Map{{"k", bad}}},
+		"annotation key":        {Annotations: Map{{int32(1), ""}}},
+		"application property":  {ApplicationProperties: Map{{"k", bad}}},
+		"properties":            {Properties: &Properties{MessageID: bad}},
+		"UTF-8":                 {Properties: &Properties{Subject: new("\xff")}},
+		"value":                 {Value: bad},
+		"sequence":              {Sequences: []List{{bad}}},
+		"header TTL":            {Header: &Header{TTL: -1 * time.Second}},
+		"between 0 and":         {Header: &Header{TTL: 1 << 62}},
+		"TTL -1ns":              {Header: &Header{TTL: -1}},
+		`key: amqp: symbol "é"`: {Footer: Map{{"é", 1}}},
+		`symbol "ж" is not`:     {Properties: &Properties{ContentType: new("ж")}},
+		"2^63 milliseconds":     {Properties: &Properties{CreationTime: new(time.UnixMilli(1<<63 - 1).Add(time.Second))}},
 	}
 	for want, m := range tests {
 		if b, err := m.AppendTo([]byte("x")); err == nil || !strings.Contains(err.Error(), want) || string(b) != "x" {
 			t.Errorf("got %q, error %v; want %q", b, err, want)
+		}
+	}
+}
+
+// Whatever can be encoded can be decoded: a producer decodes its own events.
+func TestTheDeepestValueIsReadBack(t *testing.T) {
+	for name, in := range map[string]func(any) Message{
+		"delivery annotation":  func(v any) Message { return Message{DeliveryAnnotations: Map{{Symbol("k"), v}}} },
+		"annotation":           func(v any) Message { return Message{Annotations: Map{{Symbol("k"), v}}} },
+		"application property": func(v any) Message { return Message{ApplicationProperties: Map{{"k", v}}} },
+		"message id":           func(v any) Message { return Message{Properties: &Properties{MessageID: v}} },
+		"value":                func(v any) Message { return Message{Value: v} },
+		"sequence":             func(v any) Message { return Message{Sequences: []List{{v}}} },
+		"footer":               func(v any) Message { return Message{Footer: Map{{Symbol("k"), v}}} },
+	} {
+		for kind, wrap := range map[string]func(any) any{
+			"list":      func(v any) any { return List{v} },
+			"map":       func(v any) any { return Map{{"k", v}} },
+			"key":       func(v any) any { return Map{{v, "v"}} },
+			"described": func(v any) any { return Described{Symbol("d"), v} },
+			"array":     func(v any) any { return Array{v} },
+		} {
+			value, levels := any([]string{"x"}), 0
+			for ; levels < 2*maxDepth; levels++ {
+				m := in(value)
+				encoded, err := m.AppendTo(nil)
+				if err != nil {
+					break
+				}
+				got, err := ParseMessage(encoded)
+				if err != nil {
+					t.Fatalf("%s: %d levels of %s do not come back: %v", name, levels, kind, err)
+				}
+				if again, err := got.AppendTo(nil); err != nil || !bytes.Equal(again, encoded) {
+					t.Fatalf("%s: %d levels of %s come back as %x, error %v; want %x", name, levels, kind, again, err, encoded)
+				}
+				value = wrap(value)
+			}
+			if levels < maxDepth-2 || levels == 2*maxDepth {
+				t.Errorf("%s: %d levels of %s can be encoded", name, levels, kind)
+			}
 		}
 	}
 }

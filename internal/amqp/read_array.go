@@ -36,7 +36,7 @@ func readArray(code byte, data []byte, depth int) (any, error) {
 		return nil, fmt.Errorf("%w: an array of %d elements in %d bytes", ErrMalformed, n, len(data))
 	}
 	if !described {
-		if v, ok, err := readTypedArray(elem, n, data); ok {
+		if v, ok, err := readTypedArray(elem, n, data, depth+1); ok {
 			return v, err
 		}
 	}
@@ -83,40 +83,46 @@ func readElement(elem byte, data []byte, depth int) (v any, rest []byte, err err
 }
 
 // readTypedArray decodes an array whose elements have a Go slice type; ok is false for others.
-func readTypedArray(elem byte, n int, data []byte) (v any, ok bool, err error) {
+func readTypedArray(elem byte, n int, data []byte, depth int) (v any, ok bool, err error) {
 	switch elem {
+	case codeUbyte: // readArray has seen that there are as many
+		v = Ubytes(data[:n:n])
+	case codeList0, codeList8, codeList32:
+		v, err = readElements[List](elem, n, data, depth)
+	case codeMap8, codeMap32:
+		v, err = readElements[Map](elem, n, data, depth)
 	case codeString8, codeString32:
-		v, err = readElements[string](elem, n, data)
+		v, err = readElements[string](elem, n, data, depth)
 	case codeSymbol8, codeSymbol32:
-		v, err = readElements[Symbol](elem, n, data)
+		v, err = readElements[Symbol](elem, n, data, depth)
 	case codeBinary8, codeBinary32:
-		v, err = readElements[[]byte](elem, n, data)
+		v, err = readElements[[]byte](elem, n, data, depth)
 	case codeBool, codeTrue, codeFalse:
-		v, err = readElements[bool](elem, n, data)
+		v, err = readElements[bool](elem, n, data, depth)
 	case codeByte:
-		v, err = readElements[int8](elem, n, data)
+		v, err = readElements[int8](elem, n, data, depth)
 	case codeShort:
-		v, err = readElements[int16](elem, n, data)
+		v, err = readElements[int16](elem, n, data, depth)
 	case codeInt, codeSmallInt:
-		v, err = readElements[int32](elem, n, data)
+		v, err = readElements[int32](elem, n, data, depth)
 	case codeLong, codeSmallLong:
-		v, err = readElements[int64](elem, n, data)
+		v, err = readElements[int64](elem, n, data, depth)
 	case codeUshort:
-		v, err = readElements[uint16](elem, n, data)
+		v, err = readElements[uint16](elem, n, data, depth)
 	case codeUint, codeSmallUint, codeUint0:
-		v, err = readElements[uint32](elem, n, data)
+		v, err = readElements[uint32](elem, n, data, depth)
 	case codeUlong, codeSmallUlong, codeUlong0:
-		v, err = readElements[uint64](elem, n, data)
+		v, err = readElements[uint64](elem, n, data, depth)
 	case codeFloat:
-		v, err = readElements[float32](elem, n, data)
+		v, err = readElements[float32](elem, n, data, depth)
 	case codeDouble:
-		v, err = readElements[float64](elem, n, data)
+		v, err = readElements[float64](elem, n, data, depth)
 	case codeTimestamp:
-		v, err = readElements[time.Time](elem, n, data)
+		v, err = readElements[time.Time](elem, n, data, depth)
 	case codeUUID:
-		v, err = readElements[UUID](elem, n, data)
+		v, err = readElements[UUID](elem, n, data, depth)
 	case codeChar:
-		v, err = readElements[Char](elem, n, data)
+		v, err = readElements[Char](elem, n, data, depth)
 	default:
 		return nil, false, nil
 	}
@@ -124,10 +130,10 @@ func readTypedArray(elem byte, n int, data []byte) (v any, ok bool, err error) {
 }
 
 // readElements decodes n elements that readData yields as T.
-func readElements[T any](elem byte, n int, data []byte) ([]T, error) {
+func readElements[T any](elem byte, n int, data []byte, depth int) ([]T, error) {
 	list := make([]T, n)
 	for i := range list {
-		v, rest, err := readElement(elem, data, 0)
+		v, rest, err := readElement(elem, data, depth)
 		if err != nil {
 			return nil, err
 		}

@@ -53,17 +53,27 @@ func (s Section) Data() ([]byte, error) {
 // ApplicationText returns the string that an encoded message has as the application property of that name. It decodes nothing else and allocates
 // nothing, so that many messages can be asked quickly. The text aliases the message. A message that is malformed before its body has none.
 func ApplicationText(message []byte, name string) (text []byte, ok bool) {
+	return textOf(message, SectionApplicationProperties, name)
+}
+
+// AnnotationText is ApplicationText for the message annotation of that name.
+func AnnotationText(message []byte, name string) (text []byte, ok bool) {
+	return textOf(message, SectionMessageAnnotations, name)
+}
+
+// textOf returns the string under a key in a section that is a map and comes before the body.
+func textOf(message []byte, wanted byte, name string) (text []byte, ok bool) {
 	for b := message; len(b) > 3; {
 		// What AppendSectionHeader writes, as nearly every peer does; another form of the descriptor takes the long way.
 		if b[0] != codeDescribed || b[1] != codeSmallUlong {
-			return slowApplicationText(b, name)
+			return slowTextOf(b, wanted, name)
 		}
 		section, code := b[2], b[3]
 		data, rest, err := split(code, b[4:])
 		switch {
 		case err != nil || section >= SectionData: // properties come before the body
 			return nil, false
-		case section == SectionApplicationProperties && (code == codeMap8 || code == codeMap32):
+		case section == wanted && (code == codeMap8 || code == codeMap32):
 			return textIn(code, data, name)
 		}
 		b = rest
@@ -71,12 +81,12 @@ func ApplicationText(message []byte, name string) (text []byte, ok bool) {
 	return nil, false
 }
 
-func slowApplicationText(message []byte, name string) (text []byte, ok bool) {
+func slowTextOf(message []byte, wanted byte, name string) (text []byte, ok bool) {
 	for s, err := range Sections(message) {
 		if err != nil || s.Code >= SectionData {
 			break
 		}
-		if code := s.Value[0]; s.Code == SectionApplicationProperties && (code == codeMap8 || code == codeMap32) {
+		if code := s.Value[0]; s.Code == wanted && (code == codeMap8 || code == codeMap32) {
 			data, _, err := split(code, s.Value[1:])
 			if err != nil {
 				break
@@ -87,38 +97,52 @@ func slowApplicationText(message []byte, name string) (text []byte, ok bool) {
 	return nil, false
 }
 
-// textIn returns the string under a key, a string itself, in the data of a map.
+// textIn returns the string under a key, a string or a symbol itself, in the data of a map.
 func textIn(code byte, data []byte, key string) (text []byte, ok bool) {
 	count, data, err := splitCount(code, data)
 	if err != nil {
 		return nil, false
 	}
 	for ; count >= 2; count -= 2 {
-		k, isText, value, err := stringAt(data)
+		k, kind, value, err := textAt(data)
 		if err != nil {
 			return nil, false
 		}
-		v, ok, rest, err := stringAt(value)
+		v, of, rest, err := textAt(value)
 		if err != nil {
 			return nil, false
 		}
-		if isText && string(k) == key {
-			return v, ok
+		if kind != noText && string(k) == key {
+			return v, of == aString
 		}
 		data = rest
 	}
 	return nil, false
 }
 
-// stringAt returns the content of the value at the start of b if it is a string, and what follows it.
-func stringAt(b []byte) (text []byte, isText bool, rest []byte, err error) {
+// textAt returns the content of the value at the start of b if it is a string or a symbol, and what follows it.
+func textAt(b []byte) (text []byte, kind textKind, rest []byte, err error) {
 	if len(b) == 0 {
-		return nil, false, nil, errShort
+		return nil, noText, nil, errShort
 	}
-	if b[0] != codeString8 && b[0] != codeString32 {
+	switch b[0] {
+	case codeString8, codeString32:
+		kind = aString
+	case codeSymbol8, codeSymbol32:
+		kind = aSymbol
+	default:
 		rest, err = SkipValue(b)
-		return nil, false, rest, err
+		return nil, noText, rest, err
 	}
 	text, rest, err = split(b[0], b[1:])
-	return text, true, rest, err
+	return text, kind, rest, err
 }
+
+// A textKind is what a text is in AMQP.
+type textKind uint8
+
+const (
+	noText textKind = iota
+	aString
+	aSymbol
+)

@@ -1,7 +1,6 @@
 package amqp
 
 import (
-	"bytes"
 	"strings"
 	"testing"
 )
@@ -44,6 +43,38 @@ func TestAMessageGivesOneOfItsTexts(t *testing.T) {
 	}
 }
 
+// An annotation's key is a symbol. How deep another annotation is does not matter.
+func TestAMessageGivesOneOfItsAnnotations(t *testing.T) {
+	deep := any("x")
+	for range maxDepth {
+		deep = List{deep}
+	}
+	for name, m := range map[string]Message{
+		"alone":            {Annotations: Map{{Symbol("key"), "k"}}},
+		"behind a number":  {Header: &Header{}, Annotations: Map{{uint64(7), "a"}, {Symbol("ke"), "b"}, {Symbol("key"), "k"}}},
+		"behind deep ones": {DeliveryAnnotations: Map{{Symbol("key"), "d"}}, Annotations: Map{{Symbol("deep"), deep}, {Symbol("key"), "k"}}, ApplicationProperties: Map{{"key", "a"}}},
+	} {
+		b, err := m.AppendTo(nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, ok := AnnotationText(b, "key"); !ok || string(got) != "k" {
+			t.Errorf("%s: got %q, %v, want k", name, got, ok)
+		}
+	}
+	for name, m := range map[string]Message{
+		"no annotations": {ApplicationProperties: Map{{"key", "k"}}}, "another": {Annotations: Map{{Symbol("keys"), "k"}}}, "a symbol": {Annotations: Map{{Symbol("key"), Symbol("k")}}},
+	} {
+		b, err := m.AppendTo(nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, ok := AnnotationText(b, "key"); ok {
+			t.Errorf("%s: got %q, want nothing", name, got)
+		}
+	}
+}
+
 // FuzzApplicationText checks that a text is found where decoding the whole message finds it, and that no message makes it fail.
 func FuzzApplicationText(f *testing.F) {
 	for _, m := range []Map{nil, {{"a", "b"}}, {{"b", int64(1)}, {"a", "c"}}, {{"b", Map{{"a", "b"}}}, {"a", strings.Repeat("c", 300)}}} {
@@ -51,20 +82,21 @@ func FuzzApplicationText(f *testing.F) {
 	}
 	f.Add([]byte{codeDescribed, codeSmallUlong, SectionApplicationProperties, codeMap8, 3, 4, codeNull, codeNull}, "a")
 	f.Fuzz(func(t *testing.T, b []byte, key string) {
-		got, found := ApplicationText(b, key)
+		property, hasProperty := ApplicationText(b, key)
+		annotation, hasAnnotation := AnnotationText(b, key)
 		message, err := ParseMessage(b)
-		if err != nil || bytes.Count(b, []byte{SectionApplicationProperties}) > 1 { // a second such section replaces the first
+		if err != nil {
 			return
 		}
-		want, isText := "", false
-		for _, pair := range message.ApplicationProperties {
-			if pair.Key == key {
-				want, isText = pair.Value.(string)
-				break
+		for _, c := range []struct {
+			got   []byte
+			found bool
+			in    Map
+		}{{property, hasProperty, message.ApplicationProperties}, {annotation, hasAnnotation, message.Annotations}} {
+			value, _ := c.in.Get(key)
+			if want, isText := value.(string); c.found != isText || string(c.got) != want {
+				t.Errorf("%x: got %q, %v, want %q, %v", b, c.got, c.found, want, isText)
 			}
-		}
-		if found != isText || string(got) != want {
-			t.Errorf("%x: got %q, %v, want %q, %v", b, got, found, want, isText)
 		}
 	})
 }

@@ -95,7 +95,7 @@ func readState(b []byte) (DeliveryState, error) {
 		return Released{}, nil
 	case descRejected, descModified, descReceived:
 	default:
-		v, _, err := readValue(b, 1)
+		v, _, err := readValue(b, 0)
 		if err != nil {
 			return nil, err
 		}

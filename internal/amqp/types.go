@@ -56,9 +56,12 @@ func (m Map) Get(key string) (value any, ok bool) {
 // List is an AMQP list: values of any types.
 type List []any
 
-// Array is an AMQP array whose elements have no slice type of their own here: ubyte (a []uint8 is binary), lists, maps, arrays,
-// described values and nulls. Elements must all be of one AMQP type. Arrays of other types are []string, []Symbol, []int32 and so on.
+// Array is an AMQP array whose elements have no slice type of their own here: arrays, described values, decimals and nulls. Elements must
+// all be of one AMQP type. Arrays of other types are []string, []Symbol, []int32, []List, []Map and so on, and [Ubytes].
 type Array []any
+
+// Ubytes is an AMQP array of ubyte; a []uint8 is binary.
+type Ubytes []uint8
 
 // Optional is a value that may be absent. The frames that come by the thousand use it instead of a pointer, which would allocate.
 type Optional[T any] struct {

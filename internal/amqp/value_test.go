@@ -37,14 +37,15 @@ func TestValuesSurviveEncoding(t *testing.T) {
 		int64(0), int64(-128), int64(128), int64(math.MinInt64), int64(math.MaxInt64),
 		float32(1.5), math.Pi, math.Inf(-1), Char('é'), testTime, time.UnixMilli(-1).UTC(), UUID{1, 2, 15: 3},
 		Decimal32{1, 2, 3, 4}, Decimal64{1, 7: 2}, Decimal128{1, 15: 2},
-		"", "text", long, Symbol(""), Symbol("sym"), Symbol(long), []byte{}, []byte{1, 2}, []byte(long),
+		"", "text", long, Symbol(""), Symbol("sym"), Symbol(strings.Repeat("s", 400)), []byte{}, []byte{1, 2}, []byte(long),
 		List{}, List{nil, int32(1), "x", List{true}}, many,
 		Map{}, Map{{"k", int64(1)}, {Symbol("s"), nil}, {uint64(3), Map{}}}, Map{{"big", long}},
 		Described{Symbol("d:x"), List{int32(1)}}, Described{uint64(0x468C00000004), "amqp.annotation.x-opt-offset > '-1'"},
 		[]string{"a", long}, []Symbol{"a"}, []bool{true, false}, []int8{-1}, []int16{-1}, []int32{1, -1}, []int64{1, 1 << 40},
 		[]uint16{1}, []uint32{1}, []uint64{1}, []float32{1}, []float64{1}, []time.Time{testTime}, []UUID{{1}}, []Char{'x'},
 		[][]byte{{1}, {}}, []string{}, []Symbol{}, []int32{},
-		Array{}, Array{uint8(1), uint8(2)}, Array{List{}, List{"a"}, many}, Array{Map{{"a", "b"}}, Map{}}, Array{[]int32{1}, []int32{2, 3}},
+		Ubytes{1, 2}, Ubytes{}, Ubytes(long), Ubytes(long[:253]), Ubytes(long[:254]), []List{{}, {"a"}, many}, []List{}, []Map{{{"a", "b"}}, {}}, []Map{},
+		Array{}, Array{[]int32{1}, []int32{2, 3}}, Array{Ubytes{1}, Ubytes(long)},
 		Array{Decimal32{1}, Decimal32{2}}, Array{Decimal64{1}}, Array{Decimal128{1}},
 	} {
 		b, err := AppendValue([]byte("before"), v)
@@ -76,7 +77,9 @@ func TestGoTypesHaveAnAMQPForm(t *testing.T) {
 		{[]any{1, "x"}, List{int64(1), "x"}}, {[]any(nil), List{}}, {[]int{1, 2}, []int64{1, 2}}, {[]uint{1}, []uint64{1}},
 		{myString("s"), "s"}, {myInt(7), int32(7)}, {time.Duration(9), int64(9)}, {myTime(testTime), testTime},
 		{Symbol("s"), symbolOf("s")}, {[]Symbol{"s"}, []any{symbolOf("s")}}, {[]Symbol{}, []any{}}, {UUID{5}, uuidOf(5)}, {[]UUID{{5}}, []any{uuidOf(5)}}, {Null{}, nil},
-		{DescribedType{Symbol("d"), int32(1)}, Described{symbolOf("d"), int32(1)}}, {[]myString{"a"}, []string{"a"}}, {[]myInt{3}, []int32{3}},
+		{[16]byte{5}, uuidOf(5)}, {[][16]byte{{5}}, []any{uuidOf(5)}}, {[][16]byte{}, []any{}}, {[]map[any]any{{1: 2}}, []Map{{{int64(1), int64(2)}}}}, {[]map[any]any{}, []Map{}}, {[][]any{}, []List{}},
+		{DescribedType{Symbol("d"), int32(1)}, Described{symbolOf("d"), int32(1)}}, {DescribedType{"d", "x"}, Described{symbolOf("d"), "x"}}, {DescribedType{myString("d"), nil}, Described{symbolOf("d"), nil}},
+		{DescribedType{int8(1), nil}, Described{int8(1), nil}}, {Described{"d", "x"}, Described{"d", "x"}}, {[]myString{"a"}, []string{"a"}}, {[]myInt{3}, []int32{3}},
 	}
 	for _, tt := range tests {
 		b, err := AppendValue(nil, tt.in)
@@ -102,6 +105,8 @@ func symbolOf(s string) Symbol { return Symbol(s) }
 func uuidOf(b byte) UUID       { return UUID{b} }
 
 func TestGoTypesWithoutAnAMQPForm(t *testing.T) {
+	type Symbol string // as another package has it
+	named := func(s string) any { return Symbol(s) }
 	cyclic := map[string]any{}
 	cyclic["self"] = cyclic
 	tests := []struct {
@@ -111,6 +116,10 @@ func TestGoTypesWithoutAnAMQPForm(t *testing.T) {
 		{struct{ A int }{}, "struct"}, {make(chan int), "chan int"}, {func() {}, "func()"}, {complex(1, 1), "complex128"}, {foreign{}, "amqp.foreign"},
 		{guid{}, "amqp.guid"}, {map[string]any{"key": make(chan int)}, "key"}, {List{1, make(chan int)}, "element 1"},
 		{"\xff", "UTF-8"}, {[]string{"\xff"}, "UTF-8"}, {Array{1, "x"}, "another type"}, {Array{nil}, "null"}, {[]*int{nil}, "array's element"}, {cyclic, "too deep"},
+		{struct{ A int }{}, "may be a bool"}, {[16]int8{}, "[16]int8"}, {symbolOf("é"), "not ASCII"}, {[]Symbol{"é"}, "not ASCII"}, {named("é"), "not ASCII"}, {Described{symbolOf("é"), 1}, "not ASCII"},
+		{time.UnixMilli(math.MaxInt64).Add(time.Millisecond), "2^63 milliseconds"}, {[]time.Time{time.UnixMilli(math.MinInt64).Add(-time.Millisecond)}, "2^63 milliseconds"},
+		{map[any]any{1: "a", int64(1): "b"}, "key 1 twice"}, {map[any]any{"k": 1, myString("k"): 2, true: 3}, "key k twice"}, {map[time.Time]int{testTime: 1, testTime.Add(1): 2}, "twice"},
+		{List{map[*string]int{new("k"): 1, new("k"): 2}}, "key k twice"}, {map[float64]int{math.NaN(): 1, math.NaN(): 2}, "key NaN twice"},
 	}
 	for _, tt := range tests {
 		b, err := AppendValue([]byte("x"), tt.in)
@@ -136,7 +145,7 @@ func TestConstructorForms(t *testing.T) {
 		{"vbin8", []byte{0xa0, 1, 'x'}, []byte("x")}, {"vbin32", []byte{0xb0, 0, 0, 0, 1, 'x'}, []byte("x")},
 		{"list0", []byte{0x45}, List{}}, {"list8", []byte{0xc0, 2, 1, 0x41}, List{true}}, {"list32", []byte{0xd0, 0, 0, 0, 5, 0, 0, 0, 1, 0x41}, List{true}},
 		{"map8", []byte{0xc1, 3, 2, 0x41, 0x42}, Map{{true, false}}}, {"map32", []byte{0xd1, 0, 0, 0, 6, 0, 0, 0, 2, 0x41, 0x42}, Map{{true, false}}},
-		{"array8", []byte{0xe0, 4, 2, 0x50, 1, 2}, Array{uint8(1), uint8(2)}}, {"array32", []byte{0xf0, 0, 0, 0, 6, 0, 0, 0, 1, 0x54, 5}, []int32{5}},
+		{"array8", []byte{0xe0, 4, 2, 0x50, 1, 2}, Ubytes{1, 2}}, {"array32", []byte{0xf0, 0, 0, 0, 6, 0, 0, 0, 1, 0x54, 5}, []int32{5}},
 		{"array of sym8", []byte{0xe0, 5, 1, 0xa3, 2, 'a', 'b'}, []Symbol{"ab"}}, {"array of zero-width", []byte{0xe0, 2, 3, 0x41}, []bool{true, true, true}},
 		{"array of described", []byte{0xe0, 6, 1, 0x00, 0x53, 7, 0x54, 1}, Array{Described{uint64(7), int32(1)}}},
 		{"described, smallulong", []byte{0, 0x53, 5, 0x41}, Described{uint64(5), true}}, {"described, symbol", []byte{0, 0xa3, 1, 'd', 0x41}, Described{Symbol("d"), true}},
@@ -194,5 +203,16 @@ func TestFixedWidthForms(t *testing.T) {
 	b = AppendString(AppendSymbol(b, "k"), "v")
 	if got, want := EndMap(b, mark, 1), []byte{0xc1, 7, 2, 0xa3, 1, 'k', 0xa1, 1, 'v'}; !bytes.Equal(got, want) {
 		t.Errorf("map: %x, want %x", got, want)
+	}
+}
+
+func TestTheEndsOfTimeAreTimestamps(t *testing.T) {
+	for _, ms := range []int64{math.MinInt64, math.MinInt64 + 1, -62135596800000, -1, 0, 1, math.MaxInt64 - 1, math.MaxInt64} {
+		want := be.AppendUint64([]byte{codeTimestamp}, uint64(ms))
+		for _, at := range []time.Time{time.UnixMilli(ms), time.UnixMilli(ms).UTC(), time.UnixMilli(ms).Add(time.Millisecond - 1)} { // what is less than a millisecond is cut off
+			if got, err := AppendValue(nil, at); err != nil || !bytes.Equal(got, want) {
+				t.Errorf("%d ms is %x, error %v; want %x", ms, got, err, want)
+			}
+		}
 	}
 }
