@@ -53,10 +53,13 @@ func (p *BufferedProducer) shut(ctx context.Context, call string, abandon bool) 
 func (p *BufferedProducer) close(ctx context.Context, abandon bool) error {
 	defer p.watch.close()
 	p.admission.close(errClosed())
+	all := newBarrier()
 	if abandon {
+		p.cover(all, false)                                 // first: some of it fails, and is told, before giveUp has returned
 		p.giveUp(fmt.Errorf("eventhubs: %w", ErrAbandoned)) // from here on senders and discovery fail what they have not begun
 	}
-	all := p.cover()
+	p.cover(all, true)
+	all.covered()
 	_ = all.wait(ctx) // what it returns may be out of date when over is asked
 	if !all.over() {
 		if err := p.cut(ctx, all); !all.over() {

@@ -223,3 +223,37 @@ func TestACloseAfterCloseReturnsItsResultWithAnyContext(t *testing.T) {
 		}
 	})
 }
+
+// What is waiting for a retry or for the list of partitions fails as soon as Abandon gives it up. Abandon counts it, however soon that is.
+func TestAbandonCountsWhatItFails(t *testing.T) {
+	for name, listed := range map[string]bool{"staged": false, "between two tries": true} {
+		synctest.Test(t, func(t *testing.T) {
+			peer := newPeer(t, 1)
+			peer.answer = func(sent) connection.Result { return transient(connection.NotSent) }
+			var told outcomes
+			p := peer.producer(Options{MaxWaitTime: SendAtOnce, OnBatchFailed: told.handle})
+			if listed {
+				if err := p.Connect(t.Context(), nil); err != nil {
+					t.Fatal(err)
+				}
+			} else {
+				peer.properties = func(int) error { return transient(connection.NotSent).Err }
+			}
+			enqueue(t, p, "0", "a")
+			time.Sleep(time.Millisecond)
+			enqueue(t, p, "0", "b", "c")
+			giveUp := p.giveUp
+			p.giveUp = func(reason error) {
+				giveUp(reason)
+				synctest.Wait() // everybody has heard of it
+			}
+			undelivered, ok := errors.AsType[*UndeliveredError](p.Abandon(t.Context()))
+			if !ok || undelivered.Failed != 3 || undelivered.Pending != 0 || !errors.Is(undelivered, ErrAbandoned) {
+				t.Errorf("%s: Abandon returned %v, want 3 failed with ErrAbandoned", name, undelivered)
+			}
+			if n := len(told.all()); n == 0 {
+				t.Errorf("%s: nobody was told", name)
+			}
+		})
+	}
+}

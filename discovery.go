@@ -46,11 +46,11 @@ func (s *staging) append(w *wireEvent, x *extra, urgent bool) error {
 	return nil
 }
 
-// cover puts a barrier behind every event in staging.
-func (s *staging) cover(r *barrier) {
+// cover puts a barrier behind every event in staging; with hurry they will not linger.
+func (s *staging) cover(r *barrier, hurry bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.coverLocked(r)
+	s.coverLocked(r, hurry)
 }
 
 // clear fails everything that is staged with that error and returns how many events that were.

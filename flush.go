@@ -18,18 +18,18 @@ func (p *BufferedProducer) Flush(ctx context.Context) error {
 	if p.closing.Load() {
 		return errClosed()
 	}
-	return p.cover().wait(ctx)
+	r := newBarrier()
+	p.cover(r, true)
+	r.covered()
+	return r.wait(ctx)
 }
 
-// cover puts a barrier behind everything that is buffered and has it sent.
-func (p *BufferedProducer) cover() *barrier {
-	r := newBarrier()
-	p.staging.cover(r) // first: what leaves it afterwards goes to the partitions with its coverage
+// cover puts a barrier behind everything that is buffered; with hurry it has it sent. What the barrier covers already stays so.
+func (p *BufferedProducer) cover(r *barrier, hurry bool) {
+	p.staging.cover(r, hurry) // first: what leaves it afterwards goes to the partitions with its coverage
 	for _, part := range p.partitions() {
-		part.cover(r)
+		part.cover(r, hurry)
 	}
-	r.covered()
-	return r
 }
 
 // FlushPartition is Flush for one partition. It fails with ErrUnknownPartition for an id that the event hub does not have; while the partitions are not known
@@ -42,13 +42,13 @@ func (p *BufferedProducer) FlushPartition(ctx context.Context, partitionID strin
 		return errClosed()
 	}
 	r := newBarrier()
-	p.staging.cover(r)
+	p.staging.cover(r, true)
 	if t := p.table.Load(); t != nil {
 		part, err := t.find(partitionID)
 		if err != nil {
 			return err
 		}
-		part.cover(r)
+		part.cover(r, true)
 	}
 	r.covered()
 	return r.wait(ctx)

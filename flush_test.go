@@ -240,13 +240,13 @@ func TestAFlushCountsWhatLeavesStagingUnderItOnce(t *testing.T) {
 		enqueue(t, p, "1", "c")
 		synctest.Wait()   // discovery asks
 		r := newBarrier() // as cover does, with what may happen in between
-		p.staging.cover(r)
+		p.staging.cover(r, true)
 		if err := p.Connect(t.Context(), nil); err != nil {
 			t.Fatal(err)
 		}
 		enqueue(t, p, "0", "d")
 		for _, part := range p.partitions() {
-			part.cover(r)
+			part.cover(r, true)
 		}
 		r.covered()
 		undelivered, ok := errors.AsType[*UndeliveredError](r.wait(t.Context()))

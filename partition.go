@@ -182,11 +182,14 @@ func (p *partition) wake() {
 	p.wakeLocked()
 }
 
-// cover puts a barrier behind every event in the partition and ends the linger, timer included: set still, it would keep a closed producer in memory.
-func (p *partition) cover(r *barrier) {
+// cover puts a barrier behind every event in the partition; with hurry it ends the linger, timer included: set still, it would keep a closed producer in memory.
+func (p *partition) cover(r *barrier, hurry bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.coverLocked(r)
+	p.coverLocked(r, hurry)
+	if !hurry {
+		return
+	}
 	if p.lingers {
 		p.linger.Stop()
 		p.lingers = false

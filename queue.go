@@ -57,13 +57,13 @@ func (q *queue) doneLocked(b *batch) []coverage {
 	return b.coverage
 }
 
-// coverLocked puts a barrier behind everything that the queue holds, and ends the linger of what waits.
-func (q *queue) coverLocked(r *barrier) {
+// coverLocked puts a barrier behind everything that the queue holds; with hurry it ends the linger of what waits.
+func (q *queue) coverLocked(r *barrier, hurry bool) {
 	for _, b := range q.taken {
 		r.coverAll(b)
 	}
 	for _, b := range q.waiting {
-		b.flush = true
+		b.flush = b.flush || hurry
 		r.coverAll(b)
 	}
 }
