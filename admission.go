@@ -215,13 +215,28 @@ func (a *admission) settle(s *share, events, bytes int, stopped trouble) {
 // troubled notes that a partition has begun or ceased not to get on.
 func (a *admission) troubled(s *share, began, ceased trouble) {
 	a.mu.Lock()
+	a.troubledLocked(s, began, ceased)
+	a.unlock()
+}
+
+// look sees whether what runs for a partition is quiet: with the lock, so that of two who look the later one sees how it is.
+func (a *admission) look(w *work) {
+	a.mu.Lock()
+	began, ceased := troubleSilent, trouble(0)
+	if w.quiet() == notQuiet {
+		began, ceased = ceased, began
+	}
+	a.troubledLocked(w.partition.share, began, ceased)
+	a.unlock()
+}
+
+func (a *admission) troubledLocked(s *share, began, ceased trouble) {
 	if now := s.trouble&^ceased | began; now != s.trouble {
 		s.trouble = now
 		s.limitLocked(a)
 		a.arrangeLocked(s)
 		a.relaxLocked(s)
 	}
-	a.unlock()
 }
 
 // spread says whether the hub has more than one partition: only then has each a limit.

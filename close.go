@@ -51,6 +51,7 @@ func (p *BufferedProducer) shut(ctx context.Context, call string, abandon bool) 
 
 // close is the one Close or Abandon that does the work. The closing flag is set by now: what it covers is all there will be.
 func (p *BufferedProducer) close(ctx context.Context, abandon bool) error {
+	defer p.health.close(ctx)
 	defer p.watch.close()
 	p.admission.close(errClosed())
 	all := newBarrier()

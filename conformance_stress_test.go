@@ -1,6 +1,7 @@
 package eventhubs
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"flag"
@@ -109,6 +110,7 @@ func newStress(t *testing.T, seed uint64) *stress {
 	if err != nil {
 		t.Fatal(err)
 	}
+	o.Logger = cmp.Or(o.Logger, unlogged)
 	s.producer = newProducer("test.example", "hub", s, o)
 	return s
 }

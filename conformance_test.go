@@ -1,6 +1,7 @@
 package eventhubs
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -51,6 +52,7 @@ func producerOn(t *testing.T, h hub, options Options) *BufferedProducer {
 	if err != nil {
 		t.Fatal(err)
 	}
+	o.Logger = cmp.Or(o.Logger, unlogged)
 	p := newProducer("test.example", "hub", h, o)
 	t.Cleanup(func() {
 		if !p.IsClosed() {

@@ -31,7 +31,7 @@ func (p *BufferedProducer) Connect(ctx context.Context, options *ConnectOptions)
 		err = failure(err, "", 1)
 		// An impatient caller says nothing about the service.
 		if ctx.Err() == nil {
-			p.health.failed(nil, err)
+			p.health.failed(nil, err, askedFor)
 		}
 		return err
 	}

@@ -122,9 +122,13 @@ func (s *staging) judge(err error, failed *retries) *verdict {
 		v.hopeless = true
 		return v
 	}
-	s.producer.health.failed(nil, v.reason)
 	// A batch that came later has more tries left than there were in all: failExhausted looks at each.
 	v.hopeless = !again && (!v.counts || o.RetryOptions.Policy != nil)
+	f := triedAgain
+	if v.hopeless {
+		f = givenUp
+	}
+	s.producer.health.failed(nil, v.reason, f)
 	return v
 }
 
@@ -245,9 +249,7 @@ func (s *staging) settle(b *batch, o Outcome) {
 		s.producer.admission.leave(nil, b.count, b.bytes)
 	}
 	s.producer.settled("", b, batchBytesUnknown, o)
-	s.work.begin(handlerRuns)
-	s.producer.tell("", b, o)
-	s.work.end(handlerRuns)
+	s.producer.tell(&s.work, "", b, o)
 	s.producer.conclude(&s.queue, b, o)
 }
 

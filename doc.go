@@ -80,8 +80,9 @@
 // # Errors
 //
 // What the caller's own program causes is told by sentinels such as [ErrClosed] and [ErrInvalidArgument], what happens outside of it by an [*Error] with a [Code].
-// Texts are for people and may change. When nobody hears of a failure, because there is neither a handler nor a Delivery, it is logged through
-// slog.Default, and the Flush or Close that covers the event returns it in any case; a later one does not know of it, Stats does.
+// Texts are for people and may change. Trouble is logged when it begins, once a minute while it lasts, and when it is over: by Options.Logger, or slog.Default if
+// there is none. When nobody hears of a failure, because there is neither a handler nor a Delivery, it is logged
+// there as well, and the Flush or Close that covers the event returns it in any case; a later one does not know of it, Stats does.
 //
 // # Handlers
 //
@@ -103,7 +104,8 @@
 //
 // # Looking inside
 //
-// [Stats] are the numbers, with what each partition is waiting for. [Health] is the state, ready or what is wrong, since when and with what to check. [Trace] is a set of functions that are told of each event and
+// [Stats] are the numbers, with what each partition is waiting for and its last error. [Health] is the state, ready or what is wrong, since when and with what to
+// check: also that the service has not answered for 10 s, or that a handler has not returned. [Trace] is a set of functions that are told of each event and
 // batch, one of which may put a trace's context into an event. Package telemetry makes metrics and traces of OpenTelemetry out of these.
 //
 // # Concurrency

@@ -6,7 +6,6 @@ import (
 	"log/slog"
 	"runtime/debug"
 	"sync/atomic"
-	"time"
 
 	"github.com/go-eventhubs/eventhubs/internal/callback"
 )
@@ -20,9 +19,6 @@ type scope struct {
 	bytes     int
 }
 
-// slowHandler is when a handler that has not returned is logged.
-const slowHandler = 30 * time.Second
-
 type scopeKey struct{}
 
 // handlerScope returns the scope of the handler call that ctx belongs to, if it is one of a's producer.
@@ -34,8 +30,9 @@ func handlerScope(ctx context.Context, a *admission) *scope {
 	return s
 }
 
-// tell gives the outcome of a batch to its Deliveries and its handler, in that order, and returns when the handler has ended, however it does.
-func (p *BufferedProducer) tell(partitionID string, b *batch, o Outcome) {
+// tell gives the outcome of a batch to its Deliveries and its handler, in that order, and returns when the handler has ended, however it does. The work is that
+// of the partition.
+func (p *BufferedProducer) tell(w *work, partitionID string, b *batch, o Outcome) {
 	deliveries := b.tellDeliveries(o)
 	name, handler := "Options.OnBatchSucceeded", p.options.OnBatchSucceeded
 	if o.Err != nil {
@@ -51,10 +48,7 @@ func (p *BufferedProducer) tell(partitionID string, b *batch, o Outcome) {
 	}
 	s := &scope{admission: p.admission, events: b.count, bytes: b.bytes}
 	told := &Batch{PartitionID: partitionID, Outcome: o, Count: b.count, Bytes: b.bytes, batch: b, producer: p}
-	// Looks once, and is stopped when the handler returns.
-	slow := time.AfterFunc(slowHandler, func() {
-		p.unheard().Warn("eventhubs: a handler is taking long; its partition waits for it", "hub", p.hubName, "partition", partitionID, "after", slowHandler)
-	})
+	w.begin(handlerRuns)
 	ended := callback.Call(name, func() {
 		defer func() {
 			if reason := recover(); reason != nil {
@@ -65,7 +59,7 @@ func (p *BufferedProducer) tell(partitionID string, b *batch, o Outcome) {
 		}()
 		handler(context.WithValue(context.Background(), scopeKey{}, s), told)
 	})
-	slow.Stop()
+	w.end(handlerRuns)
 	told.batch = nil
 	s.returned.Store(true)
 	if ended != nil {

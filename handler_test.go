@@ -164,6 +164,7 @@ func TestAFailureThatNobodyHearsOfIsLogged(t *testing.T) {
 		slog.SetDefault(slog.New(slog.NewTextHandler(&log, nil)))
 		defer slog.SetDefault(earlier)
 		peer := newPeer(t, 1)
+		peer.aloud = true
 		peer.answer = func(sent) connection.Result {
 			return refused("go away")
 		}
@@ -225,22 +226,6 @@ func TestABatchIsEmptyAfterItsHandlerHasReturned(t *testing.T) {
 		}
 		if kept.Count != 1 {
 			t.Errorf("Count is %d, want 1", kept.Count)
-		}
-	})
-}
-
-func TestASlowHandlerIsLogged(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		var log bytes.Buffer
-		peer := newPeer(t, 1)
-		p := peer.producer(Options{Logger: slog.New(slog.NewTextHandler(&log, nil)), OnBatchSucceeded: func(context.Context, *Batch) { time.Sleep(time.Minute) }})
-		enqueue(t, p, "0", "a")
-		if err := p.Close(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-		synctest.Wait() // for the timer's own goroutine
-		if text := log.String(); strings.Count(text, "taking long") != 1 || !strings.Contains(text, "partition=0") {
-			t.Errorf("logged:\n%s", text)
 		}
 	})
 }

@@ -15,12 +15,12 @@ type Health struct {
 	State HealthState
 	Since time.Time
 
-	// Err is what is wrong: of the failures that make the state, the one that has lasted longest. Its text says what to check. Events
-	// are still being retried, unless their handler says otherwise. Nil when HealthReady, and while HealthConnecting.
+	// Err is what is wrong: of all that make the state, what has lasted longest. Its text says what to check. Events are still being retried, unless the
+	// state is HealthRefused or their handler says otherwise. Nil when HealthReady, and while HealthConnecting.
 	Err error
 
-	// Partitions are those in which a try has failed and none has succeeded since. Empty with an Err, it is the list of partitions that
-	// cannot be had.
+	// Partitions are those in trouble: a try has failed and none has succeeded since, or a try or a handler has run for 10 s and nothing has ended. Empty with
+	// an Err, it is the list of partitions that cannot be had.
 	Partitions []string
 
 	// Full are the partitions that hold the room which somebody lacks now: each that is at its limit, and, while the buffer is full, the one that holds most of it.
@@ -43,23 +43,35 @@ type HealthState int
 const (
 	HealthConnecting   HealthState = iota // nothing has succeeded or failed yet
 	HealthReady                           // what was tried last has succeeded, in every partition
+	HealthBlocked                         // a handler has not returned for 10 s, and its partition waits for it
 	HealthThrottled                       // the service is too busy and has asked to wait
-	HealthFailing                         // the service refuses, or fails, for another reason; see Err
+	HealthSilent                          // a try has waited for 10 s and the service has not answered: the link, credit or the acknowledgement
+	HealthFailing                         // the service fails, or refuses what is tried again, for another reason; see Err
+	HealthRefused                         // the service refuses all events of a partition for good: they fail and are not tried again
 	HealthUnauthorized                    // the service refuses the token or its rights, or no token can be had
 	HealthUnreachable                     // the service, the event hub or the network cannot be reached
 	states
 )
 
 func (s HealthState) String() string {
-	names := [...]string{"connecting", "ready", "throttled", "failing", "unauthorized", "unreachable"}
+	names := [...]string{"connecting", "ready", "blocked", "throttled", "silent", "failing", "refused", "unauthorized", "unreachable"}
 	if s < 0 || int(s) >= len(names) {
 		return "HealthState(" + strconv.Itoa(int(s)) + ")"
 	}
 	return names[s]
 }
 
+// A fate is what becomes of what has failed.
+type fate int
+
+const (
+	triedAgain fate = iota // as long as the options say
+	givenUp                // no more tries: the batch fails
+	askedFor               // it was Connect's one try, whose caller is told
+)
+
 // stateFor is the state that a failure puts the producer in.
-func stateFor(err error) HealthState {
+func stateFor(err error, f fate) HealthState {
 	e, ok := errors.AsType[*Error](err)
 	if !ok {
 		return HealthFailing
@@ -71,13 +83,15 @@ func stateFor(err error) HealthState {
 		return HealthUnauthorized
 	case CodeConnectionLost, CodeNotFound, CodeTimeout, CodeDisabled:
 		return HealthUnreachable
-	default:
-		return HealthFailing
 	}
+	if f == givenUp && !e.Transient {
+		return HealthRefused
+	}
+	return HealthFailing
 }
 
 // Health returns the present state, as far as what was sent has shown it: it does not ask the service, see Connect for that. It may be called at any
-// time, also from a handler, and does not block.
+// time, also from a handler, and does not block. Without being asked, each change is logged: see Options.Logger.
 func (p *BufferedProducer) Health() Health {
 	h := p.health.state()
 	h.TokenExpires = p.hub.TokenExpires()
@@ -85,53 +99,60 @@ func (p *BufferedProducer) Health() Health {
 	return h
 }
 
-// A health remembers what has failed and has not succeeded since. A partition of nil stands for the list of partitions.
+// A health remembers what has failed and has not succeeded since, and what is quiet. A partition of nil stands for the list of partitions.
 type health struct {
 	producer *BufferedProducer // immutable
 	well     atomic.Bool       // present == HealthReady: written under mu, read anywhere
 	success  atomic.Int64      // when something last succeeded, in Unix nanoseconds; zero before
 
 	mu      sync.Mutex // guards the fields below
-	failing map[*partition]ailment
-	in      [states]int // how many of failing are in each state
+	known   map[*partition]*ailment
+	in      [states]int // how many of known are in each state; of those without an ailment, at 0
 	present HealthState
 	since   time.Time // when it began; zero for the first
 	last    error
 	lastAt  time.Time
+	report  report
 }
 
+// An ailment is what is wrong with one partition, or with the list of them. It stays when that is over, without the states.
 type ailment struct {
-	err   error
-	since time.Time
-	state HealthState
+	failure HealthState // of the tries that have failed since one succeeded; 0 for none
+	since   time.Time   // when the first of them failed
+	err     error       // of the one that failed last, ever
+
+	quiet      HealthState // HealthSilent or HealthBlocked while nothing has ended for 10 s; 0 otherwise
+	quietSince time.Time
+}
+
+func (a *ailment) state() HealthState { return max(a.failure, a.quiet) }
+
+// worst is what to tell of an ailment: since when it is in its state.
+func (a *ailment) worst() time.Time {
+	if a.quiet > a.failure {
+		return a.quietSince
+	}
+	return a.since
 }
 
 // failed notes a failed try. Whoever fails to get the list when somebody else has it says nothing about publishing.
-func (h *health) failed(part *partition, err error) {
+func (h *health) failed(part *partition, err error, f fate) {
 	now := time.Now()
 	h.mu.Lock()
 	if part == nil && h.producer.table.Load() != nil {
 		h.mu.Unlock()
 		return
 	}
-	if h.failing == nil {
-		h.failing = map[*partition]ailment{}
-	}
-	a, known := h.failing[part]
-	if known {
-		h.in[a.state]--
-	} else {
+	a := h.ofLocked(part)
+	h.in[a.state()]--
+	if a.failure == 0 {
 		a.since = now
 	}
-	a.err, a.state = err, stateFor(err)
-	h.failing[part] = a
-	h.in[a.state]++
+	a.failure, a.err = stateFor(err, f), err
+	h.in[a.state()]++
 	h.last, h.lastAt = err, now
-	changed, state := h.changedLocked(now), h.present
-	h.mu.Unlock()
-	if changed {
-		h.producer.logger.Warn("eventhubs: publishing has begun to fail; it is tried again", "hub", h.producer.hubName, "state", state.String(), "error", err)
-	}
+	h.report.tries++
+	h.unlock(now, f)
 }
 
 // recovered notes a success. Of the list it is after the table was published; whoever fails to get it looks at that under mu.
@@ -142,27 +163,39 @@ func (h *health) recovered(part *partition) {
 		return
 	}
 	h.mu.Lock()
-	if a, known := h.failing[part]; known {
-		h.in[a.state]--
-		delete(h.failing, part)
+	if a := h.known[part]; a != nil {
+		h.in[a.state()]--
+		a.failure = 0
+		if part == nil && a.quiet == HealthSilent {
+			a.quiet = 0 // somebody else had the answer
+		}
+		h.in[a.state()]++
 	}
-	h.unlockBetter(now)
+	h.unlock(now, triedAgain)
 }
 
-// unlockBetter finds the present state when something failing is no more, gives the lock back, and logs what has changed.
-func (h *health) unlockBetter(now time.Time) {
-	earlier := h.present
-	changed, state := h.changedLocked(now), h.present
-	h.mu.Unlock()
+// look sees whether what runs for a partition, or for the list of them, is quiet.
+func (h *health) look(w *work) {
+	now := time.Now()
+	h.mu.Lock()
+	age, handlers, _ := w.busy()
+	a, state := h.known[w.partition], HealthState(0)
 	switch {
-	case !changed:
-	case state != HealthReady:
-		h.producer.logger.Warn("eventhubs: publishing still fails, less than before", "hub", h.producer.hubName, "state", state.String())
-	case earlier == HealthConnecting:
-		h.producer.logger.Info("eventhubs: ready", "hub", h.producer.hubName)
-	default:
-		h.producer.logger.Info("eventhubs: publishing succeeds again", "hub", h.producer.hubName)
+	case w.quiet() < quietLong:
+	case handlers:
+		state = HealthBlocked
+	case w.partition != nil || h.producer.table.Load() == nil:
+		state = HealthSilent
 	}
+	if a == nil && state == 0 {
+		h.mu.Unlock()
+		return
+	}
+	a = h.ofLocked(w.partition)
+	h.in[a.state()]--
+	a.quiet, a.quietSince = state, now.Add(-age)
+	h.in[a.state()]++
+	h.unlock(now, triedAgain)
 }
 
 // forget drops what is wrong with some partitions: the hub does not have them any more.
@@ -171,49 +204,75 @@ func (h *health) forget(gone func(*partition) bool) {
 		return
 	}
 	h.mu.Lock()
-	for part, a := range h.failing {
+	for part, a := range h.known {
 		if part != nil && gone(part) {
-			h.in[a.state]--
-			delete(h.failing, part)
+			h.in[a.state()]--
+			delete(h.known, part)
 		}
 	}
-	h.unlockBetter(time.Now())
+	h.unlock(time.Now(), triedAgain)
 }
 
-// changedLocked finds the present state and reports whether it is another than before.
-func (h *health) changedLocked(now time.Time) bool {
-	state := h.present
-	switch {
-	case len(h.failing) > 0:
-		for state = states - 1; h.in[state] == 0; state-- {
+// ofLocked is the ailment of a partition, which is none at first.
+func (h *health) ofLocked(part *partition) *ailment {
+	a := h.known[part]
+	if a == nil {
+		if h.known == nil {
+			h.known = map[*partition]*ailment{}
 		}
-	case h.success.Load() != 0:
-		state = HealthReady
+		a = new(ailment)
+		h.known[part] = a
+		h.in[0]++
+	}
+	return a
+}
+
+// unlock finds the present state, gives the lock back, and logs what has changed.
+func (h *health) unlock(now time.Time, f fate) {
+	state := states - 1
+	for state > HealthReady && h.in[state] == 0 {
+		state--
+	}
+	if state == HealthReady && h.success.Load() == 0 {
+		state = HealthConnecting
+	}
+	before := h.present
+	if state != before {
+		h.present, h.since = state, now
 	}
 	h.well.Store(state == HealthReady)
-	if state == h.present {
-		return false
-	}
-	h.present, h.since = state, now
-	return true
+	h.noteLocked(before, now, f)
+	h.mu.Unlock()
 }
 
 func (h *health) state() Health {
 	h.mu.Lock()
-	defer h.mu.Unlock()
 	s := Health{State: h.present, Since: h.since, LastFailure: h.lastAt, LastErr: h.last}
 	if at := h.success.Load(); at != 0 {
 		s.LastSuccess = time.Unix(0, at)
 	}
-	var longest time.Time
-	for part, a := range h.failing {
-		if a.state == h.present && (s.Err == nil || a.since.Before(longest)) {
-			s.Err, longest = a.err, a.since
-		}
-		if part != nil {
+	for part, a := range h.known {
+		if part != nil && a.state() != 0 {
 			s.Partitions = append(s.Partitions, part.id)
 		}
 	}
+	why := h.causeLocked()
+	h.mu.Unlock()
+	s.Err = why.err()
 	slices.Sort(s.Partitions)
 	return s
+}
+
+// ofPartition is since when the tries of a partition, or for the list of partitions, fail, and the last failure: the zero time if they do not.
+func (h *health) ofPartition(part *partition) (since time.Time, last error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	a := h.known[part]
+	switch {
+	case a == nil:
+		return time.Time{}, nil
+	case a.failure == 0:
+		return time.Time{}, a.err
+	}
+	return a.since, a.err
 }

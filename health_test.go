@@ -65,7 +65,7 @@ func TestHealthTellsTheWorstState(t *testing.T) {
 		time.Sleep(time.Second)
 		enqueue(t, p, "3", "a")
 		synctest.Wait()
-		want("one is refused", HealthFailing, 3*time.Second, "1", "3")
+		want("one is refused for good", HealthRefused, 3*time.Second, "1", "3")
 		time.Sleep(time.Second)
 		enqueue(t, p, "2", "a")
 		synctest.Wait()

@@ -1,6 +1,7 @@
 package eventhubs
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -48,6 +49,7 @@ func (n *numberedPeer) producer(o Options) *BufferedProducer {
 	if err != nil {
 		n.t.Fatal(err)
 	}
+	o.Logger = cmp.Or(o.Logger, unlogged)
 	p := newProducer("test.example", "hub", n, o)
 	n.t.Cleanup(func() { _ = p.Close(context.Background()) })
 	return p

@@ -115,8 +115,9 @@ type Options struct {
 	// Default: a random text.
 	Identifier string
 
-	// Logger hears of connections and batches, never of single events. It must not block. A failed batch that no handler and no Delivery hears of
-	// is logged through slog.Default() when there is no Logger.
+	// Logger hears of connections and batches, never of single events, from any goroutine. It must not block. Without one, what must not go unheard is told to slog.Default():
+	// each change of Health's state (level WARN; INFO when all is well again) and, while trouble lasts, a line a minute; a failed batch that no handler and no
+	// Delivery hears of, and a handler's panic (ERROR). slog.New(slog.DiscardHandler) silences all of it.
 	// Default: none.
 	Logger *slog.Logger
 

@@ -257,8 +257,6 @@ func (p *partition) settle(b *batch, o Outcome) {
 		p.producer.health.forget(func(part *partition) bool { return part == p })
 	}
 	p.producer.settled(p.id, b, p.batchLimit(), o)
-	p.work.begin(handlerRuns)
-	p.producer.tell(p.id, b, o)
-	p.work.end(handlerRuns)
+	p.producer.tell(&p.work, p.id, b, o)
 	p.producer.conclude(&p.queue, b, o)
 }

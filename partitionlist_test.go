@@ -1,6 +1,7 @@
 package eventhubs
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -113,6 +114,7 @@ func TestAPartitionThatComesBackIsTheSameProducer(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
+				o.Logger = cmp.Or(o.Logger, unlogged)
 				p := newProducer("emulator.test", "hub", h, o)
 				defer func() { _ = p.Close(context.Background()) }()
 				if err := p.Connect(t.Context(), nil); err != nil {
@@ -193,6 +195,7 @@ func TestTheListThatWasAskedForLastHolds(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		o.Logger = cmp.Or(o.Logger, unlogged)
 		p := newProducer("test.example", "hub", h, o)
 		defer func() { _ = p.Close(context.Background()) }()
 		if err := p.Connect(t.Context(), nil); err != nil {

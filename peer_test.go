@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"strings"
 	"sync"
@@ -19,6 +20,9 @@ import (
 // The harness of the tests in virtual time: a hub without a network, scripted by the test. Put actual tests in the files that are named after
 // what they test.
 
+// unlogged is the Logger of tests that expect faults.
+var unlogged = slog.New(slog.DiscardHandler)
+
 // A peer is a hub that stores what it is sent, after a latency, unless the test's script answers something else.
 type peer struct {
 	t          *testing.T
@@ -28,6 +32,7 @@ type peer struct {
 	open       func(partition string) error // of a link; nil: it opens
 
 	tokenExpires time.Time
+	aloud        bool // what a producer has no Logger for goes to slog.Default
 
 	mu         sync.Mutex // guards the fields below
 	properties func(call int) error
@@ -57,9 +62,12 @@ func newPeer(t *testing.T, partitions int) *peer {
 	return p
 }
 
-// producer returns a producer for the peer's hub, closed when the test ends unless the test has done so.
+// producer returns a producer for the peer's hub, closed when the test ends unless the test has done so. Without a Logger it logs nothing, unless the peer is aloud.
 func (p *peer) producer(options Options) *BufferedProducer {
 	p.t.Helper()
+	if options.Logger == nil && !p.aloud {
+		options.Logger = unlogged
+	}
 	o, err := options.withDefaults()
 	if err != nil {
 		p.t.Fatal(err)

@@ -98,26 +98,51 @@ func (p *partition) deliver(b *batch, tries *connection.Deadlines) Outcome {
 			return Outcome{Storage: Stored, Tries: b.tries, Queued: b.sent.Sub(b.first), OnWire: time.Since(b.sent)}
 		}
 		cut, end := p.cutForSize(b, result)
-		if cut {
+		switch {
+		case cut:
 			continue
-		}
-		reason := failure(result.Err, p.id, b.failures.total()+1)
-		p.producer.admission.troubled(p.share, troubleFailing, 0)
-		p.producer.health.failed(p, reason)
-		if e, ok := errors.AsType[*Error](reason); ok && e.Code == CodePartitionUnknown {
-			p.producer.refreshSoon()
-		}
-		if end != nil {
+		case end != nil:
+			p.producer.admission.troubled(p.share, troubleFailing, 0)
+			p.producer.health.failed(p, failure(result.Err, p.id, b.failures.total()+1), givenUp)
 			return b.failed(end)
 		}
-		pause, again := p.pause(b, result)
-		if !again || !p.rest(b, pause, wakes(result.Err, opened)) {
-			return b.failed(b.failures.reason(reason))
+		pause, again, reason := p.judge(b, result)
+		if !again {
+			return b.failed(reason)
 		}
+		p.rest(pause, wakes(result.Err, opened))
 		if err := p.setExpiredApart(b); err != nil { // what has expired by now is not kept until a link opens
 			return b.failed(err)
 		}
 	}
+}
+
+// judge says what a failed try means: whether there is to be another, how long to wait before, and why the batch fails otherwise. It tells everybody.
+func (p *partition) judge(b *batch, r connection.Result) (pause time.Duration, again bool, reason error) {
+	p.producer.admission.troubled(p.share, troubleFailing, 0)
+	failed := &b.failures
+	cause, throttled := failure(r.Err, p.id, failed.total()+1), failed.throttled
+	pause, again = failed.after(r.Err, p.id, r.Outcome == connection.Rejected, &p.producer.options)
+	if ends := p.producer.deliveryEnds(b); !ends.IsZero() && time.Until(ends) <= pause {
+		again = false
+	}
+	reason = failed.reason(cause)
+	if e, ok := errors.AsType[*Error](cause); ok && e.Code == CodePartitionUnknown {
+		p.producer.refreshSoon()
+	}
+	switch {
+	case !again:
+		p.producer.health.failed(p, reason, givenUp)
+	case failed.throttled > throttled:
+		p.producer.health.failed(p, reason, triedAgain)
+		p.phase.Store(int32(WaitingThrottled))
+		p.producer.throttled(p.id, b, r.Err, pause)
+	default:
+		p.producer.health.failed(p, reason, triedAgain)
+		p.phase.Store(int32(WaitingToRetry))
+		p.producer.retrying(p.id, b, r.Err, pause)
+	}
+	return pause, again, reason
 }
 
 // prepare looks at the batch once before its first try: whether it is still to be sent, and whether some of its events have expired. The error is
@@ -326,22 +351,6 @@ func (p *partition) shorten(b *batch, limit int) {
 	}
 }
 
-// pause says how long to wait before the next try and whether there is to be one.
-func (p *partition) pause(b *batch, r connection.Result) (pause time.Duration, again bool) {
-	throttled := b.failures.throttled
-	pause, again = b.failures.after(r.Err, p.id, r.Outcome == connection.Rejected, &p.producer.options)
-	switch {
-	case !again:
-	case b.failures.throttled > throttled:
-		p.phase.Store(int32(WaitingThrottled))
-		p.producer.throttled(p.id, b, r.Err, pause)
-	default:
-		p.phase.Store(int32(WaitingToRetry))
-		p.producer.retrying(p.id, b, r.Err, pause)
-	}
-	return pause, again
-}
-
 // wakes returns what ends the pause after a failure early, nil if nothing does: there was no connection, and then anybody has opened one.
 func wakes(err error, opened <-chan struct{}) <-chan struct{} {
 	if e, ok := errors.AsType[*connection.Error](err); ok && e.Unreached {
@@ -350,15 +359,11 @@ func wakes(err error, opened <-chan struct{}) <-chan struct{} {
 	return nil
 }
 
-// rest waits before the next try. It reports false if there is none: the delivery's time would be over.
-func (p *partition) rest(b *batch, pause time.Duration, wake <-chan struct{}) bool {
-	if ends := p.producer.deliveryEnds(b); !ends.IsZero() && time.Until(ends) <= pause {
-		return false
-	}
+// rest waits before the next try.
+func (p *partition) rest(pause time.Duration, wake <-chan struct{}) {
 	p.work.end(tryRuns)
 	defer p.work.begin(tryRuns)
 	p.producer.pause(pause, wake)
-	return true
 }
 
 // pause waits for so long, until wake is closed, or until nothing is to be tried any more, which the next try sees.

@@ -1,6 +1,7 @@
 package eventhubs
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -387,6 +388,7 @@ func TestATryWithoutCreditLeavesOthersTheirLink(t *testing.T) {
 					t.Fatal(err)
 				}
 				peer := newPeer(t, 1)
+				o.Logger = cmp.Or(o.Logger, unlogged)
 				p := newProducer("test.example", "hub", detachingHub{peer}, o)
 				enqueue(t, p, "0", "first")
 				synctest.Wait()

@@ -50,6 +50,13 @@ type PartitionStats struct {
 	OldestEvent     time.Duration
 	Waiting         Waiting
 
+	// RunningFor is how long a try or a handler has run without anything of the partition ending: an opening, a batch on its way, or what Waiting says. Zero
+	// while none runs.
+	RunningFor time.Duration
+
+	LastErr      error     // of the latest try that failed, also when all is well again; nil if none has
+	FailingSince time.Time // when the first of the tries failed that have failed since a batch was stored; zero while all is well
+
 	// LastNumber is, with EnableIdempotentRetries, the number of this producer's last event that is stored in the partition. Numbers count the stored events,
 	// from 1, over all lives of a producer with a ProducerState; after 2,147,483,647 comes 0. It is -1 while it is not known, before the link is
 	// first open, and without EnableIdempotentRetries.
@@ -69,10 +76,12 @@ const (
 	WaitingForList            // the hub's partitions are not known yet
 	WaitingStopped            // StopPartitionOnFailure has stopped it
 	WaitingForCredit          // the link is open, and the service does not allow a message yet
+	WaitingForHandler         // a handler runs: the next batch leaves when it has returned
+	waitings
 )
 
 func (w Waiting) String() string {
-	names := [...]string{"not waiting", "for events", "for the link", "for the service", "throttled", "to retry", "for the list of partitions", "stopped", "for credit"}
+	names := [...]string{"not waiting", "for events", "for the link", "for the service", "throttled", "to retry", "for the list of partitions", "stopped", "for credit", "for a handler"}
 	if w < 0 || int(w) >= len(names) {
 		return "Waiting(" + strconv.Itoa(int(w)) + ")"
 	}
@@ -127,8 +136,7 @@ func (p *BufferedProducer) Stats() Stats {
 		s.Fill = float64(c.fill.Load()) / 1e6 / float64(s.StoredBatches)
 	}
 	now := time.Now()
-	if staged := p.staging.stats(now); staged.BufferedEvents > 0 {
-		staged.Waiting, staged.LastNumber = WaitingForList, -1
+	if staged := p.staging.stats(now); staged.BufferedEvents > 0 || staged.Waiting == WaitingForHandler {
 		s.Partitions = append(s.Partitions, staged)
 	}
 	for _, part := range p.partitions() {
@@ -158,9 +166,25 @@ func (q *queue) stats(now time.Time) (s PartitionStats) {
 	return s
 }
 
+// stats are those of events whose partition is not known.
+func (s *staging) stats(now time.Time) PartitionStats {
+	q := s.queue.stats(now)
+	q.LastNumber = -1
+	q.FailingSince, q.LastErr = s.producer.health.ofPartition(nil)
+	age, handlers, _ := s.work.busy()
+	q.RunningFor, q.Waiting = age, WaitingForList
+	if handlers {
+		q.Waiting = WaitingForHandler
+	}
+	return q
+}
+
 func (p *partition) stats(now time.Time) PartitionStats {
 	s := p.queue.stats(now)
 	s.ID = p.id
+	s.FailingSince, s.LastErr = p.producer.health.ofPartition(p)
+	age, handlers, _ := p.work.busy()
+	s.RunningFor = age
 	s.BufferedEvents, s.BufferedBytes = p.producer.admission.holds(p.share)
 	s.LastNumber = -1
 	if p.identity != nil {
@@ -168,6 +192,8 @@ func (p *partition) stats(now time.Time) PartitionStats {
 	}
 	s.Waiting = Waiting(p.phase.Load())
 	switch {
+	case handlers:
+		s.Waiting = WaitingForHandler
 	case p.isStopped():
 		s.Waiting = WaitingStopped
 	case s.Waiting == WaitingForService && p.link.WaitingForCredit():

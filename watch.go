@@ -20,13 +20,10 @@ var quietAfter = [...]time.Duration{quietSoon: 3 * time.Second, quietLong: 10 * 
 
 // quietChanged is told that a work has become quiet, quieter, or is not any more.
 func (p *BufferedProducer) quietChanged(w *work) {
-	switch {
-	case w.partition == nil: // staging has no share of the buffer
-	case w.quiet() == notQuiet:
-		p.admission.troubled(w.partition.share, 0, troubleSilent)
-	default:
-		p.admission.troubled(w.partition.share, troubleSilent, 0)
+	if w.partition != nil { // staging has no share of the buffer
+		p.admission.look(w)
 	}
+	p.health.look(w)
 }
 
 // A watch notices what runs and does not end. It has the one timer for that, which is set only while something runs of which that is not known yet, and

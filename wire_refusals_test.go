@@ -54,12 +54,12 @@ var outcomes = []wireFault{
 	{
 		name: "rejected-for-good", what: "a batch is rejected for what is in it", service: "`com.microsoft:argument-error`", we: "tell it as failed, and send the next",
 		strike: once(emulator.KindTransfer, emulator.Reject("com.microsoft:argument-error", tracked("The message is invalid."))),
-		least:  0, most: pace + trip, states: "ready failing ready", code: eventhubs.CodeRejected, condition: "com.microsoft:argument-error", dials: 1, failed: 1,
+		least:  0, most: pace + trip, states: "ready refused ready", code: eventhubs.CodeRejected, condition: "com.microsoft:argument-error", dials: 1, failed: 1,
 	},
 	{
 		name: "too-large", what: "a batch is larger than the service takes, whatever its link says", service: "`amqp:link:message-size-exceeded`", we: "cut it and send the pieces at once; here, tell an event that was refused alone as failed, with both sizes",
 		strike: once(emulator.KindTransfer, emulator.Reject("amqp:link:message-size-exceeded", tracked("The received message exceeds the limit."))),
-		least:  0, most: pace + trip, states: "ready failing ready", code: eventhubs.CodeTooLarge, condition: "amqp:link:message-size-exceeded", dials: 1, failed: 1,
+		least:  0, most: pace + trip, states: "ready refused ready", code: eventhubs.CodeTooLarge, condition: "amqp:link:message-size-exceeded", dials: 1, failed: 1,
 	},
 	{
 		name: "too-large-detached", what: "the same", service: "detaches the link, with that condition", we: "the same, over a new link; with several batches in flight on the link it leaves open whose it was, the largest is cut, and the others are tried again",

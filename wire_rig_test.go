@@ -248,7 +248,7 @@ func (b *outcomeBook) judge(t *testing.T, id string, stored []string, repeats bo
 	}
 }
 
-// A logbook keeps what a producer logs about its state, a word for each line, and that of the errors which go with it.
+// A logbook keeps what a producer logs about its state, a word for each change, and that of the errors which go with it.
 type logbook struct {
 	mu     sync.Mutex // guards the fields below
 	states []string
@@ -260,23 +260,20 @@ func (l *logbook) WithAttrs([]slog.Attr) slog.Handler               { return l }
 func (l *logbook) WithGroup(string) slog.Handler                    { return l }
 
 func (l *logbook) Handle(_ context.Context, line slog.Record) error {
+	attributes := map[string]slog.Value{}
+	line.Attrs(func(a slog.Attr) bool {
+		attributes[a.Key] = a.Value
+		return true
+	})
+	state, change := attributes["state"]
+	if _, lasting := attributes["since"]; !change || lasting {
+		return nil
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	switch {
-	case line.Message == "eventhubs: ready", strings.HasPrefix(line.Message, "eventhubs: publishing succeeds"):
-		l.states = append(l.states, "ready")
-	case strings.HasPrefix(line.Message, "eventhubs: publishing"):
-		line.Attrs(func(a slog.Attr) bool {
-			switch a.Key {
-			case "state":
-				l.states = append(l.states, a.Value.String())
-			case "error":
-				if err, ok := a.Value.Any().(error); ok {
-					l.errs = append(l.errs, err)
-				}
-			}
-			return true
-		})
+	l.states = append(l.states, state.String())
+	if err, ok := attributes["error"].Any().(error); ok {
+		l.errs = append(l.errs, err)
 	}
 	return nil
 }

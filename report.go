@@ -1,0 +1,252 @@
+package eventhubs
+
+import (
+	"context"
+	"log/slog"
+	"time"
+)
+
+const (
+	// reportEvery is how often trouble that lasts is logged.
+	reportEvery = time.Minute
+	// reportLines is how many changes of state are logged within that time. A state that comes and goes fills no log: the next line says how often it did.
+	reportLines = 10
+)
+
+// A report is what is logged of a producer's health: each change of state, and while there is trouble a line a minute. The health's lock guards it. Its timer is
+// set only while there is something to say of.
+type report struct {
+	lines  []reportLine  // to be logged, in their order
+	saying bool          // a goroutine logs them
+	ended  chan struct{} // closed when that has ended; nil unless close waits for it
+	closed bool
+
+	timer   *time.Timer
+	armed   bool
+	trouble time.Time // since when the state is worse than ready
+	tries   int       // that have failed since
+	told    int       // of these, by the latest line
+	window  time.Time // when lines began to be counted
+	counted int
+	unsaid  int // changes that were not logged
+}
+
+// A reportLine is one line of the log. What takes other locks to find out is found out when it is logged.
+type reportLine struct {
+	level   slog.Level
+	message string
+	cause   cause
+	state   HealthState
+	changes int  // changes of state that were not logged before
+	lasting bool // with how long, how much and how many tries
+	tries   int
+	trouble time.Time
+	ready   bool // for a Logger only
+}
+
+// noteLocked notes what is to be logged when the state may have changed.
+func (h *health) noteLocked(before HealthState, now time.Time, f fate) {
+	r, bad := &h.report, h.present > HealthReady
+	if bad && before <= HealthReady {
+		r.trouble = now
+	}
+	if h.present != before {
+		h.changedLocked(before, now, f)
+	}
+	switch {
+	case bad:
+		h.armLocked()
+	case r.unsaid == 0 && r.armed:
+		r.timer.Stop()
+		r.armed = false
+	}
+	if !bad {
+		r.tries, r.told = 0, 0
+	}
+}
+
+func (h *health) changedLocked(before HealthState, now time.Time, f fate) {
+	line := reportLine{level: slog.LevelWarn, state: h.present}
+	switch {
+	case h.present > before && h.present > HealthReady:
+		line.message = begins(h.present, f)
+	case h.present > HealthReady:
+		line.message = "eventhubs: publishing still fails, less than before"
+	case before == HealthConnecting:
+		line.level, line.message, line.ready = slog.LevelInfo, "eventhubs: ready", true
+	case before == HealthBlocked:
+		line.level, line.message = slog.LevelInfo, "eventhubs: handlers return again"
+	default:
+		line.level, line.message = slog.LevelInfo, "eventhubs: publishing succeeds again"
+	}
+	r := &h.report
+	if now.Sub(r.window) >= reportEvery {
+		r.window, r.counted = now, 0
+	}
+	if r.counted++; r.counted > reportLines {
+		r.unsaid++
+		h.armLocked()
+		return
+	}
+	h.addLocked(line)
+}
+
+func (h *health) addLocked(line reportLine) {
+	r := &h.report
+	if r.closed {
+		return
+	}
+	line.cause, line.changes, line.tries, line.trouble = h.causeLocked(), r.unsaid, r.tries, r.trouble
+	r.lines = append(r.lines, line)
+	r.unsaid, r.told = 0, r.tries
+	if r.armed {
+		r.timer.Reset(reportEvery)
+	}
+	h.sayLocked()
+}
+
+// armLocked sets the timer, unless it is set.
+func (h *health) armLocked() {
+	r := &h.report
+	if r.armed || r.closed {
+		return
+	}
+	r.armed = true
+	if r.timer == nil {
+		// The call ends when it has logged a line, or has nothing to say.
+		r.timer = time.AfterFunc(reportEvery, h.remind)
+	} else {
+		r.timer.Reset(reportEvery)
+	}
+}
+
+// remind is called by the timer. Trouble of which nothing is left, neither an event nor what runs, is not told again until something fails.
+func (h *health) remind() {
+	buffered, _ := h.producer.admission.count()
+	h.mu.Lock()
+	r := &h.report
+	r.armed = false
+	switch {
+	case h.present <= HealthReady && r.unsaid > 0:
+		h.addLocked(reportLine{level: slog.LevelInfo, message: "eventhubs: publishing succeeds again", state: h.present})
+	case h.present <= HealthReady, buffered == 0 && r.tries == r.told && h.in[HealthSilent]+h.in[HealthBlocked] == 0:
+	default:
+		h.armLocked()
+		h.addLocked(reportLine{level: slog.LevelWarn, message: lasts(h.present), state: h.present, lasting: true})
+	}
+	h.mu.Unlock()
+}
+
+// sayLocked has what is to be logged logged, on a goroutine of its own: a Logger may block, or end the goroutine, and that must be nobody's who sends.
+func (h *health) sayLocked() {
+	if r := &h.report; !r.saying && len(r.lines) > 0 {
+		r.saying = true
+		go h.say() // ends when there is nothing more to log; close waits for it
+	}
+}
+
+// say logs the lines in their order.
+func (h *health) say() {
+	r := &h.report
+	h.mu.Lock()
+	defer func() { // with the lock, also if the Logger has ended the goroutine
+		r.saying = false
+		h.sayLocked()
+		if r.ended != nil && !r.saying {
+			close(r.ended)
+			r.ended = nil
+		}
+		h.mu.Unlock()
+	}()
+	for len(r.lines) > 0 {
+		line := r.lines[0]
+		r.lines = r.lines[1:]
+		func() {
+			h.mu.Unlock()
+			defer h.mu.Lock()
+			h.producer.log(line)
+		}()
+	}
+	r.lines = nil
+}
+
+// log logs a line.
+func (p *BufferedProducer) log(line reportLine) {
+	to := p.unheard()
+	if line.ready {
+		to = p.logger
+	}
+	attributes := []any{"hub", p.hubName, "state", line.state.String()}
+	if line.lasting {
+		s := p.Stats()
+		attributes = append(attributes, "since", line.trouble, "tries", line.tries, "buffered", s.BufferedEvents, "oldest", s.OldestEvent.Round(time.Millisecond))
+	}
+	if line.changes > 0 {
+		attributes = append(attributes, "changes", line.changes)
+	}
+	if err := line.cause.err(); err != nil {
+		attributes = append(attributes, "error", err)
+	}
+	to.Log(context.Background(), line.level, line.message, attributes...)
+}
+
+// close ends the reports. It waits for a line that is being logged until ctx ends.
+func (h *health) close(ctx context.Context) {
+	h.mu.Lock()
+	r := &h.report
+	r.closed, r.armed = true, false
+	if r.timer != nil {
+		r.timer.Stop()
+	}
+	var ended chan struct{}
+	if r.saying {
+		if r.ended == nil {
+			r.ended = make(chan struct{})
+		}
+		ended = r.ended
+	}
+	h.mu.Unlock()
+	if ended == nil {
+		return
+	}
+	select {
+	case <-ended:
+	case <-ctx.Done():
+	}
+}
+
+// begins says of a state that it has begun, and what becomes of what has failed.
+func begins(s HealthState, f fate) string {
+	switch {
+	case s == HealthBlocked:
+		return "eventhubs: a handler does not return; its partition waits for it"
+	case s == HealthSilent:
+		return "eventhubs: the service does not answer; it is waited for"
+	case s == HealthRefused:
+		return "eventhubs: the service refuses events; they are not tried again"
+	case f == askedFor:
+		return "eventhubs: Connect has failed; the next event tries again"
+	case f == givenUp:
+		return "eventhubs: publishing fails; what has failed is not tried again"
+	case s == HealthThrottled:
+		return "eventhubs: the service is too busy; it is tried again"
+	default:
+		return "eventhubs: publishing has begun to fail; it is tried again"
+	}
+}
+
+// lasts says of a state that it lasts.
+func lasts(s HealthState) string {
+	switch s {
+	case HealthBlocked:
+		return "eventhubs: a handler still does not return"
+	case HealthSilent:
+		return "eventhubs: the service still does not answer"
+	case HealthRefused:
+		return "eventhubs: the service still refuses events"
+	case HealthThrottled:
+		return "eventhubs: the service is still too busy"
+	default:
+		return "eventhubs: publishing still fails"
+	}
+}
