@@ -77,7 +77,6 @@ const (
 	WaitingStopped            // StopPartitionOnFailure has stopped it
 	WaitingForCredit          // the link is open, and the service does not allow a message yet
 	WaitingForHandler         // a handler runs: the next batch leaves when it has returned
-	waitings
 )
 
 func (w Waiting) String() string {

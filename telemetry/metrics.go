@@ -23,7 +23,8 @@ type instruments struct {
 
 	bufferedEvents, bufferedBytes, waitingCallers, inFlight, partitions metric.Int64ObservableUpDownCounter
 	ambiguousTries, handlerPanics, unheardEvents                        metric.Int64ObservableCounter
-	utilization, oldestEventAge, troubleDuration, tokenRemaining        metric.Float64ObservableGauge
+	utilization, oldestEventAge, handlerRunning                         metric.Float64ObservableGauge
+	troubleDuration, tokenRemaining                                     metric.Float64ObservableGauge
 	health                                                              metric.Int64ObservableGauge
 }
 
@@ -107,6 +108,7 @@ func (m *maker) observables(i *instruments) {
 	i.unheardEvents = count(MetricUnheardEvents, "{event}", "Failed events of which neither a handler nor a Delivery was told.")
 	i.utilization = gauge(MetricBufferUtilization, "1", "How full the buffer is, in events or in bytes, whichever is fuller.")
 	i.oldestEventAge = gauge(MetricOldestEventAge, "s", "How long the first event of the oldest batch has waited.")
+	i.handlerRunning = gauge(MetricHandlerRunning, "s", "How long the handler has run that has not returned for longest.")
 	i.troubleDuration = gauge(MetricTroubleDuration, "s", "How long the producer's health has been worse than ready.")
 	i.tokenRemaining = gauge(MetricTokenRemaining, "s", "How long the present authorization will last.")
 	health, err := m.meter.Int64ObservableGauge(MetricHealth, metric.WithUnit("{state}"), metric.WithDescription("One for the present state of the producer's health, zero for the others."))

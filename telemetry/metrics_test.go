@@ -95,7 +95,7 @@ func TestMetricsTellWhatHappens(t *testing.T) {
 			"eventhubs.producer.connections.opened{} 2",
 			"eventhubs.producer.connections.lost{error.type=connection-lost} 1",
 			"eventhubs.producer.health{eventhubs.health.state=ready} 0",
-			"eventhubs.producer.health{eventhubs.health.state=failing} 1",
+			"eventhubs.producer.health{eventhubs.health.state=refused} 1",
 		)
 	})
 }
@@ -125,6 +125,7 @@ func TestMetricsTellWhatIsBuffered(t *testing.T) {
 			"eventhubs.producer.partitions{eventhubs.waiting=for events} 1",
 			"eventhubs.producer.partitions{eventhubs.waiting=throttled} 0",
 			"eventhubs.producer.trouble.duration{} 0.000",
+			"eventhubs.producer.health{eventhubs.health.state=silent} 1",
 		)
 		w.enqueue(t.Context(), "1", "d") // 0 has been silent for so long that it takes no more than half
 		w.next(emulator.Pass().AnswerAfter(time.Minute), emulator.Pass().AnswerAfter(time.Minute))
@@ -139,6 +140,33 @@ func TestMetricsTellWhatIsBuffered(t *testing.T) {
 			t.Fatal(err)
 		}
 		w.want("eventhubs.producer.waiting.callers{} 0")
+	})
+}
+
+// What a histogram shows only when the handler has returned.
+func TestMetricsTellOfAHandlerThatHangs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		hold := make(chan struct{})
+		w := newWorld(t, eventhubs.Options{MaxWaitTime: eventhubs.SendAtOnce, OnBatchSucceeded: func(context.Context, *eventhubs.Batch) { <-hold }}, telemetry.Config{})
+		w.enqueue(t.Context(), "0", "a")
+		time.Sleep(20 * time.Second)
+		w.enqueue(t.Context(), "1", "a")
+		time.Sleep(10 * time.Second)
+		w.want(
+			"eventhubs.producer.handler.running{} 30.000",
+			"eventhubs.producer.partitions{eventhubs.waiting=for a handler} 2",
+			"eventhubs.producer.health{eventhubs.health.state=blocked} 1",
+			"eventhubs.producer.trouble.duration{} 20.000",
+		)
+		close(hold)
+		if err := w.flush(); err != nil {
+			t.Fatal(err)
+		}
+		w.want(
+			"eventhubs.producer.handler.running{} 0.000",
+			"eventhubs.producer.handler.duration{eventhubs.handler=succeeded} 2 of 40.000",
+			"eventhubs.producer.health{eventhubs.health.state=ready} 1",
+		)
 	})
 }
 

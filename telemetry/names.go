@@ -30,6 +30,7 @@ const (
 	MetricThrottledDuration = "eventhubs.producer.throttled.duration" // s, counter: the pauses that the service asked for, of all partitions
 	MetricAmbiguousTries    = "eventhubs.producer.ambiguous.tries"    // {try}, counter: that ended without telling whether the batch is stored
 	MetricHandlerDuration   = "eventhubs.producer.handler.duration"   // s, histogram: of Options.OnBatchSucceeded and OnBatchFailed, by eventhubs.handler
+	MetricHandlerRunning    = "eventhubs.producer.handler.running"    // s: how long the handler has run that has not returned for longest; zero while none runs
 	MetricHandlerPanics     = "eventhubs.producer.handler.panics"     // {panic}, counter
 	MetricUnheardEvents     = "eventhubs.producer.unheard.events"     // {event}, counter: failed, and neither a handler nor a Delivery was told
 	MetricHealth            = "eventhubs.producer.health"             // {state}: one for the present eventhubs.health.state, zero for the others

@@ -12,7 +12,7 @@ func (i *instruments) observe(read metric.Callback) (metric.Registration, error)
 	return i.meter.RegisterCallback(read,
 		i.bufferedEvents, i.bufferedBytes, i.waitingCallers, i.inFlight, i.partitions,
 		i.ambiguousTries, i.handlerPanics, i.unheardEvents,
-		i.utilization, i.oldestEventAge, i.troubleDuration, i.tokenRemaining, i.health)
+		i.utilization, i.oldestEventAge, i.handlerRunning, i.troubleDuration, i.tokenRemaining, i.health)
 }
 
 // read observes the producer's numbers and its health.
@@ -34,6 +34,7 @@ func ratio(part, whole int) float64 { return float64(part) / float64(max(1, whol
 // readPartitions adds partitions up that have the same attributes: all of them if they are together, and those without an id.
 func (t *Instrumentation) readPartitions(o metric.Observer, partitions []eventhubs.PartitionStats) {
 	type sum struct{ events, bytes, batches int64 }
+	var handler time.Duration
 	sums, phases := map[string]sum{}, map[eventhubs.Waiting]int64{}
 	for _, p := range partitions {
 		s := sums[t.partition(p.ID)]
@@ -42,14 +43,18 @@ func (t *Instrumentation) readPartitions(o metric.Observer, partitions []eventhu
 		s.batches += int64(p.BatchesInFlight)
 		sums[t.partition(p.ID)] = s
 		phases[p.Waiting]++
+		if p.Waiting == eventhubs.WaitingForHandler {
+			handler = max(handler, p.RunningFor)
+		}
 	}
+	o.ObserveFloat64(t.instruments.handlerRunning, handler.Seconds(), t.attributes("", "", ""))
 	for id, s := range sums {
 		attributes := t.attributes(id, "", "")
 		o.ObserveInt64(t.instruments.bufferedEvents, s.events, attributes)
 		o.ObserveInt64(t.instruments.bufferedBytes, s.bytes, attributes)
 		o.ObserveInt64(t.instruments.inFlight, s.batches, attributes)
 	}
-	for phase := eventhubs.NotWaiting; phase <= eventhubs.WaitingForCredit; phase++ {
+	for phase := eventhubs.NotWaiting; phase <= eventhubs.WaitingForHandler; phase++ {
 		o.ObserveInt64(t.instruments.partitions, phases[phase], t.attributes("", keyWaiting, phase.String()))
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"log"
+	"log/slog"
 	"os"
 	"path/filepath"
 
@@ -43,6 +44,7 @@ func run(ctx context.Context) (err error) {
 	defer func() { err = errors.Join(err, letters.db.Close()) }()
 
 	producer, err := eventhubs.NewBufferedProducerFromConnectionString(h.ConnectionString, "", &eventhubs.Options{
+		Logger:                 slog.New(slog.DiscardHandler), // the trouble is of our own making; otherwise leave this out, and hear of it at once
 		StopPartitionOnFailure: true,
 		RetryOptions:           eventhubs.RetryOptions{MaxRetries: -1}, // for the show; otherwise the default, 15
 		OnBatchFailed:          letters.keep,

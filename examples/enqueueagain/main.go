@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"log"
+	"log/slog"
 	"sync/atomic"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azeventhubs/v2"
@@ -30,6 +31,7 @@ func run(ctx context.Context) (err error) {
 	defer h.Close()
 
 	producer, err := eventhubs.NewBufferedProducerFromConnectionString(h.ConnectionString, "", &eventhubs.Options{
+		Logger:        slog.New(slog.DiscardHandler),          // the trouble is of our own making; otherwise leave this out, and hear of it at once
 		RetryOptions:  eventhubs.RetryOptions{MaxRetries: -1}, // so that the handler sees each failure
 		OnBatchFailed: onFailed,
 	})

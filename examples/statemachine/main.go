@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"log"
+	"log/slog"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azeventhubs/v2"
 	"github.com/go-eventhubs/eventhubs"
@@ -31,6 +32,7 @@ func run(ctx context.Context) (err error) {
 	defer h.Close()
 
 	producer, err := eventhubs.NewBufferedProducerFromConnectionString(h.ConnectionString, "", &eventhubs.Options{
+		Logger:        slog.New(slog.DiscardHandler), // the trouble is of our own making; otherwise leave this out, and hear of it at once
 		MaxWaitTime:   eventhubs.UntilFull,
 		RetryOptions:  eventhubs.RetryOptions{MaxRetries: -1},     // so that one refusal is a failure
 		OnBatchFailed: func(context.Context, *eventhubs.Batch) {}, // Flush tells it too, and here that is enough

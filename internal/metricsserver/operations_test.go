@@ -100,6 +100,11 @@ func TestTheRunbookHasEveryCodeErrorAndMetric(t *testing.T) {
 			t.Errorf("%s says nothing of the health %q", operations, state)
 		}
 	}
+	for waiting := eventhubs.NotWaiting; !strings.HasPrefix(waiting.String(), "Waiting("); waiting++ {
+		if !strings.Contains(text, "\n| *"+waiting.String()+"* |") {
+			t.Errorf("no row of %s says what to do about partitions that wait %s", operations, waiting)
+		}
+	}
 }
 
 var (

@@ -123,6 +123,10 @@ var alertCases = []alertCase{
 		`eventhubs_producer_handler_duration_seconds_bucket{$, le="5"} 0+1x80
 		 eventhubs_producer_handler_duration_seconds_bucket{$, le="+Inf"} 0+1x80`,
 		"Handlers for orders take 9.95s."},
+	{"EventHubsHandlerHangs",
+		`eventhubs_producer_handler_running_seconds{$} 0+15x80`,
+		`eventhubs_producer_handler_running_seconds{$} 0 15 30 45 0 15 30 45 0`,
+		"A handler for orders has not returned for 1m 15s."},
 	{"EventHubsHandlerPanics",
 		`eventhubs_producer_handler_panics_total{$} 0x4 1x4`,
 		`eventhubs_producer_handler_panics_total{$} 1x80`,
