@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"time"
 
@@ -85,6 +86,7 @@ func newPublication(p *process, to *target, opts *publishOptions) (*publication,
 		OnBatchSucceeded: func(_ context.Context, b *eventhubs.Batch) { pub.tally.succeeded(b) },
 		OnBatchFailed:    pub.batchFailed,
 		Connection:       eventhubs.ConnectionOptions{ApplicationID: "eventhubs-publish"},
+		Logger:           slog.New(&troubleLog{func(text string) { pub.progress.line(p.redact(text)) }}),
 	}
 	width := terminalWidth(p.stderr)
 	if pub.typed() {

@@ -1,0 +1,41 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"strings"
+	"time"
+)
+
+// A troubleLog is the producer's Logger: it makes a line for people of each change of the producer's health, and of trouble that lasts. All else that the producer
+// logs the publication tells in its own way.
+type troubleLog struct {
+	line func(text string)
+}
+
+func (t *troubleLog) Enabled(_ context.Context, level slog.Level) bool {
+	return level >= slog.LevelInfo
+}
+func (t *troubleLog) WithAttrs([]slog.Attr) slog.Handler { return t }
+func (t *troubleLog) WithGroup(string) slog.Handler      { return t }
+
+func (t *troubleLog) Handle(_ context.Context, r slog.Record) error {
+	attributes := map[string]slog.Value{}
+	r.Attrs(func(a slog.Attr) bool {
+		attributes[a.Key] = a.Value
+		return true
+	})
+	text := strings.TrimPrefix(r.Message, "eventhubs: ")
+	if _, ofHealth := attributes["state"]; !ofHealth || text == "" || text == "ready" {
+		return nil
+	}
+	if since, lasting := attributes["since"]; lasting {
+		text += fmt.Sprintf(" since %v: %v tries, %v events buffered", since.Time().Local().Format(time.TimeOnly), attributes["tries"], attributes["buffered"])
+	}
+	if err, ok := attributes["error"]; ok {
+		text += ": " + strings.TrimPrefix(err.String(), "eventhubs: ")
+	}
+	t.line(strings.ToUpper(text[:1]) + text[1:])
+	return nil
+}
