@@ -29,7 +29,7 @@ type hopeless struct {
 
 var hopelessCauses = []hopeless{
 	{
-		name: "missing hub", code: eventhubs.CodeNotFound, state: eventhubs.HealthUnreachable, says: "check the names of the namespace and the event hub",
+		name: "missing hub", code: eventhubs.CodeNotFound, state: eventhubs.HealthUnreachable, says: "there is no such event hub in this namespace",
 		setup: func(r *rig) {
 			r.server.SetHook(func(_ context.Context, op emulator.Operation) emulator.Action {
 				if op.Hub == "" {
@@ -41,14 +41,14 @@ var hopelessCauses = []hopeless{
 		mend: func(r *rig) { r.server.SetHook(nil) },
 	},
 	{
-		name: "unknown host", code: eventhubs.CodeNotFound, state: eventhubs.HealthUnreachable, says: "check the names of the namespace and the event hub",
+		name: "unknown host", code: eventhubs.CodeNotFound, state: eventhubs.HealthUnreachable, says: "check the namespace's name",
 		setup: func(r *rig) {
 			r.network.block(&net.DNSError{Err: "no such host", Name: "nowhere.example", IsNotFound: true})
 		},
 		mend: func(r *rig) { r.network.block(nil) },
 	},
 	{
-		name: "forbidden", code: eventhubs.CodeUnauthorized, state: eventhubs.HealthUnauthorized, says: "check that the identity or key has the Send right",
+		name: "forbidden", code: eventhubs.CodeUnauthorized, state: eventhubs.HealthUnauthorized, says: "the right Send is missing",
 		setup: func(r *rig) {
 			r.server.SetHook(func(_ context.Context, op emulator.Operation) emulator.Action {
 				if op.Kind == emulator.KindAttach && op.PartitionID != "" {
@@ -60,7 +60,7 @@ var hopelessCauses = []hopeless{
 		mend: func(r *rig) { r.server.SetHook(nil) },
 	},
 	{
-		name: "no token", code: eventhubs.CodeNoToken, state: eventhubs.HealthUnauthorized, says: "check the credential",
+		name: "no token", code: eventhubs.CodeNoToken, state: eventhubs.HealthUnauthorized, says: "the credential gives no token",
 		setup: func(r *rig) { r.withCredential(outage{0, time.Minute}) },
 		mend:  func(r *rig) { time.Sleep(time.Minute) },
 	},

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"log"
+	"log/slog"
 	"net"
 	"net/http/httptest"
 	"os"
@@ -231,7 +232,7 @@ func TestCheckOfTheService(t *testing.T) {
 		{"hub that is missing", []string{"--connection-string", strict.ConnectionString(""), "--hub", "evnets"}, 0, "$cbs", "amqp:not-found", `there is no event hub "evnets"`},
 		{"management that is throttled", throttled, 0, "$management", "50008", "50 such calls a second"},
 		{"no right to send", as("listener", "listeners-key"), 0, "link", "'Send' claim(s) are required", "lacks the right Send"},
-		{"hub that is disabled", []string{"--connection-string", strict.ConnectionString("asleep")}, 0, "link", "com.microsoft:entity-disabled", "the hub is switched off"},
+		{"hub that is disabled", []string{"--connection-string", strict.ConnectionString("asleep")}, 0, "link", "com.microsoft:entity-disabled", "the event hub is switched off"},
 		{"attach that is refused", refusing, 0, "link", "attach refused", "try again"},
 		{"too many links", full, 0, "link", "too many links", "a limit of the namespace is reached"},
 		{"throughput that is used up", append(busy, "--send"), 0, "send", "50002", "throughput units are used up"},
@@ -243,6 +244,41 @@ func TestCheckOfTheService(t *testing.T) {
 				if strings.Contains(s.Detail+s.Remedy, "SAS_KEY_VALUE") {
 					t.Errorf("the key is shown: %+v", s)
 				}
+			}
+		})
+	}
+}
+
+// One table is behind what check and what the producer says.
+func TestCheckAndTheProducerAdviseAlike(t *testing.T) {
+	for _, test := range []struct {
+		name            string
+		hook            emulator.Hook
+		check, producer string
+	}{
+		{"a wrong key", reject(emulator.KindPutToken, "com.microsoft:auth-failed", "InvalidSignature: The token has an invalid signature."),
+			"the key is wrong: copy the connection string once more", "the key is wrong: copy the connection string once more"},
+		{"an expired token", reject(emulator.KindPutToken, "com.microsoft:auth-failed", "ExpiredToken: The token is expired."),
+			"the token has expired: make a new signature", "the token has expired: if it was signed a moment ago, this machine's clock is wrong"},
+		{"a hub that was deleted", reject(emulator.KindManagement, "amqp:not-found", "The messaging entity could not be found."),
+			`there is no event hub "events" in this namespace: check --hub or EntityPath`, "there is no such event hub in this namespace: check its name or EntityPath"},
+		{"a hub that was deleted a moment ago", reject(emulator.KindManagement, "amqp:resource-deleted", "The messaging entity was deleted."),
+			"somebody has deleted the event hub", "somebody has deleted the event hub"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			server, args := startFor(t, &emulator.Options{Hook: test.hook})
+			got := program{}.run(t, append([]string{"check"}, args...)...)
+			got.want(t, exitFailed)
+			if !strings.Contains(got.stdout, test.check) {
+				t.Errorf("check says\n%s\nwant %q", got.stdout, test.check)
+			}
+			producer, err := eventhubs.NewBufferedProducerFromConnectionString(server.ConnectionString("events"), "", &eventhubs.Options{Logger: slog.New(slog.DiscardHandler)})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer producer.Close(t.Context())
+			if err := producer.Connect(t.Context(), nil); err == nil || !strings.Contains(err.Error(), test.producer) {
+				t.Errorf("the producer says %v, want %q", err, test.producer)
 			}
 		})
 	}

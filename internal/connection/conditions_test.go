@@ -133,25 +133,11 @@ func TestEachConditionIsUnderstoodWhereverItComes(t *testing.T) {
 // wantText checks that an error's text has all that is needed to act on it.
 func wantText(t *testing.T, e *Error) {
 	t.Helper()
-	text, hint := e.Error(), advice[e.Code]
+	text, hint := e.Error(), Advise(e, Setting{})
 	if hint == "" || !strings.HasSuffix(text, "; "+hint) {
 		t.Errorf("text %q does not end in what to check, %q", text, hint)
 	}
 	if e.Condition != "" && (!strings.HasPrefix(text, e.Condition+": "+e.Description) || !strings.Contains(text, e.TrackingID)) {
 		t.Errorf("text %q lacks the condition %s, the service's words or the tracking id %s", text, e.Condition, e.TrackingID)
-	}
-}
-
-// TestEveryCodeHasAdvice: no text ends without what to check, but for those of a
-// caller who has given up or closed.
-func TestEveryCodeHasAdvice(t *testing.T) {
-	codes := map[Code]bool{CodeNoToken: true, CodeNotAccepted: true, CodeNotSupported: true}
-	for _, class := range conditions {
-		codes[class.code] = true
-	}
-	for code := range codes {
-		if advice[code] == "" {
-			t.Errorf("there is no advice for %s", code)
-		}
 	}
 }

@@ -39,26 +39,6 @@ const (
 	CodeInternal         Code = "internal"          // a fault of the service, or an answer that makes no sense; transient
 )
 
-// advice is what to check, by code. A caller who has given up or closed needs none.
-var advice = map[Code]string{
-	CodeUnauthorized:     "check that the identity or key has the Send right and that the token is for this namespace",
-	CodeNoToken:          "check the credential",
-	CodeNotFound:         "check the names of the namespace and the event hub",
-	CodePartitionUnknown: "check the partition id",
-	CodeDisabled:         "check the event hub's status",
-	CodeThrottled:        "the namespace's throughput is used up",
-	CodeQuota:            "check the namespace's limits",
-	CodeTooLarge:         "send less in one message",
-	CodeFenced:           "another producer has taken over; see that only one runs with this identity",
-	CodeOutOfOrder:       "the events' numbers do not follow those that the service has stored; this batch has failed and the next goes on with a higher epoch: look at what is stored",
-	CodeNotSupported:     "the namespace does not offer idempotent publishing; switch EnableIdempotentRetries off",
-	CodeConnectionLost:   "check the network, the port and, if one is in use, the proxy",
-	CodeTimeout:          "the service did not answer in time",
-	CodeRejected:         "the same request would be refused again; see the service's reason",
-	CodeNotAccepted:      "if it lasts, check the event hub's status",
-	CodeInternal:         "if it lasts, ask the service's support, with the tracking id",
-}
-
 // Error is why something failed. It unwraps to the cause.
 type Error struct {
 	Code        Code
@@ -98,7 +78,7 @@ type Error struct {
 	answered bool // it is the answer to a request, which says that the node is well
 }
 
-// Error says what happened and ends with what to check.
+// Error says what happened and ends with what to do about it: see Advise.
 func (e *Error) Error() string {
 	var b strings.Builder
 	switch {
@@ -110,21 +90,10 @@ func (e *Error) Error() string {
 	if e.TrackingID != "" {
 		fmt.Fprintf(&b, " (tracking id %s)", e.TrackingID)
 	}
-	if hint := e.advice(); hint != "" {
+	if hint := Advise(e, Setting{}); hint != "" {
 		b.WriteString("; " + hint)
 	}
 	return b.String()
-}
-
-// advice is what to check: about TLS, more than the code says.
-func (e *Error) advice() string {
-	switch distrusted, noTLS := tlsFault(e.Err); {
-	case distrusted:
-		return "check the namespace's name, and that ConnectionOptions.TLSConfig has the certificate's authority unless the system knows it"
-	case noTLS:
-		return "what answers does not speak TLS: check the port; an emulator without it needs UseDevelopmentEmulator=true in the connection string"
-	}
-	return advice[e.Code]
 }
 
 // Unwrap returns the cause.

@@ -91,7 +91,7 @@ func TestDialErrorsThatDoNotPass(t *testing.T) {
 		transient bool
 		advice    string
 	}{
-		{&net.DNSError{IsNotFound: true, Name: "ns"}, CodeNotFound, false, "names of the namespace"},
+		{&net.DNSError{IsNotFound: true, Name: "ns"}, CodeNotFound, false, "check the namespace's name"},
 		{&net.DNSError{IsTimeout: true, Name: "ns"}, CodeConnectionLost, true, "the network"},
 		{&tls.CertificateVerificationError{Err: errors.New("wrong name")}, CodeConnectionLost, false, "ConnectionOptions.TLSConfig"},
 		{tls.RecordHeaderError{Msg: "not TLS"}, CodeConnectionLost, false, "UseDevelopmentEmulator=true"},
@@ -125,11 +125,11 @@ func TestTrackingIDIsCutOutOfTheText(t *testing.T) {
 
 func TestErrorTextSaysWhatHappenedAndWhatToCheck(t *testing.T) {
 	err := classify(&amqp.Error{Condition: "amqp:not-found", Description: "no such hub. TrackingId:42, SystemTracker:x"})
-	want := "amqp:not-found: no such hub. (tracking id 42); check the names of the namespace and the event hub"
+	want := "amqp:not-found: no such hub. (tracking id 42); there is no such event hub in this namespace: check its name or EntityPath, and that it is the right namespace; or it was deleted"
 	if err.Error() != want {
 		t.Errorf("text %q, want %q", err, want)
 	}
-	if err := classify(errors.New("broken pipe")); !strings.HasPrefix(err.Error(), "broken pipe; check the network") {
+	if err := classify(errors.New("broken pipe")); !strings.HasPrefix(err.Error(), "broken pipe; check the port, the network") {
 		t.Errorf("text %q", err)
 	}
 }

@@ -1,0 +1,182 @@
+package connection
+
+import (
+	"cmp"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"net"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// A Setting is what an advice is given in: by what names its reader knows things, and
+// what is known of the client. The zero value is a program that uses the producer, of
+// which nothing is known.
+type Setting struct {
+	EventHub  string // its name; empty if that is not known
+	Name      string // how that is given
+	Key       bool   // the client shows a key or a signature
+	Identity  bool   // the client shows a token of an Azure identity
+	Emulator  bool   // it is one without TLS
+	TLS       string // how the authority of a certificate is given
+	WebSocket string // how port 443 is chosen
+}
+
+// Advise says what to do about a failure: whoever prints an Error and whoever prints a
+// remedy take it from here. An error that is no *Error is one of opening a connection.
+// It is empty for what nobody need do anything about.
+func Advise(err error, s Setting) string {
+	e, ok := errors.AsType[*Error](err)
+	if !ok {
+		e = dialError(err)
+	}
+	for _, row := range advice {
+		if row.code == e.Code && (row.when == nil || row.when(e, s)) {
+			return s.fill(e, row)
+		}
+	}
+	return ""
+}
+
+// fill puts the reader's names in a text.
+func (s Setting) fill(e *Error, row advisory) string {
+	text := row.text
+	switch {
+	case s.Key && row.key != "":
+		text = row.key
+	case s.Identity && row.identity != "":
+		text = row.identity
+	}
+	such, hub := "such event hub", "the event hub"
+	if s.EventHub != "" {
+		such = `event hub "` + s.EventHub + `"`
+		hub = "the " + such
+	}
+	names := ""
+	if wrong, ok := errors.AsType[x509.HostnameError](e.Err); ok {
+		names = strings.Join(wrong.Certificate.DNSNames, ", ")
+	}
+	return strings.NewReplacer(
+		"{hub}", hub,
+		"{such hub}", such,
+		"{name}", cmp.Or(s.Name, "its name"),
+		"{tls}", cmp.Or(s.TLS, "ConnectionOptions.TLSConfig"),
+		"{websocket}", cmp.Or(s.WebSocket, "ConnectionOptions.NewWebSocketConn"),
+		"{certificate's names}", names,
+		"{now}", time.Now().UTC().Format(time.RFC3339),
+	).Replace(text)
+}
+
+// An advisory is a row of the table: what to do about a code, when more is known of it.
+type advisory struct {
+	code     Code
+	when     func(e *Error, s Setting) bool // nil: always
+	text     string
+	key      string // instead, for a client that shows a key or a signature
+	identity string // and for one that shows an identity
+}
+
+// says is for what the service's text contains.
+func says(text string) func(*Error, Setting) bool {
+	return func(e *Error, _ Setting) bool { return strings.Contains(e.Description, text) }
+}
+
+// has is for one of the conditions of the code.
+func has(condition string) func(*Error, Setting) bool {
+	return func(e *Error, _ Setting) bool { return e.Condition == condition }
+}
+
+// causedBy is for a kind of cause.
+func causedBy[T error](e *Error, _ Setting) bool {
+	_, ok := errors.AsType[T](e.Err)
+	return ok
+}
+
+const (
+	wrongKey    = "the key is wrong: copy the connection string once more (Shared access policies), with the name of the policy; keys may have been rotated"
+	wrongTenant = "the token is not one for this namespace: check that the identity belongs to the directory (tenant) of the namespace's subscription"
+	untrusted   = "the certificate is by an authority that this machine does not know, as of a proxy that looks into TLS or of an emulator: give its certificate with {tls}"
+)
+
+// advice is the table. Of the rows of a code the first that fits holds, and the last is
+// for the rest. A caller who has given up or closed needs none.
+var advice = []advisory{
+	{code: CodeUnauthorized, when: says("ExpiredToken"),
+		text: "the token has expired: if it was signed a moment ago, this machine's clock is wrong; a ready-made signature must be replaced by a new one, or by the key, which signs anew",
+		key:  "the token has expired: make a new signature, or use a connection string with the key; if it has one, this machine's clock is wrong"},
+	{code: CodeUnauthorized, when: says("InvalidSignature"), text: wrongKey},
+	{code: CodeUnauthorized, when: says("InvalidAudience"),
+		text: "the key or signature is for something else than {hub} of this namespace: check {name}, and where it was copied from"},
+	{code: CodeUnauthorized, when: says("MalformedToken"),
+		text: "the service cannot read the token: an identity must belong to the directory (tenant) of the namespace's subscription, and a signature must be whole", identity: wrongTenant},
+	{code: CodeUnauthorized, when: has("com.microsoft:publisher-revoked"), text: "somebody has revoked this publisher: only who manages the namespace can restore it"},
+	{code: CodeUnauthorized, when: says("'Send' claim"),
+		text:     `the right Send is missing: use a policy that has it, or give the identity the role "Azure Event Hubs Data Sender" on the event hub or the namespace; a new role takes up to five minutes`,
+		key:      "the policy lacks the right Send: use one that has it",
+		identity: `give the identity the role "Azure Event Hubs Data Sender" on the event hub or the namespace; a new role takes up to five minutes`},
+	{code: CodeUnauthorized, when: says("claim(s) are required"),
+		text:     `a right is missing, Send, Listen or Manage: use a policy that has one, or give the identity the role "Azure Event Hubs Data Sender" or Receiver; a new role takes up to five minutes`,
+		key:      "the policy lacks the right Send, Listen or Manage: use one that has it",
+		identity: `give the identity the role "Azure Event Hubs Data Sender or Receiver" on the event hub or the namespace; a new role takes up to five minutes`},
+	{code: CodeUnauthorized,
+		text: `check that the key is right, or that the identity has the role "Azure Event Hubs Data Sender", and that it is for this namespace; a new role takes up to five minutes`,
+		key:  wrongKey, identity: wrongTenant},
+
+	{code: CodeNoToken,
+		text:     "the credential gives no token: check how it is set up, and that its login service is reached",
+		key:      "make a new signature, or use a connection string with the key",
+		identity: "az login --scope https://eventhubs.azure.net//.default shows whether the identity may have a token for Event Hubs"},
+
+	{code: CodeNotFound, when: causedBy[*net.DNSError],
+		text: "check the namespace's name, which looks like name.servicebus.windows.net; with a private endpoint, ask a name server that knows privatelink.servicebus.windows.net"},
+	{code: CodeNotFound, when: has("amqp:resource-deleted"), text: "somebody has deleted the event hub: make it anew, or send to another"},
+	{code: CodeNotFound, text: "there is no {such hub} in this namespace: check {name} or EntityPath, and that it is the right namespace; or it was deleted"},
+
+	{code: CodePartitionUnknown, text: "check the partition id: the event hub may have been made anew with fewer partitions"},
+	{code: CodeDisabled, text: "the event hub is switched off: set its status to Active in the portal"},
+
+	{code: CodeThrottled, when: says("50008"),
+		text: "a namespace answers 50 such calls a second, all clients together: have fewer clients ask, or less often; the producer waits and asks again"},
+	{code: CodeThrottled, text: "the namespace's throughput units are used up: add some, or turn on auto-inflate; the producer waits and sends again"},
+
+	{code: CodeQuota,
+		text: "a limit of the namespace is reached, of connections (Basic 100, Standard 5,000), links or storage: close what is not needed, share one Connection, or raise the tier"},
+	{code: CodeTooLarge, text: "send less in one message"},
+	{code: CodeFenced, text: "another producer has taken over: see that only one runs with this identity"},
+	{code: CodeOutOfOrder, text: "the events' numbers do not follow those that the service has stored; this batch has failed and the next goes on with a higher epoch: look at what is stored"},
+	{code: CodeNotSupported, text: "the namespace does not offer idempotent publishing: switch EnableIdempotentRetries off"},
+
+	{code: CodeConnectionLost, when: causedBy[x509.UnknownAuthorityError], text: untrusted},
+	{code: CodeConnectionLost, when: causedBy[x509.HostnameError], text: "the certificate is for {certificate's names}: check the namespace's name, and what it resolves to"},
+	{code: CodeConnectionLost, when: func(e *Error, _ Setting) bool {
+		invalid, ok := errors.AsType[x509.CertificateInvalidError](e.Err)
+		return ok && invalid.Reason == x509.Expired
+	}, text: "the certificate is not good today: check this machine's clock, which says {now}"},
+	{code: CodeConnectionLost, when: causedBy[*tls.CertificateVerificationError], text: "the certificate is not trusted: check the namespace's name; its authority is given with {tls}"},
+	{code: CodeConnectionLost, when: causedBy[tls.RecordHeaderError],
+		text: "what listens there does not speak TLS: check the port; for an emulator without TLS the connection string must have UseDevelopmentEmulator=true"},
+	{code: CodeConnectionLost, when: says("no token was put"),
+		text: "the service closes a connection that has shown no good token within 20 s: see why the credential takes so long, and whether this machine is too busy"},
+	{code: CodeConnectionLost, when: func(e *Error, _ Setting) bool {
+		return strings.Contains(e.Description, "any active links") || strings.Contains(e.Description, "was inactive for more than")
+	}, text: "the service closes what is idle; it is opened again when it is needed"},
+	{code: CodeConnectionLost, when: func(e *Error, _ Setting) bool {
+		return e.Condition == "amqp:connection:forced" || e.Condition == "amqp:link:detach-forced"
+	}, text: "the service ends connections and links when it moves or restarts something: they are opened again; if it lasts, look at the state of Azure"},
+	{code: CodeConnectionLost, when: func(e *Error, s Setting) bool { return s.Emulator && !e.Lost }, text: "check that the emulator runs, and that its port is this one"},
+	{code: CodeConnectionLost, when: func(e *Error, _ Setting) bool { return errors.Is(e.Err, syscall.ECONNREFUSED) },
+		text: "nothing listens at that port, or a firewall refuses: check the host and the port, let it out, or go through port 443 with {websocket}; an emulator must be running"},
+	{code: CodeConnectionLost, text: "check the port, the network and, if one is in use, the proxy: something in between may end connections"},
+
+	{code: CodeTimeout, when: func(e *Error, s Setting) bool { return e.Unreached && s.Emulator }, text: "check that the emulator runs, and that its port is this one"},
+	{code: CodeTimeout, when: func(e *Error, _ Setting) bool { return e.Unreached },
+		text: "a firewall may swallow the packets: let the port out, or go through port 443 with {websocket}"},
+	{code: CodeTimeout,
+		text: "the service answers too slowly or not at all: see whether something in between (firewall, NAT, proxy) forgets connections, and look at the state of Azure"},
+
+	{code: CodeRejected, text: "the same request would be refused again; see the service's reason"},
+	{code: CodeNotAccepted, text: "if it lasts, check the event hub's status"},
+	{code: CodeInternal, text: "try again; if it lasts, give the tracking id to Azure support"},
+}
