@@ -336,6 +336,7 @@ func TestABatchWithAnAmbiguousTryIsCutUnlessItIsNumbered(t *testing.T) {
 			}
 			_ = p.Flush(w.Context())
 			w.must(p.Publish(w.Context(), data("next"), nil))
+			synctest.Wait() // until its handler is through
 			want := []string{"11 stored", "9 stored", "1 stored"}
 			stored := 21
 			if idempotent {

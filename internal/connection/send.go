@@ -150,9 +150,9 @@ func (s *Sender) sendFailed(ctx context.Context, l *link, a *attempt, err error)
 		return l.lostWith(callersError(ctx, err))
 	}
 	e := asError(callersError(ctx, err))
-	if e.Code == CodeTooLarge && errorOfLink(err) {
-		e = new(*e)                      // its own, since it is changed
-		e.Transient, e.Lost = true, true // another message was: nothing of this one was seen
+	if e.Code == CodeTooLarge && errorOfLink(err) { // another message was: nothing of this one was seen
+		e = &Error{Code: CodeConnectionLost, TrackingID: e.TrackingID, Transient: true, Lost: true,
+			Err: fmt.Errorf("nothing was sent: the link was ended for the size of another message: %w", err)}
 	}
 	return Result{NotSent, e}
 }

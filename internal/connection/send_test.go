@@ -210,7 +210,7 @@ func TestWhatHasNotLeftIsNotBlamedForTheSizeOfAnother(t *testing.T) {
 				r := s.Send(t.Context(), batch(1, 10))
 				if r.Outcome != NotSent {
 					wantTooLarge(t, r, Unknown)
-				} else if e := wantResult(t, r, NotSent, CodeTooLarge); e.Transient && e.Lost {
+				} else if e := wantResult(t, r, NotSent, CodeConnectionLost); e.Transient && e.Lost {
 					waited.Add(1)
 				}
 			})
