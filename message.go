@@ -195,7 +195,7 @@ func (w *wireEvent) appendMessageProperties(p *azeventhubs.AMQPAnnotatedMessageP
 		field string
 		value any
 	}{{"MessageID", p.MessageID}, {"CorrelationID", p.CorrelationID}} {
-		if w.head, err = checkID(w.head, in+id.field, id.value); err != nil {
+		if _, err := appendID(w.head, in+id.field, id.value); err != nil { // behind the head, where it will be written over
 			return err
 		}
 	}
@@ -234,14 +234,8 @@ func (w *wireEvent) appendMessageProperties(p *azeventhubs.AMQPAnnotatedMessageP
 	return nil
 }
 
-// checkID refuses what is no id. It uses what is behind dst as its scratch.
-func checkID(dst []byte, field string, id any) ([]byte, error) {
-	_, err := appendID(dst, field, id)
-	return dst, err
-}
-
-// appendBody appends the body: data sections, sequences, a value, or nothing, which is a body that the service's tombstones may have. A data section that
-// ends the message stays with the caller.
+// appendBody appends the body: sections of data, sequences, a value, or nothing, since an empty section would be another event. The last section of data, if it
+// ends the message, stays with the caller.
 func (w *wireEvent) appendBody(b *azeventhubs.AMQPAnnotatedMessageBody, last bool) (err error) {
 	if forms := count(len(b.Data) > 0) + count(len(b.Sequence) > 0) + count(b.Value != nil); forms > 1 {
 		return invalid("AMQPAnnotatedMessage.Body has more than one of Data, Sequence and Value: a message has one")
