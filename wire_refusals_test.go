@@ -64,7 +64,7 @@ var outcomes = []wireFault{
 	{
 		name: "too-large-detached", what: "the same", service: "detaches the link, with that condition", we: "the same, over a new link; with several batches in flight on the link it leaves open whose it was, the largest is cut, and the others are tried again",
 		strike: once(emulator.KindTransfer, emulator.Detach("amqp:link:message-size-exceeded", tracked("The received message exceeds the limit."))),
-		least:  0, most: pace + 4*trip, states: "ready failing ready", code: eventhubs.CodeTooLarge, condition: "amqp:link:message-size-exceeded", dials: 1, failed: 1,
+		least:  0, most: pace + 4*trip, states: "ready refused ready", code: eventhubs.CodeTooLarge, condition: "amqp:link:message-size-exceeded", dials: 1, failed: 1,
 	},
 	{
 		name: "server-busy", what: "the namespace's throughput is used up, once", service: "`com.microsoft:server-busy`, wait 4 seconds", we: "wait as long as it asks, and up to a quarter more",

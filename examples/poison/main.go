@@ -49,7 +49,7 @@ func run(ctx context.Context) (err error) {
 			log.Print(err)
 		}
 	}
-	expires := time.Now().Add(5 * time.Millisecond)
+	expires := time.Now().Add(100 * time.Millisecond)
 	enqueue("first", &azeventhubs.EventData{Body: []byte("first")}, nil)
 	enqueue("larger than a message", &azeventhubs.EventData{Body: make([]byte, 10_000)}, nil)
 	enqueue("second", &azeventhubs.EventData{Body: []byte("second")}, nil)
