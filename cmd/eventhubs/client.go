@@ -56,20 +56,19 @@ const clientHelp = `  --hub NAME                event hub (default: the connecti
 // complete looks into the environment, and checks what it can. Before anything else it remembers the connection
 // string, so that no error shows its secrets.
 func (c *clientOptions) complete(p *process, given map[string]bool) error {
+	variable, set := p.lookupEnv(connectionEnv)
 	if !given["connection-string"] && !given["namespace"] {
-		c.connectionString = p.getenv(connectionEnv)
+		c.connectionString = variable
 	}
 	p.connectionString = c.connectionString
 	if p.connectionString == "" {
-		p.connectionString = p.getenv(connectionEnv) // not used, but it must not be shown either
+		p.connectionString = variable // not used, but it must not be shown either
 	}
 	switch {
 	case given["connection-string"] && given["namespace"]:
 		return badInput("--connection-string and --namespace are given together; the first brings its own key, the second uses an Azure identity: give one of them")
-	case given["connection-string"] && c.connectionString == "":
-		return badInput("--connection-string is empty; leave it out, or give one that \"eventhubs emulator\" or the portal shows")
-	case given["hub"] && c.hub == "":
-		return badInput("--hub is empty")
+	case set && isBlank(c.connectionString) && !given["namespace"]:
+		return errEmptyVariable()
 	case given["namespace"] && !looksLikeHost(c.namespace):
 		return badInput("--namespace is %q; it looks like name.servicebus.windows.net", c.namespace)
 	case given["namespace"] && c.hub == "":
@@ -94,6 +93,13 @@ func looksLikeHost(text string) bool {
 
 // embedded tells whether no namespace is named.
 func (c *clientOptions) embedded() bool { return c.connectionString == "" && c.namespace == "" }
+
+// errEmptyVariable tells a missing secret, which leaves the variable set and empty, from no namespace. Without the difference an
+// emulator would take the events that were meant for the namespace, and lose them.
+func errEmptyVariable() error {
+	return badInput("the environment variable %[1]s is set and empty; give it a connection string, "+
+		"or take it away (unset %[1]s) if no namespace is meant", connectionEnv)
+}
 
 // errNoNamespace is for the commands that need one.
 func errNoNamespace() error {

@@ -82,7 +82,7 @@ func TestNamespaceAndConnectionStringDoNotMix(t *testing.T) {
 	}{
 		"both":                    {[]string{"--namespace", "ns.servicebus.windows.net", "--hub", "h", "--connection-string", "x"}, "--connection-string and --namespace are given together"},
 		"no hub":                  {[]string{"--namespace", "ns.servicebus.windows.net"}, "--namespace is given without --hub"},
-		"empty namespace":         {[]string{"--namespace", "", "--hub", "h"}, `--namespace is ""`},
+		"empty namespace":         {[]string{"--namespace", "", "--hub", "h"}, "--namespace is empty"},
 		"short name":              {[]string{"--namespace", "ns", "--hub", "h"}, `--namespace is "ns"; it looks like name.servicebus.windows.net`},
 		"URL":                     {[]string{"--namespace", "https://ns.servicebus.windows.net/", "--hub", "h"}, "it looks like"},
 		"a connection string":     {[]string{"--namespace", "Endpoint=sb://x/;SharedAccessKey=c2VjcmV0", "--hub", "h"}, "it looks like"},

@@ -59,10 +59,10 @@ Exit status: 0 done; 1 failed, or not everything was done; 2 wrong command line 
 
 // A process is what a command gets from the operating system.
 type process struct {
-	getenv func(string) string
-	stdin  io.Reader
-	stdout io.Writer
-	stderr io.Writer
+	lookupEnv func(name string) (value string, set bool)
+	stdin     io.Reader
+	stdout    io.Writer
+	stderr    io.Writer
 
 	// newCredential makes what stands for the user with --namespace.
 	newCredential func() (azcore.TokenCredential, error)

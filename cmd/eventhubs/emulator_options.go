@@ -79,13 +79,6 @@ func parseEmulator(args []string) (*emulatorOptions, error) {
 
 // check refuses values and combinations that can never do.
 func (opts *emulatorOptions) check(given map[string]bool, f *emulatorFlags) error {
-	for _, text := range []struct{ name, value string }{
-		{"config", opts.configFile}, {"data", opts.dataDir}, {"tls-ca", opts.caFile}, {"health", opts.healthAddr}, {"http", opts.httpAddr}, {"jitter", f.jitter},
-	} {
-		if given[text.name] && text.value == "" {
-			return badInput("--%s is empty", text.name)
-		}
-	}
 	switch {
 	case !isAddress(opts.server.Addr):
 		return badInput("--addr %q is not HOST:PORT with a port from 0 to 65535", opts.server.Addr)

@@ -7,7 +7,9 @@ import (
 	"io"
 	"regexp"
 	"slices"
+	"strings"
 	"time"
+	"unicode"
 )
 
 // newFlagSet returns an empty set of flags that reports errors only by returning them.
@@ -19,8 +21,32 @@ func newFlagSet(command string) *flag.FlagSet {
 }
 
 // parseFlags parses args, in which flags may stand before, between and after the other arguments,
-// and returns those others. Behind "--" there are no flags.
+// and returns those others. Behind "--" there are no flags. What is given and empty is refused: mostly it stands for a shell's
+// variable that is not set, and what a command does without it is not what was meant.
 func parseFlags(flags *flag.FlagSet, args []string) ([]string, error) {
+	others, err := splitFlags(flags, args)
+	if err != nil {
+		return nil, err
+	}
+	var empty error
+	flags.Visit(func(f *flag.Flag) {
+		if _, plain := f.Value.(flag.Getter); plain && isBlank(f.Value.String()) && empty == nil { // others, functions, look themselves
+			empty = badInput("--%s is empty; give it a value, or leave it out (is a variable of the shell not set?)", f.Name)
+		}
+	})
+	if empty == nil && slices.ContainsFunc(others, isBlank) {
+		empty = badInput("an argument is empty; give it a value, or leave it out (is a variable of the shell not set?)")
+	}
+	return others, empty
+}
+
+// isBlank tells whether a text has nothing that anybody could have meant: no letter, but white space or a byte order mark.
+func isBlank(text string) bool {
+	return strings.TrimFunc(text, func(c rune) bool { return unicode.IsSpace(c) || c == '\ufeff' }) == ""
+}
+
+// splitFlags parses the flags among args, and returns the other arguments.
+func splitFlags(flags *flag.FlagSet, args []string) ([]string, error) {
 	var others []string
 	for {
 		err := flags.Parse(args)

@@ -52,7 +52,8 @@ What to say:
 
 Without a connection string and --namespace, an emulator inside this command stands for the namespace; then
 everything is read back with the official SDK and compared: each event once, byte for byte, in the
-input's order within its key. From a real namespace nothing is read back.
+input's order within its key. From a real namespace nothing is read back. EVENTHUBS_CONNECTION_STRING that
+is set and empty, as a missing secret leaves it, is refused.
 
 Lines may be compressed with gzip, which is found out by itself. A bad line is one that is longer than
 1045504 bytes or not UTF-8 and, with --key, one that is not a JSON object or whose field is missing, empty,
@@ -163,8 +164,6 @@ func (opts *publishOptions) checkInput(given map[string]bool) error {
 		return badInput("--key is %q; it must be a field's name, or names with single dots between", opts.key)
 	case given["key"] && opts.format == formatEvents:
 		return badInput("--key and --format events are given together; records have keys of their own")
-	case given["content-type"] && opts.contentType == "":
-		return badInput("--content-type is empty; leave it out for none")
 	case !isASCII(opts.contentType):
 		return badInput("--content-type is %q; it must be ASCII", opts.contentType)
 	case opts.repeat < 1:
@@ -175,8 +174,6 @@ func (opts *publishOptions) checkInput(given map[string]bool) error {
 
 func (opts *publishOptions) checkSending(given map[string]bool) error {
 	switch {
-	case given["partition"] && opts.partition == "":
-		return badInput("--partition is empty; leave it out to use all of them")
 	case given["partition"] && given["key"]:
 		return badInput("--partition and --key are given together; an event's partition is either given or chosen by its key")
 	case given["partitions"] && !opts.embedded():
@@ -187,8 +184,6 @@ func (opts *publishOptions) checkSending(given map[string]bool) error {
 		return badInput("--rate is %v; it must be more than 0, and at most 1e9 events a second", opts.rate)
 	case opts.grace < 0:
 		return badInput("--grace is %v; it cannot be negative", opts.grace)
-	case given["undelivered"] && opts.undelivered == "":
-		return badInput("--undelivered is empty; give the name of a new file")
 	case given["metrics"] && !isAddress(opts.metricsAddr):
 		return badInput("--metrics %q is not HOST:PORT with a port from 0 to 65535", opts.metricsAddr)
 	}

@@ -44,7 +44,8 @@ func (p program) process(stdout, stderr io.Writer) *process {
 		stdin = strings.NewReader("")
 	}
 	return &process{
-		getenv: func(name string) string { return p.env[name] }, stdin: stdin, stdout: stdout, stderr: stderr,
+		lookupEnv: func(name string) (value string, set bool) { value, set = p.env[name]; return value, set },
+		stdin:     stdin, stdout: stdout, stderr: stderr,
 		newCredential: func() (azcore.TokenCredential, error) {
 			if p.credential == nil {
 				return nil, errors.New("there is none in this test")
@@ -195,7 +196,7 @@ func TestWrongCommandLinesExitWith2(t *testing.T) {
 		{"undelivered over something", []string{"publish", "--undelivered", file, file}, exitBadInput, "there is something in it already"},
 		{"undelivered into a file", []string{"publish", "--undelivered", file + "/x", file}, exitBadInput, "--undelivered: "},
 		{"metrics without port", []string{"publish", "--metrics", "127.0.0.1", file}, exitBadInput, `--metrics "127.0.0.1" is not HOST:PORT`},
-		{"metrics nowhere", []string{"publish", "--metrics", "", file}, exitBadInput, `--metrics "" is not HOST:PORT`},
+		{"metrics nowhere", []string{"publish", "--metrics", "", file}, exitBadInput, "--metrics is empty"},
 		{"port of the metrics taken", []string{"publish", "--metrics", taken.Addr().String(), file}, exitFailed,
 			"port " + portOf(taken) + " is taken by another program. End that, or give another port: --metrics 127.0.0.1:0"},
 		{"metrics at an address that is not ours", []string{"publish", "--metrics", "192.0.2.1:0", file}, exitFailed, "cannot listen on 192.0.2.1:0 (--metrics)"},
@@ -215,7 +216,23 @@ func TestWrongCommandLinesExitWith2(t *testing.T) {
 		{"flag like no other", []string{"publish", "--zzzzzz", file}, exitBadInput, `unknown option --zzzzzz; see`},
 		{"files behind two dashes", []string{"publish", "--", "--a", "--hub"}, exitBadInput, "eventhubs: --a: no such file"},
 		{"help for two commands", []string{"help", "tail", "publish"}, exitBadInput, "help is for one command at a time"},
-		{"empty connection string", []string{"publish", "--connection-string", "", file}, exitBadInput, "is empty"},
+		{"empty connection string", []string{"publish", "--connection-string", "", file}, exitBadInput, "--connection-string is empty"},
+		{"connection string of white space", []string{"publish", "--connection-string", " \t\r\n", file}, exitBadInput, "--connection-string is empty"},
+		{"connection string of a byte order mark", []string{"publish", "--connection-string", "\ufeff\n", file}, exitBadInput, "--connection-string is empty"},
+		{"empty namespace", []string{"publish", "--namespace", "", "--hub", "events", file}, exitBadInput, "--namespace is empty; give it a value, or leave it out"},
+		{"empty namespace to read", []string{"tail", "--namespace", "", "--hub", "events"}, exitBadInput, "--namespace is empty"},
+		{"empty namespace to check", []string{"check", "--namespace", "", "--hub", "events"}, exitBadInput, "--namespace is empty"},
+		{"hub of white space", []string{"publish", "--hub", " ", file}, exitBadInput, "--hub is empty"},
+		{"empty hub to read", []string{"tail", "--connection-string", "x", "--hub", ""}, exitBadInput, "--hub is empty"},
+		{"empty hub to check", []string{"check", "--connection-string", "x", "--hub="}, exitBadInput, "--hub is empty"},
+		{"empty authority", []string{"publish", "--tls-ca", "", file}, exitBadInput, "--tls-ca is empty"},
+		{"empty key", []string{"publish", "--key", "", file}, exitBadInput, "--key is empty"},
+		{"empty format", []string{"publish", "--format", "", file}, exitBadInput, "--format is empty"},
+		{"empty output", []string{"plan", "--events-per-second", "1", "--bytes", "1", "--output", ""}, exitBadInput, "--output is empty"},
+		{"empty position", []string{"tail", "--connection-string", "x", "--from", ""}, exitBadInput, "--from is empty"},
+		{"empty address", []string{"emulator", "--addr", ""}, exitBadInput, "--addr is empty"},
+		{"empty address of the page", []string{"emulator", "--http", ""}, exitBadInput, "--http is empty"},
+		{"empty file", []string{"publish", ""}, exitBadInput, "an argument is empty"},
 		{"emulator with argument", []string{"emulator", "events"}, exitBadInput, `"events"`},
 		{"hub without count", []string{"emulator", "--hub", "events"}, exitBadInput, "NAME:PARTITIONS"},
 		{"hub with count 0", []string{"emulator", "--hub", "events:0"}, exitBadInput, "NAME:PARTITIONS"},

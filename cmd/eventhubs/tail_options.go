@@ -39,10 +39,6 @@ func parseTail(p *process, args []string) (*tailOptions, error) {
 		return nil, badInput("unexpected argument %q; see \"eventhubs tail --help\"", others[0])
 	case output != "text" && output != "json":
 		return nil, badInput("--output is %q; it must be text or json", output)
-	case given["partition"] && opts.partition == "":
-		return nil, badInput("--partition is empty; leave it out to read all partitions")
-	case opts.group == "":
-		return nil, badInput("--group is empty; leave it out for %s", azeventhubs.DefaultConsumerGroup)
 	case given["count"] && opts.count < 1:
 		return nil, badInput("--count is %d; it must be at least 1", opts.count)
 	case opts.embedded():

@@ -4,7 +4,9 @@ package hub
 
 import (
 	"context"
+	"errors"
 	"os"
+	"strings"
 
 	"github.com/go-eventhubs/eventhubs/emulator"
 )
@@ -17,9 +19,13 @@ type Hub struct {
 }
 
 // Open returns your hub, if there is one. Otherwise it starts an emulator with a hub of that many partitions, to which a message may have
-// maxMessageSize bytes; zero is what the service takes.
+// maxMessageSize bytes; zero is what the service takes. A variable that is set and empty is an error: a secret is missing, and
+// the emulator is not what was meant.
 func Open(partitions, maxMessageSize int) (*Hub, error) {
-	if yours := os.Getenv("EVENTHUBS_CONNECTION_STRING"); yours != "" {
+	if yours, set := os.LookupEnv("EVENTHUBS_CONNECTION_STRING"); set {
+		if strings.TrimSpace(yours) == "" {
+			return nil, errors.New("the environment variable EVENTHUBS_CONNECTION_STRING is set and empty; give it a connection string, or unset it for an emulator")
+		}
 		return &Hub{ConnectionString: yours}, nil
 	}
 	server, err := emulator.New(&emulator.Options{
