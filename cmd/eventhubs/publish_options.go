@@ -36,7 +36,8 @@ How they are sent:
   --rate N                  at most N events a second (default: as fast as the hub takes them)
   --repeat N                the whole input N times (default 1); for files only
   --undelivered FILE        write what is not stored, or not surely, to this new file, which
-                            --format events publishes
+                            --format events publishes. Nothing may have that name before, not even a
+                            link; only you can read it, and it goes away if it stays empty
   --grace DURATION          how long an interrupt gives to what is buffered (default 10s)
   --partitions N            partitions of the embedded emulator's hub (default 8)
 

@@ -193,7 +193,7 @@ func TestWrongCommandLinesExitWith2(t *testing.T) {
 		{"partition that is not there", []string{"publish", "--partition", "8", file}, exitBadInput, `has no partition "8"; it has 0, 1,`},
 		{"negative grace", []string{"publish", "--grace", "-1s", file}, exitBadInput, "--grace is -1s"},
 		{"undelivered to nowhere", []string{"publish", "--undelivered", "", file}, exitBadInput, "--undelivered is empty"},
-		{"undelivered over something", []string{"publish", "--undelivered", file, file}, exitBadInput, "there is something in it already"},
+		{"undelivered over something", []string{"publish", "--undelivered", file, file}, exitBadInput, "a file has that name already, and nothing is written over it; give the name of a new file"},
 		{"undelivered into a file", []string{"publish", "--undelivered", file + "/x", file}, exitBadInput, "--undelivered: "},
 		{"metrics without port", []string{"publish", "--metrics", "127.0.0.1", file}, exitBadInput, `--metrics "127.0.0.1" is not HOST:PORT`},
 		{"metrics nowhere", []string{"publish", "--metrics", "", file}, exitBadInput, "--metrics is empty"},

@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"errors"
+	"io/fs"
 	"os"
 	"sync"
 	"unicode/utf8"
@@ -36,20 +37,40 @@ type undeliveredRecord struct {
 }
 
 // createUndelivered makes the file, so that nobody finds out at the first failure that this cannot be done. A name of nothing is no file.
+//
+// The file is one that nobody had before: what is there already, be it a link that leads nowhere yet, is neither followed nor written over.
 func createUndelivered(p *process, name string) (*undelivered, error) {
 	if name == "" {
 		return nil, nil
 	}
-	if info, err := os.Stat(name); err == nil && (info.Size() > 0 || !info.Mode().IsRegular()) {
-		return nil, badInput("--undelivered %s: there is something in it already; give the name of a new file", name)
-	}
-	file, err := os.OpenFile(name, os.O_CREATE|os.O_WRONLY, 0o600) // events may be confidential
-	if err != nil {
-		return nil, badInput("--undelivered: %w", err)
+	file, err := os.OpenFile(name, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600) // events may be confidential
+	switch {
+	case errors.Is(err, fs.ErrExist):
+		return nil, badInput("--undelivered %s: %s has that name already, and nothing is written over it; give the name of a new file, or move it away", name, describeFile(name))
+	case err != nil:
+		return nil, badInput("--undelivered: %w", withoutCall(err))
 	}
 	u := &undelivered{name: name, process: p, file: file, encoder: json.NewEncoder(file)}
 	u.encoder.SetEscapeHTML(false)
 	return u, nil
+}
+
+// describeFile says what has a name.
+func describeFile(name string) string {
+	info, err := os.Lstat(name)
+	switch {
+	case err != nil:
+		return "something" // and it went away meanwhile
+	case info.IsDir():
+		return "a directory"
+	case info.Mode()&fs.ModeSymlink != 0:
+		return "a link"
+	case !info.Mode().IsRegular():
+		return "a pipe, socket or device"
+	case info.Size() == 0:
+		return "an empty file"
+	}
+	return "a file"
 }
 
 // batch writes the events of a batch that failed. It runs on the producer's senders.
@@ -103,9 +124,22 @@ func (u *undelivered) close() (count int, err error) {
 	}
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	err = errors.Join(u.err, u.file.Close())
+	ours, err := u.file.Stat()
+	err = errors.Join(u.err, err, u.file.Close())
 	if u.count == 0 && err == nil {
-		err = os.Remove(u.name)
+		err = u.takeAway(ours)
 	}
 	return u.count, err
+}
+
+// takeAway removes the file, unless it has another name by now, or something else has its name.
+func (u *undelivered) takeAway(ours fs.FileInfo) error {
+	there, err := os.Lstat(u.name)
+	switch {
+	case errors.Is(err, fs.ErrNotExist), err == nil && !os.SameFile(ours, there), err == nil && there.Size() > 0:
+		return nil
+	case err != nil:
+		return err
+	}
+	return os.Remove(u.name)
 }

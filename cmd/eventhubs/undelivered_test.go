@@ -4,13 +4,17 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"math"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 
@@ -187,4 +191,131 @@ func TestOnlyWhatIsInTheFileOfUndeliveredIsCounted(t *testing.T) {
 	if records := readUndelivered(t, name); len(records) != 1 || records[0].Properties["p"] != "+Inf" {
 		t.Errorf("the file has %+v", records)
 	}
+}
+
+// What stands in the way of --undelivered stays as it is: a link could lead to anybody's file.
+func TestUndeliveredIsWrittenOverNothing(t *testing.T) {
+	for name, test := range map[string]struct {
+		make func(t *testing.T, name string) error
+		says string
+	}{
+		"a file with something in it": {func(_ *testing.T, name string) error { return os.WriteFile(name, []byte("precious"), 0o600) }, "a file has that name already"},
+		"an empty file":               {func(_ *testing.T, name string) error { return os.WriteFile(name, nil, 0o600) }, "an empty file has that name already"},
+		"a directory":                 {func(_ *testing.T, name string) error { return os.Mkdir(name, 0o700) }, "a directory has that name already"},
+		"a link to a file":            {func(t *testing.T, name string) error { return os.Symlink(writeFile(t, ""), name) }, "a link has that name already"},
+		"a link that leads nowhere":   {func(_ *testing.T, name string) error { return os.Symlink(name+".elsewhere", name) }, "a link has that name already"},
+		"a link to itself":            {func(_ *testing.T, name string) error { return os.Symlink(name, name) }, "a link has that name already"},
+		"a pipe that nobody reads": {func(t *testing.T, name string) error {
+			if _, err := exec.LookPath("mkfifo"); err != nil {
+				t.Skip("this system has no named pipes that a program can make:", err)
+			}
+			return exec.Command("mkfifo", name).Run()
+		}, "a pipe, socket or device has that name already"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			directory := t.TempDir()
+			lost := filepath.Join(directory, "lost.ndjson")
+			if err := test.make(t, lost); err != nil {
+				t.Fatal(err)
+			}
+			before, err := os.Lstat(lost)
+			if err != nil {
+				t.Fatal(err)
+			}
+			server, got := publishTo(t, "a\n", "--undelivered", lost, "-")
+			got.want(t, exitBadInput, "--undelivered "+lost+": "+test.says+", and nothing is written over it; give the name of a new file, or move it away")
+			wantStored(t, server)
+			after, err := os.Lstat(lost)
+			if err != nil || !os.SameFile(before, after) || after.Mode() != before.Mode() || after.Size() != before.Size() {
+				t.Errorf("what was there is now %v, %v", after, err)
+			}
+			if entries, err := os.ReadDir(directory); err != nil || len(entries) != 1 {
+				t.Errorf("the directory has %v, %v, want only what was there before", entries, err)
+			}
+		})
+	}
+}
+
+func TestUndeliveredIsForNobodyElse(t *testing.T) {
+	lost := filepath.Join(t.TempDir(), "lost.ndjson")
+	u, err := createUndelivered(program{}.process(io.Discard, io.Discard), lost)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer u.close()
+	if info, err := os.Stat(lost); err != nil || runtime.GOOS != "windows" && info.Mode() != 0o600 {
+		t.Errorf("got %v, %v, want a file with mode 0600", info.Mode(), err)
+	}
+}
+
+func TestTheFileOfUndeliveredHasOneOwner(t *testing.T) {
+	const processes = 32
+	lost := filepath.Join(t.TempDir(), "lost.ndjson")
+	var made atomic.Int32
+	var all sync.WaitGroup
+	for range processes {
+		all.Go(func() {
+			u, err := createUndelivered(program{}.process(io.Discard, io.Discard), lost)
+			if err != nil {
+				if !strings.Contains(err.Error(), "has that name already") {
+					t.Error(err)
+				}
+				return
+			}
+			made.Add(1)
+			u.write(undeliveredRecord{}, []byte("x"))
+			if _, err := u.close(); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	all.Wait()
+	if n := made.Load(); n != 1 {
+		t.Errorf("%d of %d made the file, want one", n, processes)
+	}
+	if records := readUndelivered(t, lost); len(records) != 1 {
+		t.Errorf("the file has %d records, want those of its one owner", len(records))
+	}
+}
+
+func TestWhatTookTheNameOfUndeliveredIsNotDeleted(t *testing.T) {
+	for name, replace := range map[string]func(name string) error{
+		"another file": func(name string) error {
+			return errors.Join(os.Rename(name, name+".moved"), os.WriteFile(name, nil, 0o600))
+		},
+		"a link": func(name string) error {
+			return errors.Join(os.Rename(name, name+".moved"), os.Symlink(name+".moved", name))
+		},
+		"what somebody else has written into it": func(name string) error { return os.WriteFile(name, []byte("precious"), 0o600) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			lost := filepath.Join(t.TempDir(), "lost.ndjson")
+			u, err := createUndelivered(program{}.process(io.Discard, io.Discard), lost)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := replace(lost); err != nil {
+				t.Fatal(err)
+			}
+			if n, err := u.close(); n != 0 || err != nil {
+				t.Errorf("close returned %d, %v, want that there is nothing", n, err)
+			}
+			if _, err := os.Lstat(lost); err != nil {
+				t.Errorf("it was deleted: %v", err)
+			}
+		})
+	}
+	t.Run("nothing", func(t *testing.T) {
+		lost := filepath.Join(t.TempDir(), "lost.ndjson")
+		u, err := createUndelivered(program{}.process(io.Discard, io.Discard), lost)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Remove(lost); err != nil {
+			t.Fatal(err)
+		}
+		if n, err := u.close(); n != 0 || err != nil {
+			t.Errorf("close returned %d, %v, want that there is nothing", n, err)
+		}
+	})
 }
