@@ -57,7 +57,7 @@ const (
 type Options struct {
 	// Addr is the TCP address to listen on, or [InMemory]. A port of 0 lets the system choose one,
 	// which [Server.Addr] then tells. Unless Authentication is set everybody gets in, so think twice before
-	// listening on anything but loopback.
+	// listening on anything but loopback. Without a host, as in ":5672", it is loopback; all interfaces are "0.0.0.0:5672".
 	// Default: "127.0.0.1:0".
 	Addr string
 

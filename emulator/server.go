@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/go-eventhubs/eventhubs/internal/local"
 	"github.com/go-eventhubs/eventhubs/internal/memnet"
 )
 
@@ -86,7 +87,7 @@ func New(options *Options) (*Server, error) {
 // listen opens a listener for each address.
 func (s *Server) listen() error {
 	for i, addr := range append([]string{s.options.Addr}, s.options.ExtraAddrs...) {
-		listener, err := net.Listen("tcp", addr)
+		listener, err := local.Listen(addr)
 		if err != nil {
 			s.closeListeners()
 			field := "Options.Addr"

@@ -42,10 +42,13 @@ func TestConnectionStringIsWhatClientsParse(t *testing.T) {
 }
 
 func TestServerListensOnLoopbackUnlessToldOtherwise(t *testing.T) {
-	server := emulatortest.New(t, nil)
-	host, _, err := net.SplitHostPort(server.Addr())
-	if err != nil || host != "127.0.0.1" {
-		t.Errorf("Addr() = %q, %v; want a loopback address", server.Addr(), err)
+	for _, options := range []*emulator.Options{nil, {Addr: ":0", ExtraAddrs: []string{":0"}}} {
+		for _, addr := range emulatortest.New(t, options).Addrs() {
+			host, _, err := net.SplitHostPort(addr)
+			if err != nil || host != "127.0.0.1" {
+				t.Errorf("it listens on %q, %v; want a loopback address", addr, err)
+			}
+		}
 	}
 	if got := emulatortest.New(t, &emulator.Options{Addr: emulator.InMemory}).Addr(); got != emulator.InMemory {
 		t.Errorf("Addr() = %q without a listener", got)

@@ -188,7 +188,7 @@ func (s *Server) unwrap(ctx context.Context, raw net.Conn) (net.Conn, Transport,
 	case allowed&transport == 0:
 		return nil, 0, s.refuseTransport(inner, transport)
 	case transport&(TransportWebSocket|TransportWebSocketTLS) != 0:
-		ws, err := upgrade(inner)
+		ws, err := upgrade(inner, s.names())
 		return layered{ws, raw}, transport, err
 	case secured:
 		return layered{inner, raw}, transport, nil

@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"github.com/coder/websocket"
+
+	"github.com/go-eventhubs/eventhubs/internal/local"
 )
 
 const (
@@ -29,8 +31,17 @@ const (
 // webSocketProtocols are the sub-protocols that clients offer: most the first, the examples of Azure's Go client the second.
 var webSocketProtocols = []string{"AMQPWSB10", "amqp"}
 
-// upgrade answers the HTTP request with which a client begins AMQP over WebSocket.
-func upgrade(nc net.Conn) (net.Conn, error) {
+// names are how the user calls the server in the addresses to listen on.
+func (s *Server) names() []string {
+	names := []string{local.Name(s.options.Addr)}
+	for _, addr := range s.options.ExtraAddrs {
+		names = append(names, local.Name(addr))
+	}
+	return names
+}
+
+// upgrade answers the HTTP request with which a client begins AMQP over WebSocket. A browser may call the server by the names given.
+func upgrade(nc net.Conn, names []string) (net.Conn, error) {
 	limited := &io.LimitedReader{R: nc, N: maxRequest}
 	w := &upgradeWriter{
 		nc:     nc,
@@ -48,14 +59,16 @@ func upgrade(nc net.Conn) (net.Conn, error) {
 	if !strings.EqualFold(strings.TrimSuffix(r.URL.Path, "/"), webSocketPath) {
 		return nil, w.refuse(http.StatusNotFound, fmt.Sprintf("AMQP over WebSocket is at %s.", webSocketPath))
 	}
+	if refusal := refuseOrigin(r, names); refusal != "" {
+		return nil, w.refuse(http.StatusForbidden, refusal)
+	}
 	if !offers(r, webSocketProtocols) {
 		return nil, w.refuse(http.StatusBadRequest, fmt.Sprintf("The request must offer the sub-protocol %s.", webSocketProtocols[0]))
 	}
 	ws, err := websocket.Accept(w, r, &websocket.AcceptOptions{
-		Subprotocols: webSocketProtocols,
-		// A page from elsewhere must not reach into the developer's machine.
-		OriginPatterns:  []string{"localhost", "localhost:*", "127.0.0.1", "127.0.0.1:*"},
-		CompressionMode: websocket.CompressionDisabled,
+		Subprotocols:       webSocketProtocols,
+		InsecureSkipVerify: true, // refuseOrigin has looked: the library trusts any Host that the origin repeats
+		CompressionMode:    websocket.CompressionDisabled,
 	})
 	if err != nil {
 		_ = w.w.Flush()
@@ -63,6 +76,20 @@ func upgrade(nc net.Conn) (net.Conn, error) {
 	}
 	ws.SetReadLimit(-1) // messages are read as a stream, so their size does not matter
 	return &webSocketConn{Conn: nc, ws: ws}, nil
+}
+
+// refuseOrigin says why the page that opens a WebSocket may not: one from elsewhere must not reach into the developer's machine. Empty means that it
+// may, or that there is no page, since a browser always says where a page is from.
+func refuseOrigin(r *http.Request, names []string) string {
+	for _, origin := range r.Header.Values("Origin") {
+		switch {
+		case !local.IsMeant(r.Host, names...):
+			return "A page is let in by IP address or localhost: " + local.Refusal(r.Host) + "."
+		case !local.MayOpen(origin, r.Host, names...):
+			return "A page of " + strings.ToValidUTF8(origin, "?") + " is not let in: it must be of this server's host, or of this machine."
+		}
+	}
+	return ""
 }
 
 // offers tells whether a request names one of the sub-protocols.

@@ -13,6 +13,7 @@ import (
 	"github.com/go-eventhubs/eventhubs/emulator"
 	"github.com/go-eventhubs/eventhubs/emulator/emulatordata"
 	"github.com/go-eventhubs/eventhubs/emulator/emulatorhttp"
+	"github.com/go-eventhubs/eventhubs/internal/local"
 )
 
 const emulatorHelp = `Runs an emulator of Event Hubs in this process until it is interrupted. What clients need, a connection
@@ -22,7 +23,8 @@ Usage:
   eventhubs emulator [options]
 
 Where, and what there is:
-  --addr HOST:PORT         address to listen on; port 0 takes a free one (default 127.0.0.1:0)
+  --addr HOST:PORT         address to listen on; port 0 takes a free one (default 127.0.0.1:0). Here, and
+                           with --http and --health, :PORT is loopback, and 0.0.0.0:PORT all interfaces
   --hub NAME:PARTITIONS    a hub that exists; may be repeated (default events:8)
   --config FILE            the official emulator's Config.json: its hubs and consumer groups, without
                            its limits; --hub adds to them. Fields that it does not know are told on
@@ -59,7 +61,7 @@ How it behaves:
 
 Looking inside:
   --http HOST:PORT         a page for the browser: hubs, newest events, consumer groups, connections and
-                           faults, as they change. Without HOST on loopback; port 0 takes a free one.
+                           faults, as they change. Port 0 takes a free one.
                            The same as JSON is at /api/snapshot and /api/events?hub=NAME
 
 Whoever reaches the address may read and write, with --auth too since everybody knows the key, and whoever
@@ -169,16 +171,16 @@ type page struct {
 
 // startPage begins to show a server. What goes wrong in showing it is told by tell.
 func startPage(server *emulator.Server, opts *emulatorOptions, tell func(string)) (*page, error) {
-	listener, err := net.Listen("tcp", opts.httpAddr)
+	listener, err := local.Listen(opts.httpAddr)
 	if err != nil {
 		return nil, cannotListen("--http", opts.httpAddr, err)
 	}
-	shown := &emulatorhttp.Options{InForce: opts.inForce, Hidden: []string{healthHub}}
-	if host, _, err := net.SplitHostPort(opts.httpAddr); err == nil {
-		shown.Hosts = []string{host} // by which whoever chose it will call it
+	shown := &emulatorhttp.Options{
+		Hosts:   []string{local.Name(opts.httpAddr)}, // by which whoever chose it will call it
+		InForce: opts.inForce, Hidden: []string{healthHub},
 	}
 	p := &page{listener: listener, done: make(chan struct{})}
-	p.http = newHTTPServer(emulatorhttp.New(server, shown), tell)
+	p.http = newHTTPServer(opts.httpAddr, emulatorhttp.New(server, shown), tell)
 	// It ends when close closes p.http; close waits for it.
 	go func() {
 		defer close(p.done)

@@ -118,14 +118,6 @@ func isAddress(addr string) bool {
 	return err == nil
 }
 
-// orLoopback is an address with loopback as its host if it names none.
-func orLoopback(addr string) string {
-	if host, port, err := net.SplitHostPort(addr); err == nil && host == "" {
-		return net.JoinHostPort("127.0.0.1", port)
-	}
-	return addr
-}
-
 // setHubs sets the hubs: those of the Config.json, then those of the command line, then that of the health check.
 func (opts *emulatorOptions) setHubs(hubs []emulator.Hub, retention emulator.Retention) error {
 	if opts.configFile != "" {
@@ -172,7 +164,6 @@ func (opts *emulatorOptions) setBehaviour(f *emulatorFlags) error {
 		opts.server.Authentication = &emulator.Authentication{JWT: refuseIdentity} // It has the official emulator's key.
 	}
 	opts.server.Idle = f.idle()
-	opts.httpAddr = orLoopback(opts.httpAddr)
 	if f.latency > 0 {
 		jitter, err := parseJitter(f.jitter, f.latency)
 		if err != nil {

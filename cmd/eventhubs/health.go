@@ -13,6 +13,7 @@ import (
 	"github.com/Azure/go-amqp"
 
 	"github.com/go-eventhubs/eventhubs/emulator"
+	"github.com/go-eventhubs/eventhubs/internal/local"
 )
 
 const (
@@ -37,7 +38,7 @@ type health struct {
 
 // startHealth begins to answer. The server must have the hub healthHub. What goes wrong in answering is told by tell.
 func startHealth(server *emulator.Server, addr string, tell func(string)) (*health, error) {
-	listener, err := net.Listen("tcp", addr)
+	listener, err := local.Listen(addr)
 	if err != nil {
 		return nil, cannotListen("--health", addr, err)
 	}
@@ -45,7 +46,7 @@ func startHealth(server *emulator.Server, addr string, tell func(string)) (*heal
 	h := &health{server: server, listener: listener, done: make(chan struct{}), turn: make(chan struct{}, 1), cancel: cancel}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /health", h.answer)
-	h.http = newHTTPServer(mux, tell)
+	h.http = newHTTPServer(addr, mux, tell)
 	h.http.BaseContext = func(net.Listener) context.Context { return ctx }
 	// It ends when close closes h.http; close waits for it.
 	go func() {

@@ -8,9 +8,10 @@ import (
 	"github.com/go-eventhubs/eventhubs/internal/httpserver"
 )
 
-// newHTTPServer makes one of the program's servers. What goes wrong in it, it tells by tell, a line at a time, from any goroutine.
-func newHTTPServer(handler http.Handler, tell func(string)) *http.Server {
-	return httpserver.New(handler, newErrorLog(tell))
+// newHTTPServer makes one of the program's servers, for a listener at addr. What goes wrong in it, it tells by tell, a line at a time, from any
+// goroutine.
+func newHTTPServer(addr string, handler http.Handler, tell func(string)) *http.Server {
+	return httpserver.New(addr, handler, newErrorLog(tell))
 }
 
 // newErrorLog makes a log whose messages are told by tell.

@@ -48,8 +48,10 @@ What to say:
                             output with hub, events (stored), batches, bytes (of their bodies), seconds,
                             verified, notStored, possiblyStored, partitions, and where there are any
                             skipped and undelivered (the file's name); all else goes to standard error
-  --metrics HOST:PORT       while it runs, answer Prometheus at http://HOST:PORT/metrics. Without HOST on
-                            loopback; port 0 takes a free one, which standard error names
+  --metrics HOST:PORT       while it runs, answer Prometheus at http://HOST:PORT/metrics. :PORT is
+                            loopback, 0.0.0.0:PORT all interfaces; port 0 takes a free one, which standard
+                            error names. HOST that is a name is how Prometheus may call it, besides an
+                            IP address and localhost
 
 Without a connection string and --namespace, an emulator inside this command stands for the namespace; then
 everything is read back with the official SDK and compared: each event once, byte for byte, in the
@@ -188,7 +190,6 @@ func (opts *publishOptions) checkSending(given map[string]bool) error {
 	case given["metrics"] && !isAddress(opts.metricsAddr):
 		return badInput("--metrics %q is not HOST:PORT with a port from 0 to 65535", opts.metricsAddr)
 	}
-	opts.metricsAddr = orLoopback(opts.metricsAddr)
 	return nil
 }
 

@@ -4,13 +4,12 @@ import (
 	"embed"
 	"encoding/json"
 	"io/fs"
-	"net"
 	"net/http"
-	"net/netip"
 	"slices"
 	"strings"
 
 	"github.com/go-eventhubs/eventhubs/emulator"
+	"github.com/go-eventhubs/eventhubs/internal/local"
 )
 
 // Options configure [New]. The zero value of each field means its default, and nil options mean defaults throughout.
@@ -75,8 +74,8 @@ func (h *handler) guard(next http.Handler) http.Handler {
 		header.Set("Cross-Origin-Resource-Policy", "same-origin")
 		header.Set("Referrer-Policy", "no-referrer")
 		header.Set("Cache-Control", "no-store")
-		if !h.allowed(r.Host) {
-			fail(w, http.StatusForbidden, "the page is not called "+strings.ToValidUTF8(r.Host, "?")+" here; use an IP address or localhost")
+		if !local.IsMeant(r.Host, h.options.Hosts...) {
+			fail(w, http.StatusForbidden, local.Refusal(r.Host))
 			return
 		}
 		if strings.HasPrefix(r.URL.Path, "/api/") && r.Header.Get("Sec-Fetch-Site") == "cross-site" {
@@ -85,21 +84,6 @@ func (h *handler) guard(next http.Handler) http.Handler {
 		}
 		next.ServeHTTP(w, r)
 	})
-}
-
-// allowed tells whether a Host header can only come from somebody who means this server. An address can, since no other site has
-// it; a name need not, since whoever owns it can make it point anywhere.
-func (h *handler) allowed(host string) bool {
-	name := host
-	if n, _, err := net.SplitHostPort(host); err == nil {
-		name = n
-	}
-	name = strings.TrimSuffix(strings.TrimPrefix(name, "["), "]")
-	if _, err := netip.ParseAddr(name); err == nil {
-		return true
-	}
-	return strings.EqualFold(name, "localhost") ||
-		slices.ContainsFunc(h.options.Hosts, func(allowed string) bool { return strings.EqualFold(name, allowed) })
 }
 
 // hidden tells whether a hub is not to be shown.

@@ -39,7 +39,7 @@ func TestWhatGoesWrongWhileItAnswersGoesToTheLog(t *testing.T) {
 		t.Fatal(err)
 	}
 	messages := make(told, 8)
-	server, err := newServer(&failingListener{Listener: listener}, &eventhubs.Options{}, log.New(messages, "", 0))
+	server, err := newServer(&failingListener{Listener: listener}, listener.Addr().String(), &eventhubs.Options{}, log.New(messages, "", 0))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -20,6 +20,7 @@ import (
 
 	"github.com/go-eventhubs/eventhubs"
 	"github.com/go-eventhubs/eventhubs/internal/httpserver"
+	"github.com/go-eventhubs/eventhubs/internal/local"
 	"github.com/go-eventhubs/eventhubs/telemetry"
 )
 
@@ -35,14 +36,14 @@ type Server struct {
 	failed  error // written before serving is done
 }
 
-// Start listens at addr, such as ":9464" or "127.0.0.1:0", and adds metrics to the options of the producer that is to be observed. The
+// Start listens at addr, such as "127.0.0.1:9464", or ":9464" for the same, and adds metrics to the options of the producer that is to be observed. The
 // error names the address. What goes wrong while it answers goes to errorLog; nil: to the log package's own.
 func Start(addr string, options *eventhubs.Options, errorLog *log.Logger) (*Server, error) {
-	listener, err := net.Listen("tcp", addr)
+	listener, err := local.Listen(addr)
 	if err != nil {
 		return nil, fmt.Errorf("metrics: %w: give an address to listen at, such as 127.0.0.1:9464", err)
 	}
-	s, err := newServer(listener, options, errorLog)
+	s, err := newServer(listener, addr, options, errorLog)
 	if err != nil {
 		return nil, errors.Join(err, listener.Close())
 	}
@@ -59,7 +60,7 @@ func (s *Server) serve() {
 	})
 }
 
-func newServer(listener net.Listener, options *eventhubs.Options, errorLog *log.Logger) (*Server, error) {
+func newServer(listener net.Listener, addr string, options *eventhubs.Options, errorLog *log.Logger) (*Server, error) {
 	if errorLog == nil {
 		errorLog = log.Default() // promhttp would keep silent
 	}
@@ -77,7 +78,7 @@ func newServer(listener net.Listener, options *eventhubs.Options, errorLog *log.
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{EnableOpenMetrics: true, ErrorLog: errorLog}))
 	mux.Handle("GET /{$}", http.RedirectHandler("/metrics", http.StatusFound))
-	return &Server{listener: listener, http: httpserver.New(mux, errorLog), provider: provider, made: made}, nil
+	return &Server{listener: listener, http: httpserver.New(addr, mux, errorLog), provider: provider, made: made}, nil
 }
 
 // Addr returns the address that it listens at.
