@@ -195,3 +195,24 @@ func TestStatsTellWhatAPartitionWaitsFor(t *testing.T) {
 		}
 	})
 }
+
+func TestStatsTellTheLargestMessageOfEachLink(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		server := emulatortest.New(t, &emulator.Options{Addr: emulator.InMemory, Hubs: hub(2), MaxMessageSize: 20 << 20})
+		p := newProducer(t, server, eventhubs.Options{})
+		for _, links := range []bool{false, true} {
+			if err := p.Connect(t.Context(), &eventhubs.ConnectOptions{Links: links}); err != nil {
+				t.Fatal(err)
+			}
+			want := map[bool]int{false: 0, true: 20 << 20}[links]
+			for _, part := range p.Stats().Partitions {
+				if part.MaxMessageSize != want {
+					t.Errorf("links open: %v: partition %s takes %d bytes, want %d", links, part.ID, part.MaxMessageSize, want)
+				}
+			}
+		}
+		if err := p.Close(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	})
+}

@@ -61,6 +61,10 @@ type PartitionStats struct {
 	// from 1, over all lives of a producer with a ProducerState; after 2,147,483,647 comes 0. It is -1 while it is not known, before the link is
 	// first open, and without EnableIdempotentRetries.
 	LastNumber int64
+
+	// MaxMessageSize is the largest message that the partition's link takes, in bytes, as of its latest attach: 1,046,528 on most tiers, 20 MB on dedicated
+	// clusters. It is 0 before the link was first open; ConnectOptions.Links opens it. An event is a little smaller: its key and headers go into the message, too.
+	MaxMessageSize int
 }
 
 // Waiting is what a partition with buffered events is waiting for.
@@ -185,6 +189,7 @@ func (p *partition) stats(now time.Time) PartitionStats {
 	age, handlers, _ := p.work.busy()
 	s.RunningFor = age
 	s.BufferedEvents, s.BufferedBytes = p.producer.admission.holds(p.share)
+	s.MaxMessageSize = int(p.linkMax.Load())
 	s.LastNumber = -1
 	if p.identity != nil {
 		s.LastNumber = p.identity.last.Load()

@@ -21,23 +21,25 @@ const (
 )
 
 const (
-	// maxEventBytes is the length of the longest body that makes an event: the 1022 KiB that the service takes as one message (1 MB
-	// tiers), less 1 KiB for what travels with an event (its key, headers).
-	maxEventBytes = 1021 << 10
+	// maxEventBytes is the length of the longest body that makes an event on most tiers.
+	maxEventBytes = standardMessageBytes - envelopeBytes
 
-	// maxRecordBytes is the length of the longest record: JSON may take six bytes for one, and properties come on top.
-	maxRecordBytes = 8 << 20
+	// envelopeBytes is left in a message for what travels with an event: its key and headers.
+	envelopeBytes = 1 << 10
+
+	// recordFactor is how much longer than an event the record of one may be: JSON may take six bytes for one, and properties come on top.
+	recordFactor = 8
 )
 
 // errTooLong says that something has more bytes than an event may have.
 var errTooLong = errors.New("too long")
 
-// maxBytes is how long what next returns may be.
-func (f format) maxBytes() int {
+// maxBytes is how long what next returns may be, where the largest event has so many bytes.
+func (f format) maxBytes(largest int) int {
 	if f == formatEvents {
-		return maxRecordBytes
+		return recordFactor * largest
 	}
-	return maxEventBytes
+	return largest
 }
 
 // reader is where next reads from: lines may be compressed, while a file that is an event is taken as it is.
@@ -49,8 +51,11 @@ func (f format) reader(r io.Reader) (*bufio.Reader, error) {
 	if err != nil {
 		return nil, err
 	}
-	return bufio.NewReaderSize(r, f.maxBytes()+len("\r\n")), nil
+	return bufio.NewReaderSize(r, lineBuffer), nil
 }
+
+// lineBuffer is room for most lines; longer ones are put together elsewhere.
+const lineBuffer = 64 << 10
 
 // skipMark passes over the byte order mark that some programs begin a file with. JSON has none (RFC 8259, 8.1).
 func skipMark(r *bufio.Reader) {
@@ -64,27 +69,38 @@ func skipMark(r *bufio.Reader) {
 	}
 }
 
+// A cutter takes an input apart into what makes events.
+type cutter struct {
+	// Immutable.
+	format  format
+	r       *bufio.Reader
+	largest int // bytes of the longest body that makes an event
+
+	line int    // of the latest, from 1, empty ones included
+	long []byte // of a line that is longer than r's buffer; used again
+}
+
 // next returns the bytes of the next event, valid until the next call, and counts the lines; empty ones are none. At the end there is io.EOF.
-func (f format) next(r *bufio.Reader, line *int) ([]byte, error) {
-	if f == formatFile {
-		return f.whole(r)
+func (c *cutter) next() ([]byte, error) {
+	if c.format == formatFile {
+		return c.whole()
 	}
 	for {
-		body, err := readLine(r, f.maxBytes())
+		body, err := c.readLine(c.format.maxBytes(c.largest))
 		if err == io.EOF {
 			return nil, err
 		}
-		*line++
+		c.line++
 		if err != nil || len(body) > 0 {
-			return body, f.explain(err)
+			return body, c.format.explain(err, c.largest)
 		}
 	}
 }
 
 // explain makes an error of readLine one about the event.
-func (f format) explain(err error) error {
+func (f format) explain(err error, largest int) error {
 	if err == errTooLong {
-		return &contentError{fmt.Errorf("longer than %d bytes, the largest %s", f.maxBytes(), f.unit())}
+		return &contentError{fmt.Errorf("longer than %d bytes, the largest %s", f.maxBytes(largest), f.unit())}
 	}
 	return err
 }
@@ -93,7 +109,7 @@ func (f format) unit() string {
 	if f == formatEvents {
 		return "record that is read"
 	}
-	return "event that a hub takes"
+	return "event that the hub takes"
 }
 
 // bad is a number of entries that make no events.
@@ -105,21 +121,21 @@ func (f format) bad(n int) string {
 }
 
 // whole returns the content of a file, and io.EOF if there is none.
-func (f format) whole(r *bufio.Reader) ([]byte, error) {
-	body, err := io.ReadAll(io.LimitReader(r, maxEventBytes+1))
+func (c *cutter) whole() ([]byte, error) {
+	body, err := io.ReadAll(io.LimitReader(c.r, int64(c.largest)+1))
 	switch {
 	case err != nil:
 		return nil, err
-	case len(body) > maxEventBytes:
-		return nil, f.explain(errTooLong)
+	case len(body) > c.largest:
+		return nil, c.format.explain(errTooLong, c.largest)
 	case len(body) == 0:
 		return nil, io.EOF // an empty file is no event, as an empty line is none
 	}
 	return body, nil
 }
 
-// fill completes an entry that has its body from what that says.
-func (f format) fill(e *entry) error {
+// fill completes an entry that has its body from what that says. The largest event has so many bytes.
+func (f format) fill(e *entry, largest int) error {
 	switch {
 	case f == formatFile:
 		return nil
@@ -128,27 +144,32 @@ func (f format) fill(e *entry) error {
 	case f == formatNDJSON && !json.Valid(e.body):
 		return errors.New("not JSON")
 	case f == formatEvents:
-		return e.fromRecord()
+		return e.fromRecord(largest)
 	}
 	return nil
 }
 
 // readLine returns the next line without its end, which is \n or \r\n and may be missing at the
-// input's end. It is valid until the next call. A line longer than limit, for which r must have room, is passed over and
-// told by errTooLong.
-func readLine(r *bufio.Reader, limit int) ([]byte, error) {
-	b, err := r.ReadSlice('\n')
-	tooLong := false
+// input's end. It is valid until the next call. A line longer than limit is passed over and told by errTooLong.
+func (c *cutter) readLine(limit int) ([]byte, error) {
+	b, err := c.r.ReadSlice('\n')
+	c.long = c.long[:0]
 	for err == bufio.ErrBufferFull {
-		tooLong = true
-		b, err = r.ReadSlice('\n')
+		if len(c.long) <= limit { // what is longer is read, and not kept
+			c.long = append(c.long, b...)
+		}
+		b, err = c.r.ReadSlice('\n')
 	}
-	if err != nil && (err != io.EOF || len(b) == 0 && !tooLong) {
+	if len(c.long) > 0 {
+		c.long = append(c.long, b...)
+		b = c.long
+	}
+	if err != nil && (err != io.EOF || len(b) == 0) {
 		return nil, err
 	}
 	b = bytes.TrimSuffix(b, []byte("\n"))
 	b = bytes.TrimSuffix(b, []byte("\r"))
-	if tooLong || len(b) > limit {
+	if len(b) > limit {
 		return nil, errTooLong
 	}
 	return b, nil

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"compress/gzip"
+	"fmt"
 	"maps"
 	"os"
 	"path/filepath"
@@ -242,7 +243,7 @@ func FuzzRecord(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, text []byte) {
 		e := entry{body: text}
-		if formatEvents.fill(&e) != nil {
+		if formatEvents.fill(&e, maxEventBytes) != nil {
 			return
 		}
 		for name, value := range e.properties {
@@ -264,4 +265,30 @@ func TestFilesAreLookedForBeforeAnythingIsSent(t *testing.T) {
 	got.want(t, exitBadInput, "gone: no such file")
 	wantStored(t, server)
 	_ = os.Remove(file)
+}
+
+// What a link takes is its own affair: 256 KB on the Basic tier, 20 MB on dedicated clusters.
+func TestTheLinkSaysHowLargeAnEventMayBe(t *testing.T) {
+	for _, size := range []int{emulator.BasicMessageSize, emulator.StandardMessageSize, 3 << 20} {
+		server, err := emulator.New(&emulator.Options{MaxMessageSize: size, Hubs: []emulator.Hub{{Name: "events", Partitions: 2}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { server.Close() })
+		largest := size - envelopeBytes
+		fits, over := strings.Repeat("x", largest), strings.Repeat("x", largest+1)
+		p := program{env: map[string]string{connectionEnv: server.ConnectionString("events")}}
+		for _, format := range []string{"lines", "file"} {
+			p.run(t, "publish", "--format", format, writeFile(t, over)).want(t, exitBadInput, fmt.Sprintf("longer than %d bytes, the largest event that the hub takes", largest))
+			p.run(t, "publish", "--format", format, writeFile(t, fits)).want(t, exitOK)
+		}
+		record := func(body string) string { return writeFile(t, `{"body":"`+body+`"}`+"\n") }
+		p.run(t, "publish", "--format", "events", record(over)).want(t, exitBadInput, fmt.Sprintf("longer than %d bytes", largest))
+		p.run(t, "publish", "--format", "events", record(fits)).want(t, exitOK)
+		p.stdin = strings.NewReader(over + "\n" + fits)
+		p.run(t, "publish", "--skip-bad", "-").want(t, exitOK, "Left out: 1 bad line")
+		if got := stored(server, "events"); len(got) != 4 || slices.ContainsFunc(got, func(body string) bool { return body != fits }) {
+			t.Errorf("%d bytes: %d events are stored, want the 4 that fit", size, len(got))
+		}
+	}
 }

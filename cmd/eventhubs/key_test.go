@@ -35,7 +35,7 @@ func TestKeyOfFollowsThePath(t *testing.T) {
 func TestAKeyIsAsLongAsTheServiceCounts(t *testing.T) {
 	for units, key := range map[int]string{127: strings.Repeat("🎉", 63) + "a", 128: strings.Repeat("🎉", 64), 129: strings.Repeat("🎉", 64) + "a"} {
 		_, err := keyOf([]byte(`{"k":"`+key+`"}`), []string{"k"})
-		asRecord := (&entry{body: []byte(`{"body":"b","key":"` + key + `"}`)}).fromRecord()
+		asRecord := (&entry{body: []byte(`{"body":"b","key":"` + key + `"}`)}).fromRecord(maxEventBytes)
 		for what, err := range map[string]error{"a field": err, "a record": asRecord} {
 			if (err != nil) != (units > 128) || err != nil && !strings.Contains(err.Error(), "129 characters") {
 				t.Errorf("%s with a key of %d UTF-16 units: %v", what, units, err)

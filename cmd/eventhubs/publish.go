@@ -114,16 +114,17 @@ func (pub *publication) look() situation {
 	return situation{at: time.Now(), stored: stored, failed: failed, buffered: pub.producer.Stats().BufferedEvents}
 }
 
-// begin opens and checks the input, reaches for the hub, and makes the file of --undelivered.
+// begin looks for the input, reaches for the hub, checks the input against what that takes, and makes the file of --undelivered.
 func (pub *publication) begin(ctx context.Context) (src *source, err error) {
 	if src, err = openSource(ctx, pub.process.stdin, pub.options); err != nil {
 		return nil, err
 	}
-	if pub.progress.total, err = src.check(ctx); err != nil {
-		return nil, err
-	}
 	pub.describeMetrics()
 	if err = pub.connect(ctx); err != nil {
+		return nil, err
+	}
+	src.largest = largestEvent(pub.producer.Stats())
+	if pub.progress.total, err = src.check(ctx); err != nil {
 		return nil, err
 	}
 	if pub.undelivered, err = createUndelivered(pub.process, pub.options.undelivered); err != nil {
@@ -153,6 +154,18 @@ func (pub *publication) connect(ctx context.Context) error {
 		return fmt.Errorf("nothing may be sent to event hub %q: %w", pub.producer.EventHubName(), e)
 	}
 	return nil // What may pass by itself is tried again for each batch.
+}
+
+// largestEvent is how many bytes an event's body may have: what the links take that are open, all of them since an event may go to any, and what the
+// producer's buffer holds. If none is open yet, it is what most tiers take.
+func largestEvent(stats eventhubs.Stats) int {
+	message := 0
+	for _, partition := range stats.Partitions {
+		if n := partition.MaxMessageSize; n > 0 && (message == 0 || n < message) {
+			message = n
+		}
+	}
+	return min(cmp.Or(message, standardMessageBytes), stats.MaxBufferedBytes) - envelopeBytes
 }
 
 // publish sends what src has and returns when all of it has its outcome, or when ctx has ended and

@@ -58,11 +58,12 @@ everything is read back with the official SDK and compared: each event once, byt
 input's order within its key. From a real namespace nothing is read back. EVENTHUBS_CONNECTION_STRING that
 is set and empty, as a missing secret leaves it, is refused.
 
-Lines may be compressed with gzip, which is found out by itself. A bad line is one that is longer than
-1045504 bytes or not UTF-8 and, with --key, one that is not a JSON object or whose field is missing, empty,
-longer than 128 characters as UTF-16 counts them (an emoji is two), null, an object or an array. Empty lines
-are no events. Files are checked whole before the first event is sent; from standard input, the events before
-a bad line are published.
+Lines may be compressed with gzip, which is found out by itself. A bad line is one that is longer than the
+hub takes or not UTF-8 and, with --key, one that is not a JSON object or whose field is missing, empty,
+longer than 128 characters as UTF-16 counts them (an emoji is two), null, an object or an array. The hub's
+links say what they take: 1045504 bytes on most tiers, 20 MB on dedicated clusters. Empty lines are no events.
+Files are checked whole before the first event is sent; from standard input, the events before a bad line are
+published.
 
 An interrupt ends the reading. What was read has --grace to be stored; then the command says how many events
 are stored, not stored and possibly stored, and where in the input it has stopped. A second one ends it at once.

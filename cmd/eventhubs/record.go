@@ -24,7 +24,7 @@ type record struct {
 }
 
 // fromRecord replaces an entry's body, which is a record, by what that says.
-func (e *entry) fromRecord() error {
+func (e *entry) fromRecord(largest int) error {
 	var r record
 	d := json.NewDecoder(bytes.NewReader(e.body))
 	d.UseNumber()
@@ -47,8 +47,8 @@ func (e *entry) fromRecord() error {
 	default:
 		return errors.New("no record of an event: it has neither body nor bodyBase64; an event without a body cannot be published")
 	}
-	if len(e.body) > maxEventBytes {
-		return formatLines.explain(errTooLong)
+	if len(e.body) > largest {
+		return formatLines.explain(errTooLong, largest)
 	}
 	if r.Key != nil {
 		if err := partitionkey.Check(*r.Key); err != nil {

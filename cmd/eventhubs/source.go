@@ -47,6 +47,7 @@ type source struct {
 	keyPath []string // empty: events have no key, but for records'
 	skipBad bool
 	repeat  int
+	largest int // bytes of the longest body that makes an event; set before the first is asked for
 
 	// Owned by whoever iterates over entries.
 	skipped      int   // bad entries left out in the current pass
@@ -63,7 +64,7 @@ type input struct {
 // openSource looks for the files, or takes stdin for "-". The source ends with ctx's error when ctx does, even if a stream that it reads
 // from is silent.
 func openSource(ctx context.Context, stdin io.Reader, opts *publishOptions) (*source, error) {
-	s := &source{format: opts.format, skipBad: opts.skipBad, repeat: opts.repeat}
+	s := &source{format: opts.format, skipBad: opts.skipBad, repeat: opts.repeat, largest: maxEventBytes}
 	if opts.key != "" {
 		s.keyPath = strings.Split(opts.key, ".")
 	}
@@ -213,12 +214,13 @@ func (s *source) read(in input, yield func(entry, error) bool) bool {
 	if s.isJSON() {
 		skipMark(r)
 	}
-	for line := 0; ; {
-		body, err := s.format.next(r, &line)
+	c := &cutter{format: s.format, r: r, largest: s.largest}
+	for {
+		body, err := c.next()
 		if err == io.EOF {
 			return true
 		}
-		e, err := s.entry(place{in.name, line}, body, err)
+		e, err := s.entry(place{in.name, c.line}, body, err)
 		_, bad := errors.AsType[*contentError](err)
 		if bad && !s.skipBad {
 			err = badInput("%w; --skip-bad leaves out what is bad", err)
@@ -255,7 +257,7 @@ func (s *source) entry(at place, body []byte, err error) (entry, error) {
 	}
 	e := entry{place: at, body: body}
 	if err == nil {
-		err = s.format.fill(&e)
+		err = s.format.fill(&e, s.largest)
 	}
 	if err == nil && len(s.keyPath) > 0 {
 		e.key, err = keyOf(body, s.keyPath)

@@ -15,7 +15,7 @@ import (
 func TestSourceReportsAReadErrorAsAFailure(t *testing.T) {
 	broken := errors.New("the disk is gone")
 	stream := io.MultiReader(strings.NewReader("a\nb"), iotest.ErrReader(broken))
-	s := &source{inputs: []input{{"standard input", stream}}, format: formatLines, skipBad: true, repeat: 1}
+	s := &source{inputs: []input{{"standard input", stream}}, format: formatLines, skipBad: true, repeat: 1, largest: maxEventBytes}
 	var got []string
 	var last error
 	for l, err := range s.entries() {
@@ -35,7 +35,7 @@ func TestSourceReportsAReadErrorAsAFailure(t *testing.T) {
 
 func TestAFileThatVanishesIsAFailureOnceItIsPublishedInPart(t *testing.T) {
 	file := writeFile(t, "a\n")
-	s := &source{inputs: []input{{name: file}}, format: formatLines, repeat: 2}
+	s := &source{inputs: []input{{name: file}}, format: formatLines, repeat: 2, largest: maxEventBytes}
 	var last error
 	for _, err := range s.entries() {
 		_ = os.Remove(file)
@@ -69,5 +69,50 @@ func TestAnInterruptEndsTheOpeningOfAPipe(t *testing.T) {
 	// The goroutine that opens it ends with its writer.
 	if file, err := os.OpenFile(name, os.O_WRONLY, 0); err == nil {
 		_ = file.Close()
+	}
+}
+
+// Lines of every length around the buffer's are cut as they are in memory.
+func TestLinesOfAnyLengthAreCutAlike(t *testing.T) {
+	const limit = 3 * lineBuffer
+	var input strings.Builder
+	var want []string
+	for _, end := range []string{"\n", "\r\n"} {
+		for _, length := range []int{
+			0, 1, lineBuffer - 2, lineBuffer - 1, lineBuffer, lineBuffer + 1, 2*lineBuffer - 2, 2*lineBuffer - 1, 2 * lineBuffer, 2*lineBuffer + 1,
+			limit - 2, limit - 1, limit, limit + 1, limit + 2, limit + lineBuffer, 10 * lineBuffer, 2,
+		} {
+			input.WriteString(strings.Repeat("x", length) + end)
+			switch {
+			case length > limit:
+				want = append(want, "too long")
+			case length > 0:
+				want = append(want, strings.Repeat("x", length))
+			}
+		}
+	}
+	want = append(want, "the last has no end")
+	input.WriteString("the last has no end")
+	for name, in := range map[string]io.Reader{"at once": strings.NewReader(input.String()), "a piece at a time": iotest.HalfReader(strings.NewReader(input.String()))} {
+		r, err := formatLines.reader(in)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := &cutter{format: formatLines, r: r, largest: limit}
+		for i := 0; ; i++ {
+			got, err := c.next()
+			if err == io.EOF {
+				if i != len(want) {
+					t.Errorf("%s: %d lines, want %d", name, i, len(want))
+				}
+				break
+			}
+			if i == len(want) {
+				t.Fatalf("%s: a line more than %d, of %d bytes", name, i, len(got))
+			}
+			if _, bad := errors.AsType[*contentError](err); bad != (want[i] == "too long") || !bad && string(got) != want[i] {
+				t.Errorf("%s: entry %d has %d bytes, %v, want %d", name, i, len(got), err, len(want[i]))
+			}
+		}
 	}
 }
