@@ -3,7 +3,6 @@ package connection
 import (
 	"context"
 	"fmt"
-	"strconv"
 	"strings"
 	"time"
 
@@ -87,16 +86,11 @@ func (cl *client) putToken(ctx context.Context, g *grant) (permit, error) {
 	if p, ok := cl.kept(g, token); ok {
 		return p, nil
 	}
-	// As the Go SDK has it: Unix seconds as text, 0 where it is not known.
-	expiration := "0"
-	if !token.Expires.IsZero() {
-		expiration = strconv.FormatInt(token.Expires.Unix(), 10)
-	}
 	_, err = cl.cbs.request(ctx, map[string]any{
 		"operation":  "put-token",
 		"type":       token.Type,
 		"name":       audience,
-		"expiration": expiration,
+		"expiration": expiration(token),
 	}, token.text())
 	if err != nil {
 		return permit{}, err

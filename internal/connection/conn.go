@@ -320,10 +320,12 @@ func (c *Conn) Close(ctx context.Context) error {
 }
 
 // audience is what a token for a hub, or a partition of it, must cover.
-func (c *Conn) audience(path string) string {
+func (c *Conn) audience(path string) string { return c.cfg.audience(path) }
+
+func (cfg *Config) audience(path string) string {
 	scheme := "amqps://"
-	if c.cfg.Plain {
+	if cfg.Plain {
 		scheme = "amqp://"
 	}
-	return scheme + authority(c.cfg.Namespace) + "/" + path
+	return scheme + authority(cfg.Namespace) + "/" + path
 }
