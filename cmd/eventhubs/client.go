@@ -12,6 +12,7 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azeventhubs/v2"
 	"github.com/go-eventhubs/eventhubs"
+	"github.com/go-eventhubs/eventhubs/internal/connection"
 	"github.com/go-eventhubs/eventhubs/internal/connectionstring"
 	"github.com/go-eventhubs/eventhubs/websocketconn"
 )
@@ -164,13 +165,30 @@ func (c *clientOptions) newSDKProducer() (*azeventhubs.ProducerClient, error) {
 	return azeventhubs.NewProducerClientFromConnectionString(c.connectionString, c.hub, options)
 }
 
-// newConsumer makes the SDK's consumer.
+// newConsumer makes the SDK's consumer, for partitionReaders.
 func (c *clientOptions) newConsumer(group string) (*azeventhubs.ConsumerClient, error) {
-	options := &azeventhubs.ConsumerClientOptions{TLSConfig: c.tls, NewWebSocketConn: c.webSocketDialer()}
+	options := &azeventhubs.ConsumerClientOptions{TLSConfig: c.tls, NewWebSocketConn: c.webSocketDialer(), RetryOptions: readRetries}
 	if c.namespace != "" {
 		return azeventhubs.NewConsumerClient(c.namespace, c.hub, group, c.credential, options)
 	}
 	return azeventhubs.NewConsumerClientFromConnectionString(c.connectionString, c.hub, group, options)
+}
+
+// connection is how to reach the namespace without the SDK.
+func (c *clientOptions) connection() connection.Config {
+	config := connection.Config{
+		Namespace: c.namespace, TLSConfig: c.tls, NewWebSocketConn: c.webSocketDialer(), ApplicationID: "eventhubs-reader",
+		Tokens: connection.TokensFromCredential(c.credential),
+	}
+	if c.namespace != "" {
+		return config
+	}
+	config.Namespace, config.Plain = c.delivered.Namespace, c.delivered.Emulator
+	config.Tokens = connection.TokensFromKey(c.delivered.KeyName, c.delivered.Key())
+	if signature := c.delivered.Signature(); signature != "" {
+		config.Tokens = connection.TokensFromSAS(signature)
+	}
+	return config
 }
 
 // closing returns a context for closing things, which goes on for closeTimeout when ctx has ended.

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -72,8 +71,8 @@ type publication struct {
 	ledger   *ledger       // nil unless what was sent will be read back
 	elapsed  time.Duration // from the first event to the last outcome
 	verified bool
-	refusal  *refusal // nil if every event that was read was accepted
-	left     int      // events in the file of --undelivered
+	refusal  *undeliveredRecord // the event that was not accepted; nil if all that were read were
+	left     int                // events in the file of --undelivered
 }
 
 // newPublication makes the producer, without reaching for the network. The publication is there with an error, too, for its metrics to be closed.
@@ -179,7 +178,7 @@ func (pub *publication) publish(ctx context.Context, src *source) error {
 	closeErr := pub.closeProducer(ctx)
 	pub.progress.stop()
 	if pub.refusal != nil {
-		pub.undelivered.write(pub.refusal.record, pub.refusal.body)
+		pub.undelivered.write(*pub.refusal)
 	}
 	var fileErr error
 	if pub.left, fileErr = pub.undelivered.close(); fileErr != nil {
@@ -196,27 +195,37 @@ func (pub *publication) publish(ctx context.Context, src *source) error {
 }
 
 func (pub *publication) feed(ctx context.Context, src *source) error {
-	var event azeventhubs.EventData
-	options := eventhubs.EnqueueOptions{PartitionID: pub.options.partition}
 	pace := newPace(pub.options.rate)
+	event := azeventhubs.EventData{Properties: pub.options.properties}
+	if pub.options.contentType != "" {
+		event.ContentType = &pub.options.contentType
+	}
 	for e, err := range src.entries() {
 		if err != nil {
 			return err
 		}
-		// Enqueue keeps nothing of what it is given, so one event and the line's own memory do.
-		event.Body, event.Properties, event.ContentType = e.body, pub.options.merged(e.properties), nil
-		if contentType := cmp.Or(pub.options.contentType, e.contentType); contentType != "" {
-			event.ContentType = &contentType
-		}
+		options := eventhubs.EnqueueOptions{PartitionID: pub.options.partition}
 		if options.PartitionID == "" {
 			options.PartitionKey = e.key
 		}
+		event.Body = e.body
+		if e.message != nil {
+			pub.options.complement(e.message)
+			options.Tag = e.message // Batch.Events does not tell all types as they were
+		}
 		err := pace.wait(ctx)
-		if err == nil {
+		switch {
+		case err != nil:
+		case e.message != nil:
+			err = pub.producer.EnqueueMessage(ctx, e.message, &options)
+		default: // Enqueue keeps nothing of what it is given, so one event and the line's own memory do.
 			err = pub.producer.Enqueue(ctx, &event, &options)
 		}
 		if err != nil {
-			pub.refused(e, &event, err)
+			if e.message == nil {
+				e.message = messageOf(&event)
+			}
+			pub.refused(e, err)
 			return fmt.Errorf("reading stopped at %v: %w", e.place, err)
 		}
 		if pub.ledger != nil {
@@ -226,20 +235,10 @@ func (pub *publication) feed(ctx context.Context, src *source) error {
 	return nil
 }
 
-// A refusal is an event that was read and that the producer has not accepted. There is at most one, which ends the reading.
-type refusal struct {
-	record undeliveredRecord
-	body   []byte
-}
-
-// refused notes an event that the producer has not accepted. It goes into the file of --undelivered when all those before it have.
-func (pub *publication) refused(e entry, event *azeventhubs.EventData, cause error) {
+// refused notes an event that the producer has not accepted, which ends the reading. It goes into the file of --undelivered when all those before it have.
+func (pub *publication) refused(e entry, cause error) {
 	pub.tally.refused()
-	r := undeliveredRecord{Properties: jsonProperties(event.Properties), ContentType: event.ContentType, Outcome: eventhubs.NotStored.String(), Error: pub.process.message(cause)}
-	if e.key != "" {
-		r.Key = &e.key
-	}
-	pub.refusal = &refusal{r, bytes.Clone(e.body)}
+	pub.refusal = new(newUndeliveredRecord(e.message, e.key, eventhubs.NotStored, pub.process.message(cause)))
 }
 
 // batchFailed runs on the producer's senders.

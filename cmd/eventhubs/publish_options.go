@@ -8,6 +8,8 @@ import (
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azeventhubs/v2"
 )
 
 const publishHelp = `Publishes each line of files, or of standard input, as one event: the line's bytes without its end.
@@ -22,8 +24,8 @@ What the events are:
                               ndjson   a line that is JSON; others are bad
                               file     a whole file, whatever its bytes
                               events   a line that is a record, as "eventhubs tail --output json" and
-                                       --undelivered write them: body or bodyBase64, key, properties
-                                       and contentType; the rest of it, as the offset, is passed over
+                                       --undelivered write them, with all that "eventhubs tail --help"
+                                       explains; what is of one hub, as the offset, is passed over
   --key PATH                each event is a JSON object; the string, number or boolean at this dotted
                             path in it is its partition key. Without it, events go to the partitions
                             in turn
@@ -63,7 +65,8 @@ hub takes or not UTF-8 and, with --key, one that is not a JSON object or whose f
 longer than 128 characters as UTF-16 counts them (an emoji is two), null, an object or an array. The hub's
 links say what they take: 1045504 bytes on most tiers, 20 MB on dedicated clusters. Empty lines are no events.
 Files are checked whole before the first event is sent; from standard input, the events before a bad line are
-published.
+published. In a record a number is what it says, or the line is bad: a whole one up to 18446744073709551615,
+any other with at most 17 digits.
 
 An interrupt ends the reading. What was read has --grace to be stored; then the command says how many events
 are stored, not stored and possibly stored, and where in the input it has stopped. A second one ends it at once.
@@ -194,12 +197,17 @@ func (opts *publishOptions) checkSending(given map[string]bool) error {
 	return nil
 }
 
-// merged is what properties an event has: its own, and those of the command line over them.
-func (opts *publishOptions) merged(own map[string]any) map[string]any {
-	if len(own) == 0 {
-		return opts.properties
+// complement gives a record's event what the command line says of every event.
+func (opts *publishOptions) complement(m *azeventhubs.AMQPAnnotatedMessage) {
+	if len(opts.properties) > 0 && m.ApplicationProperties == nil {
+		m.ApplicationProperties = map[string]any{}
 	}
-	all := maps.Clone(own)
-	maps.Copy(all, opts.properties)
-	return all
+	maps.Copy(m.ApplicationProperties, opts.properties)
+	if opts.contentType == "" {
+		return
+	}
+	if m.Properties == nil {
+		m.Properties = &azeventhubs.AMQPAnnotatedMessageProperties{}
+	}
+	m.Properties.ContentType = &opts.contentType
 }

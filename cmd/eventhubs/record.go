@@ -1,97 +1,230 @@
 package main
 
 import (
-	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
-	"strings"
+	"maps"
+	"reflect"
+	"slices"
+	"strconv"
+	"time"
 	"unicode/utf8"
 
-	"github.com/go-eventhubs/eventhubs/internal/partitionkey"
+	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azeventhubs/v2"
 )
 
-// A record is an event as publish reads it with --format events: what tail prints as JSON, and what --undelivered writes. Other fields, such as the
-// partition and the offset that it had, are of no account.
-type record struct {
-	Key         *string        `json:"key"`
-	Properties  map[string]any `json:"properties"`
-	ContentType *string        `json:"contentType"`
-	Body        *string        `json:"body"`
-	BodyBase64  []byte         `json:"bodyBase64"`
-	BodyValue   any            `json:"bodyValue"`
+// A messageRecord is what an event's sender has put into it, as JSON. tail and --undelivered write such records, with more fields of their own, and
+// record.go's counterpart, record_parse.go, makes an event of one again.
+//
+// What stands for a value in it is described in value.go; the names of the types are apart, in Types, so that a number is a number.
+type messageRecord struct {
+	Key             *string        `json:"key"`
+	MessageID       any            `json:"messageId,omitempty"`
+	CorrelationID   any            `json:"correlationId,omitempty"`
+	Properties      map[string]any `json:"properties"`
+	ContentType     *string        `json:"contentType,omitempty"`
+	ContentEncoding *string        `json:"contentEncoding,omitempty"`
+	Subject         *string        `json:"subject,omitempty"`
+	To              *string        `json:"to,omitempty"`
+	ReplyTo         *string        `json:"replyTo,omitempty"`
+	UserID          []byte         `json:"userId,omitempty"`
+	CreationTime    any            `json:"creationTime,omitempty"`
+	ExpiryTime      any            `json:"absoluteExpiryTime,omitempty"`
+	GroupID         *string        `json:"groupId,omitempty"`
+	GroupSequence   *uint32        `json:"groupSequence,omitempty"`
+	ReplyToGroupID  *string        `json:"replyToGroupId,omitempty"`
+	Annotations     map[string]any `json:"annotations,omitempty"`
+	Body            *string        `json:"body,omitempty"`
+	BodyBase64      []byte         `json:"bodyBase64,omitempty"`
+	BodyLengths     []int          `json:"bodyLengths,omitempty"`
+	BodyValue       any            `json:"bodyValue,omitempty"` // nullBody for null
+	Types           *recordTypes   `json:"types,omitempty"`
 }
 
-// fromRecord replaces an entry's body, which is a record, by what that says.
-func (e *entry) fromRecord(largest int) error {
-	var r record
-	d := json.NewDecoder(bytes.NewReader(e.body))
-	d.UseNumber()
-	if err := d.Decode(&r); err != nil {
-		return fmt.Errorf("no record of an event: %w", err)
+// recordTypes are the types that JSON does not tell. Whatever is not named has JSON's own.
+type recordTypes struct {
+	MessageID     string            `json:"messageId,omitempty"`
+	CorrelationID string            `json:"correlationId,omitempty"`
+	Properties    map[string]string `json:"properties,omitempty"`
+	Annotations   map[string]string `json:"annotations,omitempty"`
+	Body          string            `json:"body,omitempty"`
+}
+
+// kindSequences are the sections of a body that is not one value: a list of lists.
+const kindSequences = "sequences"
+
+// kindNullData is a section of data that is null, which is how the JavaScript client sends null.
+const kindNullData = "nullData"
+
+// nullBody stands for a body that is null, or none. With kindNull it is a value, with kindNullData a section of data, and without a name none, as far as
+// is known: the SDK's consumer tells no difference between that and a value.
+var nullBody = json.RawMessage("null")
+
+// Annotations that a record has as fields of its own, and tail prints as such.
+const (
+	keyAnnotation      = "x-opt-partition-key"
+	sequenceAnnotation = "x-opt-sequence-number"
+	offsetAnnotation   = "x-opt-offset"
+	enqueuedAnnotation = "x-opt-enqueued-time"
+)
+
+// newMessageRecord describes a message. It has that key, or with nil the one that it carries.
+func newMessageRecord(m *azeventhubs.AMQPAnnotatedMessage, key *string) messageRecord {
+	var types recordTypes
+	if carried, ok := m.MessageAnnotations[keyAnnotation].(string); ok && key == nil {
+		key = &carried
 	}
-	if _, err := d.Token(); err != io.EOF {
-		return errors.New("no record of an event: there is something behind it")
+	r := messageRecord{Key: key, Properties: map[string]any{}}
+	for name, value := range m.ApplicationProperties {
+		r.Properties[name] = types.describe(&types.Properties, name, value)
 	}
-	if half := loneSurrogate(e.body); half != "" {
-		return fmt.Errorf("no record of an event: %s in it has not its other half, and is no character", half) // the decoder puts U+FFFD there
+	if p := m.Properties; p != nil {
+		types.MessageID, r.MessageID = describeValue(p.MessageID)
+		types.CorrelationID, r.CorrelationID = describeValue(p.CorrelationID)
+		r.ContentType, r.ContentEncoding, r.Subject, r.To, r.ReplyTo = p.ContentType, p.ContentEncoding, p.Subject, p.To, p.ReplyTo
+		r.UserID, r.GroupID, r.GroupSequence, r.ReplyToGroupID = p.UserID, p.GroupID, p.GroupSequence, p.ReplyToGroupID
+		r.CreationTime, r.ExpiryTime = optionalTime(p.CreationTime), optionalTime(p.AbsoluteExpiryTime)
 	}
+	for key, value := range m.MessageAnnotations {
+		name := annotationName(key)
+		if isField(name, value) {
+			continue
+		}
+		if r.Annotations == nil {
+			r.Annotations = map[string]any{}
+		}
+		r.Annotations[name] = types.describe(&types.Annotations, name, value)
+	}
+	r.describeBody(m.Body, &types)
+	if !reflect.ValueOf(types).IsZero() {
+		r.Types = &types
+	}
+	return r
+}
+
+// describe returns what stands for a value, and notes its type under a name.
+func (*recordTypes) describe(in *map[string]string, name string, value any) any {
+	kind, content := describeValue(value)
+	if kind != "" {
+		if *in == nil {
+			*in = map[string]string{}
+		}
+		(*in)[name] = kind
+	}
+	return content
+}
+
+func (r *messageRecord) describeBody(body azeventhubs.AMQPAnnotatedMessageBody, types *recordTypes) {
 	switch {
-	case r.Body != nil:
-		e.body = []byte(*r.Body)
-	case r.BodyBase64 != nil:
-		e.body = r.BodyBase64
-	case r.BodyValue != nil:
-		return errors.New("its body is an AMQP value, which cannot be published")
+	case len(body.Data) == 1 && body.Data[0] == nil:
+		types.Body, r.BodyValue = kindNullData, nullBody
+	case len(body.Data) > 0:
+		if len(body.Data) > 1 {
+			r.BodyLengths = lengths(body.Data)
+		}
+		if all := bodyBytes(body); utf8.Valid(all) {
+			r.Body = new(string(all))
+		} else {
+			r.BodyBase64 = all
+		}
+	case len(body.Sequence) > 0:
+		sections := make([]any, len(body.Sequence))
+		for i, section := range body.Sequence {
+			sections[i] = jsonList(section)
+		}
+		types.Body, r.BodyValue = kindSequences, sections
 	default:
-		return errors.New("no record of an event: it has neither body nor bodyBase64; an event without a body cannot be published")
-	}
-	if len(e.body) > largest {
-		return formatLines.explain(errTooLong, largest)
-	}
-	if r.Key != nil {
-		if err := partitionkey.Check(*r.Key); err != nil {
-			return fmt.Errorf("its key %w", err)
+		types.Body, r.BodyValue = describeValue(body.Value)
+		if r.BodyValue == nil {
+			r.BodyValue = nullBody
 		}
-		e.key = *r.Key
-	}
-	if r.ContentType != nil {
-		if !isASCII(*r.ContentType) {
-			return fmt.Errorf("its contentType %q is not ASCII", *r.ContentType)
-		}
-		e.contentType = *r.ContentType
-	}
-	for name, value := range r.Properties {
-		switch v := value.(type) {
-		case nil, bool, string:
-		case json.Number:
-			n, err := numberOf(v)
-			if err != nil {
-				return fmt.Errorf("its property %q is %w", name, err)
-			}
-			r.Properties[name] = n
-		default:
-			return fmt.Errorf("its property %q is no text, number, boolean or null", name)
+		if body.Value != nil && isNull(body.Value) {
+			types.Body = kindNull
 		}
 	}
-	e.properties = r.Properties
-	return nil
 }
 
-// numberOf is a JSON number as an AMQP long, or as a double if it is no such.
-func numberOf(n json.Number) (any, error) {
-	if i, err := n.Int64(); err == nil && !strings.ContainsAny(n.String(), ".eE") {
-		return i, nil
+// lengths are those of sections of data, with -1 for one that is null.
+func lengths(sections [][]byte) []int {
+	out := make([]int, len(sections))
+	for i, section := range sections {
+		if out[i] = len(section); section == nil {
+			out[i] = -1
+		}
 	}
-	f, err := n.Float64()
-	if err != nil { // JSON has no others than numbers, so it is the size
-		return nil, fmt.Errorf("%s, which is too large a number", n)
-	}
-	return f, nil
+	return out
 }
 
-// isASCII tells whether text may be an AMQP symbol, such as a content type.
-func isASCII(text string) bool {
-	return !strings.ContainsFunc(text, func(c rune) bool { return c >= utf8.RuneSelf })
+// annotationName is the key of an annotation: text, or a number in digits.
+func annotationName(key any) string {
+	if v := reflect.ValueOf(key); v.Kind() == reflect.String {
+		return v.String()
+	}
+	return fmt.Sprint(key)
+}
+
+// isField tells whether a record has a field for an annotation. A value of another type than the service's stays an annotation.
+func isField(name string, value any) bool {
+	switch name {
+	case sequenceAnnotation:
+		_, ok := value.(int64)
+		return ok
+	case enqueuedAnnotation:
+		_, ok := value.(time.Time)
+		return ok
+	case keyAnnotation, offsetAnnotation:
+		_, ok := value.(string)
+		return ok
+	}
+	return false
+}
+
+func optionalTime(t *time.Time) any {
+	if t == nil {
+		return nil
+	}
+	return jsonTime(*t)
+}
+
+// more is what a record has beside its key, properties and body, for people: ids, and annotations such as IoT Hub's.
+func (r *messageRecord) more() (fields []string) {
+	add := func(name string, value any) {
+		text, ok := value.(string)
+		if !ok {
+			encoded, _ := json.Marshal(value) // describeValue has made it encodable
+			text = string(encoded)
+		}
+		fields = append(fields, printable(name)+"="+quotedIfNeeded(text))
+	}
+	if r.MessageID != nil {
+		add("message-id", r.MessageID)
+	}
+	if r.CorrelationID != nil {
+		add("correlation-id", r.CorrelationID)
+	}
+	for _, name := range slices.Sorted(maps.Keys(r.Annotations)) {
+		add(name, r.Annotations[name])
+	}
+	return fields
+}
+
+// quotedIfNeeded is text in quotes, unless it is a word that is read without.
+func quotedIfNeeded(text string) string {
+	if quoted := strconv.Quote(text); text == "" || quoted != `"`+text+`"` || slices.ContainsFunc([]rune(text), func(c rune) bool { return c == ' ' || c == '=' }) {
+		return quoted
+	}
+	return text
+}
+
+// messageOf is the message that an event is.
+func messageOf(e *azeventhubs.EventData) *azeventhubs.AMQPAnnotatedMessage {
+	m := &azeventhubs.AMQPAnnotatedMessage{
+		ApplicationProperties: e.Properties,
+		Body:                  azeventhubs.AMQPAnnotatedMessageBody{Data: [][]byte{append([]byte{}, e.Body...)}}, // nil would be null
+		Properties:            &azeventhubs.AMQPAnnotatedMessageProperties{ContentType: e.ContentType, CorrelationID: e.CorrelationID},
+	}
+	if e.MessageID != nil {
+		m.Properties.MessageID = *e.MessageID
+	}
+	return m
 }

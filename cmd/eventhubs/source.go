@@ -12,15 +12,16 @@ import (
 	"iter"
 	"os"
 	"strings"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azeventhubs/v2"
 )
 
 // An entry is what the input has for one event.
 type entry struct {
-	place       place
-	body        []byte         // valid until the next entry is asked for
-	key         string         // empty without --key, and for a record that has none
-	properties  map[string]any // of a record; not changed after it was yielded
-	contentType string         // of a record
+	place   place
+	body    []byte                            // valid until the next entry is asked for
+	key     string                            // empty without --key, and for a record that has none
+	message *azeventhubs.AMQPAnnotatedMessage // of a record, nil otherwise; not changed after it was yielded
 }
 
 // A place is where in the input an entry is.

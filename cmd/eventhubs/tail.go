@@ -29,21 +29,35 @@ Options:
   --partition ID            this partition only (default: all)
   --group NAME              consumer group (default $Default)
   --count N                 end after N events (default: go on until interrupted)
-  --output text|json        text (default): partition, sequence number, time, key or -, body or -, with tabs
-                            between; what is not printable, and all of a body that is not UTF-8, is escaped
-                            as in Go. json: one object an event, see below
+  --output text|json        text (default): partition, sequence number, time, key or -, body or - and, if there
+                            are any, message-id, correlation-id and annotations, with tabs between; what is
+                            not printable, and all of a body that is not UTF-8, is escaped as in Go.
+                            json: one object an event, see below
 ` + clientHelp + `
-An object has, in this order: partition (text), sequenceNumber (number), offset (text), enqueuedTime (RFC 3339,
-UTC), key (text, or null), properties (object, maybe empty), contentType (text, if there is one), and one of
+An object has partition (text), sequenceNumber (number), offset (text), enqueuedTime (RFC 3339, UTC), key (text, or
+null), properties (object, maybe empty) and, where there are any, messageId, correlationId, contentType,
+contentEncoding, subject, to, replyTo, userId (base64), creationTime, absoluteExpiryTime, groupId, groupSequence,
+replyToGroupId and annotations: what else came with it, as IoT Hub's iothub-connection-device-id. It has one of
   body          text, byte for byte, if the body is valid UTF-8. JSON in it stays text: jq '.body | fromjson'
-  bodyBase64    any other body
-  bodyValue     a body that is no data but an AMQP value or sequence, as some clients can send
-or none of these for an event without a body, or with a null one, such as a tombstone of a compacted hub
-Times among the properties are text in RFC 3339, bytes are text in base64.
-"eventhubs publish --format events" takes such objects, if they have body or bodyBase64.
+  bodyBase64    any other body; bodyLengths has the lengths of its sections if there is more than one
+  bodyValue     a body that is no data but an AMQP value, or a list of sequences; null for a null one, or
+                none, such as a tombstone of a compacted hub
+and types, which names the types that JSON does not tell, as in "types":{"properties":{"n":"int"}}. Without a
+name text is a string, a whole number a long, any other number a double. Names are ubyte, ushort, uint, ulong,
+byte, short, int, float, char, symbol; timestamp (RFC 3339, or milliseconds since 1970 outside of years 0 to
+9999), uuid, binary (base64), decimal32, decimal64 and decimal128 (their bits in hexadecimal); described
+({"descriptor": …, "value": …}), list, map and array ({"of": TYPE, "values": […]}). Within these a value with
+a name is {"uint": 7}.
+"eventhubs publish --format events" takes such objects, and makes the same events of them, but for what is of one
+hub (partition, offset and the like), header, delivery annotations and footer.
+
+The SDK's codec does not know decimals and characters, and ends at such an event. tail says which it was, and goes
+on there by itself. What is no AMQP at all is said and left out.
 
 Events come in the order of each partition; partitions are read at the same time, in no order between
 them. Standard error has one line when reading begins, and errors.
+
+A partition that cannot be read for a minute is named; the others are read on, and the status is 1 in the end.
 
 Exit status: 0 after --count events, or an interrupt without --count; 1 failed, or interrupted before
 --count events; 2 wrong command line, or no such hub, partition or group.
@@ -66,9 +80,9 @@ func runTail(ctx context.Context, p *process, args []string) error {
 	case ctx.Err() == nil:
 		return err
 	case t.printed < opts.count:
-		return fmt.Errorf("interrupted after %d of %d events", t.printed, opts.count)
+		return errors.Join(fmt.Errorf("interrupted after %d of %d events", t.printed, opts.count), t.failed)
 	default:
-		return nil
+		return t.failed
 	}
 }
 
@@ -79,17 +93,20 @@ type tail struct {
 	options *tailOptions
 
 	// Owned by run's goroutine.
-	printed int // events
+	hub     string // its name
+	printed int    // events
+	failed  error  // of the first partition that cannot be read any more
 }
 
-// An arrival is an event of a partition, or why there are no more.
+// An arrival is an event of a partition, or something to say of it, or why there are no more.
 type arrival struct {
 	partition string
 	event     *azeventhubs.ReceivedEventData
+	note      string
 	err       error
 }
 
-// run prints events until there were enough, or ctx ends, or reading fails.
+// run prints events until there were enough, or ctx ends, or no partition can be read any more.
 func (t *tail) run(ctx context.Context) error {
 	starts, err := t.starts(ctx)
 	if err != nil {
@@ -111,9 +128,9 @@ func (t *tail) run(ctx context.Context) error {
 	var readers sync.WaitGroup
 	for _, s := range starts {
 		// Each ends with ctx, or when it cannot go on; run waits for them before it closes the consumer.
-		readers.Go(func() { follow(ctx, consumer, s, arrivals) })
+		readers.Go(func() { t.follow(ctx, consumer, s, arrivals) })
 	}
-	err = t.print(ctx, arrivals)
+	err = t.print(ctx, arrivals, len(starts))
 	cancel()
 	readers.Wait()
 	return err
@@ -143,6 +160,7 @@ func (t *tail) partitions(ctx context.Context) (ids []string, err error) {
 	if err != nil {
 		return nil, err
 	}
+	t.hub = producer.EventHubName()
 	properties, err := hubProperties(ctx, producer)
 	closingCtx, cancel := closing(ctx)
 	defer cancel()
@@ -159,25 +177,40 @@ func (t *tail) partitions(ctx context.Context) (ids []string, err error) {
 	return []string{id}, nil
 }
 
-// print prints what arrives.
-func (t *tail) print(ctx context.Context, arrivals <-chan arrival) error {
+// print prints what arrives from so many partitions. One that cannot be read any more leaves the others alone.
+func (t *tail) print(ctx context.Context, arrivals <-chan arrival, partitions int) error {
 	out := newEventPrinter(t.process.stdout, t.options.json)
-	for {
+	for partitions > 0 {
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
 		case a := <-arrivals:
-			if a.err != nil {
-				return t.failure(a)
+			switch {
+			case a.err != nil:
+				err := t.failure(a)
+				if _, wrong := errors.AsType[*inputError](err); wrong {
+					return err
+				}
+				if partitions--; partitions > 0 {
+					t.process.tell("It is read no more, and the others are: " + t.process.message(err))
+				}
+				if t.failed == nil {
+					t.failed = err
+				}
+				continue
+			case a.note != "":
+				t.process.tell(a.note)
+				continue
 			}
 			if err := out.print(a.partition, a.event); err != nil {
 				return err
 			}
 			if t.printed++; t.printed == t.options.count {
-				return nil
+				return t.failed
 			}
 		}
 	}
+	return t.failed
 }
 
 // failure is why a partition cannot be read any more.
@@ -189,7 +222,7 @@ func (t *tail) failure(a arrival) error {
 }
 
 // follow hands on what comes in a partition until ctx ends or an error does not go away.
-func follow(ctx context.Context, consumer *azeventhubs.ConsumerClient, s start, arrivals chan<- arrival) {
+func (t *tail) follow(ctx context.Context, consumer *azeventhubs.ConsumerClient, s start, arrivals chan<- arrival) {
 	hand := func(a arrival) bool {
 		a.partition = s.partition
 		select {
@@ -199,28 +232,12 @@ func follow(ctx context.Context, consumer *azeventhubs.ConsumerClient, s start, 
 			return false
 		}
 	}
-	partition, err := consumer.NewPartitionClient(s.partition, &azeventhubs.PartitionClientOptions{StartPosition: s.position})
-	if err != nil {
-		hand(arrival{err: err})
-		return
-	}
-	defer func() {
-		ctx, cancel := closing(ctx)
-		defer cancel()
-		partition.Close(ctx)
-	}()
+	reader := newPartitionReader(&t.options.clientOptions, consumer, t.hub, t.options.group, s, func(text string) { hand(arrival{note: text}) })
+	defer reader.close(ctx)
 	for {
-		// The SDK waits until it has as many as asked for, so more than one would keep back the first. It fetches
-		// ahead nevertheless, and tries again by itself what may go well the next time.
-		events, err := partition.ReceiveEvents(ctx, 1, nil)
-		if err != nil {
-			hand(arrival{err: err})
+		event, err := reader.next(ctx)
+		if !hand(arrival{event: event, err: err}) || err != nil {
 			return
-		}
-		for _, e := range events {
-			if !hand(arrival{event: e}) {
-				return
-			}
 		}
 	}
 }

@@ -248,7 +248,7 @@ func TestTailOutputs(t *testing.T) {
 	got := p.run(t, "tail", "--from", "start", "--partition", "0", "--count", "3", "--output", "json")
 	got.want(t, exitOK)
 	want := fmt.Sprintf(`{"partition":"0","sequenceNumber":0,"offset":"%s","enqueuedTime":"2026-01-31T12:00:00.25Z","key":"k",`+
-		`"properties":{"at":"2026-01-31T12:00:00.25Z","n":1152921504606846976,"raw":"AQ=="},"body":"a <b> \"c\"\tü\n"}
+		`"properties":{"at":"2026-01-31T12:00:00.25Z","n":1152921504606846976,"raw":"AQ=="},"body":"a <b> \"c\"\tü\n","types":{"properties":{"at":"timestamp","raw":"binary"}}}
 {"partition":"0","sequenceNumber":1,"offset":"%s","enqueuedTime":"2026-01-31T12:00:00.25Z","key":null,"properties":{},"bodyBase64":"AP8="}
 {"partition":"0","sequenceNumber":2,"offset":"%s","enqueuedTime":"2026-01-31T12:00:00.25Z","key":null,"properties":{},"body":""}
 `, offsets...)

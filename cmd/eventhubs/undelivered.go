@@ -6,8 +6,8 @@ import (
 	"io/fs"
 	"os"
 	"sync"
-	"unicode/utf8"
 
+	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azeventhubs/v2"
 	"github.com/go-eventhubs/eventhubs"
 )
 
@@ -26,14 +26,21 @@ type undelivered struct {
 
 // An undeliveredRecord is one line of the file. publish passes over the last three fields.
 type undeliveredRecord struct {
-	Key         *string        `json:"key,omitempty"`
-	Properties  map[string]any `json:"properties,omitempty"`
-	ContentType *string        `json:"contentType,omitempty"`
-	Body        *string        `json:"body,omitempty"`
-	BodyBase64  []byte         `json:"bodyBase64,omitempty"`
-	Partition   string         `json:"partition,omitempty"`
-	Outcome     string         `json:"outcome"`
-	Error       string         `json:"error"`
+	messageRecord
+	Partition string `json:"partition,omitempty"`
+	Outcome   string `json:"outcome"`
+	Error     string `json:"error"`
+}
+
+// newUndeliveredRecord describes an event. It has that key, or with an empty one the one that it carries, if any.
+func newUndeliveredRecord(m *azeventhubs.AMQPAnnotatedMessage, key string, outcome eventhubs.Storage, cause string) undeliveredRecord {
+	r := undeliveredRecord{Outcome: outcome.String(), Error: cause}
+	if key != "" {
+		r.messageRecord = newMessageRecord(m, &key)
+	} else {
+		r.messageRecord = newMessageRecord(m, nil)
+	}
+	return r
 }
 
 // createUndelivered makes the file, so that nobody finds out at the first failure that this cannot be done. A name of nothing is no file.
@@ -82,39 +89,37 @@ func (u *undelivered) batch(b *eventhubs.Batch) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	for e := range b.Events() {
-		r := undeliveredRecord{
-			Properties: jsonProperties(e.Data.Properties), ContentType: e.Data.ContentType,
-			Partition: b.PartitionID, Outcome: b.Outcome.Storage.String(), Error: message,
-		}
-		if e.PartitionKey != "" {
-			r.Key = &e.PartitionKey
-		}
-		u.writeLocked(r, e.Data.Body)
+		r := newUndeliveredRecord(sentMessage(e), e.PartitionKey, b.Outcome.Storage, message)
+		r.Partition = b.PartitionID
+		u.writeLocked(r)
 	}
 }
 
 // write writes one event.
-func (u *undelivered) write(r undeliveredRecord, body []byte) {
+func (u *undelivered) write(r undeliveredRecord) {
 	if u == nil {
 		return
 	}
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	u.writeLocked(r, body)
+	u.writeLocked(r)
 }
 
-func (u *undelivered) writeLocked(r undeliveredRecord, body []byte) {
-	if utf8.Valid(body) {
-		r.Body = new(string(body))
-	} else {
-		r.BodyBase64 = body
-	}
+func (u *undelivered) writeLocked(r undeliveredRecord) {
 	switch err := u.encoder.Encode(r); {
 	case err == nil:
 		u.count++
 	case u.err == nil:
 		u.err = err
 	}
+}
+
+// sentMessage is what was published as an event of a batch. One of a record is its Tag, with all types as they were given.
+func sentMessage(e eventhubs.Event) *azeventhubs.AMQPAnnotatedMessage {
+	if m, ok := e.Tag.(*azeventhubs.AMQPAnnotatedMessage); ok {
+		return m
+	}
+	return messageOf(e.Data)
 }
 
 // close closes the file, and takes it away if there is nothing in it. It returns how many events it holds.

@@ -18,6 +18,8 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azeventhubs/v2"
+	"github.com/go-eventhubs/eventhubs"
 	"github.com/go-eventhubs/eventhubs/emulator"
 )
 
@@ -183,8 +185,9 @@ func TestOnlyWhatIsInTheFileOfUndeliveredIsCounted(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	u.write(undeliveredRecord{Properties: map[string]any{"p": math.Inf(1)}}, []byte("not JSON"))
-	u.write(undeliveredRecord{Properties: jsonProperties(map[string]any{"p": math.Inf(1)})}, []byte("x"))
+	u.write(undeliveredRecord{messageRecord: messageRecord{Properties: map[string]any{"p": math.Inf(1)}}}) // which JSON does not have
+	infinite := messageOf(&azeventhubs.EventData{Body: []byte("x"), Properties: map[string]any{"p": math.Inf(1)}})
+	u.write(newUndeliveredRecord(infinite, "", eventhubs.NotStored, "why"))
 	if n, err := u.close(); n != 1 || err == nil {
 		t.Errorf("close returned %d, %v, want one event, and why another is not there", n, err)
 	}
@@ -263,7 +266,7 @@ func TestTheFileOfUndeliveredHasOneOwner(t *testing.T) {
 				return
 			}
 			made.Add(1)
-			u.write(undeliveredRecord{}, []byte("x"))
+			u.write(undeliveredRecord{})
 			if _, err := u.close(); err != nil {
 				t.Error(err)
 			}
@@ -318,4 +321,32 @@ func TestWhatTookTheNameOfUndeliveredIsNotDeleted(t *testing.T) {
 			t.Errorf("close returned %d, %v, want that there is nothing", n, err)
 		}
 	})
+}
+
+// Batch.Events has Go types that are those of several of AMQP's; what is written is what was given.
+func TestWhatIsUndeliveredKeepsItsTypes(t *testing.T) {
+	const record = `{"key":"k","messageId":7,"correlationId":"AQ==","properties":{"c":"ü","d":"30400000000000000000000000000001","n":5,"s":"sym","took":{"descriptor":{"symbol":"com.microsoft:timespan"},"value":1}},` +
+		`"contentType":"text/plain","annotations":{"iothub-connection-device-id":"device-7"},"bodyValue":[{"uint":7}],` +
+		`"types":{"messageId":"ulong","correlationId":"binary","properties":{"c":"char","d":"decimal128","n":"int","s":"symbol","took":"described"},"body":"list"}`
+	// Which the producer does not accept.
+	const arrayOfDescribed = `{"key":null,"properties":{"a":{"of":"described","values":[{"descriptor":1,"value":1}]}},"body":"x","types":{"properties":{"a":"array"}}`
+	server := startServer(t)
+	server.SetHook(func(_ context.Context, op emulator.Operation) emulator.Action {
+		if op.Kind == emulator.KindTransfer {
+			return emulator.Reject("amqp:not-allowed", "not now")
+		}
+		return emulator.Pass()
+	})
+	for _, given := range []string{record, arrayOfDescribed} {
+		lost := filepath.Join(t.TempDir(), "lost.ndjson")
+		p := program{env: map[string]string{connectionEnv: server.ConnectionString("events")}, stdin: strings.NewReader(given + "}\n")}
+		p.run(t, "publish", "--format", "events", "--undelivered", lost, "-").want(t, exitFailed, "1 of 1 events could not be published")
+		content, err := os.ReadFile(lost)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := string(content); !strings.HasPrefix(got, given+",") || strings.Count(got, "\n") != 1 {
+			t.Errorf("got %s\nwant it to begin with %s", got, given)
+		}
+	}
 }

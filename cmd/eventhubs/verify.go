@@ -23,7 +23,7 @@ type received struct {
 
 // readBack yields everything that a hub stores, partition after partition in the order of each, read
 // with the official SDK's consumer. It ends with the first error.
-func readBack(ctx context.Context, to *clientOptions) iter.Seq2[received, error] {
+func readBack(ctx context.Context, to *clientOptions, tell func(string)) iter.Seq2[received, error] {
 	return func(yield func(received, error) bool) {
 		extents, err := partitionExtents(ctx, to)
 		if err != nil {
@@ -40,7 +40,7 @@ func readBack(ctx context.Context, to *clientOptions) iter.Seq2[received, error]
 			if extent.IsEmpty {
 				continue
 			}
-			for e, err := range readPartition(ctx, consumer, extent) {
+			for e, err := range readPartition(ctx, to, consumer, extent, tell) {
 				if !yield(e, err) || err != nil {
 					return
 				}
@@ -79,49 +79,40 @@ func partitionExtents(ctx context.Context, to *clientOptions, ids ...string) ([]
 }
 
 // readPartition yields what a partition holds within its extent.
-func readPartition(
-	ctx context.Context, consumer *azeventhubs.ConsumerClient, extent azeventhubs.PartitionProperties,
-) iter.Seq2[received, error] {
+func readPartition(ctx context.Context, to *clientOptions, consumer *azeventhubs.ConsumerClient, extent azeventhubs.PartitionProperties, tell func(string)) iter.Seq2[received, error] {
 	return func(yield func(received, error) bool) {
 		id, last := extent.PartitionID, extent.LastEnqueuedSequenceNumber
-		partition, err := consumer.NewPartitionClient(id, &azeventhubs.PartitionClientOptions{
-			StartPosition: azeventhubs.StartPosition{Earliest: new(true)},
-		})
-		if err != nil {
-			yield(received{}, err)
-			return
-		}
-		defer partition.Close(context.WithoutCancel(ctx))
+		from := start{id, azeventhubs.StartPosition{Earliest: new(true)}}
+		reader := newPartitionReader(to, consumer, to.hub, azeventhubs.DefaultConsumerGroup, from, tell)
+		defer reader.close(ctx)
 		for next := extent.BeginningSequenceNumber; next <= last; {
-			events, err := receive(ctx, partition, int(min(last-next+1, 1000)))
+			e, err := receive(ctx, reader)
 			if err != nil {
 				yield(received{}, fmt.Errorf("partition %s, sequence numbers %d to %d: %w", id, next, last, err))
 				return
 			}
-			for _, e := range events {
-				r := received{partition: id, body: e.Body}
-				if e.PartitionKey != nil {
-					r.key = *e.PartitionKey
-				}
-				if !yield(r, nil) {
-					return
-				}
-				next = e.SequenceNumber + 1
+			r := received{partition: id, body: bodyBytes(e.RawAMQPMessage.Body)}
+			if e.PartitionKey != nil {
+				r.key = *e.PartitionKey
 			}
+			if !yield(r, nil) {
+				return
+			}
+			next = e.SequenceNumber + 1
 		}
 	}
 }
 
-// receive waits for count events, and returns what came within silenceTimeout if there was any.
-func receive(ctx context.Context, partition *azeventhubs.PartitionClient, count int) ([]*azeventhubs.ReceivedEventData, error) {
+// receive waits for an event for silenceTimeout.
+func receive(ctx context.Context, reader *partitionReader) (*azeventhubs.ReceivedEventData, error) {
 	ctx, cancel := context.WithTimeout(ctx, silenceTimeout)
 	defer cancel()
-	return partition.ReceiveEvents(ctx, count, nil)
+	return reader.next(ctx)
 }
 
 // verify reads everything back and returns an error that says what differs.
 func (pub *publication) verify(ctx context.Context) error {
-	for e, err := range readBack(ctx, &pub.target.clientOptions) {
+	for e, err := range readBack(ctx, &pub.target.clientOptions, pub.process.tell) {
 		if err != nil {
 			return fmt.Errorf("reading back: %w", err)
 		}

@@ -1,0 +1,259 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azeventhubs/v2"
+	goamqp "github.com/Azure/go-amqp"
+	"github.com/go-eventhubs/eventhubs/internal/connection"
+)
+
+const (
+	// readPatience is how long a partition is tried again that cannot be read.
+	readPatience = time.Minute
+
+	// readPause is between two tries.
+	readPause = time.Second
+)
+
+// readRetries make the SDK say soon that it cannot read: what it should try again is told from what it never can by a partitionReader.
+var readRetries = azeventhubs.RetryOptions{MaxRetries: 1, RetryDelay: readPause / 4}
+
+// A partitionReader reads a partition with the SDK's consumer, and what that cannot read by itself. The SDK's codec (go-amqp v1.7.0) does not know all of AMQP's
+// types: Python, Java and .NET send decimals, Java and .NET characters. It ends the link at such an event, and does not say which it was.
+type partitionReader struct {
+	// Immutable.
+	options  *clientOptions
+	consumer *azeventhubs.ConsumerClient
+	source   connection.Source // but for the selector
+	tell     func(text string) // says something to the user, on the goroutine that reads
+
+	// Owned by the goroutine that reads.
+	position azeventhubs.StartPosition    // what is read next
+	client   *azeventhubs.PartitionClient // nil while there is none
+	own      *connection.Reader           // not nil while it reads by itself
+	idle     bool                         // own has read nothing yet
+	failing  time.Time                    // since when nothing could be read; zero if the last could
+}
+
+// newPartitionReader makes a reader. Nothing touches the network.
+func newPartitionReader(options *clientOptions, consumer *azeventhubs.ConsumerClient, hub, group string, from start, tell func(string)) *partitionReader {
+	return &partitionReader{
+		options: options, consumer: consumer, tell: tell,
+		source:   connection.Source{Hub: hub, ConsumerGroup: group, PartitionID: from.partition},
+		position: from.position,
+	}
+}
+
+// next waits for the next event. After an error there are none.
+func (r *partitionReader) next(ctx context.Context) (*azeventhubs.ReceivedEventData, error) {
+	for {
+		var e *azeventhubs.ReceivedEventData
+		var err error
+		if r.own != nil {
+			e, err = r.byItself(ctx)
+		} else {
+			e, err = r.bySDK(ctx)
+		}
+		switch {
+		case err == nil && e != nil:
+			r.position, r.failing = after(e), time.Time{}
+			return e, nil
+		case err != nil && ctx.Err() != nil:
+			return nil, ctx.Err()
+		case err != nil:
+			return nil, err
+		}
+	}
+}
+
+// bySDK reads with the SDK. It returns nothing if that is to be tried again, or otherwise.
+func (r *partitionReader) bySDK(ctx context.Context) (*azeventhubs.ReceivedEventData, error) {
+	if r.client == nil {
+		var err error
+		if r.client, err = r.consumer.NewPartitionClient(r.source.PartitionID, &azeventhubs.PartitionClientOptions{StartPosition: r.position}); err != nil {
+			return nil, err
+		}
+	}
+	// The SDK waits until it has as many as asked for, so more than one would keep back the first. It fetches ahead nevertheless.
+	events, err := r.client.ReceiveEvents(ctx, 1, nil)
+	switch {
+	case err == nil && len(events) > 0:
+		return events[0], nil
+	case err == nil, ctx.Err() != nil:
+		return nil, err
+	case isLost(err):
+		return nil, r.takeOver(ctx, err)
+	case isBusy(err) && r.patient():
+		return nil, pauseFor(ctx, readPause)
+	}
+	return nil, err
+}
+
+// isLost tells whether the SDK has lost its link. It says no more than that (its error unwraps to nothing), also where it has ended the link itself since
+// there is an event that it cannot decode.
+func isLost(err error) bool {
+	e, ok := errors.AsType[*azeventhubs.Error](err)
+	return ok && e.Code == azeventhubs.ErrorCodeConnectionLost
+}
+
+// isBusy tells whether the service asks to come again.
+func isBusy(err error) bool {
+	e, ok := errors.AsType[*goamqp.Error](err)
+	return ok && (e.Condition == "com.microsoft:server-busy" || e.Condition == "com.microsoft:timeout" || e.Condition == "com.microsoft:operation-cancelled")
+}
+
+// patient tells whether there is to be another try.
+func (r *partitionReader) patient() bool {
+	if r.failing.IsZero() {
+		r.failing = time.Now()
+	}
+	return time.Since(r.failing) < readPatience
+}
+
+func pauseFor(ctx context.Context, pause time.Duration) error {
+	timer := time.NewTimer(pause)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// takeOver begins to read by itself where the SDK, for that cause, cannot go on. If there is no way to the service, that is tried again, by the SDK first.
+func (r *partitionReader) takeOver(ctx context.Context, cause error) error {
+	r.closeClient(ctx)
+	source := r.source
+	source.Selector = selector(r.position)
+	opening, cancel := context.WithTimeout(ctx, lookTimeout)
+	defer cancel()
+	var err error
+	if r.own, err = connection.OpenReader(opening, r.options.connection(), source); err == nil {
+		r.idle = true
+		return nil
+	}
+	e, ok := errors.AsType[*connection.Error](err)
+	if refused := ok && e.Condition != "" && !e.Transient; !refused && r.patient() {
+		return pauseFor(ctx, readPause)
+	}
+	return fmt.Errorf("behind %s: %w; and the SDK: %w", describePosition(r.position), err, cause)
+}
+
+// byItself reads without the SDK. It returns nothing when the SDK is to go on: because it can read what comes first, or because the connection has ended, as it
+// does at the latest with its token.
+func (r *partitionReader) byItself(ctx context.Context) (*azeventhubs.ReceivedEventData, error) {
+	encoded, err := r.own.Next(ctx)
+	if err != nil {
+		return nil, r.handBack(ctx, r.idle, err)
+	}
+	e, err := decodeReceived(encoded)
+	if r.idle {
+		unread := new(goamqp.Message).UnmarshalBinary(encoded)
+		switch {
+		case unread == nil && err == nil: // it was not this event that the SDK has stumbled over
+			r.closeOwn()
+			return e, nil
+		case unread == nil:
+			return nil, r.handBack(ctx, true, err)
+		}
+		r.idle = false
+		r.tell(fmt.Sprintf("Partition %s: the SDK cannot read %s: %v. This program goes on there by itself.", r.source.PartitionID, nameOf(encoded, r.position), unread))
+	}
+	if err == nil {
+		return e, nil
+	}
+	r.tell(fmt.Sprintf("Partition %s: %s is no message of AMQP, and is left out: %v", r.source.PartitionID, nameOf(encoded, r.position), err))
+	if e != nil {
+		r.position = after(e)
+	}
+	return nil, nil
+}
+
+// handBack lets the SDK go on; after a pause if this was in vain. It returns the cause if that has been so for long.
+func (r *partitionReader) handBack(ctx context.Context, inVain bool, cause error) error {
+	r.closeOwn()
+	switch {
+	case !inVain:
+		return nil
+	case r.patient():
+		return pauseFor(ctx, readPause)
+	}
+	return fmt.Errorf("behind %s: %w", describePosition(r.position), cause)
+}
+
+// nameOf says which event one is that was read from a position on.
+func nameOf(encoded []byte, from azeventhubs.StartPosition) string {
+	if e := placeOf(encoded); e != nil {
+		return fmt.Sprintf("the event with sequence number %d (offset %s)", e.SequenceNumber, e.Offset)
+	}
+	return "an event behind " + describePosition(from)
+}
+
+// after is the position behind an event.
+func after(e *azeventhubs.ReceivedEventData) azeventhubs.StartPosition {
+	return azeventhubs.StartPosition{SequenceNumber: &e.SequenceNumber}
+}
+
+// close gives the connection's links back.
+func (r *partitionReader) close(ctx context.Context) {
+	r.closeClient(ctx)
+	if r.own != nil {
+		r.closeOwn()
+	}
+}
+
+func (r *partitionReader) closeOwn() {
+	r.own.Close()
+	r.own = nil
+}
+
+func (r *partitionReader) closeClient(ctx context.Context) {
+	if r.client == nil {
+		return
+	}
+	ctx, cancel := closing(ctx)
+	defer cancel()
+	r.client.Close(ctx)
+	r.client = nil
+}
+
+// selector is a position as the service takes it, and the SDK makes it.
+func selector(from azeventhubs.StartPosition) string {
+	operator := ">"
+	if from.Inclusive {
+		operator = ">="
+	}
+	name, value := "x-opt-offset", "@latest"
+	switch {
+	case from.SequenceNumber != nil:
+		name, value = "x-opt-sequence-number", strconv.FormatInt(*from.SequenceNumber, 10)
+	case from.Offset != nil:
+		value = *from.Offset
+	case from.EnqueuedTime != nil:
+		name, value = "x-opt-enqueued-time", strconv.FormatInt(from.EnqueuedTime.UnixMilli(), 10)
+	case from.Earliest != nil && *from.Earliest:
+		value = "-1"
+	}
+	return "amqp.annotation." + name + " " + operator + " '" + value + "'"
+}
+
+// describePosition says what a position is behind.
+func describePosition(from azeventhubs.StartPosition) string {
+	switch {
+	case from.SequenceNumber != nil && from.Inclusive:
+		return fmt.Sprintf("sequence number %d", *from.SequenceNumber-1)
+	case from.SequenceNumber != nil:
+		return fmt.Sprintf("sequence number %d", *from.SequenceNumber)
+	case from.Offset != nil:
+		return "offset " + *from.Offset
+	case from.EnqueuedTime != nil:
+		return from.EnqueuedTime.UTC().Format(time.RFC3339Nano)
+	}
+	return "the start"
+}

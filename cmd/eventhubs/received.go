@@ -1,0 +1,94 @@
+package main
+
+import (
+	"errors"
+	"time"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azeventhubs/v2"
+	goamqp "github.com/Azure/go-amqp"
+	"github.com/go-eventhubs/eventhubs/internal/amqp"
+)
+
+// decodeReceived makes an event of what the service has sent. With an error there is an event nevertheless if its place is known.
+func decodeReceived(encoded []byte) (*azeventhubs.ReceivedEventData, error) {
+	message, err := amqp.ParseMessage(encoded)
+	if err != nil {
+		return placeOf(encoded), err
+	}
+	e := placed(message.Annotations)
+	if e == nil {
+		return nil, errors.New("the service says nothing of its place")
+	}
+	e.RawAMQPMessage = receivedMessage(&message)
+	return e, nil
+}
+
+// placeOf is as much of an event as its annotations tell; nil if they cannot be read.
+func placeOf(encoded []byte) *azeventhubs.ReceivedEventData {
+	for section, err := range amqp.Sections(encoded) {
+		if err != nil {
+			return nil
+		}
+		if section.Code == amqp.SectionMessageAnnotations {
+			value, _, _ := amqp.ReadValue(section.Value)
+			if annotations, ok := value.(amqp.Map); ok {
+				return placed(annotations)
+			}
+		}
+	}
+	return nil
+}
+
+// placed is an event with what the service says of it; nil if it does not say where it is.
+func placed(annotations amqp.Map) *azeventhubs.ReceivedEventData {
+	e, known := &azeventhubs.ReceivedEventData{}, false
+	for _, p := range annotations {
+		switch value := p.Value.(type) {
+		case int64:
+			if annotationName(p.Key) == sequenceAnnotation {
+				e.SequenceNumber, known = value, true
+			}
+		case time.Time:
+			if annotationName(p.Key) == enqueuedAnnotation {
+				e.EnqueuedTime = &value
+			}
+		case string:
+			switch annotationName(p.Key) {
+			case keyAnnotation:
+				e.PartitionKey = &value
+			case offsetAnnotation:
+				e.Offset = value
+			}
+		}
+	}
+	if !known {
+		return nil
+	}
+	return e
+}
+
+// receivedMessage is a message as the SDK gives one, with the types of our own codec, which has all of AMQP's.
+func receivedMessage(m *amqp.Message) *azeventhubs.AMQPAnnotatedMessage {
+	out := &azeventhubs.AMQPAnnotatedMessage{ApplicationProperties: map[string]any{}, MessageAnnotations: map[any]any{}}
+	for _, p := range m.ApplicationProperties {
+		out.ApplicationProperties[annotationName(p.Key)] = p.Value
+	}
+	for _, p := range m.Annotations {
+		out.MessageAnnotations[p.Key] = p.Value
+	}
+	if p := m.Properties; p != nil {
+		out.Properties = &azeventhubs.AMQPAnnotatedMessageProperties{
+			MessageID: p.MessageID, UserID: p.UserID, To: p.To, Subject: p.Subject, ReplyTo: p.ReplyTo, CorrelationID: p.CorrelationID,
+			ContentType: p.ContentType, ContentEncoding: p.ContentEncoding, AbsoluteExpiryTime: p.AbsoluteExpiryTime, CreationTime: p.CreationTime,
+			GroupID: p.GroupID, GroupSequence: p.GroupSequence, ReplyToGroupID: p.ReplyToGroupID,
+		}
+	}
+	out.Body = azeventhubs.AMQPAnnotatedMessageBody{Data: m.Data, Value: m.Value}
+	if m.HasValue && m.Value == nil {
+		out.Body.Value = goamqp.Null{} // nil is no body
+	}
+	for _, section := range m.Sequences {
+		out.Body.Sequence = append(out.Body.Sequence, section)
+	}
+	return out
+}

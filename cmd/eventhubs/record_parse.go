@@ -1,0 +1,289 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"reflect"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azeventhubs/v2"
+	goamqp "github.com/Azure/go-amqp"
+	"github.com/go-eventhubs/eventhubs/internal/amqp"
+	"github.com/go-eventhubs/eventhubs/internal/partitionkey"
+)
+
+// A record is an event as publish reads it with --format events: what tail prints as JSON, and what --undelivered writes. Other fields, such as the
+// partition and the offset that it had, are of no account. Its fields are those of a messageRecord.
+type record struct {
+	Key             *string                    `json:"key"`
+	MessageID       json.RawMessage            `json:"messageId"`
+	CorrelationID   json.RawMessage            `json:"correlationId"`
+	Properties      map[string]json.RawMessage `json:"properties"`
+	ContentType     *string                    `json:"contentType"`
+	ContentEncoding *string                    `json:"contentEncoding"`
+	Subject         *string                    `json:"subject"`
+	To              *string                    `json:"to"`
+	ReplyTo         *string                    `json:"replyTo"`
+	UserID          []byte                     `json:"userId"`
+	CreationTime    json.RawMessage            `json:"creationTime"`
+	ExpiryTime      json.RawMessage            `json:"absoluteExpiryTime"`
+	GroupID         *string                    `json:"groupId"`
+	GroupSequence   *uint32                    `json:"groupSequence"`
+	ReplyToGroupID  *string                    `json:"replyToGroupId"`
+	Annotations     map[string]json.RawMessage `json:"annotations"`
+	Body            *string                    `json:"body"`
+	BodyBase64      []byte                     `json:"bodyBase64"`
+	BodyLengths     []int                      `json:"bodyLengths"`
+	BodyValue       json.RawMessage            `json:"bodyValue"`
+	Types           recordTypes                `json:"types"`
+}
+
+// fromRecord replaces an entry's body, which is a record, by the event that it says. The largest event has so many bytes.
+func (e *entry) fromRecord(largest int) error {
+	var r record
+	d := json.NewDecoder(bytes.NewReader(e.body))
+	if err := d.Decode(&r); err != nil {
+		return fmt.Errorf("no record of an event: %w", err)
+	}
+	if _, err := d.Token(); err != io.EOF {
+		return errors.New("no record of an event: there is something behind it")
+	}
+	if half := loneSurrogate(e.body); half != "" {
+		return fmt.Errorf("no record of an event: %s in it has not its other half, and is no character", half) // the decoder puts U+FFFD there
+	}
+	if r.Key != nil {
+		if err := partitionkey.Check(*r.Key); err != nil {
+			return fmt.Errorf("its key %w", err)
+		}
+		e.key = *r.Key
+	}
+	message, err := r.message()
+	if err != nil {
+		return err
+	}
+	e.message, e.body = message, bodyBytes(message.Body)
+	if len(e.body) > largest {
+		return formatLines.explain(errTooLong, largest)
+	}
+	return nil
+}
+
+// message makes the event.
+func (r *record) message() (*azeventhubs.AMQPAnnotatedMessage, error) {
+	m := &azeventhubs.AMQPAnnotatedMessage{}
+	var err error
+	if m.ApplicationProperties, err = parseNamed("property", r.Properties, r.Types.Properties); err != nil {
+		return nil, err
+	}
+	annotations, err := parseNamed("annotation", r.Annotations, r.Types.Annotations)
+	if err != nil {
+		return nil, err
+	}
+	own := map[any]any{}
+	for name, value := range annotations {
+		if !isOfOneHub(name) {
+			own[annotationKey(name)] = value
+		}
+	}
+	if r.Key != nil {
+		own[keyAnnotation] = *r.Key // also an empty one, which is a key and chooses no partition
+	}
+	if len(own) > 0 {
+		m.MessageAnnotations = own
+	}
+	if m.Properties, err = r.properties(); err != nil {
+		return nil, err
+	}
+	m.Body, err = r.body()
+	return m, err
+}
+
+// parseNamed makes values of those that have a name.
+func parseNamed(what string, contents map[string]json.RawMessage, types map[string]string) (map[string]any, error) {
+	for name := range types {
+		if _, ok := contents[name]; !ok {
+			return nil, fmt.Errorf("its types name the %s %q, which it does not have", what, name)
+		}
+	}
+	if len(contents) == 0 {
+		return nil, nil
+	}
+	values := make(map[string]any, len(contents))
+	for name, content := range contents {
+		value, err := parseValue(types[name], content)
+		if err != nil {
+			return nil, fmt.Errorf("its %s %q is %w", what, name, err)
+		}
+		values[name] = value
+	}
+	return values, nil
+}
+
+// isOfOneHub tells whether an annotation is of the event in the hub that it comes from, and of no other: where it is there, and which number its
+// producer has given it.
+func isOfOneHub(name string) bool {
+	switch name {
+	case sequenceAnnotation, offsetAnnotation, enqueuedAnnotation, keyAnnotation, "x-opt-sequence-number-epoch", "x-opt-publisher",
+		"com.microsoft:producer-id", "com.microsoft:producer-epoch", "com.microsoft:producer-sequence-number":
+		return true
+	}
+	return false
+}
+
+// annotationKey is what annotationName has made a name of. No name that AMQP allows is a number.
+func annotationKey(name string) any {
+	if n, err := strconv.ParseUint(name, 10, 64); err == nil {
+		return n
+	}
+	return name
+}
+
+// properties makes the section of that name; nil for none.
+func (r *record) properties() (*azeventhubs.AMQPAnnotatedMessageProperties, error) {
+	p := &azeventhubs.AMQPAnnotatedMessageProperties{
+		ContentType: r.ContentType, ContentEncoding: r.ContentEncoding, Subject: r.Subject, To: r.To, ReplyTo: r.ReplyTo,
+		UserID: r.UserID, GroupID: r.GroupID, GroupSequence: r.GroupSequence, ReplyToGroupID: r.ReplyToGroupID,
+	}
+	for _, symbol := range []struct {
+		name string
+		text *string
+	}{{"contentType", r.ContentType}, {"contentEncoding", r.ContentEncoding}} {
+		if symbol.text != nil && !isASCII(*symbol.text) {
+			return nil, fmt.Errorf("its %s %q is not ASCII", symbol.name, *symbol.text)
+		}
+	}
+	for _, id := range []struct {
+		name    string
+		kind    string
+		content json.RawMessage
+		to      *any
+	}{{"messageId", r.Types.MessageID, r.MessageID, &p.MessageID}, {"correlationId", r.Types.CorrelationID, r.CorrelationID, &p.CorrelationID}} {
+		if len(id.content) == 0 {
+			continue
+		}
+		var err error
+		if *id.to, err = parseID(id.kind, id.content); err != nil {
+			return nil, fmt.Errorf("its %s is %w", id.name, err)
+		}
+	}
+	for _, at := range []struct {
+		name    string
+		content json.RawMessage
+		to      **time.Time
+	}{{"creationTime", r.CreationTime, &p.CreationTime}, {"absoluteExpiryTime", r.ExpiryTime, &p.AbsoluteExpiryTime}} {
+		if len(at.content) == 0 || string(at.content) == "null" {
+			continue
+		}
+		t, err := parseTimestamp(at.content)
+		if err != nil {
+			return nil, fmt.Errorf("its %s is %w", at.name, err)
+		}
+		*at.to = new(t.(time.Time))
+	}
+	if reflect.ValueOf(*p).IsZero() {
+		return nil, nil
+	}
+	return p, nil
+}
+
+// parseID makes an id, which is text, an unsigned number, a UUID or bytes.
+func parseID(kind string, content json.RawMessage) (any, error) {
+	id, err := parseValue(kind, content)
+	if err != nil {
+		return nil, err
+	}
+	switch v := id.(type) {
+	case nil, string, uint64, amqp.UUID, []byte:
+		return id, nil
+	case int64:
+		if v >= 0 && kind == "" {
+			return uint64(v), nil
+		}
+	}
+	return nil, fmt.Errorf("%s, which is no id: text, an unsigned number, a UUID or bytes", shortened(content))
+}
+
+// body makes the body, of whichever of its forms there is.
+func (r *record) body() (body azeventhubs.AMQPAnnotatedMessageBody, err error) {
+	var data []byte
+	switch {
+	case r.forms() == 0:
+		return body, errors.New("no record of an event: it has neither body nor bodyBase64 nor bodyValue")
+	case r.forms() > 1:
+		return body, errors.New("no record of an event: it has more than one of body, bodyBase64 and bodyValue")
+	case len(r.BodyValue) > 0:
+		return r.bodyValue()
+	case r.Body != nil:
+		data = []byte(*r.Body)
+	default:
+		data = r.BodyBase64
+	}
+	if len(r.BodyLengths) == 0 {
+		body.Data = [][]byte{data}
+		return body, nil
+	}
+	for _, n := range r.BodyLengths {
+		if n == -1 {
+			body.Data = append(body.Data, nil)
+			continue
+		}
+		if n < 0 || n > len(data) {
+			return body, fmt.Errorf("its bodyLengths %v are not those of its body", r.BodyLengths)
+		}
+		body.Data, data = append(body.Data, data[:n:n]), data[n:]
+	}
+	if len(data) > 0 {
+		return body, fmt.Errorf("its bodyLengths %v are not those of its body", r.BodyLengths)
+	}
+	return body, nil
+}
+
+// forms is how many bodies the record has.
+func (r *record) forms() (n int) {
+	for _, is := range []bool{r.Body != nil, r.BodyBase64 != nil, len(r.BodyValue) > 0} {
+		if is {
+			n++
+		}
+	}
+	return n
+}
+
+// bodyValue makes a body that is no data.
+func (r *record) bodyValue() (body azeventhubs.AMQPAnnotatedMessageBody, err error) {
+	if r.Types.Body == kindSequences {
+		sections, ok := splitList(r.BodyValue)
+		for i, section := range sections {
+			list, err := parseList(section)
+			if err != nil {
+				return body, fmt.Errorf("its bodyValue has a section %d that is %w", i, err)
+			}
+			body.Sequence = append(body.Sequence, list)
+		}
+		if !ok || len(sections) == 0 {
+			return body, fmt.Errorf("its bodyValue is %s, which is no list of sections", shortened(r.BodyValue))
+		}
+		return body, nil
+	}
+	if r.Types.Body == kindNullData && string(r.BodyValue) == "null" {
+		body.Data = [][]byte{nil}
+		return body, nil
+	}
+	if body.Value, err = parseValue(r.Types.Body, r.BodyValue); err != nil {
+		return body, fmt.Errorf("its bodyValue is %w", err)
+	}
+	if r.Types.Body == kindNull {
+		body.Value = goamqp.Null{} // nil is no body
+	}
+	return body, nil
+}
+
+// isASCII tells whether text may be an AMQP symbol, such as a content type.
+func isASCII(text string) bool {
+	return !strings.ContainsFunc(text, func(c rune) bool { return c >= utf8.RuneSelf })
+}

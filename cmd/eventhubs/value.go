@@ -1,0 +1,322 @@
+package main
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"math"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/go-eventhubs/eventhubs/internal/amqp"
+)
+
+// An AMQP value in JSON is in two parts: the name of its type, and a JSON value. Of null, boolean, string, long and double JSON says the type itself, and
+// the name is empty: text is a string, a number without fraction and exponent a long, any other a double. Where a value stands alone, within another,
+// one with a name is an object of it: {"uint": 7}.
+//
+// parseValue, in value_parse.go, is the way back.
+
+// Names of the types that JSON has itself; nobody need say them.
+const (
+	kindNull    = "null"
+	kindBoolean = "boolean"
+	kindString  = "string"
+	kindLong    = "long"
+	kindDouble  = "double"
+)
+
+// Names of types that are made of others.
+const (
+	kindDescribed = "described" // {"descriptor": …, "value": …}
+	kindList      = "list"      // […]
+	kindMap       = "map"       // {"key": …}, or [[key, value], …] if a key is no text
+	kindArray     = "array"     // {"of": NAME, "values": […]}
+)
+
+// kindBroken is a string that is not UTF-8, which AMQP does not have but clients send: in base64.
+const kindBroken = "brokenString"
+
+// jsonValue is a value that stands alone, as one that encoding/json takes.
+func jsonValue(v any) any {
+	kind, content := describeValue(v)
+	if kind == "" {
+		return content
+	}
+	return jsonObject{{kind, content}}
+}
+
+// describeValue returns the name of a value's type, empty for those of JSON's own, and what stands for it in JSON.
+func describeValue(v any) (kind string, content any) {
+	switch v := v.(type) {
+	case nil:
+		return "", nil
+	case bool:
+		return "", v
+	case string:
+		if !utf8.ValidString(v) {
+			return kindBroken, base64.StdEncoding.EncodeToString([]byte(v))
+		}
+		return "", v
+	case int64:
+		return "", v
+	case float64:
+		return describeFloat(v, math.Float64bits(v), 64)
+	case float32:
+		return describeFloat(float64(v), uint64(math.Float32bits(v)), 32)
+	case time.Time:
+		return "timestamp", jsonTime(v)
+	case []byte:
+		return "binary", base64.StdEncoding.EncodeToString(v)
+	case amqp.Symbol:
+		return describeSymbol(string(v))
+	case amqp.UUID:
+		return "uuid", v.String()
+	case [16]byte:
+		return "uuid", amqp.UUID(v).String()
+	case amqp.Char:
+		return describeChar(v)
+	case amqp.Decimal32:
+		return "decimal32", hex.EncodeToString(v[:])
+	case amqp.Decimal64:
+		return "decimal64", hex.EncodeToString(v[:])
+	case amqp.Decimal128:
+		return "decimal128", hex.EncodeToString(v[:])
+	case amqp.Described:
+		return kindDescribed, jsonObject{{"descriptor", jsonValue(v.Descriptor)}, {"value", jsonValue(v.Value)}}
+	case amqp.Map:
+		return kindMap, jsonMap(v)
+	case amqp.List:
+		return kindList, jsonList(v)
+	case []any:
+		return kindList, jsonList(v)
+	case amqp.Array, amqp.Ubytes:
+		return kindArray, jsonArray(reflect.ValueOf(v))
+	}
+	if reflect.TypeOf(v).PkgPath() != "" {
+		if value, ok := onTheWire(v); ok {
+			return describeValue(value)
+		}
+	}
+	return describeOther(reflect.ValueOf(v))
+}
+
+// onTheWire is what a value of a type of another AMQP package is on the wire, in the types of our own. go-amqp has some for the protocol's described values, such
+// as an error.
+func onTheWire(v any) (any, bool) {
+	encoded, err := amqp.AppendValue(nil, v)
+	if err != nil {
+		return nil, false
+	}
+	value, _, err := amqp.ReadValue(encoded)
+	return value, err == nil
+}
+
+// describeOther describes values by their Go kind.
+func describeOther(v reflect.Value) (kind string, content any) {
+	name := v.Type().Name()
+	switch v.Kind() {
+	case reflect.Pointer:
+		if v.IsNil() {
+			return "", nil
+		}
+		return describeValue(v.Elem().Interface())
+	case reflect.Int8:
+		return "byte", v.Int()
+	case reflect.Int16:
+		return "short", v.Int()
+	case reflect.Int32:
+		return "int", v.Int()
+	case reflect.Int, reflect.Int64:
+		return "", v.Int()
+	case reflect.Uint8:
+		return "ubyte", v.Uint()
+	case reflect.Uint16:
+		return "ushort", v.Uint()
+	case reflect.Uint32:
+		return "uint", v.Uint()
+	case reflect.Uint, reflect.Uint64:
+		return "ulong", v.Uint()
+	case reflect.Float32:
+		return describeValue(float32(v.Float()))
+	case reflect.Float64:
+		return describeValue(v.Float())
+	case reflect.String:
+		if name == "Symbol" {
+			return describeSymbol(v.String())
+		}
+		return describeValue(v.String())
+	case reflect.Struct: // of go-amqp, with a value in it that has no form on the wire
+		descriptor, value := v.FieldByName("Descriptor"), v.FieldByName("Value")
+		if name == "DescribedType" && descriptor.IsValid() && value.IsValid() {
+			d := amqp.Described{Descriptor: descriptor.Interface(), Value: value.Interface()}
+			if name, ok := d.Descriptor.(string); ok {
+				d.Descriptor = amqp.Symbol(name) // go-amqp makes strings of symbols, and a descriptor is none
+			}
+			return describeValue(d)
+		}
+	case reflect.Map:
+		var m amqp.Map
+		for key, value := range v.Seq2() {
+			m = append(m, amqp.Pair{Key: key.Interface(), Value: value.Interface()})
+		}
+		slices.SortFunc(m, func(a, b amqp.Pair) int { return cmp.Compare(fmt.Sprint(a.Key), fmt.Sprint(b.Key)) })
+		return kindMap, jsonMap(m)
+	case reflect.Slice:
+		return kindArray, jsonArray(v)
+	}
+	return "unknown", fmt.Sprint(v.Interface()) // which no decoder of AMQP makes
+}
+
+// The NaN of most clients. Another is "NaN(7ff8000000000001)", with its bits.
+const (
+	usualNaN64 = 0x7ff8000000000000
+	usualNaN32 = 0x7fc00000
+)
+
+// describeFloat is a number with a fraction or an exponent, so that nobody takes it for an integer, or text for what JSON has no number. It is given the
+// pattern and the number of its bits, too.
+func describeFloat(v float64, pattern uint64, bits int) (kind string, content any) {
+	usualNaN := uint64(usualNaN64)
+	if bits == 32 {
+		kind, usualNaN = "float", usualNaN32
+	}
+	switch {
+	case math.IsNaN(v) && pattern != usualNaN:
+		return cmp.Or(kind, kindDouble), fmt.Sprintf("NaN(%0*x)", bits/4, pattern)
+	case math.IsNaN(v), math.IsInf(v, 0):
+		return cmp.Or(kind, kindDouble), strconv.FormatFloat(v, 'g', -1, bits)
+	}
+	format := byte('f')
+	if size := math.Abs(v); size >= 1e21 || size > 0 && size < 1e-6 {
+		format = 'e'
+	}
+	text := strconv.FormatFloat(v, format, -1, bits)
+	if !strings.ContainsAny(text, ".e") {
+		text += ".0"
+	}
+	return kind, json.RawMessage(text)
+}
+
+func describeSymbol(text string) (kind string, content any) {
+	if !utf8.ValidString(text) {
+		return kindBroken, base64.StdEncoding.EncodeToString([]byte(text))
+	}
+	return "symbol", text
+}
+
+// describeChar is a character as text, or by its number if there is none.
+func describeChar(c amqp.Char) (kind string, content any) {
+	if utf8.ValidRune(rune(c)) {
+		return "char", string(rune(c))
+	}
+	return "char", int64(c)
+}
+
+// jsonTime is a time as text in RFC 3339, or as the milliseconds since 1970 if its year has no four digits.
+func jsonTime(t time.Time) any {
+	t = t.UTC()
+	if year := t.Year(); year < 0 || year > 9999 {
+		return t.UnixMilli()
+	}
+	return t.Format(time.RFC3339Nano)
+}
+
+func jsonList(list []any) []any {
+	out := make([]any, len(list))
+	for i, member := range list {
+		out[i] = jsonValue(member)
+	}
+	return out
+}
+
+// jsonMap is an object if the keys are text, and each of them another.
+func jsonMap(m amqp.Map) any {
+	object, pairs := make(jsonObject, 0, len(m)), make([]any, len(m))
+	names := map[string]bool{}
+	for i, p := range m {
+		pairs[i] = []any{jsonValue(p.Key), jsonValue(p.Value)}
+		if name, ok := p.Key.(string); ok && utf8.ValidString(name) && !names[name] {
+			names[name] = true
+			object = append(object, jsonMember{name, jsonValue(p.Value)})
+		}
+	}
+	if len(object) == len(m) {
+		return object
+	}
+	return pairs
+}
+
+// jsonArray is an array, whose elements are all of the type that it names.
+func jsonArray(array reflect.Value) any {
+	of, values := "", make([]any, array.Len())
+	for i := range values {
+		var kind string
+		kind, values[i] = describeElement(array.Index(i).Interface())
+		if of != kindBroken { // one such makes all the array one that cannot be published
+			of = kind
+		}
+	}
+	if element := array.Type().Elem(); len(values) == 0 {
+		of = kindNull
+		if element.Kind() != reflect.Interface {
+			of, _ = describeElement(reflect.Zero(element).Interface())
+		}
+	}
+	return jsonObject{{"of", of}, {"values", values}}
+}
+
+// describeElement is describeValue with a name also for the types that JSON has.
+func describeElement(v any) (kind string, content any) {
+	kind, content = describeValue(v)
+	if kind != "" {
+		return kind, content
+	}
+	switch content.(type) {
+	case nil:
+		return kindNull, nil
+	case bool:
+		return kindBoolean, content
+	case string:
+		return kindString, content
+	case int64:
+		return kindLong, content
+	}
+	return kindDouble, content
+}
+
+// A jsonObject is an object whose members keep their order.
+type jsonObject []jsonMember
+
+type jsonMember struct {
+	name  string
+	value any
+}
+
+func (o jsonObject) MarshalJSON() ([]byte, error) {
+	var out bytes.Buffer
+	encoder := json.NewEncoder(&out)
+	encoder.SetEscapeHTML(false)
+	out.WriteByte('{')
+	for i, m := range o {
+		if i > 0 {
+			out.WriteByte(',')
+		}
+		if err := encoder.Encode(m.name); err != nil {
+			return nil, err
+		}
+		out.WriteByte(':')
+		if err := encoder.Encode(m.value); err != nil {
+			return nil, err
+		}
+	}
+	out.WriteByte('}')
+	return out.Bytes(), nil
+}
