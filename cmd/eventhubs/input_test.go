@@ -244,6 +244,17 @@ func TestFilesAreLookedForBeforeAnythingIsSent(t *testing.T) {
 	_ = os.Remove(file)
 }
 
+// An event with a partition cannot have a key, which would be gone without a word.
+func TestARecordsKeyIsNotDroppedForAPartition(t *testing.T) {
+	records := `{"body":"a"}` + "\n" + `{"body":"b","key":"k"}` + "\n"
+	server, got := publishTo(t, "", "--format", "events", "--partition", "1", writeFile(t, records))
+	got.want(t, exitBadInput, `line 2: it has the key "k", and --partition is given`)
+	wantStored(t, server)
+	server, got = publishTo(t, "", "--format", "events", "--partition", "1", "--skip-bad", writeFile(t, records))
+	got.want(t, exitOK, "Left out: 1 bad line")
+	wantStored(t, server, "a")
+}
+
 // What a link takes is its own affair: 256 KB on the Basic tier, 20 MB on dedicated clusters.
 func TestTheLinkSaysHowLargeAnEventMayBe(t *testing.T) {
 	for _, size := range []int{emulator.BasicMessageSize, emulator.StandardMessageSize, 3 << 20} {

@@ -47,6 +47,7 @@ type source struct {
 	format  format
 	keyPath []string // empty: events have no key, but for records'
 	skipBad bool
+	keyless bool // --partition is given, so no event may have a key
 	repeat  int
 	largest int // bytes of the longest body that makes an event; set before the first is asked for
 
@@ -65,7 +66,7 @@ type input struct {
 // openSource looks for the files, or takes stdin for "-". The source ends with ctx's error when ctx does, even if a stream that it reads
 // from is silent.
 func openSource(ctx context.Context, stdin io.Reader, opts *publishOptions) (*source, error) {
-	s := &source{format: opts.format, skipBad: opts.skipBad, repeat: opts.repeat, largest: maxEventBytes}
+	s := &source{format: opts.format, skipBad: opts.skipBad, keyless: opts.partition != "", repeat: opts.repeat, largest: maxEventBytes}
 	if opts.key != "" {
 		s.keyPath = strings.Split(opts.key, ".")
 	}
@@ -262,6 +263,9 @@ func (s *source) entry(at place, body []byte, err error) (entry, error) {
 	}
 	if err == nil && len(s.keyPath) > 0 {
 		e.key, err = keyOf(body, s.keyPath)
+	}
+	if err == nil && s.keyless && e.key != "" {
+		err = fmt.Errorf("it has the key %q, and --partition is given; an event's partition is either given or chosen by its key", e.key)
 	}
 	if err != nil {
 		return entry{}, badInput("%v: %w", at, &contentError{err})

@@ -58,7 +58,7 @@ func (t *tally) partitionLocked(id string) *partitionTally {
 func (t *tally) succeeded(b *eventhubs.Batch) {
 	bytes, keys := 0, map[uint64]struct{}{}
 	for e := range b.Events() {
-		bytes += len(bodyBytes(sentMessage(e).Body))
+		bytes += len(sentBody(e))
 		if e.PartitionKey != "" {
 			keys[maphash.String(t.seed, e.PartitionKey)] = struct{}{}
 		}

@@ -114,6 +114,14 @@ func (u *undelivered) writeLocked(r undeliveredRecord) {
 	}
 }
 
+// sentBody is what sentMessage has as its body.
+func sentBody(e eventhubs.Event) []byte {
+	if e.Data != nil {
+		return e.Data.Body
+	}
+	return bodyBytes(sentMessage(e).Body)
+}
+
 // sentMessage is what was published as an event of a batch. One of a record is its Tag, with all types as they were given.
 func sentMessage(e eventhubs.Event) *azeventhubs.AMQPAnnotatedMessage {
 	if m, ok := e.Tag.(*azeventhubs.AMQPAnnotatedMessage); ok {
