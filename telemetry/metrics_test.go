@@ -112,19 +112,19 @@ func TestMetricsTellWhatIsBuffered(t *testing.T) {
 		synctest.Wait()
 		w.enqueue(t.Context(), "0", "b")
 		w.enqueue(t.Context(), "1", "c")
-		time.Sleep(10 * time.Second)
+		time.Sleep(11 * time.Second) // one more than it takes to be silent
 		w.want(
 			"eventhubs.producer.buffered.events{messaging.destination.partition.id=0} 2",
 			"eventhubs.producer.buffered.events{messaging.destination.partition.id=1} 1",
 			"eventhubs.producer.inflight.batches{messaging.destination.partition.id=0} 1",
 			"eventhubs.producer.inflight.batches{messaging.destination.partition.id=1} 0",
 			"eventhubs.producer.buffer.utilization{} 0.750",
-			"eventhubs.producer.oldest_event.age{} 10.000",
+			"eventhubs.producer.oldest_event.age{} 11.000",
 			"eventhubs.producer.waiting.callers{} 0",
 			"eventhubs.producer.partitions{eventhubs.waiting=for the service} 1",
 			"eventhubs.producer.partitions{eventhubs.waiting=for events} 1",
 			"eventhubs.producer.partitions{eventhubs.waiting=throttled} 0",
-			"eventhubs.producer.trouble.duration{} 0.000",
+			"eventhubs.producer.trouble.duration{} 1.000",
 			"eventhubs.producer.health{eventhubs.health.state=silent} 1",
 		)
 		w.enqueue(t.Context(), "1", "d") // 0 has been silent for so long that it takes no more than half
