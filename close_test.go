@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"reflect"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -255,5 +258,37 @@ func TestAbandonCountsWhatItFails(t *testing.T) {
 				t.Errorf("%s: nobody was told", name)
 			}
 		})
+	}
+}
+
+// Whoever plans a shutdown reckons with how long Close goes on after its context has ended: one number, wherever it is said.
+func TestTheDocumentsSayHowLongCloseWaitsForHandlers(t *testing.T) {
+	seconds := fmt.Sprint(closeGrace.Seconds())
+	for file, text := range map[string]string{
+		"close.go":                            "Close waits for them " + seconds + " more seconds at most",
+		"docs/guarantees.md":                  seconds + " s after its context's end at the latest",
+		"docs/operations.md":                  "plus " + seconds + " s for handlers",
+		"examples/shutdown/main.go":           "less " + seconds + " s for the handlers",
+		"examples/kubernetes/service/main.go": "less " + seconds + " s for handlers after Close's deadline",
+	} {
+		content, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !strings.Contains(string(content), text) {
+			t.Errorf("%s does not say %q", file, text)
+		}
+	}
+}
+
+// What the decision says of the seam behind which the transport can be replaced.
+func TestTheSeamIsAsWideAsTheDecisionSays(t *testing.T) {
+	text, err := os.ReadFile("docs/decisions/0001-go-amqp-for-the-client.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	numbers := [...]string{7: "seven", 8: "eight", 9: "nine", 10: "ten", 11: "eleven"}
+	if want := "an interface of " + numbers[reflect.TypeFor[link]().NumMethod()] + " calls"; !strings.Contains(string(text), want) {
+		t.Errorf("the decision does not say %q", want)
 	}
 }

@@ -213,7 +213,7 @@ func (s *staging) failExhausted(v *verdict) {
 	}
 }
 
-// tellRetrying tells Trace and Stats of a failed try, for every batch that is staged still.
+// tellRetrying tells of a failed try, for every batch that is staged still.
 func (s *staging) tellRetrying(v *verdict) {
 	var staged []TracedBatch
 	s.mu.Lock()
@@ -223,23 +223,12 @@ func (s *staging) tellRetrying(v *verdict) {
 		staged = append(staged, t)
 	}
 	s.mu.Unlock()
-	p := s.producer
-	var trace Trace
-	if p.options.Trace != nil {
-		trace = *p.options.Trace
+	tell := s.producer.retrying
+	if v.throttled {
+		tell = s.producer.throttled
 	}
 	for _, t := range staged {
-		tell := trace.Retrying
-		if v.throttled {
-			tell = trace.Throttled
-			p.counts.throttled.Add(1)
-			p.counts.throttledFor.Add(int64(v.pause))
-		} else {
-			p.counts.retries.Add(1)
-		}
-		if tell != nil {
-			tell(t, v.reason, v.pause)
-		}
+		tell(t, v.reason, v.pause)
 	}
 }
 

@@ -154,6 +154,40 @@ func TestBatchesAreLoggedForWhoeverWantsToKnowItAll(t *testing.T) {
 	})
 }
 
+// What waits for the list of partitions is told like any other.
+func TestStagedBatchesAreLoggedForWhoeverWantsToKnowItAll(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log notebook
+		var retried []error
+		peer := newPeer(t, 1)
+		peer.properties = func(call int) error {
+			switch call {
+			case 1:
+				return &connection.Error{Code: connection.CodeInternal, Transient: true, Err: errors.New("a bad moment")}
+			case 2:
+				return &connection.Error{Code: connection.CodeThrottled, Transient: true, Err: errors.New("busy")}
+			}
+			return nil
+		}
+		p := peer.producer(Options{
+			Logger: slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug})),
+			Trace:  &Trace{Retrying: func(_ TracedBatch, err error, _ time.Duration) { retried = append(retried, err) }},
+		})
+		enqueue(t, p, "0", "a", "b")
+		if err := p.Close(t.Context()); err != nil {
+			t.Error(err)
+		}
+		for _, want := range []string{`"eventhubs: a try failed" hub=hub partition="" events=2`, `"eventhubs: throttled" hub=hub partition="" events=2`} {
+			if got := log.lines(want); len(got) != 1 || !strings.Contains(got[0], "pause=") || !strings.Contains(got[0], "error=") {
+				t.Errorf("%q is logged %d times, want once with the pause and the error:\n%s", want, len(got), strings.Join(log.lines(""), ""))
+			}
+		}
+		if s := p.Stats(); len(retried) != 1 || s.Retries != 1 || s.Throttled != 1 {
+			t.Errorf("Trace was told of %d retries, Stats say %d, and %d throttled", len(retried), s.Retries, s.Throttled)
+		}
+	})
+}
+
 // The list is known: that it could not be asked for again says nothing about publishing.
 func TestAConnectThatFailsLaterDoesNotSpoilHealth(t *testing.T) {
 	for _, interval := range []time.Duration{0, -1} {

@@ -5,6 +5,8 @@ import (
 	"crypto/rand"
 	"log/slog"
 	"time"
+
+	"github.com/go-eventhubs/eventhubs/internal/defaults"
 )
 
 // Values for Options.MaxWaitTime.
@@ -17,9 +19,9 @@ const (
 )
 
 const (
-	defaultMaxWaitTime           = 250 * time.Millisecond
-	defaultMaxBufferedEventCount = 2500
-	defaultMaxBufferedBytes      = 64 << 20
+	defaultMaxWaitTime           = defaults.MaxWaitTime
+	defaultMaxBufferedEventCount = defaults.MaxBufferedEventCount
+	defaultMaxBufferedBytes      = defaults.MaxBufferedBytes
 	defaultDeliveryTimeout       = 15 * time.Minute
 	defaultMaxRetries            = 15
 	defaultRetryDelay            = 800 * time.Millisecond

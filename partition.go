@@ -4,14 +4,16 @@ import (
 	"fmt"
 	"sync/atomic"
 	"time"
+
+	"github.com/go-eventhubs/eventhubs/internal/defaults"
 )
 
 // How large a batch may be.
 const (
 	// batchBytesUnknown is used until the first link has told its largest message. It is what the smallest tier takes.
 	batchBytesUnknown = 256 << 10
-	// batchBytesFloor is what many open links never shrink a batch below. The transport keeps every link's largest message.
-	batchBytesFloor = 128 << 10
+	// batchBytesFloor is what many open links never shrink a batch below.
+	batchBytesFloor = defaults.LeastBatchBytes
 	// batchBytesCeiling is never exceeded, whatever the link takes: larger batches gain nothing and hold events back.
 	batchBytesCeiling = 1 << 20
 )

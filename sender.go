@@ -121,13 +121,13 @@ func (p *partition) deliver(b *batch, tries *connection.Deadlines) Outcome {
 func (p *partition) judge(b *batch, r connection.Result) (pause time.Duration, again bool, reason error) {
 	p.producer.admission.troubled(p.share, troubleFailing, 0)
 	failed := &b.failures
-	cause, throttled := failure(r.Err, p.id, failed.total()+1), failed.throttled
+	tries, throttled := failed.total()+1, failed.throttled
 	pause, again = failed.after(r.Err, p.id, r.Outcome == connection.Rejected, &p.producer.options)
 	if ends := p.producer.deliveryEnds(b); !ends.IsZero() && time.Until(ends) <= pause {
 		again = false
 	}
-	reason = failed.reason(cause)
-	if e, ok := errors.AsType[*Error](cause); ok && e.Code == CodePartitionUnknown {
+	reason = failed.reason(failure(r.Err, p.id, tries))
+	if e, ok := errors.AsType[*Error](reason); ok && e.Code == CodePartitionUnknown {
 		p.producer.refreshSoon()
 	}
 	switch {
@@ -136,11 +136,11 @@ func (p *partition) judge(b *batch, r connection.Result) (pause time.Duration, a
 	case failed.throttled > throttled:
 		p.producer.health.failed(p, reason, triedAgain)
 		p.phase.Store(int32(WaitingThrottled))
-		p.producer.throttled(p.id, b, r.Err, pause)
+		p.producer.throttled(traced(p.id, b), reason, pause)
 	default:
 		p.producer.health.failed(p, reason, triedAgain)
 		p.phase.Store(int32(WaitingToRetry))
-		p.producer.retrying(p.id, b, r.Err, pause)
+		p.producer.retrying(traced(p.id, b), reason, pause)
 	}
 	return pause, again, reason
 }

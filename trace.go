@@ -91,41 +91,43 @@ func (p *BufferedProducer) sending(partitionID string, b *batch) {
 	}
 }
 
-func (p *BufferedProducer) retrying(partitionID string, b *batch, err error, pause time.Duration) {
+// retrying tells everybody of a failed try of a batch, and of the pause before the next.
+func (p *BufferedProducer) retrying(b TracedBatch, reason error, pause time.Duration) {
 	p.counts.retries.Add(1)
-	p.logBatch("eventhubs: a try failed", partitionID, b, "pause", pause, "error", err)
+	p.logBatch("eventhubs: a try failed", b, "pause", pause, "error", reason)
 	if t := p.options.Trace; t != nil && t.Retrying != nil {
-		t.Retrying(traced(partitionID, b), failure(err, partitionID, b.tries), pause)
+		t.Retrying(b, reason, pause)
 	}
 }
 
-func (p *BufferedProducer) throttled(partitionID string, b *batch, err error, pause time.Duration) {
+// throttled tells everybody of a try that the service was too busy for.
+func (p *BufferedProducer) throttled(b TracedBatch, reason error, pause time.Duration) {
 	p.counts.throttled.Add(1)
 	p.counts.throttledFor.Add(int64(pause))
-	p.logBatch("eventhubs: throttled", partitionID, b, "pause", pause, "error", err)
+	p.logBatch("eventhubs: throttled", b, "pause", pause, "error", reason)
 	if t := p.options.Trace; t != nil && t.Throttled != nil {
-		t.Throttled(traced(partitionID, b), failure(err, partitionID, b.tries), pause)
+		t.Throttled(b, reason, pause)
 	}
 }
 
 func (p *BufferedProducer) settled(partitionID string, b *batch, limit int, o Outcome) {
 	p.counts.add(b, o, limit)
+	told := traced(partitionID, b)
+	told.MaxBytes = limit
 	if o.Err == nil {
-		p.logBatch("eventhubs: batch stored", partitionID, b, "queued", o.Queued, "onWire", o.OnWire)
+		p.logBatch("eventhubs: batch stored", told, "queued", o.Queued, "onWire", o.OnWire)
 	} else {
-		p.logBatch("eventhubs: batch failed", partitionID, b, "queued", o.Queued, "onWire", o.OnWire, "storage", o.Storage.String(), "error", o.Err)
+		p.logBatch("eventhubs: batch failed", told, "queued", o.Queued, "onWire", o.OnWire, "storage", o.Storage.String(), "error", o.Err)
 	}
 	if t := p.options.Trace; t != nil && t.Settled != nil {
-		told := traced(partitionID, b)
-		told.MaxBytes = limit
 		t.Settled(told, o)
 	}
 }
 
 // logBatch says what became of a batch or a try of it, for whoever wants to know it all: health logs what everybody should.
-func (p *BufferedProducer) logBatch(message, partitionID string, b *batch, more ...any) {
+func (p *BufferedProducer) logBatch(message string, b TracedBatch, more ...any) {
 	if !p.logger.Enabled(context.Background(), slog.LevelDebug) {
 		return
 	}
-	p.logger.With("hub", p.hubName, "partition", partitionID, "events", b.count, "bytes", b.bytes, "try", b.tries).Debug(message, more...)
+	p.logger.With("hub", p.hubName, "partition", b.PartitionID, "events", b.Events, "bytes", b.Bytes, "try", b.Try).Debug(message, more...)
 }

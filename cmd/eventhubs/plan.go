@@ -10,6 +10,8 @@ import (
 	"strings"
 	"text/tabwriter"
 	"time"
+
+	"github.com/go-eventhubs/eventhubs/internal/defaults"
 )
 
 const planHelp = `Works out how much of Event Hubs, and which options of the producer, a stream of events needs.
@@ -66,12 +68,6 @@ const (
 	// Batches with fewer events than thinBatch, if there are more than manyBatches of them a second, are worth a word.
 	thinBatch   = 10
 	manyBatches = 100
-
-	// leastBatchBytes is what a batch may have however many links share the buffer.
-	leastBatchBytes = 128 << 10
-
-	defaultBufferedEvents = 2500
-	defaultBufferedBytes  = 64 << 20
 )
 
 // planOptions are the arguments of plan.
@@ -92,7 +88,7 @@ func parsePlan(args []string) (*planOptions, error) {
 	flags.IntVar(&opts.processes, "processes", 1, "")
 	flags.IntVar(&opts.readers, "readers", 1, "")
 	flags.DurationVar(&opts.latency, "latency", 20*time.Millisecond, "")
-	flags.DurationVar(&opts.linger, "linger", 250*time.Millisecond, "")
+	flags.DurationVar(&opts.linger, "linger", defaults.MaxWaitTime, "")
 	flags.DurationVar(&opts.outage, "outage", 10*time.Second, "")
 	flags.StringVar(&output, "output", "text", "")
 	others, err := parseFlags(flags, args)
@@ -218,7 +214,7 @@ func (p *plan) partitions(o *planOptions, bytes float64) float64 {
 // batches says what the batches will be like, and returns the bytes of one.
 func (p *plan) batches(o *planOptions, size, partitions float64) float64 {
 	// Of the buffer each open link may have half of its even share in one batch, so that one can be in flight while the next fills.
-	most := min(standardMessageBytes, max(leastBatchBytes, math.Floor(o.bufferBytes(size)/(2*partitions))))
+	most := min(standardMessageBytes, max(defaults.LeastBatchBytes, math.Floor(o.bufferBytes(size)/(2*partitions))))
 	limit := max(1, math.Floor(most/size))
 	rate := o.eventsPerSecond / float64(o.processes) / partitions // events/s in one partition, of one process
 	wait := max(o.linger, o.latency).Seconds()
@@ -248,12 +244,12 @@ func (p *plan) batches(o *planOptions, size, partitions float64) float64 {
 // bufferedEvents is how many events one process accepts in an outage, a linger and a round trip; the default if that is more.
 func (o *planOptions) bufferedEvents() float64 {
 	hold := (o.outage + o.linger + o.latency).Seconds()
-	return max(defaultBufferedEvents, math.Ceil(o.eventsPerSecond/float64(o.processes)*hold))
+	return max(defaults.MaxBufferedEventCount, math.Ceil(o.eventsPerSecond/float64(o.processes)*hold))
 }
 
 // bufferBytes is how many bytes these have, in whole MiB; the default if that is more.
 func (o *planOptions) bufferBytes(size float64) float64 {
-	return max(defaultBufferedBytes, math.Ceil(o.bufferedEvents()*size/(1<<20))*(1<<20))
+	return max(defaults.MaxBufferedBytes, math.Ceil(o.bufferedEvents()*size/(1<<20))*(1<<20))
 }
 
 // buffer says which bounds the producer's buffer needs, and how much memory that is.
@@ -261,13 +257,13 @@ func (p *plan) buffer(o *planOptions, size, partitions, batch float64) {
 	events := o.bufferedEvents()
 	why := "what one process accepts in %v: the outage, a linger and a round trip"
 	span := o.outage + o.linger + o.latency
-	if events == defaultBufferedEvents {
+	if events == defaults.MaxBufferedEventCount {
 		why = "the default holds what one process accepts in %v"
 	}
 	p.add("MaxBufferedEventCount", events, "", "", why, span)
 	bytes := o.bufferBytes(size)
 	why = "those events, %s bytes each"
-	if bytes == defaultBufferedBytes {
+	if bytes == defaults.MaxBufferedBytes {
 		why = "the default holds those events, %s bytes each"
 	}
 	p.add("MaxBufferedBytes", bytes, "", "", why, amount(size))

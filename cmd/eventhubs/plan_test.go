@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"strings"
 	"testing"
+
+	"github.com/go-eventhubs/eventhubs/internal/defaults"
 )
 
 func TestPlan(t *testing.T) {
@@ -79,5 +81,16 @@ func TestPlanOfAWrongCommandLine(t *testing.T) {
 		`unexpected argument "x"`:     append([]string{"x"}, ok...),
 	} {
 		program{}.run(t, append([]string{"plan"}, args...)...).want(t, exitBadInput, want)
+	}
+}
+
+// The help has the producer's own defaults.
+func TestPlanBeginsWithTheProducersDefaults(t *testing.T) {
+	opts, err := parsePlan([]string{"--events-per-second", "1", "--bytes", "1"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if opts.linger != defaults.MaxWaitTime || !strings.Contains(planHelp, "(default "+defaults.MaxWaitTime.String()+")") {
+		t.Errorf("plan reckons with a linger of %v, the producer's default is %v; the help:\n%s", opts.linger, defaults.MaxWaitTime, planHelp)
 	}
 }

@@ -1,0 +1,14 @@
+// Package defaults has the producer's figures that the command line reckons with as well: each stands in one place.
+package defaults
+
+import "time"
+
+// Of Options.
+const (
+	MaxWaitTime           = 250 * time.Millisecond
+	MaxBufferedEventCount = 2500
+	MaxBufferedBytes      = 64 << 20
+)
+
+// LeastBatchBytes is what a batch may have however many links share the buffer: the transport keeps every link's largest message.
+const LeastBatchBytes = 128 << 10
