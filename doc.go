@@ -4,23 +4,43 @@
 // events of each partition in a batch, sends the batch when it is full or when its first event has waited long enough, tries again
 // what fails, keeps the order, and tells the end of every event:
 //
-//	producer, err := eventhubs.NewBufferedProducerFromConnectionString(connectionString, "telemetry", &eventhubs.Options{
-//		OnBatchFailed: func(ctx context.Context, batch *eventhubs.Batch) {
-//			for event := range batch.Events() {
-//				log.Printf("lost %s: %v", event.Data.Body, batch.Outcome.Err)
-//			}
-//		},
-//	})
-//	if err != nil {
-//		return err
-//	}
-//	for reading := range readings {
-//		event := &azeventhubs.EventData{Body: reading.JSON()}
-//		if err := producer.Enqueue(ctx, event, &eventhubs.EnqueueOptions{PartitionKey: reading.Device}); err != nil {
-//			return err
+//	func main() {
+//		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+//		defer stop()
+//		if err := publish(ctx, os.Getenv("EVENTHUBS_CONNECTION_STRING"), readings(ctx)); err != nil {
+//			log.Fatal(err)
 //		}
 //	}
-//	return producer.Close(ctx)
+//
+//	// publish returns nil when every reading is stored.
+//	func publish(ctx context.Context, connectionString string, readings iter.Seq[Reading]) (err error) {
+//		producer, err := eventhubs.NewBufferedProducerFromConnectionString(connectionString, "telemetry", &eventhubs.Options{
+//			OnBatchFailed: func(_ context.Context, batch *eventhubs.Batch) {
+//				log.Printf("%d readings are %v: %v", batch.Count, batch.Outcome.Storage, batch.Outcome.Err)
+//			},
+//		})
+//		if err != nil {
+//			return err
+//		}
+//		defer func() { // sends what is buffered; ctx may be over by then, so the deadline is one of its own
+//			closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), 20*time.Second)
+//			defer cancel()
+//			err = errors.Join(err, producer.Close(closing))
+//		}()
+//
+//		connecting, cancel := context.WithTimeout(ctx, 10*time.Second)
+//		defer cancel()
+//		if err := producer.Connect(connecting, nil); err != nil {
+//			return err // a wrong name, a wrong key, no way to the service: the text says what to check
+//		}
+//		for r := range readings {
+//			event := &azeventhubs.EventData{Body: r.JSON()}
+//			if err := producer.Enqueue(ctx, event, &eventhubs.EnqueueOptions{PartitionKey: r.Device}); err != nil {
+//				return fmt.Errorf("the reading of %s was not accepted: %w", r.Device, err)
+//			}
+//		}
+//		return nil
+//	}
 //
 // Events are the EventData of the official client, [azeventhubs]; nothing else of it is used to send. What that client has received can be sent on: with Enqueue
 // its body, properties and ids, with EnqueueMessage the whole of it, as it was.
