@@ -101,7 +101,7 @@ func (s sight) see(t *testing.T, text *strings.Builder) {
 		s.strike(f)
 	}
 	fmt.Fprintf(text, "\n#### %s\n\n```\n", s.title)
-	time.Sleep(15 * time.Second)
+	time.Sleep(15*time.Second + 150*time.Millisecond) // between two events: how many there are is not left to chance
 	health, stats := f.p.Health(), f.p.Stats()
 	s.tell(text, began, f.tty.read())
 	fmt.Fprintf(text, "%8s  Health %v, partitions %v: %v\n", "+15 s", health.State, health.Partitions, plain(fmt.Sprint(health.Err)))
