@@ -67,12 +67,12 @@ var pairwiseFactors = []factor{
 }
 
 // pairwiseForbidden are the pairs of values that the constructor refuses.
-var pairwiseForbidden = func() map[[2]cell]bool {
-	forbidden := map[[2]cell]bool{}
+var pairwiseForbidden = func() map[[2]pairCell]bool {
+	forbidden := map[[2]pairCell]bool{}
 	forbid := func(a string, x any, b string, ys ...any) {
 		for _, y := range ys {
 			p, q := cellOf(a, x), cellOf(b, y)
-			forbidden[[2]cell{p, q}], forbidden[[2]cell{q, p}] = true, true
+			forbidden[[2]pairCell{p, q}], forbidden[[2]pairCell{q, p}] = true, true
 		}
 	}
 	forbid("partitioning", eventhubs.ServiceAssigned, "idempotence", "on", "state", "bad state")
@@ -84,12 +84,12 @@ var pairwiseForbidden = func() map[[2]cell]bool {
 	return forbidden
 }()
 
-// A cell is one value of one factor, by their places.
-type cell struct{ factor, value int }
+// A pairCell is one value of one factor, by their places.
+type pairCell struct{ factor, value int }
 
-func cellOf(name string, value any) cell {
+func cellOf(name string, value any) pairCell {
 	f := slices.IndexFunc(pairwiseFactors, func(f factor) bool { return f.name == name })
-	return cell{f, slices.Index(pairwiseFactors[f].values, value)}
+	return pairCell{f, slices.Index(pairwiseFactors[f].values, value)}
 }
 
 // A pairRow is a value for each factor, by its place.
@@ -111,14 +111,14 @@ func get[T any](r pairRow, name string) T {
 
 // coveringArray returns rows in which every pair of values of two factors occurs that is not forbidden. Each row is the best of some candidates, each of which
 // begins with a pair that is still missing and takes, factor by factor in random order, the value that makes up the most missing pairs.
-func coveringArray(factors []factor, forbidden map[[2]cell]bool, random *rand.Rand) (rows []pairRow) {
-	missing := map[[2]cell]bool{} // the one with the lower factor first
-	var order [][2]cell           // the same, in an order that does not depend on the map
+func coveringArray(factors []factor, forbidden map[[2]pairCell]bool, random *rand.Rand) (rows []pairRow) {
+	missing := map[[2]pairCell]bool{} // the one with the lower factor first
+	var order [][2]pairCell           // the same, in an order that does not depend on the map
 	for i := range factors {
 		for j := range i {
 			for x := range factors[j].values {
 				for y := range factors[i].values {
-					if p := [2]cell{{j, x}, {i, y}}; !forbidden[p] {
+					if p := [2]pairCell{{j, x}, {i, y}}; !forbidden[p] {
 						missing[p] = true
 						order = append(order, p)
 					}
@@ -126,14 +126,14 @@ func coveringArray(factors []factor, forbidden map[[2]cell]bool, random *rand.Ra
 			}
 		}
 	}
-	lacks := func(a, b cell) bool {
+	lacks := func(a, b pairCell) bool {
 		if a.factor > b.factor {
 			a, b = b, a
 		}
-		return missing[[2]cell{a, b}]
+		return missing[[2]pairCell{a, b}]
 	}
 	for len(missing) > 0 {
-		order = slices.DeleteFunc(order, func(p [2]cell) bool { return !missing[p] })
+		order = slices.DeleteFunc(order, func(p [2]pairCell) bool { return !missing[p] })
 		var best pairRow
 		most := -1
 		for range 12 {
@@ -146,7 +146,7 @@ func coveringArray(factors []factor, forbidden map[[2]cell]bool, random *rand.Ra
 		}
 		for i := range best {
 			for j := range i {
-				delete(missing, [2]cell{{j, best[j]}, {i, best[i]}})
+				delete(missing, [2]pairCell{{j, best[j]}, {i, best[i]}})
 			}
 		}
 		rows = append(rows, best)
@@ -155,9 +155,9 @@ func coveringArray(factors []factor, forbidden map[[2]cell]bool, random *rand.Ra
 }
 
 // candidate makes a row around a pair, and says how many missing pairs it has: -1 if it found none that is allowed.
-func candidate(factors []factor, forbidden map[[2]cell]bool, lacks func(a, b cell) bool, pair [2]cell, random *rand.Rand) (row pairRow, gain int) {
+func candidate(factors []factor, forbidden map[[2]pairCell]bool, lacks func(a, b pairCell) bool, pair [2]pairCell, random *rand.Rand) (row pairRow, gain int) {
 	row = make(pairRow, len(factors))
-	chosen := []cell{pair[0], pair[1]}
+	chosen := []pairCell{pair[0], pair[1]}
 	row[pair[0].factor], row[pair[1].factor] = pair[0].value, pair[1].value
 	gain = 1
 	for _, f := range random.Perm(len(factors)) {
@@ -166,8 +166,8 @@ func candidate(factors []factor, forbidden map[[2]cell]bool, lacks func(a, b cel
 		}
 		best, most := -1, -1
 		for _, v := range random.Perm(len(factors[f].values)) {
-			c, n := cell{f, v}, 0
-			if slices.ContainsFunc(chosen, func(other cell) bool { return forbidden[[2]cell{c, other}] }) {
+			c, n := pairCell{f, v}, 0
+			if slices.ContainsFunc(chosen, func(other pairCell) bool { return forbidden[[2]pairCell{c, other}] }) {
 				continue
 			}
 			for _, other := range chosen {
@@ -184,7 +184,7 @@ func candidate(factors []factor, forbidden map[[2]cell]bool, lacks func(a, b cel
 		}
 		row[f] = best
 		gain += most
-		chosen = append(chosen, cell{f, best})
+		chosen = append(chosen, pairCell{f, best})
 	}
 	return row, gain
 }
@@ -209,7 +209,7 @@ func TestTheCoveringArrayHasEveryPair(t *testing.T) {
 								n++
 							}
 						}
-						if forbidden := pairwiseForbidden[[2]cell{{i, x}, {j, y}}]; forbidden != (n == 0) {
+						if forbidden := pairwiseForbidden[[2]pairCell{{i, x}, {j, y}}]; forbidden != (n == 0) {
 							t.Errorf("%s=%v with %s=%v is in %d rows, forbidden: %v", f.name, f.values[x], g.name, g.values[y], n, forbidden)
 						}
 					}
