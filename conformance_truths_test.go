@@ -63,7 +63,8 @@ func TestTheReadmesRatiosAreThoseOfTheMeasuredTables(t *testing.T) {
 		{"events/s of franz-go, both over TLS", "franz-go", 0},
 		{"client CPU of franz-go (less is better)", "franz-go", 3},
 	} {
-		want := "| " + c.row + " |"
+		var want strings.Builder
+		want.WriteString("| " + c.row + " |")
 		for i, size := range sizes {
 			heading, column := "\n| "+size+" | events/s |", c.plain
 			if c.plain == 0 {
@@ -74,13 +75,13 @@ func TestTheReadmesRatiosAreThoseOfTheMeasuredTables(t *testing.T) {
 			if ratio >= 1 {
 				digits = 1
 			}
-			want += " " + strconv.FormatFloat(ratio, 'f', digits, 64) + " |"
+			want.WriteString(" " + strconv.FormatFloat(ratio, 'f', digits, 64) + " |")
 			if faster := fmt.Sprintf("%s is faster at", c.peer); ratio < 0.8 && c.plain == 2 && c.peer == "franz-go" && !regexp.MustCompile(regexp.QuoteMeta(faster)+`.*\b`+size).MatchString(readme) {
 				t.Errorf("%s reaches %.2f times as many events/s at %s, and the README does not say so", c.peer, 1/ratio, size)
 			}
 		}
-		if !strings.Contains(readme, "\n"+want+"\n") {
-			t.Errorf("the README lacks the row\n%s", want)
+		if !strings.Contains(readme, "\n"+want.String()+"\n") {
+			t.Errorf("the README lacks the row\n%s", want.String())
 		}
 	}
 }
