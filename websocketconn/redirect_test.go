@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -158,6 +159,7 @@ func TestAProducerTellsOfTheRedirect(t *testing.T) {
 	producer, err := eventhubs.NewBufferedProducerFromConnectionString(connectionString, "events", &eventhubs.Options{
 		Connection:   eventhubs.ConnectionOptions{NewWebSocketConn: d.Dial},
 		RetryOptions: eventhubs.RetryOptions{MaxRetries: -1},
+		Logger:       slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -172,6 +174,7 @@ func TestAConnectionStringThatAsksForWebSocketsPublishesByThem(t *testing.T) {
 	producer, err := eventhubs.NewBufferedProducerFromConnectionString(server.TLSConnectionString("events")+";TransportType=AmqpWebSockets", "", &eventhubs.Options{
 		Connection:   eventhubs.ConnectionOptions{NewWebSocketConn: (&websocketconn.Dialer{TLSConfig: server.TLSConfig()}).Dial},
 		RetryOptions: eventhubs.RetryOptions{MaxRetries: -1},
+		Logger:       slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
 		t.Fatal(err)

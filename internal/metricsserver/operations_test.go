@@ -8,6 +8,7 @@ import (
 	"go/parser"
 	"go/token"
 	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -184,7 +185,7 @@ func scraped(t *testing.T) string {
 		}
 		return emulator.Pass()
 	}})
-	options := &eventhubs.Options{OnBatchSucceeded: func(context.Context, *eventhubs.Batch) {}, OnBatchFailed: func(context.Context, *eventhubs.Batch) {}}
+	options := &eventhubs.Options{Logger: slog.New(slog.DiscardHandler), OnBatchSucceeded: func(context.Context, *eventhubs.Batch) {}, OnBatchFailed: func(context.Context, *eventhubs.Batch) {}}
 	metrics, err := metricsserver.Start("127.0.0.1:0", options, nil)
 	if err != nil {
 		t.Fatal(err)
