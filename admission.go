@@ -83,12 +83,14 @@ func (a *admission) enter(ctx context.Context, want wish) (room, error) {
 	if err := a.possible(ctx, want.bytes); err != nil {
 		return room{}, err
 	}
+	var done <-chan struct{}
 	a.mu.Lock()
-	if a.closed == nil && !a.fitsLocked(want) { // who called is asked without the lock, since a context may be the caller's own code
+	if a.closed == nil && !a.fitsLocked(want) { // a context is asked with no lock and no place in a line, since it may be the caller's own code
 		a.mu.Unlock()
 		if s := handlerScope(ctx, a); s != nil {
 			return a.enterFromHandler(s, want)
 		}
+		done = ctx.Done()
 		a.mu.Lock()
 	}
 	if a.closed != nil || a.fitsLocked(want) {
@@ -98,7 +100,7 @@ func (a *admission) enter(ctx context.Context, want wish) (room, error) {
 	w := a.joinLocked(want)
 	a.admitLocked()
 	a.unlock()
-	return a.wait(ctx, w)
+	return a.wait(ctx, done, w)
 }
 
 // try is enter for who does not wait: it takes room that is there and that nobody ahead could use.
@@ -141,8 +143,8 @@ func (a *admission) possible(ctx context.Context, bytes int) error {
 	return nil
 }
 
-// wait returns when w is admitted or refused, or when ctx ends before.
-func (a *admission) wait(ctx context.Context, w *waiter) (room, error) {
+// wait returns when w is admitted or refused, or when ctx ends before, which done tells.
+func (a *admission) wait(ctx context.Context, done <-chan struct{}, w *waiter) (room, error) {
 	defer func() {
 		*w = waiter{told: w.told}
 		a.waiters.Put(w)
@@ -150,7 +152,7 @@ func (a *admission) wait(ctx context.Context, w *waiter) (room, error) {
 	select {
 	case <-w.told:
 		return w.got, w.err
-	case <-ctx.Done():
+	case <-done:
 	}
 	a.mu.Lock()
 	if w.ended {

@@ -256,25 +256,28 @@ func TestAPartitionInTroubleLeavesTheOthersAlone(t *testing.T) {
 	}
 }
 
-// The same for as long and with as many as takes minutes.
-func TestAPartitionInTroubleLeavesTheOthersAloneForLong(t *testing.T) {
-	if !*isolationLong {
-		t.Skip("with -isolation.long only: it takes minutes, and the short form runs above")
+// The same with more partitions and, by the flag, for as long and with as many events as takes minutes.
+func TestAPartitionInTroubleLeavesManyOthersAlone(t *testing.T) {
+	type load struct {
+		partitions, perSecond int
+		lasts                 time.Duration
 	}
-	for _, partitions := range []int{4, 32} {
-		for _, perSecond := range []int{200, 5000} {
-			for _, trouble := range plights {
-				for _, route := range []string{"by key", "by id", "by neither"} {
-					t.Run(fmt.Sprintf("%d partitions, %d a second, %s, %s", partitions, perSecond, trouble.name, route), func(t *testing.T) {
-						synctest.Test(t, func(t *testing.T) {
-							w := &ward{T: t, plight: trouble, partitions: partitions, perSecond: perSecond, route: route, callers: 20, lasts: 10 * time.Minute}
-							if perSecond > 1000 {
-								w.callers, w.options.MaxBufferedEventCount = 100, 50_000
-							}
-							w.suffer()
-						})
+	loads := []load{{32, 200, time.Minute}}
+	if *isolationLong {
+		loads = []load{{4, 200, 10 * time.Minute}, {32, 200, 10 * time.Minute}, {4, 5000, 10 * time.Minute}, {32, 5000, 10 * time.Minute}}
+	}
+	for _, l := range loads {
+		for _, trouble := range plights {
+			for _, route := range []string{"by key", "by id", "by neither"} {
+				t.Run(fmt.Sprintf("%d partitions, %d a second, %s, %s", l.partitions, l.perSecond, trouble.name, route), func(t *testing.T) {
+					synctest.Test(t, func(t *testing.T) {
+						w := &ward{T: t, plight: trouble, partitions: l.partitions, perSecond: l.perSecond, route: route, callers: 20, lasts: l.lasts}
+						if l.perSecond > 1000 {
+							w.callers, w.options.MaxBufferedEventCount = 100, 50_000
+						}
+						w.suffer()
 					})
-				}
+				})
 			}
 		}
 	}

@@ -104,7 +104,7 @@ type Options struct {
 
 	// OnBatchSucceeded is told of each batch that was stored, and OnBatchFailed of each that was not, or not certainly. Whoever sends
 	// for the partition waits for them before it takes the next batch: one call at a time and in order for each
-	// partition (with one concurrent send), at the same time for different ones. A slow handler slows its partition; the room
+	// partition (with one concurrent send), at the same time for different ones; of a batch in which events have expired these are told first. A slow handler slows its partition; the room
 	// in the buffer is given back before it runs. A panic is logged and changes nothing else, as is the end of its goroutine (runtime.Goexit).
 	//
 	// Pass the handler's context on: with it Enqueue never waits, and Flush and Close return ErrInHandler instead of waiting for

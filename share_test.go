@@ -398,3 +398,29 @@ func TestWaitersForOnePartitionCostTheOthersNothing(t *testing.T) {
 		t.Errorf("an event beside 4,000 who wait for another partition costs %v, alone %v", beside/200, alone/200)
 	}
 }
+
+// A doneless is a context of the caller's own, as a fake may have it, that ends the goroutine which asks how long to wait.
+type doneless struct{ context.Context }
+
+func (doneless) Done() <-chan struct{} { runtime.Goexit(); return nil }
+
+func TestAContextThatEndsItsGoroutineLeavesNobodyInLine(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		peer := newPeer(t, 1)
+		peer.latency = func() time.Duration { return time.Second }
+		p := peer.connected(Options{MaxWaitTime: SendAtOnce, MaxBufferedEventCount: 1})
+		enqueue(t, p, "0", "a")
+		go func() { _ = p.Enqueue(doneless{t.Context()}, event("b"), nil) }()
+		synctest.Wait()
+		if got := p.Stats().WaitingCallers; got != 0 {
+			t.Errorf("%d callers wait, want none", got)
+		}
+		enqueue(t, p, "0", "c")
+		if err := p.Close(t.Context()); err != nil {
+			t.Error(err)
+		}
+		if got := fmt.Sprint(peer.storedIn("0")); got != "[a c]" {
+			t.Errorf("stored %s, want [a c]", got)
+		}
+	})
+}
