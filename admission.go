@@ -54,7 +54,6 @@ type wish struct {
 	partition *partition // nil if it is to be chosen, or not known yet
 	anywhere  bool       // the event names neither key nor id: its partition is chosen when there is room
 	bytes     int
-	scope     *scope // of the handler that was promised the room; else nil
 }
 
 // A room is a place in the buffer, for one event.
@@ -83,53 +82,75 @@ func (a *admission) enter(ctx context.Context, want wish) (room, error) {
 	if err := a.possible(ctx, want.bytes); err != nil {
 		return room{}, err
 	}
-	var done <-chan struct{}
+	if r, ok := a.take(&want); ok {
+		return r, nil
+	}
+	// A context is asked with no lock and no place in a line, since it may be the caller's own code.
+	if s := handlerScope(ctx, a); s != nil {
+		return a.enterFromHandler(s, want)
+	}
+	done := ctx.Done()
 	a.mu.Lock()
-	if a.closed == nil && !a.fitsLocked(want) { // a context is asked with no lock and no place in a line, since it may be the caller's own code
-		a.mu.Unlock()
-		if s := handlerScope(ctx, a); s != nil {
-			return a.enterFromHandler(s, want)
-		}
-		done = ctx.Done()
-		a.mu.Lock()
-	}
-	if a.closed != nil || a.fitsLocked(want) {
+	if a.closed != nil {
 		defer a.mu.Unlock()
-		return a.takeLocked(want)
+		return room{}, a.closed
 	}
-	w := a.joinLocked(want)
+	w := a.joinLocked(want) // and is let in at once, if there is room by now
 	a.admitLocked()
 	a.unlock()
 	return a.wait(ctx, done, w)
 }
 
-// try is enter for who does not wait: it takes room that is there and that nobody ahead could use.
+// take takes room that is there and that nobody ahead could use.
+func (a *admission) take(want *wish) (r room, ok bool) {
+	a.mu.Lock()
+	if ok = a.closed == nil && a.fitsLocked(want); ok {
+		r = a.takeLocked(want)
+	}
+	a.mu.Unlock()
+	return r, ok
+}
+
+// try is enter for who does not wait.
 func (a *admission) try(want wish) (room, error) {
 	if err := a.possible(context.Background(), want.bytes); err != nil {
 		return room{}, err
 	}
-	a.mu.Lock()
-	if a.closed == nil && !a.fitsLocked(want) {
-		return room{}, a.refuseUnlock(want, "")
+	if r, ok := a.take(&want); ok {
+		return r, nil
 	}
-	defer a.mu.Unlock()
-	return a.takeLocked(want)
+	a.mu.Lock()
+	switch {
+	case a.closed != nil:
+		defer a.mu.Unlock()
+		return room{}, a.closed
+	case a.fitsLocked(&want): // by now
+		defer a.mu.Unlock()
+		return a.takeLocked(&want), nil
+	}
+	return room{}, a.refuseUnlock(&want, "")
 }
 
 // enterFromHandler is enter for a handler, which never waits: if there is no room it gets what its own batch gave back, even if others took that.
 func (a *admission) enterFromHandler(s *scope, want wish) (r room, err error) {
+	var promised *scope
 	a.mu.Lock()
 	switch {
-	case a.closed != nil || a.fitsLocked(want):
+	case a.closed != nil:
+		defer a.mu.Unlock()
+		return room{}, a.closed
+	case a.fitsLocked(&want):
 	case s.events < 1 || s.bytes < want.bytes:
-		return room{}, a.refuseUnlock(want, "enqueued from a handler, which cannot wait: ")
+		return room{}, a.refuseUnlock(&want, "enqueued from a handler, which cannot wait: ")
 	default:
 		s.events--
 		s.bytes -= want.bytes
-		want.scope = s
+		promised = s
 	}
-	defer a.mu.Unlock()
-	return a.takeLocked(want)
+	r = a.takeLocked(&want)
+	r.scope = promised
+	a.mu.Unlock()
+	return r, nil
 }
 
 // possible tells what no waiting would help.
@@ -160,7 +181,7 @@ func (a *admission) wait(ctx context.Context, done <-chan struct{}, w *waiter) (
 		<-w.told // the end of ctx and the end of the wait crossed: what was decided first holds
 		return w.got, w.err
 	}
-	short := a.shortageLocked(w.want)
+	short := a.shortageLocked(&w.want)
 	a.leaveLineLocked(w)
 	a.relaxLocked(w.share) // whoever stood behind a large event may fit
 	a.unlock()
@@ -168,7 +189,7 @@ func (a *admission) wait(ctx context.Context, done <-chan struct{}, w *waiter) (
 }
 
 // refuseUnlock says for want of what an event is refused, has whoever could make room hurry, and gives the lock back.
-func (a *admission) refuseUnlock(want wish, who string) error {
+func (a *admission) refuseUnlock(want *wish, who string) error {
 	short := a.shortageLocked(want)
 	if s := a.lineLocked(want); short.ofShare {
 		a.pressLocked(s, &s.pressed)
@@ -310,7 +331,7 @@ func (a *admission) callers() int {
 }
 
 // lineLocked is the share in whose line one stands with that wish.
-func (a *admission) lineLocked(want wish) *share {
+func (a *admission) lineLocked(want *wish) *share {
 	if want.partition == nil {
 		return &a.any
 	}
@@ -318,7 +339,7 @@ func (a *admission) lineLocked(want wish) *share {
 }
 
 // fitsLocked reports whether there is room for the wish, which nobody who came before could use.
-func (a *admission) fitsLocked(want wish) bool {
+func (a *admission) fitsLocked(want *wish) bool {
 	if len(a.ready) > 0 || !a.roomLocked(want.bytes) {
 		return false
 	}
@@ -330,22 +351,20 @@ func (a *admission) roomLocked(bytes int) bool {
 	return a.events < a.maxEvents && bytes <= a.maxBytes-a.bytes
 }
 
-// takeLocked takes room, whether it fits or not, and chooses the partition if the wish leaves that open. After close it takes none.
-func (a *admission) takeLocked(want wish) (room, error) {
-	if a.closed != nil {
-		return room{}, a.closed
+// takeLocked takes room, whether it fits or not, and chooses the partition if the wish leaves that open.
+func (a *admission) takeLocked(want *wish) room {
+	part := want.partition
+	if part == nil && want.anywhere {
+		part = a.pick(want.bytes)
 	}
-	if want.partition == nil && want.anywhere {
-		want.partition = a.pick(want.bytes)
-	}
-	r := room{bytes: want.bytes, scope: want.scope}
-	if want.partition != nil {
-		r.share = want.partition.share
+	r := room{bytes: want.bytes}
+	if part != nil {
+		r.share = part.share
 	}
 	a.events++
 	a.bytes += want.bytes
 	a.chargeLocked(r.share, 1, want.bytes)
-	return r, nil
+	return r
 }
 
 // chargeLocked changes what counts for a share, if there is one.
@@ -368,8 +387,7 @@ func (a *admission) admitLocked() {
 			a.pressLocked(&a.any, &a.pressed)
 			return
 		}
-		r, err := a.takeLocked(w.want)
-		a.endLocked(w, r, err)
+		a.endLocked(w, a.takeLocked(&w.want), nil)
 	}
 }
 
@@ -420,7 +438,7 @@ func (a *admission) joinLocked(want wish) *waiter {
 	}
 	a.number++
 	a.waiting++
-	w.share, w.number, w.want = a.lineLocked(want), a.number, want
+	w.share, w.number, w.want = a.lineLocked(&want), a.number, want
 	w.share.join(w)
 	a.arrangeLocked(w.share)
 	return w

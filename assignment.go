@@ -30,6 +30,9 @@ type route struct {
 	key string
 }
 
+// open reports whether that is nothing: the event may go to any partition.
+func (r route) open() bool { return r.id == "" && r.key == "" }
+
 // A table maps routes to partitions. It never changes: a hub that grows gets another one.
 type table struct {
 	producer   *BufferedProducer

@@ -304,7 +304,7 @@ func (s *staging) moveLocked(t *table) (failed []unroutable) {
 		for i, encoded := range b.all() {
 			to, size := at(b.extras.routes, i), sectionSize(len(encoded))
 			part, err := t.assignHere(to, size)
-			if to == (route{}) && s.producer.options.Partitioning == Sticky {
+			if to.open() && s.producer.options.Partitioning == Sticky {
 				// As place does, but that adopt tells the senders, when the table is published.
 				part = t.stickyFor(part, size, false, func() *partition { return t.anyFor(size) })
 			}

@@ -182,7 +182,7 @@ func (p *BufferedProducer) route(o *EnqueueOptions) (to route, part *partition, 
 		return to, nil, invalid("EnqueueOptions.PartitionKey %v", err)
 	}
 	to = route{id: o.PartitionID, key: o.PartitionKey}
-	if t := p.table.Load(); t != nil && to != (route{}) {
+	if t := p.table.Load(); t != nil && !to.open() {
 		part, err = t.assign(to, 0)
 	}
 	return to, part, err
@@ -209,7 +209,7 @@ func (p *BufferedProducer) accept(ctx context.Context, w *wireEvent, a *acceptan
 		}
 	}
 	size := sectionSize(w.size())
-	want := wish{partition: a.part, anywhere: a.to == route{}, bytes: size}
+	want := wish{partition: a.part, anywhere: a.to.open(), bytes: size}
 	var r room
 	var err error
 	if a.how == never {
@@ -241,7 +241,7 @@ func (p *BufferedProducer) place(w *wireEvent, a *acceptance, r *room) (part *pa
 		p.admission.charge(r.share, 1, r.bytes)
 	}
 	part = r.share.partition
-	anywhere := a.to == route{}
+	anywhere := a.to.open()
 	if anywhere && p.options.Partitioning == Sticky && a.how != urgent {
 		part = p.table.Load().stickyFor(part, r.bytes, true, func() *partition { return p.admission.move(r) })
 	}

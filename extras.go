@@ -12,7 +12,7 @@ type extra struct {
 }
 
 func (x *extra) empty() bool {
-	return x.delivery == nil && x.tag == nil && x.expires.IsZero() && !x.message && x.route == route{}
+	return x.delivery == nil && x.tag == nil && x.expires.IsZero() && !x.message && x.route.open()
 }
 
 // Extras are those of a batch's events, in a column for each kind, since most batches have none of them and most others one kind. A column is as long as up to

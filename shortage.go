@@ -20,7 +20,7 @@ type shortage struct {
 }
 
 // shortageLocked finds what the wish lacks. It is called for a wish for which there is no room.
-func (a *admission) shortageLocked(want wish) shortage {
+func (a *admission) shortageLocked(want *wish) shortage {
 	short := shortage{events: a.events, bytes: a.bytes, maxEvents: a.maxEvents, maxBytes: a.maxBytes}
 	most := a.lineLocked(want)
 	short.ofShare = most.partition != nil && (most.first != nil && most.at == 0 || !most.opensLocked(want.bytes))
