@@ -68,7 +68,7 @@ func TestStickySpreadsWhatWasStaged(t *testing.T) {
 			}
 			p := peer.producer(Options{MaxWaitTime: UntilFull, Partitioning: Sticky})
 			if !staged {
-				peer.latency = func() time.Duration { return time.Minute }
+				peer.latency = func() time.Duration { return time.Minute / 2 }
 				if err := p.Connect(t.Context(), nil); err != nil {
 					t.Fatal(err)
 				}

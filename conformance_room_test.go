@@ -253,7 +253,7 @@ func TestTheDeliveryTimeoutShortensATry(t *testing.T) {
 func TestWhoWaitsForAnotherClosesEndMayGiveUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		peer := newPeer(t, 1)
-		peer.latency = func() time.Duration { return time.Minute }
+		peer.latency = func() time.Duration { return time.Minute / 2 }
 		p := peer.connected(Options{})
 		enqueue(t, p, "0", "a")
 		first := make(chan error, 1)
@@ -264,7 +264,7 @@ func TestWhoWaitsForAnotherClosesEndMayGiveUp(t *testing.T) {
 		if err := p.Close(ctx); !errors.Is(err, context.DeadlineExceeded) || now() != time.Second {
 			t.Errorf("the second Close returned %v at %v", err, now())
 		}
-		if err := <-first; err != nil || now() != time.Minute {
+		if err := <-first; err != nil || now() != time.Minute/2 {
 			t.Errorf("the first Close returned %v at %v: the second must not cut it short", err, now())
 		}
 	})

@@ -146,7 +146,7 @@ func TestFlushTellsHowMuchFailed(t *testing.T) {
 func TestAFlushThatGivesUpFailsNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		peer := newPeer(t, 1)
-		peer.latency = func() time.Duration { return time.Minute }
+		peer.latency = func() time.Duration { return time.Minute / 2 }
 		p := peer.producer(Options{})
 		enqueue(t, p, "0", "a", "b")
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)

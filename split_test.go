@@ -120,7 +120,7 @@ func TestMixedExpirySplitsABatchOnce(t *testing.T) {
 	for _, senders := range []int{1, 2} {
 		synctest.Test(t, func(t *testing.T) {
 			peer := newPeer(t, 1)
-			peer.latency = func() time.Duration { return time.Minute }
+			peer.latency = func() time.Duration { return time.Minute / 2 }
 			var told outcomes
 			p := peer.producer(Options{MaxWaitTime: SendAtOnce, MaxConcurrentSendsPerPartition: senders, OnBatchSucceeded: told.handle, OnBatchFailed: told.handle})
 			for range senders {
@@ -156,7 +156,7 @@ func TestMixedExpirySplitsABatchOnce(t *testing.T) {
 func TestAStoppedPartitionKeepsNoGapsWhereEventsExpire(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		peer := newPeer(t, 1)
-		peer.latency = func() time.Duration { return time.Minute }
+		peer.latency = func() time.Duration { return time.Minute / 2 }
 		var told outcomes
 		p := peer.producer(Options{MaxWaitTime: SendAtOnce, StopPartitionOnFailure: true, OnBatchSucceeded: told.handle, OnBatchFailed: told.handle})
 		enqueue(t, p, "0", "first")
