@@ -15,6 +15,7 @@ type admission struct {
 	maxEvents int
 	maxBytes  int
 	pick      func(bytes int) *partition // chooses for an event without key and id, with mu held; nil while the partitions are not known
+	hindrance func(*partition) hindrance // why a partition, or staging, does not get on; called with no lock held
 	pressure  func(*partition)           // called, with no lock held, when somebody begins to lack room: in that partition's share, or with nil in the buffer
 
 	// Somebody waits for room in the buffer, or was refused for lack of it since the last was given back. Written under mu, read anywhere.
@@ -64,7 +65,8 @@ type room struct {
 }
 
 func newAdmission(maxEvents, maxBytes int, pick func(bytes int) *partition, pressure func(*partition)) *admission {
-	return &admission{maxEvents: maxEvents, maxBytes: maxBytes, pick: pick, pressure: pressure, any: share{unlimited: true}}
+	return &admission{maxEvents: maxEvents, maxBytes: maxBytes, pick: pick, pressure: pressure, any: share{unlimited: true},
+		hindrance: func(*partition) hindrance { return hindrance{} }}
 }
 
 // newShare returns a share for a partition.
@@ -185,7 +187,12 @@ func (a *admission) wait(ctx context.Context, done <-chan struct{}, w *waiter) (
 	a.leaveLineLocked(w)
 	a.relaxLocked(w.share) // whoever stood behind a large event may fit
 	a.unlock()
-	return room{}, fmt.Errorf("eventhubs: the event was not accepted, the buffer is full (%v): %w", short, contextError(ctx))
+	why, err := a.hindrance(short.holder), contextError(ctx)
+	full := fmt.Errorf("eventhubs: the event was not accepted, the buffer is full (%v%s): %w", short, why.text(), err)
+	if why.err == nil {
+		return room{}, full
+	}
+	return room{}, joined(full.Error(), err, why.failure(false))
 }
 
 // refuseUnlock says for want of what an event is refused, has whoever could make room hurry, and gives the lock back.
@@ -197,7 +204,7 @@ func (a *admission) refuseUnlock(want *wish, who string) error {
 		a.pressLocked(&a.any, &a.pressed)
 	}
 	a.unlock()
-	return &bufferFullError{who, short}
+	return &bufferFullError{who, short, a.hindrance(short.holder)}
 }
 
 // giveBack returns the room of an event that was not put into a batch after all, to the handler that was promised it too.

@@ -2,18 +2,20 @@ package eventhubs
 
 import (
 	"context"
+	"slices"
 	"sync"
+	"sync/atomic"
 )
 
 // A barrier is what a Flush or a Close waits at: the outcomes, told, of the events that were accepted before it.
 type barrier struct {
-	done chan struct{} // closed when nothing covered is left
+	done     chan struct{} // closed when nothing covered is left
+	returned atomic.Bool   // the caller has a result; set under mu
 
 	mu      sync.Mutex // guards the fields below
 	open    int        // coverages not yet told, and one for the caller who is still covering
 	pending int        // events of these
-	failed  int
-	err     error // of the first failure
+	tally              // what has failed, and before the barrier what nobody had returned
 }
 
 // A coverage is the part of a batch that a barrier covers: so many of its first events.
@@ -59,34 +61,39 @@ func (r *barrier) uncover(events int) {
 }
 
 // covered is called once, when the caller has covered all there is.
-func (r *barrier) covered() { r.told(0, nil) }
+func (r *barrier) covered() { r.told(0, 0, Outcome{}) }
 
-// told ends a coverage: the outcome of so many events was told, and was err.
-func (r *barrier) told(events int, err error) {
+// told ends a coverage: the outcome of so many events was told, of which so many count as failed. It reports false if the barrier has returned before, so that its caller
+// does not hear of it.
+func (r *barrier) told(events, failed int, o Outcome) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.pending -= events
-	if err != nil && events > 0 {
-		r.failed += events
-		if r.err == nil {
-			r.err = err
-		}
-	}
+	r.count(failed, o)
+	heard := !r.returned.Load()
 	if r.open--; r.open == 0 {
 		close(r.done)
 	}
+	return heard
+}
+
+// tellEarlier adds what had failed before and nobody has returned.
+func (r *barrier) tellEarlier(t tally) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.add(t)
 }
 
 // moved ends a coverage whose events went on to other batches, which are covered by now.
-func (r *barrier) moved(events int) { r.told(events, nil) }
+func (r *barrier) moved(events int) { r.told(events, 0, Outcome{}) }
 
-// wait returns when all that is covered was told, or when ctx ends. The error is nil if all was stored.
+// wait returns when all that is covered was told, or when ctx ends. The error says why it has not waited to the end.
 func (r *barrier) wait(ctx context.Context) error {
 	select {
 	case <-r.done:
-		return r.result(nil)
+		return nil
 	case <-ctx.Done():
-		return r.result(contextError(ctx))
+		return contextError(ctx)
 	}
 }
 
@@ -100,16 +107,28 @@ func (r *barrier) over() bool {
 	}
 }
 
-// result is what is known now; interrupted says why nobody waits any longer.
-func (r *barrier) result(interrupted error) error {
+// result is what is known now, for the caller. Interrupted says why nobody waits any longer, and health what holds up those events that are pending.
+func (r *barrier) result(interrupted error, h *health) error {
 	r.mu.Lock()
-	defer r.mu.Unlock()
+	r.returned.Store(true)
+	failed, pending, open := r.tally, r.pending, r.open
+	r.mu.Unlock()
+	u := &UndeliveredError{NotStored: failed.notStored, PossiblyStored: failed.possiblyStored, Pending: pending, Err: failed.err}
 	switch {
-	case r.failed == 0 && r.open == 0:
+	case open == 0 && failed.failed() == 0:
 		return nil
-	case r.open == 0 || interrupted == nil:
-		return &UndeliveredError{Failed: r.failed, Pending: r.pending, Err: r.err}
+	case open == 0:
+	case failed.failed() > 0:
+		u.Err = joined(bare(interrupted)+"; the first failure: "+bare(failed.err), interrupted, failed.err)
 	default:
-		return &UndeliveredError{Failed: r.failed, Pending: r.pending, Err: interrupted}
+		u.Err = h.longest(r.awaits).with(interrupted)
 	}
+	return u
+}
+
+// awaits reports whether the barrier covers anything in the queue.
+func (r *barrier) awaits(q *queue) bool {
+	return q.holds(func(b *batch) bool {
+		return slices.ContainsFunc(b.coverage, func(c coverage) bool { return c.barrier == r && c.events > 0 })
+	})
 }

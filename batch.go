@@ -31,6 +31,10 @@ type batch struct {
 	doom      error     // why the batch is not to be sent: cleared, abandoned, stopped
 	roomless  bool      // its room in the buffer was given back already
 
+	kept    bool      // a handler was told, who may keep what it was given: its memory is not used again
+	again   int       // how many of its first events Batch.EnqueueAgain has accepted; under its queue's lock
+	counted []counted // where its events count as failed, once they do; likewise
+
 	coverage []coverage
 }
 

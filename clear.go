@@ -9,25 +9,34 @@ func (p *BufferedProducer) Clear() int {
 	if p.closing.Load() {
 		return 0
 	}
-	err := fmt.Errorf("eventhubs: %w", ErrCleared)
-	events := p.staging.clear(err)
+	events := p.staging.clear(p.cleared(nil))
 	for _, part := range p.partitions() {
-		events += part.clear(err)
+		events += part.clear(p.cleared(part))
 	}
 	return events
 }
 
-// ClearPartition is Clear for one partition. It fails with ErrUnknownPartition for an id that the event hub does not have, or while the partitions are
-// not known.
+// cleared is why events of that partition, or those that are staged, fail.
+func (p *BufferedProducer) cleared(part *partition) error {
+	return p.health.hindrance(part).with(fmt.Errorf("eventhubs: %w", ErrCleared))
+}
+
+// ClearPartition is Clear for one partition. It fails with ErrUnknownPartition for an id that the event hub does not have. While the partitions are not known it clears the events
+// that were enqueued with that PartitionID.
 func (p *BufferedProducer) ClearPartition(partitionID string) (int, error) {
 	if p.closing.Load() {
 		return 0, errClosed()
+	}
+	if p.table.Load() == nil && partitionID != "" {
+		if events, staged := p.staging.clearNamed(partitionID, p.cleared(nil)); staged {
+			return events, nil
+		}
 	}
 	part, err := p.find(partitionID)
 	if err != nil {
 		return 0, err
 	}
-	return part.clear(fmt.Errorf("eventhubs: %w", ErrCleared)), nil
+	return part.clear(p.cleared(part)), nil
 }
 
 // Resume lets a partition take events again that StopPartitionOnFailure has stopped.

@@ -14,10 +14,10 @@ const closeGrace = 6 * time.Second
 // moment Enqueue fails with ErrClosed, also one that is waiting for room.
 //
 // If ctx ends first, nothing more is sent and the producer's links are closed. Events without an outcome then fail with an error that
-// matches ErrClosed and the context's error: not stored, or possibly stored if they were in flight. Handlers are told of them, with a
+// matches ErrClosed and the context's error, and wraps the *Error of what had failed before: not stored, or possibly stored if they were in flight. Handlers are told of them, with a
 // context that does not end; Close waits for them 6 more seconds at most.
 //
-// The error is nil if everything that was buffered is stored, and otherwise an *UndeliveredError. A further Close or Abandon waits for the first
+// The error is an *UndeliveredError with what Flush would return and what fails until the end; nil if there is nothing. A further Close or Abandon waits for the first
 // and returns its result. In a handler, with its context, Close does nothing and returns ErrInHandler.
 func (p *BufferedProducer) Close(ctx context.Context) error {
 	return p.shut(ctx, "Close", false)
@@ -67,7 +67,7 @@ func (p *BufferedProducer) close(ctx context.Context, abandon bool) error {
 			return err // a handler is still running; its goroutine ends when it returns
 		}
 	}
-	err := all.result(nil)
+	err := all.result(nil, &p.health)
 	p.abort(errClosed()) // nothing is left to be sent: this only lets go of the contexts
 	p.senders.Wait()
 	if closeErr := p.hub.Close(ctx); err == nil && closeErr != nil {
@@ -86,5 +86,5 @@ func (p *BufferedProducer) cut(ctx context.Context, all *barrier) error {
 	grace, cancel := context.WithTimeoutCause(context.Background(), closeGrace,
 		fmt.Errorf("a handler has not returned %v after Close's context ended", closeGrace))
 	defer cancel()
-	return all.wait(grace)
+	return p.await(grace, all)
 }

@@ -98,7 +98,7 @@ func TestCloseWhoseContextEndsFailsWhatIsLeft(t *testing.T) {
 			t.Errorf("Close returned at %v, want 1s", now())
 		}
 		undelivered, ok := errors.AsType[*UndeliveredError](err)
-		if !ok || undelivered.Failed != 2 || !errors.Is(err, ErrClosed) || !errors.Is(err, context.DeadlineExceeded) {
+		if !ok || undelivered.Failed() != 2 || !errors.Is(err, ErrClosed) || !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("Close returned %v", err)
 		}
 		want := map[string]Storage{"in flight": PossiblyStored, "behind": NotStored}
@@ -143,7 +143,7 @@ func TestCloseWhileTheListIsUnknown(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 		defer cancel()
 		err := p.Close(ctx)
-		if undelivered, ok := errors.AsType[*UndeliveredError](err); !ok || undelivered.Failed != 2 {
+		if undelivered, ok := errors.AsType[*UndeliveredError](err); !ok || undelivered.Failed() != 2 {
 			t.Errorf("Close returned %v, want an UndeliveredError with 2 failed", err)
 		}
 		if all := told.all(); len(all) != 1 || all[0].outcome.Storage != NotStored || fmt.Sprint(all[0].bodies) != "[a b]" {
@@ -187,7 +187,7 @@ func TestEveryCloseReturnsTheSameResult(t *testing.T) {
 			go func() { results <- p.Close(t.Context()) }()
 		}
 		for range 3 {
-			if undelivered, ok := errors.AsType[*UndeliveredError](<-results); !ok || undelivered.Failed != 1 {
+			if undelivered, ok := errors.AsType[*UndeliveredError](<-results); !ok || undelivered.Failed() != 1 {
 				t.Errorf("Close returned %v", undelivered)
 			}
 			if now() != time.Second {
@@ -251,7 +251,7 @@ func TestAbandonCountsWhatItFails(t *testing.T) {
 				synctest.Wait() // everybody has heard of it
 			}
 			undelivered, ok := errors.AsType[*UndeliveredError](p.Abandon(t.Context()))
-			if !ok || undelivered.Failed != 3 || undelivered.Pending != 0 || !errors.Is(undelivered, ErrAbandoned) {
+			if !ok || undelivered.Failed() != 3 || undelivered.Pending != 0 || !errors.Is(undelivered, ErrAbandoned) {
 				t.Errorf("%s: Abandon returned %v, want 3 failed with ErrAbandoned", name, undelivered)
 			}
 			if n := len(told.all()); n == 0 {

@@ -353,8 +353,8 @@ func TestAnIteratorThatOutlivesTheHandler(t *testing.T) {
 				t.Errorf("panic: %v", r)
 			}
 		}()
-		if e, ok := next(); ok {
-			t.Errorf("got %s", e.Data.Body)
+		if e, ok := next(); !ok || string(e.Data.Body) != "b" {
+			t.Errorf("got %v, want b", e)
 		}
 		stop()
 	})

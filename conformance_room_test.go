@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -212,27 +214,63 @@ func TestCloseWaitsForEveryGoroutineOfItsOwn(t *testing.T) {
 	})
 }
 
-func TestABatchThatAHandlerKeptShowsNothingLater(t *testing.T) {
+// Whoever keeps a Batch, and gives it to a goroutine of its own, finds in it what was there, whatever the producer sends meanwhile.
+func TestABatchThatAHandlerKeptStaysAsItWas(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
+		peer := newPeer(t, 1)
+		peer.answer = func(s sent) connection.Result {
+			if s.bodies[0][0] == 'x' {
+				return refused("no")
+			}
+			return connection.Result{Outcome: connection.Accepted}
+		}
 		var kept []*Batch
-		p := newPeer(t, 1).connected(Options{MaxWaitTime: SendAtOnce, OnBatchSucceeded: func(ctx context.Context, b *Batch) {
-			for _, earlier := range kept { // their memory may be this batch's by now
-				for e := range earlier.Events() {
-					t.Errorf("a batch of an earlier call shows %q", e.Data.Body)
-				}
-				if n, err := earlier.EnqueueAgain(ctx); n != 0 || !errors.Is(err, ErrInvalidArgument) {
-					t.Errorf("EnqueueAgain of a batch of an earlier call returned %d, %v", n, err)
-				}
+		var read sync.WaitGroup
+		got := make([]string, 40)
+		handler := func(_ context.Context, b *Batch) {
+			i := len(kept)
+			if i == len(got) {
+				return // enqueued again
 			}
 			kept = append(kept, b)
-		}})
-		for i := range 20 {
-			enqueue(t, p, "0", fmt.Sprint(i))
+			read.Go(func() { // ends when it has read the batch
+				for e := range b.Events() {
+					got[i] += string(e.Data.Body) + fmt.Sprint(e.Tag)
+				}
+				for range b.Tags() {
+				}
+			})
+		}
+		p := peer.connected(Options{MaxWaitTime: SendAtOnce, OnBatchSucceeded: handler, OnBatchFailed: handler})
+		want := make([]string, len(got))
+		for i := range want {
+			body := []string{"a", "x"}[i%2] + fmt.Sprint(i)
+			want[i] = body + fmt.Sprint(i)
+			if err := p.Enqueue(t.Context(), event(body), &EnqueueOptions{PartitionID: "0", Tag: i}); err != nil {
+				t.Fatal(err)
+			}
 			synctest.Wait()
 		}
-		if len(kept) != 20 {
-			t.Errorf("%d batches were told, want 20", len(kept))
+		read.Wait()
+		if !slices.Equal(got, want) {
+			t.Errorf("read beside the handler: %v, want %v", got, want)
 		}
+		for i, b := range kept {
+			for e := range b.Events() {
+				if again := string(e.Data.Body) + fmt.Sprint(e.Tag); again != want[i] {
+					t.Errorf("batch %d shows %q later, want %q", i, again, want[i])
+				}
+			}
+		}
+		// Enqueued again by somebody else, later: the new outcome counts.
+		peer.answer = nil
+		for _, b := range kept[:10] {
+			if n, err := b.EnqueueAgain(t.Context()); n != 1 || err != nil {
+				t.Errorf("EnqueueAgain returned %d, %v", n, err)
+			}
+		}
+		wantFailed(t, "Flush", p.Flush(t.Context()), 20-5)
+		wantFailed(t, "the next Flush", p.Flush(t.Context()), 0)
 	})
 }
 

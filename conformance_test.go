@@ -251,7 +251,7 @@ func TestAPanicInTheFailedHandlerKillsNothing(t *testing.T) {
 		}
 		p := peer.producer(Options{Logger: slog.New(slog.DiscardHandler), OnBatchFailed: func(context.Context, *Batch) { panic("ouch") }})
 		enqueue(t, p, "0", "bad")
-		if undelivered, ok := errors.AsType[*UndeliveredError](p.Flush(t.Context())); !ok || undelivered.Failed != 1 || undelivered.Pending != 0 {
+		if undelivered, ok := errors.AsType[*UndeliveredError](p.Flush(t.Context())); !ok || undelivered.Failed() != 1 || undelivered.Pending != 0 {
 			t.Errorf("Flush returned %v, want 1 failed", undelivered)
 		}
 		enqueue(t, p, "0", "good")

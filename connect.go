@@ -3,8 +3,8 @@ package eventhubs
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
+	"strings"
 	"sync"
 )
 
@@ -61,10 +61,22 @@ func (p *BufferedProducer) Connect(ctx context.Context, options *ConnectOptions)
 	if p.closing.Load() {
 		return errClosed()
 	}
-	if err := errors.Join(errs...); err != nil {
-		return fmt.Errorf("eventhubs: not all links could be opened: %w", err)
+	return unopened(errs)
+}
+
+// unopened is one error for links that could not be opened, nil if all are nil.
+func unopened(errs []error) error {
+	all := errors.Join(errs...)
+	if all == nil {
+		return nil
 	}
-	return nil
+	var texts []string
+	for _, err := range errs {
+		if err != nil {
+			texts = append(texts, bare(err))
+		}
+	}
+	return joined("eventhubs: not all links could be opened: "+strings.Join(texts, "; "), all)
 }
 
 // whileOpen returns a context that ends with ctx, or when nothing is to be tried any more.

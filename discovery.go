@@ -3,7 +3,6 @@ package eventhubs
 import (
 	"context"
 	"errors"
-	"fmt"
 	"math"
 	"slices"
 	"time"
@@ -56,10 +55,52 @@ func (s *staging) cover(r *barrier, hurry bool) {
 // clear fails everything that is staged with that error and returns how many events that were.
 func (s *staging) clear(err error) int {
 	s.mu.Lock()
-	events, bytes := s.doomLocked(err)
 	var doomed []*batch
 	for len(s.waiting) > 0 {
 		doomed = append(doomed, s.takeLocked())
+	}
+	return s.clearUnlock(doomed, err)
+}
+
+// clearNamed is clear for the events that name a partition. It reports false if the partitions are known, and what is theirs with them.
+func (s *staging) clearNamed(id string, err error) (events int, staged bool) {
+	s.mu.Lock()
+	if s.over {
+		s.mu.Unlock()
+		return 0, false
+	}
+	var doomed []*batch
+	for i := 0; i < len(s.waiting); {
+		b := s.waiting[i]
+		switch b.named(id) {
+		case 0:
+			i++
+		case b.count:
+			s.waiting = slices.Delete(s.waiting, i, i+1)
+			s.taken = append(s.taken, b)
+			doomed = append(doomed, b)
+		default:
+			split := b.split(func(i int) bool { return at(b.extras.routes, i).id == id }, math.MaxInt, s.producer.newBatch)
+			split.leaveLocked()
+			b.full = true // what was cut off is still in its chunks
+			s.taken = append(s.taken, split.pieces...)
+			doomed = append(doomed, split.pieces...)
+			if split.stays != nil {
+				s.producer.recycle(split.stays)
+			}
+			i++
+		}
+	}
+	return s.clearUnlock(doomed, err), true
+}
+
+// clearUnlock fails batches that were taken, gives the lock back, and then their room. It returns how many events that were.
+func (s *staging) clearUnlock(doomed []*batch, err error) int {
+	events, bytes := 0, 0
+	for _, b := range doomed {
+		b.roomless = true
+		events += b.count
+		bytes += b.bytes
 	}
 	if events > 0 {
 		// Ends when the handlers that it calls have returned; Close waits for it.
@@ -94,8 +135,10 @@ func (s *staging) discover() {
 
 // A verdict is what a failed try to learn the partitions means for the events that wait for them.
 type verdict struct {
-	err       error // as it came
-	reason    error
+	err       error         // as it came
+	reason    error         // the failure of the try
+	end       error         // of a batch that has used up its tries
+	last      hindrance     // the same, for a batch that has used up its time
 	hopeless  bool          // for every batch
 	counts    bool          // as a try of every batch
 	throttled bool          // the service was too busy
@@ -115,13 +158,14 @@ func (s *staging) ask(failed *retries) (partitionList, *verdict) {
 
 func (s *staging) judge(err error, failed *retries) *verdict {
 	o := &s.producer.options
-	before := *failed
-	pause, again := failed.after(err, "", false, o)
-	v := &verdict{err: err, reason: failed.reason(failure(err, "", before.total()+1)), counts: failed.counted > before.counted, throttled: failed.throttled > before.throttled, pause: pause}
-	if s.producer.stopped() != nil {
-		v.hopeless = true
-		return v
+	if stopped := s.producer.stopped(); stopped != nil {
+		end := s.producer.health.hindrance(nil).with(stopped)
+		return &verdict{err: err, reason: end, end: end, hopeless: true}
 	}
+	before, last := *failed, failed.failed(err, "")
+	pause, again := failed.after(err, "", false, o)
+	v := &verdict{err: err, reason: failed.reason(last), end: failed.reason(last), last: failed.last,
+		counts: failed.counted > before.counted, throttled: failed.throttled > before.throttled, pause: pause}
 	// A batch that came later has more tries left than there were in all: failExhausted looks at each.
 	v.hopeless = !again && (!v.counts || o.RetryOptions.Policy != nil)
 	f := triedAgain
@@ -179,10 +223,16 @@ func (p *BufferedProducer) listPartitions(ctx context.Context) (partitionList, e
 	return partitionList{properties.PartitionIDs, question}, nil
 }
 
+// An ending is a staged batch that fails.
+type ending struct {
+	batch *batch
+	err   error
+}
+
 // failExhausted counts a failed try for every staged batch, and ends those that have no try or no time left.
 func (s *staging) failExhausted(v *verdict) {
 	o := &s.producer.options
-	var ended []*batch
+	var ended []ending
 	s.mu.Lock()
 	for range len(s.waiting) {
 		b := s.takeLocked()
@@ -190,26 +240,24 @@ func (s *staging) failExhausted(v *verdict) {
 			b.full = true // what comes now has its own tries to come
 			b.tries++
 		}
-		late := o.DeliveryTimeout >= 0 && time.Since(b.first) >= o.DeliveryTimeout
-		if v.hopeless || late || o.RetryOptions.Policy == nil && b.tries > max(0, o.RetryOptions.MaxRetries) {
-			ended = append(ended, b)
-		} else {
+		switch {
+		case v.hopeless || o.RetryOptions.Policy == nil && b.tries > max(0, o.RetryOptions.MaxRetries):
+			ended = append(ended, ending{b, v.end})
+		case o.DeliveryTimeout >= 0 && time.Since(b.first) >= o.DeliveryTimeout:
+			ended = append(ended, ending{b, s.producer.overdue(true, v.last)})
+		default:
 			s.taken = s.taken[:len(s.taken)-1]
 			s.waiting = append(s.waiting, b)
 		}
 	}
-	var behind []*batch
 	if o.StopPartitionOnFailure && len(ended) > 0 {
 		for range len(s.waiting) {
-			behind = append(behind, s.takeLocked()) // it may be for the same partition
+			ended = append(ended, ending{s.takeLocked(), partitionStopped("", ended[0].err)}) // it may be for the same partition
 		}
 	}
 	s.mu.Unlock()
-	for _, b := range ended {
-		s.settle(b, Outcome{Err: v.reason, Storage: NotStored, Queued: time.Since(b.first)})
-	}
-	for _, b := range behind {
-		s.settle(b, Outcome{Err: fmt.Errorf("eventhubs: %w: %w", ErrPartitionStopped, v.reason), Storage: NotStored, Queued: time.Since(b.first)})
+	for _, e := range ended {
+		s.settle(e.batch, Outcome{Err: e.err, Storage: NotStored, Queued: time.Since(e.batch.first)})
 	}
 }
 
@@ -232,14 +280,63 @@ func (s *staging) tellRetrying(v *verdict) {
 	}
 }
 
-// settle is partition.settle for events whose partition is not known.
+// settle is partition.settle for events whose partition is not known. They are told in parts: one for each partition that callers have named, in the order in which these come
+// first, and one for the others.
 func (s *staging) settle(b *batch, o Outcome) {
 	if !b.roomless {
 		s.producer.admission.leave(nil, b.count, b.bytes)
 	}
-	s.producer.settled("", b, batchBytesUnknown, o)
-	s.producer.tell(&s.work, "", b, o)
-	s.producer.conclude(&s.queue, b, o)
+	for _, part := range s.parts(b) {
+		id := at(part.extras.routes, 0).id
+		s.producer.settled(id, part, batchBytesUnknown, o)
+		s.producer.tell(&s.queue, &s.work, id, part, o)
+		s.producer.conclude(&s.queue, part, o)
+	}
+}
+
+// parts makes a batch for each partition that is named in one that was taken. That one is left with what comes first.
+func (s *staging) parts(b *batch) []*batch {
+	parts := []*batch{b}
+	for {
+		rest := parts[len(parts)-1]
+		id := at(rest.extras.routes, 0).id
+		others := rest.count - rest.named(id)
+		if others == 0 {
+			return parts
+		}
+		split := rest.split(func(i int) bool { return at(rest.extras.routes, i).id != id }, math.MaxInt, s.producer.newBatch)
+		for _, piece := range split.pieces {
+			piece.roomless = rest.roomless
+		}
+		s.mu.Lock()
+		split.leaveLocked()
+		s.taken = append(s.taken, split.pieces...)
+		s.mu.Unlock()
+		if split.stays != nil {
+			s.producer.recycle(split.stays)
+		}
+		parts = append(parts, split.pieces...)
+	}
+}
+
+// named is how many of a staged batch's events name that partition.
+func (b *batch) named(id string) (events int) {
+	for i := range b.count {
+		if at(b.extras.routes, i).id == id {
+			events++
+		}
+	}
+	return events
+}
+
+// named is how many of the events that are staged name that partition. It reports false if the partitions are known.
+func (s *staging) named(id string) (events int, staged bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, b := range s.waiting {
+		events += b.named(id)
+	}
+	return events, !s.over
 }
 
 // emptied reports whether nothing is staged; then discovery has ended, and the next event starts it again.

@@ -29,8 +29,8 @@ func TestEnqueueAcceptsBeforeTheHubWasEverReached(t *testing.T) {
 		if now() != 0 {
 			t.Errorf("Enqueue took %v", now())
 		}
-		if p.BufferedEventCount() != 100 || p.PartitionBufferedEventCount("2") != 0 {
-			t.Errorf("staged events count %d in total and %d in their partition, want 100 and 0", p.BufferedEventCount(), p.PartitionBufferedEventCount("2"))
+		if p.BufferedEventCount() != 100 || p.PartitionBufferedEventCount("2") != 100 || p.PartitionBufferedEventCount("1") != 0 {
+			t.Errorf("staged events count %d in total and %d in their partition, want 100 and 100", p.BufferedEventCount(), p.PartitionBufferedEventCount("2"))
 		}
 		if err := p.Flush(t.Context()); err != nil {
 			t.Fatal(err)
@@ -97,7 +97,7 @@ func TestAnUnknownPartitionFailsThroughItsOutcomeIfItWasStaged(t *testing.T) {
 		enqueue(t, p, "77", "b")
 		enqueue(t, p, "0", "c")
 		undelivered, ok := errors.AsType[*UndeliveredError](p.Flush(t.Context()))
-		if !ok || undelivered.Failed != 1 {
+		if !ok || undelivered.Failed() != 1 {
 			t.Errorf("Flush returned %v, want 1 failed", undelivered)
 		}
 		if all := told.all(); len(all) != 1 || fmt.Sprint(all[0].bodies) != "[b]" || !errors.Is(all[0].outcome.Err, ErrUnknownPartition) {

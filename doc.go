@@ -102,13 +102,13 @@
 // What the caller's own program causes is told by sentinels such as [ErrClosed] and [ErrInvalidArgument], what happens outside of it by an [*Error] with a [Code].
 // Texts are for people and may change. Trouble is logged when it begins, once a minute while it lasts, and when it is over: by Options.Logger, or slog.Default if
 // there is none. When nobody hears of a failure, because there is neither a handler nor a Delivery, it is logged
-// there as well, and the Flush or Close that covers the event returns it in any case; a later one does not know of it, Stats does.
+// there as well, and the next Flush or Close returns it in any case, once.
 //
 // # Handlers
 //
 // Whoever sends for a partition waits for its handlers before it takes the next batch: they are told in order, and a slow one slows its
 // partition. The room in the buffer is given back before. A handler passes on the context it is given: with it Enqueue never waits, and Flush and
-// Close return [ErrInHandler] instead of waiting for the handler itself.
+// Close return [ErrInHandler] instead of waiting for the handler itself. The [Batch] that it is given may be kept, and used in other goroutines.
 //
 // # Shutdown
 //

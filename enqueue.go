@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"slices"
 	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azeventhubs/v2"
@@ -118,7 +119,10 @@ func (p *BufferedProducer) Publish(ctx context.Context, event *azeventhubs.Event
 		if o := o.Delivery.Outcome(); o.Storage != 0 {
 			return o.Err // both at once: the outcome says more
 		}
-		return fmt.Errorf("eventhubs: the event was accepted, and its outcome is not known yet: %w", contextError(ctx))
+		err := fmt.Errorf("eventhubs: the event was accepted, and its outcome is not known yet: %w", contextError(ctx))
+		return p.health.longest(func(q *queue) bool {
+			return q.holds(func(b *batch) bool { return slices.Contains(b.extras.deliveries, o.Delivery) })
+		}).with(err)
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azeventhubs/v2"
 	"github.com/go-eventhubs/eventhubs/internal/connection"
@@ -42,6 +43,10 @@ var (
 	// ErrExpired is returned by Enqueue for an event whose ExpiresAt is past, and is the reason of an event that expired before
 	// its first try.
 	ErrExpired = errors.New("the event has expired")
+
+	// ErrDeliveryTimeout is the reason of events whose Options.DeliveryTimeout was over, or left no time for another try. If a try had failed, the failure of the last is the *Error
+	// that errors.AsType finds; otherwise that is one of CodeTimeout.
+	ErrDeliveryTimeout = errors.New("not delivered within Options.DeliveryTimeout")
 
 	// ErrPartitionStopped is returned by Enqueue for a partition that Options.StopPartitionOnFailure has stopped, and is the reason of the
 	// events that were behind the one that failed. Resume lifts it. Enqueue may return it before the handler was told of those: who
@@ -82,6 +87,9 @@ const (
 )
 
 // An Error is a failure outside of the caller's program: of the service, the network or the credential.
+//
+// What ends an event or a wait, such as ErrClosed, ErrCleared or ErrBufferFull, wraps the Error that had failed before, for the event, its partition, the list of partitions or
+// the connection, unless something has succeeded since: errors.AsType finds it. Below ErrClosed, ErrAbandoned, ErrCleared and ErrExpired it is never Transient.
 type Error struct {
 	Code        Code
 	Condition   string // the AMQP error condition, such as "com.microsoft:server-busy"; empty if the service sent none
@@ -90,6 +98,9 @@ type Error struct {
 	TrackingID  string // the service's own id of the failure, for a support request
 	Transient   bool   // trying again, later, may succeed
 	Err         error  // the cause; never nil
+
+	// Since is when the first of the failures came of which this is the last; zero for a failure that stands alone, such as Connect's.
+	Since time.Time
 }
 
 func (e *Error) Error() string {
@@ -127,7 +138,7 @@ func (e *EventTooLargeError) Error() string {
 	if e.Limit == e.Size-1 {
 		text += "at most "
 	}
-	return text + strconv.Itoa(e.Limit) + ": " + strings.TrimPrefix(e.Err.Error(), "eventhubs: ")
+	return text + strconv.Itoa(e.Limit) + ": " + bare(e.Err)
 }
 
 func (e *EventTooLargeError) Unwrap() error { return e.Err }
@@ -137,22 +148,37 @@ func (e *EventTooLargeError) Is(target error) bool {
 	return target == ErrEventTooLarge || target == azeventhubs.ErrEventDataTooLarge
 }
 
-// An UndeliveredError is what Flush and Close return when some of the events that they cover are not known to be stored.
+// An UndeliveredError is what Flush and Close return when some of the events that they answer for are not known to be stored. It counts them by storage.
 type UndeliveredError struct {
-	Failed  int   // events whose outcome is a failure; their handler and Delivery were told
-	Pending int   // events that had no outcome yet when the context ended
-	Err     error // the first failure, or the context's error
+	NotStored      int // events that failed and certainly are not in the event hub
+	PossiblyStored int // events that failed, and may be in the event hub
+	Pending        int // events that had no outcome yet when the context ended
+
+	// Err is the first failure. When the context has ended it wraps the context's error as well and, if none has failed, what holds up those that are pending.
+	Err error
 }
 
+// Failed is how many events have failed: NotStored and PossiblyStored together.
+func (e *UndeliveredError) Failed() int { return e.NotStored + e.PossiblyStored }
+
 func (e *UndeliveredError) Error() string {
-	switch {
-	case e.Pending == 0:
-		return fmt.Sprintf("eventhubs: %d events failed, the first with: %v", e.Failed, e.Err)
-	case e.Failed == 0:
-		return fmt.Sprintf("eventhubs: %d events are still on their way: %v", e.Pending, e.Err)
-	default:
-		return fmt.Sprintf("eventhubs: %d events failed and %d are still on their way: %v", e.Failed, e.Pending, e.Err)
+	var counts []string
+	for _, c := range []struct {
+		events int
+		what   string
+	}{{e.NotStored, "not stored"}, {e.PossiblyStored, "possibly stored"}, {e.Pending, "still pending"}} {
+		if c.events > 0 {
+			counts = append(counts, number(c.events, "event", "events")+" "+c.what)
+		}
 	}
+	text := "eventhubs: " + strings.Join(counts, ", ")
+	if e.Err == nil {
+		return text
+	}
+	if e.Pending == 0 {
+		text += "; the first failure"
+	}
+	return text + ": " + bare(e.Err)
 }
 
 func (e *UndeliveredError) Unwrap() error { return e.Err }

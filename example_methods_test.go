@@ -172,7 +172,7 @@ func ExampleBufferedProducer_Abandon() {
 	}
 	err := producer.Abandon(ctx)
 	if undelivered, ok := errors.AsType[*eventhubs.UndeliveredError](err); ok {
-		fmt.Println("not sent:", undelivered.Failed)
+		fmt.Println("not sent:", undelivered.Failed())
 	}
 	// Output: not sent: 3
 }

@@ -9,7 +9,9 @@ import (
 // the handlers that were told have returned. It neither holds up nor waits for later events; any number of calls may run at once. An
 // Enqueue that is still waiting for room is not covered.
 //
-// The error is nil if everything covered is stored, and otherwise an *UndeliveredError. If ctx ends first, Flush only stops waiting.
+// The error is an *UndeliveredError with every failure of events accepted before the call that no Flush or FlushPartition has returned yet, whether or not a
+// handler was told; nil if there is none. Not counted are events that Clear took out, and those that Batch.EnqueueAgain accepted: their new outcome counts.
+// Flushes that run at once each return it. If ctx ends first, Flush only stops waiting, and what fails later is for the next.
 // In a handler, with its context, it returns ErrInHandler.
 func (p *BufferedProducer) Flush(ctx context.Context) error {
 	if handlerScope(ctx, p.admission) != nil {
@@ -21,7 +23,12 @@ func (p *BufferedProducer) Flush(ctx context.Context) error {
 	r := newBarrier()
 	p.cover(r, true)
 	r.covered()
-	return r.wait(ctx)
+	return p.await(ctx, r)
+}
+
+// await waits at a barrier and returns what Flush does.
+func (p *BufferedProducer) await(ctx context.Context, r *barrier) error {
+	return r.result(r.wait(ctx), &p.health)
 }
 
 // cover puts a barrier behind everything that is buffered; with hurry it has it sent. What the barrier covers already stays so.
@@ -33,7 +40,7 @@ func (p *BufferedProducer) cover(r *barrier, hurry bool) {
 }
 
 // FlushPartition is Flush for one partition. It fails with ErrUnknownPartition for an id that the event hub does not have; while the partitions are not known
-// it waits for everything that has no partition yet.
+// it waits for everything that has no partition yet. It also returns what failed before the partitions were known.
 func (p *BufferedProducer) FlushPartition(ctx context.Context, partitionID string) error {
 	if handlerScope(ctx, p.admission) != nil {
 		return fmt.Errorf("eventhubs: FlushPartition: %w", ErrInHandler)
@@ -51,5 +58,5 @@ func (p *BufferedProducer) FlushPartition(ctx context.Context, partitionID strin
 		part.cover(r, true)
 	}
 	r.covered()
-	return r.wait(ctx)
+	return p.await(ctx, r)
 }

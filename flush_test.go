@@ -131,7 +131,7 @@ func TestFlushTellsHowMuchFailed(t *testing.T) {
 		enqueue(t, p, "1", "c", "d", "e")
 		err := p.Flush(t.Context())
 		undelivered, ok := errors.AsType[*UndeliveredError](err)
-		if !ok || undelivered.Failed != 3 || undelivered.Pending != 0 {
+		if !ok || undelivered.Failed() != 3 || undelivered.Pending != 0 {
 			t.Fatalf("Flush returned %#v, want an UndeliveredError with 3 failed", err)
 		}
 		if e, ok := errors.AsType[*Error](err); !ok || e.Condition != "amqp:not-allowed" || e.PartitionID != "1" || e.Transient {
@@ -153,7 +153,7 @@ func TestAFlushThatGivesUpFailsNothing(t *testing.T) {
 		defer cancel()
 		err := p.Flush(ctx)
 		undelivered, ok := errors.AsType[*UndeliveredError](err)
-		if !ok || undelivered.Pending != 2 || undelivered.Failed != 0 || !errors.Is(err, context.DeadlineExceeded) {
+		if !ok || undelivered.Pending != 2 || undelivered.Failed() != 0 || !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("Flush returned %v, want an UndeliveredError with 2 pending and the deadline", err)
 		}
 		if err := p.Flush(t.Context()); err != nil {
@@ -214,7 +214,7 @@ func TestCuttingABatchTwiceKeepsItsBarriers(t *testing.T) {
 			t.Errorf("a barrier is over before piece %d of %d was told", i, len(all))
 		}
 		for _, c := range piece.coverage {
-			c.barrier.told(c.events, nil)
+			c.barrier.told(c.events, c.events, Outcome{})
 		}
 	}
 	for _, r := range []*barrier{first, second} {
@@ -249,8 +249,8 @@ func TestAFlushCountsWhatLeavesStagingUnderItOnce(t *testing.T) {
 			part.cover(r, true)
 		}
 		r.covered()
-		undelivered, ok := errors.AsType[*UndeliveredError](r.wait(t.Context()))
-		if !ok || undelivered.Failed != 4 || undelivered.Pending != 0 {
+		undelivered, ok := errors.AsType[*UndeliveredError](p.await(t.Context(), r))
+		if !ok || undelivered.Failed() != 4 || undelivered.Pending != 0 {
 			t.Errorf("the barrier returned %v, want 4 failed", undelivered)
 		}
 	})

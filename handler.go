@@ -2,6 +2,7 @@ package eventhubs
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"runtime/debug"
@@ -32,7 +33,7 @@ func handlerScope(ctx context.Context, a *admission) *scope {
 
 // tell gives the outcome of a batch to its Deliveries and its handler, in that order, and returns when the handler has ended, however it does. The work is that
 // of the partition.
-func (p *BufferedProducer) tell(w *work, partitionID string, b *batch, o Outcome) {
+func (p *BufferedProducer) tell(q *queue, w *work, partitionID string, b *batch, o Outcome) {
 	deliveries := b.tellDeliveries(o)
 	name, handler := "Options.OnBatchSucceeded", p.options.OnBatchSucceeded
 	if o.Err != nil {
@@ -47,7 +48,8 @@ func (p *BufferedProducer) tell(w *work, partitionID string, b *batch, o Outcome
 		return
 	}
 	s := &scope{admission: p.admission, events: b.count, bytes: b.bytes}
-	told := &Batch{PartitionID: partitionID, Outcome: o, Count: b.count, Bytes: b.bytes, batch: b, producer: p}
+	b.kept = true
+	told := &Batch{PartitionID: partitionID, Outcome: o, Count: b.count, Bytes: b.bytes, batch: b, queue: q, producer: p}
 	w.begin(handlerRuns)
 	ended := callback.Call(name, func() {
 		defer func() {
@@ -60,7 +62,6 @@ func (p *BufferedProducer) tell(w *work, partitionID string, b *batch, o Outcome
 		handler(context.WithValue(context.Background(), scopeKey{}, s), told)
 	})
 	w.end(handlerRuns)
-	told.batch = nil
 	s.returned.Store(true)
 	if ended != nil {
 		p.counts.panics.Add(1)
@@ -71,12 +72,28 @@ func (p *BufferedProducer) tell(w *work, partitionID string, b *batch, o Outcome
 // conclude ends a batch of which everybody was told: it leaves its queue, and the barriers that cover it hear of it.
 func (p *BufferedProducer) conclude(q *queue, b *batch, o Outcome) {
 	q.mu.Lock()
-	coverage := q.doneLocked(b)
+	q.settleLocked(b, o, func(from, to int) int { return p.countFailed(b, o, from, to) })
 	q.mu.Unlock()
-	for _, c := range coverage {
-		c.barrier.told(c.events, o.Err)
+	if !b.kept {
+		p.recycle(b)
 	}
-	p.recycle(b)
+}
+
+// countFailed is how many of those events of a batch that has failed Flush and Close are to return. The lock of the batch's queue must be held.
+func (p *BufferedProducer) countFailed(b *batch, o Outcome, from, to int) (events int) {
+	from = max(from, b.again) // the new outcome of what is before counts
+	switch {
+	case errors.Is(o.Err, ErrCleared), p.options.FlushOmitsTold && b.kept:
+		return 0
+	case !p.options.FlushOmitsTold || len(b.extras.deliveries) == 0:
+		return max(0, to-from)
+	}
+	for i := from; i < to; i++ {
+		if at(b.extras.deliveries, i) == nil {
+			events++
+		}
+	}
+	return events
 }
 
 // unheard is the log for what must not be lost.

@@ -212,24 +212,6 @@ func TestADeliveryIsTold(t *testing.T) {
 	})
 }
 
-func TestABatchIsEmptyAfterItsHandlerHasReturned(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		peer := newPeer(t, 1)
-		var kept *Batch
-		p := peer.producer(Options{OnBatchSucceeded: func(_ context.Context, b *Batch) { kept = b }})
-		enqueue(t, p, "0", "a")
-		if err := p.Close(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-		for e := range kept.Events() {
-			t.Errorf("the batch still yields %q: its memory belongs to others by now", e.Data.Body)
-		}
-		if kept.Count != 1 {
-			t.Errorf("Count is %d, want 1", kept.Count)
-		}
-	})
-}
-
 func TestTroubleIsLoggedOnceAndItsEndToo(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log bytes.Buffer

@@ -95,14 +95,14 @@ func TestAProducerThatIsFencedSaysSoAndTheOtherPartitionsGoOn(t *testing.T) {
 				w.wantFailure("what comes then", w.publish(p, "0", "c"), eventhubs.CodeFenced, eventhubs.NotStored)
 				w.must(w.publish(p, "1", "d").Err)
 				w.enqueue(p, "0", "e")
-				if u, ok := errors.AsType[*eventhubs.UndeliveredError](p.Flush(w.Context())); !ok || u.Failed != 1 || u.Pending != 0 {
+				if u, ok := errors.AsType[*eventhubs.UndeliveredError](p.Flush(w.Context())); !ok || u.Failed() != 3 || u.Pending != 0 {
 					w.Errorf("Flush returned %v", u)
 				}
 				if e, ok := errors.AsType[*eventhubs.Error](p.Connect(w.Context(), &eventhubs.ConnectOptions{Links: true})); !ok || e.Code != eventhubs.CodeFenced || e.PartitionID != "0" {
 					w.Errorf("Connect returned %v", e)
 				}
 				w.enqueue(p, "0", "f")
-				if u, ok := errors.AsType[*eventhubs.UndeliveredError](p.Close(w.Context())); !ok || u.Failed != 1 || u.Pending != 0 {
+				if u, ok := errors.AsType[*eventhubs.UndeliveredError](p.Close(w.Context())); !ok || u.Failed() != 1 || u.Pending != 0 {
 					w.Errorf("Close returned %v", u)
 				}
 				if took := time.Since(began); took > time.Second {
@@ -221,7 +221,7 @@ func TestAStragglerOfAFailedBatchIsFencedOff(t *testing.T) {
 		}
 		w.must(w.publish(p, "0", "d").Err)
 		w.want("partition 0", w.numbersIn("0"), "[0/1 a 1/2 c 1/3 d]")
-		w.must(p.Close(w.Context()))
+		w.wantUndelivered("Close", p.Close(w.Context()), 1)
 		network.work.Wait()
 	})
 }

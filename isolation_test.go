@@ -82,6 +82,7 @@ type ward struct {
 	mu      sync.Mutex
 	offered []int         // to the others, in each second
 	counted []int         // what they have stored, after each second
+	failed  int           // events that the handler was told of
 	release chan struct{} // closed when the trouble ends
 }
 
@@ -98,6 +99,14 @@ func (w *ward) open() {
 	w.release = make(chan struct{})
 	o := w.options
 	handler := func(ctx context.Context, b *eventhubs.Batch) {
+		if b.Outcome.Err != nil {
+			w.mu.Lock()
+			w.failed += b.Count
+			w.mu.Unlock()
+			if b.PartitionID != victim {
+				w.Errorf("partition %s is not in trouble, and %d events have failed: %v", b.PartitionID, b.Count, b.Outcome.Err)
+			}
+		}
 		if b.PartitionID == victim && w.plight.handle > 0 {
 			select {
 			case <-time.After(w.plight.handle):
@@ -198,8 +207,10 @@ func (w *ward) heal() {
 	close(w.release)
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)
 	defer cancel()
-	if err := w.p.Close(ctx); err != nil {
-		w.Errorf("Close after the trouble: %v", err)
+	err := w.p.Close(ctx)
+	told, _ := errors.AsType[*eventhubs.UndeliveredError](err)
+	if (err != nil) != (w.failed > 0) || told != nil && (told.Failed() != w.failed || told.Pending > 0) {
+		w.Errorf("Close after the trouble: %v, and the handler was told of %d failures", err, w.failed)
 	}
 	for _, id := range w.ids() {
 		latest := map[string]int{}

@@ -84,7 +84,7 @@ func TestMixedExpiryAndASmallerLinkLeaveTheNumbersRight(t *testing.T) {
 				w.must(p.Enqueue(t.Context(), data(body), o))
 			}
 			undelivered, ok := errors.AsType[*eventhubs.UndeliveredError](p.Close(t.Context()))
-			if !ok || undelivered.Failed != 50 || len(expired) != 50 {
+			if !ok || undelivered.Failed() != 50 || len(expired) != 50 {
 				t.Errorf("%s: Close returned %v, and %d have expired, want 50", name, undelivered, len(expired))
 			}
 			w.want(name, w.numbersIn("0"), fmt.Sprint(live))

@@ -113,6 +113,11 @@ type Options struct {
 	OnBatchSucceeded func(context.Context, *Batch)
 	OnBatchFailed    func(context.Context, *Batch)
 
+	// FlushOmitsTold has Flush, FlushPartition and Close leave out of their error the events whose failure OnBatchFailed, a Delivery or Publish was told of: those have
+	// somebody who sees to them. They wait for them all the same.
+	// Default: false; they return every failure once, whoever was told.
+	FlushOmitsTold bool
+
 	// Identifier names this producer on the wire and in logs.
 	// Default: a random text.
 	Identifier string

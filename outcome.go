@@ -45,41 +45,37 @@ type Outcome struct {
 	OnWire  time.Duration // from the first try to the outcome, pauses between tries included
 }
 
-// A Batch is what a handler is told of: events that went to one partition together, with one outcome. It is valid until the
-// handler returns.
+// A Batch is what a handler is told of: events that went to one partition together, with one outcome. It stays as it is: keep it as long as you like, and use it in
+// several goroutines.
 type Batch struct {
-	PartitionID string // empty if the events failed before their partition was known
+	PartitionID string // empty if the events failed before their partition was known, and named none
 	Outcome     Outcome
 	Count       int // events
 	Bytes       int // encoded
 
-	batch    *batch // nil once the handler has returned
+	batch    *batch
+	queue    *queue // of the batch
 	producer *BufferedProducer
 }
 
-// Events yields the events in their order, each decoded afresh from the bytes that were sent. An event's fields are copies: keep
-// them as long as you like. After the handler has returned it yields nothing.
+// Events yields the events in their order, each decoded afresh from the bytes that were sent. An event's fields are copies.
 func (b *Batch) Events() iter.Seq[Event] {
 	return func(yield func(Event) bool) {
-		if b.batch == nil {
-			return
-		}
 		for i, encoded := range b.batch.all() {
 			e := decodeEvent(encoded, at(b.batch.extras.messages, i))
 			e.PartitionID = b.PartitionID
 			e.Tag = at(b.batch.extras.tags, i)
-			if !yield(e) || b.batch == nil { // the handler may return before the iterator ends
+			if !yield(e) {
 				return
 			}
 		}
 	}
 }
 
-// Tags yields the EnqueueOptions.Tag of each event, in their order, nil for an event without one. It decodes nothing. After the handler has returned it
-// yields nothing.
+// Tags yields the EnqueueOptions.Tag of each event, in their order, nil for an event without one. It decodes nothing.
 func (b *Batch) Tags() iter.Seq[any] {
 	return func(yield func(any) bool) {
-		for i := 0; b.batch != nil && i < b.Count; i++ {
+		for i := range b.Count {
 			if !yield(at(b.batch.extras.tags, i)) {
 				return
 			}
@@ -89,18 +85,17 @@ func (b *Batch) Tags() iter.Seq[any] {
 
 // EnqueueAgain enqueues every event of the batch once more, as it was and with its key, Tag and ExpiresAt; an event without a key goes to the partition of the
 // batch, or anywhere if that is not known. It returns how many events were accepted; with the handler's context it never waits. The first refusal, such as
-// ErrClosed or ErrExpired, ends it. A Delivery has been told its outcome and is not told again.
+// ErrClosed or ErrExpired, ends it. A Delivery has been told its outcome and is not told again. Flush and Close count the new outcome instead of the old one, unless one of
+// them has returned that.
 //
 // It is for a handler of failures where order does not matter: what is enqueued again comes after everything that is buffered by now, and
 // what was possibly stored may be stored twice.
 func (b *Batch) EnqueueAgain(ctx context.Context) (accepted int, err error) {
-	if b.batch == nil {
-		return 0, invalid("Batch.EnqueueAgain was called after the handler had returned")
-	}
 	for i, encoded := range b.batch.all() {
 		if err := b.producer.enqueueAgain(ctx, encoded, b.batch.extras.of(i), b.PartitionID); err != nil {
 			return accepted, fmt.Errorf("event %d of the batch: %w", i, err)
 		}
+		b.queue.enqueuedAgain(b.batch, i)
 		accepted++
 	}
 	return accepted, nil
@@ -112,7 +107,7 @@ func (b *Batch) EnqueueAgain(ctx context.Context) (accepted int, err error) {
 type Event struct {
 	Data         *azeventhubs.EventData            // nil for one that EnqueueMessage took
 	Message      *azeventhubs.AMQPAnnotatedMessage // nil for any other
-	PartitionID  string                            // empty if the event failed before its partition was known
+	PartitionID  string                            // empty if the event failed before its partition was known, and named none
 	PartitionKey string                            // empty if none was given
 	Tag          any                               // EnqueueOptions.Tag
 }

@@ -112,6 +112,7 @@ func judgeLedger(l *pairLedger) (faults []string) {
 	j.order()
 	j.gaps()
 	j.waiting()
+	j.returned()
 	j.refusals()
 	j.counts()
 	return j.faults
@@ -202,6 +203,7 @@ func (j *pairJudge) explains(o *pairOffer, err error) bool {
 		return j.rules.link >= 0 && o.size+400 > j.rules.link
 	case errors.Is(err, eventhubs.ErrUnknownPartition):
 		return o.event.partition == "nowhere"
+	case cutShort(err): // before what had failed before, which it wraps
 	case fromOutside && e.Code == eventhubs.CodeThrottled && j.rules.patient:
 		return false
 	case fromOutside:
@@ -209,6 +211,16 @@ func (j *pairJudge) explains(o *pairOffer, err error) bool {
 		return j.rules.faults && !slices.Contains([]eventhubs.Code{eventhubs.CodeFenced, eventhubs.CodeOutOfOrder, eventhubs.CodeNotSupported}, e.Code)
 	}
 	return slices.ContainsFunc(j.rules.reasons, func(reason error) bool { return errors.Is(err, reason) })
+}
+
+// cutShort reports whether events have ended without having been refused, whatever had failed before.
+func cutShort(err error) bool {
+	for _, end := range []error{eventhubs.ErrClosed, eventhubs.ErrAbandoned, eventhubs.ErrCleared, eventhubs.ErrExpired} {
+		if errors.Is(err, end) {
+			return true
+		}
+	}
+	return false
 }
 
 // storage: what is stored is what was told, and no more often.
@@ -366,7 +378,7 @@ func (j *pairJudge) gaps() {
 	}
 }
 
-// waiting: Flush and Close return when all that they cover has its outcome, with nil only if that was stored.
+// waiting: Flush and Close return when all that they cover has its outcome, with nil only if that was stored, cleared or enqueued again.
 func (j *pairJudge) waiting() {
 	for _, w := range j.waits {
 		undelivered, gaveUp := errors.AsType[*eventhubs.UndeliveredError](w.err)
@@ -392,11 +404,37 @@ func (j *pairJudge) waiting() {
 				continue
 			}
 			for _, c := range j.told[o.id] {
-				if c.at.After(w.at) && c.outcome.Err != nil { // later than at once: it was not told yet when the call began to cover
+				if c.at.After(w.at) && c.outcome.Err != nil && !errors.Is(c.outcome.Err, eventhubs.ErrCleared) { // later than at once: it was not told yet when the call began to cover
 					j.fault("%s returned nil, and %d, which it covers, has failed: %v", w.call, o.id, c.outcome.Err)
 				}
 			}
 		}
+	}
+}
+
+// returned: what has failed, and was neither cleared nor enqueued again, some Flush or Close has returned.
+func (j *pairJudge) returned() {
+	if !j.rules.handlers {
+		return
+	}
+	returned, failed, closed := 0, 0, false
+	for _, w := range j.waits {
+		undelivered, some := errors.AsType[*eventhubs.UndeliveredError](w.err)
+		if some {
+			returned += undelivered.Failed()
+		}
+		closed = closed || (w.call == "Close" || w.call == "Abandon") && (w.err == nil || some && undelivered.Pending == 0)
+	}
+	for _, o := range j.offers {
+		failed -= o.again
+		for _, c := range j.told[o.id] {
+			if c.outcome.Err != nil && !errors.Is(c.outcome.Err, eventhubs.ErrCleared) {
+				failed++
+			}
+		}
+	}
+	if closed && returned < failed {
+		j.fault("Flush and Close have returned %d of %d failures", returned, failed)
 	}
 }
 

@@ -37,7 +37,7 @@ func TestTheJudgeOfPairsFindsWhatIsPlanted(t *testing.T) {
 			}
 		}
 		l.offers = append(l.offers, &pairOffer{id: 6, call: "TryEnqueue", err: eventhubs.ErrBufferFull}, &pairOffer{id: 7, call: "Enqueue", began: 100, ended: 101, err: eventhubs.ErrClosed})
-		l.waits = []pairWait{{call: "Flush", at: begin, began: 33, ended: 40, most: time.Second}, {call: "Close", began: 100, ended: 102, err: &eventhubs.UndeliveredError{Failed: 1, Err: never}, most: time.Second}}
+		l.waits = []pairWait{{call: "Flush", at: begin, began: 33, ended: 40, most: time.Second}, {call: "Close", began: 100, ended: 102, err: &eventhubs.UndeliveredError{NotStored: 1, PossiblyStored: 1, Err: never}, most: time.Second}}
 		l.statsStored, l.statsFailed, l.statsPossibly, l.traceAccepted, l.traceSettled = 4, 1, 1, 6, 6
 		return l
 	}
@@ -93,6 +93,7 @@ func TestTheJudgeOfPairsFindsWhatIsPlanted(t *testing.T) {
 		"before the outcome of [3]":        func(l *pairLedger) { l.waits[1].missing = []int{3} },
 		"which it covers, has failed":      func(l *pairLedger) { l.calls[2].at = begin.Add(time.Second) },
 		"because of it [4] have failed":    func(l *pairLedger) { l.calls[4].outcome.Err = eventhubs.ErrAbandoned; l.waits[1].err = nil },
+		"returned 1 of 2 failures":         func(l *pairLedger) { l.waits[1].err = &eventhubs.UndeliveredError{NotStored: 1, Err: never} },
 		"longer than":                      func(l *pairLedger) { l.waits[0].took = time.Hour },
 		"Flush returned never":             func(l *pairLedger) { l.waits[0].err = never },
 		"Enqueue with the buffer is full":  func(l *pairLedger) { l.offers[6].call = "Enqueue" },

@@ -1,7 +1,6 @@
 package eventhubs
 
 import (
-	"fmt"
 	"sync/atomic"
 	"time"
 
@@ -214,7 +213,7 @@ func (p *partition) clear(err error) int {
 func (p *partition) stop(failure error) {
 	p.producer.admission.troubled(p.share, troubleStopped, 0) // first: the ring passes it over from now on
 	p.mu.Lock()
-	p.stopped = fmt.Errorf("eventhubs: partition %s: %w: %w", p.id, ErrPartitionStopped, failure)
+	p.stopped = partitionStopped("partition "+p.id+": ", failure)
 	events, bytes := p.doomLocked(p.stopped)
 	p.mu.Unlock()
 	p.producer.admission.leave(p.share, events, bytes)
@@ -259,6 +258,6 @@ func (p *partition) settle(b *batch, o Outcome) {
 		p.producer.health.forget(func(part *partition) bool { return part == p })
 	}
 	p.producer.settled(p.id, b, p.batchLimit(), o)
-	p.producer.tell(&p.work, p.id, b, o)
+	p.producer.tell(&p.queue, &p.work, p.id, b, o)
 	p.producer.conclude(&p.queue, b, o)
 }

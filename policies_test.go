@@ -177,9 +177,7 @@ func TestAStoppedPartitionKeepsNoGaps(t *testing.T) {
 			t.Fatal(err)
 		}
 		enqueue(t, p, "0", "e")
-		if err := p.Close(t.Context()); err != nil {
-			t.Fatal(err)
-		}
+		wantFailed(t, "Close", p.Close(t.Context()), 3)
 		if got := fmt.Sprint(peer.storedIn("0")); got != "[e]" {
 			t.Errorf("stored %s, want [e]", got)
 		}

@@ -105,6 +105,7 @@ func newProducer(namespace, hubName string, h hub, o Options) *BufferedProducer 
 		p.logger = slog.New(slog.DiscardHandler)
 	}
 	p.admission = newAdmission(o.MaxBufferedEventCount, o.MaxBufferedBytes, p.pick, p.press)
+	p.admission.hindrance = p.health.hindrance
 	p.watch = newWatch(p.quietChanged)
 	p.staging = &staging{producer: p, work: work{watch: p.watch}}
 	p.health.producer = p
@@ -124,14 +125,22 @@ func (p *BufferedProducer) BufferedEventCount() int {
 	return events
 }
 
-// PartitionBufferedEventCount is BufferedEventCount for one partition: 0 for an unknown id. Events that were accepted before
-// the hub's partitions are known count in the total only.
+// PartitionBufferedEventCount is BufferedEventCount for one partition: 0 for an unknown id. Of the events that were accepted before the hub's partitions are known it counts those
+// that were enqueued with that PartitionID; the others count in the total only.
 func (p *BufferedProducer) PartitionBufferedEventCount(partitionID string) int {
-	t := p.table.Load()
-	if t == nil || t.byID[partitionID] == nil {
+	if partitionID == "" {
 		return 0
 	}
-	events, _ := p.admission.holds(t.byID[partitionID].share)
+	if p.table.Load() == nil {
+		if events, staged := p.staging.named(partitionID); staged {
+			return events
+		}
+	}
+	part := p.table.Load().byID[partitionID]
+	if part == nil {
+		return 0
+	}
+	events, _ := p.admission.holds(part.share)
 	return events
 }
 

@@ -118,7 +118,7 @@ func TestALargeBatchTravelsInManyFrames(t *testing.T) {
 			t.Fatal(err)
 		}
 		err := p.Close(t.Context())
-		if undelivered, ok := errors.AsType[*eventhubs.UndeliveredError](err); !ok || undelivered.Failed != 1 || !errors.Is(err, eventhubs.ErrEventTooLarge) {
+		if undelivered, ok := errors.AsType[*eventhubs.UndeliveredError](err); !ok || undelivered.Failed() != 1 || !errors.Is(err, eventhubs.ErrEventTooLarge) {
 			t.Errorf("Close returned %v, want one event too large", err)
 		}
 		if got := bodies(server, "0"); len(got) != 1 || got[0] != string(big) {

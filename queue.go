@@ -11,6 +11,8 @@ type queue struct {
 	mu      sync.Mutex // guards the fields below and, while they are in waiting, the batches
 	waiting []*batch   // oldest first
 	taken   []*batch
+
+	unreported unreported
 }
 
 // openLocked returns the batch that the next event of that size joins, a fresh one if need be. A batch may have limit bytes.
@@ -49,6 +51,49 @@ func (q *queue) putBackLocked(s *split) {
 	q.waiting = slices.Insert(q.waiting, 0, s.pieces...)
 }
 
+// settleLocked forgets a taken batch and tells its outcome to the barriers that cover it. What none of them returns in time, of a failure, the queue remembers for those that
+// come. Failed says how many of the batch's events, from one to before another, count as failed.
+func (q *queue) settleLocked(b *batch, o Outcome, failed func(from, to int) int) {
+	covered := q.doneLocked(b)
+	if o.Err == nil {
+		for _, c := range covered {
+			c.barrier.told(c.events, 0, o)
+		}
+		return
+	}
+	slices.SortStableFunc(covered, func(x, y coverage) int { return y.events - x.events }) // who covers more of it covers what others cover
+	var holders []*barrier                                                                 // of the events before end
+	end := b.count
+	for _, c := range covered {
+		if c.barrier.told(c.events, failed(0, c.events), o) {
+			q.rememberLocked(b, o, c.events, end, failed, holders)
+			end, holders = c.events, append(holders, c.barrier)
+		}
+	}
+	q.rememberLocked(b, o, 0, end, failed, holders)
+}
+
+func (q *queue) rememberLocked(b *batch, o Outcome, from, to int, failed func(from, to int) int, holders []*barrier) {
+	if n := failed(from, to); n > 0 {
+		b.counted = append(b.counted, counted{from, to, o, q.unreported.add(n, o, holders)})
+	}
+}
+
+// enqueuedAgain notes that the i-th event of a batch has a new outcome to come, which counts instead.
+func (q *queue) enqueuedAgain(b *batch, i int) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if i < b.again {
+		return // it was noted before
+	}
+	b.again = i + 1
+	for _, c := range b.counted {
+		if c.from <= i && i < c.to {
+			c.failures.count(-1, c.outcome) // if a Flush has returned it, nobody looks there any more
+		}
+	}
+}
+
 // doneLocked forgets a taken batch and returns the barriers that cover it.
 func (q *queue) doneLocked(b *batch) []coverage {
 	if i := slices.Index(q.taken, b); i >= 0 {
@@ -59,6 +104,7 @@ func (q *queue) doneLocked(b *batch) []coverage {
 
 // coverLocked puts a barrier behind everything that the queue holds; with hurry it ends the linger of what waits.
 func (q *queue) coverLocked(r *barrier, hurry bool) {
+	q.unreported.tell(r)
 	for _, b := range q.taken {
 		r.coverAll(b)
 	}
@@ -66,6 +112,13 @@ func (q *queue) coverLocked(r *barrier, hurry bool) {
 		b.flush = b.flush || hurry
 		r.coverAll(b)
 	}
+}
+
+// holds reports whether there is such a batch.
+func (q *queue) holds(such func(*batch) bool) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return slices.ContainsFunc(q.taken, such) || slices.ContainsFunc(q.waiting, such)
 }
 
 // doomLocked ends what waits: it will be told that error instead of being sent. It returns how much room that gives back, which the

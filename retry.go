@@ -72,8 +72,21 @@ type retries struct {
 	counted   int // these MaxRetries bounds
 	throttled int
 	tokenless int
-	cut       int   // the batch was too large, and is smaller by now
-	undecided error // the Policy did not return; nil as long as it does
+	cut       int       // the batch was too large, and is smaller by now
+	undecided error     // the Policy did not return; nil as long as it does
+	last      hindrance // what has failed last
+}
+
+// failed notes what a try has failed with, before after is asked what follows, and returns its public form.
+func (r *retries) failed(err error, partitionID string) error {
+	if r.last.since.IsZero() {
+		r.last.since = time.Now()
+	}
+	r.last.err = failure(err, partitionID, r.total()+1)
+	if e, ok := r.last.err.(*Error); ok {
+		e.Since = r.last.since
+	}
+	return r.last.err
 }
 
 // reason is why no try follows the one that has failed with err.

@@ -278,7 +278,7 @@ func rowPoison(w *world) {
 		w.must(p.Enqueue(w.Context(), &azeventhubs.EventData{Body: make([]byte, size)}, &eventhubs.EnqueueOptions{PartitionID: "0"}))
 	}
 	undelivered, _ := errors.AsType[*eventhubs.UndeliveredError](p.Flush(w.Context()))
-	w.want("failed", undelivered.Failed, 1)
+	w.want("failed", undelivered.Failed(), 1)
 	w.want("told", reasons, "[1 true true]")
 	w.want("stored", w.server.Counts("hub", "0").Events, 2)
 }
@@ -395,4 +395,12 @@ func rowConnect(w *world) {
 	defer wrong.Close(w.Context())
 	e, ok := errors.AsType[*eventhubs.Error](wrong.Connect(w.Context(), nil))
 	w.want("a hub that there is not", ok && e.Code == eventhubs.CodeNotFound, true)
+}
+
+// wantUndelivered checks how many events a Flush or Close says have failed.
+func (w *world) wantUndelivered(what string, err error, failed int) {
+	w.Helper()
+	if u, ok := errors.AsType[*eventhubs.UndeliveredError](err); !ok || u.Failed() != failed || u.Pending != 0 {
+		w.Errorf("%s returned %v, want %d failed", what, err, failed)
+	}
 }

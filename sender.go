@@ -65,7 +65,7 @@ func (p *partition) send(b *batch, tries *connection.Deadlines) {
 	for {
 		o := p.deliver(b, tries)
 		p.conclude(b, o)
-		p.settle(b, o)
+		p.settle(b, p.explained(b, o)) // what has failed before is said, and nothing is concluded from it
 		p.mu.Lock()
 		if b = p.nextLocked(); b == nil {
 			p.senders--
@@ -103,7 +103,7 @@ func (p *partition) deliver(b *batch, tries *connection.Deadlines) Outcome {
 			continue
 		case end != nil:
 			p.producer.admission.troubled(p.share, troubleFailing, 0)
-			p.producer.health.failed(p, failure(result.Err, p.id, b.failures.total()+1), givenUp)
+			p.producer.health.failed(p, b.failures.failed(result.Err, p.id), givenUp)
 			return b.failed(end)
 		}
 		pause, again, reason := p.judge(b, result)
@@ -121,16 +121,18 @@ func (p *partition) deliver(b *batch, tries *connection.Deadlines) Outcome {
 func (p *partition) judge(b *batch, r connection.Result) (pause time.Duration, again bool, reason error) {
 	p.producer.admission.troubled(p.share, troubleFailing, 0)
 	failed := &b.failures
-	tries, throttled := failed.total()+1, failed.throttled
+	throttled, last := failed.throttled, failed.failed(r.Err, p.id)
 	pause, again = failed.after(r.Err, p.id, r.Outcome == connection.Rejected, &p.producer.options)
-	if ends := p.producer.deliveryEnds(b); !ends.IsZero() && time.Until(ends) <= pause {
-		again = false
-	}
-	reason = failed.reason(failure(r.Err, p.id, tries))
+	reason = failed.reason(last)
 	if e, ok := errors.AsType[*Error](reason); ok && e.Code == CodePartitionUnknown {
 		p.producer.refreshSoon()
 	}
+	ends := p.producer.deliveryEnds(b)
+	late := again && !ends.IsZero() && time.Until(ends) <= pause
 	switch {
+	case late:
+		p.producer.health.failed(p, reason, givenUp)
+		return 0, false, p.producer.overdue(true, failed.last)
 	case !again:
 		p.producer.health.failed(p, reason, givenUp)
 	case failed.throttled > throttled:
@@ -411,7 +413,7 @@ func (p *BufferedProducer) tryTimeout(b *batch) (time.Duration, error) {
 	if ends := p.deliveryEnds(b); !ends.IsZero() {
 		left := time.Until(ends)
 		if left <= 0 {
-			return 0, &Error{Code: CodeTimeout, Transient: true, Err: fmt.Errorf("not delivered within Options.DeliveryTimeout, %v", p.options.DeliveryTimeout)}
+			return 0, p.overdue(false, hindrance{})
 		}
 		timeout = min(timeout, left)
 	}

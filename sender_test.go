@@ -182,7 +182,7 @@ func TestAnEventTooLargeForTheLinkFailsAloneInItsPlace(t *testing.T) {
 		large := strings.Repeat("L", 2000)
 		enqueue(t, p, "0", "a", "b", large, "c", large, large, "d")
 		undelivered, ok := errors.AsType[*UndeliveredError](p.Flush(t.Context()))
-		if !ok || undelivered.Failed != 3 || undelivered.Pending != 0 {
+		if !ok || undelivered.Failed() != 3 || undelivered.Pending != 0 {
 			t.Errorf("Flush returned %v, want 3 failed", undelivered)
 		}
 		if got := strings.Join(order, ""); got != "abLcLLd" {

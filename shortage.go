@@ -9,10 +9,10 @@ import (
 
 // A shortage says for want of what an event has no room: who holds how much of the buffer.
 type shortage struct {
-	partition string  // that holds most, or, ofShare, for which the event is; empty if none holds any
-	ofShare   bool    // the partition is at its limit; otherwise the buffer is full
-	trouble   trouble // of the partition
-	anywhere  bool    // it is ServiceAssigned's
+	holder   *partition // that holds most, or, ofShare, for which the event is; nil if none holds any
+	ofShare  bool       // the holder is at its limit; otherwise the buffer is full
+	trouble  trouble    // of the holder
+	anywhere bool       // it is ServiceAssigned's
 
 	held, heldBytes     int // by the partition
 	events, bytes       int // by all
@@ -28,7 +28,7 @@ func (a *admission) shortageLocked(want *wish) shortage {
 		most = a.largestLocked()
 	}
 	if most != nil {
-		short.partition, short.anywhere, short.trouble = most.partition.id, most.unlimited, most.trouble
+		short.holder, short.anywhere, short.trouble = most.partition, most.unlimited, most.trouble
 		short.held, short.heldBytes = most.events, most.bytes
 	}
 	return short
@@ -68,9 +68,9 @@ func (s *share) part(a *admission) float64 {
 
 func (s shortage) String() string {
 	var text strings.Builder
-	who := "partition " + s.partition
-	if s.anywhere {
-		who = "the events whose partition the service chooses"
+	who := "the events whose partition the service chooses"
+	if s.holder != nil && !s.anywhere {
+		who = "partition " + s.holder.id
 	}
 	if s.ofShare {
 		fmt.Fprintf(&text, "%s holds %s, and may hold no more while ", who, amounts(s.held, s.heldBytes, s.maxEvents, s.maxBytes))
@@ -99,10 +99,13 @@ func amounts(events, bytes, maxEvents, maxBytes int) string {
 type bufferFullError struct {
 	who   string // in front
 	short shortage
+	why   hindrance // of who holds the room
 }
 
 func (e *bufferFullError) Error() string {
-	return "eventhubs: " + e.who + ErrBufferFull.Error() + ": " + e.short.String()
+	return "eventhubs: " + e.who + ErrBufferFull.Error() + ": " + e.short.String() + e.why.text()
 }
+
+func (e *bufferFullError) Unwrap() error { return e.why.failure(false) }
 
 func (e *bufferFullError) Is(target error) bool { return target == ErrBufferFull }

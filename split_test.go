@@ -80,7 +80,7 @@ func TestASplitKeepsOrderExtrasAndBarriers(t *testing.T) {
 				if c.events != covered[c.barrier] {
 					t.Errorf("seed %d: a barrier covers %d events of a batch, want %d", seed, c.events, covered[c.barrier])
 				}
-				c.barrier.told(c.events, nil)
+				c.barrier.told(c.events, c.events, Outcome{})
 			}
 		}
 		if i := slices.Index(seen, false); i >= 0 {
@@ -129,7 +129,7 @@ func TestMixedExpirySplitsABatchOnce(t *testing.T) {
 			}
 			fleeting(t, p, 2000, everyOther)
 			undelivered, ok := errors.AsType[*UndeliveredError](p.Flush(t.Context()))
-			if !ok || undelivered.Failed != 1000 || !errors.Is(undelivered, ErrExpired) {
+			if !ok || undelivered.Failed() != 1000 || !errors.Is(undelivered, ErrExpired) {
 				t.Errorf("Flush returned %v, want 1000 failed with ErrExpired", undelivered)
 			}
 			var live, expired []string

@@ -74,7 +74,8 @@ func modelStinginess(seed uint64) *stingy {
 // judge says what is wrong with how a batch ended for its size. Alone says that no other was on its way on the same link.
 func (s *stingy) judge(b *eventhubs.Batch, idempotent, alone bool) (fault string) {
 	e, refused := errors.AsType[*eventhubs.Error](b.Outcome.Err)
-	refused = refused && e.Code == eventhubs.CodeTooLarge && !errors.Is(b.Outcome.Err, eventhubs.ErrPartitionStopped)
+	refused = refused && e.Code == eventhubs.CodeTooLarge && !errors.Is(b.Outcome.Err, eventhubs.ErrPartitionStopped) &&
+		!cutShort(b.Outcome.Err) && !errors.Is(b.Outcome.Err, eventhubs.ErrDeliveryTimeout)
 	sizes, single := errors.AsType[*eventhubs.EventTooLargeError](b.Outcome.Err)
 	switch {
 	case !refused:
@@ -210,7 +211,7 @@ func TestOnlyAnEventThatIsRefusedAloneIsTooLarge(t *testing.T) {
 			}
 		}
 		undelivered, ok := errors.AsType[*eventhubs.UndeliveredError](p.Flush(t.Context()))
-		if !ok || undelivered.Failed != 1 || undelivered.Pending != 0 || !errors.Is(undelivered, eventhubs.ErrEventTooLarge) {
+		if !ok || undelivered.Failed() != 1 || undelivered.Pending != 0 || !errors.Is(undelivered, eventhubs.ErrEventTooLarge) {
 			t.Errorf("Flush returned %v, want one event too large", undelivered)
 		}
 		if !slices.Equal(told, want) {

@@ -169,7 +169,7 @@ func (r *rig) judge(repeats bool, failed int) {
 	close(r.stop)
 	r.streams.Wait()
 	err := r.p.Close(context.Background())
-	if undelivered, ok := errors.AsType[*eventhubs.UndeliveredError](err); err != nil && (!ok || undelivered.Failed > failed) {
+	if undelivered, ok := errors.AsType[*eventhubs.UndeliveredError](err); err != nil && (!ok || undelivered.Failed() > failed) {
 		r.Errorf("Close returned %v", err)
 	}
 	synctest.Wait()

@@ -1,6 +1,5 @@
-// A state machine that publishes in bursts, one for each state, and enters the next state only when the burst is stored. UntilFull: nothing leaves
-// before it is full or flushed, so that a state's events share a batch however slowly they come. Flush says whether all of them are
-// stored; if not, the machine stays where it is, with the producer as good as before.
+// A state machine that publishes the steps of its states, and enters the next state only when those of the last are stored. Steps are sent as they come, long before the
+// state ends; whether all of them are stored is what Flush says, also of a step that failed long ago. So the machine stops in the state that misses one.
 package main
 
 import (
@@ -31,41 +30,45 @@ func run(ctx context.Context) (err error) {
 	}
 	defer h.Close()
 
+	failed := make(chan struct{}, 1)
 	producer, err := eventhubs.NewBufferedProducerFromConnectionString(h.ConnectionString, "", &eventhubs.Options{
-		Logger:        slog.New(slog.DiscardHandler), // the trouble is of our own making; otherwise leave this out, and hear of it at once
-		MaxWaitTime:   eventhubs.UntilFull,
-		RetryOptions:  eventhubs.RetryOptions{MaxRetries: -1},     // so that one refusal is a failure
-		OnBatchFailed: func(context.Context, *eventhubs.Batch) {}, // Flush tells it too, and here that is enough
+		Logger:       slog.New(slog.DiscardHandler), // the trouble is of our own making; otherwise leave this out, and hear of it at once
+		MaxWaitTime:  eventhubs.SendAtOnce,
+		RetryOptions: eventhubs.RetryOptions{MaxRetries: -1}, // so that one refusal is a failure
+		OnBatchFailed: func(context.Context, *eventhubs.Batch) {
+			failed <- struct{}{} // Flush tells it too
+		},
 	})
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, producer.Close(ctx)) }()
 
-	for i := 0; i < len(states); {
-		if states[i] == "brewing" && producer.Stats().FailedBatches == 0 {
-			h.OnTransfer(func(emulator.Operation) emulator.Action { // once
-				h.OnTransfer(nil)
-				return emulator.Reject("amqp:internal-error", "the service is having a bad moment")
-			})
-		}
+	for _, state := range states {
 		for step := range 3 {
-			event := &azeventhubs.EventData{Body: fmt.Appendf(nil, "%s, step %d", states[i], step)}
+			if state == "brewing" && step == 0 {
+				h.OnTransfer(func(emulator.Operation) emulator.Action {
+					h.OnTransfer(nil) // once
+					return emulator.Reject("amqp:internal-error", "the service is having a bad moment")
+				})
+			}
+			event := &azeventhubs.EventData{Body: fmt.Appendf(nil, "%s, step %d", state, step)}
 			if err := producer.Enqueue(ctx, event, nil); err != nil {
 				return err
 			}
+			if state == "brewing" && step == 0 {
+				<-failed // before Flush is called
+			}
 		}
-		fmt.Printf("%s: %d events buffered; flush: ", states[i], producer.BufferedEventCount())
 		err := producer.Flush(ctx)
 		if undelivered, ok := errors.AsType[*eventhubs.UndeliveredError](err); ok {
-			fmt.Printf("%d failed; once more\n", undelivered.Failed)
-			continue
+			fmt.Printf("%s: %d of 3 steps failed; the machine stops here\n", state, undelivered.Failed())
+			break
 		}
 		if err != nil {
 			return err
 		}
-		fmt.Println("all stored")
-		i++
+		fmt.Printf("%s: all stored\n", state)
 	}
 	for _, body := range h.Stored("0") {
 		fmt.Println("  stored:", body)

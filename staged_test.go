@@ -1,0 +1,131 @@
+package eventhubs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// unlisted is a producer that never hears which partitions there are.
+func unlisted(t *testing.T, o Options) *BufferedProducer {
+	peer := newPeer(t, 4)
+	peer.properties = func(int) error { return unauthorized() }
+	o.MaxWaitTime = SendAtOnce
+	return peer.producer(o)
+}
+
+// place enqueues an event for each of these: a partition's id, a key, or neither.
+func place(t *testing.T, p *BufferedProducer, to ...*EnqueueOptions) {
+	t.Helper()
+	for i, o := range to {
+		if err := p.Enqueue(t.Context(), event(fmt.Sprint(i)), o); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func TestWhatFailsWhileTheListIsUnknownNamesThePartitionThatWasAskedFor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var got []string
+		count := 0
+		note := func(_ context.Context, b *Batch) {
+			var text strings.Builder
+			text.WriteString(b.PartitionID + ":")
+			for e := range b.Events() {
+				if e.PartitionID != b.PartitionID {
+					t.Errorf("an event names partition %q, its batch %q", e.PartitionID, b.PartitionID)
+				}
+				text.WriteString(" " + string(e.Data.Body) + e.PartitionKey)
+			}
+			got = append(got, text.String())
+			count += b.Count
+		}
+		p := unlisted(t, Options{RetryOptions: RetryOptions{MaxRetries: 2}, OnBatchFailed: note})
+		three, one := &EnqueueOptions{PartitionID: "3"}, &EnqueueOptions{PartitionID: "1"}
+		deliveries := []*Delivery{new(Delivery), new(Delivery)}
+		place(t, p, three, nil, one, &EnqueueOptions{PartitionKey: "k"}, three, &EnqueueOptions{PartitionID: "1", Delivery: deliveries[0]}, &EnqueueOptions{Delivery: deliveries[1]})
+		wantFailed(t, "Flush", p.Flush(t.Context()), 7)
+		if want := []string{"3: 0 4", ": 1 3k 6", "1: 2 5"}; !slices.Equal(got, want) || count != 7 {
+			t.Errorf("the handler was told %q, want %q", got, want)
+		}
+		for _, d := range deliveries {
+			if d.Err() == nil {
+				t.Error("a Delivery was told of no error")
+			}
+		}
+		if n := p.BufferedEventCount(); n != 0 {
+			t.Errorf("%d events are in the buffer, want none", n)
+		}
+	})
+}
+
+func TestStagedEventsAreCountedAndClearedByThePartitionThatTheyName(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var told outcomes
+		p := unlisted(t, Options{DeliveryTimeout: -1, RetryOptions: RetryOptions{MaxRetries: 1000}, OnBatchFailed: told.handle})
+		three, one := &EnqueueOptions{PartitionID: "3"}, &EnqueueOptions{PartitionID: "1"}
+		place(t, p, three, nil, one, &EnqueueOptions{PartitionKey: "k"}, three)
+		time.Sleep(time.Minute) // several batches: what comes after a failed try is in another
+		place(t, p, three, three)
+		for id, want := range map[string]int{"3": 4, "1": 1, "2": 0, "": 0} {
+			if got := p.PartitionBufferedEventCount(id); got != want {
+				t.Errorf("%d events are buffered for partition %q, want %d", got, id, want)
+			}
+		}
+		if n, err := p.ClearPartition(""); !errors.Is(err, ErrUnknownPartition) {
+			t.Errorf(`ClearPartition("") returned %d, %v`, n, err)
+		}
+		if n, err := p.ClearPartition("3"); n != 4 || err != nil {
+			t.Errorf("ClearPartition returned %d, %v, want 4", n, err)
+		}
+		if n := p.BufferedEventCount(); n != 3 || p.PartitionBufferedEventCount("3") != 0 {
+			t.Errorf("%d events are left, of them %d for partition 3, want 3 and none", n, p.PartitionBufferedEventCount("3"))
+		}
+		place(t, p, three)
+		synctest.Wait()
+		cleared := 0
+		for _, b := range told.all() {
+			if b.partition != "3" || !errors.Is(b.outcome.Err, ErrCleared) {
+				t.Errorf("told of partition %q: %v", b.partition, b.outcome.Err)
+			}
+			cleared += len(b.bodies)
+		}
+		if cleared != 4 {
+			t.Errorf("%d events were told as cleared, want 4", cleared)
+		}
+		u, ok := errors.AsType[*UndeliveredError](p.Abandon(t.Context()))
+		if !ok || u.NotStored != 4 {
+			t.Errorf("Abandon returned %v, want 4 not stored", u)
+		}
+	})
+}
+
+// What is left of a batch after some of its events were cleared goes where it should when the list comes.
+func TestWhatIsLeftOfAClearedStagedBatchIsStored(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		peer := newPeer(t, 4)
+		peer.properties = func(int) error {
+			time.Sleep(time.Minute)
+			return nil
+		}
+		p := peer.producer(Options{MaxWaitTime: SendAtOnce})
+		three, one := &EnqueueOptions{PartitionID: "3"}, &EnqueueOptions{PartitionID: "1"}
+		place(t, p, one, three, one, three)
+		place(t, p, three)
+		if n, err := p.ClearPartition("3"); n != 3 || err != nil {
+			t.Errorf("ClearPartition returned %d, %v, want 3", n, err)
+		}
+		place(t, p, one, three)
+		if err := p.Flush(t.Context()); err != nil {
+			t.Error(err)
+		}
+		if got := fmt.Sprint(peer.storedIn("1"), peer.storedIn("3")); got != "[0 2 0] [1]" {
+			t.Errorf("stored %s, want [0 2 0] [1]", got)
+		}
+	})
+}

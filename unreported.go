@@ -1,0 +1,83 @@
+package eventhubs
+
+import "slices"
+
+// A tally counts events that are not known to be stored, and keeps the first reason.
+type tally struct {
+	notStored, possiblyStored int
+	err                       error
+}
+
+// count adds events with that outcome.
+func (t *tally) count(events int, o Outcome) {
+	if events == 0 {
+		return
+	}
+	if o.Storage == PossiblyStored {
+		t.possiblyStored += events
+	} else {
+		t.notStored += events
+	}
+	if t.err == nil {
+		t.err = o.Err
+	}
+}
+
+// add adds another tally.
+func (t *tally) add(more tally) {
+	t.notStored += more.notStored
+	t.possiblyStored += more.possiblyStored
+	if t.err == nil && more.failed() > 0 {
+		t.err = more.err
+	}
+}
+
+func (t *tally) failed() int { return t.notStored + t.possiblyStored }
+
+// Unreported is what has failed in a queue and no Flush has returned yet. The queue's lock guards it. It has no more entries than there are barriers that somebody waits at,
+// and one.
+type unreported []*failures
+
+// Failures are told to the same barriers. They are reported as soon as one of these has returned.
+type failures struct {
+	tally
+	holders []*barrier
+}
+
+// A counted is a run of a batch's events, and the failures that they were counted among.
+type counted struct {
+	from, to int // of the batch's events, to excluded
+	outcome  Outcome
+	failures *failures
+}
+
+// reported forgets what a barrier has returned.
+func (u *unreported) reported() {
+	*u = slices.DeleteFunc(*u, func(f *failures) bool {
+		return slices.ContainsFunc(f.holders, func(r *barrier) bool { return r.returned.Load() })
+	})
+}
+
+// add keeps events that have failed, of which these barriers were told in time, and returns what they were counted among.
+func (u *unreported) add(events int, o Outcome, holders []*barrier) *failures {
+	u.reported()
+	i := slices.IndexFunc(*u, func(f *failures) bool { return slices.Equal(f.holders, holders) })
+	if i < 0 {
+		i = len(*u)
+		*u = append(*u, &failures{holders: slices.Clone(holders)})
+	}
+	(*u)[i].count(events, o)
+	return (*u)[i]
+}
+
+// tell gives all of it to a barrier. Barriers that are waited at at the same time each get it.
+func (u *unreported) tell(r *barrier) {
+	u.reported()
+	for _, f := range *u {
+		if slices.Contains(f.holders, r) {
+			continue // it was told before, or as the outcome of what it covers
+		}
+		r.tellEarlier(f.tally)
+		f.holders = append(f.holders, r)
+	}
+}
