@@ -152,7 +152,8 @@ func readIdentity(properties map[string]any) (Identity, error) {
 	return Identity{ProducerID: id, Epoch: int16(epoch), Sequence: int32(sequence)}, nil
 }
 
-// integer reads a number between least and largest of whatever signed type.
+// integer reads a number between least and largest of whatever integer type: what
+// stands for a number of the service's differs in that.
 func integer(v any, least, largest int64) (n int64, ok bool) {
 	switch v := v.(type) {
 	case int64:
@@ -162,6 +163,17 @@ func integer(v any, least, largest int64) (n int64, ok bool) {
 	case int16:
 		n = int64(v)
 	case int8:
+		n = int64(v)
+	case uint64:
+		if v > math.MaxInt64 {
+			return 0, false
+		}
+		n = int64(v)
+	case uint32:
+		n = int64(v)
+	case uint16:
+		n = int64(v)
+	case uint8:
 		n = int64(v)
 	default:
 		return 0, false

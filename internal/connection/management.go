@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"math"
 	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azeventhubs/v2"
@@ -20,7 +21,7 @@ func (c *Conn) HubProperties(ctx context.Context, hub string) (azeventhubs.Event
 		Name:                  field[string](body, "name"),
 		CreatedOn:             field[time.Time](body, "created_at"),
 		PartitionIDs:          field[[]string](body, "partition_ids"),
-		GeoReplicationEnabled: field[int32](body, "georeplication_factor") > 1,
+		GeoReplicationEnabled: number(body, "georeplication_factor") > 1,
 	}
 	if len(properties.PartitionIDs) == 0 {
 		return azeventhubs.EventHubProperties{}, badReply("no partition ids", body)
@@ -35,14 +36,14 @@ func (c *Conn) PartitionProperties(ctx context.Context, hub, partitionID string)
 	if err != nil {
 		return azeventhubs.PartitionProperties{}, err
 	}
-	if _, ok := body["last_enqueued_sequence_number"].(int64); !ok {
+	if _, ok := integer(body["last_enqueued_sequence_number"], math.MinInt64, math.MaxInt64); !ok {
 		return azeventhubs.PartitionProperties{}, badReply("no last sequence number", body)
 	}
 	return azeventhubs.PartitionProperties{
 		EventHubName:               field[string](body, "name"),
 		PartitionID:                field[string](body, "partition"),
-		BeginningSequenceNumber:    field[int64](body, "begin_sequence_number"),
-		LastEnqueuedSequenceNumber: field[int64](body, "last_enqueued_sequence_number"),
+		BeginningSequenceNumber:    number(body, "begin_sequence_number"),
+		LastEnqueuedSequenceNumber: number(body, "last_enqueued_sequence_number"),
 		LastEnqueuedOffset:         field[string](body, "last_enqueued_offset"),
 		LastEnqueuedOn:             field[time.Time](body, "last_enqueued_time_utc"),
 		IsEmpty:                    field[bool](body, "is_partition_empty"),
@@ -82,6 +83,12 @@ func (c *Conn) read(ctx context.Context, hub string, what map[string]any) (map[s
 func field[T any](body map[string]any, name string) T {
 	v, _ := body[name].(T)
 	return v
+}
+
+// number returns a field of a reply that is an integer of whatever width, or zero.
+func number(body map[string]any, name string) int64 {
+	n, _ := integer(body[name], math.MinInt64, math.MaxInt64)
+	return n
 }
 
 func badReply(what string, body map[string]any) error {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"strconv"
 	"sync"
 	"time"
@@ -39,11 +40,17 @@ type requestPair struct {
 	replies *amqp.Receiver
 	replyTo string
 
-	mu       sync.Mutex                      // guards the fields below
-	err      error                           // why the pair is of no more use, nil while it is
-	next     uint64                          // counts message ids
-	waiting  map[string]chan<- *amqp.Message // by message id; each has room for its one reply
-	answered time.Time                       // when somebody last got a reply
+	mu       sync.Mutex        // guards the fields below
+	err      error             // why the pair is of no more use, nil while it is
+	next     uint64            // counts message ids
+	waiting  map[string]waiter // by message id
+	answered time.Time         // when somebody last got a reply
+}
+
+// A waiter is a request whose reply is waited for.
+type waiter struct {
+	reply chan<- *amqp.Message // with room for it; closed when the pair fails
+	came  context.CancelFunc   // called behind the reply
 }
 
 // request sends a message and waits for its reply, both as long as ctx lasts. A
@@ -133,7 +140,7 @@ func (n *requestNode) newPair(ctx context.Context) (*requestPair, error) {
 		node:    n,
 		link:    l,
 		replyTo: n.address + "-" + l.sender.LinkName(),
-		waiting: make(map[string]chan<- *amqp.Message),
+		waiting: make(map[string]waiter),
 	}
 	pair.replies, err = l.session.NewReceiver(undated{ctx}, n.address, &amqp.ReceiverOptions{
 		TargetAddress:             pair.replyTo,
@@ -161,16 +168,22 @@ func (p *requestPair) read() {
 			p.fail(err)
 			return
 		}
+		// We ask for settled replies. One that is not takes up credit until we settle it.
+		if err := p.replies.AcceptMessage(context.Background(), reply); err != nil {
+			p.fail(err)
+			return
+		}
 		if reply.Properties == nil {
 			continue
 		}
 		id, _ := reply.Properties.CorrelationID.(string)
 		p.mu.Lock()
-		waiter := p.waiting[id]
+		w, ok := p.waiting[id]
 		delete(p.waiting, id)
 		p.mu.Unlock()
-		if waiter != nil {
-			waiter <- reply
+		if ok {
+			w.reply <- reply
+			w.came()
 		}
 	}
 }
@@ -185,8 +198,8 @@ func (p *requestPair) fail(err error) {
 	waiting := p.waiting
 	p.waiting = nil
 	p.mu.Unlock()
-	for _, waiter := range waiting {
-		close(waiter)
+	for _, w := range waiting {
+		close(w.reply)
 	}
 	if first {
 		p.link.end()
@@ -200,8 +213,8 @@ func (p *requestPair) broken() error {
 }
 
 // enlist reserves a message id and returns where its reply will come; the channel
-// is closed instead when the pair fails.
-func (p *requestPair) enlist() (id string, reply <-chan *amqp.Message, err error) {
+// is closed instead when the pair fails. Behind the reply came is called.
+func (p *requestPair) enlist(came context.CancelFunc) (id string, reply <-chan *amqp.Message, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.err != nil {
@@ -209,9 +222,9 @@ func (p *requestPair) enlist() (id string, reply <-chan *amqp.Message, err error
 	}
 	p.next++
 	id = p.replyTo + ":" + strconv.FormatUint(p.next, 10)
-	waiter := make(chan *amqp.Message, 1)
-	p.waiting[id] = waiter
-	return id, waiter, nil
+	ch := make(chan *amqp.Message, 1)
+	p.waiting[id] = waiter{ch, came}
+	return id, ch, nil
 }
 
 func (p *requestPair) resign(id string) {
@@ -245,7 +258,9 @@ func (p *requestPair) unheard(start time.Time) {
 // exchange sends one request and waits for its reply. It reports a stale pair as
 // try does.
 func (p *requestPair) exchange(ctx context.Context, properties map[string]any, body any) (reply *amqp.Message, stale bool, err error) {
-	id, answer, err := p.enlist()
+	outcome, came := context.WithCancel(ctx) // ends with the reply
+	defer came()
+	id, answer, err := p.enlist(came)
 	if err != nil {
 		return nil, true, err
 	}
@@ -266,8 +281,16 @@ func (p *requestPair) exchange(ctx context.Context, properties map[string]any, b
 		return nil, a.stale(err), callersError(ctx, err)
 	}
 	// Others' requests are under way on this link, so it is not given up when ctx
-	// ends now.
-	state, err := receipt.Wait(ctx)
+	// ends now. A reply says more than the outcome of its request, and may come first.
+	state, err := receipt.Wait(outcome)
+	select {
+	case got, ok := <-answer:
+		if ok {
+			p.heard()
+			return got, false, nil
+		}
+	default:
+	}
 	if err != nil {
 		if errorOfLink(err) {
 			p.fail(err)
@@ -295,17 +318,11 @@ func (p *requestPair) exchange(ctx context.Context, properties map[string]any, b
 // replyStatus returns nil for a reply with a status of success.
 func replyStatus(reply *amqp.Message) error {
 	properties := reply.ApplicationProperties
-	var status int
-	switch code := first(properties, "status-code", "statusCode").(type) {
-	case int32:
-		status = int(code)
-	case int64:
-		status = int(code)
-	case uint32:
-		status = int(code)
-	default:
+	code, ok := integer(first(properties, "status-code", "statusCode"), 0, math.MaxInt32)
+	if !ok {
 		return &Error{Code: CodeInternal, Transient: true, Err: errors.New("the service's reply has no status code")}
 	}
+	status := int(code)
 	if status >= 200 && status < 300 {
 		return nil
 	}
