@@ -136,6 +136,7 @@ func (a *attach) accept() error {
 	if err := a.link.Accept(reply); err != nil {
 		return err
 	}
+	a.remote = a.link.Remote() // which no longer has what is not needed any more
 	a.since.Store(new(time.Now().UTC()))
 	return nil
 }

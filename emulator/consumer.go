@@ -18,12 +18,12 @@ const capabilityMetrics = "com.microsoft:enable-receiver-runtime-metric"
 // serveConsumer sends a partition's events, from where the client wants to start, until the link is detached.
 // Deliveries are settled: go-amqp replenishes its credit for those only, and the service does the same.
 func (a *attach) serveConsumer(ctx context.Context) {
+	metrics := a.metrics() // accept forgets what the client asked for
 	if a.accept() != nil {
 		return
 	}
 	a.link.SetAvailable(1)
 	var message []byte // reused: Send copies it
-	metrics := a.metrics()
 	for pos := a.start; ; {
 		b, index, changed := a.partition.read(pos)
 		if b == nil {

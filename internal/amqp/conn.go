@@ -68,6 +68,7 @@ type Conn struct {
 	incoming   map[uint16]*Session
 	outgoing   map[uint16]*Session // by our channel
 	backlog    []*Link             // attached by the peer and not yet accepted
+	unanswered int                 // bytes of the peer's attaches that are neither accepted nor refused
 	backlogged signal              // backlog or err changed
 	buffered   int                 // bytes of deliveries that nobody has received yet, the partial ones not included
 	partial    int                 // bytes of deliveries whose last frame has not come
@@ -120,17 +121,36 @@ func (c *Conn) Close(e *Error) error {
 	return nil
 }
 
-// Cut drops the net.Conn without a word to the peer, and does not wait. A net.Conn that is a protocol itself may have a CloseNow method for this.
+// Cut drops the net.Conn without a word to the peer, and does not wait. A net.Conn that is a protocol itself may have a method for this: CloseNow() error,
+// or NetConn() net.Conn, which returns what it is on top of.
 func (c *Conn) Cut() {
 	c.mu.Lock()
 	c.failLocked(fmt.Errorf("%w: cut", ErrClosed))
 	c.mu.Unlock()
-	// Closing TLS or a WebSocket may say a word first, and wait for room to say it.
-	if nc, ok := c.nc.(interface{ CloseNow() error }); ok {
-		_ = nc.CloseNow()
+	c.dropNet()
+}
+
+// closeNet closes the net.Conn, at the latest by then: closing TLS or a WebSocket may say a word first, and wait for room to say it.
+func (c *Conn) closeNet(by time.Time) {
+	if !time.Now().Before(by) {
+		c.dropNet()
 		return
 	}
+	timer := time.AfterFunc(time.Until(by), c.dropNet) // ends with the net.Conn's Close, which it unblocks
+	defer timer.Stop()
 	_ = c.nc.Close()
+}
+
+// dropNet closes the net.Conn without a word. Of TLS and whatever else is on top of another net.Conn that one is closed.
+func (c *Conn) dropNet() {
+	switch nc := c.nc.(type) {
+	case interface{ CloseNow() error }:
+		_ = nc.CloseNow()
+	case interface{ NetConn() net.Conn }:
+		_ = nc.NetConn().Close()
+	default:
+		_ = nc.Close()
+	}
 }
 
 // AcceptLink waits for a link that the peer attaches, in any session, and returns it in the order of their attaches. The caller then calls Accept or

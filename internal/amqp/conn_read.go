@@ -14,9 +14,6 @@ import (
 func (c *Conn) read() {
 	defer close(c.done)
 	err := c.readFrames()
-	if err != nil {
-		_ = c.nc.Close() // the writer may be blocked in Write
-	}
 	c.mu.Lock()
 	if err != nil {
 		c.failLocked(fmt.Errorf("amqp: read: %w", err))
@@ -25,11 +22,15 @@ func (c *Conn) read() {
 	if c.closeBy.IsZero() {
 		c.closeBy = time.Now().Add(closeTimeout)
 	}
-	_ = c.nc.SetWriteDeadline(c.closeBy)
+	by := c.closeBy
+	_ = c.nc.SetWriteDeadline(by)
 	c.wakeWriter()
 	c.mu.Unlock()
+	if err != nil {
+		c.closeNet(by) // the writer may be blocked in Write
+	}
 	<-c.writerDone
-	_ = c.nc.Close()
+	c.closeNet(by)
 }
 
 // readFrames dispatches frames. It returns nil when both peers' closes are exchanged or given up, and else the error of the net.Conn.
@@ -56,13 +57,9 @@ func (c *Conn) readFrames() error {
 			}
 			return err
 		}
-		closed, stop := c.handle(f)
-		if closed {
+		if c.handle(f) {
 			c.ignoreRest()
 			return nil
-		}
-		if stop {
-			c.awaitReadable()
 		}
 	}
 }
@@ -80,27 +77,38 @@ func (c *Conn) idleExpired() (over bool) {
 	return false
 }
 
-// awaitReadable waits until the reader may go on: until the writer has taken what is in out, so that a peer that sends but does not read cannot make us
-// gather answers without end; and until deliveries are received, so that it cannot make us gather those.
-func (c *Conn) awaitReadable() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+// awaitRoomLocked waits until a frame with descriptor may be handled: until the writer has taken what is in out, so that a peer that sends but does not read
+// cannot make us gather answers without end; and a transfer until deliveries are received, so that it cannot make us gather those. Other frames pass: the
+// credit for replies may be among them for which the deliveries wait. So the socket is read up to the next transfer, and its end is noticed at once. Behind
+// that transfer only writing tells of it.
+func (c *Conn) awaitRoomLocked(descriptor uint64) {
 	for c.err == nil && len(c.out) > outStop {
 		_ = c.waitLocked(context.Background(), &c.outFree)
 	}
+	if descriptor != descTransfer {
+		return
+	}
 	for c.err == nil && c.buffered > c.cfg.MaxBuffered {
-		_ = c.waitLocked(context.Background(), &c.readable)
+		beat, cancel := context.WithTimeout(context.Background(), heldBeat)
+		if c.waitLocked(beat, &c.readable) != nil && len(c.out) == 0 {
+			c.out = appendEmptyFrame(c.out)
+			c.wakeWriter()
+		}
+		cancel()
 	}
 }
 
-// handle dispatches one frame. It reports whether the peer has closed, and whether the reader should wait before it goes on.
-func (c *Conn) handle(f frame) (closed, stop bool) {
+// heldBeat is how often a connection whose reader waits says something, so that it hears of its socket's end.
+const heldBeat = 10 * time.Second
+
+// handle dispatches one frame. It reports whether the peer has closed.
+func (c *Conn) handle(f frame) (closed bool) {
 	c.mu.Lock()
 	c.awaitResumedLocked()
 	// An empty frame; it has done its work by arriving.
 	if len(f.body) == 0 {
 		c.mu.Unlock()
-		return false, false
+		return false
 	}
 	closed, err := c.dispatchLocked(f)
 	if err != nil {
@@ -110,12 +118,11 @@ func (c *Conn) handle(f frame) (closed, stop bool) {
 		}
 		c.closeLocked(e)
 	}
-	stop = len(c.out) > outStop || c.buffered > c.cfg.MaxBuffered
 	c.mu.Unlock()
 	if err != nil {
 		c.log.Debug("amqp: closing the connection for the peer's error", "error", err)
 	}
-	return closed, stop
+	return closed
 }
 
 // dispatchLocked decodes a frame's body and hands it to its session. An error ends the connection.
@@ -127,6 +134,7 @@ func (c *Conn) dispatchLocked(f frame) (closed bool, err error) {
 	if err != nil {
 		return false, err
 	}
+	c.awaitRoomLocked(descriptor)
 	if descriptor == descClose {
 		return true, c.peerClosedLocked(fields)
 	}
@@ -142,16 +150,34 @@ func (c *Conn) dispatchLocked(f frame) (closed bool, err error) {
 	case descFlow:
 		return false, c.flowLocked(f.channel, fields)
 	}
+	if descriptor == descAttach && len(f.body) > maxAttach {
+		return false, c.longAttachLocked(f.channel, fields, len(f.body))
+	}
 	// What these say is kept, so it must not alias the reader's buffer.
 	p, _, err := readPerformative(bytes.Clone(f.body))
 	if err != nil {
 		return false, err
 	}
-	return false, c.controlLocked(f.channel, p)
+	return false, c.controlLocked(f.channel, p, len(f.body))
 }
 
-// controlLocked handles the frames that begin and end things.
-func (c *Conn) controlLocked(channel uint16, p reader) error {
+// longAttachLocked takes an attach that says more than is kept of one: of its fields only those that the refusal needs are read.
+func (c *Conn) longAttachLocked(channel uint16, f fields, size int) error {
+	s, err := c.sessionLocked(channel)
+	if err != nil || s.err != nil {
+		return err
+	}
+	var p Attach
+	p.readHead(&f)
+	if f.err != nil {
+		return f.err
+	}
+	s.attachLocked(&p, 0, errorf(ErrorResourceLimit, "the attach has %d bytes, more than the maximum of %d", size, maxAttach))
+	return nil
+}
+
+// controlLocked handles the frames that begin and end things; size is that of the frame's body.
+func (c *Conn) controlLocked(channel uint16, p reader, size int) error {
 	if begin, ok := p.(*Begin); ok {
 		return c.beginLocked(channel, begin)
 	}
@@ -172,7 +198,7 @@ func (c *Conn) controlLocked(channel uint16, p reader) error {
 	}
 	switch p := p.(type) {
 	case *Attach:
-		s.attachLocked(p)
+		s.attachLocked(p, size, nil)
 	case *Detach:
 		s.detachLocked(p)
 	}

@@ -24,13 +24,13 @@ func (c *Conn) sendLocked(channel uint16, p appender) error {
 }
 
 // sendErrorLocked appends the frame that tells e, as frame makes it. If that cannot be sent, because it does not fit the peer's frames or e has an Info
-// that cannot be encoded, the frame tells e in brief: a peer that hears nothing would wait for ever.
+// that cannot be encoded, the frame tells what of e fits: a peer that hears nothing would wait for ever.
 func (c *Conn) sendErrorLocked(channel uint16, e *Error, frame func(*Error) appender) error {
 	err := c.sendLocked(channel, frame(e))
 	if err == nil || e == nil {
 		return err
 	}
-	return c.sendLocked(channel, frame(e.brief()))
+	return c.sendLocked(channel, frame(e.brief(c.maxOut)))
 }
 
 // write is the writer goroutine: it writes whatever has gathered in out with one Write, and an empty frame after half of the peer's idle time-out.
@@ -95,5 +95,5 @@ func (c *Conn) writeFailed(err error) {
 	c.mu.Lock()
 	c.failLocked(fmt.Errorf("amqp: write: %w", err))
 	c.mu.Unlock()
-	_ = c.nc.Close()
+	c.dropNet()
 }

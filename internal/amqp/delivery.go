@@ -47,7 +47,8 @@ func (d *Delivery) Wait(ctx context.Context) (DeliveryState, error) {
 }
 
 // Settle tells the sender what became of a received delivery. It does nothing if the delivery came settled or is settled already. The error says that the
-// link is over.
+// link is over, or that the state cannot be told, because it does not fit the peer's frames: the delivery is not settled then. Of the error in Rejected what
+// fits is told.
 func (d *Delivery) Settle(state DeliveryState) error {
 	l := d.link
 	c := l.s.c
@@ -59,15 +60,20 @@ func (d *Delivery) Settle(state DeliveryState) error {
 	if l.err != nil {
 		return l.err
 	}
-	d.settled = true
 	// Also on a link whose receiver "will only settle after sending the disposition to the Sender and receiving a disposition indicating
 	// settlement" (2.8.3, second): nothing is kept here meanwhile, and Azure's Python client asks for that mode but waits for this settlement.
+	told, refusal := state, (*Error)(nil)
 	if rejected, ok := state.(Rejected); ok {
-		return c.sendErrorLocked(l.s.local, rejected.Error, func(e *Error) appender {
-			return &Disposition{Role: RoleReceiver, First: d.id, Settled: true, State: Rejected{e}}
-		})
+		refusal = rejected.Error
 	}
-	return c.sendLocked(l.s.local, &Disposition{Role: RoleReceiver, First: d.id, Settled: true, State: state})
+	err := c.sendErrorLocked(l.s.local, refusal, func(e *Error) appender {
+		if e != nil {
+			told = Rejected{e}
+		}
+		return &Disposition{Role: RoleReceiver, First: d.id, Settled: true, State: told}
+	})
+	d.settled = err == nil
+	return err
 }
 
 // Recycle gives the memory of a received delivery's Payload back to its link, for another delivery: nobody may look at it any more.
@@ -130,6 +136,11 @@ func (s *Session) updateLocked(id uint32, d *Delivery, p *Disposition) {
 	d.settleLocked(p.State, nil)
 	if !p.Settled {
 		// The receiver waits for our settlement before its own (2.8.3, second).
-		_ = s.c.sendLocked(s.local, &Disposition{Role: RoleSender, First: id, Settled: true, State: p.State})
+		settlement := Disposition{Role: RoleSender, First: id, Settled: true, State: p.State}
+		if s.c.sendLocked(s.local, &settlement) != nil {
+			// The receiver takes smaller frames than it sends. It knows the state: it has said it.
+			settlement.State = nil
+			_ = s.c.sendLocked(s.local, &settlement)
+		}
 	}
 }

@@ -51,14 +51,30 @@ func (e *Error) Error() string {
 	return string(e.Condition) + ": " + e.Description
 }
 
-// brief is what of e fits every peer's frames: no Info, and the beginning of the description.
-func (e *Error) brief() *Error {
-	const most = minMaxFrameSize / 2 // the condition and the rest of the frame need room too
-	description := e.Description
-	if len(description) > most {
-		description = strings.ToValidUTF8(description[:most], "") + "…"
+// errorOverhead is what the frame of an error needs beside condition and description, at its longest: that of a disposition.
+const errorOverhead = 96
+
+// brief is what of e fits frames of size bytes: no Info, and the beginning of the description. A condition that leaves no room for itself becomes part
+// of the description of an internal error.
+func (e *Error) brief(size int) *Error {
+	room := size - errorOverhead
+	condition, description := e.Condition, e.Description
+	if len(condition) > room {
+		condition, description = ErrorInternal, e.Error()
 	}
-	return &Error{Condition: e.Condition, Description: description}
+	return &Error{Condition: condition, Description: cut(description, room-len(condition))}
+}
+
+// cut returns text in at most size bytes: whole, or its beginning and a sign that there was more.
+func cut(text string, size int) string {
+	const more = "…"
+	if len(text) <= size {
+		return text
+	}
+	if size < len(more) {
+		return ""
+	}
+	return strings.ToValidUTF8(text[:size-len(more)], "") + more
 }
 
 // errorf makes an Error whose description is formatted.
@@ -69,7 +85,8 @@ func errorf(condition Symbol, format string, args ...any) *Error {
 func (e *Error) appendTo(dst []byte) ([]byte, error) {
 	c := beginComposite(dst, descError)
 	c.put(AppendSymbol(c.dst, e.Condition))
-	c.str(e.Description)
+	// A description often quotes what a peer has said, which need not be UTF-8.
+	c.str(strings.ToValidUTF8(e.Description, "\uFFFD"))
 	c.mapping(e.Info)
 	return c.whole()
 }

@@ -139,7 +139,8 @@ func FuzzFrames(f *testing.F) {
 			if err != nil {
 				break
 			}
-			if closed, _ := c.handle(frame); closed {
+			c.out = c.out[:0] // nobody writes
+			if c.handle(frame) {
 				break
 			}
 			// A user who takes what comes.
@@ -161,7 +162,14 @@ func FuzzFrames(f *testing.F) {
 		if len(c.outgoing) > 4 || len(c.incoming) > 4 || len(c.backlog) > 2 {
 			t.Errorf("%d and %d sessions, %d links in the backlog", len(c.outgoing), len(c.incoming), len(c.backlog))
 		}
+		partial, unanswered := 0, 0
 		for _, s := range c.outgoing {
+			for _, l := range s.incoming {
+				unanswered += l.unanswered
+				if d := l.receiver.partial; d != nil {
+					partial += d.taken()
+				}
+			}
 			if len(s.outgoing) > 4 || len(s.incoming) > 4 {
 				t.Errorf("%d and %d links", len(s.outgoing), len(s.incoming))
 			}
@@ -170,6 +178,9 @@ func FuzzFrames(f *testing.F) {
 					t.Errorf("%d deliveries with a credit of 3", len(l.receiver.queue))
 				}
 			}
+		}
+		if partial != c.partial || unanswered != c.unanswered {
+			t.Errorf("%d bytes of unfinished deliveries and %d of unanswered attaches are counted, want %d and %d", c.partial, c.unanswered, partial, unanswered)
 		}
 	})
 }

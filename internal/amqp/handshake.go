@@ -192,6 +192,10 @@ func (c *Conn) readOpen() error {
 	if err != nil {
 		return err
 	}
+	// It is kept for as long as the connection lasts, and what its bytes say may take forty times their memory.
+	if len(f.body) > maxAttach {
+		return fmt.Errorf("%w: an open of %d bytes, more than the maximum of %d", ErrMalformed, len(f.body), maxAttach)
+	}
 	p, _, err := readPerformative(bytes.Clone(f.body))
 	if err != nil {
 		return err

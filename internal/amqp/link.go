@@ -19,6 +19,7 @@ type Link struct {
 	handle       uint32  // ours, valid if attachSent
 	remoteHandle uint32  // valid if remote is set
 	remote       *Attach // the peer's attach; nil until it comes
+	unanswered   int     // bytes of the peer's attach while it is neither accepted nor refused
 	accepted     bool    // not or no longer in Conn.backlog
 	attachSent   bool
 	detachSent   bool
@@ -82,7 +83,8 @@ func (l *Link) Conn() *Conn { return l.s.c }
 // Role returns our role.
 func (l *Link) Role() Role { return l.role }
 
-// Remote returns the attach that the peer sent. It must not be modified.
+// Remote returns the attach that the peer sent. It must not be modified. Of a link that the peer attached, only name, addresses, handle, role, settle
+// modes and maximum message size are left when the attach is answered, and of any link no name and no address when it is over.
 func (l *Link) Remote() *Attach {
 	l.s.c.mu.Lock()
 	defer l.s.c.mu.Unlock()
@@ -142,6 +144,7 @@ func (l *Link) Enforce(maxMessageSize uint64) {
 // it for ever; the session's end is what it can be told.
 func (l *Link) answerLocked(a Attach) error {
 	err := l.sendAttachLocked(a)
+	l.forgetLocked()
 	if err != nil {
 		e, ok := errors.AsType[*Error](err)
 		if !ok {
@@ -164,12 +167,15 @@ func (l *Link) Refuse(e *Error) error {
 
 // refuseLocked sends an attach with neither source nor target, and then a detach.
 func (l *Link) refuseLocked(e *Error) error {
-	if err := l.answerLocked(Attach{
-		SenderSettleMode: l.remote.SenderSettleMode, ReceiverSettleMode: l.remote.ReceiverSettleMode,
-	}); err != nil {
+	if err := l.answerLocked(l.nothing()); err != nil {
 		return err
 	}
 	return l.endLocked(e)
+}
+
+// nothing is the answer to an attach that comes to nothing: it has neither source nor target.
+func (l *Link) nothing() Attach {
+	return Attach{SenderSettleMode: l.remote.SenderSettleMode, ReceiverSettleMode: l.remote.ReceiverSettleMode}
 }
 
 // Detach tells the peer that the link is closed, with e as the reason unless it is nil. It does not wait for the peer's answer. Detaching a
@@ -240,6 +246,7 @@ func (l *Link) failLocked(err error) {
 		}
 	}
 	l.dropLocked()
+	l.forgetLocked()
 	// Nobody need accept a link that is over before it was accepted.
 	if !l.accepted {
 		l.s.c.backlog = slices.DeleteFunc(l.s.c.backlog, func(other *Link) bool { return other == l })

@@ -2,8 +2,16 @@ package amqp
 
 import "fmt"
 
-// attachLocked takes an attach: a link of the peer's, or the answer to ours.
-func (s *Session) attachLocked(p *Attach) {
+const (
+	// maxAttach is how many bytes an attach may have that the peer sends: a thousand are usual. What its bytes say may take forty times their memory.
+	maxAttach = 16 << 10
+
+	// maxUnanswered is how many bytes those attaches of the peer may have, of all links, which nobody has accepted or refused.
+	maxUnanswered = 4 << 20
+)
+
+// attachLocked takes an attach of size bytes: a link of the peer's, or the answer to ours. What is to be refused comes with the reason.
+func (s *Session) attachLocked(p *Attach, size int, refusal *Error) {
 	// "A peer that receives a handle outside the supported range MUST close the Connection with the framing-error error-code" (2.7.2, handle-max).
 	if p.Handle > s.c.cfg.HandleMax {
 		s.c.closeLocked(errorf(ErrorFraming, "handle %d is beyond the handle-max of %d", p.Handle, s.c.cfg.HandleMax))
@@ -26,15 +34,52 @@ func (s *Session) attachLocked(p *Attach) {
 		l.receiver.limit = l.receiver.deliveryCount
 	}
 	if ours {
+		if refusal != nil {
+			_ = l.endLocked(refusal)
+		}
 		l.changed.wakeLocked()
 		return
 	}
-	if len(s.c.backlog) >= s.c.cfg.LinkBacklog {
-		_ = l.refuseLocked(errorf(ErrorResourceLimit, "%d links wait to be accepted", len(s.c.backlog)))
+	l.unanswered = size
+	s.c.unanswered += size
+	switch {
+	case refusal != nil:
+	case len(s.c.backlog) >= s.c.cfg.LinkBacklog:
+		refusal = errorf(ErrorResourceLimit, "%d links wait to be accepted", len(s.c.backlog))
+	case s.c.unanswered > maxUnanswered:
+		refusal = errorf(ErrorResourceLimit, "the attaches that are not answered yet have %d bytes, more than the maximum of %d", s.c.unanswered, maxUnanswered)
+	}
+	if refusal != nil {
+		_ = l.refuseLocked(refusal)
 		return
 	}
 	s.c.backlog = append(s.c.backlog, l)
 	s.c.backlogged.wakeLocked()
+}
+
+// forgetLocked forgets what the peer's attach says, but for what the link may need: an attach may have said much, and its link may stay for long.
+func (l *Link) forgetLocked() {
+	l.s.c.unanswered -= l.unanswered
+	l.unanswered = 0
+	r := l.remote
+	if r == nil {
+		return
+	}
+	l.remote = &Attach{
+		Handle: r.Handle, Role: r.Role, SenderSettleMode: r.SenderSettleMode, ReceiverSettleMode: r.ReceiverSettleMode, MaxMessageSize: r.MaxMessageSize,
+	}
+	// The handle of a link that is over may stay taken for ever.
+	if l.err != nil && l.attachSent {
+		l.name = ""
+		return
+	}
+	l.remote.Name = r.Name
+	if r.Source != nil {
+		l.remote.Source = &Source{Address: r.Source.Address}
+	}
+	if r.Target != nil {
+		l.remote.Target = &Target{Address: r.Target.Address}
+	}
 }
 
 // awaitingLocked returns the link of ours that p answers, if any: the one with its name and the opposite role.
@@ -56,16 +101,16 @@ func (s *Session) detachLocked(p *Detach) {
 	}
 	if !l.attachSent {
 		// The peer gave up before anybody accepted. A detach needs an attach before it.
-		_ = l.sendAttachLocked(Attach{
-			SenderSettleMode: l.remote.SenderSettleMode, ReceiverSettleMode: l.remote.ReceiverSettleMode,
-		})
+		if l.answerLocked(l.nothing()) != nil {
+			return
+		}
 	}
-	if !l.detachSent && l.attachSent && l.ignoreDetach {
+	if !l.detachSent && l.ignoreDetach {
 		// The peer waits for an answer, so the handles stay taken.
 		l.failLocked(fmt.Errorf("%w: the peer's detach is ignored", ErrDetached))
 		return
 	}
-	if !l.detachSent && l.attachSent {
+	if !l.detachSent {
 		l.detachSent = true
 		_ = s.c.sendLocked(s.local, &Detach{Handle: l.handle, Closed: p.Closed})
 	}

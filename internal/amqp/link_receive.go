@@ -124,6 +124,9 @@ func (c *Conn) transferLocked(channel uint16, f fields, payload []byte) error {
 // transferLocked adds a frame to the link's delivery. An error detaches the link.
 func (l *Link) transferLocked(p *Transfer, payload []byte) *Error {
 	in := &l.receiver
+	if len(p.DeliveryTag) > maxTag {
+		return errorf(ErrorInvalidField, "delivery tag of %d bytes; at most %d", len(p.DeliveryTag), maxTag)
+	}
 	if in.partial == nil {
 		if e := l.beginIncomingLocked(p); e != nil {
 			return e
@@ -135,7 +138,7 @@ func (l *Link) transferLocked(p *Transfer, payload []byte) *Error {
 	}
 	d := in.partial
 	c := l.s.c
-	c.partial -= cap(d.Payload)
+	c.partial -= d.taken()
 	if p.Aborted {
 		in.partial = nil
 		l.topUpLocked()
@@ -146,7 +149,7 @@ func (l *Link) transferLocked(p *Transfer, payload []byte) *Error {
 	d.Settled = d.Settled || p.Settled.Or(false)
 	in.appendLocked(d, payload, p.More)
 	if p.More {
-		c.partial += cap(d.Payload)
+		c.partial += d.taken()
 		if c.partial > c.cfg.MaxPartial {
 			return errorf(ErrorResourceLimit, "the connection's unfinished deliveries have %d bytes, more than the maximum of %d", c.partial, c.cfg.MaxPartial)
 		}
@@ -164,7 +167,7 @@ func (l *Link) transferLocked(p *Transfer, payload []byte) *Error {
 func (l *Link) dropLocked() {
 	c, in := l.s.c, &l.receiver
 	if in.partial != nil {
-		c.partial -= cap(in.partial.Payload)
+		c.partial -= in.partial.taken()
 		in.partial = nil
 	}
 	for _, d := range in.queue {
@@ -173,11 +176,19 @@ func (l *Link) dropLocked() {
 	c.readable.wakeLocked()
 }
 
-// memory is what a delivery takes while it waits, with what is around its payload.
+// memory is what a whole delivery takes while it waits, with what is around its payload.
 func (d *Delivery) memory() int { return len(d.Payload) + deliveryOverhead }
 
-// deliveryOverhead is the size of a Delivery, its tag and its place in a queue, roughly.
-const deliveryOverhead = 256
+// taken is what a delivery takes whose last frame has not come.
+func (d *Delivery) taken() int { return cap(d.Payload) + deliveryOverhead }
+
+const (
+	// deliveryOverhead is the size of a Delivery, its tag and its place in a queue, roughly.
+	deliveryOverhead = 256
+
+	// maxTag is how long a delivery tag may be: "up to 32 octets of binary data" (2.8.7).
+	maxTag = 32
+)
 
 // beginIncomingLocked takes the first frame of a delivery.
 func (l *Link) beginIncomingLocked(p *Transfer) *Error {
@@ -192,6 +203,7 @@ func (l *Link) beginIncomingLocked(p *Transfer) *Error {
 	}
 	in.deliveryCount++
 	in.partial = &Delivery{Tag: bytes.Clone(p.DeliveryTag), Format: p.MessageFormat.Or(0), link: l, id: p.DeliveryID.Value}
+	l.s.c.partial += in.partial.taken()
 	return nil
 }
 

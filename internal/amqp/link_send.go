@@ -27,9 +27,8 @@ func (l *Link) Send(ctx context.Context, d *Delivery) error {
 	if l.role != RoleSender {
 		return errorf(ErrorNotAllowed, "Send on a receiver link")
 	}
-	// "A delivery-tag may be up to 32 octets of binary data" (2.8.7).
-	if len(d.Tag) > 32 {
-		return errorf(ErrorInvalidField, "delivery tag of %d bytes; at most 32", len(d.Tag))
+	if len(d.Tag) > maxTag {
+		return errorf(ErrorInvalidField, "delivery tag of %d bytes; at most %d", len(d.Tag), maxTag)
 	}
 	c := l.s.c
 	c.mu.Lock()

@@ -219,6 +219,8 @@ func TestUnansweredDetachKeepsTheHandle(t *testing.T) {
 func TestAnErrorThatDoesNotFitThePeersFramesIsToldInBrief(t *testing.T) {
 	long := strings.Repeat("ä", 600) // an odd number of bytes is cut within a character
 	for _, e := range []*Error{
+		{Condition: Symbol("com.example:" + strings.Repeat("c", 300)), Description: long},
+		{Condition: Symbol("com.example:" + strings.Repeat("c", 400)), Description: long},
 		{Condition: ErrorInvalidField, Description: long},
 		{Condition: ErrorInvalidField, Description: "short", Info: Map{{Symbol("k"), struct{}{}}}}, // which cannot be encoded
 		{Condition: ErrorInvalidField, Description: "x" + long, Info: Map{{Symbol("k"), long}}},
@@ -226,8 +228,13 @@ func TestAnErrorThatDoesNotFitThePeersFramesIsToldInBrief(t *testing.T) {
 		check := func(frame string, err error) {
 			t.Helper()
 			got, ok := errors.AsType[*Error](err)
-			if !ok || got.Condition != e.Condition || len(got.Description) < 5 || !strings.HasPrefix(e.Description, strings.TrimSuffix(got.Description, "…")) {
+			if !ok || got.Condition != e.Condition || !strings.HasPrefix(e.Description, strings.TrimSuffix(got.Description, "…")) {
 				t.Errorf("%s tells %v, want %s and the beginning of the description", frame, err, e.Condition)
+				return
+			}
+			// The rest of a frame takes less than a hundred bytes.
+			if told := len(got.Condition) + len(got.Description); e.Info == nil && told < 512-100 {
+				t.Errorf("%s tells %d bytes of condition and description, though 512 fit", frame, told)
 			}
 		}
 		bubble(t, func(t *testing.T) {

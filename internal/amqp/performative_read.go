@@ -68,13 +68,7 @@ func (p *Begin) readFields(f *fields) {
 }
 
 func (p *Attach) readFields(f *fields) {
-	f.str(&p.Name)
-	f.uint32(&p.Handle)
-	f.bool((*bool)(&p.Role))
-	if v, ok := f.unsigned(uint64(SenderMixed)); ok {
-		p.SenderSettleMode = new(SenderSettleMode(v))
-	}
-	f.receiverMode(&p.ReceiverSettleMode)
+	p.readHead(f)
 	f.source(&p.Source)
 	f.target(&p.Target)
 	f.mapping(&p.Unsettled)
@@ -84,6 +78,17 @@ func (p *Attach) readFields(f *fields) {
 	f.symbols(&p.OfferedCapabilities)
 	f.symbols(&p.DesiredCapabilities)
 	f.mapping(&p.Properties)
+}
+
+// readHead reads the fields in front of the termini, whose size is bounded but for the name.
+func (p *Attach) readHead(f *fields) {
+	f.str(&p.Name)
+	f.uint32(&p.Handle)
+	f.bool((*bool)(&p.Role))
+	if v, ok := f.unsigned(uint64(SenderMixed)); ok {
+		p.SenderSettleMode = new(SenderSettleMode(v))
+	}
+	f.receiverMode(&p.ReceiverSettleMode)
 }
 
 func (p *Flow) readFields(f *fields) {
