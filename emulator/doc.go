@@ -64,9 +64,10 @@
 // # Bad clients
 //
 // A client cannot do harm beyond its own connection. Bounded are: the time until it has opened its connection (20 seconds) and its silence ([Options.IdleTimeout]), the
-// connections ([Options.MaxConnections]), the sessions (5,000) and links (5,000) of each, frames (64 KiB) and messages
-// ([Options.MaxMessageSize]), and for each connection the bytes of messages whose end is missing (128 MiB) and of those that wait for
-// their turn (256 MiB, then nothing more is read). An idle connection takes about 32 KiB.
+// connections ([Options.MaxConnections]), the sessions (5,000) and links (5,000) of each, frames (64 KiB), of which an open and
+// an attach (16 KiB), delivery tags (32 bytes) and messages ([Options.MaxMessageSize]), and for each connection the bytes of messages whose end is missing
+// (128 MiB) and of those that wait for their turn (256 MiB, then no further message is taken). What a client holds is given back when its socket ends: at once, or
+// within 20 seconds if more waits to be read. An idle connection takes about 32 KiB.
 //
 // # Looking inside
 //

@@ -18,6 +18,6 @@
 // credit, for an outcome) waits on a channel.
 //
 // Memory is bounded against a peer that misbehaves: by the maximum frame size, maximum message size, channel-max, handle-max,
-// the credit granted (deliveries nobody has received yet), the queue of links nobody has accepted yet, and the limit on the outgoing
-// buffer, past which Send waits and the reader stops reading.
+// the credit granted (deliveries nobody has received yet), the queue of links nobody has accepted yet and the bytes of their attaches, and the limit on the
+// outgoing buffer, past which Send waits and the reader stops reading. Of an attach that is answered only what the link needs is kept.
 package amqp
