@@ -211,6 +211,11 @@ func (t *Instrumentation) settled(b eventhubs.TracedBatch, o eventhubs.Outcome) 
 
 // tried reports whether an attempt was made to send the batch: one that could not even open the link counts, what the application cleared does not.
 func tried(o eventhubs.Outcome) bool {
+	for _, end := range []error{eventhubs.ErrCleared, eventhubs.ErrAbandoned, eventhubs.ErrExpired, eventhubs.ErrClosed, eventhubs.ErrPartitionStopped} {
+		if errors.Is(o.Err, end) {
+			return o.Tries > 0 // the Error below may be of what was tried before
+		}
+	}
 	_, outside := errors.AsType[*eventhubs.Error](o.Err)
 	return o.Tries > 0 || outside
 }

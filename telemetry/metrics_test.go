@@ -5,6 +5,7 @@ import (
 	"go/ast"
 	"go/parser"
 	"go/token"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -201,6 +202,45 @@ func TestWhatIsNeverTriedIsNotCountedAsSent(t *testing.T) {
 		}
 		if spans := w.spans.Ended(); len(spans) != 0 {
 			t.Errorf("%d spans, want none", len(spans))
+		}
+	})
+}
+
+// The error of what was never tried tells what had failed before, which was not a try of these events.
+func TestWhatIsClearedBehindAFailureIsNotCountedAsSent(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, eventhubs.Options{MaxWaitTime: eventhubs.UntilFull, RetryOptions: eventhubs.RetryOptions{MaxRetries: -1}, OnBatchFailed: func(context.Context, *eventhubs.Batch) {}}, telemetry.Config{})
+		w.enqueue(t.Context(), "1", "a")
+		if err := w.flush(); err != nil {
+			t.Fatal(err)
+		}
+		sent := w.collect()
+		w.server.SetHook(func(_ context.Context, op emulator.Operation) emulator.Action {
+			if op.Kind == emulator.KindTransfer {
+				return emulator.Reject("amqp:internal-error", "no")
+			}
+			return emulator.Pass()
+		})
+		w.enqueue(t.Context(), "0", "a")
+		if err := w.flush(); err == nil {
+			t.Fatal("Flush returned no error")
+		}
+		failed := w.collect()
+		w.enqueue(t.Context(), "0", "b")
+		w.producer.Clear()
+		if err := w.flush(); err != nil {
+			t.Fatal(err)
+		}
+		messaging := func(lines []string) (only []string) {
+			for _, line := range lines {
+				if strings.HasPrefix(line, "messaging.") {
+					only = append(only, line)
+				}
+			}
+			return only
+		}
+		if before, after := messaging(failed), messaging(w.collect()); len(before) == len(messaging(sent)) || !slices.Equal(before, after) {
+			t.Errorf("what was cleared is counted as sent: %q, before %q", after, before)
 		}
 	})
 }
