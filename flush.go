@@ -2,6 +2,7 @@ package eventhubs
 
 import (
 	"context"
+	"errors"
 	"fmt"
 )
 
@@ -48,12 +49,18 @@ func (p *BufferedProducer) FlushPartition(ctx context.Context, partitionID strin
 	if p.closing.Load() {
 		return errClosed()
 	}
+	if t := p.table.Load(); t != nil {
+		if _, err := t.find(partitionID); err != nil {
+			return err
+		}
+	}
 	r := newBarrier()
 	p.staging.cover(r, true)
 	if t := p.table.Load(); t != nil {
 		part, err := t.find(partitionID)
 		if err != nil {
-			return err
+			r.covered() // the list has come just now, and r was told of what failed before
+			return errors.Join(err, r.result(err, &p.health))
 		}
 		part.cover(r, true)
 	}

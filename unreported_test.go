@@ -137,3 +137,28 @@ func TestWhatSomebodyWasToldOfMayBeLeftOutOfFlush(t *testing.T) {
 		})
 	}
 }
+
+// Who asks for a partition that there is not takes no failure away from those who ask afterwards, and leaves nothing behind.
+func TestFlushPartitionOfAnUnknownPartitionKeepsWhatFailedForTheNext(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		peer := newPeer(t, 1)
+		peer.properties = func(int) error { return unauthorized() }
+		p := peer.producer(Options{MaxWaitTime: SendAtOnce, RetryOptions: RetryOptions{MaxRetries: -1}, OnBatchFailed: func(context.Context, *Batch) {}})
+		enqueue(t, p, "0", "a")
+		time.Sleep(time.Minute)
+		peer.properties = nil
+		if err := p.Connect(t.Context(), nil); err != nil {
+			t.Fatal(err)
+		}
+		for range 100 {
+			if err := p.FlushPartition(t.Context(), "nowhere"); !errors.Is(err, ErrUnknownPartition) {
+				t.Fatalf("FlushPartition returned %v", err)
+			}
+		}
+		if n := len(p.staging.unreported[0].holders); n > 0 {
+			t.Errorf("%d calls are remembered", n)
+		}
+		wantFailed(t, `FlushPartition("0")`, p.FlushPartition(t.Context(), "0"), 1)
+		wantFailed(t, "Close", p.Close(t.Context()), 0)
+	})
+}
