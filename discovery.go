@@ -289,7 +289,7 @@ func (s *staging) settle(b *batch, o Outcome) {
 	for _, part := range s.parts(b) {
 		id := at(part.extras.routes, 0).id
 		s.producer.settled(id, part, batchBytesUnknown, o)
-		s.producer.tell(&s.queue, &s.work, id, part, o)
+		s.producer.tell(&s.queue, &s.work, id, s.producer.turns.of(id, &s.producer.options), part, o)
 		s.producer.conclude(&s.queue, part, o)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"regexp"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -216,9 +217,9 @@ func TestAHindranceInAnotherPartitionCountsIfThereIsNoConnection(t *testing.T) {
 func TestWhatHasSucceededSinceHindersNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		peer, told := newPeer(t, 1), new(outcomes)
-		failing := true
+		var passed atomic.Bool
 		peer.open = func(string) error {
-			if failing {
+			if !passed.Load() {
 				return unauthorized()
 			}
 			return nil
@@ -227,7 +228,7 @@ func TestWhatHasSucceededSinceHindersNothing(t *testing.T) {
 		publishing := make(chan error)
 		go func() { publishing <- p.Publish(t.Context(), event("a"), &EnqueueOptions{PartitionID: "0"}) }() // ends with it
 		time.Sleep(time.Second / 4)
-		failing = false
+		passed.Store(true)
 		if err := <-publishing; err != nil {
 			t.Fatal(err)
 		}

@@ -25,8 +25,9 @@ type partition struct {
 	producer *BufferedProducer
 	link     link
 	work     work
-	identity *identity // nil without EnableIdempotentRetries; guarded by its turn
-	share    *share    // of the buffer
+	identity *identity     // nil without EnableIdempotentRetries; guarded by its turn
+	share    *share        // of the buffer
+	turn     chan struct{} // of handlers; see turns
 
 	linkMax atomic.Int64 // bytes: the largest message of the latest link; zero if none was open yet
 	learned atomic.Int64 // bytes: what the service takes in fact, as far as its refusals have taught, or unlimited; see limit.go
@@ -40,7 +41,7 @@ type partition struct {
 }
 
 func newPartition(p *BufferedProducer, id string) *partition {
-	part := &partition{id: id, producer: p, link: p.hub.Link(id)}
+	part := &partition{id: id, producer: p, link: p.hub.Link(id), turn: p.turns.of(id, &p.options)}
 	part.work.watch, part.work.partition = p.watch, part
 	part.share = p.admission.newShare(part, id == "")
 	part.learned.Store(unlimited)
@@ -258,6 +259,6 @@ func (p *partition) settle(b *batch, o Outcome) {
 		p.producer.health.forget(func(part *partition) bool { return part == p })
 	}
 	p.producer.settled(p.id, b, p.batchLimit(), o)
-	p.producer.tell(&p.queue, &p.work, p.id, b, o)
+	p.producer.tell(&p.queue, &p.work, p.id, p.turn, b, o)
 	p.producer.conclude(&p.queue, b, o)
 }

@@ -41,6 +41,7 @@ type BufferedProducer struct {
 	refreshAt atomic.Int64          // when the table is to be asked for again, in Unix nanoseconds; zero while there is none
 	counts    counts
 	health    health
+	turns     turns
 	watch     *watch // immutable
 
 	_    cacheLine

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -101,6 +102,42 @@ func TestStagedEventsAreCountedAndClearedByThePartitionThatTheyName(t *testing.T
 		u, ok := errors.AsType[*UndeliveredError](p.Abandon(t.Context()))
 		if !ok || u.NotStored != 4 {
 			t.Errorf("Abandon returned %v, want 4 not stored", u)
+		}
+	})
+}
+
+// Handlers of one partition are called one at a time, also when one of them is told of what was staged for it.
+func TestAHandlerOfStagedEventsHoldsThePartitionsTurn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		peer := newPeer(t, 1)
+		peer.properties = func(call int) error {
+			if call == 1 {
+				time.Sleep(time.Hour)
+			}
+			return nil
+		}
+		var running, most, told atomic.Int32
+		handler := func(context.Context, *Batch) {
+			most.Store(max(most.Load(), running.Add(1)))
+			time.Sleep(10 * time.Second)
+			running.Add(-1)
+			told.Add(1)
+		}
+		p := peer.producer(Options{MaxWaitTime: SendAtOnce, OnBatchSucceeded: handler, OnBatchFailed: handler})
+		place(t, p, &EnqueueOptions{PartitionID: "0"})
+		if n, err := p.ClearPartition("0"); n != 1 || err != nil {
+			t.Errorf("ClearPartition returned %d, %v", n, err)
+		}
+		synctest.Wait() // the handler is told of it
+		if err := p.Connect(t.Context(), nil); err != nil {
+			t.Fatal(err)
+		}
+		place(t, p, &EnqueueOptions{PartitionID: "0"})
+		if err := p.Flush(t.Context()); err != nil {
+			t.Error(err)
+		}
+		if most.Load() != 1 || told.Load() != 2 || now() != 20*time.Second {
+			t.Errorf("%d handlers at once, %d calls, the last ended at %v, want 1, 2 and 20s", most.Load(), told.Load(), now())
 		}
 	})
 }
