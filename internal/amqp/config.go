@@ -15,6 +15,7 @@ type Config struct {
 	ChannelMax     uint16        // highest channel number, so one less than the number of sessions; default 4999
 	IdleTimeout    time.Duration // what open says; a peer silent for twice as long is closed; default 4 minutes, negative: none
 	WriteTimeout   time.Duration // for one Write, after which the connection is dropped; default 30 s, negative: none
+	WholeWrites    bool          // a Write that has failed may have sent all of its bytes, however many it says: for a net.Conn that is a protocol itself
 	Properties     Map           // of open
 	SessionWindow  uint32        // transfer frames that a session takes in before it renews the window; default 5000
 	HandleMax      uint32        // highest handle in a session, so one less than the number of links; default 255

@@ -29,12 +29,31 @@ func (e *RemoteError) Error() string { return "amqp: peer sent " + e.Frame + ": 
 // Unwrap returns the *Error.
 func (e *RemoteError) Unwrap() error { return e.Err }
 
+// LimitError says that a limit of the connection or a session is reached, that of the peer or ours, whichever is smaller. It wraps an [*Error].
+type LimitError struct {
+	Name  string // "channel-max" or "handle-max"
+	Limit uint32 // one less than what may be in use
+	Err   *Error
+}
+
+// Error says what is in use and by which limit.
+func (e *LimitError) Error() string {
+	return fmt.Sprintf("amqp: %v (%s is %d)", e.Err, e.Name, e.Limit)
+}
+
+// Unwrap returns the *Error.
+func (e *LimitError) Unwrap() error { return e.Err }
+
 const (
 	// closeTimeout bounds how long a connection waits for the peer's close, and for its own last frames to be written.
 	closeTimeout = 5 * time.Second
 
 	// outLimit is how many bytes may wait to be written before Send waits.
 	outLimit = 256 << 10
+
+	// writeSize is how many bytes the writer gathers for one Write: enough to make little of what a Write costs, and so few that its deadline is met by a
+	// slow network, too.
+	writeSize = 128 << 10
 
 	// outStop is how many may wait before the reader, whose answers also gather there, stops reading.
 	outStop = 1 << 20
@@ -58,15 +77,23 @@ type Conn struct {
 
 	frames *frameReader // owned by the handshake, then by read
 
-	mu         sync.Mutex // guards the fields below, and the state of all sessions, links and deliveries
-	out        []byte     // frames waiting to be written
-	outFree    signal     // out became shorter
-	err        error      // why the connection is over; nil while it is open
-	closeSent  bool       // nothing may follow close in out
-	closeBy    time.Time  // when waiting for the peer's close ends
-	finished   bool       // the writer is to write what is in out and end
+	mu         sync.Mutex  // guards the fields below, and the state of all sessions, links and deliveries
+	out        []byte      // frames waiting to be written
+	taken      uint64      // bytes that the writer has taken from out
+	written    uint64      // and those of them that the network has taken
+	writerOver bool        // the writer is at its end: nothing more is written
+	ready      fifo[*Link] // the links that may send, each once
+	undecided  []*Delivery // are over, and are with the writer, so that it is not known yet whether the network will have taken any of them
+	outFree    signal      // out became shorter
+	err        error       // why the connection is over; nil while it is open
+	closeSent  bool        // nothing may follow close in out
+	closeBy    time.Time   // when waiting for the peer's close ends
+	finished   bool        // the writer is to write what is in out and end
 	incoming   map[uint16]*Session
 	outgoing   map[uint16]*Session // by our channel
+	lowest     uint16              // no channel below it is free
+	ending     int                 // sessions whose end the peer has not answered yet
+	ended      signal              // the peer has ended a session or a link of ours, or err was set
 	backlog    []*Link             // attached by the peer and not yet accepted
 	unanswered int                 // bytes of the peer's attaches that are neither accepted nor refused
 	backlogged signal              // backlog or err changed
@@ -198,6 +225,7 @@ func (c *Conn) failLocked(err error) {
 	for _, s := range c.outgoing {
 		s.failLocked(err)
 	}
+	c.ended.wakeLocked()
 	c.backlogged.wakeLocked()
 	c.outFree.wakeLocked()
 	c.readable.wakeLocked()

@@ -16,7 +16,7 @@ func (c *Conn) read() {
 	err := c.readFrames()
 	c.mu.Lock()
 	if err != nil {
-		c.failLocked(fmt.Errorf("amqp: read: %w", err))
+		c.failLocked(fmt.Errorf("%w: read: %w", ErrClosed, err))
 	}
 	c.finished = true
 	if c.closeBy.IsZero() {

@@ -393,7 +393,9 @@ func TestFramesThatGatherAreWrittenTogether(t *testing.T) {
 		c.mu.Lock()
 		c.nc = counted // the writer waits for something to do
 		for range 100 {
-			l.appendTransferLocked(&Transfer{Handle: l.handle, DeliveryID: Some[uint32](0)}, []byte("x"))
+			if err := l.queueLocked(&Delivery{Payload: []byte("x")}); err != nil {
+				t.Error(err)
+			}
 		}
 		c.mu.Unlock()
 		for range 100 {

@@ -35,7 +35,7 @@ func (c *Conn) sendErrorLocked(channel uint16, e *Error, frame func(*Error) appe
 
 // write is the writer goroutine: it writes whatever has gathered in out with one Write, and an empty frame after half of the peer's idle time-out.
 func (c *Conn) write() {
-	defer close(c.writerDone)
+	defer c.writerEnds()
 	var tick <-chan time.Time
 	var timer *time.Timer
 	if c.keepAlive > 0 {
@@ -53,10 +53,15 @@ func (c *Conn) write() {
 		}
 		b, last := c.takeOut(spare, idle)
 		if len(b) > 0 {
-			if _, err := c.nc.Write(b); err != nil {
-				c.writeFailed(err)
+			n, err := c.nc.Write(b)
+			if err != nil {
+				if c.cfg.WholeWrites {
+					n = len(b)
+				}
+				c.writeFailed(n, err)
 				return
 			}
+			c.wrote(len(b))
 			if timer != nil {
 				timer.Reset(c.keepAlive)
 			}
@@ -75,11 +80,16 @@ func (c *Conn) takeOut(spare []byte, idle bool) (b []byte, last bool) {
 	if idle && len(c.out) == 0 && !c.closeSent {
 		c.out = appendEmptyFrame(c.out)
 	}
+	c.fillLocked(writeSize)
 	// One message larger than the limit must not be remembered for ever by the size of its buffer.
 	if cap(spare) > 2*outLimit {
 		spare = nil
 	}
 	b, c.out = c.out, spare[:0]
+	c.taken += uint64(len(b))
+	if _, more := c.ready.first(); more {
+		c.wakeWriter()
+	}
 	c.outFree.wakeLocked()
 	switch {
 	case !c.closeBy.IsZero():
@@ -90,10 +100,28 @@ func (c *Conn) takeOut(spare []byte, idle bool) (b []byte, last bool) {
 	return b, c.finished
 }
 
-// writeFailed ends the connection after a Write has failed; closing the net.Conn ends the reader.
-func (c *Conn) writeFailed(err error) {
+// wrote notes that the network has taken n bytes more.
+func (c *Conn) wrote(n int) {
 	c.mu.Lock()
-	c.failLocked(fmt.Errorf("amqp: write: %w", err))
+	defer c.mu.Unlock()
+	c.written += uint64(n)
+	c.decideLocked(false)
+}
+
+// writeFailed ends the connection after a Write has failed, of which the network has taken n bytes; closing the net.Conn ends the reader.
+func (c *Conn) writeFailed(n int, err error) {
+	c.mu.Lock()
+	c.written += uint64(n)
+	c.failLocked(fmt.Errorf("%w: write: %w", ErrClosed, err))
 	c.mu.Unlock()
 	c.dropNet()
+}
+
+// writerEnds tells of the deliveries that waited for what the writer does with them.
+func (c *Conn) writerEnds() {
+	c.mu.Lock()
+	c.writerOver = true
+	c.decideLocked(true)
+	c.mu.Unlock()
+	close(c.writerDone)
 }

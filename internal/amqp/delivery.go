@@ -9,6 +9,10 @@ type Delivery struct {
 	Settled bool   // sent settled: no outcome follows
 	Payload []byte // the encoded message; of a received delivery it belongs to whoever received it
 
+	// Data, if set, is what is sent in place of Payload: a message that consists of data sections with these contents, which are not put together before they
+	// leave.
+	Data [][]byte
+
 	// TooLarge says that a received delivery is larger than the link's maximum message size. Payload is nil then; whoever receives
 	// it settles it as Rejected or detaches the link, as the specification has it (2.7.3, max-message-size).
 	TooLarge bool
@@ -16,6 +20,8 @@ type Delivery struct {
 
 	link *Link
 	id   uint32
+
+	outgoing // if sent
 
 	// Guarded by Conn.mu; state and err do not change after outcome is closed.
 	outcome chan struct{} // of a sent, unsettled delivery
@@ -27,8 +33,9 @@ type Delivery struct {
 // ID returns the delivery-id, by which the peer's session numbers a received delivery.
 func (d *Delivery) ID() uint32 { return d.id }
 
-// Wait waits for the outcome of a delivery that Send has sent unsettled. The error says why none will come: the link, session or
-// connection is over. It may be called again, and by several goroutines. A delivery sent settled has no outcome: (nil, nil).
+// Wait waits for the outcome of a delivery that Queue or Send has taken, unsettled. The error says why none will come: the link, session or
+// connection is over, or the delivery was taken back; [Delivery.Sent] then tells whether any of it has left. It may be called again, and by several
+// goroutines. A delivery sent settled has no outcome: (nil, nil).
 func (d *Delivery) Wait(ctx context.Context) (DeliveryState, error) {
 	if d.outcome == nil {
 		return nil, nil
@@ -85,12 +92,6 @@ func (d *Delivery) Recycle() {
 		in.spare = d.Payload[:0]
 	}
 	d.Payload = nil
-}
-
-// settleLocked tells whoever waits what became of a sent delivery.
-func (d *Delivery) settleLocked(state DeliveryState, err error) {
-	d.state, d.err = state, err
-	close(d.outcome)
 }
 
 // dispositionLocked takes a disposition. Ids that are unknown are ignored: such a delivery was settled, or its link is gone.

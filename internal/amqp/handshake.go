@@ -209,8 +209,7 @@ func (c *Conn) readOpen() error {
 		open.MaxFrameSize = 1<<32 - 1
 	}
 	c.peer = open
-	// We send no frames larger than we take, whatever the peer says that it can take.
-	c.maxOut = int(max(min(open.MaxFrameSize, c.cfg.MaxFrameSize), minMaxFrameSize))
+	c.maxOut = int(max(min(open.MaxFrameSize, 1<<30), minMaxFrameSize))
 	if open.ChannelMax != nil {
 		c.channelMax = min(c.channelMax, *open.ChannelMax)
 	}

@@ -189,13 +189,25 @@ func (l *Link) Detach(e *Error) error {
 	return l.endLocked(e)
 }
 
+// Close is Detach, and waits for the peer's answer. It ends with ctx.
+func (l *Link) Close(ctx context.Context, e *Error) error {
+	c := l.s.c
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	err := l.endLocked(e)
+	for err == nil && l.s.outgoing[l.handle] == l && !l.s.peerEnded && c.err == nil {
+		err = c.waitLocked(ctx, &c.ended)
+	}
+	return err
+}
+
 // sendAttachLocked sends our attach on the lowest handle that is free.
 func (l *Link) sendAttachLocked(a Attach) error {
 	s := l.s
 	handle := uint32(0)
 	for s.outgoing[handle] != nil {
 		if handle == s.handleMax {
-			return errorf(ErrorNotAllowed, "all %d handles of the session are in use", uint64(handle)+1)
+			return &LimitError{"handle-max", handle, errorf(ErrorNotAllowed, "all %d handles of the session are in use", uint64(handle)+1)}
 		}
 		handle++
 	}
@@ -214,6 +226,7 @@ func (l *Link) sendAttachLocked(a Attach) error {
 	}
 	l.handle, l.attachSent = handle, true
 	s.outgoing[handle] = l
+	l.scheduleLocked()
 	return nil
 }
 
@@ -245,14 +258,18 @@ func (l *Link) failLocked(err error) {
 			d.settleLocked(nil, err)
 		}
 	}
+	for _, d := range l.sender.queue {
+		if d.outcome != nil && !d.begun || d.told {
+			d.settleLocked(nil, err)
+		}
+		d.leaving.wakeLocked()
+	}
+	l.sender.queue = nil
 	l.dropLocked()
 	l.forgetLocked()
 	// Nobody need accept a link that is over before it was accepted.
 	if !l.accepted {
 		l.s.c.backlog = slices.DeleteFunc(l.s.c.backlog, func(other *Link) bool { return other == l })
 	}
-	// A Send may wait for any of these.
 	l.changed.wakeLocked()
-	l.s.changed.wakeLocked()
-	l.s.c.outFree.wakeLocked()
 }

@@ -65,6 +65,7 @@ func (l *Link) creditLocked(p *Flow) {
 	out.drain, out.owesDrain = p.Drain, p.Drain
 	if credit > 0 {
 		l.changed.wakeLocked()
+		l.scheduleLocked()
 	}
 }
 
@@ -77,7 +78,7 @@ func (l *Link) drainedLocked() {
 	if !out.owesDrain || !l.attachSent || l.role != RoleSender {
 		return
 	}
-	if out.credit > 0 && (out.available > 0 || out.sends > 0) {
+	if out.credit > 0 && (out.available > 0 || len(out.queue) > 0) {
 		return
 	}
 	out.deliveryCount += out.credit
@@ -96,4 +97,14 @@ func (l *Link) sendFlowLocked() {
 		f.DeliveryCount, f.LinkCredit = Some(l.receiver.deliveryCount), Some(l.receiver.creditLocked())
 	}
 	l.s.sendFlowLocked(f)
+}
+
+// awaitLocked waits until ok, the link's end, or ctx's; s must be woken by what makes ok true and by the link's end.
+func (l *Link) awaitLocked(ctx context.Context, s *signal, ok func() bool) error {
+	for l.err == nil && !ok() {
+		if err := l.s.c.waitLocked(ctx, s); err != nil {
+			return err
+		}
+	}
+	return l.err
 }

@@ -118,6 +118,7 @@ func (s *Session) detachLocked(p *Detach) {
 	if s.outgoing[l.handle] == l {
 		delete(s.outgoing, l.handle)
 	}
+	s.c.ended.wakeLocked()
 	err := ErrDetached
 	if p.Error != nil {
 		err = fmt.Errorf("%w: %w", ErrDetached, &RemoteError{"detach", p.Error})

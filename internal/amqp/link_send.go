@@ -2,118 +2,161 @@ package amqp
 
 import (
 	"context"
-	"fmt"
+	"slices"
 )
 
 // outbound is the sender's part of a link, guarded by Conn.mu.
 type outbound struct {
-	deliveryCount uint32 // deliveries begun (2.6.7)
-	credit        uint32 // deliveries that may still begin
-	available     uint32 // deliveries that wait for credit, as SetAvailable has it
-	drain         bool   // what the receiver said last: it wants its credit used or given up
-	owesDrain     bool   // and has not been told yet that it was
-	busy          bool   // a Send has the link; frames of two deliveries must not mix
-	sends         int    // Sends at work, the waiting ones included
-	owesAbort     bool   // the last delivery was given up after its first frame, and the receiver does not know yet
+	deliveryCount uint32      // deliveries begun (2.6.7)
+	credit        uint32      // deliveries that may still begin
+	available     uint32      // deliveries that wait for credit, as SetAvailable has it
+	drain         bool        // what the receiver said last: it wants its credit used or given up
+	owesDrain     bool        // and has not been told yet that it was
+	queue         []*Delivery // in the order in which they leave; of the first some frames may have left
+	ready         bool        // the link is in Conn.ready
+	owesAbort     bool        // the last delivery was given up after its first frame, and the receiver does not know yet
 }
 
-// transferOverhead is what a transfer frame needs besides tag and payload: frame header, descriptor, list header, and its fields at their longest.
-const transferOverhead = 64
+const (
+	// transferOverhead is what a transfer frame needs besides tag and payload: frame header, descriptor, list header, and its fields at their longest.
+	transferOverhead = 64
 
-// Send sends d, waiting for earlier Sends on the link, for credit, for the session's window, and for the outgoing buffer. It returns when the last
-// frame is in the outgoing buffer; the payload is copied by then. If ctx ends in between, the delivery is aborted. Unless d.Settled, its
-// outcome is up to [Delivery.Wait]. Of d, Tag, Format, Settled and Payload count.
+	// maxTransfer is how large a transfer frame is at the most, however large the peer's may be: a larger one gains nothing and holds up what comes behind it.
+	maxTransfer = 64 << 10
+)
+
+// Queue has d sent, behind what was queued on the link before, as soon as the link has credit, the session's window is open, and the connection's
+// writer has room. It does not wait. Of d, Tag, Format, Settled, and Payload or Data count. They belong to the engine until Wait returns other than by its
+// context's end, or Withdraw has taken d back, or the link is over.
+//
+// The messages of a connection leave one after the other, in the order in which they could: a message of many frames does not wait for others between them.
+func (l *Link) Queue(d *Delivery) error {
+	l.s.c.mu.Lock()
+	defer l.s.c.mu.Unlock()
+	return l.queueLocked(d)
+}
+
+// Send is Queue, and waits until the last frame of d is in the outgoing buffer: then the engine reads its memory no more. If ctx ends before, the delivery is
+// taken back, or aborted if its first frame has left. Unless d.Settled, its outcome is up to [Delivery.Wait].
 func (l *Link) Send(ctx context.Context, d *Delivery) error {
+	c := l.s.c
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if err := l.queueLocked(d); err != nil {
+		return err
+	}
+	if d.Settled && len(c.out) < outLimit {
+		c.fillLocked(outLimit) // nobody takes it back, so it need not wait for the writer
+	}
+	for !d.left && l.err == nil {
+		if err := c.waitLocked(ctx, &d.leaving); err != nil {
+			l.takeBackLocked(d)
+			return err
+		}
+	}
+	if !d.left {
+		return l.err
+	}
+	return nil
+}
+
+func (l *Link) queueLocked(d *Delivery) error {
 	if l.role != RoleSender {
-		return errorf(ErrorNotAllowed, "Send on a receiver link")
+		return errorf(ErrorNotAllowed, "a delivery is sent on a receiver link")
 	}
 	if len(d.Tag) > maxTag {
 		return errorf(ErrorInvalidField, "delivery tag of %d bytes; at most %d", len(d.Tag), maxTag)
 	}
-	c := l.s.c
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	l.sender.sends++
-	err := l.sendInTurnLocked(ctx, d)
-	l.sender.sends--
-	if l.err == nil {
-		l.drainedLocked()
-	}
-	return err
-}
-
-// sendInTurnLocked sends d when the Sends before it are done.
-func (l *Link) sendInTurnLocked(ctx context.Context, d *Delivery) error {
-	if err := l.awaitLocked(ctx, &l.changed, func() bool { return l.attachSent && !l.sender.busy }); err != nil {
-		return err
-	}
-	if limit := l.remote.MaxMessageSize; limit > 0 && uint64(len(d.Payload)) > limit {
-		return errorf(ErrorMessageSizeExceeded, "message of %d bytes; the link takes %d", len(d.Payload), limit)
-	}
-	l.sender.busy = true
-	err := l.sendLocked(ctx, d)
-	l.sender.busy = false
-	l.changed.wakeLocked()
-	return err
-}
-
-// awaitLocked waits until ok, the link's end, or ctx's; s must be woken by what makes ok true and by the link's end.
-func (l *Link) awaitLocked(ctx context.Context, s *signal, ok func() bool) error {
-	for l.err == nil && !ok() {
-		if err := l.s.c.waitLocked(ctx, s); err != nil {
-			return err
-		}
-	}
-	return l.err
-}
-
-// awaitRoomLocked waits until a transfer frame may be sent.
-func (l *Link) awaitRoomLocked(ctx context.Context) error {
-	s := l.s
-	for l.err == nil && !s.canSendLocked() {
-		changed := &s.changed
-		if s.remoteIncomingWindow > 0 {
-			changed = &s.c.outFree
-		}
-		if err := s.c.waitLocked(ctx, changed); err != nil {
-			return err
-		}
-	}
-	return l.err
-}
-
-// sendLocked sends d's frames while the link is busy with them.
-func (l *Link) sendLocked(ctx context.Context, d *Delivery) error {
-	s, out := l.s, &l.sender
-	if out.owesAbort {
-		if err := l.awaitRoomLocked(ctx); err != nil {
-			return err
-		}
-		l.abortLocked()
-	}
-	// The window may close while credit is awaited, and the other way round.
-	for out.credit == 0 || !s.canSendLocked() {
-		if err := l.awaitLocked(ctx, &l.changed, func() bool { return out.credit > 0 }); err != nil {
-			return err
-		}
-		if err := l.awaitRoomLocked(ctx); err != nil {
-			return err
-		}
-	}
 	if l.err != nil {
 		return l.err
 	}
-	l.beginDeliveryLocked(d)
-	for rest, first := d.Payload, true; first || len(rest) > 0; first = false {
-		if !first {
-			if err := l.awaitRoomLocked(ctx); err != nil {
-				l.giveUpLocked(d)
-				return err
-			}
-		}
-		rest = l.sendFrameLocked(d, rest, first)
+	size := d.encodedSize()
+	if limit := l.remote.MaxMessageSize; limit > 0 && uint64(size) > limit {
+		return errorf(ErrorMessageSizeExceeded, "message of %d bytes; the link takes %d", size, limit)
 	}
+	d.link, d.outgoing = l, outgoing{size: size}
+	if !d.Settled {
+		d.outcome = make(chan struct{})
+	}
+	l.sender.queue = append(l.sender.queue, d)
+	l.scheduleLocked()
 	return nil
+}
+
+// scheduleLocked puts the link in line if it has something that may be sent.
+func (l *Link) scheduleLocked() {
+	out := &l.sender
+	if out.ready || !l.canSendLocked() {
+		return
+	}
+	out.ready = true
+	l.s.c.ready.push(l)
+	l.s.c.wakeWriter()
+}
+
+// canSendLocked reports whether there is a frame that the peer lets us send.
+func (l *Link) canSendLocked() bool {
+	out := &l.sender
+	if l.err != nil || !l.attachSent || l.s.remoteIncomingWindow == 0 {
+		return false
+	}
+	return out.owesAbort || len(out.queue) > 0 && (out.queue[0].begun || out.credit > 0)
+}
+
+// fillLocked appends frames of the deliveries in line to out until that has limit bytes or more.
+func (c *Conn) fillLocked(limit int) {
+	for len(c.out) < limit && !c.closeSent {
+		l, ok := c.ready.first()
+		if !ok {
+			return
+		}
+		if !l.sendFirstLocked(limit) {
+			return // the rest of its message is next
+		}
+		c.ready.pop()
+		l.sender.ready = false
+		l.scheduleLocked() // behind the others
+	}
+}
+
+// sendFirstLocked appends frames of the link's first delivery, as many as may go. It reports false if no more than room was wanting.
+func (l *Link) sendFirstLocked(limit int) (done bool) {
+	c, out := l.s.c, &l.sender
+	if !l.canSendLocked() {
+		return true
+	}
+	if out.owesAbort {
+		l.abortLocked()
+		return true
+	}
+	d := out.queue[0]
+	for first := true; !d.left; first = false {
+		switch {
+		case l.s.remoteIncomingWindow == 0:
+			return true
+		case !first && len(c.out) >= limit:
+			return false
+		case !d.begun:
+			l.beginDeliveryLocked(d)
+		}
+		l.sendFrameLocked(d)
+	}
+	l.shiftLocked()
+	d.leaving.wakeLocked()
+	if d.told {
+		d.tellLocked() // which was put off until now
+	}
+	l.drainedLocked()
+	return true
+}
+
+// shiftLocked takes the first delivery from the queue.
+func (l *Link) shiftLocked() {
+	out := &l.sender
+	out.queue[0] = nil
+	if out.queue = out.queue[1:]; len(out.queue) == 0 {
+		out.queue = nil // its memory is not kept for an idle link
+	}
 }
 
 // beginDeliveryLocked takes one credit and the session's next delivery-id for d.
@@ -122,62 +165,64 @@ func (l *Link) beginDeliveryLocked(d *Delivery) {
 	if d.Tag == nil {
 		d.Tag = be.AppendUint32(nil, out.deliveryCount)
 	}
-	d.link, d.id = l, s.nextDeliveryID
-	d.outcome, d.state, d.err = nil, nil, nil
+	d.id, d.begun, d.at = s.nextDeliveryID, true, s.c.taken+uint64(len(s.c.out))
 	// Peers insist on ids without gaps in the session, whatever the link.
 	s.nextDeliveryID++
 	out.deliveryCount++
 	out.credit--
 	if !d.Settled {
-		d.outcome = make(chan struct{})
 		s.unsettled[d.id] = d
 	}
 }
 
-// sendFrameLocked sends as much of rest as fits a frame, and returns what does not.
-func (l *Link) sendFrameLocked(d *Delivery, rest []byte, first bool) []byte {
+// sendFrameLocked appends a frame with as much of d as fits.
+func (l *Link) sendFrameLocked(d *Delivery) {
 	c := l.s.c
 	t := Transfer{Handle: l.handle}
-	room := c.maxOut - transferOverhead
-	if first {
+	room := min(c.maxOut, maxTransfer) - transferOverhead
+	if d.gone == 0 {
 		// "On continuation transfers the delivery-id MAY be omitted", and so may the rest (2.7.5).
 		t.DeliveryID, t.DeliveryTag = Some(d.id), d.Tag
 		t.MessageFormat, t.Settled = Some(d.Format), Some(d.Settled)
 		room -= len(d.Tag)
 	}
-	n := min(room, len(rest))
-	t.More = n < len(rest)
-	l.appendTransferLocked(&t, rest[:n])
-	return rest[n:]
+	n := min(room, d.size-d.gone)
+	t.More = n < d.size-d.gone
+	mark := l.beginTransferLocked(&t)
+	c.out = endFrame(d.appendPart(c.out, n), mark)
+	d.left = !t.More
 }
 
-// appendTransferLocked appends a transfer frame to the outgoing buffer, without going through an interface, which would allocate.
-func (l *Link) appendTransferLocked(t *Transfer, payload []byte) {
+// beginTransferLocked appends a transfer frame but for its payload, without going through an interface, which would allocate.
+func (l *Link) beginTransferLocked(t *Transfer) (mark int) {
 	c := l.s.c
-	if c.closeSent {
-		return
-	}
-	out, mark := beginFrame(c.out, frameAMQP, l.s.local)
-	out, _ = t.appendTo(out) // fails only by State, which is not set
-	c.out = endFrame(append(out, payload...), mark)
+	c.out, mark = beginFrame(c.out, frameAMQP, l.s.local)
+	c.out, _ = t.appendTo(c.out) // fails only by State, which is not set
 	l.s.countOutgoingLocked()
-	c.wakeWriter()
+	return mark
 }
 
-// giveUpLocked aborts d after its first frame.
-func (l *Link) giveUpLocked(d *Delivery) {
-	if l.s.unsettled[d.id] == d {
+// takeBackLocked gives up the sending of d, of which not all has left.
+func (l *Link) takeBackLocked(d *Delivery) {
+	out := &l.sender
+	at := slices.Index(out.queue, d)
+	if at < 0 {
+		return // it has left, or the link is over
+	}
+	if at == 0 {
+		l.shiftLocked()
+	} else {
+		out.queue = slices.Delete(out.queue, at, at+1)
+	}
+	if d.begun {
 		delete(l.s.unsettled, d.id)
-		d.settleLocked(nil, fmt.Errorf("%w: delivery aborted", ErrDetached))
+		out.owesAbort = true
 	}
-	if l.err != nil {
-		return
+	if d.left = true; d.outcome != nil {
+		d.settleLocked(nil, errAborted)
 	}
-	if l.s.canSendLocked() {
-		l.abortLocked()
-		return
-	}
-	l.sender.owesAbort = true
+	l.drainedLocked()
+	l.scheduleLocked()
 }
 
 // abortLocked tells the receiver that the rest of a delivery will not come.
@@ -186,5 +231,6 @@ func (l *Link) giveUpLocked(d *Delivery) {
 // aborted Message is implicitly settled" (2.7.5).
 func (l *Link) abortLocked() {
 	l.sender.owesAbort = false
-	l.appendTransferLocked(&Transfer{Handle: l.handle, Aborted: true}, nil)
+	mark := l.beginTransferLocked(&Transfer{Handle: l.handle, Aborted: true})
+	l.s.c.out = endFrame(l.s.c.out, mark)
 }

@@ -14,13 +14,14 @@ type Session struct {
 	done  chan struct{} // closed when err is set
 
 	// Guarded by c.mu.
-	remote   uint16 // the peer's channel, valid if begun
-	begun    bool   // both begins are exchanged
-	endSent  bool
-	err      error  // why the session is over; nil while it is open
-	changed  signal // begun, or the windows, changed
-	outgoing map[uint32]*Link
-	incoming map[uint32]*Link // by the peer's handle
+	remote    uint16 // the peer's channel, valid if begun
+	begun     bool   // both begins are exchanged
+	endSent   bool
+	peerEnded bool   // the channels are free again
+	err       error  // why the session is over; nil while it is open
+	changed   signal // begun or err changed
+	outgoing  map[uint32]*Link
+	incoming  map[uint32]*Link // by the peer's handle
 
 	// Flow state (2.5.6), guarded by c.mu.
 	nextOutgoingID       uint32 // transfer-id of the next transfer frame we send
@@ -33,16 +34,26 @@ type Session struct {
 	unsettled            map[uint32]*Delivery
 }
 
-// NewSession begins a session and waits for the peer's begin.
+// NewSession begins a session and waits for the peer's begin. If all channels are in use it waits for the sessions that are about to end; if there is none,
+// the error is a [*LimitError].
 func (c *Conn) NewSession(ctx context.Context) (*Session, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.err != nil {
-		return nil, c.err
-	}
-	s, err := c.newSessionLocked()
-	if err != nil {
-		return nil, err
+	var s *Session
+	for s == nil {
+		if c.err != nil {
+			return nil, c.err
+		}
+		var err error
+		if s, err = c.newSessionLocked(); err == nil {
+			break
+		}
+		if c.ending == 0 {
+			return nil, err
+		}
+		if ended := c.waitLocked(ctx, &c.ended); ended != nil {
+			return nil, err
+		}
 	}
 	if err := s.sendBeginLocked(nil); err != nil {
 		return nil, err
@@ -66,6 +77,19 @@ func (s *Session) End(e *Error) {
 	s.endLocked(e)
 }
 
+// Close is End, and waits for the peer's answer. It ends with ctx.
+func (s *Session) Close(ctx context.Context, e *Error) error {
+	s.c.mu.Lock()
+	defer s.c.mu.Unlock()
+	s.endLocked(e)
+	for !s.peerEnded && s.c.err == nil {
+		if err := s.c.waitLocked(ctx, &s.c.ended); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // Done returns a channel that is closed when the session is over.
 func (s *Session) Done() <-chan struct{} { return s.done }
 
@@ -78,13 +102,13 @@ func (s *Session) Err() error {
 
 // newSessionLocked makes a session on the lowest channel that is free.
 func (c *Conn) newSessionLocked() (*Session, error) {
-	channel := uint16(0)
-	for c.outgoing[channel] != nil {
-		if channel == c.channelMax {
-			return nil, errorf(ErrorNotAllowed, "all %d channels are in use", int(c.channelMax)+1)
+	for c.outgoing[c.lowest] != nil {
+		if c.lowest == c.channelMax {
+			return nil, &LimitError{"channel-max", uint32(c.channelMax), errorf(ErrorNotAllowed, "all %d channels of the connection are in use", int(c.channelMax)+1)}
 		}
-		channel++
+		c.lowest++
 	}
+	channel := c.lowest
 	s := &Session{
 		c: c, local: channel, done: make(chan struct{}),
 		outgoing: make(map[uint32]*Link), incoming: make(map[uint32]*Link), unsettled: make(map[uint32]*Delivery),
@@ -144,6 +168,7 @@ func (s *Session) endLocked(e *Error) {
 	}
 	_ = s.c.sendErrorLocked(s.local, e, func(e *Error) appender { return &End{e} })
 	s.endSent = true
+	s.c.ending++
 	err := ErrEnded
 	if e != nil {
 		err = fmt.Errorf("%w: %w", ErrEnded, e)
@@ -153,12 +178,17 @@ func (s *Session) endLocked(e *Error) {
 
 // peerEndedLocked takes the peer's end, answers it unless it is itself the answer, and frees the channels.
 func (s *Session) peerEndedLocked(p *End) {
-	if !s.endSent {
+	if s.endSent {
+		s.c.ending--
+	} else {
 		_ = s.c.sendLocked(s.local, &End{})
 		s.endSent = true
 	}
 	delete(s.c.incoming, s.remote)
 	delete(s.c.outgoing, s.local)
+	s.c.lowest = min(s.c.lowest, s.local)
+	s.peerEnded = true
+	s.c.ended.wakeLocked()
 	err := ErrEnded
 	if p.Error != nil {
 		err = fmt.Errorf("%w: %w", ErrEnded, &RemoteError{"end", p.Error})

@@ -41,7 +41,9 @@ func (s *Session) updateWindowLocked(p *Flow) {
 	grown := window > s.remoteIncomingWindow
 	s.remoteIncomingWindow = window
 	if grown {
-		s.changed.wakeLocked()
+		for _, l := range s.outgoing {
+			l.scheduleLocked()
+		}
 	}
 }
 
@@ -73,11 +75,6 @@ func (s *Session) countIncomingLocked() bool {
 		s.sendFlowLocked(Flow{})
 	}
 	return true
-}
-
-// canSendLocked reports whether a transfer frame may be sent now: the peer's window is open, and not too much waits to be written.
-func (s *Session) canSendLocked() bool {
-	return s.remoteIncomingWindow > 0 && len(s.c.out) < outLimit
 }
 
 // countOutgoingLocked counts a transfer frame to the peer.

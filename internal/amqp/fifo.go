@@ -1,0 +1,27 @@
+package amqp
+
+// fifo is a queue whose memory is reused.
+type fifo[T any] struct {
+	items []T
+	head  int // of items, where the first is
+}
+
+func (q *fifo[T]) push(v T) { q.items = append(q.items, v) }
+
+func (q *fifo[T]) first() (v T, ok bool) {
+	if q.head == len(q.items) {
+		return v, false
+	}
+	return q.items[q.head], true
+}
+
+// pop takes the first from the queue, which must have one.
+func (q *fifo[T]) pop() {
+	var none T
+	q.items[q.head] = none
+	if q.head++; 2*q.head >= len(q.items) {
+		n := copy(q.items, q.items[q.head:])
+		clear(q.items[n:])
+		q.items, q.head = q.items[:n], 0
+	}
+}

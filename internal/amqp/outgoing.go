@@ -1,0 +1,172 @@
+package amqp
+
+import "fmt"
+
+// errAborted is why a delivery has no outcome that was taken back.
+var errAborted = fmt.Errorf("%w: delivery taken back", ErrDetached)
+
+// outgoing is how far a delivery of ours has come, guarded by Conn.mu.
+type outgoing struct {
+	size  int    // bytes of the encoded message
+	gone  int    // of them, how many are in frames
+	part  int    // of Data, the section that is next
+	cut   int    // and how many bytes of that are in frames
+	begun bool   // the first frame is in the outgoing buffer, and the delivery has an id
+	left  bool   // so is the last, or nothing more of it is to be sent
+	at    uint64 // where the first byte is in the stream of all that the connection writes, if begun
+	told  bool   // the peer has told its state
+	sent  bool   // the network has taken the first byte; set when the outcome is told
+
+	leaving signal // left, or the link is over
+}
+
+// Sent reports whether the network has taken the first byte of d, as of the time when Wait told its outcome or why none will come. If not, the peer has
+// seen nothing of it and never will.
+func (d *Delivery) Sent() bool {
+	c := d.link.s.c
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return d.sent
+}
+
+// Progress is how far a queued delivery has come.
+type Progress uint8
+
+// The steps of a delivery.
+const (
+	Queued     Progress = iota // behind another of its link
+	Uncredited                 // the first of its link, which has no credit
+	Blocked                    // the first, and its session's window or the network is in the way
+	Leaving                    // its first frame is with the writer, or has been written
+)
+
+// Progress returns how far d has come since it was queued.
+func (d *Delivery) Progress() Progress {
+	d.link.s.c.mu.Lock()
+	defer d.link.s.c.mu.Unlock()
+	return d.progressLocked()
+}
+
+// Withdraw takes d back, so that nothing of it is ever sent, unless its first frame is with the writer. It returns how far d had come.
+func (d *Delivery) Withdraw() Progress {
+	l := d.link
+	l.s.c.mu.Lock()
+	defer l.s.c.mu.Unlock()
+	p := d.progressLocked()
+	if p != Leaving {
+		l.takeBackLocked(d)
+	}
+	return p
+}
+
+func (d *Delivery) progressLocked() Progress {
+	out := &d.link.sender
+	switch {
+	case d.begun:
+		return Leaving
+	case len(out.queue) == 0 || out.queue[0] != d:
+		return Queued
+	case out.credit == 0:
+		return Uncredited
+	}
+	return Blocked
+}
+
+// WaitsForPeer reports whether d waits for the peer to allow it: for credit, or for the session's window, before its first frame.
+func (d *Delivery) WaitsForPeer() bool {
+	l := d.link
+	l.s.c.mu.Lock()
+	defer l.s.c.mu.Unlock()
+	return l.err == nil && !d.begun && (l.sender.credit == 0 || l.s.remoteIncomingWindow == 0)
+}
+
+// dataHead is the beginning of a data section of n bytes.
+func dataHead(n int) (head [8]byte, size int) {
+	if n < 256 {
+		return [8]byte{codeDescribed, codeSmallUlong, SectionData, codeBinary8, byte(n)}, 5
+	}
+	head = [8]byte{codeDescribed, codeSmallUlong, SectionData, codeBinary32}
+	be.PutUint32(head[4:], uint32(n))
+	return head, 8
+}
+
+func (d *Delivery) encodedSize() int {
+	if d.Data == nil {
+		return len(d.Payload)
+	}
+	size := 0
+	for _, b := range d.Data {
+		_, head := dataHead(len(b))
+		size += head + len(b)
+	}
+	return size
+}
+
+// appendPart appends the next n bytes of the encoded message.
+func (d *Delivery) appendPart(dst []byte, n int) []byte {
+	if d.Data == nil {
+		dst = append(dst, d.Payload[d.gone:d.gone+n]...)
+		d.gone += n
+		return dst
+	}
+	d.gone += n
+	for n > 0 {
+		b := d.Data[d.part]
+		head, size := dataHead(len(b))
+		rest := size + len(b) - d.cut
+		take := min(rest, n)
+		if d.cut < size {
+			k := min(take, size-d.cut)
+			dst = append(dst, head[d.cut:d.cut+k]...)
+			dst = append(dst, b[:take-k]...)
+		} else {
+			dst = append(dst, b[d.cut-size:d.cut-size+take]...)
+		}
+		n -= take
+		if d.cut += take; take == rest {
+			d.part, d.cut = d.part+1, 0
+		}
+	}
+	return dst
+}
+
+// settleLocked notes what became of d, and tells whoever waits: at once, or when it is known as well whether the network has taken anything of d.
+func (d *Delivery) settleLocked(state DeliveryState, err error) {
+	if d.told {
+		err = nil // the outcome came before the last frame had left, and stands
+	} else {
+		d.state, d.err, d.told = state, err, err == nil
+	}
+	c := d.link.s.c
+	switch {
+	case err == nil && !d.left && d.link.err == nil:
+		return // its memory is still to be read
+	case err != nil && d.begun && d.at >= c.written && !c.writerOver:
+		c.undecided = append(c.undecided, d)
+		return
+	}
+	d.tellLocked()
+}
+
+// tellLocked tells whoever waits.
+func (d *Delivery) tellLocked() {
+	d.sent = d.begun && (d.told || d.at < d.link.s.c.written)
+	close(d.outcome)
+}
+
+// decideLocked tells of the deliveries of which it is known by now whether the network has taken anything. At last, nothing more is written.
+func (c *Conn) decideLocked(last bool) {
+	if len(c.undecided) == 0 {
+		return
+	}
+	open := c.undecided[:0]
+	for _, d := range c.undecided {
+		if last || d.at < c.written {
+			d.tellLocked()
+		} else {
+			open = append(open, d)
+		}
+	}
+	clear(c.undecided[len(open):])
+	c.undecided = open
+}
