@@ -79,7 +79,7 @@ func (b *batch) all() iter.Seq2[int, []byte] {
 	}
 }
 
-// appendViews appends a slice for each event, for go-amqp to read them by.
+// appendViews appends a slice for each event, for the engine to read them by.
 func (b *batch) appendViews(dst [][]byte) [][]byte {
 	dst = slices.Grow(dst, b.count)
 	for _, encoded := range b.all() {

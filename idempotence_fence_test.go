@@ -206,7 +206,7 @@ func TestAStragglerOfAFailedBatchIsFencedOff(t *testing.T) {
 			defer mu.Unlock()
 			lag = to
 		}
-		o := eventhubs.Options{EnableIdempotentRetries: true, RetryOptions: eventhubs.RetryOptions{TryTimeout: 5 * time.Second, MaxRetries: -1}}
+		o := eventhubs.Options{EnableIdempotentRetries: true, RetryOptions: eventhubs.RetryOptions{TryTimeout: 10 * time.Second, MaxRetries: -1}}
 		o.Connection.DialContext = network.dial
 		p, err := eventhubs.NewBufferedProducerFromConnectionString(w.server.ConnectionString("hub"), "", &o)
 		w.must(err)

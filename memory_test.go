@@ -67,7 +67,7 @@ func TestAClosedProducerIsCollected(t *testing.T) {
 					return weak.Make(p)
 				}
 				p := produce()
-				time.Sleep(time.Minute) // for the ends of go-amqp's goroutines; a linger would last for an hour. The runtime may know a stopped timer until then
+				time.Sleep(time.Minute) // for the ends of the connection's goroutines; a linger would last for an hour. The runtime may know a stopped timer until then
 				synctest.Wait()
 				for range 3 {
 					runtime.GC() // a sync.Pool is known to the runtime until the second

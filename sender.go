@@ -288,7 +288,7 @@ func (p *partition) open(b *batch, timeout time.Duration) (stored bool, err erro
 	return false, nil
 }
 
-// Slices of what go-amqp is to read, shared by all producers. A batch needs them only while it is handed over.
+// Slices of what the engine is to read, shared by all producers. A batch needs them only while it is handed over.
 var views = sync.Pool{New: func() any { return new([][]byte) }}
 
 // transmit hands the batch to the link and waits for its outcome. An idempotent producer's batch has its final numbers as soon as it was handed over.

@@ -61,8 +61,8 @@ const (
 	// eventOverhead is what an event with a short key and no properties has beside its body.
 	eventOverhead = 50
 
-	// linkBytes is what go-amqp keeps for an open link, and processBytes what a process with a connection has before its first event, as measured.
-	linkBytes    = 85 << 10
+	// linkBytes is what an open link keeps, and processBytes what a process with a connection has before its first event, as measured.
+	linkBytes    = 8 << 10
 	processBytes = 10 << 20
 
 	// Batches with fewer events than thinBatch, if there are more than manyBatches of them a second, are worth a word.
@@ -163,8 +163,8 @@ func makePlan(o *planOptions) *plan {
 	p.add("ingress", math.Round(bytes/1e3)/1e3, "MB/s", "", "%s events/s of %s bytes, with %d bytes more each for key and headers", amount(o.eventsPerSecond), amount(o.bytes), eventOverhead)
 	p.capacity(o, bytes)
 	partitions := p.partitions(o, bytes)
-	batch := p.batches(o, size, partitions)
-	p.buffer(o, size, partitions, batch)
+	p.batches(o, size, partitions)
+	p.buffer(o, size, partitions)
 	p.fleet(o)
 	p.Assumptions = []string{
 		fmt.Sprintf("an event has %d bytes beside its body: a short key, no properties", eventOverhead),
@@ -211,8 +211,8 @@ func (p *plan) partitions(o *planOptions, bytes float64) float64 {
 	return n
 }
 
-// batches says what the batches will be like, and returns the bytes of one.
-func (p *plan) batches(o *planOptions, size, partitions float64) float64 {
+// batches says what the batches will be like.
+func (p *plan) batches(o *planOptions, size, partitions float64) {
 	// Of the buffer each open link may have half of its even share in one batch, so that one can be in flight while the next fills.
 	most := min(standardMessageBytes, max(defaults.LeastBatchBytes, math.Floor(o.bufferBytes(size)/(2*partitions))))
 	limit := max(1, math.Floor(most/size))
@@ -238,7 +238,6 @@ func (p *plan) batches(o *planOptions, size, partitions float64) float64 {
 	if fastest := limit * size / o.latency.Seconds(); rate*size > fastest {
 		p.add("partition limit", math.Round(fastest/1e4)/100, "MB/s", "", "one full batch in %v is all that a partition carries: use more partitions, or give up the order with MaxConcurrentSendsPerPartition", o.latency)
 	}
-	return events * size
 }
 
 // bufferedEvents is how many events one process accepts in an outage, a linger and a round trip; the default if that is more.
@@ -253,7 +252,7 @@ func (o *planOptions) bufferBytes(size float64) float64 {
 }
 
 // buffer says which bounds the producer's buffer needs, and how much memory that is.
-func (p *plan) buffer(o *planOptions, size, partitions, batch float64) {
+func (p *plan) buffer(o *planOptions, size, partitions float64) {
 	events := o.bufferedEvents()
 	why := "what one process accepts in %v: the outage, a linger and a round trip"
 	span := o.outage + o.linger + o.latency
@@ -268,8 +267,8 @@ func (p *plan) buffer(o *planOptions, size, partitions, batch float64) {
 	}
 	p.add("MaxBufferedBytes", bytes, "", "", why, amount(size))
 	used := min(bytes, events*size)
-	memory := processBytes + used + partitions*(linkBytes+batch)
-	p.add("memory", math.Ceil(memory/(1<<20)), "MiB", "", "of one process at worst: %d MiB for itself, its buffer, and for each of its links (%s) %d KiB and the largest batch; Go's garbage collector may take as much again",
+	memory := processBytes + used + partitions*linkBytes
+	p.add("memory", math.Ceil(memory/(1<<20)), "MiB", "", "of one process at worst: %d MiB for itself, its buffer, and for each of its links (%s) %d KiB; Go's garbage collector may take as much again",
 		processBytes>>20, amount(partitions), linkBytes>>10)
 }
 

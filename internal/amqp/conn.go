@@ -53,7 +53,7 @@ const (
 
 	// writeSize is how many bytes the writer gathers for one Write: enough to make little of what a Write costs, and so few that its deadline is met by a
 	// slow network, too.
-	writeSize = 128 << 10
+	writeSize = 96 << 10
 
 	// outStop is how many may wait before the reader, whose answers also gather there, stops reading.
 	outStop = 1 << 20
@@ -92,7 +92,7 @@ type Conn struct {
 	incoming   map[uint16]*Session
 	outgoing   map[uint16]*Session // by our channel
 	lowest     uint16              // no channel below it is free
-	ending     int                 // sessions whose end the peer has not answered yet
+	ending     int                 // retired sessions whose channels are not free yet
 	ended      signal              // the peer has ended a session or a link of ours, or err was set
 	backlog    []*Link             // attached by the peer and not yet accepted
 	unanswered int                 // bytes of the peer's attaches that are neither accepted nor refused
@@ -146,6 +146,21 @@ func (c *Conn) Close(e *Error) error {
 	c.mu.Unlock()
 	<-c.done
 	return nil
+}
+
+// Leave is Close, but does not wait for the peer's answer: it drops the net.Conn when the frames that wait, the close the last of them, have been
+// written, or after 5 s.
+func (c *Conn) Leave(e *Error) {
+	c.mu.Lock()
+	c.closeLocked(e)
+	c.endIgnoringLocked()
+	c.finished = true
+	c.wakeWriter()
+	by := c.closeBy
+	c.mu.Unlock()
+	<-c.writerDone
+	c.closeNet(by)
+	<-c.done
 }
 
 // Cut drops the net.Conn without a word to the peer, and does not wait. A net.Conn that is a protocol itself may have a method for this: CloseNow() error,
@@ -210,7 +225,7 @@ func (c *Conn) closeLocked(e *Error) {
 	_ = c.nc.SetReadDeadline(c.closeBy)
 	err := ErrClosed
 	if e != nil {
-		err = fmt.Errorf("%w: %w", ErrClosed, e)
+		err = fmt.Errorf("%w by us: %w", ErrClosed, e)
 	}
 	c.failLocked(err)
 }

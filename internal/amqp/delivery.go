@@ -53,6 +53,9 @@ func (d *Delivery) Wait(ctx context.Context) (DeliveryState, error) {
 	}
 }
 
+// Done returns a channel that is closed when Wait does not wait any more; nil for a delivery that is sent settled.
+func (d *Delivery) Done() <-chan struct{} { return d.outcome }
+
 // Settle tells the sender what became of a received delivery. It does nothing if the delivery came settled or is settled already. The error says that the
 // link is over, or that the state cannot be told, because it does not fit the peer's frames: the delivery is not settled then. Of the error in Rejected what
 // fits is told.

@@ -1,5 +1,5 @@
 // Package amqp is an implementation of AMQP 1.0 (ISO/IEC 19464, OASIS "amqp-core-complete-v1.0") that takes no side: a peer
-// is a peer. The emulator uses it as the server, tests use it as the client too, and the producer uses its encoder.
+// is a peer. The emulator uses it as the server, the producer as the client.
 //
 // # Codec
 //
@@ -16,6 +16,10 @@
 // guards the state of the connection, its sessions, its links and their deliveries; it is never held while blocking. Frames are appended to an
 // outgoing buffer under that mutex, and the writer sends what has gathered with one Write. Whoever waits (for a delivery, for
 // credit, for an outcome) waits on a channel.
+//
+// Deliveries wait at their link. A link that may send stands in line, and the writer takes the first delivery of the first link, whole, and then of the
+// next: only then has it an id, a credit less, and a place in the stream of bytes. By that place it is known, when its outcome is not, whether the network has
+// taken anything of it.
 //
 // Memory is bounded against a peer that misbehaves: by the maximum frame size, maximum message size, channel-max, handle-max,
 // the credit granted (deliveries nobody has received yet), the queue of links nobody has accepted yet and the bytes of their attaches, and the limit on the

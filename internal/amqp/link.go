@@ -23,7 +23,9 @@ type Link struct {
 	accepted     bool    // not or no longer in Conn.backlog
 	attachSent   bool
 	detachSent   bool
+	byUs         bool     // our detach was the first
 	err          error    // why the link is over; nil while it is open
+	lost         int      // deliveries that had begun to leave, and had no outcome, when it ended
 	changed      signal   // anything below changed
 	ignoreDetach bool     // the peer's detach is not answered
 	sender       outbound // if role is RoleSender
@@ -99,6 +101,13 @@ func (l *Link) Err() error {
 	l.s.c.mu.Lock()
 	defer l.s.c.mu.Unlock()
 	return l.err
+}
+
+// Lost returns how many deliveries had begun to leave, and had no outcome, when the link ended.
+func (l *Link) Lost() int {
+	l.s.c.mu.Lock()
+	defer l.s.c.mu.Unlock()
+	return l.lost
 }
 
 // Accept answers the peer's attach with reply, of which name, handle, role and initial delivery count are filled in, in a copy, and
@@ -235,7 +244,7 @@ func (l *Link) endLocked(e *Error) error {
 	if l.err != nil {
 		return nil
 	}
-	l.detachSent = true
+	l.detachSent, l.byUs = true, true
 	sendErr := l.s.c.sendErrorLocked(l.s.local, e, func(e *Error) appender { return &Detach{Handle: l.handle, Closed: true, Error: e} })
 	err := ErrDetached
 	if e != nil {
@@ -255,6 +264,7 @@ func (l *Link) failLocked(err error) {
 	for id, d := range l.s.unsettled {
 		if d.link == l {
 			delete(l.s.unsettled, id)
+			l.lost++
 			d.settleLocked(nil, err)
 		}
 	}

@@ -21,7 +21,7 @@ type outgoing struct {
 }
 
 // Sent reports whether the network has taken the first byte of d, as of the time when Wait told its outcome or why none will come. If not, the peer has
-// seen nothing of it and never will.
+// seen nothing of it and never will. When it was us who ended the link, a byte that is with the writer counts as taken.
 func (d *Delivery) Sent() bool {
 	c := d.link.s.c
 	c.mu.Lock()
@@ -141,6 +141,8 @@ func (d *Delivery) settleLocked(state DeliveryState, err error) {
 	switch {
 	case err == nil && !d.left && d.link.err == nil:
 		return // its memory is still to be read
+	case err != nil && d.begun && d.at >= c.written && !c.writerOver && c.err == nil && (d.link.byUs || d.link.s.byUs):
+		d.sent = true // or it may be: who ends a link does not wait for the network
 	case err != nil && d.begun && d.at >= c.written && !c.writerOver:
 		c.undecided = append(c.undecided, d)
 		return
@@ -150,7 +152,7 @@ func (d *Delivery) settleLocked(state DeliveryState, err error) {
 
 // tellLocked tells whoever waits.
 func (d *Delivery) tellLocked() {
-	d.sent = d.begun && (d.told || d.at < d.link.s.c.written)
+	d.sent = d.sent || d.begun && (d.told || d.at < d.link.s.c.written)
 	close(d.outcome)
 }
 

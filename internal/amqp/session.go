@@ -17,6 +17,8 @@ type Session struct {
 	remote    uint16 // the peer's channel, valid if begun
 	begun     bool   // both begins are exchanged
 	endSent   bool
+	byUs      bool   // our end was the first
+	retired   bool   // is about to be ended by us, or was
 	peerEnded bool   // the channels are free again
 	err       error  // why the session is over; nil while it is open
 	changed   signal // begun or err changed
@@ -75,6 +77,20 @@ func (s *Session) End(e *Error) {
 	s.c.mu.Lock()
 	defer s.c.mu.Unlock()
 	s.endLocked(e)
+}
+
+// Retire says that the session is about to be ended, so that whoever wants a channel waits for it, if there is no other.
+func (s *Session) Retire() {
+	s.c.mu.Lock()
+	defer s.c.mu.Unlock()
+	s.retireLocked()
+}
+
+func (s *Session) retireLocked() {
+	if !s.retired && !s.peerEnded {
+		s.retired = true
+		s.c.ending++
+	}
 }
 
 // Close is End, and waits for the peer's answer. It ends with ctx.
@@ -167,8 +183,8 @@ func (s *Session) endLocked(e *Error) {
 		return
 	}
 	_ = s.c.sendErrorLocked(s.local, e, func(e *Error) appender { return &End{e} })
-	s.endSent = true
-	s.c.ending++
+	s.endSent, s.byUs = true, true
+	s.retireLocked()
 	err := ErrEnded
 	if e != nil {
 		err = fmt.Errorf("%w: %w", ErrEnded, e)
@@ -178,9 +194,10 @@ func (s *Session) endLocked(e *Error) {
 
 // peerEndedLocked takes the peer's end, answers it unless it is itself the answer, and frees the channels.
 func (s *Session) peerEndedLocked(p *End) {
-	if s.endSent {
+	if s.retired {
 		s.c.ending--
-	} else {
+	}
+	if !s.endSent {
 		_ = s.c.sendLocked(s.local, &End{})
 		s.endSent = true
 	}

@@ -11,7 +11,7 @@ import (
 	"syscall"
 	"testing"
 
-	"github.com/Azure/go-amqp"
+	"github.com/go-eventhubs/eventhubs/internal/amqp"
 )
 
 // What the service says, as it says it, and what is true advice then: for the producer, which knows nothing of how it was made, and in other settings.
@@ -45,7 +45,7 @@ func TestAdviceIsTrueOfWhatTheServiceSays(t *testing.T) {
 		{"com.microsoft:server-busy", "The request was terminated because the entity is being throttled. Error code : 50002.", Setting{}, "throughput units are used up", ""},
 		{"amqp:resource-limit-exceeded", "The number of connections has reached its maximum.", Setting{}, "share one Connection", ""},
 	} {
-		e := remoteError(&amqp.Error{Condition: amqp.ErrCond(c.condition), Description: c.description}, errors.New("as it came"))
+		e := remoteError(&amqp.Error{Condition: amqp.Symbol(c.condition), Description: c.description}, errors.New("as it came"))
 		if got := Advise(e, c.setting); !strings.Contains(got, c.want) || c.not != "" && strings.Contains(got, c.not) {
 			t.Errorf("%s: %s\n advice %q\n want %q, not %q", c.condition, c.description, got, c.want, c.not)
 		}

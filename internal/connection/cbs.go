@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/go-eventhubs/eventhubs/internal/amqp"
 	"github.com/go-eventhubs/eventhubs/internal/callback"
 )
 
@@ -86,14 +87,16 @@ func (cl *client) putToken(ctx context.Context, g *grant) (permit, error) {
 	if p, ok := cl.kept(g, token); ok {
 		return p, nil
 	}
-	_, err = cl.cbs.request(ctx, map[string]any{
-		"operation":  "put-token",
-		"type":       token.Type,
-		"name":       audience,
-		"expiration": expiration(token),
-	}, token.text())
+	_, err = cl.cbs.request(ctx, putTokenProperties(token, audience), token.text())
 	if err != nil {
 		return permit{}, err
 	}
 	return cl.granted(g, token), nil
+}
+
+// putTokenProperties is what a put-token says beside the token.
+func putTokenProperties(token Token, audience string) amqp.Map {
+	return amqp.Map{
+		{Key: "operation", Value: "put-token"}, {Key: "type", Value: token.Type}, {Key: "name", Value: audience}, {Key: "expiration", Value: expiration(token)},
+	}
 }

@@ -3,15 +3,14 @@ package connection
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net"
 	"runtime"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
 
-	"github.com/Azure/go-amqp"
-
+	"github.com/go-eventhubs/eventhubs/internal/amqp"
 	"github.com/go-eventhubs/eventhubs/internal/callback"
 )
 
@@ -30,9 +29,7 @@ type client struct {
 	cbs        *requestNode
 	management *requestNode
 
-	broken atomic.Bool   // cut was called; amqp.Done comes soon
-	lane   chan struct{} // holds one while the frames of a message leave, behind its first; see takeLane
-	slots  chan struct{} // holds one for each session that has not ended
+	broken atomic.Bool // cut was called; amqp.Done comes soon
 
 	mourned chan struct{} // closed when its end has been told
 
@@ -43,7 +40,7 @@ type client struct {
 
 // dialClient opens the transport and the AMQP connection over it; not right after
 // that has failed.
-func dialClient(ctx context.Context, owner *Conn, failed time.Time) (*client, error) {
+func dialClient(ctx context.Context, owner *Conn, failed time.Time, dials int) (*client, error) {
 	if err := pace(ctx, failed); err != nil {
 		return nil, classifyDial(err)
 	}
@@ -51,25 +48,14 @@ func dialClient(ctx context.Context, owner *Conn, failed time.Time) (*client, er
 	if err != nil {
 		return nil, err
 	}
-	conn, err := callback.Result("net.Conn", func() (*amqp.Conn, error) {
-		return amqp.NewConn(ctx, transport.conn, &amqp.ConnOptions{
-			ContainerID: owner.cfg.ContainerID,
-			HostName:    owner.cfg.Namespace,
-			SASLType:    amqp.SASLTypeAnonymous(),
-			MaxSessions: 65535,
-			Properties:  openProperties(owner.cfg.ApplicationID),
-		})
-	})
+	conn, err := handshake(ctx, &owner.cfg, transport, containerID(owner.cfg.ContainerID, dials), owner.maxSessions)
 	if err != nil {
-		hangUp(transport.raw)
-		return nil, classifyDial(err)
+		return nil, err
 	}
 	cl := &client{
 		owner:     owner,
 		amqp:      conn,
 		raw:       transport.raw,
-		lane:      make(chan struct{}, 1),
-		slots:     make(chan struct{}, owner.maxSessions),
 		mourned:   make(chan struct{}),
 		grants:    make(map[string]*grant),
 		perEntity: owner.narrowHubs(),
@@ -79,30 +65,57 @@ func dialClient(ctx context.Context, owner *Conn, failed time.Time) (*client, er
 	return cl, nil
 }
 
+// handshake opens an AMQP connection over a transport, which it closes if that fails. Its
+// errors are *Error.
+func handshake(ctx context.Context, cfg *Config, t transport, container string, sessions int) (*amqp.Conn, error) {
+	host, _ := splitHostPort(cfg.Namespace) // "the name of the host", 2.7.1: there are servers that refuse a port
+	stop := context.AfterFunc(ctx, func() { hangUp(t.raw) })
+	defer stop()
+	conn, err := callback.Result("net.Conn", func() (*amqp.Conn, error) {
+		return amqp.Client(ctx, t.conn, &amqp.Config{
+			ContainerID: container,
+			HostName:    host,
+			ChannelMax:  uint16(sessions - 1),
+			IdleTimeout: idleTimeout,
+			LinkBacklog: -1, // a link that the peer attaches is refused
+			WholeWrites: cfg.NewWebSocketConn != nil,
+			Properties:  openProperties(cfg.ApplicationID),
+		})
+	})
+	if err != nil {
+		hangUp(t.raw)
+		return nil, classifyDial(openingError(ctx, err))
+	}
+	return conn, nil
+}
+
+// containerID is the name of a connection: that which was asked for, and a number from the
+// second on, since there are servers that refuse a name while they still know of the
+// connection before.
+func containerID(name string, dials int) string {
+	if name == "" || dials == 1 {
+		return name
+	}
+	return name + "-" + strconv.Itoa(dials)
+}
+
 // openProperties tells the service who we are, under the names that its own SDKs
 // use.
-func openProperties(applicationID string) map[string]any {
+func openProperties(applicationID string) amqp.Map {
 	agent := "go-eventhubs (" + runtime.Version() + "; " + runtime.GOOS + ")"
 	if applicationID != "" {
 		agent = applicationID + " " + agent
 	}
-	return map[string]any{
-		"product":    "go-eventhubs",
-		"version":    "0.1.0",
-		"platform":   runtime.GOOS,
-		"framework":  runtime.Version(),
-		"user-agent": agent,
+	return amqp.Map{
+		{Key: amqp.Symbol("product"), Value: "go-eventhubs"},
+		{Key: amqp.Symbol("version"), Value: "0.1.0"},
+		{Key: amqp.Symbol("platform"), Value: runtime.GOOS},
+		{Key: amqp.Symbol("framework"), Value: runtime.Version()},
+		{Key: amqp.Symbol("user-agent"), Value: agent},
 	}
 }
 
-func (cl *client) lost() bool {
-	select {
-	case <-cl.amqp.Done():
-		return true
-	default:
-		return cl.broken.Load()
-	}
-}
+func (cl *client) lost() bool { return cl.broken.Load() || cl.amqp.Err() != nil }
 
 // reason is why the connection ended, nil if we closed it ourselves.
 func (cl *client) reason() error {
@@ -118,59 +131,20 @@ func (cl *client) cut() {
 	hangUp(cl.raw)
 }
 
-// close closes the connection politely and breaks it when ctx ends. It returns
-// when go-amqp has let go of it.
+// close closes the connection politely, without waiting for the peer's own close, and
+// breaks it when ctx ends. It returns when nothing of it runs any more.
 func (cl *client) close(ctx context.Context) {
 	stop := context.AfterFunc(ctx, cl.cut)
 	defer stop()
-	_ = callback.Call("net.Conn.Close", func() { _ = cl.amqp.Close() })
+	_ = callback.Call("net.Conn", func() { cl.amqp.Leave(nil) })
 }
 
-// undated is a context without its deadline, which go-amqp would make the
-// socket's.
-type undated struct{ context.Context }
-
-func (undated) Deadline() (time.Time, bool) { return time.Time{}, false }
-
-// newSession begins a session. go-amqp is given a context that only the
-// connection's end or openTimeout ends: after either, a half-begun session would
-// confuse the peer, so the connection is broken.
-//
-// It takes one of the client's slots, which the session's end gives back: go-amqp
-// closes the connection when it runs out of channels. Sessions that are about to
-// end are waited for, for a while.
+// newSession begins a session. ctx is an opening's own: a peer that is silent until it
+// ends loses the connection.
 func (cl *client) newSession(ctx context.Context) (*amqp.Session, error) {
-	if err := cl.takeSlot(ctx); err != nil {
-		return nil, err
-	}
-	session, err := cl.amqp.NewSession(undated{ctx}, nil)
-	if err != nil {
-		cl.freeSlot()
-		if ctx.Err() != nil {
-			cl.cut()
-		}
+	session, err := cl.amqp.NewSession(ctx)
+	if err != nil && ctx.Err() != nil {
+		cl.cut()
 	}
 	return session, err
 }
-
-func (cl *client) takeSlot(ctx context.Context) error {
-	select {
-	case cl.slots <- struct{}{}:
-		return nil
-	default:
-	}
-	timer := time.NewTimer(closeTimeout)
-	defer timer.Stop()
-	select {
-	case cl.slots <- struct{}{}:
-		return nil
-	case <-timer.C:
-		return &Error{Code: CodeQuota, Err: fmt.Errorf("all %d sessions of the connection are in use, one for each open partition; open more on another connection", cap(cl.slots))}
-	case <-cl.amqp.Done():
-		return &amqp.ConnError{}
-	case <-ctx.Done():
-		return contextError(ctx)
-	}
-}
-
-func (cl *client) freeSlot() { <-cl.slots }

@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/Azure/go-amqp"
+	"github.com/go-eventhubs/eventhubs/internal/amqp"
 
 	"github.com/go-eventhubs/eventhubs/emulator"
 )

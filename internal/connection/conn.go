@@ -26,15 +26,23 @@ const (
 	closeTimeout = 5 * time.Second
 
 	// maxSessions is how many sessions the service lets a connection have: it
-	// allows channels up to 4999.
+	// allows channels up to 4999. A peer that allows fewer says so.
 	maxSessions = 5000
+
+	// idleTimeout is what the peer hears. One that is silent for twice as long loses the
+	// connection.
+	idleTimeout = 30 * time.Second
+
+	// grace is how much longer than its context Close may take, for what ends with the
+	// connection to see that. It only has to be longer than the scheduler needs.
+	grace = 100 * time.Millisecond
 )
 
 // Config says where a connection goes and how. It is not modified, and must not
 // be after it was passed to New.
 type Config struct {
-	// Namespace is the host, with or without a port. It is
-	// the host name of the AMQP connection and part of every audience.
+	// Namespace is the host, with or without a port. It is part of every audience,
+	// and without its port the host name of the AMQP connection.
 	Namespace string
 
 	// Plain is for a development emulator: TCP without TLS, default port 5672,
@@ -59,7 +67,8 @@ type Config struct {
 	// ApplicationID, if set, begins the user agent that the service sees.
 	ApplicationID string
 
-	// ContainerID names the connection on the wire; empty for a random one.
+	// ContainerID begins the name of each connection on the wire; empty for a random
+	// one.
 	ContainerID string
 
 	// Tokens authorizes. It is required, unless WithoutCBS is set.
@@ -99,6 +108,7 @@ type Conn struct {
 	client    *client          // the latest connection, nil before the first
 	dialing   *flight[*client] // not nil while a connection is being opened
 	failed    time.Time        // when dialling last failed; zero if it has succeeded since
+	dials     int              // counts them
 	opened    chan struct{}    // closed and replaced when a connection has been opened
 	perEntity map[string]bool  // by hub: whether it wants a grant for each partition
 }
@@ -149,8 +159,10 @@ func (c *Conn) connect(ctx context.Context) (*client, error) {
 		f := newFlight[*client]()
 		c.dialing = f
 		failed := c.failed
+		c.dials++
+		dials := c.dials
 		c.beginLocked(func() {
-			f.run(c.lifetime, func(ctx context.Context) (*client, error) { return c.dial(ctx, failed) })
+			f.run(c.lifetime, func(ctx context.Context) (*client, error) { return c.dial(ctx, failed, dials) })
 		})
 	}
 	f := c.dialing
@@ -202,9 +214,9 @@ func (c *Conn) TokenExpires(hub string) time.Time {
 
 // dial opens a connection and makes it the present one; not right after it has
 // failed.
-func (c *Conn) dial(ctx context.Context, failed time.Time) (*client, error) {
+func (c *Conn) dial(ctx context.Context, failed time.Time, dials int) (*client, error) {
 	start := time.Now()
-	cl, err := dialClient(ctx, c, failed)
+	cl, err := dialClient(ctx, c, failed, dials)
 	return c.dialled(ctx, cl, err, start)
 }
 
@@ -248,7 +260,8 @@ func (c *Conn) dialled(ctx context.Context, cl *client, err error, start time.Ti
 		return nil, closedError()
 	}
 	if former != nil {
-		<-former.mourned // soon, since it is lost: nobody is to hear of this one before that one's end
+		former.cut()     // it is lost, and may still be about to say so
+		<-former.mourned // soon: nobody is to hear of this one before that one's end
 	}
 	log.Info("connected", "duration", time.Since(start))
 	if c.cfg.Connected != nil {

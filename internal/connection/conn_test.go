@@ -315,8 +315,7 @@ func (b *bench) through(stalled chan struct{}, slow time.Duration) (*Conn, *atom
 	}}), &last
 }
 
-// TestCloseOfAStalledConnectionEndsInTime (H9): go-amqp alone waits for its write, up
-// to 30 s.
+// TestCloseOfAStalledConnectionEndsInTime (H9), though the close cannot be written.
 func TestCloseOfAStalledConnectionEndsInTime(t *testing.T) {
 	inBubble(t, emulator.Options{}, func(t *testing.T, b *bench) {
 		c, nc := b.through(make(chan struct{}), 0)

@@ -7,9 +7,8 @@ import (
 )
 
 // Deadlines makes contexts that end with their parent or after a time, one at a time:
-// for one try after another. Unlike context.WithTimeout, and context.AfterFunc where a
-// send is watched, it allocates nothing for a try that is over in time. It belongs to one
-// goroutine.
+// for one try after another. Unlike context.WithTimeout it allocates nothing for a try
+// that is over in time. It belongs to one goroutine.
 type Deadlines struct {
 	parent  context.Context
 	current *deadline // used again as long as it has not ended; nil before the first
@@ -52,10 +51,9 @@ type deadline struct {
 
 	timer *time.Timer // of whoever starts and stops
 
-	mu    sync.Mutex // guards the fields below
-	ends  time.Time
-	err   error    // why done is closed
-	watch *attempt // is told when the context ends; nil: nobody
+	mu   sync.Mutex // guards the fields below
+	ends time.Time
+	err  error // why done is closed
 }
 
 func newDeadline(parent context.Context) *deadline {
@@ -75,42 +73,14 @@ func (d *deadline) start(timeout time.Duration) {
 	}
 }
 
-// end ends the context. It returns when who watches has heard that.
+// end ends the context, unless it has ended.
 func (d *deadline) end(err error) {
-	d.mu.Lock()
-	if d.err != nil {
-		d.mu.Unlock()
-		return
-	}
-	d.err = err
-	close(d.done)
-	a := d.watch
-	d.watch = nil
-	d.mu.Unlock()
-	if a != nil {
-		a.watch()
-	}
-}
-
-// watched has the attempt told when the context ends, at once if it has, on another
-// goroutine, until unwatched is called: as context.AfterFunc would, without its allocations.
-func (d *deadline) watched(a *attempt) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.err == nil {
-		d.watch = a
-		return
+		d.err = err
+		close(d.done)
 	}
-	go a.watch() // ends soon after go-amqp's call has returned, which end tells it
-}
-
-// unwatched reports whether the attempt was not told, and will not be.
-func (d *deadline) unwatched() bool {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	untold := d.watch != nil
-	d.watch = nil
-	return untold
 }
 
 func (d *deadline) Deadline() (time.Time, bool) {

@@ -93,41 +93,17 @@ func TestDeadlineIsNoLaterThanItsParents(t *testing.T) {
 	})
 }
 
-// A try that is over in time must cost a sender no memory, watched or not.
+// A try that is over in time must cost a sender no memory.
 func TestDeadlinesAllocateNothingForATryInTime(t *testing.T) {
 	tries := NewDeadlines(t.Context())
 	defer tries.Close()
-	a := &attempt{caller: tries.Start(time.Hour)}
+	tries.Start(time.Hour)
 	tries.Stop()
 	allocations := testing.AllocsPerRun(100, func() {
-		a.caller = tries.Start(time.Hour)
-		if a.watched(); !a.unwatched() {
-			t.Error("the attempt was told of an end")
-		}
+		tries.Start(time.Hour)
 		tries.Stop()
 	})
 	if allocations != 0 {
 		t.Errorf("%v allocations", allocations)
 	}
-}
-
-// An attempt must hear of the end of its context exactly once, whatever comes at the same time.
-func TestAnAttemptIsToldOfItsDeadline(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		for _, after := range []time.Duration{0, time.Second - 1, time.Second, time.Second + 1} {
-			tries := NewDeadlines(t.Context())
-			a := &attempt{caller: tries.Start(time.Second)}
-			time.Sleep(after) // at a second the end may or may not be there already
-			a.watched()
-			if in := time.Second - after; in > 0 {
-				time.Sleep(in + 1)
-			}
-			synctest.Wait()
-			if a.unwatched() {
-				t.Errorf("watched after %v, the attempt was not told", after)
-			}
-			a.end() // or watch would not return, and the bubble would not end
-			tries.Stop()
-		}
-	})
 }

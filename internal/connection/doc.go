@@ -1,14 +1,13 @@
 // Package connection is one AMQP connection to an Event Hubs namespace: all that
-// stands between a partition's batch and the service. Below the command
-// line, which reads messages with its types, it is the only package of this module that
-// imports go-amqp.
+// stands between a partition's batch and the service. It stands on internal/amqp, in
+// the client's role.
 //
 // A [Conn] connects when it is first needed and again after a loss, when it is
-// next needed. Nothing runs in between but AMQP's keep-alive: two goroutines of
-// go-amqp's for the connection and two for each link, and one of ours that tells of
-// the connection's end. Over the connection go one link pair to $cbs, one to
-// $management when properties are read, and a session and a sender link of its own
-// for every [Sender]. The loss of a link leaves the others alone.
+// next needed. Nothing runs in between but AMQP's keep-alive: the engine's two
+// goroutines for the connection, one of ours that tells of its end, and one for each of
+// $cbs and $management that reads its replies. A link has none. Over the connection go
+// one link pair to $cbs, one to $management when properties are read, and a session and a
+// sender link of its own for every [Sender]. The loss of a link leaves the others alone.
 //
 // Each hub is authorized once per connection or, if the service refuses that, each
 // of its partitions ([grant]). A token is renewed before its end while anything is
@@ -25,21 +24,25 @@
 // A sender that [Conn.IdempotentSender] makes asks for an identity when it attaches,
 // and never sends on a link whose identity its caller has not seen.
 //
-// # How go-amqp is kept from harm
+// # Calls end with their contexts
 //
-// go-amqp v1.7.0 looks at a context only until it has been handed a message, may
-// stop in the middle of one, and turns a context's deadline into a write deadline
-// whose passing ends the whole connection. So whatever opens something (a
-// connection, an authorization, a link) runs in a goroutine of its own that no
-// caller's context reaches: callers wait for it, each as long as their own
-// context lasts ([flight]). And a send gets a context of our own making
-// ([attempt]) that can end the wait for credit and nothing else; if the caller's
-// context ends later, the link is given up, and if the peer does not answer that
-// within closeTimeout, the connection. Messages wait for their turn on a link here,
-// since in go-amqp they would wait for a mutex, and those of several frames leave a
-// connection one after the other, for which the context is where they wait.
+// What several may wait for (a connection, an authorization, a link) is opened by a
+// goroutine of the connection's, within openTimeout: callers wait for it, each as long as
+// their own context lasts, and what one has begun serves the next ([flight]).
 //
-// Each link has a session of its own, because go-amqp ends the whole session of a
-// late outcome; and since it closes a connection whose channels are used up, they
-// are counted here ([client]).
+// A batch waits in the engine, for the ones before it on its link, for credit, for the
+// session's window, and for the connection's writer. As long as it waits it can be taken
+// back: a send whose context ends then is NotSent. From its first frame on it is
+// out of our hands. A send whose context ends then is Unknown, and its link is given
+// up, since nobody knows what the service still says to it; if the peer does not answer
+// that within closeTimeout, it loses the connection, and the sender's next link waits for
+// one or the other. When the connection breaks, the engine knows of each batch whether
+// the network has taken its first byte: if not, it is NotSent.
+//
+// # One session for each link
+//
+// There are servers that end the whole session of a link that they refuse, or of a frame
+// that comes late. So each sender has a session of its own. A session takes a channel, of
+// which the peer has channel-max and one more: a link beyond them is refused here, with
+// an error that names the limit.
 package connection

@@ -11,7 +11,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/Azure/go-amqp"
+	"github.com/go-eventhubs/eventhubs/internal/amqp"
 )
 
 // A Code says in one stable word what went wrong.
@@ -102,7 +102,7 @@ func (e *Error) Unwrap() error { return e.Err }
 // conditions says what each condition that the service sends means. A condition
 // that is not here is taken for a passing fault of the service: not to retry what
 // would succeed is worse than to retry in vain a few times.
-var conditions = map[amqp.ErrCond]struct {
+var conditions = map[amqp.Symbol]struct {
 	code      Code
 	transient bool
 }{
@@ -112,36 +112,36 @@ var conditions = map[amqp.ErrCond]struct {
 	"com.microsoft:container-close":       {CodeConnectionLost, true},
 	"com.microsoft:partition-not-owned":   {CodeConnectionLost, true},
 	"com.microsoft:store-lock-lost":       {CodeConnectionLost, true},
-	amqp.ErrCondInternalError:             {CodeInternal, true},
-	amqp.ErrCondDetachForced:              {CodeConnectionLost, true},
-	amqp.ErrCondConnectionForced:          {CodeConnectionLost, true},
-	amqp.ErrCondConnectionRedirect:        {CodeConnectionLost, true},
-	amqp.ErrCondLinkRedirect:              {CodeConnectionLost, true},
-	amqp.ErrCondTransferLimitExceeded:     {CodeConnectionLost, true},
-	amqp.ErrCondFramingError:              {CodeConnectionLost, true},
-	amqp.ErrCondWindowViolation:           {CodeConnectionLost, true},
-	amqp.ErrCondUnattachedHandle:          {CodeConnectionLost, true},
-	amqp.ErrCondErrantLink:                {CodeConnectionLost, true},
-	amqp.ErrCondHandleInUse:               {CodeConnectionLost, true},
-	amqp.ErrCondUnauthorizedAccess:        {CodeUnauthorized, false},
+	"amqp:internal-error":                 {CodeInternal, true},
+	"amqp:link:detach-forced":             {CodeConnectionLost, true},
+	"amqp:connection:forced":              {CodeConnectionLost, true},
+	"amqp:connection:redirect":            {CodeConnectionLost, true},
+	"amqp:link:redirect":                  {CodeConnectionLost, true},
+	"amqp:link:transfer-limit-exceeded":   {CodeConnectionLost, true},
+	"amqp:connection:framing-error":       {CodeConnectionLost, true},
+	"amqp:session:window-violation":       {CodeConnectionLost, true},
+	"amqp:session:unattached-handle":      {CodeConnectionLost, true},
+	"amqp:session:errant-link":            {CodeConnectionLost, true},
+	"amqp:session:handle-in-use":          {CodeConnectionLost, true},
+	"amqp:unauthorized-access":            {CodeUnauthorized, false},
 	"com.microsoft:auth-failed":           {CodeUnauthorized, false},
 	"com.microsoft:publisher-revoked":     {CodeUnauthorized, false},
-	amqp.ErrCondNotFound:                  {CodeNotFound, false},
-	amqp.ErrCondResourceDeleted:           {CodeNotFound, false},
+	"amqp:not-found":                      {CodeNotFound, false},
+	"amqp:resource-deleted":               {CodeNotFound, false},
 	"com.microsoft:entity-disabled":       {CodeDisabled, false},
-	amqp.ErrCondMessageSizeExceeded:       {CodeTooLarge, false},
-	amqp.ErrCondResourceLimitExceeded:     {CodeQuota, false},
+	"amqp:link:message-size-exceeded":     {CodeTooLarge, false},
+	"amqp:resource-limit-exceeded":        {CodeQuota, false},
 	"com.microsoft:argument-out-of-range": {CodePartitionUnknown, false},
 	"com.microsoft:argument-error":        {CodeRejected, false},
-	amqp.ErrCondInvalidField:              {CodeRejected, false},
-	amqp.ErrCondFrameSizeTooSmall:         {CodeRejected, false},
-	amqp.ErrCondDecodeError:               {CodeRejected, false},
-	amqp.ErrCondNotAllowed:                {CodeRejected, false},
-	amqp.ErrCondNotImplemented:            {CodeRejected, false},
-	amqp.ErrCondIllegalState:              {CodeRejected, false},
-	amqp.ErrCondPreconditionFailed:        {CodeRejected, false},
+	"amqp:invalid-field":                  {CodeRejected, false},
+	"amqp:frame-size-too-small":           {CodeRejected, false},
+	"amqp:decode-error":                   {CodeRejected, false},
+	"amqp:not-allowed":                    {CodeRejected, false},
+	"amqp:not-implemented":                {CodeRejected, false},
+	"amqp:illegal-state":                  {CodeRejected, false},
+	"amqp:precondition-failed":            {CodeRejected, false},
 	"com.microsoft:precondition-failed":   {CodeRejected, false},
-	amqp.ErrCondStolen:                    {CodeFenced, false},
+	"amqp:link:stolen":                    {CodeFenced, false},
 
 	"com.microsoft:producer-epoch-stolen":    {CodeFenced, false},
 	"com.microsoft:out-of-order-sequence":    {CodeOutOfOrder, false},
@@ -151,7 +151,7 @@ var conditions = map[amqp.ErrCond]struct {
 	"com.microsoft:session-cannot-be-locked": {CodeRejected, false},
 }
 
-// classify gives an error of go-amqp, of a context or of ours its code. It
+// classify gives an error of the engine, of a context or of ours its code. It
 // returns nil for nil, and an *Error as it is, without what it is wrapped in.
 func classify(err error) error {
 	if err == nil {
@@ -164,10 +164,16 @@ func asError(err error) *Error {
 	if known, ok := errors.AsType[*Error](err); ok {
 		return known
 	}
-	// A LinkError, SessionError or ConnError unwraps to the peer's *amqp.Error,
-	// if the peer sent one.
-	if remote, ok := errors.AsType[*amqp.Error](err); ok {
-		return remoteError(remote, err)
+	if remote, ok := errors.AsType[*amqp.RemoteError](err); ok {
+		return remoteError(remote.Err, err)
+	}
+	if limit, ok := errors.AsType[*amqp.LimitError](err); ok {
+		return &Error{Code: CodeQuota, Err: fmt.Errorf("the connection has no room for another link, each of which takes a session: %w; open more on another connection", limit)}
+	}
+	// What the engine says of the end of something was not said by the peer, and would only
+	// look as if it was.
+	if e, ok := errors.AsType[*amqp.Error](err); ok && !errorOfLink(err) {
+		return remoteError(e, err)
 	}
 	switch {
 	case errorOfLink(err):
@@ -180,6 +186,12 @@ func asError(err error) *Error {
 		return &Error{Code: CodeTimeout, Transient: true, Err: err}
 	}
 	return &Error{Code: CodeConnectionLost, Transient: true, Err: err}
+}
+
+// errorOfLink reports whether an error means that the link, its session or its
+// connection is gone.
+func errorOfLink(err error) bool {
+	return errors.Is(err, amqp.ErrDetached) || errors.Is(err, amqp.ErrEnded) || errors.Is(err, amqp.ErrClosed)
 }
 
 // remoteError classifies what a peer sent; cause is what it arrived in.
@@ -236,9 +248,9 @@ func statusError(status int, condition, description string) *Error {
 	if condition == "" {
 		condition = string(statusConditions[status])
 	}
-	remote := &amqp.Error{Condition: amqp.ErrCond(condition), Description: description}
+	remote := &amqp.Error{Condition: amqp.Symbol(condition), Description: description}
 	if condition == "" {
-		remote.Condition, remote.Description = amqp.ErrCondInternalError, fmt.Sprintf("status %d: %s", status, description)
+		remote.Condition, remote.Description = "amqp:internal-error", fmt.Sprintf("status %d: %s", status, description)
 	}
 	e := remoteError(remote, remote)
 	e.answered = true
@@ -247,14 +259,14 @@ func statusError(status int, condition, description string) *Error {
 
 // statusConditions is for replies that carry no condition. 410 is not among them: as
 // an answer to a request it is no word of amqp:link:stolen, for which it stands elsewhere.
-var statusConditions = map[int]amqp.ErrCond{
+var statusConditions = map[int]amqp.Symbol{
 	400: "com.microsoft:argument-error",
-	401: amqp.ErrCondUnauthorizedAccess,
-	403: amqp.ErrCondResourceLimitExceeded,
-	404: amqp.ErrCondNotFound,
+	401: "amqp:unauthorized-access",
+	403: "amqp:resource-limit-exceeded",
+	404: "amqp:not-found",
 	408: "com.microsoft:timeout",
-	500: amqp.ErrCondInternalError,
-	501: amqp.ErrCondNotImplemented,
+	500: "amqp:internal-error",
+	501: "amqp:not-implemented",
 	503: "com.microsoft:server-busy",
 }
 

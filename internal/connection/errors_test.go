@@ -10,7 +10,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/Azure/go-amqp"
+	"github.com/go-eventhubs/eventhubs/internal/amqp"
 )
 
 func TestConditionsHaveTheirCode(t *testing.T) {
@@ -42,11 +42,11 @@ func TestConditionsHaveTheirCode(t *testing.T) {
 		{"com.microsoft:out-of-order-sequence", CodeOutOfOrder, false},
 		{"com.microsoft:never-heard-of", CodeInternal, true},
 	} {
-		remote := &amqp.Error{Condition: amqp.ErrCond(c.condition), Description: "why"}
+		remote := &amqp.Error{Condition: amqp.Symbol(c.condition), Description: "why"}
 		for _, err := range []error{
 			remote,
-			&amqp.LinkError{RemoteErr: remote},
-			fmt.Errorf("sending: %w", &amqp.ConnError{RemoteErr: remote}),
+			fmt.Errorf("%w: %w", amqp.ErrDetached, &amqp.RemoteError{Frame: "detach", Err: remote}),
+			fmt.Errorf("sending: %w", fmt.Errorf("%w: %w", amqp.ErrClosed, &amqp.RemoteError{Frame: "close", Err: remote})),
 		} {
 			e, ok := classify(err).(*Error)
 			if !ok || e.Code != c.code || e.Transient != c.transient || e.Condition != c.condition {
@@ -65,9 +65,11 @@ func TestLocalErrorsHaveTheirCode(t *testing.T) {
 		code      Code
 		transient bool
 	}{
-		{&amqp.LinkError{}, CodeConnectionLost, true},
-		{&amqp.SessionError{}, CodeConnectionLost, true},
-		{&amqp.ConnError{}, CodeConnectionLost, true},
+		{amqp.ErrDetached, CodeConnectionLost, true},
+		{amqp.ErrEnded, CodeConnectionLost, true},
+		{fmt.Errorf("%w: write: %w", amqp.ErrClosed, io.ErrClosedPipe), CodeConnectionLost, true},
+		{fmt.Errorf("%w: %w", amqp.ErrClosed, &amqp.Error{Condition: amqp.ErrorResourceLimit}), CodeConnectionLost, true}, // said by us
+		{&amqp.LimitError{Name: "channel-max", Limit: 63, Err: &amqp.Error{}}, CodeQuota, false},
 		{io.ErrUnexpectedEOF, CodeConnectionLost, true},
 		{context.DeadlineExceeded, CodeTimeout, true},
 		{context.Canceled, CodeCanceled, false},
@@ -141,6 +143,10 @@ func TestStatusOfAReplyBecomesAnError(t *testing.T) {
 		code       Code // empty for success
 	}{
 		{"success", map[string]any{"status-code": int32(202)}, ""},
+		{"a narrow type", map[string]any{"status-code": int16(202)}, ""},
+		{"the widest type", map[string]any{"status-code": uint64(404)}, CodeNotFound},
+		{"the narrowest type", map[string]any{"status-code": uint8(200)}, ""},
+		{"text", map[string]any{"status-code": "200"}, CodeInternal},
 		{"other spelling, other type", map[string]any{"statusCode": int64(200)}, ""},
 		{"condition", map[string]any{"status-code": int32(401), "error-condition": amqp.Symbol("com.microsoft:auth-failed"), "status-description": "bad"}, CodeUnauthorized},
 		{"condition as string", map[string]any{"status-code": int32(500), "error-condition": "amqp:not-found"}, CodeNotFound},
@@ -149,7 +155,7 @@ func TestStatusOfAReplyBecomesAnError(t *testing.T) {
 		{"unknown status", map[string]any{"status-code": int32(418), "status-description": "teapot"}, CodeInternal},
 		{"no status", nil, CodeInternal},
 	} {
-		err := replyStatus(&amqp.Message{ApplicationProperties: c.properties})
+		err := replyStatus(&amqp.Message{ApplicationProperties: asMap(c.properties)})
 		e, ok := errors.AsType[*Error](err)
 		if ok != (c.code != "") || ok && e.Code != c.code {
 			t.Errorf("%s: error %v, want code %q", c.name, err, c.code)

@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"math"
 
-	"github.com/Azure/go-amqp"
+	"github.com/go-eventhubs/eventhubs/internal/amqp"
 )
 
 // An idempotent producer on the wire: the capability that it asks for, and what
@@ -40,13 +40,17 @@ type Claim struct {
 	Epoch      int16
 }
 
-// properties is what an attach states: all three or, without a claim, nothing.
-// go-amqp leaves out a map that is empty, as the .NET client does too.
-func (c *Claim) properties() map[string]any {
+// properties is what an attach states: all three or, without a claim, nothing, as the .NET
+// client does.
+func (c *Claim) properties() amqp.Map {
 	if c == nil {
-		return map[string]any{}
+		return nil
 	}
-	return map[string]any{producerIDProperty: c.ProducerID, producerEpochProperty: c.Epoch, producerSequenceProperty: amqp.Null{}}
+	return amqp.Map{
+		{Key: amqp.Symbol(producerIDProperty), Value: c.ProducerID},
+		{Key: amqp.Symbol(producerEpochProperty), Value: c.Epoch},
+		{Key: amqp.Symbol(producerSequenceProperty), Value: nil},
+	}
 }
 
 // errAttachedAnew is the cause when a send was meant for a link that is no more.
@@ -90,12 +94,9 @@ func (s *Sender) Detach() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.supersedeLocked()
-	l := s.link
-	s.link = nil
-	if l != nil {
-		// Ends within twice closeTimeout; Conn.Close waits. If it does not begin,
-		// the connection was closed, and the link with it.
-		s.conn.begin(l.giveUp)
+	if l := s.link; l != nil {
+		s.link = nil
+		l.leave()
 	}
 }
 
@@ -139,21 +140,24 @@ func (s *Sender) attached(ctx context.Context, attach uint64) (*link, error) {
 
 // readIdentity reads the link properties of the service's reply. A service that
 // does not offer idempotent publishing sends none.
-func readIdentity(properties map[string]any) (Identity, error) {
-	id, hasID := integer(properties[producerIDProperty], math.MinInt64, math.MaxInt64) // any long: nothing says that ids are positive
-	epoch, hasEpoch := integer(properties[producerEpochProperty], 0, math.MaxInt16)
+func readIdentity(properties amqp.Map) (Identity, error) {
+	read := func(name string, least, largest int64) (int64, bool) {
+		v, _ := properties.Get(name)
+		return integer(v, least, largest)
+	}
+	id, hasID := read(producerIDProperty, math.MinInt64, math.MaxInt64) // any long: nothing says that ids are positive
+	epoch, hasEpoch := read(producerEpochProperty, 0, math.MaxInt16)
 	if !hasID || !hasEpoch {
 		return Identity{}, &Error{Code: CodeNotSupported, Err: fmt.Errorf("the service's reply has no %s or no %s", producerIDProperty, producerEpochProperty)}
 	}
-	sequence, known := integer(properties[producerSequenceProperty], 0, math.MaxInt32)
+	sequence, known := read(producerSequenceProperty, 0, math.MaxInt32)
 	if !known {
 		sequence = -1
 	}
 	return Identity{ProducerID: id, Epoch: int16(epoch), Sequence: int32(sequence)}, nil
 }
 
-// integer reads a number between least and largest of whatever integer type: what
-// stands for a number of the service's differs in that.
+// integer reads a number between least and largest of whatever integer type.
 func integer(v any, least, largest int64) (n int64, ok bool) {
 	switch v := v.(type) {
 	case int64:

@@ -330,7 +330,7 @@ func TestIdentityIsReadFromTheReply(t *testing.T) {
 		{"an epoch too large", map[string]any{producerIDProperty: int64(77), producerEpochProperty: int32(1 << 15)}, Identity{}, CodeNotSupported},
 		{"text", map[string]any{producerIDProperty: "77", producerEpochProperty: int16(3)}, Identity{}, CodeNotSupported},
 	} {
-		got, err := readIdentity(c.properties)
+		got, err := readIdentity(asMap(c.properties))
 		if got != c.want || (err == nil) != (c.code == "") {
 			t.Errorf("%s: %+v, %v; want %+v, code %q", c.name, got, err, c.want, c.code)
 		}
@@ -338,4 +338,12 @@ func TestIdentityIsReadFromTheReply(t *testing.T) {
 			wantCode(t, err, c.code)
 		}
 	}
+}
+
+// asMap is a Go map as one of the engine's.
+func asMap(values map[string]any) (m amqp.Map) {
+	for name, value := range values {
+		m = append(m, amqp.Pair{Key: amqp.Symbol(name), Value: value})
+	}
+	return m
 }

@@ -3,24 +3,25 @@ package connection
 import (
 	"context"
 	"fmt"
-	"maps"
 	"math"
 	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azeventhubs/v2"
+
+	"github.com/go-eventhubs/eventhubs/internal/amqp"
 )
 
 // HubProperties asks the service for a hub's properties, foremost its partitions.
 // Its errors are *Error.
 func (c *Conn) HubProperties(ctx context.Context, hub string) (azeventhubs.EventHubProperties, error) {
-	body, err := c.read(ctx, hub, map[string]any{"type": "com.microsoft:eventhub"})
+	body, err := c.read(ctx, hub, "com.microsoft:eventhub", nil)
 	if err != nil {
 		return azeventhubs.EventHubProperties{}, err
 	}
 	properties := azeventhubs.EventHubProperties{
 		Name:                  field[string](body, "name"),
 		CreatedOn:             field[time.Time](body, "created_at"),
-		PartitionIDs:          field[[]string](body, "partition_ids"),
+		PartitionIDs:          texts(body, "partition_ids"),
 		GeoReplicationEnabled: number(body, "georeplication_factor") > 1,
 	}
 	if len(properties.PartitionIDs) == 0 {
@@ -32,11 +33,12 @@ func (c *Conn) HubProperties(ctx context.Context, hub string) (azeventhubs.Event
 // PartitionProperties asks the service for a partition's properties. Its errors
 // are *Error.
 func (c *Conn) PartitionProperties(ctx context.Context, hub, partitionID string) (azeventhubs.PartitionProperties, error) {
-	body, err := c.read(ctx, hub, map[string]any{"type": "com.microsoft:partition", "partition": partitionID})
+	body, err := c.read(ctx, hub, "com.microsoft:partition", amqp.Map{{Key: "partition", Value: partitionID}})
 	if err != nil {
 		return azeventhubs.PartitionProperties{}, err
 	}
-	if _, ok := integer(body["last_enqueued_sequence_number"], math.MinInt64, math.MaxInt64); !ok {
+	last, _ := body.Get("last_enqueued_sequence_number")
+	if _, ok := integer(last, math.MinInt64, math.MaxInt64); !ok {
 		return azeventhubs.PartitionProperties{}, badReply("no last sequence number", body)
 	}
 	return azeventhubs.PartitionProperties{
@@ -51,7 +53,7 @@ func (c *Conn) PartitionProperties(ctx context.Context, hub, partitionID string)
 }
 
 // read sends a READ request to $management and returns the body of the reply.
-func (c *Conn) read(ctx context.Context, hub string, what map[string]any) (map[string]any, error) {
+func (c *Conn) read(ctx context.Context, hub, kind string, more amqp.Map) (amqp.Map, error) {
 	cl, err := c.connect(ctx)
 	if err != nil {
 		return nil, err
@@ -60,18 +62,17 @@ func (c *Conn) read(ctx context.Context, hub string, what map[string]any) (map[s
 	if err != nil {
 		return nil, err
 	}
-	properties := map[string]any{"operation": "READ", "name": hub}
+	properties := append(amqp.Map{{Key: "operation", Value: "READ"}, {Key: "name", Value: hub}, {Key: "type", Value: kind}}, more...)
 	if p.token.text != nil {
-		properties["security_token"] = p.token.text()
+		properties = append(properties, amqp.Pair{Key: "security_token", Value: p.token.text()})
 	}
-	maps.Copy(properties, what)
 	reply, err := cl.management.request(ctx, properties, nil)
 	if err != nil {
 		cl.distrust(p, "", err)
 		return nil, err
 	}
 	cl.trust(p)
-	body, ok := reply.Value.(map[string]any)
+	body, ok := reply.Value.(amqp.Map)
 	if !ok {
 		return nil, badReply("no map", nil)
 	}
@@ -80,17 +81,36 @@ func (c *Conn) read(ctx context.Context, hub string, what map[string]any) (map[s
 
 // field returns a field of a reply, or the zero value if it is missing or of
 // another type.
-func field[T any](body map[string]any, name string) T {
-	v, _ := body[name].(T)
+func field[T any](body amqp.Map, name string) T {
+	value, _ := body.Get(name)
+	v, _ := value.(T)
 	return v
 }
 
-// number returns a field of a reply that is an integer of whatever width, or zero.
-func number(body map[string]any, name string) int64 {
-	n, _ := integer(body[name], math.MinInt64, math.MaxInt64)
+// number is field for integers of any width.
+func number(body amqp.Map, name string) int64 {
+	value, _ := body.Get(name)
+	n, _ := integer(value, math.MinInt64, math.MaxInt64)
 	return n
 }
 
-func badReply(what string, body map[string]any) error {
+// texts is field for an array of strings, or a list of them.
+func texts(body amqp.Map, name string) []string {
+	value, _ := body.Get(name)
+	switch v := value.(type) {
+	case []string:
+		return v
+	case amqp.List:
+		texts := make([]string, len(v))
+		for i := range v {
+			texts[i], _ = v[i].(string)
+		}
+		return texts
+	default:
+		return nil
+	}
+}
+
+func badReply(what string, body amqp.Map) error {
 	return &Error{Code: CodeInternal, Transient: true, Err: fmt.Errorf("the service's reply has %s (it has %d fields)", what, len(body))}
 }

@@ -2,12 +2,9 @@ package connection
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"math"
 	"strconv"
-
-	goamqp "github.com/Azure/go-amqp"
 
 	"github.com/go-eventhubs/eventhubs/internal/amqp"
 )
@@ -27,9 +24,9 @@ const (
 // has a value of a type that it does not know (decimals, characters), and tells
 // nobody which message that was.
 //
-// A Reader has a connection of its own, over this package's other AMQP. It tries
-// nothing again and renews no token: when it has ended, for whatever reason, another
-// takes its place. One goroutine at a time uses it.
+// A Reader has a connection of its own. It tries nothing again and renews no token:
+// when it has ended, for whatever reason, another takes its place. One goroutine at a
+// time uses it.
 type Reader struct {
 	conn *amqp.Conn
 	link *amqp.Link
@@ -51,13 +48,9 @@ func OpenReader(ctx context.Context, cfg Config, source Source) (*Reader, error)
 	if err != nil {
 		return nil, err
 	}
-	var properties amqp.Map
-	for name, value := range openProperties(cfg.ApplicationID) {
-		properties = append(properties, amqp.Pair{Key: amqp.Symbol(name), Value: value})
-	}
-	conn, err := amqp.Client(ctx, transport.conn, &amqp.Config{ContainerID: cfg.ContainerID, HostName: cfg.Namespace, Properties: properties})
+	conn, err := handshake(ctx, &cfg, transport, cfg.ContainerID, 1)
 	if err != nil {
-		return nil, classifyDial(err)
+		return nil, err
 	}
 	r := &Reader{conn: conn}
 	if err := r.open(ctx, &cfg, &source); err != nil {
@@ -112,11 +105,9 @@ func authorizeReader(ctx context.Context, session *amqp.Session, cfg *Config, so
 		return readError("opening "+node, err)
 	}
 	request := amqp.Message{
-		Properties: &amqp.Properties{MessageID: "1", To: new(node), ReplyTo: new(replyTo)},
-		ApplicationProperties: amqp.Map{
-			{Key: "operation", Value: "put-token"}, {Key: "type", Value: token.Type}, {Key: "name", Value: audience}, {Key: "expiration", Value: expiration(token)},
-		},
-		Value: token.text(),
+		Properties:            &amqp.Properties{MessageID: "1", To: new(node), ReplyTo: new(replyTo)},
+		ApplicationProperties: putTokenProperties(token, audience),
+		Value:                 token.text(),
 	}
 	payload, err := request.AppendTo(nil)
 	if err != nil {
@@ -130,8 +121,8 @@ func authorizeReader(ctx context.Context, session *amqp.Session, cfg *Config, so
 		return readError("putting a token", err)
 	}
 	_ = reply.Settle(amqp.Accepted{}) // the link is of no more use
-	var answer goamqp.Message
-	if err := answer.UnmarshalBinary(reply.Payload); err != nil {
+	answer, err := amqp.ParseMessage(reply.Payload)
+	if err != nil {
 		return &Error{Code: CodeInternal, Transient: true, Err: fmt.Errorf("the answer of %s: %w", node, err)}
 	}
 	return replyStatus(&answer)
@@ -164,17 +155,10 @@ func (r *Reader) Next(ctx context.Context) ([]byte, error) {
 // Close ends the reader. It takes closeTimeout at the most.
 func (r *Reader) Close() { _ = r.conn.Close(nil) }
 
-// readError makes an error of this package's other AMQP an *Error; nil stays nil.
+// readError makes an error of the engine's an *Error; nil stays nil.
 func readError(doing string, err error) error {
 	if err == nil {
 		return nil
 	}
-	wrapped := fmt.Errorf("%s: %w", doing, err)
-	if e, ok := errors.AsType[*amqp.Error](err); ok {
-		return remoteError(&goamqp.Error{Condition: goamqp.ErrCond(e.Condition), Description: e.Description}, wrapped)
-	}
-	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
-		return classify(wrapped)
-	}
-	return &Error{Code: CodeConnectionLost, Transient: true, Lost: true, Err: wrapped}
+	return classify(fmt.Errorf("%s: %w", doing, err))
 }

@@ -2,6 +2,7 @@ package connection
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"math"
@@ -9,7 +10,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/Azure/go-amqp"
+	"github.com/go-eventhubs/eventhubs/internal/amqp"
 )
 
 // replyCredit is how many replies may be under way at once.
@@ -37,26 +38,20 @@ type requestPair struct {
 	// Immutable after newPair.
 	node    *requestNode
 	link    *link // of the requests
-	replies *amqp.Receiver
+	replies *amqp.Link
 	replyTo string
 
-	mu       sync.Mutex        // guards the fields below
-	err      error             // why the pair is of no more use, nil while it is
-	next     uint64            // counts message ids
-	waiting  map[string]waiter // by message id
-	answered time.Time         // when somebody last got a reply
-}
-
-// A waiter is a request whose reply is waited for.
-type waiter struct {
-	reply chan<- *amqp.Message // with room for it; closed when the pair fails
-	came  context.CancelFunc   // called behind the reply
+	mu       sync.Mutex                      // guards the fields below
+	err      error                           // why the pair is of no more use, nil while it is
+	next     uint64                          // counts message ids
+	waiting  map[string]chan<- *amqp.Message // by message id; each has room for its one reply
+	answered time.Time                       // when somebody last got a reply
 }
 
 // request sends a message and waits for its reply, both as long as ctx lasts. A
 // reply whose status is not one of success becomes an *Error. It retries nothing,
 // except that a pair that turns out to have been lost before is replaced.
-func (n *requestNode) request(ctx context.Context, properties map[string]any, body any) (*amqp.Message, error) {
+func (n *requestNode) request(ctx context.Context, properties amqp.Map, body any) (*amqp.Message, error) {
 	reply, stale, err := n.try(ctx, properties, body)
 	if stale {
 		reply, _, err = n.try(ctx, properties, body)
@@ -72,7 +67,7 @@ func (n *requestNode) request(ctx context.Context, properties map[string]any, bo
 
 // try makes one try. It reports a stale pair when nothing was sent because that had
 // been lost before, which shows only when it is used.
-func (n *requestNode) try(ctx context.Context, properties map[string]any, body any) (reply *amqp.Message, stale bool, err error) {
+func (n *requestNode) try(ctx context.Context, properties amqp.Map, body any) (reply *amqp.Message, stale bool, err error) {
 	pair, err := n.open(ctx)
 	if err != nil {
 		return nil, false, err
@@ -111,7 +106,7 @@ func (n *requestNode) attach(ctx context.Context) (*requestPair, error) {
 	defer n.mu.Unlock()
 	n.opening = nil
 	if err != nil {
-		err = classify(fmt.Errorf("opening %s: %w", n.address, openingError(ctx, err)))
+		err = attachError(fmt.Errorf("opening %s: %w", n.address, openingError(ctx, err)))
 		return nil, n.afterRefusal(err.(*Error))
 	}
 	n.pair = pair
@@ -122,7 +117,7 @@ func (n *requestNode) attach(ctx context.Context) (*requestPair, error) {
 // connection one pair to $cbs: if it does not allow ours, it still knows of one
 // before, and the connection is broken so that the next has a clean beginning.
 func (n *requestNode) afterRefusal(err *Error) error {
-	if n != n.client.cbs || err.Condition != string(amqp.ErrCondNotAllowed) {
+	if n != n.client.cbs || err.Condition != string(amqp.ErrorNotAllowed) {
 		return err
 	}
 	n.client.cut()
@@ -132,28 +127,34 @@ func (n *requestNode) afterRefusal(err *Error) error {
 }
 
 func (n *requestNode) newPair(ctx context.Context) (*requestPair, error) {
-	l, err := newLink(ctx, n.client, n.address, nil)
+	attach := &amqp.Attach{Source: &amqp.Source{}, Target: &amqp.Target{Address: n.address}}
+	l, err := newLink(ctx, n.client, attach)
 	if err != nil {
 		return nil, err
 	}
 	pair := &requestPair{
 		node:    n,
 		link:    l,
-		replyTo: n.address + "-" + l.sender.LinkName(),
-		waiting: make(map[string]waiter),
+		replyTo: n.address + "-" + attach.Name,
+		waiting: make(map[string]chan<- *amqp.Message),
 	}
-	pair.replies, err = l.session.NewReceiver(undated{ctx}, n.address, &amqp.ReceiverOptions{
-		TargetAddress:             pair.replyTo,
-		Credit:                    replyCredit,
-		SettlementMode:            amqp.ReceiverSettleModeFirst.Ptr(),
-		RequestedSenderSettleMode: amqp.SenderSettleModeSettled.Ptr(),
+	pair.replies, err = l.session.Attach(ctx, &amqp.Attach{
+		Name:               rand.Text(),
+		Role:               amqp.RoleReceiver,
+		Source:             &amqp.Source{Address: n.address},
+		Target:             &amqp.Target{Address: pair.replyTo},
+		SenderSettleMode:   new(amqp.SenderSettled),
+		ReceiverSettleMode: new(amqp.ReceiverFirst),
 	})
+	if err == nil {
+		err = pair.replies.Credit(replyCredit)
+	}
 	if err != nil {
-		l.end()
+		l.leave()
 		return nil, err
 	}
 	if !n.client.owner.begin(pair.read) {
-		l.end()
+		l.leave()
 		return nil, closedError()
 	}
 	return pair, nil
@@ -163,13 +164,8 @@ func (n *requestNode) newPair(ctx context.Context) (*requestPair, error) {
 // the latest with the connection.
 func (p *requestPair) read() {
 	for {
-		reply, err := p.replies.Receive(context.Background(), nil)
+		reply, err := p.nextReply()
 		if err != nil {
-			p.fail(err)
-			return
-		}
-		// We ask for settled replies. One that is not takes up credit until we settle it.
-		if err := p.replies.AcceptMessage(context.Background(), reply); err != nil {
 			p.fail(err)
 			return
 		}
@@ -178,14 +174,33 @@ func (p *requestPair) read() {
 		}
 		id, _ := reply.Properties.CorrelationID.(string)
 		p.mu.Lock()
-		w, ok := p.waiting[id]
+		waiter := p.waiting[id]
 		delete(p.waiting, id)
 		p.mu.Unlock()
-		if ok {
-			w.reply <- reply
-			w.came()
+		if waiter != nil {
+			waiter <- reply
 		}
 	}
+}
+
+// nextReply waits for a reply. One that comes unsettled, though it was asked for
+// otherwise, is settled, or the peer might wait for that.
+func (p *requestPair) nextReply() (*amqp.Message, error) {
+	d, err := p.replies.Receive(context.Background())
+	if err != nil {
+		return nil, err
+	}
+	if err := d.Settle(amqp.Accepted{}); err != nil {
+		return nil, err
+	}
+	if d.TooLarge {
+		return nil, &Error{Code: CodeInternal, Transient: true, Err: fmt.Errorf("a reply of %s has %d bytes", p.node.address, d.Size)}
+	}
+	reply, err := amqp.ParseMessage(d.Payload)
+	if err != nil {
+		return nil, &Error{Code: CodeInternal, Transient: true, Err: fmt.Errorf("a reply of %s: %w", p.node.address, err)}
+	}
+	return &reply, nil
 }
 
 // fail makes the pair useless and tells everyone who waits.
@@ -198,11 +213,11 @@ func (p *requestPair) fail(err error) {
 	waiting := p.waiting
 	p.waiting = nil
 	p.mu.Unlock()
-	for _, w := range waiting {
-		close(w.reply)
+	for _, waiter := range waiting {
+		close(waiter)
 	}
 	if first {
-		p.link.end()
+		p.link.leave()
 	}
 }
 
@@ -213,8 +228,8 @@ func (p *requestPair) broken() error {
 }
 
 // enlist reserves a message id and returns where its reply will come; the channel
-// is closed instead when the pair fails. Behind the reply came is called.
-func (p *requestPair) enlist(came context.CancelFunc) (id string, reply <-chan *amqp.Message, err error) {
+// is closed instead when the pair fails.
+func (p *requestPair) enlist() (id string, reply <-chan *amqp.Message, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.err != nil {
@@ -222,9 +237,9 @@ func (p *requestPair) enlist(came context.CancelFunc) (id string, reply <-chan *
 	}
 	p.next++
 	id = p.replyTo + ":" + strconv.FormatUint(p.next, 10)
-	ch := make(chan *amqp.Message, 1)
-	p.waiting[id] = waiter{ch, came}
-	return id, ch, nil
+	waiter := make(chan *amqp.Message, 1)
+	p.waiting[id] = waiter
+	return id, waiter, nil
 }
 
 func (p *requestPair) resign(id string) {
@@ -257,72 +272,71 @@ func (p *requestPair) unheard(start time.Time) {
 
 // exchange sends one request and waits for its reply. It reports a stale pair as
 // try does.
-func (p *requestPair) exchange(ctx context.Context, properties map[string]any, body any) (reply *amqp.Message, stale bool, err error) {
-	outcome, came := context.WithCancel(ctx) // ends with the reply
-	defer came()
-	id, answer, err := p.enlist(came)
+func (p *requestPair) exchange(ctx context.Context, properties amqp.Map, body any) (reply *amqp.Message, stale bool, err error) {
+	id, answer, err := p.enlist()
 	if err != nil {
 		return nil, true, err
 	}
 	defer p.resign(id)
 	start := time.Now()
-	a := &attempt{caller: ctx, message: amqp.Message{
-		Properties:            &amqp.MessageProperties{MessageID: id, ReplyTo: &p.replyTo, To: &p.node.address},
-		ApplicationProperties: properties,
-		Value:                 body,
-	}}
-	receipt, err := p.link.transmit(a)
+	d, err := p.send(id, properties, body)
 	if err != nil {
-		if creditDenied(err) {
+		return nil, errorOfLink(err), err
+	}
+	settled := d.Done()
+	for {
+		select {
+		case got, ok := <-answer: // which may come before the request's own outcome
+			if !ok {
+				return nil, false, p.broken()
+			}
+			p.heard()
+			return got, false, nil
+		case <-settled:
+			settled = nil
+			state, err := d.Wait(ctx)
+			if err != nil {
+				p.link.leave() // read hears of that, and then answer does
+			} else if result := stateResult(state); result.Outcome != Accepted && len(answer) == 0 { // a reply says more
+				return nil, false, result.Err
+			}
+		case <-ctx.Done():
+			// Others' requests may be under way on this link, so it is not given up.
+			d.Withdraw()
 			p.unheard(start)
 			return nil, false, contextError(ctx)
 		}
-		p.fail(err)
-		return nil, a.stale(err), callersError(ctx, err)
 	}
-	// Others' requests are under way on this link, so it is not given up when ctx
-	// ends now. A reply says more than the outcome of its request, and may come first.
-	state, err := receipt.Wait(outcome)
-	select {
-	case got, ok := <-answer:
-		if ok {
-			p.heard()
-			return got, false, nil
-		}
-	default:
+}
+
+// send hands a request over.
+func (p *requestPair) send(id string, properties amqp.Map, body any) (*amqp.Delivery, error) {
+	request := amqp.Message{
+		Properties:            &amqp.Properties{MessageID: id, ReplyTo: &p.replyTo, To: &p.node.address},
+		ApplicationProperties: properties,
+		Value:                 body, // nil is none, as in the SDK's requests to $management
 	}
+	payload, err := request.AppendTo(nil)
 	if err != nil {
+		return nil, err
+	}
+	d := &amqp.Delivery{Payload: payload}
+	if err := p.link.amqp.Queue(d); err != nil {
 		if errorOfLink(err) {
 			p.fail(err)
-		} else {
-			p.unheard(start)
 		}
-		return nil, false, err
+		return nil, err
 	}
-	if result := stateResult(state); result.Outcome != Accepted {
-		return nil, false, result.Err
-	}
-	select {
-	case got, ok := <-answer:
-		if !ok {
-			return nil, false, p.broken()
-		}
-		p.heard()
-		return got, false, nil
-	case <-ctx.Done():
-		p.unheard(start)
-		return nil, false, contextError(ctx)
-	}
+	return d, nil
 }
 
 // replyStatus returns nil for a reply with a status of success.
 func replyStatus(reply *amqp.Message) error {
 	properties := reply.ApplicationProperties
-	code, ok := integer(first(properties, "status-code", "statusCode"), 0, math.MaxInt32)
+	status, ok := integer(first(properties, "status-code", "statusCode"), math.MinInt32, math.MaxInt32)
 	if !ok {
 		return &Error{Code: CodeInternal, Transient: true, Err: errors.New("the service's reply has no status code")}
 	}
-	status := int(code)
 	if status >= 200 && status < 300 {
 		return nil
 	}
@@ -334,12 +348,12 @@ func replyStatus(reply *amqp.Message) error {
 	case amqp.Symbol:
 		condition = string(c)
 	}
-	return statusError(status, condition, description)
+	return statusError(int(status), condition, description)
 }
 
-func first(properties map[string]any, names ...string) any {
+func first(properties amqp.Map, names ...string) any {
 	for _, name := range names {
-		if v, ok := properties[name]; ok {
+		if v, ok := properties.Get(name); ok {
 			return v
 		}
 	}

@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/Azure/go-amqp"
+	"github.com/go-eventhubs/eventhubs/internal/amqp"
 )
 
 // batchFormat marks a message whose data sections are whole messages, which the
@@ -56,13 +56,14 @@ type Result struct {
 // Send makes one try to store a batch: each event is the encoding of a whole
 // message and becomes one data section. It opens what is not open.
 //
-// If ctx ends before the service has granted credit for the message, nothing was
-// sent, and the link stays, unless it has been waited for in vain for openTimeout
-// altogether. If it ends later, the link is given up, which every other Send under way
-// on this sender suffers too, and if the peer does not answer that within
-// closeTimeout, the connection. Send returns only when go-amqp's call has
-// returned, so the events' memory may then be used again. It retries nothing,
-// except that a link that turns out to have been lost before the try is replaced.
+// Send ends with ctx. If that ends before the first byte was on its way, nothing was
+// sent and nothing will be: the outcome is NotSent. The link stays if it was the
+// service's credit that was waited for, unless it has been waited for in vain for
+// openTimeout altogether. Otherwise it is given up, which every other Send under way
+// on this sender suffers too; if the peer does not answer that within closeTimeout, the
+// connection is, and the sender's next link waits for it. When Send returns, the events'
+// memory may be used again. It retries nothing, except that a link that turns
+// out to have been lost before the try is replaced.
 func (s *Sender) Send(ctx context.Context, events [][]byte) Result {
 	switch {
 	case len(events) == 0:
@@ -77,8 +78,7 @@ func (s *Sender) Send(ctx context.Context, events [][]byte) Result {
 	return result
 }
 
-// emptyBatch refuses what go-amqp would not send, while it gave a receipt that
-// waits for ever.
+// emptyBatch refuses a message without a body, which AMQP does not know.
 func emptyBatch() Result {
 	return Result{NotSent, &Error{Code: CodeRejected, Err: errors.New("a batch needs at least one event")}}
 }
@@ -93,8 +93,7 @@ func (s *Sender) try(ctx context.Context, events [][]byte) (result Result, stale
 }
 
 // tryOn makes one try on a link. It waits for a token first only if the old one is
-// over or was refused. It reports a stale link when go-amqp refused the message without
-// so much as looking at it.
+// over or was refused. It reports a stale link when that had ended before.
 func (s *Sender) tryOn(ctx context.Context, l *link, events [][]byte) (result Result, stale bool) {
 	p, err := l.client.authorize(ctx, s.hub, s.partitionID)
 	if err != nil {
@@ -102,30 +101,32 @@ func (s *Sender) tryOn(ctx context.Context, l *link, events [][]byte) (result Re
 	}
 
 	start := time.Now()
-	a := &attempt{caller: ctx, message: amqp.Message{Format: batchFormat, Data: events}}
-	s.latest.Store(a)
-	defer s.latest.CompareAndSwap(a, nil)
-	receipt, err := l.transmit(a)
-	if creditDenied(err) {
-		err := contextError(ctx)
-		if l.starved(time.Since(start)) {
-			s.drop(l, err)
+	d := &amqp.Delivery{Format: batchFormat, Data: events}
+	if err := l.amqp.Queue(d); err != nil {
+		return s.unsent(l, err), errorOfLink(err)
+	}
+	s.latest.Store(d)
+	defer s.latest.CompareAndSwap(d, nil)
+	state, err := d.Wait(ctx)
+	switch {
+	case err == nil:
+		return s.settled(l, p, state), false
+	case errorOfLink(err):
+		if !d.Sent() {
+			return s.unsent(l, err), false
 		}
-		return Result{NotSent, classify(fmt.Errorf("waiting for the service to grant credit: %w", err))}, false
+		s.drop(l, err)
+		return l.lostWith(err), false
 	}
-	if err != nil {
-		return s.sendFailed(ctx, l, a, err), a.stale(err)
-	}
+	return s.giveUp(ctx, l, d, start), false
+}
+
+// settled says what an outcome means, also for the permit under which the message went.
+func (s *Sender) settled(l *link, p permit, state amqp.DeliveryState) Result {
 	if l.waited.Load() != 0 {
 		l.waited.Store(0)
 	}
-	state, err := l.await(ctx, &receipt)
-	if err != nil {
-		s.drop(l, err)
-		return l.lostWith(callersError(ctx, err)), false
-	}
-	l.unsettled.Add(-1)
-	result = stateResult(state)
+	result := stateResult(state)
 	if was := l.permit.Load(); was.same(p) {
 		p = *was // which knows more
 	}
@@ -137,20 +138,37 @@ func (s *Sender) tryOn(ctx context.Context, l *link, events [][]byte) (result Re
 		p.used = true
 		l.permit.Store(new(p))
 	}
-	return result, false
+	return result
 }
 
-// sendFailed says what became of a message that go-amqp did not send, or not
-// wholly.
-func (s *Sender) sendFailed(ctx context.Context, l *link, a *attempt, err error) Result {
-	if errorOfLink(err) {
+// giveUp ends a try whose context has ended.
+func (s *Sender) giveUp(ctx context.Context, l *link, d *amqp.Delivery, start time.Time) Result {
+	err := contextError(ctx)
+	switch d.Withdraw() {
+	case amqp.Leaving:
+		s.drop(l, err)
+		return Result{Unknown, classify(fmt.Errorf("waiting for the service's answer: %w", err))}
+	case amqp.Uncredited:
+		if l.starved(time.Since(start)) {
+			s.drop(l, err)
+		}
+		return Result{NotSent, classify(fmt.Errorf("waiting for the service to grant credit: %w", err))}
+	case amqp.Queued:
+		return Result{NotSent, classify(fmt.Errorf("waiting for another message, which was in the way: %w", err))}
+	default:
+		s.drop(l, err)
+		return Result{NotSent, classify(fmt.Errorf("waiting for the service to take a message: %w", err))}
+	}
+}
+
+// unsent says what became of a message of which nothing has left.
+func (s *Sender) unsent(l *link, err error) Result {
+	over := errorOfLink(err)
+	if over {
 		s.drop(l, err)
 	}
-	if a.written.Load() {
-		return l.lostWith(callersError(ctx, err))
-	}
-	e := asError(callersError(ctx, err))
-	if e.Code == CodeTooLarge && errorOfLink(err) { // another message was: nothing of this one was seen
+	e := asError(err)
+	if e.Code == CodeTooLarge && over { // another message was: nothing of this one was seen
 		e = &Error{Code: CodeConnectionLost, TrackingID: e.TrackingID, Transient: true, Lost: true,
 			Err: fmt.Errorf("nothing was sent: the link was ended for the size of another message: %w", err)}
 	}
@@ -163,10 +181,10 @@ func (s *Sender) sendFailed(ctx context.Context, l *link, a *attempt, err error)
 // one it was, so that each may well be sent again.
 func (l *link) lostWith(err error) Result {
 	e := asError(err)
-	if _, detached := errors.AsType[*amqp.LinkError](err); e.Code != CodeTooLarge || !detached {
+	if remote, ok := errors.AsType[*amqp.RemoteError](err); e.Code != CodeTooLarge || !ok || remote.Frame != "detach" {
 		return Result{Unknown, e}
 	}
-	if l.unsettled.Load() == 1 {
+	if l.amqp.Lost() == 1 {
 		return Result{Rejected, e}
 	}
 	e = new(*e) // its own, since it is changed
@@ -174,29 +192,19 @@ func (l *link) lostWith(err error) Result {
 	return Result{Unknown, e}
 }
 
-// callersError joins the reason why a caller gave a link up to what that did to
-// the link.
-func callersError(ctx context.Context, err error) error {
-	if ctx.Err() == nil || errors.Is(err, ctx.Err()) {
-		return err
-	}
-	return fmt.Errorf("%w (the link was given up: %v)", contextError(ctx), err)
-}
-
-// stateResult says what a settled outcome means. go-amqp's own Send takes
-// released and modified for success.
+// stateResult says what a settled outcome means.
 func stateResult(state amqp.DeliveryState) Result {
 	switch state := state.(type) {
-	case *amqp.StateAccepted:
+	case amqp.Accepted:
 		return Result{Outcome: Accepted}
-	case *amqp.StateRejected:
+	case amqp.Rejected:
 		if state.Error == nil {
 			return Result{Rejected, &Error{Code: CodeRejected, Err: errors.New("the service refused the batch and gave no reason")}}
 		}
 		return Result{Rejected, remoteError(state.Error, state.Error)}
-	case *amqp.StateReleased:
+	case amqp.Released:
 		return Result{Released, &Error{Code: CodeNotAccepted, Transient: true, Err: errors.New("the service released the batch without storing it")}}
-	case *amqp.StateModified:
+	case amqp.Modified:
 		return Result{Modified, &Error{Code: CodeNotAccepted, Transient: true, Err: errors.New("the service gave the batch back, modified, without storing it")}}
 	default:
 		return Result{Unknown, &Error{Code: CodeInternal, Transient: true, Err: fmt.Errorf("the service settled the batch without an outcome (%T)", state)}}

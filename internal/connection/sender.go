@@ -8,7 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/Azure/go-amqp"
+	"github.com/go-eventhubs/eventhubs/internal/amqp"
 )
 
 // Sender sends to one partition, over a session and a link of its own that open
@@ -23,11 +23,12 @@ type Sender struct {
 	idempotent  bool // see identity.go
 
 	maxMessageSize atomic.Uint64
-	latest         atomic.Pointer[attempt] // the send that began last; nil when it has returned
+	latest         atomic.Pointer[amqp.Delivery] // of the send that began last; nil when it has returned
 
 	mu         sync.Mutex // guards the fields below; held before Conn.mu, never while waiting
 	closed     bool
 	link       *link          // of the latest attach; nil when that is gone
+	former     *link          // the one before, given up and not yet gone, which the next waits for; nil if there is none
 	opening    *flight[*link] // not nil while a link is being opened
 	generation uint64         // counts what makes an attach under way useless
 	attaches   uint64         // counts attaches
@@ -67,8 +68,8 @@ func (s *Sender) MaxMessageSize() uint64 {
 // WaitingForCredit reports whether the latest Send has a link and waits for the
 // peer to allow a message on it.
 func (s *Sender) WaitingForCredit() bool {
-	a := s.latest.Load()
-	return a != nil && a.asked.Load() && !a.written.Load()
+	d := s.latest.Load()
+	return d != nil && d.WaitsForPeer()
 }
 
 func (s *Sender) open(ctx context.Context) (*link, error) {
@@ -88,8 +89,8 @@ func (s *Sender) open(ctx context.Context) (*link, error) {
 	f := s.opening
 	if f == nil {
 		f = newFlight[*link]()
-		generation, claim := s.generation, s.claim
-		attach := func(ctx context.Context) (*link, error) { return s.attach(ctx, generation, claim) }
+		generation, claim, former := s.generation, s.claim, s.former
+		attach := func(ctx context.Context) (*link, error) { return s.attach(ctx, generation, claim, former) }
 		if !s.conn.begin(func() { f.run(s.conn.lifetime, attach) }) {
 			s.mu.Unlock()
 			return nil, closedError()
@@ -102,9 +103,13 @@ func (s *Sender) open(ctx context.Context) (*link, error) {
 }
 
 // attach opens a link and makes it the present one, unless the sender was closed or
-// something has made the attach useless meanwhile.
-func (s *Sender) attach(ctx context.Context, generation uint64, claim *Claim) (*link, error) {
+// something has made the attach useless meanwhile. It waits until the peer has let go of
+// the former link, or has lost the connection for not doing so.
+func (s *Sender) attach(ctx context.Context, generation uint64, claim *Claim, former *link) (*link, error) {
 	start := time.Now()
+	if former != nil {
+		<-former.gone // within closeTimeout
+	}
 	l, id, err := s.newLink(ctx, claim)
 	s.mu.Lock()
 	superseded := s.generation != generation
@@ -113,9 +118,9 @@ func (s *Sender) attach(ctx context.Context, generation uint64, claim *Claim) (*
 	}
 	closed := s.closed
 	if err == nil && !closed && !superseded {
-		s.link, s.identity = l, id
+		s.link, s.former, s.identity = l, nil, id
 		s.attaches++
-		s.maxMessageSize.Store(maxMessageSize(l.sender))
+		s.maxMessageSize.Store(maxMessageSize(l.amqp))
 	}
 	s.mu.Unlock()
 
@@ -125,20 +130,20 @@ func (s *Sender) attach(ctx context.Context, generation uint64, claim *Claim) (*
 		log.Debug("opening a link failed", "error", err)
 		return nil, err
 	case closed:
-		l.end() // Close cannot have seen this one
+		l.leave() // Close cannot have seen this one
 		return nil, closedError()
 	case superseded:
-		l.end()
+		l.leave()
 		return nil, &Error{Code: CodeConnectionLost, Transient: true, Lost: true, Err: errAttachedAnew}
 	}
-	log.Debug("link opened", "maxMessageSize", maxMessageSize(l.sender))
+	log.Debug("link opened", "maxMessageSize", maxMessageSize(l.amqp))
 	return l, nil
 }
 
 // maxMessageSize is what the peer states, 0 for no limit: it may say nothing, or the
 // largest number (AMQP 2.7.3, max-message-size).
-func maxMessageSize(s *amqp.Sender) uint64 {
-	if n := s.MaxMessageSize(); n != math.MaxUint64 {
+func maxMessageSize(l *amqp.Link) uint64 {
+	if n := l.Remote().MaxMessageSize; n != math.MaxUint64 {
 		return n
 	}
 	return 0
@@ -172,19 +177,20 @@ func (s *Sender) newLink(ctx context.Context, claim *Claim) (*link, Identity, er
 
 // newLinkUnder attaches under a permit, which it distrusts if it is refused.
 func (s *Sender) newLinkUnder(ctx context.Context, cl *client, p permit, claim *Claim) (*link, Identity, error) {
-	options := &amqp.SenderOptions{
-		SourceAddress:               s.identifier,
-		SettlementMode:              amqp.SenderSettleModeMixed.Ptr(),
-		RequestedReceiverSettleMode: amqp.ReceiverSettleModeFirst.Ptr(),
+	attach := &amqp.Attach{
+		Source:             &amqp.Source{Address: s.identifier},
+		Target:             &amqp.Target{Address: s.address()},
+		SenderSettleMode:   new(amqp.SenderMixed),
+		ReceiverSettleMode: new(amqp.ReceiverFirst),
 	}
 	if s.idempotent {
-		options.DesiredCapabilities = []string{idempotentCapability}
-		options.Properties = claim.properties()
+		attach.DesiredCapabilities = []amqp.Symbol{idempotentCapability}
+		attach.Properties = claim.properties()
 	}
-	l, err := newLink(ctx, cl, s.address(), options)
+	l, err := newLink(ctx, cl, attach)
 	if err != nil {
 		cl.distrust(p, s.partitionID, err)
-		e := new(*asError(openingError(ctx, err))) // its own, since it is changed
+		e := new(*attachError(openingError(ctx, err))) // its own, since it is changed
 		e.Refused = refusesLink(err)
 		return nil, Identity{}, e
 	}
@@ -192,9 +198,12 @@ func (s *Sender) newLinkUnder(ctx context.Context, cl *client, p permit, claim *
 	if !s.idempotent {
 		return l, Identity{}, nil
 	}
-	id, err := readIdentity(l.sender.Properties())
+	id, err := readIdentity(l.amqp.Remote().Properties)
+	if over := l.amqp.Err(); err != nil && over != nil { // the engine forgets what the reply to the attach of such a link said
+		err = asError(over)
+	}
 	if err != nil {
-		l.end()
+		l.leave()
 		return nil, Identity{}, err
 	}
 	return l, id, nil
@@ -218,13 +227,16 @@ func (s *Sender) drop(l *link, reason error) {
 	present := s.link == l
 	if present {
 		s.link = nil
+		if !errorOfLink(reason) {
+			s.former = l // we end it, and so find out whether the peer still answers
+		}
 	}
 	s.mu.Unlock()
+	l.leave()
 	if !present {
 		return
 	}
 	l.client.distrust(*l.permit.Load(), s.partitionID, reason)
-	l.end()
 	s.log().Debug("link lost", "error", reason)
 }
 
@@ -241,16 +253,9 @@ func (s *Sender) Close(ctx context.Context) {
 	if l == nil {
 		return
 	}
-	ended := make(chan struct{})
-	started := s.conn.begin(func() {
-		defer close(ended)
-		l.giveUp()
-	})
-	if !started {
-		return // the connection was closed, and the link with it
-	}
+	l.leave()
 	select {
-	case <-ended:
+	case <-l.gone:
 	case <-ctx.Done():
 	}
 }

@@ -10,5 +10,5 @@ const (
 	MaxBufferedBytes      = 64 << 20
 )
 
-// LeastBatchBytes is what a batch may have however many links share the buffer: the transport keeps every link's largest message.
+// LeastBatchBytes is what a batch may have however many links share the buffer.
 const LeastBatchBytes = 128 << 10
