@@ -200,6 +200,9 @@ func (c *Conn) readOpen() error {
 	if err != nil {
 		return err
 	}
+	if refusal, ok := p.(*Close); ok && refusal.Error != nil {
+		return fmt.Errorf("%w: %w", ErrClosed, &RemoteError{"close", refusal.Error})
+	}
 	open, ok := p.(*Open)
 	if !ok || f.kind != frameAMQP || f.channel != 0 {
 		return fmt.Errorf("%w: %T where open must be", ErrMalformed, p)
