@@ -38,7 +38,7 @@ type LimitError struct {
 
 // Error says what is in use and by which limit.
 func (e *LimitError) Error() string {
-	return fmt.Sprintf("amqp: %v (%s is %d)", e.Err, e.Name, e.Limit)
+	return fmt.Sprintf("amqp: %s (%s is %d)", e.Err.Description, e.Name, e.Limit)
 }
 
 // Unwrap returns the *Error.

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/go-eventhubs/eventhubs/internal/amqp"
 )
 
 // A Setting is what an advice is given in: by what names its reader knows things, and
@@ -141,6 +143,8 @@ var advice = []advisory{
 		text: "a namespace answers 50 such calls a second, all clients together: have fewer clients ask, or less often; the producer waits and asks again"},
 	{code: CodeThrottled, text: "the namespace's throughput units are used up: add some, or turn on auto-inflate; the producer waits and sends again"},
 
+	{code: CodeQuota, when: causedBy[*amqp.LimitError],
+		text: "the server allows no more on one connection: have a further producer, with a Connection of its own, send to the other partitions"},
 	{code: CodeQuota,
 		text: "a limit of the namespace is reached, of connections (Basic 100, Standard 5,000), links or storage: close what is not needed, share one Connection, or raise the tier"},
 	{code: CodeTooLarge, text: "send less in one message"},

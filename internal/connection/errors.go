@@ -168,7 +168,7 @@ func asError(err error) *Error {
 		return remoteError(remote.Err, err)
 	}
 	if limit, ok := errors.AsType[*amqp.LimitError](err); ok {
-		return &Error{Code: CodeQuota, Err: fmt.Errorf("the connection has no room for another link, each of which takes a session: %w; open more on another connection", limit)}
+		return &Error{Code: CodeQuota, Err: fmt.Errorf("the connection has no room for another link, each of which takes a session: %w", limit)}
 	}
 	// What the engine says of the end of something was not said by the peer, and would only
 	// look as if it was.
