@@ -6,16 +6,16 @@ import (
 	"time"
 )
 
-// closeGrace is how long Close waits for handlers after its context has ended. What is in flight on a shared connection has its outcome before: when the link is
-// given up, which a silent peer can delay for 5.1 s.
-const closeGrace = 6 * time.Second
+// closeGrace is how long Close waits for handlers after its context has ended. What is in flight has its outcome then, whatever the service does: a send ends
+// with its context or its link.
+const closeGrace = time.Second
 
 // Close sends what is buffered, waits for the outcomes and for the handlers, and releases the connection, if it is the producer's own. From its first
 // moment Enqueue fails with ErrClosed, also one that is waiting for room.
 //
 // If ctx ends first, nothing more is sent and the producer's links are closed. Events without an outcome then fail with an error that
 // matches ErrClosed and the context's error, and wraps the *Error of what had failed before: not stored, or possibly stored if they were in flight. Handlers are told of them, with a
-// context that does not end; Close waits for them 6 more seconds at most.
+// context that does not end; Close waits for them 1 more second at most.
 //
 // The error is an *UndeliveredError with what Flush would return and what fails until the end; nil if there is nothing. A further Close or Abandon waits for the first
 // and returns its result. In a handler, with its context, Close does nothing and returns ErrInHandler.

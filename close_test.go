@@ -265,7 +265,7 @@ func TestAbandonCountsWhatItFails(t *testing.T) {
 func TestTheDocumentsSayHowLongCloseWaitsForHandlers(t *testing.T) {
 	seconds := fmt.Sprint(closeGrace.Seconds())
 	for file, text := range map[string]string{
-		"close.go":                            "Close waits for them " + seconds + " more seconds at most",
+		"close.go":                            "Close waits for them " + seconds + " more second at most",
 		"docs/guarantees.md":                  seconds + " s after its context's end at the latest",
 		"docs/operations.md":                  "plus " + seconds + " s for handlers",
 		"examples/shutdown/main.go":           "less " + seconds + " s for the handlers",
@@ -283,7 +283,7 @@ func TestTheDocumentsSayHowLongCloseWaitsForHandlers(t *testing.T) {
 
 // What the decision says of the seam behind which the transport can be replaced.
 func TestTheSeamIsAsWideAsTheDecisionSays(t *testing.T) {
-	text, err := os.ReadFile("docs/decisions/0001-go-amqp-for-the-client.md")
+	text, err := os.ReadFile("docs/decisions/0012-one-amqp-engine.md")
 	if err != nil {
 		t.Fatal(err)
 	}

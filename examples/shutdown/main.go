@@ -20,7 +20,7 @@ import (
 	"github.com/go-eventhubs/eventhubs/examples/internal/hub"
 )
 
-// grace is how long Close may take. In a pod: terminationGracePeriodSeconds, less what the rest of the shutdown needs, less 6 s for the handlers.
+// grace is how long Close may take. In a pod: terminationGracePeriodSeconds, less what the rest of the shutdown needs, less 1 s for the handlers.
 const grace = 100 * time.Millisecond
 
 func main() {

@@ -26,7 +26,7 @@ const (
 	eventsPerSecond = 5000
 	bufferedEvents  = 50_000           // 10 s of them: what an outage of that length makes nobody wait for
 	bufferedBytes   = 64 << 20         // as many bytes
-	closeDeadline   = 20 * time.Second // 30 s of grace, less 4 s for load balancers to notice, less 6 s for handlers after Close's deadline
+	closeDeadline   = 20 * time.Second // 30 s of grace, less 4 s for load balancers to notice, less 1 s for handlers after Close's deadline, and some to spare
 )
 
 func main() {
