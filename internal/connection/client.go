@@ -3,6 +3,7 @@ package connection
 import (
 	"context"
 	"errors"
+	"math"
 	"net"
 	"runtime"
 	"strconv"
@@ -76,6 +77,7 @@ func handshake(ctx context.Context, cfg *Config, t transport, container string, 
 			ContainerID: container,
 			HostName:    host,
 			ChannelMax:  uint16(sessions - 1),
+			HandleMax:   math.MaxUint16, // as Java's client says; a session of ours has two links at most
 			IdleTimeout: idleTimeout,
 			LinkBacklog: -1, // a link that the peer attaches is refused
 			WholeWrites: cfg.NewWebSocketConn != nil,

@@ -312,7 +312,7 @@ func (p *requestPair) exchange(ctx context.Context, properties amqp.Map, body an
 // send hands a request over.
 func (p *requestPair) send(id string, properties amqp.Map, body any) (*amqp.Delivery, error) {
 	request := amqp.Message{
-		Properties:            &amqp.Properties{MessageID: id, ReplyTo: &p.replyTo, To: &p.node.address},
+		Properties:            &amqp.Properties{MessageID: id, ReplyTo: &p.replyTo},
 		ApplicationProperties: properties,
 		Value:                 body, // nil is none, as in the SDK's requests to $management
 	}
