@@ -14,6 +14,7 @@ import (
 
 	"github.com/go-eventhubs/eventhubs/emulator"
 	"github.com/go-eventhubs/eventhubs/internal/amqp"
+	"github.com/go-eventhubs/eventhubs/internal/setup"
 )
 
 func TestTheDotnetProgramIsFoundOrBuiltOrNamedAsMissing(t *testing.T) {
@@ -21,18 +22,18 @@ func TestTheDotnetProgramIsFoundOrBuiltOrNamedAsMissing(t *testing.T) {
 	if err := os.WriteFile(program, []byte("#!/bin/sh\n"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	t.Setenv(dotnetVariable, program)
-	if got, err := prepareDotnet(t.Context()); err != nil || len(got) != 1 || got[0] != program {
+	t.Setenv("INTEROP_DOTNET", program)
+	if got, err := setup.DotNet(t.Context()); err != nil || len(got) != 1 || got[0] != program {
 		t.Errorf("with a program: %q, %v; want %q", got, err, program)
 	}
-	t.Setenv(dotnetVariable, program+"2")
-	if got, err := prepareDotnet(t.Context()); err == nil || !strings.Contains(err.Error(), dotnetVariable) || !strings.Contains(err.Error(), program+"2") {
+	t.Setenv("INTEROP_DOTNET", program+"2")
+	if got, err := setup.DotNet(t.Context()); err == nil || !strings.Contains(err.Error(), "INTEROP_DOTNET") || !strings.Contains(err.Error(), program+"2") {
 		t.Errorf("with a program that is not there: %q, %v; want an error with the variable and the path", got, err)
 	}
 
-	t.Setenv(dotnetVariable, "")
+	t.Setenv("INTEROP_DOTNET", "")
 	t.Setenv("PATH", t.TempDir())
-	if got, err := prepareDotnet(t.Context()); err == nil || !strings.Contains(err.Error(), "the .NET client is missing: set INTEROP_DOTNET") {
+	if got, err := setup.DotNet(t.Context()); err == nil || !strings.Contains(err.Error(), "the .NET client is missing: set INTEROP_DOTNET") {
 		t.Errorf("with nothing: %q, %v; want an error that says what is missing", got, err)
 	}
 
@@ -44,7 +45,7 @@ func TestTheDotnetProgramIsFoundOrBuiltOrNamedAsMissing(t *testing.T) {
 	}
 	cache := t.TempDir()
 	t.Setenv("INTEROP_CACHE", cache)
-	got, err := prepareDotnet(t.Context())
+	got, err := setup.DotNet(t.Context())
 	if err != nil || len(got) != 2 || got[0] != "dotnet" || !strings.HasPrefix(got[1], filepath.Join(cache, "dotnet-")) {
 		t.Errorf("with an SDK: %q, %v; want dotnet and what it has built", got, err)
 	}
@@ -52,7 +53,7 @@ func TestTheDotnetProgramIsFoundOrBuiltOrNamedAsMissing(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Setenv("INTEROP_CACHE", t.TempDir())
-	if got, err := prepareDotnet(t.Context()); err == nil || !strings.Contains(err.Error(), "broken") {
+	if got, err := setup.DotNet(t.Context()); err == nil || !strings.Contains(err.Error(), "broken") {
 		t.Errorf("with an SDK that fails: %q, %v; want its error", got, err)
 	}
 }

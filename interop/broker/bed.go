@@ -21,14 +21,17 @@ type bed struct {
 	ledger    *ledger
 	source    *source
 	log       io.Writer
-	port      string
+	port      string // where our transport connects
+	inner     string // where the broker listens: port, unless there is a relay before it
 	directory string // the broker's own, which a restart leaves alone
 	lifetime  context.Context
 	fail      func(error) // ends lifetime
 	version   string
 
 	server *process
-	reader *process // nil if the server itself reports what arrives
+	beside []*process // what the server cannot do without
+	reader *process   // nil if the server itself reports what arrives
+	relay  *relay     // nil if the server does what it is told
 
 	// Of the case that runs.
 	conn   *connection.Conn
@@ -51,7 +54,13 @@ func newBed(ctx context.Context, b *broker, fail func(error), log io.Writer) (*b
 	}
 	d := &bed{
 		broker: b, commands: installed, ledger: newLedger(), source: newSource(),
-		log: log, port: port, directory: directory, lifetime: ctx, fail: fail,
+		log: log, port: port, inner: port, directory: directory, lifetime: ctx, fail: fail,
+	}
+	if d.commands.bare != nil {
+		if d.relay, err = newRelay(net.JoinHostPort("127.0.0.1", d.inner)); err != nil {
+			return nil, err
+		}
+		d.port = d.relay.port()
 	}
 	if err := d.start(ctx); err != nil {
 		d.close()
@@ -72,6 +81,9 @@ func freePort() (string, error) {
 
 // start starts the server and its reader.
 func (d *bed) start(ctx context.Context) error {
+	if d.commands.bare != nil {
+		return d.startBare(ctx)
+	}
 	server, ready, err := d.launch(ctx, "server", append(d.commands.server, d.port, d.directory, container))
 	if err != nil {
 		return err
@@ -83,7 +95,7 @@ func (d *bed) start(ctx context.Context) error {
 
 func (d *bed) startReader(ctx context.Context) (err error) {
 	if d.commands.reader != nil && d.reader == nil {
-		d.reader, _, err = d.launch(ctx, "reader", append(d.commands.reader, d.port))
+		d.reader, _, err = d.launch(ctx, "reader", append(d.commands.reader, d.inner))
 	}
 	return err
 }
@@ -105,15 +117,46 @@ func (d *bed) crash() {
 		}
 		*p = nil
 	}
+	for _, p := range d.beside {
+		p.kill()
+	}
+	d.beside = nil
 }
 
 func (d *bed) close() {
-	for _, p := range []*process{d.reader, d.server} {
+	for _, p := range append([]*process{d.reader, d.server}, d.beside...) {
 		if p != nil {
 			p.stop()
 		}
 	}
+	if d.relay != nil {
+		d.relay.close()
+	}
 	_ = os.RemoveAll(d.directory)
+}
+
+// tell has the broker do something, or the relay before it.
+func (d *bed) tell(ctx context.Context, what string) (count int, err error) {
+	if d.relay != nil {
+		return d.relay.tell(what)
+	}
+	return d.server.tell(ctx, what)
+}
+
+// batch makes a batch of events of a size: for a broker that does not keep several sections apart, one event as large as all of them.
+func (d *bed) batch(events, size int) [][]byte {
+	if d.oneSection {
+		events, size = 1, events*size
+	}
+	return d.source.batch(events, size)
+}
+
+// format is which message format a batch has when it has arrived.
+func (d *bed) format() uint32 {
+	if d.formatless {
+		return 0
+	}
+	return batchFormat
 }
 
 // read has what is at an address reported, and what will be.
@@ -133,7 +176,7 @@ func (d *bed) relieve(ctx context.Context, address string) error {
 	if d.commands.reader != nil {
 		return d.read(ctx, address)
 	}
-	_, err := d.server.tell(ctx, "allow "+address)
+	_, err := d.tell(ctx, "allow "+address)
 	return err
 }
 
@@ -163,7 +206,7 @@ func (d *bed) wantConnections(ctx context.Context, opened int) error {
 	if got := int(d.opened.Load()); got != opened {
 		return fmt.Errorf("%d connections were opened, want %d", got, opened)
 	}
-	count, err := d.server.tell(ctx, "connections")
+	count, err := d.tell(ctx, "connections")
 	if err == nil && count != 1 {
 		err = fmt.Errorf("the broker has %d connections of ours, want 1", count)
 	}

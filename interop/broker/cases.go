@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -21,20 +22,41 @@ type testCase struct {
 	run  func(context.Context, *bed) (remark string, err error)
 }
 
-const nameProducer = "the whole producer"
+// why says why a broker has no means for a case; empty if it has.
+func (b *broker) why(name string) string {
+	if why := b.lacks[name]; why != "" || !b.refusesFormat || name == nameChannels {
+		return why
+	}
+	return "it refuses the format of batches"
+}
+
+// Names of cases that some brokers have no means for.
+const (
+	nameProducer  = "the whole producer"
+	nameRestarted = "the broker killed and restarted"
+	nameMissing   = "an address that is not there"
+	nameRefused   = "more than the broker takes"
+	nameDry       = "no credit for a while"
+	nameDetached  = "links closed by the broker"
+	nameChannels  = "more partitions than channels"
+	nameIdle      = "silence"
+)
 
 // cases in the order in which they are run.
 var cases = []*testCase{
 	{"small batches", smallBatches},
-	{"the broker killed and restarted", restartedBroker}, // while it has little to read when it starts
+	{nameRestarted, restartedBroker}, // while it has little to read when it starts
 	{"batches of many frames", largeBatches},
+	{"10 MiB", hugeBatches},
 	{"1,000 batches in a row", manyBatches},
 	{"8 links at once", parallelLinks},
-	{"an address that is not there", missingAddress},
-	{"more than the broker takes", refusedBatches},
-	{"no credit for a while", withoutCredit},
-	{"links closed by the broker", closedLinks},
+	{nameMissing, missingAddress},
+	{nameRefused, refusedBatches},
+	{nameDry, withoutCredit},
+	{nameDetached, closedLinks},
 	{"connections closed and cut", lostConnections},
+	{nameIdle, silence},
+	{nameChannels, moreThanChannels},
 	{nameProducer, wholeProducer},
 }
 
@@ -99,7 +121,7 @@ func parallelLinks(ctx context.Context, d *bed) (string, error) {
 	}
 	payload := make([][][]byte, batches)
 	for i := range payload {
-		payload[i] = d.source.batch(1000, 300)
+		payload[i] = d.batch(1000, 300)
 	}
 	for i, p := range publishers {
 		// Ends with its last batch; waited for below.
@@ -130,12 +152,16 @@ func missingAddress(ctx context.Context, d *bed) (string, error) {
 		return "", err
 	}
 	missing := d.publisher("missing", "0")
+	if d.missing != "" {
+		missing.sender = d.conn.Sender(d.missing, "", "interop")
+	}
+	code := cmp.Or(d.missingCode, connection.CodeNotFound)
 	for range 2 {
-		if err := want(missing.try(ctx, d.source.batch(1, 10), 0), connection.NotSent, connection.CodeNotFound); err != nil {
+		if err := want(missing.try(ctx, d.batch(1, 10), 0), connection.NotSent, code); err != nil {
 			return "", err
 		}
 	}
-	return string(connection.CodeNotFound), errors.Join(p.finish(ctx), d.wantConnections(ctx, 1))
+	return string(code), errors.Join(p.finish(ctx), d.wantConnections(ctx, 1))
 }
 
 // refusedBatches wants what is too much for the broker to be refused as that, and the link to go on.
@@ -147,7 +173,7 @@ func refusedBatches(ctx context.Context, d *bed) (string, error) {
 			return "", err
 		}
 		for range 2 {
-			if err := want(p.try(ctx, d.source.batch(1000, 1000), 0), r.outcome, r.code); err != nil {
+			if err := want(p.try(ctx, d.batch(1000, 1000), 0), r.outcome, r.code); err != nil {
 				return "", fmt.Errorf("%s: %w", r.hub, err)
 			}
 		}
@@ -170,7 +196,7 @@ func withoutCredit(ctx context.Context, d *bed) (string, error) {
 	var r connection.Result
 	for range most {
 		trying, cancel := context.WithTimeout(ctx, 500*time.Millisecond)
-		r = p.try(trying, d.source.batch(100, 500), 0)
+		r = p.try(trying, d.batch(100, 500), 0)
 		cancel()
 		if r.Outcome != connection.Accepted {
 			break

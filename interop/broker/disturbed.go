@@ -14,7 +14,7 @@ func (p *publisher) disturb(ctx context.Context, batches, every int, happen func
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	for i := 1; i <= batches; i++ {
-		batch := p.bed.source.batch(1000, 300)
+		batch := p.bed.batch(1000, 300)
 		happened := make(chan error, 1)
 		if i%every == 0 {
 			// Ends with what happens; waited for below.
@@ -56,7 +56,7 @@ func closedLinks(ctx context.Context, d *bed) (string, error) {
 		return "", err
 	}
 	err := p.disturb(ctx, 100, 10, func(ctx context.Context) error {
-		count, err := d.server.tell(ctx, "detach "+p.address)
+		count, err := d.tell(ctx, "detach "+p.address)
 		if err == nil && count != 1 {
 			err = fmt.Errorf("the broker had %d links of ours to %s, want 1", count, p.address)
 		}
@@ -68,7 +68,10 @@ func closedLinks(ctx context.Context, d *bed) (string, error) {
 
 // lostConnections wants a connection that the broker closes, or that is cut, to be opened again.
 func lostConnections(ctx context.Context, d *bed) (string, error) {
-	ways := []string{"close", "cut"}
+	ways := []string{"cut"}
+	if d.relay == nil {
+		ways = append(ways, "close")
+	}
 	if d.swallows {
 		ways = append(ways, "swallow")
 	}
@@ -80,7 +83,7 @@ func lostConnections(ctx context.Context, d *bed) (string, error) {
 	err := p.disturb(ctx, 120, 10, func(ctx context.Context) error {
 		way := ways[lost%len(ways)]
 		lost++
-		count, err := d.server.tell(ctx, way)
+		count, err := d.tell(ctx, way)
 		if err == nil && way != "swallow" && count != 1 {
 			err = fmt.Errorf("the broker had %d connections of ours, want 1", count)
 		}

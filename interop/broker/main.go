@@ -29,6 +29,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	}
 	began := time.Now()
 	var results []*result
+	if len(request.Chosen) == len(brokers) {
+		request.Chosen = unnamed()
+	}
 	for _, b := range request.Chosen {
 		r := &result{broker: b, cells: make(map[string]string)}
 		r.run(ctx, request.Pattern, stdout, request.Log)
@@ -70,7 +73,7 @@ func (r *result) run(ctx context.Context, pattern *regexp.Regexp, stdout, log io
 		if !pattern.MatchString(c.name) {
 			continue
 		}
-		if why := r.lacks[c.name]; why != "" {
+		if why := r.why(c.name); why != "" {
 			r.cells[c.name] = why
 			continue
 		}

@@ -7,8 +7,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"os/exec"
 	"sync/atomic"
+	"syscall"
 	"time"
 )
 
@@ -29,6 +31,9 @@ type process struct {
 	// The program ends at the latest with lifetime; fail is told when it ends by itself.
 	lifetime context.Context
 	fail     func(error)
+	bare     bool // it is a program of others alone, which says nothing of itself and is not told anything
+	// understand finds an arrival in what a bare program says; nil if it says nothing of interest.
+	understand func([]byte) (line, bool)
 
 	stopping atomic.Bool // it is meant to end
 	err      error       // why it ended; set before ended is closed
@@ -49,9 +54,12 @@ type line struct {
 }
 
 // started runs a program until it says that it is ready, and returns what it said. Whoever starts it stops or kills it.
-func (p *process) started(ctx context.Context, command []string) (line, error) {
+func (p *process) started(ctx context.Context, command []string, environment ...string) (line, error) {
 	p.answers, p.ended = make(chan line, 1), make(chan struct{})
 	p.command = exec.CommandContext(p.lifetime, command[0], command[1:]...)
+	p.command.Env = append(os.Environ(), environment...)
+	p.command.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // some are scripts that start others
+	p.command.Cancel = p.end
 	p.command.Stderr = p.log
 	p.command.WaitDelay = 5 * time.Second
 	var err error
@@ -74,6 +82,9 @@ func (p *process) started(ctx context.Context, command []string) (line, error) {
 			p.fail(p.err)
 		}
 	}()
+	if p.bare {
+		return line{}, nil
+	}
 	ready, err := p.answer(ctx)
 	if err == nil && ready.Ready == nil {
 		err = fmt.Errorf("%s said %+v before it was ready", p.name, ready)
@@ -89,6 +100,14 @@ func (p *process) hear(output io.Reader) error {
 	var fault error
 	lines := bufio.NewScanner(output)
 	for lines.Scan() {
+		if p.bare {
+			if said, ok := p.arrival(lines.Bytes()); ok {
+				p.ledger.add(said.Arrived, content{said.Format, said.Sections, said.Bytes, said.Hash})
+			} else {
+				fmt.Fprintf(p.log, "%s: %.300s\n", p.name, lines.Bytes())
+			}
+			continue
+		}
 		var said line
 		if err := json.Unmarshal(lines.Bytes(), &said); err != nil {
 			fault = errors.Join(fault, fmt.Errorf("%s printed %.300q", p.name, lines.Bytes()))
@@ -110,6 +129,14 @@ func (p *process) hear(output io.Reader) error {
 		fmt.Fprintf(p.log, "%s: %.300s\n", p.name, lines.Bytes())
 	}
 	return errors.Join(fault, lines.Err())
+}
+
+// arrival reads what a bare program says.
+func (p *process) arrival(text []byte) (said line, ok bool) {
+	if p.understand == nil {
+		return line{}, false
+	}
+	return p.understand(text)
 }
 
 // tell has the program do something and returns to how much it did it. One caller at a time.
@@ -146,9 +173,13 @@ func (p *process) answer(ctx context.Context) (line, error) {
 
 // stop ends the program.
 func (p *process) stop() {
+	if p.bare {
+		p.kill()
+		return
+	}
 	p.stopping.Store(true)
 	_ = p.input.Close() // which it takes for the end of its work
-	timer := time.AfterFunc(answerLimit, func() { _ = p.command.Process.Kill() })
+	timer := time.AfterFunc(answerLimit, func() { _ = p.end() })
 	defer timer.Stop()
 	<-p.ended
 }
@@ -156,6 +187,9 @@ func (p *process) stop() {
 // kill ends the program as a crash would.
 func (p *process) kill() {
 	p.stopping.Store(true)
-	_ = p.command.Process.Kill()
+	_ = p.end()
 	<-p.ended
 }
+
+// end ends the program, and those that it has started.
+func (p *process) end() error { return syscall.Kill(-p.command.Process.Pid, syscall.SIGKILL) }

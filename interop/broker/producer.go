@@ -43,12 +43,34 @@ func wholeProducer(ctx context.Context, d *bed) (string, error) {
 	}
 	for partition, all := range want {
 		address := "producer/Partitions/" + strconv.Itoa(partition)
+		if d.relay != nil {
+			if err := d.wantEvents(ctx, address, len(all)); err != nil {
+				return "", err
+			}
+			continue
+		}
 		got, err := d.ledger.read(ctx, address, func(got []content) bool { return len(got) >= len(all) })
 		if err := errors.Join(err, judge(all, got)); err != nil {
 			return "", fmt.Errorf("partition %d: %w", partition, err)
 		}
 	}
 	return fmt.Sprintf("%d events, %.1f MB", events, float64(bytes)/1e6), nil
+}
+
+// wantEvents wants so many events to arrive at a server that does not take batches apart.
+func (d *bed) wantEvents(ctx context.Context, address string, want int) error {
+	events := 0
+	got, err := d.ledger.read(ctx, address, func(got []content) bool {
+		events = 0
+		for _, c := range got {
+			events += c.sections
+		}
+		return events >= want
+	})
+	if err == nil && events != want {
+		err = fmt.Errorf("%s: %d events arrived in %d batches, want %d", address, events, len(got), want)
+	}
+	return err
 }
 
 // propertiesText is how the server tells an event's properties: as JSON, in the order of their names.

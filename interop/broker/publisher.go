@@ -28,8 +28,13 @@ type publisher struct {
 }
 
 func (d *bed) publisher(hub, partition string) *publisher {
+	address := hub + "/Partitions/" + partition
+	if d.flat {
+		hub, partition = hub+"-"+partition, ""
+		address = hub
+	}
 	return &publisher{
-		bed: d, hub: hub, address: hub + "/Partitions/" + partition,
+		bed: d, hub: hub, address: address,
 		sender: d.conn.Sender(hub, partition, "interop"),
 		again:  []connection.Code{connection.CodeConnectionLost},
 		codes:  make(map[connection.Code]int),
@@ -41,7 +46,7 @@ func (p *publisher) try(ctx context.Context, batch [][]byte, unknown int) connec
 	r := p.sender.Send(ctx, batch)
 	switch r.Outcome {
 	case connection.Accepted:
-		c := contentOf(batchFormat, batch)
+		c := contentOf(p.bed.format(), batch)
 		p.sent = append(p.sent, sent{c, unknown})
 		p.bytes += c.bytes
 	case connection.Unknown:
@@ -81,7 +86,7 @@ func (p *publisher) publish(ctx context.Context, batch [][]byte) error {
 // publishAll publishes so many batches of so many events of a size.
 func (p *publisher) publishAll(ctx context.Context, batches, events, size int) error {
 	for range batches {
-		if err := p.publish(ctx, p.bed.source.batch(events, size)); err != nil {
+		if err := p.publish(ctx, p.bed.batch(events, size)); err != nil {
 			return err
 		}
 	}

@@ -31,7 +31,7 @@ import org.apache.qpid.proton.engine.Receiver;
 
 /**
  * An ActiveMQ Artemis with queues for whatever address is asked for: java interop.Broker PORT DIRECTORY CONTAINER.
- * It does what the runner says on standard input, to the connections of the container of that name, and answers with
+ * It does what the runner says on standard input, to the connections of containers whose names begin so, and answers with
  * one JSON object a line.
  *
  * <p>Addresses that begin with dry or limited hold 100,000 bytes and some at most: then those of dry are allowed no more
@@ -62,7 +62,7 @@ public final class Broker {
             .setMaxDiskUsage(-1)
             .setGracefulShutdownEnabled(false)
             .addAcceptorConfiguration("amqp", "tcp://127.0.0.1:" + port
-                + "?protocols=AMQP;amqpCredits=10;amqpLowCredits=5;maxFrameSize=16384;amqpMinLargeMessageSize=" + LARGE)
+                + "?protocols=AMQP;amqpCredits=10;amqpLowCredits=5;maxFrameSize=16384;amqpIdleTimeout=2000;amqpMinLargeMessageSize=" + LARGE)
             .addAddressSetting("#", settings(AddressFullMessagePolicy.PAGE).setMaxSizeBytes(64 << 20))
             .addAddressSetting("dry/#", settings(AddressFullMessagePolicy.BLOCK).setMaxSizeBytes(MOST))
             .addAddressSetting("limited/#", settings(AddressFullMessagePolicy.FAIL).setMaxSizeBytes(MOST))
@@ -99,7 +99,7 @@ public final class Broker {
     private List<ActiveMQProtonRemotingConnection> connections() {
         List<ActiveMQProtonRemotingConnection> found = new ArrayList<>();
         for (RemotingConnection c : server.getRemotingService().getConnections()) {
-            if (c instanceof ActiveMQProtonRemotingConnection amqp && container.equals(amqp.getAmqpConnection().getRemoteContainer())) {
+            if (c instanceof ActiveMQProtonRemotingConnection amqp && amqp.getAmqpConnection().getRemoteContainer().startsWith(container)) {
                 found.add(amqp);
             }
         }

@@ -148,6 +148,8 @@ const { version } = JSON.parse(readFileSync(new URL("./node_modules/rhea/package
 rhea.listen({
   host: "127.0.0.1",
   port: Number(process.argv[2]),
-  max_frame_size: 4096, // many frames make a message
+  max_frame_size: 16384, // many frames make a message; rhea takes time by the square of their number
+  channel_max: 63,
+  idle_time_out: 2000, // ms
   receiver_options: { rcv_settle_mode: 0, autoaccept: false, credit_window: 0 },
 }).on("listening", () => say({ ready: version, runtime: `Node.js ${process.versions.node}` }));

@@ -1,0 +1,69 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"time"
+)
+
+// A program of a bare broker: one that is run as it is, says nothing of itself and is not told anything. A relay stands before it.
+type program struct{ command, environment []string }
+
+// startBare starts the programs of such a broker, of which the last is the server. It is ready when it answers a client.
+func (d *bed) startBare(ctx context.Context) error {
+	programs, err := d.commands.bare(d.inner, d.directory)
+	if err != nil {
+		return err
+	}
+	for _, one := range programs {
+		p := &process{
+			name: d.name, ledger: d.ledger, log: d.log, lifetime: d.lifetime, fail: d.fail, bare: true, understand: d.commands.understand,
+		}
+		if _, err := p.started(ctx, one.command, one.environment...); err != nil {
+			return err
+		}
+		if d.server != nil {
+			d.beside = append(d.beside, d.server)
+		}
+		d.server = p
+	}
+	d.version = d.commands.version
+	return d.awaitAnswer(ctx)
+}
+
+// awaitAnswer asks the broker for AMQP until it says that it speaks it.
+func (d *bed) awaitAnswer(ctx context.Context) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, answerLimit, fmt.Errorf("%s did not speak AMQP within %v", d.name, answerLimit))
+	defer cancel()
+	ticker := time.NewTicker(50 * time.Millisecond)
+	defer ticker.Stop()
+	for {
+		if speaksAMQP(ctx, net.JoinHostPort("127.0.0.1", d.inner)) {
+			return nil
+		}
+		select {
+		case <-ticker.C:
+		case <-d.server.ended:
+			return d.server.err
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
+func speaksAMQP(ctx context.Context, address string) bool {
+	nc, err := new(net.Dialer).DialContext(ctx, "tcp", address)
+	if err != nil {
+		return false
+	}
+	defer func() { _ = nc.Close() }()
+	_ = nc.SetDeadline(time.Now().Add(time.Second))
+	if _, err := io.WriteString(nc, "AMQP\x03\x01\x00\x00"); err != nil {
+		return false
+	}
+	answer := make([]byte, 4)
+	_, err = io.ReadFull(nc, answer)
+	return err == nil && string(answer) == "AMQP"
+}

@@ -1,0 +1,63 @@
+package interop;
+
+import org.apache.activemq.broker.Broker;
+import org.apache.activemq.broker.BrokerFilter;
+import org.apache.activemq.broker.BrokerPlugin;
+import org.apache.activemq.broker.BrokerService;
+import org.apache.activemq.broker.ConnectionContext;
+import org.apache.activemq.broker.ProducerBrokerExchange;
+import org.apache.activemq.command.Message;
+import org.apache.activemq.command.ProducerInfo;
+import org.apache.activemq.store.kahadb.KahaDBPersistenceAdapter;
+
+/**
+ * An ActiveMQ Classic with queues for whatever address is asked for: java interop.Classic PORT DIRECTORY. It keeps the bytes of a message as they come.
+ *
+ * <p>Nobody may publish to addresses that begin with missing. A client that says nothing for 2 seconds is disconnected.
+ */
+final class Classic {
+    private Classic() { }
+
+    /** Refuses links to what is not there, and lets messages survive the broker, as an event hub does: a batch says nothing of durability. */
+    private static final class Rules extends BrokerFilter {
+        Rules(Broker next) {
+            super(next);
+        }
+
+        @Override
+        public void addProducer(ConnectionContext context, ProducerInfo info) throws Exception {
+            if (info.getDestination() != null && info.getDestination().getPhysicalName().startsWith("missing")) {
+                throw new SecurityException("There is no " + info.getDestination().getPhysicalName() + "."); // the one refusal that it tells as what it is
+            }
+            super.addProducer(context, info);
+        }
+
+        @Override
+        public void send(ProducerBrokerExchange exchange, Message message) throws Exception {
+            message.setPersistent(true);
+            super.send(exchange, message);
+        }
+    }
+
+    public static void main(String[] arguments) throws Exception {
+        KahaDBPersistenceAdapter store = new KahaDBPersistenceAdapter();
+        store.setDirectory(new java.io.File(arguments[1], "store"));
+        store.setEnableJournalDiskSyncs(false); // what is accepted has been written; it need not survive a crash of the machine
+        store.setJournalMaxFileLength(64 << 20);
+        BrokerService broker = new BrokerService();
+        broker.setBrokerName("interop");
+        broker.setUseJmx(false);
+        broker.setUseShutdownHook(false);
+        broker.setAdvisorySupport(false);
+        broker.setDataDirectory(arguments[1]);
+        broker.setPersistenceAdapter(store);
+        broker.setPlugins(new BrokerPlugin[] {Rules::new});
+        broker.getSystemUsage().getMemoryUsage().setLimit(512L << 20);
+        broker.getSystemUsage().getStoreUsage().setLimit(8L << 30);
+        broker.getSystemUsage().getTempUsage().setLimit(1L << 30);
+        broker.addConnector("amqp://127.0.0.1:" + arguments[0]
+            + "?transport.transformer=native&wireFormat.maxFrameSize=16777216&transport.idleTimeout=2000&transport.wireFormat.idleTimeout=2000");
+        broker.start();
+        broker.waitUntilStopped();
+    }
+}
