@@ -122,7 +122,8 @@ type Options struct {
 	// Default: a random text.
 	Identifier string
 
-	// Logger hears of connections and batches, never of single events, from any goroutine. It must not block. Without one, what must not go unheard is told to slog.Default():
+	// Logger hears of connections and batches, never of single events, from any goroutine; at level DEBUG also of AMQP frames that begin, end or refuse something, and four levels
+	// below that of all frames, without bodies, keys and tokens (of what it takes when a connection is opened). It must not block. Without one, what must not go unheard is told to slog.Default():
 	// each change of Health's state (level WARN; INFO when all is well again) and, while trouble lasts, a line a minute; a failed batch that no handler and no
 	// Delivery hears of, and a handler's panic (ERROR). slog.New(slog.DiscardHandler) silences all of it.
 	// Default: none.

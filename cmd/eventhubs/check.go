@@ -21,8 +21,11 @@ Usage:
 Options:
   --send                    also store a test event, which consumers of the hub will see
   --timeout DURATION        how long each step may take (default 10s)
+  --frames                  show each AMQP frame as well, with when it passed: → sent, ← received. No message's
+                            body, no key and no token is shown: send it to whoever is to see what happened
   --output text|json        text (default): a line for each step. json: one object with namespace, hub, ok
-                            and steps, each with name, status, milliseconds, detail and remedy
+                            and steps, each with name, status, milliseconds, detail and remedy; with --frames
+                            also frames, each with milliseconds, sent and frame
 ` + clientHelp + `
 The steps, with what each asks:
   name         does a name server know the host?
@@ -54,6 +57,7 @@ type checkOptions struct {
 	clientOptions
 
 	send    bool
+	frames  bool
 	timeout time.Duration
 	json    bool
 }
@@ -64,6 +68,7 @@ func parseCheck(p *process, args []string) (*checkOptions, error) {
 	flags := newFlagSet("check")
 	opts.register(flags)
 	flags.BoolVar(&opts.send, "send", false, "")
+	flags.BoolVar(&opts.frames, "frames", false, "")
 	flags.DurationVar(&opts.timeout, "timeout", 10*time.Second, "")
 	flags.StringVar(&output, "output", "text", "")
 	others, err := parseFlags(flags, args)
@@ -105,8 +110,15 @@ func runCheck(ctx context.Context, p *process, args []string) error {
 	if opts.json {
 		out = io.Discard
 	}
+	if opts.frames {
+		c.frames = &frameLog{process: p, began: time.Now(), out: out}
+		out = c.frames
+	}
 	err = c.run(ctx, out)
 	c.close(ctx)
+	if opts.frames {
+		c.result.Frames = c.frames.all()
+	}
 	if opts.json {
 		err = json.NewEncoder(p.stdout).Encode(c.result)
 	}
@@ -127,6 +139,7 @@ type checkResult struct {
 	Hub       string       `json:"hub"`
 	OK        bool         `json:"ok"`
 	Steps     []stepResult `json:"steps"`
+	Frames    []frameSight `json:"frames,omitempty"`
 }
 
 // failed is the name of the first step that failed; empty if none has.

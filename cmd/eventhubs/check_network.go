@@ -39,6 +39,7 @@ type checkup struct {
 	plain      bool // an emulator without TLS
 
 	result     checkResult
+	frames     *frameLog        // nil unless frames are to be shown
 	reached    bool             // something listens
 	open       net.Conn         // what the steps before amqp have opened, until that takes it; nil otherwise
 	conn       *connection.Conn // from the step amqp on; nil before
@@ -197,7 +198,12 @@ func (c *checkup) webSocket(ctx context.Context) finding {
 func (c *checkup) amqp(ctx context.Context) finding {
 	conn, ended := c.open, make(chan error, 1)
 	c.open = nil
+	var saw func(sent bool, frame string)
+	if c.frames != nil {
+		saw = c.frames.saw
+	}
 	c.conn = connection.New(connection.Config{
+		Frames:        saw,
 		Namespace:     c.namespace,
 		Plain:         c.plain,
 		ApplicationID: "eventhubs-check",
@@ -220,7 +226,7 @@ func (c *checkup) amqp(ctx context.Context) finding {
 	if err := c.conn.Connect(ctx); err != nil {
 		return finding{err: err}
 	}
-	return finding{detail: "open, SASL ANONYMOUS"}
+	return finding{detail: "open, SASL " + c.conn.Mechanism()}
 }
 
 // errLost ends a checkup whose connection was lost after the step amqp: what comes then is not what was looked at before.

@@ -74,7 +74,7 @@ func (c *checkup) lateRemedy(step string) string {
 func (c *checkup) amqpRemedy(err error) string {
 	e, ok := errors.AsType[*connection.Error](err)
 	switch {
-	case ok && e.Condition != "":
+	case ok && (e.Condition != "" || connection.LetsNobodyIn(err)):
 		return ""
 	case c.plain:
 		return "what listens there does not speak AMQP without TLS: leave UseDevelopmentEmulator=true out if it wants TLS"

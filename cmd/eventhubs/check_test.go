@@ -19,6 +19,7 @@ import (
 
 	"github.com/go-eventhubs/eventhubs"
 	"github.com/go-eventhubs/eventhubs/emulator"
+	"github.com/go-eventhubs/eventhubs/internal/amqp"
 )
 
 // check runs the command and returns what it says as JSON.
@@ -358,4 +359,59 @@ func TestCheckOfAWrongCommandLine(t *testing.T) {
 		got := program{}.run(t, append([]string{"check"}, args...)...)
 		got.want(t, exitBadInput, want)
 	}
+}
+
+func TestCheckShowsFramesAndNoSecret(t *testing.T) {
+	server, args := startFor(t, &emulator.Options{Authentication: &emulator.Authentication{}})
+	args = append(args, "--send", "--frames")
+	r := program{}.check(t, exitOK, args...)
+	var frames strings.Builder
+	for _, f := range r.Frames {
+		frames.WriteString(map[bool]string{true: "> ", false: "< "}[f.Sent] + f.Frame + "\n")
+	}
+	got := program{}.run(t, append([]string{"check"}, args...)...)
+	got.want(t, exitOK)
+	for _, text := range []string{
+		"> header SASL 1.0.0\n", "> sasl-init mechanism=ANONYMOUS", "> [0] open container-id=", `target="events/Partitions/0"`, "transfer handle=0 ", "state=accepted", "> [0] close\n",
+	} {
+		if !strings.Contains(frames.String(), text) {
+			t.Errorf("as JSON no frame has %q:\n%s", text, &frames)
+		}
+		if text = strings.NewReplacer("> ", "→ ", "< ", "← ").Replace(text); !strings.Contains(got.stdout, text) {
+			t.Errorf("as text no frame has %q:\n%s", text, got.stdout)
+		}
+	}
+	if a, b := strings.Index(got.stdout, "target=\"$cbs\""), strings.Index(got.stdout, "\n$cbs "); a < 0 || b < a {
+		t.Errorf("the frames of a step do not stand above it:\n%s", got.stdout)
+	}
+	for _, secret := range []string{"SAS_KEY_VALUE", "sig=", "SharedAccessSignature", checkBody} {
+		if strings.Contains(frames.String(), secret) {
+			t.Errorf("a frame has %q", secret)
+		}
+	}
+	if n := len(stored(server, "events")); n != 2 {
+		t.Errorf("%d events are stored, want the test events", n)
+	}
+	if r := (program{}).check(t, exitOK, args[:2]...); r.Frames != nil {
+		t.Error("frames are shown without --frames")
+	}
+}
+
+func TestCheckOfAPeerThatWantsAnotherLogin(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	go func() { // ends with the listener
+		for {
+			nc, err := l.Accept()
+			if err != nil {
+				return
+			}
+			_, _ = amqp.Server(t.Context(), nc, &amqp.Config{Mechanisms: []amqp.Symbol{"PLAIN"}})
+		}
+	}()
+	r := program{}.check(t, exitFailed, to(l.Addr().String(), "c2VjcmV0", true)...)
+	r.failing(t, "amqp", "offers the SASL mechanisms PLAIN, and not ANONYMOUS or MSSBCBS", "wants another login than Event Hubs")
 }

@@ -34,7 +34,7 @@ type Config struct {
 	// BeforeStart, if set, is called with a connection whose handshake is over and which has not read anything else yet.
 	BeforeStart func(*Conn)
 
-	// Mechanism and InitialResponse are what a client chooses. Default: ANONYMOUS, with the text "anonymous".
+	// Mechanism and InitialResponse are what a client chooses. Default: ANONYMOUS, with the text "anonymous", or MSSBCBS if only that is offered.
 	Mechanism       Symbol
 	InitialResponse []byte
 }
@@ -61,13 +61,9 @@ func (c *Config) withDefaults() Config {
 	def(&cfg.LinkBacklog, value(256))
 	def(&cfg.MaxPartial, value(128<<20))
 	def(&cfg.MaxBuffered, value(256<<20))
-	def(&cfg.Mechanism, value[Symbol]("ANONYMOUS"))
 	def(&cfg.Logger, value(slog.New(slog.DiscardHandler)))
 	if cfg.Mechanisms == nil {
 		cfg.Mechanisms = []Symbol{"MSSBCBS", "PLAIN", "ANONYMOUS", "EXTERNAL"}
-	}
-	if cfg.InitialResponse == nil {
-		cfg.InitialResponse = []byte("anonymous")
 	}
 	return cfg
 }

@@ -148,8 +148,10 @@ func TestRefusedCredentialsFailBothPeers(t *testing.T) {
 			_, err := Server(t.Context(), b, &Config{Authenticate: func(i *SASLInit) bool { return string(i.InitialResponse) == "good" }})
 			served <- err
 		}()
-		if _, err := Client(t.Context(), a, &Config{InitialResponse: []byte("bad")}); err == nil || !strings.Contains(err.Error(), "credentials") {
+		if _, err := Client(t.Context(), a, &Config{InitialResponse: []byte("bad")}); err == nil || strings.Contains(err.Error(), "bad") {
 			t.Errorf("Client: %v", err)
+		} else if e, ok := errors.AsType[*SASLError](err); !ok || e.Code != 1 {
+			t.Errorf("Client: %v, want a SASLError with the outcome 1", err)
 		}
 		if err := <-served; err == nil || strings.Contains(err.Error(), "bad") {
 			t.Errorf("Server: %v, want an error that does not tell the credentials", err)

@@ -5,8 +5,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
+	"os"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -124,10 +127,12 @@ func (c *Conn) greet() error {
 		return err
 	}
 	offer, ok := p.(*SASLMechanisms)
-	if !ok || !slices.Contains(offer.Mechanisms, c.cfg.Mechanism) {
-		return fmt.Errorf("server does not offer SASL mechanism %q", c.cfg.Mechanism)
+	if !ok {
+		return fmt.Errorf("%w: %T where SASL mechanisms must be", ErrMalformed, p)
 	}
-	c.sasl = &SASLInit{c.cfg.Mechanism, c.cfg.InitialResponse, c.cfg.HostName}
+	if c.sasl, err = c.choose(offer.Mechanisms); err != nil {
+		return err
+	}
 	init, err := appendFrame(nil, frameSASL, 0, c.sasl)
 	if err != nil {
 		return err
@@ -138,8 +143,11 @@ func (c *Conn) greet() error {
 	if p, err = c.readSASLFrame(); err != nil {
 		return err
 	}
-	if outcome, ok := p.(*SASLOutcome); !ok || outcome.Code != 0 {
-		return fmt.Errorf("SASL mechanism %q: the server refuses the credentials", c.cfg.Mechanism)
+	switch outcome, ok := p.(*SASLOutcome); {
+	case !ok:
+		return fmt.Errorf("%w: %T where a SASL outcome must be", ErrMalformed, p)
+	case outcome.Code != 0:
+		return &SASLError{Mechanisms: []Symbol{c.sasl.Mechanism}, Offered: offer.Mechanisms, Code: outcome.Code}
 	}
 	if err := c.exchangeHeader(headerAMQP); err != nil {
 		return err
@@ -150,15 +158,72 @@ func (c *Conn) greet() error {
 	return c.readOpen()
 }
 
+// anonymous are the mechanisms that log in without credentials: ANONYMOUS (RFC 4505), and what Event Hubs calls its own, which its .NET client uses.
+var anonymous = []Symbol{"ANONYMOUS", "MSSBCBS"}
+
+// choose is a client's choice among what a server offers.
+func (c *Conn) choose(offered []Symbol) (*SASLInit, error) {
+	ours := anonymous
+	if c.cfg.Mechanism != "" {
+		ours = []Symbol{c.cfg.Mechanism}
+	}
+	for _, m := range ours {
+		if !slices.Contains(offered, m) {
+			continue
+		}
+		init := &SASLInit{m, c.cfg.InitialResponse, c.cfg.HostName}
+		if init.InitialResponse == nil && m == "ANONYMOUS" {
+			init.InitialResponse = []byte("anonymous") // who it is that traces may name
+		}
+		return init, nil
+	}
+	return nil, &SASLError{Mechanisms: ours, Offered: offered}
+}
+
+// A SASLError says that a server does not let a client in.
+type SASLError struct {
+	Mechanisms []Symbol // that the client has tried, or would have taken
+	Offered    []Symbol // by the server
+	Code       uint8    // of the server's outcome; zero if it offers none of Mechanisms
+}
+
+func (e *SASLError) Error() string {
+	if e.Code != 0 {
+		return fmt.Sprintf("the server refuses a login by SASL %s, with the outcome %d", list(e.Mechanisms, " or "), e.Code)
+	}
+	if len(e.Offered) == 0 {
+		return fmt.Sprintf("the server offers no SASL mechanism; %s is wanted", list(e.Mechanisms, " or "))
+	}
+	return fmt.Sprintf("the server offers the SASL mechanisms %s, and not %s", list(e.Offered, ", "), list(e.Mechanisms, " or "))
+}
+
+// list names mechanisms, which may be anything that a server says.
+func list(mechanisms []Symbol, between string) string {
+	var names []string
+	for _, m := range mechanisms[:min(len(mechanisms), 10)] {
+		names = append(names, quotedSymbol(m))
+	}
+	return strings.Join(names, between)
+}
+
 func (c *Conn) exchangeHeader(h [8]byte) error {
 	if _, err := c.nc.Write(h[:]); err != nil {
-		return err
+		return c.lastWord(err)
 	}
 	got, err := c.frames.protocolHeader()
 	if err == nil && got != h {
 		err = fmt.Errorf("%w: protocol header %q", ErrMalformed, got)
 	}
 	return err
+}
+
+// lastWord is what the peer has said before it closed, such as an alert of TLS, of which a Write that failed knows nothing; otherwise why that failed.
+func (c *Conn) lastWord(failed error) error {
+	_ = c.nc.SetReadDeadline(time.Now().Add(time.Second))
+	if _, err := c.frames.protocolHeader(); err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, os.ErrDeadlineExceeded) {
+		return err
+	}
+	return failed
 }
 
 func (c *Conn) readSASLFrame() (reader, error) {

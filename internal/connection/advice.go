@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"net"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -85,6 +86,14 @@ func says(text string) func(*Error, Setting) bool {
 	return func(e *Error, _ Setting) bool { return strings.Contains(e.Description, text) }
 }
 
+// alert is for one of these alerts of TLS.
+func alert(texts ...string) func(*Error, Setting) bool {
+	return func(e *Error, _ Setting) bool {
+		said := tlsAlert(e.Err)
+		return slices.ContainsFunc(texts, func(text string) bool { return said == text || strings.HasPrefix(said, text+" ") })
+	}
+}
+
 // has is for one of the conditions of the code.
 func has(condition string) func(*Error, Setting) bool {
 	return func(e *Error, _ Setting) bool { return e.Condition == condition }
@@ -161,6 +170,17 @@ var advice = []advisory{
 	{code: CodeConnectionLost, when: causedBy[*tls.CertificateVerificationError], text: "the certificate is not trusted: check the namespace's name; its authority is given with {tls}"},
 	{code: CodeConnectionLost, when: causedBy[tls.RecordHeaderError],
 		text: "what listens there does not speak TLS: check the port; for an emulator without TLS the connection string must have UseDevelopmentEmulator=true"},
+	{code: CodeConnectionLost, when: alert("certificate required", "bad certificate", "unknown certificate authority", "unknown certificate"),
+		text: "what listens there wants a certificate from its clients, or does not trust the one it gets; Event Hubs wants none: check the host, or give a certificate with {tls}"},
+	{code: CodeConnectionLost, when: alert("unrecognized name"), text: "what listens there has no host of that name: check the namespace's name, and what it resolves to"},
+	{code: CodeConnectionLost, when: func(e *Error, _ Setting) bool { return strings.Contains(e.Err.Error(), "protocol version") },
+		text: "the two ends speak no common version of TLS; Event Hubs takes 1.2 and 1.3: check the versions in {tls}, and whether something in between ends TLS"},
+	{code: CodeConnectionLost, when: alert("handshake failure", "insufficient security level", "no application protocol"),
+		text: "the two ends agree on no cipher or protocol of TLS, or what listens there wants a certificate from its clients, which Event Hubs does not: check the host, {tls}, and whether something in between takes part in TLS"},
+	{code: CodeConnectionLost, when: func(e *Error, _ Setting) bool { return tlsAlert(e.Err) != "" },
+		text: "what listens there has ended TLS, for the reason that it says: check {tls}, the host, and whether something in between takes part in TLS"},
+	{code: CodeConnectionLost, when: causedBy[*amqp.SASLError],
+		text: "what listens there wants another login than Event Hubs, which lets anybody in before the token is shown: check the host and the port, and that it is Event Hubs"},
 	{code: CodeConnectionLost, when: says("no token was put"),
 		text: "the service closes a connection that has shown no good token within 20 s: see why the credential takes so long, and whether this machine is too busy"},
 	{code: CodeConnectionLost, when: func(e *Error, _ Setting) bool {

@@ -3,6 +3,7 @@ package connection
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"math"
 	"net"
 	"runtime"
@@ -70,6 +71,9 @@ func dialClient(ctx context.Context, owner *Conn, failed time.Time, dials int) (
 // errors are *Error.
 func handshake(ctx context.Context, cfg *Config, t transport, container string, sessions int) (*amqp.Conn, error) {
 	host, _ := splitHostPort(cfg.Namespace) // "the name of the host", 2.7.1: there are servers that refuse a port
+	if saw := cfg.watch(); saw != nil {
+		t.conn = amqp.Watch(t.conn, saw)
+	}
 	stop := context.AfterFunc(ctx, func() { hangUp(t.raw) })
 	defer stop()
 	conn, err := callback.Result("net.Conn", func() (*amqp.Conn, error) {
@@ -89,6 +93,40 @@ func handshake(ctx context.Context, cfg *Config, t transport, container string, 
 		return nil, classifyDial(openingError(ctx, err))
 	}
 	return conn, nil
+}
+
+// LevelTraffic is the level at which a Logger is told of the frames that come again and
+// again on an open link. Those that begin, end and refuse something are told at level
+// DEBUG.
+const LevelTraffic = slog.LevelDebug - 4
+
+// watch returns what is told of each frame, nil if nobody wants to know.
+func (cfg *Config) watch() func(amqp.Sight) {
+	switch {
+	case cfg.Frames != nil:
+		return func(s amqp.Sight) { cfg.Frames(s.Sent, s.Text) }
+	case cfg.Logger == nil:
+		return nil
+	}
+	log, ctx := callback.Logger(cfg.Logger), context.Background()
+	if !log.Enabled(ctx, slog.LevelDebug) {
+		return nil
+	}
+	traffic := log.Enabled(ctx, LevelTraffic)
+	log = log.With("namespace", cfg.Namespace)
+	return func(s amqp.Sight) {
+		level := slog.LevelDebug
+		if s.Traffic {
+			if level = LevelTraffic; !traffic {
+				return
+			}
+		}
+		message := "frame received"
+		if s.Sent {
+			message = "frame sent"
+		}
+		log.Log(ctx, level, message, "frame", s.Text)
+	}
 }
 
 // containerID is the name of a connection: that which was asked for, and a number from the

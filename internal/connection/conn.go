@@ -78,8 +78,12 @@ type Config struct {
 	// is put. The service refuses every link of such a connection.
 	WithoutCBS bool
 
-	// Logger may be nil.
+	// Logger may be nil. At level DEBUG it is told of frames too, at LevelTraffic of all.
 	Logger *slog.Logger
+
+	// Frames, if set, is told of each frame instead, as amqp.Watch does. It must not
+	// block.
+	Frames func(sent bool, frame string)
 
 	// Connected is called when a connection has been opened, Disconnected when
 	// it has ended, with nil if its owner closed it. Either may be nil; they must
@@ -200,6 +204,15 @@ func (c *Conn) Opened() <-chan struct{} {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.opened
+}
+
+// Mechanism returns the SASL mechanism of the present connection, empty if there is
+// none.
+func (c *Conn) Mechanism() string {
+	if cl := c.present(); cl != nil {
+		return string(cl.amqp.SASL().Mechanism)
+	}
+	return ""
 }
 
 // TokenExpires returns when the present authorization of a hub ends. It is zero if

@@ -231,7 +231,25 @@ func dialError(err error) *Error {
 	if distrusted, noTLS := tlsFault(err); distrusted || noTLS {
 		return &Error{Code: CodeConnectionLost, Err: err}
 	}
+	if LetsNobodyIn(err) {
+		return &Error{Code: CodeConnectionLost, Err: err}
+	}
 	return new(*asError(err)) // its own, since it is changed
+}
+
+// LetsNobodyIn reports whether a peer has answered, and has said that it does not want
+// this client: by an alert of TLS, or by SASL.
+func LetsNobodyIn(err error) bool {
+	_, refused := errors.AsType[*amqp.SASLError](err)
+	return refused || tlsAlert(err) != ""
+}
+
+// tlsAlert is why a peer has ended TLS, in the words of crypto/tls, which has no type for it; empty if it has not.
+func tlsAlert(err error) string {
+	if op, ok := errors.AsType[*net.OpError](err); ok && op.Op == "remote error" && op.Err != nil {
+		return strings.TrimPrefix(op.Err.Error(), "tls: ")
+	}
+	return ""
 }
 
 // tlsFault tells a peer whose certificate is not to be trusted, and one that does not

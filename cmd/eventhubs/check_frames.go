@@ -1,0 +1,50 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"sync"
+	"time"
+)
+
+// A frameSight is an AMQP frame that has passed. Its fields are the JSON output, in this order.
+type frameSight struct {
+	Milliseconds float64 `json:"milliseconds"` // since the checkup began
+	Sent         bool    `json:"sent"`         // by the client; otherwise by the service
+	Frame        string  `json:"frame"`
+}
+
+// A frameLog writes frames as they pass, and keeps them. The connection's goroutines call it beside the checkup's own.
+type frameLog struct {
+	process *process
+	began   time.Time
+
+	mu   sync.Mutex // guards the fields below, and what is written to out
+	out  io.Writer
+	seen []frameSight
+}
+
+func (l *frameLog) saw(sent bool, frame string) {
+	s := frameSight{float64(time.Since(l.began).Microseconds()) / 1000, sent, l.process.redact(frame)}
+	way := "←"
+	if sent {
+		way = "→"
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.seen = append(l.seen, s)
+	_, _ = fmt.Fprintf(l.out, "%9.1f ms  %s %s\n", s.Milliseconds, way, s.Frame) // what hinders it hinders the steps, too, which tell
+}
+
+// Write writes what others say to the same place.
+func (l *frameLog) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.out.Write(b)
+}
+
+func (l *frameLog) all() []frameSight {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.seen
+}
