@@ -314,8 +314,26 @@ type countedConn struct {
 	enough chan struct{} // closed when the kernel has taken more than 100,000 bytes
 
 	mu      sync.Mutex // guards the fields below
+	late    bool       // its time is over, whatever the engine sets
 	offered []byte
 	taken   int
+}
+
+// expire ends what is being written, and whatever is to be.
+func (c *countedConn) expire() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.late = true
+	_ = c.Conn.SetWriteDeadline(time.Unix(1, 0))
+}
+
+func (c *countedConn) SetWriteDeadline(t time.Time) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.late {
+		return nil
+	}
+	return c.Conn.SetWriteDeadline(t)
 }
 
 func (c *countedConn) Write(p []byte) (int, error) {
@@ -336,12 +354,12 @@ func (c *countedConn) Write(p []byte) (int, error) {
 func TestWhatTheKernelHasTakenIsTold(t *testing.T) {
 	for _, c := range []struct {
 		name  string
-		end   func(ours, theirs *net.TCPConn)
+		end   func(ours *countedConn, theirs *net.TCPConn)
 		reads bool // the other end reads later what the kernel has taken
 	}{
-		{"a write deadline", func(ours, _ *net.TCPConn) { _ = ours.SetWriteDeadline(time.Unix(1, 0)) }, true},
-		{"closed by us", func(ours, _ *net.TCPConn) { _ = ours.Close() }, true},
-		{"a reset", func(_, theirs *net.TCPConn) { _ = errors.Join(theirs.SetLinger(0), theirs.Close()) }, false},
+		{"a write deadline", func(ours *countedConn, _ *net.TCPConn) { ours.expire() }, true},
+		{"closed by us", func(ours *countedConn, _ *net.TCPConn) { _ = ours.Close() }, true},
+		{"a reset", func(_ *countedConn, theirs *net.TCPConn) { _ = errors.Join(theirs.SetLinger(0), theirs.Close()) }, false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			const partitions = 48
@@ -379,7 +397,7 @@ func TestWhatTheKernelHasTakenIsTold(t *testing.T) {
 				sends.Go(func() { results[i] = s.Send(context.Background(), batch(1, 200_000)) }) // ends with the outcome
 			}
 			<-counted.enough
-			c.end(ours.(*net.TCPConn), theirs.(*net.TCPConn))
+			c.end(counted, theirs.(*net.TCPConn))
 			sends.Wait()
 			close(held.held)
 			_ = conn.Close(context.Background())
