@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azeventhubs/v2"
-	goamqp "github.com/Azure/go-amqp"
 	"github.com/go-eventhubs/eventhubs/internal/amqp"
 )
 
@@ -60,7 +59,7 @@ func annotatedMessage(m *amqp.Message) *azeventhubs.AMQPAnnotatedMessage {
 	}
 	switch {
 	case m.HasValue && m.Value == nil:
-		out.Body.Value = goamqp.Null{} // nil is no body
+		out.Body.Value = Null{} // nil is no body
 	case m.HasValue:
 		out.Body.Value = plainValue(m.Value)
 	}

@@ -28,3 +28,21 @@ func TestTheRootPackageLinksNothingElse(t *testing.T) {
 		t.Errorf("linked are %v\nwant %v", linked, allowed)
 	}
 }
+
+// go-amqp is a peer in tests, and inside azeventhubs. Nothing else of this module uses it: see docs/decisions/0012-one-amqp-engine.md.
+func TestNoPackageImportsGoAMQPButInTests(t *testing.T) {
+	output, err := exec.Command("go", "list", "-f", `{{.ImportPath}}: {{join .Imports " "}}`, "./...").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	packages := 0
+	for line := range strings.Lines(string(output)) {
+		packages++
+		if strings.Contains(line, "github.com/Azure/go-amqp") {
+			t.Errorf("%s", line)
+		}
+	}
+	if packages < 10 {
+		t.Errorf("%d packages, want all of the module", packages)
+	}
+}

@@ -64,7 +64,7 @@ func (p *BufferedProducer) TryEnqueue(event *azeventhubs.EventData, options *Enq
 // the received event (x-opt-sequence-number, x-opt-offset, x-opt-enqueued-time), and the numbers of the producer that had sent it, are left out.
 //
 // A message without a body stays without one. A nil in Body.Data is a section of data that is null, as JavaScript's client sends it; an empty one is not nil.
-// For a value that is null, Body.Value is amqp.Null{} of go-amqp. A tombstone for a compacted hub is a key and no body, or a null one; which of these the service takes
+// For a value that is null, Body.Value is Null{}. A tombstone for a compacted hub is a key and no body, or a null one; which of these the service takes
 // for one is not known, see docs/wire.md.
 //
 // What AMQP forbids is refused with ErrInvalidArgument, whose text names the field, the key and the Go type.

@@ -161,7 +161,7 @@ var everyBody = map[string]struct {
 	encoded string
 }{
 	"none":            {azeventhubs.AMQPAnnotatedMessageBody{}, ""},
-	"a null value":    {azeventhubs.AMQPAnnotatedMessageBody{Value: goamqp.Null{}}, "\x00\x53\x77\x40"},
+	"a null value":    {azeventhubs.AMQPAnnotatedMessageBody{Value: eventhubs.Null{}}, "\x00\x53\x77\x40"},
 	"null data":       {azeventhubs.AMQPAnnotatedMessageBody{Data: [][]byte{nil}}, "\x00\x53\x75\x40"},
 	"empty data":      {azeventhubs.AMQPAnnotatedMessageBody{Data: [][]byte{{}}}, "\x00\x53\x75\xa0\x00"},
 	"twice data":      {azeventhubs.AMQPAnnotatedMessageBody{Data: [][]byte{{1}, {}}}, "\x00\x53\x75\xa0\x01\x01\x00\x53\x75\xa0\x00"},

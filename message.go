@@ -9,6 +9,10 @@ import (
 	"github.com/go-eventhubs/eventhubs/internal/amqp"
 )
 
+// Null is a value that is null, such as the Body.Value of a message: nil is no value. A struct type of that name in another AMQP package, such as go-amqp's, is taken for
+// the same.
+type Null struct{}
+
 // The annotations that the service puts on an event when somebody receives it. They are of that event in that hub.
 const (
 	receivedSequenceNumber = "x-opt-sequence-number"

@@ -102,7 +102,7 @@ func (b *Batch) EnqueueAgain(ctx context.Context) (accepted int, err error) {
 }
 
 // An Event is an event as it was sent. Of its values a map is a map[any]any, or a map[string]any for the properties, a list a []any, a UUID a [16]byte, and a body
-// that is a null value amqp.Null{} of go-amqp. What has no type that a program could name, such as a described value, can be printed. Enqueued
+// that is a null value Null{}. What has no type that a program could name, such as a described value, can be printed. Enqueued
 // again all of them are what they were, but for symbols, which are strings here, as azeventhubs returns them.
 type Event struct {
 	Data         *azeventhubs.EventData            // nil for one that EnqueueMessage took

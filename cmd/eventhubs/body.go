@@ -7,7 +7,6 @@ import (
 	"slices"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azeventhubs/v2"
-	goamqp "github.com/Azure/go-amqp"
 	"github.com/go-eventhubs/eventhubs/internal/amqp"
 )
 
@@ -77,6 +76,9 @@ func nameInOrder(p amqp.Pair) []byte {
 
 // isNull tells a value that is null, or none.
 func isNull(v any) bool {
-	_, null := v.(goamqp.Null)
-	return v == nil || null
+	if v == nil {
+		return true
+	}
+	t := reflect.TypeOf(v) // the producer's or another package's
+	return t.Kind() == reflect.Struct && t.Name() == "Null" && t.NumField() == 0
 }

@@ -3,14 +3,12 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net"
 	"net/http"
 	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azeventhubs/v2"
-	"github.com/Azure/go-amqp"
 
 	"github.com/go-eventhubs/eventhubs/emulator"
 	"github.com/go-eventhubs/eventhubs/internal/local"
@@ -97,7 +95,7 @@ func (h *health) check(ctx context.Context) error {
 		return context.Cause(ctx)
 	}
 	err := h.send(ctx)
-	if e, ok := errors.AsType[*amqp.Error](err); ok && e.Condition == "com.microsoft:server-busy" {
+	if condition, _ := saidByService(err); condition == "com.microsoft:server-busy" {
 		return nil
 	}
 	if err != nil && ctx.Err() != nil {

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azeventhubs/v2"
-	goamqp "github.com/Azure/go-amqp"
 	"github.com/go-eventhubs/eventhubs/internal/connection"
 )
 
@@ -103,8 +102,8 @@ func isLost(err error) bool {
 
 // isBusy tells whether the service asks to come again.
 func isBusy(err error) bool {
-	e, ok := errors.AsType[*goamqp.Error](err)
-	return ok && (e.Condition == "com.microsoft:server-busy" || e.Condition == "com.microsoft:timeout" || e.Condition == "com.microsoft:operation-cancelled")
+	condition, _ := saidByService(err)
+	return condition == "com.microsoft:server-busy" || condition == "com.microsoft:timeout" || condition == "com.microsoft:operation-cancelled"
 }
 
 // patient tells whether there is to be another try.
@@ -154,7 +153,7 @@ func (r *partitionReader) byItself(ctx context.Context) (*azeventhubs.ReceivedEv
 	}
 	e, err := decodeReceived(encoded)
 	if r.idle {
-		unread := new(goamqp.Message).UnmarshalBinary(encoded)
+		unread := messageUnknownToSDK(encoded)
 		switch {
 		case unread == nil && err == nil: // it was not this event that the SDK has stumbled over
 			r.closeOwn()

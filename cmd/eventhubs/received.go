@@ -5,7 +5,7 @@ import (
 	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azeventhubs/v2"
-	goamqp "github.com/Azure/go-amqp"
+	"github.com/go-eventhubs/eventhubs"
 	"github.com/go-eventhubs/eventhubs/internal/amqp"
 )
 
@@ -85,7 +85,7 @@ func receivedMessage(m *amqp.Message) *azeventhubs.AMQPAnnotatedMessage {
 	}
 	out.Body = azeventhubs.AMQPAnnotatedMessageBody{Data: m.Data, Value: m.Value}
 	if m.HasValue && m.Value == nil {
-		out.Body.Value = goamqp.Null{} // nil is no body
+		out.Body.Value = eventhubs.Null{} // nil is no body
 	}
 	for _, section := range m.Sequences {
 		out.Body.Sequence = append(out.Body.Sequence, section)

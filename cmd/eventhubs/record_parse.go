@@ -13,7 +13,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azeventhubs/v2"
-	goamqp "github.com/Azure/go-amqp"
+	"github.com/go-eventhubs/eventhubs"
 	"github.com/go-eventhubs/eventhubs/internal/amqp"
 	"github.com/go-eventhubs/eventhubs/internal/partitionkey"
 )
@@ -278,7 +278,7 @@ func (r *record) bodyValue() (body azeventhubs.AMQPAnnotatedMessageBody, err err
 		return body, fmt.Errorf("its bodyValue is %w", err)
 	}
 	if r.Types.Body == kindNull {
-		body.Value = goamqp.Null{} // nil is no body
+		body.Value = eventhubs.Null{} // nil is no body
 	}
 	return body, nil
 }

@@ -8,7 +8,6 @@ import (
 	"sync"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azeventhubs/v2"
-	"github.com/Azure/go-amqp"
 	"github.com/go-eventhubs/eventhubs"
 )
 
@@ -215,8 +214,8 @@ func (t *tail) print(ctx context.Context, arrivals <-chan arrival, partitions in
 
 // failure is why a partition cannot be read any more.
 func (t *tail) failure(a arrival) error {
-	if e, ok := errors.AsType[*amqp.Error](a.err); ok && e.Condition == amqp.ErrCondNotFound { // The hub and the partition are there.
-		return badInput("there is no consumer group %q: %s", t.options.group, e.Description)
+	if condition, description := saidByService(a.err); condition == "amqp:not-found" { // The hub and the partition are there.
+		return badInput("there is no consumer group %q: %s", t.options.group, description)
 	}
 	return fmt.Errorf("partition %s: %w", a.partition, a.err)
 }
