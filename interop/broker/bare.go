@@ -20,6 +20,7 @@ func (d *bed) startBare(ctx context.Context) error {
 	for _, one := range programs {
 		p := &process{
 			name: d.name, ledger: d.ledger, log: d.log, lifetime: d.lifetime, fail: d.fail, bare: true, understand: d.commands.understand,
+			opens: d.commands.opens, opened: make(chan struct{}),
 		}
 		if _, err := p.started(ctx, one.command, one.environment...); err != nil {
 			return err
@@ -30,13 +31,29 @@ func (d *bed) startBare(ctx context.Context) error {
 		d.server = p
 	}
 	d.version = d.commands.version
-	return d.awaitAnswer(ctx)
+	if err := d.awaitAnswer(ctx); err != nil {
+		return err
+	}
+	d.relay.let(true)
+	return nil
 }
 
-// awaitAnswer asks the broker for AMQP until it says that it speaks it.
+// bareLimit bounds how long the programs of a bare broker may take to start on a busy machine.
+const bareLimit = 2 * time.Minute
+
+// awaitAnswer asks the broker for AMQP until it says that it speaks it, and waits until it says that it is ready, if it does.
 func (d *bed) awaitAnswer(ctx context.Context) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, answerLimit, fmt.Errorf("%s did not speak AMQP within %v", d.name, answerLimit))
+	ctx, cancel := context.WithTimeoutCause(ctx, bareLimit, fmt.Errorf("%s did not speak AMQP within %v", d.name, bareLimit))
 	defer cancel()
+	if d.commands.opens != nil {
+		select {
+		case <-d.server.opened:
+		case <-d.server.ended:
+			return d.server.err
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
 	ticker := time.NewTicker(50 * time.Millisecond)
 	defer ticker.Stop()
 	for {

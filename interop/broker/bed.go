@@ -121,6 +121,9 @@ func (d *bed) crash() {
 		p.kill()
 	}
 	d.beside = nil
+	if d.relay != nil {
+		d.relay.let(false)
+	}
 }
 
 func (d *bed) close() {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"path/filepath"
@@ -54,6 +55,7 @@ type commands struct {
 	// Of a bare broker: which it is, and how it reports what arrives, if it does.
 	version    string
 	understand func([]byte) (line, bool)
+	opens      func([]byte) bool // nil: it is ready when it speaks AMQP
 }
 
 // A refusal is what happens to a batch that is too much, because of its own size or of what is there already.
@@ -188,7 +190,9 @@ func prepareFe2o3(ctx context.Context) (commands, error) {
 func prepareNetLite(ctx context.Context) (commands, error) {
 	client, err := setup.DotNet(ctx)
 	return commands{
-		version: "2.5.5, .NET", understand: netLiteArrival, bare: func(port, _ string) ([]program, error) {
+		version: "2.5.5, .NET", understand: netLiteArrival,
+		// What comes before it says so is accepted and not reported.
+		opens: func(text []byte) bool { return bytes.Contains(text, []byte(`"what":"listening"`)) }, bare: func(port, _ string) ([]program, error) {
 			return []program{{append(slices.Clone(client), "netlite", "listen", "4"), []string{"ADDR=127.0.0.1:" + port}}}, nil
 		},
 	}, err

@@ -34,6 +34,8 @@ type process struct {
 	bare     bool // it is a program of others alone, which says nothing of itself and is not told anything
 	// understand finds an arrival in what a bare program says; nil if it says nothing of interest.
 	understand func([]byte) (line, bool)
+	opens      func([]byte) bool // finds in it that the program is ready; nil if it does not say so
+	opened     chan struct{}     // closed then
 
 	stopping atomic.Bool // it is meant to end
 	err      error       // why it ended; set before ended is closed
@@ -101,6 +103,9 @@ func (p *process) hear(output io.Reader) error {
 	lines := bufio.NewScanner(output)
 	for lines.Scan() {
 		if p.bare {
+			if p.opens != nil && p.opens(lines.Bytes()) {
+				close(p.opened)
+			}
 			if said, ok := p.arrival(lines.Bytes()); ok {
 				p.ledger.add(said.Arrived, content{said.Format, said.Sections, said.Bytes, said.Hash})
 			} else {

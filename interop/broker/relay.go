@@ -14,6 +14,7 @@ type relay struct {
 	ended    sync.WaitGroup
 
 	mu    sync.Mutex // guards the fields below
+	up    bool       // the broker is ready; who comes when it is not is turned away
 	pairs map[*pair]bool
 }
 
@@ -41,6 +42,10 @@ func (r *relay) serve() {
 		if err != nil {
 			return
 		}
+		if !r.lets() {
+			_ = ours.Close()
+			continue
+		}
 		theirs, err := net.Dial("tcp", r.target)
 		if err != nil {
 			_ = ours.Close()
@@ -60,6 +65,19 @@ func (r *relay) serve() {
 			r.mu.Unlock()
 		})
 	}
+}
+
+// let says whether the broker is ready.
+func (r *relay) let(up bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.up = up
+}
+
+func (r *relay) lets() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.up
 }
 
 // carry carries bytes one way until either end is gone. Its end is that of the other way too: AMQP knows no half a connection.

@@ -51,7 +51,16 @@ func TestTheRelayCountsAndCutsConnections(t *testing.T) {
 			t.Errorf("%s: %d, %v; want %d", what, count, err, want)
 		}
 	}
+	early, err := net.Dial("tcp", net.JoinHostPort("127.0.0.1", r.port()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = early.Close() }()
+	if _, err := early.Read(make([]byte, 1)); err == nil {
+		t.Error("somebody is let in before the broker is ready")
+	}
 	tell("connections", 0)
+	r.let(true)
 	first, firstThere := tcpPair(t, r, listener)
 	second, secondThere := tcpPair(t, r, listener)
 	speak(t, first, firstThere, "there")
