@@ -44,16 +44,16 @@ const (
 // peers are all there are, in the order of the tables.
 var peers = []*peer{
 	{name: rawTCP, title: "raw TCP", server: sinkServer, open: openBlocks},
-	{name: rawFrames, title: "ready-made AMQP frames, no library", server: frameServer, open: openBlocks},
-	{name: rawAMQP, title: "go-amqp, pre-encoded full batches, pipelined", server: emulatorServer, open: openGoAMQP},
-	{name: ours, title: "**this producer**, event by event", server: emulatorServer, open: openOurs},
-	{name: before, title: "this producer, as it was at the commit that -before names", server: emulatorServer},
+	{name: rawFrames, title: "ready-made AMQP frames, no library", server: nullServerAMQP, open: openFrames},
+	{name: rawAMQP, title: "go-amqp, pre-encoded full batches, pipelined", server: nullServerAMQP, open: openGoAMQP},
+	{name: ours, title: "**this producer**, event by event", server: nullServerAMQP, open: openOurs},
+	{name: before, title: "this producer, as it was at the commit that -before names", server: nullServerAMQP},
 	{name: franz, title: "franz-go to a null Kafka server, record by record", server: kafkaServer, open: openFranz},
-	{name: byHand, title: "azeventhubs, batches filled by hand", server: emulatorServer, open: openByHand},
-	{name: oneByOne, title: "azeventhubs, one event a send, 64 goroutines", server: emulatorServer, open: openOneByOne},
-	{name: javaScript, title: "JavaScript EventHubBufferedProducerClient", server: emulatorServer, script: &javaScriptPeer},
-	{name: pythonAzure, title: "Python EventHubProducerClient(buffered_mode=True)", server: emulatorServer, script: &pythonPeer},
-	{name: javaAzure, title: "Java EventHubBufferedProducerClient", server: emulatorServer, script: &javaPeer},
+	{name: byHand, title: "azeventhubs, batches filled by hand", server: nullServerAMQP, open: openByHand},
+	{name: oneByOne, title: "azeventhubs, one event a send, 64 goroutines", server: nullServerAMQP, open: openOneByOne},
+	{name: javaScript, title: "JavaScript EventHubBufferedProducerClient", server: nullServerAMQP, script: &javaScriptPeer},
+	{name: pythonAzure, title: "Python EventHubProducerClient(buffered_mode=True)", server: nullServerAMQP, script: &pythonPeer},
+	{name: javaAzure, title: "Java EventHubBufferedProducerClient", server: nullServerAMQP, script: &javaPeer},
 }
 
 // peerNamed finds a peer; nil if there is none.

@@ -138,7 +138,7 @@ func (r *runner) try(ctx context.Context, s scenario) (*measurement, error) {
 	j := &job{Scenario: told, Warm: warm, Measure: measure, Profile: r.profile(s, roleClient)}
 	m := new(measurement)
 	counted := tally{}
-	err = server.exchange(order{Kind: p.server, Scenario: s, Profile: r.profile(s, roleServer)}, &j.Server)
+	err = server.exchange(order{Kind: s.server(), Scenario: s, Profile: r.profile(s, roleServer)}, &j.Server)
 	if err == nil {
 		err = client.answer(ctx, j, m)
 	}

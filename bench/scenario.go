@@ -22,6 +22,7 @@ type scenario struct {
 	TLS          bool
 	Defaults     bool // the peer's own defaults instead of the tuned options
 	Sticky       bool // ours only: Sticky instead of RoundRobin
+	Emulator     bool // AMQP peers publish to the emulator instead of the null server
 	PinnedMemory bool // no ring of bodies: what the process holds is the producer's
 }
 
@@ -73,6 +74,15 @@ func (s *scenario) linger() time.Duration {
 	return tunedLinger
 }
 
+// server is what the peer publishes to.
+func (s *scenario) server() serverKind {
+	kind := peerNamed(s.Peer).server
+	if s.Emulator && kind == nullServerAMQP {
+		return emulatorServer
+	}
+	return kind
+}
+
 // variant says in what way the scenario differs from the plain one, its peer and its size apart; empty if in none.
 func (s *scenario) variant() string {
 	var words []string
@@ -82,6 +92,7 @@ func (s *scenario) variant() string {
 		}
 	}
 	say(s.Kind != throughput, "%s", s.Kind)
+	say(s.Emulator, "to the emulator")
 	say(s.Defaults, "defaults")
 	say(s.TLS, "TLS")
 	say(s.Sticky, "sticky")

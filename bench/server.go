@@ -17,10 +17,10 @@ import (
 type serverKind string
 
 const (
-	emulatorServer serverKind = "emulator" // an Event Hubs that keeps no events
+	nullServerAMQP serverKind = "amqp"     // an Event Hubs of the bench that keeps nothing
+	emulatorServer serverKind = "emulator" // the emulator, which keeps no events
 	kafkaServer    serverKind = "kafka"    // a Kafka that keeps no records
 	sinkServer     serverKind = "sink"     // reads, and acknowledges each block of blockBytes
-	frameServer    serverKind = "frames"   // reads AMQP frames, and acknowledges each delivery
 )
 
 // hubName is the event hub, or topic, of all runs.
@@ -36,13 +36,14 @@ type order struct {
 // An address is what a server answers when clients may come.
 type address struct {
 	Addr             string
-	ConnectionString string // of the emulator
+	ConnectionString string // of what speaks AMQP
 	Authority        []byte // PEM, if there is TLS
 }
 
 // tally is what a server has counted, and answers in the end.
 type tally struct {
 	Events, Batches int64
+	Bytes           int64 // of the messages; only the null AMQP server counts them
 }
 
 // A nullServer takes everything and keeps nothing.
@@ -85,14 +86,14 @@ func runServer(_ context.Context, stdin io.Reader, stdout io.Writer) error {
 
 func startServer(o *order) (nullServer, error) {
 	switch o.Kind {
+	case nullServerAMQP:
+		return startNullAMQP(&o.Scenario)
 	case emulatorServer:
 		return startEmulator(&o.Scenario)
 	case kafkaServer:
 		return startKafka(&o.Scenario)
 	case sinkServer:
-		return startSink(&o.Scenario, false)
-	case frameServer:
-		return startSink(&o.Scenario, true)
+		return startSink(&o.Scenario)
 	default:
 		return nil, fmt.Errorf("there is no server %q", o.Kind)
 	}
@@ -133,7 +134,7 @@ func (e *emulated) address() address {
 
 func (e *emulated) counts() tally {
 	c := e.server.Counts(hubName, "")
-	return tally{int64(c.Events), int64(c.Batches)}
+	return tally{Events: int64(c.Events), Batches: int64(c.Batches)}
 }
 
 func (e *emulated) close() error { return e.server.Close() }

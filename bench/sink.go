@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/binary"
 	"net"
 	"sync/atomic"
 )
@@ -32,14 +31,10 @@ type sink struct {
 	blocks atomic.Int64
 }
 
-func startSink(s *scenario, framed bool) (nullServer, error) {
+func startSink(s *scenario) (nullServer, error) {
 	sink := &sink{size: s.Size}
-	serve := sink.serveBlocks
-	if framed {
-		serve = sink.serveFrames
-	}
 	var err error
-	sink.listener, err = listen(s.TLS, serve)
+	sink.listener, err = listen(s.TLS, sink.serveBlocks)
 	return sink, err
 }
 
@@ -63,27 +58,5 @@ func (s *sink) serveBlocks(conn net.Conn) {
 		if err != nil {
 			return
 		}
-	}
-}
-
-// serveFrames answers a byte for each delivery. It reads frames one by one, as whoever takes AMQP apart must.
-func (s *sink) serveFrames(conn net.Conn) {
-	buffer := make([]byte, 512<<10)
-	for held := 0; ; {
-		n, err := conn.Read(buffer[held:]) // there is room: a frame has 64 KiB at the most
-		if err != nil {
-			return
-		}
-		rest := buffer[:held+n]
-		for len(rest) >= 4 && len(rest) >= int(binary.BigEndian.Uint32(rest)) {
-			if rest[moreOffset] == amqpFalse {
-				s.blocks.Add(1)
-				if _, err := conn.Write([]byte{1}); err != nil {
-					return
-				}
-			}
-			rest = rest[binary.BigEndian.Uint32(rest):]
-		}
-		held = copy(buffer, rest)
 	}
 }

@@ -1,0 +1,85 @@
+package main
+
+import "fmt"
+
+// A message is counted while it passes: its sections are stepped over by their lengths, and what they hold is not looked at.
+type message struct {
+	bytes    int64
+	data     int64 // sections
+	left     int   // of the section that is being passed
+	head     [sectionHeadLimit]byte
+	headSize int // of a section's head that came in pieces, what there is so far
+}
+
+// sectionHeadLimit is the most that a section's head takes: its descriptor, a constructor and a length.
+const sectionHeadLimit = 10 + 5
+
+// sectionHead is what a section begins with, and how long it is with that; a size of 0 means that b is too short to tell.
+func sectionHead(b []byte) (code byte, size int, err error) {
+	if len(b) >= 8 && b[0] == 0 && b[1] == 0x53 && b[2] == sectionData && b[3] == 0xb0 { // nearly all of them
+		return sectionData, 8 + int(uint32(b[4])<<24|uint32(b[5])<<16|uint32(b[6])<<8|uint32(b[7]))&(1<<31-1), nil
+	}
+	code, n := descriptor(b)
+	switch {
+	case n < 0:
+		return 0, 0, errAMQP
+	case n == 0:
+		return 0, 0, nil
+	}
+	switch m := valueSize(b[n:]); {
+	case m < 0:
+		return 0, 0, errAMQP
+	case m == 0:
+		return 0, 0, nil
+	default:
+		return code, n + m, nil
+	}
+}
+
+// pass counts the next bytes of the message.
+func (m *message) pass(b []byte) error {
+	m.bytes += int64(len(b))
+	for len(b) > 0 {
+		if m.left > 0 {
+			n := min(m.left, len(b))
+			m.left -= n
+			b = b[n:]
+			continue
+		}
+		if m.headSize > 0 {
+			// What is in head did not suffice; the next byte may.
+			m.head[m.headSize] = b[0]
+			m.headSize++
+			code, size, err := sectionHead(m.head[:m.headSize])
+			if err != nil {
+				return err
+			}
+			b = b[1:]
+			if size > 0 {
+				m.begin(code, size-m.headSize)
+			}
+			continue
+		}
+		code, size, err := sectionHead(b)
+		if err != nil {
+			return fmt.Errorf("%w: a section begins with %x", err, b[:min(len(b), 4)])
+		}
+		if size == 0 {
+			m.headSize = copy(m.head[:], b)
+			return nil
+		}
+		m.begin(code, size)
+	}
+	return nil
+}
+
+// begin begins to pass a section.
+func (m *message) begin(code byte, left int) {
+	m.left, m.headSize = left, 0
+	if code == sectionData {
+		m.data++
+	}
+}
+
+// whole tells whether the message may end here.
+func (m *message) whole() bool { return m.left == 0 && m.headSize == 0 }
