@@ -33,7 +33,7 @@ func (r *runner) measureAll(ctx context.Context, b book, name string, scenarios 
 				continue
 			}
 			m, err := r.runQuietly(ctx, s)
-			if err != nil && peerNamed(s.Peer).script != nil && ctx.Err() == nil {
+			if err != nil && peerNamed(s.Peer).foreign() && ctx.Err() == nil {
 				r.skipped[s.Peer] = err // a client of others that fails must not end what is about ours
 				continue
 			}
@@ -66,10 +66,49 @@ var (
 	serverCPU      figure = func(m *measurement) (float64, bool) {
 		return float64(m.ServerCPU.Nanoseconds()) / float64(m.Sent), m.Sent > 0
 	}
-	p50  figure = func(m *measurement) (float64, bool) { return m.P50.Seconds() * 1e3, m.P50 > 0 }
-	p99  figure = func(m *measurement) (float64, bool) { return m.P99.Seconds() * 1e3, m.P99 > 0 }
-	p999 figure = func(m *measurement) (float64, bool) { return m.P999.Seconds() * 1e3, m.P999 > 0 }
+	allocatedPerByte figure = func(m *measurement) (float64, bool) {
+		return float64(m.Allocated) / float64(m.Bytes), m.Allocated >= 0 && m.Bytes > 0
+	}
+	boundBy figure = func(m *measurement) (float64, bool) { return m.bound(), m.Cores > 0 && m.Sent > 0 && m.Seconds > 0 }
+	p50     figure = func(m *measurement) (float64, bool) { return m.P50.Seconds() * 1e3, m.P50 > 0 }
+	p99     figure = func(m *measurement) (float64, bool) { return m.P99.Seconds() * 1e3, m.P99 > 0 }
+	p999    figure = func(m *measurement) (float64, bool) { return m.P999.Seconds() * 1e3, m.P999 > 0 }
 )
+
+// What bounds the events per second of a run.
+const (
+	boundByClient = 0 // or by waiting
+	boundByServer = 1 // which serves a connection on one core
+	boundByCores  = 2 // client and server together have used what there is
+)
+
+// busy is the share of a core, or of all, from which on it is called what bounds a run: the last tenth goes to switches and interrupts.
+const busy = 0.9
+
+// bound says what bounds the events per second of a run.
+func (m *measurement) bound() float64 {
+	client := m.CPU.Seconds() / m.Seconds
+	server := m.ServerCPU.Seconds() * float64(m.Events) / float64(m.Sent) / m.Seconds
+	switch {
+	case client+server+m.Foreign >= busy*m.Cores:
+		return boundByCores
+	case server >= busy:
+		return boundByServer
+	default:
+		return boundByClient
+	}
+}
+
+func boundText(v float64) string {
+	switch {
+	case v > boundByServer:
+		return "cores"
+	case v > boundByClient:
+		return "server"
+	default:
+		return ""
+	}
+}
 
 // median is the median over the turns; false if there is nothing.
 func (b book) median(s scenario, f figure) (float64, bool) {

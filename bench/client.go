@@ -39,6 +39,7 @@ type measurement struct {
 	P50       time.Duration // from the call to the outcome; 0: not recorded
 	P99       time.Duration
 	P999      time.Duration
+	Cores     float64 // of the machine; set by the driver
 	Foreign   float64 // cores that others have used, other virtual machines included; set by the driver
 	ServerCPU time.Duration
 	Batches   int64 // of all phases; set by the driver, from what the server has counted

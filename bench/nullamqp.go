@@ -34,7 +34,7 @@ const (
 
 func startNullAMQP(s *scenario) (nullServer, error) {
 	if s.Partitions < 1 {
-		return nil, fmt.Errorf("Partitions is %d; a hub has at least one", s.Partitions)
+		return nil, fmt.Errorf("a hub has one partition at least: Partitions is %d", s.Partitions)
 	}
 	n := &nullAMQP{partitions: s.Partitions, encrypted: s.TLS, delay: newDelay(s.Ack)}
 	var err error

@@ -17,7 +17,12 @@ type peer struct {
 	// open makes it ready to publish; nil for another program: a script, or the bench of then.
 	open   func(context.Context, *job) (producer, error)
 	script *script
+	// prepare finds a program that is neither a script nor the bench of then.
+	prepare func(context.Context) (*program, error)
 }
+
+// foreign tells whether the peer is a program of others.
+func (p *peer) foreign() bool { return p.script != nil || p.prepare != nil }
 
 // A producer is a peer at work.
 type producer interface {
@@ -28,17 +33,19 @@ type producer interface {
 
 // The names of the peers.
 const (
-	ours        = "ours"
-	before      = "before"
-	rawTCP      = "tcp"
-	rawFrames   = "frames"
-	rawAMQP     = "go-amqp"
-	byHand      = "azeventhubs"
-	oneByOne    = "azeventhubs-single"
-	franz       = "franz-go"
-	javaScript  = "javascript"
-	pythonAzure = "python"
-	javaAzure   = "java"
+	ours         = "ours"
+	before       = "before"
+	rawTCP       = "tcp"
+	rawFrames    = "frames"
+	rawAMQP      = "go-amqp"
+	byHand       = "azeventhubs"
+	oneByOne     = "azeventhubs-single"
+	franz        = "franz-go"
+	javaScript   = "javascript"
+	pythonAzure  = "python"
+	javaAzure    = "java"
+	dotnet       = "dotnet"
+	dotnetByHand = "dotnet-batch"
 )
 
 // peers are all there are, in the order of the tables.
@@ -51,6 +58,8 @@ var peers = []*peer{
 	{name: franz, title: "franz-go to a null Kafka server, record by record", server: kafkaServer, open: openFranz},
 	{name: byHand, title: "azeventhubs, batches filled by hand", server: nullServerAMQP, open: openByHand},
 	{name: oneByOne, title: "azeventhubs, one event a send, 64 goroutines", server: nullServerAMQP, open: openOneByOne},
+	{name: dotnetByHand, title: ".NET, batches filled by hand", server: nullServerAMQP, prepare: prepareDotnet},
+	{name: dotnet, title: ".NET EventHubBufferedProducerClient", server: nullServerAMQP, prepare: prepareDotnet},
 	{name: javaScript, title: "JavaScript EventHubBufferedProducerClient", server: nullServerAMQP, script: &javaScriptPeer},
 	{name: pythonAzure, title: "Python EventHubProducerClient(buffered_mode=True)", server: nullServerAMQP, script: &pythonPeer},
 	{name: javaAzure, title: "Java EventHubBufferedProducerClient", server: nullServerAMQP, script: &javaPeer},

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"time"
 )
 
@@ -63,7 +64,7 @@ func (r *runner) times(s *scenario) (warm, measure time.Duration) {
 	case s.Pattern == bursts:
 		measure = max(measure, 2*time.Second)
 	}
-	if peerNamed(s.Peer).script != nil {
+	if peerNamed(s.Peer).foreign() {
 		warm = max(warm, 3*time.Second) // for compilers at run time
 	}
 	if s.Partitions > 100 {
@@ -112,7 +113,7 @@ func (r *runner) run(ctx context.Context, s scenario) (*measurement, error) {
 
 func (r *runner) try(ctx context.Context, s scenario) (*measurement, error) {
 	warm, measure := r.times(&s)
-	ctx, cancel := context.WithTimeoutCause(ctx, startLimit+warm+measure+endLimit, errors.New("the run takes too long"))
+	ctx, cancel := context.WithTimeoutCause(ctx, startLimit+warm+max(measure, dotnetLeast)+endLimit, errors.New("the run takes too long"))
 	defer cancel()
 	p := peerNamed(s.Peer)
 	client := &program{command: []string{executable()}, environment: map[string]string{roleVariable: roleClient}}
@@ -140,7 +141,11 @@ func (r *runner) try(ctx context.Context, s scenario) (*measurement, error) {
 	counted := tally{}
 	err = server.exchange(order{Kind: s.server(), Scenario: s, Profile: r.profile(s, roleServer)}, &j.Server)
 	if err == nil {
-		err = client.answer(ctx, j, m)
+		if client.publish != nil {
+			err = client.publish(ctx, client, j, m)
+		} else {
+			err = client.answer(ctx, j, m)
+		}
 	}
 	if err = errors.Join(err, server.end(&counted)); err != nil {
 		return nil, err
@@ -148,6 +153,7 @@ func (r *runner) try(ctx context.Context, s scenario) (*measurement, error) {
 	m.Stored, m.Batches, m.ServerCPU = counted.Events, counted.Batches, server.used()
 	after, err := machineTime()
 	own := server.used() + client.used
+	m.Cores = float64(runtime.NumCPU())
 	m.Foreign = max(0, (after-machine-own).Seconds()/time.Since(began).Seconds())
 	return m, err
 }
@@ -180,6 +186,8 @@ type program struct {
 	command     []string
 	environment map[string]string
 	used        time.Duration // CPU time of its latest run, after answer
+	// publish has it do a job; nil: it takes a job and answers with a measurement.
+	publish func(context.Context, *program, *job, *measurement) error
 }
 
 // answer runs the program: the question goes to its input, what it prints is its answer.

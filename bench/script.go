@@ -69,8 +69,12 @@ func (r *runner) prepare(ctx context.Context, p *peer) (*program, error) {
 	if ready := r.prepared[p.name]; ready != nil {
 		return ready, nil
 	}
-	if p.name == before {
-		ready, err := r.prepareBefore(ctx)
+	if p.script == nil {
+		find := p.prepare
+		if p.name == before {
+			find = r.prepareBefore
+		}
+		ready, err := find(ctx)
 		if err == nil {
 			r.prepared[p.name] = ready
 		}

@@ -20,10 +20,10 @@ var groups = []group{
 	{"plain", "Throughput, acknowledgements at once", throughputColumns, func(size int) []scenario {
 		var list []scenario
 		for _, p := range peers {
-			// Java's producer fails with a buffer and a wait like the others': it interrupts its own threads.
-			list = append(list, of(p.name, size).with(func(s *scenario) { s.Defaults = p.name == javaAzure }))
+			// With a buffer and a wait like the others' Java's producer fails, which interrupts its own threads, and .NET's comes to a standstill.
+			list = append(list, of(p.name, size).with(func(s *scenario) { s.Defaults = p.name == javaAzure || p.name == dotnet }))
 		}
-		return list
+		return append(list, of(ours, size).with(toEmulator))
 	}, func(s scenario) scenario { return of(ours, s.Size) }},
 	{"before", "Beside the build of an earlier commit (-before)", throughputColumns, func(size int) []scenario {
 		both := []string{ours, before}
@@ -37,7 +37,7 @@ var groups = []group{
 		return s
 	}},
 	{"tls", "The same with TLS 1.3", throughputColumns, func(size int) []scenario {
-		return forPeers(size, []string{rawTCP, rawAMQP, ours, franz, byHand}, func(s *scenario) { s.TLS = true })
+		return forPeers(size, []string{rawTCP, rawFrames, rawAMQP, ours, before, franz, byHand}, func(s *scenario) { s.TLS = true })
 	}, toOurs},
 	{"defaults", "Defaults and tuned options", throughputColumns, func(size int) []scenario {
 		return slices.Concat(forPeers(size, []string{ours, franz}, func(*scenario) {}), forPeers(size, []string{ours, franz}, func(s *scenario) { s.Defaults = true }))
@@ -111,13 +111,15 @@ var groups = []group{
 }
 
 // The changes that more than one group or target is about.
-func sticky(s *scenario) { s.Sticky = true }
-func burst(s *scenario)  { s.Pattern = bursts }
-func mix(s *scenario)    { s.Pattern = mixed }
-func wide(s *scenario)   { s.Partitions = 32 }
-func hot(s *scenario)    { s.Pattern, s.Partitions = hotKey, 32 }
-func oneKey(s *scenario) { s.Keys = 1 } // everything to one partition
-func below(s *scenario)  { s.Rate, s.Ack = 20_000, 5*time.Millisecond }
+func toEmulator(s *scenario)   { s.Emulator = true }
+func encryptedToo(s *scenario) { s.TLS = true }
+func sticky(s *scenario)       { s.Sticky = true }
+func burst(s *scenario)        { s.Pattern = bursts }
+func mix(s *scenario)          { s.Pattern = mixed }
+func wide(s *scenario)         { s.Partitions = 32 }
+func hot(s *scenario)          { s.Pattern, s.Partitions = hotKey, 32 }
+func oneKey(s *scenario)       { s.Keys = 1 } // everything to one partition
+func below(s *scenario)        { s.Rate, s.Ack = 20_000, 5*time.Millisecond }
 
 // defaultVariants are the proposals' defaults, with keys, round robin and sticky.
 var defaultVariants = []func(*scenario){

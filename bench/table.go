@@ -19,6 +19,7 @@ var (
 		{"events/s", eventsPerSecond, short, false},
 		{"MB/s", bytesPerSecond, func(v float64) string { return fixed(0)(v / 1e6) }, false},
 		{"ratio", eventsPerSecond, fixed(2), true},
+		{"bound by", boundBy, boundText, false},
 		{"client CPU, ns/event", cpuPerEvent, significant, false},
 		{"server CPU, ns/event", serverCPU, significant, false},
 		{"allocations/event", allocsPerEvent, fixed(3), false},

@@ -2,9 +2,6 @@ package main
 
 import (
 	"fmt"
-	"io"
-	"math"
-	"slices"
 	"time"
 )
 
@@ -12,6 +9,7 @@ import (
 type target struct {
 	number  string
 	text    string
+	table   bool // its figures are written as a table with a column for each size
 	figures []wanted
 }
 
@@ -22,6 +20,11 @@ type wanted struct {
 	value     func(book) (float64, bool)
 	atMost    bool
 	limit     float64
+	row       string // of the table
+	size      int    // its column
+	// deciding is the ratio of client CPU, which decides a ratio of events per second that is missed while judged is bound by the server or by the cores.
+	deciding func(book) (float64, bool)
+	judged   scenario
 }
 
 // noise is what "no worse" and "no loss" allow for: the repeats of one and the same scenario differ by as much.
@@ -29,7 +32,10 @@ const noise = 0.05
 
 // rateOver wants that one scenario's events per second are at least so many times another's.
 func rateOver(over, under scenario, limit float64) wanted {
-	return ratioWanted("events/s", over, under, eventsPerSecond, false, limit)
+	w := ratioWanted("events/s", over, under, eventsPerSecond, false, limit)
+	w.judged = over
+	w.deciding = func(b book) (float64, bool) { return b.ratio(under, over, cpuPerEvent) }
+	return w
 }
 
 func ratioWanted(what string, over, under scenario, f figure, atMost bool, limit float64) wanted {
@@ -49,61 +55,77 @@ func medianWanted(what string, s scenario, f figure, atMost bool, limit float64)
 // targets are those of the project, in their order.
 func targets() []target {
 	return []target{
-		{"1", "Throughput with acknowledgements at once", throughputTargets()},
-		{"2", "Client CPU per event, against franz-go", cpuTargets()},
-		{"3", "What Enqueue costs its caller", callTargets()},
-		{"4", "Latency at 1,000 events a second", latencyTargets()},
-		{"5", "Acknowledgements after 30 ms: the share of what the sends in flight allow", flightTargets()},
-		{"6", "Memory, MB", memoryTargets()},
-		{"7", "Idle: CPU of 32 open partitions over 10 s, ms", []wanted{medianWanted("CPU", resting, scaled(cpuSeconds, 1e-3), true, 10)}},
-		{"8", "1,024 partitions against 8, Sticky", []wanted{
-			rateOver(of(ours, 1000).with(sticky).with(func(s *scenario) { s.Partitions = 1024 }), of(ours, 1000).with(sticky), 0.5)}},
-		{"9", "Defaults, acknowledgements after 30 ms: the share of 2500 events a round trip", defaultsTargets()},
-		{"10", "Patterns", patternTargets()},
+		{number: "1", text: "Full speed, acknowledgements at once", table: true, figures: speedTargets()},
+		{number: "2", text: "Allocations", figures: []wanted{
+			medianWanted("allocations a call, over a million calls", of(ours, 100), overMillion(allocsPerEvent), true, 0.005),
+			medianWanted("bytes allocated for a byte of body", of(ours, 10_000), allocatedPerByte, true, 0.1),
+		}},
+		{number: "3", text: "What Enqueue costs its caller", figures: callTargets()},
+		{number: "4", text: "Latency at 1,000 events a second", figures: latencyTargets()},
+		{number: "5", text: "Acknowledgements after 30 ms: the share of what the sends in flight allow", figures: flightTargets()},
+		{number: "6", text: "1,024 partitions, against 8, Sticky, and memory in MB", figures: []wanted{
+			rateOver(of(ours, 1000).with(sticky).with(func(s *scenario) { s.Partitions = 1024 }), of(ours, 1000).with(sticky), 0.6),
+			medianWanted("full speed", crowd, scaled(peakBytes, 1e6), true, 300),
+			medianWanted("a sparse stream", sparse, scaled(peakBytes, 1e6), true, 200),
+		}},
+		{number: "7", text: "Idle: CPU of 32 open partitions over 10 s, ms", figures: []wanted{medianWanted("CPU", resting, scaled(cpuSeconds, 1e-3), true, 10)}},
+		{number: "8", text: "Patterns", figures: patternTargets()},
+		{number: "9", text: "Goroutines that enqueue, against one", figures: goroutineTargets()},
+		{number: "10", text: "Defaults, acknowledgements after 30 ms: the share of 2500 events a round trip", figures: defaultsTargets()},
+		{number: "11", text: "Other clients of Event Hubs", figures: []wanted{
+			rateOver(of(ours, 100), of(byHand, 100), 2.5), rateOver(of(ours, 1000), of(byHand, 1000), 1.3), rateOver(of(ours, 10_000), of(byHand, 10_000), 1.1),
+			rateOver(of(ours, 100), of(javaScript, 100), 30), rateOver(of(ours, 1000), of(javaScript, 1000), 30),
+		}},
 	}
 }
 
-func throughputTargets() []wanted {
-	plain := func(peer string, size int) scenario { return of(peer, size) }
-	small := wanted{
-		name: "events/s: ours 100 B, in millions / 3, or of go-amqp / 0.35, whichever is more", limit: 1,
-		scenarios: []scenario{plain(ours, 100), plain(rawAMQP, 100)},
-		value: func(b book) (float64, bool) {
-			rate, ok1 := b.median(plain(ours, 100), eventsPerSecond)
-			share, ok2 := b.ratio(plain(ours, 100), plain(rawAMQP, 100), eventsPerSecond)
-			return max(rate/3e6, share/0.35), ok1 && ok2
-		},
-	}
-	return []wanted{
-		small,
-		rateOver(plain(ours, 1000), plain(rawAMQP, 1000), 0.80),
-		rateOver(plain(ours, 10_000), plain(rawAMQP, 10_000), 0.80),
-		rateOver(plain(ours, 100), plain(byHand, 100), 2.5),
-		rateOver(plain(ours, 1000), plain(byHand, 1000), 1.3),
-		rateOver(plain(ours, 10_000), plain(byHand, 10_000), 1.1),
-		rateOver(plain(ours, 100), plain(javaScript, 100), 30),
-		rateOver(plain(ours, 1000), plain(javaScript, 1000), 30),
-	}
-}
+// tableSizes are the columns of a target's table.
+var tableSizes = []int{100, 1000, 10_000}
 
-func cpuTargets() (list []wanted) {
-	for _, encrypted := range []bool{false, true} {
-		change := func(s *scenario) { s.TLS = encrypted }
-		for size, limit := range map[int]float64{100: 1, 1000: 1.2} {
-			list = append(list, ratioWanted("CPU", of(ours, size).with(change), of(franz, size).with(change), cpuPerEvent, true, limit))
+// speedTargets are the project's table, row by row. A limit of 0 is none.
+func speedTargets() (list []wanted) {
+	plainly := func(*scenario) {}
+	add := func(row string, limits [3]float64, one func(size int, limit float64) wanted) {
+		for i, limit := range limits {
+			if limit == 0 {
+				continue
+			}
+			w := one(tableSizes[i], limit)
+			w.row, w.size = row, tableSizes[i]
+			list = append(list, w)
 		}
 	}
-	slices.SortFunc(list, func(a, b wanted) int { return a.scenarios[0].Size - b.scenarios[0].Size })
+	cpu := func(row, peer string, change func(*scenario), limits ...float64) {
+		add("client CPU an event, of "+row, [3]float64(limits), func(size int, limit float64) wanted {
+			return ratioWanted("CPU", of(ours, size).with(change), of(peer, size).with(change), cpuPerEvent, true, limit)
+		})
+	}
+	rate := func(row, peer string, limits ...float64) {
+		add("events/s, of "+row, [3]float64(limits), func(size int, limit float64) wanted { return rateOver(of(ours, size), of(peer, size), limit) })
+	}
+	cpu("before's, plain", before, plainly, 0.85, 0.60, 0.50)
+	cpu("before's, TLS", before, encryptedToo, 0.9, 0.75, 0.70)
+	cpu("franz-go's, plain", franz, plainly, 0.5, 0.8, 0.9)
+	cpu("franz-go's, TLS", franz, encryptedToo, 0.6, 0.85, 0.9)
+	cpu("ready-made AMQP frames", rawFrames, plainly, 0, 3, 2.2)
+	rate("go-amqp's full batches encoded beforehand", rawAMQP, 0.6, 1.3, 1.5)
+	rate("franz-go's", franz, 2.5, 1.3, 1.3)
+	rate(".NET's full batches by hand", dotnetByHand, 17, 5, 1.5)
+	add("RSS with the 64 MiB buffer, MB", [3]float64{75, 110, 110}, func(size int, limit float64) wanted {
+		return medianWanted("RSS", full(size), scaled(peakBytes, 1e6), true, limit)
+	})
 	return list
 }
 
 func callTargets() []wanted {
 	called := func(s *scenario) { s.Kind = call }
-	list := []wanted{
+	return []wanted{
 		ratioWanted("thread time of a call", of(ours, 100).with(called), of(franz, 100).with(called), callTime, true, 1),
 		ratioWanted("thread time of a call", of(ours, 1000).with(called), of(franz, 1000).with(called), callTime, true, 1.5),
-		medianWanted("allocations a call, over a million calls", of(ours, 100), overMillion(allocsPerEvent), true, 0.02),
 	}
+}
+
+func goroutineTargets() (list []wanted) {
 	for _, keys := range []int{0, 1000} {
 		for _, goroutines := range []int{4, 16, 64} {
 			keyed := func(s *scenario) { s.Keys = keys }
@@ -139,7 +161,11 @@ func latencyTargets() (list []wanted) {
 	for _, linger := range []time.Duration{1, 5 * time.Millisecond} {
 		// franz-go without keys stays with a partition for a while, which is what Sticky does.
 		our, their := of(ours, 1000).with(sticky).with(calm(linger)), of(franz, 1000).with(calm(linger))
-		list = append(list, ratioWanted("p50", our, their, p50, true, 1+noise), ratioWanted("p99", our, their, p99, true, 1+noise))
+		limit := 1 + noise
+		if linger == 1 {
+			limit = 1 - noise // at once
+		}
+		list = append(list, ratioWanted("p50", our, their, p50, true, limit), ratioWanted("p99", our, their, p99, true, limit))
 	}
 	return append(list, medianWanted("p99, ms", of(ours, 1000).with(calm(250*time.Millisecond)), p99, true, 255))
 }
@@ -152,17 +178,6 @@ func flightTargets() (list []wanted) {
 		list = append(list, medianWanted("share", s, scaled(eventsPerSecond, inTheory), false, 0.9))
 	}
 	return list
-}
-
-func memoryTargets() []wanted {
-	held := scaled(peakBytes, 1e6)
-	return []wanted{
-		medianWanted("full speed", full(100), held, true, 100),
-		medianWanted("full speed", full(1000), held, true, 100),
-		medianWanted("full speed", full(10_000), held, true, 100),
-		medianWanted("a sparse stream", sparse, held, true, 200),
-		medianWanted("full speed", crowd, held, true, 600),
-	}
 }
 
 func defaultsTargets() (list []wanted) {
@@ -178,7 +193,7 @@ func patternTargets() []wanted {
 	list := []wanted{
 		rateOver(of(ours, 1000).with(burst), of(ours, 1000), 0.7),
 		rateOver(of(ours, 1000).with(mix), of(ours, 1000), 0.7),
-		rateOver(of(ours, 1000).with(hot), of(ours, 1000).with(wide), 0.7),
+		rateOver(of(ours, 1000).with(hot), of(ours, 1000).with(wide), 0.75),
 	}
 	for _, change := range []func(*scenario){func(*scenario) {}, burst, mix, hot} {
 		s := of(ours, 1000).with(change).with(below)
@@ -191,7 +206,7 @@ func patternTargets() []wanted {
 // shortTargets are what a shared machine can tell in less than a minute: guards of allocations and of memory, and ratios with wide margins.
 func shortTargets() []target {
 	late := of(ours, 1000).with(defaultVariants[0]).with(func(s *scenario) { s.Ack = 30 * time.Millisecond })
-	return []target{{"short", "Guards with wide margins", []wanted{
+	return []target{{number: "short", text: "Guards with wide margins", figures: []wanted{
 		medianWanted("allocations an event", of(ours, 100), allocsPerEvent, true, 0.1),
 		medianWanted("memory, MB", of(ours, 1000), scaled(peakBytes, 1e6), true, 400),
 		rateOver(of(ours, 100), of(byHand, 100), 1.2),
@@ -199,38 +214,4 @@ func shortTargets() []target {
 		rateOver(of(ours, 1000), of(rawAMQP, 1000), 0.3),
 		medianWanted("share of 2500 events a round trip", late, scaled(eventsPerSecond, 2500/late.Ack.Seconds()), false, 0.25),
 	}}}
-}
-
-// needed are the scenarios that targets are about, those of one target together.
-func needed(list []target) (scenarios []scenario) {
-	for _, t := range list {
-		for _, w := range t.figures {
-			scenarios = append(scenarios, w.scenarios...)
-		}
-	}
-	return scenarios
-}
-
-// judge writes each target with its figures, and tells whether they all hold. What could not be measured does not hold.
-func judge(w io.Writer, b book, list []target) (ok bool) {
-	ok = true
-	for _, t := range list {
-		fmt.Fprintf(w, "\n%s. %s\n", t.number, t.text)
-		for _, f := range t.figures {
-			value, measured := f.value(b)
-			verdict, sign := "ok  ", ">="
-			if f.atMost {
-				sign = "<="
-			}
-			switch {
-			case !measured:
-				verdict, value = "NONE", math.NaN()
-			case f.atMost && value > f.limit, !f.atMost && value < f.limit:
-				verdict = "MISS"
-			}
-			ok = ok && verdict == "ok  "
-			fmt.Fprintf(w, "  %s %8.3g  (%s %g)  %s\n", verdict, value, sign, f.limit, f.name)
-		}
-	}
-	return ok
 }
