@@ -1,0 +1,31 @@
+// Stands in for an Event Hubs namespace in the scripts that need one: rhea, on a loopback port that the kernel chooses and that is the first line printed.
+// It answers put-token, and every message on another link with the outcome that the first argument names. The second argument is the max-message-size of
+// its attaches: a number, "null" (written as null) or "absent" (the fields at the end are left out, which means the same).
+const rhea = require('rhea');
+const [outcome, limit] = process.argv.slice(2);
+const states = { accepted: () => rhea.message.accepted(), released: () => rhea.message.released(), modified: () => rhea.message.modified({}) };
+const container = rhea.create_container({ id: 'server' });
+container.sasl_server_mechanisms.enable_anonymous();
+for (const e of ['connection_error', 'session_error', 'receiver_error', 'sender_error', 'protocol_error', 'error', 'disconnected']) container.on(e, () => {});
+const answer = link => {
+  const { local, remote } = link;
+  Object.assign(local.attach, { snd_settle_mode: remote.attach.snd_settle_mode, rcv_settle_mode: remote.attach.rcv_settle_mode });
+  if (limit !== 'absent') local.attach.properties = { server: 'rhea' };
+  if (Number(limit)) local.attach.max_message_size = Number(limit);
+  link.set_source(remote.attach.source);
+  link.set_target(remote.attach.target);
+};
+container.on('receiver_open', c => answer(c.receiver));
+container.on('sender_open', c => answer(c.sender));
+container.on('message', c => {
+  if (c.receiver.target.address !== '$cbs') {
+    c.delivery.update(true, states[outcome]().described());
+    return;
+  }
+  c.delivery.accept();
+  let reply;
+  c.connection.each_link(l => { if (l.is_sender() && l.remote.attach.source.address === '$cbs') reply = l; });
+  reply.send({ correlation_id: c.message.message_id, application_properties: { 'status-code': rhea.types.wrap_int(202), 'status-description': 'Accepted' }, body: {} });
+});
+const listener = container.listen({ host: '127.0.0.1', port: 0, receiver_options: { autoaccept: false } });
+listener.on('listening', () => console.log(listener.address().port));
