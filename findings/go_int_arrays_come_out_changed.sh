@@ -1,18 +1,16 @@
 #!/usr/bin/env bash
-# github.com/Azure/go-amqp v1.7.0, github.com/Azure/azure-sdk-for-go/sdk/messaging/azeventhubs/v2 v2.0.2 (Go), 2026-11-29.
+# github.com/Azure/go-amqp v1.7.0 (Go), which azeventhubs v2.0.2 uses, 2026-11-29.
 # An array of ints or longs of which one is below -128 is written with one byte for each: -200 arrives as 56, and no error is raised.
 # A described value whose descriptor is a symbol, as .NET's client writes a TimeSpan, is handed on with a string for its descriptor.
-# And azeventhubs.Error wraps nothing: the cause below it cannot be found with errors.As.
-# A good guess: what Marshal writes is what Unmarshal gives, or Marshal returns an error; an Error that has a cause unwraps.
+# A good guess: what Marshal writes is what Unmarshal gives, or Marshal returns an error.
 # Seen:
 #   []int32{1, -200, 3} -> []int32{1, 56, 3}
 #   []int64{1, -200}    -> []int64{1, 56}
 #   descriptor: symbol (a3) -> string (a1)
-#   *azeventhubs.Error unwraps: false
 set -euo pipefail
 dir=$(mktemp -d); trap 'rm -rf "$dir"' EXIT; cd "$dir"
 go mod init finding >/dev/null 2>&1
-go get github.com/Azure/go-amqp@v1.7.0 github.com/Azure/azure-sdk-for-go/sdk/messaging/azeventhubs/v2@v2.0.2 >/dev/null 2>&1
+go get github.com/Azure/go-amqp@v1.7.0 >/dev/null 2>&1
 cat > main.go <<'GO'
 package main
 
@@ -21,7 +19,6 @@ import (
 	"encoding/hex"
 	"fmt"
 
-	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azeventhubs/v2"
 	"github.com/Azure/go-amqp"
 )
 
@@ -50,15 +47,12 @@ func main() {
 	}
 	sent := must(m.MarshalBinary())
 	fmt.Println("descriptor: symbol (a3) ->", map[byte]string{0xa1: "string (a1)", 0xa3: "symbol (a3)"}[sent[bytes.IndexByte(sent, 'd')-2]])
-	_, unwraps := any(&azeventhubs.Error{}).(interface{ Unwrap() error })
-	fmt.Println("*azeventhubs.Error unwraps:", unwraps)
 }
 GO
 go mod tidy >/dev/null 2>&1
 got=$(timeout 100 go run .)
 want='[]int32{1, -200, 3} -> []int32{1, 56, 3}
 []int64{1, -200}    -> []int64{1, 56}
-descriptor: symbol (a3) -> string (a1)
-*azeventhubs.Error unwraps: false'
+descriptor: symbol (a3) -> string (a1)'
 printf '%s\n' "$got"
 [ "$got" = "$want" ] || { printf 'changed; it was\n%s\n' "$want" >&2; exit 1; }
