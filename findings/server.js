@@ -4,7 +4,8 @@
 const rhea = require('rhea');
 const [outcome, limit] = process.argv.slice(2);
 const states = { accepted: () => rhea.message.accepted(), released: () => rhea.message.released(), modified: () => rhea.message.modified({}),
-  unauthorized: () => rhea.message.rejected({ error: { condition: 'amqp:unauthorized-access', description: 'no Send right' } }) };
+  unauthorized: () => rhea.message.rejected({ error: { condition: 'amqp:unauthorized-access', description: 'no Send right' } }),
+  busy: () => rhea.message.rejected({ error: { condition: 'com.microsoft:server-busy', description: 'busy' } }) };
 const container = rhea.create_container({ id: 'server' });
 container.sasl_server_mechanisms.enable_anonymous();
 for (const e of ['connection_error', 'session_error', 'receiver_error', 'sender_error', 'protocol_error', 'error', 'disconnected']) container.on(e, () => {});
