@@ -6,7 +6,7 @@
 # Seen:
 #   *azeventhubs.Error: true, says amqp:unauthorized-access: true, errors.As finds *amqp.Error: false
 set -euo pipefail
-here=$(cd "$(dirname "$0")" && pwd); dir=$(mktemp -d); trap 'kill ${servers:-} 2>/dev/null; rm -rf "$dir"' EXIT; cd "$dir"
+here=$(cd "$(dirname "$0")" && pwd); dir=$(mktemp -d); trap 'kill ${servers:-} 2>/dev/null || true; rm -rf "$dir"' EXIT; cd "$dir"
 npm init -y >/dev/null; npm install --silent --no-audit --no-fund rhea@3.0.5 >/dev/null
 go mod init finding >/dev/null 2>&1
 go get github.com/Azure/azure-sdk-for-go/sdk/messaging/azeventhubs/v2@v2.0.2 github.com/Azure/go-amqp@v1.7.0 >/dev/null 2>&1

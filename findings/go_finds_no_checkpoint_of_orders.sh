@@ -9,7 +9,7 @@
 #   JavaScript sees 0 1
 #   Go sees 2
 set -euo pipefail
-dir=$(mktemp -d); trap 'kill "${server:-}" 2>/dev/null; rm -rf "$dir"' EXIT; cd "$dir"
+dir=$(mktemp -d); trap 'kill "${server:-}" 2>/dev/null || true; rm -rf "$dir"' EXIT; cd "$dir"
 npm init -y >/dev/null
 npm install --silent --no-audit --no-fund azurite@3.35.0 @azure/event-hubs@6.0.4 @azure/eventhubs-checkpointstore-blob@2.0.0 @azure/storage-blob@12.32.0 >/dev/null
 python3 -m venv v; v/bin/pip install --quiet --disable-pip-version-check azure-eventhub==5.15.1 azure-eventhub-checkpointstoreblob==1.2.0

@@ -7,7 +7,7 @@
 #   released: Go nil, JavaScript SendOperationFailedError
 #   modified: Go nil, JavaScript SendOperationFailedError
 set -euo pipefail
-here=$(cd "$(dirname "$0")" && pwd); dir=$(mktemp -d); trap 'kill ${servers:-} 2>/dev/null; rm -rf "$dir"' EXIT; cd "$dir"
+here=$(cd "$(dirname "$0")" && pwd); dir=$(mktemp -d); trap 'kill ${servers:-} 2>/dev/null || true; rm -rf "$dir"' EXIT; cd "$dir"
 npm init -y >/dev/null; npm install --silent --no-audit --no-fund @azure/event-hubs@6.0.4 rhea@3.0.5 >/dev/null
 go mod init finding >/dev/null 2>&1
 go get github.com/Azure/azure-sdk-for-go/sdk/messaging/azeventhubs/v2@v2.0.2 github.com/Azure/go-amqp@v1.7.0 >/dev/null 2>&1

@@ -7,7 +7,7 @@
 #   busy:         reactor.core.Exceptions$RetryExhaustedException, an AmqpException: false, "Retries exhausted: 1/1", its cause an AmqpException: true
 #   unauthorized: com.azure.core.amqp.exception.AmqpException, an AmqpException: true
 set -euo pipefail
-here=$(cd "$(dirname "$0")" && pwd); dir=$(mktemp -d); trap 'kill ${servers:-} 2>/dev/null; rm -rf "$dir"' EXIT; cd "$dir"
+here=$(cd "$(dirname "$0")" && pwd); dir=$(mktemp -d); trap 'kill ${servers:-} 2>/dev/null || true; rm -rf "$dir"' EXIT; cd "$dir"
 npm init -y >/dev/null; npm install --silent --no-audit --no-fund rhea@3.0.5 >/dev/null
 cat > pom.xml <<'POM'
 <project><modelVersion>4.0.0</modelVersion><groupId>f</groupId><artifactId>f</artifactId><version>1</version><dependencies>

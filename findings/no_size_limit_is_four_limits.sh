@@ -8,7 +8,7 @@
 #   limit null:   Go too large, Java too large, JavaScript does not fit
 #   1 byte, limit absent: Go too large
 set -euo pipefail
-here=$(cd "$(dirname "$0")" && pwd); dir=$(mktemp -d); trap 'kill ${servers:-} 2>/dev/null; rm -rf "$dir"' EXIT; cd "$dir"
+here=$(cd "$(dirname "$0")" && pwd); dir=$(mktemp -d); trap 'kill ${servers:-} 2>/dev/null || true; rm -rf "$dir"' EXIT; cd "$dir"
 npm init -y >/dev/null; npm install --silent --no-audit --no-fund @azure/event-hubs@6.0.4 rhea@3.0.5 >/dev/null
 cat > pom.xml <<'POM'
 <project><modelVersion>4.0.0</modelVersion><groupId>f</groupId><artifactId>f</artifactId><version>1</version><dependencies>

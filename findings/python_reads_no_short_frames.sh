@@ -8,7 +8,7 @@
 #   JavaScript: the server saw an attach to $cbs
 #   Python: EventHubError: list index out of range
 set -euo pipefail
-dir=$(mktemp -d); trap 'kill "${server:-}" 2>/dev/null; rm -rf "$dir"' EXIT; cd "$dir"
+dir=$(mktemp -d); trap 'kill "${server:-}" 2>/dev/null || true; rm -rf "$dir"' EXIT; cd "$dir"
 npm init -y >/dev/null; npm install --silent --no-audit --no-fund @azure/event-hubs@6.0.4 rhea@3.0.5 >/dev/null
 python3 -m venv v; v/bin/pip install --quiet --disable-pip-version-check azure-eventhub==5.15.1
 cat > server.js <<'JS'
