@@ -333,8 +333,8 @@ func endings() (all []ending) {
 	add(ending{function: "ConnectionOptions.NewWebSocketConn", goroutine: "a connection's", options: webSocket, fails: true})
 	add(ending{function: "net.Conn", goroutine: "reading, a dial's", options: conn(func(c *fakeConn, x *exit) { c.read = x.call }), fails: true})
 	add(ending{function: "net.Conn", goroutine: "writing, a dial's", options: conn(func(c *fakeConn, x *exit) { c.write = x.call }), fails: true})
-	add(ending{function: "net.Conn", goroutine: "reading, go-amqp's", options: conn(func(c *fakeConn, x *exit) { c.read = later(x) }), open: true})
-	add(ending{function: "net.Conn", goroutine: "writing, go-amqp's", options: conn(func(c *fakeConn, x *exit) { c.write = later(x) }), open: true})
+	add(ending{function: "net.Conn", goroutine: "reading, the engine's", options: conn(func(c *fakeConn, x *exit) { c.read = later(x) }), open: true})
+	add(ending{function: "net.Conn", goroutine: "writing, the engine's", options: conn(func(c *fakeConn, x *exit) { c.write = later(x) }), open: true})
 	add(ending{function: "net.Conn", goroutine: "closing", options: conn(func(c *fakeConn, x *exit) { c.close = x.call }), hook: refusing(emulator.Cut(), 4)})
 
 	logger := func(set func(l *fakeLog, x *exit)) func(*eventhubs.Options, *exit) {

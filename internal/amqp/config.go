@@ -20,7 +20,7 @@ type Config struct {
 	SessionWindow  uint32        // transfer frames that a session takes in before it renews the window; default 5000
 	HandleMax      uint32        // highest handle in a session, so one less than the number of links; default 255
 	MaxMessageSize uint64        // bytes, for links whose attach does not say; default 1 MiB
-	LinkBacklog    int           // links attached by the peer and not yet accepted; more are refused; default 256
+	LinkBacklog    int           // links attached by the peer and not yet accepted; more are refused; default 256; negative: the peer may attach none, which ends their session
 	MaxPartial     int           // bytes of deliveries whose last frame has not come, of all links; a link that goes beyond is detached; default 128 MiB
 	MaxBuffered    int           // bytes of whole deliveries nobody has received, of all links; past it nothing is read; default 256 MiB
 	Logger         *slog.Logger  // default: none

@@ -13,7 +13,16 @@ import (
 // read is the reader goroutine. It dispatches frames until the connection is over, then waits for the writer and closes the net.Conn.
 func (c *Conn) read() {
 	defer close(c.done)
-	err := c.readFrames()
+	err := errGoroutineEnded
+	defer func() { c.readerEnds(err) }()
+	err = c.readFrames()
+}
+
+// errGoroutineEnded is why a connection is over whose net.Conn, which may be an application's, has ended the goroutine that called it.
+var errGoroutineEnded = errors.New("the net.Conn has ended its caller's goroutine")
+
+// readerEnds ends the connection, err being why nothing more is read, unless its end was said already.
+func (c *Conn) readerEnds(err error) {
 	c.mu.Lock()
 	if err != nil {
 		c.failLocked(fmt.Errorf("%w: read: %w", ErrClosed, err))
@@ -26,11 +35,13 @@ func (c *Conn) read() {
 	_ = c.nc.SetWriteDeadline(by)
 	c.wakeWriter()
 	c.mu.Unlock()
+	defer func() {
+		<-c.writerDone
+		c.closeNet(by)
+	}()
 	if err != nil {
 		c.closeNet(by) // the writer may be blocked in Write
 	}
-	<-c.writerDone
-	c.closeNet(by)
 }
 
 // readFrames dispatches frames. It returns nil when both peers' closes are exchanged or given up, and else the error of the net.Conn.

@@ -53,15 +53,9 @@ func (c *Conn) write() {
 		}
 		b, last := c.takeOut(spare, idle)
 		if len(b) > 0 {
-			n, err := c.nc.Write(b)
-			if err != nil {
-				if c.cfg.WholeWrites {
-					n = len(b)
-				}
-				c.writeFailed(n, err)
+			if !c.writeOut(b) {
 				return
 			}
-			c.wrote(len(b))
 			if timer != nil {
 				timer.Reset(c.keepAlive)
 			}
@@ -71,6 +65,23 @@ func (c *Conn) write() {
 		}
 		spare = b
 	}
+}
+
+// writeOut writes b and notes how much of it the network has taken. If that is not all, the connection is over.
+func (c *Conn) writeOut(b []byte) (all bool) {
+	n, err := len(b), errGoroutineEnded // it may have written all
+	defer func() {
+		switch {
+		case err == nil:
+			c.wrote(n)
+			return
+		case c.cfg.WholeWrites:
+			n = len(b)
+		}
+		c.writeFailed(n, err)
+	}()
+	n, err = c.nc.Write(b)
+	return err == nil
 }
 
 // takeOut returns what is to be written, leaving spare in its place, and whether it is the last.

@@ -13,6 +13,9 @@ import (
 	"time"
 )
 
+// minIdleTimeout is the shortest idle time-out that a peer may ask for.
+const minIdleTimeout = 100 * time.Millisecond
+
 var (
 	headerSASL = [8]byte{'A', 'M', 'Q', 'P', 3, 1, 0, 0}
 	headerAMQP = [8]byte{'A', 'M', 'Q', 'P', 0, 1, 0, 0}
@@ -281,8 +284,9 @@ func (c *Conn) readOpen() error {
 	if open.ChannelMax != nil {
 		c.channelMax = min(c.channelMax, *open.ChannelMax)
 	}
-	if open.IdleTimeout > 0 && open.IdleTimeout < 2*time.Millisecond {
-		return errors.New("peer asks for an idle time-out of a millisecond")
+	// "If the value is too small" for us, the connection is not to be (2.4.5): we would be busy with empty frames.
+	if open.IdleTimeout > 0 && open.IdleTimeout < minIdleTimeout {
+		return fmt.Errorf("peer asks for an idle time-out of %v; it may be %v and more", open.IdleTimeout, minIdleTimeout)
 	}
 	// Half of it, so that an empty frame may be a little late (2.4.5).
 	c.keepAlive = open.IdleTimeout / 2

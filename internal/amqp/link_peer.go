@@ -23,9 +23,9 @@ func (s *Session) attachLocked(p *Attach, size int, refusal *Error) {
 	}
 	l := s.awaitingLocked(p)
 	ours := l != nil
-	if !ours && s.c.cfg.LinkBacklog < 0 && p.Source == nil && p.Target == nil {
-		// It refuses a link that we have not attached. To refuse that in turn would go on for ever with a peer that does the same.
-		s.endLocked(errorf(ErrorNotAllowed, "attach of %q, which has neither source nor target and answers no attach", p.Name))
+	// To refuse such a link would take an attach, which a peer that has misunderstood something may answer with another one, and so on for ever.
+	if !ours && s.c.cfg.LinkBacklog < 0 {
+		s.endLocked(errorf(ErrorNotAllowed, "attach of %q, for which nobody has asked", p.Name))
 		return
 	}
 	if !ours {

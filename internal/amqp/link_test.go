@@ -291,3 +291,17 @@ func TestAnErrorThatDoesNotFitThePeersFramesIsToldInBrief(t *testing.T) {
 		})
 	}
 }
+
+func TestALinkThatNobodyAcceptsEndsItsSession(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		p, c := newPeer(t, &Config{LinkBacklog: -1}, nil)
+		p.begin(0)
+		p.send(0, &Attach{Name: "unasked", Role: RoleSender, InitialDeliveryCount: new(uint32)}, nil)
+		if end := want[*End](p, 0); end.Error == nil || end.Error.Condition != ErrorNotAllowed {
+			t.Errorf("end with %v, want %s", end.Error, ErrorNotAllowed)
+		}
+		if c.Err() != nil {
+			t.Errorf("the connection is over: %v", c.Err())
+		}
+	})
+}

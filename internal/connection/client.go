@@ -83,7 +83,7 @@ func handshake(ctx context.Context, cfg *Config, t transport, container string, 
 			ChannelMax:  uint16(sessions - 1),
 			HandleMax:   math.MaxUint16, // as Java's client says; a session of ours has two links at most
 			IdleTimeout: idleTimeout,
-			LinkBacklog: -1, // a link that the peer attaches is refused
+			LinkBacklog: -1, // no peer attaches a link of its own
 			WholeWrites: cfg.NewWebSocketConn != nil,
 			Properties:  openProperties(cfg.ApplicationID),
 		})
