@@ -146,7 +146,9 @@ func TestFlushPartitionOfAnUnknownPartitionKeepsWhatFailedForTheNext(t *testing.
 		p := peer.producer(Options{MaxWaitTime: SendAtOnce, RetryOptions: RetryOptions{MaxRetries: -1}, OnBatchFailed: func(context.Context, *Batch) {}})
 		enqueue(t, p, "0", "a")
 		time.Sleep(time.Minute)
+		peer.mu.Lock()
 		peer.properties = nil
+		peer.mu.Unlock()
 		if err := p.Connect(t.Context(), nil); err != nil {
 			t.Fatal(err)
 		}
