@@ -114,7 +114,12 @@ func (c *Conn) dispositionLocked(channel uint16, f fields, size int) error {
 		return err
 	}
 	last := p.Last.Or(p.First)
-	if n := last - p.First; uint64(n) >= uint64(len(s.unsettled)) {
+	n := last - p.First
+	if int32(n) < 0 { // serial arithmetic (2.8.10)
+		s.endLocked(errorf(ErrorInvalidField, "a disposition of deliveries %d to %d, which is before", p.First, last))
+		return nil
+	}
+	if uint64(n) >= uint64(len(s.unsettled)) {
 		// The range is a claim of the peer's; what we have is not.
 		for id, d := range s.unsettled {
 			if id-p.First <= n {

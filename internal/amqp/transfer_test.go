@@ -92,12 +92,41 @@ func TestDispositionRanges(t *testing.T) {
 		}
 		accept(RoleSender, 0, Some[uint32](9), Accepted{}) // about the peer's own deliveries
 		accept(RoleReceiver, 50, Some[uint32](60), Accepted{})
-		accept(RoleReceiver, 8, Some[uint32](7), nil) // nearly all ids there are, but for none of ours before 8
+		accept(RoleReceiver, 1<<31+9, Some[uint32](8), nil) // nearly half of all ids there are
 		if n := settled(); n != 10 {
 			t.Errorf("%d settled, want all: a range may wrap around", n)
 		}
 		if state, err := ds[0].Wait(try(t)); state != nil || err != nil {
 			t.Errorf("outcome %v, %v; want settled without a state", state, err)
+		}
+	})
+}
+
+// A range of dispositions whose end is before its beginning names nothing: nobody is told that it was accepted.
+func TestADispositionThatEndsBeforeItBeginsAcceptsNothing(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		p, c := newPeer(t, nil, nil)
+		p.begin(0)
+		l := p.attach(c, 0, Attach{Role: RoleReceiver}, nil)
+		p.send(0, &Flow{NextIncomingID: Some[uint32](1), IncomingWindow: 99, Handle: Some[uint32](0), LinkCredit: Some[uint32](99)}, nil)
+		var ds []*Delivery
+		for range 3 {
+			d := &Delivery{}
+			if err := l.Send(try(t), d); err != nil {
+				t.Fatal(err)
+			}
+			ds = append(ds, d)
+			want[*Transfer](p, 0)
+		}
+		p.send(0, &Disposition{Role: RoleReceiver, First: 2, Last: Some[uint32](1), Settled: true, State: Accepted{}}, nil)
+		synctest.Wait()
+		for i, d := range ds {
+			if state, err := d.Wait(try(t)); state != nil || err == nil {
+				t.Errorf("delivery %d: %v, %v; want no outcome", i, state, err)
+			}
+		}
+		if e, ok := errors.AsType[*Error](l.Err()); !ok || e.Condition != ErrorInvalidField {
+			t.Errorf("the link ended with %v, want %s", l.Err(), ErrorInvalidField)
 		}
 	})
 }

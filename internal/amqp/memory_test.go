@@ -1,0 +1,150 @@
+package amqp
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"net/http/httptest"
+	"sync"
+	"testing"
+	"time"
+)
+
+// Producers use the memory of a message again as soon as its sending has ended, however it has: what arrives whole is one message, as it was.
+func TestTheMemoryOfASendThatHasEndedIsFree(t *testing.T) {
+	for _, secure := range []bool{false, true} {
+		t.Run(fmt.Sprintf("TLS %v", secure), func(t *testing.T) {
+			seed := rand.Uint64()
+			t.Logf("seed %d", seed)
+			client, server := overTCP(t, secure)
+			var wg sync.WaitGroup
+			defer wg.Wait()
+			defer func() { client.Cut(); server.Cut() }()
+			arrived := make(chan error, 1)
+			wg.Go(func() { // ends with the connection
+				for {
+					l, err := server.AcceptLink(context.Background())
+					if err != nil {
+						return
+					}
+					_, _ = l.Accept(nil), l.Credit(3)
+					wg.Go(func() { // ends with the link
+						for {
+							d, err := l.Receive(context.Background())
+							if err != nil {
+								return
+							}
+							if e := uniform(d.Payload); e != nil {
+								select {
+								case arrived <- e:
+								default:
+								}
+							}
+							_ = d.Settle(Accepted{})
+						}
+					})
+				}
+			})
+			var senders sync.WaitGroup
+			for i := range 4 {
+				senders.Go(func() { // ends after its messages
+					random := rand.New(rand.NewPCG(seed, uint64(i)))
+					first, second := make([]byte, 3000), make([]byte, 200_000)
+					var l *Link
+					for n := range 50 {
+						if l == nil {
+							s, err := client.NewSession(context.Background())
+							if err == nil {
+								l, err = s.Attach(context.Background(), &Attach{Name: fmt.Sprint(i, n), Role: RoleSender, Source: &Source{}, Target: &Target{Address: "hub"}})
+							}
+							if err != nil {
+								t.Error(err)
+								return
+							}
+						}
+						fill(first, byte(n))
+						fill(second, byte(n))
+						ctx, cancel := context.WithTimeout(context.Background(), time.Duration(random.IntN(2000))*time.Microsecond)
+						d := &Delivery{Data: [][]byte{first[:random.IntN(3000)], second[:random.IntN(200_000)]}}
+						if err := l.Queue(d); err != nil {
+							t.Error(err)
+						}
+						if _, err := d.Wait(ctx); err != nil && d.Withdraw() == Leaving {
+							s := l.Session()
+							_ = l.Detach(nil)
+							s.End(nil)
+							l = nil
+						}
+						cancel()
+						fill(first, 0xEE)
+						fill(second, 0xDD)
+					}
+				})
+			}
+			senders.Wait()
+			select {
+			case err := <-arrived:
+				t.Error(err)
+			default:
+			}
+		})
+	}
+}
+
+func fill(b []byte, v byte) {
+	for i := range b {
+		b[i] = v
+	}
+}
+
+// uniform says whether a message of data sections has the same byte everywhere.
+func uniform(message []byte) error {
+	m, err := ParseMessage(message)
+	if err != nil {
+		return err
+	}
+	all := bytes.Join(m.Data, nil)
+	if len(all) > 0 && (bytes.Count(all, all[:1]) != len(all) || all[0] == 0xEE || all[0] == 0xDD) {
+		return fmt.Errorf("a message of %d bytes has bytes of another", len(message))
+	}
+	return nil
+}
+
+// overTCP connects two engines over a socket of loopback.
+func overTCP(t *testing.T, secure bool) (client, server *Conn) {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	ours, err := net.Dial("tcp", listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	theirs, err := listener.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if secure {
+		s := httptest.NewTLSServer(nil)
+		certificate := s.TLS.Certificates[0]
+		s.Close()
+		theirs = tls.Server(theirs, &tls.Config{Certificates: []tls.Certificate{certificate}})
+		ours = tls.Client(ours, &tls.Config{InsecureSkipVerify: true})
+	}
+	done := make(chan error, 1)
+	go func() { // ends with the handshake
+		var err error
+		server, err = Server(context.Background(), theirs, &Config{MaxMessageSize: 1 << 20})
+		done <- err
+	}()
+	client, err = Client(context.Background(), ours, nil)
+	if e := <-done; err != nil || e != nil {
+		t.Fatal(err, e)
+	}
+	return client, server
+}
