@@ -87,15 +87,15 @@ func (s *Sender) Identity() (id Identity, attach uint64) {
 	return s.identity, s.attaches
 }
 
-// Detach gives the present link up, so that the next Open attaches anew. It does
-// not wait; sends under way on the link become Unknown, unless their outcome still
+// Detach gives the present link up, so that the next Open attaches anew, when the peer has
+// answered. It does not wait itself; sends under way on the link become Unknown, unless their outcome still
 // comes. A peer that does not answer within closeTimeout loses the connection.
 func (s *Sender) Detach() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.supersedeLocked()
 	if l := s.link; l != nil {
-		s.link = nil
+		s.link, s.former = nil, l
 		l.leave()
 	}
 }

@@ -347,3 +347,17 @@ func asMap(values map[string]any) (m amqp.Map) {
 	}
 	return m
 }
+
+// TestTheLinkAfterADetachOutlivesThePeersSilence: a peer that does not answer the detach loses
+// the connection, and what opens meanwhile is not on it.
+func TestTheLinkAfterADetachOutlivesThePeersSilence(t *testing.T) {
+	inBubble(t, emulator.Options{Hook: once(emulator.KindTransfer, emulator.Pass().IgnoreDetach())}, func(t *testing.T, b *bench) {
+		s := b.IdempotentSender(testHub, "0", "me")
+		id, attach := open(t, s)
+		wantResult(t, s.SendOn(t.Context(), attach, numbered(t, id, 1)), Accepted, "")
+		s.Detach()
+		id, attach = open(t, s)
+		time.Sleep(closeTimeout + time.Second)
+		wantResult(t, s.SendOn(t.Context(), attach, numbered(t, id, 1)), Accepted, "")
+	})
+}
