@@ -84,6 +84,15 @@ func (r *barrier) tellEarlier(t tally) {
 	r.add(t)
 }
 
+// enqueuedAgain takes back a failure that was told, of an event that has a new outcome to come, unless the caller has a result.
+func (r *barrier) enqueuedAgain(o Outcome) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !r.returned.Load() {
+		r.count(-1, o)
+	}
+}
+
 // moved ends a coverage whose events went on to other batches, which are covered by now.
 func (r *barrier) moved(events int) { r.told(events, 0, Outcome{}) }
 

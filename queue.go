@@ -89,7 +89,7 @@ func (q *queue) enqueuedAgain(b *batch, i int) {
 	b.again = i + 1
 	for _, c := range b.counted {
 		if c.from <= i && i < c.to {
-			c.failures.count(-1, c.outcome) // if a Flush has returned it, nobody looks there any more
+			c.failures.enqueuedAgain(c.outcome)
 		}
 	}
 }

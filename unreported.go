@@ -18,7 +18,10 @@ func (t *tally) count(events int, o Outcome) {
 	} else {
 		t.notStored += events
 	}
-	if t.err == nil {
+	switch {
+	case t.failed() == 0:
+		t.err = nil
+	case t.err == nil:
 		t.err = o.Err
 	}
 }
@@ -68,6 +71,18 @@ func (u *unreported) add(events int, o Outcome, holders []*barrier) *failures {
 	}
 	(*u)[i].count(events, o)
 	return (*u)[i]
+}
+
+// enqueuedAgain takes an event out of what has failed, and out of what those were told of it who have not returned yet. Once one of them has returned, the failure was reported, and
+// stands.
+func (f *failures) enqueuedAgain(o Outcome) {
+	if slices.ContainsFunc(f.holders, func(r *barrier) bool { return r.returned.Load() }) {
+		return
+	}
+	f.count(-1, o)
+	for _, r := range f.holders {
+		r.enqueuedAgain(o)
+	}
 }
 
 // tell gives all of it to a barrier. Barriers that are waited at at the same time each get it.

@@ -3,7 +3,11 @@ package eventhubs
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -163,4 +167,165 @@ func TestFlushPartitionOfAnUnknownPartitionKeepsWhatFailedForTheNext(t *testing.
 		wantFailed(t, `FlushPartition("0")`, p.FlushPartition(t.Context(), "0"), 1)
 		wantFailed(t, "Close", p.Close(t.Context()), 0)
 	})
+}
+
+// A kept batch may be enqueued again while a Flush waits that was told of its failure: the new outcome counts, once.
+func TestWhatIsEnqueuedAgainWhileAFlushWaitsCountsByItsNewOutcome(t *testing.T) {
+	for name, before := range map[string]bool{"failed before the Flush": true, "failed under it": false} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				peer := newPeer(t, 2)
+				var taken atomic.Bool // partition 0 takes events by now
+				peer.answer = func(s sent) connection.Result {
+					if s.partition == "0" && !taken.Load() {
+						return refused("no")
+					}
+					time.Sleep(10 * time.Minute)
+					return connection.Result{Outcome: connection.Accepted}
+				}
+				kept := make(chan *Batch, 1)
+				p := peer.producer(Options{MaxWaitTime: time.Second, DeliveryTimeout: -1, RetryOptions: RetryOptions{TryTimeout: time.Hour},
+					OnBatchFailed: func(_ context.Context, b *Batch) { kept <- b }})
+				enqueue(t, p, "1", "c")
+				enqueue(t, p, "0", "a", "b")
+				if before {
+					time.Sleep(time.Minute)
+				}
+				results := make(chan error, 2)
+				for range 2 {
+					go func() { results <- p.Flush(t.Context()) }() // ends when c has its outcome
+				}
+				time.Sleep(time.Minute)
+				taken.Store(true)
+				if n, err := (<-kept).EnqueueAgain(t.Context()); n != 2 || err != nil {
+					t.Errorf("EnqueueAgain returned %d, %v", n, err)
+				}
+				for range 2 {
+					wantFailed(t, "Flush", <-results, 0)
+				}
+				wantFailed(t, "Close", p.Close(t.Context()), 0)
+			})
+		})
+	}
+}
+
+// Flushes, handlers and batches that are enqueued again, at random: when no two of Flush, FlushPartition and Close run at once, what they have returned is what has failed.
+func TestWhatFlushesReturnAddsUpToWhatHasFailed(t *testing.T) {
+	for range 150 {
+		seed := rand.Uint64()
+		synctest.Test(t, func(t *testing.T) {
+			random := rand.New(rand.NewPCG(seed, 0))
+			var mu sync.Mutex // guards random, failed, kept
+			dice := func(n int) int {
+				mu.Lock()
+				defer mu.Unlock()
+				return random.IntN(n)
+			}
+			peer := newPeer(t, 3)
+			unknown := dice(4)
+			peer.properties = func(call int) error {
+				if call <= unknown {
+					return &connection.Error{Code: connection.CodeThrottled, Transient: true, Err: errors.New("busy")}
+				}
+				return nil
+			}
+			peer.latency = func() time.Duration { return time.Duration(dice(3000)) * time.Millisecond }
+			peer.answer = func(sent) connection.Result {
+				switch dice(4) {
+				case 0:
+					return refused("no")
+				case 1:
+					return connection.Result{Outcome: connection.Unknown, Err: &connection.Error{Code: connection.CodeTimeout, Transient: true, Err: errors.New("late")}}
+				}
+				return connection.Result{Outcome: connection.Accepted}
+			}
+			failed := 0
+			var kept []*Batch
+			p := peer.producer(Options{MaxWaitTime: time.Second, DeliveryTimeout: 20 * time.Second,
+				RetryOptions: RetryOptions{MaxRetries: 1, RetryDelay: time.Millisecond}, MaxConcurrentSendsPerPartition: 1 + dice(2),
+				OnBatchFailed: func(ctx context.Context, b *Batch) {
+					if errors.Is(b.Outcome.Err, ErrCleared) {
+						return
+					}
+					again := 0
+					what := dice(4)
+					if what == 0 {
+						time.Sleep(time.Duration(dice(2000)) * time.Millisecond)
+						again, _ = b.EnqueueAgain(ctx)
+					}
+					mu.Lock()
+					defer mu.Unlock()
+					failed += b.Count - again
+					if what == 1 {
+						kept = append(kept, b)
+					}
+				}})
+			returned := 0
+			count := func(what string, err error) {
+				u, ok := errors.AsType[*UndeliveredError](err)
+				if err != nil && !ok && !errors.Is(err, ErrUnknownPartition) {
+					t.Errorf("seed %d: %s: %v", seed, what, err)
+				}
+				if ok {
+					returned += u.Failed()
+				}
+			}
+			var wg sync.WaitGroup
+			for range 3 {
+				wg.Go(func() { // ends after its events
+					for range 30 {
+						var o *EnqueueOptions
+						if n := dice(5); n < 4 {
+							o = &EnqueueOptions{PartitionID: fmt.Sprint(n)} // there is no 3
+						}
+						if err := p.Enqueue(t.Context(), event("a"), o); err != nil && !errors.Is(err, ErrUnknownPartition) {
+							t.Error(err)
+						}
+						time.Sleep(time.Duration(dice(500)) * time.Millisecond)
+						switch dice(30) {
+						case 0:
+							p.Clear()
+						case 1:
+							_, _ = p.ClearPartition(fmt.Sprint(dice(3)))
+						}
+					}
+				})
+			}
+			for range 20 {
+				ctx, cancel := context.WithTimeout(t.Context(), time.Duration(dice(4000))*time.Millisecond)
+				if dice(2) == 0 {
+					count("Flush", p.Flush(ctx))
+				} else {
+					count("FlushPartition", p.FlushPartition(ctx, fmt.Sprint(dice(4))))
+				}
+				cancel()
+				time.Sleep(time.Duration(dice(1500)) * time.Millisecond)
+			}
+			wg.Wait()
+			count("Flush", p.Flush(t.Context()))
+			// What is known as failed by now was returned: enqueued again, it is so twice.
+			mu.Lock()
+			late := kept
+			kept = nil
+			mu.Unlock()
+			for _, b := range late {
+				var both sync.WaitGroup
+				for range 2 {
+					both.Go(func() { // ends when all of it is accepted
+						if _, err := b.EnqueueAgain(t.Context()); err != nil && !errors.Is(err, ErrUnknownPartition) {
+							t.Error(err)
+						}
+					})
+				}
+				both.Wait()
+			}
+			count("Close", p.Close(t.Context()))
+			if returned != failed {
+				t.Errorf("seed %d: Flush, FlushPartition and Close returned %d failures, and %d events have failed", seed, returned, failed)
+			}
+		})
+		if t.Failed() {
+			return
+		}
+	}
 }
