@@ -15,10 +15,11 @@ type staging struct {
 	producer *BufferedProducer
 	work     work
 
-	queue              // its lock also guards the publishing of a table
-	discovering bool   // a goroutine is; guarded by queue.mu
-	question    uint64 // of the list that was adopted last; guarded by queue.mu
-	over        bool   // a table is published; guarded by queue.mu
+	queue                     // its lock also guards the publishing of a table
+	discovering bool          // a goroutine is; guarded by queue.mu
+	ended       chan struct{} // closed when those that failed last were told; nil if none have; guarded by queue.mu
+	question    uint64        // of the list that was adopted last; guarded by queue.mu
+	over        bool          // a table is published; guarded by queue.mu
 }
 
 // errOver tells who still meant to stage an event that the table is there now.
@@ -255,10 +256,28 @@ func (s *staging) failExhausted(v *verdict) {
 			ended = append(ended, ending{s.takeLocked(), partitionStopped("", ended[0].err)}) // it may be for the same partition
 		}
 	}
-	s.mu.Unlock()
-	for _, e := range ended {
-		s.settle(e.batch, Outcome{Err: e.err, Storage: NotStored, Queued: time.Since(e.batch.first)})
+	s.endUnlock(ended)
+}
+
+// endUnlock gives the lock back and tells of batches that were taken, behind those that failed before. Nobody waits for that: a handler that hangs must not keep the list of
+// partitions from the others.
+func (s *staging) endUnlock(ended []ending) {
+	defer s.mu.Unlock()
+	if len(ended) == 0 {
+		return
 	}
+	before, told := s.ended, make(chan struct{})
+	s.ended = told
+	// Ends when the handlers that it calls, and those before, have returned; Close waits for it.
+	s.producer.senders.Go(func() {
+		defer close(told)
+		if before != nil {
+			<-before
+		}
+		for _, e := range ended {
+			s.settle(e.batch, Outcome{Err: e.err, Storage: NotStored, Queued: time.Since(e.batch.first)})
+		}
+	})
 }
 
 // tellRetrying tells of a failed try, for every batch that is staged still.

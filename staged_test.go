@@ -10,6 +10,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/go-eventhubs/eventhubs/internal/connection"
 )
 
 // unlisted is a producer that never hears which partitions there are.
@@ -164,5 +166,36 @@ func TestWhatIsLeftOfAClearedStagedBatchIsStored(t *testing.T) {
 		if got := fmt.Sprint(peer.storedIn("1"), peer.storedIn("3")); got != "[0 2 0] [1]" {
 			t.Errorf("stored %s, want [0 2 0] [1]", got)
 		}
+	})
+}
+
+// A handler that hangs for what was staged keeps neither the list of partitions nor an outcome from the events of other partitions.
+func TestAHungHandlerOfAStagedEventHoldsUpNoDiscovery(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		peer := newPeer(t, 2)
+		known := false // set while the producer waits
+		peer.properties = func(int) error {
+			if known {
+				return nil
+			}
+			return &connection.Error{Code: connection.CodeThrottled, Transient: true, Err: errors.New("busy")}
+		}
+		hang := make(chan struct{})
+		p := peer.producer(Options{MaxWaitTime: time.Second, DeliveryTimeout: 20 * time.Second, OnBatchFailed: func(context.Context, *Batch) { <-hang }})
+		enqueue(t, p, "0", "a")
+		time.Sleep(30 * time.Second)
+		enqueue(t, p, "1", "b")
+		synctest.Wait()
+		peer.mu.Lock()
+		known = true
+		peer.mu.Unlock()
+		time.Sleep(19 * time.Second)
+		peer.mu.Lock()
+		if got := peer.stored["1"]; len(got) != 1 {
+			t.Errorf("partition 1 has %v, want b: its handler does not hang", got)
+		}
+		peer.mu.Unlock()
+		close(hang)
+		wantFailed(t, "Close", p.Close(t.Context()), 1)
 	})
 }
