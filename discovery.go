@@ -56,11 +56,11 @@ func (s *staging) cover(r *barrier, hurry bool) {
 // clear fails everything that is staged with that error and returns how many events that were.
 func (s *staging) clear(err error) int {
 	s.mu.Lock()
-	var doomed []*batch
+	var doomed []ending
 	for len(s.waiting) > 0 {
-		doomed = append(doomed, s.takeLocked())
+		doomed = append(doomed, ending{s.takeLocked(), err})
 	}
-	return s.clearUnlock(doomed, err)
+	return s.clearUnlock(doomed)
 }
 
 // clearNamed is clear for the events that name a partition. It reports false if the partitions are known, and what is theirs with them.
@@ -70,7 +70,7 @@ func (s *staging) clearNamed(id string, err error) (events int, staged bool) {
 		s.mu.Unlock()
 		return 0, false
 	}
-	var doomed []*batch
+	var doomed []ending
 	for i := 0; i < len(s.waiting); {
 		b := s.waiting[i]
 		switch b.named(id) {
@@ -79,37 +79,35 @@ func (s *staging) clearNamed(id string, err error) (events int, staged bool) {
 		case b.count:
 			s.waiting = slices.Delete(s.waiting, i, i+1)
 			s.taken = append(s.taken, b)
-			doomed = append(doomed, b)
+			doomed = append(doomed, ending{b, err})
 		default:
 			split := b.split(func(i int) bool { return at(b.extras.routes, i).id == id }, math.MaxInt, s.producer.newBatch)
 			split.leaveLocked()
 			b.full = true // what was cut off is still in its chunks
 			s.taken = append(s.taken, split.pieces...)
-			doomed = append(doomed, split.pieces...)
+			for _, piece := range split.pieces {
+				doomed = append(doomed, ending{piece, err})
+			}
 			if split.stays != nil {
 				s.producer.recycle(split.stays)
 			}
 			i++
 		}
 	}
-	return s.clearUnlock(doomed, err), true
+	return s.clearUnlock(doomed), true
 }
 
 // clearUnlock fails batches that were taken, gives the lock back, and then their room. It returns how many events that were.
-func (s *staging) clearUnlock(doomed []*batch, err error) int {
+func (s *staging) clearUnlock(doomed []ending) int {
 	events, bytes := 0, 0
-	for _, b := range doomed {
-		b.roomless = true
-		events += b.count
-		bytes += b.bytes
+	for _, d := range doomed {
+		d.batch.roomless = true
+		events += d.batch.count
+		bytes += d.batch.bytes
 	}
 	if events > 0 {
 		// Ends when the handlers that it calls have returned; Close waits for it.
-		s.producer.senders.Go(func() {
-			for _, b := range doomed {
-				s.settle(b, Outcome{Err: err, Storage: NotStored, Queued: time.Since(b.first)})
-			}
-		})
+		s.producer.senders.Go(func() { s.end(doomed) })
 	}
 	s.mu.Unlock()
 	s.producer.admission.leave(nil, events, bytes)
@@ -137,8 +135,7 @@ func (s *staging) discover() {
 // A verdict is what a failed try to learn the partitions means for the events that wait for them.
 type verdict struct {
 	err       error         // as it came
-	reason    error         // the failure of the try
-	end       error         // of a batch that has used up its tries
+	reason    error         // the failure of the try, which ends a batch that has used up its tries
 	last      hindrance     // the same, for a batch that has used up its time
 	hopeless  bool          // for every batch
 	counts    bool          // as a try of every batch
@@ -160,12 +157,11 @@ func (s *staging) ask(failed *retries) (partitionList, *verdict) {
 func (s *staging) judge(err error, failed *retries) *verdict {
 	o := &s.producer.options
 	if stopped := s.producer.stopped(); stopped != nil {
-		end := s.producer.health.hindrance(nil).with(stopped)
-		return &verdict{err: err, reason: end, end: end, hopeless: true}
+		return &verdict{err: err, reason: s.producer.health.hindrance(nil).with(stopped), hopeless: true}
 	}
 	before, last := *failed, failed.failed(err, "")
 	pause, again := failed.after(err, "", false, o)
-	v := &verdict{err: err, reason: failed.reason(last), end: failed.reason(last), last: failed.last,
+	v := &verdict{err: err, reason: failed.reason(last), last: failed.last,
 		counts: failed.counted > before.counted, throttled: failed.throttled > before.throttled, pause: pause}
 	// A batch that came later has more tries left than there were in all: failExhausted looks at each.
 	v.hopeless = !again && (!v.counts || o.RetryOptions.Policy != nil)
@@ -243,7 +239,7 @@ func (s *staging) failExhausted(v *verdict) {
 		}
 		switch {
 		case v.hopeless || o.RetryOptions.Policy == nil && b.tries > max(0, o.RetryOptions.MaxRetries):
-			ended = append(ended, ending{b, v.end})
+			ended = append(ended, ending{b, v.reason})
 		case o.DeliveryTimeout >= 0 && time.Since(b.first) >= o.DeliveryTimeout:
 			ended = append(ended, ending{b, s.producer.overdue(true, v.last)})
 		default:
@@ -274,10 +270,15 @@ func (s *staging) endUnlock(ended []ending) {
 		if before != nil {
 			<-before
 		}
-		for _, e := range ended {
-			s.settle(e.batch, Outcome{Err: e.err, Storage: NotStored, Queued: time.Since(e.batch.first)})
-		}
+		s.end(ended)
 	})
+}
+
+// end tells of batches that were taken. It returns when the handlers have.
+func (s *staging) end(ended []ending) {
+	for _, e := range ended {
+		s.settle(e.batch, Outcome{Err: e.err, Storage: NotStored, Queued: time.Since(e.batch.first)})
+	}
 }
 
 // tellRetrying tells of a failed try, for every batch that is staged still.
@@ -370,7 +371,7 @@ func (s *staging) emptied() bool {
 // to stage an event is sent to the table.
 func (s *staging) adopt(list partitionList) {
 	p := s.producer
-	var unroutable []unroutable
+	var unroutable []ending
 	s.mu.Lock()
 	if list.question < s.question {
 		s.mu.Unlock()
@@ -400,21 +401,12 @@ func (s *staging) adopt(list partitionList) {
 		return
 	}
 	// Ends when the handlers that it calls have returned; Close, whose barrier covers the events, waits for it.
-	p.senders.Go(func() {
-		for _, u := range unroutable {
-			s.settle(u.batch, Outcome{Err: u.err, Storage: NotStored, Queued: time.Since(u.batch.first)})
-		}
-	})
+	p.senders.Go(func() { s.end(unroutable) })
 }
 
-// An unroutable is a batch of one event that names a partition that there is not.
-type unroutable struct {
-	batch *batch
-	err   error
-}
-
-// moveLocked moves every staged event to its partition, with the barriers that cover it. Nobody but us knows the partitions yet.
-func (s *staging) moveLocked(t *table) (failed []unroutable) {
+// moveLocked moves every staged event to its partition, with the barriers that cover it. Nobody but us knows the partitions yet. An event that names a partition that there is not
+// fails, in a batch of its own.
+func (s *staging) moveLocked(t *table) (unroutable []ending) {
 	for len(s.waiting) > 0 {
 		b := s.takeLocked()
 		for i, encoded := range b.all() {
@@ -428,7 +420,7 @@ func (s *staging) moveLocked(t *table) (failed []unroutable) {
 				target := s.producer.newBatch()
 				target.append(encoded, nil, new(b.extras.of(i)), b.first)
 				s.taken = append(s.taken, target)
-				failed = append(failed, unroutable{target, err})
+				unroutable = append(unroutable, ending{target, err})
 				b.coverTarget(i, target)
 				continue
 			}
@@ -439,7 +431,7 @@ func (s *staging) moveLocked(t *table) (failed []unroutable) {
 		}
 		s.producer.recycle(b)
 	}
-	return failed
+	return unroutable
 }
 
 // receive appends the i-th event of a staged batch to the partition.

@@ -43,12 +43,13 @@ func (h *health) hindrance(part *partition) hindrance {
 		h.mu.Unlock()
 		return hindrance{}
 	}
-	return h.unlockHindrance(part, *found)
+	a := *found
+	h.mu.Unlock()
+	return h.hindranceBy(part, a)
 }
 
-// unlockHindrance gives the lock back and says what an ailment is: a failure if there was one, and otherwise what is quiet.
-func (h *health) unlockHindrance(part *partition, a ailment) hindrance {
-	h.mu.Unlock()
+// hindranceBy is what an ailment of a partition hinders by: a failure if there was one, and otherwise what is quiet. No lock of the producer must be held.
+func (h *health) hindranceBy(part *partition, a ailment) hindrance {
 	if a.failure != 0 {
 		return hindrance{err: a.err, since: a.since}
 	}
@@ -89,8 +90,7 @@ func (h *health) longest(concerned func(*queue) bool) hindrance {
 	if longest == nil {
 		return hindrance{}
 	}
-	h.mu.Lock()
-	return h.unlockHindrance(longest.part, longest.ailment)
+	return h.hindranceBy(longest.part, longest.ailment)
 }
 
 // earlier is the same, which began when the other did if that was before.
@@ -125,14 +125,10 @@ func (h hindrance) text() string {
 	if h.err == nil {
 		return ""
 	}
-	return "; " + h.sentence()
-}
-
-func (h hindrance) sentence() string {
 	if h.quiet {
-		return bare(h.err) // which says since when
+		return "; " + bare(h.err) // which says since when
 	}
-	return fmt.Sprintf("sending has failed for %v: %s", lasting(h.since), bare(h.err))
+	return fmt.Sprintf("; sending has failed for %v: %s", lasting(h.since), bare(h.err))
 }
 
 // final reports whether an error is an end that no later try changes.

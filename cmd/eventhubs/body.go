@@ -20,7 +20,7 @@ func bodyBytes(body azeventhubs.AMQPAnnotatedMessageBody) []byte {
 		return bytes.Join(body.Data, nil)
 	case len(body.Sequence) > 0:
 		return canonicalJSON(body.Sequence)
-	case isNull(body.Value):
+	case amqp.IsNull(body.Value):
 		return nil
 	}
 	return canonicalJSON(body.Value)
@@ -72,13 +72,4 @@ func plain(v reflect.Value) any {
 func nameInOrder(p amqp.Pair) []byte {
 	text, _ := json.Marshal(jsonValue(p.Key)) // jsonValue makes it encodable
 	return text
-}
-
-// isNull tells a value that is null, or none.
-func isNull(v any) bool {
-	if v == nil {
-		return true
-	}
-	t := reflect.TypeOf(v) // the producer's or another package's
-	return t.Kind() == reflect.Struct && t.Name() == "Null" && t.NumField() == 0
 }

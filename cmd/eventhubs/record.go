@@ -11,6 +11,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azeventhubs/v2"
+	"github.com/go-eventhubs/eventhubs/internal/amqp"
 )
 
 // A messageRecord is what an event's sender has put into it, as JSON. tail and --undelivered write such records, with more fields of their own, and
@@ -138,7 +139,7 @@ func (r *messageRecord) describeBody(body azeventhubs.AMQPAnnotatedMessageBody, 
 		if r.BodyValue == nil {
 			r.BodyValue = nullBody
 		}
-		if body.Value != nil && isNull(body.Value) {
+		if body.Value != nil && amqp.IsNull(body.Value) {
 			types.Body = kindNull
 		}
 	}

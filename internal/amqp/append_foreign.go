@@ -28,7 +28,7 @@ func appendByName(dst []byte, rv reflect.Value, depth int) (_ []byte, ok bool, e
 		case rt.ConvertibleTo(reflect.TypeFor[time.Time]()):
 			dst, err = appendTime(dst, rv.Convert(reflect.TypeFor[time.Time]()).Interface().(time.Time))
 			return dst, true, err
-		case rt.Name() == "Null" && rt.NumField() == 0:
+		case isNullType(rt):
 			return AppendNull(dst), true, nil
 		}
 		if d, ok := describedStruct(rv); ok {
@@ -37,6 +37,13 @@ func appendByName(dst []byte, rv reflect.Value, depth int) (_ []byte, ok bool, e
 		}
 	}
 	return dst, false, nil
+}
+
+// IsNull reports whether v is null on the wire: nil, or the value that an AMQP package has for it, such as the producer's or go-amqp's.
+func IsNull(v any) bool { return v == nil || isNullType(reflect.TypeOf(v)) }
+
+func isNullType(t reflect.Type) bool {
+	return t.Kind() == reflect.Struct && t.Name() == "Null" && t.NumField() == 0
 }
 
 // describedStruct returns the described value that a struct stands for.

@@ -183,17 +183,19 @@ func (c *Conn) closeNet(by time.Time) {
 	_ = c.nc.Close()
 }
 
-// dropNet closes the net.Conn without a word. Of TLS and whatever else is on top of another net.Conn that one is closed.
-func (c *Conn) dropNet() {
-	switch nc := c.nc.(type) {
+// dropNet closes a net.Conn without a word. Of TLS and whatever else is on top of another net.Conn that one is closed.
+func dropNet(nc net.Conn) error {
+	switch nc := nc.(type) {
 	case interface{ CloseNow() error }:
-		_ = nc.CloseNow()
+		return nc.CloseNow()
 	case interface{ NetConn() net.Conn }:
-		_ = nc.NetConn().Close()
+		return nc.NetConn().Close()
 	default:
-		_ = nc.Close()
+		return nc.Close()
 	}
 }
+
+func (c *Conn) dropNet() { _ = dropNet(c.nc) }
 
 // AcceptLink waits for a link that the peer attaches, in any session, and returns it in the order of their attaches. The caller then calls Accept or
 // Refuse. It ends with ctx, or with the connection.

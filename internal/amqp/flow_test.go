@@ -196,3 +196,16 @@ func TestCreditBeforeAcceptCounts(t *testing.T) {
 		}
 	})
 }
+
+// WaitCredit waits until the sender's link has credit.
+func (l *Link) WaitCredit(ctx context.Context) error {
+	c := l.s.c
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for l.err == nil && l.sender.credit == 0 {
+		if err := c.waitLocked(ctx, &l.changed); err != nil {
+			return err
+		}
+	}
+	return l.err
+}

@@ -1,14 +1,5 @@
 package amqp
 
-import "context"
-
-// WaitCredit waits until the sender's link has credit.
-func (l *Link) WaitCredit(ctx context.Context) error {
-	l.s.c.mu.Lock()
-	defer l.s.c.mu.Unlock()
-	return l.awaitLocked(ctx, &l.changed, func() bool { return l.sender.credit > 0 })
-}
-
 // SetAvailable says how many deliveries a sender has ready. Flows carry it. A receiver that drains the link gets what is available
 // before the rest of its credit is given up; with none available, the default, the credit is given up at once.
 func (l *Link) SetAvailable(n uint32) {
@@ -97,14 +88,4 @@ func (l *Link) sendFlowLocked() {
 		f.DeliveryCount, f.LinkCredit = Some(l.receiver.deliveryCount), Some(l.receiver.creditLocked())
 	}
 	l.s.sendFlowLocked(f)
-}
-
-// awaitLocked waits until ok, the link's end, or ctx's; s must be woken by what makes ok true and by the link's end.
-func (l *Link) awaitLocked(ctx context.Context, s *signal, ok func() bool) error {
-	for l.err == nil && !ok() {
-		if err := l.s.c.waitLocked(ctx, s); err != nil {
-			return err
-		}
-	}
-	return l.err
 }

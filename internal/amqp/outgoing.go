@@ -40,13 +40,6 @@ const (
 	Leaving                    // its first frame is with the writer, or has been written
 )
 
-// Progress returns how far d has come since it was queued.
-func (d *Delivery) Progress() Progress {
-	d.link.s.c.mu.Lock()
-	defer d.link.s.c.mu.Unlock()
-	return d.progressLocked()
-}
-
 // Withdraw takes d back, so that nothing of it is ever sent, unless its first frame is with the writer. It returns how far d had come.
 func (d *Delivery) Withdraw() Progress {
 	l := d.link

@@ -39,16 +39,7 @@ func (w *watched) Read(b []byte) (int, error) {
 }
 
 // CloseNow closes without a word, as Conn.Cut asks for.
-func (w *watched) CloseNow() error {
-	switch nc := w.Conn.(type) {
-	case interface{ CloseNow() error }:
-		return nc.CloseNow()
-	case interface{ NetConn() net.Conn }:
-		return nc.NetConn().Close()
-	default:
-		return nc.Close()
-	}
-}
+func (w *watched) CloseNow() error { return dropNet(w.Conn) }
 
 // watchedHead is how much of a frame is looked at. What is larger is a transfer, whose payload is not told.
 const watchedHead = 16 << 10
