@@ -16,9 +16,6 @@ import (
 	"github.com/go-eventhubs/eventhubs/internal/setup"
 )
 
-// dotnetVariable names the program of interop/clients/dotnet, for who has it ready.
-const dotnetVariable = "INTEROP_DOTNET"
-
 // dotnetPacked is where it may be, packed, beside the repository; dotnetSum is the checksum that it must have then.
 var (
 	dotnetPacked = filepath.Join("..", "..", "shared", "tools", "dotnet", "client.xz")
@@ -30,20 +27,20 @@ const dotnetLeast = 5 * time.Second
 
 // prepareDotnet finds the program, or unpacks it.
 func prepareDotnet(ctx context.Context) (*program, error) {
-	path := os.Getenv(dotnetVariable)
-	if path != "" {
-		if _, err := exec.LookPath(path); err != nil {
-			return nil, fmt.Errorf("%s is %q, which is no program: %w", dotnetVariable, path, err)
-		}
-	} else if _, err := os.Stat(dotnetPacked); err != nil {
-		return nil, fmt.Errorf("the .NET client is missing: set %s to its program, as interop/clients/dotnet/README.md says", dotnetVariable)
-	} else if path, err = unpackDotnet(ctx); err != nil {
+	path, err := setup.NamedDotNet()
+	if err == nil && path == "" {
+		path, err = unpackDotnet(ctx)
+	}
+	if err != nil {
 		return nil, err
 	}
 	return &program{command: []string{path}, publish: publishDotnet}, nil
 }
 
 func unpackDotnet(ctx context.Context) (path string, err error) {
+	if _, err := os.Stat(dotnetPacked); err != nil {
+		return "", fmt.Errorf("the .NET client is missing: set %s to its program, as interop/clients/dotnet/README.md says", setup.DotNetVariable)
+	}
 	if err := setup.Need("xz-utils", "xz"); err != nil {
 		return "", err
 	}

@@ -6,12 +6,14 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/go-eventhubs/eventhubs/internal/setup"
 )
 
 func TestTheDotnetProgramIsNamedAsMissing(t *testing.T) {
-	t.Setenv(dotnetVariable, filepath.Join(t.TempDir(), "nothing"))
-	if _, err := prepareDotnet(t.Context()); err == nil || !strings.Contains(err.Error(), dotnetVariable) {
-		t.Errorf("got %v, want an error that names %s", err, dotnetVariable)
+	t.Setenv(setup.DotNetVariable, filepath.Join(t.TempDir(), "nothing"))
+	if _, err := prepareDotnet(t.Context()); err == nil || !strings.Contains(err.Error(), setup.DotNetVariable) {
+		t.Errorf("got %v, want an error that names %s", err, setup.DotNetVariable)
 	}
 }
 
@@ -23,7 +25,7 @@ func TestWhatTheDotnetProgramPrintsIsAMeasurement(t *testing.T) {
 	if err := os.WriteFile(path, []byte(script), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	t.Setenv(dotnetVariable, path)
+	t.Setenv(setup.DotNetVariable, path)
 	p, err := prepareDotnet(t.Context())
 	if err != nil {
 		t.Fatal(err)

@@ -55,21 +55,27 @@ func TestOutcomesReachTheSender(t *testing.T) {
 	}
 }
 
+// sentTo has an engine send so many deliveries, which the peer has seen.
+func sentTo(t *testing.T, deliveries int) (p *peer, l *Link, sent []*Delivery) {
+	t.Helper()
+	p, c := newPeer(t, nil, nil)
+	p.begin(0)
+	l = p.attach(c, 0, Attach{Role: RoleReceiver}, nil)
+	p.send(0, &Flow{NextIncomingID: Some[uint32](1), IncomingWindow: 99, Handle: Some[uint32](0), LinkCredit: Some[uint32](99)}, nil)
+	for range deliveries {
+		d := &Delivery{}
+		if err := l.Send(try(t), d); err != nil {
+			t.Fatal(err)
+		}
+		sent = append(sent, d)
+		want[*Transfer](p, 0)
+	}
+	return p, l, sent
+}
+
 func TestDispositionRanges(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		p, c := newPeer(t, nil, nil)
-		p.begin(0)
-		l := p.attach(c, 0, Attach{Role: RoleReceiver}, nil)
-		p.send(0, &Flow{NextIncomingID: Some[uint32](1), IncomingWindow: 99, Handle: Some[uint32](0), LinkCredit: Some[uint32](99)}, nil)
-		var ds []*Delivery
-		for range 10 {
-			d := &Delivery{}
-			if err := l.Send(try(t), d); err != nil {
-				t.Fatal(err)
-			}
-			ds = append(ds, d)
-			want[*Transfer](p, 0)
-		}
+		p, _, ds := sentTo(t, 10)
 		accept := func(role Role, first uint32, last Optional[uint32], state DeliveryState) {
 			p.send(0, &Disposition{Role: role, First: first, Last: last, Settled: true, State: state}, nil)
 			synctest.Wait()
@@ -105,19 +111,7 @@ func TestDispositionRanges(t *testing.T) {
 // A range of dispositions whose end is before its beginning names nothing: nobody is told that it was accepted.
 func TestADispositionThatEndsBeforeItBeginsAcceptsNothing(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		p, c := newPeer(t, nil, nil)
-		p.begin(0)
-		l := p.attach(c, 0, Attach{Role: RoleReceiver}, nil)
-		p.send(0, &Flow{NextIncomingID: Some[uint32](1), IncomingWindow: 99, Handle: Some[uint32](0), LinkCredit: Some[uint32](99)}, nil)
-		var ds []*Delivery
-		for range 3 {
-			d := &Delivery{}
-			if err := l.Send(try(t), d); err != nil {
-				t.Fatal(err)
-			}
-			ds = append(ds, d)
-			want[*Transfer](p, 0)
-		}
+		p, l, ds := sentTo(t, 3)
 		p.send(0, &Disposition{Role: RoleReceiver, First: 2, Last: Some[uint32](1), Settled: true, State: Accepted{}}, nil)
 		synctest.Wait()
 		for i, d := range ds {

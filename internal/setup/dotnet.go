@@ -8,23 +8,34 @@ import (
 	"path/filepath"
 )
 
-// dotnetVariable names the program of interop/clients/dotnet, for who has it ready.
-const dotnetVariable = "INTEROP_DOTNET"
+// DotNetVariable names the program of interop/clients/dotnet, for who has it ready.
+const DotNetVariable = "INTEROP_DOTNET"
+
+// NamedDotNet is the path of the program that DotNetVariable names: empty if it names none.
+func NamedDotNet() (path string, err error) {
+	program := os.Getenv(DotNetVariable)
+	if program == "" {
+		return "", nil
+	}
+	if path, err = filepath.Abs(program); err == nil {
+		_, err = exec.LookPath(path)
+	}
+	if err != nil {
+		return "", fmt.Errorf("%s is %q, which is no program: %w", DotNetVariable, program, err)
+	}
+	return path, nil
+}
 
 // DotNet finds the program whose sources are in interop/clients/dotnet, or builds it if there is an SDK. It runs in interop's folder.
 func DotNet(ctx context.Context) (command []string, err error) {
-	if program := os.Getenv(dotnetVariable); program != "" {
-		path, err := filepath.Abs(program)
-		if err == nil {
-			_, err = exec.LookPath(path)
-		}
-		if err != nil {
-			return nil, fmt.Errorf("%s is %q, which is no program: %w", dotnetVariable, program, err)
-		}
+	switch path, err := NamedDotNet(); {
+	case err != nil:
+		return nil, err
+	case path != "":
 		return []string{path}, nil
 	}
 	if _, err := exec.LookPath("dotnet"); err != nil {
-		return nil, fmt.Errorf("the .NET client is missing: set %s to its program, as interop/clients/dotnet/README.md says, or install the .NET 10 SDK, with which it is built: %w", dotnetVariable, err)
+		return nil, fmt.Errorf("the .NET client is missing: set %s to its program, as interop/clients/dotnet/README.md says, or install the .NET 10 SDK, with which it is built: %w", DotNetVariable, err)
 	}
 	folder := filepath.Join("clients", "dotnet")
 	sources, err := filepath.Glob(filepath.Join(folder, "*.cs"))
