@@ -2,7 +2,6 @@ package eventhubs
 
 import (
 	"iter"
-	"slices"
 	"time"
 )
 
@@ -10,6 +9,7 @@ import (
 // lock, until a sender takes it; then to that sender, but for coverage, which stays under the lock.
 type batch struct {
 	chunks []*chunk // with the events, in their order
+	pieces [][]byte // of the chunks, as the connection was given them last
 	count  int      // events
 	bytes  int      // on the wire, each event with its data section's header
 	extras extras
@@ -31,17 +31,22 @@ type batch struct {
 	doom      error     // why the batch is not to be sent: cleared, abandoned, stopped
 	roomless  bool      // its room in the buffer was given back already
 
-	kept    bool      // a handler was told, who may keep what it was given: its memory is not used again
-	again   int       // how many of its first events Batch.EnqueueAgain has accepted; under its queue's lock
-	counted []counted // where its events count as failed, once they do; likewise
+	held    <-chan struct{} // while it is open, the connection still writes some of the batch's memory; nil: it does not
+	kept    bool            // a handler was told, who may keep what it was given: its memory is not used again
+	again   int             // how many of its first events Batch.EnqueueAgain has accepted; under its queue's lock
+	counted []counted       // where its events count as failed, once they do; likewise
 
 	coverage []coverage
 }
 
 // append copies an event into the batch.
 func (b *batch) append(head, body []byte, x *extra, accepted time.Time) {
-	size := len(head) + len(body)
-	b.chunkFor(size).put(head, body)
+	size := sectionSize(len(head) + len(body))
+	if size <= largeChunk-chunkRoom {
+		b.chunkFor(size).put(head, body)
+	} else {
+		b.putLarge(head, body)
+	}
 	if b.count == 0 {
 		b.first = accepted
 	}
@@ -49,43 +54,104 @@ func (b *batch) append(head, body []byte, x *extra, accepted time.Time) {
 		b.extras.set(b.count, x)
 	}
 	b.count++
-	b.bytes += sectionSize(size)
+	b.bytes += size
 }
 
+// chunkFor returns the last chunk, a fresh one if that has no room for so many bytes.
 func (b *batch) chunkFor(size int) *chunk {
-	if n := len(b.chunks); n > 0 {
-		if c := b.chunks[n-1]; len(c.memory)-c.used() >= size {
-			return c
-		}
+	if n := len(b.chunks); n > 0 && b.chunks[n-1].free() >= size {
+		return b.chunks[n-1]
 	}
+	return b.newChunk(size)
+}
+
+func (b *batch) newChunk(size int) *chunk {
 	c := newChunk(size, b.bytes)
 	b.chunks = append(b.chunks, c)
 	return c
 }
 
-// all yields the events as they are encoded, in their order, each with its number from zero on. They are the batch's own memory.
+// putLarge appends an event that no chunk has room for. It begins in a chunk that has all of its head, and goes on in as many as it takes.
+func (b *batch) putLarge(head, body []byte) {
+	encoded := len(head) + len(body)
+	c := b.newChunk(max(largeChunk-chunkRoom, sectionSize(encoded)-len(body)))
+	c.memory = append(appendSection(c.memory, encoded), head...)
+	for body = c.fill(body); len(body) > 0; body = c.fill(body) {
+		c = b.newChunk(min(len(body), largeChunk-chunkRoom))
+	}
+	c.end()
+}
+
+// all yields the events as they are encoded, in their order, each with its number from zero on. They are the batch's own memory, but for one that goes over
+// several chunks.
 func (b *batch) all() iter.Seq2[int, []byte] {
 	return func(yield func(int, []byte) bool) {
 		i := 0
+		var large []byte // what the chunks before had of an event that goes on
 		for _, c := range b.chunks {
-			at := 0
+			at := chunkRoom
 			for _, end := range c.ends {
-				if i == b.count || !yield(i, c.memory[at:end:end]) { // what was cut off is still in the chunks
+				section := c.memory[at:end:end]
+				if large != nil {
+					section, large = append(large, section...), nil
+				}
+				if !yield(i, section[sectionHead(len(section)):len(section):len(section)]) {
 					return
 				}
-				i, at = i+1, end
+				i, at = i+1, int(end)
 			}
+			large = append(large, c.memory[at:]...)
 		}
 	}
 }
 
-// appendViews appends a slice for each event, for the engine to read them by.
-func (b *batch) appendViews(dst [][]byte) [][]byte {
-	dst = slices.Grow(dst, b.count)
-	for _, encoded := range b.all() {
-		dst = append(dst, encoded)
+// frames returns the batch as the connection sends it: pieces with room for a frame's header before each.
+func (b *batch) frames() [][]byte {
+	b.pieces = b.pieces[:0]
+	for _, c := range b.chunks {
+		b.pieces = append(b.pieces, c.memory)
 	}
-	return dst
+	return b.pieces
+}
+
+// write sets the numbers of the batch's events, in place.
+func (b *batch) write(n numbers) {
+	i, within := 0, false
+	for _, c := range b.chunks {
+		at := chunkRoom
+		for _, end := range c.ends {
+			if section := c.memory[at:end]; !within {
+				n.writeTo(section[sectionHead(len(section)):], i)
+				i++
+			}
+			at, within = int(end), false
+		}
+		if rest := c.memory[at:]; len(rest) > 0 && !within { // an event that goes on, of which the head is here
+			n.writeTo(rest[sectionHead(largeChunk):], i)
+			i, within = i+1, true
+		}
+	}
+}
+
+// keepFirst drops the events from the n-th on.
+func (b *batch) keepFirst(n int) {
+	for at, c := range b.chunks {
+		if n > len(c.ends) {
+			n -= len(c.ends)
+			continue
+		}
+		end := uint32(chunkRoom)
+		if n > 0 {
+			end = c.ends[n-1]
+		}
+		c.memory, c.ends = c.memory[:end], c.ends[:n]
+		for _, dropped := range b.chunks[at+1:] {
+			dropped.recycle()
+		}
+		clear(b.chunks[at+1:])
+		b.chunks = b.chunks[:at+1]
+		return
+	}
 }
 
 // fits reports whether an event that takes size bytes on the wire may join a batch that may have limit.
@@ -137,6 +203,7 @@ func (b *batch) reset() {
 	}
 	b.extras.cut(0)
 	clear(b.chunks)
+	clear(b.pieces[:cap(b.pieces)])
 	clear(b.coverage)
-	*b = batch{extras: b.extras, chunks: b.chunks[:0], coverage: b.coverage[:0]}
+	*b = batch{extras: b.extras, chunks: b.chunks[:0], pieces: b.pieces[:0], coverage: b.coverage[:0]}
 }

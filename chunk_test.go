@@ -32,8 +32,10 @@ func TestBatchHoldsItsEvents(t *testing.T) {
 		if b.bytes != wire || b.count != len(events) {
 			t.Errorf("sizes from %d on: %d events in %d bytes, want %d in %d as the codec writes them", sizes[first], b.count, b.bytes, len(events), wire)
 		}
-		if views := b.appendViews(nil); len(views) != len(events) || !bytes.Equal(views[len(views)-1], events[len(events)-1]) {
-			t.Errorf("%d views of %d events, or another last one", len(views), len(events))
+		for i, got := range eventsIn(t, b.frames()) {
+			if !bytes.Equal(got, events[i]) {
+				t.Fatalf("sizes from %d on: event %d goes over the wire as %d bytes that differ from its %d", sizes[first], i, len(got), len(events[i]))
+			}
 		}
 		b.reset()
 	}
@@ -73,18 +75,18 @@ func TestChunksGrowWithTheirBatch(t *testing.T) {
 	for len(sizes) < 7 {
 		b.append(nil, make([]byte, 1000), new(extra), time.Time{})
 		if n := len(b.chunks); n > len(sizes) {
-			sizes = append(sizes, len(b.chunks[n-1].memory)>>10)
+			sizes = append(sizes, cap(b.chunks[n-1].memory)>>10)
 		}
 	}
 	if want := []int{4, 4, 8, 16, 32, 64, 64}; !slices.Equal(sizes, want) {
 		t.Errorf("the chunks of a batch have %v KiB, want %v", sizes, want)
 	}
 	for _, c := range []struct{ size, others, want int }{
-		{1, 0, smallChunk}, {smallChunk, 0, smallChunk}, {smallChunk + 1, 0, 2 * smallChunk}, {1, smallChunk + 1, 2 * smallChunk},
-		{largeChunk, 0, largeChunk}, {1, 1 << 20, largeChunk}, {largeChunk + 1, 1 << 20, largeChunk + 1},
+		{1, 0, smallChunk}, {smallChunk - chunkRoom, 0, smallChunk}, {smallChunk - chunkRoom + 1, 0, 2 * smallChunk}, {1, smallChunk + 1, 2 * smallChunk},
+		{largeChunk - chunkRoom, 0, largeChunk}, {1, 1 << 20, largeChunk}, {largeChunk, 1 << 20, largeChunk + chunkRoom},
 	} {
-		if got := newChunk(c.size, c.others); len(got.memory) != c.want {
-			t.Errorf("for %d bytes behind %d others: a chunk of %d, want %d", c.size, c.others, len(got.memory), c.want)
+		if got := newChunk(c.size, c.others); cap(got.memory) != c.want || len(got.memory) != chunkRoom {
+			t.Errorf("for %d bytes behind %d others: a chunk of %d, %d used, want %d and %d", c.size, c.others, cap(got.memory), len(got.memory), c.want, chunkRoom)
 		}
 	}
 }

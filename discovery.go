@@ -83,7 +83,6 @@ func (s *staging) clearNamed(id string, err error) (events int, staged bool) {
 		default:
 			split := b.split(func(i int) bool { return at(b.extras.routes, i).id == id }, math.MaxInt, s.producer.newBatch)
 			split.leaveLocked()
-			b.full = true // what was cut off is still in its chunks
 			s.taken = append(s.taken, split.pieces...)
 			for _, piece := range split.pieces {
 				doomed = append(doomed, ending{piece, err})

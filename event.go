@@ -23,14 +23,6 @@ type wireEvent struct {
 // size is the event's encoded size in bytes.
 func (w *wireEvent) size() int { return len(w.head) + len(w.body) }
 
-// sectionSize is what an event of that encoded size takes in a batch, where it is the content of a data section.
-func sectionSize(encoded int) int {
-	if encoded < 256 {
-		return encoded + 5
-	}
-	return encoded + 8
-}
-
 // release lets go of the caller's body, and of a head that one large event has swollen.
 func (w *wireEvent) release() {
 	w.body = nil

@@ -51,7 +51,7 @@ func (f *forwarding) publish(messages ...[]byte) []*azeventhubs.ReceivedEventDat
 	defer conn.Close(context.Background())
 	sender := conn.Sender("from", "0", "")
 	for chunk := range slices.Chunk(messages, 50) {
-		if result := sender.Send(f.Context(), chunk); result.Err != nil {
+		if result := sender.Send(f.Context(), connection.BatchOf(chunk...)); result.Err != nil {
 			f.Fatal(result.Err)
 		}
 	}

@@ -87,7 +87,7 @@ func send(t *testing.T, server *emulator.Server, message *amqp.Message) {
 	if err := sender.Open(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if result := sender.Send(t.Context(), [][]byte{encoded}); result.Err != nil {
+	if result := sender.Send(t.Context(), connection.BatchOf(encoded)); result.Err != nil {
 		t.Fatal(result.Err)
 	}
 }

@@ -104,7 +104,7 @@ func (p *BufferedProducer) conclude(q *queue, b *batch, o Outcome) {
 	q.mu.Lock()
 	q.settleLocked(b, o, func(from, to int) int { return p.countFailed(b, o, from, to) })
 	q.mu.Unlock()
-	if !b.kept {
+	if !b.kept && b.held == nil {
 		p.recycle(b)
 	}
 }

@@ -24,10 +24,10 @@ type link interface {
 	Claim(*connection.Claim)
 	Identity() (reply connection.Identity, attach uint64)
 	Detach()
-	// Send sends the events as one batch. When it returns, nobody reads the events' memory any more. SendOn is an idempotent producer's: it sends
-	// on the link of that attach and on no other.
-	Send(ctx context.Context, events [][]byte) connection.Result
-	SendOn(ctx context.Context, attach uint64, events [][]byte) connection.Result
+	// Send sends a batch, in pieces that are laid out as frames. While Result.Held is open some of their memory is still read. SendOn is an idempotent
+	// producer's: it sends on the link of that attach and on no other.
+	Send(ctx context.Context, batch [][]byte) connection.Result
+	SendOn(ctx context.Context, attach uint64, batch [][]byte) connection.Result
 }
 
 // A hub is what a producer needs of the connection to its event hub.

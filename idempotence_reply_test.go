@@ -99,13 +99,14 @@ func (l *numberedLink) Open(context.Context) error {
 }
 
 // SendOn stores what comes next, unless there is an answer in stock. An outcome that is not known loses the link.
-func (l *numberedLink) SendOn(_ context.Context, attach uint64, events [][]byte) connection.Result {
+func (l *numberedLink) SendOn(_ context.Context, attach uint64, batch [][]byte) connection.Result {
 	n := l.peer
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if attach != uint64(n.attaches) || !n.open {
 		return connection.Result{Err: &connection.Error{Code: connection.CodeConnectionLost, Transient: true, Lost: true, Err: errors.New("another attach")}}
 	}
+	events := eventsIn(n.t, batch)
 	first, _ := numbersRead(n.t, events[0])
 	last, _ := numbersRead(n.t, events[len(events)-1])
 	n.sent = append(n.sent, fmt.Sprintf("%d:%d/%d-%d", first.id, first.epoch, first.first, last.first))

@@ -45,6 +45,9 @@ func (p *partition) cutForSize(b *batch, r connection.Result) (cut bool, end err
 	if !ok || e.Code != connection.CodeTooLarge {
 		return false, nil
 	}
+	if err := p.regain(b); err != nil {
+		return false, err
+	}
 	limit, told := b.bytes/2, 0
 	switch r.Outcome {
 	case connection.Rejected:

@@ -42,14 +42,12 @@ func appendNumbers(dst []byte) []byte {
 	return amqp.AppendInt(dst, math.MaxInt32)
 }
 
-// write sets the numbers of a batch's events, in place.
-func (n numbers) write(events [][]byte) {
-	for i, encoded := range events {
-		at := numbersOf(encoded)
-		binary.BigEndian.PutUint64(at[producerIDAt:], uint64(n.id))
-		binary.BigEndian.PutUint16(at[producerEpochAt:], uint16(n.epoch))
-		binary.BigEndian.PutUint32(at[sequenceNumberAt:], uint32(follow(n.first, i)))
-	}
+// writeTo sets the numbers of the i-th event of a batch, of which at least the head is there.
+func (n numbers) writeTo(encoded []byte, i int) {
+	at := numbersOf(encoded)
+	binary.BigEndian.PutUint64(at[producerIDAt:], uint64(n.id))
+	binary.BigEndian.PutUint16(at[producerEpochAt:], uint16(n.epoch))
+	binary.BigEndian.PutUint32(at[sequenceNumberAt:], uint32(follow(n.first, i)))
 }
 
 // numbersOf returns an event's bytes from where appendNumbers began.

@@ -74,14 +74,14 @@ func TestNumbersAreWrittenInPlace(t *testing.T) {
 			{}, {1, 0, 1}, {math.MaxInt64, math.MaxInt16, math.MaxInt32}, {-7, 12, 0x01020304}, {0x0102030405060708, 0x0102, math.MaxInt32 - 1},
 		} {
 			before := bytes.Clone(event)
-			want.write([][]byte{event})
+			writeTo(want, [][]byte{event})
 			got, times := numbersRead(t, event)
 			if got != want || times[producerIDAnnotation] != 1 || times[producerEpochAnnotation] != 1 || times[sequenceNumberAnnotation] != 1 {
 				t.Errorf("%s: numbers are %+v, there %v times; want %+v, once", name, got, times, want)
 			}
 			// Nothing else has changed.
-			(numbers{math.MaxInt64, math.MaxInt16, math.MaxInt32}).write([][]byte{before, event})
-			(numbers{math.MaxInt64, math.MaxInt16, math.MaxInt32}).write([][]byte{event})
+			writeTo(numbers{math.MaxInt64, math.MaxInt16, math.MaxInt32}, [][]byte{before, event})
+			writeTo(numbers{math.MaxInt64, math.MaxInt16, math.MaxInt32}, [][]byte{event})
 			if !bytes.Equal(event, before) {
 				t.Errorf("%s: writing %+v has changed more than the numbers", name, want)
 			}
@@ -97,7 +97,7 @@ func TestTheCallersOwnNumbersAreReplaced(t *testing.T) {
 	}}
 	event := encoded(t, nil, m, "key")
 	want := numbers{5, 6, 7}
-	want.write([][]byte{event})
+	writeTo(want, [][]byte{event})
 	got, times := numbersRead(t, event)
 	if got != want || fmt.Sprint(times) != "map[com.microsoft:producer-epoch:1 com.microsoft:producer-id:1 com.microsoft:producer-idx:1 com.microsoft:producer-sequence-number:1 other:1 x-opt-partition-key:1]" {
 		t.Errorf("numbers are %+v among %v", got, times)
@@ -108,6 +108,13 @@ func TestTheCallersOwnNumbersAreReplaced(t *testing.T) {
 	}
 	if len(m.MessageAnnotations) != 5 {
 		t.Error("the caller's map was changed")
+	}
+}
+
+// writeTo sets the numbers of events that follow each other.
+func writeTo(n numbers, events [][]byte) {
+	for i, encoded := range events {
+		n.writeTo(encoded, i)
 	}
 }
 
@@ -127,7 +134,7 @@ func TestNumbersWrap(t *testing.T) {
 	for range 4 {
 		events = append(events, encoded(t, &azeventhubs.EventData{}, nil, ""))
 	}
-	(numbers{1, 2, math.MaxInt32 - 1}).write(events)
+	writeTo(numbers{1, 2, math.MaxInt32 - 1}, events)
 	var got []int32
 	for _, e := range events {
 		n, _ := numbersRead(t, e)
@@ -171,7 +178,7 @@ func FuzzNumbers(f *testing.F) {
 		}
 		events := [][]byte{slices.Concat(w.head, w.body), encoded(t, &azeventhubs.EventData{Body: body}, nil, key)}
 		want := numbers{id, epoch, first}
-		want.write(events)
+		writeTo(want, events)
 		for i, e := range events {
 			got, _ := numbersRead(t, e)
 			if got != (numbers{id, epoch, follow(first, i)}) {

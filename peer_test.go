@@ -150,8 +150,8 @@ func (l *peerLink) Identity() (connection.Identity, uint64) {
 }
 func (l *peerLink) Claim(*connection.Claim) {}
 func (l *peerLink) Detach()                 {}
-func (l *peerLink) SendOn(ctx context.Context, _ uint64, events [][]byte) connection.Result {
-	return l.Send(ctx, events)
+func (l *peerLink) SendOn(ctx context.Context, _ uint64, batch [][]byte) connection.Result {
+	return l.Send(ctx, batch)
 }
 func (l *peerLink) IsOpen() bool           { return false } // so that Open is asked each time
 func (l *peerLink) WaitingForCredit() bool { return false }
@@ -161,10 +161,26 @@ func (l *peerLink) MaxMessageSize() uint64 {
 	return l.peer.maxMessage
 }
 
-func (l *peerLink) Send(ctx context.Context, events [][]byte) connection.Result {
+// eventsIn takes a batch apart, as a service does.
+func eventsIn(t testing.TB, batch [][]byte) (events [][]byte) {
+	t.Helper()
+	var message []byte
+	for _, piece := range batch {
+		message = append(message, piece[amqp.FrameRoom:]...)
+	}
+	for s, err := range amqp.Sections(message) {
+		if err != nil || s.Code != amqp.SectionData {
+			t.Fatalf("a batch has a section of code 0x%x, or a broken one: %v", s.Code, err)
+		}
+		events = append(events, s.Raw[sectionHead(len(s.Raw)):])
+	}
+	return events
+}
+
+func (l *peerLink) Send(ctx context.Context, batch [][]byte) connection.Result {
 	p := l.peer
 	s := sent{partition: l.id, try: 1}
-	for _, e := range events {
+	for _, e := range eventsIn(p.t, batch) {
 		s.bodies = append(s.bodies, bodyOf(p.t, e))
 		s.bytes += sectionSize(len(e))
 	}

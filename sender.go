@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"sync"
 	"time"
 
 	"github.com/go-eventhubs/eventhubs/internal/connection"
@@ -111,6 +110,9 @@ func (p *partition) deliver(b *batch, tries *connection.Deadlines) Outcome {
 			return b.failed(reason)
 		}
 		p.rest(pause, wakes(result.Err, opened))
+		if err := p.regain(b); err != nil {
+			return b.failed(err)
+		}
 		if err := p.setExpiredApart(b); err != nil { // what has expired by now is not kept until a link opens
 			return b.failed(err)
 		}
@@ -233,6 +235,7 @@ func (p *partition) tryOnce(b *batch, tries *connection.Deadlines) (connection.R
 	// Unlike an opening, a send goes on when Abandon forbids any further: its outcome is worth waiting for.
 	result := p.transmit(tries.Start(timeout), b)
 	tries.Stop()
+	b.held = result.Held
 	if result.Outcome != connection.NotSent {
 		b.handed, b.numbered = true, p.identity != nil
 		e, refused := errors.AsType[*connection.Error](result.Err)
@@ -288,25 +291,15 @@ func (p *partition) open(b *batch, timeout time.Duration) (stored bool, err erro
 	return false, nil
 }
 
-// Slices of what the engine is to read, shared by all producers. A batch needs them only while it is handed over.
-var views = sync.Pool{New: func() any { return new([][]byte) }}
-
 // transmit hands the batch to the link and waits for its outcome. An idempotent producer's batch has its final numbers as soon as it was handed over.
 func (p *partition) transmit(ctx context.Context, b *batch) connection.Result {
-	v := views.Get().(*[][]byte)
-	events := b.appendViews((*v)[:0])
-	defer func() {
-		clear(events) // the chunks are not the pool's
-		*v = events
-		views.Put(v)
-	}()
 	if p.identity == nil {
-		return p.link.Send(ctx, events)
+		return p.link.Send(ctx, b.frames())
 	}
 	if !b.numbered {
-		b.numbers.write(events)
+		b.write(b.numbers)
 	}
-	return p.link.SendOn(ctx, b.attach, events)
+	return p.link.SendOn(ctx, b.attach, b.frames())
 }
 
 // openLink opens the link and notes how large a message it takes.
@@ -366,6 +359,28 @@ func (p *partition) rest(pause time.Duration, wake <-chan struct{}) {
 	p.work.end(tryRuns)
 	defer p.work.begin(tryRuns)
 	p.producer.pause(pause, wake)
+}
+
+// regain waits until the connection has let go of the memory of a batch, before that is cut or tried again. The error is why it is not to be.
+func (p *partition) regain(b *batch) error {
+	if b.held == nil {
+		return nil
+	}
+	var over <-chan time.Time
+	if ends := p.producer.deliveryEnds(b); !ends.IsZero() {
+		timer := time.NewTimer(time.Until(ends))
+		defer timer.Stop()
+		over = timer.C
+	}
+	select {
+	case <-b.held:
+		b.held = nil
+		return nil
+	case <-over:
+		return p.producer.overdue(true, b.failures.last)
+	case <-p.producer.trying.Done():
+		return p.producer.stopped()
+	}
 }
 
 // pause waits for so long, until wake is closed, or until nothing is to be tried any more, which the next try sees.

@@ -341,8 +341,8 @@ func (l *detachingLink) Detach() {
 }
 
 // Send releases the first batch, and then allows it no message. All others are stored, and acknowledged after a second.
-func (l *detachingLink) Send(ctx context.Context, events [][]byte) connection.Result {
-	body := bodyOf(l.peer.t, events[0])
+func (l *detachingLink) Send(ctx context.Context, batch [][]byte) connection.Result {
+	body := bodyOf(l.peer.t, eventsIn(l.peer.t, batch)[0])
 	l.mu.Lock()
 	given := l.given
 	l.sends++

@@ -77,5 +77,6 @@ func (s *split) leaveLocked() {
 		b.bytes -= piece.bytes
 	}
 	b.count -= len(s.left)
+	b.keepFirst(b.count)
 	b.extras.cut(b.count)
 }

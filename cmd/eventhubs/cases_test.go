@@ -45,7 +45,7 @@ func sendRaw(t *testing.T, server *emulator.Server, messages ...amqp.Message) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if result := sender.Send(t.Context(), [][]byte{encoded}); result.Err != nil {
+		if result := sender.Send(t.Context(), connection.BatchOf(encoded)); result.Err != nil {
 			t.Fatal(result.Err)
 		}
 	}

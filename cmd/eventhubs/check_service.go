@@ -143,7 +143,7 @@ func (c *checkup) send(ctx context.Context) finding {
 	}
 	// A message whose body is one data section (AMQP 1.0, 3.2.6) of less than 256 bytes.
 	event := append([]byte{0x00, 0x53, 0x75, 0xa0, byte(len(checkBody))}, checkBody...)
-	if result := c.sender.Send(ctx, [][]byte{event}); result.Err != nil {
+	if result := c.sender.Send(ctx, connection.BatchOf(event)); result.Err != nil {
 		return finding{err: result.Err}
 	}
 	now := c.process.now()

@@ -111,7 +111,7 @@ func TestTailSaysWhatIsNoAMQP(t *testing.T) {
 	server := startServer(t)
 	send(t, server, "0", plainMessage("before"))
 	const noSuchType = "\x00\x53\x74\xc1\x05\x02\xa1\x01p\x9f" // application properties, p of the type 0x9f
-	if result := open(t, server, "0").Send(t.Context(), [][]byte{[]byte(noSuchType)}); result.Err != nil {
+	if result := open(t, server, "0").Send(t.Context(), connection.BatchOf([]byte(noSuchType))); result.Err != nil {
 		t.Fatal(result.Err)
 	}
 	send(t, server, "0", plainMessage("after"))
@@ -239,7 +239,7 @@ func send(t *testing.T, server *emulator.Server, partition string, messages ...a
 		if err != nil {
 			t.Fatal(err)
 		}
-		if result := sender.Send(t.Context(), [][]byte{encoded}); result.Err != nil {
+		if result := sender.Send(t.Context(), connection.BatchOf(encoded)); result.Err != nil {
 			t.Fatal(result.Err)
 		}
 	}

@@ -78,8 +78,10 @@ type Conn struct {
 	frames *frameReader // owned by the handshake, then by read
 
 	mu         sync.Mutex  // guards the fields below, and the state of all sessions, links and deliveries
-	out        []byte      // frames waiting to be written
-	taken      uint64      // bytes that the writer has taken from out
+	out        []byte      // frames waiting to be written, but for those that are lent
+	lent       []loan      // frames that are where a delivery has them
+	lentBytes  int         // of lent
+	taken      uint64      // bytes that the writer has taken from out and lent
 	written    uint64      // and those of them that the network has taken
 	writerOver bool        // the writer is at its end: nothing more is written
 	ready      fifo[*Link] // the links that may send, each once

@@ -93,7 +93,7 @@ func (c *Conn) idleExpired() (over bool) {
 // credit for replies may be among them for which the deliveries wait. So the socket is read up to the next transfer, and its end is noticed at once. Behind
 // that transfer only writing tells of it.
 func (c *Conn) awaitRoomLocked(descriptor uint64) {
-	for c.err == nil && len(c.out) > outStop {
+	for c.err == nil && c.gathered() > outStop {
 		_ = c.waitLocked(context.Background(), &c.outFree)
 	}
 	if descriptor != descTransfer {
@@ -101,7 +101,7 @@ func (c *Conn) awaitRoomLocked(descriptor uint64) {
 	}
 	for c.err == nil && c.buffered > c.cfg.MaxBuffered {
 		beat, cancel := context.WithTimeout(context.Background(), heldBeat)
-		if c.waitLocked(beat, &c.readable) != nil && len(c.out) == 0 {
+		if c.waitLocked(beat, &c.readable) != nil && c.gathered() == 0 {
 			c.out = appendEmptyFrame(c.out)
 			c.wakeWriter()
 		}

@@ -2,6 +2,7 @@ package amqp
 
 import (
 	"fmt"
+	"net"
 	"time"
 )
 
@@ -33,9 +34,59 @@ func (c *Conn) sendErrorLocked(channel uint16, e *Error, frame func(*Error) appe
 	return c.sendLocked(channel, frame(e.brief(c.maxOut)))
 }
 
-// write is the writer goroutine: it writes whatever has gathered in out with one Write, and an empty frame after half of the peer's idle time-out.
+// A loan is a frame that is written from where a delivery has it.
+type loan struct {
+	delivery *Delivery
+	frame    []byte
+	at       int // how many bytes of out come before it
+}
+
+// gathered is how many bytes wait to be written.
+func (c *Conn) gathered() int { return len(c.out) + c.lentBytes }
+
+// lendLocked makes a frame of a delivery's piece: its header is what stands in out from mark on.
+func (c *Conn) lendLocked(d *Delivery, piece []byte, mark int) {
+	header := c.out[mark:]
+	frame := piece[FrameRoom-len(header):]
+	copy(frame, header)
+	endFrame(frame, 0)
+	c.out = c.out[:mark]
+	c.lent = append(c.lent, loan{d, frame, mark})
+	c.lentBytes += len(frame)
+	d.lent++
+}
+
+// giveBackLocked takes loans back, whose frames are not read any more.
+func (c *Conn) giveBackLocked(lent []loan) {
+	for _, loan := range lent {
+		d := loan.delivery
+		if d.lent--; d.lent > 0 {
+			continue
+		}
+		if d.returned != nil {
+			close(d.returned)
+			d.returned = nil
+		}
+		if d.told && d.left {
+			d.tellLocked() // which was put off until now
+		}
+	}
+	clear(lent)
+}
+
+// A writing is what the writer has taken to write: out, and between its bytes the frames that are lent. It belongs to the writer.
+type writing struct {
+	out    []byte
+	lent   []loan
+	pieces [][]byte    // out and lent, in their order
+	rest   net.Buffers // of pieces, while they are written
+}
+
+// write is the writer goroutine: it writes whatever has gathered with one Write, or one for each piece where the net.Conn does not take several at once, and an empty frame after half of the
+// peer's idle time-out.
 func (c *Conn) write() {
-	defer c.writerEnds()
+	var w writing
+	defer c.writerEnds(&w)
 	var tick <-chan time.Time
 	var timer *time.Timer
 	if c.keepAlive > 0 {
@@ -43,7 +94,6 @@ func (c *Conn) write() {
 		defer timer.Stop()
 		tick = timer.C
 	}
-	var spare []byte
 	for {
 		idle := false
 		select {
@@ -51,9 +101,9 @@ func (c *Conn) write() {
 		case <-tick:
 			idle = true
 		}
-		b, last := c.takeOut(spare, idle)
-		if len(b) > 0 {
-			if !c.writeOut(b) {
+		last := c.take(&w, idle)
+		if len(w.pieces) > 0 {
+			if !c.writeOut(&w) {
 				return
 			}
 			if timer != nil {
@@ -63,41 +113,47 @@ func (c *Conn) write() {
 		if last {
 			return
 		}
-		spare = b
 	}
 }
 
-// writeOut writes b and notes how much of it the network has taken. If that is not all, the connection is over.
-func (c *Conn) writeOut(b []byte) (all bool) {
-	n, err := len(b), errGoroutineEnded // it may have written all
+// writeOut writes w and notes how much of it the network has taken. If that is not all, the connection is over.
+func (c *Conn) writeOut(w *writing) (all bool) {
+	size := int64(0)
+	for _, piece := range w.pieces {
+		size += int64(len(piece))
+	}
+	n, err := size, errGoroutineEnded // it may have written all
 	defer func() {
 		switch {
 		case err == nil:
-			c.wrote(n)
+			c.wrote(w, n)
 			return
 		case c.cfg.WholeWrites:
-			n = len(b)
+			n = size
 		}
 		c.writeFailed(n, err)
 	}()
-	n, err = c.nc.Write(b)
+	w.rest = w.pieces
+	n, err = w.rest.WriteTo(c.nc)
 	return err == nil
 }
 
-// takeOut returns what is to be written, leaving spare in its place, and whether it is the last.
-func (c *Conn) takeOut(spare []byte, idle bool) (b []byte, last bool) {
+// take makes w what is to be written, and reports whether it is the last.
+func (c *Conn) take(w *writing, idle bool) (last bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if idle && len(c.out) == 0 && !c.closeSent {
+	if idle && c.gathered() == 0 && !c.closeSent {
 		c.out = appendEmptyFrame(c.out)
 	}
 	c.fillLocked(writeSize)
 	// One message larger than the limit must not be remembered for ever by the size of its buffer.
-	if cap(spare) > 2*outLimit {
-		spare = nil
+	if cap(w.out) > 2*outLimit {
+		w.out = nil
 	}
-	b, c.out = c.out, spare[:0]
-	c.taken += uint64(len(b))
+	c.taken += uint64(c.gathered())
+	w.out, c.out = c.out, w.out[:0]
+	w.lent, c.lent, c.lentBytes = c.lent, w.lent[:0], 0
+	w.arrange()
 	if _, more := c.ready.first(); more {
 		c.wakeWriter()
 	}
@@ -105,22 +161,40 @@ func (c *Conn) takeOut(spare []byte, idle bool) (b []byte, last bool) {
 	switch {
 	case !c.closeBy.IsZero():
 		_ = c.nc.SetWriteDeadline(c.closeBy)
-	case c.cfg.WriteTimeout > 0 && len(b) > 0:
+	case c.cfg.WriteTimeout > 0 && len(w.pieces) > 0:
 		_ = c.nc.SetWriteDeadline(time.Now().Add(c.cfg.WriteTimeout))
 	}
-	return b, c.finished
+	return c.finished
 }
 
-// wrote notes that the network has taken n bytes more.
-func (c *Conn) wrote(n int) {
+// arrange sets the pieces.
+func (w *writing) arrange() {
+	w.pieces = w.pieces[:0]
+	at := 0
+	for _, loan := range w.lent {
+		if loan.at > at {
+			w.pieces = append(w.pieces, w.out[at:loan.at])
+		}
+		w.pieces = append(w.pieces, loan.frame)
+		at = loan.at
+	}
+	if len(w.out) > at {
+		w.pieces = append(w.pieces, w.out[at:])
+	}
+}
+
+// wrote notes that the network has taken w, which is n bytes.
+func (c *Conn) wrote(w *writing, n int64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.written += uint64(n)
+	c.giveBackLocked(w.lent)
+	w.lent = w.lent[:0]
 	c.decideLocked(false)
 }
 
 // writeFailed ends the connection after a Write has failed, of which the network has taken n bytes; closing the net.Conn ends the reader.
-func (c *Conn) writeFailed(n int, err error) {
+func (c *Conn) writeFailed(n int64, err error) {
 	c.mu.Lock()
 	c.written += uint64(n)
 	c.failLocked(fmt.Errorf("%w: write: %w", ErrClosed, err))
@@ -128,10 +202,13 @@ func (c *Conn) writeFailed(n int, err error) {
 	c.dropNet()
 }
 
-// writerEnds tells of the deliveries that waited for what the writer does with them.
-func (c *Conn) writerEnds() {
+// writerEnds gives back what the writer has, and tells of the deliveries that waited for what it does with them.
+func (c *Conn) writerEnds(w *writing) {
 	c.mu.Lock()
 	c.writerOver = true
+	c.giveBackLocked(w.lent)
+	c.giveBackLocked(c.lent)
+	w.lent, c.lent = nil, nil
 	c.decideLocked(true)
 	c.mu.Unlock()
 	close(c.writerDone)

@@ -9,9 +9,10 @@ type Delivery struct {
 	Settled bool   // sent settled: no outcome follows
 	Payload []byte // the encoded message; of a received delivery it belongs to whoever received it
 
-	// Data, if set, is what is sent in place of Payload: a message that consists of data sections with these contents, which are not put together before they
-	// leave.
-	Data [][]byte
+	// Frames, if set, is what Queue sends in place of Payload: the encoded message in pieces, each behind FrameRoom bytes. Of these the engine makes a frame's
+	// header, so that a piece that the peer takes in one frame leaves from where it is, uncopied; a larger one is copied into several frames. Nothing else of a
+	// piece is written to. See [Delivery.Held].
+	Frames [][]byte
 
 	// TooLarge says that a received delivery is larger than the link's maximum message size. Payload is nil then; whoever receives
 	// it settles it as Rejected or detaches the link, as the specification has it (2.7.3, max-message-size).

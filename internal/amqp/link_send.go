@@ -23,11 +23,23 @@ const (
 
 	// maxTransfer is how large a transfer frame is at the most, however large the peer's may be: a larger one gains nothing and holds up what comes behind it.
 	maxTransfer = 64 << 10
+
+	// ownTag is the size of a tag that the engine makes.
+	ownTag = 4
+
+	// FrameRoom is how many bytes each piece in [Delivery.Frames] begins with that are the engine's, for the header of its frame.
+	FrameRoom = transferOverhead + ownTag
+
+	// MaxPiece is how large such a piece may be, its room included, to leave from where it is, if the peer takes frames of that size, too.
+	MaxPiece = maxTransfer
+
+	// leastDirect is the size from which on a piece leaves from where it is: a smaller one is copied, which costs less than a write of its own.
+	leastDirect = 4 << 10
 )
 
 // Queue has d sent, behind what was queued on the link before, as soon as the link has credit, the session's window is open, and the connection's
-// writer has room. It does not wait. Of d, Tag, Format, Settled, and Payload or Data count. They belong to the engine until Wait returns other than by its
-// context's end, or Withdraw has taken d back, or the link is over.
+// writer has room. It does not wait. Of d, Tag, Format, Settled, and Payload or Frames count. They belong to the engine until Wait returns other than by its
+// context's end, or Withdraw has taken d back, or the link is over. Even then the writer may still have some of Frames, which Held tells.
 //
 // The messages of a connection leave one after the other, in the order in which they could: a message of many frames does not wait for others between them.
 func (l *Link) Queue(d *Delivery) error {
@@ -37,7 +49,7 @@ func (l *Link) Queue(d *Delivery) error {
 }
 
 // Send is Queue, and waits until the last frame of d is in the outgoing buffer: then the engine reads its memory no more. If ctx ends before, the delivery is
-// taken back, or aborted if its first frame has left. Unless d.Settled, its outcome is up to [Delivery.Wait].
+// taken back, or aborted if its first frame has left. Unless d.Settled, its outcome is up to [Delivery.Wait]. It is for a Payload, not for Frames.
 func (l *Link) Send(ctx context.Context, d *Delivery) error {
 	c := l.s.c
 	c.mu.Lock()
@@ -45,7 +57,7 @@ func (l *Link) Send(ctx context.Context, d *Delivery) error {
 	if err := l.queueLocked(d); err != nil {
 		return err
 	}
-	if d.Settled && len(c.out) < outLimit {
+	if d.Settled && c.gathered() < outLimit {
 		c.fillLocked(outLimit) // nobody takes it back, so it need not wait for the writer
 	}
 	for !d.left && l.err == nil {
@@ -105,7 +117,7 @@ func (l *Link) canSendLocked() bool {
 
 // fillLocked appends frames of the deliveries in line to out until that has limit bytes or more.
 func (c *Conn) fillLocked(limit int) {
-	for len(c.out) < limit && !c.closeSent {
+	for c.gathered() < limit && !c.closeSent {
 		l, ok := c.ready.first()
 		if !ok {
 			return
@@ -134,7 +146,7 @@ func (l *Link) sendFirstLocked(limit int) (done bool) {
 		switch {
 		case l.s.remoteIncomingWindow == 0:
 			return true
-		case !first && len(c.out) >= limit:
+		case !first && c.gathered() >= limit:
 			return false
 		case !d.begun:
 			l.beginDeliveryLocked(d)
@@ -143,7 +155,7 @@ func (l *Link) sendFirstLocked(limit int) (done bool) {
 	}
 	l.shiftLocked()
 	d.leaving.wakeLocked()
-	if d.told {
+	if d.told && d.lent == 0 {
 		d.tellLocked() // which was put off until now
 	}
 	l.drainedLocked()
@@ -163,9 +175,9 @@ func (l *Link) shiftLocked() {
 func (l *Link) beginDeliveryLocked(d *Delivery) {
 	s, out := l.s, &l.sender
 	if d.Tag == nil {
-		d.Tag = be.AppendUint32(nil, out.deliveryCount)
+		d.Tag = be.AppendUint32(nil, out.deliveryCount) // ownTag bytes
 	}
-	d.id, d.begun, d.at = s.nextDeliveryID, true, s.c.taken+uint64(len(s.c.out))
+	d.id, d.begun, d.at = s.nextDeliveryID, true, s.c.taken+uint64(s.c.gathered())
 	// Peers insist on ids without gaps in the session, whatever the link.
 	s.nextDeliveryID++
 	out.deliveryCount++
@@ -186,10 +198,17 @@ func (l *Link) sendFrameLocked(d *Delivery) {
 		t.MessageFormat, t.Settled = Some(d.Format), Some(d.Settled)
 		room -= len(d.Tag)
 	}
-	n := min(room, d.size-d.gone)
+	piece := d.rest()
+	n := min(room, len(piece))
+	direct := d.Frames != nil && d.cut == 0 && n == len(piece) && n >= leastDirect && len(t.DeliveryTag) <= ownTag
 	t.More = n < d.size-d.gone
 	mark := l.beginTransferLocked(&t)
-	c.out = endFrame(d.appendPart(c.out, n), mark)
+	if direct {
+		c.lendLocked(d, d.Frames[d.part], mark)
+	} else {
+		c.out = endFrame(append(c.out, piece[:n]...), mark)
+	}
+	d.advance(n)
 	d.left = !t.More
 }
 

@@ -9,7 +9,7 @@ var errAborted = fmt.Errorf("%w: delivery taken back", ErrDetached)
 type outgoing struct {
 	size  int    // bytes of the encoded message
 	gone  int    // of them, how many are in frames
-	part  int    // of Data, the section that is next
+	part  int    // of Frames, the piece that is next
 	cut   int    // and how many bytes of that are in frames
 	begun bool   // the first frame is in the outgoing buffer, and the delivery has an id
 	left  bool   // so is the last, or nothing more of it is to be sent
@@ -18,6 +18,9 @@ type outgoing struct {
 	sent  bool   // the network has taken the first byte; set when the outcome is told
 
 	leaving signal // left, or the link is over
+
+	lent     int           // pieces that are with the writer, or are to be
+	returned chan struct{} // closed when there are none any more; nil unless somebody waits for that
 }
 
 // Sent reports whether the network has taken the first byte of d, as of the time when Wait told its outcome or why none will come. If not, the peer has
@@ -73,54 +76,50 @@ func (d *Delivery) WaitsForPeer() bool {
 	return l.err == nil && !d.begun && (l.sender.credit == 0 || l.s.remoteIncomingWindow == 0)
 }
 
-// dataHead is the beginning of a data section of n bytes.
-func dataHead(n int) (head [8]byte, size int) {
-	if n < 256 {
-		return [8]byte{codeDescribed, codeSmallUlong, SectionData, codeBinary8, byte(n)}, 5
-	}
-	head = [8]byte{codeDescribed, codeSmallUlong, SectionData, codeBinary32}
-	be.PutUint32(head[4:], uint32(n))
-	return head, 8
-}
-
+// encodedSize is how many bytes of the message there are.
 func (d *Delivery) encodedSize() int {
-	if d.Data == nil {
+	if d.Frames == nil {
 		return len(d.Payload)
 	}
 	size := 0
-	for _, b := range d.Data {
-		_, head := dataHead(len(b))
-		size += head + len(b)
+	for _, piece := range d.Frames {
+		size += len(piece) - FrameRoom
 	}
 	return size
 }
 
-// appendPart appends the next n bytes of the encoded message.
-func (d *Delivery) appendPart(dst []byte, n int) []byte {
-	if d.Data == nil {
-		dst = append(dst, d.Payload[d.gone:d.gone+n]...)
-		d.gone += n
-		return dst
+// rest is what is left of the message in one piece.
+func (d *Delivery) rest() []byte {
+	if d.Frames == nil {
+		return d.Payload[d.gone:]
 	}
+	return d.Frames[d.part][FrameRoom+d.cut:]
+}
+
+// advance notes that the next n bytes of that piece are in frames.
+func (d *Delivery) advance(n int) {
 	d.gone += n
-	for n > 0 {
-		b := d.Data[d.part]
-		head, size := dataHead(len(b))
-		rest := size + len(b) - d.cut
-		take := min(rest, n)
-		if d.cut < size {
-			k := min(take, size-d.cut)
-			dst = append(dst, head[d.cut:d.cut+k]...)
-			dst = append(dst, b[:take-k]...)
-		} else {
-			dst = append(dst, b[d.cut-size:d.cut-size+take]...)
-		}
-		n -= take
-		if d.cut += take; take == rest {
-			d.part, d.cut = d.part+1, 0
-		}
+	if d.Frames == nil {
+		return
 	}
-	return dst
+	if d.cut += n; FrameRoom+d.cut == len(d.Frames[d.part]) {
+		d.part, d.cut = d.part+1, 0
+	}
+}
+
+// Held returns nil if the engine does not read d's memory any more, as of now, after Wait has told an outcome or why none will come, or Withdraw has returned. Otherwise the writer
+// has some of it, and the channel is closed when it is through with that.
+func (d *Delivery) Held() <-chan struct{} {
+	c := d.link.s.c
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if d.lent == 0 {
+		return nil
+	}
+	if d.returned == nil {
+		d.returned = make(chan struct{})
+	}
+	return d.returned
 }
 
 // settleLocked notes what became of d, and tells whoever waits: at once, or when it is known as well whether the network has taken anything of d.
@@ -132,7 +131,7 @@ func (d *Delivery) settleLocked(state DeliveryState, err error) {
 	}
 	c := d.link.s.c
 	switch {
-	case err == nil && !d.left && d.link.err == nil:
+	case err == nil && (!d.left || d.lent > 0) && d.link.err == nil:
 		return // its memory is still to be read
 	case err != nil && d.begun && d.at >= c.written && !c.writerOver && c.err == nil && (d.link.byUs || d.link.s.byUs):
 		d.sent = true // or it may be: who ends a link does not wait for the network

@@ -171,6 +171,23 @@ func (cl *client) cut() {
 	hangUp(cl.raw)
 }
 
+// standstill is how long a write may go on that holds the memory of a batch whose try is
+// over.
+const standstill = time.Second
+
+// cutIfStill cuts the connection if a write that holds a batch's memory does not come to
+// its end: what is behind it would wait for ever, and so would the batch's next try.
+func (cl *client) cutIfStill(held <-chan struct{}) {
+	// Runs when standstill is over, and ends at once.
+	time.AfterFunc(standstill, func() {
+		select {
+		case <-held:
+		default:
+			cl.cut()
+		}
+	})
+}
+
 // close closes the connection politely, without waiting for the peer's own close, and
 // breaks it when ctx ends. It returns when nothing of it runs any more.
 func (cl *client) close(ctx context.Context) {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"net"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -121,11 +122,7 @@ func event(body string) []byte {
 // batch returns so many events of so many bytes of body each.
 func batch(events, bodySize int) [][]byte {
 	one := event(string(bytes.Repeat([]byte{'x'}, bodySize)))
-	out := make([][]byte, events)
-	for i := range out {
-		out[i] = one
-	}
-	return out
+	return BatchOf(slices.Repeat([][]byte{one}, events)...)
 }
 
 func wantResult(t *testing.T, got Result, outcome Outcome, code Code) *Error {

@@ -147,7 +147,7 @@ func (f *flowFilter) Read(p []byte) (int, error) {
 // queue hands a batch over to a link.
 func queue(t *testing.T, l *link, events [][]byte) *amqp.Delivery {
 	t.Helper()
-	d := &amqp.Delivery{Format: batchFormat, Data: events}
+	d := &amqp.Delivery{Format: batchFormat, Frames: events}
 	if err := l.amqp.Queue(d); err != nil {
 		t.Fatal(err)
 	}

@@ -110,15 +110,15 @@ func (s *Sender) supersedeLocked() {
 // attach whose number Identity has returned and on no other. If that link is gone
 // it sends nothing and answers NotSent with an Error that is Lost, since after
 // another attach the caller must look at the identity first.
-func (s *Sender) SendOn(ctx context.Context, attach uint64, events [][]byte) Result {
-	if len(events) == 0 {
+func (s *Sender) SendOn(ctx context.Context, attach uint64, batch [][]byte) Result {
+	if len(batch) == 0 {
 		return emptyBatch()
 	}
 	l, err := s.attached(ctx, attach)
 	if err != nil {
-		return Result{NotSent, err}
+		return notSent(err)
 	}
-	result, _ := s.tryOn(ctx, l, events)
+	result, _ := s.tryOn(ctx, l, batch)
 	return result
 }
 

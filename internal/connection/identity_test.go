@@ -44,7 +44,7 @@ func numbered(t *testing.T, id Identity, events int) [][]byte {
 		}
 		out[i] = event
 	}
-	return out
+	return BatchOf(out...)
 }
 
 func open(t *testing.T, s *Sender) (Identity, uint64) {

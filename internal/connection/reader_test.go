@@ -52,7 +52,7 @@ func TestAReaderReadsWhatGoAMQPCannot(t *testing.T) {
 		events := [][]byte{event("before"), odd(t), event("after")}
 		s := b.Sender(testHub, "0", "")
 		for _, e := range events {
-			if result := s.Send(t.Context(), [][]byte{e}); result.Err != nil {
+			if result := s.Send(t.Context(), BatchOf(e)); result.Err != nil {
 				t.Fatal(result.Err)
 			}
 		}

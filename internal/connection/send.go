@@ -51,57 +51,74 @@ func (o Outcome) String() string {
 type Result struct {
 	Outcome Outcome
 	Err     error
+
+	// Held, unless nil, is closed when the batch's memory may be changed or used again:
+	// a write of some of it is under way. One that stands still is given up with its
+	// connection, so that this is soon, unless the net.Conn is an application's whose
+	// Write outlasts its Close.
+	Held <-chan struct{}
 }
 
-// Send makes one try to store a batch: each event is the encoding of a whole
-// message and becomes one data section. It opens what is not open.
+// Send makes one try to store a batch, which is data sections, each of them the encoding
+// of a whole message, in pieces as [amqp.Delivery.Frames] has them. It opens what is not
+// open.
 //
 // Send ends with ctx. If that ends before the first byte was on its way, nothing was
 // sent and nothing will be: the outcome is NotSent. The link stays if it was the
 // service's credit that was waited for, unless it has been waited for in vain for
 // openTimeout altogether. Otherwise it is given up, which every other Send under way
 // on this sender suffers too; if the peer does not answer that within closeTimeout, the
-// connection is, and the sender's next link waits for it. When Send returns, the events'
-// memory may be used again. It retries nothing, except that a link that turns
-// out to have been lost before the try is replaced.
-func (s *Sender) Send(ctx context.Context, events [][]byte) Result {
+// connection is, and the sender's next link waits for it. It retries nothing, except
+// that a link that turns out to have been lost before the try is replaced.
+func (s *Sender) Send(ctx context.Context, batch [][]byte) Result {
 	switch {
-	case len(events) == 0:
+	case len(batch) == 0:
 		return emptyBatch()
 	case s.idempotent:
-		return Result{NotSent, &Error{Code: CodeRejected, Err: errors.New("an idempotent sender sends with SendOn")}}
+		return notSent(&Error{Code: CodeRejected, Err: errors.New("an idempotent sender sends with SendOn")})
 	}
-	result, stale := s.try(ctx, events)
+	result, stale := s.try(ctx, batch)
 	if stale {
-		result, _ = s.try(ctx, events)
+		result, _ = s.try(ctx, batch)
 	}
 	return result
 }
 
+// BatchOf copies events, each the encoding of a whole message, to a batch as Send wants it.
+func BatchOf(events ...[]byte) (batch [][]byte) {
+	for _, event := range events {
+		section := amqp.AppendSectionHeader(make([]byte, amqp.FrameRoom, amqp.FrameRoom+8+len(event)), amqp.SectionData)
+		batch = append(batch, amqp.AppendBinary(section, event))
+	}
+	return batch
+}
+
+func notSent(err error) Result { return Result{Outcome: NotSent, Err: err} }
+
 // emptyBatch refuses a message without a body, which AMQP does not know.
 func emptyBatch() Result {
-	return Result{NotSent, &Error{Code: CodeRejected, Err: errors.New("a batch needs at least one event")}}
+	return notSent(&Error{Code: CodeRejected, Err: errors.New("a batch needs at least one event")})
 }
 
 // try opens the link and makes one try.
-func (s *Sender) try(ctx context.Context, events [][]byte) (result Result, stale bool) {
+func (s *Sender) try(ctx context.Context, batch [][]byte) (result Result, stale bool) {
 	l, err := s.open(ctx)
 	if err != nil {
-		return Result{NotSent, err}, false
+		return notSent(err), false
 	}
-	return s.tryOn(ctx, l, events)
+	return s.tryOn(ctx, l, batch)
 }
 
 // tryOn makes one try on a link. It waits for a token first only if the old one is
 // over or was refused. It reports a stale link when that had ended before.
-func (s *Sender) tryOn(ctx context.Context, l *link, events [][]byte) (result Result, stale bool) {
+func (s *Sender) tryOn(ctx context.Context, l *link, batch [][]byte) (result Result, stale bool) {
 	p, err := l.client.authorize(ctx, s.hub, s.partitionID)
 	if err != nil {
-		return Result{NotSent, err}, false
+		return notSent(err), false
 	}
 
 	start := time.Now()
-	d := &amqp.Delivery{Format: batchFormat, Data: events}
+	d := &amqp.Delivery{Format: batchFormat, Frames: batch}
 	if err := l.amqp.Queue(d); err != nil {
 		return s.unsent(l, err), errorOfLink(err)
 	}
@@ -110,15 +127,20 @@ func (s *Sender) tryOn(ctx context.Context, l *link, events [][]byte) (result Re
 	state, err := d.Wait(ctx)
 	switch {
 	case err == nil:
-		return s.settled(l, p, state), false
-	case errorOfLink(err):
-		if !d.Sent() {
-			return s.unsent(l, err), false
-		}
+		result = s.settled(l, p, state)
+	case !errorOfLink(err):
+		result = s.giveUp(ctx, l, d, start)
+	case !d.Sent():
+		result = s.unsent(l, err)
+	default:
 		s.drop(l, err)
-		return l.lostWith(err), false
+		result = l.lostWith(err)
 	}
-	return s.giveUp(ctx, l, d, start), false
+	result.Held = d.Held()
+	if result.Held != nil {
+		l.client.cutIfStill(result.Held)
+	}
+	return result, false
 }
 
 // settled says what an outcome means, also for the permit under which the message went.
@@ -147,17 +169,17 @@ func (s *Sender) giveUp(ctx context.Context, l *link, d *amqp.Delivery, start ti
 	switch d.Withdraw() {
 	case amqp.Leaving:
 		s.drop(l, err)
-		return Result{Unknown, classify(fmt.Errorf("waiting for the service's answer: %w", err))}
+		return Result{Outcome: Unknown, Err: classify(fmt.Errorf("waiting for the service's answer: %w", err))}
 	case amqp.Uncredited:
 		if l.starved(time.Since(start)) {
 			s.drop(l, err)
 		}
-		return Result{NotSent, classify(fmt.Errorf("waiting for the service to grant credit: %w", err))}
+		return notSent(classify(fmt.Errorf("waiting for the service to grant credit: %w", err)))
 	case amqp.Queued:
-		return Result{NotSent, classify(fmt.Errorf("waiting for another message, which was in the way: %w", err))}
+		return notSent(classify(fmt.Errorf("waiting for another message, which was in the way: %w", err)))
 	default:
 		s.drop(l, err)
-		return Result{NotSent, classify(fmt.Errorf("waiting for the service to take a message: %w", err))}
+		return notSent(classify(fmt.Errorf("waiting for the service to take a message: %w", err)))
 	}
 }
 
@@ -172,7 +194,7 @@ func (s *Sender) unsent(l *link, err error) Result {
 		e = &Error{Code: CodeConnectionLost, TrackingID: e.TrackingID, Transient: true, Lost: true,
 			Err: fmt.Errorf("nothing was sent: the link was ended for the size of another message: %w", err)}
 	}
-	return Result{NotSent, e}
+	return notSent(e)
 }
 
 // lostWith says what became of a message that has left and had no outcome when its link
@@ -182,14 +204,14 @@ func (s *Sender) unsent(l *link, err error) Result {
 func (l *link) lostWith(err error) Result {
 	e := asError(err)
 	if remote, ok := errors.AsType[*amqp.RemoteError](err); e.Code != CodeTooLarge || !ok || remote.Frame != "detach" {
-		return Result{Unknown, e}
+		return Result{Outcome: Unknown, Err: e}
 	}
 	if l.amqp.Lost() == 1 {
-		return Result{Rejected, e}
+		return Result{Outcome: Rejected, Err: e}
 	}
 	e = new(*e) // its own, since it is changed
 	e.Transient = true
-	return Result{Unknown, e}
+	return Result{Outcome: Unknown, Err: e}
 }
 
 // stateResult says what a settled outcome means.
@@ -199,14 +221,14 @@ func stateResult(state amqp.DeliveryState) Result {
 		return Result{Outcome: Accepted}
 	case amqp.Rejected:
 		if state.Error == nil {
-			return Result{Rejected, &Error{Code: CodeRejected, Err: errors.New("the service refused the batch and gave no reason")}}
+			return Result{Outcome: Rejected, Err: &Error{Code: CodeRejected, Err: errors.New("the service refused the batch and gave no reason")}}
 		}
-		return Result{Rejected, remoteError(state.Error, state.Error)}
+		return Result{Outcome: Rejected, Err: remoteError(state.Error, state.Error)}
 	case amqp.Released:
-		return Result{Released, &Error{Code: CodeNotAccepted, Transient: true, Err: errors.New("the service released the batch without storing it")}}
+		return Result{Outcome: Released, Err: &Error{Code: CodeNotAccepted, Transient: true, Err: errors.New("the service released the batch without storing it")}}
 	case amqp.Modified:
-		return Result{Modified, &Error{Code: CodeNotAccepted, Transient: true, Err: errors.New("the service gave the batch back, modified, without storing it")}}
+		return Result{Outcome: Modified, Err: &Error{Code: CodeNotAccepted, Transient: true, Err: errors.New("the service gave the batch back, modified, without storing it")}}
 	default:
-		return Result{Unknown, &Error{Code: CodeInternal, Transient: true, Err: fmt.Errorf("the service settled the batch without an outcome (%T)", state)}}
+		return Result{Outcome: Unknown, Err: &Error{Code: CodeInternal, Transient: true, Err: fmt.Errorf("the service settled the batch without an outcome (%T)", state)}}
 	}
 }

@@ -22,7 +22,7 @@ func TestBatchesReachTheirPartitions(t *testing.T) {
 				id := strconv.Itoa(i)
 				s := b.Sender(testHub, id, "")
 				for range 10 {
-					wantResult(t, s.Send(t.Context(), [][]byte{event("first " + id), event("second " + id)}), Accepted, "")
+					wantResult(t, s.Send(t.Context(), BatchOf(event("first "+id), event("second "+id))), Accepted, "")
 				}
 			})
 		}

@@ -89,7 +89,7 @@ func sendThroughChaos(t *testing.T, seed uint64, before map[Outcome]int) map[Out
 				for n := range sends {
 					name := fmt.Sprintf("%d-%d ", i, n)
 					ctx, cancel := context.WithTimeout(t.Context(), time.Duration(1+random.IntN(4000))*time.Millisecond)
-					r := s.Send(ctx, [][]byte{event(name + strings.Repeat("x", random.IntN(2)*random.IntN(300_000)))})
+					r := s.Send(ctx, BatchOf(event(name+strings.Repeat("x", random.IntN(2)*random.IntN(300_000)))))
 					cancel()
 					mu.Lock()
 					results[name] = r
