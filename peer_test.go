@@ -48,6 +48,7 @@ type peer struct {
 // A sent is one call of Send.
 type sent struct {
 	partition string
+	batch     [][]byte // the producer's memory
 	bodies    []string
 	bytes     int
 	at        time.Duration // since the peer was made
@@ -179,7 +180,7 @@ func eventsIn(t testing.TB, batch [][]byte) (events [][]byte) {
 
 func (l *peerLink) Send(ctx context.Context, batch [][]byte) connection.Result {
 	p := l.peer
-	s := sent{partition: l.id, try: 1}
+	s := sent{partition: l.id, batch: batch, try: 1}
 	for _, e := range eventsIn(p.t, batch) {
 		s.bodies = append(s.bodies, bodyOf(p.t, e))
 		s.bytes += sectionSize(len(e))

@@ -1,0 +1,214 @@
+package amqp
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"net"
+	"testing"
+	"testing/synctest"
+	"time"
+	"unsafe"
+
+	"github.com/go-eventhubs/eventhubs/internal/memnet"
+)
+
+// A gate is a net.Conn that notes the memory of each Write, and takes nothing while it is shut.
+type gate struct {
+	net.Conn
+	shut   chan struct{} // nil, or closed: open
+	writes [][]byte
+}
+
+func (g *gate) Write(b []byte) (int, error) {
+	if g.shut != nil {
+		<-g.shut
+	}
+	g.writes = append(g.writes, b)
+	return g.Conn.Write(b)
+}
+
+// gated returns two engines with a gate between, and a link whose receiver grants credit.
+func gated(t *testing.T, serverCfg *Config, links int) (g *gate, senders, receivers []*Link) {
+	t.Helper()
+	a, b := memnet.Pipe()
+	g = &gate{Conn: a}
+	served := make(chan *Conn, 1)
+	go func() { // ends with the handshake
+		c, err := Server(t.Context(), b, serverCfg)
+		if err != nil {
+			t.Error(err)
+		}
+		served <- c
+	}()
+	client, err := Client(t.Context(), g, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := <-served
+	t.Cleanup(func() {
+		_ = client.Close(nil)
+		_ = server.Close(nil)
+	})
+	for i := range links {
+		sender, receiver := linked(t, client, server, &Attach{Name: fmt.Sprint(i), Role: RoleSender, Source: &Source{}, Target: &Target{}})
+		if err := receiver.Credit(100); err != nil {
+			t.Fatal(err)
+		}
+		senders, receivers = append(senders, sender), append(receivers, receiver)
+	}
+	synctest.Wait()
+	g.writes = nil
+	return g, senders, receivers
+}
+
+// within reports whether b lies in the memory of m.
+func within(b, m []byte) bool {
+	at, from := uintptr(unsafe.Pointer(&b[0])), uintptr(unsafe.Pointer(&m[0]))
+	return from <= at && at+uintptr(len(b)) <= from+uintptr(len(m))
+}
+
+func TestPiecesThatFitAFrameLeaveFromWhereTheyAre(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		g, senders, receivers := gated(t, nil, 1)
+		sizes := []int{MaxPiece, 10_000, FrameRoom + 100, MaxPiece, leastDirect + FrameRoom, 300_000}
+		var frames [][]byte
+		var message []byte
+		for i, size := range sizes {
+			piece := dataPiece(make([]byte, size), byte(i))
+			frames = append(frames, piece)
+			message = append(message, piece[FrameRoom:]...)
+		}
+		d := &Delivery{Frames: frames}
+		if err := senders[0].Queue(d); err != nil {
+			t.Fatal(err)
+		}
+		got, err := receivers[0].Receive(try(t))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.Equal(got.Payload, message) {
+			t.Errorf("a message of %d bytes arrived as %d that differ", len(message), len(got.Payload))
+		}
+		direct := make([]bool, len(sizes))
+		for _, w := range g.writes {
+			for i, piece := range frames {
+				direct[i] = direct[i] || within(w, piece)
+			}
+			if len(w) < 20 { // what is left is transfers
+				t.Errorf("a Write of %d bytes: a frame is cut into a tiny piece and a large one", len(w))
+			}
+		}
+		if want := fmt.Sprint([]bool{true, true, false, true, true, false}); fmt.Sprint(direct) != want {
+			t.Errorf("of pieces of %v bytes these were written from where they are: %v, want %s", sizes, direct, want)
+		}
+		if d.Held() != nil {
+			t.Error("what has arrived is held")
+		}
+	})
+}
+
+func TestAPeerWithSmallFramesGetsWhatDoesNotFitThem(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		_, senders, receivers := gated(t, &Config{MaxFrameSize: 5000}, 1)
+		piece := dataPiece(make([]byte, MaxPiece), 'x')
+		before := bytes.Clone(piece[FrameRoom:])
+		if err := senders[0].Queue(&Delivery{Frames: [][]byte{piece}}); err != nil {
+			t.Fatal(err)
+		}
+		got, err := receivers[0].Receive(try(t))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.Equal(got.Payload, before) || !bytes.Equal(piece[FrameRoom:], before) {
+			t.Error("the message arrived otherwise than it was, or was written to")
+		}
+	})
+}
+
+// TestAWriteThatStandsStillHoldsLittle takes back messages of many links while a Write of some takes nothing.
+func TestAWriteThatStandsStillHoldsLittle(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		g, senders, receivers := gated(t, nil, 40)
+		shut := make(chan struct{})
+		g.shut = shut
+		var sent []*Delivery
+		for i, l := range senders {
+			d := &Delivery{}
+			for range 3 {
+				d.Frames = append(d.Frames, dataPiece(make([]byte, MaxPiece/2), byte(i)))
+			}
+			if err := l.Queue(d); err != nil {
+				t.Fatal(err)
+			}
+			sent = append(sent, d)
+		}
+		synctest.Wait()
+		lent, held := 0, map[*Delivery]<-chan struct{}{}
+		for _, d := range sent {
+			d.Withdraw()
+			if h := d.Held(); h != nil {
+				held[d] = h
+				lent += d.lent * MaxPiece / 2
+			}
+		}
+		if limit := writeSize + MaxPiece; len(held) == 0 || lent > limit {
+			t.Errorf("%d messages are held, with %d bytes; want some, and %d bytes at the most", len(held), lent, limit)
+		}
+		close(shut)
+		for _, h := range held {
+			<-h
+		}
+		for i, d := range sent {
+			if d.Held() != nil {
+				t.Error("what has been written is held")
+			}
+			if held[d] != nil {
+				if _, err := receivers[i].Receive(try(t)); err != nil {
+					t.Error("what had begun to leave, and was not taken back, did not arrive:", err)
+				}
+			}
+		}
+	})
+}
+
+// TestAnOutcomeThatComesBeforeTheWriteIsOverWaitsForIt has a peer that settles what it has while our Write has not returned yet.
+func TestAnOutcomeThatComesBeforeTheWriteIsOverWaitsForIt(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		g, senders, receivers := gated(t, nil, 1)
+		late := &lateConn{gate: g, returns: make(chan struct{})}
+		senders[0].s.c.nc = late // the writer is idle
+		d := &Delivery{Frames: [][]byte{dataPiece(make([]byte, MaxPiece), 'x')}}
+		if err := senders[0].Queue(d); err != nil {
+			t.Fatal(err)
+		}
+		got, err := receivers[0].Receive(try(t))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := got.Settle(Accepted{}); err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+		defer cancel()
+		if state, err := d.Wait(ctx); err == nil {
+			t.Errorf("the outcome %v was told while the memory is still read", state)
+		}
+		close(late.returns)
+		if state, err := d.Wait(try(t)); state != (Accepted{}) || err != nil || d.Held() != nil {
+			t.Errorf("after the Write the outcome is %v, %v, and held is %v", state, err, d.Held() != nil)
+		}
+	})
+}
+
+// A lateConn writes, and returns later.
+type lateConn struct {
+	*gate
+	returns chan struct{}
+}
+
+func (l *lateConn) Write(b []byte) (int, error) {
+	n, err := l.gate.Write(b)
+	<-l.returns
+	return n, err
+}
