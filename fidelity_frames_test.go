@@ -27,6 +27,7 @@ import (
 
 // A spoken is a protocol header or a frame that somebody has sent.
 type spoken struct {
+	at     time.Time // when it went over the wire
 	conn   int
 	client bool
 	name   string // of the frame; of a header with the protocol's number
@@ -320,7 +321,7 @@ var ofPartition = regexp.MustCompile(`/Partitions/\d+$`)
 
 // note writes down a frame, and what it is about.
 func (r *recording) note(conn int, client bool, name string, channel uint16, fields map[string]any, sections []map[string]any) {
-	s := &spoken{conn: conn, client: client, name: name, kind: name, leaves: map[string]leaf{}}
+	s := &spoken{conn: conn, client: client, name: name, kind: name, at: time.Now(), leaves: map[string]leaf{}}
 	s.flatten("", fields)
 	switch name {
 	case "attach", "flow", "transfer", "detach":

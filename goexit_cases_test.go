@@ -322,7 +322,7 @@ func endings() (all []ending) {
 	later := func(x *exit) func() { // not while the connection is being opened
 		var calls atomic.Int32
 		return func() {
-			if calls.Add(1) > 12 {
+			if calls.Add(1) > 6 {
 				x.call()
 			}
 		}

@@ -144,10 +144,11 @@ func runChapter(t *testing.T) {
 }
 
 const (
-	// relink is a link that is opened in place of one that the service has just ended: the word of it, begin, attach, transfer.
-	relink = 3 * trip
-	// reconnect is a connection in place of one that has just broken: the word of it, TCP, SASL, open, $cbs, put-token, and a link.
-	reconnect = 12 * trip
+	// relink is a link that is opened in place of one that the service has just ended: half a trip for the word of it, one for begin and attach, half for the batch.
+	relink = 2 * trip
+	// reconnect is a connection in place of one that has just broken: half a trip for the word of it, one each for TCP, SASL, open and begin, both links of $cbs,
+	// put-token, begin and attach, and half for the batch.
+	reconnect = 7 * trip
 
 	uponReady = "ready unreachable ready"
 )

@@ -34,7 +34,7 @@ type Config struct {
 	// BeforeStart, if set, is called with a connection whose handshake is over and which has not read anything else yet.
 	BeforeStart func(*Conn)
 
-	// Mechanism and InitialResponse are what a client chooses. Default: ANONYMOUS, with the text "anonymous", or MSSBCBS if only that is offered.
+	// Mechanism and InitialResponse are what a client sends, before the server has made its offer. Default: ANONYMOUS, with the text "anonymous".
 	Mechanism       Symbol
 	InitialResponse []byte
 }

@@ -94,6 +94,8 @@ type Conn struct {
 	incoming   map[uint16]*Session
 	outgoing   map[uint16]*Session // by our channel
 	lowest     uint16              // no channel below it is free
+	first      *Session            // a client's, begun with its open, until NewSession has returned it
+	handleMax  uint32              // of the peer's latest begin; until the first, the lowest that there may be
 	ending     int                 // retired sessions whose channels are not free yet
 	ended      signal              // the peer has ended a session or a link of ours, or err was set
 	backlog    []*Link             // attached by the peer and not yet accepted

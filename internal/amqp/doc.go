@@ -12,6 +12,9 @@
 // [Server] and [Client] turn a net.Conn into a [Conn] by the header, SASL and open exchange. A Conn has a [Session] for each
 // begin, a Session has a [Link] for each attach. Calls block and end with their context.
 //
+// A client waits for no more answers than it must. It sends its SASL init with its header, and a begin with its open. A session takes attaches as soon as its
+// begin has left. A link takes flows and deliveries when its attach is answered.
+//
 // A connection has two goroutines, one that reads and one that writes; sessions and links have none. One mutex, Conn.mu,
 // guards the state of the connection, its sessions, its links and their deliveries; it is never held while blocking. Frames are appended to an
 // outgoing buffer under that mutex, and the writer sends what has gathered with one Write. Whoever waits (for a delivery, for

@@ -51,8 +51,12 @@ func TestPausedReadingFillsTheNetworkAndGoesOnWhenResumed(t *testing.T) {
 func TestAPausedConnectionCanBeClosed(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		client, server := pair(t, nil, nil)
+		s, err := client.NewSession(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
 		server.PauseReading()
-		if _, err := client.NewSession(try(t)); err == nil {
+		if _, err := s.Attach(try(t), &Attach{Name: "l", Role: RoleSender, Target: &Target{}}); err == nil {
 			t.Error("a paused connection answered")
 		}
 		start := time.Now()

@@ -27,8 +27,9 @@ func Server(ctx context.Context, nc net.Conn, cfg *Config) (*Conn, error) {
 	return handshake(ctx, nc, cfg, (*Conn).serve)
 }
 
-// Client makes nc an AMQP connection by sending protocol headers, SASL init and open. ctx bounds this exchange only. Client owns
-// nc from the call on, and closes it if it fails.
+// Client makes nc an AMQP connection by sending protocol headers, SASL init and open. It takes two round trips: the mechanism is sent before the server has made
+// its offer, and a begin leaves with the open, for the session that the first [Conn.NewSession] returns. ctx bounds this exchange only. Client owns nc from
+// the call on, and closes it if it fails.
 func Client(ctx context.Context, nc net.Conn, cfg *Config) (*Conn, error) {
 	return handshake(ctx, nc, cfg, (*Conn).greet)
 }
@@ -80,7 +81,12 @@ func (c *Conn) serve() error {
 	if err := c.readOpen(); err != nil {
 		return err
 	}
-	return c.writeOpen()
+	open, err := c.appendOpen(nil)
+	if err != nil {
+		return err
+	}
+	_, err = c.nc.Write(open)
+	return err
 }
 
 // serveSASL offers the mechanisms, takes the client's choice, and tells it the outcome.
@@ -120,9 +126,54 @@ func (c *Conn) serveSASL() error {
 	return nil
 }
 
-// greet is the client's side of the exchange. It waits for each answer before it goes on.
+// greet is the client's side of the exchange, in two flights. Nothing leaves behind the SASL init before the server has told its outcome: there are servers
+// that drop a client of which they read more together with the init.
 func (c *Conn) greet() error {
-	if err := c.exchangeHeader(headerSASL); err != nil {
+	c.sasl = c.login()
+	login, err := appendFrame(headerSASL[:], frameSASL, 0, c.sasl)
+	if err != nil {
+		return err
+	}
+	if err := c.sendHeader(login); err != nil {
+		return err
+	}
+	if err := c.awaitLogin(); err != nil {
+		return err
+	}
+	opening, err := c.appendOpen(headerAMQP[:])
+	if err != nil {
+		return err
+	}
+	if opening, err = c.appendFirstBegin(opening); err != nil {
+		return err
+	}
+	if err := c.sendHeader(opening); err != nil {
+		return err
+	}
+	if err := c.wantHeader(headerAMQP); err != nil {
+		return err
+	}
+	return c.readOpen()
+}
+
+// anonymous are the mechanisms that log in without credentials: ANONYMOUS (RFC 4505), and what Event Hubs calls its own, which its .NET client uses.
+var anonymous = []Symbol{"ANONYMOUS", "MSSBCBS"}
+
+// login is a client's SASL init.
+func (c *Conn) login() *SASLInit {
+	init := &SASLInit{c.cfg.Mechanism, c.cfg.InitialResponse, c.cfg.HostName}
+	if init.Mechanism == "" {
+		init.Mechanism = "ANONYMOUS"
+	}
+	if init.InitialResponse == nil && init.Mechanism == "ANONYMOUS" {
+		init.InitialResponse = []byte("anonymous") // who it is that traces may name
+	}
+	return init
+}
+
+// awaitLogin reads the server's offer and its outcome. An offer without our mechanism is the end: a server takes one init on a connection.
+func (c *Conn) awaitLogin() error {
+	if err := c.wantHeader(headerSASL); err != nil {
 		return err
 	}
 	p, err := c.readSASLFrame()
@@ -133,15 +184,8 @@ func (c *Conn) greet() error {
 	if !ok {
 		return fmt.Errorf("%w: %T where SASL mechanisms must be", ErrMalformed, p)
 	}
-	if c.sasl, err = c.choose(offer.Mechanisms); err != nil {
-		return err
-	}
-	init, err := appendFrame(nil, frameSASL, 0, c.sasl)
-	if err != nil {
-		return err
-	}
-	if _, err := c.nc.Write(init); err != nil {
-		return err
+	if !slices.Contains(offer.Mechanisms, c.sasl.Mechanism) {
+		return &SASLError{Mechanism: c.sasl.Mechanism, Offered: offer.Mechanisms}
 	}
 	if p, err = c.readSASLFrame(); err != nil {
 		return err
@@ -150,54 +194,51 @@ func (c *Conn) greet() error {
 	case !ok:
 		return fmt.Errorf("%w: %T where a SASL outcome must be", ErrMalformed, p)
 	case outcome.Code != 0:
-		return &SASLError{Mechanisms: []Symbol{c.sasl.Mechanism}, Offered: offer.Mechanisms, Code: outcome.Code}
+		return &SASLError{Mechanism: c.sasl.Mechanism, Offered: offer.Mechanisms, Code: outcome.Code}
 	}
-	if err := c.exchangeHeader(headerAMQP); err != nil {
-		return err
-	}
-	if err := c.writeOpen(); err != nil {
-		return err
-	}
-	return c.readOpen()
-}
-
-// anonymous are the mechanisms that log in without credentials: ANONYMOUS (RFC 4505), and what Event Hubs calls its own, which its .NET client uses.
-var anonymous = []Symbol{"ANONYMOUS", "MSSBCBS"}
-
-// choose is a client's choice among what a server offers.
-func (c *Conn) choose(offered []Symbol) (*SASLInit, error) {
-	ours := anonymous
-	if c.cfg.Mechanism != "" {
-		ours = []Symbol{c.cfg.Mechanism}
-	}
-	for _, m := range ours {
-		if !slices.Contains(offered, m) {
-			continue
-		}
-		init := &SASLInit{m, c.cfg.InitialResponse, c.cfg.HostName}
-		if init.InitialResponse == nil && m == "ANONYMOUS" {
-			init.InitialResponse = []byte("anonymous") // who it is that traces may name
-		}
-		return init, nil
-	}
-	return nil, &SASLError{Mechanisms: ours, Offered: offered}
+	return nil
 }
 
 // A SASLError says that a server does not let a client in.
 type SASLError struct {
-	Mechanisms []Symbol // that the client has tried, or would have taken
-	Offered    []Symbol // by the server
-	Code       uint8    // of the server's outcome; zero if it offers none of Mechanisms
+	Mechanism Symbol   // that the client has sent
+	Offered   []Symbol // by the server
+	Code      uint8    // of the server's outcome; zero if it does not offer Mechanism
+}
+
+// Instead returns a mechanism of the server's offer that would let the client in as well, on another connection; empty if there is none.
+func (e *SASLError) Instead() Symbol {
+	if e.Code != 0 {
+		return ""
+	}
+	for _, m := range e.wanted() {
+		if slices.Contains(e.Offered, m) {
+			return m
+		}
+	}
+	return ""
+}
+
+// wanted are the mechanisms of which the client would have taken any.
+func (e *SASLError) wanted() []Symbol {
+	if slices.Contains(anonymous, e.Mechanism) {
+		return anonymous
+	}
+	return []Symbol{e.Mechanism}
 }
 
 func (e *SASLError) Error() string {
-	if e.Code != 0 {
-		return fmt.Sprintf("the server refuses a login by SASL %s, with the outcome %d", list(e.Mechanisms, " or "), e.Code)
+	missing := e.wanted()
+	if e.Instead() != "" {
+		missing = []Symbol{e.Mechanism}
 	}
-	if len(e.Offered) == 0 {
-		return fmt.Sprintf("the server offers no SASL mechanism; %s is wanted", list(e.Mechanisms, " or "))
+	switch {
+	case e.Code != 0:
+		return fmt.Sprintf("the server refuses a login by SASL %s, with the outcome %d", quotedSymbol(e.Mechanism), e.Code)
+	case len(e.Offered) == 0:
+		return fmt.Sprintf("the server offers no SASL mechanism; %s is wanted", list(missing, " or "))
 	}
-	return fmt.Sprintf("the server offers the SASL mechanisms %s, and not %s", list(e.Offered, ", "), list(e.Mechanisms, " or "))
+	return fmt.Sprintf("the server offers the SASL mechanisms %s, and not %s", list(e.Offered, ", "), list(missing, " or "))
 }
 
 // list names mechanisms, which may be anything that a server says.
@@ -209,10 +250,15 @@ func list(mechanisms []Symbol, between string) string {
 	return strings.Join(names, between)
 }
 
-func (c *Conn) exchangeHeader(h [8]byte) error {
-	if _, err := c.nc.Write(h[:]); err != nil {
+// sendHeader sends a client's protocol header and what goes with it.
+func (c *Conn) sendHeader(b []byte) error {
+	if _, err := c.nc.Write(b); err != nil {
 		return c.lastWord(err)
 	}
+	return nil
+}
+
+func (c *Conn) wantHeader(h [8]byte) error {
 	got, err := c.frames.protocolHeader()
 	if err == nil && got != h {
 		err = fmt.Errorf("%w: protocol header %q", ErrMalformed, got)
@@ -240,18 +286,17 @@ func (c *Conn) readSASLFrame() (reader, error) {
 	return readSASL(f.body)
 }
 
-// writeOpen writes our open.
-func (c *Conn) writeOpen() error {
+// appendOpen appends our open.
+func (c *Conn) appendOpen(dst []byte) ([]byte, error) {
 	open := Open{
 		ContainerID: c.cfg.ContainerID, HostName: c.cfg.HostName, MaxFrameSize: c.cfg.MaxFrameSize,
 		ChannelMax: &c.cfg.ChannelMax, IdleTimeout: c.cfg.IdleTimeout, Properties: c.cfg.Properties,
 	}
-	b, err := appendFrame(nil, frameAMQP, 0, &open)
+	b, err := appendFrame(dst, frameAMQP, 0, &open)
 	if err != nil {
-		return fmt.Errorf("open: %w", err)
+		return nil, fmt.Errorf("open: %w", err)
 	}
-	_, err = c.nc.Write(b)
-	return err
+	return b, nil
 }
 
 // readOpen reads the peer's open and takes over what it says.

@@ -39,27 +39,59 @@ func (s *Session) newLink(name string, role Role) *Link {
 // Attach attaches a link and waits for the peer's attach. Of a the name, role, termini, settle modes, maximum message size, capabilities and
 // properties count; the rest is filled in, in a copy. If the peer refuses, the error wraps its [*Error].
 func (s *Session) Attach(ctx context.Context, a *Attach) (*Link, error) {
+	links, err := s.AttachAll(ctx, a)
+	if err != nil {
+		return nil, err
+	}
+	return links[0], nil
+}
+
+// AttachAll is Attach for several links, in one flight: all attaches leave before the first answer is awaited. If one fails, the error is its, and the others
+// are detached. It waits for the peer's begin only if the session might have too few handles otherwise.
+func (s *Session) AttachAll(ctx context.Context, attaches ...*Attach) ([]*Link, error) {
 	c := s.c
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if s.err != nil {
-		return nil, s.err
-	}
-	l := s.newLink(a.Name, a.Role)
-	l.accepted = true
-	if err := l.sendAttachLocked(*a); err != nil {
-		return nil, err
-	}
-	for l.err == nil && !l.establishedLocked() {
-		if err := c.waitLocked(ctx, &l.changed); err != nil {
-			_ = l.endLocked(nil)
+	for s.err == nil && !s.begun && uint64(len(s.outgoing)+len(attaches)) > uint64(s.handleMax)+1 {
+		if err := c.waitLocked(ctx, &s.changed); err != nil {
 			return nil, err
 		}
 	}
-	if l.err != nil {
-		return nil, l.err
+	if s.err != nil {
+		return nil, s.err
 	}
-	return l, nil
+	var links []*Link
+	giveUp := func(err error) ([]*Link, error) {
+		for _, l := range links {
+			_ = l.endLocked(nil) // does nothing to the one that has failed
+		}
+		return nil, err
+	}
+	for _, a := range attaches {
+		l := s.newLink(a.Name, a.Role)
+		l.accepted = true
+		if err := l.sendAttachLocked(*a); err != nil {
+			return giveUp(err)
+		}
+		links = append(links, l)
+	}
+	for {
+		attached := 0
+		for _, l := range links {
+			if l.err != nil {
+				return giveUp(l.err)
+			}
+			if l.establishedLocked() {
+				attached++
+			}
+		}
+		if attached == len(links) {
+			return links, nil
+		}
+		if err := c.waitLocked(ctx, &s.changed); err != nil {
+			return giveUp(err)
+		}
+	}
 }
 
 // establishedLocked reports whether the peer has attached the link and has not refused it.
@@ -216,7 +248,7 @@ func (l *Link) sendAttachLocked(a Attach) error {
 	handle := uint32(0)
 	for s.outgoing[handle] != nil {
 		if handle == s.handleMax {
-			return &LimitError{"handle-max", handle, errorf(ErrorNotAllowed, "all %d handles of the session are in use", uint64(handle)+1)}
+			return s.noHandle()
 		}
 		handle++
 	}
@@ -282,4 +314,5 @@ func (l *Link) failLocked(err error) {
 		l.s.c.backlog = slices.DeleteFunc(l.s.c.backlog, func(other *Link) bool { return other == l })
 	}
 	l.changed.wakeLocked()
+	l.s.changed.wakeLocked()
 }

@@ -42,7 +42,7 @@ func (s *Session) attachLocked(p *Attach, size int, refusal *Error) {
 		if refusal != nil {
 			_ = l.endLocked(refusal)
 		}
-		l.changed.wakeLocked()
+		s.changed.wakeLocked()
 		return
 	}
 	l.unanswered = size

@@ -15,13 +15,13 @@ type Session struct {
 
 	// Guarded by c.mu.
 	remote    uint16 // the peer's channel, valid if begun
-	begun     bool   // both begins are exchanged
+	begun     bool   // both begins are exchanged; links may be attached before
 	endSent   bool
 	byUs      bool   // our end was the first
 	retired   bool   // is about to be ended by us, or was
 	peerEnded bool   // the channels are free again
 	err       error  // why the session is over; nil while it is open
-	changed   signal // begun or err changed
+	changed   signal // begun or err changed, or a link that was attached by us was answered or has ended
 	outgoing  map[uint32]*Link
 	incoming  map[uint32]*Link // by the peer's handle
 
@@ -32,23 +32,31 @@ type Session struct {
 	nextIncomingID       uint32 // transfer-id that the peer's next transfer frame has
 	incomingWindow       uint32 // transfer frames that we still take
 	windowClosed         int    // CloseWindow calls that have not been taken back: none are renewed, and the peer hears that it has none left
-	handleMax            uint32 // the peer's
+	handleMax            uint32 // the peer's; what it said of another session until it has begun this one
 	unsettled            map[uint32]*Delivery
 }
 
-// NewSession begins a session and waits for the peer's begin. If all channels are in use it waits for the sessions that are about to end; if there is none,
-// the error is a [*LimitError].
+// NewSession begins a session, or returns the one that was begun with the open. It does not wait for the peer's begin, nor need whoever attaches links. If all
+// channels are in use it waits for the sessions that are about to end; if there is none, the error is a [*LimitError].
 func (c *Conn) NewSession(ctx context.Context) (*Session, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	var s *Session
-	for s == nil {
+	for {
 		if c.err != nil {
 			return nil, c.err
 		}
-		var err error
-		if s, err = c.newSessionLocked(); err == nil {
-			break
+		if s := c.first; s != nil {
+			c.first = nil
+			if s.err == nil {
+				return s, nil
+			}
+		}
+		s, err := c.newSessionLocked()
+		if err == nil {
+			if err := c.sendLocked(s.local, s.begin(nil)); err != nil {
+				return nil, err
+			}
+			return s, nil
 		}
 		if c.ending == 0 {
 			return nil, err
@@ -57,19 +65,26 @@ func (c *Conn) NewSession(ctx context.Context) (*Session, error) {
 			return nil, err
 		}
 	}
-	if err := s.sendBeginLocked(nil); err != nil {
+}
+
+// appendFirstBegin appends the begin of a client's first session, which leaves with its open: on channel 0, which every peer has, and in a frame that is
+// smaller than 512 bytes, since what the peer's open allows is not known yet.
+func (c *Conn) appendFirstBegin(dst []byte) ([]byte, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	s, err := c.newSessionLocked()
+	if err != nil {
 		return nil, err
 	}
-	for !s.begun && s.err == nil {
-		if err := c.waitLocked(ctx, &s.changed); err != nil {
-			s.endLocked(nil)
-			return nil, err
-		}
-	}
-	if s.err != nil {
-		return nil, s.err
-	}
-	return s, nil
+	c.first = s
+	return appendFrame(dst, frameAMQP, s.local, s.begin(nil))
+}
+
+// Begun reports whether the peer has answered the session's begin.
+func (s *Session) Begun() bool {
+	s.c.mu.Lock()
+	defer s.c.mu.Unlock()
+	return s.begun
 }
 
 // End tells the peer that the session is over, with e as the reason unless it is nil. It does not wait for the peer's answer.
@@ -128,17 +143,18 @@ func (c *Conn) newSessionLocked() (*Session, error) {
 	s := &Session{
 		c: c, local: channel, done: make(chan struct{}),
 		outgoing: make(map[uint32]*Link), incoming: make(map[uint32]*Link), unsettled: make(map[uint32]*Delivery),
-		nextOutgoingID: 1, incomingWindow: c.cfg.SessionWindow, handleMax: 1<<32 - 1,
+		nextOutgoingID: 1, incomingWindow: c.cfg.SessionWindow, handleMax: c.handleMax,
 	}
 	c.outgoing[channel] = s
 	return s, nil
 }
 
-func (s *Session) sendBeginLocked(remote *uint16) error {
-	return s.c.sendLocked(s.local, &Begin{
+// begin is our begin.
+func (s *Session) begin(remote *uint16) *Begin {
+	return &Begin{
 		RemoteChannel: remote, NextOutgoingID: s.nextOutgoingID,
 		IncomingWindow: s.incomingWindow, OutgoingWindow: s.c.cfg.SessionWindow, HandleMax: &s.c.cfg.HandleMax,
-	})
+	}
 }
 
 // beginLocked takes a begin: the start of a session of the peer's, or the answer to ours.
@@ -167,14 +183,31 @@ func (c *Conn) beginLocked(channel uint16, p *Begin) error {
 	c.incoming[channel] = s
 	s.remote, s.begun = channel, true
 	s.nextIncomingID, s.remoteIncomingWindow = p.NextOutgoingID, p.IncomingWindow
+	s.handleMax = 1<<32 - 1
 	if p.HandleMax != nil {
 		s.handleMax = *p.HandleMax
 	}
+	c.handleMax = s.handleMax
+	s.failBeyondLocked()
 	s.changed.wakeLocked()
 	if p.RemoteChannel == nil {
-		return s.sendBeginLocked(&channel)
+		return c.sendLocked(s.local, s.begin(&channel))
 	}
 	return nil
+}
+
+// failBeyondLocked fails the links that were attached before the peer said that the session has no handle for them. It has said otherwise of the session before.
+func (s *Session) failBeyondLocked() {
+	for handle, l := range s.outgoing {
+		if handle > s.handleMax {
+			l.failLocked(s.noHandle())
+		}
+	}
+}
+
+// noHandle says that all of the session's handles are in use.
+func (s *Session) noHandle() error {
+	return &LimitError{"handle-max", s.handleMax, errorf(ErrorNotAllowed, "all %d handles of the session are in use", uint64(s.handleMax)+1)}
 }
 
 // endLocked sends end and ends the session's links locally. The channel stays taken until the peer's end.

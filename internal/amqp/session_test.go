@@ -80,16 +80,25 @@ func TestSessionsAreRefusedBeyondChannelMax(t *testing.T) {
 	})
 }
 
-func TestNewSessionEndsWithItsContext(t *testing.T) {
+// A session whose begin is not answered is not waited for beyond the context; a late answer does not confuse, and frees the channel.
+func TestAttachInASessionThatIsNotBegunEndsWithItsContext(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		p, c := newPeer(t, nil, nil)
-		if _, err := c.NewSession(try(t)); !errors.Is(err, context.DeadlineExceeded) {
-			t.Errorf("NewSession: %v, want deadline exceeded", err)
+		s, err := c.NewSession(t.Context())
+		if err != nil {
+			t.Fatal(err)
 		}
+		if _, err := s.Attach(try(t), &Attach{Name: "l", Role: RoleSender, Target: &Target{}}); !errors.Is(err, context.DeadlineExceeded) || s.Begun() {
+			t.Errorf("Attach: %v, begun: %v; want deadline exceeded", err, s.Begun())
+		}
+		s.End(nil)
 		want[*Begin](p, 0)
+		want[*Attach](p, 0)
+		want[*Detach](p, 0)
 		want[*End](p, 0)
-		// The late answer does not confuse, and frees the channel.
 		p.send(4, &Begin{RemoteChannel: new(uint16)}, nil)
+		p.send(4, &Attach{Name: "l", Role: RoleReceiver, Target: &Target{}}, nil)
+		p.send(4, &Detach{Closed: true}, nil)
 		p.send(4, &End{}, nil)
 		p.begin(0)
 	})

@@ -1,7 +1,6 @@
 package amqp
 
 import (
-	"errors"
 	"fmt"
 	"net"
 	"strings"
@@ -155,46 +154,6 @@ func FuzzWatch(f *testing.F) {
 			t.Errorf("%d bytes make %d of text", len(b), told)
 		}
 	})
-}
-
-func TestTheClientTakesWhatAnonymousMechanismIsOffered(t *testing.T) {
-	for _, c := range []struct {
-		offered []Symbol
-		want    Symbol
-		text    string
-	}{
-		{[]Symbol{"MSSBCBS", "PLAIN", "ANONYMOUS", "EXTERNAL"}, "ANONYMOUS", ""},
-		{[]Symbol{"PLAIN", "MSSBCBS"}, "MSSBCBS", ""},
-		{[]Symbol{"PLAIN", "SCRAM SHA\n"}, "", `amqp: handshake: the server offers the SASL mechanisms PLAIN, "SCRAM SHA\n", and not ANONYMOUS or MSSBCBS`},
-		{[]Symbol{}, "", "amqp: handshake: the server offers no SASL mechanism; ANONYMOUS or MSSBCBS is wanted"},
-	} {
-		bubble(t, func(t *testing.T) {
-			a, b := memnet.Pipe()
-			got := make(chan *SASLInit, 1)
-			go func() { // ends with the handshake
-				if server, err := Server(t.Context(), b, &Config{Mechanisms: c.offered}); err == nil {
-					got <- server.SASL()
-				} else {
-					got <- nil
-				}
-			}()
-			client, err := Client(t.Context(), a, nil)
-			if c.want == "" {
-				if e, ok := errors.AsType[*SASLError](err); !ok || err.Error() != c.text {
-					t.Errorf("%q: %v, %v, want %s", c.offered, err, e, c.text)
-				}
-				<-got
-				return
-			}
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer client.Close(nil)
-			if init := <-got; init.Mechanism != c.want || (init.InitialResponse != nil) != (c.want == "ANONYMOUS") {
-				t.Errorf("%q: chosen %+v, want %s", c.offered, init, c.want)
-			}
-		})
-	}
 }
 
 // Whoever cuts a connection that is watched gets at what is below TLS.

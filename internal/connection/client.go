@@ -46,18 +46,14 @@ func dialClient(ctx context.Context, owner *Conn, failed time.Time, dials int) (
 	if err := pace(ctx, failed); err != nil {
 		return nil, classifyDial(err)
 	}
-	transport, err := dialTransport(ctx, &owner.cfg)
-	if err != nil {
-		return nil, err
-	}
-	conn, err := handshake(ctx, &owner.cfg, transport, containerID(owner.cfg.ContainerID, dials), owner.maxSessions)
+	conn, raw, err := dialAMQP(ctx, &owner.cfg, containerID(owner.cfg.ContainerID, dials), owner.maxSessions, &owner.mechanism)
 	if err != nil {
 		return nil, err
 	}
 	cl := &client{
 		owner:     owner,
 		amqp:      conn,
-		raw:       transport.raw,
+		raw:       raw,
 		mourned:   make(chan struct{}),
 		grants:    make(map[string]*grant),
 		perEntity: owner.narrowHubs(),
@@ -67,9 +63,33 @@ func dialClient(ctx context.Context, owner *Conn, failed time.Time, dials int) (
 	return cl, nil
 }
 
+// dialAMQP opens a transport and an AMQP connection over it. A server may offer another
+// SASL mechanism than the one that it was sent before it had made its offer: then it is
+// dialled once more, and the mechanism is the other one from then on. Its errors are *Error.
+func dialAMQP(ctx context.Context, cfg *Config, container string, sessions int, mechanism *amqp.Symbol) (conn *amqp.Conn, raw net.Conn, err error) {
+	for again := false; ; again = true {
+		t, err := dialTransport(ctx, cfg)
+		if err != nil {
+			return nil, nil, err
+		}
+		conn, err := handshake(ctx, cfg, t, container, sessions, *mechanism)
+		if err == nil {
+			return conn, t.raw, nil
+		}
+		other := amqp.Symbol("")
+		if refusal, ok := errors.AsType[*amqp.SASLError](err); ok {
+			other = refusal.Instead()
+		}
+		if other == "" || again {
+			return nil, nil, err
+		}
+		*mechanism = other
+	}
+}
+
 // handshake opens an AMQP connection over a transport, which it closes if that fails. Its
 // errors are *Error.
-func handshake(ctx context.Context, cfg *Config, t transport, container string, sessions int) (*amqp.Conn, error) {
+func handshake(ctx context.Context, cfg *Config, t transport, container string, sessions int, mechanism amqp.Symbol) (*amqp.Conn, error) {
 	host, _ := splitHostPort(cfg.Namespace) // "the name of the host", 2.7.1: there are servers that refuse a port
 	if saw := cfg.watch(); saw != nil {
 		t.conn = amqp.Watch(t.conn, saw)
@@ -80,6 +100,7 @@ func handshake(ctx context.Context, cfg *Config, t transport, container string, 
 		return amqp.Client(ctx, t.conn, &amqp.Config{
 			ContainerID: container,
 			HostName:    host,
+			Mechanism:   mechanism,
 			ChannelMax:  uint16(sessions - 1),
 			HandleMax:   math.MaxUint16, // as Java's client says; a session of ours has two links at most
 			IdleTimeout: idleTimeout,
@@ -194,14 +215,4 @@ func (cl *client) close(ctx context.Context) {
 	stop := context.AfterFunc(ctx, cl.cut)
 	defer stop()
 	_ = callback.Call("net.Conn", func() { cl.amqp.Leave(nil) })
-}
-
-// newSession begins a session. ctx is an opening's own: a peer that is silent until it
-// ends loses the connection.
-func (cl *client) newSession(ctx context.Context) (*amqp.Session, error) {
-	session, err := cl.amqp.NewSession(ctx)
-	if err != nil && ctx.Err() != nil {
-		cl.cut()
-	}
-	return session, err
 }

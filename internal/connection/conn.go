@@ -12,6 +12,7 @@ import (
 
 	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azeventhubs/v2"
 
+	"github.com/go-eventhubs/eventhubs/internal/amqp"
 	"github.com/go-eventhubs/eventhubs/internal/callback"
 )
 
@@ -104,7 +105,8 @@ type Conn struct {
 	lifetime context.Context // ends with Close; all openings live within it
 	end      context.CancelCauseFunc
 
-	maxSessions int // of each connection
+	maxSessions int         // of each connection
+	mechanism   amqp.Symbol // of SASL; empty for the engine's own choice. Owned by the dial under way
 
 	mu        sync.Mutex // guards the fields below
 	closed    bool

@@ -39,6 +39,12 @@
 // one or the other. When the connection breaks, the engine knows of each batch whether
 // the network has taken its first byte: if not, it is NotSent.
 //
+// # Round trips
+//
+// From TCP to the answer of the first batch there are six: SASL, open with begin, both links
+// of $cbs, the token, begin with attach, the batch. A link that was lost takes the last two.
+// What leaves together is what official clients send together; see docs/wire.md.
+//
 // # One session for each link
 //
 // There are servers that end the whole session of a link that they refuse, or of a frame

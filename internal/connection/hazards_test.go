@@ -56,7 +56,7 @@ func withPeer(t *testing.T, cfg *amqp.Config, serve func(l *amqp.Link), test fun
 			t.Fatal(err)
 		}
 		test(t, cl, &filter.dropping, func() *link {
-			l, err := newLink(t.Context(), cl, &amqp.Attach{Source: &amqp.Source{}, Target: &amqp.Target{Address: "hub/Partitions/0"}})
+			l, _, err := newLink(t.Context(), cl, &amqp.Attach{Source: &amqp.Source{}, Target: &amqp.Target{Address: "hub/Partitions/0"}})
 			if err != nil {
 				t.Fatal(err)
 			}

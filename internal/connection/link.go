@@ -26,21 +26,33 @@ type link struct {
 	leaving sync.Once
 }
 
-// newLink begins a session and attaches a sender link, whose name it fills in. ctx is an opening's
-// own, never a caller's.
-func newLink(ctx context.Context, cl *client, attach *amqp.Attach) (*link, error) {
-	session, err := cl.newSession(ctx)
+// newLink begins a session and attaches a sender link, and further links with it, in one
+// round trip. It fills in their names. ctx is an opening's own, never a caller's: a peer that
+// does not even answer the begin until it ends loses the connection.
+func newLink(ctx context.Context, cl *client, attach *amqp.Attach, further ...*amqp.Attach) (*link, []*amqp.Link, error) {
+	session, err := cl.amqp.NewSession(ctx)
 	if err != nil {
-		return nil, err
+		if ctx.Err() != nil {
+			cl.cut()
+		}
+		return nil, nil, err
 	}
 	l := &link{client: cl, session: session, gone: make(chan struct{})}
-	attach.Name, attach.Role = rand.Text(), amqp.RoleSender
-	l.amqp, err = session.Attach(ctx, attach)
-	if err != nil {
-		l.leave()
-		return nil, err
+	attach.Role = amqp.RoleSender
+	attaches := append([]*amqp.Attach{attach}, further...)
+	for _, a := range attaches {
+		a.Name = rand.Text()
 	}
-	return l, nil
+	links, err := session.AttachAll(ctx, attaches...)
+	if err != nil {
+		if ctx.Err() != nil && !session.Begun() {
+			cl.cut()
+		}
+		l.leave()
+		return nil, nil, err
+	}
+	l.amqp = links[0]
+	return l, links[1:], nil
 }
 
 // refusesLink reports whether an error of newLink says that the peer refused the link:

@@ -44,11 +44,7 @@ func (s *Source) path() string {
 
 // OpenReader opens a reader. Its errors are *Error.
 func OpenReader(ctx context.Context, cfg Config, source Source) (*Reader, error) {
-	transport, err := dialTransport(ctx, &cfg)
-	if err != nil {
-		return nil, err
-	}
-	conn, err := handshake(ctx, &cfg, transport, cfg.ContainerID, 1)
+	conn, _, err := dialAMQP(ctx, &cfg, cfg.ContainerID, 1, new(amqp.Symbol))
 	if err != nil {
 		return nil, err
 	}
@@ -93,15 +89,14 @@ func authorizeReader(ctx context.Context, session *amqp.Session, cfg *Config, so
 		return &Error{Code: CodeNoToken, Err: fmt.Errorf("getting a token for %s: %w", audience, err)}
 	}
 	const node, replyTo = "$cbs", "eventhubs-reader-cbs"
-	requests, err := session.Attach(ctx, &amqp.Attach{Name: "eventhubs-reader-requests", Role: amqp.RoleSender, Source: &amqp.Source{Address: replyTo}, Target: &amqp.Target{Address: node}})
+	links, err := session.AttachAll(ctx,
+		&amqp.Attach{Name: "eventhubs-reader-requests", Role: amqp.RoleSender, Source: &amqp.Source{Address: replyTo}, Target: &amqp.Target{Address: node}},
+		&amqp.Attach{Name: "eventhubs-reader-replies", Role: amqp.RoleReceiver, Source: &amqp.Source{Address: node}, Target: &amqp.Target{Address: replyTo}})
 	if err != nil {
 		return readError("opening "+node, err)
 	}
-	replies, err := session.Attach(ctx, &amqp.Attach{Name: "eventhubs-reader-replies", Role: amqp.RoleReceiver, Source: &amqp.Source{Address: node}, Target: &amqp.Target{Address: replyTo}})
-	if err == nil {
-		err = replies.Credit(1)
-	}
-	if err != nil {
+	requests, replies := links[0], links[1]
+	if err := replies.Credit(1); err != nil {
 		return readError("opening "+node, err)
 	}
 	request := amqp.Message{

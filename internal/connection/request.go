@@ -127,29 +127,28 @@ func (n *requestNode) afterRefusal(err *Error) error {
 }
 
 func (n *requestNode) newPair(ctx context.Context) (*requestPair, error) {
-	attach := &amqp.Attach{Source: &amqp.Source{}, Target: &amqp.Target{Address: n.address}}
-	l, err := newLink(ctx, n.client, attach)
+	replyTo := n.address + "-" + rand.Text()
+	l, further, err := newLink(ctx, n.client,
+		&amqp.Attach{Source: &amqp.Source{}, Target: &amqp.Target{Address: n.address}},
+		&amqp.Attach{
+			Role:               amqp.RoleReceiver,
+			Source:             &amqp.Source{Address: n.address},
+			Target:             &amqp.Target{Address: replyTo},
+			SenderSettleMode:   new(amqp.SenderSettled),
+			ReceiverSettleMode: new(amqp.ReceiverFirst),
+		})
 	if err != nil {
 		return nil, err
 	}
 	pair := &requestPair{
 		node:    n,
 		link:    l,
-		replyTo: n.address + "-" + attach.Name,
+		replies: further[0],
+		replyTo: replyTo,
 		waiting: make(map[string]chan<- *amqp.Message),
 	}
-	pair.replies, err = l.session.Attach(ctx, &amqp.Attach{
-		Name:               rand.Text(),
-		Role:               amqp.RoleReceiver,
-		Source:             &amqp.Source{Address: n.address},
-		Target:             &amqp.Target{Address: pair.replyTo},
-		SenderSettleMode:   new(amqp.SenderSettled),
-		ReceiverSettleMode: new(amqp.ReceiverFirst),
-	})
-	if err == nil {
-		err = pair.replies.Credit(replyCredit)
-	}
-	if err != nil {
+	// The request leaves right behind this, without an answer: both attaches have theirs.
+	if err := pair.replies.Credit(replyCredit); err != nil {
 		l.leave()
 		return nil, err
 	}

@@ -187,7 +187,7 @@ func (s *Sender) newLinkUnder(ctx context.Context, cl *client, p permit, claim *
 		attach.DesiredCapabilities = []amqp.Symbol{idempotentCapability}
 		attach.Properties = claim.properties()
 	}
-	l, err := newLink(ctx, cl, attach)
+	l, _, err := newLink(ctx, cl, attach)
 	if err != nil {
 		cl.distrust(p, s.partitionID, err)
 		e := new(*attachError(openingError(ctx, err))) // its own, since it is changed

@@ -1,0 +1,120 @@
+package connection
+
+import (
+	"context"
+	"errors"
+	"net"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/go-eventhubs/eventhubs/internal/amqp"
+	"github.com/go-eventhubs/eventhubs/internal/memnet"
+)
+
+// offering has servers that offer so, one for each dial, and a connection to them.
+func offering(t *testing.T, offers ...[]amqp.Symbol) (c *Conn, dials *int, logins *[]amqp.Symbol, end func()) {
+	t.Helper()
+	var serving sync.WaitGroup
+	dials, logins = new(int), new([]amqp.Symbol)
+	c = New(Config{Namespace: "n", Plain: true, WithoutCBS: true, DialContext: func(context.Context, string, string) (net.Conn, error) {
+		ours, theirs := memnet.Pipe()
+		offer := offers[min(*dials, len(offers)-1)]
+		*dials++
+		serving.Go(func() { // ends with the connection
+			conn, err := amqp.Server(context.Background(), theirs, &amqp.Config{Mechanisms: offer})
+			if err != nil {
+				return
+			}
+			*logins = append(*logins, conn.SASL().Mechanism)
+			<-conn.Done()
+		})
+		return ours, nil
+	}})
+	return c, dials, logins, func() {
+		_ = c.Close(context.Background())
+		serving.Wait()
+	}
+}
+
+// TestAnotherMechanismIsTakenOnAnotherConnection: the first one was sent before the server
+// had made its offer.
+func TestAnotherMechanismIsTakenOnAnotherConnection(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		own, open := []amqp.Symbol{"PLAIN", "MSSBCBS"}, []amqp.Symbol{"ANONYMOUS"}
+		c, dials, logins, end := offering(t, own, own, own, open)
+		defer end()
+		lose := func() {
+			c.present().cut()
+			synctest.Wait()
+		}
+		for _, want := range []struct {
+			dials     int // in all
+			mechanism string
+		}{{2, "MSSBCBS"}, {3, "MSSBCBS"}, {5, "ANONYMOUS"}, {6, "ANONYMOUS"}} {
+			if err := c.Connect(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			if got := c.Mechanism(); *dials != want.dials || got != want.mechanism {
+				t.Errorf("connected by %s with %d dials, want %s with %d", got, *dials, want.mechanism, want.dials)
+			}
+			lose()
+		}
+		if len(*logins) != 4 {
+			t.Errorf("the servers have let in %v, want four logins", *logins)
+		}
+	})
+}
+
+// TestAServerThatOffersNothingOfOursIsDialledOnce: another connection would be no better.
+func TestAServerThatOffersNothingOfOursIsDialledOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, dials, _, end := offering(t, []amqp.Symbol{"PLAIN"})
+		defer end()
+		e := wantCode(t, c.Connect(t.Context()), CodeConnectionLost)
+		if refusal, ok := errors.AsType[*amqp.SASLError](e); !ok || !strings.HasSuffix(refusal.Error(), "the SASL mechanisms PLAIN, and not ANONYMOUS or MSSBCBS") || *dials != 1 {
+			t.Errorf("error %v after %d dials, want one that names what is offered, and 1", e, *dials)
+		}
+	})
+}
+
+// TestAServerThatChangesItsOfferWithEachConnectionIsDialledTwice, and no more.
+func TestAServerThatChangesItsOfferWithEachConnectionIsDialledTwice(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, dials, _, end := offering(t, []amqp.Symbol{"MSSBCBS"}, []amqp.Symbol{"ANONYMOUS"}, []amqp.Symbol{"MSSBCBS"})
+		defer end()
+		if e := wantCode(t, c.Connect(t.Context()), CodeConnectionLost); *dials != 2 || !LetsNobodyIn(e) {
+			t.Errorf("error %v after %d dials, want a refusal after 2", e, *dials)
+		}
+	})
+}
+
+// TestAPeerThatDoesNotAnswerABeginLosesTheConnection when the opening has had its time. Its
+// keep-alive goes on.
+func TestAPeerThatDoesNotAnswerABeginLosesTheConnection(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var serving sync.WaitGroup
+		defer serving.Wait()
+		c := New(Config{Namespace: "n", Plain: true, WithoutCBS: true, DialContext: func(context.Context, string, string) (net.Conn, error) {
+			ours, theirs := memnet.Pipe()
+			serving.Go(func() { // ends with the connection
+				conn, err := amqp.Server(context.Background(), theirs, &amqp.Config{BeforeStart: func(c *amqp.Conn) { c.PauseReading() }})
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				<-conn.Done()
+			})
+			return ours, nil
+		}})
+		defer func() { _ = c.Close(context.Background()) }()
+		start := time.Now()
+		wantCode(t, c.Sender("hub", "0", "").Open(t.Context()), CodeTimeout)
+		wantElapsed(t, start, openTimeout)
+		if c.present() != nil {
+			t.Error("the connection lives on")
+		}
+	})
+}
