@@ -258,6 +258,7 @@ func TestAPeerWithOneHandleIsAskedForNoSecond(t *testing.T) {
 		if e, ok := errors.AsType[*LimitError](r.err); !ok || e.Name != "handle-max" || e.Limit != 0 {
 			t.Errorf("AttachAll: %v, want the limit", r.err)
 		}
+		p.wantIdle("of a session that has one handle")
 	})
 }
 

@@ -52,7 +52,10 @@ func (s *Session) AttachAll(ctx context.Context, attaches ...*Attach) ([]*Link, 
 	c := s.c
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for s.err == nil && !s.begun && uint64(len(s.outgoing)+len(attaches)) > uint64(s.handleMax)+1 {
+	for s.err == nil && uint64(len(s.outgoing)+len(attaches)) > uint64(s.handleMax)+1 {
+		if s.begun {
+			return nil, s.noHandle()
+		}
 		if err := c.waitLocked(ctx, &s.changed); err != nil {
 			return nil, err
 		}
