@@ -15,11 +15,12 @@ type staging struct {
 	producer *BufferedProducer
 	work     work
 
-	queue                     // its lock also guards the publishing of a table
-	discovering bool          // a goroutine is; guarded by queue.mu
-	ended       chan struct{} // closed when those that failed last were told; nil if none have; guarded by queue.mu
-	question    uint64        // of the list that was adopted last; guarded by queue.mu
-	over        bool          // a table is published; guarded by queue.mu
+	nowhere turn // of the handlers of what names no partition
+
+	queue              // its lock also guards the publishing of a table
+	discovering bool   // a goroutine is; guarded by queue.mu
+	question    uint64 // of the list that was adopted last; guarded by queue.mu
+	over        bool   // a table is published; guarded by queue.mu
 }
 
 // errOver tells who still meant to stage an event that the table is there now.
@@ -58,7 +59,7 @@ func (s *staging) clear(err error) int {
 	s.mu.Lock()
 	var doomed []ending
 	for len(s.waiting) > 0 {
-		doomed = append(doomed, ending{s.takeLocked(), err})
+		doomed = append(doomed, ending{batch: s.takeLocked(), err: err})
 	}
 	return s.clearUnlock(doomed)
 }
@@ -79,13 +80,13 @@ func (s *staging) clearNamed(id string, err error) (events int, staged bool) {
 		case b.count:
 			s.waiting = slices.Delete(s.waiting, i, i+1)
 			s.taken = append(s.taken, b)
-			doomed = append(doomed, ending{b, err})
+			doomed = append(doomed, ending{batch: b, err: err})
 		default:
 			split := b.split(func(i int) bool { return at(b.extras.routes, i).id == id }, math.MaxInt, s.producer.newBatch)
 			split.leaveLocked()
 			s.taken = append(s.taken, split.pieces...)
 			for _, piece := range split.pieces {
-				doomed = append(doomed, ending{piece, err})
+				doomed = append(doomed, ending{batch: piece, err: err})
 			}
 			if split.stays != nil {
 				s.producer.recycle(split.stays)
@@ -96,7 +97,7 @@ func (s *staging) clearNamed(id string, err error) (events int, staged bool) {
 	return s.clearUnlock(doomed), true
 }
 
-// clearUnlock fails batches that were taken, gives the lock back, and then their room. It returns how many events that were.
+// clearUnlock ends batches that were taken, gives the lock back, and then their room. It returns how many events that were.
 func (s *staging) clearUnlock(doomed []ending) int {
 	events, bytes := 0, 0
 	for _, d := range doomed {
@@ -104,10 +105,7 @@ func (s *staging) clearUnlock(doomed []ending) int {
 		events += d.batch.count
 		bytes += d.batch.bytes
 	}
-	if events > 0 {
-		// Ends when the handlers that it calls have returned; Close waits for it.
-		s.producer.senders.Go(func() { s.end(doomed) })
-	}
+	s.endLocked(doomed)
 	s.mu.Unlock()
 	s.producer.admission.leave(nil, events, bytes)
 	return events
@@ -221,8 +219,9 @@ func (p *BufferedProducer) listPartitions(ctx context.Context) (partitionList, e
 
 // An ending is a staged batch that fails.
 type ending struct {
-	batch *batch
-	err   error
+	batch  *batch
+	err    error
+	places map[string]<-chan struct{} // in the turns of the partitions that its events name; see endLocked
 }
 
 // failExhausted counts a failed try for every staged batch, and ends those that have no try or no time left.
@@ -238,9 +237,9 @@ func (s *staging) failExhausted(v *verdict) {
 		}
 		switch {
 		case v.hopeless || o.RetryOptions.Policy == nil && b.tries > max(0, o.RetryOptions.MaxRetries):
-			ended = append(ended, ending{b, v.reason})
+			ended = append(ended, ending{batch: b, err: v.reason})
 		case o.DeliveryTimeout >= 0 && time.Since(b.first) >= o.DeliveryTimeout:
-			ended = append(ended, ending{b, s.producer.overdue(true, v.last)})
+			ended = append(ended, ending{batch: b, err: s.producer.overdue(true, v.last)})
 		default:
 			s.taken = s.taken[:len(s.taken)-1]
 			s.waiting = append(s.waiting, b)
@@ -248,35 +247,64 @@ func (s *staging) failExhausted(v *verdict) {
 	}
 	if o.StopPartitionOnFailure && len(ended) > 0 {
 		for range len(s.waiting) {
-			ended = append(ended, ending{s.takeLocked(), partitionStopped("", ended[0].err)}) // it may be for the same partition
+			ended = append(ended, ending{batch: s.takeLocked(), err: partitionStopped("", ended[0].err)}) // it may be for the same partition
 		}
 	}
-	s.endUnlock(ended)
+	s.endLocked(ended)
+	s.mu.Unlock()
 }
 
-// endUnlock gives the lock back and tells of batches that were taken, behind those that failed before. Nobody waits for that: a handler that hangs must not keep the list of
-// partitions from the others.
-func (s *staging) endUnlock(ended []ending) {
-	defer s.mu.Unlock()
+// endLocked tells of batches that were taken: of each named partition in its turn, in which they have their places from now on, before whatever is enqueued later. Nobody waits for that: a
+// handler that hangs holds up neither the list of partitions nor another partition.
+func (s *staging) endLocked(ended []ending) {
 	if len(ended) == 0 {
 		return
 	}
-	before, told := s.ended, make(chan struct{})
-	s.ended = told
-	// Ends when the handlers that it calls, and those before, have returned; Close waits for it.
-	s.producer.senders.Go(func() {
-		defer close(told)
-		if before != nil {
-			<-before
+	for i, e := range ended {
+		ended[i].places = make(map[string]<-chan struct{})
+		for n := range e.batch.count {
+			id := at(e.batch.extras.routes, n).id
+			if ended[i].places[id] == nil && s.producer.options.OnBatchFailed != nil {
+				ended[i].places[id] = s.turnOf(id).ask()
+			}
 		}
-		s.end(ended)
-	})
+	}
+	// Ends when it has begun to tell; Close waits for it.
+	s.producer.senders.Go(func() { s.end(ended) })
 }
 
-// end tells of batches that were taken. It returns when the handlers have.
+// turnOf is the turn of what names that partition, or none.
+func (s *staging) turnOf(id string) *turn {
+	if id == "" {
+		return &s.nowhere
+	}
+	return s.producer.turns.of(id, &s.producer.options)
+}
+
+// end is endLocked without the lock.
 func (s *staging) end(ended []ending) {
+	tell := map[string][]func(){}
 	for _, e := range ended {
-		s.settle(e.batch, Outcome{Err: e.err, Storage: NotStored, Queued: time.Since(e.batch.first)})
+		b, o := e.batch, Outcome{Err: e.err, Storage: NotStored, Queued: time.Since(e.batch.first)}
+		if !b.roomless {
+			s.producer.admission.leave(nil, b.count, b.bytes)
+		}
+		for _, part := range s.parts(b) {
+			id := at(part.extras.routes, 0).id
+			s.producer.settled(id, part, batchBytesUnknown, o)
+			tell[id] = append(tell[id], func() {
+				s.producer.tell(&s.queue, &s.work, id, s.turnOf(id), e.places[id], part, o)
+				s.producer.conclude(&s.queue, part, o)
+			})
+		}
+	}
+	for _, calls := range tell {
+		// Ends when the handlers that it calls have returned; Close waits for it.
+		s.producer.senders.Go(func() {
+			for _, call := range calls {
+				call()
+			}
+		})
 	}
 }
 
@@ -296,20 +324,6 @@ func (s *staging) tellRetrying(v *verdict) {
 	}
 	for _, t := range staged {
 		tell(t, v.reason, v.pause)
-	}
-}
-
-// settle is partition.settle for events whose partition is not known. They are told in parts: one for each partition that callers have named, in the order in which these come
-// first, and one for the others.
-func (s *staging) settle(b *batch, o Outcome) {
-	if !b.roomless {
-		s.producer.admission.leave(nil, b.count, b.bytes)
-	}
-	for _, part := range s.parts(b) {
-		id := at(part.extras.routes, 0).id
-		s.producer.settled(id, part, batchBytesUnknown, o)
-		s.producer.tell(&s.queue, &s.work, id, s.producer.turns.of(id, &s.producer.options), part, o)
-		s.producer.conclude(&s.queue, part, o)
 	}
 }
 
@@ -370,7 +384,6 @@ func (s *staging) emptied() bool {
 // to stage an event is sent to the table.
 func (s *staging) adopt(list partitionList) {
 	p := s.producer
-	var unroutable []ending
 	s.mu.Lock()
 	if list.question < s.question {
 		s.mu.Unlock()
@@ -383,7 +396,7 @@ func (s *staging) adopt(list partitionList) {
 		t = newTable(p, list.ids)
 	}
 	if !s.over {
-		unroutable = s.moveLocked(t)
+		s.endLocked(s.moveLocked(t))
 		s.over = true
 	}
 	p.table.Store(t)
@@ -396,11 +409,6 @@ func (s *staging) adopt(list partitionList) {
 	for _, part := range t.partitions {
 		part.wake()
 	}
-	if len(unroutable) == 0 {
-		return
-	}
-	// Ends when the handlers that it calls have returned; Close, whose barrier covers the events, waits for it.
-	p.senders.Go(func() { s.end(unroutable) })
 }
 
 // moveLocked moves every staged event to its partition, with the barriers that cover it. Nobody but us knows the partitions yet. An event that names a partition that there is not
@@ -419,7 +427,7 @@ func (s *staging) moveLocked(t *table) (unroutable []ending) {
 				target := s.producer.newBatch()
 				target.append(encoded, nil, new(b.extras.of(i)), b.first)
 				s.taken = append(s.taken, target)
-				unroutable = append(unroutable, ending{target, err})
+				unroutable = append(unroutable, ending{batch: target, err: err})
 				b.coverTarget(i, target)
 				continue
 			}

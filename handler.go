@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime/debug"
-	"sync"
 	"sync/atomic"
 
 	"github.com/go-eventhubs/eventhubs/internal/callback"
@@ -32,34 +31,9 @@ func handlerScope(ctx context.Context, a *admission) *scope {
 	return s
 }
 
-// Turns has no more handlers called at a time for a partition than it may have sends, one as a rule: by its senders, or by whoever fails what was staged for it. A turn is a
-// channel with room for those who have it.
-type turns struct {
-	mu   sync.Mutex // guards the field below
-	byID map[string]chan struct{}
-}
-
-// of is the turn of a partition: nil for what the service assigns, and for staged events that name none.
-func (t *turns) of(id string, o *Options) chan struct{} {
-	if id == "" {
-		return nil
-	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	turn := t.byID[id]
-	if turn == nil {
-		if t.byID == nil {
-			t.byID = map[string]chan struct{}{}
-		}
-		turn = make(chan struct{}, o.MaxConcurrentSendsPerPartition)
-		t.byID[id] = turn
-	}
-	return turn
-}
-
 // tell gives the outcome of a batch to its Deliveries and its handler, in that order, and returns when the handler has ended, however it does. The work is that
-// of the partition, and so is the turn.
-func (p *BufferedProducer) tell(q *queue, w *work, partitionID string, turn chan struct{}, b *batch, o Outcome) {
+// of the partition, and so is the turn, in which it may have a place already.
+func (p *BufferedProducer) tell(q *queue, w *work, partitionID string, turn *turn, place <-chan struct{}, b *batch, o Outcome) {
 	deliveries := b.tellDeliveries(o)
 	name, handler := "Options.OnBatchSucceeded", p.options.OnBatchSucceeded
 	if o.Err != nil {
@@ -77,8 +51,11 @@ func (p *BufferedProducer) tell(q *queue, w *work, partitionID string, turn chan
 	b.kept = true
 	told := &Batch{PartitionID: partitionID, Outcome: o, Count: b.count, Bytes: b.bytes, batch: b, queue: q, producer: p}
 	if turn != nil {
-		turn <- struct{}{}
-		defer func() { <-turn }()
+		if place == nil {
+			place = turn.ask()
+		}
+		<-place
+		defer turn.done()
 	}
 	w.begin(handlerRuns)
 	ended := callback.Call(name, func() {

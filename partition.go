@@ -25,9 +25,9 @@ type partition struct {
 	producer *BufferedProducer
 	link     link
 	work     work
-	identity *identity     // nil without EnableIdempotentRetries; guarded by its turn
-	share    *share        // of the buffer
-	turn     chan struct{} // of handlers; see turns
+	identity *identity // nil without EnableIdempotentRetries; guarded by its turn
+	share    *share    // of the buffer
+	turn     *turn     // of handlers; nil for what the service assigns
 
 	linkMax atomic.Int64 // bytes: the largest message of the latest link; zero if none was open yet
 	learned atomic.Int64 // bytes: what the service takes in fact, as far as its refusals have taught, or unlimited; see limit.go
@@ -259,6 +259,6 @@ func (p *partition) settle(b *batch, o Outcome) {
 		p.producer.health.forget(func(part *partition) bool { return part == p })
 	}
 	p.producer.settled(p.id, b, p.batchLimit(), o)
-	p.producer.tell(&p.queue, &p.work, p.id, p.turn, b, o)
+	p.producer.tell(&p.queue, &p.work, p.id, p.turn, nil, b, o)
 	p.producer.conclude(&p.queue, b, o)
 }

@@ -108,7 +108,7 @@ func newProducer(namespace, hubName string, h hub, o Options) *BufferedProducer 
 	p.admission = newAdmission(o.MaxBufferedEventCount, o.MaxBufferedBytes, p.pick, p.press)
 	p.admission.hindrance = p.health.hindrance
 	p.watch = newWatch(p.quietChanged)
-	p.staging = &staging{producer: p, work: work{watch: p.watch}}
+	p.staging = &staging{producer: p, work: work{watch: p.watch}, nowhere: turn{free: 1}}
 	p.health.producer = p
 	p.lifetime, p.abort = context.WithCancelCause(context.Background())
 	p.trying, p.giveUp = context.WithCancelCause(p.lifetime)

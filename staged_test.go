@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -34,9 +35,12 @@ func place(t *testing.T, p *BufferedProducer, to ...*EnqueueOptions) {
 
 func TestWhatFailsWhileTheListIsUnknownNamesThePartitionThatWasAskedFor(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
+		var mu sync.Mutex // guards the fields below
 		var got []string
 		count := 0
 		note := func(_ context.Context, b *Batch) {
+			mu.Lock()
+			defer mu.Unlock()
 			var text strings.Builder
 			text.WriteString(b.PartitionID + ":")
 			for e := range b.Events() {
@@ -53,8 +57,9 @@ func TestWhatFailsWhileTheListIsUnknownNamesThePartitionThatWasAskedFor(t *testi
 		deliveries := []*Delivery{new(Delivery), new(Delivery)}
 		place(t, p, three, nil, one, &EnqueueOptions{PartitionKey: "k"}, three, &EnqueueOptions{PartitionID: "1", Delivery: deliveries[0]}, &EnqueueOptions{Delivery: deliveries[1]})
 		wantFailed(t, "Flush", p.Flush(t.Context()), 7)
-		if want := []string{"3: 0 4", ": 1 3k 6", "1: 2 5"}; !slices.Equal(got, want) || count != 7 {
-			t.Errorf("the handler was told %q, want %q", got, want)
+		slices.Sort(got) // handlers of several partitions run at once
+		if want := []string{"1: 2 5", "3: 0 4", ": 1 3k 6"}; !slices.Equal(got, want) || count != 7 {
+			t.Errorf("the handlers were told %q, want %q", got, want)
 		}
 		for _, d := range deliveries {
 			if d.Err() == nil {
@@ -141,6 +146,57 @@ func TestAHandlerOfStagedEventsHoldsThePartitionsTurn(t *testing.T) {
 		if most.Load() != 1 || told.Load() != 2 || now() != 20*time.Second {
 			t.Errorf("%d handlers at once, %d calls, the last ended at %v, want 1, 2 and 20s", most.Load(), told.Load(), now())
 		}
+	})
+}
+
+// What fails in staging is told before what was enqueued later for its partition, whatever ended either, and a handler that takes its time holds up no other partition.
+func TestWhatFailsInStagingIsToldInItsPartitionsOrder(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		peer := newPeer(t, 2)
+		known := make(chan struct{})
+		var asked atomic.Bool // for the list, in vain
+		peer.properties = func(int) error {
+			if !asked.Load() {
+				return unauthorized()
+			}
+			<-known
+			return nil
+		}
+		var told outcomes
+		handler := func(ctx context.Context, b *Batch) {
+			told.handle(ctx, b)
+			if b.PartitionID == "0" {
+				time.Sleep(time.Minute)
+			}
+		}
+		p := peer.producer(Options{MaxWaitTime: SendAtOnce, RetryOptions: RetryOptions{MaxRetries: -1}, OnBatchSucceeded: handler, OnBatchFailed: handler})
+		enqueue(t, p, "0", "a")
+		enqueue(t, p, "1", "b")
+		synctest.Wait() // both have failed, and the handler of the first is at work
+		asked.Store(true)
+		enqueue(t, p, "0", "c")
+		enqueue(t, p, "1", "d")
+		if n, err := p.ClearPartition("0"); n != 1 || err != nil {
+			t.Errorf("ClearPartition returned %d, %v, want 1", n, err)
+		}
+		enqueue(t, p, "0", "e")
+		close(known)
+		time.Sleep(time.Second)
+		wantTold := func(partition, want string) {
+			t.Helper()
+			var got []string
+			for _, o := range told.all() {
+				if o.partition == partition {
+					got = append(got, fmt.Sprintf("%v %s", o.at, o.bodies[0]))
+				}
+			}
+			if fmt.Sprint(got) != want {
+				t.Errorf("of partition %s the handlers were told %v, want %s", partition, got, want)
+			}
+		}
+		wantTold("1", "[0s b 0s d]")
+		time.Sleep(10 * time.Minute)
+		wantTold("0", "[0s a 1m0s c 2m0s e]")
 	})
 }
 
