@@ -75,6 +75,7 @@ func publishAll(t *testing.T) (said []*spoken) {
 			if err := work(p); err != nil {
 				t.Error(err)
 			}
+			synctest.Wait() // a session that is about to be ended has been
 			if err := p.Close(t.Context()); err != nil {
 				t.Error(err)
 			}

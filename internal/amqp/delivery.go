@@ -24,8 +24,10 @@ type Delivery struct {
 
 	outgoing // if sent
 
-	// Guarded by Conn.mu; state and err do not change after outcome is closed.
-	outcome chan struct{} // of a sent, unsettled delivery
+	own [ownTag]byte // memory of a tag that the engine makes
+
+	// Guarded by Conn.mu; state and err do not change while there is a token in outcome.
+	outcome chan struct{} // of a sent, unsettled delivery: holds a token once it is told
 	state   DeliveryState
 	err     error
 	settled bool // by us, if received
@@ -43,19 +45,23 @@ func (d *Delivery) Wait(ctx context.Context) (DeliveryState, error) {
 	}
 	select {
 	case <-d.outcome:
-		return d.state, d.err
 	default:
+		select {
+		case <-d.outcome:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
 	}
-	select {
-	case <-d.outcome:
-		return d.state, d.err
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
+	state, err := d.state, d.err
+	d.outcome <- struct{}{} // for whoever waits next
+	return state, err
 }
 
-// Done returns a channel that is closed when Wait does not wait any more; nil for a delivery that is sent settled.
-func (d *Delivery) Done() <-chan struct{} { return d.outcome }
+// Told returns a channel from which one receives, instead of Wait, when Wait would not wait any more; then Result has what Wait would return. It is nil for a delivery that is sent settled.
+func (d *Delivery) Told() <-chan struct{} { return d.outcome }
+
+// Result is the outcome, or why there is none, once it was told.
+func (d *Delivery) Result() (DeliveryState, error) { return d.state, d.err }
 
 // Settle tells the sender what became of a received delivery. It does nothing if the delivery came settled or is settled already. The error says that the
 // link is over, or that the state cannot be told, because it does not fit the peer's frames: the delivery is not settled then. Of the error in Rejected what

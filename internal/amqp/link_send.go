@@ -33,13 +33,17 @@ const (
 	// MaxPiece is how large such a piece may be, its room included, to leave from where it is, if the peer takes frames of that size, too.
 	MaxPiece = maxTransfer
 
+	// keptQueue is for how many deliveries a link keeps memory while it has none.
+	keptQueue = 8
+
 	// leastDirect is the size from which on a piece leaves from where it is: a smaller one is copied, which costs less than a write of its own.
 	leastDirect = 4 << 10
 )
 
 // Queue has d sent, behind what was queued on the link before, as soon as the link has credit, the session's window is open, and the connection's
 // writer has room. It does not wait. Of d, Tag, Format, Settled, and Payload or Frames count. They belong to the engine until Wait returns other than by its
-// context's end, or Withdraw has taken d back, or the link is over. Even then the writer may still have some of Frames, which Held tells.
+// context's end, or Withdraw has taken d back, or the link is over. Even then the writer may still have some of Frames, which Held tells. When Wait has told an outcome and nothing is held,
+// d may be queued again.
 //
 // The messages of a connection leave one after the other, in the order in which they could: a message of many frames does not wait for others between them.
 func (l *Link) Queue(d *Delivery) error {
@@ -86,9 +90,17 @@ func (l *Link) queueLocked(d *Delivery) error {
 	if limit := l.remote.MaxMessageSize; limit > 0 && uint64(size) > limit {
 		return errorf(ErrorMessageSizeExceeded, "message of %d bytes; the link takes %d", size, limit)
 	}
-	d.link, d.outgoing = l, outgoing{size: size}
-	if !d.Settled {
-		d.outcome = make(chan struct{})
+	d.link, d.outgoing, d.state, d.err = l, outgoing{size: size}, nil, nil
+	switch {
+	case d.Settled:
+		d.outcome = nil
+	case d.outcome == nil:
+		d.outcome = make(chan struct{}, 1)
+	default:
+		select { // it has the former outcome
+		case <-d.outcome:
+		default:
+		}
 	}
 	l.sender.queue = append(l.sender.queue, d)
 	l.scheduleLocked()
@@ -165,9 +177,8 @@ func (l *Link) sendFirstLocked(limit int) (done bool) {
 // shiftLocked takes the first delivery from the queue.
 func (l *Link) shiftLocked() {
 	out := &l.sender
-	out.queue[0] = nil
-	if out.queue = out.queue[1:]; len(out.queue) == 0 {
-		out.queue = nil // its memory is not kept for an idle link
+	if out.queue = slices.Delete(out.queue, 0, 1); len(out.queue) == 0 && cap(out.queue) > keptQueue {
+		out.queue = nil
 	}
 }
 
@@ -175,7 +186,7 @@ func (l *Link) shiftLocked() {
 func (l *Link) beginDeliveryLocked(d *Delivery) {
 	s, out := l.s, &l.sender
 	if d.Tag == nil {
-		d.Tag = be.AppendUint32(nil, out.deliveryCount) // ownTag bytes
+		d.Tag = be.AppendUint32(d.own[:0], out.deliveryCount)
 	}
 	d.id, d.begun, d.at = s.nextDeliveryID, true, s.c.taken+uint64(s.c.gathered())
 	// Peers insist on ids without gaps in the session, whatever the link.

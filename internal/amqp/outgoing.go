@@ -145,7 +145,11 @@ func (d *Delivery) settleLocked(state DeliveryState, err error) {
 // tellLocked tells whoever waits.
 func (d *Delivery) tellLocked() {
 	d.sent = d.sent || d.begun && (d.told || d.at < d.link.s.c.written)
-	close(d.outcome)
+	select {
+	case d.outcome <- struct{}{}:
+	default:
+		panic("amqp: an outcome is told twice")
+	}
 }
 
 // decideLocked tells of the deliveries of which it is known by now whether the network has taken anything. At last, nothing more is written.

@@ -282,7 +282,7 @@ func (p *requestPair) exchange(ctx context.Context, properties amqp.Map, body an
 	if err != nil {
 		return nil, errorOfLink(err), err
 	}
-	settled := d.Done()
+	settled := d.Told()
 	for {
 		select {
 		case got, ok := <-answer: // which may come before the request's own outcome
@@ -293,7 +293,7 @@ func (p *requestPair) exchange(ctx context.Context, properties amqp.Map, body an
 			return got, false, nil
 		case <-settled:
 			settled = nil
-			state, err := d.Wait(ctx)
+			state, err := d.Result()
 			if err != nil {
 				p.link.leave() // read hears of that, and then answer does
 			} else if result := stateResult(state); result.Outcome != Accepted && len(answer) == 0 { // a reply says more

@@ -118,12 +118,10 @@ func (s *Sender) tryOn(ctx context.Context, l *link, batch [][]byte) (result Res
 	}
 
 	start := time.Now()
-	d := &amqp.Delivery{Format: batchFormat, Frames: batch}
-	if err := l.amqp.Queue(d); err != nil {
+	d, err := s.queue(l, batch)
+	if err != nil {
 		return s.unsent(l, err), errorOfLink(err)
 	}
-	s.latest.Store(d)
-	defer s.latest.CompareAndSwap(d, nil)
 	state, err := d.Wait(ctx)
 	switch {
 	case err == nil:
@@ -136,11 +134,41 @@ func (s *Sender) tryOn(ctx context.Context, l *link, batch [][]byte) (result Res
 		s.drop(l, err)
 		result = l.lostWith(err)
 	}
-	result.Held = d.Held()
-	if result.Held != nil {
+	if result.Held = d.Held(); result.Held != nil {
 		l.client.cutIfStill(result.Held)
 	}
+	s.returned(d, err == nil && result.Held == nil)
 	return result, false
+}
+
+// queue hands a batch over to a link.
+func (s *Sender) queue(l *link, batch [][]byte) (d *amqp.Delivery, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if n := len(s.spare); n > 0 {
+		d, s.spare = s.spare[n-1], s.spare[:n-1]
+	} else {
+		d = new(amqp.Delivery)
+	}
+	d.Tag, d.Format, d.Frames = nil, batchFormat, batch
+	if err := l.amqp.Queue(d); err != nil {
+		return nil, err
+	}
+	s.latest = d
+	return d, nil
+}
+
+// returned ends a send. Over says that nobody will look at its delivery any more, so that another may use it.
+func (s *Sender) returned(d *amqp.Delivery, over bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.latest == d {
+		s.latest = nil
+	}
+	if over {
+		d.Frames = nil
+		s.spare = append(s.spare, d)
+	}
 }
 
 // settled says what an outcome means, also for the permit under which the message went.

@@ -23,17 +23,18 @@ type Sender struct {
 	idempotent  bool // see identity.go
 
 	maxMessageSize atomic.Uint64
-	latest         atomic.Pointer[amqp.Delivery] // of the send that began last; nil when it has returned
 
 	mu         sync.Mutex // guards the fields below; held before Conn.mu, never while waiting
 	closed     bool
-	link       *link          // of the latest attach; nil when that is gone
-	former     *link          // the one before, given up and not yet gone, which the next waits for; nil if there is none
-	opening    *flight[*link] // not nil while a link is being opened
-	generation uint64         // counts what makes an attach under way useless
-	attaches   uint64         // counts attaches
-	identity   Identity       // of the latest attach
-	claim      *Claim         // what the next attach states
+	link       *link            // of the latest attach; nil when that is gone
+	former     *link            // the one before, given up and not yet gone, which the next waits for; nil if there is none
+	opening    *flight[*link]   // not nil while a link is being opened
+	generation uint64           // counts what makes an attach under way useless
+	attaches   uint64           // counts attaches
+	identity   Identity         // of the latest attach
+	claim      *Claim           // what the next attach states
+	latest     *amqp.Delivery   // of the send that began last; nil when it has returned
+	spare      []*amqp.Delivery // for sends to come
 }
 
 // Sender returns a sender to a partition of a hub, or to the hub, whose service
@@ -68,8 +69,9 @@ func (s *Sender) MaxMessageSize() uint64 {
 // WaitingForCredit reports whether the latest Send has a link and waits for the
 // peer to allow a message on it.
 func (s *Sender) WaitingForCredit() bool {
-	d := s.latest.Load()
-	return d != nil && d.WaitsForPeer()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.latest != nil && s.latest.WaitsForPeer()
 }
 
 func (s *Sender) open(ctx context.Context) (*link, error) {
