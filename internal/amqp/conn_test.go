@@ -239,6 +239,7 @@ func TestCloseTellsThePeerWhy(t *testing.T) {
 func TestCutEndsBothPeers(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		client, server := pair(t, nil, nil)
+		synctest.Wait() // the server's begin has been written
 		client.Cut()
 		<-client.Done()
 		<-server.Done()
