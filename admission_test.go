@@ -19,7 +19,7 @@ func TestEnqueueWaitsWhileTheBufferIsFull(t *testing.T) {
 		name    string
 		options Options
 	}{
-		{"events", Options{MaxBufferedEventCount: 3}},
+		{"events", Options{MaxBufferedEvents: 3}},
 		{"bytes", Options{MaxBufferedBytes: 3*sectionSize(1000) + 100}},
 	}
 	for _, tt := range tests {
@@ -45,7 +45,7 @@ func TestWaitersAreAdmittedFirstComeFirstServed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		peer := newPeer(t, 1)
 		peer.latency = func() time.Duration { return time.Second }
-		p := peer.producer(Options{MaxWaitTime: SendAtOnce, MaxBufferedEventCount: 1}) // so that no two are admitted together
+		p := peer.producer(Options{MaxWaitTime: SendAtOnce, MaxBufferedEvents: 1}) // so that no two are admitted together
 		enqueue(t, p, "0", "a")
 		for i := range 20 {
 			go enqueue(t, p, "0", fmt.Sprint(i))
@@ -65,7 +65,7 @@ func TestACancelledWaiterLeavesNoTrace(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		peer := newPeer(t, 1)
 		peer.latency = func() time.Duration { return time.Second }
-		p := peer.producer(Options{MaxWaitTime: SendAtOnce, MaxBufferedEventCount: 1})
+		p := peer.producer(Options{MaxWaitTime: SendAtOnce, MaxBufferedEvents: 1})
 		enqueue(t, p, "0", "a")
 		cause := errors.New("the user went away")
 		ctx, cancel := context.WithCancelCause(t.Context())
@@ -119,7 +119,7 @@ func TestPressureEndsTheLinger(t *testing.T) {
 	for _, wait := range []time.Duration{10 * time.Minute, UntilFull} {
 		synctest.Test(t, func(t *testing.T) {
 			peer := newPeer(t, 4)
-			p := peer.producer(Options{MaxWaitTime: wait, MaxBufferedEventCount: 40})
+			p := peer.producer(Options{MaxWaitTime: wait, MaxBufferedEvents: 40})
 			for i := range 100 {
 				if err := p.Enqueue(t.Context(), event(fmt.Sprint(i)), nil); err != nil {
 					t.Fatal(err)
@@ -150,7 +150,7 @@ func TestPressureDoesNotScatterSmallBatches(t *testing.T) {
 			}
 			return connection.Result{Outcome: connection.Accepted}
 		}
-		p := peer.connected(Options{MaxWaitTime: linger, MaxBufferedEventCount: 800})
+		p := peer.connected(Options{MaxWaitTime: linger, MaxBufferedEvents: 800})
 		for i := range 20_000 {
 			id := hot
 			if i%10 == 0 {
@@ -189,7 +189,7 @@ func TestJitteredAcknowledgementsDoNotCollapseTheBatches(t *testing.T) {
 					defer peer.mu.Unlock()
 					return 30*time.Millisecond + time.Duration(random.Float64()*0.02*30*float64(time.Millisecond))
 				}
-				p := peer.producer(Options{MaxBufferedEventCount: tt.buffer})
+				p := peer.producer(Options{MaxBufferedEvents: tt.buffer})
 				const events = 100_000
 				done := make(chan bool)
 				for c := range tt.callers {

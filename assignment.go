@@ -73,7 +73,7 @@ func (t *table) ids() []string {
 	return ids
 }
 
-// assign returns the partition for an event of that size with that route. The error is ErrUnknownPartition, or tells a fault of Options.PartitionForKey.
+// assign returns the partition for an event of that size with that route. The error is ErrPartitionUnknown, or tells a fault of Options.KeyPartitioner.
 func (t *table) assign(r route, size int) (*partition, error) {
 	switch {
 	case r.id != "":
@@ -126,12 +126,12 @@ func (t *table) nextLocked(bytes int) *partition {
 	return cmp.Or(open, first)
 }
 
-// assignHere is assign for where a PartitionForKey that ends its goroutine must not: with a lock held, or an event's room.
+// assignHere is assign for where a KeyPartitioner that ends its goroutine must not: with a lock held, or an event's room.
 func (t *table) assignHere(r route, size int) (*partition, error) {
-	if r.key == "" || t.producer.options.PartitionForKey == nil {
+	if r.key == "" || t.producer.options.KeyPartitioner == nil {
 		return t.assign(r, size)
 	}
-	p, err := callback.Result("Options.PartitionForKey", func() (*partition, error) { return t.assign(r, size) })
+	p, err := callback.Result("Options.KeyPartitioner", func() (*partition, error) { return t.assign(r, size) })
 	if ended, ok := errors.AsType[*callback.EndedError](err); ok {
 		err = invalid("%w, for the key %q", ended, r.key)
 	}
@@ -142,7 +142,7 @@ func (t *table) assignHere(r route, size int) (*partition, error) {
 func (t *table) find(id string) (*partition, error) {
 	p, ok := t.byID[id]
 	if !ok {
-		return nil, fmt.Errorf("eventhubs: %w: the event hub has no partition %q, it has %d from %q to %q", ErrUnknownPartition, id,
+		return nil, fmt.Errorf("eventhubs: %w: the event hub has no partition %q, it has %d from %q to %q", ErrPartitionUnknown, id,
 			len(t.partitions), t.partitions[0].id, t.partitions[len(t.partitions)-1].id)
 	}
 	return p, nil
@@ -150,18 +150,18 @@ func (t *table) find(id string) (*partition, error) {
 
 // forKey returns the index of a key's partition in the service's list.
 func (t *table) forKey(key string) (index int, err error) {
-	custom := t.producer.options.PartitionForKey
+	custom := t.producer.options.KeyPartitioner
 	if custom == nil {
 		return partitionkey.Index(key, len(t.partitions)), nil
 	}
 	defer func() {
 		if reason := recover(); reason != nil {
-			err = invalid("Options.PartitionForKey panicked for the key %q: %v", key, reason)
+			err = invalid("Options.KeyPartitioner panicked for the key %q: %v", key, reason)
 		}
 	}()
 	index = custom(key, len(t.partitions))
 	if index < 0 || index >= len(t.partitions) {
-		return 0, invalid("Options.PartitionForKey returned %d for the key %q: it must be at least 0 and below %d", index, key, len(t.partitions))
+		return 0, invalid("Options.KeyPartitioner returned %d for the key %q: it must be at least 0 and below %d", index, key, len(t.partitions))
 	}
 	return index, nil
 }
@@ -214,7 +214,7 @@ func (p *BufferedProducer) partitions() []*partition {
 func (p *BufferedProducer) find(partitionID string) (*partition, error) {
 	t := p.table.Load()
 	if t == nil {
-		return nil, fmt.Errorf("eventhubs: %w: the partitions of the event hub are not known yet; call Connect first", ErrUnknownPartition)
+		return nil, fmt.Errorf("eventhubs: %w: the partitions of the event hub are not known yet; call Connect first", ErrPartitionUnknown)
 	}
 	return t.find(partitionID)
 }

@@ -25,7 +25,7 @@ func (nullLink) Send(context.Context, [][]byte) connection.Result {
 }
 
 func nullProducer(b *testing.B, partitioning Partitioning) *BufferedProducer {
-	o, err := (&Options{MaxBufferedEventCount: 100_000, Partitioning: partitioning}).withDefaults()
+	o, err := (&Options{MaxBufferedEvents: 100_000, Partitioning: partitioning}).withDefaults()
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -29,8 +29,8 @@ func discarding(tb testing.TB) *emulator.Server {
 
 func discardingProducer(tb testing.TB) *eventhubs.BufferedProducer {
 	producer, err := eventhubs.NewBufferedProducerFromConnectionString(discarding(tb).ConnectionString("hub"), "", &eventhubs.Options{
-		MaxBufferedEventCount: 100_000,
-		OnBatchFailed:         func(_ context.Context, b *eventhubs.Batch) { tb.Error(b.Outcome.Err) },
+		MaxBufferedEvents: 100_000,
+		OnBatchFailed:     func(_ context.Context, b *eventhubs.Batch) { tb.Error(b.Outcome.Err) },
 	})
 	if err != nil {
 		tb.Fatal(err)

@@ -11,13 +11,13 @@ import (
 // guard puts the functions of the options that goroutines of ours call behind package callback, so that none of them can end such a goroutine. Done once, here, it
 // holds wherever they are called. Not so:
 //   - Trace.Encoding and Trace.Accepted are called on the caller's own goroutine, which is theirs to end: nothing is held there and nothing is left to be done.
-//   - PartitionForKey is called both there and, with a lock held, here: see table.assignHere.
+//   - KeyPartitioner is called both there and, with a lock held, here: see table.assignHere.
 //   - RetryOptions.Policy and the handlers have results, or ends, that the guard must know of: see retries.after and BufferedProducer.tell.
 //   - What ConnectionOptions hold is guarded in package connection.
 func (o *Options) guard() {
 	o.Logger = callback.Logger(o.Logger)
-	if o.ProducerState != nil {
-		o.ProducerState = guardedState{o.ProducerState}
+	if o.ProducerStore != nil {
+		o.ProducerStore = guardedStore{o.ProducerStore}
 	}
 	if o.Trace != nil {
 		o.Trace = o.Trace.guarded(o.unheard)
@@ -32,15 +32,15 @@ func (o *Options) unheard() *slog.Logger {
 	return callback.Logger(slog.Default())
 }
 
-// A guardedState is the application's ProducerState.
-type guardedState struct{ application ProducerState }
+// A guardedState is the application's ProducerStore.
+type guardedStore struct{ application ProducerStore }
 
-func (s guardedState) Load(ctx context.Context, partitionID string) (ProducerID, error) {
-	return callback.Result("ProducerState.Load", func() (ProducerID, error) { return s.application.Load(ctx, partitionID) })
+func (s guardedStore) Load(ctx context.Context, partitionID string) (ProducerID, error) {
+	return callback.Result("ProducerStore.Load", func() (ProducerID, error) { return s.application.Load(ctx, partitionID) })
 }
 
-func (s guardedState) Save(ctx context.Context, partitionID string, old, id ProducerID) (err error) {
-	if ended := callback.Call("ProducerState.Save", func() { err = s.application.Save(ctx, partitionID, old, id) }); ended != nil {
+func (s guardedStore) Save(ctx context.Context, partitionID string, old, id ProducerID) (err error) {
+	if ended := callback.Call("ProducerStore.Save", func() { err = s.application.Save(ctx, partitionID, old, id) }); ended != nil {
 		return ended
 	}
 	return err

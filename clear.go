@@ -21,7 +21,7 @@ func (p *BufferedProducer) cleared(part *partition) error {
 	return p.health.hindrance(part).with(fmt.Errorf("eventhubs: %w", ErrCleared))
 }
 
-// ClearPartition is Clear for one partition. It fails with ErrUnknownPartition for an id that the event hub does not have. While the partitions are not known it clears the events
+// ClearPartition is Clear for one partition. It fails with ErrPartitionUnknown for an id that the event hub does not have. While the partitions are not known it clears the events
 // that were enqueued with that PartitionID.
 func (p *BufferedProducer) ClearPartition(partitionID string) (int, error) {
 	if p.closing.Load() {
@@ -39,8 +39,8 @@ func (p *BufferedProducer) ClearPartition(partitionID string) (int, error) {
 	return part.clear(p.cleared(part)), nil
 }
 
-// Resume lets a partition take events again that StopPartitionOnFailure has stopped.
-func (p *BufferedProducer) Resume(partitionID string) error {
+// ResumePartition lets a partition take events again that StopPartitionOnFailure has stopped.
+func (p *BufferedProducer) ResumePartition(partitionID string) error {
 	if p.closing.Load() {
 		return errClosed()
 	}

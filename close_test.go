@@ -58,7 +58,7 @@ func TestCloseWakesWhoeverWaitsForRoom(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		peer := newPeer(t, 1)
 		peer.latency = func() time.Duration { return time.Second }
-		p := peer.producer(Options{MaxWaitTime: SendAtOnce, MaxBufferedEventCount: 1})
+		p := peer.producer(Options{MaxWaitTime: SendAtOnce, MaxBufferedEvents: 1})
 		enqueue(t, p, "0", "a")
 		refused := make(chan error)
 		for range 10 {
@@ -121,7 +121,7 @@ func TestCloseEndsThePauseBeforeARetry(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		peer := newPeer(t, 1)
 		peer.answer = func(sent) connection.Result { return transient(connection.NotSent) }
-		p := peer.producer(Options{MaxWaitTime: SendAtOnce, RetryOptions: RetryOptions{RetryDelay: time.Hour, MaxRetryDelay: time.Hour},
+		p := peer.producer(Options{MaxWaitTime: SendAtOnce, Retry: RetryOptions{RetryDelay: time.Hour, MaxRetryDelay: time.Hour},
 			OnBatchFailed: func(context.Context, *Batch) {}, DeliveryTimeout: -1})
 		enqueue(t, p, "0", "a")
 		synctest.Wait()
@@ -204,8 +204,8 @@ func TestPartitionForKeyAndResumeAfterClose(t *testing.T) {
 		if _, err := p.PartitionForKey(t.Context(), "k"); !errors.Is(err, ErrClosed) {
 			t.Errorf("PartitionForKey after Close: %v", err)
 		}
-		if err := p.Resume("0"); !errors.Is(err, ErrClosed) {
-			t.Errorf("Resume after Close: %v", err)
+		if err := p.ResumePartition("0"); !errors.Is(err, ErrClosed) {
+			t.Errorf("ResumePartition after Close: %v", err)
 		}
 	})
 }

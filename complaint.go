@@ -79,6 +79,6 @@ func (w *work) silent(staging *staging) error {
 			what = "the service has not acknowledged a batch"
 		}
 	}
-	err := fmt.Errorf("%s for %v; the oldest of %d events has waited for %v", what, age.Truncate(time.Second), s.BufferedEvents, s.OldestEvent.Truncate(time.Second))
+	err := fmt.Errorf("%s for %v; the oldest of %d events has waited for %v", what, age.Truncate(time.Second), s.BufferedEvents, s.OldestEventAge.Truncate(time.Second))
 	return failure(&connection.Error{Code: connection.CodeTimeout, Transient: true, Err: err}, s.ID, 1)
 }

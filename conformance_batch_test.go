@@ -21,7 +21,7 @@ func TestKeysAndIDsDoNotTurnTheRing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		peer := newPeer(t, 4)
 		var calls atomic.Int32
-		p := peer.connected(Options{PartitionForKey: func(string, int) int { calls.Add(1); return 3 }})
+		p := peer.connected(Options{KeyPartitioner: func(string, int) int { calls.Add(1); return 3 }})
 		before := p.ring.Load()
 		set := []*azeventhubs.EventData{event("a"), event("b"), event("c")}
 		for _, o := range []*EnqueueOptions{{PartitionKey: "key"}, {PartitionID: "1"}} {
@@ -152,7 +152,7 @@ func TestALinkThatNeverOpensEndsInAnOutcome(t *testing.T) {
 			return nil
 		}}
 		var failed outcomes
-		p := producerOn(t, h, Options{MaxWaitTime: SendAtOnce, RetryOptions: RetryOptions{MaxRetries: 3}, OnBatchFailed: failed.handle})
+		p := producerOn(t, h, Options{MaxWaitTime: SendAtOnce, Retry: RetryOptions{MaxRetries: 3}, OnBatchFailed: failed.handle})
 		enqueue(t, p, "0", "a", "b")
 		enqueue(t, p, "1", "c")
 		synctest.Wait()
@@ -200,14 +200,14 @@ func TestThrottledOnceAndThenRefused(t *testing.T) {
 			return refused("no")
 		}
 		var failed outcomes
-		p := peer.producer(Options{OnBatchFailed: failed.handle, RetryOptions: RetryOptions{MaxRetries: -1}})
+		p := peer.producer(Options{OnBatchFailed: failed.handle, Retry: RetryOptions{MaxRetries: -1}})
 		enqueue(t, p, "0", "a")
 		_ = p.Flush(t.Context())
 		if all := failed.all(); len(peer.sent()) != 2 || len(all) != 1 || !strings.Contains(all[0].outcome.Err.Error(), "amqp:not-allowed") {
 			t.Errorf("%d sends, told: %+v", len(peer.sent()), all)
 		}
-		if s := p.Stats(); s.Throttled != 1 || s.Retries != 0 {
-			t.Errorf("throttled %d, retried %d, want 1 and 0", s.Throttled, s.Retries)
+		if s := p.Stats(); s.ThrottledTries != 1 || s.Retries != 0 {
+			t.Errorf("throttled %d, retried %d, want 1 and 0", s.ThrottledTries, s.Retries)
 		}
 	})
 }

@@ -84,7 +84,7 @@ func TestWhatIsReadBackIsWhatTheHandlersWereTold(t *testing.T) {
 				options.Hubs = hub(3)
 				server := emulatortest.New(t, &options)
 				var l ledger
-				p := newProducer(t, server, eventhubs.Options{MaxBufferedEventCount: 64, OnBatchSucceeded: l.handle})
+				p := newProducer(t, server, eventhubs.Options{MaxBufferedEvents: 64, OnBatchSucceeded: l.handle})
 				total := 0
 				for round := range 3 {
 					total += publishEveryWay(t, p, round)

@@ -84,7 +84,7 @@ func TestManyGoroutinesMayEnqueueForOnePartition(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		peer := newPeer(t, 1)
 		peer.latency = func() time.Duration { return 5 * time.Millisecond }
-		p := peer.producer(Options{MaxBufferedEventCount: 50})
+		p := peer.producer(Options{MaxBufferedEvents: 50})
 		var callers sync.WaitGroup
 		for c := range 200 {
 			callers.Go(func() {
@@ -311,7 +311,7 @@ func leaveNothing(t *testing.T, wait time.Duration, concurrent int, partitioning
 		}
 		return connection.Result{Outcome: connection.Accepted}
 	}
-	p := peer.connected(Options{MaxWaitTime: wait, MaxConcurrentSendsPerPartition: concurrent, Partitioning: partitioning, MaxBufferedEventCount: 40, OnBatchFailed: ignore})
+	p := peer.connected(Options{MaxWaitTime: wait, MaxConcurrentSendsPerPartition: concurrent, Partitioning: partitioning, MaxBufferedEvents: 40, OnBatchFailed: ignore})
 	var callers sync.WaitGroup
 	for c := range 20 {
 		callers.Go(func() {

@@ -20,7 +20,7 @@ import (
 )
 
 func TestAStoppedPartitionRefusesWhateverTheBound(t *testing.T) {
-	for name, o := range map[string]Options{"events": {MaxBufferedEventCount: 1}, "bytes": {MaxBufferedBytes: 1000}} {
+	for name, o := range map[string]Options{"events": {MaxBufferedEvents: 1}, "bytes": {MaxBufferedBytes: 1000}} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				peer := newPeer(t, 2)
@@ -51,7 +51,7 @@ func TestResumeWakesWhoWaits(t *testing.T) {
 			}
 			return connection.Result{Outcome: connection.Accepted}
 		}
-		p := peer.producer(Options{MaxBufferedEventCount: 1, MaxWaitTime: SendAtOnce, StopPartitionOnFailure: true, OnBatchFailed: ignore})
+		p := peer.producer(Options{MaxBufferedEvents: 1, MaxWaitTime: SendAtOnce, StopPartitionOnFailure: true, OnBatchFailed: ignore})
 		_ = p.Connect(t.Context(), nil)
 		enqueue(t, p, "0", "a")
 		synctest.Wait()
@@ -61,7 +61,7 @@ func TestResumeWakesWhoWaits(t *testing.T) {
 		go func() { done <- p.Enqueue(ctx, event("b"), &EnqueueOptions{PartitionID: "0"}) }()
 		synctest.Wait()
 		bad = false
-		if err := p.Resume("0"); err != nil {
+		if err := p.ResumePartition("0"); err != nil {
 			t.Fatal(err)
 		}
 		err := <-done
@@ -117,7 +117,7 @@ func TestTheDeliveryTimeoutHoldsWhileTheListIsUnknown(t *testing.T) {
 				peer := newPeer(t, 1)
 				h := &hangingHub{peer: peer, hang: hang}
 				var told outcomes
-				p := producerOn(t, h, Options{DeliveryTimeout: 10 * time.Second, OnBatchFailed: told.handle, RetryOptions: RetryOptions{Mode: RetryFixed, RetryDelay: time.Minute}})
+				p := producerOn(t, h, Options{DeliveryTimeout: 10 * time.Second, OnBatchFailed: told.handle, Retry: RetryOptions{Mode: RetryFixed, RetryDelay: time.Minute}})
 				enqueue(t, p, "", "a")
 				time.Sleep(time.Hour)
 				if all := told.all(); len(all) != 1 || all[0].at > 10*time.Second {
@@ -146,7 +146,7 @@ func TestARefusalInAHandlerIsPressureToo(t *testing.T) {
 		peer := newPeer(t, 1)
 		var p *BufferedProducer
 		var first atomic.Bool
-		p = peer.producer(Options{MaxWaitTime: UntilFull, MaxBufferedEventCount: 2, OnBatchSucceeded: func(ctx context.Context, b *Batch) {
+		p = peer.producer(Options{MaxWaitTime: UntilFull, MaxBufferedEvents: 2, OnBatchSucceeded: func(ctx context.Context, b *Batch) {
 			if first.CompareAndSwap(false, true) {
 				for i := range 3 {
 					_ = p.Enqueue(ctx, event(fmt.Sprint("h", i)), nil)
@@ -173,7 +173,7 @@ func TestEnqueueAgainKeepsTheIDOfWhatWasStaged(t *testing.T) {
 			}
 			return nil
 		}
-		p := peer.producer(Options{RetryOptions: RetryOptions{MaxRetries: -1}, OnBatchFailed: func(ctx context.Context, b *Batch) {
+		p := peer.producer(Options{Retry: RetryOptions{MaxRetries: -1}, OnBatchFailed: func(ctx context.Context, b *Batch) {
 			if _, err := b.EnqueueAgain(ctx); err != nil {
 				t.Error(err)
 			}
@@ -245,7 +245,7 @@ func TestWhatIsStagedBehindAFailureFailsToo(t *testing.T) {
 			return nil
 		}
 		var told outcomes
-		p := peer.producer(Options{MaxWaitTime: SendAtOnce, StopPartitionOnFailure: true, OnBatchFailed: told.handle, RetryOptions: RetryOptions{MaxRetries: 2, Mode: RetryFixed, RetryDelay: time.Second}})
+		p := peer.producer(Options{MaxWaitTime: SendAtOnce, StopPartitionOnFailure: true, OnBatchFailed: told.handle, Retry: RetryOptions{MaxRetries: 2, Mode: RetryFixed, RetryDelay: time.Second}})
 		enqueue(t, p, "0", "a")
 		time.Sleep(1500 * time.Millisecond)
 		enqueue(t, p, "0", "b")
@@ -266,7 +266,7 @@ func TestAPartitionInTroubleGetsNoMoreThanHalf(t *testing.T) {
 			time.Sleep(time.Second)
 			return connection.Result{Outcome: connection.Accepted}
 		}
-		p := peer.producer(Options{MaxWaitTime: SendAtOnce, MaxBufferedEventCount: 100, OnBatchFailed: ignore, RetryOptions: RetryOptions{Mode: RetryFixed, RetryDelay: time.Hour, MaxRetryDelay: time.Hour}, DeliveryTimeout: -1})
+		p := peer.producer(Options{MaxWaitTime: SendAtOnce, MaxBufferedEvents: 100, OnBatchFailed: ignore, Retry: RetryOptions{Mode: RetryFixed, RetryDelay: time.Hour, MaxRetryDelay: time.Hour}, DeliveryTimeout: -1})
 		_ = p.Connect(t.Context(), nil)
 		enqueue(t, p, "0", "bad")
 		synctest.Wait()
@@ -314,7 +314,7 @@ func TestThrottledDiscoveryIsNotARetry(t *testing.T) {
 			}
 			return nil
 		}
-		p := peer.producer(Options{RetryOptions: RetryOptions{MaxRetries: -1}, OnBatchFailed: ignore})
+		p := peer.producer(Options{Retry: RetryOptions{MaxRetries: -1}, OnBatchFailed: ignore})
 		enqueue(t, p, "0", "a")
 		if err := p.Flush(t.Context()); err != nil {
 			t.Errorf("Flush returned %v at %v", err, now())
@@ -448,7 +448,7 @@ func TestPressureDoesNotWaitForATryThatHangs(t *testing.T) {
 			}
 			return connection.Result{Outcome: connection.Accepted}
 		}
-		p := peer.connected(Options{MaxWaitTime: UntilFull, MaxBufferedEventCount: 100})
+		p := peer.connected(Options{MaxWaitTime: UntilFull, MaxBufferedEvents: 100})
 		go p.Publish(t.Context(), event("hangs"), &EnqueueOptions{PartitionID: "0"})
 		synctest.Wait()
 		for range 79 {

@@ -85,7 +85,7 @@ func TestPressureEmptiesOnePartitionAfterTheOther(t *testing.T) {
 					return connection.Result{Outcome: connection.Accepted}
 				}
 				p := peer.connected(Options{MaxWaitTime: UntilFull, MaxBufferedBytes: 10_000, OnBatchFailed: ignore,
-					RetryOptions: RetryOptions{Mode: RetryFixed, RetryDelay: time.Hour, MaxRetryDelay: time.Hour}, DeliveryTimeout: -1,
+					Retry: RetryOptions{Mode: RetryFixed, RetryDelay: time.Hour, MaxRetryDelay: time.Hour}, DeliveryTimeout: -1,
 					OnBatchSucceeded: func(_ context.Context, b *Batch) {
 						if b.PartitionID == "0" && first == "has a slow handler" {
 							time.Sleep(10 * time.Minute)
@@ -142,7 +142,7 @@ func TestAPartitionOutOfTroubleIsLikeTheOthersAgain(t *testing.T) {
 			}
 			return connection.Result{Outcome: connection.Accepted}
 		}
-		p := peer.connected(Options{MaxWaitTime: UntilFull, MaxBufferedEventCount: 10})
+		p := peer.connected(Options{MaxWaitTime: UntilFull, MaxBufferedEvents: 10})
 		enqueue(t, p, "0", "bad")
 		if err := p.Flush(t.Context()); err != nil {
 			t.Fatal(err)
@@ -175,7 +175,7 @@ func TestAnEnqueueThatCloseOvertakesIsRefusedAndLeavesNoTrace(t *testing.T) {
 					t.Error(err)
 				}
 			}},
-			PartitionForKey: func(string, int) int {
+			KeyPartitioner: func(string, int) int {
 				if err := p.Close(context.Background()); err != nil {
 					t.Errorf("Close: %v", err)
 				}

@@ -29,7 +29,7 @@ var (
 // not open, lists that do not come, a hub that grows. With -stress.seed=N it runs the one seed that a failure has printed.
 //
 // The model in model_test.go runs over a real connection; here more of what happens is under the control of the seed, and the lock order,
-// the hand-over from staging, Clear, Resume, Connect and handlers that call the producer meet each other far more often.
+// the hand-over from staging, Clear, ResumePartition, Connect and handlers that call the producer meet each other far more often.
 func TestEverythingAtOnceKeepsTheGuarantees(t *testing.T) {
 	first, count := uint64(1), *stressSeeds
 	if *stressSeed != 0 {
@@ -90,7 +90,7 @@ func newStress(t *testing.T, seed uint64) *stress {
 	s.peer.maxMessage = []uint64{400, 3000, 1 << 20}[s.n(3)]
 	s.options = Options{
 		MaxWaitTime:                    []time.Duration{SendAtOnce, 5 * time.Millisecond, 250 * time.Millisecond, UntilFull}[s.n(4)],
-		MaxBufferedEventCount:          []int{1, 2, 7, 100}[s.n(4)],
+		MaxBufferedEvents:              []int{1, 2, 7, 100}[s.n(4)],
 		MaxBufferedBytes:               []int{600, 5000, 1 << 20}[s.n(3)],
 		MaxConcurrentSendsPerPartition: []int{1, 1, 3}[s.n(3)],
 		Partitioning:                   []Partitioning{RoundRobin, RoundRobin, Sticky, ServiceAssigned}[s.n(4)],
@@ -98,7 +98,7 @@ func newStress(t *testing.T, seed uint64) *stress {
 		StopPartitionOnFailure:         s.n(4) == 0,
 		FailFast:                       s.n(2) == 0,
 		PartitionRefreshInterval:       []time.Duration{time.Second, time.Hour, -1}[s.n(3)],
-		RetryOptions:                   RetryOptions{MaxRetries: []int{-1, 2, 15}[s.n(3)], TryTimeout: 2 * time.Second, RetryDelay: 50 * time.Millisecond},
+		Retry:                          RetryOptions{MaxRetries: []int{-1, 2, 15}[s.n(3)], TryTimeout: 2 * time.Second, RetryDelay: 50 * time.Millisecond},
 		OnBatchSucceeded:               s.handle,
 		OnBatchFailed:                  s.handle,
 		Logger:                         slog.New(slog.DiscardHandler),
@@ -377,7 +377,7 @@ func (s *stress) meddle(stop chan bool) {
 		case n < 7:
 			_, _ = s.producer.ClearPartition(id)
 		case n < 9:
-			_ = s.producer.Resume(id)
+			_ = s.producer.ResumePartition(id)
 		case n < 10:
 			_ = s.producer.Connect(ctx, &ConnectOptions{Links: s.n(2) == 0})
 		case n < 11:
@@ -396,7 +396,7 @@ func (s *stress) look() {
 		s.t.Errorf("%d events are buffered", events)
 	}
 	for _, part := range s.producer.Stats().Partitions {
-		if part.BufferedEvents < 0 || part.BufferedBytes < 0 || part.OldestEvent < 0 {
+		if part.BufferedEvents < 0 || part.BufferedBytes < 0 || part.OldestEventAge < 0 {
 			s.t.Errorf("partition %q has %+v", part.ID, part)
 		}
 	}

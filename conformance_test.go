@@ -75,15 +75,15 @@ func (p *peer) connected(options Options) *BufferedProducer {
 func ignore(context.Context, *Batch) {}
 
 func TestOptionsMayBeChangedAfterTheConstructor(t *testing.T) {
-	o := &Options{Identifier: "before", RetryOptions: RetryOptions{MaxRetries: 3}}
+	o := &Options{Identifier: "before", Retry: RetryOptions{MaxRetries: 3}}
 	p, err := NewBufferedProducerFromConnectionString(emulatorString, "hub", o)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer p.Close(t.Context())
-	o.Identifier, o.RetryOptions.MaxRetries = "after", 9
-	if p.Identifier() != "before" || p.options.RetryOptions.MaxRetries != 3 {
-		t.Errorf("the producer has %q and %d retries, want what was given to the constructor", p.Identifier(), p.options.RetryOptions.MaxRetries)
+	o.Identifier, o.Retry.MaxRetries = "after", 9
+	if p.Identifier() != "before" || p.options.Retry.MaxRetries != 3 {
+		t.Errorf("the producer has %q and %d retries, want what was given to the constructor", p.Identifier(), p.options.Retry.MaxRetries)
 	}
 }
 

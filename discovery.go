@@ -161,7 +161,7 @@ func (s *staging) judge(err error, failed *retries) *verdict {
 	v := &verdict{err: err, reason: failed.reason(last), last: failed.last,
 		counts: failed.counted > before.counted, throttled: failed.throttled > before.throttled, pause: pause}
 	// A batch that came later has more tries left than there were in all: failExhausted looks at each.
-	v.hopeless = !again && (!v.counts || o.RetryOptions.Policy != nil)
+	v.hopeless = !again && (!v.counts || o.Retry.Policy != nil)
 	f := triedAgain
 	if v.hopeless {
 		f = givenUp
@@ -189,7 +189,7 @@ func (p *BufferedProducer) askPartitions(within time.Duration) (partitionList, e
 	if err := p.stopped(); err != nil {
 		return partitionList{}, err
 	}
-	ctx, cancel := context.WithTimeout(p.trying, min(within, p.options.RetryOptions.TryTimeout))
+	ctx, cancel := context.WithTimeout(p.trying, min(within, p.options.Retry.TryTimeout))
 	defer cancel()
 	list, err := p.listPartitions(ctx)
 	if stopped := p.stopped(); stopped != nil {
@@ -236,7 +236,7 @@ func (s *staging) failExhausted(v *verdict) {
 			b.tries++
 		}
 		switch {
-		case v.hopeless || o.RetryOptions.Policy == nil && b.tries > max(0, o.RetryOptions.MaxRetries):
+		case v.hopeless || o.Retry.Policy == nil && b.tries > max(0, o.Retry.MaxRetries):
 			ended = append(ended, ending{batch: b, err: v.reason})
 		case o.DeliveryTimeout >= 0 && time.Since(b.first) >= o.DeliveryTimeout:
 			ended = append(ended, ending{batch: b, err: s.producer.overdue(true, v.last)})

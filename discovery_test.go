@@ -100,14 +100,14 @@ func TestAnUnknownPartitionFailsThroughItsOutcomeIfItWasStaged(t *testing.T) {
 		if !ok || undelivered.Failed() != 1 {
 			t.Errorf("Flush returned %v, want 1 failed", undelivered)
 		}
-		if all := told.all(); len(all) != 1 || fmt.Sprint(all[0].bodies) != "[b]" || !errors.Is(all[0].outcome.Err, ErrUnknownPartition) {
+		if all := told.all(); len(all) != 1 || fmt.Sprint(all[0].bodies) != "[b]" || !errors.Is(all[0].outcome.Err, ErrPartitionUnknown) {
 			t.Errorf("told: %+v", all)
 		}
 		if got := fmt.Sprint(peer.storedIn("0")); got != "[a c]" {
 			t.Errorf("stored %s", got)
 		}
-		if err := p.Enqueue(t.Context(), event("d"), &EnqueueOptions{PartitionID: "77"}); !errors.Is(err, ErrUnknownPartition) {
-			t.Errorf("once the list is known Enqueue returned %v, want ErrUnknownPartition", err)
+		if err := p.Enqueue(t.Context(), event("d"), &EnqueueOptions{PartitionID: "77"}); !errors.Is(err, ErrPartitionUnknown) {
+			t.Errorf("once the list is known Enqueue returned %v, want ErrPartitionUnknown", err)
 		}
 		if got := p.BufferedEventCount(); got != 0 {
 			t.Errorf("%d events are counted", got)
@@ -123,7 +123,7 @@ func TestStagedEventsFailWhenTheirTriesAreUsedUp(t *testing.T) {
 			return &connection.Error{Code: connection.CodeUnauthorized, Condition: "amqp:unauthorized-access", Description: "no role", Err: errors.New("no role")}
 		}
 		var told outcomes
-		p := peer.producer(Options{OnBatchFailed: told.handle, RetryOptions: RetryOptions{MaxRetries: 2}})
+		p := peer.producer(Options{OnBatchFailed: told.handle, Retry: RetryOptions{MaxRetries: 2}})
 		enqueue(t, p, "", "a", "b")
 		_ = p.Flush(t.Context())
 		all := told.all()

@@ -76,7 +76,7 @@
 // Every accepted event gets exactly one [Outcome], told to the [Delivery] given with it, if any, and to the batch handlers of [Options]. Accepted means that Enqueue
 // returned nil. An outcome says whether the event is stored, not stored, or possibly stored: sent, and its acknowledgement
 // lost. A batch whose acknowledgement is lost is sent again, so that an event may be stored twice: delivery is at least once. With EnableIdempotentRetries the service
-// knows the batch again and stores it once; with a [ProducerState] as well, a restarted program is the same producer to it, and is told how far the former one came.
+// knows the batch again and stores it once; with a [ProducerStore] as well, a restarted program is the same producer to it, and is told how far the former one came.
 //
 // Events for one partition are stored in the order of the Enqueue calls, if these do not overlap, through retries and reconnects, as long as
 // MaxConcurrentSendsPerPartition is 1. For events with a key that holds while the hub has as many partitions as before.

@@ -30,9 +30,9 @@ var (
 	// azeventhubs.ErrEventDataTooLarge.
 	ErrEventTooLarge = errors.New("the event is too large")
 
-	// ErrUnknownPartition is returned by Enqueue for a partition id that the event hub does not have, or is the reason of the event, when
+	// ErrPartitionUnknown is returned by Enqueue for a partition id that the event hub does not have, or is the reason of the event, when
 	// it was accepted before the event hub's partitions were known.
-	ErrUnknownPartition = errors.New("unknown partition")
+	ErrPartitionUnknown = errors.New("unknown partition")
 
 	// ErrCleared is the reason of events that Clear or ClearPartition took out of the buffer.
 	ErrCleared = errors.New("cleared from the buffer")
@@ -49,11 +49,11 @@ var (
 	ErrDeliveryTimeout = errors.New("not delivered within Options.DeliveryTimeout")
 
 	// ErrPartitionStopped is returned by Enqueue for a partition that Options.StopPartitionOnFailure has stopped, and is the reason of the
-	// events that were behind the one that failed. Resume lifts it. Enqueue may return it before the handler was told of those: who
+	// events that were behind the one that failed. ResumePartition lifts it. Enqueue may return it before the handler was told of those: who
 	// keeps refused events in order calls FlushPartition first.
 	ErrPartitionStopped = errors.New("the partition is stopped after a failure")
 
-	// ErrProducerStateChanged is what ProducerState.Save returns when another process has saved meanwhile.
+	// ErrProducerStateChanged is what ProducerStore.Save returns when another process has saved meanwhile.
 	ErrProducerStateChanged = errors.New("the producer's state was changed by another process")
 
 	// ErrInHandler is returned by Flush, FlushPartition, Close, Abandon and Publish when they are called from a handler with the handler's context: they would wait for that
@@ -72,17 +72,17 @@ const (
 	CodePartitionUnknown = Code(connection.CodePartitionUnknown) // the service does not know the partition
 	CodeDisabled         = Code(connection.CodeDisabled)         // the event hub is switched off
 	CodeThrottled        = Code(connection.CodeThrottled)        // the service is busy and asked to wait
-	CodeQuota            = Code(connection.CodeQuota)            // a limit of the namespace is reached
+	CodeQuotaExceeded    = Code(connection.CodeQuotaExceeded)    // a limit of the namespace is reached
 	CodeTooLarge         = Code(connection.CodeTooLarge)         // the message exceeds what the service takes
 	CodeFenced           = Code(connection.CodeFenced)           // another producer with the same identity took over
 	CodeOutOfOrder       = Code(connection.CodeOutOfOrder)       // an idempotent producer's numbers are not those that the service expects
 	CodeNotSupported     = Code(connection.CodeNotSupported)     // the namespace does not offer what was asked for: idempotent retries
-	CodeProducerState    = Code("producer-state")                // Options.ProducerState could not be loaded or saved
+	CodeProducerStore    = Code("producer-store")                // Options.ProducerStore could not be loaded or saved
 	CodeConnectionLost   = Code(connection.CodeConnectionLost)   // the connection or the link broke, or could not be opened
 	CodeTimeout          = Code(connection.CodeTimeout)          // no answer within the time for a try, or for the delivery
 	CodeCanceled         = Code(connection.CodeCanceled)         // the context of the call was cancelled
 	CodeRejected         = Code(connection.CodeRejected)         // the service refused the batch for another reason; see Condition
-	CodeNotAccepted      = Code(connection.CodeNotAccepted)      // the service gave the batch back without storing it
+	CodeReleased         = Code(connection.CodeReleased)         // the service gave the batch back without storing it
 	CodeInternal         = Code(connection.CodeInternal)         // the service failed, or answered what makes no sense
 )
 

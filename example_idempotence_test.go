@@ -58,10 +58,10 @@ func ExampleOptions_idempotentRetries() {
 }
 
 // An application whose source can be read again goes on, after a crash, behind what is stored.
-func ExampleFileProducerState() {
+func ExampleNewFileProducerStore() {
 	text, stop := connectionString()
 	defer stop()
-	directory, err := os.MkdirTemp("", "producer-state")
+	directory, err := os.MkdirTemp("", "producer-store")
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -73,7 +73,7 @@ func ExampleFileProducerState() {
 	run := func(events int) {
 		producer, err := eventhubs.NewBufferedProducerFromConnectionString(text, "", &eventhubs.Options{
 			EnableIdempotentRetries: true,
-			ProducerState:           eventhubs.FileProducerState(directory),
+			ProducerStore:           eventhubs.NewFileProducerStore(directory),
 			StopPartitionOnFailure:  true, // an event that failed must not be skipped, or the numbers would not be the source's any more
 		})
 		if err != nil {

@@ -44,7 +44,7 @@ func refuseOnce() emulator.Hook {
 
 // A web server that must not wait: when the buffer is full it drops the event and counts it.
 func ExampleBufferedProducer_TryEnqueue() {
-	producer, stop := exampleProducer(1, &eventhubs.Options{MaxBufferedEventCount: 2, MaxWaitTime: time.Minute}, func(ctx context.Context, op emulator.Operation) emulator.Action {
+	producer, stop := exampleProducer(1, &eventhubs.Options{MaxBufferedEvents: 2, MaxWaitTime: time.Minute}, func(ctx context.Context, op emulator.Operation) emulator.Action {
 		return emulator.Pass().AnswerAfter(100 * time.Millisecond)
 	})
 	defer stop()
@@ -197,7 +197,7 @@ func ExampleBufferedProducer_Connect() {
 	// true
 }
 
-func ExampleBufferedProducer_Resume() {
+func ExampleBufferedProducer_ResumePartition() {
 	ctx := context.Background()
 	producer, stop := exampleProducer(1, &eventhubs.Options{
 		StopPartitionOnFailure: true,
@@ -211,7 +211,7 @@ func ExampleBufferedProducer_Resume() {
 	fmt.Println("failed:", producer.Flush(ctx) != nil)
 	err := producer.Enqueue(ctx, &azeventhubs.EventData{Body: []byte("2")}, to)
 	fmt.Println("stopped:", errors.Is(err, eventhubs.ErrPartitionStopped))
-	if err := producer.Resume("0"); err != nil { // when what failed has been seen to
+	if err := producer.ResumePartition("0"); err != nil { // when what failed has been seen to
 		log.Fatal(err)
 	}
 	fmt.Println("resumed:", producer.Publish(ctx, &azeventhubs.EventData{Body: []byte("2")}, to) == nil)
@@ -234,7 +234,7 @@ func ExampleBufferedProducer_Stats() {
 		log.Fatal(err)
 	}
 	s := producer.Stats()
-	fmt.Println(s.StoredEvents, "events in", s.StoredBatches, "batch,", s.FailedEvents, "failed,", s.BufferedEvents, "buffered")
+	fmt.Println(s.StoredEvents, "events in", s.StoredBatches, "batch,", s.NotStoredEvents, "failed,", s.BufferedEvents, "buffered")
 	// Output: 100 events in 1 batch, 0 failed, 0 buffered
 }
 

@@ -40,7 +40,7 @@ func (p *BufferedProducer) cover(r *barrier, hurry bool) {
 	}
 }
 
-// FlushPartition is Flush for one partition. It fails with ErrUnknownPartition for an id that the event hub does not have; while the partitions are not known
+// FlushPartition is Flush for one partition. It fails with ErrPartitionUnknown for an id that the event hub does not have; while the partitions are not known
 // it waits for everything that has no partition yet. It also returns what failed before the partitions were known.
 func (p *BufferedProducer) FlushPartition(ctx context.Context, partitionID string) error {
 	if handlerScope(ctx, p.admission) != nil {

@@ -220,7 +220,7 @@ func TestEnqueueAgainKeepsTheBytes(t *testing.T) {
 		}
 		return emulator.Pass()
 	})
-	o := eventhubs.Options{RetryOptions: eventhubs.RetryOptions{MaxRetries: -1}, OnBatchFailed: func(ctx context.Context, b *eventhubs.Batch) {
+	o := eventhubs.Options{Retry: eventhubs.RetryOptions{MaxRetries: -1}, OnBatchFailed: func(ctx context.Context, b *eventhubs.Batch) {
 		if n, err := b.EnqueueAgain(ctx); n != b.Count || err != nil {
 			t.Errorf("EnqueueAgain returned %d of %d, %v", n, b.Count, err)
 		}
@@ -258,7 +258,7 @@ func TestEnqueueAgainKeepsTheKeyBesideAnyAnnotation(t *testing.T) {
 		return emulator.Pass()
 	})
 	var keys []string
-	o := eventhubs.Options{RetryOptions: eventhubs.RetryOptions{MaxRetries: -1}, OnBatchFailed: func(ctx context.Context, b *eventhubs.Batch) {
+	o := eventhubs.Options{Retry: eventhubs.RetryOptions{MaxRetries: -1}, OnBatchFailed: func(ctx context.Context, b *eventhubs.Batch) {
 		for e := range b.Events() {
 			keys = append(keys, e.PartitionKey)
 		}

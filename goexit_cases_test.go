@@ -118,7 +118,7 @@ var (
 	slowly  = emulator.Pass().After(time.Second)
 )
 
-func noMore(o *eventhubs.Options) { o.RetryOptions.MaxRetries = -1 }
+func noMore(o *eventhubs.Options) { o.Retry.MaxRetries = -1 }
 
 // elsewhere enqueues an event for a partition that there is not.
 func elsewhere(g *ended, _ *exit) {
@@ -160,13 +160,13 @@ func endings() (all []ending) {
 	}
 
 	policy := func(o *eventhubs.Options, x *exit) {
-		o.RetryOptions.Policy = func(int, error) (time.Duration, bool) {
+		o.Retry.Policy = func(int, error) (time.Duration, bool) {
 			x.call()
 			return time.Second, true
 		}
 	}
-	add(ending{function: "Options.RetryOptions.Policy", goroutine: "a sender's", options: policy, hook: refusing(failing, 8), fails: true})
-	add(ending{function: "Options.RetryOptions.Policy", goroutine: "discovery's", options: policy, hook: unknown(failing, 4), fails: true})
+	add(ending{function: "Options.Retry.Policy", goroutine: "a sender's", options: policy, hook: refusing(failing, 8), fails: true})
+	add(ending{function: "Options.Retry.Policy", goroutine: "discovery's", options: policy, hook: unknown(failing, 4), fails: true})
 
 	sealed := trace(func(t *eventhubs.Trace, x *exit) { t.Sealed = func(eventhubs.TracedBatch) { x.call() } })
 	sent := trace(func(t *eventhubs.Trace, x *exit) { t.Sent = func(eventhubs.TracedBatch) { x.call() } })
@@ -212,21 +212,21 @@ func endings() (all []ending) {
 	}
 
 	load := func(o *eventhubs.Options, x *exit) {
-		o.EnableIdempotentRetries, o.ProducerState = true, fakeState{x.call, func() {}}
+		o.EnableIdempotentRetries, o.ProducerStore = true, fakeState{x.call, func() {}}
 	}
 	save := func(o *eventhubs.Options, x *exit) {
-		o.EnableIdempotentRetries, o.ProducerState = true, fakeState{func() {}, x.call}
+		o.EnableIdempotentRetries, o.ProducerStore = true, fakeState{func() {}, x.call}
 	}
-	for name, options := range map[string]func(*eventhubs.Options, *exit){"ProducerState.Load": load, "ProducerState.Save": save} {
+	for name, options := range map[string]func(*eventhubs.Options, *exit){"ProducerStore.Load": load, "ProducerStore.Save": save} {
 		add(ending{function: name, goroutine: "a sender's", options: options, fails: true})
 		add(ending{function: name, goroutine: "Connect's", options: options, meanwhile: connecting(true), fails: true})
 	}
 
 	partitionForKey := func(o *eventhubs.Options, x *exit) {
-		o.PartitionForKey = func(string, int) int { x.call(); return 2 }
+		o.KeyPartitioner = func(string, int) int { x.call(); return 2 }
 	}
-	add(ending{function: "Options.PartitionForKey", goroutine: "discovery's", options: partitionForKey, hook: unknown(slowly, 9), fails: true})
-	add(ending{function: "Options.PartitionForKey", goroutine: "Connect's", options: partitionForKey, hook: unknown(emulator.Silence(), 1), meanwhile: connecting(false), fails: true})
+	add(ending{function: "Options.KeyPartitioner", goroutine: "discovery's", options: partitionForKey, hook: unknown(slowly, 9), fails: true})
+	add(ending{function: "Options.KeyPartitioner", goroutine: "Connect's", options: partitionForKey, hook: unknown(emulator.Silence(), 1), meanwhile: connecting(false), fails: true})
 	known := func(e ending) ending { // the partitions, when the events come
 		e.options = func(options func(*eventhubs.Options, *exit)) func(*eventhubs.Options, *exit) {
 			return func(o *eventhubs.Options, x *exit) { options(o, x) }
@@ -244,8 +244,8 @@ func endings() (all []ending) {
 		e.refused = true
 		return e
 	}
-	add(known(ending{function: "Options.PartitionForKey", goroutine: "Enqueue", options: partitionForKey}))
-	add(ending{function: "Options.PartitionForKey", goroutine: "PartitionForKey", options: partitionForKey, meanwhile: func(g *ended, _ *exit) {
+	add(known(ending{function: "Options.KeyPartitioner", goroutine: "Enqueue", options: partitionForKey}))
+	add(ending{function: "Options.KeyPartitioner", goroutine: "PartitionForKey", options: partitionForKey, meanwhile: func(g *ended, _ *exit) {
 		g.within("PartitionForKey", func() { _, _ = g.p.PartitionForKey(g.Context(), "a") })
 	}, fails: true})
 
@@ -282,8 +282,8 @@ func endings() (all []ending) {
 				}
 			}
 		}),
-		"Options.PartitionForKey": func(o *eventhubs.Options, x *exit) {
-			o.PartitionForKey = func(key string, _ int) int {
+		"Options.KeyPartitioner": func(o *eventhubs.Options, x *exit) {
+			o.KeyPartitioner = func(key string, _ int) int {
 				if key == "from a handler" {
 					x.call()
 				}

@@ -101,7 +101,7 @@ func (e ending) run(t *testing.T, x *exit) {
 	}
 	g.server = server
 	o := &eventhubs.Options{
-		DeliveryTimeout: 3 * time.Minute, RetryOptions: eventhubs.RetryOptions{MaxRetries: 4}, PartitionRefreshInterval: -1,
+		DeliveryTimeout: 3 * time.Minute, Retry: eventhubs.RetryOptions{MaxRetries: 4}, PartitionRefreshInterval: -1,
 		OnBatchSucceeded: g.note, OnBatchFailed: g.note, Logger: slog.New(slog.NewTextHandler(g, nil)),
 		Connection: eventhubs.ConnectionOptions{NewWebSocketConn: func(ctx context.Context, _ azeventhubs.WebSocketConnParams) (net.Conn, error) {
 			return server.Dial(ctx)

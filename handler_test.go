@@ -60,7 +60,7 @@ func TestEnqueueAgainFromAHandlerNeverDeadlocks(t *testing.T) {
 			}
 			var p *BufferedProducer
 			p = peer.producer(Options{
-				MaxWaitTime: SendAtOnce, MaxBufferedEventCount: 10, MaxConcurrentSendsPerPartition: concurrent,
+				MaxWaitTime: SendAtOnce, MaxBufferedEvents: 10, MaxConcurrentSendsPerPartition: concurrent,
 				OnBatchFailed: func(ctx context.Context, b *Batch) {
 					for e := range b.Events() {
 						if err := p.Enqueue(ctx, e.Data, &EnqueueOptions{PartitionID: b.PartitionID}); err != nil {
@@ -87,7 +87,7 @@ func TestAHandlerMayGoOverTheBoundByWhatItsBatchHeld(t *testing.T) {
 		peer := newPeer(t, 1)
 		var p *BufferedProducer
 		var errs []error
-		p = peer.producer(Options{MaxWaitTime: UntilFull, MaxBufferedEventCount: 2, OnBatchSucceeded: func(ctx context.Context, b *Batch) {
+		p = peer.producer(Options{MaxWaitTime: UntilFull, MaxBufferedEvents: 2, OnBatchSucceeded: func(ctx context.Context, b *Batch) {
 			if errs == nil { // the first time
 				time.Sleep(time.Second) // somebody else fills the buffer meanwhile
 				for range 3 {
@@ -263,7 +263,7 @@ func TestAHandlerThatEndsItsGoroutineLosesNoStagedEvent(t *testing.T) {
 				var calls atomic.Int32
 				peer := newPeer(t, 2)
 				peer.properties = c.properties
-				p := peer.producer(Options{RetryOptions: RetryOptions{MaxRetries: -1}, OnBatchFailed: func(context.Context, *Batch) {
+				p := peer.producer(Options{Retry: RetryOptions{MaxRetries: -1}, OnBatchFailed: func(context.Context, *Batch) {
 					if calls.Add(1) == 1 {
 						runtime.Goexit()
 					}

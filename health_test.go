@@ -32,7 +32,7 @@ func TestHealthTellsTheWorstState(t *testing.T) {
 		peer := newPeer(t, 4)
 		answers := scripted(peer)
 		peer.tokenExpires = time.Now().Add(time.Hour)
-		p := peer.producer(Options{MaxWaitTime: SendAtOnce, OnBatchFailed: (&outcomes{}).handle, RetryOptions: RetryOptions{Mode: RetryFixed, RetryDelay: time.Second, MaxRetries: 1000}})
+		p := peer.producer(Options{MaxWaitTime: SendAtOnce, OnBatchFailed: (&outcomes{}).handle, Retry: RetryOptions{Mode: RetryFixed, RetryDelay: time.Second, MaxRetries: 1000}})
 		want := func(why string, state HealthState, since time.Duration, partitions ...string) Health {
 			t.Helper()
 			h := p.Health()
@@ -182,8 +182,8 @@ func TestStagedBatchesAreLoggedForWhoeverWantsToKnowItAll(t *testing.T) {
 				t.Errorf("%q is logged %d times, want once with the pause and the error:\n%s", want, len(got), strings.Join(log.lines(""), ""))
 			}
 		}
-		if s := p.Stats(); len(retried) != 1 || s.Retries != 1 || s.Throttled != 1 {
-			t.Errorf("Trace was told of %d retries, Stats say %d, and %d throttled", len(retried), s.Retries, s.Throttled)
+		if s := p.Stats(); len(retried) != 1 || s.Retries != 1 || s.ThrottledTries != 1 {
+			t.Errorf("Trace was told of %d retries, Stats say %d, and %d throttled", len(retried), s.Retries, s.ThrottledTries)
 		}
 	})
 }

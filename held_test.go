@@ -137,7 +137,7 @@ func TestATCPThatTakesNothingHoldsOneMessageOutsideTheBounds(t *testing.T) {
 	}
 	const bound = 4 << 20
 	producer, err := NewBufferedProducerFromConnectionString(server.ConnectionString("events"), "", &Options{
-		MaxBufferedBytes: bound, MaxWaitTime: time.Millisecond, OnBatchFailed: failed, Logger: unlogged, RetryOptions: RetryOptions{TryTimeout: 300 * time.Millisecond, MaxRetries: -1},
+		MaxBufferedBytes: bound, MaxWaitTime: time.Millisecond, OnBatchFailed: failed, Logger: unlogged, Retry: RetryOptions{TryTimeout: 300 * time.Millisecond, MaxRetries: -1},
 		Connection: ConnectionOptions{DialContext: path.dial},
 	})
 	if err != nil {

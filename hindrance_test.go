@@ -56,8 +56,8 @@ func hinderedRig(t *testing.T, unlisted bool, options Options) (*BufferedProduce
 		peer.open = func(string) error { return unauthorized() }
 	}
 	options.MaxWaitTime, options.OnBatchFailed = SendAtOnce, told.handle
-	if options.RetryOptions.Mode == 0 {
-		options.RetryOptions = RetryOptions{Mode: RetryFixed, RetryDelay: 10 * time.Second, MaxRetries: 100}
+	if options.Retry.Mode == 0 {
+		options.Retry = RetryOptions{Mode: RetryFixed, RetryDelay: 10 * time.Second, MaxRetries: 100}
 	}
 	p := peer.producer(options)
 	if !unlisted {
@@ -143,7 +143,7 @@ func TestAnExpiredEventTellsWhatFailedBefore(t *testing.T) {
 // The end of the tries is told with since when they have failed.
 func TestTheLastTryTellsSinceWhen(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p, told := hinderedRig(t, false, Options{RetryOptions: RetryOptions{Mode: RetryFixed, RetryDelay: time.Second, MaxRetries: 3}})
+		p, told := hinderedRig(t, false, Options{Retry: RetryOptions{Mode: RetryFixed, RetryDelay: time.Second, MaxRetries: 3}})
 		time.Sleep(7 * time.Second)
 		enqueue(t, p, "0", "a")
 		time.Sleep(time.Minute)
@@ -160,7 +160,7 @@ func TestWhoeverWaitsIsToldWhatFails(t *testing.T) {
 	for where, unlisted := range map[string]bool{"in a partition": false, "staged": true} {
 		t.Run(where, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				p, _ := hinderedRig(t, unlisted, Options{MaxBufferedEventCount: 1})
+				p, _ := hinderedRig(t, unlisted, Options{MaxBufferedEvents: 1})
 				enqueue(t, p, "0", "a")
 				time.Sleep(4 * time.Minute)
 				ctx, cancel := context.WithTimeout(t.Context(), time.Second)
@@ -263,7 +263,7 @@ func TestUndeliveredErrorCountsByStorage(t *testing.T) {
 			}
 			return refused("no")
 		}
-		p := peer.producer(Options{MaxWaitTime: UntilFull, OnBatchFailed: func(context.Context, *Batch) {}, RetryOptions: RetryOptions{MaxRetries: -1}})
+		p := peer.producer(Options{MaxWaitTime: UntilFull, OnBatchFailed: func(context.Context, *Batch) {}, Retry: RetryOptions{MaxRetries: -1}})
 		enqueue(t, p, "0", "a", "b")
 		enqueue(t, p, "1", "c")
 		u, ok := errors.AsType[*UndeliveredError](p.Close(t.Context()))

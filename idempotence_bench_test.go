@@ -19,7 +19,7 @@ func countingProducer(tb testing.TB, idempotent bool) *eventhubs.BufferedProduce
 	server := emulatortest.New(tb, &emulator.Options{Hubs: hub(8), Discard: true})
 	producer, err := eventhubs.NewBufferedProducerFromConnectionString(server.ConnectionString("hub"), "", &eventhubs.Options{
 		EnableIdempotentRetries: idempotent,
-		MaxBufferedEventCount:   100_000,
+		MaxBufferedEvents:       100_000,
 		OnBatchFailed:           func(_ context.Context, b *eventhubs.Batch) { tb.Error(b.Outcome.Err) },
 	})
 	if err != nil {

@@ -206,7 +206,7 @@ func TestAStragglerOfAFailedBatchIsFencedOff(t *testing.T) {
 			defer mu.Unlock()
 			lag = to
 		}
-		o := eventhubs.Options{EnableIdempotentRetries: true, RetryOptions: eventhubs.RetryOptions{TryTimeout: 10 * time.Second, MaxRetries: -1}}
+		o := eventhubs.Options{EnableIdempotentRetries: true, Retry: eventhubs.RetryOptions{TryTimeout: 10 * time.Second, MaxRetries: -1}}
 		o.Connection.DialContext = network.dial
 		p, err := eventhubs.NewBufferedProducerFromConnectionString(w.server.ConnectionString("hub"), "", &o)
 		w.must(err)
@@ -245,7 +245,7 @@ func (w *world) raised(o eventhubs.Options, attach emulator.Action) (p *eventhub
 	})
 	logged = new(bytes.Buffer)
 	o.EnableIdempotentRetries, o.Logger = true, slog.New(slog.NewTextHandler(logged, nil))
-	o.RetryOptions.MaxRetries = -1
+	o.Retry.MaxRetries = -1
 	p = w.producer(o)
 	w.must(w.publish(p, "0", "a").Err)
 	w.enqueue(p, "0", "b", "b")
@@ -301,7 +301,7 @@ func TestBehindTheLastEpochComesANewProducer(t *testing.T) {
 		state := newMemoryState()
 		w.must(state.Save(w.Context(), "0", eventhubs.ProducerID{}, id))
 		for _, body := range []string{"a", "b"} {
-			p := w.producer(eventhubs.Options{EnableIdempotentRetries: true, ProducerState: state})
+			p := w.producer(eventhubs.Options{EnableIdempotentRetries: true, ProducerStore: state})
 			w.must(w.publish(p, "0", body).Err)
 		}
 		w.want("partition 0", w.numbersIn("0"), "[32767/8 a 2:0/1 b]")

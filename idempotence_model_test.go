@@ -127,7 +127,7 @@ func newIdempotentModel(t *testing.T, seed uint64, mode emulator.Idempotence, id
 	m.options = eventhubs.Options{
 		EnableIdempotentRetries:  idempotent,
 		MaxWaitTime:              []time.Duration{eventhubs.SendAtOnce, 5 * time.Millisecond, 250 * time.Millisecond, eventhubs.UntilFull}[pick(4)],
-		MaxBufferedEventCount:    []int{1, 7, 100, 2500}[pick(4)],
+		MaxBufferedEvents:        []int{1, 7, 100, 2500}[pick(4)],
 		MaxBufferedBytes:         []int{15_000, 1 << 20}[pick(2)],
 		DeliveryTimeout:          []time.Duration{5 * time.Second, time.Minute, 15 * time.Minute}[pick(3)],
 		Partitioning:             []eventhubs.Partitioning{eventhubs.RoundRobin, eventhubs.Sticky}[pick(2)],
@@ -135,7 +135,7 @@ func newIdempotentModel(t *testing.T, seed uint64, mode emulator.Idempotence, id
 		FailFast:                 pick(4) == 0,
 		PartitionRefreshInterval: []time.Duration{-1, time.Second}[pick(2)],
 		Logger:                   slog.New(slog.DiscardHandler),
-		RetryOptions: eventhubs.RetryOptions{
+		Retry: eventhubs.RetryOptions{
 			MaxRetries: []int{-1, 1, 3, 15, 15}[pick(5)], TryTimeout: []time.Duration{time.Second, 5 * time.Second, 20 * time.Second}[pick(3)], RetryDelay: 100 * time.Millisecond,
 		},
 	}
@@ -324,7 +324,7 @@ func (m *idempotentModel) newLife(number int) *modelLife {
 	o.OnBatchSucceeded, o.OnBatchFailed = l.handle, l.handle
 	o.Connection.DialContext = l.network.dial
 	if m.state != nil {
-		o.ProducerState = m.state.of(number)
+		o.ProducerStore = m.state.of(number)
 	}
 	var err error
 	if l.producer, err = eventhubs.NewBufferedProducerFromConnectionString(m.server.ConnectionString("hub"), "", &o); err != nil {
@@ -351,7 +351,7 @@ func (l *modelLife) goesOn() {
 	for _, id := range m.server.PartitionIDs("hub") {
 		var err error
 		for try := range 3 {
-			_ = l.producer.Resume(id)
+			_ = l.producer.ResumePartition(id)
 			name := fmt.Sprintf("%d/last%d-%s.", l.number, try, id)
 			m.mu.Lock()
 			m.accepted = append(m.accepted, offer{name, l.number, ""})
@@ -432,7 +432,7 @@ func (l *modelLife) disturb(random *rand.Rand) {
 			_ = p.Connect(ctx, &eventhubs.ConnectOptions{Links: random.IntN(3) > 0})
 		case 5:
 			for _, partition := range p.Stats().Partitions {
-				_ = p.Resume(partition.ID)
+				_ = p.ResumePartition(partition.ID)
 			}
 		default:
 			_ = p.Flush(ctx)

@@ -54,7 +54,7 @@ func TestAForgottenProducerGoesOnThoughItsLinkWasIdle(t *testing.T) {
 					}
 					return nil
 				})
-				p := n.producer(Options{RetryOptions: RetryOptions{MaxRetries: 1}})
+				p := n.producer(Options{Retry: RetryOptions{MaxRetries: 1}})
 				enqueue(t, p, "0", "a")
 				_ = p.Flush(t.Context())
 				forgotten = true
@@ -93,7 +93,7 @@ func TestAHigherEpochRefusedInAnyWordsMakesANewProducer(t *testing.T) {
 					}
 					return nil
 				})
-				p := n.producer(Options{RetryOptions: RetryOptions{MaxRetries: 1}})
+				p := n.producer(Options{Retry: RetryOptions{MaxRetries: 1}})
 				n.answers = []connection.Result{lostAcknowledgement, lostAcknowledgement}
 				enqueue(t, p, "0", "a")
 				_ = p.Flush(t.Context())
@@ -115,7 +115,7 @@ func TestAHigherEpochRefusedInAnyWordsMakesANewProducer(t *testing.T) {
 
 // A right that is missing for a while says nothing about the epoch, nor does a limit that is reached.
 func TestAHigherEpochRefusedForRightsOrLimitsIsClaimedAgain(t *testing.T) {
-	for _, code := range []connection.Code{connection.CodeUnauthorized, connection.CodeQuota} {
+	for _, code := range []connection.Code{connection.CodeUnauthorized, connection.CodeQuotaExceeded} {
 		synctest.Test(t, func(t *testing.T) {
 			n := newNumberedPeer(t)
 			refused := 0
@@ -126,7 +126,7 @@ func TestAHigherEpochRefusedForRightsOrLimitsIsClaimedAgain(t *testing.T) {
 				}
 				return nil
 			})
-			p := n.producer(Options{RetryOptions: RetryOptions{MaxRetries: 1}})
+			p := n.producer(Options{Retry: RetryOptions{MaxRetries: 1}})
 			n.answers = []connection.Result{lostAcknowledgement, lostAcknowledgement}
 			enqueue(t, p, "0", "a")
 			_ = p.Flush(t.Context())
@@ -159,7 +159,7 @@ func TestAServiceThatTakesNobodyLeavesTheProducerWhoItIs(t *testing.T) {
 					}
 					return plain(attach, claim)
 				}
-				p := n.producer(Options{RetryOptions: RetryOptions{MaxRetries: -1}})
+				p := n.producer(Options{Retry: RetryOptions{MaxRetries: -1}})
 				enqueue(t, p, "0", "a")
 				_ = p.Flush(t.Context())
 				n.answers = []connection.Result{lostAcknowledgement}
@@ -192,7 +192,7 @@ func TestAReplyThatGoesBackToAnOlderEpochMakesANewProducer(t *testing.T) {
 			id.Epoch = 0
 			return id, err
 		}
-		p := n.producer(Options{RetryOptions: RetryOptions{MaxRetries: -1}})
+		p := n.producer(Options{Retry: RetryOptions{MaxRetries: -1}})
 		enqueue(t, p, "0", "a")
 		_ = p.Flush(t.Context())
 		n.answers = []connection.Result{lostAcknowledgement}
@@ -241,7 +241,7 @@ func TestAnOldReplySettlesNothing(t *testing.T) {
 		_ = i.take(t.Context())
 		i.next.first = math.MaxInt32 // the attach has told 0
 		i.release()
-		n.answers = []connection.Result{{Outcome: connection.Released, Err: &connection.Error{Code: connection.CodeNotAccepted, Transient: true, Err: errors.New("released")}}}
+		n.answers = []connection.Result{{Outcome: connection.Released, Err: &connection.Error{Code: connection.CodeReleased, Transient: true, Err: errors.New("released")}}}
 		enqueue(t, p, "0", "a", "b")
 		if err := p.Flush(t.Context()); err != nil {
 			t.Error(err)
@@ -250,7 +250,7 @@ func TestAnOldReplySettlesNothing(t *testing.T) {
 	})
 }
 
-// A loader is a ProducerState that keeps nothing.
+// A loader is a ProducerStore that keeps nothing.
 type loader func(ctx context.Context) error
 
 func (l loader) Load(ctx context.Context, _ string) (ProducerID, error)   { return ProducerID{}, l(ctx) }
@@ -263,9 +263,9 @@ func TestATryThatWaitsForConnectFailsWithACode(t *testing.T) {
 		var told []error
 		o := outcomes{}
 		p := n.producer(Options{
-			ProducerState: loader(func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }),
+			ProducerStore: loader(func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }),
 			OnBatchFailed: o.handle,
-			RetryOptions: RetryOptions{TryTimeout: 5 * time.Second, Policy: func(failures int, err error) (time.Duration, bool) {
+			Retry: RetryOptions{TryTimeout: 5 * time.Second, Policy: func(failures int, err error) (time.Duration, bool) {
 				told = append(told, err)
 				return time.Second, failures < 3
 			}},
@@ -296,7 +296,7 @@ func TestAStateThatEndsItsGoroutineHasFailed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := newNumberedPeer(t)
 		calls := 0
-		p := n.producer(Options{ProducerState: loader(func(context.Context) error {
+		p := n.producer(Options{ProducerStore: loader(func(context.Context) error {
 			if calls++; calls == 1 {
 				runtime.Goexit()
 			}
@@ -314,7 +314,7 @@ func TestAStateThatEndsItsGoroutineHasFailed(t *testing.T) {
 				n := newNumberedPeer(t)
 				calls := 0
 				o := outcomes{}
-				p := n.producer(Options{StopPartitionOnFailure: stop, RetryOptions: RetryOptions{MaxRetries: -1}, ProducerState: loader(func(context.Context) error {
+				p := n.producer(Options{StopPartitionOnFailure: stop, Retry: RetryOptions{MaxRetries: -1}, ProducerStore: loader(func(context.Context) error {
 					if calls++; calls == 1 {
 						runtime.Goexit()
 					}
@@ -325,8 +325,8 @@ func TestAStateThatEndsItsGoroutineHasFailed(t *testing.T) {
 				}})
 				enqueue(t, p, "0", "a")
 				ended, isEnded := errors.AsType[*callback.EndedError](p.Flush(t.Context()))
-				if !isEnded || ended.Function != "ProducerState.Load" {
-					t.Errorf("Flush returned %v, want that ProducerState.Load ended its goroutine", ended)
+				if !isEnded || ended.Function != "ProducerStore.Load" {
+					t.Errorf("Flush returned %v, want that ProducerStore.Load ended its goroutine", ended)
 				}
 				err := p.Enqueue(t.Context(), event("b"), &EnqueueOptions{PartitionID: "0"})
 				if errors.Is(err, ErrPartitionStopped) != stop {

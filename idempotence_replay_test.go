@@ -64,9 +64,9 @@ func newReplay(t *testing.T, seed uint64, mode emulator.Idempotence) *replay {
 		EnableIdempotentRetries: true,
 		StopPartitionOnFailure:  true, // a gap would put the numbers out of step with the source
 		MaxWaitTime:             []time.Duration{eventhubs.SendAtOnce, 50 * time.Millisecond}[m.random.IntN(2)],
-		MaxBufferedEventCount:   []int{5, 500}[m.random.IntN(2)],
+		MaxBufferedEvents:       []int{5, 500}[m.random.IntN(2)],
 		DeliveryTimeout:         []time.Duration{10 * time.Second, 15 * time.Minute}[m.random.IntN(2)],
-		RetryOptions:            eventhubs.RetryOptions{MaxRetries: []int{-1, 2, 15}[m.random.IntN(3)], TryTimeout: 3 * time.Second, RetryDelay: 100 * time.Millisecond},
+		Retry:                   eventhubs.RetryOptions{MaxRetries: []int{-1, 2, 15}[m.random.IntN(3)], TryTimeout: 3 * time.Second, RetryDelay: 100 * time.Millisecond},
 		Logger:                  slog.New(slog.DiscardHandler),
 	}
 	return m
@@ -135,5 +135,5 @@ func (m *replay) goOn(ctx context.Context, l *modelLife) bool {
 		return false
 	}
 	s := l.producer.Stats()
-	return s.FailedEvents+s.PossiblyStoredEvents == 0 // Flush does not tell of what had failed before it was called
+	return s.NotStoredEvents+s.PossiblyStoredEvents == 0 // Flush does not tell of what had failed before it was called
 }

@@ -44,7 +44,7 @@ func newNumberedPeer(t *testing.T) *numberedPeer {
 
 func (n *numberedPeer) producer(o Options) *BufferedProducer {
 	n.t.Helper()
-	o.EnableIdempotentRetries, o.RetryOptions.RetryDelay = true, -1
+	o.EnableIdempotentRetries, o.Retry.RetryDelay = true, -1
 	o, err := o.withDefaults()
 	if err != nil {
 		n.t.Fatal(err)
@@ -197,7 +197,7 @@ func TestAServiceThatTellsNoLastNumberGetsANewProducer(t *testing.T) {
 			return id, err
 		}
 		var log strings.Builder
-		p := n.producer(Options{RetryOptions: RetryOptions{MaxRetries: -1}, Logger: slog.New(slog.NewTextHandler(&log, nil))})
+		p := n.producer(Options{Retry: RetryOptions{MaxRetries: -1}, Logger: slog.New(slog.NewTextHandler(&log, nil))})
 		enqueue(t, p, "0", "a")
 		_ = p.Flush(t.Context())
 		n.answers = []connection.Result{lostAcknowledgement}
@@ -250,7 +250,7 @@ func TestALostReplyToAnAttachClaimsTheSameEpochAgain(t *testing.T) {
 			}
 			return plain(attach, claim)
 		}
-		p := n.producer(Options{RetryOptions: RetryOptions{MaxRetries: 1, TryTimeout: time.Second}})
+		p := n.producer(Options{Retry: RetryOptions{MaxRetries: 1, TryTimeout: time.Second}})
 		n.answers = []connection.Result{lostAcknowledgement, lostAcknowledgement}
 		enqueue(t, p, "0", "a")
 		_ = p.Flush(t.Context())

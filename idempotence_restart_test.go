@@ -16,10 +16,10 @@ func TestARestartWhileTheServiceTakesNobodyStoresNothingTwice(t *testing.T) {
 	for _, condition := range []string{"com.microsoft:argument-out-of-range", "amqp:not-allowed", "amqp:not-found", outOfOrder} {
 		t.Run(condition, func(t *testing.T) {
 			inEachMode(t, func(w *world) {
-				state := eventhubs.FileProducerState(w.TempDir())
+				state := eventhubs.NewFileProducerStore(w.TempDir())
 				source := []string{"a", "b", "c", "d", "e"}
 				life := func(upTo int) (connects int) {
-					p := w.producer(eventhubs.Options{EnableIdempotentRetries: true, ProducerState: state, StopPartitionOnFailure: true})
+					p := w.producer(eventhubs.Options{EnableIdempotentRetries: true, ProducerStore: state, StopPartitionOnFailure: true})
 					for connects = 1; p.Connect(w.Context(), &eventhubs.ConnectOptions{Links: true}) != nil; connects++ {
 						time.Sleep(time.Second)
 					}
@@ -90,7 +90,7 @@ func TestARefusalThatLeavesOpenWhatIsStoredRaisesTheEpoch(t *testing.T) {
 					}
 					return emulator.Pass()
 				})
-				p := w.producer(eventhubs.Options{EnableIdempotentRetries: true, RetryOptions: eventhubs.RetryOptions{MaxRetries: -1}})
+				p := w.producer(eventhubs.Options{EnableIdempotentRetries: true, Retry: eventhubs.RetryOptions{MaxRetries: -1}})
 				w.must(w.publish(p, "0", "a").Err)
 				w.want("what the service says of b", w.publish(p, "0", "b").Storage, eventhubs.NotStored)
 				w.must(w.publish(p, "0", "c").Err)

@@ -75,7 +75,7 @@ func BenchmarkPublish1KBToASink(b *testing.B) {
 	const turn = 20_000
 	producers := map[bool]*BufferedProducer{}
 	for _, idempotent := range []bool{false, true} {
-		o := Options{EnableIdempotentRetries: idempotent, MaxBufferedEventCount: 10_000, OnBatchFailed: func(_ context.Context, f *Batch) { b.Error(f.Outcome.Err) }}
+		o := Options{EnableIdempotentRetries: idempotent, MaxBufferedEvents: 10_000, OnBatchFailed: func(_ context.Context, f *Batch) { b.Error(f.Outcome.Err) }}
 		o, err := o.withDefaults()
 		if err != nil {
 			b.Fatal(err)

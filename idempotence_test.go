@@ -55,7 +55,7 @@ func TestALostAcknowledgementStoresNothingTwice(t *testing.T) {
 			}
 			return emulator.Pass()
 		})
-		p := w.producer(eventhubs.Options{EnableIdempotentRetries: true, RetryOptions: eventhubs.RetryOptions{TryTimeout: 5 * time.Second}})
+		p := w.producer(eventhubs.Options{EnableIdempotentRetries: true, Retry: eventhubs.RetryOptions{TryTimeout: 5 * time.Second}})
 		var want []string
 		for i := range 20 {
 			body := fmt.Sprint("e", i)
@@ -94,7 +94,7 @@ func TestAFailureWhoseNumbersMayHaveArrivedRaisesTheEpoch(t *testing.T) {
 				}
 				return emulator.Pass()
 			})
-			p := w.producer(eventhubs.Options{EnableIdempotentRetries: true, RetryOptions: eventhubs.RetryOptions{TryTimeout: 5 * time.Second, MaxRetries: -1}})
+			p := w.producer(eventhubs.Options{EnableIdempotentRetries: true, Retry: eventhubs.RetryOptions{TryTimeout: 5 * time.Second, MaxRetries: -1}})
 			to := &eventhubs.EnqueueOptions{PartitionID: "0"}
 			w.must(p.Publish(w.Context(), data("a"), to))
 			if err := p.Publish(w.Context(), data("b"), to); err == nil {
@@ -112,13 +112,13 @@ func TestAFailureWhoseNumbersMayHaveArrivedRaisesTheEpoch(t *testing.T) {
 
 func TestARestartedProducerIsTheSameOne(t *testing.T) {
 	inEachMode(t, func(w *world) {
-		state := eventhubs.FileProducerState(w.TempDir())
-		former := w.producer(eventhubs.Options{EnableIdempotentRetries: true, ProducerState: state})
+		state := eventhubs.NewFileProducerStore(w.TempDir())
+		former := w.producer(eventhubs.Options{EnableIdempotentRetries: true, ProducerStore: state})
 		to := &eventhubs.EnqueueOptions{PartitionID: "2"}
 		w.must(former.Publish(w.Context(), data("a"), to))
 		w.must(former.Publish(w.Context(), data("b"), to))
 
-		p := w.producer(eventhubs.Options{EnableIdempotentRetries: true, ProducerState: state})
+		p := w.producer(eventhubs.Options{EnableIdempotentRetries: true, ProducerStore: state})
 		w.must(p.Connect(w.Context(), &eventhubs.ConnectOptions{Links: true}))
 		w.want("the number of the last", p.Stats().Partitions[2].LastNumber, 2)
 		w.want("the number of the last where there is none", p.Stats().Partitions[1].LastNumber, 0)

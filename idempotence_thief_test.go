@@ -31,7 +31,7 @@ func newSharedState(random *rand.Rand, severity int, calm *atomic.Bool) *sharedS
 	return &sharedState{severity: severity, calm: calm, random: random, saved: map[string]eventhubs.ProducerID{}, claimed: map[string][]int{}}
 }
 
-func (s *sharedState) of(life int) eventhubs.ProducerState { return &livesState{s, life} }
+func (s *sharedState) of(life int) eventhubs.ProducerStore { return &livesState{s, life} }
 
 func (s *sharedState) all() map[string]eventhubs.ProducerID {
 	s.mu.Lock()

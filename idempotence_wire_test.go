@@ -134,7 +134,7 @@ func TestNumbersOfWhatIsCertainlyNotStoredAreUsedAgain(t *testing.T) {
 					}
 					return emulator.Pass()
 				})
-				p := w.producer(eventhubs.Options{EnableIdempotentRetries: true, RetryOptions: eventhubs.RetryOptions{MaxRetries: -1}})
+				p := w.producer(eventhubs.Options{EnableIdempotentRetries: true, Retry: eventhubs.RetryOptions{MaxRetries: -1}})
 				w.enqueue(p, "0", "a")
 				w.must(p.Flush(w.Context()))
 				var b eventhubs.Delivery
@@ -160,7 +160,7 @@ func TestWhatWasNeverSentIsNumberedAnew(t *testing.T) {
 			}
 			return emulator.Pass()
 		})
-		p := w.producer(eventhubs.Options{EnableIdempotentRetries: true, RetryOptions: eventhubs.RetryOptions{MaxRetries: -1, TryTimeout: 5 * time.Second}})
+		p := w.producer(eventhubs.Options{EnableIdempotentRetries: true, Retry: eventhubs.RetryOptions{MaxRetries: -1, TryTimeout: 5 * time.Second}})
 		w.enqueue(p, "0", "a")
 		w.must(p.Flush(w.Context()))
 		w.server.CutAll()
@@ -215,7 +215,7 @@ func TestNumbersWrapEndToEnd(t *testing.T) {
 			}
 			return emulator.Pass()
 		})
-		p := w.producer(eventhubs.Options{EnableIdempotentRetries: true, ProducerState: state})
+		p := w.producer(eventhubs.Options{EnableIdempotentRetries: true, ProducerStore: state})
 		w.must(p.Connect(w.Context(), &eventhubs.ConnectOptions{Links: true}))
 		w.want("the last number", p.Stats().Partitions[0].LastNumber, math.MaxInt32-3)
 		w.must(p.Publish(w.Context(), data("a"), &eventhubs.EnqueueOptions{PartitionID: "0"}))
@@ -224,7 +224,7 @@ func TestNumbersWrapEndToEnd(t *testing.T) {
 		w.want("the last number", p.Stats().Partitions[0].LastNumber, 0)
 		w.must(p.Close(w.Context()))
 
-		p = w.producer(eventhubs.Options{EnableIdempotentRetries: true, ProducerState: state})
+		p = w.producer(eventhubs.Options{EnableIdempotentRetries: true, ProducerStore: state})
 		w.must(p.Publish(w.Context(), data("e"), &eventhubs.EnqueueOptions{PartitionID: "0"}))
 		w.want("partition 0", w.numbersIn("0"), "[4/2147483645 a 4/2147483646 b 4/2147483647 c 4/0 d 5/1 e]")
 	})
@@ -234,7 +234,7 @@ func TestOptionsThatIdempotentRetriesCannotKeepAreRefused(t *testing.T) {
 	for text, o := range map[string]eventhubs.Options{
 		"ServiceAssigned":                {EnableIdempotentRetries: true, Partitioning: eventhubs.ServiceAssigned},
 		"MaxConcurrentSendsPerPartition": {EnableIdempotentRetries: true, MaxConcurrentSendsPerPartition: 2},
-		"ProducerState":                  {ProducerState: newMemoryState()},
+		"ProducerStore":                  {ProducerStore: newMemoryState()},
 	} {
 		_, err := eventhubs.NewBufferedProducerFromConnectionString("Endpoint=sb://n.example;SharedAccessKeyName=n;SharedAccessKey=a2V5", "hub", &o)
 		if !errors.Is(err, eventhubs.ErrInvalidArgument) || !strings.Contains(err.Error(), text) || !strings.Contains(err.Error(), "EnableIdempotentRetries") {
@@ -269,8 +269,8 @@ func TestConnectMayRaceWithSenders(t *testing.T) {
 	for _, mode := range modes {
 		server := emulatortest.New(t, &emulator.Options{Addr: emulator.InMemory, Hubs: hub(2), Idempotence: mode})
 		w := &world{T: t, server: server}
-		p := w.producer(eventhubs.Options{EnableIdempotentRetries: true, MaxWaitTime: eventhubs.SendAtOnce, ProducerState: newMemoryState(),
-			RetryOptions: eventhubs.RetryOptions{RetryDelay: time.Millisecond, MaxRetries: 1000}})
+		p := w.producer(eventhubs.Options{EnableIdempotentRetries: true, MaxWaitTime: eventhubs.SendAtOnce, ProducerStore: newMemoryState(),
+			Retry: eventhubs.RetryOptions{RetryDelay: time.Millisecond, MaxRetries: 1000}})
 		var others sync.WaitGroup
 		ctx, stop := context.WithCancel(t.Context())
 		for range 3 {
@@ -317,7 +317,7 @@ func TestNobodySeesTheNumbers(t *testing.T) {
 				seen = append(seen, fmt.Sprint(e.Message.Body.Data[0][0], e.Message.MessageAnnotations, e.Message.DeliveryAnnotations, e.Message.Header.Durable))
 			}
 		}
-		p := w.producer(eventhubs.Options{EnableIdempotentRetries: true, RetryOptions: eventhubs.RetryOptions{MaxRetries: -1},
+		p := w.producer(eventhubs.Options{EnableIdempotentRetries: true, Retry: eventhubs.RetryOptions{MaxRetries: -1},
 			OnBatchSucceeded: func(_ context.Context, b *eventhubs.Batch) { see(b) },
 			OnBatchFailed: func(ctx context.Context, b *eventhubs.Batch) {
 				see(b)
@@ -345,7 +345,7 @@ func TestNobodySeesTheNumbers(t *testing.T) {
 }
 
 // newMemoryState returns a state that never fails.
-func newMemoryState() eventhubs.ProducerState { return newSharedState(nil, 0, calm()).of(1) }
+func newMemoryState() eventhubs.ProducerStore { return newSharedState(nil, 0, calm()).of(1) }
 
 // calm is that of a state which does not fail.
 func calm() *atomic.Bool {

@@ -27,7 +27,7 @@ type identity struct {
 	doubted bool    // a batch has used up its tries while the raised epoch was refused: whatever the words, it may be the epoch
 	fenced  error   // why nothing is sent any more: another producer has taken over
 
-	recalled bool       // what Options.ProducerState holds is known
+	recalled bool       // what Options.ProducerStore holds is known
 	saved    ProducerID // that
 }
 
@@ -107,9 +107,9 @@ func (p *partition) beginAnew(ctx context.Context, why error) error {
 	return p.adopt(ctx)
 }
 
-// recall asks Options.ProducerState, once, who the producer was. If there was one, its epoch is raised next.
+// recall asks Options.ProducerStore, once, who the producer was. If there was one, its epoch is raised next.
 func (p *partition) recall(ctx context.Context) error {
-	i, state := p.identity, p.producer.options.ProducerState
+	i, state := p.identity, p.producer.options.ProducerStore
 	if i.recalled || state == nil {
 		return nil
 	}
@@ -202,7 +202,7 @@ func (i *identity) refused(err error) (refused bool, why *connection.Error) {
 		return false, nil
 	case e.Code == connection.CodeFenced:
 		return true, e
-	case e.Code == connection.CodeUnauthorized, e.Code == connection.CodeQuota: // neither rights nor limits have to do with who it is
+	case e.Code == connection.CodeUnauthorized, e.Code == connection.CodeQuotaExceeded: // neither rights nor limits have to do with who it is
 		return false, nil
 	}
 	// In whatever words: nobody knows those of the real service. It costs one more attach to see whether it takes anybody else. See beginAnew.
@@ -213,7 +213,7 @@ func (i *identity) refused(err error) (refused bool, why *connection.Error) {
 // knows an id that is not kept anywhere.
 func (p *partition) fence(why *connection.Error) error {
 	i := p.identity
-	if why.Code != connection.CodeFenced || i.raised && p.producer.options.ProducerState == nil {
+	if why.Code != connection.CodeFenced || i.raised && p.producer.options.ProducerStore == nil {
 		return nil
 	}
 	i.fenced = why
@@ -225,7 +225,7 @@ func (p *partition) fence(why *connection.Error) error {
 // save keeps who the producer is, if that is asked for. If somebody else has done so meanwhile they have taken over: from a producer that has sent something
 // already for good, and else whoever comes last is the one.
 func (p *partition) save(ctx context.Context, id ProducerID) error {
-	i, state := p.identity, p.producer.options.ProducerState
+	i, state := p.identity, p.producer.options.ProducerStore
 	if state == nil || i.saved == id {
 		return nil
 	}
@@ -245,7 +245,7 @@ func (p *partition) save(ctx context.Context, id ProducerID) error {
 }
 
 func stateError(doing, partitionID string, err error) error {
-	return &Error{Code: CodeProducerState, PartitionID: partitionID, Transient: true, Err: fmt.Errorf("%s who the producer is (Options.ProducerState): %w", doing, err)}
+	return &Error{Code: CodeProducerStore, PartitionID: partitionID, Transient: true, Err: fmt.Errorf("%s who the producer is (Options.ProducerStore): %w", doing, err)}
 }
 
 // stored reports whether the service, when it was last attached to, has told that the batch, which was sent before, is stored. While it is not settled
@@ -289,5 +289,5 @@ func (p *partition) conclude(b *batch, o Outcome) {
 // leavesOpen reports whether a service that refuses a batch so may have stored it all the same: it has failed, or not done its work in time. For the batch's
 // outcome its word counts, for numbers it does not: a later event with the same ones would be taken for what is stored, and be lost.
 func leavesOpen(e *connection.Error) bool {
-	return e.Transient && e.Code != connection.CodeThrottled && e.Code != connection.CodeNotAccepted
+	return e.Transient && e.Code != connection.CodeThrottled && e.Code != connection.CodeReleased
 }

@@ -284,7 +284,7 @@ func TestAPartitionInTroubleLeavesManyOthersAlone(t *testing.T) {
 					synctest.Test(t, func(t *testing.T) {
 						w := &ward{T: t, plight: trouble, partitions: l.partitions, perSecond: l.perSecond, route: route, callers: 20, lasts: l.lasts}
 						if l.perSecond > 1000 {
-							w.callers, w.options.MaxBufferedEventCount = 100, 50_000
+							w.callers, w.options.MaxBufferedEvents = 100, 50_000
 						}
 						w.suffer()
 					})

@@ -34,7 +34,7 @@ func TestPiecesOfABatchInheritItsTriesItsAgeAndItsAmbiguity(t *testing.T) {
 		answer  func(s sent) connection.Result
 		want    []string
 	}{
-		{"one retry, used up before the cut", Options{RetryOptions: RetryOptions{MaxRetries: 1}}, func(s sent) connection.Result {
+		{"one retry, used up before the cut", Options{Retry: RetryOptions{MaxRetries: 1}}, func(s sent) connection.Result {
 			switch {
 			case len(s.bodies) == 4 && s.try == 1:
 				return transient(connection.Released)
@@ -43,7 +43,7 @@ func TestPiecesOfABatchInheritItsTriesItsAgeAndItsAmbiguity(t *testing.T) {
 			}
 			return transient(connection.Released)
 		}, []string{"[0 1] not stored 3 tries 1s", "[2 3] not stored 3 tries 1s"}},
-		{"one retry, left after two cuts", Options{RetryOptions: RetryOptions{MaxRetries: 1}}, func(s sent) connection.Result {
+		{"one retry, left after two cuts", Options{Retry: RetryOptions{MaxRetries: 1}}, func(s sent) connection.Result {
 			if len(s.bodies) > 1 {
 				return tooLarge(connection.Rejected)
 			}
@@ -58,7 +58,7 @@ func TestPiecesOfABatchInheritItsTriesItsAgeAndItsAmbiguity(t *testing.T) {
 			}
 			return refused("no")
 		}, []string{"[0 1] possibly stored 3 tries 1s", "[2 3] possibly stored 3 tries 1s"}},
-		{"an ambiguous try of one piece", Options{RetryOptions: RetryOptions{MaxRetries: 1}}, func(s sent) connection.Result {
+		{"an ambiguous try of one piece", Options{Retry: RetryOptions{MaxRetries: 1}}, func(s sent) connection.Result {
 			switch {
 			case len(s.bodies) > 2:
 				return tooLarge(connection.Rejected)
@@ -86,8 +86,8 @@ func TestPiecesOfABatchInheritItsTriesItsAgeAndItsAmbiguity(t *testing.T) {
 				peer.answer = c.answer
 				var told outcomes
 				c.options.OnBatchFailed, c.options.OnBatchSucceeded = told.handle, told.handle
-				most := c.options.RetryOptions.MaxRetries
-				c.options.RetryOptions.Policy = func(failures int, err error) (time.Duration, bool) {
+				most := c.options.Retry.MaxRetries
+				c.options.Retry.Policy = func(failures int, err error) (time.Duration, bool) {
 					if e, ok := errors.AsType[*Error](err); !ok || e.Code == CodeTooLarge {
 						t.Errorf("the policy is asked about %v", err)
 					}
@@ -201,7 +201,7 @@ func TestABatchThatASmallerLinkDoesNotTakeIsCutAtOnce(t *testing.T) {
 				}
 				return connection.Result{Outcome: connection.Accepted}
 			}
-			p := peer.producer(Options{EnableIdempotentRetries: idempotent, RetryOptions: RetryOptions{MaxRetries: 1}, FailFast: true})
+			p := peer.producer(Options{EnableIdempotentRetries: idempotent, Retry: RetryOptions{MaxRetries: 1}, FailFast: true})
 			for i := range 20 {
 				enqueue(t, p, "0", fmt.Sprintf("%02d%s", i, strings.Repeat("x", 200)))
 			}
@@ -227,7 +227,7 @@ func TestOfSeveralThatMayHaveBeenTooLargeTheLargestIsCut(t *testing.T) {
 			}
 			return connection.Result{Outcome: connection.Accepted}
 		}
-		p := peer.producer(Options{MaxWaitTime: UntilFull, MaxConcurrentSendsPerPartition: 2, RetryOptions: RetryOptions{RetryDelay: -1}})
+		p := peer.producer(Options{MaxWaitTime: UntilFull, MaxConcurrentSendsPerPartition: 2, Retry: RetryOptions{RetryDelay: -1}})
 		if err := p.Connect(t.Context(), nil); err != nil {
 			t.Fatal(err)
 		}
@@ -258,7 +258,7 @@ func TestAServiceThatRefusesAllForTheirSizeIsAskedALimitedNumberOfTimes(t *testi
 			peer := newPeer(t, 1)
 			peer.answer = func(sent) connection.Result { return answer }
 			var told outcomes
-			p := peer.producer(Options{OnBatchFailed: told.handle, RetryOptions: RetryOptions{MaxRetries: 2}})
+			p := peer.producer(Options{OnBatchFailed: told.handle, Retry: RetryOptions{MaxRetries: 2}})
 			for i := range 100 {
 				enqueue(t, p, "0", fmt.Sprint(i))
 			}

@@ -68,7 +68,7 @@ func TestUntilFullWaitsForAFullBatchOrAFlush(t *testing.T) {
 func TestABatchLeavesWhenItIsFull(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		peer := newPeer(t, 1)
-		p := peer.producer(Options{MaxWaitTime: UntilFull, MaxBufferedEventCount: 100_000})
+		p := peer.producer(Options{MaxWaitTime: UntilFull, MaxBufferedEvents: 100_000})
 		body := string(make([]byte, 10_000))
 		for range 60 { // 600 kB; batches are cut at 256 KiB as long as no link has told what it takes
 			enqueue(t, p, "0", body)
@@ -209,7 +209,7 @@ func TestNothingLingersForEver(t *testing.T) {
 				return nil
 			}
 			peer.latency = func() time.Duration { return time.Duration(n(300)) * time.Millisecond }
-			p := peer.producer(Options{MaxConcurrentSendsPerPartition: 1 + n(4), MaxBufferedEventCount: []int{20, 2500}[n(2)], OnBatchFailed: (&outcomes{}).handle})
+			p := peer.producer(Options{MaxConcurrentSendsPerPartition: 1 + n(4), MaxBufferedEvents: []int{20, 2500}[n(2)], OnBatchFailed: (&outcomes{}).handle})
 			for range 1 + n(12) {
 				for range 1 + n(15) {
 					o := &EnqueueOptions{PartitionID: "0"}

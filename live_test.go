@@ -70,8 +70,8 @@ func (l *live) order(options eventhubs.Options) {
 
 // liveIdentity makes a second producer with the state of a first, as after a restart.
 func liveIdentity(t *testing.T, l *live) {
-	state := eventhubs.FileProducerState(t.TempDir())
-	options := eventhubs.Options{EnableIdempotentRetries: true, ProducerState: state, OnBatchFailed: func(context.Context, *eventhubs.Batch) {}}
+	state := eventhubs.NewFileProducerStore(t.TempDir())
+	options := eventhubs.Options{EnableIdempotentRetries: true, ProducerStore: state, OnBatchFailed: func(context.Context, *eventhubs.Batch) {}}
 	to := &eventhubs.EnqueueOptions{PartitionID: "0"}
 	first := l.producer(options)
 	if err := first.Publish(l.context(), l.event("first"), to); err != nil {
@@ -217,7 +217,7 @@ func liveOutcomes(t *testing.T, l *live) {
 		mu      sync.Mutex // guards the field below
 		handled int
 	)
-	p := l.producer(eventhubs.Options{MaxBufferedEventCount: 50, OnBatchSucceeded: func(_ context.Context, b *eventhubs.Batch) {
+	p := l.producer(eventhubs.Options{MaxBufferedEvents: 50, OnBatchSucceeded: func(_ context.Context, b *eventhubs.Batch) {
 		mu.Lock()
 		defer mu.Unlock()
 		handled += b.Count

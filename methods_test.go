@@ -18,7 +18,7 @@ func TestTryEnqueueNeverWaitsAndNeverOvertakes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		peer := newPeer(t, 1)
 		peer.latency = func() time.Duration { return time.Second }
-		p := peer.producer(Options{MaxWaitTime: UntilFull, MaxBufferedEventCount: 3})
+		p := peer.producer(Options{MaxWaitTime: UntilFull, MaxBufferedEvents: 3})
 		for _, body := range []string{"a", "b", "c"} {
 			if err := p.TryEnqueue(event(body), nil); err != nil {
 				t.Fatal(err)
@@ -264,8 +264,8 @@ func TestFlushPartitionLeavesTheOthersAlone(t *testing.T) {
 			t.Fatal(err)
 		}
 		peer.wantSends("after FlushPartition", "0s 1 [b]")
-		if err := p.FlushPartition(t.Context(), "9"); !errors.Is(err, ErrUnknownPartition) {
-			t.Errorf("FlushPartition(9) returned %v, want ErrUnknownPartition", err)
+		if err := p.FlushPartition(t.Context(), "9"); !errors.Is(err, ErrPartitionUnknown) {
+			t.Errorf("FlushPartition(9) returned %v, want ErrPartitionUnknown", err)
 		}
 	})
 }
@@ -343,7 +343,7 @@ func TestAbandonSendsNothingMore(t *testing.T) {
 			return connection.Result{Outcome: connection.Accepted}
 		}
 		var told outcomes
-		p := peer.producer(Options{MaxWaitTime: SendAtOnce, OnBatchSucceeded: told.handle, OnBatchFailed: told.handle, RetryOptions: RetryOptions{RetryDelay: time.Minute}})
+		p := peer.producer(Options{MaxWaitTime: SendAtOnce, OnBatchSucceeded: told.handle, OnBatchFailed: told.handle, Retry: RetryOptions{RetryDelay: time.Minute}})
 		enqueue(t, p, "1", "resting")
 		time.Sleep(1500 * time.Millisecond)
 		enqueue(t, p, "0", "in flight")

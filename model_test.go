@@ -234,9 +234,9 @@ func newModel(t *testing.T, seed uint64) *model {
 	m.lingers, m.quiet = wait != eventhubs.UntilFull, pick(3) == 0
 	producer, err := eventhubs.NewBufferedProducerFromConnectionString(server.ConnectionString("hub"), "", &eventhubs.Options{
 		MaxWaitTime:                    wait,
-		MaxBufferedEventCount:          []int{1, 7, 100, 2500}[pick(4)],
+		MaxBufferedEvents:              []int{1, 7, 100, 2500}[pick(4)],
 		MaxBufferedBytes:               []int{10_000, 1 << 20}[pick(2)],
-		RetryOptions:                   eventhubs.RetryOptions{MaxRetries: []int{-1, 2, 15}[pick(3)], TryTimeout: 5 * time.Second, RetryDelay: 100 * time.Millisecond},
+		Retry:                          eventhubs.RetryOptions{MaxRetries: []int{-1, 2, 15}[pick(3)], TryTimeout: 5 * time.Second, RetryDelay: 100 * time.Millisecond},
 		DeliveryTimeout:                []time.Duration{20 * time.Second, 15 * time.Minute}[pick(2)],
 		MaxConcurrentSendsPerPartition: concurrent,
 		Partitioning:                   partitioning,
@@ -391,7 +391,7 @@ func (m *model) disturb(ctx context.Context, random *rand.Rand) {
 			if p.BufferedEvents < 0 || p.BufferedBytes < 0 {
 				m.t.Errorf("partition %s has %d events and %d bytes", p.ID, p.BufferedEvents, p.BufferedBytes)
 			}
-			_ = m.producer.Resume(p.ID)
+			_ = m.producer.ResumePartition(p.ID)
 		}
 	default:
 		m.flush(ctx)

@@ -19,15 +19,15 @@ const (
 )
 
 const (
-	defaultMaxWaitTime           = defaults.MaxWaitTime
-	defaultMaxBufferedEventCount = defaults.MaxBufferedEventCount
-	defaultMaxBufferedBytes      = defaults.MaxBufferedBytes
-	defaultDeliveryTimeout       = 15 * time.Minute
-	defaultMaxRetries            = 15
-	defaultRetryDelay            = 800 * time.Millisecond
-	defaultMaxRetryDelay         = time.Minute
-	defaultTryTimeout            = time.Minute
-	defaultRefreshInterval       = 10 * time.Minute
+	defaultMaxWaitTime       = defaults.MaxWaitTime
+	defaultMaxBufferedEvents = defaults.MaxBufferedEvents
+	defaultMaxBufferedBytes  = defaults.MaxBufferedBytes
+	defaultDeliveryTimeout   = 15 * time.Minute
+	defaultMaxRetries        = 15
+	defaultRetryDelay        = 800 * time.Millisecond
+	defaultMaxRetryDelay     = time.Minute
+	defaultTryTimeout        = time.Minute
+	defaultRefreshInterval   = 10 * time.Minute
 )
 
 // Options configure a BufferedProducer. A nil *Options and a zero field mean the default. They are copied and checked once, by the
@@ -38,10 +38,10 @@ type Options struct {
 	// Default: 250 ms.
 	MaxWaitTime time.Duration
 
-	// MaxBufferedEventCount bounds the events that were accepted and have no outcome yet, in all partitions, those in flight included.
+	// MaxBufferedEvents bounds the events that were accepted and have no outcome yet, in all partitions, those in flight included.
 	// At the bound Enqueue waits.
 	// Default: 2500.
-	MaxBufferedEventCount int
+	MaxBufferedEvents int
 
 	// MaxBufferedBytes bounds the encoded bytes of the same events. A larger event is refused by Enqueue. The transport
 	// keeps up to one more batch for each partition.
@@ -59,28 +59,28 @@ type Options struct {
 	// Default: false.
 	EnableIdempotentRetries bool
 
-	// ProducerState, with EnableIdempotentRetries, keeps who the producer is on each partition, so that after a restart it is the same
-	// one to the service, and what is left of its former life is fenced off. See ProducerState.
+	// ProducerStore, with EnableIdempotentRetries, keeps who the producer is on each partition, so that after a restart it is the same
+	// one to the service, and what is left of its former life is fenced off. See ProducerStore.
 	// Default: none; each producer is a new one.
-	ProducerState ProducerState
+	ProducerStore ProducerStore
 
 	// Partitioning says where events without id and key go.
 	// Default: RoundRobin.
 	Partitioning Partitioning
 
-	// PartitionForKey replaces the service's hash: it maps a key to an index into the service's list of partitions, below partitions. It is
+	// KeyPartitioner replaces the service's hash: it maps a key to an index into the service's list of partitions, below partitions. It is
 	// called by Enqueue, from any number of goroutines at once, and once more when events that came before the list was known are given their
 	// partitions. It must not call the producer. A result out of range, a panic, or the end of its goroutine (runtime.Goexit) fails that event. Other producers and the service itself will not agree with it.
 	// Default: the service's hash.
-	PartitionForKey func(key string, partitions int) int
+	KeyPartitioner func(key string, partitions int) int
 
 	// DeliveryTimeout bounds the time from the first event of a batch to its outcome, with all waiting and retrying. It is looked at
 	// before each try, and shortens it. With UntilFull the time counts from when the batch is due. Negative: no bound.
 	// Default: 15 minutes.
 	DeliveryTimeout time.Duration
 
-	// RetryOptions say how often and how fast a failed batch is sent again.
-	RetryOptions RetryOptions
+	// Retry says how often and how fast a failed batch is sent again.
+	Retry RetryOptions
 
 	// FailFast ends a batch after one try when its failure will not pass by itself: no such hub, partition or host, forbidden, no token, a certificate that is not trusted, a hub that is switched off, a quota that is used up. Otherwise
 	// these are retried like any other, since roles take minutes to propagate and name servers blink.
@@ -88,7 +88,7 @@ type Options struct {
 	FailFast bool
 
 	// StopPartitionOnFailure keeps a partition without gaps: at its first failed batch what is behind it fails too, in order, with
-	// ErrPartitionStopped, and so do later Enqueues for it, until Resume. Events without id and key go elsewhere. Not together with
+	// ErrPartitionStopped, and so do later Enqueues for it, until ResumePartition. Events without id and key go elsewhere. Not together with
 	// ServiceAssigned or more than one concurrent send.
 	//
 	// While the hub's partitions are not known there is none to stop: at the first failure everything that waits for the list fails, and what
@@ -144,15 +144,15 @@ func (o *Options) withDefaults() (Options, error) {
 		c = *o
 	}
 	setDefault(&c.MaxWaitTime, defaultMaxWaitTime)
-	setDefault(&c.MaxBufferedEventCount, defaultMaxBufferedEventCount)
+	setDefault(&c.MaxBufferedEvents, defaultMaxBufferedEvents)
 	setDefault(&c.MaxBufferedBytes, defaultMaxBufferedBytes)
 	setDefault(&c.MaxConcurrentSendsPerPartition, 1)
 	setDefault(&c.DeliveryTimeout, defaultDeliveryTimeout)
 	setDefault(&c.PartitionRefreshInterval, defaultRefreshInterval)
-	setDefault(&c.RetryOptions.MaxRetries, defaultMaxRetries)
-	setDefault(&c.RetryOptions.RetryDelay, defaultRetryDelay)
-	setDefault(&c.RetryOptions.MaxRetryDelay, defaultMaxRetryDelay)
-	setDefault(&c.RetryOptions.TryTimeout, defaultTryTimeout)
+	setDefault(&c.Retry.MaxRetries, defaultMaxRetries)
+	setDefault(&c.Retry.RetryDelay, defaultRetryDelay)
+	setDefault(&c.Retry.MaxRetryDelay, defaultMaxRetryDelay)
+	setDefault(&c.Retry.TryTimeout, defaultTryTimeout)
 	if c.Identifier == "" {
 		c.Identifier = "eventhubs-" + rand.Text()[:12]
 	}
@@ -170,8 +170,8 @@ func setDefault[T comparable](field *T, value T) {
 
 func (o *Options) validate() error {
 	switch {
-	case o.MaxBufferedEventCount < 0:
-		return invalid("Options.MaxBufferedEventCount is %d: it must be at least 1, or 0 for %d", o.MaxBufferedEventCount, defaultMaxBufferedEventCount)
+	case o.MaxBufferedEvents < 0:
+		return invalid("Options.MaxBufferedEvents is %d: it must be at least 1, or 0 for %d", o.MaxBufferedEvents, defaultMaxBufferedEvents)
 	case o.MaxBufferedBytes < 0:
 		return invalid("Options.MaxBufferedBytes is %d: it must be at least 1, or 0 for 64 MiB", o.MaxBufferedBytes)
 	case o.MaxConcurrentSendsPerPartition < 0 || o.MaxConcurrentSendsPerPartition > 100:
@@ -186,14 +186,14 @@ func (o *Options) validate() error {
 		return invalid("Options.EnableIdempotentRetries is set together with ServiceAssigned: the service numbers events for each partition, so the partition must be known")
 	case o.EnableIdempotentRetries && o.MaxConcurrentSendsPerPartition > 1:
 		return invalid("Options.EnableIdempotentRetries is set and MaxConcurrentSendsPerPartition is %d: the service takes a partition's numbers one after the other, so it must be 1", o.MaxConcurrentSendsPerPartition)
-	case o.ProducerState != nil && !o.EnableIdempotentRetries:
-		return invalid("Options.ProducerState is set without EnableIdempotentRetries: only an idempotent producer has a state to keep")
+	case o.ProducerStore != nil && !o.EnableIdempotentRetries:
+		return invalid("Options.ProducerStore is set without EnableIdempotentRetries: only an idempotent producer has a state to keep")
 	case o.DeliveryTimeout > 0 && o.MaxWaitTime >= o.DeliveryTimeout:
 		return invalid("Options.DeliveryTimeout, %v, is not longer than MaxWaitTime, %v: nothing could be delivered", o.DeliveryTimeout, o.MaxWaitTime)
 	case len(o.Identifier) > maxIdentifierBytes:
 		return invalid("Options.Identifier has %d bytes: it may have %d", len(o.Identifier), maxIdentifierBytes)
 	}
-	return o.RetryOptions.validate()
+	return o.Retry.validate()
 }
 
 // maxIdentifierBytes keeps an identifier well within what link and container names may be.

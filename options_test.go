@@ -14,11 +14,11 @@ import (
 // The defaults are those of the manual; a zero field has its default whatever the others say.
 func TestZeroMeansTheDefault(t *testing.T) {
 	want := Options{
-		MaxWaitTime: 250 * time.Millisecond, MaxBufferedEventCount: 2500, MaxBufferedBytes: 64 << 20, MaxConcurrentSendsPerPartition: 1,
+		MaxWaitTime: 250 * time.Millisecond, MaxBufferedEvents: 2500, MaxBufferedBytes: 64 << 20, MaxConcurrentSendsPerPartition: 1,
 		DeliveryTimeout: 15 * time.Minute, PartitionRefreshInterval: 10 * time.Minute,
-		RetryOptions: RetryOptions{MaxRetries: 15, RetryDelay: 800 * time.Millisecond, MaxRetryDelay: time.Minute, TryTimeout: time.Minute},
+		Retry: RetryOptions{MaxRetries: 15, RetryDelay: 800 * time.Millisecond, MaxRetryDelay: time.Minute, TryTimeout: time.Minute},
 	}
-	for name, o := range map[string]*Options{"nil": nil, "zero": {}, "one field": {RetryOptions: RetryOptions{MaxRetryDelay: time.Minute}}} {
+	for name, o := range map[string]*Options{"nil": nil, "zero": {}, "one field": {Retry: RetryOptions{MaxRetryDelay: time.Minute}}} {
 		got, err := o.withDefaults()
 		if err != nil {
 			t.Fatal(err)
@@ -35,19 +35,19 @@ func TestZeroMeansTheDefault(t *testing.T) {
 
 func TestABadOptionIsRefusedByName(t *testing.T) {
 	for field, o := range map[string]Options{
-		"MaxBufferedEventCount":          {MaxBufferedEventCount: -1},
+		"MaxBufferedEvents":              {MaxBufferedEvents: -1},
 		"MaxBufferedBytes":               {MaxBufferedBytes: -1},
 		"MaxConcurrentSendsPerPartition": {MaxConcurrentSendsPerPartition: 101},
-		"MaxRetries":                     {RetryOptions: RetryOptions{MaxRetries: 1001}},
-		"TryTimeout":                     {RetryOptions: RetryOptions{TryTimeout: -time.Second}},
+		"MaxRetries":                     {Retry: RetryOptions{MaxRetries: 1001}},
+		"TryTimeout":                     {Retry: RetryOptions{TryTimeout: -time.Second}},
 		"DeliveryTimeout":                {MaxWaitTime: time.Minute, DeliveryTimeout: time.Second},
 		"StopPartitionOnFailure":         {StopPartitionOnFailure: true, Partitioning: ServiceAssigned},
 		"Partitioning":                   {Partitioning: 3},
-		"Mode":                           {RetryOptions: RetryOptions{Mode: 2}},
+		"Mode":                           {Retry: RetryOptions{Mode: 2}},
 		"Identifier":                     {Identifier: strings.Repeat("i", 129)},
 	} {
 		_, err := NewBufferedProducerFromConnectionString(emulatorString, "hub", &o)
-		if !errors.Is(err, ErrInvalidArgument) || !strings.Contains(err.Error(), "Options."+field) && !strings.Contains(err.Error(), "Options.RetryOptions."+field) {
+		if !errors.Is(err, ErrInvalidArgument) || !strings.Contains(err.Error(), "Options."+field) && !strings.Contains(err.Error(), "Options.Retry."+field) {
 			t.Errorf("%s: the constructor returned %v", field, err)
 		}
 	}
@@ -136,7 +136,7 @@ func TestTheTableOfOptionsIsTheStructs(t *testing.T) {
 		t.Fatal(err)
 	}
 	sections := strings.Split(string(text), "\n## ")[1:]
-	for _, want := range []any{defaults, defaults.RetryOptions, ConnectionOptions{}, EnqueueOptions{}} {
+	for _, want := range []any{defaults, defaults.Retry, ConnectionOptions{}, EnqueueOptions{}} {
 		value := reflect.ValueOf(want)
 		name := value.Type().Name()
 		i := slices.IndexFunc(sections, func(s string) bool { return strings.HasPrefix(s, name+"\n") })

@@ -130,7 +130,7 @@ func (r *pairRun) again(ctx context.Context, b *eventhubs.Batch, c *handlerCall)
 	switch {
 	case err == nil && n == b.Count, errors.Is(err, eventhubs.ErrClosed), errors.Is(err, eventhubs.ErrExpired):
 	case errors.Is(err, eventhubs.ErrPartitionStopped) && r.book.rules.stops:
-	case errors.Is(err, eventhubs.ErrUnknownPartition) && strings.Contains(err.Error(), "nowhere"):
+	case errors.Is(err, eventhubs.ErrPartitionUnknown) && strings.Contains(err.Error(), "nowhere"):
 	default:
 		r.saw("EnqueueAgain of %d events took %d and returned %v", b.Count, n, err)
 	}
@@ -149,7 +149,7 @@ func (r *pairRun) again(ctx context.Context, b *eventhubs.Batch, c *handlerCall)
 func (r *pairRun) lookFromHandler(ctx context.Context, b *eventhubs.Batch) {
 	start := time.Now()
 	_, _ = r.p.Health(), r.p.Stats()
-	_ = r.p.Resume("none")
+	_ = r.p.ResumePartition("none")
 	if r.spend(3) {
 		o := r.offer(r.route(0), "TryEnqueue", 10, time.Time{})
 		o.inHandler = true
@@ -205,7 +205,7 @@ func (r *pairRun) trace(exits bool) *eventhubs.Trace {
 	}
 }
 
-// A pairState is a ProducerState in memory. With a run it fails, now and then.
+// A pairState is a ProducerStore in memory. With a run it fails, now and then.
 type pairState struct {
 	run *pairRun
 
@@ -265,7 +265,7 @@ func (r *pairRun) disturb(ctx context.Context) {
 		}
 		if resumes {
 			for _, id := range r.server.PartitionIDs("hub") {
-				_ = r.p.Resume(id)
+				_ = r.p.ResumePartition(id)
 			}
 		}
 		switch get[string](r.row, "meanwhile") {

@@ -32,7 +32,7 @@ type pairRules struct {
 	idempotent bool
 	anywhere   bool // events without id and key go where the service likes
 	handlers   bool // both are there
-	gapless    bool // StopPartitionOnFailure, no Resume, and the list known before the first event
+	gapless    bool // StopPartitionOnFailure, no ResumePartition, and the list known before the first event
 	stops      bool // StopPartitionOnFailure
 	mapping    func(key string) map[string]bool
 	partitions int           // that there were from the start
@@ -201,7 +201,7 @@ func (j *pairJudge) explains(o *pairOffer, err error) bool {
 		return !o.expires.IsZero()
 	case errors.Is(err, eventhubs.ErrEventTooLarge):
 		return j.rules.link >= 0 && o.size+400 > j.rules.link
-	case errors.Is(err, eventhubs.ErrUnknownPartition):
+	case errors.Is(err, eventhubs.ErrPartitionUnknown):
 		return o.event.partition == "nowhere"
 	case cutShort(err): // before what had failed before, which it wraps
 	case fromOutside && e.Code == eventhubs.CodeThrottled && j.rules.patient:
@@ -388,7 +388,7 @@ func (j *pairJudge) waiting() {
 			j.fault("%s took %v, longer than %v", w.call, w.took, w.most)
 		case complete && len(w.missing) > 0:
 			j.fault("%s returned %v before the outcome of %v", w.call, w.err, w.missing)
-		case !complete && !gaveUp && !errors.Is(w.err, eventhubs.ErrClosed) && !errors.Is(w.err, eventhubs.ErrUnknownPartition):
+		case !complete && !gaveUp && !errors.Is(w.err, eventhubs.ErrClosed) && !errors.Is(w.err, eventhubs.ErrPartitionUnknown):
 			j.fault("%s returned %v", w.call, w.err)
 		}
 		if w.err != nil || !j.rules.handlers {
@@ -458,7 +458,7 @@ func (j *pairJudge) refusals() {
 			given = o.size+400 > j.rules.bytes
 		case errors.Is(err, eventhubs.ErrExpired):
 			given = !o.expires.IsZero()
-		case errors.Is(err, eventhubs.ErrUnknownPartition):
+		case errors.Is(err, eventhubs.ErrPartitionUnknown):
 			given = o.event.partition == "nowhere"
 		case errors.Is(err, errNotReached):
 			given = true

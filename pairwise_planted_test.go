@@ -61,7 +61,7 @@ func TestTheJudgeOfPairsFindsWhatIsPlanted(t *testing.T) {
 			l.rules.stops = false
 			l.calls[4].outcome.Err = fmt.Errorf("pa: %w: %w", eventhubs.ErrPartitionStopped, never)
 		},
-		"for no reason that there was: un": func(l *pairLedger) { l.calls[4].outcome.Err = eventhubs.ErrUnknownPartition },
+		"for no reason that there was: un": func(l *pairLedger) { l.calls[4].outcome.Err = eventhubs.ErrPartitionUnknown },
 		"for no reason that there was: ev": func(l *pairLedger) {
 			l.calls[4].outcome.Err = &eventhubs.Error{Code: eventhubs.CodeTimeout, Err: never}
 		},
@@ -102,7 +102,7 @@ func TestTheJudgeOfPairsFindsWhatIsPlanted(t *testing.T) {
 		"with context deadline exceeded":   func(l *pairLedger) { l.offers[6].err = context.DeadlineExceeded },
 		"with the event is too large":      func(l *pairLedger) { l.offers[6].err = eventhubs.ErrEventTooLarge },
 		"with the event has expired":       func(l *pairLedger) { l.offers[6].err = eventhubs.ErrExpired },
-		"with unknown partition":           func(l *pairLedger) { l.offers[6].err = eventhubs.ErrUnknownPartition },
+		"with unknown partition":           func(l *pairLedger) { l.offers[6].err = eventhubs.ErrPartitionUnknown },
 		"with the partition is stopped":    func(l *pairLedger) { l.rules.stops = false; l.offers[6].err = eventhubs.ErrPartitionStopped },
 		"1 events, 0 bytes":                func(l *pairLedger) { l.left[0] = 1 },
 		"0 events, 7 bytes":                func(l *pairLedger) { l.left[1] = 7 },

@@ -18,21 +18,21 @@ import (
 func (r *pairRun) options() *eventhubs.Options {
 	row := r.row
 	o := &eventhubs.Options{
-		MaxWaitTime: get[time.Duration](row, "wait"), MaxBufferedEventCount: get[int](row, "events"), MaxBufferedBytes: get[int](row, "bytes"),
+		MaxWaitTime: get[time.Duration](row, "wait"), MaxBufferedEvents: get[int](row, "events"), MaxBufferedBytes: get[int](row, "bytes"),
 		MaxConcurrentSendsPerPartition: get[int](row, "sends"), Partitioning: get[eventhubs.Partitioning](row, "partitioning"),
 		DeliveryTimeout: get[time.Duration](row, "delivery"), FailFast: get[bool](row, "fail fast"), PartitionRefreshInterval: get[time.Duration](row, "refresh"),
 		StopPartitionOnFailure:  get[string](row, "stop") != "no",
 		EnableIdempotentRetries: get[string](row, "idempotence") != "off",
-		RetryOptions:            eventhubs.RetryOptions{TryTimeout: get[time.Duration](row, "try"), RetryDelay: 100 * time.Millisecond},
+		Retry:                   eventhubs.RetryOptions{TryTimeout: get[time.Duration](row, "try"), RetryDelay: 100 * time.Millisecond},
 		Logger:                  slog.New(slog.DiscardHandler),
 	}
 	switch get[string](row, "retries") {
 	case "fixed":
-		o.RetryOptions.Mode = eventhubs.RetryFixed
+		o.Retry.Mode = eventhubs.RetryFixed
 	case "none":
-		o.RetryOptions.MaxRetries = -1
+		o.Retry.MaxRetries = -1
 	case "policy":
-		o.RetryOptions.Policy = func(failures int, _ error) (time.Duration, bool) {
+		o.Retry.Policy = func(failures int, _ error) (time.Duration, bool) {
 			if r.chance(3) {
 				runtime.Goexit()
 			}
@@ -41,12 +41,12 @@ func (r *pairRun) options() *eventhubs.Options {
 	}
 	switch get[string](row, "idempotence") {
 	case "state":
-		o.ProducerState = &pairState{}
+		o.ProducerStore = &pairState{}
 	case "bad state":
-		o.ProducerState = &pairState{run: r}
+		o.ProducerStore = &pairState{run: r}
 	}
 	if get[string](row, "route") == "own hash" {
-		o.PartitionForKey = ownHash
+		o.KeyPartitioner = ownHash
 	}
 	handlers := get[string](row, "handler") != "none"
 	if handlers {

@@ -424,7 +424,7 @@ func (r *pairRun) afterClose() {
 	ctx := r.Context()
 	for call, err := range map[string]error{
 		"Enqueue": r.p.Enqueue(ctx, data("x"), nil), "TryEnqueue": r.p.TryEnqueue(data("x"), nil), "Publish": r.p.Publish(ctx, data("x"), nil),
-		"Flush": r.p.Flush(ctx), "FlushPartition": r.p.FlushPartition(ctx, "0"), "Connect": r.p.Connect(ctx, nil), "Resume": r.p.Resume("0"),
+		"Flush": r.p.Flush(ctx), "FlushPartition": r.p.FlushPartition(ctx, "0"), "Connect": r.p.Connect(ctx, nil), "ResumePartition": r.p.ResumePartition("0"),
 	} {
 		if !errors.Is(err, eventhubs.ErrClosed) {
 			r.saw("after Close %s returned %v", call, err)
@@ -455,7 +455,7 @@ func (r *pairRun) collect() {
 	}
 	s := r.p.Stats()
 	r.book.left = [3]int{s.BufferedEvents, s.BufferedBytes, s.WaitingCallers}
-	r.book.statsStored, r.book.statsFailed, r.book.statsPossibly = s.StoredEvents, s.FailedEvents, s.PossiblyStoredEvents
+	r.book.statsStored, r.book.statsFailed, r.book.statsPossibly = s.StoredEvents, s.NotStoredEvents, s.PossiblyStoredEvents
 	for _, p := range s.Partitions {
 		if p.BufferedEvents != 0 || p.BufferedBytes != 0 || p.BatchesInFlight != 0 {
 			r.faults = append(r.faults, fmt.Sprintf("partition %s has %d events, %d bytes and %d batches left", p.ID, p.BufferedEvents, p.BufferedBytes, p.BatchesInFlight))

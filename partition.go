@@ -210,7 +210,7 @@ func (p *partition) clear(err error) int {
 	return events
 }
 
-// stop ends what waits behind a failure, and refuses what comes, until Resume.
+// stop ends what waits behind a failure, and refuses what comes, until ResumePartition.
 func (p *partition) stop(failure error) {
 	p.producer.admission.troubled(p.share, troubleStopped, 0) // first: the ring passes it over from now on
 	p.mu.Lock()
@@ -241,7 +241,7 @@ func (p *partition) resume() {
 
 // settle ends a batch that a sender has taken: its room is given back, then its Deliveries and handler are told, then the barriers.
 func (p *partition) settle(b *batch, o Outcome) {
-	p.phase.Store(int32(NotWaiting))
+	p.phase.Store(int32(WaitingForNothing))
 	events, bytes := b.count, b.bytes
 	if b.roomless {
 		events, bytes = 0, 0

@@ -90,7 +90,7 @@ func TestAPartitionThatComesBackKeepsItsOrder(t *testing.T) {
 
 // With idempotent retries two owners of one partition would fence each other off.
 func TestAPartitionThatComesBackIsTheSameProducer(t *testing.T) {
-	for name, state := range map[string]ProducerState{"without a state": nil, "with a state": FileProducerState(t.TempDir())} {
+	for name, state := range map[string]ProducerStore{"without a state": nil, "with a state": NewFileProducerStore(t.TempDir())} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				var busy, short atomic.Bool
@@ -108,7 +108,7 @@ func TestAPartitionThatComesBackIsTheSameProducer(t *testing.T) {
 					}
 					return nil
 				}}
-				o, err := (&Options{MaxWaitTime: SendAtOnce, EnableIdempotentRetries: true, ProducerState: state, OnBatchFailed: func(_ context.Context, b *Batch) {
+				o, err := (&Options{MaxWaitTime: SendAtOnce, EnableIdempotentRetries: true, ProducerStore: state, OnBatchFailed: func(_ context.Context, b *Batch) {
 					t.Errorf("%d events failed: %v", b.Count, b.Outcome.Err)
 				}}).withDefaults()
 				if err != nil {
@@ -229,10 +229,10 @@ func TestHealthAndConnectForgetAPartitionThatIsGone(t *testing.T) {
 			}
 			return connection.Result{Outcome: connection.Accepted}
 		}
-		p := peer.connected(Options{MaxWaitTime: SendAtOnce, RetryOptions: RetryOptions{MaxRetries: 1}, OnBatchFailed: ignore})
+		p := peer.connected(Options{MaxWaitTime: SendAtOnce, Retry: RetryOptions{MaxRetries: 1}, OnBatchFailed: ignore})
 		enqueue(t, p, "1", "a")
 		_ = p.Flush(t.Context())
-		if err := p.Enqueue(t.Context(), event("b"), &EnqueueOptions{PartitionID: "1"}); !errors.Is(err, ErrUnknownPartition) {
+		if err := p.Enqueue(t.Context(), event("b"), &EnqueueOptions{PartitionID: "1"}); !errors.Is(err, ErrPartitionUnknown) {
 			t.Errorf("the list was not refreshed: %v", err)
 		}
 		for range 100 {
@@ -265,7 +265,7 @@ func TestAThousandUnknownPartitionsAskForTheListOnce(t *testing.T) {
 		peer.answer = func(s sent) connection.Result {
 			return connection.Result{Outcome: connection.NotSent, Err: &connection.Error{Code: connection.CodePartitionUnknown, Err: errors.New("x")}}
 		}
-		p := peer.connected(Options{MaxWaitTime: SendAtOnce, RetryOptions: RetryOptions{MaxRetries: -1}, OnBatchFailed: ignore})
+		p := peer.connected(Options{MaxWaitTime: SendAtOnce, Retry: RetryOptions{MaxRetries: -1}, OnBatchFailed: ignore})
 		peer.mu.Lock()
 		peer.properties = func(int) error { time.Sleep(30 * time.Second); return nil }
 		peer.mu.Unlock()

@@ -98,7 +98,7 @@ func TestAHashOfTheCallersOwn(t *testing.T) {
 		peer := newPeer(t, 4)
 		peer.properties = func(int) error { time.Sleep(time.Second); return nil }
 		var told outcomes
-		p := peer.producer(Options{OnBatchFailed: told.handle, PartitionForKey: func(key string, partitions int) int {
+		p := peer.producer(Options{OnBatchFailed: told.handle, KeyPartitioner: func(key string, partitions int) int {
 			switch key {
 			case "out of range":
 				return partitions
@@ -173,7 +173,7 @@ func TestAStoppedPartitionKeepsNoGaps(t *testing.T) {
 		peer.mu.Lock()
 		down = false
 		peer.mu.Unlock()
-		if err := p.Resume("0"); err != nil {
+		if err := p.ResumePartition("0"); err != nil {
 			t.Fatal(err)
 		}
 		enqueue(t, p, "0", "e")
@@ -259,7 +259,7 @@ func TestAPartitionInTroubleHoldsAtMostHalfOfTheBuffer(t *testing.T) {
 			}
 			return connection.Result{Outcome: connection.Accepted}
 		}
-		p := peer.producer(Options{MaxWaitTime: SendAtOnce, MaxBufferedEventCount: 10, OnBatchFailed: func(context.Context, *Batch) {}})
+		p := peer.producer(Options{MaxWaitTime: SendAtOnce, MaxBufferedEvents: 10, OnBatchFailed: func(context.Context, *Batch) {}})
 		enqueue(t, p, "0", "a")
 		synctest.Wait()
 		blocked := make(chan error)
@@ -314,7 +314,7 @@ func TestStatsCountWhatHappens(t *testing.T) {
 				time.Sleep(100 * time.Millisecond)
 				s := p.Stats()
 				part := s.Partitions[0]
-				if s.BufferedEvents != 1 || s.BufferedBytes == 0 || s.OldestEvent != 100*time.Millisecond || part.Waiting != WaitingForEvents || part.BufferedEvents != 1 {
+				if s.BufferedEvents != 1 || s.BufferedBytes == 0 || s.OldestEventAge != 100*time.Millisecond || part.Waiting != WaitingForEvents || part.BufferedEvents != 1 {
 					t.Errorf("while an event lingers Stats is %+v", s)
 				}
 				time.Sleep(200 * time.Millisecond)
@@ -325,8 +325,8 @@ func TestStatsCountWhatHappens(t *testing.T) {
 			_ = p.Flush(t.Context())
 		}
 		s := p.Stats()
-		if s.StoredEvents != 3 || s.StoredBatches != 3 || s.FailedEvents != 1 || s.FailedBatches != 1 || s.Retries != 1 || s.AmbiguousTries != 1 || s.Throttled != 1 ||
-			s.ThrottledFor < 4*time.Second || s.BufferedEvents != 0 || s.OldestEvent != 0 || s.OnWire < 8*time.Second || s.Queued == 0 || s.Fill <= 0 || s.Fill > 1 || s.StoredBytes == 0 {
+		if s.StoredEvents != 3 || s.StoredBatches != 3 || s.NotStoredEvents != 1 || s.FailedBatches != 1 || s.Retries != 1 || s.AmbiguousTries != 1 || s.ThrottledTries != 1 ||
+			s.ThrottledTotal < 4*time.Second || s.BufferedEvents != 0 || s.OldestEventAge != 0 || s.OnWireTotal < 8*time.Second || s.QueuedTotal == 0 || s.Fill <= 0 || s.Fill > 1 || s.StoredBytes == 0 {
 			t.Errorf("Stats is %+v", s)
 		}
 	})
@@ -384,7 +384,7 @@ func TestATraceIsToldInOrder(t *testing.T) {
 }
 
 func TestRetryModesAndPolicy(t *testing.T) {
-	fixed := Options{RetryOptions: RetryOptions{Mode: RetryFixed, RetryDelay: time.Second, MaxRetryDelay: time.Minute, MaxRetries: 3}}
+	fixed := Options{Retry: RetryOptions{Mode: RetryFixed, RetryDelay: time.Second, MaxRetryDelay: time.Minute, MaxRetries: 3}}
 	var failed retries
 	for failures := range 4 {
 		if pause, again := failed.after(errors.New("no"), "", false, &fixed); pause < 800*time.Millisecond || pause > 1200*time.Millisecond || again != (failures < 3) {
@@ -395,7 +395,7 @@ func TestRetryModesAndPolicy(t *testing.T) {
 		peer := newPeer(t, 1)
 		peer.answer = func(sent) connection.Result { return transient(connection.NotSent) }
 		var asked []int
-		p := peer.producer(Options{MaxWaitTime: SendAtOnce, OnBatchFailed: func(context.Context, *Batch) {}, RetryOptions: RetryOptions{Policy: func(failures int, err error) (time.Duration, bool) {
+		p := peer.producer(Options{MaxWaitTime: SendAtOnce, OnBatchFailed: func(context.Context, *Batch) {}, Retry: RetryOptions{Policy: func(failures int, err error) (time.Duration, bool) {
 			if e, ok := errors.AsType[*Error](err); !ok || e.Code != CodeConnectionLost || !e.Transient || e.PartitionID != "0" || e.Tries != failures {
 				t.Errorf("after %d failures the policy is told %#v", failures, err)
 			}
@@ -431,7 +431,7 @@ func TestWhatOpeningTakesIsNotTheSends(t *testing.T) {
 				return nil
 			}
 			peer.latency = func() time.Duration { return c.answers }
-			p := peer.producer(Options{MaxWaitTime: SendAtOnce, DeliveryTimeout: c.deliveryTimeout, RetryOptions: RetryOptions{TryTimeout: 2 * time.Second, MaxRetries: -1}})
+			p := peer.producer(Options{MaxWaitTime: SendAtOnce, DeliveryTimeout: c.deliveryTimeout, Retry: RetryOptions{TryTimeout: 2 * time.Second, MaxRetries: -1}})
 			d := new(Delivery)
 			err := p.Publish(t.Context(), &azeventhubs.EventData{Body: []byte("a")}, &EnqueueOptions{Delivery: d})
 			if sends := len(peer.sent()); sends != c.sends || now() != c.ends || d.Outcome().Storage != c.storage {

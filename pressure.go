@@ -30,5 +30,5 @@ const leastShare = 4 // a quarter
 // buffer, the batches of the others do not, and would leave with a few events each.
 func (p *BufferedProducer) worthwhile(b *batch) bool {
 	parts := leastShare * max(1, len(p.partitions()))
-	return b.count >= p.options.MaxBufferedEventCount/parts || b.bytes >= p.options.MaxBufferedBytes/parts
+	return b.count >= p.options.MaxBufferedEvents/parts || b.bytes >= p.options.MaxBufferedBytes/parts
 }

@@ -105,7 +105,7 @@ func newProducer(namespace, hubName string, h hub, o Options) *BufferedProducer 
 	if p.logger == nil {
 		p.logger = slog.New(slog.DiscardHandler)
 	}
-	p.admission = newAdmission(o.MaxBufferedEventCount, o.MaxBufferedBytes, p.pick, p.press)
+	p.admission = newAdmission(o.MaxBufferedEvents, o.MaxBufferedBytes, p.pick, p.press)
 	p.admission.hindrance = p.health.hindrance
 	p.watch = newWatch(p.quietChanged)
 	p.staging = &staging{producer: p, work: work{watch: p.watch}, nowhere: turn{free: 1}}

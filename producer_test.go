@@ -202,7 +202,7 @@ func TestTheFirstEventAfterTwoHoursOfSilenceArrives(t *testing.T) {
 func TestEnqueueAllTellsHowManyWereAccepted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		server := emulatortest.New(t, &emulator.Options{Addr: emulator.InMemory, Hubs: hub(2)})
-		p := newProducer(t, server, eventhubs.Options{MaxBufferedEventCount: 10})
+		p := newProducer(t, server, eventhubs.Options{MaxBufferedEvents: 10})
 		numbers := func(n, bad int) iter.Seq[*azeventhubs.EventData] {
 			return func(yield func(*azeventhubs.EventData) bool) {
 				for i := range n {

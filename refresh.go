@@ -38,7 +38,7 @@ func (p *BufferedProducer) refreshSoon() {
 
 func (p *BufferedProducer) refresh() {
 	defer p.asking.Store(false)
-	list, err := p.askPartitions(p.options.RetryOptions.TryTimeout)
+	list, err := p.askPartitions(p.options.Retry.TryTimeout)
 	if err != nil {
 		p.logger.Info("eventhubs: the list of partitions could not be refreshed; it stays as it was", "hub", p.hubName, "error", err)
 		return

@@ -179,7 +179,7 @@ func (p *BufferedProducer) log(line reportLine) {
 	attributes := []any{"hub", p.hubName, "state", line.state.String()}
 	if line.lasting {
 		s := p.Stats()
-		attributes = append(attributes, "since", line.trouble, "tries", line.tries, "buffered", s.BufferedEvents, "oldest", s.OldestEvent.Round(time.Millisecond))
+		attributes = append(attributes, "since", line.trouble, "tries", line.tries, "buffered", s.BufferedEvents, "oldest", s.OldestEventAge.Round(time.Millisecond))
 	}
 	if line.changes > 0 {
 		attributes = append(attributes, "changes", line.changes)

@@ -153,10 +153,10 @@ func TestWhatIsNotTriedAgainIsNotSaidToBe(t *testing.T) {
 	}{
 		{"rejected", Options{}, connection.Error{Code: connection.CodeRejected}, connection.Rejected, HealthRefused, "they are not tried again"},
 		{"fenced", Options{}, connection.Error{Code: connection.CodeFenced}, connection.NotSent, HealthRefused, "they are not tried again"},
-		{"a quota, and FailFast", Options{FailFast: true}, connection.Error{Code: connection.CodeQuota}, connection.NotSent, HealthRefused, "they are not tried again"},
+		{"a quota, and FailFast", Options{FailFast: true}, connection.Error{Code: connection.CodeQuotaExceeded}, connection.NotSent, HealthRefused, "they are not tried again"},
 		{"no right, and FailFast", Options{FailFast: true}, connection.Error{Code: connection.CodeUnauthorized}, connection.NotSent, HealthUnauthorized, "what has failed is not tried again"},
-		{"no tries left", Options{RetryOptions: RetryOptions{MaxRetries: -1}}, connection.Error{Code: connection.CodeInternal, Transient: true}, connection.NotSent, HealthFailing, "what has failed is not tried again"},
-		{"no time left", Options{DeliveryTimeout: time.Second, RetryOptions: RetryOptions{RetryDelay: 5 * time.Second}}, connection.Error{Code: connection.CodeInternal, Transient: true}, connection.NotSent, HealthFailing,
+		{"no tries left", Options{Retry: RetryOptions{MaxRetries: -1}}, connection.Error{Code: connection.CodeInternal, Transient: true}, connection.NotSent, HealthFailing, "what has failed is not tried again"},
+		{"no time left", Options{DeliveryTimeout: time.Second, Retry: RetryOptions{RetryDelay: 5 * time.Second}}, connection.Error{Code: connection.CodeInternal, Transient: true}, connection.NotSent, HealthFailing,
 			"what has failed is not tried again"},
 		{"tries left", Options{}, connection.Error{Code: connection.CodeInternal, Transient: true}, connection.NotSent, HealthFailing, "begun to fail; it is tried again"},
 	} {
@@ -325,10 +325,10 @@ func TestEachPartitionTellsItsLastErrorAndSinceWhen(t *testing.T) {
 		enqueue(t, p, "1", "a")
 		time.Sleep(25 * time.Second)
 		s := p.Stats().Partitions
-		if s[0].Waiting != WaitingForHandler || s[0].Waiting.String() != "for a handler" || s[0].RunningFor != 25*time.Second || s[0].LastErr != nil || !s[0].FailingSince.IsZero() {
+		if s[0].Waiting != WaitingForHandler || s[0].Waiting.String() != "for a handler" || s[0].RunningAge != 25*time.Second || s[0].LastErr != nil || !s[0].FailingSince.IsZero() {
 			t.Errorf("the partition whose handler hangs says %+v", s[0])
 		}
-		if e, ok := errors.AsType[*Error](s[1].LastErr); s[1].Waiting != WaitingThrottled || !ok || e.Code != CodeThrottled || time.Since(s[1].FailingSince) != 25*time.Second || s[1].RunningFor != 0 {
+		if e, ok := errors.AsType[*Error](s[1].LastErr); s[1].Waiting != WaitingThrottled || !ok || e.Code != CodeThrottled || time.Since(s[1].FailingSince) != 25*time.Second || s[1].RunningAge != 0 {
 			t.Errorf("the throttled partition says %+v", s[1])
 		}
 		peer.mu.Lock()
@@ -338,7 +338,7 @@ func TestEachPartitionTellsItsLastErrorAndSinceWhen(t *testing.T) {
 		if err := p.Flush(t.Context()); err != nil {
 			t.Error(err)
 		}
-		if s := p.Stats().Partitions; s[0].Waiting != NotWaiting || s[0].RunningFor != 0 || s[1].LastErr == nil || !s[1].FailingSince.IsZero() {
+		if s := p.Stats().Partitions; s[0].Waiting != WaitingForNothing || s[0].RunningAge != 0 || s[1].LastErr == nil || !s[1].FailingSince.IsZero() {
 			t.Errorf("when all is well they say %+v", s)
 		}
 	})

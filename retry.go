@@ -58,11 +58,11 @@ type RetryOptions struct {
 func (r *RetryOptions) validate() error {
 	switch {
 	case r.Mode != RetryExponential && r.Mode != RetryFixed:
-		return invalid("Options.RetryOptions.Mode is %d: it is RetryExponential or RetryFixed", r.Mode)
+		return invalid("Options.Retry.Mode is %d: it is RetryExponential or RetryFixed", r.Mode)
 	case r.MaxRetries > 1000:
-		return invalid("Options.RetryOptions.MaxRetries is %d: it must be at most 1000; bound retries with DeliveryTimeout instead", r.MaxRetries)
+		return invalid("Options.Retry.MaxRetries is %d: it must be at most 1000; bound retries with DeliveryTimeout instead", r.MaxRetries)
 	case r.TryTimeout < 0:
-		return invalid("Options.RetryOptions.TryTimeout is %v: it must be positive, or 0 for %v", r.TryTimeout, defaultTryTimeout)
+		return invalid("Options.Retry.TryTimeout is %v: it must be positive, or 0 for %v", r.TryTimeout, defaultTryTimeout)
 	}
 	return nil
 }
@@ -103,7 +103,7 @@ func (r *retries) total() int { return r.counted + r.throttled + r.tokenless + r
 // after notes a failed try and returns the pause before the next one, and whether there is to be one. The id is the partition's, if there is one. Settled says that
 // the service has looked at what was sent and does not want it.
 func (r *retries) after(err error, partitionID string, settled bool, o *Options) (pause time.Duration, again bool) {
-	policy := &o.RetryOptions
+	policy := &o.Retry
 	e, known := errors.AsType[*connection.Error](err)
 	if !known {
 		e = &connection.Error{}
@@ -117,7 +117,7 @@ func (r *retries) after(err error, partitionID string, settled bool, o *Options)
 		return 0, false
 	case policy.Policy != nil:
 		r.counted++
-		r.undecided = callback.Call("Options.RetryOptions.Policy", func() { pause, again = policy.Policy(r.counted, failure(err, partitionID, r.total())) })
+		r.undecided = callback.Call("Options.Retry.Policy", func() { pause, again = policy.Policy(r.counted, failure(err, partitionID, r.total())) })
 		return pause, again
 	case e.Code == connection.CodeNoToken:
 		r.tokenless++

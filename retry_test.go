@@ -218,13 +218,13 @@ func TestPausesOfAnyLengthArePauses(t *testing.T) {
 		{RetryDelay: math.MaxInt64, MaxRetryDelay: math.MaxInt64},
 		{RetryDelay: math.MaxInt64, MaxRetryDelay: math.MaxInt64, Mode: RetryFixed},
 	} {
-		o, err := (&Options{RetryOptions: r}).withDefaults()
+		o, err := (&Options{Retry: r}).withDefaults()
 		if err != nil {
 			t.Fatal(err)
 		}
 		for _, unreached := range []bool{false, true} {
 			var failed retries
-			for range o.RetryOptions.MaxRetries {
+			for range o.Retry.MaxRetries {
 				pause, again := failed.after(&connection.Error{Code: connection.CodeConnectionLost, Transient: true, Unreached: unreached, Err: errors.New("x")}, "", false, &o)
 				if pause < 0 || pause > 48*time.Hour || !unreached && pause < time.Hour || !again {
 					t.Errorf("with %+v: a pause of %v, again %v", r, pause, again)

@@ -119,7 +119,7 @@ func (c *recordingConn) Write(b []byte) (int, error) {
 }
 
 func rowEnqueue(w *world) {
-	p := w.producer(eventhubs.Options{MaxBufferedEventCount: 5})
+	p := w.producer(eventhubs.Options{MaxBufferedEvents: 5})
 	var d eventhubs.Delivery
 	w.must(p.Enqueue(w.Context(), data("a"), &eventhubs.EnqueueOptions{Delivery: &d}))
 	w.must(p.EnqueueMessage(w.Context(), &azeventhubs.AMQPAnnotatedMessage{Body: azeventhubs.AMQPAnnotatedMessageBody{Data: [][]byte{[]byte("b")}}}, nil))
@@ -151,12 +151,12 @@ func rowEvents(w *world) {
 }
 
 func rowRouting(w *world) {
-	p := w.producer(eventhubs.Options{Partitioning: eventhubs.Sticky, PartitionForKey: func(key string, n int) int { return len(key) % n }})
+	p := w.producer(eventhubs.Options{Partitioning: eventhubs.Sticky, KeyPartitioner: func(key string, n int) int { return len(key) % n }})
 	w.must(p.Connect(w.Context(), nil))
 	w.must(p.Enqueue(w.Context(), data("id"), &eventhubs.EnqueueOptions{PartitionID: "3"}))
 	w.must(p.Enqueue(w.Context(), data("key"), &eventhubs.EnqueueOptions{PartitionKey: "ab"}))
 	err := p.Enqueue(w.Context(), data("no"), &eventhubs.EnqueueOptions{PartitionID: "4"})
-	w.want("an unknown id", errors.Is(err, eventhubs.ErrUnknownPartition), true)
+	w.want("an unknown id", errors.Is(err, eventhubs.ErrPartitionUnknown), true)
 	w.must(p.Flush(w.Context()))
 	w.want("by id", bodies(w.server, "3"), "[id]")
 	w.want("by key", bodies(w.server, "2"), "[key]")
@@ -179,7 +179,7 @@ func rowOffline(w *world) {
 		}
 		return emulator.Pass()
 	})
-	p := w.producer(eventhubs.Options{RetryOptions: eventhubs.RetryOptions{RetryDelay: time.Millisecond, MaxRetryDelay: time.Millisecond, MaxRetries: 1000}})
+	p := w.producer(eventhubs.Options{Retry: eventhubs.RetryOptions{RetryDelay: time.Millisecond, MaxRetryDelay: time.Millisecond, MaxRetries: 1000}})
 	for i := range 10 {
 		w.must(p.Enqueue(w.Context(), data(fmt.Sprint(i)), &eventhubs.EnqueueOptions{PartitionID: "1"}))
 	}
@@ -191,7 +191,7 @@ func rowOffline(w *world) {
 
 func rowBackpressure(w *world) {
 	w.onTransfer(func(int, emulator.Operation) emulator.Action { return emulator.Pass().AnswerAfter(time.Millisecond) })
-	p := w.producer(eventhubs.Options{MaxBufferedEventCount: 20, MaxBufferedBytes: 2000, MaxWaitTime: eventhubs.UntilFull})
+	p := w.producer(eventhubs.Options{MaxBufferedEvents: 20, MaxBufferedBytes: 2000, MaxWaitTime: eventhubs.UntilFull})
 	var callers sync.WaitGroup
 	for c := range 10 {
 		callers.Go(func() {
@@ -251,7 +251,7 @@ func rowEnqueueAgain(w *world) {
 		}
 		return emulator.Pass()
 	})
-	p := w.producer(eventhubs.Options{MaxBufferedEventCount: 4, MaxWaitTime: eventhubs.SendAtOnce, OnBatchFailed: func(ctx context.Context, b *eventhubs.Batch) {
+	p := w.producer(eventhubs.Options{MaxBufferedEvents: 4, MaxWaitTime: eventhubs.SendAtOnce, OnBatchFailed: func(ctx context.Context, b *eventhubs.Batch) {
 		if _, err := b.EnqueueAgain(ctx); err != nil {
 			w.Error(err)
 		}
@@ -352,7 +352,7 @@ func rowNumbers(w *world) {
 		}
 		return emulator.Pass()
 	})
-	p := w.producer(eventhubs.Options{RetryOptions: eventhubs.RetryOptions{RetryDelay: -1}})
+	p := w.producer(eventhubs.Options{Retry: eventhubs.RetryOptions{RetryDelay: -1}})
 	w.must(p.Publish(w.Context(), data("a"), nil))
 	s := p.Stats()
 	w.want("stored, batches, retries", fmt.Sprint(s.StoredEvents, s.StoredBatches, s.Retries), "1 1 1")
@@ -370,7 +370,7 @@ func rowStop(w *world) {
 	to := &eventhubs.EnqueueOptions{PartitionID: "2"}
 	w.want("the first fails", p.Publish(w.Context(), data("a"), to) != nil, true)
 	w.want("the partition is stopped", errors.Is(p.Enqueue(w.Context(), data("b"), to), eventhubs.ErrPartitionStopped), true)
-	w.must(p.Resume("2"))
+	w.must(p.ResumePartition("2"))
 	w.must(p.Publish(w.Context(), data("c"), to))
 }
 

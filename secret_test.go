@@ -35,7 +35,7 @@ func signature(lifetime time.Duration) string {
 }
 
 // impatient retries soon, so that a test need not count pauses.
-var impatient = &eventhubs.Options{RetryOptions: eventhubs.RetryOptions{MaxRetries: 1000, RetryDelay: time.Second, MaxRetryDelay: time.Second},
+var impatient = &eventhubs.Options{Retry: eventhubs.RetryOptions{MaxRetries: 1000, RetryDelay: time.Second, MaxRetryDelay: time.Second},
 	OnBatchFailed: func(context.Context, *eventhubs.Batch) {}}
 
 func TestAKeyIsReplacedWhileTheConnectionRuns(t *testing.T) {

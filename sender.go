@@ -248,7 +248,7 @@ func (p *partition) tryOnce(b *batch, tries *connection.Deadlines) (connection.R
 		b.ambiguous = true
 		p.producer.counts.ambiguousTries.Add(1)
 	case connection.NotSent:
-		if e, ok := errors.AsType[*connection.Error](result.Err); ok && e.Code == connection.CodeTimeout && timeout == p.producer.options.RetryOptions.TryTimeout && p.alone() {
+		if e, ok := errors.AsType[*connection.Error](result.Err); ok && e.Code == connection.CodeTimeout && timeout == p.producer.options.Retry.TryTimeout && p.alone() {
 			p.link.Detach() // it was allowed no message all the time: another link may be
 		}
 	}
@@ -424,7 +424,7 @@ func (p *BufferedProducer) tryTimeout(b *batch) (time.Duration, error) {
 	if err := p.stopped(); err != nil {
 		return 0, err
 	}
-	timeout := p.options.RetryOptions.TryTimeout
+	timeout := p.options.Retry.TryTimeout
 	if ends := p.deliveryEnds(b); !ends.IsZero() {
 		left := time.Until(ends)
 		if left <= 0 {

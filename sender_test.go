@@ -61,7 +61,7 @@ func TestRetriesEndWithTheReason(t *testing.T) {
 				peer := newPeer(t, 1)
 				peer.answer = func(sent) connection.Result { return tt.answer }
 				var told outcomes
-				p := peer.producer(Options{OnBatchFailed: told.handle, RetryOptions: RetryOptions{MaxRetries: tt.retries}})
+				p := peer.producer(Options{OnBatchFailed: told.handle, Retry: RetryOptions{MaxRetries: tt.retries}})
 				enqueue(t, p, "0", "a")
 				_ = p.Close(t.Context())
 				o := told.all()[0].outcome
@@ -107,7 +107,7 @@ func TestThrottlingIsWaitedForAndIsNotARetry(t *testing.T) {
 			}
 			return connection.Result{Outcome: connection.Accepted}
 		}
-		p := peer.producer(Options{MaxWaitTime: SendAtOnce, RetryOptions: RetryOptions{MaxRetries: -1}})
+		p := peer.producer(Options{MaxWaitTime: SendAtOnce, Retry: RetryOptions{MaxRetries: -1}})
 		enqueue(t, p, "0", "a")
 		if err := p.Flush(t.Context()); err != nil {
 			t.Fatal(err)
@@ -126,7 +126,7 @@ func TestTheDeliveryTimeoutEndsRetrying(t *testing.T) {
 		peer := newPeer(t, 1)
 		peer.answer = func(sent) connection.Result { return transient(connection.NotSent) }
 		var told outcomes
-		p := peer.producer(Options{OnBatchFailed: told.handle, DeliveryTimeout: 10 * time.Second, RetryOptions: RetryOptions{MaxRetries: 1000}})
+		p := peer.producer(Options{OnBatchFailed: told.handle, DeliveryTimeout: 10 * time.Second, Retry: RetryOptions{MaxRetries: 1000}})
 		enqueue(t, p, "0", "a")
 		_ = p.Flush(t.Context())
 		if at := told.all()[0].at; at > 10*time.Second || at < 3*time.Second {
@@ -140,7 +140,7 @@ func TestATryEndsAtItsTimeout(t *testing.T) {
 		peer := newPeer(t, 1)
 		peer.latency = func() time.Duration { return time.Hour }
 		var told outcomes
-		p := peer.producer(Options{MaxWaitTime: SendAtOnce, OnBatchFailed: told.handle, RetryOptions: RetryOptions{MaxRetries: -1, TryTimeout: 7 * time.Second}})
+		p := peer.producer(Options{MaxWaitTime: SendAtOnce, OnBatchFailed: told.handle, Retry: RetryOptions{MaxRetries: -1, TryTimeout: 7 * time.Second}})
 		enqueue(t, p, "0", "a")
 		_ = p.Flush(t.Context())
 		if b := told.all()[0]; b.at != 7*time.Second || b.outcome.Storage != PossiblyStored || !errors.Is(b.outcome.Err, context.DeadlineExceeded) {
@@ -305,7 +305,7 @@ func TestWhatIsCutOffGetsAFreeSender(t *testing.T) {
 			}
 			return connection.Result{Outcome: connection.Accepted}
 		}
-		p := peer.producer(Options{MaxConcurrentSendsPerPartition: 2, RetryOptions: RetryOptions{MaxRetries: 1000}, OnBatchFailed: func(context.Context, *Batch) {}})
+		p := peer.producer(Options{MaxConcurrentSendsPerPartition: 2, Retry: RetryOptions{MaxRetries: 1000}, OnBatchFailed: func(context.Context, *Batch) {}})
 		enqueue(t, p, "0", strings.Repeat("a", 600))
 		var second Delivery
 		if err := p.Enqueue(t.Context(), event(strings.Repeat("b", 600)), &EnqueueOptions{PartitionID: "0", Delivery: &second}); err != nil {
@@ -350,7 +350,7 @@ func (l *detachingLink) Send(ctx context.Context, batch [][]byte) connection.Res
 	l.mu.Unlock()
 	switch {
 	case first:
-		return connection.Result{Outcome: connection.Released, Err: &connection.Error{Code: connection.CodeNotAccepted, Transient: true, Err: errors.New("released")}}
+		return connection.Result{Outcome: connection.Released, Err: &connection.Error{Code: connection.CodeReleased, Transient: true, Err: errors.New("released")}}
 	case body == "first":
 		<-ctx.Done()
 		return connection.Result{Outcome: connection.NotSent, Err: &connection.Error{Code: connection.CodeTimeout, Transient: true, Err: ctx.Err()}}
@@ -382,7 +382,7 @@ func TestATryWithoutCreditLeavesOthersTheirLink(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				c.options.MaxWaitTime, c.options.OnBatchFailed = SendAtOnce, func(context.Context, *Batch) {}
-				c.options.RetryOptions = RetryOptions{TryTimeout: 5 * time.Second, Policy: func(failures int, _ error) (time.Duration, bool) { return c.again, failures < 2 }}
+				c.options.Retry = RetryOptions{TryTimeout: 5 * time.Second, Policy: func(failures int, _ error) (time.Duration, bool) { return c.again, failures < 2 }}
 				o, err := c.options.withDefaults()
 				if err != nil {
 					t.Fatal(err)

@@ -42,10 +42,10 @@ func TestNoPartitionTakesTheLastPartOfTheBuffer(t *testing.T) {
 		options            Options
 		first, then, third int
 	}{
-		{"events", Options{MaxBufferedEventCount: 80}, 70, 10, 0},
+		{"events", Options{MaxBufferedEvents: 80}, 70, 10, 0},
 		{"bytes", Options{MaxBufferedBytes: 80 * 1000}, 70, 10, 0},
-		{"few events", Options{MaxBufferedEventCount: 2}, 1, 1, 0},
-		{"one event", Options{MaxBufferedEventCount: 1}, 1, 0, 0},
+		{"few events", Options{MaxBufferedEvents: 2}, 1, 1, 0},
+		{"one event", Options{MaxBufferedEvents: 1}, 1, 0, 0},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -65,7 +65,7 @@ func TestNoPartitionTakesTheLastPartOfTheBuffer(t *testing.T) {
 				}
 				p.Clear()
 				synctest.Wait()
-				if got := fmt.Sprint(p.Health().Full); got != "[]" && tt.options.MaxBufferedEventCount != 1 {
+				if got := fmt.Sprint(p.Health().Full); got != "[]" && tt.options.MaxBufferedEvents != 1 {
 					t.Errorf("Health says that %s are full, when some room was given back", got)
 				}
 				_ = p.Abandon(ended())
@@ -85,7 +85,7 @@ func TestAHubOfOnePartitionHasNoLastPart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		peer := newPeer(t, 1)
 		peer.latency = silence
-		p := peer.connected(Options{OnBatchFailed: ignore, MaxBufferedEventCount: 80, MaxWaitTime: SendAtOnce})
+		p := peer.connected(Options{OnBatchFailed: ignore, MaxBufferedEvents: 80, MaxWaitTime: SendAtOnce})
 		enqueue(t, p, "0", "a")
 		time.Sleep(5 * time.Second) // nothing is answered: it is in trouble, and there is nobody to save room for
 		wantFill(t, p, "0", "x", 79, "80 of 80 events")
@@ -108,7 +108,7 @@ func TestAPartitionThatIsSlowIsNotInTrouble(t *testing.T) {
 			t.Run(fmt.Sprint(slow, " ", partitions), func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
 					peer := newPeer(t, partitions)
-					options := Options{MaxBufferedEventCount: 80, MaxWaitTime: SendAtOnce}
+					options := Options{MaxBufferedEvents: 80, MaxWaitTime: SendAtOnce}
 					if slow == "handlers" {
 						options.OnBatchSucceeded = func(context.Context, *Batch) { time.Sleep(2 * time.Second) }
 					} else {
@@ -138,7 +138,7 @@ func TestATryWithoutAnAnswerIsTroubleAfterThreeSeconds(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				peer := newPeer(t, 4)
 				release := make(chan struct{})
-				options := Options{MaxBufferedEventCount: 80, MaxWaitTime: SendAtOnce}
+				options := Options{MaxBufferedEvents: 80, MaxWaitTime: SendAtOnce}
 				if what == "try" {
 					peer.answer = func(s sent) connection.Result {
 						<-release
@@ -206,7 +206,7 @@ func TestWhoIsHeldBackByAShareEndsItsLinger(t *testing.T) {
 					close(done)
 				}
 				begun := false
-				p = newPeer(t, 4).connected(Options{MaxWaitTime: UntilFull, MaxBufferedEventCount: 800, OnBatchSucceeded: func(ctx context.Context, b *Batch) {
+				p = newPeer(t, 4).connected(Options{MaxWaitTime: UntilFull, MaxBufferedEvents: 800, OnBatchSucceeded: func(ctx context.Context, b *Batch) {
 					if b.PartitionID == "0" && !begun {
 						begun = true
 						again(ctx)
@@ -276,7 +276,7 @@ func TestEventsWithoutAKeyPassOverAPartitionAtItsLimit(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			peer := newPeer(t, 4)
 			peer.latency = silence
-			p := peer.connected(Options{OnBatchFailed: ignore, MaxBufferedEventCount: 80, MaxWaitTime: UntilFull, Partitioning: partitioning})
+			p := peer.connected(Options{OnBatchFailed: ignore, MaxBufferedEvents: 80, MaxWaitTime: UntilFull, Partitioning: partitioning})
 			wantFill(t, p, "1", "x", 70, "partition 1 holds 70 of 80 events")
 			for i := range 10 {
 				if err := p.TryEnqueue(event("any"), nil); err != nil {
@@ -295,7 +295,7 @@ func TestWhatTheServiceAssignsHasNoLimit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		peer := newPeer(t, 4)
 		peer.latency = silence
-		p := peer.connected(Options{OnBatchFailed: ignore, MaxBufferedEventCount: 80, Partitioning: ServiceAssigned})
+		p := peer.connected(Options{OnBatchFailed: ignore, MaxBufferedEvents: 80, Partitioning: ServiceAssigned})
 		for i := range 80 {
 			if err := p.TryEnqueue(event("any"), nil); err != nil {
 				t.Fatalf("event %d: %v", i, err)
@@ -323,7 +323,7 @@ func TestAHandlerKeepsItsPromisedRoomWhenAPartitionRefuses(t *testing.T) {
 		}
 		var p *BufferedProducer
 		told := 0
-		p = peer.connected(Options{MaxWaitTime: SendAtOnce, MaxBufferedEventCount: 10, StopPartitionOnFailure: true, OnBatchFailed: func(ctx context.Context, b *Batch) {
+		p = peer.connected(Options{MaxWaitTime: SendAtOnce, MaxBufferedEvents: 10, StopPartitionOnFailure: true, OnBatchFailed: func(ctx context.Context, b *Batch) {
 			told += b.Count
 			for e := range b.Events() {
 				if _, err := fill(p, "1", "z"); !errors.Is(err, ErrBufferFull) { // others have taken the room that the batch gave back
@@ -408,7 +408,7 @@ func TestAContextThatEndsItsGoroutineLeavesNobodyInLine(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		peer := newPeer(t, 1)
 		peer.latency = func() time.Duration { return time.Second }
-		p := peer.connected(Options{MaxWaitTime: SendAtOnce, MaxBufferedEventCount: 1})
+		p := peer.connected(Options{MaxWaitTime: SendAtOnce, MaxBufferedEvents: 1})
 		enqueue(t, p, "0", "a")
 		go func() { _ = p.Enqueue(doneless{t.Context()}, event("b"), nil) }()
 		synctest.Wait()

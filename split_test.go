@@ -183,16 +183,16 @@ func TestAStoppedPartitionKeepsNoGapsWhereEventsExpire(t *testing.T) {
 // Events that expire one after the other while the link does not open give the others neither more tries nor more time.
 func TestWhatIsSplitOffHasTheTriesThatItHad(t *testing.T) {
 	for name, options := range map[string]Options{
-		"tries":     {RetryOptions: RetryOptions{MaxRetries: 3}},
-		"time":      {RetryOptions: RetryOptions{MaxRetries: 1000}, DeliveryTimeout: 3500 * time.Millisecond},
-		"UntilFull": {MaxWaitTime: UntilFull, RetryOptions: RetryOptions{MaxRetries: 1000}, DeliveryTimeout: 3500 * time.Millisecond},
+		"tries":     {Retry: RetryOptions{MaxRetries: 3}},
+		"time":      {Retry: RetryOptions{MaxRetries: 1000}, DeliveryTimeout: 3500 * time.Millisecond},
+		"UntilFull": {MaxWaitTime: UntilFull, Retry: RetryOptions{MaxRetries: 1000}, DeliveryTimeout: 3500 * time.Millisecond},
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			peer := newPeer(t, 1)
 			var told outcomes
 			peer.open = func(string) error { return transient(0).Err }
-			options.RetryOptions.Policy = func(failures int, err error) (time.Duration, bool) {
-				return time.Second, failures <= options.RetryOptions.MaxRetries // without the spread
+			options.Retry.Policy = func(failures int, err error) (time.Duration, bool) {
+				return time.Second, failures <= options.Retry.MaxRetries // without the spread
 			}
 			options.OnBatchFailed = told.handle
 			p := peer.producer(options)

@@ -52,7 +52,7 @@ func TestWhatFailsWhileTheListIsUnknownNamesThePartitionThatWasAskedFor(t *testi
 			got = append(got, text.String())
 			count += b.Count
 		}
-		p := unlisted(t, Options{RetryOptions: RetryOptions{MaxRetries: 2}, OnBatchFailed: note})
+		p := unlisted(t, Options{Retry: RetryOptions{MaxRetries: 2}, OnBatchFailed: note})
 		three, one := &EnqueueOptions{PartitionID: "3"}, &EnqueueOptions{PartitionID: "1"}
 		deliveries := []*Delivery{new(Delivery), new(Delivery)}
 		place(t, p, three, nil, one, &EnqueueOptions{PartitionKey: "k"}, three, &EnqueueOptions{PartitionID: "1", Delivery: deliveries[0]}, &EnqueueOptions{Delivery: deliveries[1]})
@@ -75,7 +75,7 @@ func TestWhatFailsWhileTheListIsUnknownNamesThePartitionThatWasAskedFor(t *testi
 func TestStagedEventsAreCountedAndClearedByThePartitionThatTheyName(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var told outcomes
-		p := unlisted(t, Options{DeliveryTimeout: -1, RetryOptions: RetryOptions{MaxRetries: 1000}, OnBatchFailed: told.handle})
+		p := unlisted(t, Options{DeliveryTimeout: -1, Retry: RetryOptions{MaxRetries: 1000}, OnBatchFailed: told.handle})
 		three, one := &EnqueueOptions{PartitionID: "3"}, &EnqueueOptions{PartitionID: "1"}
 		place(t, p, three, nil, one, &EnqueueOptions{PartitionKey: "k"}, three)
 		time.Sleep(time.Minute) // several batches: what comes after a failed try is in another
@@ -85,7 +85,7 @@ func TestStagedEventsAreCountedAndClearedByThePartitionThatTheyName(t *testing.T
 				t.Errorf("%d events are buffered for partition %q, want %d", got, id, want)
 			}
 		}
-		if n, err := p.ClearPartition(""); !errors.Is(err, ErrUnknownPartition) {
+		if n, err := p.ClearPartition(""); !errors.Is(err, ErrPartitionUnknown) {
 			t.Errorf(`ClearPartition("") returned %d, %v`, n, err)
 		}
 		if n, err := p.ClearPartition("3"); n != 4 || err != nil {
@@ -169,7 +169,7 @@ func TestWhatFailsInStagingIsToldInItsPartitionsOrder(t *testing.T) {
 				time.Sleep(time.Minute)
 			}
 		}
-		p := peer.producer(Options{MaxWaitTime: SendAtOnce, RetryOptions: RetryOptions{MaxRetries: -1}, OnBatchSucceeded: handler, OnBatchFailed: handler})
+		p := peer.producer(Options{MaxWaitTime: SendAtOnce, Retry: RetryOptions{MaxRetries: -1}, OnBatchSucceeded: handler, OnBatchFailed: handler})
 		enqueue(t, p, "0", "a")
 		enqueue(t, p, "1", "b")
 		synctest.Wait() // both have failed, and the handler of the first is at work

@@ -21,7 +21,7 @@ type ProducerID struct {
 	Epoch int16 `json:"epoch"` // the higher one fences off the lower ones
 }
 
-// A ProducerState keeps who an idempotent producer is on each partition (Options.ProducerState), so that a restarted application is the same producer
+// A ProducerStore keeps who an idempotent producer is on each partition (Options.ProducerStore), so that a restarted application is the same producer
 // to the service.
 //
 // What that gives: when the new one attaches, with the next epoch, the service refuses whatever the former one, hung or half dead, still has on its way;
@@ -31,8 +31,8 @@ type ProducerID struct {
 // of going on behind the number, is stored again. And numbers begin anew with a new ID, which the service gives to a producer that it has forgotten.
 //
 // One state is for one event hub. It is used once for each attach with a new epoch, not for each batch, by several goroutines at the same time. Its methods should return
-// when ctx ends. Their failures are tried again like any other, with CodeProducerState; one that ends its goroutine (runtime.Goexit) has failed.
-type ProducerState interface {
+// when ctx ends. Their failures are tried again like any other, with CodeProducerStore; one that ends its goroutine (runtime.Goexit) has failed.
+type ProducerStore interface {
 	// Load returns what was saved last for a partition; the zero ProducerID if nothing was.
 	Load(ctx context.Context, partitionID string) (ProducerID, error)
 
@@ -41,24 +41,24 @@ type ProducerState interface {
 	Save(ctx context.Context, partitionID string, old, id ProducerID) error
 }
 
-// FileProducerState returns a ProducerState that keeps a small file or two for each partition in a directory, which it creates. What is saved is
+// NewFileProducerStore returns a ProducerStore that keeps a small file or two for each partition in a directory, which it creates. What is saved is
 // on the disk (fsync) before Save returns, whole or not at all, and of several processes that save at the same time one succeeds. The directory must be
 // local and support hard links.
-func FileProducerState(directory string) ProducerState { return fileState{directory} }
+func NewFileProducerStore(directory string) ProducerStore { return fileStore{directory} }
 
 // A fileState keeps the k-th ProducerID of a partition in a file named <partition>.<k>, of which the one with the highest k counts. To save is to make the next
 // one by a hard link, which fails if there is one already. The one before stays, so that
 // whoever lists the directory meanwhile finds one of the two.
-type fileState struct {
+type fileStore struct {
 	directory string
 }
 
-func (s fileState) Load(_ context.Context, partitionID string) (ProducerID, error) {
+func (s fileStore) Load(_ context.Context, partitionID string) (ProducerID, error) {
 	id, _, err := s.latest(partitionID)
 	return id, err
 }
 
-func (s fileState) Save(_ context.Context, partitionID string, old, id ProducerID) error {
+func (s fileStore) Save(_ context.Context, partitionID string, old, id ProducerID) error {
 	present, generation, err := s.latest(partitionID)
 	if err != nil {
 		return err
@@ -74,7 +74,7 @@ func (s fileState) Save(_ context.Context, partitionID string, old, id ProducerI
 
 // settle makes the generation just made durable, looks whether it is the latest, and removes what does not count any more. A later one is there if somebody has
 // taken over meanwhile, or if we were so slow that others have made our name, gone on and removed it.
-func (s fileState) settle(partitionID string, made int) error {
+func (s fileStore) settle(partitionID string, made int) error {
 	unsynced := syncDirectory(s.directory)
 	generations, err := s.generations(partitionID)
 	if err := errors.Join(unsynced, err); err != nil {
@@ -97,12 +97,12 @@ func (s fileState) settle(partitionID string, made int) error {
 }
 
 // name is the file of a partition's generation. No partition id can lead out of the directory.
-func (s fileState) name(partitionID string, generation int) string {
+func (s fileStore) name(partitionID string, generation int) string {
 	return filepath.Join(s.directory, url.PathEscape(partitionID)+"."+strconv.Itoa(generation))
 }
 
 // generations are those of which there is a file, in any order.
-func (s fileState) generations(partitionID string) (all []int, err error) {
+func (s fileStore) generations(partitionID string) (all []int, err error) {
 	entries, err := os.ReadDir(s.directory)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
@@ -118,7 +118,7 @@ func (s fileState) generations(partitionID string) (all []int, err error) {
 }
 
 // latest returns what was saved last, and its generation: zero if nothing was.
-func (s fileState) latest(partitionID string) (id ProducerID, generation int, err error) {
+func (s fileStore) latest(partitionID string) (id ProducerID, generation int, err error) {
 	generations, err := s.generations(partitionID)
 	if err != nil || len(generations) == 0 {
 		return id, 0, err
@@ -136,7 +136,7 @@ func (s fileState) latest(partitionID string) (id ProducerID, generation int, er
 }
 
 // add makes a file, whole, unless there is one of that name.
-func (s fileState) add(name string, id ProducerID) error {
+func (s fileStore) add(name string, id ProducerID) error {
 	if err := os.MkdirAll(s.directory, 0o700); err != nil {
 		return err
 	}

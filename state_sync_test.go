@@ -12,7 +12,7 @@ import (
 
 // An error of Save means that nothing was kept, also where the file is there already when it comes: with it the next Save would find an epoch that it does not know.
 func TestAFileStateThatCannotBeMadeDurableKeepsNothing(t *testing.T) {
-	s := fileState{t.TempDir()}
+	s := fileStore{t.TempDir()}
 	first, second := ProducerID{ID: 5}, ProducerID{ID: 5, Epoch: 1}
 	if err := s.Save(t.Context(), "0", ProducerID{}, first); err != nil {
 		t.Fatal(err)

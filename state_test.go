@@ -20,7 +20,7 @@ import (
 
 func TestAFileStateKeepsWhatWasSaved(t *testing.T) {
 	directory := filepath.Join(t.TempDir(), "made", "by it")
-	state := eventhubs.FileProducerState(directory)
+	state := eventhubs.NewFileProducerStore(directory)
 	var none eventhubs.ProducerID
 	if got, err := state.Load(t.Context(), "0"); got != none || err != nil {
 		t.Errorf("before anything was saved Load returned %v, %v", got, err)
@@ -34,7 +34,7 @@ func TestAFileStateKeepsWhatWasSaved(t *testing.T) {
 		if err := state.Save(t.Context(), "0", before, id); !errors.Is(err, eventhubs.ErrProducerStateChanged) {
 			t.Errorf("Save over another epoch returned %v", err)
 		}
-		if got, err := eventhubs.FileProducerState(directory).Load(t.Context(), "0"); got != id || err != nil {
+		if got, err := eventhubs.NewFileProducerStore(directory).Load(t.Context(), "0"); got != id || err != nil {
 			t.Errorf("Load returned %v, %v, want %v", got, err, id)
 		}
 		before = id
@@ -61,7 +61,7 @@ func filesIn(t *testing.T, directory string) (names []string) {
 // What a crash has left behind, at whatever moment, does not count: an older epoch that was not removed yet, and a file that was not linked yet.
 func TestAFileStateIsNotMisledByWhatACrashHasLeft(t *testing.T) {
 	directory := t.TempDir()
-	state := eventhubs.FileProducerState(directory)
+	state := eventhubs.NewFileProducerStore(directory)
 	first, second := eventhubs.ProducerID{ID: 5, Epoch: 9}, eventhubs.ProducerID{ID: 5, Epoch: 10}
 	mustSave(t, state, eventhubs.ProducerID{}, first)
 	mustSave(t, state, first, second)
@@ -83,7 +83,7 @@ func TestAFileStateIsNotMisledByWhatACrashHasLeft(t *testing.T) {
 	}
 }
 
-func mustSave(t *testing.T, state eventhubs.ProducerState, old, id eventhubs.ProducerID) {
+func mustSave(t *testing.T, state eventhubs.ProducerStore, old, id eventhubs.ProducerID) {
 	t.Helper()
 	if err := state.Save(t.Context(), "0", old, id); err != nil {
 		t.Fatal(err)
@@ -100,7 +100,7 @@ func write(t *testing.T, name, text string) {
 func TestAFileStateThatIsCorruptNamesItsFile(t *testing.T) {
 	for _, text := range []string{"", "{", "null", `{"id":0,"epoch":0}`, `{"id":7,"epoch":-1}`, `{"id":7,"epoch":32768}`, `{"id":"7"}`, "\x00\x00\x00\x00"} {
 		directory := t.TempDir()
-		state := eventhubs.FileProducerState(directory)
+		state := eventhubs.NewFileProducerStore(directory)
 		mustSave(t, state, eventhubs.ProducerID{}, eventhubs.ProducerID{ID: 5})
 		name := filepath.Join(directory, filesIn(t, directory)[0])
 		write(t, name, text)
@@ -116,7 +116,7 @@ func TestAFileStateThatIsCorruptNamesItsFile(t *testing.T) {
 
 func TestAFileStateStaysInItsDirectory(t *testing.T) {
 	above := t.TempDir()
-	state := eventhubs.FileProducerState(filepath.Join(above, "state"))
+	state := eventhubs.NewFileProducerStore(filepath.Join(above, "state"))
 	ids := []string{"../0", "..", ".", "/0", `..\0`, "a.1", "a", "%2e", "C:", "nul\x00"}
 	for i, id := range ids {
 		if err := state.Save(t.Context(), id, eventhubs.ProducerID{}, eventhubs.ProducerID{ID: int64(i + 1)}); err != nil {
@@ -136,7 +136,7 @@ func TestAFileStateStaysInItsDirectory(t *testing.T) {
 func TestAFileStateThatCannotBeWrittenSaysWhere(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "file")
 	write(t, file, "")
-	state := eventhubs.FileProducerState(filepath.Join(file, "below"))
+	state := eventhubs.NewFileProducerStore(filepath.Join(file, "below"))
 	if err := state.Save(t.Context(), "0", eventhubs.ProducerID{}, eventhubs.ProducerID{ID: 5}); err == nil || !strings.Contains(err.Error(), file) {
 		t.Errorf("Save below a file returned %v", err)
 	}
@@ -179,7 +179,7 @@ func TestOfTwoProcessesOneWinsEachEpoch(t *testing.T) {
 	if len(winners) < racedEpochs/2 {
 		t.Errorf("of %d epochs %d were won", racedEpochs, len(winners))
 	}
-	if got, err := eventhubs.FileProducerState(directory).Load(t.Context(), "0"); got.Epoch != racedEpochs-1 || err != nil {
+	if got, err := eventhubs.NewFileProducerStore(directory).Load(t.Context(), "0"); got.Epoch != racedEpochs-1 || err != nil {
 		t.Errorf("at the end Load returned %v, %v", got, err)
 	}
 	if names := filesIn(t, directory); len(names) > 4 {
@@ -194,7 +194,7 @@ func race(t *testing.T, directory string) {
 	var racers sync.WaitGroup
 	for range 4 {
 		racers.Go(func() {
-			state := eventhubs.FileProducerState(directory)
+			state := eventhubs.NewFileProducerStore(directory)
 			for {
 				old, err := state.Load(t.Context(), "0")
 				if errors.Is(err, os.ErrNotExist) {
@@ -226,7 +226,7 @@ func race(t *testing.T, directory string) {
 
 // A brittleState does what a test wants before it does its work.
 type brittleState struct {
-	eventhubs.ProducerState
+	eventhubs.ProducerStore
 	load func(ctx context.Context) error
 	save func(ctx context.Context, old, id eventhubs.ProducerID) error
 }
@@ -237,7 +237,7 @@ func (s *brittleState) Load(ctx context.Context, partitionID string) (eventhubs.
 			return eventhubs.ProducerID{}, err
 		}
 	}
-	return s.ProducerState.Load(ctx, partitionID)
+	return s.ProducerStore.Load(ctx, partitionID)
 }
 
 func (s *brittleState) Save(ctx context.Context, partitionID string, old, id eventhubs.ProducerID) error {
@@ -246,7 +246,7 @@ func (s *brittleState) Save(ctx context.Context, partitionID string, old, id eve
 			return err
 		}
 	}
-	return s.ProducerState.Save(ctx, partitionID, old, id)
+	return s.ProducerStore.Save(ctx, partitionID, old, id)
 }
 
 func inMemory(t *testing.T, test func(w *world)) {
@@ -266,15 +266,15 @@ func TestAStateThatFailsIsTriedAgain(t *testing.T) {
 				}
 				return nil
 			}
-			state := &brittleState{ProducerState: newMemoryState()}
+			state := &brittleState{ProducerStore: newMemoryState()}
 			if failing == "loading" {
 				state.load = func(context.Context) error { return fail() }
 			} else {
 				state.save = func(context.Context, eventhubs.ProducerID, eventhubs.ProducerID) error { return fail() }
 			}
-			p := w.producer(eventhubs.Options{EnableIdempotentRetries: true, ProducerState: state})
+			p := w.producer(eventhubs.Options{EnableIdempotentRetries: true, ProducerStore: state})
 			err := p.Connect(w.Context(), nil)
-			if e, ok := errors.AsType[*eventhubs.Error](err); !ok || e.Code != eventhubs.CodeProducerState || !e.Transient || e.PartitionID != "0" || !errors.Is(err, errDisk) || !strings.Contains(err.Error(), failing) {
+			if e, ok := errors.AsType[*eventhubs.Error](err); !ok || e.Code != eventhubs.CodeProducerStore || !e.Transient || e.PartitionID != "0" || !errors.Is(err, errDisk) || !strings.Contains(err.Error(), failing) {
 				w.Errorf("Connect returned %v", err)
 			}
 			o := w.publish(p, "0", "a")
@@ -287,17 +287,17 @@ func TestAStateThatFailsIsTriedAgain(t *testing.T) {
 // A state that does not answer costs its partition the time for a try each time, and the others nothing.
 func TestAStateThatBlocksHoldsUpItsPartitionOnly(t *testing.T) {
 	inMemory(t, func(w *world) {
-		state := &brittleState{ProducerState: newMemoryState(), load: func(ctx context.Context) error {
+		state := &brittleState{ProducerStore: newMemoryState(), load: func(ctx context.Context) error {
 			if time.Since(start()) < 15*time.Second {
 				<-ctx.Done()
 				return ctx.Err()
 			}
 			return nil
 		}}
-		p := w.producer(eventhubs.Options{EnableIdempotentRetries: true, ProducerState: state, RetryOptions: eventhubs.RetryOptions{TryTimeout: 5 * time.Second, MaxRetries: 1}})
+		p := w.producer(eventhubs.Options{EnableIdempotentRetries: true, ProducerStore: state, Retry: eventhubs.RetryOptions{TryTimeout: 5 * time.Second, MaxRetries: 1}})
 		o := w.publish(p, "0", "a")
 		e, ok := errors.AsType[*eventhubs.Error](o.Err)
-		if took := time.Since(start()); !ok || e.Code != eventhubs.CodeProducerState || took < 10*time.Second || took > 12*time.Second || o.Storage != eventhubs.NotStored {
+		if took := time.Since(start()); !ok || e.Code != eventhubs.CodeProducerStore || took < 10*time.Second || took > 12*time.Second || o.Storage != eventhubs.NotStored {
 			w.Errorf("the outcome is %+v after %v", o, took)
 		}
 		time.Sleep(10 * time.Second)
@@ -313,7 +313,7 @@ func start() time.Time { return time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC) }
 func TestAnEpochIsSavedBeforeItIsClaimed(t *testing.T) {
 	inMemory(t, func(w *world) {
 		state := newMemoryState()
-		p := w.producer(eventhubs.Options{EnableIdempotentRetries: true, ProducerState: state})
+		p := w.producer(eventhubs.Options{EnableIdempotentRetries: true, ProducerStore: state})
 		w.must(w.publish(p, "0", "a").Err)
 		attaches := 0
 		w.server.SetHook(func(_ context.Context, op emulator.Operation) emulator.Action {
@@ -322,12 +322,12 @@ func TestAnEpochIsSavedBeforeItIsClaimed(t *testing.T) {
 			}
 			return emulator.Pass()
 		})
-		brittle := &brittleState{ProducerState: state, save: func(_ context.Context, old, id eventhubs.ProducerID) error {
+		brittle := &brittleState{ProducerStore: state, save: func(_ context.Context, old, id eventhubs.ProducerID) error {
 			w.want("what is saved", fmt.Sprint(old.Epoch, id.Epoch, old.ID == id.ID), "0 1 true")
 			w.want("attaches before that", attaches, 0)
 			return errDisk
 		}}
-		next := w.producer(eventhubs.Options{EnableIdempotentRetries: true, ProducerState: brittle, RetryOptions: eventhubs.RetryOptions{MaxRetries: -1}})
+		next := w.producer(eventhubs.Options{EnableIdempotentRetries: true, ProducerStore: brittle, Retry: eventhubs.RetryOptions{MaxRetries: -1}})
 		w.want("with a full disk", w.publish(next, "0", "b").Storage, eventhubs.NotStored)
 		w.must(w.publish(p, "0", "c").Err) // nobody has taken over
 		brittle.save = nil
@@ -340,8 +340,8 @@ func TestAnEpochIsSavedBeforeItIsClaimed(t *testing.T) {
 func TestTwoProducersWithOneState(t *testing.T) {
 	inMemory(t, func(w *world) {
 		state := newMemoryState()
-		a := w.producer(eventhubs.Options{EnableIdempotentRetries: true, ProducerState: state})
-		b := w.producer(eventhubs.Options{EnableIdempotentRetries: true, ProducerState: state})
+		a := w.producer(eventhubs.Options{EnableIdempotentRetries: true, ProducerStore: state})
+		b := w.producer(eventhubs.Options{EnableIdempotentRetries: true, ProducerStore: state})
 		w.must(w.publish(a, "0", "a").Err)
 		w.must(w.publish(b, "0", "b").Err)
 		w.must(w.publish(b, "1", "c").Err)
@@ -358,14 +358,14 @@ func TestAStateThatWasChangedMeanwhile(t *testing.T) {
 	inMemory(t, func(w *world) {
 		state := newMemoryState()
 		stolenOnce := false
-		brittle := &brittleState{ProducerState: state, save: func(ctx context.Context, old, _ eventhubs.ProducerID) error {
+		brittle := &brittleState{ProducerStore: state, save: func(ctx context.Context, old, _ eventhubs.ProducerID) error {
 			if stolenOnce {
 				return nil
 			}
 			stolenOnce = true
 			return state.Save(ctx, "0", old, eventhubs.ProducerID{ID: 4711, Epoch: 5})
 		}}
-		p := w.producer(eventhubs.Options{EnableIdempotentRetries: true, ProducerState: brittle})
+		p := w.producer(eventhubs.Options{EnableIdempotentRetries: true, ProducerStore: brittle})
 		w.must(w.publish(p, "0", "a").Err)
 		w.want("partition 0", w.numbersIn("0"), "[6/1 a]")
 

@@ -10,31 +10,31 @@ import (
 type Stats struct {
 	BufferedEvents int           // accepted and without an outcome
 	BufferedBytes  int           // encoded
-	OldestEvent    time.Duration // how long the first event of the oldest batch has waited; zero when nothing is buffered
+	OldestEventAge time.Duration // how long the first event of the oldest batch has waited; zero when nothing is buffered
 	WaitingCallers int           // that wait for room, in Enqueue
 
-	MaxBufferedEvents int // the bounds: Options.MaxBufferedEventCount
+	MaxBufferedEvents int // the bounds: Options.MaxBufferedEvents
 	MaxBufferedBytes  int // and Options.MaxBufferedBytes
 
 	StoredEvents         uint64
 	StoredBytes          uint64
-	FailedEvents         uint64 // certainly not stored
+	NotStoredEvents      uint64 // certainly not stored
 	PossiblyStoredEvents uint64 // failed, and perhaps stored all the same
 	StoredBatches        uint64
 	FailedBatches        uint64
 
 	Retries        uint64        // tries after the first, throttling apart
 	AmbiguousTries uint64        // tries that ended without telling whether the batch was stored
-	Throttled      uint64        // tries that the service was too busy for
-	ThrottledFor   time.Duration // what was waited for that reason
+	ThrottledTries uint64        // tries that the service was too busy for
+	ThrottledTotal time.Duration // what was waited for that reason
 
 	UnheardFailures uint64 // failed events of which neither a handler nor a Delivery was told; they were logged
 	HandlerPanics   uint64 // calls of a handler that ended in a panic, or with runtime.Goexit
 
 	// Queued and OnWire are the time that stored batches have spent in the buffer, from their first event, and from their first try to the
 	// acknowledgement, all added up. Divided by StoredBatches they are means.
-	Queued time.Duration
-	OnWire time.Duration
+	QueuedTotal time.Duration
+	OnWireTotal time.Duration
 	// Fill is how full stored batches were on average: bytes over what a batch might have had, between 0 and 1.
 	Fill float64
 
@@ -47,18 +47,18 @@ type PartitionStats struct {
 	BufferedEvents  int
 	BufferedBytes   int
 	BatchesInFlight int // taken by a sender
-	OldestEvent     time.Duration
+	OldestEventAge  time.Duration
 	Waiting         Waiting
 
-	// RunningFor is how long a try or a handler has run without anything of the partition ending: an opening, a batch on its way, or what Waiting says. Zero
+	// RunningAge is how long a try or a handler has run without anything of the partition ending: an opening, a batch on its way, or what Waiting says. Zero
 	// while none runs.
-	RunningFor time.Duration
+	RunningAge time.Duration
 
 	LastErr      error     // of the latest try that failed, also when all is well again; nil if none has
 	FailingSince time.Time // when the first of the tries failed that have failed since a batch was stored; zero while all is well
 
 	// LastNumber is, with EnableIdempotentRetries, the number of this producer's last event that is stored in the partition. Numbers count the stored events,
-	// from 1, over all lives of a producer with a ProducerState; after 2,147,483,647 comes 0. It is -1 while it is not known, before the link is
+	// from 1, over all lives of a producer with a ProducerStore; after 2,147,483,647 comes 0. It is -1 while it is not known, before the link is
 	// first open, and without EnableIdempotentRetries.
 	LastNumber int64
 
@@ -71,7 +71,7 @@ type PartitionStats struct {
 type Waiting int
 
 const (
-	NotWaiting        Waiting = iota
+	WaitingForNothing Waiting = iota
 	WaitingForEvents          // its open batch lingers, or waits until it is full
 	WaitingForLink            // the connection or the link is being opened
 	WaitingForService         // a batch is being sent, or its acknowledgement is awaited
@@ -126,15 +126,15 @@ func (c *counts) add(b *batch, o Outcome, limit int) {
 func (p *BufferedProducer) Stats() Stats {
 	c := &p.counts
 	s := Stats{
-		StoredEvents: c.storedEvents.Load(), StoredBytes: c.storedBytes.Load(), FailedEvents: c.failedEvents.Load(), PossiblyStoredEvents: c.possiblyEvents.Load(),
+		StoredEvents: c.storedEvents.Load(), StoredBytes: c.storedBytes.Load(), NotStoredEvents: c.failedEvents.Load(), PossiblyStoredEvents: c.possiblyEvents.Load(),
 		StoredBatches: c.storedBatches.Load(), FailedBatches: c.failedBatches.Load(),
-		Retries: c.retries.Load(), AmbiguousTries: c.ambiguousTries.Load(), Throttled: c.throttled.Load(), ThrottledFor: time.Duration(c.throttledFor.Load()),
+		Retries: c.retries.Load(), AmbiguousTries: c.ambiguousTries.Load(), ThrottledTries: c.throttled.Load(), ThrottledTotal: time.Duration(c.throttledFor.Load()),
 		UnheardFailures: c.unheard.Load(), HandlerPanics: c.panics.Load(),
-		Queued: time.Duration(c.queued.Load()), OnWire: time.Duration(c.onWire.Load()),
+		QueuedTotal: time.Duration(c.queued.Load()), OnWireTotal: time.Duration(c.onWire.Load()),
 	}
 	s.BufferedEvents, s.BufferedBytes = p.admission.count()
 	s.WaitingCallers = p.admission.callers()
-	s.MaxBufferedEvents, s.MaxBufferedBytes = p.options.MaxBufferedEventCount, p.options.MaxBufferedBytes
+	s.MaxBufferedEvents, s.MaxBufferedBytes = p.options.MaxBufferedEvents, p.options.MaxBufferedBytes
 	if s.StoredBatches > 0 {
 		s.Fill = float64(c.fill.Load()) / 1e6 / float64(s.StoredBatches)
 	}
@@ -146,7 +146,7 @@ func (p *BufferedProducer) Stats() Stats {
 		s.Partitions = append(s.Partitions, part.stats(now))
 	}
 	for _, part := range s.Partitions {
-		s.OldestEvent = max(s.OldestEvent, part.OldestEvent)
+		s.OldestEventAge = max(s.OldestEventAge, part.OldestEventAge)
 	}
 	return s
 }
@@ -160,11 +160,11 @@ func (q *queue) stats(now time.Time) (s PartitionStats) {
 		s.BufferedEvents += b.count
 		s.BufferedBytes += b.bytes
 		if i == 0 && b.count > 0 {
-			s.OldestEvent = now.Sub(b.first)
+			s.OldestEventAge = now.Sub(b.first)
 		}
 	}
 	for _, b := range q.taken {
-		s.OldestEvent = max(s.OldestEvent, now.Sub(b.first))
+		s.OldestEventAge = max(s.OldestEventAge, now.Sub(b.first))
 	}
 	return s
 }
@@ -175,7 +175,7 @@ func (s *staging) stats(now time.Time) PartitionStats {
 	q.LastNumber = -1
 	q.FailingSince, q.LastErr = s.producer.health.ofPartition(nil)
 	age, handlers, _ := s.work.busy()
-	q.RunningFor, q.Waiting = age, WaitingForList
+	q.RunningAge, q.Waiting = age, WaitingForList
 	if handlers {
 		q.Waiting = WaitingForHandler
 	}
@@ -187,7 +187,7 @@ func (p *partition) stats(now time.Time) PartitionStats {
 	s.ID = p.id
 	s.FailingSince, s.LastErr = p.producer.health.ofPartition(p)
 	age, handlers, _ := p.work.busy()
-	s.RunningFor = age
+	s.RunningAge = age
 	s.BufferedEvents, s.BufferedBytes = p.producer.admission.holds(p.share)
 	s.MaxMessageSize = int(p.linkMax.Load())
 	s.LastNumber = -1
@@ -202,7 +202,7 @@ func (p *partition) stats(now time.Time) PartitionStats {
 		s.Waiting = WaitingStopped
 	case s.Waiting == WaitingForService && p.link.WaitingForCredit():
 		s.Waiting = WaitingForCredit
-	case s.Waiting == NotWaiting && s.BufferedEvents > 0:
+	case s.Waiting == WaitingForNothing && s.BufferedEvents > 0:
 		s.Waiting = WaitingForEvents
 	}
 	return s

@@ -110,9 +110,9 @@ func TestABatchThatIsTooLargeAfterAllIsCut(t *testing.T) {
 	stinginesses(t, func(t *testing.T, s *stingy, o eventhubs.Options) {
 		server := emulatortest.New(t, &emulator.Options{Addr: emulator.InMemory, Hubs: hub(1), Hook: s.hook})
 		s.takes = 1700
-		o.RetryOptions.MaxRetries = -1 // a cut is no retry
+		o.Retry.MaxRetries = -1 // a cut is no retry
 		o.FailFast = true
-		o.RetryOptions.Policy = func(failures int, err error) (time.Duration, bool) {
+		o.Retry.Policy = func(failures int, err error) (time.Duration, bool) {
 			t.Errorf("the policy is asked about %v", err)
 			return 0, false
 		}

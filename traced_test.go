@@ -155,7 +155,7 @@ func TestStatsTellWhoWaitsForRoom(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		peer := newPeer(t, 1)
 		peer.latency = func() time.Duration { return time.Second }
-		p := peer.producer(Options{MaxBufferedEventCount: 2, MaxBufferedBytes: 1000})
+		p := peer.producer(Options{MaxBufferedEvents: 2, MaxBufferedBytes: 1000})
 		ctx, cancel := context.WithCancel(t.Context())
 		for i := range 5 {
 			// Ends when there is room, or is cancelled.

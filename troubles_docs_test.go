@@ -112,7 +112,7 @@ func (s sight) see(t *testing.T, text *strings.Builder) {
 			name = "no partition yet"
 		}
 		if part.BufferedEvents > 10 {
-			fmt.Fprintf(text, "%8s  Stats  %s: more than %d00 events, waiting %v, the oldest for %v\n", "+15 s", name, part.BufferedEvents/100, part.Waiting, part.OldestEvent.Round(time.Second))
+			fmt.Fprintf(text, "%8s  Stats  %s: more than %d00 events, waiting %v, the oldest for %v\n", "+15 s", name, part.BufferedEvents/100, part.Waiting, part.OldestEventAge.Round(time.Second))
 		}
 	}
 	time.Sleep(60 * time.Second)

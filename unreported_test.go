@@ -54,7 +54,7 @@ func TestFlushesThatRunAtOnceEachReportWhatFailedBefore(t *testing.T) {
 			time.Sleep(time.Hour)
 			return connection.Result{Outcome: connection.Accepted}
 		}
-		p := peer.producer(Options{MaxWaitTime: time.Second, DeliveryTimeout: -1, RetryOptions: RetryOptions{TryTimeout: 2 * time.Hour}, OnBatchFailed: func(context.Context, *Batch) {}})
+		p := peer.producer(Options{MaxWaitTime: time.Second, DeliveryTimeout: -1, Retry: RetryOptions{TryTimeout: 2 * time.Hour}, OnBatchFailed: func(context.Context, *Batch) {}})
 		enqueue(t, p, "0", "a", "b")
 		time.Sleep(time.Minute)
 		enqueue(t, p, "1", "c")
@@ -147,7 +147,7 @@ func TestFlushPartitionOfAnUnknownPartitionKeepsWhatFailedForTheNext(t *testing.
 	synctest.Test(t, func(t *testing.T) {
 		peer := newPeer(t, 1)
 		peer.properties = func(int) error { return unauthorized() }
-		p := peer.producer(Options{MaxWaitTime: SendAtOnce, RetryOptions: RetryOptions{MaxRetries: -1}, OnBatchFailed: func(context.Context, *Batch) {}})
+		p := peer.producer(Options{MaxWaitTime: SendAtOnce, Retry: RetryOptions{MaxRetries: -1}, OnBatchFailed: func(context.Context, *Batch) {}})
 		enqueue(t, p, "0", "a")
 		time.Sleep(time.Minute)
 		peer.mu.Lock()
@@ -157,7 +157,7 @@ func TestFlushPartitionOfAnUnknownPartitionKeepsWhatFailedForTheNext(t *testing.
 			t.Fatal(err)
 		}
 		for range 100 {
-			if err := p.FlushPartition(t.Context(), "nowhere"); !errors.Is(err, ErrUnknownPartition) {
+			if err := p.FlushPartition(t.Context(), "nowhere"); !errors.Is(err, ErrPartitionUnknown) {
 				t.Fatalf("FlushPartition returned %v", err)
 			}
 		}
@@ -184,7 +184,7 @@ func TestWhatIsEnqueuedAgainWhileAFlushWaitsCountsByItsNewOutcome(t *testing.T) 
 					return connection.Result{Outcome: connection.Accepted}
 				}
 				kept := make(chan *Batch, 1)
-				p := peer.producer(Options{MaxWaitTime: time.Second, DeliveryTimeout: -1, RetryOptions: RetryOptions{TryTimeout: time.Hour},
+				p := peer.producer(Options{MaxWaitTime: time.Second, DeliveryTimeout: -1, Retry: RetryOptions{TryTimeout: time.Hour},
 					OnBatchFailed: func(_ context.Context, b *Batch) { kept <- b }})
 				enqueue(t, p, "1", "c")
 				enqueue(t, p, "0", "a", "b")
@@ -242,7 +242,7 @@ func TestWhatFlushesReturnAddsUpToWhatHasFailed(t *testing.T) {
 			failed := 0
 			var kept []*Batch
 			p := peer.producer(Options{MaxWaitTime: time.Second, DeliveryTimeout: 20 * time.Second,
-				RetryOptions: RetryOptions{MaxRetries: 1, RetryDelay: time.Millisecond}, MaxConcurrentSendsPerPartition: 1 + dice(2),
+				Retry: RetryOptions{MaxRetries: 1, RetryDelay: time.Millisecond}, MaxConcurrentSendsPerPartition: 1 + dice(2),
 				OnBatchFailed: func(ctx context.Context, b *Batch) {
 					if errors.Is(b.Outcome.Err, ErrCleared) {
 						return
@@ -263,7 +263,7 @@ func TestWhatFlushesReturnAddsUpToWhatHasFailed(t *testing.T) {
 			returned := 0
 			count := func(what string, err error) {
 				u, ok := errors.AsType[*UndeliveredError](err)
-				if err != nil && !ok && !errors.Is(err, ErrUnknownPartition) {
+				if err != nil && !ok && !errors.Is(err, ErrPartitionUnknown) {
 					t.Errorf("seed %d: %s: %v", seed, what, err)
 				}
 				if ok {
@@ -278,7 +278,7 @@ func TestWhatFlushesReturnAddsUpToWhatHasFailed(t *testing.T) {
 						if n := dice(5); n < 4 {
 							o = &EnqueueOptions{PartitionID: fmt.Sprint(n)} // there is no 3
 						}
-						if err := p.Enqueue(t.Context(), event("a"), o); err != nil && !errors.Is(err, ErrUnknownPartition) {
+						if err := p.Enqueue(t.Context(), event("a"), o); err != nil && !errors.Is(err, ErrPartitionUnknown) {
 							t.Error(err)
 						}
 						time.Sleep(time.Duration(dice(500)) * time.Millisecond)
@@ -312,7 +312,7 @@ func TestWhatFlushesReturnAddsUpToWhatHasFailed(t *testing.T) {
 				var both sync.WaitGroup
 				for range 2 {
 					both.Go(func() { // ends when all of it is accepted
-						if _, err := b.EnqueueAgain(t.Context()); err != nil && !errors.Is(err, ErrUnknownPartition) {
+						if _, err := b.EnqueueAgain(t.Context()); err != nil && !errors.Is(err, ErrPartitionUnknown) {
 							t.Error(err)
 						}
 					})

@@ -210,7 +210,7 @@ func TestAPartitionIsWatchedFromItsTryToTheEndOfItsHandler(t *testing.T) {
 		answers["1"] = failing(connection.Error{Code: connection.CodeConnectionLost, Transient: true})
 		p := peer.producer(Options{
 			MaxWaitTime:      SendAtOnce,
-			RetryOptions:     RetryOptions{Mode: RetryFixed, RetryDelay: 10 * time.Minute, MaxRetryDelay: -1},
+			Retry:            RetryOptions{Mode: RetryFixed, RetryDelay: 10 * time.Minute, MaxRetryDelay: -1},
 			OnBatchSucceeded: func(context.Context, *Batch) { time.Sleep(11 * time.Second) },
 			OnBatchFailed:    func(context.Context, *Batch) {},
 		})

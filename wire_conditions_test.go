@@ -37,7 +37,7 @@ var wireConditions = []wireCondition{
 	{name: "com.microsoft:partition-not-owned", code: eventhubs.CodeConnectionLost},
 	{name: "com.microsoft:store-lock-lost", code: eventhubs.CodeConnectionLost},
 	{name: "amqp:link:message-size-exceeded", code: eventhubs.CodeTooLarge, rejected: true, detached: true},
-	{name: "amqp:resource-limit-exceeded", code: eventhubs.CodeQuota, rejected: true},
+	{name: "amqp:resource-limit-exceeded", code: eventhubs.CodeQuotaExceeded, rejected: true},
 	{name: "amqp:unauthorized-access", code: eventhubs.CodeUnauthorized, rejected: true},
 	{name: "com.microsoft:auth-failed", code: eventhubs.CodeUnauthorized, rejected: true},
 	{name: "com.microsoft:publisher-revoked", code: eventhubs.CodeUnauthorized, rejected: true},

@@ -218,25 +218,25 @@ var losses = []wireFault{
 	},
 	{
 		name: "half-open", what: "the network forgets the connection: what is written vanishes", service: "nothing", we: "connect when there was no keep-alive for 60 s, unless `TryTimeout`, here 2 minutes, ends before",
-		options: eventhubs.Options{RetryOptions: eventhubs.RetryOptions{TryTimeout: 2 * time.Minute}},
+		options: eventhubs.Options{Retry: eventhubs.RetryOptions{TryTimeout: 2 * time.Minute}},
 		strike:  func(r *rig) { r.network.swallow() },
 		least:   60 * time.Second, most: 61 * time.Second, states: "ready silent unreachable ready", code: eventhubs.CodeConnectionLost, all: true, repeats: true, dials: 2,
 	},
 	{
 		name: "half-open-impatient", what: "the same, with a `TryTimeout` of 5 s", service: "nothing", we: "give the link up after 5 s, and 5 s later, since that is not answered either, the connection",
-		options: eventhubs.Options{RetryOptions: eventhubs.RetryOptions{TryTimeout: 5 * time.Second}},
+		options: eventhubs.Options{Retry: eventhubs.RetryOptions{TryTimeout: 5 * time.Second}},
 		strike:  func(r *rig) { r.network.swallow() },
 		least:   10 * time.Second, most: 12 * time.Second, states: uponReady, quietToo: true, code: eventhubs.CodeTimeout, all: true, repeats: true, dials: 2,
 	},
 	{
 		name: "peer-stops-reading", what: "the service reads nothing more from the connection", service: "keeps it alive", we: "the same",
-		options: eventhubs.Options{RetryOptions: eventhubs.RetryOptions{TryTimeout: 5 * time.Second}},
+		options: eventhubs.Options{Retry: eventhubs.RetryOptions{TryTimeout: 5 * time.Second}},
 		strike:  once(emulator.KindTransfer, emulator.Pass().StallReading(0)),
 		least:   10 * time.Second, most: 12 * time.Second, states: uponReady, quietToo: true, code: eventhubs.CodeTimeout, all: true, repeats: true, dials: 2,
 	},
 	{
 		name: "window-closed", what: "the window of a link's session closes and stays so", service: "keeps the connection alive", we: "give the link up after `TryTimeout`, here 5 s, and attach another",
-		options: eventhubs.Options{RetryOptions: eventhubs.RetryOptions{TryTimeout: 5 * time.Second}},
+		options: eventhubs.Options{Retry: eventhubs.RetryOptions{TryTimeout: 5 * time.Second}},
 		strike:  once(emulator.KindTransfer, emulator.Pass().CloseWindow(0)),
 		least:   5 * time.Second, most: 7 * time.Second, states: uponReady, code: eventhubs.CodeTimeout, repeats: true, dials: 1,
 	},
@@ -258,7 +258,7 @@ var losses = []wireFault{
 	},
 	{
 		name: "credit-withheld", what: "a new link never gets any credit", service: "nothing", we: "give the link up after `TryTimeout`, here 5 s, and attach another",
-		options: eventhubs.Options{RetryOptions: eventhubs.RetryOptions{TryTimeout: 5 * time.Second}},
+		options: eventhubs.Options{Retry: eventhubs.RetryOptions{TryTimeout: 5 * time.Second}},
 		strike: func(r *rig) {
 			r.sequence(step{emulator.KindTransfer, emulator.Detach("amqp:link:detach-forced", tracked("The link is moved."))}, step{emulator.KindAttach, emulator.WithholdCredit(0)})
 		},
@@ -266,7 +266,7 @@ var losses = []wireFault{
 	},
 	{
 		name: "detach-unanswered", what: "a batch is never answered, and neither is the detach of its link", service: "nothing", we: "give up the link after `TryTimeout`, here 5 s, and the connection 5 s later",
-		options: eventhubs.Options{RetryOptions: eventhubs.RetryOptions{TryTimeout: 5 * time.Second}},
+		options: eventhubs.Options{Retry: eventhubs.RetryOptions{TryTimeout: 5 * time.Second}},
 		strike:  once(emulator.KindTransfer, emulator.Silence().IgnoreDetach()),
 		least:   10 * time.Second, most: 12 * time.Second, states: uponReady, quietToo: true, code: eventhubs.CodeTimeout, all: true, repeats: true, dials: 2,
 	},

@@ -24,12 +24,12 @@ var outcomes = []wireFault{
 	{
 		name: "released", what: "a batch is released", service: "does not store it", we: "pause for `RetryDelay` and send again; go-amqp's own Send takes it for success",
 		strike: once(emulator.KindTransfer, emulator.Release()),
-		least:  againLeast, most: againMost, states: "ready failing ready", code: eventhubs.CodeNotAccepted, dials: 1,
+		least:  againLeast, most: againMost, states: "ready failing ready", code: eventhubs.CodeReleased, dials: 1,
 	},
 	{
 		name: "modified", what: "a batch is given back, modified", service: "does not store it", we: "the same",
 		strike: once(emulator.KindTransfer, emulator.Modify()),
-		least:  againLeast, most: againMost, states: "ready failing ready", code: eventhubs.CodeNotAccepted, dials: 1,
+		least:  againLeast, most: againMost, states: "ready failing ready", code: eventhubs.CodeReleased, dials: 1,
 	},
 	{
 		name: "internal-error", what: "a batch is rejected for a fault of the service", service: "`amqp:internal-error`", we: "the same, on the same link",
@@ -111,7 +111,7 @@ var refusals = []wireFault{
 	{
 		name: "too-many-links", what: "a quota of the namespace is used up, for 10 s", service: "refuses the link, `amqp:resource-limit-exceeded`", we: "the same",
 		strike: refused("amqp:resource-limit-exceeded", "Cannot allocate more handles to the current session or connection."),
-		least:  0, most: refusedMost, states: "ready unreachable failing ready", code: eventhubs.CodeQuota, condition: "amqp:resource-limit-exceeded", dials: 1,
+		least:  0, most: refusedMost, states: "ready unreachable failing ready", code: eventhubs.CodeQuotaExceeded, condition: "amqp:resource-limit-exceeded", dials: 1,
 	},
 	{
 		name: "attach-unanswered", what: "a link is not answered", service: "nothing", we: "wait for 60 s, pause, and attach again",
@@ -128,7 +128,7 @@ var refusals = []wireFault{
 				return emulator.Reject("amqp:resource-limit-exceeded", tracked("The number of connections has reached its maximum.")), op.Kind == emulator.KindConnection
 			})
 		},
-		least: 0, most: refusedMost, states: "ready unreachable failing ready", code: eventhubs.CodeQuota, condition: "amqp:resource-limit-exceeded", all: true, repeats: true,
+		least: 0, most: refusedMost, states: "ready unreachable failing ready", code: eventhubs.CodeQuotaExceeded, condition: "amqp:resource-limit-exceeded", all: true, repeats: true,
 	},
 }
 

@@ -30,7 +30,7 @@ func openOurs(ctx context.Context, j *job) (producer, error) {
 	}
 	if !s.Defaults {
 		options.MaxWaitTime = s.linger()
-		options.MaxBufferedEventCount = tunedEvents
+		options.MaxBufferedEvents = tunedEvents
 		options.MaxBufferedBytes = tunedBytes
 	}
 	if s.Sticky {

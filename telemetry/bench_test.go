@@ -59,11 +59,11 @@ func BenchmarkCost(b *testing.B) {
 
 // publisher returns a function that publishes 20,000 events and tells how long that took.
 func (c course) publisher(b *testing.B, server *emulator.Server) func() time.Duration {
-	options := &eventhubs.Options{MaxBufferedEventCount: 100_000, OnBatchFailed: func(_ context.Context, batch *eventhubs.Batch) { b.Error(batch.Outcome.Err) }}
+	options := &eventhubs.Options{MaxBufferedEvents: 100_000, OnBatchFailed: func(_ context.Context, batch *eventhubs.Batch) { b.Error(batch.Outcome.Err) }}
 	var made *telemetry.Instrumentation
 	if c.telemetry {
 		var err error
-		made, err = telemetry.Instrument(options, &telemetry.Config{
+		made, err = telemetry.Instrument(options, &telemetry.Options{
 			MeterProvider:  sdkmetric.NewMeterProvider(sdkmetric.WithReader(sdkmetric.NewManualReader())),
 			TracerProvider: sdktrace.NewTracerProvider(sdktrace.WithBatcher(discard{})),
 		})

@@ -14,7 +14,7 @@
 // has failed and whether it may be stored all the same. The constants Metric… are all of them. docs/operations.md says what each means and what to do about it.
 //
 // The attribute error.type is the [eventhubs.Code] of an [eventhubs.Error]; for what the application has brought about itself it is one of canceled, cleared,
-// closed, abandoned, expired, partition-stopped, too-large, unknown-partition; and _OTHER for the rest.
+// closed, abandoned, expired, partition-stopped, too-large, partition-unknown; and _OTHER for the rest.
 //
 // # Traces
 //
@@ -30,5 +30,5 @@
 //
 // Metrics cost a few microseconds for each batch; for an event, one look for a span in its context. An event whose context has a span takes 160 bytes more in
 // the buffer and on the wire, and costs as much more as they are of it: at 1 KB about a sixth, plus some two thirds of a microsecond
-// to write the properties and to read them back for the links. Config.LeaveEvents saves both. BenchmarkCost measures it at full speed: a few per cent for metrics, about half for such events.
+// to write the properties and to read them back for the links. Config.DisablePropagation saves both. BenchmarkCost measures it at full speed: a few per cent for metrics, about half for such events.
 package telemetry

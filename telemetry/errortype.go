@@ -17,7 +17,7 @@ var sentinels = []struct {
 	{eventhubs.ErrExpired, "expired"},
 	{eventhubs.ErrEventTooLarge, string(eventhubs.CodeTooLarge)},
 	{eventhubs.ErrPartitionStopped, "partition-stopped"},
-	{eventhubs.ErrUnknownPartition, "unknown-partition"},
+	{eventhubs.ErrPartitionUnknown, "partition-unknown"},
 	{eventhubs.ErrClosed, "closed"},
 	{context.Canceled, string(eventhubs.CodeCanceled)},
 }

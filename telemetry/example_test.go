@@ -21,7 +21,7 @@ func Example() {
 	}
 	defer func() { _ = server.Close() }()
 	reader := sdkmetric.NewManualReader() // in production: an exporter, set up once with otel.SetMeterProvider; then the config is nil
-	config := &telemetry.Config{MeterProvider: sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader))}
+	config := &telemetry.Options{MeterProvider: sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader))}
 
 	options := &eventhubs.Options{}
 	instrumentation, err := telemetry.Instrument(options, config)

@@ -17,7 +17,7 @@ import (
 )
 
 // Config says where a producer's telemetry goes. A nil *Config and zero fields mean the defaults.
-type Config struct {
+type Options struct {
 	// MeterProvider takes the metrics.
 	// Default: OpenTelemetry's global one.
 	MeterProvider metric.MeterProvider
@@ -26,14 +26,14 @@ type Config struct {
 	// Default: OpenTelemetry's global one.
 	TracerProvider trace.TracerProvider
 
-	// LeaveEvents sends events as they are: their contexts are not written into them.
+	// DisablePropagation sends events as they are: their contexts are not written into them.
 	// Default: false.
-	LeaveEvents bool
+	DisablePropagation bool
 
-	// PartitionsTogether leaves the partition out of the metrics' attributes, so that there are as many time series for a hub of a thousand partitions as for
+	// OmitPartition leaves the partition out of the metrics' attributes, so that there are as many time series for a hub of a thousand partitions as for
 	// one of two. Spans have it in any case.
 	// Default: false.
-	PartitionsTogether bool
+	OmitPartition bool
 }
 
 // An Instrumentation is the telemetry of one producer.
@@ -54,11 +54,11 @@ type Instrumentation struct {
 
 // Instrument adds telemetry to the options of a producer that is to be made with them: to Options.Trace and to the handlers, which go on being called. Give the
 // options to one constructor, and what it returns to Observe. The error is OpenTelemetry's, about an instrument that it does not accept.
-func Instrument(options *eventhubs.Options, config *Config) (*Instrumentation, error) {
+func Instrument(options *eventhubs.Options, config *Options) (*Instrumentation, error) {
 	if options == nil {
 		return nil, fmt.Errorf("eventhubs/telemetry: Instrument: %w: the options are nil, and nothing could be added to them", eventhubs.ErrInvalidArgument)
 	}
-	var c Config
+	var c Options
 	if config != nil {
 		c = *config
 	}
@@ -72,9 +72,9 @@ func Instrument(options *eventhubs.Options, config *Config) (*Instrumentation, e
 	if err != nil {
 		return nil, fmt.Errorf("eventhubs/telemetry: the instruments: %w", err)
 	}
-	t := &Instrumentation{instruments: made, tracer: c.TracerProvider.Tracer(scope), together: c.PartitionsTogether}
+	t := &Instrumentation{instruments: made, tracer: c.TracerProvider.Tracer(scope), together: c.OmitPartition}
 	t.target.Store(newTarget(nil, nil))
-	t.trace(options, !c.LeaveEvents)
+	t.trace(options, !c.DisablePropagation)
 	options.OnBatchSucceeded = t.timed(options.OnBatchSucceeded, "succeeded")
 	options.OnBatchFailed = t.timed(options.OnBatchFailed, "failed")
 	return t, nil

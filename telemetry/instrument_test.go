@@ -32,7 +32,7 @@ func TestWhatTheOptionsHadIsCalledStill(t *testing.T) {
 			},
 			OnBatchSucceeded: func(context.Context, *eventhubs.Batch) { told += "handled " },
 		}
-		w := newWorld(t, options, telemetry.Config{})
+		w := newWorld(t, options, telemetry.Options{})
 		w.next(emulator.Reject("com.microsoft:server-busy", ""), emulator.Release())
 		w.enqueue(in(t, spanContext(1, true)), "0", "a")
 		if err := w.producer.Close(t.Context()); err != nil {
@@ -52,7 +52,7 @@ func TestWhatTheOptionsHadIsCalledStill(t *testing.T) {
 
 func TestAnInstrumentationIsForOneProducer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, eventhubs.Options{}, telemetry.Config{})
+		w := newWorld(t, eventhubs.Options{}, telemetry.Options{})
 		if err := w.made.Observe(w.producer); !errors.Is(err, eventhubs.ErrInvalidArgument) {
 			t.Errorf("a second Observe returned %v, want ErrInvalidArgument", err)
 		}
@@ -74,7 +74,7 @@ func TestAnInstrumentationIsForOneProducer(t *testing.T) {
 func TestCloseLetsGoOfTheProducer(t *testing.T) {
 	reader := sdkmetric.NewManualReader()
 	options := &eventhubs.Options{}
-	made, err := telemetry.Instrument(options, &telemetry.Config{MeterProvider: sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader)), TracerProvider: tracenoop.NewTracerProvider()})
+	made, err := telemetry.Instrument(options, &telemetry.Options{MeterProvider: sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader)), TracerProvider: tracenoop.NewTracerProvider()})
 	if err != nil {
 		t.Fatal(err)
 	}

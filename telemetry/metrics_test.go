@@ -50,11 +50,11 @@ func metricNames(t *testing.T) (names []string) {
 // The whole life of a producer whose first try is throttled, the second one's acknowledgement lost, and whose second batch is refused.
 func eventful(t *testing.T) *world {
 	w := newWorld(t, eventhubs.Options{
-		MaxBufferedEventCount: 100,
-		OnBatchSucceeded:      func(context.Context, *eventhubs.Batch) { time.Sleep(time.Second) },
-		OnBatchFailed:         func(context.Context, *eventhubs.Batch) { panic("a handler's own") },
-		RetryOptions:          eventhubs.RetryOptions{Policy: func(int, error) (time.Duration, bool) { return time.Second, true }},
-	}, telemetry.Config{})
+		MaxBufferedEvents: 100,
+		OnBatchSucceeded:  func(context.Context, *eventhubs.Batch) { time.Sleep(time.Second) },
+		OnBatchFailed:     func(context.Context, *eventhubs.Batch) { panic("a handler's own") },
+		Retry:             eventhubs.RetryOptions{Policy: func(int, error) (time.Duration, bool) { return time.Second, true }},
+	}, telemetry.Options{})
 	w.next(emulator.Reject("com.microsoft:server-busy", "wait"), emulator.Cut().Stored())
 	w.enqueue(t.Context(), "0", "a")
 	w.enqueue(t.Context(), "0", "b")
@@ -78,14 +78,14 @@ func TestMetricsTellWhatHappens(t *testing.T) {
 		w.want(
 			"messaging.client.sent.messages{"+send+"} 2",
 			"messaging.client.sent.messages{"+refused+",messaging.operation.name=send,messaging.operation.type=send} 1",
-			"messaging.client.operation.duration{"+send+"} 1 of "+strconv.FormatFloat(stats.OnWire.Seconds(), 'f', 3, 64),
+			"messaging.client.operation.duration{"+send+"} 1 of "+strconv.FormatFloat(stats.OnWireTotal.Seconds(), 'f', 3, 64),
 			"eventhubs.producer.settled.events{eventhubs.storage=stored,messaging.destination.partition.id=0} 2",
 			"eventhubs.producer.settled.events{error.type=rejected,eventhubs.storage=not stored,messaging.destination.partition.id=1} 1",
 			"eventhubs.producer.stored.bytes{messaging.destination.partition.id=0} "+strconv.FormatUint(stats.StoredBytes, 10),
 			"eventhubs.producer.batch.events{messaging.destination.partition.id=0} 1 of 2",
 			"eventhubs.producer.queue.duration{messaging.destination.partition.id=0} 1 of 0.000",
 			"eventhubs.producer.throttled.tries{messaging.destination.partition.id=0} 1",
-			"eventhubs.producer.throttled.duration{messaging.destination.partition.id=0} "+strconv.FormatFloat(stats.ThrottledFor.Seconds(), 'f', 3, 64),
+			"eventhubs.producer.throttled.duration{messaging.destination.partition.id=0} "+strconv.FormatFloat(stats.ThrottledTotal.Seconds(), 'f', 3, 64),
 			"eventhubs.producer.retries{error.type=connection-lost,messaging.destination.partition.id=0} 1",
 			"eventhubs.producer.ambiguous.tries{} 1",
 			"eventhubs.producer.handler.duration{eventhubs.handler=succeeded} 1 of 1.000",
@@ -102,7 +102,7 @@ func TestMetricsTellWhatHappens(t *testing.T) {
 
 func TestMetricsTellWhatIsBuffered(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, eventhubs.Options{MaxBufferedEventCount: 4, MaxWaitTime: eventhubs.UntilFull}, telemetry.Config{})
+		w := newWorld(t, eventhubs.Options{MaxBufferedEvents: 4, MaxWaitTime: eventhubs.UntilFull}, telemetry.Options{})
 		if err := w.producer.Connect(t.Context(), nil); err != nil {
 			t.Fatal(err)
 		}
@@ -147,7 +147,7 @@ func TestMetricsTellWhatIsBuffered(t *testing.T) {
 func TestMetricsTellOfAHandlerThatHangs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		hold := make(chan struct{})
-		w := newWorld(t, eventhubs.Options{MaxWaitTime: eventhubs.SendAtOnce, OnBatchSucceeded: func(context.Context, *eventhubs.Batch) { <-hold }}, telemetry.Config{})
+		w := newWorld(t, eventhubs.Options{MaxWaitTime: eventhubs.SendAtOnce, OnBatchSucceeded: func(context.Context, *eventhubs.Batch) { <-hold }}, telemetry.Options{})
 		w.enqueue(t.Context(), "0", "a")
 		time.Sleep(20 * time.Second)
 		w.enqueue(t.Context(), "1", "a")
@@ -172,7 +172,7 @@ func TestMetricsTellOfAHandlerThatHangs(t *testing.T) {
 
 func TestMetricsTellHowLongThereIsTrouble(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, eventhubs.Options{MaxWaitTime: eventhubs.SendAtOnce}, telemetry.Config{})
+		w := newWorld(t, eventhubs.Options{MaxWaitTime: eventhubs.SendAtOnce}, telemetry.Options{})
 		w.enqueue(t.Context(), "0", "a")
 		if err := w.flush(); err != nil {
 			t.Fatal(err)
@@ -189,7 +189,7 @@ func TestMetricsTellHowLongThereIsTrouble(t *testing.T) {
 
 func TestWhatIsNeverTriedIsNotCountedAsSent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, eventhubs.Options{MaxWaitTime: eventhubs.UntilFull, OnBatchFailed: func(context.Context, *eventhubs.Batch) {}}, telemetry.Config{})
+		w := newWorld(t, eventhubs.Options{MaxWaitTime: eventhubs.UntilFull, OnBatchFailed: func(context.Context, *eventhubs.Batch) {}}, telemetry.Options{})
 		w.enqueue(t.Context(), "0", "a")
 		w.producer.Clear()
 		if err := w.flush(); err != nil { // what was cleared does not count
@@ -209,7 +209,7 @@ func TestWhatIsNeverTriedIsNotCountedAsSent(t *testing.T) {
 // The error of what was never tried tells what had failed before, which was not a try of these events.
 func TestWhatIsClearedBehindAFailureIsNotCountedAsSent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, eventhubs.Options{MaxWaitTime: eventhubs.UntilFull, RetryOptions: eventhubs.RetryOptions{MaxRetries: -1}, OnBatchFailed: func(context.Context, *eventhubs.Batch) {}}, telemetry.Config{})
+		w := newWorld(t, eventhubs.Options{MaxWaitTime: eventhubs.UntilFull, Retry: eventhubs.RetryOptions{MaxRetries: -1}, OnBatchFailed: func(context.Context, *eventhubs.Batch) {}}, telemetry.Options{})
 		w.enqueue(t.Context(), "1", "a")
 		if err := w.flush(); err != nil {
 			t.Fatal(err)
@@ -247,7 +247,7 @@ func TestWhatIsClearedBehindAFailureIsNotCountedAsSent(t *testing.T) {
 
 func TestMetricsTellOfEventsWhosePartitionsAreNotKnown(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, eventhubs.Options{}, telemetry.Config{})
+		w := newWorld(t, eventhubs.Options{}, telemetry.Options{})
 		w.server.SetHook(func(_ context.Context, op emulator.Operation) emulator.Action {
 			if op.Kind == emulator.KindManagement {
 				return emulator.Pass().After(10 * time.Second)
@@ -267,7 +267,7 @@ func TestMetricsTellOfEventsWhosePartitionsAreNotKnown(t *testing.T) {
 
 func TestMetricsTellOfFailuresThatNobodyHears(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, eventhubs.Options{}, telemetry.Config{}) // without a handler, which Instrument must not change
+		w := newWorld(t, eventhubs.Options{}, telemetry.Options{}) // without a handler, which Instrument must not change
 		w.next(emulator.Reject("amqp:not-allowed", "no"))
 		w.enqueue(t.Context(), "0", "a")
 		if err := w.flush(); err == nil {
@@ -279,7 +279,7 @@ func TestMetricsTellOfFailuresThatNobodyHears(t *testing.T) {
 
 func TestAConnectionThatTheProducerClosesIsNotLost(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, eventhubs.Options{}, telemetry.Config{})
+		w := newWorld(t, eventhubs.Options{}, telemetry.Options{})
 		w.enqueue(t.Context(), "0", "a")
 		if err := w.producer.Close(t.Context()); err != nil {
 			t.Fatal(err)
@@ -296,7 +296,7 @@ func TestAConnectionThatTheProducerClosesIsNotLost(t *testing.T) {
 
 func TestPartitionsTogetherAreOneTimeSeries(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, eventhubs.Options{MaxWaitTime: eventhubs.UntilFull}, telemetry.Config{PartitionsTogether: true})
+		w := newWorld(t, eventhubs.Options{MaxWaitTime: eventhubs.UntilFull}, telemetry.Options{OmitPartition: true})
 		for _, partition := range []string{"0", "1"} {
 			w.enqueue(t.Context(), partition, "a")
 		}

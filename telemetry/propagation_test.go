@@ -14,7 +14,7 @@ import (
 
 func TestEventsCarryTheContextOfTheirEnqueue(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, eventhubs.Options{}, telemetry.Config{})
+		w := newWorld(t, eventhubs.Options{}, telemetry.Options{})
 		state, err := trace.ParseTraceState("vendor=value")
 		if err != nil {
 			t.Fatal(err)
@@ -63,7 +63,7 @@ func TestEventsCarryTheContextOfTheirEnqueue(t *testing.T) {
 }
 
 func TestABatchIsLinkedToAContextThatTheApplicationWrote(t *testing.T) {
-	for _, config := range []telemetry.Config{{}, {LeaveEvents: true}} {
+	for _, config := range []telemetry.Options{{}, {DisablePropagation: true}} {
 		synctest.Test(t, func(t *testing.T) {
 			w := newWorld(t, eventhubs.Options{}, config)
 			event := &azeventhubs.EventData{Properties: map[string]any{}}
@@ -83,7 +83,7 @@ func TestABatchIsLinkedToAContextThatTheApplicationWrote(t *testing.T) {
 
 func TestEventsAreLeftAloneIfAsked(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, eventhubs.Options{}, telemetry.Config{LeaveEvents: true})
+		w := newWorld(t, eventhubs.Options{}, telemetry.Options{DisablePropagation: true})
 		w.enqueue(in(t, spanContext(1, true)), "0", "a")
 		if err := w.flush(); err != nil {
 			t.Fatal(err)

@@ -23,7 +23,7 @@ func (t *Instrumentation) read(o metric.Observer, producer *eventhubs.BufferedPr
 	o.ObserveInt64(i.ambiguousTries, int64(stats.AmbiguousTries), all)
 	o.ObserveInt64(i.handlerPanics, int64(stats.HandlerPanics), all)
 	o.ObserveInt64(i.unheardEvents, int64(stats.UnheardFailures), all)
-	o.ObserveFloat64(i.oldestEventAge, stats.OldestEvent.Seconds(), all)
+	o.ObserveFloat64(i.oldestEventAge, stats.OldestEventAge.Seconds(), all)
 	fullest := max(ratio(stats.BufferedEvents, stats.MaxBufferedEvents), ratio(stats.BufferedBytes, stats.MaxBufferedBytes))
 	o.ObserveFloat64(i.utilization, fullest, all)
 	t.readHealth(o, producer.Health())
@@ -44,7 +44,7 @@ func (t *Instrumentation) readPartitions(o metric.Observer, partitions []eventhu
 		sums[t.partition(p.ID)] = s
 		phases[p.Waiting]++
 		if p.Waiting == eventhubs.WaitingForHandler {
-			handler = max(handler, p.RunningFor)
+			handler = max(handler, p.RunningAge)
 		}
 	}
 	o.ObserveFloat64(t.instruments.handlerRunning, handler.Seconds(), t.attributes("", "", ""))
@@ -54,7 +54,7 @@ func (t *Instrumentation) readPartitions(o metric.Observer, partitions []eventhu
 		o.ObserveInt64(t.instruments.bufferedBytes, s.bytes, attributes)
 		o.ObserveInt64(t.instruments.inFlight, s.batches, attributes)
 	}
-	for phase := eventhubs.NotWaiting; phase <= eventhubs.WaitingForHandler; phase++ {
+	for phase := eventhubs.WaitingForNothing; phase <= eventhubs.WaitingForHandler; phase++ {
 		o.ObserveInt64(t.instruments.partitions, phases[phase], t.attributes("", keyWaiting, phase.String()))
 	}
 }

@@ -53,7 +53,7 @@ func value(span sdktrace.ReadOnlySpan, key attribute.Key) string {
 
 func TestABatchIsOneSpanLinkedToItsEvents(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, eventhubs.Options{MaxWaitTime: time.Second}, telemetry.Config{})
+		w := newWorld(t, eventhubs.Options{MaxWaitTime: time.Second}, telemetry.Options{})
 		w.next(emulator.Pass().AnswerAfter(2 * time.Second))
 		for _, span := range []trace.SpanContext{spanContext(1, true), spanContext(2, true), spanContext(2, true), spanContext(1, true), spanContext(3, false), {}} {
 			w.enqueue(in(t, span), "1", "body")
@@ -65,7 +65,7 @@ func TestABatchIsOneSpanLinkedToItsEvents(t *testing.T) {
 		if got := span.Name(); got != "send hub" || span.SpanKind() != trace.SpanKindClient || span.Parent().IsValid() || span.Status().Code != codes.Unset {
 			t.Errorf("got %q, %v, parent %v, status %v, want a root span %q of a client", got, span.SpanKind(), span.Parent(), span.Status(), "send hub")
 		}
-		if got := span.EndTime().Sub(span.StartTime()); got != 2*time.Second || got != w.producer.Stats().OnWire {
+		if got := span.EndTime().Sub(span.StartTime()); got != 2*time.Second || got != w.producer.Stats().OnWireTotal {
 			t.Errorf("it lasts %v, want the 2s on the wire", got)
 		}
 		var links strings.Builder
@@ -90,7 +90,7 @@ func TestABatchIsOneSpanLinkedToItsEvents(t *testing.T) {
 
 func TestABatchOfOneSpanIsItsChild(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, eventhubs.Options{}, telemetry.Config{})
+		w := newWorld(t, eventhubs.Options{}, telemetry.Options{})
 		ctx, request := w.tracers.Tracer("test").Start(t.Context(), "request")
 		for range 3 {
 			w.enqueue(ctx, "0", "body")
@@ -107,7 +107,7 @@ func TestABatchOfOneSpanIsItsChild(t *testing.T) {
 
 func TestAnEventWithoutContextMakesTheBatchARootSpan(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, eventhubs.Options{}, telemetry.Config{})
+		w := newWorld(t, eventhubs.Options{}, telemetry.Options{})
 		w.enqueue(in(t, spanContext(1, true)), "0", "a")
 		w.enqueue(t.Context(), "0", "b")
 		if err := w.flush(); err != nil {
@@ -121,7 +121,7 @@ func TestAnEventWithoutContextMakesTheBatchARootSpan(t *testing.T) {
 
 func TestWhatIsNotSampledHasNoSpan(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, eventhubs.Options{}, telemetry.Config{})
+		w := newWorld(t, eventhubs.Options{}, telemetry.Options{})
 		w.enqueue(in(t, spanContext(1, false)), "0", "a")
 		w.enqueue(in(t, spanContext(2, false)), "0", "b")
 		if err := w.flush(); err != nil {
@@ -135,7 +135,7 @@ func TestWhatIsNotSampledHasNoSpan(t *testing.T) {
 
 func TestASpanHasAtMost128Links(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, eventhubs.Options{}, telemetry.Config{})
+		w := newWorld(t, eventhubs.Options{}, telemetry.Options{})
 		for i := range 200 {
 			w.enqueue(in(t, spanContext(byte(i), true)), "0", "body")
 		}
@@ -150,7 +150,7 @@ func TestASpanHasAtMost128Links(t *testing.T) {
 
 func TestAFailedBatchIsAFailedSpan(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, eventhubs.Options{OnBatchFailed: func(context.Context, *eventhubs.Batch) {}}, telemetry.Config{})
+		w := newWorld(t, eventhubs.Options{OnBatchFailed: func(context.Context, *eventhubs.Batch) {}}, telemetry.Options{})
 		w.next(emulator.Reject("amqp:not-allowed", "not today"))
 		w.enqueue(t.Context(), "0", "a")
 		if err := w.flush(); err == nil {
@@ -168,7 +168,7 @@ func TestAFailedBatchIsAFailedSpan(t *testing.T) {
 
 func TestABatchWhoseLinkNeverOpensIsASpan(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, eventhubs.Options{DeliveryTimeout: 10 * time.Second, OnBatchFailed: func(context.Context, *eventhubs.Batch) {}}, telemetry.Config{})
+		w := newWorld(t, eventhubs.Options{DeliveryTimeout: 10 * time.Second, OnBatchFailed: func(context.Context, *eventhubs.Batch) {}}, telemetry.Options{})
 		if err := w.producer.Connect(t.Context(), nil); err != nil {
 			t.Fatal(err)
 		}

@@ -39,7 +39,7 @@ type world struct {
 }
 
 // newWorld has a hub of two partitions. Spans are sampled if that of Enqueue's context is, or if there is none.
-func newWorld(t *testing.T, options eventhubs.Options, config telemetry.Config) *world {
+func newWorld(t *testing.T, options eventhubs.Options, config telemetry.Options) *world {
 	t.Helper()
 	w := &world{t: t, metrics: sdkmetric.NewManualReader(), spans: tracetest.NewSpanRecorder()}
 	w.server = emulatortest.New(t, &emulator.Options{Addr: emulator.InMemory, Hubs: []emulator.Hub{{Name: "hub", Partitions: 2}}, Hook: w.hook})

@@ -76,8 +76,8 @@ func TestPublishesWithAndWithoutTLS(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			server := startServer(t, test.transports)
 			producer, err := eventhubs.NewBufferedProducerFromConnectionString(server.ConnectionString("events"), "", &eventhubs.Options{
-				Connection:   eventhubs.ConnectionOptions{NewWebSocketConn: test.dial(server).Dial},
-				RetryOptions: eventhubs.RetryOptions{MaxRetries: -1},
+				Connection: eventhubs.ConnectionOptions{NewWebSocketConn: test.dial(server).Dial},
+				Retry:      eventhubs.RetryOptions{MaxRetries: -1},
 			})
 			if err != nil {
 				t.Fatal(err)

@@ -223,8 +223,8 @@ func TestTheEnvironmentNamesTheProxy(t *testing.T) {
 func publish(t *testing.T, server *emulator.Server, dial func(context.Context, azeventhubs.WebSocketConnParams) (net.Conn, error)) {
 	t.Helper()
 	producer, err := eventhubs.NewBufferedProducer(namespace, "events", server.Credential(), &eventhubs.Options{
-		Connection:   eventhubs.ConnectionOptions{NewWebSocketConn: dial},
-		RetryOptions: eventhubs.RetryOptions{MaxRetries: -1},
+		Connection: eventhubs.ConnectionOptions{NewWebSocketConn: dial},
+		Retry:      eventhubs.RetryOptions{MaxRetries: -1},
 	})
 	if err != nil {
 		t.Fatal(err)

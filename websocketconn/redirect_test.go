@@ -157,9 +157,9 @@ func TestAProducerTellsOfTheRedirect(t *testing.T) {
 	d := websocketconn.Dialer{TLSConfig: server.authority()}
 	connectionString := "Endpoint=sb://" + server.Listener.Addr().String() + ";SharedAccessKeyName=n;SharedAccessKey=k;TransportType=AmqpWebSockets"
 	producer, err := eventhubs.NewBufferedProducerFromConnectionString(connectionString, "events", &eventhubs.Options{
-		Connection:   eventhubs.ConnectionOptions{NewWebSocketConn: d.Dial},
-		RetryOptions: eventhubs.RetryOptions{MaxRetries: -1},
-		Logger:       slog.New(slog.DiscardHandler),
+		Connection: eventhubs.ConnectionOptions{NewWebSocketConn: d.Dial},
+		Retry:      eventhubs.RetryOptions{MaxRetries: -1},
+		Logger:     slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -172,9 +172,9 @@ func TestAProducerTellsOfTheRedirect(t *testing.T) {
 func TestAConnectionStringThatAsksForWebSocketsPublishesByThem(t *testing.T) {
 	server := startServer(t, emulator.TransportWebSocketTLS)
 	producer, err := eventhubs.NewBufferedProducerFromConnectionString(server.TLSConnectionString("events")+";TransportType=AmqpWebSockets", "", &eventhubs.Options{
-		Connection:   eventhubs.ConnectionOptions{NewWebSocketConn: (&websocketconn.Dialer{TLSConfig: server.TLSConfig()}).Dial},
-		RetryOptions: eventhubs.RetryOptions{MaxRetries: -1},
-		Logger:       slog.New(slog.DiscardHandler),
+		Connection: eventhubs.ConnectionOptions{NewWebSocketConn: (&websocketconn.Dialer{TLSConfig: server.TLSConfig()}).Dial},
+		Retry:      eventhubs.RetryOptions{MaxRetries: -1},
+		Logger:     slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
 		t.Fatal(err)

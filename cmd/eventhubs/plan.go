@@ -243,7 +243,7 @@ func (p *plan) batches(o *planOptions, size, partitions float64) {
 // bufferedEvents is how many events one process accepts in an outage, a linger and a round trip; the default if that is more.
 func (o *planOptions) bufferedEvents() float64 {
 	hold := (o.outage + o.linger + o.latency).Seconds()
-	return max(defaults.MaxBufferedEventCount, math.Ceil(o.eventsPerSecond/float64(o.processes)*hold))
+	return max(defaults.MaxBufferedEvents, math.Ceil(o.eventsPerSecond/float64(o.processes)*hold))
 }
 
 // bufferBytes is how many bytes these have, in whole MiB; the default if that is more.
@@ -256,10 +256,10 @@ func (p *plan) buffer(o *planOptions, size, partitions float64) {
 	events := o.bufferedEvents()
 	why := "what one process accepts in %v: the outage, a linger and a round trip"
 	span := o.outage + o.linger + o.latency
-	if events == defaults.MaxBufferedEventCount {
+	if events == defaults.MaxBufferedEvents {
 		why = "the default holds what one process accepts in %v"
 	}
-	p.add("MaxBufferedEventCount", events, "", "", why, span)
+	p.add("MaxBufferedEvents", events, "", "", why, span)
 	bytes := o.bufferBytes(size)
 	why = "those events, %s bytes each"
 	if bytes == defaults.MaxBufferedBytes {

@@ -16,10 +16,10 @@ func TestPlan(t *testing.T) {
 		because string
 	}{
 		{"bound by events", []string{"--events-per-second", "5000", "--bytes", "100"},
-			map[string]float64{"ingress": 0.75, "throughput units": 5, "partitions": 5, "events per batch": 251, "MaxBufferedEventCount": 51350, "MaxBufferedBytes": 64 << 20, "connections": 1},
+			map[string]float64{"ingress": 0.75, "throughput units": 5, "partitions": 5, "events per batch": 251, "MaxBufferedEvents": 51350, "MaxBufferedBytes": 64 << 20, "connections": 1},
 			"ingress in events, 1000/s each"},
 		{"bound by bytes", []string{"--events-per-second", "1000", "--bytes", "9950"},
-			map[string]float64{"ingress": 10, "throughput units": 10, "partitions": 10, "events per batch": 26, "MaxBufferedEventCount": 10270, "MaxBufferedBytes": 98 << 20},
+			map[string]float64{"ingress": 10, "throughput units": 10, "partitions": 10, "events per batch": 26, "MaxBufferedEvents": 10270, "MaxBufferedBytes": 98 << 20},
 			"ingress in bytes, 1 MB/s each"},
 		{"bound by readers", []string{"--events-per-second", "1000", "--bytes", "950", "--readers", "5"},
 			map[string]float64{"ingress": 1, "throughput units": 3, "partitions": 1}, "egress to 5 readers in bytes, 2 MB/s each"},
@@ -28,7 +28,7 @@ func TestPlan(t *testing.T) {
 		{"more than Standard", []string{"--events-per-second", "100000", "--bytes", "10"},
 			map[string]float64{"throughput units": 100, "partitions": 100}, "the Standard tier has at most 40: use Premium or Dedicated"},
 		{"a trickle", []string{"--events-per-second", "0.5", "--bytes", "10"},
-			map[string]float64{"throughput units": 1, "partitions": 1, "events per batch": 1, "batches": 0.5, "MaxBufferedEventCount": 2500, "memory": 11}, "the default holds"},
+			map[string]float64{"throughput units": 1, "partitions": 1, "events per batch": 1, "batches": 0.5, "MaxBufferedEvents": 2500, "memory": 11}, "the default holds"},
 		{"a fleet", []string{"--events-per-second", "10000", "--bytes", "100", "--processes", "1000"},
 			map[string]float64{"connections": 1000, "start": 20, "events per batch": 1}, "use Sticky or ServiceAssigned"},
 		{"a slow way", []string{"--events-per-second", "1000", "--bytes", "950", "--latency", "10s"},

@@ -1,6 +1,6 @@
 // Failure recovery where the order matters: what cannot be published goes into a database, in order, and is published from there when the service is
 // well again. StopPartitionOnFailure sees to it that nothing overtakes: what is behind the first failure fails too, in order, and Enqueue refuses
-// more, until Resume. Run it with: go run -C examples/deadletter .
+// more, until ResumePartition. Run it with: go run -C examples/deadletter .
 package main
 
 import (
@@ -46,7 +46,7 @@ func run(ctx context.Context) (err error) {
 	producer, err := eventhubs.NewBufferedProducerFromConnectionString(h.ConnectionString, "", &eventhubs.Options{
 		Logger:                 slog.New(slog.DiscardHandler), // the trouble is of our own making; otherwise leave this out, and hear of it at once
 		StopPartitionOnFailure: true,
-		RetryOptions:           eventhubs.RetryOptions{MaxRetries: -1}, // for the show; otherwise the default, 15
+		Retry:                  eventhubs.RetryOptions{MaxRetries: -1}, // for the show; otherwise the default, 15
 		OnBatchFailed:          letters.keep,
 	})
 	if err != nil {
@@ -108,7 +108,7 @@ func (a account) book(ctx context.Context, numbers ...int) error {
 // recover publishes the letters, oldest first, and takes each out of the database when it is stored. A crash in between publishes
 // one of them twice: at least once, as ever.
 func (a account) recover(ctx context.Context) error {
-	if err := a.producer.Resume(partition); err != nil {
+	if err := a.producer.ResumePartition(partition); err != nil {
 		return err
 	}
 	return a.letters.each(partition, func(body []byte) error {

@@ -1,6 +1,6 @@
 // Failure recovery where the order does not matter: the handler of failures enqueues the batch again, behind everything that is buffered by
 // now, if the failure may pass. It passes the handler's context on, so that this never waits for room and cannot deadlock. When the producer
-// is being closed it gets ErrClosed, which ends it. Mostly more retries (Options.RetryOptions) are the better way.
+// is being closed it gets ErrClosed, which ends it. Mostly more retries (Options.Retry) are the better way.
 package main
 
 import (
@@ -32,7 +32,7 @@ func run(ctx context.Context) (err error) {
 
 	producer, err := eventhubs.NewBufferedProducerFromConnectionString(h.ConnectionString, "", &eventhubs.Options{
 		Logger:        slog.New(slog.DiscardHandler),          // the trouble is of our own making; otherwise leave this out, and hear of it at once
-		RetryOptions:  eventhubs.RetryOptions{MaxRetries: -1}, // so that the handler sees each failure
+		Retry:         eventhubs.RetryOptions{MaxRetries: -1}, // so that the handler sees each failure
 		OnBatchFailed: onFailed,
 	})
 	if err != nil {

@@ -1,5 +1,5 @@
 // Kafka: a program that used Kafka's producer, moved over. A record becomes an event (key, value, headers), each record keeps its callback, as
-// the event's Tag, and PartitionForKey puts keys where Kafka's own partitioner puts them, so that Kafka clients on the same event
+// the event's Tag, and KeyPartitioner puts keys where Kafka's own partitioner puts them, so that Kafka clients on the same event
 // hub agree. See docs/from-kafka.md for the options side by side, and for what is not there.
 package main
 
@@ -36,7 +36,7 @@ func newProducer(connectionString string) (*Producer, error) {
 		}
 	}
 	buffered, err := eventhubs.NewBufferedProducerFromConnectionString(connectionString, "", &eventhubs.Options{
-		PartitionForKey:  kafkaPartition,       // partitioner.class
+		KeyPartitioner:   kafkaPartition,       // partitioner.class
 		Partitioning:     eventhubs.Sticky,     // for records without a key
 		MaxWaitTime:      eventhubs.SendAtOnce, // linger.ms=0
 		MaxBufferedBytes: 32 << 20,             // buffer.memory

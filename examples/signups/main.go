@@ -66,7 +66,7 @@ func run(ctx context.Context) (err error) {
 	}
 
 	err = producer.Enqueue(ctx, &azeventhubs.EventData{Body: []byte("Ada")}, &eventhubs.EnqueueOptions{PartitionID: "chess"})
-	fmt.Println("chess:", err) // errors.Is(err, eventhubs.ErrUnknownPartition)
+	fmt.Println("chess:", err) // errors.Is(err, eventhubs.ErrPartitionUnknown)
 	return nil
 }
 

@@ -32,9 +32,9 @@ func run(ctx context.Context) (err error) {
 
 	failed := make(chan struct{}, 1)
 	producer, err := eventhubs.NewBufferedProducerFromConnectionString(h.ConnectionString, "", &eventhubs.Options{
-		Logger:       slog.New(slog.DiscardHandler), // the trouble is of our own making; otherwise leave this out, and hear of it at once
-		MaxWaitTime:  eventhubs.SendAtOnce,
-		RetryOptions: eventhubs.RetryOptions{MaxRetries: -1}, // so that one refusal is a failure
+		Logger:      slog.New(slog.DiscardHandler), // the trouble is of our own making; otherwise leave this out, and hear of it at once
+		MaxWaitTime: eventhubs.SendAtOnce,
+		Retry:       eventhubs.RetryOptions{MaxRetries: -1}, // so that one refusal is a failure
 		OnBatchFailed: func(context.Context, *eventhubs.Batch) {
 			failed <- struct{}{} // Flush tells it too
 		},

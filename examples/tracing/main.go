@@ -58,7 +58,7 @@ func run(ctx context.Context) error {
 // report publishes the earthquakes, each within a span of its own. The two lines that matter are those with telemetry.Instrument and Observe.
 func report(ctx context.Context, h *hub.Hub, tracers trace.TracerProvider, tracer trace.Tracer, quakes []string) (err error) {
 	options := &eventhubs.Options{MaxWaitTime: eventhubs.UntilFull} // here one batch, which Close sends
-	instrumentation, err := telemetry.Instrument(options, &telemetry.Config{TracerProvider: tracers})
+	instrumentation, err := telemetry.Instrument(options, &telemetry.Options{TracerProvider: tracers})
 	if err != nil {
 		return err
 	}

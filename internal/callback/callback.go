@@ -6,7 +6,7 @@ package callback
 
 // An EndedError says that a function of the application's has ended its goroutine instead of returning.
 type EndedError struct {
-	Function string // such as "Options.RetryOptions.Policy"
+	Function string // such as "Options.Retry.Policy"
 }
 
 func (e *EndedError) Error() string {

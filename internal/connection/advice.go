@@ -152,9 +152,9 @@ var advice = []advisory{
 		text: "a namespace answers 50 such calls a second, all clients together: have fewer clients ask, or less often; the producer waits and asks again"},
 	{code: CodeThrottled, text: "the namespace's throughput units are used up: add some, or turn on auto-inflate; the producer waits and sends again"},
 
-	{code: CodeQuota, when: causedBy[*amqp.LimitError],
+	{code: CodeQuotaExceeded, when: causedBy[*amqp.LimitError],
 		text: "the server allows no more on one connection: have a further producer, with a Connection of its own, send to the other partitions"},
-	{code: CodeQuota,
+	{code: CodeQuotaExceeded,
 		text: "a limit of the namespace is reached, of connections (Basic 100, Standard 5,000), links or storage: close what is not needed, share one Connection, or raise the tier"},
 	{code: CodeTooLarge, text: "send less in one message"},
 	{code: CodeFenced, text: "another producer has taken over: see that only one runs with this identity"},
@@ -201,6 +201,6 @@ var advice = []advisory{
 		text: "the service answers too slowly or not at all: see whether something in between (firewall, NAT, proxy) forgets connections, and look at the state of Azure"},
 
 	{code: CodeRejected, text: "the same request would be refused again; see the service's reason"},
-	{code: CodeNotAccepted, text: "if it lasts, check the event hub's status"},
+	{code: CodeReleased, text: "if it lasts, check the event hub's status"},
 	{code: CodeInternal, text: "try again; if it lasts, give the tracking id to Azure support"},
 }

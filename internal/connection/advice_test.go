@@ -83,7 +83,7 @@ func TestAdviceIsTrueOfWhatKeepsAConnectionFromOpening(t *testing.T) {
 
 // No text ends without what to do, but for those of a caller who has given up or closed; and every row can be reached.
 func TestEveryCodeHasAdvice(t *testing.T) {
-	codes := map[Code]bool{CodeNoToken: true, CodeNotAccepted: true, CodeNotSupported: true}
+	codes := map[Code]bool{CodeNoToken: true, CodeReleased: true, CodeNotSupported: true}
 	for _, class := range conditions {
 		codes[class.code] = true
 	}

@@ -29,7 +29,7 @@ var catalogue = []struct {
 	{"amqp:connection:forced", CodeConnectionLost, true, true},
 	{"amqp:link:transfer-limit-exceeded", CodeConnectionLost, true, true},
 	{"amqp:link:message-size-exceeded", CodeTooLarge, false, false},
-	{"amqp:resource-limit-exceeded", CodeQuota, false, false},
+	{"amqp:resource-limit-exceeded", CodeQuotaExceeded, false, false},
 	{"amqp:unauthorized-access", CodeUnauthorized, false, true},
 	{"com.microsoft:auth-failed", CodeUnauthorized, false, true},
 	{"amqp:not-found", CodeNotFound, false, false},

@@ -25,7 +25,7 @@ const (
 	CodePartitionUnknown Code = "partition-unknown" // the hub has no such partition; not transient
 	CodeDisabled         Code = "disabled"          // the event hub is switched off; not transient
 	CodeThrottled        Code = "throttled"         // the service asks to wait; transient
-	CodeQuota            Code = "quota-exceeded"    // too many connections, links or bytes; not transient
+	CodeQuotaExceeded    Code = "quota-exceeded"    // too many connections, links or bytes; not transient
 	CodeTooLarge         Code = "too-large"         // the message exceeds what the link takes; transient if it may have been another on the same link, else not
 	CodeFenced           Code = "fenced"            // another producer took over; not transient
 	CodeOutOfOrder       Code = "out-of-order"      // an idempotent producer's numbers do not follow those that are stored; not transient
@@ -35,7 +35,7 @@ const (
 	CodeCanceled         Code = "canceled"          // the caller's context was cancelled; not transient
 	CodeClosed           Code = "closed"            // the Conn or Sender was closed; not transient
 	CodeRejected         Code = "rejected"          // refused for another reason, see Condition; not transient
-	CodeNotAccepted      Code = "not-accepted"      // given back without being stored: released or modified; transient
+	CodeReleased         Code = "released"          // given back without being stored: released or modified; transient
 	CodeInternal         Code = "internal"          // a fault of the service, or an answer that makes no sense; transient
 )
 
@@ -130,7 +130,7 @@ var conditions = map[amqp.Symbol]struct {
 	"amqp:resource-deleted":               {CodeNotFound, false},
 	"com.microsoft:entity-disabled":       {CodeDisabled, false},
 	"amqp:link:message-size-exceeded":     {CodeTooLarge, false},
-	"amqp:resource-limit-exceeded":        {CodeQuota, false},
+	"amqp:resource-limit-exceeded":        {CodeQuotaExceeded, false},
 	"com.microsoft:argument-out-of-range": {CodePartitionUnknown, false},
 	"com.microsoft:argument-error":        {CodeRejected, false},
 	"amqp:invalid-field":                  {CodeRejected, false},
@@ -168,7 +168,7 @@ func asError(err error) *Error {
 		return remoteError(remote.Err, err)
 	}
 	if limit, ok := errors.AsType[*amqp.LimitError](err); ok {
-		return &Error{Code: CodeQuota, Err: fmt.Errorf("the connection has no room for another link, each of which takes a session: %w", limit)}
+		return &Error{Code: CodeQuotaExceeded, Err: fmt.Errorf("the connection has no room for another link, each of which takes a session: %w", limit)}
 	}
 	// What the engine says of the end of something was not said by the peer, and would only
 	// look as if it was.

@@ -27,7 +27,7 @@ func TestConditionsHaveTheirCode(t *testing.T) {
 		{"amqp:connection:forced", CodeConnectionLost, true},
 		{"amqp:link:transfer-limit-exceeded", CodeConnectionLost, true},
 		{"amqp:link:message-size-exceeded", CodeTooLarge, false},
-		{"amqp:resource-limit-exceeded", CodeQuota, false},
+		{"amqp:resource-limit-exceeded", CodeQuotaExceeded, false},
 		{"amqp:unauthorized-access", CodeUnauthorized, false},
 		{"com.microsoft:auth-failed", CodeUnauthorized, false},
 		{"amqp:not-found", CodeNotFound, false},
@@ -69,7 +69,7 @@ func TestLocalErrorsHaveTheirCode(t *testing.T) {
 		{amqp.ErrEnded, CodeConnectionLost, true},
 		{fmt.Errorf("%w: write: %w", amqp.ErrClosed, io.ErrClosedPipe), CodeConnectionLost, true},
 		{fmt.Errorf("%w: %w", amqp.ErrClosed, &amqp.Error{Condition: amqp.ErrorResourceLimit}), CodeConnectionLost, true}, // said by us
-		{&amqp.LimitError{Name: "channel-max", Limit: 63, Err: &amqp.Error{}}, CodeQuota, false},
+		{&amqp.LimitError{Name: "channel-max", Limit: 63, Err: &amqp.Error{}}, CodeQuotaExceeded, false},
 		{io.ErrUnexpectedEOF, CodeConnectionLost, true},
 		{context.DeadlineExceeded, CodeTimeout, true},
 		{context.Canceled, CodeCanceled, false},

@@ -175,7 +175,7 @@ func TestFourThousandNineHundredLinks(t *testing.T) {
 		for range 2 {
 			start := time.Now()
 			err := c.Sender("hub", "one more", "").Open(t.Context())
-			if e := wantCode(t, err, CodeQuota); !strings.Contains(e.Error(), "all 4900 channels") || !strings.Contains(e.Error(), "channel-max is 4899") || e.Transient {
+			if e := wantCode(t, err, CodeQuotaExceeded); !strings.Contains(e.Error(), "all 4900 channels") || !strings.Contains(e.Error(), "channel-max is 4899") || e.Transient {
 				t.Errorf("error %v does not name the limit", e)
 			}
 			wantElapsed(t, start, 0)
@@ -193,7 +193,7 @@ func TestAPeerWithoutHandlesIsToldAsThat(t *testing.T) {
 	p := &peer{handle: true}
 	p.run(t, Config{Namespace: "n"}, func(t *testing.T, c *Conn) {
 		_, err := c.HubProperties(t.Context(), "hub")
-		if e := wantCode(t, err, CodeQuota); !strings.Contains(e.Error(), "handle-max is 0") {
+		if e := wantCode(t, err, CodeQuotaExceeded); !strings.Contains(e.Error(), "handle-max is 0") {
 			t.Errorf("error %v does not name the limit", e)
 		}
 	})

@@ -36,7 +36,7 @@ func TestWhatBrokeIsToldApartFromWhatWasRefused(t *testing.T) {
 		{"connection cut", emulator.KindTransfer, emulator.Cut(), CodeConnectionLost, true, 0},
 		{"rejected as throttled", emulator.KindTransfer, emulator.Reject("com.microsoft:server-busy", busy), CodeThrottled, false, 4 * time.Second},
 		{"rejected by a fault", emulator.KindTransfer, emulator.Reject("amqp:internal-error", "?"), CodeInternal, false, 0},
-		{"released", emulator.KindTransfer, emulator.Release(), CodeNotAccepted, false, 0},
+		{"released", emulator.KindTransfer, emulator.Release(), CodeReleased, false, 0},
 		{"attach refused", emulator.KindAttach, emulator.Reject("amqp:link:detach-forced", "moving"), CodeConnectionLost, false, 0},
 		{"cut while attaching", emulator.KindAttach, emulator.Cut(), CodeConnectionLost, true, 0},
 		{"put-token refused as throttled", emulator.KindPutToken, emulator.Reject("com.microsoft:server-busy", busy), CodeThrottled, false, 4 * time.Second},

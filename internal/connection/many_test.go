@@ -101,7 +101,7 @@ func TestSessionsBeyondTheLimitAreRefusedAndCostNothing(t *testing.T) {
 		senders := manySenders(b, 6)
 		sendAll(t, senders[:5], func(r Result) { wantResult(t, r, Accepted, "") })
 		start := time.Now()
-		if e := wantResult(t, senders[5].Send(t.Context(), batch(1, 1)), NotSent, CodeQuota); e.Transient || e.Lost {
+		if e := wantResult(t, senders[5].Send(t.Context(), batch(1, 1)), NotSent, CodeQuotaExceeded); e.Transient || e.Lost {
 			t.Errorf("error %+v", e)
 		}
 		wantElapsed(t, start, 0)

@@ -253,9 +253,9 @@ func stateResult(state amqp.DeliveryState) Result {
 		}
 		return Result{Outcome: Rejected, Err: remoteError(state.Error, state.Error)}
 	case amqp.Released:
-		return Result{Outcome: Released, Err: &Error{Code: CodeNotAccepted, Transient: true, Err: errors.New("the service released the batch without storing it")}}
+		return Result{Outcome: Released, Err: &Error{Code: CodeReleased, Transient: true, Err: errors.New("the service released the batch without storing it")}}
 	case amqp.Modified:
-		return Result{Outcome: Modified, Err: &Error{Code: CodeNotAccepted, Transient: true, Err: errors.New("the service gave the batch back, modified, without storing it")}}
+		return Result{Outcome: Modified, Err: &Error{Code: CodeReleased, Transient: true, Err: errors.New("the service gave the batch back, modified, without storing it")}}
 	default:
 		return Result{Outcome: Unknown, Err: &Error{Code: CodeInternal, Transient: true, Err: fmt.Errorf("the service settled the batch without an outcome (%T)", state)}}
 	}

@@ -214,7 +214,7 @@ func TestAPeersLastWordIsHeard(t *testing.T) {
 			t.Fatal(err)
 		}
 		c := New(Config{Namespace: "n", Plain: true, WithoutCBS: true, DialContext: func(context.Context, string, string) (net.Conn, error) { return ours, nil }})
-		if e := wantCode(t, c.Connect(t.Context()), CodeQuota); e.Condition != "amqp:resource-limit-exceeded" || e.Description != "no more connections" || !e.Unreached || e.Lost {
+		if e := wantCode(t, c.Connect(t.Context()), CodeQuotaExceeded); e.Condition != "amqp:resource-limit-exceeded" || e.Description != "no more connections" || !e.Unreached || e.Lost {
 			t.Errorf("error %+v", e)
 		}
 		_ = c.Close(t.Context())

@@ -5,9 +5,9 @@ import "time"
 
 // Of Options.
 const (
-	MaxWaitTime           = 250 * time.Millisecond
-	MaxBufferedEventCount = 2500
-	MaxBufferedBytes      = 64 << 20
+	MaxWaitTime       = 250 * time.Millisecond
+	MaxBufferedEvents = 2500
+	MaxBufferedBytes  = 64 << 20
 )
 
 // LeastBatchBytes is what a batch may have however many links share the buffer.

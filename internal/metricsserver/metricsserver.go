@@ -71,7 +71,7 @@ func newServer(listener net.Listener, addr string, options *eventhubs.Options, e
 		return nil, fmt.Errorf("metrics: the exporter: %w", err)
 	}
 	provider := metric.NewMeterProvider(metric.WithReader(reader))
-	made, err := telemetry.Instrument(options, &telemetry.Config{MeterProvider: provider, TracerProvider: tracenoop.NewTracerProvider(), LeaveEvents: true})
+	made, err := telemetry.Instrument(options, &telemetry.Options{MeterProvider: provider, TracerProvider: tracenoop.NewTracerProvider(), DisablePropagation: true})
 	if err != nil {
 		return nil, err
 	}

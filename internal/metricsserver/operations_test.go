@@ -38,7 +38,7 @@ func read(t *testing.T, path string) string {
 	return string(text)
 }
 
-// constants returns the texts of a file's constants whose names begin with prefix. Such as Code(connection.CodeQuota) is looked up in also.
+// constants returns the texts of a file's constants whose names begin with prefix. Such as Code(connection.CodeQuotaExceeded) is looked up in also.
 func constants(t *testing.T, path, prefix string, also map[string]string) map[string]string {
 	t.Helper()
 	file, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.SkipObjectResolution)
@@ -101,7 +101,7 @@ func TestTheRunbookHasEveryCodeErrorAndMetric(t *testing.T) {
 			t.Errorf("%s says nothing of the health %q", operations, state)
 		}
 	}
-	for waiting := eventhubs.NotWaiting; !strings.HasPrefix(waiting.String(), "Waiting("); waiting++ {
+	for waiting := eventhubs.WaitingForNothing; !strings.HasPrefix(waiting.String(), "Waiting("); waiting++ {
 		if !strings.Contains(text, "\n| *"+waiting.String()+"* |") {
 			t.Errorf("no row of %s says what to do about partitions that wait %s", operations, waiting)
 		}

@@ -85,7 +85,7 @@ var brokers = []*broker{
 	},
 	{
 		name: "artemis", title: "ActiveMQ Artemis", prepare: prepareArtemis, idle: 2 * time.Second,
-		refusals: []refusal{{"limited", connection.Rejected, connection.CodeQuota}},
+		refusals: []refusal{{"limited", connection.Rejected, connection.CodeQuotaExceeded}},
 		lacks:    map[string]string{nameProducer: noManagement, nameChannels: manyChannels},
 	},
 	{

@@ -65,8 +65,8 @@ func moreThanChannels(ctx context.Context, d *bed) (string, error) {
 		err := p.begin(trying)
 		cancel()
 		e, ok := errors.AsType[*connection.Error](err)
-		if !ok || e.Code != connection.CodeQuota || !strings.Contains(err.Error(), strconv.Itoa(d.channels)) {
-			return "", fmt.Errorf("a link beyond the limit of %d ends with %v; want the limit named, with code %s", d.channels, err, connection.CodeQuota)
+		if !ok || e.Code != connection.CodeQuotaExceeded || !strings.Contains(err.Error(), strconv.Itoa(d.channels)) {
+			return "", fmt.Errorf("a link beyond the limit of %d ends with %v; want the limit named, with code %s", d.channels, err, connection.CodeQuotaExceeded)
 		}
 	}
 	// What ends makes room.

@@ -99,7 +99,7 @@ var alertCases = []alertCase{
 		`eventhubs_producer_partitions{$, eventhubs_waiting="stopped"} 0x4 2x4`,
 		`eventhubs_producer_partitions{$, eventhubs_waiting="for events"} 4x80
 		 eventhubs_producer_partitions{$, eventhubs_waiting="stopped"} 0x80`,
-		"2 partitions of orders take no events until Resume."},
+		"2 partitions of orders take no events until ResumePartition."},
 	{"EventHubsBufferNearlyFull",
 		`eventhubs_producer_buffer_utilization_ratio{$} 0.9x80`,
 		`eventhubs_producer_buffer_utilization_ratio{$} 0.9x10 0.1 0.9x10 0.1 0.9x10`,

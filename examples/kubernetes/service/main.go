@@ -41,9 +41,9 @@ func main() {
 
 func run(ctx context.Context, log *slog.Logger) (err error) {
 	producer, err := eventhubs.NewBufferedProducerFromConnectionString(os.Getenv("EVENTHUBS_CONNECTION_STRING"), "", &eventhubs.Options{
-		MaxBufferedEventCount: bufferedEvents,
-		MaxBufferedBytes:      bufferedBytes,
-		Logger:                log,
+		MaxBufferedEvents: bufferedEvents,
+		MaxBufferedBytes:  bufferedBytes,
+		Logger:            log,
 		OnBatchFailed: func(_ context.Context, batch *eventhubs.Batch) { // a service of yours keeps them: see examples/shutdown
 			log.Error("events failed", "partition", batch.PartitionID, "events", batch.Count, "storage", batch.Outcome.Storage, "error", batch.Outcome.Err)
 		},
@@ -57,7 +57,7 @@ func run(ctx context.Context, log *slog.Logger) (err error) {
 		defer cancel()
 		closeErr := producer.Close(closing)
 		s := producer.Stats()
-		log.Info("closed", "accepted", accepted.Load(), "stored", s.StoredEvents, "notStored", s.FailedEvents, "possiblyStored", s.PossiblyStoredEvents)
+		log.Info("closed", "accepted", accepted.Load(), "stored", s.StoredEvents, "notStored", s.NotStoredEvents, "possiblyStored", s.PossiblyStoredEvents)
 		err = errors.Join(err, closeErr)
 	}()
 	if err := producer.Connect(ctx, nil); err != nil {
