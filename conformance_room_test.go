@@ -186,7 +186,7 @@ func TestAnEnqueueThatCloseOvertakesIsRefusedAndLeavesNoTrace(t *testing.T) {
 		if err := p.Enqueue(t.Context(), event("a"), &EnqueueOptions{PartitionKey: "k", Delivery: &d}); !errors.Is(err, ErrClosed) {
 			t.Errorf("Enqueue returned %v, want ErrClosed", err)
 		}
-		if p.BufferedEventCount() != 0 || len(peer.sent()) != 0 || d.Outcome() != (Outcome{}) {
+		if p.BufferedEventCount() != 0 || len(peer.sent()) != 0 || d.Outcome() != (Outcome{Err: ErrPending}) {
 			t.Errorf("%d are buffered, %d batches were sent, the Delivery says %+v", p.BufferedEventCount(), len(peer.sent()), d.Outcome())
 		}
 	})

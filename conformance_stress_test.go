@@ -344,7 +344,7 @@ func (s *stress) enqueueOne(ctx context.Context, name string, o *EnqueueOptions)
 	case 1:
 		err = s.producer.EnqueueMessage(ctx, &azeventhubs.AMQPAnnotatedMessage{Body: azeventhubs.AMQPAnnotatedMessageBody{Data: [][]byte{data.Body}}}, o)
 	case 2:
-		err = s.producer.Publish(ctx, data, o)
+		_, err = s.producer.Publish(ctx, data, o)
 		o.Delivery.mu.Lock()
 		accepted = o.Delivery.taken
 		o.Delivery.mu.Unlock()

@@ -126,7 +126,7 @@ func TestEveryCallAfterCloseSaysSo(t *testing.T) {
 				_, err := p.EnqueueAll(ctx, slices.Values([]*azeventhubs.EventData{event("a")}), nil)
 				return err
 			},
-			"Publish":             func() error { return p.Publish(ctx, event("a"), nil) },
+			"Publish":             func() error { return outcomeErr(p.Publish(ctx, event("a"), nil)) },
 			"Flush":               func() error { return p.Flush(ctx) },
 			"FlushPartition":      func() error { return p.FlushPartition(ctx, "0") },
 			"ClearPartition":      func() error { _, err := p.ClearPartition("0"); return err },

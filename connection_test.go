@@ -127,7 +127,7 @@ func TestTheTraceIsToldOfTheConnection(t *testing.T) {
 			Disconnected: func(err error) { add(fmt.Sprintf("disconnected, error: %v", err != nil)) },
 		}})
 		cut <- true
-		if err := p.Publish(t.Context(), &azeventhubs.EventData{}, nil); err != nil {
+		if _, err := p.Publish(t.Context(), &azeventhubs.EventData{}, nil); err != nil {
 			t.Fatal(err)
 		}
 		if err := p.Close(t.Context()); err != nil {

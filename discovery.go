@@ -291,6 +291,8 @@ func (s *staging) end(ended []ending) {
 		}
 		for _, part := range s.parts(b) {
 			id := at(part.extras.routes, 0).id
+			o := o // of the part
+			o.PartitionID = id
 			s.producer.settled(id, part, batchBytesUnknown, o)
 			tell[id] = append(tell[id], func() {
 				s.producer.tell(&s.queue, &s.work, id, s.turnOf(id), e.places[id], part, o)

@@ -92,38 +92,39 @@ func (p *BufferedProducer) EnqueueMessage(ctx context.Context, message *azeventh
 	return p.accept(ctx, w, &acceptance{to: to, part: part, x: o.extra(true)})
 }
 
-// Publish is Enqueue and the wait for the event's outcome: it returns nil when the event is stored, else the outcome's error. The event's batch does not
+// Publish is Enqueue and the wait for the event's outcome, which it returns with its error: nil if the event is stored. The event's batch does not
 // linger, but it is still a batch: what else is buffered for the partition travels along. One caller who publishes event by event
 // pays a round trip for each; many callers share them.
 //
-// If ctx ends after the event was accepted, Publish stops waiting and says so; the event still gets its outcome, told to the handlers and the
-// Delivery. In a handler, with its context, Publish does nothing and returns ErrInHandler.
-func (p *BufferedProducer) Publish(ctx context.Context, event *azeventhubs.EventData, options *EnqueueOptions) error {
-	if handlerScope(ctx, p.admission) != nil {
-		return fmt.Errorf("eventhubs: Publish: %w", ErrInHandler)
-	}
+// The outcome says what another Publish of the event would do. [NotStored]: it was refused, or has failed for certain, and does not become a duplicate. [PossiblyStored]: it may. [Pending]:
+// ctx has ended after the event was accepted. It still gets its outcome, told to the handlers and the
+// Delivery, and may be stored; the error matches [ErrPending]. In a handler, with its context, Publish does nothing and returns ErrInHandler.
+func (p *BufferedProducer) Publish(ctx context.Context, event *azeventhubs.EventData, options *EnqueueOptions) (Outcome, error) {
 	var o EnqueueOptions
 	if options != nil {
 		o = *options
+	}
+	refused := func(err error) (Outcome, error) {
+		return Outcome{Err: err, Storage: NotStored, PartitionID: o.PartitionID}, err
+	}
+	if handlerScope(ctx, p.admission) != nil {
+		return refused(fmt.Errorf("eventhubs: Publish: %w", ErrInHandler))
 	}
 	if o.Delivery == nil {
 		o.Delivery = new(Delivery)
 	}
 	if err := p.enqueue(ctx, event, &o, urgent); err != nil {
-		return err
+		return refused(err)
 	}
-	select {
-	case <-o.Delivery.Done():
-		return o.Delivery.Err()
-	case <-ctx.Done():
-		if o := o.Delivery.Outcome(); o.Storage != 0 {
-			return o.Err // both at once: the outcome says more
-		}
-		err := fmt.Errorf("eventhubs: the event was accepted, and its outcome is not known yet: %w", contextError(ctx))
-		return p.health.longest(func(q *queue) bool {
-			return q.holds(func(b *batch) bool { return slices.Contains(b.extras.deliveries, o.Delivery) })
-		}).with(err)
+	outcome, err := o.Delivery.Wait(ctx)
+	if outcome.Storage != Pending {
+		return outcome, err
 	}
+	outcome.PartitionID = o.PartitionID
+	outcome.Err = p.health.longest(func(q *queue) bool {
+		return q.holds(func(b *batch) bool { return slices.Contains(b.extras.deliveries, o.Delivery) })
+	}).with(fmt.Errorf("eventhubs: the event was accepted, and has %w: %w", ErrPending, contextError(ctx)))
+	return outcome, outcome.Err
 }
 
 // noOptions are what nil stands for; nobody writes them.

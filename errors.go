@@ -56,6 +56,10 @@ var (
 	// ErrProducerStateChanged is what ProducerStore.Save returns when another process has saved meanwhile.
 	ErrProducerStateChanged = errors.New("the producer's state was changed by another process")
 
+	// ErrPending says that an event has no outcome yet: it may be stored, or will be, or not. A Delivery's Outcome has it until then, and Publish and Delivery.Wait
+	// return it when their context ends first.
+	ErrPending = errors.New("no outcome yet")
+
 	// ErrInHandler is returned by Flush, FlushPartition, Close, Abandon and Publish when they are called from a handler with the handler's context: they would wait for that
 	// handler to return.
 	ErrInHandler = errors.New("called from a handler, for which it would wait")

@@ -35,10 +35,11 @@ func ExampleNewBufferedProducer() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	fmt.Println(producer.Publish(ctx, &azeventhubs.EventData{Body: []byte("a")}, nil))
+	outcome, err := producer.Publish(ctx, &azeventhubs.EventData{Body: []byte("a")}, nil)
+	fmt.Println(outcome.Storage, err)
 	fmt.Println(producer.Close(ctx))
 	// Output:
-	// <nil>
+	// stored <nil>
 	// <nil>
 }
 
@@ -57,13 +58,15 @@ func ExampleConnection_ReplaceKey() {
 		log.Fatal(err)
 	}
 	defer producer.Close(ctx)
-	fmt.Println(producer.Publish(ctx, &azeventhubs.EventData{}, nil))
+	outcome, err := producer.Publish(ctx, &azeventhubs.EventData{}, nil)
+	fmt.Println(outcome.Storage, err)
 	fmt.Println(connection.ReplaceKey("send-too", "new key"))
-	fmt.Println(producer.Publish(ctx, &azeventhubs.EventData{}, nil))
+	outcome, err = producer.Publish(ctx, &azeventhubs.EventData{}, nil)
+	fmt.Println(outcome.Storage, err)
 	// Output:
+	// stored <nil>
 	// <nil>
-	// <nil>
-	// <nil>
+	// stored <nil>
 }
 
 // The application's own context is over when it shuts down, so Close is given another, with the time that is left.
@@ -91,7 +94,7 @@ func ExampleBufferedProducer_EventHubProperties() {
 	ctx := context.Background()
 	producer, stop := exampleProducer(3, nil, nil)
 	defer stop()
-	if err := producer.Publish(ctx, &azeventhubs.EventData{}, &eventhubs.EnqueueOptions{PartitionID: "2"}); err != nil {
+	if _, err := producer.Publish(ctx, &azeventhubs.EventData{}, &eventhubs.EnqueueOptions{PartitionID: "2"}); err != nil {
 		log.Fatal(err)
 	}
 	hub, err := producer.EventHubProperties(ctx)

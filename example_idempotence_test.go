@@ -43,7 +43,7 @@ func ExampleOptions_idempotentRetries() {
 		log.Fatal(err)
 	}
 	for _, reading := range []string{"18.5", "18.7"} {
-		if err := producer.Publish(ctx, &azeventhubs.EventData{Body: []byte(reading)}, nil); err != nil {
+		if _, err := producer.Publish(ctx, &azeventhubs.EventData{Body: []byte(reading)}, nil); err != nil {
 			log.Fatal(err)
 		}
 	}

@@ -59,15 +59,20 @@ func ExampleBufferedProducer_TryEnqueue() {
 	// Output: dropped: 3
 }
 
-// An order is confirmed when its event is stored, and not before.
+// An order is confirmed when its event is stored, and not before. What is certainly not stored may be ordered again.
 func ExampleBufferedProducer_Publish() {
 	producer, stop := exampleProducer(1, nil, nil)
 	defer stop()
-	if err := producer.Publish(context.Background(), &azeventhubs.EventData{Body: []byte("order 17")}, nil); err != nil {
-		log.Fatal(err)
+	outcome, err := producer.Publish(context.Background(), &azeventhubs.EventData{Body: []byte("order 17")}, nil)
+	switch outcome.Storage {
+	case eventhubs.Stored:
+		fmt.Println("confirmed, in partition", outcome.PartitionID)
+	case eventhubs.NotStored:
+		fmt.Println("not ordered, try again:", err)
+	default: // PossiblyStored or Pending
+		fmt.Println("ask before you order again:", err)
 	}
-	fmt.Println("confirmed")
-	// Output: confirmed
+	// Output: confirmed, in partition 0
 }
 
 func ExampleBufferedProducer_EnqueueMessage() {
@@ -214,11 +219,12 @@ func ExampleBufferedProducer_ResumePartition() {
 	if err := producer.ResumePartition("0"); err != nil { // when what failed has been seen to
 		log.Fatal(err)
 	}
-	fmt.Println("resumed:", producer.Publish(ctx, &azeventhubs.EventData{Body: []byte("2")}, to) == nil)
+	outcome, err := producer.Publish(ctx, &azeventhubs.EventData{Body: []byte("2")}, to)
+	fmt.Println("resumed:", outcome.Storage, err)
 	// Output:
 	// failed: true
 	// stopped: true
-	// resumed: true
+	// resumed: stored <nil>
 }
 
 func ExampleBufferedProducer_Stats() {
@@ -272,12 +278,10 @@ func ExampleDelivery() {
 	if err := producer.Enqueue(ctx, &azeventhubs.EventData{}, &eventhubs.EnqueueOptions{Delivery: &delivery}); err != nil {
 		log.Fatal(err)
 	}
-	select {
-	case <-delivery.Done():
-		fmt.Println(delivery.Outcome().Storage, delivery.Err())
-	case <-time.After(time.Minute):
-		fmt.Println("still on its way")
-	}
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	outcome, err := delivery.Wait(ctx)
+	fmt.Println(outcome.Storage, err) // pending, with an error that matches ErrPending, if the minute is over first
 	// Output: stored <nil>
 }
 
@@ -300,7 +304,7 @@ func ExampleConnection() {
 		if err != nil {
 			log.Fatal(err)
 		}
-		if err := producer.Publish(ctx, &azeventhubs.EventData{Body: []byte("to " + hub)}, nil); err != nil {
+		if _, err := producer.Publish(ctx, &azeventhubs.EventData{Body: []byte("to " + hub)}, nil); err != nil {
 			log.Fatal(err)
 		}
 		if err := producer.Close(ctx); err != nil {
@@ -325,7 +329,7 @@ func ExampleTrace() {
 		},
 	}, nil)
 	defer stop()
-	if err := producer.Publish(ctx, &azeventhubs.EventData{}, nil); err != nil {
+	if _, err := producer.Publish(ctx, &azeventhubs.EventData{}, nil); err != nil {
 		log.Fatal(err)
 	}
 	// Output: 1 event stored

@@ -88,7 +88,7 @@ func publishAll(t *testing.T) (said []*spoken) {
 			said = append(said, r.said...)
 		}
 		publish := func(p *eventhubs.BufferedProducer, o *eventhubs.EnqueueOptions) error {
-			return p.Publish(t.Context(), &azeventhubs.EventData{Body: []byte("event"), Properties: map[string]any{"k": "v"}}, o)
+			return outcomeErr(p.Publish(t.Context(), &azeventhubs.EventData{Body: []byte("event"), Properties: map[string]any{"k": "v"}}, o))
 		}
 		produce(eventhubs.Options{}, func(p *eventhubs.BufferedProducer) error {
 			if _, err := p.EventHubProperties(t.Context()); err != nil {

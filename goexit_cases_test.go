@@ -258,7 +258,9 @@ func endings() (all []ending) {
 	message := func(g *ended, o *eventhubs.EnqueueOptions) error {
 		return g.p.EnqueueMessage(g.Context(), &azeventhubs.AMQPAnnotatedMessage{Body: azeventhubs.AMQPAnnotatedMessageBody{Data: [][]byte{[]byte("x")}}}, o)
 	}
-	publish := func(g *ended, o *eventhubs.EnqueueOptions) error { return g.p.Publish(g.Context(), data("x"), o) }
+	publish := func(g *ended, o *eventhubs.EnqueueOptions) error {
+		return outcomeErr(g.p.Publish(g.Context(), data("x"), o))
+	}
 	try := func(g *ended, o *eventhubs.EnqueueOptions) error { return g.p.TryEnqueue(data("x"), o) }
 	for name, options := range map[string]func(*eventhubs.Options, *exit){"Trace.Encoding": encoding, "Trace.Accepted": accepted} {
 		for _, enqueue := range []func(*ended, *eventhubs.EnqueueOptions) error{nil, message, publish, try} {

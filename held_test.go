@@ -144,7 +144,7 @@ func TestATCPThatTakesNothingHoldsOneMessageOutsideTheBounds(t *testing.T) {
 		t.Fatal(err)
 	}
 	for i := range 4 { // so that every link is open
-		if err := producer.Publish(t.Context(), event("first"), &EnqueueOptions{PartitionID: fmt.Sprint(i)}); err != nil {
+		if _, err := producer.Publish(t.Context(), event("first"), &EnqueueOptions{PartitionID: fmt.Sprint(i)}); err != nil {
 			t.Fatal(err)
 		}
 	}

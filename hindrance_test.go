@@ -198,7 +198,7 @@ func TestAHindranceInAnotherPartitionCountsIfThereIsNoConnection(t *testing.T) {
 				if err := p.Connect(t.Context(), nil); err != nil {
 					t.Fatal(err)
 				}
-				if err := p.Publish(t.Context(), event("a"), &EnqueueOptions{PartitionID: "0"}); err == nil {
+				if _, err := p.Publish(t.Context(), event("a"), &EnqueueOptions{PartitionID: "0"}); err == nil {
 					t.Fatal("Publish succeeded")
 				}
 				enqueue(t, p, "1", "b") // lingers
@@ -226,7 +226,9 @@ func TestWhatHasSucceededSinceHindersNothing(t *testing.T) {
 		}
 		p := peer.producer(Options{MaxWaitTime: UntilFull, OnBatchFailed: told.handle})
 		publishing := make(chan error)
-		go func() { publishing <- p.Publish(t.Context(), event("a"), &EnqueueOptions{PartitionID: "0"}) }() // ends with it
+		go func() {
+			publishing <- outcomeErr(p.Publish(t.Context(), event("a"), &EnqueueOptions{PartitionID: "0"}))
+		}() // ends with it
 		time.Sleep(time.Second / 4)
 		passed.Store(true)
 		if err := <-publishing; err != nil {

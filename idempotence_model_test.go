@@ -357,7 +357,7 @@ func (l *modelLife) goesOn() {
 			m.accepted = append(m.accepted, offer{name, l.number, ""})
 			m.mu.Unlock()
 			e := &azeventhubs.EventData{Body: body(name, 1), Properties: map[string]any{"name": name}}
-			if err = l.producer.Publish(m.t.Context(), e, &eventhubs.EnqueueOptions{PartitionID: id, Tag: name}); err == nil {
+			if _, err = l.producer.Publish(m.t.Context(), e, &eventhubs.EnqueueOptions{PartitionID: id, Tag: name}); err == nil {
 				break
 			}
 		}
@@ -494,8 +494,8 @@ func (l *modelLife) enqueue(name string, size int, o *eventhubs.EnqueueOptions, 
 		err = l.producer.TryEnqueue(e, o)
 	case 1:
 		o.Delivery = new(eventhubs.Delivery)
-		err = l.producer.Publish(ctx, e, o)
-		return o.Delivery.Outcome().Storage != 0 || err != nil && strings.Contains(err.Error(), "was accepted"), errors.Is(err, eventhubs.ErrClosed)
+		_, err = l.producer.Publish(ctx, e, o)
+		return o.Delivery.Outcome().Storage != 0 || err != nil && errors.Is(err, eventhubs.ErrPending), errors.Is(err, eventhubs.ErrClosed)
 	case 2:
 		err = l.producer.EnqueueMessage(ctx, &azeventhubs.AMQPAnnotatedMessage{
 			Body: azeventhubs.AMQPAnnotatedMessageBody{Data: [][]byte{e.Body}}, ApplicationProperties: properties, Header: &azeventhubs.AMQPAnnotatedMessageHeader{Durable: true},

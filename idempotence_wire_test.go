@@ -138,7 +138,7 @@ func TestNumbersOfWhatIsCertainlyNotStoredAreUsedAgain(t *testing.T) {
 				w.enqueue(p, "0", "a")
 				w.must(p.Flush(w.Context()))
 				var b eventhubs.Delivery
-				_ = p.Publish(w.Context(), data("b"), &eventhubs.EnqueueOptions{PartitionID: "0", Delivery: &b})
+				_, _ = p.Publish(w.Context(), data("b"), &eventhubs.EnqueueOptions{PartitionID: "0", Delivery: &b})
 				w.want("b", b.Outcome().Storage, eventhubs.NotStored)
 				w.enqueue(p, "0", "c")
 				w.wantUndelivered("Flush", p.Flush(w.Context()), 1)
@@ -166,7 +166,7 @@ func TestWhatWasNeverSentIsNumberedAnew(t *testing.T) {
 		w.server.CutAll()
 		synctest.Wait()
 		var b eventhubs.Delivery
-		err := p.Publish(w.Context(), data("b"), &eventhubs.EnqueueOptions{PartitionID: "0", Delivery: &b})
+		_, err := p.Publish(w.Context(), data("b"), &eventhubs.EnqueueOptions{PartitionID: "0", Delivery: &b})
 		if e, ok := errors.AsType[*eventhubs.Error](err); !ok || e.Code != eventhubs.CodeTimeout || b.Outcome().Storage != eventhubs.NotStored {
 			w.Errorf("without credit Publish returned %v, %v", err, b.Outcome().Storage)
 		}
@@ -192,7 +192,7 @@ func TestAReportedNumberSettlesABatchWithoutAnotherTransfer(t *testing.T) {
 		p := w.producer(eventhubs.Options{EnableIdempotentRetries: true})
 		to := &eventhubs.EnqueueOptions{PartitionID: "0"}
 		for _, body := range []string{"a", "b", "c"} {
-			w.must(p.Publish(t.Context(), data(body), to))
+			w.must(outcomeErr(p.Publish(t.Context(), data(body), to)))
 		}
 		w.want("partition 0", w.numbersIn("0"), "[0/1 a 0/2 b 0/3 c]")
 		w.want("transfers", transfers, 3)
@@ -218,14 +218,14 @@ func TestNumbersWrapEndToEnd(t *testing.T) {
 		p := w.producer(eventhubs.Options{EnableIdempotentRetries: true, ProducerStore: state})
 		w.must(p.Connect(w.Context(), &eventhubs.ConnectOptions{Links: true}))
 		w.want("the last number", p.Stats().Partitions[0].LastNumber, math.MaxInt32-3)
-		w.must(p.Publish(w.Context(), data("a"), &eventhubs.EnqueueOptions{PartitionID: "0"}))
+		w.must(outcomeErr(p.Publish(w.Context(), data("a"), &eventhubs.EnqueueOptions{PartitionID: "0"})))
 		w.enqueue(p, "0", "b", "c", "d")
 		w.must(p.Flush(w.Context()))
 		w.want("the last number", p.Stats().Partitions[0].LastNumber, 0)
 		w.must(p.Close(w.Context()))
 
 		p = w.producer(eventhubs.Options{EnableIdempotentRetries: true, ProducerStore: state})
-		w.must(p.Publish(w.Context(), data("e"), &eventhubs.EnqueueOptions{PartitionID: "0"}))
+		w.must(outcomeErr(p.Publish(w.Context(), data("e"), &eventhubs.EnqueueOptions{PartitionID: "0"})))
 		w.want("partition 0", w.numbersIn("0"), "[4/2147483645 a 4/2147483646 b 4/2147483647 c 4/0 d 5/1 e]")
 	})
 }
@@ -258,7 +258,7 @@ func TestConnectAttachesAsAProducer(t *testing.T) {
 				want = "[0 0 0 0]"
 			}
 			w.want("the last numbers", last, want)
-			w.must(p.Publish(w.Context(), data("a"), &eventhubs.EnqueueOptions{PartitionID: "0"}))
+			w.must(outcomeErr(p.Publish(w.Context(), data("a"), &eventhubs.EnqueueOptions{PartitionID: "0"})))
 			w.want("partition 0", w.numbersIn("0"), "[0/1 a]")
 		})
 	}

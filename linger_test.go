@@ -173,7 +173,7 @@ func TestABatchBehindOneThatLeftEarlyLingersAsLong(t *testing.T) {
 		p := peer.producer(Options{})
 		enqueue(t, p, "0", "a")
 		time.Sleep(100 * time.Millisecond)
-		if err := p.Publish(t.Context(), event("b"), &EnqueueOptions{PartitionID: "0"}); err != nil { // takes a along
+		if _, err := p.Publish(t.Context(), event("b"), &EnqueueOptions{PartitionID: "0"}); err != nil { // takes a along
 			t.Fatal(err)
 		}
 		time.Sleep(100 * time.Millisecond)
@@ -221,7 +221,7 @@ func TestNothingLingersForEver(t *testing.T) {
 					}
 				}
 				if n(3) == 0 {
-					go func() { _ = p.Publish(t.Context(), event("now"), &EnqueueOptions{PartitionID: "0"}) }()
+					go func() { _, _ = p.Publish(t.Context(), event("now"), &EnqueueOptions{PartitionID: "0"}) }()
 				}
 				time.Sleep(time.Duration(n(300)) * time.Millisecond)
 			}

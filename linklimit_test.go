@@ -27,10 +27,10 @@ func TestALinkWithoutALimitTakesWhatThereIs(t *testing.T) {
 						return emulator.Pass()
 					}})
 				p := newProducer(t, server, eventhubs.Options{EnableIdempotentRetries: idempotent})
-				if err := p.Publish(t.Context(), data("small"), nil); err != nil {
+				if _, err := p.Publish(t.Context(), data("small"), nil); err != nil {
 					t.Errorf("%s: a small event: %v", name, err)
 				}
-				if err := p.Publish(t.Context(), data(string(make([]byte, 5<<20))), nil); err != nil {
+				if _, err := p.Publish(t.Context(), data(string(make([]byte, 5<<20))), nil); err != nil {
 					t.Errorf("%s: an event of 5 MiB: %v", name, err)
 				}
 				large := largest

@@ -74,7 +74,7 @@ func liveIdentity(t *testing.T, l *live) {
 	options := eventhubs.Options{EnableIdempotentRetries: true, ProducerStore: state, OnBatchFailed: func(context.Context, *eventhubs.Batch) {}}
 	to := &eventhubs.EnqueueOptions{PartitionID: "0"}
 	first := l.producer(options)
-	if err := first.Publish(l.context(), l.event("first"), to); err != nil {
+	if _, err := first.Publish(l.context(), l.event("first"), to); err != nil {
 		t.Fatal(err)
 	}
 	before, err := state.Load(l.context(), "0")
@@ -82,14 +82,14 @@ func liveIdentity(t *testing.T, l *live) {
 		t.Fatal(err)
 	}
 	second := l.producer(options)
-	if err := second.Publish(l.context(), l.event("second"), to); err != nil {
+	if _, err := second.Publish(l.context(), l.event("second"), to); err != nil {
 		t.Fatalf("the second life: %v", err)
 	}
 	after, err := state.Load(l.context(), "0")
 	if err != nil || after.ID != before.ID || after.Epoch <= before.Epoch {
 		t.Errorf("the identity was %+v and is %+v (%v), want the same with a higher epoch", before, after, err)
 	}
-	err = first.Publish(l.context(), l.event("too late"), to)
+	_, err = first.Publish(l.context(), l.event("too late"), to)
 	if e, ok := errors.AsType[*eventhubs.Error](err); !ok || e.Code != eventhubs.CodeFenced {
 		t.Errorf("the former life's Publish returned %v, want %s", err, eventhubs.CodeFenced)
 	}
@@ -259,15 +259,15 @@ func liveLimits(t *testing.T, l *live) {
 	var tooLarge *eventhubs.EventTooLargeError
 	// Larger than any tier takes; the refusal tells the limit and what our envelope takes.
 	huge := l.event(strings.Repeat("x", 21<<20))
-	if err := p.Publish(l.context(), huge, to); !errors.As(err, &tooLarge) {
+	if _, err := p.Publish(l.context(), huge, to); !errors.As(err, &tooLarge) {
 		t.Fatalf("Publish of 21 MiB returned %v, want an EventTooLargeError", err)
 	}
 	largest := len(huge.Body) - (tooLarge.Size - tooLarge.Limit)
 	t.Logf("a message may have %d bytes; the largest body of this event is %d", tooLarge.Limit, largest)
-	if err := p.Publish(l.context(), l.event(strings.Repeat("x", largest+1)), to); !errors.Is(err, eventhubs.ErrEventTooLarge) {
+	if _, err := p.Publish(l.context(), l.event(strings.Repeat("x", largest+1)), to); !errors.Is(err, eventhubs.ErrEventTooLarge) {
 		t.Errorf("one byte more than the largest: %v, want ErrEventTooLarge", err)
 	}
-	if err := p.Publish(l.context(), l.event(strings.Repeat("x", largest)), to); err != nil {
+	if _, err := p.Publish(l.context(), l.event(strings.Repeat("x", largest)), to); err != nil {
 		t.Errorf("the largest: %v", err)
 	}
 	if events := l.read(1)["0"]; len(events) != 1 || len(events[0].Body) != largest {
@@ -307,7 +307,7 @@ func liveRefusals(t *testing.T, l *live) {
 func liveServiceAssigned(t *testing.T, l *live) {
 	p := l.producer(eventhubs.Options{Partitioning: eventhubs.ServiceAssigned})
 	for i := range 10 {
-		if err := p.Publish(l.context(), l.event(fmt.Sprint(i)), nil); err != nil {
+		if _, err := p.Publish(l.context(), l.event(fmt.Sprint(i)), nil); err != nil {
 			t.Fatal(err)
 		}
 	}

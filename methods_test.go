@@ -70,18 +70,18 @@ func TestPublishWaitsForTheOutcomeAndEndsTheLinger(t *testing.T) {
 		p := peer.producer(Options{MaxWaitTime: UntilFull, OnBatchFailed: func(context.Context, *Batch) {}})
 		enqueue(t, p, "0", "a")
 		var d Delivery
-		if err := p.Publish(t.Context(), event("b"), &EnqueueOptions{PartitionID: "0", Delivery: &d}); err != nil || now() != time.Second {
+		if _, err := p.Publish(t.Context(), event("b"), &EnqueueOptions{PartitionID: "0", Delivery: &d}); err != nil || now() != time.Second {
 			t.Errorf("Publish returned %v at %v, want nil at 1s", err, now())
 		}
 		if d.Outcome().Storage != Stored {
 			t.Errorf("the Delivery says %v", d.Outcome().Storage)
 		}
-		if err := p.Publish(t.Context(), event("c"), &EnqueueOptions{PartitionID: "1"}); err == nil || !strings.Contains(err.Error(), "no") {
+		if _, err := p.Publish(t.Context(), event("c"), &EnqueueOptions{PartitionID: "1"}); err == nil || !strings.Contains(err.Error(), "no") {
 			t.Errorf("Publish of what is refused returned %v", err)
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 		defer cancel()
-		err := p.Publish(ctx, event("d"), &EnqueueOptions{PartitionID: "0"})
+		_, err := p.Publish(ctx, event("d"), &EnqueueOptions{PartitionID: "0"})
 		if !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "was accepted") {
 			t.Errorf("Publish with an impatient context returned %v", err)
 		}
@@ -97,7 +97,7 @@ func TestPublishAndAbandonInAHandlerRefuse(t *testing.T) {
 		peer := newPeer(t, 1)
 		var p *BufferedProducer
 		p = peer.producer(Options{OnBatchSucceeded: func(ctx context.Context, _ *Batch) {
-			for name, err := range map[string]error{"Publish": p.Publish(ctx, event("x"), nil), "Abandon": p.Abandon(ctx), "FlushPartition": p.FlushPartition(ctx, "0")} {
+			for name, err := range map[string]error{"Publish": outcomeErr(p.Publish(ctx, event("x"), nil)), "Abandon": p.Abandon(ctx), "FlushPartition": p.FlushPartition(ctx, "0")} {
 				if !errors.Is(err, ErrInHandler) {
 					t.Errorf("%s returned %v, want ErrInHandler", name, err)
 				}
@@ -480,4 +480,12 @@ func TestPartitionPropertiesNamesThePartition(t *testing.T) {
 			t.Errorf("PartitionProperties returned %+v, %v", got, err)
 		}
 	})
+}
+
+// outcomeErr is what Publish returns, as an error, for a test that wants no more of it. Outcome and error must agree.
+func outcomeErr(o Outcome, err error) error {
+	if o.Err != err || (err == nil) != (o.Storage == Stored) {
+		panic(fmt.Sprintf("Publish returned %+v and %v", o, err))
+	}
+	return err
 }

@@ -466,12 +466,12 @@ func (m *model) stream(s int, random *rand.Rand) {
 		case 0:
 			err = m.producer.TryEnqueue(e, options)
 		case 1:
-			// Whether it was accepted is told by its Delivery, or by the text.
+			// Whether it was accepted is told by its Delivery, or by the error.
 			options.Delivery = new(eventhubs.Delivery)
-			err = m.producer.Publish(ctx, e, options)
+			_, err = m.producer.Publish(ctx, e, options)
 			accept = func(d *eventhubs.Delivery) func() bool {
 				return func() bool {
-					return d.Outcome().Storage != 0 || err != nil && strings.Contains(err.Error(), "was accepted")
+					return d.Outcome().Storage != 0 || err != nil && errors.Is(err, eventhubs.ErrPending)
 				}
 			}(options.Delivery)
 			options.Delivery = nil

@@ -15,8 +15,10 @@ import (
 type Storage int
 
 const (
+	// Pending: the event has no outcome yet, so that nothing is known. It is the zero value.
+	Pending Storage = iota
 	// Stored: the service accepted the event.
-	Stored Storage = iota + 1
+	Stored
 	// NotStored: the event certainly is not in the event hub.
 	NotStored
 	// PossiblyStored: the event was sent, and its acknowledgement never came.
@@ -25,6 +27,8 @@ const (
 
 func (s Storage) String() string {
 	switch s {
+	case Pending:
+		return "pending"
 	case Stored:
 		return "stored"
 	case NotStored:
@@ -36,13 +40,15 @@ func (s Storage) String() string {
 	}
 }
 
-// An Outcome is the end of an event, or of a batch of them. Each accepted event has exactly one.
+// An Outcome is the end of an event, or of a batch of them. Each accepted event has exactly one. What stands for an outcome that is not there yet has [Pending] and
+// [ErrPending].
 type Outcome struct {
-	Err     error         // nil when Storage is Stored
-	Storage Storage       // what is known of the event's place in the event hub
-	Tries   int           // how often it was sent
-	Queued  time.Duration // from the first event of the batch to its first try
-	OnWire  time.Duration // from the first try to the outcome, pauses between tries included
+	Err         error         // nil when Storage is Stored, and only then
+	Storage     Storage       // what is known of the event's place in the event hub
+	PartitionID string        // where it was sent, or was to be sent; empty if that was not decided, or if the service chose
+	Tries       int           // how often it was sent
+	Queued      time.Duration // from the first event of the batch to its first try
+	OnWire      time.Duration // from the first try to the outcome, pauses between tries included
 }
 
 // A Batch is what a handler is told of: events that went to one partition together, with one outcome. It stays as it is: keep it as long as you like, and use it in
@@ -113,7 +119,7 @@ type Event struct {
 }
 
 // A Delivery tells the outcome of one event to whoever enqueued it. The zero value is ready. It belongs to the caller, who gives it to one
-// Enqueue, in EnqueueOptions, and may then wait for Done. Do not wait for it in a handler: what it waits for may be behind that handler.
+// Enqueue, in EnqueueOptions, and may then Wait, or wait for Done. Do not wait for it in a handler: what it waits for may be behind that handler.
 type Delivery struct {
 	mu      sync.Mutex // guards the fields below
 	done    chan struct{}
@@ -139,15 +145,37 @@ func (d *Delivery) doneLocked() chan struct{} {
 	return d.done
 }
 
-// Err returns the outcome's error: nil if the event is stored, and also before Done is closed.
+// Wait returns the outcome and its error, which is nil if the event is stored. It waits for it until ctx ends: then the outcome is Pending, and the error matches
+// [ErrPending] and the context's error.
+func (d *Delivery) Wait(ctx context.Context) (Outcome, error) {
+	select {
+	case <-d.Done():
+	case <-ctx.Done():
+		if o := d.Outcome(); o.Storage != Pending {
+			return o, o.Err // both at once: the outcome says more
+		}
+		o := pending(fmt.Errorf("eventhubs: %w: %w", ErrPending, contextError(ctx)))
+		return o, o.Err
+	}
+	o := d.Outcome()
+	return o, o.Err
+}
+
+// Err returns the outcome's error: nil if the event is stored, [ErrPending] before Done is closed.
 func (d *Delivery) Err() error { return d.Outcome().Err }
 
-// Outcome returns the outcome: the zero Outcome before Done is closed.
+// Outcome returns the outcome. Before Done is closed its Storage is Pending, and its Err is [ErrPending].
 func (d *Delivery) Outcome() Outcome {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	if !d.told {
+		return pending(ErrPending)
+	}
 	return d.outcome
 }
+
+// pending is what stands for an outcome that is not there yet.
+func pending(err error) Outcome { return Outcome{Err: err} }
 
 // take reserves the delivery for one event.
 func (d *Delivery) take() error {

@@ -87,7 +87,7 @@ func (r *pairRun) handle(ctx context.Context, b *eventhubs.Batch) {
 		}
 	case "flushes":
 		for call, err := range map[string]error{
-			"Flush": r.p.Flush(ctx), "FlushPartition": r.p.FlushPartition(ctx, "0"), "Close": r.p.Close(ctx), "Abandon": r.p.Abandon(ctx), "Publish": r.p.Publish(ctx, data("x"), nil),
+			"Flush": r.p.Flush(ctx), "FlushPartition": r.p.FlushPartition(ctx, "0"), "Close": r.p.Close(ctx), "Abandon": r.p.Abandon(ctx), "Publish": outcomeErr(r.p.Publish(ctx, data("x"), nil)),
 		} {
 			if !errors.Is(err, eventhubs.ErrInHandler) {
 				r.saw("in a handler %s returned %v", call, err)

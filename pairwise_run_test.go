@@ -255,7 +255,7 @@ func (r *pairRun) leave(ctx context.Context, o *pairOffer, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	o.ended, o.at, o.err, o.context = ended, time.Now(), err, ctx.Err()
-	o.accepted = err == nil || o.call == "Publish" && (strings.Contains(err.Error(), "was accepted") || o.delivery.Outcome().Storage != 0)
+	o.accepted = err == nil || o.call == "Publish" && (errors.Is(err, eventhubs.ErrPending) || o.delivery.Outcome().Storage != 0)
 }
 
 // enqueue calls the producer for one offer.
@@ -290,7 +290,7 @@ func (r *pairRun) one(stream int) {
 			case "TryEnqueue":
 				return r.p.TryEnqueue(o.data(), o.options())
 			case "Publish":
-				return r.p.Publish(ctx, o.data(), o.options())
+				return outcomeErr(r.p.Publish(ctx, o.data(), o.options()))
 			case "EnqueueMessage":
 				return r.p.EnqueueMessage(ctx, o.message(), o.options())
 			default:
@@ -423,7 +423,7 @@ func (r *pairRun) wait(call, partition string, f func(context.Context) error, pa
 func (r *pairRun) afterClose() {
 	ctx := r.Context()
 	for call, err := range map[string]error{
-		"Enqueue": r.p.Enqueue(ctx, data("x"), nil), "TryEnqueue": r.p.TryEnqueue(data("x"), nil), "Publish": r.p.Publish(ctx, data("x"), nil),
+		"Enqueue": r.p.Enqueue(ctx, data("x"), nil), "TryEnqueue": r.p.TryEnqueue(data("x"), nil), "Publish": outcomeErr(r.p.Publish(ctx, data("x"), nil)),
 		"Flush": r.p.Flush(ctx), "FlushPartition": r.p.FlushPartition(ctx, "0"), "Connect": r.p.Connect(ctx, nil), "ResumePartition": r.p.ResumePartition("0"),
 	} {
 		if !errors.Is(err, eventhubs.ErrClosed) {

@@ -241,6 +241,7 @@ func (p *partition) resume() {
 
 // settle ends a batch that a sender has taken: its room is given back, then its Deliveries and handler are told, then the barriers.
 func (p *partition) settle(b *batch, o Outcome) {
+	o.PartitionID = p.id
 	p.phase.Store(int32(WaitingForNothing))
 	events, bytes := b.count, b.bytes
 	if b.roomless {

@@ -237,7 +237,7 @@ func TestHealthAndConnectForgetAPartitionThatIsGone(t *testing.T) {
 		}
 		for range 100 {
 			time.Sleep(time.Minute)
-			if err := p.Publish(t.Context(), event("c"), nil); err != nil {
+			if _, err := p.Publish(t.Context(), event("c"), nil); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -295,7 +295,7 @@ func TestARefreshIsOneAtATime(t *testing.T) {
 		}
 		peer.mu.Unlock()
 		for range 300 {
-			if err := p.Publish(t.Context(), event("c"), nil); err != nil {
+			if _, err := p.Publish(t.Context(), event("c"), nil); err != nil {
 				t.Fatal(err)
 			}
 			time.Sleep(100 * time.Millisecond)

@@ -433,7 +433,7 @@ func TestWhatOpeningTakesIsNotTheSends(t *testing.T) {
 			peer.latency = func() time.Duration { return c.answers }
 			p := peer.producer(Options{MaxWaitTime: SendAtOnce, DeliveryTimeout: c.deliveryTimeout, Retry: RetryOptions{TryTimeout: 2 * time.Second, MaxRetries: -1}})
 			d := new(Delivery)
-			err := p.Publish(t.Context(), &azeventhubs.EventData{Body: []byte("a")}, &EnqueueOptions{Delivery: d})
+			_, err := p.Publish(t.Context(), &azeventhubs.EventData{Body: []byte("a")}, &EnqueueOptions{Delivery: d})
 			if sends := len(peer.sent()); sends != c.sends || now() != c.ends || d.Outcome().Storage != c.storage {
 				t.Errorf("with %v to deliver and an answer after %v: %v (%v) at %v, %d sends; want %v at %v, %d", c.deliveryTimeout, c.answers, d.Outcome().Storage, err, now(), sends, c.storage, c.ends, c.sends)
 			}

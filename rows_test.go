@@ -96,7 +96,7 @@ func rowIdentifier(w *world) {
 			return &recordingConn{Conn: c, mu: &mu, written: &written}, err
 		}}})
 	w.must(err)
-	w.must(p.Publish(w.Context(), data("a"), nil))
+	w.must(outcomeErr(p.Publish(w.Context(), data("a"), nil)))
 	w.must(p.Close(w.Context()))
 	mu.Lock()
 	defer mu.Unlock()
@@ -124,7 +124,7 @@ func rowEnqueue(w *world) {
 	w.must(p.Enqueue(w.Context(), data("a"), &eventhubs.EnqueueOptions{Delivery: &d}))
 	w.must(p.EnqueueMessage(w.Context(), &azeventhubs.AMQPAnnotatedMessage{Body: azeventhubs.AMQPAnnotatedMessageBody{Data: [][]byte{[]byte("b")}}}, nil))
 	w.must(p.TryEnqueue(data("c"), nil))
-	w.must(p.Publish(w.Context(), data("d"), nil))
+	w.must(outcomeErr(p.Publish(w.Context(), data("d"), nil)))
 	var set []*azeventhubs.EventData
 	for i := range 50 {
 		set = append(set, data(fmt.Sprint(i)))
@@ -166,7 +166,7 @@ func rowRouting(w *world) {
 	defer own.Close(w.Context())
 	assigned, err := own.NewBufferedProducer("", &eventhubs.Options{Partitioning: eventhubs.ServiceAssigned})
 	w.must(err)
-	w.must(assigned.Publish(w.Context(), data("any"), nil))
+	w.must(outcomeErr(assigned.Publish(w.Context(), data("any"), nil)))
 	w.must(assigned.Close(w.Context()))
 	w.want("stored in all", w.server.Counts("hub", "").Events, 3)
 }
@@ -353,7 +353,7 @@ func rowNumbers(w *world) {
 		return emulator.Pass()
 	})
 	p := w.producer(eventhubs.Options{Retry: eventhubs.RetryOptions{RetryDelay: -1}})
-	w.must(p.Publish(w.Context(), data("a"), nil))
+	w.must(outcomeErr(p.Publish(w.Context(), data("a"), nil)))
 	s := p.Stats()
 	w.want("stored, batches, retries", fmt.Sprint(s.StoredEvents, s.StoredBatches, s.Retries), "1 1 1")
 	w.want("health", p.Health().Err, nil)
@@ -368,10 +368,10 @@ func rowStop(w *world) {
 	})
 	p := w.producer(eventhubs.Options{StopPartitionOnFailure: true, OnBatchFailed: func(context.Context, *eventhubs.Batch) {}})
 	to := &eventhubs.EnqueueOptions{PartitionID: "2"}
-	w.want("the first fails", p.Publish(w.Context(), data("a"), to) != nil, true)
+	w.want("the first fails", outcomeErr(p.Publish(w.Context(), data("a"), to)) != nil, true)
 	w.want("the partition is stopped", errors.Is(p.Enqueue(w.Context(), data("b"), to), eventhubs.ErrPartitionStopped), true)
 	w.must(p.ResumePartition("2"))
-	w.must(p.Publish(w.Context(), data("c"), to))
+	w.must(outcomeErr(p.Publish(w.Context(), data("c"), to)))
 }
 
 func rowConnect(w *world) {
@@ -386,7 +386,7 @@ func rowConnect(w *world) {
 	w.must(p.Connect(w.Context(), &eventhubs.ConnectOptions{Links: true}))
 	w.want("links", attaches.Load(), 4)
 	for i := range 4 {
-		w.must(p.Publish(w.Context(), data("a"), &eventhubs.EnqueueOptions{PartitionID: fmt.Sprint(i)}))
+		w.must(outcomeErr(p.Publish(w.Context(), data("a"), &eventhubs.EnqueueOptions{PartitionID: fmt.Sprint(i)})))
 	}
 	w.want("links after the first events", attaches.Load(), 4)
 	wrong, err := eventhubs.NewBufferedProducerFromConnectionString(w.server.ConnectionString("nowhere"), "", &eventhubs.Options{Connection: eventhubs.ConnectionOptions{
@@ -403,4 +403,12 @@ func (w *world) wantUndelivered(what string, err error, failed int) {
 	if u, ok := errors.AsType[*eventhubs.UndeliveredError](err); !ok || u.Failed() != failed || u.Pending != 0 {
 		w.Errorf("%s returned %v, want %d failed", what, err, failed)
 	}
+}
+
+// outcomeErr is what Publish returns, as an error, for a test that wants no more of it. Outcome and error must agree.
+func outcomeErr(o eventhubs.Outcome, err error) error {
+	if o.Err != err || (err == nil) != (o.Storage == eventhubs.Stored) {
+		panic(fmt.Sprintf("Publish returned %+v and %v", o, err))
+	}
+	return err
 }

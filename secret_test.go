@@ -51,7 +51,7 @@ func TestAKeyIsReplacedWhileTheConnectionRuns(t *testing.T) {
 			t.Fatal(err)
 		}
 		published := make(chan error)
-		go func() { published <- p.Publish(t.Context(), &azeventhubs.EventData{}, nil) }()
+		go func() { published <- outcomeErr(p.Publish(t.Context(), &azeventhubs.EventData{}, nil)) }()
 		time.Sleep(10 * time.Second)
 		if e, ok := errors.AsType[*eventhubs.Error](p.Health().Err); !ok || e.Code != eventhubs.CodeUnauthorized {
 			t.Errorf("with the wrong key Health is %v", p.Health().Err)
@@ -81,7 +81,7 @@ func TestASignatureIsReplacedBeforeOrAfterItExpires(t *testing.T) {
 			t.Fatal(err)
 		}
 		for range 5 {
-			if err := p.Publish(t.Context(), &azeventhubs.EventData{}, nil); err != nil {
+			if _, err := p.Publish(t.Context(), &azeventhubs.EventData{}, nil); err != nil {
 				t.Fatal(err)
 			}
 			time.Sleep(50 * time.Minute)
@@ -91,7 +91,7 @@ func TestASignatureIsReplacedBeforeOrAfterItExpires(t *testing.T) {
 		}
 		time.Sleep(2 * time.Hour) // and now it is forgotten
 		published := make(chan error)
-		go func() { published <- p.Publish(t.Context(), &azeventhubs.EventData{}, nil) }()
+		go func() { published <- outcomeErr(p.Publish(t.Context(), &azeventhubs.EventData{}, nil)) }()
 		time.Sleep(time.Minute)
 		if p.Health().Err == nil {
 			t.Error("with a signature that has expired Health is good")
@@ -118,7 +118,7 @@ func TestACredentialLetsTheProductionConstructorIn(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := p.Publish(t.Context(), &azeventhubs.EventData{}, nil); err != nil {
+		if _, err := p.Publish(t.Context(), &azeventhubs.EventData{}, nil); err != nil {
 			t.Fatal(err)
 		}
 		if err := p.Close(t.Context()); err != nil {
@@ -129,7 +129,7 @@ func TestACredentialLetsTheProductionConstructorIn(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		err = refused.Publish(t.Context(), &azeventhubs.EventData{}, nil)
+		_, err = refused.Publish(t.Context(), &azeventhubs.EventData{}, nil)
 		if e, ok := errors.AsType[*eventhubs.Error](err); !ok || e.Code != eventhubs.CodeUnauthorized {
 			t.Errorf("with the right to listen only Publish returned %v", err)
 		}

@@ -336,7 +336,7 @@ func TestABatchWithAnAmbiguousTryIsCutUnlessItIsNumbered(t *testing.T) {
 				w.must(p.Enqueue(w.Context(), data(fmt.Sprintf("%02d%s", i, strings.Repeat("x", 140))), nil))
 			}
 			_ = p.Flush(w.Context())
-			w.must(p.Publish(w.Context(), data("next"), nil))
+			w.must(outcomeErr(p.Publish(w.Context(), data("next"), nil)))
 			synctest.Wait() // until its handler is through
 			want := []string{"11 stored", "9 stored", "1 stored"}
 			stored := 21

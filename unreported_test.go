@@ -133,7 +133,7 @@ func TestWhatSomebodyWasToldOfMayBeLeftOutOfFlush(t *testing.T) {
 					}
 				}
 				wantFailed(t, "Flush", p.Flush(t.Context()), left)
-				if err := p.Publish(t.Context(), event("b"), nil); err == nil {
+				if _, err := p.Publish(t.Context(), event("b"), nil); err == nil {
 					t.Error("Publish returned no error")
 				}
 				wantFailed(t, "Close", p.Close(t.Context()), 0)

@@ -113,6 +113,7 @@ func (a account) recover(ctx context.Context) error {
 	}
 	return a.letters.each(partition, func(body []byte) error {
 		fmt.Printf("%s from the database\n", body)
-		return a.producer.Publish(ctx, &azeventhubs.EventData{Body: body}, &eventhubs.EnqueueOptions{PartitionID: partition, Tag: aLetter})
+		_, err := a.producer.Publish(ctx, &azeventhubs.EventData{Body: body}, &eventhubs.EnqueueOptions{PartitionID: partition, Tag: aLetter})
+		return err
 	})
 }

@@ -43,7 +43,7 @@ func TestPrometheusReadsTheMetrics(t *testing.T) {
 		t.Fatal(err)
 	}
 	for range 3 {
-		if err := producer.Publish(t.Context(), &azeventhubs.EventData{}, &eventhubs.EnqueueOptions{PartitionID: "0"}); err != nil {
+		if _, err := producer.Publish(t.Context(), &azeventhubs.EventData{}, &eventhubs.EnqueueOptions{PartitionID: "0"}); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -200,7 +200,7 @@ func scraped(t *testing.T) string {
 		t.Fatal(err)
 	}
 	for range 2 {
-		_ = producer.Publish(t.Context(), &azeventhubs.EventData{}, &eventhubs.EnqueueOptions{PartitionID: "0"}) // the first is refused in the end
+		_, _ = producer.Publish(t.Context(), &azeventhubs.EventData{}, &eventhubs.EnqueueOptions{PartitionID: "0"}) // the first is refused in the end
 	}
 	return get(t, "http://"+metrics.Addr()+"/metrics")
 }
