@@ -1,19 +1,33 @@
 package eventhubs
 
-import "fmt"
+import (
+	"context"
+	"fmt"
+)
 
 // Clear takes everything that is buffered and not in flight out of the buffer, and returns how many events that were. Their room is free at once. They fail
 // with ErrCleared: each partition's handler is told of them in its turn, by the partition's sender. Clear does not wait for that, and
-// may be called from a handler.
-func (p *BufferedProducer) Clear() int {
-	if p.closing.Load() {
-		return 0
+// may be called from a handler. It fails with ErrClosed after Close, and with the context's error if ctx is over already: nothing is taken out then.
+func (p *BufferedProducer) Clear(ctx context.Context) (events int, err error) {
+	if err := p.mayClear(ctx, "Clear"); err != nil {
+		return 0, err
 	}
-	events := p.staging.clear(p.cleared(nil))
+	events = p.staging.clear(p.cleared(nil))
 	for _, part := range p.partitions() {
 		events += part.clear(p.cleared(part))
 	}
-	return events
+	return events, nil
+}
+
+// mayClear returns why nothing is to be cleared.
+func (p *BufferedProducer) mayClear(ctx context.Context, call string) error {
+	switch {
+	case p.closing.Load():
+		return errClosed()
+	case ctx.Err() != nil:
+		return fmt.Errorf("eventhubs: %s: %w", call, contextError(ctx))
+	}
+	return nil
 }
 
 // cleared is why events of that partition, or those that are staged, fail.
@@ -23,9 +37,9 @@ func (p *BufferedProducer) cleared(part *partition) error {
 
 // ClearPartition is Clear for one partition. It fails with ErrPartitionUnknown for an id that the event hub does not have. While the partitions are not known it clears the events
 // that were enqueued with that PartitionID.
-func (p *BufferedProducer) ClearPartition(partitionID string) (int, error) {
-	if p.closing.Load() {
-		return 0, errClosed()
+func (p *BufferedProducer) ClearPartition(ctx context.Context, partitionID string) (events int, err error) {
+	if err := p.mayClear(ctx, "ClearPartition"); err != nil {
+		return 0, err
 	}
 	if p.table.Load() == nil && partitionID != "" {
 		if events, staged := p.staging.clearNamed(partitionID, p.cleared(nil)); staged {

@@ -87,7 +87,7 @@ func TestConnectToAHubWithoutPartitions(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		_ = p.Enqueue(ctx, event("a"), nil)
-		p.Clear()
+		p.Clear(t.Context())
 	})
 }
 

@@ -118,14 +118,14 @@ func TestWhatIsClearedIsToldAtOnce(t *testing.T) {
 		p := newPeer(t, 2).connected(Options{MaxWaitTime: UntilFull, OnBatchFailed: told.handle})
 		enqueue(t, p, "0", "a")
 		enqueue(t, p, "1", "b")
-		if n, err := p.ClearPartition("0"); n != 1 || err != nil {
+		if n, err := p.ClearPartition(t.Context(), "0"); n != 1 || err != nil {
 			t.Errorf("ClearPartition returned %d, %v", n, err)
 		}
 		synctest.Wait()
 		if got := len(told.all()); got != 1 {
 			t.Errorf("%d batches were told after ClearPartition, want 1", got)
 		}
-		p.Clear()
+		p.Clear(t.Context())
 		synctest.Wait()
 		if got := len(told.all()); got != 2 {
 			t.Errorf("%d batches were told after Clear, want 2", got)
@@ -203,7 +203,7 @@ func TestCloseWaitsForEveryGoroutineOfItsOwn(t *testing.T) {
 		}
 		p := peer.producer(Options{OnBatchFailed: ignore})
 		enqueue(t, p, "", "a")
-		p.Clear()
+		p.Clear(t.Context())
 		synctest.Wait() // nothing is buffered any more, but the list is being asked for
 		if err := p.Close(t.Context()); err != nil {
 			t.Error(err)

@@ -228,7 +228,7 @@ func (s *stress) handle(ctx context.Context, b *Batch) {
 		panic("a handler's panic, on purpose")
 	case 2:
 		if !s.quiet {
-			s.producer.Clear()
+			s.producer.Clear(context.Background())
 		}
 	case 3:
 		connecting, cancel := context.WithTimeout(ctx, time.Minute) // some links never open
@@ -373,9 +373,9 @@ func (s *stress) meddle(stop chan bool) {
 		case n < 5:
 			_ = s.producer.FlushPartition(ctx, id)
 		case n < 6:
-			s.producer.Clear()
+			s.producer.Clear(context.Background())
 		case n < 7:
-			_, _ = s.producer.ClearPartition(id)
+			_, _ = s.producer.ClearPartition(context.Background(), id)
 		case n < 9:
 			_ = s.producer.ResumePartition(id)
 		case n < 10:

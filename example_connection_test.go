@@ -126,7 +126,7 @@ func ExampleBufferedProducer_ClearPartition() {
 			log.Fatal(err)
 		}
 	}
-	fmt.Println(producer.ClearPartition("1"))
+	fmt.Println(producer.ClearPartition(ctx, "1"))
 	fmt.Println("still buffered:", producer.BufferedEventCount())
 	// Output:
 	// 2 <nil>

@@ -155,7 +155,10 @@ func ExampleBufferedProducer_Clear() {
 			log.Fatal(err)
 		}
 	}
-	events := producer.Clear()
+	events, err := producer.Clear(ctx)
+	if err != nil {
+		log.Fatal(err)
+	}
 	_ = producer.Flush(ctx) // the handler has returned then
 	fmt.Println("taken out:", events)
 	// Output:

@@ -207,7 +207,7 @@ func endings() (all []ending) {
 		add(ending{function: name, goroutine: "discovery's", options: hopeless, hook: unknown(failing, 1), fails: true, because: "failing"})
 		add(ending{function: name, goroutine: "adopt's", options: options, hook: unknown(slowly, 9), meanwhile: elsewhere, fails: true, because: "no partition"})
 		add(ending{function: name, goroutine: "Clear's", options: options, hook: unknown(slowly, 9), meanwhile: func(g *ended, _ *exit) {
-			g.within("Clear", func() { g.p.Clear() })
+			g.within("Clear", func() { g.p.Clear(context.Background()) })
 		}, fails: true, because: "cleared"})
 	}
 

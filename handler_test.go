@@ -256,7 +256,7 @@ func TestAHandlerThatEndsItsGoroutineLosesNoStagedEvent(t *testing.T) {
 	}{
 		{"for a partition that there is not", "9", slow, func(*BufferedProducer) {}},
 		{"whose tries are used up", "0", down, func(*BufferedProducer) {}},
-		{"that are cleared", "0", down, func(p *BufferedProducer) { p.Clear() }},
+		{"that are cleared", "0", down, func(p *BufferedProducer) { p.Clear(context.Background()) }},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

@@ -85,7 +85,7 @@ func TestWhateverEndsAnEventTellsWhatFailedBefore(t *testing.T) {
 		"Abandon": {Options{}, ErrAbandoned, false, func(t *testing.T, p *BufferedProducer) error { return p.Abandon(t.Context()) }},
 		"Clear": {Options{}, ErrCleared, false, func(t *testing.T, p *BufferedProducer) error {
 			enqueue(t, p, "0", "cleared") // the first is on its way, unless it is staged
-			p.Clear()
+			p.Clear(t.Context())
 			return nil
 		}},
 		"the DeliveryTimeout": {Options{DeliveryTimeout: time.Minute}, ErrDeliveryTimeout, true, func(*testing.T, *BufferedProducer) error {

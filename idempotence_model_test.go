@@ -423,9 +423,9 @@ func (l *modelLife) disturb(random *rand.Rand) {
 		ctx, cancel := context.WithTimeout(l.model.t.Context(), time.Duration(random.IntN(10_000))*time.Millisecond)
 		switch random.IntN(8) {
 		case 0:
-			p.Clear()
+			p.Clear(context.Background())
 		case 1:
-			_, _ = p.ClearPartition("0")
+			_, _ = p.ClearPartition(context.Background(), "0")
 		case 2:
 			_ = p.FlushPartition(ctx, "0")
 		case 3, 4:

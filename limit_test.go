@@ -122,7 +122,7 @@ func TestPiecesOfABatchDoNotExpireAndAreClearedAsWhatTheyAre(t *testing.T) {
 				return tooLarge(connection.Rejected)
 			case s.bodies[0] == "0":
 				time.Sleep(time.Second)
-				p.Clear()
+				p.Clear(t.Context())
 			}
 			return connection.Result{Outcome: connection.Accepted}
 		}

@@ -281,13 +281,13 @@ func TestClearTakesOutWhatIsNotInFlight(t *testing.T) {
 		synctest.Wait()
 		enqueue(t, p, "0", "a", "b")
 		enqueue(t, p, "1", "c")
-		if n, err := p.ClearPartition("0"); n != 2 || err != nil {
+		if n, err := p.ClearPartition(t.Context(), "0"); n != 2 || err != nil {
 			t.Errorf("ClearPartition returned %d, %v, want 2", n, err)
 		}
 		if got := p.BufferedEventCount(); got != 3 {
 			t.Errorf("%d events are buffered, want 3: the room of what was cleared is free at once", got)
 		}
-		if n := p.Clear(); n != 1 {
+		if n, err := p.Clear(t.Context()); n != 1 || err != nil {
 			t.Errorf("Clear returned %d, want 1", n)
 		}
 		enqueue(t, p, "0", "after")
@@ -315,7 +315,12 @@ func TestClearWhileTheListIsUnknown(t *testing.T) {
 		var told outcomes
 		p := peer.producer(Options{OnBatchFailed: told.handle})
 		enqueue(t, p, "", "a", "b")
-		if n := p.Clear(); n != 2 {
+		over, cancel := context.WithCancel(t.Context())
+		cancel()
+		if n, err := p.Clear(over); n != 0 || !errors.Is(err, context.Canceled) {
+			t.Errorf("Clear with a context that is over returned %d, %v, want 0 and its error", n, err)
+		}
+		if n, err := p.Clear(t.Context()); n != 2 || err != nil {
 			t.Errorf("Clear returned %d, want 2", n)
 		}
 		enqueue(t, p, "", "c")

@@ -378,9 +378,9 @@ func (m *model) disturb(ctx context.Context, random *rand.Rand) {
 	switch n := random.IntN(12); {
 	case n != 3 && n != 4 && m.quiet:
 	case n == 0:
-		m.producer.Clear()
+		m.producer.Clear(context.Background())
 	case n == 1:
-		_, _ = m.producer.ClearPartition("0")
+		_, _ = m.producer.ClearPartition(context.Background(), "0")
 	case n == 2:
 		_ = m.producer.FlushPartition(ctx, "0")
 	case n == 3:

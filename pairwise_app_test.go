@@ -80,9 +80,9 @@ func (r *pairRun) handle(ctx context.Context, b *eventhubs.Batch) {
 	case "clears":
 		if r.spend(4) {
 			if r.chance(50) {
-				r.p.Clear()
+				r.p.Clear(context.Background())
 			} else {
-				_, _ = r.p.ClearPartition(b.PartitionID)
+				_, _ = r.p.ClearPartition(context.Background(), b.PartitionID)
 			}
 		}
 	case "flushes":
@@ -277,9 +277,9 @@ func (r *pairRun) disturb(ctx context.Context) {
 			}
 		case "clears":
 			if r.chance(20) {
-				r.p.Clear()
+				r.p.Clear(context.Background())
 			} else {
-				_, _ = r.p.ClearPartition(fmt.Sprint(r.below(get[int](r.row, "partitions"))))
+				_, _ = r.p.ClearPartition(context.Background(), fmt.Sprint(r.below(get[int](r.row, "partitions"))))
 			}
 		case "connects":
 			connecting, cancel := context.WithTimeout(ctx, r.upTo(5*time.Second))

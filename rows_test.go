@@ -302,10 +302,12 @@ func rowClear(w *world) {
 	for i := range 8 {
 		w.must(p.Enqueue(w.Context(), data(fmt.Sprint(i)), nil))
 	}
-	n, err := p.ClearPartition("0")
+	n, err := p.ClearPartition(w.Context(), "0")
 	w.must(err)
 	w.want("cleared of one", n, 2)
-	w.want("cleared of all", p.Clear(), 6)
+	n, err = p.Clear(w.Context())
+	w.must(err)
+	w.want("cleared of all", n, 6)
 	_ = p.Flush(w.Context())
 	w.want("stored", w.server.Counts("hub", "").Events, 0)
 }

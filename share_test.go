@@ -63,7 +63,7 @@ func TestNoPartitionTakesTheLastPartOfTheBuffer(t *testing.T) {
 				if got := p.Health().Full; !slices.Contains(got, "1") {
 					t.Errorf("Health says that %s are full, want 1, which holds most", got)
 				}
-				p.Clear()
+				p.Clear(t.Context())
 				synctest.Wait()
 				if got := fmt.Sprint(p.Health().Full); got != "[]" && tt.options.MaxBufferedEvents != 1 {
 					t.Errorf("Health says that %s are full, when some room was given back", got)
@@ -95,7 +95,7 @@ func TestAHubOfOnePartitionHasNoLastPart(t *testing.T) {
 		if err := p.Connect(t.Context(), nil); err != nil {
 			t.Fatal(err)
 		}
-		p.Clear() // all but the one that is in flight
+		p.Clear(t.Context()) // all but the one that is in flight
 		synctest.Wait()
 		wantFill(t, p, "0", "x", 39, "partition 0 holds 40 of 80 events")
 		_ = p.Abandon(ended())

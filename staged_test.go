@@ -85,10 +85,10 @@ func TestStagedEventsAreCountedAndClearedByThePartitionThatTheyName(t *testing.T
 				t.Errorf("%d events are buffered for partition %q, want %d", got, id, want)
 			}
 		}
-		if n, err := p.ClearPartition(""); !errors.Is(err, ErrPartitionUnknown) {
+		if n, err := p.ClearPartition(t.Context(), ""); !errors.Is(err, ErrPartitionUnknown) {
 			t.Errorf(`ClearPartition("") returned %d, %v`, n, err)
 		}
-		if n, err := p.ClearPartition("3"); n != 4 || err != nil {
+		if n, err := p.ClearPartition(t.Context(), "3"); n != 4 || err != nil {
 			t.Errorf("ClearPartition returned %d, %v, want 4", n, err)
 		}
 		if n := p.BufferedEventCount(); n != 3 || p.PartitionBufferedEventCount("3") != 0 {
@@ -132,7 +132,7 @@ func TestAHandlerOfStagedEventsHoldsThePartitionsTurn(t *testing.T) {
 		}
 		p := peer.producer(Options{MaxWaitTime: SendAtOnce, OnBatchSucceeded: handler, OnBatchFailed: handler})
 		place(t, p, &EnqueueOptions{PartitionID: "0"})
-		if n, err := p.ClearPartition("0"); n != 1 || err != nil {
+		if n, err := p.ClearPartition(t.Context(), "0"); n != 1 || err != nil {
 			t.Errorf("ClearPartition returned %d, %v", n, err)
 		}
 		synctest.Wait() // the handler is told of it
@@ -176,7 +176,7 @@ func TestWhatFailsInStagingIsToldInItsPartitionsOrder(t *testing.T) {
 		asked.Store(true)
 		enqueue(t, p, "0", "c")
 		enqueue(t, p, "1", "d")
-		if n, err := p.ClearPartition("0"); n != 1 || err != nil {
+		if n, err := p.ClearPartition(t.Context(), "0"); n != 1 || err != nil {
 			t.Errorf("ClearPartition returned %d, %v, want 1", n, err)
 		}
 		enqueue(t, p, "0", "e")
@@ -212,7 +212,7 @@ func TestWhatIsLeftOfAClearedStagedBatchIsStored(t *testing.T) {
 		three, one := &EnqueueOptions{PartitionID: "3"}, &EnqueueOptions{PartitionID: "1"}
 		place(t, p, one, three, one, three)
 		place(t, p, three)
-		if n, err := p.ClearPartition("3"); n != 3 || err != nil {
+		if n, err := p.ClearPartition(t.Context(), "3"); n != 3 || err != nil {
 			t.Errorf("ClearPartition returned %d, %v, want 3", n, err)
 		}
 		place(t, p, one, three)

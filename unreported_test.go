@@ -106,7 +106,7 @@ func TestWhatWasClearedOrEnqueuedAgainIsNotReported(t *testing.T) {
 		enqueue(t, p, "0", "a", "b")
 		time.Sleep(time.Minute)
 		enqueue(t, p, "0", "c")
-		if n := p.Clear(); n != 1 {
+		if n, err := p.Clear(t.Context()); n != 1 || err != nil {
 			t.Errorf("Clear took out %d events, want 1", n)
 		}
 		wantFailed(t, "Flush", p.Flush(t.Context()), 0)
@@ -284,9 +284,9 @@ func TestWhatFlushesReturnAddsUpToWhatHasFailed(t *testing.T) {
 						time.Sleep(time.Duration(dice(500)) * time.Millisecond)
 						switch dice(30) {
 						case 0:
-							p.Clear()
+							p.Clear(t.Context())
 						case 1:
-							_, _ = p.ClearPartition(fmt.Sprint(dice(3)))
+							_, _ = p.ClearPartition(t.Context(), fmt.Sprint(dice(3)))
 						}
 					}
 				})

@@ -191,7 +191,7 @@ func TestWhatIsNeverTriedIsNotCountedAsSent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, eventhubs.Options{MaxWaitTime: eventhubs.UntilFull, OnBatchFailed: func(context.Context, *eventhubs.Batch) {}}, telemetry.Options{})
 		w.enqueue(t.Context(), "0", "a")
-		w.producer.Clear()
+		w.producer.Clear(context.Background())
 		if err := w.flush(); err != nil { // what was cleared does not count
 			t.Fatalf("Flush returned %v, want nil", err)
 		}
@@ -227,7 +227,7 @@ func TestWhatIsClearedBehindAFailureIsNotCountedAsSent(t *testing.T) {
 		}
 		failed := w.collect()
 		w.enqueue(t.Context(), "0", "b")
-		w.producer.Clear()
+		w.producer.Clear(context.Background())
 		if err := w.flush(); err != nil {
 			t.Fatal(err)
 		}
