@@ -32,15 +32,15 @@ func (o *Options) unheard() *slog.Logger {
 	return callback.Logger(slog.Default())
 }
 
-// A guardedState is the application's ProducerStore.
+// A guardedStore is the application's ProducerStore.
 type guardedStore struct{ application ProducerStore }
 
-func (s guardedStore) Load(ctx context.Context, partitionID string) (ProducerID, error) {
-	return callback.Result("ProducerStore.Load", func() (ProducerID, error) { return s.application.Load(ctx, partitionID) })
+func (s guardedStore) Load(ctx context.Context, key ProducerKey) (ProducerID, error) {
+	return callback.Result("ProducerStore.Load", func() (ProducerID, error) { return s.application.Load(ctx, key) })
 }
 
-func (s guardedStore) Save(ctx context.Context, partitionID string, old, id ProducerID) (err error) {
-	if ended := callback.Call("ProducerStore.Save", func() { err = s.application.Save(ctx, partitionID, old, id) }); ended != nil {
+func (s guardedStore) Save(ctx context.Context, key ProducerKey, old, id ProducerID) (err error) {
+	if ended := callback.Call("ProducerStore.Save", func() { err = s.application.Save(ctx, key, old, id) }); ended != nil {
 		return ended
 	}
 	return err

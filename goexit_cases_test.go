@@ -32,12 +32,12 @@ func (c fakeCredential) GetToken(context.Context, policy.TokenRequestOptions) (a
 // fakeState keeps nothing.
 type fakeState struct{ load, save func() }
 
-func (s fakeState) Load(context.Context, string) (eventhubs.ProducerID, error) {
+func (s fakeState) Load(context.Context, eventhubs.ProducerKey) (eventhubs.ProducerID, error) {
 	s.load()
 	return eventhubs.ProducerID{}, nil
 }
 
-func (s fakeState) Save(context.Context, string, eventhubs.ProducerID, eventhubs.ProducerID) error {
+func (s fakeState) Save(context.Context, eventhubs.ProducerKey, eventhubs.ProducerID, eventhubs.ProducerID) error {
 	s.save()
 	return nil
 }

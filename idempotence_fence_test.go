@@ -299,13 +299,13 @@ func TestBehindTheLastEpochComesANewProducer(t *testing.T) {
 		w.must(err)
 		w.must(f.conn.Close())
 		state := newMemoryState()
-		w.must(state.Save(w.Context(), "0", eventhubs.ProducerID{}, id))
+		w.must(state.Save(w.Context(), keyOf("0"), eventhubs.ProducerID{}, id))
 		for _, body := range []string{"a", "b"} {
 			p := w.producer(eventhubs.Options{EnableIdempotentRetries: true, ProducerStore: state})
 			w.must(w.publish(p, "0", body).Err)
 		}
 		w.want("partition 0", w.numbersIn("0"), "[32767/8 a 2:0/1 b]")
-		saved, err := state.Load(w.Context(), "0")
+		saved, err := state.Load(w.Context(), keyOf("0"))
 		w.must(err)
 		if saved.ID == 4711 || saved.Epoch != 0 {
 			w.Errorf("saved is %+v", saved)

@@ -253,8 +253,10 @@ func TestAnOldReplySettlesNothing(t *testing.T) {
 // A loader is a ProducerStore that keeps nothing.
 type loader func(ctx context.Context) error
 
-func (l loader) Load(ctx context.Context, _ string) (ProducerID, error)   { return ProducerID{}, l(ctx) }
-func (loader) Save(context.Context, string, ProducerID, ProducerID) error { return nil }
+func (l loader) Load(ctx context.Context, _ ProducerKey) (ProducerID, error) {
+	return ProducerID{}, l(ctx)
+}
+func (loader) Save(context.Context, ProducerKey, ProducerID, ProducerID) error { return nil }
 
 // A sender that waits for Connect's turn fails like any other try, with an error that Policy and the outcome tell by its code.
 func TestATryThatWaitsForConnectFailsWithACode(t *testing.T) {

@@ -68,26 +68,26 @@ type livesState struct {
 	life int
 }
 
-func (s *livesState) Load(ctx context.Context, partitionID string) (eventhubs.ProducerID, error) {
+func (s *livesState) Load(ctx context.Context, key eventhubs.ProducerKey) (eventhubs.ProducerID, error) {
 	if err := s.hazard(ctx); err != nil {
 		return eventhubs.ProducerID{}, err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.saved[partitionID], nil
+	return s.saved[key.PartitionID], nil
 }
 
-func (s *livesState) Save(ctx context.Context, partitionID string, old, id eventhubs.ProducerID) error {
+func (s *livesState) Save(ctx context.Context, key eventhubs.ProducerKey, old, id eventhubs.ProducerID) error {
 	if err := s.hazard(ctx); err != nil {
 		return err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.saved[partitionID] != old {
+	if s.saved[key.PartitionID] != old {
 		return fmt.Errorf("%w: another epoch", eventhubs.ErrProducerStateChanged)
 	}
-	s.saved[partitionID] = id
-	s.claimed[partitionID] = append(s.claimed[partitionID], s.life)
+	s.saved[key.PartitionID] = id
+	s.claimed[key.PartitionID] = append(s.claimed[key.PartitionID], s.life)
 	return nil
 }
 

@@ -208,7 +208,7 @@ func TestNumbersWrapEndToEnd(t *testing.T) {
 		w.must(err)
 		w.must(f.conn.Close())
 		state := newMemoryState()
-		w.must(state.Save(w.Context(), "0", eventhubs.ProducerID{}, id))
+		w.must(state.Save(w.Context(), keyOf("0"), eventhubs.ProducerID{}, id))
 		w.onTransfer(func(n int, _ emulator.Operation) emulator.Action {
 			if n == 2 {
 				return emulator.Cut().Stored()

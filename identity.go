@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"strings"
 	"sync/atomic"
 
 	"github.com/go-eventhubs/eventhubs/internal/connection"
@@ -113,7 +114,7 @@ func (p *partition) recall(ctx context.Context) error {
 	if i.recalled || state == nil {
 		return nil
 	}
-	saved, err := state.Load(ctx, p.id)
+	saved, err := state.Load(ctx, p.key())
 	if err != nil {
 		return stateError("loading", p.id, err)
 	}
@@ -229,7 +230,7 @@ func (p *partition) save(ctx context.Context, id ProducerID) error {
 	if state == nil || i.saved == id {
 		return nil
 	}
-	err := state.Save(ctx, p.id, i.saved, id)
+	err := state.Save(ctx, p.key(), i.saved, id)
 	switch {
 	case err == nil:
 		i.saved = id
@@ -242,6 +243,11 @@ func (p *partition) save(ctx context.Context, id ProducerID) error {
 	i.recalled, i.saved = false, ProducerID{}
 	p.forget()
 	return stateError("saving", p.id, err)
+}
+
+// key is what Options.ProducerStore knows the partition by.
+func (p *partition) key() ProducerKey {
+	return ProducerKey{FullyQualifiedNamespace: p.producer.namespace, EventHubName: strings.ToLower(p.producer.hubName), PartitionID: p.id}
 }
 
 func stateError(doing, partitionID string, err error) error {

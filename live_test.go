@@ -77,7 +77,8 @@ func liveIdentity(t *testing.T, l *live) {
 	if _, err := first.Publish(l.context(), l.event("first"), to); err != nil {
 		t.Fatal(err)
 	}
-	before, err := state.Load(l.context(), "0")
+	key := eventhubs.ProducerKey{FullyQualifiedNamespace: first.FullyQualifiedNamespace(), EventHubName: strings.ToLower(first.EventHubName()), PartitionID: "0"}
+	before, err := state.Load(l.context(), key)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -85,7 +86,7 @@ func liveIdentity(t *testing.T, l *live) {
 	if _, err := second.Publish(l.context(), l.event("second"), to); err != nil {
 		t.Fatalf("the second life: %v", err)
 	}
-	after, err := state.Load(l.context(), "0")
+	after, err := state.Load(l.context(), key)
 	if err != nil || after.ID != before.ID || after.Epoch <= before.Epoch {
 		t.Errorf("the identity was %+v and is %+v (%v), want the same with a higher epoch", before, after, err)
 	}

@@ -226,28 +226,28 @@ func (s *pairState) bad() error {
 	return nil
 }
 
-func (s *pairState) Load(_ context.Context, id string) (eventhubs.ProducerID, error) {
+func (s *pairState) Load(_ context.Context, id eventhubs.ProducerKey) (eventhubs.ProducerID, error) {
 	if err := s.bad(); err != nil {
 		return eventhubs.ProducerID{}, err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.kept[id], nil
+	return s.kept[id.PartitionID], nil
 }
 
-func (s *pairState) Save(_ context.Context, id string, old, new eventhubs.ProducerID) error {
+func (s *pairState) Save(_ context.Context, id eventhubs.ProducerKey, old, new eventhubs.ProducerID) error {
 	if err := s.bad(); err != nil {
 		return err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.kept[id] != old {
-		return fmt.Errorf("%w: %v is kept", eventhubs.ErrProducerStateChanged, s.kept[id])
+	if s.kept[id.PartitionID] != old {
+		return fmt.Errorf("%w: %v is kept", eventhubs.ErrProducerStateChanged, s.kept[id.PartitionID])
 	}
 	if s.kept == nil {
 		s.kept = map[string]eventhubs.ProducerID{}
 	}
-	s.kept[id] = new
+	s.kept[id.PartitionID] = new
 	return nil
 }
 

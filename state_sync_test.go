@@ -12,9 +12,11 @@ import (
 
 // An error of Save means that nothing was kept, also where the file is there already when it comes: with it the next Save would find an epoch that it does not know.
 func TestAFileStateThatCannotBeMadeDurableKeepsNothing(t *testing.T) {
-	s := fileStore{t.TempDir()}
+	store := fileStore(t.TempDir())
+	key := ProducerKey{FullyQualifiedNamespace: "name.servicebus.windows.net", EventHubName: "hub", PartitionID: "0"}
+	s := store.of(key)
 	first, second := ProducerID{ID: 5}, ProducerID{ID: 5, Epoch: 1}
-	if err := s.Save(t.Context(), "0", ProducerID{}, first); err != nil {
+	if err := store.Save(t.Context(), key, ProducerID{}, first); err != nil {
 		t.Fatal(err)
 	}
 	if err := s.add(s.name("0", 2), second); err != nil {
@@ -36,10 +38,10 @@ func TestAFileStateThatCannotBeMadeDurableKeepsNothing(t *testing.T) {
 	if !errors.Is(err, syscall.EMFILE) {
 		t.Errorf("without a file to open it returned %v", err)
 	}
-	if got, err := s.Load(t.Context(), "0"); got != first || err != nil {
+	if got, err := store.Load(t.Context(), key); got != first || err != nil {
 		t.Errorf("Load returned %v, %v, want %v", got, err, first)
 	}
-	if err := s.Save(t.Context(), "0", first, second); err != nil {
+	if err := store.Save(t.Context(), key, first, second); err != nil {
 		t.Errorf("the next Save returned %v", err)
 	}
 }

@@ -18,31 +18,40 @@ import (
 	"github.com/go-eventhubs/eventhubs/emulator/emulatortest"
 )
 
+func keyOf(partition string) eventhubs.ProducerKey {
+	return eventhubs.ProducerKey{FullyQualifiedNamespace: "name.servicebus.windows.net", EventHubName: "hub", PartitionID: partition}
+}
+
+// hubIn is where a store keeps what keyOf names.
+func hubIn(directory string) string {
+	return filepath.Join(directory, "name.servicebus.windows.net", "hub")
+}
+
 func TestAFileStateKeepsWhatWasSaved(t *testing.T) {
 	directory := filepath.Join(t.TempDir(), "made", "by it")
 	state := eventhubs.NewFileProducerStore(directory)
 	var none eventhubs.ProducerID
-	if got, err := state.Load(t.Context(), "0"); got != none || err != nil {
+	if got, err := state.Load(t.Context(), keyOf("0")); got != none || err != nil {
 		t.Errorf("before anything was saved Load returned %v, %v", got, err)
 	}
 	before := none
 	for epoch := range int16(12) { // more than one digit of whatever it counts
 		id := eventhubs.ProducerID{ID: -1 << 60, Epoch: epoch}
-		if err := state.Save(t.Context(), "0", before, id); err != nil {
+		if err := state.Save(t.Context(), keyOf("0"), before, id); err != nil {
 			t.Fatal(err)
 		}
-		if err := state.Save(t.Context(), "0", before, id); !errors.Is(err, eventhubs.ErrProducerStateChanged) {
+		if err := state.Save(t.Context(), keyOf("0"), before, id); !errors.Is(err, eventhubs.ErrProducerStateChanged) {
 			t.Errorf("Save over another epoch returned %v", err)
 		}
-		if got, err := eventhubs.NewFileProducerStore(directory).Load(t.Context(), "0"); got != id || err != nil {
+		if got, err := eventhubs.NewFileProducerStore(directory).Load(t.Context(), keyOf("0")); got != id || err != nil {
 			t.Errorf("Load returned %v, %v, want %v", got, err, id)
 		}
 		before = id
 	}
-	if got, err := state.Load(t.Context(), "1"); got != none || err != nil {
+	if got, err := state.Load(t.Context(), keyOf("1")); got != none || err != nil {
 		t.Errorf("Load of another partition returned %v, %v", got, err)
 	}
-	if names := filesIn(t, directory); len(names) != 2 {
+	if names := filesIn(t, hubIn(directory)); len(names) != 2 {
 		t.Errorf("the directory has %q, want the latest and the one before", names)
 	}
 }
@@ -65,27 +74,27 @@ func TestAFileStateIsNotMisledByWhatACrashHasLeft(t *testing.T) {
 	first, second := eventhubs.ProducerID{ID: 5, Epoch: 9}, eventhubs.ProducerID{ID: 5, Epoch: 10}
 	mustSave(t, state, eventhubs.ProducerID{}, first)
 	mustSave(t, state, first, second)
-	if names := filesIn(t, directory); len(names) != 2 {
+	if names := filesIn(t, hubIn(directory)); len(names) != 2 {
 		t.Errorf("the directory has %q, want the older one too", names)
 	}
-	write(t, filepath.Join(directory, ".new-12345"), `{"id":`)
-	write(t, filepath.Join(directory, "0.lock"), "somebody else's")
-	if got, err := state.Load(t.Context(), "0"); got != second || err != nil {
+	write(t, filepath.Join(hubIn(directory), ".new-12345"), `{"id":`)
+	write(t, filepath.Join(hubIn(directory), "0.lock"), "somebody else's")
+	if got, err := state.Load(t.Context(), keyOf("0")); got != second || err != nil {
 		t.Errorf("Load returned %v, %v, want %v", got, err, second)
 	}
 	third := eventhubs.ProducerID{ID: 5, Epoch: 11}
 	mustSave(t, state, second, third)
-	if names := filesIn(t, directory); len(names) != 4 { // with the two that are not its own
+	if names := filesIn(t, hubIn(directory)); len(names) != 4 { // with the two that are not its own
 		t.Errorf("the directory has %q", names)
 	}
-	if got, err := state.Load(t.Context(), "0"); got != third || err != nil {
+	if got, err := state.Load(t.Context(), keyOf("0")); got != third || err != nil {
 		t.Errorf("Load returned %v, %v, want %v", got, err, third)
 	}
 }
 
 func mustSave(t *testing.T, state eventhubs.ProducerStore, old, id eventhubs.ProducerID) {
 	t.Helper()
-	if err := state.Save(t.Context(), "0", old, id); err != nil {
+	if err := state.Save(t.Context(), keyOf("0"), old, id); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -102,13 +111,13 @@ func TestAFileStateThatIsCorruptNamesItsFile(t *testing.T) {
 		directory := t.TempDir()
 		state := eventhubs.NewFileProducerStore(directory)
 		mustSave(t, state, eventhubs.ProducerID{}, eventhubs.ProducerID{ID: 5})
-		name := filepath.Join(directory, filesIn(t, directory)[0])
+		name := filepath.Join(hubIn(directory), filesIn(t, hubIn(directory))[0])
 		write(t, name, text)
-		_, err := state.Load(t.Context(), "0")
+		_, err := state.Load(t.Context(), keyOf("0"))
 		if err == nil || !strings.Contains(err.Error(), name) {
 			t.Errorf("Load of %q returned %v, want the name of the file", text, err)
 		}
-		if err := state.Save(t.Context(), "0", eventhubs.ProducerID{}, eventhubs.ProducerID{ID: 6}); err == nil || errors.Is(err, eventhubs.ErrProducerStateChanged) {
+		if err := state.Save(t.Context(), keyOf("0"), eventhubs.ProducerID{}, eventhubs.ProducerID{ID: 6}); err == nil || errors.Is(err, eventhubs.ErrProducerStateChanged) {
 			t.Errorf("Save over %q returned %v", text, err)
 		}
 	}
@@ -119,12 +128,12 @@ func TestAFileStateStaysInItsDirectory(t *testing.T) {
 	state := eventhubs.NewFileProducerStore(filepath.Join(above, "state"))
 	ids := []string{"../0", "..", ".", "/0", `..\0`, "a.1", "a", "%2e", "C:", "nul\x00"}
 	for i, id := range ids {
-		if err := state.Save(t.Context(), id, eventhubs.ProducerID{}, eventhubs.ProducerID{ID: int64(i + 1)}); err != nil {
+		if err := state.Save(t.Context(), keyOf(id), eventhubs.ProducerID{}, eventhubs.ProducerID{ID: int64(i + 1)}); err != nil {
 			t.Errorf("Save of partition %q: %v", id, err)
 		}
 	}
 	for i, id := range ids {
-		if got, err := state.Load(t.Context(), id); got.ID != int64(i+1) || err != nil {
+		if got, err := state.Load(t.Context(), keyOf(id)); got.ID != int64(i+1) || err != nil {
 			t.Errorf("Load of partition %q returned %v, %v, want the id %d", id, got, err, i+1)
 		}
 	}
@@ -133,11 +142,59 @@ func TestAFileStateStaysInItsDirectory(t *testing.T) {
 	}
 }
 
+// A store that is given to producers of several hubs keeps them apart: with one id two producers would fence each other off, or take each other's numbers.
+func TestAFileStateKeepsHubsAndNamespacesApart(t *testing.T) {
+	above := t.TempDir()
+	directory := filepath.Join(above, "state")
+	state := eventhubs.NewFileProducerStore(directory)
+	names := []string{"a", "b", "", ".", "..", "../a", "a/b", "a%2Fb", "%2E", "%", "a:5671", "a%3A5671", `..\a`}
+	saved := map[eventhubs.ProducerKey]eventhubs.ProducerID{}
+	for _, namespace := range names {
+		for _, hub := range names {
+			key := eventhubs.ProducerKey{FullyQualifiedNamespace: namespace, EventHubName: hub, PartitionID: "0"}
+			saved[key] = eventhubs.ProducerID{ID: int64(len(saved) + 1)}
+			if err := state.Save(t.Context(), key, eventhubs.ProducerID{}, saved[key]); err != nil {
+				t.Fatalf("Save of %+v: %v", key, err)
+			}
+		}
+	}
+	for key, want := range saved {
+		if got, err := eventhubs.NewFileProducerStore(directory).Load(t.Context(), key); got != want || err != nil {
+			t.Errorf("Load of %+v returned %v, %v, want %v", key, got, err, want)
+		}
+	}
+	if got := filesIn(t, above); len(got) != 1 {
+		t.Errorf("above the directory there is %q", got)
+	}
+}
+
+func TestTwoHubsShareAStoreAndNoIdentity(t *testing.T) {
+	inMemory(t, func(w *world) {
+		state := &brittleState{ProducerStore: eventhubs.NewFileProducerStore(w.TempDir())}
+		var keys []eventhubs.ProducerKey
+		state.save = func(_ context.Context, key eventhubs.ProducerKey, _, _ eventhubs.ProducerID) error {
+			keys = append(keys, key)
+			return nil
+		}
+		p := w.producer(eventhubs.Options{EnableIdempotentRetries: true, ProducerStore: state})
+		w.must(w.publish(p, "1", "a").Err)
+		want := eventhubs.ProducerKey{FullyQualifiedNamespace: p.FullyQualifiedNamespace(), EventHubName: strings.ToLower(p.EventHubName()), PartitionID: "1"}
+		w.want("the key", fmt.Sprint(keys), fmt.Sprint([]eventhubs.ProducerKey{want}))
+		other := want
+		other.EventHubName = "other"
+		mine, err := state.Load(w.Context(), want)
+		w.must(err)
+		others, err := state.Load(w.Context(), other)
+		w.must(err)
+		w.want("saved, and nothing for another hub", fmt.Sprint(mine != eventhubs.ProducerID{}, others == eventhubs.ProducerID{}), "true true")
+	})
+}
+
 func TestAFileStateThatCannotBeWrittenSaysWhere(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "file")
 	write(t, file, "")
 	state := eventhubs.NewFileProducerStore(filepath.Join(file, "below"))
-	if err := state.Save(t.Context(), "0", eventhubs.ProducerID{}, eventhubs.ProducerID{ID: 5}); err == nil || !strings.Contains(err.Error(), file) {
+	if err := state.Save(t.Context(), keyOf("0"), eventhubs.ProducerID{}, eventhubs.ProducerID{ID: 5}); err == nil || !strings.Contains(err.Error(), file) {
 		t.Errorf("Save below a file returned %v", err)
 	}
 }
@@ -179,10 +236,10 @@ func TestOfTwoProcessesOneWinsEachEpoch(t *testing.T) {
 	if len(winners) < racedEpochs/2 {
 		t.Errorf("of %d epochs %d were won", racedEpochs, len(winners))
 	}
-	if got, err := eventhubs.NewFileProducerStore(directory).Load(t.Context(), "0"); got.Epoch != racedEpochs-1 || err != nil {
+	if got, err := eventhubs.NewFileProducerStore(directory).Load(t.Context(), keyOf("0")); got.Epoch != racedEpochs-1 || err != nil {
 		t.Errorf("at the end Load returned %v, %v", got, err)
 	}
-	if names := filesIn(t, directory); len(names) > 4 {
+	if names := filesIn(t, hubIn(directory)); len(names) > 4 {
 		t.Errorf("the directory has %q", names)
 	}
 }
@@ -196,7 +253,7 @@ func race(t *testing.T, directory string) {
 		racers.Go(func() {
 			state := eventhubs.NewFileProducerStore(directory)
 			for {
-				old, err := state.Load(t.Context(), "0")
+				old, err := state.Load(t.Context(), keyOf("0"))
 				if errors.Is(err, os.ErrNotExist) {
 					continue // replaced while it was read
 				}
@@ -210,7 +267,7 @@ func race(t *testing.T, directory string) {
 				case next.Epoch == racedEpochs:
 					return
 				}
-				err = state.Save(t.Context(), "0", old, next)
+				err = state.Save(t.Context(), keyOf("0"), old, next)
 				switch {
 				case err == nil:
 					fmt.Printf("\nwon %03d\n", next.Epoch)
@@ -228,25 +285,25 @@ func race(t *testing.T, directory string) {
 type brittleState struct {
 	eventhubs.ProducerStore
 	load func(ctx context.Context) error
-	save func(ctx context.Context, old, id eventhubs.ProducerID) error
+	save func(ctx context.Context, key eventhubs.ProducerKey, old, id eventhubs.ProducerID) error
 }
 
-func (s *brittleState) Load(ctx context.Context, partitionID string) (eventhubs.ProducerID, error) {
+func (s *brittleState) Load(ctx context.Context, key eventhubs.ProducerKey) (eventhubs.ProducerID, error) {
 	if s.load != nil {
 		if err := s.load(ctx); err != nil {
 			return eventhubs.ProducerID{}, err
 		}
 	}
-	return s.ProducerStore.Load(ctx, partitionID)
+	return s.ProducerStore.Load(ctx, key)
 }
 
-func (s *brittleState) Save(ctx context.Context, partitionID string, old, id eventhubs.ProducerID) error {
+func (s *brittleState) Save(ctx context.Context, key eventhubs.ProducerKey, old, id eventhubs.ProducerID) error {
 	if s.save != nil {
-		if err := s.save(ctx, old, id); err != nil {
+		if err := s.save(ctx, key, old, id); err != nil {
 			return err
 		}
 	}
-	return s.ProducerStore.Save(ctx, partitionID, old, id)
+	return s.ProducerStore.Save(ctx, key, old, id)
 }
 
 func inMemory(t *testing.T, test func(w *world)) {
@@ -270,7 +327,9 @@ func TestAStateThatFailsIsTriedAgain(t *testing.T) {
 			if failing == "loading" {
 				state.load = func(context.Context) error { return fail() }
 			} else {
-				state.save = func(context.Context, eventhubs.ProducerID, eventhubs.ProducerID) error { return fail() }
+				state.save = func(context.Context, eventhubs.ProducerKey, eventhubs.ProducerID, eventhubs.ProducerID) error {
+					return fail()
+				}
 			}
 			p := w.producer(eventhubs.Options{EnableIdempotentRetries: true, ProducerStore: state})
 			err := p.Connect(w.Context(), nil)
@@ -322,7 +381,7 @@ func TestAnEpochIsSavedBeforeItIsClaimed(t *testing.T) {
 			}
 			return emulator.Pass()
 		})
-		brittle := &brittleState{ProducerStore: state, save: func(_ context.Context, old, id eventhubs.ProducerID) error {
+		brittle := &brittleState{ProducerStore: state, save: func(_ context.Context, _ eventhubs.ProducerKey, old, id eventhubs.ProducerID) error {
 			w.want("what is saved", fmt.Sprint(old.Epoch, id.Epoch, old.ID == id.ID), "0 1 true")
 			w.want("attaches before that", attaches, 0)
 			return errDisk
@@ -358,12 +417,12 @@ func TestAStateThatWasChangedMeanwhile(t *testing.T) {
 	inMemory(t, func(w *world) {
 		state := newMemoryState()
 		stolenOnce := false
-		brittle := &brittleState{ProducerStore: state, save: func(ctx context.Context, old, _ eventhubs.ProducerID) error {
+		brittle := &brittleState{ProducerStore: state, save: func(ctx context.Context, _ eventhubs.ProducerKey, old, _ eventhubs.ProducerID) error {
 			if stolenOnce {
 				return nil
 			}
 			stolenOnce = true
-			return state.Save(ctx, "0", old, eventhubs.ProducerID{ID: 4711, Epoch: 5})
+			return state.Save(ctx, keyOf("0"), old, eventhubs.ProducerID{ID: 4711, Epoch: 5})
 		}}
 		p := w.producer(eventhubs.Options{EnableIdempotentRetries: true, ProducerStore: brittle})
 		w.must(w.publish(p, "0", "a").Err)
@@ -375,7 +434,7 @@ func TestAStateThatWasChangedMeanwhile(t *testing.T) {
 			}
 			return emulator.Pass()
 		})
-		w.must(state.Save(w.Context(), "0", eventhubs.ProducerID{ID: 4711, Epoch: 6}, eventhubs.ProducerID{ID: 4711, Epoch: 7}))
+		w.must(state.Save(w.Context(), keyOf("0"), eventhubs.ProducerID{ID: 4711, Epoch: 6}, eventhubs.ProducerID{ID: 4711, Epoch: 7}))
 		w.wantFailure("the first", w.publish(p, "0", "b"), eventhubs.CodeOutOfOrder, eventhubs.NotStored)
 		o := w.publish(p, "0", "c")
 		w.wantFailure("then", o, eventhubs.CodeFenced, eventhubs.NotStored)
