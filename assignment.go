@@ -24,6 +24,12 @@ const (
 	ServiceAssigned
 )
 
+// A KeyPlacement is what [Options.KeyPartitioner] is asked: where events with a key go.
+type KeyPlacement struct {
+	Key        string
+	Partitions int // how many the event hub has; at least 1
+}
+
 // A route is what the caller said about an event's partition: its id, a key, or nothing.
 type route struct {
 	id  string
@@ -159,7 +165,7 @@ func (t *table) forKey(key string) (index int, err error) {
 			err = invalid("Options.KeyPartitioner panicked for the key %q: %v", key, reason)
 		}
 	}()
-	index = custom(key, len(t.partitions))
+	index = custom(KeyPlacement{Key: key, Partitions: len(t.partitions)})
 	if index < 0 || index >= len(t.partitions) {
 		return 0, invalid("Options.KeyPartitioner returned %d for the key %q: it must be at least 0 and below %d", index, key, len(t.partitions))
 	}

@@ -21,7 +21,7 @@ func TestKeysAndIDsDoNotTurnTheRing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		peer := newPeer(t, 4)
 		var calls atomic.Int32
-		p := peer.connected(Options{KeyPartitioner: func(string, int) int { calls.Add(1); return 3 }})
+		p := peer.connected(Options{KeyPartitioner: func(KeyPlacement) int { calls.Add(1); return 3 }})
 		before := p.ring.Load()
 		set := []*azeventhubs.EventData{event("a"), event("b"), event("c")}
 		for _, o := range []*EnqueueOptions{{PartitionKey: "key"}, {PartitionID: "1"}} {

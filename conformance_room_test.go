@@ -175,7 +175,7 @@ func TestAnEnqueueThatCloseOvertakesIsRefusedAndLeavesNoTrace(t *testing.T) {
 					t.Error(err)
 				}
 			}},
-			KeyPartitioner: func(string, int) int {
+			KeyPartitioner: func(KeyPlacement) int {
 				if err := p.Close(context.Background()); err != nil {
 					t.Errorf("Close: %v", err)
 				}

@@ -160,7 +160,7 @@ func endings() (all []ending) {
 	}
 
 	policy := func(o *eventhubs.Options, x *exit) {
-		o.Retry.Policy = func(int, error) (time.Duration, bool) {
+		o.Retry.Policy = func(eventhubs.FailedTry) (time.Duration, bool) {
 			x.call()
 			return time.Second, true
 		}
@@ -223,7 +223,7 @@ func endings() (all []ending) {
 	}
 
 	partitionForKey := func(o *eventhubs.Options, x *exit) {
-		o.KeyPartitioner = func(string, int) int { x.call(); return 2 }
+		o.KeyPartitioner = func(eventhubs.KeyPlacement) int { x.call(); return 2 }
 	}
 	add(ending{function: "Options.KeyPartitioner", goroutine: "discovery's", options: partitionForKey, hook: unknown(slowly, 9), fails: true})
 	add(ending{function: "Options.KeyPartitioner", goroutine: "Connect's", options: partitionForKey, hook: unknown(emulator.Silence(), 1), meanwhile: connecting(false), fails: true})
@@ -285,8 +285,8 @@ func endings() (all []ending) {
 			}
 		}),
 		"Options.KeyPartitioner": func(o *eventhubs.Options, x *exit) {
-			o.KeyPartitioner = func(key string, _ int) int {
-				if key == "from a handler" {
+			o.KeyPartitioner = func(k eventhubs.KeyPlacement) int {
+				if k.Key == "from a handler" {
 					x.call()
 				}
 				return 2

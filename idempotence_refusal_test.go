@@ -267,9 +267,9 @@ func TestATryThatWaitsForConnectFailsWithACode(t *testing.T) {
 		p := n.producer(Options{
 			ProducerStore: loader(func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }),
 			OnBatchFailed: o.handle,
-			Retry: RetryOptions{TryTimeout: 5 * time.Second, Policy: func(failures int, err error) (time.Duration, bool) {
-				told = append(told, err)
-				return time.Second, failures < 3
+			Retry: RetryOptions{TryTimeout: 5 * time.Second, Policy: func(f FailedTry) (time.Duration, bool) {
+				told = append(told, f.Err)
+				return time.Second, f.Failures < 3
 			}},
 		})
 		ctx, cancel := context.WithCancel(t.Context())

@@ -87,11 +87,11 @@ func TestPiecesOfABatchInheritItsTriesItsAgeAndItsAmbiguity(t *testing.T) {
 				var told outcomes
 				c.options.OnBatchFailed, c.options.OnBatchSucceeded = told.handle, told.handle
 				most := c.options.Retry.MaxRetries
-				c.options.Retry.Policy = func(failures int, err error) (time.Duration, bool) {
-					if e, ok := errors.AsType[*Error](err); !ok || e.Code == CodeTooLarge {
-						t.Errorf("the policy is asked about %v", err)
+				c.options.Retry.Policy = func(f FailedTry) (time.Duration, bool) {
+					if e, ok := errors.AsType[*Error](f.Err); !ok || e.Code == CodeTooLarge {
+						t.Errorf("the policy is asked about %v", f.Err)
 					}
-					return time.Second, most == 0 || failures <= most // without the spread
+					return time.Second, most == 0 || f.Failures <= most // without the spread
 				}
 				p := peer.producer(c.options)
 				if err := p.Connect(t.Context(), nil); err != nil {

@@ -68,11 +68,11 @@ type Options struct {
 	// Default: RoundRobin.
 	Partitioning Partitioning
 
-	// KeyPartitioner replaces the service's hash: it maps a key to an index into the service's list of partitions, below partitions. It is
+	// KeyPartitioner replaces the service's hash: it maps a key to an index into the service's list of partitions, below [KeyPlacement.Partitions]. It is
 	// called by Enqueue, from any number of goroutines at once, and once more when events that came before the list was known are given their
 	// partitions. It must not call the producer. A result out of range, a panic, or the end of its goroutine (runtime.Goexit) fails that event. Other producers and the service itself will not agree with it.
 	// Default: the service's hash.
-	KeyPartitioner func(key string, partitions int) int
+	KeyPartitioner func(KeyPlacement) int
 
 	// DeliveryTimeout bounds the time from the first event of a batch to its outcome, with all waiting and retrying. It is looked at
 	// before each try, and shortens it. With UntilFull the time counts from when the batch is due. Negative: no bound.

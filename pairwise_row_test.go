@@ -32,11 +32,11 @@ func (r *pairRun) options() *eventhubs.Options {
 	case "none":
 		o.Retry.MaxRetries = -1
 	case "policy":
-		o.Retry.Policy = func(failures int, _ error) (time.Duration, bool) {
+		o.Retry.Policy = func(f eventhubs.FailedTry) (time.Duration, bool) {
 			if r.chance(3) {
 				runtime.Goexit()
 			}
-			return time.Duration(failures) * 50 * time.Millisecond, failures < 6
+			return time.Duration(f.Failures) * 50 * time.Millisecond, f.Failures < 6
 		}
 	}
 	switch get[string](row, "idempotence") {
@@ -46,7 +46,7 @@ func (r *pairRun) options() *eventhubs.Options {
 		o.ProducerStore = &pairState{run: r}
 	}
 	if get[string](row, "route") == "own hash" {
-		o.KeyPartitioner = ownHash
+		o.KeyPartitioner = func(k eventhubs.KeyPlacement) int { return ownHash(k.Key, k.Partitions) }
 	}
 	handlers := get[string](row, "handler") != "none"
 	if handlers {

@@ -98,14 +98,14 @@ func TestAHashOfTheCallersOwn(t *testing.T) {
 		peer := newPeer(t, 4)
 		peer.properties = func(int) error { time.Sleep(time.Second); return nil }
 		var told outcomes
-		p := peer.producer(Options{OnBatchFailed: told.handle, KeyPartitioner: func(key string, partitions int) int {
-			switch key {
+		p := peer.producer(Options{OnBatchFailed: told.handle, KeyPartitioner: func(k KeyPlacement) int {
+			switch k.Key {
 			case "out of range":
-				return partitions
+				return k.Partitions
 			case "panic":
 				panic("boom")
 			}
-			return len(key) % partitions
+			return len(k.Key) % k.Partitions
 		}})
 		// Staged: a fault is told by the outcome.
 		for _, key := range []string{"xxx", "out of range", "panic", "xx"} {
@@ -395,12 +395,12 @@ func TestRetryModesAndPolicy(t *testing.T) {
 		peer := newPeer(t, 1)
 		peer.answer = func(sent) connection.Result { return transient(connection.NotSent) }
 		var asked []int
-		p := peer.producer(Options{MaxWaitTime: SendAtOnce, OnBatchFailed: func(context.Context, *Batch) {}, Retry: RetryOptions{Policy: func(failures int, err error) (time.Duration, bool) {
-			if e, ok := errors.AsType[*Error](err); !ok || e.Code != CodeConnectionLost || !e.Transient || e.PartitionID != "0" || e.Tries != failures {
-				t.Errorf("after %d failures the policy is told %#v", failures, err)
+		p := peer.producer(Options{MaxWaitTime: SendAtOnce, OnBatchFailed: func(context.Context, *Batch) {}, Retry: RetryOptions{Policy: func(f FailedTry) (time.Duration, bool) {
+			if e, ok := errors.AsType[*Error](f.Err); !ok || e.Code != CodeConnectionLost || !e.Transient || e.PartitionID != "0" || e.Tries != f.Failures || f.PartitionID != "0" {
+				t.Errorf("after %d failures, in partition %q, the policy is told %#v", f.Failures, f.PartitionID, f.Err)
 			}
-			asked = append(asked, failures)
-			return time.Second, failures < 3
+			asked = append(asked, f.Failures)
+			return time.Second, f.Failures < 3
 		}}})
 		enqueue(t, p, "0", "a")
 		_ = p.Close(t.Context())

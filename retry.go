@@ -46,13 +46,20 @@ type RetryOptions struct {
 	// Default: 60 s.
 	TryTimeout time.Duration
 
-	// Policy, if set, decides instead of the fields above, but for TryTimeout: it is told how many tries have failed, from 1, and the error of
-	// the last, an *Error, and returns the pause before the next try and whether there is to be one. It is called by the goroutines that send, at the same
+	// Policy, if set, decides instead of the fields above, but for TryTimeout: it is told of each failed try, and returns the pause before the next one and whether
+	// there is to be one. It is called by the goroutines that send, at the same
 	// time for different partitions, and must not block. It is not asked about being throttled, which is always tried again, nor about a batch that is cut since
 	// the service refuses it for its size, which is no retry, nor about what never is tried again: a batch that the service has rejected for good, what FailFast
 	// ends, CodeFenced, CodeOutOfOrder and CodeNotSupported. If it ends its goroutine (runtime.Goexit) there is no further try, and the batch's error says so.
 	// Default: none.
-	Policy func(failures int, err error) (pause time.Duration, again bool)
+	Policy func(FailedTry) (pause time.Duration, again bool)
+}
+
+// A FailedTry is what [RetryOptions.Policy] decides on.
+type FailedTry struct {
+	Failures    int    // how many tries of the batch have failed, this one included; being throttled is not counted
+	Err         error  // of this one: an [*Error]
+	PartitionID string // empty for the list of partitions, and for what the service assigns
 }
 
 func (r *RetryOptions) validate() error {
@@ -117,7 +124,9 @@ func (r *retries) after(err error, partitionID string, settled bool, o *Options)
 		return 0, false
 	case policy.Policy != nil:
 		r.counted++
-		r.undecided = callback.Call("Options.Retry.Policy", func() { pause, again = policy.Policy(r.counted, failure(err, partitionID, r.total())) })
+		r.undecided = callback.Call("Options.Retry.Policy", func() {
+			pause, again = policy.Policy(FailedTry{Failures: r.counted, Err: failure(err, partitionID, r.total()), PartitionID: partitionID})
+		})
 		return pause, again
 	case e.Code == connection.CodeNoToken:
 		r.tokenless++

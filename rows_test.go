@@ -151,7 +151,7 @@ func rowEvents(w *world) {
 }
 
 func rowRouting(w *world) {
-	p := w.producer(eventhubs.Options{Partitioning: eventhubs.Sticky, KeyPartitioner: func(key string, n int) int { return len(key) % n }})
+	p := w.producer(eventhubs.Options{Partitioning: eventhubs.Sticky, KeyPartitioner: func(k eventhubs.KeyPlacement) int { return len(k.Key) % k.Partitions }})
 	w.must(p.Connect(w.Context(), nil))
 	w.must(p.Enqueue(w.Context(), data("id"), &eventhubs.EnqueueOptions{PartitionID: "3"}))
 	w.must(p.Enqueue(w.Context(), data("key"), &eventhubs.EnqueueOptions{PartitionKey: "ab"}))

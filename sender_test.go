@@ -382,7 +382,7 @@ func TestATryWithoutCreditLeavesOthersTheirLink(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				c.options.MaxWaitTime, c.options.OnBatchFailed = SendAtOnce, func(context.Context, *Batch) {}
-				c.options.Retry = RetryOptions{TryTimeout: 5 * time.Second, Policy: func(failures int, _ error) (time.Duration, bool) { return c.again, failures < 2 }}
+				c.options.Retry = RetryOptions{TryTimeout: 5 * time.Second, Policy: func(f FailedTry) (time.Duration, bool) { return c.again, f.Failures < 2 }}
 				o, err := c.options.withDefaults()
 				if err != nil {
 					t.Fatal(err)

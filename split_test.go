@@ -191,8 +191,8 @@ func TestWhatIsSplitOffHasTheTriesThatItHad(t *testing.T) {
 			peer := newPeer(t, 1)
 			var told outcomes
 			peer.open = func(string) error { return transient(0).Err }
-			options.Retry.Policy = func(failures int, err error) (time.Duration, bool) {
-				return time.Second, failures <= options.Retry.MaxRetries // without the spread
+			options.Retry.Policy = func(f FailedTry) (time.Duration, bool) {
+				return time.Second, f.Failures <= options.Retry.MaxRetries // without the spread
 			}
 			options.OnBatchFailed = told.handle
 			p := peer.producer(options)

@@ -112,8 +112,8 @@ func TestABatchThatIsTooLargeAfterAllIsCut(t *testing.T) {
 		s.takes = 1700
 		o.Retry.MaxRetries = -1 // a cut is no retry
 		o.FailFast = true
-		o.Retry.Policy = func(failures int, err error) (time.Duration, bool) {
-			t.Errorf("the policy is asked about %v", err)
+		o.Retry.Policy = func(f eventhubs.FailedTry) (time.Duration, bool) {
+			t.Errorf("the policy is asked about %v", f.Err)
 			return 0, false
 		}
 		o.OnBatchFailed = func(_ context.Context, b *eventhubs.Batch) { t.Errorf("%d events failed: %v", b.Count, b.Outcome.Err) }

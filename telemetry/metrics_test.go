@@ -53,7 +53,7 @@ func eventful(t *testing.T) *world {
 		MaxBufferedEvents: 100,
 		OnBatchSucceeded:  func(context.Context, *eventhubs.Batch) { time.Sleep(time.Second) },
 		OnBatchFailed:     func(context.Context, *eventhubs.Batch) { panic("a handler's own") },
-		Retry:             eventhubs.RetryOptions{Policy: func(int, error) (time.Duration, bool) { return time.Second, true }},
+		Retry:             eventhubs.RetryOptions{Policy: func(eventhubs.FailedTry) (time.Duration, bool) { return time.Second, true }},
 	}, telemetry.Options{})
 	w.next(emulator.Reject("com.microsoft:server-busy", "wait"), emulator.Cut().Stored())
 	w.enqueue(t.Context(), "0", "a")

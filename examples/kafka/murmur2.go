@@ -1,12 +1,16 @@
 package main
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+
+	"github.com/go-eventhubs/eventhubs"
+)
 
 // kafkaPartition is the partition that Kafka's own producers choose for a key: murmur2, its sign bit masked out, modulo the partitions. It is
 // for Options.KeyPartitioner of a program that shares an event hub with Kafka clients, or takes over from one, and must find
 // each key where they put it. Without that need, leave the option alone: the service's hash is what every other AMQP client agrees with.
-func kafkaPartition(key string, partitions int) int {
-	return int(murmur2([]byte(key))&0x7fffffff) % partitions
+func kafkaPartition(k eventhubs.KeyPlacement) int {
+	return int(murmur2([]byte(k.Key))&0x7fffffff) % k.Partitions
 }
 
 // murmur2 is Austin Appleby's 32-bit MurmurHash2 with the seed that Kafka uses, over little-endian words.

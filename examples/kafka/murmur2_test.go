@@ -1,6 +1,10 @@
 package main
 
-import "testing"
+import (
+	"testing"
+
+	"github.com/go-eventhubs/eventhubs"
+)
 
 func TestMurmur2IsKafkas(t *testing.T) {
 	// The vectors of Kafka's own test.
@@ -24,14 +28,14 @@ func TestPartitionIsWithinTheHub(t *testing.T) {
 		"foobar": (-790332482 & 0x7fffffff) % 10,
 		"abc":    479470107 % 10,
 	} {
-		if got := kafkaPartition(key, 10); got != want {
+		if got := kafkaPartition(eventhubs.KeyPlacement{Key: key, Partitions: 10}); got != want {
 			t.Errorf("kafkaPartition(%q, 10) = %d, want %d", key, got, want)
 		}
 	}
 	for _, partitions := range []int{1, 2, 3, 32, 2000} {
 		for i := range 1000 {
 			key := string(rune('a'+i%26)) + string(rune(0x4e00+i)) // two to four bytes
-			if got := kafkaPartition(key, partitions); got < 0 || got >= partitions {
+			if got := kafkaPartition(eventhubs.KeyPlacement{Key: key, Partitions: partitions}); got < 0 || got >= partitions {
 				t.Fatalf("kafkaPartition(%q, %d) = %d, out of range", key, partitions, got)
 			}
 		}
