@@ -15,8 +15,9 @@ type batch struct {
 	extras extras
 	first  time.Time
 
-	full  bool // closed to new events, though nobody took it yet
-	flush bool // covered by a Flush or Close: its linger is over
+	id    uint64 // of what a Trace is told; zero until it is first told of anything
+	full  bool   // closed to new events, though nobody took it yet
+	flush bool   // covered by a Flush or Close: its linger is over
 
 	failures  retries // the tries that have failed, those included that did not come to sending
 	tries     int

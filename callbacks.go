@@ -3,7 +3,6 @@ package eventhubs
 import (
 	"context"
 	"log/slog"
-	"time"
 
 	"github.com/go-eventhubs/eventhubs/internal/callback"
 )
@@ -53,31 +52,20 @@ func (t *Trace) guarded(log func() *slog.Logger) *Trace {
 			log().Error("eventhubs: a function of Options.Trace did not return", "error", ended)
 		}
 	}
-	ofBatch := func(function string, f func(TracedBatch)) func(TracedBatch) {
-		if f == nil {
-			return nil
-		}
-		return func(b TracedBatch) { tell(function, func() { f(b) }) }
-	}
-	ofPause := func(function string, f func(TracedBatch, error, time.Duration)) func(TracedBatch, error, time.Duration) {
-		if f == nil {
-			return nil
-		}
-		return func(b TracedBatch, err error, pause time.Duration) { tell(function, func() { f(b, err, pause) }) }
-	}
-	g := &Trace{
+	return &Trace{
 		Encoding: t.Encoding, Accepted: t.Accepted,
-		Sealed: ofBatch("Trace.Sealed", t.Sealed), Sent: ofBatch("Trace.Sent", t.Sent),
-		Retrying: ofPause("Trace.Retrying", t.Retrying), Throttled: ofPause("Trace.Throttled", t.Throttled),
+		Created: guardedFunc("Trace.Created", t.Created, tell), Closed: guardedFunc("Trace.Closed", t.Closed, tell),
+		Sealed: guardedFunc("Trace.Sealed", t.Sealed, tell), Sending: guardedFunc("Trace.Sending", t.Sending, tell),
+		Retrying: guardedFunc("Trace.Retrying", t.Retrying, tell), Throttled: guardedFunc("Trace.Throttled", t.Throttled, tell),
+		Settled: guardedFunc("Trace.Settled", t.Settled, tell), Handled: guardedFunc("Trace.Handled", t.Handled, tell),
+		Connected: guardedFunc("Trace.Connected", t.Connected, tell), Disconnected: guardedFunc("Trace.Disconnected", t.Disconnected, tell),
 	}
-	if f := t.Settled; f != nil {
-		g.Settled = func(b TracedBatch, o Outcome) { tell("Trace.Settled", func() { f(b, o) }) }
+}
+
+// guardedFunc returns a function that always returns; nil for nil.
+func guardedFunc[T any](name string, f func(T), tell func(function string, f func())) func(T) {
+	if f == nil {
+		return nil
 	}
-	if f := t.Connected; f != nil {
-		g.Connected = func() { tell("Trace.Connected", f) }
-	}
-	if f := t.Disconnected; f != nil {
-		g.Disconnected = func(err error) { tell("Trace.Disconnected", func() { f(err) }) }
-	}
-	return g
+	return func(told T) { tell(name, func() { f(told) }) }
 }

@@ -45,7 +45,8 @@ func (p *BufferedProducer) shut(ctx context.Context, call string, abandon bool) 
 		return p.closeErr
 	}
 	p.closeErr = p.close(ctx, abandon)
-	close(p.closed)
+	defer close(p.closed)
+	p.traceClosed(p.closeErr)
 	return p.closeErr
 }
 

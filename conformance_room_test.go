@@ -169,7 +169,7 @@ func TestAnEnqueueThatCloseOvertakesIsRefusedAndLeavesNoTrace(t *testing.T) {
 		peer := newPeer(t, 2)
 		var p *BufferedProducer
 		p = peer.producer(Options{
-			Trace: &Trace{Encoding: func(ctx context.Context, _ *Properties) {
+			Trace: &Trace{Encoding: func(ctx context.Context, _ TracedEncoding) {
 				// The list becomes known after the event's route was looked up and before its partition is chosen.
 				if err := p.Connect(ctx, nil); err != nil {
 					t.Error(err)

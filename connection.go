@@ -104,7 +104,7 @@ func newConnection(e endpoint, hubName string, options *ConnectionOptions) (*Con
 		return nil, err
 	}
 	s, _ := e.tokens.(*secret)
-	return &Connection{conn: connection.New(e.config(o, "", nil)), namespace: e.namespace, hub: hubName, secret: s}, nil
+	return &Connection{conn: connection.New(e.config(o, "")), namespace: e.namespace, hub: hubName, secret: s}, nil
 }
 
 // ReplaceKey makes the connection sign with another key from its next token on; the present one stays good until it expires. It fails for a
@@ -141,7 +141,9 @@ func (c *Connection) NewBufferedProducer(eventHub string, options *Options) (*Bu
 	if !o.Connection.empty() {
 		return nil, invalid("Options.Connection is set for a producer on a shared Connection: give these options to NewConnection")
 	}
-	return newProducer(c.namespace, eventHub, &remoteHub{conn: c.conn, name: eventHub, identifier: o.Identifier, idempotent: o.EnableIdempotentRetries}, o), nil
+	p := newProducer(c.namespace, eventHub, &remoteHub{conn: c.conn, name: eventHub, identifier: o.Identifier, idempotent: o.EnableIdempotentRetries}, o)
+	p.traceCreated()
+	return p, nil
 }
 
 // Close closes the connection, politely until ctx ends. Close its producers first: what they still hold fails to be sent, and is tried until their Close

@@ -123,8 +123,8 @@ func TestTheTraceIsToldOfTheConnection(t *testing.T) {
 		var lines []string
 		add := func(line string) { mu.Lock(); defer mu.Unlock(); lines = append(lines, line) }
 		p := newProducer(t, server, eventhubs.Options{Trace: &eventhubs.Trace{
-			Connected:    func() { add("connected") },
-			Disconnected: func(err error) { add(fmt.Sprintf("disconnected, error: %v", err != nil)) },
+			Connected:    func(eventhubs.TracedConnection) { add("connected") },
+			Disconnected: func(c eventhubs.TracedConnection) { add(fmt.Sprintf("disconnected, error: %v", c.Err != nil)) },
 		}})
 		cut <- true
 		if _, err := p.Publish(t.Context(), &azeventhubs.EventData{}, nil); err != nil {

@@ -315,7 +315,7 @@ func (s *staging) tellRetrying(v *verdict) {
 	var staged []TracedBatch
 	s.mu.Lock()
 	for _, b := range s.waiting {
-		t := traced("", b)
+		t := s.producer.traced("", b)
 		t.batch = nil // Connect may move its events to their partitions at any moment
 		staged = append(staged, t)
 	}

@@ -18,13 +18,8 @@ type endpoint struct {
 	tokens    connection.TokenSource
 }
 
-func (e endpoint) config(o ConnectionOptions, containerID string, t *Trace) connection.Config {
-	if t == nil {
-		t = new(Trace)
-	}
+func (e endpoint) config(o ConnectionOptions, containerID string) connection.Config {
 	return connection.Config{
-		Connected:        t.Connected,
-		Disconnected:     t.disconnected(),
 		Namespace:        e.namespace,
 		Plain:            e.plain,
 		Tokens:           e.tokens,

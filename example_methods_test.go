@@ -323,11 +323,11 @@ func ExampleTrace() {
 	ctx := context.WithValue(context.Background(), requestID{}, "r-17")
 	producer, stop := exampleProducer(1, &eventhubs.Options{
 		Trace: &eventhubs.Trace{
-			Encoding: func(ctx context.Context, properties *eventhubs.Properties) {
-				properties.Add("request", ctx.Value(requestID{}).(string))
+			Encoding: func(ctx context.Context, e eventhubs.TracedEncoding) {
+				e.Properties.Add("request", ctx.Value(requestID{}).(string))
 			},
-			Settled: func(batch eventhubs.TracedBatch, outcome eventhubs.Outcome) {
-				fmt.Println(batch.Events, "event", outcome.Storage)
+			Settled: func(batch eventhubs.TracedOutcome) {
+				fmt.Println(batch.Events, "event", batch.Outcome.Storage)
 			},
 		},
 	}, nil)

@@ -95,7 +95,7 @@ func (m *member) failed(_ context.Context, b *eventhubs.Batch) {
 	m.failures = append(m.failures, b.Outcome.Err)
 }
 
-func (m *member) throttled(eventhubs.TracedBatch, error, time.Duration) {
+func (m *member) throttled(eventhubs.TracedFailure) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.waits++

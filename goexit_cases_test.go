@@ -169,25 +169,29 @@ func endings() (all []ending) {
 	add(ending{function: "Options.Retry.Policy", goroutine: "discovery's", options: policy, hook: unknown(failing, 4), fails: true})
 
 	sealed := trace(func(t *eventhubs.Trace, x *exit) { t.Sealed = func(eventhubs.TracedBatch) { x.call() } })
-	sent := trace(func(t *eventhubs.Trace, x *exit) { t.Sent = func(eventhubs.TracedBatch) { x.call() } })
+	sending := trace(func(t *eventhubs.Trace, x *exit) { t.Sending = func(eventhubs.TracedBatch) { x.call() } })
 	retrying := trace(func(t *eventhubs.Trace, x *exit) {
-		t.Retrying = func(eventhubs.TracedBatch, error, time.Duration) { x.call() }
+		t.Retrying = func(eventhubs.TracedFailure) { x.call() }
 	})
 	throttled := trace(func(t *eventhubs.Trace, x *exit) {
-		t.Throttled = func(eventhubs.TracedBatch, error, time.Duration) { x.call() }
+		t.Throttled = func(eventhubs.TracedFailure) { x.call() }
 	})
 	settled := trace(func(t *eventhubs.Trace, x *exit) {
-		t.Settled = func(eventhubs.TracedBatch, eventhubs.Outcome) { x.call() }
+		t.Settled = func(eventhubs.TracedOutcome) { x.call() }
 	})
 	add(ending{function: "Trace.Sealed", goroutine: "a sender's", options: sealed})
-	add(ending{function: "Trace.Sent", goroutine: "a sender's", options: sent})
+	add(ending{function: "Trace.Sending", goroutine: "a sender's", options: sending})
 	add(ending{function: "Trace.Retrying", goroutine: "a sender's", options: retrying, hook: refusing(failing, 4)})
 	add(ending{function: "Trace.Retrying", goroutine: "discovery's", options: retrying, hook: unknown(failing, 4)})
 	add(ending{function: "Trace.Throttled", goroutine: "a sender's", options: throttled, hook: refusing(busy, 4)})
 	add(ending{function: "Trace.Throttled", goroutine: "discovery's", options: throttled, hook: unknown(busy, 4)})
 	add(ending{function: "Trace.Settled", goroutine: "a sender's", options: settled})
-	connected := trace(func(t *eventhubs.Trace, x *exit) { t.Connected = x.call })
-	disconnected := trace(func(t *eventhubs.Trace, x *exit) { t.Disconnected = func(error) { x.call() } })
+	handled := trace(func(t *eventhubs.Trace, x *exit) { t.Handled = func(eventhubs.TracedHandler) { x.call() } })
+	add(ending{function: "Trace.Handled", goroutine: "a sender's", options: handled})
+	created := trace(func(t *eventhubs.Trace, x *exit) { t.Created = func(eventhubs.TracedProducer) { x.call() } })
+	add(ending{function: "Trace.Created", goroutine: "the constructor", options: created})
+	connected := trace(func(t *eventhubs.Trace, x *exit) { t.Connected = func(eventhubs.TracedConnection) { x.call() } })
+	disconnected := trace(func(t *eventhubs.Trace, x *exit) { t.Disconnected = func(eventhubs.TracedConnection) { x.call() } })
 	add(ending{function: "Trace.Connected", goroutine: "a connection's", options: connected})
 	add(ending{function: "Trace.Disconnected", goroutine: "a connection's", options: disconnected, hook: refusing(emulator.Cut(), 4)})
 
@@ -250,10 +254,10 @@ func endings() (all []ending) {
 	}, fails: true})
 
 	encoding := trace(func(t *eventhubs.Trace, x *exit) {
-		t.Encoding = func(context.Context, *eventhubs.Properties) { x.call() }
+		t.Encoding = func(context.Context, eventhubs.TracedEncoding) { x.call() }
 	})
 	accepted := trace(func(t *eventhubs.Trace, x *exit) {
-		t.Accepted = func(context.Context, eventhubs.AcceptedEvent) { x.call() }
+		t.Accepted = func(context.Context, eventhubs.TracedEvent) { x.call() }
 	})
 	message := func(g *ended, o *eventhubs.EnqueueOptions) error {
 		return g.p.EnqueueMessage(g.Context(), &azeventhubs.AMQPAnnotatedMessage{Body: azeventhubs.AMQPAnnotatedMessageBody{Data: [][]byte{[]byte("x")}}}, o)
@@ -271,14 +275,14 @@ func endings() (all []ending) {
 	// Called for what a handler enqueues, they end the handler.
 	for name, set := range map[string]func(o *eventhubs.Options, x *exit){
 		"Trace.Encoding": trace(func(t *eventhubs.Trace, x *exit) {
-			t.Encoding = func(ctx context.Context, _ *eventhubs.Properties) {
+			t.Encoding = func(ctx context.Context, _ eventhubs.TracedEncoding) {
 				if ctx.Value(fromHandler{}) != nil {
 					x.call()
 				}
 			}
 		}),
 		"Trace.Accepted": trace(func(t *eventhubs.Trace, x *exit) {
-			t.Accepted = func(ctx context.Context, _ eventhubs.AcceptedEvent) {
+			t.Accepted = func(ctx context.Context, _ eventhubs.TracedEvent) {
 				if ctx.Value(fromHandler{}) != nil {
 					x.call()
 				}

@@ -283,9 +283,9 @@ func (g *ended) judge() {
 // failures says how many events have failed, and whether the error of one has that text.
 func (g *ended) failures(text string) (found bool, failed int) {
 	for _, d := range g.deliveries {
-		if err := d.Err(); err != nil {
+		if o := d.Outcome(); o.Storage != eventhubs.Pending && o.Err != nil {
 			failed++
-			found = found || strings.Contains(err.Error(), text)
+			found = found || strings.Contains(o.Err.Error(), text)
 		}
 	}
 	return found, failed

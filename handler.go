@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"runtime/debug"
 	"sync/atomic"
+	"time"
 
 	"github.com/go-eventhubs/eventhubs/internal/callback"
 )
@@ -57,6 +58,7 @@ func (p *BufferedProducer) tell(q *queue, w *work, partitionID string, turn *tur
 		<-place
 		defer turn.done()
 	}
+	began := time.Now()
 	w.begin(handlerRuns)
 	ended := callback.Call(name, func() {
 		defer func() {
@@ -70,6 +72,7 @@ func (p *BufferedProducer) tell(q *queue, w *work, partitionID string, turn *tur
 	})
 	w.end(handlerRuns)
 	s.returned.Store(true)
+	p.handled(partitionID, b, o, began)
 	if ended != nil {
 		p.counts.panics.Add(1)
 		p.unheard().Error("eventhubs: a handler did not return", "hub", p.hubName, "partition", partitionID, "error", ended)

@@ -171,7 +171,7 @@ func TestStagedBatchesAreLoggedForWhoeverWantsToKnowItAll(t *testing.T) {
 		}
 		p := peer.producer(Options{
 			Logger: slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug})),
-			Trace:  &Trace{Retrying: func(_ TracedBatch, err error, _ time.Duration) { retried = append(retried, err) }},
+			Trace:  &Trace{Retrying: func(f TracedFailure) { retried = append(retried, f.Err) }},
 		})
 		enqueue(t, p, "0", "a", "b")
 		if err := p.Close(t.Context()); err != nil {

@@ -85,7 +85,7 @@ func (p *partition) cutForSize(b *batch, r connection.Result) (cut bool, end err
 		p.unlearn(b)
 		return false, &EventTooLargeError{Size: b.bytes, Limit: b.bytes - 1, Err: reason}
 	}
-	p.producer.retrying(traced(p.id, b), reason, 0)
+	p.producer.retrying(p.producer.traced(p.id, b), reason, 0)
 	b.failures.cut++
 	p.numberAnew(b)
 	p.shorten(b, limit)

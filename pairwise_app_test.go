@@ -179,29 +179,31 @@ func (r *pairRun) trace(exits bool) *eventhubs.Trace {
 			runtime.Goexit()
 		}
 	}
-	again := func(b eventhubs.TracedBatch, err error, pause time.Duration) {
-		if err == nil || pause < 0 {
-			r.saw("the trace was told of a pause of %v after %v", pause, err)
+	again := func(f eventhubs.TracedFailure) {
+		if f.Err == nil || f.Pause < 0 {
+			r.saw("the trace was told of a pause of %v after %v", f.Pause, f.Err)
 		}
 		exit()
 	}
 	return &eventhubs.Trace{
-		Encoding: func(_ context.Context, p *eventhubs.Properties) { p.Add("traced", "yes") },
-		Accepted: func(context.Context, eventhubs.AcceptedEvent) {
+		Encoding: func(_ context.Context, e eventhubs.TracedEncoding) { e.Properties.Add("traced", "yes") },
+		Accepted: func(context.Context, eventhubs.TracedEvent) {
 			r.mu.Lock()
 			defer r.mu.Unlock()
 			r.book.traceAccepted++
 		},
-		Settled: func(b eventhubs.TracedBatch, _ eventhubs.Outcome) {
+		Settled: func(b eventhubs.TracedOutcome) {
 			r.mu.Lock()
 			r.book.traceSettled += b.Events
 			r.mu.Unlock()
 			exit()
 		},
 		Sealed:   func(eventhubs.TracedBatch) { exit() },
-		Sent:     func(eventhubs.TracedBatch) { exit() },
+		Sending:  func(eventhubs.TracedBatch) { exit() },
 		Retrying: again, Throttled: again,
-		Connected: exit, Disconnected: func(error) { exit() },
+		Handled:   func(eventhubs.TracedHandler) { exit() },
+		Connected: func(eventhubs.TracedConnection) { exit() }, Disconnected: func(eventhubs.TracedConnection) { exit() },
+		Created: func(eventhubs.TracedProducer) { exit() }, Closed: func(eventhubs.TracedProducer) { exit() },
 	}
 }
 

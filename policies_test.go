@@ -353,15 +353,15 @@ func TestATraceIsToldInOrder(t *testing.T) {
 				add("handler")
 			},
 			Trace: &Trace{
-				Encoding: func(ctx context.Context, p *Properties) {
-					p.Add("traceparent", ctx.Value(key{}).(string))
+				Encoding: func(ctx context.Context, e TracedEncoding) {
+					e.Properties.Add("traceparent", ctx.Value(key{}).(string))
 					add("encoding")
 				},
-				Accepted: func(_ context.Context, e AcceptedEvent) { add("accepted %q", e.PartitionKey) },
+				Accepted: func(_ context.Context, e TracedEvent) { add("accepted %q", e.PartitionKey) },
 				Sealed:   func(b TracedBatch) { add("sealed %s %d", b.PartitionID, b.Events) },
-				Sent:     func(b TracedBatch) { add("sent, try %d", b.Try) },
-				Retrying: func(_ TracedBatch, err error, _ time.Duration) { add("retrying: %v", err != nil) },
-				Settled:  func(_ TracedBatch, o Outcome) { add("settled %v", o.Storage) },
+				Sending:  func(b TracedBatch) { add("sent, try %d", b.Try) },
+				Retrying: func(f TracedFailure) { add("retrying: %v", f.Err != nil) },
+				Settled:  func(o TracedOutcome) { add("settled %v", o.Outcome.Storage) },
 			}})
 		if err := p.Connect(t.Context(), nil); err != nil {
 			t.Fatal(err)

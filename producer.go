@@ -41,6 +41,7 @@ type BufferedProducer struct {
 	refreshAt atomic.Int64          // when the table is to be asked for again, in Unix nanoseconds; zero while there is none
 	counts    counts
 	health    health
+	batchIDs  atomic.Uint64 // how many batches were given one
 	turns     turns
 	watch     *watch // immutable
 
@@ -95,8 +96,13 @@ func newConnectedProducer(e endpoint, hubName string, options *Options) (*Buffer
 	if c.Logger == nil {
 		c.Logger = o.Logger
 	}
-	h := &remoteHub{conn: connection.New(e.config(c, o.Identifier, o.Trace)), own: true, name: hubName, identifier: o.Identifier, idempotent: o.EnableIdempotentRetries}
-	return newProducer(e.namespace, hubName, h, o), nil
+	var p *BufferedProducer // of which the connection tells; nothing connects before it is there
+	cfg := e.config(c, o.Identifier)
+	cfg.Connected, cfg.Disconnected = func() { p.connected() }, func(err error) { p.disconnected(err) }
+	h := &remoteHub{conn: connection.New(cfg), own: true, name: hubName, identifier: o.Identifier, idempotent: o.EnableIdempotentRetries}
+	p = newProducer(e.namespace, hubName, h, o)
+	p.traceCreated()
+	return p, nil
 }
 
 // newProducer takes options that are complete.

@@ -168,7 +168,7 @@ func TestWhatIsNotTriedAgainIsNotSaidToBe(t *testing.T) {
 				c.error.Err = errors.New("why")
 				peer.answer = func(sent) connection.Result { return connection.Result{Outcome: c.outcome, Err: &c.error} }
 				c.options.Logger, c.options.MaxWaitTime, c.options.OnBatchFailed = log.logger(), SendAtOnce, func(context.Context, *Batch) {}
-				c.options.Trace = &Trace{Retrying: func(TracedBatch, error, time.Duration) { retried++ }}
+				c.options.Trace = &Trace{Retrying: func(TracedFailure) { retried++ }}
 				p := peer.producer(c.options)
 				enqueue(t, p, "0", "a")
 				time.Sleep(time.Millisecond)

@@ -140,11 +140,11 @@ func (p *partition) judge(b *batch, r connection.Result) (pause time.Duration, a
 	case failed.throttled > throttled:
 		p.producer.health.failed(p, reason, triedAgain)
 		p.phase.Store(int32(WaitingThrottled))
-		p.producer.throttled(traced(p.id, b), reason, pause)
+		p.producer.throttled(p.producer.traced(p.id, b), reason, pause)
 	default:
 		p.producer.health.failed(p, reason, triedAgain)
 		p.phase.Store(int32(WaitingToRetry))
-		p.producer.retrying(traced(p.id, b), reason, pause)
+		p.producer.retrying(p.producer.traced(p.id, b), reason, pause)
 	}
 	return pause, again, reason
 }

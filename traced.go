@@ -31,7 +31,7 @@ func (b TracedBatch) Property(name string) iter.Seq[string] {
 	}
 }
 
-// Properties are the application properties of an event that is about to be encoded. They are valid until Trace.Encoding returns.
+// Properties are the application properties of an event that is about to be encoded. They are valid until [Trace.Encoding] returns.
 type Properties struct {
 	own   map[string]any // the caller's, never written
 	added []property
@@ -69,6 +69,6 @@ func (p *Properties) reset(own map[string]any) {
 func (p *BufferedProducer) traceEncoding(ctx context.Context, w *wireEvent, own map[string]any) {
 	if t := p.options.Trace; t != nil && t.Encoding != nil {
 		w.added.reset(own)
-		t.Encoding(ctx, &w.added)
+		t.Encoding(ctx, TracedEncoding{Producer: p, Properties: &w.added})
 	}
 }

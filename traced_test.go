@@ -20,7 +20,7 @@ func TestATracedBatchTellsAPropertyOfItsEvents(t *testing.T) {
 		var sent, early []string
 		p := peer.producer(Options{Trace: &Trace{
 			Sealed: func(b TracedBatch) { sent = slices.Collect(b.Property("p")) },
-			Settled: func(b TracedBatch, _ Outcome) {
+			Settled: func(b TracedOutcome) {
 				for text := range b.Property("p") {
 					early = append(early, text)
 					break
@@ -64,7 +64,8 @@ func TestATraceAddsProperties(t *testing.T) {
 		seen := 0
 		wants := []string{"map[added:first mine:1]", "map[added:first mine:added]", "map[added:first mine:2]", "map[added:first mine:added]"}
 		p := peer.producer(Options{
-			Trace: &Trace{Encoding: func(_ context.Context, p *Properties) {
+			Trace: &Trace{Encoding: func(_ context.Context, e TracedEncoding) {
+				p := e.Properties
 				if _, ok := p.Get("added"); ok {
 					t.Error("an event has what was added to another")
 				}
@@ -113,7 +114,7 @@ func TestATraceAddsProperties(t *testing.T) {
 func TestAnAddedPropertyThatIsNoTextIsRefused(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		peer := newPeer(t, 1)
-		p := peer.producer(Options{Trace: &Trace{Encoding: func(_ context.Context, p *Properties) { p.Add("name", "\xff") }}})
+		p := peer.producer(Options{Trace: &Trace{Encoding: func(_ context.Context, e TracedEncoding) { e.Properties.Add("name", "\xff") }}})
 		err := errors.Join(p.Enqueue(t.Context(), event("a"), nil), p.EnqueueMessage(t.Context(), &azeventhubs.AMQPAnnotatedMessage{}, nil))
 		if got := strings.Count(fmt.Sprint(err), ErrInvalidArgument.Error()); got != 2 {
 			t.Errorf("%d of 2 are refused: %v", got, err)
@@ -135,8 +136,8 @@ func TestATraceIsToldErrorsWithTheirCode(t *testing.T) {
 			return answer
 		}
 		told := ""
-		tell := func(b TracedBatch, err error, _ time.Duration) {
-			if e, ok := errors.AsType[*Error](err); ok {
+		tell := func(b TracedFailure) {
+			if e, ok := errors.AsType[*Error](b.Err); ok && b.Pause > 0 {
 				told += fmt.Sprintf("%s in %s, try %d; ", e.Code, e.PartitionID, b.Try)
 			}
 		}

@@ -83,15 +83,15 @@ type heard struct {
 
 func (h *heard) trace() *eventhubs.Trace {
 	return &eventhubs.Trace{
-		Retrying: func(_ eventhubs.TracedBatch, err error, _ time.Duration) {
+		Retrying: func(f eventhubs.TracedFailure) {
 			h.mu.Lock()
 			defer h.mu.Unlock()
-			h.again = append(h.again, err)
+			h.again = append(h.again, f.Err)
 		},
-		Settled: func(_ eventhubs.TracedBatch, o eventhubs.Outcome) {
+		Settled: func(o eventhubs.TracedOutcome) {
 			h.mu.Lock()
 			defer h.mu.Unlock()
-			h.settled = append(h.settled, o)
+			h.settled = append(h.settled, o.Outcome)
 		},
 	}
 }

@@ -299,8 +299,8 @@ func (t *trouble) trace() *eventhubs.Trace {
 			t.last = err
 		}
 	}
-	again := func(b eventhubs.TracedBatch, err error, _ time.Duration) { note(b, err) }
-	return &eventhubs.Trace{Retrying: again, Throttled: again, Settled: func(b eventhubs.TracedBatch, o eventhubs.Outcome) { note(b, o.Err) }}
+	again := func(f eventhubs.TracedFailure) { note(f.TracedBatch, f.Err) }
+	return &eventhubs.Trace{Retrying: again, Throttled: again, Settled: func(o eventhubs.TracedOutcome) { note(o.TracedBatch, o.Outcome.Err) }}
 }
 
 func (t *trouble) err() error {

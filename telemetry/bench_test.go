@@ -60,16 +60,11 @@ func BenchmarkCost(b *testing.B) {
 // publisher returns a function that publishes 20,000 events and tells how long that took.
 func (c course) publisher(b *testing.B, server *emulator.Server) func() time.Duration {
 	options := &eventhubs.Options{MaxBufferedEvents: 100_000, OnBatchFailed: func(_ context.Context, batch *eventhubs.Batch) { b.Error(batch.Outcome.Err) }}
-	var made *telemetry.Instrumentation
 	if c.telemetry {
-		var err error
-		made, err = telemetry.Instrument(options, &telemetry.Options{
+		options.Trace = telemetry.NewTrace(&telemetry.Options{
 			MeterProvider:  sdkmetric.NewMeterProvider(sdkmetric.WithReader(sdkmetric.NewManualReader())),
 			TracerProvider: sdktrace.NewTracerProvider(sdktrace.WithBatcher(discard{})),
 		})
-		if err != nil {
-			b.Fatal(err)
-		}
 	}
 	producer, err := eventhubs.NewBufferedProducerFromConnectionString(server.ConnectionString("hub"), "", options)
 	if err != nil {
@@ -80,11 +75,6 @@ func (c course) publisher(b *testing.B, server *emulator.Server) func() time.Dur
 			b.Error(err)
 		}
 	})
-	if made != nil {
-		if err := made.Observe(producer); err != nil {
-			b.Fatal(err)
-		}
-	}
 	contexts := []context.Context{b.Context()}
 	for i := range c.spans {
 		config := trace.SpanContextConfig{TraceID: trace.TraceID{1, byte(i), byte(i >> 8)}, SpanID: trace.SpanID{1, byte(i), byte(i >> 8)}}

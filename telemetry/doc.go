@@ -1,11 +1,7 @@
 // Package telemetry makes a producer's metrics and traces those of OpenTelemetry. It needs OpenTelemetry's API only: which SDK, which exporter and which sampler
-// there are, the application decides. Two lines instrument a producer, one before it is made and one after:
+// there are, the application decides. One line instruments a producer:
 //
-//	instrumentation, err := telemetry.Instrument(options, nil)
-//	…
-//	producer, err := eventhubs.NewBufferedProducer(namespace, hub, credential, options)
-//	…
-//	err = instrumentation.Observe(producer)
+//	options := &eventhubs.Options{Trace: telemetry.NewTrace(nil)}
 //
 // # Metrics
 //
@@ -18,8 +14,8 @@
 //
 // # Traces
 //
-// Whatever span is in Enqueue's context travels with the event: as the application properties traceparent and tracestate of the W3C, and as Diagnostic-Id, which older
-// Azure SDKs and Azure Functions read. [Extract] reads it back at the consumer. An event that has one of the first and the last already keeps what it has.
+// Whatever span is in Enqueue's context travels with the event: as the application properties traceparent and tracestate of the W3C, and with [Options.WriteDiagnosticID] as Diagnostic-Id
+// too, which older Azure SDKs and Azure Functions read. [Extract] reads either back at the consumer. An event that has traceparent or Diagnostic-Id already keeps what it has.
 // Which spans are sampled is passed on unchanged.
 //
 // Each batch that was tried is one span of the kind client, "send HUB", from its first try to its outcome, linked to the sampled contexts of its events, 128 different ones at the
@@ -28,7 +24,7 @@
 //
 // # Cost
 //
-// Metrics cost a few microseconds for each batch; for an event, one look for a span in its context. An event whose context has a span takes 160 bytes more in
-// the buffer and on the wire, and costs as much more as they are of it: at 1 KB about a sixth, plus some two thirds of a microsecond
-// to write the properties and to read them back for the links. Config.DisablePropagation saves both. BenchmarkCost measures it at full speed: a few per cent for metrics, about half for such events.
+// Metrics cost a few microseconds for each batch; for an event, one look for a span in its context. An event whose context has a span takes 80 bytes more in
+// the buffer and on the wire, and costs as much more as they are of it: at 1 KB about a twelfth, plus some half a microsecond
+// to write the property and to read it back for the links. [Options.DisablePropagation] saves both. BenchmarkCost measures it at full speed: a few per cent for metrics.
 package telemetry

@@ -20,19 +20,11 @@ func Example() {
 		log.Fatal(err)
 	}
 	defer func() { _ = server.Close() }()
-	reader := sdkmetric.NewManualReader() // in production: an exporter, set up once with otel.SetMeterProvider; then the config is nil
-	config := &telemetry.Options{MeterProvider: sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader))}
+	reader := sdkmetric.NewManualReader() // in production: an exporter, set up once with otel.SetMeterProvider; then NewTrace gets nil
+	meters := &telemetry.Options{MeterProvider: sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader))}
 
-	options := &eventhubs.Options{}
-	instrumentation, err := telemetry.Instrument(options, config)
+	producer, err := eventhubs.NewBufferedProducerFromConnectionString(server.ConnectionString("events"), "", &eventhubs.Options{Trace: telemetry.NewTrace(meters)})
 	if err != nil {
-		log.Fatal(err)
-	}
-	producer, err := eventhubs.NewBufferedProducerFromConnectionString(server.ConnectionString("events"), "", options)
-	if err != nil {
-		log.Fatal(err)
-	}
-	if err := instrumentation.Observe(producer); err != nil {
 		log.Fatal(err)
 	}
 

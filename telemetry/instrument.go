@@ -7,7 +7,6 @@ import (
 	"strconv"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/go-eventhubs/eventhubs"
 	"go.opentelemetry.io/otel"
@@ -16,7 +15,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 )
 
-// Config says where a producer's telemetry goes. A nil *Config and zero fields mean the defaults.
+// Options say where telemetry goes, and what events carry. Nil *Options and zero fields mean the defaults.
 type Options struct {
 	// MeterProvider takes the metrics.
 	// Default: OpenTelemetry's global one.
@@ -30,88 +29,126 @@ type Options struct {
 	// Default: false.
 	DisablePropagation bool
 
+	// WriteDiagnosticID writes an event's context as Diagnostic-Id too, for consumers that know no traceparent, such as older Azure SDKs and Azure Functions. It costs 70 bytes an event.
+	// Default: false.
+	WriteDiagnosticID bool
+
 	// OmitPartition leaves the partition out of the metrics' attributes, so that there are as many time series for a hub of a thousand partitions as for
 	// one of two. Spans have it in any case.
 	// Default: false.
 	OmitPartition bool
 }
 
-// An Instrumentation is the telemetry of one producer.
-type Instrumentation struct {
-	// Immutable after Instrument.
+// instrumentation is the telemetry of all producers that have its Trace.
+type instrumentation struct {
+	// Immutable after NewTrace.
 	instruments *instruments
 	tracer      trace.Tracer
-	together    bool
+	options     Options
 
 	carried atomic.Bool // an event with a context has been seen, or may be there unseen
+	targets sync.Map    // *eventhubs.BufferedProducer to *target: from Created to Closed
 
-	target atomic.Pointer[target] // what Observe was given; before, one without attributes of a hub
+	registering  sync.Mutex          // guards the field below; whoever collects does not need it
+	registration metric.Registration // of the metrics that are read: there while there is anything to read
 
-	mu           sync.Mutex // guards the fields below
-	observed     bool
-	registration metric.Registration // nil before Observe and after Close
+	mu    sync.Mutex // guards the field below, and that a producer leaves targets
+	ended map[string]*ended
 }
 
-// Instrument adds telemetry to the options of a producer that is to be made with them: to Options.Trace and to the handlers, which go on being called. Give the
-// options to one constructor, and what it returns to Observe. The error is OpenTelemetry's, about an instrument that it does not accept.
-func Instrument(options *eventhubs.Options, config *Options) (*Instrumentation, error) {
-	if options == nil {
-		return nil, fmt.Errorf("eventhubs/telemetry: Instrument: %w: the options are nil, and nothing could be added to them", eventhubs.ErrInvalidArgument)
+// NewTrace returns a Trace that makes metrics and spans of what it is told, for Options.Trace of any number of producers: what is read from a producer is collected from its
+// construction until it is closed. With a Trace of the application's own: [eventhubs.JoinTraces]. An instrument that OpenTelemetry does not accept is told to its error handler ([otel.Handle]).
+func NewTrace(options *Options) *eventhubs.Trace {
+	var o Options
+	if options != nil {
+		o = *options
 	}
-	var c Options
-	if config != nil {
-		c = *config
+	if o.MeterProvider == nil {
+		o.MeterProvider = otel.GetMeterProvider()
 	}
-	if c.MeterProvider == nil {
-		c.MeterProvider = otel.GetMeterProvider()
+	if o.TracerProvider == nil {
+		o.TracerProvider = otel.GetTracerProvider()
 	}
-	if c.TracerProvider == nil {
-		c.TracerProvider = otel.GetTracerProvider()
-	}
-	made, err := newInstruments(c.MeterProvider.Meter(scope))
+	made, err := newInstruments(o.MeterProvider.Meter(scope))
 	if err != nil {
-		return nil, fmt.Errorf("eventhubs/telemetry: the instruments: %w", err)
+		otel.Handle(fmt.Errorf("eventhubs/telemetry: the instruments: %w", err))
 	}
-	t := &Instrumentation{instruments: made, tracer: c.TracerProvider.Tracer(scope), together: c.OmitPartition}
-	t.target.Store(newTarget(nil, nil))
-	t.trace(options, !c.DisablePropagation)
-	options.OnBatchSucceeded = t.timed(options.OnBatchSucceeded, "succeeded")
-	options.OnBatchFailed = t.timed(options.OnBatchFailed, "failed")
-	return t, nil
+	t := &instrumentation{instruments: made, tracer: o.TracerProvider.Tracer(scope), options: o, ended: map[string]*ended{}}
+	told := &eventhubs.Trace{
+		Created: t.created, Closed: t.closed,
+		Retrying: t.retrying, Throttled: t.throttled, Settled: t.settled, Handled: t.handled,
+		Connected: t.connected, Disconnected: t.disconnected,
+	}
+	if o.DisablePropagation {
+		t.carried.Store(true) // by the application itself, perhaps
+	} else {
+		told.Encoding = t.encoding
+	}
+	return told
 }
 
-// Observe tells whose telemetry it is, and has the metrics that are read from the producer collected from now on. Call it before the first event is enqueued, once. The
-// error is OpenTelemetry's, or says that another producer is observed already.
-func (t *Instrumentation) Observe(producer *eventhubs.BufferedProducer) error {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.observed {
-		return fmt.Errorf("eventhubs/telemetry: Observe: %w: a producer is observed already, and each needs an Instrument of its own", eventhubs.ErrInvalidArgument)
+// created has what is read from a producer collected from now on.
+func (t *instrumentation) created(c eventhubs.TracedProducer) {
+	t.registering.Lock()
+	defer t.registering.Unlock()
+	t.targets.Store(c.Producer, newTarget(c.Producer, t.options.OmitPartition))
+	if t.registration != nil {
+		return
 	}
-	t.target.Store(newTarget(producer, destination(producer)))
-	registration, err := t.instruments.observe(func(_ context.Context, o metric.Observer) error {
-		t.read(o, producer)
-		return nil
-	})
+	registration, err := t.instruments.observe(t.read)
 	if err != nil {
-		return fmt.Errorf("eventhubs/telemetry: Observe: %w", err)
+		otel.Handle(fmt.Errorf("eventhubs/telemetry: what is read from producers: %w", err))
+		return
 	}
-	t.observed, t.registration = true, registration
-	return nil
+	t.registration = registration
 }
 
-// Close ends the collection of what is read from the producer, and so lets go of it. Call it after the producer's Close, in a program that
-// outlives its producers. A further Close does nothing.
-func (t *Instrumentation) Close() error {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.registration == nil {
-		return nil
+// closed lets go of a producer. Its counters have counted for good: what they have come to is collected still, as long as it is anything.
+func (t *instrumentation) closed(c eventhubs.TracedProducer) {
+	t.registering.Lock()
+	defer t.registering.Unlock()
+	t.letGo(c.Producer)
+	if t.registration == nil || t.anything() {
+		return
 	}
-	err := t.registration.Unregister()
+	if err := t.registration.Unregister(); err != nil {
+		otel.Handle(fmt.Errorf("eventhubs/telemetry: what was read from producers: %w", err))
+	}
 	t.registration = nil
-	t.target.Store(newTarget(nil, t.target.Load().attributes)) // what comes late still has its attributes
-	return err
+}
+
+func (t *instrumentation) letGo(producer *eventhubs.BufferedProducer) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	to, ok := t.targets.LoadAndDelete(producer)
+	if last := producer.Stats(); ok && last.AmbiguousTries+last.HandlerPanics+last.UnheardFailures > 0 {
+		t.endedOf(to.(*target)).add(&last)
+	}
+}
+
+// anything reports whether there is anything to read.
+func (t *instrumentation) anything() (found bool) {
+	t.targets.Range(func(any, any) bool { found = true; return false })
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return found || len(t.ended) > 0
+}
+
+// of is the target of a producer. One that is closed has no entry any more, and what comes late all the same has its attributes.
+func (t *instrumentation) of(producer *eventhubs.BufferedProducer) *target {
+	if to, ok := t.targets.Load(producer); ok {
+		return to.(*target)
+	}
+	return newTarget(producer, t.options.OmitPartition)
+}
+
+// handled records how long a handler has run.
+func (t *instrumentation) handled(h eventhubs.TracedHandler) {
+	name := "succeeded"
+	if h.Outcome.Err != nil {
+		name = "failed"
+	}
+	t.instruments.handlerDuration.Record(context.Background(), h.Ran.Seconds(), t.of(h.Producer).with("", keyHandler, name))
 }
 
 // destination are the attributes of everything about a producer.
@@ -125,70 +162,4 @@ func destination(producer *eventhubs.BufferedProducer) []attribute.KeyValue {
 		attributes = append(attributes, keyPort.Int(number))
 	}
 	return attributes
-}
-
-// trace makes options.Trace one that calls what was there and then what is ours.
-func (t *Instrumentation) trace(options *eventhubs.Options, intoEvents bool) {
-	var c eventhubs.Trace
-	if options.Trace != nil {
-		c = *options.Trace
-	}
-	if intoEvents {
-		c.Encoding = both2(c.Encoding, t.inject)
-	} else {
-		t.carried.Store(true) // by the application itself, perhaps
-	}
-	c.Retrying = both3(c.Retrying, t.retrying)
-	c.Throttled = both3(c.Throttled, t.throttled)
-	c.Settled = both2(c.Settled, t.settled)
-	connected, disconnected := c.Connected, c.Disconnected
-	c.Connected = func() {
-		if connected != nil {
-			connected()
-		}
-		t.connected()
-	}
-	c.Disconnected = func(err error) {
-		if disconnected != nil {
-			disconnected(err)
-		}
-		t.disconnected(err)
-	}
-	options.Trace = &c
-}
-
-// both2 returns a function that calls first, unless it is nil, and then.
-func both2[A, B any](first, then func(A, B)) func(A, B) {
-	if first == nil {
-		return then
-	}
-	return func(a A, b B) {
-		first(a, b)
-		then(a, b)
-	}
-}
-
-// both3 is both2 for three arguments.
-func both3[A, B, C any](first, then func(A, B, C)) func(A, B, C) {
-	if first == nil {
-		return then
-	}
-	return func(a A, b B, c C) {
-		first(a, b, c)
-		then(a, b, c)
-	}
-}
-
-// timed returns a handler that measures how long another takes, also when that panics; nil for nil, since a handler that is not there changes what the producer logs.
-func (t *Instrumentation) timed(handler func(context.Context, *eventhubs.Batch), name string) func(context.Context, *eventhubs.Batch) {
-	if handler == nil {
-		return nil
-	}
-	return func(ctx context.Context, batch *eventhubs.Batch) {
-		began := time.Now()
-		defer func() {
-			t.instruments.handlerDuration.Record(ctx, time.Since(began).Seconds(), t.attributes("", keyHandler, name))
-		}()
-		handler(ctx, batch)
-	}
 }

@@ -5,11 +5,15 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"strings"
 	"testing"
 	"testing/synctest"
-	"time"
 	"weak"
 
+	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azeventhubs/v2"
+	"go.opentelemetry.io/otel"
+	"go.opentelemetry.io/otel/metric"
+	"go.opentelemetry.io/otel/metric/noop"
 	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
 	tracenoop "go.opentelemetry.io/otel/trace/noop"
 
@@ -23,12 +27,12 @@ func TestWhatTheOptionsHadIsCalledStill(t *testing.T) {
 		told := ""
 		options := eventhubs.Options{
 			Trace: &eventhubs.Trace{
-				Encoding:     func(_ context.Context, p *eventhubs.Properties) { p.Add("traceparent", "mine") },
-				Connected:    func() { told += "connected " },
-				Throttled:    func(eventhubs.TracedBatch, error, time.Duration) { told += "throttled " },
-				Retrying:     func(eventhubs.TracedBatch, error, time.Duration) { told += "retrying " },
-				Settled:      func(eventhubs.TracedBatch, eventhubs.Outcome) { told += "settled " },
-				Disconnected: func(err error) { told += fmt.Sprintf("disconnected %v ", err) },
+				Encoding:     func(_ context.Context, e eventhubs.TracedEncoding) { e.Properties.Add("traceparent", "mine") },
+				Connected:    func(eventhubs.TracedConnection) { told += "connected " },
+				Throttled:    func(eventhubs.TracedFailure) { told += "throttled " },
+				Retrying:     func(eventhubs.TracedFailure) { told += "retrying " },
+				Settled:      func(eventhubs.TracedOutcome) { told += "settled " },
+				Disconnected: func(c eventhubs.TracedConnection) { told += fmt.Sprintf("disconnected %v ", c.Err) },
 			},
 			OnBatchSucceeded: func(context.Context, *eventhubs.Batch) { told += "handled " },
 		}
@@ -50,54 +54,85 @@ func TestWhatTheOptionsHadIsCalledStill(t *testing.T) {
 	})
 }
 
-func TestAnInstrumentationIsForOneProducer(t *testing.T) {
+// The options, and with them the Trace, may make any number of producers: each is counted once, with its own hub, and of those of one hub the sum.
+func TestOptionsUsedTwiceCountOnceEach(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, eventhubs.Options{}, telemetry.Options{})
-		if err := w.made.Observe(w.producer); !errors.Is(err, eventhubs.ErrInvalidArgument) {
-			t.Errorf("a second Observe returned %v, want ErrInvalidArgument", err)
-		}
-		if _, err := telemetry.Instrument(nil, nil); !errors.Is(err, eventhubs.ErrInvalidArgument) {
-			t.Errorf("Instrument(nil) returned %v, want ErrInvalidArgument", err)
-		}
-		if len(w.read()) == 0 {
-			t.Error("nothing is collected")
-		}
-		if err := errors.Join(w.made.Close(), w.made.Close()); err != nil {
+		w := newWorld(t, eventhubs.Options{OnBatchSucceeded: func(context.Context, *eventhubs.Batch) { panic("of a handler") }}, telemetry.Options{OmitPartition: true})
+		second, err := eventhubs.NewBufferedProducerFromConnectionString(w.server.ConnectionString("hub"), "", &w.options)
+		if err != nil {
 			t.Fatal(err)
 		}
+		for i, p := range []*eventhubs.BufferedProducer{w.producer, second, second} {
+			if _, err := p.Publish(in(t, spanContext(byte(i), true)), &azeventhubs.EventData{}, &eventhubs.EnqueueOptions{PartitionID: "0"}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		synctest.Wait()
+		sent := "messaging.client.sent.messages{messaging.operation.name=send,messaging.operation.type=send} 3"
+		w.want(sent, "eventhubs.producer.connections.opened{} 2", "eventhubs.producer.handler.panics{} 3", "eventhubs.producer.partitions{eventhubs.waiting=not waiting} 4",
+			"eventhubs.producer.health{eventhubs.health.state=ready} 1", "eventhubs.producer.handler.duration{eventhubs.handler=succeeded} 3 of 0.000")
+		if err := second.Close(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		w.want(sent, "eventhubs.producer.handler.panics{} 3", "eventhubs.producer.partitions{eventhubs.waiting=not waiting} 2") // a counter never goes back
+		if err := w.producer.Close(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		w.want(sent, "eventhubs.producer.handler.panics{} 3")
 		for _, line := range w.collect() {
-			t.Errorf("after Close there is %s", line)
+			if strings.HasPrefix(line, "eventhubs.producer.health") || strings.HasPrefix(line, "eventhubs.producer.partitions") {
+				t.Errorf("when all are closed there is %s", line)
+			}
 		}
 	})
 }
 
+// An instrument that is not accepted is no reason to have no producer.
+func TestAnInstrumentThatIsNotAcceptedIsTold(t *testing.T) {
+	var told []string
+	before := otel.GetErrorHandler()
+	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) { told = append(told, err.Error()) }))
+	defer otel.SetErrorHandler(before)
+	trace := telemetry.NewTrace(&telemetry.Options{MeterProvider: unwilling{noop.NewMeterProvider()}, TracerProvider: tracenoop.NewTracerProvider()})
+	if trace == nil || len(told) != 1 || !strings.Contains(told[0], "eventhubs/telemetry: the instruments: not this one") {
+		t.Errorf("NewTrace returned %v, and told %q", trace, told)
+	}
+}
+
+// An unwilling provider makes one instrument less than it is asked for.
+type unwilling struct{ metric.MeterProvider }
+
+func (u unwilling) Meter(name string, options ...metric.MeterOption) metric.Meter {
+	return unwillingMeter{u.MeterProvider.Meter(name, options...)}
+}
+
+type unwillingMeter struct{ metric.Meter }
+
+func (u unwillingMeter) Int64Counter(name string, options ...metric.Int64CounterOption) (metric.Int64Counter, error) {
+	if name == telemetry.MetricRetries {
+		return noop.Int64Counter{}, errors.New("not this one")
+	}
+	return u.Meter.Int64Counter(name, options...)
+}
+
 func TestCloseLetsGoOfTheProducer(t *testing.T) {
 	reader := sdkmetric.NewManualReader()
-	options := &eventhubs.Options{}
-	made, err := telemetry.Instrument(options, &telemetry.Options{MeterProvider: sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader)), TracerProvider: tracenoop.NewTracerProvider()})
-	if err != nil {
-		t.Fatal(err)
-	}
+	trace := telemetry.NewTrace(&telemetry.Options{MeterProvider: sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader)), TracerProvider: tracenoop.NewTracerProvider()})
+	options := &eventhubs.Options{Trace: trace}
 	gone := func() weak.Pointer[eventhubs.BufferedProducer] {
 		p, err := eventhubs.NewBufferedProducerFromConnectionString("Endpoint=sb://a.b/;SharedAccessKeyName=n;SharedAccessKey=k", "hub", options)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := made.Observe(p); err != nil {
-			t.Fatal(err)
-		}
 		_ = p.Close(context.Background())
 		return weak.Make(p)
 	}()
-	if err := made.Close(); err != nil {
-		t.Fatal(err)
-	}
 	for range 10 {
 		runtime.GC()
 	}
 	if gone.Value() != nil {
-		t.Error("after Close the Instrumentation holds the producer")
+		t.Error("after Close the Trace holds the producer")
 	}
-	runtime.KeepAlive(made)
+	runtime.KeepAlive(trace)
 	runtime.KeepAlive(options)
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"sync"
-	"time"
 
 	"github.com/go-eventhubs/eventhubs"
 	"go.opentelemetry.io/otel/attribute"
@@ -115,11 +114,13 @@ func (m *maker) observables(i *instruments) {
 	i.health = made(m, health, err)
 }
 
-// A target is what the telemetry is about. Most of what is recorded has one of few sets of attributes, which are made once.
+// A target is a producer that the telemetry is about. Most of what is recorded has one of few sets of attributes, which are made once.
 type target struct {
-	producer   *eventhubs.BufferedProducer // nil before Observe
-	attributes []attribute.KeyValue        // of everything
-	sets       sync.Map                    // setKey to metric.MeasurementOption: few keys, each written once and read for each batch
+	producer   *eventhubs.BufferedProducer
+	together   bool                 // Options.OmitPartition
+	hub        string               // which one, of all namespaces
+	attributes []attribute.KeyValue // of everything
+	sets       sync.Map             // setKey to metric.MeasurementOption: few keys, each written once and read for each batch
 }
 
 type setKey struct {
@@ -130,8 +131,8 @@ type setKey struct {
 	operation bool
 }
 
-func newTarget(producer *eventhubs.BufferedProducer, attributes []attribute.KeyValue) *target {
-	return &target{producer: producer, attributes: attributes}
+func newTarget(producer *eventhubs.BufferedProducer, together bool) *target {
+	return &target{producer: producer, together: together, hub: producer.FullyQualifiedNamespace() + "/" + producer.EventHubName(), attributes: destination(producer)}
 }
 
 // set returns the attributes that a key stands for.
@@ -157,48 +158,49 @@ func (t *target) set(k setKey) metric.MeasurementOption {
 	return option
 }
 
-// attributes are those of the producer, of a partition unless partitions are together, and one more.
-func (t *Instrumentation) attributes(partition string, key attribute.Key, value string) metric.MeasurementOption {
-	return t.target.Load().set(setKey{partition: t.partition(partition), key: key, value: value})
+// with are the attributes of the producer, of a partition unless partitions are together, and one more.
+func (t *target) with(partition string, key attribute.Key, value string) metric.MeasurementOption {
+	return t.set(setKey{partition: t.partition(partition), key: key, value: value})
 }
 
-func (t *Instrumentation) partition(id string) string {
+func (t *target) partition(id string) string {
 	if t.together {
 		return ""
 	}
 	return id
 }
 
-func (t *Instrumentation) retrying(b eventhubs.TracedBatch, err error, _ time.Duration) {
-	t.instruments.retries.Add(context.Background(), 1, t.target.Load().set(setKey{partition: t.partition(b.PartitionID), error: errorType(err)}))
+func (t *instrumentation) retrying(f eventhubs.TracedFailure) {
+	to := t.of(f.Producer)
+	t.instruments.retries.Add(context.Background(), 1, to.set(setKey{partition: to.partition(f.PartitionID), error: errorType(f.Err)}))
 }
 
-func (t *Instrumentation) throttled(b eventhubs.TracedBatch, _ error, pause time.Duration) {
-	attributes := t.attributes(b.PartitionID, "", "")
+func (t *instrumentation) throttled(f eventhubs.TracedFailure) {
+	attributes := t.of(f.Producer).with(f.PartitionID, "", "")
 	t.instruments.throttledTries.Add(context.Background(), 1, attributes)
-	t.instruments.throttledDuration.Add(context.Background(), pause.Seconds(), attributes)
+	t.instruments.throttledDuration.Add(context.Background(), f.Pause.Seconds(), attributes)
 }
 
-func (t *Instrumentation) connected() {
-	t.instruments.connectionsOpened.Add(context.Background(), 1, t.attributes("", "", ""))
+func (t *instrumentation) connected(c eventhubs.TracedConnection) {
+	t.instruments.connectionsOpened.Add(context.Background(), 1, t.of(c.Producer).with("", "", ""))
 }
 
-func (t *Instrumentation) disconnected(err error) {
-	if err != nil { // else the producer has closed it
-		t.instruments.connectionsLost.Add(context.Background(), 1, t.target.Load().set(setKey{error: errorType(err)}))
+func (t *instrumentation) disconnected(c eventhubs.TracedConnection) {
+	if c.Err != nil { // else the producer has closed it
+		t.instruments.connectionsLost.Add(context.Background(), 1, t.of(c.Producer).set(setKey{error: errorType(c.Err)}))
 	}
 }
 
 // settled records a batch that has its outcome.
-func (t *Instrumentation) settled(b eventhubs.TracedBatch, o eventhubs.Outcome) {
-	ctx, i, to := context.Background(), t.instruments, t.target.Load()
-	partition, reason, events := t.partition(b.PartitionID), errorType(o.Err), int64(b.Events)
+func (t *instrumentation) settled(b eventhubs.TracedOutcome) {
+	ctx, i, to, o := context.Background(), t.instruments, t.of(b.Producer), b.Outcome
+	partition, reason, events := to.partition(b.PartitionID), errorType(o.Err), int64(b.Events)
 	i.settledEvents.Add(ctx, events, to.set(setKey{partition: partition, key: keyStorage, value: o.Storage.String(), error: reason}))
 	if tried(o) {
 		operation := to.set(setKey{partition: partition, error: reason, operation: true})
 		i.sentMessages.Add(ctx, events, operation)
 		i.operationDuration.Record(ctx, o.OnWire.Seconds(), operation)
-		t.span(to, b, o)
+		t.span(to, b)
 	}
 	if o.Storage == eventhubs.Stored {
 		plain := to.set(setKey{partition: partition})

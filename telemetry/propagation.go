@@ -17,7 +17,7 @@ const (
 	diagnosticID = "Diagnostic-Id" // of the Azure SDKs from before that, with the same content as traceparent
 )
 
-// Inject writes the span in ctx, if there is one, into an event's properties, which must not be nil, unless they carry one already. [Instrument] does so for what a
+// Inject writes the span in ctx, if there is one, into an event's properties, which must not be nil, unless they carry one already: as traceparent and tracestate. [NewTrace] does so for what a
 // producer enqueues; this is for events that other clients send.
 func Inject(ctx context.Context, properties map[string]any) {
 	span := trace.SpanContextFromContext(ctx)
@@ -27,22 +27,21 @@ func Inject(ctx context.Context, properties map[string]any) {
 	if carrier(properties).Get(traceParent) != "" {
 		return
 	}
-	var parent any = encodeParent(span)
-	properties[traceParent] = parent
-	properties[diagnosticID] = parent
+	properties[traceParent] = encodeParent(span)
 	if state := span.TraceState(); state.Len() > 0 {
 		properties[traceState] = state.String()
 	}
 }
 
-// Extract returns a context with the span that an event's properties carry, as a remote one: a span that is started with it continues the trace in which the event was enqueued.
+// Extract returns a context with the span that an event's properties carry, as traceparent or as Diagnostic-Id, as a remote one: a span that is started with it continues the trace in which the event was enqueued.
 // Without such properties, or if they are malformed, it returns ctx.
 func Extract(ctx context.Context, properties map[string]any) context.Context {
 	return propagation.TraceContext{}.Extract(ctx, carrier(properties))
 }
 
-// inject is Inject for Trace.Encoding. It notes that there are events with a context: until then no batch is searched for them.
-func (t *Instrumentation) inject(ctx context.Context, properties *eventhubs.Properties) {
+// encoding is Inject for Trace.Encoding. It notes that there are events with a context: until then no batch is searched for them.
+func (t *instrumentation) encoding(ctx context.Context, e eventhubs.TracedEncoding) {
+	properties := e.Properties
 	for _, name := range []string{traceParent, diagnosticID} {
 		if _, ok := properties.Get(name); ok {
 			t.carried.Store(true)
@@ -58,7 +57,9 @@ func (t *Instrumentation) inject(ctx context.Context, properties *eventhubs.Prop
 	}
 	parent := encodeParent(span)
 	properties.Add(traceParent, parent)
-	properties.Add(diagnosticID, parent)
+	if t.options.WriteDiagnosticID {
+		properties.Add(diagnosticID, parent)
+	}
 	if state := span.TraceState(); state.Len() > 0 {
 		properties.Add(traceState, state.String())
 	}

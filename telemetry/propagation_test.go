@@ -13,8 +13,13 @@ import (
 )
 
 func TestEventsCarryTheContextOfTheirEnqueue(t *testing.T) {
+	t.Run("as traceparent", func(t *testing.T) { testEventsCarryTheContext(t, telemetry.Options{}) })
+	t.Run("as Diagnostic-Id too", func(t *testing.T) { testEventsCarryTheContext(t, telemetry.Options{WriteDiagnosticID: true}) })
+}
+
+func testEventsCarryTheContext(t *testing.T, options telemetry.Options) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, eventhubs.Options{}, telemetry.Options{})
+		w := newWorld(t, eventhubs.Options{}, options)
 		state, err := trace.ParseTraceState("vendor=value")
 		if err != nil {
 			t.Fatal(err)
@@ -48,6 +53,10 @@ func TestEventsCarryTheContextOfTheirEnqueue(t *testing.T) {
 			"map[Diagnostic-Id:" + first + " mine:1 traceparent:" + first + " tracestate:vendor=value]",
 			"map[Diagnostic-Id:" + second + " traceparent:" + second + "]", "map[]", "map[traceparent:its own]", "map[Diagnostic-Id:its own]",
 			"map[Diagnostic-Id:" + second + " traceparent:" + second + "]",
+		}
+		if !options.WriteDiagnosticID {
+			want[0] = "map[mine:1 traceparent:" + first + " tracestate:vendor=value]"
+			want[1], want[5] = "map[traceparent:"+second+"]", "map[traceparent:"+second+"]"
 		}
 		i := 0
 		for event := range w.server.Events("hub", "0") {
@@ -111,6 +120,10 @@ func TestExtractReadsWhatInjectWrote(t *testing.T) {
 		if want := span.WithRemote(true); !got.Equal(want) {
 			t.Errorf("got %v, want %v", got, want)
 		}
+		if properties["Diagnostic-Id"] != nil {
+			t.Errorf("Inject wrote %v, want no Diagnostic-Id", properties)
+		}
+		properties["Diagnostic-Id"] = properties["traceparent"]
 		delete(properties, "traceparent")
 		if got := trace.SpanContextFromContext(telemetry.Extract(t.Context(), properties)); got.SpanID() != span.SpanID() {
 			t.Errorf("Diagnostic-Id alone gives %v, want %v", got.SpanID(), span.SpanID())

@@ -1,6 +1,8 @@
 package telemetry
 
 import (
+	"context"
+	"math"
 	"time"
 
 	"github.com/go-eventhubs/eventhubs"
@@ -15,64 +17,129 @@ func (i *instruments) observe(read metric.Callback) (metric.Registration, error)
 		i.utilization, i.oldestEventAge, i.handlerRunning, i.troubleDuration, i.tokenRemaining, i.health)
 }
 
-// read observes the producer's numbers and its health.
-func (t *Instrumentation) read(o metric.Observer, producer *eventhubs.BufferedProducer) {
-	i, stats, all := t.instruments, producer.Stats(), t.attributes("", "", "")
-	t.readPartitions(o, stats.Partitions)
-	o.ObserveInt64(i.waitingCallers, int64(stats.WaitingCallers), all)
-	o.ObserveInt64(i.ambiguousTries, int64(stats.AmbiguousTries), all)
-	o.ObserveInt64(i.handlerPanics, int64(stats.HandlerPanics), all)
-	o.ObserveInt64(i.unheardEvents, int64(stats.UnheardFailures), all)
-	o.ObserveFloat64(i.oldestEventAge, stats.OldestEventAge.Seconds(), all)
+// ended is what the counters of closed producers of one hub have come to.
+type ended struct {
+	to                                             *target // without a producer
+	ambiguousTries, handlerPanics, unheardFailures uint64
+}
+
+// endedOf is that of a target's hub. t.mu must be held.
+func (t *instrumentation) endedOf(to *target) *ended {
+	e := t.ended[to.hub]
+	if e == nil {
+		e = &ended{to: &target{together: to.together, hub: to.hub, attributes: to.attributes}}
+		t.ended[to.hub] = e
+	}
+	return e
+}
+
+func (e *ended) add(s *eventhubs.Stats) {
+	e.ambiguousTries += s.AmbiguousTries
+	e.handlerPanics += s.HandlerPanics
+	e.unheardFailures += s.UnheardFailures
+}
+
+// Gauges are those of one hub: of its producers the worst counts. Sums OpenTelemetry adds up itself.
+type gauges struct {
+	to                                           *target
+	utilization, oldest, handler, trouble, token float64 // seconds, but the first; token is infinite while it is not known
+	state                                        eventhubs.HealthState
+}
+
+// read observes the numbers and the health of every producer.
+func (t *instrumentation) read(_ context.Context, o metric.Observer) error {
+	t.mu.Lock() // also against a producer that is closed meanwhile: it counts as that or as a live one
+	defer t.mu.Unlock()
+	hubs := map[string]*gauges{}
+	t.targets.Range(func(_, value any) bool {
+		to := value.(*target)
+		g := hubs[to.hub]
+		if g == nil {
+			g = &gauges{to: to, token: math.Inf(1)}
+			hubs[to.hub] = g
+		}
+		t.readProducer(o, to, g)
+		return true
+	})
+	for _, g := range hubs {
+		t.readGauges(o, g)
+	}
+	for _, e := range t.ended {
+		t.count(o, e, e.to.with("", "", ""))
+	}
+	return nil
+}
+
+// count observes the counters.
+func (t *instrumentation) count(o metric.Observer, e *ended, attributes metric.MeasurementOption) {
+	o.ObserveInt64(t.instruments.ambiguousTries, int64(e.ambiguousTries), attributes)
+	o.ObserveInt64(t.instruments.handlerPanics, int64(e.handlerPanics), attributes)
+	o.ObserveInt64(t.instruments.unheardEvents, int64(e.unheardFailures), attributes)
+}
+
+func (t *instrumentation) readProducer(o metric.Observer, to *target, g *gauges) {
+	stats, health, all := to.producer.Stats(), to.producer.Health(), to.with("", "", "")
+	var e ended
+	e.add(&stats)
+	t.count(o, &e, all)
+	o.ObserveInt64(t.instruments.waitingCallers, int64(stats.WaitingCallers), all)
+	handler := t.readPartitions(o, to, stats.Partitions)
+
 	fullest := max(ratio(stats.BufferedEvents, stats.MaxBufferedEvents), ratio(stats.BufferedBytes, stats.MaxBufferedBytes))
-	o.ObserveFloat64(i.utilization, fullest, all)
-	t.readHealth(o, producer.Health())
+	g.utilization, g.oldest, g.handler = max(g.utilization, fullest), max(g.oldest, stats.OldestEventAge.Seconds()), max(g.handler, handler.Seconds())
+	g.state = max(g.state, health.State)
+	if health.State > eventhubs.HealthReady {
+		g.trouble = max(g.trouble, time.Since(health.Since).Seconds())
+	}
+	if !health.TokenExpires.IsZero() {
+		g.token = min(g.token, time.Until(health.TokenExpires).Seconds())
+	}
 }
 
 func ratio(part, whole int) float64 { return float64(part) / float64(max(1, whole)) }
 
-// readPartitions adds partitions up that have the same attributes: all of them if they are together, and those without an id.
-func (t *Instrumentation) readPartitions(o metric.Observer, partitions []eventhubs.PartitionStats) {
+// readPartitions adds partitions up that have the same attributes: all of them if they are together, and those without an id. It returns how long the handler has run that has
+// run for longest.
+func (t *instrumentation) readPartitions(o metric.Observer, to *target, partitions []eventhubs.PartitionStats) (handler time.Duration) {
 	type sum struct{ events, bytes, batches int64 }
-	var handler time.Duration
 	sums, phases := map[string]sum{}, map[eventhubs.Waiting]int64{}
 	for _, p := range partitions {
-		s := sums[t.partition(p.ID)]
+		s := sums[to.partition(p.ID)]
 		s.events += int64(p.BufferedEvents)
 		s.bytes += int64(p.BufferedBytes)
 		s.batches += int64(p.BatchesInFlight)
-		sums[t.partition(p.ID)] = s
+		sums[to.partition(p.ID)] = s
 		phases[p.Waiting]++
 		if p.Waiting == eventhubs.WaitingForHandler {
 			handler = max(handler, p.RunningAge)
 		}
 	}
-	o.ObserveFloat64(t.instruments.handlerRunning, handler.Seconds(), t.attributes("", "", ""))
 	for id, s := range sums {
-		attributes := t.attributes(id, "", "")
+		attributes := to.with(id, "", "")
 		o.ObserveInt64(t.instruments.bufferedEvents, s.events, attributes)
 		o.ObserveInt64(t.instruments.bufferedBytes, s.bytes, attributes)
 		o.ObserveInt64(t.instruments.inFlight, s.batches, attributes)
 	}
 	for phase := eventhubs.WaitingForNothing; phase <= eventhubs.WaitingForHandler; phase++ {
-		o.ObserveInt64(t.instruments.partitions, phases[phase], t.attributes("", keyWaiting, phase.String()))
+		o.ObserveInt64(t.instruments.partitions, phases[phase], to.with("", keyWaiting, phase.String()))
 	}
+	return handler
 }
 
-func (t *Instrumentation) readHealth(o metric.Observer, h eventhubs.Health) {
+func (t *instrumentation) readGauges(o metric.Observer, g *gauges) {
+	i, all := t.instruments, g.to.with("", "", "")
+	o.ObserveFloat64(i.utilization, g.utilization, all)
+	o.ObserveFloat64(i.oldestEventAge, g.oldest, all)
+	o.ObserveFloat64(i.handlerRunning, g.handler, all)
+	o.ObserveFloat64(i.troubleDuration, g.trouble, all)
+	if !math.IsInf(g.token, 1) {
+		o.ObserveFloat64(i.tokenRemaining, g.token, all)
+	}
 	for state := eventhubs.HealthConnecting; state <= eventhubs.HealthUnreachable; state++ {
 		is := int64(0)
-		if state == h.State {
+		if state == g.state {
 			is = 1
 		}
-		o.ObserveInt64(t.instruments.health, is, t.attributes("", keyState, state.String()))
-	}
-	all, trouble := t.attributes("", "", ""), 0.0
-	if h.State > eventhubs.HealthReady {
-		trouble = time.Since(h.Since).Seconds()
-	}
-	o.ObserveFloat64(t.instruments.troubleDuration, trouble, all)
-	if !h.TokenExpires.IsZero() {
-		o.ObserveFloat64(t.instruments.tokenRemaining, time.Until(h.TokenExpires).Seconds(), all)
+		o.ObserveInt64(i.health, is, g.to.with("", keyState, state.String()))
 	}
 }

@@ -14,26 +14,23 @@ import (
 const maxLinks = 128
 
 // span makes the span of a batch that has its outcome, all at once and with the times at which it began and ended, so that nothing is kept for a batch on its way.
-func (t *Instrumentation) span(to *target, b eventhubs.TracedBatch, o eventhubs.Outcome) {
+func (t *instrumentation) span(to *target, b eventhubs.TracedOutcome) {
+	o := b.Outcome
 	var links []trace.Link
 	var only trace.SpanContext
 	if t.carried.Load() {
 		unsampled := false
-		if links, only, unsampled = linksOf(b); unsampled {
+		if links, only, unsampled = linksOf(b.TracedBatch); unsampled {
 			return
 		}
 	}
 	ended := time.Now()
-	ctx, name := context.Background(), "send"
+	ctx := context.Background()
 	if only.IsValid() {
 		ctx = trace.ContextWithRemoteSpanContext(ctx, only)
 	}
-	attributes := append(make([]attribute.KeyValue, 0, len(to.attributes)+9), to.attributes...)
-	if to.producer != nil {
-		name += " " + to.producer.EventHubName()
-		attributes = append(attributes, keyClientID.String(to.producer.Identifier()))
-	}
-	attributes = append(attributes, keyOperation.String("send"), keyType.String("send"), keyMessageCount.Int(b.Events),
+	attributes := append(make([]attribute.KeyValue, 0, len(to.attributes)+10), to.attributes...)
+	attributes = append(attributes, keyClientID.String(to.producer.Identifier()), keyOperation.String("send"), keyType.String("send"), keyMessageCount.Int(b.Events),
 		keyBytes.Int(b.Bytes), keyTries.Int(o.Tries), keyQueued.Float64(o.Queued.Seconds()))
 	if b.PartitionID != "" {
 		attributes = append(attributes, keyPartition.String(b.PartitionID))
@@ -41,7 +38,7 @@ func (t *Instrumentation) span(to *target, b eventhubs.TracedBatch, o eventhubs.
 	if o.Err != nil {
 		attributes = append(attributes, keyErrorType.String(errorType(o.Err)), keyStorage.String(o.Storage.String()))
 	}
-	_, span := t.tracer.Start(ctx, name, trace.WithSpanKind(trace.SpanKindClient), trace.WithTimestamp(ended.Add(-o.OnWire)),
+	_, span := t.tracer.Start(ctx, "send "+to.producer.EventHubName(), trace.WithSpanKind(trace.SpanKindClient), trace.WithTimestamp(ended.Add(-o.OnWire)),
 		trace.WithLinks(links...), trace.WithAttributes(attributes...))
 	if o.Err != nil {
 		span.SetStatus(codes.Error, o.Err.Error())

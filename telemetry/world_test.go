@@ -32,7 +32,7 @@ type world struct {
 	metrics  *sdkmetric.ManualReader
 	spans    *tracetest.SpanRecorder
 	tracers  *sdktrace.TracerProvider
-	made     *telemetry.Instrumentation
+	options  eventhubs.Options // of the producer
 
 	mu      sync.Mutex // guards the field below
 	actions []emulator.Action
@@ -49,20 +49,13 @@ func newWorld(t *testing.T, options eventhubs.Options, config telemetry.Options)
 	options.Logger = slog.New(slog.NewTextHandler(t.Output(), nil))
 	options.Connection.DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) { return w.server.Dial(ctx) }
 	var err error
-	if w.made, err = telemetry.Instrument(&options, &config); err != nil {
-		t.Fatal(err)
-	}
+	options.Trace = eventhubs.JoinTraces(options.Trace, telemetry.NewTrace(&config))
+	w.options = options
 	if w.producer, err = eventhubs.NewBufferedProducerFromConnectionString(w.server.ConnectionString("hub"), "", &options); err != nil {
-		t.Fatal(err)
-	}
-	if err := w.made.Observe(w.producer); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
 		_ = w.producer.Close(context.Background()) // what the test let fail is in its error
-		if err := w.made.Close(); err != nil {
-			t.Error(err)
-		}
 	})
 	return w
 }

@@ -23,14 +23,6 @@ func (pub *publication) startMetrics(options *eventhubs.Options) error {
 	return err
 }
 
-// observe lets the metrics show the producer.
-func (pub *publication) observe() error {
-	if pub.metrics == nil {
-		return nil
-	}
-	return pub.metrics.Observe(pub.producer)
-}
-
 // describeMetrics says on standard error where the metrics are.
 func (pub *publication) describeMetrics() {
 	if pub.metrics != nil {

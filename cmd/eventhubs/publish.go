@@ -99,7 +99,7 @@ func newPublication(p *process, to *target, opts *publishOptions) (*publication,
 	if pub.producer, err = to.newProducer(options); err != nil {
 		return pub, err
 	}
-	return pub, pub.observe()
+	return pub, nil
 }
 
 // typed tells whether the input is what somebody types.

@@ -31,7 +31,7 @@ func run(ctx context.Context) error {
 	sent := make(chan struct{}, 10) // one for each batch, of which there are no more than events
 	producer, err := eventhubs.NewBufferedProducerFromConnectionString(h.ConnectionString, "", &eventhubs.Options{
 		MaxWaitTime: eventhubs.SendAtOnce,
-		Trace:       &eventhubs.Trace{Sent: func(eventhubs.TracedBatch) { sent <- struct{}{} }},
+		Trace:       &eventhubs.Trace{Sending: func(eventhubs.TracedBatch) { sent <- struct{}{} }},
 		OnBatchSucceeded: func(_ context.Context, batch *eventhubs.Batch) {
 			fmt.Printf("%d event(s) in flight: %v\n", batch.Count, batch.Outcome.Storage)
 		},

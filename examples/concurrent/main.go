@@ -38,12 +38,12 @@ func run(ctx context.Context, sends int) (err error) {
 		MaxConcurrentSendsPerPartition: sends,
 		MaxWaitTime:                    eventhubs.UntilFull,
 		Trace: &eventhubs.Trace{
-			Sent: func(eventhubs.TracedBatch) {
+			Sending: func(eventhubs.TracedBatch) {
 				now := inFlight.Add(1)
 				for seen := most.Load(); now > seen && !most.CompareAndSwap(seen, now); seen = most.Load() {
 				}
 			},
-			Settled: func(eventhubs.TracedBatch, eventhubs.Outcome) { inFlight.Add(-1) },
+			Settled: func(eventhubs.TracedOutcome) { inFlight.Add(-1) },
 		},
 	})
 	if err != nil {

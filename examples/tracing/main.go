@@ -1,7 +1,7 @@
 // Tracing: one trace from where an event was enqueued to where it is processed, though they have nothing in common but the event. Each strong
 // earthquake of a week is reported within a span of its own; the producer writes that span's context into the event, and the span of the batch that brought it
 // is linked to it. A consumer reads the context back and continues the trace. Here the spans end in memory and are printed; in production an exporter takes them, set up once with
-// otel.SetTracerProvider, and Instrument gets nil.
+// otel.SetTracerProvider, and NewTrace gets nil.
 package main
 
 import (
@@ -55,21 +55,16 @@ func run(ctx context.Context) error {
 	return nil
 }
 
-// report publishes the earthquakes, each within a span of its own. The two lines that matter are those with telemetry.Instrument and Observe.
+// report publishes the earthquakes, each within a span of its own. The line that matters is that with telemetry.NewTrace.
 func report(ctx context.Context, h *hub.Hub, tracers trace.TracerProvider, tracer trace.Tracer, quakes []string) (err error) {
-	options := &eventhubs.Options{MaxWaitTime: eventhubs.UntilFull} // here one batch, which Close sends
-	instrumentation, err := telemetry.Instrument(options, &telemetry.Options{TracerProvider: tracers})
-	if err != nil {
-		return err
-	}
-	producer, err := eventhubs.NewBufferedProducerFromConnectionString(h.ConnectionString, "", options)
+	producer, err := eventhubs.NewBufferedProducerFromConnectionString(h.ConnectionString, "", &eventhubs.Options{
+		MaxWaitTime: eventhubs.UntilFull, // here one batch, which Close sends
+		Trace:       telemetry.NewTrace(&telemetry.Options{TracerProvider: tracers}),
+	})
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, producer.Close(ctx)) }()
-	if err := instrumentation.Observe(producer); err != nil {
-		return err
-	}
 	for _, title := range quakes {
 		ctx, span := tracer.Start(ctx, "report "+title)
 		err := producer.Enqueue(ctx, &azeventhubs.EventData{Body: []byte(title)}, nil)

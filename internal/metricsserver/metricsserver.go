@@ -30,7 +30,6 @@ type Server struct {
 	listener net.Listener
 	http     *http.Server
 	provider *metric.MeterProvider
-	made     *telemetry.Instrumentation
 
 	serving sync.WaitGroup
 	failed  error // written before serving is done
@@ -71,21 +70,15 @@ func newServer(listener net.Listener, addr string, options *eventhubs.Options, e
 		return nil, fmt.Errorf("metrics: the exporter: %w", err)
 	}
 	provider := metric.NewMeterProvider(metric.WithReader(reader))
-	made, err := telemetry.Instrument(options, &telemetry.Options{MeterProvider: provider, TracerProvider: tracenoop.NewTracerProvider(), DisablePropagation: true})
-	if err != nil {
-		return nil, err
-	}
+	options.Trace = eventhubs.JoinTraces(options.Trace, telemetry.NewTrace(&telemetry.Options{MeterProvider: provider, TracerProvider: tracenoop.NewTracerProvider(), DisablePropagation: true}))
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{EnableOpenMetrics: true, ErrorLog: errorLog}))
 	mux.Handle("GET /{$}", http.RedirectHandler("/metrics", http.StatusFound))
-	return &Server{listener: listener, http: httpserver.New(addr, mux, errorLog), provider: provider, made: made}, nil
+	return &Server{listener: listener, http: httpserver.New(addr, mux, errorLog), provider: provider}, nil
 }
 
 // Addr returns the address that it listens at.
 func (s *Server) Addr() string { return s.listener.Addr().String() }
-
-// Observe is called with the producer, once it is made.
-func (s *Server) Observe(producer *eventhubs.BufferedProducer) error { return s.made.Observe(producer) }
 
 // Close stops answering, politely until ctx ends, and returns what went wrong while it served.
 func (s *Server) Close(ctx context.Context) error {
@@ -94,5 +87,5 @@ func (s *Server) Close(ctx context.Context) error {
 		err = errors.Join(err, s.http.Close())
 	}
 	s.serving.Wait()
-	return errors.Join(err, s.failed, s.made.Close(), s.provider.Shutdown(ctx))
+	return errors.Join(err, s.failed, s.provider.Shutdown(ctx))
 }

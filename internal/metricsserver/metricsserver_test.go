@@ -39,9 +39,6 @@ func TestPrometheusReadsTheMetrics(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := metrics.Observe(producer); err != nil {
-		t.Fatal(err)
-	}
 	for range 3 {
 		if _, err := producer.Publish(t.Context(), &azeventhubs.EventData{}, &eventhubs.EnqueueOptions{PartitionID: "0"}); err != nil {
 			t.Fatal(err)

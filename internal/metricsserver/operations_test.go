@@ -196,9 +196,6 @@ func scraped(t *testing.T) string {
 		t.Fatal(err)
 	}
 	defer func() { _ = producer.Close(t.Context()) }()
-	if err := metrics.Observe(producer); err != nil {
-		t.Fatal(err)
-	}
 	for range 2 {
 		_, _ = producer.Publish(t.Context(), &azeventhubs.EventData{}, &eventhubs.EnqueueOptions{PartitionID: "0"}) // the first is refused in the end
 	}
