@@ -11,38 +11,38 @@ import (
 	"github.com/go-eventhubs/eventhubs/internal/connection"
 )
 
-// What the caller's own program causes. Each arrives wrapped, with the field and the value in its text: match it with errors.Is.
+// What the caller's own program causes. Each arrives wrapped, with the field and the value in its text: match it with errors.Is. Each but ErrDeliveryTimeout has a [Code], which matches the same.
 var (
 	// ErrInvalidArgument is returned by constructors for a bad option, and by Enqueue for an event that cannot be encoded or that
 	// names both a partition id and a partition key. Nothing was accepted.
-	ErrInvalidArgument = errors.New("invalid argument")
+	ErrInvalidArgument = newSentinel(CodeInvalidArgument, "invalid argument")
 
 	// ErrClosed is returned by every call that begins after Close did, by an Enqueue that was waiting for room when Close began, and is
 	// the reason of the events that Close's context left no time to send.
-	ErrClosed = errors.New("the producer is closed")
+	ErrClosed = newSentinel(CodeClosed, "the producer is closed")
 
 	// ErrBufferFull is returned where an event cannot wait for room: by TryEnqueue, and by an Enqueue that is called from a handler with the
 	// handler's context once the room that its batch gave back is used up.
-	ErrBufferFull = errors.New("the buffer is full")
+	ErrBufferFull = newSentinel(CodeBufferFull, "the buffer is full")
 
 	// ErrEventTooLarge is returned by Enqueue for an event that the buffer could never hold, and is the reason of an event that is
 	// larger than the largest message of its partition's link, or that the service has refused alone for its size. The error is an *EventTooLargeError, with the sizes; it also matches
 	// azeventhubs.ErrEventDataTooLarge.
-	ErrEventTooLarge = errors.New("the event is too large")
+	ErrEventTooLarge = newSentinel(CodeTooLarge, "the event is too large")
 
 	// ErrPartitionUnknown is returned by Enqueue for a partition id that the event hub does not have, or is the reason of the event, when
 	// it was accepted before the event hub's partitions were known.
-	ErrPartitionUnknown = errors.New("unknown partition")
+	ErrPartitionUnknown = newSentinel(CodePartitionUnknown, "unknown partition")
 
 	// ErrCleared is the reason of events that Clear or ClearPartition took out of the buffer.
-	ErrCleared = errors.New("cleared from the buffer")
+	ErrCleared = newSentinel(CodeCleared, "cleared from the buffer")
 
 	// ErrAbandoned is the reason of events that were not yet in flight when Abandon was called.
-	ErrAbandoned = errors.New("abandoned: the producer was closed without sending what it held")
+	ErrAbandoned = newSentinel(CodeAbandoned, "abandoned: the producer was closed without sending what it held")
 
 	// ErrExpired is returned by Enqueue for an event whose ExpiresAt is past, and is the reason of an event that expired before
 	// its first try.
-	ErrExpired = errors.New("the event has expired")
+	ErrExpired = newSentinel(CodeExpired, "the event has expired")
 
 	// ErrDeliveryTimeout is the reason of events whose Options.DeliveryTimeout was over, or left no time for another try. If a try had failed, the failure of the last is the *Error
 	// that errors.AsType finds; otherwise that is one of CodeTimeout.
@@ -51,24 +51,24 @@ var (
 	// ErrPartitionStopped is returned by Enqueue for a partition that Options.StopPartitionOnFailure has stopped, and is the reason of the
 	// events that were behind the one that failed. ResumePartition lifts it. Enqueue may return it before the handler was told of those: who
 	// keeps refused events in order calls FlushPartition first.
-	ErrPartitionStopped = errors.New("the partition is stopped after a failure")
+	ErrPartitionStopped = newSentinel(CodePartitionStopped, "the partition is stopped after a failure")
 
 	// ErrProducerStateChanged is what ProducerStore.Save returns when another process has saved meanwhile.
-	ErrProducerStateChanged = errors.New("the producer's state was changed by another process")
+	ErrProducerStateChanged = newSentinel(CodeProducerStateChanged, "the producer's state was changed by another process")
 
 	// ErrPending says that an event has no outcome yet: it may be stored, or will be, or not. A Delivery's Outcome has it until then, and Publish and Delivery.Wait
 	// return it when their context ends first.
-	ErrPending = errors.New("no outcome yet")
+	ErrPending = newSentinel(CodePending, "no outcome yet")
 
 	// ErrInHandler is returned by Flush, FlushPartition, Close, Abandon and Publish when they are called from a handler with the handler's context: they would wait for that
 	// handler to return.
-	ErrInHandler = errors.New("called from a handler, for which it would wait")
+	ErrInHandler = newSentinel(CodeInHandler, "called from a handler, for which it would wait")
 )
 
-// A Code says in one stable word what went wrong outside of the caller's program. The words are part of the API; texts are not.
+// A Code says in one stable word what went wrong. The words are part of the API; texts are not. [CodeOf] returns that of an error, and errors.Is takes a Code as a target.
 type Code string
 
-// The codes.
+// The codes of an [Error]: what went wrong outside of the caller's program.
 const (
 	CodeUnauthorized     = Code(connection.CodeUnauthorized)     // the service refused the token, or its rights
 	CodeNoToken          = Code(connection.CodeNoToken)          // the credential gave no token
@@ -88,9 +88,25 @@ const (
 	CodeRejected         = Code(connection.CodeRejected)         // the service refused the batch for another reason; see Condition
 	CodeReleased         = Code(connection.CodeReleased)         // the service gave the batch back without storing it
 	CodeInternal         = Code(connection.CodeInternal)         // the service failed, or answered what makes no sense
+	CodeConnectionClosed = Code(connection.CodeClosed)           // Close was called of the shared Connection
 )
 
-// An Error is a failure outside of the caller's program: of the service, the network or the credential.
+// The codes of sentinels. ErrEventTooLarge has CodeTooLarge, and ErrPartitionUnknown CodePartitionUnknown.
+const (
+	CodeInvalidArgument      = Code("invalid-argument")       // ErrInvalidArgument
+	CodeClosed               = Code("closed")                 // ErrClosed
+	CodeBufferFull           = Code("buffer-full")            // ErrBufferFull
+	CodeCleared              = Code("cleared")                // ErrCleared
+	CodeAbandoned            = Code("abandoned")              // ErrAbandoned
+	CodeExpired              = Code("expired")                // ErrExpired
+	CodePartitionStopped     = Code("partition-stopped")      // ErrPartitionStopped
+	CodeProducerStateChanged = Code("producer-state-changed") // ErrProducerStateChanged
+	CodePending              = Code("pending")                // ErrPending
+	CodeInHandler            = Code("in-handler")             // ErrInHandler
+)
+
+// An Error is a failure outside of the caller's program: of the service, the network or the credential. It matches, with errors.Is, its [Code] and the sentinel with the same code.
+// What it wraps, Err, is for people and for finding errors of the caller's own, such as those of a credential or a dialer: types and texts of this module below an Error are not part of the API.
 //
 // What ends an event or a wait, such as ErrClosed, ErrCleared or ErrBufferFull, wraps the Error that had failed before, for the event, its partition, the list of partitions or
 // the connection, unless something has succeeded since: errors.AsType finds it. Below ErrClosed, ErrAbandoned, ErrCleared and ErrExpired it is never Transient.
@@ -101,7 +117,7 @@ type Error struct {
 	Tries       int    // how often it was tried
 	TrackingID  string // the service's own id of the failure, for a support request
 	Transient   bool   // trying again, later, may succeed
-	Err         error  // the cause; never nil
+	Err         error  // the cause; never nil. What is below is not part of the API
 
 	// Since is when the first of the failures came of which this is the last; zero for a failure that stands alone, such as Connect's.
 	Since time.Time
@@ -147,9 +163,9 @@ func (e *EventTooLargeError) Error() string {
 
 func (e *EventTooLargeError) Unwrap() error { return e.Err }
 
-// Is reports whether target is ErrEventTooLarge or its counterpart in azeventhubs.
+// Is reports whether target is ErrEventTooLarge, its code, or its counterpart in azeventhubs.
 func (e *EventTooLargeError) Is(target error) bool {
-	return target == ErrEventTooLarge || target == azeventhubs.ErrEventDataTooLarge
+	return isCode(CodeTooLarge, target) || target == azeventhubs.ErrEventDataTooLarge
 }
 
 // An UndeliveredError is what Flush and Close return when some of the events that they answer for are not known to be stored. It counts them by storage.

@@ -9,8 +9,7 @@
 // "eventhubs"; and this package's own, eventhubs.producer.…, for what a buffer has besides: how full it is, how old its oldest event, who waits for room, what
 // has failed and whether it may be stored all the same. The constants Metric… are all of them. docs/operations.md says what each means and what to do about it.
 //
-// The attribute error.type is the [eventhubs.Code] of an [eventhubs.Error]; for what the application has brought about itself it is one of canceled, cleared,
-// closed, abandoned, expired, partition-stopped, too-large, partition-unknown; and _OTHER for the rest.
+// The attribute error.type is what [eventhubs.CodeOf] returns, and _OTHER for an error without a code.
 //
 // # Traces
 //

@@ -33,7 +33,7 @@ const (
 	CodeConnectionLost   Code = "connection-lost"   // the connection or link broke, or could not be opened; transient, but for a peer that is not who it should be
 	CodeTimeout          Code = "timeout"           // no answer in time; transient
 	CodeCanceled         Code = "canceled"          // the caller's context was cancelled; not transient
-	CodeClosed           Code = "closed"            // the Conn or Sender was closed; not transient
+	CodeClosed           Code = "connection-closed" // the Conn or Sender was closed; not transient
 	CodeRejected         Code = "rejected"          // refused for another reason, see Condition; not transient
 	CodeReleased         Code = "released"          // given back without being stored: released or modified; transient
 	CodeInternal         Code = "internal"          // a fault of the service, or an answer that makes no sense; transient
