@@ -49,8 +49,8 @@ type Connection struct {
 
 // NewConnection returns a connection to a namespace, which lets it in with an Azure identity. There is no network traffic yet. A nil
 // *ConnectionOptions means the defaults.
-func NewConnection(namespace string, credential azcore.TokenCredential, options *ConnectionOptions) (*Connection, error) {
-	e, err := endpointFromCredential(namespace, credential)
+func NewConnection(fullyQualifiedNamespace string, credential azcore.TokenCredential, options *ConnectionOptions) (*Connection, error) {
+	e, err := endpointFromCredential(fullyQualifiedNamespace, credential)
 	if err != nil {
 		return nil, err
 	}
@@ -69,9 +69,9 @@ func NewConnectionFromConnectionString(connectionString string, options *Connect
 
 // NewConnectionFromKey is NewConnection with a named key, a shared access policy, which ReplaceKey replaces while the connection runs.
 // Both are refused if they are empty or cannot be right, such as with white space or quotation marks around them.
-func NewConnectionFromKey(namespace, keyName, key string, options *ConnectionOptions) (*Connection, error) {
+func NewConnectionFromKey(fullyQualifiedNamespace, keyName, key string, options *ConnectionOptions) (*Connection, error) {
 	s := new(secret)
-	e, err := endpointFromNamespace(namespace, s)
+	e, err := endpointFromNamespace(fullyQualifiedNamespace, s)
 	if err != nil {
 		return nil, err
 	}
@@ -83,9 +83,9 @@ func NewConnectionFromKey(namespace, keyName, key string, options *ConnectionOpt
 
 // NewConnectionFromSAS is NewConnection with a ready-made shared access signature, which ReplaceSAS replaces while the connection runs: before it expires,
 // since nobody here can renew it. It begins with "SharedAccessSignature " and has sr, sig, se and skn.
-func NewConnectionFromSAS(namespace, signature string, options *ConnectionOptions) (*Connection, error) {
+func NewConnectionFromSAS(fullyQualifiedNamespace, signature string, options *ConnectionOptions) (*Connection, error) {
 	s := &secret{signature: true}
-	e, err := endpointFromNamespace(namespace, s)
+	e, err := endpointFromNamespace(fullyQualifiedNamespace, s)
 	if err != nil {
 		return nil, err
 	}
@@ -108,18 +108,18 @@ func newConnection(e endpoint, hubName string, options *ConnectionOptions) (*Con
 }
 
 // ReplaceKey makes the connection sign with another key from its next token on; the present one stays good until it expires. It fails for a
-// Connection that was not made with a key.
+// Connection that was not made with a key, by itself or in a connection string.
 func (c *Connection) ReplaceKey(keyName, key string) error {
 	if c.secret == nil || c.secret.signature {
-		return invalid("the connection was not made with a key: only that of NewConnectionFromKey can be replaced")
+		return invalid("the connection was not made with a key, by itself or in a connection string: there is none to replace")
 	}
 	return c.secret.setKey(keyName, key)
 }
 
-// ReplaceSAS makes the connection present another signature from its next token on. It fails for a Connection that was not made with one.
+// ReplaceSAS makes the connection present another signature from its next token on. It fails for a Connection that was not made with one, by itself or in a connection string.
 func (c *Connection) ReplaceSAS(signature string) error {
 	if c.secret == nil || !c.secret.signature {
-		return invalid("the connection was not made with a signature: only that of NewConnectionFromSAS can be replaced")
+		return invalid("the connection was not made with a signature, by itself or in a connection string: there is none to replace")
 	}
 	return c.secret.setSAS(signature)
 }

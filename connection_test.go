@@ -67,6 +67,13 @@ func TestASharedConnectionIsCheckedLikeAnOwnOne(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	fromSAS, err := eventhubs.NewConnectionFromConnectionString("Endpoint=sb://a.b;SharedAccessSignature=SharedAccessSignature sr=a&sig=YWJjZA%3D%3D&se=1893456000&skn=n", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := fromSAS.ReplaceSAS("SharedAccessSignature sr=a&sig=ZWZnaA%3D%3D&se=1893456000&skn=n"); err != nil {
+		t.Errorf("a signature of a connection string is not replaced: %v", err)
+	}
 	if p, err := c.NewBufferedProducer("", nil); err != nil || p.EventHubName() != "orders" {
 		t.Errorf("the hub of the string: %v", err)
 	}
@@ -80,12 +87,20 @@ func TestASharedConnectionIsCheckedLikeAnOwnOne(t *testing.T) {
 			_, err := c.NewBufferedProducer("", &eventhubs.Options{MaxBufferedBytes: -1})
 			return err
 		},
-		"no namespace":     func() error { _, err := eventhubs.NewConnectionFromKey("", "n", "k", nil); return err },
-		"no key name":      func() error { _, err := eventhubs.NewConnectionFromKey("a.b", "", "k", nil); return err },
-		"no key":           func() error { _, err := eventhubs.NewConnectionFromKey("a.b", "n", "", nil); return err },
-		"no signature":     func() error { _, err := eventhubs.NewConnectionFromSAS("a.b", "sig", nil); return err },
-		"no credential":    func() error { _, err := eventhubs.NewConnection("a.b", nil, nil); return err },
-		"replace a key":    func() error { return c.ReplaceKey("n", "k") },
+		"no namespace":                  func() error { _, err := eventhubs.NewConnectionFromKey("", "n", "k", nil); return err },
+		"no key name":                   func() error { _, err := eventhubs.NewConnectionFromKey("a.b", "", "k", nil); return err },
+		"no key":                        func() error { _, err := eventhubs.NewConnectionFromKey("a.b", "n", "", nil); return err },
+		"no signature":                  func() error { _, err := eventhubs.NewConnectionFromSAS("a.b", "sig", nil); return err },
+		"no credential":                 func() error { _, err := eventhubs.NewConnection("a.b", nil, nil); return err },
+		"replace a key":                 func() error { return fromSAS.ReplaceKey("n", "k") },
+		"no namespace, of a credential": func() error { _, err := eventhubs.NewConnection("", fakeCredential(func() {}), nil); return err },
+		"a key of a credential's": func() error {
+			c, err := eventhubs.NewConnection("a.b", fakeCredential(func() {}), nil)
+			if err != nil {
+				return err
+			}
+			return c.ReplaceKey("n", "k")
+		},
 		"replace what not": func() error { return c.ReplaceSAS("SharedAccessSignature sr=x") },
 	} {
 		if err := make(); !errors.Is(err, eventhubs.ErrInvalidArgument) {

@@ -46,17 +46,17 @@ func (e endpoint) check(o ConnectionOptions) error {
 }
 
 // endpointFromNamespace is the namespace, with whatever lets in.
-func endpointFromNamespace(namespace string, tokens connection.TokenSource) (endpoint, error) {
-	host, webSocket, err := connectionstring.Namespace(namespace)
+func endpointFromNamespace(fullyQualifiedNamespace string, tokens connection.TokenSource) (endpoint, error) {
+	host, webSocket, err := connectionstring.Namespace(fullyQualifiedNamespace)
 	if err != nil {
-		return endpoint{}, refusedValue("the namespace", namespace, err)
+		return endpoint{}, refusedValue("the namespace", fullyQualifiedNamespace, err)
 	}
 	return endpoint{namespace: host, webSocket: webSocket, tokens: tokens}, nil
 }
 
 // endpointFromCredential is the namespace with whatever token the credential gives.
-func endpointFromCredential(namespace string, credential azcore.TokenCredential) (endpoint, error) {
-	e, err := endpointFromNamespace(namespace, connection.TokensFromCredential(credential))
+func endpointFromCredential(fullyQualifiedNamespace string, credential azcore.TokenCredential) (endpoint, error) {
+	e, err := endpointFromNamespace(fullyQualifiedNamespace, connection.TokensFromCredential(credential))
 	if err == nil && credential == nil {
 		err = invalid("the credential is nil")
 	}
@@ -73,13 +73,14 @@ func endpointFromConnectionString(text, hubName string) (endpoint, string, error
 	if hubName, err = sameHub(s.Hub, hubName); err != nil {
 		return endpoint{}, "", err
 	}
-	e := endpoint{namespace: s.Namespace, plain: s.Emulator, webSocket: s.WebSocket}
+	replaceable := new(secret)
 	if signature := s.Signature(); signature != "" {
-		e.tokens = connection.TokensFromSAS(signature)
+		replaceable.signature = true
+		replaceable.source.Store(new(connection.TokensFromSAS(signature)))
 	} else {
-		e.tokens = connection.TokensFromKey(s.KeyName, s.Key())
+		replaceable.source.Store(new(connection.TokensFromKey(s.KeyName, s.Key())))
 	}
-	return e, hubName, nil
+	return endpoint{namespace: s.Namespace, plain: s.Emulator, webSocket: s.WebSocket, tokens: replaceable}, hubName, nil
 }
 
 // refusedString is the error for a connection string, with what to call instead where there is something.

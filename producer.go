@@ -59,10 +59,10 @@ type BufferedProducer struct {
 	closeErr error         // its result, written before closed is closed
 }
 
-// NewBufferedProducer returns a producer for an event hub, which it reaches with an Azure identity. The namespace is its host
-// name, such as "name.servicebus.windows.net", in any case. There is no network traffic before the first event. A nil *Options means the defaults.
-func NewBufferedProducer(namespace, eventHub string, credential azcore.TokenCredential, options *Options) (*BufferedProducer, error) {
-	e, err := endpointFromCredential(namespace, credential)
+// NewBufferedProducer returns a producer for an event hub, which it reaches with an Azure identity. The fully qualified namespace is its host
+// name, such as "name.servicebus.windows.net", in any case; a bare name is refused. There is no network traffic before the first event. A nil *Options means the defaults.
+func NewBufferedProducer(fullyQualifiedNamespace, eventHub string, credential azcore.TokenCredential, options *Options) (*BufferedProducer, error) {
+	e, err := endpointFromCredential(fullyQualifiedNamespace, credential)
 	if err != nil {
 		return nil, err
 	}

@@ -39,9 +39,22 @@ var impatient = &eventhubs.Options{Retry: eventhubs.RetryOptions{MaxRetries: 100
 	OnBatchFailed: func(context.Context, *eventhubs.Batch) {}}
 
 func TestAKeyIsReplacedWhileTheConnectionRuns(t *testing.T) {
+	t.Run("of a key", func(t *testing.T) {
+		testAKeyIsReplaced(t, func(options *eventhubs.ConnectionOptions) (*eventhubs.Connection, error) {
+			return eventhubs.NewConnectionFromKey(contoso, "send", "wrong", options)
+		})
+	})
+	t.Run("of a connection string", func(t *testing.T) {
+		testAKeyIsReplaced(t, func(options *eventhubs.ConnectionOptions) (*eventhubs.Connection, error) {
+			return eventhubs.NewConnectionFromConnectionString("Endpoint=sb://"+contoso+"/;SharedAccessKeyName=send;SharedAccessKey=wrong", options)
+		})
+	})
+}
+
+func testAKeyIsReplaced(t *testing.T, made func(*eventhubs.ConnectionOptions) (*eventhubs.Connection, error)) {
 	synctest.Test(t, func(t *testing.T) {
 		_, options := guarded(t)
-		connection, err := eventhubs.NewConnectionFromKey(contoso, "send", "wrong", options)
+		connection, err := made(options)
 		if err != nil {
 			t.Fatal(err)
 		}

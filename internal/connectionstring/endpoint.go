@@ -52,6 +52,8 @@ func Namespace(text string) (namespace, webSocket string, err error) {
 		reason = URL
 	case strings.Contains(text, "/"):
 		reason = Path
+	case reason == Fine && e.port == "" && !strings.ContainsAny(e.host, ".:") && e.host != "localhost":
+		reason = BareName // a host with a port is meant as it is, such as that of a container
 	}
 	return e.authority(), e.webSocket, argument(reason)
 }
@@ -96,12 +98,17 @@ func parseEndpoint(text string, emulator bool) (endpoint, Reason) {
 	return e.atTheService(emulator)
 }
 
+// ofTheService reports whether a host is a namespace's.
+func ofTheService(host string) bool {
+	return slices.ContainsFunc(clouds, func(suffix string) bool { return strings.HasSuffix(host, suffix) })
+}
+
 // atTheService looks at a host of the service's, which has four ports and no other.
 func (e endpoint) atTheService(emulator bool) (endpoint, Reason) {
 	if reason := otherService(e.host); reason != Fine {
 		return endpoint{}, reason
 	}
-	if !slices.ContainsFunc(clouds, func(suffix string) bool { return strings.HasSuffix(e.host, suffix) }) {
+	if !ofTheService(e.host) {
 		return e, Fine
 	}
 	switch {

@@ -47,7 +47,9 @@ const (
 	NoFirstWord
 	BadSignature
 	NoHub
+	NamespaceAsHub
 	URL
+	BareName
 	Path
 	NoHost
 	BadPort
@@ -101,6 +103,8 @@ var texts = map[Reason]string{
 	NoFirstWord:       `does not begin with "` + signaturePrefix + `"`,
 	BadSignature:      "does not have each of sr, sig, se and skn once and readable, as a signature for Event Hubs: it is cut, or for another service",
 	NoHub:             "is no name of a hub: it has up to 256 letters of ASCII, digits and . _ -",
+	NamespaceAsHub:    "is the host name of a namespace: namespace and event hub may be exchanged",
+	BareName:          "is not fully qualified: give the whole host name, such as name.servicebus.windows.net; if it is the event hub's name, namespace and event hub are exchanged",
 	URL:               "is a URL: give the host alone, such as name.servicebus.windows.net, without scheme and path",
 	Path:              "has a path: leave it out; the name of the hub has a place of its own",
 	NoHost:            "is not the name of a host: it looks like name.servicebus.windows.net",

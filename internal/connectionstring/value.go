@@ -68,6 +68,9 @@ func hubReason(text string) Reason {
 	if len(text) > maxHub || strings.ContainsFunc(text, func(r rune) bool { return !isAlphanumeric(r) && !strings.ContainsRune("._-", r) }) {
 		return NoHub
 	}
+	if ofTheService(strings.ToLower(text)) {
+		return NamespaceAsHub
+	}
 	return Fine
 }
 
