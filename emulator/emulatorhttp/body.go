@@ -15,8 +15,8 @@ import (
 	"github.com/go-eventhubs/eventhubs/emulator"
 )
 
-// A Body is what can be shown of an event's body.
-type Body struct {
+// bodyJSON is what can be shown of an event's body.
+type bodyJSON struct {
 	// Kind is "text", "json" (text that is JSON), "binary", or "value" for an AMQP value or sequence.
 	Kind string `json:"kind"`
 	// Bytes is its size; for a value that of the whole event.
@@ -27,8 +27,8 @@ type Body struct {
 	Truncated bool `json:"truncated"`
 }
 
-// A Property is an application property or an annotation.
-type Property struct {
+// propertyJSON is an application property or an annotation.
+type propertyJSON struct {
 	Name  string `json:"name"`
 	Type  string `json:"type"`  // of its value, as Go calls it
 	Value string `json:"value"` // as text, so that no number loses digits in a browser
@@ -45,8 +45,8 @@ var (
 	full  = scale{body: 64 << 10, value: 4 << 10, properties: 500, indent: true}
 )
 
-func newEvent(e *emulator.Event, s scale) Event {
-	out := Event{
+func newEvent(e *emulator.Event, s scale) eventJSON {
+	out := eventJSON{
 		Partition: e.PartitionID, Sequence: e.SequenceNumber, Offset: e.Offset, Enqueued: e.EnqueuedTime,
 		MessageID: cut(show(e.MessageID), s.value), ContentType: cut(e.ContentType, s.value), Bytes: len(e.Message),
 		Properties: newProperties(e.Properties, s), Annotations: newProperties(e.Annotations, s), Body: newBody(e, s),
@@ -57,13 +57,13 @@ func newEvent(e *emulator.Event, s scale) Event {
 	return out
 }
 
-func newProperties(values map[string]any, s scale) []Property {
-	out := []Property{}
+func newProperties(values map[string]any, s scale) []propertyJSON {
+	out := []propertyJSON{}
 	for _, name := range slices.Sorted(maps.Keys(values)) {
 		if len(out) == s.properties {
 			break
 		}
-		out = append(out, Property{Name: cut(name, s.value), Type: fmt.Sprintf("%T", values[name]), Value: cut(show(values[name]), s.value)})
+		out = append(out, propertyJSON{Name: cut(name, s.value), Type: fmt.Sprintf("%T", values[name]), Value: cut(show(values[name]), s.value)})
 	}
 	return out
 }
@@ -86,19 +86,19 @@ func show(v any) string {
 	}
 }
 
-func newBody(e *emulator.Event, s scale) Body {
+func newBody(e *emulator.Event, s scale) bodyJSON {
 	if e.Body == nil {
 		begin := e.Message[:min(len(e.Message), s.body/3)]
-		return Body{Kind: "value", Bytes: len(e.Message), Text: spaced(begin), Truncated: len(begin) < len(e.Message)}
+		return bodyJSON{Kind: "value", Bytes: len(e.Message), Text: spaced(begin), Truncated: len(begin) < len(e.Message)}
 	}
-	out := Body{Kind: "text", Bytes: len(e.Body), Truncated: len(e.Body) > s.body}
+	out := bodyJSON{Kind: "text", Bytes: len(e.Body), Truncated: len(e.Body) > s.body}
 	begin := e.Body[:min(len(e.Body), s.body)]
 	if out.Truncated {
 		begin = wholeCharacters(begin)
 	}
 	if !readable(begin) {
 		begin = e.Body[:min(len(e.Body), s.body/3)]
-		return Body{Kind: "binary", Bytes: len(e.Body), Text: spaced(begin), Truncated: len(begin) < len(e.Body)}
+		return bodyJSON{Kind: "binary", Bytes: len(e.Body), Text: spaced(begin), Truncated: len(begin) < len(e.Body)}
 	}
 	out.Text = string(begin)
 	if first := bytes.TrimLeft(begin, " \t\r\n"); len(first) > 0 && (first[0] == '{' || first[0] == '[') && (out.Truncated || json.Valid(begin)) {

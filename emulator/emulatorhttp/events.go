@@ -11,27 +11,27 @@ import (
 	"github.com/go-eventhubs/eventhubs/emulator"
 )
 
-// Events is the answer to /api/events.
-type Events struct {
-	Events []Event `json:"events"` // newest first
+// eventsJSON is the answer to /api/events.
+type eventsJSON struct {
+	Events []eventJSON `json:"events"` // newest first
 	// Searched is how many events were looked at, and All says that these were all that there are.
 	Searched int  `json:"searched"`
 	All      bool `json:"all"`
 }
 
-// An Event is an event: in the answer to /api/event as a whole, in [Events] with the beginnings of what is long.
-type Event struct {
-	Partition   string     `json:"partition"`
-	Sequence    int64      `json:"sequence"`
-	Offset      string     `json:"offset"`
-	Enqueued    time.Time  `json:"enqueued"`
-	Key         *string    `json:"key"` // null if it has none
-	MessageID   string     `json:"messageId"`
-	ContentType string     `json:"contentType"`
-	Properties  []Property `json:"properties"` // application properties by name
-	Annotations []Property `json:"annotations"`
-	Bytes       int        `json:"bytes"` // of the whole event, encoded
-	Body        Body       `json:"body"`
+// eventJSON is an event: in the answer to /api/event as a whole, in that to /api/events with the beginnings of what is long.
+type eventJSON struct {
+	Partition   string         `json:"partition"`
+	Sequence    int64          `json:"sequence"`
+	Offset      string         `json:"offset"`
+	Enqueued    time.Time      `json:"enqueued"`
+	Key         *string        `json:"key"` // null if it has none
+	MessageID   string         `json:"messageId"`
+	ContentType string         `json:"contentType"`
+	Properties  []propertyJSON `json:"properties"` // application properties by name
+	Annotations []propertyJSON `json:"annotations"`
+	Bytes       int            `json:"bytes"` // of the whole event, encoded
+	Body        bodyJSON       `json:"body"`
 }
 
 const (
@@ -69,8 +69,8 @@ func (h *handler) events(w http.ResponseWriter, r *http.Request) {
 }
 
 // find looks for the newest events in which text is; empty is in all.
-func (h *handler) find(ctx context.Context, hub, partition, text string, limit int) Events {
-	out := Events{Events: []Event{}, All: true}
+func (h *handler) find(ctx context.Context, hub, partition, text string, limit int) eventsJSON {
+	out := eventsJSON{Events: []eventJSON{}, All: true}
 	bytes := 0
 	for e := range h.server.Newest(hub, partition) {
 		if len(out.Events) == limit || out.Searched == maxSearched || bytes > maxSearchedBytes || ctx.Err() != nil {

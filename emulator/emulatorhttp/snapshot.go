@@ -10,61 +10,61 @@ import (
 	"github.com/go-eventhubs/eventhubs/emulator"
 )
 
-// A Snapshot is the answer to /api/snapshot. The fields mean what they do in package emulator.
-type Snapshot struct {
-	Time            time.Time `json:"time"`
-	Started         time.Time `json:"started"`
-	Address         string    `json:"address"`         // on which clients find the server
-	ThroughputUnits int       `json:"throughputUnits"` // 0: no bounds
-	InForce         []string  `json:"inForce"`         // how the server was made to behave, in words
-	Hubs            []Hub     `json:"hubs"`
-	Faults          []Fault   `json:"faults"`
+// snapshotJSON is the answer to /api/snapshot. The fields mean what they do in package emulator.
+type snapshotJSON struct {
+	Time            time.Time   `json:"time"`
+	Started         time.Time   `json:"started"`
+	Address         string      `json:"address"`         // on which clients find the server
+	ThroughputUnits int         `json:"throughputUnits"` // 0: no bounds
+	InForce         []string    `json:"inForce"`         // how the server was made to behave, in words
+	Hubs            []hubJSON   `json:"hubs"`
+	Faults          []faultJSON `json:"faults"`
 	// Connections are the newest 200; ConnectionCount counts all.
-	Connections     []Connection `json:"connections"`
-	ConnectionCount int          `json:"connectionCount"`
+	Connections     []connectionJSON `json:"connections"`
+	ConnectionCount int              `json:"connectionCount"`
 }
 
-// A Hub is a hub in a [Snapshot].
-type Hub struct {
-	Name           string      `json:"name"`
-	Created        time.Time   `json:"created"`
-	Disabled       bool        `json:"disabled"`
-	Retention      string      `json:"retention"` // in words; empty: everything is kept
-	ConsumerGroups []string    `json:"consumerGroups"`
-	Partitions     []Partition `json:"partitions"`
+// hubjson is a hub in a snapshotJSON.
+type hubJSON struct {
+	Name           string          `json:"name"`
+	Created        time.Time       `json:"created"`
+	Disabled       bool            `json:"disabled"`
+	Retention      string          `json:"retention"` // in words; empty: everything is kept
+	ConsumerGroups []string        `json:"consumerGroups"`
+	Partitions     []partitionJSON `json:"partitions"`
 }
 
-// A Partition is a partition in a [Snapshot].
-type Partition struct {
-	ID         string     `json:"id"`
-	Events     int        `json:"events"` // that were ever stored
-	Batches    int        `json:"batches"`
-	Bytes      int64      `json:"bytes"`
-	HeldEvents int        `json:"heldEvents"` // that are there
-	HeldBytes  int64      `json:"heldBytes"`
-	First      int64      `json:"first"`
-	Last       int64      `json:"last"`
-	Enqueued   *time.Time `json:"enqueued"` // null if there never was an event
-	Readers    []Reader   `json:"readers"`
+// partitionjson is a partition in a snapshotJSON.
+type partitionJSON struct {
+	ID         string       `json:"id"`
+	Events     int          `json:"events"` // that were ever stored
+	Batches    int          `json:"batches"`
+	Bytes      int64        `json:"bytes"`
+	HeldEvents int          `json:"heldEvents"` // that are there
+	HeldBytes  int64        `json:"heldBytes"`
+	First      int64        `json:"first"`
+	Last       int64        `json:"last"`
+	Enqueued   *time.Time   `json:"enqueued"` // null if there never was an event
+	Readers    []readerJSON `json:"readers"`
 }
 
-// A Reader is how far a consumer group is in a partition.
-type Reader struct {
-	Group     string     `json:"group"`
-	Next      int64      `json:"next"`
-	Behind    int64      `json:"behind"`
-	Receivers []Receiver `json:"receivers"` // attached now
+// readerjson is how far a consumer group is in a partition.
+type readerJSON struct {
+	Group     string         `json:"group"`
+	Next      int64          `json:"next"`
+	Behind    int64          `json:"behind"`
+	Receivers []receiverJSON `json:"receivers"` // attached now
 }
 
-// A Receiver is a link that reads a partition.
-type Receiver struct {
+// receiverjson is a link that reads a partition.
+type receiverJSON struct {
 	Connection int    `json:"connection"`
 	Name       string `json:"name"`
 	Epoch      *int64 `json:"epoch"` // null if it has none
 }
 
-// A Connection is a client's connection in a [Snapshot].
-type Connection struct {
+// connectionjson is a client's connection in a snapshotJSON.
+type connectionJSON struct {
 	Number    int       `json:"number"`
 	Remote    string    `json:"remote"`
 	Opened    time.Time `json:"opened"`
@@ -74,12 +74,12 @@ type Connection struct {
 	Receivers int       `json:"receivers"`
 	Events    int       `json:"events"` // that went over the links that it has now
 	// Links are the oldest 50; LinkCount counts all.
-	Links     []Link `json:"links"`
-	LinkCount int    `json:"linkCount"`
+	Links     []linkJSON `json:"links"`
+	LinkCount int        `json:"linkCount"`
 }
 
-// A Link is a link of a [Connection].
-type Link struct {
+// linkjson is a link of a connectionJSON.
+type linkJSON struct {
 	Name     string    `json:"name"`
 	Address  string    `json:"address"`
 	Receiver bool      `json:"receiver"`
@@ -88,8 +88,8 @@ type Link struct {
 	Messages int       `json:"messages"`
 }
 
-// A Fault is what went wrong on purpose.
-type Fault struct {
+// faultJSON is what went wrong on purpose.
+type faultJSON struct {
 	Kind  string    `json:"kind"`
 	Hub   string    `json:"hub"`
 	What  string    `json:"what"`
@@ -105,9 +105,9 @@ const (
 
 func (h *handler) snapshot(w http.ResponseWriter, _ *http.Request) {
 	s := h.server.Snapshot()
-	out := Snapshot{
+	out := snapshotJSON{
 		Time: s.Time, Started: s.Started, Address: h.server.Addr(), ThroughputUnits: s.ThroughputUnits,
-		InForce: h.inForce(&s), Hubs: []Hub{}, Faults: []Fault{}, Connections: []Connection{}, ConnectionCount: len(s.Connections),
+		InForce: h.inForce(&s), Hubs: []hubJSON{}, Faults: []faultJSON{}, Connections: []connectionJSON{}, ConnectionCount: len(s.Connections),
 	}
 	for _, hub := range s.Hubs {
 		if !h.hidden(hub.Name) {
@@ -119,7 +119,7 @@ func (h *handler) snapshot(w http.ResponseWriter, _ *http.Request) {
 	}
 	for _, f := range s.Faults {
 		if !h.hidden(f.Hub) {
-			out.Faults = append(out.Faults, Fault{Kind: f.Kind.String(), Hub: f.Hub, What: f.What, Count: f.Count, Last: f.Last})
+			out.Faults = append(out.Faults, faultJSON{Kind: f.Kind.String(), Hub: f.Hub, What: f.What, Count: f.Count, Last: f.Last})
 		}
 	}
 	answer(w, http.StatusOK, out)
@@ -142,23 +142,23 @@ func (h *handler) inForce(s *emulator.Snapshot) []string {
 	return lines
 }
 
-func newHub(h *emulator.HubSnapshot) Hub {
-	out := Hub{
+func newHub(h *emulator.HubSnapshot) hubJSON {
+	out := hubJSON{
 		Name: h.Name, Created: h.Created, Disabled: h.Disabled, Retention: retention(h.Retention), ConsumerGroups: h.ConsumerGroups,
-		Partitions: make([]Partition, 0, len(h.Partitions)),
+		Partitions: make([]partitionJSON, 0, len(h.Partitions)),
 	}
 	for _, p := range h.Partitions {
-		partition := Partition{
+		partition := partitionJSON{
 			ID: p.ID, Events: p.Total.Events, Batches: p.Total.Batches, Bytes: p.Total.Bytes, HeldEvents: p.Held.Events, HeldBytes: p.Held.Bytes,
-			First: p.First, Last: p.Last, Readers: []Reader{},
+			First: p.First, Last: p.Last, Readers: []readerJSON{},
 		}
 		if !p.Enqueued.IsZero() {
 			partition.Enqueued = &p.Enqueued
 		}
 		for _, r := range p.Readers {
-			reader := Reader{Group: r.Group, Next: r.Next, Behind: r.Behind, Receivers: []Receiver{}}
+			reader := readerJSON{Group: r.Group, Next: r.Next, Behind: r.Behind, Receivers: []receiverJSON{}}
 			for _, receiver := range r.Receivers {
-				reader.Receivers = append(reader.Receivers, Receiver{receiver.Connection, cut(receiver.Name, maxName), receiver.Epoch})
+				reader.Receivers = append(reader.Receivers, receiverJSON{receiver.Connection, cut(receiver.Name, maxName), receiver.Epoch})
 			}
 			partition.Readers = append(partition.Readers, reader)
 		}
@@ -182,10 +182,10 @@ func retention(r emulator.Retention) string {
 	return strings.Join(limits, ", ")
 }
 
-func newConnection(c *emulator.ConnectionSnapshot) Connection {
-	out := Connection{
+func newConnection(c *emulator.ConnectionSnapshot) connectionJSON {
+	out := connectionJSON{
 		Number: c.Number, Remote: c.Remote, Opened: c.Opened, Transport: transport(c.Transport), Client: c.Client,
-		Links: []Link{}, LinkCount: len(c.Links),
+		Links: []linkJSON{}, LinkCount: len(c.Links),
 	}
 	for i, l := range c.Links {
 		out.Events += l.Events
@@ -197,7 +197,7 @@ func newConnection(c *emulator.ConnectionSnapshot) Connection {
 			out.Senders++
 		}
 		if i < maxLinks {
-			out.Links = append(out.Links, Link{
+			out.Links = append(out.Links, linkJSON{
 				Name: cut(l.Name, maxName), Address: cut(l.Address, 2*maxName), Receiver: l.Receiver,
 				Attached: l.Attached, Events: l.Events, Messages: l.Messages,
 			})
