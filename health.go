@@ -3,7 +3,6 @@ package eventhubs
 import (
 	"errors"
 	"slices"
-	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -52,14 +51,6 @@ const (
 	HealthUnreachable                     // the service, the event hub or the network cannot be reached
 	states
 )
-
-func (s HealthState) String() string {
-	names := [...]string{"connecting", "ready", "blocked", "throttled", "silent", "failing", "refused", "unauthorized", "unreachable"}
-	if s < 0 || int(s) >= len(names) {
-		return "HealthState(" + strconv.Itoa(int(s)) + ")"
-	}
-	return names[s]
-}
 
 // A fate is what becomes of what has failed.
 type fate int

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"iter"
-	"strconv"
 	"sync"
 	"time"
 
@@ -24,21 +23,6 @@ const (
 	// PossiblyStored: the event was sent, and its acknowledgement never came.
 	PossiblyStored
 )
-
-func (s Storage) String() string {
-	switch s {
-	case Pending:
-		return "pending"
-	case Stored:
-		return "stored"
-	case NotStored:
-		return "not stored"
-	case PossiblyStored:
-		return "possibly stored"
-	default:
-		return "Storage(" + strconv.Itoa(int(s)) + ")"
-	}
-}
 
 // An Outcome is the end of an event, or of a batch of them. Each accepted event has exactly one. What stands for an outcome that is not there yet has [Pending] and
 // [ErrPending].

@@ -1,7 +1,6 @@
 package eventhubs
 
 import (
-	"strconv"
 	"sync/atomic"
 	"time"
 )
@@ -82,14 +81,6 @@ const (
 	WaitingForCredit          // the link is open, and the service does not allow a message yet
 	WaitingForHandler         // a handler runs: the next batch leaves when it has returned
 )
-
-func (w Waiting) String() string {
-	names := [...]string{"not waiting", "for events", "for the link", "for the service", "throttled", "to retry", "for the list of partitions", "stopped", "for credit", "for a handler"}
-	if w < 0 || int(w) >= len(names) {
-		return "Waiting(" + strconv.Itoa(int(w)) + ")"
-	}
-	return names[w]
-}
 
 // counts are the numbers that only grow.
 type counts struct {

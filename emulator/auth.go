@@ -29,14 +29,11 @@ const (
 
 // String is the rights as the service names them, such as "Send, Listen".
 func (r Rights) String() string {
-	var names []string
-	for i, name := range []string{"Send", "Listen", "Manage"} {
-		if r&(1<<i) != 0 {
-			names = append(names, name)
-		}
-	}
-	return strings.Join(names, ", ")
+	return bitNames(uint8(r), "Send", "Listen", "Manage")
 }
+
+// MarshalText returns what String does.
+func (r Rights) MarshalText() ([]byte, error) { return []byte(r.String()), nil }
 
 // allow tells whether one of the wanted rights is among r.
 func (r Rights) allow(wanted Rights) bool { return r&(wanted|RightManage) != 0 }

@@ -108,13 +108,13 @@ type jwtPayload struct {
 	Issuer   string `json:"iss"`
 	Audience string `json:"aud"`
 	Expires  int64  `json:"exp"`
-	Rights   Rights `json:"rights"`
+	Rights   uint8  `json:"rights"`
 }
 
 // issue makes a token.
 func (i *issuer) issue(rights Rights, expires time.Time) string {
 	payload, _ := json.Marshal(jwtPayload{
-		Issuer: "emulator", Audience: "https://eventhubs.azure.net", Expires: expires.Unix(), Rights: rights,
+		Issuer: "emulator", Audience: "https://eventhubs.azure.net", Expires: expires.Unix(), Rights: uint8(rights),
 	}) // numbers and text never fail
 	text := jwtHeader + "." + base64.RawURLEncoding.EncodeToString(payload)
 	return text + "." + i.secret(text)
@@ -142,7 +142,7 @@ func (i *issuer) verify(token string) (claims Claims, own bool, err error) {
 	if err := json.Unmarshal(payload, &p); err != nil {
 		return Claims{}, true, errors.New("its payload is not JSON")
 	}
-	return Claims{Rights: p.Rights, Expires: time.Unix(p.Expires, 0)}, true, nil
+	return Claims{Rights: Rights(p.Rights), Expires: time.Unix(p.Expires, 0)}, true, nil
 }
 
 // cutLast is strings.Cut at the last separator.

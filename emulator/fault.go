@@ -55,6 +55,9 @@ func (k Kind) String() string {
 	}
 }
 
+// MarshalText returns what String does.
+func (k Kind) MarshalText() ([]byte, error) { return []byte(k.String()), nil }
+
 // An Operation is one thing that a client asks for. Fields that mean nothing for its Kind are zero; in
 // brackets, the kinds for which they mean something.
 type Operation struct {

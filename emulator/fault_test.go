@@ -2,7 +2,9 @@ package emulator_test
 
 import (
 	"context"
+	"encoding"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"slices"
@@ -367,5 +369,16 @@ func TestCutWorksOverTCP(t *testing.T) {
 	defer func() { _ = nc.Close() }()
 	if n, err := nc.Read(make([]byte, 1)); err == nil {
 		t.Errorf("read %d bytes from a connection that is cut", n)
+	}
+}
+
+func TestEnumerationsAreTextForMachines(t *testing.T) {
+	for want, value := range map[string]encoding.TextMarshaler{
+		"put-token": emulator.KindPutToken, "unknown": emulator.Kind(0), "Send, Listen": emulator.RightSend | emulator.RightListen, "TCP, TLS": emulator.TransportPlain | emulator.TransportTLS,
+		"TCP, TLS, WebSocket, WebSocket over TLS": emulator.TransportAll, "": emulator.Transport(0),
+	} {
+		if got, err := value.MarshalText(); string(got) != want || err != nil || fmt.Sprint(value) != want {
+			t.Errorf("MarshalText makes %q, %v, and String %q, want %q", got, err, value, want)
+		}
 	}
 }

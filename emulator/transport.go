@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"net/url"
+	"strings"
 	"time"
 )
 
@@ -30,6 +31,25 @@ const (
 
 	withTLS = TransportTLS | TransportWebSocketTLS
 )
+
+// String is the transports in words, such as "TCP, TLS"; empty for none.
+func (t Transport) String() string {
+	return bitNames(uint8(t), "TCP", "TLS", "WebSocket", "WebSocket over TLS")
+}
+
+// MarshalText returns what String does.
+func (t Transport) MarshalText() ([]byte, error) { return []byte(t.String()), nil }
+
+// bitNames are the names of the bits that are set, from the lowest on.
+func bitNames(bits uint8, all ...string) string {
+	var names []string
+	for i, name := range all {
+		if bits&(1<<i) != 0 {
+			names = append(names, name)
+		}
+	}
+	return strings.Join(names, ", ")
+}
 
 // scheme is how a URL with one transport begins.
 func (t Transport) scheme() string {
