@@ -6,8 +6,8 @@ import (
 )
 
 // Clear takes everything that is buffered and not in flight out of the buffer, and returns how many events that were. Their room is free at once. They fail
-// with ErrCleared: each partition's handler is told of them in its turn, by the partition's sender. Clear does not wait for that, and
-// may be called from a handler. It fails with ErrClosed after Close, and with the context's error if ctx is over already: nothing is taken out then.
+// with [ErrCleared]: each partition's handler is told of them in its turn, by the partition's sender. Clear does not wait for that, and
+// may be called from a handler. It fails with [ErrClosed] after Close, and with the context's error if ctx is over already: nothing is taken out then.
 func (p *BufferedProducer) Clear(ctx context.Context) (events int, err error) {
 	if err := p.mayClear(ctx, "Clear"); err != nil {
 		return 0, err
@@ -35,7 +35,7 @@ func (p *BufferedProducer) cleared(part *partition) error {
 	return p.health.hindrance(part).with(fmt.Errorf("eventhubs: %w", ErrCleared))
 }
 
-// ClearPartition is Clear for one partition. It fails with ErrPartitionUnknown for an id that the event hub does not have. While the partitions are not known it clears the events
+// ClearPartition is Clear for one partition. It fails with [ErrPartitionUnknown] for an id that the event hub does not have. While the partitions are not known it clears the events
 // that were enqueued with that PartitionID.
 func (p *BufferedProducer) ClearPartition(ctx context.Context, partitionID string) (events int, err error) {
 	if err := p.mayClear(ctx, "ClearPartition"); err != nil {

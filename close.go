@@ -11,19 +11,19 @@ import (
 const closeGrace = time.Second
 
 // Close sends what is buffered, waits for the outcomes and for the handlers, and releases the connection, if it is the producer's own. From its first
-// moment Enqueue fails with ErrClosed, also one that is waiting for room.
+// moment Enqueue fails with [ErrClosed], also one that is waiting for room.
 //
 // If ctx ends first, nothing more is sent and the producer's links are closed. Events without an outcome then fail with an error that
 // matches ErrClosed and the context's error, and wraps the *Error of what had failed before: not stored, or possibly stored if they were in flight. Handlers are told of them, with a
 // context that does not end; Close waits for them 1 more second at most.
 //
-// The error is an *UndeliveredError with what Flush would return and what fails until the end; nil if there is nothing. A further Close or Abandon waits for the first
-// and returns its result. In a handler, with its context, Close does nothing and returns ErrInHandler.
+// The error is an [*UndeliveredError] with what Flush would return and what fails until the end; nil if there is nothing. A further Close or Abandon waits for the first
+// and returns its result. In a handler, with its context, Close does nothing and returns [ErrInHandler].
 func (p *BufferedProducer) Close(ctx context.Context) error {
 	return p.shut(ctx, "Close", false)
 }
 
-// Abandon is Close that sends nothing more: what is buffered and not in flight fails with ErrAbandoned, what is in flight is awaited until ctx ends.
+// Abandon is Close that sends nothing more: what is buffered and not in flight fails with [ErrAbandoned], what is in flight is awaited until ctx ends.
 func (p *BufferedProducer) Abandon(ctx context.Context) error {
 	return p.shut(ctx, "Abandon", true)
 }

@@ -5,7 +5,7 @@ import (
 	"errors"
 )
 
-// Error returns the word. It makes a Code a target for errors.Is: errors.Is(err, CodeThrottled).
+// Error returns the word. It makes a Code a target for errors.Is: errors.Is(err, [CodeThrottled]).
 func (c Code) Error() string { return string(c) }
 
 // CodeOf returns the code of an error: of what ended an event, a call or a wait, not of what had failed before and is wrapped by it. It is empty for nil, and for an error that has none. One behind

@@ -16,7 +16,7 @@ type ConnectOptions struct {
 }
 
 // Connect reaches the service before the first event does: it connects, authorises and asks for the partitions. It is not needed, and may be called at any time,
-// also from a handler. It tries once; the error says what is wrong, with what to check. A nil *ConnectOptions means no links.
+// also from a handler. It tries once; the error says what is wrong, with what to check. A nil [*ConnectOptions] means no links.
 func (p *BufferedProducer) Connect(ctx context.Context, options *ConnectOptions) error {
 	if p.closing.Load() {
 		return errClosed()

@@ -48,7 +48,7 @@ type Connection struct {
 }
 
 // NewConnection returns a connection to a namespace, which lets it in with an Azure identity. There is no network traffic yet. A nil
-// *ConnectionOptions means the defaults.
+// [*ConnectionOptions] means the defaults.
 func NewConnection(fullyQualifiedNamespace string, credential azcore.TokenCredential, options *ConnectionOptions) (*Connection, error) {
 	e, err := endpointFromCredential(fullyQualifiedNamespace, credential)
 	if err != nil {
@@ -57,7 +57,7 @@ func NewConnection(fullyQualifiedNamespace string, credential azcore.TokenCreden
 	return newConnection(e, "", options)
 }
 
-// NewConnectionFromConnectionString is NewConnection with a connection string, which is read as [NewBufferedProducerFromConnectionString] reads it. If that names an event hub
+// NewConnectionFromConnectionString is [NewConnection] with a connection string, which is read as [NewBufferedProducerFromConnectionString] reads it. If that names an event hub
 // (EntityPath), the connection's producers are for this one.
 func NewConnectionFromConnectionString(connectionString string, options *ConnectionOptions) (*Connection, error) {
 	e, hubName, err := endpointFromConnectionString(connectionString, "")
@@ -67,7 +67,7 @@ func NewConnectionFromConnectionString(connectionString string, options *Connect
 	return newConnection(e, hubName, options)
 }
 
-// NewConnectionFromKey is NewConnection with a named key, a shared access policy, which ReplaceKey replaces while the connection runs.
+// NewConnectionFromKey is [NewConnection] with a named key, a shared access policy, which ReplaceKey replaces while the connection runs.
 // Both are refused if they are empty or cannot be right, such as with white space or quotation marks around them.
 func NewConnectionFromKey(fullyQualifiedNamespace, keyName, key string, options *ConnectionOptions) (*Connection, error) {
 	s := new(secret)
@@ -81,7 +81,7 @@ func NewConnectionFromKey(fullyQualifiedNamespace, keyName, key string, options 
 	return newConnection(e, "", options)
 }
 
-// NewConnectionFromSAS is NewConnection with a ready-made shared access signature, which ReplaceSAS replaces while the connection runs: before it expires,
+// NewConnectionFromSAS is [NewConnection] with a ready-made shared access signature, which ReplaceSAS replaces while the connection runs: before it expires,
 // since nobody here can renew it. It begins with "SharedAccessSignature " and has sr, sig, se and skn.
 func NewConnectionFromSAS(fullyQualifiedNamespace, signature string, options *ConnectionOptions) (*Connection, error) {
 	s := &secret{signature: true}
@@ -125,7 +125,7 @@ func (c *Connection) ReplaceSAS(signature string) error {
 }
 
 // NewBufferedProducer returns a producer that shares the connection. Closing it leaves the connection open. The event hub may be empty if the connection
-// string has named it. Options.Connection must be empty: the connection has its own.
+// string has named it. [Options.Connection] must be empty: the connection has its own.
 func (c *Connection) NewBufferedProducer(eventHub string, options *Options) (*BufferedProducer, error) {
 	eventHub, err := sameHub(c.hub, eventHub)
 	if err != nil {

@@ -48,7 +48,7 @@
 // # Partitioning
 //
 // An event goes to the partition that [EnqueueOptions] names by its id, or to the one that the service's own hash maps its key to, or, with neither, where
-// Options.Partitioning says: to the next partition in turn ([RoundRobin]), to one partition for a whole batch ([Sticky]), or where the service likes
+// [Options.Partitioning] says: to the next partition in turn ([RoundRobin]), to one partition for a whole batch ([Sticky]), or where the service likes
 // ([ServiceAssigned]). Partitions in trouble are passed over. Give neither key nor id unless events belong together. The key travels with each event,
 // whatever batch it is in. The partitions are asked for when the first event is enqueued; until they are known events wait, in their order, and Enqueue
 // does not.
@@ -57,32 +57,32 @@
 //
 // [NewBufferedProducer] and [NewBufferedProducerFromConnectionString] make a producer with a connection of its own. For several hubs of a namespace make a
 // [Connection], with [NewConnection] (an Azure identity), [NewConnectionFromConnectionString], [NewConnectionFromKey] or [NewConnectionFromSAS] (whose secret can be
-// replaced while it runs), and its producers with Connection.NewBufferedProducer. A connection is opened by the first event, or by Connect, and again after a loss.
+// replaced while it runs), and its producers with [Connection.NewBufferedProducer]. A connection is opened by the first event, or by Connect, and again after a loss.
 //
 // A connection string is read as secret stores, files and templates deliver it. White space, line ends, a byte order mark and quotation marks around the whole, a
 // part or a value are dropped. Parts may stand on lines of their own. Keywords and names are compared without regard to case. A string that cannot work is refused with
 // the reason, which shows no part of the secret, and with what to give instead: for one without a key a namespace and a credential; for an IoT Hub's that of its
-// Event Hub-compatible endpoint; for one with TransportType=AmqpWebSockets also ConnectionOptions.NewWebSocketConn. An empty value, a placeholder and a reference to a secret
+// Event Hub-compatible endpoint; for one with TransportType=AmqpWebSockets also [ConnectionOptions.NewWebSocketConn]. An empty value, a placeholder and a reference to a secret
 // store are refused too. From a namespace, a hub's name, a key or a signature that comes by itself nothing is dropped: it is taken as it is, or refused.
 //
 // # Batches
 //
 // A batch leaves when it is full, when its first event has waited [Options].MaxWaitTime, on Flush, on Close, and, when the buffer is full and callers wait for
-// room, as soon as it holds a quarter of its partition's even share of the buffer, or whatever it holds if MaxWaitTime is more than a second. [SendAtOnce] does not linger, [UntilFull] does nothing else; Publish ends the linger of its own batch. While a partition's batch is in flight its next one fills. How large a batch may be is what the service tells for each link, and 1 MiB
-// at the most; less when many links share MaxBufferedBytes, 128 KiB at the least.
+// room, as soon as it holds a quarter of its partition's even share of the buffer, or whatever it holds if [Options.MaxWaitTime] is more than a second. [SendAtOnce] does not linger, [UntilFull] does nothing else; Publish ends the linger of its own batch. While a partition's batch is in flight its next one fills. How large a batch may be is what the service tells for each link, and 1 MiB
+// at the most; less when many links share [Options.MaxBufferedBytes], 128 KiB at the least.
 //
 // # Delivery and order
 //
 // Every accepted event gets exactly one [Outcome], told to the [Delivery] given with it, if any, and to the batch handlers of [Options]. Accepted means that Enqueue
 // returned nil. An outcome says whether the event is stored, not stored, or possibly stored: sent, and its acknowledgement
-// lost. A batch whose acknowledgement is lost is sent again, so that an event may be stored twice: delivery is at least once. With EnableIdempotentRetries the service
+// lost. A batch whose acknowledgement is lost is sent again, so that an event may be stored twice: delivery is at least once. With [Options.EnableIdempotentRetries] the service
 // knows the batch again and stores it once; with a [ProducerStore] as well, a restarted program is the same producer to it, and is told how far the former one came.
 //
 // Events for one partition are stored in the order of the Enqueue calls, if these do not overlap, through retries and reconnects, as long as
-// MaxConcurrentSendsPerPartition is 1. For events with a key that holds while the hub has as many partitions as before.
+// [Options.MaxConcurrentSendsPerPartition] is 1. For events with a key that holds while the hub has as many partitions as before.
 //
-// Decide reliability in the options rather than in a handler: how often and how long to retry ([RetryOptions], DeliveryTimeout), what is not worth retrying (FailFast), whether a
-// failure stops its partition (StopPartitionOnFailure). A handler of failures is for what to do with the events then: Batch.EnqueueAgain where order does not matter, a
+// Decide reliability in the options rather than in a handler: how often and how long to retry ([RetryOptions], [Options.DeliveryTimeout]), what is not worth retrying ([Options.FailFast]), whether a
+// failure stops its partition ([Options.StopPartitionOnFailure]). A handler of failures is for what to do with the events then: [Batch.EnqueueAgain] where order does not matter, a
 // dead-letter store where it does.
 //
 // # Backpressure
@@ -100,7 +100,7 @@
 // # Errors
 //
 // What the caller's own program causes is told by sentinels such as [ErrClosed] and [ErrInvalidArgument], what happens outside of it by an [*Error] with a [Code].
-// Texts are for people and may change. Trouble is logged when it begins, once a minute while it lasts, and when it is over: by Options.Logger, or slog.Default if
+// Texts are for people and may change. Trouble is logged when it begins, once a minute while it lasts, and when it is over: by [Options.Logger], or slog.Default if
 // there is none. When nobody hears of a failure, because there is neither a handler nor a Delivery, it is logged
 // there as well, and the next Flush or Close returns it in any case, once.
 //

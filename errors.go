@@ -108,8 +108,8 @@ const (
 // An Error is a failure outside of the caller's program: of the service, the network or the credential. It matches, with errors.Is, its [Code] and the sentinel with the same code.
 // What it wraps, Err, is for people and for finding errors of the caller's own, such as those of a credential or a dialer: types and texts of this module below an Error are not part of the API.
 //
-// What ends an event or a wait, such as ErrClosed, ErrCleared or ErrBufferFull, wraps the Error that had failed before, for the event, its partition, the list of partitions or
-// the connection, unless something has succeeded since: errors.AsType finds it. Below ErrClosed, ErrAbandoned, ErrCleared and ErrExpired it is never Transient.
+// What ends an event or a wait, such as [ErrClosed], [ErrCleared] or [ErrBufferFull], wraps the Error that had failed before, for the event, its partition, the list of partitions or
+// the connection, unless something has succeeded since: errors.AsType finds it. Below ErrClosed, [ErrAbandoned], ErrCleared and [ErrExpired] it is never Transient.
 type Error struct {
 	Code        Code
 	Condition   string // the AMQP error condition, such as "com.microsoft:server-busy"; empty if the service sent none
@@ -163,7 +163,7 @@ func (e *EventTooLargeError) Error() string {
 
 func (e *EventTooLargeError) Unwrap() error { return e.Err }
 
-// Is reports whether target is ErrEventTooLarge, its code, or its counterpart in azeventhubs.
+// Is reports whether target is [ErrEventTooLarge], its code, or its counterpart in azeventhubs.
 func (e *EventTooLargeError) Is(target error) bool {
 	return isCode(CodeTooLarge, target) || target == azeventhubs.ErrEventDataTooLarge
 }
@@ -178,7 +178,7 @@ type UndeliveredError struct {
 	Err error
 }
 
-// Failed is how many events have failed: NotStored and PossiblyStored together.
+// Failed is how many events have failed: [NotStored] and [PossiblyStored] together.
 func (e *UndeliveredError) Failed() int { return e.NotStored + e.PossiblyStored }
 
 func (e *UndeliveredError) Error() string {

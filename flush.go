@@ -10,10 +10,10 @@ import (
 // the handlers that were told have returned. It neither holds up nor waits for later events; any number of calls may run at once. An
 // Enqueue that is still waiting for room is not covered.
 //
-// The error is an *UndeliveredError with every failure of events accepted before the call that no Flush or FlushPartition has returned yet, whether or not a
-// handler was told; nil if there is none. Not counted are events that Clear took out, and those that Batch.EnqueueAgain accepted: their new outcome counts.
+// The error is an [*UndeliveredError] with every failure of events accepted before the call that no Flush or FlushPartition has returned yet, whether or not a
+// handler was told; nil if there is none. Not counted are events that Clear took out, and those that [Batch.EnqueueAgain] accepted: their new outcome counts.
 // Flushes that run at once each return it. If ctx ends first, Flush only stops waiting, and what fails later is for the next.
-// In a handler, with its context, it returns ErrInHandler.
+// In a handler, with its context, it returns [ErrInHandler].
 func (p *BufferedProducer) Flush(ctx context.Context) error {
 	if handlerScope(ctx, p.admission) != nil {
 		return fmt.Errorf("eventhubs: Flush: %w", ErrInHandler)
@@ -40,7 +40,7 @@ func (p *BufferedProducer) cover(r *barrier, hurry bool) {
 	}
 }
 
-// FlushPartition is Flush for one partition. It fails with ErrPartitionUnknown for an id that the event hub does not have; while the partitions are not known
+// FlushPartition is Flush for one partition. It fails with [ErrPartitionUnknown] for an id that the event hub does not have; while the partitions are not known
 // it waits for everything that has no partition yet. It also returns what failed before the partitions were known.
 func (p *BufferedProducer) FlushPartition(ctx context.Context, partitionID string) error {
 	if handlerScope(ctx, p.admission) != nil {

@@ -82,7 +82,7 @@ func stateFor(err error, f fate) HealthState {
 }
 
 // Health returns the present state, as far as what was sent has shown it: it does not ask the service, see Connect for that. It may be called at any
-// time, also from a handler, and does not block. Without being asked, each change is logged: see Options.Logger.
+// time, also from a handler, and does not block. Without being asked, each change is logged: see [Options.Logger].
 func (p *BufferedProducer) Health() Health {
 	h := p.health.state()
 	h.TokenExpires = p.hub.TokenExpires()

@@ -240,7 +240,7 @@ func (s PartitionStats) LogValue() slog.Value { return s.attributes().value() }
 // MarshalJSON returns what LogValue does, as an object.
 func (s PartitionStats) MarshalJSON() ([]byte, error) { return s.attributes().json() }
 
-// LogValue returns the error's text, as a log has it of an error that wraps this one: an attribute is of one type. Its code is CodeOf's.
+// LogValue returns the error's text, as a log has it of an error that wraps this one: an attribute is of one type. Its code is [CodeOf]'s.
 func (e *Error) LogValue() slog.Value { return slog.StringValue(e.Error()) }
 
 // MarshalJSON returns an object with the text and the fields that say more.

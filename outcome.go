@@ -75,7 +75,7 @@ func (b *Batch) Tags() iter.Seq[any] {
 
 // EnqueueAgain enqueues every event of the batch once more, as it was and with its key, Tag and ExpiresAt; an event without a key goes to the partition of the
 // batch, or anywhere if that is not known. It returns how many events were accepted; with the handler's context it never waits. The first refusal, such as
-// ErrClosed or ErrExpired, ends it. A Delivery has been told its outcome and is not told again. Flush and Close count the new outcome instead of the old one, unless one of
+// [ErrClosed] or [ErrExpired], ends it. A Delivery has been told its outcome and is not told again. Flush and Close count the new outcome instead of the old one, unless one of
 // them has returned that.
 //
 // It is for a handler of failures where order does not matter: what is enqueued again comes after everything that is buffered by now, and

@@ -71,7 +71,7 @@ func NewBufferedProducer(fullyQualifiedNamespace, eventHub string, credential az
 
 // NewBufferedProducerFromConnectionString returns a producer for an event hub, which it reaches with a connection string as the portal
 // shows it, as the emulator prints it, or as a file or a secret store delivers either: see "Connections" above. The event hub is named in the string
-// (EntityPath), by the argument, or by both alike, whatever the case. What can never work is refused, with ErrInvalidArgument and the reason, which shows no secret.
+// (EntityPath), by the argument, or by both alike, whatever the case. What can never work is refused, with [ErrInvalidArgument] and the reason, which shows no secret.
 // There is no network traffic before the first event. A nil *Options means the defaults.
 func NewBufferedProducerFromConnectionString(connectionString, eventHub string, options *Options) (*BufferedProducer, error) {
 	e, hubName, err := endpointFromConnectionString(connectionString, eventHub)

@@ -49,7 +49,7 @@ type ProducerStore interface {
 	Save(ctx context.Context, key ProducerKey, old, id ProducerID) error
 }
 
-// NewFileProducerStore returns a ProducerStore that keeps a small file or two for each partition, in directory/namespace/hub, which it creates. What is saved is
+// NewFileProducerStore returns a [ProducerStore] that keeps a small file or two for each partition, in directory/namespace/hub, which it creates. What is saved is
 // on the disk (fsync) before Save returns, whole or not at all, and of several processes that save at the same time one succeeds. The directory must be
 // local and support hard links.
 func NewFileProducerStore(directory string) ProducerStore { return fileStore(directory) }
