@@ -9,6 +9,7 @@ import (
 	"go/token"
 	"io/fs"
 	"log/slog"
+	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -72,10 +73,17 @@ func constants(t *testing.T, path, prefix string, also map[string]string) map[st
 
 func TestTheRunbookHasEveryCodeErrorAndMetric(t *testing.T) {
 	text := read(t, operations)
-	codes := constants(t, "../../errors.go", "Code", constants(t, "../connection/errors.go", "Code", nil))
+	below := constants(t, "../connection/errors.go", "Code", nil)
+	codes := constants(t, "../../errors.go", "Code", below)
 	metrics := constants(t, "../../telemetry/names.go", "Metric", nil)
 	if len(codes) < 15 || len(metrics) < 20 {
 		t.Fatalf("only %d codes and %d metrics were found", len(codes), len(metrics))
+	}
+	exported := slices.Collect(maps.Values(codes))
+	for name, value := range below {
+		if !slices.Contains(exported, value) {
+			t.Errorf("the code %q, %s of package connection, comes out and is not exported", value, name)
+		}
 	}
 	for name, value := range codes {
 		if value == "" || !strings.Contains(text, "\n| `"+value+"` |") && !strings.Contains(text, "` (`"+value+"`) |") {
