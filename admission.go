@@ -114,8 +114,8 @@ func (a *admission) take(want *wish) (r room, ok bool) {
 }
 
 // try is enter for who does not wait.
-func (a *admission) try(want wish) (room, error) {
-	if err := a.possible(context.Background(), want.bytes); err != nil {
+func (a *admission) try(ctx context.Context, want wish) (room, error) {
+	if err := a.possible(ctx, want.bytes); err != nil {
 		return room{}, err
 	}
 	if r, ok := a.take(&want); ok {

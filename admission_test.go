@@ -70,7 +70,7 @@ func TestACancelledWaiterLeavesNoTrace(t *testing.T) {
 		cause := errors.New("the user went away")
 		ctx, cancel := context.WithCancelCause(t.Context())
 		result := make(chan error, 1)
-		go func() { result <- p.Enqueue(ctx, event("b"), nil) }()
+		go func() { result <- p.Enqueue(ctx, event("b")) }()
 		synctest.Wait()
 		cancel(cause)
 		err := <-result
@@ -95,7 +95,7 @@ func TestEnqueueRefusesAnEndedContext(t *testing.T) {
 		p := newPeer(t, 1).producer(Options{})
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
-		if err := p.Enqueue(ctx, event("a"), nil); !errors.Is(err, context.Canceled) {
+		if err := p.Enqueue(ctx, event("a")); !errors.Is(err, context.Canceled) {
 			t.Errorf("Enqueue returned %v, want context.Canceled", err)
 		}
 	})
@@ -106,7 +106,7 @@ func TestCancellingAfterAcceptanceChangesNothing(t *testing.T) {
 		peer := newPeer(t, 1)
 		p := peer.producer(Options{})
 		ctx, cancel := context.WithCancel(t.Context())
-		if err := p.Enqueue(ctx, event("a"), nil); err != nil {
+		if err := p.Enqueue(ctx, event("a")); err != nil {
 			t.Fatal(err)
 		}
 		cancel()
@@ -121,7 +121,7 @@ func TestPressureEndsTheLinger(t *testing.T) {
 			peer := newPeer(t, 4)
 			p := peer.producer(Options{MaxWaitTime: wait, MaxBufferedEvents: 40})
 			for i := range 100 {
-				if err := p.Enqueue(t.Context(), event(fmt.Sprint(i)), nil); err != nil {
+				if err := p.Enqueue(t.Context(), event(fmt.Sprint(i))); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -195,7 +195,7 @@ func TestJitteredAcknowledgementsDoNotCollapseTheBatches(t *testing.T) {
 				for c := range tt.callers {
 					go func() {
 						for i := range events / tt.callers {
-							if err := p.Enqueue(t.Context(), event(fmt.Sprint(c, i)), nil); err != nil {
+							if err := p.Enqueue(t.Context(), event(fmt.Sprint(c, i))); err != nil {
 								t.Error(err)
 							}
 						}

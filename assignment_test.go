@@ -13,7 +13,7 @@ func TestEventsWithoutKeyGoRoundRobin(t *testing.T) {
 		peer := newPeer(t, 7)
 		p := peer.producer(Options{})
 		for i := range 70 {
-			if err := p.Enqueue(t.Context(), event(fmt.Sprint(i)), nil); err != nil {
+			if err := p.Enqueue(t.Context(), event(fmt.Sprint(i))); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -41,7 +41,7 @@ func TestAKeyGoesToItsPlaceInTheServicesList(t *testing.T) {
 		peer.partitions = []string{"frank", "0", "17", "west-2"}
 		p := peer.producer(Options{})
 		for key, want := range map[string]string{"7": "west-2", "131": "17", "FWfAT": "0", "!c*_!I@1^c": "frank"} {
-			if err := p.Enqueue(t.Context(), event(key), &EnqueueOptions{PartitionKey: key}); err != nil {
+			if err := p.Enqueue(t.Context(), &Event{Body: []byte(key), PartitionKey: key}); err != nil {
 				t.Fatal(err)
 			}
 			if err := p.Flush(t.Context()); err != nil {
@@ -74,7 +74,7 @@ func TestStickySpreadsWhatWasStaged(t *testing.T) {
 				}
 			}
 			for range events {
-				if err := p.Enqueue(t.Context(), event(string(make([]byte, bytes))), nil); err != nil {
+				if err := p.Enqueue(t.Context(), event(string(make([]byte, bytes)))); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -108,7 +108,7 @@ func TestStickyStaysWithItsOpenBatch(t *testing.T) {
 		}
 		spread := func(body string, events int) {
 			for range events {
-				if err := p.Enqueue(t.Context(), event(body), nil); err != nil {
+				if err := p.Enqueue(t.Context(), event(body)); err != nil {
 					t.Fatal(err)
 				}
 			}

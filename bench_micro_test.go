@@ -6,7 +6,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azeventhubs/v2"
 	"github.com/go-eventhubs/eventhubs/internal/connection"
 	"github.com/go-eventhubs/eventhubs/internal/partitionkey"
 )
@@ -53,7 +52,7 @@ func BenchmarkEnqueue(b *testing.B) {
 				p, body := nullProducer(b, how.partitioning), make([]byte, size)
 				b.ReportAllocs()
 				for b.Loop() {
-					if err := p.Enqueue(b.Context(), &azeventhubs.EventData{Body: body}, &EnqueueOptions{PartitionKey: how.key}); err != nil {
+					if err := p.Enqueue(b.Context(), &Event{Body: body, PartitionKey: how.key}); err != nil {
 						b.Fatal(err)
 					}
 				}
@@ -68,7 +67,7 @@ func BenchmarkEnqueueParallel(b *testing.B) {
 	b.ReportAllocs()
 	b.RunParallel(func(pb *testing.PB) {
 		for pb.Next() {
-			if err := p.Enqueue(b.Context(), &azeventhubs.EventData{Body: body}, nil); err != nil {
+			if err := p.Enqueue(b.Context(), &Event{Body: body}); err != nil {
 				b.Error(err)
 				return
 			}
@@ -79,17 +78,19 @@ func BenchmarkEnqueueParallel(b *testing.B) {
 // BenchmarkEnqueueWith is what an event costs that has more than its bytes.
 func BenchmarkEnqueueWith(b *testing.B) {
 	body, later := make([]byte, 100), time.Now().Add(time.Hour)
-	for name, options := range map[string]func() *EnqueueOptions{
-		"nothing":   func() *EnqueueOptions { return &EnqueueOptions{} },
-		"tag":       func() *EnqueueOptions { return &EnqueueOptions{Tag: later} },
-		"delivery":  func() *EnqueueOptions { return &EnqueueOptions{Delivery: new(Delivery)} },
-		"ExpiresAt": func() *EnqueueOptions { return &EnqueueOptions{ExpiresAt: later} },
+	for name, event := range map[string]func() Event{
+		"nothing":     func() Event { return Event{Body: body} },
+		"tag":         func() Event { return Event{Body: body, Tag: later} },
+		"delivery":    func() Event { return Event{Body: body, Delivery: new(Delivery)} },
+		"ExpiresAt":   func() Event { return Event{Body: body, ExpiresAt: later} },
+		"PartitionID": func() Event { return Event{Body: body, PartitionID: "3"} },
 	} {
 		b.Run(name, func(b *testing.B) {
 			p := nullProducer(b, RoundRobin)
 			b.ReportAllocs()
 			for b.Loop() {
-				if err := p.Enqueue(b.Context(), &azeventhubs.EventData{Body: body}, options()); err != nil {
+				e := event()
+				if err := p.Enqueue(b.Context(), &e); err != nil {
 					b.Fatal(err)
 				}
 			}
@@ -99,9 +100,9 @@ func BenchmarkEnqueueWith(b *testing.B) {
 
 func BenchmarkEncode(b *testing.B) {
 	body := make([]byte, 1000)
-	for name, event := range map[string]*azeventhubs.EventData{
+	for name, event := range map[string]*Event{
 		"body":       {Body: body},
-		"ids":        {Body: body, MessageID: new("message-1"), ContentType: new("application/json"), CorrelationID: "trip-7"},
+		"ids":        {Body: body, MessageID: "message-1", ContentType: "application/json", CorrelationID: "trip-7"},
 		"properties": {Body: body, Properties: map[string]any{"sensor": "north", "value": 21.5, "sequence": int64(12345)}},
 	} {
 		for _, key := range []string{"", "device-12345"} {

@@ -57,7 +57,7 @@ func TestCloseTellsWhatIsInFlightBeforeItReturns(t *testing.T) {
 					t.Fatal(err)
 				}
 				var d eventhubs.Delivery
-				if err := p.Enqueue(t.Context(), data("a"), &eventhubs.EnqueueOptions{PartitionID: "1", Delivery: &d}); err != nil {
+				if err := p.Enqueue(t.Context(), &eventhubs.Event{Body: []byte("a"), PartitionID: "1", Delivery: &d}); err != nil {
 					t.Fatal(err)
 				}
 				time.Sleep(2 * time.Second) // it is sent, and not acknowledged

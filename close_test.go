@@ -39,7 +39,7 @@ func TestAfterCloseEverythingIsRefused(t *testing.T) {
 		if err := p.Close(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		if err := p.Enqueue(t.Context(), event("a"), nil); !errors.Is(err, ErrClosed) {
+		if err := p.Enqueue(t.Context(), event("a")); !errors.Is(err, ErrClosed) {
 			t.Errorf("Enqueue returned %v, want ErrClosed", err)
 		}
 		if err := p.Flush(t.Context()); !errors.Is(err, ErrClosed) {
@@ -62,7 +62,7 @@ func TestCloseWakesWhoeverWaitsForRoom(t *testing.T) {
 		enqueue(t, p, "0", "a")
 		refused := make(chan error)
 		for range 10 {
-			go func() { refused <- p.Enqueue(t.Context(), event("b"), nil) }()
+			go func() { refused <- p.Enqueue(t.Context(), event("b")) }()
 		}
 		synctest.Wait()
 		closed := make(chan error)

@@ -71,7 +71,7 @@ func TestAnErrorFromBelowMatchesTheSentinelOfItsCode(t *testing.T) {
 			return connection.Result{Outcome: connection.NotSent, Err: &connection.Error{Code: connection.CodePartitionUnknown, Err: errors.New("gone")}}
 		}
 		p := peer.producer(Options{FailFast: true, OnBatchFailed: func(context.Context, *Batch) {}})
-		o, err := p.Publish(t.Context(), event("a"), nil)
+		o, err := p.Publish(t.Context(), event("a"))
 		if !errors.Is(err, ErrPartitionUnknown) || CodeOf(err) != CodePartitionUnknown || o.Storage != NotStored {
 			t.Errorf("Publish returned %v, %v, want one that matches ErrPartitionUnknown", o, err)
 		}

@@ -4,15 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
+	"iter"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
-
-	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azeventhubs/v2"
 
 	"github.com/go-eventhubs/eventhubs/internal/connection"
 )
@@ -23,9 +21,11 @@ func TestKeysAndIDsDoNotTurnTheRing(t *testing.T) {
 		var calls atomic.Int32
 		p := peer.connected(Options{KeyPartitioner: func(KeyPlacement) int { calls.Add(1); return 3 }})
 		before := p.ring.Load()
-		set := []*azeventhubs.EventData{event("a"), event("b"), event("c")}
-		for _, o := range []*EnqueueOptions{{PartitionKey: "key"}, {PartitionID: "1"}} {
-			if _, err := p.EnqueueAll(t.Context(), slices.Values(set), o); err != nil {
+		set := func(to *Event) iter.Seq2[*Event, error] {
+			return Events(with(event("a"), to), with(event("b"), to), with(event("c"), to))
+		}
+		for _, o := range []*Event{{PartitionKey: "key"}, {PartitionID: "1"}} {
+			if _, err := p.EnqueueAll(t.Context(), set(o)); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -35,7 +35,7 @@ func TestKeysAndIDsDoNotTurnTheRing(t *testing.T) {
 		if p.PartitionBufferedEventCount("3") != 3 || p.PartitionBufferedEventCount("1") != 3 {
 			t.Error("a set with a key or an id is spread over partitions")
 		}
-		if _, err := p.EnqueueAll(t.Context(), slices.Values(set), nil); err != nil {
+		if _, err := p.EnqueueAll(t.Context(), set(nil)); err != nil {
 			t.Fatal(err)
 		}
 		if p.ring.Load() != before+3 || calls.Load() != 3 {
@@ -54,8 +54,8 @@ func TestEventsWithoutAKeyCarryNone(t *testing.T) {
 			}
 		}})
 		e := event("a")
-		for _, o := range []*EnqueueOptions{nil, {PartitionID: "0"}, {PartitionKey: "k"}, {}} {
-			if err := p.Enqueue(t.Context(), e, o); err != nil {
+		for _, o := range []*Event{nil, {PartitionID: "0"}, {PartitionKey: "k"}, {}} {
+			if err := p.Enqueue(t.Context(), with(e, o)); err != nil {
 				t.Fatal(err)
 			}
 		}

@@ -12,7 +12,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azeventhubs/v2"
 	"github.com/coder/websocket"
 
 	"github.com/go-eventhubs/eventhubs"
@@ -33,7 +32,7 @@ func (l *ledger) handle(_ context.Context, b *eventhubs.Batch) {
 		l.told = map[string][]string{}
 	}
 	for e := range b.Events() {
-		l.told[b.PartitionID] = append(l.told[b.PartitionID], fmt.Sprintf("%s|%s|%v", e.Data.Body, e.PartitionKey, e.Data.Properties["n"]))
+		l.told[b.PartitionID] = append(l.told[b.PartitionID], fmt.Sprintf("%s|%s|%v", e.Body, e.PartitionKey, e.Properties["n"]))
 	}
 }
 
@@ -60,18 +59,18 @@ func (l *ledger) wantStored(t *testing.T, server *emulator.Server, total int) {
 // publishEveryWay enqueues events with a key, with an id, with neither, and as a set.
 func publishEveryWay(t *testing.T, p *eventhubs.BufferedProducer, round int) (events int) {
 	t.Helper()
-	next := func() *azeventhubs.EventData {
+	next := func() *eventhubs.Event {
 		events++
-		return &azeventhubs.EventData{Body: fmt.Appendf(nil, "%d-%d", round, events), Properties: map[string]any{"n": int64(events)}}
+		return &eventhubs.Event{Body: fmt.Appendf(nil, "%d-%d", round, events), Properties: map[string]any{"n": int64(events)}}
 	}
 	for i := range 50 {
-		for _, o := range []*eventhubs.EnqueueOptions{nil, {PartitionKey: fmt.Sprint("key", i%5)}, {PartitionID: fmt.Sprint(i % 3)}} {
-			if err := p.Enqueue(t.Context(), next(), o); err != nil {
+		for _, o := range []*eventhubs.Event{nil, {PartitionKey: fmt.Sprint("key", i%5)}, {PartitionID: fmt.Sprint(i % 3)}} {
+			if err := p.Enqueue(t.Context(), with(next(), o)); err != nil {
 				t.Fatal(err)
 			}
 		}
 	}
-	if _, err := p.EnqueueAll(t.Context(), slices.Values([]*azeventhubs.EventData{next(), next(), next()}), nil); err != nil {
+	if _, err := p.EnqueueAll(t.Context(), eventhubs.Events(next(), next(), next())); err != nil {
 		t.Fatal(err)
 	}
 	return events
@@ -110,8 +109,8 @@ func TestEventsArriveOverWebSocket(t *testing.T) {
 	var host string
 	var l ledger
 	p := newProducer(t, server, eventhubs.Options{OnBatchSucceeded: l.handle, Connection: eventhubs.ConnectionOptions{
-		NewWebSocketConn: func(ctx context.Context, params azeventhubs.WebSocketConnParams) (net.Conn, error) {
-			host = params.Host
+		NewWebSocketConn: func(ctx context.Context, url string) (net.Conn, error) {
+			host = url
 			c, _, err := websocket.Dial(ctx, server.URL(emulator.TransportWebSocket), &websocket.DialOptions{Subprotocols: []string{"AMQPWSB10"}})
 			if err != nil {
 				return nil, err
@@ -141,7 +140,7 @@ func TestBurstsOfLargeAndSmallEventsArriveWhole(t *testing.T) {
 			callers.Go(func() {
 				random := rand.New(rand.NewPCG(3, uint64(c)))
 				for burst := range 4 {
-					set := func(yield func(*azeventhubs.EventData) bool) {
+					set := func(yield func(*eventhubs.Event, error) bool) {
 						for i := range 20 {
 							size := 100 + random.IntN(10_000)
 							if random.IntN(2) == 0 {
@@ -151,12 +150,12 @@ func TestBurstsOfLargeAndSmallEventsArriveWhole(t *testing.T) {
 							mu.Lock()
 							sizes[name] = size
 							mu.Unlock()
-							if !yield(&azeventhubs.EventData{Body: []byte(strings.Repeat(string(rune('a'+c)), size)), MessageID: &name}) {
+							if !yield(&eventhubs.Event{Body: []byte(strings.Repeat(string(rune('a'+c)), size)), MessageID: name}, nil) {
 								return
 							}
 						}
 					}
-					if n, err := p.EnqueueAll(t.Context(), set, nil); n != 20 || err != nil {
+					if n, err := p.EnqueueAll(t.Context(), set); n != 20 || err != nil {
 						t.Errorf("EnqueueAll returned %d, %v", n, err)
 					}
 					time.Sleep(400 * time.Millisecond)
@@ -199,7 +198,7 @@ func TestANamespaceThatDoesNotExistFailsAsItsOptionsSay(t *testing.T) {
 				t.Fatal(err)
 			}
 			// Accepted at once, whatever the network.
-			if err := p.Enqueue(t.Context(), &azeventhubs.EventData{}, nil); err != nil || time.Since(began) > 0 {
+			if err := p.Enqueue(t.Context(), &eventhubs.Event{}); err != nil || time.Since(began) > 0 {
 				t.Errorf("Enqueue returned %v after %v", err, time.Since(began))
 			}
 			_ = p.Close(t.Context())

@@ -59,7 +59,7 @@ func TestAnIdleProducerHasNoGoroutineAndNoTimer(t *testing.T) {
 		peer.latency = func() time.Duration { return time.Second }
 		p := peer.producer(Options{})
 		for i := range 100 {
-			if err := p.Enqueue(t.Context(), event(fmt.Sprint(i)), nil); err != nil {
+			if err := p.Enqueue(t.Context(), event(fmt.Sprint(i))); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -254,11 +254,11 @@ func TestEachEventsDeliveryAndTagAreItsOwn(t *testing.T) {
 			if i%5 == 4 {
 				body = strings.Repeat("large", 300)
 			}
-			o := &EnqueueOptions{PartitionID: "0", Delivery: &deliveries[i], Tag: i}
+			o := &Event{PartitionID: "0", Delivery: &deliveries[i], Tag: i}
 			if i%3 == 0 {
 				o.Delivery = nil
 			}
-			if err := p.Enqueue(t.Context(), event(body), o); err != nil {
+			if err := p.Enqueue(t.Context(), with(event(body), o)); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -316,11 +316,11 @@ func leaveNothing(t *testing.T, wait time.Duration, concurrent int, partitioning
 	for c := range 20 {
 		callers.Go(func() {
 			for i := range 30 {
-				o := &EnqueueOptions{}
+				o := &Event{}
 				if c%4 == 0 {
 					o.PartitionID = fmt.Sprint(i % 4)
 				}
-				if err := p.Enqueue(t.Context(), event(fmt.Sprint(c, i)), o); err != nil {
+				if err := p.Enqueue(t.Context(), with(event(fmt.Sprint(c, i)), o)); err != nil {
 					t.Error(err)
 				}
 			}

@@ -15,7 +15,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azeventhubs/v2"
 	"github.com/go-eventhubs/eventhubs/internal/connection"
 )
 
@@ -32,7 +31,7 @@ func TestAStoppedPartitionRefusesWhateverTheBound(t *testing.T) {
 				synctest.Wait()
 				ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
 				defer cancel()
-				err := p.Enqueue(ctx, event(string(make([]byte, 700))), &EnqueueOptions{PartitionID: "0"})
+				err := p.Enqueue(ctx, &Event{Body: []byte(string(make([]byte, 700))), PartitionID: "0"})
 				if !errors.Is(err, ErrPartitionStopped) || now() != 0 {
 					t.Errorf("Enqueue returned %v at %v, want ErrPartitionStopped at once", err, now())
 				}
@@ -58,7 +57,7 @@ func TestResumeWakesWhoWaits(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
 		defer cancel()
 		done := make(chan error, 1)
-		go func() { done <- p.Enqueue(ctx, event("b"), &EnqueueOptions{PartitionID: "0"}) }()
+		go func() { done <- p.Enqueue(ctx, &Event{Body: []byte("b"), PartitionID: "0"}) }()
 		synctest.Wait()
 		bad = false
 		if err := p.ResumePartition("0"); err != nil {
@@ -86,7 +85,7 @@ func TestConnectToAHubWithoutPartitions(t *testing.T) {
 		}()
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		_ = p.Enqueue(ctx, event("a"), nil)
+		_ = p.Enqueue(ctx, event("a"))
 		p.Clear(t.Context())
 	})
 }
@@ -133,12 +132,12 @@ type hangingHub struct {
 	hang bool
 }
 
-func (h *hangingHub) Properties(ctx context.Context) (azeventhubs.EventHubProperties, error) {
+func (h *hangingHub) Properties(ctx context.Context) (connection.HubProperties, error) {
 	if h.hang {
 		<-ctx.Done()
-		return azeventhubs.EventHubProperties{}, ctx.Err()
+		return connection.HubProperties{}, ctx.Err()
 	}
-	return azeventhubs.EventHubProperties{}, transient(connection.NotSent).Err
+	return connection.HubProperties{}, transient(connection.NotSent).Err
 }
 
 func TestARefusalInAHandlerIsPressureToo(t *testing.T) {
@@ -149,7 +148,7 @@ func TestARefusalInAHandlerIsPressureToo(t *testing.T) {
 		p = peer.producer(Options{MaxWaitTime: UntilFull, MaxBufferedEvents: 2, OnBatchSucceeded: func(ctx context.Context, b *Batch) {
 			if first.CompareAndSwap(false, true) {
 				for i := range 3 {
-					_ = p.Enqueue(ctx, event(fmt.Sprint("h", i)), nil)
+					_ = p.Enqueue(ctx, event(fmt.Sprint("h", i)))
 				}
 			}
 		}})
@@ -201,7 +200,7 @@ func TestNeverSentAfterExpiresAt(t *testing.T) {
 		var told outcomes
 		p := producerOn(t, h, Options{MaxWaitTime: SendAtOnce, OnBatchFailed: told.handle})
 		_ = p.Connect(t.Context(), nil)
-		if err := p.Enqueue(t.Context(), event("a"), &EnqueueOptions{ExpiresAt: time.Now().Add(10 * time.Second)}); err != nil {
+		if err := p.Enqueue(t.Context(), &Event{Body: []byte("a"), ExpiresAt: time.Now().Add(10 * time.Second)}); err != nil {
 			t.Fatal(err)
 		}
 		_ = p.Flush(t.Context())
@@ -276,7 +275,7 @@ func TestAPartitionInTroubleGetsNoMoreThanHalf(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 		defer cancel()
 		for range 100 {
-			go func() { _ = p.Enqueue(ctx, event("x"), &EnqueueOptions{PartitionID: "0"}) }()
+			go func() { _ = p.Enqueue(ctx, &Event{Body: []byte("x"), PartitionID: "0"}) }()
 		}
 		synctest.Wait()
 		time.Sleep(5 * time.Second)
@@ -338,7 +337,7 @@ func TestAHandlerThatEndsItsGoroutine(t *testing.T) {
 func TestAnIteratorThatOutlivesTheHandler(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		peer := newPeer(t, 1)
-		var next func() (Event, bool)
+		var next func() (*Event, bool)
 		var stop func()
 		p := peer.producer(Options{MaxWaitTime: UntilFull, OnBatchSucceeded: func(_ context.Context, b *Batch) {
 			next, stop = iter.Pull(b.Events())
@@ -353,7 +352,7 @@ func TestAnIteratorThatOutlivesTheHandler(t *testing.T) {
 				t.Errorf("panic: %v", r)
 			}
 		}()
-		if e, ok := next(); !ok || string(e.Data.Body) != "b" {
+		if e, ok := next(); !ok || string(e.Body) != "b" {
 			t.Errorf("got %v, want b", e)
 		}
 		stop()
@@ -433,7 +432,7 @@ func TestBytesNearTheLargestInt(t *testing.T) {
 	if _, err := a.enter(context.Background(), wish{bytes: math.MaxInt - 10}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := a.try(wish{bytes: 100}); err == nil {
+	if _, err := a.try(t.Context(), wish{bytes: 100}); err == nil {
 		t.Error("room beyond the bound was given")
 	}
 }
@@ -449,7 +448,7 @@ func TestPressureDoesNotWaitForATryThatHangs(t *testing.T) {
 			return connection.Result{Outcome: connection.Accepted}
 		}
 		p := peer.connected(Options{MaxWaitTime: UntilFull, MaxBufferedEvents: 100})
-		go p.Publish(t.Context(), event("hangs"), &EnqueueOptions{PartitionID: "0"})
+		go p.Publish(t.Context(), &Event{Body: []byte("hangs"), PartitionID: "0"})
 		synctest.Wait()
 		for range 79 {
 			enqueue(t, p, "0", "x")
@@ -457,7 +456,7 @@ func TestPressureDoesNotWaitForATryThatHangs(t *testing.T) {
 		for range 20 {
 			enqueue(t, p, "1", "y")
 		}
-		if err := p.Enqueue(t.Context(), event("z"), &EnqueueOptions{PartitionID: "1"}); err != nil || now() > time.Second {
+		if err := p.Enqueue(t.Context(), &Event{Body: []byte("z"), PartitionID: "1"}); err != nil || now() > time.Second {
 			t.Errorf("Enqueue for the healthy partition, which holds 20 events nobody sends, returned %v at %v", err, now())
 		}
 	})

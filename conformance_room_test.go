@@ -35,7 +35,7 @@ func full(t *testing.T, bytes int) string {
 // enqueueLater enqueues in another goroutine and returns when it waits, or is through.
 func enqueueLater(ctx context.Context, p *BufferedProducer, partition, body string) chan error {
 	done := make(chan error, 1)
-	go func() { done <- p.Enqueue(ctx, event(body), &EnqueueOptions{PartitionID: partition}) }()
+	go func() { done <- p.Enqueue(ctx, &Event{Body: []byte(body), PartitionID: partition}) }()
 	synctest.Wait()
 	return done
 }
@@ -54,7 +54,7 @@ func TestWhoFitsBehindALargeEventIsNotLetIn(t *testing.T) {
 			t.Errorf("the small event overtook the large one: %v", err)
 		default:
 		}
-		if err := p.TryEnqueue(event("tiny"), nil); !errors.Is(err, ErrBufferFull) {
+		if err := p.TryEnqueue(t.Context(), event("tiny")); !errors.Is(err, ErrBufferFull) {
 			t.Errorf("TryEnqueue behind the line returned %v, want ErrBufferFull", err)
 		}
 		cancel() // the large one gives up, and nobody else does anything
@@ -91,7 +91,7 @@ func TestPressureEmptiesOnePartitionAfterTheOther(t *testing.T) {
 							time.Sleep(10 * time.Minute)
 						}
 					}})
-				go p.Publish(t.Context(), event(full(t, 300)), &EnqueueOptions{PartitionID: "0"})
+				go p.Publish(t.Context(), &Event{Body: []byte(full(t, 300)), PartitionID: "0"})
 				synctest.Wait()
 				for _, id := range []string{"1", "2", "3"} {
 					enqueue(t, p, id, full(t, 300))
@@ -148,7 +148,7 @@ func TestAPartitionOutOfTroubleIsLikeTheOthersAgain(t *testing.T) {
 			t.Fatal(err)
 		}
 		for i := range 4 {
-			if err := p.Enqueue(t.Context(), event(fmt.Sprint(i)), nil); err != nil {
+			if err := p.Enqueue(t.Context(), event(fmt.Sprint(i))); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -156,7 +156,7 @@ func TestAPartitionOutOfTroubleIsLikeTheOthersAgain(t *testing.T) {
 			t.Errorf("of 4 events for any partition %d went to the one that is well again, want 2", got)
 		}
 		for i := range 6 {
-			if err := p.TryEnqueue(event(fmt.Sprint(i)), &EnqueueOptions{PartitionID: "0"}); err != nil {
+			if err := p.TryEnqueue(t.Context(), &Event{Body: fmt.Append(nil, i), PartitionID: "0"}); err != nil {
 				t.Errorf("event %d for it: %v: it may hold as much as it likes", i, err)
 			}
 		}
@@ -183,7 +183,7 @@ func TestAnEnqueueThatCloseOvertakesIsRefusedAndLeavesNoTrace(t *testing.T) {
 			},
 		})
 		var d Delivery
-		if err := p.Enqueue(t.Context(), event("a"), &EnqueueOptions{PartitionKey: "k", Delivery: &d}); !errors.Is(err, ErrClosed) {
+		if err := p.Enqueue(t.Context(), &Event{Body: []byte("a"), PartitionKey: "k", Delivery: &d}); !errors.Is(err, ErrClosed) {
 			t.Errorf("Enqueue returned %v, want ErrClosed", err)
 		}
 		if p.BufferedEventCount() != 0 || len(peer.sent()) != 0 || d.Outcome() != (Outcome{Err: ErrPending}) {
@@ -235,7 +235,7 @@ func TestABatchThatAHandlerKeptStaysAsItWas(t *testing.T) {
 			kept = append(kept, b)
 			read.Go(func() { // ends when it has read the batch
 				for e := range b.Events() {
-					got[i] += string(e.Data.Body) + fmt.Sprint(e.Tag)
+					got[i] += string(e.Body) + fmt.Sprint(e.Tag)
 				}
 				for range b.Tags() {
 				}
@@ -246,7 +246,7 @@ func TestABatchThatAHandlerKeptStaysAsItWas(t *testing.T) {
 		for i := range want {
 			body := []string{"a", "x"}[i%2] + fmt.Sprint(i)
 			want[i] = body + fmt.Sprint(i)
-			if err := p.Enqueue(t.Context(), event(body), &EnqueueOptions{PartitionID: "0", Tag: i}); err != nil {
+			if err := p.Enqueue(t.Context(), &Event{Body: []byte(body), PartitionID: "0", Tag: i}); err != nil {
 				t.Fatal(err)
 			}
 			synctest.Wait()
@@ -257,7 +257,7 @@ func TestABatchThatAHandlerKeptStaysAsItWas(t *testing.T) {
 		}
 		for i, b := range kept {
 			for e := range b.Events() {
-				if again := string(e.Data.Body) + fmt.Sprint(e.Tag); again != want[i] {
+				if again := string(e.Body) + fmt.Sprint(e.Tag); again != want[i] {
 					t.Errorf("batch %d shows %q later, want %q", i, again, want[i])
 				}
 			}

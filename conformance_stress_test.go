@@ -15,8 +15,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azeventhubs/v2"
-
 	"github.com/go-eventhubs/eventhubs/internal/connection"
 )
 
@@ -131,16 +129,16 @@ func (s *stress) upTo(most time.Duration) time.Duration {
 
 func (s *stress) bad() bool { return s.n(100) < s.severity }
 
-func (s *stress) Properties(ctx context.Context) (azeventhubs.EventHubProperties, error) {
+func (s *stress) Properties(ctx context.Context) (connection.HubProperties, error) {
 	select {
 	case <-time.After(s.upTo(time.Second)):
 	case <-ctx.Done():
-		return azeventhubs.EventHubProperties{}, ctx.Err()
+		return connection.HubProperties{}, ctx.Err()
 	case <-s.peer.cut:
-		return azeventhubs.EventHubProperties{}, errors.New("closed")
+		return connection.HubProperties{}, errors.New("closed")
 	}
 	if s.bad() {
-		return azeventhubs.EventHubProperties{}, transient(connection.NotSent).Err
+		return connection.HubProperties{}, transient(connection.NotSent).Err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -148,7 +146,7 @@ func (s *stress) Properties(ctx context.Context) (azeventhubs.EventHubProperties
 	if s.lists++; s.lists > 2 { // the hub has grown
 		ids = append(ids, "new")
 	}
-	return azeventhubs.EventHubProperties{PartitionIDs: ids}, nil
+	return connection.HubProperties{PartitionIDs: ids}, nil
 }
 
 func (s *stress) Link(id string) link { return &stressLink{peerLink{peer: s.peer, id: id}, s} }
@@ -296,7 +294,7 @@ func (s *stress) run() {
 func (s *stress) work(w int) {
 	for i := range s.n(150) {
 		name := fmt.Sprintf("%d-%d", w, i)
-		o := &EnqueueOptions{Tag: name, Delivery: new(Delivery)}
+		o := &Event{Tag: name, Delivery: new(Delivery)}
 		switch s.n(4) {
 		case 0:
 			o.PartitionID = fmt.Sprint(s.n(len(s.peer.partitions)))
@@ -332,7 +330,7 @@ func (s *stress) work(w int) {
 	}
 }
 
-func (s *stress) enqueueOne(ctx context.Context, name string, o *EnqueueOptions) (accepted, closed bool) {
+func (s *stress) enqueueOne(ctx context.Context, name string, o *Event) (accepted, closed bool) {
 	data := event(name)
 	if s.n(10) == 0 {
 		data.Properties = map[string]any{"filler": make([]byte, s.n(500))}
@@ -340,17 +338,17 @@ func (s *stress) enqueueOne(ctx context.Context, name string, o *EnqueueOptions)
 	var err error
 	switch s.n(6) {
 	case 0:
-		err = s.producer.TryEnqueue(data, o)
+		err = s.producer.TryEnqueue(ctx, with(data, o))
 	case 1:
-		err = s.producer.EnqueueMessage(ctx, &azeventhubs.AMQPAnnotatedMessage{Body: azeventhubs.AMQPAnnotatedMessageBody{Data: [][]byte{data.Body}}}, o)
+		err = s.producer.Enqueue(ctx, with(&Event{AMQP: &AMQPMessage{Body: &AMQPBody{Data: [][]byte{data.Body}}}}, o))
 	case 2:
-		_, err = s.producer.Publish(ctx, data, o)
+		_, err = s.producer.Publish(ctx, with(data, o))
 		o.Delivery.mu.Lock()
 		accepted = o.Delivery.taken
 		o.Delivery.mu.Unlock()
 		return accepted, errors.Is(err, ErrClosed)
 	default:
-		err = s.producer.Enqueue(ctx, data, o)
+		err = s.producer.Enqueue(ctx, with(data, o))
 	}
 	return err == nil, errors.Is(err, ErrClosed)
 }

@@ -6,13 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"slices"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
-
-	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azeventhubs/v2"
 
 	"github.com/go-eventhubs/eventhubs/internal/connection"
 )
@@ -119,14 +116,14 @@ func TestEveryCallAfterCloseSaysSo(t *testing.T) {
 		}
 		asked, ctx := peer.asked, t.Context()
 		calls := map[string]func() error{
-			"Enqueue":        func() error { return p.Enqueue(ctx, event("a"), nil) },
-			"TryEnqueue":     func() error { return p.TryEnqueue(event("a"), nil) },
-			"EnqueueMessage": func() error { return p.EnqueueMessage(ctx, &azeventhubs.AMQPAnnotatedMessage{}, nil) },
+			"Enqueue":         func() error { return p.Enqueue(ctx, event("a")) },
+			"TryEnqueue":      func() error { return p.TryEnqueue(t.Context(), event("a")) },
+			"Enqueue of more": func() error { return p.Enqueue(ctx, &Event{AMQP: &AMQPMessage{}}) },
 			"EnqueueAll": func() error {
-				_, err := p.EnqueueAll(ctx, slices.Values([]*azeventhubs.EventData{event("a")}), nil)
+				_, err := p.EnqueueAll(ctx, Events(event("a")))
 				return err
 			},
-			"Publish":             func() error { return outcomeErr(p.Publish(ctx, event("a"), nil)) },
+			"Publish":             func() error { return outcomeErr(p.Publish(ctx, event("a"))) },
 			"Flush":               func() error { return p.Flush(ctx) },
 			"FlushPartition":      func() error { return p.FlushPartition(ctx, "0") },
 			"Clear":               func() error { _, err := p.Clear(ctx); return err },
@@ -268,7 +265,7 @@ func TestEnqueueAndFlushTakeTurns(t *testing.T) {
 		p := peer.producer(Options{MaxWaitTime: UntilFull})
 		for round := range 5 {
 			for i := range 9 {
-				if err := p.Enqueue(t.Context(), event(fmt.Sprint(round, i)), nil); err != nil {
+				if err := p.Enqueue(t.Context(), event(fmt.Sprint(round, i))); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -301,11 +298,11 @@ func TestANilElementEndsASet(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		peer := newPeer(t, 1)
 		p := peer.producer(Options{})
-		accepted, err := p.EnqueueAll(t.Context(), slices.Values([]*azeventhubs.EventData{event("a"), nil, event("c")}), nil)
+		accepted, err := p.EnqueueAll(t.Context(), Events(event("a"), nil, event("c")))
 		if accepted != 1 || !errors.Is(err, ErrInvalidArgument) {
 			t.Errorf("EnqueueAll returned %d, %v, want 1 and ErrInvalidArgument", accepted, err)
 		}
-		if accepted, err := p.EnqueueAll(t.Context(), slices.Values([]*azeventhubs.EventData{}), nil); accepted != 0 || err != nil {
+		if accepted, err := p.EnqueueAll(t.Context(), Events()); accepted != 0 || err != nil {
 			t.Errorf("EnqueueAll of nothing returned %d, %v", accepted, err)
 		}
 		if err := p.Close(t.Context()); err != nil || fmt.Sprint(peer.storedIn("0")) != "[a]" {
@@ -324,10 +321,10 @@ func TestASetWhoseSourcePanicsKeepsWhatCameBefore(t *testing.T) {
 					t.Error("the panic did not reach the caller")
 				}
 			}()
-			_, _ = p.EnqueueAll(t.Context(), func(yield func(*azeventhubs.EventData) bool) {
-				_ = yield(event("a")) && yield(event("b"))
+			_, _ = p.EnqueueAll(t.Context(), func(yield func(*Event, error) bool) {
+				_ = yield(event("a"), nil) && yield(event("b"), nil)
 				panic("the source is broken")
-			}, nil)
+			})
 		}()
 		if got := p.BufferedEventCount(); got != 2 {
 			t.Errorf("%d events are buffered, want 2", got)

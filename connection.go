@@ -8,12 +8,11 @@ import (
 	"sync/atomic"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
-	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azeventhubs/v2"
 	"github.com/go-eventhubs/eventhubs/internal/connection"
 	"github.com/go-eventhubs/eventhubs/internal/connectionstring"
 )
 
-// ConnectionOptions configure a connection to a namespace. The fields that azeventhubs has too mean the same here.
+// ConnectionOptions configure a connection to a namespace.
 type ConnectionOptions struct {
 	// ApplicationID begins the user agent that the service sees.
 	ApplicationID string
@@ -22,9 +21,10 @@ type ConnectionOptions struct {
 	// namespace stays the one that certificates and tokens are checked against.
 	CustomEndpoint string
 
-	// NewWebSocketConn opens the connection as a WebSocket, which passes where only HTTPS does. A connection string with TransportType=AmqpWebSockets, and a
+	// NewWebSocketConn opens a WebSocket to that URL, such as wss://name.servicebus.windows.net/$servicebus/websocket, and returns it as a stream of bytes: AMQP
+	// passes so where only HTTPS does. websocketconn.Dial is such a function. A connection string with TransportType=AmqpWebSockets, and a
 	// namespace of the service's with port 443, are refused without it.
-	NewWebSocketConn func(ctx context.Context, params azeventhubs.WebSocketConnParams) (net.Conn, error)
+	NewWebSocketConn func(ctx context.Context, url string) (net.Conn, error)
 
 	// TLSConfig replaces the default configuration of TLS.
 	TLSConfig *tls.Config

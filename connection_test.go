@@ -12,8 +12,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azeventhubs/v2"
-
 	"github.com/go-eventhubs/eventhubs"
 	"github.com/go-eventhubs/eventhubs/emulator"
 	"github.com/go-eventhubs/eventhubs/emulator/emulatortest"
@@ -44,7 +42,7 @@ func TestProducersShareAConnectionThatStaysOpen(t *testing.T) {
 					t.Fatal(err)
 				}
 				for range 10 {
-					if err := p.Enqueue(t.Context(), &azeventhubs.EventData{Body: []byte(hub)}, nil); err != nil {
+					if err := p.Enqueue(t.Context(), &eventhubs.Event{Body: []byte(hub)}); err != nil {
 						t.Fatal(err)
 					}
 				}
@@ -142,7 +140,7 @@ func TestTheTraceIsToldOfTheConnection(t *testing.T) {
 			Disconnected: func(c eventhubs.TracedConnection) { add(fmt.Sprintf("disconnected, error: %v", c.Err != nil)) },
 		}})
 		cut <- true
-		if _, err := p.Publish(t.Context(), &azeventhubs.EventData{}, nil); err != nil {
+		if _, err := p.Publish(t.Context(), &eventhubs.Event{}); err != nil {
 			t.Fatal(err)
 		}
 		if err := p.Close(t.Context()); err != nil {
@@ -159,7 +157,7 @@ func TestServiceAssignedEventsArriveThroughTheHubsOwnLink(t *testing.T) {
 		server := emulatortest.New(t, &emulator.Options{Addr: emulator.InMemory, Hubs: hub(4)})
 		p := newProducer(t, server, eventhubs.Options{Partitioning: eventhubs.ServiceAssigned, MaxWaitTime: time.Millisecond})
 		for i := range 8 {
-			if err := p.Enqueue(t.Context(), &azeventhubs.EventData{Body: fmt.Append(nil, i)}, nil); err != nil {
+			if err := p.Enqueue(t.Context(), &eventhubs.Event{Body: fmt.Append(nil, i)}); err != nil {
 				t.Fatal(err)
 			}
 			time.Sleep(time.Second)
@@ -189,7 +187,7 @@ func TestStatsTellWhatAPartitionWaitsFor(t *testing.T) {
 			return emulator.Pass()
 		}})
 		p := newProducer(t, server, eventhubs.Options{MaxWaitTime: 500 * time.Millisecond})
-		if err := p.Enqueue(t.Context(), &azeventhubs.EventData{}, nil); err != nil {
+		if err := p.Enqueue(t.Context(), &eventhubs.Event{}); err != nil {
 			t.Fatal(err)
 		}
 		var waited []string

@@ -7,33 +7,89 @@ import (
 	"slices"
 	"time"
 
-	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azeventhubs/v2"
 	"github.com/go-eventhubs/eventhubs/internal/amqp"
 )
 
-// decodeEvent reads back what encode wrote. The bytes are our own, so that a failure to read them is a defect of this package.
-func decodeEvent(encoded []byte, asMessage bool) Event {
-	message, err := amqp.ParseMessage(encoded)
+// decodeEvent is encode the other way: what it returns would be encoded to the same, but for the numbers. Nothing in it shares memory with encoded. The bytes are our
+// own, so that a failure to read them is a defect of this package.
+func decodeEvent(encoded []byte) *Event {
+	m, err := amqp.ParseMessage(encoded)
 	if err != nil {
 		panic(fmt.Sprintf("eventhubs: an event of our own does not decode: %v", err))
 	}
-	key := keyOf(encoded)
-	if asMessage {
-		return Event{Message: annotatedMessage(&message), PartitionKey: key}
+	e := &Event{PartitionKey: keyOf(encoded), Properties: plainStringMap(m.ApplicationProperties)}
+	beyond := AMQPMessage{
+		Header: (*AMQPHeader)(m.Header), DeliveryAnnotations: plainMap(m.DeliveryAnnotations), Footer: plainMap(m.Footer),
+		MessageAnnotations: plainMap(ownAnnotations(m.Annotations, e.PartitionKey)),
+		Properties:         e.takeProperties(m.Properties),
+		Body:               e.takeBody(&m),
 	}
-	data := &azeventhubs.EventData{}
-	if len(message.Data) > 0 {
-		data.Body = bytes.Clone(message.Data[0])
+	if beyond.Header != nil || beyond.DeliveryAnnotations != nil || beyond.MessageAnnotations != nil || beyond.Properties != nil || beyond.Body != nil || beyond.Footer != nil {
+		e.AMQP = &beyond
 	}
-	if p := message.Properties; p != nil {
-		if id, ok := p.MessageID.(string); ok {
-			data.MessageID = &id
-		}
-		data.ContentType = p.ContentType
-		data.CorrelationID = plainValue(p.CorrelationID)
+	return e
+}
+
+// ownAnnotations are those that are neither of this hub or producer, nor the key, if there is one; nil for none.
+func ownAnnotations(all amqp.Map, key string) amqp.Map {
+	own := slices.DeleteFunc(all, func(pair amqp.Pair) bool {
+		name, _ := nameOf(pair.Key)
+		return stale(name) || name == partitionKeyAnnotation && key != ""
+	})
+	if len(own) == 0 {
+		return nil
 	}
-	data.Properties = plainStringMap(message.ApplicationProperties)
-	return Event{Data: data, PartitionKey: key}
+	return own
+}
+
+// takeProperties takes what fields of the event can say, and returns the rest; nil for none.
+func (e *Event) takeProperties(p *amqp.Properties) *AMQPProperties {
+	if p == nil {
+		return nil
+	}
+	rest := &AMQPProperties{
+		MessageID: plainValue(p.MessageID), UserID: bytes.Clone(p.UserID), To: p.To, Subject: p.Subject, ReplyTo: p.ReplyTo, CorrelationID: plainValue(p.CorrelationID),
+		ContentType: p.ContentType, ContentEncoding: p.ContentEncoding, AbsoluteExpiryTime: p.AbsoluteExpiryTime, CreationTime: p.CreationTime,
+		GroupID: p.GroupID, GroupSequence: p.GroupSequence, ReplyToGroupID: p.ReplyToGroupID,
+	}
+	if id, ok := rest.MessageID.(string); ok && id != "" {
+		e.MessageID, rest.MessageID = id, nil
+	}
+	if id, ok := rest.CorrelationID.(string); ok && id != "" {
+		e.CorrelationID, rest.CorrelationID = id, nil
+	}
+	if rest.ContentType != nil && *rest.ContentType != "" {
+		e.ContentType, rest.ContentType = *rest.ContentType, nil
+	}
+	said := e.MessageID != "" || e.CorrelationID != "" || e.ContentType != "" // so that there will be a section
+	if said && rest.MessageID == nil && rest.CorrelationID == nil && rest.ContentType == nil && rest.ContentEncoding == nil && rest.UserID == nil &&
+		rest.To == nil && rest.Subject == nil && rest.ReplyTo == nil && rest.AbsoluteExpiryTime == nil && rest.CreationTime == nil &&
+		rest.GroupID == nil && rest.GroupSequence == nil && rest.ReplyToGroupID == nil {
+		return nil
+	}
+	return rest
+}
+
+// takeBody takes a body that Event.Body can say, and returns any other; nil for none.
+func (e *Event) takeBody(m *amqp.Message) *AMQPBody {
+	if len(m.Data) == 1 && m.Data[0] != nil {
+		e.Body = bytes.Clone(m.Data[0])
+		return nil
+	}
+	b := new(AMQPBody)
+	for _, data := range m.Data {
+		b.Data = append(b.Data, bytes.Clone(data))
+	}
+	for _, s := range m.Sequences {
+		b.Sequences = append(b.Sequences, plainList(s))
+	}
+	switch {
+	case m.HasValue && m.Value == nil:
+		b.Value = Null{} // nil is no value
+	case m.HasValue:
+		b.Value = plainValue(m.Value)
+	}
+	return b
 }
 
 // keyOf returns the partition key that an encoded event carries.
@@ -42,50 +98,7 @@ func keyOf(encoded []byte) string {
 	return string(key)
 }
 
-// annotatedMessage is encodeMessage the other way: what it returns would be encoded to the same, but for the numbers. Nothing in it shares memory with m.
-func annotatedMessage(m *amqp.Message) *azeventhubs.AMQPAnnotatedMessage {
-	own := slices.DeleteFunc(m.Annotations, func(pair amqp.Pair) bool {
-		name, _ := nameOf(pair.Key)
-		return stale(name)
-	})
-	if len(own) == 0 {
-		own = nil
-	}
-	out := &azeventhubs.AMQPAnnotatedMessage{
-		DeliveryAnnotations:   plainMap(m.DeliveryAnnotations),
-		MessageAnnotations:    plainMap(own),
-		ApplicationProperties: plainStringMap(m.ApplicationProperties),
-		Footer:                plainMap(m.Footer),
-	}
-	switch {
-	case m.HasValue && m.Value == nil:
-		out.Body.Value = Null{} // nil is no body
-	case m.HasValue:
-		out.Body.Value = plainValue(m.Value)
-	}
-	for _, data := range m.Data {
-		out.Body.Data = append(out.Body.Data, bytes.Clone(data))
-	}
-	for _, s := range m.Sequences {
-		out.Body.Sequence = append(out.Body.Sequence, plainList(s))
-	}
-	if h := m.Header; h != nil {
-		out.Header = &azeventhubs.AMQPAnnotatedMessageHeader{Durable: h.Durable, Priority: defaultPriority, TTL: h.TTL, FirstAcquirer: h.FirstAcquirer, DeliveryCount: h.DeliveryCount}
-		if h.Priority != nil {
-			out.Header.Priority = *h.Priority
-		}
-	}
-	if p := m.Properties; p != nil {
-		out.Properties = &azeventhubs.AMQPAnnotatedMessageProperties{
-			MessageID: plainValue(p.MessageID), UserID: bytes.Clone(p.UserID), To: p.To, Subject: p.Subject, ReplyTo: p.ReplyTo, CorrelationID: plainValue(p.CorrelationID),
-			ContentType: p.ContentType, ContentEncoding: p.ContentEncoding, AbsoluteExpiryTime: p.AbsoluteExpiryTime, CreationTime: p.CreationTime,
-			GroupID: p.GroupID, GroupSequence: p.GroupSequence, ReplyToGroupID: p.ReplyToGroupID,
-		}
-	}
-	return out
-}
-
-// plainValue gives a decoded value the types of azeventhubs, as far as callers can name them, and memory of its own. What they cannot name is encoded to what
+// plainValue gives a decoded value the types that callers can name, as azeventhubs does, and memory of its own. What they cannot name is encoded to what
 // it was.
 func plainValue(v any) any {
 	switch v := v.(type) {

@@ -53,7 +53,7 @@ func TestTheOrderIsKeptWhileTheListArrives(t *testing.T) {
 		for key := range 8 {
 			go func() {
 				for i := range 100 {
-					err := p.Enqueue(t.Context(), event(fmt.Sprintf("%d %03d", key, i)), &EnqueueOptions{PartitionKey: fmt.Sprint(key)})
+					err := p.Enqueue(t.Context(), &Event{Body: fmt.Appendf(nil, "%d %03d", key, i), PartitionKey: fmt.Sprint(key)})
 					if err != nil {
 						t.Error(err)
 					}
@@ -106,7 +106,7 @@ func TestAnUnknownPartitionFailsThroughItsOutcomeIfItWasStaged(t *testing.T) {
 		if got := fmt.Sprint(peer.storedIn("0")); got != "[a c]" {
 			t.Errorf("stored %s", got)
 		}
-		if err := p.Enqueue(t.Context(), event("d"), &EnqueueOptions{PartitionID: "77"}); !errors.Is(err, ErrPartitionUnknown) {
+		if err := p.Enqueue(t.Context(), &Event{Body: []byte("d"), PartitionID: "77"}); !errors.Is(err, ErrPartitionUnknown) {
 			t.Errorf("once the list is known Enqueue returned %v, want ErrPartitionUnknown", err)
 		}
 		if got := p.BufferedEventCount(); got != 0 {

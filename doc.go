@@ -34,20 +34,19 @@
 //			return err // a wrong name, a wrong key, no way to the service: the text says what to check
 //		}
 //		for r := range readings {
-//			event := &azeventhubs.EventData{Body: r.JSON()}
-//			if err := producer.Enqueue(ctx, event, &eventhubs.EnqueueOptions{PartitionKey: r.Device}); err != nil {
+//			if err := producer.Enqueue(ctx, &eventhubs.Event{Body: r.JSON(), PartitionKey: r.Device}); err != nil {
 //				return fmt.Errorf("the reading of %s was not accepted: %w", r.Device, err)
 //			}
 //		}
 //		return nil
 //	}
 //
-// Events are the EventData of the official client, [azeventhubs]; nothing else of it is used to send. What that client has received can be sent on: with Enqueue
-// its body, properties and ids, with EnqueueMessage the whole of it, as it was.
+// An [Event] goes in and comes out: handlers get the same type, which Enqueue takes again as it is. Its fields say what most events have; [Event].AMQP has whatever else an AMQP
+// message may have. Package azevents makes events of what Microsoft's client for Go has, and the other way round: what that client has received can be sent on, as it was.
 //
 // # Partitioning
 //
-// An event goes to the partition that [EnqueueOptions] names by its id, or to the one that the service's own hash maps its key to, or, with neither, where
+// An event goes to the partition that it names by its id, or to the one that the service's own hash maps its key to, or, with neither, where
 // [Options.Partitioning] says: to the next partition in turn ([RoundRobin]), to one partition for a whole batch ([Sticky]), or where the service likes
 // ([ServiceAssigned]). Partitions in trouble are passed over. Give neither key nor id unless events belong together. The key travels with each event,
 // whatever batch it is in. The partitions are asked for when the first event is enqueued; until they are known events wait, in their order, and Enqueue
@@ -136,7 +135,7 @@
 // # Testing
 //
 // Package emulator is an Event Hubs that runs inside a test, without Docker, and that this package and the official clients take
-// for the service.
+// for the service. Package eventhubstest makes batches and outcomes, for tests of handlers without a network.
 //
 // A function that is given to a producer, such as a handler, a Trace, a credential or a dialer, may end its goroutine (runtime.Goexit), as FailNow does in a fake.
 // No event loses its outcome by that, and Flush and Close return. What needed the function fails, with an error that names it; the end of any other is logged.

@@ -77,11 +77,11 @@ func newBeside(t *testing.T, partitions, troubled int, silent bool) *beside {
 func (b *beside) offer(lasts time.Duration, ids ...string) (longest time.Duration) {
 	began := time.Now()
 	for n := 0; time.Since(began) < lasts; n++ {
-		options := &eventhubs.EnqueueOptions{Tag: time.Now()}
+		options := &eventhubs.Event{Tag: time.Now()}
 		if len(ids) > 0 {
 			options.PartitionID = ids[n%len(ids)]
 		}
-		if err := b.p.Enqueue(b.Context(), data("event"), options); err != nil {
+		if err := b.p.Enqueue(b.Context(), with(data("event"), options)); err != nil {
 			b.Errorf("Enqueue: %v", err)
 		}
 		longest = max(longest, time.Since(options.Tag.(time.Time)))
@@ -182,7 +182,7 @@ func besideAQuietHub(t *testing.T, partitions int) (took []time.Duration) {
 		for range 2 { // the first time the links are opened as well
 			b.taken()
 			for id := range partitions {
-				if err := b.p.Enqueue(t.Context(), data("event"), &eventhubs.EnqueueOptions{PartitionID: fmt.Sprint(id), Tag: time.Now()}); err != nil {
+				if err := b.p.Enqueue(t.Context(), &eventhubs.Event{Body: []byte("event"), PartitionID: fmt.Sprint(id), Tag: time.Now()}); err != nil {
 					t.Errorf("Enqueue: %v", err)
 				}
 			}

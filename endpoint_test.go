@@ -6,8 +6,6 @@ import (
 	"net"
 	"strings"
 	"testing"
-
-	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azeventhubs/v2"
 )
 
 const (
@@ -16,7 +14,7 @@ const (
 	deliveredSignature = "SharedAccessSignature sr=ns&sig=" + deliveredKey + "&se=4000000000&skn=send"
 )
 
-func noWebSocket(context.Context, azeventhubs.WebSocketConnParams) (net.Conn, error) {
+func noWebSocket(context.Context, string) (net.Conn, error) {
 	return nil, errors.New("none in this test")
 }
 

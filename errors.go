@@ -7,7 +7,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azeventhubs/v2"
 	"github.com/go-eventhubs/eventhubs/internal/connection"
 )
 
@@ -26,8 +25,7 @@ var (
 	ErrBufferFull = newSentinel(CodeBufferFull, "the buffer is full")
 
 	// ErrEventTooLarge is returned by Enqueue for an event that the buffer could never hold, and is the reason of an event that is
-	// larger than the largest message of its partition's link, or that the service has refused alone for its size. The error is an *EventTooLargeError, with the sizes; it also matches
-	// azeventhubs.ErrEventDataTooLarge.
+	// larger than the largest message of its partition's link, or that the service has refused alone for its size. The error is an *EventTooLargeError, with the sizes.
 	ErrEventTooLarge = newSentinel(CodeTooLarge, "the event is too large")
 
 	// ErrPartitionUnknown is returned by Enqueue for a partition id that the event hub does not have, or is the reason of the event, when
@@ -163,10 +161,8 @@ func (e *EventTooLargeError) Error() string {
 
 func (e *EventTooLargeError) Unwrap() error { return e.Err }
 
-// Is reports whether target is [ErrEventTooLarge], its code, or its counterpart in azeventhubs.
-func (e *EventTooLargeError) Is(target error) bool {
-	return isCode(CodeTooLarge, target) || target == azeventhubs.ErrEventDataTooLarge
-}
+// Is reports whether target is [ErrEventTooLarge], or its code.
+func (e *EventTooLargeError) Is(target error) bool { return isCode(CodeTooLarge, target) }
 
 // An UndeliveredError is what Flush and Close return when some of the events that they answer for are not known to be stored. It counts them by storage.
 type UndeliveredError struct {

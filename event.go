@@ -1,171 +1,108 @@
 package eventhubs
 
-import (
-	"unicode/utf8"
+import "time"
 
-	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azeventhubs/v2"
-	"github.com/go-eventhubs/eventhubs/internal/amqp"
-)
+// An Event is what a producer sends, and what handlers are told of. Enqueue copies it: it may be changed or used again afterwards, and one that a handler was given
+// may be enqueued as it is. The zero Event is one with an empty body, for any partition. Name the fields that you set: there will be more.
+//
+// What an AMQP message has beyond these fields is AMQP. Each thing has one place: a handler finds it where the sender has put it, and AMQP is nil where these fields
+// say it all.
+type Event struct {
+	// Body is the body, of any bytes. Nil is an empty body. A body of another kind, or none, is AMQP.Body.
+	Body []byte
 
-// partitionKeyAnnotation is where an event carries its key, for the service and for whoever reads it.
-const partitionKeyAnnotation = "x-opt-partition-key"
+	// PartitionID sends the event to that partition of the hub. In a handler it is still what the sender asked for: Batch.PartitionID is where the event went.
+	PartitionID string
 
-// A wireEvent is an event as it goes over the wire, in two pieces: all that is ours, up to and including the header of the body, and
-// the caller's body, which is thus copied only once, into its batch. A wireEvent is reused; nothing in it outlives the call
-// that encoded it.
-type wireEvent struct {
-	head     []byte
-	body     []byte
-	numbered bool       // leave room for an idempotent producer's numbers
-	added    Properties // by a Trace, to what the caller's event has
+	// PartitionKey sends the event to the partition that the service would choose for that key: all events with one key go
+	// to one partition, as long as the hub has as many partitions as now. The key travels with the event. It is valid UTF-8 of at most 128
+	// characters, counted as .NET, Java and JavaScript do: one beyond U+FFFF, such as an emoji, counts twice. Give
+	// neither key nor id unless events belong together: spread over all partitions they arrive fastest.
+	PartitionKey string
+
+	// Properties travel with the event. One may be a bool, a number, a string, a []byte, a time.Time, a UUID ([16]byte), nil, a map, slice or pointer of these, or
+	// whatever azeventhubs has received as one. Other Go types are refused by name.
+	//
+	// A handler gets a map as map[any]any, a list as []any, a symbol as a string. What has no type that a program could name, such as a described value, can be printed,
+	// and is what it was when it is enqueued again.
+	Properties map[string]any
+
+	// MessageID, CorrelationID and ContentType travel with the event; empty is none. An id is valid UTF-8, a content type ASCII. An id of another type, and one that is
+	// there and empty, is in AMQP.Properties.
+	MessageID     string
+	CorrelationID string
+	ContentType   string
+
+	// ExpiresAt, if set, is when the event is of no more use: if no try to send it has begun by then, it fails with ErrExpired. An event that
+	// is already on its way is not affected. It stays here and is not sent.
+	ExpiresAt time.Time
+
+	// Delivery, if set, is told the outcome of this event. It serves one event. It is nil in a handler.
+	Delivery *Delivery
+
+	// Tag stays here and is not sent: a handler gets it back, whatever it is.
+	Tag any
+
+	// AMQP, if set, is what the event has that the fields above cannot say.
+	AMQP *AMQPMessage
 }
 
-// size is the event's encoded size in bytes.
-func (w *wireEvent) size() int { return len(w.head) + len(w.body) }
+// An AMQPMessage is what of an AMQP message the fields of an Event cannot say. Whatever is nil is not there; what is there and empty is sent as such, and so received, but
+// for message annotations.
+// What AMQP forbids is refused with ErrInvalidArgument, whose text names the field, the key and the Go type.
+//
+// Keys of annotations are ASCII text, of any string type, or uint64. Their values, like those of a body, may be what Event.Properties may be.
+type AMQPMessage struct {
+	Header              *AMQPHeader
+	DeliveryAnnotations map[any]any
 
-// release lets go of the caller's body, and of a head that one large event has swollen.
-func (w *wireEvent) release() {
-	w.body = nil
-	w.added.reset(nil)
-	if cap(w.head) > 64<<10 {
-		w.head = nil
-	}
+	// MessageAnnotations may also carry the partition key, as x-opt-partition-key; Event.PartitionKey is the same then, or empty. Not sent are what the
+	// service had put on a received event (x-opt-sequence-number, x-opt-offset, x-opt-enqueued-time), and the numbers of the producer that had sent it.
+	MessageAnnotations map[any]any
+
+	Properties *AMQPProperties
+
+	// Body, if set, is the body, and Event.Body is nil. One with nothing in it is no body at all.
+	Body *AMQPBody
+
+	Footer map[any]any
 }
 
-// encode sets w to the wire form of an event with that partition key, or says what about the event has no wire form.
-func (w *wireEvent) encode(e *azeventhubs.EventData, key string) error {
-	w.head = w.head[:0]
-	w.appendAnnotations(key)
-	if err := w.appendProperties(e); err != nil {
-		return err
-	}
-	if len(e.Properties)+len(w.added.added) > 0 {
-		if err := w.appendApplicationProperties("EventData.Properties", e.Properties); err != nil {
-			return err
-		}
-	}
-	w.head = amqp.AppendSectionHeader(w.head, amqp.SectionData)
-	w.head = amqp.AppendBinaryHeader(w.head, len(e.Body))
-	w.body = e.Body
-	return nil
+// An AMQPHeader is the header of a message.
+type AMQPHeader struct {
+	Durable       bool
+	Priority      *uint8        // nil is AMQP's default, 4
+	TTL           time.Duration // sent in milliseconds; zero is none
+	FirstAcquirer bool
+	DeliveryCount uint32
 }
 
-// appendAnnotations appends the message annotations, if the event is to have any.
-func (w *wireEvent) appendAnnotations(key string) {
-	if key == "" && !w.numbered {
-		return
-	}
-	dst := amqp.AppendSectionHeader(w.head, amqp.SectionMessageAnnotations)
-	dst, mark := amqp.BeginMap(dst)
-	pairs := 0
-	if w.numbered {
-		dst = appendNumbers(dst)
-		pairs += 3
-	}
-	if key != "" {
-		dst = amqp.AppendSymbol(dst, partitionKeyAnnotation)
-		dst = amqp.AppendString(dst, key)
-		pairs++
-	}
-	w.head = amqp.EndMap(dst, mark, pairs)
+// AMQPProperties are the properties that AMQP has for every message. The first three are for what the fields of the same name in Event cannot say, and are refused
+// if both are set.
+type AMQPProperties struct {
+	MessageID          any     // a uint64, a UUID ([16]byte), a []byte, or a string, also an empty one
+	CorrelationID      any     // likewise
+	ContentType        *string // ASCII, also an empty one
+	ContentEncoding    *string // ASCII
+	UserID             []byte
+	To                 *string
+	Subject            *string
+	ReplyTo            *string
+	AbsoluteExpiryTime *time.Time
+	CreationTime       *time.Time
+	GroupID            *string
+	GroupSequence      *uint32
+	ReplyToGroupID     *string
 }
 
-// appendProperties appends the properties section: message-id, five more that events do not have, correlation-id, content-type.
-func (w *wireEvent) appendProperties(e *azeventhubs.EventData) (err error) {
-	if e.MessageID == nil && e.CorrelationID == nil && e.ContentType == nil {
-		return nil
-	}
-	dst := amqp.AppendSectionHeader(w.head, amqp.SectionProperties)
-	dst, mark := amqp.BeginList(dst)
-	if dst, err = appendText(dst, "MessageID", e.MessageID); err != nil {
-		return err
-	}
-	for range 4 { // user-id, to, subject, reply-to
-		dst = amqp.AppendNull(dst)
-	}
-	if dst, err = appendID(dst, "EventData.CorrelationID", e.CorrelationID); err != nil {
-		return err
-	}
-	if dst, err = appendContentType(dst, e.ContentType); err != nil {
-		return err
-	}
-	w.head = amqp.EndList(dst, mark, 7)
-	return nil
+// An AMQPBody is a body of any kind: sections of data, sequences, a value, or nothing. A tombstone for a compacted hub is a key and no body, or a null one; which of
+// these the service takes for one is not known, see docs/wire.md.
+type AMQPBody struct {
+	Data      [][]byte // one section each; nil is one that is null, as JavaScript's client sends it, an empty one is not
+	Sequences [][]any  // one section each
+	Value     any      // Null{} for one that is null
 }
 
-func appendText(dst []byte, field string, text *string) ([]byte, error) {
-	switch {
-	case text == nil:
-		return amqp.AppendNull(dst), nil
-	case !utf8.ValidString(*text):
-		return dst, invalid("EventData.%s is not valid UTF-8", field)
-	default:
-		return amqp.AppendString(dst, *text), nil
-	}
-}
-
-// appendID takes the types that AMQP has for ids: ulong, uuid, binary and string.
-func appendID(dst []byte, field string, id any) ([]byte, error) {
-	switch id := id.(type) { // what most are
-	case nil:
-		return amqp.AppendNull(dst), nil
-	case string:
-		if utf8.ValidString(id) {
-			return amqp.AppendString(dst, id), nil
-		}
-	}
-	start := len(dst)
-	dst, err := amqp.AppendValue(dst, id)
-	if err != nil {
-		return dst, invalid("%s: %v", field, err)
-	}
-	switch amqp.KindOf(dst[start:]) {
-	case amqp.KindNull, amqp.KindUlong, amqp.KindUUID, amqp.KindBinary, amqp.KindString:
-		return dst, nil
-	}
-	return dst, invalid("%s is a %T: it may be a uint64, a UUID, a []byte or a string", field, id)
-}
-
-func appendContentType(dst []byte, contentType *string) ([]byte, error) {
-	if contentType == nil {
-		return amqp.AppendNull(dst), nil
-	}
-	if !isASCII(*contentType) {
-		return dst, invalid("EventData.ContentType %q is not ASCII", *contentType)
-	}
-	return amqp.AppendSymbol(dst, amqp.Symbol(*contentType)), nil
-}
-
-// appendApplicationProperties appends the caller's properties, which field holds, and those that a Trace has added. AMQP "restricts [their values] to be of
-// simple types only, that is, excluding map, list, and array types" (messaging 3.2.5). Azure's clients send and receive those all the same, and what was received
-// is sent on.
-func (w *wireEvent) appendApplicationProperties(field string, properties map[string]any) (err error) {
-	dst := amqp.AppendSectionHeader(w.head, amqp.SectionApplicationProperties)
-	dst, mark := amqp.BeginMap(dst)
-	for key, value := range properties {
-		if !utf8.ValidString(key) {
-			return invalid("the key %q in %s is not valid UTF-8", key, field)
-		}
-		dst = amqp.AppendString(dst, key)
-		if dst, err = amqp.AppendValue(dst, value); err != nil {
-			return invalid("%s[%q]: %v", field, key, err)
-		}
-	}
-	for _, p := range w.added.added {
-		if !utf8.ValidString(p.name) || !utf8.ValidString(p.text) {
-			return invalid("the property %q that Trace.Encoding has added is not valid UTF-8", p.name)
-		}
-		dst = amqp.AppendString(amqp.AppendString(dst, p.name), p.text)
-	}
-	w.head = amqp.EndMap(dst, mark, len(properties)+len(w.added.added))
-	return nil
-}
-
-func isASCII(s string) bool {
-	for i := range len(s) {
-		if s[i] >= utf8.RuneSelf {
-			return false
-		}
-	}
-	return true
-}
+// Null is a value that is null, such as AMQPBody.Value: nil is no value. A struct type of that name in another AMQP package, such as go-amqp's, is taken for
+// the same.
+type Null struct{}

@@ -6,8 +6,6 @@ import (
 	"log"
 	"time"
 
-	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azeventhubs/v2"
-
 	"github.com/go-eventhubs/eventhubs"
 	"github.com/go-eventhubs/eventhubs/emulator"
 )
@@ -35,7 +33,7 @@ func ExampleNewBufferedProducer() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	outcome, err := producer.Publish(ctx, &azeventhubs.EventData{Body: []byte("a")}, nil)
+	outcome, err := producer.Publish(ctx, &eventhubs.Event{Body: []byte("a")})
 	fmt.Println(outcome.Storage, err)
 	fmt.Println(producer.Close(ctx))
 	// Output:
@@ -58,10 +56,10 @@ func ExampleConnection_ReplaceKey() {
 		log.Fatal(err)
 	}
 	defer producer.Close(ctx)
-	outcome, err := producer.Publish(ctx, &azeventhubs.EventData{}, nil)
+	outcome, err := producer.Publish(ctx, &eventhubs.Event{})
 	fmt.Println(outcome.Storage, err)
 	fmt.Println(connection.ReplaceKey("send-too", "new key"))
-	outcome, err = producer.Publish(ctx, &azeventhubs.EventData{}, nil)
+	outcome, err = producer.Publish(ctx, &eventhubs.Event{})
 	fmt.Println(outcome.Storage, err)
 	// Output:
 	// stored <nil>
@@ -83,7 +81,7 @@ func ExampleBufferedProducer_Close() {
 		defer cancel()
 		fmt.Println("closed:", producer.Close(ctx))
 	}()
-	if err := producer.Enqueue(application, &azeventhubs.EventData{}, nil); err != nil {
+	if err := producer.Enqueue(application, &eventhubs.Event{}); err != nil {
 		log.Fatal(err)
 	}
 	shutDown()
@@ -94,7 +92,7 @@ func ExampleBufferedProducer_EventHubProperties() {
 	ctx := context.Background()
 	producer, stop := exampleProducer(3, nil, nil)
 	defer stop()
-	if _, err := producer.Publish(ctx, &azeventhubs.EventData{}, &eventhubs.EnqueueOptions{PartitionID: "2"}); err != nil {
+	if _, err := producer.Publish(ctx, &eventhubs.Event{PartitionID: "2"}); err != nil {
 		log.Fatal(err)
 	}
 	hub, err := producer.EventHubProperties(ctx)
@@ -122,7 +120,7 @@ func ExampleBufferedProducer_ClearPartition() {
 		log.Fatal(err)
 	}
 	for i := range 4 {
-		if err := producer.Enqueue(ctx, &azeventhubs.EventData{}, &eventhubs.EnqueueOptions{PartitionID: fmt.Sprint(i % 2)}); err != nil {
+		if err := producer.Enqueue(ctx, &eventhubs.Event{PartitionID: fmt.Sprint(i % 2)}); err != nil {
 			log.Fatal(err)
 		}
 	}

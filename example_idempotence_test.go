@@ -6,8 +6,6 @@ import (
 	"log"
 	"os"
 
-	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azeventhubs/v2"
-
 	"github.com/go-eventhubs/eventhubs"
 	"github.com/go-eventhubs/eventhubs/emulator"
 )
@@ -43,7 +41,7 @@ func ExampleOptions_idempotentRetries() {
 		log.Fatal(err)
 	}
 	for _, reading := range []string{"18.5", "18.7"} {
-		if _, err := producer.Publish(ctx, &azeventhubs.EventData{Body: []byte(reading)}, nil); err != nil {
+		if _, err := producer.Publish(ctx, &eventhubs.Event{Body: []byte(reading)}); err != nil {
 			log.Fatal(err)
 		}
 	}
@@ -87,7 +85,7 @@ func ExampleNewFileProducerStore() {
 		stored := producer.Stats().Partitions[0].LastNumber
 		fmt.Printf("%d are stored\n", stored)
 		for _, body := range source[stored:min(int(stored)+events, len(source))] {
-			if err := producer.Enqueue(ctx, &azeventhubs.EventData{Body: []byte(body)}, &eventhubs.EnqueueOptions{PartitionID: "0"}); err != nil {
+			if err := producer.Enqueue(ctx, &eventhubs.Event{Body: []byte(body), PartitionID: "0"}); err != nil {
 				log.Fatal(err)
 			}
 		}

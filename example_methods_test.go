@@ -8,8 +8,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azeventhubs/v2"
-
 	"github.com/go-eventhubs/eventhubs"
 	"github.com/go-eventhubs/eventhubs/emulator"
 )
@@ -50,7 +48,7 @@ func ExampleBufferedProducer_TryEnqueue() {
 	defer stop()
 	dropped := 0
 	for range 5 {
-		err := producer.TryEnqueue(&azeventhubs.EventData{Body: []byte("click")}, nil)
+		err := producer.TryEnqueue(context.Background(), &eventhubs.Event{Body: []byte("click")})
 		if errors.Is(err, eventhubs.ErrBufferFull) {
 			dropped++
 		}
@@ -63,7 +61,7 @@ func ExampleBufferedProducer_TryEnqueue() {
 func ExampleBufferedProducer_Publish() {
 	producer, stop := exampleProducer(1, nil, nil)
 	defer stop()
-	outcome, err := producer.Publish(context.Background(), &azeventhubs.EventData{Body: []byte("order 17")}, nil)
+	outcome, err := producer.Publish(context.Background(), &eventhubs.Event{Body: []byte("order 17")})
 	switch outcome.Storage {
 	case eventhubs.Stored:
 		fmt.Println("confirmed, in partition", outcome.PartitionID)
@@ -75,19 +73,19 @@ func ExampleBufferedProducer_Publish() {
 	// Output: confirmed, in partition 0
 }
 
-func ExampleBufferedProducer_EnqueueMessage() {
+func ExampleBufferedProducer_Enqueue_message() {
 	ctx := context.Background()
 	producer, stop := exampleProducer(1, &eventhubs.Options{OnBatchSucceeded: func(_ context.Context, batch *eventhubs.Batch) {
 		for event := range batch.Events() {
-			fmt.Println("stored:", event.Message.Body.Value, *event.Message.Properties.Subject)
+			fmt.Println("stored:", event.AMQP.Body.Value, *event.AMQP.Properties.Subject)
 		}
 	}}, nil)
 	defer stop()
-	message := &azeventhubs.AMQPAnnotatedMessage{
-		Body:       azeventhubs.AMQPAnnotatedMessageBody{Value: "a value, not bytes"},
-		Properties: &azeventhubs.AMQPAnnotatedMessageProperties{Subject: new("temperature")},
-	}
-	if err := producer.EnqueueMessage(ctx, message, nil); err != nil {
+	event := &eventhubs.Event{AMQP: &eventhubs.AMQPMessage{
+		Body:       &eventhubs.AMQPBody{Value: "a value, not bytes"},
+		Properties: &eventhubs.AMQPProperties{Subject: new("temperature")},
+	}}
+	if err := producer.Enqueue(ctx, event); err != nil {
 		log.Fatal(err)
 	}
 	if err := producer.Flush(ctx); err != nil {
@@ -107,7 +105,7 @@ func ExampleBatch_Tags() {
 	defer stop()
 	offset := 0
 	for line := range strings.Lines("first\nsecond\nthird\n") {
-		if err := producer.Enqueue(ctx, &azeventhubs.EventData{Body: []byte(line)}, &eventhubs.EnqueueOptions{Tag: offset}); err != nil {
+		if err := producer.Enqueue(ctx, &eventhubs.Event{Body: []byte(line), Tag: offset}); err != nil {
 			log.Fatal(err)
 		}
 		offset += len(line)
@@ -126,7 +124,7 @@ func ExampleBufferedProducer_FlushPartition() {
 	producer, stop := exampleProducer(4, &eventhubs.Options{MaxWaitTime: eventhubs.UntilFull}, nil)
 	defer stop()
 	for _, device := range []string{"device-1", "device-42"} {
-		if err := producer.Enqueue(ctx, &azeventhubs.EventData{}, &eventhubs.EnqueueOptions{PartitionKey: device}); err != nil {
+		if err := producer.Enqueue(ctx, &eventhubs.Event{PartitionKey: device}); err != nil {
 			log.Fatal(err)
 		}
 	}
@@ -151,7 +149,7 @@ func ExampleBufferedProducer_Clear() {
 	}, nil)
 	defer stop()
 	for range 3 {
-		if err := producer.Enqueue(ctx, &azeventhubs.EventData{}, nil); err != nil {
+		if err := producer.Enqueue(ctx, &eventhubs.Event{}); err != nil {
 			log.Fatal(err)
 		}
 	}
@@ -174,7 +172,7 @@ func ExampleBufferedProducer_Abandon() {
 	}, nil)
 	defer stop()
 	for range 3 {
-		if err := producer.Enqueue(ctx, &azeventhubs.EventData{}, nil); err != nil {
+		if err := producer.Enqueue(ctx, &eventhubs.Event{}); err != nil {
 			log.Fatal(err)
 		}
 	}
@@ -212,17 +210,17 @@ func ExampleBufferedProducer_ResumePartition() {
 		OnBatchFailed:          func(context.Context, *eventhubs.Batch) {},
 	}, refuseOnce())
 	defer stop()
-	to := &eventhubs.EnqueueOptions{PartitionID: "0"}
-	if err := producer.Enqueue(ctx, &azeventhubs.EventData{Body: []byte("1")}, to); err != nil {
+	to := &eventhubs.Event{PartitionID: "0"}
+	if err := producer.Enqueue(ctx, with(&eventhubs.Event{Body: []byte("1")}, to)); err != nil {
 		log.Fatal(err)
 	}
 	fmt.Println("failed:", producer.Flush(ctx) != nil)
-	err := producer.Enqueue(ctx, &azeventhubs.EventData{Body: []byte("2")}, to)
+	err := producer.Enqueue(ctx, with(&eventhubs.Event{Body: []byte("2")}, to))
 	fmt.Println("stopped:", errors.Is(err, eventhubs.ErrPartitionStopped))
 	if err := producer.ResumePartition("0"); err != nil { // when what failed has been seen to
 		log.Fatal(err)
 	}
-	outcome, err := producer.Publish(ctx, &azeventhubs.EventData{Body: []byte("2")}, to)
+	outcome, err := producer.Publish(ctx, with(&eventhubs.Event{Body: []byte("2")}, to))
 	fmt.Println("resumed:", outcome.Storage, err)
 	// Output:
 	// failed: true
@@ -235,7 +233,7 @@ func ExampleBufferedProducer_Stats() {
 	producer, stop := exampleProducer(1, nil, nil)
 	defer stop()
 	for range 100 {
-		if err := producer.Enqueue(ctx, &azeventhubs.EventData{Body: make([]byte, 95)}, nil); err != nil {
+		if err := producer.Enqueue(ctx, &eventhubs.Event{Body: make([]byte, 95)}); err != nil {
 			log.Fatal(err)
 		}
 	}
@@ -258,12 +256,12 @@ func ExampleBatch_EnqueueAgain() {
 		},
 		OnBatchSucceeded: func(_ context.Context, batch *eventhubs.Batch) {
 			for event := range batch.Events() {
-				fmt.Printf("stored: %s, with key %s\n", event.Data.Body, event.PartitionKey)
+				fmt.Printf("stored: %s, with key %s\n", event.Body, event.PartitionKey)
 			}
 		},
 	}, refuseOnce())
 	defer stop()
-	if err := producer.Enqueue(ctx, &azeventhubs.EventData{Body: []byte("a")}, &eventhubs.EnqueueOptions{PartitionKey: "k"}); err != nil {
+	if err := producer.Enqueue(ctx, &eventhubs.Event{Body: []byte("a"), PartitionKey: "k"}); err != nil {
 		log.Fatal(err)
 	}
 	_ = producer.Flush(ctx) // fails, and the event is enqueued again
@@ -278,7 +276,7 @@ func ExampleDelivery() {
 	producer, stop := exampleProducer(1, nil, nil)
 	defer stop()
 	var delivery eventhubs.Delivery
-	if err := producer.Enqueue(ctx, &azeventhubs.EventData{}, &eventhubs.EnqueueOptions{Delivery: &delivery}); err != nil {
+	if err := producer.Enqueue(ctx, &eventhubs.Event{Delivery: &delivery}); err != nil {
 		log.Fatal(err)
 	}
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
@@ -307,7 +305,7 @@ func ExampleConnection() {
 		if err != nil {
 			log.Fatal(err)
 		}
-		if _, err := producer.Publish(ctx, &azeventhubs.EventData{Body: []byte("to " + hub)}, nil); err != nil {
+		if _, err := producer.Publish(ctx, &eventhubs.Event{Body: []byte("to " + hub)}); err != nil {
 			log.Fatal(err)
 		}
 		if err := producer.Close(ctx); err != nil {
@@ -332,7 +330,7 @@ func ExampleTrace() {
 		},
 	}, nil)
 	defer stop()
-	if _, err := producer.Publish(ctx, &azeventhubs.EventData{}, nil); err != nil {
+	if _, err := producer.Publish(ctx, &eventhubs.Event{}); err != nil {
 		log.Fatal(err)
 	}
 	// Output: 1 event stored
@@ -341,10 +339,10 @@ func ExampleTrace() {
 // This package exports no interface, so that it can grow. A program that wants to put something else in the producer's place names the methods that it calls.
 func Example_substitute() {
 	type enqueuer interface {
-		Enqueue(context.Context, *azeventhubs.EventData, *eventhubs.EnqueueOptions) error
+		Enqueue(context.Context, *eventhubs.Event) error
 	}
 	report := func(ctx context.Context, to enqueuer) error {
-		return to.Enqueue(ctx, &azeventhubs.EventData{Body: []byte("all is well")}, nil)
+		return to.Enqueue(ctx, &eventhubs.Event{Body: []byte("all is well")})
 	}
 	producer, stop := exampleProducer(1, nil, nil) // in a test, better than a substitute: the real thing, before an emulator
 	defer stop()

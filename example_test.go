@@ -1,12 +1,11 @@
 package eventhubs_test
 
 import (
+	"bufio"
 	"context"
 	"fmt"
 	"log"
-	"slices"
-
-	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azeventhubs/v2"
+	"strings"
 
 	"github.com/go-eventhubs/eventhubs"
 	"github.com/go-eventhubs/eventhubs/emulator"
@@ -28,7 +27,7 @@ func Example() {
 	producer, err := eventhubs.NewBufferedProducerFromConnectionString(text, "telemetry", &eventhubs.Options{
 		OnBatchSucceeded: func(_ context.Context, batch *eventhubs.Batch) {
 			for event := range batch.Events() {
-				fmt.Printf("stored in partition %s: %s\n", batch.PartitionID, event.Data.Body)
+				fmt.Printf("stored in partition %s: %s\n", batch.PartitionID, event.Body)
 			}
 		},
 		OnBatchFailed: func(_ context.Context, batch *eventhubs.Batch) {
@@ -40,7 +39,7 @@ func Example() {
 	}
 	ctx := context.Background()
 	for _, reading := range []string{"18.5", "18.7", "19.1"} {
-		if err := producer.Enqueue(ctx, &azeventhubs.EventData{Body: []byte(reading)}, nil); err != nil {
+		if err := producer.Enqueue(ctx, &eventhubs.Event{Body: []byte(reading)}); err != nil {
 			log.Fatal(err)
 		}
 	}
@@ -65,10 +64,7 @@ func ExampleBufferedProducer_Enqueue() {
 
 	// Events of one device keep their order: they share a key, and so a partition. A Delivery tells the outcome of this one event.
 	var delivery eventhubs.Delivery
-	err = producer.Enqueue(ctx, &azeventhubs.EventData{
-		Body:       []byte(`{"celsius":18.5}`),
-		Properties: map[string]any{"unit": "celsius"},
-	}, &eventhubs.EnqueueOptions{PartitionKey: "device-42", Delivery: &delivery})
+	err = producer.Enqueue(ctx, &eventhubs.Event{Body: []byte(`{"celsius":18.5}`), Properties: map[string]any{"unit": "celsius"}, PartitionKey: "device-42", Delivery: &delivery})
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -87,8 +83,20 @@ func ExampleBufferedProducer_EnqueueAll() {
 	}
 	defer producer.Close(ctx)
 
-	events := []*azeventhubs.EventData{{Body: []byte("a")}, {Body: []byte("b")}, {Body: []byte("c")}}
-	accepted, err := producer.EnqueueAll(ctx, slices.Values(events), nil)
+	file := strings.NewReader("one\ntwo\nthree\n")
+	accepted, err := producer.EnqueueAll(ctx, func(yield func(*eventhubs.Event, error) bool) {
+		var event eventhubs.Event // one for all: EnqueueAll copies it
+		lines := bufio.NewScanner(file)
+		for lines.Scan() {
+			event.Body = lines.Bytes()
+			if !yield(&event, nil) {
+				return
+			}
+		}
+		if err := lines.Err(); err != nil {
+			yield(nil, err)
+		}
+	})
 	fmt.Println(accepted, err)
 	// Output: 3 <nil>
 }
@@ -105,7 +113,7 @@ func ExampleBufferedProducer_Flush() {
 
 	// A state machine publishes its events and makes sure that they are stored before it goes on to the next state.
 	for i := range 10 {
-		if err := producer.Enqueue(ctx, &azeventhubs.EventData{Body: fmt.Append(nil, i)}, nil); err != nil {
+		if err := producer.Enqueue(ctx, &eventhubs.Event{Body: fmt.Append(nil, i)}); err != nil {
 			log.Fatal(err)
 		}
 	}

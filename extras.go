@@ -7,12 +7,12 @@ type extra struct {
 	delivery *Delivery
 	tag      any
 	expires  time.Time // zero: never
-	message  bool      // it was enqueued as an AMQP message
+	named    bool      // its sender has asked for its partition, by id
 	route    route     // in staging only
 }
 
 func (x *extra) empty() bool {
-	return x.delivery == nil && x.tag == nil && x.expires.IsZero() && !x.message && x.route.open()
+	return x.delivery == nil && x.tag == nil && x.expires.IsZero() && !x.named && x.route.open()
 }
 
 // Extras are those of a batch's events, in a column for each kind, since most batches have none of them and most others one kind. A column is as long as up to
@@ -21,22 +21,32 @@ type extras struct {
 	deliveries []*Delivery
 	tags       []any
 	expires    []time.Time
-	messages   []bool
+	named      []bool
 	routes     []route
 }
 
 // set gives the i-th event, the last so far, its extra.
 func (e *extras) set(i int, x *extra) {
-	e.deliveries = setAt(e.deliveries, i, x.delivery)
-	e.tags = setAt(e.tags, i, x.tag)
-	e.expires = setAt(e.expires, i, x.expires)
-	e.messages = setAt(e.messages, i, x.message)
-	e.routes = setAt(e.routes, i, x.route)
+	if x.named {
+		e.named = setAt(e.named, i, true)
+	}
+	if x.delivery != nil {
+		e.deliveries = setAt(e.deliveries, i, x.delivery)
+	}
+	if x.tag != nil {
+		e.tags = setAt(e.tags, i, x.tag)
+	}
+	if !x.expires.IsZero() {
+		e.expires = setAt(e.expires, i, x.expires)
+	}
+	if !x.route.open() {
+		e.routes = setAt(e.routes, i, x.route)
+	}
 }
 
 // of returns what the i-th event has.
 func (e *extras) of(i int) extra {
-	return extra{at(e.deliveries, i), at(e.tags, i), at(e.expires, i), at(e.messages, i), at(e.routes, i)}
+	return extra{at(e.deliveries, i), at(e.tags, i), at(e.expires, i), at(e.named, i), at(e.routes, i)}
 }
 
 // expired reports whether the i-th event has expired by now.
@@ -50,15 +60,12 @@ func (e *extras) cut(n int) {
 	e.deliveries = cutAt(e.deliveries, n)
 	e.tags = cutAt(e.tags, n)
 	e.expires = cutAt(e.expires, n)
-	e.messages = cutAt(e.messages, n)
+	e.named = cutAt(e.named, n)
 	e.routes = cutAt(e.routes, n)
 }
 
-func setAt[T comparable](column []T, i int, value T) []T {
+func setAt[T any](column []T, i int, value T) []T {
 	var none T
-	if value == none {
-		return column
-	}
 	for len(column) < i {
 		column = append(column, none)
 	}

@@ -27,7 +27,7 @@ func TestExtrasAreEachEventsOwn(t *testing.T) {
 			if has(2) {
 				x.expires = time.Now().Add(time.Duration(len(want)))
 			}
-			x.message = has(3)
+			x.named = has(3)
 			if has(4) {
 				x.route = route{id: "1"}
 			}
@@ -46,7 +46,7 @@ func TestExtrasAreEachEventsOwn(t *testing.T) {
 				got := e.of(i)
 				tags, _ := got.tag.([]int)
 				own := x.tag == nil && got.tag == nil || x.tag != nil && len(tags) == 1 && tags[0] == i
-				if got.delivery != x.delivery || !own || !got.expires.Equal(x.expires) || got.message != x.message || got.route != x.route {
+				if got.delivery != x.delivery || !own || !got.expires.Equal(x.expires) || got.named != x.named || got.route != x.route {
 					t.Fatalf("event %d of %d has %+v, want %+v", i, len(want), got, x)
 				}
 			}

@@ -13,8 +13,6 @@ import (
 	"testing"
 	"testing/synctest"
 
-	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azeventhubs/v2"
-
 	"github.com/go-eventhubs/eventhubs"
 	"github.com/go-eventhubs/eventhubs/emulator"
 	"github.com/go-eventhubs/eventhubs/emulator/emulatortest"
@@ -87,8 +85,8 @@ func publishAll(t *testing.T) (said []*spoken) {
 			}
 			said = append(said, r.said...)
 		}
-		publish := func(p *eventhubs.BufferedProducer, o *eventhubs.EnqueueOptions) error {
-			return outcomeErr(p.Publish(t.Context(), &azeventhubs.EventData{Body: []byte("event"), Properties: map[string]any{"k": "v"}}, o))
+		publish := func(p *eventhubs.BufferedProducer, o *eventhubs.Event) error {
+			return outcomeErr(p.Publish(t.Context(), with(&eventhubs.Event{Body: []byte("event"), Properties: map[string]any{"k": "v"}}, o)))
 		}
 		produce(eventhubs.Options{}, func(p *eventhubs.BufferedProducer) error {
 			if _, err := p.EventHubProperties(t.Context()); err != nil {
@@ -98,19 +96,19 @@ func publishAll(t *testing.T) (said []*spoken) {
 				return err
 			}
 			for _, id := range []string{"0", "1"} { // the link to 1 is detached
-				if err := publish(p, &eventhubs.EnqueueOptions{PartitionID: id}); err != nil {
+				if err := publish(p, &eventhubs.Event{PartitionID: id}); err != nil {
 					return err
 				}
 			}
-			return publish(p, &eventhubs.EnqueueOptions{PartitionKey: "key"})
+			return publish(p, &eventhubs.Event{PartitionKey: "key"})
 		})
 		produce(eventhubs.Options{Partitioning: eventhubs.ServiceAssigned}, func(p *eventhubs.BufferedProducer) error { return publish(p, nil) })
 		produce(eventhubs.Options{EnableIdempotentRetries: true}, func(p *eventhubs.BufferedProducer) error {
-			if err := publish(p, &eventhubs.EnqueueOptions{PartitionID: "0"}); err != nil {
+			if err := publish(p, &eventhubs.Event{PartitionID: "0"}); err != nil {
 				return err
 			}
 			server.CutAll() // the next attach says who the producer is
-			return publish(p, &eventhubs.EnqueueOptions{PartitionID: "0"})
+			return publish(p, &eventhubs.Event{PartitionID: "0"})
 		})
 	})
 	return said

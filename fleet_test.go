@@ -15,8 +15,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azeventhubs/v2"
-
 	"github.com/go-eventhubs/eventhubs"
 	"github.com/go-eventhubs/eventhubs/emulator"
 	"github.com/go-eventhubs/eventhubs/emulator/emulatortest"
@@ -132,14 +130,14 @@ func (f *fleet) dial(ctx context.Context, _, _ string) (net.Conn, error) {
 func (f *fleet) publish(each int) {
 	f.Helper()
 	for _, m := range f.members {
-		accepted, err := m.p.EnqueueAll(f.Context(), func(yield func(*azeventhubs.EventData) bool) {
+		accepted, err := m.p.EnqueueAll(f.Context(), func(yield func(*eventhubs.Event, error) bool) {
 			for range each {
-				if !yield(data(fmt.Sprint(m.name, "-", m.entered))) {
+				if !yield(data(fmt.Sprint(m.name, "-", m.entered)), nil) {
 					return
 				}
 				m.entered++
 			}
-		}, nil)
+		})
 		if accepted != each || err != nil {
 			f.Errorf("%s accepted %d events: %v", m.name, accepted, err)
 		}

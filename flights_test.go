@@ -66,7 +66,7 @@ func newFlown(t *testing.T, options eventhubs.Options) *flown {
 // publish waits for an event's acknowledgement.
 func (f *flown) publish() {
 	f.Helper()
-	if _, err := f.p.Publish(f.Context(), data("x"), &eventhubs.EnqueueOptions{PartitionID: "0"}); err != nil {
+	if _, err := f.p.Publish(f.Context(), &eventhubs.Event{Body: []byte("x"), PartitionID: "0"}); err != nil {
 		f.Fatal(err)
 	}
 }

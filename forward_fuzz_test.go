@@ -6,50 +6,49 @@ import (
 	"slices"
 	"testing"
 
-	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azeventhubs/v2"
 	amqpsdk "github.com/Azure/go-amqp"
 
 	"github.com/go-eventhubs/eventhubs/internal/amqp"
 	"github.com/go-eventhubs/eventhubs/internal/amqp/amqptest"
 )
 
-// asReceived is a message as azeventhubs' consumer returns it; nil if go-amqp cannot read it.
-func asReceived(encoded []byte) (m *azeventhubs.AMQPAnnotatedMessage, err error) {
+// asReceived is a message as go-amqp, and so azeventhubs' consumer, reads it, all of it in the event's AMQPMessage; an error if that cannot read it.
+func asReceived(encoded []byte) (e *Event, err error) {
 	defer func() {
 		if reason := recover(); reason != nil {
-			m, err = nil, errors.New("go-amqp gave up")
+			e, err = nil, errors.New("go-amqp gave up")
 		}
 	}()
 	var r amqpsdk.Message
 	if err := r.UnmarshalBinary(encoded); err != nil {
 		return nil, err
 	}
-	m = &azeventhubs.AMQPAnnotatedMessage{
-		ApplicationProperties: r.ApplicationProperties, DeliveryAnnotations: r.DeliveryAnnotations, MessageAnnotations: r.Annotations, Footer: r.Footer,
-		Body: azeventhubs.AMQPAnnotatedMessageBody{Data: r.Data, Sequence: r.Sequence, Value: r.Value},
-	}
+	m := &AMQPMessage{DeliveryAnnotations: r.DeliveryAnnotations, MessageAnnotations: r.Annotations, Footer: r.Footer, Body: &AMQPBody{Data: r.Data, Sequences: r.Sequence, Value: r.Value}}
 	if h := r.Header; h != nil {
-		m.Header = &azeventhubs.AMQPAnnotatedMessageHeader{DeliveryCount: h.DeliveryCount, Durable: h.Durable, FirstAcquirer: h.FirstAcquirer, Priority: h.Priority, TTL: h.TTL}
+		m.Header = &AMQPHeader{DeliveryCount: h.DeliveryCount, Durable: h.Durable, FirstAcquirer: h.FirstAcquirer, TTL: h.TTL}
+		if h.Priority != 4 { // which go-amqp makes of none
+			m.Header.Priority = &h.Priority
+		}
 	}
 	if p := r.Properties; p != nil {
-		m.Properties = &azeventhubs.AMQPAnnotatedMessageProperties{
+		m.Properties = &AMQPProperties{
 			AbsoluteExpiryTime: p.AbsoluteExpiryTime, ContentEncoding: p.ContentEncoding, ContentType: p.ContentType, CorrelationID: p.CorrelationID, CreationTime: p.CreationTime,
 			GroupID: p.GroupID, GroupSequence: p.GroupSequence, MessageID: p.MessageID, ReplyTo: p.ReplyTo, ReplyToGroupID: p.ReplyToGroupID, Subject: p.Subject, To: p.To, UserID: p.UserID,
 		}
 	}
-	return m, nil
+	return &Event{Properties: r.ApplicationProperties, AMQP: m}, nil
 }
 
 // encodeAgain has a handler's view of an encoded message encoded. The memory that the view was made of is overwritten before.
 func encodeAgain(t *testing.T, encoded []byte, numbered bool) []byte {
 	t.Helper()
 	memory := bytes.Clone(encoded)
-	told := decodeEvent(memory, true).Message
+	told := decodeEvent(memory)
 	for i := range memory {
 		memory[i] = 0xee
 	}
 	w := &wireEvent{numbered: numbered}
-	if err := w.encodeMessage(told, ""); err != nil {
+	if err := w.encode(told, told.PartitionKey); err != nil {
 		t.Fatalf("what a handler gets of %x cannot be encoded: %v", encoded, err)
 	}
 	return slices.Concat(w.head, w.body)
@@ -75,7 +74,7 @@ func FuzzForward(f *testing.F) {
 			t.Fatalf("azeventhubs cannot receive %x: %v", original, err)
 		}
 		w := &wireEvent{numbered: numbered}
-		if err := w.encodeMessage(received, ""); err != nil {
+		if err := w.encode(received, ""); err != nil {
 			t.Fatalf("%x cannot be sent on: %v", original, err)
 		}
 		encoded := slices.Concat(w.head, w.body)
@@ -109,7 +108,7 @@ func FuzzForwardAnything(f *testing.F) {
 			return
 		}
 		w := &wireEvent{numbered: numbered}
-		if err := w.encodeMessage(received, ""); err != nil {
+		if err := w.encode(received, ""); err != nil {
 			if !errors.Is(err, ErrInvalidArgument) {
 				t.Errorf("%x is refused with %v, want ErrInvalidArgument", b, err)
 			}
@@ -133,7 +132,7 @@ func TestAHandlerGetsWhatItCanSendOn(t *testing.T) {
 		"no lists": [][]any{}, "no maps": []map[any]any{}, "no ubytes": amqp.Ubytes{}, "symbols": []Symbol{"a"}, "times": []any{any(map[string]any{"in": [16]byte{1}})},
 	} {
 		w := &wireEvent{}
-		if err := w.encodeMessage(&azeventhubs.AMQPAnnotatedMessage{Body: azeventhubs.AMQPAnnotatedMessageBody{Value: value}}, ""); err != nil {
+		if err := w.encode(&Event{AMQP: &AMQPMessage{Body: &AMQPBody{Value: value}}}, ""); err != nil {
 			t.Errorf("%s: %v", name, err)
 			continue
 		}

@@ -14,6 +14,7 @@ import (
 	goamqp "github.com/Azure/go-amqp"
 
 	"github.com/go-eventhubs/eventhubs"
+	"github.com/go-eventhubs/eventhubs/azevents"
 	"github.com/go-eventhubs/eventhubs/emulator"
 	"github.com/go-eventhubs/eventhubs/internal/amqp"
 	"github.com/go-eventhubs/eventhubs/internal/amqp/amqptest"
@@ -71,7 +72,7 @@ func TestWhatAReceiverCannotTellIsSentOnAsWhatItLooksLike(t *testing.T) {
 			}
 			received := f.publish(raw)[0]
 			stored, _ := f.send(eventhubs.Options{}, func(p *eventhubs.BufferedProducer) {
-				if err := p.EnqueueMessage(t.Context(), received.RawAMQPMessage, nil); err != nil {
+				if err := p.Enqueue(t.Context(), azevents.FromReceived(received)); err != nil {
 					t.Fatal(err)
 				}
 			})
@@ -157,17 +158,17 @@ func TestAzeventhubsChangesWhatItSendsOn(t *testing.T) {
 
 // everyBody has those of which an empty section of data is none.
 var everyBody = map[string]struct {
-	body    azeventhubs.AMQPAnnotatedMessageBody
+	body    *eventhubs.AMQPBody
 	encoded string
 }{
-	"none":            {azeventhubs.AMQPAnnotatedMessageBody{}, ""},
-	"a null value":    {azeventhubs.AMQPAnnotatedMessageBody{Value: eventhubs.Null{}}, "\x00\x53\x77\x40"},
-	"null data":       {azeventhubs.AMQPAnnotatedMessageBody{Data: [][]byte{nil}}, "\x00\x53\x75\x40"},
-	"empty data":      {azeventhubs.AMQPAnnotatedMessageBody{Data: [][]byte{{}}}, "\x00\x53\x75\xa0\x00"},
-	"twice data":      {azeventhubs.AMQPAnnotatedMessageBody{Data: [][]byte{{1}, {}}}, "\x00\x53\x75\xa0\x01\x01\x00\x53\x75\xa0\x00"},
-	"an empty list":   {azeventhubs.AMQPAnnotatedMessageBody{Sequence: [][]any{{}}}, "\x00\x53\x76\x45"},
-	"a value":         {azeventhubs.AMQPAnnotatedMessageBody{Value: "v"}, "\x00\x53\x77\xa1\x01v"},
-	"an empty string": {azeventhubs.AMQPAnnotatedMessageBody{Value: ""}, "\x00\x53\x77\xa1\x00"},
+	"none":            {&eventhubs.AMQPBody{}, ""},
+	"a null value":    {&eventhubs.AMQPBody{Value: eventhubs.Null{}}, "\x00\x53\x77\x40"},
+	"null data":       {&eventhubs.AMQPBody{Data: [][]byte{nil}}, "\x00\x53\x75\x40"},
+	"empty data":      {&eventhubs.AMQPBody{Data: [][]byte{{}}}, "\x00\x53\x75\xa0\x00"},
+	"twice data":      {&eventhubs.AMQPBody{Data: [][]byte{{1}, {}}}, "\x00\x53\x75\xa0\x01\x01\x00\x53\x75\xa0\x00"},
+	"an empty list":   {&eventhubs.AMQPBody{Sequences: [][]any{{}}}, "\x00\x53\x76\x45"},
+	"a value":         {&eventhubs.AMQPBody{Value: "v"}, "\x00\x53\x77\xa1\x01v"},
+	"an empty string": {&eventhubs.AMQPBody{Value: ""}, "\x00\x53\x77\xa1\x00"},
 }
 
 // A message has the body that it was given, to the byte, also when a handler enqueues its batch or its message again. Those with a key and no body, or a null
@@ -179,21 +180,27 @@ func TestABodyStaysWhatItIs(t *testing.T) {
 			want := []byte(annotations + test.encoded)
 			f := newForwarding(t)
 			stored, told := f.send(eventhubs.Options{}, func(p *eventhubs.BufferedProducer) {
-				if err := p.EnqueueMessage(t.Context(), &azeventhubs.AMQPAnnotatedMessage{Body: test.body}, &eventhubs.EnqueueOptions{PartitionKey: "k"}); err != nil {
+				if err := p.Enqueue(t.Context(), &eventhubs.Event{PartitionKey: "k", AMQP: &eventhubs.AMQPMessage{Body: test.body}}); err != nil {
 					t.Fatal(err)
 				}
 			})
 			if !bytes.Equal(stored[0], want) {
 				t.Errorf("stored %q, want %q", stored[0], want)
 			}
-			if got := told[0].Message.Body; !reflect.DeepEqual(got, test.body) {
+			body := test.body
+			if told[0].AMQP == nil { // the same, said in one field
+				body = &eventhubs.AMQPBody{Data: [][]byte{told[0].Body}}
+			} else if got := told[0].AMQP.Body; !reflect.DeepEqual(got, test.body) {
 				t.Errorf("the handler got %#v, want %#v", got, test.body)
+			}
+			if !reflect.DeepEqual(body, test.body) {
+				t.Errorf("the handler got the body %q, want %#v", told[0].Body, test.body)
 			}
 			if e := f.receive("to", 1)[0]; e.PartitionKey == nil || *e.PartitionKey != "k" {
 				t.Errorf("azeventhubs received %+v, want the key k", e)
 			}
 			stored, _ = f.send(eventhubs.Options{}, func(p *eventhubs.BufferedProducer) {
-				if err := p.EnqueueMessage(t.Context(), told[0].Message, nil); err != nil {
+				if err := p.Enqueue(t.Context(), told[0]); err != nil {
 					t.Fatal(err)
 				}
 			})
@@ -227,7 +234,7 @@ func TestEnqueueAgainKeepsTheBytes(t *testing.T) {
 	}}
 	stored, _ := f.send(o, func(p *eventhubs.BufferedProducer) {
 		for _, e := range received {
-			if err := p.EnqueueMessage(t.Context(), e.RawAMQPMessage, nil); err != nil {
+			if err := p.Enqueue(t.Context(), azevents.FromReceived(e)); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -265,8 +272,8 @@ func TestEnqueueAgainKeepsTheKeyBesideAnyAnnotation(t *testing.T) {
 		_, again = b.EnqueueAgain(ctx)
 	}}
 	_, told := f.send(o, func(p *eventhubs.BufferedProducer) {
-		message := &azeventhubs.AMQPAnnotatedMessage{MessageAnnotations: map[any]any{"deep": deep, "x-opt-partition-key": "k"}}
-		if err := p.EnqueueMessage(t.Context(), message, nil); err != nil {
+		e := &eventhubs.Event{AMQP: &eventhubs.AMQPMessage{MessageAnnotations: map[any]any{"deep": deep, "x-opt-partition-key": "k"}}}
+		if err := p.Enqueue(t.Context(), e); err != nil {
 			t.Fatal(err)
 		}
 		for p.BufferedEventCount() > 0 {

@@ -14,6 +14,7 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azeventhubs/v2"
 
 	"github.com/go-eventhubs/eventhubs"
+	"github.com/go-eventhubs/eventhubs/azevents"
 	"github.com/go-eventhubs/eventhubs/emulator"
 	"github.com/go-eventhubs/eventhubs/emulator/emulatortest"
 	"github.com/go-eventhubs/eventhubs/internal/amqp"
@@ -81,7 +82,7 @@ func (f *forwarding) receive(hub string, n int) []*azeventhubs.ReceivedEventData
 
 // send has a producer of those options send what enqueue gives it to the hub "to", which is emptied before, and returns what is stored and the events as the
 // handler got them.
-func (f *forwarding) send(o eventhubs.Options, enqueue func(p *eventhubs.BufferedProducer)) (stored [][]byte, told []eventhubs.Event) {
+func (f *forwarding) send(o eventhubs.Options, enqueue func(p *eventhubs.BufferedProducer)) (stored [][]byte, told []*eventhubs.Event) {
 	f.Helper()
 	before := f.server.Counts("to", "").Events
 	var mu sync.Mutex
@@ -149,8 +150,8 @@ func TestWhateverAzeventhubsReceivesIsSentOnAsItWas(t *testing.T) {
 			received := f.publish(original...)
 			messages := func(p *eventhubs.BufferedProducer) {
 				for i, e := range received {
-					if err := p.EnqueueMessage(t.Context(), e.RawAMQPMessage, nil); err != nil {
-						t.Fatalf("EnqueueMessage of event %d: %v", i, err)
+					if err := p.Enqueue(t.Context(), azevents.FromReceived(e)); err != nil {
+						t.Fatalf("Enqueue of event %d: %v", i, err)
 					}
 				}
 			}
@@ -160,8 +161,8 @@ func TestWhateverAzeventhubsReceivesIsSentOnAsItWas(t *testing.T) {
 			f.want("sent on with numbers", stored, original, numberNames...)
 			stored, _ = f.send(eventhubs.Options{}, func(p *eventhubs.BufferedProducer) {
 				for i, e := range told {
-					if err := p.EnqueueMessage(t.Context(), e.Message, nil); err != nil {
-						t.Fatalf("EnqueueMessage of event %d from a handler: %v", i, err)
+					if err := p.Enqueue(t.Context(), e); err != nil {
+						t.Fatalf("Enqueue of event %d from a handler: %v", i, err)
 					}
 				}
 			})
@@ -186,14 +187,14 @@ func TestWhateverEventDataCarriesIsEnqueued(t *testing.T) {
 	received := f.publish(encoded...)
 	stored, told := f.send(eventhubs.Options{}, func(p *eventhubs.BufferedProducer) {
 		for i, e := range received {
-			if err := p.Enqueue(t.Context(), &e.EventData, nil); err != nil {
+			if err := p.Enqueue(t.Context(), azevents.FromEventData(&e.EventData)); err != nil {
 				t.Fatalf("Enqueue of event %d: %v", i, err)
 			}
 		}
 	})
 	again, _ := f.send(eventhubs.Options{}, func(p *eventhubs.BufferedProducer) {
 		for i, e := range told {
-			if err := p.Enqueue(t.Context(), e.Data, nil); err != nil {
+			if err := p.Enqueue(t.Context(), e); err != nil {
 				t.Fatalf("Enqueue of event %d from a handler: %v", i, err)
 			}
 		}

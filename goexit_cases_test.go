@@ -14,7 +14,6 @@ import (
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
-	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azeventhubs/v2"
 
 	"github.com/go-eventhubs/eventhubs"
 	"github.com/go-eventhubs/eventhubs/emulator"
@@ -124,7 +123,7 @@ func noMore(o *eventhubs.Options) { o.Retry.MaxRetries = -1 }
 func elsewhere(g *ended, _ *exit) {
 	d := new(eventhubs.Delivery)
 	g.deliveries["elsewhere"] = d
-	if err := g.p.Enqueue(g.Context(), data("x"), &eventhubs.EnqueueOptions{PartitionID: "99", Delivery: d, Tag: "elsewhere"}); err != nil {
+	if err := g.p.Enqueue(g.Context(), &eventhubs.Event{Body: []byte("x"), PartitionID: "99", Delivery: d, Tag: "elsewhere"}); err != nil {
 		g.Error(err)
 	}
 	g.accepted["elsewhere"] = true
@@ -236,14 +235,14 @@ func endings() (all []ending) {
 			return func(o *eventhubs.Options, x *exit) { options(o, x) }
 		}(e.options)
 		enqueue := e.enqueue
-		e.enqueue = func(g *ended, o *eventhubs.EnqueueOptions) error {
+		e.enqueue = func(g *ended, o *eventhubs.Event) error {
 			if err := g.p.Connect(g.Context(), nil); err != nil {
 				g.Error(err)
 			}
 			if enqueue != nil {
 				return enqueue(g, o)
 			}
-			return g.p.Enqueue(g.Context(), data("x"), o)
+			return g.p.Enqueue(g.Context(), with(data("x"), o))
 		}
 		e.refused = true
 		return e
@@ -259,15 +258,15 @@ func endings() (all []ending) {
 	accepted := trace(func(t *eventhubs.Trace, x *exit) {
 		t.Accepted = func(context.Context, eventhubs.TracedEvent) { x.call() }
 	})
-	message := func(g *ended, o *eventhubs.EnqueueOptions) error {
-		return g.p.EnqueueMessage(g.Context(), &azeventhubs.AMQPAnnotatedMessage{Body: azeventhubs.AMQPAnnotatedMessageBody{Data: [][]byte{[]byte("x")}}}, o)
+	message := func(g *ended, o *eventhubs.Event) error {
+		return g.p.Enqueue(g.Context(), with(&eventhubs.Event{AMQP: &eventhubs.AMQPMessage{Body: &eventhubs.AMQPBody{Data: [][]byte{[]byte("x")}}}}, o))
 	}
-	publish := func(g *ended, o *eventhubs.EnqueueOptions) error {
-		return outcomeErr(g.p.Publish(g.Context(), data("x"), o))
+	publish := func(g *ended, o *eventhubs.Event) error {
+		return outcomeErr(g.p.Publish(g.Context(), with(data("x"), o)))
 	}
-	try := func(g *ended, o *eventhubs.EnqueueOptions) error { return g.p.TryEnqueue(data("x"), o) }
+	try := func(g *ended, o *eventhubs.Event) error { return g.p.TryEnqueue(g.Context(), with(data("x"), o)) }
 	for name, options := range map[string]func(*eventhubs.Options, *exit){"Trace.Encoding": encoding, "Trace.Accepted": accepted} {
-		for _, enqueue := range []func(*ended, *eventhubs.EnqueueOptions) error{nil, message, publish, try} {
+		for _, enqueue := range []func(*ended, *eventhubs.Event) error{nil, message, publish, try} {
 			add(ending{function: name, goroutine: "Enqueue", options: options, enqueue: enqueue, refused: true})
 			add(known(ending{function: name, goroutine: "Enqueue", options: options, enqueue: enqueue}))
 		}
@@ -309,16 +308,16 @@ func endings() (all []ending) {
 	}
 	webSocket := func(o *eventhubs.Options, x *exit) {
 		open := o.Connection.NewWebSocketConn
-		o.Connection.NewWebSocketConn = func(ctx context.Context, params azeventhubs.WebSocketConnParams) (net.Conn, error) {
+		o.Connection.NewWebSocketConn = func(ctx context.Context, url string) (net.Conn, error) {
 			x.call()
-			return open(ctx, params)
+			return open(ctx, url)
 		}
 	}
 	conn := func(set func(c *fakeConn, x *exit)) func(*eventhubs.Options, *exit) {
 		return func(o *eventhubs.Options, x *exit) {
 			open := o.Connection.NewWebSocketConn
-			o.Connection.NewWebSocketConn = func(ctx context.Context, params azeventhubs.WebSocketConnParams) (net.Conn, error) {
-				raw, err := open(ctx, params)
+			o.Connection.NewWebSocketConn = func(ctx context.Context, url string) (net.Conn, error) {
+				raw, err := open(ctx, url)
 				c := fakeConn{raw, func() {}, func() {}, func() {}}
 				set(&c, x)
 				return c, err
@@ -369,15 +368,15 @@ func endings() (all []ending) {
 			return emulator.Pass()
 		}, meanwhile: func(g *ended, _ *exit) {
 			time.Sleep(time.Minute)
-			g.within("Enqueue", func() { _ = g.p.Enqueue(g.Context(), data("x"), &eventhubs.EnqueueOptions{Tag: "due"}) })
+			g.within("Enqueue", func() { _ = g.p.Enqueue(g.Context(), &eventhubs.Event{Body: []byte("x"), Tag: "due"}) })
 		}})
 	}
 
 	// An iterator's is the caller's own goroutine.
-	set := func(x *exit) iter.Seq[*azeventhubs.EventData] {
-		return func(yield func(*azeventhubs.EventData) bool) {
+	set := func(x *exit) iter.Seq2[*eventhubs.Event, error] {
+		return func(yield func(*eventhubs.Event, error) bool) {
 			for range 3 {
-				if !yield(data("x")) {
+				if !yield(&eventhubs.Event{Body: []byte("x"), Tag: "set"}, nil) {
 					return
 				}
 			}
@@ -385,7 +384,7 @@ func endings() (all []ending) {
 		}
 	}
 	add(ending{function: "the iterator of EnqueueAll", goroutine: "EnqueueAll", options: func(*eventhubs.Options, *exit) {}, meanwhile: func(g *ended, x *exit) {
-		g.within("EnqueueAll", func() { _, _ = g.p.EnqueueAll(g.Context(), set(x), &eventhubs.EnqueueOptions{Tag: "set"}) })
+		g.within("EnqueueAll", func() { _, _ = g.p.EnqueueAll(g.Context(), set(x)) })
 	}})
 	return slices.Clip(all)
 }

@@ -15,7 +15,6 @@ import (
 	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
-	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azeventhubs/v2"
 
 	"github.com/go-eventhubs/eventhubs"
 	"github.com/go-eventhubs/eventhubs/emulator"
@@ -42,9 +41,9 @@ type ending struct {
 	hook    func(op emulator.Operation, nth int) emulator.Action // nil: a healthy service; nth counts the operations of the kind
 	server  func(o *emulator.Options)
 
-	fromHandler bool                                                    // the handler of what was stored enqueues, too
-	enqueue     func(g *ended, options *eventhubs.EnqueueOptions) error // nil: Enqueue
-	meanwhile   func(g *ended, x *exit)                                 // when the events were enqueued, before the Flush; nil: nothing
+	fromHandler bool                                           // the handler of what was stored enqueues, too
+	enqueue     func(g *ended, options *eventhubs.Event) error // nil: Enqueue
+	meanwhile   func(g *ended, x *exit)                        // when the events were enqueued, before the Flush; nil: nothing
 
 	// What becomes of the events of the first wave when the function never returns.
 	fails   bool   // all or some of them, with an error that names the function
@@ -103,7 +102,7 @@ func (e ending) run(t *testing.T, x *exit) {
 	o := &eventhubs.Options{
 		DeliveryTimeout: 3 * time.Minute, Retry: eventhubs.RetryOptions{MaxRetries: 4}, PartitionRefreshInterval: -1,
 		OnBatchSucceeded: g.note, OnBatchFailed: g.note, Logger: slog.New(slog.NewTextHandler(g, nil)),
-		Connection: eventhubs.ConnectionOptions{NewWebSocketConn: func(ctx context.Context, _ azeventhubs.WebSocketConnParams) (net.Conn, error) {
+		Connection: eventhubs.ConnectionOptions{NewWebSocketConn: func(ctx context.Context, _ string) (net.Conn, error) {
 			return server.Dial(ctx)
 		}},
 	}
@@ -221,7 +220,7 @@ func (g *ended) enqueueFrom(ctx context.Context, b *eventhubs.Batch) {
 		g.mu.Lock()
 		g.deliveries[name] = d
 		g.mu.Unlock()
-		_ = g.p.Enqueue(context.WithValue(ctx, fromHandler{}, true), data("x"), &eventhubs.EnqueueOptions{PartitionKey: "from a handler", Delivery: d, Tag: name})
+		_ = g.p.Enqueue(context.WithValue(ctx, fromHandler{}, true), &eventhubs.Event{Body: []byte("x"), PartitionKey: "from a handler", Delivery: d, Tag: name})
 	}
 }
 
@@ -242,7 +241,7 @@ func (g *ended) within(call string, f func()) {
 
 // wave enqueues events in every way, each on a goroutine of its own.
 func (g *ended) wave(e ending, wave string) {
-	for i, o := range []eventhubs.EnqueueOptions{
+	for i, o := range []eventhubs.Event{
 		{PartitionKey: "a"}, {PartitionKey: "b"}, {PartitionKey: "a"}, {PartitionID: "1"}, {PartitionID: "1"}, {}, {},
 	} {
 		o.Delivery = new(eventhubs.Delivery)
@@ -254,7 +253,7 @@ func (g *ended) wave(e ending, wave string) {
 		g.within("Enqueue", func() {
 			enqueue := e.enqueue
 			if enqueue == nil {
-				enqueue = func(g *ended, o *eventhubs.EnqueueOptions) error { return g.p.Enqueue(g.Context(), data("x"), o) }
+				enqueue = func(g *ended, o *eventhubs.Event) error { return g.p.Enqueue(g.Context(), with(data("x"), o)) }
 			}
 			if err := enqueue(g, &o); err == nil {
 				g.accepted[name] = true

@@ -25,7 +25,7 @@ func TestHandlersOfOnePartitionRunInOrderAndBeforeTheNextBatch(t *testing.T) {
 			time.Sleep(time.Second)
 			if b.PartitionID == "0" {
 				for e := range b.Events() {
-					order = append(order, string(e.Data.Body))
+					order = append(order, string(e.Body))
 				}
 			}
 		}})
@@ -63,7 +63,7 @@ func TestEnqueueAgainFromAHandlerNeverDeadlocks(t *testing.T) {
 				MaxWaitTime: SendAtOnce, MaxBufferedEvents: 10, MaxConcurrentSendsPerPartition: concurrent,
 				OnBatchFailed: func(ctx context.Context, b *Batch) {
 					for e := range b.Events() {
-						if err := p.Enqueue(ctx, e.Data, &EnqueueOptions{PartitionID: b.PartitionID}); err != nil {
+						if err := p.Enqueue(ctx, with(e, &Event{PartitionID: b.PartitionID})); err != nil {
 							t.Errorf("enqueue again: %v", err)
 						}
 					}
@@ -91,7 +91,7 @@ func TestAHandlerMayGoOverTheBoundByWhatItsBatchHeld(t *testing.T) {
 			if errs == nil { // the first time
 				time.Sleep(time.Second) // somebody else fills the buffer meanwhile
 				for range 3 {
-					errs = append(errs, p.Enqueue(ctx, event("e"), nil))
+					errs = append(errs, p.Enqueue(ctx, event("e")))
 				}
 			}
 		}})
@@ -191,10 +191,10 @@ func TestADeliveryIsTold(t *testing.T) {
 		p := peer.producer(Options{MaxWaitTime: SendAtOnce})
 		var good, bad Delivery
 		for d, body := range map[*Delivery]string{&good: "good", &bad: "bad"} {
-			if err := p.Enqueue(t.Context(), event(body), &EnqueueOptions{PartitionID: "0", Delivery: d}); err != nil {
+			if err := p.Enqueue(t.Context(), &Event{Body: []byte(body), PartitionID: "0", Delivery: d}); err != nil {
 				t.Fatal(err)
 			}
-			if err := p.Enqueue(t.Context(), event(body), &EnqueueOptions{Delivery: d}); !errors.Is(err, ErrInvalidArgument) {
+			if err := p.Enqueue(t.Context(), &Event{Body: []byte(body), Delivery: d}); !errors.Is(err, ErrInvalidArgument) {
 				t.Errorf("a second use of a Delivery returned %v, want ErrInvalidArgument", err)
 			}
 			if err := p.Flush(t.Context()); (err != nil) != (body == "bad") {
@@ -275,7 +275,7 @@ func TestAHandlerThatEndsItsGoroutineLosesNoStagedEvent(t *testing.T) {
 						time.Sleep(time.Minute)
 						c.partition = min(c.partition, "0") // the list may be known by now
 					}
-					if err := p.Enqueue(t.Context(), event(large), &EnqueueOptions{PartitionID: c.partition, Delivery: &deliveries[i]}); err != nil {
+					if err := p.Enqueue(t.Context(), &Event{Body: []byte(large), PartitionID: c.partition, Delivery: &deliveries[i]}); err != nil {
 						t.Fatal(err)
 					}
 				}

@@ -205,7 +205,7 @@ func TestAConnectThatFailsLaterDoesNotSpoilHealth(t *testing.T) {
 			}
 			began := time.Now()
 			for time.Since(began) < 2*time.Hour {
-				if _, err := p.Publish(t.Context(), event("c"), nil); err != nil {
+				if _, err := p.Publish(t.Context(), event("c")); err != nil {
 					t.Fatal(err)
 				}
 				if p.Health().State == HealthReady {
@@ -241,7 +241,7 @@ func TestAQuestionThatFailsWhenTheListIsKnownSaysNothingOfHealth(t *testing.T) {
 				t.Fatal(err)
 			}
 			time.Sleep(time.Hour)
-			if _, err := p.Publish(t.Context(), event("b"), nil); err != nil {
+			if _, err := p.Publish(t.Context(), event("b")); err != nil {
 				t.Fatal(err)
 			}
 			if h := p.Health(); h.State != HealthReady || h.Err != nil {

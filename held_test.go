@@ -15,7 +15,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azeventhubs/v2"
 	"github.com/go-eventhubs/eventhubs/emulator"
 	"github.com/go-eventhubs/eventhubs/internal/connection"
 )
@@ -89,7 +88,7 @@ func TestWhatTheConnectionHoldsHasItsOutcomeInTime(t *testing.T) {
 		}
 		producer := p.producer(Options{DeliveryTimeout: time.Minute, FlushOmitsTold: true})
 		var d Delivery
-		if err := producer.Enqueue(t.Context(), event("held"), &EnqueueOptions{PartitionID: "0", Delivery: &d}); err != nil {
+		if err := producer.Enqueue(t.Context(), &Event{Body: []byte("held"), PartitionID: "0", Delivery: &d}); err != nil {
 			t.Fatal(err)
 		}
 		<-d.Done()
@@ -144,7 +143,7 @@ func TestATCPThatTakesNothingHoldsOneMessageOutsideTheBounds(t *testing.T) {
 		t.Fatal(err)
 	}
 	for i := range 4 { // so that every link is open
-		if _, err := producer.Publish(t.Context(), event("first"), &EnqueueOptions{PartitionID: fmt.Sprint(i)}); err != nil {
+		if _, err := producer.Publish(t.Context(), &Event{Body: []byte("first"), PartitionID: fmt.Sprint(i)}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -153,7 +152,7 @@ func TestATCPThatTakesNothingHoldsOneMessageOutsideTheBounds(t *testing.T) {
 	_, _ = rand.Read(body)
 	accepted := 0
 	for ; accepted < 3*bound/len(body); accepted++ { // three times what the buffer holds
-		if err := producer.Enqueue(t.Context(), &azeventhubs.EventData{Body: body}, nil); err != nil {
+		if err := producer.Enqueue(t.Context(), &Event{Body: body}); err != nil {
 			t.Fatal(err)
 		}
 		if s := producer.Stats(); s.BufferedBytes > bound {

@@ -128,8 +128,8 @@ func TestWhateverEndsAnEventTellsWhatFailedBefore(t *testing.T) {
 func TestAnExpiredEventTellsWhatFailedBefore(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p, told := hinderedRig(t, false, Options{})
-		expires := &EnqueueOptions{PartitionID: "0", ExpiresAt: time.Now().Add(15 * time.Second)}
-		if err := p.Enqueue(t.Context(), event("a"), expires); err != nil {
+		expires := &Event{PartitionID: "0", ExpiresAt: time.Now().Add(15 * time.Second)}
+		if err := p.Enqueue(t.Context(), with(event("a"), expires)); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(time.Minute)
@@ -165,8 +165,8 @@ func TestWhoeverWaitsIsToldWhatFails(t *testing.T) {
 				time.Sleep(4 * time.Minute)
 				ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 				defer cancel()
-				wantHindrance(t, "TryEnqueue", p.TryEnqueue(event("b"), &EnqueueOptions{PartitionID: "0"}), ErrBufferFull, 0, true)
-				err := p.Enqueue(ctx, event("b"), &EnqueueOptions{PartitionID: "0"})
+				wantHindrance(t, "TryEnqueue", p.TryEnqueue(t.Context(), &Event{Body: []byte("b"), PartitionID: "0"}), ErrBufferFull, 0, true)
+				err := p.Enqueue(ctx, &Event{Body: []byte("b"), PartitionID: "0"})
 				wantHindrance(t, "Enqueue", err, context.DeadlineExceeded, 0, true)
 				if want := "sending has failed for 4m1s: "; !strings.Contains(err.Error(), want) {
 					t.Errorf("Enqueue said %q, want %q in it", err, want)
@@ -198,7 +198,7 @@ func TestAHindranceInAnotherPartitionCountsIfThereIsNoConnection(t *testing.T) {
 				if err := p.Connect(t.Context(), nil); err != nil {
 					t.Fatal(err)
 				}
-				if _, err := p.Publish(t.Context(), event("a"), &EnqueueOptions{PartitionID: "0"}); err == nil {
+				if _, err := p.Publish(t.Context(), &Event{Body: []byte("a"), PartitionID: "0"}); err == nil {
 					t.Fatal("Publish succeeded")
 				}
 				enqueue(t, p, "1", "b") // lingers
@@ -227,7 +227,7 @@ func TestWhatHasSucceededSinceHindersNothing(t *testing.T) {
 		p := peer.producer(Options{MaxWaitTime: UntilFull, OnBatchFailed: told.handle})
 		publishing := make(chan error)
 		go func() {
-			publishing <- outcomeErr(p.Publish(t.Context(), event("a"), &EnqueueOptions{PartitionID: "0"}))
+			publishing <- outcomeErr(p.Publish(t.Context(), &Event{Body: []byte("a"), PartitionID: "0"}))
 		}() // ends with it
 		time.Sleep(time.Second / 4)
 		passed.Store(true)

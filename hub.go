@@ -5,7 +5,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azeventhubs/v2"
 	"github.com/go-eventhubs/eventhubs/internal/connection"
 )
 
@@ -32,8 +31,8 @@ type link interface {
 
 // A hub is what a producer needs of the connection to its event hub.
 type hub interface {
-	Properties(ctx context.Context) (azeventhubs.EventHubProperties, error)
-	PartitionProperties(ctx context.Context, partitionID string) (azeventhubs.PartitionProperties, error)
+	Properties(ctx context.Context) (connection.HubProperties, error)
+	PartitionProperties(ctx context.Context, partitionID string) (connection.PartitionProperties, error)
 	// Opened returns a channel that is closed when the next connection has been opened, by whomever.
 	Opened() <-chan struct{}
 	// TokenExpires is when the present authorization ends: zero if there is none or that is not known.
@@ -58,11 +57,11 @@ type remoteHub struct {
 	closed  bool
 }
 
-func (h *remoteHub) Properties(ctx context.Context) (azeventhubs.EventHubProperties, error) {
+func (h *remoteHub) Properties(ctx context.Context) (connection.HubProperties, error) {
 	return h.conn.HubProperties(ctx, h.name)
 }
 
-func (h *remoteHub) PartitionProperties(ctx context.Context, partitionID string) (azeventhubs.PartitionProperties, error) {
+func (h *remoteHub) PartitionProperties(ctx context.Context, partitionID string) (connection.PartitionProperties, error) {
 	return h.conn.PartitionProperties(ctx, h.name, partitionID)
 }
 

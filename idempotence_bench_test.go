@@ -7,8 +7,6 @@ import (
 	"runtime"
 	"testing"
 
-	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azeventhubs/v2"
-
 	"github.com/go-eventhubs/eventhubs"
 	"github.com/go-eventhubs/eventhubs/emulator"
 	"github.com/go-eventhubs/eventhubs/emulator/emulatortest"
@@ -36,11 +34,11 @@ func BenchmarkPublish1KB(b *testing.B) {
 	for _, idempotent := range []bool{false, true} {
 		b.Run(map[bool]string{false: "off", true: "on"}[idempotent], func(b *testing.B) {
 			p := countingProducer(b, idempotent)
-			event := &azeventhubs.EventData{Body: make([]byte, 1000)}
+			event := &eventhubs.Event{Body: make([]byte, 1000)}
 			b.SetBytes(1000)
 			b.ReportAllocs()
 			for b.Loop() {
-				if err := p.Enqueue(b.Context(), event, nil); err != nil {
+				if err := p.Enqueue(b.Context(), event); err != nil {
 					b.Fatal(err)
 				}
 			}
@@ -62,11 +60,11 @@ func TestIdempotentRetriesAllocateNothingPerEvent(t *testing.T) {
 	}
 	producers := map[bool]*eventhubs.BufferedProducer{false: countingProducer(t, false), true: countingProducer(t, true)}
 	publish := func(p *eventhubs.BufferedProducer, size int) float64 {
-		event := &azeventhubs.EventData{Body: make([]byte, size)}
+		event := &eventhubs.Event{Body: make([]byte, size)}
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)
 		for range events {
-			if err := p.Enqueue(t.Context(), event, nil); err != nil {
+			if err := p.Enqueue(t.Context(), event); err != nil {
 				t.Fatal(err)
 			}
 		}

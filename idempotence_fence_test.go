@@ -27,7 +27,7 @@ const (
 // publish returns what became of an event.
 func (w *world) publish(p *eventhubs.BufferedProducer, partition, body string) eventhubs.Outcome {
 	var d eventhubs.Delivery
-	_, _ = p.Publish(w.Context(), data(body), &eventhubs.EnqueueOptions{PartitionID: partition, Delivery: &d})
+	_, _ = p.Publish(w.Context(), &eventhubs.Event{Body: []byte(body), PartitionID: partition, Delivery: &d})
 	synctest.Wait() // until its batch is not one that a Flush would cover
 	return d.Outcome()
 }

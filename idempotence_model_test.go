@@ -15,8 +15,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azeventhubs/v2"
-
 	"github.com/go-eventhubs/eventhubs"
 	"github.com/go-eventhubs/eventhubs/emulator"
 )
@@ -356,8 +354,8 @@ func (l *modelLife) goesOn() {
 			m.mu.Lock()
 			m.accepted = append(m.accepted, offer{name, l.number, ""})
 			m.mu.Unlock()
-			e := &azeventhubs.EventData{Body: body(name, 1), Properties: map[string]any{"name": name}}
-			if _, err = l.producer.Publish(m.t.Context(), e, &eventhubs.EnqueueOptions{PartitionID: id, Tag: name}); err == nil {
+			e := &eventhubs.Event{Body: body(name, 1), Properties: map[string]any{"name": name}}
+			if _, err = l.producer.Publish(m.t.Context(), with(e, &eventhubs.Event{PartitionID: id, Tag: name})); err == nil {
 				break
 			}
 		}
@@ -447,7 +445,7 @@ func (l *modelLife) disturb(random *rand.Rand) {
 // stream enqueues events with one route, one after the other.
 func (l *modelLife) stream(s int, random *rand.Rand) {
 	m := l.model
-	o := &eventhubs.EnqueueOptions{}
+	o := &eventhubs.Event{}
 	stream := fmt.Sprint(l.number, "/", s)
 	switch random.IntN(3) {
 	case 0:
@@ -479,7 +477,7 @@ func (l *modelLife) stream(s int, random *rand.Rand) {
 }
 
 // enqueue does so in one of the ways there are.
-func (l *modelLife) enqueue(name string, size int, o *eventhubs.EnqueueOptions, random *rand.Rand) (accepted, closed bool) {
+func (l *modelLife) enqueue(name string, size int, o *eventhubs.Event, random *rand.Rand) (accepted, closed bool) {
 	ctx, cancel := context.WithTimeout(l.model.t.Context(), time.Duration(random.IntN(100))*time.Second)
 	defer cancel()
 	o.Tag, o.Delivery, o.ExpiresAt = name, nil, time.Time{}
@@ -487,22 +485,21 @@ func (l *modelLife) enqueue(name string, size int, o *eventhubs.EnqueueOptions, 
 		o.ExpiresAt = time.Now().Add(time.Duration(1+random.IntN(10_000)) * time.Millisecond)
 	}
 	properties := map[string]any{"name": name}
-	e := &azeventhubs.EventData{Body: body(name, size), Properties: properties}
+	e := &eventhubs.Event{Body: body(name, size), Properties: properties}
 	var err error
 	switch random.IntN(8) {
 	case 0:
-		err = l.producer.TryEnqueue(e, o)
+		err = l.producer.TryEnqueue(ctx, with(e, o))
 	case 1:
 		o.Delivery = new(eventhubs.Delivery)
-		_, err = l.producer.Publish(ctx, e, o)
+		_, err = l.producer.Publish(ctx, with(e, o))
 		return o.Delivery.Outcome().Storage != 0 || err != nil && errors.Is(err, eventhubs.ErrPending), errors.Is(err, eventhubs.ErrClosed)
 	case 2:
-		err = l.producer.EnqueueMessage(ctx, &azeventhubs.AMQPAnnotatedMessage{
-			Body: azeventhubs.AMQPAnnotatedMessageBody{Data: [][]byte{e.Body}}, ApplicationProperties: properties, Header: &azeventhubs.AMQPAnnotatedMessageHeader{Durable: true},
-			MessageAnnotations: map[any]any{"com.microsoft:producer-epoch": "somebody's own", "other": int64(1)},
-		}, o)
+		err = l.producer.Enqueue(ctx, with(&eventhubs.Event{Body: e.Body, Properties: properties, AMQP: &eventhubs.AMQPMessage{
+			Header: &eventhubs.AMQPHeader{Durable: true}, MessageAnnotations: map[any]any{"com.microsoft:producer-epoch": "somebody's own", "other": int64(1)},
+		}}, o))
 	default:
-		err = l.producer.Enqueue(ctx, e, o)
+		err = l.producer.Enqueue(ctx, with(e, o))
 	}
 	return err == nil, errors.Is(err, eventhubs.ErrClosed)
 }

@@ -330,7 +330,7 @@ func TestAStateThatEndsItsGoroutineHasFailed(t *testing.T) {
 				if !isEnded || ended.Function != "ProducerStore.Load" {
 					t.Errorf("Flush returned %v, want that ProducerStore.Load ended its goroutine", ended)
 				}
-				err := p.Enqueue(t.Context(), event("b"), &EnqueueOptions{PartitionID: "0"})
+				err := p.Enqueue(t.Context(), &Event{Body: []byte("b"), PartitionID: "0"})
 				if errors.Is(err, ErrPartitionStopped) != stop {
 					t.Errorf("Enqueue returned %v", err)
 				}

@@ -11,8 +11,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azeventhubs/v2"
-
 	"github.com/go-eventhubs/eventhubs"
 	"github.com/go-eventhubs/eventhubs/emulator"
 )
@@ -123,8 +121,8 @@ func (m *replay) goOn(ctx context.Context, l *modelLife) bool {
 		}
 		partitions.Go(func() {
 			for _, body := range m.sources[index][s.LastNumber:] {
-				e := &azeventhubs.EventData{Body: []byte(body)}
-				if failed[index] = l.producer.Enqueue(ctx, e, &eventhubs.EnqueueOptions{PartitionID: s.ID, Tag: body}); failed[index] != nil {
+				e := &eventhubs.Event{Body: []byte(body)}
+				if failed[index] = l.producer.Enqueue(ctx, with(e, &eventhubs.Event{PartitionID: s.ID, Tag: body})); failed[index] != nil {
 					return
 				}
 			}

@@ -8,7 +8,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azeventhubs/v2"
 	"github.com/go-eventhubs/eventhubs/internal/amqp"
 	"github.com/go-eventhubs/eventhubs/internal/connection"
 )
@@ -37,8 +36,8 @@ func newSink(b *testing.B, idempotent bool) *sink {
 	return &sink{remoteHub{conn: conn, own: true, name: "hub", identifier: "sink", idempotent: idempotent}}
 }
 
-func (s *sink) Properties(context.Context) (azeventhubs.EventHubProperties, error) {
-	return azeventhubs.EventHubProperties{Name: "hub", PartitionIDs: []string{"0", "1", "2", "3", "4", "5", "6", "7"}}, nil
+func (s *sink) Properties(context.Context) (connection.HubProperties, error) {
+	return connection.HubProperties{Name: "hub", PartitionIDs: []string{"0", "1", "2", "3", "4", "5", "6", "7"}}, nil
 }
 
 func swallow(nc net.Conn) {
@@ -84,11 +83,11 @@ func BenchmarkPublish1KBToASink(b *testing.B) {
 		b.Cleanup(func() { _ = p.Close(context.Background()) })
 		producers[idempotent] = p
 	}
-	data := &azeventhubs.EventData{Body: make([]byte, 1000)}
+	data := &Event{Body: make([]byte, 1000)}
 	publish := func(p *BufferedProducer) time.Duration {
 		began := time.Now()
 		for range turn {
-			if err := p.Enqueue(b.Context(), data, nil); err != nil {
+			if err := p.Enqueue(b.Context(), data); err != nil {
 				b.Fatal(err)
 			}
 		}

@@ -60,7 +60,7 @@ func TestALostAcknowledgementStoresNothingTwice(t *testing.T) {
 		for i := range 20 {
 			body := fmt.Sprint("e", i)
 			want = append(want, body)
-			w.must(outcomeErr(p.Publish(w.Context(), data(body), &eventhubs.EnqueueOptions{PartitionID: "1"})))
+			w.must(outcomeErr(p.Publish(w.Context(), &eventhubs.Event{Body: []byte(body), PartitionID: "1"})))
 		}
 		w.want("stored", w.storedIn("1"), want)
 		w.want("the number of the last", p.Stats().Partitions[1].LastNumber, 20)
@@ -74,7 +74,7 @@ func TestAServiceWithoutIdempotenceIsToldAtOnce(t *testing.T) {
 		if e, ok := errors.AsType[*eventhubs.Error](p.Connect(t.Context(), nil)); !ok || e.Code != eventhubs.CodeNotSupported {
 			t.Errorf("Connect returned %v", e)
 		}
-		if e, ok := errors.AsType[*eventhubs.Error](outcomeErr(p.Publish(t.Context(), data("a"), nil))); !ok || e.Code != eventhubs.CodeNotSupported || e.Tries != 1 {
+		if e, ok := errors.AsType[*eventhubs.Error](outcomeErr(p.Publish(t.Context(), data("a")))); !ok || e.Code != eventhubs.CodeNotSupported || e.Tries != 1 {
 			t.Errorf("Publish returned %v", e)
 		}
 		w.want("stored", w.server.Counts("hub", "").Events, 0)
@@ -95,12 +95,12 @@ func TestAFailureWhoseNumbersMayHaveArrivedRaisesTheEpoch(t *testing.T) {
 				return emulator.Pass()
 			})
 			p := w.producer(eventhubs.Options{EnableIdempotentRetries: true, Retry: eventhubs.RetryOptions{TryTimeout: 5 * time.Second, MaxRetries: -1}})
-			to := &eventhubs.EnqueueOptions{PartitionID: "0"}
-			w.must(outcomeErr(p.Publish(w.Context(), data("a"), to)))
-			if _, err := p.Publish(w.Context(), data("b"), to); err == nil {
+			to := &eventhubs.Event{PartitionID: "0"}
+			w.must(outcomeErr(p.Publish(w.Context(), with(data("a"), to))))
+			if _, err := p.Publish(w.Context(), with(data("b"), to)); err == nil {
 				w.Error("a try without an answer succeeded")
 			}
-			w.must(outcomeErr(p.Publish(w.Context(), data("c"), to)))
+			w.must(outcomeErr(p.Publish(w.Context(), with(data("c"), to))))
 			want := "[a c]"
 			if stored {
 				want = "[a b c]"
@@ -114,26 +114,26 @@ func TestARestartedProducerIsTheSameOne(t *testing.T) {
 	inEachMode(t, func(w *world) {
 		state := eventhubs.NewFileProducerStore(w.TempDir())
 		former := w.producer(eventhubs.Options{EnableIdempotentRetries: true, ProducerStore: state})
-		to := &eventhubs.EnqueueOptions{PartitionID: "2"}
-		w.must(outcomeErr(former.Publish(w.Context(), data("a"), to)))
-		w.must(outcomeErr(former.Publish(w.Context(), data("b"), to)))
+		to := &eventhubs.Event{PartitionID: "2"}
+		w.must(outcomeErr(former.Publish(w.Context(), with(data("a"), to))))
+		w.must(outcomeErr(former.Publish(w.Context(), with(data("b"), to))))
 
 		p := w.producer(eventhubs.Options{EnableIdempotentRetries: true, ProducerStore: state})
 		w.must(p.Connect(w.Context(), &eventhubs.ConnectOptions{Links: true}))
 		w.want("the number of the last", p.Stats().Partitions[2].LastNumber, 2)
 		w.want("the number of the last where there is none", p.Stats().Partitions[1].LastNumber, 0)
-		w.must(outcomeErr(p.Publish(w.Context(), data("c"), to)))
+		w.must(outcomeErr(p.Publish(w.Context(), with(data("c"), to))))
 
 		// The former one was only thought to be dead.
-		_, err := former.Publish(w.Context(), data("late"), to)
+		_, err := former.Publish(w.Context(), with(data("late"), to))
 		if e, ok := errors.AsType[*eventhubs.Error](err); !ok || e.Code != eventhubs.CodeFenced {
 			w.Errorf("the zombie's Publish returned %v", err)
 		}
-		_, err = former.Publish(w.Context(), data("later"), to)
+		_, err = former.Publish(w.Context(), with(data("later"), to))
 		if e, ok := errors.AsType[*eventhubs.Error](err); !ok || e.Code != eventhubs.CodeFenced {
 			w.Errorf("the zombie's second Publish returned %v", err)
 		}
-		w.must(outcomeErr(p.Publish(w.Context(), data("d"), to)))
+		w.must(outcomeErr(p.Publish(w.Context(), with(data("d"), to))))
 		w.want("stored", w.storedIn("2"), "[a b c d]")
 		w.want("the number of the last", p.Stats().Partitions[2].LastNumber, 4)
 		_ = former.Close(context.Background())

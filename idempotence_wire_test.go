@@ -14,7 +14,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azeventhubs/v2"
 	"github.com/coder/websocket"
 
 	"github.com/go-eventhubs/eventhubs"
@@ -42,7 +41,7 @@ func (w *world) numbersIn(partition string) (all []string) {
 func (w *world) enqueue(p *eventhubs.BufferedProducer, partition string, bodies ...string) {
 	w.Helper()
 	for _, body := range bodies {
-		w.must(p.Enqueue(w.Context(), data(body), &eventhubs.EnqueueOptions{PartitionID: partition}))
+		w.must(p.Enqueue(w.Context(), &eventhubs.Event{Body: []byte(body), PartitionID: partition}))
 	}
 }
 
@@ -77,13 +76,12 @@ func TestABatchIsAsLargeAsItIsCounted(t *testing.T) {
 			if i%3 == 0 {
 				key = strings.Repeat("k", 1+2*i) // some make the annotations longer than 255 bytes
 			}
-			w.must(p.Enqueue(t.Context(), data(strings.Repeat("x", 5*i)), &eventhubs.EnqueueOptions{PartitionKey: key}))
+			w.must(p.Enqueue(t.Context(), &eventhubs.Event{Body: []byte(strings.Repeat("x", 5*i)), PartitionKey: key}))
 		}
-		m := &azeventhubs.AMQPAnnotatedMessage{
-			Body:               azeventhubs.AMQPAnnotatedMessageBody{Value: "value"},
+		w.must(p.Enqueue(t.Context(), &eventhubs.Event{AMQP: &eventhubs.AMQPMessage{
+			Body:               &eventhubs.AMQPBody{Value: "value"},
 			MessageAnnotations: map[any]any{"com.microsoft:producer-sequence-number": int32(7), "mine": 1},
-		}
-		w.must(p.EnqueueMessage(t.Context(), m, nil))
+		}}))
 		counted := p.Stats().BufferedBytes
 		w.must(p.Flush(t.Context()))
 		w.want("bytes sent", sent, counted)
@@ -138,7 +136,7 @@ func TestNumbersOfWhatIsCertainlyNotStoredAreUsedAgain(t *testing.T) {
 				w.enqueue(p, "0", "a")
 				w.must(p.Flush(w.Context()))
 				var b eventhubs.Delivery
-				_, _ = p.Publish(w.Context(), data("b"), &eventhubs.EnqueueOptions{PartitionID: "0", Delivery: &b})
+				_, _ = p.Publish(w.Context(), &eventhubs.Event{Body: []byte("b"), PartitionID: "0", Delivery: &b})
 				w.want("b", b.Outcome().Storage, eventhubs.NotStored)
 				w.enqueue(p, "0", "c")
 				w.wantUndelivered("Flush", p.Flush(w.Context()), 1)
@@ -166,7 +164,7 @@ func TestWhatWasNeverSentIsNumberedAnew(t *testing.T) {
 		w.server.CutAll()
 		synctest.Wait()
 		var b eventhubs.Delivery
-		_, err := p.Publish(w.Context(), data("b"), &eventhubs.EnqueueOptions{PartitionID: "0", Delivery: &b})
+		_, err := p.Publish(w.Context(), &eventhubs.Event{Body: []byte("b"), PartitionID: "0", Delivery: &b})
 		if e, ok := errors.AsType[*eventhubs.Error](err); !ok || e.Code != eventhubs.CodeTimeout || b.Outcome().Storage != eventhubs.NotStored {
 			w.Errorf("without credit Publish returned %v, %v", err, b.Outcome().Storage)
 		}
@@ -190,9 +188,9 @@ func TestAReportedNumberSettlesABatchWithoutAnotherTransfer(t *testing.T) {
 			return emulator.Pass()
 		})
 		p := w.producer(eventhubs.Options{EnableIdempotentRetries: true})
-		to := &eventhubs.EnqueueOptions{PartitionID: "0"}
+		to := &eventhubs.Event{PartitionID: "0"}
 		for _, body := range []string{"a", "b", "c"} {
-			w.must(outcomeErr(p.Publish(t.Context(), data(body), to)))
+			w.must(outcomeErr(p.Publish(t.Context(), with(data(body), to))))
 		}
 		w.want("partition 0", w.numbersIn("0"), "[0/1 a 0/2 b 0/3 c]")
 		w.want("transfers", transfers, 3)
@@ -218,14 +216,14 @@ func TestNumbersWrapEndToEnd(t *testing.T) {
 		p := w.producer(eventhubs.Options{EnableIdempotentRetries: true, ProducerStore: state})
 		w.must(p.Connect(w.Context(), &eventhubs.ConnectOptions{Links: true}))
 		w.want("the last number", p.Stats().Partitions[0].LastNumber, math.MaxInt32-3)
-		w.must(outcomeErr(p.Publish(w.Context(), data("a"), &eventhubs.EnqueueOptions{PartitionID: "0"})))
+		w.must(outcomeErr(p.Publish(w.Context(), &eventhubs.Event{Body: []byte("a"), PartitionID: "0"})))
 		w.enqueue(p, "0", "b", "c", "d")
 		w.must(p.Flush(w.Context()))
 		w.want("the last number", p.Stats().Partitions[0].LastNumber, 0)
 		w.must(p.Close(w.Context()))
 
 		p = w.producer(eventhubs.Options{EnableIdempotentRetries: true, ProducerStore: state})
-		w.must(outcomeErr(p.Publish(w.Context(), data("e"), &eventhubs.EnqueueOptions{PartitionID: "0"})))
+		w.must(outcomeErr(p.Publish(w.Context(), &eventhubs.Event{Body: []byte("e"), PartitionID: "0"})))
 		w.want("partition 0", w.numbersIn("0"), "[4/2147483645 a 4/2147483646 b 4/2147483647 c 4/0 d 5/1 e]")
 	})
 }
@@ -258,7 +256,7 @@ func TestConnectAttachesAsAProducer(t *testing.T) {
 				want = "[0 0 0 0]"
 			}
 			w.want("the last numbers", last, want)
-			w.must(outcomeErr(p.Publish(w.Context(), data("a"), &eventhubs.EnqueueOptions{PartitionID: "0"})))
+			w.must(outcomeErr(p.Publish(w.Context(), &eventhubs.Event{Body: []byte("a"), PartitionID: "0"})))
 			w.want("partition 0", w.numbersIn("0"), "[0/1 a]")
 		})
 	}
@@ -314,7 +312,7 @@ func TestNobodySeesTheNumbers(t *testing.T) {
 			mu.Lock()
 			defer mu.Unlock()
 			for e := range b.Events() {
-				seen = append(seen, fmt.Sprint(e.Message.Body.Data[0][0], e.Message.MessageAnnotations, e.Message.DeliveryAnnotations, e.Message.Header.Durable))
+				seen = append(seen, fmt.Sprint(e.Body[0], e.AMQP.MessageAnnotations, e.AMQP.DeliveryAnnotations, e.AMQP.Header.Durable))
 			}
 		}
 		p := w.producer(eventhubs.Options{EnableIdempotentRetries: true, Retry: eventhubs.RetryOptions{MaxRetries: -1},
@@ -327,14 +325,13 @@ func TestNobodySeesTheNumbers(t *testing.T) {
 			}})
 		type mine string
 		for _, body := range []byte{1, 2, 3} {
-			w.must(p.EnqueueMessage(w.Context(), &azeventhubs.AMQPAnnotatedMessage{
-				Header:              &azeventhubs.AMQPAnnotatedMessageHeader{Durable: true},
+			w.must(p.Enqueue(w.Context(), &eventhubs.Event{Body: []byte{body}, PartitionID: "0", AMQP: &eventhubs.AMQPMessage{
+				Header:              &eventhubs.AMQPHeader{Durable: true},
 				DeliveryAnnotations: map[any]any{"d": int64(1)},
 				MessageAnnotations: map[any]any{
 					"com.microsoft:producer-id": int64(1), mine("com.microsoft:producer-epoch"): int16(1), "m": int64(2),
 				},
-				Body: azeventhubs.AMQPAnnotatedMessageBody{Data: [][]byte{{body}}},
-			}, &eventhubs.EnqueueOptions{PartitionID: "0"}))
+			}}))
 			_ = p.Flush(w.Context())
 		}
 		w.must(p.Close(w.Context()))
@@ -359,7 +356,7 @@ func TestIdempotentEventsArriveOverTCPAndWebSocket(t *testing.T) {
 		server := emulatortest.New(t, &emulator.Options{Hubs: hub(3)})
 		o := eventhubs.Options{EnableIdempotentRetries: true}
 		if webSocket {
-			o.Connection.NewWebSocketConn = func(ctx context.Context, _ azeventhubs.WebSocketConnParams) (net.Conn, error) {
+			o.Connection.NewWebSocketConn = func(ctx context.Context, _ string) (net.Conn, error) {
 				c, _, err := websocket.Dial(ctx, server.URL(emulator.TransportWebSocket), &websocket.DialOptions{Subprotocols: []string{"AMQPWSB10"}})
 				if err != nil {
 					return nil, err

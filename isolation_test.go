@@ -170,7 +170,7 @@ func (w *ward) run() {
 				if w.callers == 0 {
 					at = c
 				}
-				options := &eventhubs.EnqueueOptions{}
+				options := &eventhubs.Event{}
 				switch w.route {
 				case "by key":
 					options.PartitionKey = w.keys[at][random.IntN(len(w.keys[at]))]
@@ -184,7 +184,7 @@ func (w *ward) run() {
 					w.mu.Unlock()
 				}
 				ctx, cancel := context.WithTimeout(context.Background(), time.Second)
-				err := w.p.Enqueue(ctx, data(fmt.Sprint(c, "-", n)), options)
+				err := w.p.Enqueue(ctx, with(data(fmt.Sprint(c, "-", n)), options))
 				cancel()
 				if err != nil && !errors.Is(err, context.DeadlineExceeded) {
 					w.Errorf("Enqueue: %v", err)
@@ -312,7 +312,7 @@ func TestAHotPartitionThatFallsSilentLeavesTheOthersTheLastPart(t *testing.T) {
 			w := &ward{T: t, plight: plights[0], partitions: partitions, perSecond: 200, route: "by id", callers: 20, lasts: 2 * time.Minute}
 			w.open()
 			for err := error(nil); err == nil; {
-				err = w.p.TryEnqueue(data("hot-0"), &eventhubs.EnqueueOptions{PartitionID: victim})
+				err = w.p.TryEnqueue(t.Context(), &eventhubs.Event{Body: []byte("hot-0"), PartitionID: victim})
 				if err != nil && (!errors.Is(err, eventhubs.ErrBufferFull) || !strings.Contains(err.Error(), "partition "+victim+" holds")) {
 					t.Errorf("TryEnqueue: %v, want ErrBufferFull with the partition that holds the room", err)
 				}

@@ -145,11 +145,11 @@ func TestAnEventDoesNotLingerBehindWhatWasPutBack(t *testing.T) {
 				t.Fatal(err)
 			}
 			for i := range 9 {
-				o := &EnqueueOptions{PartitionID: "0"}
+				o := &Event{PartitionID: "0"}
 				if test.expires > 0 && i%3 == 1 {
 					o.ExpiresAt = time.Now().Add(test.expires)
 				}
-				if err := p.Enqueue(t.Context(), event(fmt.Sprintf("%100d", i)), o); err != nil {
+				if err := p.Enqueue(t.Context(), with(event(fmt.Sprintf("%100d", i)), o)); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -173,7 +173,7 @@ func TestABatchBehindOneThatLeftEarlyLingersAsLong(t *testing.T) {
 		p := peer.producer(Options{})
 		enqueue(t, p, "0", "a")
 		time.Sleep(100 * time.Millisecond)
-		if _, err := p.Publish(t.Context(), event("b"), &EnqueueOptions{PartitionID: "0"}); err != nil { // takes a along
+		if _, err := p.Publish(t.Context(), &Event{Body: []byte("b"), PartitionID: "0"}); err != nil { // takes a along
 			t.Fatal(err)
 		}
 		time.Sleep(100 * time.Millisecond)
@@ -212,16 +212,16 @@ func TestNothingLingersForEver(t *testing.T) {
 			p := peer.producer(Options{MaxConcurrentSendsPerPartition: 1 + n(4), MaxBufferedEvents: []int{20, 2500}[n(2)], OnBatchFailed: (&outcomes{}).handle})
 			for range 1 + n(12) {
 				for range 1 + n(15) {
-					o := &EnqueueOptions{PartitionID: "0"}
+					o := &Event{PartitionID: "0"}
 					if n(3) == 0 {
 						o.ExpiresAt = time.Now().Add(time.Duration(1+n(500)) * time.Millisecond)
 					}
-					if err := p.Enqueue(t.Context(), event(fmt.Sprintf("%*d", 1+n(120), 1)), o); err != nil {
+					if err := p.Enqueue(t.Context(), with(event(fmt.Sprintf("%*d", 1+n(120), 1)), o)); err != nil {
 						t.Fatal(err)
 					}
 				}
 				if n(3) == 0 {
-					go func() { _, _ = p.Publish(t.Context(), event("now"), &EnqueueOptions{PartitionID: "0"}) }()
+					go func() { _, _ = p.Publish(t.Context(), &Event{Body: []byte("now"), PartitionID: "0"}) }()
 				}
 				time.Sleep(time.Duration(n(300)) * time.Millisecond)
 			}

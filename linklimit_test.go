@@ -27,16 +27,16 @@ func TestALinkWithoutALimitTakesWhatThereIs(t *testing.T) {
 						return emulator.Pass()
 					}})
 				p := newProducer(t, server, eventhubs.Options{EnableIdempotentRetries: idempotent})
-				if _, err := p.Publish(t.Context(), data("small"), nil); err != nil {
+				if _, err := p.Publish(t.Context(), data("small")); err != nil {
 					t.Errorf("%s: a small event: %v", name, err)
 				}
-				if _, err := p.Publish(t.Context(), data(string(make([]byte, 5<<20))), nil); err != nil {
+				if _, err := p.Publish(t.Context(), data(string(make([]byte, 5<<20)))); err != nil {
 					t.Errorf("%s: an event of 5 MiB: %v", name, err)
 				}
 				large := largest
 				largest = 0
 				for range 2000 {
-					if err := p.Enqueue(t.Context(), data(string(make([]byte, 1000))), nil); err != nil {
+					if err := p.Enqueue(t.Context(), data(string(make([]byte, 1000)))); err != nil {
 						t.Fatal(err)
 					}
 				}
@@ -69,19 +69,19 @@ func TestMixedExpiryAndASmallerLinkLeaveTheNumbersRight(t *testing.T) {
 			p := w.producer(eventhubs.Options{EnableIdempotentRetries: true, MaxConcurrentSendsPerPartition: 1, OnBatchFailed: func(_ context.Context, b *eventhubs.Batch) {
 				for e := range b.Events() {
 					if errors.Is(b.Outcome.Err, eventhubs.ErrExpired) {
-						expired = append(expired, string(e.Data.Body))
+						expired = append(expired, string(e.Body))
 					}
 				}
 			}})
 			for i := range 100 {
-				o := &eventhubs.EnqueueOptions{}
+				o := &eventhubs.Event{}
 				body := fmt.Sprint(i)
 				if i%2 == 1 {
 					o.ExpiresAt = time.Now().Add(time.Duration(1+i%3*7) * time.Second) // before, and while the link is opened
 				} else {
 					live = append(live, fmt.Sprintf("0/%d %s", len(live)+1, body))
 				}
-				w.must(p.Enqueue(t.Context(), data(body), o))
+				w.must(p.Enqueue(t.Context(), with(data(body), o)))
 			}
 			undelivered, ok := errors.AsType[*eventhubs.UndeliveredError](p.Close(t.Context()))
 			if !ok || undelivered.Failed() != 50 || len(expired) != 50 {

@@ -92,8 +92,8 @@ func (l *live) context() context.Context {
 }
 
 // event makes one of this run's events.
-func (l *live) event(body string) *azeventhubs.EventData {
-	return &azeventhubs.EventData{Body: []byte(body), Properties: map[string]any{"run": l.run}}
+func (l *live) event(body string) *eventhubs.Event {
+	return &eventhubs.Event{Body: []byte(body), Properties: map[string]any{"run": l.run}}
 }
 
 // producer makes a producer that is closed when the test ends, and notes where the partitions end by now.

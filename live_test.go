@@ -38,7 +38,7 @@ func (l *live) order(options eventhubs.Options) {
 	p := l.producer(options)
 	for i := range liveEvents {
 		key := fmt.Sprint("key ", i%liveKeyset)
-		if err := p.Enqueue(l.context(), l.event(fmt.Sprint(i)), &eventhubs.EnqueueOptions{PartitionKey: key}); err != nil {
+		if err := p.Enqueue(l.context(), with(l.event(fmt.Sprint(i)), &eventhubs.Event{PartitionKey: key})); err != nil {
 			l.t.Fatal(err)
 		}
 	}
@@ -72,9 +72,9 @@ func (l *live) order(options eventhubs.Options) {
 func liveIdentity(t *testing.T, l *live) {
 	state := eventhubs.NewFileProducerStore(t.TempDir())
 	options := eventhubs.Options{EnableIdempotentRetries: true, ProducerStore: state, OnBatchFailed: func(context.Context, *eventhubs.Batch) {}}
-	to := &eventhubs.EnqueueOptions{PartitionID: "0"}
+	to := &eventhubs.Event{PartitionID: "0"}
 	first := l.producer(options)
-	if _, err := first.Publish(l.context(), l.event("first"), to); err != nil {
+	if _, err := first.Publish(l.context(), with(l.event("first"), to)); err != nil {
 		t.Fatal(err)
 	}
 	key := eventhubs.ProducerKey{FullyQualifiedNamespace: first.FullyQualifiedNamespace(), EventHubName: strings.ToLower(first.EventHubName()), PartitionID: "0"}
@@ -83,14 +83,14 @@ func liveIdentity(t *testing.T, l *live) {
 		t.Fatal(err)
 	}
 	second := l.producer(options)
-	if _, err := second.Publish(l.context(), l.event("second"), to); err != nil {
+	if _, err := second.Publish(l.context(), with(l.event("second"), to)); err != nil {
 		t.Fatalf("the second life: %v", err)
 	}
 	after, err := state.Load(l.context(), key)
 	if err != nil || after.ID != before.ID || after.Epoch <= before.Epoch {
 		t.Errorf("the identity was %+v and is %+v (%v), want the same with a higher epoch", before, after, err)
 	}
-	_, err = first.Publish(l.context(), l.event("too late"), to)
+	_, err = first.Publish(l.context(), with(l.event("too late"), to))
 	if e, ok := errors.AsType[*eventhubs.Error](err); !ok || e.Code != eventhubs.CodeFenced {
 		t.Errorf("the former life's Publish returned %v, want %s", err, eventhubs.CodeFenced)
 	}
@@ -143,14 +143,14 @@ func liveKeys(t *testing.T, l *live) {
 	defer func() { _ = theirs.Close(context.Background()) }()
 	keys = append(keys[:2], keys[3:]...) // without the empty one, which is none
 	for _, key := range keys {
-		if err := p.Enqueue(l.context(), l.event("ours"), &eventhubs.EnqueueOptions{PartitionKey: key}); err != nil {
+		if err := p.Enqueue(l.context(), with(l.event("ours"), &eventhubs.Event{PartitionKey: key})); err != nil {
 			t.Fatal(err)
 		}
 		batch, err := theirs.NewEventDataBatch(l.context(), &azeventhubs.EventDataBatchOptions{PartitionKey: &key})
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := batch.AddEventData(l.event("theirs"), nil); err != nil {
+		if err := batch.AddEventData(&azeventhubs.EventData{Body: []byte("theirs"), Properties: map[string]any{"run": l.run}}, nil); err != nil {
 			t.Fatal(err)
 		}
 		if err := theirs.SendEventDataBatch(l.context(), batch, nil); err != nil {
@@ -175,19 +175,18 @@ func liveKeys(t *testing.T, l *live) {
 
 func liveContent(t *testing.T, l *live) {
 	p := l.producer(eventhubs.Options{})
-	to := &eventhubs.EnqueueOptions{PartitionID: "0"}
+	to := &eventhubs.Event{PartitionID: "0"}
 	sent := l.event("body \x00\xff")
-	sent.ContentType, sent.MessageID, sent.CorrelationID = new("application/json"), new("id 1"), "correlation"
+	sent.ContentType, sent.MessageID, sent.CorrelationID = "application/json", "id 1", "correlation"
 	maps.Copy(sent.Properties, map[string]any{
 		"text": "grüße", "long": strings.Repeat("x", 1000), "true": true, "int32": int32(-5), "int64": int64(1) << 60, "double": 0.5, "binary": []byte{0, 1, 255},
 		"time": time.UnixMilli(1_700_000_000_123).UTC(),
 	})
-	message := &azeventhubs.AMQPAnnotatedMessage{
-		ApplicationProperties: map[string]any{"run": l.run, "kind": "value"},
-		Body:                  azeventhubs.AMQPAnnotatedMessageBody{Value: "a value"},
-		Properties:            &azeventhubs.AMQPAnnotatedMessageProperties{Subject: new("subject")},
-	}
-	if err := errors.Join(p.Enqueue(l.context(), sent, to), p.Enqueue(l.context(), l.event(""), to), p.EnqueueMessage(l.context(), message, to), p.Flush(l.context())); err != nil {
+	message := &eventhubs.Event{Properties: map[string]any{"run": l.run, "kind": "value"}, AMQP: &eventhubs.AMQPMessage{
+		Body:       &eventhubs.AMQPBody{Value: "a value"},
+		Properties: &eventhubs.AMQPProperties{Subject: new("subject")},
+	}}
+	if err := errors.Join(p.Enqueue(l.context(), with(sent, to)), p.Enqueue(l.context(), with(l.event(""), to)), p.Enqueue(l.context(), with(message, to)), p.Flush(l.context())); err != nil {
 		t.Fatal(err)
 	}
 	events := l.read(3)["0"]
@@ -201,7 +200,7 @@ func liveContent(t *testing.T, l *live) {
 	if !bytes.Equal(got.Body, sent.Body) || !reflect.DeepEqual(got.Properties, sent.Properties) {
 		t.Errorf("got %q %v, want %q %v", got.Body, got.Properties, sent.Body, sent.Properties)
 	}
-	if got.ContentType == nil || *got.ContentType != *sent.ContentType || got.MessageID == nil || *got.MessageID != *sent.MessageID || got.CorrelationID != sent.CorrelationID {
+	if got.ContentType == nil || *got.ContentType != sent.ContentType || got.MessageID == nil || *got.MessageID != sent.MessageID || got.CorrelationID != sent.CorrelationID {
 		t.Errorf("content type, message id or correlation id is another: %+v", got.EventData)
 	}
 	if len(events[1].Body) != 0 {
@@ -225,7 +224,7 @@ func liveOutcomes(t *testing.T, l *live) {
 	}})
 	deliveries := make([]eventhubs.Delivery, liveEvents)
 	for i := range deliveries { // more than the buffer holds: Enqueue waits for room
-		if err := p.Enqueue(l.context(), l.event("x"), &eventhubs.EnqueueOptions{Delivery: &deliveries[i]}); err != nil {
+		if err := p.Enqueue(l.context(), with(l.event("x"), &eventhubs.Event{Delivery: &deliveries[i]})); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -248,7 +247,7 @@ func liveOutcomes(t *testing.T, l *live) {
 	if err := p.Close(l.context()); err != nil {
 		t.Error(err)
 	}
-	if err := p.Enqueue(l.context(), l.event("x"), nil); !errors.Is(err, eventhubs.ErrClosed) {
+	if err := p.Enqueue(l.context(), l.event("x")); !errors.Is(err, eventhubs.ErrClosed) {
 		t.Errorf("after Close Enqueue returned %v", err)
 	}
 	l.read(liveEvents)
@@ -256,19 +255,19 @@ func liveOutcomes(t *testing.T, l *live) {
 
 func liveLimits(t *testing.T, l *live) {
 	p := l.producer(eventhubs.Options{OnBatchFailed: func(context.Context, *eventhubs.Batch) {}})
-	to := &eventhubs.EnqueueOptions{PartitionID: "0"}
+	to := &eventhubs.Event{PartitionID: "0"}
 	var tooLarge *eventhubs.EventTooLargeError
 	// Larger than any tier takes; the refusal tells the limit and what our envelope takes.
 	huge := l.event(strings.Repeat("x", 21<<20))
-	if _, err := p.Publish(l.context(), huge, to); !errors.As(err, &tooLarge) {
+	if _, err := p.Publish(l.context(), with(huge, to)); !errors.As(err, &tooLarge) {
 		t.Fatalf("Publish of 21 MiB returned %v, want an EventTooLargeError", err)
 	}
 	largest := len(huge.Body) - (tooLarge.Size - tooLarge.Limit)
 	t.Logf("a message may have %d bytes; the largest body of this event is %d", tooLarge.Limit, largest)
-	if _, err := p.Publish(l.context(), l.event(strings.Repeat("x", largest+1)), to); !errors.Is(err, eventhubs.ErrEventTooLarge) {
+	if _, err := p.Publish(l.context(), with(l.event(strings.Repeat("x", largest+1)), to)); !errors.Is(err, eventhubs.ErrEventTooLarge) {
 		t.Errorf("one byte more than the largest: %v, want ErrEventTooLarge", err)
 	}
-	if _, err := p.Publish(l.context(), l.event(strings.Repeat("x", largest)), to); err != nil {
+	if _, err := p.Publish(l.context(), with(l.event(strings.Repeat("x", largest)), to)); err != nil {
 		t.Errorf("the largest: %v", err)
 	}
 	if events := l.read(1)["0"]; len(events) != 1 || len(events[0].Body) != largest {
@@ -308,7 +307,7 @@ func liveRefusals(t *testing.T, l *live) {
 func liveServiceAssigned(t *testing.T, l *live) {
 	p := l.producer(eventhubs.Options{Partitioning: eventhubs.ServiceAssigned})
 	for i := range 10 {
-		if _, err := p.Publish(l.context(), l.event(fmt.Sprint(i)), nil); err != nil {
+		if _, err := p.Publish(l.context(), l.event(fmt.Sprint(i))); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -57,7 +57,7 @@ func TestAClosedProducerIsCollected(t *testing.T) {
 						t.Fatal(err)
 					}
 					for range 8 {
-						if err := p.Enqueue(t.Context(), data("a"), nil); err != nil {
+						if err := p.Enqueue(t.Context(), data("a")); err != nil {
 							t.Fatal(err)
 						}
 					}

@@ -5,13 +5,8 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azeventhubs/v2"
 	"github.com/go-eventhubs/eventhubs/internal/amqp"
 )
-
-// Null is a value that is null, such as the Body.Value of a message: nil is no value. A struct type of that name in another AMQP package, such as go-amqp's, is taken for
-// the same.
-type Null struct{}
 
 // The annotations that the service puts on an event when somebody receives it. They are of that event in that hub.
 const (
@@ -41,26 +36,28 @@ func stale(name string) bool {
 	return false
 }
 
-// keyOfMessage makes the partition key that a message carries already the option, which must not say otherwise.
-func keyOfMessage(m *azeventhubs.AMQPAnnotatedMessage, o *EnqueueOptions) error {
+// key is the partition key of the event, which has that in its own field: its message annotations may carry it as well.
+func (m *AMQPMessage) key(own string) (string, error) {
+	key := own
 	for annotation, carried := range m.MessageAnnotations {
 		if name, _ := nameOf(annotation); name != partitionKeyAnnotation {
 			continue
 		}
-		key, ok := carried.(string)
+		text, ok := carried.(string)
 		switch {
 		case !ok:
-			return invalid("AMQPAnnotatedMessage.MessageAnnotations[%q] is a %T: a partition key is a string", partitionKeyAnnotation, carried)
-		case o.PartitionKey != "" && o.PartitionKey != key:
-			return invalid("the message carries the partition key %q and EnqueueOptions.PartitionKey is %q: give one of them, or the same", key, o.PartitionKey)
+			return "", invalid("Event.AMQP.MessageAnnotations[%q] is a %T: a partition key is a string", partitionKeyAnnotation, carried)
+		case own != "" && own != text:
+			return "", invalid("Event.PartitionKey is %q and Event.AMQP.MessageAnnotations[%q] is %q: give one of them, or the same", own, partitionKeyAnnotation, text)
 		}
-		o.PartitionKey = key
+		key = text
 	}
-	return nil
+	return key, nil
 }
 
-// encodeMessage sets w to the wire form of an AMQP message with that partition key, or says what about the message has no wire form.
-func (w *wireEvent) encodeMessage(m *azeventhubs.AMQPAnnotatedMessage, key string) error {
+// encodeMessage is encode for an event that is more than its own fields.
+func (w *wireEvent) encodeMessage(e *Event, key string) error {
+	m := e.AMQP
 	w.head, w.body = w.head[:0], nil
 	if err := w.appendHeader(m.Header); err != nil {
 		return err
@@ -71,34 +68,24 @@ func (w *wireEvent) encodeMessage(m *azeventhubs.AMQPAnnotatedMessage, key strin
 	if err := w.appendMessageAnnotations(m.MessageAnnotations, key); err != nil {
 		return err
 	}
-	if err := w.appendMessageProperties(m.Properties); err != nil {
+	if err := w.appendMessageProperties(e); err != nil {
 		return err
 	}
-	// Nil is no section, as everywhere in a message; an empty one was received as such.
-	if m.ApplicationProperties != nil || len(w.added.added) > 0 {
-		if err := w.appendApplicationProperties("AMQPAnnotatedMessage.ApplicationProperties", m.ApplicationProperties); err != nil {
-			return err
-		}
+	if err := w.appendApplicationProperties(e.Properties); err != nil {
+		return err
 	}
-	if err := w.appendBody(&m.Body, m.Footer == nil); err != nil {
+	if err := w.appendBody(e); err != nil {
 		return err
 	}
 	return w.appendOwn(amqp.SectionFooter, "Footer", m.Footer)
 }
 
-// defaultPriority is a message's unless its header says another (messaging 3.2.1).
-const defaultPriority = 4
-
-func (w *wireEvent) appendHeader(h *azeventhubs.AMQPAnnotatedMessageHeader) (err error) {
+func (w *wireEvent) appendHeader(h *AMQPHeader) (err error) {
 	if h == nil {
 		return nil
 	}
-	header := amqp.Header{Durable: h.Durable, TTL: h.TTL, FirstAcquirer: h.FirstAcquirer, DeliveryCount: h.DeliveryCount}
-	if h.Priority != defaultPriority { // null reads as the default, so that most headers say nothing
-		header.Priority = &h.Priority
-	}
-	if w.head, err = header.AppendTo(w.head); err != nil {
-		return invalid("AMQPAnnotatedMessage.Header: %v", err)
+	if w.head, err = (*amqp.Header)(h).AppendTo(w.head); err != nil {
+		return invalid("Event.AMQP.Header: %v", err)
 	}
 	return nil
 }
@@ -157,12 +144,12 @@ func appendAnnotation(dst []byte, field string, own map[any]any, key, value any)
 	case isNumber:
 		dst = amqp.AppendUlong(dst, number)
 	case !isText:
-		return dst, invalid("AMQPAnnotatedMessage.%s has the key %v, which is a %T: a key is a string, or a uint64", field, key, key)
+		return dst, invalid("Event.AMQP.%s has the key %v, which is a %T: a key is a string, or a uint64", field, key, key)
 	case !isASCII(name):
-		return dst, invalid("AMQPAnnotatedMessage.%s has the key %q: a key is ASCII", field, name)
+		return dst, invalid("Event.AMQP.%s has the key %q: a key is ASCII", field, name)
 	default:
 		if twice := sameName(own, key, name); twice != nil {
-			return dst, invalid("AMQPAnnotatedMessage.%s has the key %q twice, as a %T and as a %T", field, name, key, twice)
+			return dst, invalid("Event.AMQP.%s has the key %q twice, as a %T and as a %T", field, name, key, twice)
 		}
 		dst = amqp.AppendSymbol(dst, amqp.Symbol(name))
 	}
@@ -170,9 +157,9 @@ func appendAnnotation(dst []byte, field string, own map[any]any, key, value any)
 	case err == nil:
 		return dst, nil
 	case isText:
-		return dst, invalid("AMQPAnnotatedMessage.%s[%q]: %v", field, name, err)
+		return dst, invalid("Event.AMQP.%s[%q]: %v", field, name, err)
 	default:
-		return dst, invalid("AMQPAnnotatedMessage.%s[%v]: %v", field, key, err)
+		return dst, invalid("Event.AMQP.%s[%v]: %v", field, key, err)
 	}
 }
 
@@ -189,20 +176,70 @@ func sameName(own map[any]any, key any, name string) any {
 	return nil
 }
 
-// appendMessageProperties appends the properties section.
-func (w *wireEvent) appendMessageProperties(p *azeventhubs.AMQPAnnotatedMessageProperties) (err error) {
+// appendMessageProperties appends the properties section, if the event is to have one.
+func (w *wireEvent) appendMessageProperties(e *Event) (err error) {
+	p := e.AMQP.Properties
 	if p == nil {
-		return nil
+		return w.appendProperties(e)
 	}
-	const in = "AMQPAnnotatedMessage.Properties."
+	properties := amqp.Properties{
+		MessageID: p.MessageID, UserID: p.UserID, To: p.To, Subject: p.Subject, ReplyTo: p.ReplyTo, CorrelationID: p.CorrelationID,
+		ContentType: p.ContentType, ContentEncoding: p.ContentEncoding, AbsoluteExpiryTime: p.AbsoluteExpiryTime, CreationTime: p.CreationTime,
+		GroupID: p.GroupID, GroupSequence: p.GroupSequence, ReplyToGroupID: p.ReplyToGroupID,
+	}
 	for _, id := range [...]struct {
 		field string
-		value any
-	}{{"MessageID", p.MessageID}, {"CorrelationID", p.CorrelationID}} {
-		if _, err := appendID(w.head, in+id.field, id.value); err != nil { // behind the head, where it will be written over
+		plain string
+		any   *any
+	}{{"MessageID", e.MessageID, &properties.MessageID}, {"CorrelationID", e.CorrelationID, &properties.CorrelationID}} {
+		switch {
+		case id.plain == "":
+			err = w.checkID(id.field, *id.any)
+		case *id.any != nil:
+			err = invalid("Event.%s and Event.AMQP.Properties.%s are both set: give one of them", id.field, id.field)
+		case !utf8.ValidString(id.plain):
+			err = invalid("Event.%s %q is not valid UTF-8", id.field, id.plain)
+		default:
+			*id.any = id.plain
+		}
+		if err != nil {
 			return err
 		}
 	}
+	if e.ContentType != "" {
+		if p.ContentType != nil {
+			return invalid("Event.ContentType and Event.AMQP.Properties.ContentType are both set: give one of them")
+		}
+		if !isASCII(e.ContentType) {
+			return invalid("Event.ContentType %q is not ASCII", e.ContentType)
+		}
+		properties.ContentType = new(e.ContentType) // a copy, or every event would be on the heap
+	}
+	if err := w.checkProperties(p); err != nil {
+		return err
+	}
+	if w.head, err = properties.AppendTo(w.head); err != nil {
+		return invalid("Event.AMQP.Properties: %v", err)
+	}
+	return nil
+}
+
+// checkID refuses what is not of a type that AMQP has for ids: ulong, uuid, binary and string.
+func (w *wireEvent) checkID(field string, id any) error {
+	encoded, err := amqp.AppendValue(w.head, id) // behind the head, where it will be written over
+	if err != nil {
+		return invalid("Event.AMQP.Properties.%s: %v", field, err)
+	}
+	switch amqp.KindOf(encoded[len(w.head):]) {
+	case amqp.KindNull, amqp.KindUlong, amqp.KindUUID, amqp.KindBinary, amqp.KindString:
+		return nil
+	}
+	return invalid("Event.AMQP.Properties.%s is a %T: it may be a uint64, a UUID, a []byte or a string", field, id)
+}
+
+// checkProperties refuses what of the properties, ids apart, AMQP forbids, by its field.
+func (w *wireEvent) checkProperties(p *AMQPProperties) error {
+	const in = "Event.AMQP.Properties."
 	for _, text := range [...]struct {
 		field string
 		text  *string
@@ -227,46 +264,50 @@ func (w *wireEvent) appendMessageProperties(p *azeventhubs.AMQPAnnotatedMessageP
 			return invalid(in+"%s %q is not ASCII", symbol.field, *symbol.text)
 		}
 	}
-	properties := amqp.Properties{
-		MessageID: p.MessageID, UserID: p.UserID, To: p.To, Subject: p.Subject, ReplyTo: p.ReplyTo, CorrelationID: p.CorrelationID,
-		ContentType: p.ContentType, ContentEncoding: p.ContentEncoding, AbsoluteExpiryTime: p.AbsoluteExpiryTime, CreationTime: p.CreationTime,
-		GroupID: p.GroupID, GroupSequence: p.GroupSequence, ReplyToGroupID: p.ReplyToGroupID,
-	}
-	if w.head, err = properties.AppendTo(w.head); err != nil {
-		return invalid("AMQPAnnotatedMessage.Properties: %v", err)
-	}
 	return nil
 }
 
 // appendBody appends the body: sections of data, sequences, a value, or nothing, since an empty section would be another event. The last section of data, if it
 // ends the message, stays with the caller.
-func (w *wireEvent) appendBody(b *azeventhubs.AMQPAnnotatedMessageBody, last bool) (err error) {
-	if forms := count(len(b.Data) > 0) + count(len(b.Sequence) > 0) + count(b.Value != nil); forms > 1 {
-		return invalid("AMQPAnnotatedMessage.Body has more than one of Data, Sequence and Value: a message has one")
+func (w *wireEvent) appendBody(e *Event) (err error) {
+	b, last := e.AMQP.Body, e.AMQP.Footer == nil
+	switch {
+	case b == nil:
+		w.appendData(e.Body, last)
+		return nil
+	case e.Body != nil:
+		return invalid("Event.Body and Event.AMQP.Body are both set: give one of them")
+	case count(len(b.Data) > 0)+count(len(b.Sequences) > 0)+count(b.Value != nil) > 1:
+		return invalid("Event.AMQP.Body has more than one of Data, Sequences and Value: a body is of one kind")
 	}
 	for i, data := range b.Data {
-		w.head = amqp.AppendSectionHeader(w.head, amqp.SectionData)
-		switch {
-		case data == nil:
-			w.head = amqp.AppendNull(w.head) // as the JavaScript client publishes null, and azeventhubs receives it
-		case last && i == len(b.Data)-1:
-			w.head = amqp.AppendBinaryHeader(w.head, len(data))
-			w.body = data
-		default:
-			w.head = amqp.AppendBinary(w.head, data)
+		if data == nil {
+			w.head = amqp.AppendNull(amqp.AppendSectionHeader(w.head, amqp.SectionData)) // as the JavaScript client publishes null, and azeventhubs receives it
+			continue
 		}
+		w.appendData(data, last && i == len(b.Data)-1)
 	}
-	for i, sequence := range b.Sequence {
+	for i, sequence := range b.Sequences {
 		if w.head, err = amqp.AppendValue(amqp.AppendSectionHeader(w.head, amqp.SectionSequence), sequence); err != nil {
-			return invalid("AMQPAnnotatedMessage.Body.Sequence[%d]: %v", i, err)
+			return invalid("Event.AMQP.Body.Sequences[%d]: %v", i, err)
 		}
 	}
 	if b.Value != nil {
 		if w.head, err = amqp.AppendValue(amqp.AppendSectionHeader(w.head, amqp.SectionValue), b.Value); err != nil {
-			return invalid("AMQPAnnotatedMessage.Body.Value: %v", err)
+			return invalid("Event.AMQP.Body.Value: %v", err)
 		}
 	}
 	return nil
+}
+
+func (w *wireEvent) appendData(data []byte, last bool) {
+	w.head = amqp.AppendSectionHeader(w.head, amqp.SectionData)
+	if last {
+		w.head = amqp.AppendBinaryHeader(w.head, len(data))
+		w.body = data
+		return
+	}
+	w.head = amqp.AppendBinary(w.head, data)
 }
 
 func count(is bool) int {

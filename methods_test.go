@@ -5,12 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
-	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azeventhubs/v2"
 	"github.com/go-eventhubs/eventhubs/internal/connection"
 )
 
@@ -20,22 +20,22 @@ func TestTryEnqueueNeverWaitsAndNeverOvertakes(t *testing.T) {
 		peer.latency = func() time.Duration { return time.Second }
 		p := peer.producer(Options{MaxWaitTime: UntilFull, MaxBufferedEvents: 3})
 		for _, body := range []string{"a", "b", "c"} {
-			if err := p.TryEnqueue(event(body), nil); err != nil {
+			if err := p.TryEnqueue(t.Context(), event(body)); err != nil {
 				t.Fatal(err)
 			}
 		}
 		synctest.Wait()
-		if err := p.TryEnqueue(event("d"), nil); !errors.Is(err, ErrBufferFull) {
+		if err := p.TryEnqueue(t.Context(), event("d")); !errors.Is(err, ErrBufferFull) {
 			t.Errorf("TryEnqueue into a full buffer returned %v, want ErrBufferFull", err)
 		}
 		peer.wantSends("a refusal is pressure, which makes even an UntilFull batch leave", "0s 0 [a b c]")
 		go enqueue(t, p, "0", strings.Repeat("w", 10))
 		synctest.Wait()
-		if err := p.TryEnqueue(event("e"), nil); !errors.Is(err, ErrBufferFull) {
+		if err := p.TryEnqueue(t.Context(), event("e")); !errors.Is(err, ErrBufferFull) {
 			t.Errorf("TryEnqueue while another waits returned %v, want ErrBufferFull", err)
 		}
 		time.Sleep(2 * time.Second)
-		if err := p.TryEnqueue(event("f"), nil); err != nil {
+		if err := p.TryEnqueue(t.Context(), event("f")); err != nil {
 			t.Errorf("TryEnqueue with room returned %v", err)
 		}
 	})
@@ -48,10 +48,10 @@ func TestARefusedTryEnqueueKeepsNobodyElseOut(t *testing.T) {
 		p := peer.producer(Options{MaxBufferedBytes: 1000, MaxWaitTime: UntilFull})
 		enqueue(t, p, "0", strings.Repeat("a", 500))
 		synctest.Wait()
-		if err := p.TryEnqueue(event(strings.Repeat("b", 900)), nil); !errors.Is(err, ErrBufferFull) {
+		if err := p.TryEnqueue(t.Context(), event(strings.Repeat("b", 900))); !errors.Is(err, ErrBufferFull) {
 			t.Errorf("TryEnqueue of a large event returned %v, want ErrBufferFull", err)
 		}
-		if err := p.TryEnqueue(event("c"), nil); err != nil {
+		if err := p.TryEnqueue(t.Context(), event("c")); err != nil {
 			t.Errorf("TryEnqueue of a small one that fits returned %v", err)
 		}
 	})
@@ -70,18 +70,18 @@ func TestPublishWaitsForTheOutcomeAndEndsTheLinger(t *testing.T) {
 		p := peer.producer(Options{MaxWaitTime: UntilFull, OnBatchFailed: func(context.Context, *Batch) {}})
 		enqueue(t, p, "0", "a")
 		var d Delivery
-		if _, err := p.Publish(t.Context(), event("b"), &EnqueueOptions{PartitionID: "0", Delivery: &d}); err != nil || now() != time.Second {
+		if _, err := p.Publish(t.Context(), &Event{Body: []byte("b"), PartitionID: "0", Delivery: &d}); err != nil || now() != time.Second {
 			t.Errorf("Publish returned %v at %v, want nil at 1s", err, now())
 		}
 		if d.Outcome().Storage != Stored {
 			t.Errorf("the Delivery says %v", d.Outcome().Storage)
 		}
-		if _, err := p.Publish(t.Context(), event("c"), &EnqueueOptions{PartitionID: "1"}); err == nil || !strings.Contains(err.Error(), "no") {
+		if _, err := p.Publish(t.Context(), &Event{Body: []byte("c"), PartitionID: "1"}); err == nil || !strings.Contains(err.Error(), "no") {
 			t.Errorf("Publish of what is refused returned %v", err)
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 		defer cancel()
-		_, err := p.Publish(ctx, event("d"), &EnqueueOptions{PartitionID: "0"})
+		_, err := p.Publish(ctx, &Event{Body: []byte("d"), PartitionID: "0"})
 		if !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "was accepted") {
 			t.Errorf("Publish with an impatient context returned %v", err)
 		}
@@ -97,7 +97,7 @@ func TestPublishAndAbandonInAHandlerRefuse(t *testing.T) {
 		peer := newPeer(t, 1)
 		var p *BufferedProducer
 		p = peer.producer(Options{OnBatchSucceeded: func(ctx context.Context, _ *Batch) {
-			for name, err := range map[string]error{"Publish": outcomeErr(p.Publish(ctx, event("x"), nil)), "Abandon": p.Abandon(ctx), "FlushPartition": p.FlushPartition(ctx, "0")} {
+			for name, err := range map[string]error{"Publish": outcomeErr(p.Publish(ctx, event("x"))), "Abandon": p.Abandon(ctx), "FlushPartition": p.FlushPartition(ctx, "0")} {
 				if !errors.Is(err, ErrInHandler) {
 					t.Errorf("%s returned %v, want ErrInHandler", name, err)
 				}
@@ -110,91 +110,108 @@ func TestPublishAndAbandonInAHandlerRefuse(t *testing.T) {
 	})
 }
 
-func TestAMessageIsReadBackAsItWasEnqueued(t *testing.T) {
-	full := &azeventhubs.AMQPAnnotatedMessage{
-		ApplicationProperties: map[string]any{"a": int64(1), "uuid": [16]byte{5}},
-		Body:                  azeventhubs.AMQPAnnotatedMessageBody{Data: [][]byte{[]byte("one"), []byte("two")}},
-		DeliveryAnnotations:   map[any]any{"d": "x"},
-		Footer:                map[any]any{"f": true},
-		Header:                &azeventhubs.AMQPAnnotatedMessageHeader{Durable: true, Priority: 7, TTL: time.Minute, DeliveryCount: 2},
-		MessageAnnotations:    map[any]any{"m": "y", "x-opt-partition-key": "k"},
-		Properties: &azeventhubs.AMQPAnnotatedMessageProperties{
-			MessageID: uint64(9), UserID: []byte{1}, To: new("to"), Subject: new("subject"), ReplyTo: new("reply"), CorrelationID: [16]byte{3},
-			ContentType: new("text/plain"), ContentEncoding: new("gzip"), AbsoluteExpiryTime: new(time.UnixMilli(5).UTC()), CreationTime: new(time.UnixMilli(6).UTC()),
-			GroupID: new("g"), GroupSequence: new(uint32(4)), ReplyToGroupID: new("rg"),
+func TestAnEventIsReadBackAsItWasEnqueued(t *testing.T) {
+	full := &Event{
+		Properties: map[string]any{"a": int64(1), "uuid": [16]byte{5}}, PartitionKey: "k", ContentType: "text/plain", Tag: "full", ExpiresAt: time.Now().Add(time.Hour * 24 * 365 * 100),
+		AMQP: &AMQPMessage{
+			Body:                &AMQPBody{Data: [][]byte{[]byte("one"), []byte("two")}},
+			DeliveryAnnotations: map[any]any{"d": "x"},
+			Footer:              map[any]any{"f": true},
+			Header:              &AMQPHeader{Durable: true, Priority: new(uint8(7)), TTL: time.Minute, DeliveryCount: 2},
+			MessageAnnotations:  map[any]any{"m": "y"},
+			Properties: &AMQPProperties{
+				MessageID: uint64(9), UserID: []byte{1}, To: new("to"), Subject: new("subject"), ReplyTo: new("reply"), CorrelationID: [16]byte{3},
+				ContentEncoding: new("gzip"), AbsoluteExpiryTime: new(time.UnixMilli(5).UTC()), CreationTime: new(time.UnixMilli(6).UTC()),
+				GroupID: new("g"), GroupSequence: new(uint32(4)), ReplyToGroupID: new("rg"),
+			},
 		},
 	}
-	value := &azeventhubs.AMQPAnnotatedMessage{Body: azeventhubs.AMQPAnnotatedMessageBody{Value: map[any]any{"k": []any{int64(1), "two", nil}}}}
-	sequence := &azeventhubs.AMQPAnnotatedMessage{Body: azeventhubs.AMQPAnnotatedMessageBody{Sequence: [][]any{{int64(1), "a"}, {true}}}}
-	synctest.Test(t, func(t *testing.T) {
-		peer := newPeer(t, 4)
-		var got []Event
-		p := peer.producer(Options{MaxWaitTime: UntilFull, OnBatchSucceeded: func(_ context.Context, b *Batch) {
-			peer.mu.Lock()
-			defer peer.mu.Unlock()
-			for e := range b.Events() {
-				got = append(got, e)
-			}
-		}})
-		for _, m := range []*azeventhubs.AMQPAnnotatedMessage{full, value, sequence} {
-			got = nil
-			o := &EnqueueOptions{PartitionID: "0", Tag: m}
-			if m == full {
-				o.PartitionID = ""
-			}
-			if err := p.EnqueueMessage(t.Context(), m, o); err != nil {
-				t.Fatal(err)
-			}
-			if err := p.Flush(t.Context()); err != nil {
-				t.Fatal(err)
-			}
-			if len(got) != 1 || got[0].Data != nil || got[0].Tag != m || !reflect.DeepEqual(got[0].Message, m) {
-				t.Errorf("got %+v\nwant %+v", got[0].Message, m)
-			}
-		}
-	})
+	for name, e := range map[string]*Event{
+		"full": full, "plain": {Body: []byte("b"), PartitionID: "0", MessageID: "m", CorrelationID: "c", ContentType: "text/plain", Properties: map[string]any{"p": "q"}},
+		"an id alone": {Body: []byte("b"), MessageID: "m"}, "a correlation alone": {Body: []byte("b"), CorrelationID: "c"}, "an empty body": {Body: []byte{}},
+		"no properties, but a section of them": {Body: []byte{}, Properties: map[string]any{}, AMQP: &AMQPMessage{Properties: &AMQPProperties{}}},
+		"empty ids":                            {Body: []byte{}, AMQP: &AMQPMessage{Properties: &AMQPProperties{MessageID: "", CorrelationID: "", ContentType: new("")}}},
+		"ids beside a subject":                 {Body: []byte{}, MessageID: "m", CorrelationID: "c", AMQP: &AMQPMessage{Properties: &AMQPProperties{Subject: new("s")}}},
+		"the default priority, said":           {Body: []byte{}, AMQP: &AMQPMessage{Header: &AMQPHeader{Priority: new(uint8(4))}}},
+		"an empty key":                         {Body: []byte{}, AMQP: &AMQPMessage{MessageAnnotations: map[any]any{"x-opt-partition-key": ""}}},
+		"value":                                {AMQP: &AMQPMessage{Body: &AMQPBody{Value: map[any]any{"k": []any{int64(1), "two", nil}}}}},
+		"null":                                 {AMQP: &AMQPMessage{Body: &AMQPBody{Value: Null{}}}},
+		"none":                                 {PartitionKey: "k", AMQP: &AMQPMessage{Body: &AMQPBody{}}},
+		"null data":                            {AMQP: &AMQPMessage{Body: &AMQPBody{Data: [][]byte{nil}}}},
+		"sequences":                            {AMQP: &AMQPMessage{Body: &AMQPBody{Sequences: [][]any{{int64(1), "a"}, {true}}}}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				peer := newPeer(t, 4)
+				var got []*Event
+				p := peer.producer(Options{OnBatchSucceeded: func(_ context.Context, b *Batch) { got = slices.AppendSeq(got, b.Events()) }})
+				var d Delivery
+				sent := *e
+				sent.Delivery = &d
+				for i, e := range []*Event{&sent, nil} {
+					if i == 1 {
+						e = got[0] // as it is
+					}
+					if err := p.Enqueue(t.Context(), e); err != nil {
+						t.Fatal(err)
+					}
+					if err := p.Flush(t.Context()); err != nil {
+						t.Fatal(err)
+					}
+				}
+				if len(got) != 2 || !reflect.DeepEqual(got[0], e) || !reflect.DeepEqual(got[1], e) {
+					t.Errorf("got %+v\nwant %+v", got, e)
+				}
+			})
+		})
+	}
 }
 
 // symbol is a type of strings as other AMQP packages have it.
 type symbol string
 
-func TestABadMessageIsRefusedByName(t *testing.T) {
+func TestABadEventIsRefusedByName(t *testing.T) {
 	tests := []struct {
-		message *azeventhubs.AMQPAnnotatedMessage
-		options *EnqueueOptions
-		text    string
+		event *Event
+		text  string
 	}{
-		{nil, nil, "message is nil"},
-		{&azeventhubs.AMQPAnnotatedMessage{Body: azeventhubs.AMQPAnnotatedMessageBody{Value: 1, Data: [][]byte{{}}}}, nil, "more than one"},
-		{&azeventhubs.AMQPAnnotatedMessage{Body: azeventhubs.AMQPAnnotatedMessageBody{Value: make(chan int)}}, nil, "chan int"},
-		{&azeventhubs.AMQPAnnotatedMessage{ApplicationProperties: map[string]any{"bad": struct{ A int }{}}}, nil, "bad"},
-		{&azeventhubs.AMQPAnnotatedMessage{ApplicationProperties: map[string]any{"nested": map[string]any{"x": func() {}}}}, nil, `AMQPAnnotatedMessage.ApplicationProperties["nested"]: value of x: amqp: Go type func() has no AMQP form; a value may be a bool`},
-		{&azeventhubs.AMQPAnnotatedMessage{ApplicationProperties: map[string]any{"\xff": 1}}, nil, `the key "\xff" in AMQPAnnotatedMessage.ApplicationProperties is not valid UTF-8`},
-		{&azeventhubs.AMQPAnnotatedMessage{Body: azeventhubs.AMQPAnnotatedMessageBody{Sequence: [][]any{{}, {"\xff"}}}}, nil, "AMQPAnnotatedMessage.Body.Sequence[1]: element 0: amqp: string is not valid UTF-8"},
-		{&azeventhubs.AMQPAnnotatedMessage{Body: azeventhubs.AMQPAnnotatedMessageBody{Value: struct{ A int }{}}}, nil, "AMQPAnnotatedMessage.Body.Value: amqp: Go type struct { A int }"},
-		{&azeventhubs.AMQPAnnotatedMessage{MessageAnnotations: map[any]any{int64(7): 1}}, nil, "AMQPAnnotatedMessage.MessageAnnotations has the key 7, which is a int64: a key is a string, or a uint64"},
-		{&azeventhubs.AMQPAnnotatedMessage{MessageAnnotations: map[any]any{"ж": 1}}, nil, `AMQPAnnotatedMessage.MessageAnnotations has the key "ж": a key is ASCII`},
-		{&azeventhubs.AMQPAnnotatedMessage{MessageAnnotations: map[any]any{"m": func() {}}}, nil, `AMQPAnnotatedMessage.MessageAnnotations["m"]: amqp: Go type func()`},
-		{&azeventhubs.AMQPAnnotatedMessage{DeliveryAnnotations: map[any]any{uint64(7): func() {}}}, nil, "AMQPAnnotatedMessage.DeliveryAnnotations[7]: amqp: Go type func()"},
-		{&azeventhubs.AMQPAnnotatedMessage{Footer: map[any]any{"f": 1, symbol("f"): 2}}, nil, `AMQPAnnotatedMessage.Footer has the key "f" twice, as a eventhubs.symbol and as a string`},
-		{&azeventhubs.AMQPAnnotatedMessage{Header: &azeventhubs.AMQPAnnotatedMessageHeader{TTL: -1}}, nil, "AMQPAnnotatedMessage.Header: amqp: header TTL -1ns must be between 0 and"},
-		{&azeventhubs.AMQPAnnotatedMessage{Properties: &azeventhubs.AMQPAnnotatedMessageProperties{MessageID: 7}}, nil, "AMQPAnnotatedMessage.Properties.MessageID is a int: it may be a uint64"},
-		{&azeventhubs.AMQPAnnotatedMessage{Properties: &azeventhubs.AMQPAnnotatedMessageProperties{CorrelationID: []any{}}}, nil, "AMQPAnnotatedMessage.Properties.CorrelationID is a []interface {}"},
-		{&azeventhubs.AMQPAnnotatedMessage{Properties: &azeventhubs.AMQPAnnotatedMessageProperties{Subject: new("\xff")}}, nil, `AMQPAnnotatedMessage.Properties.Subject "\xff" is not valid UTF-8`},
-		{&azeventhubs.AMQPAnnotatedMessage{Properties: &azeventhubs.AMQPAnnotatedMessageProperties{ContentEncoding: new("ж")}}, nil, `AMQPAnnotatedMessage.Properties.ContentEncoding "ж" is not ASCII`},
-		{&azeventhubs.AMQPAnnotatedMessage{Properties: &azeventhubs.AMQPAnnotatedMessageProperties{CreationTime: new(time.Unix(1<<60, 0))}}, nil, "AMQPAnnotatedMessage.Properties.CreationTime: amqp: the time"},
-		{&azeventhubs.AMQPAnnotatedMessage{MessageAnnotations: map[any]any{symbol("x-opt-partition-key"): "a"}}, &EnqueueOptions{PartitionKey: "b"}, `"a"`},
-		{&azeventhubs.AMQPAnnotatedMessage{MessageAnnotations: map[any]any{"x-opt-partition-key": "a", symbol("x-opt-partition-key"): "a"}}, nil, "twice"},
-		{&azeventhubs.AMQPAnnotatedMessage{MessageAnnotations: map[any]any{"x-opt-partition-key": 7}}, nil, "int"},
-		{&azeventhubs.AMQPAnnotatedMessage{MessageAnnotations: map[any]any{"x-opt-partition-key": "a"}}, &EnqueueOptions{PartitionKey: "b"}, `"a"`},
-		{&azeventhubs.AMQPAnnotatedMessage{MessageAnnotations: map[any]any{"x-opt-partition-key": "a"}}, &EnqueueOptions{PartitionID: "0"}, "both set"},
+		{nil, "event is nil"},
+		{&Event{AMQP: &AMQPMessage{Body: &AMQPBody{Value: 1, Data: [][]byte{{}}}}}, "more than one"},
+		{&Event{AMQP: &AMQPMessage{Body: &AMQPBody{Value: make(chan int)}}}, "chan int"},
+		{&Event{Properties: map[string]any{"bad": struct{ A int }{}}}, "bad"},
+		{&Event{Properties: map[string]any{"nested": map[string]any{"x": func() {}}}}, `Event.Properties["nested"]: value of x: amqp: Go type func() has no AMQP form; a value may be a bool`},
+		{&Event{Properties: map[string]any{"\xff": 1}}, `the key "\xff" in Event.Properties is not valid UTF-8`},
+		{&Event{AMQP: &AMQPMessage{Body: &AMQPBody{Sequences: [][]any{{}, {"\xff"}}}}}, "Event.AMQP.Body.Sequences[1]: element 0: amqp: string is not valid UTF-8"},
+		{&Event{AMQP: &AMQPMessage{Body: &AMQPBody{Value: struct{ A int }{}}}}, "Event.AMQP.Body.Value: amqp: Go type struct { A int }"},
+		{&Event{AMQP: &AMQPMessage{MessageAnnotations: map[any]any{int64(7): 1}}}, "Event.AMQP.MessageAnnotations has the key 7, which is a int64: a key is a string, or a uint64"},
+		{&Event{AMQP: &AMQPMessage{MessageAnnotations: map[any]any{"ж": 1}}}, `Event.AMQP.MessageAnnotations has the key "ж": a key is ASCII`},
+		{&Event{AMQP: &AMQPMessage{MessageAnnotations: map[any]any{"m": func() {}}}}, `Event.AMQP.MessageAnnotations["m"]: amqp: Go type func()`},
+		{&Event{AMQP: &AMQPMessage{DeliveryAnnotations: map[any]any{uint64(7): func() {}}}}, "Event.AMQP.DeliveryAnnotations[7]: amqp: Go type func()"},
+		{&Event{AMQP: &AMQPMessage{Footer: map[any]any{"f": 1, symbol("f"): 2}}}, `Event.AMQP.Footer has the key "f" twice, as a eventhubs.symbol and as a string`},
+		{&Event{AMQP: &AMQPMessage{Header: &AMQPHeader{TTL: -1}}}, "Event.AMQP.Header: amqp: header TTL -1ns must be between 0 and"},
+		{&Event{AMQP: &AMQPMessage{Properties: &AMQPProperties{MessageID: 7}}}, "Event.AMQP.Properties.MessageID is a int: it may be a uint64"},
+		{&Event{AMQP: &AMQPMessage{Properties: &AMQPProperties{CorrelationID: []any{}}}}, "Event.AMQP.Properties.CorrelationID is a []interface {}"},
+		{&Event{AMQP: &AMQPMessage{Properties: &AMQPProperties{Subject: new("\xff")}}}, `Event.AMQP.Properties.Subject "\xff" is not valid UTF-8`},
+		{&Event{AMQP: &AMQPMessage{Properties: &AMQPProperties{ContentEncoding: new("ж")}}}, `Event.AMQP.Properties.ContentEncoding "ж" is not ASCII`},
+		{&Event{AMQP: &AMQPMessage{Properties: &AMQPProperties{CreationTime: new(time.Unix(1<<60, 0))}}}, "Event.AMQP.Properties.CreationTime: amqp: the time"},
+		{&Event{PartitionKey: "b", AMQP: &AMQPMessage{MessageAnnotations: map[any]any{symbol("x-opt-partition-key"): "a"}}}, `"a"`},
+		{&Event{AMQP: &AMQPMessage{MessageAnnotations: map[any]any{"x-opt-partition-key": "a", symbol("x-opt-partition-key"): "a"}}}, "twice"},
+		{&Event{AMQP: &AMQPMessage{MessageAnnotations: map[any]any{"x-opt-partition-key": 7}}}, "int"},
+		{&Event{PartitionKey: "b", AMQP: &AMQPMessage{MessageAnnotations: map[any]any{"x-opt-partition-key": "a"}}}, `"a"`},
+		{&Event{PartitionID: "0", AMQP: &AMQPMessage{MessageAnnotations: map[any]any{"x-opt-partition-key": "a"}}}, "both set"},
+		{&Event{Body: []byte{}, AMQP: &AMQPMessage{Body: &AMQPBody{Value: 1}}}, "Event.Body and Event.AMQP.Body are both set"},
+		{&Event{MessageID: "a", AMQP: &AMQPMessage{Properties: &AMQPProperties{MessageID: "a"}}}, "Event.MessageID and Event.AMQP.Properties.MessageID are both set"},
+		{&Event{CorrelationID: "a", AMQP: &AMQPMessage{Properties: &AMQPProperties{CorrelationID: uint64(1)}}}, "Event.CorrelationID and Event.AMQP.Properties.CorrelationID are both set"},
+		{&Event{ContentType: "a", AMQP: &AMQPMessage{Properties: &AMQPProperties{ContentType: new("a")}}}, "Event.ContentType and Event.AMQP.Properties.ContentType are both set"},
+		{&Event{MessageID: "\xff", AMQP: &AMQPMessage{Properties: &AMQPProperties{}}}, `Event.MessageID "\xff" is not valid UTF-8`},
+		{&Event{ContentType: "ж", AMQP: &AMQPMessage{Properties: &AMQPProperties{}}}, `Event.ContentType "ж" is not ASCII`},
 	}
 	synctest.Test(t, func(t *testing.T) {
 		p := newPeer(t, 1).producer(Options{})
 		for _, tt := range tests {
-			err := p.EnqueueMessage(t.Context(), tt.message, tt.options)
+			err := p.Enqueue(t.Context(), tt.event)
 			if !errors.Is(err, ErrInvalidArgument) || !strings.Contains(err.Error(), tt.text) {
-				t.Errorf("EnqueueMessage returned %v, want ErrInvalidArgument with %q in its text", err, tt.text)
+				t.Errorf("Enqueue returned %v, want ErrInvalidArgument with %q in its text", err, tt.text)
 			}
 		}
 		if p.BufferedEventCount() != 0 {
@@ -212,11 +229,11 @@ func TestAnExpiredEventIsNeverSent(t *testing.T) {
 		enqueue(t, p, "0", "first")
 		synctest.Wait()
 		for i, life := range []time.Duration{0, 5 * time.Second, 5 * time.Second, time.Minute, 5 * time.Second, 0} {
-			o := &EnqueueOptions{PartitionID: "0"}
+			o := &Event{PartitionID: "0"}
 			if life > 0 {
 				o.ExpiresAt = time.Now().Add(life)
 			}
-			if err := p.Enqueue(t.Context(), event(fmt.Sprint(i)), o); err != nil {
+			if err := p.Enqueue(t.Context(), with(event(fmt.Sprint(i)), o)); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -241,7 +258,7 @@ func TestAnExpiredEventIsNeverSent(t *testing.T) {
 func TestEnqueueRefusesWhatHasExpired(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newPeer(t, 1).producer(Options{})
-		if err := p.Enqueue(t.Context(), event("a"), &EnqueueOptions{ExpiresAt: time.Now()}); !errors.Is(err, ErrExpired) {
+		if err := p.Enqueue(t.Context(), &Event{Body: []byte("a"), ExpiresAt: time.Now()}); !errors.Is(err, ErrExpired) {
 			t.Errorf("Enqueue returned %v, want ErrExpired", err)
 		}
 	})
@@ -369,7 +386,7 @@ func TestAbandonSendsNothingMore(t *testing.T) {
 			t.Errorf("%d outcomes were told by %v, want 3 by 2.5s", len(told.all()), now())
 		}
 		peer.wantSends("in all", "0s 1 [resting]", "1.5s 0 [in flight]")
-		if err := p.Enqueue(t.Context(), event("x"), nil); !errors.Is(err, ErrClosed) {
+		if err := p.Enqueue(t.Context(), event("x")); !errors.Is(err, ErrClosed) {
 			t.Errorf("Enqueue after Abandon returned %v", err)
 		}
 	})
@@ -416,11 +433,11 @@ func TestEnqueueAgainKeepsTheRouting(t *testing.T) {
 				peer.mu.Lock()
 				defer peer.mu.Unlock()
 				for e := range b.Events() {
-					keys[string(e.Data.Body)] = fmt.Sprint(b.PartitionID, " ", e.PartitionKey, " ", e.Tag)
+					keys[string(e.Body)] = fmt.Sprint(b.PartitionID, " ", e.PartitionKey, " ", e.Tag)
 				}
 			}})
-		for body, o := range map[string]*EnqueueOptions{"id": {PartitionID: "2", Tag: 1}, "key": {PartitionKey: "131", Tag: 2}} {
-			if err := p.Enqueue(t.Context(), event(body), o); err != nil {
+		for body, o := range map[string]*Event{"id": {PartitionID: "2", Tag: 1}, "key": {PartitionKey: "131", Tag: 2}} {
+			if err := p.Enqueue(t.Context(), with(event(body), o)); err != nil {
 				t.Fatal(err)
 			}
 		}

@@ -15,8 +15,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azeventhubs/v2"
-
 	"github.com/go-eventhubs/eventhubs"
 	"github.com/go-eventhubs/eventhubs/emulator"
 )
@@ -434,7 +432,7 @@ func (m *model) untoldLocked(of []accepted) (names []string) {
 
 // stream enqueues events with one route, one after the other.
 func (m *model) stream(s int, random *rand.Rand) {
-	options := &eventhubs.EnqueueOptions{}
+	options := &eventhubs.Event{}
 	stream := fmt.Sprint("stream", s)
 	switch random.IntN(3) {
 	case 0:
@@ -459,16 +457,16 @@ func (m *model) stream(s int, random *rand.Rand) {
 		if n := random.IntN(20); n == 0 || n < 10 && m.fleeting {
 			options.ExpiresAt = time.Now().Add(time.Duration(1+random.IntN(300)) * time.Millisecond)
 		}
-		e := &azeventhubs.EventData{Body: make([]byte, size), Properties: map[string]any{"name": name}}
+		e := &eventhubs.Event{Body: make([]byte, size), Properties: map[string]any{"name": name}}
 		var err error
 		accept := func() bool { return err == nil }
 		switch random.IntN(10) {
 		case 0:
-			err = m.producer.TryEnqueue(e, options)
+			err = m.producer.TryEnqueue(ctx, with(e, options))
 		case 1:
 			// Whether it was accepted is told by its Delivery, or by the error.
 			options.Delivery = new(eventhubs.Delivery)
-			_, err = m.producer.Publish(ctx, e, options)
+			_, err = m.producer.Publish(ctx, with(e, options))
 			accept = func(d *eventhubs.Delivery) func() bool {
 				return func() bool {
 					return d.Outcome().Storage != 0 || err != nil && errors.Is(err, eventhubs.ErrPending)
@@ -476,7 +474,7 @@ func (m *model) stream(s int, random *rand.Rand) {
 			}(options.Delivery)
 			options.Delivery = nil
 		default:
-			err = m.producer.Enqueue(ctx, e, options)
+			err = m.producer.Enqueue(ctx, with(e, options))
 		}
 		cancel()
 		m.mu.Lock()

@@ -9,22 +9,15 @@ import (
 	"testing"
 	"time"
 
-	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azeventhubs/v2"
 	"github.com/go-eventhubs/eventhubs/internal/amqp"
 	"github.com/go-eventhubs/eventhubs/internal/partitionkey"
 )
 
-// encoded is an event or a message in its wire form.
-func encoded(t testing.TB, e *azeventhubs.EventData, m *azeventhubs.AMQPAnnotatedMessage, key string) []byte {
+// encoded is an event in its wire form.
+func encoded(t testing.TB, e *Event, key string) []byte {
 	t.Helper()
 	w := &wireEvent{numbered: true}
-	var err error
-	if m != nil {
-		err = w.encodeMessage(m, key)
-	} else {
-		err = w.encode(e, key)
-	}
-	if err != nil {
+	if err := w.encode(e, key); err != nil {
 		t.Fatal(err)
 	}
 	return append(bytes.Clone(w.head), w.body...)
@@ -57,17 +50,17 @@ func numbersRead(t testing.TB, encoded []byte) (n numbers, times map[string]int)
 func TestNumbersAreWrittenInPlace(t *testing.T) {
 	body := bytes.Repeat([]byte("b"), 300)
 	shapes := map[string][]byte{
-		"plain":      encoded(t, &azeventhubs.EventData{Body: body}, nil, ""),
-		"empty":      encoded(t, &azeventhubs.EventData{}, nil, ""),
-		"a key":      encoded(t, &azeventhubs.EventData{Body: body}, nil, "key"),
-		"a long key": encoded(t, &azeventhubs.EventData{Body: body, Properties: map[string]any{"p": 1}}, nil, strings.Repeat("k", 128)),
-		"a message":  encoded(t, nil, &azeventhubs.AMQPAnnotatedMessage{}, "key"),
-		"all sections": encoded(t, nil, &azeventhubs.AMQPAnnotatedMessage{
-			Header:              &azeventhubs.AMQPAnnotatedMessageHeader{Durable: true, Priority: 3, TTL: time.Hour},
+		"plain":      encoded(t, &Event{Body: body}, ""),
+		"empty":      encoded(t, &Event{}, ""),
+		"a key":      encoded(t, &Event{Body: body}, "key"),
+		"a long key": encoded(t, &Event{Body: body, Properties: map[string]any{"p": 1}}, strings.Repeat("k", 128)),
+		"a message":  encoded(t, &Event{AMQP: &AMQPMessage{Body: &AMQPBody{}}}, "key"),
+		"all sections": encoded(t, &Event{MessageID: "id", AMQP: &AMQPMessage{
+			Header:              &AMQPHeader{Durable: true, Priority: new(uint8(3)), TTL: time.Hour},
 			DeliveryAnnotations: map[any]any{"d": strings.Repeat("d", 300), producerIDAnnotation: int64(99)},
 			MessageAnnotations:  map[any]any{"m": strings.Repeat("m", 300)},
-			Properties:          &azeventhubs.AMQPAnnotatedMessageProperties{MessageID: "id"}, Footer: map[any]any{"f": 1},
-		}, strings.Repeat("k", 128)),
+			Properties:          &AMQPProperties{Subject: new("s")}, Footer: map[any]any{"f": 1},
+		}}, strings.Repeat("k", 128)),
 	}
 	for name, event := range shapes {
 		for _, want := range []numbers{
@@ -92,19 +85,19 @@ func TestNumbersAreWrittenInPlace(t *testing.T) {
 // The three names are the producer's own: what the caller has under them is left out, of whatever string type the key is.
 func TestTheCallersOwnNumbersAreReplaced(t *testing.T) {
 	type mine string
-	m := &azeventhubs.AMQPAnnotatedMessage{MessageAnnotations: map[any]any{
+	m := &AMQPMessage{MessageAnnotations: map[any]any{
 		producerIDAnnotation: "somebody's", amqp.Symbol(producerEpochAnnotation): int16(7), mine(sequenceNumberAnnotation): int32(8), "other": int64(1), "com.microsoft:producer-idx": int64(2),
 	}}
-	event := encoded(t, nil, m, "key")
+	event := encoded(t, &Event{AMQP: m}, "key")
 	want := numbers{5, 6, 7}
 	writeTo(want, [][]byte{event})
 	got, times := numbersRead(t, event)
 	if got != want || fmt.Sprint(times) != "map[com.microsoft:producer-epoch:1 com.microsoft:producer-id:1 com.microsoft:producer-idx:1 com.microsoft:producer-sequence-number:1 other:1 x-opt-partition-key:1]" {
 		t.Errorf("numbers are %+v among %v", got, times)
 	}
-	shown := decodeEvent(event, true).Message.MessageAnnotations
-	if fmt.Sprint(shown) != "map[com.microsoft:producer-idx:2 other:1 x-opt-partition-key:key]" {
-		t.Errorf("the application is shown %v", shown)
+	shown := decodeEvent(event)
+	if got := fmt.Sprint(shown.AMQP.MessageAnnotations, shown.PartitionKey); got != "map[com.microsoft:producer-idx:2 other:1]key" {
+		t.Errorf("the application is shown %s", got)
 	}
 	if len(m.MessageAnnotations) != 5 {
 		t.Error("the caller's map was changed")
@@ -132,7 +125,7 @@ func TestNumbersWrap(t *testing.T) {
 	}
 	var events [][]byte
 	for range 4 {
-		events = append(events, encoded(t, &azeventhubs.EventData{}, nil, ""))
+		events = append(events, encoded(t, &Event{}, ""))
 	}
 	writeTo(numbers{1, 2, math.MaxInt32 - 1}, events)
 	var got []int32
@@ -154,7 +147,7 @@ func TestNumbersCost120Bytes(t *testing.T) {
 		if err := plain.encode(event("body"), key); err != nil {
 			t.Fatal(err)
 		}
-		if got := len(encoded(t, event("body"), nil, key)) - plain.size(); got != want {
+		if got := len(encoded(t, event("body"), key)) - plain.size(); got != want {
 			t.Errorf("with the key %q numbers cost %d bytes, want %d", key, got, want)
 		}
 	}
@@ -167,16 +160,16 @@ func FuzzNumbers(f *testing.F) {
 		if partitionkey.Check(key) != nil || annotation == partitionKeyAnnotation || first < 0 {
 			return
 		}
-		m := &azeventhubs.AMQPAnnotatedMessage{Body: azeventhubs.AMQPAnnotatedMessageBody{Data: [][]byte{body}}, MessageAnnotations: map[any]any{annotation: body}}
+		m := &AMQPMessage{MessageAnnotations: map[any]any{annotation: body}}
 		if header {
-			m.Header = &azeventhubs.AMQPAnnotatedMessageHeader{Durable: true}
+			m.Header = &AMQPHeader{Durable: true}
 			m.DeliveryAnnotations = map[any]any{"d": body}
 		}
 		w := &wireEvent{numbered: true}
-		if w.encodeMessage(m, key) != nil {
+		if w.encode(&Event{Body: body, AMQP: m}, key) != nil {
 			return
 		}
-		events := [][]byte{slices.Concat(w.head, w.body), encoded(t, &azeventhubs.EventData{Body: body}, nil, key)}
+		events := [][]byte{slices.Concat(w.head, w.body), encoded(t, &Event{Body: body}, key)}
 		want := numbers{id, epoch, first}
 		writeTo(want, events)
 		for i, e := range events {
@@ -185,7 +178,7 @@ func FuzzNumbers(f *testing.F) {
 				t.Errorf("event %d carries %+v", i, got)
 			}
 		}
-		if shown := decodeEvent(events[0], true).Message; !bytes.Equal(bytes.Join(shown.Body.Data, nil), body) {
+		if shown := decodeEvent(events[0]); !bytes.Equal(shown.Body, body) {
 			t.Error("the body is another one")
 		}
 	})

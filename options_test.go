@@ -136,7 +136,7 @@ func TestTheTableOfOptionsIsTheStructs(t *testing.T) {
 		t.Fatal(err)
 	}
 	sections := strings.Split(string(text), "\n## ")[1:]
-	for _, want := range []any{defaults, defaults.Retry, ConnectionOptions{}, EnqueueOptions{}} {
+	for _, want := range []any{defaults, defaults.Retry, ConnectionOptions{}, Event{}} {
 		value := reflect.ValueOf(want)
 		name := value.Type().Name()
 		i := slices.IndexFunc(sections, func(s string) bool { return strings.HasPrefix(s, name+"\n") })

@@ -6,8 +6,6 @@ import (
 	"iter"
 	"sync"
 	"time"
-
-	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azeventhubs/v2"
 )
 
 // Storage says what is known of an event's place in the event hub.
@@ -43,18 +41,22 @@ type Batch struct {
 	Count       int // events
 	Bytes       int // encoded
 
-	batch    *batch
-	queue    *queue // of the batch
-	producer *BufferedProducer
+	batch     *batch
+	queue     *queue // of the batch
+	producer  *BufferedProducer
+	rehearsal *rehearsal // in place of both, of a batch that package eventhubstest has made
 }
 
-// Events yields the events in their order, each decoded afresh from the bytes that were sent. An event's fields are copies.
-func (b *Batch) Events() iter.Seq[Event] {
-	return func(yield func(Event) bool) {
+// Events yields the events in their order, each decoded afresh from the bytes that were sent, so that it is the caller's own. Enqueued as it is, each would go where its
+// sender has asked for it to go, with its Tag and its ExpiresAt. Its Delivery is nil.
+func (b *Batch) Events() iter.Seq[*Event] {
+	return func(yield func(*Event) bool) {
 		for i, encoded := range b.batch.all() {
-			e := decodeEvent(encoded, at(b.batch.extras.messages, i))
-			e.PartitionID = b.PartitionID
-			e.Tag = at(b.batch.extras.tags, i)
+			e, x := decodeEvent(encoded), b.batch.extras.of(i)
+			e.Tag, e.ExpiresAt = x.tag, x.expires
+			if x.named {
+				e.PartitionID = b.PartitionID
+			}
 			if !yield(e) {
 				return
 			}
@@ -62,7 +64,7 @@ func (b *Batch) Events() iter.Seq[Event] {
 	}
 }
 
-// Tags yields the EnqueueOptions.Tag of each event, in their order, nil for an event without one. It decodes nothing.
+// Tags yields the Event.Tag of each event, in their order, nil for an event without one. It decodes nothing.
 func (b *Batch) Tags() iter.Seq[any] {
 	return func(yield func(any) bool) {
 		for i := range b.Count {
@@ -81,6 +83,9 @@ func (b *Batch) Tags() iter.Seq[any] {
 // It is for a handler of failures where order does not matter: what is enqueued again comes after everything that is buffered by now, and
 // what was possibly stored may be stored twice.
 func (b *Batch) EnqueueAgain(ctx context.Context) (accepted int, err error) {
+	if b.rehearsal != nil {
+		return b.rehearsal.enqueueAgain(b)
+	}
 	for i, encoded := range b.batch.all() {
 		if err := b.producer.enqueueAgain(ctx, encoded, b.batch.extras.of(i), b.PartitionID); err != nil {
 			return accepted, fmt.Errorf("event %d of the batch: %w", i, err)
@@ -91,19 +96,8 @@ func (b *Batch) EnqueueAgain(ctx context.Context) (accepted int, err error) {
 	return accepted, nil
 }
 
-// An Event is an event as it was sent. Of its values a map is a map[any]any, or a map[string]any for the properties, a list a []any, a UUID a [16]byte, and a body
-// that is a null value Null{}. What has no type that a program could name, such as a described value, can be printed. Enqueued
-// again all of them are what they were, but for symbols, which are strings here, as azeventhubs returns them.
-type Event struct {
-	Data         *azeventhubs.EventData            // nil for one that EnqueueMessage took
-	Message      *azeventhubs.AMQPAnnotatedMessage // nil for any other
-	PartitionID  string                            // empty if the event failed before its partition was known, and named none
-	PartitionKey string                            // empty if none was given
-	Tag          any                               // EnqueueOptions.Tag
-}
-
 // A Delivery tells the outcome of one event to whoever enqueued it. The zero value is ready. It belongs to the caller, who gives it to one
-// Enqueue, in EnqueueOptions, and may then Wait, or wait for Done. Do not wait for it in a handler: what it waits for may be behind that handler.
+// event, as Event.Delivery, and may then Wait, or wait for Done. Do not wait for it in a handler: what it waits for may be behind that handler.
 type Delivery struct {
 	mu      sync.Mutex // guards the fields below
 	done    chan struct{}
@@ -166,7 +160,7 @@ func (d *Delivery) take() error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.taken {
-		return invalid("EnqueueOptions.Delivery was given to another event before: use one for each")
+		return invalid("Event.Delivery was given to another event before: use one for each")
 	}
 	d.taken = true
 	return nil

@@ -31,23 +31,23 @@ func TestPublishSaysWhetherAnotherTryMayMakeADuplicate(t *testing.T) {
 		for _, c := range []struct {
 			name    string
 			ctx     context.Context
-			options *EnqueueOptions
+			options *Event
 			event   string
 			storage Storage
 			in      string
 			matches error
 		}{
-			{"stored", t.Context(), &EnqueueOptions{PartitionID: "0"}, "a", Stored, "0", nil},
-			{"refused by the service", t.Context(), &EnqueueOptions{PartitionID: "1"}, "a", NotStored, "1", nil},
-			{"acknowledgement lost", t.Context(), &EnqueueOptions{PartitionID: "2"}, "a", PossiblyStored, "2", nil},
-			{"not accepted", t.Context(), &EnqueueOptions{PartitionID: "9"}, "a", NotStored, "9", ErrPartitionUnknown},
-			{"expired", t.Context(), &EnqueueOptions{ExpiresAt: time.Now().Add(-1)}, "a", NotStored, "", ErrExpired},
-			{"impatient", impatient, &EnqueueOptions{PartitionID: "3"}, "a", Pending, "3", ErrPending},
+			{"stored", t.Context(), &Event{PartitionID: "0"}, "a", Stored, "0", nil},
+			{"refused by the service", t.Context(), &Event{PartitionID: "1"}, "a", NotStored, "1", nil},
+			{"acknowledgement lost", t.Context(), &Event{PartitionID: "2"}, "a", PossiblyStored, "2", nil},
+			{"not accepted", t.Context(), &Event{PartitionID: "9"}, "a", NotStored, "9", ErrPartitionUnknown},
+			{"expired", t.Context(), &Event{ExpiresAt: time.Now().Add(-1)}, "a", NotStored, "", ErrExpired},
+			{"impatient", impatient, &Event{PartitionID: "3"}, "a", Pending, "3", ErrPending},
 		} {
 			if c.name == "impatient" {
 				time.AfterFunc(500*time.Millisecond, cancel)
 			}
-			o, err := p.Publish(c.ctx, event(c.event), c.options)
+			o, err := p.Publish(c.ctx, with(event(c.event), c.options))
 			if o.Storage != c.storage || o.PartitionID != c.in || o.Err != err || (err == nil) != (c.storage == Stored) {
 				t.Errorf("%s: Publish returned %+v and %v, want %v in partition %q", c.name, o, err, c.storage, c.in)
 			}
@@ -62,7 +62,7 @@ func TestPublishInAHandlerIsNotStored(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var p *BufferedProducer
 		var o Outcome
-		p = newPeer(t, 1).producer(Options{OnBatchSucceeded: func(ctx context.Context, _ *Batch) { o, _ = p.Publish(ctx, event("b"), nil) }})
+		p = newPeer(t, 1).producer(Options{OnBatchSucceeded: func(ctx context.Context, _ *Batch) { o, _ = p.Publish(ctx, event("b")) }})
 		enqueue(t, p, "0", "a")
 		if err := p.Close(t.Context()); err != nil {
 			t.Fatal(err)
@@ -86,7 +86,7 @@ func TestAPendingDeliveryIsNeverTakenForAStoredOne(t *testing.T) {
 			}
 		}
 		pending("before Enqueue", d.Outcome(), d.Err())
-		if err := p.Enqueue(t.Context(), event("a"), &EnqueueOptions{Delivery: &d}); err != nil {
+		if err := p.Enqueue(t.Context(), &Event{Body: []byte("a"), Delivery: &d}); err != nil {
 			t.Fatal(err)
 		}
 		pending("after Enqueue", d.Outcome(), d.Err())
@@ -126,7 +126,7 @@ func TestAnOutcomeOfWhatIsStagedNamesItsPartition(t *testing.T) {
 		deliveries := map[string]*Delivery{}
 		for _, id := range []string{"0", "", "1", "3"} {
 			deliveries[id] = new(Delivery)
-			if err := p.Enqueue(t.Context(), event(id), &EnqueueOptions{PartitionID: id, Delivery: deliveries[id]}); err != nil {
+			if err := p.Enqueue(t.Context(), &Event{Body: []byte(id), PartitionID: id, Delivery: deliveries[id]}); err != nil {
 				t.Fatal(err)
 			}
 		}

@@ -18,13 +18,7 @@ import (
 func (r *pairRun) begin(b *eventhubs.Batch) (c *handlerCall, end func()) {
 	c = &handlerCall{partition: b.PartitionID, outcome: b.Outcome, began: r.count.Add(1), at: time.Now()}
 	for e := range b.Events() {
-		var id any
-		if e.Message != nil {
-			id = e.Message.ApplicationProperties["id"]
-		} else {
-			id = e.Data.Properties["id"]
-		}
-		n, _ := id.(int64)
+		n, _ := e.Properties["id"].(int64)
 		c.ids = append(c.ids, int(n))
 		if e.Tag != nil && e.Tag != int(n) {
 			r.saw("%d has the tag %v", n, e.Tag)
@@ -74,7 +68,7 @@ func (r *pairRun) handle(ctx context.Context, b *eventhubs.Batch) {
 			if r.spend(1) {
 				o := r.offer(r.route(r.below(3)), "Enqueue", r.below(100), time.Time{})
 				o.inHandler = true
-				r.enqueue(ctx, o, func() error { return r.p.Enqueue(ctx, o.data(), o.options()) })
+				r.enqueue(ctx, o, func() error { return r.p.Enqueue(ctx, with(o.data(), o.options())) })
 			}
 		}
 	case "clears":
@@ -87,7 +81,7 @@ func (r *pairRun) handle(ctx context.Context, b *eventhubs.Batch) {
 		}
 	case "flushes":
 		for call, err := range map[string]error{
-			"Flush": r.p.Flush(ctx), "FlushPartition": r.p.FlushPartition(ctx, "0"), "Close": r.p.Close(ctx), "Abandon": r.p.Abandon(ctx), "Publish": outcomeErr(r.p.Publish(ctx, data("x"), nil)),
+			"Flush": r.p.Flush(ctx), "FlushPartition": r.p.FlushPartition(ctx, "0"), "Close": r.p.Close(ctx), "Abandon": r.p.Abandon(ctx), "Publish": outcomeErr(r.p.Publish(ctx, data("x"))),
 		} {
 			if !errors.Is(err, eventhubs.ErrInHandler) {
 				r.saw("in a handler %s returned %v", call, err)
@@ -153,11 +147,11 @@ func (r *pairRun) lookFromHandler(ctx context.Context, b *eventhubs.Batch) {
 	if r.spend(3) {
 		o := r.offer(r.route(0), "TryEnqueue", 10, time.Time{})
 		o.inHandler = true
-		r.enqueue(ctx, o, func() error { return r.p.TryEnqueue(o.data(), o.options()) })
+		r.enqueue(ctx, o, func() error { return r.p.TryEnqueue(ctx, with(o.data(), o.options())) })
 		s := r.offer(r.route(1), "EnqueueAll", 10, time.Time{})
 		s.inHandler = true
 		r.enqueue(ctx, s, func() error {
-			_, err := r.p.EnqueueAll(ctx, datas([]*pairOffer{s}), &eventhubs.EnqueueOptions{PartitionID: s.event.partition, PartitionKey: s.event.key})
+			_, err := r.p.EnqueueAll(ctx, datas([]*pairOffer{s}))
 			return err
 		})
 	}

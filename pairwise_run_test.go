@@ -14,8 +14,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azeventhubs/v2"
-
 	"github.com/go-eventhubs/eventhubs"
 	"github.com/go-eventhubs/eventhubs/emulator"
 )
@@ -70,7 +68,7 @@ func newPairRun(t *testing.T, row pairRow, seed uint64, k int) *pairRun {
 		r.sibling = s
 		r.p, err = r.shared.NewBufferedProducer("hub", o)
 	case "websocket":
-		o.Connection.NewWebSocketConn = func(ctx context.Context, _ azeventhubs.WebSocketConnParams) (net.Conn, error) {
+		o.Connection.NewWebSocketConn = func(ctx context.Context, _ string) (net.Conn, error) {
 			return server.Dial(ctx)
 		}
 		r.p, err = eventhubs.NewBufferedProducerFromConnectionString(server.ConnectionString("hub"), "", o)
@@ -176,7 +174,7 @@ func (r *pairRun) enqueueFrom(streams *sync.WaitGroup, events int) {
 func (r *pairRun) runSibling() {
 	for i := range 30 {
 		o := r.offer(storedEvent{key: fmt.Sprint("k", i%3)}, "Enqueue", 50, time.Time{})
-		r.enqueue(r.Context(), o, func() error { return r.p.Enqueue(r.Context(), o.data(), o.options()) })
+		r.enqueue(r.Context(), o, func() error { return r.p.Enqueue(r.Context(), with(o.data(), o.options())) })
 		time.Sleep(r.upTo(200 * time.Millisecond))
 		if i == 15 {
 			r.wait("Flush", "", r.p.Flush, time.Hour)
@@ -210,9 +208,7 @@ func (r *pairRun) offer(e storedEvent, call string, size int, expires time.Time)
 	o := &pairOffer{id: e.id, call: call, event: e, size: len(e.body) + len(e.key), expires: expires}
 	if d := "all"; r.row != nil {
 		if d = get[string](r.row, "deliveries"); d == "all" || d == "some" && r.random.IntN(2) == 0 || call == "Publish" {
-			if call != "EnqueueAll" {
-				o.delivery = new(eventhubs.Delivery)
-			}
+			o.delivery = new(eventhubs.Delivery)
 		}
 	}
 	return o
@@ -222,20 +218,18 @@ func (o *pairOffer) properties() map[string]any {
 	return map[string]any{"id": int64(o.id), "note": o.event.note}
 }
 
-func (o *pairOffer) data() *azeventhubs.EventData {
-	return &azeventhubs.EventData{Body: []byte(o.event.body), ContentType: &o.event.contentType, Properties: o.properties()}
+func (o *pairOffer) data() *eventhubs.Event {
+	return &eventhubs.Event{Body: []byte(o.event.body), ContentType: o.event.contentType, Properties: o.properties()}
 }
 
-func (o *pairOffer) message() *azeventhubs.AMQPAnnotatedMessage {
+// message is data in two sections.
+func (o *pairOffer) message() *eventhubs.Event {
 	body := []byte(o.event.body)
-	return &azeventhubs.AMQPAnnotatedMessage{
-		Body: azeventhubs.AMQPAnnotatedMessageBody{Data: [][]byte{body[:1], body[1:]}}, ApplicationProperties: o.properties(),
-		Properties: &azeventhubs.AMQPAnnotatedMessageProperties{ContentType: &o.event.contentType},
-	}
+	return &eventhubs.Event{Properties: o.properties(), ContentType: o.event.contentType, AMQP: &eventhubs.AMQPMessage{Body: &eventhubs.AMQPBody{Data: [][]byte{body[:1], body[1:]}}}}
 }
 
-func (o *pairOffer) options() *eventhubs.EnqueueOptions {
-	return &eventhubs.EnqueueOptions{PartitionID: o.event.partition, PartitionKey: o.event.key, ExpiresAt: o.expires, Delivery: o.delivery, Tag: o.id}
+func (o *pairOffer) options() *eventhubs.Event {
+	return &eventhubs.Event{PartitionID: o.event.partition, PartitionKey: o.event.key, ExpiresAt: o.expires, Delivery: o.delivery, Tag: o.id}
 }
 
 // enter notes that offers begin to be enqueued.
@@ -271,7 +265,7 @@ func (r *pairRun) one(stream int) {
 	}
 	call := get[string](r.row, "call")
 	if call == "mixed" {
-		call = []string{"Enqueue", "TryEnqueue", "Publish", "EnqueueAll", "EnqueueMessage"}[r.below(5)]
+		call = []string{"Enqueue", "TryEnqueue", "Publish", "EnqueueAll", "message"}[r.below(5)]
 	}
 	ctx, cancel := r.Context(), func() {}
 	switch r.below(4) {
@@ -288,13 +282,13 @@ func (r *pairRun) one(stream int) {
 		r.enqueue(ctx, o, func() error {
 			switch call {
 			case "TryEnqueue":
-				return r.p.TryEnqueue(o.data(), o.options())
+				return r.p.TryEnqueue(ctx, with(o.data(), o.options()))
 			case "Publish":
-				return outcomeErr(r.p.Publish(ctx, o.data(), o.options()))
+				return outcomeErr(r.p.Publish(ctx, with(o.data(), o.options())))
 			case "EnqueueMessage":
-				return r.p.EnqueueMessage(ctx, o.message(), o.options())
+				return r.p.Enqueue(ctx, with(o.message(), o.options()))
 			default:
-				return r.p.Enqueue(ctx, o.data(), o.options())
+				return r.p.Enqueue(ctx, with(o.data(), o.options()))
 			}
 		})
 	}
@@ -320,7 +314,7 @@ func (r *pairRun) set(ctx context.Context, stream int) {
 		set = append(set, r.offer(route, "EnqueueAll", r.size(), expires))
 	}
 	r.enter(set...)
-	accepted, err := r.p.EnqueueAll(ctx, datas(set), &eventhubs.EnqueueOptions{PartitionID: route.partition, PartitionKey: route.key, ExpiresAt: expires})
+	accepted, err := r.p.EnqueueAll(ctx, datas(set))
 	if (err == nil) != (accepted == len(set)) {
 		r.saw("EnqueueAll of %d events accepted %d and returned %v", len(set), accepted, err)
 	}
@@ -336,10 +330,10 @@ func (r *pairRun) set(ctx context.Context, stream int) {
 	}
 }
 
-func datas(set []*pairOffer) iter.Seq[*azeventhubs.EventData] {
-	return func(yield func(*azeventhubs.EventData) bool) {
+func datas(set []*pairOffer) iter.Seq2[*eventhubs.Event, error] {
+	return func(yield func(*eventhubs.Event, error) bool) {
 		for _, o := range set {
-			if !yield(o.data()) {
+			if !yield(with(o.data(), o.options()), nil) {
 				return
 			}
 		}
@@ -423,7 +417,7 @@ func (r *pairRun) wait(call, partition string, f func(context.Context) error, pa
 func (r *pairRun) afterClose() {
 	ctx := r.Context()
 	for call, err := range map[string]error{
-		"Enqueue": r.p.Enqueue(ctx, data("x"), nil), "TryEnqueue": r.p.TryEnqueue(data("x"), nil), "Publish": outcomeErr(r.p.Publish(ctx, data("x"), nil)),
+		"Enqueue": r.p.Enqueue(ctx, data("x")), "TryEnqueue": r.p.TryEnqueue(ctx, data("x")), "Publish": outcomeErr(r.p.Publish(ctx, data("x"))),
 		"Flush": r.p.Flush(ctx), "FlushPartition": r.p.FlushPartition(ctx, "0"), "Connect": r.p.Connect(ctx, nil), "ResumePartition": r.p.ResumePartition("0"),
 	} {
 		if !errors.Is(err, eventhubs.ErrClosed) {

@@ -55,7 +55,7 @@ var pairwiseFactors = []factor{
 	of("handler", "none", "notes", "slow", "hangs", "again", "enqueues", "clears", "flushes", "panics", "exits", "looks"),
 	of("deliveries", "none", "some", "all"),
 	of("expires", "never", "some", "all"),
-	of("call", "Enqueue", "TryEnqueue", "Publish", "EnqueueAll", "EnqueueMessage", "mixed"),
+	of("call", "Enqueue", "TryEnqueue", "Publish", "EnqueueAll", "message", "mixed"),
 	of("size", "small", "mixed", "large"),
 	of("link", 1500, 262_144, 1_046_528, emulator.UnlimitedMessageSize),
 	of("faults", "none", "lost", "refused", "throttled", "given back", "cut", "detached", "silent", "list", "attach", "mixed"),

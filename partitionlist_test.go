@@ -13,7 +13,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azeventhubs/v2"
 	"github.com/go-eventhubs/eventhubs/emulator"
 	"github.com/go-eventhubs/eventhubs/internal/connection"
 )
@@ -27,7 +26,7 @@ type listHub struct {
 	call atomic.Int32
 }
 
-func (h *listHub) Properties(ctx context.Context) (azeventhubs.EventHubProperties, error) {
+func (h *listHub) Properties(ctx context.Context) (connection.HubProperties, error) {
 	p, err := h.hub.Properties(ctx)
 	if ids := h.list(int(h.call.Add(1))); ids != nil {
 		p.PartitionIDs = ids
@@ -207,7 +206,7 @@ func TestTheListThatWasAskedForLastHolds(t *testing.T) {
 		_ = p.Connect(t.Context(), nil)
 		enqueue(t, p, "3", "a")
 		both.Wait()
-		if err := p.Enqueue(t.Context(), event("b"), &EnqueueOptions{PartitionID: "3"}); err != nil {
+		if err := p.Enqueue(t.Context(), &Event{Body: []byte("b"), PartitionID: "3"}); err != nil {
 			t.Errorf("Enqueue for a partition that there is: %v", err)
 		}
 		_ = p.Connect(t.Context(), nil)
@@ -232,12 +231,12 @@ func TestHealthAndConnectForgetAPartitionThatIsGone(t *testing.T) {
 		p := peer.connected(Options{MaxWaitTime: SendAtOnce, Retry: RetryOptions{MaxRetries: 1}, OnBatchFailed: ignore})
 		enqueue(t, p, "1", "a")
 		_ = p.Flush(t.Context())
-		if err := p.Enqueue(t.Context(), event("b"), &EnqueueOptions{PartitionID: "1"}); !errors.Is(err, ErrPartitionUnknown) {
+		if err := p.Enqueue(t.Context(), &Event{Body: []byte("b"), PartitionID: "1"}); !errors.Is(err, ErrPartitionUnknown) {
 			t.Errorf("the list was not refreshed: %v", err)
 		}
 		for range 100 {
 			time.Sleep(time.Minute)
-			if _, err := p.Publish(t.Context(), event("c"), nil); err != nil {
+			if _, err := p.Publish(t.Context(), event("c")); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -295,7 +294,7 @@ func TestARefreshIsOneAtATime(t *testing.T) {
 		}
 		peer.mu.Unlock()
 		for range 300 {
-			if _, err := p.Publish(t.Context(), event("c"), nil); err != nil {
+			if _, err := p.Publish(t.Context(), event("c")); err != nil {
 				t.Fatal(err)
 			}
 			time.Sleep(100 * time.Millisecond)

@@ -1,6 +1,7 @@
 package eventhubs
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -12,7 +13,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azeventhubs/v2"
 	"github.com/go-eventhubs/eventhubs/internal/amqp"
 	"github.com/go-eventhubs/eventhubs/internal/connection"
 )
@@ -82,21 +82,21 @@ func (p *peer) producer(options Options) *BufferedProducer {
 	return producer
 }
 
-func (p *peer) Properties(ctx context.Context) (azeventhubs.EventHubProperties, error) {
+func (p *peer) Properties(ctx context.Context) (connection.HubProperties, error) {
 	p.mu.Lock()
 	p.asked++
 	call, properties := p.asked, p.properties
 	p.mu.Unlock()
 	if properties != nil {
 		if err := properties(call); err != nil {
-			return azeventhubs.EventHubProperties{}, err
+			return connection.HubProperties{}, err
 		}
 	}
-	return azeventhubs.EventHubProperties{Name: "hub", PartitionIDs: p.partitions}, ctx.Err()
+	return connection.HubProperties{Name: "hub", PartitionIDs: p.partitions}, ctx.Err()
 }
 
-func (p *peer) PartitionProperties(_ context.Context, id string) (azeventhubs.PartitionProperties, error) {
-	return azeventhubs.PartitionProperties{PartitionID: id}, nil
+func (p *peer) PartitionProperties(_ context.Context, id string) (connection.PartitionProperties, error) {
+	return connection.PartitionProperties{PartitionID: id}, nil
 }
 
 func (p *peer) TokenExpires() time.Time { return p.tokenExpires }
@@ -259,13 +259,24 @@ func bodyOf(t *testing.T, encoded []byte) string {
 	return string(slices.Concat(m.Data...))
 }
 
-func event(body string) *azeventhubs.EventData { return &azeventhubs.EventData{Body: []byte(body)} }
+func event(body string) *Event { return &Event{Body: []byte(body)} }
+
+// with is an event with the route of another one, and its ExpiresAt, Delivery and Tag; nil has none.
+func with(e, o *Event) *Event {
+	if o == nil {
+		return e
+	}
+	out := *e
+	out.PartitionID, out.PartitionKey = cmp.Or(o.PartitionID, e.PartitionID), cmp.Or(o.PartitionKey, e.PartitionKey)
+	out.ExpiresAt, out.Delivery, out.Tag = o.ExpiresAt, o.Delivery, o.Tag
+	return &out
+}
 
 // enqueue fails the test if an event is not accepted.
 func enqueue(t *testing.T, p *BufferedProducer, partition string, bodies ...string) {
 	t.Helper()
 	for _, body := range bodies {
-		if err := p.Enqueue(t.Context(), event(body), &EnqueueOptions{PartitionID: partition}); err != nil {
+		if err := p.Enqueue(t.Context(), &Event{Body: []byte(body), PartitionID: partition}); err != nil {
 			t.Errorf("Enqueue(%q): %v", body, err)
 		}
 	}
@@ -287,7 +298,7 @@ type told struct {
 func (o *outcomes) handle(_ context.Context, b *Batch) {
 	t := told{partition: b.PartitionID, outcome: b.Outcome, at: now()}
 	for e := range b.Events() {
-		t.bodies = append(t.bodies, string(e.Data.Body))
+		t.bodies = append(t.bodies, string(e.Body))
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()

@@ -4,13 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
-	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azeventhubs/v2"
 	"github.com/go-eventhubs/eventhubs/internal/connection"
 )
 
@@ -23,7 +21,7 @@ func TestStickyFillsOneBatchAfterTheOther(t *testing.T) {
 		}
 		for round := range 4 {
 			for i := range 5 {
-				if err := p.Enqueue(t.Context(), event(fmt.Sprint(round, i)), nil); err != nil {
+				if err := p.Enqueue(t.Context(), event(fmt.Sprint(round, i))); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -49,7 +47,7 @@ func TestStickyLeavesNoStragglers(t *testing.T) {
 			t.Fatal(err)
 		}
 		for range 100 {
-			if err := p.Enqueue(t.Context(), event(strings.Repeat("x", 400)), nil); err != nil {
+			if err := p.Enqueue(t.Context(), event(strings.Repeat("x", 400))); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -72,7 +70,7 @@ func TestServiceAssignedUsesOneLinkWithoutAPartition(t *testing.T) {
 		peer := newPeer(t, 3)
 		p := peer.producer(Options{Partitioning: ServiceAssigned})
 		for _, body := range []string{"a", "b", "c"} {
-			if err := p.Enqueue(t.Context(), event(body), nil); err != nil {
+			if err := p.Enqueue(t.Context(), event(body)); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -83,7 +81,7 @@ func TestServiceAssignedUsesOneLinkWithoutAPartition(t *testing.T) {
 		if peer.asked != 0 {
 			t.Errorf("the list was asked for %d times", peer.asked)
 		}
-		if err := p.Enqueue(t.Context(), event("k"), &EnqueueOptions{PartitionKey: "7"}); err != nil {
+		if err := p.Enqueue(t.Context(), &Event{Body: []byte("k"), PartitionKey: "7"}); err != nil {
 			t.Fatal(err)
 		}
 		if err := p.Close(t.Context()); err != nil {
@@ -109,7 +107,7 @@ func TestAHashOfTheCallersOwn(t *testing.T) {
 		}})
 		// Staged: a fault is told by the outcome.
 		for _, key := range []string{"xxx", "out of range", "panic", "xx"} {
-			if err := p.Enqueue(t.Context(), event(key), &EnqueueOptions{PartitionKey: key}); err != nil {
+			if err := p.Enqueue(t.Context(), &Event{Body: []byte(key), PartitionKey: key}); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -122,7 +120,7 @@ func TestAHashOfTheCallersOwn(t *testing.T) {
 		}
 		// Known: it is told by Enqueue, and leaves no trace.
 		for _, key := range []string{"out of range", "panic"} {
-			err := p.Enqueue(t.Context(), event(key), &EnqueueOptions{PartitionKey: key})
+			err := p.Enqueue(t.Context(), &Event{Body: []byte(key), PartitionKey: key})
 			if !errors.Is(err, ErrInvalidArgument) || !strings.Contains(err.Error(), key) {
 				t.Errorf("Enqueue returned %v", err)
 			}
@@ -156,14 +154,14 @@ func TestAStoppedPartitionKeepsNoGaps(t *testing.T) {
 		if len(all) != 2 || fmt.Sprint(all[0].bodies, all[1].bodies) != "[a] [b c]" || errors.Is(all[0].outcome.Err, ErrPartitionStopped) || !errors.Is(all[1].outcome.Err, ErrPartitionStopped) {
 			t.Fatalf("told: %+v", all)
 		}
-		if err := p.Enqueue(t.Context(), event("d"), &EnqueueOptions{PartitionID: "0"}); !errors.Is(err, ErrPartitionStopped) {
+		if err := p.Enqueue(t.Context(), &Event{Body: []byte("d"), PartitionID: "0"}); !errors.Is(err, ErrPartitionStopped) {
 			t.Errorf("Enqueue for a stopped partition returned %v", err)
 		}
 		if got := p.Stats().Partitions[0].Waiting; got != WaitingStopped {
 			t.Errorf("the partition waits %v, want stopped", got)
 		}
 		for range 4 {
-			if err := p.Enqueue(t.Context(), event("any"), nil); err != nil {
+			if err := p.Enqueue(t.Context(), event("any")); err != nil {
 				t.Errorf("an event for any partition: %v", err)
 			}
 		}
@@ -264,7 +262,15 @@ func TestAPartitionInTroubleHoldsAtMostHalfOfTheBuffer(t *testing.T) {
 		synctest.Wait()
 		blocked := make(chan error)
 		go func() {
-			_, err := p.EnqueueAll(t.Context(), slices.Values([]*azeventhubs.EventData{event("b"), event("c"), event("d"), event("e"), event("f")}), &EnqueueOptions{PartitionID: "0"})
+			_, err := p.EnqueueAll(t.Context(), func(yield func(*Event, error) bool) {
+				e := &Event{PartitionID: "0"} // one for all
+				for _, body := range []string{"b", "c", "d", "e", "f"} {
+					e.Body = []byte(body)
+					if !yield(e, nil) {
+						return
+					}
+				}
+			})
 			blocked <- err
 		}()
 		synctest.Wait()
@@ -279,10 +285,10 @@ func TestAPartitionInTroubleHoldsAtMostHalfOfTheBuffer(t *testing.T) {
 			t.Errorf("those who wait for it held up the others for %v", now()-began)
 		}
 		synctest.Wait() // until what was sent is settled
-		if err := p.TryEnqueue(event("x"), &EnqueueOptions{PartitionID: "0"}); !errors.Is(err, ErrBufferFull) {
+		if err := p.TryEnqueue(t.Context(), &Event{Body: []byte("x"), PartitionID: "0"}); !errors.Is(err, ErrBufferFull) {
 			t.Errorf("TryEnqueue for it returned %v, want ErrBufferFull", err)
 		}
-		if err := p.TryEnqueue(event("y"), &EnqueueOptions{PartitionID: "1"}); err != nil {
+		if err := p.TryEnqueue(t.Context(), &Event{Body: []byte("y"), PartitionID: "1"}); err != nil {
 			t.Errorf("TryEnqueue for the other returned %v", err)
 		}
 		_ = p.Abandon(t.Context())
@@ -348,7 +354,7 @@ func TestATraceIsToldInOrder(t *testing.T) {
 		p := peer.producer(Options{
 			OnBatchSucceeded: func(_ context.Context, b *Batch) {
 				for e := range b.Events() {
-					properties = e.Data.Properties
+					properties = e.Properties
 				}
 				add("handler")
 			},
@@ -367,7 +373,7 @@ func TestATraceIsToldInOrder(t *testing.T) {
 			t.Fatal(err)
 		}
 		e := event("a")
-		if err := p.Enqueue(context.WithValue(t.Context(), key{}, "00-1"), e, &EnqueueOptions{PartitionKey: "k"}); err != nil {
+		if err := p.Enqueue(context.WithValue(t.Context(), key{}, "00-1"), with(e, &Event{PartitionKey: "k"})); err != nil {
 			t.Fatal(err)
 		}
 		if err := p.Flush(t.Context()); err != nil {
@@ -433,7 +439,7 @@ func TestWhatOpeningTakesIsNotTheSends(t *testing.T) {
 			peer.latency = func() time.Duration { return c.answers }
 			p := peer.producer(Options{MaxWaitTime: SendAtOnce, DeliveryTimeout: c.deliveryTimeout, Retry: RetryOptions{TryTimeout: 2 * time.Second, MaxRetries: -1}})
 			d := new(Delivery)
-			_, err := p.Publish(t.Context(), &azeventhubs.EventData{Body: []byte("a")}, &EnqueueOptions{Delivery: d})
+			_, err := p.Publish(t.Context(), &Event{Body: []byte("a"), Delivery: d})
 			if sends := len(peer.sent()); sends != c.sends || now() != c.ends || d.Outcome().Storage != c.storage {
 				t.Errorf("with %v to deliver and an answer after %v: %v (%v) at %v, %d sends; want %v at %v, %d", c.deliveryTimeout, c.answers, d.Outcome().Storage, err, now(), sends, c.storage, c.ends, c.sends)
 			}

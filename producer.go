@@ -8,7 +8,6 @@ import (
 	"sync/atomic"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
-	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azeventhubs/v2"
 	"github.com/go-eventhubs/eventhubs/internal/connection"
 )
 
@@ -164,15 +163,15 @@ func (p *BufferedProducer) EventHubName() string { return p.hubName }
 func (p *BufferedProducer) Identifier() string { return p.options.Identifier }
 
 // EventHubProperties asks the service about the event hub. It does not retry.
-func (p *BufferedProducer) EventHubProperties(ctx context.Context) (azeventhubs.EventHubProperties, error) {
+func (p *BufferedProducer) EventHubProperties(ctx context.Context) (EventHubProperties, error) {
 	if p.closing.Load() {
-		return azeventhubs.EventHubProperties{}, errClosed()
+		return EventHubProperties{}, errClosed()
 	}
 	properties, err := p.hub.Properties(ctx)
 	if err != nil {
-		return azeventhubs.EventHubProperties{}, failure(err, "", 1)
+		return EventHubProperties{}, failure(err, "", 1)
 	}
-	return properties, nil
+	return EventHubProperties(properties), nil
 }
 
 func (p *BufferedProducer) newBatch() *batch {
@@ -201,13 +200,13 @@ func (p *BufferedProducer) release(w *wireEvent) {
 }
 
 // PartitionProperties asks the service about one partition. It does not retry.
-func (p *BufferedProducer) PartitionProperties(ctx context.Context, partitionID string) (azeventhubs.PartitionProperties, error) {
+func (p *BufferedProducer) PartitionProperties(ctx context.Context, partitionID string) (PartitionProperties, error) {
 	if p.closing.Load() {
-		return azeventhubs.PartitionProperties{}, errClosed()
+		return PartitionProperties{}, errClosed()
 	}
 	properties, err := p.hub.PartitionProperties(ctx, partitionID)
 	if err != nil {
-		return azeventhubs.PartitionProperties{}, failure(err, partitionID, 1)
+		return PartitionProperties{}, failure(err, partitionID, 1)
 	}
-	return properties, nil
+	return PartitionProperties(properties), nil
 }

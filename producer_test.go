@@ -12,8 +12,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azeventhubs/v2"
-
 	"github.com/go-eventhubs/eventhubs"
 	"github.com/go-eventhubs/eventhubs/emulator"
 	"github.com/go-eventhubs/eventhubs/emulator/emulatortest"
@@ -47,8 +45,8 @@ func TestEventsArriveOverTCP(t *testing.T) {
 	p := newProducer(t, server, eventhubs.Options{})
 	const events = 5000
 	for i := range events {
-		e := &azeventhubs.EventData{Body: fmt.Appendf(nil, "%05d %s", i, strings.Repeat("x", 1000)), Properties: map[string]any{"n": int64(i)}}
-		if err := p.Enqueue(t.Context(), e, &eventhubs.EnqueueOptions{PartitionKey: fmt.Sprint("key", i%10)}); err != nil {
+		e := &eventhubs.Event{Body: fmt.Appendf(nil, "%05d %s", i, strings.Repeat("x", 1000)), Properties: map[string]any{"n": int64(i)}}
+		if err := p.Enqueue(t.Context(), with(e, &eventhubs.Event{PartitionKey: fmt.Sprint("key", i%10)})); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -92,7 +90,7 @@ func TestTheEnvelopeOfABatchCarriesNoKey(t *testing.T) {
 		}})
 		p := newProducer(t, server, eventhubs.Options{})
 		for _, key := range []string{"a", "b"} {
-			if err := p.Enqueue(t.Context(), &azeventhubs.EventData{}, &eventhubs.EnqueueOptions{PartitionKey: key}); err != nil {
+			if err := p.Enqueue(t.Context(), &eventhubs.Event{PartitionKey: key}); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -110,11 +108,11 @@ func TestALargeBatchTravelsInManyFrames(t *testing.T) {
 		server := emulatortest.New(t, &emulator.Options{Addr: emulator.InMemory, Hubs: hub(1)})
 		p := newProducer(t, server, eventhubs.Options{MaxWaitTime: eventhubs.UntilFull})
 		big := bytes.Repeat([]byte{7}, 1_046_000) // nearly all that a link takes
-		if err := p.Enqueue(t.Context(), &azeventhubs.EventData{Body: big}, nil); err != nil {
+		if err := p.Enqueue(t.Context(), &eventhubs.Event{Body: big}); err != nil {
 			t.Fatal(err)
 		}
 		tooBig := bytes.Repeat([]byte{8}, 1_047_000)
-		if err := p.Enqueue(t.Context(), &azeventhubs.EventData{Body: tooBig}, nil); err != nil {
+		if err := p.Enqueue(t.Context(), &eventhubs.Event{Body: tooBig}); err != nil {
 			t.Fatal(err)
 		}
 		err := p.Close(t.Context())
@@ -152,7 +150,7 @@ func TestALostAcknowledgementIsSentAgain(t *testing.T) {
 				p := newProducer(t, server, eventhubs.Options{MaxWaitTime: eventhubs.SendAtOnce,
 					OnBatchSucceeded: func(_ context.Context, b *eventhubs.Batch) { tries = max(tries, b.Outcome.Tries) }})
 				for i := range 10 {
-					if err := p.Enqueue(t.Context(), &azeventhubs.EventData{Body: fmt.Append(nil, i)}, nil); err != nil {
+					if err := p.Enqueue(t.Context(), &eventhubs.Event{Body: fmt.Append(nil, i)}); err != nil {
 						t.Fatal(err)
 					}
 				}
@@ -181,7 +179,7 @@ func TestTheFirstEventAfterTwoHoursOfSilenceArrives(t *testing.T) {
 		server := emulatortest.New(t, &emulator.Options{Addr: emulator.InMemory, Hubs: hub(1)})
 		p := newProducer(t, server, eventhubs.Options{})
 		for range 3 {
-			if err := p.Enqueue(t.Context(), &azeventhubs.EventData{Body: []byte("a")}, nil); err != nil {
+			if err := p.Enqueue(t.Context(), &eventhubs.Event{Body: []byte("a")}); err != nil {
 				t.Fatal(err)
 			}
 			began := time.Now()
@@ -203,31 +201,38 @@ func TestEnqueueAllTellsHowManyWereAccepted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		server := emulatortest.New(t, &emulator.Options{Addr: emulator.InMemory, Hubs: hub(2)})
 		p := newProducer(t, server, eventhubs.Options{MaxBufferedEvents: 10})
-		numbers := func(n, bad int) iter.Seq[*azeventhubs.EventData] {
-			return func(yield func(*azeventhubs.EventData) bool) {
+		broken := errors.New("the file ends in the middle of a line")
+		numbers := func(n, bad int) iter.Seq2[*eventhubs.Event, error] {
+			return func(yield func(*eventhubs.Event, error) bool) {
 				for i := range n {
-					e := &azeventhubs.EventData{Body: fmt.Append(nil, i)}
+					e := &eventhubs.Event{Body: fmt.Append(nil, i)}
 					if i == bad {
 						e.Properties = map[string]any{"bad": struct{}{}}
 					}
-					if !yield(e) {
+					if !yield(e, nil) {
 						return
 					}
 				}
+				if n == 5 {
+					yield(&eventhubs.Event{Body: []byte("half")}, broken)
+				}
 			}
 		}
-		if accepted, err := p.EnqueueAll(t.Context(), numbers(1000, -1), nil); accepted != 1000 || err != nil {
+		if accepted, err := p.EnqueueAll(t.Context(), numbers(1000, -1)); accepted != 1000 || err != nil {
 			t.Errorf("EnqueueAll returned %d, %v, want 1000: more than the buffer holds", accepted, err)
 		}
-		accepted, err := p.EnqueueAll(t.Context(), numbers(1000, 17), nil)
+		accepted, err := p.EnqueueAll(t.Context(), numbers(1000, 17))
 		if accepted != 17 || !errors.Is(err, eventhubs.ErrInvalidArgument) || !strings.Contains(err.Error(), "event 17") {
 			t.Errorf("EnqueueAll returned %d, %v, want 17 and the reason", accepted, err)
+		}
+		if accepted, err := p.EnqueueAll(t.Context(), numbers(5, -1)); accepted != 5 || !errors.Is(err, broken) || !strings.Contains(err.Error(), "after 5") {
+			t.Errorf("EnqueueAll returned %d, %v, want 5 and the source's reason", accepted, err)
 		}
 		if err := p.Close(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		if got := len(bodies(server, "0")) + len(bodies(server, "1")); got != 1017 {
-			t.Errorf("%d events arrived, want 1017", got)
+		if got := len(bodies(server, "0")) + len(bodies(server, "1")); got != 1022 {
+			t.Errorf("%d events arrived, want 1022: not what came with the error", got)
 		}
 	})
 }

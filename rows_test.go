@@ -2,6 +2,7 @@ package eventhubs_test
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -11,8 +12,6 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
-
-	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azeventhubs/v2"
 
 	"github.com/go-eventhubs/eventhubs"
 	"github.com/go-eventhubs/eventhubs/emulator"
@@ -57,7 +56,18 @@ func (w *world) want(what string, got, want any) {
 	}
 }
 
-func data(body string) *azeventhubs.EventData { return &azeventhubs.EventData{Body: []byte(body)} }
+func data(body string) *eventhubs.Event { return &eventhubs.Event{Body: []byte(body)} }
+
+// with is an event with the route of another one, and its ExpiresAt, Delivery and Tag; nil has none.
+func with(e, o *eventhubs.Event) *eventhubs.Event {
+	if o == nil {
+		return e
+	}
+	out := *e
+	out.PartitionID, out.PartitionKey = cmp.Or(o.PartitionID, e.PartitionID), cmp.Or(o.PartitionKey, e.PartitionKey)
+	out.ExpiresAt, out.Delivery, out.Tag = o.ExpiresAt, o.Delivery, o.Tag
+	return &out
+}
 
 // What the producer can do, through an emulator, over TCP as in memory: in real time, so nothing here depends on how long things take. The same with exact
 // times is tested in virtual time, over a scripted hub.
@@ -96,7 +106,7 @@ func rowIdentifier(w *world) {
 			return &recordingConn{Conn: c, mu: &mu, written: &written}, err
 		}}})
 	w.must(err)
-	w.must(outcomeErr(p.Publish(w.Context(), data("a"), nil)))
+	w.must(outcomeErr(p.Publish(w.Context(), data("a"))))
 	w.must(p.Close(w.Context()))
 	mu.Lock()
 	defer mu.Unlock()
@@ -121,15 +131,15 @@ func (c *recordingConn) Write(b []byte) (int, error) {
 func rowEnqueue(w *world) {
 	p := w.producer(eventhubs.Options{MaxBufferedEvents: 5})
 	var d eventhubs.Delivery
-	w.must(p.Enqueue(w.Context(), data("a"), &eventhubs.EnqueueOptions{Delivery: &d}))
-	w.must(p.EnqueueMessage(w.Context(), &azeventhubs.AMQPAnnotatedMessage{Body: azeventhubs.AMQPAnnotatedMessageBody{Data: [][]byte{[]byte("b")}}}, nil))
-	w.must(p.TryEnqueue(data("c"), nil))
-	w.must(outcomeErr(p.Publish(w.Context(), data("d"), nil)))
-	var set []*azeventhubs.EventData
+	w.must(p.Enqueue(w.Context(), &eventhubs.Event{Body: []byte("a"), Delivery: &d}))
+	w.must(p.Enqueue(w.Context(), &eventhubs.Event{AMQP: &eventhubs.AMQPMessage{Body: &eventhubs.AMQPBody{Data: [][]byte{[]byte("b")}}}}))
+	w.must(p.TryEnqueue(w.Context(), data("c")))
+	w.must(outcomeErr(p.Publish(w.Context(), data("d"))))
+	var set []*eventhubs.Event
 	for i := range 50 {
 		set = append(set, data(fmt.Sprint(i)))
 	}
-	accepted, err := p.EnqueueAll(w.Context(), slices.Values(set), nil)
+	accepted, err := p.EnqueueAll(w.Context(), eventhubs.Events(set...))
 	w.must(err)
 	w.want("accepted of the set", accepted, 50)
 	w.must(p.Flush(w.Context()))
@@ -140,11 +150,11 @@ func rowEnqueue(w *world) {
 
 func rowEvents(w *world) {
 	p := w.producer(eventhubs.Options{})
-	to := &eventhubs.EnqueueOptions{PartitionID: "0"}
-	for _, body := range []azeventhubs.AMQPAnnotatedMessageBody{{Data: [][]byte{[]byte("d")}}, {Value: "v"}, {Sequence: [][]any{{"s", int64(1)}}}} {
-		w.must(p.EnqueueMessage(w.Context(), &azeventhubs.AMQPAnnotatedMessage{Body: body}, to))
+	to := &eventhubs.Event{PartitionID: "0"}
+	for _, body := range []eventhubs.AMQPBody{{Data: [][]byte{[]byte("d")}}, {Value: "v"}, {Sequences: [][]any{{"s", int64(1)}}}} {
+		w.must(p.Enqueue(w.Context(), with(&eventhubs.Event{AMQP: &eventhubs.AMQPMessage{Body: &body}}, to)))
 	}
-	err := p.Enqueue(w.Context(), &azeventhubs.EventData{Properties: map[string]any{"bad": func() {}}}, to)
+	err := p.Enqueue(w.Context(), with(&eventhubs.Event{Properties: map[string]any{"bad": func() {}}}, to))
 	w.want("an event that cannot be encoded is refused", errors.Is(err, eventhubs.ErrInvalidArgument), true)
 	w.must(p.Flush(w.Context()))
 	w.want("stored", w.server.Counts("hub", "0").Events, 3)
@@ -153,9 +163,9 @@ func rowEvents(w *world) {
 func rowRouting(w *world) {
 	p := w.producer(eventhubs.Options{Partitioning: eventhubs.Sticky, KeyPartitioner: func(k eventhubs.KeyPlacement) int { return len(k.Key) % k.Partitions }})
 	w.must(p.Connect(w.Context(), nil))
-	w.must(p.Enqueue(w.Context(), data("id"), &eventhubs.EnqueueOptions{PartitionID: "3"}))
-	w.must(p.Enqueue(w.Context(), data("key"), &eventhubs.EnqueueOptions{PartitionKey: "ab"}))
-	err := p.Enqueue(w.Context(), data("no"), &eventhubs.EnqueueOptions{PartitionID: "4"})
+	w.must(p.Enqueue(w.Context(), &eventhubs.Event{Body: []byte("id"), PartitionID: "3"}))
+	w.must(p.Enqueue(w.Context(), &eventhubs.Event{Body: []byte("key"), PartitionKey: "ab"}))
+	err := p.Enqueue(w.Context(), &eventhubs.Event{Body: []byte("no"), PartitionID: "4"})
 	w.want("an unknown id", errors.Is(err, eventhubs.ErrPartitionUnknown), true)
 	w.must(p.Flush(w.Context()))
 	w.want("by id", bodies(w.server, "3"), "[id]")
@@ -166,7 +176,7 @@ func rowRouting(w *world) {
 	defer own.Close(w.Context())
 	assigned, err := own.NewBufferedProducer("", &eventhubs.Options{Partitioning: eventhubs.ServiceAssigned})
 	w.must(err)
-	w.must(outcomeErr(assigned.Publish(w.Context(), data("any"), nil)))
+	w.must(outcomeErr(assigned.Publish(w.Context(), data("any"))))
 	w.must(assigned.Close(w.Context()))
 	w.want("stored in all", w.server.Counts("hub", "").Events, 3)
 }
@@ -181,7 +191,7 @@ func rowOffline(w *world) {
 	})
 	p := w.producer(eventhubs.Options{Retry: eventhubs.RetryOptions{RetryDelay: time.Millisecond, MaxRetryDelay: time.Millisecond, MaxRetries: 1000}})
 	for i := range 10 {
-		w.must(p.Enqueue(w.Context(), data(fmt.Sprint(i)), &eventhubs.EnqueueOptions{PartitionID: "1"}))
+		w.must(p.Enqueue(w.Context(), &eventhubs.Event{Body: fmt.Append(nil, i), PartitionID: "1"}))
 	}
 	w.want("staged", p.BufferedEventCount(), 10)
 	up.Store(true)
@@ -196,7 +206,7 @@ func rowBackpressure(w *world) {
 	for c := range 10 {
 		callers.Go(func() {
 			for i := range 50 {
-				if err := p.Enqueue(w.Context(), data(fmt.Sprint(c, i)), nil); err != nil {
+				if err := p.Enqueue(w.Context(), data(fmt.Sprint(c, i))); err != nil {
 					w.Error(err)
 				}
 				if n := p.BufferedEventCount(); n > 20 {
@@ -212,7 +222,7 @@ func rowBackpressure(w *world) {
 
 func rowLinger(w *world) {
 	p := w.producer(eventhubs.Options{MaxWaitTime: time.Millisecond})
-	w.must(p.Enqueue(w.Context(), data("a"), nil))
+	w.must(p.Enqueue(w.Context(), data("a")))
 	w.must(w.server.WaitForEvents(w.Context(), "hub", 1)) // nobody flushes
 }
 
@@ -236,7 +246,7 @@ func rowConcurrency(w *world) {
 		inFlight.Add(-1)
 	}})
 	for i := range 3 {
-		w.must(p.Enqueue(w.Context(), data(fmt.Sprint(i)), &eventhubs.EnqueueOptions{PartitionID: "0"}))
+		w.must(p.Enqueue(w.Context(), &eventhubs.Event{Body: fmt.Append(nil, i), PartitionID: "0"}))
 		w.must(w.server.WaitForEvents(w.Context(), "hub", i+1))
 	}
 	<-gate
@@ -259,7 +269,7 @@ func rowEnqueueAgain(w *world) {
 	var callers sync.WaitGroup
 	for c := range 30 {
 		callers.Go(func() {
-			w.must(p.Enqueue(w.Context(), data(fmt.Sprint(c)), &eventhubs.EnqueueOptions{PartitionKey: "k"}))
+			w.must(p.Enqueue(w.Context(), &eventhubs.Event{Body: fmt.Append(nil, c), PartitionKey: "k"}))
 		})
 	}
 	callers.Wait()
@@ -272,21 +282,21 @@ func rowPoison(w *world) {
 	p := w.producer(eventhubs.Options{OnBatchFailed: func(_ context.Context, b *eventhubs.Batch) {
 		mu.Lock()
 		defer mu.Unlock()
-		reasons = append(reasons, fmt.Sprint(b.Count, errors.Is(b.Outcome.Err, eventhubs.ErrEventTooLarge), errors.Is(b.Outcome.Err, azeventhubs.ErrEventDataTooLarge)))
+		reasons = append(reasons, fmt.Sprint(b.Count, errors.Is(b.Outcome.Err, eventhubs.ErrEventTooLarge)))
 	}})
 	for _, size := range []int{10, 2_000_000, 20} {
-		w.must(p.Enqueue(w.Context(), &azeventhubs.EventData{Body: make([]byte, size)}, &eventhubs.EnqueueOptions{PartitionID: "0"}))
+		w.must(p.Enqueue(w.Context(), &eventhubs.Event{Body: make([]byte, size), PartitionID: "0"}))
 	}
 	undelivered, _ := errors.AsType[*eventhubs.UndeliveredError](p.Flush(w.Context()))
 	w.want("failed", undelivered.Failed(), 1)
-	w.want("told", reasons, "[1 true true]")
+	w.want("told", reasons, "[1 true]")
 	w.want("stored", w.server.Counts("hub", "0").Events, 2)
 }
 
 func rowFlush(w *world) {
 	p := w.producer(eventhubs.Options{MaxWaitTime: eventhubs.UntilFull})
 	for _, key := range []string{"a", "b", "c", "d", "e"} {
-		w.must(p.Enqueue(w.Context(), data(key), &eventhubs.EnqueueOptions{PartitionKey: key}))
+		w.must(p.Enqueue(w.Context(), &eventhubs.Event{Body: []byte(key), PartitionKey: key}))
 	}
 	id, err := p.PartitionForKey(w.Context(), "a")
 	w.must(err)
@@ -300,7 +310,7 @@ func rowClear(w *world) {
 	p := w.producer(eventhubs.Options{MaxWaitTime: eventhubs.UntilFull, OnBatchFailed: func(context.Context, *eventhubs.Batch) {}})
 	w.must(p.Connect(w.Context(), nil))
 	for i := range 8 {
-		w.must(p.Enqueue(w.Context(), data(fmt.Sprint(i)), nil))
+		w.must(p.Enqueue(w.Context(), data(fmt.Sprint(i))))
 	}
 	n, err := p.ClearPartition(w.Context(), "0")
 	w.must(err)
@@ -321,13 +331,13 @@ func rowClose(w *world) {
 		mu.Lock()
 		defer mu.Unlock()
 		for e := range b.Events() {
-			told[string(e.Data.Body)] = b.Outcome.Storage
+			told[string(e.Body)] = b.Outcome.Storage
 		}
 	}})
-	to := &eventhubs.EnqueueOptions{PartitionID: "0"}
-	w.must(p.Enqueue(w.Context(), data("in flight"), to))
+	to := &eventhubs.Event{PartitionID: "0"}
+	w.must(p.Enqueue(w.Context(), with(data("in flight"), to)))
 	<-arrived
-	w.must(p.Enqueue(w.Context(), data("behind"), to))
+	w.must(p.Enqueue(w.Context(), with(data("behind"), to)))
 	ctx, cancel := context.WithCancel(w.Context())
 	cancel()
 	err := p.Close(ctx)
@@ -341,7 +351,7 @@ func rowClose(w *world) {
 func rowAbandon(w *world) {
 	p := w.producer(eventhubs.Options{MaxWaitTime: eventhubs.UntilFull, OnBatchFailed: func(context.Context, *eventhubs.Batch) {}})
 	w.must(p.Connect(w.Context(), nil))
-	w.must(p.Enqueue(w.Context(), data("a"), nil))
+	w.must(p.Enqueue(w.Context(), data("a")))
 	err := p.Abandon(w.Context())
 	w.want("Abandon says why", errors.Is(err, eventhubs.ErrAbandoned), true)
 	w.want("stored", w.server.Counts("hub", "").Events, 0)
@@ -355,7 +365,7 @@ func rowNumbers(w *world) {
 		return emulator.Pass()
 	})
 	p := w.producer(eventhubs.Options{Retry: eventhubs.RetryOptions{RetryDelay: -1}})
-	w.must(outcomeErr(p.Publish(w.Context(), data("a"), nil)))
+	w.must(outcomeErr(p.Publish(w.Context(), data("a"))))
 	s := p.Stats()
 	w.want("stored, batches, retries", fmt.Sprint(s.StoredEvents, s.StoredBatches, s.Retries), "1 1 1")
 	w.want("health", p.Health().Err, nil)
@@ -369,11 +379,11 @@ func rowStop(w *world) {
 		return emulator.Pass()
 	})
 	p := w.producer(eventhubs.Options{StopPartitionOnFailure: true, OnBatchFailed: func(context.Context, *eventhubs.Batch) {}})
-	to := &eventhubs.EnqueueOptions{PartitionID: "2"}
-	w.want("the first fails", outcomeErr(p.Publish(w.Context(), data("a"), to)) != nil, true)
-	w.want("the partition is stopped", errors.Is(p.Enqueue(w.Context(), data("b"), to), eventhubs.ErrPartitionStopped), true)
+	to := &eventhubs.Event{PartitionID: "2"}
+	w.want("the first fails", outcomeErr(p.Publish(w.Context(), with(data("a"), to))) != nil, true)
+	w.want("the partition is stopped", errors.Is(p.Enqueue(w.Context(), with(data("b"), to)), eventhubs.ErrPartitionStopped), true)
 	w.must(p.ResumePartition("2"))
-	w.must(outcomeErr(p.Publish(w.Context(), data("c"), to)))
+	w.must(outcomeErr(p.Publish(w.Context(), with(data("c"), to))))
 }
 
 func rowConnect(w *world) {
@@ -388,7 +398,7 @@ func rowConnect(w *world) {
 	w.must(p.Connect(w.Context(), &eventhubs.ConnectOptions{Links: true}))
 	w.want("links", attaches.Load(), 4)
 	for i := range 4 {
-		w.must(outcomeErr(p.Publish(w.Context(), data("a"), &eventhubs.EnqueueOptions{PartitionID: fmt.Sprint(i)})))
+		w.must(outcomeErr(p.Publish(w.Context(), &eventhubs.Event{Body: []byte("a"), PartitionID: fmt.Sprint(i)})))
 	}
 	w.want("links after the first events", attaches.Load(), 4)
 	wrong, err := eventhubs.NewBufferedProducerFromConnectionString(w.server.ConnectionString("nowhere"), "", &eventhubs.Options{Connection: eventhubs.ConnectionOptions{

@@ -8,8 +8,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azeventhubs/v2"
-
 	"github.com/go-eventhubs/eventhubs"
 	"github.com/go-eventhubs/eventhubs/emulator"
 	"github.com/go-eventhubs/eventhubs/emulator/emulatortest"
@@ -64,7 +62,7 @@ func testAKeyIsReplaced(t *testing.T, made func(*eventhubs.ConnectionOptions) (*
 			t.Fatal(err)
 		}
 		published := make(chan error)
-		go func() { published <- outcomeErr(p.Publish(t.Context(), &azeventhubs.EventData{}, nil)) }()
+		go func() { published <- outcomeErr(p.Publish(t.Context(), &eventhubs.Event{})) }()
 		time.Sleep(10 * time.Second)
 		if e, ok := errors.AsType[*eventhubs.Error](p.Health().Err); !ok || e.Code != eventhubs.CodeUnauthorized {
 			t.Errorf("with the wrong key Health is %v", p.Health().Err)
@@ -94,7 +92,7 @@ func TestASignatureIsReplacedBeforeOrAfterItExpires(t *testing.T) {
 			t.Fatal(err)
 		}
 		for range 5 {
-			if _, err := p.Publish(t.Context(), &azeventhubs.EventData{}, nil); err != nil {
+			if _, err := p.Publish(t.Context(), &eventhubs.Event{}); err != nil {
 				t.Fatal(err)
 			}
 			time.Sleep(50 * time.Minute)
@@ -104,7 +102,7 @@ func TestASignatureIsReplacedBeforeOrAfterItExpires(t *testing.T) {
 		}
 		time.Sleep(2 * time.Hour) // and now it is forgotten
 		published := make(chan error)
-		go func() { published <- outcomeErr(p.Publish(t.Context(), &azeventhubs.EventData{}, nil)) }()
+		go func() { published <- outcomeErr(p.Publish(t.Context(), &eventhubs.Event{})) }()
 		time.Sleep(time.Minute)
 		if p.Health().Err == nil {
 			t.Error("with a signature that has expired Health is good")
@@ -131,7 +129,7 @@ func TestACredentialLetsTheProductionConstructorIn(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := p.Publish(t.Context(), &azeventhubs.EventData{}, nil); err != nil {
+		if _, err := p.Publish(t.Context(), &eventhubs.Event{}); err != nil {
 			t.Fatal(err)
 		}
 		if err := p.Close(t.Context()); err != nil {
@@ -142,7 +140,7 @@ func TestACredentialLetsTheProductionConstructorIn(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		_, err = refused.Publish(t.Context(), &azeventhubs.EventData{}, nil)
+		_, err = refused.Publish(t.Context(), &eventhubs.Event{})
 		if e, ok := errors.AsType[*eventhubs.Error](err); !ok || e.Code != eventhubs.CodeUnauthorized {
 			t.Errorf("with the right to listen only Publish returned %v", err)
 		}

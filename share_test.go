@@ -18,7 +18,7 @@ import (
 // fill gives a partition events of that size until it takes no more, and returns how many it took and why it refused the next.
 func fill(p *BufferedProducer, partition, body string) (events int, refusal error) {
 	for {
-		if err := p.TryEnqueue(event(body), &EnqueueOptions{PartitionID: partition}); err != nil {
+		if err := p.TryEnqueue(context.Background(), &Event{Body: []byte(body), PartitionID: partition}); err != nil {
 			return events, err
 		}
 		events++
@@ -186,14 +186,14 @@ func TestWhoIsHeldBackByAShareEndsItsLinger(t *testing.T) {
 		t.Run(how, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				const events = 10_000
-				one := &EnqueueOptions{PartitionID: "1"}
+				one := &Event{PartitionID: "1"}
 				done := make(chan struct{})
 				var p *BufferedProducer
 				again := func(ctx context.Context) {
 					for n := 0; n < events; n++ {
-						err := p.Enqueue(ctx, event("x"), one)
+						err := p.Enqueue(ctx, with(event("x"), one))
 						if how == "TryEnqueue" {
-							err = p.TryEnqueue(event("x"), one)
+							err = p.TryEnqueue(t.Context(), with(event("x"), one))
 						}
 						if errors.Is(err, ErrBufferFull) && how != "Enqueue" {
 							n--
@@ -213,7 +213,7 @@ func TestWhoIsHeldBackByAShareEndsItsLinger(t *testing.T) {
 					}
 				}})
 				if how == "from a handler" {
-					go p.Publish(t.Context(), event("x"), &EnqueueOptions{PartitionID: "0"})
+					go p.Publish(t.Context(), &Event{Body: []byte("x"), PartitionID: "0"})
 				} else {
 					go again(t.Context())
 				}
@@ -238,14 +238,14 @@ func TestNobodyOvertakesAtAPartition(t *testing.T) {
 		p := peer.connected(Options{OnBatchFailed: ignore, MaxBufferedBytes: 80_000, MaxWaitTime: SendAtOnce})
 		wantFill(t, p, "0", full(t, 11_000), 6, "") // 66,000 of its 70,000
 		large := enqueueLater(t.Context(), p, "0", full(t, 5_000))
-		if err := p.TryEnqueue(event("try"), &EnqueueOptions{PartitionID: "0"}); !errors.Is(err, ErrBufferFull) {
+		if err := p.TryEnqueue(t.Context(), &Event{Body: []byte("try"), PartitionID: "0"}); !errors.Is(err, ErrBufferFull) {
 			t.Errorf("TryEnqueue of a small event overtook the large one: %v", err)
 		}
 		small := enqueueLater(t.Context(), p, "0", "small")
 		if len(large)+len(small) > 0 {
 			t.Error("somebody is through, want both to wait: the large one does not fit, and the small one came later")
 		}
-		if err := p.TryEnqueue(event("x"), &EnqueueOptions{PartitionID: "1"}); err != nil {
+		if err := p.TryEnqueue(t.Context(), &Event{Body: []byte("x"), PartitionID: "1"}); err != nil {
 			t.Errorf("another partition: %v", err)
 		}
 		close(release)
@@ -279,7 +279,7 @@ func TestEventsWithoutAKeyPassOverAPartitionAtItsLimit(t *testing.T) {
 			p := peer.connected(Options{OnBatchFailed: ignore, MaxBufferedEvents: 80, MaxWaitTime: UntilFull, Partitioning: partitioning})
 			wantFill(t, p, "1", "x", 70, "partition 1 holds 70 of 80 events")
 			for i := range 10 {
-				if err := p.TryEnqueue(event("any"), nil); err != nil {
+				if err := p.TryEnqueue(t.Context(), event("any")); err != nil {
 					t.Fatalf("event %d for any partition: %v", i, err)
 				}
 			}
@@ -297,11 +297,11 @@ func TestWhatTheServiceAssignsHasNoLimit(t *testing.T) {
 		peer.latency = silence
 		p := peer.connected(Options{OnBatchFailed: ignore, MaxBufferedEvents: 80, Partitioning: ServiceAssigned})
 		for i := range 80 {
-			if err := p.TryEnqueue(event("any"), nil); err != nil {
+			if err := p.TryEnqueue(t.Context(), event("any")); err != nil {
 				t.Fatalf("event %d: %v", i, err)
 			}
 		}
-		err := p.TryEnqueue(event("any"), nil)
+		err := p.TryEnqueue(t.Context(), event("any"))
 		if !errors.Is(err, ErrBufferFull) || !strings.Contains(err.Error(), "80 of them for the events whose partition the service chooses") {
 			t.Errorf("TryEnqueue returned %v", err)
 		}
@@ -329,13 +329,13 @@ func TestAHandlerKeepsItsPromisedRoomWhenAPartitionRefuses(t *testing.T) {
 				if _, err := fill(p, "1", "z"); !errors.Is(err, ErrBufferFull) { // others have taken the room that the batch gave back
 					t.Errorf("TryEnqueue says %v", err)
 				}
-				if err := p.Enqueue(ctx, e.Data, &EnqueueOptions{PartitionID: "0"}); !errors.Is(err, ErrPartitionStopped) {
+				if err := p.Enqueue(ctx, with(e, &Event{PartitionID: "0"})); !errors.Is(err, ErrPartitionStopped) {
 					t.Errorf("the stopped partition says %v", err)
 				}
-				if err := p.Enqueue(ctx, e.Data, &EnqueueOptions{PartitionID: "1"}); err != nil {
+				if err := p.Enqueue(ctx, with(e, &Event{PartitionID: "1"})); err != nil {
 					t.Errorf("its fallback to another partition: %v", err)
 				}
-				if err := p.Enqueue(ctx, e.Data, &EnqueueOptions{PartitionID: "1"}); !errors.Is(err, ErrBufferFull) {
+				if err := p.Enqueue(ctx, with(e, &Event{PartitionID: "1"})); !errors.Is(err, ErrBufferFull) {
 					t.Errorf("one more than its batch held: %v", err)
 				}
 			}
@@ -366,7 +366,7 @@ func TestWaitersForOnePartitionCostTheOthersNothing(t *testing.T) {
 		a.spread(true)
 		a.troubled(parts[0].share, troubleFailing, 0)
 		for range 500 {
-			if _, err := a.try(wish{partition: parts[0], bytes: 10}); err != nil {
+			if _, err := a.try(t.Context(), wish{partition: parts[0], bytes: 10}); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -410,7 +410,7 @@ func TestAContextThatEndsItsGoroutineLeavesNobodyInLine(t *testing.T) {
 		peer.latency = func() time.Duration { return time.Second }
 		p := peer.connected(Options{MaxWaitTime: SendAtOnce, MaxBufferedEvents: 1})
 		enqueue(t, p, "0", "a")
-		go func() { _ = p.Enqueue(doneless{t.Context()}, event("b"), nil) }()
+		go func() { _ = p.Enqueue(doneless{t.Context()}, event("b")) }()
 		synctest.Wait()
 		if got := p.Stats().WaitingCallers; got != 0 {
 			t.Errorf("%d callers wait, want none", got)

@@ -19,7 +19,7 @@ func TestASplitKeepsOrderExtrasAndBarriers(t *testing.T) {
 		n := 1 + random.IntN(60)
 		b := new(batch)
 		for i := range n {
-			x := extra{message: random.IntN(3) == 0}
+			x := extra{named: random.IntN(3) == 0}
 			if random.IntN(2) == 0 {
 				x.tag = i
 			}
@@ -103,11 +103,11 @@ func (o *outcomes) but(first string) []told {
 func fleeting(t *testing.T, p *BufferedProducer, n int, expires func(i int) time.Duration) {
 	t.Helper()
 	for i := range n {
-		o := &EnqueueOptions{PartitionID: "0"}
+		o := &Event{PartitionID: "0"}
 		if life := expires(i); life > 0 {
 			o.ExpiresAt = time.Now().Add(life)
 		}
-		if err := p.Enqueue(t.Context(), event(fmt.Sprint(i)), o); err != nil {
+		if err := p.Enqueue(t.Context(), with(event(fmt.Sprint(i)), o)); err != nil {
 			t.Fatal(err)
 		}
 	}

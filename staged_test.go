@@ -24,10 +24,10 @@ func unlisted(t *testing.T, o Options) *BufferedProducer {
 }
 
 // place enqueues an event for each of these: a partition's id, a key, or neither.
-func place(t *testing.T, p *BufferedProducer, to ...*EnqueueOptions) {
+func place(t *testing.T, p *BufferedProducer, to ...*Event) {
 	t.Helper()
 	for i, o := range to {
-		if err := p.Enqueue(t.Context(), event(fmt.Sprint(i)), o); err != nil {
+		if err := p.Enqueue(t.Context(), with(event(fmt.Sprint(i)), o)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -47,15 +47,15 @@ func TestWhatFailsWhileTheListIsUnknownNamesThePartitionThatWasAskedFor(t *testi
 				if e.PartitionID != b.PartitionID {
 					t.Errorf("an event names partition %q, its batch %q", e.PartitionID, b.PartitionID)
 				}
-				text.WriteString(" " + string(e.Data.Body) + e.PartitionKey)
+				text.WriteString(" " + string(e.Body) + e.PartitionKey)
 			}
 			got = append(got, text.String())
 			count += b.Count
 		}
 		p := unlisted(t, Options{Retry: RetryOptions{MaxRetries: 2}, OnBatchFailed: note})
-		three, one := &EnqueueOptions{PartitionID: "3"}, &EnqueueOptions{PartitionID: "1"}
+		three, one := &Event{PartitionID: "3"}, &Event{PartitionID: "1"}
 		deliveries := []*Delivery{new(Delivery), new(Delivery)}
-		place(t, p, three, nil, one, &EnqueueOptions{PartitionKey: "k"}, three, &EnqueueOptions{PartitionID: "1", Delivery: deliveries[0]}, &EnqueueOptions{Delivery: deliveries[1]})
+		place(t, p, three, nil, one, &Event{PartitionKey: "k"}, three, &Event{PartitionID: "1", Delivery: deliveries[0]}, &Event{Delivery: deliveries[1]})
 		wantFailed(t, "Flush", p.Flush(t.Context()), 7)
 		slices.Sort(got) // handlers of several partitions run at once
 		if want := []string{"1: 2 5", "3: 0 4", ": 1 3k 6"}; !slices.Equal(got, want) || count != 7 {
@@ -76,8 +76,8 @@ func TestStagedEventsAreCountedAndClearedByThePartitionThatTheyName(t *testing.T
 	synctest.Test(t, func(t *testing.T) {
 		var told outcomes
 		p := unlisted(t, Options{DeliveryTimeout: -1, Retry: RetryOptions{MaxRetries: 1000}, OnBatchFailed: told.handle})
-		three, one := &EnqueueOptions{PartitionID: "3"}, &EnqueueOptions{PartitionID: "1"}
-		place(t, p, three, nil, one, &EnqueueOptions{PartitionKey: "k"}, three)
+		three, one := &Event{PartitionID: "3"}, &Event{PartitionID: "1"}
+		place(t, p, three, nil, one, &Event{PartitionKey: "k"}, three)
 		time.Sleep(time.Minute) // several batches: what comes after a failed try is in another
 		place(t, p, three, three)
 		for id, want := range map[string]int{"3": 4, "1": 1, "2": 0, "": 0} {
@@ -131,7 +131,7 @@ func TestAHandlerOfStagedEventsHoldsThePartitionsTurn(t *testing.T) {
 			told.Add(1)
 		}
 		p := peer.producer(Options{MaxWaitTime: SendAtOnce, OnBatchSucceeded: handler, OnBatchFailed: handler})
-		place(t, p, &EnqueueOptions{PartitionID: "0"})
+		place(t, p, &Event{PartitionID: "0"})
 		if n, err := p.ClearPartition(t.Context(), "0"); n != 1 || err != nil {
 			t.Errorf("ClearPartition returned %d, %v", n, err)
 		}
@@ -139,7 +139,7 @@ func TestAHandlerOfStagedEventsHoldsThePartitionsTurn(t *testing.T) {
 		if err := p.Connect(t.Context(), nil); err != nil {
 			t.Fatal(err)
 		}
-		place(t, p, &EnqueueOptions{PartitionID: "0"})
+		place(t, p, &Event{PartitionID: "0"})
 		if err := p.Flush(t.Context()); err != nil {
 			t.Error(err)
 		}
@@ -209,7 +209,7 @@ func TestWhatIsLeftOfAClearedStagedBatchIsStored(t *testing.T) {
 			return nil
 		}
 		p := peer.producer(Options{MaxWaitTime: SendAtOnce})
-		three, one := &EnqueueOptions{PartitionID: "3"}, &EnqueueOptions{PartitionID: "1"}
+		three, one := &Event{PartitionID: "3"}, &Event{PartitionID: "1"}
 		place(t, p, one, three, one, three)
 		place(t, p, three)
 		if n, err := p.ClearPartition(t.Context(), "3"); n != 3 || err != nil {

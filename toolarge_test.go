@@ -123,7 +123,7 @@ func TestABatchThatIsTooLargeAfterAllIsCut(t *testing.T) {
 		round := func() (refused []int, largest int) {
 			for range 2000 {
 				want = append(want, fmt.Sprintf("%05d %s", len(want), strings.Repeat("x", 140)))
-				if err := p.Enqueue(t.Context(), data(want[len(want)-1]), nil); err != nil {
+				if err := p.Enqueue(t.Context(), data(want[len(want)-1])); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -206,7 +206,7 @@ func TestOnlyAnEventThatIsRefusedAloneIsTooLarge(t *testing.T) {
 			d := new(eventhubs.Delivery)
 			deliveries[tag] = d
 			want = append(want, tag)
-			if err := p.Enqueue(t.Context(), data(tag+strings.Repeat("x", size)), &eventhubs.EnqueueOptions{Tag: tag, Delivery: d}); err != nil {
+			if err := p.Enqueue(t.Context(), &eventhubs.Event{Body: []byte(tag + strings.Repeat("x", size)), Tag: tag, Delivery: d}); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -238,7 +238,7 @@ func TestOnlyAnEventThatIsRefusedAloneIsTooLarge(t *testing.T) {
 		}
 		s.taken()
 		for range 400 {
-			if err := p.Enqueue(t.Context(), data(strings.Repeat("y", 150)), &eventhubs.EnqueueOptions{Tag: "y"}); err != nil {
+			if err := p.Enqueue(t.Context(), &eventhubs.Event{Body: []byte(strings.Repeat("y", 150)), Tag: "y"}); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -283,11 +283,11 @@ func TestOnePoisonousEventDoesNotHaveTheOthersLeaveOneByOne(t *testing.T) {
 			var failed []string
 			p := newProducer(t, server, eventhubs.Options{EnableIdempotentRetries: idempotent, OnBatchFailed: func(_ context.Context, b *eventhubs.Batch) {
 				for e := range b.Events() {
-					failed = append(failed, string(e.Data.Body))
+					failed = append(failed, string(e.Body))
 				}
 			}})
 			for i := range 1000 {
-				if err := p.Enqueue(t.Context(), data(fmt.Sprint(i)), nil); err != nil {
+				if err := p.Enqueue(t.Context(), data(fmt.Sprint(i))); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -297,7 +297,7 @@ func TestOnePoisonousEventDoesNotHaveTheOthersLeaveOneByOne(t *testing.T) {
 			}
 			largest = 0
 			for i := range 1000 {
-				if err := p.Enqueue(t.Context(), data(fmt.Sprint(i)), nil); err != nil {
+				if err := p.Enqueue(t.Context(), data(fmt.Sprint(i))); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -333,10 +333,10 @@ func TestABatchWithAnAmbiguousTryIsCutUnlessItIsNumbered(t *testing.T) {
 			}
 			p := w.producer(eventhubs.Options{EnableIdempotentRetries: idempotent, OnBatchSucceeded: note, OnBatchFailed: note})
 			for i := range 20 {
-				w.must(p.Enqueue(w.Context(), data(fmt.Sprintf("%02d%s", i, strings.Repeat("x", 140))), nil))
+				w.must(p.Enqueue(w.Context(), data(fmt.Sprintf("%02d%s", i, strings.Repeat("x", 140)))))
 			}
 			_ = p.Flush(w.Context())
-			w.must(outcomeErr(p.Publish(w.Context(), data("next"), nil)))
+			w.must(outcomeErr(p.Publish(w.Context(), data("next"))))
 			synctest.Wait() // until its handler is through
 			want := []string{"11 stored", "9 stored", "1 stored"}
 			stored := 21
@@ -391,7 +391,7 @@ func TestADetachForSizeWithSeveralInFlightEndsInTakenBatches(t *testing.T) {
 				t.Errorf("mute=%v: %d events failed: %v", mute, b.Count, b.Outcome.Err)
 			}})
 			for i := range 1000 {
-				if err := p.Enqueue(t.Context(), data(fmt.Sprintf("%04d%s", i, strings.Repeat("x", 140))), nil); err != nil {
+				if err := p.Enqueue(t.Context(), data(fmt.Sprintf("%04d%s", i, strings.Repeat("x", 140)))); err != nil {
 					t.Fatal(err)
 				}
 				if i%40 == 0 {

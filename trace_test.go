@@ -89,9 +89,9 @@ func TestJoinedTracesAreAllToldOfEverything(t *testing.T) {
 		joined := eventhubs.JoinTraces(of.trace("a", names), nil, &eventhubs.Trace{}, of.trace("b", names))
 		p := w.producer(eventhubs.Options{Trace: joined, OnBatchSucceeded: func(context.Context, *eventhubs.Batch) { time.Sleep(time.Second) }})
 		names[p] = " of p"
-		w.must(p.Enqueue(w.Context(), data("x"), &eventhubs.EnqueueOptions{PartitionKey: "k"}))
+		w.must(p.Enqueue(w.Context(), &eventhubs.Event{Body: []byte("x"), PartitionKey: "k"}))
 		w.must(p.Flush(w.Context()))
-		w.must(p.Enqueue(w.Context(), data("y"), &eventhubs.EnqueueOptions{PartitionKey: "k"}))
+		w.must(p.Enqueue(w.Context(), &eventhubs.Event{Body: []byte("y"), PartitionKey: "k"}))
 		w.must(p.Close(context.WithoutCancel(w.Context())))
 		var want []string
 		for _, line := range []string{"created hub", "of p encoding", `of p accepted "k"`, "of p connected <nil>", "of p sealed 1", "of p sending 1, try 1", "of p throttled 1: throttled, true",
@@ -131,7 +131,7 @@ func TestAJoinedTraceThatEndsItsGoroutineKeepsNothingFromTheNext(t *testing.T) {
 			Closed: func(c eventhubs.TracedProducer) { heard = append(heard, fmt.Sprint("closed ", c.Err)) },
 		}
 		p := w.producer(eventhubs.Options{Trace: eventhubs.JoinTraces(bad, good), Logger: slog.New(slog.NewTextHandler(&log, nil))})
-		w.must(outcomeErr(p.Publish(w.Context(), data("a"), nil)))
+		w.must(outcomeErr(p.Publish(w.Context(), data("a"))))
 		w.must(p.Close(context.WithoutCancel(w.Context())))
 		if want := []string{"created", "settled", "closed <nil>"}; !slices.Equal(heard, want) {
 			t.Errorf("the second was told %q, want %q", heard, want)

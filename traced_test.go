@@ -10,7 +10,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azeventhubs/v2"
 	"github.com/go-eventhubs/eventhubs/internal/connection"
 )
 
@@ -31,16 +30,16 @@ func TestATracedBatchTellsAPropertyOfItsEvents(t *testing.T) {
 			},
 		}})
 		key := "an annotation before the properties"
-		for _, e := range []*azeventhubs.EventData{
+		for _, e := range []*Event{
 			{Properties: map[string]any{"p": "a", "q": "not this"}}, {Body: []byte("p")}, {Properties: map[string]any{"p": 1}},
-			{Properties: map[string]any{"p": "a"}, ContentType: new("text/plain")}, {Properties: map[string]any{"p": strings.Repeat("b", 300)}}, {Properties: map[string]any{"p": ""}},
+			{Properties: map[string]any{"p": "a"}, ContentType: "text/plain"}, {Properties: map[string]any{"p": strings.Repeat("b", 300)}}, {Properties: map[string]any{"p": ""}},
 		} {
-			if err := p.Enqueue(t.Context(), e, &EnqueueOptions{PartitionKey: key}); err != nil {
+			if err := p.Enqueue(t.Context(), with(e, &Event{PartitionKey: key})); err != nil {
 				t.Fatal(err)
 			}
 		}
-		message := &azeventhubs.AMQPAnnotatedMessage{ApplicationProperties: map[string]any{"p": "of a message"}, Body: azeventhubs.AMQPAnnotatedMessageBody{Value: "v"}}
-		if err := p.EnqueueMessage(t.Context(), message, &EnqueueOptions{PartitionKey: key}); err != nil {
+		message := &Event{Properties: map[string]any{"p": "of a message"}, PartitionKey: key, AMQP: &AMQPMessage{Body: &AMQPBody{Value: "v"}}}
+		if err := p.Enqueue(t.Context(), message); err != nil {
 			t.Fatal(err)
 		}
 		if err := p.Close(t.Context()); err != nil {
@@ -78,13 +77,7 @@ func TestATraceAddsProperties(t *testing.T) {
 			}},
 			OnBatchSucceeded: func(_ context.Context, b *Batch) {
 				for e := range b.Events() {
-					var properties map[string]any
-					if e.Data != nil {
-						properties = e.Data.Properties
-					} else {
-						properties = e.Message.ApplicationProperties
-					}
-					if got := fmt.Sprint(properties); got != wants[seen] {
+					if got := fmt.Sprint(e.Properties); got != wants[seen] {
 						t.Errorf("event %d has %s, want %s", seen, got, wants[seen])
 					}
 					seen++
@@ -93,12 +86,12 @@ func TestATraceAddsProperties(t *testing.T) {
 		})
 		own := map[string]any{"mine": int64(1)}
 		for _, properties := range []map[string]any{own, nil} {
-			if err := p.Enqueue(t.Context(), &azeventhubs.EventData{Properties: properties}, &EnqueueOptions{PartitionID: "0"}); err != nil {
+			if err := p.Enqueue(t.Context(), &Event{Properties: properties, PartitionID: "0"}); err != nil {
 				t.Fatal(err)
 			}
 		}
 		for _, properties := range []map[string]any{{"mine": int64(2)}, nil} {
-			if err := p.EnqueueMessage(t.Context(), &azeventhubs.AMQPAnnotatedMessage{ApplicationProperties: properties}, &EnqueueOptions{PartitionID: "0"}); err != nil {
+			if err := p.Enqueue(t.Context(), &Event{Properties: properties, PartitionID: "0", AMQP: &AMQPMessage{Body: &AMQPBody{}}}); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -115,7 +108,7 @@ func TestAnAddedPropertyThatIsNoTextIsRefused(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		peer := newPeer(t, 1)
 		p := peer.producer(Options{Trace: &Trace{Encoding: func(_ context.Context, e TracedEncoding) { e.Properties.Add("name", "\xff") }}})
-		err := errors.Join(p.Enqueue(t.Context(), event("a"), nil), p.EnqueueMessage(t.Context(), &azeventhubs.AMQPAnnotatedMessage{}, nil))
+		err := errors.Join(p.Enqueue(t.Context(), event("a")), p.Enqueue(t.Context(), &Event{AMQP: &AMQPMessage{}}))
 		if got := strings.Count(fmt.Sprint(err), ErrInvalidArgument.Error()); got != 2 {
 			t.Errorf("%d of 2 are refused: %v", got, err)
 		}
@@ -160,7 +153,7 @@ func TestStatsTellWhoWaitsForRoom(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		for i := range 5 {
 			// Ends when there is room, or is cancelled.
-			go func() { _ = p.Enqueue(ctx, event(fmt.Sprint(i)), nil) }()
+			go func() { _ = p.Enqueue(ctx, event(fmt.Sprint(i))) }()
 		}
 		synctest.Wait()
 		if s := p.Stats(); s.WaitingCallers != 3 || s.MaxBufferedEvents != 2 || s.MaxBufferedBytes != 1000 {

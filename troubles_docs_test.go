@@ -89,7 +89,7 @@ func (s sight) see(t *testing.T, text *strings.Builder) {
 				case <-stop:
 					return
 				case <-time.After(100 * time.Millisecond):
-					_ = f.p.Enqueue(context.Background(), data("event"), &eventhubs.EnqueueOptions{PartitionID: id})
+					_ = f.p.Enqueue(context.Background(), &eventhubs.Event{Body: []byte("event"), PartitionID: id})
 				}
 			}
 		}()

@@ -122,18 +122,18 @@ func TestWhatSomebodyWasToldOfMayBeLeftOutOfFlush(t *testing.T) {
 				p := peer.producer(Options{MaxWaitTime: UntilFull, FlushOmitsTold: true, OnBatchFailed: handler, Logger: slog.New(slog.DiscardHandler)})
 				left := 0
 				for i := range 10 {
-					o := &EnqueueOptions{PartitionID: "0"}
+					o := &Event{PartitionID: "0"}
 					if i%3 == 0 {
 						o.Delivery = new(Delivery)
 					} else if handler == nil {
 						left++
 					}
-					if err := p.Enqueue(t.Context(), event("a"), o); err != nil {
+					if err := p.Enqueue(t.Context(), with(event("a"), o)); err != nil {
 						t.Fatal(err)
 					}
 				}
 				wantFailed(t, "Flush", p.Flush(t.Context()), left)
-				if _, err := p.Publish(t.Context(), event("b"), nil); err == nil {
+				if _, err := p.Publish(t.Context(), event("b")); err == nil {
 					t.Error("Publish returned no error")
 				}
 				wantFailed(t, "Close", p.Close(t.Context()), 0)
@@ -274,11 +274,11 @@ func TestWhatFlushesReturnAddsUpToWhatHasFailed(t *testing.T) {
 			for range 3 {
 				wg.Go(func() { // ends after its events
 					for range 30 {
-						var o *EnqueueOptions
+						var o *Event
 						if n := dice(5); n < 4 {
-							o = &EnqueueOptions{PartitionID: fmt.Sprint(n)} // there is no 3
+							o = &Event{PartitionID: fmt.Sprint(n)} // there is no 3
 						}
-						if err := p.Enqueue(t.Context(), event("a"), o); err != nil && !errors.Is(err, ErrPartitionUnknown) {
+						if err := p.Enqueue(t.Context(), with(event("a"), o)); err != nil && !errors.Is(err, ErrPartitionUnknown) {
 							t.Error(err)
 						}
 						time.Sleep(time.Duration(dice(500)) * time.Millisecond)

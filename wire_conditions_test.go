@@ -89,7 +89,7 @@ func (c *wireCondition) meet(t *testing.T, action emulator.Action, fails bool) {
 	})
 	r.open()
 	began := time.Now()
-	_, err := r.p.Publish(t.Context(), data("a"), &eventhubs.EnqueueOptions{PartitionID: victim})
+	_, err := r.p.Publish(t.Context(), &eventhubs.Event{Body: []byte("a"), PartitionID: victim})
 	took := time.Since(began)
 	if (err != nil) != fails || fails && took > time.Second || took > 10*time.Second {
 		t.Errorf("%v: Publish returned %v after %v", action, err, took)

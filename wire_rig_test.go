@@ -93,7 +93,7 @@ func (r *rig) stream() {
 }
 
 func (r *rig) enqueue(partition, body string) {
-	if err := r.p.Enqueue(r.Context(), data(body), &eventhubs.EnqueueOptions{PartitionID: partition}); err != nil {
+	if err := r.p.Enqueue(r.Context(), &eventhubs.Event{Body: []byte(body), PartitionID: partition}); err != nil {
 		r.Errorf("Enqueue of %s: %v", body, err)
 		return
 	}
@@ -211,8 +211,8 @@ func (b *outcomeBook) note(_ context.Context, batch *eventhubs.Batch) {
 		b.errs = append(b.errs, batch.Outcome.Err)
 	}
 	for e := range batch.Events() {
-		id, _, _ := strings.Cut(string(e.Data.Body), "-") // a batch that failed early has no partition
-		book[id] = append(book[id], string(e.Data.Body))
+		id, _, _ := strings.Cut(string(e.Body), "-") // a batch that failed early has no partition
+		book[id] = append(book[id], string(e.Body))
 	}
 }
 

@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azeventhubs/v2"
-
 	"github.com/go-eventhubs/eventhubs"
 )
 
@@ -59,11 +57,11 @@ func (p *ourProducer) stored(_ context.Context, b *eventhubs.Batch) {
 func (p *ourProducer) produce(ctx context.Context, l *load) error {
 	p.load = l
 	enqueue := func(e event) error {
-		return p.producer.Enqueue(ctx, &azeventhubs.EventData{Body: e.body}, &eventhubs.EnqueueOptions{PartitionKey: e.key})
+		return p.producer.Enqueue(ctx, &eventhubs.Event{Body: e.body, PartitionKey: e.key})
 	}
 	if l.timed() {
 		enqueue = func(e event) error {
-			return p.producer.Enqueue(ctx, &azeventhubs.EventData{Body: e.body}, &eventhubs.EnqueueOptions{PartitionKey: e.key, Tag: time.Now()})
+			return p.producer.Enqueue(ctx, &eventhubs.Event{Body: e.body, PartitionKey: e.key, Tag: time.Now()})
 		}
 	}
 	return l.each(publish{enqueue: enqueue, flush: func() error { return p.producer.Flush(ctx) }})

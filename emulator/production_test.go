@@ -53,7 +53,7 @@ func runProduction(ctx context.Context, namespace string, credential azcore.Toke
 	if err != nil {
 		return 0, err
 	}
-	if err := producer.Enqueue(ctx, &azeventhubs.EventData{Body: []byte("buffered")}, &eventhubs.EnqueueOptions{PartitionID: "0"}); err != nil {
+	if err := producer.Enqueue(ctx, &eventhubs.Event{Body: []byte("buffered"), PartitionID: "0"}); err != nil {
 		return 0, err
 	}
 	if err := producer.Close(ctx); err != nil {
@@ -119,7 +119,7 @@ func ExampleServer_Credential() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	if err := producer.Enqueue(ctx, &azeventhubs.EventData{Body: []byte("hello")}, nil); err != nil {
+	if err := producer.Enqueue(ctx, &eventhubs.Event{Body: []byte("hello")}); err != nil {
 		log.Fatal(err)
 	}
 	err = producer.Close(ctx)

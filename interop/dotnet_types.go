@@ -8,8 +8,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azeventhubs/v2"
-
 	"github.com/go-eventhubs/eventhubs"
 	"github.com/go-eventhubs/eventhubs/internal/amqp"
 )
@@ -138,8 +136,8 @@ func (w *world) publishOurTypes(ctx context.Context) error {
 		return err
 	}
 	for _, each := range ourTypes {
-		event := &azeventhubs.EventData{Body: []byte(each.name), Properties: map[string]any{"v": each.value}}
-		if err := producer.Enqueue(ctx, event, nil); err != nil {
+		event := &eventhubs.Event{Body: []byte(each.name), Properties: map[string]any{"v": each.value}}
+		if err := producer.Enqueue(ctx, event); err != nil {
 			return err
 		}
 	}

@@ -10,8 +10,6 @@ import (
 	"path/filepath"
 	"slices"
 
-	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azeventhubs/v2"
-
 	"github.com/go-eventhubs/eventhubs"
 )
 
@@ -41,8 +39,7 @@ func (w *world) publishOurs(ctx context.Context) error {
 		return err
 	}
 	for _, e := range w.earthquakes {
-		event := &azeventhubs.EventData{Body: []byte(e.body)}
-		if err := producer.Enqueue(ctx, event, &eventhubs.EnqueueOptions{PartitionKey: e.key}); err != nil {
+		if err := producer.Enqueue(ctx, &eventhubs.Event{Body: []byte(e.body), PartitionKey: e.key}); err != nil {
 			return err
 		}
 	}

@@ -8,7 +8,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azeventhubs/v2"
 	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/trace"
@@ -83,15 +82,15 @@ func (c course) publisher(b *testing.B, server *emulator.Server) func() time.Dur
 		}
 		contexts = append(contexts[:i], trace.ContextWithSpanContext(b.Context(), trace.NewSpanContext(config)))
 	}
-	event, routes := &azeventhubs.EventData{Body: make([]byte, 1000)}, make([]*eventhubs.EnqueueOptions, 100)
-	for i := range routes {
-		routes[i] = &eventhubs.EnqueueOptions{PartitionKey: fmt.Sprint("device-", i)}
+	body, events := make([]byte, 1000), make([]*eventhubs.Event, 100)
+	for i := range events {
+		events[i] = &eventhubs.Event{Body: body, PartitionKey: fmt.Sprint("device-", i)}
 	}
 	return func() time.Duration {
 		runtime.GC()
 		began := time.Now()
 		for i := range 20_000 {
-			if err := producer.Enqueue(contexts[i%len(contexts)], event, routes[i%len(routes)]); err != nil {
+			if err := producer.Enqueue(contexts[i%len(contexts)], events[i%len(events)]); err != nil {
 				b.Fatal(err)
 			}
 		}

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"log"
 
-	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azeventhubs/v2"
 	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 
@@ -29,7 +28,7 @@ func Example() {
 	}
 
 	for range 3 {
-		if err := producer.Enqueue(context.Background(), &azeventhubs.EventData{Body: []byte("hello")}, nil); err != nil {
+		if err := producer.Enqueue(context.Background(), &eventhubs.Event{Body: []byte("hello")}); err != nil {
 			log.Fatal(err)
 		}
 	}

@@ -10,7 +10,6 @@ import (
 	"testing/synctest"
 	"weak"
 
-	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azeventhubs/v2"
 	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/metric"
 	"go.opentelemetry.io/otel/metric/noop"
@@ -63,7 +62,7 @@ func TestOptionsUsedTwiceCountOnceEach(t *testing.T) {
 			t.Fatal(err)
 		}
 		for i, p := range []*eventhubs.BufferedProducer{w.producer, second, second} {
-			if _, err := p.Publish(in(t, spanContext(byte(i), true)), &azeventhubs.EventData{}, &eventhubs.EnqueueOptions{PartitionID: "0"}); err != nil {
+			if _, err := p.Publish(in(t, spanContext(byte(i), true)), &eventhubs.Event{PartitionID: "0"}); err != nil {
 				t.Fatal(err)
 			}
 		}

@@ -12,7 +12,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azeventhubs/v2"
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 	"go.opentelemetry.io/otel/semconv/v1.43.0/messagingconv"
@@ -130,7 +129,7 @@ func TestMetricsTellWhatIsBuffered(t *testing.T) {
 		w.enqueue(t.Context(), "1", "d") // 0 has been silent for so long that it takes no more than half
 		w.next(emulator.Pass().AnswerAfter(time.Minute), emulator.Pass().AnswerAfter(time.Minute))
 		go func() { // ends when there is room
-			if err := w.producer.Enqueue(t.Context(), &azeventhubs.EventData{}, nil); err != nil {
+			if err := w.producer.Enqueue(t.Context(), &eventhubs.Event{}); err != nil {
 				t.Error(err)
 			}
 		}()

@@ -5,7 +5,6 @@ import (
 	"testing"
 	"testing/synctest"
 
-	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azeventhubs/v2"
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/go-eventhubs/eventhubs"
@@ -33,17 +32,17 @@ func testEventsCarryTheContext(t *testing.T, options telemetry.Options) {
 			{sampled, properties}, {unsampled, nil}, {trace.SpanContext{}, nil}, {sampled, map[string]any{"traceparent": "its own"}},
 			{sampled, map[string]any{"Diagnostic-Id": "its own"}},
 		} {
-			event := &azeventhubs.EventData{Properties: e.properties}
-			if err := w.producer.Enqueue(in(t, e.span), event, &eventhubs.EnqueueOptions{PartitionID: "0"}); err != nil {
+			event := &eventhubs.Event{Properties: e.properties, PartitionID: "0"}
+			if err := w.producer.Enqueue(in(t, e.span), event); err != nil {
 				t.Fatal(err)
 			}
 		}
-		message := &azeventhubs.AMQPAnnotatedMessage{Body: azeventhubs.AMQPAnnotatedMessageBody{Value: "v"}}
-		if err := w.producer.EnqueueMessage(in(t, unsampled), message, &eventhubs.EnqueueOptions{PartitionID: "0"}); err != nil {
+		message := &eventhubs.Event{PartitionID: "0", AMQP: &eventhubs.AMQPMessage{Body: &eventhubs.AMQPBody{Value: "v"}}}
+		if err := w.producer.TryEnqueue(in(t, unsampled), message); err != nil {
 			t.Fatal(err)
 		}
-		if len(properties) != 1 || message.ApplicationProperties != nil {
-			t.Errorf("the caller's own maps became %v and %v", properties, message.ApplicationProperties)
+		if len(properties) != 1 || message.Properties != nil {
+			t.Errorf("the caller's own maps became %v and %v", properties, message.Properties)
 		}
 		if err := w.flush(); err != nil {
 			t.Fatal(err)
@@ -75,9 +74,9 @@ func TestABatchIsLinkedToAContextThatTheApplicationWrote(t *testing.T) {
 	for _, config := range []telemetry.Options{{}, {DisablePropagation: true}} {
 		synctest.Test(t, func(t *testing.T) {
 			w := newWorld(t, eventhubs.Options{}, config)
-			event := &azeventhubs.EventData{Properties: map[string]any{}}
+			event := &eventhubs.Event{Properties: map[string]any{}}
 			telemetry.Inject(in(t, spanContext(1, true)), event.Properties)
-			if err := w.producer.Enqueue(t.Context(), event, nil); err != nil {
+			if err := w.producer.Enqueue(t.Context(), event); err != nil {
 				t.Fatal(err)
 			}
 			if err := w.flush(); err != nil {

@@ -11,7 +11,6 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azeventhubs/v2"
 	"go.opentelemetry.io/otel/attribute"
 	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
@@ -81,7 +80,7 @@ func (w *world) hook(_ context.Context, op emulator.Operation) emulator.Action {
 // enqueue enqueues an event for a partition, in a context.
 func (w *world) enqueue(ctx context.Context, partition, body string) {
 	w.t.Helper()
-	if err := w.producer.Enqueue(ctx, &azeventhubs.EventData{Body: []byte(body)}, &eventhubs.EnqueueOptions{PartitionID: partition}); err != nil {
+	if err := w.producer.Enqueue(ctx, &eventhubs.Event{Body: []byte(body), PartitionID: partition}); err != nil {
 		w.t.Fatal(err)
 	}
 }

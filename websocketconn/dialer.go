@@ -2,7 +2,13 @@
 //
 //	options.Connection.NewWebSocketConn = websocketconn.Dial
 //
-// The function fits the field of the same name in the options of azeventhubs too. It is a package of its own so that only
+// In the options of azeventhubs, whose function takes the URL as a field, it is
+//
+//	options.NewWebSocketConn = func(ctx context.Context, params azeventhubs.WebSocketConnParams) (net.Conn, error) {
+//		return websocketconn.Dial(ctx, params.Host)
+//	}
+//
+// It is a package of its own so that only
 // who needs it links a WebSocket library.
 package websocketconn
 
@@ -16,7 +22,6 @@ import (
 	"net/http"
 	"net/url"
 
-	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azeventhubs/v2"
 	"github.com/coder/websocket"
 )
 
@@ -42,19 +47,19 @@ type Dialer struct {
 }
 
 // Dial opens a WebSocket with the zero Dialer.
-func Dial(ctx context.Context, params azeventhubs.WebSocketConnParams) (net.Conn, error) {
-	return new(Dialer).Dial(ctx, params)
+func Dial(ctx context.Context, address string) (net.Conn, error) {
+	return new(Dialer).Dial(ctx, address)
 }
 
-// Dial opens a WebSocket at params.Host, a URL that begins with wss:// or ws://, and returns it as a stream of bytes. Each Write is
+// Dial opens a WebSocket at a URL that begins with wss:// or ws://, and returns it as a stream of bytes. Each Write is
 // one binary message; messages may be of any size. It fails when ctx ends, which does not concern the connection afterwards.
 // Errors name the host, where it redirects to if it does, and the proxy that was used, and what to check.
 //
 // A deadline that passes during a Read or Write ends the connection. Close never waits for the peer.
-func (d *Dialer) Dial(ctx context.Context, params azeventhubs.WebSocketConnParams) (net.Conn, error) {
-	target, err := url.Parse(params.Host)
+func (d *Dialer) Dial(ctx context.Context, address string) (net.Conn, error) {
+	target, err := url.Parse(address)
 	if err != nil || target.Host == "" {
-		return nil, fmt.Errorf("WebSocketConnParams.Host is %q; it looks like wss://name.servicebus.windows.net/$servicebus/websocket", params.Host)
+		return nil, fmt.Errorf("the URL of the WebSocket is %q; it looks like wss://name.servicebus.windows.net/$servicebus/websocket", address)
 	}
 	base, err := d.client()
 	if err != nil {
@@ -63,7 +68,7 @@ func (d *Dialer) Dial(ctx context.Context, params azeventhubs.WebSocketConnParam
 	u := newUpgrade(base.Transport, base.CheckRedirect != nil)
 	client := *base
 	client.Transport = u
-	ws, response, err := websocket.Dial(ctx, params.Host, &websocket.DialOptions{HTTPClient: &client, Subprotocols: []string{subprotocol}})
+	ws, response, err := websocket.Dial(ctx, address, &websocket.DialOptions{HTTPClient: &client, Subprotocols: []string{subprotocol}})
 	if d.HTTPClient == nil {
 		client.CloseIdleConnections() // nobody will ask this transport again; a WebSocket is not idle
 	}

@@ -14,7 +14,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azeventhubs/v2"
 	"github.com/coder/websocket"
 	"github.com/go-eventhubs/eventhubs"
 	"github.com/go-eventhubs/eventhubs/emulator"
@@ -43,7 +42,7 @@ func sendAndCompare(t *testing.T, server *emulator.Server, producer *eventhubs.B
 	t.Helper()
 	bodies := [][]byte{[]byte("small"), bytes.Repeat([]byte("x"), 1_000_000), []byte("last")}
 	for _, body := range bodies {
-		if err := producer.Enqueue(t.Context(), &azeventhubs.EventData{Body: body}, &eventhubs.EnqueueOptions{PartitionID: "1"}); err != nil {
+		if err := producer.Enqueue(t.Context(), &eventhubs.Event{Body: body, PartitionID: "1"}); err != nil {
 			t.Error(err)
 		}
 	}
@@ -99,7 +98,7 @@ func TestWhatCannotBeDialedIsToldByName(t *testing.T) {
 		host   string
 		want   string
 	}{
-		"no URL":              {websocketconn.Dialer{}, "ns.servicebus.windows.net", `WebSocketConnParams.Host is "ns.servicebus.windows.net"`},
+		"no URL":              {websocketconn.Dialer{}, "ns.servicebus.windows.net", `the URL of the WebSocket is "ns.servicebus.windows.net"`},
 		"another scheme":      {websocketconn.Dialer{}, "ftp://host/", `"ftp"`},
 		"two configurations":  {websocketconn.Dialer{HTTPClient: &http.Client{}, TLSConfig: &tls.Config{}}, "wss://host", "Dialer.HTTPClient is set together with TLSConfig"},
 		"two proxies":         {websocketconn.Dialer{HTTPClient: &http.Client{}, Proxy: http.ProxyURL(nil)}, "wss://host", "Dialer.HTTPClient is set together with"},
@@ -108,7 +107,7 @@ func TestWhatCannotBeDialedIsToldByName(t *testing.T) {
 		"nobody there":        {websocketconn.Dialer{}, "wss://127.0.0.1:1", "127.0.0.1:1: "},
 	} {
 		t.Run(name, func(t *testing.T) {
-			conn, err := test.dialer.Dial(t.Context(), azeventhubs.WebSocketConnParams{Host: test.host})
+			conn, err := test.dialer.Dial(t.Context(), test.host)
 			if err == nil {
 				conn.Close()
 				t.Fatal("it was dialed")
@@ -168,7 +167,7 @@ func (l *oneConn) Close() error {
 
 func (l *oneConn) Addr() net.Addr { return &net.TCPAddr{} }
 
-var somewhere = azeventhubs.WebSocketConnParams{Host: "ws://" + namespace + "/$servicebus/websocket"}
+const somewhere = "ws://" + namespace + "/$servicebus/websocket"
 
 func TestCloseSaysFarewellAndDoesNotWait(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"net/url"
 
-	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azeventhubs/v2"
 	"github.com/go-eventhubs/eventhubs"
 	"github.com/go-eventhubs/eventhubs/emulator"
 	"github.com/go-eventhubs/eventhubs/websocketconn"
@@ -30,7 +29,7 @@ func Example() {
 		log.Fatal(err)
 	}
 	ctx := context.Background()
-	if err := producer.Enqueue(ctx, &azeventhubs.EventData{Body: []byte("hello")}, nil); err != nil {
+	if err := producer.Enqueue(ctx, &eventhubs.Event{Body: []byte("hello")}); err != nil {
 		log.Fatal(err)
 	}
 	if err := producer.Close(ctx); err != nil {

@@ -15,7 +15,6 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azeventhubs/v2"
 	"github.com/go-eventhubs/eventhubs"
 	"github.com/go-eventhubs/eventhubs/emulator"
 	"github.com/go-eventhubs/eventhubs/websocketconn"
@@ -125,7 +124,7 @@ func TestProxyThatFailsIsNamedWithoutItsPassword(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			d := websocketconn.Dialer{Proxy: http.ProxyURL(test.proxy.url(t, true))}
-			_, err := d.Dial(t.Context(), azeventhubs.WebSocketConnParams{Host: test.host + "/$servicebus/websocket"})
+			_, err := d.Dial(t.Context(), test.host+"/$servicebus/websocket")
 			wantError(t, err, append(test.want, test.proxy.Listener.Addr().String())...)
 		})
 	}
@@ -135,7 +134,7 @@ func TestProxyThatCannotBeChosenIsToldWithoutItsPassword(t *testing.T) {
 	d := websocketconn.Dialer{Proxy: func(*http.Request) (*url.URL, error) {
 		return nil, errors.New("bad: http://user:" + password + "@proxy")
 	}}
-	_, err := d.Dial(t.Context(), azeventhubs.WebSocketConnParams{Host: "wss://" + namespace})
+	_, err := d.Dial(t.Context(), "wss://"+namespace)
 	wantError(t, err, namespace, "no proxy can be chosen", "http://proxy.example:8080")
 }
 
@@ -166,7 +165,7 @@ func TestMain(m *testing.M) {
 	if host == "" {
 		os.Exit(m.Run())
 	}
-	conn, err := websocketconn.Dial(context.Background(), azeventhubs.WebSocketConnParams{Host: host})
+	conn, err := websocketconn.Dial(context.Background(), host)
 	if err != nil {
 		_, _ = io.WriteString(os.Stdout, "failed: "+err.Error())
 		return
@@ -220,7 +219,7 @@ func TestTheEnvironmentNamesTheProxy(t *testing.T) {
 }
 
 // publish sends events through a connection that dial opens, to a namespace with a name as in production, and looks at what is stored.
-func publish(t *testing.T, server *emulator.Server, dial func(context.Context, azeventhubs.WebSocketConnParams) (net.Conn, error)) {
+func publish(t *testing.T, server *emulator.Server, dial func(context.Context, string) (net.Conn, error)) {
 	t.Helper()
 	producer, err := eventhubs.NewBufferedProducer(namespace, "events", server.Credential(), &eventhubs.Options{
 		Connection: eventhubs.ConnectionOptions{NewWebSocketConn: dial},

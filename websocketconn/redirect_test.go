@@ -12,7 +12,6 @@ import (
 	"sync/atomic"
 	"testing"
 
-	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azeventhubs/v2"
 	"github.com/go-eventhubs/eventhubs"
 	"github.com/go-eventhubs/eventhubs/emulator"
 	"github.com/go-eventhubs/eventhubs/websocketconn"
@@ -48,8 +47,8 @@ func (r *redirector) authority() *tls.Config {
 	return &tls.Config{RootCAs: r.Client().Transport.(*http.Transport).TLSClientConfig.RootCAs}
 }
 
-func (r *redirector) params() azeventhubs.WebSocketConnParams {
-	return azeventhubs.WebSocketConnParams{Host: "wss" + strings.TrimPrefix(r.URL, "https") + "/$servicebus/websocket"}
+func (r *redirector) address() string {
+	return "wss" + strings.TrimPrefix(r.URL, "https") + "/$servicebus/websocket"
 }
 
 // clientThat is an HTTP client of the caller's, which trusts the server and decides about redirects.
@@ -85,7 +84,7 @@ func TestNoRedirectIsFollowed(t *testing.T) {
 				"the caller's": {HTTPClient: server.clientThat(nil)},
 			} {
 				server.asked.Store(0)
-				_, err := d.Dial(t.Context(), server.params())
+				_, err := d.Dial(t.Context(), server.address())
 				wantError(t, err, server.Listener.Addr().String(), test.want)
 				if got := server.asked.Load(); got != 1 {
 					t.Errorf("%s client asked %d times, want once", client, got)
@@ -105,7 +104,7 @@ func TestTheCallersClientDecidesAboutRedirects(t *testing.T) {
 	plain := startServer(t, emulator.TransportWebSocket)
 	server := startRedirector(t, 302, "ws://"+plain.Addr()+"/$servicebus/websocket")
 	allows := server.clientThat(func(*http.Request, []*http.Request) error { return nil })
-	conn, err := (&websocketconn.Dialer{HTTPClient: allows}).Dial(t.Context(), server.params())
+	conn, err := (&websocketconn.Dialer{HTTPClient: allows}).Dial(t.Context(), server.address())
 	if err != nil {
 		t.Fatalf("a redirect that the client allows: %v", err)
 	}
@@ -113,21 +112,21 @@ func TestTheCallersClientDecidesAboutRedirects(t *testing.T) {
 
 	never := errors.New("never in this test")
 	refuses := server.clientThat(func(*http.Request, []*http.Request) error { return never })
-	_, err = (&websocketconn.Dialer{HTTPClient: refuses}).Dial(t.Context(), server.params())
+	_, err = (&websocketconn.Dialer{HTTPClient: refuses}).Dial(t.Context(), server.address())
 	wantError(t, err, "redirects to ws://"+plain.Addr()+"/$servicebus/websocket", never.Error())
 	if !errors.Is(err, never) {
 		t.Errorf("the client's own error is not wrapped: %v", err)
 	}
 
 	stays := server.clientThat(func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse })
-	_, err = (&websocketconn.Dialer{HTTPClient: stays}).Dial(t.Context(), server.params())
+	_, err = (&websocketconn.Dialer{HTTPClient: stays}).Dial(t.Context(), server.address())
 	wantError(t, err, "redirects to ws://"+plain.Addr()+"/$servicebus/websocket", "HTTP status 302 Found")
 
 	gone := httptest.NewServer(http.NotFoundHandler())
 	further := startRedirector(t, 302, gone.URL)
 	address := gone.Listener.Addr().String()
 	gone.Close()
-	_, err = (&websocketconn.Dialer{HTTPClient: further.clientThat(func(*http.Request, []*http.Request) error { return nil })}).Dial(t.Context(), further.params())
+	_, err = (&websocketconn.Dialer{HTTPClient: further.clientThat(func(*http.Request, []*http.Request) error { return nil })}).Dial(t.Context(), further.address())
 	wantError(t, err, further.Listener.Addr().String()+", which redirects to "+address, "connection refused")
 }
 
@@ -144,7 +143,7 @@ func TestARedirectOfAProxyIsNotFollowed(t *testing.T) {
 	}
 	for scheme, want := range map[string]string{"ws://": "redirects to " + portal.URL + "/login", "wss://": "refuses to connect to " + namespace} {
 		d := websocketconn.Dialer{Proxy: http.ProxyURL(address), TLSConfig: portal.authority()}
-		_, err := d.Dial(t.Context(), azeventhubs.WebSocketConnParams{Host: scheme + namespace + "/$servicebus/websocket"})
+		_, err := d.Dial(t.Context(), scheme+namespace+"/$servicebus/websocket")
 		wantError(t, err, want, proxy.Listener.Addr().String())
 	}
 	if got := portal.asked.Load(); got != 0 {

@@ -13,7 +13,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azeventhubs/v2"
 	"github.com/go-eventhubs/eventhubs/internal/connection"
 	"github.com/go-eventhubs/eventhubs/websocketconn"
 )
@@ -180,7 +179,7 @@ func (c *checkup) tlsConfig() *tls.Config {
 
 func (c *checkup) webSocket(ctx context.Context) finding {
 	dialer := &websocketconn.Dialer{TLSConfig: c.options.tls}
-	conn, err := dialer.Dial(ctx, azeventhubs.WebSocketConnParams{Host: c.url("ws", "/$servicebus/websocket")})
+	conn, err := dialer.Dial(ctx, c.url("ws", "/$servicebus/websocket"))
 	if err != nil {
 		return finding{err: err}
 	}
@@ -210,7 +209,7 @@ func (c *checkup) amqp(ctx context.Context) finding {
 		Tokens:        &c.proof,
 		Disconnected:  func(err error) { ended <- err }, // once: there is no second connection
 		// Not a WebSocket, as a rule: it means whatever carries the bytes.
-		NewWebSocketConn: func(ctx context.Context, _ azeventhubs.WebSocketConnParams) (net.Conn, error) {
+		NewWebSocketConn: func(ctx context.Context, _ string) (net.Conn, error) {
 			if first := conn; first != nil {
 				conn = nil
 				return first, nil

@@ -128,16 +128,27 @@ func (c *clientOptions) readAuthority(given bool) error {
 }
 
 // webSocketDialer is what opens a WebSocket; nil without --websocket.
-func (c *clientOptions) webSocketDialer() func(context.Context, azeventhubs.WebSocketConnParams) (net.Conn, error) {
+func (c *clientOptions) webSocketDialer() func(ctx context.Context, url string) (net.Conn, error) {
 	if !c.webSocket {
 		return nil
 	}
 	dialer, plain := &websocketconn.Dialer{TLSConfig: c.tls}, c.delivered.Emulator
-	return func(ctx context.Context, params azeventhubs.WebSocketConnParams) (net.Conn, error) {
-		if rest, ok := strings.CutPrefix(params.Host, "wss:"); ok && plain {
-			params.Host = "ws:" + rest // the SDK asks for TLS even where there is none
+	return func(ctx context.Context, url string) (net.Conn, error) {
+		if rest, ok := strings.CutPrefix(url, "wss:"); ok && plain {
+			url = "ws:" + rest // the SDK asks for TLS even where there is none
 		}
-		return dialer.Dial(ctx, params)
+		return dialer.Dial(ctx, url)
+	}
+}
+
+// sdkWebSocketDialer is webSocketDialer as the SDK wants it.
+func (c *clientOptions) sdkWebSocketDialer() func(context.Context, azeventhubs.WebSocketConnParams) (net.Conn, error) {
+	dial := c.webSocketDialer()
+	if dial == nil {
+		return nil
+	}
+	return func(ctx context.Context, params azeventhubs.WebSocketConnParams) (net.Conn, error) {
+		return dial(ctx, params.Host)
 	}
 }
 
@@ -158,7 +169,7 @@ func (c *clientOptions) newProducer(options *eventhubs.Options) (producer *event
 
 // newSDKProducer makes the SDK's producer, for asking about partitions.
 func (c *clientOptions) newSDKProducer() (*azeventhubs.ProducerClient, error) {
-	options := &azeventhubs.ProducerClientOptions{TLSConfig: c.tls, NewWebSocketConn: c.webSocketDialer()}
+	options := &azeventhubs.ProducerClientOptions{TLSConfig: c.tls, NewWebSocketConn: c.sdkWebSocketDialer()}
 	if c.namespace != "" {
 		return azeventhubs.NewProducerClient(c.namespace, c.hub, c.credential, options)
 	}
@@ -167,7 +178,7 @@ func (c *clientOptions) newSDKProducer() (*azeventhubs.ProducerClient, error) {
 
 // newConsumer makes the SDK's consumer, for partitionReaders.
 func (c *clientOptions) newConsumer(group string) (*azeventhubs.ConsumerClient, error) {
-	options := &azeventhubs.ConsumerClientOptions{TLSConfig: c.tls, NewWebSocketConn: c.webSocketDialer(), RetryOptions: readRetries}
+	options := &azeventhubs.ConsumerClientOptions{TLSConfig: c.tls, NewWebSocketConn: c.sdkWebSocketDialer(), RetryOptions: readRetries}
 	if c.namespace != "" {
 		return azeventhubs.NewConsumerClient(c.namespace, c.hub, group, c.credential, options)
 	}

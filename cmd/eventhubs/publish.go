@@ -9,8 +9,8 @@ import (
 	"slices"
 	"time"
 
-	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azeventhubs/v2"
 	"github.com/go-eventhubs/eventhubs"
+	"github.com/go-eventhubs/eventhubs/azevents"
 	"github.com/go-eventhubs/eventhubs/internal/metricsserver"
 )
 
@@ -196,40 +196,37 @@ func (pub *publication) publish(ctx context.Context, src *source) error {
 
 func (pub *publication) feed(ctx context.Context, src *source) error {
 	pace := newPace(pub.options.rate)
-	event := azeventhubs.EventData{Properties: pub.options.properties}
-	if pub.options.contentType != "" {
-		event.ContentType = &pub.options.contentType
-	}
+	// Enqueue keeps nothing of what it is given, so one event and the line's own memory do.
+	line := &eventhubs.Event{Properties: pub.options.properties, ContentType: pub.options.contentType, PartitionID: pub.options.partition}
 	for e, err := range src.entries() {
 		if err != nil {
 			return err
 		}
-		options := eventhubs.EnqueueOptions{PartitionID: pub.options.partition}
-		if options.PartitionID == "" {
-			options.PartitionKey = e.key
-		}
-		event.Body = e.body
+		event := line
 		if e.message != nil {
 			pub.options.complement(e.message)
-			options.Tag = e.message // Batch.Events does not tell all types as they were
+			event = azevents.FromMessage(e.message)
+			event.PartitionID = pub.options.partition
+			event.Tag = e.message // Batch.Events does not tell all types as they were
+		} else {
+			event.Body = e.body
+			if event.PartitionID == "" {
+				event.PartitionKey = e.key
+			}
 		}
 		err := pace.wait(ctx)
-		switch {
-		case err != nil:
-		case e.message != nil:
-			err = pub.producer.EnqueueMessage(ctx, e.message, &options)
-		default: // Enqueue keeps nothing of what it is given, so one event and the line's own memory do.
-			err = pub.producer.Enqueue(ctx, &event, &options)
+		if err == nil {
+			err = pub.producer.Enqueue(ctx, event)
 		}
 		if err != nil {
 			if e.message == nil {
-				e.message = messageOf(&event)
+				e.message = messageOf(event)
 			}
 			pub.refused(e, err)
 			return fmt.Errorf("reading stopped at %v: %w", e.place, err)
 		}
 		if pub.ledger != nil {
-			pub.ledger.sent(options.PartitionKey, e.body)
+			pub.ledger.sent(event.PartitionKey, e.body)
 		}
 	}
 	return nil

@@ -11,6 +11,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azeventhubs/v2"
+	"github.com/go-eventhubs/eventhubs"
 	"github.com/go-eventhubs/eventhubs/internal/amqp"
 )
 
@@ -217,15 +218,15 @@ func quotedIfNeeded(text string) string {
 	return text
 }
 
-// messageOf is the message that an event is.
-func messageOf(e *azeventhubs.EventData) *azeventhubs.AMQPAnnotatedMessage {
+// messageOf is the message that the event of a line is.
+func messageOf(e *eventhubs.Event) *azeventhubs.AMQPAnnotatedMessage {
 	m := &azeventhubs.AMQPAnnotatedMessage{
 		ApplicationProperties: e.Properties,
 		Body:                  azeventhubs.AMQPAnnotatedMessageBody{Data: [][]byte{append([]byte{}, e.Body...)}}, // nil would be null
-		Properties:            &azeventhubs.AMQPAnnotatedMessageProperties{ContentType: e.ContentType, CorrelationID: e.CorrelationID},
+		Properties:            &azeventhubs.AMQPAnnotatedMessageProperties{},
 	}
-	if e.MessageID != nil {
-		m.Properties.MessageID = *e.MessageID
+	if e.ContentType != "" {
+		m.Properties.ContentType = &e.ContentType
 	}
 	return m
 }

@@ -9,7 +9,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azeventhubs/v2"
 	"github.com/go-eventhubs/eventhubs"
 	"github.com/go-eventhubs/eventhubs/emulator"
 )
@@ -50,7 +49,7 @@ func (t *target) close() {
 }
 
 // hubProperties asks for the properties of the producer's hub.
-func hubProperties(ctx context.Context, producer *eventhubs.BufferedProducer) (azeventhubs.EventHubProperties, error) {
+func hubProperties(ctx context.Context, producer *eventhubs.BufferedProducer) (eventhubs.EventHubProperties, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, lookTimeout, fmt.Errorf("no answer within %v", lookTimeout))
 	defer cancel()
 	properties, err := producer.EventHubProperties(ctx)

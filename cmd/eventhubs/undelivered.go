@@ -115,19 +115,19 @@ func (u *undelivered) writeLocked(r undeliveredRecord) {
 }
 
 // sentBody is what sentMessage has as its body.
-func sentBody(e eventhubs.Event) []byte {
-	if e.Data != nil {
-		return e.Data.Body
+func sentBody(e *eventhubs.Event) []byte {
+	if e.AMQP == nil {
+		return e.Body
 	}
 	return bodyBytes(sentMessage(e).Body)
 }
 
 // sentMessage is what was published as an event of a batch. One of a record is its Tag, with all types as they were given.
-func sentMessage(e eventhubs.Event) *azeventhubs.AMQPAnnotatedMessage {
+func sentMessage(e *eventhubs.Event) *azeventhubs.AMQPAnnotatedMessage {
 	if m, ok := e.Tag.(*azeventhubs.AMQPAnnotatedMessage); ok {
 		return m
 	}
-	return messageOf(e.Data)
+	return messageOf(e)
 }
 
 // close closes the file, and takes it away if there is nothing in it. It returns how many events it holds.

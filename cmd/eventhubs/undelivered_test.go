@@ -18,7 +18,6 @@ import (
 	"sync/atomic"
 	"testing"
 
-	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azeventhubs/v2"
 	"github.com/go-eventhubs/eventhubs"
 	"github.com/go-eventhubs/eventhubs/emulator"
 )
@@ -186,7 +185,7 @@ func TestOnlyWhatIsInTheFileOfUndeliveredIsCounted(t *testing.T) {
 		t.Fatal(err)
 	}
 	u.write(undeliveredRecord{messageRecord: messageRecord{Properties: map[string]any{"p": math.Inf(1)}}}) // which JSON does not have
-	infinite := messageOf(&azeventhubs.EventData{Body: []byte("x"), Properties: map[string]any{"p": math.Inf(1)}})
+	infinite := messageOf(&eventhubs.Event{Body: []byte("x"), Properties: map[string]any{"p": math.Inf(1)}})
 	u.write(newUndeliveredRecord(infinite, "", eventhubs.NotStored, "why"))
 	if n, err := u.close(); n != 1 || err == nil {
 		t.Errorf("close returned %d, %v, want one event, and why another is not there", n, err)

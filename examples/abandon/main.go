@@ -8,7 +8,6 @@ import (
 	"log"
 	"time"
 
-	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azeventhubs/v2"
 	"github.com/go-eventhubs/eventhubs"
 	"github.com/go-eventhubs/eventhubs/emulator"
 	"github.com/go-eventhubs/eventhubs/examples/internal/hub"
@@ -43,7 +42,7 @@ func run(ctx context.Context) error {
 		return err
 	}
 	for i := range 10 {
-		if err := producer.Enqueue(ctx, &azeventhubs.EventData{Body: fmt.Appendf(nil, "event %d", i)}, nil); err != nil {
+		if err := producer.Enqueue(ctx, &eventhubs.Event{Body: fmt.Appendf(nil, "event %d", i)}); err != nil {
 			return err
 		}
 		if i == 0 {
@@ -53,6 +52,6 @@ func run(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
 	fmt.Println("abandon:", producer.Abandon(ctx))
-	fmt.Println("enqueue:", producer.Enqueue(ctx, &azeventhubs.EventData{}, nil))
+	fmt.Println("enqueue:", producer.Enqueue(ctx, &eventhubs.Event{}))
 	return nil
 }

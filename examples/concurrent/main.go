@@ -11,7 +11,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azeventhubs/v2"
 	"github.com/go-eventhubs/eventhubs"
 	"github.com/go-eventhubs/eventhubs/emulator"
 	"github.com/go-eventhubs/eventhubs/examples/internal/hub"
@@ -54,7 +53,7 @@ func run(ctx context.Context, sends int) (err error) {
 		return err
 	}
 	for range 16 { // two of these fill a message of 1 KB
-		if err := producer.Enqueue(ctx, &azeventhubs.EventData{Body: make([]byte, 400)}, nil); err != nil {
+		if err := producer.Enqueue(ctx, &eventhubs.Event{Body: make([]byte, 400)}); err != nil {
 			return err
 		}
 	}

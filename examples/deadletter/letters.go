@@ -30,11 +30,11 @@ func (l *letters) keep(_ context.Context, batch *eventhubs.Batch) {
 		if event.Tag == aLetter {
 			continue
 		}
-		if err := l.put(batch.PartitionID, event.Data.Body); err != nil {
-			log.Printf("lost, %v: %s: %v", batch.Outcome.Storage, event.Data.Body, err)
+		if err := l.put(batch.PartitionID, event.Body); err != nil {
+			log.Printf("lost, %v: %s: %v", batch.Outcome.Storage, event.Body, err)
 			continue
 		}
-		fmt.Printf("%s to the database: %v\n", event.Data.Body, batch.Outcome.Storage)
+		fmt.Printf("%s to the database: %v\n", event.Body, batch.Outcome.Storage)
 	}
 }
 

@@ -12,7 +12,6 @@ import (
 	"os"
 	"path/filepath"
 
-	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azeventhubs/v2"
 	"github.com/go-eventhubs/eventhubs"
 	"github.com/go-eventhubs/eventhubs/emulator"
 	"github.com/go-eventhubs/eventhubs/examples/internal/hub"
@@ -88,7 +87,7 @@ type account struct {
 func (a account) book(ctx context.Context, numbers ...int) error {
 	for _, number := range numbers {
 		body := fmt.Appendf(nil, "booking %d", number)
-		err := a.producer.Enqueue(ctx, &azeventhubs.EventData{Body: body}, &eventhubs.EnqueueOptions{PartitionID: partition})
+		err := a.producer.Enqueue(ctx, &eventhubs.Event{Body: body, PartitionID: partition})
 		if errors.Is(err, eventhubs.ErrPartitionStopped) {
 			_ = a.producer.FlushPartition(ctx, partition) // those ahead become letters first; it says that they failed, which the handler knows
 			err = a.letters.put(partition, body)
@@ -113,7 +112,7 @@ func (a account) recover(ctx context.Context) error {
 	}
 	return a.letters.each(partition, func(body []byte) error {
 		fmt.Printf("%s from the database\n", body)
-		_, err := a.producer.Publish(ctx, &azeventhubs.EventData{Body: body}, &eventhubs.EnqueueOptions{PartitionID: partition, Tag: aLetter})
+		_, err := a.producer.Publish(ctx, &eventhubs.Event{Body: body, PartitionID: partition, Tag: aLetter})
 		return err
 	})
 }

@@ -11,7 +11,6 @@ import (
 	"log/slog"
 	"sync/atomic"
 
-	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azeventhubs/v2"
 	"github.com/go-eventhubs/eventhubs"
 	"github.com/go-eventhubs/eventhubs/emulator"
 	"github.com/go-eventhubs/eventhubs/examples/internal/hub"
@@ -48,7 +47,7 @@ func run(ctx context.Context) (err error) {
 		return emulator.Pass()
 	})
 	for i := range 5 {
-		if err := producer.Enqueue(ctx, &azeventhubs.EventData{Body: fmt.Appendf(nil, "event %d", i)}, nil); err != nil {
+		if err := producer.Enqueue(ctx, &eventhubs.Event{Body: fmt.Appendf(nil, "event %d", i)}); err != nil {
 			return err
 		}
 	}

@@ -11,7 +11,6 @@ import (
 	"slices"
 	"sync"
 
-	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azeventhubs/v2"
 	"github.com/go-eventhubs/eventhubs"
 	"github.com/go-eventhubs/eventhubs/examples/internal/hub"
 )
@@ -48,8 +47,7 @@ func newProducer(connectionString string) (*Producer, error) {
 
 // Send buffers a record. While the buffer is full it waits, as long as ctx allows (max.block.ms).
 func (p *Producer) Send(ctx context.Context, r Record, callback Callback) error {
-	return p.buffered.Enqueue(ctx, &azeventhubs.EventData{Body: r.Value, Properties: r.Headers},
-		&eventhubs.EnqueueOptions{PartitionKey: r.Key, Tag: callback})
+	return p.buffered.Enqueue(ctx, &eventhubs.Event{Body: r.Value, Properties: r.Headers, PartitionKey: r.Key, Tag: callback})
 }
 
 func main() {

@@ -9,7 +9,6 @@ import (
 	"log"
 	"time"
 
-	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azeventhubs/v2"
 	"github.com/go-eventhubs/eventhubs"
 	"github.com/go-eventhubs/eventhubs/examples/internal/hub"
 )
@@ -37,12 +36,9 @@ func run(ctx context.Context) (err error) {
 	}
 	defer func() { err = errors.Join(err, producer.Close(ctx)) }()
 
-	enqueue := func(name string, event *azeventhubs.EventData, options *eventhubs.EnqueueOptions) {
-		if options == nil {
-			options = new(eventhubs.EnqueueOptions)
-		}
-		options.Tag = name
-		switch err := producer.Enqueue(ctx, event, options); {
+	enqueue := func(name string, event *eventhubs.Event) {
+		event.Tag = name
+		switch err := producer.Enqueue(ctx, event); {
 		case errors.Is(err, eventhubs.ErrInvalidArgument), errors.Is(err, eventhubs.ErrEventTooLarge), errors.Is(err, eventhubs.ErrExpired):
 			fmt.Printf("%s, refused at once: %v\n", name, err)
 		case err != nil:
@@ -50,14 +46,14 @@ func run(ctx context.Context) (err error) {
 		}
 	}
 	expires := time.Now().Add(100 * time.Millisecond)
-	enqueue("first", &azeventhubs.EventData{Body: []byte("first")}, nil)
-	enqueue("larger than a message", &azeventhubs.EventData{Body: make([]byte, 10_000)}, nil)
-	enqueue("second", &azeventhubs.EventData{Body: []byte("second")}, nil)
-	enqueue("soon too old", &azeventhubs.EventData{Body: []byte("news")}, &eventhubs.EnqueueOptions{ExpiresAt: expires})
-	enqueue("third", &azeventhubs.EventData{Body: []byte("third")}, nil)
+	enqueue("first", &eventhubs.Event{Body: []byte("first")})
+	enqueue("larger than a message", &eventhubs.Event{Body: make([]byte, 10_000)})
+	enqueue("second", &eventhubs.Event{Body: []byte("second")})
+	enqueue("soon too old", &eventhubs.Event{Body: []byte("news"), ExpiresAt: expires})
+	enqueue("third", &eventhubs.Event{Body: []byte("third")})
 
-	enqueue("larger than the buffer", &azeventhubs.EventData{Body: make([]byte, 2<<20)}, nil)
-	enqueue("not encodable", &azeventhubs.EventData{Properties: map[string]any{"reply": make(chan int)}}, nil)
+	enqueue("larger than the buffer", &eventhubs.Event{Body: make([]byte, 2<<20)})
+	enqueue("not encodable", &eventhubs.Event{Properties: map[string]any{"reply": make(chan int)}})
 
 	time.Sleep(time.Until(expires))
 	fmt.Println("flush:", producer.Flush(ctx))

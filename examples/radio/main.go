@@ -10,7 +10,6 @@ import (
 	"log"
 	"sync"
 
-	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azeventhubs/v2"
 	"github.com/go-eventhubs/eventhubs"
 	"github.com/go-eventhubs/eventhubs/examples/internal/hub"
 )
@@ -56,7 +55,7 @@ func run(ctx context.Context, partitioning eventhubs.Partitioning) (err error) {
 	for song, leaving := range []int{30, 300, 3} {
 		burst.Add(leaving)
 		for listener := range leaving {
-			if err := producer.Enqueue(ctx, &azeventhubs.EventData{Body: profile(song, listener)}, nil); err != nil {
+			if err := producer.Enqueue(ctx, &eventhubs.Event{Body: profile(song, listener)}); err != nil {
 				return err
 			}
 		}

@@ -12,9 +12,9 @@ import (
 func keep(file *os.File, batch *eventhubs.Batch) {
 	lines := json.NewEncoder(file)
 	for event := range batch.Events() {
-		line := map[string]string{"partition": event.PartitionID, "key": event.PartitionKey, "body": string(event.Data.Body), "storage": batch.Outcome.Storage.String()}
+		line := map[string]string{"partition": batch.PartitionID, "key": event.PartitionKey, "body": string(event.Body), "storage": batch.Outcome.Storage.String()}
 		if err := lines.Encode(line); err != nil {
-			log.Printf("lost, %v: %s: %v", batch.Outcome.Storage, event.Data.Body, err)
+			log.Printf("lost, %v: %s: %v", batch.Outcome.Storage, event.Body, err)
 		}
 	}
 }

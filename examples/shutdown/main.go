@@ -14,7 +14,6 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azeventhubs/v2"
 	"github.com/go-eventhubs/eventhubs"
 	"github.com/go-eventhubs/eventhubs/emulator"
 	"github.com/go-eventhubs/eventhubs/examples/internal/hub"
@@ -76,8 +75,8 @@ func work(ctx context.Context, h *hub.Hub, producer *eventhubs.BufferedProducer,
 			fmt.Println("two orders are stored; ready:", ready(url))
 			h.OnTransfer(func(emulator.Operation) emulator.Action { return emulator.Silence() })
 		}
-		event := &azeventhubs.EventData{Body: fmt.Appendf(nil, "order %d", order)}
-		if err := producer.Enqueue(ctx, event, &eventhubs.EnqueueOptions{PartitionKey: "customer 7"}); err != nil {
+		event := &eventhubs.Event{Body: fmt.Appendf(nil, "order %d", order), PartitionKey: "customer 7"}
+		if err := producer.Enqueue(ctx, event); err != nil {
 			return err
 		}
 	}

@@ -8,9 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"log"
-	"slices"
 
-	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azeventhubs/v2"
 	"github.com/go-eventhubs/eventhubs"
 	"github.com/go-eventhubs/eventhubs/examples/internal/hub"
 )
@@ -37,7 +35,7 @@ func run(ctx context.Context) (err error) {
 		OnBatchSucceeded: func(_ context.Context, batch *eventhubs.Batch) {
 			for event := range batch.Events() {
 				activity := event.Tag.(int)
-				members[activity] = append(members[activity], string(event.Data.Body))
+				members[activity] = append(members[activity], string(event.Body))
 			}
 		},
 	})
@@ -51,7 +49,7 @@ func run(ctx context.Context) (err error) {
 			if activity == 1 && family[0] == "Grace" {
 				continue // she does not swim
 			}
-			accepted, err := producer.EnqueueAll(ctx, slices.Values(events(family)), &eventhubs.EnqueueOptions{PartitionID: fmt.Sprint(activity), Tag: activity})
+			accepted, err := producer.EnqueueAll(ctx, eventhubs.Events(signUps(family, activity)...))
 			if err != nil {
 				return fmt.Errorf("%d of the family were enqueued: %w", accepted, err)
 			}
@@ -65,14 +63,15 @@ func run(ctx context.Context) (err error) {
 		fmt.Printf("%-8s  in: %v  waiting: %v\n", name, in[:min(slots, len(in))], in[min(slots, len(in)):])
 	}
 
-	err = producer.Enqueue(ctx, &azeventhubs.EventData{Body: []byte("Ada")}, &eventhubs.EnqueueOptions{PartitionID: "chess"})
+	err = producer.Enqueue(ctx, &eventhubs.Event{Body: []byte("Ada"), PartitionID: "chess"})
 	fmt.Println("chess:", err) // errors.Is(err, eventhubs.ErrPartitionUnknown)
 	return nil
 }
 
-func events(names []string) (events []*azeventhubs.EventData) {
+// signUps are those of a family for one activity.
+func signUps(names []string, activity int) (events []*eventhubs.Event) {
 	for _, name := range names {
-		events = append(events, &azeventhubs.EventData{Body: []byte(name)})
+		events = append(events, &eventhubs.Event{Body: []byte(name), PartitionID: fmt.Sprint(activity), Tag: activity})
 	}
 	return events
 }

@@ -9,7 +9,6 @@ import (
 	"log"
 	"log/slog"
 
-	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azeventhubs/v2"
 	"github.com/go-eventhubs/eventhubs"
 	"github.com/go-eventhubs/eventhubs/emulator"
 	"github.com/go-eventhubs/eventhubs/examples/internal/hub"
@@ -52,8 +51,8 @@ func run(ctx context.Context) (err error) {
 					return emulator.Reject("amqp:internal-error", "the service is having a bad moment")
 				})
 			}
-			event := &azeventhubs.EventData{Body: fmt.Appendf(nil, "%s, step %d", state, step)}
-			if err := producer.Enqueue(ctx, event, nil); err != nil {
+			event := &eventhubs.Event{Body: fmt.Appendf(nil, "%s, step %d", state, step)}
+			if err := producer.Enqueue(ctx, event); err != nil {
 				return err
 			}
 			if state == "brewing" && step == 0 {

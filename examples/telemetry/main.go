@@ -10,7 +10,6 @@ import (
 	"log"
 	"time"
 
-	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azeventhubs/v2"
 	"github.com/go-eventhubs/eventhubs"
 	"github.com/go-eventhubs/eventhubs/examples/internal/hub"
 )
@@ -53,12 +52,14 @@ func run(ctx context.Context) (err error) {
 func click(ctx context.Context, producer *eventhubs.BufferedProducer, shopper string, clicks int) error {
 	var last eventhubs.Delivery
 	for i := range clicks {
-		options := &eventhubs.EnqueueOptions{PartitionKey: shopper} // one shopper's clicks stay in their order
-		if i == clicks-1 {
-			options.Delivery = &last
+		event := &eventhubs.Event{
+			Body:         fmt.Appendf(nil, `{"shopper":%q,"click":%d,"on":"suggested products"}`, shopper, i),
+			PartitionKey: shopper, // one shopper's clicks stay in their order
 		}
-		event := &azeventhubs.EventData{Body: fmt.Appendf(nil, `{"shopper":%q,"click":%d,"on":"suggested products"}`, shopper, i)}
-		if err := producer.Enqueue(ctx, event, options); err != nil {
+		if i == clicks-1 {
+			event.Delivery = &last
+		}
+		if err := producer.Enqueue(ctx, event); err != nil {
 			return err
 		}
 	}

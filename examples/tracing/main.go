@@ -67,7 +67,7 @@ func report(ctx context.Context, h *hub.Hub, tracers trace.TracerProvider, trace
 	defer func() { err = errors.Join(err, producer.Close(ctx)) }()
 	for _, title := range quakes {
 		ctx, span := tracer.Start(ctx, "report "+title)
-		err := producer.Enqueue(ctx, &azeventhubs.EventData{Body: []byte(title)}, nil)
+		err := producer.Enqueue(ctx, &eventhubs.Event{Body: []byte(title)})
 		span.End()
 		if err != nil {
 			return err

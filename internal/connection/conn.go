@@ -10,8 +10,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azeventhubs/v2"
-
 	"github.com/go-eventhubs/eventhubs/internal/amqp"
 	"github.com/go-eventhubs/eventhubs/internal/callback"
 )
@@ -63,7 +61,7 @@ type Config struct {
 
 	// NewWebSocketConn, if set, opens the transport in place of TCP and TLS. It
 	// must return when its context ends.
-	NewWebSocketConn func(ctx context.Context, params azeventhubs.WebSocketConnParams) (net.Conn, error)
+	NewWebSocketConn func(ctx context.Context, url string) (net.Conn, error)
 
 	// ApplicationID, if set, begins the user agent that the service sees.
 	ApplicationID string

@@ -6,42 +6,59 @@ import (
 	"math"
 	"time"
 
-	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azeventhubs/v2"
-
 	"github.com/go-eventhubs/eventhubs/internal/amqp"
 )
 
+// HubProperties are what the service says about a hub.
+type HubProperties struct {
+	Name                  string
+	CreatedOn             time.Time
+	PartitionIDs          []string
+	GeoReplicationEnabled bool
+}
+
+// PartitionProperties are what the service says about a partition.
+type PartitionProperties struct {
+	EventHubName               string
+	PartitionID                string
+	BeginningSequenceNumber    int64
+	LastEnqueuedSequenceNumber int64
+	LastEnqueuedOffset         string
+	LastEnqueuedOn             time.Time
+	IsEmpty                    bool
+}
+
 // HubProperties asks the service for a hub's properties, foremost its partitions.
 // Its errors are *Error.
-func (c *Conn) HubProperties(ctx context.Context, hub string) (azeventhubs.EventHubProperties, error) {
+func (c *Conn) HubProperties(ctx context.Context, hub string) (HubProperties, error) {
 	body, err := c.read(ctx, hub, "com.microsoft:eventhub", nil)
 	if err != nil {
-		return azeventhubs.EventHubProperties{}, err
+		return HubProperties{}, err
 	}
-	properties := azeventhubs.EventHubProperties{
+	properties := HubProperties{
 		Name:                  field[string](body, "name"),
 		CreatedOn:             field[time.Time](body, "created_at"),
 		PartitionIDs:          texts(body, "partition_ids"),
 		GeoReplicationEnabled: number(body, "georeplication_factor") > 1,
 	}
 	if len(properties.PartitionIDs) == 0 {
-		return azeventhubs.EventHubProperties{}, badReply("no partition ids", body)
+		return HubProperties{}, badReply("no partition ids", body)
 	}
 	return properties, nil
 }
 
 // PartitionProperties asks the service for a partition's properties. Its errors
 // are *Error.
-func (c *Conn) PartitionProperties(ctx context.Context, hub, partitionID string) (azeventhubs.PartitionProperties, error) {
+func (c *Conn) PartitionProperties(ctx context.Context, hub, partitionID string) (PartitionProperties, error) {
 	body, err := c.read(ctx, hub, "com.microsoft:partition", amqp.Map{{Key: "partition", Value: partitionID}})
 	if err != nil {
-		return azeventhubs.PartitionProperties{}, err
+		return PartitionProperties{}, err
 	}
 	last, _ := body.Get("last_enqueued_sequence_number")
 	if _, ok := integer(last, math.MinInt64, math.MaxInt64); !ok {
-		return azeventhubs.PartitionProperties{}, badReply("no last sequence number", body)
+		return PartitionProperties{}, badReply("no last sequence number", body)
 	}
-	return azeventhubs.PartitionProperties{
+	return PartitionProperties{
 		EventHubName:               field[string](body, "name"),
 		PartitionID:                field[string](body, "partition"),
 		BeginningSequenceNumber:    number(body, "begin_sequence_number"),

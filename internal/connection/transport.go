@@ -7,8 +7,6 @@ import (
 	"net"
 	"strings"
 
-	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azeventhubs/v2"
-
 	"github.com/go-eventhubs/eventhubs/internal/callback"
 )
 
@@ -29,7 +27,7 @@ type transport struct {
 func dialTransport(ctx context.Context, cfg *Config) (transport, error) {
 	if cfg.NewWebSocketConn != nil {
 		conn, err := callback.Result("ConnectionOptions.NewWebSocketConn", func() (net.Conn, error) {
-			return cfg.NewWebSocketConn(ctx, azeventhubs.WebSocketConnParams{Host: webSocketURL(cfg)})
+			return cfg.NewWebSocketConn(ctx, webSocketURL(cfg))
 		})
 		if err != nil {
 			return transport{}, classifyDial(fmt.Errorf("opening a WebSocket to %s: %w", cfg.Namespace, err))

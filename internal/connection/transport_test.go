@@ -6,8 +6,6 @@ import (
 	"net"
 	"testing"
 
-	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azeventhubs/v2"
-
 	"github.com/go-eventhubs/eventhubs/emulator"
 )
 
@@ -166,9 +164,9 @@ func TestWebSocketTakesThePlaceOfTCPAndTLS(t *testing.T) {
 				t.Error("TCP was dialled")
 				return nil, net.ErrClosed
 			},
-			NewWebSocketConn: func(ctx context.Context, params azeventhubs.WebSocketConnParams) (net.Conn, error) {
-				if params.Host != "wss://ns.test/$servicebus/websocket" {
-					t.Errorf("opened %s", params.Host)
+			NewWebSocketConn: func(ctx context.Context, url string) (net.Conn, error) {
+				if url != "wss://ns.test/$servicebus/websocket" {
+					t.Errorf("opened %s", url)
 				}
 				return b.server.Dial(ctx)
 			},

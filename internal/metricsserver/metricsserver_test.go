@@ -7,8 +7,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azeventhubs/v2"
-
 	"github.com/go-eventhubs/eventhubs"
 	"github.com/go-eventhubs/eventhubs/emulator/emulatortest"
 	"github.com/go-eventhubs/eventhubs/internal/metricsserver"
@@ -40,7 +38,7 @@ func TestPrometheusReadsTheMetrics(t *testing.T) {
 		t.Fatal(err)
 	}
 	for range 3 {
-		if _, err := producer.Publish(t.Context(), &azeventhubs.EventData{}, &eventhubs.EnqueueOptions{PartitionID: "0"}); err != nil {
+		if _, err := producer.Publish(t.Context(), &eventhubs.Event{PartitionID: "0"}); err != nil {
 			t.Fatal(err)
 		}
 	}

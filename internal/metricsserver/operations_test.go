@@ -18,8 +18,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azeventhubs/v2"
-
 	"github.com/go-eventhubs/eventhubs"
 	"github.com/go-eventhubs/eventhubs/emulator"
 	"github.com/go-eventhubs/eventhubs/emulator/emulatortest"
@@ -205,7 +203,7 @@ func scraped(t *testing.T) string {
 	}
 	defer func() { _ = producer.Close(t.Context()) }()
 	for range 2 {
-		_, _ = producer.Publish(t.Context(), &azeventhubs.EventData{}, &eventhubs.EnqueueOptions{PartitionID: "0"}) // the first is refused in the end
+		_, _ = producer.Publish(t.Context(), &eventhubs.Event{PartitionID: "0"}) // the first is refused in the end
 	}
 	return get(t, "http://"+metrics.Addr()+"/metrics")
 }

@@ -8,8 +8,6 @@ import (
 	"net"
 	"strconv"
 
-	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azeventhubs/v2"
-
 	"github.com/go-eventhubs/eventhubs"
 	"github.com/go-eventhubs/eventhubs/internal/partitionkey"
 )
@@ -30,7 +28,7 @@ func wholeProducer(ctx context.Context, d *bed) (string, error) {
 		key := "key-" + strconv.Itoa(i%100)
 		event := d.source.batch(1, 10+i%1500)[0][8:] // without the section's head
 		properties := map[string]any{"number": int64(i), "text": key}
-		err = producer.Enqueue(ctx, &azeventhubs.EventData{Body: event, Properties: properties}, &eventhubs.EnqueueOptions{PartitionKey: key})
+		err = producer.Enqueue(ctx, &eventhubs.Event{Body: event, Properties: properties, PartitionKey: key})
 		if err != nil {
 			break
 		}

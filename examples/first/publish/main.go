@@ -12,7 +12,6 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azeventhubs/v2"
 	"github.com/go-eventhubs/eventhubs"
 )
 
@@ -46,8 +45,7 @@ func publish(ctx context.Context, connectionString string, readings iter.Seq[Rea
 		return err // a wrong name, a wrong key, no way to the service: the text says what to check
 	}
 	for r := range readings {
-		event := &azeventhubs.EventData{Body: r.JSON()}
-		if err := producer.Enqueue(ctx, event, &eventhubs.EnqueueOptions{PartitionKey: r.Device}); err != nil {
+		if err := producer.Enqueue(ctx, &eventhubs.Event{Body: r.JSON(), PartitionKey: r.Device}); err != nil {
 			return fmt.Errorf("the reading of %s was not accepted: %w", r.Device, err)
 		}
 	}

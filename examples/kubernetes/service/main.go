@@ -17,7 +17,6 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azeventhubs/v2"
 	"github.com/go-eventhubs/eventhubs"
 )
 
@@ -86,8 +85,7 @@ func work(ctx context.Context, producer *eventhubs.BufferedProducer, accepted *a
 		case <-tick.C:
 		}
 		for range eventsPerSecond / 100 {
-			event := &azeventhubs.EventData{Body: body}
-			err := producer.Enqueue(ctx, event, &eventhubs.EnqueueOptions{PartitionKey: fmt.Sprint("device-", n%1000)})
+			err := producer.Enqueue(ctx, &eventhubs.Event{Body: body, PartitionKey: fmt.Sprint("device-", n%1000)})
 			switch {
 			case ctx.Err() != nil && err != nil:
 				return nil // the event was not accepted, and whoever sent it hears so

@@ -1,0 +1,156 @@
+package eventhubs
+
+import (
+	"unicode/utf8"
+
+	"github.com/go-eventhubs/eventhubs/internal/amqp"
+)
+
+// partitionKeyAnnotation is where an event carries its key, for the service and for whoever reads it.
+const partitionKeyAnnotation = "x-opt-partition-key"
+
+// A wireEvent is an event as it goes over the wire, in two pieces: all that is ours, up to and including the header of the body, and
+// the caller's body, which is thus copied only once, into its batch. A wireEvent is reused; nothing in it outlives the call
+// that encoded it.
+type wireEvent struct {
+	head     []byte
+	body     []byte
+	numbered bool       // leave room for an idempotent producer's numbers
+	added    Properties // by a Trace, to what the caller's event has
+}
+
+// size is the event's encoded size in bytes.
+func (w *wireEvent) size() int { return len(w.head) + len(w.body) }
+
+// release lets go of the caller's body, and of a head that one large event has swollen.
+func (w *wireEvent) release() {
+	w.body = nil
+	w.added.reset(nil)
+	if cap(w.head) > 64<<10 {
+		w.head = nil
+	}
+}
+
+// encode sets w to the wire form of an event with that partition key, or says what about the event has no wire form.
+func (w *wireEvent) encode(e *Event, key string) error {
+	if e.AMQP != nil {
+		return w.encodeMessage(e, key)
+	}
+	w.head = w.head[:0]
+	w.appendAnnotations(key)
+	if e.MessageID != "" || e.CorrelationID != "" || e.ContentType != "" {
+		if err := w.appendProperties(e); err != nil {
+			return err
+		}
+	}
+	if e.Properties != nil || len(w.added.added) > 0 {
+		if err := w.appendApplicationProperties(e.Properties); err != nil {
+			return err
+		}
+	}
+	w.head = amqp.AppendSectionHeader(w.head, amqp.SectionData)
+	w.head = amqp.AppendBinaryHeader(w.head, len(e.Body))
+	w.body = e.Body
+	return nil
+}
+
+// appendAnnotations appends the message annotations, if the event is to have any.
+func (w *wireEvent) appendAnnotations(key string) {
+	if key == "" && !w.numbered {
+		return
+	}
+	dst := amqp.AppendSectionHeader(w.head, amqp.SectionMessageAnnotations)
+	dst, mark := amqp.BeginMap(dst)
+	pairs := 0
+	if w.numbered {
+		dst = appendNumbers(dst)
+		pairs += 3
+	}
+	if key != "" {
+		dst = amqp.AppendSymbol(dst, partitionKeyAnnotation)
+		dst = amqp.AppendString(dst, key)
+		pairs++
+	}
+	w.head = amqp.EndMap(dst, mark, pairs)
+}
+
+// appendProperties appends the properties section, up to the last of those that the event has: message-id, four that only AMQPProperties has, correlation-id,
+// content-type.
+func (w *wireEvent) appendProperties(e *Event) error {
+	fields := 0
+	switch {
+	case e.ContentType != "":
+		fields = 7
+	case e.CorrelationID != "":
+		fields = 6
+	case e.MessageID != "":
+		fields = 1
+	default:
+		return nil
+	}
+	switch {
+	case !utf8.ValidString(e.MessageID):
+		return invalid("Event.MessageID %q is not valid UTF-8", e.MessageID)
+	case !utf8.ValidString(e.CorrelationID):
+		return invalid("Event.CorrelationID %q is not valid UTF-8", e.CorrelationID)
+	case !isASCII(e.ContentType):
+		return invalid("Event.ContentType %q is not ASCII", e.ContentType)
+	}
+	dst, mark := amqp.BeginList(amqp.AppendSectionHeader(w.head, amqp.SectionProperties))
+	dst = appendTextOrNull(dst, e.MessageID)
+	if fields > 1 {
+		for range 4 { // user-id, to, subject, reply-to
+			dst = amqp.AppendNull(dst)
+		}
+		dst = appendTextOrNull(dst, e.CorrelationID)
+	}
+	if fields > 6 {
+		dst = amqp.AppendSymbol(dst, amqp.Symbol(e.ContentType))
+	}
+	w.head = amqp.EndList(dst, mark, fields)
+	return nil
+}
+
+func appendTextOrNull(dst []byte, text string) []byte {
+	if text == "" {
+		return amqp.AppendNull(dst)
+	}
+	return amqp.AppendString(dst, text)
+}
+
+// appendApplicationProperties appends the caller's properties and those that a Trace has added, if the event is to have any: nil is no section, as everywhere in an
+// event, and an empty one was received as such. AMQP "restricts [their values] to be of simple types only, that is, excluding map, list, and array types" (messaging
+// 3.2.5). Azure's clients send and receive those all the same, and what was received is sent on.
+func (w *wireEvent) appendApplicationProperties(properties map[string]any) (err error) {
+	if properties == nil && len(w.added.added) == 0 {
+		return nil
+	}
+	dst := amqp.AppendSectionHeader(w.head, amqp.SectionApplicationProperties)
+	dst, mark := amqp.BeginMap(dst)
+	for key, value := range properties {
+		if !utf8.ValidString(key) {
+			return invalid("the key %q in Event.Properties is not valid UTF-8", key)
+		}
+		dst = amqp.AppendString(dst, key)
+		if dst, err = amqp.AppendValue(dst, value); err != nil {
+			return invalid("Event.Properties[%q]: %v", key, err)
+		}
+	}
+	for _, p := range w.added.added {
+		if !utf8.ValidString(p.name) || !utf8.ValidString(p.text) {
+			return invalid("the property %q that Trace.Encoding has added is not valid UTF-8", p.name)
+		}
+		dst = amqp.AppendString(amqp.AppendString(dst, p.name), p.text)
+	}
+	w.head = amqp.EndMap(dst, mark, len(properties)+len(w.added.added))
+	return nil
+}
+
+func isASCII(s string) bool {
+	for i := range len(s) {
+		if s[i] >= utf8.RuneSelf {
+			return false
+		}
+	}
+	return true
+}
