@@ -129,7 +129,7 @@ func TestAPeerWithSmallFramesGetsWhatDoesNotFitThem(t *testing.T) {
 // TestAWriteThatStandsStillHoldsLittle takes back messages of many links while a Write of some takes nothing.
 func TestAWriteThatStandsStillHoldsLittle(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		g, senders, receivers := gated(t, nil, 40)
+		g, senders, _ := gated(t, nil, 40)
 		shut := make(chan struct{})
 		g.shut = shut
 		var sent []*Delivery
@@ -146,7 +146,9 @@ func TestAWriteThatStandsStillHoldsLittle(t *testing.T) {
 		synctest.Wait()
 		lent, held := 0, map[*Delivery]<-chan struct{}{}
 		for _, d := range sent {
-			d.Withdraw()
+			if d.Withdraw() == Leaving {
+				_ = d.link.Detach(nil)
+			}
 			if h := d.Held(); h != nil {
 				held[d] = h
 				lent += d.lent * MaxPiece / 2
@@ -159,14 +161,9 @@ func TestAWriteThatStandsStillHoldsLittle(t *testing.T) {
 		for _, h := range held {
 			<-h
 		}
-		for i, d := range sent {
+		for _, d := range sent {
 			if d.Held() != nil {
 				t.Error("what has been written is held")
-			}
-			if held[d] != nil {
-				if _, err := receivers[i].Receive(try(t)); err != nil {
-					t.Error("what had begun to leave, and was not taken back, did not arrive:", err)
-				}
 			}
 		}
 	})

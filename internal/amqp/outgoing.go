@@ -107,8 +107,8 @@ func (d *Delivery) advance(n int) {
 	}
 }
 
-// Held returns nil if the engine does not read d's memory any more, as of now, after Wait has told an outcome or why none will come, or Withdraw has returned. Otherwise the writer
-// has some of it, and the channel is closed when it is through with that.
+// Held returns nil if the engine does not read d's memory any more. Otherwise the writer has some of it, and the channel is closed when it is through with that. It is to be asked when
+// no more of d will leave: when Wait has told an outcome or why none will come, Withdraw has taken d back, or the link is over.
 func (d *Delivery) Held() <-chan struct{} {
 	c := d.link.s.c
 	c.mu.Lock()
