@@ -19,12 +19,12 @@ import (
 // afterwards cancelling it changes nothing. Enqueue never waits for the network.
 //
 // The event may be changed or used again when Enqueue has returned. Events from one goroutine to one partition, be it by id or
-// by key, keep their order. In a handler, pass the handler's context: then Enqueue never waits, and fails with ErrBufferFull.
+// by key, keep their order. In a handler, pass the handler's context: then Enqueue never waits, and fails with [ErrBufferFull].
 func (p *BufferedProducer) Enqueue(ctx context.Context, event *Event) error {
 	return p.enqueue(ctx, event, nil, waits)
 }
 
-// TryEnqueue is Enqueue without the wait: while the buffer is full, or others wait for room, it fails with ErrBufferFull. In a handler, with its context, it is
+// TryEnqueue is Enqueue without the wait: while the buffer is full, or others wait for room, it fails with [ErrBufferFull]. In a handler, with its context, it is
 // Enqueue. There is no such form for sets, which would have to tell how much of one was accepted.
 func (p *BufferedProducer) TryEnqueue(ctx context.Context, event *Event) error {
 	if handlerScope(ctx, p.admission) != nil {
@@ -39,7 +39,7 @@ func (p *BufferedProducer) TryEnqueue(ctx context.Context, event *Event) error {
 //
 // The outcome says what another Publish of the event would do. [NotStored]: it was refused, or has failed for certain, and does not become a duplicate. [PossiblyStored]: it may. [Pending]:
 // ctx has ended after the event was accepted. It still gets its outcome, told to the handlers and the
-// Delivery, and may be stored; the error matches [ErrPending]. In a handler, with its context, Publish does nothing and returns ErrInHandler.
+// Delivery, and may be stored; the error matches [ErrPending]. In a handler, with its context, Publish does nothing and returns [ErrInHandler].
 func (p *BufferedProducer) Publish(ctx context.Context, event *Event) (Outcome, error) {
 	var d *Delivery
 	partitionID := ""

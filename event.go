@@ -2,7 +2,7 @@ package eventhubs
 
 import "time"
 
-// An Event is what a producer sends, and what handlers are told of. Enqueue copies it: it may be changed or used again afterwards, and one that a handler was given
+// An Event is what a producer sends, and what handlers are told of. [BufferedProducer.Enqueue] copies it: it may be changed or used again afterwards, and one that a handler was given
 // may be enqueued as it is. The zero Event is one with an empty body, for any partition. Name the fields that you set: there will be more.
 //
 // What an AMQP message has beyond these fields is AMQP. Each thing has one place: a handler finds it where the sender has put it, and AMQP is nil where these fields
@@ -49,9 +49,9 @@ type Event struct {
 
 // An AMQPMessage is what of an AMQP message the fields of an Event cannot say. Whatever is nil is not there; what is there and empty is sent as such, and so received, but
 // for message annotations.
-// What AMQP forbids is refused with ErrInvalidArgument, whose text names the field, the key and the Go type.
+// What AMQP forbids is refused with [ErrInvalidArgument], whose text names the field, the key and the Go type.
 //
-// Keys of annotations are ASCII text, of any string type, or uint64. Their values, like those of a body, may be what Event.Properties may be.
+// Keys of annotations are ASCII text, of any string type, or uint64. Their values, like those of a body, may be what [Event.Properties] may be.
 type AMQPMessage struct {
 	Header              *AMQPHeader
 	DeliveryAnnotations map[any]any
@@ -103,6 +103,6 @@ type AMQPBody struct {
 	Value     any      // Null{} for one that is null
 }
 
-// Null is a value that is null, such as AMQPBody.Value: nil is no value. A struct type of that name in another AMQP package, such as go-amqp's, is taken for
+// Null is a value that is null, such as [AMQPBody.Value]: nil is no value. A struct type of that name in another AMQP package, such as go-amqp's, is taken for
 // the same.
 type Null struct{}

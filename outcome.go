@@ -64,7 +64,7 @@ func (b *Batch) Events() iter.Seq[*Event] {
 	}
 }
 
-// Tags yields the Event.Tag of each event, in their order, nil for an event without one. It decodes nothing.
+// Tags yields the [Event.Tag] of each event, in their order, nil for an event without one. It decodes nothing.
 func (b *Batch) Tags() iter.Seq[any] {
 	return func(yield func(any) bool) {
 		for i := range b.Count {
