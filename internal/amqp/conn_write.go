@@ -2,6 +2,7 @@ package amqp
 
 import (
 	"fmt"
+	"io"
 	"net"
 	"time"
 )
@@ -80,6 +81,7 @@ type writing struct {
 	lent   []loan
 	pieces [][]byte    // out and lent, in their order
 	rest   net.Buffers // of pieces, while they are written
+	other  counted     // what takes them, unless it is a socket
 }
 
 // write is the writer goroutine: it writes whatever has gathered with one Write, or one for each piece where the net.Conn does not take several at once, and an empty frame after half of the
@@ -134,8 +136,29 @@ func (c *Conn) writeOut(w *writing) (all bool) {
 		c.writeFailed(n, err)
 	}()
 	w.rest = w.pieces
-	n, err = w.rest.WriteTo(c.nc)
+	n, err = w.rest.WriteTo(c.sink(w))
 	return err == nil
+}
+
+// sink is what to write to: a socket itself, which takes several pieces at once, and any other net.Conn with its counts put right.
+func (c *Conn) sink(w *writing) io.Writer {
+	switch c.nc.(type) {
+	case *net.TCPConn, *net.UnixConn:
+		return c.nc
+	}
+	w.other.nc = c.nc
+	return &w.other
+}
+
+// A counted is an application's net.Conn, which may break the contract of io.Writer, as the system's own call does: it returns -1 with an error, and takes less than all without one.
+type counted struct{ nc net.Conn }
+
+func (w *counted) Write(b []byte) (int, error) {
+	n, err := w.nc.Write(b)
+	if err == nil && n != len(b) {
+		err = io.ErrShortWrite
+	}
+	return min(max(n, 0), len(b)), err
 }
 
 // take makes w what is to be written, and reports whether it is the last.

@@ -252,7 +252,7 @@ func list(mechanisms []Symbol, between string) string {
 
 // sendHeader sends a client's protocol header and what goes with it.
 func (c *Conn) sendHeader(b []byte) error {
-	if _, err := c.nc.Write(b); err != nil {
+	if _, err := (&counted{c.nc}).Write(b); err != nil {
 		return c.lastWord(err)
 	}
 	return nil

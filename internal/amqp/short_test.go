@@ -1,0 +1,80 @@
+package amqp
+
+import (
+	"errors"
+	"net"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/go-eventhubs/eventhubs/internal/memnet"
+)
+
+// A miscounting is an application's net.Conn whose Write returns what it is told to, from the moment on that it is told.
+type miscounting struct {
+	net.Conn
+	write func(b []byte) (int, error) // nil: as it should
+}
+
+func (c *miscounting) Write(b []byte) (int, error) {
+	if c.write != nil {
+		return c.write(b)
+	}
+	return c.Conn.Write(b)
+}
+
+// An application's net.Conn need not keep to io.Writer's contract, of which the system's own calls know nothing: they return -1 with an error, and take less than all without one.
+func TestAWriteThatCountsWrongEndsTheConnection(t *testing.T) {
+	broken := errors.New("broken pipe")
+	for name, c := range map[string]struct {
+		write func(b []byte) (int, error)
+		want  string
+	}{
+		"less than nothing":                   {func([]byte) (int, error) { return -1, broken }, "broken pipe"},
+		"more than there was":                 {func(b []byte) (int, error) { return len(b) + 1, broken }, "broken pipe"},
+		"less, without an error":              {func(b []byte) (int, error) { return len(b) / 2, nil }, "short write"},
+		"less than nothing, without an error": {func(b []byte) (int, error) { return -1, nil }, "short write"},
+		"more, without an error":              {func(b []byte) (int, error) { return len(b) + 1, nil }, "short write"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				a, b := memnet.Pipe()
+				nc := &miscounting{Conn: a}
+				served := make(chan *Conn, 1)
+				go func() { // ends with the handshake
+					c, err := Server(t.Context(), b, nil)
+					if err != nil {
+						t.Error(err)
+					}
+					served <- c
+				}()
+				client, err := Client(t.Context(), nc, nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				server := <-served
+				defer server.Cut()
+				sender, receiver := linked(t, client, server, &Attach{Name: "l", Role: RoleSender, Source: &Source{}, Target: &Target{}})
+				if err := receiver.Credit(100); err != nil {
+					t.Fatal(err)
+				}
+				time.Sleep(time.Second)
+				nc.write = c.write
+				d := &Delivery{Frames: [][]byte{dataPiece(make([]byte, MaxPiece), 1), dataPiece(make([]byte, 5000), 2)}}
+				if err := sender.Queue(d); err != nil {
+					t.Fatal(err)
+				}
+				if state, err := d.Wait(try(t)); err == nil || !strings.Contains(err.Error(), c.want) || !errors.Is(err, ErrClosed) {
+					t.Errorf("the outcome is %v, %v, want the error %q", state, err, c.want)
+				}
+				<-client.Done()
+				if d.Held() != nil {
+					t.Error("the engine still holds the memory")
+				}
+				if !strings.HasPrefix(name, "more") && d.Sent() != (name == "less, without an error") {
+					t.Errorf("sent is %v", d.Sent())
+				}
+			})
+		})
+	}
+}
