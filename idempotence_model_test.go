@@ -351,11 +351,15 @@ func (l *modelLife) goesOn() {
 		for try := range 3 {
 			_ = l.producer.ResumePartition(id)
 			name := fmt.Sprintf("%d/last%d-%s.", l.number, try, id)
-			m.mu.Lock()
-			m.accepted = append(m.accepted, offer{name, l.number, ""})
-			m.mu.Unlock()
+			var d eventhubs.Delivery
 			e := &eventhubs.Event{Body: body(name, 1), Properties: map[string]any{"name": name}}
-			if _, err = l.producer.Publish(m.t.Context(), with(e, &eventhubs.Event{PartitionID: id, Tag: name})); err == nil {
+			_, err = l.producer.Publish(m.t.Context(), with(e, &eventhubs.Event{PartitionID: id, Tag: name, Delivery: &d}))
+			if d.Outcome().Storage != eventhubs.Pending { // else it was refused: the failure of something else has stopped the partition meanwhile
+				m.mu.Lock()
+				m.accepted = append(m.accepted, offer{name, l.number, ""})
+				m.mu.Unlock()
+			}
+			if err == nil {
 				break
 			}
 		}
