@@ -263,3 +263,62 @@ func (p *stallingPath) end() {
 	p.mu.Unlock()
 	p.carries.Wait()
 }
+
+// TestAnOutcomeCountsThoughItsWriteHasNotReturned has a network that takes a batch, and then stands still: the service's answer comes, and the Write does not return.
+func TestAnOutcomeCountsThoughItsWriteHasNotReturned(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		server, err := emulator.New(&emulator.Options{Addr: emulator.InMemory})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer server.Close()
+		producer, err := NewBufferedProducerFromConnectionString(server.ConnectionString("events"), "", &Options{
+			Logger: unlogged, Retry: RetryOptions{TryTimeout: 5 * time.Second},
+			Connection: ConnectionOptions{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+				nc, err := server.Dial(ctx)
+				return &standingConn{Conn: nc, closed: make(chan struct{})}, err
+			}},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		outcome, err := producer.Publish(t.Context(), &Event{Body: make([]byte, 20_000), PartitionID: "0"})
+		if outcome.Storage != Stored || err != nil || outcome.Tries != 1 {
+			t.Errorf("the outcome is %v after %d tries, %v, want stored by the first", outcome.Storage, outcome.Tries, err)
+		}
+		time.Sleep(time.Minute)
+		stored := 0
+		for range server.Events("events", "0") {
+			stored++
+		}
+		if stored != 1 {
+			t.Errorf("the event is stored %d times", stored)
+		}
+		if _, err := producer.Publish(t.Context(), &Event{Body: []byte("next"), PartitionID: "0"}); err != nil {
+			t.Errorf("the next event: %v", err)
+		}
+		if err := producer.Close(t.Context()); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// A standingConn takes what is large, and does not return from there before it is closed.
+type standingConn struct {
+	net.Conn
+	once   sync.Once
+	closed chan struct{}
+}
+
+func (c *standingConn) Write(b []byte) (int, error) {
+	n, err := c.Conn.Write(b)
+	if len(b) > 10_000 {
+		<-c.closed
+	}
+	return n, err
+}
+
+func (c *standingConn) Close() error {
+	c.once.Do(func() { close(c.closed) })
+	return c.Conn.Close()
+}

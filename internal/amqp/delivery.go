@@ -60,7 +60,7 @@ func (d *Delivery) Wait(ctx context.Context) (DeliveryState, error) {
 // Told returns a channel from which one receives, instead of Wait, when Wait would not wait any more; then Result has what Wait would return. It is nil for a delivery that is sent settled.
 func (d *Delivery) Told() <-chan struct{} { return d.outcome }
 
-// Result is the outcome, or why there is none, once it was told.
+// Result is the outcome, or why there is none, once it was told, or Withdraw has returned Settled.
 func (d *Delivery) Result() (DeliveryState, error) { return d.state, d.err }
 
 // Settle tells the sender what became of a received delivery. It does nothing if the delivery came settled or is settled already. The error says that the

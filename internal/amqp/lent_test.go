@@ -209,3 +209,59 @@ func (l *lateConn) Write(b []byte) (int, error) {
 	<-l.returns
 	return n, err
 }
+
+// TestWithdrawTellsAnOutcomeThatTheWriterHoldsBack has a peer that settles a delivery while our Write has not returned, once when all of it has left and once when not.
+func TestWithdrawTellsAnOutcomeThatTheWriterHoldsBack(t *testing.T) {
+	for _, whole := range []bool{true, false} {
+		t.Run(fmt.Sprintf("whole %v", whole), func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				g, senders, receivers := gated(t, nil, 1)
+				late := &lateConn{gate: g, returns: make(chan struct{})}
+				senders[0].s.c.nc = late // the writer is idle
+				d := &Delivery{Frames: [][]byte{dataPiece(make([]byte, MaxPiece), 'x')}}
+				if !whole {
+					for range 10 { // more than one write takes
+						d.Frames = append(d.Frames, dataPiece(make([]byte, MaxPiece), 'x'))
+					}
+				}
+				if err := senders[0].Queue(d); err != nil {
+					t.Fatal(err)
+				}
+				synctest.Wait()
+				server := receivers[0].s.c
+				server.mu.Lock()
+				err := server.sendLocked(receivers[0].s.local, &Disposition{Role: RoleReceiver, First: d.ID(), Settled: true, State: Accepted{}})
+				server.mu.Unlock()
+				if err != nil {
+					t.Fatal(err)
+				}
+				synctest.Wait()
+				want := Settled
+				if !whole {
+					want = Leaving
+				}
+				if p := d.Withdraw(); p != want {
+					t.Errorf("it is at the step %d, want %d", p, want)
+				}
+				if err := senders[0].Detach(nil); err != nil {
+					t.Fatal(err)
+				}
+				if p := d.Withdraw(); p != Settled {
+					t.Errorf("when the link is over it is at the step %d, want %d", p, Settled)
+				}
+				if state, err := d.Result(); state != (Accepted{}) || err != nil {
+					t.Errorf("the outcome is %v, %v", state, err)
+				}
+				held := d.Held()
+				if held == nil {
+					t.Fatal("the writer has it, and nothing says so")
+				}
+				close(late.returns)
+				<-held
+				if state, err := d.Wait(try(t)); state != (Accepted{}) || err != nil {
+					t.Errorf("after the Write the outcome is %v, %v", state, err)
+				}
+			})
+		})
+	}
+}

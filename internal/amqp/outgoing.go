@@ -41,6 +41,7 @@ const (
 	Uncredited                 // the first of its link, which has no credit
 	Blocked                    // the first, and its session's window or the network is in the way
 	Leaving                    // its first frame is with the writer, or has been written
+	Settled                    // no more of it will leave, and Result has its outcome, which Wait may not tell before the writer is through with it
 )
 
 // Withdraw takes d back, so that nothing of it is ever sent, unless its first frame is with the writer. It returns how far d had come.
@@ -49,7 +50,7 @@ func (d *Delivery) Withdraw() Progress {
 	l.s.c.mu.Lock()
 	defer l.s.c.mu.Unlock()
 	p := d.progressLocked()
-	if p != Leaving {
+	if p < Leaving {
 		l.takeBackLocked(d)
 	}
 	return p
@@ -58,6 +59,8 @@ func (d *Delivery) Withdraw() Progress {
 func (d *Delivery) progressLocked() Progress {
 	out := &d.link.sender
 	switch {
+	case d.told && (d.left || d.link.err != nil):
+		return Settled
 	case d.begun:
 		return Leaving
 	case len(out.queue) == 0 || out.queue[0] != d:

@@ -127,7 +127,7 @@ func (s *Sender) tryOn(ctx context.Context, l *link, batch [][]byte) (result Res
 	case err == nil:
 		result = s.settled(l, p, state)
 	case !errorOfLink(err):
-		result = s.giveUp(ctx, l, d, start)
+		result = s.giveUp(ctx, l, p, d, start)
 	case !d.Sent():
 		result = s.unsent(l, err)
 	default:
@@ -191,12 +191,20 @@ func (s *Sender) settled(l *link, p permit, state amqp.DeliveryState) Result {
 	return result
 }
 
-// giveUp ends a try whose context has ended.
-func (s *Sender) giveUp(ctx context.Context, l *link, d *amqp.Delivery, start time.Time) Result {
+// giveUp ends a try whose context has ended. The outcome may be known by then: of a batch
+// that the network has taken, together with something in the same write that it does not take.
+func (s *Sender) giveUp(ctx context.Context, l *link, p permit, d *amqp.Delivery, start time.Time) Result {
 	err := contextError(ctx)
-	switch d.Withdraw() {
-	case amqp.Leaving:
+	came := d.Withdraw()
+	if came == amqp.Leaving {
 		s.drop(l, err)
+		came = d.Withdraw() // by now no more of it leaves
+	}
+	switch came {
+	case amqp.Settled:
+		state, _ := d.Result()
+		return s.settled(l, p, state)
+	case amqp.Leaving:
 		return Result{Outcome: Unknown, Err: classify(fmt.Errorf("waiting for the service's answer: %w", err))}
 	case amqp.Uncredited:
 		if l.starved(time.Since(start)) {
