@@ -140,7 +140,8 @@ func (c *Conn) writeOut(w *writing) (all bool) {
 	return err == nil
 }
 
-// sink is what to write to: a socket itself, which takes several pieces at once, and any other net.Conn with its counts put right.
+// sink is what to write to: a socket itself, which takes several pieces at once, and any other net.Conn with its counts put right. Whether
+// net.Buffers would give it several pieces does not matter: to a type that embeds a socket it does, past a Write of that type's own.
 func (c *Conn) sink(w *writing) io.Writer {
 	switch c.nc.(type) {
 	case *net.TCPConn, *net.UnixConn:

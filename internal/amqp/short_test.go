@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -76,5 +77,66 @@ func TestAWriteThatCountsWrongEndsTheConnection(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// A metered is an application's net.Conn that has all of a socket's methods, also those that only package net can call, and a Write of its own.
+type metered struct {
+	*net.TCPConn
+	written atomic.Int64
+}
+
+func (c *metered) Write(b []byte) (int, error) {
+	c.written.Add(int64(len(b)))
+	return c.TCPConn.Write(b)
+}
+
+func TestAWriteOfTheApplicationsOwnIsNotPassedBy(t *testing.T) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	ours, err := net.Dial("tcp", listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	theirs, err := listener.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	served := make(chan *Conn, 1)
+	go func() { // ends with the handshake
+		c, err := Server(t.Context(), theirs, nil)
+		if err != nil {
+			t.Error(err)
+		}
+		served <- c
+	}()
+	nc := &metered{TCPConn: ours.(*net.TCPConn)}
+	client, err := Client(t.Context(), nc, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := <-served
+	defer func() { client.Cut(); server.Cut() }()
+	sender, receiver := linked(t, client, server, &Attach{Name: "l", Role: RoleSender, Source: &Source{}, Target: &Target{}})
+	if err := receiver.Credit(1); err != nil {
+		t.Fatal(err)
+	}
+	const size = 3 * MaxPiece
+	d := &Delivery{}
+	for range size / MaxPiece {
+		d.Frames = append(d.Frames, dataPiece(make([]byte, MaxPiece), 'x'))
+	}
+	before := nc.written.Load()
+	if err := sender.Queue(d); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := receiver.Receive(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if n := nc.written.Load() - before; n < size-size/100 {
+		t.Errorf("of %d bytes %d went through the net.Conn's Write", size, n)
 	}
 }
