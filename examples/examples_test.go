@@ -28,8 +28,8 @@ const runTime = time.Minute
 func programs(t *testing.T) (names []string) {
 	t.Helper()
 	mains, err := filepath.Glob("*/main.go")
-	if err != nil || len(mains) < 11 {
-		t.Fatalf("there are %d examples (%v), want 11 or more", len(mains), err)
+	if err != nil || len(mains) < 14 {
+		t.Fatalf("there are %d examples (%v), want 14 or more", len(mains), err)
 	}
 	for _, file := range mains {
 		names = append(names, filepath.Dir(file))
@@ -94,6 +94,15 @@ func TestEveryExampleSaysWhatItShows(t *testing.T) {
 		}
 		if !strings.Contains(string(list), "]("+name+"/main.go)") {
 			t.Errorf("README.md does not list %s", name)
+		}
+	}
+	folders, err := os.ReadDir(".")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, folder := range folders {
+		if name := folder.Name(); folder.IsDir() && name != "internal" && !strings.Contains(string(list), "]("+name) {
+			t.Errorf("README.md does not list the folder %s", name)
 		}
 	}
 }

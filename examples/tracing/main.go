@@ -11,7 +11,6 @@ import (
 	"errors"
 	"fmt"
 	"log"
-	"os"
 	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azeventhubs/v2"
@@ -21,6 +20,7 @@ import (
 
 	"github.com/go-eventhubs/eventhubs"
 	"github.com/go-eventhubs/eventhubs/examples/internal/hub"
+	"github.com/go-eventhubs/eventhubs/examples/internal/quakes"
 	"github.com/go-eventhubs/eventhubs/telemetry"
 )
 
@@ -124,10 +124,7 @@ func show(spans tracetest.SpanStubs) {
 
 // strongQuakes are the titles of the earthquakes of magnitude 6 and above.
 func strongQuakes() (titles []string, err error) {
-	file, err := os.Open("examples/data/earthquakes.ndjson")
-	if errors.Is(err, os.ErrNotExist) {
-		file, err = os.Open("../data/earthquakes.ndjson") // run in its own folder
-	}
+	file, err := quakes.Open()
 	if err != nil {
 		return nil, err
 	}

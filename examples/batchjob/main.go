@@ -1,0 +1,91 @@
+// A batch job with progress: the earthquakes of a week, an event each. EnqueueAll takes a source that may fail, and waits while the buffer is full. Each event's Tag is how much
+// of the file it is; the handler adds up those of what is stored. Close waits for the rest, and its error says what of the job is not there.
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"log"
+	"sync"
+
+	"github.com/go-eventhubs/eventhubs"
+	"github.com/go-eventhubs/eventhubs/examples/internal/hub"
+	"github.com/go-eventhubs/eventhubs/examples/internal/quakes"
+)
+
+func main() {
+	if err := run(context.Background()); err != nil {
+		log.Fatal(err)
+	}
+}
+
+// lines are the events of a file, one a line. Enqueue copies an event, so that there is one for all.
+func lines(file io.Reader) iter.Seq2[*eventhubs.Event, error] {
+	return func(yield func(*eventhubs.Event, error) bool) {
+		scanner := bufio.NewScanner(file)
+		var event eventhubs.Event
+		for scanner.Scan() {
+			event.Body = scanner.Bytes()
+			event.Tag = int64(len(event.Body) + 1)
+			if !yield(&event, nil) {
+				return
+			}
+		}
+		if err := scanner.Err(); err != nil {
+			yield(nil, err)
+		}
+	}
+}
+
+// progress prints each quarter once.
+type progress struct {
+	size int64
+
+	mu     sync.Mutex // partitions have their batches at the same time
+	stored int64
+	told   int64
+}
+
+func (p *progress) add(_ context.Context, batch *eventhubs.Batch) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for bytes := range batch.Tags() {
+		p.stored += bytes.(int64)
+	}
+	for ; p.told < p.stored*4/p.size; p.told++ {
+		fmt.Printf("%d %% are stored\n", (p.told+1)*25)
+	}
+}
+
+func run(ctx context.Context) error {
+	h, err := hub.Open(4, 0)
+	if err != nil {
+		return err
+	}
+	defer h.Close()
+	file, err := quakes.Open()
+	if err != nil {
+		return err
+	}
+	defer func() { _ = file.Close() }()
+	info, err := file.Stat()
+	if err != nil {
+		return err
+	}
+
+	progress := &progress{size: info.Size()}
+	producer, err := eventhubs.NewBufferedProducerFromConnectionString(h.ConnectionString, "", &eventhubs.Options{OnBatchSucceeded: progress.add})
+	if err != nil {
+		return err
+	}
+	accepted, err := producer.EnqueueAll(ctx, lines(file))
+	if err := errors.Join(err, producer.Close(ctx)); err != nil {
+		return fmt.Errorf("%d events were accepted: %w", accepted, err)
+	}
+	fmt.Printf("done: %d events\n", accepted)
+	return nil
+}
