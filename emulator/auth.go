@@ -29,11 +29,16 @@ const (
 
 // String is the rights as the service names them, such as "Send, Listen".
 func (r Rights) String() string {
-	return bitNames(uint8(r), "Send", "Listen", "Manage")
+	return bitNames(uint8(r), rightNames)
 }
 
 // MarshalText returns what String does.
 func (r Rights) MarshalText() ([]byte, error) { return []byte(r.String()), nil }
+
+// UnmarshalText reads what MarshalText has written.
+func (r *Rights) UnmarshalText(text []byte) error {
+	return readBits("Rights", (*uint8)(r), text, rightNames)
+}
 
 // allow tells whether one of the wanted rights is among r.
 func (r Rights) allow(wanted Rights) bool { return r&(wanted|RightManage) != 0 }

@@ -3,6 +3,7 @@ package emulator
 import (
 	"context"
 	"math"
+	"slices"
 	"time"
 
 	"github.com/go-eventhubs/eventhubs/internal/amqp"
@@ -39,24 +40,24 @@ const (
 
 // String is the kind's name: connection, attach, put-token, management or transfer.
 func (k Kind) String() string {
-	switch k {
-	case KindConnection:
-		return "connection"
-	case KindAttach:
-		return "attach"
-	case KindPutToken:
-		return "put-token"
-	case KindManagement:
-		return "management"
-	case KindTransfer:
-		return "transfer"
-	default:
-		return "unknown"
+	if int(k) >= len(kindNames) {
+		k = 0
 	}
+	return kindNames[k]
 }
 
 // MarshalText returns what String does.
 func (k Kind) MarshalText() ([]byte, error) { return []byte(k.String()), nil }
+
+// UnmarshalText reads what MarshalText has written.
+func (k *Kind) UnmarshalText(text []byte) error {
+	i := slices.Index(kindNames, string(text))
+	if i < 0 {
+		return unknownWord("Kind", string(text), kindNames)
+	}
+	*k = Kind(i)
+	return nil
+}
 
 // An Operation is one thing that a client asks for. Fields that mean nothing for its Kind are zero; in
 // brackets, the kinds for which they mean something.

@@ -3,6 +3,7 @@ package emulator_test
 import (
 	"context"
 	"encoding"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -372,13 +373,41 @@ func TestCutWorksOverTCP(t *testing.T) {
 	}
 }
 
+// What a snapshot's JSON says is read back by a program in Go.
 func TestEnumerationsAreTextForMachines(t *testing.T) {
-	for want, value := range map[string]encoding.TextMarshaler{
-		"put-token": emulator.KindPutToken, "unknown": emulator.Kind(0), "Send, Listen": emulator.RightSend | emulator.RightListen, "TCP, TLS": emulator.TransportPlain | emulator.TransportTLS,
-		"TCP, TLS, WebSocket, WebSocket over TLS": emulator.TransportAll, "": emulator.Transport(0),
+	type words struct {
+		Kind      emulator.Kind
+		Rights    emulator.Rights
+		Transport emulator.Transport
+	}
+	for want, value := range map[string]words{
+		`{"Kind":"put-token","Rights":"Send, Listen","Transport":"TCP, TLS"}`:                         {emulator.KindPutToken, emulator.RightSend | emulator.RightListen, emulator.TransportPlain | emulator.TransportTLS},
+		`{"Kind":"transfer","Rights":"Manage","Transport":"TCP, TLS, WebSocket, WebSocket over TLS"}`: {emulator.KindTransfer, emulator.RightManage, emulator.TransportAll},
+		`{"Kind":"unknown","Rights":"","Transport":""}`:                                               {},
 	} {
-		if got, err := value.MarshalText(); string(got) != want || err != nil || fmt.Sprint(value) != want {
-			t.Errorf("MarshalText makes %q, %v, and String %q, want %q", got, err, value, want)
+		if got, err := json.Marshal(value); string(got) != want || err != nil {
+			t.Errorf("got %s, %v, want %s", got, err, want)
+		}
+		got := words{emulator.KindAttach, emulator.RightListen, emulator.TransportWebSocket} // which are to be replaced
+		if err := json.Unmarshal([]byte(want), &got); got != value || err != nil {
+			t.Errorf("%s is read as %+v, %v, want %+v", want, got, err, value)
+		}
+		if got, want := fmt.Sprint(value), fmt.Sprintf("{%s %s %s}", value.Kind, value.Rights, value.Transport); got != want {
+			t.Errorf("String makes %s, want %s", got, want)
+		}
+	}
+	if got := emulator.Kind(99).String(); got != "unknown" {
+		t.Errorf("a kind that is none is %q, want unknown", got)
+	}
+	for _, word := range []string{"detach", "Connection", "Send,Listen", "TCP, ", " "} {
+		kind, rights, transport := emulator.KindAttach, emulator.RightListen, emulator.TransportTLS
+		for _, value := range []encoding.TextUnmarshaler{&kind, &rights, &transport} {
+			if err := value.UnmarshalText([]byte(word)); err == nil || !strings.Contains(err.Error(), "it is one of") {
+				t.Errorf("%T of %q: got %v, want an error that lists the words", value, word, err)
+			}
+		}
+		if kind != emulator.KindAttach || rights != emulator.RightListen || transport != emulator.TransportTLS {
+			t.Errorf("%q: what could not be read has changed the value", word)
 		}
 	}
 }

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"net"
 	"net/url"
-	"strings"
 	"time"
 )
 
@@ -34,21 +33,15 @@ const (
 
 // String is the transports in words, such as "TCP, TLS"; empty for none.
 func (t Transport) String() string {
-	return bitNames(uint8(t), "TCP", "TLS", "WebSocket", "WebSocket over TLS")
+	return bitNames(uint8(t), transportNames)
 }
 
 // MarshalText returns what String does.
 func (t Transport) MarshalText() ([]byte, error) { return []byte(t.String()), nil }
 
-// bitNames are the names of the bits that are set, from the lowest on.
-func bitNames(bits uint8, all ...string) string {
-	var names []string
-	for i, name := range all {
-		if bits&(1<<i) != 0 {
-			names = append(names, name)
-		}
-	}
-	return strings.Join(names, ", ")
+// UnmarshalText reads what MarshalText has written.
+func (t *Transport) UnmarshalText(text []byte) error {
+	return readBits("Transport", (*uint8)(t), text, transportNames)
 }
 
 // scheme is how a URL with one transport begins.
