@@ -77,7 +77,7 @@ func TestACancelledWaiterLeavesNoTrace(t *testing.T) {
 		if !errors.Is(err, context.Canceled) || !errors.Is(err, cause) {
 			t.Errorf("Enqueue returned %v, want context.Canceled with its cause", err)
 		}
-		if got := p.BufferedEventCount(); got != 1 {
+		if got := p.BufferedEvents(); got != 1 {
 			t.Errorf("%d events are buffered, want 1", got)
 		}
 		enqueue(t, p, "0", "c")

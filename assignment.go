@@ -225,7 +225,8 @@ func (p *BufferedProducer) find(partitionID string) (*partition, error) {
 	return t.find(partitionID)
 }
 
-// PartitionForKey returns the id of the partition that events with that key go to, for FlushPartition and ClearPartition. It asks the service for the
+// PartitionForKey returns the id of the partition that events with that key go to, for [BufferedProducer.FlushPartition] and
+// [BufferedProducer.ClearPartition]. It asks the service for the
 // partitions if they are not known yet. The answer holds as long as the event hub has as many partitions.
 func (p *BufferedProducer) PartitionForKey(ctx context.Context, key string) (partitionID string, err error) {
 	if key == "" {

@@ -53,7 +53,8 @@ func (p *BufferedProducer) ClearPartition(ctx context.Context, partitionID strin
 	return part.clear(p.cleared(part)), nil
 }
 
-// ResumePartition lets a partition take events again that StopPartitionOnFailure has stopped.
+// ResumePartition lets a partition take events again that [Options.StopPartitionOnFailure] has stopped. It asks nobody and waits for nobody, so it needs no
+// context, and may be called from a handler. It fails with [ErrPartitionUnknown] for an id that the event hub does not have, and with [ErrClosed] after Close.
 func (p *BufferedProducer) ResumePartition(partitionID string) error {
 	if p.closing.Load() {
 		return errClosed()

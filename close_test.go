@@ -27,8 +27,8 @@ func TestCloseSendsWhatIsBuffered(t *testing.T) {
 		if got := len(told.all()); got != 2 {
 			t.Errorf("%d batches were told when Close returned, want 2", got)
 		}
-		if !p.IsClosed() || p.BufferedEventCount() != 0 || !peer.closed {
-			t.Errorf("after Close: IsClosed %v, %d buffered, connection closed %v", p.IsClosed(), p.BufferedEventCount(), peer.closed)
+		if !p.IsClosed() || p.BufferedEvents() != 0 || !peer.closed {
+			t.Errorf("after Close: IsClosed %v, %d buffered, connection closed %v", p.IsClosed(), p.BufferedEvents(), peer.closed)
 		}
 	})
 }

@@ -32,7 +32,7 @@ func TestKeysAndIDsDoNotTurnTheRing(t *testing.T) {
 		if p.ring.Load() != before || calls.Load() != 3 {
 			t.Errorf("the ring turned by %d, the hash was called %d times: want 0, and 3 for the 3 events with a key", p.ring.Load()-before, calls.Load())
 		}
-		if p.PartitionBufferedEventCount("3") != 3 || p.PartitionBufferedEventCount("1") != 3 {
+		if p.PartitionBufferedEvents("3") != 3 || p.PartitionBufferedEvents("1") != 3 {
 			t.Error("a set with a key or an id is spread over partitions")
 		}
 		if _, err := p.EnqueueAll(t.Context(), set(nil)); err != nil {
@@ -76,7 +76,7 @@ func TestCountsFollowEachEvent(t *testing.T) {
 		check := func(why string, total, zero, one int) {
 			t.Helper()
 			synctest.Wait()
-			if a, b, c := p.BufferedEventCount(), p.PartitionBufferedEventCount("0"), p.PartitionBufferedEventCount("1"); a != total || b != zero || c != one {
+			if a, b, c := p.BufferedEvents(), p.PartitionBufferedEvents("0"), p.PartitionBufferedEvents("1"); a != total || b != zero || c != one {
 				t.Errorf("%s the counts are %d, %d and %d, want %d, %d and %d", why, a, b, c, total, zero, one)
 			}
 		}
@@ -89,7 +89,7 @@ func TestCountsFollowEachEvent(t *testing.T) {
 		check("in flight", 6, 3, 3)
 		time.Sleep(time.Second)
 		check("with their outcome", 0, 0, 0)
-		if p.PartitionBufferedEventCount("no such") != 0 || p.PartitionBufferedEventCount("") != 0 {
+		if p.PartitionBufferedEvents("no such") != 0 || p.PartitionBufferedEvents("") != 0 {
 			t.Error("an unknown partition has events")
 		}
 	})
@@ -118,8 +118,8 @@ func TestTheEventThatDoesNotFitOpensTheNextBatch(t *testing.T) {
 			enqueue(t, p, "0", body[:99]+fmt.Sprint(i))
 		}
 		synctest.Wait()
-		if got := len(peer.sent()); got != 1 || len(peer.sent()[0].bodies) != 10 || p.BufferedEventCount() != 4 {
-			t.Errorf("%d batches were sent and %d events stay, want one of 10, and 4", got, p.BufferedEventCount())
+		if got := len(peer.sent()); got != 1 || len(peer.sent()[0].bodies) != 10 || p.BufferedEvents() != 4 {
+			t.Errorf("%d batches were sent and %d events stay, want one of 10, and 4", got, p.BufferedEvents())
 		}
 		if err := p.Flush(t.Context()); err != nil {
 			t.Fatal(err)
@@ -184,8 +184,8 @@ func TestAnEventTooLargeIsNotSent(t *testing.T) {
 		if all := failed.all(); len(all) != 1 || len(all[0].bodies) != 1 || all[0].outcome.Tries != 0 || !errors.Is(all[0].outcome.Err, ErrEventTooLarge) {
 			t.Errorf("told: %+v", all)
 		}
-		if len(peer.sent()) != 0 || p.BufferedEventCount() != 0 {
-			t.Errorf("%d batches were sent, %d events are buffered", len(peer.sent()), p.BufferedEventCount())
+		if len(peer.sent()) != 0 || p.BufferedEvents() != 0 {
+			t.Errorf("%d batches were sent, %d events are buffered", len(peer.sent()), p.BufferedEvents())
 		}
 	})
 }

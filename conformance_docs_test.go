@@ -89,3 +89,42 @@ func testNames(t *testing.T) map[string]bool {
 	}
 	return names
 }
+
+// What is promised is promised of every package that a program may import: one that the page does not name would be promised to nobody.
+func TestTheCompatibilityPageNamesEveryPackage(t *testing.T) {
+	page := readText(t, "docs/compatibility.md")
+	_, row, found := strings.Cut(page, "| Names |")
+	row, _, _ = strings.Cut(row, "\n")
+	if !found {
+		t.Fatal("docs/compatibility.md has no row of names")
+	}
+	packages := 0
+	err := filepath.WalkDir(".", func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || !entry.IsDir() {
+			return err
+		}
+		name := entry.Name()
+		if path == "." {
+			name = "eventhubs"
+		} else if _, err := os.Stat(filepath.Join(path, "go.mod")); err == nil || strings.HasPrefix(name, ".") || slices.Contains([]string{"internal", "testdata", "cmd", "examples"}, name) {
+			return filepath.SkipDir
+		}
+		files, err := filepath.Glob(filepath.Join(path, "*.go"))
+		if err != nil {
+			return err
+		}
+		if !slices.ContainsFunc(files, func(file string) bool { return !strings.HasSuffix(file, "_test.go") }) {
+			return nil
+		}
+		if packages++; !strings.Contains(row, "`"+name+"`") {
+			t.Errorf("docs/compatibility.md promises nothing of package %s", path)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if packages < 9 {
+		t.Errorf("%d packages were found: is this the root of the repository?", packages)
+	}
+}

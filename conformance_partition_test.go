@@ -69,8 +69,8 @@ func TestAnIdleProducerHasNoGoroutineAndNoTimer(t *testing.T) {
 		}
 		time.Sleep(time.Second)
 		synctest.Wait()
-		if n := producerGoroutines(); n > 0 || p.BufferedEventCount() != 0 {
-			t.Errorf("%d goroutines stay, %d events are buffered", n, p.BufferedEventCount())
+		if n := producerGoroutines(); n > 0 || p.BufferedEvents() != 0 {
+			t.Errorf("%d goroutines stay, %d events are buffered", n, p.BufferedEvents())
 		}
 		for _, part := range p.table.Load().partitions {
 			if part.linger.Stop() {
@@ -173,7 +173,7 @@ func TestAHubThatGrowsKeepsWhatIsBuffered(t *testing.T) {
 		if err := p.Connect(t.Context(), nil); err != nil {
 			t.Fatal(err)
 		}
-		if tab := p.table.Load(); !slices.Equal(tab.partitions[:2], earlier) || len(tab.partitions) != 4 || p.PartitionBufferedEventCount("0") != 1 {
+		if tab := p.table.Load(); !slices.Equal(tab.partitions[:2], earlier) || len(tab.partitions) != 4 || p.PartitionBufferedEvents("0") != 1 {
 			t.Error("the partitions that were there are others now")
 		}
 		enqueue(t, p, "0", "c")
@@ -338,7 +338,7 @@ func leaveNothing(t *testing.T, wait time.Duration, concurrent int, partitioning
 		time.Sleep(5 * time.Minute)
 	}
 	synctest.Wait()
-	if got := p.BufferedEventCount(); got != 0 {
+	if got := p.BufferedEvents(); got != 0 {
 		t.Errorf("%d events stay behind: %+v", got, p.Stats())
 	}
 }

@@ -156,7 +156,7 @@ func TestARefusalInAHandlerIsPressureToo(t *testing.T) {
 		_ = p.Flush(t.Context())
 		time.Sleep(time.Hour)
 		synctest.Wait()
-		if got := p.BufferedEventCount(); got != 0 {
+		if got := p.BufferedEvents(); got != 0 {
 			t.Errorf("%d events are still buffered after an hour though the full buffer refused one", got)
 		}
 	})
@@ -279,7 +279,7 @@ func TestAPartitionInTroubleGetsNoMoreThanHalf(t *testing.T) {
 		}
 		synctest.Wait()
 		time.Sleep(5 * time.Second)
-		got := p.PartitionBufferedEventCount("0")
+		got := p.PartitionBufferedEvents("0")
 		if got > 50 {
 			t.Errorf("the partition in trouble holds %d of 100", got)
 		}

@@ -152,7 +152,7 @@ func TestAPartitionOutOfTroubleIsLikeTheOthersAgain(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if got := p.PartitionBufferedEventCount("0"); got != 2 {
+		if got := p.PartitionBufferedEvents("0"); got != 2 {
 			t.Errorf("of 4 events for any partition %d went to the one that is well again, want 2", got)
 		}
 		for i := range 6 {
@@ -186,8 +186,8 @@ func TestAnEnqueueThatCloseOvertakesIsRefusedAndLeavesNoTrace(t *testing.T) {
 		if err := p.Enqueue(t.Context(), &Event{Body: []byte("a"), PartitionKey: "k", Delivery: &d}); !errors.Is(err, ErrClosed) {
 			t.Errorf("Enqueue returned %v, want ErrClosed", err)
 		}
-		if p.BufferedEventCount() != 0 || len(peer.sent()) != 0 || d.Outcome() != (Outcome{Err: ErrPending}) {
-			t.Errorf("%d are buffered, %d batches were sent, the Delivery says %+v", p.BufferedEventCount(), len(peer.sent()), d.Outcome())
+		if p.BufferedEvents() != 0 || len(peer.sent()) != 0 || d.Outcome() != (Outcome{Err: ErrPending}) {
+			t.Errorf("%d are buffered, %d batches were sent, the Delivery says %+v", p.BufferedEvents(), len(peer.sent()), d.Outcome())
 		}
 	})
 }

@@ -266,7 +266,7 @@ func (s *stress) run() {
 		if s.options.MaxWaitTime != UntilFull && !s.again {
 			end()
 			time.Sleep(6 * time.Hour)
-			if n := s.producer.BufferedEventCount(); n != 0 {
+			if n := s.producer.BufferedEvents(); n != 0 {
 				s.t.Errorf("%d events linger for ever", n)
 			}
 		}
@@ -390,7 +390,7 @@ func (s *stress) meddle(stop chan bool) {
 // look checks the numbers at some moment.
 func (s *stress) look() {
 	_ = s.producer.Health()
-	if events := s.producer.BufferedEventCount(); events < 0 {
+	if events := s.producer.BufferedEvents(); events < 0 {
 		s.t.Errorf("%d events are buffered", events)
 	}
 	for _, part := range s.producer.Stats().Partitions {

@@ -137,7 +137,7 @@ func TestEveryCallAfterCloseSaysSo(t *testing.T) {
 				t.Errorf("%s returned %v, want ErrClosed", name, err)
 			}
 		}
-		if peer.asked != asked || p.BufferedEventCount() != 0 {
+		if peer.asked != asked || p.BufferedEvents() != 0 {
 			t.Errorf("after Close the service was asked, or something is buffered")
 		}
 	})
@@ -232,8 +232,8 @@ func TestFlushReturnsAfterTheFailedHandlerToo(t *testing.T) {
 		}})
 		enqueue(t, p, "0", "a", "b")
 		err := p.Flush(t.Context())
-		if !returned || !errors.Is(err, cause) || p.BufferedEventCount() != 0 {
-			t.Errorf("Flush returned %v; the handler had returned: %v; %d are buffered", err, returned, p.BufferedEventCount())
+		if !returned || !errors.Is(err, cause) || p.BufferedEvents() != 0 {
+			t.Errorf("Flush returned %v; the handler had returned: %v; %d are buffered", err, returned, p.BufferedEvents())
 		}
 	})
 }
@@ -269,8 +269,8 @@ func TestEnqueueAndFlushTakeTurns(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			if err := p.Flush(t.Context()); err != nil || p.BufferedEventCount() != 0 {
-				t.Fatalf("Flush %d returned %v with %d buffered", round, err, p.BufferedEventCount())
+			if err := p.Flush(t.Context()); err != nil || p.BufferedEvents() != 0 {
+				t.Fatalf("Flush %d returned %v with %d buffered", round, err, p.BufferedEvents())
 			}
 		}
 		if got := len(peer.sent()); got != 15 {
@@ -326,7 +326,7 @@ func TestASetWhoseSourcePanicsKeepsWhatCameBefore(t *testing.T) {
 				panic("the source is broken")
 			})
 		}()
-		if got := p.BufferedEventCount(); got != 2 {
+		if got := p.BufferedEvents(); got != 2 {
 			t.Errorf("%d events are buffered, want 2", got)
 		}
 		if err := p.Close(t.Context()); err != nil || fmt.Sprint(peer.storedIn("0")) != "[a b]" {

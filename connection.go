@@ -67,7 +67,7 @@ func NewConnectionFromConnectionString(connectionString string, options *Connect
 	return newConnection(e, hubName, options)
 }
 
-// NewConnectionFromKey is [NewConnection] with a named key, a shared access policy, which ReplaceKey replaces while the connection runs.
+// NewConnectionFromKey is [NewConnection] with a named key, a shared access policy, which [Connection.ReplaceKey] replaces while the connection runs.
 // Both are refused if they are empty or cannot be right, such as with white space or quotation marks around them.
 func NewConnectionFromKey(fullyQualifiedNamespace, keyName, key string, options *ConnectionOptions) (*Connection, error) {
 	s := new(secret)
@@ -81,7 +81,7 @@ func NewConnectionFromKey(fullyQualifiedNamespace, keyName, key string, options 
 	return newConnection(e, "", options)
 }
 
-// NewConnectionFromSAS is [NewConnection] with a ready-made shared access signature, which ReplaceSAS replaces while the connection runs: before it expires,
+// NewConnectionFromSAS is [NewConnection] with a ready-made shared access signature, which [Connection.ReplaceSAS] replaces while the connection runs: before it expires,
 // since nobody here can renew it. It begins with "SharedAccessSignature " and has sr, sig, se and skn.
 func NewConnectionFromSAS(fullyQualifiedNamespace, signature string, options *ConnectionOptions) (*Connection, error) {
 	s := &secret{signature: true}

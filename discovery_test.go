@@ -29,8 +29,8 @@ func TestEnqueueAcceptsBeforeTheHubWasEverReached(t *testing.T) {
 		if now() != 0 {
 			t.Errorf("Enqueue took %v", now())
 		}
-		if p.BufferedEventCount() != 100 || p.PartitionBufferedEventCount("2") != 100 || p.PartitionBufferedEventCount("1") != 0 {
-			t.Errorf("staged events count %d in total and %d in their partition, want 100 and 100", p.BufferedEventCount(), p.PartitionBufferedEventCount("2"))
+		if p.BufferedEvents() != 100 || p.PartitionBufferedEvents("2") != 100 || p.PartitionBufferedEvents("1") != 0 {
+			t.Errorf("staged events count %d in total and %d in their partition, want 100 and 100", p.BufferedEvents(), p.PartitionBufferedEvents("2"))
 		}
 		if err := p.Flush(t.Context()); err != nil {
 			t.Fatal(err)
@@ -109,7 +109,7 @@ func TestAnUnknownPartitionFailsThroughItsOutcomeIfItWasStaged(t *testing.T) {
 		if err := p.Enqueue(t.Context(), &Event{Body: []byte("d"), PartitionID: "77"}); !errors.Is(err, ErrPartitionUnknown) {
 			t.Errorf("once the list is known Enqueue returned %v, want ErrPartitionUnknown", err)
 		}
-		if got := p.BufferedEventCount(); got != 0 {
+		if got := p.BufferedEvents(); got != 0 {
 			t.Errorf("%d events are counted", got)
 		}
 	})

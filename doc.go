@@ -87,7 +87,7 @@
 // # Backpressure
 //
 // The buffer is bounded in events and in bytes, with everything that has no outcome yet. At the bound Enqueue waits, first come first served,
-// until there is room or its context ends; TryEnqueue fails instead. No partition takes the last eighth of the buffer while the event
+// until there is room or its context ends; [BufferedProducer.TryEnqueue] fails instead. No partition takes the last eighth of the buffer while the event
 // hub has others, and one in trouble takes nothing more once it holds half, so that one partition never stops the others. That wait is all the context bounds: once an event is accepted, cancelling changes nothing.
 //
 // # Recovery

@@ -124,7 +124,7 @@ func besideASilentPartition(t *testing.T) (s silence) {
 		b := newBeside(t, 8, 1, true)
 		s.longest = b.offer(10 * time.Minute)
 		time.Sleep(besideWait + besideRoundTrip)
-		s.held, s.offered = b.p.PartitionBufferedEventCount("0"), 10*60*200
+		s.held, s.offered = b.p.PartitionBufferedEvents("0"), 10*60*200
 		for id := 1; id < 8; id++ {
 			s.stored += b.server.Counts("hub", fmt.Sprint(id)).Events
 		}

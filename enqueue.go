@@ -248,7 +248,7 @@ func (p *BufferedProducer) EnqueueAll(ctx context.Context, events iter.Seq2[*Eve
 	return accepted, nil
 }
 
-// Events yields events that are there, for EnqueueAll.
+// Events yields events that are there, for [BufferedProducer.EnqueueAll].
 func Events(events ...*Event) iter.Seq2[*Event, error] {
 	return func(yield func(*Event, error) bool) {
 		for _, event := range events {

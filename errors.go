@@ -10,7 +10,7 @@ import (
 	"github.com/go-eventhubs/eventhubs/internal/connection"
 )
 
-// What the caller's own program causes. Each arrives wrapped, with the field and the value in its text: match it with errors.Is. Each but ErrDeliveryTimeout has a [Code], which matches the same.
+// What the caller's own program causes. Each arrives wrapped, with the field and the value in its text: match it with errors.Is. Each but [ErrDeliveryTimeout] has a [Code], which matches the same.
 var (
 	// ErrInvalidArgument is returned by constructors for a bad option, and by Enqueue for an event that cannot be encoded or that
 	// names both a partition id and a partition key. Nothing was accepted.
@@ -89,7 +89,7 @@ const (
 	CodeConnectionClosed = Code(connection.CodeClosed)           // Close was called of the shared Connection
 )
 
-// The codes of sentinels. ErrEventTooLarge has CodeTooLarge, and ErrPartitionUnknown CodePartitionUnknown.
+// The codes of sentinels. [ErrEventTooLarge] has [CodeTooLarge], and [ErrPartitionUnknown] [CodePartitionUnknown].
 const (
 	CodeInvalidArgument      = Code("invalid-argument")       // ErrInvalidArgument
 	CodeClosed               = Code("closed")                 // ErrClosed

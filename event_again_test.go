@@ -56,7 +56,7 @@ func TestAHandlersEventIsWhatTheSenderGave(t *testing.T) {
 		if n, err := p.EnqueueAll(t.Context(), Events(events...)); n != 3 || err != nil {
 			t.Fatal(n, err)
 		}
-		for p.BufferedEventCount() > 0 {
+		for p.BufferedEvents() > 0 {
 			_ = p.Flush(t.Context())
 		}
 		if err := p.Close(t.Context()); err != nil {
@@ -134,7 +134,7 @@ func TestTryEnqueueWithAContextThatHasEndedIsRefused(t *testing.T) {
 				t.Errorf("%s returned %v, want context.Canceled", name, err)
 			}
 		}
-		if p.BufferedEventCount() != 0 {
+		if p.BufferedEvents() != 0 {
 			t.Error("an event was accepted")
 		}
 	})

@@ -142,7 +142,7 @@ func TestWhatCannotBeSentIsRefusedByName(t *testing.T) {
 				if !errors.Is(err, ErrInvalidArgument) || !strings.Contains(err.Error(), tt.text) {
 					t.Errorf("Enqueue returned %v, want ErrInvalidArgument with %q in its text", err, tt.text)
 				}
-				if p.BufferedEventCount() != 0 {
+				if p.BufferedEvents() != 0 {
 					t.Error("the event was counted")
 				}
 			})

@@ -125,7 +125,7 @@ func ExampleBufferedProducer_ClearPartition() {
 		}
 	}
 	fmt.Println(producer.ClearPartition(ctx, "1"))
-	fmt.Println("still buffered:", producer.BufferedEventCount())
+	fmt.Println("still buffered:", producer.BufferedEvents())
 	// Output:
 	// 2 <nil>
 	// still buffered: 2

@@ -135,7 +135,7 @@ func ExampleBufferedProducer_FlushPartition() {
 	if err := producer.FlushPartition(ctx, id); err != nil {
 		log.Fatal(err)
 	}
-	fmt.Printf("partition %s: %d buffered\n", id, producer.PartitionBufferedEventCount(id))
+	fmt.Printf("partition %s: %d buffered\n", id, producer.PartitionBufferedEvents(id))
 	// Output: partition 0: 0 buffered
 }
 

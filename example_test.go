@@ -117,11 +117,11 @@ func ExampleBufferedProducer_Flush() {
 			log.Fatal(err)
 		}
 	}
-	fmt.Println("buffered:", producer.BufferedEventCount())
+	fmt.Println("buffered:", producer.BufferedEvents())
 	if err := producer.Flush(ctx); err != nil {
 		log.Fatal(err)
 	}
-	fmt.Println("buffered:", producer.BufferedEventCount())
+	fmt.Println("buffered:", producer.BufferedEvents())
 	// Output:
 	// buffered: 10
 	// buffered: 0

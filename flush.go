@@ -10,7 +10,7 @@ import (
 // the handlers that were told have returned. It neither holds up nor waits for later events; any number of calls may run at once. An
 // Enqueue that is still waiting for room is not covered.
 //
-// The error is an [*UndeliveredError] with every failure of events accepted before the call that no Flush or FlushPartition has returned yet, whether or not a
+// The error is an [*UndeliveredError] with every failure of events accepted before the call that no Flush or [BufferedProducer.FlushPartition] has returned yet, whether or not a
 // handler was told; nil if there is none. Not counted are events that Clear took out, and those that [Batch.EnqueueAgain] accepted: their new outcome counts.
 // Flushes that run at once each return it. If ctx ends first, Flush only stops waiting, and what fails later is for the next.
 // In a handler, with its context, it returns [ErrInHandler].

@@ -24,7 +24,7 @@ func TestFlushInterruptsLinger(t *testing.T) {
 		if now() != 0 {
 			t.Errorf("Flush took %v, want no time at all", now())
 		}
-		if got := p.BufferedEventCount(); got != 0 {
+		if got := p.BufferedEvents(); got != 0 {
 			t.Errorf("%d events are buffered after Flush", got)
 		}
 	})

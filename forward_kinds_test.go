@@ -238,7 +238,7 @@ func TestEnqueueAgainKeepsTheBytes(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		for p.BufferedEventCount() > 0 {
+		for p.BufferedEvents() > 0 {
 			_ = p.Flush(t.Context()) // it returns what a handler has enqueued again as failed
 		}
 	})
@@ -276,7 +276,7 @@ func TestEnqueueAgainKeepsTheKeyBesideAnyAnnotation(t *testing.T) {
 		if err := p.Enqueue(t.Context(), e); err != nil {
 			t.Fatal(err)
 		}
-		for p.BufferedEventCount() > 0 {
+		for p.BufferedEvents() > 0 {
 			_ = p.Flush(t.Context())
 		}
 	})

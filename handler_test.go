@@ -35,7 +35,7 @@ func TestHandlersOfOnePartitionRunInOrderAndBeforeTheNextBatch(t *testing.T) {
 		enqueue(t, p, "1", "x")
 		time.Sleep(500 * time.Millisecond)
 		peer.wantSends("a slow handler slows its own partition only", "0s 0 [a]", "0s 1 [x]")
-		if got := p.BufferedEventCount(); got != 1 {
+		if got := p.BufferedEvents(); got != 1 {
 			t.Errorf("%d events are buffered, want 1: room is given back before the handler runs", got)
 		}
 		time.Sleep(time.Minute)
@@ -285,8 +285,8 @@ func TestAHandlerThatEndsItsGoroutineLosesNoStagedEvent(t *testing.T) {
 						t.Errorf("after an hour the outcome of event %d is %+v", i, o)
 					}
 				}
-				if err := p.Close(t.Context()); p.BufferedEventCount() != 0 {
-					t.Errorf("%d events are left when Close has returned %v", p.BufferedEventCount(), err)
+				if err := p.Close(t.Context()); p.BufferedEvents() != 0 {
+					t.Errorf("%d events are left when Close has returned %v", p.BufferedEvents(), err)
 				}
 			})
 		})

@@ -300,7 +300,7 @@ func (w *ward) suffer() {
 	w.open()
 	w.run()
 	if got := w.part(5, len(w.counted)-1); got < 0.95 {
-		w.Errorf("of what was offered to the others %.3f is stored, want 0.95; partition %s holds %d events", got, victim, w.p.PartitionBufferedEventCount(victim))
+		w.Errorf("of what was offered to the others %.3f is stored, want 0.95; partition %s holds %d events", got, victim, w.p.PartitionBufferedEvents(victim))
 	}
 	w.heal()
 }
@@ -317,7 +317,7 @@ func TestAHotPartitionThatFallsSilentLeavesTheOthersTheLastPart(t *testing.T) {
 					t.Errorf("TryEnqueue: %v, want ErrBufferFull with the partition that holds the room", err)
 				}
 			}
-			if got, want := w.p.PartitionBufferedEventCount(victim), 2500-2500/8; got != want {
+			if got, want := w.p.PartitionBufferedEvents(victim), 2500-2500/8; got != want {
 				t.Errorf("the hot partition holds %d events, want %d", got, want)
 			}
 			w.run()
@@ -340,8 +340,8 @@ func TestTheTableOfIsolationIsTheTests(t *testing.T) {
 			w.open()
 			w.run()
 			synctest.Wait() // between a batch's end and those who are let in for it the partition holds less
-			held := fmt.Sprintf("%.0f %% of the buffer", 100*float64(w.p.PartitionBufferedEventCount(victim))/2500)
-			switch events := w.p.PartitionBufferedEventCount(victim); {
+			held := fmt.Sprintf("%.0f %% of the buffer", 100*float64(w.p.PartitionBufferedEvents(victim))/2500)
+			switch events := w.p.PartitionBufferedEvents(victim); {
 			case events < 250:
 				held = "less than a tenth of the buffer"
 			case events >= 1250 && events <= 1250+20: // one more for each caller at the moment at which a batch fails for good

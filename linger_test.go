@@ -160,7 +160,7 @@ func TestAnEventDoesNotLingerBehindWhatWasPutBack(t *testing.T) {
 			enqueue(t, p, "0", "late")
 			time.Sleep(time.Minute)
 			if got := peer.storedIn("0"); !slices.Contains(got, "late") {
-				t.Errorf("%s: after a minute the event behind what was put back lingers still; %d others are stored, %d events are buffered", name, len(got), p.BufferedEventCount())
+				t.Errorf("%s: after a minute the event behind what was put back lingers still; %d others are stored, %d events are buffered", name, len(got), p.BufferedEvents())
 			}
 		})
 	}
@@ -226,7 +226,7 @@ func TestNothingLingersForEver(t *testing.T) {
 				time.Sleep(time.Duration(n(300)) * time.Millisecond)
 			}
 			time.Sleep(time.Minute)
-			if events := p.BufferedEventCount(); events > 0 {
+			if events := p.BufferedEvents(); events > 0 {
 				t.Errorf("seed %d: after a minute %d events are buffered still", seed, events)
 			}
 		})

@@ -214,7 +214,7 @@ func TestABadEventIsRefusedByName(t *testing.T) {
 				t.Errorf("Enqueue returned %v, want ErrInvalidArgument with %q in its text", err, tt.text)
 			}
 		}
-		if p.BufferedEventCount() != 0 {
+		if p.BufferedEvents() != 0 {
 			t.Error("a refused message was counted")
 		}
 	})
@@ -301,7 +301,7 @@ func TestClearTakesOutWhatIsNotInFlight(t *testing.T) {
 		if n, err := p.ClearPartition(t.Context(), "0"); n != 2 || err != nil {
 			t.Errorf("ClearPartition returned %d, %v, want 2", n, err)
 		}
-		if got := p.BufferedEventCount(); got != 3 {
+		if got := p.BufferedEvents(); got != 3 {
 			t.Errorf("%d events are buffered, want 3: the room of what was cleared is free at once", got)
 		}
 		if n, err := p.Clear(t.Context()); n != 1 || err != nil {
@@ -319,7 +319,7 @@ func TestClearTakesOutWhatIsNotInFlight(t *testing.T) {
 				t.Errorf("%v failed with %+v", b.bodies, b.outcome)
 			}
 		}
-		if p.BufferedEventCount() != 0 || p.PartitionBufferedEventCount("0") != 0 {
+		if p.BufferedEvents() != 0 || p.PartitionBufferedEvents("0") != 0 {
 			t.Error("events are counted after Close")
 		}
 	})

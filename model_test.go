@@ -363,7 +363,7 @@ func (m *model) run() {
 	stop()
 	streams.Wait()
 	flusher.Wait()
-	if n := m.producer.BufferedEventCount(); n != 0 {
+	if n := m.producer.BufferedEvents(); n != 0 {
 		m.t.Errorf("%d events are counted after Close", n)
 	}
 	if err := m.server.Close(); err != nil {

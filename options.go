@@ -9,7 +9,7 @@ import (
 	"github.com/go-eventhubs/eventhubs/internal/defaults"
 )
 
-// Values for Options.MaxWaitTime.
+// Values for [Options.MaxWaitTime].
 const (
 	// SendAtOnce sends an event as soon as its partition has nothing else in flight. What arrives meanwhile still leaves together.
 	SendAtOnce time.Duration = 1
@@ -30,7 +30,7 @@ const (
 	defaultRefreshInterval   = 10 * time.Minute
 )
 
-// Options configure a BufferedProducer. A nil *Options and a zero field mean the default. They are copied and checked once, by the
+// Options configure a [BufferedProducer]. A nil *Options and a zero field mean the default. They are copied and checked once, by the
 // constructor; its error names the field.
 type Options struct {
 	// MaxWaitTime is how long an event may wait for others to share its batch, counted from the first event of the batch.

@@ -97,7 +97,7 @@ func (b *Batch) EnqueueAgain(ctx context.Context) (accepted int, err error) {
 }
 
 // A Delivery tells the outcome of one event to whoever enqueued it. The zero value is ready. It belongs to the caller, who gives it to one
-// event, as Event.Delivery, and may then Wait, or wait for Done. Do not wait for it in a handler: what it waits for may be behind that handler.
+// event, as [Event.Delivery], and may then Wait, or wait for Done. Do not wait for it in a handler: what it waits for may be behind that handler.
 type Delivery struct {
 	mu      sync.Mutex // guards the fields below
 	done    chan struct{}

@@ -69,13 +69,13 @@ func TestAPartitionThatComesBackKeepsItsOrder(t *testing.T) {
 		}
 		enqueue(t, p, "1", "second")
 		synctest.Wait()
-		if got := p.PartitionBufferedEventCount("1"); got != 2 {
-			t.Errorf("PartitionBufferedEventCount %d, want 2 (total %d)", got, p.BufferedEventCount())
+		if got := p.PartitionBufferedEvents("1"); got != 2 {
+			t.Errorf("PartitionBufferedEvents %d, want 2 (total %d)", got, p.BufferedEvents())
 		}
 		if err := p.FlushPartition(t.Context(), "1"); err != nil {
 			t.Error(err)
 		}
-		if got := p.BufferedEventCount(); got != 0 {
+		if got := p.BufferedEvents(); got != 0 {
 			t.Errorf("after FlushPartition %d events are buffered", got)
 		}
 		if err := p.Close(t.Context()); err != nil {
@@ -166,12 +166,12 @@ func TestAListThatNamesAPartitionTwice(t *testing.T) {
 		for i := range 3 {
 			enqueue(t, p, "", fmt.Sprint(i))
 		}
-		if got := p.PartitionBufferedEventCount("0") + p.PartitionBufferedEventCount("1"); got != 3 {
+		if got := p.PartitionBufferedEvents("0") + p.PartitionBufferedEvents("1"); got != 3 {
 			t.Errorf("the partitions hold %d of 3", got)
 		}
 		_ = p.FlushPartition(t.Context(), "0")
 		_ = p.FlushPartition(t.Context(), "1")
-		if got := p.BufferedEventCount(); got != 0 {
+		if got := p.BufferedEvents(); got != 0 {
 			t.Errorf("after FlushPartition of each %d are left", got)
 		}
 	})

@@ -125,8 +125,8 @@ func TestAHashOfTheCallersOwn(t *testing.T) {
 				t.Errorf("Enqueue returned %v", err)
 			}
 		}
-		if p.BufferedEventCount() != 0 {
-			t.Errorf("%d events are counted", p.BufferedEventCount())
+		if p.BufferedEvents() != 0 {
+			t.Errorf("%d events are counted", p.BufferedEvents())
 		}
 	})
 }
@@ -165,8 +165,8 @@ func TestAStoppedPartitionKeepsNoGaps(t *testing.T) {
 				t.Errorf("an event for any partition: %v", err)
 			}
 		}
-		if p.BufferedEventCount() != 4 {
-			t.Errorf("%d events are counted, want 4", p.BufferedEventCount())
+		if p.BufferedEvents() != 4 {
+			t.Errorf("%d events are counted, want 4", p.BufferedEvents())
 		}
 		peer.mu.Lock()
 		down = false
@@ -274,7 +274,7 @@ func TestAPartitionInTroubleHoldsAtMostHalfOfTheBuffer(t *testing.T) {
 			blocked <- err
 		}()
 		synctest.Wait()
-		if got := p.PartitionBufferedEventCount("0"); got != 5 {
+		if got := p.PartitionBufferedEvents("0"); got != 5 {
 			t.Errorf("the partition in trouble holds %d events, want 5 of 10", got)
 		}
 		began := now()

@@ -125,15 +125,15 @@ func newProducer(namespace, hubName string, h hub, o Options) *BufferedProducer 
 
 func errClosed() error { return fmt.Errorf("eventhubs: %w", ErrClosed) }
 
-// BufferedEventCount returns how many events were accepted and have no outcome yet.
-func (p *BufferedProducer) BufferedEventCount() int {
+// BufferedEvents returns how many events were accepted and have no outcome yet.
+func (p *BufferedProducer) BufferedEvents() int {
 	events, _ := p.admission.count()
 	return events
 }
 
-// PartitionBufferedEventCount is BufferedEventCount for one partition: 0 for an unknown id. Of the events that were accepted before the hub's partitions are known it counts those
+// PartitionBufferedEvents is [BufferedProducer.BufferedEvents] for one partition: 0 for an unknown id. Of the events that were accepted before the hub's partitions are known it counts those
 // that were enqueued with that PartitionID; the others count in the total only.
-func (p *BufferedProducer) PartitionBufferedEventCount(partitionID string) int {
+func (p *BufferedProducer) PartitionBufferedEvents(partitionID string) int {
 	if partitionID == "" {
 		return 0
 	}

@@ -176,7 +176,7 @@ func TestWhatIsNotTriedAgainIsNotSaidToBe(t *testing.T) {
 					t.Errorf("Health is %v and the log says\n%s\nwant %v, %q", h.State, strings.Join(log.lines(""), ""), c.state, c.says)
 				}
 				again := strings.Contains(c.says, "it is tried again")
-				if left := p.BufferedEventCount(); left == 1 != again || retried == 1 != again {
+				if left := p.BufferedEvents(); left == 1 != again || retried == 1 != again {
 					t.Errorf("%d events are left, and Trace was told of %d retries", left, retried)
 				}
 				ctx, cancel := context.WithTimeout(t.Context(), time.Second)

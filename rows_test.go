@@ -193,7 +193,7 @@ func rowOffline(w *world) {
 	for i := range 10 {
 		w.must(p.Enqueue(w.Context(), &eventhubs.Event{Body: fmt.Append(nil, i), PartitionID: "1"}))
 	}
-	w.want("staged", p.BufferedEventCount(), 10)
+	w.want("staged", p.BufferedEvents(), 10)
 	up.Store(true)
 	w.must(p.Flush(w.Context()))
 	w.want("in order", bodies(w.server, "1"), "[0 1 2 3 4 5 6 7 8 9]")
@@ -209,7 +209,7 @@ func rowBackpressure(w *world) {
 				if err := p.Enqueue(w.Context(), data(fmt.Sprint(c, i))); err != nil {
 					w.Error(err)
 				}
-				if n := p.BufferedEventCount(); n > 20 {
+				if n := p.BufferedEvents(); n > 20 {
 					w.Errorf("%d events are buffered, want at most 20", n)
 				}
 			}

@@ -196,8 +196,8 @@ func TestAnEventTooLargeForTheLinkFailsAloneInItsPlace(t *testing.T) {
 				t.Errorf("%v does not match the sentinel", b.outcome.Err)
 			}
 		}
-		if p.BufferedEventCount() != 0 || p.PartitionBufferedEventCount("0") != 0 {
-			t.Errorf("%d events are counted, %d in the partition", p.BufferedEventCount(), p.PartitionBufferedEventCount("0"))
+		if p.BufferedEvents() != 0 || p.PartitionBufferedEvents("0") != 0 {
+			t.Errorf("%d events are counted, %d in the partition", p.BufferedEvents(), p.PartitionBufferedEvents("0"))
 		}
 	})
 }

@@ -119,7 +119,7 @@ func TestAPartitionThatIsSlowIsNotInTrouble(t *testing.T) {
 					for range 40 { // half a second each
 						_, _ = fill(p, "0", "x")
 						if now() > 10*time.Second { // at the beginning nothing could have been in trouble yet
-							most = max(most, p.PartitionBufferedEventCount("0"))
+							most = max(most, p.PartitionBufferedEvents("0"))
 						}
 						time.Sleep(500 * time.Millisecond)
 					}
@@ -150,7 +150,7 @@ func TestATryWithoutAnAnswerIsTroubleAfterThreeSeconds(t *testing.T) {
 				p := peer.connected(options)
 				enqueue(t, p, "1", "a")
 				time.Sleep(2999 * time.Millisecond)
-				held := p.PartitionBufferedEventCount("1")
+				held := p.PartitionBufferedEvents("1")
 				for range 45 {
 					enqueue(t, p, "1", "x") // more than half: it is not in trouble yet
 				}
@@ -283,7 +283,7 @@ func TestEventsWithoutAKeyPassOverAPartitionAtItsLimit(t *testing.T) {
 					t.Fatalf("event %d for any partition: %v", i, err)
 				}
 			}
-			if got := p.PartitionBufferedEventCount("1"); got != 70 {
+			if got := p.PartitionBufferedEvents("1"); got != 70 {
 				t.Errorf("the partition at its limit holds %d events, want 70", got)
 			}
 			_ = p.Abandon(ended())

@@ -60,7 +60,7 @@ func TestWhatFailsWhileTheListIsUnknownNamesThePartitionThatWasAskedFor(t *testi
 				t.Error("a Delivery was told of no error")
 			}
 		}
-		if n := p.BufferedEventCount(); n != 0 {
+		if n := p.BufferedEvents(); n != 0 {
 			t.Errorf("%d events are in the buffer, want none", n)
 		}
 	})
@@ -75,7 +75,7 @@ func TestStagedEventsAreCountedAndClearedByThePartitionThatTheyName(t *testing.T
 		time.Sleep(time.Minute) // several batches: what comes after a failed try is in another
 		place(t, p, three, three)
 		for id, want := range map[string]int{"3": 4, "1": 1, "2": 0, "": 0} {
-			if got := p.PartitionBufferedEventCount(id); got != want {
+			if got := p.PartitionBufferedEvents(id); got != want {
 				t.Errorf("%d events are buffered for partition %q, want %d", got, id, want)
 			}
 		}
@@ -85,8 +85,8 @@ func TestStagedEventsAreCountedAndClearedByThePartitionThatTheyName(t *testing.T
 		if n, err := p.ClearPartition(t.Context(), "3"); n != 4 || err != nil {
 			t.Errorf("ClearPartition returned %d, %v, want 4", n, err)
 		}
-		if n := p.BufferedEventCount(); n != 3 || p.PartitionBufferedEventCount("3") != 0 {
-			t.Errorf("%d events are left, of them %d for partition 3, want 3 and none", n, p.PartitionBufferedEventCount("3"))
+		if n := p.BufferedEvents(); n != 3 || p.PartitionBufferedEvents("3") != 0 {
+			t.Errorf("%d events are left, of them %d for partition 3, want 3 and none", n, p.PartitionBufferedEvents("3"))
 		}
 		place(t, p, three)
 		synctest.Wait()

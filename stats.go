@@ -30,7 +30,7 @@ type Stats struct {
 	UnheardFailures uint64 // failed events of which neither a handler nor a Delivery was told; they were logged
 	HandlerPanics   uint64 // calls of a handler that ended in a panic, or with runtime.Goexit
 
-	// Queued and OnWire are the time that stored batches have spent in the buffer, from their first event, and from their first try to the
+	// QueuedTotal and OnWireTotal are the time that stored batches have spent in the buffer, from their first event, and from their first try to the
 	// acknowledgement, all added up. Divided by StoredBatches they are means.
 	QueuedTotal time.Duration
 	OnWireTotal time.Duration

@@ -128,7 +128,7 @@ func TestAcceptRefusesWhatEnqueueRefuses(t *testing.T) {
 			t.Errorf("%s: Accept returned %v, %v; Enqueue returns %v", name, accepted, got, want)
 		}
 	}
-	if p.BufferedEventCount() != 0 {
+	if p.BufferedEvents() != 0 {
 		t.Error("Enqueue has accepted one")
 	}
 	defer func() {

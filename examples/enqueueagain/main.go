@@ -51,10 +51,10 @@ func run(ctx context.Context) (err error) {
 			return err
 		}
 	}
-	for producer.BufferedEventCount() > 0 {
+	for producer.BufferedEvents() > 0 {
 		// Flush is about what was accepted before it: what a handler enqueues again meanwhile is for the next one, and has not failed.
 		err := producer.Flush(ctx)
-		fmt.Printf("flush: %v, %d are in the buffer again\n", err, producer.BufferedEventCount())
+		fmt.Printf("flush: %v, %d are in the buffer again\n", err, producer.BufferedEvents())
 	}
 	fmt.Println("stored:", h.Stored("0"))
 	return nil

@@ -62,7 +62,7 @@ func run(ctx context.Context, partitioning eventhubs.Partitioning) (err error) {
 		burst.Wait() // the rest of the song: nobody enqueues, and the last batch leaves by itself
 		batches := producer.Stats().StoredBatches
 		fmt.Printf("  song %d: %3d listeners left, %d batch(es), then silence with %d events buffered\n",
-			song+1, leaving, batches-before, producer.BufferedEventCount())
+			song+1, leaving, batches-before, producer.BufferedEvents())
 		before = batches
 	}
 	return nil

@@ -69,7 +69,7 @@ func run(ctx context.Context, log *slog.Logger) (err error) {
 	}
 	log.Info("publishing", "eventsPerSecond", eventsPerSecond)
 	err = work(ctx, producer, &accepted)
-	log.Info("got SIGTERM", "buffered", producer.BufferedEventCount(), "health", producer.Health().State)
+	log.Info("got SIGTERM", "buffered", producer.BufferedEvents(), "health", producer.Health().State)
 	return err
 }
 
