@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync/atomic"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -301,6 +302,9 @@ func TestANilElementEndsASet(t *testing.T) {
 		accepted, err := p.EnqueueAll(t.Context(), Events(event("a"), nil, event("c")))
 		if accepted != 1 || !errors.Is(err, ErrInvalidArgument) {
 			t.Errorf("EnqueueAll returned %d, %v, want 1 and ErrInvalidArgument", accepted, err)
+		}
+		if accepted, err := p.EnqueueAll(t.Context(), nil); accepted != 0 || !errors.Is(err, ErrInvalidArgument) || !strings.Contains(err.Error(), "the source of the events is nil") {
+			t.Errorf("EnqueueAll of nil returned %d, %v, want 0 and ErrInvalidArgument", accepted, err)
 		}
 		if accepted, err := p.EnqueueAll(t.Context(), Events()); accepted != 0 || err != nil {
 			t.Errorf("EnqueueAll of nothing returned %d, %v", accepted, err)

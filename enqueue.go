@@ -236,6 +236,9 @@ func (p *BufferedProducer) choose(w *wireEvent, a *acceptance) (*partition, erro
 //
 // It is for sources that may fail, such as a file that is read. [Events] is one for events that are there.
 func (p *BufferedProducer) EnqueueAll(ctx context.Context, events iter.Seq2[*Event, error]) (accepted int, err error) {
+	if events == nil {
+		return 0, invalid("the source of the events is nil")
+	}
 	for event, err := range events {
 		if err != nil {
 			return accepted, fmt.Errorf("eventhubs: the source of the events has failed after %d: %w", accepted, err)

@@ -127,7 +127,14 @@ func (e *Error) Error() string {
 	if e.PartitionID != "" {
 		fmt.Fprintf(&text, "partition %s: ", e.PartitionID)
 	}
-	text.WriteString(e.Err.Error())
+	switch { // a test's own error may have no cause
+	case e.Err != nil:
+		text.WriteString(e.Err.Error())
+	case e.Code != "":
+		text.WriteString(string(e.Code))
+	default:
+		text.WriteString("a failure without a cause")
+	}
 	if e.Tries > 1 {
 		fmt.Fprintf(&text, " (%d tries)", e.Tries)
 	}

@@ -163,6 +163,39 @@ func (o Outcome) LogValue() slog.Value { return o.attributes().value() }
 // MarshalJSON returns what LogValue does, as an object.
 func (o Outcome) MarshalJSON() ([]byte, error) { return o.attributes().json() }
 
+// LogValue returns the batch as a group: its partition, how much it is, and its outcome.
+func (b *Batch) LogValue() slog.Value { return b.attributes().value() }
+
+// MarshalJSON returns what LogValue does, as an object.
+func (b *Batch) MarshalJSON() ([]byte, error) { return b.attributes().json() }
+
+func (b *Batch) attributes() (a attributes) {
+	a.text("partition", b.PartitionID)
+	a.add(slog.Int("events", b.Count))
+	a.add(slog.Int("bytes", b.Bytes))
+	a.add(slog.Any("outcome", b.Outcome))
+	return a
+}
+
+// LogValue returns the outcome's, which is pending before there is one.
+func (d *Delivery) LogValue() slog.Value { return d.Outcome().LogValue() }
+
+// MarshalJSON returns what LogValue does, as an object.
+func (d *Delivery) MarshalJSON() ([]byte, error) { return d.Outcome().MarshalJSON() }
+
+// LogValue returns the producer's names as a group. What it does at present is in Stats and Health.
+func (p *BufferedProducer) LogValue() slog.Value { return p.attributes().value() }
+
+// MarshalJSON returns what LogValue does, as an object.
+func (p *BufferedProducer) MarshalJSON() ([]byte, error) { return p.attributes().json() }
+
+func (p *BufferedProducer) attributes() (a attributes) {
+	a.add(slog.String("fullyQualifiedNamespace", p.FullyQualifiedNamespace()))
+	a.add(slog.String("eventHub", p.EventHubName()))
+	a.add(slog.String("identifier", p.Identifier()))
+	return a
+}
+
 func (h Health) attributes() (a attributes) {
 	a.add(slog.String("state", h.State.String()))
 	a.time("since", h.Since)

@@ -39,6 +39,15 @@ func throttledError() *Error {
 	return e
 }
 
+func namedProducer(t *testing.T) *BufferedProducer {
+	t.Helper()
+	p, err := NewBufferedProducerFromConnectionString("Endpoint=sb://Name.servicebus.windows.net;SharedAccessKeyName=k;SharedAccessKey=c2VjcmV0", "orders", &Options{Identifier: "shop-1"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
 func TestResultsSayToMachinesWhatTheySayToPeople(t *testing.T) {
 	text := throttledError().Error()
 	if !strings.HasPrefix(text, "eventhubs: partition 3: com.microsoft:server-busy: please wait") || !strings.HasSuffix(text, "(2 tries)") {
@@ -60,6 +69,15 @@ func TestResultsSayToMachinesWhatTheySayToPeople(t *testing.T) {
 		"Outcome, pending": {value: new(Delivery).Outcome(),
 			asJSON:  `{"storage":"pending","tries":0,"queuedSeconds":0,"onWireSeconds":0,"error":"no outcome yet","code":"pending"}`,
 			asValue: `v.storage=pending v.tries=0 v.queuedSeconds=0 v.onWireSeconds=0 v.error="no outcome yet" v.code=pending`},
+		"Batch": {value: &Batch{PartitionID: "3", Count: 2, Bytes: 10, Outcome: Outcome{Storage: Stored, PartitionID: "3", Tries: 1}},
+			asJSON:  `{"partition":"3","events":2,"bytes":10,"outcome":{"storage":"stored","partition":"3","tries":1,"queuedSeconds":0,"onWireSeconds":0}}`,
+			asValue: `v.partition=3 v.events=2 v.bytes=10 v.outcome.storage=stored v.outcome.partition=3 v.outcome.tries=1 v.outcome.queuedSeconds=0 v.outcome.onWireSeconds=0`},
+		"Delivery": {value: new(Delivery),
+			asJSON:  `{"storage":"pending","tries":0,"queuedSeconds":0,"onWireSeconds":0,"error":"no outcome yet","code":"pending"}`,
+			asValue: `v.storage=pending v.tries=0 v.queuedSeconds=0 v.onWireSeconds=0 v.error="no outcome yet" v.code=pending`},
+		"BufferedProducer": {value: namedProducer(t),
+			asJSON:  `{"fullyQualifiedNamespace":"name.servicebus.windows.net","eventHub":"orders","identifier":"shop-1"}`,
+			asValue: `v.fullyQualifiedNamespace=name.servicebus.windows.net v.eventHub=orders v.identifier=shop-1`},
 		"Health": {value: Health{State: HealthThrottled, Since: machineTime, Err: throttledError(), Partitions: []string{"3"}, Full: []string{""}, LastFailure: machineTime, LastErr: throttledError()},
 			asJSON: `{"state":"throttled","since":"2030-01-02T03:04:05.6Z","error":"` + text + `","code":"throttled","partitions":["3"],"full":[""],"lastFailure":"2030-01-02T03:04:05.6Z",` +
 				`"lastError":"` + text + `","lastCode":"throttled"}`,
@@ -70,8 +88,11 @@ func TestResultsSayToMachinesWhatTheySayToPeople(t *testing.T) {
 				`"failingSince":"2030-01-02T03:04:05.6Z","lastNumber":-1,"maxMessageSize":100}`,
 			asValue: `v.id=3 v.bufferedEvents=2 v.bufferedBytes=10 v.batchesInFlight=1 v.oldestEventAgeSeconds=1 v.waiting=throttled v.runningAgeSeconds=0 v.lastError="` + text +
 				`" v.lastCode=throttled v.failingSince=2030-01-02T03:04:05.600Z v.lastNumber=-1 v.maxMessageSize=100`},
-		"Error":           {value: throttledError(), asJSON: `{"error":"` + text + `","code":"throttled","condition":"com.microsoft:server-busy","partition":"3","tries":2,"trackingId":"t-1","transient":true,"since":"2030-01-02T03:04:05.6Z"}`, inJSON: `"` + text + `"`, asValue: `v="` + text + `"`},
-		"an Error, alone": {value: &Error{Err: errors.New("x")}, asJSON: `{"error":"eventhubs: x","tries":0,"transient":false}`, inJSON: `"eventhubs: x"`, asValue: `v="eventhubs: x"`},
+		"Error":                               {value: throttledError(), asJSON: `{"error":"` + text + `","code":"throttled","condition":"com.microsoft:server-busy","partition":"3","tries":2,"trackingId":"t-1","transient":true,"since":"2030-01-02T03:04:05.6Z"}`, inJSON: `"` + text + `"`, asValue: `v="` + text + `"`},
+		"an Error, alone":                     {value: &Error{Err: errors.New("x")}, asJSON: `{"error":"eventhubs: x","tries":0,"transient":false}`, inJSON: `"eventhubs: x"`, asValue: `v="eventhubs: x"`},
+		"an Error of a test, without a cause": {value: &Error{Code: CodeThrottled}, asJSON: `{"error":"eventhubs: throttled","code":"throttled","tries":0,"transient":false}`, inJSON: `"eventhubs: throttled"`, asValue: `v="eventhubs: throttled"`},
+		"the zero Error": {value: new(Error), asJSON: `{"error":"eventhubs: a failure without a cause","tries":0,"transient":false}`, inJSON: `"eventhubs: a failure without a cause"`,
+			asValue: `v="eventhubs: a failure without a cause"`},
 		"a wrapped Error": {value: fmt.Errorf("y: %w", &Error{Err: errors.New("x")}), asJSON: `{}`, inJSON: `"y: eventhubs: x"`, asValue: `v="y: eventhubs: x"`},
 		"EventTooLargeError": {value: &EventTooLargeError{Size: 2, Limit: 1}, asJSON: `{"error":"eventhubs: the event is too large: it takes 2 bytes encoded, the limit is 1","code":"too-large","size":2,"limit":1}`,
 			inJSON: `"eventhubs: the event is too large: it takes 2 bytes encoded, the limit is 1"`, asValue: `v="eventhubs: the event is too large: it takes 2 bytes encoded, the limit is 1"`},

@@ -42,6 +42,12 @@ func (r *rehearsal) enqueuedAgain() []*Event {
 
 // settle is tell for who is not the producer.
 func (d *Delivery) settle(o Outcome) error {
+	if d == nil {
+		return errors.New("the Delivery is nil")
+	}
+	if err := o.check(); err != nil {
+		return err
+	}
 	d.mu.Lock()
 	told := d.told
 	d.taken = true
@@ -50,6 +56,23 @@ func (d *Delivery) settle(o Outcome) error {
 		return errors.New("the Delivery has been told an outcome before: it serves one event")
 	}
 	d.tell(o)
+	return nil
+}
+
+// check returns why no producer tells such an outcome: a test with it would show what never happens.
+func (o Outcome) check() error {
+	switch o.Storage {
+	case Stored:
+		if o.Err != nil {
+			return fmt.Errorf("the outcome is stored and has the Err %q: leave it out", o.Err)
+		}
+	case NotStored, PossiblyStored:
+		if o.Err == nil {
+			return fmt.Errorf("the outcome is %v and has no Err: give it one, since a nil Err says that the event is stored", o.Storage)
+		}
+	default:
+		return fmt.Errorf("the outcome's Storage is %v: give it Stored, NotStored or PossiblyStored", o.Storage)
+	}
 	return nil
 }
 
@@ -72,8 +95,11 @@ func acceptInTest(e *Event) (*Event, error) {
 	return accepted, nil
 }
 
-// batchInTest makes a batch that no producer has sent. It is in the partition that its first event names.
+// batchInTest makes a batch that no producer has sent. It is in the partition that its outcome names, or its first event.
 func batchInTest(o Outcome, events []*Event) (*Batch, error) {
+	if err := o.check(); err != nil {
+		return nil, err
+	}
 	b := new(batch)
 	for i, e := range events {
 		w, key, err := encodeInTest(e)
@@ -82,11 +108,10 @@ func batchInTest(o Outcome, events []*Event) (*Batch, error) {
 		}
 		b.append(w.head, w.body, &extra{tag: e.Tag, expires: e.ExpiresAt, named: e.PartitionID != "" && key == ""}, time.Now())
 	}
-	out := &Batch{Outcome: o, Count: b.count, Bytes: b.bytes, batch: b, rehearsal: new(rehearsal)}
-	if len(events) > 0 {
-		out.PartitionID = events[0].PartitionID
+	if o.PartitionID == "" && len(events) > 0 {
+		o.PartitionID = events[0].PartitionID
 	}
-	return out, nil
+	return &Batch{PartitionID: o.PartitionID, Outcome: o, Count: b.count, Bytes: b.bytes, batch: b, rehearsal: new(rehearsal)}, nil
 }
 
 // encodeInTest encodes an event, and refuses what Enqueue refuses of every event.

@@ -7,7 +7,8 @@ import (
 	"github.com/go-eventhubs/eventhubs/internal/testseam"
 )
 
-// Settle tells a Delivery its outcome, as the producer does. It panics if the Delivery has been told one before: each event has one outcome.
+// Settle tells a Delivery its outcome, as the producer does. It panics if the Delivery has been told one before, since each event has one outcome, and for an outcome that no
+// producer tells: one that is pending, has failed without an Err, or is stored with one.
 func Settle(delivery *eventhubs.Delivery, outcome eventhubs.Outcome) {
 	if err := testseam.Settle(delivery, outcome); err != nil {
 		panic("eventhubstest: Settle: " + err.Error())
@@ -27,8 +28,8 @@ func Accept(event *eventhubs.Event) (*eventhubs.Event, error) {
 	return accepted.(*eventhubs.Event), nil
 }
 
-// NewBatch makes a batch of events with that outcome, for a handler. Its partition is the one that its first event names, and may be set. It panics if an event is one that
-// Enqueue would refuse for what is in it. A Delivery is neither taken nor told: see Settle.
+// NewBatch makes a batch of events with that outcome, for a handler. Its partition is the one that the outcome names, or else its first event, and may be set. It panics if an event is one that
+// Enqueue would refuse for what is in it, and for an outcome that [Settle] panics for. A Delivery is neither taken nor told: see Settle.
 //
 // Its EnqueueAgain accepts every event, and EnqueuedAgain returns them.
 func NewBatch(outcome eventhubs.Outcome, events ...*eventhubs.Event) *eventhubs.Batch {

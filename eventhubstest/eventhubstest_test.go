@@ -138,3 +138,47 @@ func TestAcceptRefusesWhatEnqueueRefuses(t *testing.T) {
 	}()
 	eventhubstest.NewBatch(refused, &eventhubs.Event{}, &eventhubs.Event{Properties: map[string]any{"c": make(chan int)}})
 }
+
+// A nil error says that an event is stored. A test that says otherwise would pass with a handler that is wrong.
+func TestOutcomesThatNoProducerTellsAreRefused(t *testing.T) {
+	for want, outcome := range map[string]eventhubs.Outcome{
+		"the outcome's Storage is pending":          {},
+		"the outcome's Storage is Storage(9)":       {Storage: 9},
+		"the outcome is not stored and has no Err":  {Storage: eventhubs.NotStored},
+		"the outcome is possibly stored and has no": {Storage: eventhubs.PossiblyStored},
+		`the outcome is stored and has the Err "`:   {Storage: eventhubs.Stored, Err: refused.Err},
+	} {
+		var d eventhubs.Delivery
+		for name, call := range map[string]func(){
+			"Settle":   func() { eventhubstest.Settle(&d, outcome) },
+			"NewBatch": func() { eventhubstest.NewBatch(outcome, &eventhubs.Event{}) },
+		} {
+			if got := panicOf(call); !strings.Contains(got, "eventhubstest: "+name+": "+want) {
+				t.Errorf("%s of %+v ends in %s, want a text with %q", name, outcome, got, want)
+			}
+		}
+		if d.Err() != eventhubs.ErrPending {
+			t.Errorf("a Delivery was told %+v", d.Outcome())
+		}
+	}
+	if got, want := panicOf(func() { eventhubstest.Settle(nil, refused) }), "eventhubstest: Settle: the Delivery is nil"; got != want {
+		t.Errorf("Settle of nil ends in %s, want %s", got, want)
+	}
+}
+
+func panicOf(call func()) (text string) {
+	defer func() { text = fmt.Sprint(recover()) }()
+	call()
+	return ""
+}
+
+func TestABatchOfATestIsInOnePartition(t *testing.T) {
+	named := refused
+	named.PartitionID = "7"
+	event := &eventhubs.Event{PartitionID: "3"}
+	for want, b := range map[string]*eventhubs.Batch{"7": eventhubstest.NewBatch(named, event), "3": eventhubstest.NewBatch(refused, event), "": eventhubstest.NewBatch(refused)} {
+		if b.PartitionID != want || b.Outcome.PartitionID != want {
+			t.Errorf("got partition %q, in the outcome %q, want %q", b.PartitionID, b.Outcome.PartitionID, want)
+		}
+	}
+}
