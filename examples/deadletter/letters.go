@@ -53,14 +53,14 @@ func (l *letters) put(partition string, body []byte) error {
 	})
 }
 
-// each gives the bodies to publish, oldest first, and takes out each for which it returns nil; the first error ends it.
-func (l *letters) each(partition string, publish func(body []byte) error) error {
+// each gives the bodies to publish, oldest first, and takes out each that is stored; the first error ends it.
+func (l *letters) each(partition string, publish func(body []byte) (eventhubs.Outcome, error)) error {
 	for {
 		number, body, err := l.first(partition)
 		if err != nil || number == nil {
 			return err
 		}
-		if err := publish(body); err != nil {
+		if _, err := publish(body); err != nil {
 			return err
 		}
 		if err := l.db.Update(func(tx *bbolt.Tx) error { return tx.Bucket([]byte(partition)).Delete(number) }); err != nil {

@@ -44,9 +44,11 @@ func run(ctx context.Context) (err error) {
 
 	producer, err := eventhubs.NewBufferedProducerFromConnectionString(h.ConnectionString, "", &eventhubs.Options{
 		Logger:                 slog.New(slog.DiscardHandler), // the trouble is of our own making; otherwise leave this out, and hear of it at once
+		MaxWaitTime:            eventhubs.UntilFull,           // book flushes
 		StopPartitionOnFailure: true,
 		Retry:                  eventhubs.RetryOptions{MaxRetries: -1}, // for the show; otherwise the default, 15
 		OnBatchFailed:          letters.keep,
+		FlushOmitsTold:         true, // what has failed is a letter
 	})
 	if err != nil {
 		return err
@@ -89,19 +91,16 @@ func (a account) book(ctx context.Context, numbers ...int) error {
 		body := fmt.Appendf(nil, "booking %d", number)
 		err := a.producer.Enqueue(ctx, &eventhubs.Event{Body: body, PartitionID: partition})
 		if errors.Is(err, eventhubs.ErrPartitionStopped) {
-			_ = a.producer.FlushPartition(ctx, partition) // those ahead become letters first; it says that they failed, which the handler knows
-			err = a.letters.put(partition, body)
-			fmt.Printf("%s to the database: the partition is stopped\n", body)
+			if err = a.producer.FlushPartition(ctx, partition); err == nil { // those ahead become letters first
+				err = a.letters.put(partition, body)
+				fmt.Printf("%s to the database: the partition is stopped\n", body)
+			}
 		}
 		if err != nil {
 			return err
 		}
 	}
-	err := a.producer.FlushPartition(ctx, partition)
-	if undelivered, ok := errors.AsType[*eventhubs.UndeliveredError](err); ok && undelivered.Pending == 0 {
-		return nil // the handler has them
-	}
-	return err
+	return a.producer.FlushPartition(ctx, partition)
 }
 
 // recover publishes the letters, oldest first, and takes each out of the database when it is stored. A crash in between publishes
@@ -110,9 +109,8 @@ func (a account) recover(ctx context.Context) error {
 	if err := a.producer.ResumePartition(partition); err != nil {
 		return err
 	}
-	return a.letters.each(partition, func(body []byte) error {
+	return a.letters.each(partition, func(body []byte) (eventhubs.Outcome, error) {
 		fmt.Printf("%s from the database\n", body)
-		_, err := a.producer.Publish(ctx, &eventhubs.Event{Body: body, PartitionID: partition, Tag: aLetter})
-		return err
+		return a.producer.Publish(ctx, &eventhubs.Event{Body: body, PartitionID: partition, Tag: aLetter})
 	})
 }
