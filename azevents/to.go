@@ -12,7 +12,8 @@ import (
 )
 
 // ToMessage makes an AMQP message of an event, such as a handler's; nil of nil. The partition key is among its annotations. PartitionID, ExpiresAt, Delivery and Tag, which
-// are not sent, are left out. Values have the types that azeventhubs returns, whatever types they have here; the error names one that it has no type for.
+// are not sent, are left out. Values have the types that azeventhubs returns, whatever types they have here; the error matches
+// [eventhubs.ErrInvalidArgument] and names one that it has no type for.
 func ToMessage(e *eventhubs.Event) (*azeventhubs.AMQPAnnotatedMessage, error) {
 	if e == nil {
 		return nil, nil
@@ -43,7 +44,7 @@ func ToMessage(e *eventhubs.Event) (*azeventhubs.AMQPAnnotatedMessage, error) {
 }
 
 // ToEventData makes an EventData of an event; nil of nil. Where the event goes is left out: azeventhubs says that for a batch, in EventDataBatchOptions. So are ExpiresAt,
-// Delivery and Tag. It fails, and names the field, if the event has what an EventData has no place for: then ToMessage is the way.
+// Delivery and Tag. It fails with [eventhubs.ErrInvalidArgument], and names the field, if the event has what an EventData has no place for: then ToMessage is the way.
 func ToEventData(e *eventhubs.Event) (*azeventhubs.EventData, error) {
 	if e == nil {
 		return nil, nil
@@ -71,8 +72,13 @@ func ToEventData(e *eventhubs.Event) (*azeventhubs.EventData, error) {
 	return d, nil
 }
 
+// invalid says what of an event is wrong, as Enqueue does.
+func invalid(format string, args ...any) error {
+	return fmt.Errorf("azevents: %w: "+format, append([]any{eventhubs.ErrInvalidArgument}, args...)...)
+}
+
 func noPlace(field string) error {
-	return fmt.Errorf("azevents: an EventData has no place for Event.AMQP.%s: use ToMessage", field)
+	return invalid("an EventData has no place for Event.AMQP.%s: use ToMessage", field)
 }
 
 // onlyEventData refuses what an EventData has no place for. What the service adds to an event is not the sender's.
@@ -138,7 +144,7 @@ func (c *converter) body(e *eventhubs.Event, b *eventhubs.AMQPBody) azeventhubs.
 		return azeventhubs.AMQPAnnotatedMessageBody{Data: [][]byte{append([]byte{}, e.Body...)}} // nil would be null
 	}
 	if e.Body != nil {
-		c.fail(errors.New("azevents: Event.Body and Event.AMQP.Body are both set: an event has one of them"))
+		c.fail(invalid("Event.Body and Event.AMQP.Body are both set: an event has one of them"))
 	}
 	out := azeventhubs.AMQPAnnotatedMessageBody{Data: b.Data}
 	for i, sequence := range b.Sequences {
@@ -214,7 +220,7 @@ func (c *converter) value(field string, v any) any {
 	}
 	converted, err := received(v)
 	if err != nil {
-		c.fail(fmt.Errorf("azevents: %s, a %T, has no form in azeventhubs: %w", field, v, err))
+		c.fail(invalid("%s, a %T, has no form in azeventhubs: %w", field, v, err))
 	}
 	return converted
 }
