@@ -181,6 +181,37 @@ func TestBurstsOfLargeAndSmallEventsArriveWhole(t *testing.T) {
 	})
 }
 
+// The last pause ends with the time for the delivery. A try then could only fail for want of time, which would hide why all have failed.
+func TestTheTimeForDeliveryEndsWithWhatHadFailed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var outcome eventhubs.Outcome
+		p, err := eventhubs.NewBufferedProducerFromConnectionString("Endpoint=sb://nowhere.example;SharedAccessKeyName=n;SharedAccessKey=a2V5", "hub", &eventhubs.Options{
+			DeliveryTimeout: time.Minute,
+			Retry:           eventhubs.RetryOptions{Policy: func(eventhubs.FailedTry) (time.Duration, bool) { return 7 * time.Second, true }},
+			OnBatchFailed:   func(_ context.Context, b *eventhubs.Batch) { outcome = b.Outcome },
+			Connection: eventhubs.ConnectionOptions{DialContext: func(ctx context.Context, _, address string) (net.Conn, error) {
+				select { // a name server takes its time
+				case <-time.After(5 * time.Millisecond):
+					return nil, &net.DNSError{Err: "no such host", Name: address, IsNotFound: true}
+				case <-ctx.Done():
+					return nil, ctx.Err()
+				}
+			}},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		began := time.Now()
+		if err := p.Enqueue(t.Context(), &eventhubs.Event{}); err != nil {
+			t.Fatal(err)
+		}
+		_ = p.Close(t.Context())
+		if took := time.Since(began); took > time.Minute || outcome.Err == nil || !strings.Contains(outcome.Err.Error(), "no such host") || eventhubs.CodeOf(outcome.Err) != eventhubs.CodeNotFound {
+			t.Errorf("after %v the outcome is %+v, want one within a minute that says no such host", took, outcome)
+		}
+	})
+}
+
 func TestANamespaceThatDoesNotExistFailsAsItsOptionsSay(t *testing.T) {
 	for _, fast := range []bool{true, false} {
 		synctest.Test(t, func(t *testing.T) {

@@ -116,16 +116,19 @@ func (s *staging) clearUnlock(doomed []ending) int {
 func (s *staging) discover() {
 	for failed := (retries{}); ; {
 		opened := s.producer.hub.Opened()
-		list, verdict := s.ask(&failed)
-		if verdict == nil {
+		list, failure := s.ask(&failed)
+		if failure == nil {
 			s.adopt(list)
 			return
 		}
-		if s.failExhausted(verdict); s.emptied() {
+		if s.failExhausted(failure); s.emptied() {
 			return
 		}
-		s.tellRetrying(verdict)
-		s.producer.pause(min(verdict.pause, s.timeLeft()), wakes(verdict.err, opened))
+		s.tellRetrying(failure)
+		s.producer.pause(min(failure.pause, s.timeLeft()), wakes(failure.err, opened))
+		if s.failExhausted(&verdict{last: failure.last}); s.emptied() { // whose time ended with the pause: another try would have none
+			return
+		}
 	}
 }
 
