@@ -33,7 +33,7 @@ func place(t *testing.T, p *BufferedProducer, to ...*Event) {
 
 func TestWhatFailsWhileTheListIsUnknownNamesThePartitionThatWasAskedFor(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var mu sync.Mutex // guards the fields below
+		var mu sync.Mutex            // guards the fields below
 		got := map[string][]string{} // by partition; how many batches these were is up to chance
 		count := 0
 		note := func(_ context.Context, b *Batch) {
