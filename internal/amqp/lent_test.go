@@ -3,6 +3,7 @@ package amqp
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"testing"
@@ -122,6 +123,18 @@ func TestAPeerWithSmallFramesGetsWhatDoesNotFitThem(t *testing.T) {
 		}
 		if !bytes.Equal(got.Payload, before) || !bytes.Equal(piece[FrameRoom:], before) {
 			t.Error("the message arrived otherwise than it was, or was written to")
+		}
+	})
+}
+
+func TestAPieceWithoutRoomIsRefused(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		_, senders, _ := gated(t, nil, 1)
+		for _, size := range []int{0, 8, FrameRoom} {
+			err := senders[0].Queue(&Delivery{Frames: [][]byte{dataPiece(make([]byte, 100), 'x'), make([]byte, size)}})
+			if e, ok := errors.AsType[*Error](err); !ok || e.Condition != ErrorInvalidField {
+				t.Errorf("a piece of %d bytes: %v, want %s", size, err, ErrorInvalidField)
+			}
 		}
 	})
 }

@@ -86,6 +86,11 @@ func (l *Link) queueLocked(d *Delivery) error {
 	if l.err != nil {
 		return l.err
 	}
+	for i, piece := range d.Frames {
+		if len(piece) <= FrameRoom {
+			return errorf(ErrorInvalidField, "piece %d of a delivery has %d bytes; its room alone takes %d", i, len(piece), FrameRoom)
+		}
+	}
 	size := d.encodedSize()
 	if limit := l.remote.MaxMessageSize; limit > 0 && uint64(size) > limit {
 		return errorf(ErrorMessageSizeExceeded, "message of %d bytes; the link takes %d", size, limit)

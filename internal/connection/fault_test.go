@@ -37,7 +37,7 @@ func TestTryEndsInTimeWhatever(t *testing.T) {
 		{"no outcome, and no answer to the detach", emulator.KindTransfer, emulator.Silence().IgnoreDetach(), nil, Unknown, time.Second + closeTimeout, 2},
 		{"a closed session window", emulator.KindAttach, emulator.Pass().CloseWindow(0), nil, NotSent, time.Second, 1},
 		{"a closed session window, and no answer to the detach", emulator.KindAttach, emulator.Pass().CloseWindow(0).IgnoreDetach(), nil, NotSent, time.Second + closeTimeout, 2},
-		{"nobody reads", emulator.KindAttach, emulator.Pass().StallReading(0), large, Unknown, time.Second + closeTimeout, 2},
+		{"nobody reads", emulator.KindAttach, emulator.Pass().StallReading(0), large, Unknown, time.Second + standstill, 2},
 		// An opening goes on without the try, since it may be slow and no more.
 		{"no attach", emulator.KindAttach, emulator.Silence(), nil, NotSent, openTimeout, 1},
 		{"no token", emulator.KindPutToken, emulator.Silence(), nil, NotSent, openTimeout + againPause, 1},

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/go-eventhubs/eventhubs/internal/amqp"
@@ -84,11 +85,14 @@ func (s *Sender) Send(ctx context.Context, batch [][]byte) Result {
 	return result
 }
 
-// BatchOf copies events, each the encoding of a whole message, to a batch as Send wants it.
+// BatchOf copies events, each the encoding of a whole message, to a batch as Send wants it, in pieces as large as may be.
 func BatchOf(events ...[]byte) (batch [][]byte) {
+	var message []byte
 	for _, event := range events {
-		section := amqp.AppendSectionHeader(make([]byte, amqp.FrameRoom, amqp.FrameRoom+8+len(event)), amqp.SectionData)
-		batch = append(batch, amqp.AppendBinary(section, event))
+		message = amqp.AppendBinary(amqp.AppendSectionHeader(message, amqp.SectionData), event)
+	}
+	for content := range slices.Chunk(message, amqp.MaxPiece-amqp.FrameRoom) {
+		batch = append(batch, slices.Concat(make([]byte, amqp.FrameRoom), content))
 	}
 	return batch
 }

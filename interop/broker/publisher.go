@@ -43,7 +43,7 @@ func (d *bed) publisher(hub, partition string) *publisher {
 
 // try sends a batch once.
 func (p *publisher) try(ctx context.Context, batch [][]byte, unknown int) connection.Result {
-	r := p.sender.Send(ctx, batch)
+	r := p.sender.Send(ctx, connection.BatchOf(batch...))
 	switch r.Outcome {
 	case connection.Accepted:
 		c := contentOf(p.bed.format(), batch)
