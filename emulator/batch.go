@@ -114,7 +114,7 @@ func (b *batch) add(start, end int, wantRoute bool) (r route, refused *refusal) 
 		}
 	}
 	b.events = append(b.events, e)
-	b.bytes += int64(end - start)
+	b.bytes += int64(max(1, end-start)) // a message without any section has an offset of its own, too
 	return r, nil
 }
 

@@ -259,6 +259,7 @@ func FuzzSplitMessage(f *testing.F) {
 	annotated.Annotations = amqp.Map{{Key: amqp.Symbol("x-opt-partition-key"), Value: "k"}, {Key: amqp.Symbol("x-opt-offset"), Value: "1"}}
 	f.Add(encodeBatch(nil, encode(text("a")), encode(annotated)), true)
 	f.Add(encodeBatch(annotated.Annotations, encode(text("a"))), true)
+	f.Add(encodeBatch(nil, []byte{}, encode(text("a"))), true)
 	f.Add(encode(annotated), false)
 	f.Add([]byte{0, 0x53, 0x72, 0xd1, 0, 0, 0, 4, 0, 0, 0, 0}, false)
 	f.Fuzz(func(t *testing.T, payload []byte, isBatch bool) {
