@@ -22,7 +22,7 @@ func TestKeysAndIDsDoNotTurnTheRing(t *testing.T) {
 		p := peer.connected(Options{KeyPartitioner: func(KeyPlacement) int { calls.Add(1); return 3 }})
 		before := p.ring.Load()
 		set := func(to *Event) iter.Seq2[*Event, error] {
-			return Events(with(event("a"), to), with(event("b"), to), with(event("c"), to))
+			return Events(With(event("a"), to), With(event("b"), to), With(event("c"), to))
 		}
 		for _, o := range []*Event{{PartitionKey: "key"}, {PartitionID: "1"}} {
 			if _, err := p.EnqueueAll(t.Context(), set(o)); err != nil {
@@ -55,7 +55,7 @@ func TestEventsWithoutAKeyCarryNone(t *testing.T) {
 		}})
 		e := event("a")
 		for _, o := range []*Event{nil, {PartitionID: "0"}, {PartitionKey: "k"}, {}} {
-			if err := p.Enqueue(t.Context(), with(e, o)); err != nil {
+			if err := p.Enqueue(t.Context(), With(e, o)); err != nil {
 				t.Fatal(err)
 			}
 		}

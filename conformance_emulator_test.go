@@ -65,7 +65,7 @@ func publishEveryWay(t *testing.T, p *eventhubs.BufferedProducer, round int) (ev
 	}
 	for i := range 50 {
 		for _, o := range []*eventhubs.Event{nil, {PartitionKey: fmt.Sprint("key", i%5)}, {PartitionID: fmt.Sprint(i % 3)}} {
-			if err := p.Enqueue(t.Context(), with(next(), o)); err != nil {
+			if err := p.Enqueue(t.Context(), eventhubs.With(next(), o)); err != nil {
 				t.Fatal(err)
 			}
 		}

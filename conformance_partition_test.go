@@ -258,7 +258,7 @@ func TestEachEventsDeliveryAndTagAreItsOwn(t *testing.T) {
 			if i%3 == 0 {
 				o.Delivery = nil
 			}
-			if err := p.Enqueue(t.Context(), with(event(body), o)); err != nil {
+			if err := p.Enqueue(t.Context(), With(event(body), o)); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -320,7 +320,7 @@ func leaveNothing(t *testing.T, wait time.Duration, concurrent int, partitioning
 				if c%4 == 0 {
 					o.PartitionID = fmt.Sprint(i % 4)
 				}
-				if err := p.Enqueue(t.Context(), with(event(fmt.Sprint(c, i)), o)); err != nil {
+				if err := p.Enqueue(t.Context(), With(event(fmt.Sprint(c, i)), o)); err != nil {
 					t.Error(err)
 				}
 			}

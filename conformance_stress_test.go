@@ -338,17 +338,17 @@ func (s *stress) enqueueOne(ctx context.Context, name string, o *Event) (accepte
 	var err error
 	switch s.n(6) {
 	case 0:
-		err = s.producer.TryEnqueue(ctx, with(data, o))
+		err = s.producer.TryEnqueue(ctx, With(data, o))
 	case 1:
-		err = s.producer.Enqueue(ctx, with(&Event{AMQP: &AMQPMessage{Body: &AMQPBody{Data: [][]byte{data.Body}}}}, o))
+		err = s.producer.Enqueue(ctx, With(&Event{AMQP: &AMQPMessage{Body: &AMQPBody{Data: [][]byte{data.Body}}}}, o))
 	case 2:
-		_, err = s.producer.Publish(ctx, with(data, o))
+		_, err = s.producer.Publish(ctx, With(data, o))
 		o.Delivery.mu.Lock()
 		accepted = o.Delivery.taken
 		o.Delivery.mu.Unlock()
 		return accepted, errors.Is(err, ErrClosed)
 	default:
-		err = s.producer.Enqueue(ctx, with(data, o))
+		err = s.producer.Enqueue(ctx, With(data, o))
 	}
 	return err == nil, errors.Is(err, ErrClosed)
 }

@@ -81,7 +81,7 @@ func (b *beside) offer(lasts time.Duration, ids ...string) (longest time.Duratio
 		if len(ids) > 0 {
 			options.PartitionID = ids[n%len(ids)]
 		}
-		if err := b.p.Enqueue(b.Context(), with(data("event"), options)); err != nil {
+		if err := b.p.Enqueue(b.Context(), eventhubs.With(data("event"), options)); err != nil {
 			b.Errorf("Enqueue: %v", err)
 		}
 		longest = max(longest, time.Since(options.Tag.(time.Time)))

@@ -38,6 +38,7 @@ func (w *wireEvent) encode(e *Event, key string) error {
 	}
 	w.head = w.head[:0]
 	w.appendAnnotations(key)
+	// Both would see it too: no call for most events, which have neither.
 	if e.MessageID != "" || e.CorrelationID != "" || e.ContentType != "" {
 		if err := w.appendProperties(e); err != nil {
 			return err

@@ -210,17 +210,17 @@ func ExampleBufferedProducer_ResumePartition() {
 		OnBatchFailed:          func(context.Context, *eventhubs.Batch) {},
 	}, refuseOnce())
 	defer stop()
-	to := &eventhubs.Event{PartitionID: "0"}
-	if err := producer.Enqueue(ctx, with(&eventhubs.Event{Body: []byte("1")}, to)); err != nil {
+	if err := producer.Enqueue(ctx, &eventhubs.Event{Body: []byte("1"), PartitionID: "0"}); err != nil {
 		log.Fatal(err)
 	}
 	fmt.Println("failed:", producer.Flush(ctx) != nil)
-	err := producer.Enqueue(ctx, with(&eventhubs.Event{Body: []byte("2")}, to))
+	second := &eventhubs.Event{Body: []byte("2"), PartitionID: "0"}
+	err := producer.Enqueue(ctx, second)
 	fmt.Println("stopped:", errors.Is(err, eventhubs.ErrPartitionStopped))
 	if err := producer.ResumePartition("0"); err != nil { // when what failed has been seen to
 		log.Fatal(err)
 	}
-	outcome, err := producer.Publish(ctx, with(&eventhubs.Event{Body: []byte("2")}, to))
+	outcome, err := producer.Publish(ctx, second)
 	fmt.Println("resumed:", outcome.Storage, err)
 	// Output:
 	// failed: true

@@ -86,7 +86,7 @@ func publishAll(t *testing.T) (said []*spoken) {
 			said = append(said, r.said...)
 		}
 		publish := func(p *eventhubs.BufferedProducer, o *eventhubs.Event) error {
-			return outcomeErr(p.Publish(t.Context(), with(&eventhubs.Event{Body: []byte("event"), Properties: map[string]any{"k": "v"}}, o)))
+			return outcomeErr(p.Publish(t.Context(), eventhubs.With(&eventhubs.Event{Body: []byte("event"), Properties: map[string]any{"k": "v"}}, o)))
 		}
 		produce(eventhubs.Options{}, func(p *eventhubs.BufferedProducer) error {
 			if _, err := p.EventHubProperties(t.Context()); err != nil {

@@ -242,7 +242,7 @@ func endings() (all []ending) {
 			if enqueue != nil {
 				return enqueue(g, o)
 			}
-			return g.p.Enqueue(g.Context(), with(data("x"), o))
+			return g.p.Enqueue(g.Context(), eventhubs.With(data("x"), o))
 		}
 		e.refused = true
 		return e
@@ -259,12 +259,14 @@ func endings() (all []ending) {
 		t.Accepted = func(context.Context, eventhubs.TracedEvent) { x.call() }
 	})
 	message := func(g *ended, o *eventhubs.Event) error {
-		return g.p.Enqueue(g.Context(), with(&eventhubs.Event{AMQP: &eventhubs.AMQPMessage{Body: &eventhubs.AMQPBody{Data: [][]byte{[]byte("x")}}}}, o))
+		return g.p.Enqueue(g.Context(), eventhubs.With(&eventhubs.Event{AMQP: &eventhubs.AMQPMessage{Body: &eventhubs.AMQPBody{Data: [][]byte{[]byte("x")}}}}, o))
 	}
 	publish := func(g *ended, o *eventhubs.Event) error {
-		return outcomeErr(g.p.Publish(g.Context(), with(data("x"), o)))
+		return outcomeErr(g.p.Publish(g.Context(), eventhubs.With(data("x"), o)))
 	}
-	try := func(g *ended, o *eventhubs.Event) error { return g.p.TryEnqueue(g.Context(), with(data("x"), o)) }
+	try := func(g *ended, o *eventhubs.Event) error {
+		return g.p.TryEnqueue(g.Context(), eventhubs.With(data("x"), o))
+	}
 	for name, options := range map[string]func(*eventhubs.Options, *exit){"Trace.Encoding": encoding, "Trace.Accepted": accepted} {
 		for _, enqueue := range []func(*ended, *eventhubs.Event) error{nil, message, publish, try} {
 			add(ending{function: name, goroutine: "Enqueue", options: options, enqueue: enqueue, refused: true})

@@ -253,7 +253,9 @@ func (g *ended) wave(e ending, wave string) {
 		g.within("Enqueue", func() {
 			enqueue := e.enqueue
 			if enqueue == nil {
-				enqueue = func(g *ended, o *eventhubs.Event) error { return g.p.Enqueue(g.Context(), with(data("x"), o)) }
+				enqueue = func(g *ended, o *eventhubs.Event) error {
+					return g.p.Enqueue(g.Context(), eventhubs.With(data("x"), o))
+				}
 			}
 			if err := enqueue(g, &o); err == nil {
 				g.accepted[name] = true

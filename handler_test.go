@@ -63,7 +63,7 @@ func TestEnqueueAgainFromAHandlerNeverDeadlocks(t *testing.T) {
 				MaxWaitTime: SendAtOnce, MaxBufferedEvents: 10, MaxConcurrentSendsPerPartition: concurrent,
 				OnBatchFailed: func(ctx context.Context, b *Batch) {
 					for e := range b.Events() {
-						if err := p.Enqueue(ctx, with(e, &Event{PartitionID: b.PartitionID})); err != nil {
+						if err := p.Enqueue(ctx, With(e, &Event{PartitionID: b.PartitionID})); err != nil {
 							t.Errorf("enqueue again: %v", err)
 						}
 					}

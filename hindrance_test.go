@@ -129,7 +129,7 @@ func TestAnExpiredEventTellsWhatFailedBefore(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p, told := hinderedRig(t, false, Options{})
 		expires := &Event{PartitionID: "0", ExpiresAt: time.Now().Add(15 * time.Second)}
-		if err := p.Enqueue(t.Context(), with(event("a"), expires)); err != nil {
+		if err := p.Enqueue(t.Context(), With(event("a"), expires)); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(time.Minute)

@@ -353,7 +353,7 @@ func (l *modelLife) goesOn() {
 			name := fmt.Sprintf("%d/last%d-%s.", l.number, try, id)
 			var d eventhubs.Delivery
 			e := &eventhubs.Event{Body: body(name, 1), Properties: map[string]any{"name": name}}
-			_, err = l.producer.Publish(m.t.Context(), with(e, &eventhubs.Event{PartitionID: id, Tag: name, Delivery: &d}))
+			_, err = l.producer.Publish(m.t.Context(), eventhubs.With(e, &eventhubs.Event{PartitionID: id, Tag: name, Delivery: &d}))
 			if d.Outcome().Storage != eventhubs.Pending { // else it was refused: the failure of something else has stopped the partition meanwhile
 				m.mu.Lock()
 				m.accepted = append(m.accepted, offer{name, l.number, ""})
@@ -493,17 +493,17 @@ func (l *modelLife) enqueue(name string, size int, o *eventhubs.Event, random *r
 	var err error
 	switch random.IntN(8) {
 	case 0:
-		err = l.producer.TryEnqueue(ctx, with(e, o))
+		err = l.producer.TryEnqueue(ctx, eventhubs.With(e, o))
 	case 1:
 		o.Delivery = new(eventhubs.Delivery)
-		_, err = l.producer.Publish(ctx, with(e, o))
+		_, err = l.producer.Publish(ctx, eventhubs.With(e, o))
 		return o.Delivery.Outcome().Storage != 0 || err != nil && errors.Is(err, eventhubs.ErrPending), errors.Is(err, eventhubs.ErrClosed)
 	case 2:
-		err = l.producer.Enqueue(ctx, with(&eventhubs.Event{Body: e.Body, Properties: properties, AMQP: &eventhubs.AMQPMessage{
+		err = l.producer.Enqueue(ctx, eventhubs.With(&eventhubs.Event{Body: e.Body, Properties: properties, AMQP: &eventhubs.AMQPMessage{
 			Header: &eventhubs.AMQPHeader{Durable: true}, MessageAnnotations: map[any]any{"com.microsoft:producer-epoch": "somebody's own", "other": int64(1)},
 		}}, o))
 	default:
-		err = l.producer.Enqueue(ctx, with(e, o))
+		err = l.producer.Enqueue(ctx, eventhubs.With(e, o))
 	}
 	return err == nil, errors.Is(err, eventhubs.ErrClosed)
 }

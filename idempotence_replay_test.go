@@ -122,7 +122,7 @@ func (m *replay) goOn(ctx context.Context, l *modelLife) bool {
 		partitions.Go(func() {
 			for _, body := range m.sources[index][s.LastNumber:] {
 				e := &eventhubs.Event{Body: []byte(body)}
-				if failed[index] = l.producer.Enqueue(ctx, with(e, &eventhubs.Event{PartitionID: s.ID, Tag: body})); failed[index] != nil {
+				if failed[index] = l.producer.Enqueue(ctx, eventhubs.With(e, &eventhubs.Event{PartitionID: s.ID, Tag: body})); failed[index] != nil {
 					return
 				}
 			}

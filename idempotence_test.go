@@ -96,11 +96,11 @@ func TestAFailureWhoseNumbersMayHaveArrivedRaisesTheEpoch(t *testing.T) {
 			})
 			p := w.producer(eventhubs.Options{EnableIdempotentRetries: true, Retry: eventhubs.RetryOptions{TryTimeout: 5 * time.Second, MaxRetries: -1}})
 			to := &eventhubs.Event{PartitionID: "0"}
-			w.must(outcomeErr(p.Publish(w.Context(), with(data("a"), to))))
-			if _, err := p.Publish(w.Context(), with(data("b"), to)); err == nil {
+			w.must(outcomeErr(p.Publish(w.Context(), eventhubs.With(data("a"), to))))
+			if _, err := p.Publish(w.Context(), eventhubs.With(data("b"), to)); err == nil {
 				w.Error("a try without an answer succeeded")
 			}
-			w.must(outcomeErr(p.Publish(w.Context(), with(data("c"), to))))
+			w.must(outcomeErr(p.Publish(w.Context(), eventhubs.With(data("c"), to))))
 			want := "[a c]"
 			if stored {
 				want = "[a b c]"
@@ -115,25 +115,25 @@ func TestARestartedProducerIsTheSameOne(t *testing.T) {
 		state := eventhubs.NewFileProducerStore(w.TempDir())
 		former := w.producer(eventhubs.Options{EnableIdempotentRetries: true, ProducerStore: state})
 		to := &eventhubs.Event{PartitionID: "2"}
-		w.must(outcomeErr(former.Publish(w.Context(), with(data("a"), to))))
-		w.must(outcomeErr(former.Publish(w.Context(), with(data("b"), to))))
+		w.must(outcomeErr(former.Publish(w.Context(), eventhubs.With(data("a"), to))))
+		w.must(outcomeErr(former.Publish(w.Context(), eventhubs.With(data("b"), to))))
 
 		p := w.producer(eventhubs.Options{EnableIdempotentRetries: true, ProducerStore: state})
 		w.must(p.Connect(w.Context(), &eventhubs.ConnectOptions{Links: true}))
 		w.want("the number of the last", p.Stats().Partitions[2].LastNumber, 2)
 		w.want("the number of the last where there is none", p.Stats().Partitions[1].LastNumber, 0)
-		w.must(outcomeErr(p.Publish(w.Context(), with(data("c"), to))))
+		w.must(outcomeErr(p.Publish(w.Context(), eventhubs.With(data("c"), to))))
 
 		// The former one was only thought to be dead.
-		_, err := former.Publish(w.Context(), with(data("late"), to))
+		_, err := former.Publish(w.Context(), eventhubs.With(data("late"), to))
 		if e, ok := errors.AsType[*eventhubs.Error](err); !ok || e.Code != eventhubs.CodeFenced {
 			w.Errorf("the zombie's Publish returned %v", err)
 		}
-		_, err = former.Publish(w.Context(), with(data("later"), to))
+		_, err = former.Publish(w.Context(), eventhubs.With(data("later"), to))
 		if e, ok := errors.AsType[*eventhubs.Error](err); !ok || e.Code != eventhubs.CodeFenced {
 			w.Errorf("the zombie's second Publish returned %v", err)
 		}
-		w.must(outcomeErr(p.Publish(w.Context(), with(data("d"), to))))
+		w.must(outcomeErr(p.Publish(w.Context(), eventhubs.With(data("d"), to))))
 		w.want("stored", w.storedIn("2"), "[a b c d]")
 		w.want("the number of the last", p.Stats().Partitions[2].LastNumber, 4)
 		_ = former.Close(context.Background())

@@ -190,7 +190,7 @@ func TestAReportedNumberSettlesABatchWithoutAnotherTransfer(t *testing.T) {
 		p := w.producer(eventhubs.Options{EnableIdempotentRetries: true})
 		to := &eventhubs.Event{PartitionID: "0"}
 		for _, body := range []string{"a", "b", "c"} {
-			w.must(outcomeErr(p.Publish(t.Context(), with(data(body), to))))
+			w.must(outcomeErr(p.Publish(t.Context(), eventhubs.With(data(body), to))))
 		}
 		w.want("partition 0", w.numbersIn("0"), "[0/1 a 0/2 b 0/3 c]")
 		w.want("transfers", transfers, 3)

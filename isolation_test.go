@@ -184,7 +184,7 @@ func (w *ward) run() {
 					w.mu.Unlock()
 				}
 				ctx, cancel := context.WithTimeout(context.Background(), time.Second)
-				err := w.p.Enqueue(ctx, with(data(fmt.Sprint(c, "-", n)), options))
+				err := w.p.Enqueue(ctx, eventhubs.With(data(fmt.Sprint(c, "-", n)), options))
 				cancel()
 				if err != nil && !errors.Is(err, context.DeadlineExceeded) {
 					w.Errorf("Enqueue: %v", err)

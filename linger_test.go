@@ -149,7 +149,7 @@ func TestAnEventDoesNotLingerBehindWhatWasPutBack(t *testing.T) {
 				if test.expires > 0 && i%3 == 1 {
 					o.ExpiresAt = time.Now().Add(test.expires)
 				}
-				if err := p.Enqueue(t.Context(), with(event(fmt.Sprintf("%100d", i)), o)); err != nil {
+				if err := p.Enqueue(t.Context(), With(event(fmt.Sprintf("%100d", i)), o)); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -216,7 +216,7 @@ func TestNothingLingersForEver(t *testing.T) {
 					if n(3) == 0 {
 						o.ExpiresAt = time.Now().Add(time.Duration(1+n(500)) * time.Millisecond)
 					}
-					if err := p.Enqueue(t.Context(), with(event(fmt.Sprintf("%*d", 1+n(120), 1)), o)); err != nil {
+					if err := p.Enqueue(t.Context(), With(event(fmt.Sprintf("%*d", 1+n(120), 1)), o)); err != nil {
 						t.Fatal(err)
 					}
 				}

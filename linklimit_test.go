@@ -81,7 +81,7 @@ func TestMixedExpiryAndASmallerLinkLeaveTheNumbersRight(t *testing.T) {
 				} else {
 					live = append(live, fmt.Sprintf("0/%d %s", len(live)+1, body))
 				}
-				w.must(p.Enqueue(t.Context(), with(data(body), o)))
+				w.must(p.Enqueue(t.Context(), eventhubs.With(data(body), o)))
 			}
 			undelivered, ok := errors.AsType[*eventhubs.UndeliveredError](p.Close(t.Context()))
 			if !ok || undelivered.Failed() != 50 || len(expired) != 50 {

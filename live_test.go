@@ -38,7 +38,7 @@ func (l *live) order(options eventhubs.Options) {
 	p := l.producer(options)
 	for i := range liveEvents {
 		key := fmt.Sprint("key ", i%liveKeyset)
-		if err := p.Enqueue(l.context(), with(l.event(fmt.Sprint(i)), &eventhubs.Event{PartitionKey: key})); err != nil {
+		if err := p.Enqueue(l.context(), eventhubs.With(l.event(fmt.Sprint(i)), &eventhubs.Event{PartitionKey: key})); err != nil {
 			l.t.Fatal(err)
 		}
 	}
@@ -74,7 +74,7 @@ func liveIdentity(t *testing.T, l *live) {
 	options := eventhubs.Options{EnableIdempotentRetries: true, ProducerStore: state, OnBatchFailed: func(context.Context, *eventhubs.Batch) {}}
 	to := &eventhubs.Event{PartitionID: "0"}
 	first := l.producer(options)
-	if _, err := first.Publish(l.context(), with(l.event("first"), to)); err != nil {
+	if _, err := first.Publish(l.context(), eventhubs.With(l.event("first"), to)); err != nil {
 		t.Fatal(err)
 	}
 	key := eventhubs.ProducerKey{FullyQualifiedNamespace: first.FullyQualifiedNamespace(), EventHubName: strings.ToLower(first.EventHubName()), PartitionID: "0"}
@@ -83,14 +83,14 @@ func liveIdentity(t *testing.T, l *live) {
 		t.Fatal(err)
 	}
 	second := l.producer(options)
-	if _, err := second.Publish(l.context(), with(l.event("second"), to)); err != nil {
+	if _, err := second.Publish(l.context(), eventhubs.With(l.event("second"), to)); err != nil {
 		t.Fatalf("the second life: %v", err)
 	}
 	after, err := state.Load(l.context(), key)
 	if err != nil || after.ID != before.ID || after.Epoch <= before.Epoch {
 		t.Errorf("the identity was %+v and is %+v (%v), want the same with a higher epoch", before, after, err)
 	}
-	_, err = first.Publish(l.context(), with(l.event("too late"), to))
+	_, err = first.Publish(l.context(), eventhubs.With(l.event("too late"), to))
 	if e, ok := errors.AsType[*eventhubs.Error](err); !ok || e.Code != eventhubs.CodeFenced {
 		t.Errorf("the former life's Publish returned %v, want %s", err, eventhubs.CodeFenced)
 	}
@@ -143,7 +143,7 @@ func liveKeys(t *testing.T, l *live) {
 	defer func() { _ = theirs.Close(context.Background()) }()
 	keys = append(keys[:2], keys[3:]...) // without the empty one, which is none
 	for _, key := range keys {
-		if err := p.Enqueue(l.context(), with(l.event("ours"), &eventhubs.Event{PartitionKey: key})); err != nil {
+		if err := p.Enqueue(l.context(), eventhubs.With(l.event("ours"), &eventhubs.Event{PartitionKey: key})); err != nil {
 			t.Fatal(err)
 		}
 		batch, err := theirs.NewEventDataBatch(l.context(), &azeventhubs.EventDataBatchOptions{PartitionKey: &key})
@@ -186,7 +186,7 @@ func liveContent(t *testing.T, l *live) {
 		Body:       &eventhubs.AMQPBody{Value: "a value"},
 		Properties: &eventhubs.AMQPProperties{Subject: new("subject")},
 	}}
-	if err := errors.Join(p.Enqueue(l.context(), with(sent, to)), p.Enqueue(l.context(), with(l.event(""), to)), p.Enqueue(l.context(), with(message, to)), p.Flush(l.context())); err != nil {
+	if err := errors.Join(p.Enqueue(l.context(), eventhubs.With(sent, to)), p.Enqueue(l.context(), eventhubs.With(l.event(""), to)), p.Enqueue(l.context(), eventhubs.With(message, to)), p.Flush(l.context())); err != nil {
 		t.Fatal(err)
 	}
 	events := l.read(3)["0"]
@@ -224,7 +224,7 @@ func liveOutcomes(t *testing.T, l *live) {
 	}})
 	deliveries := make([]eventhubs.Delivery, liveEvents)
 	for i := range deliveries { // more than the buffer holds: Enqueue waits for room
-		if err := p.Enqueue(l.context(), with(l.event("x"), &eventhubs.Event{Delivery: &deliveries[i]})); err != nil {
+		if err := p.Enqueue(l.context(), eventhubs.With(l.event("x"), &eventhubs.Event{Delivery: &deliveries[i]})); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -259,15 +259,15 @@ func liveLimits(t *testing.T, l *live) {
 	var tooLarge *eventhubs.EventTooLargeError
 	// Larger than any tier takes; the refusal tells the limit and what our envelope takes.
 	huge := l.event(strings.Repeat("x", 21<<20))
-	if _, err := p.Publish(l.context(), with(huge, to)); !errors.As(err, &tooLarge) {
+	if _, err := p.Publish(l.context(), eventhubs.With(huge, to)); !errors.As(err, &tooLarge) {
 		t.Fatalf("Publish of 21 MiB returned %v, want an EventTooLargeError", err)
 	}
 	largest := len(huge.Body) - (tooLarge.Size - tooLarge.Limit)
 	t.Logf("a message may have %d bytes; the largest body of this event is %d", tooLarge.Limit, largest)
-	if _, err := p.Publish(l.context(), with(l.event(strings.Repeat("x", largest+1)), to)); !errors.Is(err, eventhubs.ErrEventTooLarge) {
+	if _, err := p.Publish(l.context(), eventhubs.With(l.event(strings.Repeat("x", largest+1)), to)); !errors.Is(err, eventhubs.ErrEventTooLarge) {
 		t.Errorf("one byte more than the largest: %v, want ErrEventTooLarge", err)
 	}
-	if _, err := p.Publish(l.context(), with(l.event(strings.Repeat("x", largest)), to)); err != nil {
+	if _, err := p.Publish(l.context(), eventhubs.With(l.event(strings.Repeat("x", largest)), to)); err != nil {
 		t.Errorf("the largest: %v", err)
 	}
 	if events := l.read(1)["0"]; len(events) != 1 || len(events[0].Body) != largest {

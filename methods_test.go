@@ -233,7 +233,7 @@ func TestAnExpiredEventIsNeverSent(t *testing.T) {
 			if life > 0 {
 				o.ExpiresAt = time.Now().Add(life)
 			}
-			if err := p.Enqueue(t.Context(), with(event(fmt.Sprint(i)), o)); err != nil {
+			if err := p.Enqueue(t.Context(), With(event(fmt.Sprint(i)), o)); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -437,7 +437,7 @@ func TestEnqueueAgainKeepsTheRouting(t *testing.T) {
 				}
 			}})
 		for body, o := range map[string]*Event{"id": {PartitionID: "2", Tag: 1}, "key": {PartitionKey: "131", Tag: 2}} {
-			if err := p.Enqueue(t.Context(), with(event(body), o)); err != nil {
+			if err := p.Enqueue(t.Context(), With(event(body), o)); err != nil {
 				t.Fatal(err)
 			}
 		}

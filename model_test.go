@@ -462,11 +462,11 @@ func (m *model) stream(s int, random *rand.Rand) {
 		accept := func() bool { return err == nil }
 		switch random.IntN(10) {
 		case 0:
-			err = m.producer.TryEnqueue(ctx, with(e, options))
+			err = m.producer.TryEnqueue(ctx, eventhubs.With(e, options))
 		case 1:
 			// Whether it was accepted is told by its Delivery, or by the error.
 			options.Delivery = new(eventhubs.Delivery)
-			_, err = m.producer.Publish(ctx, with(e, options))
+			_, err = m.producer.Publish(ctx, eventhubs.With(e, options))
 			accept = func(d *eventhubs.Delivery) func() bool {
 				return func() bool {
 					return d.Outcome().Storage != 0 || err != nil && errors.Is(err, eventhubs.ErrPending)
@@ -474,7 +474,7 @@ func (m *model) stream(s int, random *rand.Rand) {
 			}(options.Delivery)
 			options.Delivery = nil
 		default:
-			err = m.producer.Enqueue(ctx, with(e, options))
+			err = m.producer.Enqueue(ctx, eventhubs.With(e, options))
 		}
 		cancel()
 		m.mu.Lock()

@@ -47,7 +47,7 @@ func TestPublishSaysWhetherAnotherTryMayMakeADuplicate(t *testing.T) {
 			if c.name == "impatient" {
 				time.AfterFunc(500*time.Millisecond, cancel)
 			}
-			o, err := p.Publish(c.ctx, with(event(c.event), c.options))
+			o, err := p.Publish(c.ctx, With(event(c.event), c.options))
 			if o.Storage != c.storage || o.PartitionID != c.in || o.Err != err || (err == nil) != (c.storage == Stored) {
 				t.Errorf("%s: Publish returned %+v and %v, want %v in partition %q", c.name, o, err, c.storage, c.in)
 			}

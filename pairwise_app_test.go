@@ -68,7 +68,7 @@ func (r *pairRun) handle(ctx context.Context, b *eventhubs.Batch) {
 			if r.spend(1) {
 				o := r.offer(r.route(r.below(3)), "Enqueue", r.below(100), time.Time{})
 				o.inHandler = true
-				r.enqueue(ctx, o, func() error { return r.p.Enqueue(ctx, with(o.data(), o.options())) })
+				r.enqueue(ctx, o, func() error { return r.p.Enqueue(ctx, eventhubs.With(o.data(), o.options())) })
 			}
 		}
 	case "clears":
@@ -147,7 +147,7 @@ func (r *pairRun) lookFromHandler(ctx context.Context, b *eventhubs.Batch) {
 	if r.spend(3) {
 		o := r.offer(r.route(0), "TryEnqueue", 10, time.Time{})
 		o.inHandler = true
-		r.enqueue(ctx, o, func() error { return r.p.TryEnqueue(ctx, with(o.data(), o.options())) })
+		r.enqueue(ctx, o, func() error { return r.p.TryEnqueue(ctx, eventhubs.With(o.data(), o.options())) })
 		s := r.offer(r.route(1), "EnqueueAll", 10, time.Time{})
 		s.inHandler = true
 		r.enqueue(ctx, s, func() error {

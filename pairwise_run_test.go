@@ -174,7 +174,7 @@ func (r *pairRun) enqueueFrom(streams *sync.WaitGroup, events int) {
 func (r *pairRun) runSibling() {
 	for i := range 30 {
 		o := r.offer(storedEvent{key: fmt.Sprint("k", i%3)}, "Enqueue", 50, time.Time{})
-		r.enqueue(r.Context(), o, func() error { return r.p.Enqueue(r.Context(), with(o.data(), o.options())) })
+		r.enqueue(r.Context(), o, func() error { return r.p.Enqueue(r.Context(), eventhubs.With(o.data(), o.options())) })
 		time.Sleep(r.upTo(200 * time.Millisecond))
 		if i == 15 {
 			r.wait("Flush", "", r.p.Flush, time.Hour)
@@ -282,13 +282,13 @@ func (r *pairRun) one(stream int) {
 		r.enqueue(ctx, o, func() error {
 			switch call {
 			case "TryEnqueue":
-				return r.p.TryEnqueue(ctx, with(o.data(), o.options()))
+				return r.p.TryEnqueue(ctx, eventhubs.With(o.data(), o.options()))
 			case "Publish":
-				return outcomeErr(r.p.Publish(ctx, with(o.data(), o.options())))
+				return outcomeErr(r.p.Publish(ctx, eventhubs.With(o.data(), o.options())))
 			case "EnqueueMessage":
-				return r.p.Enqueue(ctx, with(o.message(), o.options()))
+				return r.p.Enqueue(ctx, eventhubs.With(o.message(), o.options()))
 			default:
-				return r.p.Enqueue(ctx, with(o.data(), o.options()))
+				return r.p.Enqueue(ctx, eventhubs.With(o.data(), o.options()))
 			}
 		})
 	}
@@ -333,7 +333,7 @@ func (r *pairRun) set(ctx context.Context, stream int) {
 func datas(set []*pairOffer) iter.Seq2[*eventhubs.Event, error] {
 	return func(yield func(*eventhubs.Event, error) bool) {
 		for _, o := range set {
-			if !yield(with(o.data(), o.options()), nil) {
+			if !yield(eventhubs.With(o.data(), o.options()), nil) {
 				return
 			}
 		}

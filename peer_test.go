@@ -261,8 +261,8 @@ func bodyOf(t *testing.T, encoded []byte) string {
 
 func event(body string) *Event { return &Event{Body: []byte(body)} }
 
-// with is an event with the route of another one, and its ExpiresAt, Delivery and Tag; nil has none.
-func with(e, o *Event) *Event {
+// With is an event with the route of another one, and its ExpiresAt, Delivery and Tag; nil has none.
+func With(e, o *Event) *Event {
 	if o == nil {
 		return e
 	}

@@ -373,7 +373,7 @@ func TestATraceIsToldInOrder(t *testing.T) {
 			t.Fatal(err)
 		}
 		e := event("a")
-		if err := p.Enqueue(context.WithValue(t.Context(), key{}, "00-1"), with(e, &Event{PartitionKey: "k"})); err != nil {
+		if err := p.Enqueue(context.WithValue(t.Context(), key{}, "00-1"), With(e, &Event{PartitionKey: "k"})); err != nil {
 			t.Fatal(err)
 		}
 		if err := p.Flush(t.Context()); err != nil {

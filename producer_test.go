@@ -46,7 +46,7 @@ func TestEventsArriveOverTCP(t *testing.T) {
 	const events = 5000
 	for i := range events {
 		e := &eventhubs.Event{Body: fmt.Appendf(nil, "%05d %s", i, strings.Repeat("x", 1000)), Properties: map[string]any{"n": int64(i)}}
-		if err := p.Enqueue(t.Context(), with(e, &eventhubs.Event{PartitionKey: fmt.Sprint("key", i%10)})); err != nil {
+		if err := p.Enqueue(t.Context(), eventhubs.With(e, &eventhubs.Event{PartitionKey: fmt.Sprint("key", i%10)})); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -2,7 +2,6 @@ package eventhubs_test
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -57,17 +56,6 @@ func (w *world) want(what string, got, want any) {
 }
 
 func data(body string) *eventhubs.Event { return &eventhubs.Event{Body: []byte(body)} }
-
-// with is an event with the route of another one, and its ExpiresAt, Delivery and Tag; nil has none.
-func with(e, o *eventhubs.Event) *eventhubs.Event {
-	if o == nil {
-		return e
-	}
-	out := *e
-	out.PartitionID, out.PartitionKey = cmp.Or(o.PartitionID, e.PartitionID), cmp.Or(o.PartitionKey, e.PartitionKey)
-	out.ExpiresAt, out.Delivery, out.Tag = o.ExpiresAt, o.Delivery, o.Tag
-	return &out
-}
 
 // What the producer can do, through an emulator, over TCP as in memory: in real time, so nothing here depends on how long things take. The same with exact
 // times is tested in virtual time, over a scripted hub.
@@ -152,9 +140,9 @@ func rowEvents(w *world) {
 	p := w.producer(eventhubs.Options{})
 	to := &eventhubs.Event{PartitionID: "0"}
 	for _, body := range []eventhubs.AMQPBody{{Data: [][]byte{[]byte("d")}}, {Value: "v"}, {Sequences: [][]any{{"s", int64(1)}}}} {
-		w.must(p.Enqueue(w.Context(), with(&eventhubs.Event{AMQP: &eventhubs.AMQPMessage{Body: &body}}, to)))
+		w.must(p.Enqueue(w.Context(), eventhubs.With(&eventhubs.Event{AMQP: &eventhubs.AMQPMessage{Body: &body}}, to)))
 	}
-	err := p.Enqueue(w.Context(), with(&eventhubs.Event{Properties: map[string]any{"bad": func() {}}}, to))
+	err := p.Enqueue(w.Context(), eventhubs.With(&eventhubs.Event{Properties: map[string]any{"bad": func() {}}}, to))
 	w.want("an event that cannot be encoded is refused", errors.Is(err, eventhubs.ErrInvalidArgument), true)
 	w.must(p.Flush(w.Context()))
 	w.want("stored", w.server.Counts("hub", "0").Events, 3)
@@ -335,9 +323,9 @@ func rowClose(w *world) {
 		}
 	}})
 	to := &eventhubs.Event{PartitionID: "0"}
-	w.must(p.Enqueue(w.Context(), with(data("in flight"), to)))
+	w.must(p.Enqueue(w.Context(), eventhubs.With(data("in flight"), to)))
 	<-arrived
-	w.must(p.Enqueue(w.Context(), with(data("behind"), to)))
+	w.must(p.Enqueue(w.Context(), eventhubs.With(data("behind"), to)))
 	ctx, cancel := context.WithCancel(w.Context())
 	cancel()
 	err := p.Close(ctx)
@@ -380,10 +368,10 @@ func rowStop(w *world) {
 	})
 	p := w.producer(eventhubs.Options{StopPartitionOnFailure: true, OnBatchFailed: func(context.Context, *eventhubs.Batch) {}})
 	to := &eventhubs.Event{PartitionID: "2"}
-	w.want("the first fails", outcomeErr(p.Publish(w.Context(), with(data("a"), to))) != nil, true)
-	w.want("the partition is stopped", errors.Is(p.Enqueue(w.Context(), with(data("b"), to)), eventhubs.ErrPartitionStopped), true)
+	w.want("the first fails", outcomeErr(p.Publish(w.Context(), eventhubs.With(data("a"), to))) != nil, true)
+	w.want("the partition is stopped", errors.Is(p.Enqueue(w.Context(), eventhubs.With(data("b"), to)), eventhubs.ErrPartitionStopped), true)
 	w.must(p.ResumePartition("2"))
-	w.must(outcomeErr(p.Publish(w.Context(), with(data("c"), to))))
+	w.must(outcomeErr(p.Publish(w.Context(), eventhubs.With(data("c"), to))))
 }
 
 func rowConnect(w *world) {

@@ -191,9 +191,9 @@ func TestWhoIsHeldBackByAShareEndsItsLinger(t *testing.T) {
 				var p *BufferedProducer
 				again := func(ctx context.Context) {
 					for n := 0; n < events; n++ {
-						err := p.Enqueue(ctx, with(event("x"), one))
+						err := p.Enqueue(ctx, With(event("x"), one))
 						if how == "TryEnqueue" {
-							err = p.TryEnqueue(t.Context(), with(event("x"), one))
+							err = p.TryEnqueue(t.Context(), With(event("x"), one))
 						}
 						if errors.Is(err, ErrBufferFull) && how != "Enqueue" {
 							n--
@@ -329,13 +329,13 @@ func TestAHandlerKeepsItsPromisedRoomWhenAPartitionRefuses(t *testing.T) {
 				if _, err := fill(p, "1", "z"); !errors.Is(err, ErrBufferFull) { // others have taken the room that the batch gave back
 					t.Errorf("TryEnqueue says %v", err)
 				}
-				if err := p.Enqueue(ctx, with(e, &Event{PartitionID: "0"})); !errors.Is(err, ErrPartitionStopped) {
+				if err := p.Enqueue(ctx, With(e, &Event{PartitionID: "0"})); !errors.Is(err, ErrPartitionStopped) {
 					t.Errorf("the stopped partition says %v", err)
 				}
-				if err := p.Enqueue(ctx, with(e, &Event{PartitionID: "1"})); err != nil {
+				if err := p.Enqueue(ctx, With(e, &Event{PartitionID: "1"})); err != nil {
 					t.Errorf("its fallback to another partition: %v", err)
 				}
-				if err := p.Enqueue(ctx, with(e, &Event{PartitionID: "1"})); !errors.Is(err, ErrBufferFull) {
+				if err := p.Enqueue(ctx, With(e, &Event{PartitionID: "1"})); !errors.Is(err, ErrBufferFull) {
 					t.Errorf("one more than its batch held: %v", err)
 				}
 			}

@@ -107,7 +107,7 @@ func fleeting(t *testing.T, p *BufferedProducer, n int, expires func(i int) time
 		if life := expires(i); life > 0 {
 			o.ExpiresAt = time.Now().Add(life)
 		}
-		if err := p.Enqueue(t.Context(), with(event(fmt.Sprint(i)), o)); err != nil {
+		if err := p.Enqueue(t.Context(), With(event(fmt.Sprint(i)), o)); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -25,7 +25,7 @@ func unlisted(t *testing.T, o Options) *BufferedProducer {
 func place(t *testing.T, p *BufferedProducer, to ...*Event) {
 	t.Helper()
 	for i, o := range to {
-		if err := p.Enqueue(t.Context(), with(event(fmt.Sprint(i)), o)); err != nil {
+		if err := p.Enqueue(t.Context(), With(event(fmt.Sprint(i)), o)); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -34,7 +34,7 @@ func TestATracedBatchTellsAPropertyOfItsEvents(t *testing.T) {
 			{Properties: map[string]any{"p": "a", "q": "not this"}}, {Body: []byte("p")}, {Properties: map[string]any{"p": 1}},
 			{Properties: map[string]any{"p": "a"}, ContentType: "text/plain"}, {Properties: map[string]any{"p": strings.Repeat("b", 300)}}, {Properties: map[string]any{"p": ""}},
 		} {
-			if err := p.Enqueue(t.Context(), with(e, &Event{PartitionKey: key})); err != nil {
+			if err := p.Enqueue(t.Context(), With(e, &Event{PartitionKey: key})); err != nil {
 				t.Fatal(err)
 			}
 		}

@@ -128,7 +128,7 @@ func TestWhatSomebodyWasToldOfMayBeLeftOutOfFlush(t *testing.T) {
 					} else if handler == nil {
 						left++
 					}
-					if err := p.Enqueue(t.Context(), with(event("a"), o)); err != nil {
+					if err := p.Enqueue(t.Context(), With(event("a"), o)); err != nil {
 						t.Fatal(err)
 					}
 				}
@@ -278,7 +278,7 @@ func TestWhatFlushesReturnAddsUpToWhatHasFailed(t *testing.T) {
 						if n := dice(5); n < 4 {
 							o = &Event{PartitionID: fmt.Sprint(n)} // there is no 3
 						}
-						if err := p.Enqueue(t.Context(), with(event("a"), o)); err != nil && !errors.Is(err, ErrPartitionUnknown) {
+						if err := p.Enqueue(t.Context(), With(event("a"), o)); err != nil && !errors.Is(err, ErrPartitionUnknown) {
 							t.Error(err)
 						}
 						time.Sleep(time.Duration(dice(500)) * time.Millisecond)
