@@ -18,6 +18,7 @@ import (
 	"github.com/go-eventhubs/eventhubs/emulator"
 	"github.com/go-eventhubs/eventhubs/internal/amqp"
 	"github.com/go-eventhubs/eventhubs/internal/amqp/amqptest"
+	"github.com/go-eventhubs/eventhubs/internal/sdktest"
 )
 
 func encodedMessage(t *testing.T, m amqp.Message) []byte {
@@ -196,7 +197,7 @@ func TestABodyStaysWhatItIs(t *testing.T) {
 			if !reflect.DeepEqual(body, test.body) {
 				t.Errorf("the handler got the body %q, want %#v", told[0].Body, test.body)
 			}
-			if e := f.receive("to", 1)[0]; e.PartitionKey == nil || *e.PartitionKey != "k" {
+			if e := sdktest.Receive(f, f.server.ConnectionString("to"), 1)[0]; e.PartitionKey == nil || *e.PartitionKey != "k" {
 				t.Errorf("azeventhubs received %+v, want the key k", e)
 			}
 			stored, _ = f.send(eventhubs.Options{}, func(p *eventhubs.BufferedProducer) {

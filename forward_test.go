@@ -9,7 +9,6 @@ import (
 	"slices"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azeventhubs/v2"
 
@@ -20,6 +19,7 @@ import (
 	"github.com/go-eventhubs/eventhubs/internal/amqp"
 	"github.com/go-eventhubs/eventhubs/internal/amqp/amqptest"
 	"github.com/go-eventhubs/eventhubs/internal/connection"
+	"github.com/go-eventhubs/eventhubs/internal/sdktest"
 )
 
 var (
@@ -56,28 +56,7 @@ func (f *forwarding) publish(messages ...[]byte) []*azeventhubs.ReceivedEventDat
 			f.Fatal(result.Err)
 		}
 	}
-	return f.receive("from", len(messages))
-}
-
-func (f *forwarding) receive(hub string, n int) []*azeventhubs.ReceivedEventData {
-	f.Helper()
-	consumer, err := azeventhubs.NewConsumerClientFromConnectionString(f.server.ConnectionString(hub), "", azeventhubs.DefaultConsumerGroup, nil)
-	if err != nil {
-		f.Fatal(err)
-	}
-	defer consumer.Close(context.Background())
-	partition, err := consumer.NewPartitionClient("0", &azeventhubs.PartitionClientOptions{StartPosition: azeventhubs.StartPosition{Earliest: new(true)}})
-	if err != nil {
-		f.Fatal(err)
-	}
-	defer partition.Close(context.Background())
-	ctx, cancel := context.WithTimeout(f.Context(), time.Minute)
-	defer cancel()
-	events, err := partition.ReceiveEvents(ctx, n, nil)
-	if err != nil {
-		f.Fatalf("azeventhubs received %d of %d: %v", len(events), n, err)
-	}
-	return events
+	return sdktest.Receive(f, f.server.ConnectionString("from"), len(messages))
 }
 
 // send has a producer of those options send what enqueue gives it to the hub "to", which is emptied before, and returns what is stored and the events as the

@@ -22,6 +22,7 @@ import (
 	"github.com/go-eventhubs/eventhubs/internal/amqp"
 	"github.com/go-eventhubs/eventhubs/internal/amqp/amqptest"
 	"github.com/go-eventhubs/eventhubs/internal/connection"
+	"github.com/go-eventhubs/eventhubs/internal/sdktest"
 )
 
 // asMap is a map with its pairs in any order; nil stays nil.
@@ -141,7 +142,7 @@ func TestAHandlersEventBecomesWhatAzeventhubsReceives(t *testing.T) {
 				messages = append(messages, b)
 			}
 			store(t, server, "from", messages)
-			received := receive(t, server, "from", len(messages))
+			received := sdktest.Receive(t, server.ConnectionString("from"), len(messages))
 
 			var mu sync.Mutex
 			var told []*eventhubs.Event
@@ -344,25 +345,4 @@ func store(t *testing.T, server *emulator.Server, hub string, messages [][]byte)
 			t.Fatal(result.Err)
 		}
 	}
-}
-
-func receive(t *testing.T, server *emulator.Server, hub string, n int) []*azeventhubs.ReceivedEventData {
-	t.Helper()
-	consumer, err := azeventhubs.NewConsumerClientFromConnectionString(server.ConnectionString(hub), "", azeventhubs.DefaultConsumerGroup, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer consumer.Close(context.Background())
-	partition, err := consumer.NewPartitionClient("0", &azeventhubs.PartitionClientOptions{StartPosition: azeventhubs.StartPosition{Earliest: new(true)}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer partition.Close(context.Background())
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-	defer cancel()
-	events, err := partition.ReceiveEvents(ctx, n, nil)
-	if err != nil {
-		t.Fatalf("azeventhubs received %d of %d: %v", len(events), n, err)
-	}
-	return events
 }

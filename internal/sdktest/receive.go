@@ -1,0 +1,32 @@
+// Package sdktest does with azeventhubs, the official client, what several packages' tests need of it.
+package sdktest
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azeventhubs/v2"
+)
+
+// Receive returns the first n events of partition 0 of the hub that a connection string names. It fails the test if there are fewer within a minute, or one cannot be read.
+func Receive(t testing.TB, connectionString string, n int) []*azeventhubs.ReceivedEventData {
+	t.Helper()
+	consumer, err := azeventhubs.NewConsumerClientFromConnectionString(connectionString, "", azeventhubs.DefaultConsumerGroup, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer consumer.Close(context.Background())
+	partition, err := consumer.NewPartitionClient("0", &azeventhubs.PartitionClientOptions{StartPosition: azeventhubs.StartPosition{Earliest: new(true)}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer partition.Close(context.Background())
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	events, err := partition.ReceiveEvents(ctx, n, nil)
+	if err != nil {
+		t.Fatalf("azeventhubs received %d of %d: %v", len(events), n, err)
+	}
+	return events
+}
