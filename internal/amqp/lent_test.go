@@ -34,19 +34,7 @@ func gated(t *testing.T, serverCfg *Config, links int) (g *gate, senders, receiv
 	t.Helper()
 	a, b := memnet.Pipe()
 	g = &gate{Conn: a}
-	served := make(chan *Conn, 1)
-	go func() { // ends with the handshake
-		c, err := Server(t.Context(), b, serverCfg)
-		if err != nil {
-			t.Error(err)
-		}
-		served <- c
-	}()
-	client, err := Client(t.Context(), g, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	server := <-served
+	client, server := pairOver(t, g, b, nil, serverCfg)
 	t.Cleanup(func() {
 		_ = client.Close(nil)
 		_ = server.Close(nil)

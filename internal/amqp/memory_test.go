@@ -129,22 +129,27 @@ func uniform(message []byte) error {
 	return nil
 }
 
-// overTCP connects two engines over a socket of loopback.
-func overTCP(t *testing.T, secure bool) (client, server *Conn) {
+// sockets are both ends of a connection over loopback.
+func sockets(t *testing.T) (ours, theirs net.Conn) {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer listener.Close()
-	ours, err := net.Dial("tcp", listener.Addr().String())
-	if err != nil {
+	if ours, err = net.Dial("tcp", listener.Addr().String()); err != nil {
 		t.Fatal(err)
 	}
-	theirs, err := listener.Accept()
-	if err != nil {
+	if theirs, err = listener.Accept(); err != nil {
 		t.Fatal(err)
 	}
+	return ours, theirs
+}
+
+// overTCP connects two engines over a socket of loopback.
+func overTCP(t *testing.T, secure bool) (client, server *Conn) {
+	t.Helper()
+	ours, theirs := sockets(t)
 	if secure {
 		s := httptest.NewTLSServer(nil)
 		certificate := s.TLS.Certificates[0]
@@ -152,15 +157,5 @@ func overTCP(t *testing.T, secure bool) (client, server *Conn) {
 		theirs = tls.Server(theirs, &tls.Config{Certificates: []tls.Certificate{certificate}})
 		ours = tls.Client(ours, &tls.Config{InsecureSkipVerify: true})
 	}
-	done := make(chan error, 1)
-	go func() { // ends with the handshake
-		var err error
-		server, err = Server(context.Background(), theirs, &Config{MaxMessageSize: 1 << 20})
-		done <- err
-	}()
-	client, err = Client(context.Background(), ours, nil)
-	if e := <-done; err != nil || e != nil {
-		t.Fatal(err, e)
-	}
-	return client, server
+	return pairOver(t, ours, theirs, nil, &Config{MaxMessageSize: 1 << 20})
 }

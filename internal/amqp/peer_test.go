@@ -27,24 +27,31 @@ func bubble(t *testing.T, f func(t *testing.T)) {
 func pair(t *testing.T, clientCfg, serverCfg *Config) (client, server *Conn) {
 	t.Helper()
 	a, b := memnet.Pipe()
+	client, server = pairOver(t, a, b, clientCfg, serverCfg)
+	t.Cleanup(func() {
+		_ = client.Close(nil)
+		_ = server.Close(nil)
+	})
+	return client, server
+}
+
+// pairOver returns two engines that are connected by these ends. The test ends them.
+func pairOver(t *testing.T, ours, theirs net.Conn, clientCfg, serverCfg *Config) (client, server *Conn) {
+	t.Helper()
 	type result struct {
 		c   *Conn
 		err error
 	}
 	served := make(chan result, 1)
 	go func() { // ends with the handshake; the receive below waits for it
-		c, err := Server(t.Context(), b, serverCfg)
+		c, err := Server(t.Context(), theirs, serverCfg)
 		served <- result{c, err}
 	}()
-	client, err := Client(t.Context(), a, clientCfg)
+	client, err := Client(t.Context(), ours, clientCfg)
 	r := <-served
 	if err != nil || r.err != nil {
 		t.Fatalf("handshake: client %v, server %v", err, r.err)
 	}
-	t.Cleanup(func() {
-		_ = client.Close(nil)
-		_ = r.c.Close(nil)
-	})
 	return client, r.c
 }
 

@@ -41,19 +41,7 @@ func TestAWriteThatCountsWrongEndsTheConnection(t *testing.T) {
 			bubble(t, func(t *testing.T) {
 				a, b := memnet.Pipe()
 				nc := &miscounting{Conn: a}
-				served := make(chan *Conn, 1)
-				go func() { // ends with the handshake
-					c, err := Server(t.Context(), b, nil)
-					if err != nil {
-						t.Error(err)
-					}
-					served <- c
-				}()
-				client, err := Client(t.Context(), nc, nil)
-				if err != nil {
-					t.Fatal(err)
-				}
-				server := <-served
+				client, server := pairOver(t, nc, b, nil, nil)
 				defer server.Cut()
 				sender, receiver := linked(t, client, server, &Attach{Name: "l", Role: RoleSender, Source: &Source{}, Target: &Target{}})
 				if err := receiver.Credit(100); err != nil {
@@ -92,33 +80,9 @@ func (c *metered) Write(b []byte) (int, error) {
 }
 
 func TestAWriteOfTheApplicationsOwnIsNotPassedBy(t *testing.T) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer listener.Close()
-	ours, err := net.Dial("tcp", listener.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	theirs, err := listener.Accept()
-	if err != nil {
-		t.Fatal(err)
-	}
-	served := make(chan *Conn, 1)
-	go func() { // ends with the handshake
-		c, err := Server(t.Context(), theirs, nil)
-		if err != nil {
-			t.Error(err)
-		}
-		served <- c
-	}()
+	ours, theirs := sockets(t)
 	nc := &metered{TCPConn: ours.(*net.TCPConn)}
-	client, err := Client(t.Context(), nc, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	server := <-served
+	client, server := pairOver(t, nc, theirs, nil, nil)
 	defer func() { client.Cut(); server.Cut() }()
 	sender, receiver := linked(t, client, server, &Attach{Name: "l", Role: RoleSender, Source: &Source{}, Target: &Target{}})
 	if err := receiver.Credit(1); err != nil {
