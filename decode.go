@@ -62,9 +62,7 @@ func (e *Event) takeProperties(p *amqp.Properties) *AMQPProperties {
 		e.ContentType, rest.ContentType = *rest.ContentType, nil
 	}
 	said := e.MessageID != "" || e.CorrelationID != "" || e.ContentType != "" // so that there will be a section
-	if said && rest.MessageID == nil && rest.CorrelationID == nil && rest.ContentType == nil && rest.ContentEncoding == nil && rest.UserID == nil &&
-		rest.To == nil && rest.Subject == nil && rest.ReplyTo == nil && rest.AbsoluteExpiryTime == nil && rest.CreationTime == nil &&
-		rest.GroupID == nil && rest.GroupSequence == nil && rest.ReplyToGroupID == nil {
+	if said && reflect.ValueOf(*rest).IsZero() {
 		return nil
 	}
 	return rest

@@ -8,6 +8,7 @@ package azevents
 
 import (
 	"maps"
+	"reflect"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azeventhubs/v2"
 	"github.com/go-eventhubs/eventhubs"
@@ -113,9 +114,7 @@ func fromProperties(e *eventhubs.Event, p *azeventhubs.AMQPAnnotatedMessagePrope
 	}
 	takeProperties(e, &rest)
 	said := e.MessageID != "" || e.CorrelationID != "" || e.ContentType != "" // so that there will be a section
-	if said && rest.MessageID == nil && rest.CorrelationID == nil && rest.ContentType == nil && rest.ContentEncoding == nil && rest.UserID == nil &&
-		rest.To == nil && rest.Subject == nil && rest.ReplyTo == nil && rest.AbsoluteExpiryTime == nil && rest.CreationTime == nil &&
-		rest.GroupID == nil && rest.GroupSequence == nil && rest.ReplyToGroupID == nil {
+	if said && reflect.ValueOf(rest).IsZero() {
 		return nil
 	}
 	return &rest
