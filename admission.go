@@ -45,7 +45,7 @@ type waiter struct {
 	ended   bool // no longer in the line: admitted, or refused with err
 	got     room
 	err     error         // why it was refused
-	told    chan struct{} // receives one token, with room for it, when ended is set
+	done    chan struct{} // receives one token, with room for it, when ended is set
 	next    *waiter
 	earlier *waiter
 }
@@ -87,15 +87,13 @@ func (a *admission) enter(ctx context.Context, want wish) (room, error) {
 	if r, ok := a.take(&want); ok {
 		return r, nil
 	}
-	// A context is asked with no lock and no place in a line, since it may be the caller's own code.
+	// The context may be the caller's own code, so it is asked with no lock and no place in a line.
 	if s := handlerScope(ctx, a); s != nil {
 		return a.enterFromHandler(s, want)
 	}
 	done := ctx.Done()
-	a.mu.Lock()
-	if a.closed != nil {
-		defer a.mu.Unlock()
-		return room{}, a.closed
+	if err := a.lock(); err != nil {
+		return room{}, err
 	}
 	w := a.joinLocked(want) // and is let in at once, if there is room by now
 	a.admitLocked()
@@ -103,45 +101,50 @@ func (a *admission) enter(ctx context.Context, want wish) (room, error) {
 	return a.wait(ctx, done, w)
 }
 
-// take takes room that is there and that nobody ahead could use.
+// lock locks the admission, unless it is closed: then lock returns why.
+func (a *admission) lock() error {
+	a.mu.Lock()
+	if err := a.closed; err != nil {
+		a.mu.Unlock()
+		return err
+	}
+	return nil
+}
+
+// take takes room if there is some that no caller ahead could use.
 func (a *admission) take(want *wish) (r room, ok bool) {
 	a.mu.Lock()
-	if ok = a.closed == nil && a.fitsLocked(want); ok {
+	if ok = a.closed == nil && a.freeLocked(want); ok {
 		r = a.takeLocked(want)
 	}
 	a.mu.Unlock()
 	return r, ok
 }
 
-// try is enter for who does not wait.
+// try is enter for callers that do not wait.
 func (a *admission) try(ctx context.Context, want wish) (room, error) {
 	if err := a.possible(ctx, want.bytes); err != nil {
 		return room{}, err
 	}
-	if r, ok := a.take(&want); ok {
-		return r, nil
+	if err := a.lock(); err != nil {
+		return room{}, err
 	}
-	a.mu.Lock()
-	switch {
-	case a.closed != nil:
-		defer a.mu.Unlock()
-		return room{}, a.closed
-	case a.fitsLocked(&want): // by now
-		defer a.mu.Unlock()
-		return a.takeLocked(&want), nil
+	if !a.freeLocked(&want) {
+		return room{}, a.refuseUnlock(&want, "")
 	}
-	return room{}, a.refuseUnlock(&want, "")
+	r := a.takeLocked(&want)
+	a.mu.Unlock()
+	return r, nil
 }
 
 // enterFromHandler is enter for a handler, which never waits: if there is no room it gets what its own batch gave back, even if others took that.
 func (a *admission) enterFromHandler(s *scope, want wish) (r room, err error) {
+	if err := a.lock(); err != nil {
+		return room{}, err
+	}
 	var promised *scope
-	a.mu.Lock()
 	switch {
-	case a.closed != nil:
-		defer a.mu.Unlock()
-		return room{}, a.closed
-	case a.fitsLocked(&want):
+	case a.freeLocked(&want):
 	case s.events < 1 || s.bytes < want.bytes:
 		return room{}, a.refuseUnlock(&want, "enqueued from a handler, which cannot wait: ")
 	default:
@@ -169,18 +172,18 @@ func (a *admission) possible(ctx context.Context, bytes int) error {
 // wait returns when w is admitted or refused, or when ctx ends before, which done tells.
 func (a *admission) wait(ctx context.Context, done <-chan struct{}, w *waiter) (room, error) {
 	defer func() {
-		*w = waiter{told: w.told}
+		*w = waiter{done: w.done}
 		a.waiters.Put(w)
 	}()
 	select {
-	case <-w.told:
+	case <-w.done:
 		return w.got, w.err
 	case <-done:
 	}
 	a.mu.Lock()
 	if w.ended {
 		a.mu.Unlock()
-		<-w.told // the end of ctx and the end of the wait crossed: what was decided first holds
+		<-w.done // the end of ctx and the end of the wait crossed: what was decided first holds
 		return w.got, w.err
 	}
 	short := a.shortageLocked(&w.want)
@@ -215,29 +218,20 @@ func (a *admission) giveBack(r room) {
 		r.scope.bytes += r.bytes
 		a.mu.Unlock()
 	}
-	a.leave(r.share, 1, r.bytes)
+	a.leave(r.share, freed{events: 1, bytes: r.bytes})
 }
 
-// leave gives back the room of events that counted for that share, or for none, and admits everybody who fits now.
-func (a *admission) leave(s *share, events, bytes int) {
+// leave gives back room that counted for that share, or for none, notes which trouble of the partition has ceased with
+// it, and admits the callers that have room now.
+func (a *admission) leave(s *share, f freed) {
 	a.mu.Lock()
-	a.events -= events
-	a.bytes -= bytes
-	a.chargeLocked(s, -events, -bytes)
-	a.relaxLocked(s)
-	a.unlock()
-}
-
-// settle is leave for a batch that was tried and has its outcome: the partition does not fail any more, or is stopped.
-func (a *admission) settle(s *share, events, bytes int, stopped trouble) {
-	a.mu.Lock()
-	a.events -= events
-	a.bytes -= bytes
-	if now := s.trouble&troubleSilent | stopped; now != s.trouble {
-		s.trouble = now
+	a.events -= f.events
+	a.bytes -= f.bytes
+	if s != nil && s.trouble&f.ceased != 0 {
+		s.trouble &^= f.ceased
 		s.limitLocked(a)
 	}
-	a.chargeLocked(s, -events, -bytes)
+	a.chargeLocked(s, -f.events, -f.bytes)
 	a.relaxLocked(s)
 	a.unlock()
 }
@@ -345,8 +339,8 @@ func (a *admission) lineLocked(want *wish) *share {
 	return want.partition.share
 }
 
-// fitsLocked reports whether there is room for the wish, which nobody who came before could use.
-func (a *admission) fitsLocked(want *wish) bool {
+// freeLocked reports whether there is room for the wish, which nobody who came before could use.
+func (a *admission) freeLocked(want *wish) bool {
 	if len(a.ready) > 0 || !a.roomLocked(want.bytes) {
 		return false
 	}
@@ -441,7 +435,7 @@ func (a *admission) unlock() {
 func (a *admission) joinLocked(want wish) *waiter {
 	w, ok := a.waiters.Get().(*waiter)
 	if !ok {
-		w = &waiter{told: make(chan struct{}, 1)}
+		w = &waiter{done: make(chan struct{}, 1)}
 	}
 	a.number++
 	a.waiting++
@@ -460,14 +454,5 @@ func (a *admission) leaveLineLocked(w *waiter) {
 func (a *admission) endLocked(w *waiter, got room, err error) {
 	a.leaveLineLocked(w)
 	w.ended, w.got, w.err = true, got, err
-	w.told <- struct{}{} // never blocks: there is room for the one token that a waiter gets
-}
-
-// contextError returns an error for a context that has ended: errors.Is finds both ctx.Err() and the cause it was given.
-func contextError(ctx context.Context) error {
-	err, cause := ctx.Err(), context.Cause(ctx)
-	if cause == nil || cause == err {
-		return err
-	}
-	return fmt.Errorf("%w: %w", err, cause)
+	w.done <- struct{}{} // never blocks: there is room for the one token that a waiter gets
 }

@@ -61,11 +61,11 @@ func (r *barrier) uncover(events int) {
 }
 
 // covered is called once, when the caller has covered all there is.
-func (r *barrier) covered() { r.told(0, 0, Outcome{}) }
+func (r *barrier) covered() { r.settled(0, 0, Outcome{}) }
 
-// told ends a coverage: the outcome of so many events was told, of which so many count as failed. It reports false if the barrier has returned before, so that its caller
-// does not hear of it.
-func (r *barrier) told(events, failed int, o Outcome) bool {
+// settled ends a coverage: the outcome of so many events was reported, and some of them count as failed. It
+// reports false if the barrier's caller has its result already, and so does not get these.
+func (r *barrier) settled(events, failed int, o Outcome) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.pending -= events
@@ -77,8 +77,8 @@ func (r *barrier) told(events, failed int, o Outcome) bool {
 	return heard
 }
 
-// tellEarlier adds what had failed before and nobody has returned.
-func (r *barrier) tellEarlier(t tally) {
+// addEarlier adds earlier failures that no Flush or Close has returned.
+func (r *barrier) addEarlier(t tally) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.add(t)
@@ -94,7 +94,7 @@ func (r *barrier) enqueuedAgain(o Outcome) {
 }
 
 // moved ends a coverage whose events went on to other batches, which are covered by now.
-func (r *barrier) moved(events int) { r.told(events, 0, Outcome{}) }
+func (r *barrier) moved(events int) { r.settled(events, 0, Outcome{}) }
 
 // wait returns when all that is covered was told, or when ctx ends. The error says why it has not waited to the end.
 func (r *barrier) wait(ctx context.Context) error {

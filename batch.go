@@ -2,6 +2,7 @@ package eventhubs
 
 import (
 	"iter"
+	"sync"
 	"time"
 )
 
@@ -38,6 +39,17 @@ type batch struct {
 	counted []counted       // where its events count as failed, once they do; likewise
 
 	coverage []coverage
+}
+
+// batches are empty ones, whose memory is used again.
+var batches = sync.Pool{New: func() any { return new(batch) }}
+
+func newBatch() *batch { return batches.Get().(*batch) }
+
+// recycle gives the memory of a batch back, when its outcome was reported and nobody may keep it.
+func (b *batch) recycle() {
+	b.reset()
+	batches.Put(b)
 }
 
 // append copies an event into the batch.
@@ -155,14 +167,13 @@ func (b *batch) keepFirst(n int) {
 	}
 }
 
-// fits reports whether an event that takes size bytes on the wire may join a batch that may have limit.
-// Any event may be alone in a batch.
-func (b *batch) fits(size, limit int) bool {
+// takes reports whether an event of size bytes on the wire may join a batch of limit bytes. Any event may be alone in a batch.
+func (b *batch) takes(size, limit int) bool {
 	return !b.full && (b.count == 0 || b.bytes+size <= limit)
 }
 
-// fitting returns how many of the first events fit within limit bytes: one at the least.
-func (b *batch) fitting(limit int) int {
+// countWithin returns how many of the first events take limit bytes together: at least one.
+func (b *batch) countWithin(limit int) int {
 	bytes := 0
 	for i, e := range b.all() {
 		if bytes += sectionSize(len(e)); i > 0 && bytes > limit {
@@ -186,15 +197,15 @@ func (b *batch) expired(now time.Time) (events, first int) {
 	return events, first
 }
 
-// tellDeliveries gives the outcome to each event's Delivery and returns how many have one.
-func (b *batch) tellDeliveries(o Outcome) (told int) {
+// settleDeliveries gives the outcome to each event's Delivery, and returns how many events have one.
+func (b *batch) settleDeliveries(o Outcome) (settled int) {
 	for _, d := range b.extras.deliveries {
 		if d != nil {
-			d.tell(o)
-			told++
+			d.settle(o)
+			settled++
 		}
 	}
-	return told
+	return settled
 }
 
 // reset makes the batch and its memory ready for other events.
@@ -202,7 +213,7 @@ func (b *batch) reset() {
 	for _, c := range b.chunks {
 		c.recycle()
 	}
-	b.extras.cut(0)
+	b.extras.truncate(0)
 	clear(b.chunks)
 	clear(b.pieces[:cap(b.pieces)])
 	clear(b.coverage)

@@ -55,13 +55,13 @@ func (e *extras) expired(i int, now time.Time) bool {
 	return !expires.IsZero() && !now.Before(expires)
 }
 
-// cut forgets what events from the n-th on have, and keeps the memory.
-func (e *extras) cut(n int) {
-	e.deliveries = cutAt(e.deliveries, n)
-	e.tags = cutAt(e.tags, n)
-	e.expires = cutAt(e.expires, n)
-	e.named = cutAt(e.named, n)
-	e.routes = cutAt(e.routes, n)
+// truncate forgets the extras of the events from the n-th on, and keeps the memory.
+func (e *extras) truncate(n int) {
+	e.deliveries = truncateAt(e.deliveries, n)
+	e.tags = truncateAt(e.tags, n)
+	e.expires = truncateAt(e.expires, n)
+	e.named = truncateAt(e.named, n)
+	e.routes = truncateAt(e.routes, n)
 }
 
 func setAt[T any](column []T, i int, value T) []T {
@@ -79,7 +79,7 @@ func at[T any](column []T, i int) (value T) {
 	return value
 }
 
-func cutAt[T any](column []T, n int) []T {
+func truncateAt[T any](column []T, n int) []T {
 	if len(column) <= n {
 		return column
 	}

@@ -12,21 +12,21 @@ type split struct {
 }
 
 // split copies the events that leave to fresh batches, within limit bytes each; any event may be alone in one.
-func (b *batch) split(leaves func(i int) bool, limit int, fresh func() *batch) *split {
+func (b *batch) split(leaves func(i int) bool, limit int) *split {
 	s := &split{batch: b}
 	var piece *batch
 	for i, encoded := range b.all() {
 		if !leaves(i) {
 			if s.left != nil && s.stays == nil {
-				s.stays = b.firstEvents(s.left[0], fresh())
+				s.stays = b.firstEvents(s.left[0], newBatch())
 			}
 			if s.stays != nil {
 				s.stays.append(encoded, nil, new(b.extras.of(i)), b.first)
 			}
 			continue
 		}
-		if piece == nil || !piece.fits(sectionSize(len(encoded)), limit) {
-			piece = fresh()
+		if piece == nil || !piece.takes(sectionSize(len(encoded)), limit) {
+			piece = newBatch()
 			s.pieces = append(s.pieces, piece)
 		}
 		piece.append(encoded, nil, new(b.extras.of(i)), b.first)
@@ -35,7 +35,7 @@ func (b *batch) split(leaves func(i int) bool, limit int, fresh func() *batch) *
 	for _, piece := range s.pieces {
 		piece.full = true
 		piece.tries, piece.failures, piece.unlearned = b.tries, b.failures, b.unlearned
-		piece.handed, piece.ambiguous = b.handed, b.ambiguous
+		piece.handed, piece.ambiguous, piece.roomless = b.handed, b.ambiguous, b.roomless
 		if b.failures.total() > 0 {
 			piece.sent = b.sent
 		}
@@ -78,5 +78,12 @@ func (s *split) leaveLocked() {
 	}
 	b.count -= len(s.left)
 	b.keepFirst(b.count)
-	b.extras.cut(b.count)
+	b.extras.truncate(b.count)
+}
+
+// recycle gives back the memory that nothing of the batch is in any more.
+func (s *split) recycle() {
+	if s.stays != nil {
+		s.stays.recycle()
+	}
 }

@@ -138,6 +138,6 @@ func BenchmarkAdmission(b *testing.B) {
 		if _, err := a.enter(ctx, wish{bytes: 100}); err != nil {
 			b.Fatal(err)
 		}
-		a.leave(nil, 1, 100)
+		a.leave(nil, freed{events: 1, bytes: 100})
 	}
 }

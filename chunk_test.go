@@ -46,7 +46,7 @@ func TestCutBatchKeepsItsFirstEvents(t *testing.T) {
 	for i := range 100 {
 		b.append(nil, bytes.Repeat([]byte{byte(i)}, 1000), new(extra), time.Time{})
 	}
-	s := b.split(func(i int) bool { return i >= 30 }, 50*sectionSize(1000), func() *batch { return new(batch) })
+	s := b.split(func(i int) bool { return i >= 30 }, 50*sectionSize(1000))
 	s.leaveLocked()
 	var got []byte
 	counts := []int{}

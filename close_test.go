@@ -245,8 +245,8 @@ func TestAbandonCountsWhatItFails(t *testing.T) {
 			enqueue(t, p, "0", "a")
 			time.Sleep(time.Millisecond)
 			enqueue(t, p, "0", "b", "c")
-			giveUp := p.giveUp
-			p.giveUp = func(reason error) {
+			giveUp := p.lifetime.giveUp
+			p.lifetime.giveUp = func(reason error) {
 				giveUp(reason)
 				synctest.Wait() // everybody has heard of it
 			}
@@ -265,7 +265,7 @@ func TestAbandonCountsWhatItFails(t *testing.T) {
 func TestTheDocumentsSayHowLongCloseWaitsForHandlers(t *testing.T) {
 	seconds := fmt.Sprint(closeGrace.Seconds())
 	for file, text := range map[string]string{
-		"close.go":                            "Close waits for them " + seconds + " more second at most",
+		"producer_close.go":                            "Close waits for them " + seconds + " more second at most",
 		"docs/guarantees.md":                  seconds + " s after its context's end at the latest",
 		"docs/operations.md":                  "plus " + seconds + " s for handlers",
 		"examples/shutdown/main.go":           "less " + seconds + " s for the handlers",

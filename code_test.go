@@ -43,7 +43,7 @@ func TestTheCodeIsThatOfWhatHasHappenedAndNotOfItsReason(t *testing.T) {
 		CodePartitionStopped: partitionStopped("partition 0: ", throttled),
 		CodeThrottled:        &UndeliveredError{NotStored: 1, Err: throttled},
 		CodeTooLarge:         &EventTooLargeError{Size: 2, Limit: 1, Err: &Error{Code: CodeRejected, Err: errors.New("no")}},
-		CodeProducerStore:    stateError("saving", "0", fmt.Errorf("eventhubs: %w", ErrProducerStateChanged)),
+		CodeProducerStore:    (&identity{partitionID: "0"}).storeError("saving", fmt.Errorf("eventhubs: %w", ErrProducerStateChanged)),
 		CodeTimeout:          fmt.Errorf("%w: %w", ErrDeliveryTimeout, &Error{Code: CodeTimeout, Err: errors.New("no answer")}),
 		CodeCanceled:         fmt.Errorf("eventhubs: %w", context.Canceled),
 		CodeClosed:           fmt.Errorf("eventhubs: %w: %w", ErrClosed, context.DeadlineExceeded),

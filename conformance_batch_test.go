@@ -20,7 +20,7 @@ func TestKeysAndIDsDoNotTurnTheRing(t *testing.T) {
 		peer := newPeer(t, 4)
 		var calls atomic.Int32
 		p := peer.connected(Options{KeyPartitioner: func(KeyPlacement) int { calls.Add(1); return 3 }})
-		before := p.ring.Load()
+		before := p.directory.ring.Load()
 		set := func(to *Event) iter.Seq2[*Event, error] {
 			return Events(With(event("a"), to), With(event("b"), to), With(event("c"), to))
 		}
@@ -29,8 +29,8 @@ func TestKeysAndIDsDoNotTurnTheRing(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if p.ring.Load() != before || calls.Load() != 3 {
-			t.Errorf("the ring turned by %d, the hash was called %d times: want 0, and 3 for the 3 events with a key", p.ring.Load()-before, calls.Load())
+		if p.directory.ring.Load() != before || calls.Load() != 3 {
+			t.Errorf("the ring turned by %d, the hash was called %d times: want 0, and 3 for the 3 events with a key", p.directory.ring.Load()-before, calls.Load())
 		}
 		if p.PartitionBufferedEvents("3") != 3 || p.PartitionBufferedEvents("1") != 3 {
 			t.Error("a set with a key or an id is spread over partitions")
@@ -38,8 +38,8 @@ func TestKeysAndIDsDoNotTurnTheRing(t *testing.T) {
 		if _, err := p.EnqueueAll(t.Context(), set(nil)); err != nil {
 			t.Fatal(err)
 		}
-		if p.ring.Load() != before+3 || calls.Load() != 3 {
-			t.Errorf("events without either turned the ring by %d and called the hash %d times, want 3 and none", p.ring.Load()-before, calls.Load()-3)
+		if p.directory.ring.Load() != before+3 || calls.Load() != 3 {
+			t.Errorf("events without either turned the ring by %d and called the hash %d times, want 3 and none", p.directory.ring.Load()-before, calls.Load()-3)
 		}
 	})
 }

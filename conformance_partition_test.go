@@ -72,7 +72,7 @@ func TestAnIdleProducerHasNoGoroutineAndNoTimer(t *testing.T) {
 		if n := producerGoroutines(); n > 0 || p.BufferedEvents() != 0 {
 			t.Errorf("%d goroutines stay, %d events are buffered", n, p.BufferedEvents())
 		}
-		for _, part := range p.table.Load().partitions {
+		for _, part := range p.directory.table.Load().partitions {
 			if part.linger.Stop() {
 				t.Errorf("the timer of partition %s is running", part.id)
 			}
@@ -117,7 +117,7 @@ func TestManyGoroutinesMayEnqueueForOnePartition(t *testing.T) {
 func picked(p *BufferedProducer) *partition {
 	p.admission.mu.Lock()
 	defer p.admission.mu.Unlock()
-	return p.pick(0)
+	return p.directory.pick(0)
 }
 
 func TestTheRingVisitsAllPartitionsInTurn(t *testing.T) {
@@ -139,14 +139,14 @@ func TestTheRingIsFairToCallersAtOnceAndWhenItWraps(t *testing.T) {
 			t.Run(fmt.Sprint(name, " ", partitions), func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
 					p := newPeer(t, partitions).connected(Options{})
-					p.ring.Store(start)
+					p.directory.ring.Store(start)
 					counts := make([]atomic.Int32, partitions)
 					var callers sync.WaitGroup
 					for range 4 {
 						callers.Go(func() {
 							for range 100 * partitions {
 								part := picked(p)
-								counts[slices.Index(p.table.Load().partitions, part)].Add(1)
+								counts[slices.Index(p.directory.table.Load().partitions, part)].Add(1)
 							}
 						})
 					}
@@ -166,14 +166,14 @@ func TestAHubThatGrowsKeepsWhatIsBuffered(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		peer := newPeer(t, 2)
 		p := peer.connected(Options{MaxWaitTime: UntilFull})
-		earlier := slices.Clone(p.table.Load().partitions)
+		earlier := slices.Clone(p.directory.table.Load().partitions)
 		enqueue(t, p, "0", "a")
 		enqueue(t, p, "1", "b")
 		peer.partitions = []string{"0", "1", "2", "3"}
 		if err := p.Connect(t.Context(), nil); err != nil {
 			t.Fatal(err)
 		}
-		if tab := p.table.Load(); !slices.Equal(tab.partitions[:2], earlier) || len(tab.partitions) != 4 || p.PartitionBufferedEvents("0") != 1 {
+		if tab := p.directory.table.Load(); !slices.Equal(tab.partitions[:2], earlier) || len(tab.partitions) != 4 || p.PartitionBufferedEvents("0") != 1 {
 			t.Error("the partitions that were there are others now")
 		}
 		enqueue(t, p, "0", "c")

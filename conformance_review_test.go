@@ -223,9 +223,9 @@ func TestAnEndlessRefreshInterval(t *testing.T) {
 					t.Errorf("%v: panic: %v", interval, r)
 				}
 			}()
-			p := &BufferedProducer{options: Options{PartitionRefreshInterval: interval}}
+			d := &directory{parts: &parts{options: &Options{PartitionRefreshInterval: interval}}}
 			for range 1000 {
-				if got := p.refreshInterval(); got <= 0 || time.Now().Add(got).UnixNano() < 0 {
+				if got := d.refreshInterval(); got <= 0 || time.Now().Add(got).UnixNano() < 0 {
 					t.Errorf("%v: the interval is %v, due at %d", interval, got, time.Now().Add(got).UnixNano())
 					return
 				}

@@ -283,7 +283,7 @@ func (s *stress) run() {
 	if events, bytes := s.producer.admission.count(); events != 0 || bytes != 0 {
 		s.t.Errorf("after Close %d events and %d bytes are counted", events, bytes)
 	}
-	for _, part := range s.producer.partitions() {
+	for _, part := range s.producer.directory.partitions() {
 		if events, bytes := s.producer.admission.holds(part.share); events != 0 || bytes != 0 || len(part.waiting)+len(part.taken) > 0 {
 			s.t.Errorf("after Close partition %q holds %d events and %d bytes", part.id, events, bytes)
 		}
@@ -432,8 +432,8 @@ func (s *stress) judge() {
 		if claims && !there || !denies && there {
 			s.t.Errorf("%s: stored %v, and told %+v", name, there, s.told[name])
 		}
-		if d := s.pending[name]; !d.told || d.outcome != s.told[name][0] {
-			s.t.Errorf("%s: its Delivery was told %v, %+v, the handler %+v", name, d.told, d.outcome, s.told[name][0])
+		if d := s.pending[name]; !d.settled || d.outcome != s.told[name][0] {
+			s.t.Errorf("%s: its Delivery was told %v, %+v, the handler %+v", name, d.settled, d.outcome, s.told[name][0])
 		}
 	}
 	for name := range s.told {

@@ -289,7 +289,7 @@ func TestFlushLeavesEmptyPartitionsAlone(t *testing.T) {
 		if err := p.Flush(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		if got := p.openLinks.Load(); got != 2 || len(peer.sent()) != 2 {
+		if got := p.directory.openLinks.Load(); got != 2 || len(peer.sent()) != 2 {
 			t.Errorf("%d links were opened and %d batches sent, want 2 and 2", got, len(peer.sent()))
 		}
 	})

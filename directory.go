@@ -2,70 +2,62 @@ package eventhubs
 
 import (
 	"cmp"
-	"context"
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
+	"sync/atomic"
 
 	"github.com/go-eventhubs/eventhubs/internal/callback"
 	"github.com/go-eventhubs/eventhubs/internal/partitionkey"
 )
 
-// Partitioning says where events without id and key go. In each form a partition in trouble is passed over while there are others.
-type Partitioning int
+// A directory knows the partitions of the hub, and assigns events to them.
+type directory struct {
+	*parts
+	staging  *staging   // immutable
+	anywhere *partition // immutable; with ServiceAssigned: for events without id and key; else nil
 
-const (
-	// RoundRobin gives each event to the next partition.
-	RoundRobin Partitioning = iota
-	// Sticky fills a whole batch for one partition, then one for the next: the densest batches for few events and many partitions.
-	Sticky
-	// ServiceAssigned leaves the choice to the service, batch by batch: one open batch and one link, for many small producers.
-	// Batch.PartitionID is empty for these events.
-	ServiceAssigned
-)
+	table     atomic.Pointer[table] // nil until the partitions are known
+	openLinks atomic.Int32          // links that were opened
+	questions atomic.Uint64         // how often the service was asked for the partitions
+	asking    atomic.Bool           // a refresh is under way
+	askedAt   atomic.Int64          // when the latest refresh began, in Unix nanoseconds
+	refreshAt atomic.Int64          // when the next one is due, in Unix nanoseconds; zero while there is no table
 
-// A KeyPlacement is what [Options.KeyPartitioner] is asked: where events with a key go.
-type KeyPlacement struct {
-	Key        string
-	Partitions int // how many the event hub has; at least 1
+	walk sync.Mutex // held by the one event that looks for the batch that Sticky fills
+
+	_    cacheLine
+	ring atomic.Uint32 // of RoundRobin and Sticky
+	_    cacheLine
 }
 
-// A route is what the caller said about an event's partition: its id, a key, or nothing.
-type route struct {
-	id  string
-	key string
-}
-
-// open reports whether that is nothing: the event may go to any partition.
-func (r route) open() bool { return r.id == "" && r.key == "" }
-
-// A table maps routes to partitions. It never changes: a hub that grows gets another one.
+// A table is the hub's partitions. It never changes: a hub that grows gets another one.
 type table struct {
-	producer   *BufferedProducer
-	partitions []*partition // in the order of the service's list, which is what keys are mapped to
+	partitions []*partition // in the order of the service's list, which keys are mapped to
 	byID       map[string]*partition
-	all        []*partition // these, those that are gone from the list, and the one for ServiceAssigned
+	all        []*partition // these, former ones that are not in the list any more, and the one for ServiceAssigned
 }
 
-// newTable makes the table for the service's list. A partition that there has ever been stays what it is: it may be back after it was missing from a list, and still
-// hold events.
-func newTable(p *BufferedProducer, ids []string) *table {
-	t := &table{producer: p, byID: make(map[string]*partition, len(ids)), all: p.partitions()}
+// newTable makes the table for the service's list. A partition that was ever known stays the same: it may
+// come back after a list without it, and still hold events.
+func (d *directory) newTable(ids []string) *table {
+	t := &table{byID: make(map[string]*partition, len(ids)), all: d.partitions()}
 	known := make(map[string]*partition, len(ids))
-	for _, part := range t.all {
-		if part != p.anywhere {
-			known[part.id] = part
+	for _, p := range t.all {
+		if p != d.anywhere {
+			known[p.id] = p
 		}
 	}
 	for _, id := range ids {
-		part := known[id]
-		if part == nil {
-			part = newPartition(p, id)
-			known[id] = part
-			t.all = append(slices.Clip(t.all), part)
+		p := known[id]
+		if p == nil {
+			p = newPartition(d.parts, id)
+			known[id] = p
+			t.all = append(slices.Clip(t.all), p)
 		}
-		t.partitions = append(t.partitions, part)
-		t.byID[id] = part
+		t.partitions = append(t.partitions, p)
+		t.byID[id] = p
 	}
 	return t
 }
@@ -79,71 +71,6 @@ func (t *table) ids() []string {
 	return ids
 }
 
-// assign returns the partition for an event of that size with that route. The error is ErrPartitionUnknown, or tells a fault of Options.KeyPartitioner.
-func (t *table) assign(r route, size int) (*partition, error) {
-	switch {
-	case r.id != "":
-		return t.find(r.id)
-	case r.key != "":
-		i, err := t.forKey(r.key)
-		if err != nil {
-			return nil, err
-		}
-		return t.partitions[i], nil
-	default:
-		return t.anyFor(size), nil
-	}
-}
-
-// anyFor chooses the partition for an event of that size without key and id.
-func (t *table) anyFor(size int) *partition {
-	a := t.producer.admission
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return t.nextLocked(size)
-}
-
-// nextLocked chooses the partition for an event of that size without key and id: the next of the ring that is not in trouble and not at its limit; if there is none,
-// the next that is not at its limit; if there is none, simply the next. admission.mu must be held.
-func (t *table) nextLocked(bytes int) *partition {
-	if t.producer.anywhere != nil {
-		return t.producer.anywhere
-	}
-	n, ring := uint32(len(t.partitions)), &t.producer.ring
-	sticky := t.producer.options.Partitioning == Sticky
-	var open, first *partition
-	for range n {
-		at := ring.Load()
-		if !sticky {
-			at = ring.Add(1) - 1
-		}
-		part := t.partitions[at%n]
-		if s := part.share; s.opensLocked(bytes) {
-			if s.trouble == 0 {
-				return part
-			}
-			open = cmp.Or(open, part)
-		}
-		first = cmp.Or(first, part)
-		if sticky {
-			ring.CompareAndSwap(at, at+1)
-		}
-	}
-	return cmp.Or(open, first)
-}
-
-// assignHere is assign for where a KeyPartitioner that ends its goroutine must not: with a lock held, or an event's room.
-func (t *table) assignHere(r route, size int) (*partition, error) {
-	if r.key == "" || t.producer.options.KeyPartitioner == nil {
-		return t.assign(r, size)
-	}
-	p, err := callback.Result("Options.KeyPartitioner", func() (*partition, error) { return t.assign(r, size) })
-	if ended, ok := errors.AsType[*callback.EndedError](err); ok {
-		err = invalid("%w, for the key %q", ended, r.key)
-	}
-	return p, err
-}
-
 // find returns the partition with that id.
 func (t *table) find(id string) (*partition, error) {
 	p, ok := t.byID[id]
@@ -154,98 +81,191 @@ func (t *table) find(id string) (*partition, error) {
 	return p, nil
 }
 
-// forKey returns the index of a key's partition in the service's list.
-func (t *table) forKey(key string) (index int, err error) {
-	custom := t.producer.options.KeyPartitioner
-	if custom == nil {
-		return partitionkey.Index(key, len(t.partitions)), nil
-	}
-	defer func() {
-		if reason := recover(); reason != nil {
-			err = invalid("Options.KeyPartitioner panicked for the key %q: %v", key, reason)
-		}
-	}()
-	index = custom(KeyPlacement{Key: key, Partitions: len(t.partitions)})
-	if index < 0 || index >= len(t.partitions) {
-		return 0, invalid("Options.KeyPartitioner returned %d for the key %q: it must be at least 0 and below %d", index, key, len(t.partitions))
-	}
-	return index, nil
-}
+// known reports whether the partitions are known.
+func (d *directory) known() bool { return d.table.Load() != nil }
 
-// pick is nextLocked of the present table. It returns nil while the partitions are not known.
-func (p *BufferedProducer) pick(bytes int) *partition {
-	if p.anywhere != nil {
-		return p.anywhere
-	}
-	if t := p.table.Load(); t != nil {
-		return t.nextLocked(bytes)
-	}
-	return nil
-}
-
-// stickyFor returns the partition for an event of that size, from part on: that whose batch it joins, or which has none; next is the choice where the ring is by then.
-// If all have batches without room, it is the next in turn, which begins another. What has no room is ready to be sent: with waking, senders are told.
-func (t *table) stickyFor(part *partition, size int, waking bool, next func() *partition) *partition {
-	for range len(t.partitions) {
-		if part.joins(size, waking) {
-			return part
-		}
-		t.stickyLeaves(part)
-		part = next()
-	}
-	t.stickyLeaves(part) // it was the first to be looked at, and so the last to begin a batch
-	return next()
-}
-
-// stickyLeaves moves Sticky on to the next partition: the batch of part is full, or a sender has taken it.
-func (t *table) stickyLeaves(part *partition) {
-	ring := &t.producer.ring
-	if at := ring.Load(); t.partitions[at%uint32(len(t.partitions))] == part {
-		ring.CompareAndSwap(at, at+1)
-	}
-}
-
-// partitions returns every partition there is or was. The slice must not be changed.
-func (p *BufferedProducer) partitions() []*partition {
-	if t := p.table.Load(); t != nil {
+// partitions returns every partition that is or was known. The slice must not be changed.
+func (d *directory) partitions() []*partition {
+	if t := d.table.Load(); t != nil {
 		return t.all
 	}
-	if p.anywhere != nil {
-		return []*partition{p.anywhere}
+	if d.anywhere != nil {
+		return []*partition{d.anywhere}
 	}
 	return nil
 }
 
 // find returns a partition by its id, if the partitions are known.
-func (p *BufferedProducer) find(partitionID string) (*partition, error) {
-	t := p.table.Load()
+func (d *directory) find(partitionID string) (*partition, error) {
+	t := d.table.Load()
 	if t == nil {
 		return nil, fmt.Errorf("eventhubs: %w: the partitions of the event hub are not known yet; call Connect first", ErrPartitionUnknown)
 	}
 	return t.find(partitionID)
 }
 
-// PartitionForKey returns the id of the partition that events with that key go to, for [BufferedProducer.FlushPartition] and
-// [BufferedProducer.ClearPartition]. It asks the service for the
-// partitions if they are not known yet. The answer holds as long as the event hub has as many partitions.
-func (p *BufferedProducer) PartitionForKey(ctx context.Context, key string) (partitionID string, err error) {
-	if key == "" {
-		return "", invalid("the key is empty")
+// lacks reports whether the partition is not in the table any more.
+func (d *directory) lacks(p *partition) bool {
+	t := d.table.Load()
+	return p != d.anywhere && t != nil && t.byID[p.id] != p
+}
+
+// assign returns the partition of an event of that size with that route. The error is ErrPartitionUnknown, or
+// a fault of Options.KeyPartitioner.
+func (d *directory) assign(t *table, r route, size int) (*partition, error) {
+	switch {
+	case r.id != "":
+		return t.find(r.id)
+	case r.key != "":
+		i, err := d.forKey(r.key, len(t.partitions))
+		if err != nil {
+			return nil, err
+		}
+		return t.partitions[i], nil
+	default:
+		return d.anyOf(t, size), nil
 	}
-	if err := partitionkey.Check(key); err != nil {
-		return "", invalid("the key %v", err)
+}
+
+// assignGuarded is assign where a KeyPartitioner must not end the goroutine: with a lock held, or the room of an event.
+func (d *directory) assignGuarded(t *table, r route, size int) (*partition, error) {
+	if r.key == "" || d.options.KeyPartitioner == nil {
+		return d.assign(t, r, size)
 	}
-	if p.table.Load() == nil {
-		if err := p.Connect(ctx, nil); err != nil {
-			return "", err
+	p, err := callback.Result("Options.KeyPartitioner", func() (*partition, error) { return d.assign(t, r, size) })
+	if ended, ok := errors.AsType[*callback.EndedError](err); ok {
+		err = invalid("%w, for the key %q", ended, r.key)
+	}
+	return p, err
+}
+
+// forKey returns the index of a key's partition in the service's list.
+func (d *directory) forKey(key string, partitions int) (index int, err error) {
+	custom := d.options.KeyPartitioner
+	if custom == nil {
+		return partitionkey.Index(key, partitions), nil
+	}
+	defer func() {
+		if reason := recover(); reason != nil {
+			err = invalid("Options.KeyPartitioner panicked for the key %q: %v", key, reason)
+		}
+	}()
+	index = custom(KeyPlacement{Key: key, Partitions: partitions})
+	if index < 0 || index >= partitions {
+		return 0, invalid("Options.KeyPartitioner returned %d for the key %q: it must be at least 0 and below %d", index, key, partitions)
+	}
+	return index, nil
+}
+
+// anyOf chooses the partition of an event without key and id.
+func (d *directory) anyOf(t *table, size int) *partition {
+	d.admission.mu.Lock()
+	defer d.admission.mu.Unlock()
+	return d.nextLocked(t, size)
+}
+
+// pick chooses the partition of an event without key and id; nil while the partitions are not known. It is called
+// with admission.mu held.
+func (d *directory) pick(size int) *partition {
+	if d.anywhere != nil {
+		return d.anywhere
+	}
+	if t := d.table.Load(); t != nil {
+		return d.nextLocked(t, size)
+	}
+	return nil
+}
+
+// nextLocked chooses the next partition of the ring that is not in trouble and may hold the event. If there is none,
+// it chooses the next that may hold the event; if there is none, the next one. admission.mu must be held.
+func (d *directory) nextLocked(t *table, size int) *partition {
+	if d.anywhere != nil {
+		return d.anywhere
+	}
+	sticky := d.options.Partitioning == Sticky
+	n := uint32(len(t.partitions))
+	var open, first *partition
+	for range n {
+		at := d.ring.Load()
+		if !sticky {
+			at = d.ring.Add(1) - 1
+		}
+		p := t.partitions[at%n]
+		if s := p.share; s.opensLocked(size) {
+			if s.trouble == 0 {
+				return p
+			}
+			open = cmp.Or(open, p)
+		}
+		first = cmp.Or(first, p)
+		if sticky {
+			d.ring.CompareAndSwap(at, at+1)
 		}
 	}
-	if p.closing.Load() {
-		return "", errClosed()
+	return cmp.Or(open, first)
+}
+
+// fill puts an event into the batch that Sticky fills, from p on, which has its room: into the first open batch that
+// takes the event, or the first partition without a batch. If all have full ones, the next in turn begins another. It returns
+// the partition that has the event, and its room, now.
+func (d *directory) fill(p *partition, w *wireEvent, x *extra, r *room) (*partition, error) {
+	d.walk.Lock()
+	defer d.walk.Unlock()
+	t := d.table.Load()
+	for range len(t.partitions) {
+		if joined, err := p.join(w, x); joined {
+			return p, err
+		}
+		d.leaves(t, p)
+		p = d.admission.move(r)
 	}
-	part, err := p.table.Load().assign(route{key: key}, 0)
-	if err != nil {
-		return "", err
+	d.leaves(t, p) // it was looked at first, so it begins a batch last
+	p = d.admission.move(r)
+	return p, p.append(w, x, false)
+}
+
+// receive is fill for the i-th event of a staged batch, before the table is published.
+func (d *directory) receive(t *table, b *batch, i int, encoded []byte) *partition {
+	size := sectionSize(len(encoded))
+	p := d.anyOf(t, size)
+	for range len(t.partitions) {
+		if p.receive(b, i, encoded, true) {
+			return p
+		}
+		d.leaves(t, p)
+		p = d.anyOf(t, size)
 	}
-	return part.id, nil
+	d.leaves(t, p)
+	p = d.anyOf(t, size)
+	p.receive(b, i, encoded, false)
+	return p
+}
+
+// left moves Sticky on from a partition whose open batch was taken.
+func (d *directory) left(p *partition) {
+	if t := d.table.Load(); t != nil {
+		d.leaves(t, p)
+	}
+}
+
+// leaves moves Sticky on to the next partition, if it fills a batch of p.
+func (d *directory) leaves(t *table, p *partition) {
+	if at := d.ring.Load(); t.partitions[at%uint32(len(t.partitions))] == p {
+		d.ring.CompareAndSwap(at, at+1)
+	}
+}
+
+// adopt publishes the table for the service's list. The first time, it moves what is staged to the partitions, in
+// order; an event that still comes to be staged is sent to the table.
+func (d *directory) adopt(list partitionList) {
+	t, fresh := d.staging.handOver(list)
+	d.observer.health.recovered(nil) // after the table is published: a later failure to get it counts no more
+	if !fresh {
+		return
+	}
+	d.refreshAt.Store(d.refreshTime())
+	d.observer.health.forget(d.lacks)
+	for _, p := range t.partitions {
+		p.wake()
+	}
 }

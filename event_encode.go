@@ -1,6 +1,7 @@
 package eventhubs
 
 import (
+	"sync"
 	"unicode/utf8"
 
 	"github.com/go-eventhubs/eventhubs/internal/amqp"
@@ -22,13 +23,23 @@ type wireEvent struct {
 // size is the event's encoded size in bytes.
 func (w *wireEvent) size() int { return len(w.head) + len(w.body) }
 
-// release lets go of the caller's body, and of a head that one large event has swollen.
+// wireEvents are not in use.
+var wireEvents = sync.Pool{New: func() any { return new(wireEvent) }}
+
+func newWireEvent(numbered bool) *wireEvent {
+	w := wireEvents.Get().(*wireEvent)
+	w.numbered = numbered
+	return w
+}
+
+// release ends the use of a wireEvent. It lets go of the caller's body, and of a head that a large event has grown.
 func (w *wireEvent) release() {
 	w.body = nil
 	w.added.reset(nil)
 	if cap(w.head) > 64<<10 {
 		w.head = nil
 	}
+	wireEvents.Put(w)
 }
 
 // encode sets w to the wire form of an event with that partition key, or says what about the event has no wire form.

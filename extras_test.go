@@ -56,12 +56,12 @@ func TestExtrasAreEachEventsOwn(t *testing.T) {
 		}
 		check()
 		want = want[:random.IntN(len(want)+1)]
-		e.cut(len(want))
+		e.truncate(len(want))
 		check()
 		for range random.IntN(10) {
 			add()
 		}
 		check()
-		e.cut(0)
+		e.truncate(0)
 	}
 }

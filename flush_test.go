@@ -192,7 +192,7 @@ func TestFlushWhileTheListIsUnknownCoversWhatIsStaged(t *testing.T) {
 // What two barriers cover must stay covered when the batch is cut, and when a piece of it is cut again.
 func TestCuttingABatchTwiceKeepsItsBarriers(t *testing.T) {
 	cut := func(b *batch, keep int) []*batch {
-		s := b.split(func(i int) bool { return i >= keep }, 1<<20, func() *batch { return new(batch) })
+		s := b.split(func(i int) bool { return i >= keep }, 1<<20)
 		s.leaveLocked()
 		return s.pieces
 	}
@@ -214,7 +214,7 @@ func TestCuttingABatchTwiceKeepsItsBarriers(t *testing.T) {
 			t.Errorf("a barrier is over before piece %d of %d was told", i, len(all))
 		}
 		for _, c := range piece.coverage {
-			c.barrier.told(c.events, c.events, Outcome{})
+			c.barrier.settled(c.events, c.events, Outcome{})
 		}
 	}
 	for _, r := range []*barrier{first, second} {
@@ -240,12 +240,12 @@ func TestAFlushCountsWhatLeavesStagingUnderItOnce(t *testing.T) {
 		enqueue(t, p, "1", "c")
 		synctest.Wait()   // discovery asks
 		r := newBarrier() // as cover does, with what may happen in between
-		p.staging.cover(r, true)
+		p.directory.staging.cover(r, true)
 		if err := p.Connect(t.Context(), nil); err != nil {
 			t.Fatal(err)
 		}
 		enqueue(t, p, "0", "d")
-		for _, part := range p.partitions() {
+		for _, part := range p.directory.partitions() {
 			part.cover(r, true)
 		}
 		r.covered()

@@ -84,7 +84,7 @@ func stateFor(err error, f fate) HealthState {
 // Health returns the present state, as far as what was sent has shown it: it does not ask the service, see Connect for that. It may be called at any
 // time, also from a handler, and does not block. Without being asked, each change is logged: see [Options.Logger].
 func (p *BufferedProducer) Health() Health {
-	h := p.health.state()
+	h := p.observer.health.state()
 	h.TokenExpires = p.hub.TokenExpires()
 	h.Full = p.admission.full()
 	return h
@@ -92,9 +92,14 @@ func (p *BufferedProducer) Health() Health {
 
 // A health remembers what has failed and has not succeeded since, and what is quiet. A partition of nil stands for the list of partitions.
 type health struct {
-	producer *BufferedProducer // immutable
-	well     atomic.Bool       // present == HealthReady: written under mu, read anywhere
-	success  atomic.Int64      // when something last succeeded, in Unix nanoseconds; zero before
+	// Immutable after newProducer.
+	listed func() bool      // the partitions are known
+	empty  func() bool      // nothing is buffered
+	staged *queue           // for the list of partitions
+	log    func(reportLine) // logs a line, with no lock held
+
+	well    atomic.Bool  // present == HealthReady: written under mu, read anywhere
+	success atomic.Int64 // when something last succeeded, in Unix nanoseconds; zero before
 
 	mu      sync.Mutex // guards the fields below
 	known   map[*partition]*ailment
@@ -130,7 +135,7 @@ func (a *ailment) worst() time.Time {
 func (h *health) failed(part *partition, err error, f fate) {
 	now := time.Now()
 	h.mu.Lock()
-	if part == nil && h.producer.table.Load() != nil {
+	if part == nil && h.listed() {
 		h.mu.Unlock()
 		return
 	}
@@ -175,7 +180,7 @@ func (h *health) look(w *work) {
 	case w.quiet() < quietLong:
 	case handlers:
 		state = HealthBlocked
-	case w.partition != nil || h.producer.table.Load() == nil:
+	case w.partition != nil || !h.listed():
 		state = HealthSilent
 	}
 	if a == nil && state == 0 {
@@ -252,6 +257,14 @@ func (h *health) state() Health {
 	s.Err = why.err()
 	slices.Sort(s.Partitions)
 	return s
+}
+
+// queue is where the events of a partition are, or those that wait for the list of partitions.
+func (h *health) queue(part *partition) *queue {
+	if part == nil {
+		return h.staged
+	}
+	return &part.queue
 }
 
 // ofPartition is since when the tries of a partition, or for the list of partitions, fail, and the last failure: the zero time if they do not.

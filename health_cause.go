@@ -9,10 +9,9 @@ import (
 
 // A cause is why Health is as it is: a failure, or work that is quiet, of which is told how long it is so at the moment of telling.
 type cause struct {
-	failure  error
-	work     *work
-	state    HealthState // of work
-	producer *BufferedProducer
+	failure error
+	work    *work
+	state   HealthState // of work
 }
 
 // causeLocked is, of all that make the present state, what has lasted longest.
@@ -27,10 +26,7 @@ func (h *health) causeLocked() (c cause) {
 		}
 		longest = a.worst()
 		if c = (cause{failure: a.err}); a.quiet > a.failure {
-			c = cause{work: &h.producer.staging.work, state: a.quiet, producer: h.producer}
-			if part != nil {
-				c.work = &part.work
-			}
+			c = cause{work: &h.queue(part).work, state: a.quiet}
 		}
 	}
 	return c
@@ -44,7 +40,7 @@ func (c cause) err() error {
 	case c.state == HealthBlocked:
 		return c.work.blocked()
 	default:
-		return c.work.silent(c.producer.staging)
+		return c.work.silent()
 	}
 }
 
@@ -62,14 +58,11 @@ func (w *work) blocked() error {
 }
 
 // silent says of what runs that the service does not answer it.
-func (w *work) silent(staging *staging) error {
+func (w *work) silent() error {
 	age, _, _ := w.busy()
-	var s PartitionStats
+	s := w.stats(time.Now())
 	what := "the service has not said which partitions there are"
-	if w.partition == nil {
-		s = staging.stats(time.Now())
-	} else {
-		s = w.partition.stats(time.Now())
+	if w.partition != nil {
 		switch s.Waiting {
 		case WaitingForLink:
 			what = "the link is not open: no answer"

@@ -53,11 +53,7 @@ func (h *health) hindranceBy(part *partition, a ailment) hindrance {
 	if a.failure != 0 {
 		return hindrance{err: a.err, since: a.since}
 	}
-	w := &h.producer.staging.work
-	if part != nil {
-		w = &part.work
-	}
-	return hindrance{cause{work: w, state: a.quiet, producer: h.producer}.err(), a.quietSince, true}
+	return hindrance{cause{work: &h.queue(part).work, state: a.quiet}.err(), a.quietSince, true}
 }
 
 // longest is the hindrance that has lasted longest, of the queues that are concerned. No lock of the producer must be held.
@@ -79,11 +75,7 @@ func (h *health) longest(concerned func(*queue) bool) hindrance {
 	h.mu.Unlock()
 	var longest *ill
 	for i, a := range all { // with no lock held: who is asked takes a queue's
-		q := &h.producer.staging.queue
-		if a.part != nil {
-			q = &a.part.queue
-		}
-		if (longest == nil || a.ailment.worst().Before(longest.ailment.worst())) && concerned(q) {
+		if (longest == nil || a.ailment.worst().Before(longest.ailment.worst())) && concerned(h.queue(a.part)) {
 			longest = &all[i]
 		}
 	}
@@ -174,8 +166,8 @@ func number(n int, one, more string) string {
 }
 
 // overdue is the end of a batch by Options.DeliveryTimeout: after a failure of its own, or behind another's. That is the *Error that is found in it.
-func (p *BufferedProducer) overdue(own bool, last hindrance) error {
-	err := fmt.Errorf("%w, %v", ErrDeliveryTimeout, p.options.DeliveryTimeout)
+func (o *Options) overdue(own bool, last hindrance) error {
+	err := fmt.Errorf("%w, %v", ErrDeliveryTimeout, o.DeliveryTimeout)
 	if last.err == nil {
 		return &Error{Code: CodeTimeout, Transient: true, Err: err}
 	}
@@ -198,14 +190,14 @@ func (p *partition) explained(b *batch, o Outcome) Outcome {
 	if o.Err == nil || b.doom != nil { // who has doomed it has said why
 		return o
 	}
-	hindered, own := p.producer.health.hindrance(p), b.failures.last
+	hindered, own := p.observer.health.hindrance(p), b.failures.last
 	if own.err != nil {
 		hindered = own.earlier(hindered)
 	}
 	e, itself := o.Err.(*Error)
 	switch _, failed := errors.AsType[*Error](o.Err); {
 	case errors.Is(o.Err, ErrDeliveryTimeout):
-		o.Err = p.producer.overdue(own.err != nil, hindered)
+		o.Err = p.options.overdue(own.err != nil, hindered)
 	case itself: // its last try has failed so
 		o.Err = hindrance{err: e, since: e.Since}.earlier(hindered).failure(false)
 	case !failed && final(o.Err): // what is too large is so whatever has failed before

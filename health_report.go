@@ -122,14 +122,14 @@ func (h *health) armLocked() {
 
 // remind is called by the timer. Trouble of which nothing is left, neither an event nor what runs, is not told again until something fails.
 func (h *health) remind() {
-	buffered, _ := h.producer.admission.count()
+	empty := h.empty()
 	h.mu.Lock()
 	r := &h.report
 	r.armed = false
 	switch {
 	case h.present <= HealthReady && r.unsaid > 0:
 		h.addLocked(reportLine{level: slog.LevelInfo, message: "eventhubs: publishing succeeds again", state: h.present})
-	case h.present <= HealthReady, buffered == 0 && r.tries == r.told && h.in[HealthSilent]+h.in[HealthBlocked] == 0:
+	case h.present <= HealthReady, empty && r.tries == r.told && h.in[HealthSilent]+h.in[HealthBlocked] == 0:
 	default:
 		h.armLocked()
 		h.addLocked(reportLine{level: slog.LevelWarn, message: lasts(h.present), state: h.present, lasting: true})
@@ -164,30 +164,10 @@ func (h *health) say() {
 		func() {
 			h.mu.Unlock()
 			defer h.mu.Lock()
-			h.producer.log(line)
+			h.log(line)
 		}()
 	}
 	r.lines = nil
-}
-
-// log logs a line.
-func (p *BufferedProducer) log(line reportLine) {
-	to := p.unheard()
-	if line.ready {
-		to = p.logger
-	}
-	attributes := []any{"hub", p.hubName, "state", line.state.String()}
-	if line.lasting {
-		s := p.Stats()
-		attributes = append(attributes, "since", line.trouble, "tries", line.tries, "buffered", s.BufferedEvents, "oldest", s.OldestEventAge.Round(time.Millisecond))
-	}
-	if line.changes > 0 {
-		attributes = append(attributes, "changes", line.changes)
-	}
-	if err := line.cause.err(); err != nil {
-		attributes = append(attributes, "error", err)
-	}
-	to.Log(context.Background(), line.level, line.message, attributes...)
 }
 
 // close ends the reports. It waits for a line that is being logged until ctx ends.

@@ -52,9 +52,9 @@ type remoteHub struct {
 	identifier string
 	idempotent bool
 
-	mu      sync.Mutex // guards the fields below
-	senders []*connection.Sender
-	closed  bool
+	mu     sync.Mutex // guards the fields below
+	links  []*connection.Sender
+	closed bool
 }
 
 func (h *remoteHub) Properties(ctx context.Context) (connection.HubProperties, error) {
@@ -77,7 +77,7 @@ func (h *remoteHub) Link(partitionID string) link {
 	s := open(h.name, partitionID, h.identifier)
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.senders = append(h.senders, s)
+	h.links = append(h.links, s)
 	if h.closed {
 		s.Close(context.Background()) // it has no link yet, so this only sees to it that it gets none
 	}
@@ -89,11 +89,11 @@ func (h *remoteHub) Close(ctx context.Context) error {
 		return h.conn.Close(ctx)
 	}
 	h.mu.Lock()
-	senders := h.senders
+	links := h.links
 	h.closed = true
 	h.mu.Unlock()
 	var closing sync.WaitGroup
-	for _, s := range senders {
+	for _, s := range links {
 		// Ends when the peer has answered, or with ctx.
 		closing.Go(func() { s.Close(ctx) })
 	}

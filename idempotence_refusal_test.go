@@ -237,7 +237,7 @@ func TestAnOldReplySettlesNothing(t *testing.T) {
 		if err := p.Connect(t.Context(), &ConnectOptions{Links: true}); err != nil {
 			t.Fatal(err)
 		}
-		i := p.partitions()[0].identity
+		i := p.directory.partitions()[0].identity
 		_ = i.take(t.Context())
 		i.next.first = math.MaxInt32 // the attach has told 0
 		i.release()

@@ -489,7 +489,7 @@ func TestConnectTellsWhatIsWrong(t *testing.T) {
 		if h := p.Health(); h.Err != nil {
 			t.Errorf("after a success Health is %+v", h)
 		}
-		if got := p.openLinks.Load(); got != 3 {
+		if got := p.directory.openLinks.Load(); got != 3 {
 			t.Errorf("%d links are open, want 3", got)
 		}
 	})

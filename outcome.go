@@ -102,7 +102,7 @@ type Delivery struct {
 	mu      sync.Mutex // guards the fields below
 	done    chan struct{}
 	taken   bool
-	told    bool
+	settled bool
 	outcome Outcome
 }
 
@@ -116,7 +116,7 @@ func (d *Delivery) Done() <-chan struct{} {
 func (d *Delivery) doneLocked() chan struct{} {
 	if d.done == nil {
 		d.done = make(chan struct{})
-		if d.told {
+		if d.settled {
 			close(d.done)
 		}
 	}
@@ -146,7 +146,7 @@ func (d *Delivery) Err() error { return d.Outcome().Err }
 func (d *Delivery) Outcome() Outcome {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if !d.told {
+	if !d.settled {
 		return pending(ErrPending)
 	}
 	return d.outcome
@@ -173,10 +173,10 @@ func (d *Delivery) giveBack() {
 	d.taken = false
 }
 
-func (d *Delivery) tell(o Outcome) {
+func (d *Delivery) settle(o Outcome) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.outcome, d.told = o, true
+	d.outcome, d.settled = o, true
 	if d.done != nil {
 		close(d.done)
 	}

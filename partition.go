@@ -17,48 +17,71 @@ const (
 	batchBytesCeiling = 1 << 20
 )
 
-// A partition collects the events for one partition of the hub in batches and has its senders deliver them, oldest first. With
-// ServiceAssigned there is one that stands for all of them and has no id.
+// A partition collects the events for one partition of the hub in batches, and its senders deliver
+// them, oldest first. With ServiceAssigned one partition without an id stands for all.
 type partition struct {
 	// Immutable after newPartition.
 	id       string
-	producer *BufferedProducer
 	link     link
-	work     work
-	identity *identity // nil without EnableIdempotentRetries; guarded by its turn
-	share    *share    // of the buffer
-	turn     *turn     // of handlers; nil for what the service assigns
+	identity *identity // nil without EnableIdempotentRetries
+	turn     *turn     // of handlers; nil without an id
 
 	linkMax atomic.Int64 // bytes: the largest message of the latest link; zero if none was open yet
-	learned atomic.Int64 // bytes: what the service takes in fact, as far as its refusals have taught, or unlimited; see limit.go
+	learned atomic.Int64 // bytes that the service takes, as its refusals have taught, or unlimited; see partition_size.go
 	phase   atomic.Int32 // what its latest sender is doing: a Waiting
 
 	queue               // its lock guards the fields below too
-	senders int         // goroutines at work
-	linger  *time.Timer // ends the linger of the open batch, or of one that was open before it; nil until first needed
+	sending int         // senders at work
+	linger  *time.Timer // ends the linger of the open batch, or of an earlier one; nil until first needed
 	lingers bool        // the timer is set
 	stopped error       // why it takes no events (StopPartitionOnFailure)
 }
 
-func newPartition(p *BufferedProducer, id string) *partition {
-	part := &partition{id: id, producer: p, link: p.hub.Link(id), turn: p.turns.of(id, &p.options)}
-	part.work.watch, part.work.partition = p.watch, part
-	part.share = p.admission.newShare(part, id == "")
-	part.learned.Store(unlimited)
-	if p.options.EnableIdempotentRetries {
-		part.identity = newIdentity()
+func newPartition(parts *parts, id string) *partition {
+	p := &partition{id: id, link: parts.hub.Link(id), turn: parts.handlers.turns.of(id, parts.options), queue: queue{parts: parts}}
+	p.work.watch, p.work.partition, p.work.stats = parts.watch, p, p.stats
+	p.share = parts.admission.newShare(p, id == "")
+	p.learned.Store(unlimited)
+	if parts.options.EnableIdempotentRetries {
+		p.identity = newIdentity(p)
 	}
-	return part
+	return p
 }
 
-// append puts an event into the partition's open batch and starts a sender if that made a batch ready; urgent makes it so.
-// After Close began it puts nothing and returns ErrClosed.
+// append puts an event into the partition's open batch, and starts a sender if a batch is ready; urgent
+// makes it so. After Close began it puts nothing and returns ErrClosed.
 func (p *partition) append(w *wireEvent, x *extra, urgent bool) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	// Close sets the flag first and then visits every partition under this lock: what is appended here is still covered by it.
+	return p.putLocked(w, x, urgent)
+}
+
+// join is append, unless the event would begin another batch while one is there. That batch is full then, and join
+// reports false.
+func (p *partition) join(w *wireEvent, x *extra) (joined bool, err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.joinsLocked(sectionSize(w.size())) {
+		p.wakeLocked()
+		return false, nil
+	}
+	return true, p.putLocked(w, x, false)
+}
+
+// joinsLocked reports whether an event of that size joins the open batch, or begins the only one. If not, the open batch is full now.
+func (p *partition) joinsLocked(size int) bool {
+	b := p.lastLocked()
+	if b == nil || b.takes(size, p.batchLimit()) {
+		return true
+	}
+	b.full = true
+	return false
+}
+
+func (p *partition) putLocked(w *wireEvent, x *extra, urgent bool) error {
+	// Close sets the flag first and then visits every partition under this lock: so it covers what is appended here.
 	switch {
-	case p.producer.closing.Load():
+	case p.lifetime.closing.Load():
 		return errClosed()
 	case p.stopped != nil:
 		return p.stopped
@@ -69,35 +92,37 @@ func (p *partition) append(w *wireEvent, x *extra, urgent bool) error {
 	return nil
 }
 
-// joins reports whether an event of that size would join the open batch, or begin the only one. If not, that batch is full now, which a sender is told with waking.
-func (p *partition) joins(size int, waking bool) bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	n := len(p.waiting)
-	if n == 0 || p.waiting[n-1].fits(size, p.batchLimit()) {
-		return true
-	}
-	p.waiting[n-1].full = true
-	if waking {
-		p.wakeLocked()
-	}
-	return false
-}
-
 // appendLocked puts an event into the open batch and returns that batch. The zero time stands for now.
 func (p *partition) appendLocked(head, body []byte, x *extra, accepted time.Time) *batch {
 	size := sectionSize(len(head) + len(body))
-	b := p.openLocked(size, p.batchLimit(), p.producer.newBatch)
+	b := p.openLocked(size, p.batchLimit())
 	if b.count == 0 {
 		// Once for each batch, not for each event.
 		now := time.Now()
 		if accepted.IsZero() {
 			accepted = now
 		}
-		p.producer.refreshIfDue(now)
+		p.directory.refreshIfDue(now)
 	}
 	b.append(head, body, x, accepted)
 	return b
+}
+
+// receive takes over the i-th event of a staged batch, with the barriers that cover it. No sender learns of it. With
+// join it does so only if the event joins the open batch or begins the only one, and reports whether it did.
+func (p *partition) receive(staged *batch, i int, encoded []byte, join bool) (received bool) {
+	size := sectionSize(len(encoded))
+	x := staged.extras.of(i)
+	x.route = route{}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if join && !p.joinsLocked(size) {
+		return false
+	}
+	target := p.appendLocked(encoded, nil, &x, staged.first)
+	target.flush = target.flush || staged.flush
+	staged.coverTarget(i, target)
+	return true
 }
 
 // batchLimit is how many bytes a batch of this partition may have now.
@@ -106,24 +131,25 @@ func (p *partition) batchLimit() int {
 	if takes == 0 {
 		return batchBytesUnknown
 	}
-	share := p.producer.options.MaxBufferedBytes / (2 * max(1, int(p.producer.openLinks.Load())))
+	share := p.options.MaxBufferedBytes / (2 * max(1, int(p.directory.openLinks.Load())))
 	return int(min(takes, batchBytesCeiling, max(batchBytesFloor, int64(share))))
 }
 
-// wakeLocked gives ready batches to senders that are free, and sets the linger timer for an open batch that is not ready yet.
+// wakeLocked gives ready batches to senders as long as the partition may have more, and sets the linger timer for
+// an open batch that is not ready yet.
 func (p *partition) wakeLocked() {
-	for p.senders < p.producer.options.MaxConcurrentSendsPerPartition {
+	for p.sending < p.options.MaxConcurrentSendsPerPartition {
 		b := p.nextLocked()
 		if b == nil {
 			return
 		}
-		p.senders++
-		p.producer.dispatch(readyBatch{p, b})
+		p.sending++
+		p.crew.dispatch(readyBatch{p, b})
 	}
 }
 
-// nextLocked takes the oldest batch if it is ready, for the sender that calls it or is about to be started. If it is not, it is the open one: all
-// before that are full. Then nextLocked sees to it that its linger ends.
+// nextLocked takes the oldest batch if it is ready, for a sender. If it is not ready it is the open batch, since all
+// before that are full; then nextLocked makes sure that its linger ends.
 func (p *partition) nextLocked() *batch {
 	b := p.headLocked()
 	if b == nil {
@@ -131,8 +157,8 @@ func (p *partition) nextLocked() *batch {
 	}
 	wait, ready := p.readyLocked(b)
 	if ready {
-		if t := p.producer.table.Load(); t != nil && len(p.waiting) == 1 && p.producer.options.Partitioning == Sticky {
-			t.stickyLeaves(p) // it may have been the open one
+		if len(p.waiting) == 1 && p.options.Partitioning == Sticky {
+			p.directory.left(p) // this may be the open batch
 		}
 		return p.takeLocked()
 	}
@@ -147,17 +173,18 @@ func (p *partition) nextLocked() *batch {
 	return nil
 }
 
-// readyLocked reports whether a free sender should take the batch now, and if not, how much of its linger is left (zero: time alone
-// does not end it, or the timer is set).
+// readyLocked reports whether a free sender should take the batch now. If not, it returns how much of its linger is
+// left; zero if time alone does not end it, or if the timer is set.
 func (p *partition) readyLocked(b *batch) (wait time.Duration, ready bool) {
 	if b.full || b.flush {
 		return 0, true
 	}
-	linger, untilFull := p.producer.options.linger()
-	if (p.producer.admission.pressed.Load() || p.share.pressed.Load()) && (untilFull || linger > longLinger || p.producer.worthwhile(b)) {
+	linger, untilFull := p.options.linger()
+	if (p.admission.pressed.Load() || p.share.pressed.Load()) && (untilFull || linger > longLinger || p.directory.worthwhile(b)) {
 		return 0, true
 	}
-	// The timer will tell, also if it was set for an earlier batch, whose linger ends sooner: no clock is read for each event.
+	// The timer decides, also if it was set for an earlier batch, whose linger ends sooner: this way no clock is read
+	// for each event.
 	if untilFull || p.lingers {
 		return 0, false
 	}
@@ -177,14 +204,15 @@ func (p *partition) lingerEnded() {
 	p.wakeLocked()
 }
 
-// wake looks again whether a batch is ready: the buffer has come under pressure.
+// wake looks again whether a batch is ready, since the buffer came under pressure.
 func (p *partition) wake() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.wakeLocked()
 }
 
-// cover puts a barrier behind every event in the partition; with hurry it ends the linger, timer included: set still, it would keep a closed producer in memory.
+// cover has a barrier cover every event in the partition. With hurry it ends the linger and stops the timer: a timer
+// that is set would keep a closed producer in memory.
 func (p *partition) cover(r *barrier, hurry bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -199,30 +227,23 @@ func (p *partition) cover(r *barrier, hurry bool) {
 	p.wakeLocked()
 }
 
-// clear ends what is not in flight with that error. Its room is given back at once; its outcome is told by the partition's sender, in
-// its turn. It returns how many events that were.
-func (p *partition) clear(err error) int {
+// clear ends every batch that is not in flight with that error, and returns how many events those have. Their room is
+// free at once. The partition's sender reports their outcome in its turn.
+func (p *partition) clear(err error) (events int) {
 	p.mu.Lock()
-	events, bytes := p.doomLocked(err)
+	defer p.unlock()
+	events = p.doomLocked(err)
 	p.wakeLocked()
-	p.mu.Unlock()
-	p.producer.admission.leave(p.share, events, bytes)
 	return events
 }
 
-// stop ends what waits behind a failure, and refuses what comes, until ResumePartition.
+// stop ends what waits after a failure, and refuses new events until ResumePartition.
 func (p *partition) stop(failure error) {
-	p.producer.admission.troubled(p.share, troubleStopped, 0) // first: the ring passes it over from now on
+	p.admission.troubled(p.share, troubleStopped, 0) // first: from now on the ring passes the partition over
 	p.mu.Lock()
+	defer p.unlock()
 	p.stopped = partitionStopped("partition "+p.id+": ", failure)
-	events, bytes := p.doomLocked(p.stopped)
-	p.mu.Unlock()
-	p.producer.admission.leave(p.share, events, bytes)
-}
-
-// gone reports whether the table has the partition no more.
-func (p *partition) gone(t *table) bool {
-	return p != p.producer.anywhere && t != nil && t.byID[p.id] != p
+	p.doomLocked(p.stopped)
 }
 
 func (p *partition) isStopped() bool {
@@ -231,35 +252,56 @@ func (p *partition) isStopped() bool {
 	return p.stopped != nil
 }
 
-// resume takes events again.
+// resume has the partition take events again.
 func (p *partition) resume() {
 	p.mu.Lock()
 	p.stopped = nil
 	p.mu.Unlock()
-	p.producer.admission.troubled(p.share, 0, troubleStopped)
+	p.admission.troubled(p.share, 0, troubleStopped)
 }
 
-// settle ends a batch that a sender has taken: its room is given back, then its Deliveries and handler are told, then the barriers.
+// settle ends a batch that a sender has taken. First its room is free; then its outcome is reported.
 func (p *partition) settle(b *batch, o Outcome) {
 	o.PartitionID = p.id
 	p.phase.Store(int32(WaitingForNothing))
-	events, bytes := b.count, b.bytes
-	if b.roomless {
-		events, bytes = 0, 0
-	}
-	switch {
-	case b.doom != nil: // it was never tried, so it says nothing about the partition
-		p.producer.admission.leave(p.share, events, bytes)
-	case o.Err != nil && p.producer.options.StopPartitionOnFailure:
+	if o.Err != nil && b.doom == nil && p.options.StopPartitionOnFailure {
 		p.stop(o.Err)
-		p.producer.admission.settle(p.share, events, bytes, troubleStopped)
-	default:
-		p.producer.admission.settle(p.share, events, bytes, 0)
 	}
-	if o.Err != nil && p.gone(p.producer.table.Load()) {
-		p.producer.health.forget(func(part *partition) bool { return part == p })
+	p.mu.Lock()
+	p.freeLocked(b)
+	p.freed.given = true
+	if b.doom == nil { // a doomed batch was never tried, so it says nothing about the partition
+		p.freed.ceased = troubleFailing
 	}
-	p.producer.settled(p.id, b, p.batchLimit(), o)
-	p.producer.tell(&p.queue, &p.work, p.id, p.turn, nil, b, o)
-	p.producer.conclude(&p.queue, b, o)
+	p.unlock()
+	if o.Err != nil && p.directory.lacks(p) {
+		p.observer.health.forget(func(part *partition) bool { return part == p })
+	}
+	p.handlers.settle(&ending{queue: &p.queue, partitionID: p.id, turn: p.turn, batch: b, outcome: o, limit: p.batchLimit()})
+}
+
+func (p *partition) stats(now time.Time) PartitionStats {
+	s := p.queue.stats(now)
+	s.ID = p.id
+	s.FailingSince, s.LastErr = p.observer.health.ofPartition(p)
+	age, handlers, _ := p.work.busy()
+	s.RunningAge = age
+	s.BufferedEvents, s.BufferedBytes = p.admission.holds(p.share)
+	s.MaxMessageSize = int(p.linkMax.Load())
+	s.LastNumber = -1
+	if p.identity != nil {
+		s.LastNumber = p.identity.last.Load()
+	}
+	s.Waiting = Waiting(p.phase.Load())
+	switch {
+	case handlers:
+		s.Waiting = WaitingForHandler
+	case p.isStopped():
+		s.Waiting = WaitingStopped
+	case s.Waiting == WaitingForService && p.link.WaitingForCredit():
+		s.Waiting = WaitingForCredit
+	case s.Waiting == WaitingForNothing && s.BufferedEvents > 0:
+		s.Waiting = WaitingForEvents
+	}
+	return s
 }

@@ -22,8 +22,7 @@ func (p *partition) learn(refused, limit int) {
 		}
 		if p.learned.CompareAndSwap(old, int64(limit)) {
 			if old == unlimited {
-				p.producer.logger.Warn("eventhubs: the service has refused for its size what its link takes; it is cut, and later batches are smaller",
-					"hub", p.producer.hubName, "partition", p.id, "bytes", refused, "linkTakes", p.linkMax.Load())
+				p.observer.cutDown(p.id, refused, p.linkMax.Load())
 			}
 			return
 		}
@@ -38,9 +37,9 @@ func (p *partition) unlearn(b *batch) {
 	}
 }
 
-// cutForSize looks whether a try has failed since the batch is too large. If so it leaves the batch's first events in it, to be tried again at once, puts the
-// others back, and reports true. The error is why the batch ends instead: it is one event, or it must not be numbered anew.
-func (p *partition) cutForSize(b *batch, r connection.Result) (cut bool, end error) {
+// cutForSize reports whether a try has failed because the batch is too large, and the batch has been made smaller: its first events stay in it, to be tried again at
+// once, the others go back. The error is why the batch ends instead: it is one event, or must not get other numbers.
+func (p *partition) cutForSize(b *batch, r connection.Result) (smaller bool, end error) {
 	e, ok := errors.AsType[*connection.Error](r.Err)
 	if !ok || e.Code != connection.CodeTooLarge {
 		return false, nil
@@ -48,26 +47,13 @@ func (p *partition) cutForSize(b *batch, r connection.Result) (cut bool, end err
 	if err := p.regain(b); err != nil {
 		return false, err
 	}
-	limit, told := b.bytes/2, 0
-	switch r.Outcome {
-	case connection.Rejected:
-	case connection.Unknown:
-		// It was not alone on its link, and the largest is the most likely cause. What an idempotent producer has sent it has to ask for first.
-		if p.identity != nil || b.count == 1 || !p.largest(b) {
-			return false, nil
-		}
-	default:
-		p.noteLargest() // nothing was sent: the link is another than the batch was cut for, or it is not about the batch at all
-		if told = int(p.linkMax.Load()); told >= b.bytes {
-			return false, nil
-		}
+	stated, concerned := p.sizeStated(b, r.Outcome, e)
+	if !concerned {
+		return false, nil
 	}
-	if e.Limit > 0 && r.Outcome != connection.NotSent {
-		told = e.Limit
-	}
-	known := 0 < told && told < b.bytes
+	limit, known := b.bytes/2, 0 < stated && stated < b.bytes
 	if known {
-		limit = told
+		limit = stated
 	}
 	reason := failure(r.Err, p.id, b.failures.total()+1)
 	if b.unlearned == 0 {
@@ -85,20 +71,63 @@ func (p *partition) cutForSize(b *batch, r connection.Result) (cut bool, end err
 		p.unlearn(b)
 		return false, &EventTooLargeError{Size: b.bytes, Limit: b.bytes - 1, Err: reason}
 	}
-	p.producer.retrying(p.producer.traced(p.id, b), reason, 0)
+	p.observer.retrying(p.observer.traced(p.id, b), reason, 0)
 	b.failures.cut++
-	p.numberAnew(b)
+	p.numberAgain(b)
 	p.shorten(b, limit)
 	return true, nil
 }
 
-// numberAnew has the batch, none of which is stored, get other numbers, or the same ones for fewer events, with its next try.
-func (p *partition) numberAnew(b *batch) {
-	if b.numbered && b.doubtful && p.identity.take(p.producer.lifetime) == nil {
-		p.identity.suspect = true // what was refused otherwise before may still be stored under them
+// sizeStated returns the limit that a refusal for size states, zero if it states none, and whether the refusal is about this batch.
+func (p *partition) sizeStated(b *batch, outcome connection.Outcome, e *connection.Error) (limit int, concerned bool) {
+	switch outcome {
+	case connection.Rejected:
+	case connection.Unknown:
+		// Other batches were on the link, too, and the largest is the most likely cause. An idempotent producer has to ask for its batch first.
+		if p.identity != nil || b.count == 1 || !p.largest(b) {
+			return 0, false
+		}
+	default:
+		p.noteLargest() // nothing was sent: the batch was cut for another link, or the refusal is not about it
+		limit = int(p.linkMax.Load())
+		if limit >= b.bytes {
+			return 0, false
+		}
+	}
+	if e.Limit > 0 && outcome != connection.NotSent {
+		limit = e.Limit
+	}
+	return limit, true
+}
+
+// numberAgain has a batch of which no event is stored get other numbers with its next try, or the same ones for fewer events.
+func (p *partition) numberAgain(b *batch) {
+	if b.numbered && b.doubtful && p.identity.take(p.lifetime.all) == nil {
+		p.identity.suspect() // an earlier refusal left open whether events are stored under these numbers
 		p.identity.release()
 	}
 	b.numbered, b.doubtful = false, false
+}
+
+// cutToLink cuts the batch down to what the link and the service take. An event that is too large for the link by itself is left alone in its
+// batch, in its place, with an error. An event that only the service may find too large is tried.
+func (p *partition) cutToLink(b *batch) error {
+	stated := p.linkMax.Load()
+	p.shorten(b, int(min(stated, p.learned.Load())))
+	if int64(b.bytes) > stated {
+		return &EventTooLargeError{Size: b.bytes, Limit: int(stated)}
+	}
+	return nil
+}
+
+// shorten leaves in the batch as many of its first events as take limit bytes together, and at least one. The others go back to the front of the queue, in order.
+func (p *partition) shorten(b *batch, limit int) {
+	if b.bytes <= limit {
+		return
+	}
+	if keep := b.countWithin(limit); keep < b.count {
+		p.putBack(b.split(func(i int) bool { return i >= keep }, limit))
+	}
 }
 
 // largest reports whether no sender of the partition has a larger batch.

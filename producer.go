@@ -3,12 +3,10 @@ package eventhubs
 import (
 	"context"
 	"fmt"
-	"log/slog"
-	"sync"
-	"sync/atomic"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/go-eventhubs/eventhubs/internal/connection"
+	"github.com/go-eventhubs/eventhubs/internal/partitionkey"
 )
 
 // A cacheLine keeps what each Enqueue writes apart from what each Enqueue reads: on another processor a read of a line that was just written is slow.
@@ -17,45 +15,21 @@ type cacheLine [64]byte
 // A BufferedProducer takes events one at a time and publishes them to an event hub in batches, in the background. Its methods may be
 // called from any number of goroutines. It must be closed, or what is buffered is lost with the process.
 type BufferedProducer struct {
-	// Immutable after newBufferedProducer.
+	*parts // immutable
+}
+
+// Parts are what the methods of a producer, its partitions and its staging share. They are immutable; each owns its state.
+type parts struct {
 	namespace string
-	hubName   string
-	options   Options
+	options   *Options
 	hub       hub
-	logger    *slog.Logger // discards if there is none; see unheard
+	lifetime  *lifetime
+	crew      *crew
+	observer  *observer
+	watch     *watch
 	admission *admission
-	staging   *staging
-	lifetime  context.Context // ends, with the reason as its cause, when even what is in flight is given up
-	abort     context.CancelCauseFunc
-	trying    context.Context // within lifetime: ends, with the reason as its cause, when no further try is to begin
-	giveUp    context.CancelCauseFunc
-	anywhere  *partition // ServiceAssigned: where events without id and key go; else nil
-
-	table     atomic.Pointer[table] // nil until the partitions are known
-	closing   atomic.Bool           // set by Close, before it visits any queue
-	openLinks atomic.Int32          // links that were opened
-	questions atomic.Uint64         // how often the service was asked for the partitions
-	asking    atomic.Bool           // a refresh of the table is under way
-	askedAt   atomic.Int64          // when the latest one began, in Unix nanoseconds
-	refreshAt atomic.Int64          // when the table is to be asked for again, in Unix nanoseconds; zero while there is none
-	counts    counts
-	health    health
-	batchIDs  atomic.Uint64 // how many batches were given one
-	turns     turns
-	watch     *watch // immutable
-
-	_    cacheLine
-	ring atomic.Uint32 // of RoundRobin and Sticky
-	_    cacheLine
-
-	ready   chan readyBatch // to senders without work, who wait for it; unbuffered
-	idle    atomic.Int32    // senders that wait for it, and those that are about to see that enough do
-	senders sync.WaitGroup  // every goroutine that the producer starts: senders, discovery, refresh
-	batches sync.Pool       // *batch, emptied
-	wires   sync.Pool       // *wireEvent
-
-	closed   chan struct{} // closed when the first Close has ended
-	closeErr error         // its result, written before closed is closed
+	directory *directory
+	handlers  *handlers
 }
 
 // NewBufferedProducer returns a producer for an event hub, which it reaches with an Azure identity. The fully qualified namespace is its host
@@ -95,30 +69,37 @@ func newConnectedProducer(e endpoint, hubName string, options *Options) (*Buffer
 	if c.Logger == nil {
 		c.Logger = o.Logger
 	}
-	var p *BufferedProducer // of which the connection tells; nothing connects before it is there
+	var p *BufferedProducer // for the connection's callbacks; no one connects before it is set
 	cfg := e.config(c, o.Identifier)
-	cfg.Connected, cfg.Disconnected = func() { p.connected() }, func(err error) { p.disconnected(err) }
+	cfg.Connected, cfg.Disconnected = func() { p.observer.connected() }, func(err error) { p.observer.disconnected(err) }
 	h := &remoteHub{conn: connection.New(cfg), own: true, name: hubName, identifier: o.Identifier, idempotent: o.EnableIdempotentRetries}
 	p = newProducer(e.namespace, hubName, h, o)
-	p.traceCreated()
+	p.observer.created()
 	return p, nil
 }
 
 // newProducer takes options that are complete.
 func newProducer(namespace, hubName string, h hub, o Options) *BufferedProducer {
-	p := &BufferedProducer{namespace: namespace, hubName: hubName, options: o, hub: h, logger: o.Logger, ready: make(chan readyBatch), closed: make(chan struct{})}
-	if p.logger == nil {
-		p.logger = slog.New(slog.DiscardHandler)
-	}
-	p.admission = newAdmission(o.MaxBufferedEvents, o.MaxBufferedBytes, p.pick, p.press)
-	p.admission.hindrance = p.health.hindrance
-	p.watch = newWatch(p.quietChanged)
-	p.staging = &staging{producer: p, work: work{watch: p.watch}, nowhere: turn{free: 1}}
-	p.health.producer = p
-	p.lifetime, p.abort = context.WithCancelCause(context.Background())
-	p.trying, p.giveUp = context.WithCancelCause(p.lifetime)
+	parts := &parts{namespace: namespace, options: &o, hub: h, lifetime: newLifetime()}
+	p := &BufferedProducer{parts: parts}
+	parts.crew = newCrew(parts.lifetime)
+	parts.observer = newObserver(p, hubName, &o)
+	parts.directory = &directory{parts: parts}
+	parts.admission = newAdmission(o.MaxBufferedEvents, o.MaxBufferedBytes, parts.directory.pick, parts.directory.press)
+	parts.handlers = &handlers{producer: p, options: &o, admission: parts.admission, observer: parts.observer}
+	health := &parts.observer.health
+	parts.admission.hindrance = health.hindrance
+	parts.watch = newWatch(func(w *work) {
+		if w.partition != nil { // staging has no share of the buffer
+			parts.admission.look(w)
+		}
+		health.look(w)
+	})
+	parts.directory.staging = newStaging(parts)
+	health.staged, health.listed = &parts.directory.staging.queue, parts.directory.known
+	health.empty = func() bool { return p.BufferedEvents() == 0 }
 	if o.Partitioning == ServiceAssigned {
-		p.anywhere = newPartition(p, "")
+		parts.directory.anywhere = newPartition(parts, "")
 	}
 	return p
 }
@@ -137,12 +118,12 @@ func (p *BufferedProducer) PartitionBufferedEvents(partitionID string) int {
 	if partitionID == "" {
 		return 0
 	}
-	if p.table.Load() == nil {
-		if events, staged := p.staging.named(partitionID); staged {
+	if !p.directory.known() {
+		if events, staged := p.directory.staging.named(partitionID); staged {
 			return events
 		}
 	}
-	part := p.table.Load().byID[partitionID]
+	part := p.directory.table.Load().byID[partitionID]
 	if part == nil {
 		return 0
 	}
@@ -151,20 +132,20 @@ func (p *BufferedProducer) PartitionBufferedEvents(partitionID string) int {
 }
 
 // IsClosed reports whether Close or Abandon was called.
-func (p *BufferedProducer) IsClosed() bool { return p.closing.Load() }
+func (p *BufferedProducer) IsClosed() bool { return p.lifetime.closing.Load() }
 
 // FullyQualifiedNamespace returns the host name of the namespace in lower case, with the port if one was given that is not the service's own.
 func (p *BufferedProducer) FullyQualifiedNamespace() string { return p.namespace }
 
 // EventHubName returns the name of the event hub.
-func (p *BufferedProducer) EventHubName() string { return p.hubName }
+func (p *BufferedProducer) EventHubName() string { return p.observer.hubName }
 
 // Identifier returns the name of this producer on the wire and in logs.
 func (p *BufferedProducer) Identifier() string { return p.options.Identifier }
 
 // EventHubProperties asks the service about the event hub. It does not retry.
 func (p *BufferedProducer) EventHubProperties(ctx context.Context) (EventHubProperties, error) {
-	if p.closing.Load() {
+	if p.lifetime.closing.Load() {
 		return EventHubProperties{}, errClosed()
 	}
 	properties, err := p.hub.Properties(ctx)
@@ -174,34 +155,9 @@ func (p *BufferedProducer) EventHubProperties(ctx context.Context) (EventHubProp
 	return EventHubProperties(properties), nil
 }
 
-func (p *BufferedProducer) newBatch() *batch {
-	if b, ok := p.batches.Get().(*batch); ok {
-		return b
-	}
-	return new(batch)
-}
-
-// recycle takes back a batch of which everybody was told.
-func (p *BufferedProducer) recycle(b *batch) {
-	b.reset()
-	p.batches.Put(b)
-}
-
-func (p *BufferedProducer) wire() *wireEvent {
-	if w, ok := p.wires.Get().(*wireEvent); ok {
-		return w
-	}
-	return &wireEvent{numbered: p.options.EnableIdempotentRetries}
-}
-
-func (p *BufferedProducer) release(w *wireEvent) {
-	w.release()
-	p.wires.Put(w)
-}
-
 // PartitionProperties asks the service about one partition. It does not retry.
 func (p *BufferedProducer) PartitionProperties(ctx context.Context, partitionID string) (PartitionProperties, error) {
-	if p.closing.Load() {
+	if p.lifetime.closing.Load() {
 		return PartitionProperties{}, errClosed()
 	}
 	properties, err := p.hub.PartitionProperties(ctx, partitionID)
@@ -209,4 +165,29 @@ func (p *BufferedProducer) PartitionProperties(ctx context.Context, partitionID 
 		return PartitionProperties{}, failure(err, partitionID, 1)
 	}
 	return PartitionProperties(properties), nil
+}
+
+// PartitionForKey returns the id of the partition that events with that key go to, for [BufferedProducer.FlushPartition] and
+// [BufferedProducer.ClearPartition]. It asks the service for the
+// partitions if they are not known yet. The answer holds as long as the event hub has as many partitions.
+func (p *BufferedProducer) PartitionForKey(ctx context.Context, key string) (partitionID string, err error) {
+	if key == "" {
+		return "", invalid("the key is empty")
+	}
+	if err := partitionkey.Check(key); err != nil {
+		return "", invalid("the key %v", err)
+	}
+	if !p.directory.known() {
+		if err := p.Connect(ctx, nil); err != nil {
+			return "", err
+		}
+	}
+	if p.lifetime.closing.Load() {
+		return "", errClosed()
+	}
+	part, err := p.directory.assign(p.directory.table.Load(), route{key: key}, 0)
+	if err != nil {
+		return "", err
+	}
+	return part.id, nil
 }

@@ -12,8 +12,8 @@ func (p *BufferedProducer) Clear(ctx context.Context) (events int, err error) {
 	if err := p.mayClear(ctx, "Clear"); err != nil {
 		return 0, err
 	}
-	events = p.staging.clear(p.cleared(nil))
-	for _, part := range p.partitions() {
+	events = p.directory.staging.clear(p.cleared(nil))
+	for _, part := range p.directory.partitions() {
 		events += part.clear(p.cleared(part))
 	}
 	return events, nil
@@ -22,7 +22,7 @@ func (p *BufferedProducer) Clear(ctx context.Context) (events int, err error) {
 // mayClear returns why nothing is to be cleared.
 func (p *BufferedProducer) mayClear(ctx context.Context, call string) error {
 	switch {
-	case p.closing.Load():
+	case p.lifetime.closing.Load():
 		return errClosed()
 	case ctx.Err() != nil:
 		return fmt.Errorf("eventhubs: %s: %w", call, contextError(ctx))
@@ -32,7 +32,7 @@ func (p *BufferedProducer) mayClear(ctx context.Context, call string) error {
 
 // cleared is why events of that partition, or those that are staged, fail.
 func (p *BufferedProducer) cleared(part *partition) error {
-	return p.health.hindrance(part).with(fmt.Errorf("eventhubs: %w", ErrCleared))
+	return p.observer.health.hindrance(part).with(fmt.Errorf("eventhubs: %w", ErrCleared))
 }
 
 // ClearPartition is Clear for one partition. It fails with [ErrPartitionUnknown] for an id that the event hub does not have. While the partitions are not known it clears the events
@@ -41,12 +41,12 @@ func (p *BufferedProducer) ClearPartition(ctx context.Context, partitionID strin
 	if err := p.mayClear(ctx, "ClearPartition"); err != nil {
 		return 0, err
 	}
-	if p.table.Load() == nil && partitionID != "" {
-		if events, staged := p.staging.clearNamed(partitionID, p.cleared(nil)); staged {
+	if !p.directory.known() && partitionID != "" {
+		if events, staged := p.directory.staging.clearNamed(partitionID, p.cleared(nil)); staged {
 			return events, nil
 		}
 	}
-	part, err := p.find(partitionID)
+	part, err := p.directory.find(partitionID)
 	if err != nil {
 		return 0, err
 	}
@@ -56,10 +56,10 @@ func (p *BufferedProducer) ClearPartition(ctx context.Context, partitionID strin
 // ResumePartition lets a partition take events again that [Options.StopPartitionOnFailure] has stopped. It asks nobody and waits for nobody, so it needs no
 // context, and may be called from a handler. It fails with [ErrPartitionUnknown] for an id that the event hub does not have, and with [ErrClosed] after Close.
 func (p *BufferedProducer) ResumePartition(partitionID string) error {
-	if p.closing.Load() {
+	if p.lifetime.closing.Load() {
 		return errClosed()
 	}
-	part, err := p.find(partitionID)
+	part, err := p.directory.find(partitionID)
 	if err != nil {
 		return err
 	}

@@ -32,57 +32,57 @@ func (p *BufferedProducer) shut(ctx context.Context, call string, abandon bool) 
 	if handlerScope(ctx, p.admission) != nil {
 		return fmt.Errorf("eventhubs: %s: %w", call, ErrInHandler)
 	}
-	if !p.closing.CompareAndSwap(false, true) {
+	if !p.lifetime.closing.CompareAndSwap(false, true) {
 		select {
-		case <-p.closed:
+		case <-p.lifetime.closed:
 		case <-ctx.Done():
 			select {
-			case <-p.closed: // both at once: the result says more
+			case <-p.lifetime.closed: // both at once: the result says more
 			default:
 				return fmt.Errorf("eventhubs: waiting for another Close to end: %w", contextError(ctx))
 			}
 		}
-		return p.closeErr
+		return p.lifetime.closeErr
 	}
-	p.closeErr = p.close(ctx, abandon)
-	defer close(p.closed)
-	p.traceClosed(p.closeErr)
-	return p.closeErr
+	p.lifetime.closeErr = p.close(ctx, abandon)
+	defer close(p.lifetime.closed)
+	p.observer.closed(p.lifetime.closeErr)
+	return p.lifetime.closeErr
 }
 
 // close is the one Close or Abandon that does the work. The closing flag is set by now: what it covers is all there will be.
 func (p *BufferedProducer) close(ctx context.Context, abandon bool) error {
-	defer p.health.close(ctx)
+	defer p.observer.health.close(ctx)
 	defer p.watch.close()
 	p.admission.close(errClosed())
 	all := newBarrier()
 	if abandon {
-		p.cover(all, false)                                 // first: some of it fails, and is told, before giveUp has returned
-		p.giveUp(fmt.Errorf("eventhubs: %w", ErrAbandoned)) // from here on senders and discovery fail what they have not begun
+		p.cover(all, false)                                          // first: some of it fails, and is told, before giveUp has returned
+		p.lifetime.giveUp(fmt.Errorf("eventhubs: %w", ErrAbandoned)) // from here on senders and discovery fail what they have not begun
 	}
 	p.cover(all, true)
 	all.covered()
 	_ = all.wait(ctx) // what it returns may be out of date when over is asked
 	if !all.over() {
-		if err := p.cut(ctx, all); !all.over() {
+		if err := p.cutOff(ctx, all); !all.over() {
 			return err // a handler is still running; its goroutine ends when it returns
 		}
 	}
-	err := all.result(nil, &p.health)
-	p.abort(errClosed()) // nothing is left to be sent: this only lets go of the contexts
-	p.senders.Wait()
+	err := all.result(nil, &p.observer.health)
+	p.lifetime.abort(errClosed()) // nothing is left to be sent: this only lets go of the contexts
+	p.crew.wait()
 	if closeErr := p.hub.Close(ctx); err == nil && closeErr != nil {
-		p.logger.Warn("eventhubs: the connection did not close cleanly", "hub", p.hubName, "error", closeErr)
+		p.observer.logger.Warn("eventhubs: the connection did not close cleanly", "hub", p.observer.hubName, "error", closeErr)
 	}
 	return err
 }
 
-// cut stops all sending because Close's context has ended, and waits for what that leaves to be told.
-func (p *BufferedProducer) cut(ctx context.Context, all *barrier) error {
-	p.abort(fmt.Errorf("eventhubs: %w: %w", ErrClosed, contextError(ctx)))
+// cutOff stops all sending because Close's context has ended, and waits for what that leaves to be told.
+func (p *BufferedProducer) cutOff(ctx context.Context, all *barrier) error {
+	p.lifetime.abort(fmt.Errorf("eventhubs: %w: %w", ErrClosed, contextError(ctx)))
 	// ctx has ended, so that this cuts the connection at once.
 	if err := p.hub.Close(ctx); err != nil {
-		p.logger.Debug("eventhubs: the connection was cut", "hub", p.hubName, "error", err)
+		p.observer.logger.Debug("eventhubs: the connection was cut", "hub", p.observer.hubName, "error", err)
 	}
 	grace, cancel := context.WithTimeoutCause(context.Background(), closeGrace,
 		fmt.Errorf("a handler has not returned %v after Close's context ended", closeGrace))

@@ -18,29 +18,29 @@ type ConnectOptions struct {
 // Connect reaches the service before the first event does: it connects, authorises and asks for the partitions. It is not needed, and may be called at any time,
 // also from a handler. It tries once; the error says what is wrong, with what to check. A nil [*ConnectOptions] means no links.
 func (p *BufferedProducer) Connect(ctx context.Context, options *ConnectOptions) error {
-	if p.closing.Load() {
+	if p.lifetime.closing.Load() {
 		return errClosed()
 	}
-	ctx, cancel := p.whileOpen(ctx)
+	ctx, cancel := p.lifetime.bound(ctx)
 	defer cancel()
-	list, err := p.listPartitions(ctx)
+	list, err := p.directory.list(ctx)
 	switch {
-	case p.closing.Load():
+	case p.lifetime.closing.Load():
 		return errClosed()
 	case err != nil:
 		err = failure(err, "", 1)
 		// An impatient caller says nothing about the service.
 		if ctx.Err() == nil {
-			p.health.failed(nil, err, askedFor)
+			p.observer.health.failed(nil, err, askedFor)
 		}
 		return err
 	}
-	p.staging.adopt(list)
-	partitions := p.table.Load().partitions
+	p.directory.adopt(list)
+	partitions := p.directory.table.Load().partitions
 	switch {
 	case options != nil && options.Links:
-		if p.anywhere != nil {
-			partitions = append(slices.Clip(partitions), p.anywhere)
+		if p.directory.anywhere != nil {
+			partitions = append(slices.Clip(partitions), p.directory.anywhere)
 		}
 	case p.options.EnableIdempotentRetries:
 		partitions = partitions[:1] // its link tells whether the service offers that
@@ -58,7 +58,7 @@ func (p *BufferedProducer) Connect(ctx context.Context, options *ConnectOptions)
 		})
 	}
 	opening.Wait()
-	if p.closing.Load() {
+	if p.lifetime.closing.Load() {
 		return errClosed()
 	}
 	return unopened(errs)
@@ -77,23 +77,4 @@ func unopened(errs []error) error {
 		}
 	}
 	return joined("eventhubs: not all links could be opened: "+strings.Join(texts, "; "), all)
-}
-
-// whileOpen returns a context that ends with ctx, or when nothing is to be tried any more.
-func (p *BufferedProducer) whileOpen(ctx context.Context) (context.Context, context.CancelFunc) {
-	ctx, cancel := context.WithCancelCause(ctx)
-	stop := context.AfterFunc(p.trying, func() { cancel(context.Cause(p.trying)) })
-	return ctx, func() { stop(); cancel(nil) }
-}
-
-// connect opens the partition's link before its first batch does.
-func (p *partition) connect(ctx context.Context) error {
-	if p.identity == nil {
-		return p.openLink(ctx)
-	}
-	if err := p.identity.take(ctx); err != nil {
-		return err
-	}
-	defer p.identity.release()
-	return p.attachAs(ctx)
 }

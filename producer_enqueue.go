@@ -63,7 +63,7 @@ func (p *BufferedProducer) Publish(ctx context.Context, event *Event) (Outcome, 
 		return outcome, err
 	}
 	outcome.PartitionID = partitionID
-	outcome.Err = p.health.longest(func(q *queue) bool {
+	outcome.Err = p.observer.health.longest(func(q *queue) bool {
 		return q.holds(func(b *batch) bool { return slices.Contains(b.extras.deliveries, d) })
 	}).with(fmt.Errorf("eventhubs: the event was accepted, and has %w: %w", ErrPending, contextError(ctx)))
 	return outcome, outcome.Err
@@ -95,9 +95,9 @@ func (p *BufferedProducer) enqueue(ctx context.Context, event *Event, d *Deliver
 	if err != nil {
 		return err
 	}
-	w := p.wire()
-	defer p.release(w)
-	p.traceEncoding(ctx, w, event.Properties)
+	w := newWireEvent(p.options.EnableIdempotentRetries)
+	defer w.release()
+	p.observer.encoding(ctx, w, event.Properties)
 	if err := w.encode(event, key); err != nil {
 		return err
 	}
@@ -123,7 +123,7 @@ func (p *BufferedProducer) enqueueAgain(ctx context.Context, encoded []byte, x e
 
 // route checks where an event with that key is to go, and when it expires, and returns its route, and its partition as far as that is fixed already.
 func (p *BufferedProducer) route(e *Event, key string) (to route, part *partition, err error) {
-	if p.closing.Load() {
+	if p.lifetime.closing.Load() {
 		return to, nil, errClosed()
 	}
 	if !e.ExpiresAt.IsZero() && !time.Now().Before(e.ExpiresAt) {
@@ -133,8 +133,8 @@ func (p *BufferedProducer) route(e *Event, key string) (to route, part *partitio
 		return to, nil, err
 	}
 	to = route{id: e.PartitionID, key: key}
-	if t := p.table.Load(); t != nil && !to.open() {
-		part, err = t.assign(to, 0)
+	if t := p.directory.table.Load(); t != nil && !to.open() {
+		part, err = p.directory.assign(t, to, 0)
 	}
 	return to, part, err
 }
@@ -182,7 +182,7 @@ func (p *BufferedProducer) accept(ctx context.Context, w *wireEvent, a *acceptan
 	if err == nil {
 		var part *partition
 		if part, err = p.place(w, a, &r); err == nil {
-			p.traceAccepted(ctx, part, a.to.key, size)
+			p.observer.accepted(ctx, part, a.to.key, size)
 			return nil
 		}
 		p.admission.giveBack(r)
@@ -205,29 +205,28 @@ func (p *BufferedProducer) place(w *wireEvent, a *acceptance, r *room) (part *pa
 	part = r.share.partition
 	anywhere := a.to.open()
 	if anywhere && p.options.Partitioning == Sticky && a.how != urgent {
-		part = p.table.Load().stickyFor(part, r.bytes, true, func() *partition { return p.admission.move(r) })
+		part, err = p.directory.fill(part, w, &a.x, r)
+	} else {
+		err = part.append(w, &a.x, a.how == urgent)
 	}
-	err = part.append(w, &a.x, a.how == urgent)
 	if anywhere && errors.Is(err, ErrPartitionStopped) {
-		// It was stopped a moment ago. The ring passes it over from now on, and comes back only if all are.
+		// It was stopped a moment ago. The ring passes it over from now on, and comes back only if all are stopped.
 		part = p.admission.move(r)
 		err = part.append(w, &a.x, a.how == urgent)
 	}
 	return part, err
 }
 
-// choose returns the partition for an event that got its room while the partitions were not known; nil if there is an error, or if the event is staged.
+// choose returns the partition of an event that got its room while the partitions were not known; nil if there is an error, or if the event is staged.
 func (p *BufferedProducer) choose(w *wireEvent, a *acceptance) (*partition, error) {
-	t := p.table.Load()
-	if t == nil {
+	if !p.directory.known() {
 		staged := a.x
 		staged.route = a.to
-		if err := p.staging.append(w, &staged, a.how == urgent); !errors.Is(err, errOver) {
+		if err := p.directory.staging.append(w, &staged, a.how == urgent); !errors.Is(err, errOver) {
 			return nil, err
 		}
-		t = p.table.Load()
 	}
-	return t.assignHere(a.to, sectionSize(w.size()))
+	return p.directory.assignGuarded(p.directory.table.Load(), a.to, sectionSize(w.size()))
 }
 
 // EnqueueAll enqueues events one after the other, as Enqueue does, until there are no more, or one is refused, or the source yields an error: then that is what has ended it,

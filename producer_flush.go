@@ -18,7 +18,7 @@ func (p *BufferedProducer) Flush(ctx context.Context) error {
 	if handlerScope(ctx, p.admission) != nil {
 		return fmt.Errorf("eventhubs: Flush: %w", ErrInHandler)
 	}
-	if p.closing.Load() {
+	if p.lifetime.closing.Load() {
 		return errClosed()
 	}
 	r := newBarrier()
@@ -29,13 +29,13 @@ func (p *BufferedProducer) Flush(ctx context.Context) error {
 
 // await waits at a barrier and returns what Flush does.
 func (p *BufferedProducer) await(ctx context.Context, r *barrier) error {
-	return r.result(r.wait(ctx), &p.health)
+	return r.result(r.wait(ctx), &p.observer.health)
 }
 
 // cover puts a barrier behind everything that is buffered; with hurry it has it sent. What the barrier covers already stays so.
 func (p *BufferedProducer) cover(r *barrier, hurry bool) {
-	p.staging.cover(r, hurry) // first: what leaves it afterwards goes to the partitions with its coverage
-	for _, part := range p.partitions() {
+	p.directory.staging.cover(r, hurry) // first: what leaves it afterwards goes to the partitions with its coverage
+	for _, part := range p.directory.partitions() {
 		part.cover(r, hurry)
 	}
 }
@@ -46,21 +46,21 @@ func (p *BufferedProducer) FlushPartition(ctx context.Context, partitionID strin
 	if handlerScope(ctx, p.admission) != nil {
 		return fmt.Errorf("eventhubs: FlushPartition: %w", ErrInHandler)
 	}
-	if p.closing.Load() {
+	if p.lifetime.closing.Load() {
 		return errClosed()
 	}
-	if t := p.table.Load(); t != nil {
+	if t := p.directory.table.Load(); t != nil {
 		if _, err := t.find(partitionID); err != nil {
 			return err
 		}
 	}
 	r := newBarrier()
-	p.staging.cover(r, true)
-	if t := p.table.Load(); t != nil {
+	p.directory.staging.cover(r, true)
+	if t := p.directory.table.Load(); t != nil {
 		part, err := t.find(partitionID)
 		if err != nil {
 			r.covered() // the list has come just now, and r was told of what failed before
-			return errors.Join(err, r.result(err, &p.health))
+			return errors.Join(err, r.result(err, &p.observer.health))
 		}
 		part.cover(r, true)
 	}

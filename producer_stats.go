@@ -115,7 +115,7 @@ func (c *counts) add(b *batch, o Outcome, limit int) {
 // Stats returns the producer's numbers. It looks at each partition in turn, so that the numbers of one are exact and their sum is not the
 // total of one instant.
 func (p *BufferedProducer) Stats() Stats {
-	c := &p.counts
+	c := &p.observer.counts
 	s := Stats{
 		StoredEvents: c.storedEvents.Load(), StoredBytes: c.storedBytes.Load(), NotStoredEvents: c.failedEvents.Load(), PossiblyStoredEvents: c.possiblyEvents.Load(),
 		StoredBatches: c.storedBatches.Load(), FailedBatches: c.failedBatches.Load(),
@@ -130,71 +130,14 @@ func (p *BufferedProducer) Stats() Stats {
 		s.Fill = float64(c.fill.Load()) / 1e6 / float64(s.StoredBatches)
 	}
 	now := time.Now()
-	if staged := p.staging.stats(now); staged.BufferedEvents > 0 || staged.Waiting == WaitingForHandler {
+	if staged := p.directory.staging.stats(now); staged.BufferedEvents > 0 || staged.Waiting == WaitingForHandler {
 		s.Partitions = append(s.Partitions, staged)
 	}
-	for _, part := range p.partitions() {
+	for _, part := range p.directory.partitions() {
 		s.Partitions = append(s.Partitions, part.stats(now))
 	}
 	for _, part := range s.Partitions {
 		s.OldestEventAge = max(s.OldestEventAge, part.OldestEventAge)
-	}
-	return s
-}
-
-// stats returns what the queue holds.
-func (q *queue) stats(now time.Time) (s PartitionStats) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	s.BatchesInFlight = len(q.taken)
-	for i, b := range q.waiting {
-		s.BufferedEvents += b.count
-		s.BufferedBytes += b.bytes
-		if i == 0 && b.count > 0 {
-			s.OldestEventAge = now.Sub(b.first)
-		}
-	}
-	for _, b := range q.taken {
-		s.OldestEventAge = max(s.OldestEventAge, now.Sub(b.first))
-	}
-	return s
-}
-
-// stats are those of events whose partition is not known.
-func (s *staging) stats(now time.Time) PartitionStats {
-	q := s.queue.stats(now)
-	q.LastNumber = -1
-	q.FailingSince, q.LastErr = s.producer.health.ofPartition(nil)
-	age, handlers, _ := s.work.busy()
-	q.RunningAge, q.Waiting = age, WaitingForList
-	if handlers {
-		q.Waiting = WaitingForHandler
-	}
-	return q
-}
-
-func (p *partition) stats(now time.Time) PartitionStats {
-	s := p.queue.stats(now)
-	s.ID = p.id
-	s.FailingSince, s.LastErr = p.producer.health.ofPartition(p)
-	age, handlers, _ := p.work.busy()
-	s.RunningAge = age
-	s.BufferedEvents, s.BufferedBytes = p.producer.admission.holds(p.share)
-	s.MaxMessageSize = int(p.linkMax.Load())
-	s.LastNumber = -1
-	if p.identity != nil {
-		s.LastNumber = p.identity.last.Load()
-	}
-	s.Waiting = Waiting(p.phase.Load())
-	switch {
-	case handlers:
-		s.Waiting = WaitingForHandler
-	case p.isStopped():
-		s.Waiting = WaitingStopped
-	case s.Waiting == WaitingForService && p.link.WaitingForCredit():
-		s.Waiting = WaitingForCredit
-	case s.Waiting == WaitingForNothing && s.BufferedEvents > 0:
-		s.Waiting = WaitingForEvents
 	}
 	return s
 }

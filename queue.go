@@ -1,30 +1,66 @@
 package eventhubs
 
 import (
+	"errors"
 	"slices"
 	"sync"
+	"time"
 )
 
-// A queue holds the batches of one partition, or of staging: those that wait, the last of which may still be open to events, and those
-// that a sender has taken and whose outcome is not yet told.
+// A queue holds the batches of one partition, or the staged ones: first those that a sender has
+// taken and whose outcome is not reported yet, then those that wait. The last one that waits may
+// still be open to events.
 type queue struct {
-	mu      sync.Mutex // guards the fields below and, while they are in waiting, the batches
-	waiting []*batch   // oldest first
-	taken   []*batch
+	// Immutable.
+	*parts
+	share *share // of the buffer; nil for staging
+	work  work
 
+	mu         sync.Mutex // guards the fields below and, while they wait, the batches
+	waiting    []*batch   // oldest first
+	taken      []*batch
+	freed      freed
 	unreported unreported
 }
 
-// openLocked returns the batch that the next event of that size joins, a fresh one if need be. A batch may have limit bytes.
-func (q *queue) openLocked(size, limit int, fresh func() *batch) *batch {
-	if n := len(q.waiting); n > 0 {
-		last := q.waiting[n-1]
-		if last.fits(size, limit) {
-			return last
-		}
-		last.full = true
+// Freed is room that unlock gives back to the buffer.
+type freed struct {
+	given         bool // something is given back, or would be: nobody is short of room until the next refusal
+	events, bytes int
+	ceased        trouble // of the partition, by a batch that has its outcome
+}
+
+// freeLocked frees the room of a batch. The second time it does nothing: a doomed batch gives its
+// room back before its outcome is reported.
+func (q *queue) freeLocked(b *batch) {
+	if b.roomless {
+		return
 	}
-	b := fresh()
+	b.roomless = true
+	q.freed.given = true
+	q.freed.events += b.count
+	q.freed.bytes += b.bytes
+}
+
+// unlock unlocks the queue, and gives the room that was freed back to the buffer: that needs another lock.
+func (q *queue) unlock() {
+	f := q.freed
+	q.freed = freed{}
+	q.mu.Unlock()
+	if f.given {
+		q.admission.leave(q.share, f)
+	}
+}
+
+// openLocked returns the batch that the next event of that size joins, a new one if need be. A batch may have limit bytes.
+func (q *queue) openLocked(size, limit int) *batch {
+	if b := q.lastLocked(); b != nil {
+		if b.takes(size, limit) {
+			return b
+		}
+		b.full = true
+	}
+	b := newBatch()
 	q.waiting = append(q.waiting, b)
 	return b
 }
@@ -37,6 +73,14 @@ func (q *queue) headLocked() *batch {
 	return q.waiting[0]
 }
 
+// lastLocked returns the youngest waiting batch, or nil.
+func (q *queue) lastLocked() *batch {
+	if len(q.waiting) == 0 {
+		return nil
+	}
+	return q.waiting[len(q.waiting)-1]
+}
+
 // takeLocked moves the oldest waiting batch to the taken ones.
 func (q *queue) takeLocked() *batch {
 	b := q.waiting[0]
@@ -45,46 +89,67 @@ func (q *queue) takeLocked() *batch {
 	return b
 }
 
-// putBackLocked puts what leaves a batch before all that waits. It is full, so that a sender takes it as soon as one is free.
+// putBackLocked puts the pieces of a split before everything that waits. They are full, so a free sender takes them.
 func (q *queue) putBackLocked(s *split) {
 	s.leaveLocked()
 	q.waiting = slices.Insert(q.waiting, 0, s.pieces...)
 }
 
-// settleLocked forgets a taken batch and tells its outcome to the barriers that cover it. What none of them returns in time, of a failure, the queue remembers for those that
-// come. Failed says how many of the batch's events, from one to before another, count as failed.
-func (q *queue) settleLocked(b *batch, o Outcome, failed func(from, to int) int) {
+// settle takes a batch out of the queue, after its outcome was reported, and tells the barriers that cover
+// it. A failure that none of them returns in time is kept for those to come.
+func (q *queue) settle(b *batch, o Outcome, flushOmitsTold bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
 	covered := q.doneLocked(b)
 	if o.Err == nil {
 		for _, c := range covered {
-			c.barrier.told(c.events, 0, o)
+			c.barrier.settled(c.events, 0, o)
 		}
 		return
 	}
-	slices.SortStableFunc(covered, func(x, y coverage) int { return y.events - x.events }) // who covers more of it covers what others cover
-	var holders []*barrier                                                                 // of the events before end
+	// The barrier that covers most of the batch covers the events of all others.
+	slices.SortStableFunc(covered, func(x, y coverage) int { return y.events - x.events })
+	var holders []*barrier // of the events before end
 	end := b.count
 	for _, c := range covered {
-		if c.barrier.told(c.events, failed(0, c.events), o) {
-			q.rememberLocked(b, o, c.events, end, failed, holders)
+		if c.barrier.settled(c.events, b.countFailed(o, 0, c.events, flushOmitsTold), o) {
+			q.rememberLocked(b, o, c.events, end, flushOmitsTold, holders)
 			end, holders = c.events, append(holders, c.barrier)
 		}
 	}
-	q.rememberLocked(b, o, 0, end, failed, holders)
+	q.rememberLocked(b, o, 0, end, flushOmitsTold, holders)
 }
 
-func (q *queue) rememberLocked(b *batch, o Outcome, from, to int, failed func(from, to int) int, holders []*barrier) {
-	if n := failed(from, to); n > 0 {
+func (q *queue) rememberLocked(b *batch, o Outcome, from, to int, flushOmitsTold bool, holders []*barrier) {
+	if n := b.countFailed(o, from, to, flushOmitsTold); n > 0 {
 		b.counted = append(b.counted, counted{from, to, o, q.unreported.add(n, o, holders)})
 	}
 }
 
-// enqueuedAgain notes that the i-th event of a batch has a new outcome to come, which counts instead.
+// countFailed is how many events of a failed batch, from one to before another, Flush and Close return as
+// failed. The lock of the batch's queue must be held.
+func (b *batch) countFailed(o Outcome, from, to int, flushOmitsTold bool) (events int) {
+	from = max(from, b.again) // the new outcome counts for the events that were enqueued again
+	switch {
+	case errors.Is(o.Err, ErrCleared), flushOmitsTold && b.kept:
+		return 0
+	case !flushOmitsTold || len(b.extras.deliveries) == 0:
+		return max(0, to-from)
+	}
+	for i := from; i < to; i++ {
+		if at(b.extras.deliveries, i) == nil {
+			events++
+		}
+	}
+	return events
+}
+
+// enqueuedAgain notes that the i-th event of a batch gets a new outcome, which counts instead.
 func (q *queue) enqueuedAgain(b *batch, i int) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if i < b.again {
-		return // it was noted before
+		return // noted before
 	}
 	b.again = i + 1
 	for _, c := range b.counted {
@@ -94,7 +159,7 @@ func (q *queue) enqueuedAgain(b *batch, i int) {
 	}
 }
 
-// doneLocked forgets a taken batch and returns the barriers that cover it.
+// doneLocked takes a taken batch out of the queue, and returns the barriers that cover it.
 func (q *queue) doneLocked(b *batch) []coverage {
 	if i := slices.Index(q.taken, b); i >= 0 {
 		q.taken = slices.Delete(q.taken, i, i+1)
@@ -102,9 +167,9 @@ func (q *queue) doneLocked(b *batch) []coverage {
 	return b.coverage
 }
 
-// coverLocked puts a barrier behind everything that the queue holds; with hurry it ends the linger of what waits.
+// coverLocked has a barrier cover everything in the queue. With hurry the linger of what waits is over.
 func (q *queue) coverLocked(r *barrier, hurry bool) {
-	q.unreported.tell(r)
+	q.unreported.giveTo(r)
 	for _, b := range q.taken {
 		r.coverAll(b)
 	}
@@ -114,24 +179,43 @@ func (q *queue) coverLocked(r *barrier, hurry bool) {
 	}
 }
 
-// holds reports whether there is such a batch.
-func (q *queue) holds(such func(*batch) bool) bool {
+// holds reports whether the queue has a batch with that property.
+func (q *queue) holds(property func(*batch) bool) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return slices.ContainsFunc(q.taken, such) || slices.ContainsFunc(q.waiting, such)
+	return slices.ContainsFunc(q.taken, property) || slices.ContainsFunc(q.waiting, property)
 }
 
-// doomLocked ends what waits: it will be told that error instead of being sent. It returns how much room that gives back, which the
-// caller must do when the lock is released.
-func (q *queue) doomLocked(err error) (events, bytes int) {
+// doomLocked has every waiting batch end with that error instead of being sent, and frees its room. It
+// returns how many events those are.
+func (q *queue) doomLocked(err error) (events int) {
+	q.freed.given = true
 	for _, b := range q.waiting {
 		if b.doom != nil {
 			continue
 		}
 		b.doom = err
-		b.full, b.flush, b.roomless = true, true, true
+		b.full, b.flush = true, true
+		q.freeLocked(b)
 		events += b.count
-		bytes += b.bytes
 	}
-	return events, bytes
+	return events
+}
+
+// stats returns what the queue holds.
+func (q *queue) stats(now time.Time) (s PartitionStats) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	s.BatchesInFlight = len(q.taken)
+	for i, b := range q.waiting {
+		s.BufferedEvents += b.count
+		s.BufferedBytes += b.bytes
+		if i == 0 && b.count > 0 {
+			s.OldestEventAge = now.Sub(b.first)
+		}
+	}
+	for _, b := range q.taken {
+		s.OldestEventAge = max(s.OldestEventAge, now.Sub(b.first))
+	}
+	return s
 }

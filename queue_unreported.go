@@ -85,14 +85,14 @@ func (f *failures) enqueuedAgain(o Outcome) {
 	}
 }
 
-// tell gives all of it to a barrier. Barriers that are waited at at the same time each get it.
-func (u *unreported) tell(r *barrier) {
+// giveTo adds all of it to a barrier's result. Barriers that wait at the same time each get it.
+func (u *unreported) giveTo(r *barrier) {
 	u.reported()
 	for _, f := range *u {
 		if slices.Contains(f.holders, r) {
-			continue // it was told before, or as the outcome of what it covers
+			continue // the barrier has it already, from here or as the outcome of a batch that it covers
 		}
-		r.tellEarlier(f.tally)
+		r.addEarlier(f.tally)
 		f.holders = append(f.holders, r)
 	}
 }

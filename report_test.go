@@ -77,7 +77,7 @@ func TestAStateThatComesAndGoesFillsNoLog(t *testing.T) {
 		if last := log.lines("state="); !strings.Contains(last[len(last)-1], "state=ready") {
 			t.Errorf("all is well, and the last line is %s", last[len(last)-1])
 		}
-		if p.health.report.timer.Stop() {
+		if p.observer.health.report.timer.Stop() {
 			t.Error("the timer is set though all is well")
 		}
 	})
@@ -91,7 +91,7 @@ func TestThereIsNoTimerWhenAllIsWell(t *testing.T) {
 		p := peer.producer(Options{Logger: log.logger(), MaxWaitTime: SendAtOnce})
 		enqueue(t, p, "0", "a")
 		time.Sleep(time.Minute)
-		if p.health.report.timer != nil {
+		if p.observer.health.report.timer != nil {
 			t.Error("a producer that never had trouble has a timer for it")
 		}
 		peer.mu.Lock()
@@ -107,7 +107,7 @@ func TestThereIsNoTimerWhenAllIsWell(t *testing.T) {
 		peer.mu.Unlock()
 		time.Sleep(2 * time.Minute)
 		before := len(log.lines(""))
-		if p.health.report.timer.Stop() {
+		if p.observer.health.report.timer.Stop() {
 			t.Error("the timer is set when all is well again")
 		}
 		time.Sleep(time.Hour)

@@ -277,12 +277,12 @@ func TestIdleSendersAreFewAndEnd(t *testing.T) {
 			synctest.Wait()
 		}
 		busy()
-		if got := p.idle.Load(); got != idleSenders {
+		if got := p.crew.idle.Load(); got != idleSenders {
 			t.Errorf("after 40 partitions have sent %d senders are idle, want %d", got, idleSenders)
 		}
 		time.Sleep(idleTime)
 		synctest.Wait()
-		if got := p.idle.Load(); got != 0 {
+		if got := p.crew.idle.Load(); got != 0 {
 			t.Errorf("%v later %d senders are idle, want none", idleTime, got)
 		}
 		busy()
@@ -391,7 +391,7 @@ func TestATryWithoutCreditLeavesOthersTheirLink(t *testing.T) {
 				p := newProducer("test.example", "hub", detachingHub{peer}, o)
 				enqueue(t, p, "0", "first")
 				synctest.Wait()
-				given := p.table.Load().partitions[0].link.(*detachingLink).given
+				given := p.directory.table.Load().partitions[0].link.(*detachingLink).given
 				time.Sleep(c.second)
 				enqueue(t, p, "0", "second")
 				_ = p.Flush(t.Context())

@@ -386,7 +386,7 @@ func TestWaitersForOnePartitionCostTheOthersNothing(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				a.leave(r.share, 1, r.bytes)
+				a.leave(r.share, freed{events: 1, bytes: r.bytes})
 			}
 			least = min(least, time.Since(began))
 		}

@@ -13,7 +13,6 @@ import (
 
 // What leaves a batch and what stays in it: each event once, with what belongs to it, in order, and with the barriers that cover it, whatever is split how often.
 func TestASplitKeepsOrderExtrasAndBarriers(t *testing.T) {
-	fresh := func() *batch { return new(batch) }
 	for seed := range uint64(500) {
 		random := rand.New(rand.NewPCG(seed, 21))
 		n := 1 + random.IntN(60)
@@ -40,7 +39,7 @@ func TestASplitKeepsOrderExtrasAndBarriers(t *testing.T) {
 			for i := range leaves {
 				leaves[i] = random.IntN(2) == 0
 			}
-			s := all[at].split(func(i int) bool { return leaves[i] }, limit, fresh)
+			s := all[at].split(func(i int) bool { return leaves[i] }, limit)
 			s.leaveLocked()
 			for _, piece := range s.pieces {
 				if piece.bytes > limit && piece.count > 1 || piece.count == 0 || !piece.full || !piece.first.Equal(b.first) {
@@ -80,7 +79,7 @@ func TestASplitKeepsOrderExtrasAndBarriers(t *testing.T) {
 				if c.events != covered[c.barrier] {
 					t.Errorf("seed %d: a barrier covers %d events of a batch, want %d", seed, c.events, covered[c.barrier])
 				}
-				c.barrier.told(c.events, c.events, Outcome{})
+				c.barrier.settled(c.events, c.events, Outcome{})
 			}
 		}
 		if i := slices.Index(seen, false); i >= 0 {

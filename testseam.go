@@ -12,7 +12,7 @@ import (
 
 // What package eventhubstest offers, with the types that it cannot name.
 func init() {
-	testseam.Settle = func(delivery, outcome any) error { return delivery.(*Delivery).settle(outcome.(Outcome)) }
+	testseam.Settle = func(delivery, outcome any) error { return delivery.(*Delivery).settleInTest(outcome.(Outcome)) }
 	testseam.Accept = func(event any) (any, error) { return acceptInTest(event.(*Event)) }
 	testseam.NewBatch = func(outcome, events any) (any, error) { return batchInTest(outcome.(Outcome), events.([]*Event)) }
 	testseam.EnqueuedAgain = func(batch any) any { return batch.(*Batch).rehearsal.enqueuedAgain() }
@@ -40,8 +40,8 @@ func (r *rehearsal) enqueuedAgain() []*Event {
 	return slices.Clone(r.again)
 }
 
-// settle is tell for who is not the producer.
-func (d *Delivery) settle(o Outcome) error {
+// settleInTest is settle for a test, which has no producer.
+func (d *Delivery) settleInTest(o Outcome) error {
 	if d == nil {
 		return errors.New("the Delivery is nil")
 	}
@@ -49,13 +49,13 @@ func (d *Delivery) settle(o Outcome) error {
 		return err
 	}
 	d.mu.Lock()
-	told := d.told
+	settled := d.settled
 	d.taken = true
 	d.mu.Unlock()
-	if told {
+	if settled {
 		return errors.New("the Delivery has been told an outcome before: it serves one event")
 	}
-	d.tell(o)
+	d.settle(o)
 	return nil
 }
 

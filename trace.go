@@ -2,7 +2,6 @@ package eventhubs
 
 import (
 	"context"
-	"log/slog"
 	"slices"
 	"time"
 )
@@ -170,106 +169,4 @@ func joined2[T any](traces []*Trace, of func(*Trace) func(context.Context, T)) (
 		}
 	}
 	return all
-}
-
-// traced is what a Trace is told of a batch. Whoever calls it owns the batch.
-func (p *BufferedProducer) traced(partitionID string, b *batch) TracedBatch {
-	if b.id == 0 {
-		b.id = p.batchIDs.Add(1)
-	}
-	return TracedBatch{Producer: p, ID: b.id, PartitionID: partitionID, Events: b.count, Bytes: b.bytes, Try: b.tries, First: b.first, batch: b}
-}
-
-func (p *BufferedProducer) traceAccepted(ctx context.Context, part *partition, key string, bytes int) {
-	if t := p.options.Trace; t != nil && t.Accepted != nil {
-		e := TracedEvent{Producer: p, PartitionKey: key, Bytes: bytes}
-		if part != nil {
-			e.PartitionID = part.id
-		}
-		t.Accepted(ctx, e)
-	}
-}
-
-// connected and disconnected are what the producer's own connection tells.
-func (p *BufferedProducer) connected() {
-	if t := p.options.Trace; t != nil && t.Connected != nil {
-		t.Connected(TracedConnection{Producer: p})
-	}
-}
-
-func (p *BufferedProducer) disconnected(err error) {
-	if t := p.options.Trace; t != nil && t.Disconnected != nil {
-		t.Disconnected(TracedConnection{Producer: p, Err: failure(err, "", 1)})
-	}
-}
-
-func (p *BufferedProducer) traceCreated() {
-	if t := p.options.Trace; t != nil && t.Created != nil {
-		t.Created(TracedProducer{Producer: p})
-	}
-}
-
-func (p *BufferedProducer) traceClosed(err error) {
-	if t := p.options.Trace; t != nil && t.Closed != nil {
-		t.Closed(TracedProducer{Producer: p, Err: err})
-	}
-}
-
-func (p *BufferedProducer) sealed(partitionID string, b *batch) {
-	if t := p.options.Trace; t != nil && t.Sealed != nil {
-		t.Sealed(p.traced(partitionID, b))
-	}
-}
-
-func (p *BufferedProducer) sending(partitionID string, b *batch) {
-	if t := p.options.Trace; t != nil && t.Sending != nil {
-		t.Sending(p.traced(partitionID, b))
-	}
-}
-
-// handled tells of a handler that has ended.
-func (p *BufferedProducer) handled(partitionID string, b *batch, o Outcome, began time.Time) {
-	if t := p.options.Trace; t != nil && t.Handled != nil {
-		t.Handled(TracedHandler{TracedBatch: p.traced(partitionID, b), Outcome: o, Ran: time.Since(began)})
-	}
-}
-
-// retrying tells everybody of a failed try of a batch, and of the pause before the next.
-func (p *BufferedProducer) retrying(b TracedBatch, reason error, pause time.Duration) {
-	p.counts.retries.Add(1)
-	p.logBatch("eventhubs: a try failed", b, "pause", pause, "error", reason)
-	if t := p.options.Trace; t != nil && t.Retrying != nil {
-		t.Retrying(TracedFailure{TracedBatch: b, Err: reason, Pause: pause})
-	}
-}
-
-// throttled tells everybody of a try that the service was too busy for.
-func (p *BufferedProducer) throttled(b TracedBatch, reason error, pause time.Duration) {
-	p.counts.throttled.Add(1)
-	p.counts.throttledFor.Add(int64(pause))
-	p.logBatch("eventhubs: throttled", b, "pause", pause, "error", reason)
-	if t := p.options.Trace; t != nil && t.Throttled != nil {
-		t.Throttled(TracedFailure{TracedBatch: b, Err: reason, Pause: pause})
-	}
-}
-
-func (p *BufferedProducer) settled(partitionID string, b *batch, limit int, o Outcome) {
-	p.counts.add(b, o, limit)
-	told := p.traced(partitionID, b)
-	if o.Err == nil {
-		p.logBatch("eventhubs: batch stored", told, "queued", o.Queued, "onWire", o.OnWire)
-	} else {
-		p.logBatch("eventhubs: batch failed", told, "queued", o.Queued, "onWire", o.OnWire, "storage", o.Storage.String(), "error", o.Err)
-	}
-	if t := p.options.Trace; t != nil && t.Settled != nil {
-		t.Settled(TracedOutcome{TracedBatch: told, Outcome: o, MaxBytes: limit})
-	}
-}
-
-// logBatch says what became of a batch or a try of it, for whoever wants to know it all: health logs what everybody should.
-func (p *BufferedProducer) logBatch(message string, b TracedBatch, more ...any) {
-	if !p.logger.Enabled(context.Background(), slog.LevelDebug) {
-		return
-	}
-	p.logger.With("hub", p.hubName, "partition", b.PartitionID, "events", b.Events, "bytes", b.Bytes, "try", b.Try).Debug(message, more...)
 }

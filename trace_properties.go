@@ -1,7 +1,6 @@
 package eventhubs
 
 import (
-	"context"
 	"iter"
 
 	"github.com/go-eventhubs/eventhubs/internal/amqp"
@@ -63,12 +62,4 @@ func (p *Properties) Add(name, text string) {
 func (p *Properties) reset(own map[string]any) {
 	clear(p.added)
 	p.own, p.added = own, p.added[:0]
-}
-
-// traceEncoding lets the trace add properties to an event, if it wants to.
-func (p *BufferedProducer) traceEncoding(ctx context.Context, w *wireEvent, own map[string]any) {
-	if t := p.options.Trace; t != nil && t.Encoding != nil {
-		w.added.reset(own)
-		t.Encoding(ctx, TracedEncoding{Producer: p, Properties: &w.added})
-	}
 }

@@ -161,7 +161,7 @@ func TestFlushPartitionOfAnUnknownPartitionKeepsWhatFailedForTheNext(t *testing.
 				t.Fatalf("FlushPartition returned %v", err)
 			}
 		}
-		if n := len(p.staging.unreported[0].holders); n > 0 {
+		if n := len(p.directory.staging.unreported[0].holders); n > 0 {
 			t.Errorf("%d calls are remembered", n)
 		}
 		wantFailed(t, `FlushPartition("0")`, p.FlushPartition(t.Context(), "0"), 1)

@@ -18,14 +18,6 @@ const (
 // quietAfter is how long each takes to be noticed: to the nanosecond, not at the next look of a clock that ticks.
 var quietAfter = [...]time.Duration{quietSoon: 3 * time.Second, quietLong: 10 * time.Second}
 
-// quietChanged is told that a work has become quiet, quieter, or is not any more.
-func (p *BufferedProducer) quietChanged(w *work) {
-	if w.partition != nil { // staging has no share of the buffer
-		p.admission.look(w)
-	}
-	p.health.look(w)
-}
-
 // A watch notices what runs and does not end. It has the one timer for that, which is set only while something runs of which that is not known yet, and
 // reads no clock for an event: a work notes once for each try and each handler when it began.
 type watch struct {
@@ -48,22 +40,40 @@ type work struct {
 	// Immutable.
 	watch     *watch
 	partition *partition // nil: staging
+	stats     func(now time.Time) PartitionStats
 
-	running  atomic.Int64 // a tryRuns for each try, a handlerRuns for each handler
+	running  runs
 	since    atomic.Int64 // when it became busy, or last ended something, as watch.now tells it; zero: this moment
 	level    atomic.Int32 // a quiet; written under watch.mu
 	attended atomic.Bool  // in watch.listed; written under watch.mu
 }
 
-// What runs, as it is counted in work.running.
+// A run is something of a partition that takes time: a try or a handler.
+type run int64
+
 const (
-	tryRuns     = 1
-	handlerRuns = 1 << 32
+	tryRuns     run = 1
+	handlerRuns run = 1 << 32
 )
 
+// runs counts the tries and the handlers that run, in one number, so that both are read at one instant.
+type runs struct{ packed atomic.Int64 }
+
+// begin adds a run, and reports whether it is the only one.
+func (r *runs) begin(what run) (only bool) { return r.packed.Add(int64(what)) == int64(what) }
+
+// end takes a run away, and reports whether it was the last.
+func (r *runs) end(what run) (last bool) { return r.packed.Add(-int64(what)) == 0 }
+
+// any reports whether something runs, and whether only handlers do.
+func (r *runs) any() (running, handlers bool) {
+	n := r.packed.Load()
+	return n != 0, n != 0 && n%int64(handlerRuns) == 0
+}
+
 // begin notes that a try or a handler begins. It allocates nothing.
-func (w *work) begin(what int64) {
-	if w.running.Add(what) == what {
+func (w *work) begin(what run) {
+	if w.running.begin(what) {
 		w.since.Store(w.watch.now())
 	}
 	if !w.attended.Load() {
@@ -71,10 +81,10 @@ func (w *work) begin(what int64) {
 	}
 }
 
-// end notes that it has ended: what else runs for the partition, with several sends at a time, is not quiet.
-func (w *work) end(what int64) {
+// end notes that it has ended. Whatever else runs for the partition, with several sends at a time, is not quiet either.
+func (w *work) end(what run) {
 	w.since.Store(0)
-	if w.running.Add(-what) != 0 {
+	if !w.running.end(what) {
 		w.since.Store(w.watch.now())
 	}
 	w.stir()
@@ -92,7 +102,7 @@ func (w *work) stir() {
 		return
 	}
 	w.watch.changed(w)
-	if w.running.Load() != 0 {
+	if running, _ := w.running.any(); running {
 		w.watch.attend(w) // the timer has let go of it when it was as quiet as can be
 	}
 }
@@ -102,11 +112,11 @@ func (w *work) quiet() quiet { return quiet(w.level.Load()) }
 
 // busy says for how long something has run without anything ending, and whether handlers are all that runs. It reports false if nothing runs.
 func (w *work) busy() (age time.Duration, handlers, running bool) {
-	n, since := w.running.Load(), w.since.Load()
-	if since != 0 {
+	running, handlers = w.running.any()
+	if since := w.since.Load(); since != 0 {
 		age = time.Duration(w.watch.now() - since)
 	}
-	return age, n != 0 && n%handlerRuns == 0, n != 0
+	return age, handlers, running
 }
 
 // now is the time as a work notes it: never zero.
@@ -164,8 +174,8 @@ func (w *watch) scan() {
 // lookLocked finds how quiet the work is, and when it may be quieter: zero for never, unless something begins or ends.
 func (w *work) lookLocked(now int64) (changed bool, wait time.Duration) {
 	since := w.since.Load()
-	switch {
-	case w.running.Load() == 0:
+	switch running, _ := w.running.any(); {
+	case !running:
 		return false, 0
 	case since == 0:
 		return false, quietAfter[quietSoon]
@@ -191,7 +201,7 @@ func (w *work) lookLocked(now int64) (changed bool, wait time.Duration) {
 // dismissLocked lets go of a work that does not run, or is as quiet as can be. It reports false if that is so no more.
 func (w *work) dismissLocked() bool {
 	w.attended.Store(false)
-	if w.running.Load() != 0 && w.quiet() != quietLong { // it began again: begin has seen either that it is attended or that it is not
+	if running, _ := w.running.any(); running && w.quiet() != quietLong { // it began again: begin has seen either that it is attended or that it is not
 		w.attended.Store(true)
 		return false
 	}

@@ -192,8 +192,8 @@ func TestTheWatchMissesNothingInARace(t *testing.T) {
 	close(stop)
 	busy.Wait()
 	for i := range works {
-		if works[i].quiet() != notQuiet || works[i].running.Load() != 0 {
-			t.Errorf("work %d is quiet %d with %d running", i, works[i].quiet(), works[i].running.Load())
+		if works[i].quiet() != notQuiet || works[i].running.packed.Load() != 0 {
+			t.Errorf("work %d is quiet %d with %d running", i, works[i].quiet(), works[i].running.packed.Load())
 		}
 		works[i].begin(tryRuns)
 		if !works[i].attended.Load() {

@@ -9,12 +9,12 @@ import "time"
 //
 // Batches do not shrink by this, though the room of one that settles is spread over all partitions: while a partition's batch is in flight its next one
 // fills, so that a sender finds what has gathered during a round trip, not what came just now (docs/decisions/0004).
-func (p *BufferedProducer) press(part *partition) {
+func (d *directory) press(part *partition) {
 	if part != nil {
 		part.wake()
 		return
 	}
-	for _, part := range p.partitions() {
+	for _, part := range d.partitions() {
 		part.wake()
 	}
 }
@@ -28,7 +28,7 @@ const leastShare = 4 // a quarter
 
 // worthwhile reports whether a batch holds so much room that it should not linger while others lack room. Where one partition holds nearly all of the
 // buffer, the batches of the others do not, and would leave with a few events each.
-func (p *BufferedProducer) worthwhile(b *batch) bool {
-	parts := leastShare * max(1, len(p.partitions()))
-	return b.count >= p.options.MaxBufferedEvents/parts || b.bytes >= p.options.MaxBufferedBytes/parts
+func (d *directory) worthwhile(b *batch) bool {
+	parts := leastShare * max(1, len(d.partitions()))
+	return b.count >= d.options.MaxBufferedEvents/parts || b.bytes >= d.options.MaxBufferedBytes/parts
 }
