@@ -265,7 +265,7 @@ func TestAbandonCountsWhatItFails(t *testing.T) {
 func TestTheDocumentsSayHowLongCloseWaitsForHandlers(t *testing.T) {
 	seconds := fmt.Sprint(closeGrace.Seconds())
 	for file, text := range map[string]string{
-		"producer_close.go":                            "Close waits for them " + seconds + " more second at most",
+		"producer_close.go":                   "Close waits for them " + seconds + " more second at most",
 		"docs/guarantees.md":                  seconds + " s after its context's end at the latest",
 		"docs/operations.md":                  "plus " + seconds + " s for handlers",
 		"examples/shutdown/main.go":           "less " + seconds + " s for the handlers",
