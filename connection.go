@@ -14,31 +14,36 @@ import (
 
 // ConnectionOptions configure a connection to a namespace.
 type ConnectionOptions struct {
-	// ApplicationID begins the user agent that the service sees.
+	// ApplicationID is the beginning of the user agent that the service sees.
 	ApplicationID string
 
-	// CustomEndpoint is the host, or host:port, to dial instead of the namespace, such as a gateway or a private endpoint; a URL is refused. The
-	// namespace stays the one that certificates and tokens are checked against.
+	// CustomEndpoint is the host, or host:port, to dial instead of the namespace, for example a
+	// gateway or a private endpoint. A URL is refused. Certificates and tokens are still checked
+	// against the namespace.
 	CustomEndpoint string
 
-	// NewWebSocketConn opens a WebSocket to that URL, such as wss://name.servicebus.windows.net/$servicebus/websocket, and returns it as a stream of bytes: AMQP
-	// passes so where only HTTPS does. websocketconn.Dial is such a function. A connection string with TransportType=AmqpWebSockets, and a
-	// namespace of the service's with port 443, are refused without it.
+	// NewWebSocketConn opens a WebSocket to that URL, for example
+	// wss://name.servicebus.windows.net/$servicebus/websocket, and returns it as a stream of bytes.
+	// AMQP then passes where only HTTPS does. websocketconn.Dial does this. Without it,
+	// constructors refuse a connection string with TransportType=AmqpWebSockets, and a namespace of
+	// the service with port 443.
 	NewWebSocketConn func(ctx context.Context, url string) (net.Conn, error)
 
-	// TLSConfig replaces the default configuration of TLS.
+	// TLSConfig replaces the default TLS configuration.
 	TLSConfig *tls.Config
 
-	// DialContext replaces the dialing of TCP, as in net/http. TLS, where it is used, is put on top of what it returns.
+	// DialContext replaces the TCP dialer, as in net/http. TLS, if used, runs over the connection
+	// that it returns.
 	DialContext func(ctx context.Context, network, address string) (net.Conn, error)
 
-	// Logger hears of a shared connection; a producer's own connection uses Options.Logger.
+	// Logger gets the log of a shared connection. A producer's own connection uses Options.Logger.
 	// Default: none.
 	Logger *slog.Logger
 }
 
-// A Connection is one AMQP connection to a namespace, for any number of producers. It is opened when it is first needed, opened again when it is lost, and
-// stays open when a producer closes. A producer that is not given one has its own.
+// A Connection is one AMQP connection to a namespace, for any number of producers. It opens when a
+// producer first needs it, opens again after a loss, and stays open when a producer closes. A
+// producer that is not given one has its own.
 type Connection struct {
 	// Immutable after newConnection.
 	conn      *connection.Conn
@@ -47,8 +52,8 @@ type Connection struct {
 	secret    *secret
 }
 
-// NewConnection returns a connection to a namespace, which lets it in with an Azure identity. There is no network traffic yet. A nil
-// [*ConnectionOptions] means the defaults.
+// NewConnection returns a connection to a namespace that authorises with an Azure identity. It
+// causes no network traffic yet. A nil [*ConnectionOptions] means the defaults.
 func NewConnection(fullyQualifiedNamespace string, credential azcore.TokenCredential, options *ConnectionOptions) (*Connection, error) {
 	e, err := endpointFromCredential(fullyQualifiedNamespace, credential)
 	if err != nil {
@@ -57,8 +62,9 @@ func NewConnection(fullyQualifiedNamespace string, credential azcore.TokenCreden
 	return newConnection(e, "", options)
 }
 
-// NewConnectionFromConnectionString is [NewConnection] with a connection string, which is read as [NewBufferedProducerFromConnectionString] reads it. If that names an event hub
-// (EntityPath), the connection's producers are for this one.
+// NewConnectionFromConnectionString is [NewConnection] with a connection string, read as
+// [NewBufferedProducerFromConnectionString] reads it. If the string names an event hub
+// (EntityPath), the connection's producers are for that hub.
 func NewConnectionFromConnectionString(connectionString string, options *ConnectionOptions) (*Connection, error) {
 	e, hubName, err := endpointFromConnectionString(connectionString, "")
 	if err != nil {
@@ -67,8 +73,9 @@ func NewConnectionFromConnectionString(connectionString string, options *Connect
 	return newConnection(e, hubName, options)
 }
 
-// NewConnectionFromKey is [NewConnection] with a named key, a shared access policy, which [Connection.ReplaceKey] replaces while the connection runs.
-// Both are refused if they are empty or cannot be right, such as with white space or quotation marks around them.
+// NewConnectionFromKey is [NewConnection] with a named key of a shared access policy.
+// [Connection.ReplaceKey] replaces the key while the connection runs. A name or key that is empty
+// or cannot be right is refused, for example one with white space or quotation marks around it.
 func NewConnectionFromKey(fullyQualifiedNamespace, keyName, key string, options *ConnectionOptions) (*Connection, error) {
 	s := new(secret)
 	e, err := endpointFromNamespace(fullyQualifiedNamespace, s)
@@ -81,8 +88,9 @@ func NewConnectionFromKey(fullyQualifiedNamespace, keyName, key string, options 
 	return newConnection(e, "", options)
 }
 
-// NewConnectionFromSAS is [NewConnection] with a ready-made shared access signature, which [Connection.ReplaceSAS] replaces while the connection runs: before it expires,
-// since nobody here can renew it. It begins with "SharedAccessSignature " and has sr, sig, se and skn.
+// NewConnectionFromSAS is [NewConnection] with a ready-made shared access signature. It begins with
+// "SharedAccessSignature " and has sr, sig, se and skn. The connection cannot renew it: call
+// [Connection.ReplaceSAS] with another one before it expires.
 func NewConnectionFromSAS(fullyQualifiedNamespace, signature string, options *ConnectionOptions) (*Connection, error) {
 	s := &secret{signature: true}
 	e, err := endpointFromNamespace(fullyQualifiedNamespace, s)
@@ -107,25 +115,28 @@ func newConnection(e endpoint, hubName string, options *ConnectionOptions) (*Con
 	return &Connection{conn: connection.New(e.config(o, "")), namespace: e.namespace, hub: hubName, secret: s}, nil
 }
 
-// ReplaceKey makes the connection sign with another key from its next token on; the present one stays good until it expires. It fails for a
-// Connection that was not made with a key, by itself or in a connection string.
+// ReplaceKey makes the connection sign with another key from its next token on. The present token
+// stays valid until it expires. It fails for a Connection that was not made with a key, by itself
+// or in a connection string.
 func (c *Connection) ReplaceKey(keyName, key string) error {
 	if c.secret == nil || c.secret.signature {
-		return invalid("the connection was not made with a key, by itself or in a connection string: there is none to replace")
+		return invalid("the connection was not made with a key, by itself or in a connection string: it has no key to replace")
 	}
 	return c.secret.setKey(keyName, key)
 }
 
-// ReplaceSAS makes the connection present another signature from its next token on. It fails for a Connection that was not made with one, by itself or in a connection string.
+// ReplaceSAS makes the connection use another signature from its next token on. It fails for a
+// Connection that was not made with a signature, by itself or in a connection string.
 func (c *Connection) ReplaceSAS(signature string) error {
 	if c.secret == nil || !c.secret.signature {
-		return invalid("the connection was not made with a signature, by itself or in a connection string: there is none to replace")
+		return invalid("the connection was not made with a signature, by itself or in a connection string: it has no signature to replace")
 	}
 	return c.secret.setSAS(signature)
 }
 
-// NewBufferedProducer returns a producer that shares the connection. Closing it leaves the connection open. The event hub may be empty if the connection
-// string has named it. [Options.Connection] must be empty: the connection has its own.
+// NewBufferedProducer returns a producer that shares the connection. Closing the producer leaves
+// the connection open. The event hub may be empty if the connection string names it.
+// [Options.Connection] must be empty: the connection has its own options.
 func (c *Connection) NewBufferedProducer(eventHub string, options *Options) (*BufferedProducer, error) {
 	eventHub, err := sameHub(c.hub, eventHub)
 	if err != nil {
@@ -146,23 +157,25 @@ func (c *Connection) NewBufferedProducer(eventHub string, options *Options) (*Bu
 	return p, nil
 }
 
-// Close closes the connection, politely until ctx ends. Close its producers first: what they still hold fails to be sent, and is tried until their Close
-// ends that.
+// Close closes the connection gracefully until ctx ends, and then cuts it. Close its producers
+// first. Otherwise the events that they still hold fail to be sent, and are retried until the
+// producers close.
 func (c *Connection) Close(ctx context.Context) error { return c.conn.Close(ctx) }
 
 func (o *ConnectionOptions) empty() bool {
 	return o.ApplicationID == "" && o.CustomEndpoint == "" && o.NewWebSocketConn == nil && o.TLSConfig == nil && o.DialContext == nil && o.Logger == nil
 }
 
-// A secret is a key or a signature that can be replaced. What it holds is behind a function, where no way of printing shows it.
+// A secret is a key or a signature that can be replaced. A function holds its value, so that no
+// form of printing shows it.
 type secret struct {
-	signature bool // immutable: whether it is one, and not a key
+	signature bool // immutable: it is a signature, not a key
 	source    atomic.Pointer[connection.TokenSource]
 }
 
 func (s *secret) setKey(name, key string) error {
 	if err := connectionstring.CheckKeyName(name); err != nil {
-		return refusedValue("the name of the key, which is that of a shared access policy such as RootManageSharedAccessKey,", "", err)
+		return refusedValue("the name of the key (of a shared access policy, for example RootManageSharedAccessKey)", "", err)
 	}
 	if err := connectionstring.CheckKey(key); err != nil {
 		return refusedValue("the key", "", err)

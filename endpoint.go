@@ -10,11 +10,11 @@ import (
 	"github.com/go-eventhubs/eventhubs/internal/connectionstring"
 )
 
-// endpoint is where a namespace is and how to be let in. The secrets are behind tokens.
+// endpoint is where a namespace is and how to authorise. Only tokens has the secrets.
 type endpoint struct {
 	namespace string
 	plain     bool   // the development emulator: no TLS
-	webSocket string // what asks for AMQP over WebSocket, for an error's text; empty if nothing does
+	webSocket string // the setting that asks for AMQP over WebSocket, for an error's text; empty if none does
 	tokens    connection.TokenSource
 }
 
@@ -33,11 +33,11 @@ func (e endpoint) config(o ConnectionOptions, containerID string) connection.Con
 	}
 }
 
-// check tells options with which the endpoint cannot be reached.
+// check refuses options with which the endpoint cannot be reached.
 func (e endpoint) check(o ConnectionOptions) error {
 	if e.webSocket != "" && o.NewWebSocketConn == nil {
-		return invalid("the namespace is to be reached by AMQP over WebSocket (%s), and ConnectionOptions.NewWebSocketConn is not set: "+
-			"set it to websocketconn.Dial, of the package of that name, or leave out what asks for it", e.webSocket)
+		return invalid("the namespace must be reached by AMQP over WebSocket (%s), but ConnectionOptions.NewWebSocketConn is not set: "+
+			"set it to websocketconn.Dial (package websocketconn), or remove the setting in parentheses", e.webSocket)
 	}
 	if o.CustomEndpoint == "" {
 		return nil
@@ -45,7 +45,7 @@ func (e endpoint) check(o ConnectionOptions) error {
 	return refusedValue("ConnectionOptions.CustomEndpoint", o.CustomEndpoint, connectionstring.CheckDialable(o.CustomEndpoint))
 }
 
-// endpointFromNamespace is the namespace, with whatever lets in.
+// endpointFromNamespace returns the namespace's endpoint, with a source of tokens.
 func endpointFromNamespace(fullyQualifiedNamespace string, tokens connection.TokenSource) (endpoint, error) {
 	host, webSocket, err := connectionstring.Namespace(fullyQualifiedNamespace)
 	if err != nil {
@@ -54,7 +54,7 @@ func endpointFromNamespace(fullyQualifiedNamespace string, tokens connection.Tok
 	return endpoint{namespace: host, webSocket: webSocket, tokens: tokens}, nil
 }
 
-// endpointFromCredential is the namespace with whatever token the credential gives.
+// endpointFromCredential returns the namespace's endpoint, with tokens from the credential.
 func endpointFromCredential(fullyQualifiedNamespace string, credential azcore.TokenCredential) (endpoint, error) {
 	e, err := endpointFromNamespace(fullyQualifiedNamespace, connection.TokensFromCredential(credential))
 	if err == nil && credential == nil {
@@ -63,8 +63,9 @@ func endpointFromCredential(fullyQualifiedNamespace string, credential azcore.To
 	return e, err
 }
 
-// endpointFromConnectionString reads a connection string. It also returns the hub: the one in the string or the one given, which
-// must be the same if there are both. No error shows any part of the string but the hub.
+// endpointFromConnectionString reads a connection string. It also returns the hub: the one in the
+// string or the one given, which must be the same if there are both. Errors show no part of the
+// string except the hub.
 func endpointFromConnectionString(text, hubName string) (endpoint, string, error) {
 	s, err := connectionstring.Parse(text)
 	if err != nil {
@@ -83,7 +84,8 @@ func endpointFromConnectionString(text, hubName string) (endpoint, string, error
 	return endpoint{namespace: s.Namespace, plain: s.Emulator, webSocket: s.WebSocket, tokens: replaceable}, hubName, nil
 }
 
-// refusedString is the error for a connection string, with what to call instead where there is something.
+// refusedString returns the error for a refused connection string, and says what to call instead if
+// something fits.
 func refusedString(err error) error {
 	e, ok := errors.AsType[*connectionstring.Error](err)
 	if ok && (e.Reason == connectionstring.Keyless || e.Reason == connectionstring.Identity) {
@@ -93,7 +95,8 @@ func refusedString(err error) error {
 	return invalid("%w", err)
 }
 
-// refusedValue is the error for a value that comes by itself; nil if err is nil. A secret is not given to it.
+// refusedValue returns the error for a single refused value; nil if err is nil. Callers never pass
+// it a secret.
 func refusedValue(what, value string, err error) error {
 	e, ok := errors.AsType[*connectionstring.Error](err)
 	switch {
@@ -105,10 +108,11 @@ func refusedValue(what, value string, err error) error {
 	return invalid("%s %s", what, e.Fault())
 }
 
-// maxQuoted is how long a name may be to be shown. What is longer is a mistake, and may be a token.
+// maxQuoted is the longest name that an error shows. A longer one is a mistake, and may be a token.
 const maxQuoted = 100
 
-// quoted is a name for an error's text, unless it may be a connection string, a signature, a key or a URL with a password in the wrong place.
+// quoted returns a name for an error's text. It hides a name that may be a misplaced connection
+// string, signature, key, or URL with a password.
 func quoted(name string) string {
 	if len(name) > maxQuoted || strings.ContainsAny(name, ";=@+&?") {
 		return "(not shown, since it may hold a secret)"
@@ -116,10 +120,11 @@ func quoted(name string) string {
 	return strconv.Quote(name)
 }
 
-// sameHub returns the hub that a connection string and an argument name, each of which may be empty. The service does not mind case.
+// sameHub returns the hub that a connection string and an argument name. Either may be empty. The
+// service ignores case.
 func sameHub(inString, argument string) (string, error) {
 	if argument != "" {
-		if err := checkHub(argument); err != nil { // what is wrong with it is the reason why it is another
+		if err := checkHub(argument); err != nil { // say what is wrong with the name, not that the two differ
 			return "", err
 		}
 	}
@@ -133,7 +138,7 @@ func sameHub(inString, argument string) (string, error) {
 	}
 }
 
-// checkHub tells a hub name that no service would know.
+// checkHub refuses a hub name that no service can have.
 func checkHub(name string) error {
 	if name == "" {
 		return invalid("no event hub is named: give its name as an argument, or as EntityPath in the connection string")

@@ -10,86 +10,98 @@ import (
 	"github.com/go-eventhubs/eventhubs/internal/connection"
 )
 
-// What the caller's own program causes. Each arrives wrapped, with the field and the value in its text: match it with errors.Is. Each but [ErrDeliveryTimeout] has a [Code], which matches the same.
+// Errors in the caller's own calls. Each arrives wrapped, with the field and the value in its text:
+// match it with errors.Is. Each except [ErrDeliveryTimeout] has a [Code], which matches the same.
 var (
-	// ErrInvalidArgument is returned by constructors for a bad option, and by Enqueue for an event that cannot be encoded or that
-	// names both a partition id and a partition key. Nothing was accepted.
+	// ErrInvalidArgument is returned by constructors for a bad option. Enqueue returns it for an
+	// event that cannot be encoded, or that names both a partition id and a partition key. Nothing
+	// was accepted.
 	ErrInvalidArgument = newSentinel(CodeInvalidArgument, "invalid argument")
 
-	// ErrClosed is returned by every call that begins after Close did, by an Enqueue that was waiting for room when Close began, and is
-	// the reason of the events that Close's context left no time to send.
+	// ErrClosed is returned by every call that begins after Close did, and by an Enqueue that waits
+	// for room when Close begins. It is also the reason of events that Close had no time to send
+	// before its context ended.
 	ErrClosed = newSentinel(CodeClosed, "the producer is closed")
 
-	// ErrBufferFull is returned where an event cannot wait for room: by TryEnqueue, and by an Enqueue that is called from a handler with the
-	// handler's context once the room that its batch gave back is used up.
+	// ErrBufferFull is returned where an event cannot wait for room. TryEnqueue returns it. So does
+	// Enqueue with a handler's context, once it has used up the room that the handler's batch gave
+	// back.
 	ErrBufferFull = newSentinel(CodeBufferFull, "the buffer is full")
 
-	// ErrEventTooLarge is returned by Enqueue for an event that the buffer could never hold, and is the reason of an event that is
-	// larger than the largest message of its partition's link, or that the service has refused alone for its size. The error is an *EventTooLargeError, with the sizes.
+	// ErrEventTooLarge is returned by Enqueue for an event that the buffer could never hold. It is
+	// also the reason of an event that exceeds its link's largest message, or that the service
+	// refused alone for its size. The error is an *EventTooLargeError, with the sizes.
 	ErrEventTooLarge = newSentinel(CodeTooLarge, "the event is too large")
 
-	// ErrPartitionUnknown is returned by Enqueue for a partition id that the event hub does not have, or is the reason of the event, when
-	// it was accepted before the event hub's partitions were known.
+	// ErrPartitionUnknown is returned by Enqueue for a partition id that the event hub does not
+	// have. It is the reason of the event if it was accepted before the hub's partitions were
+	// known.
 	ErrPartitionUnknown = newSentinel(CodePartitionUnknown, "unknown partition")
 
-	// ErrCleared is the reason of events that Clear or ClearPartition took out of the buffer.
+	// ErrCleared is the reason of events that Clear or ClearPartition removed from the buffer.
 	ErrCleared = newSentinel(CodeCleared, "cleared from the buffer")
 
 	// ErrAbandoned is the reason of events that were not yet in flight when Abandon was called.
-	ErrAbandoned = newSentinel(CodeAbandoned, "abandoned: the producer was closed without sending what it held")
+	ErrAbandoned = newSentinel(CodeAbandoned, "abandoned: the producer was closed without sending its buffered events")
 
-	// ErrExpired is returned by Enqueue for an event whose ExpiresAt is past, and is the reason of an event that expired before
-	// its first try.
+	// ErrExpired is returned by Enqueue for an event whose ExpiresAt is past. It is also the reason
+	// of an event that expired before its first try.
 	ErrExpired = newSentinel(CodeExpired, "the event has expired")
 
-	// ErrDeliveryTimeout is the reason of events whose Options.DeliveryTimeout was over, or left no time for another try. If a try had failed, the failure of the last is the *Error
-	// that errors.AsType finds; otherwise that is one of CodeTimeout.
+	// ErrDeliveryTimeout is the reason of events whose Options.DeliveryTimeout was over, or left no
+	// time for another try. It wraps an *Error: the failure of the last try, or one with
+	// CodeTimeout if no try had failed.
 	ErrDeliveryTimeout = errors.New("not delivered within Options.DeliveryTimeout")
 
-	// ErrPartitionStopped is returned by Enqueue for a partition that Options.StopPartitionOnFailure has stopped, and is the reason of the
-	// events that were behind the one that failed. ResumePartition lifts it. Enqueue may return it before the handler was told of those: who
-	// keeps refused events in order calls FlushPartition first.
+	// ErrPartitionStopped is returned by Enqueue for a partition that
+	// Options.StopPartitionOnFailure has stopped. It is also the reason of the events after the
+	// failed one. ResumePartition ends it. Enqueue may return it before those events are reported
+	// to the handler. To keep refused events in order, call FlushPartition first.
 	ErrPartitionStopped = newSentinel(CodePartitionStopped, "the partition is stopped after a failure")
 
-	// ErrProducerStateChanged is what ProducerStore.Save returns when another process has saved meanwhile.
+	// ErrProducerStateChanged is what ProducerStore.Save returns when another process has saved in
+	// the meantime.
 	ErrProducerStateChanged = newSentinel(CodeProducerStateChanged, "the producer's state was changed by another process")
 
-	// ErrPending says that an event has no outcome yet: it may be stored, or will be, or not. A Delivery's Outcome has it until then, and Publish and Delivery.Wait
-	// return it when their context ends first.
+	// ErrPending says that an event has no outcome yet: it may be stored now, or later, or never. A
+	// Delivery's Outcome has it until then. Publish and Delivery.Wait return it when their context
+	// ends first.
 	ErrPending = newSentinel(CodePending, "no outcome yet")
 
-	// ErrInHandler is returned by Flush, FlushPartition, Close, Abandon and Publish when they are called from a handler with the handler's context: they would wait for that
-	// handler to return.
-	ErrInHandler = newSentinel(CodeInHandler, "called from a handler, for which it would wait")
+	// ErrInHandler is returned by Flush, FlushPartition, Close, Abandon and Publish when they are
+	// called with a handler's context. They would wait for that handler to return.
+	ErrInHandler = newSentinel(CodeInHandler, "called with a handler's context: it would wait for that handler")
 )
 
-// A Code says in one stable word what went wrong. The words are part of the API; texts are not. [CodeOf] returns that of an error, and errors.Is takes a Code as a target.
+// A Code says in one stable word what went wrong. The words are part of the API; texts are not.
+// [CodeOf] returns the code of an error, and errors.Is takes a Code as a target.
 type Code string
 
-// The codes of an [Error]: what went wrong outside of the caller's program.
+// The codes of an [Error]: failures outside of the caller's program.
 const (
 	CodeUnauthorized     = Code(connection.CodeUnauthorized)     // the service refused the token, or its rights
 	CodeNoToken          = Code(connection.CodeNoToken)          // the credential gave no token
-	CodeNotFound         = Code(connection.CodeNotFound)         // no such event hub, or no such host
+	CodeNotFound         = Code(connection.CodeNotFound)         // there is no event hub, or no host, of that name
 	CodePartitionUnknown = Code(connection.CodePartitionUnknown) // the service does not know the partition
 	CodeDisabled         = Code(connection.CodeDisabled)         // the event hub is switched off
 	CodeThrottled        = Code(connection.CodeThrottled)        // the service is busy and asked to wait
 	CodeQuotaExceeded    = Code(connection.CodeQuotaExceeded)    // a limit of the namespace is reached
 	CodeTooLarge         = Code(connection.CodeTooLarge)         // the message exceeds what the service takes
 	CodeFenced           = Code(connection.CodeFenced)           // another producer with the same identity took over
-	CodeOutOfOrder       = Code(connection.CodeOutOfOrder)       // an idempotent producer's numbers are not those that the service expects
-	CodeNotSupported     = Code(connection.CodeNotSupported)     // the namespace does not offer what was asked for: idempotent retries
+	CodeOutOfOrder       = Code(connection.CodeOutOfOrder)       // the service expects other numbers from an idempotent producer
+	CodeNotSupported     = Code(connection.CodeNotSupported)     // the namespace does not offer idempotent retries
 	CodeProducerStore    = Code("producer-store")                // Options.ProducerStore could not be loaded or saved
 	CodeConnectionLost   = Code(connection.CodeConnectionLost)   // the connection or the link broke, or could not be opened
 	CodeTimeout          = Code(connection.CodeTimeout)          // no answer within the time for a try, or for the delivery
 	CodeCanceled         = Code(connection.CodeCanceled)         // the context of the call was cancelled
 	CodeRejected         = Code(connection.CodeRejected)         // the service refused the batch for another reason; see Condition
 	CodeReleased         = Code(connection.CodeReleased)         // the service gave the batch back without storing it
-	CodeInternal         = Code(connection.CodeInternal)         // the service failed, or answered what makes no sense
-	CodeConnectionClosed = Code(connection.CodeClosed)           // Close was called of the shared Connection
+	CodeInternal         = Code(connection.CodeInternal)         // the service failed, or its answer makes no sense
+	CodeConnectionClosed = Code(connection.CodeClosed)           // the shared Connection was closed
 )
 
-// The codes of sentinels. [ErrEventTooLarge] has [CodeTooLarge], and [ErrPartitionUnknown] [CodePartitionUnknown].
+// The codes of sentinels. [ErrEventTooLarge] has [CodeTooLarge], and [ErrPartitionUnknown]
+// [CodePartitionUnknown].
 const (
 	CodeInvalidArgument      = Code("invalid-argument")       // ErrInvalidArgument
 	CodeClosed               = Code("closed")                 // ErrClosed
@@ -103,21 +115,26 @@ const (
 	CodeInHandler            = Code("in-handler")             // ErrInHandler
 )
 
-// An Error is a failure outside of the caller's program: of the service, the network or the credential. It matches, with errors.Is, its [Code] and the sentinel with the same code.
-// What it wraps, Err, is for people and for finding errors of the caller's own, such as those of a credential or a dialer: types and texts of this module below an Error are not part of the API.
+// An Error is a failure outside of the caller's program: of the service, the network or the
+// credential. With errors.Is it matches its [Code] and the sentinel with the same code. It wraps
+// Err, for people and for finding the caller's own errors, for example those of a credential or a
+// dialer. Types and texts of this module below an Error are not part of the API.
 //
-// What ends an event or a wait, such as [ErrClosed], [ErrCleared] or [ErrBufferFull], wraps the Error that had failed before, for the event, its partition, the list of partitions or
-// the connection, unless something has succeeded since: errors.AsType finds it. Below ErrClosed, [ErrAbandoned], ErrCleared and [ErrExpired] it is never Transient.
+// An error that ends an event or a wait ([ErrClosed], [ErrCleared], [ErrBufferFull] and others)
+// wraps the Error that failed before, unless something has succeeded since. That is the failure of
+// the event, its partition, the list of partitions or the connection. errors.AsType finds it. Below
+// ErrClosed, [ErrAbandoned], ErrCleared and [ErrExpired] it is never Transient.
 type Error struct {
 	Code        Code
-	Condition   string // the AMQP error condition, such as "com.microsoft:server-busy"; empty if the service sent none
+	Condition   string // the AMQP error condition, as in "com.microsoft:server-busy"; empty if the service sent none
 	PartitionID string // empty when the failure concerns the whole event hub
 	Tries       int    // how often it was tried
 	TrackingID  string // the service's own id of the failure, for a support request
 	Transient   bool   // trying again, later, may succeed
-	Err         error  // the cause; never nil. What is below is not part of the API
+	Err         error  // the cause; never nil. The errors below it are not part of the API
 
-	// Since is when the first of the failures came of which this is the last; zero for a failure that stands alone, such as Connect's.
+	// Since is when the first of a series of failures came, of which this is the last. It is zero
+	// for a single failure, for example Connect's.
 	Since time.Time
 }
 
@@ -147,11 +164,13 @@ func (e *Error) Unwrap() error { return e.Err }
 type EventTooLargeError struct {
 	Size int
 
-	// Limit is what the buffer or the partition's link takes or, with an Err, what the service says that it takes. If it does not say, Limit is one less
-	// than Size: no more is known of it.
+	// Limit is the limit of the buffer or of the partition's link. With an Err it is the limit that
+	// the service states. If the service states none, Limit is Size minus one: the real limit is at
+	// most that.
 	Limit int
 
-	// Err is the service's refusal of the event alone, an *Error. It is nil for an event that was not sent, since it exceeds what the buffer or the link takes.
+	// Err is the service's refusal of the event alone, an *Error. It is nil for an event that was
+	// not sent because it exceeds the limit of the buffer or the link.
 	Err error
 }
 
@@ -171,17 +190,19 @@ func (e *EventTooLargeError) Unwrap() error { return e.Err }
 // Is reports whether target is [ErrEventTooLarge], or its code.
 func (e *EventTooLargeError) Is(target error) bool { return isCode(CodeTooLarge, target) }
 
-// An UndeliveredError is what Flush and Close return when some of the events that they answer for are not known to be stored. It counts them by storage.
+// An UndeliveredError is what Flush and Close return when some of the events that they answer for
+// are not known to be stored. It counts these events by storage.
 type UndeliveredError struct {
 	NotStored      int // events that failed and certainly are not in the event hub
 	PossiblyStored int // events that failed, and may be in the event hub
 	Pending        int // events that had no outcome yet when the context ended
 
-	// Err is the first failure. When the context has ended it wraps the context's error as well and, if none has failed, what holds up those that are pending.
+	// Err is the first failure. If the context has ended, Err wraps the context's error as well. If
+	// no event has failed, it also wraps the reason why events are pending.
 	Err error
 }
 
-// Failed is how many events have failed: [NotStored] and [PossiblyStored] together.
+// Failed is the number of failed events: [NotStored] and [PossiblyStored] together.
 func (e *UndeliveredError) Failed() int { return e.NotStored + e.PossiblyStored }
 
 func (e *UndeliveredError) Error() string {
@@ -211,7 +232,7 @@ func invalid(format string, args ...any) error {
 	return fmt.Errorf("eventhubs: %w: "+format, append([]any{ErrInvalidArgument}, args...)...)
 }
 
-// failure gives an error from below its public form.
+// failure converts an error of package connection to its public form.
 func failure(err error, partitionID string, tries int) error {
 	below, ok := errors.AsType[*connection.Error](err)
 	if !ok {

@@ -8,10 +8,12 @@ import (
 // Error returns the word. It makes a Code a target for errors.Is: errors.Is(err, [CodeThrottled]).
 func (c Code) Error() string { return string(c) }
 
-// CodeOf returns the code of an error: of what ended an event, a call or a wait, not of what had failed before and is wrapped by it. It is empty for nil, and for an error that has none. One behind
-// [ErrDeliveryTimeout] has that of the last failure, and an [*UndeliveredError] that of the first.
+// CodeOf returns the code of an error. It describes what ended an event, a call or a wait, not an
+// earlier failure that the error wraps. It is empty for nil and for an error without a code. For
+// [ErrDeliveryTimeout] it is the code of the last failure, and for an [*UndeliveredError] that of
+// the first.
 //
-// errors.Is with a Code asks for more: whether any of the errors that err wraps has it.
+// errors.Is with a Code asks for more: whether any of the errors that err wraps has the code.
 func CodeOf(err error) Code {
 	if c, ok := errors.AsType[coded](err); ok {
 		return c.code()
@@ -25,13 +27,15 @@ func CodeOf(err error) Code {
 	return ""
 }
 
-// coded is an error with a code. Of those in a tree of errors the first says what has happened, and others why.
+// coded is an error with a code. In a tree of errors the first coded error says what happened; the
+// others say why.
 type coded interface {
 	error
 	code() Code
 }
 
-// A sentinel is an error for errors.Is, with a code that matches it both ways.
+// A sentinel is an error for errors.Is. An error matches a sentinel if it matches its code, and the
+// other way round.
 type sentinel struct {
 	is   Code
 	text string
@@ -46,7 +50,7 @@ func (s *sentinel) code() Code { return s.is }
 // Is reports whether target is the sentinel's code.
 func (s *sentinel) Is(target error) bool { return target == error(s.is) }
 
-// isCode reports whether target is a code, or the sentinel that has it.
+// isCode reports whether target is the code, or the sentinel that has it.
 func isCode(code Code, target error) bool {
 	if s, ok := target.(*sentinel); ok {
 		return s.is == code
@@ -56,7 +60,7 @@ func isCode(code Code, target error) bool {
 
 func (e *Error) code() Code { return e.Code }
 
-// Is reports whether target is the error's code, or the sentinel that has the same.
+// Is reports whether target is the error's code, or the sentinel with the same code.
 func (e *Error) Is(target error) bool { return isCode(e.Code, target) }
 
 func (e *EventTooLargeError) code() Code { return CodeTooLarge }

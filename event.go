@@ -2,67 +2,83 @@ package eventhubs
 
 import "time"
 
-// An Event is what a producer sends, and what handlers are told of. [BufferedProducer.Enqueue] copies it: it may be changed or used again afterwards, and one that a handler was given
-// may be enqueued as it is. The zero Event is one with an empty body, for any partition. Name the fields that you set: there will be more.
+// An Event is what a producer sends and what handlers get. [BufferedProducer.Enqueue] copies it, so
+// the caller may change or reuse it afterwards. A handler may enqueue an event it got, as it is.
+// The zero Event has an empty body and may go to any partition. Name the fields that you set: there
+// will be more.
 //
-// What an AMQP message has beyond these fields is AMQP. Each thing has one place: a handler finds it where the sender has put it, and AMQP is nil where these fields
-// say it all.
+// The field AMQP has all that the other fields cannot express. Each value has one place: a handler
+// finds it where the sender put it. AMQP is nil when the other fields say everything.
 type Event struct {
-	// Body is the body, of any bytes. Nil is an empty body. A body of another kind, or none, is AMQP.Body.
+	// Body is the body, of any bytes. Nil is an empty body. AMQP.Body is for a body of another
+	// kind, or for none.
 	Body []byte
 
-	// PartitionID sends the event to that partition of the hub. In a handler it is still what the sender asked for: Batch.PartitionID is where the event went.
+	// PartitionID sends the event to that partition of the hub. In a handler it is still the
+	// sender's choice: Batch.PartitionID is where the event went.
 	PartitionID string
 
-	// PartitionKey sends the event to the partition that the service would choose for that key: all events with one key go
-	// to one partition, as long as the hub has as many partitions as now. The key travels with the event. It is valid UTF-8 of at most 128
-	// characters, counted as .NET, Java and JavaScript do: one beyond U+FFFF, such as an emoji, counts twice. Give
-	// neither key nor id unless events belong together: spread over all partitions they arrive fastest.
+	// PartitionKey sends the event to the partition that the service would choose for that key. All
+	// events with one key go to one partition while the hub's number of partitions stays the same.
+	// The key travels with the event. It is valid UTF-8 of at most 128 characters, counted as .NET,
+	// Java and JavaScript do. A character beyond U+FFFF, for example an emoji, counts twice. Give
+	// neither key nor id unless events belong together: spread over all partitions they arrive
+	// fastest.
 	PartitionKey string
 
-	// Properties travel with the event. One may be a bool, a number, a string, a []byte, a time.Time, a UUID ([16]byte), nil, a map, slice or pointer of these, or
-	// whatever azeventhubs has received as one. Other Go types are refused by name.
+	// Properties travel with the event. A value may be a bool, a number, a string, a []byte, a
+	// time.Time, a UUID ([16]byte) or nil. It may be a map, slice or pointer of these, or any value
+	// that azeventhubs has received. Enqueue refuses other Go types by name.
 	//
-	// A handler gets a map as map[any]any, a list as []any, a symbol as a string. What has no type that a program could name, such as a described value, can be printed,
-	// and is what it was when it is enqueued again.
+	// A handler gets a map as map[any]any, a list as []any, a symbol as a string. A value without a
+	// Go type that a program can name, for example a described value, can be printed. Enqueued
+	// again, it stays what it was.
 	Properties map[string]any
 
-	// MessageID, CorrelationID and ContentType travel with the event; empty is none. An id is valid UTF-8, a content type ASCII. An id of another type, and one that is
-	// there and empty, is in AMQP.Properties.
+	// MessageID, CorrelationID and ContentType travel with the event; empty is none. An id is valid
+	// UTF-8, a content type ASCII. An id of another type, or one that is present and empty, is in
+	// AMQP.Properties.
 	MessageID     string
 	CorrelationID string
 	ContentType   string
 
-	// ExpiresAt, if set, is when the event is of no more use: if no try to send it has begun by then, it fails with ErrExpired. An event that
-	// is already on its way is not affected. It stays here and is not sent.
+	// ExpiresAt, if set, is when the event becomes useless. The event fails with ErrExpired if no
+	// try to send it has begun by then. An event already on its way is not affected. The field is
+	// not sent.
 	ExpiresAt time.Time
 
-	// Delivery, if set, is told the outcome of this event. It serves one event. It is nil in a handler.
+	// Delivery, if set, gets the outcome of this event. It serves one event. It is nil in a
+	// handler.
 	Delivery *Delivery
 
-	// Tag stays here and is not sent: a handler gets it back, whatever it is.
+	// Tag is any value that a handler gets back with the event. It is not sent.
 	Tag any
 
-	// AMQP, if set, is what the event has that the fields above cannot say.
+	// AMQP, if set, has what the fields above cannot express.
 	AMQP *AMQPMessage
 }
 
-// An AMQPMessage is what of an AMQP message the fields of an Event cannot say. Whatever is nil is not there; what is there and empty is sent as such, and so received, but
-// for message annotations.
-// What AMQP forbids is refused with [ErrInvalidArgument], whose text names the field, the key and the Go type.
+// An AMQPMessage has the parts of an AMQP message that the fields of an Event cannot express. A nil
+// part is absent. A part that is present and empty is sent and received as empty, except message
+// annotations. Enqueue refuses what AMQP forbids with [ErrInvalidArgument], whose text names the
+// field, the key and the Go type.
 //
-// Keys of annotations are ASCII text, of any string type, or uint64. Their values, like those of a body, may be what [Event.Properties] may be.
+// Keys of annotations are ASCII text, of any string type, or uint64. Their values, like those of a
+// body, may be the same as in [Event.Properties].
 type AMQPMessage struct {
 	Header              *AMQPHeader
 	DeliveryAnnotations map[any]any
 
-	// MessageAnnotations may also carry the partition key, as x-opt-partition-key; Event.PartitionKey is the same then, or empty. Not sent are what the
-	// service had put on a received event (x-opt-sequence-number, x-opt-offset, x-opt-enqueued-time), and the numbers of the producer that had sent it.
+	// MessageAnnotations may also carry the partition key, as x-opt-partition-key.
+	// Event.PartitionKey is then the same, or empty. Annotations that the service put on a received
+	// event are not sent (x-opt-sequence-number, x-opt-offset, x-opt-enqueued-time). Neither are
+	// the numbers of the producer that sent it before.
 	MessageAnnotations map[any]any
 
 	Properties *AMQPProperties
 
-	// Body, if set, is the body, and Event.Body is nil. One with nothing in it is no body at all.
+	// Body, if set, is the body, and Event.Body must be nil. An AMQPBody with no content is no body
+	// at all.
 	Body *AMQPBody
 
 	Footer map[any]any
@@ -77,8 +93,8 @@ type AMQPHeader struct {
 	DeliveryCount uint32
 }
 
-// AMQPProperties are the properties that AMQP has for every message. The first three are for what the fields of the same name in Event cannot say, and are refused
-// if both are set.
+// AMQPProperties are the properties that AMQP has for every message. The first three are for values
+// that the Event fields of the same name cannot express. Enqueue refuses an event that sets both.
 type AMQPProperties struct {
 	MessageID          any     // a uint64, a UUID ([16]byte), a []byte, or a string, also an empty one
 	CorrelationID      any     // likewise
@@ -95,14 +111,15 @@ type AMQPProperties struct {
 	ReplyToGroupID     *string
 }
 
-// An AMQPBody is a body of any kind: sections of data, sequences, a value, or nothing. A tombstone for a compacted hub is a key and no body, or a null one; which of
-// these the service takes for one is not known, see docs/wire.md.
+// An AMQPBody is a body of any kind: sections of data, sequences, a value, or nothing. A tombstone
+// for a compacted hub is a key and no body, or a null one. It is not known which of these the
+// service accepts as one, see docs/wire.md.
 type AMQPBody struct {
-	Data      [][]byte // one section each; nil is one that is null, as JavaScript's client sends it, an empty one is not
+	Data      [][]byte // one section each; a nil slice is a null section, an empty one is not
 	Sequences [][]any  // one section each
 	Value     any      // Null{} for one that is null
 }
 
-// Null is a value that is null, such as [AMQPBody.Value]: nil is no value. A struct type of that name in another AMQP package, such as go-amqp's, is taken for
-// the same.
+// Null is a null value, for example of [AMQPBody.Value], where nil is no value. A struct type of
+// that name in another AMQP package (go-amqp) counts as the same.
 type Null struct{}

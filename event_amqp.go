@@ -8,14 +8,15 @@ import (
 	"github.com/go-eventhubs/eventhubs/internal/amqp"
 )
 
-// The annotations that the service puts on an event when somebody receives it. They are of that event in that hub.
+// The annotations that the service puts on an event that somebody receives. They belong to that
+// event in that hub.
 const (
 	receivedSequenceNumber = "x-opt-sequence-number"
 	receivedOffset         = "x-opt-offset"
 	receivedEnqueuedTime   = "x-opt-enqueued-time"
 )
 
-// nameOf returns an annotation's key as text, of whatever string type it is; not ok for any other key.
+// nameOf returns an annotation's key as text, of any string type; not ok for any other key.
 func nameOf(key any) (name string, ok bool) {
 	if name, ok = key.(string); ok {
 		return name, true
@@ -27,7 +28,8 @@ func nameOf(key any) (name string, ok bool) {
 	return v.String(), true
 }
 
-// stale reports whether an annotation is not to be sent: the service's own, or the numbers of the producer that had sent the event before.
+// stale reports whether an annotation is left out: one of the service's own, or a number of the
+// producer that sent the event before.
 func stale(name string) bool {
 	switch name {
 	case receivedSequenceNumber, receivedOffset, receivedEnqueuedTime, producerIDAnnotation, producerEpochAnnotation, sequenceNumberAnnotation:
@@ -36,7 +38,8 @@ func stale(name string) bool {
 	return false
 }
 
-// key is the partition key of the event, which has that in its own field: its message annotations may carry it as well.
+// key returns the partition key of the event. Own is the event's field; the message annotations may
+// carry the key as well.
 func (m *AMQPMessage) key(own string) (string, error) {
 	key := own
 	for annotation, carried := range m.MessageAnnotations {
@@ -55,7 +58,7 @@ func (m *AMQPMessage) key(own string) (string, error) {
 	return key, nil
 }
 
-// encodeMessage is encode for an event that is more than its own fields.
+// encodeMessage is encode for an event with AMQP parts beyond its own fields.
 func (w *wireEvent) encodeMessage(e *Event, key string) error {
 	m := e.AMQP
 	w.head, w.body = w.head[:0], nil
@@ -90,7 +93,7 @@ func (w *wireEvent) appendHeader(h *AMQPHeader) (err error) {
 	return nil
 }
 
-// appendOwn appends a section of annotations as the caller has them; nothing for nil.
+// appendOwn appends a section of the caller's annotations; nothing for nil.
 func (w *wireEvent) appendOwn(section byte, field string, own map[any]any) (err error) {
 	if own == nil {
 		return nil
@@ -105,7 +108,8 @@ func (w *wireEvent) appendOwn(section byte, field string, own map[any]any) (err 
 	return nil
 }
 
-// appendMessageAnnotations appends the message annotations, if the message is to have any: numbers, the caller's, the key.
+// appendMessageAnnotations appends the message annotations, if there are any: numbers, the
+// caller's, the key.
 func (w *wireEvent) appendMessageAnnotations(own map[any]any, key string) (err error) {
 	dst, mark := amqp.BeginMap(amqp.AppendSectionHeader(w.head, amqp.SectionMessageAnnotations))
 	pairs := 0
@@ -135,8 +139,9 @@ func (w *wireEvent) appendMessageAnnotations(own map[any]any, key string) (err e
 	return nil
 }
 
-// appendAnnotation appends one of the annotations in own. "The annotations type is a map where the keys are restricted to be of type symbol or of type ulong"
-// (messaging 3.2.10); azeventhubs has strings for symbols.
+// appendAnnotation appends one of the annotations in own. "The annotations type is a map where the
+// keys are restricted to be of type symbol or of type ulong" (messaging 3.2.10). A string stands
+// for a symbol, as in azeventhubs.
 func appendAnnotation(dst []byte, field string, own map[any]any, key, value any) (_ []byte, err error) {
 	name, isText := nameOf(key)
 	number, isNumber := key.(uint64)
@@ -163,10 +168,10 @@ func appendAnnotation(dst []byte, field string, own map[any]any, key, value any)
 	}
 }
 
-// sameName returns another key of the same name, of which there is none if all are strings.
+// sameName returns another key with the same name. There is none if all keys are strings.
 func sameName(own map[any]any, key any, name string) any {
 	if _, plain := key.(string); plain {
-		return nil // the other one will see it
+		return nil // the check of the other key finds it
 	}
 	for other := range own {
 		if text, ok := nameOf(other); ok && text == name && other != key {
@@ -176,7 +181,7 @@ func sameName(own map[any]any, key any, name string) any {
 	return nil
 }
 
-// appendMessageProperties appends the properties section, if the event is to have one.
+// appendMessageProperties appends the properties section, if the event has one.
 func (w *wireEvent) appendMessageProperties(e *Event) (err error) {
 	p := e.AMQP.Properties
 	if p == nil {
@@ -213,7 +218,7 @@ func (w *wireEvent) appendMessageProperties(e *Event) (err error) {
 		if !isASCII(e.ContentType) {
 			return invalid("Event.ContentType %q is not ASCII", e.ContentType)
 		}
-		properties.ContentType = new(e.ContentType) // a copy, or every event would be on the heap
+		properties.ContentType = new(e.ContentType) // a copy: otherwise every event would escape to the heap
 	}
 	if err := w.checkProperties(p); err != nil {
 		return err
@@ -224,9 +229,9 @@ func (w *wireEvent) appendMessageProperties(e *Event) (err error) {
 	return nil
 }
 
-// checkID refuses what is not of a type that AMQP has for ids: ulong, uuid, binary and string.
+// checkID refuses an id whose type AMQP does not have for ids: ulong, uuid, binary and string.
 func (w *wireEvent) checkID(field string, id any) error {
-	encoded, err := amqp.AppendValue(w.head, id) // behind the head, where it will be written over
+	encoded, err := amqp.AppendValue(w.head, id) // after the head, to be overwritten later
 	if err != nil {
 		return invalid("Event.AMQP.Properties.%s: %v", field, err)
 	}
@@ -237,7 +242,7 @@ func (w *wireEvent) checkID(field string, id any) error {
 	return invalid("Event.AMQP.Properties.%s is a %T: it may be a uint64, a UUID, a []byte or a string", field, id)
 }
 
-// checkProperties refuses what of the properties, ids apart, AMQP forbids, by its field.
+// checkProperties refuses the properties, ids apart, that AMQP forbids. The error names the field.
 func (w *wireEvent) checkProperties(p *AMQPProperties) error {
 	const in = "Event.AMQP.Properties."
 	for _, text := range [...]struct {
@@ -267,8 +272,9 @@ func (w *wireEvent) checkProperties(p *AMQPProperties) error {
 	return nil
 }
 
-// appendBody appends the body: sections of data, sequences, a value, or nothing, since an empty section would be another event. The last section of data, if it
-// ends the message, stays with the caller.
+// appendBody appends the body: sections of data, sequences, a value, or nothing, since an empty
+// section would make another event. The last section of data stays with the caller if it ends the
+// message.
 func (w *wireEvent) appendBody(e *Event) (err error) {
 	b, last := e.AMQP.Body, e.AMQP.Footer == nil
 	switch {
@@ -282,7 +288,7 @@ func (w *wireEvent) appendBody(e *Event) (err error) {
 	}
 	for i, data := range b.Data {
 		if data == nil {
-			w.head = amqp.AppendNull(amqp.AppendSectionHeader(w.head, amqp.SectionData)) // as the JavaScript client publishes null, and azeventhubs receives it
+			w.head = amqp.AppendNull(amqp.AppendSectionHeader(w.head, amqp.SectionData)) // as the JavaScript client publishes null
 			continue
 		}
 		w.appendData(data, last && i == len(b.Data)-1)

@@ -10,12 +10,13 @@ import (
 	"github.com/go-eventhubs/eventhubs/internal/amqp"
 )
 
-// decodeEvent is encode the other way: what it returns would be encoded to the same, but for the numbers. Nothing in it shares memory with encoded. The bytes are our
-// own, so that a failure to read them is a defect of this package.
+// decodeEvent reverses encode: the result encodes to the same bytes, except the numbers of an
+// idempotent producer. The result shares no memory with encoded. This package wrote the bytes, so a
+// failure to read them is a defect of the package.
 func decodeEvent(encoded []byte) *Event {
 	m, err := amqp.ParseMessage(encoded)
 	if err != nil {
-		panic(fmt.Sprintf("eventhubs: an event of our own does not decode: %v", err))
+		panic(fmt.Sprintf("eventhubs: an event encoded by this package does not decode: %v", err))
 	}
 	e := &Event{PartitionKey: keyOf(encoded), Properties: plainStringMap(m.ApplicationProperties)}
 	beyond := AMQPMessage{
@@ -30,7 +31,8 @@ func decodeEvent(encoded []byte) *Event {
 	return e
 }
 
-// ownAnnotations are those that are neither of this hub or producer, nor the key, if there is one; nil for none.
+// ownAnnotations returns the caller's annotations: without those of this hub or producer, and
+// without the key, if there is one. It returns nil for none.
 func ownAnnotations(all amqp.Map, key string) amqp.Map {
 	own := slices.DeleteFunc(all, func(pair amqp.Pair) bool {
 		name, _ := nameOf(pair.Key)
@@ -42,7 +44,8 @@ func ownAnnotations(all amqp.Map, key string) amqp.Map {
 	return own
 }
 
-// takeProperties takes what fields of the event can say, and returns the rest; nil for none.
+// takeProperties moves the properties that Event has fields for into e, and returns the rest; nil
+// for none.
 func (e *Event) takeProperties(p *amqp.Properties) *AMQPProperties {
 	if p == nil {
 		return nil
@@ -61,14 +64,14 @@ func (e *Event) takeProperties(p *amqp.Properties) *AMQPProperties {
 	if rest.ContentType != nil && *rest.ContentType != "" {
 		e.ContentType, rest.ContentType = *rest.ContentType, nil
 	}
-	said := e.MessageID != "" || e.CorrelationID != "" || e.ContentType != "" // so that there will be a section
+	said := e.MessageID != "" || e.CorrelationID != "" || e.ContentType != "" // so the encoder makes a section anyway
 	if said && reflect.ValueOf(*rest).IsZero() {
 		return nil
 	}
 	return rest
 }
 
-// takeBody takes a body that Event.Body can say, and returns any other; nil for none.
+// takeBody moves a body that fits Event.Body into e, and returns any other body; nil for none.
 func (e *Event) takeBody(m *amqp.Message) *AMQPBody {
 	if len(m.Data) == 1 && m.Data[0] != nil {
 		e.Body = bytes.Clone(m.Data[0])
@@ -83,7 +86,7 @@ func (e *Event) takeBody(m *amqp.Message) *AMQPBody {
 	}
 	switch {
 	case m.HasValue && m.Value == nil:
-		b.Value = Null{} // nil is no value
+		b.Value = Null{} // a nil Value means no value
 	case m.HasValue:
 		b.Value = plainValue(m.Value)
 	}
@@ -96,8 +99,8 @@ func keyOf(encoded []byte) string {
 	return string(key)
 }
 
-// plainValue gives a decoded value the types that callers can name, as azeventhubs does, and memory of its own. What they cannot name is encoded to what
-// it was.
+// plainValue returns a copy of a decoded value with Go types that callers can name, as azeventhubs
+// does. Other values keep a type that encodes to the same bytes.
 func plainValue(v any) any {
 	switch v := v.(type) {
 	case amqp.Symbol:
@@ -131,7 +134,7 @@ func plainValue(v any) any {
 	return ownValue(v)
 }
 
-// ownValue gives a decoded value memory of its own, and leaves its type.
+// ownValue returns a copy of a decoded value, and keeps its type.
 func ownValue(v any) any {
 	switch v := v.(type) {
 	case []byte:
@@ -167,7 +170,8 @@ func each[A, B any](list []A, f func(A) B) []B {
 
 func plainList(l []any) []any { return each(l, plainValue) }
 
-// plainMap returns a Go map; nil for nil. It is smaller than m if Go's maps cannot have all of m's keys: a list, or a string and a symbol of the same text.
+// plainMap returns a Go map; nil for nil. It is smaller than m if a Go map cannot have all of m's
+// keys. That is a list, or a string and a symbol with one text.
 func plainMap(m amqp.Map) map[any]any {
 	if m == nil {
 		return nil

@@ -7,20 +7,20 @@ import (
 	"github.com/go-eventhubs/eventhubs/internal/amqp"
 )
 
-// partitionKeyAnnotation is where an event carries its key, for the service and for whoever reads it.
+// partitionKeyAnnotation is where an event carries its key, for the service and for readers.
 const partitionKeyAnnotation = "x-opt-partition-key"
 
-// A wireEvent is an event as it goes over the wire, in two pieces: all that is ours, up to and including the header of the body, and
-// the caller's body, which is thus copied only once, into its batch. A wireEvent is reused; nothing in it outlives the call
-// that encoded it.
+// A wireEvent is an encoded event in two pieces. The head has all that this package adds, up to and
+// including the header of the body. The body stays the caller's, so it is copied only once, into
+// its batch. A wireEvent is reused; nothing in it outlives the call that encoded it.
 type wireEvent struct {
 	head     []byte
 	body     []byte
-	numbered bool       // leave room for an idempotent producer's numbers
-	added    Properties // by a Trace, to what the caller's event has
+	numbered bool       // leave room for the numbers of an idempotent producer
+	added    Properties // properties that a Trace added to the caller's
 }
 
-// size is the event's encoded size in bytes.
+// size returns the event's encoded size in bytes.
 func (w *wireEvent) size() int { return len(w.head) + len(w.body) }
 
 // wireEvents are not in use.
@@ -42,14 +42,15 @@ func (w *wireEvent) release() {
 	wireEvents.Put(w)
 }
 
-// encode sets w to the wire form of an event with that partition key, or says what about the event has no wire form.
+// encode sets w to the encoded form of an event with that partition key. The error names the part
+// of the event that cannot be encoded.
 func (w *wireEvent) encode(e *Event, key string) error {
 	if e.AMQP != nil {
 		return w.encodeMessage(e, key)
 	}
 	w.head = w.head[:0]
 	w.appendAnnotations(key)
-	// Both would see it too: no call for most events, which have neither.
+	// Both calls check this too; most events have neither, so they save the calls.
 	if e.MessageID != "" || e.CorrelationID != "" || e.ContentType != "" {
 		if err := w.appendProperties(e); err != nil {
 			return err
@@ -66,7 +67,7 @@ func (w *wireEvent) encode(e *Event, key string) error {
 	return nil
 }
 
-// appendAnnotations appends the message annotations, if the event is to have any.
+// appendAnnotations appends the message annotations, if the event has any.
 func (w *wireEvent) appendAnnotations(key string) {
 	if key == "" && !w.numbered {
 		return
@@ -86,8 +87,8 @@ func (w *wireEvent) appendAnnotations(key string) {
 	w.head = amqp.EndMap(dst, mark, pairs)
 }
 
-// appendProperties appends the properties section, up to the last of those that the event has: message-id, four that only AMQPProperties has, correlation-id,
-// content-type.
+// appendProperties appends the properties section, up to the last property that the event has. The
+// section's order is message-id, four that only AMQPProperties has, correlation-id, content-type.
 func (w *wireEvent) appendProperties(e *Event) error {
 	fields := 0
 	switch {
@@ -130,9 +131,11 @@ func appendTextOrNull(dst []byte, text string) []byte {
 	return amqp.AppendString(dst, text)
 }
 
-// appendApplicationProperties appends the caller's properties and those that a Trace has added, if the event is to have any: nil is no section, as everywhere in an
-// event, and an empty one was received as such. AMQP "restricts [their values] to be of simple types only, that is, excluding map, list, and array types" (messaging
-// 3.2.5). Azure's clients send and receive those all the same, and what was received is sent on.
+// appendApplicationProperties appends the caller's properties and those that a Trace added. Nil
+// makes no section; an empty map makes an empty one, since it was received that way. AMQP
+// "restricts [their values] to be of simple types only, that is, excluding map, list, and array
+// types" (messaging 3.2.5). Azure's clients send and receive those types all the same, and so does
+// this package.
 func (w *wireEvent) appendApplicationProperties(properties map[string]any) (err error) {
 	if properties == nil && len(w.added.added) == 0 {
 		return nil

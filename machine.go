@@ -10,9 +10,10 @@ import (
 	"time"
 )
 
-// What is told to machines: enumerations by their words, and results as attributes of a log or fields of JSON, by the same names and with the same values. Spans of time are in seconds.
+// The forms that programs read: the words of enumerations, and results as log attributes or JSON
+// fields. Logs and JSON have the same names and values. Durations are in seconds.
 
-// wordOf is the word of an enumeration's value, of those from 0 on.
+// wordOf returns the word of an enumeration's value; values count from 0.
 func wordOf[T ~int](kind string, value T, words []string) string {
 	if value < 0 || int(value) >= len(words) {
 		return kind + "(" + strconv.Itoa(int(value)) + ")"
@@ -20,11 +21,11 @@ func wordOf[T ~int](kind string, value T, words []string) string {
 	return words[value]
 }
 
-// readWord sets an enumeration's value to that with a word.
+// readWord sets an enumeration's value to the one with that word.
 func readWord[T ~int](kind string, value *T, text []byte, words []string) error {
 	i := slices.Index(words, string(text))
 	if i < 0 {
-		return invalid("%q is no %s: it is one of %s", text, kind, strings.Join(words, ", "))
+		return invalid("%q is not a %s: it must be one of %s", text, kind, strings.Join(words, ", "))
 	}
 	*value = T(i)
 	return nil
@@ -38,7 +39,7 @@ var (
 	retryModeWords    = []string{"exponential", "fixed"}
 )
 
-// String returns the storage in words, such as "possibly stored".
+// String returns the storage in words, for example "possibly stored".
 func (s Storage) String() string { return wordOf("Storage", s, storageWords) }
 
 // MarshalText returns what String does.
@@ -47,7 +48,7 @@ func (s Storage) MarshalText() ([]byte, error) { return []byte(s.String()), nil 
 // UnmarshalText reads what MarshalText has written.
 func (s *Storage) UnmarshalText(text []byte) error { return readWord("Storage", s, text, storageWords) }
 
-// String returns the state in one word, such as "throttled".
+// String returns the state in one word, for example "throttled".
 func (s HealthState) String() string { return wordOf("HealthState", s, healthStateWords) }
 
 // MarshalText returns what String does.
@@ -58,7 +59,7 @@ func (s *HealthState) UnmarshalText(text []byte) error {
 	return readWord("HealthState", s, text, healthStateWords)
 }
 
-// String returns what is waited for, such as "for the link".
+// String returns what the partition waits for, for example "for the link".
 func (w Waiting) String() string { return wordOf("Waiting", w, waitingWords) }
 
 // MarshalText returns what String does.
@@ -67,7 +68,7 @@ func (w Waiting) MarshalText() ([]byte, error) { return []byte(w.String()), nil 
 // UnmarshalText reads what MarshalText has written.
 func (w *Waiting) UnmarshalText(text []byte) error { return readWord("Waiting", w, text, waitingWords) }
 
-// String returns the partitioning in words, such as "round robin".
+// String returns the partitioning in words, for example "round robin".
 func (p Partitioning) String() string { return wordOf("Partitioning", p, partitioningWords) }
 
 // MarshalText returns what String does.
@@ -78,7 +79,7 @@ func (p *Partitioning) UnmarshalText(text []byte) error {
 	return readWord("Partitioning", p, text, partitioningWords)
 }
 
-// String returns the mode in one word, such as "exponential".
+// String returns the mode in one word, for example "exponential".
 func (m RetryMode) String() string { return wordOf("RetryMode", m, retryModeWords) }
 
 // MarshalText returns what String does.
@@ -89,7 +90,7 @@ func (m *RetryMode) UnmarshalText(text []byte) error {
 	return readWord("RetryMode", m, text, retryModeWords)
 }
 
-// attributes are those of a result. What is empty is left out by the methods that do so.
+// attributes are those of a result. text, time, texts and err leave out an empty value.
 type attributes []slog.Attr
 
 func (a *attributes) add(attr slog.Attr) { *a = append(*a, attr) }
@@ -124,10 +125,10 @@ func (a *attributes) err(name, code string, err error) {
 	}
 }
 
-// value is all of them as one value of a log.
+// value returns all attributes as one log value.
 func (a attributes) value() slog.Value { return slog.GroupValue(a...) }
 
-// json is all of them as an object.
+// json returns all attributes as a JSON object.
 func (a attributes) json() ([]byte, error) {
 	var b bytes.Buffer
 	b.WriteByte('{')
@@ -139,7 +140,7 @@ func (a attributes) json() ([]byte, error) {
 		if err != nil {
 			return nil, err
 		}
-		b.WriteString(strconv.Quote(attr.Key)) // a name of ours
+		b.WriteString(strconv.Quote(attr.Key)) // a name from this package
 		b.WriteByte(':')
 		b.Write(value)
 	}
@@ -157,16 +158,17 @@ func (o Outcome) attributes() (a attributes) {
 	return a
 }
 
-// LogValue returns the outcome as a group: its storage in words, its error as text and with its code.
+// LogValue returns the outcome as a group: its storage in words, its error as text and as a code.
 func (o Outcome) LogValue() slog.Value { return o.attributes().value() }
 
-// MarshalJSON returns what LogValue does, as an object.
+// MarshalJSON returns the same as LogValue, as an object.
 func (o Outcome) MarshalJSON() ([]byte, error) { return o.attributes().json() }
 
-// LogValue returns the batch as a group: its partition, how much it is, and its outcome.
+// LogValue returns the batch as a group: its partition, its number of events and bytes, and its
+// outcome.
 func (b *Batch) LogValue() slog.Value { return b.attributes().value() }
 
-// MarshalJSON returns what LogValue does, as an object.
+// MarshalJSON returns the same as LogValue, as an object.
 func (b *Batch) MarshalJSON() ([]byte, error) { return b.attributes().json() }
 
 func (b *Batch) attributes() (a attributes) {
@@ -177,16 +179,16 @@ func (b *Batch) attributes() (a attributes) {
 	return a
 }
 
-// LogValue returns the outcome's, which is pending before there is one.
+// LogValue returns the LogValue of the outcome, which is pending at first.
 func (d *Delivery) LogValue() slog.Value { return d.Outcome().LogValue() }
 
-// MarshalJSON returns what LogValue does, as an object.
+// MarshalJSON returns the same as LogValue, as an object.
 func (d *Delivery) MarshalJSON() ([]byte, error) { return d.Outcome().MarshalJSON() }
 
-// LogValue returns the producer's names as a group. What it does at present is in Stats and Health.
+// LogValue returns the producer's names as a group. Its present activity is in Stats and Health.
 func (p *BufferedProducer) LogValue() slog.Value { return p.attributes().value() }
 
-// MarshalJSON returns what LogValue does, as an object.
+// MarshalJSON returns the same as LogValue, as an object.
 func (p *BufferedProducer) MarshalJSON() ([]byte, error) { return p.attributes().json() }
 
 func (p *BufferedProducer) attributes() (a attributes) {
@@ -209,10 +211,11 @@ func (h Health) attributes() (a attributes) {
 	return a
 }
 
-// LogValue returns the health as a group: its state in words, its errors as text and with their codes. What is not known, or empty, is left out.
+// LogValue returns the health as a group: its state in words, its errors as text and as codes.
+// Unknown and empty values are left out.
 func (h Health) LogValue() slog.Value { return h.attributes().value() }
 
-// MarshalJSON returns what LogValue does, as an object.
+// MarshalJSON returns the same as LogValue, as an object.
 func (h Health) MarshalJSON() ([]byte, error) { return h.attributes().json() }
 
 func (s Stats) attributes() (a attributes) {
@@ -240,10 +243,12 @@ func (s Stats) attributes() (a attributes) {
 	return a
 }
 
-// LogValue returns the numbers as a group, without those of partitions, which are LogValuers of their own.
+// LogValue returns the numbers as a group, without the partitions: each [PartitionStats] has its
+// own
+// LogValue.
 func (s Stats) LogValue() slog.Value { return s.attributes().value() }
 
-// MarshalJSON returns what LogValue does as an object, and the partitions.
+// MarshalJSON returns the same as LogValue as an object, and the partitions.
 func (s Stats) MarshalJSON() ([]byte, error) {
 	partitions := s.Partitions
 	if partitions == nil {
@@ -267,16 +272,17 @@ func (s PartitionStats) attributes() (a attributes) {
 	return a
 }
 
-// LogValue returns the numbers as a group, the error as text and with its code.
+// LogValue returns the numbers as a group, the error as text and as a code.
 func (s PartitionStats) LogValue() slog.Value { return s.attributes().value() }
 
-// MarshalJSON returns what LogValue does, as an object.
+// MarshalJSON returns the same as LogValue, as an object.
 func (s PartitionStats) MarshalJSON() ([]byte, error) { return s.attributes().json() }
 
-// LogValue returns the error's text, as a log has it of an error that wraps this one: an attribute is of one type. Its code is [CodeOf]'s.
+// LogValue returns the error's text. An error that wraps this one is logged as text too, so the
+// attribute always has one type. [CodeOf] returns its code.
 func (e *Error) LogValue() slog.Value { return slog.StringValue(e.Error()) }
 
-// MarshalJSON returns an object with the text and the fields that say more.
+// MarshalJSON returns an object with the text, the code and the other fields.
 func (e *Error) MarshalJSON() ([]byte, error) {
 	var a attributes
 	a.err("error", "code", e)

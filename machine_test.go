@@ -160,7 +160,7 @@ func TestEnumerationsAreReadBack(t *testing.T) {
 		t.Errorf("of %s comes %+v, %v, want %+v", b, got, err, want)
 	}
 	var s Storage
-	if err := s.UnmarshalText([]byte("lost")); !errors.Is(err, ErrInvalidArgument) || !strings.Contains(err.Error(), `"lost" is no Storage: it is one of pending, stored`) {
+	if err := s.UnmarshalText([]byte("lost")); !errors.Is(err, ErrInvalidArgument) || !strings.Contains(err.Error(), `"lost" is not a Storage: it must be one of pending, stored`) {
 		t.Errorf("a word that is none: %v", err)
 	}
 }

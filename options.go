@@ -9,12 +9,14 @@ import (
 	"github.com/go-eventhubs/eventhubs/internal/defaults"
 )
 
-// Values for [Options.MaxWaitTime].
+// Special values for [Options.MaxWaitTime].
 const (
-	// SendAtOnce sends an event as soon as its partition has nothing else in flight. What arrives meanwhile still leaves together.
+	// SendAtOnce sends an event as soon as its partition has nothing in flight. Events that arrive
+	// in the meantime share the next batch.
 	SendAtOnce time.Duration = 1
 
-	// UntilFull sends a batch only when it is full, on Flush, on Close, or when the buffer is full and callers wait for room.
+	// UntilFull sends a batch only when it is full, on Flush, on Close, or when the buffer is full
+	// and callers wait for room.
 	UntilFull time.Duration = -1
 )
 
@@ -30,37 +32,39 @@ const (
 	defaultRefreshInterval   = 10 * time.Minute
 )
 
-// Options configure a [BufferedProducer]. A nil *Options and a zero field mean the default. They are copied and checked once, by the
-// constructor; its error names the field.
+// Options configure a [BufferedProducer]. A nil *Options and a zero field mean the default. The
+// constructor copies and checks them once. Its error names the field.
 type Options struct {
-	// MaxWaitTime is how long an event may wait for others to share its batch, counted from the first event of the batch.
-	// SendAtOnce and UntilFull are special values.
+	// MaxWaitTime is how long an event may wait for others to share its batch (the linger). It
+	// counts from the first event of the batch. SendAtOnce and UntilFull are special values.
 	// Default: 250 ms.
 	MaxWaitTime time.Duration
 
-	// MaxBufferedEvents bounds the events that were accepted and have no outcome yet, in all partitions, those in flight included.
-	// At the bound Enqueue waits.
+	// MaxBufferedEvents bounds the accepted events that have no outcome yet, in all partitions and
+	// in flight. At the bound Enqueue waits.
 	// Default: 2500.
 	MaxBufferedEvents int
 
-	// MaxBufferedBytes bounds the encoded bytes of the same events. A larger event is refused by Enqueue. The transport
-	// keeps up to one more batch for each partition.
+	// MaxBufferedBytes bounds the encoded bytes of the same events. Enqueue refuses a larger event.
+	// The transport holds up to one more batch for each partition.
 	// Default: 64 MiB.
 	MaxBufferedBytes int
 
-	// MaxConcurrentSendsPerPartition is how many batches of one partition may be in flight. More than one gives up the order
-	// within a partition.
+	// MaxConcurrentSendsPerPartition is how many batches of one partition may be in flight. With
+	// more than one the order within a partition is lost.
 	// Default: 1.
 	MaxConcurrentSendsPerPartition int
 
-	// EnableIdempotentRetries makes retries store nothing twice: every event carries a number that the service knows it by, and a batch
-	// that is sent again is stored once. It costs 120 bytes an event. Not together with ServiceAssigned or more than one concurrent send. A
-	// service that does not offer it fails every batch, and Connect, with CodeNotSupported.
+	// EnableIdempotentRetries makes the service store a retried batch only once. Every event
+	// carries a number by which the service recognises it, which costs 120 bytes an event. It
+	// excludes ServiceAssigned and more than one concurrent send. If the service does not offer it,
+	// every batch and Connect fail with CodeNotSupported.
 	// Default: false.
 	EnableIdempotentRetries bool
 
-	// ProducerStore, with EnableIdempotentRetries, keeps who the producer is on each partition, so that after a restart it is the same
-	// one to the service, and what is left of its former life is fenced off. See ProducerStore.
+	// ProducerStore, with EnableIdempotentRetries, keeps the producer's identity on each partition.
+	// After a restart the service sees the same producer and refuses leftover batches of the
+	// earlier run. See ProducerStore.
 	// Default: none; each producer is a new one.
 	ProducerStore ProducerStore
 
@@ -68,76 +72,99 @@ type Options struct {
 	// Default: RoundRobin.
 	Partitioning Partitioning
 
-	// KeyPartitioner replaces the service's hash: it maps a key to an index into the service's list of partitions, below [KeyPlacement.Partitions]. It is
-	// called by Enqueue, from any number of goroutines at once, and once more when events that came before the list was known are given their
-	// partitions. It must not call the producer. A result out of range, a panic, or the end of its goroutine (runtime.Goexit) fails that event. Other producers and the service itself will not agree with it.
+	// KeyPartitioner replaces the service's hash. It maps a key to an index into the service's list
+	// of partitions, from 0 to below [KeyPlacement.Partitions]. Enqueue calls it, from any number
+	// of goroutines at once. For events that were enqueued before the list was known, the producer
+	// calls it when the list arrives. It must not call the producer. A result out of range, a
+	// panic, or the end of its goroutine (runtime.Goexit) fails that event. Other producers and the
+	// service itself place keys differently.
 	// Default: the service's hash.
 	KeyPartitioner func(KeyPlacement) int
 
-	// DeliveryTimeout bounds the time from the first event of a batch to its outcome, with all waiting and retrying. It is looked at
-	// before each try, and shortens it. With UntilFull the time counts from when the batch is due. Negative: no bound.
+	// DeliveryTimeout bounds the time from the first event of a batch to its outcome, with all
+	// waiting and retries. The producer checks it before each try, and gives the try no more
+	// than the time left. With UntilFull the time counts from when the batch is due. Negative: no
+	// bound.
 	// Default: 15 minutes.
 	DeliveryTimeout time.Duration
 
-	// Retry says how often and how fast a failed batch is sent again.
+	// Retry says how often and how fast a failed batch is retried.
 	Retry RetryOptions
 
-	// FailFast ends a batch after one try when its failure will not pass by itself: no such hub, partition or host, forbidden, no token, a certificate that is not trusted, a hub that is switched off, a quota that is used up. Otherwise
-	// these are retried like any other, since roles take minutes to propagate and name servers blink.
+	// FailFast ends a batch after one try when its failure will not pass by itself. That is an
+	// unknown hub, partition or host, missing rights, no token, an untrusted certificate, a
+	// disabled hub, or an exhausted quota. Without FailFast these are retried like any other
+	// failure, since new roles take minutes to apply and name servers fail for moments.
 	// Default: false.
 	FailFast bool
 
-	// StopPartitionOnFailure keeps a partition without gaps: at its first failed batch what is behind it fails too, in order, with
-	// ErrPartitionStopped, and so do later Enqueues for it, until ResumePartition. Events without id and key go elsewhere. Not together with
-	// ServiceAssigned or more than one concurrent send.
+	// StopPartitionOnFailure keeps a partition without gaps. After its first failed batch the
+	// partition's later batches fail too, in order, with ErrPartitionStopped. Enqueue returns the
+	// same error for the partition until ResumePartition. Events without id and key go to other
+	// partitions. It excludes ServiceAssigned and more than one concurrent send.
 	//
-	// While the hub's partitions are not known there is none to stop: at the first failure everything that waits for the list fails, and what
-	// is enqueued after that is taken, which leaves a gap. Connect before the first event, and there is no such time.
+	// Before the producer knows the hub's partitions it cannot stop a single one. A failure then
+	// fails every event that waits for the list, but later events are accepted, which leaves a gap.
+	// Call Connect before the first event to avoid this.
 	// Default: false.
 	StopPartitionOnFailure bool
 
-	// PartitionRefreshInterval is how old the list of partitions may be when an event is enqueued; then it is asked for again, in the background.
-	// It is varied by half either way, so that a fleet does not ask in step. Negative: the list is never asked for again, unless
+	// PartitionRefreshInterval is how old the list of partitions may be when an event is enqueued.
+	// If it is older, the producer asks for it again in the background. The interval varies by half
+	// either way, so that a fleet does not ask in step. Negative: the producer asks again only when
 	// the service calls a partition unknown.
 	// Default: 10 minutes.
 	PartitionRefreshInterval time.Duration
 
-	// OnBatchSucceeded is told of each batch that was stored, and OnBatchFailed of each that was not, or not certainly. Whoever sends
-	// for the partition waits for them before it takes the next batch: one call at a time and in order for each
-	// partition (with one concurrent send), at the same time for different ones; of a batch in which events have expired these are told first. A slow handler slows its partition; the room
-	// in the buffer is given back before it runs. A panic is logged and changes nothing else, as is the end of its goroutine (runtime.Goexit).
+	// OnBatchSucceeded is called for each stored batch, and OnBatchFailed for each batch that is
+	// not, or possibly, stored. The partition sends its next batch only after the handler returns.
+	// So a slow handler slows its partition. For each partition there is one call at a time, in
+	// order (with one concurrent send). Calls for different partitions run at the same time. When
+	// some events of a batch have expired, they are reported first, as a batch of their own. The
+	// buffer's room is free before the handler runs. A handler that panics or ends its goroutine
+	// (runtime.Goexit) is logged; nothing else changes.
 	//
-	// Pass the handler's context on: with it Enqueue never waits, and Flush and Close return ErrInHandler instead of waiting for
-	// this very handler. A handler that waits, in another way, for its own producer is a deadlock.
+	// Pass the handler's context on. With it Enqueue never waits, and Flush and Close return
+	// ErrInHandler instead of waiting for this handler. A handler that waits for its own producer
+	// in another way is a deadlock.
 	// Default: none.
 	OnBatchSucceeded func(context.Context, *Batch)
 	OnBatchFailed    func(context.Context, *Batch)
 
-	// FlushOmitsTold has Flush, FlushPartition and Close leave out of their error the events whose failure OnBatchFailed, a Delivery or Publish was told of: those have
-	// somebody who sees to them. They wait for them all the same.
-	// Default: false; they return every failure once, whoever was told.
+	// FlushOmitsTold makes Flush, FlushPartition and Close leave out of their error the failures
+	// already reported to OnBatchFailed, a Delivery or Publish. They wait for these events all the
+	// same.
+	// Default: false; they return every failure once, even if it was reported elsewhere.
 	FlushOmitsTold bool
 
 	// Identifier names this producer on the wire and in logs.
 	// Default: a random text.
 	Identifier string
 
-	// Logger hears of connections and batches, never of single events, from any goroutine; at level DEBUG also of AMQP frames that begin, end or refuse something, and four levels
-	// below that of all frames, without bodies, keys and tokens (of what it takes when a connection is opened). It must not block. Without one, what must not go unheard is told to slog.Default():
-	// each change of Health's state (level WARN; INFO when all is well again) and, while trouble lasts, a line a minute; a failed batch that no handler and no
-	// Delivery hears of, and a handler's panic (ERROR). slog.New(slog.DiscardHandler) silences all of it.
+	// Logger gets log lines about connections and batches, never about single events, from any
+	// goroutine. At level DEBUG it also gets the AMQP frames that begin, end or refuse something.
+	// Four levels lower it gets all frames. Frames are logged without bodies, keys and tokens. Both
+	// levels are checked once, when a connection opens. The Logger must not block.
+	//
+	// Without a Logger, the producer logs to slog.Default() each change of Health's state (WARN;
+	// INFO when all is well again). While trouble lasts it adds one line a minute. It also logs
+	// each
+	// failed batch without a handler and Deliveries, and each panic of a handler (ERROR).
+	// slog.New(slog.DiscardHandler) silences all of it.
 	// Default: none.
 	Logger *slog.Logger
 
-	// Trace is told of what happens to events, batches and connections. See Trace.
+	// Trace is called for what happens to events, batches and connections. See Trace.
 	// Default: none.
 	Trace *Trace
 
-	// Connection configures the producer's own connection. A producer on a shared Connection leaves it empty.
+	// Connection configures the producer's own connection. Leave it empty for a producer on a
+	// shared Connection.
 	Connection ConnectionOptions
 }
 
-// withDefaults returns a checked copy, with every zero field replaced by its default and the application's functions behind a guard.
+// withDefaults returns a checked copy: every zero field has its default, and the application's
+// functions are guarded (see guard).
 func (o *Options) withDefaults() (Options, error) {
 	var c Options
 	if o != nil {
@@ -177,7 +204,7 @@ func (o *Options) validate() error {
 	case o.MaxConcurrentSendsPerPartition < 0 || o.MaxConcurrentSendsPerPartition > 100:
 		return invalid("Options.MaxConcurrentSendsPerPartition is %d: it must be between 1 and 100, or 0 for 1", o.MaxConcurrentSendsPerPartition)
 	case o.Partitioning < RoundRobin || o.Partitioning > ServiceAssigned:
-		return invalid("Options.Partitioning is %d: it is RoundRobin, Sticky or ServiceAssigned", o.Partitioning)
+		return invalid("Options.Partitioning is %d: it must be RoundRobin, Sticky or ServiceAssigned", o.Partitioning)
 	case o.StopPartitionOnFailure && o.Partitioning == ServiceAssigned:
 		return invalid("Options.StopPartitionOnFailure is set together with ServiceAssigned: the service chooses the partitions, so none can be kept without gaps")
 	case o.StopPartitionOnFailure && o.MaxConcurrentSendsPerPartition > 1:
@@ -189,17 +216,18 @@ func (o *Options) validate() error {
 	case o.ProducerStore != nil && !o.EnableIdempotentRetries:
 		return invalid("Options.ProducerStore is set without EnableIdempotentRetries: only an idempotent producer has a state to keep")
 	case o.DeliveryTimeout > 0 && o.MaxWaitTime >= o.DeliveryTimeout:
-		return invalid("Options.DeliveryTimeout, %v, is not longer than MaxWaitTime, %v: nothing could be delivered", o.DeliveryTimeout, o.MaxWaitTime)
+		return invalid("Options.DeliveryTimeout, %v, is not longer than MaxWaitTime, %v: make it longer, or no event could be delivered", o.DeliveryTimeout, o.MaxWaitTime)
 	case len(o.Identifier) > maxIdentifierBytes:
-		return invalid("Options.Identifier has %d bytes: it may have %d", len(o.Identifier), maxIdentifierBytes)
+		return invalid("Options.Identifier has %d bytes: it may have at most %d", len(o.Identifier), maxIdentifierBytes)
 	}
 	return o.Retry.validate()
 }
 
-// maxIdentifierBytes keeps an identifier well within what link and container names may be.
+// maxIdentifierBytes keeps an identifier well within the limits of link and container names.
 const maxIdentifierBytes = 128
 
-// linger is how long an open batch waits for more events; untilFull means that time alone never ends it.
+// linger is how long an open batch waits for more events. With untilFull, time alone never ends the
+// wait.
 func (o *Options) linger() (wait time.Duration, untilFull bool) {
 	switch {
 	case o.MaxWaitTime < 0:

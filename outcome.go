@@ -8,11 +8,11 @@ import (
 	"time"
 )
 
-// Storage says what is known of an event's place in the event hub.
+// Storage says whether an event is in the event hub.
 type Storage int
 
 const (
-	// Pending: the event has no outcome yet, so that nothing is known. It is the zero value.
+	// Pending: the event has no outcome yet, so nothing is known. It is the zero value.
 	Pending Storage = iota
 	// Stored: the service accepted the event.
 	Stored
@@ -22,19 +22,19 @@ const (
 	PossiblyStored
 )
 
-// An Outcome is the end of an event, or of a batch of them. Each accepted event has exactly one. What stands for an outcome that is not there yet has [Pending] and
-// [ErrPending].
+// An Outcome is the final result of an event, or of a batch of them. Each accepted event has
+// exactly one. Until then, [Pending] and [ErrPending] stand in for it.
 type Outcome struct {
 	Err         error         // nil when Storage is Stored, and only then
-	Storage     Storage       // what is known of the event's place in the event hub
-	PartitionID string        // where it was sent, or was to be sent; empty if that was not decided, or if the service chose
+	Storage     Storage       // whether the event is in the event hub
+	PartitionID string        // where it was sent, or was to be sent; empty if undecided, or if the service chose
 	Tries       int           // how often it was sent
 	Queued      time.Duration // from the first event of the batch to its first try
 	OnWire      time.Duration // from the first try to the outcome, pauses between tries included
 }
 
-// A Batch is what a handler is told of: events that went to one partition together, with one outcome. It stays as it is: keep it as long as you like, and use it in
-// several goroutines.
+// A Batch is the argument of a handler: events that went to one partition together, with one
+// outcome. It never changes. You may keep it as long as you like, and use it in several goroutines.
 type Batch struct {
 	PartitionID string // empty if the events failed before their partition was known, and named none
 	Outcome     Outcome
@@ -44,11 +44,12 @@ type Batch struct {
 	batch     *batch
 	queue     *queue // of the batch
 	producer  *BufferedProducer
-	rehearsal *rehearsal // in place of both, of a batch that package eventhubstest has made
+	rehearsal *rehearsal // replaces both in a batch made by package eventhubstest
 }
 
-// Events yields the events in their order, each decoded afresh from the bytes that were sent, so that it is the caller's own. Enqueued as it is, each would go where its
-// sender has asked for it to go, with its Tag and its ExpiresAt. Its Delivery is nil.
+// Events yields the events in order. Each is decoded again from the bytes that were sent, so it
+// belongs to the caller. It has its Tag and its ExpiresAt; its Delivery is nil. Enqueued as it is,
+// it goes where its sender asked.
 func (b *Batch) Events() iter.Seq[*Event] {
 	return func(yield func(*Event) bool) {
 		for i, encoded := range b.batch.all() {
@@ -64,7 +65,8 @@ func (b *Batch) Events() iter.Seq[*Event] {
 	}
 }
 
-// Tags yields the [Event.Tag] of each event, in their order, nil for an event without one. It decodes nothing.
+// Tags yields the [Event.Tag] of each event, in order, nil for an event without one. It decodes
+// nothing.
 func (b *Batch) Tags() iter.Seq[any] {
 	return func(yield func(any) bool) {
 		for i := range b.Count {
@@ -75,13 +77,15 @@ func (b *Batch) Tags() iter.Seq[any] {
 	}
 }
 
-// EnqueueAgain enqueues every event of the batch once more, as it was and with its key, Tag and ExpiresAt; an event without a key goes to the partition of the
-// batch, or anywhere if that is not known. It returns how many events were accepted; with the handler's context it never waits. The first refusal, such as
-// [ErrClosed] or [ErrExpired], ends it. A Delivery has been told its outcome and is not told again. Flush and Close count the new outcome instead of the old one, unless one of
-// them has returned that.
+// EnqueueAgain enqueues every event of the batch again, as it was, with its key, Tag and ExpiresAt.
+// An event without a key goes to the partition of the batch, or to any if that is unknown. It
+// returns how many events were accepted. With the handler's context it never waits. It stops at the
+// first refusal, for example [ErrClosed] or [ErrExpired]. A Delivery keeps its first outcome. Flush
+// and Close count the new outcome instead of the old one, unless one of them has already returned
+// the old one.
 //
-// It is for a handler of failures where order does not matter: what is enqueued again comes after everything that is buffered by now, and
-// what was possibly stored may be stored twice.
+// Use it in a handler of failures where order does not matter. The events join the buffer after
+// everything in it, and an event that was possibly stored may be stored twice.
 func (b *Batch) EnqueueAgain(ctx context.Context) (accepted int, err error) {
 	if b.rehearsal != nil {
 		return b.rehearsal.enqueueAgain(b)
@@ -96,8 +100,9 @@ func (b *Batch) EnqueueAgain(ctx context.Context) (accepted int, err error) {
 	return accepted, nil
 }
 
-// A Delivery tells the outcome of one event to whoever enqueued it. The zero value is ready. It belongs to the caller, who gives it to one
-// event, as [Event.Delivery], and may then Wait, or wait for Done. Do not wait for it in a handler: what it waits for may be behind that handler.
+// A Delivery reports the outcome of one event. The zero value is ready. Set it as [Event.Delivery]
+// of one event, and then call Wait, or wait for Done. Do not wait for it in a handler: its event
+// may be waiting for that handler to return.
 type Delivery struct {
 	mu      sync.Mutex // guards the fields below
 	done    chan struct{}
@@ -123,14 +128,15 @@ func (d *Delivery) doneLocked() chan struct{} {
 	return d.done
 }
 
-// Wait returns the outcome and its error, which is nil if the event is stored. It waits for it until ctx ends: then the outcome is Pending, and the error matches
-// [ErrPending] and the context's error.
+// Wait returns the outcome and its error, which is nil if the event is stored. It waits for the
+// outcome until ctx ends. Then the outcome is Pending, and the error matches [ErrPending] and the
+// context's error.
 func (d *Delivery) Wait(ctx context.Context) (Outcome, error) {
 	select {
 	case <-d.Done():
 	case <-ctx.Done():
 		if o := d.Outcome(); o.Storage != Pending {
-			return o, o.Err // both at once: the outcome says more
+			return o, o.Err // both happened: the outcome says more
 		}
 		o := pending(fmt.Errorf("eventhubs: %w: %w", ErrPending, contextError(ctx)))
 		return o, o.Err
@@ -152,7 +158,7 @@ func (d *Delivery) Outcome() Outcome {
 	return d.outcome
 }
 
-// pending is what stands for an outcome that is not there yet.
+// pending returns what stands in for a missing outcome.
 func pending(err error) Outcome { return Outcome{Err: err} }
 
 // take reserves the delivery for one event.
@@ -166,7 +172,7 @@ func (d *Delivery) take() error {
 	return nil
 }
 
-// giveBack undoes take, for an event that was not accepted in the end.
+// giveBack undoes take, for an event that was not accepted.
 func (d *Delivery) giveBack() {
 	d.mu.Lock()
 	defer d.mu.Unlock()

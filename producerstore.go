@@ -94,7 +94,7 @@ func (s hubFiles) save(partitionID string, old, id ProducerID) error {
 		return err
 	}
 	if present != old {
-		return fmt.Errorf("eventhubs: partition %s: %w: %s holds another epoch by now", partitionID, ErrProducerStateChanged, s.directory)
+		return fmt.Errorf("eventhubs: partition %s: %w: %s already holds another epoch", partitionID, ErrProducerStateChanged, s.directory)
 	}
 	if err := s.add(s.name(partitionID, generation+1), id); err != nil {
 		return err

@@ -99,7 +99,7 @@ func (r *retries) failed(err error, partitionID string) error {
 // reason is why no try follows the one that has failed with err.
 func (r *retries) reason(err error) error {
 	if r.undecided != nil {
-		return fmt.Errorf("%w; there is no further try, since %w", err, r.undecided)
+		return fmt.Errorf("%w; it is not retried, because %w", err, r.undecided)
 	}
 	return err
 }

@@ -6,114 +6,126 @@ import (
 	"time"
 )
 
-// A Trace is a set of functions that are told of what happens, in the manner of net/http/httptrace. Any of them may be nil, which costs nothing. [JoinTraces] makes one of several. They are called
-// where it happens, which waits for them, at the same time for different partitions and callers, and must not block or call the
-// producer. Created, Encoding and Accepted run on the goroutine that calls the constructor or Enqueue, Closed on that which calls Close, the others each on one of its own. Nothing guards against their
-// panics, as it does with handlers. One that ends its goroutine (runtime.Goexit) is logged, and what it was told of goes on.
+// A Trace is a set of functions that are called when something happens, as in net/http/httptrace.
+// Any of them may be nil, which costs nothing. [JoinTraces] makes one Trace of several. The work
+// waits for the call, so the functions must not block or call the producer. Calls for different
+// partitions and callers run at the same time. Encoding and Accepted run on the goroutine that
+// calls Enqueue. Each other call has a goroutine of its own. Unlike handlers, they have no guard
+// against panics. A function that ends its goroutine (runtime.Goexit) is logged, and the work goes
+// on.
 //
-// One Trace may serve any number of producers: each function is told whose it is.
+// One Trace may serve any number of producers: each argument names its producer.
 type Trace struct {
-	// Created is told of a producer before its constructor returns it. It may keep it, and ask it for Stats and Health later.
+	// Created is called before the constructor returns the producer. It may keep the producer, and
+	// call its Stats and Health later.
 	Created func(TracedProducer)
 
-	// Encoding may add to the properties of each event before it is encoded, with Enqueue's context: this is where a trace's context gets into
-	// an event. The caller's event is not changed. What EnqueueAgain enqueues keeps the properties that it has.
+	// Encoding may add to the properties of each event before it is encoded. It gets Enqueue's
+	// context, so it can put a trace's context into the event. The caller's event is not changed.
+	// It is not called for EnqueueAgain, whose events keep their properties.
 	Encoding func(context.Context, TracedEncoding)
 
-	// Accepted is told of each event that is in the buffer now.
+	// Accepted is called for each event that has entered the buffer.
 	Accepted func(context.Context, TracedEvent)
 
-	// Sealed is told of each batch that a sender has taken: no more events join it.
+	// Sealed is called for each batch that the partition begins to send: no more events join it.
 	Sealed func(TracedBatch)
 
-	// Sending is told of each try of a batch, before it is sent.
+	// Sending is called before each try of a batch.
 	Sending func(TracedBatch)
 
-	// Retrying is told of each failed try after which there will be another.
+	// Retrying is called after each failed try that another one will follow.
 	Retrying func(TracedFailure)
 
-	// Throttled is told of each try that the service was too busy for.
+	// Throttled is called after each try that the service was too busy for.
 	Throttled func(TracedFailure)
 
-	// Settled is told of each batch that has its outcome, before the Deliveries and the handler are.
+	// Settled is called for each batch that has its outcome, before its Deliveries and its handler
+	// get it.
 	Settled func(TracedOutcome)
 
-	// Handled is told of each handler that has ended, also by a panic. Without a handler it is told nothing.
+	// Handled is called after each handler has ended, also by a panic. Without a handler it is not
+	// called.
 	Handled func(TracedHandler)
 
-	// Connected and Disconnected are told of the connection. A shared Connection tells them nothing.
+	// Connected and Disconnected are called for the producer's own connection, never for a shared
+	// Connection.
 	Connected    func(TracedConnection)
 	Disconnected func(TracedConnection)
 
-	// Closed is told, once, when the first Close or Abandon is about to return. A handler that has outlasted it may still run.
+	// Closed is called once, when the first Close or Abandon is about to return. A slow handler may
+	// still run.
 	Closed func(TracedProducer)
 }
 
-// A TracedProducer is what [Trace.Created] and [Trace.Closed] are told.
+// A TracedProducer is the argument of [Trace.Created] and [Trace.Closed].
 type TracedProducer struct {
 	Producer *BufferedProducer
-	Err      error // for Closed what Close returns; else nil
+	Err      error // the result of Close, for Closed; else nil
 }
 
-// A TracedEncoding is what [Trace.Encoding] is told of an event.
+// A TracedEncoding is the argument of [Trace.Encoding].
 type TracedEncoding struct {
 	Producer   *BufferedProducer
-	Properties *Properties // to which it may add
+	Properties *Properties // add to these
 }
 
-// A TracedEvent is what [Trace.Accepted] is told.
+// A TracedEvent is the argument of [Trace.Accepted].
 type TracedEvent struct {
 	Producer     *BufferedProducer
-	PartitionID  string // empty if it is not known yet, or left to the service
+	PartitionID  string // empty if it is not known yet, or if the service chooses
 	PartitionKey string
 	Bytes        int // encoded
 }
 
-// A TracedBatch is what a Trace is told of a batch.
+// A TracedBatch identifies a batch, for a Trace.
 type TracedBatch struct {
 	Producer *BufferedProducer
 
-	// ID is the batch's number among those of its producer, from 1: the same in all that is told of it. What is cut off from it, or comes to its partition later, is another batch.
+	// ID is the batch's number within its producer, from 1. All calls for the batch have the same
+	// ID. Events cut off from it, or moved from it to their partition, are another batch.
 	ID uint64
 
 	PartitionID string
 	Events      int
 	Bytes       int       // encoded
-	Try         int       // of the present or latest try, from 1; zero before the first
+	Try         int       // number of the present or latest try, from 1; zero before the first
 	First       time.Time // when its first event was accepted
 
-	batch *batch // while the function that is told runs
+	batch *batch // valid while the called function runs
 }
 
-// A TracedFailure is what [Trace.Retrying] and [Trace.Throttled] are told of a try.
+// A TracedFailure is the argument of [Trace.Retrying] and [Trace.Throttled]: a failed try.
 type TracedFailure struct {
 	TracedBatch
 	Err   error         // an [*Error]
 	Pause time.Duration // before the next try
 }
 
-// A TracedOutcome is what [Trace.Settled] is told of a batch.
+// A TracedOutcome is the argument of [Trace.Settled].
 type TracedOutcome struct {
 	TracedBatch
 	Outcome  Outcome
-	MaxBytes int // what the batch might have had
+	MaxBytes int // the batch could have been this large
 }
 
-// A TracedHandler is what [Trace.Handled] is told of a call of [Options.OnBatchSucceeded] or [Options.OnBatchFailed].
+// A TracedHandler is the argument of [Trace.Handled]: a call of [Options.OnBatchSucceeded] or
+// [Options.OnBatchFailed].
 type TracedHandler struct {
 	TracedBatch
-	Outcome Outcome       // that it was told: with an Err it was OnBatchFailed
+	Outcome Outcome       // the handler's outcome; with an Err the handler was OnBatchFailed
 	Ran     time.Duration // how long
 }
 
-// A TracedConnection is what [Trace.Connected] and [Trace.Disconnected] are told.
+// A TracedConnection is the argument of [Trace.Connected] and [Trace.Disconnected].
 type TracedConnection struct {
 	Producer *BufferedProducer
-	Err      error // why it has ended; nil for Connected, and if the producer has closed it
+	Err      error // why it ended; nil for Connected, and if the producer closed it
 }
 
-// JoinTraces returns a Trace that tells each of several in their order; nil ones are left out. It returns nil if there is none. A function that panics or ends its goroutine
-// (runtime.Goexit) does not keep what it was told from the others.
+// JoinTraces returns a Trace that calls each of several in order; nil ones are left out. It returns
+// nil if there is none. If a function panics or ends its goroutine (runtime.Goexit), the others are
+// still called.
 func JoinTraces(traces ...*Trace) *Trace {
 	traces = slices.DeleteFunc(slices.Clone(traces), func(t *Trace) bool { return t == nil })
 	switch len(traces) {
@@ -138,7 +150,7 @@ func JoinTraces(traces ...*Trace) *Trace {
 	}
 }
 
-// joined1 is one function of several traces: nil if none has it.
+// joined1 joins one function of several traces: nil if none has it.
 func joined1[T any](traces []*Trace, of func(*Trace) func(T)) func(T) {
 	joined := joined2(traces, func(t *Trace) func(context.Context, T) {
 		f := of(t)
@@ -163,7 +175,7 @@ func joined2[T any](traces []*Trace, of func(*Trace) func(context.Context, T)) (
 			all = f
 		default:
 			all = func(ctx context.Context, told T) {
-				defer later(ctx, told) // whatever becomes of f
+				defer later(ctx, told) // even if f panics or ends its goroutine
 				f(ctx, told)
 			}
 		}
