@@ -6,38 +6,41 @@ import (
 	"sync/atomic"
 )
 
-// A share is one partition's part of the buffer: what it holds, what it may hold at the most, and the line of those who wait for it. So that one partition
-// never stops the others, no partition takes the last part of the buffer while the hub has others, and one in trouble takes nothing more once it holds half.
+// A share is one partition's part of the buffer: its contents, its limit, and the line of callers
+// that wait for it. Limits keep one partition from stopping the others. No partition takes the last
+// part of the buffer while the hub has others. A partition in trouble takes nothing more once it
+// holds half.
 type share struct {
 	// Immutable.
-	partition *partition // nil for the line of those who wait for no partition in particular
+	partition *partition // nil for the line of callers that wait for any partition
 	unlimited bool
 
-	pressed atomic.Bool // somebody is held back by the limit; written under admission.mu, read anywhere
+	pressed atomic.Bool // the limit holds a caller back; written under admission.mu, read anywhere
 
 	// Guarded by admission.mu.
-	events    int // what it holds, from when an event is given its room until it has its outcome
+	events    int // the share's contents: an event counts from its admission to its outcome
 	bytes     int
-	maxEvents int // what it may hold
+	maxEvents int // the limits
 	maxBytes  int
 	trouble   trouble
 	line
 	at int // its place in admission.ready, from 1 on; zero while it has none
 }
 
-// lastPart is the part of the buffer that no single partition takes while the hub has others: an eighth.
+// lastPart is the part of the buffer that no single partition takes while the hub has others: an
+// eighth.
 const lastPart = 8
 
-// trouble says in which ways a partition does not get on.
+// trouble says in which ways a partition makes no progress.
 type trouble uint8
 
 const (
-	troubleFailing trouble = 1 << iota // a try of its batch has failed, and the batch is not through
-	troubleSilent                      // a try or a handler is at work, and nothing has come of it for a while (watch.go)
+	troubleFailing trouble = 1 << iota // a try of its batch has failed; no outcome yet
+	troubleSilent                      // a try or handler runs for long without result (watch.go)
 	troubleStopped                     // StopPartitionOnFailure has stopped it
 )
 
-// limitLocked finds what the partition may hold now.
+// limitLocked computes the share's limits.
 func (s *share) limitLocked(a *admission) {
 	switch {
 	case s.unlimited || !a.several:
@@ -49,12 +52,13 @@ func (s *share) limitLocked(a *admission) {
 	}
 }
 
-// opensLocked reports whether the partition may hold one more event of that size. One that holds nothing takes an event of any size, or it would wait for ever.
+// opensLocked reports whether the partition may hold one more event of that size. An empty
+// partition takes an event of any size; otherwise a large one would wait for ever.
 func (s *share) opensLocked(bytes int) bool {
 	return s.events == 0 || s.events < s.maxEvents && bytes <= s.maxBytes-s.bytes
 }
 
-// A line is callers who wait, first come first served.
+// A line is waiting callers, first come first served.
 type line struct {
 	first *waiter
 	last  *waiter
@@ -83,8 +87,9 @@ func (l *line) leave(w *waiter) {
 	}
 }
 
-// Shares whose first waiter lacks nothing but room in the buffer, as a heap: who came first is admitted first, whatever its partition. Whoever waits for a
-// partition that is at its limit is in none of these lines, and holds up nobody who waits for another.
+// Shares whose first caller lacks only room in the buffer, as a heap. The earliest caller is
+// admitted first, whatever its partition. A caller whose partition is at its limit is in none of
+// these lines, and delays no caller of another partition.
 type shares []*share
 
 func (r shares) Len() int           { return len(r) }
@@ -108,7 +113,7 @@ func (r *shares) Pop() any {
 	return s
 }
 
-// arrange puts the share where it belongs after a change of its line, of what it holds or of its limit.
+// arrange moves the share to its place after its line, contents or limit has changed.
 func (r *shares) arrange(s *share) {
 	belongs := s.first != nil && s.opensLocked(s.first.want.bytes)
 	switch {

@@ -7,19 +7,19 @@ import (
 	"strings"
 )
 
-// A shortage says for want of what an event has no room: who holds how much of the buffer.
+// A shortage says why an event has no room: which partition holds how much of the buffer.
 type shortage struct {
-	holder   *partition // that holds most, or, ofShare, for which the event is; nil if none holds any
+	holder   *partition // holds most, or with ofShare is the event's; nil if none holds any
 	ofShare  bool       // the holder is at its limit; otherwise the buffer is full
-	trouble  trouble    // of the holder
-	anywhere bool       // it is ServiceAssigned's
+	trouble  trouble    // the holder's
+	anywhere bool       // the holder has ServiceAssigned's events
 
-	held, heldBytes     int // by the partition
-	events, bytes       int // by all
-	maxEvents, maxBytes int // of the buffer
+	held, heldBytes     int // the holder's
+	events, bytes       int // of all partitions
+	maxEvents, maxBytes int // the buffer's limits
 }
 
-// shortageLocked finds what the wish lacks. It is called for a wish for which there is no room.
+// shortageLocked finds what the wish lacks. The caller has found no room for it.
 func (a *admission) shortageLocked(want *wish) shortage {
 	short := shortage{events: a.events, bytes: a.bytes, maxEvents: a.maxEvents, maxBytes: a.maxBytes}
 	most := a.lineLocked(want)
@@ -34,7 +34,7 @@ func (a *admission) shortageLocked(want *wish) shortage {
 	return short
 }
 
-// largestLocked is the share that holds most, nil if none holds anything.
+// largestLocked returns the share that holds most, nil if none holds anything.
 func (a *admission) largestLocked() (most *share) {
 	for _, s := range a.shares {
 		if s.events > 0 && (most == nil || s.part(a) > most.part(a)) {
@@ -44,7 +44,7 @@ func (a *admission) largestLocked() (most *share) {
 	return most
 }
 
-// full names the partitions that hold the room which somebody lacks.
+// full names the partitions that hold the room that a caller lacks.
 func (a *admission) full() (ids []string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -61,7 +61,7 @@ func (a *admission) full() (ids []string) {
 	return ids
 }
 
-// part is how much of the buffer the share holds, in whichever of the two bounds that is more.
+// part returns how much of the buffer the share holds, by events or by bytes, whichever is more.
 func (s *share) part(a *admission) float64 {
 	return max(float64(s.events)/float64(a.maxEvents), float64(s.bytes)/float64(a.maxBytes))
 }
@@ -95,11 +95,12 @@ func amounts(events, bytes, maxEvents, maxBytes int) string {
 	return fmt.Sprintf("%d of %d events, %d of %d bytes", events, maxEvents, bytes, maxBytes)
 }
 
-// A bufferFullError is ErrBufferFull with what holds the room. Its text is made when it is asked for: a caller of TryEnqueue may get one for each event.
+// A bufferFullError is ErrBufferFull, with the holders of the room. Its text is made only on
+// request: a caller of TryEnqueue may get one for each event.
 type bufferFullError struct {
-	who   string // in front
+	who   string // the beginning of the text
 	short shortage
-	why   hindrance // of who holds the room
+	why   hindrance // why the holder of the room makes no progress
 }
 
 func (e *bufferFullError) Error() string {

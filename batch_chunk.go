@@ -7,27 +7,31 @@ import (
 	"github.com/go-eventhubs/eventhubs/internal/amqp"
 )
 
-// A chunk is memory for events as they go over the wire, one behind the other, each behind the header of its data section. It is a frame, too: it begins with room
-// for a frame's header, so that the connection writes it from where it is. It has no pointer to any, so that the garbage collector does not look at what is
-// buffered, and is used again, places included, when the outcome of its batch has been told.
+// A chunk is memory for encoded events, one after the other, each after the header of its data
+// section. A chunk is also a frame: it begins with room for a frame's header, so the connection
+// writes it from where it is. Its memory has no pointers, so the garbage collector does not scan
+// buffered events. The chunk and its list of ends are used again after the outcome of its batch is
+// reported.
 type chunk struct {
-	memory []byte   // the room, and the events
-	ends   []uint32 // where each event ends that does not go on in the next chunk
+	memory []byte   // the header's room, and the events
+	ends   []uint32 // the end of each event that does not continue in the next chunk
 }
 
-// A batch's chunks are as large as those before them together, so that little of the last is unused, whether a sparse stream has a thousand open batches or a
-// dense one full ones. An event that does not fit in the largest takes several of these.
+// A batch's next chunk is as large as its chunks so far together, so that little of the last one is
+// unused. That suits a sparse stream with a thousand open batches as well as a dense one with full
+// batches. An event larger than the largest chunk takes several.
 const (
 	smallChunk = 4 << 10
 	largeChunk = amqp.MaxPiece
-	chunkSizes = 5 // from smallChunk on, each twice the last
+	chunkSizes = 5 // from smallChunk on, each twice the previous
 	chunkRoom  = amqp.FrameRoom
 )
 
 // Pools of plain memory by size, shared by all producers: nothing in them refers to anything.
 var chunkPools [chunkSizes]sync.Pool
 
-// newChunk returns a chunk with room for so many bytes, for a batch that has so many in others.
+// newChunk returns a chunk with room for size bytes, for a batch with others bytes in its other
+// chunks.
 func newChunk(size, others int) *chunk {
 	size += chunkRoom
 	if size > largeChunk {
@@ -40,10 +44,10 @@ func newChunk(size, others int) *chunk {
 	return &chunk{memory: make([]byte, chunkRoom, smallChunk<<i)}
 }
 
-// poolOf is the pool of the smallest chunks that have so many bytes.
+// poolOf returns the pool of the smallest chunks with room for size bytes.
 func poolOf(size int) int { return bits.Len(uint(max(size, smallChunk)-1) / smallChunk) }
 
-// recycle takes the chunk back; nobody may read it any more.
+// recycle takes the chunk back; no goroutine may read it any more.
 func (c *chunk) recycle() {
 	c.memory, c.ends = c.memory[:chunkRoom], c.ends[:0]
 	if n := cap(c.memory); n <= largeChunk {
@@ -51,32 +55,33 @@ func (c *chunk) recycle() {
 	}
 }
 
-// free is how many bytes the chunk still has room for.
+// free returns how many bytes the chunk still has room for.
 func (c *chunk) free() int { return cap(c.memory) - len(c.memory) }
 
-// put appends an event, for which there must be room.
+// put appends an event, which must fit.
 func (c *chunk) put(head, body []byte) {
 	c.memory = appendSection(c.memory, len(head)+len(body))
 	c.memory = append(append(c.memory, head...), body...)
 	c.end()
 }
 
-// end notes that an event ends here.
+// end records that an event ends here.
 func (c *chunk) end() { c.ends = append(c.ends, uint32(len(c.memory))) }
 
-// fill appends as much of b as there is room for, and returns the rest.
+// fill appends as much of b as fits, and returns the rest.
 func (c *chunk) fill(b []byte) (rest []byte) {
 	n := min(len(b), c.free())
 	c.memory = append(c.memory, b[:n]...)
 	return b[n:]
 }
 
-// appendSection appends the header of the data section that an event of that encoded size is in a batch.
+// appendSection appends the header of the data section of an event with that encoded size.
 func appendSection(dst []byte, encoded int) []byte {
 	return amqp.AppendBinaryHeader(amqp.AppendSectionHeader(dst, amqp.SectionData), encoded)
 }
 
-// sectionSize is what an event of that encoded size takes in a batch, where it is the content of a data section.
+// sectionSize returns how many bytes an event of that encoded size takes in a batch, as the content
+// of a data section.
 func sectionSize(encoded int) int {
 	if encoded < 256 {
 		return encoded + 5
@@ -84,7 +89,7 @@ func sectionSize(encoded int) int {
 	return encoded + 8
 }
 
-// sectionHead is how much of a section of that size is its header.
+// sectionHead returns how many bytes of a section of that size are its header.
 func sectionHead(section int) int {
 	if section < sectionSize(256) {
 		return 5

@@ -2,12 +2,12 @@ package eventhubs
 
 import "time"
 
-// An extra is what few events have besides their bytes.
+// An extra holds what few events have besides their bytes.
 type extra struct {
 	delivery *Delivery
 	tag      any
 	expires  time.Time // zero: never
-	named    bool      // its sender has asked for its partition, by id
+	named    bool      // its sender named the partition, by id
 	route    route     // in staging only
 }
 
@@ -15,8 +15,8 @@ func (x *extra) empty() bool {
 	return x.delivery == nil && x.tag == nil && x.expires.IsZero() && !x.named && x.route.open()
 }
 
-// Extras are those of a batch's events, in a column for each kind, since most batches have none of them and most others one kind. A column is as long as up to
-// the last event that has something in it.
+// Extras hold the extras of a batch's events, in a column for each kind. Most batches have none,
+// and most others only one kind. A column ends with the last event that has something in it.
 type extras struct {
 	deliveries []*Delivery
 	tags       []any
@@ -25,7 +25,7 @@ type extras struct {
 	routes     []route
 }
 
-// set gives the i-th event, the last so far, its extra.
+// set stores the extra of the i-th event, the last so far.
 func (e *extras) set(i int, x *extra) {
 	if x.named {
 		e.named = setAt(e.named, i, true)
@@ -44,12 +44,12 @@ func (e *extras) set(i int, x *extra) {
 	}
 }
 
-// of returns what the i-th event has.
+// of returns the extra of the i-th event.
 func (e *extras) of(i int) extra {
 	return extra{at(e.deliveries, i), at(e.tags, i), at(e.expires, i), at(e.named, i), at(e.routes, i)}
 }
 
-// expired reports whether the i-th event has expired by now.
+// expired reports whether the i-th event has expired at now.
 func (e *extras) expired(i int, now time.Time) bool {
 	expires := at(e.expires, i)
 	return !expires.IsZero() && !now.Before(expires)

@@ -2,16 +2,18 @@ package eventhubs
 
 import "slices"
 
-// A split makes several batches of one that a sender has taken: some of its events leave it, the others stay, each in their order and with whoever waits for
-// them. All copying is done by split, by the sender that has the batch and with no lock held; leaveLocked is short.
+// A split makes several batches of one batch that a sender has taken. Some of its events leave it
+// and the others stay. All keep their order and the barriers that cover them. In a partition, the
+// sender that has the batch calls split, which copies with no lock held; leaveLocked is short.
 type split struct {
 	batch  *batch
-	left   []int    // the numbers of the events that leave, ascending
-	pieces []*batch // where they go
-	stays  *batch   // those that stay; nil if they are the first ones, which need not move. Afterwards it has what the batch had
+	left   []int    // the indexes of the events that leave, ascending
+	pieces []*batch // the batches that they go to
+	stays  *batch   // the others; nil if they come first. Later it has the batch's old memory
 }
 
-// split copies the events that leave to fresh batches, within limit bytes each; any event may be alone in one.
+// split copies the events that leave to fresh batches, within limit bytes each. An event of any
+// size may be alone in a batch.
 func (b *batch) split(leaves func(i int) bool, limit int) *split {
 	s := &split{batch: b}
 	var piece *batch
@@ -54,11 +56,12 @@ func (b *batch) firstEvents(n int, to *batch) *batch {
 	return to
 }
 
-// leaveLocked shortens the batch, and hands over the barriers of what leaves it. The lock of the batch's queue must be held.
+// leaveLocked shortens the batch, and moves the barriers of the leaving events with them. The
+// caller holds the lock of the batch's queue.
 func (s *split) leaveLocked() {
 	b := s.batch
 	for i, c := range b.coverage {
-		covered, _ := slices.BinarySearch(s.left, c.events) // how many that leave are among the first c.events
+		covered, _ := slices.BinarySearch(s.left, c.events) // how many of the first c.events leave
 		for rest, pieces := covered, s.pieces; rest > 0; pieces = pieces[1:] {
 			n := min(rest, pieces[0].count)
 			c.barrier.cover(pieces[0], n)

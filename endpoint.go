@@ -14,7 +14,7 @@ import (
 type endpoint struct {
 	namespace string
 	plain     bool   // the development emulator: no TLS
-	webSocket string // the setting that asks for AMQP over WebSocket, for an error's text; empty if none does
+	webSocket string // the setting that asks for AMQP over WebSocket; empty if none does
 	tokens    connection.TokenSource
 }
 
@@ -124,7 +124,7 @@ func quoted(name string) string {
 // service ignores case.
 func sameHub(inString, argument string) (string, error) {
 	if argument != "" {
-		if err := checkHub(argument); err != nil { // say what is wrong with the name, not that the two differ
+		if err := checkHub(argument); err != nil { // say what is wrong with it, not that they differ
 			return "", err
 		}
 	}

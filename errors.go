@@ -79,24 +79,24 @@ type Code string
 
 // The codes of an [Error]: failures outside of the caller's program.
 const (
-	CodeUnauthorized     = Code(connection.CodeUnauthorized)     // the service refused the token, or its rights
+	CodeUnauthorized     = Code(connection.CodeUnauthorized)     // the service refused the token or its rights
 	CodeNoToken          = Code(connection.CodeNoToken)          // the credential gave no token
-	CodeNotFound         = Code(connection.CodeNotFound)         // there is no event hub, or no host, of that name
+	CodeNotFound         = Code(connection.CodeNotFound)         // the event hub or the host does not exist
 	CodePartitionUnknown = Code(connection.CodePartitionUnknown) // the service does not know the partition
 	CodeDisabled         = Code(connection.CodeDisabled)         // the event hub is switched off
 	CodeThrottled        = Code(connection.CodeThrottled)        // the service is busy and asked to wait
 	CodeQuotaExceeded    = Code(connection.CodeQuotaExceeded)    // a limit of the namespace is reached
-	CodeTooLarge         = Code(connection.CodeTooLarge)         // the message exceeds what the service takes
-	CodeFenced           = Code(connection.CodeFenced)           // another producer with the same identity took over
-	CodeOutOfOrder       = Code(connection.CodeOutOfOrder)       // the service expects other numbers from an idempotent producer
-	CodeNotSupported     = Code(connection.CodeNotSupported)     // the namespace does not offer idempotent retries
-	CodeProducerStore    = Code("producer-store")                // Options.ProducerStore could not be loaded or saved
-	CodeConnectionLost   = Code(connection.CodeConnectionLost)   // the connection or the link broke, or could not be opened
-	CodeTimeout          = Code(connection.CodeTimeout)          // no answer within the time for a try, or for the delivery
+	CodeTooLarge         = Code(connection.CodeTooLarge)         // the service refused the message's size
+	CodeFenced           = Code(connection.CodeFenced)           // another producer with its identity took over
+	CodeOutOfOrder       = Code(connection.CodeOutOfOrder)       // the service expects other sequence numbers
+	CodeNotSupported     = Code(connection.CodeNotSupported)     // the namespace has no idempotent retries
+	CodeProducerStore    = Code("producer-store")                // Options.ProducerStore did not load or save
+	CodeConnectionLost   = Code(connection.CodeConnectionLost)   // the connection or link broke, or did not open
+	CodeTimeout          = Code(connection.CodeTimeout)          // no answer in time for a try or the delivery
 	CodeCanceled         = Code(connection.CodeCanceled)         // the context of the call was cancelled
-	CodeRejected         = Code(connection.CodeRejected)         // the service refused the batch for another reason; see Condition
-	CodeReleased         = Code(connection.CodeReleased)         // the service gave the batch back without storing it
-	CodeInternal         = Code(connection.CodeInternal)         // the service failed, or its answer makes no sense
+	CodeRejected         = Code(connection.CodeRejected)         // refused for another reason; see Condition
+	CodeReleased         = Code(connection.CodeReleased)         // the service gave the batch back unstored
+	CodeInternal         = Code(connection.CodeInternal)         // the service failed, or its answer is invalid
 	CodeConnectionClosed = Code(connection.CodeClosed)           // the shared Connection was closed
 )
 

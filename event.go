@@ -96,7 +96,7 @@ type AMQPHeader struct {
 // AMQPProperties are the properties that AMQP has for every message. The first three are for values
 // that the Event fields of the same name cannot express. Enqueue refuses an event that sets both.
 type AMQPProperties struct {
-	MessageID          any     // a uint64, a UUID ([16]byte), a []byte, or a string, also an empty one
+	MessageID          any     // a uint64, UUID ([16]byte), []byte or string, also an empty one
 	CorrelationID      any     // likewise
 	ContentType        *string // ASCII, also an empty one
 	ContentEncoding    *string // ASCII

@@ -218,7 +218,7 @@ func (w *wireEvent) appendMessageProperties(e *Event) (err error) {
 		if !isASCII(e.ContentType) {
 			return invalid("Event.ContentType %q is not ASCII", e.ContentType)
 		}
-		properties.ContentType = new(e.ContentType) // a copy: otherwise every event would escape to the heap
+		properties.ContentType = new(e.ContentType) // a copy, or every event would escape to the heap
 	}
 	if err := w.checkProperties(p); err != nil {
 		return err

@@ -8,42 +8,50 @@ import (
 	"github.com/go-eventhubs/eventhubs/internal/connection"
 )
 
-// A link carries whole batches to one partition. Between it and the partition there is nothing else: send this batch, tell me its outcome.
+// A link carries whole batches to one partition. It is the partition's only way to the connection:
+// it sends a batch and returns its outcome.
 type link interface {
-	// Open connects, authorises and attaches, as far as that is not done already. It may be called before each batch.
+	// Open connects, authorises and attaches, as far as that is not done yet. It may be called
+	// before each batch.
 	Open(ctx context.Context) error
 	// IsOpen reports whether all of that is done.
 	IsOpen() bool
-	// MaxMessageSize is what the service takes in one message, in bytes, as of the latest Open; zero if it has no limit.
+	// MaxMessageSize is the service's limit for one message, in bytes, as of the latest Open; zero
+	// for no limit.
 	MaxMessageSize() uint64
-	// WaitingForCredit reports whether a Send waits for the service to allow it a message.
+	// WaitingForCredit reports whether a Send waits until the service allows it a message.
 	WaitingForCredit() bool
-	// An idempotent producer's: Claim says who it claims to be when the link is next attached, nil for a new one; Identity is what the
-	// reply to the latest attach said, with the number of attaches; Detach gives the present link up.
+	// Claim, Identity and Detach are for an idempotent producer. Claim sets the identity that the
+	// next attach claims, nil for a new one. Identity returns the reply to the latest attach, and
+	// the number of attaches. Detach gives up the present link.
 	Claim(*connection.Claim)
 	Identity() (reply connection.Identity, attach uint64)
 	Detach()
-	// Send sends a batch, in pieces that are laid out as frames. While Result.Held is open some of their memory is still read. SendOn is an idempotent
-	// producer's: it sends on the link of that attach and on no other.
+	// Send sends a batch, in pieces that are laid out as frames. While Result.Held is open, the
+	// connection still reads some of their memory. SendOn is for an idempotent producer: it sends
+	// only on the link of that attach.
 	Send(ctx context.Context, batch [][]byte) connection.Result
 	SendOn(ctx context.Context, attach uint64, batch [][]byte) connection.Result
 }
 
-// A hub is what a producer needs of the connection to its event hub.
+// A hub is a producer's view of the connection to its event hub.
 type hub interface {
 	Properties(ctx context.Context) (connection.HubProperties, error)
 	PartitionProperties(ctx context.Context, partitionID string) (connection.PartitionProperties, error)
-	// Opened returns a channel that is closed when the next connection has been opened, by whomever.
+	// Opened returns a channel that is closed when the next connection opens, for any producer or
+	// partition.
 	Opened() <-chan struct{}
-	// TokenExpires is when the present authorization ends: zero if there is none or that is not known.
+	// TokenExpires returns when the present authorisation ends; zero if there is none or the time
+	// is not known.
 	TokenExpires() time.Time
 	// Link returns the link to a partition, or to the hub for an empty id. It does not open it.
 	Link(partitionID string) link
-	// Close closes the producer's links, and its connection if it is its own. When ctx ends it cuts them.
+	// Close closes the producer's links, and its connection if the producer owns it. When ctx ends
+	// it cuts them.
 	Close(ctx context.Context) error
 }
 
-// A remoteHub is a hub at the other end of a connection.
+// A remoteHub is the hub at the other end of a connection.
 type remoteHub struct {
 	// Immutable.
 	conn       *connection.Conn
@@ -79,7 +87,7 @@ func (h *remoteHub) Link(partitionID string) link {
 	defer h.mu.Unlock()
 	h.links = append(h.links, s)
 	if h.closed {
-		s.Close(context.Background()) // it has no link yet, so this only sees to it that it gets none
+		s.Close(context.Background()) // it has no link yet, so this only ensures that it gets none
 	}
 	return s
 }

@@ -244,8 +244,7 @@ func (s Stats) attributes() (a attributes) {
 }
 
 // LogValue returns the numbers as a group, without the partitions: each [PartitionStats] has its
-// own
-// LogValue.
+// own LogValue.
 func (s Stats) LogValue() slog.Value { return s.attributes().value() }
 
 // MarshalJSON returns the same as LogValue as an object, and the partitions.

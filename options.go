@@ -40,8 +40,8 @@ type Options struct {
 	// Default: 250 ms.
 	MaxWaitTime time.Duration
 
-	// MaxBufferedEvents bounds the accepted events that have no outcome yet, in all partitions and
-	// in flight. At the bound Enqueue waits.
+	// MaxBufferedEvents bounds the accepted events that have no outcome yet, in all partitions,
+	// including those in flight. At the bound Enqueue waits.
 	// Default: 2500.
 	MaxBufferedEvents int
 
@@ -56,9 +56,9 @@ type Options struct {
 	MaxConcurrentSendsPerPartition int
 
 	// EnableIdempotentRetries makes the service store a retried batch only once. Every event
-	// carries a number by which the service recognises it, which costs 120 bytes an event. It
-	// excludes ServiceAssigned and more than one concurrent send. If the service does not offer it,
-	// every batch and Connect fail with CodeNotSupported.
+	// carries a number by which the service recognises it, which costs 120 bytes an event. It does
+	// not work with ServiceAssigned or more than one concurrent send. If the service does not offer
+	// it, every batch and Connect fail with CodeNotSupported.
 	// Default: false.
 	EnableIdempotentRetries bool
 
@@ -101,7 +101,7 @@ type Options struct {
 	// StopPartitionOnFailure keeps a partition without gaps. After its first failed batch the
 	// partition's later batches fail too, in order, with ErrPartitionStopped. Enqueue returns the
 	// same error for the partition until ResumePartition. Events without id and key go to other
-	// partitions. It excludes ServiceAssigned and more than one concurrent send.
+	// partitions. It does not work with ServiceAssigned or more than one concurrent send.
 	//
 	// Before the producer knows the hub's partitions it cannot stop a single one. A failure then
 	// fails every event that waits for the list, but later events are accepted, which leaves a gap.
@@ -132,8 +132,8 @@ type Options struct {
 	OnBatchFailed    func(context.Context, *Batch)
 
 	// FlushOmitsTold makes Flush, FlushPartition and Close leave out of their error the failures
-	// already reported to OnBatchFailed, a Delivery or Publish. They wait for these events all the
-	// same.
+	// already reported to OnBatchFailed, a Delivery or Publish. The calls still wait for these
+	// events.
 	// Default: false; they return every failure once, even if it was reported elsewhere.
 	FlushOmitsTold bool
 

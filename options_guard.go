@@ -7,12 +7,14 @@ import (
 	"github.com/go-eventhubs/eventhubs/internal/callback"
 )
 
-// guard puts the functions of the options that goroutines of ours call behind package callback, so that none of them can end such a goroutine. Done once, here, it
-// holds wherever they are called. Not so:
-//   - Trace.Encoding and Trace.Accepted are called on the caller's own goroutine, which is theirs to end: nothing is held there and nothing is left to be done.
-//   - KeyPartitioner is called both there and, with a lock held, here: see table.assignHere.
-//   - RetryOptions.Policy and the handlers have results, or ends, that the guard must know of: see retries.after and BufferedProducer.tell.
-//   - What ConnectionOptions hold is guarded in package connection.
+// guard wraps the option functions that this package's goroutines call, so that none can end its
+// goroutine. It is done once, here, for all calls. The exceptions are:
+//   - Trace.Encoding and Trace.Accepted run on the caller's goroutine, which they may end. No lock
+//     is held there and no work remains.
+//   - KeyPartitioner runs both there and, with a lock held, here: see table.assignHere.
+//   - RetryOptions.Policy and the handlers: their caller must know the result, or that they ended
+//     the goroutine. See retries.after and BufferedProducer.tell.
+//   - The functions of ConnectionOptions are guarded in package connection.
 func (o *Options) guard() {
 	o.Logger = callback.Logger(o.Logger)
 	if o.ProducerStore != nil {
@@ -23,7 +25,7 @@ func (o *Options) guard() {
 	}
 }
 
-// unheard is the log for what must not be lost.
+// unheard returns the log for messages that must not be lost.
 func (o *Options) unheard() *slog.Logger {
 	if o.Logger != nil {
 		return o.Logger
@@ -45,7 +47,8 @@ func (s guardedStore) Save(ctx context.Context, key ProducerKey, old, id Produce
 	return err
 }
 
-// guarded returns a copy whose functions always return. What they are told has happened all the same, so that one that has not returned is only logged.
+// guarded returns a copy whose functions always return. The events that they report have happened
+// all the same, so a function that did not return is only logged.
 func (t *Trace) guarded(log func() *slog.Logger) *Trace {
 	tell := func(function string, f func()) {
 		if ended := callback.Call(function, f); ended != nil {

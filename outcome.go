@@ -27,7 +27,7 @@ const (
 type Outcome struct {
 	Err         error         // nil when Storage is Stored, and only then
 	Storage     Storage       // whether the event is in the event hub
-	PartitionID string        // where it was sent, or was to be sent; empty if undecided, or if the service chose
+	PartitionID string        // where it was to go; empty if undecided, or if the service chose
 	Tries       int           // how often it was sent
 	Queued      time.Duration // from the first event of the batch to its first try
 	OnWire      time.Duration // from the first try to the outcome, pauses between tries included
@@ -36,7 +36,7 @@ type Outcome struct {
 // A Batch is the argument of a handler: events that went to one partition together, with one
 // outcome. It never changes. You may keep it as long as you like, and use it in several goroutines.
 type Batch struct {
-	PartitionID string // empty if the events failed before their partition was known, and named none
+	PartitionID string // empty if the events named none and failed before it was known
 	Outcome     Outcome
 	Count       int // events
 	Bytes       int // encoded
@@ -148,7 +148,8 @@ func (d *Delivery) Wait(ctx context.Context) (Outcome, error) {
 // Err returns the outcome's error: nil if the event is stored, [ErrPending] before Done is closed.
 func (d *Delivery) Err() error { return d.Outcome().Err }
 
-// Outcome returns the outcome. Before Done is closed its Storage is Pending, and its Err is [ErrPending].
+// Outcome returns the outcome. Before Done is closed its Storage is Pending, and its Err is
+// [ErrPending].
 func (d *Delivery) Outcome() Outcome {
 	d.mu.Lock()
 	defer d.mu.Unlock()

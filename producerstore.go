@@ -15,46 +15,58 @@ import (
 	"syscall"
 )
 
-// A ProducerID is who an idempotent producer is to the service on one partition. The zero value is nobody.
+// A ProducerID identifies an idempotent producer to the service on one partition. The zero value
+// identifies none.
 type ProducerID struct {
 	ID    int64 `json:"id"`
-	Epoch int16 `json:"epoch"` // the higher one fences off the lower ones
+	Epoch int16 `json:"epoch"` // a higher epoch fences off the lower ones
 }
 
-// A ProducerKey says of which partition of which event hub a [ProducerStore] is asked. One store may serve any number of hubs, also those of one name in different
-// namespaces.
+// A ProducerKey names the partition of an event hub that a [ProducerStore] is asked about. One
+// store may serve any number of hubs, also hubs of the same name in different namespaces.
 type ProducerKey struct {
-	FullyQualifiedNamespace string // in lower case, as [BufferedProducer.FullyQualifiedNamespace] returns it
-	EventHubName            string // in lower case, since the service does not mind case
+	FullyQualifiedNamespace string // in lower case; see [BufferedProducer.FullyQualifiedNamespace]
+	EventHubName            string // in lower case, since the service ignores case
 	PartitionID             string
 }
 
-// A ProducerStore keeps who an idempotent producer is on each partition ([Options.ProducerStore]), so that a restarted application is the same producer
-// to the service.
+// A ProducerStore keeps the identity of an idempotent producer on each partition
+// ([Options.ProducerStore]). After a restart the service then sees the same producer.
 //
-// What that gives: when the new one attaches, with the next epoch, the service refuses whatever the former one, hung or half dead, still has on its way;
-// and it tells the number of the producer's last stored event, which [PartitionStats.LastNumber] shows after Connect with Links. Numbers count the
-// stored events of the partition, so a source that can be replayed, and that gives the same events to the same partitions in the same order, goes on behind
-// that many. What it does not give: events that were buffered at the end are not sent by anyone, and an event that the application enqueues again, instead
-// of going on behind the number, is stored again. And numbers begin anew with a new ID, which the service gives to a producer that it has forgotten.
+// With a store, the new producer attaches with the next epoch. The service then refuses everything
+// that the former one, hung or half dead, still sends. The service also reports the number of the
+// producer's last stored event, which [PartitionStats.LastNumber] shows after Connect with Links.
+// Numbers count the stored events of the partition. So a source that replays the same events to the
+// same partitions in the same order continues after that number.
 //
-// A store is used once for each attach with a new epoch, not for each batch, by several goroutines at the same time. Its methods should return
-// when ctx ends. Their failures are tried again like any other, with [CodeProducerStore]; one that ends its goroutine (runtime.Goexit) has failed.
+// A store does not keep events. Events in the buffer at the end of the former producer are lost. An
+// event that the application enqueues again, instead of continuing after the number, is stored
+// again. Numbers start over with a new ID, which the service gives to a producer that it has
+// forgotten.
+//
+// The producer calls the store once for each attach with a new epoch, not for each batch, and from
+// several goroutines at the same time. The methods should return when ctx ends. Their failures are
+// retried like any other, with [CodeProducerStore]. A method that ends its goroutine
+// (runtime.Goexit) has failed.
 type ProducerStore interface {
-	// Load returns what was saved last for a partition; the zero ProducerID if nothing was.
+	// Load returns the ProducerID last saved for a partition, or the zero ProducerID if there is
+	// none.
 	Load(ctx context.Context, key ProducerKey) (ProducerID, error)
 
-	// Save keeps id for a partition, durably, if what is kept is still old. Otherwise another process has taken over, and the error matches
-	// [ErrProducerStateChanged]. Any other error must mean that nothing was kept: if id was, the partition is fenced until the application restarts.
+	// Save keeps id for a partition, durably, if the present one is still old. Otherwise another
+	// process has taken over, and the error matches [ErrProducerStateChanged]. Any other error must
+	// mean that nothing was kept. If id was kept nevertheless, the partition is fenced until the
+	// application restarts.
 	Save(ctx context.Context, key ProducerKey, old, id ProducerID) error
 }
 
-// NewFileProducerStore returns a [ProducerStore] that keeps a small file or two for each partition, in directory/namespace/hub, which it creates. What is saved is
-// on the disk (fsync) before Save returns, whole or not at all, and of several processes that save at the same time one succeeds. The directory must be
-// local and support hard links.
+// NewFileProducerStore returns a [ProducerStore] that keeps one or two small files for each
+// partition, in directory/namespace/hub, which it creates. Save returns when the whole ID is on the
+// disk (fsync), or changes nothing. If several processes save at the same time, one succeeds. The
+// directory must be local and support hard links.
 func NewFileProducerStore(directory string) ProducerStore { return fileStore(directory) }
 
-// A fileStore is the directory in which a namespace's directory has a directory for each hub.
+// A fileStore is the directory with a subdirectory for each namespace, which has one for each hub.
 type fileStore string
 
 func (s fileStore) of(key ProducerKey) hubFiles {
@@ -71,7 +83,8 @@ func (s fileStore) Save(_ context.Context, key ProducerKey, old, id ProducerID) 
 	return s.of(key).save(key.PartitionID, old, id)
 }
 
-// escaped is a directory's name, on any system, which does not lead out of where it is. Different texts have different ones.
+// escaped returns the name of a directory, valid on any system, that stays below its parent.
+// Different texts have different names.
 func escaped(text string) string {
 	name := strings.ReplaceAll(url.PathEscape(text), ":", "%3A")
 	if name == "" || name != strings.Trim(name, ".") {
@@ -80,9 +93,9 @@ func escaped(text string) string {
 	return name
 }
 
-// HubFiles keep the k-th ProducerID of a partition in a file named <partition>.<k>, of which the one with the highest k counts. To save is to make the next
-// one by a hard link, which fails if there is one already. The one before stays, so that
-// whoever lists the directory meanwhile finds one of the two.
+// HubFiles keep the k-th ProducerID of a partition in a file named <partition>.<k>; the highest k
+// counts. A save makes the next file by a hard link, which fails if the file exists. The previous
+// file stays, so that a process that lists the directory always finds one of the two.
 type hubFiles struct {
 	directory string
 	above     []string // the directories made with it, the nearest first
@@ -102,36 +115,37 @@ func (s hubFiles) save(partitionID string, old, id ProducerID) error {
 	return s.settle(partitionID, generation+1)
 }
 
-// settle makes the generation just made durable, looks whether it is the latest, and removes what does not count any more. A later one is there if somebody has
-// taken over meanwhile, or if we were so slow that others have made our name, gone on and removed it.
+// settle makes the new generation durable, checks that it is the latest, and removes old ones. A
+// later one exists if another process has taken over in the meantime. It also exists if we were so
+// slow that others made our name, continued and removed it.
 func (s hubFiles) settle(partitionID string, made int) error {
 	unsynced := syncDirectory(s.directory)
 	generations, err := s.generations(partitionID)
 	if err := errors.Join(unsynced, err); err != nil {
-		return errors.Join(err, os.Remove(s.name(partitionID, made))) // an error says that nothing was kept
+		return errors.Join(err, os.Remove(s.name(partitionID, made))) // an error means: nothing was kept
 	}
 	for _, n := range generations {
 		if n > made {
 			if !slices.Contains(generations, made+1) {
-				_ = os.Remove(s.name(partitionID, made)) // nor is it the one before
+				_ = os.Remove(s.name(partitionID, made)) // nor is it the previous one
 			}
 			return fmt.Errorf("eventhubs: partition %s: %w: %s holds a later epoch", partitionID, ErrProducerStateChanged, s.directory)
 		}
 	}
 	for _, n := range generations {
 		if n < made-1 {
-			_ = os.Remove(s.name(partitionID, n)) // what a crash leaves behind here the next one removes
+			_ = os.Remove(s.name(partitionID, n)) // a later save removes what a crash leaves here
 		}
 	}
 	return nil
 }
 
-// name is the file of a partition's generation. No partition id can lead out of the directory.
+// name returns the file of a partition's generation. No partition id can lead out of the directory.
 func (s hubFiles) name(partitionID string, generation int) string {
 	return filepath.Join(s.directory, url.PathEscape(partitionID)+"."+strconv.Itoa(generation))
 }
 
-// generations are those of which there is a file, in any order.
+// generations returns the generations that have a file, in any order.
 func (s hubFiles) generations(partitionID string) (all []int, err error) {
 	entries, err := os.ReadDir(s.directory)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -147,7 +161,7 @@ func (s hubFiles) generations(partitionID string) (all []int, err error) {
 	return all, nil
 }
 
-// latest returns what was saved last, and its generation: zero if nothing was.
+// latest returns the ProducerID last saved, and its generation: zero if there is none.
 func (s hubFiles) latest(partitionID string) (id ProducerID, generation int, err error) {
 	generations, err := s.generations(partitionID)
 	if err != nil || len(generations) == 0 {
@@ -157,7 +171,7 @@ func (s hubFiles) latest(partitionID string) (id ProducerID, generation int, err
 	name := s.name(partitionID, generation)
 	text, err := os.ReadFile(name)
 	if err != nil {
-		return id, 0, err // perhaps it was replaced this moment: the next try finds the new one
+		return id, 0, err // another save may just have removed it: the next try finds the new one
 	}
 	if err := json.Unmarshal(text, &id); err != nil || id == (ProducerID{}) || id.Epoch < 0 {
 		return id, 0, fmt.Errorf("%s does not hold a producer's id and epoch: restore it, or remove it to begin as a new producer", name)
@@ -165,12 +179,12 @@ func (s hubFiles) latest(partitionID string) (id ProducerID, generation int, err
 	return id, generation, nil
 }
 
-// add makes a file, whole, unless there is one of that name.
+// add makes a whole file, unless one of that name exists.
 func (s hubFiles) add(name string, id ProducerID) error {
 	if err := os.MkdirAll(s.directory, 0o700); err != nil {
 		return err
 	}
-	for _, above := range s.above { // their entries must last as long as the file
+	for _, above := range s.above { // the directories must last as long as the file
 		if err := syncDirectory(above); err != nil {
 			return err
 		}
@@ -206,7 +220,7 @@ func syncDirectory(name string) error {
 	}
 	err = d.Sync()
 	if errors.Is(err, errors.ErrUnsupported) || errors.Is(err, syscall.EINVAL) || errors.Is(err, fs.ErrPermission) {
-		err = nil // Windows has no such thing, nor have some file systems
+		err = nil // Windows and some file systems cannot sync a directory
 	}
 	return errors.Join(err, d.Close())
 }

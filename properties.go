@@ -14,7 +14,7 @@ type EventHubProperties struct {
 type PartitionProperties struct {
 	EventHubName               string
 	PartitionID                string
-	BeginningSequenceNumber    int64 // of the oldest event that is still there
+	BeginningSequenceNumber    int64 // of the oldest event still stored
 	LastEnqueuedSequenceNumber int64 // of the latest event
 	LastEnqueuedOffset         string
 	LastEnqueuedOn             time.Time // UTC

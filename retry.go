@@ -20,46 +20,54 @@ const (
 	RetryFixed
 )
 
-// RetryOptions say how a batch is tried again. A zero field means its default, whatever the other fields say.
+// RetryOptions say how a failed batch is retried. A zero field means its default, whatever the
+// other fields say.
 type RetryOptions struct {
 	// Mode says how the pauses grow.
 	// Default: RetryExponential.
 	Mode RetryMode
 
-	// MaxRetries is how often a batch is tried again after its first try. Negative: never. Being throttled by the service is
-	// not counted, nor is a credential that gives no token: DeliveryTimeout bounds these. Nor is a batch that is cut for its size, which ends by itself.
+	// MaxRetries is how often a batch is retried after its first try. Negative: never. Three things
+	// are not counted: throttling by the service, a credential without a token, and a batch cut for
+	// its size. DeliveryTimeout bounds the first two; cutting ends by itself.
 	// Default: 15.
 	MaxRetries int
 
-	// RetryDelay is the pause before the first retry. All pauses vary by up to a fifth either way; those before another attempt to
-	// connect by all of themselves, so that a fleet does not come back in step, and end when anybody's attempt succeeds. A link or
-	// connection that was lost is opened again at once, the first time. Negative: no pause.
+	// RetryDelay is the pause before the first retry. All pauses vary by up to a fifth either way.
+	// Pauses before another dial have full jitter (0 to 2×), so that a fleet does not come back in
+	// step. They end early when another partition's dial succeeds. A lost link or connection is
+	// opened again at once, the first time. Negative: no pause.
 	// Default: 0.8 s.
 	RetryDelay time.Duration
 
-	// MaxRetryDelay bounds the pause. Negative: no bound but a day.
+	// MaxRetryDelay bounds the pause. Negative: no bound except one day.
 	// Default: 60 s.
 	MaxRetryDelay time.Duration
 
-	// TryTimeout bounds each half of a try: opening the link, if need be, and then sending with the service's answer, so that a link that opens slowly does not use up the
-	// time of what is sent on it.
+	// TryTimeout bounds each half of a try. The first half opens the link, if it is not open. The
+	// second sends the batch and waits for the service's answer. So a link that opens slowly does
+	// not use up the time for the batch.
 	// Default: 60 s.
 	TryTimeout time.Duration
 
-	// Policy, if set, decides instead of the fields above, but for TryTimeout: it is told of each failed try, and returns the pause before the next one and whether
-	// there is to be one. It is called by the goroutines that send, at the same
-	// time for different partitions, and must not block. It is not asked about being throttled, which is always tried again, nor about a batch that is cut since
-	// the service refuses it for its size, which is no retry, nor about what never is tried again: a batch that the service has rejected for good, what FailFast
-	// ends, CodeFenced, CodeOutOfOrder and CodeNotSupported. If it ends its goroutine (runtime.Goexit) there is no further try, and the batch's error says so.
+	// Policy, if set, decides instead of the fields above, except TryTimeout. It is called after
+	// each failed try, and returns the pause before the next try and whether there is one. The
+	// sending goroutines call it, at the same time for different partitions, so it must not block.
+	//
+	// Policy is not called when the service throttles, which is always retried, or when a batch is
+	// cut for its size, which is no retry. It is also not called for failures that are never
+	// retried: a batch rejected for good, the failures that FailFast ends, CodeFenced,
+	// CodeOutOfOrder and CodeNotSupported. If Policy ends its goroutine (runtime.Goexit), the batch
+	// is not retried, and its error says so.
 	// Default: none.
 	Policy func(FailedTry) (pause time.Duration, again bool)
 }
 
-// A FailedTry is what [RetryOptions.Policy] decides on.
+// A FailedTry is the argument of [RetryOptions.Policy].
 type FailedTry struct {
-	Failures    int    // how many tries of the batch have failed, this one included; being throttled is not counted
-	Err         error  // of this one: an [*Error]
-	PartitionID string // empty for the list of partitions, and for what the service assigns
+	Failures    int    // failed tries of the batch, with this one and without throttling
+	Err         error  // the failure of this try: an [*Error]
+	PartitionID string // empty for the list of partitions, and if the service chooses
 }
 
 func (r *RetryOptions) validate() error {
@@ -74,17 +82,19 @@ func (r *RetryOptions) validate() error {
 	return nil
 }
 
-// Retries are the failed tries of one batch, or of asking for the list of partitions. The zero value has none.
+// Retries count the failed tries of one batch, or of asking for the list of partitions. The zero
+// value has none.
 type retries struct {
-	counted   int // these MaxRetries bounds
+	counted   int // bounded by MaxRetries
 	throttled int
 	tokenless int
-	cut       int       // the batch was too large, and is smaller by now
-	undecided error     // the Policy did not return; nil as long as it does
-	last      hindrance // what has failed last
+	cut       int       // the batch was too large, and is now smaller
+	undecided error     // the Policy did not return; nil while it does
+	last      hindrance // the last failure
 }
 
-// failed notes what a try has failed with, before after is asked what follows, and returns its public form.
+// failed records the failure of a try and returns its public form. Call it before after, which
+// decides what follows.
 func (r *retries) failed(err error, partitionID string) error {
 	if r.last.since.IsZero() {
 		r.last.since = time.Now()
@@ -96,7 +106,7 @@ func (r *retries) failed(err error, partitionID string) error {
 	return r.last.err
 }
 
-// reason is why no try follows the one that has failed with err.
+// reason returns why no try follows the one that failed with err.
 func (r *retries) reason(err error) error {
 	if r.undecided != nil {
 		return fmt.Errorf("%w; it is not retried, because %w", err, r.undecided)
@@ -104,11 +114,12 @@ func (r *retries) reason(err error) error {
 	return err
 }
 
-// total is how many tries have failed.
+// total returns how many tries have failed.
 func (r *retries) total() int { return r.counted + r.throttled + r.tokenless + r.cut }
 
-// after notes a failed try and returns the pause before the next one, and whether there is to be one. The id is the partition's, if there is one. Settled says that
-// the service has looked at what was sent and does not want it.
+// after records a failed try. It returns the pause before the next one, and whether there is one.
+// The id is the partition's, if there is one. Settled means that the service has looked at the
+// batch and refused it.
 func (r *retries) after(err error, partitionID string, settled bool, o *Options) (pause time.Duration, again bool) {
 	policy := &o.Retry
 	e, known := errors.AsType[*connection.Error](err)
@@ -135,7 +146,7 @@ func (r *retries) after(err error, partitionID string, settled bool, o *Options)
 	r.counted++
 	switch {
 	case stale:
-		pause = 0 // the service closes what is idle: that says nothing about a new link
+		pause = 0 // the service closes idle links: that says nothing about a new one
 	case e.Unreached:
 		pause = spread(policy.mean(r.counted))
 	default:
@@ -144,17 +155,18 @@ func (r *retries) after(err error, partitionID string, settled bool, o *Options)
 	return pause, r.counted <= policy.MaxRetries
 }
 
-// ends reports whether a failure ends a batch whatever the options say: an idempotent producer that was refused as such.
+// ends reports whether a failure ends a batch whatever the options say: the service refused the
+// idempotent producer itself.
 func ends(code connection.Code) bool {
 	return code == connection.CodeFenced || code == connection.CodeOutOfOrder || code == connection.CodeNotSupported
 }
 
-// delay is the pause after so many failures: the mean, varied by a fifth either way.
+// delay returns the pause after that many failures: the mean, varied by a fifth either way.
 func (r *RetryOptions) delay(failures int) time.Duration {
 	return time.Duration(float64(r.mean(failures)) * (0.8 + 0.4*rand.Float64()))
 }
 
-// mean is the pause after so many failures, before it is varied.
+// mean returns the pause after that many failures, before it is varied.
 func (r *RetryOptions) mean(failures int) time.Duration {
 	if r.RetryDelay < 0 {
 		return 0
@@ -172,12 +184,13 @@ func (r *RetryOptions) mean(failures int) time.Duration {
 	return min(delay, 24*time.Hour)
 }
 
-// spread varies a pause by all of itself either way: full jitter, whose mean stays what was asked for, so that MaxRetries last as long.
+// spread gives a pause full jitter (0 to 2×). The mean stays the same, so MaxRetries last as long.
 func spread(mean time.Duration) time.Duration { return rand.N(2*mean + 1) }
 
-// throttleDelay is the pause after being throttled so many times: as long as the service asks ("Please wait 4 seconds and try again"), and then
-// anything within a spread that begins at a quarter of that and doubles each time up to four times of it, since a fleet that comes back within one
-// second is throttled again.
+// throttleDelay returns the pause after being throttled that many times. It is as long as the
+// service asks ("Please wait 4 seconds and try again"), plus a random time. The random part is at
+// most a quarter of that, doubled each time up to four times of it. A fleet that comes back within
+// one second would be throttled again.
 func throttleDelay(asked time.Duration, times int) time.Duration {
 	if asked <= 0 {
 		asked = 4 * time.Second
