@@ -197,8 +197,8 @@ type UndeliveredError struct {
 	PossiblyStored int // events that failed, and may be in the event hub
 	Pending        int // events that had no outcome yet when the context ended
 
-	// Err is the first failure. If the context has ended, Err wraps the context's error as well. If
-	// no event has failed, it also wraps the reason why events are pending.
+	// Err is the first failure. If the context has ended, Err wraps the context's error as well
+	// and, if no event has failed, the reason why events are pending.
 	Err error
 }
 

@@ -50,7 +50,7 @@ func (w *wireEvent) encode(e *Event, key string) error {
 	}
 	w.head = w.head[:0]
 	w.appendAnnotations(key)
-	// Both calls check this too; most events have neither, so they save the calls.
+	// The two functions check this too. Most events have neither, so this saves two calls.
 	if e.MessageID != "" || e.CorrelationID != "" || e.ContentType != "" {
 		if err := w.appendProperties(e); err != nil {
 			return err

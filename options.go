@@ -82,9 +82,8 @@ type Options struct {
 	KeyPartitioner func(KeyPlacement) int
 
 	// DeliveryTimeout bounds the time from the first event of a batch to its outcome, with all
-	// waiting and retries. The producer checks it before each try, and gives the try no more
-	// than the time left. With UntilFull the time counts from when the batch is due. Negative: no
-	// bound.
+	// waiting and retries. The producer checks it before each try, and gives the try no more than
+	// the time left. With UntilFull the time counts from when the batch is due. Negative: no bound.
 	// Default: 15 minutes.
 	DeliveryTimeout time.Duration
 
@@ -116,13 +115,13 @@ type Options struct {
 	// Default: 10 minutes.
 	PartitionRefreshInterval time.Duration
 
-	// OnBatchSucceeded is called for each stored batch, and OnBatchFailed for each batch that is
-	// not, or possibly, stored. The partition sends its next batch only after the handler returns.
-	// So a slow handler slows its partition. For each partition there is one call at a time, in
-	// order (with one concurrent send). Calls for different partitions run at the same time. When
-	// some events of a batch have expired, they are reported first, as a batch of their own. The
-	// buffer's room is free before the handler runs. A handler that panics or ends its goroutine
-	// (runtime.Goexit) is logged; nothing else changes.
+	// OnBatchSucceeded is called for each stored batch, and OnBatchFailed for each other batch: not
+	// stored, or possibly stored. The partition sends its next batch only after the handler
+	// returns. So a slow handler slows its partition. For each partition there is one call at a
+	// time, in order (with one concurrent send). Calls for different partitions run at the same
+	// time. When some events of a batch have expired, they are reported first, as a batch of their
+	// own. The buffer's room is free before the handler runs. A handler that panics or ends its
+	// goroutine (runtime.Goexit) is logged; nothing else changes.
 	//
 	// Pass the handler's context on. With it Enqueue never waits, and Flush and Close return
 	// ErrInHandler instead of waiting for this handler. A handler that waits for its own producer
@@ -144,12 +143,11 @@ type Options struct {
 	// Logger gets log lines about connections and batches, never about single events, from any
 	// goroutine. At level DEBUG it also gets the AMQP frames that begin, end or refuse something.
 	// Four levels lower it gets all frames. Frames are logged without bodies, keys and tokens. Both
-	// levels are checked once, when a connection opens. The Logger must not block.
+	// levels are checked when a connection opens, not later. The Logger must not block.
 	//
 	// Without a Logger, the producer logs to slog.Default() each change of Health's state (WARN;
 	// INFO when all is well again). While trouble lasts it adds one line a minute. It also logs
-	// each
-	// failed batch without a handler and Deliveries, and each panic of a handler (ERROR).
+	// each failed batch without a handler and Deliveries, and each panic of a handler (ERROR).
 	// slog.New(slog.DiscardHandler) silences all of it.
 	// Default: none.
 	Logger *slog.Logger
