@@ -51,11 +51,11 @@ var sights = []sight{
 		f.server.CutAll()
 	}},
 	{title: "A silent partition: nothing is acknowledged", strike: meets(emulator.KindTransfer, emulator.Silence())},
-	{title: "No credit: the link is open, and no message is allowed", strike: func(f *firstProgram) {
+	{title: "No credit: the link is open, but no message is allowed", strike: func(f *firstProgram) {
 		meets(emulator.KindAttach, emulator.WithholdCredit(forEver))(f)
 		f.server.CutAll()
 	}},
-	{title: "A half-open network: a firewall has forgotten the connection, and lets nobody in", all: true, strike: func(f *firstProgram) {
+	{title: "A half-open network: a firewall has forgotten the connection, and lets no new one in", all: true, strike: func(f *firstProgram) {
 		f.network.swallow()
 		f.network.block(fmt.Errorf("dial tcp 10.0.0.4:5671: connect: connection timed out"))
 	}},

@@ -59,7 +59,7 @@ func wireTable() string {
 		for _, f := range c.faults {
 			lost, twice := "0", "0"
 			if f.failed > 0 {
-				lost = fmt.Sprintf("0; %d told as failed", f.failed)
+				lost = fmt.Sprintf("0; %d reported as failed", f.failed)
 			}
 			if f.repeats {
 				twice = "possibly"

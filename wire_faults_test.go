@@ -162,11 +162,11 @@ var silences = []wireFault{
 	},
 	{
 		name: "idle-connection", what: "every link is idle for 30 minutes, and 5 more", service: "detaches them, then closes the connection, `amqp:connection:forced`",
-		we: "connect when the next event comes, within its first try", quiet: true, strike: afterSilenceOfAll(36 * time.Minute),
+		we: "connect for the next event, within its first try", quiet: true, strike: afterSilenceOfAll(36 * time.Minute),
 		least: reconnect - oneWay, most: reconnect - oneWay, states: "ready", dials: 3,
 	},
 	{
-		name: "two-hours-of-silence", what: "nothing is sent for 2 hours, and the token expires", service: "the same", we: "the same, with a new token: one connection, no ladder of pauses",
+		name: "two-hours-of-silence", what: "nothing is sent for 2 hours, and the token expires", service: "the same", we: "the same, with a new token: one connection, without a pause",
 		quiet: true, strike: afterSilenceOfAll(2*time.Hour + time.Minute),
 		least: reconnect - oneWay, most: reconnect - oneWay, states: "ready", dials: 3,
 	},
@@ -197,7 +197,7 @@ func afterSilenceOfAll(d time.Duration) func(r *rig) {
 // losses are links and connections that break, or of which nobody knows that they have.
 var losses = []wireFault{
 	{
-		name: "detached-under-load", what: "a link is detached while a batch is under way", service: "`amqp:link:detach-forced`", we: "attach another and send again at once",
+		name: "detached-under-load", what: "a link is detached while a batch is in flight", service: "`amqp:link:detach-forced`", we: "attach another and send again at once",
 		strike: once(emulator.KindTransfer, emulator.Detach("amqp:link:detach-forced", tracked("The link is moved."))),
 		least:  relink, most: relink, states: uponReady, code: eventhubs.CodeConnectionLost, condition: "amqp:link:detach-forced", dials: 1,
 	},
@@ -217,25 +217,25 @@ var losses = []wireFault{
 		least:  reconnect, most: reconnect, states: uponReady, code: eventhubs.CodeConnectionLost, all: true, repeats: true, dials: 2,
 	},
 	{
-		name: "half-open", what: "the network forgets the connection: what is written vanishes", service: "nothing", we: "connect when there was no keep-alive for 60 s, unless `TryTimeout`, here 2 minutes, ends before",
+		name: "half-open", what: "the network forgets the connection: written bytes vanish", service: "nothing", we: "connect after 60 s without a keep-alive, unless `TryTimeout`, here 2 minutes, ends before",
 		options: eventhubs.Options{Retry: eventhubs.RetryOptions{TryTimeout: 2 * time.Minute}},
 		strike:  func(r *rig) { r.network.swallow() },
 		least:   60 * time.Second, most: 61 * time.Second, states: "ready silent unreachable ready", code: eventhubs.CodeConnectionLost, all: true, repeats: true, dials: 2,
 	},
 	{
-		name: "half-open-impatient", what: "the same, with a `TryTimeout` of 5 s", service: "nothing", we: "give the link up after 5 s, and 5 s later, since that is not answered either, the connection",
+		name: "half-open-impatient", what: "the same, with a `TryTimeout` of 5 s", service: "nothing", we: "give up the link after 5 s, and the connection 5 s later, since the detach is not answered either",
 		options: eventhubs.Options{Retry: eventhubs.RetryOptions{TryTimeout: 5 * time.Second}},
 		strike:  func(r *rig) { r.network.swallow() },
 		least:   10 * time.Second, most: 12 * time.Second, states: uponReady, quietToo: true, code: eventhubs.CodeTimeout, all: true, repeats: true, dials: 2,
 	},
 	{
-		name: "peer-stops-reading", what: "the service reads nothing more from the connection", service: "keeps it alive", we: "the same",
+		name: "peer-stops-reading", what: "the service stops reading from the connection", service: "keeps it alive", we: "the same",
 		options: eventhubs.Options{Retry: eventhubs.RetryOptions{TryTimeout: 5 * time.Second}},
 		strike:  once(emulator.KindTransfer, emulator.Pass().StallReading(0)),
 		least:   10 * time.Second, most: 12 * time.Second, states: uponReady, quietToo: true, code: eventhubs.CodeTimeout, all: true, repeats: true, dials: 2,
 	},
 	{
-		name: "window-closed", what: "the window of a link's session closes and stays so", service: "keeps the connection alive", we: "give the link up after `TryTimeout`, here 5 s, and attach another",
+		name: "window-closed", what: "the window of a link's session closes and stays closed", service: "keeps the connection alive", we: "give up the link after `TryTimeout`, here 5 s, and attach another",
 		options: eventhubs.Options{Retry: eventhubs.RetryOptions{TryTimeout: 5 * time.Second}},
 		strike:  once(emulator.KindTransfer, emulator.Pass().CloseWindow(0)),
 		least:   5 * time.Second, most: 7 * time.Second, states: uponReady, code: eventhubs.CodeTimeout, repeats: true, dials: 1,
@@ -249,7 +249,7 @@ var losses = []wireFault{
 		least: 0, most: 2 * trip, states: "ready", dials: 1,
 	},
 	{
-		name: "credit-withheld-for-3-seconds", what: "a new link gets no credit for 3 s", service: "grants it then", we: "wait",
+		name: "credit-withheld-for-3-seconds", what: "a new link gets no credit for 3 s", service: "then grants it", we: "wait",
 		strike: func(r *rig) {
 			r.sequence(step{emulator.KindTransfer, emulator.Detach("amqp:link:detach-forced", tracked("The link is moved."))}, step{emulator.KindAttach, emulator.WithholdCredit(3 * time.Second)})
 			time.Sleep(3 * time.Second)
@@ -257,7 +257,7 @@ var losses = []wireFault{
 		least: 0, most: 2 * trip, states: uponReady, code: eventhubs.CodeConnectionLost, condition: "amqp:link:detach-forced", dials: 1,
 	},
 	{
-		name: "credit-withheld", what: "a new link never gets any credit", service: "nothing", we: "give the link up after `TryTimeout`, here 5 s, and attach another",
+		name: "credit-withheld", what: "a new link never gets any credit", service: "nothing", we: "give up the link after `TryTimeout`, here 5 s, and attach another",
 		options: eventhubs.Options{Retry: eventhubs.RetryOptions{TryTimeout: 5 * time.Second}},
 		strike: func(r *rig) {
 			r.sequence(step{emulator.KindTransfer, emulator.Detach("amqp:link:detach-forced", tracked("The link is moved."))}, step{emulator.KindAttach, emulator.WithholdCredit(0)})
@@ -265,7 +265,7 @@ var losses = []wireFault{
 		least: 5 * time.Second, most: 8 * time.Second, states: uponReady, code: eventhubs.CodeTimeout, dials: 1,
 	},
 	{
-		name: "detach-unanswered", what: "a batch is never answered, and neither is the detach of its link", service: "nothing", we: "give up the link after `TryTimeout`, here 5 s, and the connection 5 s later",
+		name: "detach-unanswered", what: "neither a batch nor the detach of its link is ever answered", service: "nothing", we: "give up the link after `TryTimeout`, here 5 s, and the connection 5 s later",
 		options: eventhubs.Options{Retry: eventhubs.RetryOptions{TryTimeout: 5 * time.Second}},
 		strike:  once(emulator.KindTransfer, emulator.Silence().IgnoreDetach()),
 		least:   10 * time.Second, most: 12 * time.Second, states: uponReady, quietToo: true, code: eventhubs.CodeTimeout, all: true, repeats: true, dials: 2,

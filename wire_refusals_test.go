@@ -22,12 +22,12 @@ func tracked(text string) string { return text + " TrackingId:2_G0, SystemTracke
 // outcomes are answers to a batch other than that it is stored.
 var outcomes = []wireFault{
 	{
-		name: "released", what: "a batch is released", service: "does not store it", we: "pause for `RetryDelay` and send again; go-amqp's own Send takes it for success",
+		name: "released", what: "a batch is released", service: "does not store it", we: "pause for `RetryDelay` and send again; go-amqp's own Send reports success",
 		strike: once(emulator.KindTransfer, emulator.Release()),
 		least:  againLeast, most: againMost, states: "ready failing ready", code: eventhubs.CodeReleased, dials: 1,
 	},
 	{
-		name: "modified", what: "a batch is given back, modified", service: "does not store it", we: "the same",
+		name: "modified", what: "a batch is returned, modified", service: "does not store it", we: "the same",
 		strike: once(emulator.KindTransfer, emulator.Modify()),
 		least:  againLeast, most: againMost, states: "ready failing ready", code: eventhubs.CodeReleased, dials: 1,
 	},
@@ -47,22 +47,22 @@ var outcomes = []wireFault{
 		least:  againLeast, most: againMost, states: "ready failing ready", code: eventhubs.CodeInternal, condition: "com.microsoft:operation-cancelled", dials: 1,
 	},
 	{
-		name: "unknown-condition", what: "a batch is rejected for a reason that nobody knows", service: "a condition that is in no document", we: "the same: it is taken for a passing fault",
+		name: "unknown-condition", what: "a batch is rejected for an unknown reason", service: "a condition that no document has", we: "the same: treat it as a passing fault",
 		strike: once(emulator.KindTransfer, emulator.Reject("com.microsoft:brand-new", tracked("Something new."))),
 		least:  againLeast, most: againMost, states: "ready failing ready", code: eventhubs.CodeInternal, condition: "com.microsoft:brand-new", dials: 1,
 	},
 	{
-		name: "rejected-for-good", what: "a batch is rejected for what is in it", service: "`com.microsoft:argument-error`", we: "tell it as failed, and send the next",
+		name: "rejected-for-good", what: "a batch is rejected for its content", service: "`com.microsoft:argument-error`", we: "report it as failed, and send the next",
 		strike: once(emulator.KindTransfer, emulator.Reject("com.microsoft:argument-error", tracked("The message is invalid."))),
 		least:  0, most: pace + trip, states: "ready refused ready", code: eventhubs.CodeRejected, condition: "com.microsoft:argument-error", dials: 1, failed: 1,
 	},
 	{
-		name: "too-large", what: "a batch is larger than the service takes, whatever its link says", service: "`amqp:link:message-size-exceeded`", we: "cut it and send the pieces at once; here, tell an event that was refused alone as failed, with both sizes",
+		name: "too-large", what: "a batch is larger than the service takes, whatever its link says", service: "`amqp:link:message-size-exceeded`", we: "cut it and send the pieces at once; here, report an event that was refused alone as failed, with both sizes",
 		strike: once(emulator.KindTransfer, emulator.Reject("amqp:link:message-size-exceeded", tracked("The received message exceeds the limit."))),
 		least:  0, most: pace + trip, states: "ready refused ready", code: eventhubs.CodeTooLarge, condition: "amqp:link:message-size-exceeded", dials: 1, failed: 1,
 	},
 	{
-		name: "too-large-detached", what: "the same", service: "detaches the link, with that condition", we: "the same, over a new link; with several batches in flight on the link it leaves open whose it was, the largest is cut, and the others are tried again",
+		name: "too-large-detached", what: "the same", service: "detaches the link, with that condition", we: "the same, over a new link; with several batches in flight on the link, the refused one is unknown: cut the largest, and retry the others",
 		strike: once(emulator.KindTransfer, emulator.Detach("amqp:link:message-size-exceeded", tracked("The received message exceeds the limit."))),
 		least:  0, most: pace + 4*trip, states: "ready refused ready", code: eventhubs.CodeTooLarge, condition: "amqp:link:message-size-exceeded", dials: 1, failed: 1,
 	},
@@ -72,7 +72,7 @@ var outcomes = []wireFault{
 		least:  4*time.Second + trip, most: 5*time.Second + trip, states: "ready throttled ready", code: eventhubs.CodeThrottled, condition: "com.microsoft:server-busy", dials: 1,
 	},
 	{
-		name: "server-busy-for-a-minute", what: "the same, for all partitions and for a minute", service: "the same, each time", we: "wait as long as it asks, and up to four times as much more, so that a fleet spreads; throttling is never the end of a batch",
+		name: "server-busy-for-a-minute", what: "the same, for all partitions and for a minute", service: "the same, each time", we: "wait as long as it asks, and up to four times as much more, so that a fleet spreads; throttling alone never fails a batch",
 		strike: func(r *rig) {
 			r.during(time.Minute, func(op emulator.Operation) (emulator.Action, bool) {
 				return emulator.Reject("com.microsoft:server-busy", textBusy), op.Kind == emulator.KindTransfer
@@ -89,7 +89,7 @@ const refusedMost = 16 * time.Second
 // refusals are links that the service does not let be opened, for 10 s.
 var refusals = []wireFault{
 	{
-		name: "hub-not-found", what: "the event hub is not there, for 10 s", service: "refuses the link, `amqp:not-found`", we: "pause longer and longer, up to `MaxRetryDelay`, since names and roles take their time to spread; with `FailFast` fail",
+		name: "hub-not-found", what: "the event hub does not exist, for 10 s", service: "refuses the link, `amqp:not-found`", we: "pause longer and longer, up to `MaxRetryDelay`, since names and roles take time to spread; with `FailFast` fail",
 		strike: refused("amqp:not-found", "The messaging entity could not be found."),
 		least:  0, most: refusedMost, states: uponReady, code: eventhubs.CodeNotFound, condition: "amqp:not-found", dials: 1,
 	},
@@ -104,7 +104,7 @@ var refusals = []wireFault{
 		least:  0, most: refusedMost, states: uponReady, code: eventhubs.CodeDisabled, condition: "com.microsoft:entity-disabled", dials: 1,
 	},
 	{
-		name: "partition-unknown", what: "the partition is not known, for 10 s", service: "refuses the link, `com.microsoft:argument-out-of-range`", we: "the same, and ask for the list of partitions again",
+		name: "partition-unknown", what: "the partition is unknown, for 10 s", service: "refuses the link, `com.microsoft:argument-out-of-range`", we: "the same, and ask for the list of partitions again",
 		strike: refused("com.microsoft:argument-out-of-range", "The specified partition is invalid for an EventHub partition sender or receiver."),
 		least:  0, most: refusedMost, states: "ready unreachable failing ready", code: eventhubs.CodePartitionUnknown, condition: "com.microsoft:argument-out-of-range", dials: 1,
 	},

@@ -19,12 +19,12 @@ import (
 // authorizations are tokens that expire, are refused, or are not to be had.
 var authorizations = []wireFault{
 	{
-		name: "token-expired", what: "the service finds the token expired, in mid-stream", service: "detaches the link, `amqp:unauthorized-access`", we: "put a new token, attach, and send again at once",
+		name: "token-expired", what: "the token expires while events are sent", service: "detaches the link, `amqp:unauthorized-access`", we: "put a new token, attach, and send again at once",
 		strike: once(emulator.KindTransfer, emulator.Detach("amqp:unauthorized-access", tracked("ExpiredToken: The token is expired."))),
 		least:  relink + trip, most: relink + trip, states: "ready unauthorized ready", code: eventhubs.CodeUnauthorized, condition: "amqp:unauthorized-access", dials: 1,
 	},
 	{
-		name: "token-refused", what: "after a reconnect the token is refused, for 10 s", service: "answers 401, `com.microsoft:auth-failed`", we: "pause longer and longer, and put a new one each time; with `FailFast` fail",
+		name: "token-refused", what: "after a reconnect the token is refused, for 10 s", service: "answers 401, `com.microsoft:auth-failed`", we: "pause longer and longer, and put a new token each time; with `FailFast` fail",
 		strike: func(r *rig) {
 			r.server.CutAll()
 			r.during(10*time.Second, func(op emulator.Operation) (emulator.Action, bool) {
@@ -34,7 +34,7 @@ var authorizations = []wireFault{
 		least: 0, most: refusedMost, states: "ready unreachable unauthorized ready", code: eventhubs.CodeUnauthorized, condition: "com.microsoft:auth-failed", all: true, repeats: true, dials: 2,
 	},
 	{
-		name: "token-for-the-hub-refused", what: "after a reconnect no token is taken for the event hub, but for its partitions", service: "answers 403, `amqp:unauthorized-access`", we: "put one for each partition, from then on",
+		name: "token-for-the-hub-refused", what: "after a reconnect the service takes tokens only for partitions, not for the event hub", service: "answers 403, `amqp:unauthorized-access`", we: "from then on, put one for each partition",
 		strike: func(r *rig) {
 			r.server.SetHook(func(_ context.Context, op emulator.Operation) emulator.Action {
 				if op.Kind == emulator.KindPutToken && op.PartitionID == "" {
@@ -56,7 +56,7 @@ var authorizations = []wireFault{
 		least: 20 * time.Second, most: 23 * time.Second, states: uponReady, code: eventhubs.CodeConnectionLost, condition: "amqp:connection:forced", all: true, repeats: true, dials: 3,
 	},
 	{
-		name: "cbs-not-allowed", what: "after a reconnect the service still knows of another link to `$cbs`", service: "refuses the link, `amqp:not-allowed`", we: "break the connection, pause, since it is the second in a row, and connect once more",
+		name: "cbs-not-allowed", what: "after a reconnect the service still knows of another link to `$cbs`", service: "refuses the link, `amqp:not-allowed`", we: "close the connection, pause, since this is the second loss in a row, and connect once more",
 		strike: func(r *rig) {
 			var once sync.Once
 			struck := make(chan struct{})
@@ -75,7 +75,7 @@ var authorizations = []wireFault{
 		least: time.Second, most: 3 * time.Second, states: uponReady, code: eventhubs.CodeConnectionLost, condition: "amqp:not-allowed", all: true, repeats: true, dials: 3,
 	},
 	{
-		name: "token-service-down-at-first", what: "the credential gives no token for the first 10 minutes", service: "is not reached", we: "accept events, and ask again, at least every 72 s; that uses up no tries",
+		name: "token-service-down-at-first", what: "the credential gives no token for the first 10 minutes", service: "is not reached", we: "accept events, and ask again at least every 72 s; this uses up no tries",
 		setup: func(r *rig) {
 			r.withCredential(outage{0, 10 * time.Minute})
 		},
@@ -83,7 +83,7 @@ var authorizations = []wireFault{
 		least:  0, most: 72*time.Second + reconnect, states: "unauthorized ready", code: eventhubs.CodeNoToken, all: true,
 	},
 	{
-		name: "token-service-down", what: "the credential gives no token for the last 10 minutes of the old one", service: "notices nothing", we: "send on with the old one, and ask again every 30 s",
+		name: "token-service-down", what: "the credential gives no token for the last 10 minutes of the old one", service: "notices nothing", we: "keep sending with the old one, and ask again every 30 s",
 		setup:  func(r *rig) { r.withCredential(outage{50 * time.Minute, 60*time.Minute - time.Second}) },
 		quiet:  true,
 		strike: everyMinute(65),
@@ -146,22 +146,22 @@ const outageMost = time.Minute
 // places are where the service is.
 var places = []wireFault{
 	{
-		name: "namespace-moves", what: "the namespace moves: its name means another address", service: "closes the connection, `amqp:connection:forced`", we: "connect at once; each dial asks the name server",
+		name: "namespace-moves", what: "the namespace moves: its name gets another address", service: "closes the connection, `amqp:connection:forced`", we: "connect at once; each dial asks the name server",
 		strike: once(emulator.KindTransfer, emulator.CloseConnection("amqp:connection:forced", tracked("The namespace is moved."))),
 		least:  reconnect, most: reconnect, states: uponReady, code: eventhubs.CodeConnectionLost, condition: "amqp:connection:forced", all: true, repeats: true, dials: 2,
 	},
 	{
-		name: "host-unknown", what: "the connection breaks, and for 30 s no name server knows the host", service: "is not reached", we: "pause longer and longer, with full jitter; one dial that succeeds wakes all partitions. With `FailFast` fail",
+		name: "host-unknown", what: "the connection breaks, and for 30 s no name server knows the host", service: "is not reached", we: "pause longer and longer, with full jitter; the first dial that succeeds wakes all partitions. With `FailFast` fail",
 		strike: unreachable(&net.DNSError{Err: "no such host", Name: "emulator-in-memory.invalid", IsNotFound: true}),
 		least:  0, most: outageMost, states: uponReady, code: eventhubs.CodeNotFound, all: true, repeats: true,
 	},
 	{
-		name: "no-route", what: "the connection breaks, and for 30 s no other can be opened", service: "is not reached", we: "the same, but for `FailFast`",
+		name: "no-route", what: "the connection breaks, and for 30 s no other can be opened", service: "is not reached", we: "the same, except that `FailFast` does not fail",
 		strike: unreachable(&net.OpError{Op: "dial", Net: "tcp", Err: syscall.EHOSTUNREACH}),
 		least:  0, most: outageMost, states: uponReady, code: eventhubs.CodeConnectionLost, all: true, repeats: true,
 	},
 	{
-		name: "wrong-certificate", what: "the connection breaks, and for 30 s who answers has the wrong certificate", service: "is not reached", we: "the same as with an unknown host: somebody else's machine gets nothing",
+		name: "wrong-certificate", what: "the connection breaks, and for 30 s the answering machine has the wrong certificate", service: "is not reached", we: "the same as with an unknown host: a foreign machine gets nothing",
 		setup: func(r *rig) { r.withCredential(outage{}) },
 		strike: func(r *rig) {
 			r.network.leadTo(r.newServer())
