@@ -76,7 +76,7 @@ var alertCases = []alertCase{
 	{"EventHubsUnauthorized",
 		`eventhubs_producer_health{$, eventhubs_health_state="unauthorized"} 0x4 1x20`,
 		`eventhubs_producer_health{$, eventhubs_health_state="unauthorized"} 0x4 1x6 0x20`,
-		"The service refuses the producer for orders, or no token can be had."},
+		"The service refuses the producer for orders, or the credential gives no token."},
 	{"EventHubsEventsNotStored",
 		`eventhubs_producer_settled_events_total{$, eventhubs_storage="not stored", error_type="timeout", messaging_destination_partition_id="1"} _x40 7x40`,
 		`eventhubs_producer_settled_events_total{$, eventhubs_storage="not stored", error_type="cleared"} 0+7x80
@@ -90,7 +90,7 @@ var alertCases = []alertCase{
 	{"EventHubsUnheardFailures",
 		`eventhubs_producer_unheard_events_total{$} 0x40 4x40`,
 		`eventhubs_producer_unheard_events_total{$} 4x80`,
-		"4 events have failed and the application was not told."},
+		"4 events have failed, and no handler or Delivery reported them."},
 	{"EventHubsProducerFenced",
 		`eventhubs_producer_settled_events_total{$, eventhubs_storage="not stored", error_type="fenced"} _x40 2x40`,
 		`eventhubs_producer_settled_events_total{$, eventhubs_storage="not stored", error_type="timeout"} 0+1x80`,
