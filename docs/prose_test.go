@@ -56,7 +56,7 @@ func TestTheProseRulesFindWhatBreaksThem(t *testing.T) {
 		{"a link is its text", "See [the guarantees](docs/guarantees.md#order) for more.\n", []int{5}},
 		{"a heading", "# " + of(30) + "\n", nil},
 		{"a table", "| " + of(30) + " |\n", nil},
-		{"code", "```\n" + of(30) + "\n```\n\n    " + of(30) + "\n", nil},
+		{"code", "```\n" + of(30) + "\n```\n\n    " + of(30) + "\n    " + of(30) + "\n\n    " + of(30) + "\n", nil},
 		{"a generated block", "<!-- Made by go test -update -->\n" + of(30) + "\n<!-- The end of the table. -->\n", nil},
 		{"a list", "Three things:\n\n- one thing\n  goes on\n- another\n", []int{2, 4, 1}},
 		{"a dot within a word", "Version 1.26 of go.mod is read. Then e.g. this.\n", []int{6, 3}},
@@ -114,7 +114,7 @@ func paragraphs(text string) (ps []paragraph) {
 		}
 		p = paragraph{}
 	}
-	fenced, generated, listed, blank := false, false, false, true
+	fenced, generated, listed, indented, blank := false, false, false, false, true
 	for i, line := range strings.Split(text, "\n") {
 		switch {
 		case fence.MatchString(line):
@@ -132,12 +132,14 @@ func paragraphs(text string) (ps []paragraph) {
 		case markup.MatchString(line):
 			listed = false
 			end()
-		case blank && !listed && strings.HasPrefix(line, "    "): // indented code
+		case (blank || indented) && !listed && strings.HasPrefix(line, "    "): // code
+			indented = true
 		case item.MatchString(line):
 			end()
-			listed = true
+			listed, indented = true, false
 			p = paragraph{first: i + 1, lines: []string{line}}
 		default:
+			indented = false
 			if len(p.lines) == 0 {
 				if p.first = i + 1; line[0] != ' ' {
 					listed = false
