@@ -15,7 +15,7 @@ import (
 	"github.com/go-eventhubs/eventhubs/internal/connection"
 )
 
-// What the .NET client's tests assert and the tests beside the code do not. docs/guarantees.md has the whole list.
+// What the .NET client's tests assert and the tests beside the code do not. docs/evidence/dotnet-tests.md has the whole list.
 
 // A slowHub is a peer whose links open, and whose hub closes, as the test says.
 type slowHub struct {

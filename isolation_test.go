@@ -351,7 +351,7 @@ func TestTheTableOfIsolationIsTheTests(t *testing.T) {
 			w.heal()
 		})
 	}
-	wantTable(t, "docs/guarantees.md", isolationBegins, table.String())
+	wantTable(t, "docs/evidence/guarantees-and-tests.md", isolationBegins, table.String())
 }
 
 func sum(numbers []int) (s int) {
