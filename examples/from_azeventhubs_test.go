@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"log"
 	"os"
 	"slices"
 	"strings"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azeventhubs/v2"
 	"github.com/go-eventhubs/eventhubs"
+	"github.com/go-eventhubs/eventhubs/azevents"
 	"github.com/go-eventhubs/eventhubs/emulator"
 	"github.com/go-eventhubs/eventhubs/emulator/emulatortest"
 )
@@ -89,7 +91,150 @@ func publishAfter(ctx context.Context, connectionString string, readings iter.Se
 	return nil
 }
 
-// Both programs of docs/from-azeventhubs.md store the same events, in the same partitions, in order within each key; and the document shows these programs.
+// sendBefore reports why a batch was not sent.
+func sendBefore(ctx context.Context, client *azeventhubs.ProducerClient, batch *azeventhubs.EventDataBatch) error {
+	err := client.SendEventDataBatch(ctx, batch, nil)
+	if failed, ok := errors.AsType[*azeventhubs.Error](err); ok && failed.Code == azeventhubs.ErrorCodeUnauthorizedAccess {
+		log.Print("no right to send: ", err)
+	}
+	return err // the batch may be stored all the same
+}
+
+// reportAfter reports why a batch was not stored.
+func reportAfter(report func(string)) *eventhubs.Options {
+	options := &eventhubs.Options{
+		OnBatchFailed: func(_ context.Context, batch *eventhubs.Batch) {
+			if eventhubs.CodeOf(batch.Outcome.Err) == eventhubs.CodeUnauthorized {
+				report("no right to send")
+			}
+			report(fmt.Sprintf("%d events are %v: %v", batch.Count, batch.Outcome.Storage, batch.Outcome.Err))
+		},
+	}
+	return options
+}
+
+// publishOne waits for the outcome of one event.
+func publishOne(ctx context.Context, producer *eventhubs.BufferedProducer, event *eventhubs.Event) error {
+	outcome, err := producer.Publish(ctx, event)
+	switch outcome.Storage {
+	case eventhubs.Stored:
+		return nil
+	case eventhubs.NotStored:
+		return fmt.Errorf("it can be published again: %w", err)
+	case eventhubs.PossiblyStored:
+		return fmt.Errorf("it may be stored twice if it is published again: %w", err)
+	default: // Pending: the context ended first, and the outcome still comes
+		return err
+	}
+}
+
+// closeAfter sends the rest and reports what is not stored.
+func closeAfter(ctx context.Context, producer *eventhubs.BufferedProducer) {
+	closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), 20*time.Second)
+	defer cancel()
+	err := producer.Close(closing)
+	if left, ok := errors.AsType[*eventhubs.UndeliveredError](err); ok {
+		log.Printf("%d events are not stored, %d possibly stored: %v", left.NotStored, left.PossiblyStored, left.Err)
+	}
+}
+
+// forward sends on what a consumer has received.
+func forward(ctx context.Context, partition *azeventhubs.PartitionClient, producer *eventhubs.BufferedProducer) error {
+	receiving, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	events, err := partition.ReceiveEvents(receiving, 100, nil) // returns when it has 100, or the time is over
+	if err != nil {
+		return err
+	}
+	for _, received := range events {
+		if err := producer.Enqueue(ctx, azevents.FromReceived(received)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func TestReadingsAreStored(t *testing.T) {
+	server := emulatortest.New(t, &emulator.Options{Hubs: []emulator.Hub{{Name: "telemetry", Partitions: 4}}})
+	readings := slices.Values([]Reading{{Device: "pump", Value: 1}, {Device: "fan", Value: 2}})
+
+	if err := publishAfter(t.Context(), server.ConnectionString(""), readings); err != nil {
+		t.Fatal(err)
+	}
+	if err := server.WaitForEvents(t.Context(), "telemetry", 2); err != nil {
+		t.Error(err)
+	}
+}
+
+// What fails is reported by the code that the document shows, and what is received is sent on by it.
+func TestTheOtherSamplesFromAzeventhubsWork(t *testing.T) {
+	server := emulatortest.New(t, &emulator.Options{Hubs: []emulator.Hub{{Name: "telemetry", Partitions: 1}, {Name: "copy", Partitions: 1}}})
+	text := server.ConnectionString("")
+
+	var reports []string
+	options := reportAfter(func(line string) { reports = append(reports, line) })
+	options.FailFast = true
+	lost, err := eventhubs.NewBufferedProducerFromConnectionString(text, "elsewhere", options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = publishOne(t.Context(), lost, &eventhubs.Event{Body: []byte("one")})
+	if !errors.Is(err, eventhubs.CodeNotFound) || !strings.HasPrefix(err.Error(), "it can be published again") {
+		t.Errorf("publishOne to a hub that is not there returned %v", err)
+	}
+	closeAfter(t.Context(), lost)
+	if len(reports) != 1 || !strings.HasPrefix(reports[0], "1 events are not stored: ") {
+		t.Errorf("the handler reports %q, want one event that is not stored", reports)
+	}
+
+	client, err := azeventhubs.NewProducerClientFromConnectionString(text, "telemetry", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close(t.Context())
+	batch, err := client.NewEventDataBatch(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 100 {
+		if err := batch.AddEventData(&azeventhubs.EventData{Body: []byte("two")}, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := sendBefore(t.Context(), client, batch); err != nil {
+		t.Fatal(err)
+	}
+
+	consumer, err := azeventhubs.NewConsumerClientFromConnectionString(text, "telemetry", azeventhubs.DefaultConsumerGroup, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer consumer.Close(t.Context())
+	partition, err := consumer.NewPartitionClient("0", &azeventhubs.PartitionClientOptions{StartPosition: azeventhubs.StartPosition{Earliest: new(true)}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer partition.Close(t.Context())
+	producer, err := eventhubs.NewBufferedProducerFromConnectionString(text, "copy", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := forward(t.Context(), partition, producer); err != nil {
+		t.Fatal(err)
+	}
+	closeAfter(t.Context(), producer)
+	copied := 0
+	for e := range server.Events("copy", "0") {
+		if string(e.Body) == "two" {
+			copied++
+		}
+	}
+	if copied != 100 {
+		t.Errorf("the copy has %d of the events, want 100", copied)
+	}
+}
+
+// Both programs of docs/from-azeventhubs.md store the same events, in the same partitions, in order within each key.
 func TestTheProgramThatMovesFromAzeventhubsStoresTheSame(t *testing.T) {
 	readings := func(yield func(Reading) bool) {
 		for i := range 300 {
@@ -116,7 +261,10 @@ func TestTheProgramThatMovesFromAzeventhubsStoresTheSame(t *testing.T) {
 	if got, want := fmt.Sprint(stored[1]), fmt.Sprint(stored[0]); got != want || len(stored[1]) != 7 {
 		t.Errorf("after, stored is\n %s, want as before\n %s", got, want)
 	}
+}
 
+// Every line of Go that docs/from-azeventhubs.md shows is in this file, and so is compiled and run.
+func TestTheSamplesFromAzeventhubsAreCompiled(t *testing.T) {
 	source, err := os.ReadFile("from_azeventhubs_test.go")
 	if err != nil {
 		t.Fatal(err)
@@ -125,13 +273,24 @@ func TestTheProgramThatMovesFromAzeventhubsStoresTheSame(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	compiled := flat(strings.NewReplacer("publishBefore(", "publish(", "publishAfter(", "publish(").Replace(string(source)))
 	samples := strings.Split(string(document), "```go\n")[1:]
-	for _, name := range []string{"publishBefore", "publishAfter"} {
-		_, program, _ := strings.Cut(string(source), "\nfunc "+name)
-		program, _, _ = strings.Cut(program, "\n}\n")
-		want := "func publish" + program + "\n}\n"
-		if !slices.ContainsFunc(samples, func(sample string) bool { return strings.HasPrefix(sample, want) }) {
-			t.Errorf("the document does not show %s:\n%s", name, want)
+	for _, sample := range samples {
+		sample, _, _ = strings.Cut(sample, "```")
+		if !strings.Contains(compiled, flat(sample)) {
+			t.Errorf("this sample of the document is not in this file:\n%s", sample)
 		}
 	}
+	if len(samples) < 7 {
+		t.Errorf("The document has %d samples, want both programs and five others.", len(samples))
+	}
+}
+
+// flat is code without its indentation.
+func flat(code string) string {
+	var text strings.Builder
+	for line := range strings.Lines(code) {
+		text.WriteString(strings.TrimLeft(line, "\t "))
+	}
+	return text.String()
 }
