@@ -157,7 +157,7 @@ func TestTheTableOfOptionsIsTheStructs(t *testing.T) {
 			case !ok:
 				t.Errorf("%s.%s is not in its table", name, field.Name)
 			case v.Kind() == reflect.Int || v.Kind() == reflect.Int64 || v.Kind() == reflect.Bool:
-				if got := fmt.Sprint(v.Interface()); got != row {
+				if got := asWritten(field.Name, v.Interface()); got != row {
 					t.Errorf("%s.%s is %s by default, its table says %s", name, field.Name, got, row)
 				}
 			}
@@ -166,4 +166,32 @@ func TestTheTableOfOptionsIsTheStructs(t *testing.T) {
 			t.Errorf("the table of %s has %s, the struct has not", name, row)
 		}
 	}
+}
+
+// asWritten is a default as a person writes it.
+func asWritten(field string, value any) string {
+	switch v := value.(type) {
+	case Partitioning:
+		return map[Partitioning]string{RoundRobin: "`RoundRobin`"}[v]
+	case RetryMode:
+		return map[RetryMode]string{RetryExponential: "`RetryExponential`"}[v]
+	case bool:
+		return map[bool]string{false: "off", true: "on"}[v]
+	case time.Duration:
+		switch {
+		case v%time.Minute == 0:
+			return fmt.Sprintf("%d min", v/time.Minute)
+		case v%time.Second == 0:
+			return fmt.Sprintf("%d s", v/time.Second)
+		}
+		return fmt.Sprintf("%d ms", v.Milliseconds())
+	case int:
+		switch {
+		case strings.HasSuffix(field, "Bytes") && v%(1<<20) == 0:
+			return fmt.Sprintf("%d MiB", v>>20)
+		case v >= 1000:
+			return fmt.Sprintf("%d,%03d", v/1000, v%1000)
+		}
+	}
+	return fmt.Sprint(value)
 }
