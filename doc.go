@@ -1,8 +1,10 @@
-// Package eventhubs publishes events to Azure Event Hubs, one at a time for the caller and in dense batches on the wire.
+// Package eventhubs publishes events to Azure Event Hubs: one event at a time for the caller, in
+// dense batches on the wire.
 //
-// A [BufferedProducer] takes an event with Enqueue, which returns as soon as the event is in the buffer. In the background it collects the
-// events of each partition in a batch, sends the batch when it is full or when its first event has waited long enough, tries again
-// what fails, keeps the order, and tells the end of every event:
+// A [BufferedProducer] takes an event with Enqueue, which returns when the event is in the buffer.
+// The producer collects the events of each partition in a batch. It sends the batch when the batch
+// is full, or when its first event has waited long enough. It retries failures, keeps the order,
+// and reports the outcome of every event:
 //
 //	func main() {
 //		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -41,77 +43,121 @@
 //		return nil
 //	}
 //
-// An [Event] goes in and comes out: handlers get the same type, which Enqueue takes again as it is. Its fields say what most events have; [Event].AMQP has whatever else an AMQP
-// message may have. Package azevents makes events of what Microsoft's client for Go has, and the other way round: what that client has received can be sent on, as it was.
+// The caller passes an [Event] to Enqueue. Handlers get the same type, which Enqueue takes again as
+// it is. Its fields have the usual parts of an event, and [Event].AMQP has every other part of an
+// AMQP message. Package azevents converts events to and from those of Microsoft's client for Go, so
+// events that this client has received can be sent on unchanged.
 //
 // # Partitioning
 //
-// An event goes to the partition that it names by its id, or to the one that the service's own hash maps its key to, or, with neither, where
-// [Options.Partitioning] says: to the next partition in turn ([RoundRobin]), to one partition for a whole batch ([Sticky]), or where the service likes
-// ([ServiceAssigned]). Partitions in trouble are passed over. Give neither key nor id unless events belong together. The key travels with each event,
-// whatever batch it is in. The partitions are asked for when the first event is enqueued; until they are known events wait, in their order, and Enqueue
-// does not.
+// An event may name its partition by an id. An event with a key goes to the partition that the
+// service's own hash chooses. For an event with neither, [Options.Partitioning] decides: the next
+// partition in turn ([RoundRobin]), one partition for a whole batch ([Sticky]), or the service's
+// choice ([ServiceAssigned]). Such events avoid partitions in trouble, so give a key or an id only
+// to events that belong together. The key travels with each event, in every batch.
+//
+// The producer asks for the partitions when the first event is enqueued. Until it knows them,
+// events wait in their order, and Enqueue does not wait.
 //
 // # Connections
 //
-// [NewBufferedProducer] and [NewBufferedProducerFromConnectionString] make a producer with a connection of its own. For several hubs of a namespace make a
-// [Connection], with [NewConnection] (an Azure identity), [NewConnectionFromConnectionString], [NewConnectionFromKey] or [NewConnectionFromSAS] (whose secret can be
-// replaced while it runs), and its producers with [Connection.NewBufferedProducer]. A connection is opened by the first event, or by Connect, and again after a loss.
+// [NewBufferedProducer] and [NewBufferedProducerFromConnectionString] make a producer with a
+// connection of its own. For several hubs of a namespace make a [Connection], with [NewConnection]
+// (an Azure identity), [NewConnectionFromConnectionString], [NewConnectionFromKey] or
+// [NewConnectionFromSAS]. Its key or signature can be replaced while it runs.
+// [Connection.NewBufferedProducer] makes its producers. The first event or Connect opens the
+// connection, and the producer opens it again after a loss.
 //
-// A connection string is read as secret stores, files and templates deliver it. White space, line ends, a byte order mark and quotation marks around the whole, a
-// part or a value are dropped. Parts may stand on lines of their own. Keywords and names are compared without regard to case. A string that cannot work is refused with
-// the reason, which shows no part of the secret, and with what to give instead: for one without a key a namespace and a credential; for an IoT Hub's that of its
-// Event Hub-compatible endpoint; for one with TransportType=AmqpWebSockets also [ConnectionOptions.NewWebSocketConn]. An empty value, a placeholder and a reference to a secret
-// store are refused too. From a namespace, a hub's name, a key or a signature that comes by itself nothing is dropped: it is taken as it is, or refused.
+// A connection string is read as secret stores, files and templates deliver it. The producer drops
+// white space, line ends, a byte order mark and quotation marks around the whole, a part or a
+// value. Parts may stand on lines of their own. Keywords and names are compared without regard to
+// case.
+//
+// The constructor refuses a string that cannot work. The error has the reason, no part of the
+// secret, and an alternative. For a string without a key, that is a namespace and a credential. For
+// an IoT Hub's string, it is the string of its Event Hub-compatible endpoint. For a string with
+// TransportType=AmqpWebSockets, it is [ConnectionOptions.NewWebSocketConn]. The constructor also
+// refuses an empty value, a placeholder, and a reference to a secret store. A namespace, a hub's
+// name, a key or a signature given by itself is taken as it is, or refused.
 //
 // # Batches
 //
-// A batch leaves when it is full, when its first event has waited [Options].MaxWaitTime, on Flush, on Close, and, when the buffer is full and callers wait for
-// room, as soon as it holds a quarter of its partition's even share of the buffer, or whatever it holds if [Options.MaxWaitTime] is more than a second. [SendAtOnce] does not linger, [UntilFull] does nothing else; Publish ends the linger of its own batch. While a partition's batch is in flight its next one fills. How large a batch may be is what the service tells for each link, and 1 MiB
-// at the most; less when many links share [Options.MaxBufferedBytes], 128 KiB at the least.
+// A batch leaves when it is full, when its first event has waited [Options].MaxWaitTime, on Flush,
+// and on Close. It leaves earlier when callers wait for room in a full buffer. Then a batch leaves
+// when it holds a quarter of its partition's even share of the buffer. If [Options.MaxWaitTime] is
+// more than a second, every batch leaves then. [SendAtOnce] does not linger, and [UntilFull] has no
+// time limit. Publish ends the linger of its own batch.
+//
+// While one batch of a partition is in flight, the next one fills. The service states for each link
+// how large a batch may be; the producer uses 1 MiB at most. It uses less when many links share
+// [Options.MaxBufferedBytes], but 128 KiB at least.
 //
 // # Delivery and order
 //
-// Every accepted event gets exactly one [Outcome], told to the [Delivery] given with it, if any, and to the batch handlers of [Options]. Accepted means that Enqueue
-// returned nil. An outcome says whether the event is stored, not stored, or possibly stored: sent, and its acknowledgement
-// lost. A batch whose acknowledgement is lost is sent again, so that an event may be stored twice: delivery is at least once. With [Options.EnableIdempotentRetries] the service
-// knows the batch again and stores it once; with a [ProducerStore] as well, a restarted program is the same producer to it, and is told how far the former one came.
+// Every accepted event gets exactly one [Outcome]. Accepted means that Enqueue returned nil. The
+// producer reports the outcome to the event's [Delivery], if it has one, and to the batch handlers
+// of [Options]. An event is stored, not stored, or possibly stored: sent, without an
+// acknowledgement.
 //
-// Events for one partition are stored in the order of the Enqueue calls, if these do not overlap, through retries and reconnects, as long as
-// [Options.MaxConcurrentSendsPerPartition] is 1. For events with a key that holds while the hub has as many partitions as before.
+// The producer sends a batch again when its acknowledgement is lost, so an event may be stored
+// twice. Delivery is at least once. With [Options.EnableIdempotentRetries] the service recognises
+// the batch and stores it once. With a [ProducerStore] too, a restarted program is the same
+// producer to the service, and learns how far the former one came.
 //
-// Decide reliability in the options rather than in a handler: how often and how long to retry ([RetryOptions], [Options.DeliveryTimeout]), what is not worth retrying ([Options.FailFast]), whether a
-// failure stops its partition ([Options.StopPartitionOnFailure]). A handler of failures is for what to do with the events then: [Batch.EnqueueAgain] where order does not matter, a
-// dead-letter store where it does.
+// A partition stores its events in the order of the Enqueue calls that do not overlap, through
+// retries and reconnects. That holds as long as [Options.MaxConcurrentSendsPerPartition] is 1. For
+// events with a key it holds while the number of partitions stays the same.
+//
+// Set reliability in the options, not in a handler. [RetryOptions] and [Options.DeliveryTimeout]
+// bound the retries. [Options.FailFast] ends those that will not help, and
+// [Options.StopPartitionOnFailure] stops a partition at its first failure. A handler of failures
+// decides what happens to the events then. Where order does not matter, it may call
+// [Batch.EnqueueAgain]. Where it does, use a dead-letter store.
 //
 // # Backpressure
 //
-// The buffer is bounded in events and in bytes, with everything that has no outcome yet. At the bound Enqueue waits, first come first served,
-// until there is room or its context ends; [BufferedProducer.TryEnqueue] fails instead. No partition takes the last eighth of the buffer while the event
-// hub has others, and one in trouble takes nothing more once it holds half, so that one partition never stops the others. That wait is all the context bounds: once an event is accepted, cancelling changes nothing.
+// The buffer has a bound in events and in bytes. It counts every event without an outcome. At the
+// bound Enqueue waits until there is room or its context ends, first come first served.
+// [BufferedProducer.TryEnqueue] fails instead. The context bounds only that wait: once an event is
+// accepted, cancelling changes nothing.
+//
+// One partition never stops the others. No partition takes the last eighth of the buffer while the
+// event hub has others. A partition in trouble takes no more room once it holds half.
 //
 // # Recovery
 //
-// A link or connection that was lost, perhaps because the service closes what is idle, is opened again at once; if that fails, or fails again, after pauses that grow ([RetryOptions]). A
-// partition recovers by itself, the others go on; those that wait for a connection are all woken when one is open. Being throttled is not a retry: it waits as long as the service asks, and
-// a spread that grows. What will not pass by itself, such as a missing right, is seen at once in Connect and Health, and retried all the same unless FailFast is set.
+// The service closes idle links and connections. The producer opens a lost one again at once. If
+// that fails, or fails again, it pauses, and the pauses grow ([RetryOptions]). Each partition
+// recovers by itself, and the others go on. The first connection that opens wakes all waiting
+// partitions.
+//
+// Throttling is not a retry. The producer waits as long as the service asks, plus a random time
+// that grows. A failure that will not pass by itself, such as a missing right, shows at once in
+// Connect and Health. The producer retries it all the same, unless FailFast is set.
 //
 // # Errors
 //
-// What the caller's own program causes is told by sentinels such as [ErrClosed] and [ErrInvalidArgument], what happens outside of it by an [*Error] with a [Code].
-// Texts are for people and may change. Trouble is logged when it begins, once a minute while it lasts, and when it is over: by [Options.Logger], or slog.Default if
-// there is none. When nobody hears of a failure, because there is neither a handler nor a Delivery, it is logged
-// there as well, and the next Flush or Close returns it in any case, once.
+// Errors in your own calls are sentinels such as [ErrClosed] and [ErrInvalidArgument]. All others
+// are an [*Error] with a [Code]. Texts are for people and may change.
+//
+// The log has trouble when it begins, once a minute while it lasts, and when it is over. It goes to
+// [Options.Logger], or to slog.Default without one. A failure without a handler and without a
+// Delivery is logged too. The next Flush or Close returns every failure once.
 //
 // # Handlers
 //
-// Whoever sends for a partition waits for its handlers before it takes the next batch: they are told in order, and a slow one slows its
-// partition. The room in the buffer is given back before. A handler passes on the context it is given: with it Enqueue never waits, and Flush and
-// Close return [ErrInHandler] instead of waiting for the handler itself. The [Batch] that it is given may be kept, and used in other goroutines.
+// The goroutine that sends for a partition calls its handlers before it takes the next batch. So
+// they run in order, and a slow one slows its partition. The batch's room in the buffer is free
+// before the handler runs.
+//
+// Pass on the handler's context: with it Enqueue never waits, and Flush and Close return
+// [ErrInHandler] instead of waiting for the handler itself. A handler may keep its [Batch], and use
+// it in other goroutines.
 //
 // # Shutdown
 //
-// Close sends what is buffered and waits for the outcomes; Abandon sends nothing more. Give it a context of its own, since the application's is over by then:
+// Close sends the buffered events and waits for their outcomes. Abandon sends nothing more. Give
+// Close a context of its own, since the application's context has ended by then:
 //
 //	defer func() {
 //		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
@@ -123,22 +169,29 @@
 //
 // # Looking inside
 //
-// [Stats] are the numbers, with what each partition is waiting for and its last error. [Health] is the state, ready or what is wrong, since when and with what to
-// check: also that the service has not answered for 10 s, or that a handler has not returned. [Trace] is a set of functions that are told of each event and
-// batch, one of which may put a trace's context into an event. Package telemetry makes metrics and traces of OpenTelemetry out of these.
+// [Stats] has the numbers, with each partition's last error and what it waits for. [Health] has the
+// state: ready, or the trouble, since when, and what to check. It also reports that the service has
+// not answered for 10 s, or that a handler has not returned. [Trace] is a set of functions that the
+// producer calls for each event and batch. One of them may put a trace's context into an event.
+// Package telemetry makes OpenTelemetry's metrics and traces of these.
 //
 // # Concurrency
 //
-// All methods may be called from any number of goroutines. Options are copied by the constructor, events by Enqueue: both may be used again
-// afterwards. A second after its last batch a producer has no goroutine, except those that keep an open connection alive.
+// All methods may be called from any number of goroutines. The constructor copies the options, and
+// Enqueue copies the event: the caller may use both again afterwards. A second after its last batch
+// a producer has no goroutine, except those that keep an open connection alive.
 //
 // # Testing
 //
-// Package emulator is an Event Hubs that runs inside a test, without Docker, and that this package and the official clients take
-// for the service. Package eventhubstest makes batches and outcomes, for tests of handlers without a network.
+// Package emulator is an Event Hubs that runs inside a test, without Docker. This package and the
+// official clients use it like the service. Package eventhubstest makes batches and outcomes, for
+// tests of handlers without a network.
 //
-// A function that is given to a producer, such as a handler, a Trace, a credential or a dialer, may end its goroutine (runtime.Goexit), as FailNow does in a fake.
-// No event loses its outcome by that, and Flush and Close return. What needed the function fails, with an error that names it; the end of any other is logged.
+// Handlers, Traces, credentials, dialers and other functions of the application may end their
+// goroutine (runtime.Goexit). A fake does that with FailNow. No event loses its outcome by that,
+// and Flush and Close return. A call that needs the function's result fails with an error that
+// names the function. For every other function the log says so.
 //
-// This package was never run against the service itself yet, only against that emulator and by it against the official Go client.
+// This package is tested with that emulator, and the emulator with the official clients. The README
+// says what has not been tested yet.
 package eventhubs
