@@ -8,11 +8,11 @@ import (
 	"github.com/go-eventhubs/eventhubs/internal/connection"
 )
 
-// A sender without a batch waits for the next one, of any partition, instead of ending: the stack of
-// a new goroutine has to grow first, which costs a tenth of a small batch.
+// A sender without a batch waits for the next batch of any partition before it ends. A new
+// goroutine would have to grow its stack first, which costs a tenth of a small batch.
 const (
 	idleTime    = time.Second
-	idleSenders = 16 // that wait at most
+	idleSenders = 16 // the most that wait
 )
 
 // A crew is the goroutines of a producer. Its senders deliver batches.
@@ -20,8 +20,8 @@ type crew struct {
 	lifetime *lifetime // immutable
 
 	ready      chan readyBatch // to idle senders; unbuffered
-	idle       atomic.Int32    // senders that wait for a batch, and those about to see that enough do
-	goroutines sync.WaitGroup  // all that the producer starts: senders, discovery, refresh, reports of staged events
+	idle       atomic.Int32    // senders that wait for a batch, or are about to find that enough wait
+	goroutines sync.WaitGroup  // senders, discovery, refresh, reports of staged events
 }
 
 // A readyBatch is work for a sender.
@@ -43,7 +43,8 @@ func (c *crew) dispatch(r readyBatch) {
 	select {
 	case c.ready <- r:
 	default:
-		// Ends when enough senders are idle, when no batch has come for idleTime, or with lifetime.all.
+		// Ends when enough senders are idle, when no batch has come for idleTime, or with
+		// lifetime.all.
 		c.run(func() { c.serve(r) })
 	}
 }

@@ -192,7 +192,7 @@ var firstWords = []firstWord{
 	},
 	{
 		name: "refused for good", state: eventhubs.HealthRefused, says: "the service refuses events; they are not tried again", error: `amqp:not-allowed: No\.`,
-		also:   `level=ERROR msg="eventhubs: events failed and nobody was told`,
+		also:   `level=ERROR msg="eventhubs: events failed without a handler or a Delivery`,
 		strike: meets(emulator.KindTransfer, emulator.Reject("amqp:not-allowed", tracked("No."))),
 		mend: func(f *firstProgram) {
 			relent(f)
@@ -271,7 +271,7 @@ func (w *firstWord) run(t *testing.T) {
 		if err := f.p.Close(ctx); err == nil {
 			t.Error("Close lost nothing")
 		}
-		f.tty.want(t, "Close", `level=ERROR msg="eventhubs: events failed and nobody was told`)
+		f.tty.want(t, "Close", `level=ERROR msg="eventhubs: events failed without a handler or a Delivery`)
 		time.Sleep(time.Hour)
 		f.tty.want(t, "after Close")
 		return

@@ -8,9 +8,9 @@ import (
 	"github.com/go-eventhubs/eventhubs/internal/callback"
 )
 
-// A scope marks the context of a handler call: as long as the handler runs, no call with that context may
-// wait for the producer. It also holds what the handler may enqueue although the buffer is full: as much
-// as its batch held.
+// A scope marks the context of a handler call. While the handler runs, no call with that context
+// may wait for the producer. The scope also counts what the handler may still enqueue although the
+// buffer is full: at first as much as its batch held.
 type scope struct {
 	admission *admission  // whose lock guards events and bytes
 	returned  atomic.Bool // the handler has returned; its context is like any other now
@@ -20,7 +20,8 @@ type scope struct {
 
 type scopeKey struct{}
 
-// handlerScope returns the scope of the handler call that ctx belongs to, if it is one of a's producer.
+// handlerScope returns the scope of the handler call that ctx belongs to. It returns nil if there
+// is none, or if it is not one of a's producer.
 func handlerScope(ctx context.Context, a *admission) *scope {
 	s, _ := ctx.Value(scopeKey{}).(*scope)
 	if s == nil || s.admission != a || s.returned.Load() {
@@ -29,7 +30,8 @@ func handlerScope(ctx context.Context, a *admission) *scope {
 	return s
 }
 
-// Handlers report the outcomes of batches: to the Deliveries, to the application's handler, and to Flush and Close.
+// Handlers report the outcomes of batches: to the Deliveries, to the application's handler, and to
+// Flush and Close.
 type handlers struct {
 	// Immutable.
 	producer  *BufferedProducer // only for the Batch that a handler gets
@@ -40,19 +42,20 @@ type handlers struct {
 	turns turns
 }
 
-// An ending is a taken batch with its outcome, and where it is to be reported.
+// An ending is a taken batch with its outcome, and where the outcome is reported.
 type ending struct {
 	queue       *queue
 	partitionID string
-	turn        *turn           // of the partition's handlers; nil for the partitions that the service assigns
-	place       <-chan struct{} // in that turn; nil: the batch has none yet
+	turn        *turn           // of the partition's handlers; nil with ServiceAssigned
+	place       <-chan struct{} // in that turn; nil if the batch has none yet
 	batch       *batch
 	outcome     Outcome
 	limit       int // bytes that the batch could have had
 }
 
-// settle ends a batch: it reports the outcome, takes the batch out of its queue, and gives back its memory unless
-// a handler may keep it. It returns when the handler has ended.
+// settle ends a batch. It reports the outcome and takes the batch out of its queue. It gives back
+// the batch's memory unless a handler or the connection may still use it. It returns when the
+// handler has ended.
 func (h *handlers) settle(e *ending) {
 	h.observer.settled(e.partitionID, e.batch, e.limit, e.outcome)
 	h.report(e)

@@ -2,22 +2,25 @@ package eventhubs
 
 import "sync"
 
-// A turn lets no more handlers of one partition run at a time than it may have sends, one as a rule, in the order in which they were asked for: by its senders, or by whoever fails what was
-// staged for it.
+// A turn limits how many handlers of one partition run at a time. The limit is
+// Options.MaxConcurrentSendsPerPartition, or 1 for events that name no partition. Handlers run in
+// the order of the calls of ask. The partition's senders call it, and so does staging when events
+// for the partition fail.
 type turn struct {
 	mu      sync.Mutex // guards the fields below
 	free    int
 	waiting []chan struct{}
 }
 
-// atOnce is the place of whoever need not wait.
+// atOnce is the place of a handler that need not wait.
 var atOnce = func() chan struct{} {
 	c := make(chan struct{})
 	close(c)
 	return c
 }()
 
-// ask takes a place in the turn. When the channel is closed it is a handler's turn, until done.
+// ask takes a place in the turn. The handler may run when the channel is closed, until done is
+// called.
 func (t *turn) ask() <-chan struct{} {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -30,7 +33,7 @@ func (t *turn) ask() <-chan struct{} {
 	return place
 }
 
-// done ends what began with ask.
+// done gives up a place, and lets the next handler run.
 func (t *turn) done() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -42,13 +45,13 @@ func (t *turn) done() {
 	t.waiting = t.waiting[1:]
 }
 
-// Turns are those of all partitions that were ever named.
+// Turns has the turn of every partition that was ever named.
 type turns struct {
 	mu   sync.Mutex // guards the field below
 	byID map[string]*turn
 }
 
-// of is the turn of a partition: nil for what the service assigns.
+// of returns the turn of a partition. It is nil for the empty id of ServiceAssigned.
 func (t *turns) of(id string, o *Options) *turn {
 	if id == "" {
 		return nil

@@ -59,7 +59,8 @@ func (l *lifetime) bound(ctx context.Context) (context.Context, context.CancelFu
 	return ctx, func() { stop(); cancel(nil) }
 }
 
-// contextError returns an error for a context that has ended: errors.Is finds both ctx.Err() and its cause.
+// contextError returns an error for a context that has ended: errors.Is finds both ctx.Err() and
+// its cause.
 func contextError(ctx context.Context) error {
 	err, cause := ctx.Err(), context.Cause(ctx)
 	if cause == nil || cause == err {

@@ -9,9 +9,9 @@ import (
 	"time"
 )
 
-// An observer is where everything that happens to events, batches and connections is reported: to
-// the counts, to the health, to the log and to the application's Trace. Staged events go through it
-// like those of a partition.
+// An observer reports what happens to events, batches and connections: to the counts, to the
+// health, to the log and to the application's Trace. Staged events go through it like those of a
+// partition.
 type observer struct {
 	// Immutable after newObserver.
 	producer *BufferedProducer // only for the Trace, which is given it
@@ -145,7 +145,7 @@ func (v *observer) settled(partitionID string, b *batch, limit int, o Outcome) {
 // unheard reports failed events that have neither a handler nor a Delivery.
 func (v *observer) unheard(partitionID string, events int, b *batch, o Outcome) {
 	v.counts.unheard.Add(uint64(events))
-	v.urgent().Error("eventhubs: events failed and nobody was told: set Options.OnBatchFailed, or a Delivery for each event",
+	v.urgent().Error("eventhubs: events failed without a handler or a Delivery: set Options.OnBatchFailed, or a Delivery for each event",
 		"hub", v.hubName, "partition", partitionID, "events", b.count, "storage", o.Storage.String(), "tries", o.Tries, "error", o.Err)
 }
 
@@ -167,7 +167,8 @@ func (v *observer) handled(partitionID string, b *batch, o Outcome, began time.T
 	}
 }
 
-// logBatch logs every step of a batch at level DEBUG. Health logs what everybody should see.
+// logBatch logs every step of a batch at level DEBUG. Health logs the lines that everybody should
+// see.
 func (v *observer) logBatch(message string, b TracedBatch, more ...any) {
 	if !v.logger.Enabled(context.Background(), slog.LevelDebug) {
 		return
@@ -175,9 +176,10 @@ func (v *observer) logBatch(message string, b TracedBatch, more ...any) {
 	v.logger.With("hub", v.hubName, "partition", b.PartitionID, "events", b.Events, "bytes", b.Bytes, "try", b.Try).Debug(message, more...)
 }
 
-// cutDown logs that a partition's batches shrink, since the service refuses what its link takes.
+// cutDown logs that the batches of a partition become smaller, since the service refuses a size
+// that its link takes.
 func (v *observer) cutDown(partitionID string, refused int, linkTakes int64) {
-	v.logger.Warn("eventhubs: the service has refused for its size what its link takes; it is cut, and later batches are smaller",
+	v.logger.Warn("eventhubs: the service refused a batch for its size, although the link takes it; later batches are smaller",
 		"hub", v.hubName, "partition", partitionID, "bytes", refused, "linkTakes", linkTakes)
 }
 
@@ -189,7 +191,7 @@ func (v *observer) becameNew(partitionID string, n numbers, err error) {
 
 // fenced logs that another producer has taken a partition over.
 func (v *observer) fenced(partitionID string, n numbers) {
-	v.logger.Error("eventhubs: another producer with the same identity has taken this partition over; nothing more is sent to it",
+	v.logger.Error("eventhubs: another producer with the same identity took over this partition; this producer sends nothing more to it",
 		"hub", v.hubName, "partition", partitionID, "producer", n.id, "epoch", n.epoch)
 }
 

@@ -8,12 +8,12 @@ import (
 )
 
 // guard wraps the option functions that this package's goroutines call, so that none can end its
-// goroutine. It is done once, here, for all calls. The exceptions are:
+// goroutine. These functions are not wrapped:
 //   - Trace.Encoding and Trace.Accepted run on the caller's goroutine, which they may end. No lock
 //     is held there and no work remains.
-//   - KeyPartitioner runs both there and, with a lock held, here: see table.assignHere.
-//   - RetryOptions.Policy and the handlers: their caller must know the result, or that they ended
-//     the goroutine. See retries.after and BufferedProducer.tell.
+//   - KeyPartitioner runs there, and also here with a lock held: see directory.assignGuarded.
+//   - RetryOptions.Policy and the handlers are guarded by their callers, which must know how the
+//     function ended. See retries.after and handlers.report.
 //   - The functions of ConnectionOptions are guarded in package connection.
 func (o *Options) guard() {
 	o.Logger = callback.Logger(o.Logger)
@@ -47,8 +47,8 @@ func (s guardedStore) Save(ctx context.Context, key ProducerKey, old, id Produce
 	return err
 }
 
-// guarded returns a copy whose functions always return. The events that they report have happened
-// all the same, so a function that did not return is only logged.
+// guarded returns a copy whose functions always return. A function that did not return is only
+// logged, since what it reports has happened all the same.
 func (t *Trace) guarded(log func() *slog.Logger) *Trace {
 	tell := func(function string, f func()) {
 		if ended := callback.Call(function, f); ended != nil {
@@ -65,7 +65,7 @@ func (t *Trace) guarded(log func() *slog.Logger) *Trace {
 	}
 }
 
-// guardedFunc returns a function that always returns; nil for nil.
+// guardedFunc returns a function that always returns. It returns nil for nil.
 func guardedFunc[T any](name string, f func(T), tell func(function string, f func())) func(T) {
 	if f == nil {
 		return nil

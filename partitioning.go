@@ -1,19 +1,22 @@
 package eventhubs
 
-// Partitioning says where events without id and key go. In each form a partition in trouble is passed over while there are others.
+// Partitioning says where events without id and key go. [RoundRobin] and [Sticky] pass over a
+// partition in trouble while there are others.
 type Partitioning int
 
 const (
 	// RoundRobin gives each event to the next partition.
 	RoundRobin Partitioning = iota
-	// Sticky fills a whole batch for one partition, then one for the next: the densest batches for few events and many partitions.
+	// Sticky fills a whole batch for one partition, then one for the next. It makes the fullest
+	// batches when events are few and partitions are many.
 	Sticky
-	// ServiceAssigned leaves the choice to the service, batch by batch: one open batch and one link, for many small producers.
-	// Batch.PartitionID is empty for these events.
+	// ServiceAssigned lets the service choose a partition for each batch. It has one open batch and
+	// one link, for many small producers. Batch.PartitionID is empty for these events.
 	ServiceAssigned
 )
 
-// A KeyPlacement is what [Options.KeyPartitioner] is asked: where events with a key go.
+// A KeyPlacement is the argument of [Options.KeyPartitioner], which says where events with a key
+// go.
 type KeyPlacement struct {
 	Key        string
 	Partitions int // how many the event hub has; at least 1
@@ -25,5 +28,5 @@ type route struct {
 	key string
 }
 
-// open reports whether that is nothing: the event may go to any partition.
+// open reports whether the caller said nothing: the event may go to any partition.
 func (r route) open() bool { return r.id == "" && r.key == "" }

@@ -9,16 +9,19 @@ import (
 	"github.com/go-eventhubs/eventhubs/internal/partitionkey"
 )
 
-// A cacheLine keeps what each Enqueue writes apart from what each Enqueue reads: on another processor a read of a line that was just written is slow.
+// A cacheLine separates what every Enqueue writes from what every Enqueue reads. A processor reads
+// a cache line slowly just after another processor has written it.
 type cacheLine [64]byte
 
-// A BufferedProducer takes events one at a time and publishes them to an event hub in batches, in the background. Its methods may be
-// called from any number of goroutines. It must be closed, or what is buffered is lost with the process.
+// A BufferedProducer takes events one at a time and publishes them to an event hub in batches, in
+// the background. Its methods may be called from any number of goroutines. Close it before the
+// program ends: otherwise the events in the buffer are lost.
 type BufferedProducer struct {
 	*parts // immutable
 }
 
-// Parts are what the methods of a producer, its partitions and its staging share. They are immutable; each owns its state.
+// Parts are shared by the methods of a producer, its partitions and its staging. They are
+// immutable. Each part owns its state.
 type parts struct {
 	namespace string
 	options   *Options
@@ -32,8 +35,10 @@ type parts struct {
 	handlers  *handlers
 }
 
-// NewBufferedProducer returns a producer for an event hub, which it reaches with an Azure identity. The fully qualified namespace is its host
-// name, such as "name.servicebus.windows.net", in any case; a bare name is refused. There is no network traffic before the first event. A nil *Options means the defaults.
+// NewBufferedProducer returns a producer for an event hub, with an Azure identity as its
+// credential. The fully qualified namespace is its host name, such as
+// "name.servicebus.windows.net", in upper or lower case. A bare name is refused. There is no
+// network traffic before the first event. A nil *Options means the defaults.
 func NewBufferedProducer(fullyQualifiedNamespace, eventHub string, credential azcore.TokenCredential, options *Options) (*BufferedProducer, error) {
 	e, err := endpointFromCredential(fullyQualifiedNamespace, credential)
 	if err != nil {
@@ -42,10 +47,12 @@ func NewBufferedProducer(fullyQualifiedNamespace, eventHub string, credential az
 	return newConnectedProducer(e, eventHub, options)
 }
 
-// NewBufferedProducerFromConnectionString returns a producer for an event hub, which it reaches with a connection string as the portal
-// shows it, as the emulator prints it, or as a file or a secret store delivers either: see "Connections" above. The event hub is named in the string
-// (EntityPath), by the argument, or by both alike, whatever the case. What can never work is refused, with [ErrInvalidArgument] and the reason, which shows no secret.
-// There is no network traffic before the first event. A nil *Options means the defaults.
+// NewBufferedProducerFromConnectionString returns a producer for an event hub. The connection
+// string may be as the portal or the emulator shows it, or as a file or a secret store delivers it.
+// See "Connections" above. The event hub is named in the string (EntityPath), by the argument, or
+// by both. If both name it, they must be equal except for case. A string that can never work is
+// refused with [ErrInvalidArgument] and the reason. The error shows no secret. There is no network
+// traffic before the first event. A nil *Options means the defaults.
 func NewBufferedProducerFromConnectionString(connectionString, eventHub string, options *Options) (*BufferedProducer, error) {
 	e, hubName, err := endpointFromConnectionString(connectionString, eventHub)
 	if err != nil {
@@ -69,7 +76,7 @@ func newConnectedProducer(e endpoint, hubName string, options *Options) (*Buffer
 	if c.Logger == nil {
 		c.Logger = o.Logger
 	}
-	var p *BufferedProducer // for the connection's callbacks; no one connects before it is set
+	var p *BufferedProducer // for the connection's callbacks; nothing connects before it is set
 	cfg := e.config(c, o.Identifier)
 	cfg.Connected, cfg.Disconnected = func() { p.observer.connected() }, func(err error) { p.observer.disconnected(err) }
 	h := &remoteHub{conn: connection.New(cfg), own: true, name: hubName, identifier: o.Identifier, idempotent: o.EnableIdempotentRetries}
@@ -78,7 +85,7 @@ func newConnectedProducer(e endpoint, hubName string, options *Options) (*Buffer
 	return p, nil
 }
 
-// newProducer takes options that are complete.
+// newProducer returns a producer for that hub. The options have their defaults filled in.
 func newProducer(namespace, hubName string, h hub, o Options) *BufferedProducer {
 	parts := &parts{namespace: namespace, options: &o, hub: h, lifetime: newLifetime()}
 	p := &BufferedProducer{parts: parts}
@@ -112,8 +119,9 @@ func (p *BufferedProducer) BufferedEvents() int {
 	return events
 }
 
-// PartitionBufferedEvents is [BufferedProducer.BufferedEvents] for one partition: 0 for an unknown id. Of the events that were accepted before the hub's partitions are known it counts those
-// that were enqueued with that PartitionID; the others count in the total only.
+// PartitionBufferedEvents is [BufferedProducer.BufferedEvents] for one partition. It is 0 for an
+// unknown id. While the hub's partitions are not known, it counts only the events that were
+// enqueued with that PartitionID. The others count in the total only.
 func (p *BufferedProducer) PartitionBufferedEvents(partitionID string) int {
 	if partitionID == "" {
 		return 0
@@ -134,7 +142,8 @@ func (p *BufferedProducer) PartitionBufferedEvents(partitionID string) int {
 // IsClosed reports whether Close or Abandon was called.
 func (p *BufferedProducer) IsClosed() bool { return p.lifetime.closing.Load() }
 
-// FullyQualifiedNamespace returns the host name of the namespace in lower case, with the port if one was given that is not the service's own.
+// FullyQualifiedNamespace returns the host name of the namespace in lower case. It has the port if
+// the caller gave another one than the service's own.
 func (p *BufferedProducer) FullyQualifiedNamespace() string { return p.namespace }
 
 // EventHubName returns the name of the event hub.
@@ -167,9 +176,10 @@ func (p *BufferedProducer) PartitionProperties(ctx context.Context, partitionID 
 	return PartitionProperties(properties), nil
 }
 
-// PartitionForKey returns the id of the partition that events with that key go to, for [BufferedProducer.FlushPartition] and
-// [BufferedProducer.ClearPartition]. It asks the service for the
-// partitions if they are not known yet. The answer holds as long as the event hub has as many partitions.
+// PartitionForKey returns the id of the partition that events with that key go to. It is for
+// [BufferedProducer.FlushPartition] and [BufferedProducer.ClearPartition]. If the partitions are
+// not known yet, it asks the service for them. The answer holds as long as the number of partitions
+// stays the same.
 func (p *BufferedProducer) PartitionForKey(ctx context.Context, key string) (partitionID string, err error) {
 	if key == "" {
 		return "", invalid("the key is empty")

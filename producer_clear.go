@@ -5,9 +5,11 @@ import (
 	"fmt"
 )
 
-// Clear takes everything that is buffered and not in flight out of the buffer, and returns how many events that were. Their room is free at once. They fail
-// with [ErrCleared]: each partition's handler is told of them in its turn, by the partition's sender. Clear does not wait for that, and
-// may be called from a handler. It fails with [ErrClosed] after Close, and with the context's error if ctx is over already: nothing is taken out then.
+// Clear removes all events that are not in flight from the buffer, and returns how many those were.
+// Their room is free at once. They fail with [ErrCleared], which each partition reports to the
+// handler in its turn. Clear does not wait for that, and may be called from a handler. It fails
+// with [ErrClosed] after Close, and with the context's error if ctx has ended. Then it removes
+// nothing.
 func (p *BufferedProducer) Clear(ctx context.Context) (events int, err error) {
 	if err := p.mayClear(ctx, "Clear"); err != nil {
 		return 0, err
@@ -19,7 +21,7 @@ func (p *BufferedProducer) Clear(ctx context.Context) (events int, err error) {
 	return events, nil
 }
 
-// mayClear returns why nothing is to be cleared.
+// mayClear returns an error if the call must not clear anything.
 func (p *BufferedProducer) mayClear(ctx context.Context, call string) error {
 	switch {
 	case p.lifetime.closing.Load():
@@ -30,13 +32,15 @@ func (p *BufferedProducer) mayClear(ctx context.Context, call string) error {
 	return nil
 }
 
-// cleared is why events of that partition, or those that are staged, fail.
+// cleared returns the error of events that are cleared from that partition, or from staging if it
+// is nil.
 func (p *BufferedProducer) cleared(part *partition) error {
 	return p.observer.health.hindrance(part).with(fmt.Errorf("eventhubs: %w", ErrCleared))
 }
 
-// ClearPartition is Clear for one partition. It fails with [ErrPartitionUnknown] for an id that the event hub does not have. While the partitions are not known it clears the events
-// that were enqueued with that PartitionID.
+// ClearPartition is Clear for one partition. It fails with [ErrPartitionUnknown] for an id that the
+// event hub does not have. While the partitions are not known, it clears the events that were
+// enqueued with that PartitionID.
 func (p *BufferedProducer) ClearPartition(ctx context.Context, partitionID string) (events int, err error) {
 	if err := p.mayClear(ctx, "ClearPartition"); err != nil {
 		return 0, err
@@ -53,8 +57,10 @@ func (p *BufferedProducer) ClearPartition(ctx context.Context, partitionID strin
 	return part.clear(p.cleared(part)), nil
 }
 
-// ResumePartition lets a partition take events again that [Options.StopPartitionOnFailure] has stopped. It asks nobody and waits for nobody, so it needs no
-// context, and may be called from a handler. It fails with [ErrPartitionUnknown] for an id that the event hub does not have, and with [ErrClosed] after Close.
+// ResumePartition lets a partition take events again after [Options.StopPartitionOnFailure] has
+// stopped it. It makes no call to the service and does not wait, so it needs no context. It may be
+// called from a handler. It fails with [ErrPartitionUnknown] for an id that the event hub does not
+// have, and with [ErrClosed] after Close.
 func (p *BufferedProducer) ResumePartition(partitionID string) error {
 	if p.lifetime.closing.Load() {
 		return errClosed()

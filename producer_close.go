@@ -6,24 +6,30 @@ import (
 	"time"
 )
 
-// closeGrace is how long Close waits for handlers after its context has ended. What is in flight has its outcome then, whatever the service does: a send ends
-// with its context or its link.
+// closeGrace is how long Close waits for handlers after its context has ended. Every batch in
+// flight has its outcome by then, whatever the service does: a send ends with its context or its
+// link.
 const closeGrace = time.Second
 
-// Close sends what is buffered, waits for the outcomes and for the handlers, and releases the connection, if it is the producer's own. From its first
-// moment Enqueue fails with [ErrClosed], also one that is waiting for room.
+// Close sends the buffered events, waits for the outcomes and for the handlers, and closes the
+// connection if it is the producer's own. As soon as Close begins, Enqueue fails with [ErrClosed],
+// even if it is waiting for room.
 //
-// If ctx ends first, nothing more is sent and the producer's links are closed. Events without an outcome then fail with an error that
-// matches ErrClosed and the context's error, and wraps the *Error of what had failed before: not stored, or possibly stored if they were in flight. Handlers are told of them, with a
-// context that does not end; Close waits for them 1 more second at most.
+// If ctx ends first, the producer sends nothing more and closes its links. Events without an
+// outcome then fail with an error that matches ErrClosed and the context's error. The error also
+// wraps the *Error of an earlier failure. Events that were in flight are possibly stored. The
+// others are certainly not stored. Handlers get these outcomes, with a context that does not end.
+// Close waits for them 1 more second at most.
 //
-// The error is an [*UndeliveredError] with what Flush would return and what fails until the end; nil if there is nothing. A further Close or Abandon waits for the first
-// and returns its result. In a handler, with its context, Close does nothing and returns [ErrInHandler].
+// The error is nil or an [*UndeliveredError], with what Flush would return and every later failure.
+// Another Close or Abandon waits for the first one and returns its result. With a handler's context
+// Close does nothing and returns [ErrInHandler].
 func (p *BufferedProducer) Close(ctx context.Context) error {
 	return p.shut(ctx, "Close", false)
 }
 
-// Abandon is Close that sends nothing more: what is buffered and not in flight fails with [ErrAbandoned], what is in flight is awaited until ctx ends.
+// Abandon is Close that sends nothing more. Buffered events that are not in flight fail with
+// [ErrAbandoned]. For those in flight, Abandon waits until ctx ends.
 func (p *BufferedProducer) Abandon(ctx context.Context) error {
 	return p.shut(ctx, "Abandon", true)
 }
@@ -37,7 +43,7 @@ func (p *BufferedProducer) shut(ctx context.Context, call string, abandon bool) 
 		case <-p.lifetime.closed:
 		case <-ctx.Done():
 			select {
-			case <-p.lifetime.closed: // both at once: the result says more
+			case <-p.lifetime.closed: // both happened: the result says more
 			default:
 				return fmt.Errorf("eventhubs: waiting for another Close to end: %w", contextError(ctx))
 			}
@@ -50,26 +56,28 @@ func (p *BufferedProducer) shut(ctx context.Context, call string, abandon bool) 
 	return p.lifetime.closeErr
 }
 
-// close is the one Close or Abandon that does the work. The closing flag is set by now: what it covers is all there will be.
+// close does the work of the first Close or Abandon. The closing flag is set by now, so the barrier
+// covers all there will ever be.
 func (p *BufferedProducer) close(ctx context.Context, abandon bool) error {
 	defer p.observer.health.close(ctx)
 	defer p.watch.close()
 	p.admission.close(errClosed())
 	all := newBarrier()
 	if abandon {
-		p.cover(all, false)                                          // first: some of it fails, and is told, before giveUp has returned
-		p.lifetime.giveUp(fmt.Errorf("eventhubs: %w", ErrAbandoned)) // from here on senders and discovery fail what they have not begun
+		p.cover(all, false) // first: some events fail, and are reported, before giveUp has returned
+		// From now on senders and discovery fail the batches that they have not begun to send.
+		p.lifetime.giveUp(fmt.Errorf("eventhubs: %w", ErrAbandoned))
 	}
 	p.cover(all, true)
 	all.covered()
-	_ = all.wait(ctx) // what it returns may be out of date when over is asked
+	_ = all.wait(ctx) // over decides: the wait's result may be out of date by then
 	if !all.over() {
 		if err := p.cutOff(ctx, all); !all.over() {
 			return err // a handler is still running; its goroutine ends when it returns
 		}
 	}
 	err := all.result(nil, &p.observer.health)
-	p.lifetime.abort(errClosed()) // nothing is left to be sent: this only lets go of the contexts
+	p.lifetime.abort(errClosed()) // nothing is left to be sent: this only releases the contexts
 	p.crew.wait()
 	if closeErr := p.hub.Close(ctx); err == nil && closeErr != nil {
 		p.observer.logger.Warn("eventhubs: the connection did not close cleanly", "hub", p.observer.hubName, "error", closeErr)
@@ -77,10 +85,11 @@ func (p *BufferedProducer) close(ctx context.Context, abandon bool) error {
 	return err
 }
 
-// cutOff stops all sending because Close's context has ended, and waits for what that leaves to be told.
+// cutOff stops all sending because Close's context has ended. It waits until the remaining outcomes
+// are reported, for closeGrace at most.
 func (p *BufferedProducer) cutOff(ctx context.Context, all *barrier) error {
 	p.lifetime.abort(fmt.Errorf("eventhubs: %w: %w", ErrClosed, contextError(ctx)))
-	// ctx has ended, so that this cuts the connection at once.
+	// ctx has ended, so this cuts the connection at once.
 	if err := p.hub.Close(ctx); err != nil {
 		p.observer.logger.Debug("eventhubs: the connection was cut", "hub", p.observer.hubName, "error", err)
 	}

@@ -10,13 +10,16 @@ import (
 
 // ConnectOptions say how far Connect goes.
 type ConnectOptions struct {
-	// Links opens the link of every partition as well, all at once. Otherwise each is opened by its first batch, but for one with
-	// EnableIdempotentRetries, which tells whether the service offers that.
+	// Links opens the link of every partition as well, all at once. Without it, the first batch of
+	// a partition opens its link. With EnableIdempotentRetries, Connect opens one link in any case,
+	// which shows whether the service offers that.
 	Links bool
 }
 
-// Connect reaches the service before the first event does: it connects, authorises and asks for the partitions. It is not needed, and may be called at any time,
-// also from a handler. It tries once; the error says what is wrong, with what to check. A nil [*ConnectOptions] means no links.
+// Connect reaches the service before the first event does: it connects, authorises and asks for the
+// partitions. Calling it is optional, and possible at any time, also from a handler. It tries once,
+// until ctx ends. The error says what is wrong and what to check. A nil [*ConnectOptions] means no
+// links.
 func (p *BufferedProducer) Connect(ctx context.Context, options *ConnectOptions) error {
 	if p.lifetime.closing.Load() {
 		return errClosed()
@@ -29,7 +32,7 @@ func (p *BufferedProducer) Connect(ctx context.Context, options *ConnectOptions)
 		return errClosed()
 	case err != nil:
 		err = failure(err, "", 1)
-		// An impatient caller says nothing about the service.
+		// A caller whose context ends says nothing about the service.
 		if ctx.Err() == nil {
 			p.observer.health.failed(nil, err, askedFor)
 		}
@@ -43,14 +46,14 @@ func (p *BufferedProducer) Connect(ctx context.Context, options *ConnectOptions)
 			partitions = append(slices.Clip(partitions), p.directory.anywhere)
 		}
 	case p.options.EnableIdempotentRetries:
-		partitions = partitions[:1] // its link tells whether the service offers that
+		partitions = partitions[:1] // its link shows whether the service offers that
 	default:
 		return nil
 	}
 	errs := make([]error, len(partitions))
 	var opening sync.WaitGroup
 	for i, part := range partitions {
-		// Ends with ctx at the latest, and so when Close gives up or is through.
+		// Ends with ctx at the latest, and so when no further try may begin.
 		opening.Go(func() {
 			if err := part.connect(ctx); err != nil {
 				errs[i] = failure(err, part.id, 1)
@@ -64,7 +67,7 @@ func (p *BufferedProducer) Connect(ctx context.Context, options *ConnectOptions)
 	return unopened(errs)
 }
 
-// unopened is one error for links that could not be opened, nil if all are nil.
+// unopened joins the errors of links that could not be opened. It returns nil if all are nil.
 func unopened(errs []error) error {
 	all := errors.Join(errs...)
 	if all == nil {

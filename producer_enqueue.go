@@ -12,20 +12,24 @@ import (
 	"github.com/go-eventhubs/eventhubs/internal/partitionkey"
 )
 
-// Enqueue accepts an event for publishing. It returns nil as soon as the event is in the buffer; its outcome is told later, once. Any error means that the
-// event was not accepted and will have no outcome.
+// Enqueue accepts an event for publishing. It returns nil as soon as the event is in the buffer.
+// The outcome of the event is reported later, once. Any error means that the event was not accepted
+// and will have no outcome.
 //
-// While the buffer is full Enqueue waits, first come first served, until there is room or ctx ends. That wait is all that ctx bounds:
-// afterwards cancelling it changes nothing. Enqueue never waits for the network.
+// While the buffer is full Enqueue waits, first come first served, until there is room or ctx ends.
+// The context bounds only that wait: once the event is accepted, cancelling it changes nothing.
+// Enqueue never waits for the network.
 //
-// The event may be changed or used again when Enqueue has returned. Events from one goroutine to one partition, be it by id or
-// by key, keep their order. In a handler, pass the handler's context: then Enqueue never waits, and fails with [ErrBufferFull].
+// The caller may change the event or use it again when Enqueue has returned. Events that one
+// goroutine enqueues for one partition, by id or by key, keep their order. In a handler, pass the
+// handler's context. Then Enqueue never waits, and fails with [ErrBufferFull] instead.
 func (p *BufferedProducer) Enqueue(ctx context.Context, event *Event) error {
 	return p.enqueue(ctx, event, nil, waits)
 }
 
-// TryEnqueue is Enqueue without the wait: while the buffer is full, or others wait for room, it fails with [ErrBufferFull]. In a handler, with its context, it is
-// Enqueue. There is no such form for sets, which would have to tell how much of one was accepted.
+// TryEnqueue is Enqueue without the wait. While the buffer is full, or other callers wait for room,
+// it fails with [ErrBufferFull]. With a handler's context it is the same as Enqueue.
+// [BufferedProducer.EnqueueAll] has no form without the wait.
 func (p *BufferedProducer) TryEnqueue(ctx context.Context, event *Event) error {
 	if handlerScope(ctx, p.admission) != nil {
 		return p.enqueue(ctx, event, nil, waits)
@@ -33,13 +37,16 @@ func (p *BufferedProducer) TryEnqueue(ctx context.Context, event *Event) error {
 	return p.enqueue(ctx, event, nil, never)
 }
 
-// Publish is Enqueue and the wait for the event's outcome, which it returns with its error: nil if the event is stored. The event's batch does not
-// linger, but it is still a batch: what else is buffered for the partition travels along. One caller who publishes event by event
-// pays a round trip for each; many callers share them.
+// Publish is Enqueue that also waits for the event's outcome. It returns the outcome and its error,
+// which is nil if the event is stored. The event's batch does not linger, but other buffered events
+// of the partition may share it. One caller that publishes event by event pays a round trip for
+// each event. Many callers share the round trips.
 //
-// The outcome says what another Publish of the event would do. [NotStored]: it was refused, or has failed for certain, and does not become a duplicate. [PossiblyStored]: it may. [Pending]:
-// ctx has ended after the event was accepted. It still gets its outcome, told to the handlers and the
-// Delivery, and may be stored; the error matches [ErrPending]. In a handler, with its context, Publish does nothing and returns [ErrInHandler].
+// The outcome says what publishing the event again would do. After [NotStored] the event does not
+// become a duplicate: it was refused, or has certainly failed. After [PossiblyStored] it may become
+// one. [Pending] means that ctx ended after the event was accepted. The event may then still be
+// stored, and the error matches [ErrPending]. Its outcome is reported to the handlers and the
+// Delivery. With a handler's context Publish does nothing and returns [ErrInHandler].
 func (p *BufferedProducer) Publish(ctx context.Context, event *Event) (Outcome, error) {
 	var d *Delivery
 	partitionID := ""
@@ -69,16 +76,16 @@ func (p *BufferedProducer) Publish(ctx context.Context, event *Event) (Outcome, 
 	return outcome, outcome.Err
 }
 
-// A patience says what an event may be made to wait for.
+// A patience says whether a call waits for room, and whether its batch lingers.
 type patience int
 
 const (
-	waits  patience = iota // for room, and in its batch for others
-	never                  // for room: it is refused
-	urgent                 // for room, but its batch leaves at once
+	waits  patience = iota // Enqueue: the call waits, and the batch lingers
+	never                  // TryEnqueue: the call fails instead, and the batch lingers
+	urgent                 // Publish: the call waits, and the batch does not linger
 )
 
-// enqueue enqueues an event, and has its outcome told to that Delivery, or to the event's own if that is nil.
+// enqueue enqueues an event. Its outcome goes to d, or to the event's own Delivery if d is nil.
 func (p *BufferedProducer) enqueue(ctx context.Context, event *Event, d *Delivery, how patience) error {
 	if event == nil {
 		return invalid("the event is nil")
@@ -107,7 +114,7 @@ func (p *BufferedProducer) enqueue(ctx context.Context, event *Event, d *Deliver
 	return p.accept(ctx, w, &acceptance{to: to, part: part, how: how, x: extra{delivery: d, tag: event.Tag, expires: event.ExpiresAt, named: to.id != ""}})
 }
 
-// enqueueAgain enqueues an event that is encoded already and was in a batch of that partition.
+// enqueueAgain enqueues an encoded event that was in a batch of that partition.
 func (p *BufferedProducer) enqueueAgain(ctx context.Context, encoded []byte, x extra, partitionID string) error {
 	key := keyOf(encoded)
 	e := Event{ExpiresAt: x.expires}
@@ -121,7 +128,8 @@ func (p *BufferedProducer) enqueueAgain(ctx context.Context, encoded []byte, x e
 	return p.accept(ctx, &wireEvent{head: encoded}, &acceptance{to: to, part: part, x: extra{tag: x.tag, expires: x.expires, named: x.named}})
 }
 
-// route checks where an event with that key is to go, and when it expires, and returns its route, and its partition as far as that is fixed already.
+// route checks where an event with that key goes, and whether it has expired. It returns the
+// event's route, and its partition if that is decided already.
 func (p *BufferedProducer) route(e *Event, key string) (to route, part *partition, err error) {
 	if p.lifetime.closing.Load() {
 		return to, nil, errClosed()
@@ -139,7 +147,7 @@ func (p *BufferedProducer) route(e *Event, key string) (to route, part *partitio
 	return to, part, err
 }
 
-// checkRoute says what is wrong with where an event with that key is to go.
+// checkRoute returns an error if the event names both an id and a key, or if the key is not valid.
 func (e *Event) checkRoute(key string) error {
 	if e.PartitionID != "" && key != "" {
 		return invalid("Event.PartitionID %q and PartitionKey %q are both set: an event has one or the other", e.PartitionID, key)
@@ -150,12 +158,12 @@ func (e *Event) checkRoute(key string) error {
 	return nil
 }
 
-// expired is the error for an event that is enqueued too late.
+// expired returns the error for an event that is enqueued after its ExpiresAt.
 func (e *Event) expired() error {
 	return fmt.Errorf("eventhubs: %w: Event.ExpiresAt, %v, is past", ErrExpired, e.ExpiresAt)
 }
 
-// An acceptance is what accept is to do with an encoded event.
+// An acceptance says how accept handles an encoded event.
 type acceptance struct {
 	to   route
 	part *partition // nil if it is not fixed yet
@@ -163,7 +171,7 @@ type acceptance struct {
 	how  patience
 }
 
-// accept takes the event into the buffer, waiting for room if need be.
+// accept takes the event into the buffer. It waits for room, unless a.how is never.
 func (p *BufferedProducer) accept(ctx context.Context, w *wireEvent, a *acceptance) error {
 	if d := a.x.delivery; d != nil {
 		if err := d.take(); err != nil {
@@ -193,7 +201,8 @@ func (p *BufferedProducer) accept(ctx context.Context, w *wireEvent, a *acceptan
 	return err
 }
 
-// place puts an admitted event into a batch of its partition, which it returns, or into staging while the partitions are not known.
+// place puts an admitted event into a batch of its partition, and returns that partition. While the
+// partitions are not known, it puts the event into staging.
 func (p *BufferedProducer) place(w *wireEvent, a *acceptance, r *room) (part *partition, err error) {
 	if r.share == nil {
 		if part, err = p.choose(w, a); part == nil {
@@ -210,14 +219,16 @@ func (p *BufferedProducer) place(w *wireEvent, a *acceptance, r *room) (part *pa
 		err = part.append(w, &a.x, a.how == urgent)
 	}
 	if anywhere && errors.Is(err, ErrPartitionStopped) {
-		// It was stopped a moment ago. The ring passes it over from now on, and comes back only if all are stopped.
+		// The partition was stopped a moment ago. From now on the ring passes it over, unless all
+		// partitions are stopped.
 		part = p.admission.move(r)
 		err = part.append(w, &a.x, a.how == urgent)
 	}
 	return part, err
 }
 
-// choose returns the partition of an event that got its room while the partitions were not known; nil if there is an error, or if the event is staged.
+// choose returns the partition of an event that got its room while the partitions were not known.
+// It returns nil if there is an error, or if the event is staged.
 func (p *BufferedProducer) choose(w *wireEvent, a *acceptance) (*partition, error) {
 	if !p.directory.known() {
 		staged := a.x
@@ -229,18 +240,21 @@ func (p *BufferedProducer) choose(w *wireEvent, a *acceptance) (*partition, erro
 	return p.directory.assignGuarded(p.directory.table.Load(), a.to, sectionSize(w.size()))
 }
 
-// EnqueueAll enqueues events one after the other, as Enqueue does, until there are no more, or one is refused, or the source yields an error: then that is what has ended it,
-// and the event beside it is left out. It returns how many were accepted, which is all of them if the error is nil; those keep being delivered whatever the error.
-// There may be more of them than the buffer holds; they are not one batch. The source may yield the same *Event again and again, with other contents.
+// EnqueueAll enqueues the events of a source one after the other, as Enqueue does. It stops at the
+// first event that is refused, and at the first error of the source. It does not enqueue the event
+// that comes with such an error. It returns how many events were accepted, which is all of them if
+// the error is nil. Accepted events are delivered whatever the error.
 //
-// It is for sources that may fail, such as a file that is read. [Events] is one for events that are there.
+// The source may have more events than the buffer holds. They are not one batch. The source may
+// yield the same *Event again and again, with other contents. Use EnqueueAll for sources that may
+// fail, for example a file. Use [Events] to make a source of events in memory.
 func (p *BufferedProducer) EnqueueAll(ctx context.Context, events iter.Seq2[*Event, error]) (accepted int, err error) {
 	if events == nil {
 		return 0, invalid("the source of the events is nil")
 	}
 	for event, err := range events {
 		if err != nil {
-			return accepted, fmt.Errorf("eventhubs: the source of the events has failed after %d: %w", accepted, err)
+			return accepted, fmt.Errorf("eventhubs: the source of the events failed after %d events: %w", accepted, err)
 		}
 		if err := p.Enqueue(ctx, event); err != nil {
 			return accepted, fmt.Errorf("event %d of the set: %w", accepted, err)
@@ -250,7 +264,7 @@ func (p *BufferedProducer) EnqueueAll(ctx context.Context, events iter.Seq2[*Eve
 	return accepted, nil
 }
 
-// Events yields events that are there, for [BufferedProducer.EnqueueAll].
+// Events returns a source for [BufferedProducer.EnqueueAll] that yields these events and no error.
 func Events(events ...*Event) iter.Seq2[*Event, error] {
 	return func(yield func(*Event, error) bool) {
 		for _, event := range events {

@@ -6,14 +6,19 @@ import (
 	"fmt"
 )
 
-// Flush sends what is buffered, without waiting for batches to fill, and returns when every event that was accepted before the call has its outcome and
-// the handlers that were told have returned. It neither holds up nor waits for later events; any number of calls may run at once. An
-// Enqueue that is still waiting for room is not covered.
+// Flush sends the buffered events without waiting for batches to fill. It returns when every event
+// that was accepted before the call has its outcome, and the handlers of these outcomes have
+// returned. It neither delays later events nor waits for them. It does not cover an Enqueue that
+// still waits for room. Any number of calls may run at once.
 //
-// The error is an [*UndeliveredError] with every failure of events accepted before the call that no Flush or [BufferedProducer.FlushPartition] has returned yet, whether or not a
-// handler was told; nil if there is none. Not counted are events that Clear took out, and those that [Batch.EnqueueAgain] accepted: their new outcome counts.
-// Flushes that run at once each return it. If ctx ends first, Flush only stops waiting, and what fails later is for the next.
-// In a handler, with its context, it returns [ErrInHandler].
+// The error is nil or an [*UndeliveredError]. It has every failure of events accepted before the
+// call that no Flush or [BufferedProducer.FlushPartition] has returned yet. That includes failures
+// that a handler got, unless [Options.FlushOmitsTold] is set. It does not count events that Clear
+// removed. For events that [Batch.EnqueueAgain] accepted, it counts their new outcome instead.
+// Flushes that run at once each return the same failure.
+//
+// If ctx ends first, Flush only stops waiting, and its error counts the events that are pending.
+// The next Flush returns later failures. With a handler's context Flush returns [ErrInHandler].
 func (p *BufferedProducer) Flush(ctx context.Context) error {
 	if handlerScope(ctx, p.admission) != nil {
 		return fmt.Errorf("eventhubs: Flush: %w", ErrInHandler)
@@ -27,21 +32,23 @@ func (p *BufferedProducer) Flush(ctx context.Context) error {
 	return p.await(ctx, r)
 }
 
-// await waits at a barrier and returns what Flush does.
+// await waits at a barrier and returns the result of Flush.
 func (p *BufferedProducer) await(ctx context.Context, r *barrier) error {
 	return r.result(r.wait(ctx), &p.observer.health)
 }
 
-// cover puts a barrier behind everything that is buffered; with hurry it has it sent. What the barrier covers already stays so.
+// cover makes a barrier cover everything that is buffered. With hurry, batches do not linger. A
+// second call keeps what the first has covered.
 func (p *BufferedProducer) cover(r *barrier, hurry bool) {
-	p.directory.staging.cover(r, hurry) // first: what leaves it afterwards goes to the partitions with its coverage
+	p.directory.staging.cover(r, hurry) // first: events that leave staging later take their coverage along
 	for _, part := range p.directory.partitions() {
 		part.cover(r, hurry)
 	}
 }
 
-// FlushPartition is Flush for one partition. It fails with [ErrPartitionUnknown] for an id that the event hub does not have; while the partitions are not known
-// it waits for everything that has no partition yet. It also returns what failed before the partitions were known.
+// FlushPartition is Flush for one partition. It fails with [ErrPartitionUnknown] for an id that the
+// event hub does not have. While the partitions are not known, it waits for every event that has no
+// partition yet. It also returns failures from before the partitions were known.
 func (p *BufferedProducer) FlushPartition(ctx context.Context, partitionID string) error {
 	if handlerScope(ctx, p.admission) != nil {
 		return fmt.Errorf("eventhubs: FlushPartition: %w", ErrInHandler)
@@ -59,7 +66,7 @@ func (p *BufferedProducer) FlushPartition(ctx context.Context, partitionID strin
 	if t := p.directory.table.Load(); t != nil {
 		part, err := t.find(partitionID)
 		if err != nil {
-			r.covered() // the list has come just now, and r was told of what failed before
+			r.covered() // the list has just arrived, and r has earlier failures
 			return errors.Join(err, r.result(err, &p.observer.health))
 		}
 		part.cover(r, true)

@@ -5,36 +5,38 @@ import (
 	"time"
 )
 
-// Stats are a producer's numbers. Those that only grow count from its construction.
+// Stats are a producer's numbers. Totals count from its construction.
 type Stats struct {
 	BufferedEvents int           // accepted and without an outcome
 	BufferedBytes  int           // encoded
-	OldestEventAge time.Duration // how long the first event of the oldest batch has waited; zero when nothing is buffered
+	OldestEventAge time.Duration // of the first event of the oldest batch; zero when nothing is buffered
 	WaitingCallers int           // that wait for room, in Enqueue
 
-	MaxBufferedEvents int // the bounds: Options.MaxBufferedEvents
-	MaxBufferedBytes  int // and Options.MaxBufferedBytes
+	MaxBufferedEvents int // the bound in Options
+	MaxBufferedBytes  int // the bound in Options
 
 	StoredEvents         uint64
 	StoredBytes          uint64
 	NotStoredEvents      uint64 // certainly not stored
-	PossiblyStoredEvents uint64 // failed, and perhaps stored all the same
+	PossiblyStoredEvents uint64 // failed, but may be stored
 	StoredBatches        uint64
 	FailedBatches        uint64
 
-	Retries        uint64        // tries after the first, throttling apart
-	AmbiguousTries uint64        // tries that ended without telling whether the batch was stored
-	ThrottledTries uint64        // tries that the service was too busy for
-	ThrottledTotal time.Duration // what was waited for that reason
+	Retries        uint64        // tries after the first, except after throttling
+	AmbiguousTries uint64        // tries after which the batch may or may not be stored
+	ThrottledTries uint64        // tries for which the service was too busy
+	ThrottledTotal time.Duration // time waited for that reason
 
-	UnheardFailures uint64 // failed events of which neither a handler nor a Delivery was told; they were logged
-	HandlerPanics   uint64 // calls of a handler that ended in a panic, or with runtime.Goexit
+	UnheardFailures uint64 // failed events with neither a handler nor a Delivery; they were logged
+	HandlerPanics   uint64 // handler calls that ended in a panic or with runtime.Goexit
 
-	// QueuedTotal and OnWireTotal are the time that stored batches have spent in the buffer, from their first event, and from their first try to the
-	// acknowledgement, all added up. Divided by StoredBatches they are means.
+	// QueuedTotal is the time that stored batches spent in the buffer, from their first event to
+	// their first try, added up. OnWireTotal is the time from their first try to the
+	// acknowledgement. Divided by StoredBatches they are means.
 	QueuedTotal time.Duration
 	OnWireTotal time.Duration
-	// Fill is how full stored batches were on average: bytes over what a batch might have had, between 0 and 1.
+	// Fill is how full stored batches were on average: their bytes divided by the bytes that they
+	// could have had, between 0 and 1.
 	Fill float64
 
 	Partitions []PartitionStats
@@ -42,47 +44,54 @@ type Stats struct {
 
 // PartitionStats are the numbers of one partition.
 type PartitionStats struct {
-	ID              string // empty for what the service assigns, and for events whose partition is not yet known
+	ID              string // empty for ServiceAssigned, and for events whose partition is not known yet
 	BufferedEvents  int
 	BufferedBytes   int
-	BatchesInFlight int // taken by a sender
+	BatchesInFlight int // taken to be sent, and without an outcome
 	OldestEventAge  time.Duration
 	Waiting         Waiting
 
-	// RunningAge is how long a try or a handler has run without anything of the partition ending: an opening, a batch on its way, or what Waiting says. Zero
-	// while none runs.
+	// RunningAge is how long a try or a handler of the partition has run. A try includes opening
+	// the link. If several run, it counts from the last one that ended. It is zero while none runs.
 	RunningAge time.Duration
 
-	LastErr      error     // of the latest try that failed, also when all is well again; nil if none has
-	FailingSince time.Time // when the first of the tries failed that have failed since a batch was stored; zero while all is well
+	// LastErr is the error of the latest failed try, even if later ones succeeded. It is nil if
+	// none has failed.
+	LastErr error
+	// FailingSince is when the first try failed after the last one that succeeded. It is zero while
+	// all is well.
+	FailingSince time.Time
 
-	// LastNumber is, with EnableIdempotentRetries, the number of this producer's last event that is stored in the partition. Numbers count the stored events,
-	// from 1, over all lives of a producer with a ProducerStore; after 2,147,483,647 comes 0. It is -1 while it is not known, before the link is
-	// first open, and without EnableIdempotentRetries.
+	// LastNumber is the number of this producer's last event stored in the partition, with
+	// EnableIdempotentRetries. Numbers count the stored events from 1, over all lives of a producer
+	// with a ProducerStore. After 2,147,483,647 comes 0. It is -1 while it is not known, before the
+	// link is first open, and without EnableIdempotentRetries.
 	LastNumber int64
 
-	// MaxMessageSize is the largest message that the partition's link takes, in bytes, as of its latest attach: 1,046,528 on most tiers, 20 MB on dedicated
-	// clusters. It is 0 before the link was first open; ConnectOptions.Links opens it. An event is a little smaller: its key and headers go into the message, too.
+	// MaxMessageSize is the largest message that the partition's link takes, in bytes, as of its
+	// latest attach. It is 1,046,528 on most tiers, and 20 MB on dedicated clusters. It is 0 before
+	// the link was first open; ConnectOptions.Links opens it. The largest event is a little
+	// smaller, since its key and headers are in the message too.
 	MaxMessageSize int
 }
 
-// Waiting is what a partition with buffered events is waiting for.
+// Waiting says what a partition with buffered events is waiting for.
 type Waiting int
 
 const (
 	WaitingForNothing Waiting = iota
 	WaitingForEvents          // its open batch lingers, or waits until it is full
 	WaitingForLink            // the connection or the link is being opened
-	WaitingForService         // a batch is being sent, or its acknowledgement is awaited
-	WaitingThrottled          // the service has asked to wait
+	WaitingForService         // a batch is being sent, or its acknowledgement has not come
+	WaitingThrottled          // the service has asked for a pause
 	WaitingToRetry            // the pause after a failed try
 	WaitingForList            // the hub's partitions are not known yet
-	WaitingStopped            // StopPartitionOnFailure has stopped it
-	WaitingForCredit          // the link is open, and the service does not allow a message yet
-	WaitingForHandler         // a handler runs: the next batch leaves when it has returned
+	WaitingStopped            // for ResumePartition: StopPartitionOnFailure has stopped it
+	WaitingForCredit          // the link is open, but the service does not allow a message yet
+	WaitingForHandler         // a handler runs; the next batch leaves when it has returned
 )
 
-// counts are the numbers that only grow.
+// counts are the totals, which only grow.
 type counts struct {
 	storedEvents, storedBytes, failedEvents, possiblyEvents atomic.Uint64
 	storedBatches, failedBatches                            atomic.Uint64
@@ -92,7 +101,7 @@ type counts struct {
 	fill                                                    atomic.Uint64 // in millionths, added up
 }
 
-// add counts a batch's outcome. The limit is what it might have had, in bytes.
+// add counts a batch's outcome. The limit is how many bytes the batch could have had.
 func (c *counts) add(b *batch, o Outcome, limit int) {
 	events := uint64(b.count)
 	switch o.Storage {
@@ -112,8 +121,8 @@ func (c *counts) add(b *batch, o Outcome, limit int) {
 	}
 }
 
-// Stats returns the producer's numbers. It looks at each partition in turn, so that the numbers of one are exact and their sum is not the
-// total of one instant.
+// Stats returns the producer's numbers. It reads one partition after another. The numbers of each
+// partition are exact, but their sum is not the total of one instant.
 func (p *BufferedProducer) Stats() Stats {
 	c := &p.observer.counts
 	s := Stats{

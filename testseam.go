@@ -10,7 +10,7 @@ import (
 	"github.com/go-eventhubs/eventhubs/internal/testseam"
 )
 
-// What package eventhubstest offers, with the types that it cannot name.
+// Package eventhubstest offers these functions. It cannot name their types.
 func init() {
 	testseam.Settle = func(delivery, outcome any) error { return delivery.(*Delivery).settleInTest(outcome.(Outcome)) }
 	testseam.Accept = func(event any) (any, error) { return acceptInTest(event.(*Event)) }
@@ -18,7 +18,8 @@ func init() {
 	testseam.EnqueuedAgain = func(batch any) any { return batch.(*Batch).rehearsal.enqueuedAgain() }
 }
 
-// A rehearsal stands for the producer of a batch that package eventhubstest has made. Nil has none.
+// A rehearsal stands in for the producer of a batch that package eventhubstest has made. A nil
+// rehearsal has no events.
 type rehearsal struct {
 	mu    sync.Mutex // guards the field below
 	again []*Event
@@ -40,7 +41,7 @@ func (r *rehearsal) enqueuedAgain() []*Event {
 	return slices.Clone(r.again)
 }
 
-// settleInTest is settle for a test, which has no producer.
+// settleInTest settles a Delivery for a test, which has no producer.
 func (d *Delivery) settleInTest(o Outcome) error {
 	if d == nil {
 		return errors.New("the Delivery is nil")
@@ -53,30 +54,32 @@ func (d *Delivery) settleInTest(o Outcome) error {
 	d.taken = true
 	d.mu.Unlock()
 	if settled {
-		return errors.New("the Delivery has been told an outcome before: it serves one event")
+		return errors.New("the Delivery already has an outcome: use one Delivery for each event")
 	}
 	d.settle(o)
 	return nil
 }
 
-// check returns why no producer tells such an outcome: a test with it would show what never happens.
+// check returns an error for an outcome that no producer reports. A test with it would prove
+// nothing.
 func (o Outcome) check() error {
 	switch o.Storage {
 	case Stored:
 		if o.Err != nil {
-			return fmt.Errorf("the outcome is stored and has the Err %q: leave it out", o.Err)
+			return fmt.Errorf("the outcome is stored and has the Err %q: leave Err nil", o.Err)
 		}
 	case NotStored, PossiblyStored:
 		if o.Err == nil {
-			return fmt.Errorf("the outcome is %v and has no Err: give it one, since a nil Err says that the event is stored", o.Storage)
+			return fmt.Errorf("the outcome is %v and has no Err: set one, since a nil Err says that the event is stored", o.Storage)
 		}
 	default:
-		return fmt.Errorf("the outcome's Storage is %v: give it Stored, NotStored or PossiblyStored", o.Storage)
+		return fmt.Errorf("the outcome's Storage is %v: set Stored, NotStored or PossiblyStored", o.Storage)
 	}
 	return nil
 }
 
-// acceptInTest does what Enqueue does with an event, without a producer, and decodes it again.
+// acceptInTest encodes an event, checks it as Enqueue does, and decodes it again. It needs no
+// producer.
 func acceptInTest(e *Event) (*Event, error) {
 	w, key, err := encodeInTest(e)
 	switch {
@@ -95,7 +98,8 @@ func acceptInTest(e *Event) (*Event, error) {
 	return accepted, nil
 }
 
-// batchInTest makes a batch that no producer has sent. It is in the partition that its outcome names, or its first event.
+// batchInTest makes a batch that no producer has sent. The batch is in the partition that the
+// outcome names, or else in that of the first event.
 func batchInTest(o Outcome, events []*Event) (*Batch, error) {
 	if err := o.check(); err != nil {
 		return nil, err
@@ -114,7 +118,7 @@ func batchInTest(o Outcome, events []*Event) (*Batch, error) {
 	return &Batch{PartitionID: o.PartitionID, Outcome: o, Count: b.count, Bytes: b.bytes, batch: b, rehearsal: new(rehearsal)}, nil
 }
 
-// encodeInTest encodes an event, and refuses what Enqueue refuses of every event.
+// encodeInTest encodes an event. It refuses every event that Enqueue always refuses.
 func encodeInTest(e *Event) (w wireEvent, key string, err error) {
 	if e == nil {
 		return w, "", invalid("the event is nil")

@@ -6,9 +6,10 @@ import (
 	"github.com/go-eventhubs/eventhubs/internal/amqp"
 )
 
-// Property yields the application property of that name of each event of the batch that has one which is a string, in their order; the same text in succession
-// is the same string. It reads the events as they are on the wire, without decoding the rest of them. Call it while the function that was told of the batch
-// runs, not later: the batch's memory is used again.
+// Property yields the application property of that name of each event in the batch, in order. It
+// skips events without one, and values that are not strings. Equal texts in succession are one
+// string. It reads the encoded events without decoding the rest of them. Call it only while the
+// Trace function that got the batch runs: the producer uses the batch's memory again.
 func (b TracedBatch) Property(name string) iter.Seq[string] {
 	return func(yield func(string) bool) {
 		if b.batch == nil {
@@ -30,7 +31,8 @@ func (b TracedBatch) Property(name string) iter.Seq[string] {
 	}
 }
 
-// Properties are the application properties of an event that is about to be encoded. They are valid until [Trace.Encoding] returns.
+// Properties are the application properties of an event that is about to be encoded. They are valid
+// until [Trace.Encoding] returns.
 type Properties struct {
 	own   map[string]any // the caller's, never written
 	added []property
@@ -51,14 +53,15 @@ func (p *Properties) Get(name string) (value any, ok bool) {
 	return nil, false
 }
 
-// Add adds a property unless there is one of that name already. An event with one that is not valid UTF-8 is refused.
+// Add adds a property, unless there is one of that name already. Enqueue refuses the event if the
+// name or the text is not valid UTF-8.
 func (p *Properties) Add(name, text string) {
 	if _, ok := p.Get(name); !ok {
 		p.added = append(p.added, property{name, text})
 	}
 }
 
-// reset makes them the properties of another event.
+// reset replaces them by the properties of another event.
 func (p *Properties) reset(own map[string]any) {
 	clear(p.added)
 	p.own, p.added = own, p.added[:0]

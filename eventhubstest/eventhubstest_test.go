@@ -100,7 +100,7 @@ func TestADeliveryIsSettledOnce(t *testing.T) {
 		t.Errorf("the outcome is %v", d.Outcome())
 	}
 	defer func() {
-		if text := fmt.Sprint(recover()); !strings.Contains(text, "told an outcome before") {
+		if text := fmt.Sprint(recover()); !strings.Contains(text, "already has an outcome") {
 			t.Errorf("a second outcome ends in %s", text)
 		}
 	}()
