@@ -50,25 +50,25 @@ func (s guardedStore) Save(ctx context.Context, key ProducerKey, old, id Produce
 // guarded returns a copy whose functions always return. A function that did not return is only
 // logged, since what it reports has happened all the same.
 func (t *Trace) guarded(log func() *slog.Logger) *Trace {
-	tell := func(function string, f func()) {
+	call := func(function string, f func()) {
 		if ended := callback.Call(function, f); ended != nil {
 			log().Error("eventhubs: a function of Options.Trace did not return", "error", ended)
 		}
 	}
 	return &Trace{
 		Encoding: t.Encoding, Accepted: t.Accepted,
-		Created: guardedFunc("Trace.Created", t.Created, tell), Closed: guardedFunc("Trace.Closed", t.Closed, tell),
-		Sealed: guardedFunc("Trace.Sealed", t.Sealed, tell), Sending: guardedFunc("Trace.Sending", t.Sending, tell),
-		Retrying: guardedFunc("Trace.Retrying", t.Retrying, tell), Throttled: guardedFunc("Trace.Throttled", t.Throttled, tell),
-		Settled: guardedFunc("Trace.Settled", t.Settled, tell), Handled: guardedFunc("Trace.Handled", t.Handled, tell),
-		Connected: guardedFunc("Trace.Connected", t.Connected, tell), Disconnected: guardedFunc("Trace.Disconnected", t.Disconnected, tell),
+		Created: guardedFunc("Trace.Created", t.Created, call), Closed: guardedFunc("Trace.Closed", t.Closed, call),
+		Sealed: guardedFunc("Trace.Sealed", t.Sealed, call), Sending: guardedFunc("Trace.Sending", t.Sending, call),
+		Retrying: guardedFunc("Trace.Retrying", t.Retrying, call), Throttled: guardedFunc("Trace.Throttled", t.Throttled, call),
+		Settled: guardedFunc("Trace.Settled", t.Settled, call), Handled: guardedFunc("Trace.Handled", t.Handled, call),
+		Connected: guardedFunc("Trace.Connected", t.Connected, call), Disconnected: guardedFunc("Trace.Disconnected", t.Disconnected, call),
 	}
 }
 
 // guardedFunc returns a function that always returns. It returns nil for nil.
-func guardedFunc[T any](name string, f func(T), tell func(function string, f func())) func(T) {
+func guardedFunc[T any](name string, f func(T), call func(function string, f func())) func(T) {
 	if f == nil {
 		return nil
 	}
-	return func(told T) { tell(name, func() { f(told) }) }
+	return func(argument T) { call(name, func() { f(argument) }) }
 }

@@ -50,6 +50,11 @@ func (p *BufferedProducer) Connect(ctx context.Context, options *ConnectOptions)
 	default:
 		return nil
 	}
+	return p.openLinks(ctx, partitions)
+}
+
+// openLinks opens the links of partitions, all at once.
+func (p *BufferedProducer) openLinks(ctx context.Context, partitions []*partition) error {
 	errs := make([]error, len(partitions))
 	var opening sync.WaitGroup
 	for i, part := range partitions {

@@ -157,12 +157,12 @@ func joined1[T any](traces []*Trace, of func(*Trace) func(T)) func(T) {
 		if f == nil {
 			return nil
 		}
-		return func(_ context.Context, told T) { f(told) }
+		return func(_ context.Context, argument T) { f(argument) }
 	})
 	if joined == nil {
 		return nil
 	}
-	return func(told T) { joined(context.Background(), told) }
+	return func(argument T) { joined(context.Background(), argument) }
 }
 
 // joined2 is joined1 for a function that takes a context.
@@ -174,9 +174,9 @@ func joined2[T any](traces []*Trace, of func(*Trace) func(context.Context, T)) (
 		case later == nil:
 			all = f
 		default:
-			all = func(ctx context.Context, told T) {
-				defer later(ctx, told) // even if f panics or ends its goroutine
-				f(ctx, told)
+			all = func(ctx context.Context, argument T) {
+				defer later(ctx, argument) // even if f panics or ends its goroutine
+				f(ctx, argument)
 			}
 		}
 	}
