@@ -87,7 +87,7 @@ func AppendDouble(dst []byte, v float64) []byte {
 // AppendChar appends a char.
 func AppendChar(dst []byte, v Char) []byte { return be.AppendUint32(append(dst, codeChar), uint32(v)) }
 
-// AppendTimestamp appends a timestamp; AMQP's have milliseconds, the rest is cut off.
+// AppendTimestamp appends a timestamp; AMQP's have milliseconds, smaller units are cut off.
 func AppendTimestamp(dst []byte, v time.Time) []byte {
 	return be.AppendUint64(append(dst, codeTimestamp), uint64(v.UnixMilli()))
 }
@@ -95,12 +95,12 @@ func AppendTimestamp(dst []byte, v time.Time) []byte {
 // AppendUUID appends a uuid.
 func AppendUUID(dst []byte, v UUID) []byte { return append(append(dst, codeUUID), v[:]...) }
 
-// AppendString appends a string, which the caller knows to be valid UTF-8.
+// AppendString appends a string. The caller guarantees valid UTF-8.
 func AppendString(dst []byte, v string) []byte {
 	return append(appendLength(dst, codeString8, len(v)), v...)
 }
 
-// AppendSymbol appends a symbol, which the caller knows to be ASCII.
+// AppendSymbol appends a symbol. The caller guarantees ASCII.
 func AppendSymbol(dst []byte, v Symbol) []byte {
 	return append(appendLength(dst, codeSymbol8, len(v)), v...)
 }
@@ -110,15 +110,17 @@ func AppendBinary(dst []byte, v []byte) []byte {
 	return append(AppendBinaryHeader(dst, len(v)), v...)
 }
 
-// AppendBinaryHeader appends what precedes n bytes of binary: two bytes for n < 256, else five.
+// AppendBinaryHeader appends the header of n bytes of binary: two bytes for n < 256, else five.
 func AppendBinaryHeader(dst []byte, n int) []byte { return appendLength(dst, codeBinary8, n) }
 
-// AppendSectionHeader appends the descriptor of a message section, such as SectionData: three bytes.
+// AppendSectionHeader appends the three-byte descriptor of a message section; section is
+// SectionData or another of its siblings.
 func AppendSectionHeader(dst []byte, section byte) []byte {
 	return append(dst, codeDescribed, codeSmallUlong, section)
 }
 
-// appendLength appends a variable-width constructor: the one with a length of one byte (code8), or its sibling with four.
+// appendLength appends a variable-width constructor: code8 with a length of one byte, or its
+// sibling with four.
 func appendLength(dst []byte, code8 byte, n int) []byte {
 	if n <= math.MaxUint8 {
 		return append(dst, code8, byte(n))
@@ -126,16 +128,18 @@ func appendLength(dst []byte, code8 byte, n int) []byte {
 	return be.AppendUint32(append(dst, code8+0x10), uint32(n))
 }
 
-// BeginMap starts a map whose entries the caller appends, key and value in turn. It returns the mark that EndMap needs.
+// BeginMap starts a map whose entries the caller appends, key and value in turn. EndMap needs the
+// mark that it returns.
 func BeginMap(dst []byte) (_ []byte, mark int) { return beginCompound(dst, codeMap8) }
 
-// EndMap ends the map that BeginMap started at mark and that has pairs entries.
+// EndMap ends the map that BeginMap started at mark; it has this many pairs.
 func EndMap(dst []byte, mark, pairs int) []byte { return endCompound(dst, mark, 2*pairs) }
 
-// BeginList starts a list whose elements the caller appends. It returns the mark that EndList needs.
+// BeginList starts a list whose elements the caller appends. EndList needs the mark that it
+// returns.
 func BeginList(dst []byte) (_ []byte, mark int) { return beginCompound(dst, codeList8) }
 
-// EndList ends the list that BeginList started at mark and that has count elements.
+// EndList ends the list that BeginList started at mark; it has count elements.
 func EndList(dst []byte, mark, count int) []byte { return endCompound(dst, mark, count) }
 
 // beginCompound leaves room for the short form: constructor, size, count.
@@ -143,7 +147,8 @@ func beginCompound(dst []byte, code8 byte) (_ []byte, mark int) {
 	return append(dst, code8, 0, 0), len(dst)
 }
 
-// endCompound fills in size and count at mark, and moves the elements by six bytes if they need the long form.
+// endCompound fills in size and count at mark. It moves the elements by six bytes if they need the
+// long form.
 func endCompound(dst []byte, mark, count int) []byte {
 	body := len(dst) - mark - 3
 	// The size includes the count's own width (1.6.22).

@@ -9,12 +9,12 @@ import (
 	"unicode/utf8"
 )
 
-// appendSlice appends a slice of a type whose elements are all of one AMQP type.
+// appendSlice appends a slice of a type whose elements all have the same AMQP type.
 func appendSlice(dst []byte, rv reflect.Value, depth int) ([]byte, error) {
 	if rv.Len() > 0 {
 		return appendArray(dst, elements(rv), depth)
 	}
-	// An empty array still names its elements' type, so take it from the slice's zero element.
+	// An empty array still names its elements' type, so it is taken from the slice's zero element.
 	zero := reflect.Zero(rv.Type().Elem()).Interface()
 	if zero == nil {
 		return dst, errNoForm(rv.Type())
@@ -26,7 +26,7 @@ func appendSlice(dst []byte, rv reflect.Value, depth int) ([]byte, error) {
 	return append(dst, codeArray8, 2, 0, code), nil
 }
 
-// appendUbytes appends an array of ubyte, in its short form if that will do.
+// appendUbytes appends an array of ubyte, in its short form if that is enough.
 func appendUbytes(dst, v []byte) []byte {
 	if len(v) <= math.MaxUint8-2 {
 		return append(append(dst, codeArray8, byte(len(v)+2), byte(len(v)), codeUbyte), v...)
@@ -36,7 +36,8 @@ func appendUbytes(dst, v []byte) []byte {
 	return append(dst, v...)
 }
 
-// appendArray appends an array; its elements share the constructor that comes before the first of them (1.6.24).
+// appendArray appends an array. Its elements share the constructor that precedes the first of them
+// (1.6.24).
 func appendArray(dst []byte, elems []any, depth int) ([]byte, error) {
 	if len(elems) == 0 {
 		return append(dst, codeArray8, 2, 0, codeNull), nil
@@ -59,7 +60,8 @@ func appendArray(dst []byte, elems []any, depth int) ([]byte, error) {
 	return dst, nil
 }
 
-// appendElement appends the data of v without its constructor, in the one form that fits every value of the type, and returns that form's code.
+// appendElement appends the data of v without its constructor, in the one form that fits every
+// value of the type. It returns that form's code.
 func appendElement(dst []byte, v any, depth int) (_ []byte, code byte, err error) {
 	if depth > maxDepth {
 		return dst, 0, errTooDeep
@@ -140,8 +142,9 @@ func appendElementScalar(dst []byte, v any) (_ []byte, code byte, ok bool) {
 	return dst, 0, false
 }
 
-// appendElementCompound appends a list, map or array, or a type known by its name, as an element. It encodes the value by itself first, and widens its
-// short form, which not every element might have.
+// appendElementCompound appends a list, map or array, or a type known by its name, as an element.
+// It first encodes the value by itself, then widens its short form, which might not fit every
+// element.
 func appendElementCompound(dst []byte, v any, depth int) (_ []byte, code byte, err error) {
 	one, err := appendValue(nil, v, depth)
 	if err != nil {

@@ -5,8 +5,9 @@ import (
 	"time"
 )
 
-// appendByName appends the types that other AMQP packages have for what has no type in Go, by their names: time.Time under another name, and go-amqp's, of
-// which some are what it makes of described values that it knows, wherever they are. ok is false for any other type.
+// appendByName appends types of other AMQP packages, recognized by their names, and named forms of
+// time.Time. Some of go-amqp's are what it decodes known described values into, wherever they
+// occur. ok is false for any other type.
 func appendByName(dst []byte, rv reflect.Value, depth int) (_ []byte, ok bool, err error) {
 	rt := rv.Type()
 	switch rt.Kind() {
@@ -39,7 +40,8 @@ func appendByName(dst []byte, rv reflect.Value, depth int) (_ []byte, ok bool, e
 	return dst, false, nil
 }
 
-// IsNull reports whether v is null on the wire: nil, or the value that an AMQP package has for it, such as the producer's or go-amqp's.
+// IsNull reports whether v is null on the wire: nil, or an AMQP package's value for null, as the
+// producer and go-amqp have one.
 func IsNull(v any) bool { return v == nil || isNullType(reflect.TypeOf(v)) }
 
 func isNullType(t reflect.Type) bool {
@@ -48,7 +50,7 @@ func isNullType(t reflect.Type) bool {
 
 // describedStruct returns the described value that a struct stands for.
 func describedStruct(rv reflect.Value) (d Described, ok bool) {
-	// The fields of that name, if those are all there are.
+	// The values of the named fields, if the struct has exactly as many fields.
 	fields := func(names ...string) (values []any) {
 		if rv.NumField() != len(names) {
 			return nil
@@ -91,8 +93,9 @@ func describedStruct(rv reflect.Value) (d Described, ok bool) {
 	return Described{}, false
 }
 
-// asSymbol makes a string what it was: "descriptor values other than symbolic (symbol) or numeric (ulong) are […] reserved" (1.2.1), and go-amqp reads both as
-// strings. Other values stay what they are.
+// asSymbol makes a string a symbol again: "descriptor values other than symbolic (symbol) or
+// numeric (ulong) are […] reserved" (1.2.1), and go-amqp reads both as strings. Other values stay
+// unchanged.
 func asSymbol(v any) any {
 	if rv := reflect.ValueOf(v); rv.Kind() == reflect.String {
 		return Symbol(rv.String())
@@ -100,7 +103,7 @@ func asSymbol(v any) any {
 	return v
 }
 
-// symbolKeys is a Go map with keys that are strings as one whose keys are symbols.
+// symbolKeys turns the string keys of a Go map into symbols.
 func symbolKeys(v any) any {
 	rv := reflect.ValueOf(v)
 	if rv.Kind() != reflect.Map || rv.Len() == 0 {
@@ -113,7 +116,8 @@ func symbolKeys(v any) any {
 	return out
 }
 
-// shortest is a composite's list: a field that has its default, be it false, an empty string, an empty map or nil, is null, and nulls at the end are left out.
+// shortest is a composite's list. A field with its default value (false, an empty string, an empty
+// map or nil) becomes null. Nulls at the end are omitted.
 func shortest(fields ...any) List {
 	end := 0
 	for i, v := range fields {

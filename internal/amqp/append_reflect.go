@@ -2,7 +2,8 @@ package amqp
 
 import "reflect"
 
-// appendReflect appends what the type switches do not know: pointers, named types, maps and slices of other types.
+// appendReflect appends values that the type switches do not know: pointers, named types, maps and
+// slices of other types.
 func appendReflect(dst []byte, v any, depth int) ([]byte, error) {
 	rv := reflect.ValueOf(v)
 	rt := rv.Type()
@@ -32,7 +33,8 @@ func appendReflect(dst []byte, v any, depth int) ([]byte, error) {
 	return dst, errNoForm(rt)
 }
 
-// plainScalar returns the value of a named type as its underlying type, or as a Symbol if that is how it is called.
+// plainScalar returns the value of a named type as its underlying type, or as a Symbol if the type
+// is named Symbol.
 func plainScalar(rv reflect.Value) (plain any, ok bool) {
 	switch rv.Kind() {
 	case reflect.String:

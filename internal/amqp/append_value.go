@@ -7,22 +7,25 @@ import (
 	"unicode/utf8"
 )
 
-// maxDepth bounds the nesting of values, described values and compounds alike, both ways. A message's own maps and lists, in which its values
-// are, do not count: whatever is encoded can be decoded.
+// maxDepth bounds the nesting of values, for encoding and decoding; described values and compounds
+// both count. The maps and lists of the message's own sections do not count. So everything that can
+// be encoded can be decoded.
 const maxDepth = 32
 
 var errTooDeep = errors.New("amqp: value is nested too deep (more than 32 levels)")
 
-// errNoForm says that a Go type has no form in AMQP, and what has one.
+// errNoForm says that a Go type has no AMQP form, and lists the types that have one.
 func errNoForm(t any) error {
 	return fmt.Errorf("amqp: Go type %v has no AMQP form; a value may be a bool, a number, a string, a []byte, a time.Time, a UUID, and a map, slice or described value of these", t)
 }
 
-// AppendValue appends v by its Go type. Integers, floats, bool, string, [Symbol], []byte (binary), time.Time (timestamp), [UUID] and [16]byte, [Char],
-// decimals, [Map], [List], [Array], [Ubytes], [Described], map[string]any, map[any]any and []any (list) have the obvious form; int is long and uint is
-// ulong; other slices are arrays; a pointer is what it points to, or null. Any other type is taken by its underlying
-// kind, and types that other AMQP packages have, for what their names say: see appendByName. The error
-// names the Go type that has no form, or what AMQP forbids. On error the returned slice is dst as it was.
+// AppendValue appends v by its Go type. These have the obvious form: integers, floats, bool,
+// string, [Symbol], []byte (binary), time.Time (timestamp), [UUID] and [16]byte, [Char], decimals,
+// [Map], [List], [Array], [Ubytes], [Described], map[string]any, map[any]any and []any (list). int
+// is long, and uint is ulong. Other slices are arrays. A pointer stands for its target, or for
+// null. Types of other AMQP packages are recognized by name: see appendByName. Any other type
+// counts as its underlying kind. The error names the Go type without a form, or the rule of AMQP
+// that v breaks. On error AppendValue returns dst unchanged.
 func AppendValue(dst []byte, v any) ([]byte, error) {
 	out, err := appendValue(dst, v, 0)
 	if err != nil {
@@ -114,7 +117,7 @@ func appendScalar(dst []byte, v any) (_ []byte, ok bool) {
 	return dst, false
 }
 
-// appendText appends a string after checking it: both its encodings are of "UTF-8 Unicode" (1.6.20).
+// appendText appends a string if it is valid UTF-8, which both encodings require (1.6.20).
 func appendText(dst []byte, v string) ([]byte, error) {
 	if !utf8.ValidString(v) {
 		return dst, errors.New("amqp: string is not valid UTF-8; send it as []byte")
@@ -122,7 +125,8 @@ func appendText(dst []byte, v string) ([]byte, error) {
 	return AppendString(dst, v), nil
 }
 
-// appendSymbol appends a symbol after checking it: "symbols are values from a constrained domain", encoded as "seven bit ASCII characters" (1.6.21).
+// appendSymbol appends a symbol if it is ASCII: "symbols are values from a constrained domain",
+// encoded as "seven bit ASCII characters" (1.6.21).
 func appendSymbol(dst []byte, v Symbol) ([]byte, error) {
 	if err := v.check(); err != nil {
 		return dst, err
@@ -139,7 +143,8 @@ func (s Symbol) check() error {
 	return nil
 }
 
-// appendTime appends a timestamp after checking it: it has 64 bits of "milliseconds since the unix epoch" (1.6.17).
+// appendTime appends a timestamp if its 64 bits of "milliseconds since the unix epoch" (1.6.17) can
+// hold the time.
 func appendTime(dst []byte, v time.Time) ([]byte, error) {
 	if err := checkTime(v); err != nil {
 		return dst, err
@@ -165,7 +170,7 @@ func appendMap(dst []byte, m Map, depth int) ([]byte, error) {
 	return EndMap(dst, mark, len(m)), nil
 }
 
-// appendGoMap appends the entries in whatever order Go gives them.
+// appendGoMap appends the entries in the order of Go's iteration.
 func appendGoMap[K comparable](dst []byte, m map[K]any, depth int) ([]byte, error) {
 	dst, mark := BeginMap(dst)
 	var err error
@@ -177,7 +182,7 @@ func appendGoMap[K comparable](dst []byte, m map[K]any, depth int) ([]byte, erro
 	return EndMap(dst, mark, len(m)), nil
 }
 
-// appendAnyMap is appendGoMap for keys that differ in Go and may be one in AMQP.
+// appendAnyMap is appendGoMap for keys that differ in Go but may be equal in AMQP.
 func appendAnyMap(dst []byte, m map[any]any, depth int) ([]byte, error) {
 	mark := len(dst)
 	dst, err := appendGoMap(dst, m, depth)
@@ -187,7 +192,8 @@ func appendAnyMap(dst []byte, m map[any]any, depth int) ([]byte, error) {
 	return dst, checkKeys(dst[mark:])
 }
 
-// checkKeys looks for a key that an encoded map has twice: "a map in which there exist two identical key values is invalid" (1.6.23).
+// checkKeys looks for a duplicate key in an encoded map: "a map in which there exist two identical
+// key values is invalid" (1.6.23).
 func checkKeys(encoded []byte) error {
 	data, _, err := split(encoded[0], encoded[1:])
 	if err != nil {

@@ -2,16 +2,18 @@ package amqp
 
 import "fmt"
 
-// A composite appends a described list, the form of performatives, termini, delivery states and the like, field by field.
+// A composite appends a described list field by field. Performatives, termini and delivery states
+// have this form.
 //
-// "When the trailing elements of the list representation are null, they MAY be omitted" (1.4): end cuts off what follows the last field that has a value.
-// whole keeps it, as the service does, for what Azure's Python client reads by index: performatives, termini and errors.
+// "When the trailing elements of the list representation are null, they MAY be omitted" (1.4): end
+// cuts off everything after the last field with a value. whole keeps it, as the service does,
+// because Azure's Python client reads performatives, termini and errors by index.
 type composite struct {
 	dst    []byte
 	mark   int // where the list starts
 	fields int // fields appended
-	count  int // fields up to and with the last one that has a value
-	keep   int // where that one ends
+	count  int // fields up to and including the last one with a value
+	keep   int // where that field ends
 	err    error
 }
 
@@ -20,7 +22,7 @@ func beginComposite(dst []byte, descriptor byte) composite {
 	return composite{dst: dst, mark: mark, keep: len(dst)}
 }
 
-// end finishes the list. On error dst is of no use.
+// end finishes the list. On error dst is unusable.
 func (c *composite) end() ([]byte, error) {
 	if c.count == 0 {
 		return append(c.dst[:c.mark], codeList0), c.err
@@ -28,7 +30,7 @@ func (c *composite) end() ([]byte, error) {
 	return endCompound(c.dst[:c.keep], c.mark, c.count), c.err
 }
 
-// whole finishes the list with all its fields. On error dst is of no use.
+// whole finishes the list with all its fields. On error dst is unusable.
 func (c *composite) whole() ([]byte, error) {
 	return endCompound(c.dst, c.mark, c.fields), c.err
 }
@@ -38,7 +40,7 @@ func (c *composite) null() {
 	c.fields++
 }
 
-// put takes dst with one more field appended that has a value.
+// put takes dst, to which the caller has appended one more field with a value.
 func (c *composite) put(dst []byte) {
 	c.dst = dst
 	c.fields++

@@ -7,34 +7,39 @@ import (
 	"time"
 )
 
-// Config configures a connection. Nil and zero values mean the defaults. A Config must not be modified while it is in use.
+// Config configures a connection. Nil and zero values mean the defaults. A Config must not be
+// modified while it is in use.
 type Config struct {
 	ContainerID    string        // default: random
-	HostName       string        // the peer's, in a client's open and SASL init; default: none
-	MaxFrameSize   uint32        // bytes, of frames either way; default 65536, at least 512
-	ChannelMax     uint16        // highest channel number, so one less than the number of sessions; default 4999
-	IdleTimeout    time.Duration // what open says; a peer silent for twice as long is closed; default 4 minutes, negative: none
-	WriteTimeout   time.Duration // for one Write, after which the connection is dropped; default 30 s, negative: none
-	WholeWrites    bool          // a Write that has failed may have sent all of its bytes, however many it says: for a net.Conn that is a protocol itself
+	HostName       string        // the peer's, sent in a client's open and SASL init; default: none
+	MaxFrameSize   uint32        // bytes, of frames in both directions; default 65536, at least 512
+	ChannelMax     uint16        // highest channel number, one less than the number of sessions; default 4999
+	IdleTimeout    time.Duration // stated in open; a peer that is silent for twice as long is closed; default 4 minutes, negative: none
+	WriteTimeout   time.Duration // of one Write, after which the connection is cut; default 30 s, negative: none
+	WholeWrites    bool          // a failed Write may have sent all of its bytes, whatever count it returned: for a net.Conn that is a protocol itself
 	Properties     Map           // of open
-	SessionWindow  uint32        // transfer frames that a session takes in before it renews the window; default 5000
-	HandleMax      uint32        // highest handle in a session, so one less than the number of links; default 255
-	MaxMessageSize uint64        // bytes, for links whose attach does not say; default 1 MiB
+	SessionWindow  uint32        // transfer frames that a session accepts before it renews the window; default 5000
+	HandleMax      uint32        // highest handle in a session, one less than the number of links; default 255
+	MaxMessageSize uint64        // bytes, for links whose attach does not state it; default 1 MiB
 	LinkBacklog    int           // links attached by the peer and not yet accepted; more are refused; default 256; negative: the peer may attach none, which ends their session
-	MaxPartial     int           // bytes of deliveries whose last frame has not come, of all links; a link that goes beyond is detached; default 128 MiB
-	MaxBuffered    int           // bytes of whole deliveries nobody has received, of all links; past it nothing is read; default 256 MiB
+	MaxPartial     int           // bytes of deliveries without their last frame, over all links; a link that exceeds it is detached; default 128 MiB
+	MaxBuffered    int           // bytes of whole deliveries not yet received by the application, over all links; beyond it nothing is read; default 256 MiB
 	Logger         *slog.Logger  // default: none
 
-	// Mechanisms are the SASL mechanisms that a server offers. Default: MSSBCBS, PLAIN, ANONYMOUS, EXTERNAL.
+	// Mechanisms are the SASL mechanisms that a server offers. Default: MSSBCBS, PLAIN, ANONYMOUS,
+	// EXTERNAL.
 	Mechanisms []Symbol
 
-	// Authenticate, if set, decides on a server whether a client's SASL init is good. Default: any is.
+	// Authenticate, if set, decides on a server whether to accept a client's SASL init. Default:
+	// accept all.
 	Authenticate func(*SASLInit) bool
 
-	// BeforeStart, if set, is called with a connection whose handshake is over and which has not read anything else yet.
+	// BeforeStart, if set, is called after the handshake, before the connection reads anything
+	// else.
 	BeforeStart func(*Conn)
 
-	// Mechanism and InitialResponse are what a client sends, before the server has made its offer. Default: ANONYMOUS, with the text "anonymous".
+	// Mechanism and InitialResponse are sent by a client before the server's offer. Default:
+	// ANONYMOUS, with the text "anonymous".
 	Mechanism       Symbol
 	InitialResponse []byte
 }

@@ -10,7 +10,8 @@ import (
 	"time"
 )
 
-// read is the reader goroutine. It dispatches frames until the connection is over, then waits for the writer and closes the net.Conn.
+// read is the reader goroutine. It dispatches frames until the connection is over, waits for the
+// writer, then closes the net.Conn.
 func (c *Conn) read() {
 	defer close(c.done)
 	err := errGoroutineEnded
@@ -18,10 +19,11 @@ func (c *Conn) read() {
 	err = c.readFrames()
 }
 
-// errGoroutineEnded is why a connection is over whose net.Conn, which may be an application's, has ended the goroutine that called it.
+// errGoroutineEnded is why a connection is over whose net.Conn ended the goroutine that called it.
+// An application's net.Conn may do that.
 var errGoroutineEnded = errors.New("the net.Conn has ended its caller's goroutine")
 
-// readerEnds ends the connection, err being why nothing more is read, unless its end was said already.
+// readerEnds ends the connection unless it has ended already; err is why nothing more is read.
 func (c *Conn) readerEnds(err error) {
 	c.mu.Lock()
 	if err != nil {
@@ -44,14 +46,15 @@ func (c *Conn) readerEnds(err error) {
 	}
 }
 
-// readFrames dispatches frames. It returns nil when both peers' closes are exchanged or given up, and else the error of the net.Conn.
+// readFrames dispatches frames. It returns nil after both closes have been exchanged or given up,
+// otherwise the error of the net.Conn.
 func (c *Conn) readFrames() error {
 	for {
 		f, err := c.frames.next()
 		switch {
 		case err == nil:
 		case errors.Is(err, ErrMalformed):
-			// What follows cannot be told apart any more. The peer gets a close, and time to read it.
+			// Frame boundaries are lost. The peer gets a close, and time to read it.
 			c.mu.Lock()
 			c.closeLocked(errorf(ErrorFraming, "%v", err))
 			c.mu.Unlock()
@@ -64,7 +67,7 @@ func (c *Conn) readFrames() error {
 			continue
 		default:
 			if c.Err() != nil {
-				return nil // we said or did why already
+				return nil // the reason has been recorded already
 			}
 			return err
 		}
@@ -75,9 +78,11 @@ func (c *Conn) readFrames() error {
 	}
 }
 
-// idleExpired closes a silent peer, and reports true if it has had its time to answer a close.
+// idleExpired closes a silent peer. It reports true if the peer has already had its time to answer
+// a close.
 //
-// "If the threshold is exceeded, then a peer should try to gracefully close the connection using a close frame with an error explaining why" (2.4.5).
+// "If the threshold is exceeded, then a peer should try to gracefully close the connection using a
+// close frame with an error explaining why" (2.4.5).
 func (c *Conn) idleExpired() (over bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -88,10 +93,12 @@ func (c *Conn) idleExpired() (over bool) {
 	return false
 }
 
-// awaitRoomLocked waits until a frame with descriptor may be handled: until the writer has taken what is in out, so that a peer that sends but does not read
-// cannot make us gather answers without end; and a transfer until deliveries are received, so that it cannot make us gather those. Other frames pass: the
-// credit for replies may be among them for which the deliveries wait. So the socket is read up to the next transfer, and its end is noticed at once. Behind
-// that transfer only writing tells of it.
+// awaitRoomLocked waits until a frame with this descriptor may be handled. Every frame waits until
+// the writer has taken out: otherwise a peer that sends but does not read could make us gather
+// answers without limit. A transfer also waits until deliveries are received, so that the peer
+// cannot make us gather those. Other frames pass, since the credit that those deliveries wait for
+// may be among them. So the socket is read up to the next transfer, and its end is noticed at once.
+// While that transfer waits, only a failed write reveals the socket's end.
 func (c *Conn) awaitRoomLocked(descriptor uint64) {
 	for c.err == nil && c.gathered() > outStop {
 		_ = c.waitLocked(context.Background(), &c.outFree)
@@ -109,14 +116,15 @@ func (c *Conn) awaitRoomLocked(descriptor uint64) {
 	}
 }
 
-// heldBeat is how often a connection whose reader waits says something, so that it hears of its socket's end.
+// heldBeat is how often a connection whose reader waits sends something, so that it notices its
+// socket's end.
 const heldBeat = 10 * time.Second
 
 // handle dispatches one frame. It reports whether the peer has closed.
 func (c *Conn) handle(f frame) (closed bool) {
 	c.mu.Lock()
 	c.awaitResumedLocked()
-	// An empty frame; it has done its work by arriving.
+	// An empty frame has done its work by arriving.
 	if len(f.body) == 0 {
 		c.mu.Unlock()
 		return false
@@ -149,7 +157,8 @@ func (c *Conn) dispatchLocked(f frame) (closed bool, err error) {
 	if descriptor == descClose {
 		return true, c.peerClosedLocked(fields)
 	}
-	// "any incoming frames on the connection MUST be silently discarded until the peer's close frame is received" (2.4.6, DISCARDING).
+	// "any incoming frames on the connection MUST be silently discarded until the peer's close
+	// frame is received" (2.4.6, DISCARDING).
 	if c.closeSent {
 		return false, nil
 	}
@@ -164,7 +173,7 @@ func (c *Conn) dispatchLocked(f frame) (closed bool, err error) {
 	if descriptor == descAttach && len(f.body) > maxAttach {
 		return false, c.longAttachLocked(f.channel, fields, len(f.body))
 	}
-	// What these say is kept, so it must not alias the reader's buffer.
+	// These performatives are kept, so they must not alias the reader's buffer.
 	p, _, err := readPerformative(bytes.Clone(f.body))
 	if err != nil {
 		return false, err
@@ -172,7 +181,8 @@ func (c *Conn) dispatchLocked(f frame) (closed bool, err error) {
 	return false, c.controlLocked(f.channel, p, len(f.body))
 }
 
-// longAttachLocked takes an attach that says more than is kept of one: of its fields only those that the refusal needs are read.
+// longAttachLocked refuses an attach that is longer than maxAttach. It reads only the fields that
+// the refusal needs.
 func (c *Conn) longAttachLocked(channel uint16, f fields, size int) error {
 	s, err := c.sessionLocked(channel)
 	if err != nil || s.err != nil {
@@ -187,7 +197,7 @@ func (c *Conn) longAttachLocked(channel uint16, f fields, size int) error {
 	return nil
 }
 
-// controlLocked handles the frames that begin and end things; size is that of the frame's body.
+// controlLocked handles the frames that begin and end things; size is the size of the frame's body.
 func (c *Conn) controlLocked(channel uint16, p reader, size int) error {
 	if begin, ok := p.(*Begin); ok {
 		return c.beginLocked(channel, begin)
@@ -203,7 +213,8 @@ func (c *Conn) controlLocked(channel uint16, p reader, size int) error {
 		s.peerEndedLocked(end)
 		return nil
 	}
-	// "any incoming frames on the session MUST be silently discarded until the peer's end frame is received" (2.5.5, DISCARDING).
+	// "any incoming frames on the session MUST be silently discarded until the peer's end frame is
+	// received" (2.5.5, DISCARDING).
 	if s.err != nil {
 		return nil
 	}
@@ -246,7 +257,8 @@ func (c *Conn) peerClosedLocked(f fields) error {
 
 // deadlineReader reads from the net.Conn with a deadline of twice our idle time-out.
 //
-// "To avoid spurious time-outs, the value in idle-time-out should be half the peer's actual timeout threshold" (2.4.5).
+// "To avoid spurious time-outs, the value in idle-time-out should be half the peer's actual timeout
+// threshold" (2.4.5).
 type deadlineReader struct{ c *Conn }
 
 func (r deadlineReader) Read(b []byte) (int, error) {

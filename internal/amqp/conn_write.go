@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// sendLocked appends a frame to out. Once the connection is over it does nothing.
+// sendLocked appends a frame to out. After the connection is over it does nothing.
 func (c *Conn) sendLocked(channel uint16, p appender) error {
 	if c.closeSent {
 		return nil
@@ -25,8 +25,9 @@ func (c *Conn) sendLocked(channel uint16, p appender) error {
 	return nil
 }
 
-// sendErrorLocked appends the frame that tells e, as frame makes it. If that cannot be sent, because it does not fit the peer's frames or e has an Info
-// that cannot be encoded, the frame tells what of e fits: a peer that hears nothing would wait for ever.
+// sendErrorLocked appends the frame that carries e; frame makes it. If that cannot be sent, because
+// it exceeds the peer's frame size or e has an Info that cannot be encoded, the frame carries as
+// much of e as fits: without any frame the peer would wait forever.
 func (c *Conn) sendErrorLocked(channel uint16, e *Error, frame func(*Error) appender) error {
 	err := c.sendLocked(channel, frame(e))
 	if err == nil || e == nil {
@@ -35,17 +36,17 @@ func (c *Conn) sendErrorLocked(channel uint16, e *Error, frame func(*Error) appe
 	return c.sendLocked(channel, frame(e.brief(c.maxOut)))
 }
 
-// A loan is a frame that is written from where a delivery has it.
+// A loan is a frame that is written from a delivery's own memory.
 type loan struct {
 	delivery *Delivery
 	frame    []byte
-	at       int // how many bytes of out come before it
+	at       int // how many bytes of out precede it
 }
 
 // gathered is how many bytes wait to be written.
 func (c *Conn) gathered() int { return len(c.out) + c.lentBytes }
 
-// lendLocked makes a frame of a delivery's piece: its header is what stands in out from mark on.
+// lendLocked makes a frame of a delivery's piece. The frame's header stands in out from mark on.
 func (c *Conn) lendLocked(d *Delivery, piece []byte, mark int) {
 	header := c.out[mark:]
 	frame := piece[FrameRoom-len(header):]
@@ -57,7 +58,7 @@ func (c *Conn) lendLocked(d *Delivery, piece []byte, mark int) {
 	d.lent++
 }
 
-// giveBackLocked takes loans back, whose frames are not read any more.
+// giveBackLocked returns loans: the writer no longer reads their frames.
 func (c *Conn) giveBackLocked(lent []loan) {
 	for _, loan := range lent {
 		d := loan.delivery
@@ -69,23 +70,25 @@ func (c *Conn) giveBackLocked(lent []loan) {
 			d.returned = nil
 		}
 		if d.told && d.left {
-			d.tellLocked() // which was put off until now
+			d.tellLocked() // postponed until now
 		}
 	}
 	clear(lent)
 }
 
-// A writing is what the writer has taken to write: out, and between its bytes the frames that are lent. It belongs to the writer.
+// A writing is what the writer has taken to write: out, and between its bytes the lent frames. It
+// belongs to the writer.
 type writing struct {
 	out    []byte
 	lent   []loan
-	pieces [][]byte    // out and lent, in their order
-	rest   net.Buffers // of pieces, while they are written
-	other  counted     // what takes them, unless it is a socket
+	pieces [][]byte    // out and lent, in order
+	rest   net.Buffers // of pieces, while they are being written
+	other  counted     // wraps the net.Conn, unless it is a socket
 }
 
-// write is the writer goroutine: it writes whatever has gathered with one Write, or one for each piece where the net.Conn does not take several at once, and an empty frame after half of the
-// peer's idle time-out.
+// write is the writer goroutine. It writes everything that has gathered with one Write, or with one
+// for each piece if the net.Conn does not take several at once. After half of the peer's idle
+// time-out it writes an empty frame.
 func (c *Conn) write() {
 	var w writing
 	defer c.writerEnds(&w)
@@ -118,13 +121,14 @@ func (c *Conn) write() {
 	}
 }
 
-// writeOut writes w and notes how much of it the network has taken. If that is not all, the connection is over.
+// writeOut writes w and notes how much of it the network has taken. Unless that is all, the
+// connection is over.
 func (c *Conn) writeOut(w *writing) (all bool) {
 	size := int64(0)
 	for _, piece := range w.pieces {
 		size += int64(len(piece))
 	}
-	n, err := size, errGoroutineEnded // it may have written all
+	n, err := size, errGoroutineEnded // all of it may have been written
 	defer func() {
 		switch {
 		case err == nil:
@@ -140,8 +144,9 @@ func (c *Conn) writeOut(w *writing) (all bool) {
 	return err == nil
 }
 
-// sink is what to write to: a socket itself, which takes several pieces at once, and any other net.Conn with its counts put right. Whether
-// net.Buffers would give it several pieces does not matter: to a type that embeds a socket it does, past a Write of that type's own.
+// sink is the writer's target: a socket itself, which takes several pieces at once, or any other
+// net.Conn with corrected counts. A type that embeds a socket is never written to as a socket:
+// net.Buffers would bypass that type's own Write.
 func (c *Conn) sink(w *writing) io.Writer {
 	switch c.nc.(type) {
 	case *net.TCPConn, *net.UnixConn:
@@ -151,7 +156,8 @@ func (c *Conn) sink(w *writing) io.Writer {
 	return &w.other
 }
 
-// A counted is an application's net.Conn, which may break the contract of io.Writer, as the system's own call does: it returns -1 with an error, and takes less than all without one.
+// A counted is an application's net.Conn, which may break the contract of io.Writer. Some return -1
+// with an error, as the system's own call does, or write less than all without an error.
 type counted struct{ nc net.Conn }
 
 func (w *counted) Write(b []byte) (int, error) {
@@ -162,7 +168,7 @@ func (w *counted) Write(b []byte) (int, error) {
 	return min(max(n, 0), len(b)), err
 }
 
-// take makes w what is to be written, and reports whether it is the last.
+// take moves everything that is to be written into w, and reports whether it is the last.
 func (c *Conn) take(w *writing, idle bool) (last bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -170,7 +176,7 @@ func (c *Conn) take(w *writing, idle bool) (last bool) {
 		c.out = appendEmptyFrame(c.out)
 	}
 	c.fillLocked(writeSize)
-	// One message larger than the limit must not be remembered for ever by the size of its buffer.
+	// The buffer of one oversized message must not be kept forever.
 	if cap(w.out) > 2*outLimit {
 		w.out = nil
 	}
@@ -207,7 +213,7 @@ func (w *writing) arrange() {
 	}
 }
 
-// wrote notes that the network has taken w, which is n bytes.
+// wrote notes that the network has taken w, which has n bytes.
 func (c *Conn) wrote(w *writing, n int64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -217,7 +223,8 @@ func (c *Conn) wrote(w *writing, n int64) {
 	c.decideLocked(false)
 }
 
-// writeFailed ends the connection after a Write has failed, of which the network has taken n bytes; closing the net.Conn ends the reader.
+// writeFailed ends the connection after a failed Write, of which the network has taken n bytes.
+// Closing the net.Conn ends the reader.
 func (c *Conn) writeFailed(n int64, err error) {
 	c.mu.Lock()
 	c.written += uint64(n)
@@ -226,7 +233,7 @@ func (c *Conn) writeFailed(n int64, err error) {
 	c.dropNet()
 }
 
-// writerEnds gives back what the writer has, and tells of the deliveries that waited for what it does with them.
+// writerEnds returns the writer's loans and concludes the deliveries that waited for the writer.
 func (c *Conn) writerEnds(w *writing) {
 	c.mu.Lock()
 	c.writerOver = true

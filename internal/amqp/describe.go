@@ -9,8 +9,9 @@ import (
 
 const malformedFrame = "bytes that are no AMQP frame"
 
-// describeFrame tells of a frame what its fields are, in the order of the specification and without those that are null. Head is the frame's beginning, size
-// that of the whole. Traffic is what it is in a Sight.
+// describeFrame returns the fields of a frame as text, in the order of the specification, without
+// null fields. head is the frame's beginning, size that of the whole frame. traffic is
+// Sight.Traffic.
 func describeFrame(head []byte, size int) (text string, traffic bool) {
 	if string(head[:4]) == "AMQP" {
 		return describeHeader(head), false
@@ -78,7 +79,7 @@ func describeSASL(body []byte) string {
 	return w.String()
 }
 
-// Words are the text of a frame.
+// words are the text of a frame.
 type words struct{ text []string }
 
 func (w *words) String() string { return strings.Join(w.text, " ") }
@@ -87,7 +88,7 @@ func (w *words) name(s string) { w.text = append(w.text, s) }
 
 func (w *words) add(name, value string) { w.text = append(w.text, name+"="+value) }
 
-// str adds a string that is not empty. What a peer says may have any characters.
+// str adds a string unless it is empty. A peer's string may contain any characters.
 func (w *words) str(name, value string) {
 	if value != "" {
 		w.add(name, quoted(value))
@@ -121,7 +122,7 @@ func (w *words) symbols(name string, symbols []Symbol) {
 	w.add(name, "["+strings.Join(all, " ")+"]")
 }
 
-// quotedSymbol is a symbol, in quotation marks if it is not the word that symbols are.
+// quotedSymbol is a symbol, in quotation marks unless it is a plain word.
 func quotedSymbol(s Symbol) string {
 	if strings.ContainsFunc(string(s), func(r rune) bool { return r <= ' ' || r > '~' || r == '"' }) || s == "" {
 		return quoted(string(s))
@@ -129,7 +130,8 @@ func quotedSymbol(s Symbol) string {
 	return string(s)
 }
 
-// mapping adds a map's keys, and of the values numbers, times and truths; other values too if they are no secrets.
+// mapping adds a map's keys. Of the values it adds numbers, times and booleans, and with open, for
+// values without secrets, strings and symbols too.
 func (w *words) mapping(name string, m Map, open bool) {
 	if len(m) == 0 {
 		return

@@ -36,7 +36,7 @@ const (
 	ErrorLinkStolen          Symbol = "amqp:link:stolen"
 )
 
-// Error is AMQP's error: what a close, end, detach or rejected says about its cause (2.8.14).
+// Error is AMQP's error: the cause that a close, end, detach or rejected states (2.8.14).
 type Error struct {
 	Condition   Symbol
 	Description string // may be empty
@@ -51,11 +51,12 @@ func (e *Error) Error() string {
 	return string(e.Condition) + ": " + e.Description
 }
 
-// errorOverhead is what the frame of an error needs beside condition and description, at its longest: that of a disposition.
+// errorOverhead is how many bytes the frame of an error needs besides condition and description; a
+// disposition needs most.
 const errorOverhead = 96
 
-// brief is what of e fits frames of size bytes: no Info, and the beginning of the description. A condition that leaves no room for itself becomes part
-// of the description of an internal error.
+// brief is the part of e that fits into frames of size bytes: no Info, and the beginning of the
+// description. A condition that is too long moves into the description of an internal error.
 func (e *Error) brief(size int) *Error {
 	room := size - errorOverhead
 	condition, description := e.Condition, e.Description
@@ -65,7 +66,7 @@ func (e *Error) brief(size int) *Error {
 	return &Error{Condition: condition, Description: cut(description, room-len(condition))}
 }
 
-// cut returns text in at most size bytes: whole, or its beginning and a sign that there was more.
+// cut returns text in at most size bytes: whole, or its beginning with an ellipsis.
 func cut(text string, size int) string {
 	const more = "…"
 	if len(text) <= size {
@@ -85,7 +86,7 @@ func errorf(condition Symbol, format string, args ...any) *Error {
 func (e *Error) appendTo(dst []byte) ([]byte, error) {
 	c := beginComposite(dst, descError)
 	c.put(AppendSymbol(c.dst, e.Condition))
-	// A description often quotes what a peer has said, which need not be UTF-8.
+	// A description often quotes the peer's text, which may not be UTF-8.
 	c.str(strings.ToValidUTF8(e.Description, "\uFFFD"))
 	c.mapping(e.Info)
 	return c.whole()

@@ -6,16 +6,17 @@ import (
 	"time"
 )
 
-// faults are what makes a connection a bad peer, on purpose: for tests of whoever has to live with one. Guarded by Conn.mu.
+// faults make a connection a bad peer on purpose, to test the other side. Guarded by Conn.mu.
 type faults struct {
-	paused      int  // PauseReading calls that have not been taken back
+	paused      int  // PauseReading calls that have not been resumed
 	ignoreClose bool // the peer's close is not answered
-	ignoring    bool // and has come: the reader waits for the peer to give up
+	ignoring    bool // the ignored close has come: the reader waits for the peer to give up
 	abandoned   bool // Close was called
 }
 
-// PauseReading makes the connection handle no more frames until resume is called, so that the peer's bytes pile up, first here, then in the
-// network, and in the end the peer's writes wait. Several pauses add up. Calling resume again does nothing.
+// PauseReading stops the connection from handling frames until resume is called. The peer's bytes
+// pile up first here, then in the network, until the peer's writes block. Several pauses add up.
+// Calling resume again does nothing.
 func (c *Conn) PauseReading() (resume func()) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -39,8 +40,8 @@ func (c *Conn) awaitResumedLocked() {
 	}
 }
 
-// IgnoreClose makes the connection leave the peer's close unanswered and the net.Conn open until the peer closes that, or Close or Cut is called.
-// Its links end nevertheless.
+// IgnoreClose leaves the peer's close unanswered and the net.Conn open, until the peer closes that,
+// or Close or Cut is called. The links end nevertheless.
 func (c *Conn) IgnoreClose() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -69,8 +70,9 @@ func (c *Conn) endIgnoringLocked() {
 	}
 }
 
-// CloseWindow makes the session tell the peer that it takes no more transfer frames, and renew nothing until open is called. Frames that the
-// peer sends before it hears of that are still taken. Several closures add up. Calling open again does nothing.
+// CloseWindow makes the session announce that it takes no more transfer frames, and renew nothing
+// until open is called. Frames that the peer sends before it sees that are still accepted. Several
+// closures add up. Calling open again does nothing.
 func (s *Session) CloseWindow() (open func()) {
 	s.c.mu.Lock()
 	defer s.c.mu.Unlock()
@@ -94,7 +96,8 @@ func (s *Session) CloseWindow() (open func()) {
 	}
 }
 
-// IgnoreDetach makes the link leave the peer's detach unanswered. It ends nevertheless, but keeps its handles.
+// IgnoreDetach leaves the peer's detach unanswered. The link ends nevertheless, but keeps its
+// handles.
 func (l *Link) IgnoreDetach() {
 	l.s.c.mu.Lock()
 	defer l.s.c.mu.Unlock()

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// fields reads the fields of a composite in order. Its methods leave a field that is null or absent at the value it has, so that the caller sets the
-// default first. The first error sticks, and stops the reading.
+// fields reads the fields of a composite in order. A null or absent field leaves the destination
+// unchanged, so the caller sets the default first. The first error sticks and stops the reading.
 type fields struct {
 	b   []byte
 	n   int // fields left
@@ -44,8 +44,8 @@ func readFields(b []byte) (f fields, rest []byte, err error) {
 	return f, rest, err
 }
 
-// next returns the next field's format code and data; ok is false if it is absent or null. A described field comes with code 0 and
-// everything from its descriptor on.
+// next returns the next field's format code and data; ok is false if it is absent or null. A
+// described field has code 0, and its data includes the descriptor.
 func (f *fields) next() (code byte, data []byte, ok bool) {
 	if f.err != nil || f.n == 0 {
 		return 0, nil, false
@@ -75,7 +75,8 @@ func (f *fields) fail(what string, code byte) {
 	}
 }
 
-// unsigned reads a ubyte, ushort, uint or ulong that is at most limit. Peers differ in the width they choose, so any will do.
+// unsigned reads a ubyte, ushort, uint or ulong that is at most limit. Any width is accepted, since
+// peers differ in theirs.
 func (f *fields) unsigned(limit uint64) (v uint64, ok bool) {
 	code, data, ok := f.next()
 	if !ok {
@@ -231,8 +232,8 @@ func (f *fields) mapping(dst *Map) {
 
 // symbols reads a field with "multiple=true".
 //
-// "A single element of the type specified in the field description is always permitted. Multiple values are represented by the use of an
-// array" (1.4).
+// "A single element of the type specified in the field description is always permitted. Multiple
+// values are represented by the use of an array" (1.4).
 func (f *fields) symbols(dst *[]Symbol) {
 	var v any
 	f.value(&v)
@@ -242,7 +243,7 @@ func (f *fields) symbols(dst *[]Symbol) {
 		*dst = []Symbol{v}
 	case []Symbol:
 		*dst = slices.Clip(v)
-	case Array: // an empty one, whose elements are null
+	case Array: // an empty array, whose elements are null
 	default:
 		if f.err == nil {
 			f.err = fmt.Errorf("%w: %T where symbols must be", ErrMalformed, v)
@@ -250,7 +251,8 @@ func (f *fields) symbols(dst *[]Symbol) {
 	}
 }
 
-// composite reads a described list, returning its descriptor; ok is false if the field is null or absent.
+// composite reads a described list, returning its descriptor; ok is false if the field is null or
+// absent.
 func (f *fields) composite() (descriptor uint64, inner fields, ok bool) {
 	code, data, ok := f.next()
 	if !ok {

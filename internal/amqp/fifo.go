@@ -3,7 +3,7 @@ package amqp
 // fifo is a queue whose memory is reused.
 type fifo[T any] struct {
 	items []T
-	head  int // of items, where the first is
+	head  int // index of the first item
 }
 
 func (q *fifo[T]) push(v T) { q.items = append(q.items, v) }
@@ -15,7 +15,7 @@ func (q *fifo[T]) first() (v T, ok bool) {
 	return q.items[q.head], true
 }
 
-// pop takes the first from the queue, which must have one.
+// pop removes the first item; the queue must not be empty.
 func (q *fifo[T]) pop() {
 	var none T
 	q.items[q.head] = none

@@ -1,7 +1,8 @@
 package amqp
 
-// Format codes, 1.6 of the types part of the specification. The upper four bits give the width: 4 none, 5 to 9 one to sixteen
-// bytes, a and b variable with a length of one or four bytes, c and d compound, e and f array with a size of one or four bytes.
+// Format codes, 1.6 of the types part of the specification. The upper four bits give the width: 4
+// is none, 5 to 9 one to sixteen bytes, a and b variable with a length of one or four bytes, c and
+// d compound, e and f array, each with a size of one or four bytes.
 const (
 	codeDescribed  = 0x00
 	codeNull       = 0x40
@@ -85,8 +86,9 @@ const (
 
 // descriptorCode returns the numeric descriptor of a symbolic one, or zero.
 //
-// "Descriptor values other than symbolic (symbol) or numeric (ulong) are, while not syntactically invalid, reserved" (1.2.1): the
-// specification gives its types one of each, and a peer may send either.
+// "Descriptor values other than symbolic (symbol) or numeric (ulong) are, while not syntactically
+// invalid, reserved" (1.2.1): the specification gives each type one of both, and a peer may send
+// either.
 func descriptorCode(s Symbol) uint64 {
 	switch s {
 	case "amqp:open:list":
@@ -113,7 +115,7 @@ func descriptorCode(s Symbol) uint64 {
 	return descriptorCodeOfContent(s)
 }
 
-// descriptorCodeOfContent is descriptorCode for what is not a performative.
+// descriptorCodeOfContent is descriptorCode for everything except performatives.
 func descriptorCodeOfContent(s Symbol) uint64 {
 	switch s {
 	case "amqp:received:list":

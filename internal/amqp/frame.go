@@ -11,15 +11,16 @@ const (
 	frameSASL       = 1
 )
 
-// A frame is one frame off the wire. Its body aliases the reader's buffer until the next frame is read.
+// A frame is one frame as read. Its body aliases the reader's buffer until the next frame is read.
 type frame struct {
 	kind    byte
 	channel uint16
 	body    []byte // empty: keep-alive
 }
 
-// frameReader reads protocol headers and frames through one buffer, which is reused. The buffer grows by what arrives, not by what a
-// frame claims to be, up to one frame of the maximum size and some more to read ahead.
+// frameReader reads protocol headers and frames through one reused buffer. The buffer grows with
+// the bytes that arrive, not with the size that a frame claims. It holds at most one frame of the
+// maximum size and some read-ahead.
 type frameReader struct {
 	r          io.Reader
 	max        int // largest frame
@@ -65,7 +66,7 @@ func (r *frameReader) protocolHeader() (h [8]byte, err error) {
 	return h, nil
 }
 
-// next reads a frame. An error that wraps ErrMalformed means that the stream is of no more use.
+// next reads a frame. After an error that wraps ErrMalformed the stream is unusable.
 func (r *frameReader) next() (f frame, err error) {
 	if err = r.need(frameHeaderSize); err != nil {
 		return f, err
@@ -74,15 +75,18 @@ func (r *frameReader) next() (f frame, err error) {
 	size := be.Uint32(head)
 	doff := 4 * int(head[4])
 	f.kind, f.channel = head[5], be.Uint16(head[6:])
-	// "The frame is malformed if the size is less than the size of the required frame header (8 bytes)" (2.3.1).
+	// "The frame is malformed if the size is less than the size of the required frame header (8
+	// bytes)" (2.3.1).
 	if size < frameHeaderSize {
 		return f, fmt.Errorf("%w: frame of %d bytes", ErrMalformed, size)
 	}
-	// "A peer that receives an oversized frame MUST close the Connection with the framing-error error-code" (2.7.1, max-frame-size).
+	// "A peer that receives an oversized frame MUST close the Connection with the framing-error
+	// error-code" (2.7.1, max-frame-size).
 	if uint64(size) > uint64(r.max) {
 		return f, fmt.Errorf("%w: frame of %d bytes, more than the maximum of %d", ErrMalformed, size, r.max)
 	}
-	// "Due to the mandatory 8 byte frame header, the frame is malformed if the value is less than 2" (2.3.1).
+	// "Due to the mandatory 8 byte frame header, the frame is malformed if the value is less than
+	// 2" (2.3.1).
 	if doff < frameHeaderSize || doff > int(size) {
 		return f, fmt.Errorf("%w: data offset %d in a frame of %d bytes", ErrMalformed, doff/4, size)
 	}
@@ -114,6 +118,6 @@ func appendFrame(dst []byte, kind byte, channel uint16, p appender) ([]byte, err
 	return endFrame(out, mark), nil
 }
 
-// appendEmptyFrame appends "a frame consisting solely of a frame header, with no frame body", whose only use is to prevent the peer's idle time-out
-// (2.4.5).
+// appendEmptyFrame appends "a frame consisting solely of a frame header, with no frame body". It
+// only prevents the peer's idle time-out (2.4.5).
 func appendEmptyFrame(dst []byte) []byte { return append(dst, 0, 0, 0, 8, 2, 0, 0, 0) }

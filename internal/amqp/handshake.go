@@ -21,22 +21,24 @@ var (
 	headerAMQP = [8]byte{'A', 'M', 'Q', 'P', 0, 1, 0, 0}
 )
 
-// Server makes nc an AMQP connection by answering a client's protocol headers, SASL exchange and open. A client may leave SASL out; see
-// [Conn.SASL]. ctx bounds this exchange only. Server owns nc from the call on, and closes it if it fails.
+// Server makes nc an AMQP connection: it answers a client's protocol headers, SASL exchange and
+// open. A client may leave SASL out; see [Conn.SASL]. ctx bounds this exchange only. Server owns nc
+// from the call on, and closes it on failure.
 func Server(ctx context.Context, nc net.Conn, cfg *Config) (*Conn, error) {
 	return handshake(ctx, nc, cfg, (*Conn).serve)
 }
 
-// Client makes nc an AMQP connection by sending protocol headers, SASL init and open. It takes two round trips: the mechanism is sent before the server has made
-// its offer, and a begin leaves with the open, for the session that the first [Conn.NewSession] returns. ctx bounds this exchange only. Client owns nc from
-// the call on, and closes it if it fails.
+// Client makes nc an AMQP connection: it sends protocol headers, SASL init and open. That takes two
+// round trips. The mechanism leaves before the server's offer. A begin leaves with the open, for
+// the session that the first [Conn.NewSession] returns. ctx bounds this exchange only. Client owns
+// nc from the call on, and closes it on failure.
 func Client(ctx context.Context, nc net.Conn, cfg *Config) (*Conn, error) {
 	return handshake(ctx, nc, cfg, (*Conn).greet)
 }
 
 func handshake(ctx context.Context, nc net.Conn, cfg *Config, exchange func(*Conn) error) (*Conn, error) {
 	c := newConn(nc, cfg)
-	// A deadline in the past ends a Read or Write that waits.
+	// A deadline in the past ends a waiting Read or Write.
 	stop := context.AfterFunc(ctx, func() { _ = nc.SetDeadline(time.Unix(1, 0)) })
 	err := exchange(c)
 	if !stop() && err == nil {
@@ -71,7 +73,8 @@ func (c *Conn) serve() error {
 		}
 	}
 	if h != headerAMQP {
-		// "the server MUST send a protocol header with a supported protocol version and then close the socket" (2.2).
+		// "the server MUST send a protocol header with a supported protocol version and then close
+		// the socket" (2.2).
 		_, _ = c.nc.Write(headerSASL[:])
 		return fmt.Errorf("%w: protocol header %q", ErrMalformed, h)
 	}
@@ -89,7 +92,7 @@ func (c *Conn) serve() error {
 	return err
 }
 
-// serveSASL offers the mechanisms, takes the client's choice, and tells it the outcome.
+// serveSASL offers the mechanisms, takes the client's choice and sends the outcome.
 func (c *Conn) serveSASL() error {
 	offer, err := appendFrame(headerSASL[:], frameSASL, 0, &SASLMechanisms{c.cfg.Mechanisms})
 	if err != nil {
@@ -108,8 +111,9 @@ func (c *Conn) serveSASL() error {
 	}
 	init.InitialResponse = bytes.Clone(init.InitialResponse)
 	c.sasl = init
-	outcome := SASLOutcome{AdditionalData: []byte("Welcome!")} // as Event Hubs greets
-	// "If the selected mechanism is not supported by the receiving peer, it MUST close the Connection with the authentication-failure close-code" (5.3.3.2).
+	outcome := SASLOutcome{AdditionalData: []byte("Welcome!")} // the greeting of Event Hubs
+	// "If the selected mechanism is not supported by the receiving peer, it MUST close the
+	// Connection with the authentication-failure close-code" (5.3.3.2).
 	if !slices.Contains(c.cfg.Mechanisms, init.Mechanism) || c.cfg.Authenticate != nil && !c.cfg.Authenticate(init) {
 		outcome = SASLOutcome{Code: 1}
 	}
@@ -126,8 +130,9 @@ func (c *Conn) serveSASL() error {
 	return nil
 }
 
-// greet is the client's side of the exchange, in two flights. Nothing leaves behind the SASL init before the server has told its outcome: there are servers
-// that drop a client of which they read more together with the init.
+// greet is the client's side of the exchange, in two flights. It sends nothing after the SASL init
+// until the outcome has come: some servers drop a client when they read more together with the
+// init.
 func (c *Conn) greet() error {
 	c.sasl = c.login()
 	login, err := appendFrame(headerSASL[:], frameSASL, 0, c.sasl)
@@ -156,7 +161,8 @@ func (c *Conn) greet() error {
 	return c.readOpen()
 }
 
-// anonymous are the mechanisms that log in without credentials: ANONYMOUS (RFC 4505), and what Event Hubs calls its own, which its .NET client uses.
+// anonymous are the mechanisms without credentials: ANONYMOUS (RFC 4505), and MSSBCBS of Event
+// Hubs, which its .NET client uses.
 var anonymous = []Symbol{"ANONYMOUS", "MSSBCBS"}
 
 // login is a client's SASL init.
@@ -166,12 +172,13 @@ func (c *Conn) login() *SASLInit {
 		init.Mechanism = "ANONYMOUS"
 	}
 	if init.InitialResponse == nil && init.Mechanism == "ANONYMOUS" {
-		init.InitialResponse = []byte("anonymous") // who it is that traces may name
+		init.InitialResponse = []byte("anonymous") // the identity that traces may show
 	}
 	return init
 }
 
-// awaitLogin reads the server's offer and its outcome. An offer without our mechanism is the end: a server takes one init on a connection.
+// awaitLogin reads the server's offer and its outcome. An offer without our mechanism ends the
+// connection: a server takes one init per connection.
 func (c *Conn) awaitLogin() error {
 	if err := c.wantHeader(headerSASL); err != nil {
 		return err
@@ -199,14 +206,15 @@ func (c *Conn) awaitLogin() error {
 	return nil
 }
 
-// A SASLError says that a server does not let a client in.
+// A SASLError says that a server refuses a client.
 type SASLError struct {
 	Mechanism Symbol   // that the client has sent
 	Offered   []Symbol // by the server
-	Code      uint8    // of the server's outcome; zero if it does not offer Mechanism
+	Code      uint8    // of the server's outcome; zero if the server does not offer Mechanism
 }
 
-// Instead returns a mechanism of the server's offer that would let the client in as well, on another connection; empty if there is none.
+// Instead returns another mechanism of the server's offer that would also let the client in, on
+// another connection; empty if there is none.
 func (e *SASLError) Instead() Symbol {
 	if e.Code != 0 {
 		return ""
@@ -219,7 +227,7 @@ func (e *SASLError) Instead() Symbol {
 	return ""
 }
 
-// wanted are the mechanisms of which the client would have taken any.
+// wanted are the mechanisms of which any would suit the client.
 func (e *SASLError) wanted() []Symbol {
 	if slices.Contains(anonymous, e.Mechanism) {
 		return anonymous
@@ -241,7 +249,7 @@ func (e *SASLError) Error() string {
 	return fmt.Sprintf("the server offers the SASL mechanisms %s, and not %s", list(e.Offered, ", "), list(missing, " or "))
 }
 
-// list names mechanisms, which may be anything that a server says.
+// list names mechanisms. A server's text may contain anything.
 func list(mechanisms []Symbol, between string) string {
 	var names []string
 	for _, m := range mechanisms[:min(len(mechanisms), 10)] {
@@ -250,7 +258,7 @@ func list(mechanisms []Symbol, between string) string {
 	return strings.Join(names, between)
 }
 
-// sendHeader sends a client's protocol header and what goes with it.
+// sendHeader sends a client's protocol header and the frames after it.
 func (c *Conn) sendHeader(b []byte) error {
 	if _, err := (&counted{c.nc}).Write(b); err != nil {
 		return c.lastWord(err)
@@ -266,7 +274,8 @@ func (c *Conn) wantHeader(h [8]byte) error {
 	return err
 }
 
-// lastWord is what the peer has said before it closed, such as an alert of TLS, of which a Write that failed knows nothing; otherwise why that failed.
+// lastWord is what the peer sent before it closed, for example a TLS alert, which a failed Write
+// does not show. Otherwise it is the Write's error.
 func (c *Conn) lastWord(failed error) error {
 	_ = c.nc.SetReadDeadline(time.Now().Add(time.Second))
 	if _, err := c.frames.protocolHeader(); err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, os.ErrDeadlineExceeded) {
@@ -299,13 +308,14 @@ func (c *Conn) appendOpen(dst []byte) ([]byte, error) {
 	return b, nil
 }
 
-// readOpen reads the peer's open and takes over what it says.
+// readOpen reads the peer's open and adopts its limits.
 func (c *Conn) readOpen() error {
 	f, err := c.frames.next()
 	if err != nil {
 		return err
 	}
-	// It is kept for as long as the connection lasts, and what its bytes say may take forty times their memory.
+	// The open is kept as long as the connection. Decoded, it may take forty times the memory of
+	// its bytes.
 	if len(f.body) > maxAttach {
 		return fmt.Errorf("%w: an open of %d bytes, more than the maximum of %d", ErrMalformed, len(f.body), maxAttach)
 	}
@@ -320,7 +330,8 @@ func (c *Conn) readOpen() error {
 	if !ok || f.kind != frameAMQP || f.channel != 0 {
 		return fmt.Errorf("%w: %T where open must be", ErrMalformed, p)
 	}
-	// A max-frame-size below 512 is an error of the peer's; taking it for 512 does no harm (2.7.1, "MUST NOT be less than 512").
+	// A max-frame-size below 512 is the peer's error; reading it as 512 does no harm (2.7.1, "MUST
+	// NOT be less than 512").
 	if open.MaxFrameSize == 0 {
 		open.MaxFrameSize = 1<<32 - 1
 	}
@@ -329,7 +340,8 @@ func (c *Conn) readOpen() error {
 	if open.ChannelMax != nil {
 		c.channelMax = min(c.channelMax, *open.ChannelMax)
 	}
-	// "If the value is too small" for us, the connection is not to be (2.4.5): we would be busy with empty frames.
+	// "If the value is too small" for us, the connection is refused (2.4.5): we would be busy
+	// sending empty frames.
 	if open.IdleTimeout > 0 && open.IdleTimeout < minIdleTimeout {
 		return fmt.Errorf("peer asks for an idle time-out of %v; it may be %v and more", open.IdleTimeout, minIdleTimeout)
 	}

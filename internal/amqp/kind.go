@@ -3,7 +3,7 @@ package amqp
 // A Kind is the AMQP type of an encoded value, whatever the width of its encoding.
 type Kind uint8
 
-// The kinds that callers tell apart: those that an id may have, and any other.
+// The kinds that callers distinguish: those that an id may have, and any other.
 const (
 	KindOther Kind = iota
 	KindNull

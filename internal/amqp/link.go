@@ -19,13 +19,13 @@ type Link struct {
 	handle       uint32  // ours, valid if attachSent
 	remoteHandle uint32  // valid if remote is set
 	remote       *Attach // the peer's attach; nil until it comes
-	unanswered   int     // bytes of the peer's attach while it is neither accepted nor refused
-	accepted     bool    // not or no longer in Conn.backlog
+	unanswered   int     // bytes of the peer's attach until it is accepted or refused
+	accepted     bool    // not in Conn.backlog, or no longer
 	attachSent   bool
 	detachSent   bool
 	byUs         bool     // our detach was the first
 	err          error    // why the link is over; nil while it is open
-	lost         int      // deliveries that had begun to leave, and had no outcome, when it ended
+	lost         int      // deliveries that had begun to leave and had no outcome when the link ended
 	changed      signal   // anything below changed
 	ignoreDetach bool     // the peer's detach is not answered
 	sender       outbound // if role is RoleSender
@@ -36,8 +36,9 @@ func (s *Session) newLink(name string, role Role) *Link {
 	return &Link{s: s, name: name, role: role, done: make(chan struct{})}
 }
 
-// Attach attaches a link and waits for the peer's attach. Of a the name, role, termini, settle modes, maximum message size, capabilities and
-// properties count; the rest is filled in, in a copy. If the peer refuses, the error wraps its [*Error].
+// Attach attaches a link and waits for the peer's attach. It uses a copy of a: the name, role,
+// termini, settle modes, maximum message size, capabilities and properties. It fills in the rest.
+// If the peer refuses, the error wraps its [*Error].
 func (s *Session) Attach(ctx context.Context, a *Attach) (*Link, error) {
 	links, err := s.AttachAll(ctx, a)
 	if err != nil {
@@ -46,8 +47,9 @@ func (s *Session) Attach(ctx context.Context, a *Attach) (*Link, error) {
 	return links[0], nil
 }
 
-// AttachAll is Attach for several links, in one flight: all attaches leave before the first answer is awaited. If one fails, the error is its, and the others
-// are detached. It waits for the peer's begin only if the session might have too few handles otherwise.
+// AttachAll is Attach for several links in one flight: all attaches leave before it waits for the
+// first answer. If one fails, AttachAll returns its error and detaches the others. It waits for the
+// peer's begin only if the session might otherwise have too few handles.
 func (s *Session) AttachAll(ctx context.Context, attaches ...*Attach) ([]*Link, error) {
 	c := s.c
 	c.mu.Lock()
@@ -66,7 +68,7 @@ func (s *Session) AttachAll(ctx context.Context, attaches ...*Attach) ([]*Link, 
 	var links []*Link
 	giveUp := func(err error) ([]*Link, error) {
 		for _, l := range links {
-			_ = l.endLocked(nil) // does nothing to the one that has failed
+			_ = l.endLocked(nil) // does nothing to the failed one
 		}
 		return nil, err
 	}
@@ -99,8 +101,9 @@ func (s *Session) AttachAll(ctx context.Context, attaches ...*Attach) ([]*Link, 
 
 // establishedLocked reports whether the peer has attached the link and has not refused it.
 //
-// "If there is no pre-existing Terminus, and the peer does not wish to create a new one, this is indicated by setting the local terminus
-// (source or target as appropriate) to null" (2.6.3). A detach with the reason follows.
+// "If there is no pre-existing Terminus, and the peer does not wish to create a new one, this is
+// indicated by setting the local terminus (source or target as appropriate) to null" (2.6.3). A
+// detach with the reason follows.
 func (l *Link) establishedLocked() bool {
 	if l.remote == nil {
 		return false
@@ -120,15 +123,17 @@ func (l *Link) Conn() *Conn { return l.s.c }
 // Role returns our role.
 func (l *Link) Role() Role { return l.role }
 
-// Remote returns the attach that the peer sent. It must not be modified. Of a link that the peer attached, only name, addresses, handle, role, settle
-// modes and maximum message size are left when the attach is answered, and of any link no name and no address when it is over.
+// Remote returns the peer's attach. It must not be modified. If the peer attached the link, then
+// after the answer only these fields remain: name, addresses, handle, role, settle modes and
+// maximum message size. After any link is over, name and addresses are gone too.
 func (l *Link) Remote() *Attach {
 	l.s.c.mu.Lock()
 	defer l.s.c.mu.Unlock()
 	return l.remote
 }
 
-// Done returns a channel that is closed when the link is over. Deliveries that came before can still be received.
+// Done returns a channel that is closed when the link is over. Earlier deliveries can still be
+// received.
 func (l *Link) Done() <-chan struct{} { return l.done }
 
 // Err returns why the link is over, or nil while it is open.
@@ -138,17 +143,18 @@ func (l *Link) Err() error {
 	return l.err
 }
 
-// Lost returns how many deliveries had begun to leave, and had no outcome, when the link ended.
+// Lost returns how many deliveries had begun to leave and had no outcome when the link ended.
 func (l *Link) Lost() int {
 	l.s.c.mu.Lock()
 	defer l.s.c.mu.Unlock()
 	return l.lost
 }
 
-// Accept answers the peer's attach with reply, of which name, handle, role and initial delivery count are filled in, in a copy, and
-// likewise settle modes, source and target that are nil: with what the peer asked for. A nil reply accepts everything as asked. As
-// receiver, reply.MaxMessageSize is what the link enforces (zero: Config.MaxMessageSize), unless Enforce was called. If the answer cannot be
-// sent, the session ends.
+// Accept answers the peer's attach with a copy of reply. It fills in name, handle, role and initial
+// delivery count. Settle modes, source and target that are nil are copied from the peer's attach. A
+// nil reply accepts everything as asked. On a receiver the link enforces reply.MaxMessageSize
+// (zero: Config.MaxMessageSize), unless Enforce was called. If the answer cannot be sent, the
+// session ends.
 func (l *Link) Accept(reply *Attach) error {
 	c := l.s.c
 	c.mu.Lock()
@@ -160,7 +166,7 @@ func (l *Link) Accept(reply *Attach) error {
 	if reply != nil {
 		a = *reply
 	}
-	// A client compares what it asked for with what it gets: the modes are echoed only if they were sent.
+	// A client compares the answer with its request: the modes are echoed only if they were sent.
 	if a.SenderSettleMode == nil {
 		a.SenderSettleMode = l.remote.SenderSettleMode
 	}
@@ -176,16 +182,16 @@ func (l *Link) Accept(reply *Attach) error {
 	return l.answerLocked(a)
 }
 
-// Enforce makes a receiver take messages of so many bytes, whatever its attach is about to state: no limit, for instance, which is 2^64-1 or nothing. It is
-// called before Accept.
+// Enforce sets the size in bytes up to which a receiver takes messages, whatever its attach states,
+// for example no limit (2^64-1 or nothing). It must be called before Accept.
 func (l *Link) Enforce(maxMessageSize uint64) {
 	l.s.c.mu.Lock()
 	defer l.s.c.mu.Unlock()
 	l.receiver.maxSize = maxMessageSize
 }
 
-// answerLocked answers the peer's attach. A peer whose frames are too small for the answer, or whose handles are all in use, would wait for
-// it for ever; the session's end is what it can be told.
+// answerLocked answers the peer's attach. A peer whose frame size is too small for the answer, or
+// whose handles are all in use, would otherwise wait forever, so the session ends.
 func (l *Link) answerLocked(a Attach) error {
 	err := l.sendAttachLocked(a)
 	l.forgetLocked()
@@ -199,7 +205,7 @@ func (l *Link) answerLocked(a Attach) error {
 	return err
 }
 
-// Refuse refuses the peer's attach, for the reason e. If that cannot be sent, the session ends.
+// Refuse refuses the peer's attach with the reason e. If that cannot be sent, the session ends.
 func (l *Link) Refuse(e *Error) error {
 	l.s.c.mu.Lock()
 	defer l.s.c.mu.Unlock()
@@ -217,13 +223,13 @@ func (l *Link) refuseLocked(e *Error) error {
 	return l.endLocked(e)
 }
 
-// nothing is the answer to an attach that comes to nothing: it has neither source nor target.
+// nothing is the answer to a refused attach: it has neither source nor target.
 func (l *Link) nothing() Attach {
 	return Attach{SenderSettleMode: l.remote.SenderSettleMode, ReceiverSettleMode: l.remote.ReceiverSettleMode}
 }
 
-// Detach tells the peer that the link is closed, with e as the reason unless it is nil. It does not wait for the peer's answer. Detaching a
-// link that is over does nothing.
+// Detach closes the link and tells the peer, with e as the reason unless it is nil. It does not
+// wait for the peer's answer. Detaching a link that is over does nothing.
 func (l *Link) Detach(e *Error) error {
 	l.s.c.mu.Lock()
 	defer l.s.c.mu.Unlock()
@@ -233,7 +239,7 @@ func (l *Link) Detach(e *Error) error {
 	return l.endLocked(e)
 }
 
-// Close is Detach, and waits for the peer's answer. It ends with ctx.
+// Close is Detach followed by a wait for the peer's answer. It ends with ctx.
 func (l *Link) Close(ctx context.Context, e *Error) error {
 	c := l.s.c
 	c.mu.Lock()
@@ -245,7 +251,7 @@ func (l *Link) Close(ctx context.Context, e *Error) error {
 	return err
 }
 
-// sendAttachLocked sends our attach on the lowest handle that is free.
+// sendAttachLocked sends our attach on the lowest free handle.
 func (l *Link) sendAttachLocked(a Attach) error {
 	s := l.s
 	handle := uint32(0)
@@ -257,7 +263,8 @@ func (l *Link) sendAttachLocked(a Attach) error {
 	}
 	a.Name, a.Handle, a.Role = l.name, handle, l.role
 	if l.role == RoleSender {
-		// "This MUST NOT be null if role is sender, and it is ignored if the role is receiver" (2.7.3, initial-delivery-count).
+		// "This MUST NOT be null if role is sender, and it is ignored if the role is receiver"
+		// (2.7.3, initial-delivery-count).
 		a.InitialDeliveryCount = new(uint32)
 	} else if l.receiver.maxSize == 0 {
 		if a.MaxMessageSize == 0 {
@@ -289,7 +296,7 @@ func (l *Link) endLocked(e *Error) error {
 	return sendErr
 }
 
-// failLocked ends the link locally and wakes everybody who waits.
+// failLocked ends the link locally and wakes all waiting calls.
 func (l *Link) failLocked(err error) {
 	if l.err != nil {
 		return
@@ -312,7 +319,7 @@ func (l *Link) failLocked(err error) {
 	l.sender.queue = nil
 	l.dropLocked()
 	l.forgetLocked()
-	// Nobody need accept a link that is over before it was accepted.
+	// A link that is over before it was accepted leaves the backlog.
 	if !l.accepted {
 		l.s.c.backlog = slices.DeleteFunc(l.s.c.backlog, func(other *Link) bool { return other == l })
 	}

@@ -1,7 +1,8 @@
 package amqp
 
-// SetAvailable says how many deliveries a sender has ready. Flows carry it. A receiver that drains the link gets what is available
-// before the rest of its credit is given up; with none available, the default, the credit is given up at once.
+// SetAvailable sets how many deliveries a sender has ready. Flows carry the number. When a receiver
+// drains the link, it gets the available deliveries first; the rest of its credit is then given up.
+// With none available, the default, the credit is given up at once.
 func (l *Link) SetAvailable(n uint32) {
 	l.s.c.mu.Lock()
 	defer l.s.c.mu.Unlock()
@@ -11,9 +12,9 @@ func (l *Link) SetAvailable(n uint32) {
 	}
 }
 
-// flowLocked takes the link's part of a flow.
+// flowLocked handles the link's part of a flow.
 func (l *Link) flowLocked(p *Flow) {
-	// A link that has sent detach, or has not been accepted, has no state to change or tell.
+	// A link that has sent detach, or has not been accepted, has no flow state.
 	if l.err != nil {
 		return
 	}
@@ -28,8 +29,8 @@ func (l *Link) flowLocked(p *Flow) {
 		l.drainedLocked()
 		return
 	}
-	// A sender that gives up credit advances its delivery-count, which the receiver takes over (2.6.7). A step beyond the credit would be
-	// the peer's error and is ignored.
+	// A sender that gives up credit advances its delivery-count, and the receiver adopts it
+	// (2.6.7). A step beyond the credit would be the peer's error and is ignored.
 	if in := &l.receiver; p.DeliveryCount.Set && in.partial == nil {
 		if step := p.DeliveryCount.Value - in.deliveryCount; step <= in.limit-in.deliveryCount {
 			in.deliveryCount = p.DeliveryCount.Value
@@ -42,9 +43,10 @@ func (l *Link) flowLocked(p *Flow) {
 
 // creditLocked computes a sender's credit.
 //
-// "link-credit[snd] := delivery-count[rcv] + link-credit[rcv] - delivery-count[snd]. In the event that the receiver does not yet know the
-// delivery-count, i.e. delivery-count[rcv] is unspecified, the Sender MUST assume that the delivery-count[rcv] is the first delivery-count[snd]
-// sent from Sender to Receiver" (2.6.7). Ours is zero.
+// "link-credit[snd] := delivery-count[rcv] + link-credit[rcv] - delivery-count[snd]. In the event
+// that the receiver does not yet know the delivery-count, i.e. delivery-count[rcv] is unspecified,
+// the Sender MUST assume that the delivery-count[rcv] is the first delivery-count[snd] sent from
+// Sender to Receiver" (2.6.7). Ours is zero.
 func (l *Link) creditLocked(p *Flow) {
 	out := &l.sender
 	credit := p.DeliveryCount.Or(0) + p.LinkCredit.Or(0) - out.deliveryCount
@@ -60,10 +62,11 @@ func (l *Link) creditLocked(p *Flow) {
 	}
 }
 
-// drainedLocked gives up a sender's credit if the receiver drains the link and nothing is available.
+// drainedLocked gives up a sender's credit if the receiver drains the link and nothing is
+// available.
 //
-// "If set, the Sender will (after sending all available messages) advance the delivery-count as much as possible, consuming all link-credit, and send
-// the flow state to the Receiver" (2.6.7).
+// "If set, the Sender will (after sending all available messages) advance the delivery-count as
+// much as possible, consuming all link-credit, and send the flow state to the Receiver" (2.6.7).
 func (l *Link) drainedLocked() {
 	out := &l.sender
 	if !out.owesDrain || !l.attachSent || l.role != RoleSender {

@@ -3,16 +3,20 @@ package amqp
 import "fmt"
 
 const (
-	// maxAttach is how many bytes an attach may have that the peer sends: a thousand are usual. What its bytes say may take forty times their memory.
+	// maxAttach bounds the bytes of a peer's attach; a thousand are usual. Decoded, it may take
+	// forty times the memory of its bytes.
 	maxAttach = 16 << 10
 
-	// maxUnanswered is how many bytes those attaches of the peer may have, of all links, which nobody has accepted or refused.
+	// maxUnanswered bounds the bytes of the peer's attaches that are not yet accepted or refused,
+	// over all links.
 	maxUnanswered = 4 << 20
 )
 
-// attachLocked takes an attach of size bytes: a link of the peer's, or the answer to ours. What is to be refused comes with the reason.
+// attachLocked handles an attach of size bytes: a link of the peer's, or the answer to ours.
+// refusal, if not nil, is the reason to refuse it.
 func (s *Session) attachLocked(p *Attach, size int, refusal *Error) {
-	// "A peer that receives a handle outside the supported range MUST close the Connection with the framing-error error-code" (2.7.2, handle-max).
+	// "A peer that receives a handle outside the supported range MUST close the Connection with the
+	// framing-error error-code" (2.7.2, handle-max).
 	if p.Handle > s.c.cfg.HandleMax {
 		s.c.closeLocked(errorf(ErrorFraming, "handle %d is beyond the handle-max of %d", p.Handle, s.c.cfg.HandleMax))
 		return
@@ -23,7 +27,8 @@ func (s *Session) attachLocked(p *Attach, size int, refusal *Error) {
 	}
 	l := s.awaitingLocked(p)
 	ours := l != nil
-	// To refuse such a link would take an attach, which a peer that has misunderstood something may answer with another one, and so on for ever.
+	// To refuse such a link would take an attach. A confused peer may answer that with another
+	// attach, and so on forever.
 	if !ours && s.c.cfg.LinkBacklog < 0 {
 		s.endLocked(errorf(ErrorNotAllowed, "attach of %q, for which nobody has asked", p.Name))
 		return
@@ -62,7 +67,8 @@ func (s *Session) attachLocked(p *Attach, size int, refusal *Error) {
 	s.c.backlogged.wakeLocked()
 }
 
-// forgetLocked forgets what the peer's attach says, but for what the link may need: an attach may have said much, and its link may stay for long.
+// forgetLocked forgets the peer's attach, except the fields that the link may need: an attach may
+// be large, and its link may stay for long.
 func (l *Link) forgetLocked() {
 	l.s.c.unanswered -= l.unanswered
 	l.unanswered = 0
@@ -73,7 +79,7 @@ func (l *Link) forgetLocked() {
 	l.remote = &Attach{
 		Handle: r.Handle, Role: r.Role, SenderSettleMode: r.SenderSettleMode, ReceiverSettleMode: r.ReceiverSettleMode, MaxMessageSize: r.MaxMessageSize,
 	}
-	// The handle of a link that is over may stay taken for ever.
+	// The handle of a link that is over may stay taken forever.
 	if l.err != nil && l.attachSent {
 		l.name = ""
 		return
@@ -87,7 +93,8 @@ func (l *Link) forgetLocked() {
 	}
 }
 
-// awaitingLocked returns the link of ours that p answers, if any: the one with its name and the opposite role.
+// awaitingLocked returns our link that p answers, if any: it has the same name and the opposite
+// role.
 func (s *Session) awaitingLocked(p *Attach) *Link {
 	for _, l := range s.outgoing {
 		if l.remote == nil && l.name == p.Name && l.role != p.Role {
@@ -97,7 +104,8 @@ func (s *Session) awaitingLocked(p *Attach) *Link {
 	return nil
 }
 
-// detachLocked takes a detach, answers it unless it is itself the answer, and frees the handles.
+// detachLocked handles a detach: it answers unless this is itself the answer, and frees the
+// handles.
 func (s *Session) detachLocked(p *Detach) {
 	l := s.incoming[p.Handle]
 	if l == nil {
@@ -105,7 +113,7 @@ func (s *Session) detachLocked(p *Detach) {
 		return
 	}
 	if !l.attachSent {
-		// The peer gave up before anybody accepted. A detach needs an attach before it.
+		// The peer gave up before the link was accepted. A detach needs an attach before it.
 		if l.answerLocked(l.nothing()) != nil {
 			return
 		}

@@ -8,18 +8,19 @@ import (
 // inbound is the receiver's part of a link, guarded by Conn.mu.
 type inbound struct {
 	deliveryCount uint32      // deliveries begun, as the sender counts them (2.6.7)
-	grant         uint32      // delivery count up to which the last flow gave credit
-	limit         uint32      // the furthest grant ever, which a sender may use before it hears of a smaller one
-	target        uint32      // what Credit asked for
-	maxSize       uint64      // bytes that a message may have; zero until it is known
-	queue         []*Delivery // whole deliveries nobody has received yet; at most as many as credit was given
-	partial       *Delivery   // the delivery whose last frame has not come
-	sizeHint      int         // size of the last delivery in several frames
-	spare         []byte      // memory of a delivery that was given back; see Delivery.Recycle
+	grant         uint32      // delivery count up to which the last flow granted credit
+	limit         uint32      // the highest grant ever, which a sender may use before it sees a smaller one
+	target        uint32      // the number passed to Credit
+	maxSize       uint64      // largest message in bytes; zero until known
+	queue         []*Delivery // whole deliveries not yet received by the application; at most as many as the credit granted
+	partial       *Delivery   // the delivery without its last frame
+	sizeHint      int         // size of the last delivery that came in several frames
+	spare         []byte      // memory of a recycled delivery; see Delivery.Recycle
 }
 
-// Credit lets the sender have up to n deliveries under way to us: credit not yet used, and deliveries not yet received. The link renews
-// the credit when half of it is used and received. Zero stops the sender; what is under way still comes.
+// Credit allows the sender up to n deliveries under way to us: unused credit plus deliveries not
+// yet received. The link renews the credit when half of it is used and received. Zero stops the
+// sender; deliveries under way still come.
 func (l *Link) Credit(n uint32) error {
 	l.s.c.mu.Lock()
 	defer l.s.c.mu.Unlock()
@@ -34,7 +35,7 @@ func (l *Link) Credit(n uint32) error {
 	return nil
 }
 
-// grantLocked gives as much credit as the target leaves beside what waits to be received.
+// grantLocked grants the target's credit, less the deliveries that wait to be received.
 func (l *Link) grantLocked() {
 	in := &l.receiver
 	credit := uint32(0)
@@ -58,7 +59,7 @@ func (l *Link) topUpLocked() {
 	}
 }
 
-// creditLocked is the credit that the sender has left.
+// creditLocked is the sender's remaining credit.
 func (in *inbound) creditLocked() uint32 {
 	if credit := in.grant - in.deliveryCount; int32(credit) > 0 {
 		return credit
@@ -66,7 +67,8 @@ func (in *inbound) creditLocked() uint32 {
 	return 0
 }
 
-// Receive waits for the next whole delivery and returns it. Those that came before the link's end are still returned after it.
+// Receive waits for the next whole delivery and returns it. Deliveries that came before the link's
+// end can still be received after it.
 func (l *Link) Receive(ctx context.Context) (*Delivery, error) {
 	c := l.s.c
 	c.mu.Lock()
@@ -91,7 +93,7 @@ func (l *Link) Receive(ctx context.Context) (*Delivery, error) {
 	return d, nil
 }
 
-// transferLocked takes a transfer frame. Its payload is copied once, to where it stays.
+// transferLocked handles a transfer frame. It copies the payload once, to its final place.
 func (c *Conn) transferLocked(channel uint16, f fields, payload []byte) error {
 	var p Transfer
 	p.readFields(&f)
@@ -107,7 +109,7 @@ func (c *Conn) transferLocked(channel uint16, f fields, payload []byte) error {
 		s.endLocked(errorf(ErrorUnattachedHandle, "transfer on handle %d, where no sender is attached", p.Handle))
 		return nil
 	}
-	// A link that has sent detach takes nothing but the peer's detach.
+	// A link that has sent detach accepts only the peer's detach.
 	if l.err != nil {
 		return nil
 	}
@@ -132,8 +134,9 @@ func (l *Link) transferLocked(p *Transfer, payload []byte) *Error {
 			return e
 		}
 	} else if p.DeliveryID.Set && p.DeliveryID.Value != in.partial.id {
-		// "On continuation transfers the delivery-id MAY be omitted. It is an error if the delivery-id on a continuation transfer differs from the
-		// delivery-id on the first transfer of a delivery" (2.7.5).
+		// "On continuation transfers the delivery-id MAY be omitted. It is an error if the
+		// delivery-id on a continuation transfer differs from the delivery-id on the first transfer
+		// of a delivery" (2.7.5).
 		return errorf(ErrorNotAllowed, "delivery %d begins before the last frame of delivery %d", p.DeliveryID.Value, in.partial.id)
 	}
 	d := in.partial
@@ -144,8 +147,9 @@ func (l *Link) transferLocked(p *Transfer, payload []byte) *Error {
 		l.topUpLocked()
 		return nil
 	}
-	// "For subsequent transfers if the settled flag is left unset then it MUST be interpreted as true if and only if the value of the settled flag on
-	// any of the preceding transfers was true" (2.7.5).
+	// "For subsequent transfers if the settled flag is left unset then it MUST be interpreted as
+	// true if and only if the value of the settled flag on any of the preceding transfers was true"
+	// (2.7.5).
 	d.Settled = d.Settled || p.Settled.Or(false)
 	in.appendLocked(d, payload, p.More)
 	if p.More {
@@ -162,8 +166,8 @@ func (l *Link) transferLocked(p *Transfer, payload []byte) *Error {
 	return nil
 }
 
-// dropLocked forgets the delivery whose last frame will not come. Whole deliveries can still be received, but no longer hold up the reader:
-// nobody may come for them.
+// dropLocked forgets the delivery whose last frame will not come. Whole deliveries can still be
+// received. They no longer hold up the reader, since the application may never receive them.
 func (l *Link) dropLocked() {
 	c, in := l.s.c, &l.receiver
 	if in.partial != nil {
@@ -176,28 +180,30 @@ func (l *Link) dropLocked() {
 	c.readable.wakeLocked()
 }
 
-// memory is what a whole delivery takes while it waits, with what is around its payload.
+// memory is the size of a waiting whole delivery, including the overhead of its payload.
 func (d *Delivery) memory() int { return len(d.Payload) + deliveryOverhead }
 
-// taken is what a delivery takes whose last frame has not come.
+// taken is the size of a delivery without its last frame.
 func (d *Delivery) taken() int { return cap(d.Payload) + deliveryOverhead }
 
 const (
-	// deliveryOverhead is the size of a Delivery, its tag and its place in a queue, roughly.
+	// deliveryOverhead is the approximate size of a Delivery, its tag and its place in a queue.
 	deliveryOverhead = 256
 
-	// maxTag is how long a delivery tag may be: "up to 32 octets of binary data" (2.8.7).
+	// maxTag is the longest delivery tag: "up to 32 octets of binary data" (2.8.7).
 	maxTag = 32
 )
 
-// beginIncomingLocked takes the first frame of a delivery.
+// beginIncomingLocked handles the first frame of a delivery.
 func (l *Link) beginIncomingLocked(p *Transfer) *Error {
 	in := &l.receiver
-	// "the delivery-count is the same as or greater than the delivery-limit, it is illegal to send more messages" (2.6.7).
+	// "the delivery-count is the same as or greater than the delivery-limit, it is illegal to send
+	// more messages" (2.6.7).
 	if in.deliveryCount == in.limit {
 		return errorf(ErrorTransferLimit, "a delivery beyond the credit given")
 	}
-	// "The delivery-id MUST be supplied on the first transfer of a multi-transfer delivery", and likewise the tag (2.7.5).
+	// "The delivery-id MUST be supplied on the first transfer of a multi-transfer delivery", and
+	// likewise the tag (2.7.5).
 	if !p.DeliveryID.Set || p.DeliveryTag == nil {
 		return errorf(ErrorInvalidField, "the first transfer of a delivery without delivery-id or delivery-tag")
 	}
@@ -207,7 +213,8 @@ func (l *Link) beginIncomingLocked(p *Transfer) *Error {
 	return nil
 }
 
-// appendLocked adds a frame's payload to a delivery, or only its size once it is larger than the link takes.
+// appendLocked adds a frame's payload to a delivery. If the delivery exceeds the link's limit, it
+// adds only the size.
 func (in *inbound) appendLocked(d *Delivery, payload []byte, more bool) {
 	d.Size += uint64(len(payload))
 	if d.Size > in.maxSize {
@@ -217,7 +224,8 @@ func (in *inbound) appendLocked(d *Delivery, payload []byte, more bool) {
 	switch {
 	case d.Payload != nil || !more:
 	case in.sizeHint > len(payload):
-		// The link's last long delivery is a good guess at this one's size, and no claim of the peer's.
+		// The link's last long delivery is a good guess at this one's size, and not the peer's
+		// claim.
 		if cap(in.spare) >= in.sizeHint {
 			d.Payload, in.spare = in.spare[:0], nil
 		} else {

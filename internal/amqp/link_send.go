@@ -9,51 +9,60 @@ import (
 type outbound struct {
 	deliveryCount uint32      // deliveries begun (2.6.7)
 	credit        uint32      // deliveries that may still begin
-	available     uint32      // deliveries that wait for credit, as SetAvailable has it
-	drain         bool        // what the receiver said last: it wants its credit used or given up
-	owesDrain     bool        // and has not been told yet that it was
-	queue         []*Delivery // in the order in which they leave; of the first some frames may have left
+	available     uint32      // deliveries that wait for credit, as set by SetAvailable
+	drain         bool        // the receiver's last flow wants its credit used or given up
+	owesDrain     bool        // the receiver has not yet been told that it was
+	queue         []*Delivery // in sending order; some frames of the first may have left
 	ready         bool        // the link is in Conn.ready
 	owesAbort     bool        // the last delivery was given up after its first frame, and the receiver does not know yet
 }
 
 const (
-	// transferOverhead is what a transfer frame needs besides tag and payload: frame header, descriptor, list header, and its fields at their longest.
+	// transferOverhead is how many bytes a transfer frame needs besides tag and payload, at most:
+	// frame header, descriptor, list header and fields.
 	transferOverhead = 64
 
-	// maxTransfer is how large a transfer frame is at the most, however large the peer's may be: a larger one gains nothing and holds up what comes behind it.
+	// maxTransfer is the largest transfer frame, however large the peer's frames may be. A larger
+	// frame gains nothing and delays the frames after it.
 	maxTransfer = 64 << 10
 
 	// ownTag is the size of a tag that the engine makes.
 	ownTag = 4
 
-	// FrameRoom is how many bytes each piece in [Delivery.Frames] begins with that are the engine's, for the header of its frame.
+	// FrameRoom is how many bytes at the start of each piece in [Delivery.Frames] belong to the
+	// engine, for the header of its frame.
 	FrameRoom = transferOverhead + ownTag
 
-	// MaxPiece is how large such a piece may be, its room included, to leave from where it is, if the peer takes frames of that size, too.
+	// MaxPiece is the largest piece, including its room, that leaves uncopied, if the peer also
+	// takes frames of that size.
 	MaxPiece = maxTransfer
 
-	// keptQueue is for how many deliveries a link keeps memory while it has none.
+	// keptQueue is the number of deliveries for which an empty link keeps queue memory.
 	keptQueue = 8
 
-	// leastDirect is the size from which on a piece leaves from where it is: a smaller one is copied, which costs less than a write of its own.
+	// leastDirect is the smallest piece that leaves uncopied: copying a smaller one costs less than
+	// a separate write.
 	leastDirect = 4 << 10
 )
 
-// Queue has d sent, behind what was queued on the link before, as soon as the link has credit, the session's window is open, and the connection's
-// writer has room. It does not wait. Of d, Tag, Format, Settled, and Payload or Frames count. They belong to the engine until Wait returns other than by its
-// context's end, or Withdraw has taken d back, or the link is over. Even then the writer may still have some of Frames, which Held tells. When Wait has told an outcome and nothing is held,
-// d may be queued again.
+// Queue appends d to the link's queue. d leaves when the link has credit, the session's window is
+// open and the connection's writer has room. Queue does not wait. It uses d.Tag, Format, Settled,
+// and Payload or Frames. These belong to the engine until Wait returns (unless its context has
+// ended), Withdraw takes d back, or the link is over. Even then the writer may still use some of
+// Frames: see Held. When Wait has returned an outcome and nothing is held, d may be queued again.
 //
-// The messages of a connection leave one after the other, in the order in which they could: a message of many frames does not wait for others between them.
+// The messages of a connection leave one after another, in the order in which they became ready. A
+// message of many frames is not interleaved with others.
 func (l *Link) Queue(d *Delivery) error {
 	l.s.c.mu.Lock()
 	defer l.s.c.mu.Unlock()
 	return l.queueLocked(d)
 }
 
-// Send is Queue, and waits until the last frame of d is in the outgoing buffer: then the engine reads its memory no more. If ctx ends before, the delivery is
-// taken back, or aborted if its first frame has left. Unless d.Settled, its outcome is up to [Delivery.Wait]. It is for a Payload, not for Frames.
+// Send is Queue followed by a wait until the last frame of d is in the outgoing buffer. After that
+// the engine no longer reads d's memory. If ctx ends earlier, the delivery is taken back, or
+// aborted if its first frame has left. Unless d.Settled, the outcome comes from [Delivery.Wait].
+// Send is for a Payload, not for Frames.
 func (l *Link) Send(ctx context.Context, d *Delivery) error {
 	c := l.s.c
 	c.mu.Lock()
@@ -62,7 +71,7 @@ func (l *Link) Send(ctx context.Context, d *Delivery) error {
 		return err
 	}
 	if d.Settled && c.gathered() < outLimit {
-		c.fillLocked(outLimit) // nobody takes it back, so it need not wait for the writer
+		c.fillLocked(outLimit) // a settled delivery is never taken back, so it need not wait for the writer
 	}
 	for !d.left && l.err == nil {
 		if err := c.waitLocked(ctx, &d.leaving); err != nil {
@@ -102,7 +111,7 @@ func (l *Link) queueLocked(d *Delivery) error {
 	case d.outcome == nil:
 		d.outcome = make(chan struct{}, 1)
 	default:
-		select { // it has the former outcome
+		select { // it holds the former outcome
 		case <-d.outcome:
 		default:
 		}
@@ -112,7 +121,7 @@ func (l *Link) queueLocked(d *Delivery) error {
 	return nil
 }
 
-// scheduleLocked puts the link in line if it has something that may be sent.
+// scheduleLocked puts the link in line if it may send something.
 func (l *Link) scheduleLocked() {
 	out := &l.sender
 	if out.ready || !l.canSendLocked() {
@@ -123,7 +132,7 @@ func (l *Link) scheduleLocked() {
 	l.s.c.wakeWriter()
 }
 
-// canSendLocked reports whether there is a frame that the peer lets us send.
+// canSendLocked reports whether there is a frame that the peer allows us to send.
 func (l *Link) canSendLocked() bool {
 	out := &l.sender
 	if l.err != nil || !l.attachSent || l.s.remoteIncomingWindow == 0 {
@@ -132,7 +141,7 @@ func (l *Link) canSendLocked() bool {
 	return out.owesAbort || len(out.queue) > 0 && (out.queue[0].begun || out.credit > 0)
 }
 
-// fillLocked appends frames of the deliveries in line to out until that has limit bytes or more.
+// fillLocked appends frames of the deliveries in line to out until out has at least limit bytes.
 func (c *Conn) fillLocked(limit int) {
 	for c.gathered() < limit && !c.closeSent {
 		l, ok := c.ready.first()
@@ -144,11 +153,12 @@ func (c *Conn) fillLocked(limit int) {
 		}
 		c.ready.pop()
 		l.sender.ready = false
-		l.scheduleLocked() // behind the others
+		l.scheduleLocked() // at the end of the line
 	}
 }
 
-// sendFirstLocked appends frames of the link's first delivery, as many as may go. It reports false if no more than room was wanting.
+// sendFirstLocked appends as many frames of the link's first delivery as may go. It reports false
+// if only room was missing.
 func (l *Link) sendFirstLocked(limit int) (done bool) {
 	c, out := l.s.c, &l.sender
 	if !l.canSendLocked() {
@@ -173,13 +183,13 @@ func (l *Link) sendFirstLocked(limit int) (done bool) {
 	l.shiftLocked()
 	d.leaving.wakeLocked()
 	if d.told && d.lent == 0 {
-		d.tellLocked() // which was put off until now
+		d.tellLocked() // postponed until now
 	}
 	l.drainedLocked()
 	return true
 }
 
-// shiftLocked takes the first delivery from the queue.
+// shiftLocked removes the first delivery from the queue.
 func (l *Link) shiftLocked() {
 	out := &l.sender
 	if out.queue = slices.Delete(out.queue, 0, 1); len(out.queue) == 0 && cap(out.queue) > keptQueue {
@@ -194,7 +204,7 @@ func (l *Link) beginDeliveryLocked(d *Delivery) {
 		d.Tag = be.AppendUint32(d.own[:0], out.deliveryCount)
 	}
 	d.id, d.begun, d.at = s.nextDeliveryID, true, s.c.taken+uint64(s.c.gathered())
-	// Peers insist on ids without gaps in the session, whatever the link.
+	// Peers require ids without gaps in the session, whatever the link.
 	s.nextDeliveryID++
 	out.deliveryCount++
 	out.credit--
@@ -228,16 +238,17 @@ func (l *Link) sendFrameLocked(d *Delivery) {
 	d.left = !t.More
 }
 
-// beginTransferLocked appends a transfer frame but for its payload, without going through an interface, which would allocate.
+// beginTransferLocked appends a transfer frame without its payload. It avoids an interface, which
+// would allocate.
 func (l *Link) beginTransferLocked(t *Transfer) (mark int) {
 	c := l.s.c
 	c.out, mark = beginFrame(c.out, frameAMQP, l.s.local)
-	c.out, _ = t.appendTo(c.out) // fails only by State, which is not set
+	c.out, _ = t.appendTo(c.out) // fails only because of State, which is not set
 	l.s.countOutgoingLocked()
 	return mark
 }
 
-// takeBackLocked gives up the sending of d, of which not all has left.
+// takeBackLocked stops the sending of d, which has not left completely.
 func (l *Link) takeBackLocked(d *Delivery) {
 	out := &l.sender
 	at := slices.Index(out.queue, d)
@@ -262,8 +273,8 @@ func (l *Link) takeBackLocked(d *Delivery) {
 
 // abortLocked tells the receiver that the rest of a delivery will not come.
 //
-// "Aborted Messages should be discarded by the recipient (any payload within the frame carrying the performative MUST be ignored). An
-// aborted Message is implicitly settled" (2.7.5).
+// "Aborted Messages should be discarded by the recipient (any payload within the frame carrying the
+// performative MUST be ignored). An aborted Message is implicitly settled" (2.7.5).
 func (l *Link) abortLocked() {
 	l.sender.owesAbort = false
 	mark := l.beginTransferLocked(&Transfer{Handle: l.handle, Aborted: true})

@@ -5,18 +5,19 @@ import (
 	"time"
 )
 
-// Message is an AMQP message (3.2), its sections in the order of their encoding. Of the body there is either data, or sequences, or one value.
+// Message is an AMQP message (3.2), its sections in the order of their encoding. The body is either
+// data, or sequences, or one value.
 type Message struct {
 	Format                uint32 // the transfer's message-format; not part of the encoding
 	Header                *Header
-	DeliveryAnnotations   Map // keys that are strings are encoded as symbols
+	DeliveryAnnotations   Map // string keys are encoded as symbols
 	Annotations           Map // likewise
 	Properties            *Properties
 	ApplicationProperties Map
-	Data                  [][]byte // nil is a section that is null, which AMQP does not know and Azure's JavaScript client sends
+	Data                  [][]byte // nil stands for a null section, which AMQP forbids and Azure's JavaScript client sends
 	Sequences             []List
 	Value                 any
-	HasValue              bool // tells a null value from none
+	HasValue              bool // distinguishes a null value from no value
 	Footer                Map  // keys as in Annotations
 }
 
@@ -46,8 +47,8 @@ type Properties struct {
 	ReplyToGroupID     *string
 }
 
-// AppendTo appends the encoded message. Nil sections are left out; an empty one that is not nil is encoded. On error the
-// returned slice is dst as it was.
+// AppendTo appends the encoded message. Nil sections are omitted; an empty section that is not nil
+// is encoded. On error AppendTo returns dst unchanged.
 func (m *Message) AppendTo(dst []byte) ([]byte, error) {
 	out, err := m.appendHead(dst)
 	if err != nil {
@@ -105,7 +106,8 @@ func (m *Message) appendHead(dst []byte) (_ []byte, err error) {
 
 // appendAnnotations appends an annotations section, or nothing for a nil map.
 //
-// "The annotations type is a map where the keys are restricted to be of type symbol or of type ulong" (3.2.10).
+// "The annotations type is a map where the keys are restricted to be of type symbol or of type
+// ulong" (3.2.10).
 func appendAnnotations(dst []byte, section byte, m Map) ([]byte, error) {
 	if m == nil {
 		return dst, nil
@@ -147,7 +149,7 @@ func (h *Header) AppendTo(dst []byte) ([]byte, error) {
 		return dst, fmt.Errorf("amqp: header TTL %v must be between 0 and 2^32-1 milliseconds", h.TTL)
 	}
 	if ms == 0 && h.TTL > 0 {
-		ms = 1 // 0 would be none
+		ms = 1 // 0 would mean none
 	}
 	c.uintNot0(uint32(ms))
 	c.flag(h.FirstAcquirer)

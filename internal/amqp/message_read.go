@@ -2,8 +2,9 @@ package amqp
 
 import "fmt"
 
-// ParseMessage decodes an encoded message. Data sections and other binary values are not copied: they alias b.
-// Sections of a kind that comes twice, other than data and sequences, are refused. Errors wrap [ErrMalformed].
+// ParseMessage decodes an encoded message. Data sections and other binary values are not copied:
+// they alias b. A section that comes twice is refused, except data and sequences. Errors wrap
+// [ErrMalformed].
 func ParseMessage(b []byte) (Message, error) {
 	var m Message
 	var seen [SectionFooter - SectionHeader + 1]bool
@@ -60,7 +61,8 @@ func (m *Message) readSection(s Section) (err error) {
 	return err
 }
 
-// mapping decodes a section that is a map; null is nil. What is in it has depth 0, as what is in the other sections.
+// mapping decodes a section that is a map; null is nil. Its values have depth 0, as in the other
+// sections.
 func (s Section) mapping() (Map, error) {
 	v, _, err := readValue(s.Value, -1)
 	if err != nil || v == nil {
@@ -109,7 +111,7 @@ func (p *Properties) read(b []byte) error {
 	return f.err
 }
 
-// addressPtr reads an address, of which only text is of use.
+// addressPtr reads an address and keeps it only if it is text.
 func (f *fields) addressPtr(dst **string) {
 	var v any
 	f.value(&v)

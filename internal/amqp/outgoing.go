@@ -2,29 +2,30 @@ package amqp
 
 import "fmt"
 
-// errAborted is why a delivery has no outcome that was taken back.
+// errAborted is why a delivery that was taken back has no outcome.
 var errAborted = fmt.Errorf("%w: delivery taken back", ErrDetached)
 
-// outgoing is how far a delivery of ours has come, guarded by Conn.mu.
+// outgoing is the progress of a sent delivery, guarded by Conn.mu.
 type outgoing struct {
 	size  int    // bytes of the encoded message
-	gone  int    // of them, how many are in frames
-	part  int    // of Frames, the piece that is next
-	cut   int    // and how many bytes of that are in frames
+	gone  int    // how many of them are in frames
+	part  int    // index of the next piece of Frames
+	cut   int    // how many bytes of that piece are in frames
 	begun bool   // the first frame is in the outgoing buffer, and the delivery has an id
-	left  bool   // so is the last, or nothing more of it is to be sent
-	at    uint64 // where the first byte is in the stream of all that the connection writes, if begun
-	told  bool   // the peer has told its state
-	sent  bool   // the network has taken the first byte; set when the outcome is told
+	left  bool   // the last frame is too, or nothing more will be sent
+	at    uint64 // position of the first byte in the connection's outgoing stream, if begun
+	told  bool   // the peer has sent its state
+	sent  bool   // the network has taken the first byte; set when the outcome is reported
 
 	leaving signal // left, or the link is over
 
-	lent     int           // pieces that are with the writer, or are to be
-	returned chan struct{} // closed when there are none any more; nil unless somebody waits for that
+	lent     int           // pieces that the writer has or will get
+	returned chan struct{} // closed when there are none any more; nil unless a caller waits for that
 }
 
-// Sent reports whether the network has taken the first byte of d, as of the time when Wait told its outcome or why none will come. If not, the peer has
-// seen nothing of it and never will. When it was us who ended the link, a byte that is with the writer counts as taken.
+// Sent reports whether the network had taken the first byte of d when Wait reported its outcome or
+// its error. If not, the peer has seen nothing of d and never will. If we ended the link ourselves,
+// a byte that the writer has counts as taken.
 func (d *Delivery) Sent() bool {
 	c := d.link.s.c
 	c.mu.Lock()
@@ -35,16 +36,17 @@ func (d *Delivery) Sent() bool {
 // Progress is how far a queued delivery has come.
 type Progress uint8
 
-// The steps of a delivery.
+// The steps of a delivery, in order.
 const (
-	Queued     Progress = iota // behind another of its link
-	Uncredited                 // the first of its link, which has no credit
-	Blocked                    // the first, and its session's window or the network is in the way
-	Leaving                    // its first frame is with the writer, or has been written
-	Settled                    // no more of it will leave, and Result has its outcome, which Wait may not tell before the writer is through with it
+	Queued     Progress = iota // waits for another delivery of its link
+	Uncredited                 // first on its link, which has no credit
+	Blocked                    // first on its link, but its session's window or the network is full
+	Leaving                    // the writer has its first frame, or has written it
+	Settled                    // no more of it will leave, and Result has its outcome; Wait may block until the writer is done with it
 )
 
-// Withdraw takes d back, so that nothing of it is ever sent, unless its first frame is with the writer. It returns how far d had come.
+// Withdraw takes d back, so that nothing of it is ever sent, unless the writer has its first frame.
+// It returns how far d had come.
 func (d *Delivery) Withdraw() Progress {
 	l := d.link
 	l.s.c.mu.Lock()
@@ -71,7 +73,8 @@ func (d *Delivery) progressLocked() Progress {
 	return Blocked
 }
 
-// WaitsForPeer reports whether d waits for the peer to allow it: for credit, or for the session's window, before its first frame.
+// WaitsForPeer reports whether d waits for the peer's permission to send its first frame: for
+// credit or for the session's window.
 func (d *Delivery) WaitsForPeer() bool {
 	l := d.link
 	l.s.c.mu.Lock()
@@ -79,7 +82,7 @@ func (d *Delivery) WaitsForPeer() bool {
 	return l.err == nil && !d.begun && (l.sender.credit == 0 || l.s.remoteIncomingWindow == 0)
 }
 
-// encodedSize is how many bytes of the message there are.
+// encodedSize is the message's size in bytes.
 func (d *Delivery) encodedSize() int {
 	if d.Frames == nil {
 		return len(d.Payload)
@@ -91,7 +94,7 @@ func (d *Delivery) encodedSize() int {
 	return size
 }
 
-// rest is what is left of the message in one piece.
+// rest is the unsent part of the current piece.
 func (d *Delivery) rest() []byte {
 	if d.Frames == nil {
 		return d.Payload[d.gone:]
@@ -110,8 +113,10 @@ func (d *Delivery) advance(n int) {
 	}
 }
 
-// Held returns nil if the engine does not read d's memory any more. Otherwise the writer has some of it, and the channel is closed when it is through with that. It is to be asked when
-// no more of d will leave: when Wait has told an outcome or why none will come, Withdraw has taken d back, or the link is over.
+// Held returns nil if the engine no longer reads d's memory. Otherwise the writer has some of it,
+// and the channel is closed when the writer is done. Call Held after nothing more of d will leave:
+// after Wait has returned an outcome or an error of the link, after Withdraw has taken d back, or
+// after the link is over.
 func (d *Delivery) Held() <-chan struct{} {
 	c := d.link.s.c
 	c.mu.Lock()
@@ -125,7 +130,8 @@ func (d *Delivery) Held() <-chan struct{} {
 	return d.returned
 }
 
-// settleLocked notes what became of d, and tells whoever waits: at once, or when it is known as well whether the network has taken anything of d.
+// settleLocked records the outcome of d and reports it: at once, or when it is also known whether
+// the network has taken anything of d.
 func (d *Delivery) settleLocked(state DeliveryState, err error) {
 	if d.told {
 		err = nil // the outcome came before the last frame had left, and stands
@@ -137,7 +143,7 @@ func (d *Delivery) settleLocked(state DeliveryState, err error) {
 	case err == nil && (!d.left || d.lent > 0) && d.link.err == nil:
 		return // its memory is still to be read
 	case err != nil && d.begun && d.at >= c.written && !c.writerOver && c.err == nil && (d.link.byUs || d.link.s.byUs):
-		d.sent = true // or it may be: who ends a link does not wait for the network
+		d.sent = true // or may have: the side that ends a link does not wait for the network
 	case err != nil && d.begun && d.at >= c.written && !c.writerOver:
 		c.undecided = append(c.undecided, d)
 		return
@@ -145,7 +151,7 @@ func (d *Delivery) settleLocked(state DeliveryState, err error) {
 	d.tellLocked()
 }
 
-// tellLocked tells whoever waits.
+// tellLocked reports the outcome to the waiting calls.
 func (d *Delivery) tellLocked() {
 	d.sent = d.sent || d.begun && (d.told || d.at < d.link.s.c.written)
 	select {
@@ -155,7 +161,8 @@ func (d *Delivery) tellLocked() {
 	}
 }
 
-// decideLocked tells of the deliveries of which it is known by now whether the network has taken anything. At last, nothing more is written.
+// decideLocked reports the deliveries for which it is now known whether the network has taken
+// anything. last says that nothing more is written.
 func (c *Conn) decideLocked(last bool) {
 	if len(c.undecided) == 0 {
 		return

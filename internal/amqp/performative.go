@@ -18,7 +18,7 @@ func (r Role) String() string {
 	return "sender"
 }
 
-// SenderSettleMode says whether a sender settles what it sends at once (2.8.2).
+// SenderSettleMode says whether a sender settles deliveries as it sends them (2.8.2).
 type SenderSettleMode uint8
 
 const (
@@ -107,7 +107,7 @@ type Transfer struct {
 	Batchable          bool
 }
 
-// Disposition tells the state of a range of deliveries (2.7.6).
+// Disposition states the state of a range of deliveries (2.7.6).
 type Disposition struct {
 	Role      Role
 	First     uint32

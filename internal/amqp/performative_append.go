@@ -2,7 +2,7 @@ package amqp
 
 import "time"
 
-// appender is what a frame's body starts with: a performative or a SASL frame.
+// appender is the start of a frame's body: a performative or a SASL frame.
 type appender interface {
 	appendTo(dst []byte) ([]byte, error)
 }

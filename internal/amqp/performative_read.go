@@ -10,8 +10,9 @@ type reader interface {
 	readFields(f *fields)
 }
 
-// readPerformative decodes the composite at the start of a frame's body and returns the payload behind it. Binary values alias b.
-// The engine reads transfers, dispositions and flows, of which there are many, without it: see Conn.dispatchLocked.
+// readPerformative decodes the composite at the start of a frame's body and returns the payload
+// after it. Binary values alias b. Transfers, dispositions and flows are frequent, so the engine
+// reads them without it: see Conn.dispatchLocked.
 func readPerformative(b []byte) (p reader, payload []byte, err error) {
 	descriptor, f, payload, err := readComposite(b)
 	if err != nil {
@@ -80,7 +81,7 @@ func (p *Attach) readFields(f *fields) {
 	f.mapping(&p.Properties)
 }
 
-// readHead reads the fields in front of the termini, whose size is bounded but for the name.
+// readHead reads the fields before the termini. Their size is bounded, except the name's.
 func (p *Attach) readHead(f *fields) {
 	f.str(&p.Name)
 	f.uint32(&p.Handle)

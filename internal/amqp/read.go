@@ -5,13 +5,14 @@ import (
 	"fmt"
 )
 
-// ErrMalformed is what every error of the decoder wraps.
+// ErrMalformed is wrapped by every error of the decoder.
 var ErrMalformed = errors.New("amqp: malformed encoding")
 
 var errShort = fmt.Errorf("%w: it ends within a value", ErrMalformed)
 
-// split cuts the data of a value with format code code off b: fixed-width data, the content of a variable-width value, or everything
-// behind the size of a compound or array, that is, its count and elements.
+// split cuts the data of a value with this format code off b. The data is that of a fixed-width
+// value, the content of a variable-width value, or everything after the size of a compound or
+// array: its count and elements.
 func split(code byte, b []byte) (data, rest []byte, err error) {
 	var n int
 	switch code >> 4 {
@@ -44,8 +45,8 @@ func split(code byte, b []byte) (data, rest []byte, err error) {
 
 // splitCount cuts the count off the data of a compound or array.
 //
-// Every element takes at least a byte, save those of an array of zero-width elements, so a count larger than the data is a lie that must
-// not become an allocation.
+// Every element takes at least one byte, except in an array of zero-width elements. So a count
+// larger than the data is false and must not cause an allocation.
 func splitCount(code byte, data []byte) (count int, rest []byte, err error) {
 	if code>>4 == 0xc || code>>4 == 0xe {
 		if len(data) < 1 {
@@ -63,8 +64,8 @@ func splitCount(code byte, data []byte) (count int, rest []byte, err error) {
 	return int(n), data[4:], nil
 }
 
-// SkipValue returns what follows the value at the start of b. It looks no deeper than the outermost size, so that what it skips need not be
-// decodable. Errors wrap [ErrMalformed].
+// SkipValue returns the bytes after the value at the start of b. It looks no deeper than the
+// outermost size, so the skipped value need not be decodable. Errors wrap [ErrMalformed].
 func SkipValue(b []byte) (rest []byte, err error) {
 	for range maxDepth {
 		if len(b) == 0 {
@@ -76,7 +77,8 @@ func SkipValue(b []byte) (rest []byte, err error) {
 			_, rest, err = split(code, b)
 			return rest, err
 		}
-		// A descriptor is a value itself; a described descriptor is legal syntax that nobody sends.
+		// A descriptor is itself a value. A described descriptor is legal syntax, but no known peer
+		// sends it.
 		if len(b) > 0 && b[0] == codeDescribed {
 			return nil, fmt.Errorf("%w: described descriptor", ErrMalformed)
 		}
@@ -87,8 +89,8 @@ func SkipValue(b []byte) (rest []byte, err error) {
 	return nil, fmt.Errorf("%w: %w", ErrMalformed, errTooDeep)
 }
 
-// readDescriptor cuts a descriptor (00 and a ulong or symbol) off b and returns its number; symbols that the
-// specification does not define, and values of other types, have the number 0.
+// readDescriptor cuts a descriptor (00 and a ulong or symbol) off b and returns its number. The
+// number is 0 for a symbol that the specification does not define, and for values of other types.
 func readDescriptor(b []byte) (code uint64, rest []byte, err error) {
 	if len(b) < 2 {
 		return 0, nil, errShort
@@ -96,7 +98,7 @@ func readDescriptor(b []byte) (code uint64, rest []byte, err error) {
 	if b[0] != codeDescribed {
 		return 0, nil, fmt.Errorf("%w: 0x%02x where a described type must be", ErrMalformed, b[0])
 	}
-	// The form that nearly every peer sends.
+	// Nearly every peer sends this form.
 	if b[1] == codeSmallUlong && len(b) > 2 {
 		return uint64(b[2]), b[3:], nil
 	}

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// maxZeroWidth bounds the count of an array whose elements take no bytes, which nothing else bounds.
+// maxZeroWidth bounds the count of an array whose elements take no bytes. Nothing else bounds it.
 const maxZeroWidth = 256
 
 // readArray decodes an array: a count, one constructor, and the elements' data.
@@ -85,7 +85,7 @@ func readElement(elem byte, data []byte, depth int) (v any, rest []byte, err err
 // readTypedArray decodes an array whose elements have a Go slice type; ok is false for others.
 func readTypedArray(elem byte, n int, data []byte, depth int) (v any, ok bool, err error) {
 	switch elem {
-	case codeUbyte: // readArray has seen that there are as many
+	case codeUbyte: // readArray has checked that there are as many bytes
 		v = Ubytes(data[:n:n])
 	case codeList0, codeList8, codeList32:
 		v, err = readElements[List](elem, n, data, depth)

@@ -6,10 +6,10 @@ import (
 	"time"
 )
 
-// ReadValue decodes the value at the start of b and returns what follows it. Numbers come as the Go type of their AMQP type's width (int32, uint64, …),
-// timestamps as time.Time in UTC, lists as [List], maps as [Map], described values as [Described], arrays as []string, []Symbol,
-// []int32 and so on, or [Array]. Binary is not copied: a []byte aliases b.
-// Errors wrap [ErrMalformed].
+// ReadValue decodes the value at the start of b and returns the bytes after it. Numbers have the Go
+// type of their AMQP type's width (int32, uint64, …). Timestamps are time.Time in UTC, lists
+// [List], maps [Map], described values [Described]. Arrays are []string, []Symbol, []int32 and so
+// on, or [Array]. Binary is not copied: a []byte aliases b. Errors wrap [ErrMalformed].
 func ReadValue(b []byte) (v any, rest []byte, err error) { return readValue(b, 0) }
 
 func readValue(b []byte, depth int) (v any, rest []byte, err error) {
@@ -164,8 +164,9 @@ func readMap(code byte, data []byte, depth int) (Map, error) {
 	if err != nil {
 		return nil, err
 	}
-	// "Map encodings must contain an even number of items (i.e. an equal number of keys and values)" (1.6.23). That no key comes twice is
-	// left to whoever looks entries up.
+	// "Map encodings must contain an even number of items (i.e. an equal number of keys and
+	// values)" (1.6.23). Duplicate keys are not checked here; the code that looks entries up deals
+	// with them.
 	if n%2 != 0 {
 		return nil, fmt.Errorf("%w: a map of %d elements, an odd number", ErrMalformed, n)
 	}

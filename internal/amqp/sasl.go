@@ -7,14 +7,14 @@ type SASLMechanisms struct {
 	Mechanisms []Symbol
 }
 
-// SASLInit chooses one (5.3.3.2).
+// SASLInit chooses a mechanism (5.3.3.2).
 type SASLInit struct {
 	Mechanism       Symbol
 	InitialResponse []byte
 	HostName        string
 }
 
-// SASLOutcome ends the exchange (5.3.3.5). Code 0 is success, 1 that the credentials are no good.
+// SASLOutcome ends the exchange (5.3.3.5). Code 0 is success; 1 means wrong credentials.
 type SASLOutcome struct {
 	Code           uint8
 	AdditionalData []byte

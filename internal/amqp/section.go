@@ -9,11 +9,12 @@ import (
 type Section struct {
 	Code  byte   // SectionHeader to SectionFooter
 	Raw   []byte // the whole section, descriptor included
-	Value []byte // the value behind the descriptor, still encoded
+	Value []byte // the value after the descriptor, still encoded
 }
 
-// Sections iterates over the sections of an encoded message without decoding them, so that a message can be taken apart and put together
-// again as it came. It ends at the first error, which wraps [ErrMalformed]. Sections alias message.
+// Sections iterates over the sections of an encoded message without decoding them. So a message can
+// be taken apart and reassembled unchanged. The iteration ends at the first error, which wraps
+// [ErrMalformed]. Sections alias message.
 func Sections(message []byte) iter.Seq2[Section, error] {
 	return func(yield func(Section, error) bool) {
 		for b := message; len(b) > 0; {
@@ -50,21 +51,23 @@ func (s Section) Data() ([]byte, error) {
 	return data, err
 }
 
-// ApplicationText returns the string that an encoded message has as the application property of that name. It decodes nothing else and allocates
-// nothing, so that many messages can be asked quickly. The text aliases the message. A message that is malformed before its body has none.
+// ApplicationText returns the named application property of an encoded message if it is a string.
+// It decodes nothing else and allocates nothing, so it is fast for many messages. The text aliases
+// the message. A message that is malformed before its body has no such property.
 func ApplicationText(message []byte, name string) (text []byte, ok bool) {
 	return textOf(message, SectionApplicationProperties, name)
 }
 
-// AnnotationText is ApplicationText for the message annotation of that name.
+// AnnotationText is ApplicationText for the named message annotation.
 func AnnotationText(message []byte, name string) (text []byte, ok bool) {
 	return textOf(message, SectionMessageAnnotations, name)
 }
 
-// textOf returns the string under a key in a section that is a map and comes before the body.
+// textOf returns the string under a key in a map section that precedes the body.
 func textOf(message []byte, wanted byte, name string) (text []byte, ok bool) {
 	for b := message; len(b) > 3; {
-		// What AppendSectionHeader writes, as nearly every peer does; another form of the descriptor takes the long way.
+		// Nearly every peer writes the descriptor as AppendSectionHeader does; other forms take the
+		// slow path.
 		if b[0] != codeDescribed || b[1] != codeSmallUlong {
 			return slowTextOf(b, wanted, name)
 		}
@@ -97,7 +100,7 @@ func slowTextOf(message []byte, wanted byte, name string) (text []byte, ok bool)
 	return nil, false
 }
 
-// textIn returns the string under a key, a string or a symbol itself, in the data of a map.
+// textIn returns the string under a key in the data of a map; the key is a string or a symbol.
 func textIn(code byte, data []byte, key string) (text []byte, ok bool) {
 	count, data, err := splitCount(code, data)
 	if err != nil {
@@ -120,7 +123,8 @@ func textIn(code byte, data []byte, key string) (text []byte, ok bool) {
 	return nil, false
 }
 
-// textAt returns the content of the value at the start of b if it is a string or a symbol, and what follows it.
+// textAt returns the content of the value at the start of b if it is a string or a symbol, and the
+// bytes after it.
 func textAt(b []byte) (text []byte, kind textKind, rest []byte, err error) {
 	if len(b) == 0 {
 		return nil, noText, nil, errShort
@@ -138,7 +142,7 @@ func textAt(b []byte) (text []byte, kind textKind, rest []byte, err error) {
 	return text, kind, rest, err
 }
 
-// A textKind is what a text is in AMQP.
+// A textKind is the AMQP type of a text.
 type textKind uint8
 
 const (

@@ -5,8 +5,8 @@ import (
 	"fmt"
 )
 
-// Session is a session of a connection. Sessions that the peer begins are accepted by the connection itself; their links come out of
-// [Conn.AcceptLink].
+// Session is a session of a connection. The connection itself accepts sessions that the peer
+// begins; their links come from [Conn.AcceptLink].
 type Session struct {
 	// Immutable.
 	c     *Conn
@@ -15,29 +15,30 @@ type Session struct {
 
 	// Guarded by c.mu.
 	remote    uint16 // the peer's channel, valid if begun
-	begun     bool   // both begins are exchanged; links may be attached before
+	begun     bool   // both begins are exchanged; links may be attached earlier
 	endSent   bool
 	byUs      bool   // our end was the first
-	retired   bool   // is about to be ended by us, or was
+	retired   bool   // we have ended it or are about to
 	peerEnded bool   // the channels are free again
 	err       error  // why the session is over; nil while it is open
-	changed   signal // begun or err changed, or a link that was attached by us was answered or has ended
+	changed   signal // begun or err changed, or a link of ours was answered or has ended
 	outgoing  map[uint32]*Link
 	incoming  map[uint32]*Link // by the peer's handle
 
 	// Flow state (2.5.6), guarded by c.mu.
 	nextOutgoingID       uint32 // transfer-id of the next transfer frame we send
 	nextDeliveryID       uint32
-	remoteIncomingWindow uint32 // transfer frames that the peer takes
-	nextIncomingID       uint32 // transfer-id that the peer's next transfer frame has
-	incomingWindow       uint32 // transfer frames that we still take
-	windowClosed         int    // CloseWindow calls that have not been taken back: none are renewed, and the peer hears that it has none left
-	handleMax            uint32 // the peer's; what it said of another session until it has begun this one
+	remoteIncomingWindow uint32 // transfer frames that the peer accepts
+	nextIncomingID       uint32 // transfer-id of the peer's next transfer frame
+	incomingWindow       uint32 // transfer frames that we still accept
+	windowClosed         int    // CloseWindow calls not yet reopened: no window is renewed, and the peer is told that it has none left
+	handleMax            uint32 // the peer's; until it has begun this session, the value that it stated for another
 	unsettled            map[uint32]*Delivery
 }
 
-// NewSession begins a session, or returns the one that was begun with the open. It does not wait for the peer's begin, nor need whoever attaches links. If all
-// channels are in use it waits for the sessions that are about to end; if there is none, the error is a [*LimitError].
+// NewSession begins a session, or returns the one that was begun with the open. It does not wait
+// for the peer's begin, and callers may attach links before it. If all channels are in use, it
+// waits for sessions that are about to end. If none is, the error is a [*LimitError].
 func (c *Conn) NewSession(ctx context.Context) (*Session, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -67,8 +68,9 @@ func (c *Conn) NewSession(ctx context.Context) (*Session, error) {
 	}
 }
 
-// appendFirstBegin appends the begin of a client's first session, which leaves with its open: on channel 0, which every peer has, and in a frame that is
-// smaller than 512 bytes, since what the peer's open allows is not known yet.
+// appendFirstBegin appends the begin of a client's first session, which leaves with its open. It
+// uses channel 0, which every peer has. The frame is smaller than 512 bytes, since the limit in the
+// peer's open is not known yet.
 func (c *Conn) appendFirstBegin(dst []byte) ([]byte, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -87,14 +89,16 @@ func (s *Session) Begun() bool {
 	return s.begun
 }
 
-// End tells the peer that the session is over, with e as the reason unless it is nil. It does not wait for the peer's answer.
+// End ends the session and tells the peer, with e as the reason unless it is nil. It does not wait
+// for the peer's answer.
 func (s *Session) End(e *Error) {
 	s.c.mu.Lock()
 	defer s.c.mu.Unlock()
 	s.endLocked(e)
 }
 
-// Retire says that the session is about to be ended, so that whoever wants a channel waits for it, if there is no other.
+// Retire says that the session is about to end. When all channels are in use, NewSession waits for
+// its channel.
 func (s *Session) Retire() {
 	s.c.mu.Lock()
 	defer s.c.mu.Unlock()
@@ -108,7 +112,7 @@ func (s *Session) retireLocked() {
 	}
 }
 
-// Close is End, and waits for the peer's answer. It ends with ctx.
+// Close is End followed by a wait for the peer's answer. It ends with ctx.
 func (s *Session) Close(ctx context.Context, e *Error) error {
 	s.c.mu.Lock()
 	defer s.c.mu.Unlock()
@@ -131,7 +135,7 @@ func (s *Session) Err() error {
 	return s.err
 }
 
-// newSessionLocked makes a session on the lowest channel that is free.
+// newSessionLocked makes a session on the lowest free channel.
 func (c *Conn) newSessionLocked() (*Session, error) {
 	for c.outgoing[c.lowest] != nil {
 		if c.lowest == c.channelMax {
@@ -157,10 +161,10 @@ func (s *Session) begin(remote *uint16) *Begin {
 	}
 }
 
-// beginLocked takes a begin: the start of a session of the peer's, or the answer to ours.
+// beginLocked handles a begin: the start of a session of the peer's, or the answer to ours.
 func (c *Conn) beginLocked(channel uint16, p *Begin) error {
-	// "A peer that receives a channel number outside the supported range MUST close the Connection with the framing-error error-code" (2.7.1,
-	// channel-max).
+	// "A peer that receives a channel number outside the supported range MUST close the Connection
+	// with the framing-error error-code" (2.7.1, channel-max).
 	if channel > c.cfg.ChannelMax {
 		return errorf(ErrorFraming, "channel %d is beyond the channel-max of %d", channel, c.cfg.ChannelMax)
 	}
@@ -169,8 +173,9 @@ func (c *Conn) beginLocked(channel uint16, p *Begin) error {
 	}
 	var s *Session
 	if p.RemoteChannel != nil {
-		// "The remote-channel field of a begin frame MUST be empty for a locally initiated Session, and MUST be set when announcing the endpoint
-		// created as a result of a remotely initiated Session" (2.5.1).
+		// "The remote-channel field of a begin frame MUST be empty for a locally initiated Session,
+		// and MUST be set when announcing the endpoint created as a result of a remotely initiated
+		// Session" (2.5.1).
 		if s = c.outgoing[*p.RemoteChannel]; s == nil || s.begun {
 			return errorf(ErrorInvalidField, "begin answers channel %d, where nothing was begun", *p.RemoteChannel)
 		}
@@ -196,7 +201,8 @@ func (c *Conn) beginLocked(channel uint16, p *Begin) error {
 	return nil
 }
 
-// failBeyondLocked fails the links that were attached before the peer said that the session has no handle for them. It has said otherwise of the session before.
+// failBeyondLocked fails the links that were attached before the peer stated that this session has
+// no handle for them. For the previous session it had stated more handles.
 func (s *Session) failBeyondLocked() {
 	for handle, l := range s.outgoing {
 		if handle > s.handleMax {
@@ -210,7 +216,8 @@ func (s *Session) noHandle() error {
 	return &LimitError{"handle-max", s.handleMax, errorf(ErrorNotAllowed, "all %d handles of the session are in use", uint64(s.handleMax)+1)}
 }
 
-// endLocked sends end and ends the session's links locally. The channel stays taken until the peer's end.
+// endLocked sends end and ends the session's links locally. The channel stays taken until the
+// peer's end.
 func (s *Session) endLocked(e *Error) {
 	if s.err != nil {
 		return
@@ -225,7 +232,8 @@ func (s *Session) endLocked(e *Error) {
 	s.failLocked(err)
 }
 
-// peerEndedLocked takes the peer's end, answers it unless it is itself the answer, and frees the channels.
+// peerEndedLocked handles the peer's end: it answers unless this is itself the answer, and frees
+// the channels.
 func (s *Session) peerEndedLocked(p *End) {
 	if s.retired {
 		s.c.ending--
@@ -246,7 +254,7 @@ func (s *Session) peerEndedLocked(p *End) {
 	s.failLocked(err)
 }
 
-// failLocked ends the session's links and deliveries and wakes everybody who waits.
+// failLocked ends the session's links and deliveries and wakes all waiting calls.
 func (s *Session) failLocked(err error) {
 	if s.err != nil {
 		return

@@ -1,6 +1,6 @@
 package amqp
 
-// flowLocked takes a flow: the session's windows, and a link's credit if it names a link.
+// flowLocked handles a flow: the session's windows, and a link's credit if it names a link.
 func (c *Conn) flowLocked(channel uint16, f fields) error {
 	var p Flow
 	p.readFields(&f)
@@ -28,13 +28,14 @@ func (c *Conn) flowLocked(channel uint16, f fields) error {
 	return nil
 }
 
-// updateWindowLocked computes how many transfer frames the peer takes.
+// updateWindowLocked computes how many transfer frames the peer accepts.
 //
-// "next-incoming-id[flow] + incoming-window[flow] - next-outgoing-id[endpoint]. If the next-incoming-id field of the flow frame is not set, then …
-// initial-outgoing-id[endpoint] + incoming-window[flow] - next-outgoing-id[endpoint]" (2.5.6).
+// "next-incoming-id[flow] + incoming-window[flow] - next-outgoing-id[endpoint]. If the
+// next-incoming-id field of the flow frame is not set, then … initial-outgoing-id[endpoint] +
+// incoming-window[flow] - next-outgoing-id[endpoint]" (2.5.6).
 func (s *Session) updateWindowLocked(p *Flow) {
 	window := p.NextIncomingID.Or(1) + p.IncomingWindow - s.nextOutgoingID
-	// Serial arithmetic: more frames are under way than the peer now takes.
+	// Serial arithmetic: more frames are under way than the peer now accepts.
 	if int32(window) < 0 && p.IncomingWindow <= 1<<31-1 {
 		window = 0
 	}
@@ -47,22 +48,24 @@ func (s *Session) updateWindowLocked(p *Flow) {
 	}
 }
 
-// sendFlowLocked sends p, which holds a link's part of the state or nothing, with the session's part filled in.
+// sendFlowLocked sends p, which contains a link's part of the state or nothing. It fills in the
+// session's part.
 func (s *Session) sendFlowLocked(p Flow) {
 	p.IncomingWindow, p.OutgoingWindow = s.incomingWindow, s.c.cfg.SessionWindow
 	if s.windowClosed > 0 {
-		p.IncomingWindow = 0 // what was granted before may still come
+		p.IncomingWindow = 0 // frames granted earlier may still come
 	}
 	p.NextOutgoingID = s.nextOutgoingID
-	// "This value is not set if and only if the sender has not yet received the begin frame for the session" (2.7.4, next-incoming-id).
+	// "This value is not set if and only if the sender has not yet received the begin frame for the
+	// session" (2.7.4, next-incoming-id).
 	if s.begun {
 		p.NextIncomingID = Some(s.nextIncomingID)
 	}
 	_ = s.c.sendLocked(s.local, &p)
 }
 
-// countIncomingLocked counts a transfer frame from the peer, and renews the window when half of it is used up. It reports false if the peer has sent
-// more than the window allows, after which the session is over.
+// countIncomingLocked counts a transfer frame from the peer, and renews the window when half of it
+// is used. It ends the session and reports false if the peer has exceeded the window.
 func (s *Session) countIncomingLocked() bool {
 	if s.incomingWindow == 0 {
 		s.endLocked(errorf(ErrorWindowViolation, "more transfer frames than the window of %d", s.c.cfg.SessionWindow))

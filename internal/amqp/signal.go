@@ -2,8 +2,8 @@ package amqp
 
 import "context"
 
-// A signal wakes everybody who waits for a change of the state that Conn.mu guards. The zero value is ready. Its channel exists only while somebody
-// waits.
+// A signal wakes all callers that wait for a change of the state under Conn.mu. The zero value is
+// ready. Its channel exists only while a caller waits.
 type signal struct {
 	ch chan struct{}
 }
@@ -23,7 +23,8 @@ func (s *signal) wakeLocked() {
 	}
 }
 
-// waitLocked releases c.mu, waits for s or for ctx to end, and locks c.mu again. If ctx ended it returns its error.
+// waitLocked releases c.mu, waits for s or for ctx to end, and locks c.mu again. If ctx ended it
+// returns its error.
 func (c *Conn) waitLocked(ctx context.Context, s *signal) error {
 	ch := s.waitLocked()
 	c.mu.Unlock()

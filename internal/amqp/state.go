@@ -1,7 +1,7 @@
 package amqp
 
-// DeliveryState is what became of a delivery: [Accepted], [Rejected], [Released], [Modified], [Received], or, for states of
-// other specifications, [Described].
+// DeliveryState is the state of a delivery: [Accepted], [Rejected], [Released], [Modified],
+// [Received], or [Described] for states of other specifications.
 type DeliveryState interface {
 	appendState(dst []byte) ([]byte, error)
 }

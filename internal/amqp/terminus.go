@@ -101,7 +101,8 @@ func (f *fields) source(dst **Source) {
 	*dst = s
 }
 
-// target reads a target. One of another kind, such as a transaction coordinator, which nobody here serves, is read as null.
+// target reads a target. A target of another kind, e.g. a transaction coordinator, is read as null,
+// since this package serves none.
 func (f *fields) target(dst **Target) {
 	descriptor, inner, ok := f.composite()
 	if !ok || descriptor != descTarget {
@@ -119,7 +120,7 @@ func (f *fields) target(dst **Target) {
 	*dst = t
 }
 
-// address reads a node's address, which may be of any type; only text is of use here.
+// address reads a node's address, which may have any type, and keeps it only if it is text.
 func (f *fields) address(dst *string) {
 	var v any
 	f.value(&v)

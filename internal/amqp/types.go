@@ -2,16 +2,18 @@ package amqp
 
 import "fmt"
 
-// Symbol is an AMQP symbol: ASCII text from a constrained domain, such as an annotation's key or an error condition.
+// Symbol is an AMQP symbol: ASCII text from a constrained domain, for example an annotation's key
+// or an error condition.
 type Symbol string
 
-// Char is one Unicode code point, AMQP's char; a type of its own because Go's rune is int32.
+// Char is AMQP's char, one Unicode code point. It is a type of its own because Go's rune is int32.
 type Char rune
 
 // UUID is an RFC 4122 universally unique identifier.
 type UUID [16]byte
 
-// Decimal32, Decimal64 and Decimal128 are IEEE 754-2008 decimals in their wire form (big endian). They are carried, not computed with.
+// Decimal32, Decimal64 and Decimal128 are IEEE 754-2008 decimals in their wire form (big endian).
+// This package only carries them.
 type (
 	Decimal32  [4]byte
 	Decimal64  [8]byte
@@ -23,7 +25,8 @@ func (u UUID) String() string {
 	return fmt.Sprintf("%x-%x-%x-%x-%x", u[0:4], u[4:6], u[6:8], u[8:10], u[10:16])
 }
 
-// Described is a value with a descriptor that gives it a meaning: a uint64 or a Symbol, by the specification.
+// Described is a value with a descriptor that gives it a meaning. By the specification the
+// descriptor is a uint64 or a Symbol.
 type Described struct {
 	Descriptor, Value any
 }
@@ -33,7 +36,8 @@ type Pair struct {
 	Key, Value any
 }
 
-// Map is an AMQP map in the order of its encoding. Keys of an encoded map are unique; a Map is not checked for it.
+// Map is an AMQP map in the order of its encoding. Keys of an encoded map must be unique; a Map is
+// not checked for that.
 type Map []Pair
 
 // Get returns the value of the first entry whose key is the string or the Symbol key.
@@ -56,14 +60,16 @@ func (m Map) Get(key string) (value any, ok bool) {
 // List is an AMQP list: values of any types.
 type List []any
 
-// Array is an AMQP array whose elements have no slice type of their own here: arrays, described values, decimals and nulls. Elements must
-// all be of one AMQP type. Arrays of other types are []string, []Symbol, []int32, []List, []Map and so on, and [Ubytes].
+// Array is an AMQP array whose elements have no slice type here: arrays, described values, decimals
+// and nulls. All elements must have the same AMQP type. Arrays of other types are []string,
+// []Symbol, []int32, []List, []Map and so on, and [Ubytes].
 type Array []any
 
 // Ubytes is an AMQP array of ubyte; a []uint8 is binary.
 type Ubytes []uint8
 
-// Optional is a value that may be absent. The frames that come by the thousand use it instead of a pointer, which would allocate.
+// Optional is a value that may be absent. Frequent frames use it instead of a pointer, which would
+// allocate.
 type Optional[T any] struct {
 	Value T
 	Set   bool

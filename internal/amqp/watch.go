@@ -5,15 +5,16 @@ import (
 	"sync"
 )
 
-// A Sight is a frame, or a protocol header, that has passed.
+// A Sight is a frame or protocol header that has passed.
 type Sight struct {
-	Sent    bool   // by us; otherwise by the peer
-	Traffic bool   // a transfer, a flow, an acceptance, or an empty frame: what comes again and again on an open link
-	Text    string // for people, without bodies, sections of messages, credentials and tokens: a log is shown to others
+	Sent    bool   // by us, otherwise by the peer
+	Traffic bool   // a transfer, a flow, an acceptance, or an empty frame: the frames that recur on an open link
+	Text    string // readable, without bodies, message sections, credentials and tokens, since logs are shown to others
 }
 
-// Watch returns nc, and tells saw of each frame that is read from it, when its last byte has come, and of each that is about to be written to it, in their order. Saw is called by
-// whoever writes or reads, and must not block.
+// Watch returns nc with a watcher. saw gets each frame that is read, when its last byte has come,
+// and each frame that is about to be written, in order. The goroutine that reads or writes calls
+// saw, which must not block.
 func Watch(nc net.Conn, saw func(Sight)) net.Conn {
 	w := &watched{Conn: nc}
 	w.written = frameWatch{saw: saw, sent: true}
@@ -21,14 +22,14 @@ func Watch(nc net.Conn, saw func(Sight)) net.Conn {
 	return w
 }
 
-// A watched is a net.Conn whose frames are told.
+// A watched is a net.Conn whose frames are reported.
 type watched struct {
 	net.Conn
 	written, read frameWatch
 }
 
 func (w *watched) Write(b []byte) (int, error) {
-	w.written.pass(b) // before, or the peer's answer would be told first
+	w.written.pass(b) // before the write, or the peer's answer could be reported first
 	return w.Conn.Write(b)
 }
 
@@ -38,25 +39,26 @@ func (w *watched) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// CloseNow closes without a word, as Conn.Cut asks for.
+// CloseNow closes without a close frame, for Conn.Cut.
 func (w *watched) CloseNow() error { return dropNet(w.Conn) }
 
-// watchedHead is how much of a frame is looked at. What is larger is a transfer, whose payload is not told.
+// watchedHead is how many bytes of a frame are kept. A larger frame is a transfer, whose payload is
+// not shown.
 const watchedHead = 16 << 10
 
-// A frameWatch takes the bytes of one way apart.
+// A frameWatch splits the bytes of one direction into frames.
 type frameWatch struct {
 	saw  func(Sight)
 	sent bool
 
 	mu   sync.Mutex // guards the fields below
-	head []byte     // of the frame that passes
+	head []byte     // of the current frame
 	size int        // of that frame; zero until its first eight bytes have passed
 	gone int        // how much of it has passed
-	lost bool       // the bytes are no frames any more
+	lost bool       // the bytes are no longer frames
 }
 
-// pass takes what has passed.
+// pass handles bytes that have passed.
 func (w *frameWatch) pass(b []byte) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -65,7 +67,7 @@ func (w *frameWatch) pass(b []byte) {
 	}
 }
 
-// takeLocked takes bytes of one frame, and returns how many.
+// takeLocked handles bytes of one frame, and returns how many.
 func (w *frameWatch) takeLocked(b []byte) (n int) {
 	if w.size == 0 {
 		n = min(frameHeaderSize-len(w.head), len(b))
