@@ -14,22 +14,22 @@ import (
 	"github.com/go-eventhubs/eventhubs/internal/amqp"
 )
 
-// A Setting is what an advice is given in: by what names its reader knows things, and
-// what is known of the client. The zero value is a program that uses the producer, of
-// which nothing is known.
+// A Setting is the context for which advice is written: the names that its reader uses, and what is
+// known of the client. The zero value stands for a program that uses the producer, of which nothing
+// is known.
 type Setting struct {
-	EventHub  string // its name; empty if that is not known
-	Name      string // how that is given
+	EventHub  string // its name; empty if unknown
+	Name      string // the option or flag that sets it
 	Key       bool   // the client shows a key or a signature
 	Identity  bool   // the client shows a token of an Azure identity
-	Emulator  bool   // it is one without TLS
-	TLS       string // how the authority of a certificate is given
-	WebSocket string // how port 443 is chosen
+	Emulator  bool   // it is an emulator without TLS
+	TLS       string // the option or flag that sets the certificate's authority
+	WebSocket string // the option or flag that selects port 443
 }
 
-// Advise says what to do about a failure: whoever prints an Error and whoever prints a
-// remedy take it from here. An error that is no *Error is one of opening a connection.
-// It is empty for what nobody need do anything about.
+// Advise says what to do about a failure. [Error.Error] and every printed remedy take their text
+// from here. An error that is not an *Error counts as a failure to open a connection. The text is
+// empty if nothing needs to be done.
 func Advise(err error, s Setting) string {
 	e, ok := errors.AsType[*Error](err)
 	if !ok {
@@ -43,7 +43,7 @@ func Advise(err error, s Setting) string {
 	return ""
 }
 
-// fill puts the reader's names in a text.
+// fill puts the reader's names into a text.
 func (s Setting) fill(e *Error, row advisory) string {
 	text := row.text
 	switch {
@@ -72,21 +72,21 @@ func (s Setting) fill(e *Error, row advisory) string {
 	).Replace(text)
 }
 
-// An advisory is a row of the table: what to do about a code, when more is known of it.
+// An advisory is a row of the table: what to do about a code, with a condition that narrows it.
 type advisory struct {
 	code     Code
 	when     func(e *Error, s Setting) bool // nil: always
 	text     string
-	key      string // instead, for a client that shows a key or a signature
-	identity string // and for one that shows an identity
+	key      string // replaces text for a client that shows a key or a signature
+	identity string // replaces text for a client that shows an identity
 }
 
-// says is for what the service's text contains.
+// says matches a part of the service's text.
 func says(text string) func(*Error, Setting) bool {
 	return func(e *Error, _ Setting) bool { return strings.Contains(e.Description, text) }
 }
 
-// alert is for one of these alerts of TLS.
+// alert matches any of these TLS alerts.
 func alert(texts ...string) func(*Error, Setting) bool {
 	return func(e *Error, _ Setting) bool {
 		said := tlsAlert(e.Err)
@@ -94,12 +94,12 @@ func alert(texts ...string) func(*Error, Setting) bool {
 	}
 }
 
-// has is for one of the conditions of the code.
+// has matches a condition of the code.
 func has(condition string) func(*Error, Setting) bool {
 	return func(e *Error, _ Setting) bool { return e.Condition == condition }
 }
 
-// causedBy is for a kind of cause.
+// causedBy matches a type of cause.
 func causedBy[T error](e *Error, _ Setting) bool {
 	_, ok := errors.AsType[T](e.Err)
 	return ok
@@ -111,8 +111,8 @@ const (
 	untrusted   = "the certificate is by an authority that this machine does not know, as of a proxy that looks into TLS or of an emulator: give its certificate with {tls}"
 )
 
-// advice is the table. Of the rows of a code the first that fits holds, and the last is
-// for the rest. A caller who has given up or closed needs none.
+// advice is the table. The first row of a code that matches applies; the last row of a code covers
+// the rest. A caller who has given up or closed needs no advice.
 var advice = []advisory{
 	{code: CodeUnauthorized, when: says("ExpiredToken"),
 		text: "the token has expired: if it was signed a moment ago, this machine's clock is wrong; a ready-made signature must be replaced by a new one, or by the key, which signs anew",

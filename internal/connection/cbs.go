@@ -20,7 +20,7 @@ func ofHub(path, hub string) bool {
 	return path == hub || strings.HasPrefix(path, partitionPath(hub, ""))
 }
 
-// askPaced is ask, but not right after it has failed.
+// askPaced is ask, at the earliest againPause after the last failure.
 func (cl *client) askPaced(ctx context.Context, g *grant, entity string, failed time.Time) (permit, error) {
 	if err := pace(ctx, failed); err != nil {
 		return permit{}, classify(err)
@@ -28,10 +28,10 @@ func (cl *client) askPaced(ctx context.Context, g *grant, entity string, failed 
 	return cl.ask(ctx, g, entity)
 }
 
-// ask gets a token for the grant and puts it. Of a hub whose own audience the
-// service refuses it tries the entity's, if there is one. If that is let in, so will
-// be the other partitions' from now on, and the permit is the zero one; if not, the
-// first refusal is the error.
+// ask gets a token for the grant and puts it. If the service refuses the audience of a hub, ask
+// tries that of the entity, unless entity is empty. If the service accepts that one, every
+// partition of the hub gets its own grant from now on, and ask returns the zero permit. If it
+// refuses both, ask returns the first refusal.
 func (cl *client) ask(ctx context.Context, g *grant, entity string) (permit, error) {
 	p, err := cl.putToken(ctx, g)
 	if err == nil || entity == "" || !refusesAudience(err) {
@@ -48,8 +48,7 @@ func (cl *client) ask(ctx context.Context, g *grant, entity string) (permit, err
 	return permit{}, nil
 }
 
-// narrow notes that a hub wants a token for each partition, for this connection and
-// those after it.
+// narrow notes that a hub wants a token for each partition, on this connection and later ones.
 func (cl *client) narrow(hub string) {
 	cl.owner.mu.Lock()
 	cl.owner.perEntity[hub] = true
@@ -59,8 +58,7 @@ func (cl *client) narrow(hub string) {
 	cl.mu.Unlock()
 }
 
-// refusesAudience reports whether the service may have had something against the
-// audience that a token was put for.
+// refusesAudience reports whether the service may have refused the audience of a token.
 func refusesAudience(err error) bool {
 	e := asError(err)
 	switch e.Code {
@@ -73,8 +71,8 @@ func refusesAudience(err error) bool {
 	}
 }
 
-// putToken gets a token for the grant's audience and tells $cbs, unless the service
-// has this very token already.
+// putToken gets a token for the grant's audience and puts it to $cbs, unless the service already
+// has this token.
 func (cl *client) putToken(ctx context.Context, g *grant) (permit, error) {
 	audience := cl.owner.audience(g.path)
 	token, err := callback.Result("TokenCredential.GetToken", func() (Token, error) { return cl.owner.cfg.Tokens.Token(ctx, audience) })
@@ -94,7 +92,7 @@ func (cl *client) putToken(ctx context.Context, g *grant) (permit, error) {
 	return cl.granted(g, token), nil
 }
 
-// putTokenProperties is what a put-token says beside the token.
+// putTokenProperties are the application properties of a put-token.
 func putTokenProperties(token Token, audience string) amqp.Map {
 	return amqp.Map{
 		{Key: "operation", Value: "put-token"}, {Key: "type", Value: token.Type}, {Key: "name", Value: audience}, {Key: "expiration", Value: expiration(token)},

@@ -16,32 +16,31 @@ import (
 	"github.com/go-eventhubs/eventhubs/internal/callback"
 )
 
-// errPeerSilent is the cause when a peer did not answer within closeTimeout, or a
-// pair's requests within openTimeout.
+// errPeerSilent is the cause when a peer did not answer a close within closeTimeout, or a pair's
+// requests within openTimeout.
 var errPeerSilent = errors.New("the peer did not answer in time")
 
-// client is one established AMQP connection. When it is lost it stays so; Conn
-// opens another.
+// client is one established AMQP connection. A lost client stays lost; Conn opens another.
 type client struct {
 	// Immutable after dialClient.
 	owner *Conn
 	amqp  *amqp.Conn
-	raw   net.Conn // what amqp writes to, below TLS: closing it ends everything at once
+	raw   net.Conn // the transport below TLS; closing it ends everything at once
 
 	cbs        *requestNode
 	management *requestNode
 
-	broken atomic.Bool // cut was called; amqp.Done comes soon
+	broken atomic.Bool // cut was called; amqp.Done closes soon
 
-	mourned chan struct{} // closed when its end has been told
+	mourned chan struct{} // closed after Disconnected has been called
 
 	mu        sync.Mutex        // guards the fields below
 	grants    map[string]*grant // by path; see grant.go
 	perEntity map[string]bool   // by hub: whether it wants a grant for each partition
 }
 
-// dialClient opens the transport and the AMQP connection over it; not right after
-// that has failed.
+// dialClient opens the transport and the AMQP connection over it, at the earliest againPause after
+// the last failure.
 func dialClient(ctx context.Context, owner *Conn, failed time.Time, dials int) (*client, error) {
 	if err := pace(ctx, failed); err != nil {
 		return nil, classifyDial(err)
@@ -63,9 +62,9 @@ func dialClient(ctx context.Context, owner *Conn, failed time.Time, dials int) (
 	return cl, nil
 }
 
-// dialAMQP opens a transport and an AMQP connection over it. A server may offer another
-// SASL mechanism than the one that it was sent before it had made its offer: then it is
-// dialled once more, and the mechanism is the other one from then on. Its errors are *Error.
+// dialAMQP opens a transport and an AMQP connection over it. The SASL mechanism is sent before the
+// server has made its offer. If the server then offers another one, dialAMQP dials once more with
+// that, and keeps it in *mechanism for later dials. Its errors are *Error.
 func dialAMQP(ctx context.Context, cfg *Config, container string, sessions int, mechanism *amqp.Symbol) (conn *amqp.Conn, raw net.Conn, err error) {
 	for again := false; ; again = true {
 		t, err := dialTransport(ctx, cfg)
@@ -87,10 +86,10 @@ func dialAMQP(ctx context.Context, cfg *Config, container string, sessions int, 
 	}
 }
 
-// handshake opens an AMQP connection over a transport, which it closes if that fails. Its
+// handshake opens an AMQP connection over a transport, and closes the transport if that fails. Its
 // errors are *Error.
 func handshake(ctx context.Context, cfg *Config, t transport, container string, sessions int, mechanism amqp.Symbol) (*amqp.Conn, error) {
-	host, _ := splitHostPort(cfg.Namespace) // "the name of the host", 2.7.1: there are servers that refuse a port
+	host, _ := splitHostPort(cfg.Namespace) // the name without the port (AMQP 2.7.1): some servers refuse a port
 	if saw := cfg.watch(); saw != nil {
 		t.conn = amqp.Watch(t.conn, saw)
 	}
@@ -116,12 +115,12 @@ func handshake(ctx context.Context, cfg *Config, t transport, container string, 
 	return conn, nil
 }
 
-// LevelTraffic is the level at which a Logger is told of the frames that come again and
-// again on an open link. Those that begin, end and refuse something are told at level
-// DEBUG.
+// LevelTraffic is the log level of the frames that recur on an open link. Frames that begin, end or
+// refuse something are logged at level DEBUG.
 const LevelTraffic = slog.LevelDebug - 4
 
-// watch returns what is told of each frame, nil if nobody wants to know.
+// watch returns the function that gets each frame, or nil if neither Frames nor the logger wants
+// them.
 func (cfg *Config) watch() func(amqp.Sight) {
 	switch {
 	case cfg.Frames != nil:
@@ -150,9 +149,8 @@ func (cfg *Config) watch() func(amqp.Sight) {
 	}
 }
 
-// containerID is the name of a connection: that which was asked for, and a number from the
-// second on, since there are servers that refuse a name while they still know of the
-// connection before.
+// containerID is the name of a connection. From the second dial on it ends with a number, since
+// some servers refuse a name while they still know the previous connection.
 func containerID(name string, dials int) string {
 	if name == "" || dials == 1 {
 		return name
@@ -160,8 +158,7 @@ func containerID(name string, dials int) string {
 	return name + "-" + strconv.Itoa(dials)
 }
 
-// openProperties tells the service who we are, under the names that its own SDKs
-// use.
+// openProperties identify this client to the service, under the names that Microsoft's SDKs use.
 func openProperties(applicationID string) amqp.Map {
 	agent := "go-eventhubs (" + runtime.Version() + "; " + runtime.GOOS + ")"
 	if applicationID != "" {
@@ -178,7 +175,7 @@ func openProperties(applicationID string) amqp.Map {
 
 func (cl *client) lost() bool { return cl.broken.Load() || cl.amqp.Err() != nil }
 
-// reason is why the connection ended, nil if we closed it ourselves.
+// reason is why the connection ended; nil if we closed it ourselves.
 func (cl *client) reason() error {
 	if err := cl.amqp.Err(); err != nil && cl.owner.lifetime.Err() == nil {
 		return classify(err)
@@ -186,20 +183,19 @@ func (cl *client) reason() error {
 	return nil
 }
 
-// cut breaks the connection at once: everything that waits for it fails.
+// cut breaks the connection at once; everything that waits for it fails.
 func (cl *client) cut() {
 	cl.broken.Store(true)
 	hangUp(cl.raw)
 }
 
-// standstill is how long a write may go on that holds the memory of a batch whose try is
-// over.
+// standstill is how long a write may still hold the memory of a batch whose try is over.
 const standstill = time.Second
 
-// cutIfStill cuts the connection if a write that holds a batch's memory does not come to
-// its end: what is behind it would wait for ever, and so would the batch's next try.
+// cutIfStill cuts the connection if a write that holds a batch's memory does not finish within
+// standstill. Later batches and the next try of this batch would otherwise wait forever.
 func (cl *client) cutIfStill(held <-chan struct{}) {
-	// Runs when standstill is over, and ends at once.
+	// Runs once, after standstill, and does not block.
 	time.AfterFunc(standstill, func() {
 		select {
 		case <-held:
@@ -209,8 +205,8 @@ func (cl *client) cutIfStill(held <-chan struct{}) {
 	})
 }
 
-// close closes the connection politely, without waiting for the peer's own close, and
-// breaks it when ctx ends. It returns when nothing of it runs any more.
+// close closes the connection politely, without waiting for the peer's own close. It breaks the
+// connection when ctx ends. It returns after all of the connection's goroutines have ended.
 func (cl *client) close(ctx context.Context) {
 	stop := context.AfterFunc(ctx, cl.cut)
 	defer stop()

@@ -6,19 +6,19 @@ import (
 	"time"
 )
 
-// Deadlines makes contexts that end with their parent or after a time, one at a time:
-// for one try after another. Unlike context.WithTimeout it allocates nothing for a try
-// that is over in time. It belongs to one goroutine.
+// Deadlines makes contexts for one try after another, one at a time. Each ends with its parent or
+// after a timeout. Unlike context.WithTimeout it allocates nothing for a try that finishes in time.
+// It belongs to one goroutine.
 type Deadlines struct {
 	parent  context.Context
-	current *deadline // used again as long as it has not ended; nil before the first
+	current *deadline // reused until it ends; nil before the first
 }
 
-// NewDeadlines makes contexts from a parent. Close them when they are of no more use.
+// NewDeadlines makes contexts from a parent. Call Close after the last try.
 func NewDeadlines(parent context.Context) *Deadlines { return &Deadlines{parent: parent} }
 
-// Start returns the context of a try that may take so long. It must not be used after
-// Stop, which must be called before Start is again.
+// Start returns the context of a try that may take that long. The caller must call Stop before the
+// next Start, and must not use the context after Stop.
 func (d *Deadlines) Start(timeout time.Duration) context.Context {
 	if d.current == nil {
 		d.current = newDeadline(d.parent)
@@ -30,11 +30,11 @@ func (d *Deadlines) Start(timeout time.Duration) context.Context {
 // Stop says that the try is over.
 func (d *Deadlines) Stop() {
 	if !d.current.timer.Stop() {
-		d.Close() // its time was over, or is about to be
+		d.Close() // the timeout has passed or is about to
 	}
 }
 
-// Close lets go of the parent.
+// Close detaches from the parent.
 func (d *Deadlines) Close() {
 	if d.current != nil {
 		d.current.leave()
@@ -42,14 +42,14 @@ func (d *Deadlines) Close() {
 	}
 }
 
-// deadline is a context whose time can be set again as long as it has not ended.
+// deadline is a context whose timeout can be set again until it has ended.
 type deadline struct {
 	// Immutable.
 	parent context.Context
-	leave  func() bool // the parent
+	leave  func() bool // leave detaches from the parent
 	done   chan struct{}
 
-	timer *time.Timer // of whoever starts and stops
+	timer *time.Timer // used by Start and Stop only
 
 	mu   sync.Mutex // guards the fields below
 	ends time.Time
@@ -73,7 +73,7 @@ func (d *deadline) start(timeout time.Duration) {
 	}
 }
 
-// end ends the context, unless it has ended.
+// end ends the context unless it has ended already.
 func (d *deadline) end(err error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()

@@ -1,54 +1,50 @@
-// Package connection is one AMQP connection to an Event Hubs namespace: all that
-// stands between a partition's batch and the service. It stands on internal/amqp, in
-// the client's role.
+// Package connection is one AMQP connection to an Event Hubs namespace: everything between a
+// partition's batch and the service. It uses internal/amqp in the client's role.
 //
-// A [Conn] connects when it is first needed and again after a loss, when it is
-// next needed. Nothing runs in between but AMQP's keep-alive: the engine's two
-// goroutines for the connection, one of ours that tells of its end, and one for each of
-// $cbs and $management that reads its replies. A link has none. Over the connection go
-// one link pair to $cbs, one to $management when properties are read, and a session and a
-// sender link of its own for every [Sender]. The loss of a link leaves the others alone.
+// A [Conn] connects when it is first needed. After a loss it connects again when it is next needed.
+// In between only AMQP's keep-alive runs. A connection has the engine's two goroutines, one of ours
+// that reports its end, and one each for $cbs and $management that reads replies. A link has no
+// goroutine. The connection carries one link pair to $cbs, and one to $management when properties
+// are read. Every [Sender] has its own session and sender link. The loss of a link does not affect
+// the others.
 //
-// Each hub is authorized once per connection or, if the service refuses that, each
-// of its partitions ([grant]). A token is renewed before its end while anything is
-// sent, and no send waits for that as long as the old one is good; nothing is
-// renewed for an idle connection. A partition that the service refuses under a token
-// waits for another; those that it does not refuse go on with the one that there is.
+// Each hub is authorized once per connection. If the service refuses that, each of its partitions
+// is authorized ([grant]). A token is renewed before it expires while anything is sent. No send
+// waits for a renewal while the old token is valid. Nothing is renewed for an idle connection. A
+// partition that the service refuses under a token waits for a new token; the other partitions go
+// on with the present one.
 //
-// Nothing here retries. [Sender.Send] makes one try and says what became of it
-// ([Outcome]), and an [Error] says why and whether another try makes sense; when,
-// and how often, is the producer's affair. What has failed to open is not tried
-// again sooner than againPause, however many ask for it; a try that many wait for is
-// one try.
+// Nothing here retries. [Sender.Send] makes one try and returns its [Outcome]. An [Error] says why
+// it failed and whether another try makes sense. The producer decides when and how often to retry.
+// An opening that failed is tried again after againPause at the earliest, however many callers ask
+// for it. Callers that wait for the same opening share one try.
 //
-// A sender that [Conn.IdempotentSender] makes asks for an identity when it attaches,
-// and never sends on a link whose identity its caller has not seen.
+// A sender from [Conn.IdempotentSender] asks for an identity when it attaches. It never sends on a
+// link whose identity its caller has not seen.
 //
 // # Calls end with their contexts
 //
-// What several may wait for (a connection, an authorization, a link) is opened by a
-// goroutine of the connection's, within openTimeout: callers wait for it, each as long as
-// their own context lasts, and what one has begun serves the next ([flight]).
+// Several callers may wait for the same connection, authorization or link. A goroutine of the
+// connection opens it within openTimeout. Each caller waits as long as its own context lasts, and
+// an opening that one caller began serves the next ([flight]).
 //
-// A batch waits in the engine, for the ones before it on its link, for credit, for the
-// session's window, and for the connection's writer. As long as it waits it can be taken
-// back: a send whose context ends then is NotSent. From its first frame on it is
-// out of our hands. A send whose context ends then is Unknown, and its link is given
-// up, since nobody knows what the service still says to it; if the peer does not answer
-// that within closeTimeout, it loses the connection, and the sender's next link waits for
-// one or the other. When the connection breaks, the engine knows of each batch whether
-// the network has taken its first byte: if not, it is NotSent.
+// In the engine a batch waits for earlier batches on its link, for credit, for the session's
+// window, and for the connection's writer. While it waits it can be taken back: a send whose
+// context ends then is NotSent. After its first frame has left, it cannot be taken back. A send
+// whose context ends then is Unknown, and its link is given up, since the service's answer may
+// still come. If the peer does not answer the detach within closeTimeout, the connection is cut.
+// The sender's next link waits for the answer or the cut. When the connection breaks, the engine
+// knows of each batch whether the network has taken its first byte. If not, the batch is NotSent.
 //
 // # Round trips
 //
-// From TCP to the answer of the first batch there are six: SASL, open with begin, both links
-// of $cbs, the token, begin with attach, the batch. A link that was lost takes the last two.
-// What leaves together is what official clients send together; see docs/wire.md.
+// From TCP to the answer of the first batch there are six: SASL, open with begin, both links of
+// $cbs, the token, begin with attach, the batch. Replacing a lost link takes the last two. Frames
+// that leave together are those that official clients send together; see docs/wire.md.
 //
 // # One session for each link
 //
-// There are servers that end the whole session of a link that they refuse, or of a frame
-// that comes late. So each sender has a session of its own. A session takes a channel, of
-// which the peer has channel-max and one more: a link beyond them is refused here, with
-// an error that names the limit.
+// Some servers end the whole session when they refuse a link or receive a frame late. So each
+// sender has its own session. A session takes a channel, and the peer has channel-max plus one of
+// them. A link beyond that number is refused here, with an error that names the limit.
 package connection

@@ -14,71 +14,68 @@ import (
 	"github.com/go-eventhubs/eventhubs/internal/amqp"
 )
 
-// A Code says in one stable word what went wrong.
+// A Code names the kind of failure in one stable word.
 type Code string
 
-// The codes, each with what Error.Transient is for it unless said otherwise.
+// The codes. Each comment says what Error.Transient is for the code unless an Error says otherwise.
 const (
 	CodeUnauthorized     Code = "unauthorized"      // the service refused the token or its rights; not transient
-	CodeNoToken          Code = "no-token"          // the token source gave none; not transient
+	CodeNoToken          Code = "no-token"          // the token source gave no token; not transient
 	CodeNotFound         Code = "not-found"         // no such event hub or host; not transient
 	CodePartitionUnknown Code = "partition-unknown" // the hub has no such partition; not transient
 	CodeDisabled         Code = "disabled"          // the event hub is switched off; not transient
 	CodeThrottled        Code = "throttled"         // the service asks to wait; transient
 	CodeQuotaExceeded    Code = "quota-exceeded"    // too many connections, links or bytes; not transient
-	CodeTooLarge         Code = "too-large"         // the message exceeds what the link takes; transient if it may have been another on the same link, else not
-	CodeFenced           Code = "fenced"            // another producer took over; not transient
-	CodeOutOfOrder       Code = "out-of-order"      // an idempotent producer's numbers do not follow those that are stored; not transient
+	CodeTooLarge         Code = "too-large"         // the message is larger than the link allows; transient if another message on the same link may be the cause, else not
+	CodeFenced           Code = "fenced"            // another producer has taken over; not transient
+	CodeOutOfOrder       Code = "out-of-order"      // an idempotent producer's numbers do not follow the stored ones; not transient
 	CodeNotSupported     Code = "not-supported"     // the service does not offer idempotent publishing; not transient
-	CodeConnectionLost   Code = "connection-lost"   // the connection or link broke, or could not be opened; transient, but for a peer that is not who it should be
+	CodeConnectionLost   Code = "connection-lost"   // the connection or link broke, or could not be opened; transient, unless the peer is not the expected one
 	CodeTimeout          Code = "timeout"           // no answer in time; transient
 	CodeCanceled         Code = "canceled"          // the caller's context was cancelled; not transient
 	CodeClosed           Code = "connection-closed" // the Conn or Sender was closed; not transient
 	CodeRejected         Code = "rejected"          // refused for another reason, see Condition; not transient
-	CodeReleased         Code = "released"          // given back without being stored: released or modified; transient
+	CodeReleased         Code = "released"          // given back without being stored (released or modified); transient
 	CodeInternal         Code = "internal"          // a fault of the service, or an answer that makes no sense; transient
 )
 
-// Error is why something failed. It unwraps to the cause.
+// Error is why something failed. It unwraps to its cause.
 type Error struct {
 	Code        Code
-	Condition   string // the AMQP error condition, empty if the peer sent none
-	Description string // the peer's text without its tracking id, empty if it sent none
-	TrackingID  string // the service's own id of the failure, empty if it told none
-	Transient   bool   // the same may succeed later without anybody changing anything
+	Condition   string // the AMQP error condition; empty if the peer sent none
+	Description string // the peer's text without its tracking id; empty if it sent none
+	TrackingID  string // the service's own id of the failure; empty if it sent none
+	Transient   bool   // the same try may succeed later without any change
 	Err         error  // the cause, never nil
 
-	// Wait is, with CodeThrottled, how long the service's text asks to wait, at
-	// most maxWait; 0 if it does not say.
+	// Wait is set with CodeThrottled: how long the service's text asks to wait, at most maxWait; 0
+	// if it does not say.
 	Wait time.Duration
 
-	// Limit is, with CodeTooLarge, how many bytes the service's text says that it takes; 0
-	// if it does not say.
+	// Limit is set with CodeTooLarge: the limit in bytes that the service's text states; 0 if it
+	// states none.
 	Limit int
 
-	// Lost says that a link, session or connection that was open broke, or turned
-	// out to have been broken before the try, and that nothing but this stood in
-	// the way: a try at once, on a new one, makes sense. It makes sense once; if
-	// that is lost too, wait. Lost is false for what could not be opened or was
-	// refused, for a link that was given up because the caller's context ended,
-	// and for a loss whose reason would meet the next try as well, such as being
-	// throttled or fenced off.
+	// Lost says that an open link, session or connection broke, or was found broken by the try, and
+	// that this was the only obstacle. One immediate try on a new link makes sense; if that is lost
+	// too, wait. Lost is false if the link could not be opened, was refused, or was given up
+	// because the caller's context ended. It is also false if the reason would fail the next try as
+	// well, as throttling and fencing do.
 	Lost bool
 
-	// Unreached says that there is no connection and none could be opened, for
-	// whatever reason (name, dial, TLS, SASL, open), or not while the caller's
-	// context lasted: no partition of the whole namespace can be reached. Whoever
-	// waits before another try may be woken by Conn.Opened.
+	// Unreached says that there is no connection, and that none could be opened or none in time,
+	// for whatever reason (name, dial, TLS, SASL, open). So no partition of the namespace can be
+	// reached. A caller that waits before its next try may wait for Conn.Opened too.
 	Unreached bool
 
-	// Refused says that the service refused the attach of a link, with whatever it
-	// states: not the token before it, nor the connection under it.
+	// Refused says that the service refused the attach of a link, whatever reason it states. The
+	// token and the connection were accepted.
 	Refused bool
 
-	answered bool // it is the answer to a request, which says that the node is well
+	answered bool // it is the answer to a request: the node works
 }
 
-// Error says what happened and ends with what to do about it: see Advise.
+// Error says what happened, then what to do about it: see Advise.
 func (e *Error) Error() string {
 	var b strings.Builder
 	switch {
@@ -99,9 +96,9 @@ func (e *Error) Error() string {
 // Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.Err }
 
-// conditions says what each condition that the service sends means. A condition
-// that is not here is taken for a passing fault of the service: not to retry what
-// would succeed is worse than to retry in vain a few times.
+// conditions maps each condition that the service sends to a code. An unknown condition counts as a
+// passing fault of the service: a few useless retries are better than giving up a batch that could
+// succeed.
 var conditions = map[amqp.Symbol]struct {
 	code      Code
 	transient bool
@@ -151,8 +148,8 @@ var conditions = map[amqp.Symbol]struct {
 	"com.microsoft:session-cannot-be-locked": {CodeRejected, false},
 }
 
-// classify gives an error of the engine, of a context or of ours its code. It
-// returns nil for nil, and an *Error as it is, without what it is wrapped in.
+// classify gives an error of the engine, of a context or of this package its code. It returns nil
+// for nil, and an *Error as it is, without its wrapping.
 func classify(err error) error {
 	if err == nil {
 		return nil
@@ -170,8 +167,8 @@ func asError(err error) *Error {
 	if limit, ok := errors.AsType[*amqp.LimitError](err); ok {
 		return &Error{Code: CodeQuotaExceeded, Err: fmt.Errorf("the connection has no room for another link, each of which takes a session: %w", limit)}
 	}
-	// What the engine says of the end of something was not said by the peer, and would only
-	// look as if it was.
+	// The engine's own errors about the end of a link did not come from the peer, and must not look
+	// as if they did.
 	if e, ok := errors.AsType[*amqp.Error](err); ok && !errorOfLink(err) {
 		return remoteError(e, err)
 	}
@@ -188,13 +185,12 @@ func asError(err error) *Error {
 	return &Error{Code: CodeConnectionLost, Transient: true, Err: err}
 }
 
-// errorOfLink reports whether an error means that the link, its session or its
-// connection is gone.
+// errorOfLink reports whether an error means that the link, its session or its connection is gone.
 func errorOfLink(err error) bool {
 	return errors.Is(err, amqp.ErrDetached) || errors.Is(err, amqp.ErrEnded) || errors.Is(err, amqp.ErrClosed)
 }
 
-// remoteError classifies what a peer sent; cause is what it arrived in.
+// remoteError classifies a peer's error; cause is the error that it arrived in.
 func remoteError(remote *amqp.Error, cause error) *Error {
 	class, known := conditions[remote.Condition]
 	if !known {
@@ -222,8 +218,8 @@ func classifyDial(err error) error {
 	return e
 }
 
-// dialError tells apart what, unlike what happens to an open connection, does not
-// pass by itself.
+// dialError finds the failures that are permanent while dialling, but passing on an open
+// connection.
 func dialError(err error) *Error {
 	if dns, ok := errors.AsType[*net.DNSError](err); ok && dns.IsNotFound {
 		return &Error{Code: CodeNotFound, Err: err}
@@ -234,17 +230,18 @@ func dialError(err error) *Error {
 	if LetsNobodyIn(err) {
 		return &Error{Code: CodeConnectionLost, Err: err}
 	}
-	return new(*asError(err)) // its own, since it is changed
+	return new(*asError(err)) // a copy, since it is changed
 }
 
-// LetsNobodyIn reports whether a peer has answered, and has said that it does not want
-// this client: by an alert of TLS, or by SASL.
+// LetsNobodyIn reports whether a peer has answered that it refuses this client: by a TLS alert or
+// by SASL.
 func LetsNobodyIn(err error) bool {
 	_, refused := errors.AsType[*amqp.SASLError](err)
 	return refused || tlsAlert(err) != ""
 }
 
-// tlsAlert is why a peer has ended TLS, in the words of crypto/tls, which has no type for it; empty if it has not.
+// tlsAlert is why a peer has ended TLS, in the words of crypto/tls, which has no type for it; empty
+// if the peer has not.
 func tlsAlert(err error) string {
 	if op, ok := errors.AsType[*net.OpError](err); ok && op.Op == "remote error" && op.Err != nil {
 		return strings.TrimPrefix(op.Err.Error(), "tls: ")
@@ -252,8 +249,7 @@ func tlsAlert(err error) string {
 	return ""
 }
 
-// tlsFault tells a peer whose certificate is not to be trusted, and one that does not
-// speak TLS at all.
+// tlsFault finds a peer whose certificate is not trusted, and a peer that does not speak TLS.
 func tlsFault(err error) (distrusted, noTLS bool) {
 	_, badCertificate := errors.AsType[*tls.CertificateVerificationError](err)
 	_, unknownAuthority := errors.AsType[x509.UnknownAuthorityError](err)
@@ -261,7 +257,7 @@ func tlsFault(err error) (distrusted, noTLS bool) {
 	return badCertificate || unknownAuthority, badRecord
 }
 
-// statusError is the failure that a $cbs or $management reply tells.
+// statusError is the failure that a reply of $cbs or $management reports.
 func statusError(status int, condition, description string) *Error {
 	if condition == "" {
 		condition = string(statusConditions[status])
@@ -275,8 +271,8 @@ func statusError(status int, condition, description string) *Error {
 	return e
 }
 
-// statusConditions is for replies that carry no condition. 410 is not among them: as
-// an answer to a request it is no word of amqp:link:stolen, for which it stands elsewhere.
+// statusConditions is for replies without a condition. 410 is missing: elsewhere it stands for
+// amqp:link:stolen, but in a reply to a request it does not.
 var statusConditions = map[int]amqp.Symbol{
 	400: "com.microsoft:argument-error",
 	401: "amqp:unauthorized-access",
@@ -288,9 +284,8 @@ var statusConditions = map[int]amqp.Symbol{
 	503: "com.microsoft:server-busy",
 }
 
-// cutTrackingID takes the tail that the service adds to its descriptions,
-// "… TrackingId:<id>, SystemTracker:<x>, Timestamp:<t>", off the text and returns
-// the id.
+// cutTrackingID removes the tail that the service adds to its descriptions, "… TrackingId:<id>,
+// SystemTracker:<x>, Timestamp:<t>", and returns the id.
 func cutTrackingID(description string) (text, id string) {
 	text, tail, found := strings.Cut(description, "TrackingId:")
 	if !found {
@@ -306,8 +301,7 @@ func closedError() error {
 	return &Error{Code: CodeClosed, Err: ErrClosed}
 }
 
-// contextError is the error of a context that ended, with its cause if that says
-// more.
+// contextError is the error of an ended context, with its cause if that says more.
 func contextError(ctx context.Context) error {
 	err, cause := ctx.Err(), context.Cause(ctx)
 	if cause == nil || errors.Is(cause, err) {

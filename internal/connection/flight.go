@@ -5,13 +5,11 @@ import (
 	"time"
 )
 
-// againPause is how soon after a failure the same thing is tried again: a thousand
-// partitions that each try in their own time, and share each attempt, make no more
-// than ten a second of it.
+// againPause is the shortest time between a failure and the next try of the same opening. A
+// thousand partitions that share the openings make at most ten tries a second.
 const againPause = 100 * time.Millisecond
 
-// pace waits until againPause has passed since a failure; the zero time means that
-// there was none.
+// pace waits until againPause has passed since a failure; the zero time means no failure.
 func pace(ctx context.Context, failed time.Time) error {
 	if failed.IsZero() || time.Since(failed) >= againPause {
 		return nil
@@ -26,9 +24,8 @@ func pace(ctx context.Context, failed time.Time) error {
 	}
 }
 
-// flight is one opening that several callers wait for. It runs in a goroutine of
-// the connection's and is not disturbed when a caller stops waiting: its result
-// is there for the next.
+// flight is one opening that several callers wait for. It runs in a goroutine of the connection. A
+// caller that stops waiting does not disturb it: the result serves the next caller.
 type flight[T any] struct {
 	done chan struct{} // closed when value and err are set
 
@@ -41,9 +38,8 @@ func newFlight[T any]() *flight[T] {
 	return &flight[T]{done: make(chan struct{})}
 }
 
-// run does the work, within openTimeout and the lifetime given, and lands the
-// flight. The work removes the flight from where callers find it, before it
-// returns.
+// run does the work within openTimeout and the lifetime, then sets the result. The work removes the
+// flight from where callers find it before it returns.
 func (f *flight[T]) run(lifetime context.Context, work func(ctx context.Context) (T, error)) {
 	ctx, cancel := context.WithTimeout(lifetime, openTimeout)
 	defer cancel()

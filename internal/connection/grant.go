@@ -6,9 +6,9 @@ import (
 	"time"
 )
 
-// renewalPause is how long after a renewal that came to nothing the next one is
-// tried, while the old token lives; and how long a token is good that was over by our
-// clock when the service, whose clock counts, has taken it.
+// renewalPause is the time between a fruitless renewal and the next, while the old token lives. It
+// is also how long a token counts as good that the service has taken although it is over by our
+// clock: the service's clock counts.
 const renewalPause = 30 * time.Second
 
 // grant is the authorization of one audience on one connection.
@@ -19,31 +19,30 @@ type grant struct {
 	given   bool
 	version uint64 // counts the tokens that were put
 	token   Token
-	until   time.Time       // when it is over; zero for never
+	until   time.Time       // when it expires; zero for never
 	renewal time.Time       // when to renew it; zero for never
-	failed  time.Time       // when asking last failed; zero if it has succeeded since
+	failed  time.Time       // when asking last failed; zero after a success
 	asking  *flight[permit] // not nil while a token is being asked for
 
 	refused  map[string]bool // the partitions, "" for the hub, that wait for another token; see distrust
-	replaced time.Time       // when such a partition last got one that is not known to have helped; zero for never
+	replaced time.Time       // when such a partition last got a token that has not yet helped; zero for never
 }
 
-// permit is what a grant gave somebody. The zero permit is for a connection without
-// $cbs, and for a path whose hub turned out to want one grant for each partition.
+// permit is one caller's copy of a grant. The zero permit is for a connection without $cbs, and for
+// a path whose hub turned out to want a grant for each partition.
 type permit struct {
 	path    string
 	version uint64
 	token   Token
-	fresh   bool // somebody has just waited for it
+	fresh   bool // its caller has just waited for it
 	used    bool // a message has passed under it
 }
 
 func (p permit) same(q permit) bool { return p.path == q.path && p.version == q.version }
 
-// authorize makes sure that a partition of a hub, or the hub if partitionID is
-// empty, is authorized on this connection. It waits only where there is no token
-// that is still good, or where that was refused: one that is due for renewal is
-// renewed meanwhile.
+// authorize makes sure that a partition of a hub is authorized on this connection, or the hub if
+// partitionID is empty. It waits only if there is no valid token or the token was refused. A token
+// that is due for renewal is renewed in the background.
 func (cl *client) authorize(ctx context.Context, hub, partitionID string) (permit, error) {
 	if cl.owner.cfg.WithoutCBS {
 		return permit{}, nil
@@ -58,8 +57,7 @@ func (cl *client) authorize(ctx context.Context, hub, partitionID string) (permi
 			p.fresh = true
 			return p, err
 		}
-		// The hub wants a grant for each partition, which from now on it gets: the
-		// next flight is the partition's own.
+		// The hub wants a grant for each partition: the next flight is the partition's own.
 	}
 }
 
@@ -86,7 +84,7 @@ func (cl *client) permitNow(hub, partitionID string) (permit, *flight[permit], e
 	}
 	f, err := cl.askLocked(g, entity)
 	if good {
-		return g.permit(), nil, nil // err says that the connection is closed, which the caller will find out
+		return g.permit(), nil, nil // err says that the connection is closed; the caller's next step finds that too
 	}
 	return permit{}, f, err
 }
@@ -100,9 +98,9 @@ func (cl *client) grantLocked(path string) *grant {
 	return g
 }
 
-// askLocked returns the flight that asks for a token, starting it if there is
-// none. If the service refuses the audience of a hub, it is asked for that of the
-// partition named entity instead, unless that is empty.
+// askLocked returns the flight that asks for a token; it starts one if there is none. If the
+// service refuses the audience of a hub, the flight tries that of the partition named entity,
+// unless entity is empty.
 func (cl *client) askLocked(g *grant, entity string) (*flight[permit], error) {
 	if g.asking != nil {
 		return g.asking, nil
@@ -123,12 +121,12 @@ func (cl *client) askLocked(g *grant, entity string) (*flight[permit], error) {
 	return f, nil
 }
 
-// asked ends a flight.
+// asked records the end of a flight.
 func (cl *client) asked(g *grant, err error) {
 	now := time.Now()
 	cl.mu.Lock()
 	g.asking = nil
-	unheard := err != nil && g.good(now) && g.failed.IsZero() // nobody waits for it, and it is the first
+	unheard := err != nil && g.good(now) && g.failed.IsZero() // no caller waits for it, and it is the first failure
 	expires := g.token.Expires
 	switch {
 	case err == nil:
@@ -161,10 +159,10 @@ func (cl *client) granted(g *grant, token Token) permit {
 	return p
 }
 
-// kept reports whether the token is the one that the grant has, and good. The source
-// has no newer one yet then, so it is asked again soon. One that somebody was refused
-// under is put again, since that makes the service look at its rights again; so is one
-// that is over by our clock.
+// kept reports whether the token is the one that the grant has, and valid. Then the source has no
+// newer one yet and is asked again soon. A token under which a partition was refused is put again,
+// since that makes the service check its rights again. A token that is over by our clock is put
+// again too.
 func (cl *client) kept(g *grant, token Token) (permit, bool) {
 	cl.mu.Lock()
 	defer cl.mu.Unlock()
@@ -176,11 +174,11 @@ func (cl *client) kept(g *grant, token Token) (permit, bool) {
 	return g.permit(), true
 }
 
-// distrust makes a partition, or the hub if partitionID is empty, wait for another
-// token, if err says that the service has refused it under the one of the permit and
-// nobody has put another since. All others go on with that one meanwhile, since it may
-// be good for them. While another token has not helped, there is no third before
-// renewalPause is over, unless it was good for messages until now.
+// distrust makes a partition wait for another token, or the hub if partitionID is empty. It does so
+// if err says that the service refused the permit's token and no newer one has been put since. All
+// other partitions go on with that token, which may be good for them. If the replacement does not
+// help either, there is no third token within renewalPause, unless messages have passed under the
+// replacement.
 func (cl *client) distrust(p permit, partitionID string, err error) {
 	e, ok := errors.AsType[*Error](classify(err))
 	if !ok || e.Code != CodeUnauthorized {
@@ -200,8 +198,8 @@ func (cl *client) distrust(p permit, partitionID string, err error) {
 	g.renewal = now
 }
 
-// trust notes that the service has let something pass under a permit: if it was waited
-// for, that has helped.
+// trust notes that the service has let something pass under a permit. If its caller had waited for
+// it, the new token has helped.
 func (cl *client) trust(p permit) {
 	if !p.fresh {
 		return
@@ -213,8 +211,8 @@ func (cl *client) trust(p permit) {
 	}
 }
 
-// tokenExpires is when the hub's present token does, or the one that expires first
-// if its partitions have their own; zero if there is none.
+// tokenExpires is when the hub's present token expires; if its partitions have their own, the first
+// of those. It is zero if there is none.
 func (cl *client) tokenExpires(hub string) time.Time {
 	cl.mu.Lock()
 	defer cl.mu.Unlock()
@@ -231,8 +229,7 @@ func (cl *client) tokenExpires(hub string) time.Time {
 	return first
 }
 
-// expires is when the grant's token does; zero for a grant that is nil or without
-// one.
+// expires is when the grant's token expires; zero for a nil grant or one without a token.
 func (g *grant) expires() time.Time {
 	if g == nil || !g.given {
 		return time.Time{}

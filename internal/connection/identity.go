@@ -9,9 +9,8 @@ import (
 	"github.com/go-eventhubs/eventhubs/internal/amqp"
 )
 
-// An idempotent producer on the wire: the capability that it asks for, and what
-// link properties and the annotations of its events tell: a long, a short and an
-// int.
+// An idempotent producer on the wire: the capability that it asks for, and the names of the link
+// properties and event annotations. Their types are long, short and int.
 const (
 	idempotentCapability = "com.microsoft:idempotent-producer"
 
@@ -20,27 +19,25 @@ const (
 	producerSequenceProperty = "com.microsoft:producer-sequence-number"
 )
 
-// Identity is who an idempotent sender is to the service, as its reply to an attach
-// has told.
+// Identity is how the service knows an idempotent sender, from its reply to an attach.
 type Identity struct {
 	ProducerID int64
 	Epoch      int16
 
-	// Sequence is the last number that the service knows of, so that the next
-	// event's is the one after it; after 2,147,483,647 comes 0. It is -1 if the
-	// service has not told it.
+	// Sequence is the last number that the service knows. The next event's number is one higher;
+	// after 2,147,483,647 comes 0. It is -1 if the service has not stated it.
 	Sequence int32
 }
 
-// Claim is the identity that a sender states when it attaches. There is no number
-// in it: the property is sent as null, so that a service that would only echo it
-// has to tell what it knows of.
+// Claim is the identity that a sender states when it attaches. It contains no number: that property
+// is sent as null, so that a service that merely echoes properties cannot pass for one that knows
+// the number.
 type Claim struct {
 	ProducerID int64
 	Epoch      int16
 }
 
-// properties is what an attach states: all three or, without a claim, nothing, as the .NET
+// properties is what an attach states: all three properties, or none without a claim, as the .NET
 // client does.
 func (c *Claim) properties() amqp.Map {
 	if c == nil {
@@ -53,22 +50,21 @@ func (c *Claim) properties() amqp.Map {
 	}
 }
 
-// errAttachedAnew is the cause when a send was meant for a link that is no more.
+// errAttachedAnew is the cause when a send was meant for a link that is gone.
 var errAttachedAnew = errors.New("the link on which the numbers of these events were to be used is gone; nothing was sent")
 
-// IdempotentSender returns a sender to a partition that numbers its events. The
-// caller does the numbering: Open, ask Identity, annotate the events, SendOn.
-// Plain Send refuses. Nothing touches the network yet.
+// IdempotentSender returns a sender to a partition that numbers its events. The caller numbers
+// them: Open, read Identity, annotate the events, SendOn. Plain Send refuses. IdempotentSender does
+// not touch the network.
 func (c *Conn) IdempotentSender(hub, partitionID, identifier string) *Sender {
 	s := c.Sender(hub, partitionID, identifier)
 	s.idempotent = true
 	return s
 }
 
-// Claim says what the next attaches state: nil asks for a new identity, which is
-// also what a sender begins with. It leaves a link that is open alone, see Detach.
-// An attach under way becomes of no use: who waits for it in Open gets an Error
-// that is Lost.
+// Claim sets what the next attaches state. Nil, the initial value, asks for a new identity. An open
+// link stays; see Detach. An attach under way becomes useless: a caller that waits for it in Open
+// gets an Error that is Lost.
 func (s *Sender) Claim(claim *Claim) {
 	if claim != nil {
 		claim = new(*claim)
@@ -79,17 +75,17 @@ func (s *Sender) Claim(claim *Claim) {
 	s.supersedeLocked()
 }
 
-// Identity returns what the service's reply to the latest attach has told and which
-// attach that was, counted from 1. Both are zero before the first.
+// Identity returns what the service's reply to the latest attach stated, and the number of that
+// attach, counted from 1. Both are zero before the first.
 func (s *Sender) Identity() (id Identity, attach uint64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.identity, s.attaches
 }
 
-// Detach gives the present link up, so that the next Open attaches anew, when the peer has
-// answered. It does not wait itself; sends under way on the link become Unknown, unless their outcome still
-// comes. A peer that does not answer within closeTimeout loses the connection.
+// Detach gives up the present link. The next Open attaches again after the peer has answered.
+// Detach does not block. Sends under way on the link become Unknown, unless their outcome still
+// comes. If the peer does not answer within closeTimeout, the connection is cut.
 func (s *Sender) Detach() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -100,16 +96,15 @@ func (s *Sender) Detach() {
 	}
 }
 
-// supersedeLocked makes an attach under way one that nobody waits for any more.
+// supersedeLocked makes an attach under way useless.
 func (s *Sender) supersedeLocked() {
 	s.generation++
 	s.opening = nil
 }
 
-// SendOn is Send for idempotent senders: it makes one try, on the link of the
-// attach whose number Identity has returned and on no other. If that link is gone
-// it sends nothing and answers NotSent with an Error that is Lost, since after
-// another attach the caller must look at the identity first.
+// SendOn is Send for idempotent senders. It makes one try, only on the link of the attach whose
+// number Identity returned. If that link is gone it sends nothing and returns NotSent with an Error
+// that is Lost: after another attach the caller must read the identity first.
 func (s *Sender) SendOn(ctx context.Context, attach uint64, batch [][]byte) Result {
 	if len(batch) == 0 {
 		return emptyBatch()
@@ -122,7 +117,7 @@ func (s *Sender) SendOn(ctx context.Context, attach uint64, batch [][]byte) Resu
 	return result
 }
 
-// attached returns the link of an attach, if that is still the present one.
+// attached returns the link of an attach if it is still the present one.
 func (s *Sender) attached(ctx context.Context, attach uint64) (*link, error) {
 	if ctx.Err() != nil {
 		return nil, classify(contextError(ctx))
@@ -138,14 +133,14 @@ func (s *Sender) attached(ctx context.Context, attach uint64) (*link, error) {
 	return s.link, nil
 }
 
-// readIdentity reads the link properties of the service's reply. A service that
-// does not offer idempotent publishing sends none.
+// readIdentity reads the link properties of the service's reply. A service without idempotent
+// publishing sends none.
 func readIdentity(properties amqp.Map) (Identity, error) {
 	read := func(name string, least, largest int64) (int64, bool) {
 		v, _ := properties.Get(name)
 		return integer(v, least, largest)
 	}
-	id, hasID := read(producerIDProperty, math.MinInt64, math.MaxInt64) // any long: nothing says that ids are positive
+	id, hasID := read(producerIDProperty, math.MinInt64, math.MaxInt64) // any long: no document says that ids are positive
 	epoch, hasEpoch := read(producerEpochProperty, 0, math.MaxInt16)
 	if !hasID || !hasEpoch {
 		return Identity{}, &Error{Code: CodeNotSupported, Err: fmt.Errorf("the service's reply has no %s or no %s", producerIDProperty, producerEpochProperty)}
@@ -157,7 +152,7 @@ func readIdentity(properties amqp.Map) (Identity, error) {
 	return Identity{ProducerID: id, Epoch: int16(epoch), Sequence: int32(sequence)}, nil
 }
 
-// integer reads a number between least and largest of whatever integer type.
+// integer reads a number of any integer type between least and largest.
 func integer(v any, least, largest int64) (n int64, ok bool) {
 	switch v := v.(type) {
 	case int64:

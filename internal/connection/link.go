@@ -11,24 +11,24 @@ import (
 	"github.com/go-eventhubs/eventhubs/internal/amqp"
 )
 
-// link is a sender link in a session of its own: there are servers that end the whole
-// session of a link that they refuse, or to which something comes late.
+// link is a sender link in its own session: some servers end the whole session of a link that they
+// refuse, or to which a frame comes late.
 type link struct {
 	// Immutable after newLink.
 	client  *client
 	session *amqp.Session
 	amqp    *amqp.Link
-	gone    chan struct{} // closed when the peer has answered leave, or has lost the connection
+	gone    chan struct{} // closed when the peer has answered leave, or the connection has been cut
 
 	permit atomic.Pointer[permit] // under which the service last let something pass
-	waited atomic.Int64           // nanoseconds of waiting in vain since the last message, or the last reply
+	waited atomic.Int64           // nanoseconds of fruitless waiting since the last message or the last reply
 
 	leaving sync.Once
 }
 
-// newLink begins a session and attaches a sender link, and further links with it, in one
-// round trip. It fills in their names. ctx is an opening's own, never a caller's: a peer that
-// does not even answer the begin until it ends loses the connection.
+// newLink begins a session and attaches a sender link, and further links with it, in one round
+// trip. It fills in their names. ctx belongs to an opening, never to a caller: if the peer does not
+// even answer the begin until ctx ends, the connection is cut.
 func newLink(ctx context.Context, cl *client, attach *amqp.Attach, further ...*amqp.Attach) (*link, []*amqp.Link, error) {
 	session, err := cl.amqp.NewSession(ctx)
 	if err != nil {
@@ -55,34 +55,34 @@ func newLink(ctx context.Context, cl *client, attach *amqp.Attach, further ...*a
 	return l, links[1:], nil
 }
 
-// refusesLink reports whether an error of newLink says that the peer refused the link:
-// by detaching it, or by ending its session.
+// refusesLink reports whether an error of newLink says that the peer refused the link, by detaching
+// it or by ending its session.
 func refusesLink(err error) bool {
 	remote, ok := errors.AsType[*amqp.RemoteError](err)
 	return ok && remote.Frame != "close"
 }
 
-// attachError gives an error of newLink its code: nothing was lost that had been open.
+// attachError gives an error of newLink its code. A refused attach is not Lost, since no open link
+// was lost.
 func attachError(err error) *Error {
 	e := asError(err)
 	if refusesLink(err) {
-		e = new(*e) // its own, since it is changed
+		e = new(*e) // a copy, since it is changed
 		e.Lost = false
 	}
 	return e
 }
 
-// starved notes that a wait for credit, or for a reply, has come to nothing, and reports
-// whether the link has by now been waited for so long that another may do better: the
-// whole of an opening, which spends a moment before it waits.
+// starved adds a fruitless wait for credit or for a reply. It reports whether the link has by now
+// kept callers waiting for a whole opening, less the moment before the wait began, so that another
+// link may do better.
 func (l *link) starved(wait time.Duration) bool {
 	return time.Duration(l.waited.Add(int64(wait))) >= openTimeout-time.Second
 }
 
-// leave detaches the link, unless that is over, and ends its session. Whatever waits for
-// the link ends at once, and nothing of what it was to send is read any more. The
-// peer's answers are awaited elsewhere: if they do not come within closeTimeout, the
-// peer loses the connection.
+// leave detaches the link, unless that has happened, and ends its session. Everything that waits
+// for the link ends at once, and the engine reads no more of what was to be sent. leave does not
+// wait for the peer's answers: if they do not come within closeTimeout, the connection is cut.
 func (l *link) leave() {
 	l.leaving.Do(func() {
 		if l.amqp != nil {

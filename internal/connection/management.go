@@ -9,7 +9,7 @@ import (
 	"github.com/go-eventhubs/eventhubs/internal/amqp"
 )
 
-// HubProperties are what the service says about a hub.
+// HubProperties are the service's data about a hub.
 type HubProperties struct {
 	Name                  string
 	CreatedOn             time.Time
@@ -17,7 +17,7 @@ type HubProperties struct {
 	GeoReplicationEnabled bool
 }
 
-// PartitionProperties are what the service says about a partition.
+// PartitionProperties are the service's data about a partition.
 type PartitionProperties struct {
 	EventHubName               string
 	PartitionID                string
@@ -28,8 +28,8 @@ type PartitionProperties struct {
 	IsEmpty                    bool
 }
 
-// HubProperties asks the service for a hub's properties, foremost its partitions.
-// Its errors are *Error.
+// HubProperties asks the service for a hub's properties, above all its partitions. Its errors are
+// *Error.
 func (c *Conn) HubProperties(ctx context.Context, hub string) (HubProperties, error) {
 	body, err := c.read(ctx, hub, "com.microsoft:eventhub", nil)
 	if err != nil {
@@ -47,8 +47,7 @@ func (c *Conn) HubProperties(ctx context.Context, hub string) (HubProperties, er
 	return properties, nil
 }
 
-// PartitionProperties asks the service for a partition's properties. Its errors
-// are *Error.
+// PartitionProperties asks the service for a partition's properties. Its errors are *Error.
 func (c *Conn) PartitionProperties(ctx context.Context, hub, partitionID string) (PartitionProperties, error) {
 	body, err := c.read(ctx, hub, "com.microsoft:partition", amqp.Map{{Key: "partition", Value: partitionID}})
 	if err != nil {
@@ -96,8 +95,7 @@ func (c *Conn) read(ctx context.Context, hub, kind string, more amqp.Map) (amqp.
 	return body, nil
 }
 
-// field returns a field of a reply, or the zero value if it is missing or of
-// another type.
+// field returns a field of a reply, or the zero value if it is missing or has another type.
 func field[T any](body amqp.Map, name string) T {
 	value, _ := body.Get(name)
 	v, _ := value.(T)
@@ -111,7 +109,7 @@ func number(body amqp.Map, name string) int64 {
 	return n
 }
 
-// texts is field for an array of strings, or a list of them.
+// texts is field for an array or a list of strings.
 func texts(body amqp.Map, name string) []string {
 	value, _ := body.Get(name)
 	switch v := value.(type) {

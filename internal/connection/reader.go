@@ -12,30 +12,28 @@ import (
 // readCredit is how many events may be on their way to a Reader.
 const readCredit = 300
 
-// selectorFilter is the name, and selectorCode the descriptor, of the filter that says
-// where reading starts, as the service's own clients send them.
+// selectorFilter is the name, and selectorCode the descriptor, of the filter that says where
+// reading starts. The service's own clients send the same.
 const (
 	selectorFilter = "apache.org:selector-filter:string"
 	selectorCode   = uint64(0x0000468C00000004)
 )
 
-// A Reader reads the events of a partition as the service sends them: encoded,
-// whatever is in them. A receiver of go-amqp v1.7.0 ends at the first message that
-// has a value of a type that it does not know (decimals, characters), and tells
-// nobody which message that was.
+// A Reader reads the events of a partition as the service sends them, encoded, whatever they
+// contain. A receiver of go-amqp v1.7.0 ends at the first message with a value of a type that it
+// does not know (decimals, characters), and does not say which message that was.
 //
-// A Reader has a connection of its own. It tries nothing again and renews no token:
-// when it has ended, for whatever reason, another takes its place. One goroutine at a
-// time uses it.
+// A Reader has its own connection. It retries nothing and renews no token: after it has ended, for
+// whatever reason, open another. One goroutine at a time may use it.
 type Reader struct {
 	conn *amqp.Conn
 	link *amqp.Link
 }
 
-// A Source is what a Reader reads.
+// A Source is the partition that a Reader reads, and where it starts.
 type Source struct {
 	Hub, ConsumerGroup, PartitionID string
-	Selector                        string // such as "amqp.annotation.x-opt-sequence-number > '41'"
+	Selector                        string // e.g. "amqp.annotation.x-opt-sequence-number > '41'"
 }
 
 func (s *Source) path() string {
@@ -115,7 +113,7 @@ func authorizeReader(ctx context.Context, session *amqp.Session, cfg *Config, so
 	if err != nil {
 		return readError("putting a token", err)
 	}
-	_ = reply.Settle(amqp.Accepted{}) // the link is of no more use
+	_ = reply.Settle(amqp.Accepted{}) // the link is not used again
 	answer, err := amqp.ParseMessage(reply.Payload)
 	if err != nil {
 		return &Error{Code: CodeInternal, Transient: true, Err: fmt.Errorf("the answer of %s: %w", node, err)}
@@ -123,7 +121,7 @@ func authorizeReader(ctx context.Context, session *amqp.Session, cfg *Config, so
 	return replyStatus(&answer)
 }
 
-// expiration is when a token expires, as the Go SDK has it: Unix seconds as text, 0 where it is not known.
+// expiration is when a token expires, as the Go SDK writes it: Unix seconds as text, 0 if unknown.
 func expiration(token Token) string {
 	if token.Expires.IsZero() {
 		return "0"
@@ -131,14 +129,14 @@ func expiration(token Token) string {
 	return strconv.FormatInt(token.Expires.Unix(), 10)
 }
 
-// Next waits for the next event and returns it, encoded. Its errors are *Error; after
-// one there are no more events.
+// Next waits for the next event and returns it, encoded. Its errors are *Error; no events follow an
+// error.
 func (r *Reader) Next(ctx context.Context) ([]byte, error) {
 	delivery, err := r.link.Receive(ctx)
 	if err != nil {
 		return nil, readError("reading", err)
 	}
-	if err := delivery.Settle(amqp.Accepted{}); err != nil { // does nothing to what the service has settled itself, as it does
+	if err := delivery.Settle(amqp.Accepted{}); err != nil { // does nothing if the service has settled it, as it does
 		return nil, readError("reading", err)
 	}
 	if delivery.TooLarge {
@@ -147,10 +145,10 @@ func (r *Reader) Next(ctx context.Context) ([]byte, error) {
 	return delivery.Payload, nil
 }
 
-// Close ends the reader. It takes closeTimeout at the most.
+// Close ends the reader. It takes at most closeTimeout.
 func (r *Reader) Close() { _ = r.conn.Close(nil) }
 
-// readError makes an error of the engine's an *Error; nil stays nil.
+// readError makes an error of the engine an *Error; nil stays nil.
 func readError(doing string, err error) error {
 	if err == nil {
 		return nil

@@ -16,8 +16,8 @@ import (
 // replyCredit is how many replies may be under way at once.
 const replyCredit = 100
 
-// requestNode is a node of the peer that answers requests: $cbs or $management.
-// Its link pair opens with the first request and again after a loss.
+// requestNode is a node of the peer that answers requests: $cbs or $management. Its link pair opens
+// with the first request, and again after a loss.
 type requestNode struct {
 	// Immutable after newRequestNode.
 	client  *client
@@ -32,8 +32,7 @@ func newRequestNode(cl *client, address string) *requestNode {
 	return &requestNode{client: cl, address: address}
 }
 
-// requestPair is a sender link for requests and a receiver link for their
-// replies, in one session.
+// requestPair is a sender link for requests and a receiver link for their replies, in one session.
 type requestPair struct {
 	// Immutable after newPair.
 	node    *requestNode
@@ -42,15 +41,15 @@ type requestPair struct {
 	replyTo string
 
 	mu       sync.Mutex                      // guards the fields below
-	err      error                           // why the pair is of no more use, nil while it is
+	err      error                           // why the pair is useless; nil while it works
 	next     uint64                          // counts message ids
 	waiting  map[string]chan<- *amqp.Message // by message id; each has room for its one reply
-	answered time.Time                       // when somebody last got a reply
+	answered time.Time                       // when a request last got its reply
 }
 
-// request sends a message and waits for its reply, both as long as ctx lasts. A
-// reply whose status is not one of success becomes an *Error. It retries nothing,
-// except that a pair that turns out to have been lost before is replaced.
+// request sends a message and waits for its reply, both as long as ctx lasts. A reply whose status
+// is not a success becomes an *Error. It retries nothing, except that it replaces a pair that turns
+// out to have been lost before.
 func (n *requestNode) request(ctx context.Context, properties amqp.Map, body any) (*amqp.Message, error) {
 	reply, stale, err := n.try(ctx, properties, body)
 	if stale {
@@ -65,8 +64,8 @@ func (n *requestNode) request(ctx context.Context, properties amqp.Map, body any
 	return reply, nil
 }
 
-// try makes one try. It reports a stale pair when nothing was sent because that had
-// been lost before, which shows only when it is used.
+// try makes one try. It reports a stale pair if nothing was sent because the pair had been lost
+// before; that shows only when it is used.
 func (n *requestNode) try(ctx context.Context, properties amqp.Map, body any) (reply *amqp.Message, stale bool, err error) {
 	pair, err := n.open(ctx)
 	if err != nil {
@@ -113,9 +112,9 @@ func (n *requestNode) attach(ctx context.Context) (*requestPair, error) {
 	return pair, nil
 }
 
-// afterRefusal looks at why a pair could not be opened. The service allows a
-// connection one pair to $cbs: if it does not allow ours, it still knows of one
-// before, and the connection is broken so that the next has a clean beginning.
+// afterRefusal examines why a pair could not be opened. The service allows a connection one pair to
+// $cbs. If it refuses ours, it still knows an earlier one; then the connection is cut, so that the
+// next starts clean.
 func (n *requestNode) afterRefusal(err *Error) error {
 	if n != n.client.cbs || err.Condition != string(amqp.ErrorNotAllowed) {
 		return err
@@ -147,7 +146,7 @@ func (n *requestNode) newPair(ctx context.Context) (*requestPair, error) {
 		replyTo: replyTo,
 		waiting: make(map[string]chan<- *amqp.Message),
 	}
-	// The request leaves right behind this, without an answer: both attaches have theirs.
+	// The request leaves right after this without waiting: both attaches have been answered.
 	if err := pair.replies.Credit(replyCredit); err != nil {
 		l.leave()
 		return nil, err
@@ -159,8 +158,8 @@ func (n *requestNode) newPair(ctx context.Context) (*requestPair, error) {
 	return pair, nil
 }
 
-// read hands replies to those who wait for them. It ends when the link does, at
-// the latest with the connection.
+// read hands replies to their waiting requests. It ends with the link, at the latest with the
+// connection.
 func (p *requestPair) read() {
 	for {
 		reply, err := p.nextReply()
@@ -182,8 +181,8 @@ func (p *requestPair) read() {
 	}
 }
 
-// nextReply waits for a reply. One that comes unsettled, though it was asked for
-// otherwise, is settled, or the peer might wait for that.
+// nextReply waits for a reply. A reply that comes unsettled, although the attach asked for settled
+// ones, is settled, since the peer might wait for that.
 func (p *requestPair) nextReply() (*amqp.Message, error) {
 	d, err := p.replies.Receive(context.Background())
 	if err != nil {
@@ -202,7 +201,7 @@ func (p *requestPair) nextReply() (*amqp.Message, error) {
 	return &reply, nil
 }
 
-// fail makes the pair useless and tells everyone who waits.
+// fail makes the pair useless and fails every waiting request.
 func (p *requestPair) fail(err error) {
 	p.mu.Lock()
 	first := p.err == nil
@@ -226,8 +225,8 @@ func (p *requestPair) broken() error {
 	return p.err
 }
 
-// enlist reserves a message id and returns where its reply will come; the channel
-// is closed instead when the pair fails.
+// enlist reserves a message id and returns where its reply will come. If the pair fails, the
+// channel is closed instead.
 func (p *requestPair) enlist() (id string, reply <-chan *amqp.Message, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -255,9 +254,9 @@ func (p *requestPair) heard() {
 	p.answered = time.Now()
 }
 
-// unheard notes that a request was waited for in vain since start. Keep-alive and
-// others' traffic tell nothing of a pair that has gone dead, so one on which nobody got
-// a reply in all that time is given up, as a sender's link without credit is.
+// unheard notes that a request has waited in vain since start. Keep-alive and other links' traffic
+// say nothing about a dead pair. So a pair on which no request got a reply in all that time is
+// given up, as a sender's link without credit is.
 func (p *requestPair) unheard(start time.Time) {
 	p.mu.Lock()
 	if p.answered.After(start) {
@@ -269,8 +268,7 @@ func (p *requestPair) unheard(start time.Time) {
 	}
 }
 
-// exchange sends one request and waits for its reply. It reports a stale pair as
-// try does.
+// exchange sends one request and waits for its reply. It reports a stale pair as try does.
 func (p *requestPair) exchange(ctx context.Context, properties amqp.Map, body any) (reply *amqp.Message, stale bool, err error) {
 	id, answer, err := p.enlist()
 	if err != nil {
@@ -285,7 +283,7 @@ func (p *requestPair) exchange(ctx context.Context, properties amqp.Map, body an
 	settled := d.Told()
 	for {
 		select {
-		case got, ok := <-answer: // which may come before the request's own outcome
+		case got, ok := <-answer: // may come before the request's own outcome
 			if !ok {
 				return nil, false, p.broken()
 			}
@@ -295,12 +293,12 @@ func (p *requestPair) exchange(ctx context.Context, properties amqp.Map, body an
 			settled = nil
 			state, err := d.Result()
 			if err != nil {
-				p.link.leave() // read hears of that, and then answer does
+				p.link.leave() // read notices that, and then closes answer
 			} else if result := stateResult(state); result.Outcome != Accepted && len(answer) == 0 { // a reply says more
 				return nil, false, result.Err
 			}
 		case <-ctx.Done():
-			// Others' requests may be under way on this link, so it is not given up.
+			// Other requests may be under way on this link, so it is not given up.
 			d.Withdraw()
 			p.unheard(start)
 			return nil, false, contextError(ctx)
@@ -308,12 +306,12 @@ func (p *requestPair) exchange(ctx context.Context, properties amqp.Map, body an
 	}
 }
 
-// send hands a request over.
+// send hands a request to the engine.
 func (p *requestPair) send(id string, properties amqp.Map, body any) (*amqp.Delivery, error) {
 	request := amqp.Message{
 		Properties:            &amqp.Properties{MessageID: id, ReplyTo: &p.replyTo},
 		ApplicationProperties: properties,
-		Value:                 body, // nil is none, as in the SDK's requests to $management
+		Value:                 body, // nil is no body, as in the SDK's requests to $management
 	}
 	payload, err := request.AppendTo(nil)
 	if err != nil {
@@ -329,7 +327,7 @@ func (p *requestPair) send(id string, properties amqp.Map, body any) (*amqp.Deli
 	return d, nil
 }
 
-// replyStatus returns nil for a reply with a status of success.
+// replyStatus returns nil for a reply whose status is a success.
 func replyStatus(reply *amqp.Message) error {
 	properties := reply.ApplicationProperties
 	status, ok := integer(first(properties, "status-code", "statusCode"), math.MinInt32, math.MaxInt32)
@@ -359,7 +357,7 @@ func first(properties amqp.Map, names ...string) any {
 	return nil
 }
 
-// openingError says why an opening failed whose context may be the reason.
+// openingError says why an opening failed, which may be the end of its context.
 func openingError(ctx context.Context, err error) error {
 	if ctx.Err() == nil {
 		return err

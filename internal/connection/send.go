@@ -10,21 +10,21 @@ import (
 	"github.com/go-eventhubs/eventhubs/internal/amqp"
 )
 
-// batchFormat marks a message whose data sections are whole messages, which the
-// service takes apart and stores one by one.
+// batchFormat marks a message whose data sections are whole messages. The service stores them one
+// by one.
 const batchFormat = 0x80013700
 
-// Outcome is what became of a batch.
+// Outcome is what happened to a batch.
 type Outcome uint8
 
-// The outcomes. Only Accepted means stored, and only Unknown leaves it open.
+// The outcomes. Only Accepted means stored; only Unknown leaves that open.
 const (
-	NotSent  Outcome = iota // nothing was sent: surely not stored
+	NotSent  Outcome = iota // nothing was sent: certainly not stored
 	Accepted                // stored
 	Rejected                // refused by the service, also by a detach that can mean nothing else: not stored
 	Released                // given back by the service: not stored
 	Modified                // given back by the service: not stored
-	Unknown                 // sent, wholly or in part, and no outcome came: may or may not be stored
+	Unknown                 // sent, wholly or in part, without an outcome: may or may not be stored
 )
 
 // String returns the outcome's name in lower case.
@@ -47,30 +47,30 @@ func (o Outcome) String() string {
 	}
 }
 
-// Result is what became of one try. Err is nil if Outcome is Accepted, otherwise
-// an *Error.
+// Result is the result of one try. Err is nil if Outcome is Accepted, otherwise an *Error.
 type Result struct {
 	Outcome Outcome
 	Err     error
 
-	// Held, unless nil, is closed when the batch's memory may be changed or used again:
-	// a write of some of it is under way. One that stands still is given up with its
-	// connection, so that this is soon, unless the net.Conn is an application's whose
-	// Write outlasts its Close.
+	// Held, unless nil, is closed when the batch's memory may be changed or reused: a write of some
+	// of it is still under way. If the write stands still, the connection is cut, so Held closes
+	// soon. The exception is an application's net.Conn whose Write outlasts its Close.
 	Held <-chan struct{}
 }
 
-// Send makes one try to store a batch, which is data sections, each of them the encoding
-// of a whole message, in pieces as [amqp.Delivery.Frames] has them. It opens what is not
-// open.
+// Send makes one try to store a batch. The batch consists of data sections, each containing the
+// encoding of a whole message, in pieces as [amqp.Delivery.Frames] has them. Send opens whatever is
+// not open.
 //
-// Send ends with ctx. If that ends before the first byte was on its way, nothing was
-// sent and nothing will be: the outcome is NotSent. The link stays if it was the
-// service's credit that was waited for, unless it has been waited for in vain for
-// openTimeout altogether. Otherwise it is given up, which every other Send under way
-// on this sender suffers too; if the peer does not answer that within closeTimeout, the
-// connection is, and the sender's next link waits for it. It retries nothing, except
-// that a link that turns out to have been lost before the try is replaced.
+// Send ends with ctx. If ctx ends before the first byte has left, nothing was sent and nothing will
+// be: the outcome is NotSent. The link stays if Send was waiting for the service's credit, unless
+// the link has kept senders waiting in vain for openTimeout altogether. Otherwise the link is given
+// up, which ends every other Send under way on this sender too. If the peer does not answer that
+// within closeTimeout, the connection is cut; the sender's next link waits for the answer or the
+// cut.
+//
+// Send retries nothing, except that it replaces a link that turns out to have been lost before the
+// try.
 func (s *Sender) Send(ctx context.Context, batch [][]byte) Result {
 	switch {
 	case len(batch) == 0:
@@ -85,7 +85,8 @@ func (s *Sender) Send(ctx context.Context, batch [][]byte) Result {
 	return result
 }
 
-// BatchOf copies events, each the encoding of a whole message, to a batch as Send wants it, in pieces as large as may be.
+// BatchOf copies events, each the encoding of a whole message, to a batch as Send wants it, in
+// pieces of the largest size.
 func BatchOf(events ...[]byte) (batch [][]byte) {
 	var message []byte
 	for _, event := range events {
@@ -99,7 +100,7 @@ func BatchOf(events ...[]byte) (batch [][]byte) {
 
 func notSent(err error) Result { return Result{Outcome: NotSent, Err: err} }
 
-// emptyBatch refuses a message without a body, which AMQP does not know.
+// emptyBatch refuses a message without a body, which AMQP does not allow.
 func emptyBatch() Result {
 	return notSent(&Error{Code: CodeRejected, Err: errors.New("a batch needs at least one event")})
 }
@@ -113,8 +114,8 @@ func (s *Sender) try(ctx context.Context, batch [][]byte) (result Result, stale 
 	return s.tryOn(ctx, l, batch)
 }
 
-// tryOn makes one try on a link. It waits for a token first only if the old one is
-// over or was refused. It reports a stale link when that had ended before.
+// tryOn makes one try on a link. It waits for a token first only if the old one has expired or was
+// refused. It reports a stale link if the link had ended before.
 func (s *Sender) tryOn(ctx context.Context, l *link, batch [][]byte) (result Result, stale bool) {
 	p, err := l.client.authorize(ctx, s.hub, s.partitionID)
 	if err != nil {
@@ -145,7 +146,7 @@ func (s *Sender) tryOn(ctx context.Context, l *link, batch [][]byte) (result Res
 	return result, false
 }
 
-// queue hands a batch over to a link.
+// queue hands a batch to a link.
 func (s *Sender) queue(l *link, batch [][]byte) (d *amqp.Delivery, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -162,7 +163,8 @@ func (s *Sender) queue(l *link, batch [][]byte) (d *amqp.Delivery, err error) {
 	return d, nil
 }
 
-// returned ends a send. Over says that nobody will look at its delivery any more, so that another may use it.
+// returned ends a send. over says that the engine no longer uses the delivery, so that another send
+// may use it.
 func (s *Sender) returned(d *amqp.Delivery, over bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -175,7 +177,8 @@ func (s *Sender) returned(d *amqp.Delivery, over bool) {
 	}
 }
 
-// settled says what an outcome means, also for the permit under which the message went.
+// settled turns an outcome into a Result, and notes what it means for the permit under which the
+// message went.
 func (s *Sender) settled(l *link, p permit, state amqp.DeliveryState) Result {
 	if l.waited.Load() != 0 {
 		l.waited.Store(0)
@@ -195,14 +198,14 @@ func (s *Sender) settled(l *link, p permit, state amqp.DeliveryState) Result {
 	return result
 }
 
-// giveUp ends a try whose context has ended. The outcome may be known by then: of a batch
-// that the network has taken, together with something in the same write that it does not take.
+// giveUp ends a try whose context has ended. The outcome may be known by now, if one write
+// contained the batch and something that the network has not taken.
 func (s *Sender) giveUp(ctx context.Context, l *link, p permit, d *amqp.Delivery, start time.Time) Result {
 	err := contextError(ctx)
 	came := d.Withdraw()
 	if came == amqp.Leaving {
 		s.drop(l, err)
-		came = d.Withdraw() // by now no more of it leaves
+		came = d.Withdraw() // from here on no more of it leaves
 	}
 	switch came {
 	case amqp.Settled:
@@ -223,24 +226,24 @@ func (s *Sender) giveUp(ctx context.Context, l *link, p permit, d *amqp.Delivery
 	}
 }
 
-// unsent says what became of a message of which nothing has left.
+// unsent is the result for a message of which nothing has left.
 func (s *Sender) unsent(l *link, err error) Result {
 	over := errorOfLink(err)
 	if over {
 		s.drop(l, err)
 	}
 	e := asError(err)
-	if e.Code == CodeTooLarge && over { // another message was: nothing of this one was seen
+	if e.Code == CodeTooLarge && over { // another message was too large: the peer saw nothing of this one
 		e = &Error{Code: CodeConnectionLost, TrackingID: e.TrackingID, Transient: true, Lost: true,
 			Err: fmt.Errorf("nothing was sent: the link was ended for the size of another message: %w", err)}
 	}
 	return notSent(e)
 }
 
-// lostWith says what became of a message that has left and had no outcome when its link
-// ended. A link that the peer detaches since a message is too large says so of the only
-// one that it has no outcome for: as good as a rejection. Of several it leaves open which
-// one it was, so that each may well be sent again.
+// lostWith is the result for a message that has left and had no outcome when its link ended. If the
+// peer detaches the link because a message is too large, and only one message has no outcome, that
+// one is rejected. If several have none, any of them may be the large one, so each may be sent
+// again.
 func (l *link) lostWith(err error) Result {
 	e := asError(err)
 	if remote, ok := errors.AsType[*amqp.RemoteError](err); e.Code != CodeTooLarge || !ok || remote.Frame != "detach" {
@@ -249,12 +252,12 @@ func (l *link) lostWith(err error) Result {
 	if l.amqp.Lost() == 1 {
 		return Result{Outcome: Rejected, Err: e}
 	}
-	e = new(*e) // its own, since it is changed
+	e = new(*e) // a copy, since it is changed
 	e.Transient = true
 	return Result{Outcome: Unknown, Err: e}
 }
 
-// stateResult says what a settled outcome means.
+// stateResult turns a settled outcome into a Result.
 func stateResult(state amqp.DeliveryState) Result {
 	switch state := state.(type) {
 	case amqp.Accepted:

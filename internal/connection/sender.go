@@ -11,9 +11,8 @@ import (
 	"github.com/go-eventhubs/eventhubs/internal/amqp"
 )
 
-// Sender sends to one partition, over a session and a link of its own that open
-// when first needed and again after a loss. Its methods may be called by several
-// goroutines at once.
+// Sender sends to one partition, over its own session and link, which open when first needed and
+// again after a loss. Its methods may be called by several goroutines at once.
 type Sender struct {
 	// Immutable after Conn.Sender.
 	conn        *Conn
@@ -27,9 +26,9 @@ type Sender struct {
 	mu         sync.Mutex // guards the fields below; held before Conn.mu, never while waiting
 	closed     bool
 	link       *link            // of the latest attach; nil when that is gone
-	former     *link            // the one before, given up and not yet gone, which the next waits for; nil if there is none
+	former     *link            // the link before, given up and not yet gone, for which the next waits; nil if there is none
 	opening    *flight[*link]   // not nil while a link is being opened
-	generation uint64           // counts what makes an attach under way useless
+	generation uint64           // counts the events that make an attach under way useless
 	attaches   uint64           // counts attaches
 	identity   Identity         // of the latest attach
 	claim      *Claim           // what the next attach states
@@ -37,16 +36,16 @@ type Sender struct {
 	spare      []*amqp.Delivery // for sends to come
 }
 
-// Sender returns a sender to a partition of a hub, or to the hub, whose service
-// chooses the partition, if partitionID is empty. The identifier is told to the
-// service as the link's source. Nothing touches the network.
+// Sender returns a sender to a partition of a hub. If partitionID is empty, it sends to the hub,
+// and the service chooses the partition. The service sees the identifier as the link's source.
+// Sender does not touch the network.
 func (c *Conn) Sender(hub, partitionID, identifier string) *Sender {
 	return &Sender{conn: c, hub: hub, partitionID: partitionID, identifier: identifier}
 }
 
-// Open connects, authorizes and attaches, where that has not been done or was
-// lost. It waits as long as ctx lasts; what it began goes on without it and
-// serves the next call. Its errors are *Error.
+// Open connects, authorizes and attaches, unless that is done already and still holds. It waits as
+// long as ctx lasts. An opening goes on without its caller and serves the next call. Its errors are
+// *Error.
 func (s *Sender) Open(ctx context.Context) error {
 	_, err := s.open(ctx)
 	return err
@@ -59,15 +58,14 @@ func (s *Sender) IsOpen() bool {
 	return s.link != nil && !s.link.client.lost()
 }
 
-// MaxMessageSize is the largest message in bytes that the latest link takes, 0
-// when none was attached yet or the peer has no limit, in whichever of AMQP's two
-// ways it says so.
+// MaxMessageSize is the largest message in bytes that the latest link takes. It is 0 if no link has
+// been attached yet, or if the peer has no limit, in either of AMQP's two ways to say so.
 func (s *Sender) MaxMessageSize() uint64 {
 	return s.maxMessageSize.Load()
 }
 
-// WaitingForCredit reports whether the latest Send has a link and waits for the
-// peer to allow a message on it.
+// WaitingForCredit reports whether the latest Send has a link and waits for the peer to allow a
+// message on it.
 func (s *Sender) WaitingForCredit() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -104,9 +102,9 @@ func (s *Sender) open(ctx context.Context) (*link, error) {
 	return l, s.conn.blame(err)
 }
 
-// attach opens a link and makes it the present one, unless the sender was closed or
-// something has made the attach useless meanwhile. It waits until the peer has let go of
-// the former link, or has lost the connection for not doing so.
+// attach opens a link and makes it the present one, unless the sender has been closed or the attach
+// has become useless meanwhile. It waits until the peer has let go of the former link, or the
+// connection has been cut because the peer did not.
 func (s *Sender) attach(ctx context.Context, generation uint64, claim *Claim, former *link) (*link, error) {
 	start := time.Now()
 	if former != nil {
@@ -132,7 +130,7 @@ func (s *Sender) attach(ctx context.Context, generation uint64, claim *Claim, fo
 		log.Debug("opening a link failed", "error", err)
 		return nil, err
 	case closed:
-		l.leave() // Close cannot have seen this one
+		l.leave() // Close cannot have seen this link
 		return nil, closedError()
 	case superseded:
 		l.leave()
@@ -142,7 +140,7 @@ func (s *Sender) attach(ctx context.Context, generation uint64, claim *Claim, fo
 	return l, nil
 }
 
-// maxMessageSize is what the peer states, 0 for no limit: it may say nothing, or the
+// maxMessageSize is the peer's limit, 0 for none. A peer without a limit states nothing, or the
 // largest number (AMQP 2.7.3, max-message-size).
 func maxMessageSize(l *amqp.Link) uint64 {
 	if n := l.Remote().MaxMessageSize; n != math.MaxUint64 {
@@ -151,9 +149,9 @@ func maxMessageSize(l *amqp.Link) uint64 {
 	return 0
 }
 
-// newLink authorizes and attaches. What is refused under a token that was put
-// earlier is tried once more under a new one: rights are granted and keys replaced
-// while a connection lives. But it is not, if that was in vain a moment ago.
+// newLink authorizes and attaches. If the attach is refused under a token that was put earlier,
+// newLink tries once more under a new one: rights are granted and keys replaced while a connection
+// lives. It does not if a new token was fruitless a moment ago.
 func (s *Sender) newLink(ctx context.Context, claim *Claim) (*link, Identity, error) {
 	cl, err := s.conn.connect(ctx)
 	if err != nil {
@@ -177,7 +175,7 @@ func (s *Sender) newLink(ctx context.Context, claim *Claim) (*link, Identity, er
 	return s.newLinkUnder(ctx, cl, newer, claim)
 }
 
-// newLinkUnder attaches under a permit, which it distrusts if it is refused.
+// newLinkUnder attaches under a permit. If the attach is refused, it distrusts the permit.
 func (s *Sender) newLinkUnder(ctx context.Context, cl *client, p permit, claim *Claim) (*link, Identity, error) {
 	attach := &amqp.Attach{
 		Source:             &amqp.Source{Address: s.identifier},
@@ -192,7 +190,7 @@ func (s *Sender) newLinkUnder(ctx context.Context, cl *client, p permit, claim *
 	l, _, err := newLink(ctx, cl, attach)
 	if err != nil {
 		cl.distrust(p, s.partitionID, err)
-		e := new(*attachError(openingError(ctx, err))) // its own, since it is changed
+		e := new(*attachError(openingError(ctx, err))) // a copy, since it is changed
 		e.Refused = refusesLink(err)
 		return nil, Identity{}, e
 	}
@@ -201,7 +199,7 @@ func (s *Sender) newLinkUnder(ctx context.Context, cl *client, p permit, claim *
 		return l, Identity{}, nil
 	}
 	id, err := readIdentity(l.amqp.Remote().Properties)
-	if over := l.amqp.Err(); err != nil && over != nil { // the engine forgets what the reply to the attach of such a link said
+	if over := l.amqp.Err(); err != nil && over != nil { // the engine forgets the properties of such a link's attach
 		err = asError(over)
 	}
 	if err != nil {
@@ -222,15 +220,14 @@ func (s *Sender) address() string {
 	return partitionPath(s.hub, s.partitionID)
 }
 
-// drop forgets a link that is of no more use, so that the next Open or Send opens
-// another.
+// drop forgets a useless link, so that the next Open or Send opens another.
 func (s *Sender) drop(l *link, reason error) {
 	s.mu.Lock()
 	present := s.link == l
 	if present {
 		s.link = nil
 		if !errorOfLink(reason) {
-			s.former = l // we end it, and so find out whether the peer still answers
+			s.former = l // we end it, so its successor waits for the peer's answer
 		}
 	}
 	s.mu.Unlock()
@@ -242,10 +239,9 @@ func (s *Sender) drop(l *link, reason error) {
 	s.log().Debug("link lost", "error", reason)
 }
 
-// Close closes the link; the sender stays closed. Batches in flight become
-// Unknown, unless their outcome still comes. It waits for the peer as long as ctx
-// lasts; a peer that does not answer within closeTimeout loses the connection,
-// whatever ctx.
+// Close closes the link; the sender stays closed. Batches in flight become Unknown, unless their
+// outcome still comes. Close waits for the peer as long as ctx lasts. If the peer does not answer
+// within closeTimeout, the connection is cut, whatever ctx is.
 func (s *Sender) Close(ctx context.Context) {
 	s.mu.Lock()
 	s.closed = true

@@ -12,30 +12,29 @@ import (
 	"github.com/go-eventhubs/eventhubs/internal/sas"
 )
 
-// Token types as $cbs wants to hear them.
+// Token types as $cbs expects them.
 const (
 	tokenTypeSAS = "servicebus.windows.net:sastoken"
 	tokenTypeJWT = "jwt"
 )
 
-// entraScope is what a credential is asked for.
+// entraScope is the scope of the tokens that a credential is asked for.
 const entraScope = "https://eventhubs.azure.net//.default"
 
 // keyTokenLifetime is how long a signature made from a key is valid.
 const keyTokenLifetime = 2 * time.Hour
 
-// TokenSource makes the tokens that authorize. Token is called once per hub and
-// connection, and again when a token is about to expire; it must return when ctx
-// ends.
+// TokenSource makes the tokens that authorize. Token is called once per hub and connection, and
+// again when a token is about to expire. It must return when ctx ends.
 type TokenSource interface {
 	Token(ctx context.Context, audience string) (Token, error)
 }
 
-// Token authorizes for an audience until it expires. Its text is a secret, held
-// by a function so that no way of printing the struct shows it.
+// Token authorizes for an audience until it expires. Its text is a secret. It is held by a
+// function, so that no way of printing the struct shows it.
 type Token struct {
 	Type    string
-	Expires time.Time // zero: not known, never renewed
+	Expires time.Time // zero: unknown, never renewed
 	text    func() string
 }
 
@@ -44,8 +43,7 @@ func NewToken(tokenType, text string, expires time.Time) Token {
 	return Token{Type: tokenType, Expires: expires, text: func() string { return text }}
 }
 
-// tokenFunc is a TokenSource. Being a function it holds its secrets where
-// printing does not reach.
+// tokenFunc is a TokenSource. A function holds its secrets where printing does not reach.
 type tokenFunc func(ctx context.Context, audience string) (Token, error)
 
 func (f tokenFunc) Token(ctx context.Context, audience string) (Token, error) {
@@ -60,8 +58,8 @@ func TokensFromKey(keyName, key string) TokenSource {
 	})
 }
 
-// TokensFromSAS returns a source that presents a ready-made shared access
-// signature until it expires; then Token fails.
+// TokensFromSAS returns a source that presents a ready-made shared access signature until it
+// expires; then Token fails.
 func TokensFromSAS(signature string) TokenSource {
 	var expires time.Time
 	parsed, err := sas.Parse(signature)
@@ -69,7 +67,7 @@ func TokensFromSAS(signature string) TokenSource {
 		expires = parsed.Expires
 	}
 	return tokenFunc(func(context.Context, string) (Token, error) {
-		// What we cannot parse is for the service to judge.
+		// If we cannot parse it, the service judges it.
 		if !expires.IsZero() && !time.Now().Before(expires) {
 			return Token{}, fmt.Errorf("the shared access signature expired at %s", expires.Format(time.RFC3339))
 		}
@@ -77,8 +75,7 @@ func TokensFromSAS(signature string) TokenSource {
 	})
 }
 
-// TokensFromCredential returns a source that asks a credential of
-// azidentity's kind.
+// TokensFromCredential returns a source that asks an azcore.TokenCredential.
 func TokensFromCredential(credential azcore.TokenCredential) TokenSource {
 	return tokenFunc(func(ctx context.Context, _ string) (Token, error) {
 		if credential == nil {
@@ -92,8 +89,8 @@ func TokensFromCredential(credential azcore.TokenCredential) TokenSource {
 	})
 }
 
-// renewAt is when a token that was made now should be replaced: ten minutes
-// before its end, or at three quarters of its life if that is short.
+// renewAt is when a token that was made now should be replaced: ten minutes before its end, or
+// after three quarters of a life shorter than 40 minutes.
 func renewAt(now, expires time.Time) time.Time {
 	if expires.IsZero() {
 		return time.Time{}

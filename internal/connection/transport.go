@@ -16,14 +16,13 @@ const (
 	portPlain = "5672"
 )
 
-// transport is an open byte stream: conn is what AMQP talks over, raw what lies
-// below TLS. Closing raw never waits, while closing TLS writes an alert first.
+// transport is an open byte stream: AMQP uses conn; raw is the connection below TLS. Closing raw
+// never waits, while closing TLS first writes an alert.
 type transport struct {
 	conn, raw net.Conn
 }
 
-// dialTransport opens the byte stream that the configuration asks for. Its
-// errors are *Error.
+// dialTransport opens the byte stream that the configuration asks for. Its errors are *Error.
 func dialTransport(ctx context.Context, cfg *Config) (transport, error) {
 	if cfg.NewWebSocketConn != nil {
 		conn, err := callback.Result("ConnectionOptions.NewWebSocketConn", func() (net.Conn, error) {
@@ -55,13 +54,13 @@ func dialTransport(ctx context.Context, cfg *Config) (transport, error) {
 	return transport{conn, raw}, nil
 }
 
-// hangUp closes what lies below TLS. It may be the application's: that of its dialer.
+// hangUp closes the connection below TLS. It may come from the application's own dialer.
 func hangUp(raw net.Conn) {
 	_ = callback.Call("net.Conn.Close", func() { _ = raw.Close() })
 }
 
-// webSocketURL is where the service takes AMQP over WebSocket; for an emulator
-// without TLS, HTTP without it.
+// webSocketURL is the service's address for AMQP over WebSocket; for an emulator without TLS it
+// uses plain HTTP.
 func webSocketURL(cfg *Config) string {
 	scheme := "wss://"
 	if cfg.Plain {
@@ -99,8 +98,7 @@ func dialAddress(cfg *Config) string {
 	return net.JoinHostPort(host, port)
 }
 
-// authority is a host, with or without a port, as it stands in a URL: IPv6 in
-// brackets.
+// authority is a host, with or without a port, as it stands in a URL: IPv6 in brackets.
 func authority(endpoint string) string {
 	host, port := splitHostPort(endpoint)
 	if strings.Contains(host, ":") {
@@ -112,8 +110,8 @@ func authority(endpoint string) string {
 	return host + ":" + port
 }
 
-// splitHostPort splits "host", "host:port", "[v6]:port", "[v6]" and "v6"; the
-// port is empty where there is none.
+// splitHostPort splits "host", "host:port", "[v6]:port", "[v6]" and "v6"; the port is empty where
+// there is none.
 func splitHostPort(s string) (host, port string) {
 	if host, port, err := net.SplitHostPort(s); err == nil {
 		return host, port

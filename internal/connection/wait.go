@@ -7,12 +7,12 @@ import (
 	"time"
 )
 
-// maxWait bounds what the service may ask to wait. It is known to ask for 4
-// seconds; more than this would rather be a misreading.
+// maxWait bounds the wait that the service may ask for. It is known to ask for 4 seconds; a longer
+// wait than maxWait is more likely a misreading.
 const maxWait = 10 * time.Minute
 
-// waitText finds a wait in what the service says when it is busy, such as "Please
-// wait 4 seconds and try again." or "wait for 500 ms".
+// waitText finds a wait in the service's text when it is busy, e.g. "Please wait 4 seconds and try
+// again." or "wait for 500 ms".
 var waitText = regexp.MustCompile(`(?i)\bwait\s+(?:for\s+)?(?:at\s+least\s+)?([0-9]{1,9}(?:\.[0-9]{1,9})?)\s*(milliseconds?|msecs?|ms|seconds?|second\(s\)|secs?|s|minutes?|mins?)\b`)
 
 // askedWait is how long a description asks to wait, 0 if it does not say.
