@@ -12,27 +12,27 @@ const (
 	nodeManagement = "$management"
 )
 
-// An address is the name of a node, taken apart. The parts are as the client wrote them; whether
-// they exist is another question.
+// An address is the parsed name of a node. The parts are as the client wrote them, and may not
+// exist.
 type address struct {
-	text      string // without the leading slash of the .NET client, and the Python client's scheme and host
+	text      string // without the .NET client's leading slash, and the Python client's scheme and host
 	node      string // nodeCBS or nodeManagement, else empty
 	hub       string
 	group     string
 	partition string
 	publisher string
-	// Which parts the address has, also if they are empty.
+	// Whether the address has these parts, even if empty.
 	hasGroup, hasPartition, hasPublisher bool
 }
 
-// parseAddress takes apart
+// parseAddress parses
 //
 //	$cbs
 //	$management, hub/$management
 //	hub, hub/Partitions/ID, hub/Publishers/NAME
 //	hub/ConsumerGroups/GROUP/Partitions/ID
 //
-// The name of a hub may itself contain slashes. In front of all that may be a scheme and a host.
+// The name of a hub may contain slashes. A scheme and a host may precede the address.
 func parseAddress(text string) address {
 	if _, rest, ok := strings.Cut(text, "://"); ok {
 		_, text, _ = strings.Cut(rest, "/")
@@ -57,7 +57,7 @@ func parseAddress(text string) address {
 	return a
 }
 
-// cutPair takes word and the part behind it off the end of parts.
+// cutPair cuts word and the part after it off the end of parts.
 func cutPair(parts []string, word string) (rest []string, value string, found bool) {
 	n := len(parts)
 	if n < 3 || !strings.EqualFold(parts[n-2], word) {
@@ -66,7 +66,7 @@ func cutPair(parts []string, word string) (rest []string, value string, found bo
 	return parts[:n-2], parts[n-1], true
 }
 
-// parseAudience takes apart what a token is asked for: an address behind a scheme and a host.
+// parseAudience parses the audience of a token: an address after a scheme and a host.
 func parseAudience(text string) address {
 	if _, rest, ok := strings.Cut(text, "://"); ok {
 		text = rest

@@ -39,8 +39,8 @@ func readRoute(annotations []byte) (r route, refused *refusal) {
 	return r, nil
 }
 
-// readNumbers finds what an idempotent producer puts on an event, among annotations that splitMap has seen. It decodes
-// nothing else, since it looks at each event.
+// readNumbers finds an idempotent producer's numbers on an event, among annotations that splitMap
+// has checked. It decodes nothing else, since it runs for every event.
 func readNumbers(annotations []byte) (id int64, epoch int16, sequence int32, refused *refusal) {
 	entries, _, _ := mapEntries(annotations)
 	var found [3]bool
@@ -48,7 +48,7 @@ func readNumbers(annotations []byte) (id int64, epoch int16, sequence int32, ref
 		key, value := symbolAt(entries)
 		rest, err := amqp.SkipValue(value)
 		if err != nil {
-			break // splitMap would have said so
+			break // splitMap would have reported it
 		}
 		encoded := value[:len(value)-len(rest)]
 		switch string(key) {
@@ -73,7 +73,7 @@ func readNumbers(annotations []byte) (id int64, epoch int16, sequence int32, ref
 	return id, epoch, sequence, nil
 }
 
-// symbolAt is the symbol at the start of b, which is nil if another value is there, and what follows.
+// symbolAt returns the symbol at the start of b, nil for another value, and the bytes after it.
 func symbolAt(b []byte) (symbol, rest []byte) {
 	rest, err := amqp.SkipValue(b)
 	if err != nil {
@@ -90,8 +90,8 @@ func symbolAt(b []byte) (symbol, rest []byte) {
 	}
 }
 
-// integerAt is the signed integer whose encoding is b, if it has one of two format codes: of its full width, or of
-// the one byte that is enough for small ones.
+// integerAt decodes a signed integer that has one of two format codes: full width, or one byte for
+// small values.
 func integerAt(b []byte, full, small byte) (n int64, ok bool) {
 	if len(b) < 2 || b[0] != full && b[0] != small {
 		return 0, false
@@ -103,11 +103,12 @@ func integerAt(b []byte, full, small byte) (n int64, ok bool) {
 	return n, true
 }
 
-// splitMap returns the encoded entries of an encoded map, and the number of keys and values together. Null
-// has none. It is not ok unless the entries are as many as the map says: others will be put behind them.
+// splitMap returns the encoded entries of an encoded map, and the number of keys and values
+// together. Null has none. ok is false unless the entries are as many as the map states, since
+// others will be appended to them.
 func splitMap(value []byte) (entries []byte, count int, ok bool) {
 	entries, count, ok = mapEntries(value)
-	if !ok || count < 0 || count > len(entries) { // each takes a byte at least; negative where int has 32 bits
+	if !ok || count < 0 || count > len(entries) { // each takes at least one byte; the count is negative if int has 32 bits
 		return nil, 0, false
 	}
 	rest := entries
@@ -120,7 +121,7 @@ func splitMap(value []byte) (entries []byte, count int, ok bool) {
 	return entries, count, count%2 == 0 && len(rest) == 0
 }
 
-// mapEntries is splitMap for a map that splitMap has found to be whole.
+// mapEntries is splitMap for a map that splitMap has checked already.
 func mapEntries(value []byte) (entries []byte, count int, ok bool) {
 	const null, map8, map32 = 0x40, 0xc1, 0xd1
 	switch {
@@ -135,7 +136,7 @@ func mapEntries(value []byte) (entries []byte, count int, ok bool) {
 	}
 }
 
-// appendOwnAnnotations appends the entries that the client sent, without those that only the service may set.
+// appendOwnAnnotations appends the client's entries, except those that only the service may set.
 func appendOwnAnnotations(dst, value []byte) (_ []byte, pairs int) {
 	if len(value) == 0 {
 		return dst, 0
@@ -146,12 +147,13 @@ func appendOwnAnnotations(dst, value []byte) (_ []byte, pairs int) {
 		!bytes.Contains(entries, []byte(annotationEnqueued)) {
 		return append(dst, entries...), count / 2
 	}
-	// An event that was received and sent on, with what was true of it there: rare, so this may cost something.
+	// The client sent on an event that it had received, with its old annotations. That is rare, so
+	// it may be slow.
 	for len(entries) > 0 {
 		key, value := symbolAt(entries)
 		rest, err := amqp.SkipValue(value)
 		if err != nil {
-			break // splitMap would have said so
+			break // splitMap would have reported it
 		}
 		switch string(key) {
 		case annotationSequence, annotationOffset, annotationEnqueued:

@@ -10,8 +10,8 @@ import (
 	"github.com/go-eventhubs/eventhubs/internal/amqp"
 )
 
-// An attach is a link that a client asked for, and what became of the question what it means.
-// It belongs to the link's goroutine.
+// An attach is a link that a client asked for, and its resolved address. It belongs to the link's
+// goroutine.
 type attach struct {
 	connection *connection
 	link       *amqp.Link
@@ -21,12 +21,12 @@ type attach struct {
 	hub       *hub       // nil for $cbs
 	partition *partition // nil if the address names none
 	receiver  bool       // the client receives
-	refused   *refusal   // why the attach cannot succeed; nil if it can
+	refused   *refusal   // why the attach fails; nil if it can succeed
 
-	// Atomic: for those who look inside.
+	// Atomic, since snapshots read them.
 	since    atomic.Pointer[time.Time] // when it was accepted; nil before
-	events   atomic.Int64              // that went over it
-	messages atomic.Int64              // in which they were
+	events   atomic.Int64              // that passed over it
+	messages atomic.Int64              // that carried them
 
 	// Set by accept.
 	reader     *receiver // the client as one of the partition's receivers
@@ -34,7 +34,7 @@ type attach struct {
 	idempotent bool      // the client is an idempotent producer
 }
 
-// resolve finds out what the address means.
+// resolve resolves the address.
 func (a *attach) resolve() {
 	a.receiver = a.remote.Role == amqp.RoleReceiver
 	text := ""
@@ -111,9 +111,9 @@ func (a *attach) operation() Operation {
 	return op
 }
 
-// accept answers the attach with success, unless the partition has something against it, which it returns. The
-// engine fills in name, role and handle and echoes the settle modes; source and target are echoed here, since
-// clients compare them.
+// accept answers the attach with success, unless the partition refuses it; then accept returns the
+// refusal. The engine fills in name, role and handle and echoes the settle modes. accept echoes
+// source and target, since clients compare them.
 func (a *attach) accept() error {
 	properties, refused := a.enter()
 	if refused != nil {
@@ -128,20 +128,20 @@ func (a *attach) accept() error {
 		Properties:          properties,
 	}
 	if !a.receiver {
-		// "If this field is zero or unset, there is no maximum" (2.7.3) is the rule, but clients take its
-		// absence for zero or fail, so it is stated unless a test wants to see that.
+		// "If this field is zero or unset, there is no maximum" (2.7.3). But clients read its
+		// absence as zero, or fail. So it is stated, unless a test wants otherwise.
 		reply.MaxMessageSize = a.statedMessageSize()
 		a.link.Enforce(uint64(a.maxMessageSize()))
 	}
 	if err := a.link.Accept(reply); err != nil {
 		return err
 	}
-	a.remote = a.link.Remote() // which no longer has what is not needed any more
+	a.remote = a.link.Remote() // without the fields that are no longer needed
 	a.since.Store(new(time.Now().UTC()))
 	return nil
 }
 
-// maxMessageSize is the smaller of what the client and what the server allows.
+// maxMessageSize is the smaller of the client's and the server's limit.
 func (a *attach) maxMessageSize() int {
 	limit := a.connection.server.options.takenMessageSize()
 	if client := a.remote.MaxMessageSize; client > 0 && client < uint64(limit) {
@@ -150,7 +150,7 @@ func (a *attach) maxMessageSize() int {
 	return limit
 }
 
-// statedMessageSize is what the client is told of that.
+// statedMessageSize is the limit as stated to the client.
 func (a *attach) statedMessageSize() uint64 {
 	limit := a.maxMessageSize()
 	switch option := a.connection.server.options.MaxMessageSize; {

@@ -13,21 +13,21 @@ import (
 	"github.com/go-eventhubs/eventhubs/internal/sas"
 )
 
-// Rights say what a key or a token allows. Several are a sum.
+// Rights are what a key or a token allows. Several rights add up.
 type Rights uint8
 
 const (
-	// RightSend allows to send events.
+	// RightSend allows sending events.
 	RightSend Rights = 1 << iota
-	// RightListen allows to receive them.
+	// RightListen allows receiving events.
 	RightListen
-	// RightManage allows both. Any right allows to ask for properties.
+	// RightManage allows both. Any right allows reading properties.
 	RightManage
 
 	rightAny = RightSend | RightListen | RightManage
 )
 
-// String is the rights as the service names them, such as "Send, Listen".
+// String names the rights as the service does, for example "Send, Listen".
 func (r Rights) String() string {
 	return bitNames(uint8(r), rightNames)
 }
@@ -40,31 +40,31 @@ func (r *Rights) UnmarshalText(text []byte) error {
 	return readBits("Rights", (*uint8)(r), text, rightNames)
 }
 
-// allow tells whether one of the wanted rights is among r.
+// allow reports whether r contains one of the wanted rights.
 func (r Rights) allow(wanted Rights) bool { return r&(wanted|RightManage) != 0 }
 
-// Authentication makes a server verify who its clients are. Without it every token is taken, whatever it says.
+// Authentication makes a server verify its clients. Without it the server accepts every token.
 type Authentication struct {
-	// Keys by which clients sign. The key of [Server.ConnectionString], RootManageSharedAccessKey with every right, exists in any
-	// case, unless Keys has one of that name.
-	// Default: that key alone.
+	// Keys by which clients sign. The key of [Server.ConnectionString], RootManageSharedAccessKey
+	// with every right, always exists; Keys may replace it by one of that name. Default: that key
+	// alone.
 	Keys []Key
 
-	// JWT judges tokens of type jwt that are not from [Server.Credential]. It is called by the goroutines of
-	// connections, so several calls may overlap; it must return when ctx ends. Its error becomes part of what the client hears.
-	// Default: there are no others.
+	// JWT judges tokens of type jwt that are not from [Server.Credential]. The goroutines of
+	// connections call it, so several calls may overlap. It must return when ctx ends. The client
+	// sees its error as part of the refusal. Default: such tokens are refused.
 	JWT func(ctx context.Context, token string) (Claims, error)
 
-	// Timeout is how long a connection may take to show its first good token; then it is closed. Negative: for ever.
-	// Default: 20 seconds, as on the service.
+	// Timeout is how long a connection may take to show its first valid token; after that the
+	// server closes it. Negative: forever. Default: 20 seconds, as on the service.
 	Timeout time.Duration
 }
 
-// A Key is a shared access policy: what clients find in a connection string.
+// A Key is a shared access policy, as clients find it in a connection string.
 type Key struct {
 	// Name of the key.
 	Name string
-	// Value is the secret. Its text is what signs; nothing is decoded.
+	// Value is the secret. Its text signs as it is; it is not decoded.
 	Value string
 	// Hub is the event hub that the key belongs to. Default: the namespace, with all its hubs.
 	Hub string
@@ -72,13 +72,13 @@ type Key struct {
 	Rights Rights
 }
 
-// Claims are what a JWT says.
+// Claims are the contents of a JWT.
 type Claims struct {
-	// Rights of whoever has the token.
+	// Rights of the token's bearer.
 	Rights Rights
-	// Hub is the event hub for which they hold. Default: all.
+	// Hub is the event hub to which they apply. Default: all.
 	Hub string
-	// Expires is when the token does. Zero: never.
+	// Expires is when the token expires. Zero: never.
 	Expires time.Time
 }
 
@@ -94,7 +94,7 @@ const (
 	textTooManyGrants  = "The connection has tokens for %d audiences already."
 )
 
-// validateAuthentication checks what the options say, and sets what they leave open, in a copy.
+// validateAuthentication checks the options and sets defaults, in a copy.
 func (o *Options) validateAuthentication() error {
 	if o.Authentication == nil {
 		return nil
@@ -129,12 +129,13 @@ func (o *Options) validateAuthentication() error {
 	return nil
 }
 
-// isDropped reports whether clients may drop a character from an end of a connection string's value: white space, a quotation mark, one that nobody sees.
+// isDropped reports whether clients may drop a character from either end of a connection string's
+// value: white space, a quotation mark, or an invisible character.
 func isDropped(r rune) bool {
 	return unicode.IsSpace(r) || unicode.In(r, unicode.Cc, unicode.Cf) || strings.ContainsRune("\"'`“”‘’„«»", r)
 }
 
-// key looks a key up by its name, which must be as it was given; nil if there is none.
+// key finds a key by its exact name; nil if there is none.
 func (s *Server) key(name string) *Key {
 	for i, k := range s.options.Authentication.Keys {
 		if k.Name == name {
@@ -144,7 +145,7 @@ func (s *Server) key(name string) *Key {
 	return s.derivedKey(name)
 }
 
-// verify says what a token allows for an audience.
+// verify returns what a token allows for an audience.
 func (s *Server) verify(ctx context.Context, token, audience string) (Claims, *refusal) {
 	var claims Claims
 	var refused *refusal
@@ -171,7 +172,7 @@ func (s *Server) verifySignature(token, audience string) (Claims, *refusal) {
 	}
 	k := s.key(t.KeyName)
 	if k == nil {
-		return Claims{}, refuse(conditionAuthFailed, textWrongSignature) // which names exist is nobody's business
+		return Claims{}, refuse(conditionAuthFailed, textWrongSignature) // the error must not reveal which names exist
 	}
 	switch err := t.Verify(k.Value, audience, time.Now()); {
 	case errors.Is(err, sas.ErrSignature):
@@ -184,7 +185,7 @@ func (s *Server) verifySignature(token, audience string) (Claims, *refusal) {
 	return Claims{Rights: k.Rights, Hub: k.Hub, Expires: t.Expires}, nil
 }
 
-// verifyJWT asks the hook about a token that is not the server's own.
+// verifyJWT asks the JWT function about a token that the server did not issue.
 func (s *Server) verifyJWT(ctx context.Context, token string) (Claims, *refusal) {
 	claims, own, err := s.issuer.verify(token)
 	if !own {
@@ -199,13 +200,14 @@ func (s *Server) verifyJWT(ctx context.Context, token string) (Claims, *refusal)
 	return claims, nil
 }
 
-// login judges the credentials of a SASL exchange. PLAIN brings a key, which needs no token; the others leave
-// authentication to $cbs.
+// login judges the credentials of a SASL exchange. PLAIN brings a key, which needs no token. The
+// other mechanisms leave authentication to $cbs.
 func (c *connection) login(init *amqp.SASLInit) bool {
 	if c.guard == nil || init.Mechanism != "PLAIN" {
 		return true
 	}
-	// An authorization identity, which may be empty, the name and the password, separated by zeros (RFC 4616).
+	// An authorization identity, which may be empty, the name and the password, separated by zero
+	// bytes (RFC 4616).
 	parts := strings.Split(string(init.InitialResponse), "\x00")
 	if len(parts) != 3 {
 		return false
@@ -225,7 +227,7 @@ func refuseExpired(at time.Time) *refusal {
 	return refuse(conditionAuthFailed, textExpiredToken, at.UTC().Format(form), time.Now().UTC().Format(form))
 }
 
-// pathOf is the path of an audience, a URL, in the form in which paths are compared.
+// pathOf is the path of an audience, a URL, in the form for comparing paths.
 func pathOf(audience string) string {
 	if _, rest, ok := strings.Cut(audience, "://"); ok {
 		audience = rest
@@ -236,7 +238,7 @@ func pathOf(audience string) string {
 
 func normalPath(path string) string { return strings.ToLower(strings.Trim(path, "/")) }
 
-// covers tells whether what is granted for one path holds for another: for itself and all below it.
+// covers reports whether a grant for one path applies to another: to itself and all paths below it.
 func covers(granted, path string) bool {
 	return granted == "" || granted == path || strings.HasPrefix(path, granted+"/")
 }

@@ -8,33 +8,35 @@ import (
 	"github.com/go-eventhubs/eventhubs/internal/amqp"
 )
 
-// formatBatch is the message format of a batch: an envelope, then one data section for each event, whose
-// content is the event's own message. A batch of one is legal and common. Any other format is a single event.
+// formatBatch is the message format of a batch: an envelope, then one data section for each event.
+// The section's content is the event's own message. A batch of one event is legal and common. Any
+// other format is a single event.
 const formatBatch = 0x80013700
 
-// maxGuess bounds what one short event makes the index of a batch reserve: 80 KB.
+// maxGuess bounds the index that a batch reserves because of one short event: 80 KB.
 const maxGuess = 4096
 
-// A span says where an event's message lies in its batch's buffer:
+// A span is the place of an event's message in its batch's buffer:
 //
 //	start .. header   the header section, maybe empty
 //	annotations .. rest   the value of the message annotations, maybe empty
-//	rest .. end   everything behind: properties, body, footer
+//	rest .. end   everything after them: properties, body, footer
 //
-// Delivery annotations, which concern the way to us only, lie between and are dropped.
+// Delivery annotations lie between header and annotations. They concern only the way to the
+// emulator and are dropped.
 type span struct {
 	start, header, annotations, rest, end uint32
 	before                                uint32 // bytes of the batch's events before this one
 }
 
-// A route is what a message says about the partition that it should go to.
+// A route is a message's own choice of partition.
 type route struct {
 	key    string
 	hasKey bool
 }
 
-// splitMessage takes a message apart into events, without copying: the batch keeps payload. It looks at each
-// section of each event once.
+// splitMessage splits a message into events without copying: the batch keeps payload. It visits
+// each section of each event once.
 func splitMessage(payload []byte, format uint32) (*batch, route, *refusal) {
 	b := &batch{buffer: payload, format: format}
 	if format != formatBatch {
@@ -74,14 +76,16 @@ func (b *batch) addData(s amqp.Section, end int) *refusal {
 		return refuse(conditionDecode, "Event %d of the batch could not be read: %v.", len(b.events), err)
 	}
 	if b.events == nil {
-		// Events of one batch are mostly alike; the bound is for a first one that is much smaller.
+		// Events of one batch are mostly of similar size; the bound is for a first event that is
+		// much smaller.
 		b.events = make([]span, 0, min(1+(len(b.buffer)-end)/len(s.Raw), maxGuess))
 	}
 	_, refused := b.add(end-len(data), end, false)
 	return refused
 }
 
-// add records the event whose message lies between start and end, and reads its route if asked.
+// add records the event whose message lies between start and end, and reads its route if wantRoute
+// is set.
 func (b *batch) add(start, end int, wantRoute bool) (r route, refused *refusal) {
 	e := span{start: uint32(start), header: uint32(start), annotations: uint32(start), rest: uint32(start), end: uint32(end), before: uint32(b.bytes)}
 	at := e.start
@@ -90,7 +94,8 @@ func (b *batch) add(start, end int, wantRoute bool) (r route, refused *refusal) 
 		if err != nil {
 			return r, refuse(conditionDecode, "Event %d of the message could not be read: %v.", len(b.events), err)
 		}
-		// "An annotated message consists of … sections" in this order (3.2); of the body's there may be several.
+		// "An annotated message consists of … sections" in this order (3.2); the body may have
+		// several.
 		if s.Code < previous || s.Code == previous && s.Code < amqp.SectionData {
 			return r, refuse(conditionDecode, "Event %d of the message has section 0x%02x behind section 0x%02x.", len(b.events), s.Code, previous)
 		}
@@ -114,7 +119,7 @@ func (b *batch) add(start, end int, wantRoute bool) (r route, refused *refusal) 
 		}
 	}
 	b.events = append(b.events, e)
-	b.bytes += int64(max(1, end-start)) // a message without any section has an offset of its own, too
+	b.bytes += int64(max(1, end-start)) // a message without any section also has its own offset
 	return r, nil
 }
 
@@ -124,8 +129,8 @@ func (b *batch) message(i int) []byte {
 	return b.buffer[e.start:e.end:e.end]
 }
 
-// appendMessage appends event i as consumers get it: what the client encoded, byte for byte, with the
-// service's annotations behind the client's own. Delivery annotations are encoded already, or empty.
+// appendMessage appends event i as consumers get it: the client's encoding byte for byte, with the
+// service's annotations after the client's. deliveryAnnotations are encoded already, or empty.
 func (b *batch) appendMessage(dst []byte, i int, deliveryAnnotations []byte) []byte {
 	e := b.events[i]
 	dst = append(dst, b.buffer[e.start:e.header]...)
@@ -139,7 +144,7 @@ func (b *batch) appendMessage(dst []byte, i int, deliveryAnnotations []byte) []b
 	return append(dst, b.buffer[e.rest:e.end]...)
 }
 
-// event decodes event i for whoever looks inside.
+// event decodes event i for inspection.
 func (b *batch) event(partition string, i int) Event {
 	out := Event{
 		PartitionID:    partition,
@@ -150,7 +155,7 @@ func (b *batch) event(partition string, i int) Event {
 	}
 	m, err := amqp.ParseMessage(out.Message)
 	if err != nil {
-		return out // stored as it came; whoever receives it will see the same
+		return out // stored as it came; receivers get the same bytes
 	}
 	switch len(m.Data) {
 	case 0:
@@ -185,7 +190,7 @@ func (b *batch) event(partition string, i int) Event {
 	return out
 }
 
-// plain turns the simple values that have a type of their own in the AMQP codec into Go's.
+// plain turns simple values of the AMQP codec's own types into Go's types.
 func plain(v any) any {
 	switch v := v.(type) {
 	case amqp.Symbol:

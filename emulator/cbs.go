@@ -10,15 +10,16 @@ const (
 	tokenSWT  = "amqp:swt"
 )
 
-// A claim is what a put-token request asks for. Its token is not kept anywhere.
+// A claim is the content of a put-token request. Its token is never stored.
 type claim struct {
 	kind     string
 	audience string
-	target   address // the audience, taken apart
+	target   address // the parsed audience
 	token    string
 }
 
-// prepareCBS reads a put-token request. Without authentication whoever asks for an entity that exists gets it.
+// prepareCBS reads a put-token request. Without authentication every request for an existing entity
+// succeeds.
 func (a *attach) prepareCBS(ctx context.Context, r *request) (Operation, func() response) {
 	claim, refused := parseClaim(r)
 	op := Operation{
@@ -43,8 +44,8 @@ func (a *attach) prepareCBS(ctx context.Context, r *request) (Operation, func() 
 	}
 }
 
-// parseClaim reads a put-token request. The properties expiration (a timestamp, or a string of seconds, or
-// absent) and server-timeout are of no use to the service, since the token has its own expiry.
+// parseClaim reads a put-token request. It ignores the properties expiration (a timestamp, a string
+// of seconds, or absent) and server-timeout, as the service does: the token contains its expiry.
 func parseClaim(r *request) (claim, *refusal) {
 	c := claim{kind: r.text("type"), audience: r.text("name")}
 	c.target = parseAudience(c.audience)

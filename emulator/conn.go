@@ -17,30 +17,32 @@ import (
 	"github.com/go-eventhubs/eventhubs/internal/amqp"
 )
 
-// What the service says in its open and begin frames.
+// The service's values in its open and begin frames.
 const (
 	maxFrameSize  = 65_536
 	channelMax    = 4_999
 	sessionWindow = 5_000 // transfer frames
 	handleMax     = 255
 
-	// handshakeTimeout bounds how long a connection may take to say what it wants.
+	// handshakeTimeout bounds the time for TLS, WebSocket, SASL and open together.
 	handshakeTimeout = 20 * time.Second
 
-	// maxLinks bounds the links of one connection, each of which has a goroutine. Five thousand sessions of 256 links would be more.
+	// maxLinks bounds the links of one connection, each of which has a goroutine. Five thousand
+	// sessions of 256 links would allow more.
 	maxLinks = 5_000
 
-	// maxPartial and maxBuffered bound, for all links of a connection, the bytes of messages whose end has not come and of
-	// those that wait for their turn. A thousand partitions with a message of 100 KB each under way are possible.
+	// maxPartial and maxBuffered bound the bytes of unfinished messages and of waiting messages,
+	// over all links of a connection. A thousand partitions with a message of 100 KB each under way
+	// fit.
 	maxPartial  = 128 << 20
 	maxBuffered = 256 << 20
 )
 
-// A connection is one client's connection. Its serve method hands out links to goroutines of their own.
+// A connection is one client's connection. Its serve method gives each link its own goroutine.
 type connection struct {
 	// Immutable after newConnection.
 	server  *Server
-	raw     net.Conn // as it was accepted
+	raw     net.Conn // as accepted
 	number  int
 	opened  time.Time
 	ctx     context.Context // ends when the connection does
@@ -58,15 +60,15 @@ type connection struct {
 	links  atomic.Int32           // that are being served
 	client atomic.Pointer[client] // nil until the handshake is over
 
-	wg sync.WaitGroup // one goroutine for each link, for each answer or fault that waits for its time, and the guard's
+	wg sync.WaitGroup // one goroutine for each link, for each delayed answer or fault, and for the guard
 
 	mu      sync.Mutex       // guards the fields below
-	serving map[*attach]bool // links, those that are about to be refused included
+	serving map[*attach]bool // links, including those that are about to be refused
 	cbs     *amqp.Link       // the sender to $cbs; the service allows one at a time
 	replies []*replyLink
 }
 
-// A replyLink is a client's receiver on $cbs or $management, to which answers go.
+// A replyLink is a client's receiver on $cbs or $management, for answers.
 type replyLink struct {
 	link    *amqp.Link
 	node    string
@@ -83,7 +85,8 @@ func newConnection(s *Server, raw net.Conn, number int) *connection {
 	return c
 }
 
-// serve owns the network connection. It returns when the peer is gone or the server closes, and all links' goroutines with it.
+// serve owns the network connection. It returns after the peer is gone or the server closes, and
+// after all links' goroutines have ended.
 func (c *connection) serve() {
 	nc, ctx := c.raw, c.ctx
 	defer c.end(nil)
@@ -103,7 +106,7 @@ func (c *connection) serve() {
 	}
 	c.log.Debug("connected", "container", c.amqp.Peer().ContainerID)
 	if c.guard != nil {
-		// run ends with the connection, which may be by its own doing; below it is waited for.
+		// run ends with the connection, possibly by closing it; serve waits for it below.
 		c.wg.Go(func() { c.guard.run(ctx) })
 	}
 	switch {
@@ -116,12 +119,12 @@ func (c *connection) serve() {
 	defer stop(nil)
 	c.tracker = newLinkTracker(c.server.options.Idle, c.container, func(r *refusal) { stop(r) })
 	c.acceptLinks(accepting)
-	c.end(nil) // whatever its links wait for
+	c.end(nil) // ends everything that its links wait for
 	c.wg.Wait()
 	c.tracker.stop()
 }
 
-// handshake finds out about the transport and exchanges headers, SASL and open.
+// handshake finds the transport and exchanges headers, SASL and open.
 func (c *connection) handshake(ctx context.Context, nc net.Conn, action Action) error {
 	ctx, cancel := context.WithTimeout(ctx, handshakeTimeout)
 	defer cancel()
@@ -154,8 +157,8 @@ func (c *connection) handshake(ctx context.Context, nc net.Conn, action Action) 
 	return err
 }
 
-// acceptLinks starts a goroutine for each link until the connection is over or ctx ends, which closes it: for the reason that is
-// ctx's cause, or because the server closes.
+// acceptLinks starts a goroutine for each link until the connection is over or ctx ends. The end of
+// ctx closes the connection: with ctx's cause as the reason, or because the server closes.
 func (c *connection) acceptLinks(ctx context.Context) {
 	for {
 		link, err := c.amqp.AcceptLink(ctx)
@@ -164,7 +167,7 @@ func (c *connection) acceptLinks(ctx context.Context) {
 			select {
 			case <-c.amqp.Done():
 			case <-ctx.Done():
-				c.amqp.Cut() // it leaves the client's close unanswered
+				c.amqp.Cut() // a fault may have left the client's close unanswered
 				<-c.amqp.Done()
 			}
 			if err := c.amqp.Err(); err != nil && !errors.Is(err, io.EOF) {
@@ -185,7 +188,8 @@ func (c *connection) acceptLinks(ctx context.Context) {
 	}
 }
 
-// sayGoodbye closes the connection if ctx has ended. A connection that was idle for too long gets its links detached first.
+// sayGoodbye closes the connection if ctx has ended. If the connection was idle for too long, its
+// links are detached first.
 func (c *connection) sayGoodbye(ctx context.Context) {
 	if ctx.Err() == nil {
 		return
@@ -205,7 +209,7 @@ func (c *connection) sayGoodbye(ctx context.Context) {
 	}
 }
 
-// errCut is why a connection ends that CutAll breaks.
+// errCut is why a connection ends when CutAll breaks it.
 var errCut = errors.New("cut")
 
 // cut breaks the connection from outside, whatever it is doing.
@@ -221,7 +225,7 @@ func (c *connection) attaches() []*attach {
 	return slices.Collect(maps.Keys(c.serving))
 }
 
-// track notes that a link is being served, until the function that it returns is called.
+// track notes that a link is being served, until the returned function is called.
 func (c *connection) track(a *attach) (leave func()) {
 	c.mu.Lock()
 	c.serving[a] = true
@@ -241,7 +245,7 @@ func (c *connection) track(a *attach) (leave func()) {
 	}
 }
 
-// serveLink looks at what the client attached and serves it until it is detached.
+// serveLink resolves the client's attach and serves the link until it is detached.
 func (c *connection) serveLink(ctx context.Context, link *amqp.Link) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -291,7 +295,7 @@ func (c *connection) serveLink(ctx context.Context, link *amqp.Link) {
 // close ends the connection with an error for the client.
 func (c *connection) close(r *refusal) error { return c.amqp.Close(r.amqp()) }
 
-// addReply remembers a client's receiver for answers.
+// addReply registers a client's receiver for answers.
 func (c *connection) addReply(r *replyLink) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -304,9 +308,9 @@ func (c *connection) removeReply(r *replyLink) {
 	c.replies = slices.DeleteFunc(c.replies, func(other *replyLink) bool { return other == r })
 }
 
-// reply finds the receiver that a request's reply-to means. Clients disagree about it: .NET and JavaScript
-// name the target address of their receiver, some name the link, and where neither fits, the newest receiver
-// on the same node is meant.
+// reply finds the receiver that a request's reply-to means. Clients differ: .NET and JavaScript
+// name the target address of their receiver, others name the link. If neither matches, the newest
+// receiver on the same node is meant.
 func (c *connection) reply(node, replyTo string) *amqp.Link {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -334,7 +338,7 @@ func (c *connection) reply(node, replyTo string) *amqp.Link {
 func (c *connection) openCBS(link *amqp.Link) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	// A client may attach the next one before the goroutine of the last one has noticed its end.
+	// A client may attach the next link before the last one's goroutine has noticed its end.
 	if c.cbs != nil && !ended(c.cbs) {
 		return false
 	}
@@ -342,7 +346,7 @@ func (c *connection) openCBS(link *amqp.Link) bool {
 	return true
 }
 
-// entityURL is an entity's name as the service prints it: under the host that the client believes to talk to.
+// entityURL is an entity's name as the service prints it, under the host name that the client used.
 func (c *connection) entityURL(entity string) string {
 	host := c.server.endpoint()
 	if peer := c.amqp.Peer(); peer != nil && peer.HostName != "" {
@@ -354,11 +358,11 @@ func (c *connection) entityURL(entity string) string {
 // containerID names the server in an open frame, in the form of the service's gateways.
 func containerID() string {
 	var id [16]byte
-	_, _ = rand.Read(id[:]) // never fails, says its documentation
+	_, _ = rand.Read(id[:]) // never fails, by its documentation
 	return hex.EncodeToString(id[:]) + "_G0"
 }
 
-// ended tells whether a link is detached.
+// ended reports whether a link is detached.
 func ended(link *amqp.Link) bool {
 	select {
 	case <-link.Done():
@@ -368,14 +372,14 @@ func ended(link *amqp.Link) bool {
 	}
 }
 
-// cut drops a network connection without a farewell, as far as its kind can.
+// cut drops a network connection without a farewell, if its type allows that.
 func cut(nc net.Conn) {
 	switch nc := nc.(type) {
 	case interface{ Cut() }:
 		nc.Cut()
 		return
 	case *net.TCPConn:
-		_ = nc.SetLinger(0) // a reset rather than an orderly end
+		_ = nc.SetLinger(0) // a reset instead of an orderly end
 	}
 	_ = nc.Close()
 }

@@ -9,16 +9,16 @@ import (
 	"github.com/go-eventhubs/eventhubs/internal/amqp"
 )
 
-// filterKey is the name under which clients put the start position into the source's filters. The value is
-// described, by a number or by a symbol depending on the client, so the key is what counts.
+// filterKey is the name under which clients put the start position into the source's filters. The
+// value is described, by a number or a symbol depending on the client, so only the key matters.
 const filterKey = "apache.org:selector-filter:string"
 
 const capabilityMetrics = "com.microsoft:enable-receiver-runtime-metric"
 
-// serveConsumer sends a partition's events, from where the client wants to start, until the link is detached.
-// Deliveries are settled: go-amqp replenishes its credit for those only, and the service does the same.
+// serveConsumer sends a partition's events from the client's start position until the link is
+// detached. Deliveries are settled, as the service's are: go-amqp renews its credit only for those.
 func (a *attach) serveConsumer(ctx context.Context) {
-	metrics := a.metrics() // accept forgets what the client asked for
+	metrics := a.metrics() // accept forgets the client's request
 	if a.accept() != nil {
 		return
 	}
@@ -47,7 +47,8 @@ func (a *attach) serveConsumer(ctx context.Context) {
 			if err := a.link.Send(ctx, &amqp.Delivery{Payload: message, Settled: true}); err != nil {
 				a.connection.log.Debug("receiver gone", "address", a.address.text, "error", err)
 				if e, ok := errors.AsType[*amqp.Error](err); ok && e.Condition == conditionSize {
-					// The client takes nothing as large; unless it is told, it waits for ever.
+					// The client takes no message of this size. Without a detach it would wait
+					// forever.
 					_ = a.link.Detach(e)
 				}
 				return
@@ -60,7 +61,7 @@ func (a *attach) serveConsumer(ctx context.Context) {
 	}
 }
 
-// appendMetrics appends the delivery annotations that tell how far the end of the partition is.
+// appendMetrics appends the delivery annotations with the partition's end.
 func (p *partition) appendMetrics(dst []byte) []byte {
 	e := p.end()
 	dst, mark := amqp.BeginMap(amqp.AppendSectionHeader(dst, amqp.SectionDeliveryAnnotations))

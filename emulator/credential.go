@@ -18,17 +18,18 @@ import (
 )
 
 const (
-	// derivedPrefix begins the names of the keys by which the server itself signs. There is one for each sum of rights.
+	// derivedPrefix begins the names of the server's own signing keys. There is one for each sum of
+	// rights.
 	derivedPrefix = "emulator-"
 
-	// signatureLifetime is how long what SASConnectionString returns is good.
+	// signatureLifetime is how long the signature in SASConnectionString is valid.
 	signatureLifetime = 24 * time.Hour
 
-	// credentialLifetime is how long each token of Credential is good, as with Entra ID.
+	// credentialLifetime is how long each token of Credential is valid, as with Entra ID.
 	credentialLifetime = time.Hour
 )
 
-// sum adds rights up; none at all are every right.
+// sum adds up rights; none at all means every right.
 func sum(rights []Rights) Rights {
 	var all Rights
 	for _, r := range rights {
@@ -40,12 +41,13 @@ func sum(rights []Rights) Rights {
 	return all
 }
 
-// derivedName is the name of the server's own key with some rights: emulator-send-listen.
+// derivedName is the name of the server's own key for some rights, for example
+// emulator-send-listen.
 func derivedName(rights Rights) string {
 	return derivedPrefix + strings.ReplaceAll(strings.ToLower(rights.String()), ", ", "-")
 }
 
-// derivedKey is the server's own key of that name; nil if there is none.
+// derivedKey finds the server's own key of that name; nil if there is none.
 func (s *Server) derivedKey(name string) *Key {
 	for rights := range rightAny + 1 {
 		if rights != 0 && derivedName(rights) == name {
@@ -55,22 +57,25 @@ func (s *Server) derivedKey(name string) *Key {
 	return nil
 }
 
-// SharedAccessSignature is a signature, ready-made, that lets its bearer use a hub, or the whole namespace if hub is empty, for
-// lifetime and with these rights; without any, with all of them. It is for the host and port of [Server.URL], so a client that
-// uses another name for the server is refused, as on the service. A negative lifetime makes one that has expired.
+// SharedAccessSignature returns a signature that lets its bearer use a hub for lifetime with these
+// rights. An empty hub means the whole namespace; no rights mean all of them. The signature is for
+// the host and port of [Server.URL]. A client that uses another name for the server is refused, as
+// on the service. A negative lifetime makes an expired signature.
 func (s *Server) SharedAccessSignature(hub string, lifetime time.Duration, rights ...Rights) string {
 	k := s.derivedKey(derivedName(sum(rights)))
 	return sas.Sign("sb://"+s.endpoint()+"/"+hub, k.Name, k.Value, time.Now().Add(lifetime))
 }
 
-// SASConnectionString is a connection string that has no key but a signature, good for a day and for these rights;
-// without any, for all of them. See [Server.SharedAccessSignature].
+// SASConnectionString returns a connection string with a signature instead of a key. It is valid
+// for 24 hours and for these rights; no rights mean all of them. See
+// [Server.SharedAccessSignature].
 func (s *Server) SASConnectionString(hub string, rights ...Rights) string {
 	return s.connectionString("SharedAccessSignature="+s.SharedAccessSignature(hub, signatureLifetime, rights...), hub, s.plain())
 }
 
-// Credential is what takes the place of one from azidentity: the server accepts its tokens, each for an hour, with
-// these rights; without any, with all of them. It may be used by any number of goroutines and never blocks.
+// Credential replaces a credential of azidentity: the server accepts its tokens. Each token is
+// valid for an hour and has these rights; no rights mean all of them. The credential may be used by
+// several goroutines at once and never blocks.
 func (s *Server) Credential(rights ...Rights) azcore.TokenCredential {
 	return &credential{issuer: s.issuer, rights: sum(rights)}
 }
@@ -89,15 +94,15 @@ func (c *credential) GetToken(ctx context.Context, _ policy.TokenRequestOptions)
 	return azcore.AccessToken{Token: c.issuer.issue(c.rights, expires), ExpiresOn: expires.UTC()}, nil
 }
 
-// An issuer makes and recognizes tokens that only one server accepts. They have the form of a JWT, since clients look
-// into them.
+// An issuer makes and recognizes tokens that only one server accepts. They have the form of a JWT,
+// since clients parse them.
 type issuer struct {
 	key [32]byte
 }
 
 func newIssuer() *issuer {
 	i := &issuer{}
-	_, _ = rand.Read(i.key[:]) // never fails, says its documentation
+	_, _ = rand.Read(i.key[:]) // never fails, by its documentation
 	return i
 }
 
@@ -120,14 +125,14 @@ func (i *issuer) issue(rights Rights, expires time.Time) string {
 	return text + "." + i.secret(text)
 }
 
-// secret is what only the issuer can say about a text.
+// secret is a signature of a text that only the issuer can make.
 func (i *issuer) secret(text string) string {
 	mac := hmac.New(sha256.New, i.key[:])
 	mac.Write([]byte(text))
 	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
 }
 
-// verify says what a token allows, and whether it is the issuer's own at all.
+// verify returns what a token allows, and whether the issuer made it.
 func (i *issuer) verify(token string) (claims Claims, own bool, err error) {
 	text, signature, _ := cutLast(token, ".")
 	if !hmac.Equal([]byte(signature), []byte(i.secret(text))) {

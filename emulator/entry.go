@@ -6,8 +6,8 @@ import (
 	"github.com/go-eventhubs/eventhubs/internal/amqp"
 )
 
-// enter makes the client of a link what it wants to be, as far as others are concerned: one of a partition's
-// receivers, or of its idempotent producers. It comes right before the reply, for which it returns the properties.
+// enter registers the client of a link as one of a partition's receivers, or as one of its
+// idempotent producers. It runs right before the reply, and returns the reply's properties.
 func (a *attach) enter() (properties amqp.Map, refused *refusal) {
 	switch {
 	case a.address.node != "":
@@ -24,7 +24,8 @@ func (a *attach) enter() (properties amqp.Map, refused *refusal) {
 	}
 }
 
-// enterReceiver finds where the client wants to start and makes it one of the partition's receivers.
+// enterReceiver finds the client's start position and registers it as one of the partition's
+// receivers.
 func (a *attach) enterReceiver() *refusal {
 	start, refused := a.startPosition()
 	if refused != nil {
@@ -42,15 +43,15 @@ func (a *attach) enterReceiver() *refusal {
 	return nil
 }
 
-// leave undoes what enter did that ends with the link.
+// leave undoes the part of enter that ends with the link.
 func (a *attach) leave() {
 	if a.reader != nil {
 		a.partition.receivers.leave(a.reader)
 	}
 }
 
-// offered are the capabilities that the client gets of those that it wants: to be told of geo-replication, which
-// the service grants whatever it does about it, runtime metrics, and idempotent publishing.
+// offered are the capabilities that the client both wants and gets: runtime metrics, idempotent
+// publishing, and notice of geo-replication, which the service grants whether or not it sends any.
 func (a *attach) offered() (all []amqp.Symbol) {
 	const geo = "com.microsoft:georeplication"
 	if slices.Contains(a.remote.DesiredCapabilities, geo) {
@@ -65,7 +66,7 @@ func (a *attach) offered() (all []amqp.Symbol) {
 	return all
 }
 
-// metrics tells whether the client wants each event to tell how far the partition's end is.
+// metrics reports whether the client wants the partition's end with each event.
 func (a *attach) metrics() bool {
 	return a.receiver && a.address.node == "" && slices.Contains(a.remote.DesiredCapabilities, capabilityMetrics)
 }

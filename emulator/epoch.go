@@ -13,7 +13,7 @@ const (
 	propertyEpoch        = "com.microsoft:epoch"
 	propertyReceiverName = "com.microsoft:receiver-name"
 
-	// maxReceivers is how many receivers without epoch a partition has at most in each consumer group.
+	// maxReceivers is how many receivers without epoch a partition allows in each consumer group.
 	maxReceivers = 5
 
 	textStolen = "New receiver '%s' with higher epoch of '%d' is created hence current receiver '%s' with epoch '%d' is getting disconnected. " +
@@ -25,7 +25,8 @@ const (
 	textTooManyReceivers = "Exceeded the maximum number of allowed receivers per partition in a consumer group which is %d. List of connected receivers - %s."
 )
 
-// A receiver is a client's link that reads a partition, as the others in its consumer group see it.
+// A receiver is a client's link that reads a partition, as the other receivers of its consumer
+// group see it.
 type receiver struct {
 	// Immutable.
 	link     *amqp.Link
@@ -35,17 +36,17 @@ type receiver struct {
 	epoch    int64
 	hasEpoch bool
 
-	next atomic.Int64 // sequence number of the next event that it gets
+	next atomic.Int64 // sequence number of its next event
 }
 
-// Receivers are who reads a partition.
+// receivers are the receivers of a partition.
 type receivers struct {
 	mu   sync.Mutex // guards the fields below
 	all  []*receiver
-	left map[string]int64 // by group, where the receiver stood that went last
+	left map[string]int64 // by group, the position of the receiver that left last
 }
 
-// enter admits a receiver or refuses it. The receivers that have to go for it are detached.
+// enter admits a receiver or refuses it. Receivers that it displaces are detached.
 func (rs *receivers) enter(r *receiver) *refusal {
 	stolen, refused := rs.admit(r)
 	for _, old := range stolen {
@@ -54,11 +55,11 @@ func (rs *receivers) enter(r *receiver) *refusal {
 	return refused
 }
 
-// admit enters a receiver among the others, in place of those that it returns.
+// admit adds a receiver, in place of those that it returns.
 func (rs *receivers) admit(r *receiver) (stolen []*receiver, refused *refusal) {
 	rs.mu.Lock()
 	defer rs.mu.Unlock()
-	// A client may come back before the goroutine of its last link has noticed that link's end.
+	// A client may come back before its last link's goroutine has noticed that link's end.
 	rs.all = slices.DeleteFunc(rs.all, func(old *receiver) bool { return ended(old.link) })
 	var names []string
 	for _, old := range rs.all {
@@ -82,7 +83,7 @@ func (rs *receivers) admit(r *receiver) (stolen []*receiver, refused *refusal) {
 	return stolen, nil
 }
 
-// leave takes a receiver out.
+// leave removes a receiver.
 func (rs *receivers) leave(r *receiver) {
 	rs.mu.Lock()
 	defer rs.mu.Unlock()
@@ -93,7 +94,7 @@ func (rs *receivers) leave(r *receiver) {
 	rs.left[r.group] = r.next.Load()
 }
 
-// newReceiver reads the link properties that tell receivers apart.
+// newReceiver reads the link properties that identify a receiver.
 func (a *attach) newReceiver() (*receiver, *refusal) {
 	r := &receiver{link: a.link, number: a.connection.number, group: strings.ToLower(a.address.group), name: a.remote.Name}
 	if v, _ := a.remote.Properties.Get(propertyReceiverName); v != nil {

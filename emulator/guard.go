@@ -8,26 +8,26 @@ import (
 	"github.com/go-eventhubs/eventhubs/internal/amqp"
 )
 
-// maxGrants bounds for how many audiences a connection may have tokens.
+// maxGrants bounds the audiences for which a connection may have tokens.
 const maxGrants = 1_000
 
-// A guard knows what the client of one connection may do. A server without authentication has none: a nil guard
-// admits everything.
+// A guard decides what the client of one connection may do. Without authentication the guard is nil
+// and admits everything.
 type guard struct {
 	connection *connection
 	opened     time.Time
-	changed    chan struct{} // holds a token while run has something new to look at
+	changed    chan struct{} // holds a token while run has a change to handle
 
 	mu         sync.Mutex // guards the fields below
 	grants     map[string]Claims
 	links      map[*amqp.Link]need
-	authorized bool // the client has shown a good token at least once
+	authorized bool // the client has shown a valid token at least once
 }
 
-// A need is what a link requires as long as it lives.
+// A need is the right that a link requires while it lives.
 type need struct {
 	path   string // in the form of normalPath
-	rights Rights // one of them does
+	rights Rights // one of them is enough
 }
 
 func newGuard(c *connection) *guard {
@@ -40,7 +40,8 @@ func newGuard(c *connection) *guard {
 	}
 }
 
-// put judges a token and, if it is good, grants what it allows. A token for the same audience replaces the one before.
+// put verifies a token and, if it is valid, grants its rights. It replaces an earlier token for the
+// same audience.
 func (g *guard) put(ctx context.Context, c claim) *refusal {
 	if g == nil {
 		return nil
@@ -55,7 +56,8 @@ func (g *guard) put(ctx context.Context, c claim) *refusal {
 	return nil
 }
 
-// allow grants claims for a path and all below it; false if there are too many already.
+// allow grants claims for a path and all paths below it; false if there are too many grants
+// already.
 func (g *guard) allow(path string, claims Claims) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -71,7 +73,7 @@ func (g *guard) allow(path string, claims Claims) bool {
 	return true
 }
 
-// coveredLocked tells whether a need is met at a time.
+// coveredLocked reports whether a need is met at a time.
 func (g *guard) coveredLocked(n need, now time.Time) bool {
 	for path, claims := range g.grants {
 		if n.metBy(path, claims) && !claims.expired(now) {
@@ -81,8 +83,9 @@ func (g *guard) coveredLocked(n need, now time.Time) bool {
 	return false
 }
 
-// admit lets a link in if its need is met, and watches over it until release. The $management node of the namespace has
-// none: Azure's Java client puts no token for it, but sends one along with each request.
+// admit lets a link in if its need is met, and watches it until release. The $management node of
+// the namespace has no need: Azure's Java client puts no token for it, but sends one with each
+// request.
 func (g *guard) admit(a *attach) *refusal {
 	if g == nil || a.address.node != "" && a.address.hub == "" {
 		return nil
@@ -112,8 +115,8 @@ func (g *guard) release(link *amqp.Link) {
 	delete(g.links, link)
 }
 
-// admitRead tells whether a client may ask about a hub: with a grant for the hub or its $management node, or
-// with the token that it sends along.
+// admitRead reports whether a client may ask about a hub: with a grant for the hub or its
+// $management node, or with the token in the request.
 func (g *guard) admitRead(ctx context.Context, hub, token string) *refusal {
 	if g == nil {
 		return nil
@@ -125,7 +128,7 @@ func (g *guard) admitRead(ctx context.Context, hub, token string) *refusal {
 		return nil
 	}
 	if token != "" {
-		// What kind of token it is nobody says, nor for which of the server's names.
+		// The request names neither the token's type nor which of the server's names it is for.
 		if _, refused := g.connection.server.verify(ctx, token, g.connection.entityURL(hub)); refused == nil {
 			g.mu.Lock()
 			g.authorized = true
@@ -141,7 +144,8 @@ func (g *guard) claimRequired(rights Rights, entity string) *refusal {
 	return refuse(conditionUnauthorized, textClaimRequired, rights, g.connection.entityURL(entity))
 }
 
-// run detaches links when nothing covers them any more, and closes a connection that shows no good token in time.
+// run detaches links that no grant covers any more, and closes a connection that shows no valid
+// token in time.
 func (g *guard) run(ctx context.Context) {
 	for {
 		var timer *time.Timer
@@ -171,7 +175,7 @@ func (g *guard) run(ctx context.Context) {
 
 func (g *guard) timeout() time.Duration { return g.connection.server.options.Authentication.Timeout }
 
-// next is when there is something to do; zero if never.
+// next is the time of the next thing to do; zero if never.
 func (g *guard) next() time.Time {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -187,17 +191,17 @@ func (g *guard) next() time.Time {
 	return next
 }
 
-// inTime tells whether the client has shown a good token or still has time for it.
+// inTime reports whether the client has shown a valid token or still has time.
 func (g *guard) inTime() bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return g.authorized || g.timeout() <= 0 || time.Since(g.opened) < g.timeout()
 }
 
-// expire forgets the grants that are over and detaches the links that lived by them.
+// expire forgets expired grants and detaches the links that depended on them.
 func (g *guard) expire() {
 	now := time.Now()
-	orphans := make(map[*amqp.Link]time.Time) // and when the last grant of each was over
+	orphans := make(map[*amqp.Link]time.Time) // with the end of each one's last grant
 	g.mu.Lock()
 	for link, n := range g.links {
 		if !g.coveredLocked(n, now) {
@@ -219,7 +223,7 @@ func (g *guard) expire() {
 	}
 }
 
-// latestLocked is when the last grant that met a need was over.
+// latestLocked is when the last grant that met a need expired.
 func (g *guard) latestLocked(n need) time.Time {
 	var latest time.Time
 	for path, claims := range g.grants {
@@ -230,7 +234,7 @@ func (g *guard) latestLocked(n need) time.Time {
 	return latest
 }
 
-// metBy tells whether claims for a path are enough, as long as they last.
+// metBy reports whether claims for a path meet the need until they expire.
 func (n need) metBy(path string, claims Claims) bool {
 	return covers(path, n.path) && claims.Rights.allow(n.rights)
 }

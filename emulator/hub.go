@@ -20,18 +20,19 @@ type hub struct {
 	groups   []string // without the default group
 	disabled bool
 	settings settings
-	journal  *journal // nil: nothing outlives the server
+	journal  *journal // nil: nothing is stored durably
 
 	// Atomic.
 	layout atomic.Pointer[layout] // replaced as a whole by grow
-	turn   atomic.Uint64          // counts the batches that came without id and key; chooses their partition
+	turn   atomic.Uint64          // counts the batches without partition and key; chooses their partition
 
 	mu      sync.Mutex // guards the fields below
 	total   int64      // events stored in all partitions
 	changed chan struct{}
 }
 
-// A layout is the partitions that a hub has at a time. It never changes; a hub that grows gets another.
+// A layout is the list of a hub's partitions at one time. It never changes; a hub that grows gets
+// another.
 type layout struct {
 	partitions []*partition
 	ids        []string
@@ -45,7 +46,7 @@ func newHub(h Hub, s settings, j *journal) *hub {
 	return out
 }
 
-// grow adds n partitions. Only one may grow a hub at a time; those who use it meanwhile are not disturbed.
+// grow adds n partitions. Only one goroutine may grow a hub at a time; clients are not disturbed.
 func (h *hub) grow(n int) {
 	old := h.layout.Load()
 	grown := &layout{partitions: slices.Clone(old.partitions), ids: slices.Clone(old.ids)}
@@ -58,10 +59,10 @@ func (h *hub) grow(n int) {
 	h.layout.Store(grown)
 }
 
-// partitions are those that the hub has now. The slice must not be modified.
+// partitions are the hub's present partitions. The slice must not be modified.
 func (h *hub) partitions() []*partition { return h.layout.Load().partitions }
 
-// partition looks an id up; nil if there is none.
+// partition finds a partition by its id; nil if there is none.
 func (h *hub) partition(id string) *partition {
 	partitions := h.partitions()
 	i, err := strconv.Atoi(id)
@@ -71,13 +72,13 @@ func (h *hub) partition(id string) *partition {
 	return partitions[i]
 }
 
-// group tells whether a consumer group exists.
+// group reports whether a consumer group exists.
 func (h *hub) group(name string) bool {
 	return strings.EqualFold(name, DefaultConsumerGroup) ||
 		slices.ContainsFunc(h.groups, func(g string) bool { return strings.EqualFold(g, name) })
 }
 
-// choose is the partition for a batch that is not bound to one: by its key, else in turn.
+// choose returns the partition for a batch without one: by its key, else in turn.
 func (h *hub) choose(key string, hasKey bool) *partition {
 	partitions := h.partitions()
 	if hasKey {
@@ -87,9 +88,9 @@ func (h *hub) choose(key string, hasKey bool) *partition {
 	return partitions[turn%uint64(len(partitions))]
 }
 
-// store appends a batch to a partition and tells those who count the hub's events.
+// store appends a batch to a partition and wakes the callers that wait for events of the hub.
 func (h *hub) store(p *partition, b *batch) *refusal {
-	n := int64(len(b.events)) // the batch is the log's after append
+	n := int64(len(b.events)) // after append the batch belongs to the log
 	stored, refused := p.append(b)
 	if stored {
 		h.count(n)
@@ -108,7 +109,7 @@ func (h *hub) count(n int64) {
 	}
 }
 
-// wait returns when the hub has stored at least n events, or when ctx ends, and how many it has.
+// wait returns how many events the hub has stored, as soon as that is at least n or ctx ends.
 func (h *hub) wait(ctx context.Context, n int64) (int64, error) {
 	for {
 		h.mu.Lock()

@@ -12,7 +12,8 @@ import (
 const (
 	capabilityIdempotent = "com.microsoft:idempotent-producer"
 
-	// Link properties and message annotations of an idempotent producer: a long, a short and an int.
+	// Link properties and message annotations of an idempotent producer: a long, a short and an
+	// int.
 	producerID       = "com.microsoft:producer-id"
 	producerEpoch    = "com.microsoft:producer-epoch"
 	producerSequence = "com.microsoft:producer-sequence-number"
@@ -21,61 +22,65 @@ const (
 	conditionOutOfOrder  = "com.microsoft:out-of-order-sequence"
 	conditionInternal    = "amqp:internal-error"
 
-	// maxProducers bounds what a partition remembers of producers: the one that was idle longest is forgotten.
+	// maxProducers bounds how many producers a partition remembers; it forgets the one that was
+	// idle longest.
 	maxProducers = 4096
-	// maxRecent is how many of a producer's batches are recognised when they come again. A client has one on its way.
+	// maxRecent is how many of a producer's batches are recognized when they come again. A client
+	// has one under way.
 	maxRecent = 16
-	// maxProducerID keeps the ids that the emulator assigns exact in JavaScript's numbers.
+	// maxProducerID keeps the emulator's ids exact in JavaScript's numbers.
 	maxProducerID = 1 << 53
 )
 
-// Idempotence says how the emulator deals with idempotent producers. The zero value does what the official clients'
-// own tests tell of the service; where they are silent, docs/emulator.md says what was decided.
+// Idempotence sets how the emulator treats idempotent producers. The zero value follows the
+// official clients' own tests of the service. Where they are silent, docs/emulator.md states the
+// decision.
 type Idempotence struct {
-	// Off makes a service that does not offer it: the capability is not granted, the reply to an attach has no
-	// producer id, epoch or sequence number, and annotations with such numbers mean nothing.
+	// Off makes a service that does not offer idempotent publishing. It does not grant the
+	// capability, its reply to an attach has no producer id, epoch or sequence number, and it
+	// ignores the annotations with these numbers.
 	Off bool
 
-	// ReportTracked makes the reply to an attach always tell the last sequence number that the partition knows of
-	// the producer. Otherwise a sequence number that the client states comes back as it was stated. Which of them
-	// the service does is not known, so a client should be right with both.
+	// ReportTracked makes the reply to an attach always state the last sequence number that the
+	// partition knows of the producer. Otherwise the reply repeats the sequence number that the
+	// client stated. The service's own choice is not known, so a client should work with both.
 	ReportTracked bool
 
-	// TrustNumbers makes the partition take a batch for one that is stored already by its numbers alone. Otherwise
-	// the events must be the same byte for byte, and others under the same numbers are refused. With it, a client
-	// that uses numbers twice loses events silently.
+	// TrustNumbers makes the partition recognize a stored batch by its numbers alone. Otherwise the
+	// events must be equal byte for byte, and other events under the same numbers are refused. With
+	// it, a client that uses numbers twice loses events silently.
 	TrustNumbers bool
 }
 
-// Numbers are what the events of an idempotent producer's batch carry.
+// numbers are the producer's numbers on the events of one batch.
 type numbers struct {
 	id    int64
 	epoch int16
 	first int32
 	last  int32
-	sum   uint32 // of the events' bytes
+	sum   uint32 // checksum of the events' bytes
 }
 
-// A producer is what a partition remembers of an idempotent producer.
+// A producer is a partition's record of an idempotent producer.
 type producer struct {
 	epoch  int16
-	last   int32     // sequence number of its newest event that is stored, or where it said that it begins
+	last   int32     // sequence number of its newest stored event, or the one that it stated at its first attach
 	recent []numbers // of its newest batches, oldest first
-	used   uint64    // when it was last heard of, counted in such occasions
+	used   uint64    // clock value of its last use
 }
 
-// Producers are the idempotent producers of a partition. The partition's mutex guards them.
+// producers are the idempotent producers of a partition. The partition's mutex guards them.
 type producers struct {
 	byID  map[int64]*producer
-	clock uint64 // occasions on which any of them was heard of
+	clock uint64 // counts the uses of all of them
 }
 
-// follow is the sequence number behind n: numbers wrap after the largest int to 0.
+// follow is the sequence number by after n: numbers wrap from the largest int to 0.
 func follow(n int32, by int) int32 {
 	return int32((int64(n) + int64(by)) & math.MaxInt32)
 }
 
-// check says whether a batch may be stored, or is a duplicate of one that is.
+// check decides whether a batch may be stored, or is a duplicate of a stored one.
 func (ps *producers) check(n *numbers, options Idempotence) (duplicate bool, refused *refusal) {
 	p := ps.byID[n.id]
 	switch {
@@ -96,14 +101,14 @@ func (ps *producers) check(n *numbers, options Idempotence) (duplicate bool, ref
 	return false, refuse(conditionOutOfOrder, "The sequence numbers %d to %d of the producer with id %d and epoch %d are out of order. The last sequence number is %d.", n.first, n.last, n.id, n.epoch, p.last)
 }
 
-// stored remembers a batch that check let pass.
+// stored records a batch that check has allowed.
 func (ps *producers) stored(n *numbers) {
 	p := ps.byID[n.id]
 	p.advance(n)
 	ps.touch(p)
 }
 
-// after is what will be known of a producer when its batch is stored; nil without numbers.
+// after is the record of a producer after its batch is stored; nil without numbers.
 func (ps *producers) after(n *numbers) *producer {
 	if n == nil || ps.byID[n.id] == nil {
 		return nil
@@ -127,21 +132,21 @@ func (p *producer) advance(n *numbers) {
 	p.recent = append(p.recent, *n)
 }
 
-// touch makes p the one that was heard of last.
+// touch makes p the most recently used producer.
 func (ps *producers) touch(p *producer) {
 	ps.clock++
 	p.used = ps.clock
 }
 
-// An identity is what a client states about itself when it attaches, and what it is told. What is absent in the
-// former was null or left out: the partition fills it in.
+// An identity is what a client states about itself when it attaches, and the reply. A null or
+// missing part is not set; the partition fills it in.
 type identity struct {
 	id       amqp.Optional[int64]
 	epoch    amqp.Optional[int16]
 	sequence amqp.Optional[int32]
 }
 
-// enroll makes a client, which attaches as want, a producer of the partition.
+// enroll registers a client that attaches as want as a producer of the partition.
 func (p *partition) enroll(want identity) (got identity, refused *refusal) {
 	if p.journal != nil {
 		p.writing <- struct{}{}
@@ -165,7 +170,7 @@ func (p *partition) enroll(want identity) (got identity, refused *refusal) {
 	return got, nil
 }
 
-// enroll finds the producer that a client wants to be, or makes it.
+// enroll finds the producer that a client states, or makes it.
 func (ps *producers) enroll(want identity, options Idempotence) (got identity, refused *refusal) {
 	id := want.id.Value
 	for !want.id.Set && (id == 0 || ps.byID[id] != nil) {
@@ -192,7 +197,7 @@ func (ps *producers) enroll(want identity, options Idempotence) (got identity, r
 	return identity{amqp.Some(id), amqp.Some(epoch), amqp.Some(sequence)}, nil
 }
 
-// forget drops the producer that was idle longest if there are too many, but not the one to keep.
+// forget drops the producers that were idle longest while there are too many, but never keep.
 func (ps *producers) forget(keep int64) (forgotten []int64) {
 	for len(ps.byID) > maxProducers {
 		oldest, used := keep, uint64(math.MaxUint64)
@@ -207,14 +212,15 @@ func (ps *producers) forget(keep int64) (forgotten []int64) {
 	return forgotten
 }
 
-// wantsIdempotence tells whether the client of a sender link gets to be an idempotent producer: only on a link to a
-// partition, since the numbers are the partition's.
+// wantsIdempotence reports whether the client of a sender link becomes an idempotent producer. That
+// is possible only on a link to a partition, since the numbers belong to the partition.
 func (a *attach) wantsIdempotence() bool {
 	return !a.receiver && a.partition != nil && !a.partition.settings.idempotent.Off &&
 		slices.Contains(a.remote.DesiredCapabilities, capabilityIdempotent)
 }
 
-// enroll makes the client an idempotent producer and returns the properties that tell it as which.
+// enroll registers the client as an idempotent producer and returns the link properties with its
+// identity.
 func (a *attach) enroll() (amqp.Map, *refusal) {
 	want, refused := readIdentity(a.remote.Properties)
 	if refused != nil {
@@ -256,7 +262,7 @@ func readIdentity(properties amqp.Map) (want identity, refused *refusal) {
 	return want, nil
 }
 
-// number reads the numbers that the events of an idempotent producer's batch carry: each event the next one.
+// number reads the numbers of an idempotent producer's batch. Each event must have the next number.
 func (b *batch) number() *refusal {
 	var n numbers
 	for i, e := range b.events {
@@ -278,5 +284,5 @@ func (b *batch) number() *refusal {
 	return nil
 }
 
-// castagnoli is the polynomial that processors compute.
+// castagnoli is the polynomial for which processors have an instruction.
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)

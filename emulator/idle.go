@@ -9,23 +9,22 @@ import (
 	"github.com/go-eventhubs/eventhubs/internal/amqp"
 )
 
-// Idle says how long clients may do nothing. Keep-alive frames do not count: they keep a connection from looking dead, not from
-// being idle. The defaults are the service's, so that a client that does not survive a quiet hour there does not survive it
-// here either. A negative time means for ever.
+// Idle sets how long clients may do nothing. Keep-alive frames do not count: they show that a
+// connection lives, not that it is used. The defaults are the service's, so a client that fails
+// after a quiet hour there fails here too. A negative time means forever.
 type Idle struct {
-	// Sender is how long a link to a hub or to $management may be without a message from the client; then it is detached
-	// with amqp:link:detach-forced. Links that receive may be idle for ever.
-	// Default: 30 minutes.
+	// Sender is how long a link to a hub or to $management may be without a message from the
+	// client. After that it is detached with amqp:link:detach-forced. Receiving links may be idle
+	// forever. Default: 30 minutes.
 	Sender time.Duration
 
-	// Connection is how long a connection may be without an active link, which is any but those to $cbs; then it is closed with
-	// amqp:connection:forced, after what links it has are detached with the same.
+	// Connection is how long a connection may be without an active link; a link to $cbs is not
+	// active. After that its links are detached and it is closed, both with amqp:connection:forced.
 	// Default: 5 minutes.
 	Connection time.Duration
 
-	// NewConnection is how long a connection may be open until the client attaches its first link, to whatever node; then it is closed
-	// with amqp:connection:forced.
-	// Default: 60 seconds.
+	// NewConnection is how long a connection may be open before the client attaches its first link,
+	// to any node. After that it is closed with amqp:connection:forced. Default: 60 seconds.
 	NewConnection time.Duration
 }
 
@@ -41,7 +40,7 @@ const (
 	textIdleNewConnection = "The connection was inactive for more than the allowed %d milliseconds and is closed by container 'LinkTracker'."
 )
 
-// withDefaults is a copy in which every field is set.
+// withDefaults is a copy with every field set.
 func (i Idle) withDefaults() Idle {
 	for _, field := range []struct {
 		value *time.Duration
@@ -54,8 +53,8 @@ func (i Idle) withDefaults() Idle {
 	return i
 }
 
-// A linkTracker tells when a connection has been without an active link for too long. It has no goroutine, only a timer
-// while there is no active link.
+// A linkTracker detects a connection that has been without an active link for too long. It has no
+// goroutine; it has a timer only while there is no active link.
 type linkTracker struct {
 	// Immutable.
 	limits    Idle
@@ -66,7 +65,7 @@ type linkTracker struct {
 	mu     sync.Mutex // guards the fields below
 	used   bool       // the client has attached a link at least once
 	active int        // links
-	since  time.Time  // when the last active link went; when the connection was opened, if there was none
+	since  time.Time  // when the last active link ended; without one, when the connection opened
 	timer  *time.Timer
 }
 
@@ -79,7 +78,7 @@ func newLinkTracker(limits Idle, container string, expire func(*refusal)) *linkT
 	return t
 }
 
-// attached notes that the client has attached a link, whatever becomes of it.
+// attached notes that the client has attached a link, accepted or not.
 func (t *linkTracker) attached() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -109,11 +108,11 @@ func (t *linkTracker) leave() {
 func (t *linkTracker) stop() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.active++ // for whom the timer has woken already
+	t.active++ // for a timer that has fired already
 	t.armLocked()
 }
 
-// armLocked sets the timer to when the connection will have been idle for too long.
+// armLocked sets the timer to the time at which the connection will have been idle for too long.
 func (t *linkTracker) armLocked() {
 	due, _ := t.dueLocked()
 	switch {
@@ -127,7 +126,7 @@ func (t *linkTracker) armLocked() {
 	}
 }
 
-// look is what the timer calls. The connection may have got a link meanwhile.
+// look runs when the timer fires. The connection may have got a link meanwhile.
 func (t *linkTracker) look() {
 	t.mu.Lock()
 	due, why := t.dueLocked()
@@ -138,7 +137,8 @@ func (t *linkTracker) look() {
 	}
 }
 
-// dueLocked is when the connection will have been idle for too long, and what its client hears then; zero if never.
+// dueLocked is when the connection will have been idle for too long, and the error that its client
+// then gets; zero if never.
 func (t *linkTracker) dueLocked() (due time.Time, why func() *refusal) {
 	if t.active > 0 {
 		return due, nil
@@ -156,12 +156,13 @@ func (t *linkTracker) dueLocked() (due time.Time, why func() *refusal) {
 	return due, why
 }
 
-// An inbox receives a link's messages, and detaches the link if none comes for too long. It belongs to the link's goroutine.
+// An inbox receives a link's messages, and detaches the link if none comes for too long. It belongs
+// to the link's goroutine.
 type inbox struct {
 	attach *attach
 	limit  time.Duration // 0 or less: none
 	link   context.Context
-	wait   context.Context // ends with link, or when the limit has passed
+	wait   context.Context // ends with link, or after the limit
 	cancel context.CancelFunc
 	timer  *time.Timer // nil without a limit
 }
@@ -170,13 +171,13 @@ type inbox struct {
 func (a *attach) newInbox(ctx context.Context) *inbox {
 	in := &inbox{attach: a, limit: a.connection.server.options.Idle.Sender, link: ctx, wait: ctx}
 	if a.address.node == nodeCBS {
-		in.limit = 0 // its links go with the connection
+		in.limit = 0 // its links end with the connection
 	}
 	in.arm()
 	return in
 }
 
-// arm begins to wait anew.
+// arm restarts the wait.
 func (in *inbox) arm() {
 	if in.limit <= 0 {
 		return
@@ -202,7 +203,7 @@ func (in *inbox) receive() (*amqp.Delivery, error) {
 	d, err := in.attach.link.Receive(in.wait)
 	stopped := in.timer.Stop()
 	switch {
-	case err == nil && !stopped: // the message has come in the last moment
+	case err == nil && !stopped: // the message came at the last moment
 		in.arm()
 	case err != nil && in.wait.Err() != nil && in.link.Err() == nil:
 		refused := in.attach.idle(in.limit)
@@ -212,7 +213,7 @@ func (in *inbox) receive() (*amqp.Delivery, error) {
 	return d, err
 }
 
-// idle is what the client hears when it has sent nothing for too long.
+// idle is the error for a client that has sent nothing for too long.
 func (a *attach) idle(limit time.Duration) *refusal {
 	if a.address.node != "" {
 		return refuse(conditionDetachForced, textIdleRequests, a.remote.Name, limit.Milliseconds())

@@ -7,9 +7,9 @@ import (
 	"time"
 )
 
-// An Event is an event as a partition holds it.
+// An Event is an event in a partition.
 type Event struct {
-	// PartitionID is where it is.
+	// PartitionID is its partition.
 	PartitionID string
 	// SequenceNumber counts the events of a partition from 0.
 	SequenceNumber int64
@@ -17,12 +17,13 @@ type Event struct {
 	Offset string
 	// EnqueuedTime is when it was stored, in UTC, to the millisecond.
 	EnqueuedTime time.Time
-	// PartitionKey is the key that the event itself carries; empty if it carries none.
+	// PartitionKey is the event's own key; empty if it has none.
 	PartitionKey string
-	// Body is the concatenation of the event's data sections; nil if it has no body, a null one, a value or a sequence. It must not be changed.
+	// Body is the concatenation of the event's data sections. It is nil if the event has no body, a
+	// null one, a value or a sequence. It must not be changed.
 	Body []byte
-	// Annotations are the message annotations that the client sent, those of an idempotent producer among them; nil if
-	// there are none.
+	// Annotations are the client's message annotations, including those of an idempotent producer;
+	// nil if there are none.
 	Annotations map[string]any
 	// Properties are the event's application properties; nil if there are none.
 	Properties map[string]any
@@ -34,19 +35,20 @@ type Event struct {
 	Message []byte
 }
 
-// Counts says how much was stored, all in all: what retention has taken away is included, and what Options.Discard
-// did not keep.
+// Counts says how much was ever stored. It includes events that retention has dropped, and those
+// that Options.Discard did not keep.
 type Counts struct {
 	// Events stored.
 	Events int
-	// Batches that brought them: one for each message that a client sent.
+	// Batches that contained them: one for each message of a client.
 	Batches int
-	// Bytes of the encoded events, without the envelopes around them.
+	// Bytes of the encoded events, without their envelopes.
 	Bytes int64
 }
 
-// Events yields what a partition holds at the moment of the call, oldest first. It yields nothing
-// if there is no such hub or partition. It does not disturb clients and may run while they send.
+// Events yields the events that a partition holds at the time of the call, oldest first. It yields
+// nothing if there is no such hub or partition. It does not disturb clients and may run while they
+// send.
 func (s *Server) Events(hub, partitionID string) iter.Seq[Event] {
 	p := s.lookup(hub, partitionID)
 	if p == nil {
@@ -57,7 +59,7 @@ func (s *Server) Events(hub, partitionID string) iter.Seq[Event] {
 		for pos := position(0); int64(pos) <= last; {
 			b, index, _ := p.read(pos)
 			if b == nil {
-				return // retention has taken the rest meanwhile
+				return // retention has dropped the rest meanwhile
 			}
 			for i := index; i < len(b.events) && b.first+int64(i) <= last; i++ {
 				if !yield(b.event(p.id, i)) {
@@ -69,8 +71,9 @@ func (s *Server) Events(hub, partitionID string) iter.Seq[Event] {
 	}
 }
 
-// Counts says how much a partition has stored; with an empty partitionID, how much the hub has. What a server found in
-// its Store counts too. It is zero if there is no such hub or partition.
+// Counts says how much a partition has stored, or the whole hub if partitionID is empty. It
+// includes events that the server found in its Store. It is zero if there is no such hub or
+// partition.
 func (s *Server) Counts(hub, partitionID string) Counts {
 	if partitionID != "" {
 		if p := s.lookup(hub, partitionID); p != nil {
@@ -90,7 +93,7 @@ func (s *Server) Counts(hub, partitionID string) Counts {
 	return sum
 }
 
-// PartitionIDs are the ids of a hub's partitions, in their order; nil if there is no such hub.
+// PartitionIDs are the ids of a hub's partitions, in order; nil if there is no such hub.
 func (s *Server) PartitionIDs(hub string) []string {
 	h := s.hub(hub)
 	if h == nil {
@@ -99,8 +102,9 @@ func (s *Server) PartitionIDs(hub string) []string {
 	return append([]string(nil), h.layout.Load().ids...)
 }
 
-// WaitForEvents returns nil as soon as a hub has stored at least n events in all its partitions, as Counts counts them. If ctx
-// ends before, the error wraps its cause and tells how many there were. It waits without polling.
+// WaitForEvents returns nil as soon as a hub has stored at least n events in all its partitions, as
+// Counts counts them. If ctx ends earlier, the error wraps its cause and states the number of
+// events. It waits without polling.
 func (s *Server) WaitForEvents(ctx context.Context, hub string, n int) error {
 	h := s.hub(hub)
 	if h == nil {

@@ -45,8 +45,8 @@ func (a *attach) prepareManagement(r *request) (Operation, func() response) {
 	}
 }
 
-// describe is the body that tells about a hub. Clients check the types: partition_ids is an array, not a list,
-// and georeplication_factor must be there.
+// describe is the reply's body about a hub. Clients check the types: partition_ids must be an
+// array, not a list, and georeplication_factor must be present.
 func (h *hub) describe() amqp.Map {
 	return amqp.Map{
 		{Key: "name", Value: h.name},
@@ -66,11 +66,11 @@ func (a *attach) describePartition(h *hub, id string) response {
 	return response{body: p.describe(h.name)}
 }
 
-// describe is the body that tells about a partition.
+// describe is the reply's body about a partition.
 func (p *partition) describe(hub string) amqp.Map {
 	end := p.end()
 	enqueued := end.enqueued
-	if end.last < 0 { // there never was one
+	if end.last < 0 { // there never was an event
 		enqueued = time.UnixMilli(0).UTC()
 	}
 	return amqp.Map{

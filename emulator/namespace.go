@@ -7,20 +7,20 @@ import (
 	"sync"
 )
 
-// A namespace is a server's hubs and what they share.
+// A namespace is a server's hubs and their shared state.
 type namespace struct {
 	// Immutable after newNamespace.
 	settings settings
-	store    Store // nil: nothing outlives the server
+	store    Store // nil: nothing is stored durably
 	throttle *throttle
 
-	changing sync.Mutex // held by the one that adds something, which may write to the store meanwhile
+	changing sync.Mutex // held while a hub or partitions are added, also during writes to the store
 
 	mu   sync.RWMutex    // guards the field below
 	hubs map[string]*hub // by name in lower case
 }
 
-// newNamespace makes the hubs that the options name, and those that their store has.
+// newNamespace makes the hubs of the options and those of their store.
 func newNamespace(o *Options) (*namespace, error) {
 	n := &namespace{
 		settings: settings{idempotent: o.Idempotence, discard: o.Discard},
@@ -40,21 +40,21 @@ func newNamespace(o *Options) (*namespace, error) {
 	return n, nil
 }
 
-// hub looks a hub up, ignoring case; nil if there is none.
+// hub finds a hub, ignoring case; nil if there is none.
 func (n *namespace) hub(name string) *hub {
 	n.mu.RLock()
 	defer n.mu.RUnlock()
 	return n.hubs[strings.ToLower(name)]
 }
 
-// put makes a hub known.
+// put adds a hub.
 func (n *namespace) put(h *hub) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.hubs[strings.ToLower(h.name)] = h
 }
 
-// AddHub adds an event hub, as Options.Hubs describe them, while the server runs. Clients find it from then on.
+// AddHub adds an event hub while the server runs; see Options.Hubs. Clients find it at once.
 func (s *Server) AddHub(h Hub) error {
 	hubs := []Hub{h}
 	if err := validateHubs("AddHub", hubs); err != nil {
@@ -79,9 +79,10 @@ func (s *Server) AddHub(h Hub) error {
 	return nil
 }
 
-// AddPartitions adds n partitions to a hub while the server runs, as a dedicated cluster of the service can. Clients
-// see them when they ask next; those that are attached are not disturbed. From then on a partition key may mean
-// another partition than before, since the service's hash depends on their number.
+// AddPartitions adds n partitions to a hub while the server runs, as a dedicated cluster of the
+// service can. Clients see them when they next ask; attached clients are not disturbed. A partition
+// key may then map to another partition than before, since the service's hash depends on their
+// number.
 func (s *Server) AddPartitions(hub string, n int) error {
 	s.namespace.changing.Lock()
 	defer s.namespace.changing.Unlock()

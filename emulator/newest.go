@@ -5,9 +5,11 @@ import (
 	"sort"
 )
 
-// Newest yields what a partition holds, newest first; with an empty partitionID, what all partitions of the hub do, by the time at which it was
-// stored. It begins with what is there when the iteration does, and yields nothing if there is no such hub or partition. Stopping early is cheap: each
-// event is decoded when it is its turn. It does not disturb clients and may run while they send.
+// Newest yields the events of a partition, newest first. With an empty partitionID it yields those
+// of all partitions of the hub, by enqueued time. It starts with the events that exist when the
+// iteration begins, and yields nothing if there is no such hub or partition. Stopping early is
+// cheap: each event is decoded only when it is yielded. It does not disturb clients and may run
+// while they send.
 func (s *Server) Newest(hub, partitionID string) iter.Seq[Event] {
 	return func(yield func(Event) bool) {
 		h := s.hub(hub)
@@ -35,7 +37,8 @@ func (s *Server) Newest(hub, partitionID string) iter.Seq[Event] {
 	}
 }
 
-// Event is the event of a partition with a sequence number. It is not ok if there is no such event, or no more.
+// Event returns the event of a partition with a sequence number. ok is false if it does not exist
+// or no longer exists.
 func (s *Server) Event(hub, partitionID string, sequenceNumber int64) (_ Event, ok bool) {
 	p := s.lookup(hub, partitionID)
 	if p == nil || sequenceNumber < 0 {
@@ -48,14 +51,14 @@ func (s *Server) Event(hub, partitionID string, sequenceNumber int64) (_ Event, 
 	return b.event(p.id, index), true
 }
 
-// A cursor goes through a partition from its end to its beginning.
+// A cursor moves through a partition from its end to its beginning.
 type cursor struct {
 	partition *partition
-	before    int64  // sequence number of the event behind the next one
-	batch     *batch // in which the next one is; nil if that is still to be looked up
+	before    int64  // sequence number of the event after the next one to yield
+	batch     *batch // contains the next event; nil if it has not been looked up yet
 }
 
-// newest is the cursor whose next event is the newest; nil if none has any.
+// newest is the cursor whose next event is the newest; nil if none has an event.
 func newest(cursors []cursor) *cursor {
 	var best *cursor
 	for i := range cursors {
@@ -77,7 +80,7 @@ func (c *cursor) find() bool {
 	return c.batch != nil
 }
 
-// take is the next event.
+// take returns the next event.
 func (c *cursor) take() Event {
 	c.before--
 	e := c.batch.event(c.partition.id, int(c.before-c.batch.first))
@@ -87,7 +90,7 @@ func (c *cursor) take() Event {
 	return e
 }
 
-// holding is the batch that holds an event; nil if it is gone.
+// holding is the batch that contains an event; nil if it is gone.
 func (p *partition) holding(sequence int64) *batch {
 	p.mu.Lock()
 	defer p.mu.Unlock()

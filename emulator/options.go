@@ -11,25 +11,25 @@ import (
 	"time"
 )
 
-// InMemory as [Options.Addr] makes a server without a listener: clients reach it through
-// [Server.Dial] only. A test with virtual time (testing/synctest) needs this, since a goroutine
-// that waits in a real network read would stop the clock.
+// InMemory as [Options.Addr] makes a server without a listener: clients reach it only through
+// [Server.Dial]. A test with virtual time (testing/synctest) needs this, since a goroutine that
+// waits in a real network read would stop the clock.
 const InMemory = "memory"
 
-// DefaultConsumerGroup is the consumer group that every hub has without being asked for it.
+// DefaultConsumerGroup is the consumer group that every hub has.
 const DefaultConsumerGroup = "$Default"
 
-// The largest messages of the service's tiers, for [Options.MaxMessageSize].
+// The largest messages of the service's tiers in bytes, for [Options.MaxMessageSize].
 const (
 	BasicMessageSize    = 262_144   // 256 KiB
 	StandardMessageSize = 1_046_528 // 1022 KiB; Premium has the same
 )
 
-// What brokers without a limit state, for [Options.MaxMessageSize]. AMQP has two ways to say it (2.7.3, max-message-size). Both mean that there is no limit.
-// The service always states one.
+// The statements of brokers without a limit, for [Options.MaxMessageSize]. AMQP has two ways to
+// state that there is no limit (2.7.3, max-message-size). The service always states a limit.
 const (
 	UnlimitedMessageSize = -1 // 2^64-1, the largest number
-	UnstatedMessageSize  = -2 // nothing
+	UnstatedMessageSize  = -2 // no number at all
 )
 
 const (
@@ -40,115 +40,114 @@ const (
 	defaultIdleTimeout    = 240 * time.Second
 	defaultMaxConnections = 5_000
 
-	// The .NET client refuses a connection whose peer asks for less than this.
+	// The .NET client refuses a connection whose peer asks for less.
 	minIdleTimeout = 5 * time.Second
-	// A message must at least hold an envelope; anything below is a mistake in units.
+	// A message must at least hold an envelope; a smaller value is a mistake in units.
 	minMaxMessageSize = 1024
 	// Dedicated clusters go up to 20 MB; the log's index has 32 bits.
 	maxMaxMessageSize = 256 << 20
-	// The service's hash of a key has 16 bits, so more partitions than this would stay empty.
+	// The service's hash of a key has 16 bits, so further partitions would stay empty.
 	maxPartitions    = 32_768
 	maxHubName       = 256 // section "limits" of the service's documentation
 	maxConsumerGroup = 50
 )
 
-// Options configure [New]. The zero value of each field means its default, and nil options mean
-// defaults throughout. New copies them.
+// Options configure [New]. The zero value of each field means its default; nil options mean all
+// defaults. New copies them.
 type Options struct {
-	// Addr is the TCP address to listen on, or [InMemory]. A port of 0 lets the system choose one,
-	// which [Server.Addr] then tells. Unless Authentication is set everybody gets in, so think twice before
-	// listening on anything but loopback. Without a host, as in ":5672", it is loopback; all interfaces are "0.0.0.0:5672".
-	// Default: "127.0.0.1:0".
+	// Addr is the TCP address to listen on, or [InMemory]. With port 0 the system chooses a port;
+	// [Server.Addr] returns it. Without a host, as in ":5672", it is loopback; "0.0.0.0:5672" is
+	// all interfaces. Unless Authentication is set, every client gets in, so be careful with
+	// addresses other than loopback. Default: "127.0.0.1:0".
 	Addr string
 
-	// ExtraAddrs are more addresses to listen on, for clients that insist on a port: 5671 for TLS, 5672 without, 443 for
-	// WebSocket. [Server.Addrs] tells them all.
-	// Default: none.
+	// ExtraAddrs are more addresses to listen on, for clients that require a port: 5671 for TLS,
+	// 5672 without, 443 for WebSocket. [Server.Addrs] returns all addresses. Default: none.
 	ExtraAddrs []string
 
-	// Transports are those that clients may use, on each address and with [Server.Dial].
+	// Transports are the transports that clients may use, on each address and with [Server.Dial].
 	// Default: [TransportAll].
 	Transports Transport
 
-	// TLSConfig is how the server does TLS. It must have a certificate and must not be changed any more.
-	// Default: the server makes a certificate authority of its own; see [Server.TLSConfig].
+	// TLSConfig is the server's TLS configuration. It must have a certificate and must not change
+	// afterwards. Default: the server makes its own certificate authority; see [Server.TLSConfig].
 	TLSConfig *tls.Config
 
-	// Authentication, if set, makes the server verify tokens and what they allow.
-	// Default: every token is taken.
+	// Authentication, if set, makes the server verify tokens and their rights. Default: every token
+	// is accepted.
 	Authentication *Authentication
 
-	// MaxConnections is how many connections may be open; more are closed with amqp:resource-limit-exceeded.
-	// Default: 5,000, as on the service's Standard tier.
+	// MaxConnections is how many connections may be open; further ones are closed with
+	// amqp:resource-limit-exceeded. Default: 5,000, as on the service's Standard tier.
 	MaxConnections int
 
-	// Hubs are the event hubs that exist from the start.
-	// Default: one hub named "events" with 4 partitions.
+	// Hubs are the event hubs that exist from the start. Default: one hub named "events" with 4
+	// partitions.
 	Hubs []Hub
 
-	// MaxMessageSize is the largest message (an event or a batch) in bytes that a sender link takes;
-	// what is larger is rejected with amqp:link:message-size-exceeded. It is between 1 KiB and 256 MiB. With [UnlimitedMessageSize] and
-	// [UnstatedMessageSize] clients hear of no limit, and 256 MiB are taken.
-	// Default: [StandardMessageSize], 1,046,528.
+	// MaxMessageSize is the largest message (an event or a batch) in bytes that a sender link
+	// accepts. It must be between 1 KiB and 256 MiB. A larger message is rejected with
+	// amqp:link:message-size-exceeded. With [UnlimitedMessageSize] and [UnstatedMessageSize] the
+	// server states no limit to clients and accepts 256 MiB. Default: [StandardMessageSize],
+	// 1,046,528.
 	MaxMessageSize int
 
-	// IdleTimeout is what the server announces: a client that sends nothing for twice this time is
-	// disconnected. At least 5 seconds; negative: never.
-	// Default: 4 minutes, as on the service.
+	// IdleTimeout is announced to clients: a client that sends nothing for twice this time is
+	// disconnected. At least 5 seconds; negative: never. Default: 4 minutes, as on the service.
 	IdleTimeout time.Duration
 
-	// Idle is how long clients that are connected may do nothing.
-	// Default: as long as with the service; see [Idle].
+	// Idle sets how long connected clients may do nothing. Default: the service's limits; see
+	// [Idle].
 	Idle Idle
 
-	// Logger hears of connections (debug), of links and refusals (debug) and of protocol errors (warn).
-	// Default: silence.
+	// Logger logs connections, links and refusals at level DEBUG, and protocol errors at level
+	// WARN. Default: no logging.
 	Logger *slog.Logger
 
-	// Idempotence says how idempotent producers are dealt with.
-	// Default: they are, in the way that the documentation of [Idempotence] describes.
+	// Idempotence sets how idempotent producers are treated. Default: see [Idempotence].
 	Idempotence Idempotence
 
-	// ThroughputUnits bound what the server takes in, as the service's do: each lets in 1 MB or 1,000 events a second,
-	// all hubs together; more is rejected with com.microsoft:server-busy (50002). With any, 50 management calls a
-	// second are answered, and more get status 503 (50008). What consumers receive is not bounded.
-	// Default: 0, no bounds.
+	// ThroughputUnits bound what the server accepts, as on the service. Each allows 1 MB or 1,000
+	// events a second, over all hubs. Further transfers are rejected with com.microsoft:server-busy
+	// (50002). With any units the server answers 50 management calls a second; further ones get
+	// status 503 (50008). Receiving is not bounded. Default: 0, no bounds.
 	ThroughputUnits int
 
-	// Discard makes partitions count and number events but keep none, for measuring clients: nobody receives any
-	// and [Server.Events] yields none.
+	// Discard makes partitions count and number events but keep none, to measure clients. Receivers
+	// get no events, and [Server.Events] yields none.
 	Discard bool
 
-	// Store keeps hubs and events for longer than the server lives; see package emulatordata. The server holds
-	// everything in memory all the same. Whoever opened the store closes it, after the server. Not with Discard.
-	// Default: nothing is kept.
+	// Store keeps hubs and events beyond the server's life; see package emulatordata. The server
+	// still holds everything in memory. The caller that opened the store closes it, after the
+	// server. Store excludes Discard. Default: nothing is kept.
 	Store Store
 
-	// Hook sees each operation and decides what becomes of it; see [Hook]. [Server.SetHook] replaces it.
-	// Default: every operation passes.
+	// Hook sees each operation and decides what happens to it; see [Hook]. [Server.SetHook]
+	// replaces it. Default: every operation passes.
 	Hook Hook
 }
 
 // Hub describes an event hub.
 type Hub struct {
-	// Name of the hub: letters, digits, '.', '-', '_' and '/', at most 256. Case does not matter when it is looked up.
+	// Name of the hub: letters, digits, '.', '-', '_' and '/', at most 256 characters. Lookups
+	// ignore case.
 	Name string
 
-	// Partitions is their number; their ids are "0", "1" and so on. Default: 4.
+	// Partitions is the number of partitions; their ids are "0", "1" and so on. Default: 4.
 	Partitions int
 
-	// ConsumerGroups exist besides [DefaultConsumerGroup].
+	// ConsumerGroups exist in addition to [DefaultConsumerGroup].
 	ConsumerGroups []string
 
 	// Retention limits what each partition keeps. Default: everything is kept.
 	Retention Retention
 
-	// Disabled makes senders and receivers be refused with com.microsoft:entity-disabled. $management still tells
-	// about the hub.
+	// Disabled makes the server refuse senders and receivers with com.microsoft:entity-disabled.
+	// $management still describes the hub.
 	Disabled bool
 }
 
-// takenMessageSize is the largest message that is taken, whatever clients hear of a limit.
+// takenMessageSize is the largest message that is accepted, whatever limit is stated to clients.
 func (o *Options) takenMessageSize() int {
 	if o.MaxMessageSize < 0 {
 		return maxMaxMessageSize
@@ -156,7 +155,7 @@ func (o *Options) takenMessageSize() int {
 	return o.MaxMessageSize
 }
 
-// withDefaults returns a validated copy in which every field is set.
+// withDefaults returns a validated copy with every field set.
 func (o *Options) withDefaults() (Options, error) {
 	var out Options
 	if o != nil {
@@ -201,7 +200,7 @@ func (o *Options) withDefaults() (Options, error) {
 	return out, validateHubs("Options.Hubs", out.Hubs)
 }
 
-// validateHubs checks hubs, which errors call what, and fills in what they leave open.
+// validateHubs checks hubs and fills in their defaults. Errors begin with what.
 func validateHubs(what string, hubs []Hub) error {
 	seen := make(map[string]bool, len(hubs))
 	for i := range hubs {
@@ -241,13 +240,14 @@ func validateHubs(what string, hubs []Hub) error {
 	return nil
 }
 
-// isAddressWord tells whether a part of a hub's name would be taken for the structure of an address.
+// isAddressWord reports whether a part of a hub's name would be parsed as the structure of an
+// address.
 func isAddressWord(part string) bool {
 	return part == "" || strings.EqualFold(part, wordPartitions) ||
 		strings.EqualFold(part, wordGroups) || strings.EqualFold(part, wordPublishers)
 }
 
-// checkName refuses names that cannot stand in an address or in a connection string.
+// checkName refuses names that cannot appear in an address or a connection string.
 func checkName(field, name string, limit int) error {
 	if name == "" || len(name) > limit {
 		return fmt.Errorf("emulator: %s is %q; it must have between 1 and %d characters", field, name, limit)

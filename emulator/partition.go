@@ -8,69 +8,70 @@ import (
 	"time"
 )
 
-// A partition is an append-only log of batches, from whose beginning retention takes away. Events are numbered from
-// 0 without gaps.
+// A partition is an append-only log of batches. Retention drops batches from its beginning. Events
+// are numbered from 0 without gaps.
 type partition struct {
 	// Immutable after newPartition.
 	index     int
 	id        string // the index in decimal
 	settings  settings
-	journal   *journal      // what keeps the log beyond the server's life; nil: nothing does
-	writing   chan struct{} // with a journal, holds a token while somebody writes to it: the order there is the log's
-	receivers *receivers    // who reads
+	journal   *journal      // stores the log durably; nil: nothing does
+	writing   chan struct{} // with a journal, holds a token while a goroutine writes to it: the log has the journal's order
+	receivers *receivers    // its receivers
 
 	mu        sync.Mutex // guards the fields below
 	batches   []*batch
 	next      int64     // sequence number of the next event
-	bytes     int64     // sum of the sizes of all events ever stored; the offset of the next one
+	bytes     int64     // sum of the sizes of all events ever stored; the offset of the next event
 	offset    int64     // offset of the newest event, which may be gone
 	enqueued  time.Time // its enqueued time
 	total     Counts    // of everything ever stored
 	producers producers
-	gone      []int64       // first sequence numbers of batches that are still to be deleted from the journal
-	changed   chan struct{} // closed by the next append; nil while nobody waits
+	gone      []int64       // first sequence numbers of the batches to delete from the journal
+	changed   chan struct{} // closed by the next append; nil while no reader waits
 }
 
-// Settings are what the partitions of a hub have in common.
+// settings are shared by the partitions of a hub.
 type settings struct {
 	retention  Retention
 	idempotent Idempotence
 	discard    bool
 }
 
-// A batch is what one transfer brought. It never changes once it is in the log, so readers use it
-// without a lock.
+// A batch is the content of one transfer. It never changes after it is in the log, so readers use
+// it without a lock.
 type batch struct {
 	events   []span
 	first    int64 // sequence number of events[0]
 	offset   int64 // offset of events[0]
 	enqueued time.Time
 	bytes    int64    // sum of the sizes of the events
-	format   uint32   // the message format of what is in the buffer
-	buffer   []byte   // what the spans point into: the delivery's own memory
-	numbers  *numbers // of an idempotent producer; nil if it has none
+	format   uint32   // the message format of the buffer
+	buffer   []byte   // the spans point into it: the delivery's own memory
+	numbers  *numbers // of an idempotent producer; nil without one
 }
 
-// A position is where a reader stands: the sequence number of the next event that it wants.
+// A position is a reader's place: the sequence number of the next event that it wants.
 type position int64
 
-// An end is what a partition tells about its log.
+// An end describes the end of a partition's log.
 type end struct {
-	first    int64 // sequence number of the oldest event, or of the next one if there is none; -1 if there never was one
-	last     int64 // sequence number of the newest event ever, -1 if there never was one
-	offset   int64 // its offset, -1 if there never was one
+	first    int64 // sequence number of the oldest event, or of the next one if the log is empty; -1 if there never was an event
+	last     int64 // sequence number of the newest event ever; -1 if there never was one
+	offset   int64 // its offset; -1 if there never was one
 	enqueued time.Time
 }
 
-// empty tells whether the log holds nothing, maybe nothing any more.
+// empty reports whether the log holds nothing, perhaps nothing any more.
 func (e end) empty() bool { return e.last < 0 || e.first > e.last }
 
 func newPartition(index int, s settings) *partition {
 	return &partition{index: index, id: strconv.Itoa(index), settings: s, receivers: &receivers{}, writing: make(chan struct{}, 1)}
 }
 
-// append stores a batch and wakes all readers. The batch belongs to the log from then on. It is not stored, but no
-// refusal either, if it is there already: a producer sends again what may have got lost.
+// append stores a batch and wakes all readers. The batch then belongs to the log. A duplicate of a
+// stored batch is neither stored nor refused: a producer sends a batch again if its answer may be
+// lost.
 func (p *partition) append(b *batch) (stored bool, refused *refusal) {
 	if p.journal != nil {
 		return p.appendDurably(b)
@@ -84,7 +85,7 @@ func (p *partition) append(b *batch) (stored bool, refused *refusal) {
 	return stored, refused
 }
 
-// appendDurably is append with a journal: nobody sees a batch before it will survive.
+// appendDurably is append with a journal: a batch becomes visible only after it is stored durably.
 func (p *partition) appendDurably(b *batch) (stored bool, refused *refusal) {
 	p.writing <- struct{}{}
 	defer func() { <-p.writing }()
@@ -106,7 +107,7 @@ func (p *partition) appendDurably(b *batch) (stored bool, refused *refusal) {
 	return true, nil
 }
 
-// prepareLocked numbers a batch, or says that it is stored already or cannot be.
+// prepareLocked numbers a batch, unless it is a duplicate or must be refused.
 func (p *partition) prepareLocked(b *batch) (store bool, refused *refusal) {
 	if b.numbers != nil {
 		duplicate, refused := p.producers.check(b.numbers, p.settings.idempotent)
@@ -114,8 +115,8 @@ func (p *partition) prepareLocked(b *batch) (store bool, refused *refusal) {
 			return false, refused
 		}
 	}
-	// The clock is read under the lock so that enqueued times do not go backwards within a partition, not even if the
-	// clock was set back since the newest event. Seed has set a time of its own.
+	// The clock is read under the lock, so that enqueued times never go backwards within a
+	// partition, even if the clock was set back. Seed has set its own time.
 	if b.enqueued.IsZero() {
 		b.enqueued = time.Now().UTC().Truncate(time.Millisecond)
 	}
@@ -127,7 +128,7 @@ func (p *partition) prepareLocked(b *batch) (store bool, refused *refusal) {
 	return true, nil
 }
 
-// publishLocked makes a batch, which prepareLocked has numbered, the newest of the log.
+// publishLocked adds a batch that prepareLocked has numbered to the end of the log.
 func (p *partition) publishLocked(b *batch) {
 	p.next += int64(len(b.events))
 	p.offset = b.offsetOf(len(b.events) - 1)
@@ -149,8 +150,9 @@ func (p *partition) publishLocked(b *batch) {
 	}
 }
 
-// read returns the batch that holds the event at pos, or the oldest one if that is gone, and the event's index in
-// it. At the end of the log it returns no batch, and a channel that the next append closes.
+// read returns the batch with the event at pos and the event's index in it. If that event is gone,
+// it returns the oldest batch. At the end of the log it returns no batch, and a channel that the
+// next append closes.
 func (p *partition) read(pos position) (b *batch, index int, changed <-chan struct{}) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -183,15 +185,15 @@ func (p *partition) end() end {
 	return e
 }
 
-// counts tells what was ever stored.
+// counts says how much was ever stored.
 func (p *partition) counts() Counts {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.total
 }
 
-// afterOffset is the position of the first event whose offset is larger than offset, or equal to
-// it if inclusive.
+// afterOffset is the position of the first event whose offset is larger than offset, or equal to it
+// if inclusive.
 func (p *partition) afterOffset(offset int64, inclusive bool) position {
 	offset = max(offset, -1)
 	if inclusive {
@@ -199,11 +201,11 @@ func (p *partition) afterOffset(offset int64, inclusive bool) position {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	// The last batch that starts at or before the offset is the one to look into.
+	// The event is in the last batch that starts at or before the offset.
 	i := sort.Search(len(p.batches), func(i int) bool { return p.batches[i].offset > offset })
 	if i == 0 {
 		if len(p.batches) == 0 && offset >= p.offset {
-			return position(p.next) // everything is gone, and this comes behind it
+			return position(p.next) // everything is gone, and the offset comes after it
 		}
 		return 0
 	}
@@ -228,8 +230,8 @@ func (p *partition) afterTime(t time.Time, inclusive bool) position {
 	return position(p.batches[i].first)
 }
 
-// offsetOf is the offset of event i: how many bytes of events lie before it in the partition.
-// Clients treat it as opaque, but some parse it as an integer.
+// offsetOf is the offset of event i: how many bytes of events precede it in the partition. Clients
+// treat it as opaque, but some parse it as an integer.
 func (b *batch) offsetOf(i int) int64 {
 	return b.offset + int64(b.events[i].before)
 }

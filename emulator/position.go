@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// A filter is a receiver's start position, as its selector states it.
+// A filter is a receiver's start position, from its selector.
 type filter struct {
 	by        startBy
 	inclusive bool
@@ -21,20 +21,20 @@ const (
 	byOffset
 	bySequence
 	byTime
-	byLatest // behind the newest event
+	byLatest // after the newest event
 )
 
 const filterPrefix = "amqp.annotation."
 
-// parseFilter reads a selector such as
+// parseFilter reads a selector. The official clients send these forms:
 //
 //	amqp.annotation.x-opt-offset > '-1'
 //	amqp.annotation.x-opt-sequence-number >= 12
 //	amqp.annotation.x-opt-enqueued-time > '1511302800000'
 //	amqp.annotation.x-opt-offset > @latest
 //
-// which are all the forms that the official clients send: .NET's without quotes, the others with them. White space may
-// stand around name, operator and value. An empty selector means the oldest event.
+// .NET sends values without quotes, the others with them. White space may surround name, operator
+// and value. An empty selector means the oldest event.
 func parseFilter(expression string) (filter, error) {
 	if strings.TrimSpace(expression) == "" {
 		return filter{}, nil
@@ -76,7 +76,7 @@ func parseFilter(expression string) (filter, error) {
 	return f, nil
 }
 
-// unquote takes the single quotes off a value that has them. It fails if there are others.
+// unquote removes the single quotes around a value. It fails if the value contains others.
 func unquote(value string) (_ string, ok bool) {
 	if len(value) >= 2 && value[0] == '\'' && value[len(value)-1] == '\'' {
 		value = value[1 : len(value)-1]
@@ -84,7 +84,7 @@ func unquote(value string) (_ string, ok bool) {
 	return value, !strings.Contains(value, "'")
 }
 
-// String is the selector that parseFilter reads as f.
+// String is a selector that parseFilter reads as f.
 func (f filter) String() string {
 	operator := ">"
 	if f.inclusive {
@@ -104,8 +104,8 @@ func (f filter) String() string {
 	}
 }
 
-// start is the position that the filter means in p. A position behind the end is refused, with
-// the service's words: it is what a checkpoint says that is older than the data.
+// start is the filter's position in p. A position after the end is refused with the service's
+// words: it comes from a checkpoint for other data.
 func (f filter) start(p *partition) (position, *refusal) {
 	end := p.end()
 	switch f.by {
@@ -115,7 +115,7 @@ func (f filter) start(p *partition) (position, *refusal) {
 		}
 		return p.afterOffset(f.value, f.inclusive), nil
 	case bySequence:
-		// One behind the last is where the next event will be, which a client may well name.
+		// One after the last is where the next event will be. A client may name it.
 		if f.value > end.last+1 {
 			return 0, refuse(conditionArgument, "The supplied sequence number '%d' is invalid. The last sequence number in the system is '%d'", f.value, end.last)
 		}

@@ -7,10 +7,10 @@ import (
 	"github.com/go-eventhubs/eventhubs/internal/amqp"
 )
 
-// publisherCredit is how many messages a client may have on their way to a link.
+// publisherCredit is how many messages a client may have under way to a link.
 const publisherCredit = 300
 
-// servePublisher stores what a client sends until the link is detached.
+// servePublisher stores a client's events until the link is detached.
 func (a *attach) servePublisher(ctx context.Context, action Action) {
 	if a.accept() != nil {
 		return
@@ -56,7 +56,7 @@ func (a *attach) withhold(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// receive does with one message what the hook wants; false if the link is over.
+// receive applies the hook's action to one message; false if the link is over.
 func (a *attach) receive(ctx context.Context, d *amqp.Delivery) bool {
 	if d.TooLarge {
 		_ = d.Settle(refuse(conditionSize, textMessageSizeExceeded, d.ID(), d.Size, a.maxMessageSize()).rejected())
@@ -96,7 +96,7 @@ func (a *attach) receive(ctx context.Context, d *amqp.Delivery) bool {
 	return a.acknowledge(ctx, d, action.unless(refused))
 }
 
-// store stores a batch unless the throughput units are used up or the partition has something against it.
+// store stores a batch, unless the throughput units are used up or the partition refuses it.
 func (a *attach) store(p *partition, b *batch, op Operation) *refusal {
 	server := a.connection.server
 	if refused := server.namespace.throttle.ingress(op.Bytes, op.Events); refused != nil {
@@ -106,7 +106,8 @@ func (a *attach) store(p *partition, b *batch, op Operation) *refusal {
 	return a.hub.store(p, b)
 }
 
-// unless is the action, or a rejection if the service refuses what the action would have let pass.
+// unless is the action, or a rejection if the service refuses an operation that the action lets
+// pass.
 func (a Action) unless(refused *refusal) Action {
 	if refused != nil && a.answer == answerNormal {
 		a.answer, a.refused = answerReject, refused
@@ -114,18 +115,18 @@ func (a Action) unless(refused *refusal) Action {
 	return a
 }
 
-// choose is the partition for a message: the one that the link is bound to, else by key, else in turn.
+// choose returns the partition of a message: the link's own, else by key, else in turn.
 func (a *attach) choose(r *route) *partition {
 	if a.partition != nil {
 		return a.partition
 	}
 	if a.address.hasPublisher {
-		r.key, r.hasKey = a.address.publisher, true // a publisher's name acts as the key of all it sends
+		r.key, r.hasKey = a.address.publisher, true // a publisher's name is the key of all its events
 	}
 	return a.hub.choose(r.key, r.hasKey)
 }
 
-// acknowledge tells the client what the action wants it to hear; false if the link is over.
+// acknowledge answers the client as the action says; false if the link is over.
 func (a *attach) acknowledge(ctx context.Context, d *amqp.Delivery, action Action) bool {
 	switch action.answer {
 	case answerSilence:
@@ -141,7 +142,7 @@ func (a *attach) acknowledge(ctx context.Context, d *amqp.Delivery, action Actio
 		return false
 	}
 	if d.Settled {
-		return true // the client does not want to know
+		return true // the client wants no answer
 	}
 	outcome := action.outcome()
 	if action.answerDelay <= 0 {
@@ -156,7 +157,7 @@ func (a *attach) acknowledge(ctx context.Context, d *amqp.Delivery, action Actio
 	return true
 }
 
-// outcome is the delivery state that an action stands for.
+// outcome is the delivery state of an action.
 func (a Action) outcome() amqp.DeliveryState {
 	switch a.answer {
 	case answerReject:

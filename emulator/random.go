@@ -9,24 +9,27 @@ import (
 	"time"
 )
 
-// Rates say how often [RandomFaults] makes something go wrong: each is a probability from 0 to 1 for one operation. At most one
-// happens to an operation, so if they add up to more than 1, the later ones come short.
+// Rates set how often [RandomFaults] makes something fail. Each is a probability from 0 to 1 per
+// operation. At most one fault happens to an operation, so if the rates add up to more than 1, the
+// later ones happen less often.
 type Rates struct {
 	// Busy rejects a transfer with com.microsoft:server-busy.
 	Busy float64
 	// LostAcknowledgement stores a transfer and never answers it.
 	LostAcknowledgement float64
-	// CutBefore breaks the connection instead of storing a transfer, or of accepting an attach.
+	// CutBefore breaks the connection instead of storing a transfer or accepting an attach.
 	CutBefore float64
 	// CutAfter breaks the connection after storing a transfer.
 	CutAfter float64
-	// Detach detaches the link, with amqp:link:detach-forced, instead of storing a transfer.
+	// Detach detaches the link with amqp:link:detach-forced instead of storing a transfer.
 	Detach float64
-	// Close closes the connection, with amqp:connection:forced, instead of storing a transfer, or of accepting an attach.
+	// Close closes the connection with amqp:connection:forced instead of storing a transfer or
+	// accepting an attach.
 	Close float64
 	// Refuse refuses an attach, a token or a management call with com.microsoft:server-busy.
 	Refuse float64
-	// Delay makes any operation take up to MaxDelay longer; what comes behind it on the same link waits too.
+	// Delay makes any operation take up to MaxDelay longer. Later operations on the same link wait
+	// too.
 	Delay float64
 
 	// MaxDelay bounds Delay. Default: 1 second.
@@ -41,9 +44,10 @@ const (
 	textCloseForced  = "The connection was closed by container 'emulator'."
 )
 
-// RandomFaults makes things go wrong at random, but not arbitrarily: the n-th transfer to a partition, the n-th attach to it, and so on,
-// meets the same fate whenever the seed and the rates are the same, however the operations of several links overlap.
-// (A few thousand counters tell them apart, so that two nodes may share one.)
+// RandomFaults makes operations fail at random, but reproducibly. The n-th transfer to a partition,
+// the n-th attach to it, and so on, get the same result for the same seed and rates, however
+// several links overlap. (4,096 counters distinguish the kinds of operations, so two nodes may
+// share a counter.)
 func RandomFaults(seed uint64, rates Rates) Hook {
 	d := newDice(seed)
 	if rates.MaxDelay <= 0 {
@@ -65,9 +69,9 @@ func RandomFaults(seed uint64, rates Rates) Hook {
 	}
 }
 
-// Latency is a network or a disk that takes its time: the answer to each transfer comes after delay and, at random, up to jitter more, and
-// so does whatever else is asked for. Transfers do not wait for each other. The times are the same for the same seed, as those of
-// [RandomFaults] are.
+// Latency is a slow network or disk. The answer to each transfer comes after delay and, at random,
+// up to jitter more. Every other operation is delayed likewise. Transfers do not wait for each
+// other. The times are the same for the same seed, as with [RandomFaults].
 func Latency(seed uint64, delay, jitter time.Duration) Hook {
 	d := newDice(seed)
 	return func(_ context.Context, op Operation) Action {
@@ -87,7 +91,7 @@ type fault struct {
 	action Action
 }
 
-// faultsOf are the faults that an operation can meet.
+// faultsOf are the faults that can happen to an operation.
 func (r *Rates) faultsOf(kind Kind) []fault {
 	cutBefore := fault{r.CutBefore, Cut()}
 	closed := fault{r.Close, CloseConnection(conditionForced, textCloseForced)}
@@ -111,7 +115,8 @@ func (r *Rates) faultsOf(kind Kind) []fault {
 	}
 }
 
-// dice roll for operations: the same for the n-th operation of its sort, whatever else happens.
+// dice roll for operations. The result for the n-th operation of one sort is the same whatever else
+// happens.
 type dice struct {
 	seed     uint64
 	counters [4096]atomic.Uint64
@@ -119,7 +124,8 @@ type dice struct {
 
 func newDice(seed uint64) *dice { return &dice{seed: seed} }
 
-// next is the randomness for an operation. What tells operations apart must not depend on chance, as the number of a connection does.
+// next is the randomness for an operation. The sort of an operation must not depend on chance, as
+// the number of a connection does.
 func (d *dice) next(op Operation) *rand.Rand {
 	h := fnv.New64a()
 	_, _ = fmt.Fprintf(h, "%d %v %s %s %s", op.Kind, op.Receiver, op.Hub, op.PartitionID, op.ConsumerGroup) // never fails

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// Error conditions that the service uses, as far as the emulator answers with them itself.
+// Error conditions of the service that the emulator sends itself.
 const (
 	conditionNotFound        = "amqp:not-found"
 	conditionNotAllowed      = "amqp:not-allowed"
@@ -37,14 +37,14 @@ const (
 	textUnknownLinkDirection = "The node '%s' takes no %s."
 )
 
-// A refusal is what the service says instead of doing what it was asked.
+// A refusal is the service's answer when it refuses an operation.
 type refusal struct {
 	condition string
 	text      string
 }
 
-// refuse makes a refusal whose text ends as the service's texts do: clients log the tracking id,
-// and some match the words in front of it.
+// refuse makes a refusal whose text ends as the service's texts do. Clients log the tracking id,
+// and some match the words before it.
 func refuse(condition, format string, args ...any) *refusal {
 	return &refusal{condition: condition, text: fmt.Sprintf(format, args...) + " " + tracking()}
 }
@@ -52,15 +52,15 @@ func refuse(condition, format string, args ...any) *refusal {
 // tracking is the end of every text of the service.
 func tracking() string {
 	var id [16]byte
-	_, _ = rand.Read(id[:]) // never fails, says its documentation
+	_, _ = rand.Read(id[:]) // never fails, by its documentation
 	return "TrackingId:" + hex.EncodeToString(id[:]) + "_G0, SystemTracker:emulator, Timestamp:" +
 		time.Now().UTC().Format("2006-01-02T15:04:05")
 }
 
-// Error makes a refusal usable where errors travel.
+// Error makes a refusal an error.
 func (r *refusal) Error() string { return r.condition + ": " + r.text }
 
-// status is the code with which $cbs and $management say this.
+// status is the refusal's status code in replies of $cbs and $management.
 func (r *refusal) status() int32 {
 	switch r.condition {
 	case conditionUnauthorized, conditionAuthFailed:

@@ -11,7 +11,7 @@ const requestCredit = 100
 
 // A request is a message to $cbs or $management.
 type request struct {
-	id         any // of the type that the client chose; the answer repeats it
+	id         any // of the client's own type; the answer repeats it
 	replyTo    string
 	properties amqp.Map
 	body       any
@@ -20,12 +20,12 @@ type request struct {
 // A response is the answer to a request. The zero body is null.
 type response struct {
 	refusal  *refusal // nil: success
-	rejected bool     // the refusal is the request's outcome; there is no answer
-	status   int      // of a refusal; 0: that which belongs to its condition
+	rejected bool     // the refusal is the request's outcome; no answer follows
+	status   int      // of a refusal; 0: the condition's own
 	body     any
 }
 
-// parseRequest reads the properties by which $cbs and $management are told what to do.
+// parseRequest reads the properties of a request to $cbs or $management.
 func parseRequest(payload []byte) (*request, error) {
 	m, err := amqp.ParseMessage(payload)
 	if err != nil {
@@ -41,14 +41,15 @@ func parseRequest(payload []byte) (*request, error) {
 	return r, nil
 }
 
-// text is a property that must be a string.
+// text is a string property; empty if it is missing or of another type.
 func (r *request) text(key string) string {
 	v, _ := r.properties.Get(key)
 	s, _ := v.(string)
 	return s
 }
 
-// encode makes the answer's message. The status is an int and its description a string: clients insist.
+// encode makes the answer's message. Clients require the status to be an int and its description a
+// string.
 func (r *request) encode(answer response) ([]byte, error) {
 	status, description := int32(200), "OK"
 	if answer.refusal != nil {
@@ -73,7 +74,7 @@ func (r *request) encode(answer response) ([]byte, error) {
 	return m.AppendTo(nil)
 }
 
-// serveReplies keeps a client's receiver on a node known until it is detached.
+// serveReplies registers a client's receiver on a node until it is detached.
 func (a *attach) serveReplies() {
 	r := &replyLink{link: a.link, node: a.address.node, name: a.remote.Name}
 	if a.remote.Target != nil {
@@ -86,7 +87,7 @@ func (a *attach) serveReplies() {
 	}
 }
 
-// serveRequests answers what comes in on $cbs or $management.
+// serveRequests answers requests to $cbs or $management.
 func (a *attach) serveRequests(ctx context.Context) {
 	if a.address.node == nodeCBS && !a.connection.openCBS(a.link) {
 		_ = a.link.Refuse(refuse(conditionNotAllowed, textCBSAlreadyOpened).amqp())
@@ -108,7 +109,7 @@ func (a *attach) serveRequests(ctx context.Context) {
 	}
 }
 
-// serveRequest takes one request and answers it; false if the link is over.
+// serveRequest handles one request and answers it; false if the link is over.
 func (a *attach) serveRequest(ctx context.Context, d *amqp.Delivery) bool {
 	r, err := parseRequest(d.Payload)
 	if err != nil {
@@ -153,7 +154,7 @@ func (a *attach) serveRequest(ctx context.Context, d *amqp.Delivery) bool {
 	return a.answer(ctx, reply, r, answer)
 }
 
-// prepare says what the hook sees of a request, and what does it.
+// prepare returns a request's operation for the hook, and the function that performs it.
 func (a *attach) prepare(ctx context.Context, r *request) (Operation, func() response) {
 	if a.address.node == nodeCBS {
 		return a.prepareCBS(ctx, r)
@@ -167,21 +168,21 @@ func (a *attach) prepare(ctx context.Context, r *request) (Operation, func() res
 	}
 }
 
-// answer sends the answer to a request, settled: nobody would send it again.
+// answer sends the answer to a request, settled, since it would never be sent again.
 func (a *attach) answer(ctx context.Context, reply *amqp.Link, r *request, answer response) bool {
 	payload, err := r.encode(answer)
 	if err != nil {
 		a.connection.log.Warn("an answer cannot be encoded", "node", a.address.node, "error", err)
 		return true
 	}
-	// The client may have closed its receiver meanwhile, which is no reason to stop serving others.
+	// The client may have closed its receiver meanwhile. Other requests are still served.
 	if err := reply.Send(ctx, &amqp.Delivery{Payload: payload, Settled: true}); err != nil {
 		a.connection.log.Debug("an answer found no receiver", "node", a.address.node, "error", err)
 	}
 	return ctx.Err() == nil
 }
 
-// missing is the answer to a request without one of its properties.
+// missing is the answer to a request that lacks a property.
 func missing(node, property string) *refusal {
 	return refuse(conditionArgument, "The request to '%s' lacks the application property '%s', or it is not a string.", node, property)
 }

@@ -5,21 +5,23 @@ import (
 	"time"
 )
 
-// A Retention says how long a partition keeps its events. Whatever limit is reached first counts; zero limits nothing.
-// Events go in whole batches, oldest first, as they came in. The next time that somebody sends to the partition or
-// looks at it the limits are applied, so no clock needs to run for them.
+// A Retention limits how long a partition keeps its events. The limit that is reached first
+// applies; zero limits nothing. Whole batches are dropped, oldest first. The limits are applied
+// whenever a client sends to the partition or reads it, so no timer runs.
 //
-// A receiver that wants to start from an event that is gone starts from the oldest one that is there.
+// A receiver that wants to start from a dropped event starts from the oldest one that is left.
 type Retention struct {
-	// Time after which an event is gone. The service's is between one hour and 90 days. Default: never.
+	// Time after which an event is dropped. The service allows one hour to 90 days. Default: never.
 	Time time.Duration
-	// Bytes of encoded events that a partition holds at most. The newest batch stays, however large. Default: no limit.
+	// Bytes is the limit of encoded events in a partition. The newest batch always stays, however
+	// large. Default: no limit.
 	Bytes int64
-	// Events that a partition holds at most. The newest batch stays, however many it has. Default: no limit.
+	// Events is the limit of events in a partition. The newest batch always stays, however many
+	// events it has. Default: no limit.
 	Events int
 }
 
-// validate refuses limits that are none.
+// validate refuses negative limits.
 func (r Retention) validate(field string) error {
 	if r.Time < 0 || r.Bytes < 0 || r.Events < 0 {
 		return fmt.Errorf("emulator: %s is %+v; limits cannot be negative, and zero means none", field, r)
@@ -27,7 +29,7 @@ func (r Retention) validate(field string) error {
 	return nil
 }
 
-// trimLocked takes away what the retention does not keep.
+// trimLocked drops batches beyond the retention.
 func (p *partition) trimLocked() {
 	r := p.settings.retention
 	if len(p.batches) == 0 || r == (Retention{}) {
@@ -48,11 +50,11 @@ func (p *partition) trimLocked() {
 			p.gone = append(p.gone, b.first)
 		}
 	}
-	clear(p.batches[:n]) // the array lives on; the batches need not
+	clear(p.batches[:n]) // the array stays in use; the batches need not
 	p.batches = p.batches[n:]
 }
 
-// exceeds tells whether a log that begins with oldest is larger than it may be.
+// exceeds reports whether a log that begins with oldest is too large.
 func (p *partition) exceeds(oldest *batch) bool {
 	r := p.settings.retention
 	return r.Bytes > 0 && p.bytes-oldest.offset > r.Bytes || r.Events > 0 && p.next-oldest.first > int64(r.Events)

@@ -10,15 +10,17 @@ import (
 	"github.com/go-eventhubs/eventhubs/internal/partitionkey"
 )
 
-// Seed stores events as if a client had sent them one by one, for a test that begins with events that are there
-// already. With an empty partitionID each goes where the service would put it: by its PartitionKey, else in turn.
+// Seed stores events as if a client had sent them one by one, for a test that needs existing
+// events. With an empty partitionID each event goes where the service would put it: by its
+// PartitionKey, else in turn.
 //
-// Of each [Event] these fields count: Message, if it is set, is the whole event, encoded. Otherwise Body, PartitionKey,
-// Properties, MessageID and ContentType make one. EnqueuedTime, if it is set, is taken over to the millisecond, but not
-// one before that of the event before it in the partition. The others the partition decides about.
+// If [Event.Message] is set, it is the whole event, encoded. Otherwise Body, PartitionKey,
+// Properties, MessageID and ContentType make the event. EnqueuedTime, if set, is kept to the
+// millisecond, but is never earlier than that of the event before it in the partition. Seed ignores
+// the other fields; the partition sets them.
 //
-// Hooks do not see it, and throughput units do not bound it. The error names the first event that could not be stored;
-// those before it are.
+// Hooks do not see these events, and throughput units do not bound them. The error names the first
+// event that could not be stored; the events before it are stored.
 func (s *Server) Seed(hub, partitionID string, events ...Event) error {
 	h := s.hub(hub)
 	if h == nil {
@@ -36,7 +38,7 @@ func (s *Server) Seed(hub, partitionID string, events ...Event) error {
 	return nil
 }
 
-// seed stores one event in p, or where the service would put it.
+// seed stores one event in p, or where the service would put it if p is nil.
 func (h *hub) seed(p *partition, e Event) error {
 	message := slices.Clone(e.Message)
 	if message == nil {
@@ -66,7 +68,7 @@ func (e *Event) encode() ([]byte, error) {
 	if err := partitionkey.Check(e.PartitionKey); err != nil {
 		return nil, fmt.Errorf("Event.PartitionKey %w", err)
 	}
-	m := amqp.Message{Data: [][]byte{append([]byte{}, e.Body...)}} // without a body the section is empty, and not null
+	m := amqp.Message{Data: [][]byte{append([]byte{}, e.Body...)}} // an event without a body has an empty section, not a null one
 	if e.PartitionKey != "" {
 		m.Annotations = amqp.Map{{Key: amqp.Symbol(annotationKey), Value: e.PartitionKey}}
 	}

@@ -18,23 +18,23 @@ import (
 
 const (
 	keyName  = "RootManageSharedAccessKey"
-	keyValue = "SAS_KEY_VALUE" // what the official emulator's connection strings say; no secret
+	keyValue = "SAS_KEY_VALUE" // the official emulator's own value; not a secret
 
-	// memoryHost stands in the connection strings of a server without a listener. The name never
-	// resolves (RFC 6761), so a client that was not given Dial says clearly what is wrong.
+	// memoryHost is the host in the connection strings of a server without a listener. The name
+	// never resolves (RFC 6761), so a client without Dial gets a clear error.
 	memoryHost = "emulator-in-memory.invalid"
 
-	// acceptPause is how long the listener rests when the system has no file descriptor left.
+	// acceptPause is how long the listener pauses when the system has no file descriptor left.
 	acceptPause = 10 * time.Millisecond
 
-	// maxRefusing is how many connections beyond the maximum are told so at the same time.
+	// maxRefusing is how many connections beyond the maximum get a refusal at the same time.
 	maxRefusing = 64
 )
 
-// ErrClosed is what a closed server's methods return.
+// ErrClosed is returned by the methods of a closed server.
 var ErrClosed = errors.New("emulator: the server is closed")
 
-// A Server is a running emulator. Its methods may be called by any number of goroutines.
+// A Server is a running emulator. Its methods may be called by several goroutines at once.
 type Server struct {
 	// Immutable after New.
 	options   Options
@@ -43,8 +43,8 @@ type Server struct {
 	log       *slog.Logger
 	namespace *namespace
 	issuer    *issuer
-	authority func() (*authority, error) // made when it is first needed
-	ctx       context.Context            // ends with Close; each connection's context descends from it
+	authority func() (*authority, error) // made when first needed
+	ctx       context.Context            // ends with Close; the parent of each connection's context
 	cancel    context.CancelFunc
 
 	// Atomic.
@@ -57,10 +57,10 @@ type Server struct {
 	mu      sync.Mutex // guards the fields below
 	closed  bool
 	number  int                 // of the latest connection
-	serving map[int]*connection // by number, those that are about to be refused included
+	serving map[int]*connection // by number, including connections that are about to be refused
 }
 
-// New starts a server. Options may be nil. The caller must Close it.
+// New starts a server; options may be nil. The caller must call Close.
 func New(options *Options) (*Server, error) {
 	opts, err := options.withDefaults()
 	if err != nil {
@@ -107,8 +107,8 @@ func (s *Server) closeListeners() {
 	}
 }
 
-// Addr is the host and port on which the server listens, or [InMemory]. It is what a client's option for a custom
-// endpoint takes.
+// Addr is the host and port on which the server listens, or [InMemory]. A client's option for a
+// custom endpoint takes it.
 func (s *Server) Addr() string {
 	if len(s.listeners) == 0 {
 		return InMemory
@@ -116,7 +116,8 @@ func (s *Server) Addr() string {
 	return s.listeners[0].Addr().String()
 }
 
-// Addrs are all hosts and ports on which the server listens: that of Options.Addr, then those of Options.ExtraAddrs.
+// Addrs are all hosts and ports on which the server listens: first Options.Addr, then
+// Options.ExtraAddrs.
 func (s *Server) Addrs() []string {
 	var addrs []string
 	for _, listener := range s.listeners {
@@ -125,20 +126,20 @@ func (s *Server) Addrs() []string {
 	return addrs
 }
 
-// ConnectionString is what any official client takes in place of a namespace's connection string. With
-// an empty hub it names none. It makes clients use no TLS, unless [Options.Transports] leaves them no choice. For a server that listens
-// nowhere it is good for clients that are given [Server.Dial] as their way to the network.
+// ConnectionString returns a connection string that every official client accepts. With an empty
+// hub it names no hub. It makes clients use no TLS, unless [Options.Transports] allows nothing
+// else. If the server has no listener, only clients that use [Server.Dial] can use it.
 func (s *Server) ConnectionString(hub string) string {
 	return s.connectionString(s.rootKey(), hub, s.plain())
 }
 
-// TLSConnectionString is a connection string with which clients use TLS, as they do with the service. They need
-// [Server.TLSConfig] too, or [Server.CertificateAuthority].
+// TLSConnectionString returns a connection string with which clients use TLS, as with the service.
+// They also need [Server.TLSConfig] or [Server.CertificateAuthority].
 func (s *Server) TLSConnectionString(hub string) string {
 	return s.connectionString(s.rootKey(), hub, false)
 }
 
-// rootKey is the part of a connection string that gives every right.
+// rootKey is the part of a connection string with the key that has every right.
 func (s *Server) rootKey() string {
 	value := keyValue
 	if s.options.Authentication != nil {
@@ -147,7 +148,7 @@ func (s *Server) rootKey() string {
 	return "SharedAccessKeyName=" + keyName + ";SharedAccessKey=" + value
 }
 
-// plain tells whether clients may leave TLS out.
+// plain reports whether clients may omit TLS.
 func (s *Server) plain() bool { return s.options.Transports&TransportPlain != 0 }
 
 func (s *Server) connectionString(secret, hub string, plain bool) string {
@@ -161,7 +162,7 @@ func (s *Server) connectionString(secret, hub string, plain bool) string {
 	return text
 }
 
-// endpoint is the host and port for clients: a server that listens on all interfaces is reached by loopback.
+// endpoint is the host and port for clients: a server on all interfaces is reached by loopback.
 func (s *Server) endpoint() string {
 	if len(s.listeners) == 0 {
 		return memoryHost
@@ -176,9 +177,9 @@ func (s *Server) endpoint() string {
 	return net.JoinHostPort(host, port)
 }
 
-// Dial connects in memory, whether the server listens or not. The connection works with virtual time
-// (testing/synctest) if server and client live in the same bubble. It speaks whatever the client begins: AMQP, TLS or
-// HTTP for a WebSocket.
+// Dial connects in memory, whether or not the server listens. The connection works with virtual
+// time (testing/synctest) if server and client are in the same bubble. It speaks the protocol that
+// the client begins: AMQP, TLS or HTTP for a WebSocket.
 func (s *Server) Dial(ctx context.Context) (net.Conn, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
@@ -191,10 +192,10 @@ func (s *Server) Dial(ctx context.Context) (net.Conn, error) {
 	return client, nil
 }
 
-// Close stops listening, closes every connection with amqp:connection:forced and returns when all of the
-// server's goroutines have ended, a hook that is running included; a client that does not answer delays that
-// by at most 5 seconds. What is stored can still be read with [Server.Events]. It always returns nil, and may
-// be called again.
+// Close stops listening and closes every connection with amqp:connection:forced. It returns after
+// all of the server's goroutines have ended, including a running hook. A client that does not
+// answer delays it by at most 5 seconds. [Server.Events] still works afterwards. Close always
+// returns nil, and may be called again.
 func (s *Server) Close() error {
 	s.mu.Lock()
 	s.closed = true
@@ -205,7 +206,7 @@ func (s *Server) Close() error {
 	return nil
 }
 
-// accept takes connections until the listener closes.
+// accept accepts connections until the listener closes.
 func (s *Server) accept(listener net.Listener) {
 	for {
 		nc, err := listener.Accept()
@@ -213,7 +214,7 @@ func (s *Server) accept(listener net.Listener) {
 			if errors.Is(err, net.ErrClosed) {
 				return
 			}
-			// Out of file descriptors, mostly: those who are connected should go on.
+			// Mostly no file descriptor is left: connected clients should go on.
 			s.log.Warn("accepting failed", "error", err)
 			if !wait(s.ctx, acceptPause) {
 				return
@@ -226,8 +227,9 @@ func (s *Server) accept(listener net.Listener) {
 	}
 }
 
-// start serves a connection on a goroutine of its own, unless the server is closed. Of connections beyond the maximum a few
-// at a time are told so; the rest is dropped, since telling takes what there is too little of.
+// start serves a connection in its own goroutine, unless the server is closed. Of the connections
+// beyond the maximum, up to maxRefusing at a time get a refusal. The rest are dropped, since a
+// refusal also takes resources.
 func (s *Server) start(nc net.Conn) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -253,8 +255,9 @@ func (s *Server) start(nc net.Conn) bool {
 	return true
 }
 
-// CutAll breaks every connection that there is at this moment, without a word, as a network does that fails for everybody, and returns
-// how many they were. Clients may come back at once. What was stored stays stored; what was on its way, in either direction, is lost.
+// CutAll breaks every present connection without a close frame, as a network failure does, and
+// returns their number. Clients may reconnect at once. Stored events stay stored; data under way in
+// either direction is lost.
 func (s *Server) CutAll() int {
 	s.mu.Lock()
 	all := slices.Collect(maps.Values(s.serving))
@@ -265,7 +268,7 @@ func (s *Server) CutAll() int {
 	return len(all)
 }
 
-// hub looks a hub up, ignoring case; nil if there is none.
+// hub finds a hub, ignoring case; nil if there is none.
 func (s *Server) hub(name string) *hub {
 	return s.namespace.hub(name)
 }

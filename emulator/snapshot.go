@@ -10,123 +10,128 @@ import (
 	"github.com/go-eventhubs/eventhubs/internal/amqp"
 )
 
-// A Snapshot is what a server looks like: for people, and for programs that show it to them.
+// A Snapshot is the state of a server at one time, for people and for programs that show it.
 type Snapshot struct {
-	// Time at which it was made, in UTC.
+	// Time of the snapshot, in UTC.
 	Time time.Time
-	// Started is when the server was, in UTC.
+	// Started is when the server started, in UTC.
 	Started time.Time
 	// Hubs by name.
 	Hubs []HubSnapshot
-	// Connections in the order in which they came.
+	// Connections in the order in which they were opened.
 	Connections []ConnectionSnapshot
-	// Hooked says that there is a hook, which decides about each operation.
+	// Hooked says that a hook is set.
 	Hooked bool
-	// ThroughputUnits are what [Options] say.
+	// ThroughputUnits as in [Options].
 	ThroughputUnits int
-	// Faults are what went wrong on purpose so far, the latest first.
+	// Faults are the deliberate faults so far, latest first.
 	Faults []FaultTally
 }
 
-// A HubSnapshot is a hub at a moment.
+// A HubSnapshot is the state of a hub.
 type HubSnapshot struct {
 	// Name of the hub.
 	Name string
-	// Created is when it was, in UTC.
+	// Created is when the hub was created, in UTC.
 	Created time.Time
-	// Disabled is what [Hub] says.
+	// Disabled as in [Hub].
 	Disabled bool
-	// Retention is what [Hub] says.
+	// Retention as in [Hub].
 	Retention Retention
 	// ConsumerGroups by name, [DefaultConsumerGroup] first.
 	ConsumerGroups []string
-	// Partitions in their order.
+	// Partitions in order.
 	Partitions []PartitionSnapshot
 }
 
-// A PartitionSnapshot is a partition at a moment; what it says belongs together.
+// A PartitionSnapshot is the state of a partition. Its fields are consistent with each other.
 type PartitionSnapshot struct {
 	// ID of the partition.
 	ID string
-	// Total is what was ever stored.
+	// Total is how much was ever stored.
 	Total Counts
-	// Held is what is there: less than Total if a retention has taken some away, nothing with [Options.Discard].
+	// Held is what the partition now holds: less than Total after retention has dropped some, zero
+	// with [Options.Discard].
 	Held Counts
-	// First and Last are the sequence numbers of the oldest event that is there and of the newest ever; -1 if there never was one.
+	// First and Last are the sequence numbers of the oldest event still held and of the newest
+	// ever; -1 if there never was one.
 	First, Last int64
 	// Enqueued is when the newest event was stored, in UTC; zero if there never was one.
 	Enqueued time.Time
-	// Readers are the consumer groups that read the partition, or have read it, by name.
+	// Readers are the consumer groups that read the partition or have read it, by name.
 	Readers []ReaderSnapshot
 }
 
-// A ReaderSnapshot is how far a consumer group is in a partition, as far as the server knows: it sees what receivers get, not what
-// they have done with it, nor any checkpoint.
+// A ReaderSnapshot is a consumer group's progress in a partition, as the server knows it. The
+// server sees which events receivers get, but neither their processing nor any checkpoint.
 type ReaderSnapshot struct {
 	// Group is the consumer group.
 	Group string
-	// Next is the sequence number of the next event for that of the group's receivers that is furthest, or was when it left.
+	// Next is the sequence number of the next event for the group's furthest receiver, or for the
+	// last one that left.
 	Next int64
-	// Behind is how many events that are there it has not been sent yet.
+	// Behind is how many events of the partition the group has not been sent yet.
 	Behind int64
-	// Receivers that are attached, in the order in which they came; nil if none is any more.
+	// Receivers that are attached, in order of attachment; nil if there are none.
 	Receivers []ReceiverSnapshot
 }
 
 // A ReceiverSnapshot is a client's link that reads a partition.
 type ReceiverSnapshot struct {
-	// Connection is its number.
+	// Connection is the number of its connection.
 	Connection int
-	// Name is how the client calls it.
+	// Name is the client's name for it.
 	Name string
 	// Epoch is its owner level; nil if it has none.
 	Epoch *int64
-	// Next is the sequence number of the next event that it gets.
+	// Next is the sequence number of its next event.
 	Next int64
 }
 
-// A ConnectionSnapshot is a client's connection. Until the client has said what it wants, only Number, Remote and Opened are known.
+// A ConnectionSnapshot is the state of a client's connection. Until its handshake is over, only
+// Number, Remote and Opened are set.
 type ConnectionSnapshot struct {
-	// Number is that of [Operation.Connection].
+	// Number as in [Operation.Connection].
 	Number int
 	// Remote is the client's address.
 	Remote string
-	// Opened is when the connection was, in UTC.
+	// Opened is when the connection was opened, in UTC.
 	Opened time.Time
-	// Transport that the client chose; 0 if that is not known yet.
+	// Transport that the client chose; 0 until that is known.
 	Transport Transport
-	// Client is what the client calls itself: its user agent, or its product and version.
+	// Client is the client's own description: its user agent, or its product and version.
 	Client string
-	// Container is its container-id.
+	// Container is the client's container-id.
 	Container string
-	// Links that it has, oldest first.
+	// Links of the connection, oldest first.
 	Links []LinkSnapshot
 }
 
-// A LinkSnapshot is a link that a client has attached.
+// A LinkSnapshot is the state of a link that a client has attached.
 type LinkSnapshot struct {
-	// Name is how the client calls it.
+	// Name is the client's name for it.
 	Name string
-	// Address is the node that it is attached to, as in [Operation].
+	// Address is its node, as in [Operation].
 	Address string
-	// Hub is that of the node; empty if it belongs to none.
+	// Hub of the node; empty if it belongs to none.
 	Hub string
-	// PartitionID is that of the node; empty for none.
+	// PartitionID of the node; empty for none.
 	PartitionID string
 	// ConsumerGroup of a receiver.
 	ConsumerGroup string
 	// Receiver says that the client receives.
 	Receiver bool
-	// Attached is when it was, in UTC.
+	// Attached is when it was attached, in UTC.
 	Attached time.Time
-	// Events that went over it, those included that were refused.
+	// Events that passed over it, including refused ones.
 	Events int
-	// Messages in which they were.
+	// Messages that contained them.
 	Messages int
 }
 
-// Snapshot tells what there is at this moment. Each partition, and each connection, is told as it is at one instant; between them, clients may
-// do things. It costs about a microsecond for each partition, link and receiver, and disturbs nobody.
+// Snapshot returns the server's present state. Each partition and each connection is captured at
+// one instant; between them, clients may go on. It takes about a microsecond for each partition,
+// link and receiver, and does not disturb clients.
 func (s *Server) Snapshot() Snapshot {
 	out := Snapshot{
 		Time: time.Now().UTC(), Started: s.started, ThroughputUnits: s.options.ThroughputUnits, Faults: s.faults.all(),
@@ -173,9 +178,9 @@ func (h *hub) allGroups() []string {
 	return groups
 }
 
-// snapshot tells about a partition of a hub with the given groups.
+// snapshot is the state of a partition of a hub with these groups.
 func (p *partition) snapshot(groups []string) PartitionSnapshot {
-	readers := p.receivers.snapshot(groups) // before the log, or somebody might be ahead of it
+	readers := p.receivers.snapshot(groups) // before the log, or a reader might be ahead of it
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.trimLocked()
@@ -194,7 +199,7 @@ func (p *partition) snapshot(groups []string) PartitionSnapshot {
 	return out
 }
 
-// snapshot tells which of a hub's groups read the partition, or have read it.
+// snapshot lists the groups that read the partition or have read it.
 func (rs *receivers) snapshot(groups []string) []ReaderSnapshot {
 	rs.mu.Lock()
 	defer rs.mu.Unlock()
@@ -229,14 +234,14 @@ func (r *receiver) snapshot() ReceiverSnapshot {
 	return out
 }
 
-// A client is what is known of a connection when its handshake is over. It never changes.
+// A client is what is known about a connection's client after the handshake. It never changes.
 type client struct {
 	transport Transport
 	agent     string
 	container string
 }
 
-// maxAgent bounds how much of what a client says about itself is kept.
+// maxAgent bounds the bytes that are kept of a client's own description.
 const maxAgent = 256
 
 func newClient(open *amqp.Open, transport Transport) *client {
@@ -252,7 +257,7 @@ func newClient(open *amqp.Open, transport Transport) *client {
 	return &client{transport: transport, agent: cutText(agent, maxAgent), container: cutText(open.ContainerID, maxAgent)}
 }
 
-// cutText is at most the first n bytes of a text, without the part of a character.
+// cutText is at most the first n bytes of a text, without a partial character.
 func cutText(text string, n int) string {
 	return strings.Clone(strings.ToValidUTF8(text[:min(len(text), n)], ""))
 }

@@ -11,34 +11,36 @@ import (
 	"time"
 )
 
-// A Store keeps what a server holds for longer than the server lives: an ordered set of keys and values, without any
-// knowledge of what they mean. Package emulatordata has one that keeps them in a file. The server reads it when it
-// starts and writes to it from then on, by any number of goroutines; it does not close it.
+// A Store keeps a server's contents beyond the server's life. It is an ordered set of keys and
+// values, whose meaning it need not know. Package emulatordata has one that keeps them in a file.
+// The server reads the store when it starts, and later writes to it from several goroutines at
+// once. It does not close it.
 type Store interface {
-	// Update does all the changes or, if it returns an error, none of them. It returns when they will survive the
-	// end of the process. It must not keep the changes' keys and values.
+	// Update makes all changes or, if it returns an error, none of them. It returns after they are
+	// durable, so that they survive the end of the process. It must not retain the changes' keys
+	// and values.
 	Update(changes ...Change) error
 
-	// Scan calls visit for all keys that begin with prefix, in their order, until it returns an error, which Scan
-	// then returns. Key and value are good until visit returns.
+	// Scan calls visit for all keys that begin with prefix, in key order, until visit returns an
+	// error. Scan then returns that error. Key and value are valid until visit returns.
 	Scan(prefix []byte, visit func(key, value []byte) error) error
 }
 
-// A Change is something to do to a [Store].
+// A Change is a modification of a [Store].
 type Change struct {
 	// Key to put, or to delete.
 	Key []byte
-	// Value to put under the key. Nil: delete the key, if it is there.
+	// Value to put under the key. Nil: delete the key, if it exists.
 	Value []byte
 }
 
-// Keys of a store. What varies comes behind a zero byte, which names do not have:
+// Keys of a store. The variable part follows a zero byte, which names do not contain:
 //
 //	hub NUL name                                  a storedHub as JSON
 //	batch NUL hub NUL partition(4) first(8)       a batch: version(1) format(4) offset(8) milliseconds(8) message
 //	producer NUL hub NUL partition(4) id(8)       a producer: version(1) epoch(2) last(4) {epoch(2) first(4) last(4) sum(4)}
 //
-// Names are in lower case, numbers big endian, so that batches come in their order.
+// Names are in lower case, numbers big endian, so that batches are in order.
 const (
 	keyHub      = "hub\x00"
 	keyBatch    = "batch\x00"
@@ -52,13 +54,14 @@ const (
 
 var errDamaged = errors.New("the store is damaged, or of another version")
 
-// A storedHub is what a store knows about a hub.
+// A storedHub is a store's record of a hub.
 type storedHub struct {
 	Hub     Hub
 	Created time.Time
 }
 
-// A journal writes what happens to a hub's partitions to a store. The methods of a nil journal do nothing.
+// A journal writes the changes of a hub's partitions to a store. The methods of a nil journal do
+// nothing.
 type journal struct {
 	// Immutable.
 	store Store
@@ -69,7 +72,7 @@ func newJournal(store Store, hub string) *journal {
 	return &journal{store: store, hub: strings.ToLower(hub)}
 }
 
-// putHub writes what a hub is.
+// putHub writes a hub's description.
 func (j *journal) putHub(h Hub, created time.Time) error {
 	if j == nil {
 		return nil
@@ -81,7 +84,8 @@ func (j *journal) putHub(h Hub, created time.Time) error {
 	return j.store.Update(Change{Key: []byte(keyHub + j.hub), Value: value})
 }
 
-// append writes a batch, with what is then known about its producer, and deletes batches that begin with the numbers gone.
+// append writes a batch and its producer's new record, and deletes the batches that begin with the
+// numbers in gone.
 func (j *journal) append(partition int, b *batch, p *producer, gone []int64) error {
 	changes := make([]Change, 0, 2+len(gone))
 	changes = append(changes, Change{Key: j.key(keyBatch, partition, b.first), Value: b.appendTo(nil)})
@@ -94,7 +98,7 @@ func (j *journal) append(partition int, b *batch, p *producer, gone []int64) err
 	return j.store.Update(changes...)
 }
 
-// putProducer writes what is known about a producer, and deletes those that are forgotten.
+// putProducer writes a producer's record, and deletes those of forgotten producers.
 func (j *journal) putProducer(partition int, id int64, p *producer, forgotten []int64) error {
 	changes := []Change{{Key: j.key(keyProducer, partition, id), Value: p.appendTo(nil)}}
 	for _, id := range forgotten {
@@ -103,7 +107,7 @@ func (j *journal) putProducer(partition int, id int64, p *producer, forgotten []
 	return j.store.Update(changes...)
 }
 
-// prefix is how all keys of a kind begin that belong to a partition.
+// prefix begins all keys of a kind that belong to a partition.
 func (j *journal) prefix(kind string, partition int) []byte {
 	return binary.BigEndian.AppendUint32([]byte(kind+j.hub+"\x00"), uint32(partition))
 }
@@ -121,7 +125,7 @@ func (b *batch) appendTo(dst []byte) []byte {
 	return append(dst, b.buffer...)
 }
 
-// readBatch reads what appendTo has written. It copies the message.
+// readBatch reads the output of appendTo. It copies the message.
 func readBatch(first int64, value []byte) (*batch, error) {
 	if len(value) < batchHeader || value[0] != storeVersion {
 		return nil, errDamaged
@@ -149,7 +153,7 @@ func (p *producer) appendTo(dst []byte) []byte {
 	return dst
 }
 
-// readProducer reads what appendTo has written.
+// readProducer reads the output of appendTo.
 func readProducer(id int64, value []byte) (*producer, error) {
 	if len(value) < producerHeader || value[0] != storeVersion || (len(value)-producerHeader)%recentSize != 0 {
 		return nil, errDamaged
@@ -167,8 +171,8 @@ func readProducer(id int64, value []byte) (*producer, error) {
 	return p, nil
 }
 
-// load makes the hubs that the options name and those of the store. A hub that both have keeps the created time, the
-// groups and the partitions that the store knows; the rest is what the options say.
+// load makes the hubs of the options and of the store. A hub in both keeps the stored created time,
+// groups and partitions; the options decide the rest.
 func (n *namespace) load(hubs []Hub) error {
 	stored := make(map[string]storedHub)
 	err := n.store.Scan([]byte(keyHub), func(key, value []byte) error {
@@ -201,7 +205,7 @@ func (n *namespace) load(hubs []Hub) error {
 	return nil
 }
 
-// loadHub makes a hub and what its partitions hold.
+// loadHub makes a hub with the contents of its partitions.
 func (n *namespace) loadHub(s storedHub) error {
 	fields := []Hub{s.Hub}
 	if err := validateHubs("the stored hub", fields); err != nil {
@@ -225,7 +229,7 @@ func (n *namespace) loadHub(s storedHub) error {
 	return nil
 }
 
-// load reads what the partition held. Nobody else has it yet.
+// load reads the partition's contents. No other goroutine has the partition yet.
 func (p *partition) load() error {
 	prefix := p.journal.prefix(keyBatch, p.index)
 	err := p.journal.store.Scan(prefix, func(key, value []byte) error {
@@ -260,12 +264,12 @@ func (p *partition) load() error {
 	})
 }
 
-// restore puts back a batch that the store had.
+// restore adds a batch from the store.
 func (p *partition) restore(b *batch) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.next == 0 {
-		p.next, p.bytes = b.first, b.offset // what was before is gone, by retention
+		p.next, p.bytes = b.first, b.offset // retention has dropped everything before
 	}
 	if b.first != p.next || b.offset != p.bytes || b.first > math.MaxInt64-int64(len(b.events)) {
 		return fmt.Errorf("%w: a batch begins with sequence number %d and offset %d instead of %d and %d", errDamaged, b.first, b.offset, p.next, p.bytes)

@@ -8,31 +8,33 @@ import (
 	"time"
 )
 
-// A FaultTally says how often the same thing went wrong on purpose, since the server was started.
+// A FaultTally counts one kind of deliberate fault since the server started.
 type FaultTally struct {
-	// Kind of the operations that it happened to.
+	// Kind of the operations.
 	Kind Kind
-	// Hub that they concerned; empty if none.
+	// Hub of the operations; empty if none.
 	Hub string
-	// What happened, in words: what [Action.String] says, or "throttled" for what the throughput units did.
+	// What happened, in words: the text of [Action.String], or "throttled" if the throughput units
+	// were used up.
 	What string
 	// Count of the operations.
 	Count int
-	// Last is when it happened last, in UTC.
+	// Last is when it last happened, in UTC.
 	Last time.Time
 }
 
-// maxTallies bounds how many things are told apart; more are counted together, without a hub.
+// maxTallies bounds the number of separate counts. Further faults are counted together, without a
+// hub.
 const maxTallies = 200
 
-// A faultTally counts what goes wrong on purpose. The zero value is ready.
+// A faultTally counts deliberate faults. The zero value is ready.
 type faultTally struct {
 	mu     sync.Mutex // guards the field below
 	counts map[faultKey]*faultCount
 }
 
-// A faultKey is what operations have in common that are counted together: an action of the hook's, or that they were throttled. With
-// neither it stands for the rest of a kind.
+// A faultKey is shared by operations that are counted together: the hook's action, or throttling.
+// With neither it stands for the rest of a kind.
 type faultKey struct {
 	kind      Kind
 	hub       string
@@ -56,7 +58,7 @@ type faultCount struct {
 	last time.Time
 }
 
-// tallied is the action without what makes each one different: texts and durations.
+// tallied is the action without its texts and durations.
 func (a Action) tallied() Action {
 	for _, d := range []*time.Duration{&a.delay, &a.answerDelay, &a.stall, &a.window} {
 		*d = min(*d, 1)
@@ -65,12 +67,12 @@ func (a Action) tallied() Action {
 	return a
 }
 
-// note counts an action of the hook's.
+// note counts an action of the hook.
 func (f *faultTally) note(op Operation, action Action) {
 	f.count(faultKey{kind: op.Kind, hub: op.Hub, action: action.tallied()})
 }
 
-// noteThrottled counts an operation for which the throughput units were used up.
+// noteThrottled counts an operation that was throttled.
 func (f *faultTally) noteThrottled(op Operation) {
 	f.count(faultKey{kind: op.Kind, hub: op.Hub, throttled: true})
 }
@@ -94,7 +96,7 @@ func (f *faultTally) count(key faultKey) {
 	count.last = now
 }
 
-// all are the counts, the latest first.
+// all are the counts, latest first.
 func (f *faultTally) all() []FaultTally {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -108,8 +110,8 @@ func (f *faultTally) all() []FaultTally {
 	return all
 }
 
-// String says in a few words what the action does, without durations and texts, such as "reject com.microsoft:server-busy" or
-// "cut, but stored".
+// String describes the action in a few words, without durations and texts, for example "reject
+// com.microsoft:server-busy" or "cut, but stored".
 func (a Action) String() string {
 	var words []string
 	switch a.answer {

@@ -6,11 +6,11 @@ import (
 )
 
 const (
-	// What a throughput unit lets in each second.
+	// What a throughput unit allows in each second.
 	unitBytes  = 1_000_000
 	unitEvents = 1_000
 
-	// managementCalls may be made each second in a namespace.
+	// managementCalls is how many management calls a namespace allows in each second.
 	managementCalls = 50
 
 	textThrottled = "The request was terminated because the entity is being throttled. Error code : 50002. Sub error : 102. " +
@@ -19,7 +19,8 @@ const (
 		"Please wait 4 seconds and try again. To know more visit https://aka.ms/sbResourceMgrExceptions"
 )
 
-// A throttle bounds what a server takes in. All hubs share it, as they share a namespace's throughput units.
+// A throttle bounds what a server accepts. All hubs share it, as they share a namespace's
+// throughput units.
 type throttle struct {
 	mu     sync.Mutex // guards the fields below
 	bytes  bucket
@@ -27,7 +28,8 @@ type throttle struct {
 	calls  bucket
 }
 
-// newThrottle makes the throttle of a namespace with so many throughput units; nil, which lets everything in, for none.
+// newThrottle makes the throttle of a namespace with this many throughput units. Without units it
+// is nil, which allows everything.
 func newThrottle(units int) *throttle {
 	if units == 0 {
 		return nil
@@ -39,7 +41,7 @@ func newThrottle(units int) *throttle {
 	}
 }
 
-// ingress asks whether a message may come in.
+// ingress reports whether a message may come in; nil means yes.
 func (t *throttle) ingress(bytes, events int) *refusal {
 	if t == nil {
 		return nil
@@ -57,7 +59,7 @@ func (t *throttle) ingress(bytes, events int) *refusal {
 	return nil
 }
 
-// call asks whether a management call may be made.
+// call reports whether a management call may be made; nil means yes.
 func (t *throttle) call() *refusal {
 	if t == nil {
 		return nil
@@ -72,12 +74,12 @@ func (t *throttle) call() *refusal {
 	return nil
 }
 
-// A bucket holds what may be taken: one second's worth when nobody has taken anything for a second. Whoever finds
-// something in it may take more than there is, and those behind wait until that is filled up again. So a message that
-// is larger than a second's worth passes too, and in the long run no more passes than the rate.
+// A bucket holds what may be taken: at most one second's worth. If it is not empty, a message may
+// take more than it holds. Later messages wait until it is filled up again. So a message larger
+// than one second's worth passes too, and in the long run no more passes than the rate.
 type bucket struct {
-	rate  float64 // for each second, and what it holds at most
-	level float64 // below zero after somebody took more than there was
+	rate  float64 // per second, and the most that it holds
+	level float64 // below zero after a message took more than it held
 	at    time.Time
 }
 
@@ -90,7 +92,7 @@ func (b *bucket) fill(now time.Time) {
 	b.at = now
 }
 
-// has tells whether at least a whole one is there, apart from what floating point loses.
+// has reports whether at least one whole unit is there, ignoring rounding errors.
 func (b *bucket) has() bool { return b.level >= 1-1e-6 }
 
 func (b *bucket) take(n float64) { b.level -= n }

@@ -15,18 +15,19 @@ import (
 )
 
 const (
-	// serverName is the name that [Server.TLSConfig] makes clients look for in the certificate.
+	// serverName is the name that [Server.TLSConfig] makes clients expect in the certificate.
 	serverName = "localhost"
 
-	// certificateLife is how long the server's own certificates are good, from an hour before its start.
+	// certificateLife is how long the server's own certificates are valid, from an hour before they
+	// are made.
 	certificateLife = 10 * 365 * 24 * time.Hour
 )
 
-// An authority is a server's own certificate authority. It makes a certificate for whatever name a client asks
-// for, so that a client may keep the namespace that it has in production.
+// An authority is a server's own certificate authority. It makes a certificate for any name that a
+// client asks for, so that a client may keep its production namespace.
 type authority struct {
 	certificate *x509.Certificate
-	key         *ecdsa.PrivateKey // of the authority and of all its certificates: nobody else trusts them
+	key         *ecdsa.PrivateKey // of the authority and all its certificates, which no other program trusts
 }
 
 func newAuthority() (*authority, error) {
@@ -47,10 +48,10 @@ func newAuthority() (*authority, error) {
 	return a, err
 }
 
-// template is what all certificates have.
+// template is the common part of all certificates.
 func (a *authority) template(name string) *x509.Certificate {
 	now := time.Now()
-	serial, _ := rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 120)) // never fails, says its documentation
+	serial, _ := rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 120)) // never fails, by its documentation
 	return &x509.Certificate{
 		SerialNumber: serial,
 		Subject:      pkix.Name{CommonName: name},
@@ -59,8 +60,8 @@ func (a *authority) template(name string) *x509.Certificate {
 	}
 }
 
-// issue makes a certificate for the name that a client asks for and the address at which it found the server.
-// Nothing is kept, so that a client with many names costs nothing but its own handshakes.
+// issue makes a certificate for the name that a client asks for and the address at which it found
+// the server. Nothing is kept: a client with many names costs only its own handshakes.
 func (a *authority) issue(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
 	name := hello.ServerName
 	if name == "" {
@@ -81,8 +82,8 @@ func (a *authority) issue(hello *tls.ClientHelloInfo) (*tls.Certificate, error) 
 	return &tls.Certificate{Certificate: [][]byte{der}, PrivateKey: a.key}, nil
 }
 
-// serverTLS is the configuration of the server's side: the one that the options have, or one with certificates
-// of the server's own authority, which is made when it is first needed.
+// serverTLS is the server's TLS configuration: that of the options, or one with certificates of the
+// server's own authority, which is made when first needed.
 func (s *Server) serverTLS() (*tls.Config, error) {
 	if s.options.TLSConfig != nil {
 		return s.options.TLSConfig, nil
@@ -94,13 +95,13 @@ func (s *Server) serverTLS() (*tls.Config, error) {
 	return &tls.Config{GetCertificate: a.issue}, nil
 }
 
-// TLSConfig is what clients need to trust the server: its own certificate authority, or the certificates of
-// [Options.TLSConfig], and the name to look for in them. Each call returns a new one, which the caller may change. To check
-// that a client verifies the name of its namespace, clear ServerName: the server's own authority has a certificate
-// for every name.
+// TLSConfig returns what clients need to trust the server: its certificate authority, or the
+// certificates of [Options.TLSConfig], and the name to expect in them. Each call returns a new one,
+// which the caller may change. To test that a client verifies the name of its namespace, clear
+// ServerName: the server's own authority has a certificate for every name.
 //
-// It is nil if Options.TLSConfig chooses its certificates by functions, which only its author knows, and if the
-// server does not speak TLS.
+// It is nil if Options.TLSConfig chooses its certificates by functions, since the server cannot
+// know those certificates. It is also nil if the server does not speak TLS.
 func (s *Server) TLSConfig() *tls.Config {
 	if s.options.Transports&withTLS == 0 {
 		return nil
@@ -110,7 +111,7 @@ func (s *Server) TLSConfig() *tls.Config {
 	}
 	a, err := s.authority()
 	if err != nil {
-		return nil // the system has no randomness: nothing would work
+		return nil // the system has no randomness, so nothing would work
 	}
 	roots := x509.NewCertPool()
 	roots.AddCert(a.certificate)
@@ -142,9 +143,9 @@ func clientConfig(given *tls.Config) *tls.Config {
 	return config
 }
 
-// CertificateAuthority is the certificate of the server's own authority in PEM, for clients that take a file of
-// them: NODE_EXTRA_CA_CERTS for Node.js, SSL_CERT_FILE for others. It is nil if [Options.TLSConfig] is set, and if the
-// server does not speak TLS.
+// CertificateAuthority returns the certificate of the server's own authority in PEM, for clients
+// that take a file: NODE_EXTRA_CA_CERTS for Node.js, SSL_CERT_FILE for others. It is nil if
+// [Options.TLSConfig] is set, and if the server does not speak TLS.
 func (s *Server) CertificateAuthority() []byte {
 	if s.options.TLSConfig != nil || s.options.Transports&withTLS == 0 {
 		return nil

@@ -10,28 +10,30 @@ import (
 	"time"
 )
 
-// A Transport is a way to carry AMQP; several are a sum. A server speaks all of its transports on each of its
-// addresses: the first bytes of a connection tell which one the client chose.
+// A Transport is a way to carry AMQP; several add up. A server speaks all of its transports on each
+// of its addresses. The first bytes of a connection show which one the client chose.
 type Transport uint8
 
 const (
-	// TransportPlain is AMQP over TCP, which clients use when their connection string has UseDevelopmentEmulator=true.
+	// TransportPlain is AMQP over TCP. Clients use it when their connection string has
+	// UseDevelopmentEmulator=true.
 	TransportPlain Transport = 1 << iota
-	// TransportTLS is AMQP over TLS, which clients use with the service. TLS comes first, or after the header
-	// by which AMQP asks for it.
+	// TransportTLS is AMQP over TLS, which clients use with the service. TLS comes first, or after
+	// the AMQP header that asks for it.
 	TransportTLS
 	// TransportWebSocket is AMQP over WebSocket over HTTP, without TLS.
 	TransportWebSocket
-	// TransportWebSocketTLS is AMQP over WebSocket over HTTPS, which clients use where only port 443 is open.
+	// TransportWebSocketTLS is AMQP over WebSocket over HTTPS, which clients use if only port 443
+	// is open.
 	TransportWebSocketTLS
 
-	// TransportAll is each of them.
+	// TransportAll is all of them.
 	TransportAll = TransportPlain | TransportTLS | TransportWebSocket | TransportWebSocketTLS
 
 	withTLS = TransportTLS | TransportWebSocketTLS
 )
 
-// String is the transports in words, such as "TCP, TLS"; empty for none.
+// String names the transports, for example "TCP, TLS"; empty for none.
 func (t Transport) String() string {
 	return bitNames(uint8(t), transportNames)
 }
@@ -39,12 +41,12 @@ func (t Transport) String() string {
 // MarshalText returns what String does.
 func (t Transport) MarshalText() ([]byte, error) { return []byte(t.String()), nil }
 
-// UnmarshalText reads what MarshalText has written.
+// UnmarshalText reads the output of MarshalText.
 func (t *Transport) UnmarshalText(text []byte) error {
 	return readBits("Transport", (*uint8)(t), text, transportNames)
 }
 
-// scheme is how a URL with one transport begins.
+// scheme is the scheme of a URL with this transport.
 func (t Transport) scheme() string {
 	switch t {
 	case TransportPlain:
@@ -60,9 +62,10 @@ func (t Transport) scheme() string {
 	}
 }
 
-// URL is where clients find the server by one transport: amqp://127.0.0.1:51234, amqps://…, and
-// ws://127.0.0.1:51234/$servicebus/websocket or wss://…. It is empty for anything but one transport. For a server that listens
-// nowhere it has a host name that does not exist, for clients that are given [Server.Dial].
+// URL is the server's address for one transport: amqp://127.0.0.1:51234, amqps://…,
+// ws://127.0.0.1:51234/$servicebus/websocket or wss://…. It is empty for anything but a single
+// transport. If the server has no listener, its host name does not exist; clients then use
+// [Server.Dial].
 func (s *Server) URL(transport Transport) string {
 	scheme := transport.scheme()
 	if scheme == "" {
@@ -75,7 +78,7 @@ func (s *Server) URL(transport Transport) string {
 	return u.String()
 }
 
-// validateTransports checks what the options say of transports and limits, and sets what they leave open.
+// validateTransports checks transports and limits of the options and sets their defaults.
 func (o *Options) validateTransports() error {
 	if o.Transports == 0 {
 		o.Transports = TransportAll
@@ -98,7 +101,7 @@ func (o *Options) validateTransports() error {
 	return nil
 }
 
-// headers of AMQP by which the first bytes are told apart; the first is the one that asks for TLS.
+// headerTLS is the AMQP header that asks for TLS.
 var headerTLS = [8]byte{'A', 'M', 'Q', 'P', 2, 1, 0, 0}
 
 const (
@@ -107,13 +110,13 @@ const (
 	firstOfAMQP = 'A'
 )
 
-// A peekConn is a connection whose first bytes can be looked at before they are read.
+// A peekConn is a connection whose first bytes can be inspected before they are read.
 type peekConn struct {
 	net.Conn
 	head []byte
 }
 
-// peek returns the next n bytes, which Read will return again.
+// peek returns the next n bytes, which Read returns again.
 func (c *peekConn) peek(n int) ([]byte, error) {
 	for len(c.head) < n {
 		buf := make([]byte, n-len(c.head))
@@ -144,10 +147,10 @@ type layered struct {
 // CloseNow drops the connection without the farewell of its upper protocol.
 func (c layered) CloseNow() error { return c.raw.Close() }
 
-// open finds out which transport a client uses, and returns the stream in which it carries AMQP. It owns raw: an
+// open detects a client's transport, and returns the stream that carries its AMQP. It owns raw: an
 // error closes it. It ends with ctx.
 func (s *Server) open(ctx context.Context, raw net.Conn) (net.Conn, Transport, error) {
-	// A deadline in the past ends whatever waits.
+	// A deadline in the past ends every waiting call.
 	stop := context.AfterFunc(ctx, func() { _ = raw.SetDeadline(time.Unix(1, 0)) })
 	nc, transport, err := s.unwrap(ctx, raw)
 	if !stop() && err == nil {
@@ -160,7 +163,8 @@ func (s *Server) open(ctx context.Context, raw net.Conn) (net.Conn, Transport, e
 	return nc, transport, nil
 }
 
-// unwrap takes off TLS and WebSocket, where they are, and refuses what the options do not allow.
+// unwrap removes TLS and WebSocket, if the client uses them, and refuses transports that the
+// options do not allow.
 func (s *Server) unwrap(ctx context.Context, raw net.Conn) (net.Conn, Transport, error) {
 	allowed := s.options.Transports
 	outer := &peekConn{Conn: raw}
@@ -195,7 +199,7 @@ func (s *Server) unwrap(ctx context.Context, raw net.Conn) (net.Conn, Transport,
 		}
 	}
 	if head[0] == firstOfHTTP {
-		transport <<= 2 // from plain to WebSocket, from TLS to WebSocket over it
+		transport <<= 2 // from plain to WebSocket, from TLS to WebSocket over TLS
 	}
 	switch {
 	case allowed&transport == 0:
@@ -223,13 +227,15 @@ func (s *Server) secure(ctx context.Context, nc net.Conn) (*peekConn, error) {
 	return &peekConn{Conn: secured}, nil
 }
 
-// refuseTransport tells a client that it must come another way, as far as its protocol has words for that.
+// refuseTransport tells a client that it must use another transport, if its protocol has a way to
+// say so.
 func (s *Server) refuseTransport(nc net.Conn, transport Transport) error {
 	switch {
 	case transport&(TransportWebSocket|TransportWebSocketTLS) != 0:
 		_, _ = fmt.Fprintf(nc, "HTTP/1.1 403 Forbidden\r\nConnection: close\r\nContent-Type: text/plain\r\n\r\nThis server does not take %s://.\n", transport.scheme())
 	case transport == TransportPlain && s.options.Transports&TransportTLS != 0:
-		// "the server MUST send a protocol header with a supported protocol version and then close the socket" (2.2).
+		// "the server MUST send a protocol header with a supported protocol version and then close
+		// the socket" (2.2).
 		_, _ = nc.Write(headerTLS[:])
 	}
 	return fmt.Errorf("the client uses %s://, which Options.Transports does not allow", transport.scheme())

@@ -19,19 +19,20 @@ import (
 )
 
 const (
-	webSocketPath = "/$servicebus/websocket" // .NET puts a slash behind it
+	webSocketPath = "/$servicebus/websocket" // .NET appends a slash
 
-	// maxRequest bounds the head of an HTTP request.
+	// maxRequest bounds the head of an HTTP request in bytes.
 	maxRequest = 16 << 10
 
-	// farewellTimeout bounds how long a close frame may take to be written.
+	// farewellTimeout bounds the time to write a close frame.
 	farewellTimeout = time.Second
 )
 
-// webSocketProtocols are the sub-protocols that clients offer: most the first, the examples of Azure's Go client the second.
+// webSocketProtocols are the sub-protocols that clients offer: most offer the first, the examples
+// of Azure's Go client the second.
 var webSocketProtocols = []string{"AMQPWSB10", "amqp"}
 
-// names are how the user calls the server in the addresses to listen on.
+// names are the server's names in the addresses to listen on.
 func (s *Server) names() []string {
 	names := []string{local.Name(s.options.Addr)}
 	for _, addr := range s.options.ExtraAddrs {
@@ -40,7 +41,8 @@ func (s *Server) names() []string {
 	return names
 }
 
-// upgrade answers the HTTP request with which a client begins AMQP over WebSocket. A browser may call the server by the names given.
+// upgrade answers the HTTP request with which a client begins AMQP over WebSocket. A browser may
+// use the server by these names.
 func upgrade(nc net.Conn, names []string) (net.Conn, error) {
 	limited := &io.LimitedReader{R: nc, N: maxRequest}
 	w := &upgradeWriter{
@@ -67,7 +69,7 @@ func upgrade(nc net.Conn, names []string) (net.Conn, error) {
 	}
 	ws, err := websocket.Accept(w, r, &websocket.AcceptOptions{
 		Subprotocols:       webSocketProtocols,
-		InsecureSkipVerify: true, // refuseOrigin has looked: the library trusts any Host that the origin repeats
+		InsecureSkipVerify: true, // refuseOrigin has checked: the library would trust any Host that equals the origin
 		CompressionMode:    websocket.CompressionDisabled,
 	})
 	if err != nil {
@@ -78,8 +80,9 @@ func upgrade(nc net.Conn, names []string) (net.Conn, error) {
 	return &webSocketConn{Conn: nc, ws: ws}, nil
 }
 
-// refuseOrigin says why the page that opens a WebSocket may not: one from elsewhere must not reach into the developer's machine. Empty means that it
-// may, or that there is no page, since a browser always says where a page is from.
+// refuseOrigin says why a page may not open a WebSocket: a page from elsewhere must not reach into
+// the developer's machine. The result is empty if the page may, or if there is no page: a browser
+// always sends a page's origin.
 func refuseOrigin(r *http.Request, names []string) string {
 	for _, origin := range r.Header.Values("Origin") {
 		switch {
@@ -92,7 +95,7 @@ func refuseOrigin(r *http.Request, names []string) string {
 	return ""
 }
 
-// offers tells whether a request names one of the sub-protocols.
+// offers reports whether a request names one of the sub-protocols.
 func offers(r *http.Request, protocols []string) bool {
 	for _, line := range r.Header.Values("Sec-WebSocket-Protocol") {
 		for name := range strings.SplitSeq(line, ",") {
@@ -104,7 +107,7 @@ func offers(r *http.Request, protocols []string) bool {
 	return false
 }
 
-// An upgradeWriter answers one request on a connection that no http.Server knows of.
+// An upgradeWriter answers one request on a connection without an http.Server.
 type upgradeWriter struct {
 	nc     net.Conn
 	r      *bufio.Reader
@@ -118,7 +121,7 @@ func (u *upgradeWriter) Header() http.Header { return u.header }
 
 func (u *upgradeWriter) WriteHeader(status int) {
 	if status != http.StatusSwitchingProtocols {
-		u.header.Set("Connection", "close") // which also ends the body
+		u.header.Set("Connection", "close") // also ends the body
 	}
 	u.header.Set("Date", time.Now().UTC().Format(http.TimeFormat)) // RFC 9110, 6.6.1; clients compare their clocks
 	_, _ = fmt.Fprintf(u.w, "HTTP/1.1 %d %s\r\n", status, http.StatusText(status))
@@ -128,7 +131,7 @@ func (u *upgradeWriter) WriteHeader(status int) {
 
 func (u *upgradeWriter) Write(p []byte) (int, error) { return u.w.Write(p) }
 
-// Hijack hands the connection over, once the answer is on its way.
+// Hijack returns the connection after flushing the answer.
 func (u *upgradeWriter) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	return u.nc, bufio.NewReadWriter(u.r, u.w), u.w.Flush()
 }
@@ -140,12 +143,12 @@ func (u *upgradeWriter) refuse(status int, text string) error {
 	return fmt.Errorf("HTTP status %d: %s", status, text)
 }
 
-// A webSocketConn is the stream that binary messages make, whatever their boundaries. Deadlines and addresses are
-// those of the connection below.
+// A webSocketConn is the stream of binary messages, whatever their boundaries. Deadlines and
+// addresses are those of the connection below.
 type webSocketConn struct {
 	net.Conn
 	ws      *websocket.Conn
-	message io.Reader // owned by whoever reads; nil between messages
+	message io.Reader // owned by the reader; nil between messages
 
 	writing sync.Mutex // held while a message is written
 }
@@ -183,11 +186,11 @@ func (c *webSocketConn) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// closeFrame says that all went well (RFC 6455, 5.5.1 and 7.4.1: status 1000).
+// closeFrame reports a normal end (RFC 6455, 5.5.1 and 7.4.1: status 1000).
 var closeFrame = []byte{0x88, 2, 0x03, 0xe8}
 
-// Close says farewell, since some clients take a WebSocket that ends without for broken, but does not wait for the
-// answer: the peers have closed the AMQP connection in it before.
+// Close sends a close frame, since some clients treat a WebSocket that ends without one as broken.
+// It does not wait for the answer: the peers have closed the AMQP connection before.
 func (c *webSocketConn) Close() error {
 	if c.writing.TryLock() {
 		_ = c.Conn.SetWriteDeadline(time.Now().Add(farewellTimeout))

@@ -6,14 +6,15 @@ import (
 	"strings"
 )
 
-// The words of enumerations: those of kinds by their number, the others by their bit, from the lowest on.
+// The words of enumerations. Kinds are indexed by their number, the others by their bit, from the
+// lowest.
 var (
 	kindNames      = []string{"unknown", "connection", "attach", "put-token", "management", "transfer"}
 	rightNames     = []string{"Send", "Listen", "Manage"}
 	transportNames = []string{"TCP", "TLS", "WebSocket", "WebSocket over TLS"}
 )
 
-// bitNames are the names of the bits that are set, from the lowest on.
+// bitNames are the names of the set bits, from the lowest.
 func bitNames(bits uint8, all []string) string {
 	var names []string
 	for i, name := range all {
@@ -24,7 +25,7 @@ func bitNames(bits uint8, all []string) string {
 	return strings.Join(names, ", ")
 }
 
-// readBits sets the bits that bitNames has named, and no others; no names are no bits.
+// readBits sets exactly the bits that text names; no names mean no bits.
 func readBits(kind string, bits *uint8, text []byte, all []string) error {
 	var read uint8
 	if len(text) > 0 {

@@ -19,13 +19,15 @@ func errNoForm(t any) error {
 	return fmt.Errorf("amqp: Go type %v has no AMQP form; a value may be a bool, a number, a string, a []byte, a time.Time, a UUID, and a map, slice or described value of these", t)
 }
 
-// AppendValue appends v by its Go type. These have the obvious form: integers, floats, bool,
-// string, [Symbol], []byte (binary), time.Time (timestamp), [UUID] and [16]byte, [Char], decimals,
-// [Map], [List], [Array], [Ubytes], [Described], map[string]any, map[any]any and []any (list). int
-// is long, and uint is ulong. Other slices are arrays. A pointer stands for its target, or for
+// AppendValue appends v by its Go type. Integers, floats, bool, string, [Symbol], []byte (binary),
+// time.Time (timestamp), [UUID], [16]byte, [Char] and decimals have the obvious form. So do [Map],
+// [List], [Array], [Ubytes], [Described], map[string]any, map[any]any and []any (list). An int is a
+// long, and a uint is a ulong. Other slices are arrays. A pointer stands for its target, or for
 // null. Types of other AMQP packages are recognized by name: see appendByName. Any other type
-// counts as its underlying kind. The error names the Go type without a form, or the rule of AMQP
-// that v breaks. On error AppendValue returns dst unchanged.
+// counts as its underlying kind.
+//
+// The error names the Go type without a form, or the rule of AMQP that v breaks. On error
+// AppendValue returns dst unchanged.
 func AppendValue(dst []byte, v any) ([]byte, error) {
 	out, err := appendValue(dst, v, 0)
 	if err != nil {

@@ -5,9 +5,9 @@ import "fmt"
 // A composite appends a described list field by field. Performatives, termini and delivery states
 // have this form.
 //
-// "When the trailing elements of the list representation are null, they MAY be omitted" (1.4): end
-// cuts off everything after the last field with a value. whole keeps it, as the service does,
-// because Azure's Python client reads performatives, termini and errors by index.
+// "When the trailing elements of the list representation are null, they MAY be omitted" (1.4). The
+// method end cuts off everything after the last field with a value. The method whole keeps it, as
+// the service does, because Azure's Python client reads performatives, termini and errors by index.
 type composite struct {
 	dst    []byte
 	mark   int // where the list starts

@@ -18,8 +18,8 @@ var (
 	ErrDetached = errors.New("amqp: link detached")
 )
 
-// RemoteError is an error that the peer sent in a close, end or detach. Its type tells it from our
-// own errors.
+// RemoteError is an error that the peer sent in a close, end or detach. The type distinguishes it
+// from our own errors.
 type RemoteError struct {
 	Frame string // "close", "end" or "detach"
 	Err   *Error
@@ -55,8 +55,8 @@ const (
 	// outLimit is how many bytes may wait to be written before Send waits.
 	outLimit = 256 << 10
 
-	// writeSize is how many bytes the writer gathers for one Write: enough to amortize the cost of
-	// a Write, and few enough for a slow network to meet the write deadline.
+	// writeSize is how many bytes the writer gathers for one Write. That is enough to amortize the
+	// cost of a Write, and little enough for a slow network to meet the write deadline.
 	writeSize = 96 << 10
 
 	// outStop is how many bytes may wait before the reader stops reading, since its answers wait
@@ -185,7 +185,7 @@ func (c *Conn) Cut() {
 	c.dropNet()
 }
 
-// closeNet closes the net.Conn, and drops it if that has not finished in time: closing TLS or a
+// closeNet closes the net.Conn, and drops it if that has not finished in time. Closing TLS or a
 // WebSocket may first send something, and wait for room.
 func (c *Conn) closeNet(by time.Time) {
 	if !time.Now().Before(by) {

@@ -25,9 +25,9 @@ func (c *Conn) sendLocked(channel uint16, p appender) error {
 	return nil
 }
 
-// sendErrorLocked appends the frame that carries e; frame makes it. If that cannot be sent, because
-// it exceeds the peer's frame size or e has an Info that cannot be encoded, the frame carries as
-// much of e as fits: without any frame the peer would wait forever.
+// sendErrorLocked appends the frame that carries e; frame makes it. It may be impossible to send,
+// because it exceeds the peer's frame size or e has an Info that cannot be encoded. Then the frame
+// carries as much of e as fits: without any frame the peer would wait forever.
 func (c *Conn) sendErrorLocked(channel uint16, e *Error, frame func(*Error) appender) error {
 	err := c.sendLocked(channel, frame(e))
 	if err == nil || e == nil {

@@ -10,8 +10,8 @@ import (
 const malformedFrame = "bytes that are no AMQP frame"
 
 // describeFrame returns the fields of a frame as text, in the order of the specification, without
-// null fields. head is the frame's beginning, size that of the whole frame. traffic is
-// Sight.Traffic.
+// null fields. The parameter head is the frame's beginning, size that of the whole frame. The
+// result traffic is Sight.Traffic.
 func describeFrame(head []byte, size int) (text string, traffic bool) {
 	if string(head[:4]) == "AMQP" {
 		return describeHeader(head), false

@@ -29,9 +29,9 @@
 // id, a credit, and a place in the stream of bytes. Even without an outcome, that place shows
 // whether the network has taken any of it.
 //
-// Memory is bounded against a misbehaving peer by these limits: the maximum frame size, the maximum
-// message size, channel-max, handle-max, the credit granted (for deliveries not yet received by the
-// application), and the queue of links not yet accepted with the bytes of their attaches. A limit
-// on the outgoing buffer makes Send wait and the reader stop reading. Of an answered attach, only
-// the fields that the link needs are kept.
+// Memory is bounded against a misbehaving peer. The maximum frame size, the maximum message size,
+// channel-max and handle-max are limits. So are the credit granted, for deliveries not yet received
+// by the application, and the queue of links not yet accepted, with the bytes of their attaches. A
+// limit on the outgoing buffer makes Send wait and the reader stop reading. Of an answered attach,
+// only the fields that the link needs are kept.
 package amqp

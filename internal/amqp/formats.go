@@ -1,8 +1,9 @@
 package amqp
 
-// Format codes, 1.6 of the types part of the specification. The upper four bits give the width: 4
-// is none, 5 to 9 one to sixteen bytes, a and b variable with a length of one or four bytes, c and
-// d compound, e and f array, each with a size of one or four bytes.
+// Format codes, 1.6 of the types part of the specification. The upper four bits give the width. 4
+// is none, and 5 to 9 are one to sixteen bytes. The codes a and b are variable, with a length of
+// one or four bytes. The codes c and d are compound, e and f array, each with a size of one or four
+// bytes.
 const (
 	codeDescribed  = 0x00
 	codeNull       = 0x40
@@ -87,7 +88,7 @@ const (
 // descriptorCode returns the numeric descriptor of a symbolic one, or zero.
 //
 // "Descriptor values other than symbolic (symbol) or numeric (ulong) are, while not syntactically
-// invalid, reserved" (1.2.1): the specification gives each type one of both, and a peer may send
+// invalid, reserved" (1.2.1). The specification gives each type one of both, and a peer may send
 // either.
 func descriptorCode(s Symbol) uint64 {
 	switch s {

@@ -190,8 +190,8 @@ func (l *Link) Enforce(maxMessageSize uint64) {
 	l.receiver.maxSize = maxMessageSize
 }
 
-// answerLocked answers the peer's attach. A peer whose frame size is too small for the answer, or
-// whose handles are all in use, would otherwise wait forever, so the session ends.
+// answerLocked answers the peer's attach. If the answer exceeds the peer's frame size, or the
+// peer's handles are all in use, the session ends: the peer would otherwise wait forever.
 func (l *Link) answerLocked(a Attach) error {
 	err := l.sendAttachLocked(a)
 	l.forgetLocked()

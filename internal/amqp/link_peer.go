@@ -12,8 +12,8 @@ const (
 	maxUnanswered = 4 << 20
 )
 
-// attachLocked handles an attach of size bytes: a link of the peer's, or the answer to ours.
-// refusal, if not nil, is the reason to refuse it.
+// attachLocked handles an attach of size bytes: a link of the peer's, or the answer to ours. A
+// refusal that is not nil is the reason to refuse it.
 func (s *Session) attachLocked(p *Attach, size int, refusal *Error) {
 	// "A peer that receives a handle outside the supported range MUST close the Connection with the
 	// framing-error error-code" (2.7.2, handle-max).
@@ -27,8 +27,8 @@ func (s *Session) attachLocked(p *Attach, size int, refusal *Error) {
 	}
 	l := s.awaitingLocked(p)
 	ours := l != nil
-	// To refuse such a link would take an attach. A confused peer may answer that with another
-	// attach, and so on forever.
+	// A refusal would take an attach. A confused peer may answer that with another attach, and so
+	// on forever.
 	if !ours && s.c.cfg.LinkBacklog < 0 {
 		s.endLocked(errorf(ErrorNotAllowed, "attach of %q, for which nobody has asked", p.Name))
 		return

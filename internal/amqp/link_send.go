@@ -11,7 +11,7 @@ type outbound struct {
 	credit        uint32      // deliveries that may still begin
 	available     uint32      // deliveries that wait for credit, as set by SetAvailable
 	drain         bool        // the receiver's last flow wants its credit used or given up
-	owesDrain     bool        // the receiver has not yet been told that it was
+	owesDrain     bool        // the receiver does not yet know that it was
 	queue         []*Delivery // in sending order; some frames of the first may have left
 	ready         bool        // the link is in Conn.ready
 	owesAbort     bool        // the last delivery was given up after its first frame, and the receiver does not know yet

@@ -114,9 +114,9 @@ func (d *Delivery) advance(n int) {
 }
 
 // Held returns nil if the engine no longer reads d's memory. Otherwise the writer has some of it,
-// and the channel is closed when the writer is done. Call Held after nothing more of d will leave:
-// after Wait has returned an outcome or an error of the link, after Withdraw has taken d back, or
-// after the link is over.
+// and the channel is closed when the writer is done. Call Held only when nothing more of d will
+// leave: Wait has returned for another reason than its context, Withdraw has taken d back, or the
+// link is over.
 func (d *Delivery) Held() <-chan struct{} {
 	c := d.link.s.c
 	c.mu.Lock()

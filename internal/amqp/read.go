@@ -10,9 +10,9 @@ var ErrMalformed = errors.New("amqp: malformed encoding")
 
 var errShort = fmt.Errorf("%w: it ends within a value", ErrMalformed)
 
-// split cuts the data of a value with this format code off b. The data is that of a fixed-width
-// value, the content of a variable-width value, or everything after the size of a compound or
-// array: its count and elements.
+// split cuts the data of a value with this format code off b. For a fixed-width or variable-width
+// value that is its content. For a compound or array it is everything after the size: the count and
+// the elements.
 func split(code byte, b []byte) (data, rest []byte, err error) {
 	var n int
 	switch code >> 4 {

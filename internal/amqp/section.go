@@ -53,7 +53,7 @@ func (s Section) Data() ([]byte, error) {
 
 // ApplicationText returns the named application property of an encoded message if it is a string.
 // It decodes nothing else and allocates nothing, so it is fast for many messages. The text aliases
-// the message. A message that is malformed before its body has no such property.
+// the message. If the message is malformed before its body, ok is false.
 func ApplicationText(message []byte, name string) (text []byte, ok bool) {
 	return textOf(message, SectionApplicationProperties, name)
 }

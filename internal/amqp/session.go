@@ -31,7 +31,7 @@ type Session struct {
 	remoteIncomingWindow uint32 // transfer frames that the peer accepts
 	nextIncomingID       uint32 // transfer-id of the peer's next transfer frame
 	incomingWindow       uint32 // transfer frames that we still accept
-	windowClosed         int    // CloseWindow calls not yet reopened: no window is renewed, and the peer is told that it has none left
+	windowClosed         int    // CloseWindow calls not yet reopened: no window is renewed, and flows state a window of 0
 	handleMax            uint32 // the peer's; until it has begun this session, the value that it stated for another
 	unsettled            map[uint32]*Delivery
 }

@@ -12,9 +12,9 @@ type Sight struct {
 	Text    string // readable, without bodies, message sections, credentials and tokens, since logs are shown to others
 }
 
-// Watch returns nc with a watcher. saw gets each frame that is read, when its last byte has come,
-// and each frame that is about to be written, in order. The goroutine that reads or writes calls
-// saw, which must not block.
+// Watch returns nc with a watcher. The function saw gets each frame that is read, after its last
+// byte has come. It also gets each frame that is about to be written. The goroutine that reads or
+// writes calls saw, which must not block.
 func Watch(nc net.Conn, saw func(Sight)) net.Conn {
 	w := &watched{Conn: nc}
 	w.written = frameWatch{saw: saw, sent: true}

@@ -112,7 +112,7 @@ const (
 )
 
 // advice is the table. The first row of a code that matches applies; the last row of a code covers
-// the rest. A caller who has given up or closed needs no advice.
+// the rest. Giving up and closing are the caller's own acts and need no advice.
 var advice = []advisory{
 	{code: CodeUnauthorized, when: says("ExpiredToken"),
 		text: "the token has expired: if it was signed a moment ago, this machine's clock is wrong; a ready-made signature must be replaced by a new one, or by the key, which signs anew",

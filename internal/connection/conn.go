@@ -71,7 +71,7 @@ type Config struct {
 	Tokens TokenSource
 
 	// WithoutCBS is for a broker without $cbs: no token is requested or put. The Event Hubs service
-	// refuses every link of such a connection.
+	// refuses every link of a connection without a token.
 	WithoutCBS bool
 
 	// Logger may be nil. At level DEBUG it also gets frames; at LevelTraffic it gets every frame.
@@ -207,9 +207,9 @@ func (c *Conn) Mechanism() string {
 	return ""
 }
 
-// TokenExpires returns when the present authorization of a hub ends. It is zero if nothing of the
-// hub has been opened on the present connection, if the service has accepted no token, or if the
-// end is not known.
+// TokenExpires returns when the present authorization of a hub ends. It is zero if the end is not
+// known. It is also zero without an authorization: nothing of the hub has been opened on the
+// present connection, or the service has accepted no token.
 func (c *Conn) TokenExpires(hub string) time.Time {
 	if cl := c.present(); cl != nil {
 		return cl.tokenExpires(hub)

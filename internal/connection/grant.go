@@ -7,8 +7,8 @@ import (
 )
 
 // renewalPause is the time between a fruitless renewal and the next, while the old token lives. It
-// is also how long a token counts as good that the service has taken although it is over by our
-// clock: the service's clock counts.
+// is also how long a token counts as valid that has expired by our clock but not by the service's,
+// which counts.
 const renewalPause = 30 * time.Second
 
 // grant is the authorization of one audience on one connection.
@@ -25,7 +25,7 @@ type grant struct {
 	asking  *flight[permit] // not nil while a token is being asked for
 
 	refused  map[string]bool // the partitions, "" for the hub, that wait for another token; see distrust
-	replaced time.Time       // when such a partition last got a token that has not yet helped; zero for never
+	replaced time.Time       // when a refused partition last got a token that has not yet helped; zero for never
 }
 
 // permit is one caller's copy of a grant. The zero permit is for a connection without $cbs, and for

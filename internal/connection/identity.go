@@ -29,9 +29,9 @@ type Identity struct {
 	Sequence int32
 }
 
-// Claim is the identity that a sender states when it attaches. It contains no number: that property
-// is sent as null, so that a service that merely echoes properties cannot pass for one that knows
-// the number.
+// Claim is the identity that a sender states when it attaches. It contains no sequence number. That
+// property is sent as null, so that a service that merely echoes properties cannot pass for one
+// that knows the number.
 type Claim struct {
 	ProducerID int64
 	Epoch      int16
@@ -104,7 +104,7 @@ func (s *Sender) supersedeLocked() {
 
 // SendOn is Send for idempotent senders. It makes one try, only on the link of the attach whose
 // number Identity returned. If that link is gone it sends nothing and returns NotSent with an Error
-// that is Lost: after another attach the caller must read the identity first.
+// that is Lost. After another attach the caller must read the identity first.
 func (s *Sender) SendOn(ctx context.Context, attach uint64, batch [][]byte) Result {
 	if len(batch) == 0 {
 		return emptyBatch()

@@ -11,7 +11,7 @@ import (
 	"github.com/go-eventhubs/eventhubs/internal/amqp"
 )
 
-// link is a sender link in its own session: some servers end the whole session of a link that they
+// link is a sender link in its own session. Some servers end the whole session of a link that they
 // refuse, or to which a frame comes late.
 type link struct {
 	// Immutable after newLink.
@@ -27,8 +27,8 @@ type link struct {
 }
 
 // newLink begins a session and attaches a sender link, and further links with it, in one round
-// trip. It fills in their names. ctx belongs to an opening, never to a caller: if the peer does not
-// even answer the begin until ctx ends, the connection is cut.
+// trip. It fills in their names. The ctx belongs to an opening, never to a caller. If the peer does
+// not even answer the begin until ctx ends, the connection is cut.
 func newLink(ctx context.Context, cl *client, attach *amqp.Attach, further ...*amqp.Attach) (*link, []*amqp.Link, error) {
 	session, err := cl.amqp.NewSession(ctx)
 	if err != nil {
@@ -73,16 +73,15 @@ func attachError(err error) *Error {
 	return e
 }
 
-// starved adds a fruitless wait for credit or for a reply. It reports whether the link has by now
-// kept callers waiting for a whole opening, less the moment before the wait began, so that another
-// link may do better.
+// starved adds a fruitless wait for credit or for a reply. It reports whether the waits now add up
+// to a whole opening, less the moment before the first wait. Then another link may do better.
 func (l *link) starved(wait time.Duration) bool {
 	return time.Duration(l.waited.Add(int64(wait))) >= openTimeout-time.Second
 }
 
 // leave detaches the link, unless that has happened, and ends its session. Everything that waits
-// for the link ends at once, and the engine reads no more of what was to be sent. leave does not
-// wait for the peer's answers: if they do not come within closeTimeout, the connection is cut.
+// for the link ends at once, and the engine stops reading unsent messages. It does not wait for the
+// peer's answers. If they do not come within closeTimeout, the connection is cut.
 func (l *link) leave() {
 	l.leaving.Do(func() {
 		if l.amqp != nil {

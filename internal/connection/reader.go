@@ -20,8 +20,8 @@ const (
 )
 
 // A Reader reads the events of a partition as the service sends them, encoded, whatever they
-// contain. A receiver of go-amqp v1.7.0 ends at the first message with a value of a type that it
-// does not know (decimals, characters), and does not say which message that was.
+// contain. A receiver of go-amqp v1.7.0 ends at the first message with a value of an unknown type
+// (decimals, characters). It does not say which message that was.
 //
 // A Reader has its own connection. It retries nothing and renews no token: after it has ended, for
 // whatever reason, open another. One goroutine at a time may use it.

@@ -58,8 +58,8 @@ func (s *Sender) IsOpen() bool {
 	return s.link != nil && !s.link.client.lost()
 }
 
-// MaxMessageSize is the largest message in bytes that the latest link takes. It is 0 if no link has
-// been attached yet, or if the peer has no limit, in either of AMQP's two ways to say so.
+// MaxMessageSize is the largest message in bytes that the latest link takes. It is 0 before the
+// first attach. It is also 0 if the peer has no limit, in either of AMQP's two ways to say so.
 func (s *Sender) MaxMessageSize() uint64 {
 	return s.maxMessageSize.Load()
 }
@@ -150,8 +150,8 @@ func maxMessageSize(l *amqp.Link) uint64 {
 }
 
 // newLink authorizes and attaches. If the attach is refused under a token that was put earlier,
-// newLink tries once more under a new one: rights are granted and keys replaced while a connection
-// lives. It does not if a new token was fruitless a moment ago.
+// newLink tries once more under a new one. Rights are granted and keys replaced while a connection
+// lives. It does not try again if a new token was fruitless a moment ago.
 func (s *Sender) newLink(ctx context.Context, claim *Claim) (*link, Identity, error) {
 	cl, err := s.conn.connect(ctx)
 	if err != nil {
@@ -199,7 +199,7 @@ func (s *Sender) newLinkUnder(ctx context.Context, cl *client, p permit, claim *
 		return l, Identity{}, nil
 	}
 	id, err := readIdentity(l.amqp.Remote().Properties)
-	if over := l.amqp.Err(); err != nil && over != nil { // the engine forgets the properties of such a link's attach
+	if over := l.amqp.Err(); err != nil && over != nil { // the engine forgets the attach properties of a link that is over
 		err = asError(over)
 	}
 	if err != nil {

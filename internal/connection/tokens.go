@@ -89,8 +89,8 @@ func TokensFromCredential(credential azcore.TokenCredential) TokenSource {
 	})
 }
 
-// renewAt is when a token that was made now should be replaced: ten minutes before its end, or
-// after three quarters of a life shorter than 40 minutes.
+// renewAt is when a token that was made now should be replaced. That is ten minutes before its end,
+// or after three quarters of a life shorter than 40 minutes.
 func renewAt(now, expires time.Time) time.Time {
 	if expires.IsZero() {
 		return time.Time{}
