@@ -52,7 +52,7 @@ type Authentication struct {
 
 	// JWT judges tokens of type jwt that are not from [Server.Credential]. The goroutines of
 	// connections call it, so several calls may overlap. It must return when ctx ends. The client
-	// sees its error as part of the refusal. Default: such tokens are refused.
+	// sees its error as part of the refusal. Default: the server refuses these tokens.
 	JWT func(ctx context.Context, token string) (Claims, error)
 
 	// Timeout is how long a connection may take to show its first valid token; after that the

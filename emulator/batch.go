@@ -130,7 +130,8 @@ func (b *batch) message(i int) []byte {
 }
 
 // appendMessage appends event i as consumers get it: the client's encoding byte for byte, with the
-// service's annotations after the client's. deliveryAnnotations are encoded already, or empty.
+// service's annotations after the client's. The parameter deliveryAnnotations is encoded already,
+// or empty.
 func (b *batch) appendMessage(dst []byte, i int, deliveryAnnotations []byte) []byte {
 	e := b.events[i]
 	dst = append(dst, b.buffer[e.start:e.header]...)

@@ -1,6 +1,6 @@
 // Package emulator is an Azure Event Hubs emulator that runs inside a Go program: for tests, for
-// experiments, and for development without an account, a container or a fixed port. It speaks AMQP
-// 1.0, so every official client can use it in place of the service. It works like
+// experiments, and for development. It needs no account, no container and no fixed port. It speaks
+// AMQP 1.0, so every official client can use it in place of the service. It works like
 // net/http/httptest; a test needs a few lines:
 //
 //	server, err := emulator.New(nil) // one hub, "events", with 4 partitions, on a free loopback port
@@ -18,8 +18,8 @@
 // Package emulatortest shortens the beginning to one line. Package emulatordata keeps events in a
 // file. Package checkpointtest has a checkpoint store in memory. Package emulatorhttp serves a page
 // for inspection. The emulator is for one machine and holds all its events in memory. It does not
-// replace the service, and it was never compared with the service side by side. docs/emulator.md in
-// the repository has the details and the differences.
+// replace the service, and it was never compared with the service side by side. See
+// docs/emulator.md in the repository for details and differences.
 //
 // # What it does
 //
@@ -75,14 +75,13 @@
 //
 // A client cannot do harm beyond its own connection. These are bounded:
 //
-//   - the time until it has opened its connection (20 seconds) and its silence
-//     ([Options.IdleTimeout])
-//   - the connections ([Options.MaxConnections]), and the sessions (5,000) and links (5,000) of
-//     each
-//   - frames (64 KiB), open and attach frames (16 KiB), delivery tags (32 bytes) and messages
-//     ([Options.MaxMessageSize])
-//   - for each connection, the bytes of unfinished messages (128 MiB) and of messages that wait
-//     (256 MiB; beyond it no message is accepted)
+//   - the time until a connection has opened: 20 seconds.
+//   - a client's silence: [Options.IdleTimeout].
+//   - the connections: [Options.MaxConnections], each with 5,000 sessions and 5,000 links.
+//   - frames: 64 KiB; open and attach frames: 16 KiB; delivery tags: 32 bytes.
+//   - messages: [Options.MaxMessageSize].
+//   - unfinished messages of a connection: 128 MiB.
+//   - waiting messages of a connection: 256 MiB; beyond it no message is accepted.
 //
 // The server frees a client's resources when its socket ends: at once, or within 20 seconds if more
 // input is waiting. An idle connection takes about 32 KiB.

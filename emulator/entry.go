@@ -51,7 +51,8 @@ func (a *attach) leave() {
 }
 
 // offered are the capabilities that the client both wants and gets: runtime metrics, idempotent
-// publishing, and notice of geo-replication, which the service grants whether or not it sends any.
+// publishing, and notice of geo-replication. The service grants the last one whether or not it ever
+// sends a notice.
 func (a *attach) offered() (all []amqp.Symbol) {
 	const geo = "com.microsoft:georeplication"
 	if slices.Contains(a.remote.DesiredCapabilities, geo) {

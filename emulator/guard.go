@@ -115,8 +115,8 @@ func (g *guard) release(link *amqp.Link) {
 	delete(g.links, link)
 }
 
-// admitRead reports whether a client may ask about a hub: with a grant for the hub or its
-// $management node, or with the token in the request.
+// admitRead reports whether a client may ask about a hub. A grant for the hub or its $management
+// node allows it, and so does the token in the request.
 func (g *guard) admitRead(ctx context.Context, hub, token string) *refusal {
 	if g == nil {
 		return nil

@@ -37,8 +37,8 @@ const (
 // decision.
 type Idempotence struct {
 	// Off makes a service that does not offer idempotent publishing. It does not grant the
-	// capability, its reply to an attach has no producer id, epoch or sequence number, and it
-	// ignores the annotations with these numbers.
+	// capability. Its reply to an attach has no producer id, epoch or sequence number. It ignores
+	// the annotations with these numbers.
 	Off bool
 
 	// ReportTracked makes the reply to an attach always state the last sequence number that the

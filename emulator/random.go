@@ -44,10 +44,10 @@ const (
 	textCloseForced  = "The connection was closed by container 'emulator'."
 )
 
-// RandomFaults makes operations fail at random, but reproducibly. The n-th transfer to a partition,
-// the n-th attach to it, and so on, get the same result for the same seed and rates, however
-// several links overlap. (4,096 counters distinguish the kinds of operations, so two nodes may
-// share a counter.)
+// RandomFaults makes operations fail at random, but reproducibly. The n-th transfer to a partition
+// always gets the same result for the same seed and rates, however several links overlap. The same
+// holds for the n-th attach to it, and so on. (4,096 counters distinguish the kinds of operations,
+// so two nodes may share a counter.)
 func RandomFaults(seed uint64, rates Rates) Hook {
 	d := newDice(seed)
 	if rates.MaxDelay <= 0 {

@@ -6,7 +6,7 @@ import (
 )
 
 const (
-	// What a throughput unit allows in each second.
+	// The limits of one throughput unit in each second.
 	unitBytes  = 1_000_000
 	unitEvents = 1_000
 

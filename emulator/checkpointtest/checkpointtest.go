@@ -1,5 +1,5 @@
-// Package checkpointtest has a checkpoint store in memory, with which programs that use the Processor of Azure's Go
-// client are tested without blob storage:
+// Package checkpointtest has a checkpoint store in memory. With it, programs that use the Processor
+// of Azure's Go client are tested without blob storage:
 //
 //	store := checkpointtest.NewStore()
 //	processor, err := azeventhubs.NewProcessor(consumer, store, nil)
@@ -18,8 +18,9 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azeventhubs/v2"
 )
 
-// A Store is an [azeventhubs.CheckpointStore] in memory. Any number of processors may share it; it settles who gets a
-// partition as blob storage does, by ETags. Its methods may be called by any number of goroutines.
+// A Store is an [azeventhubs.CheckpointStore] in memory. Several processors may share it. As blob
+// storage does, it uses ETags to decide which processor gets a partition. Its methods may be called
+// by several goroutines at once.
 type Store struct {
 	mu          sync.Mutex // guards the fields below
 	checkpoints map[place]azeventhubs.Checkpoint
@@ -27,7 +28,7 @@ type Store struct {
 	version     int // of the latest ownership; its ETag
 }
 
-// A place is a partition as a consumer group sees it, with its names in lower case.
+// A place is a partition and a consumer group, with names in lower case.
 type place struct{ namespace, hub, group, partition string }
 
 var _ azeventhubs.CheckpointStore = (*Store)(nil)
@@ -44,14 +45,15 @@ func placeOf(namespace, hub, group, partition string) place {
 	return place{strings.ToLower(namespace), strings.ToLower(hub), strings.ToLower(group), partition}
 }
 
-// within tells whether a place belongs to the consumer group that group is a place of.
+// within reports whether a place belongs to group's consumer group.
 func (p place) within(group place) bool {
 	p.partition = group.partition
 	return p == group
 }
 
-// ClaimOwnership gives partitions to those who want them, and returns those that it gave: not the ones that somebody
-// else has claimed since the claimant looked, as the ETags tell.
+// ClaimOwnership assigns partitions to their claimants, and returns those that it assigned. By the
+// ETags it leaves out each partition that another processor has claimed since the claimant's last
+// look.
 func (s *Store) ClaimOwnership(ctx context.Context, wanted []azeventhubs.Ownership, _ *azeventhubs.ClaimOwnershipOptions) ([]azeventhubs.Ownership, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
@@ -74,7 +76,8 @@ func (s *Store) ClaimOwnership(ctx context.Context, wanted []azeventhubs.Ownersh
 	return got, nil
 }
 
-// ListOwnership lists who has which partition of a consumer group, those included who have given theirs back.
+// ListOwnership lists the owners of a consumer group's partitions, including owners that have given
+// theirs up.
 func (s *Store) ListOwnership(ctx context.Context, namespace, hub, group string, _ *azeventhubs.ListOwnershipOptions) ([]azeventhubs.Ownership, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
@@ -91,7 +94,7 @@ func (s *Store) ListOwnership(ctx context.Context, namespace, hub, group string,
 	return all, nil
 }
 
-// SetCheckpoint remembers how far a consumer group is with a partition, in place of what was remembered before.
+// SetCheckpoint stores a consumer group's progress in a partition, and replaces the previous one.
 func (s *Store) SetCheckpoint(ctx context.Context, c azeventhubs.Checkpoint, _ *azeventhubs.SetCheckpointOptions) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -105,7 +108,7 @@ func (s *Store) SetCheckpoint(ctx context.Context, c azeventhubs.Checkpoint, _ *
 	return nil
 }
 
-// ListCheckpoints lists how far a consumer group is with each partition.
+// ListCheckpoints lists a consumer group's progress in each partition.
 func (s *Store) ListCheckpoints(ctx context.Context, namespace, hub, group string, _ *azeventhubs.ListCheckpointsOptions) ([]azeventhubs.Checkpoint, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
@@ -122,7 +125,7 @@ func (s *Store) ListCheckpoints(ctx context.Context, namespace, hub, group strin
 	return all, nil
 }
 
-// copyOwnership keeps callers from changing what the store holds.
+// copyOwnership copies, so that callers cannot change the store's contents.
 func copyOwnership(o azeventhubs.Ownership) azeventhubs.Ownership {
 	o.ETag = copyOf(o.ETag)
 	return o

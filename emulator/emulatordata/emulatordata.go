@@ -1,5 +1,5 @@
-// Package emulatordata keeps an emulator's events in a file, so that they, their sequence numbers and their offsets are
-// there again when it is started again, and checkpoints that refer to them stay valid.
+// Package emulatordata keeps an emulator's events in a file. After a restart the events have the
+// same sequence numbers and offsets, so checkpoints that refer to them stay valid.
 //
 //	store, err := emulatordata.Open("data", nil)
 //	if err != nil {
@@ -12,7 +12,7 @@
 //	}
 //	defer server.Close() // before the store
 //
-// It is a package of its own so that programs which need an emulator only while they run do without a database.
+// It is a separate package, so that programs without durable events do not link a database.
 package emulatordata
 
 import (
@@ -31,30 +31,34 @@ import (
 const (
 	fileName = "emulator.db"
 
-	// lockTimeout is how long Open waits for another process to let go of the file.
+	// lockTimeout is how long Open waits for another process to release the file.
 	lockTimeout = time.Second
 
-	// commitDelay is how long an update waits for others, to be written together with them. Writing takes longer.
+	// commitDelay is how long an update waits for others, to be written together with them. A write
+	// takes longer.
 	commitDelay = time.Millisecond
 )
 
-// bucket is where everything is: the server's keys tell kinds apart.
+// bucket contains everything; the server's keys distinguish the kinds.
 var bucket = []byte("emulator")
 
 // Options configure [Open]. Nil means the defaults.
 type Options struct {
-	// NoSync leaves it to the operating system when it writes to the disk. That is much faster. What the server has
-	// acknowledged then still survives the end of the process, but a machine that crashes may damage the file.
+	// NoSync lets the operating system decide when to write to the disk, which is much faster.
+	// Acknowledged events still survive the end of the process, but a crash of the machine may
+	// damage the file.
 	NoSync bool
 }
 
-// A Store is an [emulator.Store] in a file. Its methods may be called by any number of goroutines.
+// A Store is an [emulator.Store] in a file. Its methods may be called by several goroutines at
+// once.
 type Store struct {
 	db *bbolt.DB
 }
 
-// Open opens the store in a directory, which it makes if there is none. A store can be open once at a time; Open
-// waits a second for another to be closed. The caller must Close the store, after the server that uses it.
+// Open opens the store in a directory, and makes the directory if it does not exist. Only one
+// process at a time can open a store; Open waits one second for another to close it. The caller
+// must Close the store, after the server that uses it.
 func Open(dir string, options *Options) (*Store, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("emulatordata: cannot make the directory: %w", err)
@@ -63,7 +67,7 @@ func Open(dir string, options *Options) (*Store, error) {
 	db, err := bbolt.Open(path, 0o600, &bbolt.Options{
 		Timeout:        lockTimeout,
 		NoSync:         options != nil && options.NoSync,
-		NoFreelistSync: true, // it is found again when the file is opened
+		NoFreelistSync: true, // it is rebuilt when the file is opened
 		FreelistType:   bbolt.FreelistMapType,
 	})
 	if errors.Is(err, bbolterrors.ErrTimeout) {
@@ -84,7 +88,7 @@ func Open(dir string, options *Options) (*Store, error) {
 	return &Store{db}, nil
 }
 
-// Update does what [emulator.Store] says. Updates that come at the same time are written together.
+// Update implements [emulator.Store]. Simultaneous updates are written together.
 func (s *Store) Update(changes ...emulator.Change) error {
 	return s.db.Batch(func(tx *bbolt.Tx) error {
 		b := tx.Bucket(bucket)
@@ -103,7 +107,7 @@ func (s *Store) Update(changes ...emulator.Change) error {
 	})
 }
 
-// Scan does what [emulator.Store] says.
+// Scan implements [emulator.Store].
 func (s *Store) Scan(prefix []byte, visit func(key, value []byte) error) error {
 	return s.db.View(func(tx *bbolt.Tx) error {
 		c := tx.Bucket(bucket).Cursor()
@@ -116,5 +120,5 @@ func (s *Store) Scan(prefix []byte, visit func(key, value []byte) error) error {
 	})
 }
 
-// Close closes the file. It waits for updates that are under way.
+// Close closes the file. It waits for updates under way.
 func (s *Store) Close() error { return s.db.Close() }

@@ -15,26 +15,28 @@ import (
 	"github.com/go-eventhubs/eventhubs/emulator"
 )
 
-// bodyJSON is what can be shown of an event's body.
+// bodyJSON is the displayable part of an event's body.
 type bodyJSON struct {
-	// Kind is "text", "json" (text that is JSON), "binary", or "value" for an AMQP value or sequence.
+	// Kind is "text", "json" (text that is JSON), "binary", or "value" for an AMQP value or
+	// sequence.
 	Kind string `json:"kind"`
-	// Bytes is its size; for a value that of the whole event.
+	// Bytes is its size; for a value, the size of the whole event.
 	Bytes int `json:"bytes"`
-	// Text is its beginning: as it is, JSON indented if it is whole and short, anything else in hexadecimal.
+	// Text is its beginning: text as it is, JSON indented if whole and short, anything else in
+	// hexadecimal.
 	Text string `json:"text"`
-	// Truncated says that there is more. /api/body has all of it.
+	// Truncated says that there is more. /api/body returns all of it.
 	Truncated bool `json:"truncated"`
 }
 
 // propertyJSON is an application property or an annotation.
 type propertyJSON struct {
 	Name  string `json:"name"`
-	Type  string `json:"type"`  // of its value, as Go calls it
+	Type  string `json:"type"`  // of its value, a Go type
 	Value string `json:"value"` // as text, so that no number loses digits in a browser
 }
 
-// A scale says how much of an event is told.
+// A scale bounds how much of an event is shown.
 type scale struct {
 	body, value, properties int // bytes, characters, number
 	indent                  bool
@@ -68,7 +70,7 @@ func newProperties(values map[string]any, s scale) []propertyJSON {
 	return out
 }
 
-// show is a simple value as people read it.
+// show is a simple value in readable form.
 func show(v any) string {
 	switch v := v.(type) {
 	case nil:
@@ -111,7 +113,7 @@ func newBody(e *emulator.Event, s scale) bodyJSON {
 	return out
 }
 
-// wholeCharacters leaves out a character at the end of which a part was cut off.
+// wholeCharacters drops a partial character at the end.
 func wholeCharacters(b []byte) []byte {
 	for n := 0; n < utf8.UTFMax && len(b) > n; n++ {
 		if r, size := utf8.DecodeLastRune(b[:len(b)-n]); r != utf8.RuneError || size != 1 {
@@ -121,7 +123,7 @@ func wholeCharacters(b []byte) []byte {
 	return b
 }
 
-// readable tells whether bytes are text that can be shown.
+// readable reports whether bytes are displayable text.
 func readable(b []byte) bool {
 	if !utf8.Valid(b) {
 		return false

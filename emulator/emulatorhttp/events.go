@@ -14,12 +14,13 @@ import (
 // eventsJSON is the answer to /api/events.
 type eventsJSON struct {
 	Events []eventJSON `json:"events"` // newest first
-	// Searched is how many events were looked at, and All says that these were all that there are.
+	// Searched is how many events were examined. All says that these were all events.
 	Searched int  `json:"searched"`
 	All      bool `json:"all"`
 }
 
-// eventJSON is an event: in the answer to /api/event as a whole, in that to /api/events with the beginnings of what is long.
+// eventJSON is an event: whole in the answer to /api/event, with long parts cut in the answer to
+// /api/events.
 type eventJSON struct {
 	Partition   string         `json:"partition"`
 	Sequence    int64          `json:"sequence"`
@@ -38,7 +39,7 @@ const (
 	defaultLimit = 50
 	maxLimit     = 500
 
-	// How far a search looks, and how far into each body.
+	// The limits of a search: events, bytes, and bytes of each body.
 	maxSearched      = 20_000
 	maxSearchedBytes = 64 << 20
 	maxSearchedBody  = 64 << 10
@@ -68,7 +69,7 @@ func (h *handler) events(w http.ResponseWriter, r *http.Request) {
 	answer(w, http.StatusOK, h.find(r.Context(), hub, partition, strings.ToLower(query.Get("q")), limit))
 }
 
-// find looks for the newest events in which text is; empty is in all.
+// find finds the newest events that contain text; every event contains an empty text.
 func (h *handler) find(ctx context.Context, hub, partition, text string, limit int) eventsJSON {
 	out := eventsJSON{Events: []eventJSON{}, All: true}
 	bytes := 0
@@ -88,7 +89,7 @@ func (h *handler) find(ctx context.Context, hub, partition, text string, limit i
 	return out
 }
 
-// matches tells whether text, which is in lower case, is in one of the parts of an event that people look for.
+// matches reports whether a searchable part of an event contains text, which is in lower case.
 func matches(e *emulator.Event, text string) bool {
 	in := func(s string) bool { return strings.Contains(strings.ToLower(s), text) }
 	if in(e.PartitionKey) || in(e.ContentType) || in(show(e.MessageID)) || in(string(e.Body[:min(len(e.Body), maxSearchedBody)])) {
@@ -109,7 +110,7 @@ func (h *handler) event(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// body answers with an event's body, byte for byte, for a file: no browser shows it.
+// body answers with an event's body, byte for byte, as a file that browsers do not display.
 func (h *handler) body(w http.ResponseWriter, r *http.Request) {
 	e, ok := h.lookup(w, r)
 	if !ok {
@@ -122,10 +123,10 @@ func (h *handler) body(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "application/octet-stream")
 	w.Header().Set("Content-Disposition", fmt.Sprintf(`attachment; filename="event-%s-%d.bin"`, e.PartitionID, e.SequenceNumber))
 	w.Header().Set("Content-Length", strconv.Itoa(len(e.Body)))
-	_, _ = w.Write(e.Body) // an error is the client's, which has gone
+	_, _ = w.Write(e.Body) // an error means that the client is gone
 }
 
-// lookup finds the event that a request names, or says that it cannot.
+// lookup finds the event that a request names, or answers with an error.
 func (h *handler) lookup(w http.ResponseWriter, r *http.Request) (emulator.Event, bool) {
 	query := r.URL.Query()
 	sequence, err := strconv.ParseInt(query.Get("sequence"), 10, 64)
@@ -143,6 +144,6 @@ func (h *handler) lookup(w http.ResponseWriter, r *http.Request) (emulator.Event
 }
 
 func contains(ids []string, id string) bool {
-	n, err := strconv.Atoi(id) // they are numbers from 0
+	n, err := strconv.Atoi(id) // the ids are numbers from 0
 	return err == nil && n >= 0 && n < len(ids) && ids[n] == id
 }

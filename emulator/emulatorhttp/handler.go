@@ -12,18 +12,18 @@ import (
 	"github.com/go-eventhubs/eventhubs/internal/local"
 )
 
-// Options configure [New]. The zero value of each field means its default, and nil options mean defaults throughout.
+// Options configure [New]. The zero value of each field means its default; nil options mean all
+// defaults.
 type Options struct {
-	// Hosts are names by which browsers may call the page, besides localhost and IP addresses, without a port.
-	// Default: none.
+	// Hosts are additional names, without a port, by which browsers may use the page. IP addresses
+	// and localhost always work. Default: none.
 	Hosts []string
 
-	// InForce are lines that the page shows about how the server was made to behave, such as "Every answer takes 20 ms".
-	// Default: none.
+	// InForce are lines that the page shows about the server's configured behaviour, for example
+	// "Every answer takes 20 ms". Default: none.
 	InForce []string
 
-	// Hidden are hubs that are not shown, such as one for health checks.
-	// Default: none.
+	// Hidden are hubs that are not shown, for example one for health checks. Default: none.
 	Hidden []string
 }
 
@@ -36,8 +36,9 @@ type handler struct {
 	options Options
 }
 
-// New makes a handler that shows what is inside a server, as the documentation of the package says. It works at the root of a host. It may be used by
-// any number of goroutines, and when the server is closed it shows what is left.
+// New makes a handler that shows the contents of a server; see the package documentation. It must
+// be at the root of a host. It may be used by several goroutines at once. After the server is
+// closed it shows the remaining contents.
 func New(server *emulator.Server, options *Options) http.Handler {
 	h := &handler{server: server}
 	if options != nil {
@@ -47,7 +48,7 @@ func New(server *emulator.Server, options *Options) http.Handler {
 	}
 	page, err := fs.Sub(files, "page")
 	if err != nil {
-		panic(err) // the folder is embedded: only a build without it could fail
+		panic(err) // the folder is embedded, so this cannot fail
 	}
 	mux := http.NewServeMux()
 	mux.Handle("GET /", http.FileServerFS(page))
@@ -61,11 +62,11 @@ func New(server *emulator.Server, options *Options) http.Handler {
 	return h.guard(mux)
 }
 
-// policy lets the page load what comes with it, and nothing else.
+// policy lets the page load only its own files.
 const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; " +
 	"base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
-// guard refuses what another site could have made a browser ask.
+// guard refuses requests that another site could have made a browser send.
 func (h *handler) guard(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		header := w.Header()
@@ -86,12 +87,12 @@ func (h *handler) guard(next http.Handler) http.Handler {
 	})
 }
 
-// hidden tells whether a hub is not to be shown.
+// hidden reports whether a hub must not be shown.
 func (h *handler) hidden(hub string) bool {
 	return slices.ContainsFunc(h.options.Hidden, func(name string) bool { return strings.EqualFold(name, hub) })
 }
 
-// answer writes JSON. An error is the client's, which has gone.
+// answer writes JSON. It ignores an error, which means that the client is gone.
 func answer(w http.ResponseWriter, status int, v any) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)

@@ -10,13 +10,14 @@ import (
 	"github.com/go-eventhubs/eventhubs/emulator"
 )
 
-// snapshotJSON is the answer to /api/snapshot. The fields mean what they do in package emulator.
+// snapshotJSON is the answer to /api/snapshot. The fields have the same meaning as in package
+// emulator.
 type snapshotJSON struct {
 	Time            time.Time   `json:"time"`
 	Started         time.Time   `json:"started"`
-	Address         string      `json:"address"`         // on which clients find the server
+	Address         string      `json:"address"`         // the server's address for clients
 	ThroughputUnits int         `json:"throughputUnits"` // 0: no bounds
-	InForce         []string    `json:"inForce"`         // how the server was made to behave, in words
+	InForce         []string    `json:"inForce"`         // the server's configured behaviour, in words
 	Hubs            []hubJSON   `json:"hubs"`
 	Faults          []faultJSON `json:"faults"`
 	// Connections are the newest 200; ConnectionCount counts all.
@@ -24,7 +25,7 @@ type snapshotJSON struct {
 	ConnectionCount int              `json:"connectionCount"`
 }
 
-// hubjson is a hub in a snapshotJSON.
+// hubJSON is a hub in a snapshotJSON.
 type hubJSON struct {
 	Name           string          `json:"name"`
 	Created        time.Time       `json:"created"`
@@ -34,13 +35,13 @@ type hubJSON struct {
 	Partitions     []partitionJSON `json:"partitions"`
 }
 
-// partitionjson is a partition in a snapshotJSON.
+// partitionJSON is a partition in a snapshotJSON.
 type partitionJSON struct {
 	ID         string       `json:"id"`
-	Events     int          `json:"events"` // that were ever stored
+	Events     int          `json:"events"` // ever stored
 	Batches    int          `json:"batches"`
 	Bytes      int64        `json:"bytes"`
-	HeldEvents int          `json:"heldEvents"` // that are there
+	HeldEvents int          `json:"heldEvents"` // now held
 	HeldBytes  int64        `json:"heldBytes"`
 	First      int64        `json:"first"`
 	Last       int64        `json:"last"`
@@ -48,7 +49,7 @@ type partitionJSON struct {
 	Readers    []readerJSON `json:"readers"`
 }
 
-// readerjson is how far a consumer group is in a partition.
+// readerJSON is a consumer group's progress in a partition.
 type readerJSON struct {
 	Group     string         `json:"group"`
 	Next      int64          `json:"next"`
@@ -56,29 +57,29 @@ type readerJSON struct {
 	Receivers []receiverJSON `json:"receivers"` // attached now
 }
 
-// receiverjson is a link that reads a partition.
+// receiverJSON is a link that reads a partition.
 type receiverJSON struct {
 	Connection int    `json:"connection"`
 	Name       string `json:"name"`
 	Epoch      *int64 `json:"epoch"` // null if it has none
 }
 
-// connectionjson is a client's connection in a snapshotJSON.
+// connectionJSON is a client's connection in a snapshotJSON.
 type connectionJSON struct {
 	Number    int       `json:"number"`
 	Remote    string    `json:"remote"`
 	Opened    time.Time `json:"opened"`
-	Transport string    `json:"transport"` // such as "TLS"; empty until the client has said
+	Transport string    `json:"transport"` // for example "TLS"; empty until known
 	Client    string    `json:"client"`
 	Senders   int       `json:"senders"`
 	Receivers int       `json:"receivers"`
-	Events    int       `json:"events"` // that went over the links that it has now
+	Events    int       `json:"events"` // that passed over its present links
 	// Links are the oldest 50; LinkCount counts all.
 	Links     []linkJSON `json:"links"`
 	LinkCount int        `json:"linkCount"`
 }
 
-// linkjson is a link of a connectionJSON.
+// linkJSON is a link of a connectionJSON.
 type linkJSON struct {
 	Name     string    `json:"name"`
 	Address  string    `json:"address"`
@@ -88,7 +89,7 @@ type linkJSON struct {
 	Messages int       `json:"messages"`
 }
 
-// faultJSON is what went wrong on purpose.
+// faultJSON is a kind of deliberate fault.
 type faultJSON struct {
 	Kind  string    `json:"kind"`
 	Hub   string    `json:"hub"`
@@ -100,7 +101,7 @@ type faultJSON struct {
 const (
 	maxConnections = 200
 	maxLinks       = 50
-	maxName        = 200 // characters of what a client calls something
+	maxName        = 200 // characters of a client's own name for something
 )
 
 func (h *handler) snapshot(w http.ResponseWriter, _ *http.Request) {
@@ -125,7 +126,7 @@ func (h *handler) snapshot(w http.ResponseWriter, _ *http.Request) {
 	answer(w, http.StatusOK, out)
 }
 
-// inForce says how the server was made to behave.
+// inForce describes the server's configured behaviour.
 func (h *handler) inForce(s *emulator.Snapshot) []string {
 	lines := append([]string{}, h.options.InForce...)
 	if n := s.ThroughputUnits; n > 0 {
@@ -167,7 +168,7 @@ func newHub(h *emulator.HubSnapshot) hubJSON {
 	return out
 }
 
-// retention says in words what a partition keeps.
+// retention describes a partition's limits in words.
 func retention(r emulator.Retention) string {
 	var limits []string
 	if r.Time > 0 {
@@ -206,7 +207,7 @@ func newConnection(c *emulator.ConnectionSnapshot) connectionJSON {
 	return out
 }
 
-// transport is what people call a way to carry AMQP.
+// transport is the usual name of a transport.
 func transport(t emulator.Transport) string {
 	names := []string{"TCP", "TLS", "WebSocket", "WebSocket, TLS"}
 	i := slices.Index([]emulator.Transport{
@@ -218,7 +219,7 @@ func transport(t emulator.Transport) string {
 	return names[i]
 }
 
-// cut is the beginning of a text, with a mark if that is not all.
+// cut is the beginning of a text, with an ellipsis unless it is whole.
 func cut(text string, characters int) string {
 	n := 0
 	for i := range text {

@@ -1,4 +1,4 @@
-// Package emulatortest starts an emulator for a test: closed when the test ends, logging to it.
+// Package emulatortest starts an emulator that logs to a test and closes when the test ends.
 package emulatortest
 
 import (
@@ -8,11 +8,11 @@ import (
 	"github.com/go-eventhubs/eventhubs/emulator"
 )
 
-// New starts a server that tb closes at its end; nil options mean the defaults. If options name no
-// Logger, the server logs to tb's output. A server that cannot start fails the test at once, so New must be
-// called by the goroutine that runs it.
+// New starts a server that tb closes at its end; nil options mean the defaults. If options has no
+// Logger, the server logs to tb's output. If the server cannot start, the test fails at once. So
+// the goroutine that runs the test must call New.
 //
-// For virtual time call it inside the synctest bubble, with Addr [emulator.InMemory].
+// For virtual time call New inside the synctest bubble, with Addr [emulator.InMemory].
 func New(tb testing.TB, options *emulator.Options) *emulator.Server {
 	tb.Helper()
 	var opts emulator.Options

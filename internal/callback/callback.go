@@ -1,21 +1,22 @@
-// Package callback calls functions that the application has given. One that ends the goroutine that it is called on (runtime.Goexit, as FailNow of a test does in
-// a fake) ends a goroutine made for the call: what would have run after it still runs, with an error that names the function.
+// Package callback calls functions of the application. A function may end its goroutine
+// (runtime.Goexit, as FailNow of a test does in a fake). Then it ends only a goroutine made for the
+// call: the caller goes on, with an error that names the function.
 //
-// A panic is not caught: it ends the program, with the stack of the function.
+// A panic is not caught: it ends the program, with the function's stack.
 package callback
 
-// An EndedError says that a function of the application's has ended its goroutine instead of returning.
+// An EndedError says that a function of the application ended its goroutine instead of returning.
 type EndedError struct {
-	Function string // such as "Options.Retry.Policy"
+	Function string // for example "Options.Retry.Policy"
 }
 
 func (e *EndedError) Error() string {
 	return e.Function + " ended its goroutine (runtime.Goexit, as FailNow of a test does) instead of returning"
 }
 
-// Call calls f and returns when it has ended. The error is nil if f has returned, else an *EndedError.
+// Call calls f and returns after f has ended. The error is nil if f returned, else an *EndedError.
 //
-// It costs about a microsecond: call what runs once for each batch by it, and not what runs once for each event.
+// It costs about a microsecond: use it for functions that run once per batch, not once per event.
 func Call(function string, f func()) error {
 	returned, ended := false, make(chan struct{})
 	// Ends with f.
@@ -23,7 +24,7 @@ func Call(function string, f func()) error {
 		defer func() {
 			if !returned {
 				if reason := recover(); reason != nil {
-					panic(reason) // before anybody goes on: nothing holds up the end of the program
+					panic(reason) // before the caller goes on: nothing delays the end of the program
 				}
 			}
 			close(ended)
@@ -38,7 +39,7 @@ func Call(function string, f func()) error {
 	return nil
 }
 
-// Result is Call for a function with a result. The value is the zero one if f has not returned.
+// Result is Call for a function with a result. The value is zero if f did not return.
 func Result[T any](function string, f func() (T, error)) (value T, err error) {
 	if ended := Call(function, func() { value, err = f() }); ended != nil {
 		return value, ended

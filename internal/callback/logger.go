@@ -5,7 +5,8 @@ import (
 	"log/slog"
 )
 
-// Logger returns a logger whose handler is called by Call; nil for nil. A record that its handler does not take, because it ends its goroutine, is lost.
+// Logger returns a logger whose handler is called by Call; nil for nil. If a handler ends its
+// goroutine, the record is lost.
 func Logger(l *slog.Logger) *slog.Logger {
 	if l == nil {
 		return nil
@@ -44,7 +45,7 @@ func (h handler) WithGroup(name string) slog.Handler {
 	return h.with("slog.Handler.WithGroup", func() slog.Handler { return h.application.WithGroup(name) })
 }
 
-// with returns the handler that f makes, or h as it is if f does not return.
+// with returns the handler that f makes, or h if f does not return.
 func (h handler) with(function string, f func() slog.Handler) slog.Handler {
 	made, err := Result(function, func() (slog.Handler, error) { return f(), nil })
 	if err != nil {

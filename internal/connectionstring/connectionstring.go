@@ -1,12 +1,15 @@
-// Package connectionstring reads connection strings of Event Hubs as people, files, secret stores and templates deliver them:
+// Package connectionstring reads connection strings of Event Hubs as people, files, secret stores
+// and templates deliver them:
 //
 //	Endpoint=sb://name.servicebus.windows.net/;SharedAccessKeyName=send;SharedAccessKey=…;EntityPath=orders
 //
-// What can mean one thing only is taken for that: white space, line ends and quotation marks around the whole, a part, a keyword or a value; an
-// endpoint with https and port 443; empty parts. What cannot work is refused with the reason. The same rules judge values that come by
-// themselves (a namespace, a hub's name, a key), but from these nothing is dropped: whoever passes one value has it in hand.
+// It accepts unambiguous decoration: white space, line ends and quotation marks around the whole, a
+// part, a keyword or a value. It also accepts empty parts, and an endpoint with https and port 443.
+// It refuses an unusable string with the reason. The same rules judge values that are passed
+// separately (a namespace, a hub's name, a key). From these no decoration is dropped: the caller
+// can correct a single value.
 //
-// No error has any part of what was read in its text: it is one of a number of sentences that are written here.
+// The text of an error contains no part of the input: it is one of a number of fixed sentences.
 package connectionstring
 
 import (
@@ -15,26 +18,26 @@ import (
 	"strings"
 )
 
-// A String is what a connection string says.
+// A String is the contents of a connection string.
 type String struct {
-	Namespace string // the host in lower case, with a port where that is not the service's own
+	Namespace string // the host in lower case, with a port unless it is the service's own
 	Hub       string // EntityPath; empty if there is none
-	KeyName   string // empty if there is a signature and no key
+	KeyName   string // empty if there is a signature instead of a key
 	Emulator  bool   // UseDevelopmentEmulator: without TLS
-	WebSocket string // what asks for AMQP over WebSocket, for an error's text; empty if nothing does
+	WebSocket string // the part that asks for AMQP over WebSocket, for an error's text; empty if none does
 
-	// In functions, since no way of printing shows what these hold.
+	// In functions, since no way of printing shows their contents.
 	key, signature func() string
 }
 
 // Key returns the key; empty if there is none.
 func (s String) Key() string { return s.key() }
 
-// Signature returns the shared access signature, which a string has instead of a key; empty if there is none.
+// Signature returns the shared access signature that replaces a key; empty if there is none.
 func (s String) Signature() string { return s.signature() }
 
-// Text returns a connection string that says the same in the form that every client of Event Hubs reads. The hub is left out, since some clients
-// want to hear of it in one place only.
+// Text returns an equivalent connection string in the form that every client of Event Hubs reads.
+// It omits the hub, since some clients accept it in one place only.
 func (s String) Text() string {
 	text := "Endpoint=sb://" + s.Namespace + "/"
 	if s.KeyName != "" {
@@ -69,10 +72,10 @@ func Parse(text string) (String, error) {
 	return values.read()
 }
 
-// The values of a connection string, by their keywords as these are written here.
+// The values of a connection string, by our spelling of their keywords.
 type values map[string]string
 
-// read makes sense of the values.
+// read interprets the values.
 func (v values) read() (String, error) {
 	var s String
 	var err error
@@ -109,7 +112,7 @@ func (v values) read() (String, error) {
 	return s, nil
 }
 
-// readSecret reads the key or the signature, of which there must be one.
+// readSecret reads the key or the signature; one of them is required.
 func (v values) readSecret(s *String) error {
 	name, hasName := v[keyKeyName]
 	key, hasKey := v[keyKey]
@@ -148,14 +151,14 @@ func (v values) emulator() (bool, error) {
 	return emulator, nil
 }
 
-// The ways to speak AMQP that TransportType chooses between.
+// The transports that TransportType chooses between.
 const (
 	transportUnknown = iota
 	transportTCP
 	transportWebSocket
 )
 
-// transportOf reads the names that the SDKs of several languages have for the ways, and the numbers of .NET's.
+// transportOf reads the names that the SDKs of several languages use, and .NET's numbers.
 func transportOf(text string) int {
 	switch plainKeyword(text) {
 	case "", "amqp", "amqptcp", "0":

@@ -8,24 +8,24 @@ import (
 	"strings"
 )
 
-// Ports at which the service is found.
+// Ports of the service.
 const (
 	portTLS   = "5671"
 	portHTTPS = "443"
 	portKafka = "9093"
 )
 
-// clouds are how the names of the service's hosts end.
+// clouds are the endings of the service's host names.
 var clouds = []string{".servicebus.windows.net", ".servicebus.chinacloudapi.cn", ".servicebus.usgovcloudapi.net", ".servicebus.cloudapi.de"}
 
-// maxHost is how long the name of a host may be.
+// maxHost is the longest name of a host.
 const maxHost = 253
 
-// An endpoint is where a namespace is.
+// An endpoint is the address of a namespace.
 type endpoint struct {
 	scheme     string // in lower case; empty if there is none
-	host, port string // the host in lower case, IPv6 without brackets; the port is empty if there is none, or if it is the service's own
-	webSocket  string // what asks for AMQP over WebSocket; empty if nothing does
+	host, port string // the host in lower case, IPv6 without brackets; the port is empty if there is none or it is the service's own
+	webSocket  string // the part that asks for AMQP over WebSocket; empty if none does
 }
 
 // authority is the host, with the port if there is one.
@@ -40,8 +40,9 @@ func (e endpoint) authority() string {
 	}
 }
 
-// Namespace reads a namespace that comes by itself: a host, maybe with a port. It returns the namespace in the form of [String], and what in it asks
-// for AMQP over WebSocket, which is empty if nothing does. Its errors are *Error.
+// Namespace reads a namespace that is passed separately: a host, perhaps with a port. It returns
+// the namespace in the form of [String], and the part that asks for AMQP over WebSocket; empty if
+// none does. Its errors are *Error.
 func Namespace(text string) (namespace, webSocket string, err error) {
 	e, reason := parseEndpoint(text, false)
 	switch {
@@ -53,12 +54,13 @@ func Namespace(text string) (namespace, webSocket string, err error) {
 	case strings.Contains(text, "/"):
 		reason = Path
 	case reason == Fine && e.port == "" && !strings.ContainsAny(e.host, ".:") && e.host != "localhost":
-		reason = BareName // a host with a port is meant as it is, such as that of a container
+		reason = BareName // a host with a port is meant as it is, for example a container's
 	}
 	return e.authority(), e.webSocket, argument(reason)
 }
 
-// CheckDialable checks a host, maybe with a port, that is dialled as it is and need not be a namespace. Its errors are *Error.
+// CheckDialable checks a host, perhaps with a port, that is dialled as it is and need not be a
+// namespace. Its errors are *Error.
 func CheckDialable(text string) error {
 	_, reason := readHost(text)
 	switch {
@@ -75,7 +77,8 @@ func CheckDialable(text string) error {
 	return argument(reason)
 }
 
-// parseEndpoint reads a URL such as sb://name.servicebus.windows.net/, with or without the scheme, and says whether a namespace can be there.
+// parseEndpoint reads a URL, for example sb://name.servicebus.windows.net/, with or without the
+// scheme. It reports whether it can be a namespace's.
 func parseEndpoint(text string, emulator bool) (endpoint, Reason) {
 	if isUnresolved(text, false) {
 		return endpoint{}, Unresolved
@@ -86,7 +89,7 @@ func parseEndpoint(text string, emulator bool) (endpoint, Reason) {
 	}
 	switch {
 	case e.scheme == "sb":
-	case emulator: // as the official clients require, so that nobody goes without TLS by mistake
+	case emulator: // required by the official clients too, so that no program omits TLS by mistake
 		return endpoint{}, SchemeOfEmulator
 	case e.scheme == "wss":
 		e.webSocket = "its Endpoint begins with wss://"
@@ -103,7 +106,7 @@ func ofTheService(host string) bool {
 	return slices.ContainsFunc(clouds, func(suffix string) bool { return strings.HasSuffix(host, suffix) })
 }
 
-// atTheService looks at a host of the service's, which has four ports and no other.
+// atTheService checks a host of the service, which has four ports and no other.
 func (e endpoint) atTheService(emulator bool) (endpoint, Reason) {
 	if reason := otherService(e.host); reason != Fine {
 		return endpoint{}, reason
@@ -125,7 +128,7 @@ func (e endpoint) atTheService(emulator bool) (endpoint, Reason) {
 	return e, Fine
 }
 
-// otherService tells a host of another service of Azure's.
+// otherService recognizes a host of another Azure service.
 func otherService(host string) Reason {
 	for suffix, reason := range map[string]Reason{
 		".azure-devices.net":       IoTHub,
@@ -145,7 +148,7 @@ func otherService(host string) Reason {
 	return Fine
 }
 
-// readEndpoint takes a URL apart.
+// readEndpoint parses a URL.
 func readEndpoint(text string) (endpoint, Reason) {
 	scheme, rest, found := strings.Cut(text, "://")
 	if !found {
@@ -167,7 +170,7 @@ func readEndpoint(text string) (endpoint, Reason) {
 	return e, reason
 }
 
-// readHost takes a host apart that may have a port.
+// readHost parses a host with an optional port.
 func readHost(text string) (endpoint, Reason) {
 	if strings.Contains(text, "@") {
 		return endpoint{}, Userinfo
@@ -190,7 +193,7 @@ func readHost(text string) (endpoint, Reason) {
 		}
 		return endpoint{host: inner, port: port}, Fine
 	}
-	host = strings.TrimSuffix(host, ".") // the root of the DNS, which the certificate's name and tokens do not have
+	host = strings.TrimSuffix(host, ".") // the DNS root, which is missing in the certificate's name and in tokens
 	if !isHost(host) {
 		return endpoint{}, NoHost
 	}
@@ -202,7 +205,7 @@ func isPort(text string) bool {
 	return err == nil && n > 0
 }
 
-// isHost reports whether a text may be the name of a host. Docker's may have an underscore.
+// isHost reports whether a text may be the name of a host. Docker's names may have an underscore.
 func isHost(text string) bool {
 	if text == "" || len(text) > maxHost {
 		return false

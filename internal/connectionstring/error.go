@@ -2,11 +2,11 @@ package connectionstring
 
 import "strings"
 
-// A Reason is why a connection string, or a value, cannot be used.
+// A Reason is why a connection string or a value is unusable.
 type Reason int
 
 const (
-	Fine Reason = iota // it can
+	Fine Reason = iota // it is usable
 
 	// Of a whole connection string.
 	NotText
@@ -62,10 +62,11 @@ const (
 	UnknownTransport
 )
 
-// example is what a connection string looks like.
+// example shows the form of a connection string.
 const example = "it looks like Endpoint=sb://name.servicebus.windows.net/;SharedAccessKeyName=…;SharedAccessKey=…, as the portal shows it"
 
-// texts are the reasons in words, behind the name of what they are about. KEYWORD stands for Error.Keyword.
+// texts describe the reasons; each follows the name of its subject. KEYWORD stands for
+// Error.Keyword.
 var texts = map[Reason]string{
 	NotText:         "is not text in UTF-8: a file in another encoding, such as UTF-16, was read as it is",
 	Base64:          "is encoded in base64, as kubectl shows a secret: decode it",
@@ -118,11 +119,12 @@ var texts = map[Reason]string{
 	UnknownTransport:  "is neither Amqp nor AmqpWebSockets",
 }
 
-// An Error is why a connection string, or a value that comes by itself, cannot be used. Its text shows no part of it.
+// An Error is why a connection string, or a value that is passed separately, is unusable. Its text
+// contains no part of it.
 type Error struct {
 	Reason  Reason
-	Of      string // the keyword whose value is meant; empty for the whole, and for a value that comes by itself
-	Keyword string // that the reason names; empty if it names none
+	Of      string // the keyword of the faulty value; empty for the whole string and for a value that is passed separately
+	Keyword string // the keyword in the reason's text; empty if there is none
 }
 
 // faultOf is an error about a keyword's value; nil if that is fine.
@@ -133,7 +135,7 @@ func faultOf(keyword string, reason Reason) error {
 	return &Error{Reason: reason, Of: keyword}
 }
 
-// Fault is what is wrong, to be put behind the name of what it is about.
+// Fault describes the fault. It is to follow the name of the faulty value.
 func (e *Error) Fault() string { return strings.ReplaceAll(texts[e.Reason], "KEYWORD", e.Keyword) }
 
 func (e *Error) Error() string {

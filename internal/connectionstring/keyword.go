@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// The keywords that a connection string of Event Hubs may have. Case does not matter.
+// The keywords of a connection string of Event Hubs. Case does not matter.
 const (
 	keyEndpoint      = "Endpoint"
 	keyKeyName       = "SharedAccessKeyName"
@@ -15,18 +15,19 @@ const (
 	keyEmulator      = "UseDevelopmentEmulator"
 	keyTransportType = "TransportType"
 
-	// What other clients write into it, and a producer has no use for.
-	keyOperationTimeout = "OperationTimeout" // .NET's former builder, always
+	// Keywords of other clients, which a producer does not use.
+	keyOperationTimeout = "OperationTimeout" // .NET's former builder always writes it
 	keyConsumerGroup    = "ConsumerGroup"    // Aspire
 )
 
 // keywords are all of them.
 var keywords = []string{keyEndpoint, keyKeyName, keyKey, keySignature, keyEntityPath, keyEmulator, keyTransportType, keyOperationTimeout, keyConsumerGroup}
 
-// required are those of which an empty value is a missing one. The others may be left empty, as templates do.
+// required are the keywords for which an empty value counts as missing. The others may be empty, as
+// in templates.
 var required = []string{keyEndpoint, keyKeyName, keyKey, keySignature}
 
-// foreign are keywords that tell what the string is instead, in lower case.
+// foreign are keywords of other kinds of strings, in lower case.
 var foreign = map[string]Reason{
 	"hostname":        IoTHub,
 	"gatewayhostname": IoTHub,
@@ -64,13 +65,13 @@ var foreign = map[string]Reason{
 	"managementport":     Retired,
 }
 
-// betweenWords is what people put between a keyword's words.
+// betweenWords removes the separators between a keyword's words.
 var betweenWords = strings.NewReplacer(" ", "", "_", "", "-", "", ".", "")
 
 // plainKeyword is a keyword in lower case and in one word.
 func plainKeyword(text string) string { return betweenWords.Replace(strings.ToLower(text)) }
 
-// lookUp finds a keyword, whatever its case; empty if it is none of ours.
+// lookUp finds a keyword, ignoring case; empty if it is not one of ours.
 func lookUp(text string) string {
 	for _, k := range keywords {
 		if strings.EqualFold(k, text) {
@@ -80,9 +81,9 @@ func lookUp(text string) string {
 	return ""
 }
 
-// collect sorts the parts by keyword, and refuses what does not belong together.
+// collect sorts the parts by keyword, and refuses contradictions.
 func collect(parts []part) (values, error) {
-	for _, p := range parts { // before anything else, since it is the reason for the rest
+	for _, p := range parts { // first of all, since it explains all other faults
 		if reason := foreign[plainKeyword(p.keyword)]; reason != Fine {
 			return nil, &Error{Reason: reason}
 		}
@@ -127,8 +128,8 @@ func sameValue(keyword, a, b string) bool {
 	}
 }
 
-// unknown says whether a part whose keyword is none of ours is a mistake. Others may have a meaning for others, and are left alone: so do
-// the service's own clients.
+// unknown reports a part with an unknown keyword if it is a mistake. Other unknown keywords may
+// have a meaning for other programs and are ignored, as the service's own clients do.
 func (p part) unknown() error {
 	plain := plainKeyword(p.keyword)
 	for _, k := range keywords {
@@ -148,7 +149,7 @@ func (p part) unknown() error {
 	return nil
 }
 
-// isWord reports whether a keyword may have the character.
+// isWord reports whether a keyword may contain the character.
 func isWord(r rune) bool {
 	return r == ' ' || r == '_' || r == '-' || r == '.' || isAlphanumeric(r)
 }
@@ -165,11 +166,11 @@ func beginsWith(text, keyword string) bool {
 	return strings.HasPrefix(strings.TrimLeftFunc(text[len(keyword):], isBlank), "=")
 }
 
-// keywordIn finds a keyword and an equals sign in a text where there should be none: a semicolon is missing.
+// keywordIn finds a keyword with an equals sign inside a value, where a semicolon is missing.
 func keywordIn(text string) string {
 	lower := strings.ToLower(text)
 	if len(lower) != len(text) {
-		return "" // a letter outside ASCII: whoever reads the value refuses it
+		return "" // a letter outside ASCII: reading the value will refuse it
 	}
 	found, at := "", len(text)
 	for _, k := range keywords {
@@ -186,7 +187,8 @@ func keywordIn(text string) string {
 	return found
 }
 
-// distance is how many characters must be put in, taken out or changed to make one text of the other.
+// distance is how many characters must be inserted, deleted or changed to turn one text into the
+// other.
 func distance(a, b string) int {
 	row := make([]int, len(b)+1)
 	for j := range row {

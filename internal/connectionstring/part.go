@@ -6,25 +6,27 @@ import (
 	"unicode/utf8"
 )
 
-// A part is one keyword with its value, both without what stands around them.
+// A part is one keyword with its value, both without decoration.
 type part struct {
 	keyword, value string
 }
 
-// quotes are the marks that may stand around something, each with the one that closes it. Word processors and chats change the plain ones into others.
+// quotes are the marks that may surround something, each with its closing mark. Word processors and
+// chats replace the plain marks with others.
 var quotes = map[rune]rune{'"': '"', '\'': '\'', '`': '`', '“': '”', '‘': '’', '„': '“', '«': '»'}
 
-// isQuote reports whether a character is a quotation mark of whatever kind.
+// isQuote reports whether a character is any quotation mark.
 func isQuote(r rune) bool { return strings.ContainsRune("\"'`“”‘’„«»", r) }
 
-// isBlank reports whether a character is white space, or one that nobody sees: a byte order mark, a zero-width space, a control character.
+// isBlank reports whether a character is white space or invisible: a byte order mark, a zero-width
+// space, a control character.
 func isBlank(r rune) bool {
 	return unicode.IsSpace(r) || unicode.Is(unicode.Cc, r) || unicode.Is(unicode.Cf, r)
 }
 
 func trimBlank(text string) string { return strings.TrimFunc(text, isBlank) }
 
-// unwrap takes off what stands around a whole connection string: blanks, empty parts, quotation marks.
+// unwrap removes the decoration of a whole connection string: blanks, empty parts, quotation marks.
 func unwrap(text string) string {
 	for {
 		text = strings.TrimFunc(text, func(r rune) bool { return isBlank(r) || r == ';' })
@@ -32,7 +34,7 @@ func unwrap(text string) string {
 		if !ok {
 			return text
 		}
-		// Marks around the first keyword are no marks around the whole.
+		// Marks around the first keyword do not surround the whole.
 		if end := strings.IndexRune(inner, closing); end >= 0 && end < strings.IndexByte(inner, '=') && trimBlank(inner[:end]) != "" {
 			return text
 		}
@@ -40,7 +42,7 @@ func unwrap(text string) string {
 	}
 }
 
-// quoted returns what is between the quotation marks with which a text begins and ends.
+// quoted returns the text between the quotation marks at both ends.
 func quoted(text string) (inner string, closing rune, ok bool) {
 	first, n := utf8.DecodeRuneInString(text)
 	last, m := utf8.DecodeLastRuneInString(text)
@@ -51,7 +53,8 @@ func quoted(text string) (inner string, closing rune, ok bool) {
 	return text[n : len(text)-m], closing, true
 }
 
-// clean takes off what stands around a keyword or a value: blanks and quotation marks. Between plain marks a doubled one stands for one.
+// clean removes the decoration of a keyword or a value: blanks and quotation marks. Between plain
+// marks, a doubled mark stands for one.
 func clean(text string) string {
 	for {
 		text = trimBlank(text)
@@ -66,7 +69,8 @@ func clean(text string) string {
 	}
 }
 
-// split takes a connection string apart. A semicolon ends a part unless it stands between quotation marks; so does a line's end in front of a keyword.
+// split splits a connection string. A semicolon ends a part unless it is between quotation marks. A
+// line end before a keyword ends a part too.
 func split(text string) ([]part, error) {
 	var parts []part
 	for text != "" {
@@ -86,16 +90,17 @@ func split(text string) ([]part, error) {
 	return parts, nil
 }
 
-// partLength is where the first part of a text ends, and whether every quotation mark that is opened in it is closed too.
+// partLength is the length of the first part of a text, and whether every quotation mark in it is
+// closed.
 func partLength(text string) (n int, closed bool) {
-	var closing rune // of the marks that are open
-	opens := true    // whether a mark may be opened here: in front of a keyword and in front of a value
-	equals := false  // an equals sign was met
+	var closing rune // closes the open marks; 0 if none are open
+	opens := true    // a mark may open here: before a keyword or a value
+	equals := false  // an equals sign has occurred
 	for i, r := range text {
 		switch {
 		case closing != 0:
 			if r == closing {
-				closing, opens = 0, quotes[r] == r // a plain one that is doubled opens them again at once
+				closing, opens = 0, quotes[r] == r // a doubled plain mark opens again at once
 			}
 			continue
 		case opens && quotes[r] != 0:

@@ -6,13 +6,14 @@ import (
 	"unicode/utf8"
 )
 
-// references begin what a secret store, a deployment or a shell should have put a secret in the place of, in lower case.
+// references begin a reference to a secret, in lower case. A secret store, a deployment or a shell
+// should have replaced it with the secret.
 var references = []string{
 	"$", "@microsoft.", "op://", "vault:", "vault://", "ref+", "secretref:", "arn:aws:", "akv://", "azurekeyvault://", "keyvault://", "keyvault(", "sm://",
 }
 
-// isUnresolved reports whether a value is a placeholder or a reference that nobody has filled in. At an emulator a key in angle brackets, or
-// one such as xxx, is as good as another, and only references are told.
+// isUnresolved reports whether a value is a placeholder or an unresolved reference. For an emulator
+// only references count, since a key in angle brackets, or xxx, is as good as any other.
 func isUnresolved(text string, emulator bool) bool {
 	lower := strings.ToLower(text)
 	for _, mark := range []string{"${", "$(", "{{", "}}", "#{", "<%", "@microsoft.keyvault"} {
@@ -40,7 +41,7 @@ func isHostAddress(text string) bool {
 	return reason == Fine
 }
 
-// isMask reports whether a text is what a program shows instead of a secret, or instead of none.
+// isMask reports whether a text is what a program shows in place of a secret, or for none.
 func isMask(text string) bool {
 	switch lower := strings.ToLower(text); lower {
 	case "null", "nil", "undefined", "redacted", "hidden", "changeme", "(sensitive value)", "(known after apply)", "(sensitive)":
@@ -51,7 +52,7 @@ func isMask(text string) bool {
 	}
 }
 
-// wholeReason says what is wrong with a text as a whole, before it is taken apart.
+// wholeReason finds faults of a text as a whole, before it is split.
 func wholeReason(text string) Reason {
 	lower := strings.ToLower(text)
 	named := keywordIn(text) != ""
@@ -70,7 +71,7 @@ func wholeReason(text string) Reason {
 		return Base64
 	case strings.Contains(lower, "endpoint%3d"):
 		return URLEncoded
-	case strings.Contains(lower, "&amp;") || strings.Contains(lower, "&quot;"): // whose semicolons end parts
+	case strings.Contains(lower, "&amp;") || strings.Contains(lower, "&quot;"): // their semicolons would end parts
 		return HTMLEncoded
 	case !strings.Contains(text, "="):
 		return withoutKeywords(text)
@@ -78,7 +79,7 @@ func wholeReason(text string) Reason {
 	return Fine
 }
 
-// isReference reports whether a text begins as a reference does, whatever comes then.
+// isReference reports whether a text begins like a reference.
 func isReference(lower string) bool {
 	for _, reference := range references {
 		if strings.HasPrefix(lower, reference) {
@@ -88,7 +89,8 @@ func isReference(lower string) bool {
 	return strings.HasPrefix(lower, "{{")
 }
 
-// withoutKeywords says what a text is that has no equals sign: a namespace perhaps, which is all that some configurations deliver.
+// withoutKeywords judges a text without an equals sign. It may be a namespace, which is all that
+// some configurations deliver.
 func withoutKeywords(text string) Reason {
 	e, reason := parseEndpoint(clean(text), false)
 	switch {

@@ -8,20 +8,21 @@ import (
 	"github.com/go-eventhubs/eventhubs/internal/sas"
 )
 
-// maxHub is how long the name of a hub may be.
+// maxHub is the longest name of a hub.
 const maxHub = 256
 
-// signaturePrefix is the word with which a shared access signature begins.
+// signaturePrefix begins a shared access signature.
 const signaturePrefix = "SharedAccessSignature "
 
-// CheckHub checks the name of a hub that comes by itself. Its errors are *Error, as those of the functions below.
+// CheckHub checks the name of a hub that is passed separately. Its errors are *Error, as are those
+// of the functions below.
 func CheckHub(text string) error { return argument(hubReason(text)) }
 
-// CheckKeyName checks the name of a key that comes by itself.
+// CheckKeyName checks the name of a key that is passed separately.
 func CheckKeyName(text string) error { return argument(keyNameReason(text, false)) }
 
-// CheckKey checks a key that comes by itself. It may be of words with spaces between, as keys of an emulator may, unless it would be a secret in base64
-// without them.
+// CheckKey checks a key that is passed separately. It may consist of words with spaces between, as
+// an emulator's key may, unless it would be a base64 secret without them.
 func CheckKey(text string) error {
 	if trimBlank(text) == text && !strings.HasPrefix(text, signaturePrefix) && !isLongBase64(strings.ReplaceAll(text, " ", "+")) && !isLongBase64(strings.ReplaceAll(text, " ", "")) {
 		text = strings.ReplaceAll(text, " ", "_")
@@ -29,7 +30,7 @@ func CheckKey(text string) error {
 	return argument(keyReason(text, false))
 }
 
-// CheckSignature checks a shared access signature that comes by itself.
+// CheckSignature checks a shared access signature that is passed separately.
 func CheckSignature(text string) error { return argument(signatureReason(text)) }
 
 func argument(reason Reason) error {
@@ -39,7 +40,7 @@ func argument(reason Reason) error {
 	return &Error{Reason: reason}
 }
 
-// argumentReason says what is wrong with any value that has no characters but those that can be seen.
+// argumentReason finds faults that apply to any value of visible characters.
 func argumentReason(text string) Reason {
 	switch {
 	case text == "":
@@ -74,7 +75,8 @@ func hubReason(text string) Reason {
 	return Fine
 }
 
-// keyNameReason judges the name of a key. An emulator that verifies nothing takes any, so that placeholders of tutorials are left alone there.
+// keyNameReason judges the name of a key. An emulator that verifies nothing takes any name, so the
+// placeholders of tutorials are allowed there.
 func keyNameReason(text string, emulator bool) Reason {
 	if isUnresolved(text, emulator) {
 		return Unresolved
@@ -91,7 +93,7 @@ func keyNameReason(text string, emulator bool) Reason {
 	return Fine
 }
 
-// keyReason judges a key, which is base64 at the service and may be any word at an emulator.
+// keyReason judges a key: base64 for the service, any word for an emulator.
 func keyReason(text string, emulator bool) Reason {
 	if strings.HasPrefix(text, signaturePrefix) {
 		return IsSignature
@@ -104,7 +106,7 @@ func keyReason(text string, emulator bool) Reason {
 	}
 	lower := strings.ToLower(text)
 	switch {
-	case strings.Contains(lower, "%2b") || strings.Contains(lower, "%2f") || strings.Contains(lower, "%3d"): // what base64 has beside letters and digits
+	case strings.Contains(lower, "%2b") || strings.Contains(lower, "%2f") || strings.Contains(lower, "%3d"): // the characters of base64 besides letters and digits
 		return URLEncoded
 	case !isVisible(text):
 		return NotVisible
@@ -139,7 +141,7 @@ func signatureReason(text string) Reason {
 	return Fine
 }
 
-// isVisible reports whether a text has only characters of ASCII that can be seen.
+// isVisible reports whether a text consists of visible ASCII characters.
 func isVisible(text string) bool {
 	return !strings.ContainsFunc(text, func(r rune) bool { return r <= ' ' || r > '~' })
 }

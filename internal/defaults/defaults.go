@@ -1,4 +1,5 @@
-// Package defaults has the producer's figures that the command line reckons with as well: each stands in one place.
+// Package defaults has the producer's constants that the command line uses too: each stands in one
+// place.
 package defaults
 
 import "time"
@@ -10,5 +11,5 @@ const (
 	MaxBufferedBytes  = 64 << 20
 )
 
-// LeastBatchBytes is what a batch may have however many links share the buffer.
+// LeastBatchBytes is the least size that a batch may have, however many links share the buffer.
 const LeastBatchBytes = 128 << 10

@@ -6,8 +6,7 @@ import (
 	"time"
 )
 
-// Conn is one end of a connection in memory. Like every net.Conn it may be used
-// by several goroutines at once.
+// Conn is one end of a connection in memory. It may be used by several goroutines at once.
 type Conn struct {
 	// Immutable after Pipe.
 	in, out       *queue
@@ -16,7 +15,7 @@ type Conn struct {
 
 var _ net.Conn = (*Conn)(nil)
 
-// Addr is the address of a connection's end. There is nothing to dial behind it.
+// Addr is the address of a connection's end. It cannot be dialled.
 type Addr string
 
 // Network returns "memnet".
@@ -32,33 +31,32 @@ func Pipe() (client, server *Conn) {
 	return client, server
 }
 
-// Read waits for bytes. It returns io.EOF when the other end was closed and all
-// it wrote has been read, an error that is net.ErrClosed after Close, one that is
-// os.ErrDeadlineExceeded after the read deadline, and syscall.ECONNRESET after
-// Cut. All but io.EOF come as a *net.OpError.
+// Read waits for bytes. After the other end was closed, and all its bytes have been read, it
+// returns io.EOF. Other errors are wrapped in a *net.OpError: net.ErrClosed after Close,
+// os.ErrDeadlineExceeded after the read deadline, and syscall.ECONNRESET after Cut.
 func (c *Conn) Read(p []byte) (int, error) {
 	n, err := c.in.read(p)
 	return n, c.wrap("read", err)
 }
 
-// Write waits only while BufferSize bytes are unread. It returns an error that is
-// syscall.EPIPE when the other end was closed, otherwise as Read. What was
-// written before an error may still be read by the other end.
+// Write waits only while BufferSize bytes are unread. After the other end was closed, its error is
+// syscall.EPIPE; the other errors are as for Read. The other end may still read the bytes that were
+// written before an error.
 func (c *Conn) Write(p []byte) (int, error) {
 	n, err := c.out.write(p)
 	return n, c.wrap("write", err)
 }
 
-// Close closes this end: its reads and writes fail, also those that wait, and the
-// other end reads what was written before and then io.EOF. It never blocks.
+// Close closes this end: its reads and writes fail, including waiting ones. The other end reads the
+// earlier bytes and then io.EOF. Close never blocks.
 func (c *Conn) Close() error {
 	c.in.update(func(q *queue) { q.readerGone = true })
 	c.out.update(func(q *queue) { q.writerGone = true })
 	return nil
 }
 
-// Cut breaks the connection: reads and writes of both ends fail at once, also
-// those that wait, and what was written and not yet read is lost.
+// Cut breaks the connection: reads and writes of both ends fail at once, including waiting ones.
+// Unread bytes are lost.
 func (c *Conn) Cut() {
 	cut := func(q *queue) { q.cut = true }
 	c.in.update(cut)
@@ -77,13 +75,13 @@ func (c *Conn) SetDeadline(t time.Time) error {
 	return c.SetWriteDeadline(t)
 }
 
-// SetReadDeadline makes reads fail from t on, also one that waits already.
+// SetReadDeadline makes reads fail from t on, including a waiting one.
 func (c *Conn) SetReadDeadline(t time.Time) error {
 	c.in.update(func(q *queue) { q.readDeadline = t })
 	return nil
 }
 
-// SetWriteDeadline makes writes fail from t on, also one that waits already.
+// SetWriteDeadline makes writes fail from t on, including a waiting one.
 func (c *Conn) SetWriteDeadline(t time.Time) error {
 	c.out.update(func(q *queue) { q.writeDeadline = t })
 	return nil

@@ -7,8 +7,8 @@ import (
 	"syscall"
 )
 
-// Listener hands the server's end of every dialled connection to Accept. Inside
-// a synctest bubble it must have been made in that bubble.
+// Listener hands the server's end of every dialled connection to Accept. Inside a synctest bubble
+// it must have been made in that bubble.
 type Listener struct {
 	// Immutable after Listen.
 	dialled chan *Conn    // never closed; unbuffered, so that no connection is lost at Close
@@ -24,9 +24,9 @@ func Listen() *Listener {
 	return &Listener{dialled: make(chan *Conn), done: make(chan struct{})}
 }
 
-// Dial connects to the listener and returns the client's end once Accept has
-// taken the other. It fails with an error that is ctx's when ctx ends first, and
-// with one that is syscall.ECONNREFUSED when the listener is closed.
+// Dial connects to the listener. It returns the client's end after Accept has taken the other. It
+// fails with ctx's error if ctx ends first, and with syscall.ECONNREFUSED if the listener is
+// closed.
 func (l *Listener) Dial(ctx context.Context) (net.Conn, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, l.dialError(err)
@@ -57,7 +57,7 @@ func (l *Listener) Accept() (net.Conn, error) {
 	}
 }
 
-// Close ends Accept and Dial, also those that wait. Connections stay as they are.
+// Close ends Accept and Dial, including waiting calls. Connections stay open.
 func (l *Listener) Close() error {
 	l.closing.Do(func() { close(l.done) })
 	return nil

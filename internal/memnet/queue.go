@@ -9,26 +9,24 @@ import (
 	"time"
 )
 
-// BufferSize is how many bytes of each direction may be written and not yet
-// read; the next byte makes Write wait.
+// BufferSize is how many unread bytes each direction holds; the next byte makes Write wait.
 const BufferSize = 256 << 10
 
-// firstBuffer is what a queue allocates at its first write. It doubles up to
-// BufferSize, so that hundreds of quiet connections cost little.
+// firstBuffer is the first allocation of a queue, at its first write. It doubles up to BufferSize,
+// so hundreds of quiet connections cost little.
 const firstBuffer = 4 << 10
 
-// queue is one direction of a connection: bytes between its writer and its
-// reader.
+// queue is one direction of a connection: bytes between its writer and its reader.
 type queue struct {
 	mu   sync.Mutex // guards the fields below
-	wake *sync.Cond // told of every change of them; L is &mu
+	wake *sync.Cond // signals every change of them; L is &mu
 
 	ring  []byte // its length is a power of two times firstBuffer, at most BufferSize
 	start int    // index in ring of the oldest unread byte
 	size  int    // unread bytes
 
 	writerGone bool // the writing end was closed: end of file once size is 0
-	readerGone bool // the reading end was closed: nobody will read what is written
+	readerGone bool // the reading end was closed: further bytes would never be read
 	cut        bool // the connection broke
 
 	readDeadline, writeDeadline time.Time // zero for none
@@ -85,9 +83,8 @@ func (q *queue) write(p []byte) (int, error) {
 	}
 }
 
-// waitLocked waits for a change, or until the deadline. The timer lives only as
-// long as the wait, so that setting a deadline, which some do for every write,
-// costs nothing.
+// waitLocked waits for a change, or until the deadline. The timer lives only as long as the wait.
+// So setting a deadline for every write, as some callers do, costs nothing.
 func (q *queue) waitLocked(deadline time.Time) {
 	if deadline.IsZero() {
 		q.wake.Wait()
@@ -103,7 +100,7 @@ func (q *queue) waitLocked(deadline time.Time) {
 	timer.Stop()
 }
 
-// takeLocked moves unread bytes to p and wakes a writer that waited for room.
+// takeLocked moves unread bytes to p and wakes a writer that waits for room.
 func (q *queue) takeLocked(p []byte) int {
 	n := min(len(p), q.size)
 	first := copy(p[:n], q.ring[q.start:])
@@ -114,8 +111,7 @@ func (q *queue) takeLocked(p []byte) int {
 	return n
 }
 
-// putLocked moves as much of p as there is room for into the ring and wakes a
-// reader.
+// putLocked moves as much of p as fits into the ring and wakes a reader.
 func (q *queue) putLocked(p []byte) int {
 	n := min(len(p), BufferSize-q.size)
 	if n == 0 {
@@ -130,7 +126,7 @@ func (q *queue) putLocked(p []byte) int {
 	return n
 }
 
-// growLocked makes the ring hold at least n bytes, which is at most BufferSize.
+// growLocked makes the ring hold at least n bytes; n is at most BufferSize.
 func (q *queue) growLocked(n int) {
 	length := max(len(q.ring), firstBuffer)
 	for length < n {
@@ -145,7 +141,7 @@ func (q *queue) growLocked(n int) {
 	q.ring, q.start = ring, 0
 }
 
-// update changes the queue and wakes whoever waits for such a change.
+// update changes the queue and wakes all waiting calls.
 func (q *queue) update(change func(q *queue)) {
 	q.mu.Lock()
 	defer q.mu.Unlock()

@@ -1,5 +1,6 @@
-// Package metricsserver shows a producer's metrics to Prometheus, over HTTP, through OpenTelemetry's exporter. It is what "eventhubs publish --metrics" is made
-// of, and a package of its own so that nothing but the command line links Prometheus.
+// Package metricsserver serves a producer's metrics to Prometheus over HTTP, through
+// OpenTelemetry's exporter. It implements "eventhubs publish --metrics". It is a separate package,
+// so that only the command line links Prometheus.
 package metricsserver
 
 import (
@@ -35,8 +36,9 @@ type Server struct {
 	failed  error // written before serving is done
 }
 
-// Start listens at addr, such as "127.0.0.1:9464", or ":9464" for the same, and adds metrics to the options of the producer that is to be observed. The
-// error names the address. What goes wrong while it answers goes to errorLog; nil: to the log package's own.
+// Start listens at addr, for example "127.0.0.1:9464", or ":9464" for the same. It adds metrics to
+// the options of the observed producer. The error names the address. Errors while serving are
+// logged to errorLog; nil means the log package's default logger.
 func Start(addr string, options *eventhubs.Options, errorLog *log.Logger) (*Server, error) {
 	listener, err := local.Listen(addr)
 	if err != nil {
@@ -61,7 +63,7 @@ func (s *Server) serve() {
 
 func newServer(listener net.Listener, addr string, options *eventhubs.Options, errorLog *log.Logger) (*Server, error) {
 	if errorLog == nil {
-		errorLog = log.Default() // promhttp would keep silent
+		errorLog = log.Default() // promhttp would not log
 	}
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
@@ -77,10 +79,10 @@ func newServer(listener net.Listener, addr string, options *eventhubs.Options, e
 	return &Server{listener: listener, http: httpserver.New(addr, mux, errorLog), provider: provider}, nil
 }
 
-// Addr returns the address that it listens at.
+// Addr returns the listening address.
 func (s *Server) Addr() string { return s.listener.Addr().String() }
 
-// Close stops answering, politely until ctx ends, and returns what went wrong while it served.
+// Close stops answering; until ctx ends it lets requests finish. It returns the errors of serving.
 func (s *Server) Close(ctx context.Context) error {
 	err := s.http.Shutdown(ctx)
 	if err != nil {

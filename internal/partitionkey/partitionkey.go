@@ -1,10 +1,9 @@
-// Package partitionkey maps partition keys to partitions as the Event Hubs
-// service does, so that an event published by partition key lands in the same
-// partition whoever chose it: the service, another SDK's producer, or ours.
+// Package partitionkey maps partition keys to partitions as the Event Hubs service does. So an
+// event with a partition key lands in the same partition whether the service, another SDK's
+// producer or ours chooses it.
 //
-// The hash is Bob Jenkins' lookup3 (hashlittle2, both seeds 0) of the key's UTF-8
-// bytes, folded to 16 bits. Where a key goes changes whenever the number of
-// partitions does.
+// The hash is Bob Jenkins' lookup3 (hashlittle2, both seeds 0) of the key's UTF-8 bytes, folded to
+// 16 bits. The partition of a key changes whenever the number of partitions does.
 package partitionkey
 
 import (
@@ -13,12 +12,12 @@ import (
 	"unicode/utf8"
 )
 
-// MaxLength is the service's limit on a key, in UTF-16 code units: what .NET, Java and JavaScript call the length of a
-// string.
+// MaxLength is the service's limit of a key in UTF-16 code units, which .NET, Java and JavaScript
+// call the length of a string.
 const MaxLength = 128
 
-// Check returns what the service has against a key, as the end of a sentence that begins with whatever holds the key;
-// nil if nothing. Whether an empty key is one, the caller knows.
+// Check returns why the service would refuse a key, or nil. The error is the end of a sentence that
+// begins with the name of the key's place. The caller decides whether an empty key counts as a key.
 func Check(key string) error {
 	// No character has more UTF-16 units than bytes.
 	if len(key) <= MaxLength && utf8.ValidString(key) {
@@ -48,22 +47,21 @@ func Hash(key string) int16 {
 	return int16(c ^ b)
 }
 
-// Index returns which of so many partitions a key belongs to, as a position from
-// 0 in the list that the service returns. It panics if partitions is not
-// positive.
+// Index returns the partition of a key, as an index from 0 into the service's list of partitions.
+// It panics if partitions is not positive.
 func Index(key string, partitions int) int {
 	if partitions <= 0 {
 		panic("partitionkey: the number of partitions must be positive")
 	}
-	// The service takes the remainder's magnitude: it follows the sign of the
-	// hash, and -h would not be representable for the smallest int16.
+	// The service takes the remainder's magnitude. Taking that of the hash would fail for the
+	// smallest int16.
 	index := int(Hash(key)) % partitions
 	return max(index, -index)
 }
 
-// lookup3 returns hashlittle2's two words, the primary one first. Bytes are read
-// one by one from the string: a conversion to []byte would be garbage for every
-// key longer than the compiler's small buffer.
+// lookup3 returns hashlittle2's two words, the primary one first. It reads bytes one by one from
+// the string: a conversion to []byte would allocate for every key longer than the compiler's small
+// buffer.
 func lookup3(key string) (primary, secondary uint32) {
 	a := 0xdeadbeef + uint32(len(key))
 	b, c := a, a
@@ -74,8 +72,7 @@ func lookup3(key string) (primary, secondary uint32) {
 		a, b, c = mix(a, b, c)
 		key = key[12:]
 	}
-	// Twelve bytes that end the key take this path too; only the empty key is
-	// left as it is.
+	// Twelve bytes at the key's end take this path too; only the empty key stays unmixed.
 	if len(key) == 0 {
 		return c, b
 	}

@@ -1,12 +1,12 @@
-// Package sas signs and verifies shared access signatures, the tokens that prove
-// possession of a namespace's or hub's key without sending it:
+// Package sas signs and verifies shared access signatures. These tokens prove possession of a
+// namespace's or hub's key without sending it:
 //
 //	SharedAccessSignature sr=<resource>&sig=<signature>&se=<expiry>&skn=<key name>
 //
-// The signature is the HMAC-SHA256, under the key's text as it is (nothing is
-// decoded from base64), of the sr value exactly as it stands in the token, a line
-// feed, and the se value. Everybody percent-encodes sr a little differently, so a
-// verifier must take the literal text and only then decode it.
+// The signature is an HMAC-SHA256 with the key's text as it is, without decoding base64. It covers
+// the sr value exactly as it stands in the token, a line feed, and the se value. Clients
+// percent-encode sr in different ways, so a verifier must use the literal text and decode it only
+// afterwards.
 package sas
 
 import (
@@ -24,8 +24,7 @@ import (
 // prefix begins every token.
 const prefix = "SharedAccessSignature "
 
-// What is wrong with a token. The texts are the words with which the service
-// begins its own descriptions.
+// The faults of a token. The texts begin the service's own descriptions.
 var (
 	ErrMalformed = errors.New("MalformedToken")
 	ErrSignature = errors.New("InvalidSignature")
@@ -33,9 +32,9 @@ var (
 	ErrAudience  = errors.New("InvalidAudience")
 )
 
-// Sign returns a token for a resource, such as "amqps://host/hub", that is valid
-// until expiry, to the second. The resource goes into it in lower case, as the
-// .NET and Go SDKs have it; the service compares without regard to case.
+// Sign returns a token for a resource, for example "amqps://host/hub", that is valid until expiry,
+// to the second. The resource is in lower case, as in the .NET and Go SDKs; the service ignores
+// case.
 func Sign(resource, keyName, key string, expiry time.Time) string {
 	sr := strings.ToLower(escape(strings.ToLower(resource)))
 	se := strconv.FormatInt(expiry.Unix(), 10)
@@ -43,31 +42,30 @@ func Sign(resource, keyName, key string, expiry time.Time) string {
 	return prefix + "sr=" + sr + "&sig=" + escape(sig) + "&se=" + se + "&skn=" + escape(keyName)
 }
 
-// sign computes the signature over the literal texts of a token.
+// sign computes the signature of a token's literal texts.
 func sign(key, sr, se string) []byte {
 	mac := hmac.New(sha256.New, []byte(key))
 	mac.Write([]byte(sr + "\n" + se))
 	return mac.Sum(nil)
 }
 
-// escape percent-encodes all but letters, digits and "-_.~".
+// escape percent-encodes everything except letters, digits and "-_.~".
 func escape(s string) string {
 	return strings.ReplaceAll(url.QueryEscape(s), "+", "%20")
 }
 
-// Token is what a parsed token says. Only Verify tells whether it is true.
+// Token is the contents of a parsed token. Only Verify shows that they are true.
 type Token struct {
 	Resource string    // decoded, as the signer wrote it
-	KeyName  string    // which key it claims to be signed with
+	KeyName  string    // the name of the key that is claimed to have signed it
 	Expires  time.Time // to the second, UTC
 
 	signature []byte
-	sr, se    string // the literal texts that were signed
+	sr, se    string // the literal signed texts
 }
 
-// Parse reads a token. Parameters may come in any order; unknown ones are
-// ignored. Every error is ErrMalformed and none contains the token's text, which
-// is a secret.
+// Parse reads a token. Parameters may come in any order; unknown ones are ignored. Every error is
+// ErrMalformed. No error contains the token's text, which is a secret.
 func Parse(token string) (Token, error) {
 	rest, ok := strings.CutPrefix(token, prefix)
 	if !ok {
@@ -103,7 +101,7 @@ func Parse(token string) (Token, error) {
 }
 
 func readSignature(value string) ([]byte, error) {
-	// PathUnescape leaves a plus sign alone: some signers do not encode base64's.
+	// PathUnescape keeps a plus sign: some signers do not encode those of base64.
 	text, err := url.PathUnescape(value)
 	if err != nil {
 		return nil, err
@@ -112,16 +110,14 @@ func readSignature(value string) ([]byte, error) {
 }
 
 func readExpiry(value string) (time.Time, error) {
-	// 62 bits: time.Unix adds the seconds of nineteen centuries, which must not
-	// overflow.
+	// 62 bits: time.Unix adds the seconds of nineteen centuries, and must not overflow.
 	seconds, err := strconv.ParseUint(value, 10, 62)
 	return time.Unix(int64(seconds), 0).UTC(), err
 }
 
-// Verify reports whether the token was signed with the key, has not expired, and
-// covers the audience, in this order: nil, ErrSignature, ErrExpired or
-// ErrAudience, with what a client's log should say. The comparison of signatures
-// takes the same time wherever they differ.
+// Verify checks, in this order, that the token was signed with the key, has not expired, and covers
+// the audience. It returns nil, ErrSignature, ErrExpired or ErrAudience, with a text for a client's
+// log. The comparison of signatures takes constant time.
 func (t Token) Verify(key, audience string, now time.Time) error {
 	if !hmac.Equal(t.signature, sign(key, t.sr, t.se)) {
 		return fmt.Errorf("%w: The token has an invalid signature", ErrSignature)
@@ -135,9 +131,9 @@ func (t Token) Verify(key, audience string, now time.Time) error {
 	return nil
 }
 
-// Covers reports whether a token for the resource is good for the audience: host
-// and path without the scheme, case ignored, and the resource's path is the
-// audience's or a whole number of segments above it.
+// Covers reports whether a token for the resource is valid for the audience. It compares host and
+// path without the scheme, ignoring case. The resource's path must be the audience's, or a whole
+// number of segments above it.
 func Covers(resource, audience string) bool {
 	r, a := normalize(resource), normalize(audience)
 	return r != "" && (a == r || strings.HasPrefix(a, r+"/"))

@@ -1,4 +1,4 @@
-// Package sdktest does with azeventhubs, the official client, what several packages' tests need of it.
+// Package sdktest uses azeventhubs, the official client, for the tests of several packages.
 package sdktest
 
 import (
@@ -9,7 +9,8 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azeventhubs/v2"
 )
 
-// Receive returns the first n events of partition 0 of the hub that a connection string names. It fails the test if there are fewer within a minute, or one cannot be read.
+// Receive returns the first n events of partition 0 of the hub in a connection string. It fails the
+// test if there are fewer within a minute, or one cannot be read.
 func Receive(t testing.TB, connectionString string, n int) []*azeventhubs.ReceivedEventData {
 	t.Helper()
 	consumer, err := azeventhubs.NewConsumerClientFromConnectionString(connectionString, "", azeventhubs.DefaultConsumerGroup, nil)

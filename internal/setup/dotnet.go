@@ -8,10 +8,11 @@ import (
 	"path/filepath"
 )
 
-// DotNetVariable names the program of interop/clients/dotnet, for who has it ready.
+// DotNetVariable names the environment variable with the path of a ready-built program of
+// interop/clients/dotnet.
 const DotNetVariable = "INTEROP_DOTNET"
 
-// NamedDotNet is the path of the program that DotNetVariable names: empty if it names none.
+// NamedDotNet is the path of the program that DotNetVariable names; empty if the variable is empty.
 func NamedDotNet() (path string, err error) {
 	program := os.Getenv(DotNetVariable)
 	if program == "" {
@@ -26,7 +27,8 @@ func NamedDotNet() (path string, err error) {
 	return path, nil
 }
 
-// DotNet finds the program whose sources are in interop/clients/dotnet, or builds it if there is an SDK. It runs in interop's folder.
+// DotNet finds the program with sources in interop/clients/dotnet, or builds it if there is an SDK.
+// It must run in interop's folder.
 func DotNet(ctx context.Context) (command []string, err error) {
 	switch path, err := NamedDotNet(); {
 	case err != nil:

@@ -1,4 +1,5 @@
-// Package setup is for interop and bench: it installs other people's programs below the user's cache directory, once for each set of pinned versions.
+// Package setup serves interop and bench: it installs other projects' programs below the user's
+// cache directory, once for each set of pinned versions.
 package setup
 
 import (
@@ -12,10 +13,10 @@ import (
 	"path/filepath"
 )
 
-// stamp is the file that says that an installation was completed.
+// stamp is the file that marks a completed installation.
 const stamp = "complete"
 
-// Need fails if a program that something cannot do without is not there. The text says what to install.
+// Need fails if a required program is missing. The text says what to install.
 func Need(what string, programs ...string) error {
 	for _, program := range programs {
 		if _, err := exec.LookPath(program); err != nil {
@@ -25,8 +26,9 @@ func Need(what string, programs ...string) error {
 	return nil
 }
 
-// Install copies the named files of a folder to a directory that belongs to their content, and runs steps there unless
-// that was done before. It returns the directory, whose name begins with the given one.
+// Install copies the named files of a folder to a directory that depends on their content, and runs
+// steps there unless that was done before. It returns the directory, whose name begins with the
+// given one.
 func Install(name, folder string, files []string, steps func(dir string) error) (string, error) {
 	hash := sha256.New()
 	for _, file := range files {
@@ -53,8 +55,9 @@ func Install(name, folder string, files []string, steps func(dir string) error) 
 	return dir, os.WriteFile(filepath.Join(dir, stamp), nil, 0o644)
 }
 
-// CacheDirectory makes a directory outside the tree, below the user's cache directory or the one that the environment
-// variable INTEROP_CACHE names, and returns its absolute path.
+// CacheDirectory makes a directory outside the source tree and returns its absolute path. It is
+// below the directory in the environment variable INTEROP_CACHE, or else below the user's cache
+// directory.
 func CacheDirectory(name string) (string, error) {
 	root := os.Getenv("INTEROP_CACHE")
 	if root == "" {
@@ -85,7 +88,7 @@ func CopyFiles(folder, dir string, names ...string) error {
 	return nil
 }
 
-// Command runs a program in a directory; its error carries what the program printed.
+// Command runs a program in a directory; its error contains the program's output.
 func Command(ctx context.Context, dir, program string, args ...string) error {
 	c := exec.CommandContext(ctx, program, args...)
 	c.Dir = dir
@@ -105,14 +108,14 @@ func NPM(ctx context.Context, name, folder string) (dir string, err error) {
 	})
 }
 
-// Java installs the libraries that a folder's pom.xml names, and compiles its sources with them. It returns the
-// beginning of a command, to which the class with the main method is to be added.
+// Java installs the libraries that a folder's pom.xml names, and compiles its sources with them. It
+// returns the beginning of a command; the caller appends the class with the main method.
 func Java(ctx context.Context, name, folder string, sources ...string) (command []string, err error) {
 	if err := Need("a JDK 17 or newer, and Maven 3.8", "java", "javac", "mvn"); err != nil {
 		return nil, err
 	}
 	dir, err := Install(name, folder, append([]string{"pom.xml"}, sources...), func(dir string) error {
-		// Maven resolves only: the compiler needs no plugin that would have to be fetched too.
+		// Maven only resolves: the compiler needs no plugin, which would have to be fetched too.
 		if err := Command(ctx, dir, "mvn", "--batch-mode", "--quiet", "dependency:copy-dependencies", "-DoutputDirectory=lib"); err != nil {
 			return err
 		}
@@ -122,6 +125,6 @@ func Java(ctx context.Context, name, folder string, sources ...string) (command 
 		return nil, err
 	}
 	path := filepath.Join(dir, "classes") + string(os.PathListSeparator) + filepath.Join(dir, "lib", "*")
-	// A short life is better served by the first compiler alone.
+	// For a short run the first compiler alone is better.
 	return []string{"java", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Dorg.slf4j.simpleLogger.defaultLogLevel=error", "-cp", path}, nil
 }

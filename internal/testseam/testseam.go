@@ -1,14 +1,16 @@
-// Package testseam is how package eventhubstest reaches what only package eventhubs can touch, without making that public. Package eventhubs sets the functions before
-// anything runs. Their types are said in their comments, since neither package can be imported here.
+// Package testseam gives package eventhubstest access to internals of package eventhubs without
+// making them public. Package eventhubs sets the functions before anything runs. Comments give the
+// types, since neither package can be imported here.
 package testseam
 
 var (
-	// Settle tells an *eventhubs.Delivery its eventhubs.Outcome.
+	// Settle reports an eventhubs.Outcome to an *eventhubs.Delivery.
 	Settle func(delivery, outcome any) error
-	// Accept makes of an *eventhubs.Event what a handler would get of it, or says why Enqueue would refuse it.
+	// Accept turns an *eventhubs.Event into what a handler would get for it, or says why Enqueue
+	// would refuse it.
 	Accept func(event any) (accepted any, err error)
 	// NewBatch makes an *eventhubs.Batch of an eventhubs.Outcome and a []*eventhubs.Event.
 	NewBatch func(outcome, events any) (batch any, err error)
-	// EnqueuedAgain returns the []*eventhubs.Event that such a batch was to enqueue again.
+	// EnqueuedAgain returns the []*eventhubs.Event that a batch of NewBatch was to enqueue again.
 	EnqueuedAgain func(batch any) any
 )

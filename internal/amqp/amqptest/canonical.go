@@ -7,9 +7,10 @@ import (
 	"github.com/go-eventhubs/eventhubs/internal/amqp"
 )
 
-// Canonical returns an encoded message byte for byte, except that the entries of each map are in the order of their keys' bytes, which whoever has a map of Go
-// does not know, and that message annotations of those names are left out, and their section too if they were all. It also leaves out delivery annotations,
-// which concern one hop. It panics if the message is malformed.
+// Canonical returns an encoded message byte for byte, with these exceptions. The entries of each
+// map are sorted by their keys' bytes, since a Go map has no order. Message annotations named in
+// without are left out, and their section too if no others remain. Delivery annotations are left
+// out, since they concern one hop. Canonical panics if the message is malformed.
 func Canonical(message []byte, without ...string) []byte {
 	var out []byte
 	for s, err := range amqp.Sections(message) {
@@ -31,7 +32,7 @@ func Canonical(message []byte, without ...string) []byte {
 	return out
 }
 
-// canonical is Canonical for the value at the start of b; it returns what follows it.
+// canonical is Canonical for the value at the start of b; it returns the bytes after it.
 func canonical(b []byte, without []string) (value, rest []byte) {
 	rest, err := amqp.SkipValue(b)
 	if err != nil {
@@ -69,7 +70,7 @@ func canonical(b []byte, without []string) (value, rest []byte) {
 	return value, rest
 }
 
-// compound cuts a list, map or array into constructor, size and count, and what comes behind.
+// compound splits a list, map or array into its head (constructor, size and count) and its content.
 func compound(value []byte) (head []byte, count int, content []byte) {
 	switch {
 	case value[0] < 0xc0:
@@ -81,7 +82,8 @@ func compound(value []byte) (head []byte, count int, content []byte) {
 	}
 }
 
-// canonicalMap is of the long form if something may be left out, since the short one may not have been enough for it.
+// canonicalMap uses the long form if entries may be left out, since the original may have needed
+// it.
 func canonicalMap(head, content []byte, count int, without []string) []byte {
 	type entry struct{ key, value []byte }
 	var entries []entry

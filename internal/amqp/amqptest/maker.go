@@ -1,5 +1,5 @@
-// Package amqptest makes messages for tests, of every kind that azeventhubs can receive and tell from others, and a form in which two encoded
-// messages can be compared.
+// Package amqptest makes messages for tests, of every kind that azeventhubs can receive and
+// distinguish. It also has a form in which two encoded messages can be compared.
 package amqptest
 
 import (
@@ -14,17 +14,21 @@ import (
 
 // A Maker makes messages and values out of numbers.
 //
-// It makes nothing that go-amqp 1.7.0 cannot read: chars, decimals, arrays of lists, arrays and described values, described values that are a part of the
-// protocol where go-amqp does not expect them, maps with a list for a key. Nor does it make what a reader cannot tell from something else: symbols, which
-// come as strings, but for keys of annotations and descriptors; a value that is null, which comes as no body; a default that is said.
+// It makes nothing that go-amqp 1.7.0 cannot read. That excludes chars, decimals, arrays of lists,
+// arrays and described values, and maps with a list for a key. It also excludes described values of
+// the protocol where go-amqp does not expect them.
+//
+// Nor does it make values that a reader cannot distinguish from others. Symbols are read as
+// strings, so they are only keys of annotations and descriptors. A null value is read as no body.
+// Default values are not stated.
 type Maker struct {
 	next func() uint64
 }
 
-// Random makes of random numbers.
+// Random makes a Maker from random numbers.
 func Random(seed uint64) *Maker { return &Maker{rand.New(rand.NewPCG(seed, 0)).Uint64} }
 
-// Fuzzed makes of a fuzzer's bytes, and when they are used up, of zeros.
+// Fuzzed makes a Maker from a fuzzer's bytes, and zeros after them.
 func Fuzzed(b []byte) *Maker {
 	return &Maker{func() (n uint64) {
 		if len(b) > 0 {
@@ -39,7 +43,7 @@ func (m *Maker) n(limit int) int { return int(m.next() % uint64(limit)) }
 
 func (m *Maker) some() bool { return m.n(2) == 1 }
 
-// bits are small numbers as well as large ones.
+// bits are small or large numbers.
 func (m *Maker) bits() (v uint64) {
 	for range m.n(9) {
 		v = v<<8 | m.next()&0xff
@@ -50,7 +54,7 @@ func (m *Maker) bits() (v uint64) {
 	return v
 }
 
-// ASCII is text of any seven-bit characters, maybe longer than the short form of an encoding.
+// ascii is text of any seven-bit characters, perhaps longer than an encoding's short form.
 func (m *Maker) ascii() string {
 	b := make([]byte, m.length())
 	for i := range b {
@@ -66,7 +70,7 @@ func (m *Maker) length() int {
 	return m.n(9)
 }
 
-// Text is text of characters of every length.
+// Text is text with characters of every encoded length.
 func (m *Maker) Text() string {
 	var s strings.Builder
 	for range m.length() {
@@ -91,7 +95,7 @@ func (m *Maker) uuid() (u amqp.UUID) {
 	return u
 }
 
-// time is any that a timestamp may have, and often the first or the last.
+// time is any time that a timestamp can hold, and often the first or the last one.
 func (m *Maker) time() time.Time {
 	switch ms := int64(m.bits()); m.n(8) {
 	case 0:
@@ -112,7 +116,7 @@ func (m *Maker) timePtr() *time.Time {
 	return new(m.time())
 }
 
-// Value is a value of any type, nested as deep as that.
+// Value is a value of any type, nested up to depth.
 func (m *Maker) Value(depth int) any {
 	kinds := 20
 	if depth <= 0 {
@@ -162,7 +166,7 @@ func (m *Maker) Value(depth int) any {
 	}
 }
 
-// List is a list of anything.
+// List is a list of any values.
 func (m *Maker) List(depth int) amqp.List {
 	l := make(amqp.List, m.n(5))
 	for i := range l {
@@ -171,7 +175,7 @@ func (m *Maker) List(depth int) amqp.List {
 	return l
 }
 
-// mapping is a map whose keys are strings, or of several types.
+// mapping is a map with string keys, or with keys of several types.
 func (m *Maker) mapping(depth int) amqp.Map {
 	strings := m.some()
 	return m.pairs(m.n(4), depth, func(i int) any {
@@ -197,7 +201,7 @@ func (m *Maker) mapping(depth int) amqp.Map {
 	})
 }
 
-// pairs is a map of so many entries; the key of none is another's.
+// pairs is a map of n entries with unique keys.
 func (m *Maker) pairs(n, depth int, key func(i int) any) amqp.Map {
 	x := make(amqp.Map, n)
 	for i := range x {
@@ -254,7 +258,8 @@ func repeat[T any](n int, f func() T) []T {
 	return s
 }
 
-// described is a described value: .NET's, anybody's, or one that go-amqp knows and reads wherever it is.
+// described is a described value: .NET's, an arbitrary one, or one that go-amqp decodes wherever it
+// is.
 func (m *Maker) described(depth int) amqp.Described {
 	failure := func() any {
 		l := amqp.List{amqp.Symbol(m.ascii())}
@@ -287,12 +292,12 @@ func (m *Maker) described(depth int) amqp.Described {
 	}
 }
 
-// annotations are a section whose keys are symbols, or now and then numbers.
+// annotations are a section whose keys are symbols.
 func (m *Maker) annotations(n, depth int) amqp.Map {
 	return m.pairs(n, depth, func(i int) any { return amqp.Symbol(fmt.Sprint("x-", i, m.ascii())) })
 }
 
-// section is nil, or such a section, which may be empty.
+// section is nil or an annotations section, which may be empty. Some keys are numbers.
 func (m *Maker) section(least int) amqp.Map {
 	n := m.n(5) - 1
 	if n < least {
@@ -307,14 +312,14 @@ func (m *Maker) section(least int) amqp.Map {
 	return x
 }
 
-// Message is a message with any sections and any body. Its key, if it has one, is an annotation.
+// Message is a message with any sections and any body. Its key, if any, is an annotation.
 func (m *Maker) Message() amqp.Message {
 	var out amqp.Message
 	if m.some() {
 		out.Header = m.header()
 	}
 	out.DeliveryAnnotations = m.section(0)
-	out.Annotations = m.section(1) // who receives an event finds the service's there, so that none is as good as empty
+	out.Annotations = m.section(1) // a received event has the service's annotations there, so none is as good as empty
 	if m.n(3) == 0 {
 		key := []string{"", fmt.Sprint("key", m.n(10)), strings.Repeat("🌋", 64), strings.Repeat("字", 128)}[m.n(4)]
 		out.Annotations = append(out.Annotations, amqp.Pair{Key: amqp.Symbol("x-opt-partition-key"), Value: key})
