@@ -108,15 +108,15 @@ func (o *Options) validateAuthentication() error {
 		field := fmt.Sprintf("Options.Authentication.Keys[%d]", i)
 		switch {
 		case k.Name == "" || strings.ContainsAny(k.Name, ";="):
-			return fmt.Errorf("emulator: %s.Name is %q; it must not be empty, nor contain what separates the parts of a connection string", field, k.Name)
+			return fmt.Errorf("emulator: %s.Name is %q; it must not be empty or contain ; or =", field, k.Name)
 		case strings.HasPrefix(k.Name, derivedPrefix):
-			return fmt.Errorf("emulator: %s.Name is %q; names that begin with %q are the server's own", field, k.Name, derivedPrefix)
+			return fmt.Errorf("emulator: %s.Name is %q; names that begin with %q are reserved for the server", field, k.Name, derivedPrefix)
 		case strings.ContainsFunc(k.Name, isDropped):
-			return fmt.Errorf("emulator: %s.Name is %q; clients drop or refuse white space, quotation marks and what nobody sees in it", field, k.Name)
+			return fmt.Errorf("emulator: %s.Name is %q; clients drop or refuse white space, quotation marks and invisible characters in it", field, k.Name)
 		case k.Value == "" || strings.Contains(k.Value, ";"):
-			return errors.New("emulator: " + field + ".Value is empty or contains a semicolon, which cannot stand in a connection string")
+			return errors.New("emulator: " + field + ".Value is empty or contains a semicolon, which a connection string cannot contain in a value")
 		case strings.TrimFunc(k.Value, isDropped) != k.Value:
-			return errors.New("emulator: " + field + ".Value has white space or a quotation mark at an end, which clients drop from a connection string or refuse")
+			return errors.New("emulator: " + field + ".Value begins or ends with white space or a quotation mark, which clients drop from a connection string or refuse")
 		case k.Rights == 0 || k.Rights&^rightAny != 0:
 			return fmt.Errorf("emulator: %s.Rights is %#x; it must be a sum of RightSend, RightListen and RightManage", field, uint8(k.Rights))
 		}

@@ -437,9 +437,9 @@ func TestOptionsOfAuthenticationAreChecked(t *testing.T) {
 	for want, change := range map[string]func(*emulator.Key){
 		"Keys[1].Name":               func(k *emulator.Key) { k.Name = "" },
 		"Keys[1].Name is \"a=b\"":    func(k *emulator.Key) { k.Name = "a=b" },
-		"the server's own":           func(k *emulator.Key) { k.Name = "emulator-send" },
+		"reserved for the server":    func(k *emulator.Key) { k.Name = "emulator-send" },
 		"Keys[1].Value is empty":     func(k *emulator.Key) { k.Value = "" },
-		"Keys[1].Value has white":    func(k *emulator.Key) { k.Value += "\n" },
+		"Keys[1].Value begins or":    func(k *emulator.Key) { k.Value += "\n" },
 		`Keys[1].Name is "a\u00a0"`:  func(k *emulator.Key) { k.Name = "a\u00a0" },
 		`Keys[1].Name is "\"a\""`:    func(k *emulator.Key) { k.Name = `"a"` },
 		"semicolon":                  func(k *emulator.Key) { k.Value = "hush;hush" },

@@ -97,7 +97,7 @@ func (b *batch) add(start, end int, wantRoute bool) (r route, refused *refusal) 
 		// "An annotated message consists of … sections" in this order (3.2); the body may have
 		// several.
 		if s.Code < previous || s.Code == previous && s.Code < amqp.SectionData {
-			return r, refuse(conditionDecode, "Event %d of the message has section 0x%02x behind section 0x%02x.", len(b.events), s.Code, previous)
+			return r, refuse(conditionDecode, "Event %d of the message has section 0x%02x after section 0x%02x.", len(b.events), s.Code, previous)
 		}
 		previous = s.Code
 		at += uint32(len(s.Raw))

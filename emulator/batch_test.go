@@ -235,7 +235,7 @@ func TestUnreadableBatchesAreRefused(t *testing.T) {
 		{"a value instead of data", encode(amqp.Message{HasValue: true}), conditionDecode, "data sections only"},
 		{"cut off", encodeBatch(nil, good)[:6], conditionDecode, "could not be read"},
 		{"second event is garbage", encodeBatch(nil, good, []byte("garbage")), conditionDecode, "Event 1"},
-		{"sections out of order", encodeBatch(nil, append(bytes.Clone(good), 0, 0x53, amqp.SectionHeader, 0x45)), conditionDecode, "section 0x70 behind section 0x75"},
+		{"sections out of order", encodeBatch(nil, append(bytes.Clone(good), 0, 0x53, amqp.SectionHeader, 0x45)), conditionDecode, "section 0x70 after section 0x75"},
 		{"annotations are a list", encodeBatch(nil, []byte{0, 0x53, amqp.SectionMessageAnnotations, 0x45}), conditionDecode, "not a map"},
 		{"annotations with bytes behind their entries", encodeBatch(nil, []byte{0, 0x53, amqp.SectionMessageAnnotations, 0xc1, 2, 0, 0x40}), conditionDecode, "not a map"},
 		{"annotations with fewer entries than they say", encodeBatch(nil, []byte{0, 0x53, amqp.SectionMessageAnnotations, 0xc1, 2, 2, 0x40}), conditionDecode, "not a map"},

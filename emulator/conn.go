@@ -101,7 +101,7 @@ func (c *connection) serve() {
 		return
 	}
 	if err := c.handshake(ctx, nc, action); err != nil {
-		c.log.Debug("no AMQP connection came about", "error", err)
+		c.log.Debug("opening a connection failed", "error", err)
 		return
 	}
 	c.log.Debug("connected", "container", c.amqp.Peer().ContainerID)

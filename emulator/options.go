@@ -210,7 +210,7 @@ func validateHubs(what string, hubs []Hub) error {
 			return err
 		}
 		if slices.ContainsFunc(strings.Split(h.Name, "/"), isAddressWord) {
-			return fmt.Errorf("emulator: %s is %q; empty parts and the words Partitions, ConsumerGroups and Publishers have a meaning of their own in an address", field+".Name", h.Name)
+			return fmt.Errorf("emulator: %s is %q; empty parts and the words Partitions, ConsumerGroups and Publishers are reserved for addresses", field+".Name", h.Name)
 		}
 		if seen[strings.ToLower(h.Name)] {
 			return fmt.Errorf("emulator: %s.Name %q appears twice (case does not matter)", field, h.Name)
@@ -233,7 +233,7 @@ func validateHubs(what string, hubs []Hub) error {
 				return err
 			}
 			if strings.Contains(group, "/") {
-				return fmt.Errorf("emulator: %s.ConsumerGroups has %q; a slash has a meaning of its own in an address", field, group)
+				return fmt.Errorf("emulator: %s.ConsumerGroups has %q; a slash is reserved for addresses", field, group)
 			}
 		}
 	}

@@ -84,7 +84,7 @@ func (o *Options) validateTransports() error {
 		o.Transports = TransportAll
 	}
 	if o.Transports&^TransportAll != 0 {
-		return fmt.Errorf("emulator: Options.Transports is %#x, which is no sum of transports", uint8(o.Transports))
+		return fmt.Errorf("emulator: Options.Transports is %#x, which is not a sum of transports", uint8(o.Transports))
 	}
 	if o.MaxConnections == 0 {
 		o.MaxConnections = defaultMaxConnections
@@ -93,7 +93,7 @@ func (o *Options) validateTransports() error {
 		return fmt.Errorf("emulator: Options.MaxConnections is %d; it must be at least 1, or 0 for %d", o.MaxConnections, defaultMaxConnections)
 	}
 	if o.Addr == InMemory && len(o.ExtraAddrs) > 0 {
-		return fmt.Errorf("emulator: Options.ExtraAddrs is %q, but Options.Addr says that the server listens nowhere", o.ExtraAddrs)
+		return fmt.Errorf("emulator: Options.ExtraAddrs is %q, but with Options.Addr InMemory the server has no listener", o.ExtraAddrs)
 	}
 	if o.TLSConfig != nil && len(o.TLSConfig.Certificates) == 0 && o.TLSConfig.GetCertificate == nil && o.TLSConfig.GetConfigForClient == nil {
 		return errors.New("emulator: Options.TLSConfig has no certificate; leave it nil for one that the server makes itself")

@@ -87,9 +87,9 @@ func refuseOrigin(r *http.Request, names []string) string {
 	for _, origin := range r.Header.Values("Origin") {
 		switch {
 		case !local.IsMeant(r.Host, names...):
-			return "A page is let in by IP address or localhost: " + local.Refusal(r.Host) + "."
+			return "A page may connect by IP address or localhost: " + local.Refusal(r.Host) + "."
 		case !local.MayOpen(origin, r.Host, names...):
-			return "A page of " + strings.ToValidUTF8(origin, "?") + " is not let in: it must be of this server's host, or of this machine."
+			return "A page of " + strings.ToValidUTF8(origin, "?") + " may not connect: it must be of this server's host or of this machine."
 		}
 	}
 	return ""

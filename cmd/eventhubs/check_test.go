@@ -228,10 +228,10 @@ func TestCheckOfTheService(t *testing.T) {
 		{"wrong key", as("RootManageSharedAccessKey", "wrong"), 0, "$cbs", "InvalidSignature", "the key is wrong"},
 		{"wrong name of the key", as("nobody", "SAS_KEY_VALUE"), 0, "$cbs", "InvalidSignature", "with the name of the policy"},
 		{"expired signature", []string{"--hub", "events", "--connection-string", expired}, 0, "token", "has expired at", "make a new signature"},
-		{"key of another hub", as("elsewhere", "elsewhere-key"), 0, "$cbs", "InvalidAudience", `for something else than the event hub "events"`},
+		{"key of another hub", as("elsewhere", "elsewhere-key"), 0, "$cbs", "InvalidAudience", `not for the event hub "events"`},
 		{"clock that is slow", toStrict, -3 * time.Hour, "$cbs", "ExpiredToken", "earlier than the service's: set it"},
 		{"hub that is missing", []string{"--connection-string", strict.ConnectionString(""), "--hub", "evnets"}, 0, "$cbs", "amqp:not-found", `there is no event hub "evnets"`},
-		{"management that is throttled", throttled, 0, "$management", "50008", "50 such calls a second"},
+		{"management that is throttled", throttled, 0, "$management", "50008", "50 of these calls a second"},
 		{"no right to send", as("listener", "listeners-key"), 0, "link", "'Send' claim(s) are required", "lacks the right Send"},
 		{"hub that is disabled", []string{"--connection-string", strict.ConnectionString("asleep")}, 0, "link", "com.microsoft:entity-disabled", "the event hub is switched off"},
 		{"attach that is refused", refusing, 0, "link", "attach refused", "try again"},
@@ -258,13 +258,13 @@ func TestCheckAndTheProducerAdviseAlike(t *testing.T) {
 		check, producer string
 	}{
 		{"a wrong key", reject(emulator.KindPutToken, "com.microsoft:auth-failed", "InvalidSignature: The token has an invalid signature."),
-			"the key is wrong: copy the connection string once more", "the key is wrong: copy the connection string once more"},
+			"the key is wrong: copy the connection string again", "the key is wrong: copy the connection string again"},
 		{"an expired token", reject(emulator.KindPutToken, "com.microsoft:auth-failed", "ExpiredToken: The token is expired."),
 			"the token has expired: make a new signature", "the token has expired: if it was signed a moment ago, this machine's clock is wrong"},
 		{"a hub that was deleted", reject(emulator.KindManagement, "amqp:not-found", "The messaging entity could not be found."),
 			`there is no event hub "events" in this namespace: check --hub or EntityPath`, "there is no such event hub in this namespace: check its name or EntityPath"},
 		{"a hub that was deleted a moment ago", reject(emulator.KindManagement, "amqp:resource-deleted", "The messaging entity was deleted."),
-			"somebody has deleted the event hub", "somebody has deleted the event hub"},
+			"the event hub was deleted", "the event hub was deleted"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			server, args := startFor(t, &emulator.Options{Hook: test.hook})

@@ -96,7 +96,7 @@ func TestNoServerAnswersToANameThatWasMadeToPointHere(t *testing.T) {
 			if status != want {
 				t.Errorf("%s, called %s: status %d, want %d", url, host, status, want)
 			}
-			if want == 403 && !strings.Contains(body, "this server is not called "+host) {
+			if want == 403 && !strings.Contains(body, "the host "+host+" is not a name of this server") {
 				t.Errorf("%s, called %s: %.100q does not say why", url, host, body)
 			}
 		}

@@ -137,7 +137,7 @@ func (h *handler) lookup(w http.ResponseWriter, r *http.Request) (emulator.Event
 	hub, partition := query.Get("hub"), query.Get("partition")
 	e, ok := h.server.Event(hub, partition, sequence)
 	if !ok || h.hidden(hub) {
-		fail(w, http.StatusNotFound, fmt.Sprintf("hub %q has no event %d in partition %q, or has it no more", hub, sequence, partition))
+		fail(w, http.StatusNotFound, fmt.Sprintf("hub %q has no event %d in partition %q, or no longer has it", hub, sequence, partition))
 		return emulator.Event{}, false
 	}
 	return e, true

@@ -80,7 +80,7 @@ func (h *handler) guard(next http.Handler) http.Handler {
 			return
 		}
 		if strings.HasPrefix(r.URL.Path, "/api/") && r.Header.Get("Sec-Fetch-Site") == "cross-site" {
-			fail(w, http.StatusForbidden, "another site has asked for this")
+			fail(w, http.StatusForbidden, "the request comes from another site")
 			return
 		}
 		next.ServeHTTP(w, r)

@@ -214,7 +214,7 @@ func checkKeys(encoded []byte) error {
 		key := string(data[:len(data)-len(value)])
 		if _, twice := seen[key]; twice {
 			v, _, _ := ReadValue(data)
-			return fmt.Errorf("amqp: a map has the key %v twice: as two Go types that are one in AMQP", v)
+			return fmt.Errorf("amqp: a map has the key %v twice: its two Go types are one AMQP type", v)
 		}
 		seen[key] = struct{}{}
 		if data, err = SkipValue(value); err != nil {

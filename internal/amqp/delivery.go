@@ -136,7 +136,7 @@ func (c *Conn) dispositionLocked(channel uint16, f fields, size int) error {
 	last := p.Last.Or(p.First)
 	n := last - p.First
 	if int32(n) < 0 { // serial arithmetic (2.8.10)
-		s.endLocked(errorf(ErrorInvalidField, "a disposition of deliveries %d to %d, which is before", p.First, last))
+		s.endLocked(errorf(ErrorInvalidField, "a disposition of deliveries %d to %d; the last precedes the first", p.First, last))
 		return nil
 	}
 	if uint64(n) >= uint64(len(s.unsettled)) {

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-const malformedFrame = "bytes that are no AMQP frame"
+const malformedFrame = "bytes that are not an AMQP frame"
 
 // describeFrame returns the fields of a frame as text, in the order of the specification, without
 // null fields. The parameter head is the frame's beginning, size that of the whole frame. The

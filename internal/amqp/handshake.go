@@ -244,9 +244,9 @@ func (e *SASLError) Error() string {
 	case e.Code != 0:
 		return fmt.Sprintf("the server refuses a login by SASL %s, with the outcome %d", quotedSymbol(e.Mechanism), e.Code)
 	case len(e.Offered) == 0:
-		return fmt.Sprintf("the server offers no SASL mechanism; %s is wanted", list(missing, " or "))
+		return fmt.Sprintf("the server offers no SASL mechanism; %s is required", list(missing, " or "))
 	}
-	return fmt.Sprintf("the server offers the SASL mechanisms %s, and not %s", list(e.Offered, ", "), list(missing, " or "))
+	return fmt.Sprintf("the server offers the SASL mechanisms %s, but not %s", list(e.Offered, ", "), list(missing, " or "))
 }
 
 // list names mechanisms. A server's text may contain anything.
@@ -343,7 +343,7 @@ func (c *Conn) readOpen() error {
 	// "If the value is too small" for us, the connection is refused (2.4.5): we would be busy
 	// sending empty frames.
 	if open.IdleTimeout > 0 && open.IdleTimeout < minIdleTimeout {
-		return fmt.Errorf("peer asks for an idle time-out of %v; it may be %v and more", open.IdleTimeout, minIdleTimeout)
+		return fmt.Errorf("the peer asks for an idle time-out of %v; it must be at least %v", open.IdleTimeout, minIdleTimeout)
 	}
 	// Half of it, so that an empty frame may be a little late (2.4.5).
 	c.keepAlive = open.IdleTimeout / 2

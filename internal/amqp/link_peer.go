@@ -30,7 +30,7 @@ func (s *Session) attachLocked(p *Attach, size int, refusal *Error) {
 	// A refusal would take an attach. A confused peer may answer that with another attach, and so
 	// on forever.
 	if !ours && s.c.cfg.LinkBacklog < 0 {
-		s.endLocked(errorf(ErrorNotAllowed, "attach of %q, for which nobody has asked", p.Name))
+		s.endLocked(errorf(ErrorNotAllowed, "attach of %q, which was not requested", p.Name))
 		return
 	}
 	if !ours {

@@ -157,7 +157,7 @@ func (d *Delivery) tellLocked() {
 	select {
 	case d.outcome <- struct{}{}:
 	default:
-		panic("amqp: an outcome is told twice")
+		panic("amqp: an outcome is reported twice")
 	}
 }
 

@@ -74,7 +74,7 @@ func TestAServerThatOffersNothingOfOursIsDialledOnce(t *testing.T) {
 		c, dials, _, end := offering(t, []amqp.Symbol{"PLAIN"})
 		defer end()
 		e := wantCode(t, c.Connect(t.Context()), CodeConnectionLost)
-		if refusal, ok := errors.AsType[*amqp.SASLError](e); !ok || !strings.HasSuffix(refusal.Error(), "the SASL mechanisms PLAIN, and not ANONYMOUS or MSSBCBS") || *dials != 1 {
+		if refusal, ok := errors.AsType[*amqp.SASLError](e); !ok || !strings.HasSuffix(refusal.Error(), "the SASL mechanisms PLAIN, but not ANONYMOUS or MSSBCBS") || *dials != 1 {
 			t.Errorf("error %v after %d dials, want one that names what is offered, and 1", e, *dials)
 		}
 	})

@@ -136,7 +136,7 @@ func (cl *client) asked(g *grant, err error) {
 	}
 	cl.mu.Unlock()
 	if unheard {
-		cl.owner.log.Warn("renewing the authorization failed; it is tried again while anything is sent", "audience", g.path, "expires", expires, "error", err)
+		cl.owner.log.Warn("renewing the authorization failed; it is retried while anything is sent", "audience", g.path, "expires", expires, "error", err)
 	}
 }
 

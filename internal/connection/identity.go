@@ -51,7 +51,7 @@ func (c *Claim) properties() amqp.Map {
 }
 
 // errAttachedAnew is the cause when a send was meant for a link that is gone.
-var errAttachedAnew = errors.New("the link on which the numbers of these events were to be used is gone; nothing was sent")
+var errAttachedAnew = errors.New("the link for the numbers of these events is gone; nothing was sent")
 
 // IdempotentSender returns a sender to a partition that numbers its events. The caller numbers
 // them: Open, read Identity, annotate the events, SendOn. Plain Send refuses. IdempotentSender does

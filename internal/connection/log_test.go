@@ -117,7 +117,7 @@ func TestRenewalThatFailsIsLoggedOnce(t *testing.T) {
 		}
 		source.set(nil)
 		wantResult(t, s.Send(t.Context(), batch(1, 1)), Accepted, "")
-		want := []string{"INFO connected", "WARN renewing the authorization failed; it is tried again while anything is sent"}
+		want := []string{"INFO connected", "WARN renewing the authorization failed; it is retried while anything is sent"}
 		if got := lines(&log, slog.LevelInfo); !slices.Equal(got, want) {
 			t.Errorf("logged %q, want %q", got, want)
 		}

@@ -26,8 +26,8 @@ func TestAPeerThatLetsNobodyInIsToldAsThat(t *testing.T) {
 		client       *tls.Config
 		says, advice string
 	}{
-		{"a certificate is required, in TLS 1.3", &tls.Config{ClientAuth: tls.RequireAnyClientCert}, &tls.Config{}, "certificate required", "wants a certificate from its clients"},
-		{"a certificate is required, in TLS 1.2", &tls.Config{ClientAuth: tls.RequireAnyClientCert, MaxVersion: tls.VersionTLS12}, &tls.Config{}, "tls: ", "wants a certificate from its clients, which Event Hubs does not"},
+		{"a certificate is required, in TLS 1.3", &tls.Config{ClientAuth: tls.RequireAnyClientCert}, &tls.Config{}, "certificate required", "requires a client certificate"},
+		{"a certificate is required, in TLS 1.2", &tls.Config{ClientAuth: tls.RequireAnyClientCert, MaxVersion: tls.VersionTLS12}, &tls.Config{}, "tls: ", "requires a client certificate, which Event Hubs does not"},
 		{"another version", &tls.Config{MinVersion: tls.VersionTLS13}, &tls.Config{MaxVersion: tls.VersionTLS12}, "protocol version", "no common version of TLS"},
 		{"no cipher in common", &tls.Config{MaxVersion: tls.VersionTLS12, CipherSuites: []uint16{tls.TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384}},
 			&tls.Config{MaxVersion: tls.VersionTLS12, CipherSuites: []uint16{tls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256}}, "handshake failure", "agree on no cipher"},
@@ -63,7 +63,7 @@ func TestAPeerThatLetsNobodyInIsToldAsThat(t *testing.T) {
 			}
 			conn := New(Config{Namespace: "ns.test", Plain: true, DialContext: dial, Tokens: TokensFromKey("r", "k")})
 			defer conn.Close(context.Background())
-			wantLetsNobodyIn(t, conn.Connect(t.Context()), "offers the SASL mechanisms PLAIN, SCRAM-SHA-256", "wants another login than Event Hubs")
+			wantLetsNobodyIn(t, conn.Connect(t.Context()), "offers the SASL mechanisms PLAIN, SCRAM-SHA-256", "requires another login than Event Hubs")
 		})
 	})
 }

@@ -219,7 +219,7 @@ func (s *Sender) giveUp(ctx context.Context, l *link, p permit, d *amqp.Delivery
 		}
 		return notSent(classify(fmt.Errorf("waiting for the service to grant credit: %w", err)))
 	case amqp.Queued:
-		return notSent(classify(fmt.Errorf("waiting for another message, which was in the way: %w", err)))
+		return notSent(classify(fmt.Errorf("waiting for an earlier message on the link: %w", err)))
 	default:
 		s.drop(l, err)
 		return notSent(classify(fmt.Errorf("waiting for the service to take a message: %w", err)))

@@ -47,7 +47,7 @@ func hostName(host string) string {
 
 // Refusal says why IsMeant refuses a Host, and what to do.
 func Refusal(host string) string {
-	return "this server is not called " + strings.ToValidUTF8(host, "?") + "; use its IP address, or localhost, or listen on that name"
+	return "the host " + strings.ToValidUTF8(host, "?") + " is not a name of this server: use its IP address or localhost, or listen on that name"
 }
 
 // Guard answers with status 403 if IsMeant refuses the request's Host.

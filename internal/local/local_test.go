@@ -43,7 +43,7 @@ func TestOnlyWhoMeansThisMachineIsServed(t *testing.T) {
 		if w.Code != want || (w.Body.String() == "served") != (want == 200) {
 			t.Errorf("host %q: status %d, %q, want %d", host, w.Code, w.Body, want)
 		}
-		if want == 403 && !strings.Contains(w.Body.String(), "use its IP address, or localhost, or listen on that name") {
+		if want == 403 && !strings.Contains(w.Body.String(), "use its IP address or localhost, or listen on that name") {
 			t.Errorf("host %q: %q does not say what to do", host, w.Body)
 		}
 	}

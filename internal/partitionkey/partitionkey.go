@@ -36,7 +36,7 @@ func Check(key string) error {
 		}
 	}
 	if units > MaxLength {
-		return fmt.Errorf("has %d characters, where the service takes %d; one beyond U+FFFF, such as an emoji, counts twice, as in UTF-16", units, MaxLength)
+		return fmt.Errorf("has %d characters, but the service allows %d; one beyond U+FFFF, such as an emoji, counts twice, as in UTF-16", units, MaxLength)
 	}
 	return nil
 }
