@@ -67,8 +67,8 @@ func TestSendersLearnTheMaximumMessageSize(t *testing.T) {
 	}
 }
 
-// A boaster is a connection that shows the client a larger max-message-size than the server's, since
-// go-amqp itself refuses to send what is too large.
+// A boaster is a connection that shows the client a larger max-message-size than the server's,
+// since go-amqp itself refuses to send larger messages.
 type boaster struct{ net.Conn }
 
 func (b boaster) Read(p []byte) (int, error) {

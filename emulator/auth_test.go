@@ -17,7 +17,8 @@ import (
 	"github.com/go-eventhubs/eventhubs/internal/sas"
 )
 
-// authenticated runs a test with virtual time against a server that verifies tokens, with hubs "events", "other" and "event".
+// authenticated runs a test with virtual time against a server that verifies tokens, with hubs
+// "events", "other" and "event".
 func authenticated(t *testing.T, auth emulator.Authentication, test func(*testing.T, *emulator.Server)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
@@ -65,7 +66,7 @@ func TestSignaturesAreVerified(t *testing.T) {
 		for _, test := range []struct {
 			name, audience, token string
 			status                int32
-			text                  string // empty: it is good
+			text                  string // empty: it is valid
 		}{
 			{"of the namespace's key", events, literal, 200, ""},
 			{"of a key with fewer rights", events, sas.Sign(events, "sender", "c2VuZGVy", hour), 200, ""},
@@ -177,7 +178,7 @@ func TestATokenThatComesWithAManagementRequestIsEnough(t *testing.T) {
 		time.Sleep(19 * time.Second)
 		good := server.SharedAccessSignature("events", time.Hour, emulator.RightSend)
 		checkStatus(t, node.call(t, read(map[string]any{"security_token": good})), 200, "OK", "")
-		time.Sleep(time.Minute) // a connection that has shown a good token stays
+		time.Sleep(time.Minute) // a connection that has shown a valid token stays
 		checkStatus(t, node.call(t, read(map[string]any{"security_token": good})), 200, "OK", "")
 	})
 }
@@ -213,7 +214,7 @@ func TestExpiryDetachesTheLinksAndNothingElse(t *testing.T) {
 		}
 		_, err = session.NewSender(t.Context(), "events", nil)
 		wantClaim(t, err, false, "'Send' claim(s)")
-		// The connection is none the worse for it.
+		// The connection still works.
 		put(t, session, kindSAS, memoryURL+"/events", server.SharedAccessSignature("events", time.Hour), 200, "OK", "")
 		if _, err = session.NewSender(t.Context(), "events", nil); err != nil {
 			t.Error(err)
@@ -238,7 +239,7 @@ func TestARenewedTokenKeepsTheLinks(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		// A shorter one takes the place of a longer one.
+		// A shorter token replaces a longer one.
 		put(t, session, kindSAS, memoryURL+"/events", server.SharedAccessSignature("events", time.Second), 200, "OK", "")
 		time.Sleep(time.Second)
 		synctest.Wait()
@@ -277,7 +278,7 @@ func TestAConnectionWithoutATokenIsClosed(t *testing.T) {
 						t.Errorf("not closed after %v", wait)
 					}
 				}
-				// One good token is enough, also when it has expired.
+				// One valid token is enough, even after it has expired.
 				put(t, busy, kindSAS, memoryURL+"/events", server.SharedAccessSignature("", time.Hour), 200, "OK", "")
 			})
 		})

@@ -9,7 +9,7 @@ import (
 	"github.com/go-eventhubs/eventhubs/internal/amqp"
 )
 
-// encode makes a message; it panics on values that AMQP does not have, which tests do not use.
+// encode makes a message. It panics on values that AMQP does not have; tests do not use them.
 func encode(m amqp.Message) []byte {
 	b, err := m.AppendTo([]byte{})
 	if err != nil {
@@ -25,7 +25,7 @@ func encodeBatch(annotations amqp.Map, messages ...[]byte) []byte {
 
 func text(s string) amqp.Message { return amqp.Message{Data: [][]byte{[]byte(s)}} }
 
-// stored splits a message and stores it in a new partition, as the first thing there.
+// stored splits a message and stores it in a new, empty partition.
 func stored(t *testing.T, payload []byte, format uint32) *batch {
 	t.Helper()
 	b, _, refused := splitMessage(payload, format)
@@ -89,7 +89,7 @@ func TestEveryKindOfBodyIsKept(t *testing.T) {
 				t.Errorf("stored % x, want % x", got, message)
 			}
 			delivered := b.appendMessage(nil, 0, nil)
-			body := b.buffer[b.events[0].rest:b.events[0].end] // the service adds to the annotations before
+			body := b.buffer[b.events[0].rest:b.events[0].end] // the service adds to the earlier annotations
 			if !bytes.HasSuffix(delivered, body) {
 				t.Errorf("delivered % x, which does not end in % x", delivered, body)
 			}
@@ -155,7 +155,8 @@ func TestTheServicesAnnotationsCannotBeForged(t *testing.T) {
 	}
 }
 
-// Who sends on what it received sends the service's annotations of then, and the others have to arrive as they are.
+// A client that sends on a received event sends the service's old annotations too. All other
+// annotations must arrive unchanged.
 func TestTheOtherAnnotationsOfAForwardedEventStayWhatTheyAre(t *testing.T) {
 	deep := any("x")
 	for range 32 {
@@ -284,7 +285,7 @@ func FuzzSplitMessage(f *testing.F) {
 	})
 }
 
-// checkDelivery checks that whatever can be read of a stored event can be read of its delivery.
+// checkDelivery checks that everything readable in a stored event is readable in its delivery.
 func checkDelivery(t *testing.T, b *batch, i int) {
 	t.Helper()
 	_ = b.event("0", i)

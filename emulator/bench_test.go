@@ -60,8 +60,8 @@ func send(b testing.TB, link *amqp.Link, payload []byte) {
 	}
 }
 
-// BenchmarkTakeBatches has one batch of nearly a megabyte on its way at a time. The difference between its cases is what
-// keeping events costs; a retention bounds the memory.
+// BenchmarkTakeBatches has one batch of nearly a megabyte in flight at a time. The difference
+// between its cases is the cost of keeping events. A retention bounds the memory.
 func BenchmarkTakeBatches(b *testing.B) {
 	kept := []emulator.Hub{{Name: "events", Retention: emulator.Retention{Bytes: 64 << 20}}}
 	for _, test := range []struct {

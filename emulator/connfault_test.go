@@ -12,7 +12,7 @@ import (
 	internalamqp "github.com/go-eventhubs/eventhubs/internal/amqp"
 )
 
-// onFirst makes a hook that does something to the first operation of a kind.
+// onFirst makes a hook that applies an action to the first operation of a kind.
 func onFirst(kind emulator.Kind, action emulator.Action) emulator.Hook {
 	var n atomic.Int32
 	return func(_ context.Context, op emulator.Operation) emulator.Action {
@@ -28,7 +28,7 @@ func TestFaultsThatHoldUpWhatComesLater(t *testing.T) {
 		name   string
 		kind   emulator.Kind
 		action emulator.Action
-		want   time.Duration // how long the second of two events takes; 0: for ever
+		want   time.Duration // how long the second of two events takes; 0: forever
 	}{
 		{"stall for a while", emulator.KindTransfer, emulator.Pass().StallReading(30 * time.Second), 30 * time.Second},
 		{"stall", emulator.KindTransfer, emulator.Pass().StallReading(0), 0},
@@ -40,7 +40,7 @@ func TestFaultsThatHoldUpWhatComesLater(t *testing.T) {
 				if state, err := sendOne(t, sender); err != nil || !is[*amqp.StateAccepted](state) {
 					t.Fatalf("the first event: %v, %v", state, err)
 				}
-				time.Sleep(time.Millisecond) // go-amqp hears of the window
+				time.Sleep(time.Millisecond) // go-amqp receives the window
 				begin := time.Now()
 				_, err := sendOne(t, sender)
 				switch got := time.Since(begin).Round(time.Second); {
@@ -52,7 +52,7 @@ func TestFaultsThatHoldUpWhatComesLater(t *testing.T) {
 				if test.want == 0 && server.Counts("events", "0").Events != 1 {
 					t.Error("the second event is stored")
 				}
-				// Other connections are none the worse.
+				// Other connections still work.
 				if _, err := sendOne(t, mustSender(t, server, "events/Partitions/0")); err != nil {
 					t.Errorf("another client: %v", err)
 				}
@@ -76,7 +76,7 @@ func TestClosuresOfTheWindowAddUp(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		time.Sleep(10 * time.Millisecond) // the client hears of both
+		time.Sleep(10 * time.Millisecond) // the client learns of both
 		receipt, err := sender.SendWithReceipt(t.Context(), amqp.NewMessage([]byte("event")), nil)
 		if err != nil {
 			t.Fatal(err)
@@ -90,7 +90,8 @@ func TestClosuresOfTheWindowAddUp(t *testing.T) {
 	})
 }
 
-// go-amqp does not notice that its context ends while the window is closed, so this test has another client.
+// go-amqp does not notice that its context ends while the window is closed, so this test uses
+// another client.
 func TestTheWindowMayStayClosed(t *testing.T) {
 	inBubble(t, onFirst(emulator.KindTransfer, emulator.Pass().CloseWindow(0)), func(t *testing.T, server *emulator.Server) {
 		nc, err := server.Dial(t.Context())

@@ -71,11 +71,11 @@ func TestReceiverWithTheSameOrAHigherEpochTakesOver(t *testing.T) {
 		if err := last.Err(); err != nil {
 			t.Errorf("those who were refused disturbed the receiver: %v", err)
 		}
-		// When it leaves, everybody may come.
+		// After it leaves, any receiver may come.
 		if err := last.Detach(nil); err != nil {
 			t.Fatal(err)
 		}
-		synctest.Wait() // Detach does not
+		synctest.Wait() // Detach does not wait
 		if _, err := attachReceiver(t, server, partition0, "none", nil); err != nil {
 			t.Errorf("no epoch, when the one with an epoch is gone: %v", err)
 		}
@@ -171,7 +171,7 @@ func TestGoSDKLosesItsPartitionToAHigherOwnerLevel(t *testing.T) {
 		if e, ok := errors.AsType[*azeventhubs.Error](err); !ok || e.Code != azeventhubs.ErrorCodeOwnershipLost {
 			t.Errorf("the one displaced: %v, want %s", err, azeventhubs.ErrorCodeOwnershipLost)
 		}
-		// Of a refused attach the client makes another code, but keeps the condition.
+		// The client gives a refused attach another code, but keeps the condition.
 		if err := receiveOne(open(1)); err == nil || !strings.Contains(err.Error(), linkStolen) {
 			t.Errorf("the one refused: %v, want %s", err, linkStolen)
 		}

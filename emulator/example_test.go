@@ -67,10 +67,10 @@ func ExampleServer_Dial() {
 	// Output: <nil> 1
 }
 
-// withHook publishes a greeting while a hook looks on, and tells what came of it.
+// withHook publishes a greeting with a hook, and prints the result.
 func withHook(hook emulator.Hook) { withHookUntil(context.Background(), hook) }
 
-// withHookUntil does so with a client that gives up when ctx ends.
+// withHookUntil does the same with a client that gives up when ctx ends.
 func withHookUntil(ctx context.Context, hook emulator.Hook) {
 	server, err := emulator.New(&emulator.Options{Hook: hook})
 	if err != nil {
@@ -83,7 +83,7 @@ func withHookUntil(ctx context.Context, hook emulator.Hook) {
 	fmt.Printf("failed: %v, stored: %d\n", err != nil, server.Counts("events", "").Events)
 }
 
-// The first transfer is refused as the service does when it is busy; the client tries again.
+// The first transfer is refused as by a busy service; the client retries.
 func ExampleReject() {
 	var transfers atomic.Int32
 	withHook(func(_ context.Context, op emulator.Operation) emulator.Action {
@@ -95,8 +95,8 @@ func ExampleReject() {
 	// Output: failed: false, stored: 1
 }
 
-// The connection breaks when the event is stored but not yet acknowledged. The client cannot know
-// that, tries again on a new connection, and the event is there twice.
+// The connection breaks after the event is stored and before it is acknowledged. The client cannot
+// know that it is stored and retries on a new connection. The event is stored twice.
 func ExampleCut() {
 	var transfers atomic.Int32
 	withHook(func(_ context.Context, op emulator.Operation) emulator.Action {
@@ -121,7 +121,7 @@ func ExampleSilence() {
 	// Output: failed: true, stored: 1
 }
 
-// Azure's Go client takes the outcome released for success: the event is lost, and nobody is told.
+// Azure's Go client treats the outcome released as success: the event is lost without an error.
 func ExampleRelease() {
 	withHook(func(_ context.Context, op emulator.Operation) emulator.Action {
 		if op.Kind == emulator.KindTransfer {
@@ -132,7 +132,7 @@ func ExampleRelease() {
 	// Output: failed: false, stored: 0
 }
 
-// So it does with modified.
+// It treats modified the same way.
 func ExampleModify() {
 	withHook(func(_ context.Context, op emulator.Operation) emulator.Action {
 		if op.Kind == emulator.KindTransfer {
@@ -143,7 +143,7 @@ func ExampleModify() {
 	// Output: failed: false, stored: 0
 }
 
-// A service that says yes and forgets: a test of whoever claims to notice.
+// A service that accepts an event and forgets it tests a program that claims to notice the loss.
 func ExampleAccept() {
 	withHook(func(_ context.Context, op emulator.Operation) emulator.Action {
 		if op.Kind == emulator.KindTransfer {
@@ -190,7 +190,7 @@ func ExampleWithholdCredit() {
 	// Output: failed: true, stored: 0
 }
 
-// Every operation takes a while, and every outcome a while more, so that several sends are in flight.
+// Every operation takes a while, and every outcome a while more, so several sends are in flight.
 func ExampleAction_AnswerAfter() {
 	withHook(func(_ context.Context, op emulator.Operation) emulator.Action {
 		return emulator.Pass().After(time.Millisecond).AnswerAfter(2 * time.Millisecond)
@@ -198,7 +198,7 @@ func ExampleAction_AnswerAfter() {
 	// Output: failed: false, stored: 1
 }
 
-// A hook may hold an operation until the test lets it go.
+// A hook may hold an operation until the test releases it.
 func ExampleHook() {
 	release := make(chan struct{})
 	time.AfterFunc(10*time.Millisecond, func() { close(release) })

@@ -22,21 +22,22 @@ func once(kind emulator.Kind, action emulator.Action) emulator.Hook {
 	}
 }
 
-// The server stops reading when the client has attached its link, as one that is overloaded does. What the client sends piles up
-// in the network for a while; then it arrives.
+// The server stops reading after the client has attached its link, as an overloaded server does.
+// The client's data piles up in the network for a while, then arrives.
 func ExampleAction_StallReading() {
 	withHook(once(emulator.KindAttach, emulator.Pass().StallReading(20*time.Millisecond)))
 	// Output: failed: false, stored: 1
 }
 
-// The session's window is closed for a while: the client has credit, and its sends wait all the same. (With a window that stays closed
-// Azure's Go client would wait for ever, whatever its context says.)
+// The session's window is closed for a while: the client has credit, but its sends wait. (If the
+// window stayed closed, Azure's Go client would wait forever, whatever its context.)
 func ExampleAction_CloseWindow() {
 	withHook(once(emulator.KindAttach, emulator.Pass().CloseWindow(20*time.Millisecond)))
 	// Output: failed: false, stored: 1
 }
 
-// The client detaches its link, and hears nothing. Azure's Go client gives up waiting when its context ends.
+// The client detaches its link and gets no answer. Azure's Go client stops waiting when its context
+// ends.
 func ExampleAction_IgnoreDetach() {
 	ctx, giveUp := context.WithCancel(context.Background())
 	withHookUntil(ctx, func(_ context.Context, op emulator.Operation) emulator.Action {
@@ -49,26 +50,27 @@ func ExampleAction_IgnoreDetach() {
 	// Output: failed: false, stored: 1
 }
 
-// The client closes the connection, and hears nothing.
+// The client closes the connection and gets no answer.
 func ExampleAction_IgnoreClose() {
 	withHook(once(emulator.KindTransfer, emulator.Pass().IgnoreClose()))
 	// Output: failed: false, stored: 1
 }
 
-// A server at some distance: between 2 and 5 milliseconds for each answer, the same ones in each run.
+// A distant server: each answer takes between 2 and 5 milliseconds, the same times in each run.
 func ExampleLatency() {
 	withHook(emulator.Latency(42, 2*time.Millisecond, 3*time.Millisecond))
 	// Output: failed: false, stored: 1
 }
 
-// Half of all transfers are refused, and one attach in ten ends in a broken connection. With this seed both happens once, in each run, and the
-// client gets through all the same.
+// Half of all transfers are refused, and one attach in ten breaks the connection. With this seed
+// each happens once in every run, and the client still succeeds.
 func ExampleRandomFaults() {
 	withHook(emulator.RandomFaults(7, emulator.Rates{Busy: 0.5, CutBefore: 0.1}))
 	// Output: failed: false, stored: 1
 }
 
-// Tokens are refused for the hub as a whole, and taken for its partitions. A client that asks for each of them gets through.
+// Tokens are refused for the hub as a whole, and accepted for its partitions. A client that asks
+// for each partition succeeds.
 func ExampleAction_WithStatus() {
 	hook := func(_ context.Context, op emulator.Operation) emulator.Action {
 		if op.Kind == emulator.KindPutToken && op.PartitionID == "" {
@@ -80,7 +82,7 @@ func ExampleAction_WithStatus() {
 	// Output: failed: true, stored: 0
 }
 
-// The network fails for everybody between two events. Azure's Go client comes back by itself.
+// The network fails for all clients between two events. Azure's Go client reconnects by itself.
 func ExampleServer_CutAll() {
 	server, err := emulator.New(nil)
 	if err != nil {

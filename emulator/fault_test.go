@@ -20,7 +20,7 @@ import (
 	"github.com/go-eventhubs/eventhubs/emulator/emulatortest"
 )
 
-// on makes a hook that does something to one kind of operation and lets the others pass.
+// on makes a hook that applies an action to one kind of operation and lets the others pass.
 func on(kind emulator.Kind, action emulator.Action) emulator.Hook {
 	return func(_ context.Context, op emulator.Operation) emulator.Action {
 		if op.Kind == kind {
@@ -204,7 +204,7 @@ func TestFaultsOfAttaches(t *testing.T) {
 		{"close", emulator.CloseConnection("amqp:connection:forced", "bye"), func(err error) bool { return condition(err) == "amqp:connection:forced" }},
 		{"detach", emulator.Detach("amqp:link:detach-forced", "bye"), func(err error) bool { return condition(err) == "amqp:link:detach-forced" }},
 		{"silence", emulator.Silence(), func(err error) bool { return errors.Is(err, context.DeadlineExceeded) }},
-		// go-amqp tells a deadline that ends while it waits for credit in this way.
+		// This is go-amqp's error for a deadline that ends while it waits for credit.
 		{"no credit", emulator.WithholdCredit(0), func(err error) bool { return condition(err) == "amqp:link:transfer-limit-exceeded" }},
 		{"late credit", emulator.WithholdCredit(30 * time.Second), func(err error) bool { return err == nil }},
 	} {
@@ -365,7 +365,7 @@ func TestCutWorksOverTCP(t *testing.T) {
 	server := emulatortest.New(t, &emulator.Options{Hook: on(emulator.KindConnection, emulator.Cut())})
 	nc, err := net.Dial("tcp", server.Addr())
 	if err != nil {
-		return // cut so early that it failed to connect
+		return // cut so early that the client could not connect
 	}
 	defer func() { _ = nc.Close() }()
 	if n, err := nc.Read(make([]byte, 1)); err == nil {
@@ -373,7 +373,7 @@ func TestCutWorksOverTCP(t *testing.T) {
 	}
 }
 
-// What a snapshot's JSON says is read back by a program in Go.
+// A Go program reads a snapshot's JSON back.
 func TestEnumerationsAreTextForMachines(t *testing.T) {
 	type words struct {
 		Kind      emulator.Kind
@@ -388,7 +388,7 @@ func TestEnumerationsAreTextForMachines(t *testing.T) {
 		if got, err := json.Marshal(value); string(got) != want || err != nil {
 			t.Errorf("got %s, %v, want %s", got, err, want)
 		}
-		got := words{emulator.KindAttach, emulator.RightListen, emulator.TransportWebSocket} // which are to be replaced
+		got := words{emulator.KindAttach, emulator.RightListen, emulator.TransportWebSocket} // both are to be replaced
 		if err := json.Unmarshal([]byte(want), &got); got != value || err != nil {
 			t.Errorf("%s is read as %+v, %v, want %+v", want, got, err, value)
 		}

@@ -19,10 +19,11 @@ import (
 	"github.com/go-eventhubs/eventhubs/internal/amqp"
 )
 
-// rawOpen is what a client says that leaves out SASL: the header, and an open frame with a container-id.
+// rawOpen is the input of a client that leaves out SASL: the header, and an open frame with a
+// container-id.
 const rawOpen = "AMQP\x00\x01\x00\x00" + "\x00\x00\x00\x11\x02\x00\x00\x00\x00\x53\x10\xc0\x04\x01\xa1\x01x"
 
-// dialRaw connects in memory and says something.
+// dialRaw connects in memory and sends something.
 func dialRaw(t testing.TB, server *emulator.Server, say string) net.Conn {
 	t.Helper()
 	nc, err := server.Dial(context.Background())
@@ -35,17 +36,17 @@ func dialRaw(t testing.TB, server *emulator.Server, say string) net.Conn {
 	return nc
 }
 
-// footprint is the memory that the program has in use after a collection.
+// footprint is the memory in use after a collection.
 func footprint() uint64 {
 	runtime.GC()
-	runtime.GC() // what finalizers have let go
+	runtime.GC() // memory released by finalizers
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
 	return m.HeapInuse + m.StackInuse
 }
 
 func TestThousandsOfIdleConnectionsTakeLittleMemory(t *testing.T) {
-	const clients, most = 2_000, 64 << 10 // bytes each, with both directions of the network in memory and the test's end
+	const clients, most = 2_000, 64 << 10 // bytes per client, including both directions of the network in memory and the test's end
 	server, err := emulator.New(&emulator.Options{Addr: emulator.InMemory})
 	if err != nil {
 		t.Fatal(err)
@@ -67,7 +68,7 @@ func TestThousandsOfIdleConnectionsTakeLittleMemory(t *testing.T) {
 	if each > most {
 		t.Errorf("an idle connection takes %d bytes, want at most %d", each, most)
 	}
-	// Those who work do not notice.
+	// Working clients do not notice.
 	mustPublish(t, newProducer(t, server, "events", inMemory(server)), nil, "event")
 	for _, nc := range idle {
 		_ = nc.Close()
@@ -95,7 +96,7 @@ func TestConnectionsBeyondTheMaximumAreRefused(t *testing.T) {
 		if !ok || e.Condition != "amqp:resource-limit-exceeded" || !strings.Contains(e.Description, "maximum of 2") {
 			t.Errorf("the third connection: %v", third.Err())
 		}
-		// Those that do not even listen to the refusal are bounded too.
+		// Clients that do not even read the refusal are bounded too.
 		var silent []net.Conn
 		for range 100 {
 			nc, err := server.Dial(t.Context())
@@ -254,7 +255,8 @@ func TestTokensOfAConnectionAreBounded(t *testing.T) {
 	})
 }
 
-// FuzzConnection says anything at all to a server, which must end the connection when the client does, and serve others.
+// FuzzConnection sends arbitrary bytes to a server. The server must end the connection when the
+// client does, and serve other clients.
 func FuzzConnection(f *testing.F) {
 	f.Add([]byte(rawOpen + frame("\x00\x53\x11\xc0\x07\x04\x40\x43\x52\x10\x52\x10")))
 	f.Add([]byte("AMQP\x03\x01\x00\x00" + "\x00\x00\x00\x1a\x02\x01\x00\x00\x00\x53\x41\xc0\x0d\x01\xa3\x0aANONYMOUSx"))
@@ -279,7 +281,7 @@ func FuzzConnection(f *testing.F) {
 	})
 }
 
-// session begins a session of a client of its own, in memory.
+// session begins a session of a separate client, in memory.
 func session(t *testing.T, server *emulator.Server, config *amqp.Config) *amqp.Session {
 	t.Helper()
 	nc, err := server.Dial(t.Context())
@@ -309,7 +311,7 @@ func TestAReceiverThatTakesLessThanTheEventIsToldSo(t *testing.T) {
 		link, err := session(t, server, nil).Attach(ctx, &amqp.Attach{
 			Name: "r", Role: amqp.RoleReceiver, MaxMessageSize: 4096, Target: &amqp.Target{}, Source: &amqp.Source{Address: "events/ConsumerGroups/$Default/Partitions/0"},
 		})
-		if err == nil { // The detach may come right behind the attach.
+		if err == nil { // The detach may come right after the attach.
 			_, err = link.Receive(ctx)
 		}
 		if e, ok := errors.AsType[*amqp.Error](err); !ok || e.Condition != amqp.ErrorMessageSizeExceeded {
@@ -324,7 +326,8 @@ func TestAnAttachWhoseAnswerDoesNotFitEndsTheSession(t *testing.T) {
 		s := session(t, server, &amqp.Config{MaxFrameSize: 512})
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
-		// With this name the attach fits into 512 bytes. The answer says more: its largest message.
+		// With this name the attach fits into 512 bytes. The answer is longer: it states the
+		// largest message.
 		_, err := s.Attach(ctx, &amqp.Attach{Name: strings.Repeat("n", 424), Role: amqp.RoleSender, Source: &amqp.Source{}, Target: &amqp.Target{Address: "events/Partitions/0"}})
 		remote, ok := errors.AsType[*amqp.RemoteError](err)
 		if !ok || remote.Frame != "end" || remote.Err.Condition != amqp.ErrorFrameSizeTooSmall {
@@ -346,7 +349,7 @@ func TestAReceiverWhoseSelectorIsTooLongToRepeatIsToldSo(t *testing.T) {
 				Filter: amqp.Map{{Key: amqp.Symbol("apache.org:selector-filter:string"), Value: strings.Repeat("\x01", 12_000)}},
 			},
 		})
-		if err == nil { // The detach may come right behind the attach.
+		if err == nil { // The detach may come right after the attach.
 			_, err = link.Receive(ctx)
 		}
 		if e, ok := errors.AsType[*amqp.Error](err); !ok || e.Condition != "com.microsoft:argument-error" || !strings.HasPrefix(e.Description, `the selector "\x01\x01`) {

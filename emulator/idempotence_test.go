@@ -19,7 +19,7 @@ func TestSequenceNumbersWrapToZero(t *testing.T) {
 	}
 }
 
-// enrolled is a set of producers in which one with id 1 and epoch 0 is, whose last number is last.
+// enrolled is a set of producers that includes one with id 1, epoch 0 and this last number.
 func enrolled(t *testing.T, last int32) *producers {
 	t.Helper()
 	ps := &producers{}
@@ -46,7 +46,7 @@ func TestIdleProducersAreForgottenWhenThereAreTooMany(t *testing.T) {
 	ps := enrolled(t, 0)
 	for id := range int64(maxProducers) {
 		if id == maxProducers/2 {
-			ps.stored(&numbers{id: 1, first: 1, last: 1}) // not idle, so not the one to go
+			ps.stored(&numbers{id: 1, first: 1, last: 1}) // not idle, so it stays
 		}
 		got, refused := ps.enroll(identity{id: amqp.Some(id + 2)}, Idempotence{})
 		if refused != nil || got.id.Value != id+2 {
@@ -143,7 +143,7 @@ func FuzzReadNumbers(f *testing.F) {
 			}
 		}
 		if count != 3 {
-			return // a key twice: either may count
+			return // a duplicate key: either value may count
 		}
 		wantID, _ := m.Get(producerID)
 		wantEpoch, _ := m.Get(producerEpoch)

@@ -12,10 +12,10 @@ import (
 	"github.com/go-eventhubs/eventhubs/internal/amqp"
 )
 
-// neverIdle is for tests in which somebody waits for hours and something else is to be seen.
+// neverIdle is for tests that wait for hours to see something else.
 var neverIdle = emulator.Idle{Sender: -1, Connection: -1, NewConnection: -1}
 
-// An idler is a client that keeps its connection alive, and does nothing else unless told to.
+// An idler is a client that keeps its connection alive, and otherwise acts only on request.
 type idler struct {
 	conn    *amqp.Conn
 	session *amqp.Session
@@ -55,7 +55,7 @@ func (c idler) attach(t *testing.T, role amqp.Role, address string) *amqp.Link {
 	return link
 }
 
-// wantEnd waits until something is over and checks when that was and what the server said.
+// wantEnd waits for an end and checks its time and the server's error.
 func wantEnd(t *testing.T, done <-chan struct{}, err func() error, begin time.Time, after time.Duration, condition, text string) {
 	t.Helper()
 	<-done
@@ -98,7 +98,7 @@ func TestASenderThatIsIdleIsDetached(t *testing.T) {
 			wantEnd(t, silent.Done(), silent.Err, begin, test.want, condition, "The link 'G0:1:/events_events' is force detached by the broker due to "+
 				"errors occurred in publisher(link1). Detach origin: AmqpEventHubPublisher.IdleTimerExpired: Idle timeout: "+test.clock+". ")
 			wantEnd(t, busy.Done(), busy.Err, begin, 2*test.want-time.Second, condition, "The link 'G0:1:/events/Partitions/1_events/Partitions/1' is force detached ")
-			sendEvent(t, client.attach(t, amqp.RoleSender, "events")) // the connection is none the worse
+			sendEvent(t, client.attach(t, amqp.RoleSender, "events")) // the connection still works
 			time.Sleep(24 * time.Hour)
 			if receiver.Err() != nil || client.conn.Err() != nil {
 				t.Errorf("a receiver may be idle for ever, but it has ended with %v, its connection with %v", receiver.Err(), client.conn.Err())
@@ -189,7 +189,7 @@ func TestIdleClientsMayBeLeftAlone(t *testing.T) {
 	})
 }
 
-// TestAClientThatComesBackIsNotIdle attaches its next link at the moment at which the time is up.
+// TestAClientThatComesBackIsNotIdle attaches its next link exactly when the time is up.
 func TestAClientThatComesBackIsNotIdle(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		client := newIdler(t, newServer(t, emulator.Options{}))
@@ -265,7 +265,8 @@ func TestConnectionsAreCutWhateverTheyDo(t *testing.T) {
 	}
 }
 
-// onlyEntities lets tokens be put for partitions only, as a namespace does whose rules are on its entities.
+// onlyEntities accepts tokens for partitions only, as a namespace does that has rules on its
+// entities.
 func onlyEntities(_ context.Context, op emulator.Operation) emulator.Action {
 	if op.Kind == emulator.KindPutToken && op.PartitionID == "" {
 		return emulator.Reject("com.microsoft:auth-failed", "InvalidAudience: no.").WithStatus(403)

@@ -28,7 +28,8 @@ func TestGoSDKSeesPartitionsThatAreAdded(t *testing.T) {
 		if got := server.PartitionIDs("events"); fmt.Sprint(got) != "[0 1 2 3 4]" {
 			t.Errorf("PartitionIDs() = %v", got)
 		}
-		// The link that is attached goes on, and the key means what the service's hash says for five.
+		// The attached link goes on, and the key maps as the service's hash does for five
+		// partitions.
 		mustPublish(t, producer, byKey, "after")
 		if before, after := fmt.Sprint(partitionkey.Index(key, 2)), fmt.Sprint(partitionkey.Index(key, 5)); before == after ||
 			fmt.Sprint(bodies(server, "events", before)) != "[before]" || fmt.Sprint(bodies(server, "events", after)) != "[after]" {
@@ -116,7 +117,7 @@ func TestSeededEventsAreThereForEverybody(t *testing.T) {
 		if took := time.Since(*got[3].EnqueuedTime); took > time.Minute {
 			t.Errorf("an event without a time was enqueued %v ago", took)
 		}
-		// What Events tells can be seeded elsewhere, also by key.
+		// The results of Events can be seeded elsewhere, also by key.
 		for e := range server.Events("events", "1") {
 			if err := server.Seed("events", "", e); err != nil {
 				t.Fatal(err)

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// testBatch makes a batch of events of a size, whose messages are zeroes.
+// testBatch makes a batch of events of a size, with messages of zeroes.
 func testBatch(events, size int) *batch {
 	b := &batch{buffer: make([]byte, events*size), bytes: int64(events * size)}
 	for i := range events {
@@ -47,7 +47,7 @@ func TestPartitionNumbersEventsWithoutGaps(t *testing.T) {
 	}
 }
 
-// What a batch needs besides its events counts neither within it nor for the next one.
+// The overhead of a batch counts neither within it nor for the next batch.
 func TestOffsetsRiseFromBatchToBatch(t *testing.T) {
 	p := newPartition(0, settings{})
 	for range 3 {

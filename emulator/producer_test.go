@@ -19,7 +19,7 @@ const (
 	producerSequence = amqp.Symbol("com.microsoft:producer-sequence-number")
 )
 
-// An identity is what an idempotent producer attaches with: nil means null.
+// An identity is stated by an idempotent producer in its attach: nil means null.
 type identity struct{ id, epoch, sequence any }
 
 func (i identity) properties() amqp.Map {
@@ -29,7 +29,7 @@ func (i identity) properties() amqp.Map {
 	return amqp.Map{{Key: producerID, Value: i.id}, {Key: producerEpoch, Value: i.epoch}, {Key: producerSequence, Value: i.sequence}}
 }
 
-// A producer is an idempotent producer's link, and what the reply to its attach said.
+// A producer is an idempotent producer's link with the reply to its attach.
 type producer struct {
 	link *amqp.Link
 	got  identity
@@ -62,8 +62,8 @@ func mustAttachProducer(t *testing.T, server *emulator.Server, want identity) pr
 	return p
 }
 
-// send sends events as a batch that is numbered from first, with the epoch that the reply to the attach told. It
-// returns the condition of a rejection.
+// send sends events as a batch that is numbered from first, with the epoch in the reply to the
+// attach. It returns the condition of a rejection.
 func (p producer) send(t *testing.T, first int32, bodies ...string) string {
 	t.Helper()
 	var payload []byte
@@ -180,7 +180,7 @@ func TestResentBatchIsStoredOnce(t *testing.T) {
 			t.Errorf("sending 1 and 2: %s", got)
 		}
 	}
-	again := mustAttachProducer(t, server, p.got) // the connection was lost, say
+	again := mustAttachProducer(t, server, p.got) // as after a lost connection
 	if got := again.send(t, 1, "a", "b"); got != "" {
 		t.Errorf("sending 1 and 2 on another link: %s", got)
 	}
@@ -276,7 +276,7 @@ func TestBatchMustBeNumberedInItself(t *testing.T) {
 func TestSequenceWrapsToZero(t *testing.T) {
 	server := newServer(t, emulator.Options{})
 	p := mustAttachProducer(t, server, identity{int64(1), int16(0), int32(math.MaxInt32 - 2)})
-	for range 2 { // the second time it is a resend
+	for range 2 { // the second time it is a retry
 		if got := p.send(t, math.MaxInt32-1, "a", "b", "c", "d"); got != "" {
 			t.Errorf("sending the two largest numbers, 0 and 1: %s", got)
 		}
@@ -293,7 +293,7 @@ func TestHigherEpochFencesTheOlderProducer(t *testing.T) {
 	server := newServer(t, emulator.Options{})
 	old := mustAttachProducer(t, server, identity{int64(7), int16(1), nil})
 	old.send(t, 1, "a")
-	same := mustAttachProducer(t, server, identity{int64(7), int16(1), nil}) // fences nobody
+	same := mustAttachProducer(t, server, identity{int64(7), int16(1), nil}) // fences no other producer
 	if got := old.send(t, 2, "b"); got != "" {
 		t.Errorf("sending while another has the same epoch: %s", got)
 	}
@@ -302,7 +302,7 @@ func TestHigherEpochFencesTheOlderProducer(t *testing.T) {
 		t.Errorf("the producer with the higher epoch is told %v", young.got)
 	}
 	for _, p := range []producer{old, same} {
-		for _, first := range []int32{2, 3} { // what is stored, and what would be next
+		for _, first := range []int32{2, 3} { // the stored number, and the next one
 			if got := p.send(t, first, "b"); got != stolen {
 				t.Errorf("the fenced producer sends %d: %q, want %s", first, got, stolen)
 			}
@@ -350,7 +350,8 @@ func TestReattachEchoesOrReports(t *testing.T) {
 				t.Errorf("ReportTracked %v: attached with %v, the reply says %v", report, test.want, got)
 			}
 		}
-		// Whatever the reply says, the same bytes are stored once and the next number is the next.
+		// Whatever the reply states, the same bytes are stored once and the next number is the
+		// next.
 		again := mustAttachProducer(t, server, identity{int64(7), int16(1), int32(10)})
 		if got := again.send(t, 11, "a", "b", "c"); got != "" {
 			t.Errorf("ReportTracked %v: sending again: %s", report, got)

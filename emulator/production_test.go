@@ -44,8 +44,8 @@ func publishBy(t *testing.T, server *emulator.Server, connectionString string) e
 	return publish(ctx, client, nil, "event")
 }
 
-// runProduction stands for the code of a program that is not changed for its tests: it publishes with the module's producer
-// and with Azure's, and counts what it reads back.
+// runProduction stands for the code of a program that is not changed for its tests. It publishes
+// with the module's producer and with Azure's, and counts the events that it reads back.
 func runProduction(ctx context.Context, namespace string, credential azcore.TokenCredential, endpoint string, trust *tls.Config) (int, error) {
 	producer, err := eventhubs.NewBufferedProducer(namespace, "events", credential, &eventhubs.Options{
 		Connection: eventhubs.ConnectionOptions{CustomEndpoint: endpoint, TLSConfig: trust},
@@ -86,7 +86,7 @@ func runProduction(ctx context.Context, namespace string, credential azcore.Toke
 func TestProductionConstructorsRunUnchanged(t *testing.T) {
 	server := emulatortest.New(t, &emulator.Options{Transports: emulator.TransportTLS, Authentication: &emulator.Authentication{}})
 	trust := server.TLSConfig()
-	trust.ServerName = "" // so that the namespace's name is looked for, as in production
+	trust.ServerName = "" // so that the client checks the namespace's name, as in production
 	n, err := runProduction(t.Context(), "contoso.servicebus.windows.net", server.Credential(), server.Addr(), trust)
 	if n != 2 || err != nil {
 		t.Errorf("%d events read, %v; want 2", n, err)
@@ -103,8 +103,8 @@ func TestProductionConstructorsRunUnchanged(t *testing.T) {
 	}
 }
 
-// The constructors that a program has in production run unchanged: with a namespace, a credential, TLS and tokens that are
-// verified. Only the options tell where the namespace is and whom to trust.
+// A program's production constructors run unchanged: with a namespace, a credential, TLS and
+// verified tokens. Only the options say where the namespace is and which authority to trust.
 func ExampleServer_Credential() {
 	server, err := emulator.New(&emulator.Options{Authentication: &emulator.Authentication{}})
 	if err != nil {
@@ -127,7 +127,7 @@ func ExampleServer_Credential() {
 	// Output: <nil> 1
 }
 
-// A key may be good for one hub and for sending only. What else its owner tries is refused.
+// A key may be valid for one hub and for sending only. The server refuses everything else.
 func ExampleAuthentication() {
 	server, err := emulator.New(&emulator.Options{Authentication: &emulator.Authentication{
 		Keys: []emulator.Key{{Name: "sender", Value: "c2VjcmV0", Hub: "events", Rights: emulator.RightSend}},
@@ -147,7 +147,8 @@ func ExampleAuthentication() {
 	// false 1
 }
 
-// A connection string without a key, for tests of programs that are given one that is limited to a hub and to a right.
+// A connection string without a key, for tests of programs whose connection string is limited to a
+// hub and a right.
 func ExampleServer_SASConnectionString() {
 	server, err := emulator.New(&emulator.Options{Authentication: &emulator.Authentication{}})
 	if err != nil {

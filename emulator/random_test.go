@@ -10,7 +10,7 @@ import (
 	"github.com/go-eventhubs/eventhubs/emulator"
 )
 
-// operations are the transfers and attaches of some links, in an order that depends on shuffle.
+// operations are the transfers and attaches of some links, in an order that shuffle changes.
 func operations(shuffle bool) []emulator.Operation {
 	var all []emulator.Operation
 	for n := range 2000 {
@@ -20,13 +20,13 @@ func operations(shuffle bool) []emulator.Operation {
 		}
 	}
 	if shuffle {
-		// What happens to one node keeps its order; what happens to several does not.
+		// Operations of one node keep their order; those of different nodes do not.
 		slices.SortStableFunc(all, func(a, b emulator.Operation) int { return int(a.PartitionID[0]) - int(b.PartitionID[0]) })
 	}
 	return all
 }
 
-// fates are what a hook does to operations, by what they do to which node.
+// fates are the actions of a hook, by operation and node.
 func fates(hook emulator.Hook, operations []emulator.Operation) map[string][]emulator.Action {
 	all := make(map[string][]emulator.Action)
 	for _, op := range operations {

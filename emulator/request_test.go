@@ -72,13 +72,13 @@ func read(properties map[string]any) *amqp.Message {
 	return m
 }
 
-// without takes a property out of a request.
+// without removes a property from a request.
 func without(m *amqp.Message, key string) *amqp.Message {
 	delete(m.ApplicationProperties, key)
 	return m
 }
 
-// checkStatus checks what every answer must have: an int and a string.
+// checkStatus checks the status of an answer, which must be an int and a string.
 func checkStatus(t *testing.T, answer *amqp.Message, status int32, text, condition string) {
 	t.Helper()
 	p := answer.ApplicationProperties

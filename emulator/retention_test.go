@@ -101,7 +101,8 @@ func TestDiscardKeepsNumbersOnly(t *testing.T) {
 	}
 }
 
-// FuzzReadStored checks that whatever a store returns is either refused or what would be written again.
+// FuzzReadStored checks that every value of a store is either refused or would be written
+// identically.
 func FuzzReadStored(f *testing.F) {
 	b := testBatch(1, 10)
 	b.buffer = []byte{0, 0x53, 0x75, 0xa0, 1, 'x'}

@@ -20,7 +20,8 @@ import (
 	"github.com/go-eventhubs/eventhubs/internal/partitionkey"
 )
 
-// sdkDial is how Azure's Go client gets to the server: nil for TCP by the connection string, else Server.Dial.
+// sdkDial is the way of Azure's Go client to the server: nil for TCP by the connection string, else
+// Server.Dial.
 type sdkDial func(context.Context, azeventhubs.WebSocketConnParams) (net.Conn, error)
 
 func inMemory(server *emulator.Server) sdkDial {
@@ -43,8 +44,9 @@ func overWebSocket(server *emulator.Server, transport emulator.Transport) sdkDia
 	}
 }
 
-// onEveryTransport runs a test over TCP, TLS, WebSocket with and without TLS, and in memory with virtual time. Each server
-// allows that transport only, so that the test shows what it says.
+// onEveryTransport runs a test over TCP, TLS, WebSocket with and without TLS, and in memory with
+// virtual time. Each server allows only that transport, so the test cannot use another one by
+// mistake.
 func onEveryTransport(t *testing.T, options emulator.Options, test func(*testing.T, *emulator.Server, sdkDial)) {
 	onEveryNetwork(t, options, test)
 	t.Run("memory", func(t *testing.T) {
@@ -57,7 +59,8 @@ func onEveryTransport(t *testing.T, options emulator.Options, test func(*testing
 	})
 }
 
-// onEveryNetwork does so without the one in memory, for tests that leave goroutines of the client behind for a while.
+// onEveryNetwork does the same without the transport in memory, for tests in which goroutines of
+// the client outlive it for a while.
 func onEveryNetwork(t *testing.T, options emulator.Options, test func(*testing.T, *emulator.Server, sdkDial)) {
 	for transport, name := range map[emulator.Transport]string{
 		emulator.TransportPlain: "tcp", emulator.TransportTLS: "tls",
@@ -145,7 +148,7 @@ func receive(t *testing.T, client *azeventhubs.ConsumerClient, partition string,
 
 var earliest = azeventhubs.StartPosition{Earliest: new(true)}
 
-// bodies are what a partition holds.
+// bodies are the bodies of a partition's events.
 func bodies(server *emulator.Server, hub, partition string) []string {
 	var all []string
 	for e := range server.Events(hub, partition) {
@@ -455,7 +458,7 @@ func TestIdleConnectionStaysAlive(t *testing.T) {
 }
 
 func TestCloseWithClientsAttachedLeavesNothingBehind(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) { // a goroutine left behind fails the test
+	synctest.Test(t, func(t *testing.T) { // a leaked goroutine fails the test
 		server, err := emulator.New(&emulator.Options{Addr: emulator.InMemory})
 		if err != nil {
 			t.Fatal(err)

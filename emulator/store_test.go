@@ -69,7 +69,7 @@ func (s *memoryStore) fail(err error) {
 	s.failure = err
 }
 
-// dump is all that somebody can see of a partition.
+// dump is everything visible of a partition.
 func dump(server *emulator.Server, hub, partition string) string {
 	var b strings.Builder
 	for e := range server.Events(hub, partition) {
@@ -124,7 +124,7 @@ func TestRestartedServerHasEverythingAgain(t *testing.T) {
 		if _, err := attachReceiver(t, second, "late/ConsumerGroups/mine/Partitions/0", "r", nil); err != nil {
 			t.Errorf("its consumer group: %v", err)
 		}
-		// A checkpoint from before is where it was, and numbers go on.
+		// An earlier checkpoint still refers to its event, and numbers go on.
 		client = newProducer(t, second, "events", inMemory(second))
 		mustPublish(t, client, &azeventhubs.EventDataBatchOptions{PartitionID: new("1")}, "next")
 		got := receive(t, newConsumer(t, second, "events", inMemory(second)), "1", azeventhubs.StartPosition{SequenceNumber: new(int64(18))}, 2)
@@ -209,7 +209,7 @@ func TestWhatRetentionTakesGoesFromTheStoreToo(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if got := store.batches(); got > 4 { // what has just become too much goes with the next one
+		if got := store.batches(); got > 4 { // the excess is dropped with the next write
 			t.Errorf("the store has %d batches of the 3 that are kept", got)
 		}
 		if store.changes != 2 {

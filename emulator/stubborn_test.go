@@ -37,7 +37,8 @@ func dialIn(t *testing.T, server *emulator.Server, transport emulator.Transport)
 	return nc
 }
 
-// A client that reads nothing while the server has much to say to it takes no farewell, of TLS and of the WebSocket neither.
+// A client that does not read, while the server has much to send, receives no farewell of TLS and
+// the WebSocket either.
 func TestCloseKeepsItsTimeWhateverTheTransport(t *testing.T) {
 	for _, transport := range []emulator.Transport{
 		emulator.TransportPlain, emulator.TransportTLS, emulator.TransportWebSocket, emulator.TransportWebSocketTLS,
@@ -80,9 +81,10 @@ func TestCloseKeepsItsTimeWhateverTheTransport(t *testing.T) {
 	}
 }
 
-// The answers have nowhere to go, so the requests stay. When the client is gone, nobody waits for them any more.
+// The answers have nowhere to go, so the requests stay. After the client is gone, they are
+// forgotten.
 func TestRequestsWithoutCreditForTheirAnswersAreForgottenWithTheirClient(t *testing.T) {
-	const requests, size = 24, 16 << 20 // bytes each: more than is buffered for a connection
+	const requests, size = 24, 16 << 20 // bytes each: more than the buffers of a connection
 	synctest.Test(t, func(t *testing.T) {
 		server := emulatortest.New(t, &emulator.Options{
 			Addr: emulator.InMemory, MaxMessageSize: size + 1000, Logger: slog.New(slog.DiscardHandler), IdleTimeout: -1,

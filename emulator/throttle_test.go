@@ -13,7 +13,7 @@ import (
 	"github.com/go-eventhubs/eventhubs/emulator"
 )
 
-// acceptedIn counts how many of the messages are accepted that are sent as fast as it goes for d.
+// acceptedIn sends messages as fast as possible for d and counts the accepted ones.
 func acceptedIn(t *testing.T, sender *amqp.Sender, d time.Duration, size int) (n int) {
 	t.Helper()
 	for range int(d / time.Millisecond) { // two each millisecond, twice the rate of one unit
@@ -81,7 +81,7 @@ func TestGoSDKIsThrottledThenAccepted(t *testing.T) {
 		}
 		defer func() { _ = client.Close(context.Background()) }()
 		begin := time.Now()
-		body := strings.Repeat("x", 1_000_000) // larger than what a second lets in would be the next
+		body := strings.Repeat("x", 1_000_000) // the next message would exceed the limit of one second
 		for range 4 {
 			mustPublish(t, client, nil, body)
 		}

@@ -12,10 +12,12 @@ import (
 	"github.com/go-eventhubs/eventhubs/internal/amqp"
 )
 
-// The notation of the transcripts in testdata: a symbol begins with a colon; binary, UUIDs and decimals with their name; maps, arrays, described
-// values, composites and states are objects with one key. What is null is left out of a frame. Numbers have lost their width.
+// The notation of the transcripts in testdata. A symbol begins with a colon. Binary, UUIDs and
+// decimals begin with their name. Maps, arrays, described values, composites and states are objects
+// with one key. Null fields of a frame are left out. Numbers have lost their width.
 
-// A transcribed value of a composite is one of these kinds, which numbers need to get their width back.
+// A transcribed value of a composite is one of these kinds, which numbers need to get their width
+// back.
 type kind int
 
 const (
@@ -35,7 +37,8 @@ type field struct {
 	kind kind
 }
 
-// performatives have the fields of each frame in their order on the wire (2.7, 5.3.3 of the specification).
+// performatives have the fields of each frame in their order on the wire (2.7, 5.3.3 of the
+// specification).
 var performatives = map[string]struct {
 	code   uint64
 	fields []field
@@ -82,7 +85,8 @@ var performatives = map[string]struct {
 	"released": {0x26, nil},
 }
 
-// messageProperties are the fields of that section (3.2.4); headerFields those of the header (3.2.1).
+// messageProperties are the fields of that section (3.2.4); headerFields those of the header
+// (3.2.1).
 var (
 	messageProperties = []field{
 		{"message-id", number64}, {"user-id", 0}, {"to", 0}, {"subject", 0}, {"reply-to", 0}, {"correlation-id", number64}, {"content-type", 0}, {"content-encoding", 0},
@@ -101,7 +105,7 @@ func nameOf(code uint64) (string, bool) {
 	return "", false
 }
 
-// transcribed says numbers of properties whose type counts.
+// transcribed gives numbers of properties the type that matters.
 var transcribed = map[string]func(int64) any{
 	"com.microsoft:timeout":                  func(n int64) any { return uint32(n) },
 	"com.microsoft:entity-type":              func(n int64) any { return int32(n) },
@@ -110,7 +114,7 @@ var transcribed = map[string]func(int64) any{
 	"expiration":                             func(n int64) any { return time.UnixMilli(n).UTC() },
 }
 
-// wireValue is what the notation means, for amqp.AppendValue.
+// wireValue is the value of the notation, for amqp.AppendValue.
 func wireValue(v any, k kind) any {
 	switch v := v.(type) {
 	case json.Number:
@@ -161,7 +165,7 @@ func wireText(v string) any {
 		return bytesOf(digits)
 	}
 	if text, ok := strings.CutPrefix(v, "uuid:"); ok {
-		sum := sha256.Sum256([]byte(text)) // the transcript has a name in its place
+		sum := sha256.Sum256([]byte(text)) // the transcript has a name instead
 		return amqp.UUID(sum[:16])
 	}
 	if digits, ok := strings.CutPrefix(v, "decimal128:"); ok {
@@ -172,7 +176,7 @@ func wireText(v string) any {
 	return v
 }
 
-// bytesOf reads hexadecimal digits, or a name in their place.
+// bytesOf reads hexadecimal digits, or a name instead of them.
 func bytesOf(digits string) []byte {
 	b, err := hex.DecodeString(digits)
 	if err != nil {

@@ -24,10 +24,11 @@ import (
 	"github.com/go-eventhubs/eventhubs/internal/amqp"
 )
 
-// testdata/transcripts has every frame that five official clients exchanged with this emulator, both ways: the Go, JavaScript, Python, Java and .NET
-// clients publish and consume. These tests send what each client sent, frame by frame, and want the answers that it got. Names stand in the
-// place of random ids, SharedAccessSignatures are gone, and of bodies there is only the size. Of .NET's batches the first four sections are there,
-// and of many answers alike the first six.
+// testdata/transcripts has every frame that five official clients exchanged with this emulator, in
+// both directions. The Go, JavaScript, Python, Java and .NET clients publish and consume. These
+// tests send what each client sent, frame by frame, and expect the same answers. Names replace
+// random ids, SharedAccessSignatures are removed, and only the size of bodies is kept. Only the
+// first four sections of .NET's batches are kept, and the first six of many similar answers.
 
 // A line of a transcript is a frame, or the beginning or the end of a connection.
 type line struct {
@@ -79,7 +80,7 @@ func TestClientsAreAnsweredAsTheyWereWhenTheyWereRecorded(t *testing.T) {
 
 // replay sends the client's frames and wants the server's.
 func replay(t *testing.T, lines []*line) {
-	// Selectors by time mean the days of the recording.
+	// Selectors by time refer to the days of the recording.
 	time.Sleep(time.Until(recorded(t, lines)))
 	server, err := emulator.New(&emulator.Options{Addr: emulator.InMemory, Hubs: []emulator.Hub{{Name: "events", Partitions: partitionsOf(lines)}}})
 	if err != nil {
@@ -153,17 +154,17 @@ type replayed struct {
 	links map[string]*replayedLink // by channel and the client's handle
 
 	mu    sync.Mutex // guards the fields below
-	heard []*line    // what the server has said that no line has asked for yet
+	heard []*line    // the server's frames that no line has asked for yet
 }
 
-// A replayedLink is what the events of a sender must carry.
+// A replayedLink has the numbers that the events of a sender must carry.
 type replayedLink struct {
 	name       string
-	idempotent amqp.Map // the properties of the reply; nil: it is not
+	idempotent amqp.Map // the properties of the reply; nil: not idempotent
 	numbered   int32    // events
 }
 
-// read takes what the server says until the connection is over.
+// read reads the server's frames until the connection is over.
 func (c *replayed) read() {
 	for {
 		l, err := readFrame(c.nc)
@@ -185,7 +186,8 @@ func (c *replayed) read() {
 	}
 }
 
-// repeats tells whether an answer is one of those of which the transcripts have the first ones: events for a reader, and their acceptance.
+// repeats reports whether an answer is one of many of which the transcripts keep only the first:
+// events for a reader, and their acceptance.
 func (l *line) repeats() bool {
 	accepted := map[string]any{"accepted": map[string]any{}}
 	return l.Frame == "transfer" && messageEssence(l)[":x-opt-sequence-number"] != nil || l.Frame == "disposition" && reflect.DeepEqual(l.Fields["state"], accepted)
@@ -241,7 +243,7 @@ var sectionNames = map[byte]string{
 	amqp.SectionSequence: "amqp-sequence", amqp.SectionValue: "amqp-value", amqp.SectionFooter: "footer",
 }
 
-// sectionsBySize are those of which the transcripts have the size only.
+// sectionsBySize are the sections of which the transcripts keep only the size.
 var sectionsBySize = map[string]bool{"data": true, "amqp-sequence": true, "amqp-value": true, "footer": true}
 
 // say sends what the client said.
@@ -253,7 +255,7 @@ func (c *replayed) say(l *line) {
 		c.write([]byte{'A', 'M', 'Q', 'P', l.Protocol, 1, 0, 0})
 		return
 	case "eof":
-		synctest.Wait() // what the server says meanwhile is heard
+		synctest.Wait() // the server's frames meanwhile are heard
 		_ = c.nc.Close()
 		return
 	}
@@ -342,7 +344,8 @@ func (c *replayed) message(l *line, link *replayedLink) (b []byte) {
 	return b
 }
 
-// whole are the sections of a message, with those that the transcript leaves out: more events like the last one.
+// whole are the sections of a message, including those that the transcript leaves out: more events
+// like the last one.
 func (l *line) whole() []map[string]any {
 	all := slices.Clone(l.Sections)
 	missing := l.Payload
@@ -363,7 +366,8 @@ func (l *line) whole() []map[string]any {
 	return all
 }
 
-// data is the content of a data section that takes n bytes: in a batch an event, which may have annotations.
+// data is the content of a data section of n bytes: in a batch an event, which may have
+// annotations.
 func (c *replayed) data(n int, batch bool, annotations func() amqp.Map) []byte {
 	c.t.Helper()
 	room := max(0, n-5)
@@ -396,7 +400,7 @@ func withKinds(value any, fields []field) amqp.List {
 	return out
 }
 
-// want waits for what the server said.
+// want waits for the server's recorded frame.
 func (c *replayed) want(l *line) {
 	c.t.Helper()
 	synctest.Wait()
@@ -418,7 +422,7 @@ func (c *replayed) want(l *line) {
 	}
 }
 
-// learn takes the identity that an idempotent producer is given.
+// learn keeps the identity that an idempotent producer gets.
 func (c *replayed) learn(reply *line) {
 	properties, _ := reply.Fields["properties"].(map[string]any)
 	pairs, _ := properties["map"].([]any)
@@ -433,7 +437,8 @@ func (c *replayed) learn(reply *line) {
 	}
 }
 
-// own are the fields that are the server's own affair, or follow from the size of what the client sends.
+// own are the fields that the server chooses itself, or that follow from the size of the client's
+// frames.
 var own = map[string][]string{
 	"open":     {"container-id"},
 	"attach":   {"handle"},
@@ -442,7 +447,7 @@ var own = map[string][]string{
 	"detach":   {"handle"},
 }
 
-// essence is what of an answer must be as it was.
+// essence is the part of an answer that must equal the recording.
 func essence(l *line) map[string]any {
 	fields, _ := plainly(any(l.Fields)).(map[string]any)
 	out := map[string]any{"frame": l.Frame, "channel": float64(l.Channel), "protocol": float64(l.Protocol)}
@@ -457,7 +462,8 @@ func essence(l *line) map[string]any {
 	return out
 }
 
-// messageEssence is the whole of an answer to a request, and what the service adds to an event: the event itself is not known.
+// messageEssence is the whole answer to a request, or the service's additions to an event: the
+// event itself is not known.
 func messageEssence(l *line) map[string]any {
 	all := map[string]any{}
 	for _, section := range l.Sections {
@@ -492,7 +498,7 @@ var (
 	spaces   = regexp.MustCompile(`[\s']`)
 )
 
-// plainly brings what was recorded and what is heard to one form.
+// plainly brings recorded and received values to one form.
 func plainly(v any) any {
 	switch v := v.(type) {
 	case json.Number:

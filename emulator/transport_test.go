@@ -199,7 +199,8 @@ func TestEveryTransportWorksInMemoryWithVirtualTime(t *testing.T) {
 		}
 		conns := make(map[string]*amqp.Conn)
 		for name, nc := range streams {
-			// What the client's WebSocket does at a deadline of half a minute, when the next write is due too, is left to chance.
+			// After half a minute the client's WebSocket has a deadline, and its next write is due
+			// too: the result would be random.
 			conn, err := amqp.Client(t.Context(), nc, &amqp.Config{WriteTimeout: -1})
 			if err != nil {
 				t.Fatalf("%s: %v", name, err)
@@ -237,7 +238,7 @@ func TestSilentClientsAreClosedOnEveryTransport(t *testing.T) {
 				}
 			}
 			begin := time.Now()
-			// SASL is left out; the open frame asks for no idle time-out, and then nothing follows.
+			// SASL is left out. The open frame asks for no idle time-out, and nothing follows.
 			_, _ = nc.Write([]byte("AMQP\x00\x01\x00\x00\x00\x00\x00\x11\x02\x00\x00\x00\x00\x53\x10\xc0\x04\x01\xa1\x01x"))
 			got, _ := io.ReadAll(nc)
 			if !bytes.Contains(got, []byte("amqp:resource-limit-exceeded")) {

@@ -413,5 +413,5 @@ func TestCheckOfAPeerThatWantsAnotherLogin(t *testing.T) {
 		}
 	}()
 	r := program{}.check(t, exitFailed, to(l.Addr().String(), "c2VjcmV0", true)...)
-	r.failing(t, "amqp", "offers the SASL mechanisms PLAIN, and not ANONYMOUS or MSSBCBS", "wants another login than Event Hubs")
+	r.failing(t, "amqp", "offers the SASL mechanisms PLAIN, but not ANONYMOUS or MSSBCBS", "requires another login than Event Hubs")
 }

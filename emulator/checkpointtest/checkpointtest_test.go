@@ -91,7 +91,8 @@ func TestStoreHeedsItsContext(t *testing.T) {
 	}
 }
 
-// process runs, in real time since the client leaves goroutines behind, a processor until it has received want events, each of which it checkpoints, and returns their bodies.
+// process runs a processor until it has received want events, checkpoints each, and returns their
+// bodies. It runs in real time, since the client leaks goroutines.
 func process(t *testing.T, server *emulator.Server, store azeventhubs.CheckpointStore, want int) []string {
 	t.Helper()
 	consumer, err := azeventhubs.NewConsumerClientFromConnectionString(server.ConnectionString("events"), "", azeventhubs.DefaultConsumerGroup, nil)
@@ -129,7 +130,7 @@ func process(t *testing.T, server *emulator.Server, store azeventhubs.Checkpoint
 				t.Fatal("the processor ended")
 			}
 			partitions = append(partitions, p)
-			// It ends with ctx; cancel comes before the processor's end is waited for.
+			// It ends with ctx; cancel precedes the wait for the processor's end.
 			go forward(ctx, p, received)
 		case body := <-received:
 			bodies = append(bodies, body)

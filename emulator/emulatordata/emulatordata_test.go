@@ -17,7 +17,8 @@ import (
 	"github.com/go-eventhubs/eventhubs/emulator/emulatordata"
 )
 
-// childDir tells the test binary to be the process that is killed; its value is the directory of the store.
+// childDir makes the test binary the process that is killed; its value is the directory of the
+// store.
 const childDir = "EMULATORDATA_TEST_CHILD"
 
 func TestMain(m *testing.M) {
@@ -34,7 +35,7 @@ func open(t *testing.T, dir string) *emulatordata.Store {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = store.Close() }) // again, maybe
+	t.Cleanup(func() { _ = store.Close() }) // perhaps again
 	return store
 }
 
@@ -44,7 +45,7 @@ func start(t *testing.T, store emulator.Store) *emulator.Server {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = server.Close() }) // again, maybe
+	t.Cleanup(func() { _ = server.Close() }) // perhaps again
 	return server
 }
 
@@ -144,7 +145,8 @@ func TestFileThatIsNoStoreIsRefused(t *testing.T) {
 	}
 }
 
-// storeForever stores events in all partitions at once, prints each when it is stored, and ends by being killed.
+// storeForever stores events in all partitions at once and prints each after it is stored. It ends
+// by being killed.
 func storeForever(dir string) error {
 	store, err := emulatordata.Open(dir, nil)
 	if err != nil {
@@ -174,7 +176,7 @@ func storeForever(dir string) error {
 
 func TestWhatWasStoredSurvivesAKilledProcess(t *testing.T) {
 	dir := t.TempDir()
-	stored := make(map[string]int) // events that the process said it had stored
+	stored := make(map[string]int) // events that the process has reported as stored
 	for range 3 {
 		child := exec.CommandContext(t.Context(), os.Args[0])
 		child.Env = append(os.Environ(), childDir+"="+dir)
@@ -197,7 +199,7 @@ func TestWhatWasStoredSurvivesAKilledProcess(t *testing.T) {
 				stored[partition] = number + 1
 			}
 			if n == 50 {
-				_ = child.Process.Kill() // in the midst of the next writes; what it has printed is read to the end
+				_ = child.Process.Kill() // during the next writes; its output is read to the end
 			}
 		}
 		_ = child.Wait() // killed, it says
@@ -214,7 +216,7 @@ func TestWhatWasStoredSurvivesAKilledProcess(t *testing.T) {
 					t.Errorf("partition %s: event %d has sequence number %d and body %.20q", partition, i, e.SequenceNumber, e.Body)
 				}
 			}
-			stored[partition] = len(events) // one more may have been stored without a word
+			stored[partition] = len(events) // one more may have been stored without a report
 		}
 		if err := errors.Join(server.Close(), store.Close()); err != nil {
 			t.Fatal(err)

@@ -1,6 +1,6 @@
 package emulatorhttp
 
-// What the tests read the answers with.
+// Tests read the answers with these types.
 type (
 	Snapshot = snapshotJSON
 	Events   = eventsJSON

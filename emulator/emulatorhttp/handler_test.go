@@ -18,7 +18,7 @@ import (
 	"github.com/go-eventhubs/eventhubs/emulator/emulatortest"
 )
 
-// A page is a handler and the server that it shows.
+// A page is a handler and its server.
 type page struct {
 	server  *emulator.Server
 	handler http.Handler
@@ -41,7 +41,7 @@ func (p page) seed(t *testing.T, partition string, events ...emulator.Event) {
 	}
 }
 
-// get asks for a path, as a browser does that shows the page, and checks the status.
+// get requests a path as a browser that shows the page does, and checks the status.
 func (p page) get(t *testing.T, path string, status int) *httptest.ResponseRecorder {
 	t.Helper()
 	r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, path, nil)
@@ -157,7 +157,7 @@ func TestTheSnapshot(t *testing.T) {
 	if got := decode[emulatorhttp.Snapshot](t, p.get(t, "/api/snapshot", http.StatusOK)); strings.Contains(strings.Join(got.InForce, ""), "hook") {
 		t.Errorf("in force is %q, which says the same twice", got.InForce)
 	}
-	// Whatever is empty is an empty list: a page need not look twice.
+	// An empty list is an empty array, never null, so the page need not check twice.
 	if text := p.get(t, "/api/snapshot", http.StatusOK).Body.String(); strings.Contains(strings.ReplaceAll(text, `"enqueued":null`, ""), "null") {
 		t.Errorf("null in %s", text)
 	}
@@ -210,7 +210,7 @@ func TestEventsAreFound(t *testing.T) {
 		for _, e := range e.Events {
 			got = append(got, fmt.Sprintf("%s/%d", e.Partition, e.Sequence))
 		}
-		// Events of the same millisecond are in no certain order between partitions.
+		// Events of the same millisecond have no fixed order between partitions.
 		if !sameEvents(got, want) {
 			t.Errorf("%q: found %q, want %q", query, got, want)
 		}
@@ -225,7 +225,7 @@ func TestEventsAreFound(t *testing.T) {
 	}
 }
 
-// sameEvents compares what was found with what was wanted, in order within each partition.
+// sameEvents compares found events with the expected ones, in order within each partition.
 func sameEvents(got []string, want string) bool {
 	wanted := strings.Fields(want)
 	if len(got) != len(wanted) {
@@ -282,7 +282,7 @@ func TestBodiesAreShown(t *testing.T) {
 	long := strings.Repeat("ä", 100_000)
 	for _, test := range []struct {
 		name, body         string
-		kind, brief, whole string // the texts; long ones end with an ellipsis here, which stands for more
+		kind, brief, whole string // the texts; an ellipsis at the end stands for more
 		truncated          bool   // in whole
 	}{
 		{"text", "hello\tworld\n", "text", "hello\tworld\n", "hello\tworld\n", false},
@@ -423,7 +423,7 @@ func Example() {
 	defer func() { _ = server.Close() }()
 	_ = server.Seed("events", "0", emulator.Event{Body: []byte("hello")})
 
-	page := httptest.NewServer(emulatorhttp.New(server, nil)) // http.ListenAndServe, for people
+	page := httptest.NewServer(emulatorhttp.New(server, nil)) // http.ListenAndServe, in a program
 	defer page.Close()
 	response, err := http.Get(page.URL + "/api/body?" + url.Values{"hub": {"events"}, "partition": {"0"}, "sequence": {"0"}}.Encode())
 	if err != nil {

@@ -42,7 +42,7 @@ func sendOrders(ctx context.Context, connectionString string) {
 	}
 }
 
-// TestOrdersAreSent is the example of docs/emulator.md, as it is there.
+// TestOrdersAreSent is the example of docs/emulator.md, verbatim.
 func TestOrdersAreSent(t *testing.T) {
 	server := emulatortest.New(t, nil) // one hub, "events", 4 partitions, a free port; closed when the test ends
 	sendOrders(t.Context(), server.ConnectionString("events"))

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// benchPair returns two engines over loopback TCP, and a link between them whose receiver accepts everything.
+// benchLink returns a link between two engines over loopback TCP whose receiver accepts everything.
 func benchLink(b *testing.B, settled bool) *Link {
 	b.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")

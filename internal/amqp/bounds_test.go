@@ -11,7 +11,8 @@ import (
 	"github.com/go-eventhubs/eventhubs/internal/memnet"
 )
 
-// A condition is an error's most important part, but one of hundreds of bytes does not come through a frame of 512.
+// A condition is an error's most important part, but a condition of hundreds of bytes does not fit
+// into a frame of 512.
 func TestAConditionThatDoesNotFitIsToldAsTheDescriptionOfAnother(t *testing.T) {
 	e := &Error{Condition: Symbol("com.example:" + strings.Repeat("c", 900)), Description: "why"}
 	bubble(t, func(t *testing.T) {
@@ -33,7 +34,7 @@ func TestADescriptionIsUTF8WhateverItQuotes(t *testing.T) {
 	}
 }
 
-// A peer that has detached waits for the detach that answers, and that needs an attach before it.
+// A peer that has detached waits for the answering detach, which needs an attach before it.
 func TestAPeerThatGaveUpALinkWhoseNameDoesNotFitIsToldSo(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		p, _ := newPeer(t, nil, &Open{ContainerID: "peer", MaxFrameSize: 512})
@@ -63,7 +64,7 @@ func TestALongStateIsSettledInAShortFrame(t *testing.T) {
 	})
 }
 
-// An outcome that cannot be told leaves the delivery to another one.
+// A delivery whose outcome cannot be sent can be settled with another one.
 func TestAnOutcomeThatCannotBeToldDoesNotSettle(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		client, server := pair(t, &Config{MaxFrameSize: 512}, nil)
@@ -89,7 +90,7 @@ func TestAnOutcomeThatCannotBeToldDoesNotSettle(t *testing.T) {
 	})
 }
 
-// densest is an attach of size bytes whose decoded form takes most memory.
+// densest is an attach of size bytes whose decoded form takes the most memory.
 func densest(name string, handle uint32, size int) *Attach {
 	a := &Attach{Name: name, Handle: handle, Role: RoleSender, InitialDeliveryCount: new(uint32), Target: &Target{Address: "hub"}}
 	nulls := make(List, 0, size)
@@ -113,7 +114,7 @@ func TestAnAttachThatSaysTooMuchIsRefused(t *testing.T) {
 		}
 		p.attach(c, 2, *densest("", 0, 15_000), nil)
 	})
-	bubble(t, func(t *testing.T) { // and an answer to ours likewise
+	bubble(t, func(t *testing.T) { // an answer to our attach likewise
 		client, server := pair(t, nil, nil)
 		s, err := client.NewSession(try(t))
 		if err != nil {
@@ -258,7 +259,7 @@ func TestADeliveryTagBeyondTheProtocolsBoundIsRefused(t *testing.T) {
 	}
 }
 
-// What is around a payload takes memory too, also while the rest of the payload has not come.
+// The overhead of a payload takes memory too, even while the rest of the payload has not come.
 func TestUnfinishedDeliveriesCountWithWhatIsAroundThem(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		const links = 20

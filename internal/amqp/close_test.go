@@ -28,11 +28,11 @@ func secure(t *testing.T) (client, server net.Conn) {
 		t.Fatal(err)
 	}
 	a, b := memnet.Pipe()
-	return tls.Client(a, &tls.Config{InsecureSkipVerify: true}), // a test of its own certificate
+	return tls.Client(a, &tls.Config{InsecureSkipVerify: true}), // a test with its own certificate
 		tls.Server(b, &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}})
 }
 
-// TLS says a word when it is closed, and waits five seconds of its own until it can be said.
+// TLS sends an alert when it is closed, and waits up to five seconds to send it.
 func TestCloseOverTLSKeepsItsTime(t *testing.T) {
 	for _, full := range []bool{true, false} {
 		bubble(t, func(t *testing.T) {

@@ -65,7 +65,7 @@ func TestServerGreetsAsEventHubsDoes(t *testing.T) {
 		if got, want := offer.(*SASLMechanisms).Mechanisms, []Symbol{"MSSBCBS", "PLAIN", "ANONYMOUS", "EXTERNAL"}; !slices.Equal(got, want) {
 			t.Errorf("mechanisms %v, want %v", got, want)
 		}
-		// A client that pipelines everything behind its choice.
+		// A client that pipelines everything right after its choice.
 		init, _ := appendFrame(nil, frameSASL, 0, &SASLInit{Mechanism: "MSSBCBS"})
 		init = append(init, headerAMQP[:]...)
 		init, _ = appendFrame(init, frameAMQP, 0, &Open{ContainerID: "x"})
@@ -180,7 +180,7 @@ func TestASilentPeerIsClosedAfterTwiceTheTimeout(t *testing.T) {
 		p, c := newPeer(t, &Config{IdleTimeout: 10 * time.Second}, nil)
 		start := time.Now()
 		time.Sleep(15 * time.Second)
-		p.write(appendEmptyFrame(nil)) // puts it off
+		p.write(appendEmptyFrame(nil)) // postpones it
 		p.wantClose(ErrorResourceLimit)
 		if got := time.Since(start); got != 35*time.Second {
 			t.Errorf("closed after %v, want 35s", got)

@@ -30,8 +30,8 @@
 // whether the network has taken any of it.
 //
 // Memory is bounded against a misbehaving peer. The maximum frame size, the maximum message size,
-// channel-max and handle-max are limits. So are the credit granted, for deliveries not yet received
-// by the application, and the queue of links not yet accepted, with the bytes of their attaches. A
-// limit on the outgoing buffer makes Send wait and the reader stop reading. Of an answered attach,
-// only the fields that the link needs are kept.
+// channel-max and handle-max are limits. Credit bounds the deliveries not yet received by the
+// application. The queue of links not yet accepted is bounded, and so are the bytes of their
+// attaches. A limit on the outgoing buffer makes Send wait and the reader stop reading. Of an
+// answered attach, only the fields that the link needs are kept.
 package amqp

@@ -31,7 +31,7 @@ func TestPausedReadingFillsTheNetworkAndGoesOnWhenResumed(t *testing.T) {
 			t.Fatalf("%d deliveries went out, want at most %d", n, most)
 		}
 		first()
-		first() // of no use the second time
+		first() // has no effect the second time
 		synctest.Wait()
 		l.s.c.mu.Lock()
 		queued := len(l.receiver.queue)
@@ -85,7 +85,7 @@ func TestAClosedWindowTakesWhatIsUnderWayAndNoMore(t *testing.T) {
 		}
 		p.wantIdle("the window is closed")
 		first()
-		first() // of no use the second time
+		first() // has no effect the second time
 		p.wantIdle("the window is closed twice")
 		second()
 		if f := want[*Flow](p, 0); f.IncomingWindow != 10 {
@@ -135,7 +135,7 @@ func TestAnIgnoredDetachIsNotAnswered(t *testing.T) {
 		if err := l.Err(); !errors.Is(err, ErrDetached) {
 			t.Errorf("Err is %v, want ErrDetached", err)
 		}
-		p.attach(c, 1, Attach{Role: RoleSender}, nil) // others are none the worse
+		p.attach(c, 1, Attach{Role: RoleSender}, nil) // other links still work
 		p.send(0, &End{}, nil)
 		want[*End](p, 0)
 	})
@@ -202,7 +202,7 @@ func TestUnfinishedDeliveriesAreBounded(t *testing.T) {
 			first.More = true
 			p.send(0, first, make([]byte, 30_000))
 		}
-		// Three fit, whatever the slices around them take; the fourth does not.
+		// Three fit, whatever overhead the slices have; the fourth does not.
 		if d := want[*Detach](p, 0); d.Handle != 3 {
 			t.Errorf("handle %d is detached, want 3", d.Handle)
 		} else {

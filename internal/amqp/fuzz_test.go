@@ -12,7 +12,8 @@ import (
 	"time"
 )
 
-// FuzzReadValue checks that whatever can be decoded can be encoded and decoded again to the same, and that decoding takes memory in proportion to its input.
+// FuzzReadValue checks that every decoded value can be encoded and decoded to the same value. It
+// also checks that decoding takes memory in proportion to its input.
 func FuzzReadValue(f *testing.F) {
 	for _, v := range []any{nil, int32(5), "x", []byte("y"), List{int64(1), Map{{"k", []Symbol{"a"}}}}, Described{uint64(1), UUID{}}, Array{List{}, List{true}}, testTime} {
 		b, err := AppendValue(nil, v)
@@ -43,7 +44,7 @@ func FuzzReadValue(f *testing.F) {
 	})
 }
 
-// same compares by encoding if DeepEqual does not do, since a NaN differs from itself.
+// same compares by encoding if DeepEqual fails, since a NaN differs from itself.
 func same(a, b any) bool {
 	if reflect.DeepEqual(a, b) {
 		return true
@@ -53,7 +54,8 @@ func same(a, b any) bool {
 	return errX == nil && errY == nil && bytes.Equal(x, y)
 }
 
-// FuzzParseMessage checks that what parses can be encoded and parsed again to the same, and that a message is its sections.
+// FuzzParseMessage checks that every parsed message can be encoded and parsed to the same message,
+// and that a message is its sections.
 func FuzzParseMessage(f *testing.F) {
 	m := fullMessage()
 	b, err := m.AppendTo(nil)
@@ -88,7 +90,7 @@ func FuzzParseMessage(f *testing.F) {
 	})
 }
 
-// FuzzPerformative checks that whatever decodes can be encoded.
+// FuzzPerformative checks that every decoded performative can be encoded.
 func FuzzPerformative(f *testing.F) {
 	for _, p := range frames() {
 		b, err := p.(appender).appendTo(nil)
@@ -116,7 +118,8 @@ func FuzzPerformative(f *testing.F) {
 	})
 }
 
-// FuzzFrames feeds the bytes of a peer to an engine that has no network, and checks that it neither panics nor breaks its own rules.
+// FuzzFrames feeds a peer's bytes to an engine without a network. It checks that the engine neither
+// panics nor breaks its own rules.
 func FuzzFrames(f *testing.F) {
 	var all []byte
 	for _, p := range []appender{
@@ -139,11 +142,11 @@ func FuzzFrames(f *testing.F) {
 			if err != nil {
 				break
 			}
-			c.out = c.out[:0] // nobody writes
+			c.out = c.out[:0] // no writer takes them
 			if c.handle(frame) {
 				break
 			}
-			// A user who takes what comes.
+			// A user that accepts everything.
 			if l, err := c.AcceptLink(ctx); err == nil && l.Accept(nil) == nil {
 				if l.Role() == RoleReceiver {
 					_ = l.Credit(3)
@@ -185,7 +188,7 @@ func FuzzFrames(f *testing.F) {
 	})
 }
 
-// noConn is a net.Conn that is not there.
+// noConn is a net.Conn that does not exist.
 type noConn struct{ net.Conn }
 
 func (noConn) Read([]byte) (int, error)         { return 0, io.EOF }
@@ -196,7 +199,8 @@ func (noConn) SetReadDeadline(time.Time) error  { return nil }
 func (noConn) SetWriteDeadline(time.Time) error { return nil }
 
 func TestDecodingTakesMemoryInProportionToItsInput(t *testing.T) {
-	// 64 KiB of the densest values there are: lists and maps of nulls, and arrays that claim what they do not hold.
+	// 64 KiB of the densest values: lists and maps of nulls, and arrays that claim more than they
+	// hold.
 	nulls := bytes.Repeat([]byte{codeNull}, 1<<16)
 	be32 := func(code byte, size, count int) []byte {
 		return be.AppendUint32(be.AppendUint32([]byte{code}, uint32(size)), uint32(count))

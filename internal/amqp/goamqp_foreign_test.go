@@ -14,7 +14,7 @@ import (
 	"github.com/go-eventhubs/eventhubs/internal/amqp"
 )
 
-// What go-amqp reads, some of it in types that it does not export, is encoded as it came.
+// Values that go-amqp has read, some in types that it does not export, are encoded unchanged.
 func TestWhatGoAMQPReadsIsEncodedAsItWas(t *testing.T) {
 	type l = amqp.List
 	type d = amqp.Described
@@ -30,7 +30,7 @@ func TestWhatGoAMQPReadsIsEncodedAsItWas(t *testing.T) {
 		"strings": []string{"", "x"}, "symbols": []amqp.Symbol{"", "x"}, "binaries": [][]byte{{}, {1}}, "timestamps": []time.Time{time.UnixMilli(math.MaxInt64), time.UnixMilli(-1)}, "uuids": []amqp.UUID{{1}},
 		"maps": []amqp.Map{{{"k", int64(1)}}, {}}, "no maps": []amqp.Map{}, "no strings": []string{}, "no symbols": []amqp.Symbol{}, "no uuids": []amqp.UUID{}, "no timestamps": []time.Time{}, "no binaries": [][]byte{},
 		"map": amqp.Map{{"k", amqp.Map{{uint64(1), l{}}}}}, "empty map": amqp.Map{}, "null key": amqp.Map{{nil, nil}}, "uuid key": amqp.Map{{amqp.UUID{7}, true}}, "time key": amqp.Map{{time.UnixMilli(1), true}},
-		// What go-amqp knows as a part of the protocol it reads as such, wherever it is.
+		// go-amqp decodes known parts of the protocol wherever they occur.
 		"error": d{uint64(0x1d), l{sym("amqp:not-found"), "text", amqp.Map{{"k", int64(1)}}}}, "nameless error": d{uint64(0x1d), l{sym("")}}, "short error": d{uint64(0x1d), l{sym("amqp:not-found")}}, "error without text": d{uint64(0x1d), l{sym("x"), nil, amqp.Map{{"k", nil}}}},
 		"received": d{uint64(0x23), l{uint32(1), uint64(2)}}, "accepted": d{uint64(0x24), l{}}, "rejected": d{uint64(0x25), l{d{uint64(0x1d), l{sym("x")}}}}, "rejected for no reason": d{uint64(0x25), l{}},
 		"released": d{uint64(0x26), l{}}, "modified": d{uint64(0x27), l{true, nil, amqp.Map{{sym("a"), "b"}}}}, "modified in no way": d{uint64(0x27), l{}}, "modified here": d{uint64(0x27), l{nil, true}},
@@ -52,7 +52,8 @@ func TestWhatGoAMQPReadsIsEncodedAsItWas(t *testing.T) {
 	}
 }
 
-// FuzzWhatGoAMQPReads checks that what go-amqp makes of any bytes can be encoded, and is the same to it again.
+// FuzzWhatGoAMQPReads checks that go-amqp's decoded form of any bytes can be encoded, and that
+// go-amqp decodes it to the same.
 func FuzzWhatGoAMQPReads(f *testing.F) {
 	for _, v := range []any{nil, "x", amqp.Map{{"k", amqp.List{amqp.UUID{}, amqp.Described{Descriptor: amqp.Symbol("d"), Value: []string{"a"}}}}}, amqp.Ubytes{1}, []amqp.Map{{{uint64(1), 1.5}}},
 		amqp.Described{Descriptor: uint64(0x1d), Value: amqp.List{amqp.Symbol("c")}}, []time.Time{time.UnixMilli(0)}} {
@@ -83,7 +84,7 @@ func FuzzWhatGoAMQPReads(f *testing.F) {
 	})
 }
 
-// readByGoAMQP reads one value. It is not ok if there is none, or more.
+// readByGoAMQP reads one value. ok is false if there is none, or more than one.
 func readByGoAMQP(encoded []byte) (v any, ok bool) {
 	defer func() {
 		if recover() != nil {

@@ -14,8 +14,8 @@ import (
 	"github.com/go-eventhubs/eventhubs/internal/amqp"
 )
 
-// FuzzEncodingAgainstGoAMQP makes messages out of the fuzzer's bytes, and checks that what we encode is to go-amqp's decoder what it is to
-// us, and that what go-amqp makes of it again is the same to ours.
+// FuzzEncodingAgainstGoAMQP makes messages out of the fuzzer's bytes. It checks that go-amqp
+// decodes our encoding as we do, and that we decode go-amqp's encoding of that to the same message.
 func FuzzEncodingAgainstGoAMQP(f *testing.F) {
 	f.Add([]byte{})
 	f.Add([]byte("any text at all makes some message, and a longer one a larger one"))
@@ -145,7 +145,8 @@ func (m *maker) value(depth int) any {
 	case 18:
 		return m.array()
 	case 19:
-		// A descriptor of nobody's: go-amqp fails on those of the specification where it does not expect them.
+		// An unknown descriptor: go-amqp fails on those of the specification where it does not
+		// expect them.
 		return amqp.Described{Descriptor: uint64(0x468C00000000) | m.uint64()>>32, Value: m.value(depth + 1)}
 	}
 	return m.text()
@@ -157,7 +158,8 @@ func (m *maker) array() any {
 	case 0:
 		return repeat(n, m.text)
 	case 1:
-		// Not negative: go-amqp 1.7 encodes an array of ints below -128 in one byte each, and so loses them.
+		// Not negative: go-amqp 1.7 encodes an array of ints below -128 in one byte each, and so
+		// loses them.
 		return repeat(n, func() int32 { return int32(m.uint64()) & math.MaxInt32 })
 	case 2:
 		return repeat(n, func() amqp.Symbol { return amqp.Symbol(m.text()) })
@@ -229,7 +231,7 @@ func (m *maker) properties() *amqp.Properties {
 func ours(m *amqp.Message) string {
 	var s strings.Builder
 	if h := m.Header; h != nil {
-		priority := uint8(4) // go-amqp leaves out what is the default
+		priority := uint8(4) // go-amqp omits default values
 		if h.Priority != nil {
 			priority = *h.Priority
 		}
@@ -276,8 +278,8 @@ func describe(fields ...any) (s string) {
 	return s + "\n"
 }
 
-// normal describes a value: its AMQP type by the name of the Go type, and its content, maps in the order of their keys. Symbols look like
-// strings, since go-amqp makes strings of them.
+// normal describes a value: its AMQP type by the name of the Go type, and its content, maps in the
+// order of their keys. Symbols look like strings, since go-amqp turns them into strings.
 func normal(v any) string {
 	rv := reflect.ValueOf(v)
 	switch v := v.(type) {

@@ -15,7 +15,7 @@ import (
 	"github.com/go-eventhubs/eventhubs/internal/memnet"
 )
 
-// The tests of this file run go-amqp, an implementation that is not ours, as the client of our server.
+// The tests of this file run go-amqp, another implementation, as the client of our server.
 
 // dial connects go-amqp to a server of ours.
 func dial(t *testing.T, cfg *amqp.Config) (*goamqp.Conn, *amqp.Conn) {
@@ -41,7 +41,8 @@ func dial(t *testing.T, cfg *amqp.Config) (*goamqp.Conn, *amqp.Conn) {
 	return client, server
 }
 
-// accept accepts links until the connection ends, and runs handle with each, which must end with the link.
+// accept accepts links until the connection ends, and runs handle with each, which must end with
+// the link.
 func accept(t *testing.T, server *amqp.Conn, reply *amqp.Attach, handle func(l *amqp.Link)) {
 	go func() { // ends with the connection, which dial's cleanup waits for
 		for {

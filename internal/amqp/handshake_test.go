@@ -10,7 +10,7 @@ import (
 	"github.com/go-eventhubs/eventhubs/internal/memnet"
 )
 
-// clientPeer is a scripted server. It has taken the client's login, and nothing else of it.
+// clientPeer is a scripted server that has read only the client's login.
 func clientPeer(t *testing.T, cfg *Config) (p *peer, client <-chan *Conn) {
 	t.Helper()
 	a, b := memnet.Pipe()
@@ -46,7 +46,7 @@ func (p *peer) wantHeader(want [8]byte) {
 	}
 }
 
-// opened takes the client's header, open and begin, answers the first two, and returns the client.
+// opened reads the client's header, open and begin, answers the first two, and returns the client.
 func (p *peer) opened(client <-chan *Conn) *Conn {
 	p.t.Helper()
 	p.welcome()
@@ -79,7 +79,7 @@ func (p *peer) answer(channel uint16, a *Attach) {
 	p.send(channel, reply, nil)
 }
 
-// There are servers that drop a client of which they read more together with the init.
+// Some servers drop a client when they read more together with the init.
 func TestAClientSaysNothingBehindItsLoginBeforeTheOutcome(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		p, client := clientPeer(t, nil)
@@ -102,7 +102,8 @@ func TestAClientSaysNothingBehindItsLoginBeforeTheOutcome(t *testing.T) {
 	})
 }
 
-// What leaves before the peer's open is known has to fit the least of peers: one channel, and frames of 512 bytes.
+// A frame that leaves before the peer's open is known must fit the smallest peer: one channel, and
+// frames of 512 bytes.
 func TestTheBeginThatLeavesWithTheOpenFitsAnyPeer(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		p, client := clientPeer(t, nil)
@@ -170,7 +171,7 @@ func TestAFirstSessionThatThePeerHasEndedIsGivenToNobody(t *testing.T) {
 	})
 }
 
-// attaching calls AttachAll for a pair of links, as a request needs, and returns what comes of it.
+// attaching calls AttachAll for a pair of links, as a request needs, and returns the result.
 func attaching(ctx context.Context, s *Session) <-chan attached {
 	result := make(chan attached, 1)
 	go func() { // ends with AttachAll
@@ -185,7 +186,7 @@ type attached struct {
 	err   error
 }
 
-// session begins a session of a client that knows of the peer's handle-max by another one.
+// session begins a session of a client that knows the peer's handle-max from another one.
 func (p *peer) session(c *Conn, handleMax uint32) *Session {
 	p.t.Helper()
 	if _, err := c.NewSession(p.t.Context()); err != nil {
@@ -221,7 +222,7 @@ func TestAttachesLeaveTogetherBehindABeginThatIsNotAnswered(t *testing.T) {
 	})
 }
 
-// The lowest handle is every peer's; beyond that a peer has to be known.
+// Every peer has the lowest handle; for more, the peer's limit must be known.
 func TestASecondAttachWaitsWhereThePeersHandlesAreNotKnown(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		p, client := clientPeer(t, nil)
@@ -262,7 +263,8 @@ func TestAPeerWithOneHandleIsAskedForNoSecond(t *testing.T) {
 	})
 }
 
-// A peer that allows fewer handles in one session than in the one before has been sent an attach too many by then.
+// A peer may allow fewer handles in one session than in the one before. By then the client has sent
+// an attach too many.
 func TestASessionWithFewerHandlesThanTheOneBeforeIsALimit(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		p, client := clientPeer(t, nil)
@@ -289,7 +291,8 @@ func TestASessionWithFewerHandlesThanTheOneBeforeIsALimit(t *testing.T) {
 	})
 }
 
-// Whichever is refused, in whichever order the answers come, the other one is detached and the error is the refusal.
+// Whichever is refused, in whatever order the answers come, the other one is detached and the error
+// is the refusal.
 func TestOfTwoAttachesOneThatIsRefusedEndsBoth(t *testing.T) {
 	for _, refused := range []string{"out", "in"} {
 		for _, first := range []bool{true, false} {
@@ -334,7 +337,7 @@ func TestOfTwoAttachesOneThatIsRefusedEndsBoth(t *testing.T) {
 	}
 }
 
-// What the peer may do in place of answering an attach that was sent behind a begin.
+// The peer's possible reactions to an attach that was sent right after a begin.
 func TestAnAttachBehindABeginEndsWithWhateverThePeerDoes(t *testing.T) {
 	refusal := &Error{Condition: ErrorResourceLimit}
 	for name, c := range map[string]struct {
@@ -363,7 +366,8 @@ func TestAnAttachBehindABeginEndsWithWhateverThePeerDoes(t *testing.T) {
 	}
 }
 
-// A session that is ended before its begin is answered frees its channel when both answers have come, for whoever waits for it.
+// A session that is ended before its begin is answered frees its channel after both answers, for
+// the next caller.
 func TestAChannelThatWasEndedBeforeItWasBegunIsUsedAgain(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		p, client := clientPeer(t, &Config{ChannelMax: 1})
@@ -386,7 +390,8 @@ func TestAChannelThatWasEndedBeforeItWasBegunIsUsedAgain(t *testing.T) {
 	})
 }
 
-// A retired session keeps others waiting for its channel while its begin is not answered, and the limit is told when nobody will give one back.
+// A retired session keeps callers waiting for its channel while its begin is not answered. The
+// limit is reported if no session will return a channel.
 func TestWhoWaitsForAChannelIsToldTheLimitAtItsContextsEnd(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		p, client := clientPeer(t, &Config{ChannelMax: 1})
@@ -400,7 +405,8 @@ func TestWhoWaitsForAChannelIsToldTheLimitAtItsContextsEnd(t *testing.T) {
 	})
 }
 
-// The mechanism is sent before the offer has come, so that the client learns from the offer which one to take on its next connection.
+// The mechanism leaves before the offer comes. From the offer the client learns which one to use on
+// its next connection.
 func TestTheClientSendsAMechanismAndSaysWhichOneWouldDoInstead(t *testing.T) {
 	const offers = "amqp: handshake: the server offers "
 	for _, c := range []struct {

@@ -6,7 +6,8 @@ import (
 	"time"
 )
 
-// held returns a peer whose deliveries have filled what the engine buffers: nobody receives them.
+// held returns a peer whose deliveries have filled the engine's buffers: the application receives
+// none.
 func held(t *testing.T) (p *peer, c *Conn, l *Link) {
 	t.Helper()
 	p, c = newPeer(t, &Config{MaxBuffered: 1000, IdleTimeout: -1}, nil)
@@ -22,7 +23,7 @@ func held(t *testing.T) (p *peer, c *Conn, l *Link) {
 func TestAReaderThatIsHeldUpNoticesTheEndOfTheSocket(t *testing.T) {
 	for pending, most := range map[int]time.Duration{
 		0: 0,
-		1: 2 * heldBeat, // what is not read hides the end; to write tells of it
+		1: 2 * heldBeat, // unread input hides the end; a write reveals it
 		9: 2 * heldBeat,
 	} {
 		bubble(t, func(t *testing.T) {
@@ -30,7 +31,7 @@ func TestAReaderThatIsHeldUpNoticesTheEndOfTheSocket(t *testing.T) {
 			for i := range pending {
 				p.send(0, transfer(0, uint32(i+1)), make([]byte, 2000))
 			}
-			time.Sleep(time.Hour) // nothing happens to a peer that is there
+			time.Sleep(time.Hour) // nothing happens to a peer that is present
 			if err := c.Err(); err != nil {
 				t.Fatal(err)
 			}
@@ -49,7 +50,7 @@ func TestAReaderThatIsHeldUpNoticesTheEndOfTheSocket(t *testing.T) {
 	}
 }
 
-// The deliveries may wait for a credit that is behind them.
+// The deliveries may wait for a credit that comes after them.
 func TestAReaderThatIsHeldUpStillTakesWhatTakesNoRoom(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		p, c, l := held(t)

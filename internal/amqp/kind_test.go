@@ -32,7 +32,7 @@ func TestKindOfAnEncodedValue(t *testing.T) {
 			t.Errorf("KindOf(% x…) of a %T is %d, want %d", b[0], c.value, got, c.want)
 		}
 	}
-	// The eight bytes of a ulong that would fit one, which no encoder here writes.
+	// A ulong in eight bytes that would fit into one, which no encoder here writes.
 	if got := KindOf([]byte{0x80, 0, 0, 0, 0, 0, 0, 0, 1}); got != KindUlong {
 		t.Errorf("a wide ulong is %d", got)
 	}

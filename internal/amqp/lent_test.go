@@ -14,7 +14,7 @@ import (
 	"github.com/go-eventhubs/eventhubs/internal/memnet"
 )
 
-// A gate is a net.Conn that notes the memory of each Write, and takes nothing while it is shut.
+// A gate is a net.Conn that notes the memory of each Write, and accepts nothing while it is shut.
 type gate struct {
 	net.Conn
 	shut   chan struct{} // nil, or closed: open
@@ -84,7 +84,7 @@ func TestPiecesThatFitAFrameLeaveFromWhereTheyAre(t *testing.T) {
 			for i, piece := range frames {
 				direct[i] = direct[i] || within(w, piece)
 			}
-			if len(w) < 20 { // what is left is transfers
+			if len(w) < 20 { // the rest is transfers
 				t.Errorf("a Write of %d bytes: a frame is cut into a tiny piece and a large one", len(w))
 			}
 		}
@@ -127,7 +127,8 @@ func TestAPieceWithoutRoomIsRefused(t *testing.T) {
 	})
 }
 
-// TestAWriteThatStandsStillHoldsLittle takes back messages of many links while a Write of some takes nothing.
+// TestAWriteThatStandsStillHoldsLittle takes back messages of many links while a Write of some of
+// them stands still.
 func TestAWriteThatStandsStillHoldsLittle(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		g, senders, _ := gated(t, nil, 40)
@@ -170,7 +171,8 @@ func TestAWriteThatStandsStillHoldsLittle(t *testing.T) {
 	})
 }
 
-// TestAnOutcomeThatComesBeforeTheWriteIsOverWaitsForIt has a peer that settles what it has while our Write has not returned yet.
+// TestAnOutcomeThatComesBeforeTheWriteIsOverWaitsForIt has a peer that settles a delivery before
+// our Write has returned.
 func TestAnOutcomeThatComesBeforeTheWriteIsOverWaitsForIt(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		g, senders, receivers := gated(t, nil, 1)
@@ -211,7 +213,8 @@ func (l *lateConn) Write(b []byte) (int, error) {
 	return n, err
 }
 
-// TestWithdrawTellsAnOutcomeThatTheWriterHoldsBack has a peer that settles a delivery while our Write has not returned, once when all of it has left and once when not.
+// TestWithdrawTellsAnOutcomeThatTheWriterHoldsBack has a peer that settles a delivery before our
+// Write has returned, once after all of it has left and once before.
 func TestWithdrawTellsAnOutcomeThatTheWriterHoldsBack(t *testing.T) {
 	for _, whole := range []bool{true, false} {
 		t.Run(fmt.Sprintf("whole %v", whole), func(t *testing.T) {

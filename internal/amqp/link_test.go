@@ -81,7 +81,7 @@ func TestRefuseAttachesWithoutTerminusAndThenDetaches(t *testing.T) {
 		if !d.Closed || d.Handle != a.Handle {
 			t.Errorf("detach %+v", d)
 		}
-		// Credit that crosses the refusal is no offence; the answer to the detach frees the handle.
+		// Credit that crosses the refusal is no error; the answer to the detach frees the handle.
 		p.send(0, &Flow{NextIncomingID: Some[uint32](1), Handle: Some[uint32](2), LinkCredit: Some[uint32](9), Echo: true}, nil)
 		p.send(0, &Detach{Handle: 2, Closed: true}, nil)
 		p.attach(c, 2, Attach{Role: RoleSender}, nil)
@@ -180,7 +180,7 @@ func TestDetachFailsWhatIsUnderWay(t *testing.T) {
 				t.Errorf("%s: %v", name, err)
 			}
 		}
-		// What came before the end can still be had.
+		// Deliveries from before the end can still be received.
 		if d, err := receiver.Receive(t.Context()); err != nil || string(d.Payload) != "x" {
 			t.Errorf("Receive: %v, %v", d, err)
 		} else if err := d.Settle(Accepted{}); !errors.Is(err, ErrDetached) {
@@ -215,7 +215,7 @@ func TestUnansweredDetachKeepsTheHandle(t *testing.T) {
 	})
 }
 
-// A peer that is not told why, or that it is over at all, would wait for ever.
+// Without a reason, or without the news of the end, a peer would wait forever.
 func TestAnErrorThatDoesNotFitThePeersFramesIsToldInBrief(t *testing.T) {
 	long := strings.Repeat("ä", 600) // an odd number of bytes is cut within a character
 	for _, e := range []*Error{

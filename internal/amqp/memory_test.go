@@ -13,8 +13,9 @@ import (
 	"time"
 )
 
-// Producers use the memory of a message again as soon as its sending has ended, however it has, and the engine does not hold it any more: what arrives whole is one message, as it
-// was. Its pieces are of each kind: copied, written from where they are, and cut into several frames.
+// A producer reuses the memory of a message as soon as its sending has ended, in whatever way, and
+// the engine no longer holds it. Every message that arrives whole must be one message, unchanged.
+// Its pieces are of each kind: copied, written from where they are, and cut into several frames.
 func TestTheMemoryOfASendThatHasEndedIsFree(t *testing.T) {
 	for _, secure := range []bool{false, true} {
 		t.Run(fmt.Sprintf("TLS %v", secure), func(t *testing.T) {
@@ -100,7 +101,7 @@ func TestTheMemoryOfASendThatHasEndedIsFree(t *testing.T) {
 	}
 }
 
-// dataPiece makes memory a piece that is a data section of that byte.
+// dataPiece fills memory with a piece that is a data section of v.
 func dataPiece(memory []byte, v byte) []byte {
 	data := memory[FrameRoom+8:]
 	copy(memory[FrameRoom:], AppendSectionHeader(nil, SectionData))

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// fullMessage is a message with every section and field but those that exclude each other.
+// fullMessage is a message with every section and field, except those that exclude each other.
 func fullMessage() Message {
 	return Message{
 		Header:              &Header{Durable: true, Priority: new(uint8(4)), TTL: time.Minute, FirstAcquirer: true, DeliveryCount: 3},
@@ -95,7 +95,7 @@ func TestMessagesThatCannotBeEncoded(t *testing.T) {
 	}
 }
 
-// Whatever can be encoded can be decoded: a producer decodes its own events.
+// Everything that can be encoded can be decoded: a producer decodes its own events.
 func TestTheDeepestValueIsReadBack(t *testing.T) {
 	for name, in := range map[string]func(any) Message{
 		"delivery annotation":  func(v any) Message { return Message{DeliveryAnnotations: Map{{Symbol("k"), v}}} },

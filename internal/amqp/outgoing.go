@@ -115,8 +115,8 @@ func (d *Delivery) advance(n int) {
 
 // Held returns nil if the engine no longer reads d's memory. Otherwise the writer has some of it,
 // and the channel is closed when the writer is done. Call Held only when nothing more of d will
-// leave: Wait has returned for another reason than its context, Withdraw has taken d back, or the
-// link is over.
+// leave. That is after Wait has returned for another reason than its context, after Withdraw has
+// taken d back, or after the link's end.
 func (d *Delivery) Held() <-chan struct{} {
 	c := d.link.s.c
 	c.mu.Lock()

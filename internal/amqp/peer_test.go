@@ -14,8 +14,8 @@ import (
 	"github.com/go-eventhubs/eventhubs/internal/memnet"
 )
 
-// This file has the two harnesses of the engine's tests: pair, with an engine at each end, and peer, which speaks frame by frame to
-// one engine. Put actual tests elsewhere.
+// This file has the two harnesses of the engine's tests. The function pair has an engine at each
+// end. The type peer speaks frame by frame to one engine. Put actual tests elsewhere.
 
 // bubble runs f in a synctest bubble.
 func bubble(t *testing.T, f func(t *testing.T)) {
@@ -55,7 +55,7 @@ func pairOver(t *testing.T, ours, theirs net.Conn, clientCfg, serverCfg *Config)
 	return client, r.c
 }
 
-// linked returns the two ends of a link from client to server, accepted with the limit that cfg says.
+// linked returns the two ends of a link from client to server, accepted with the limit in cfg.
 func linked(t *testing.T, client, server *Conn, a *Attach) (sender, receiver *Link) {
 	t.Helper()
 	s, err := client.NewSession(t.Context())
@@ -229,7 +229,8 @@ func (p *peer) begin(channel uint16) *Begin {
 	return b
 }
 
-// attach attaches a link on channel 0 with handle, which the server accepts, and returns the server's end.
+// attach attaches a link on channel 0 with handle, which the server accepts, and returns the
+// server's end.
 func (p *peer) attach(c *Conn, handle uint32, a Attach, reply *Attach) *Link {
 	p.t.Helper()
 	a.Name, a.Handle = "link", handle
@@ -254,7 +255,7 @@ func (p *peer) attach(c *Conn, handle uint32, a Attach, reply *Attach) *Link {
 	return l
 }
 
-// transfer returns a transfer with what the first frame of a delivery needs.
+// transfer returns a transfer with the fields that the first frame of a delivery needs.
 func transfer(handle, id uint32) *Transfer {
 	return &Transfer{
 		Handle: handle, DeliveryID: Some(id), DeliveryTag: []byte{byte(id)}, MessageFormat: Some[uint32](0), Settled: Some(false),

@@ -105,7 +105,7 @@ func TestPerformativesInOtherForms(t *testing.T) {
 			t.Errorf("%s: got %+v, error %v", name, got, err)
 		}
 	}
-	// A capability that is alone need not be an array.
+	// A single capability need not be an array.
 	b := []byte{0, 0x53, 0x10, 0xc0, 0, 9, 0xa1, 1, 'c', 0x40, 0x40, 0x40, 0x40, 0x40, 0x40, 0x40, 0xa3, 1, 'x'}
 	b[4] = byte(len(b) - 5)
 	if got, _, err := readPerformative(b); err != nil || fmt.Sprint(got.(*Open).DesiredCapabilities) != "[x]" {

@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// propertiesMessage is a message with sections before and behind its application properties.
+// propertiesMessage is a message with sections before and after its application properties.
 func propertiesMessage(t testing.TB, m Map) []byte {
 	t.Helper()
 	message := Message{Annotations: Map{{Symbol("text"), "an annotation's"}}, Properties: &Properties{MessageID: "id"}, ApplicationProperties: m, Data: [][]byte{[]byte("text")}}
@@ -43,7 +43,7 @@ func TestAMessageGivesOneOfItsTexts(t *testing.T) {
 	}
 }
 
-// An annotation's key is a symbol. How deep another annotation is does not matter.
+// An annotation's key is a symbol. The depth of another annotation does not matter.
 func TestAMessageGivesOneOfItsAnnotations(t *testing.T) {
 	deep := any("x")
 	for range maxDepth {
@@ -75,7 +75,8 @@ func TestAMessageGivesOneOfItsAnnotations(t *testing.T) {
 	}
 }
 
-// FuzzApplicationText checks that a text is found where decoding the whole message finds it, and that no message makes it fail.
+// FuzzApplicationText checks that a text is found where decoding the whole message finds it, and
+// that no message crashes it.
 func FuzzApplicationText(f *testing.F) {
 	for _, m := range []Map{nil, {{"a", "b"}}, {{"b", int64(1)}, {"a", "c"}}, {{"b", Map{{"a", "b"}}}, {"a", strings.Repeat("c", 300)}}} {
 		f.Add(propertiesMessage(f, m), "a")

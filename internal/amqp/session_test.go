@@ -39,7 +39,7 @@ func TestManySessionsAndChannelReuse(t *testing.T) {
 	})
 }
 
-// exchange sends payload and expects it and its acceptance.
+// exchange sends payload and expects its arrival and its acceptance.
 func exchange(t *testing.T, sender, receiver *Link, payload []byte) {
 	t.Helper()
 	if err := receiver.Credit(10); err != nil {
@@ -80,7 +80,8 @@ func TestSessionsAreRefusedBeyondChannelMax(t *testing.T) {
 	})
 }
 
-// A session whose begin is not answered is not waited for beyond the context; a late answer does not confuse, and frees the channel.
+// If a session's begin is not answered, Attach waits no longer than its context. A late answer does
+// no harm and frees the channel.
 func TestAttachInASessionThatIsNotBegunEndsWithItsContext(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		p, c := newPeer(t, nil, nil)
@@ -180,7 +181,7 @@ func TestMoreFramesThanTheWindowEndTheSession(t *testing.T) {
 		p, c := newPeer(t, &Config{SessionWindow: 10}, nil)
 		p.begin(0)
 		l := p.attach(c, 0, Attach{Role: RoleSender}, nil)
-		// The window is renewed in time, so take the renewal away.
+		// The window is renewed in time, so the test prevents the renewal.
 		c.mu.Lock()
 		l.s.incomingWindow = 0
 		c.mu.Unlock()
@@ -199,7 +200,7 @@ func TestUnknownHandlesEndTheSession(t *testing.T) {
 				p.begin(0)
 				p.send(0, f, []byte("x"))
 				p.wantError("end", want[*End](p, 0).Error, ErrorUnattachedHandle)
-				// Until the peer ends too, whatever it sends is discarded.
+				// Until the peer ends too, all of its frames are discarded.
 				p.send(0, f, []byte("x"))
 				p.send(0, &Attach{Name: "late"}, nil)
 				p.wantIdle("the session is over")
@@ -299,7 +300,7 @@ func TestDeliveryIDsAreSequentialInTheSession(t *testing.T) {
 func TestASessionOfOneConnectionDoesNotHoldUpAnother(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		client, server := pair(t, nil, nil)
-		stuck, _ := linked(t, client, server, nil) // nobody gives it credit
+		stuck, _ := linked(t, client, server, nil) // it never gets credit
 		sent := make(chan error, 1)
 		ctx, cancel := context.WithCancel(t.Context())
 		go func() { sent <- stuck.Send(ctx, &Delivery{}) }() // ends when cancelled

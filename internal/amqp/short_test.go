@@ -11,10 +11,10 @@ import (
 	"github.com/go-eventhubs/eventhubs/internal/memnet"
 )
 
-// A miscounting is an application's net.Conn whose Write returns what it is told to, from the moment on that it is told.
+// A miscounting is an application's net.Conn whose Write can be made to return anything.
 type miscounting struct {
 	net.Conn
-	write func(b []byte) (int, error) // nil: as it should
+	write func(b []byte) (int, error) // nil: the correct count
 }
 
 func (c *miscounting) Write(b []byte) (int, error) {
@@ -24,7 +24,8 @@ func (c *miscounting) Write(b []byte) (int, error) {
 	return c.Conn.Write(b)
 }
 
-// An application's net.Conn need not keep to io.Writer's contract, of which the system's own calls know nothing: they return -1 with an error, and take less than all without one.
+// An application's net.Conn may break the contract of io.Writer. Some return -1 with an error, or
+// write less than all without one.
 func TestAWriteThatCountsWrongEndsTheConnection(t *testing.T) {
 	broken := errors.New("broken pipe")
 	for name, c := range map[string]struct {
@@ -68,7 +69,8 @@ func TestAWriteThatCountsWrongEndsTheConnection(t *testing.T) {
 	}
 }
 
-// A metered is an application's net.Conn that has all of a socket's methods, also those that only package net can call, and a Write of its own.
+// A metered is an application's net.Conn with all of a socket's methods and its own Write. It even
+// has those methods that only package net can call.
 type metered struct {
 	*net.TCPConn
 	written atomic.Int64

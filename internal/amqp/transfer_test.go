@@ -27,7 +27,7 @@ func TestOutcomesReachTheSender(t *testing.T) {
 			}
 			for _, state := range states {
 				if _, ok := state.(Described); ok && second {
-					continue // not an outcome, so the sender waits on
+					continue // not an outcome, so the sender goes on waiting
 				}
 				d := &Delivery{}
 				if err := sender.Send(try(t), d); err != nil {
@@ -55,7 +55,7 @@ func TestOutcomesReachTheSender(t *testing.T) {
 	}
 }
 
-// sentTo has an engine send so many deliveries, which the peer has seen.
+// sentTo makes an engine send a number of deliveries, which the peer has seen.
 func sentTo(t *testing.T, deliveries int) (p *peer, l *Link, sent []*Delivery) {
 	t.Helper()
 	p, c := newPeer(t, nil, nil)
@@ -98,7 +98,7 @@ func TestDispositionRanges(t *testing.T) {
 		}
 		accept(RoleSender, 0, Some[uint32](9), Accepted{}) // about the peer's own deliveries
 		accept(RoleReceiver, 50, Some[uint32](60), Accepted{})
-		accept(RoleReceiver, 1<<31+9, Some[uint32](8), nil) // nearly half of all ids there are
+		accept(RoleReceiver, 1<<31+9, Some[uint32](8), nil) // nearly half of all possible ids
 		if n := settled(); n != 10 {
 			t.Errorf("%d settled, want all: a range may wrap around", n)
 		}
@@ -108,7 +108,7 @@ func TestDispositionRanges(t *testing.T) {
 	})
 }
 
-// A range of dispositions whose end is before its beginning names nothing: nobody is told that it was accepted.
+// A range of dispositions that ends before it begins contains nothing: no delivery is accepted.
 func TestADispositionThatEndsBeforeItBeginsAcceptsNothing(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		p, l, ds := sentTo(t, 3)
@@ -195,7 +195,7 @@ func TestFramesOfTwoLinksInterleave(t *testing.T) {
 	})
 }
 
-// Azure's Python client attaches its senders so, and waits for the settlement.
+// Azure's Python client attaches its senders in this mode, and waits for the settlement.
 func TestOutcomesAreSettledAlsoWhereTheReceiverIsToSettleSecond(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		p, c := newPeer(t, nil, nil)
@@ -390,7 +390,7 @@ func TestConcurrentSendsDoNotMixTheirFrames(t *testing.T) {
 	})
 }
 
-// What is given back serves one later delivery, and never two.
+// Recycled memory serves one later delivery, and never two.
 func TestARecycledPayloadIsUsedAgain(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		client, server := pair(t, nil, nil)

@@ -91,7 +91,7 @@ func TestGoTypesHaveAnAMQPForm(t *testing.T) {
 		if err != nil || len(rest) != 0 {
 			t.Errorf("%T: rest %x, error %v", tt.in, rest, err)
 		}
-		if list, ok := tt.want.([]any); ok { // a slice whatever its elements' type
+		if list, ok := tt.want.([]any); ok { // a slice of any element type
 			if fmt.Sprint(got) != fmt.Sprint(list) {
 				t.Errorf("%T %v: got %T %v", tt.in, tt.in, got, got)
 			}
@@ -209,7 +209,7 @@ func TestFixedWidthForms(t *testing.T) {
 func TestTheEndsOfTimeAreTimestamps(t *testing.T) {
 	for _, ms := range []int64{math.MinInt64, math.MinInt64 + 1, -62135596800000, -1, 0, 1, math.MaxInt64 - 1, math.MaxInt64} {
 		want := be.AppendUint64([]byte{codeTimestamp}, uint64(ms))
-		for _, at := range []time.Time{time.UnixMilli(ms), time.UnixMilli(ms).UTC(), time.UnixMilli(ms).Add(time.Millisecond - 1)} { // what is less than a millisecond is cut off
+		for _, at := range []time.Time{time.UnixMilli(ms), time.UnixMilli(ms).UTC(), time.UnixMilli(ms).Add(time.Millisecond - 1)} { // units below a millisecond are cut off
 			if got, err := AppendValue(nil, at); err != nil || !bytes.Equal(got, want) {
 				t.Errorf("%d ms is %x, error %v; want %x", ms, got, err, want)
 			}

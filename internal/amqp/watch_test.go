@@ -10,7 +10,7 @@ import (
 	"github.com/go-eventhubs/eventhubs/internal/memnet"
 )
 
-// sights keeps what Watch tells.
+// sights keeps the reports of Watch.
 type sights struct {
 	mu  sync.Mutex
 	all []Sight
@@ -135,7 +135,7 @@ func TestWatchPutsFramesTogether(t *testing.T) {
 	}
 }
 
-// FuzzWatch checks that no bytes of a peer bring down who watches them, and that each says little.
+// FuzzWatch checks that no bytes of a peer crash the watcher, and that each report is short.
 func FuzzWatch(f *testing.F) {
 	for _, p := range []appender{&Open{ContainerID: "c"}, &Begin{}, &Attach{Name: "l", Source: &Source{}}, &Flow{}, &Transfer{}, &Disposition{State: Rejected{&Error{}}}, &Detach{}, &End{}, &Close{}} {
 		b, _ := appendFrame(nil, frameAMQP, 1, p)
@@ -156,7 +156,7 @@ func FuzzWatch(f *testing.F) {
 	})
 }
 
-// Whoever cuts a connection that is watched gets at what is below TLS.
+// Cutting a watched connection reaches the transport below TLS.
 func TestAWatchedConnectionIsCutBelowItsProtocol(t *testing.T) {
 	a, _ := memnet.Pipe()
 	low := &lowConn{Conn: a}

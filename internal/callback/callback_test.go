@@ -43,7 +43,7 @@ func TestAResultIsThatOfTheFunction(t *testing.T) {
 	}
 }
 
-// What the function has deferred has run when Call returns.
+// The function's deferred calls have run when Call returns.
 func TestCallReturnsBehindWhatTheFunctionHasDeferred(t *testing.T) {
 	deferred := false
 	_ = Call("f", func() {
@@ -55,7 +55,7 @@ func TestCallReturnsBehindWhatTheFunctionHasDeferred(t *testing.T) {
 	}
 }
 
-// A panic ends the program, with the stack of the function, and the caller of Call does nothing more.
+// A panic ends the program with the function's stack, and the caller of Call does nothing more.
 func TestAPanicEndsTheProgram(t *testing.T) {
 	if os.Getenv("CALLBACK_PANIC") != "" {
 		_ = Call("f", func() { panicking() })

@@ -14,7 +14,8 @@ import (
 	"github.com/go-eventhubs/eventhubs/internal/amqp"
 )
 
-// What the service says, as it says it, and what is true advice then: for the producer, which knows nothing of how it was made, and in other settings.
+// The service's own texts, and the correct advice for each: for the producer, without knowledge of
+// its construction, and in other settings.
 func TestAdviceIsTrueOfWhatTheServiceSays(t *testing.T) {
 	key, identity, check := Setting{Key: true}, Setting{Identity: true}, Setting{EventHub: "orders", Name: "--hub", TLS: "--tls-ca", WebSocket: "--websocket"}
 	for _, c := range []struct {
@@ -81,7 +82,8 @@ func TestAdviceIsTrueOfWhatKeepsAConnectionFromOpening(t *testing.T) {
 	}
 }
 
-// No text ends without what to do, but for those of a caller who has given up or closed; and every row can be reached.
+// Every text ends with advice, except after the caller has given up or closed. Every row can be
+// reached.
 func TestEveryCodeHasAdvice(t *testing.T) {
 	codes := map[Code]bool{CodeNoToken: true, CodeReleased: true, CodeNotSupported: true}
 	for _, class := range conditions {

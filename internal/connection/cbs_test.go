@@ -37,8 +37,8 @@ func TestEachHubIsAuthorizedOnce(t *testing.T) {
 	})
 }
 
-// TestTokenIsRenewedWhileSendsGoOn sends every minute for four hours with tokens
-// of two.
+// TestTokenIsRenewedWhileSendsGoOn sends every minute for four hours with tokens that live two
+// hours.
 func TestTokenIsRenewedWhileSendsGoOn(t *testing.T) {
 	inBubble(t, emulator.Options{}, func(t *testing.T, b *bench) {
 		s := b.Sender(testHub, "0", "")
@@ -110,8 +110,8 @@ func TestRefusedTokenIsUnauthorized(t *testing.T) {
 	})
 }
 
-// TestUnauthorizedLinkGetsAFreshToken: the service refuses an attach, or detaches a
-// link, whose token has expired by its own clock.
+// TestUnauthorizedLinkGetsAFreshToken: the service refuses an attach, or detaches a link, whose
+// token has expired by its own clock.
 func TestUnauthorizedLinkGetsAFreshToken(t *testing.T) {
 	t.Run("attach refused", func(t *testing.T) {
 		inBubble(t, emulator.Options{}, func(t *testing.T, b *bench) {

@@ -12,9 +12,8 @@ import (
 	"github.com/go-eventhubs/eventhubs/emulator"
 )
 
-// catalogue has all conditions that the service is known to send, and what each
-// means. Lost is what it means when the service detaches a link or closes the
-// connection with it.
+// catalogue has all known conditions of the service with their meanings. The field lost applies
+// when the service detaches a link or closes the connection with the condition.
 var catalogue = []struct {
 	condition string
 	code      Code
@@ -67,9 +66,9 @@ var catalogue = []struct {
 	{"com.microsoft:never-heard-of", CodeInternal, true, true},
 }
 
-// TestEachConditionIsUnderstoodWhereverItComes sends each condition as the outcome of
-// a batch, the refusal of a link, of a token and of a question, and as the end of a
-// link and of the connection.
+// TestEachConditionIsUnderstoodWhereverItComes sends each condition in every place: as a batch's
+// outcome, or as the refusal of a link, of a token or of a question. It also ends a link and the
+// connection with each.
 func TestEachConditionIsUnderstoodWhereverItComes(t *testing.T) {
 	const said = "Something is the matter. Please wait 7 seconds and try again."
 	const text = said + " TrackingId:42-abc_G5, SystemTracker:ns:eventhub:hub~1, Timestamp:2026-11-21T10:00:00"
@@ -78,7 +77,7 @@ func TestEachConditionIsUnderstoodWhereverItComes(t *testing.T) {
 		kind    emulator.Kind
 		action  func(condition, text string) emulator.Action
 		outcome Outcome
-		ends    bool // it ends what was open
+		ends    bool // it ends something open
 	}{
 		{"rejected", emulator.KindTransfer, emulator.Reject, Rejected, false},
 		{"detached", emulator.KindTransfer, emulator.Detach, Unknown, true},
@@ -104,7 +103,7 @@ func TestEachConditionIsUnderstoodWhereverItComes(t *testing.T) {
 						r := b.Sender(testHub, "0", "").Send(t.Context(), batch(1, 1))
 						want := way.outcome
 						if way.name == "detached" && c.code == CodeTooLarge {
-							want = Rejected // nothing else was on its way
+							want = Rejected // nothing else was under way
 						}
 						if err = r.Err; r.Outcome != want {
 							t.Errorf("outcome %v, want %v", r.Outcome, want)
@@ -130,7 +129,7 @@ func TestEachConditionIsUnderstoodWhereverItComes(t *testing.T) {
 	}
 }
 
-// wantText checks that an error's text has all that is needed to act on it.
+// wantText checks that an error's text has everything that is needed to act on it.
 func wantText(t *testing.T, e *Error) {
 	t.Helper()
 	text, hint := e.Error(), Advise(e, Setting{})

@@ -115,8 +115,8 @@ func TestWhatDoesNotExistIsNotFound(t *testing.T) {
 	})
 }
 
-// TestOneDialServesAllAndEachWaitsAsLongAsItWants has a dial of 10 s, one caller
-// who waits and one who does not.
+// TestOneDialServesAllAndEachWaitsAsLongAsItWants has a dial of 10 s, one caller that waits and one
+// that does not.
 func TestOneDialServesAllAndEachWaitsAsLongAsItWants(t *testing.T) {
 	inBubble(t, emulator.Options{}, func(t *testing.T, b *bench) {
 		var dials atomic.Int32
@@ -173,7 +173,7 @@ func TestFailedDialIsTriedAgainWhenNextNeeded(t *testing.T) {
 	})
 }
 
-// TestADialerThatEndsItsGoroutineIsAFailedDial: a test's Fatal in a fake does so.
+// TestADialerThatEndsItsGoroutineIsAFailedDial: a test's Fatal in a fake dialer does that.
 func TestADialerThatEndsItsGoroutineIsAFailedDial(t *testing.T) {
 	inBubble(t, emulator.Options{}, func(t *testing.T, b *bench) {
 		dial := b.Conn.cfg.DialContext
@@ -192,11 +192,10 @@ func TestADialerThatEndsItsGoroutineIsAFailedDial(t *testing.T) {
 	})
 }
 
-// TestTheEndOfAConnectionIsToldThoughItIsClosedAtOnce: by Close, while its beginning is
-// still being told.
+// TestTheEndOfAConnectionIsToldThoughItIsClosedAtOnce: Close comes while Connected still runs.
 func TestTheEndOfAConnectionIsToldThoughItIsClosedAtOnce(t *testing.T) {
 	inBubble(t, emulator.Options{}, func(t *testing.T, b *bench) {
-		var told []string // by one goroutine after the other
+		var told []string // by one goroutine after another
 		var closing sync.WaitGroup
 		b.Conn.cfg.Connected = func() {
 			closing.Go(func() { // ends with the connection
@@ -272,8 +271,8 @@ func TestCloseEndsWhatIsBeingOpened(t *testing.T) {
 	})
 }
 
-// stallingConn is a client's end whose writes wait while it is stalled, as on a
-// network that drops everything; or take a while each, as on a slow one.
+// stallingConn is a client's end whose writes wait while it is stalled, as on a network that drops
+// everything. Or each write takes a while, as on a slow network.
 type stallingConn struct {
 	net.Conn
 	stalled chan struct{} // not nil: writes wait until it, or the connection, is closed
@@ -302,7 +301,7 @@ func (c *stallingConn) Close() error {
 	return c.Conn.Close()
 }
 
-// through makes a connection over a stallingConn of the last dial.
+// through makes a connection whose last dial returns a stallingConn.
 func (b *bench) through(stalled chan struct{}, slow time.Duration) (*Conn, *atomic.Pointer[stallingConn]) {
 	var last atomic.Pointer[stallingConn]
 	return New(Config{Namespace: "n", Plain: true, Tokens: TokensFromKey("r", "k"), DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
@@ -327,7 +326,7 @@ func TestCloseOfAStalledConnectionEndsInTime(t *testing.T) {
 		}
 		wantElapsed(t, start, closeTimeout)
 
-		// A caller's context that ends earlier is heeded.
+		// An earlier end of the caller's context applies.
 		c, nc = b.through(make(chan struct{}), 0)
 		wantResult(t, c.Sender(testHub, "0", "").Send(t.Context(), batch(1, 1)), Accepted, "")
 		nc.Load().on.Store(true)

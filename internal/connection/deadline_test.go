@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// wantEnded checks that a context has ended for that reason, in each of the ways in which one can see that.
+// wantEnded checks that a context has ended for that reason, by every method that shows it.
 func wantEnded(t *testing.T, ctx context.Context, err, cause error) {
 	t.Helper()
 	select {
@@ -93,7 +93,7 @@ func TestDeadlineIsNoLaterThanItsParents(t *testing.T) {
 	})
 }
 
-// A try that is over in time must cost a sender no memory.
+// A try that ends in time must cost a sender no memory.
 func TestDeadlinesAllocateNothingForATryInTime(t *testing.T) {
 	tries := NewDeadlines(t.Context())
 	defer tries.Close()

@@ -14,7 +14,7 @@ import (
 	"github.com/go-eventhubs/eventhubs/internal/memnet"
 )
 
-// offering has servers that offer so, one for each dial, and a connection to them.
+// offering makes servers with these offers, one for each dial, and a connection to them.
 func offering(t *testing.T, offers ...[]amqp.Symbol) (c *Conn, dials *int, logins *[]amqp.Symbol, end func()) {
 	t.Helper()
 	var serving sync.WaitGroup
@@ -39,8 +39,8 @@ func offering(t *testing.T, offers ...[]amqp.Symbol) (c *Conn, dials *int, login
 	}
 }
 
-// TestAnotherMechanismIsTakenOnAnotherConnection: the first one was sent before the server
-// had made its offer.
+// TestAnotherMechanismIsTakenOnAnotherConnection: the first mechanism was sent before the server's
+// offer.
 func TestAnotherMechanismIsTakenOnAnotherConnection(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		own, open := []amqp.Symbol{"PLAIN", "MSSBCBS"}, []amqp.Symbol{"ANONYMOUS"}
@@ -68,7 +68,7 @@ func TestAnotherMechanismIsTakenOnAnotherConnection(t *testing.T) {
 	})
 }
 
-// TestAServerThatOffersNothingOfOursIsDialledOnce: another connection would be no better.
+// TestAServerThatOffersNothingOfOursIsDialledOnce: another connection would not help.
 func TestAServerThatOffersNothingOfOursIsDialledOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, dials, _, end := offering(t, []amqp.Symbol{"PLAIN"})
@@ -91,8 +91,8 @@ func TestAServerThatChangesItsOfferWithEachConnectionIsDialledTwice(t *testing.T
 	})
 }
 
-// TestAPeerThatDoesNotAnswerABeginLosesTheConnection when the opening has had its time. Its
-// keep-alive goes on.
+// TestAPeerThatDoesNotAnswerABeginLosesTheConnection after the opening's time. Its keep-alive goes
+// on.
 func TestAPeerThatDoesNotAnswerABeginLosesTheConnection(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var serving sync.WaitGroup

@@ -38,9 +38,17 @@
 //
 // # Round trips
 //
-// From TCP to the answer of the first batch there are six: SASL, open with begin, both links of
-// $cbs, the token, begin with attach, the batch. Replacing a lost link takes the last two. Frames
-// that leave together are those that official clients send together; see docs/wire.md.
+// From TCP to the answer of the first batch there are six round trips:
+//
+//   - SASL
+//   - open with begin
+//   - both links of $cbs
+//   - the token
+//   - begin with attach
+//   - the batch
+//
+// Replacing a lost link takes the last two. Frames that leave together are those that official
+// clients send together; see docs/wire.md.
 //
 // # One session for each link
 //

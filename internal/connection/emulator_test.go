@@ -15,7 +15,7 @@ import (
 
 const testHub = "events"
 
-// neverIdle is for tests of long silences in which the service is to end nothing.
+// neverIdle is for tests of long silences in which the service must end nothing.
 var neverIdle = emulator.Idle{Sender: -1, Connection: -1, NewConnection: -1}
 
 // bench is an emulator and a connection to it, both in the caller's bubble.
@@ -25,8 +25,8 @@ type bench struct {
 	tap    *tap
 }
 
-// inBubble runs a test in a synctest bubble with an emulator of 4 partitions. The
-// bubble fails the test if a goroutine is left.
+// inBubble runs a test in a synctest bubble with an emulator of 4 partitions. The bubble fails the
+// test if a goroutine is left.
 func inBubble(t *testing.T, options emulator.Options, test func(t *testing.T, b *bench)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
@@ -69,7 +69,7 @@ func (b *bench) stored(partitionID string) int {
 	return b.server.Counts(testHub, partitionID).Events
 }
 
-// tap counts what a server is asked for, and asks the next hook.
+// tap counts a server's operations, and asks the next hook.
 type tap struct {
 	mu     sync.Mutex // guards the fields below
 	next   emulator.Hook
@@ -99,7 +99,7 @@ func (p *tap) count(kind emulator.Kind) int {
 	return p.counts[kind]
 }
 
-// once makes a hook that lets the first operation of a kind end otherwise.
+// once makes a hook that applies an action to the first operation of a kind.
 func once(kind emulator.Kind, action emulator.Action) emulator.Hook {
 	var mu sync.Mutex
 	done := false
@@ -119,7 +119,7 @@ func event(body string) []byte {
 	return append([]byte{0x00, 0x53, 0x75, 0xb0, byte(len(body) >> 24), byte(len(body) >> 16), byte(len(body) >> 8), byte(len(body))}, body...)
 }
 
-// batch returns so many events of so many bytes of body each.
+// batch returns a batch of events with bodies of bodySize bytes.
 func batch(events, bodySize int) [][]byte {
 	one := event(string(bytes.Repeat([]byte{'x'}, bodySize)))
 	return BatchOf(slices.Repeat([][]byte{one}, events)...)

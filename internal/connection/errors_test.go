@@ -68,7 +68,7 @@ func TestLocalErrorsHaveTheirCode(t *testing.T) {
 		{amqp.ErrDetached, CodeConnectionLost, true},
 		{amqp.ErrEnded, CodeConnectionLost, true},
 		{fmt.Errorf("%w: write: %w", amqp.ErrClosed, io.ErrClosedPipe), CodeConnectionLost, true},
-		{fmt.Errorf("%w: %w", amqp.ErrClosed, &amqp.Error{Condition: amqp.ErrorResourceLimit}), CodeConnectionLost, true}, // said by us
+		{fmt.Errorf("%w: %w", amqp.ErrClosed, &amqp.Error{Condition: amqp.ErrorResourceLimit}), CodeConnectionLost, true}, // our own error
 		{&amqp.LimitError{Name: "channel-max", Limit: 63, Err: &amqp.Error{}}, CodeQuotaExceeded, false},
 		{io.ErrUnexpectedEOF, CodeConnectionLost, true},
 		{context.DeadlineExceeded, CodeTimeout, true},

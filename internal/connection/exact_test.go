@@ -22,13 +22,14 @@ import (
 
 var errCut = errors.New("the network is cut")
 
-// A cutConn is our end of a network that takes so many bytes and is then cut, in the middle of a Write if need be.
+// A cutConn is our end of a network that accepts a number of bytes and is then cut, even in the
+// middle of a Write.
 type cutConn struct {
 	net.Conn
 
 	mu      sync.Mutex // guards the fields below
 	left    int        // bytes
-	offered []byte     // to the network, whether it took them or not
+	offered []byte     // to the network, accepted or not
 }
 
 func (c *cutConn) Write(p []byte) (int, error) {
@@ -49,7 +50,8 @@ func (c *cutConn) Write(p []byte) (int, error) {
 	return n, nil
 }
 
-// Close lets the server read what the network has taken. A socket that is closed with something unread in it would take that away.
+// Close lets the server read the bytes that the network has accepted. Closing a socket with unread
+// input would discard them.
 func (c *cutConn) Close() error {
 	tcp, ok := c.Conn.(*net.TCPConn)
 	if !ok {
@@ -58,7 +60,8 @@ func (c *cutConn) Close() error {
 	return errors.Join(tcp.CloseWrite(), tcp.SetReadDeadline(time.Unix(1, 0)))
 }
 
-// A recordingConn is the server's end. It keeps what the server's socket has read, and is not closed before it has read all.
+// A recordingConn is the server's end. It keeps the bytes that the server's socket has read, and is
+// not closed before it has read all.
 type recordingConn struct {
 	net.Conn
 	mu   sync.Mutex // guards read
@@ -75,7 +78,8 @@ func (c *recordingConn) Read(p []byte) (int, error) {
 
 func (c *recordingConn) Close() error { return nil }
 
-// serveRecorded answers a connection as a service that stores everything, until it ends, and returns all the bytes that came.
+// serveRecorded answers a connection, as a service that stores everything, until it ends. It
+// returns all received bytes.
 func serveRecorded(nc net.Conn, cfg *amqp.Config) []byte {
 	recorded := &recordingConn{Conn: nc}
 	if conn, err := amqp.Server(context.Background(), recorded, cfg); err == nil {
@@ -91,12 +95,13 @@ func serveRecorded(nc net.Conn, cfg *amqp.Config) []byte {
 		links.Wait()
 		<-conn.Done()
 	}
-	_, _ = io.Copy(io.Discard, recorded) // what the engine has left, since it could not write any more
+	_, _ = io.Copy(io.Discard, recorded) // the rest that the engine left unread after it could not write any more
 	_ = nc.Close()
 	return recorded.read
 }
 
-// firstBytes finds, in a stream of whole frames (the last may be cut), at which byte the first transfer of each partition begins.
+// firstBytes finds the first byte of each partition's first transfer in a stream of whole frames;
+// the last may be cut.
 func firstBytes(t *testing.T, stream []byte) map[string]int {
 	t.Helper()
 	partitions := make(map[uint16]string) // by channel
@@ -115,7 +120,7 @@ func firstBytes(t *testing.T, stream []byte) map[string]int {
 				id, _, _ := strings.Cut(address, "@")
 				partitions[channel] = id
 			}
-		case frame[5] == 0 && partitions[channel] != "": // on such a channel nothing but transfers follows, before anything is given up
+		case frame[5] == 0 && partitions[channel] != "": // on this channel only transfers follow, before anything is given up
 			if id := partitions[channel]; bytes.HasPrefix(body, []byte("\x00\x53\x14")) || len(body) < 3 {
 				if _, known := first[id]; !known {
 					first[id] = at
@@ -127,15 +132,17 @@ func firstBytes(t *testing.T, stream []byte) map[string]int {
 	return first
 }
 
-// A network makes both ends of a connection. Ours is cut after so many bytes; of the server's the bytes that it reads are kept.
+// A network makes both ends of a connection. Our end is cut after a number of bytes; the bytes that
+// the server reads are kept.
 type network struct {
 	dial   func() (ours, theirs net.Conn, err error)
 	server func(net.Conn) net.Conn // nil, or TLS
 	tls    *tls.Config             // ours
 }
 
-// converse sends a batch to each of some partitions at once over a network that is cut, and compares what is told of each with what the server has read. It
-// returns the bytes that were offered to the network, and how many batches had each outcome.
+// converse sends a batch to each of some partitions at once over a network that is cut. It compares
+// each reported outcome with the bytes that the server has read. It returns how many bytes were
+// offered to the network, and how many batches had each outcome.
 func (n *network) converse(t *testing.T, left, partitions, size int) (offered int, outcomes map[Outcome]int) {
 	t.Helper()
 	ours, theirs, err := n.dial()
@@ -164,7 +171,7 @@ func (n *network) converse(t *testing.T, left, partitions, size int) (offered in
 	var sends sync.WaitGroup
 	for i := range results {
 		if !opened {
-			break // each would only wait for a pause to be over
+			break // each would only wait for a pause to end
 		}
 		sends.Go(func() { // ends with the outcome
 			results[i] = c.Sender("hub", strconv.Itoa(i)+"@", "").Send(context.Background(), batch(1, size))
@@ -233,7 +240,8 @@ func overTLS(t *testing.T) *network {
 	return n
 }
 
-// TestWhatIsToldIsWhatTheServerHasRead cuts a conversation of three links, with a batch on each, at every byte of what we say.
+// TestWhatIsToldIsWhatTheServerHasRead cuts a conversation of three links, with a batch on each, at
+// every byte that we send.
 func TestWhatIsToldIsWhatTheServerHasRead(t *testing.T) {
 	for _, c := range []struct {
 		name   string
@@ -282,7 +290,8 @@ func TestWhatIsToldIsWhatTheServerHasRead(t *testing.T) {
 	}
 }
 
-// TestABreakUnder48BatchesLeavesThoseNotSentThatAreNot: the network takes a part of the first message and no more. Nothing of the others has left.
+// TestABreakUnder48BatchesLeavesThoseNotSentThatAreNot: the network accepts a part of the first
+// message only. Nothing of the others has left.
 func TestABreakUnder48BatchesLeavesThoseNotSentThatAreNot(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const batches = 48
@@ -293,7 +302,7 @@ func TestABreakUnder48BatchesLeavesThoseNotSentThatAreNot(t *testing.T) {
 	})
 }
 
-// A heldConn is the server's end of a socket, which can be made to take nothing in.
+// A heldConn is the server's end of a socket, which can be made to accept nothing.
 type heldConn struct {
 	net.Conn
 	held chan struct{} // closed when it may go on
@@ -308,18 +317,18 @@ func (c *heldConn) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// A countedConn is our end. It counts what the kernel has taken.
+// A countedConn is our end. It counts the bytes that the kernel has accepted.
 type countedConn struct {
 	net.Conn
-	enough chan struct{} // closed when the kernel has taken more than 100,000 bytes
+	enough chan struct{} // closed after the kernel has accepted more than 100,000 bytes
 
 	mu      sync.Mutex // guards the fields below
-	late    bool       // its time is over, whatever the engine sets
+	late    bool       // its time is over, whatever deadline the engine sets
 	offered []byte
 	taken   int
 }
 
-// expire ends what is being written, and whatever is to be.
+// expire ends present and later writes.
 func (c *countedConn) expire() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -350,12 +359,13 @@ func (c *countedConn) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// TestWhatTheKernelHasTakenIsTold has 48 batches under way over a socket whose other end reads nothing, so that a Write is cut somewhere.
+// TestWhatTheKernelHasTakenIsTold has 48 batches under way over a socket whose other end reads
+// nothing, so a Write is cut somewhere.
 func TestWhatTheKernelHasTakenIsTold(t *testing.T) {
 	for _, c := range []struct {
 		name  string
 		end   func(ours *countedConn, theirs *net.TCPConn)
-		reads bool // the other end reads later what the kernel has taken
+		reads bool // the other end later reads the bytes that the kernel has accepted
 	}{
 		{"a write deadline", func(ours *countedConn, _ *net.TCPConn) { ours.expire() }, true},
 		{"closed by us", func(ours *countedConn, _ *net.TCPConn) { _ = ours.Close() }, true},

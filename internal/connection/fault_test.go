@@ -12,7 +12,7 @@ import (
 	"github.com/go-eventhubs/eventhubs/emulator"
 )
 
-// sendWithin sends with a context of so long.
+// sendWithin sends with a context that ends after timeout.
 func sendWithin(t *testing.T, s *Sender, timeout time.Duration, events [][]byte) Result {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), timeout)
@@ -20,8 +20,8 @@ func sendWithin(t *testing.T, s *Sender, timeout time.Duration, events [][]byte)
 	return s.Send(ctx, events)
 }
 
-// TestTryEndsInTimeWhatever has a try of one second meet a service that does not
-// answer, in one way or another, and then a healthy one.
+// TestTryEndsInTimeWhatever makes a try of one second against a service that does not answer, in
+// various ways, and then against a healthy one.
 func TestTryEndsInTimeWhatever(t *testing.T) {
 	large := batch(1000, 1000) // 17 frames
 	for _, c := range []struct {
@@ -30,7 +30,7 @@ func TestTryEndsInTimeWhatever(t *testing.T) {
 		action      emulator.Action
 		events      [][]byte
 		outcome     Outcome
-		recovered   time.Duration // when a next one, tried again at once, has succeeded
+		recovered   time.Duration // when the next try, made at once, has succeeded
 		connections int
 	}{
 		{"no outcome", emulator.KindTransfer, emulator.Silence(), nil, Unknown, time.Second, 1},
@@ -38,7 +38,7 @@ func TestTryEndsInTimeWhatever(t *testing.T) {
 		{"a closed session window", emulator.KindAttach, emulator.Pass().CloseWindow(0), nil, NotSent, time.Second, 1},
 		{"a closed session window, and no answer to the detach", emulator.KindAttach, emulator.Pass().CloseWindow(0).IgnoreDetach(), nil, NotSent, time.Second + closeTimeout, 2},
 		{"nobody reads", emulator.KindAttach, emulator.Pass().StallReading(0), large, Unknown, time.Second + standstill, 2},
-		// An opening goes on without the try, since it may be slow and no more.
+		// An opening goes on without the try, since it may just be slow.
 		{"no attach", emulator.KindAttach, emulator.Silence(), nil, NotSent, openTimeout, 1},
 		{"no token", emulator.KindPutToken, emulator.Silence(), nil, NotSent, openTimeout + againPause, 1},
 	} {
@@ -72,12 +72,12 @@ func TestTryEndsInTimeWhatever(t *testing.T) {
 	}
 }
 
-// TestPauseOfTheServiceIsWaitedFor has the same faults pass within the try.
+// TestPauseOfTheServiceIsWaitedFor has the same faults, but they pass within the try.
 func TestPauseOfTheServiceIsWaitedFor(t *testing.T) {
 	for _, c := range []struct {
 		name   string
 		action emulator.Action
-		credit bool // it is the peer's permission that is waited for
+		credit bool // the send waits for the peer's permission
 	}{
 		{"credit", emulator.WithholdCredit(3 * time.Second), true},
 		{"session window", emulator.Pass().CloseWindow(3 * time.Second), true},
@@ -111,8 +111,8 @@ func TestPauseOfTheServiceIsWaitedFor(t *testing.T) {
 	}
 }
 
-// TestSendBehindOneThatIsHeldUpEndsByItself: it gives nothing up, since nothing of it
-// has been handed over.
+// TestSendBehindOneThatIsHeldUpEndsByItself: it gives nothing up, since nothing of it has been
+// handed over.
 func TestSendBehindOneThatIsHeldUpEndsByItself(t *testing.T) {
 	hook := func(_ context.Context, op emulator.Operation) emulator.Action {
 		if op.Kind == emulator.KindAttach && op.PartitionID != "" {
@@ -138,8 +138,8 @@ func TestSendBehindOneThatIsHeldUpEndsByItself(t *testing.T) {
 	})
 }
 
-// TestLinkThatGetsNoCreditForAMinuteIsReplaced: until then it is left alone, however
-// short the tries are, since a new one might have to wait as long.
+// TestLinkThatGetsNoCreditForAMinuteIsReplaced: until then the link stays, however short the tries
+// are, since a new link might have to wait as long.
 func TestLinkThatGetsNoCreditForAMinuteIsReplaced(t *testing.T) {
 	inBubble(t, emulator.Options{Hook: func(_ context.Context, op emulator.Operation) emulator.Action {
 		if op.Kind == emulator.KindAttach && op.PartitionID != "" {
@@ -163,9 +163,9 @@ func TestLinkThatGetsNoCreditForAMinuteIsReplaced(t *testing.T) {
 	})
 }
 
-// TestAPairThatAnswersNothingIsReplaced: from some time on, or from the beginning, the
-// first pair of links to a node serves no request. Another would, and nothing else ends
-// the first one: the connection lives, since other traffic goes on.
+// TestAPairThatAnswersNothingIsReplaced: the first pair of links to a node stops serving requests,
+// or never serves any. Another pair would. Nothing else ends the first one: the connection lives,
+// since other traffic goes on.
 func TestAPairThatAnswersNothingIsReplaced(t *testing.T) {
 	for _, node := range []struct {
 		address string
@@ -223,8 +223,8 @@ func TestAPairThatAnswersNothingIsReplaced(t *testing.T) {
 	}
 }
 
-// TestOneRequestThatIsNotAnsweredDisturbsNoOther: a pair that answers others is well,
-// however long that one waits.
+// TestOneRequestThatIsNotAnsweredDisturbsNoOther: a pair that answers other requests works, however
+// long that one waits.
 func TestOneRequestThatIsNotAnsweredDisturbsNoOther(t *testing.T) {
 	inBubble(t, emulator.Options{Idle: neverIdle, Hook: once(emulator.KindManagement, emulator.Silence())}, func(t *testing.T, b *bench) {
 		var lost sync.WaitGroup
@@ -247,9 +247,8 @@ func TestOneRequestThatIsNotAnsweredDisturbsNoOther(t *testing.T) {
 	})
 }
 
-// TestRenewalSurvivesAPairThatAnswersNothing has $cbs fall silent for good on its first
-// pair of links, with a service that ends links without a token: the renewal begins early
-// enough for another pair.
+// TestRenewalSurvivesAPairThatAnswersNothing makes $cbs fall silent for good on its first pair of
+// links. The service ends links without a token. The renewal begins early enough for another pair.
 func TestRenewalSurvivesAPairThatAnswersNothing(t *testing.T) {
 	var pairs atomic.Int32
 	hook := func(_ context.Context, op emulator.Operation) emulator.Action {
@@ -301,8 +300,8 @@ func TestCloseEndsInTimeWhatever(t *testing.T) {
 	}
 }
 
-// TestCloseOfASenderThatIsNotAnsweredCostsTheConnection: what another sender of the
-// connection has under way becomes unknown.
+// TestCloseOfASenderThatIsNotAnsweredCostsTheConnection: batches that another sender has under way
+// become unknown.
 func TestCloseOfASenderThatIsNotAnsweredCostsTheConnection(t *testing.T) {
 	hook := func(_ context.Context, op emulator.Operation) emulator.Action {
 		switch {

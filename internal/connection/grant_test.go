@@ -17,7 +17,7 @@ import (
 	"github.com/go-eventhubs/eventhubs/internal/sas"
 )
 
-// flaky is a source of tokens of two hours that fails while it is down.
+// flaky is a source of tokens that live two hours; it fails while it is down.
 type flaky struct {
 	mu    sync.Mutex // guards the fields below
 	down  error
@@ -46,10 +46,10 @@ func (f *flaky) count() int {
 	return f.asked
 }
 
-// TestSendAfterTheTokenHasExpiredWaitsForANewOne has a link that is open but whose
-// token is over, so that the service would refuse what comes on it.
+// TestSendAfterTheTokenHasExpiredWaitsForANewOne has an open link whose token has expired, so the
+// service would refuse its messages.
 func TestSendAfterTheTokenHasExpiredWaitsForANewOne(t *testing.T) {
-	var kinds []emulator.Kind // of one connection's operations, which come one at a time
+	var kinds []emulator.Kind // of one connection, whose operations come one at a time
 	hook := func(_ context.Context, op emulator.Operation) emulator.Action {
 		kinds = append(kinds, op.Kind)
 		if op.Kind == emulator.KindPutToken {
@@ -90,9 +90,8 @@ func TestSendsDoNotPauseForARenewal(t *testing.T) {
 	})
 }
 
-// TestTokenServiceThatIsDownForTenMinutesLosesNothing has it go down when the token
-// is due for renewal, and send each second meanwhile; then again until the token
-// is over.
+// TestTokenServiceThatIsDownForTenMinutesLosesNothing stops the token service when the token is due
+// for renewal, and sends each second meanwhile. Then it stops it again until the token has expired.
 func TestTokenServiceThatIsDownForTenMinutesLosesNothing(t *testing.T) {
 	inBubble(t, emulator.Options{Idle: neverIdle, Authentication: &emulator.Authentication{
 		Keys: []emulator.Key{{Name: "rule", Value: "key", Rights: emulator.RightSend}},
@@ -113,7 +112,7 @@ func TestTokenServiceThatIsDownForTenMinutesLosesNothing(t *testing.T) {
 		if got := source.count(); got != 21 {
 			t.Errorf("the source was asked %d times, want 21: at first, and each 30 s", got)
 		}
-		time.Sleep(time.Second) // the token is over now
+		time.Sleep(time.Second) // the token has expired now
 		for range 3 {
 			if e := wantResult(t, s.Send(t.Context(), batch(1, 1)), NotSent, CodeNoToken); e.Lost || e.Unreached {
 				t.Errorf("error %+v", e)
@@ -127,8 +126,8 @@ func TestTokenServiceThatIsDownForTenMinutesLosesNothing(t *testing.T) {
 	})
 }
 
-// TestHubThatRefusesATokenGetsOneForEachPartition: first the hub's own audience is
-// tried, once, and never again.
+// TestHubThatRefusesATokenGetsOneForEachPartition: first the hub's own audience is tried, once and
+// never again.
 func TestHubThatRefusesATokenGetsOneForEachPartition(t *testing.T) {
 	for _, condition := range []string{"amqp:unauthorized-access", "com.microsoft:auth-failed", "amqp:not-found", "com.microsoft:argument-error", "com.microsoft:argument-out-of-range"} {
 		t.Run(condition, func(t *testing.T) {
@@ -160,7 +159,7 @@ func TestHubThatRefusesATokenGetsOneForEachPartition(t *testing.T) {
 				if got := b.TokenExpires(testHub); got.IsZero() {
 					t.Error("it is not known when the tokens expire")
 				}
-				// Properties need the hub's own.
+				// Properties need the hub's own audience.
 				_, err := b.HubProperties(t.Context(), testHub)
 				if e := asError(err); e.Condition != condition || e.Description != "not for the hub" {
 					t.Errorf("properties: error %+v, want the refusal", e)
@@ -181,7 +180,8 @@ func TestHubThatRefusesATokenGetsOneForEachPartition(t *testing.T) {
 	}
 }
 
-// TestRefusedLinkToCBSSaysNothingOfTheAudience: only the answer to a put-token does.
+// TestRefusedLinkToCBSSaysNothingOfTheAudience: only the answer to a put-token says anything about
+// the audience.
 func TestRefusedLinkToCBSSaysNothingOfTheAudience(t *testing.T) {
 	inBubble(t, emulator.Options{Hook: once(emulator.KindAttach, emulator.Reject("amqp:unauthorized-access", "not now"))}, func(t *testing.T, b *bench) {
 		s := b.Sender(testHub, "0", "")
@@ -227,8 +227,7 @@ func TestFirstRefusalIsTheErrorWhenPartitionsAreRefusedToo(t *testing.T) {
 	})
 }
 
-// TestWrongKeyIsNotAskedForFasterThanTenTimesASecond has twenty senders that try
-// again at once.
+// TestWrongKeyIsNotAskedForFasterThanTenTimesASecond has twenty senders that retry at once.
 func TestWrongKeyIsNotAskedForFasterThanTenTimesASecond(t *testing.T) {
 	refuse := func(_ context.Context, op emulator.Operation) emulator.Action {
 		if op.Kind == emulator.KindPutToken {
@@ -247,15 +246,15 @@ func TestWrongKeyIsNotAskedForFasterThanTenTimesASecond(t *testing.T) {
 			})
 		}
 		wg.Wait()
-		// Each time the hub's audience and then a partition's.
+		// Each try puts the hub's audience and then a partition's.
 		if got := b.tap.count(emulator.KindPutToken); got > 2*32 {
 			t.Errorf("%d put-tokens in three seconds, want 64 at most", got)
 		}
 	})
 }
 
-// TestTokenThatWasRefusedIsReplacedOnce has many partitions hear of it one after the
-// other, and each of them try again at once.
+// TestTokenThatWasRefusedIsReplacedOnce refuses many partitions one after another, and each of them
+// retries at once.
 func TestTokenThatWasRefusedIsReplacedOnce(t *testing.T) {
 	for name, action := range map[string]emulator.Action{
 		"rejected": emulator.Reject("amqp:unauthorized-access", "ExpiredToken"),
@@ -298,8 +297,8 @@ func sendAll(t *testing.T, senders []*Sender, check func(Result)) {
 	wg.Wait()
 }
 
-// TestSourceWithoutANewerTokenIsAskedAgainSoon: a ready-made signature is not put
-// again, and its replacement is soon found.
+// TestSourceWithoutANewerTokenIsAskedAgainSoon: a ready-made signature is not put again, and its
+// replacement is soon found.
 func TestSourceWithoutANewerTokenIsAskedAgainSoon(t *testing.T) {
 	inBubble(t, emulator.Options{Idle: neverIdle}, func(t *testing.T, b *bench) {
 		source := TokensFromSAS(sas.Sign("amqp://emulator.test/"+testHub, "rule", "key", time.Now().Add(time.Hour)))
@@ -330,8 +329,8 @@ func TestSourceWithoutANewerTokenIsAskedAgainSoon(t *testing.T) {
 	})
 }
 
-// TestSecondCBSPairCutsTheConnection: the service still knows of a pair of ours, so
-// only another connection helps.
+// TestSecondCBSPairCutsTheConnection: the service still knows an earlier pair, so only another
+// connection helps.
 func TestSecondCBSPairCutsTheConnection(t *testing.T) {
 	hook := func(_ context.Context, op emulator.Operation) emulator.Action {
 		if op.Kind == emulator.KindAttach && op.Address == "$cbs" && op.Connection == 1 {
@@ -354,10 +353,11 @@ func TestSecondCBSPairCutsTheConnection(t *testing.T) {
 	})
 }
 
-// TestALinkRefusedUnderAnEarlierTokenIsAskedForUnderANewOne is for rights that were given after the token: what fails at its first refusal (FailFast) must have
-// had a fresh one.
+// TestALinkRefusedUnderAnEarlierTokenIsAskedForUnderANewOne is for rights that were granted after
+// the token was made. With FailFast, a partition fails at its first refusal, so that refusal must
+// follow a fresh token.
 func TestALinkRefusedUnderAnEarlierTokenIsAskedForUnderANewOne(t *testing.T) {
-	var attaches, tokens int // of one connection's operations, which come one at a time
+	var attaches, tokens int // of one connection, whose operations come one at a time
 	hook := func(_ context.Context, op emulator.Operation) emulator.Action {
 		switch {
 		case op.Kind == emulator.KindPutToken:
@@ -375,7 +375,7 @@ func TestALinkRefusedUnderAnEarlierTokenIsAskedForUnderANewOne(t *testing.T) {
 		if attaches != 2 || tokens != 2 {
 			t.Errorf("%d attaches under %d tokens, want 2 under 2", attaches, tokens)
 		}
-		// What is refused under a fresh token is refused.
+		// An attach that is refused under a fresh token is refused.
 		attaches = 10
 		wantResult(t, b.Sender(testHub, "1", "").Send(t.Context(), batch(1, 1)), NotSent, CodeUnauthorized)
 		if attaches != 12 || tokens != 3 {
@@ -384,7 +384,7 @@ func TestALinkRefusedUnderAnEarlierTokenIsAskedForUnderANewOne(t *testing.T) {
 	})
 }
 
-// refusing lets the links to a partition be refused, as for a right that is missing.
+// refusing makes the service refuse the links to a partition, as for a missing right.
 func refusing(partitionID string) emulator.Hook {
 	return func(_ context.Context, op emulator.Operation) emulator.Action {
 		if op.Kind == emulator.KindAttach && op.PartitionID == partitionID {
@@ -394,8 +394,8 @@ func refusing(partitionID string) emulator.Hook {
 	}
 }
 
-// TestARefusedPartitionHoldsUpNoOther has a token service that is down when one
-// partition asks for another token: that of the others is good.
+// TestARefusedPartitionHoldsUpNoOther stops the token service when one partition asks for another
+// token. The other partitions' token is valid.
 func TestARefusedPartitionHoldsUpNoOther(t *testing.T) {
 	inBubble(t, emulator.Options{Idle: neverIdle, Hook: refusing("1")}, func(t *testing.T, b *bench) {
 		var hangs atomic.Bool
@@ -427,8 +427,8 @@ func TestARefusedPartitionHoldsUpNoOther(t *testing.T) {
 	})
 }
 
-// TestARefusedPartitionIsAskedForUnderANewTokenOncePerPause: two senders to it, each
-// tried every second, ask $cbs no more often than a renewal that fails.
+// TestARefusedPartitionIsAskedForUnderANewTokenOncePerPause: two senders to it try every second.
+// They ask $cbs no more often than a failing renewal does.
 func TestARefusedPartitionIsAskedForUnderANewTokenOncePerPause(t *testing.T) {
 	inBubble(t, emulator.Options{Idle: neverIdle, Hook: refusing("1")}, func(t *testing.T, b *bench) {
 		s, bad, worse := b.Sender(testHub, "0", ""), b.Sender(testHub, "1", ""), b.Sender(testHub, "1", "")
@@ -445,13 +445,13 @@ func TestARefusedPartitionIsAskedForUnderANewTokenOncePerPause(t *testing.T) {
 		if got, want := b.tap.count(emulator.KindAttach), 3+200+4; got != want {
 			t.Errorf("%d links, want %d: $cbs's and the good one's, one for each try and one for each new token", got, want)
 		}
-		b.tap.set(nil) // the right is given
+		b.tap.set(nil) // the right is granted
 		wantResult(t, bad.Send(t.Context(), batch(1, 1)), Accepted, "")
 	})
 }
 
-// TestATokenThatWasGoodIsReplacedWhateverAnotherPartitionAsksFor has the service revoke
-// the token that another partition, which it refuses under any, has just had put.
+// TestATokenThatWasGoodIsReplacedWhateverAnotherPartitionAsksFor makes the service revoke a token.
+// Another partition, which the service refuses under any token, has just had it put.
 func TestATokenThatWasGoodIsReplacedWhateverAnotherPartitionAsksFor(t *testing.T) {
 	inBubble(t, emulator.Options{Idle: neverIdle, Hook: refusing("1")}, func(t *testing.T, b *bench) {
 		s, bad := b.Sender(testHub, "0", ""), b.Sender(testHub, "1", "")
@@ -472,8 +472,8 @@ func TestATokenThatWasGoodIsReplacedWhateverAnotherPartitionAsksFor(t *testing.T
 	})
 }
 
-// TestATokenThatIsOverByOurClockIsGoodForAWhile: ours is fast, and the service, whose
-// clock counts, takes the token.
+// TestATokenThatIsOverByOurClockIsGoodForAWhile: our clock is fast. The service, whose clock
+// counts, accepts the token.
 func TestATokenThatIsOverByOurClockIsGoodForAWhile(t *testing.T) {
 	inBubble(t, emulator.Options{Idle: neverIdle, Hook: func(_ context.Context, op emulator.Operation) emulator.Action {
 		if op.Kind == emulator.KindPutToken {
@@ -499,7 +499,7 @@ func TestATokenThatIsOverByOurClockIsGoodForAWhile(t *testing.T) {
 	})
 }
 
-// TestATokenSourceThatEndsItsGoroutineIsAFailedTry: a test's Fatal in a fake does so.
+// TestATokenSourceThatEndsItsGoroutineIsAFailedTry: a test's Fatal in a fake source does that.
 func TestATokenSourceThatEndsItsGoroutineIsAFailedTry(t *testing.T) {
 	inBubble(t, emulator.Options{}, func(t *testing.T, b *bench) {
 		b.Conn.cfg.Tokens = tokenFunc(func(context.Context, string) (Token, error) {

@@ -18,9 +18,9 @@ import (
 	"github.com/go-eventhubs/eventhubs/internal/memnet"
 )
 
-// withPeer runs a test in a bubble against a peer that accepts every link and
-// hands it to serve, which ends when the link or the connection does. open opens a
-// link of ours to it, without $cbs.
+// withPeer runs a test in a bubble against a peer. The peer accepts every link and hands it to
+// serve, which ends when the link or the connection does. The function open opens a link of ours to
+// it, without $cbs.
 func withPeer(t *testing.T, cfg *amqp.Config, serve func(l *amqp.Link), test func(t *testing.T, cl *client, flows *atomic.Bool, open func() *link)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
@@ -77,9 +77,9 @@ func accept(l *amqp.Link) {
 	}
 }
 
-// flowFilter is our end of a connection. While dropping it withholds the peer's
-// flows, and with them session windows and credit. Behind each detach it adds what
-// is to come late. Ends can be withheld, too.
+// flowFilter is our end of a connection. While dropping, it withholds the peer's flows, and with
+// them session windows and credit. After each detach it adds late frames. It can withhold ends,
+// too.
 type flowFilter struct {
 	net.Conn
 	dropping atomic.Bool
@@ -105,7 +105,7 @@ func (f *flowFilter) Write(p []byte) (int, error) {
 		f.transfers = append(f.transfers, binary.BigEndian.Uint16(rest[6:]))
 		f.mu.Unlock()
 		if f.slow.Load() {
-			time.Sleep(time.Millisecond) // of the bubble's time
+			time.Sleep(time.Millisecond) // virtual time
 		}
 	}
 	return f.Conn.Write(p)
@@ -144,7 +144,7 @@ func (f *flowFilter) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// queue hands a batch over to a link.
+// queue hands a batch to a link.
 func queue(t *testing.T, l *link, events [][]byte) *amqp.Delivery {
 	t.Helper()
 	d := &amqp.Delivery{Format: batchFormat, Frames: events}
@@ -154,7 +154,7 @@ func queue(t *testing.T, l *link, events [][]byte) *amqp.Delivery {
 	return d
 }
 
-// sendOn makes a sender whose link this is, and has it make a try.
+// sendOn makes a sender with this link and makes one try.
 func sendOn(ctx context.Context, l *link, events [][]byte) Result {
 	owner := l.client.owner
 	owner.cfg.WithoutCBS = true
@@ -165,9 +165,8 @@ func sendOn(ctx context.Context, l *link, events [][]byte) Result {
 	return result
 }
 
-// TestMessagesLeaveOneAfterTheOther sends messages of 16 frames over four links at once:
-// the frames of each leave together, so that the first is complete while the last still
-// leaves.
+// TestMessagesLeaveOneAfterTheOther sends messages of 16 frames over four links at once. The frames
+// of each leave together, so that the first is complete while the last still leaves.
 func TestMessagesLeaveOneAfterTheOther(t *testing.T) {
 	withPeer(t, nil, accept, func(t *testing.T, cl *client, _ *atomic.Bool, open func() *link) {
 		const links = 4
@@ -189,8 +188,8 @@ func TestMessagesLeaveOneAfterTheOther(t *testing.T) {
 	})
 }
 
-// TestAMessageThatIsHeldUpHoldsUpNoOther has a message stay half way, with its session's
-// window closed, and sends another over a second link.
+// TestAMessageThatIsHeldUpHoldsUpNoOther stops a message half way, with its session's window
+// closed, and sends another over a second link.
 func TestAMessageThatIsHeldUpHoldsUpNoOther(t *testing.T) {
 	withPeer(t, &amqp.Config{SessionWindow: 4}, accept, func(t *testing.T, cl *client, flows *atomic.Bool, open func() *link) {
 		held, other := open(), open()
@@ -212,8 +211,8 @@ func TestAMessageThatIsHeldUpHoldsUpNoOther(t *testing.T) {
 	})
 }
 
-// TestClosedSessionWindowDoesNotHoldASend has a peer whose session takes one or
-// four frames and no more (H1). Nothing follows what has left of a message (H2).
+// TestClosedSessionWindowDoesNotHoldASend has a peer whose session accepts one or four frames and
+// no more (H1). Nothing follows the part of a message that has left (H2).
 func TestClosedSessionWindowDoesNotHoldASend(t *testing.T) {
 	for _, c := range []struct {
 		name      string
@@ -255,7 +254,7 @@ func TestClosedSessionWindowDoesNotHoldASend(t *testing.T) {
 	}
 }
 
-// TestOutcomeIsNotLostToADetachBehindIt (H6), when both are there before anybody looks.
+// TestOutcomeIsNotLostToADetachBehindIt (H6): both arrive before the sender looks.
 func TestOutcomeIsNotLostToADetachBehindIt(t *testing.T) {
 	serve := func(l *amqp.Link) {
 		d, err := l.Receive(context.Background())
@@ -281,7 +280,7 @@ func TestOutcomeIsNotLostToADetachBehindIt(t *testing.T) {
 	})
 }
 
-// TestOutcomeBehindADetachEndsNoOtherLink (H7): one for a link that is gone.
+// TestOutcomeBehindADetachEndsNoOtherLink (H7): an outcome for a link that is gone.
 func TestOutcomeBehindADetachEndsNoOtherLink(t *testing.T) {
 	serve := func(l *amqp.Link) {
 		d, err := l.Receive(context.Background())
@@ -321,8 +320,8 @@ func TestOutcomeBehindADetachEndsNoOtherLink(t *testing.T) {
 	})
 }
 
-// TestLinkThatEndedWhileIdleIsReplacedWithinOneSend: nothing tells of the end of an
-// idle link until it is used.
+// TestLinkThatEndedWhileIdleIsReplacedWithinOneSend: the end of an idle link shows only when it is
+// used.
 func TestLinkThatEndedWhileIdleIsReplacedWithinOneSend(t *testing.T) {
 	var first atomic.Bool
 	serve := func(l *amqp.Link) {
@@ -345,20 +344,20 @@ func TestLinkThatEndedWhileIdleIsReplacedWithinOneSend(t *testing.T) {
 	})
 }
 
-// TestSilentPeerLosesTheConnection has a peer that reads and never answers. The try ends
-// with its context, the connection when the peer has had its time to answer.
+// TestSilentPeerLosesTheConnection has a peer that reads and never answers. The try ends with its
+// context. The connection is cut after the peer's time to answer.
 func TestSilentPeerLosesTheConnection(t *testing.T) {
 	wantLost(t, func(cl *client) { cl.raw.(*flowFilter).deaf.Store(true) })
 }
 
-// TestPeerThatDoesNotEndASessionLosesTheConnection has a peer that answers the detach
-// and no more.
+// TestPeerThatDoesNotEndASessionLosesTheConnection has a peer that answers the detach but not the
+// end.
 func TestPeerThatDoesNotEndASessionLosesTheConnection(t *testing.T) {
 	wantLost(t, func(cl *client) { cl.raw.(*flowFilter).endless.Store(true) })
 }
 
-// wantLost has a peer leave a message unanswered and be silenced, and expects that it loses the
-// connection.
+// wantLost makes a peer leave a message unanswered, silences it, and expects that the connection is
+// cut.
 func wantLost(t *testing.T, silence func(cl *client)) {
 	t.Helper()
 	withPeer(t, nil, func(l *amqp.Link) { <-l.Done() }, func(t *testing.T, cl *client, _ *atomic.Bool, open func() *link) {

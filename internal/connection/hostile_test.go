@@ -14,14 +14,14 @@ import (
 	"github.com/go-eventhubs/eventhubs/internal/memnet"
 )
 
-// A corruption is a change to what a server says: at so many bytes behind the one before.
+// A corruption is a change to a server's output: it is this many bytes after the one before.
 type corruption struct {
 	behind int
 	kind   byte // of corrupt
 	by     byte
 }
 
-// readCorruptions makes corruptions of any bytes: four for each.
+// readCorruptions turns any bytes into corruptions: four bytes for each.
 func readCorruptions(b []byte) (all []corruption) {
 	for ; len(b) >= 4 && len(all) < 50; b = b[4:] {
 		all = append(all, corruption{int(binary.BigEndian.Uint16(b)) % 4096, b[2] % 4, b[3]})
@@ -29,7 +29,7 @@ func readCorruptions(b []byte) (all []corruption) {
 	return all
 }
 
-// corrupt passes on what a server says, changed. It ends with either of the two.
+// corrupt passes a server's output on, changed. It ends with either side.
 func corrupt(to io.Writer, from io.Reader, all []corruption) {
 	read := make([]byte, 4096)
 	at := 0 // since the last corruption
@@ -51,8 +51,8 @@ func corrupt(to io.Writer, from io.Reader, all []corruption) {
 				for range by {
 					out = append(out, by)
 				}
-			case 2: // a byte less
-			case 3: // the same once more
+			case 2: // one byte less
+			case 3: // the same byte again
 				out = append(out, out[max(0, len(out)-int(by)):]...)
 				out = append(out, c)
 			}
@@ -64,8 +64,9 @@ func corrupt(to io.Writer, from io.Reader, all []corruption) {
 	}
 }
 
-// converse has a connection do all that one does, with a server whose words are changed, and checks that each call ends in its time, that little memory is
-// taken, and (as the bubble does) that nothing is left running.
+// converse makes a connection do everything that a connection does, with a server whose output is
+// changed. It checks that each call ends in its time and that little memory is taken. The bubble
+// checks that no goroutine is left.
 func converse(t *testing.T, all []corruption) {
 	const patience = 10 * time.Second
 	inBubble(t, emulator.Options{}, func(t *testing.T, b *bench) {
@@ -118,10 +119,10 @@ func converse(t *testing.T, all []corruption) {
 	})
 }
 
-// FuzzHostileServer has the client talk to a server that says anything.
+// FuzzHostileServer lets the client talk to a server that sends arbitrary bytes.
 func FuzzHostileServer(f *testing.F) {
 	f.Add([]byte{})
-	f.Add([]byte("\xb6c0%")) // the answer to an attach has another link's name: two that refuse each other's refusals went on for ever
+	f.Add([]byte("\xb6c0%")) // the answer to an attach has another link's name: once, both sides refused each other's refusals forever
 	for _, at := range []uint16{0, 4, 9, 20, 70, 100, 180, 300, 500, 800, 1500} {
 		for kind := range byte(4) {
 			one := append(binary.BigEndian.AppendUint16(nil, at), kind, 37)

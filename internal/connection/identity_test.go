@@ -14,8 +14,8 @@ import (
 	"github.com/go-eventhubs/eventhubs/internal/memnet"
 )
 
-// inBothReplies runs a test against a service that echoes what an attach states and
-// against one that reports what it knows.
+// inBothReplies runs a test against a service that echoes the properties of an attach and against
+// one that reports what it knows.
 func inBothReplies(t *testing.T, test func(t *testing.T, b *bench)) {
 	t.Helper()
 	for _, tracked := range []bool{false, true} {
@@ -25,7 +25,7 @@ func inBothReplies(t *testing.T, test func(t *testing.T, b *bench)) {
 	}
 }
 
-// numbered returns so many events that follow a number of an identity's.
+// numbered returns events with the next numbers of an identity.
 func numbered(t *testing.T, id Identity, events int) [][]byte {
 	t.Helper()
 	out := make([][]byte, events)
@@ -84,14 +84,14 @@ func TestClaimedIdentityGoesOnWhereTheServiceIs(t *testing.T) {
 		wantResult(t, s.SendOn(t.Context(), attach, events), Accepted, "")
 		claim := &Claim{ProducerID: id.ProducerID, Epoch: id.Epoch}
 		s.Claim(claim)
-		claim.Epoch = 9 // the sender's is a copy
+		claim.Epoch = 9 // the sender has a copy
 		b.tap.set(once(emulator.KindTransfer, emulator.Cut()))
 		wantResult(t, s.SendOn(t.Context(), attach, numbered(t, Identity{id.ProducerID, id.Epoch, 3}, 2)), Unknown, CodeConnectionLost)
 		again, attach := open(t, s)
 		if want := (Identity{id.ProducerID, id.Epoch, 3}); again != want || attach != 2 {
 			t.Errorf("identity %+v of attach %d, want %+v of 2", again, attach, want)
 		}
-		wantResult(t, s.SendOn(t.Context(), attach, events), Accepted, "") // as a retry after a lost acknowledgement
+		wantResult(t, s.SendOn(t.Context(), attach, events), Accepted, "") // like a retry after a lost acknowledgement
 		wantResult(t, s.SendOn(t.Context(), attach, numbered(t, again, 2)), Accepted, "")
 		if got := b.stored("0"); got != 5 {
 			t.Errorf("%d events stored, want 5", got)
@@ -149,8 +149,8 @@ func TestServiceWithoutIdempotenceIsNotSupported(t *testing.T) {
 	})
 }
 
-// TestNothingIsSentOnALinkWhoseIdentityTheCallerHasNotSeen: whatever becomes of the
-// link, the numbers of one attach never go out on another.
+// TestNothingIsSentOnALinkWhoseIdentityTheCallerHasNotSeen: whatever happens to the link, the
+// numbers of one attach never leave on another.
 func TestNothingIsSentOnALinkWhoseIdentityTheCallerHasNotSeen(t *testing.T) {
 	for _, c := range []struct {
 		name    string
@@ -204,8 +204,8 @@ func TestIdempotentSenderRefusesPlainSends(t *testing.T) {
 	})
 }
 
-// TestAttachUnderWayDoesNotOutliveItsClaim has an attach that takes half a minute,
-// while which the claim changes or the link is given up.
+// TestAttachUnderWayDoesNotOutliveItsClaim has an attach that takes half a minute. Meanwhile the
+// claim changes or the link is given up.
 func TestAttachUnderWayDoesNotOutliveItsClaim(t *testing.T) {
 	slow := func(_ context.Context, op emulator.Operation) emulator.Action {
 		if op.Kind == emulator.KindAttach && op.PartitionID != "" {
@@ -244,8 +244,7 @@ func TestAttachUnderWayDoesNotOutliveItsClaim(t *testing.T) {
 	}
 }
 
-// attachPeer is a peer that writes down the attaches of sender links and answers
-// with these properties.
+// attachPeer is a peer that records the attaches of sender links and answers with these properties.
 func attachPeer(t *testing.T, reply amqp.Map, test func(t *testing.T, c *Conn, attaches chan *amqp.Attach)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
@@ -269,7 +268,7 @@ func attachPeer(t *testing.T, reply amqp.Map, test func(t *testing.T, c *Conn, a
 					if err := l.Accept(&amqp.Attach{Properties: reply}); err != nil {
 						t.Error(err)
 					}
-					_ = l.Credit(10)            // which may find the link detached already
+					_ = l.Credit(10)            // the link may be detached already
 					wg.Go(func() { accept(l) }) // ends with the link
 				}
 			})
@@ -340,7 +339,7 @@ func TestIdentityIsReadFromTheReply(t *testing.T) {
 	}
 }
 
-// asMap is a Go map as one of the engine's.
+// asMap turns a Go map into an amqp.Map.
 func asMap(values map[string]any) (m amqp.Map) {
 	for name, value := range values {
 		m = append(m, amqp.Pair{Key: amqp.Symbol(name), Value: value})
@@ -348,8 +347,8 @@ func asMap(values map[string]any) (m amqp.Map) {
 	return m
 }
 
-// TestTheLinkAfterADetachOutlivesThePeersSilence: a peer that does not answer the detach loses
-// the connection, and what opens meanwhile is not on it.
+// TestTheLinkAfterADetachOutlivesThePeersSilence: if a peer does not answer the detach, the
+// connection is cut. A link that opens meanwhile is not on it.
 func TestTheLinkAfterADetachOutlivesThePeersSilence(t *testing.T) {
 	inBubble(t, emulator.Options{Hook: once(emulator.KindTransfer, emulator.Pass().IgnoreDetach())}, func(t *testing.T, b *bench) {
 		s := b.IdempotentSender(testHub, "0", "me")

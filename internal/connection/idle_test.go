@@ -7,13 +7,12 @@ import (
 	"github.com/go-eventhubs/eventhubs/emulator"
 )
 
-// silences are what the service does to who sends nothing: after 30 minutes it
-// detaches the links, 5 minutes later it closes the connection, after two hours
-// the token is over.
+// silences are the service's reactions to a client that sends nothing. After 30 minutes it detaches
+// the links. 5 minutes later it closes the connection. After two hours the token expires.
 var silences = []struct {
 	name        string
 	silence     time.Duration
-	connections int // after the send that follows
+	connections int // after the next send
 	putTokens   int
 	links       int // of the sender's
 }{
@@ -24,8 +23,7 @@ var silences = []struct {
 	{"a weekend", 60 * time.Hour, 2, 2, 2},
 }
 
-// TestFirstSendAfterASilenceGoesOutAtOnce: one link or one connection is opened, and
-// no time is lost.
+// TestFirstSendAfterASilenceGoesOutAtOnce: one link or one connection is opened, without a delay.
 func TestFirstSendAfterASilenceGoesOutAtOnce(t *testing.T) {
 	for _, c := range silences {
 		t.Run(c.name, func(t *testing.T) {

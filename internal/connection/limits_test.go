@@ -19,16 +19,16 @@ import (
 	"github.com/go-eventhubs/eventhubs/internal/memnet"
 )
 
-// A peer accepts every link, with a goroutine of its own for none of them, and keeps what it hears.
+// A peer accepts every link and records what it receives.
 type peer struct {
 	config amqp.Config
-	limit  uint64 // what its attaches say of the largest message
-	handle bool   // its begins say that a session has one handle
+	limit  uint64 // the largest message that its attaches state
+	handle bool   // its begins state one handle per session
 	serve  func(l *amqp.Link)
 
 	mu     sync.Mutex // guards the fields below
 	opens  []*amqp.Open
-	frames []int // how large the frames are that it was sent
+	frames []int // sizes of the received frames
 }
 
 // run runs a test in a bubble against the peer.
@@ -78,7 +78,7 @@ func (p *peer) accept(t *testing.T, serving *sync.WaitGroup, nc net.Conn) {
 	}
 }
 
-// frameSizes notes how large the frames are that we send.
+// frameSizes records the sizes of the frames that we send.
 type frameSizes struct {
 	net.Conn
 	peer *peer
@@ -95,7 +95,7 @@ func (c *frameSizes) Write(b []byte) (int, error) {
 	return c.Conn.Write(b)
 }
 
-// Read makes of the handle-max in a begin, 255, what the peer is to have said.
+// Read replaces the handle-max in a begin, 255, by the peer's.
 func (c *frameSizes) Read(b []byte) (int, error) {
 	n, err := c.Conn.Read(b)
 	if at := bytes.Index(b[:n], []byte("\x00\x53\x11")); c.peer.handle && at >= 0 {
@@ -106,12 +106,13 @@ func (c *frameSizes) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// TestThePeersLimitsAreHonoured sends batches to peers that take small frames, larger ones than we do, messages of any size or of little.
+// TestThePeersLimitsAreHonoured sends batches to peers that accept small frames, frames larger than
+// ours, messages of any size or only small ones.
 func TestThePeersLimitsAreHonoured(t *testing.T) {
 	for _, c := range []struct {
 		frame   uint32
 		message uint64
-		largest uint64 // what MaxMessageSize says
+		largest uint64 // the value of MaxMessageSize
 		batch   int    // bytes
 		outcome Outcome
 	}{
@@ -149,7 +150,7 @@ func TestThePeersLimitsAreHonoured(t *testing.T) {
 	}
 }
 
-// TestFourThousandNineHundredLinks opens as many as a peer allows, and one more.
+// TestFourThousandNineHundredLinks opens as many links as a peer allows, and one more.
 func TestFourThousandNineHundredLinks(t *testing.T) {
 	const links = 4900
 	p := &peer{config: amqp.Config{ChannelMax: links - 1}}
@@ -199,7 +200,8 @@ func TestAPeerWithoutHandlesIsToldAsThat(t *testing.T) {
 	})
 }
 
-// TestAPeersIdleTimeoutIsHonoured has a peer that ends a connection of which it hears nothing for twenty seconds.
+// TestAPeersIdleTimeoutIsHonoured has a peer that ends a connection after twenty seconds of
+// silence.
 func TestAPeersIdleTimeoutIsHonoured(t *testing.T) {
 	p := &peer{config: amqp.Config{IdleTimeout: 10 * time.Second}, serve: accept}
 	var lost atomic.Int32
@@ -215,7 +217,8 @@ func TestAPeersIdleTimeoutIsHonoured(t *testing.T) {
 	})
 }
 
-// TestOpenNamesHostAndConnection: the host has no port, and each connection a name of its own, which begins with the identifier.
+// TestOpenNamesHostAndConnection: the host has no port, and each connection has its own name, which
+// begins with the identifier.
 func TestOpenNamesHostAndConnection(t *testing.T) {
 	for namespace, host := range map[string]string{"name.example": "name.example", "name.example:1234": "name.example", "[::1]:1234": "::1"} {
 		var conns []net.Conn

@@ -33,8 +33,7 @@ func lines(log *bytes.Buffer, level slog.Level) (out []string) {
 	return out
 }
 
-// TestLogHasOneLineForEachChange goes through a life with many sends, lost links, lost
-// connections and failing dials.
+// TestLogHasOneLineForEachChange has many sends, lost links, lost connections and failing dials.
 func TestLogHasOneLineForEachChange(t *testing.T) {
 	inBubble(t, emulator.Options{}, func(t *testing.T, b *bench) {
 		var log bytes.Buffer // slog's handler locks
@@ -99,8 +98,7 @@ func TestLogHasOneLineForEachChange(t *testing.T) {
 	})
 }
 
-// TestRenewalThatFailsIsLoggedOnce: nobody else would tell of it while the old token
-// lives.
+// TestRenewalThatFailsIsLoggedOnce: nothing else reports it while the old token lives.
 func TestRenewalThatFailsIsLoggedOnce(t *testing.T) {
 	inBubble(t, emulator.Options{Idle: neverIdle}, func(t *testing.T, b *bench) {
 		var log bytes.Buffer

@@ -13,8 +13,8 @@ import (
 	"github.com/go-eventhubs/eventhubs/internal/memnet"
 )
 
-// TestWhatBrokeIsToldApartFromWhatWasRefused: only for what was open and broke does
-// a try at once make sense.
+// TestWhatBrokeIsToldApartFromWhatWasRefused: an immediate try makes sense only after something
+// open broke.
 func TestWhatBrokeIsToldApartFromWhatWasRefused(t *testing.T) {
 	const busy = "The entity is being throttled. Please wait 4 seconds and try again."
 	for _, c := range []struct {
@@ -71,8 +71,8 @@ func TestLinkThatIsGivenUpForTheCallersContextIsNotLost(t *testing.T) {
 	})
 }
 
-// deafableConn is our end of a connection on which, once deaf, nothing arrives any
-// more, as after a firewall has forgotten it.
+// deafableConn is our end of a connection on which, once deaf, nothing arrives any more, as after a
+// firewall has forgotten it.
 type deafableConn struct {
 	net.Conn
 	deaf atomic.Bool
@@ -87,8 +87,8 @@ func (c *deafableConn) Read(p []byte) (int, error) {
 	}
 }
 
-// TestPeerThatIsSilentForAMinuteIsLost: the peer keeps the connection alive each
-// half of a minute, or it is not there.
+// TestPeerThatIsSilentForAMinuteIsLost: the peer keeps the connection alive every half minute, or
+// it is gone.
 func TestPeerThatIsSilentForAMinuteIsLost(t *testing.T) {
 	inBubble(t, emulator.Options{}, func(t *testing.T, b *bench) {
 		var nc *deafableConn
@@ -150,8 +150,8 @@ func TestNamespaceOutOfReachIsToldApart(t *testing.T) {
 	}
 }
 
-// TestOpenedWakesWhoeverWaitsForAConnection: one partition's dial fails, and it
-// waits; another's succeeds.
+// TestOpenedWakesWhoeverWaitsForAConnection: one partition's dial fails and it waits; another
+// partition's dial succeeds.
 func TestOpenedWakesWhoeverWaitsForAConnection(t *testing.T) {
 	inBubble(t, emulator.Options{}, func(t *testing.T, b *bench) {
 		down := true

@@ -11,7 +11,7 @@ import (
 	"github.com/go-eventhubs/eventhubs/emulator"
 )
 
-// manySenders returns a sender to each of so many partitions.
+// manySenders returns a sender to each of a number of partitions.
 func manySenders(b *bench, partitions int) []*Sender {
 	senders := make([]*Sender, partitions)
 	for i := range senders {
@@ -20,8 +20,8 @@ func manySenders(b *bench, partitions int) []*Sender {
 	return senders
 }
 
-// TestThousandPartitionsOpenAtTheSameTime has each attach take a second, and one of
-// them for ever.
+// TestThousandPartitionsOpenAtTheSameTime has attaches that take a second each, except one that
+// never ends.
 func TestThousandPartitionsOpenAtTheSameTime(t *testing.T) {
 	hook := func(_ context.Context, op emulator.Operation) emulator.Action {
 		switch {
@@ -38,7 +38,7 @@ func TestThousandPartitionsOpenAtTheSameTime(t *testing.T) {
 		start := time.Now()
 		var wg sync.WaitGroup
 		for i, s := range manySenders(b, 1000) {
-			wg.Go(func() { // ends with the outcome, or a minute's half later
+			wg.Go(func() { // ends with the outcome, or half a minute later
 				if i == 500 {
 					wantResult(t, sendWithin(t, s, 30*time.Second, batch(1, 1)), NotSent, CodeTimeout)
 					return
@@ -56,8 +56,8 @@ func TestThousandPartitionsOpenAtTheSameTime(t *testing.T) {
 	})
 }
 
-// TestManyLostLinksAreReplacedWithoutTheOthers detaches half of a hundred links while
-// all have a batch under way.
+// TestManyLostLinksAreReplacedWithoutTheOthers detaches half of a hundred links while all have a
+// batch under way.
 func TestManyLostLinksAreReplacedWithoutTheOthers(t *testing.T) {
 	lossy := func(i int) bool { return i%2 == 0 }
 	hook := func(_ context.Context, op emulator.Operation) emulator.Action {
@@ -93,7 +93,7 @@ func TestManyLostLinksAreReplacedWithoutTheOthers(t *testing.T) {
 	})
 }
 
-// TestSessionsBeyondTheLimitAreRefusedAndCostNothing (H8), neither time nor the connection.
+// TestSessionsBeyondTheLimitAreRefusedAndCostNothing (H8): neither time nor the connection.
 func TestSessionsBeyondTheLimitAreRefusedAndCostNothing(t *testing.T) {
 	hubs := []emulator.Hub{{Name: testHub, Partitions: 10}}
 	inBubble(t, emulator.Options{Hubs: hubs}, func(t *testing.T, b *bench) {
@@ -107,7 +107,7 @@ func TestSessionsBeyondTheLimitAreRefusedAndCostNothing(t *testing.T) {
 		wantElapsed(t, start, 0)
 		sendAll(t, senders[:5], func(r Result) { wantResult(t, r, Accepted, "") })
 
-		// What ends makes room.
+		// A link that ends makes room.
 		senders[0].Close(t.Context())
 		wantResult(t, senders[5].Send(t.Context(), batch(1, 1)), Accepted, "")
 		detach := func(_ context.Context, op emulator.Operation) emulator.Action {
@@ -130,8 +130,7 @@ func TestSessionsBeyondTheLimitAreRefusedAndCostNothing(t *testing.T) {
 	})
 }
 
-// TestRefusedAttachesGiveTheirSessionsBack fails an attach more often than there are
-// sessions.
+// TestRefusedAttachesGiveTheirSessionsBack makes more attaches fail than there are sessions.
 func TestRefusedAttachesGiveTheirSessionsBack(t *testing.T) {
 	hook := func(_ context.Context, op emulator.Operation) emulator.Action {
 		if op.Kind == emulator.KindAttach && op.PartitionID != "" {
@@ -148,8 +147,8 @@ func TestRefusedAttachesGiveTheirSessionsBack(t *testing.T) {
 	})
 }
 
-// TestMemoryOfALink (H10) pins how much of it an open link takes, loosely: ours and
-// the emulator's together.
+// TestMemoryOfALink (H10) loosely pins the memory of an open link: ours and the emulator's
+// together.
 func TestMemoryOfALink(t *testing.T) {
 	const links, bound = 200, 16_000
 	hubs := []emulator.Hub{{Name: testHub, Partitions: links}}

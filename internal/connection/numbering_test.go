@@ -12,8 +12,7 @@ import (
 	"github.com/go-eventhubs/eventhubs/emulator"
 )
 
-// numberer sends batches to a partition, each until it is stored, as an idempotent
-// producer does.
+// numberer sends batches to a partition, each until it is stored, as an idempotent producer does.
 type numberer struct {
 	sender *Sender
 	random *rand.Rand
@@ -22,7 +21,7 @@ type numberer struct {
 	id     Identity
 }
 
-// store sends one batch of as many events, with the same numbers at each try.
+// store sends one batch of events, with the same numbers at each try.
 func (n *numberer) store(t *testing.T, events int) {
 	mine := Identity{n.id.ProducerID, n.id.Epoch, n.last}
 	end := n.last + int32(events)
@@ -42,7 +41,7 @@ func (n *numberer) store(t *testing.T, events int) {
 	n.last = end
 }
 
-// open opens the link and sees to it that the next attach is the same producer's.
+// open opens the link and makes sure that the next attach states the same producer.
 func (n *numberer) open(t *testing.T) (Identity, bool) {
 	ctx, cancel := n.context(t)
 	defer cancel()
@@ -68,8 +67,8 @@ func (n *numberer) context(t *testing.T) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(t.Context(), time.Duration(1+n.random.IntN(4000))*time.Millisecond)
 }
 
-// TestNumberedBatchesAreStoredOnceAndInOrder has four of them go through chaos, with
-// services of each kind.
+// TestNumberedBatchesAreStoredOnceAndInOrder runs four numberers through chaos, with each kind of
+// service.
 func TestNumberedBatchesAreStoredOnceAndInOrder(t *testing.T) {
 	for seed := range uint64(seeds) {
 		service := emulator.Idempotence{ReportTracked: seed&1 != 0, TrustNumbers: seed&2 != 0}
@@ -91,7 +90,7 @@ func TestNumberedBatchesAreStoredOnceAndInOrder(t *testing.T) {
 				}
 				wg.Wait()
 				b.tap.set(nil)
-				time.Sleep(time.Hour) // whatever was delayed happens
+				time.Sleep(time.Hour) // all delayed operations happen
 				for i, want := range events {
 					if got := b.stored(strconv.Itoa(i)); got != want {
 						t.Errorf("partition %d has %d events, want %d", i, got, want)

@@ -18,7 +18,7 @@ import (
 	"github.com/go-eventhubs/eventhubs/websocketconn"
 )
 
-// from is a source in partition 0, behind a sequence number.
+// from is a source in partition 0, after a sequence number.
 func from(sequenceNumber int) Source {
 	return Source{testHub, emulator.DefaultConsumerGroup, "0", "amqp.annotation.x-opt-sequence-number > '" + strconv.Itoa(sequenceNumber) + "'"}
 }
@@ -34,14 +34,14 @@ func odd(t *testing.T) []byte {
 	return encoded
 }
 
-// wantNext reads an event and compares what its sender has encoded.
+// wantNext reads an event and compares it with its sender's encoding.
 func wantNext(t *testing.T, r *Reader, want []byte) {
 	t.Helper()
 	got, err := r.Next(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	// The service's own annotations stand before it.
+	// The service's own annotations precede it.
 	if !bytes.HasSuffix(got, want) {
 		t.Errorf("got %q, want %q behind the annotations", got, want)
 	}
@@ -76,7 +76,7 @@ func TestAReaderGoesOnForHours(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer r.Close()
-		for range 3 * readCredit { // so that credit is renewed, too
+		for range 3 * readCredit { // so that credit is renewed too
 			time.Sleep(time.Minute)
 			if err := b.server.Seed(testHub, "0", emulator.Event{Body: []byte("x")}); err != nil {
 				t.Fatal(err)
@@ -152,7 +152,7 @@ func TestAReaderEndsWithItsConnectionItsLinkOrItsContext(t *testing.T) {
 	})
 }
 
-// As they are used: verified tokens, TLS, and WebSocket over that.
+// In normal use: verified tokens, TLS, and WebSocket over TLS.
 func TestAReaderReadsOverEveryTransport(t *testing.T) {
 	server, err := emulator.New(&emulator.Options{Authentication: &emulator.Authentication{}})
 	if err != nil {

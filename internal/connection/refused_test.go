@@ -15,8 +15,8 @@ import (
 	"github.com/go-eventhubs/eventhubs/internal/memnet"
 )
 
-// A peer that ends TLS says why, and one that wants another login says which. Whoever reads the advice is
-// not sent to look at the network and the port, where nothing is wrong.
+// A peer that ends TLS says why, and one that requires another login says which. The advice must
+// not blame the network or the port, where nothing is wrong.
 func TestAPeerThatLetsNobodyInIsToldAsThat(t *testing.T) {
 	cert, pool := certificate(t, "ns.test")
 	today := time.Now()

@@ -14,7 +14,7 @@ import (
 	"github.com/go-eventhubs/eventhubs/internal/memnet"
 )
 
-// A respondent is a peer whose $management answers as it is told to.
+// A respondent is a peer whose $management answers as configured.
 type respondent struct {
 	status    any           // the status code
 	number    func(int) any // numbers in the answer
@@ -173,7 +173,7 @@ func TestAReplyBeforeItsRequestsOutcomeCounts(t *testing.T) {
 				}
 			}
 			wantElapsed(t, start, 0)
-			time.Sleep(2 * time.Minute) // the outcomes come, and disturb nothing
+			time.Sleep(2 * time.Minute) // the outcomes come, and do no harm
 			if _, err := c.HubProperties(t.Context(), "hub"); err != nil {
 				t.Error(err)
 			}
@@ -188,7 +188,7 @@ func TestNumbersInRepliesMayHaveAnyWidth(t *testing.T) {
 	}
 	for _, width := range widths {
 		name := fmt.Sprintf("%T", width(0))
-		status := width(100) // a byte with a sign holds no more
+		status := width(100) // a signed byte holds no more
 		if name != "int8" {
 			status = width(200)
 		}

@@ -91,9 +91,8 @@ func TestSendsOfOneSenderMayOverlap(t *testing.T) {
 	})
 }
 
-// TestEachOutcomeIsToldApart (H5: released and modified are no success) also checks that
-// a sender works on after each, on how many connections and links, and whether the batch was
-// stored.
+// TestEachOutcomeIsToldApart (H5: released and modified are no success) also checks that a sender
+// works after each. It counts connections and links, and checks whether the batch was stored.
 func TestEachOutcomeIsToldApart(t *testing.T) {
 	const busy = "The request was terminated because the entity is being throttled. Error code : 50002. TrackingId:abc_G1, SystemTracker:x, Timestamp:y"
 	for _, c := range []struct {
@@ -139,7 +138,7 @@ func TestEachOutcomeIsToldApart(t *testing.T) {
 				if got := b.tap.count(emulator.KindConnection); got != c.connections {
 					t.Errorf("%d connections, want %d", got, c.connections)
 				}
-				// A connection has a pair of links to $cbs besides.
+				// A connection also has a pair of links to $cbs.
 				if got := b.tap.count(emulator.KindAttach) - 2*c.connections; got != c.links {
 					t.Errorf("%d links, want %d", got, c.links)
 				}
@@ -148,12 +147,13 @@ func TestEachOutcomeIsToldApart(t *testing.T) {
 	}
 }
 
-// A link that is detached since a message is too large does not say which, unless there is but one that has no outcome.
+// A link that is detached because a message is too large does not say which one, unless only one
+// has no outcome.
 func TestADetachForSizeIsARefusalOfAMessageThatIsAlone(t *testing.T) {
 	for _, c := range []struct {
 		name    string
 		sends   int
-		answer  time.Duration // after which those before the last are answered
+		answer  time.Duration // after which the earlier ones are answered
 		outcome Outcome       // of the last
 		others  Outcome
 	}{
@@ -193,7 +193,8 @@ func TestADetachForSizeIsARefusalOfAMessageThatIsAlone(t *testing.T) {
 	}
 }
 
-// What waits for credit when the link is detached for the size of another message has not left, and is worth a try at once.
+// A message that waits for credit when its link is detached for the size of another message has not
+// left. It is worth an immediate try.
 func TestWhatHasNotLeftIsNotBlamedForTheSizeOfAnother(t *testing.T) {
 	hook := func(_ context.Context, op emulator.Operation) emulator.Action {
 		if op.Kind == emulator.KindTransfer {
@@ -216,13 +217,14 @@ func TestWhatHasNotLeftIsNotBlamedForTheSizeOfAnother(t *testing.T) {
 			})
 		}
 		sends.Wait()
-		if waited.Load() == 0 { // one; those behind it have found the link gone, and another one
+		if waited.Load() == 0 { // one; the later sends have found the link gone, and another one
 			t.Error("no message waited for credit, or it is not told to be sent at once")
 		}
 	})
 }
 
-// wantTooLarge checks an outcome and, unless it is accepted, an error that is worth another try only if the outcome is open.
+// wantTooLarge checks an outcome. Unless it is accepted, its error is transient only if the outcome
+// is open.
 func wantTooLarge(t *testing.T, got Result, outcome Outcome) {
 	t.Helper()
 	if outcome == Accepted {
@@ -261,8 +263,8 @@ func TestOnePartitionsLostLinkLeavesTheOthersAlone(t *testing.T) {
 	})
 }
 
-// TestConnectionLostWhileIdleIsReplacedWithinOneSend has the connection end while
-// one partition is idle; a link that ends while idle is in hazards_test.go.
+// TestConnectionLostWhileIdleIsReplacedWithinOneSend ends the connection while one partition is
+// idle; a link that ends while idle is in hazards_test.go.
 func TestConnectionLostWhileIdleIsReplacedWithinOneSend(t *testing.T) {
 	for name, action := range map[string]emulator.Action{
 		"closed": emulator.CloseConnection("amqp:connection:forced", "idle"),
@@ -283,8 +285,8 @@ func TestConnectionLostWhileIdleIsReplacedWithinOneSend(t *testing.T) {
 	}
 }
 
-// TestContextThatEndsWhileWaitingForCreditLeavesTheLinkAlone, and tells of it as of any
-// other (H4).
+// TestContextThatEndsWhileWaitingForCreditLeavesTheLinkAlone, and reports it like any other timeout
+// (H4).
 func TestContextThatEndsWhileWaitingForCreditLeavesTheLinkAlone(t *testing.T) {
 	hook := func(_ context.Context, op emulator.Operation) emulator.Action {
 		if op.Kind == emulator.KindAttach && op.PartitionID == "0" {
@@ -343,8 +345,8 @@ func TestContextThatHasEndedSendsNothing(t *testing.T) {
 	})
 }
 
-// TestContextThatEndsMidMessageGivesUpTheLinkOnly (H3: not the connection) has a network
-// so slow that the batch takes 8 seconds, and a context of 5.
+// TestContextThatEndsMidMessageGivesUpTheLinkOnly (H3: not the connection) has a slow network, on
+// which the batch takes 8 seconds, and a context of 5.
 func TestContextThatEndsMidMessageGivesUpTheLinkOnly(t *testing.T) {
 	inBubble(t, emulator.Options{}, func(t *testing.T, b *bench) {
 		c, nc := b.through(nil, time.Second)
@@ -375,8 +377,8 @@ func TestContextThatEndsMidMessageGivesUpTheLinkOnly(t *testing.T) {
 	})
 }
 
-// TestContextThatEndsOnAStalledNetworkBreaksTheConnection has a network that takes
-// nothing any more: the detach cannot leave either.
+// TestContextThatEndsOnAStalledNetworkBreaksTheConnection has a network that accepts nothing any
+// more: the detach cannot leave either.
 func TestContextThatEndsOnAStalledNetworkBreaksTheConnection(t *testing.T) {
 	inBubble(t, emulator.Options{}, func(t *testing.T, b *bench) {
 		c, nc := b.through(make(chan struct{}), 0)
@@ -389,7 +391,7 @@ func TestContextThatEndsOnAStalledNetworkBreaksTheConnection(t *testing.T) {
 		wantResult(t, s.Send(ctx, batch(1000, 1000)), Unknown, CodeTimeout)
 		wantElapsed(t, start, time.Second)
 		wantResult(t, s.Send(t.Context(), batch(1, 1)), Accepted, "")
-		wantElapsed(t, start, time.Second+standstill) // the write has the batch's memory, so that it is not given closeTimeout
+		wantElapsed(t, start, time.Second+standstill) // the write has the batch's memory, so it does not get closeTimeout
 		_ = c.Close(t.Context())
 	})
 }

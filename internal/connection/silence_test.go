@@ -16,7 +16,8 @@ import (
 	"github.com/go-eventhubs/eventhubs/internal/memnet"
 )
 
-// A mutedConn is our end of a network that goes dead without a word: after so many bytes nothing more comes, or nothing more is taken.
+// A mutedConn is our end of a network that silently goes dead. After a number of bytes nothing more
+// arrives, or nothing more is accepted.
 type mutedConn struct {
 	net.Conn
 	done    chan struct{} // closed by Close
@@ -24,11 +25,11 @@ type mutedConn struct {
 
 	mu   sync.Mutex    // guards the fields below
 	in   int           // bytes that still come; negative: all
-	out  int           // bytes that are still taken; negative: all
+	out  int           // bytes that are still accepted; negative: all
 	read int           // bytes that have come
-	sent int           // bytes that were taken
-	ends [2]time.Time  // the deadlines of reads and writes that wait for ever
-	wake chan struct{} // closed and replaced when ends has changed
+	sent int           // accepted bytes
+	ends [2]time.Time  // the deadlines of reads and writes that wait forever
+	wake chan struct{} // closed and replaced when ends changes
 }
 
 func newMutedConn(nc net.Conn, in, out int) *mutedConn {
@@ -37,7 +38,7 @@ func newMutedConn(nc net.Conn, in, out int) *mutedConn {
 
 const reading, writing = 0, 1
 
-// hang waits for ever, but for a deadline and Close.
+// hang waits until a deadline or Close, otherwise forever.
 func (c *mutedConn) hang(what int) error {
 	for {
 		c.mu.Lock()
@@ -125,8 +126,9 @@ func (c *mutedConn) Close() error {
 	return c.Conn.Close()
 }
 
-// TestCallsEndWithTheirContextsWhereverThePeerFallsSilent has a network go dead at every byte of a conversation, in either direction: in the middle of a frame,
-// before an answer, under what is written. Every call ends with its context, and what was told to be not sent is not stored.
+// TestCallsEndWithTheirContextsWhereverThePeerFallsSilent has a network go dead at every byte of a
+// conversation, in either direction. That is in the middle of a frame, before an answer, or during
+// a write. Every call ends with its context, and no batch that is reported as not sent is stored.
 func TestCallsEndWithTheirContextsWhereverThePeerFallsSilent(t *testing.T) {
 	var read, sent int
 	outcomes := make(map[Outcome]int)
@@ -136,7 +138,7 @@ func TestCallsEndWithTheirContextsWhereverThePeerFallsSilent(t *testing.T) {
 			var raw net.Conn
 			c := New(Config{Namespace: "n", Plain: true, Tokens: TokensFromKey("r", "k"), DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 				if nc != nil {
-					<-ctx.Done() // there is no network any more
+					<-ctx.Done() // the network is gone
 					return nil, ctx.Err()
 				}
 				var err error
@@ -179,7 +181,7 @@ func TestCallsEndWithTheirContextsWhereverThePeerFallsSilent(t *testing.T) {
 	for in := range read {
 		run(in, -1)
 	}
-	// Within the message every byte is like the others.
+	// Within the message all bytes are alike.
 	for out := 0; out < sent; out++ {
 		if out > 1200 && out < sent-600 {
 			out += 997
@@ -194,7 +196,8 @@ func TestCallsEndWithTheirContextsWhereverThePeerFallsSilent(t *testing.T) {
 	t.Log(outcomes)
 }
 
-// TestAPeersLastWordIsHeard: what a peer says in place of its open is why there is no connection.
+// TestAPeersLastWordIsHeard: an error that a peer sends instead of its open is why there is no
+// connection.
 func TestAPeersLastWordIsHeard(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		frame := func(kind byte, descriptor uint64, fields ...any) []byte {

@@ -86,8 +86,7 @@ func TestOverTCPNobodyListens(t *testing.T) {
 	}
 }
 
-// BenchmarkSend sends over loopback, one batch at a time; the emulator's work is
-// included.
+// BenchmarkSend sends over loopback, one batch at a time. It includes the emulator's work.
 func BenchmarkSend(b *testing.B) {
 	for _, size := range []int{100, 10_000, 1_000_000} {
 		b.Run(strconv.Itoa(size), func(b *testing.B) {

@@ -18,7 +18,7 @@ import (
 	"github.com/go-eventhubs/eventhubs/internal/memnet"
 )
 
-// certificate returns a self-signed one for a host.
+// certificate returns a self-signed certificate for a host.
 func certificate(t *testing.T, host string) (tls.Certificate, *x509.CertPool) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -44,8 +44,7 @@ func certificate(t *testing.T, host string) (tls.Certificate, *x509.CertPool) {
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, pool
 }
 
-// dialTLS returns a dialer to a TLS front of the emulator, whose goroutines wg
-// waits for.
+// dialTLS returns a dialer to a TLS front of the emulator; wg waits for the front's goroutines.
 func (b *bench) dialTLS(cert tls.Certificate, wg *sync.WaitGroup) func(ctx context.Context, network, addr string) (net.Conn, error) {
 	return func(ctx context.Context, _, _ string) (net.Conn, error) {
 		back, err := b.server.Dial(ctx)

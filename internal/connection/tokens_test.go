@@ -15,7 +15,7 @@ import (
 	"github.com/go-eventhubs/eventhubs/internal/sas"
 )
 
-// credential is an azcore.TokenCredential that remembers what it was asked for.
+// credential is an azcore.TokenCredential that records its requests.
 type credential struct {
 	scopes []string
 	err    error

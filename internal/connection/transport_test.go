@@ -72,7 +72,7 @@ func TestIPv6StandsInBracketsInURLs(t *testing.T) {
 	}
 }
 
-// TestIPv6IsDialled needs a host with a loopback address of IPv6, [::1].
+// TestIPv6IsDialled needs a host with the IPv6 loopback address [::1].
 func TestIPv6IsDialled(t *testing.T) {
 	server, err := emulator.New(&emulator.Options{Addr: "[::1]:0"})
 	if err != nil {
@@ -89,7 +89,7 @@ func TestIPv6IsDialled(t *testing.T) {
 		"custom endpoint": {Namespace: "ns.servicebus.windows.net", CustomEndpoint: "[::1]:" + port, TLSConfig: server.TLSConfig()},
 	} {
 		if cfg.TLSConfig != nil {
-			cfg.TLSConfig.ServerName = "" // it is the namespace's
+			cfg.TLSConfig.ServerName = "" // the namespace's
 		}
 		cfg.Tokens = TokensFromKey("r", "k")
 		c := New(cfg)
@@ -100,8 +100,8 @@ func TestIPv6IsDialled(t *testing.T) {
 	}
 }
 
-// TestWhatIsDialled: with a custom endpoint that is dialled and the namespace is the
-// one that the certificate and the token are for.
+// TestWhatIsDialled: a custom endpoint is dialled, while the certificate and the token are for the
+// namespace.
 func TestWhatIsDialled(t *testing.T) {
 	for _, c := range []struct {
 		name        string

@@ -15,8 +15,8 @@ import (
 	"github.com/go-eventhubs/eventhubs/emulator"
 )
 
-// chaos is a hook that lets half of the transfers, and some of all else, go wrong,
-// by its seed.
+// chaos is a hook that makes half of the transfers, and some of everything else, fail at random by
+// its seed.
 type chaos struct {
 	mu     sync.Mutex // guards random
 	random *rand.Rand
@@ -54,12 +54,11 @@ func (c *chaos) hook(_ context.Context, op emulator.Operation) emulator.Action {
 	}
 }
 
-// seeds is how many chaoses a run of the tests goes through.
+// seeds is how many seeds a run of the tests uses.
 const seeds = 8
 
-// TestOutcomesTellTheTruth sends batches of one and of many frames, each once,
-// through chaos, with contexts that end at any time, and compares what Send said
-// with what is stored.
+// TestOutcomesTellTheTruth sends batches of one and of many frames through chaos, each once, with
+// contexts that end at any time. It compares the results of Send with the stored events.
 func TestOutcomesTellTheTruth(t *testing.T) {
 	outcomes := make(map[Outcome]int)
 	for seed := range uint64(seeds) {
@@ -99,7 +98,7 @@ func sendThroughChaos(t *testing.T, seed uint64, before map[Outcome]int) map[Out
 		}
 		wg.Wait()
 		b.tap.set(nil)
-		time.Sleep(time.Hour) // whatever was delayed happens
+		time.Sleep(time.Hour) // all delayed operations happen
 		synctest.Wait()
 		stored := make(map[string]int)
 		for i := range partitions {

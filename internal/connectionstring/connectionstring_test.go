@@ -25,7 +25,7 @@ func withEndpoint(endpoint string) string {
 // withKey is the plain string with another key.
 func withKey(other string) string { return strings.Replace(plain, key, other, 1) }
 
-// said is what a String says, in one line.
+// said is the contents of a String in one line.
 func said(s String) string {
 	text := fmt.Sprintf("%s|%s|%s|%s|%s", s.Namespace, s.KeyName, s.Key(), s.Signature(), s.Hub)
 	if s.Emulator {
@@ -300,7 +300,7 @@ func TestAValueByItselfIsTakenAsItIsOrRefused(t *testing.T) {
 		{"namespace", namespace, "ns=", NoHost},
 		{"namespace", namespace, strings.Repeat("a", 300), NoHost},
 		{"custom endpoint", CheckDialable, "10.0.0.1:99", Fine},
-		{"custom endpoint", CheckDialable, host + ":9093", Fine}, // whatever listens there
+		{"custom endpoint", CheckDialable, host + ":9093", Fine}, // any server
 		{"custom endpoint", CheckDialable, "10.0.0.1:99\n", BlankAround},
 		{"custom endpoint", CheckDialable, "https://gateway", URL},
 		{"custom endpoint", CheckDialable, "gateway/path", Path},

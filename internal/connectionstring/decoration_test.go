@@ -14,7 +14,7 @@ var (
 	decorations = flag.Int("connectionstring.decorations", 2_000, "how many strings are decorated")
 )
 
-// good are strings, taken apart, that all clients read.
+// good are strings, in parts, that all clients read.
 var good = [][]part{
 	{{"Endpoint", "sb://" + host + "/"}, {"SharedAccessKeyName", "send"}, {"SharedAccessKey", key}},
 	{{"Endpoint", "sb://" + host + "/"}, {"SharedAccessKeyName", "send"}, {"SharedAccessKey", key}, {"EntityPath", "orders"}},
@@ -31,14 +31,14 @@ func joined(parts []part) string {
 	return strings.Join(text, ";")
 }
 
-// A decorator puts around what it is given what means nothing.
+// A decorator adds meaningless decoration around its input.
 type decorator struct{ *rand.Rand }
 
 var (
 	blanks = []string{"", "", "", " ", "  ", "\t", "\n", "\r\n", "\u00a0", "\u200b", "\ufeff", "\u2028", "\v", "\u3000"}
 	marks  = [][2]string{{`"`, `"`}, {"'", "'"}, {"„", "“"}, {"«", "»"}, {"`", "`"}, {"“", "”"}, {"‘", "’"}}
 	inner  = marks[:4] // around keywords and values
-	outer  = marks[4:] // around the whole: others, since nobody can tell which of the same marks belong together
+	outer  = marks[4:] // around the whole: different marks, since equal ones could not be matched
 )
 
 func (d decorator) blank() string { return blanks[d.IntN(len(blanks))] }
@@ -64,7 +64,7 @@ func (d decorator) anyCase(text string) string {
 	}
 }
 
-// decorate writes the parts in another order, case and dress.
+// decorate writes the parts in another order, case and decoration.
 func (d decorator) decorate(parts []part) string {
 	var text strings.Builder
 	for n, i := range d.Perm(len(parts)) {
@@ -81,13 +81,14 @@ func (d decorator) decorate(parts []part) string {
 	return whole
 }
 
-// TestDecorationsMeanNothing decorates good strings in ways in which each mark is closed where it should be: they are read as if they were plain.
+// TestDecorationsMeanNothing decorates good strings and closes each mark where it should be closed.
+// They are read like the plain strings.
 func TestDecorationsMeanNothing(t *testing.T) {
 	eachDecoration(t, func(d decorator, parts []part) (string, bool) { return d.decorate(parts), true })
 }
 
-// TestWhatIsPutAnywhereChangesNothingUnseen puts blanks, marks and semicolons anywhere in good strings, decorated or not: whatever comes of it, nothing
-// else is read than from the plain one.
+// TestWhatIsPutAnywhereChangesNothingUnseen puts blanks, marks and semicolons anywhere in good
+// strings, decorated or not. They are read like the plain strings, or refused.
 func TestWhatIsPutAnywhereChangesNothingUnseen(t *testing.T) {
 	eachDecoration(t, func(d decorator, parts []part) (string, bool) {
 		text := joined(parts)
@@ -103,7 +104,7 @@ func TestWhatIsPutAnywhereChangesNothingUnseen(t *testing.T) {
 	})
 }
 
-// eachDecoration compares what is read from decorated strings with what is read from the plain ones.
+// eachDecoration compares the results of decorated strings with those of the plain ones.
 func eachDecoration(t *testing.T, dress func(decorator, []part) (text string, mustWork bool)) {
 	if *seed == 0 {
 		*seed = uint64(time.Now().UnixNano())
@@ -135,7 +136,7 @@ func eachDecoration(t *testing.T, dress func(decorator, []part) (text string, mu
 	}
 }
 
-// knownTexts are all texts that an error can have. None of them depends on what was read.
+// knownTexts are all texts that an error can have. None of them depends on the input.
 var knownTexts = func() map[string]bool {
 	all := map[string]bool{}
 	for reason := range texts {
@@ -155,8 +156,8 @@ func wantKnownText(t *testing.T, text string, err error) {
 	}
 }
 
-// FuzzParse reads whatever comes. Each error is one of a number of sentences that were there before, so that it cannot show a part of a secret. What is
-// taken has a host and something that lets in, and its Text says the same again.
+// FuzzParse reads arbitrary texts. Each error is one of a number of fixed sentences, so it cannot
+// show a part of a secret. An accepted string has a host and a secret, and its Text is equivalent.
 func FuzzParse(f *testing.F) {
 	for _, parts := range good {
 		f.Add(joined(parts))

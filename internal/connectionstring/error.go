@@ -88,7 +88,7 @@ var texts = map[Reason]string{
 	Retired:         "is for a retired service (Access Control Service, or Service Bus for Windows Server): give one for an Event Hubs namespace; " + example,
 
 	Empty:       "is empty: check the variable, the file or the secret that it comes from",
-	Unresolved:  "is an unresolved placeholder or reference, such as ${NAME}, <name> or @Microsoft.KeyVault(…): give the value itself",
+	Unresolved:  "is a placeholder or a reference, such as ${NAME}, <name> or @Microsoft.KeyVault(…): give the value itself",
 	URLEncoded:  "is encoded as in a URL (%3D and the like): decode it",
 	HTMLEncoded: "is encoded as in HTML (&amp; and the like): decode it",
 	Userinfo:    "has a user or a password before an @: leave them out, since a key has its own place",

@@ -62,7 +62,7 @@ func TestWhichPagesMayOpenAWebSocket(t *testing.T) {
 		{"http://build.example:3000", "build.example:3000", true}, // the name that the user listens on
 		{"http://localhost", "build.example:5672", true},
 
-		{"http://evil.example:5672", "evil.example:5672", false}, // which points here by now: DNS rebinding
+		{"http://evil.example:5672", "evil.example:5672", false}, // it points here by now: DNS rebinding
 		{"http://localhost:3000", "evil.example:5672", false},
 		{"http://evil.example", "127.0.0.1:5672", false},
 		{"http://192.0.2.8:3000", "192.0.2.7:5672", false},

@@ -95,7 +95,7 @@ func TestReadsAndWritesEndAtTheirDeadline(t *testing.T) {
 			t.Errorf("wrote %d bytes before the deadline, want %d", n, BufferSize)
 		}
 
-		// A deadline in the past fails at once, also with bytes to read; none heals.
+		// A past deadline fails at once, even with bytes to read; removing it helps.
 		if _, err := server.Write([]byte{1}); err != nil {
 			t.Fatal(err)
 		}

@@ -11,7 +11,8 @@ import (
 	"github.com/go-eventhubs/eventhubs"
 )
 
-// A failingListener fails once as one does when a process has no file descriptors left, which passes.
+// A failingListener fails once, as a listener does when the process has no file descriptors left,
+// which passes.
 type failingListener struct {
 	net.Listener
 	failed bool // owned by the goroutine that serves
@@ -25,7 +26,7 @@ func (l *failingListener) Accept() (net.Conn, error) {
 	return nil, &net.OpError{Op: "accept", Net: "tcp", Err: syscall.EMFILE}
 }
 
-// told passes messages on.
+// A told channel is a writer that passes messages on.
 type told chan string
 
 func (c told) Write(message []byte) (int, error) {
@@ -44,7 +45,7 @@ func TestWhatGoesWrongWhileItAnswersGoesToTheLog(t *testing.T) {
 		t.Fatal(err)
 	}
 	server.serve()
-	response, err := http.Get("http://" + server.Addr() + "/metrics") // which is accepted after the failure
+	response, err := http.Get("http://" + server.Addr() + "/metrics") // accepted after the failure
 	if err != nil {
 		t.Fatal(err)
 	}

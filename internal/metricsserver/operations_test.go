@@ -24,7 +24,8 @@ import (
 	"github.com/go-eventhubs/eventhubs/internal/metricsserver"
 )
 
-// The documents for whoever is on call: what they name must be there, and what is there must be named.
+// The documents for the person on call: every name in them must exist, and everything that exists
+// must be named.
 
 const operations = "../../docs/operations.md"
 
@@ -37,7 +38,8 @@ func read(t *testing.T, path string) string {
 	return string(text)
 }
 
-// constants returns the texts of a file's constants whose names begin with prefix. Such as Code(connection.CodeQuotaExceeded) is looked up in also.
+// constants returns the texts of a file's constants whose names begin with prefix. It looks up
+// references like Code(connection.CodeQuotaExceeded) in also.
 func constants(t *testing.T, path, prefix string, also map[string]string) map[string]string {
 	t.Helper()
 	file, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.SkipObjectResolution)
@@ -119,7 +121,7 @@ var (
 	notASlug = regexp.MustCompile(`[^a-z0-9 -]`)
 )
 
-// anchors are those of a document's headings, as GitHub makes them.
+// anchors are the anchors of a document's headings, as GitHub makes them.
 func anchors(text string) (all []string) {
 	for _, h := range heading.FindAllStringSubmatch(text, -1) {
 		slug := notASlug.ReplaceAllString(strings.ToLower(h[1]), "")
@@ -174,7 +176,8 @@ func TestEachAlertNamesItsLineOfTheRunbook(t *testing.T) {
 	}
 }
 
-// scraped returns what Prometheus reads after everything has happened once, a lost connection and a panic among it.
+// scraped returns Prometheus' input after everything has happened once, including a lost connection
+// and a panic.
 func scraped(t *testing.T) string {
 	t.Helper()
 	actions := make(chan emulator.Action, 3)
@@ -203,7 +206,7 @@ func scraped(t *testing.T) string {
 	}
 	defer func() { _ = producer.Close(t.Context()) }()
 	for range 2 {
-		_, _ = producer.Publish(t.Context(), &eventhubs.Event{PartitionID: "0"}) // the first is refused in the end
+		_, _ = producer.Publish(t.Context(), &eventhubs.Event{PartitionID: "0"}) // the first is finally refused
 	}
 	return get(t, "http://"+metrics.Addr()+"/metrics")
 }
@@ -242,7 +245,7 @@ func TestTheDashboardAndTheAlertsAskForWhatThereIs(t *testing.T) {
 func TestEveryMetricIsOnTheDashboard(t *testing.T) {
 	dashboard := read(t, "../../docs/operations/dashboard.json")
 	for _, name := range constants(t, "../../telemetry/names.go", "Metric", nil) {
-		if shown := strings.ReplaceAll(name, ".", "_"); !strings.Contains(dashboard, shown) && name != "messaging.client.sent.messages" { // settled.events has it all
+		if shown := strings.ReplaceAll(name, ".", "_"); !strings.Contains(dashboard, shown) && name != "messaging.client.sent.messages" { // settled.events contains it
 			t.Errorf("no panel shows %s", name)
 		}
 	}

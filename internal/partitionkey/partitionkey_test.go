@@ -8,8 +8,8 @@ import (
 	"unicode/utf8"
 )
 
-// TestHashAgreesWithTheOtherClients has the vectors of the .NET and JavaScript
-// clients, and others computed with the JavaScript one.
+// TestHashAgreesWithTheOtherClients has the vectors of the .NET and JavaScript clients, and others
+// computed with the JavaScript client.
 func TestHashAgreesWithTheOtherClients(t *testing.T) {
 	for _, v := range []struct {
 		key  string
@@ -58,7 +58,7 @@ func TestIndexAgreesWithTheOtherClients(t *testing.T) {
 	partitions := []int{2, 3, 4, 8, 16, 32}
 	for _, v := range []struct {
 		key  string
-		want [6]int // for so many partitions as above
+		want [6]int // for the numbers of partitions above
 	}{
 		{"", [6]int{}},
 		{"7", [6]int{1, 2, 3, 7, 15, 31}},
@@ -95,8 +95,8 @@ func TestIndexAgreesWithTheOtherClients(t *testing.T) {
 	}
 }
 
-// TestKeysSpreadEvenlyOverPartitions bounds each partition's share: with 64,000
-// keys over 32 partitions a fair hash stays within a fifth of 2,000.
+// TestKeysSpreadEvenlyOverPartitions bounds each partition's share: with 64,000 keys over 32
+// partitions a fair hash stays within a fifth of 2,000.
 func TestKeysSpreadEvenlyOverPartitions(t *testing.T) {
 	const keys, partitions = 64_000, 32
 	var counts [partitions]int
@@ -159,7 +159,7 @@ func TestALengthIsCountedInUTF16(t *testing.T) {
 		{strings.Repeat("a", 127), 127}, {strings.Repeat("a", 128), 128}, {strings.Repeat("a", 129), 129},
 		{strings.Repeat("é", 128), 128}, {strings.Repeat("é", 129), 129},
 		{strings.Repeat("字", 128), 128}, {strings.Repeat("字", 129), 129},
-		{strings.Repeat("\ufffd", 128), 128}, {strings.Repeat("\ufffd", 129), 129}, // what stands for bad bytes is a character itself
+		{strings.Repeat("\ufffd", 128), 128}, {strings.Repeat("\ufffd", 129), 129}, // the replacement for bad bytes is itself a character
 		{strings.Repeat("\uffff", 128), 128}, {strings.Repeat("\U00010000", 64), 128},
 		{strings.Repeat(astral, 63) + "a", 127}, {strings.Repeat(astral, 64), 128}, {strings.Repeat(astral, 64) + "a", 129}, {"a" + strings.Repeat(astral, 64), 129},
 		{strings.Repeat(astral, 128), 256},

@@ -11,8 +11,8 @@ import (
 
 var expiry = time.Date(2030, 1, 2, 3, 4, 5, 999, time.UTC)
 
-// TestSignHasTheLayoutOfTheService compares with a signature computed by another
-// program (Python's hmac module).
+// TestSignHasTheLayoutOfTheService compares with a signature computed by another program (Python's
+// hmac module).
 func TestSignHasTheLayoutOfTheService(t *testing.T) {
 	got := Sign("amqps://NS.servicebus.windows.net/Hub", "Send Rule", "c2VjcmV0", expiry)
 	want := "SharedAccessSignature sr=amqps%3a%2f%2fns.servicebus.windows.net%2fhub" +
@@ -50,8 +50,8 @@ func TestASignedTokenVerifies(t *testing.T) {
 	}
 }
 
-// TestOtherSignersTokensVerify has the forms of sr that the Go and JavaScript
-// SDKs send: the signature covers the literal text of each.
+// TestOtherSignersTokensVerify has the forms of sr that the Go and JavaScript SDKs send: the
+// signature covers the literal text of each.
 func TestOtherSignersTokensVerify(t *testing.T) {
 	for _, sr := range []string{
 		"amqp%3a%2f%2flocalhost%3a56720%2fhub%2fpartitions%2f0",
@@ -129,7 +129,7 @@ func FuzzParse(f *testing.F) {
 		if token.Verify("fuzz", token.Resource, time.Unix(0, 0)) == nil {
 			t.Fatalf("a token of nobody's verifies: %q", text)
 		}
-		// What Parse understood must survive signing and parsing again.
+		// A parsed token must survive signing and parsing again.
 		again, err := Parse(Sign(token.Resource, token.KeyName, "key", token.Expires))
 		if err != nil && token.Resource != "" && token.KeyName != "" {
 			t.Fatalf("signed again: %v", err)

@@ -17,7 +17,7 @@ func encoded(t *testing.T, m amqp.Message) []byte {
 	return b
 }
 
-// reversed is a value with the entries of all its maps the other way round.
+// reversed is a value with the entries of all its maps in reverse order.
 func reversed(v any) any {
 	switch v := v.(type) {
 	case amqp.Map:
@@ -55,7 +55,7 @@ func TestTheOrderOfAMapDoesNotCount(t *testing.T) {
 	}
 }
 
-// Whatever byte of a message is another one, it is another message, or none.
+// Changing any byte makes another message, or none.
 func TestEveryOtherByteCounts(t *testing.T) {
 	m := Random(2)
 	for range 200 {

@@ -8,7 +8,8 @@ import (
 	"github.com/go-eventhubs/eventhubs/internal/amqp"
 )
 
-// A test that says "whatever" is only as good as what is made: 300 messages have every type, section and body.
+// A test of arbitrary messages is only as good as the made messages: 300 of them have every type,
+// section and body.
 func TestAMakerMakesOfEverything(t *testing.T) {
 	got := map[string]int{}
 	var look func(v any)
