@@ -100,8 +100,9 @@ type Options struct {
 	// [Idle].
 	Idle Idle
 
-	// Logger logs connections, links and refusals at level DEBUG, and protocol errors at level
-	// WARN. Default: no logging.
+	// Logger logs connections, links and refusals at level DEBUG, and the server's own failures at
+	// level WARN.
+	// Default: no logging.
 	Logger *slog.Logger
 
 	// Idempotence sets how idempotent producers are treated. Default: see [Idempotence].

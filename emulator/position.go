@@ -105,7 +105,7 @@ func (f filter) String() string {
 }
 
 // start is the filter's position in p. A position after the end is refused with the service's
-// words: it comes from a checkpoint for other data.
+// words: it comes from a checkpoint that is older than the data.
 func (f filter) start(p *partition) (position, *refusal) {
 	end := p.end()
 	switch f.by {

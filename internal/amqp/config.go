@@ -23,7 +23,7 @@ type Config struct {
 	MaxMessageSize uint64        // bytes, for links whose attach does not state it; default 1 MiB
 	LinkBacklog    int           // links attached by the peer and not yet accepted; more are refused; default 256; negative: the peer may attach none, which ends their session
 	MaxPartial     int           // bytes of deliveries without their last frame, over all links; a link that exceeds it is detached; default 128 MiB
-	MaxBuffered    int           // bytes of whole deliveries not yet received by the application, over all links; beyond it nothing is read; default 256 MiB
+	MaxBuffered    int           // bytes of whole deliveries not yet received by the application, over all links; beyond it the reader stops at the next transfer; default 256 MiB
 	Logger         *slog.Logger  // default: none
 
 	// Mechanisms are the SASL mechanisms that a server offers. Default: MSSBCBS, PLAIN, ANONYMOUS,
