@@ -46,17 +46,19 @@ func (r Rights) allow(wanted Rights) bool { return r&(wanted|RightManage) != 0 }
 // Authentication makes a server verify its clients. Without it the server accepts every token.
 type Authentication struct {
 	// Keys by which clients sign. The key of [Server.ConnectionString], RootManageSharedAccessKey
-	// with every right, always exists; Keys may replace it by one of that name. Default: that key
-	// alone.
+	// with every right, always exists; Keys may replace it by one of that name.
+	// Default: that key alone.
 	Keys []Key
 
 	// JWT judges tokens of type jwt that are not from [Server.Credential]. The goroutines of
 	// connections call it, so several calls may overlap. It must return when ctx ends. The client
-	// sees its error as part of the refusal. Default: the server refuses these tokens.
+	// sees its error as part of the refusal.
+	// Default: the server refuses these tokens.
 	JWT func(ctx context.Context, token string) (Claims, error)
 
 	// Timeout is how long a connection may take to show its first valid token; after that the
-	// server closes it. Negative: forever. Default: 20 seconds, as on the service.
+	// server closes it. Negative: forever.
+	// Default: 20 seconds, as on the service.
 	Timeout time.Duration
 }
 

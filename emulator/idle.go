@@ -15,7 +15,8 @@ import (
 type Idle struct {
 	// Sender is how long a link to a hub or to $management may be without a message from the
 	// client. After that it is detached with amqp:link:detach-forced. Receiving links may be idle
-	// forever. Default: 30 minutes.
+	// forever.
+	// Default: 30 minutes.
 	Sender time.Duration
 
 	// Connection is how long a connection may be without an active link; a link to $cbs is not
@@ -24,7 +25,8 @@ type Idle struct {
 	Connection time.Duration
 
 	// NewConnection is how long a connection may be open before the client attaches its first link,
-	// to any node. After that it is closed with amqp:connection:forced. Default: 60 seconds.
+	// to any node. After that it is closed with amqp:connection:forced.
+	// Default: 60 seconds.
 	NewConnection time.Duration
 }
 
