@@ -1,5 +1,5 @@
-// The page asks for /api/snapshot every second while it can be seen, and for events when there are new ones. All that clients have sent
-// goes into the page as text, never as HTML.
+// The page requests /api/snapshot every second while it is visible, and events when there are new
+// ones. Data from clients goes into the page as text, never as HTML.
 
 const $ = (id) => document.getElementById(id);
 const interval = 1000; // ms between two looks
@@ -40,7 +40,7 @@ function lasting(ms) {
   return `${Math.floor(s / 86400)} d ${Math.floor((s % 86400) / 3600)} h`;
 }
 
-// since is how long ago something was, by the emulator's clock.
+// since is the time since something happened, by the emulator's clock.
 const since = (time) => lasting(Date.parse(snapshot.time) - Date.parse(time));
 const ago = (time) => (!time ? "never" : since(time) === "0 s" ? "now" : `${since(time)} ago`);
 const clock = (time) => new Date(time).toLocaleTimeString("en-GB", { hour12: false }) + "." + String(new Date(time).getMilliseconds()).padStart(3, "0");
@@ -61,7 +61,7 @@ function set(element, text) {
   if (element.textContent !== text) element.textContent = text;
 }
 
-// sync makes the children of parent be one element for each item, in order, and keeps those that are there already, and so the focus.
+// sync gives parent one child for each item, in order. It keeps existing children, and so the focus.
 function sync(parent, items, key, create, update) {
   const old = new Map([...parent.children].map((e) => [e.dataset.key, e]));
   let at = parent.firstElementChild;
@@ -83,7 +83,7 @@ function sync(parent, items, key, create, update) {
 const cells = (row, texts) => texts.forEach((text, i) => text !== undefined && set(row.cells[i], text));
 const row = (classes) => make("tr", {}, ...classes.map((c) => make("td", { class: c || undefined })));
 
-// more makes a cell show a text that opens to lines.
+// more fills a cell with a text that expands to lines.
 function more(cell, text, lines) {
   if (!cell.firstElementChild) cell.append(make("details", {}, make("summary"), make("ul", { class: "plain" })));
   const [summary, list] = cell.firstElementChild.children;
@@ -91,13 +91,13 @@ function more(cell, text, lines) {
   sync(list, lines, (l) => l, (l) => make("li", {}, l), () => {});
 }
 
-// ---- What is shown of a snapshot ----
+// ---- The snapshot ----
 
 const sum = (list, f) => list.reduce((n, x) => n + f(x), 0);
 const events = (h) => sum(h.partitions, (p) => p.events);
 const find = (s, name) => s && s.hubs.find((h) => h.name === name);
 
-// rates is how much came in a second since the snapshot before, of one partition or of all of a hub.
+// rates is how much arrived per second since the previous snapshot, in one partition or in a hub.
 function rates(name, id) {
   const now = find(snapshot, name);
   const then = find(before, name);
@@ -140,7 +140,7 @@ function showHubs() {
   );
 }
 
-// drawBars draws at most 48 bars; more are put together.
+// drawBars draws at most 48 bars; it merges further ones.
 function drawBars(svg, values) {
   const each = Math.ceil(values.length / 48);
   const bars = [];
@@ -218,7 +218,7 @@ function showGroups(h) {
   }, (r, g) => {
     cells(r, [undefined, g.readers.length ? `${g.readers.length} of ${h.partitions.length}` : "none", count(g.attached), g.readers.length ? count(g.behind) : "–"]);
     r.cells[3].classList.toggle("warn", g.behind > 0);
-    const who = (x) => x.receivers.map((y) => `connection ${y.connection}${y.epoch === null ? "" : `, epoch ${y.epoch}`}`).join("; ") || "nobody now";
+    const who = (x) => x.receivers.map((y) => `connection ${y.connection}${y.epoch === null ? "" : `, epoch ${y.epoch}`}`).join("; ") || "none now";
     const of = (p) => p.readers.filter((x) => x.group === g.name).map((x) => `Partition ${p.id}: next ${count(x.next)}, behind ${count(x.behind)} (${who(x)})`);
     more(r.cells[0], g.name, h.partitions.flatMap(of));
   });
@@ -274,7 +274,7 @@ async function showEvents() {
   const same = shown && JSON.stringify(JSON.parse(shown)[0]) === JSON.stringify(wanted);
   shown = version;
   const list = $("list");
-  // Whoever stands on an event must not lose it because others come.
+  // The focused event must not disappear because new ones come.
   const found = answer.events.map((e) => ({ ...e, name: `${wanted.hub} ${e.partition} ${e.sequence}` }));
   const rows = new Set(found.map((e) => e.name));
   if (same && list.contains(document.activeElement)) {
@@ -350,7 +350,7 @@ function tell(state, text) {
 let looking = false;
 let again = false;
 
-// look brings the page up to date. Looks do not overlap; one that is asked for meanwhile follows.
+// look refreshes the page. Refreshes do not overlap; one that is requested meanwhile follows.
 async function look(fetchSnapshot = true) {
   again = looking;
   if (looking) return;
