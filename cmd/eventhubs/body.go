@@ -10,8 +10,10 @@ import (
 	"github.com/go-eventhubs/eventhubs/internal/amqp"
 )
 
-// bodyBytes is what a message's body is counted and compared by: its data or, if it has none, its value as JSON. The SDK's consumer does not tell symbols
-// from strings, nor the order of a map, nor null from nothing, so nor does this.
+// bodyBytes returns the bytes by which a message's body is counted and compared: its data or,
+// without data, its value as JSON. The SDK's consumer loses the difference between symbols and
+// strings, the order of a map, and the difference between null and nothing. So bodyBytes ignores
+// them too.
 func bodyBytes(body azeventhubs.AMQPAnnotatedMessageBody) []byte {
 	switch {
 	case len(body.Data) == 1:
@@ -26,7 +28,8 @@ func bodyBytes(body azeventhubs.AMQPAnnotatedMessageBody) []byte {
 	return canonicalJSON(body.Value)
 }
 
-// canonicalJSON is a value as JSON, the same for all that the SDK does not tell apart.
+// canonicalJSON encodes a value as JSON. Values that the SDK cannot distinguish have the same
+// encoding.
 func canonicalJSON(v any) []byte {
 	if value, ok := onTheWire(v); ok {
 		v = value
@@ -35,7 +38,7 @@ func canonicalJSON(v any) []byte {
 	return text
 }
 
-// plain makes strings of symbols and lists of arrays, and orders maps.
+// plain replaces symbols by strings and arrays by lists, and sorts maps.
 func plain(v reflect.Value) any {
 	switch {
 	case !v.IsValid():
@@ -68,7 +71,7 @@ func plain(v reflect.Value) any {
 	return out
 }
 
-// nameInOrder is the key of a pair as maps are ordered by it.
+// nameInOrder returns the key of a pair as plain sorts by it.
 func nameInOrder(p amqp.Pair) []byte {
 	text, _ := json.Marshal(jsonValue(p.Key)) // jsonValue makes it encodable
 	return text

@@ -14,7 +14,7 @@ import (
 	"github.com/go-eventhubs/eventhubs/internal/connection"
 )
 
-// The link tells its limit: 20 MB on dedicated clusters, and on the emulator what it is told.
+// The link states its limit: 20 MB on dedicated clusters, and the configured one on the emulator.
 func TestAFileOf5MBIsPublishedWhereTheHubTakesIt(t *testing.T) {
 	server, err := emulator.New(&emulator.Options{MaxMessageSize: 20 << 20})
 	if err != nil {
@@ -51,8 +51,9 @@ func sendRaw(t *testing.T, server *emulator.Server, messages ...amqp.Message) {
 	}
 }
 
-// Python (since 2025), Java and .NET send decimals, .NET and Java characters; the Go SDK's codec knows neither. tail is silent for 48 seconds, ends for all partitions, and
-// does not say which event it was.
+// Python (since 2025), Java and .NET send decimals, .NET and Java characters. The Go SDK's codec
+// knows neither. Without our own reader, tail is silent for 48 seconds, ends for all partitions,
+// and does not name the event.
 func TestTailSaysWhichEventItCannotRead(t *testing.T) {
 	for name, value := range map[string]any{"decimal": amqp.Decimal128{0x30, 0x40}} {
 		t.Run(name, func(t *testing.T) {
@@ -72,7 +73,8 @@ func TestTailSaysWhichEventItCannotRead(t *testing.T) {
 	}
 }
 
-// What tail prints, publish takes: an unsigned number beyond int64 becomes a double, another value, without a word.
+// publish takes what tail prints. An unsigned number beyond int64 would silently become a double,
+// another value.
 func TestAnUnsignedNumberIsCopiedAsItIs(t *testing.T) {
 	for _, text := range []string{"18446744073709551615", "9223372036854775809"} {
 		got, err := numberOf(json.Number(text))
@@ -82,7 +84,8 @@ func TestAnUnsignedNumberIsCopiedAsItIs(t *testing.T) {
 	}
 }
 
-// What people look for in a hub: who sent it (IoT Hub says so in annotations), message-id and correlation-id. tail shows none, and a copy by tail and publish is without.
+// People look for the sender of an event (IoT Hub writes it into annotations), and for message-id
+// and correlation-id. tail must show them, and a copy by tail and publish must keep them.
 func TestTailShowsMessageIDsAndSystemProperties(t *testing.T) {
 	server := startServer(t)
 	sendRaw(t, server, amqp.Message{Data: [][]byte{[]byte("x")}, Annotations: amqp.Map{{Key: amqp.Symbol("iothub-connection-device-id"), Value: "device-7"}},
@@ -96,7 +99,8 @@ func TestTailShowsMessageIDsAndSystemProperties(t *testing.T) {
 	}
 }
 
-// A described property is printed as Go prints a struct of the SDK's, and published again as that text.
+// A described property must not be printed as a Go struct of the SDK, nor published again as that
+// text.
 func TestADescribedPropertyIsNotPrintedAsGo(t *testing.T) {
 	server := startServer(t)
 	sendRaw(t, server, amqp.Message{Data: [][]byte{[]byte("x")}, ApplicationProperties: amqp.Map{{Key: "took", Value: amqp.Described{Descriptor: amqp.Symbol("com.microsoft:timespan"), Value: int64(10_000_000)}}}})

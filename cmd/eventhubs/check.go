@@ -13,38 +13,40 @@ import (
 	"github.com/go-eventhubs/eventhubs"
 )
 
-const checkHelp = `Goes the way to an event hub step by step, and says of the first step that fails what is wrong and what to do.
+const checkHelp = `Tests the way to an event hub step by step. For a step that fails it prints the cause and what to do.
 
 Usage:
   eventhubs check [options]
 
 Options:
-  --send                    also store a test event, which consumers of the hub will see
+  --send                    also store a test event; consumers of the hub will see it
   --timeout DURATION        how long each step may take (default 10s)
-  --frames                  show each AMQP frame as well, with when it passed: → sent, ← received. No message's
-                            body, no key and no token is shown: send it to whoever is to see what happened
-  --output text|json        text (default): a line for each step. json: one object with namespace, hub, ok
-                            and steps, each with name, status, milliseconds, detail and remedy; with --frames
-                            also frames, each with milliseconds, sent and frame
+  --frames                  also show each AMQP frame and its time: → sent, ← received. Bodies of
+                            messages, keys and tokens are left out, so you can pass the output on
+  --output text|json        text (default): a line for each step. json: one object with namespace,
+                            hub, ok and steps. A step has name, status, milliseconds, detail and
+                            remedy. With --frames the object also has frames, each with
+                            milliseconds, sent and frame
 ` + clientHelp + `
-The steps, with what each asks:
+The steps, with the question that each asks:
   name         does a name server know the host?
-  tcp          does anything listen at the port: 5671, or 443 with --websocket?
-  tls          is there TLS, with a certificate for this name that is trusted?
-  websocket    with --websocket: may AMQP pass through HTTPS, and the proxy?
-  amqp         does it speak AMQP, and let an anonymous SASL login in?
-  token        can a token be had, from the key or the identity?
-  $cbs         does the service accept it?
-  $management  does the hub exist, and how many partitions has it?
-  link         may events be sent to it? A link to its first partition is opened
+  tcp          does the port accept connections: 5671, or 443 with --websocket?
+  tls          does the server speak TLS, with a trusted certificate for this name?
+  websocket    with --websocket: do HTTPS and the proxy let AMQP through?
+  amqp         does the server speak AMQP and accept an anonymous SASL login?
+  token        does the key or the identity give a token?
+  $cbs         does the service accept the token?
+  $management  does the hub exist, and how many partitions does it have?
+  link         may the token send to the hub? The step opens a link to the first partition
   size         how large may a batch be?
   idempotence  does the service offer idempotent publishing?
   send         with --send: is an event stored?
   clock        how far is this machine's clock from the service's?
 
-The status of a step is ok, warning, FAILED, skipped or "not reached". A clock that cannot be compared is skipped.
+A step ends as ok, warning, FAILED, skipped or "not reached". The step clock is skipped if the
+service's time is unknown.
 
-Exit status: 0 nothing failed; 1 a step failed; 2 wrong command line.
+Exit status: 0 no step failed; 1 a step failed; 2 wrong command line.
 
 Examples:
   EVENTHUBS_CONNECTION_STRING='Endpoint=sb://…' eventhubs check --hub orders --send
@@ -97,7 +99,8 @@ func runCheck(ctx context.Context, p *process, args []string) error {
 	if err != nil {
 		return err
 	}
-	// A producer refuses what can never work together. It does not reach for the network.
+	// The producer's constructor refuses settings that can never work together. It does not touch
+	// the network.
 	producer, err := opts.newProducer(&eventhubs.Options{})
 	if err != nil {
 		return err
@@ -133,7 +136,7 @@ func runCheck(ctx context.Context, p *process, args []string) error {
 	return nil
 }
 
-// A checkResult is what check says. Its fields are the JSON output, in this order.
+// A checkResult is the result of check. Its fields are the JSON output, in this order.
 type checkResult struct {
 	Namespace string       `json:"namespace"`
 	Hub       string       `json:"hub"`
@@ -142,7 +145,7 @@ type checkResult struct {
 	Frames    []frameSight `json:"frames,omitempty"`
 }
 
-// failed is the name of the first step that failed; empty if none has.
+// failed returns the name of the first step that failed; empty if none has.
 func (r *checkResult) failed() string {
 	for _, s := range r.Steps {
 		if s.Status == statusFailed {
@@ -152,7 +155,7 @@ func (r *checkResult) failed() string {
 	return ""
 }
 
-// A status is the end of a step.
+// A status says how a step ended.
 type status string
 
 const (
@@ -163,7 +166,7 @@ const (
 	statusNotReached status = "not reached"
 )
 
-// A stepResult is the end of a step, and what there is to say of it.
+// A stepResult is the result of one step.
 type stepResult struct {
 	Name         string  `json:"name"`
 	Status       status  `json:"status"`
@@ -172,7 +175,7 @@ type stepResult struct {
 	Remedy       string  `json:"remedy,omitempty"`
 }
 
-// text is the step as lines for a terminal.
+// text returns the step as lines for a terminal.
 func (s *stepResult) text() string {
 	took := ""
 	if s.Status != statusNotReached && s.Status != statusSkipped {
@@ -186,12 +189,12 @@ func (s *stepResult) text() string {
 	return line + "\n"
 }
 
-// inColumns puts the lines of a text below each other.
+// inColumns indents the lines of a text after the first, so that they stand below each other.
 func inColumns(text string, indent int) string {
 	return strings.ReplaceAll(text, "\n", "\n"+strings.Repeat(" ", indent))
 }
 
-// A finding is what a step has found out.
+// A finding is the answer to a step's question.
 type finding struct {
 	status status // empty: ok, or failed if there is an error
 	detail string
@@ -203,7 +206,7 @@ type finding struct {
 type step struct {
 	name   string
 	ask    func(c *checkup, ctx context.Context) finding
-	always bool // asked also when a step before it has failed
+	always bool // asked even if an earlier step has failed
 }
 
 func checkSteps() []step {
@@ -224,7 +227,8 @@ func checkSteps() []step {
 	}
 }
 
-// run takes the steps, writes what each has found out, and keeps it as the result. It returns what has hindered the writing.
+// run takes the steps, writes the result of each, and keeps it in c.result. It returns the first
+// error of writing.
 func (c *checkup) run(ctx context.Context, out io.Writer) error {
 	_, err := fmt.Fprintf(out, "Event hub %s in %s\n\n", c.hub, c.namespace)
 	stopped := false

@@ -10,24 +10,26 @@ import (
 )
 
 const (
-	// dateTimeout bounds the request that is only for its Date: where 443 is closed, nobody may answer at all.
+	// dateTimeout bounds the request that is only for its Date. Where port 443 is closed, there may
+	// be no answer at all.
 	dateTimeout = 2 * time.Second
 
-	// clockPrecision is how exact a comparison is: dates have whole seconds, and take some time to come here.
+	// clockPrecision is the precision of a comparison. Dates have whole seconds, and the answer
+	// takes some time to arrive.
 	clockPrecision = 2 * time.Second
 
-	// maxSkew is how wrong a clock may be before it is worth a word: tokens live for an hour or two.
+	// maxSkew is the largest clock error without a warning. Tokens live for an hour or two.
 	maxSkew = 2 * time.Minute
 )
 
-// A serverDate is what the service has said of the time, and when.
+// A serverDate is the service's time, and our time when we received it.
 type serverDate struct {
-	source string    // what said so; empty: nothing
+	source string    // where the time came from; empty: not known
 	theirs time.Time // the service's clock
-	ours   time.Time // ours, when we heard that
+	ours   time.Time // our clock, when the answer came
 }
 
-// refusedAt finds the service's time in what it says of a token that has expired.
+// refusedAt finds the service's time in its refusal of an expired token.
 var refusedAt = regexp.MustCompile(`current time: '([^']+)'`)
 
 func (d *serverDate) fromRefusal(text string, now time.Time) {
@@ -46,7 +48,7 @@ func (d *serverDate) fromEvent(enqueued, now time.Time) {
 	}
 }
 
-// skew is by how much our clock is ahead of the service's.
+// skew returns how far our clock is ahead of the service's.
 func (d *serverDate) skew() time.Duration { return d.ours.Sub(d.theirs).Round(time.Second) }
 
 func (c *checkup) clock(ctx context.Context) finding {
@@ -54,7 +56,7 @@ func (c *checkup) clock(ctx context.Context) finding {
 		c.askDate(ctx)
 	}
 	if c.date.source == "" {
-		return finding{status: statusSkipped, detail: "not known: nobody answers HTTPS, which tells the service's time; a test event would, with --send"}
+		return finding{status: statusSkipped, detail: "not known: no HTTPS answer with the service's time; with --send the test event shows it"}
 	}
 	skew := c.date.skew()
 	detail := fmt.Sprintf("%s the service's, by %s (give or take %v)", aheadOrBehind(skew), c.date.source, clockPrecision)
@@ -64,7 +66,7 @@ func (c *checkup) clock(ctx context.Context) finding {
 	return finding{status: statusWarning, detail: detail, remedy: clockRemedy(skew)}
 }
 
-// askDate asks for anything over HTTP, whose answers have a date (RFC 9110, 6.6.1).
+// askDate sends any HTTP request, since its answer has a date (RFC 9110, 6.6.1).
 func (c *checkup) askDate(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, min(dateTimeout, c.options.timeout))
 	defer cancel()
@@ -102,5 +104,5 @@ func clockRemedy(skew time.Duration) string {
 	if skew < 0 {
 		return "set this machine's clock (NTP): tokens that it signs expire too early, or at once"
 	}
-	return "set this machine's clock (NTP): it takes tokens for expired that are not, and certificates may seem to be over"
+	return "set this machine's clock (NTP): it sees valid tokens as expired, and may see certificates as expired"
 }

@@ -7,14 +7,15 @@ import (
 	"time"
 )
 
-// A frameSight is an AMQP frame that has passed. Its fields are the JSON output, in this order.
+// A frameSight is one AMQP frame that passed. Its fields are the JSON output, in this order.
 type frameSight struct {
 	Milliseconds float64 `json:"milliseconds"` // since the checkup began
 	Sent         bool    `json:"sent"`         // by the client; otherwise by the service
 	Frame        string  `json:"frame"`
 }
 
-// A frameLog writes frames as they pass, and keeps them. The connection's goroutines call it beside the checkup's own.
+// A frameLog writes frames as they pass, and keeps them. The connection's goroutines call it at the
+// same time as the checkup.
 type frameLog struct {
 	process *process
 	began   time.Time
@@ -33,10 +34,10 @@ func (l *frameLog) saw(sent bool, frame string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.seen = append(l.seen, s)
-	_, _ = fmt.Fprintf(l.out, "%9.1f ms  %s %s\n", s.Milliseconds, way, s.Frame) // what hinders it hinders the steps, too, which tell
+	_, _ = fmt.Fprintf(l.out, "%9.1f ms  %s %s\n", s.Milliseconds, way, s.Frame) // an error of out also fails the steps' writes, which report it
 }
 
-// Write writes what others say to the same place.
+// Write writes the results of the steps to the same place.
 func (l *frameLog) Write(b []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

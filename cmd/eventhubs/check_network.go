@@ -24,7 +24,7 @@ const (
 	portWebSocket = "443"
 )
 
-// checkCloseTimeout bounds the farewell of a checkup.
+// checkCloseTimeout bounds the closing of a checkup's connection.
 const checkCloseTimeout = time.Second
 
 // A checkup is one run of check. It belongs to one goroutine.
@@ -39,13 +39,13 @@ type checkup struct {
 
 	result     checkResult
 	frames     *frameLog        // nil unless frames are to be shown
-	reached    bool             // something listens
-	open       net.Conn         // what the steps before amqp have opened, until that takes it; nil otherwise
+	reached    bool             // something accepts connections
+	open       net.Conn         // the connection of the steps before amqp, until amqp takes it; nil otherwise
 	conn       *connection.Conn // from the step amqp on; nil before
-	proof      proof            // what the step token has got
+	proof      proof            // the token from the step token
 	partitions []string         // from the step $management on
 	sender     *connection.Sender
-	date       serverDate // what the service has said of the time
+	date       serverDate // the service's time
 }
 
 func newCheckup(p *process, opts *checkOptions, namespace, hub string) *checkup {
@@ -71,11 +71,11 @@ func (c *checkup) close(ctx context.Context) {
 	if c.conn != nil {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), checkCloseTimeout)
 		defer cancel()
-		_ = c.conn.Close(ctx) // nothing can be lost any more
+		_ = c.conn.Close(ctx) // no event can be lost here
 	}
 }
 
-// url is one of the namespace. Its scheme gets an s for TLS.
+// url returns a URL of the namespace. With TLS its scheme gets an s.
 func (c *checkup) url(scheme, path string) string {
 	if !c.plain {
 		scheme += "s"
@@ -83,7 +83,7 @@ func (c *checkup) url(scheme, path string) string {
 	return scheme + "://" + c.namespace + path
 }
 
-// proxy is the one of the environment, if the way leads through it.
+// proxy returns the environment's proxy for this namespace; nil without one.
 func (c *checkup) proxy() *url.URL {
 	if !c.options.webSocket {
 		return nil
@@ -94,12 +94,12 @@ func (c *checkup) proxy() *url.URL {
 	}
 	proxy, err := http.ProxyFromEnvironment(request)
 	if err != nil {
-		return nil // the step websocket tells
+		return nil // the step websocket reports it
 	}
 	return proxy
 }
 
-// byProxy is the finding of a step that a proxy takes; false if there is none.
+// byProxy returns the finding of a step that the proxy does instead; false without a proxy.
 func (c *checkup) byProxy() (finding, bool) {
 	proxy := c.proxy()
 	if proxy == nil {
@@ -132,7 +132,7 @@ func (c *checkup) name(ctx context.Context) finding {
 	}
 	detail := c.host + " is " + strings.Join(list, ", ")
 	if private {
-		detail += " (a private address, as of a private endpoint)"
+		detail += " (a private address, as private endpoints have)"
 	}
 	return finding{detail: detail}
 }
@@ -155,7 +155,7 @@ func (c *checkup) tls(ctx context.Context) finding {
 		return f
 	}
 	if c.plain {
-		return finding{status: statusSkipped, detail: "UseDevelopmentEmulator=true means none"}
+		return finding{status: statusSkipped, detail: "UseDevelopmentEmulator=true means no TLS"}
 	}
 	secured := tls.Client(c.open, c.tlsConfig())
 	if err := secured.HandshakeContext(ctx); err != nil {
@@ -208,14 +208,14 @@ func (c *checkup) amqp(ctx context.Context) finding {
 		ApplicationID: "eventhubs-check",
 		Tokens:        &c.proof,
 		Disconnected:  func(err error) { ended <- err }, // once: there is no second connection
-		// Not a WebSocket, as a rule: it means whatever carries the bytes.
+		// It is not always a WebSocket. The option takes any function that gives a byte stream.
 		NewWebSocketConn: func(ctx context.Context, _ string) (net.Conn, error) {
 			if first := conn; first != nil {
 				conn = nil
 				return first, nil
 			}
 			select {
-			case err := <-ended: // the service's reason, if it has told one
+			case err := <-ended: // the service's reason, if it gave one
 				return nil, cmp.Or(err, errLost)
 			case <-ctx.Done():
 				return nil, errLost
@@ -228,5 +228,6 @@ func (c *checkup) amqp(ctx context.Context) finding {
 	return finding{detail: "open, SASL " + c.conn.Mechanism()}
 }
 
-// errLost ends a checkup whose connection was lost after the step amqp: what comes then is not what was looked at before.
+// errLost ends a checkup whose connection was lost after the step amqp. A new connection would not
+// be the one that the earlier steps looked at.
 var errLost = errors.New("the connection was lost")

@@ -9,7 +9,8 @@ import (
 	"github.com/go-eventhubs/eventhubs/internal/connection"
 )
 
-// describe is an error as a detail: what the service or the system says, without the advice that the producer gives, since there is a remedy.
+// describe returns an error as a detail: the text of the service or the system. It leaves out the
+// producer's advice, since the step has a remedy.
 func (c *checkup) describe(err error) string {
 	e, ok := errors.AsType[*connection.Error](err)
 	switch {
@@ -24,13 +25,14 @@ func (c *checkup) describe(err error) string {
 	}
 }
 
-// remedy says what to do about a step that failed, because of err or because nobody answered in time: what the producer's errors say too, unless the step tells more.
+// remedy returns what to do about a step that failed with err, or whose time ran out. It is the
+// same advice as in the producer's errors, unless the step itself knows more.
 func (c *checkup) remedy(step string, err error, late bool) string {
 	switch {
 	case late:
 		return c.lateRemedy(step)
 	case step == "$cbs" && c.date.source != "" && c.date.skew().Abs() > maxSkew:
-		return fmt.Sprintf("%s the service's: set it (NTP); what it signs expires at the wrong time", aheadOrBehind(c.date.skew()))
+		return fmt.Sprintf("%s the service's: set it (NTP); its signatures expire at the wrong time", aheadOrBehind(c.date.skew()))
 	case step == "name" && !strings.Contains(c.host, "."):
 		return "check the host's name"
 	case step == "websocket":
@@ -45,7 +47,7 @@ func (c *checkup) remedy(step string, err error, late bool) string {
 	return connection.Advise(err, c.setting())
 }
 
-// setting is what advice is given in here.
+// setting returns what advice depends on: the names of options, and how the command authenticates.
 func (c *checkup) setting() connection.Setting {
 	s := connection.Setting{EventHub: c.hub, Name: "--hub", Emulator: c.plain, TLS: "--tls-ca", WebSocket: "--websocket"}
 	if s.Identity = c.options.namespace != ""; !s.Identity {
@@ -54,15 +56,15 @@ func (c *checkup) setting() connection.Setting {
 	return s
 }
 
-// lateRemedy is about a step that was not answered in time: it is what the steps are for.
+// lateRemedy returns what to do about a step without an answer in time.
 func (c *checkup) lateRemedy(step string) string {
 	switch {
 	case step == "tls":
-		return "the port is open and nobody does TLS there: check the port, and what is between here and there"
+		return "the port is open, but no TLS answers there: check the port, and what is between here and there"
 	case step == "amqp":
-		return "something takes the connection and says nothing: check the port, and whether a load balancer or a firewall in between is in the way"
+		return "something accepts the connection and then says nothing: check the port, and whether a load balancer or a firewall is in between"
 	case step == "tcp" && !c.plain && (c.port == portWebSocket || c.options.webSocket):
-		return "a firewall swallows the packets: let port " + c.port + " out, or name the proxy in HTTPS_PROXY"
+		return "a firewall drops the packets: let port " + c.port + " out, or name the proxy in HTTPS_PROXY"
 	case step == "name", step == "tcp":
 		return connection.Advise(&connection.Error{Code: connection.CodeTimeout, Unreached: true, Err: context.DeadlineExceeded}, c.setting())
 	default:
@@ -70,15 +72,16 @@ func (c *checkup) lateRemedy(step string) string {
 	}
 }
 
-// amqpRemedy is about what answers and does not speak AMQP; empty if it does.
+// amqpRemedy returns what to do about a server that answers but does not speak AMQP; empty if it
+// speaks AMQP.
 func (c *checkup) amqpRemedy(err error) string {
 	e, ok := errors.AsType[*connection.Error](err)
 	switch {
 	case ok && (e.Condition != "" || connection.LetsNobodyIn(err)):
 		return ""
 	case c.plain:
-		return "what listens there does not speak AMQP without TLS: leave UseDevelopmentEmulator=true out if it wants TLS"
+		return "the server there does not speak AMQP without TLS: leave UseDevelopmentEmulator=true out if it wants TLS"
 	default:
-		return "what listens there does not speak AMQP 1.0: check the port (5671), and that it is Event Hubs"
+		return "the server there does not speak AMQP 1.0: check the port (5671), and that it is Event Hubs"
 	}
 }

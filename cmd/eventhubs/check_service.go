@@ -15,7 +15,8 @@ import (
 )
 
 const (
-	// checkTokenLifetime is how long a signature by a key is good, as the producer's.
+	// checkTokenLifetime is how long a signature made with a key is valid. The producer uses the
+	// same time.
 	checkTokenLifetime = 2 * time.Hour
 
 	entraScope = "https://eventhubs.azure.net//.default"
@@ -28,7 +29,7 @@ const (
 	standardMessageBytes = 1022 << 10
 )
 
-// A proof is the token that the step token has got. It is a source of tokens that has only this one.
+// A proof is the token of the step token. As a source of tokens it always returns this one.
 type proof struct {
 	token connection.Token
 }
@@ -57,7 +58,7 @@ func (c *checkup) token(ctx context.Context) finding {
 	return finding{detail: fmt.Sprintf("signed with the key %q", name)}
 }
 
-// identityToken asks the Azure identity.
+// identityToken asks the Azure identity for a token.
 func (c *checkup) identityToken(ctx context.Context) finding {
 	token, err := c.options.credential.GetToken(ctx, policy.TokenRequestOptions{Scopes: []string{entraScope}})
 	if err != nil {
@@ -67,7 +68,8 @@ func (c *checkup) identityToken(ctx context.Context) finding {
 	return finding{detail: fmt.Sprintf("of %s, good until %s", subjectOf(token.Token), token.ExpiresOn.UTC().Format(time.RFC3339))}
 }
 
-// subjectOf is whom a JWT is about, so that a role can be given to them. Nothing of it is verified, and it is no secret.
+// subjectOf returns the identity that a JWT names, so that the user can give it a role. It verifies
+// nothing. The name is no secret.
 func subjectOf(jwt string) string {
 	var claims struct {
 		UPN      string `json:"upn"`
@@ -76,7 +78,7 @@ func subjectOf(jwt string) string {
 	}
 	if parts := strings.Split(jwt, "."); len(parts) == 3 {
 		payload, _ := base64.RawURLEncoding.DecodeString(parts[1])
-		_ = json.Unmarshal(payload, &claims) // a token may have any form; then nothing is known of it
+		_ = json.Unmarshal(payload, &claims) // a token may have any form; then the claims stay empty
 	}
 	switch {
 	case claims.UPN != "":
@@ -84,7 +86,7 @@ func subjectOf(jwt string) string {
 	case claims.AppID != "":
 		return fmt.Sprintf("the application %q (object %s)", claims.AppID, claims.ObjectID)
 	default:
-		return "an identity that it does not tell"
+		return "an identity that the token does not name"
 	}
 }
 
@@ -147,7 +149,7 @@ func (c *checkup) send(ctx context.Context) finding {
 		return finding{err: result.Err}
 	}
 	now := c.process.now()
-	// The answer is of use for the clock only.
+	// The answer matters only for the clock.
 	if properties, err := c.conn.PartitionProperties(ctx, c.hub, c.partitions[0]); err == nil {
 		c.date.fromEvent(properties.LastEnqueuedOn, now)
 	}

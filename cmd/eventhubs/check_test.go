@@ -22,7 +22,7 @@ import (
 	"github.com/go-eventhubs/eventhubs/internal/amqp"
 )
 
-// check runs the command and returns what it says as JSON.
+// check runs the command and returns its JSON result.
 func (p program) check(t *testing.T, status int, args ...string) checkResult {
 	t.Helper()
 	got := p.run(t, append([]string{"check", "--output", "json"}, args...)...)
@@ -49,7 +49,8 @@ func (r *checkResult) step(t *testing.T, name string) stepResult {
 	return r.Steps[i]
 }
 
-// failing says that a step must fail with these texts, that those before it do not, and that those behind it are not reached.
+// failing fails the test unless the step failed with these texts, the earlier steps passed, and the
+// later ones were not reached.
 func (r *checkResult) failing(t *testing.T, name, detail, remedy string) {
 	t.Helper()
 	failed := false
@@ -68,7 +69,7 @@ func (r *checkResult) failing(t *testing.T, name, detail, remedy string) {
 	}
 }
 
-// start starts an emulator for check, and returns the arguments that lead to it.
+// startFor starts an emulator for check, and returns the arguments for it.
 func startFor(t *testing.T, options *emulator.Options) (*emulator.Server, []string) {
 	t.Helper()
 	if options.Hubs == nil {
@@ -82,7 +83,7 @@ func startFor(t *testing.T, options *emulator.Options) (*emulator.Server, []stri
 	return server, []string{"--connection-string", server.ConnectionString("events")}
 }
 
-// to leads to an address under TLS or, with emulator, without.
+// to returns the arguments for an address, with TLS unless plain.
 func to(address, key string, plain bool) []string {
 	text := "Endpoint=sb://" + address + ";SharedAccessKeyName=RootManageSharedAccessKey;SharedAccessKey=" + key
 	if plain {
@@ -156,7 +157,7 @@ func TestCheckOfTheNetwork(t *testing.T) {
 		{"certificate for another name", append(to("localhost:"+otherPort, "some-key", false), "--tls-ca", otherFile), "tls", "localhost", "the certificate is for example.com"},
 		{"no TLS there", to(plain.Addr(), "some-key", false), "tls", "", "check the port"},
 		{"TLS there", to(secure.Addr(), "some-key", true), "amqp", "", "leave UseDevelopmentEmulator=true out"},
-		{"silent server", append(toSilent, "--timeout", "300ms"), "amqp", "no answer within 300ms", "takes the connection and says nothing"},
+		{"silent server", append(toSilent, "--timeout", "300ms"), "amqp", "no answer within 300ms", "accepts the connection and then says nothing"},
 		{"too many connections", toFull, "$cbs", "amqp:resource-limit-exceeded", "a limit of the namespace is reached, of connections"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -167,8 +168,8 @@ func TestCheckOfTheNetwork(t *testing.T) {
 	}
 }
 
-// closedAddress is one that nobody listens at until the test's end: a client's, whose port no listener is given meanwhile. The port of a
-// listener that was closed may be another's at once.
+// closedAddress returns an address without a listener until the test's end. It is a client's, whose
+// port no listener gets meanwhile. A closed listener's port may be reused at once.
 func closedAddress(t *testing.T) string {
 	t.Helper()
 	server := startServer(t)
@@ -180,8 +181,8 @@ func closedAddress(t *testing.T) string {
 	return client.LocalAddr().String()
 }
 
-// occupy takes one of the connections that a server has, until the test's end: a whole one, since who only dials and says nothing is
-// thrown out after a while.
+// occupy takes one of a server's connections until the test's end. It is a complete AMQP
+// connection, since the server drops one that only dials and says nothing.
 func occupy(t *testing.T, server *emulator.Server) {
 	t.Helper()
 	producer, err := eventhubs.NewBufferedProducerFromConnectionString(server.ConnectionString("events"), "", nil)
@@ -250,7 +251,7 @@ func TestCheckOfTheService(t *testing.T) {
 	}
 }
 
-// One table is behind what check and what the producer says.
+// check and the producer take their advice from one table.
 func TestCheckAndTheProducerAdviseAlike(t *testing.T) {
 	for _, test := range []struct {
 		name            string
@@ -313,7 +314,7 @@ func TestCheckWarnsOfWhatIsUnusual(t *testing.T) {
 		{"no idempotence", emulator.Options{Idempotence: emulator.Idempotence{Off: true}}, 0, nil, "idempotence", statusWarning, "not offered", "EnableIdempotentRetries"},
 		{"clock that is fast, by HTTP", emulator.Options{}, time.Hour, nil, "clock", statusWarning, "later than the service's, by the date of an HTTP answer", "NTP"},
 		{"clock that is fast, by a test event", emulator.Options{Transports: emulator.TransportPlain}, time.Hour, []string{"--send"}, "clock", statusWarning, "by the time of the test event", "NTP"},
-		{"clock that nobody tells", emulator.Options{Transports: emulator.TransportPlain}, 0, nil, "clock", statusSkipped, "with --send", ""},
+		{"clock without a source", emulator.Options{Transports: emulator.TransportPlain}, 0, nil, "clock", statusSkipped, "with --send", ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			_, args := startFor(t, &test.options)

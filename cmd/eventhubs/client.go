@@ -28,7 +28,7 @@ type clientOptions struct {
 	namespace        string                  // empty: not given; never together with connectionString
 	credential       azcore.TokenCredential  // with namespace
 	hub              string                  // empty: not given, until read
-	delivered        connectionstring.String // what connectionString says, as of read
+	delivered        connectionstring.String // the parts of connectionString, after read
 	caFile           string                  // empty: not given
 	tls              *tls.Config
 	webSocket        bool
@@ -42,20 +42,20 @@ func (c *clientOptions) register(flags *flag.FlagSet) {
 	flags.BoolVar(&c.webSocket, "websocket", false, "")
 }
 
-// clientHelp is what the help of each such command says about them.
+// clientHelp is the part of each such command's help about these options.
 const clientHelp = `  --hub NAME                event hub (default: the connection string's EntityPath, else events)
-  --connection-string CS    namespace, with a key or a signature; better given in EVENTHUBS_CONNECTION_STRING,
-                            since other users of a machine can see command lines
-  --namespace HOST          namespace, such as name.servicebus.windows.net, with the Azure identity that
-                            is found (DefaultAzureCredential): environment variables, workload or managed
+  --connection-string CS    namespace with a key or a signature. EVENTHUBS_CONNECTION_STRING is
+                            safer: other users of the machine can see command lines
+  --namespace HOST          namespace, such as name.servicebus.windows.net. The token comes from
+                            DefaultAzureCredential: environment variables, workload or managed
                             identity, az login, azd. Needs --hub
-  --websocket               AMQP over WebSocket, port 443, through the proxy that HTTPS_PROXY names
+  --websocket               AMQP over WebSocket, port 443, through the proxy in HTTPS_PROXY
   --tls-ca FILE             certificates (PEM) of authorities to trust besides the system's: that of
-                            "eventhubs emulator --tls", or of a proxy that looks into TLS
+                            "eventhubs emulator --tls", or of a proxy that inspects TLS
 `
 
-// complete looks into the environment, and checks what it can. Before anything else it remembers the connection
-// string, so that no error shows its secrets.
+// complete reads the environment and checks the options. It remembers the connection string first,
+// so that no error shows its secrets.
 func (c *clientOptions) complete(p *process, given map[string]bool) error {
 	variable, set := p.lookupEnv(connectionEnv)
 	if !given["connection-string"] && !given["namespace"] {
@@ -63,19 +63,19 @@ func (c *clientOptions) complete(p *process, given map[string]bool) error {
 	}
 	p.connectionString = c.connectionString
 	if p.connectionString == "" {
-		p.connectionString = variable // not used, but it must not be shown either
+		p.connectionString = variable // not used, but no message may show it
 	}
 	switch {
 	case given["connection-string"] && given["namespace"]:
-		return badInput("--connection-string and --namespace are given together; the first brings its own key, the second uses an Azure identity: give one of them")
+		return badInput("--connection-string and --namespace are given together; the first has its own key, the second uses an Azure identity: give one of them")
 	case set && isBlank(c.connectionString) && !given["namespace"]:
 		return errEmptyVariable()
 	case given["namespace"] && !looksLikeHost(c.namespace):
-		return badInput("--namespace is %q; it looks like name.servicebus.windows.net", c.namespace)
+		return badInput("--namespace is %q; want a host such as name.servicebus.windows.net", c.namespace)
 	case given["namespace"] && c.hub == "":
 		return badInput("--namespace is given without --hub; name the event hub")
 	case given["tls-ca"] && c.embedded():
-		return badInput("--tls-ca is for a namespace, and neither a connection string nor --namespace is given")
+		return badInput("--tls-ca is for a namespace; give a connection string or --namespace too")
 	}
 	if c.namespace != "" {
 		credential, err := p.newCredential()
@@ -87,27 +87,28 @@ func (c *clientOptions) complete(p *process, given map[string]bool) error {
 	return c.readAuthority(given["tls-ca"])
 }
 
-// looksLikeHost refuses what can never be a namespace, and a namespace's short name, which is the usual mistake.
+// looksLikeHost refuses texts that cannot be a namespace. A namespace's short name is the usual
+// mistake.
 func looksLikeHost(text string) bool {
 	return strings.ContainsAny(text, ".:") && !strings.ContainsAny(text, "/;= ") || text == "localhost"
 }
 
-// embedded tells whether no namespace is named.
+// embedded reports whether no namespace is named.
 func (c *clientOptions) embedded() bool { return c.connectionString == "" && c.namespace == "" }
 
-// errEmptyVariable tells a missing secret, which leaves the variable set and empty, from no namespace. Without the difference an
-// emulator would take the events that were meant for the namespace, and lose them.
+// errEmptyVariable is the error for a variable that is set and empty, as a missing secret leaves
+// it. An emulator would otherwise take the events meant for the namespace, and lose them.
 func errEmptyVariable() error {
 	return badInput("the environment variable %[1]s is set and empty; give it a connection string, "+
-		"or take it away (unset %[1]s) if no namespace is meant", connectionEnv)
+		"or unset it (unset %[1]s) if you mean no namespace", connectionEnv)
 }
 
-// errNoNamespace is for the commands that need one.
+// errNoNamespace is the error of the commands that need a namespace.
 func errNoNamespace() error {
 	return badInput("no namespace; give a connection string in %s or with --connection-string (\"eventhubs emulator\" prints one), or --namespace and --hub", connectionEnv)
 }
 
-// readAuthority reads the file of --tls-ca, if there is one.
+// readAuthority reads the file of --tls-ca, if given.
 func (c *clientOptions) readAuthority(given bool) error {
 	if !given {
 		return nil
@@ -118,7 +119,7 @@ func (c *clientOptions) readAuthority(given bool) error {
 	}
 	roots, err := x509.SystemCertPool()
 	if err != nil {
-		roots = x509.NewCertPool() // a system without certificates; those of the file are what matters
+		roots = x509.NewCertPool() // a system without certificates; the file's certificates are enough
 	}
 	if !roots.AppendCertsFromPEM(pem) {
 		return badInput("--tls-ca %q has no certificate in PEM", c.caFile)
@@ -127,7 +128,7 @@ func (c *clientOptions) readAuthority(given bool) error {
 	return nil
 }
 
-// webSocketDialer is what opens a WebSocket; nil without --websocket.
+// webSocketDialer returns the function that opens a WebSocket; nil without --websocket.
 func (c *clientOptions) webSocketDialer() func(ctx context.Context, url string) (net.Conn, error) {
 	if !c.webSocket {
 		return nil
@@ -135,13 +136,13 @@ func (c *clientOptions) webSocketDialer() func(ctx context.Context, url string) 
 	dialer, plain := &websocketconn.Dialer{TLSConfig: c.tls}, c.delivered.Emulator
 	return func(ctx context.Context, url string) (net.Conn, error) {
 		if rest, ok := strings.CutPrefix(url, "wss:"); ok && plain {
-			url = "ws:" + rest // the SDK asks for TLS even where there is none
+			url = "ws:" + rest // the SDK asks for TLS even where the emulator has none
 		}
 		return dialer.Dial(ctx, url)
 	}
 }
 
-// sdkWebSocketDialer is webSocketDialer as the SDK wants it.
+// sdkWebSocketDialer returns webSocketDialer's function in the SDK's form.
 func (c *clientOptions) sdkWebSocketDialer() func(context.Context, azeventhubs.WebSocketConnParams) (net.Conn, error) {
 	dial := c.webSocketDialer()
 	if dial == nil {
@@ -152,7 +153,7 @@ func (c *clientOptions) sdkWebSocketDialer() func(context.Context, azeventhubs.W
 	}
 }
 
-// newProducer makes a producer, which does not reach for the network yet.
+// newProducer makes a producer. It does not touch the network.
 func (c *clientOptions) newProducer(options *eventhubs.Options) (producer *eventhubs.BufferedProducer, err error) {
 	options.Connection.TLSConfig = c.tls
 	options.Connection.NewWebSocketConn = c.webSocketDialer()
@@ -167,7 +168,7 @@ func (c *clientOptions) newProducer(options *eventhubs.Options) (producer *event
 	return producer, nil
 }
 
-// newSDKProducer makes the SDK's producer, for asking about partitions.
+// newSDKProducer makes the SDK's producer, for questions about partitions.
 func (c *clientOptions) newSDKProducer() (*azeventhubs.ProducerClient, error) {
 	options := &azeventhubs.ProducerClientOptions{TLSConfig: c.tls, NewWebSocketConn: c.sdkWebSocketDialer()}
 	if c.namespace != "" {
@@ -185,7 +186,7 @@ func (c *clientOptions) newConsumer(group string) (*azeventhubs.ConsumerClient, 
 	return azeventhubs.NewConsumerClientFromConnectionString(c.connectionString, c.hub, group, options)
 }
 
-// connection is how to reach the namespace without the SDK.
+// connection returns the settings for a connection without the SDK.
 func (c *clientOptions) connection() connection.Config {
 	config := connection.Config{
 		Namespace: c.namespace, TLSConfig: c.tls, NewWebSocketConn: c.webSocketDialer(), ApplicationID: "eventhubs-reader",
@@ -202,7 +203,7 @@ func (c *clientOptions) connection() connection.Config {
 	return config
 }
 
-// closing returns a context for closing things, which goes on for closeTimeout when ctx has ended.
+// closing returns a context for closing things. It lasts closeTimeout, even if ctx has ended.
 func closing(ctx context.Context) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(context.WithoutCancel(ctx), closeTimeout)
 }

@@ -16,7 +16,7 @@ import (
 	"github.com/go-eventhubs/eventhubs/emulator"
 )
 
-// startSecureServer starts an emulator that speaks TLS only, with WebSocket, and verifies tokens.
+// startSecureServer starts an emulator that speaks only TLS, with WebSocket, and verifies tokens.
 func startSecureServer(t *testing.T) *emulator.Server {
 	t.Helper()
 	server, err := emulator.New(&emulator.Options{
@@ -31,7 +31,7 @@ func startSecureServer(t *testing.T) *emulator.Server {
 	return server
 }
 
-// authorityFile writes what makes clients trust the server.
+// authorityFile writes the server's certificate authority, for clients to trust.
 func authorityFile(t *testing.T, server *emulator.Server) string {
 	t.Helper()
 	name := filepath.Join(t.TempDir(), "ca.pem")
@@ -83,9 +83,9 @@ func TestNamespaceAndConnectionStringDoNotMix(t *testing.T) {
 		"both":                    {[]string{"--namespace", "ns.servicebus.windows.net", "--hub", "h", "--connection-string", "x"}, "--connection-string and --namespace are given together"},
 		"no hub":                  {[]string{"--namespace", "ns.servicebus.windows.net"}, "--namespace is given without --hub"},
 		"empty namespace":         {[]string{"--namespace", "", "--hub", "h"}, "--namespace is empty"},
-		"short name":              {[]string{"--namespace", "ns", "--hub", "h"}, `--namespace is "ns"; it looks like name.servicebus.windows.net`},
-		"URL":                     {[]string{"--namespace", "https://ns.servicebus.windows.net/", "--hub", "h"}, "it looks like"},
-		"a connection string":     {[]string{"--namespace", "Endpoint=sb://x/;SharedAccessKey=c2VjcmV0", "--hub", "h"}, "it looks like"},
+		"short name":              {[]string{"--namespace", "ns", "--hub", "h"}, `--namespace is "ns"; want a host such as name.servicebus.windows.net`},
+		"URL":                     {[]string{"--namespace", "https://ns.servicebus.windows.net/", "--hub", "h"}, "want a host such as"},
+		"a connection string":     {[]string{"--namespace", "Endpoint=sb://x/;SharedAccessKey=c2VjcmV0", "--hub", "h"}, "want a host such as"},
 		"no credential to be had": {[]string{"--namespace", "ns.servicebus.windows.net", "--hub", "h"}, "no Azure credential can be made for --namespace: there is none in this test"},
 	} {
 		for _, command := range [][]string{{"publish", "-"}, {"tail"}} {
@@ -96,7 +96,7 @@ func TestNamespaceAndConnectionStringDoNotMix(t *testing.T) {
 			}
 		}
 	}
-	// The variable is for whoever gives nothing else.
+	// The variable counts only if the command line names no namespace.
 	p := program{credential: server.Credential(), env: map[string]string{connectionEnv: "malformed"}}
 	p.run(t, "publish", writeFile(t, "a\n"), "--namespace", server.Addr(), "--hub", "events", "--tls-ca", authorityFile(t, server)).want(t, exitOK)
 }
@@ -121,13 +121,13 @@ func TestWebSocketGoesThroughTheProxyOfTheEnvironment(t *testing.T) {
 		}
 		_, _ = io.WriteString(near, "HTTP/1.1 200 Connection established\r\n\r\n")
 		var both sync.WaitGroup
-		// Each ends when either side has closed.
+		// Each goroutine ends when either side has closed.
 		both.Go(func() { _, _ = io.Copy(far, near); far.Close() })
 		both.Go(func() { _, _ = io.Copy(near, far); near.Close() })
 		both.Wait()
 	}))
 	defer proxy.Close()
-	// The name is not one that this machine could reach.
+	// This machine could not reach the name itself.
 	connectionString := "Endpoint=sb://ns.invalid/;SharedAccessKeyName=RootManageSharedAccessKey;SharedAccessKey=SAS_KEY_VALUE"
 	for _, args := range [][]string{
 		{"publish", "--websocket", writeFile(t, "a\nb\n")},

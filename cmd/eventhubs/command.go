@@ -13,20 +13,20 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 )
 
-// Exit statuses. They are a contract with scripts, written in the help text.
+// Exit statuses. Scripts rely on them, and the help text documents them.
 const (
 	exitOK       = 0
-	exitFailed   = 1 // the work could not be done, or not wholly
-	exitBadInput = 2 // the command line, or what it was given to read, is wrong
+	exitFailed   = 1 // the work failed, or was done only in part
+	exitBadInput = 2 // the command line or its input is wrong
 )
 
 // A command is one word after the program's name.
 type command struct {
 	name    string
 	summary string // one line for the list of commands
-	help    string // the whole text of --help, which shells complete from
+	help    string // the whole text of --help; shell completion reads it too
 	run     func(ctx context.Context, p *process, args []string) error
-	words   []string // what its argument may be, if that is one of a few words
+	words   []string // the allowed arguments, if they are a few words
 }
 
 func commands() []*command {
@@ -35,13 +35,13 @@ func commands() []*command {
 		{name: "tail", summary: "print the events of a hub as they come", help: tailHelp, run: runTail},
 		{name: "emulator", summary: "run an emulator of Event Hubs until interrupted", help: emulatorHelp, run: runEmulator},
 		{name: "check", summary: "find out why a hub cannot be reached", help: checkHelp, run: runCheck},
-		{name: "plan", summary: "work out what a stream of events needs", help: planHelp, run: runPlan},
-		{name: "completion", summary: "print a script that makes a shell complete", help: completionHelp, run: runCompletion, words: []string{"bash", "zsh", "fish"}},
-		{name: "version", summary: "print which eventhubs this is", help: versionHelp, run: runVersion},
+		{name: "plan", summary: "calculate what a stream of events needs", help: planHelp, run: runPlan},
+		{name: "completion", summary: "print a script for a shell's completion", help: completionHelp, run: runCompletion, words: []string{"bash", "zsh", "fish"}},
+		{name: "version", summary: "print the version of this program", help: versionHelp, run: runVersion},
 	}
 }
 
-const generalHelp = `eventhubs publishes events to Azure Event Hubs, prints those of a hub, and emulates it.
+const generalHelp = `eventhubs publishes events to Azure Event Hubs, prints the events of a hub, and runs an emulator.
 
 Usage:
   eventhubs COMMAND [options] [arguments]
@@ -50,32 +50,32 @@ Commands:
 %s
 "eventhubs COMMAND --help" explains a command.
 
-To begin with, without an account:
-  eventhubs publish FILE     to an emulator inside the command, and read back; nothing else is needed
-  eventhubs emulator         one that goes on; it prints the connection string for the other commands
+To try it without an account:
+  eventhubs publish FILE     publishes to an emulator inside the command and reads the events back
+  eventhubs emulator         runs until interrupted and prints a connection string for the others
 
 Exit status: 0 done; 1 failed, or not everything was done; 2 wrong command line or input.
 `
 
-// A process is what a command gets from the operating system.
+// A process is the command's view of the operating system.
 type process struct {
 	lookupEnv func(name string) (value string, set bool)
 	stdin     io.Reader
 	stdout    io.Writer
 	stderr    io.Writer
 
-	// newCredential makes what stands for the user with --namespace.
+	// newCredential makes the user's Azure credential, for --namespace.
 	newCredential func() (azcore.TokenCredential, error)
 
-	// lookup asks a name server, and now the clock.
+	// lookup asks a name server; now asks the clock.
 	lookup func(ctx context.Context, host string) ([]netip.Addr, error)
 	now    func() time.Time
 
-	// connectionString is remembered only so that no message shows its secrets.
+	// connectionString is kept only so that no message shows its secrets.
 	connectionString string
 }
 
-// run is the whole program but for the operating system. It returns the exit status.
+// run is the whole program, except the operating system. It returns the exit status.
 func (p *process) run(ctx context.Context, args []string) int {
 	err := dispatch(ctx, p, args)
 	if err == nil {
@@ -91,14 +91,15 @@ func (p *process) run(ctx context.Context, args []string) int {
 	return exitFailed
 }
 
-// message is the text of an error for the user. The library's errors begin with the program's name,
-// which is said once before all.
+// message returns the text of an error for the user. The library's errors begin with "eventhubs: ",
+// which run writes once at the start of the line.
 func (p *process) message(err error) string {
 	text := strings.TrimPrefix(err.Error(), "eventhubs: ")
 	return p.redact(strings.ReplaceAll(text, ": eventhubs: ", ": "))
 }
 
-// tell writes a message of what goes on beside the command, such as a server's, as a line to standard error.
+// tell writes a message as a line to standard error, such as one of a server that runs beside the
+// command.
 func (p *process) tell(text string) { fmt.Fprintln(p.stderr, p.redact(text)) }
 
 func dispatch(ctx context.Context, p *process, args []string) error {
@@ -133,7 +134,7 @@ func dispatch(ctx context.Context, p *process, args []string) error {
 		return err
 	}
 	if strings.HasPrefix(name, "-") {
-		return badInput("%q stands where the command does; options come behind it: eventhubs COMMAND [options]; \"eventhubs help\" lists the commands", name)
+		return badInput("%q is in the place of the command; options come after it: eventhubs COMMAND [options]; \"eventhubs help\" lists the commands", name)
 	}
 	return badInput("unknown command %q%s; \"eventhubs help\" lists the commands", name, didYouMean("", name, commandNames()))
 }
@@ -155,7 +156,7 @@ func printGeneralHelp(w io.Writer) error {
 	return err
 }
 
-// An inputError says that what the user gave is wrong: exit status 2.
+// An inputError says that the user's input is wrong: exit status 2.
 type inputError struct {
 	err error
 }

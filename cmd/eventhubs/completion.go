@@ -15,12 +15,13 @@ const completionHelp = `Prints a script that completes commands, options and the
 Usage:
   eventhubs completion bash|zsh|fish
 
-In the current shell:
+For the current shell:
   source <(eventhubs completion bash)
   source <(eventhubs completion zsh)       # after: autoload -Uz compinit && compinit
   eventhubs completion fish | source
 
-For good, put that line into ~/.bashrc or ~/.zshrc, or the script into ~/.config/fish/completions/eventhubs.fish.
+For every shell, put that line into ~/.bashrc or ~/.zshrc. For fish, put the script into
+~/.config/fish/completions/eventhubs.fish.
 
 Exit status: 0 done; 2 wrong command line.
 
@@ -28,7 +29,7 @@ Examples:
   eventhubs completion bash > /etc/bash_completion.d/eventhubs
 `
 
-// A completed option is what a shell must know of it.
+// A completedOption is an option as a shell must know it.
 type completedOption struct {
 	Name    string
 	Summary string
@@ -36,20 +37,20 @@ type completedOption struct {
 	Choices []string // of kind choice
 }
 
-// A completedCommand is what a shell must know of a command.
+// A completedCommand is a command as a shell must know it.
 type completedCommand struct {
 	Name    string
 	Summary string
 	Options []completedOption
-	Words   []string // what may stand behind it beside options; nil if that is files, or nothing
+	Words   []string // the possible arguments besides options; nil if these are files, or none
 }
 
-// optionLine is how a help text describes an option: two spaces, --name, maybe VALUE, at least two spaces
-// or the next line, text. A test compares what it
-// finds with the flags that there are.
+// optionLine matches an option in a help text: two spaces, --name, maybe VALUE, then the text after
+// at least two spaces or on the next line. A test compares the matches with the flags.
 var optionLine = regexp.MustCompile(`(?m)^  --([a-z-]+)(?: (\S+))?\n? {2,}(\S[^\n]*)$`)
 
-// completed finds the options of a command in its help text, which so is the only list of them beside the flags themselves.
+// completed finds the options of a command in its help text. So the help is the only list of
+// options besides the flags themselves.
 func (c *command) completed() completedCommand {
 	out := completedCommand{Name: c.name, Summary: c.summary, Words: c.words}
 	for _, m := range optionLine.FindAllStringSubmatch(c.help, -1) {
@@ -71,7 +72,7 @@ func (c *command) completed() completedCommand {
 	return out
 }
 
-// shellSafe is a summary without what quoting in a shell would have to look out for.
+// shellSafe returns a summary without characters that need quoting in a shell.
 func shellSafe(text string) string {
 	text, _, _ = strings.Cut(text, "; ")
 	return strings.TrimRight(strings.NewReplacer("'", "", `"`, "", `\`, "", "$", "", "`", "", "[", "(", "]", ")", ":", "").Replace(text), ",. ")
@@ -106,7 +107,7 @@ func names(all []completedCommand) []string {
 	return list
 }
 
-// completionScripts are not changed after they were made.
+// completionScripts never change.
 var completionScripts = map[string]*template.Template{
 	"bash": script("bash", bashScript),
 	"zsh":  script("zsh", zshScript),

@@ -41,14 +41,14 @@ func TestHelpHasEveryFlagAndNoOther(t *testing.T) {
 	}
 }
 
-// complete asks bash what the words that are typed may go on with.
+// complete asks bash for the completions of the typed words.
 func complete(t *testing.T, words ...string) []string {
 	t.Helper()
 	var script strings.Builder
 	if err := writeCompletion(&script, "bash"); err != nil {
 		t.Fatal(err)
 	}
-	script.WriteString("compopt() { :; }\n") // which works in an interactive shell only
+	script.WriteString("compopt() { :; }\n") // it works only in an interactive shell
 	script.WriteString("COMP_WORDS=(eventhubs \"$@\")\nCOMP_CWORD=$#\n_eventhubs\nprintf '%s\\n' \"${COMPREPLY[@]}\"\n")
 	output, err := exec.CommandContext(t.Context(), "bash", append([]string{"-c", script.String(), "bash"}, words...)...).CombinedOutput()
 	if err != nil {

@@ -13,7 +13,7 @@ import (
 	"github.com/go-eventhubs/eventhubs/emulator"
 )
 
-// A config is what the official emulator's Config.json says:
+// A config is the content of the official emulator's Config.json:
 //
 //	{"UserConfig": {
 //		"NamespaceConfig": [{"Type": "EventHub", "Name": "emulatorNs1", "Entities": [
@@ -22,20 +22,21 @@ import (
 //		"LoggingConfig": {"Type": "File"}
 //	}}
 //
-// As for the official emulator, the case of names does not matter, and PartitionCount is a number or a number in text.
-// Unlike there, hubs, partitions, groups and namespaces may be any number, the namespaces' names are free ($Default may
-// be among the groups), and LoggingConfig may be missing. All namespaces become one.
+// As in the official emulator, the case of names does not matter, and PartitionCount is a number or
+// a number in text. Unlike there, the number of hubs, partitions, groups and namespaces is free.
+// Namespaces may have any name, $Default may be among the groups, and LoggingConfig may be missing.
+// All namespaces become one.
 type config struct {
 	file    string
 	hubs    []emulator.Hub
 	paths   []string // of hubs, in the same order: UserConfig.NamespaceConfig[0].Entities[0]
-	ignored []string // paths of fields that have no meaning
+	ignored []string // paths of unknown fields
 }
 
-// parseConfig reads a Config.json. Errors name the field, by its path, and its value.
+// parseConfig reads a Config.json. Its errors name the field by its path, and its value.
 func parseConfig(text []byte) (config, error) {
 	var c config
-	text = bytes.TrimPrefix(text, []byte("\ufeff")) // as some editors write it
+	text = bytes.TrimPrefix(text, []byte("\ufeff")) // some editors begin a file with it
 	var whole json.RawMessage
 	if err := json.Unmarshal(text, &whole); err != nil {
 		return c, syntaxError(text, err)
@@ -46,7 +47,7 @@ func parseConfig(text []byte) (config, error) {
 	return c, err
 }
 
-// A field is what an object may have.
+// A field is a field that an object may have.
 type field struct {
 	name     string
 	required bool
@@ -103,7 +104,7 @@ func (c *config) entity(path string, value json.RawMessage) error {
 	return err
 }
 
-// object reads the fields of an object. Others are noted as ignored.
+// object reads the fields of an object, and notes the others as ignored.
 func (c *config) object(path string, value json.RawMessage, fields ...field) error {
 	var members map[string]json.RawMessage
 	if err := json.Unmarshal(value, &members); err != nil || members == nil {
@@ -132,7 +133,7 @@ func (c *config) object(path string, value json.RawMessage, fields ...field) err
 	return nil
 }
 
-// lookUp finds a name, whatever its case; as it is written goes first.
+// lookUp finds a name in any case. A name with the same case goes first.
 func lookUp(members map[string]json.RawMessage, name string) (found string, ok bool) {
 	if _, ok := members[name]; ok {
 		return name, true
@@ -145,7 +146,7 @@ func lookUp(members map[string]json.RawMessage, name string) (found string, ok b
 	return "", false
 }
 
-// list makes of a function that reads one value one that reads a list of them.
+// list turns a function that reads one value into one that reads a list of values.
 func (c *config) list(read func(path string, value json.RawMessage) error) func(string, json.RawMessage) error {
 	return func(path string, value json.RawMessage) error {
 		var values []json.RawMessage
@@ -173,7 +174,7 @@ func readText(path string, value json.RawMessage, to *string) error {
 func readCount(path string, value json.RawMessage, to *int) error {
 	text := string(value)
 	if value[0] == '"' {
-		_ = json.Unmarshal(value, &text) // it is text, or parsing the whole would have failed
+		_ = json.Unmarshal(value, &text) // it is text: parsing the whole file has checked it
 	}
 	n, err := strconv.Atoi(text)
 	if err != nil || n < 1 {
@@ -183,7 +184,7 @@ func readCount(path string, value json.RawMessage, to *int) error {
 	return nil
 }
 
-// wrong says that a field has another value than it should have.
+// wrong returns an error that names a field, its value and the wanted one.
 func wrong(path string, value json.RawMessage, want string) error {
 	const shown = 40
 	text := string(value)
@@ -196,7 +197,7 @@ func wrong(path string, value json.RawMessage, want string) error {
 	return fmt.Errorf("%s is %s; want %s", path, text, want)
 }
 
-// syntaxError tells where text is no JSON.
+// syntaxError adds the line and column to an error of json.Unmarshal.
 func syntaxError(text []byte, err error) error {
 	e, ok := errors.AsType[*json.SyntaxError](err)
 	if !ok {
@@ -207,7 +208,8 @@ func syntaxError(text []byte, err error) error {
 	return fmt.Errorf("not JSON, at line %d, column %d: %w", bytes.Count(before, []byte("\n"))+1, column+1, err)
 }
 
-// name makes an error of the emulator about one of the config's hubs one about the field in the file.
+// name rewrites an error of the emulator about one of the config's hubs, so that it names the field
+// in the file.
 func (c *config) name(err error) error {
 	text := err.Error()
 	for i, path := range c.paths {

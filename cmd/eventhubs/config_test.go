@@ -10,7 +10,7 @@ import (
 	"github.com/go-eventhubs/eventhubs/emulator"
 )
 
-// entities is a Config.json with those entities.
+// entities returns a Config.json with these entities.
 func entities(text string) string {
 	return `{"UserConfig": {"NamespaceConfig": [{"Type": "EventHub", "Name": "emulatorNs1", "Entities": [` + text + `]}], "LoggingConfig": {"Type": "File"}}}`
 }
@@ -75,7 +75,7 @@ func TestConfigErrorsNameFieldAndValue(t *testing.T) {
 		{entities(`{"Name": "a", "PartitionCount": 1, "ConsumerGroups": "cg1"}`), path + `.ConsumerGroups is "cg1"; want a list`},
 		{entities(`{"Name": "a", "PartitionCount": 1, "ConsumerGroups": [{}]}`), path + ".ConsumerGroups[0].Name is missing"},
 		{entities(`{"Name": "` + strings.Repeat("x", 100) + `", "PartitionCount": [1]}`), path + ".PartitionCount is [1]; want"},
-		// What only the emulator knows.
+		// Only the emulator refuses these.
 		{entities(`{"Name": "a b", "PartitionCount": 1}`), path + `.Name is "a b"`},
 		{entities(`{"Name": "a", "PartitionCount": 40000}`), path + ".Partitions is 40000"},
 		{entities(`{"Name": "a", "PartitionCount": 1, "ConsumerGroups": [{"Name": "c/g"}]}`), path + `.ConsumerGroups has "c/g"`},
@@ -95,17 +95,17 @@ func TestConfigFieldsThatAreNotKnownAreTold(t *testing.T) {
 		`UserConfig.NamespaceConfig[0].Entities[0]."PartitonCount"`,
 		`UserConfig.NamespaceConfig[0].Entities[0].ConsumerGroups[0]."UserMetadata"`,
 	} {
-		if line := file + ": " + want + " is not known, and is ignored.\n"; !strings.Contains(said, line) {
+		if line := file + ": " + want + " is not known and is ignored.\n"; !strings.Contains(said, line) {
 			t.Errorf("standard error does not say %q: %s", line, said)
 		}
 	}
 	if n := strings.Count(said, "is ignored"); n != 3 {
-		t.Errorf("%d fields are told, want 3: %s", n, said)
+		t.Errorf("%d fields are reported, want 3: %s", n, said)
 	}
 }
 
-// FuzzConfig wants every text to be refused or to be understood: what is understood, written in the official form, is
-// understood as the same.
+// FuzzConfig wants every text to be refused or understood. An understood text, written in the
+// official form, must be understood as the same.
 func FuzzConfig(f *testing.F) {
 	f.Add(entities(`{"Name": "eh1", "PartitionCount": "2", "ConsumerGroups": [{"Name": "cg1"}]}, {"name": "eh2", "PARTITIONCOUNT": 7}`))
 	f.Add(entities(`{"Name": "\ud800", "name": "b", "PartitionCount": 1, "ConsumerGroups": []}`))

@@ -13,10 +13,11 @@ import (
 	"github.com/go-eventhubs/eventhubs/internal/amqp/amqptest"
 )
 
-// number is the property by which a copy is known.
+// number is the property that identifies a copy.
 const number = "number of the test"
 
-// copied is a message as a copy of it is to be: without what is of one transfer, and without sections that are there and empty.
+// copied returns a message as its copy must be: without the parts of one transfer, and without
+// empty sections.
 func copied(t *testing.T, encoded []byte) (number int64, canonical string) {
 	t.Helper()
 	m, err := amqp.ParseMessage(encoded)
@@ -57,7 +58,8 @@ func allCopied(t *testing.T, server *emulator.Server, hub string) map[int64]stri
 	return all
 }
 
-// Whatever a client has published is in a copy as it was, by tail and publish: every type, every body, read by the SDK and otherwise.
+// A copy by tail and publish must equal the original: every type and every body, read with and
+// without the SDK.
 func TestACopyIsAsItWas(t *testing.T) {
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
@@ -71,7 +73,7 @@ func TestACopyIsAsItWas(t *testing.T) {
 	messages := make([]amqp.Message, count)
 	for i := range messages {
 		m := maker.Message()
-		if i >= count-20 { // which the SDK cannot read
+		if i >= count-20 { // the SDK cannot read these
 			m.ApplicationProperties = append(m.ApplicationProperties, amqp.Pair{Key: "odd", Value: randomValue(rand.New(rand.NewPCG(seed, uint64(i))), 3)},
 				amqp.Pair{Key: "letter", Value: amqp.Char('ü')}, amqp.Pair{Key: "symbol", Value: amqp.Symbol("s")})
 		}
@@ -85,7 +87,7 @@ func TestACopyIsAsItWas(t *testing.T) {
 	p.stdin = strings.NewReader(printed.stdout)
 	p.run(t, "publish", "--hub", "copy", "--format", "events", "-").want(t, exitOK)
 
-	// The emulator inside the command reads it all back, and compares.
+	// The emulator inside the command reads everything back and compares.
 	verified := program{stdin: strings.NewReader(printed.stdout)}.run(t, "publish", "--format", "events", "--output", "json", "-")
 	verified.want(t, exitOK)
 	if r := verified.report(t); r.Events != count || !r.Verified {
@@ -116,7 +118,7 @@ func TestACopyOfWhatPeopleCopy(t *testing.T) {
 	send(t, server, "0",
 		amqp.Message{Annotations: key}, // tombstones
 		amqp.Message{Annotations: key, Data: [][]byte{nil}},
-		amqp.Message{Annotations: key, Data: [][]byte{{}}}, // which is none
+		amqp.Message{Annotations: key, Data: [][]byte{{}}}, // this is no tombstone
 		amqp.Message{Annotations: append(key, amqp.Pair{Key: amqp.Symbol("iothub-connection-device-id"), Value: "device-7"}, amqp.Pair{Key: amqp.Symbol("iothub-enqueuedtime"), Value: time.UnixMilli(1)}),
 			Properties:            &amqp.Properties{MessageID: "m-1", CorrelationID: amqp.UUID{1}, ContentType: new("application/json"), Subject: new("s")},
 			ApplicationProperties: amqp.Map{{Key: "took", Value: timespan}, {Key: "n", Value: int32(1)}, {Key: "u", Value: uint64(1<<64 - 1)}, {Key: "l", Value: amqp.List{"a", nil}}},

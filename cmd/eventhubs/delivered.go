@@ -9,8 +9,9 @@ import (
 	"github.com/go-eventhubs/eventhubs/internal/connectionstring"
 )
 
-// read makes sense of the connection string or the namespace, and of the hub. Afterwards the string is one that every client reads, without
-// the hub, and there is a hub. Its errors are about what was given and say what to give instead, in the words of the command line.
+// read parses the connection string or the namespace, and the hub. Afterwards connectionString is
+// in a form that every client reads, without the hub, and c.hub is set. Its errors name the option
+// and what to give instead.
 func (c *clientOptions) read(given map[string]bool) error {
 	if c.hub != "" {
 		if err := connectionstring.CheckHub(c.hub); err != nil {
@@ -29,7 +30,7 @@ func (c *clientOptions) read(given map[string]bool) error {
 	case err != nil:
 		return err
 	case webSocket != "" && !c.webSocket:
-		return badInput("the namespace is to be reached by AMQP over WebSocket (%s): add --websocket, or leave out what asks for it", webSocket)
+		return badInput("the namespace asks for AMQP over WebSocket (%s): add --websocket, or leave that part out", webSocket)
 	case c.embedded():
 		return nil
 	}
@@ -66,7 +67,7 @@ func (c *clientOptions) readString(given map[string]bool) (webSocket string, err
 	return c.delivered.WebSocket, nil
 }
 
-// faultOf is what is wrong with a value, without the value.
+// faultOf returns what is wrong with a value, without the value.
 func faultOf(err error) string {
 	if e, ok := errors.AsType[*connectionstring.Error](err); ok {
 		return e.Fault()
@@ -74,7 +75,7 @@ func faultOf(err error) string {
 	return err.Error()
 }
 
-// shown is a name for an error's text, unless it may be a secret in the wrong place.
+// shown returns a name for an error's text, unless the name may be a secret in the wrong place.
 func shown(name string) string {
 	if strings.ContainsAny(name, ";=@+&?") {
 		return "(not shown, since it may hold a secret)"

@@ -12,11 +12,12 @@ import (
 	"github.com/go-eventhubs/eventhubs/emulator"
 )
 
-var update = flag.Bool("update", false, "write what the program prints into docs/cli.md")
+var update = flag.Bool("update", false, "write the program's output into docs/cli.md")
 
 const cliDocument = "docs/cli.md"
 
-// varying is what is another at each run: numbers, the spaces that align them, and tracking ids.
+// varying matches text that differs in each run: numbers, the spaces that align them, and tracking
+// ids.
 var varying = regexp.MustCompile(`[0-9a-f]{32}|[0-9][0-9.]*|[ \t]+`)
 
 func TestTheDocumentShowsWhatIsPrinted(t *testing.T) {
@@ -65,11 +66,11 @@ func TestTheDocumentShowsWhatIsPrinted(t *testing.T) {
 	}
 }
 
-// runForDocument returns what a command prints, as on a terminal.
+// runForDocument returns the output of a command, as on a terminal.
 func runForDocument(t *testing.T, server *emulator.Server, args []string) string {
 	t.Helper()
 	p := program{env: map[string]string{}}
-	if !strings.Contains(strings.Join(args, " "), "earthquakes") { // which show the emulator inside the command
+	if !strings.Contains(strings.Join(args, " "), "earthquakes") { // they show the emulator inside the command
 		p.env[connectionEnv] = server.ConnectionString("")
 	}
 	var stdout, stderr bytes.Buffer
@@ -77,7 +78,8 @@ func runForDocument(t *testing.T, server *emulator.Server, args []string) string
 	return stdout.String() + stderr.String()
 }
 
-// shownCommand is a command line in a document: the command, and what follows it up to the end of the line or of the code, or to the next command.
+// shownCommand matches a command line in a document. It ends at the end of the line, at the end of
+// the code, or at the next command.
 var shownCommand = regexp.MustCompile("\\beventhubs (publish|tail|check|emulator|plan|completion|version)\\b([^`|\n]*)")
 
 var shownOption = regexp.MustCompile(`\B--([a-z-]+)`)

@@ -16,60 +16,62 @@ import (
 	"github.com/go-eventhubs/eventhubs/internal/local"
 )
 
-const emulatorHelp = `Runs an emulator of Event Hubs in this process until it is interrupted. What clients need, a connection
-string, is the only thing on standard output, on a line of its own, once they can connect.
+const emulatorHelp = `Runs an emulator of Event Hubs in this process until it is interrupted. When clients can connect, it
+prints one line to standard output: the connection string for them.
 
 Usage:
   eventhubs emulator [options]
 
-Where, and what there is:
-  --addr HOST:PORT         address to listen on; port 0 takes a free one (default 127.0.0.1:0). Here, and
-                           with --http and --health, :PORT is loopback, and 0.0.0.0:PORT all interfaces
-  --hub NAME:PARTITIONS    a hub that exists; may be repeated (default events:8)
+Where it listens, and what it stores:
+  --addr HOST:PORT         address to listen on (default 127.0.0.1:0). Port 0 takes a free one. Here
+                           and with --http and --health, :PORT is loopback, and 0.0.0.0:PORT is all
+                           interfaces
+  --hub NAME:PARTITIONS    a hub to create; may be repeated (default events:8)
   --config FILE            the official emulator's Config.json: its hubs and consumer groups, without
-                           its limits; --hub adds to them. Fields that it does not know are told on
-                           standard error and ignored
-  --data DIR               keep hubs and events in this directory, so that a restart finds them again,
-                           with their offsets, sequence numbers and times (default: in memory only)
-  --retention DURATION     take events away after this time, such as 1h (default: never)
+                           its limits. --hub adds hubs. Unknown fields are ignored, and named on
+                           standard error
+  --data DIR               keep hubs and events in this directory (default: in memory only). After a
+                           restart, offsets, sequence numbers and times are the same
+  --retention DURATION     delete events after this time, such as 1h (default: never)
   --retention-bytes N      keep at most N bytes of events in each partition (default: no limit)
   --retention-events N     keep at most N events in each partition (default: no limit)
-  --discard                keep no events, only count them: for measuring clients
+  --discard                count events and keep none: for measuring clients
 
-How clients get in:
-  --tls                    clients must use TLS, with certificates of an authority made at start
-  --tls-ca FILE            where to write that authority's certificate (PEM), for clients to trust
-                           (default: a temporary file, which standard error names, until the end)
-  --websocket              clients may also use AMQP over WebSocket (with --tls: over HTTPS), on the
-                           same port
-  --auth                   verify tokens. The key is the official emulator's: its name is
-                           RootManageSharedAccessKey, its value SAS_KEY_VALUE. Tokens of Azure identities
-                           cannot be verified here, and are refused. Default: any token will do
+How clients connect:
+  --tls                    clients must use TLS; the emulator makes a certificate authority at start
+  --tls-ca FILE            file for that authority's certificate (PEM), which clients must trust
+                           (default: a temporary file, named on standard error, removed at the end)
+  --websocket              clients may also use AMQP over WebSocket on the same port (with --tls:
+                           over HTTPS)
+  --auth                   verify tokens (default: accept any). The key is the official emulator's:
+                           its name is RootManageSharedAccessKey, its value SAS_KEY_VALUE. Tokens of
+                           Azure identities are refused: the emulator cannot verify them
 
 How it behaves:
-  --throughput-units N     be as busy as a namespace with N of them: each takes 1 MB and 1000 events
-                           a second (default: no limit)
-  --latency DURATION       acknowledge events, and answer all else, only after this time (default 0)
-  --jitter PERCENT         let the latency vary at random by so much up and down, such as 10%; or by
-                           a duration, such as 2ms
-  --idle-link DURATION     detach senders that send nothing for this long, as the service does; 0: never
-                           (default 30m)
+  --throughput-units N     throttle like a namespace with N units, each of 1 MB and 1000 events a
+                           second (default: no limit)
+  --latency DURATION       delay every acknowledgement and other answer by this time (default 0)
+  --jitter PERCENT         vary the latency at random, up and down, by this share, such as 10%; or
+                           by a duration, such as 2ms
+  --idle-link DURATION     detach senders that send nothing for this long, as the service does;
+                           0: never (default 30m)
   --idle-connection DURATION
-                           close connections without a link after this long, as the service does, and
-                           those that never had one after at most a minute; 0: never (default 5m)
-  --health HOST:PORT       answer GET /health by HTTP: 200 if an event can be sent, 503 if not
+                           close connections without a link after this long, as the service does;
+                           0: never (default 5m). A connection that never had a link is closed
+                           after at most a minute
+  --health HOST:PORT       answer GET /health over HTTP: 200 if an event can be sent, 503 if not
 
 Looking inside:
-  --http HOST:PORT         a page for the browser: hubs, newest events, consumer groups, connections and
-                           faults, as they change. Port 0 takes a free one.
-                           The same as JSON is at /api/snapshot and /api/events?hub=NAME
+  --http HOST:PORT         serve a page for the browser: hubs, newest events, consumer groups,
+                           connections and faults, updated as they change. Port 0 takes a free one.
+                           The same data is JSON at /api/snapshot and /api/events?hub=NAME
 
-Whoever reaches the address may read and write, with --auth too since everybody knows the key, and whoever
-reaches that of --http sees all events. Leave them on loopback unless you mean otherwise. The health check
-sends its events, over the network as clients do, to a hub of its own,
+Keep the addresses on loopback unless you mean otherwise. A client that reaches --addr may read and
+write, even with --auth, since the key is public. A browser that reaches --http sees all events.
+The health check sends its events over the network, as clients do, to a hub of its own,
 ` + healthHub + `, which keeps one of them.
 
-Exit status: 0 after an interrupt; 1 the address cannot be listened on, or the data not be opened;
+Exit status: 0 after an interrupt; 1 it cannot listen on the address or open the data;
 2 wrong command line or Config.json.
 
 Examples:
@@ -81,7 +83,7 @@ Examples:
   eventhubs emulator --throughput-units 1 --latency 20ms --jitter 10%
   eventhubs publish --connection-string "$(what the emulator printed)" --hub orders orders.ndjson
 
-The one with Config.json is in the place of the official emulator, at its ports, for clients with its connection string:
+The example with Config.json replaces the official emulator, at its ports. Clients use its connection string:
   Endpoint=sb://localhost;SharedAccessKeyName=RootManageSharedAccessKey;SharedAccessKey=SAS_KEY_VALUE;UseDevelopmentEmulator=true;
 `
 
@@ -91,7 +93,7 @@ func runEmulator(ctx context.Context, p *process, args []string) (err error) {
 		return err
 	}
 	for _, path := range opts.config.ignored {
-		fmt.Fprintf(p.stderr, "%s: %s is not known, and is ignored.\n", opts.configFile, path)
+		fmt.Fprintf(p.stderr, "%s: %s is not known and is ignored.\n", opts.configFile, path)
 	}
 	if opts.dataDir != "" {
 		store, openErr := emulatordata.Open(opts.dataDir, nil)
@@ -135,13 +137,13 @@ func runEmulator(ctx context.Context, p *process, args []string) (err error) {
 	return nil
 }
 
-// describeEmulator says on standard error what there is.
+// describeEmulator writes the hubs and addresses to standard error.
 func describeEmulator(p *process, server *emulator.Server, opts *emulatorOptions) {
 	for _, hub := range opts.server.Hubs {
 		if hub.Name == healthHub {
 			continue
 		}
-		// A store may have known more partitions of it.
+		// A store may have more partitions for the hub.
 		fmt.Fprintf(p.stderr, "Hub %s with %d partitions", hub.Name, len(server.PartitionIDs(hub.Name)))
 		if n := server.Counts(hub.Name, "").Events; n > 0 {
 			fmt.Fprintf(p.stderr, " and %d events", n)
@@ -150,7 +152,7 @@ func describeEmulator(p *process, server *emulator.Server, opts *emulatorOptions
 	}
 	host, _, _ := net.SplitHostPort(server.Addr())
 	if !net.ParseIP(host).IsLoopback() {
-		fmt.Fprintln(p.stderr, "This address may be reached from other machines, and the key is known to everybody.")
+		fmt.Fprintln(p.stderr, "Other machines may reach this address, and the key is public.")
 	}
 	if opts.caFile != "" {
 		fmt.Fprintln(p.stderr, "Clients use TLS and must trust the certificate authority in "+opts.caFile+":")
@@ -162,26 +164,26 @@ func describeEmulator(p *process, server *emulator.Server, opts *emulatorOptions
 	fmt.Fprintln(p.stderr, "The emulator listens on "+server.Addr()+". Interrupt it to end it.")
 }
 
-// A page shows what is inside an emulator.
+// A page is the browser's view of an emulator.
 type page struct {
 	listener net.Listener
 	http     *http.Server
 	done     chan struct{} // closed when http has ended
 }
 
-// startPage begins to show a server. What goes wrong in showing it is told by tell.
+// startPage serves the page of a server. It reports errors of serving through tell.
 func startPage(server *emulator.Server, opts *emulatorOptions, tell func(string)) (*page, error) {
 	listener, err := local.Listen(opts.httpAddr)
 	if err != nil {
 		return nil, cannotListen("--http", opts.httpAddr, err)
 	}
 	shown := &emulatorhttp.Options{
-		Hosts:   []string{local.Name(opts.httpAddr)}, // by which whoever chose it will call it
+		Hosts:   []string{local.Name(opts.httpAddr)}, // the name that the browser will call it by
 		InForce: opts.inForce, Hidden: []string{healthHub},
 	}
 	p := &page{listener: listener, done: make(chan struct{})}
 	p.http = newHTTPServer(opts.httpAddr, emulatorhttp.New(server, shown), tell)
-	// It ends when close closes p.http; close waits for it.
+	// The goroutine ends when close closes p.http. close waits for it.
 	go func() {
 		defer close(p.done)
 		_ = p.http.Serve(listener) // http.ErrServerClosed, always
@@ -189,22 +191,23 @@ func startPage(server *emulator.Server, opts *emulatorOptions, tell func(string)
 	return p, nil
 }
 
-// close ends the page; an answer that is under way breaks off.
+// close ends the page, and cuts off answers in progress.
 func (p *page) close() {
 	_ = p.http.Close()
 	<-p.done
 }
 
-// describe says on standard error where the page is.
+// describe writes the page's address to standard error.
 func (p *page) describe(out *process) {
 	fmt.Fprintln(out.stderr, "Page: http://"+p.listener.Addr().String()+"/")
 	if addr, ok := p.listener.Addr().(*net.TCPAddr); ok && !addr.IP.IsLoopback() {
-		fmt.Fprintln(out.stderr, "The page may be reached from other machines, and shows all events to everybody.")
+		fmt.Fprintln(out.stderr, "Other machines may reach the page, which shows all events to everybody.")
 	}
 }
 
-// writeAuthority writes the certificate of the server's authority to the file that the options name or, if they name none
-// and the server speaks TLS, to a temporary one, which they name then. The caller calls remove in the end.
+// writeAuthority writes the certificate of the server's authority to the file in opts.caFile. If
+// that is empty and the server speaks TLS, it makes a temporary file and sets opts.caFile to its
+// name. The caller calls remove at the end.
 func writeAuthority(server *emulator.Server, opts *emulatorOptions) (remove func() error, err error) {
 	keep := func() error { return nil }
 	pem := server.CertificateAuthority()
@@ -229,8 +232,8 @@ func writeAuthority(server *emulator.Server, opts *emulatorOptions) (remove func
 	return func() error { return os.Remove(opts.caFile) }, nil
 }
 
-// startEmulator starts an emulator and tells options that can never do from an address that is
-// taken or not ours, and from data that cannot be read.
+// startEmulator starts an emulator. Its errors differ for wrong options, for an address that cannot
+// be listened on, and for data that cannot be read.
 func startEmulator(options *emulator.Options) (*emulator.Server, error) {
 	server, err := emulator.New(options)
 	if err == nil {
@@ -245,15 +248,15 @@ func startEmulator(options *emulator.Options) (*emulator.Server, error) {
 	return nil, badInput("%w", err)
 }
 
-// wsaAddrInUse is how Windows says that an address is in use; elsewhere the number means nothing.
+// wsaAddrInUse is Windows' error for an address in use; elsewhere the number means nothing.
 const wsaAddrInUse = syscall.Errno(10048)
 
-// cannotListen says why an address, which flag gives, cannot be listened on, and what to do.
+// cannotListen says why the address of a flag cannot be listened on, and what to do.
 func cannotListen(flag, addr string, cause error) error {
 	host, port, err := net.SplitHostPort(addr)
 	if err != nil || !errors.Is(cause, syscall.EADDRINUSE) && !errors.Is(cause, wsaAddrInUse) {
 		return fmt.Errorf("cannot listen on %s (%s): %w", addr, flag, cause)
 	}
-	return fmt.Errorf("cannot listen on %s: port %s is taken by another program. End that, or give another port: "+
-		"%s %s takes a free one, which standard error names", addr, port, flag, net.JoinHostPort(host, "0"))
+	return fmt.Errorf("cannot listen on %s: port %s is taken by another program. End that program, or give another port: "+
+		"%s %s takes a free one, named on standard error", addr, port, flag, net.JoinHostPort(host, "0"))
 }

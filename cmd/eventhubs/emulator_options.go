@@ -21,10 +21,10 @@ type emulatorOptions struct {
 	caFile     string   // empty: not given
 	healthAddr string   // empty: no health check
 	httpAddr   string   // empty: no page
-	inForce    []string // how the server was made to behave, for the page
+	inForce    []string // the server's special behaviour in sentences, for the page
 }
 
-// emulatorFlags are what needs a second look before it is an option.
+// emulatorFlags are the flags that need a check or a conversion before they are options.
 type emulatorFlags struct {
 	tls, webSocket, auth bool
 	latency              time.Duration
@@ -77,7 +77,7 @@ func parseEmulator(args []string) (*emulatorOptions, error) {
 	return opts, opts.setBehaviour(&f)
 }
 
-// check refuses values and combinations that can never do.
+// check refuses values and combinations that can never work.
 func (opts *emulatorOptions) check(given map[string]bool, f *emulatorFlags) error {
 	switch {
 	case !isAddress(opts.server.Addr):
@@ -99,7 +99,7 @@ func (opts *emulatorOptions) check(given map[string]bool, f *emulatorFlags) erro
 	case given["throughput-units"] && opts.server.ThroughputUnits < 1:
 		return badInput("--throughput-units is %d; it must be at least 1", opts.server.ThroughputUnits)
 	case opts.server.Discard && opts.dataDir != "":
-		return badInput("--discard keeps no events, so there is nothing to keep in --data")
+		return badInput("--discard keeps no events, so --data would have nothing to keep")
 	case given["tls-ca"] && !f.tls:
 		return badInput("--tls-ca is for --tls only")
 	case f.latency < 0:
@@ -118,7 +118,8 @@ func isAddress(addr string) bool {
 	return err == nil
 }
 
-// setHubs sets the hubs: those of the Config.json, then those of the command line, then that of the health check.
+// setHubs sets the hubs: those of the Config.json, then those of the command line, then the hub of
+// the health check.
 func (opts *emulatorOptions) setHubs(hubs []emulator.Hub, retention emulator.Retention) error {
 	if opts.configFile != "" {
 		text, err := os.ReadFile(opts.configFile)
@@ -144,12 +145,12 @@ func (opts *emulatorOptions) setHubs(hubs []emulator.Hub, retention emulator.Ret
 	return nil
 }
 
-// refuseIdentity is the answer to tokens of Entra ID, whose signatures only its own keys verify.
+// refuseIdentity refuses tokens of Entra ID. Only Entra ID's keys verify their signatures.
 func refuseIdentity(context.Context, string) (emulator.Claims, error) {
-	return emulator.Claims{}, errors.New("this emulator cannot verify tokens of Azure identities; without --auth it takes any")
+	return emulator.Claims{}, errors.New("this emulator cannot verify tokens of Azure identities; without --auth it accepts any token")
 }
 
-// setBehaviour sets what is not about hubs.
+// setBehaviour sets everything except the hubs.
 func (opts *emulatorOptions) setBehaviour(f *emulatorFlags) error {
 	opts.server.Transports = emulator.TransportPlain
 	webSocket := emulator.TransportWebSocket
@@ -179,7 +180,7 @@ func (opts *emulatorOptions) setBehaviour(f *emulatorFlags) error {
 	return nil
 }
 
-// idle is what becomes of clients that do nothing.
+// idle returns after which times the emulator closes idle clients.
 func (f *emulatorFlags) idle() emulator.Idle {
 	never := func(d time.Duration) time.Duration {
 		if d == 0 {
@@ -192,10 +193,10 @@ func (f *emulatorFlags) idle() emulator.Idle {
 	}
 }
 
-// latencySeed makes the latencies of one run those of the next.
+// latencySeed makes every run have the same latencies.
 const latencySeed = 1
 
-// parseJitter reads by how much a latency varies: 10% or 2ms. Empty means not at all.
+// parseJitter reads how much a latency varies: 10% or 2ms. Empty means not at all.
 func parseJitter(text string, latency time.Duration) (time.Duration, error) {
 	if text == "" {
 		return 0, nil
@@ -205,7 +206,7 @@ func parseJitter(text string, latency time.Duration) (time.Duration, error) {
 	if percent, ok := strings.CutSuffix(text, "%"); ok {
 		var n float64
 		n, err = strconv.ParseFloat(percent, 64)
-		if n >= 0 && n <= 100 { // which NaN is not
+		if n >= 0 && n <= 100 { // false for NaN
 			jitter = time.Duration(float64(latency) * n / 100)
 		} else {
 			err = errors.New("out of range")

@@ -25,8 +25,8 @@ func quoteJSON(t *testing.T, text string) string {
 	return string(quoted)
 }
 
-// TestEmulatorStandsInForTheOfficialOne uses the official sample of a Config.json, and the connection string that
-// everybody has for the official emulator, but for the port.
+// TestEmulatorStandsInForTheOfficialOne uses the official sample of a Config.json, and the official
+// emulator's usual connection string, with another port.
 func TestEmulatorStandsInForTheOfficialOne(t *testing.T) {
 	file := writeFile(t, `{
     "UserConfig": {
@@ -87,7 +87,7 @@ func TestDataSurvivesARestart(t *testing.T) {
 	command, p = startEmulatorCommand(t, "--data", dir, "--hub", "orders:1")
 	said, _ := command.stderr.get()
 	if !strings.Contains(said, "Hub orders with 1 partitions and 3 events.") {
-		t.Errorf("standard error does not tell what is there: %s", said)
+		t.Errorf("standard error does not show the stored events: %s", said)
 	}
 	program{}.run(t, "emulator", "--data", dir).want(t, exitFailed, "--data: ", "is another emulator running with this directory?")
 	p.run(t, "publish", "--hub", "orders", writeFile(t, "d\n")).want(t, exitOK)
@@ -98,7 +98,7 @@ func TestDataSurvivesARestart(t *testing.T) {
 		t.Fatalf("before the restart:\n%s\nafter it:\n%s", before.stdout, after.stdout)
 	}
 	if r := decodeLines(t, last); len(r) != 1 || r[0].SequenceNumber != 3 || *r[0].Body != "d" {
-		t.Errorf("what was published after the restart came back as %s", last)
+		t.Errorf("the event published after the restart came back as %s", last)
 	}
 }
 

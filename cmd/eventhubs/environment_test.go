@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// A secret that is missing leaves its variable set and empty. What the command then did, publish into an emulator of its own and say that all
-// is well, lost everything.
+// A missing secret leaves its variable set and empty. Then the command published into its own
+// emulator, reported success, and lost everything.
 func TestAVariableThatIsSetAndEmptyIsRefused(t *testing.T) {
 	file := writeFile(t, "a\n")
 	for name, value := range map[string]string{"empty": "", "a space": " ", "a line": "\r\n", "a byte order mark": "\ufeff", "no-break space": "\u00a0"} {
@@ -24,19 +24,19 @@ func TestAVariableThatIsSetAndEmptyIsRefused(t *testing.T) {
 					t.Errorf("%q: standard output: got %q want nothing", args, got.stdout)
 				}
 			}
-			// Who names the hub on the command line does not mean the variable.
+			// A command line that names a hub does not mean the variable.
 			server := startServer(t)
 			p.run(t, "publish", "--connection-string", server.ConnectionString(""), file).want(t, exitOK)
 			wantStored(t, server, "a")
 			p.run(t, "tail", "--namespace", "name.example", "--hub", "orders").want(t, exitBadInput, "no Azure credential")
-			// These have no use for it.
+			// These commands do not use it.
 			p.run(t, "plan", "--events-per-second", "1", "--bytes", "1").want(t, exitOK)
 			p.run(t, "version").want(t, exitOK)
 		})
 	}
 }
 
-// The program as a shell starts it.
+// This runs the program as a shell starts it.
 func TestPublishingWithAnEmptyVariableIsNoSuccess(t *testing.T) {
 	for _, value := range []string{"", " "} {
 		command := exec.Command(os.Args[0], "publish", "--hub", "orders", "--output", "json", "-")

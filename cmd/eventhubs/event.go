@@ -34,7 +34,8 @@ func newEventRecord(partition string, e *azeventhubs.ReceivedEventData) *eventRe
 	return r
 }
 
-// An eventPrinter writes events, each with one Write, so that a reader of a pipe sees it at once and whole.
+// An eventPrinter writes each event with one Write, so that a reader of a pipe gets it at once and
+// whole.
 type eventPrinter struct {
 	w      io.Writer
 	asJSON bool
@@ -61,7 +62,7 @@ func (p *eventPrinter) print(partition string, e *azeventhubs.ReceivedEventData)
 	return err
 }
 
-// text is the record as one line that a terminal shows harmlessly.
+// text returns the record as one line that is safe to show on a terminal.
 func (r *eventRecord) text() string {
 	key := "-"
 	if r.Key != nil {
@@ -86,13 +87,14 @@ func (r *eventRecord) text() string {
 	return line + "\n"
 }
 
-// isNullBody tells nullBody from other bodies.
+// isNullBody reports whether a body is nullBody.
 func isNullBody(body any) bool {
 	text, ok := body.(json.RawMessage)
 	return ok && string(text) == "null"
 }
 
-// printable is text with what is not printable, and so could end the line or speak to the terminal, escaped as in Go.
+// printable escapes unprintable characters as in Go. They could end the line or control the
+// terminal.
 func printable(text string) string {
 	var out strings.Builder
 	for _, c := range text {

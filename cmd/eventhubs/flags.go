@@ -12,7 +12,7 @@ import (
 	"unicode"
 )
 
-// newFlagSet returns an empty set of flags that reports errors only by returning them.
+// newFlagSet returns an empty set of flags. It returns errors and prints none.
 func newFlagSet(command string) *flag.FlagSet {
 	flags := flag.NewFlagSet(command, flag.ContinueOnError)
 	flags.SetOutput(io.Discard)
@@ -20,9 +20,9 @@ func newFlagSet(command string) *flag.FlagSet {
 	return flags
 }
 
-// parseFlags parses args, in which flags may stand before, between and after the other arguments,
-// and returns those others. Behind "--" there are no flags. What is given and empty is refused: mostly it stands for a shell's
-// variable that is not set, and what a command does without it is not what was meant.
+// parseFlags parses args and returns the arguments that are no flags. Flags may stand before,
+// between and after them, until "--". An empty value is refused. Mostly it stands for a shell's
+// variable that is not set, and the command would then do something that the user does not mean.
 func parseFlags(flags *flag.FlagSet, args []string) ([]string, error) {
 	others, err := splitFlags(flags, args)
 	if err != nil {
@@ -30,17 +30,17 @@ func parseFlags(flags *flag.FlagSet, args []string) ([]string, error) {
 	}
 	var empty error
 	flags.Visit(func(f *flag.Flag) {
-		if _, plain := f.Value.(flag.Getter); plain && isBlank(f.Value.String()) && empty == nil { // others, functions, look themselves
-			empty = badInput("--%s is empty; give it a value, or leave it out (is a variable of the shell not set?)", f.Name)
+		if _, plain := f.Value.(flag.Getter); plain && isBlank(f.Value.String()) && empty == nil { // functions check their values themselves
+			empty = badInput("--%s is empty; give it a value, or leave it out (is a shell variable not set?)", f.Name)
 		}
 	})
 	if empty == nil && slices.ContainsFunc(others, isBlank) {
-		empty = badInput("an argument is empty; give it a value, or leave it out (is a variable of the shell not set?)")
+		empty = badInput("an argument is empty; give it a value, or leave it out (is a shell variable not set?)")
 	}
 	return others, empty
 }
 
-// isBlank tells whether a text has nothing that anybody could have meant: no letter, but white space or a byte order mark.
+// isBlank reports whether a text is empty, or only white space and byte order marks.
 func isBlank(text string) bool {
 	return strings.TrimFunc(text, func(c rune) bool { return unicode.IsSpace(c) || c == '\ufeff' }) == ""
 }
@@ -66,14 +66,15 @@ func splitFlags(flags *flag.FlagSet, args []string) ([]string, error) {
 	}
 }
 
-// How package flag says what is wrong; it has no errors of its own types.
+// The errors of package flag, which have no types.
 var (
 	flagUnknown = regexp.MustCompile(`^flag provided but not defined: -(.*)$`)
 	flagNoValue = regexp.MustCompile(`^flag needs an argument: -(.*)$`)
 	flagInvalid = regexp.MustCompile(`(?s)^invalid (?:boolean )?value (".*") for (?:flag )?-([a-z-]+): (.*)$`)
 )
 
-// explainFlag says what is wrong with a flag in the words of the other messages. What package flag says otherwise stays as it is.
+// explainFlag rewrites an error of package flag in the style of the other messages. An unknown
+// error keeps its text.
 func explainFlag(flags *flag.FlagSet, err error) string {
 	text := err.Error()
 	if m := flagUnknown.FindStringSubmatch(text); m != nil {
@@ -90,11 +91,11 @@ func explainFlag(flags *flag.FlagSet, err error) string {
 	return text
 }
 
-// wantedValue says what a flag takes, or why it does not take what was given.
+// wantedValue says what a flag takes, or why it refused its value.
 func wantedValue(f *flag.Flag, reason string) string {
 	getter, ok := f.Value.(flag.Getter)
 	if !ok {
-		return reason // of a function of ours
+		return reason // of our own function
 	}
 	switch getter.Get().(type) {
 	case time.Duration:
@@ -109,9 +110,10 @@ func wantedValue(f *flag.Flag, reason string) string {
 	return reason
 }
 
-// didYouMean names the one of names that was probably meant, each with prefix; nothing if none is near.
+// didYouMean suggests the name that the user probably meant, with prefix. It returns "" if no name
+// is near.
 func didYouMean(prefix, typed string, names []string) string {
-	const most = 2 // slips of the finger
+	const most = 2 // typing mistakes
 	nearest, least := "", most+1
 	for _, name := range names {
 		if d := distance(typed, name); d < least && d < len(name)-1 {
@@ -124,7 +126,8 @@ func didYouMean(prefix, typed string, names []string) string {
 	return " (did you mean " + prefix + nearest + "?)"
 }
 
-// distance is how many letters must be put in, taken out, changed or swapped with their neighbour to make one word of the other.
+// distance returns how many letters must be inserted, deleted, changed or swapped with their
+// neighbour to make b of a.
 func distance(a, b string) int {
 	var before, last []int // the two rows above
 	row := make([]int, len(b)+1)
@@ -148,7 +151,8 @@ func distance(a, b string) int {
 	return row[len(b)]
 }
 
-// A helpRequest is the error of parseFlags when the command line asks for help. It is flag.ErrHelp, and knows which flags there are.
+// A helpRequest is the error of parseFlags when the command line asks for help. It wraps
+// flag.ErrHelp and has the flags.
 type helpRequest struct {
 	flags *flag.FlagSet
 }
@@ -156,7 +160,7 @@ type helpRequest struct {
 func (*helpRequest) Error() string { return flag.ErrHelp.Error() }
 func (*helpRequest) Unwrap() error { return flag.ErrHelp }
 
-// givenFlags returns the names of the flags that the command line sets.
+// givenFlags returns the names of the flags on the command line.
 func givenFlags(flags *flag.FlagSet) map[string]bool {
 	given := map[string]bool{}
 	flags.Visit(func(f *flag.Flag) { given[f.Name] = true })

@@ -10,31 +10,32 @@ import (
 	"unicode/utf8"
 )
 
-// A format says how the input is cut into events.
+// A format says how the input is split into events.
 type format string
 
 const (
 	formatLines  format = "lines"  // each line is an event
 	formatNDJSON format = "ndjson" // each line is an event, and a JSON value
 	formatFile   format = "file"   // each file is an event
-	formatEvents format = "events" // each line is a record, as tail and --undelivered write them
+	formatEvents format = "events" // each line is a record, in the form of tail and --undelivered
 )
 
 const (
-	// maxEventBytes is the length of the longest body that makes an event on most tiers.
+	// maxEventBytes is the longest body of an event on most tiers.
 	maxEventBytes = standardMessageBytes - envelopeBytes
 
-	// envelopeBytes is left in a message for what travels with an event: its key and headers.
+	// envelopeBytes is the room that a message keeps for an event's key and headers.
 	envelopeBytes = 1 << 10
 
-	// recordFactor is how much longer than an event the record of one may be: JSON may take six bytes for one, and properties come on top.
+	// recordFactor is how much longer a record may be than its event. JSON may need six bytes for
+	// one, and properties come on top.
 	recordFactor = 8
 )
 
-// errTooLong says that something has more bytes than an event may have.
+// errTooLong says that a body or line is longer than the limit.
 var errTooLong = errors.New("too long")
 
-// maxBytes is how long what next returns may be, where the largest event has so many bytes.
+// maxBytes returns the longest result of next, if the largest event has so many bytes.
 func (f format) maxBytes(largest int) int {
 	if f == formatEvents {
 		return recordFactor * largest
@@ -42,7 +43,8 @@ func (f format) maxBytes(largest int) int {
 	return largest
 }
 
-// reader is where next reads from: lines may be compressed, while a file that is an event is taken as it is.
+// reader returns the reader that next uses. Lines may be compressed; a file that is an event is
+// read as it is.
 func (f format) reader(r io.Reader) (*bufio.Reader, error) {
 	if f == formatFile {
 		return bufio.NewReader(r), nil
@@ -54,33 +56,34 @@ func (f format) reader(r io.Reader) (*bufio.Reader, error) {
 	return bufio.NewReaderSize(r, lineBuffer), nil
 }
 
-// lineBuffer is room for most lines; longer ones are put together elsewhere.
+// lineBuffer is large enough for most lines. Longer ones are collected elsewhere.
 const lineBuffer = 64 << 10
 
-// skipMark passes over the byte order mark that some programs begin a file with. JSON has none (RFC 8259, 8.1).
+// skipMark skips a byte order mark, which some programs write first. JSON has none (RFC 8259, 8.1).
 func skipMark(r *bufio.Reader) {
 	const mark = "\ufeff"
-	// The first byte alone tells mostly; the others may have to be waited for.
+	// Mostly the first byte decides. The others may have to be waited for.
 	if head, _ := r.Peek(1); string(head) != mark[:1] {
 		return
 	}
 	if head, _ := r.Peek(len(mark)); string(head) == mark {
-		_, _ = r.Discard(len(mark)) // which were seen to be there
+		_, _ = r.Discard(len(mark)) // Peek has seen these bytes
 	}
 }
 
-// A cutter takes an input apart into what makes events.
+// A cutter splits an input into the bytes of events.
 type cutter struct {
 	// Immutable.
 	format  format
 	r       *bufio.Reader
 	largest int // bytes of the longest body that makes an event
 
-	line int    // of the latest, from 1, empty ones included
-	long []byte // of a line that is longer than r's buffer; used again
+	line int    // number of the latest line, from 1, with empty lines
+	long []byte // a line longer than r's buffer; reused
 }
 
-// next returns the bytes of the next event, valid until the next call, and counts the lines; empty ones are none. At the end there is io.EOF.
+// next returns the bytes of the next event, valid until the next call. It counts the lines and
+// skips empty ones. At the end it returns io.EOF.
 func (c *cutter) next() ([]byte, error) {
 	if c.format == formatFile {
 		return c.whole()
@@ -97,7 +100,7 @@ func (c *cutter) next() ([]byte, error) {
 	}
 }
 
-// explain makes an error of readLine one about the event.
+// explain turns an error of readLine into one about the event.
 func (f format) explain(err error, largest int) error {
 	if err == errTooLong {
 		return &contentError{fmt.Errorf("longer than %d bytes, the largest %s", f.maxBytes(largest), f.unit())}
@@ -107,12 +110,12 @@ func (f format) explain(err error, largest int) error {
 
 func (f format) unit() string {
 	if f == formatEvents {
-		return "record that is read"
+		return "record that can be read"
 	}
 	return "event that the hub takes"
 }
 
-// bad is a number of entries that make no events.
+// bad returns a number of bad entries in words.
 func (f format) bad(n int) string {
 	if f == formatFile {
 		return counted(n, "bad file", "bad files")
@@ -120,7 +123,7 @@ func (f format) bad(n int) string {
 	return counted(n, "bad line", "bad lines")
 }
 
-// whole returns the content of a file, and io.EOF if there is none.
+// whole returns the content of a file, and io.EOF if it is empty.
 func (c *cutter) whole() ([]byte, error) {
 	body, err := io.ReadAll(io.LimitReader(c.r, int64(c.largest)+1))
 	switch {
@@ -129,12 +132,12 @@ func (c *cutter) whole() ([]byte, error) {
 	case len(body) > c.largest:
 		return nil, c.format.explain(errTooLong, c.largest)
 	case len(body) == 0:
-		return nil, io.EOF // an empty file is no event, as an empty line is none
+		return nil, io.EOF // an empty file is no event, just like an empty line
 	}
 	return body, nil
 }
 
-// fill completes an entry that has its body from what that says. The largest event has so many bytes.
+// fill completes an entry from its body. The largest event has so many bytes.
 func (f format) fill(e *entry, largest int) error {
 	switch {
 	case f == formatFile:
@@ -149,13 +152,14 @@ func (f format) fill(e *entry, largest int) error {
 	return nil
 }
 
-// readLine returns the next line without its end, which is \n or \r\n and may be missing at the
-// input's end. It is valid until the next call. A line longer than limit is passed over and told by errTooLong.
+// readLine returns the next line without its end, which is \n, \r\n or the end of the input. The
+// line is valid until the next call. For a line longer than limit it returns errTooLong, and skips
+// the line.
 func (c *cutter) readLine(limit int) ([]byte, error) {
 	b, err := c.r.ReadSlice('\n')
 	c.long = c.long[:0]
 	for err == bufio.ErrBufferFull {
-		if len(c.long) <= limit { // what is longer is read, and not kept
+		if len(c.long) <= limit { // the rest of a longer line is read and dropped
 			c.long = append(c.long, b...)
 		}
 		b, err = c.r.ReadSlice('\n')

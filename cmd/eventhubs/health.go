@@ -15,26 +15,27 @@ import (
 )
 
 const (
-	// healthHub is where the health check sends its events.
+	// healthHub is the hub for the health check's events.
 	healthHub = "eventhubs-emulator-health"
 
 	// probeTimeout bounds one check.
 	probeTimeout = 5 * time.Second
 )
 
-// A health answers whether an emulator works, as the official one does: GET /health has status 200 or 503 and
-// {"status":"healthy","message":"Service is healthy."} or the like.
+// A health answers GET /health like the official emulator: status 200 or 503, with a body such as
+// {"status":"healthy","message":"Service is healthy."}.
 type health struct {
 	// Immutable.
 	server   *emulator.Server
 	listener net.Listener
 	http     *http.Server
 	done     chan struct{}      // closed when http has ended
-	turn     chan struct{}      // holds a token while somebody probes
+	turn     chan struct{}      // holds a token during a probe
 	cancel   context.CancelFunc // ends the probes
 }
 
-// startHealth begins to answer. The server must have the hub healthHub. What goes wrong in answering is told by tell.
+// startHealth begins to answer requests. The server must have the hub healthHub. Errors of the HTTP
+// server go to tell.
 func startHealth(server *emulator.Server, addr string, tell func(string)) (*health, error) {
 	listener, err := local.Listen(addr)
 	if err != nil {
@@ -46,7 +47,7 @@ func startHealth(server *emulator.Server, addr string, tell func(string)) (*heal
 	mux.HandleFunc("GET /health", h.answer)
 	h.http = newHTTPServer(addr, mux, tell)
 	h.http.BaseContext = func(net.Listener) context.Context { return ctx }
-	// It ends when close closes h.http; close waits for it.
+	// The goroutine ends when close closes h.http. close waits for it.
 	go func() {
 		defer close(h.done)
 		_ = h.http.Serve(listener) // http.ErrServerClosed, always
@@ -56,7 +57,7 @@ func startHealth(server *emulator.Server, addr string, tell func(string)) (*heal
 
 func (h *health) addr() string { return h.listener.Addr().String() }
 
-// close ends the probes that are under way, and waits for their answers.
+// close ends the running probes, and waits for their answers.
 func (h *health) close() {
 	h.cancel()
 	ctx, cancel := context.WithTimeout(context.Background(), probeTimeout)
@@ -80,11 +81,11 @@ func (h *health) answer(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-store")
 	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(answer) // an error is the client's, which has gone
+	_ = json.NewEncoder(w).Encode(answer) // an error means that the client has gone
 }
 
-// check sends an event as any client would, one check at a time. A namespace that is busy, as --throughput-units may
-// make it, works.
+// check sends an event as any client would. There is one check at a time. A busy namespace, as
+// --throughput-units makes it, counts as healthy.
 func (h *health) check(ctx context.Context) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, probeTimeout, fmt.Errorf("no acknowledgement within %v", probeTimeout))
 	defer cancel()
@@ -104,7 +105,7 @@ func (h *health) check(ctx context.Context) error {
 	return err
 }
 
-// send sends an event over a connection of its own.
+// send sends an event over a new connection.
 func (h *health) send(ctx context.Context) error {
 	client, err := azeventhubs.NewProducerClientFromConnectionString(h.server.ConnectionString(healthHub), "",
 		&azeventhubs.ProducerClientOptions{

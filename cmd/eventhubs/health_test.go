@@ -131,7 +131,7 @@ func TestHealthEndsWithTheCommandWhileItIsAsked(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// It ends when the server has answered, which close waits for.
+	// The goroutine ends when the server has answered. close waits for that.
 	status := make(chan int, 1)
 	go func() {
 		response, err := http.Get("http://" + h.addr() + "/health")

@@ -24,14 +24,14 @@ func TestWhatGoesWrongInAServerIsTold(t *testing.T) {
 	var got string
 	select {
 	case got = <-messages:
-	default: // It would have come before the connection's end.
+	default: // The message would have come before the connection's end.
 	}
 	if !strings.HasPrefix(got, "http: panic serving 127.0.0.1:") || !strings.Contains(got, "broken") {
 		t.Errorf("got %q, want the panic", got)
 	}
 }
 
-// askAs asks for a URL as a browser does that was led there by that name.
+// askAs asks for a URL like a browser that reached it by that name.
 func askAs(t *testing.T, host, url string) (status int, body string) {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
@@ -52,7 +52,7 @@ func askAs(t *testing.T, host, url string) (status int, body string) {
 	return response.StatusCode, string(text)
 }
 
-// serving starts what listens, each at a port alone, and returns what is to be asked for there.
+// serving starts every listener at a port alone, and returns the URLs to ask for.
 func serving(t *testing.T) (urls []string, webSocket string) {
 	t.Helper()
 	command, p := startEmulatorCommand(t, "--addr", ":0", "--http", ":0", "--health", ":0", "--websocket")
@@ -82,7 +82,8 @@ func TestAPortAloneIsLoopbackForEveryListener(t *testing.T) {
 	}
 }
 
-// Whoever owns a name can make it point to this machine when a browser has loaded a page from it, whose scripts may then ask there for anything.
+// The owner of a name can point it to this machine after a browser has loaded a page from it. The
+// page's scripts could then ask here for anything.
 func TestNoServerAnswersToANameThatWasMadeToPointHere(t *testing.T) {
 	urls, webSocket := serving(t)
 	for _, url := range urls {

@@ -10,7 +10,8 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azidentity"
 )
 
-// newCredential makes azidentity's chain: the environment, workload and managed identities, and the developer's own sign-in.
+// newCredential makes azidentity's chain: the environment, workload and managed identities, and the
+// developer's own sign-in.
 func newCredential() (azcore.TokenCredential, error) {
 	credential, err := azidentity.NewDefaultAzureCredential(nil)
 	if err != nil {
@@ -19,7 +20,7 @@ func newCredential() (azcore.TokenCredential, error) {
 	return credential, nil
 }
 
-// A briefCredential is one whose errors fit a terminal: azidentity's are pages long.
+// A briefCredential shortens azidentity's errors, which are pages long, to fit a terminal.
 type briefCredential struct {
 	azcore.TokenCredential
 }
@@ -55,18 +56,20 @@ const (
 )
 
 var (
-	// credentialLine begins what azidentity says of one credential: "EnvironmentCredential: missing …", "ManagedIdentityCredential authentication failed."
+	// credentialLine begins azidentity's text about one credential: "EnvironmentCredential: missing
+	// …", "ManagedIdentityCredential authentication failed."
 	credentialLine = regexp.MustCompile(`^(\w+Credential):? (.+)$`)
 	// responseLine is the status of an answer: "RESPONSE 403: 403 Forbidden".
 	responseLine = regexp.MustCompile(`^RESPONSE \d+: (.+)$`)
-	// entraFault is what Entra ID says itself, as far as it is for people.
+	// entraFault is the readable part of Entra ID's own error.
 	entraFault = regexp.MustCompile(`AADSTS\d+: [^."\\]+`)
 )
 
-// credentialCauses finds in azidentity's text one line for each credential that was tried, without the requests and answers.
+// credentialCauses finds one line for each credential that was tried in azidentity's text. It
+// leaves out the requests and answers.
 func credentialCauses(text string) []string {
 	var causes []string
-	open := false // the latest cause waits for its next line
+	open := false // the latest cause goes on in the next line
 	for line := range strings.Lines(text) {
 		line = strings.TrimSpace(line)
 		m := credentialLine.FindStringSubmatch(line)
@@ -74,7 +77,7 @@ func credentialCauses(text string) []string {
 		case len(causes) == maxCauses:
 			return causes
 		case m != nil && (m[1] == "DefaultAzureCredential" || m[1] == "ChainedTokenCredential"):
-			continue // what it tried follows
+			continue // the credentials that it tried follow
 		case m != nil:
 			causes = append(causes, m[1]+": "+firstSentence(m[2]))
 		case len(causes) == 0:
@@ -102,7 +105,7 @@ func extend(causes []string, text string) {
 	causes[len(causes)-1] = cutText(causes[len(causes)-1] + text)
 }
 
-// firstSentence is text up to its first full stop.
+// firstSentence returns text up to its first full stop.
 func firstSentence(text string) string {
 	text, _, _ = strings.Cut(text, ". ")
 	return cutText(strings.TrimSuffix(strings.TrimSpace(text), "."))

@@ -10,7 +10,7 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
 )
 
-// What azidentity 1.13.1 says on a machine without any identity, and with a wrong one.
+// These are azidentity 1.13.1's errors on a machine without any identity, and with a wrong one.
 const (
 	nothingFound = `DefaultAzureCredential: failed to acquire a token.
 Attempted credentials:
@@ -70,7 +70,7 @@ func TestCausesOfAMissingTokenAreShort(t *testing.T) {
 	}
 }
 
-// failing is a credential that has no token.
+// failing is a credential without a token.
 type failing string
 
 func (f failing) GetToken(context.Context, policy.TokenRequestOptions) (azcore.AccessToken, error) {

@@ -25,7 +25,7 @@ func zipped(text string) string {
 	return b.String()
 }
 
-// publishTo publishes to a new server, and returns the server and what the command left behind.
+// publishTo publishes to a new server, and returns the server and the command's result.
 func publishTo(t *testing.T, stdin string, args ...string) (*emulator.Server, result) {
 	t.Helper()
 	server := startServer(t)
@@ -217,16 +217,16 @@ func TestRecordsComeBackAsTheyWere(t *testing.T) {
 func TestWhatIsNoRecordIsBad(t *testing.T) {
 	for line, want := range map[string]string{
 		`{}`:                                    "it has neither body nor bodyBase64 nor bodyValue",
-		`[]`:                                    "no record of an event",
-		`{"body":"x"} {}`:                       "there is something behind it",
-		`{"body":"x"}}`:                         "there is something behind it",
-		`{"body":"x"}] more`:                    "there is something behind it",
+		`[]`:                                    "not a record of an event",
+		`{"body":"x"} {}`:                       "there is more text after it",
+		`{"body":"x"}}`:                         "there is more text after it",
+		`{"body":"x"}] more`:                    "there is more text after it",
 		`{"body":"x","contentType":"ü"}`:        `its contentType "ü" is not ASCII`,
 		`{"body":"x","properties":{"p":1e999}}`: `its property "p" is 1e999, which is too large a number`,
-		`{"body":1}`:                            "no record of an event",
-		`{"bodyBase64":"*"}`:                    "no record of an event",
-		`{"body":"x","properties":{"p":[1]}}`:   `its property "p" is a list, of whose type nothing is said`,
-		`{"body":"\udc00"}`:                     `\udc00 in it has not its other half`,
+		`{"body":1}`:                            "not a record of an event",
+		`{"bodyBase64":"*"}`:                    "not a record of an event",
+		`{"body":"x","properties":{"p":[1]}}`:   `its property "p" is a list without the name of its type`,
+		`{"body":"\udc00"}`:                     `\udc00 in it lacks its other half`,
 		`{"body":"` + strings.Repeat("x", maxEventBytes+1) + `"}`:                    "longer than 1045504 bytes",
 		`{"body":"x","key":"` + strings.Repeat("x", partitionkey.MaxLength+1) + `"}`: "its key has 129 characters",
 	} {
@@ -244,7 +244,7 @@ func TestFilesAreLookedForBeforeAnythingIsSent(t *testing.T) {
 	_ = os.Remove(file)
 }
 
-// An event with a partition cannot have a key, which would be gone without a word.
+// An event with a partition cannot have a key. The key must not get lost silently.
 func TestARecordsKeyIsNotDroppedForAPartition(t *testing.T) {
 	records := `{"body":"a"}` + "\n" + `{"body":"b","key":"k"}` + "\n"
 	server, got := publishTo(t, "", "--format", "events", "--partition", "1", writeFile(t, records))
@@ -255,7 +255,7 @@ func TestARecordsKeyIsNotDroppedForAPartition(t *testing.T) {
 	wantStored(t, server, "a")
 }
 
-// What a link takes is its own affair: 256 KB on the Basic tier, 20 MB on dedicated clusters.
+// Each link has its own limit: 256 KB on the Basic tier, 20 MB on dedicated clusters.
 func TestTheLinkSaysHowLargeAnEventMayBe(t *testing.T) {
 	for _, size := range []int{emulator.BasicMessageSize, emulator.StandardMessageSize, 3 << 20} {
 		server, err := emulator.New(&emulator.Options{MaxMessageSize: size, Hubs: []emulator.Hub{{Name: "events", Partitions: 2}}})

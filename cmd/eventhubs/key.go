@@ -12,8 +12,8 @@ import (
 	"github.com/go-eventhubs/eventhubs/internal/partitionkey"
 )
 
-// keyOf returns the text of the field that path leads to in the JSON object body: a string's text,
-// a number as it is written, true or false.
+// keyOf returns the field at path in the JSON object body as text. Strings give their text, numbers
+// their digits as written, booleans true or false.
 func keyOf(body []byte, path []string) (string, error) {
 	var value json.RawMessage
 	if err := json.Unmarshal(body, &value); err != nil {
@@ -25,7 +25,7 @@ func keyOf(body []byte, path []string) (string, error) {
 	field := strings.Join(path, ".")
 	for _, name := range path {
 		var members map[string]json.RawMessage
-		// What is no object has no members, and is told as such.
+		// A value that is no object has no members, and gets the same error.
 		_ = json.Unmarshal(value, &members)
 		if value = members[name]; value == nil {
 			return "", fmt.Errorf("no field %q", field)
@@ -34,7 +34,7 @@ func keyOf(body []byte, path []string) (string, error) {
 	key := string(value)
 	switch value[0] {
 	case '"':
-		// Unmarshal would put U+FFFD in the place of either, and so make one key of many.
+		// Unmarshal would put U+FFFD in place of either, and so give many keys the same text.
 		if !utf8.Valid(value) {
 			return "", fmt.Errorf("field %q is not valid UTF-8", field)
 		}
@@ -57,13 +57,14 @@ func keyOf(body []byte, path []string) (string, error) {
 	return key, nil
 }
 
-// loneSurrogate returns the first escape in valid JSON that is half of a surrogate pair and has not the other half beside it; "" if there is none.
+// loneSurrogate returns the first escape in valid JSON that is half of a surrogate pair without the
+// other half next to it; "" if there is none.
 func loneSurrogate(text []byte) string {
 	for i := 0; i+1 < len(text); i++ {
 		if text[i] != '\\' {
 			continue
 		}
-		i++ // whatever it is, it does not begin another escape
+		i++ // the escaped character cannot begin another escape
 		first, ok := escapedUnit(text[i:])
 		if !ok || !utf16.IsSurrogate(first) {
 			continue
@@ -82,7 +83,7 @@ func loneSurrogate(text []byte) string {
 	return ""
 }
 
-// escapedUnit is the UTF-16 unit in the escape uXXXX that text begins with.
+// escapedUnit returns the UTF-16 unit of the escape uXXXX at the start of text.
 func escapedUnit(text []byte) (unit rune, ok bool) {
 	if len(text) < 5 || text[0] != 'u' {
 		return 0, false

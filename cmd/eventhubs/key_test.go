@@ -11,7 +11,7 @@ func TestKeyOfFollowsThePath(t *testing.T) {
 		{` { "c" : [ { "a" : "}" } , "]" ] , "a" : { "b" : -1.5e3 } } `, "a.b", "-1.5e3"},
 		{`{"a":true,"b":false}`, "b", "false"},
 		{`{"a":"\u0064 \"quoted\""}`, "a", `d "quoted"`},
-		{`{"a":1,"a":{"b":2},"a":{"b":3}}`, "a.b", "3"}, // of members with one name the last counts
+		{`{"a":1,"a":{"b":2},"a":{"b":3}}`, "a.b", "3"}, // of members with the same name the last one counts
 		{`{"":{"":"empty names"}}`, ".", "empty names"},
 	} {
 		if got, err := keyOf([]byte(test.body), strings.Split(test.path, ".")); got != test.want || err != nil {
@@ -44,7 +44,7 @@ func TestAKeyIsAsLongAsTheServiceCounts(t *testing.T) {
 	}
 }
 
-// The decoder would put U+FFFD for each, and so send events of many keys to one partition.
+// The decoder would put U+FFFD for each, and so send the events of many keys to one partition.
 func TestAKeyThatIsNoTextIsBad(t *testing.T) {
 	for body, why := range map[string]string{
 		"{\"k\":\"a\xff\"}":          "not valid UTF-8",

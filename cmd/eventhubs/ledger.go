@@ -8,32 +8,32 @@ import (
 	"slices"
 )
 
-// A ledger compares what was sent with what was read back. It remembers digests, not events: about
-// 40 bytes for each.
+// A ledger compares the events read back with the events sent. It keeps digests instead of events:
+// about 40 bytes for each.
 type ledger struct {
 	keys       map[string]*sequence // "" for all events without a key
-	partitions map[string]volume    // of what was read back
-	count      int                  // of what was sent
+	partitions map[string]volume    // the events read back
+	count      int                  // the events sent
 }
 
-// A volume is how much a partition holds.
+// A volume is the content of a partition in numbers.
 type volume struct {
 	events int
 	bytes  int // of the events' bodies
 }
 
-// A sequence is what a ledger knows of the events with one key.
+// A sequence is the ledger's part for one key.
 type sequence struct {
 	sent      []sentEvent
-	matched   int      // so many of sent came back in order before anything else
-	others    []digest // what came back after those
-	partition string   // where the first came back from
-	elsewhere string   // another partition where some came back from
+	matched   int      // how many of sent came back in order before any other event
+	others    []digest // the events that came back after those
+	partition string   // where the first event came back from
+	elsewhere string   // another partition that events came back from
 }
 
 type sentEvent struct {
 	digest digest
-	number int // from 1, of all events
+	number int // from 1, among all events
 }
 
 // A digest stands for an event's body: 128 bits of SHA-256.
@@ -57,15 +57,15 @@ func (l *ledger) sequence(key string) *sequence {
 	return s
 }
 
-// sent notes an event that the producer accepted. Calls are in the order of Enqueue.
+// sent notes an event that the producer accepted. The calls are in the order of Enqueue.
 func (l *ledger) sent(key string, body []byte) {
 	l.count++
 	s := l.sequence(key)
 	s.sent = append(s.sent, sentEvent{digestOf(body), l.count})
 }
 
-// received notes an event that was read back. Calls are in the order of each partition, and come
-// after those of sent.
+// received notes an event that was read back. The calls are in the order of each partition, after
+// all calls of sent.
 func (l *ledger) received(e received) {
 	v := l.partitions[e.partition]
 	v.events++
@@ -85,8 +85,8 @@ func (l *ledger) received(e received) {
 	s.others = append(s.others, d)
 }
 
-// differences says in what the events read back differ from those sent; nothing means that each
-// came back once, byte for byte and, if it has a key, in order within that key.
+// differences says how the events read back differ from those sent. No difference means that each
+// event came back once, byte for byte, and in order within its key if it has one.
 func (l *ledger) differences() []string {
 	var found []string
 	for _, key := range slices.Sorted(maps.Keys(l.keys)) {
@@ -108,10 +108,10 @@ func (s *sequence) appendDifferences(found []string, key string) []string {
 		found = append(found, fmt.Sprintf("%d events %s came back more than once", repeated, of))
 	}
 	if foreign > 0 {
-		found = append(found, fmt.Sprintf("%d events %s came back that are not what was sent", foreign, of))
+		found = append(found, fmt.Sprintf("%d events %s came back that were never sent", foreign, of))
 	}
 	if key == "" {
-		return found // Such events go to all partitions, and have no order between them.
+		return found // Events without a key go to all partitions, and have no order between them.
 	}
 	if disordered > 0 {
 		found = append(found, fmt.Sprintf("events %s came back out of order, the first is event %d", of, disordered))
@@ -122,10 +122,10 @@ func (s *sequence) appendDifferences(found []string, key string) []string {
 	return found
 }
 
-// compare returns the numbers of the events that did not come back, how many came more than once, how
-// many were never sent, and the number of the first event that came back after a later one, or 0.
+// compare returns the numbers of lost events, how many came back more than once, and how many were
+// never sent. disordered is the number of the first event that came back after a later one, or 0.
 func (s *sequence) compare() (lost []int, repeated, foreign, disordered int) {
-	waiting := map[digest][]int{} // numbers, rising
+	waiting := map[digest][]int{} // numbers, ascending
 	known := map[digest]bool{}
 	if len(s.others) > 0 {
 		for _, e := range s.sent[:s.matched] {

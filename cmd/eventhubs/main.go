@@ -1,4 +1,5 @@
-// Command eventhubs publishes lines of text to Azure Event Hubs, prints the events of a hub, and runs an emulator of it.
+// Command eventhubs publishes lines of text to Azure Event Hubs, prints the events of a hub, and
+// runs an emulator.
 package main
 
 import (

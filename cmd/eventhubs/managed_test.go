@@ -27,10 +27,11 @@ const (
 	applicationID  = "11111111-2222-3333-4444-555555555555"
 )
 
-// An identityEndpoint gives tokens to a managed identity as Azure App Service does, and the emulator asks it whose they are.
+// An identityEndpoint gives tokens to a managed identity, as Azure App Service does. It also
+// verifies tokens for the emulator.
 type identityEndpoint struct {
 	url   string
-	token string // what it gives; empty: there is no identity
+	token string // the token that it gives; empty: there is no identity
 
 	mu    sync.Mutex   // guards the fields below
 	asked []url.Values // queries of good requests
@@ -65,7 +66,7 @@ func (e *identityEndpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	})
 }
 
-// judge is the emulator's question. It is called by the goroutines of connections.
+// judge verifies a token for the emulator. The goroutines of connections call it.
 func (e *identityEndpoint) judge(_ context.Context, token string) (emulator.Claims, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -76,7 +77,8 @@ func (e *identityEndpoint) judge(_ context.Context, token string) (emulator.Clai
 	return emulator.Claims{Rights: emulator.RightSend | emulator.RightListen, Expires: time.Now().Add(time.Hour)}, nil
 }
 
-// run runs the program as a process whose environment has a managed identity, and nothing else that is of use.
+// run runs the program as a process. Its environment has a managed identity and no other
+// credential.
 func (e *identityEndpoint) run(t *testing.T, args ...string) (string, error) {
 	t.Helper()
 	command := exec.CommandContext(t.Context(), os.Args[0], args...)
@@ -93,7 +95,7 @@ func (e *identityEndpoint) run(t *testing.T, args ...string) (string, error) {
 	return string(output), err
 }
 
-// newJWT is a token that nobody has signed, of an application.
+// newJWT returns an application's token without a real signature.
 func newJWT() string {
 	part := base64.RawURLEncoding.EncodeToString
 	return part([]byte(`{"alg":"RS256","typ":"JWT"}`)) + "." + part([]byte(`{"aud":"https://eventhubs.azure.net","appid":"`+applicationID+`","oid":"o"}`)) + "." + part([]byte("signature"))
@@ -161,7 +163,7 @@ func TestTheEmulatorTakesIdentitiesUnlessItVerifies(t *testing.T) {
 			t.Fatal(err)
 		}
 		output, err := identity.run(t, "publish", "--namespace", properties.FullyQualifiedNamespace, "--hub", "events", "--tls-ca", file, writeFile(t, "a\n"))
-		const refused = "this emulator cannot verify tokens of Azure identities; without --auth it takes any"
+		const refused = "this emulator cannot verify tokens of Azure identities; without --auth it accepts any token"
 		if (err != nil) != auth || strings.Contains(output, refused) != auth {
 			t.Errorf("--auth %t: got %v and\n%s", auth, err, output)
 		}

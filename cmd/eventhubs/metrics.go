@@ -10,7 +10,8 @@ import (
 	"github.com/go-eventhubs/eventhubs/internal/metricsserver"
 )
 
-// startMetrics begins to show Prometheus what the producer does that is made with options. Without --metrics there is nothing to start.
+// startMetrics starts the server for Prometheus and sets options so that the producer reports to
+// it. Without --metrics it does nothing.
 func (pub *publication) startMetrics(options *eventhubs.Options) error {
 	if pub.options.metricsAddr == "" {
 		return nil
@@ -23,14 +24,14 @@ func (pub *publication) startMetrics(options *eventhubs.Options) error {
 	return err
 }
 
-// describeMetrics says on standard error where the metrics are.
+// describeMetrics writes the address of the metrics to standard error.
 func (pub *publication) describeMetrics() {
 	if pub.metrics != nil {
 		fmt.Fprintln(pub.process.stderr, "Metrics: http://"+pub.metrics.Addr()+"/metrics")
 	}
 }
 
-// closeMetrics ends the metrics; a scrape that is under way has closeTimeout to come to its end.
+// closeMetrics ends the metrics. A scrape in progress has closeTimeout to finish.
 func (pub *publication) closeMetrics(ctx context.Context) error {
 	if pub.metrics == nil {
 		return nil

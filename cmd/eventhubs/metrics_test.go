@@ -11,7 +11,7 @@ import (
 	"github.com/go-eventhubs/eventhubs/emulator"
 )
 
-// metricsAt is how publish says where its metrics are.
+// metricsAt matches publish's line with the address of its metrics.
 var metricsAt = regexp.MustCompile(`(?m)^Metrics: (http://127\.0\.0\.1:\d+/metrics)$`)
 
 // scrape asks for metrics as Prometheus does.
@@ -52,7 +52,7 @@ func TestMetricsAreScrapedWhileItPublishes(t *testing.T) {
 			answer <- struct{}{}
 		}
 	}
-	// The first event has its outcome, since the second is under way in the same partition.
+	// The first event has its outcome, since the second is in flight in the same partition.
 	said, _ := publish.stderr.get()
 	found := metricsAt.FindStringSubmatch(said)
 	if found == nil {

@@ -6,19 +6,22 @@ import (
 )
 
 const (
-	// finestPause is the shortest that is worth a timer: fast rates come in small groups.
+	// finestPause is the shortest pause that gets a timer. At fast rates, events go in small
+	// groups.
 	finestPause = time.Millisecond
 
-	// maxCatchUp is how much of a delay, such as that of a full buffer, is made up for by going faster afterwards.
+	// maxCatchUp bounds how much of a delay, such as that of a full buffer, is made up by going
+	// faster later.
 	maxCatchUp = time.Second
 
-	// longestPause is what no run outlives; those of the tiniest rates would not fit a Duration.
+	// longestPause is longer than any run. The pauses of the tiniest rates would not fit a
+	// Duration.
 	longestPause = 100 * 365 * 24 * time.Hour
 )
 
-// A pace spaces events out in time, to a number for each second.
+// A pace spaces events in time, for a rate in events a second.
 type pace struct {
-	interval time.Duration // 0: as fast as can be
+	interval time.Duration // 0: no limit
 	next     time.Time     // when the next event is due; zero before the first
 }
 
@@ -29,7 +32,7 @@ func newPace(rate float64) *pace {
 	return &pace{interval: time.Duration(min(float64(time.Second)/rate, float64(longestPause)))}
 }
 
-// wait returns when the next event is due, or with an error when ctx ends first.
+// wait returns when the next event is due, or with an error if ctx ends first.
 func (p *pace) wait(ctx context.Context) error {
 	if p.interval == 0 {
 		return nil

@@ -14,7 +14,7 @@ import (
 	"github.com/go-eventhubs/eventhubs/internal/defaults"
 )
 
-const planHelp = `Works out how much of Event Hubs, and which options of the producer, a stream of events needs.
+const planHelp = `Calculates the Event Hubs capacity and the producer options that a stream of events needs.
 
 Usage:
   eventhubs plan --events-per-second N --bytes N [options]
@@ -24,14 +24,14 @@ Options:
   --bytes N                 body of one event, on average
   --processes N             processes that publish (default 1)
   --readers N               consumer groups that read everything (default 1)
-  --latency DURATION        from a batch's sending to its acknowledgement (default 20ms)
+  --latency DURATION        from sending a batch to its acknowledgement (default 20ms)
   --linger DURATION         MaxWaitTime: how long an event may wait for others (default 250ms)
-  --outage DURATION         how long the buffer is to hold what the service does not take (default 10s)
-  --output text|json        json: one object with figures, each with name, value, because and source, and
-                            assumptions
+  --outage DURATION         how long the buffer must hold events during an outage (default 10s)
+  --output text|json        json: one object with figures and assumptions. A figure has name, value,
+                            because and source
 
-Nothing is asked of any service: it is arithmetic, with Event Hubs' published figures and this producer's
-measured ones. The text says which are used, and what is assumed.
+The command asks no service. It uses Event Hubs' published figures and this producer's measured
+ones. The text names the figures and the assumptions.
 
 Exit status: 0 done; 2 wrong command line.
 
@@ -40,12 +40,12 @@ Examples:
   eventhubs plan --events-per-second 200000 --bytes 300 --processes 40 --readers 3 --output json
 `
 
-// What Event Hubs publishes about itself, and where.
+// Figures that Event Hubs publishes, and the pages that have them.
 const (
 	quotasPage      = "learn.microsoft.com/azure/event-hubs/event-hubs-quotas"
 	scalabilityPage = "learn.microsoft.com/azure/event-hubs/event-hubs-scalability"
 
-	unitIngressBytes  = 1e6 // each second, for a throughput unit; a partition takes about as much
+	unitIngressBytes  = 1e6 // a second, for each throughput unit; a partition takes about as much
 	unitIngressEvents = 1000
 	unitEgressBytes   = 2e6
 	unitEgressEvents  = 4096
@@ -53,19 +53,21 @@ const (
 	standardUnits       = 40
 	standardPartitions  = 32
 	standardConnections = 5000
-	managementCalls     = 50 // each second, for a namespace
+	managementCalls     = 50 // a second, for each namespace
 )
 
-// What this producer needs.
+// Figures of this producer.
 const (
-	// eventOverhead is what an event with a short key and no properties has beside its body.
+	// eventOverhead is the size of an event with a short key and no properties, without its body.
 	eventOverhead = 50
 
-	// linkBytes is what an open link keeps, and processBytes what a process with a connection has before its first event, as measured.
+	// linkBytes is the memory of an open link. processBytes is the memory of a process with a
+	// connection before its first event. Both are measured.
 	linkBytes    = 8 << 10
 	processBytes = 10 << 20
 
-	// Batches with fewer events than thinBatch, if there are more than manyBatches of them a second, are worth a word.
+	// The plan warns about batches with fewer events than thinBatch, if there are more than
+	// manyBatches of them a second.
 	thinBatch   = 10
 	manyBatches = 100
 )
@@ -97,16 +99,16 @@ func parsePlan(args []string) (*planOptions, error) {
 	}
 	given := givenFlags(flags)
 	opts.json = output == "json"
-	const most = 1e12 // beyond which it is no plan
+	const most = 1e12 // more is no plan
 	switch {
 	case len(others) > 0:
 		return nil, badInput("unexpected argument %q; see \"eventhubs plan --help\"", others[0])
 	case output != "text" && output != "json":
 		return nil, badInput("--output is %q; it must be text or json", output)
 	case !given["events-per-second"] || !given["bytes"]:
-		return nil, badInput("both --events-per-second and --bytes are needed: how many events there are at the busiest time, and how large the body of one is")
-	case !(opts.eventsPerSecond > 0 && opts.eventsPerSecond <= most): // which NaN is not
-		return nil, badInput("--events-per-second is %v; give how many events there are at the busiest time", opts.eventsPerSecond)
+		return nil, badInput("both --events-per-second and --bytes are needed: the number of events at the busiest time, and the size of one event's body")
+	case !(opts.eventsPerSecond > 0 && opts.eventsPerSecond <= most): // false for NaN
+		return nil, badInput("--events-per-second is %v; give the number of events at the busiest time", opts.eventsPerSecond)
 	case !(opts.bytes > 0 && opts.bytes <= maxEventBytes):
 		return nil, badInput("--bytes is %v; give the size of one event's body, at most %d", opts.bytes, maxEventBytes)
 	case opts.processes < 1 || opts.processes > 1e6:
@@ -137,13 +139,13 @@ func runPlan(_ context.Context, p *process, args []string) error {
 	return made.writeText(p.stdout)
 }
 
-// A plan is what plan says. Its fields are the JSON output, in this order.
+// A plan is the result of plan. Its fields are the JSON output, in this order.
 type plan struct {
 	Figures     []figure `json:"figures"`
 	Assumptions []string `json:"assumptions"`
 }
 
-// A figure is one result, and how it comes about.
+// A figure is one result, with its reason.
 type figure struct {
 	Name    string  `json:"name"`
 	Value   float64 `json:"value"`
@@ -160,24 +162,24 @@ func makePlan(o *planOptions) *plan {
 	p := &plan{}
 	size := o.bytes + eventOverhead
 	bytes := size * o.eventsPerSecond
-	p.add("ingress", math.Round(bytes/1e3)/1e3, "MB/s", "", "%s events/s of %s bytes, with %d bytes more each for key and headers", amount(o.eventsPerSecond), amount(o.bytes), eventOverhead)
+	p.add("ingress", math.Round(bytes/1e3)/1e3, "MB/s", "", "%s events/s of %s bytes, plus %d bytes each for key and headers", amount(o.eventsPerSecond), amount(o.bytes), eventOverhead)
 	p.capacity(o, bytes)
 	partitions := p.partitions(o, bytes)
 	p.batches(o, size, partitions)
 	p.buffer(o, size, partitions)
 	p.fleet(o)
 	p.Assumptions = []string{
-		fmt.Sprintf("an event has %d bytes beside its body: a short key, no properties", eventOverhead),
+		fmt.Sprintf("an event has %d bytes besides its body: a short key, no properties", eventOverhead),
 		"keys spread the events evenly over the partitions, and the load evenly over the processes",
 		fmt.Sprintf("a batch is acknowledged after %v", o.latency),
 		"one batch of a partition is in flight at a time (MaxConcurrentSendsPerPartition 1)",
-		"the service counts bytes as they are sent; it does not say so exactly",
-		"nobody has compared these figures with the real service yet: watch its metrics of throttled requests",
+		"the service counts bytes as they are sent; its documentation is not exact about this",
+		"these figures have never been compared with the real service: watch its metrics of throttled requests",
 	}
 	return p
 }
 
-// capacity says how many throughput units it takes.
+// capacity adds the number of throughput units.
 func (p *plan) capacity(o *planOptions, bytes float64) {
 	units, why := 0.0, ""
 	for _, need := range []struct {
@@ -200,10 +202,10 @@ func (p *plan) capacity(o *planOptions, bytes float64) {
 	p.add("throughput units", units, "", scalabilityPage, "%s", why)
 }
 
-// partitions says how many partitions it takes, and returns that.
+// partitions adds the number of partitions, and returns it.
 func (p *plan) partitions(o *planOptions, bytes float64) float64 {
 	n := max(1, math.Ceil(max(bytes/unitIngressBytes, o.eventsPerSecond/unitIngressEvents)))
-	why := "each takes about one throughput unit; more let more consumers share the work, and cannot be taken back"
+	why := "each takes about one throughput unit; more partitions let more consumers share the work, but cannot be removed later"
 	if n > standardPartitions {
 		why += fmt.Sprintf("; a hub of the Standard tier has at most %d: use Premium or Dedicated, or several hubs", standardPartitions)
 	}
@@ -211,9 +213,10 @@ func (p *plan) partitions(o *planOptions, bytes float64) float64 {
 	return n
 }
 
-// batches says what the batches will be like.
+// batches adds figures about the batches.
 func (p *plan) batches(o *planOptions, size, partitions float64) {
-	// Of the buffer each open link may have half of its even share in one batch, so that one can be in flight while the next fills.
+	// Each open link may have half of its even share of the buffer in one batch. So one batch can
+	// be in flight while the next fills.
 	most := min(standardMessageBytes, max(defaults.LeastBatchBytes, math.Floor(o.bufferBytes(size)/(2*partitions))))
 	limit := max(1, math.Floor(most/size))
 	rate := o.eventsPerSecond / float64(o.processes) / partitions // events/s in one partition, of one process
@@ -221,11 +224,11 @@ func (p *plan) batches(o *planOptions, size, partitions float64) {
 	events := min(limit, 1+math.Floor(rate*wait))
 	perSecond := rate / events * partitions * float64(o.processes)
 	if events == limit {
-		p.add("events per batch", events, "", quotasPage, "more do not fit into %s bytes; batches are full before they have waited %v", amount(most), o.linger)
+		p.add("events per batch", events, "", quotasPage, "no more fit into %s bytes; batches are full before they have waited %v", amount(most), o.linger)
 	} else {
-		why := fmt.Sprintf("%s events/s come to each partition of a process, and a batch waits %v after its first", amount(rate), max(o.linger, o.latency))
+		why := fmt.Sprintf("each partition of a process gets %s events/s, and a batch waits %v after its first event", amount(rate), max(o.linger, o.latency))
 		if events < thinBatch && perSecond > manyBatches {
-			why += "; that is little: let them wait longer (--linger), or publish from fewer processes, or, without keys, use Sticky or ServiceAssigned"
+			why += "; that is few: let events wait longer (--linger), publish from fewer processes, or, without keys, use Sticky or ServiceAssigned"
 		}
 		p.add("events per batch", events, "", "", "%s", why)
 	}
@@ -236,22 +239,23 @@ func (p *plan) batches(o *planOptions, size, partitions float64) {
 	p.add("batch", math.Round(events*size/100)/10, "kB", "", "%s", why)
 	p.add("batches", math.Round(perSecond*10)/10, "per second", "", "all partitions and processes together; each is one message and one acknowledgement")
 	if fastest := limit * size / o.latency.Seconds(); rate*size > fastest {
-		p.add("partition limit", math.Round(fastest/1e4)/100, "MB/s", "", "one full batch in %v is all that a partition carries: use more partitions, or give up the order with MaxConcurrentSendsPerPartition", o.latency)
+		p.add("partition limit", math.Round(fastest/1e4)/100, "MB/s", "", "a partition carries at most one full batch in %v: use more partitions, or give up the order with MaxConcurrentSendsPerPartition", o.latency)
 	}
 }
 
-// bufferedEvents is how many events one process accepts in an outage, a linger and a round trip; the default if that is more.
+// bufferedEvents returns how many events one process accepts in an outage, a linger and a round
+// trip, and at least the default.
 func (o *planOptions) bufferedEvents() float64 {
 	hold := (o.outage + o.linger + o.latency).Seconds()
 	return max(defaults.MaxBufferedEvents, math.Ceil(o.eventsPerSecond/float64(o.processes)*hold))
 }
 
-// bufferBytes is how many bytes these have, in whole MiB; the default if that is more.
+// bufferBytes returns the bytes of these events, in whole MiB, and at least the default.
 func (o *planOptions) bufferBytes(size float64) float64 {
 	return max(defaults.MaxBufferedBytes, math.Ceil(o.bufferedEvents()*size/(1<<20))*(1<<20))
 }
 
-// buffer says which bounds the producer's buffer needs, and how much memory that is.
+// buffer adds the bounds of the producer's buffer, and its memory.
 func (p *plan) buffer(o *planOptions, size, partitions float64) {
 	events := o.bufferedEvents()
 	why := "what one process accepts in %v: the outage, a linger and a round trip"
@@ -268,11 +272,11 @@ func (p *plan) buffer(o *planOptions, size, partitions float64) {
 	p.add("MaxBufferedBytes", bytes, "", "", why, amount(size))
 	used := min(bytes, events*size)
 	memory := processBytes + used + partitions*linkBytes
-	p.add("memory", math.Ceil(memory/(1<<20)), "MiB", "", "of one process at worst: %d MiB for itself, its buffer, and for each of its links (%s) %d KiB; Go's garbage collector may take as much again",
+	p.add("memory", math.Ceil(memory/(1<<20)), "MiB", "", "of one process at worst: %d MiB for the process, its buffer, and for each of its %s links %d KiB; Go's garbage collector may take as much again",
 		processBytes>>20, amount(partitions), linkBytes>>10)
 }
 
-// fleet says what many processes mean for a namespace.
+// fleet adds what many processes need of a namespace.
 func (p *plan) fleet(o *planOptions) {
 	why := "one for each process"
 	if o.processes > standardConnections {
@@ -280,11 +284,11 @@ func (p *plan) fleet(o *planOptions) {
 	}
 	p.add("connections", float64(o.processes), "", quotasPage, "%s", why)
 	if start := float64(o.processes) / managementCalls; start > 1 {
-		p.add("start", math.Ceil(start), "s", quotasPage, "a namespace answers %d questions for the partitions a second; who asks too often waits", managementCalls)
+		p.add("start", math.Ceil(start), "s", quotasPage, "a namespace answers %d questions about partitions a second; a process that asks too often waits", managementCalls)
 	}
 }
 
-// amount is a number for people.
+// amount formats a number for people.
 func amount(n float64) string {
 	if n >= 100 || n == math.Trunc(n) {
 		return strconv.FormatFloat(math.Round(n), 'f', 0, 64)

@@ -32,7 +32,7 @@ func TestPlan(t *testing.T) {
 		{"a fleet", []string{"--events-per-second", "10000", "--bytes", "100", "--processes", "1000"},
 			map[string]float64{"connections": 1000, "start": 20, "events per batch": 1}, "use Sticky or ServiceAssigned"},
 		{"a slow way", []string{"--events-per-second", "1000", "--bytes", "950", "--latency", "10s"},
-			map[string]float64{"partition limit": 0.1}, "one full batch in 10s is all that a partition carries"},
+			map[string]float64{"partition limit": 0.1}, "a partition carries at most one full batch in 10s"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			got := program{}.run(t, append([]string{"plan", "--output", "json"}, test.args...)...)
@@ -91,6 +91,6 @@ func TestPlanBeginsWithTheProducersDefaults(t *testing.T) {
 		t.Fatal(err)
 	}
 	if opts.linger != defaults.MaxWaitTime || !strings.Contains(planHelp, "(default "+defaults.MaxWaitTime.String()+")") {
-		t.Errorf("plan reckons with a linger of %v, the producer's default is %v; the help:\n%s", opts.linger, defaults.MaxWaitTime, planHelp)
+		t.Errorf("plan calculates with a linger of %v, the producer's default is %v; the help:\n%s", opts.linger, defaults.MaxWaitTime, planHelp)
 	}
 }

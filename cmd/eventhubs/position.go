@@ -8,16 +8,16 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azeventhubs/v2"
 )
 
-// A position is where reading starts, as --from says it.
+// A position is the value of --from: where reading starts.
 type position struct {
 	text     string
 	earliest bool
 	offset   string     // empty: not by offset
 	sequence *int64     // nil: not by sequence number
-	time     *time.Time // nil: not by time; if none of all is set, the latest
+	time     *time.Time // nil: not by time; if all are unset, the latest
 }
 
-// A start is where reading starts in one partition.
+// A start is the position in one partition.
 type start struct {
 	partition string
 	position  azeventhubs.StartPosition
@@ -34,7 +34,8 @@ func parsePosition(text string) (position, error) {
 		from.earliest = true
 		return from, nil
 	case kind == "offset" && value != "":
-		// Opaque, says the service; a quotation mark would break out of the filter that the SDK makes of it.
+		// The service calls an offset opaque. A quotation mark would break out of the filter that
+		// the SDK makes of it.
 		if strings.ContainsAny(value, `'"\`) {
 			return from, badInput("--from is %q; an offset has no quotation marks", text)
 		}
@@ -58,11 +59,11 @@ func parsePosition(text string) (position, error) {
 	return from, badInput("--from is %q; it must be start, latest, offset:N, sequence:N or time:RFC3339", text)
 }
 
-// in is where reading starts in a partition that reaches as far as extent says.
+// in returns where reading starts in a partition with this extent.
 func (from position) in(extent azeventhubs.PartitionProperties) azeventhubs.StartPosition {
 	last := extent.LastEnqueuedSequenceNumber
 	switch {
-	case from.earliest, last < 0: // Where there never was anything, all that comes is new.
+	case from.earliest, last < 0: // In a partition that never had events, all events are new.
 		return azeventhubs.StartPosition{Earliest: new(true)}
 	case from.sequence != nil && *from.sequence <= last:
 		return azeventhubs.StartPosition{SequenceNumber: from.sequence, Inclusive: true}
@@ -70,12 +71,12 @@ func (from position) in(extent azeventhubs.PartitionProperties) azeventhubs.Star
 		return azeventhubs.StartPosition{Offset: &from.offset, Inclusive: true}
 	case from.time != nil:
 		return azeventhubs.StartPosition{EnqueuedTime: from.time, Inclusive: true}
-	default: // Latest, or farther than the partition reaches, which the service would refuse.
+	default: // Latest, or beyond the partition's end, which the service would refuse.
 		return azeventhubs.StartPosition{SequenceNumber: &last}
 	}
 }
 
-// behind tells whether an offset is larger than the last one, as far as they are numbers.
+// behind reports whether an offset is larger than the last one, if both are numbers.
 func behind(offset, last string) bool {
 	n, err := strconv.ParseInt(offset, 10, 64)
 	m, lastErr := strconv.ParseInt(last, 10, 64)

@@ -18,8 +18,7 @@ func TestPositionsThatAreNoneAreRefused(t *testing.T) {
 	}
 }
 
-// TestWhereNothingEverWasReadingStartsWithTheFirstEvent covers what the service and the emulator do not agree about: how a
-// position in an empty partition is written.
+// The service and the emulator write a position in an empty partition in different ways.
 func TestWhereNothingEverWasReadingStartsWithTheFirstEvent(t *testing.T) {
 	empty := azeventhubs.PartitionProperties{IsEmpty: true, BeginningSequenceNumber: -1, LastEnqueuedSequenceNumber: -1, LastEnqueuedOffset: "-1"}
 	for _, text := range []string{"start", "latest", "offset:5", "sequence:5"} {

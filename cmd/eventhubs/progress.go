@@ -11,31 +11,31 @@ import (
 	"golang.org/x/term"
 )
 
-// A progress shows on a terminal how far a publication is; elsewhere it shows no bar. It also
-// writes whole lines, so that they and the bar do not run into each other.
+// A progress shows on a terminal how far a publication is. Elsewhere it shows no bar. It also
+// writes whole lines, so that they do not mix with the bar.
 type progress struct {
 	// Immutable after newProgress.
 	w     io.Writer
-	width int              // of the terminal, in characters; 0: w is none
-	look  func() situation // at the publication
+	width int              // of the terminal, in characters; 0: w is no terminal
+	look  func() situation // asks the publication
 
-	total int // events expected; 0: not known. Immutable after start.
+	total int // expected events; 0: not known. Immutable after start.
 
 	running sync.WaitGroup
 	end     chan struct{} // closed by stop
 
 	mu    sync.Mutex // guards w and the field below; writing to a terminal is the only wait under it
-	drawn bool       // the line that the cursor is on shows the bar
+	drawn bool       // the cursor's line shows the bar
 }
 
 const (
 	drawEvery  = 100 * time.Millisecond
 	barWidth   = 20
-	rateWindow = 5 * time.Second // the rate is that of the latest so many seconds
+	rateWindow = 5 * time.Second // the rate shown is that of the latest 5 s
 	eraseLine  = "\r\x1b[K"
 )
 
-// A situation is how far a publication is.
+// A situation is the state of a publication at one time.
 type situation struct {
 	at       time.Time
 	stored   int
@@ -47,7 +47,8 @@ func newProgress(w io.Writer, width int, look func() situation) *progress {
 	return &progress{w: w, width: width, look: look, end: make(chan struct{})}
 }
 
-// terminalWidth is how many characters a line of the terminal w has; 0 if w is none.
+// terminalWidth returns the number of characters in a line of the terminal w; 0 if w is no
+// terminal.
 func terminalWidth(w io.Writer) int {
 	if !isTerminal(w) {
 		return 0
@@ -59,7 +60,7 @@ func terminalWidth(w io.Writer) int {
 	return width
 }
 
-// isTerminal tells whether what is read from or written to is a terminal.
+// isTerminal reports whether a stream is a terminal.
 func isTerminal(stream any) bool {
 	file, ok := stream.(*os.File)
 	return ok && term.IsTerminal(int(file.Fd()))
@@ -74,7 +75,7 @@ func (pr *progress) start() {
 	pr.running.Go(pr.draw)
 }
 
-// stop takes the bar away. It is called once.
+// stop removes the bar. It is called once.
 func (pr *progress) stop() {
 	close(pr.end)
 	pr.running.Wait()
@@ -97,14 +98,14 @@ func (pr *progress) draw() {
 			}
 			text := now.text(pr.total, history[0])
 			pr.mu.Lock()
-			io.WriteString(pr.w, eraseLine+text[:min(len(text), pr.width-1)]) // a line that wraps would not be erased
+			io.WriteString(pr.w, eraseLine+text[:min(len(text), pr.width-1)]) // a wrapped line could not be erased
 			pr.drawn = true
 			pr.mu.Unlock()
 		}
 	}
 }
 
-// line writes text as a line of its own, or only takes the bar away if text is empty.
+// line writes text as a line of its own. Empty text only removes the bar.
 func (pr *progress) line(text string) {
 	pr.mu.Lock()
 	defer pr.mu.Unlock()
@@ -117,7 +118,8 @@ func (pr *progress) line(text string) {
 	}
 }
 
-// text is the bar: how many of total events are stored, how fast that goes since an earlier situation, and how long it will take.
+// text returns the bar: how many of total events are stored, the rate since an earlier situation,
+// and the time left.
 func (s situation) text(total int, since situation) string {
 	var text string
 	if total > 0 {

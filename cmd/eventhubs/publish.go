@@ -17,7 +17,7 @@ import (
 const (
 	defaultPartitions = 8
 
-	// closeTimeout bounds how long closing may take; for publish, unless --grace says otherwise.
+	// closeTimeout bounds closing. For publish, it is the default of --grace.
 	closeTimeout = 10 * time.Second
 )
 
@@ -34,7 +34,7 @@ func runPublish(ctx context.Context, p *process, args []string) (err error) {
 	pub, err := newPublication(p, to, opts)
 	defer func() { err = errors.Join(err, pub.closeMetrics(ctx)) }()
 	if err != nil {
-		return err // What is wrong with the command line is told before a file is read, which may take its time.
+		return err // Errors of the command line come before a file is read, since reading may take long.
 	}
 	src, err := pub.begin(ctx)
 	if err != nil {
@@ -68,14 +68,15 @@ type publication struct {
 	metrics     *metricsserver.Server // nil without --metrics
 
 	// Owned by runPublish's goroutine.
-	ledger   *ledger       // nil unless what was sent will be read back
+	ledger   *ledger       // nil unless events will be read back
 	elapsed  time.Duration // from the first event to the last outcome
 	verified bool
-	refusal  *undeliveredRecord // the event that was not accepted; nil if all that were read were
+	refusal  *undeliveredRecord // the event that the producer did not accept; nil if it accepted all
 	left     int                // events in the file of --undelivered
 }
 
-// newPublication makes the producer, without reaching for the network. The publication is there with an error, too, for its metrics to be closed.
+// newPublication makes the producer, without touching the network. It returns a publication even
+// with an error, so that the caller can close its metrics.
 func newPublication(p *process, to *target, opts *publishOptions) (*publication, error) {
 	pub := &publication{process: p, options: opts, target: to, tally: newTally()}
 	if to.embedded() {
@@ -102,18 +103,19 @@ func newPublication(p *process, to *target, opts *publishOptions) (*publication,
 	return pub, nil
 }
 
-// typed tells whether the input is what somebody types.
+// typed reports whether the input is typed at a terminal.
 func (pub *publication) typed() bool {
 	return slices.Contains(pub.options.files, "-") && isTerminal(pub.process.stdin)
 }
 
-// look is how far the publication is. It runs on the progress's goroutine.
+// look returns the state of the publication. It runs on the progress's goroutine.
 func (pub *publication) look() situation {
 	stored, failed := pub.tally.counts()
 	return situation{at: time.Now(), stored: stored, failed: failed, buffered: pub.producer.Stats().BufferedEvents}
 }
 
-// begin looks for the input, reaches for the hub, checks the input against what that takes, and makes the file of --undelivered.
+// begin finds the input and connects to the hub. Then it checks the input against the hub's limits,
+// and makes the file of --undelivered.
 func (pub *publication) begin(ctx context.Context) (src *source, err error) {
 	if src, err = openSource(ctx, pub.process.stdin, pub.options); err != nil {
 		return nil, err
@@ -130,13 +132,13 @@ func (pub *publication) begin(ctx context.Context) (src *source, err error) {
 		return nil, err
 	}
 	if pub.typed() {
-		fmt.Fprintln(pub.process.stderr, "Each line that is typed is published; Ctrl-D ends them.")
+		fmt.Fprintln(pub.process.stderr, "Each line that you type is published; Ctrl-D ends the input.")
 	}
 	return src, nil
 }
 
-// connect asks for the hub's properties and opens the links, so that a hub that does not exist, or that nothing may be sent to, is known at once and not
-// when the first batch has been retried in vain.
+// connect asks for the hub's properties and opens the links. So a wrong hub or a missing right is
+// known at once, instead of after all tries of the first batch.
 func (pub *publication) connect(ctx context.Context) error {
 	properties, err := hubProperties(ctx, pub.producer)
 	if err != nil {
@@ -152,11 +154,12 @@ func (pub *publication) connect(ctx context.Context) error {
 	if e, ok := errors.AsType[*eventhubs.Error](err); ok && e.Code == eventhubs.CodeUnauthorized {
 		return fmt.Errorf("nothing may be sent to event hub %q: %w", pub.producer.EventHubName(), e)
 	}
-	return nil // What may pass by itself is tried again for each batch.
+	return nil // The producer tries again after errors that may pass.
 }
 
-// largestEvent is how many bytes an event's body may have: what the links take that are open, all of them since an event may go to any, and what the
-// producer's buffer holds. If none is open yet, it is what most tiers take.
+// largestEvent returns the limit for an event's body in bytes. The smallest open link and the
+// producer's buffer decide, since an event may go to any partition. Without an open link it is the
+// limit of most tiers.
 func largestEvent(stats eventhubs.Stats) int {
 	message := 0
 	for _, partition := range stats.Partitions {
@@ -167,8 +170,8 @@ func largestEvent(stats eventhubs.Stats) int {
 	return min(cmp.Or(message, standardMessageBytes), stats.MaxBufferedBytes) - envelopeBytes
 }
 
-// publish sends what src has and returns when all of it has its outcome, or when ctx has ended and
-// what was buffered had its chance to leave.
+// publish sends the events of src. It returns when each has its outcome. If ctx ends first, it
+// returns after the buffered events had their time to leave.
 func (pub *publication) publish(ctx context.Context, src *source) error {
 	pub.progress.start()
 	begin := time.Now()
@@ -188,7 +191,7 @@ func (pub *publication) publish(ctx context.Context, src *source) error {
 	switch {
 	case ctx.Err() != nil:
 		return errors.Join(fmt.Errorf("interrupted; %s; the last event that was read is %s", pub.tally.told(), src.last), fileErr)
-	case failed > 0: // Flush and Close say so too, less well.
+	case failed > 0: // Flush and Close report it too, with less detail.
 		return errors.Join(err, fmt.Errorf("%d of %d events could not be published: %s", failed, stored+failed, pub.tally.told()), fileErr)
 	}
 	return errors.Join(err, flushErr, closeErr, fileErr)
@@ -196,7 +199,7 @@ func (pub *publication) publish(ctx context.Context, src *source) error {
 
 func (pub *publication) feed(ctx context.Context, src *source) error {
 	pace := newPace(pub.options.rate)
-	// Enqueue keeps nothing of what it is given, so one event and the line's own memory do.
+	// Enqueue keeps no reference to the event or its body, so both are reused.
 	line := &eventhubs.Event{Properties: pub.options.properties, ContentType: pub.options.contentType, PartitionID: pub.options.partition}
 	for e, err := range src.entries() {
 		if err != nil {
@@ -207,7 +210,7 @@ func (pub *publication) feed(ctx context.Context, src *source) error {
 			pub.options.complement(e.message)
 			event = azevents.FromMessage(e.message)
 			event.PartitionID = pub.options.partition
-			event.Tag = e.message // Batch.Events does not tell all types as they were
+			event.Tag = e.message // Batch.Events does not keep all types
 		} else {
 			event.Body = e.body
 			if event.PartitionID == "" {
@@ -232,7 +235,8 @@ func (pub *publication) feed(ctx context.Context, src *source) error {
 	return nil
 }
 
-// refused notes an event that the producer has not accepted, which ends the reading. It goes into the file of --undelivered when all those before it have.
+// refused notes the event that the producer did not accept, which ends the reading. The event goes
+// into the file of --undelivered after all earlier ones.
 func (pub *publication) refused(e entry, cause error) {
 	pub.tally.refused()
 	pub.refusal = new(newUndeliveredRecord(e.message, e.key, eventhubs.NotStored, pub.process.message(cause)))
@@ -244,14 +248,15 @@ func (pub *publication) batchFailed(_ context.Context, b *eventhubs.Batch) {
 	batches := pub.tally.failed(b)
 	pub.undelivered.batch(b)
 	if batches > shown {
-		return // The number of events that failed is told in the end.
+		return // The report has the number of all failed events.
 	}
 	pub.progress.line(fmt.Sprintf("A batch of %s failed: %s", counted(b.Count, "event", "events"), pub.process.message(b.Outcome.Err)))
 }
 
-// closeProducer closes the producer. What it still has may be sent for as long as --grace says, even if ctx has ended.
+// closeProducer closes the producer. Its buffered events may be sent for the time of --grace, even
+// if ctx has ended.
 func (pub *publication) closeProducer(ctx context.Context) error {
-	over := fmt.Errorf("it was not through %v after the end (--grace)", pub.options.grace)
+	over := fmt.Errorf("events were still buffered %v after the end (--grace)", pub.options.grace)
 	ctx, cancel := context.WithTimeoutCause(context.WithoutCancel(ctx), pub.options.grace, over)
 	defer cancel()
 	return pub.producer.Close(ctx)

@@ -21,57 +21,59 @@ Usage:
 What the events are:
   --format FORMAT           lines|ndjson|file|events (default lines): what one event is
                               lines    a line, any text in UTF-8
-                              ndjson   a line that is JSON; others are bad
+                              ndjson   a line that is JSON; other lines are bad
                               file     a whole file, whatever its bytes
                               events   a line that is a record, as "eventhubs tail --output json" and
-                                       --undelivered write them, with all that "eventhubs tail --help"
-                                       explains; what is of one hub, as the offset, is passed over
+                                       --undelivered write them; "eventhubs tail --help" explains
+                                       them. Fields of one hub, such as the offset, are ignored
   --key PATH                each event is a JSON object; the string, number or boolean at this dotted
-                            path in it is its partition key. Without it, events go to the partitions
-                            in turn
+                            path is its partition key (default: no key; events go to the partitions
+                            in turn)
   --property NAME=VALUE     a property of every event, as text; may be repeated
   --content-type TYPE       the events' content type, such as application/json
   --skip-bad                leave bad lines out and count them, instead of stopping at the first
 
 How they are sent:
-  --partition ID            all to this partition
+  --partition ID            send all events to this partition
   --rate N                  at most N events a second (default: as fast as the hub takes them)
-  --repeat N                the whole input N times (default 1); for files only
-  --undelivered FILE        write what is not stored, or not surely, to this new file, which
-                            --format events publishes. Nothing may have that name before, not even a
-                            link; only you can read it, and it goes away if it stays empty
-  --grace DURATION          how long an interrupt gives to what is buffered (default 10s)
+  --repeat N                publish the whole input N times (default 1); for files only
+  --undelivered FILE        write events that are not stored, or only possibly, to this new file.
+                            --format events publishes it again. The name must be free, even of a
+                            link. Only you can read the file. An empty file is removed at the end
+  --grace DURATION          time to send the buffered events after an interrupt (default 10s)
   --partitions N            partitions of the embedded emulator's hub (default 8)
 
 Where to:
 ` + clientHelp + `
-What to say:
-  --output text|json        what to print in the end (default text). json: one object on standard
-                            output with hub, events (stored), batches, bytes (of their bodies), seconds,
-                            verified, notStored, possiblyStored, partitions, and where there are any
-                            skipped and undelivered (the file's name); all else goes to standard error
-  --metrics HOST:PORT       while it runs, answer Prometheus at http://HOST:PORT/metrics. :PORT is
-                            loopback, 0.0.0.0:PORT all interfaces; port 0 takes a free one, which standard
-                            error names. HOST that is a name is how Prometheus may call it, besides an
-                            IP address and localhost
+What to print:
+  --output text|json        the report at the end (default text). json: one object on standard output
+                            with hub, events (stored), batches, bytes (of their bodies), seconds,
+                            verified, notStored, possiblyStored and partitions; if there are any,
+                            also skipped and undelivered (the file's name). Everything else goes to
+                            standard error
+  --metrics HOST:PORT       serve Prometheus metrics at http://HOST:PORT/metrics during the run. :PORT
+                            is loopback, and 0.0.0.0:PORT is all interfaces. Port 0 takes a free one,
+                            named on standard error. Prometheus may use HOST (if it is a name), an
+                            IP address or localhost
 
-Without a connection string and --namespace, an emulator inside this command stands for the namespace; then
-everything is read back with the official SDK and compared: each event once, byte for byte, in the
-input's order within its key. From a real namespace nothing is read back. EVENTHUBS_CONNECTION_STRING that
-is set and empty, as a missing secret leaves it, is refused.
+Without a connection string and --namespace, the command runs an emulator inside itself. At the end it
+reads everything back with the official SDK and compares: each event once, byte for byte, in the
+input's order within its key. It reads nothing back from a real namespace. If
+EVENTHUBS_CONNECTION_STRING is set and empty, as a missing secret leaves it, the command refuses to run.
 
-Lines may be compressed with gzip, which is found out by itself. A bad line is one that is longer than the
-hub takes or not UTF-8 and, with --key, one that is not a JSON object or whose field is missing, empty,
-longer than 128 characters as UTF-16 counts them (an emoji is two), null, an object or an array. The hub's
-links say what they take: 1045504 bytes on most tiers, 20 MB on dedicated clusters. Empty lines are no events.
-Files are checked whole before the first event is sent; from standard input, the events before a bad line are
-published. In a record a number is what it says, or the line is bad: a whole one up to 18446744073709551615,
-any other with at most 17 digits.
+Lines may be compressed with gzip; the command detects it. A line is bad if it is not UTF-8 or is longer
+than the hub takes. With --key, a line is also bad if it is not a JSON object, or if the field is missing,
+empty, null, an object or an array, or longer than 128 characters in UTF-16 (an emoji is two). The hub's
+links give the limit: 1045504 bytes on most tiers, 20 MB on dedicated clusters. Empty lines are no events.
+Files are checked whole before the first event is sent. From standard input, the events before a bad line
+are published. A number in a record is published exactly: a whole number up to 18446744073709551615, any
+other with at most 17 digits. Other numbers make the line bad.
 
-An interrupt ends the reading. What was read has --grace to be stored; then the command says how many events
-are stored, not stored and possibly stored, and where in the input it has stopped. A second one ends it at once.
+An interrupt ends the reading. Events already read have --grace to be stored. Then the command prints how
+many events are stored, not stored and possibly stored, and where in the input it stopped. A second
+interrupt ends it at once.
 
-Exit status: 0 all published (and verified); 1 events failed, or what was read back differs, or
+Exit status: 0 all published (and verified); 1 events failed, or the events read back differ, or
 interrupted; 2 wrong command line or input, or no such hub.
 
 Examples:
@@ -90,15 +92,15 @@ type publishOptions struct {
 
 	files       []string
 	format      format
-	key         string // dotted path; empty: events have no key, but for those of records
+	key         string // dotted path; empty: only records' events have keys
 	partition   string // empty: by key, or in turn
 	properties  map[string]any
 	contentType string
-	rate        float64 // events a second; 0: as fast as can be
+	rate        float64 // events a second; 0: no limit
 	repeat      int
 	skipBad     bool
 	undelivered string        // name of a file; empty: none
-	grace       time.Duration // for what is buffered after an interrupt
+	grace       time.Duration // for buffered events after an interrupt
 	json        bool
 	metricsAddr string // empty: no metrics
 	partitions  int
@@ -139,7 +141,7 @@ func parsePublish(p *process, args []string) (*publishOptions, error) {
 	return opts, opts.read(given)
 }
 
-// registerInput adds the flags that say what the events are.
+// registerInput adds the flags about the events.
 func (opts *publishOptions) registerInput(flags *flag.FlagSet) {
 	flags.StringVar((*string)(&opts.format), "format", string(formatLines), "")
 	flags.StringVar(&opts.key, "key", "", "")
@@ -164,7 +166,7 @@ func (opts *publishOptions) checkInput(given map[string]bool) error {
 	case len(opts.files) == 0:
 		return badInput("no file given; give one, or - for standard input")
 	case slices.Contains(opts.files, "-") && len(opts.files) > 1:
-		return badInput("standard input (-) and files are given together; one or the other")
+		return badInput("standard input (-) and files are given together; give one or the other")
 	case !slices.Contains(formats, opts.format):
 		return badInput("--format is %q; it must be lines, ndjson, file or events", string(opts.format))
 	case given["key"] && slices.Contains(strings.Split(opts.key, "."), ""):
@@ -187,7 +189,7 @@ func (opts *publishOptions) checkSending(given map[string]bool) error {
 		return badInput("--partitions is for the embedded emulator only; a hub of a namespace has its own")
 	case opts.partitions < 1:
 		return badInput("--partitions is %d; it must be at least 1", opts.partitions)
-	case given["rate"] && !(opts.rate > 0 && opts.rate <= 1e9): // which NaN is not
+	case given["rate"] && !(opts.rate > 0 && opts.rate <= 1e9): // false for NaN
 		return badInput("--rate is %v; it must be more than 0, and at most 1e9 events a second", opts.rate)
 	case opts.grace < 0:
 		return badInput("--grace is %v; it cannot be negative", opts.grace)
@@ -197,7 +199,7 @@ func (opts *publishOptions) checkSending(given map[string]bool) error {
 	return nil
 }
 
-// complement gives a record's event what the command line says of every event.
+// complement adds the command line's properties and content type to a record's event.
 func (opts *publishOptions) complement(m *azeventhubs.AMQPAnnotatedMessage) {
 	if len(opts.properties) > 0 && m.ApplicationProperties == nil {
 		m.ApplicationProperties = map[string]any{}

@@ -76,7 +76,7 @@ func TestTextReportSaysWhatHappened(t *testing.T) {
 	got.want(t, exitOK)
 	for _, text := range []string{
 		"partition  events  batches", "total    1707", "1707 events in", "events/s", "events per batch",
-		"All read back", "embedded in this command", connectionEnv,
+		"All read back", "inside this command", connectionEnv,
 	} {
 		if !strings.Contains(got.stdout, text) {
 			t.Errorf("the report does not say %q:\n%s", text, got.stdout)
@@ -271,9 +271,10 @@ func TestInterruptPublishesWhatWasReadBefore(t *testing.T) {
 	var stdout, stderr bytes.Buffer
 	status := make(chan int, 1)
 	args := []string{"publish", "--output", "json", "--connection-string", server.ConnectionString(""), "-"}
-	// It ends when ctx does; the test waits for its status.
+	// The goroutine ends when ctx does; the test waits for its status.
 	go func() { status <- program{stdin: stdin}.process(&stdout, &stderr).run(ctx, args) }()
-	// Each write returns when the one before it has been asked for, so the first line is an event by then.
+	// Each write returns when the program has asked for the line before, so the first line is an
+	// event by then.
 	for _, text := range []string{"first\n", "second\n", "third\n"} {
 		if _, err := io.WriteString(lines, text); err != nil {
 			t.Fatal(err)

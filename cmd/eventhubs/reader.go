@@ -12,34 +12,37 @@ import (
 )
 
 const (
-	// readPatience is how long a partition is tried again that cannot be read.
+	// readPatience is how long the reader tries a partition again that cannot be read.
 	readPatience = time.Minute
 
-	// readPause is between two tries.
+	// readPause is the pause between two tries.
 	readPause = time.Second
 )
 
-// readRetries make the SDK say soon that it cannot read: what it should try again is told from what it never can by a partitionReader.
+// readRetries make the SDK report soon that it cannot read. A partitionReader then decides whether
+// to try again.
 var readRetries = azeventhubs.RetryOptions{MaxRetries: 1, RetryDelay: readPause / 4}
 
-// A partitionReader reads a partition with the SDK's consumer, and what that cannot read by itself. The SDK's codec (go-amqp v1.7.0) does not know all of AMQP's
-// types: Python, Java and .NET send decimals, Java and .NET characters. It ends the link at such an event, and does not say which it was.
+// A partitionReader reads a partition with the SDK's consumer, and without it where the SDK cannot
+// decode an event. The SDK's codec (go-amqp v1.7.0) lacks some of AMQP's types: Python, Java and
+// .NET send decimals, Java and .NET characters. At such an event the SDK ends the link, and does
+// not say which event it was.
 type partitionReader struct {
 	// Immutable.
 	options  *clientOptions
 	consumer *azeventhubs.ConsumerClient
-	source   connection.Source // but for the selector
-	tell     func(text string) // says something to the user, on the goroutine that reads
+	source   connection.Source // without the selector
+	tell     func(text string) // writes a line to the user, on the reading goroutine
 
-	// Owned by the goroutine that reads.
-	position azeventhubs.StartPosition    // what is read next
+	// Owned by the reading goroutine.
+	position azeventhubs.StartPosition    // the next event to read
 	client   *azeventhubs.PartitionClient // nil while there is none
-	own      *connection.Reader           // not nil while it reads by itself
-	idle     bool                         // own has read nothing yet
-	failing  time.Time                    // since when nothing could be read; zero if the last could
+	own      *connection.Reader           // set while it reads without the SDK
+	idle     bool                         // own has read no event yet
+	failing  time.Time                    // the time of the first failed try in a row; zero if the last succeeded
 }
 
-// newPartitionReader makes a reader. Nothing touches the network.
+// newPartitionReader makes a reader. It does not touch the network.
 func newPartitionReader(options *clientOptions, consumer *azeventhubs.ConsumerClient, hub, group string, from start, tell func(string)) *partitionReader {
 	return &partitionReader{
 		options: options, consumer: consumer, tell: tell,
@@ -48,7 +51,7 @@ func newPartitionReader(options *clientOptions, consumer *azeventhubs.ConsumerCl
 	}
 }
 
-// next waits for the next event. After an error there are none.
+// next waits for the next event. After an error there are no more events.
 func (r *partitionReader) next(ctx context.Context) (*azeventhubs.ReceivedEventData, error) {
 	for {
 		var e *azeventhubs.ReceivedEventData
@@ -70,7 +73,7 @@ func (r *partitionReader) next(ctx context.Context) (*azeventhubs.ReceivedEventD
 	}
 }
 
-// bySDK reads with the SDK. It returns nothing if that is to be tried again, or otherwise.
+// bySDK reads with the SDK. It returns nil and no error if next should go on.
 func (r *partitionReader) bySDK(ctx context.Context) (*azeventhubs.ReceivedEventData, error) {
 	if r.client == nil {
 		var err error
@@ -78,7 +81,8 @@ func (r *partitionReader) bySDK(ctx context.Context) (*azeventhubs.ReceivedEvent
 			return nil, err
 		}
 	}
-	// The SDK waits until it has as many as asked for, so more than one would keep back the first. It fetches ahead nevertheless.
+	// The SDK waits until it has as many events as asked for, so asking for more would delay the
+	// first. It prefetches nevertheless.
 	events, err := r.client.ReceiveEvents(ctx, 1, nil)
 	switch {
 	case err == nil && len(events) > 0:
@@ -93,20 +97,20 @@ func (r *partitionReader) bySDK(ctx context.Context) (*azeventhubs.ReceivedEvent
 	return nil, err
 }
 
-// isLost tells whether the SDK has lost its link. It says no more than that (its error unwraps to nothing), also where it has ended the link itself since
-// there is an event that it cannot decode.
+// isLost reports whether the SDK has lost its link. Its error says no more (it unwraps to nothing),
+// even if the SDK ended the link itself at an event that it cannot decode.
 func isLost(err error) bool {
 	e, ok := errors.AsType[*azeventhubs.Error](err)
 	return ok && e.Code == azeventhubs.ErrorCodeConnectionLost
 }
 
-// isBusy tells whether the service asks to come again.
+// isBusy reports whether the service asks to try again later.
 func isBusy(err error) bool {
 	condition, _ := saidByService(err)
 	return condition == "com.microsoft:server-busy" || condition == "com.microsoft:timeout" || condition == "com.microsoft:operation-cancelled"
 }
 
-// patient tells whether there is to be another try.
+// patient reports whether to try again.
 func (r *partitionReader) patient() bool {
 	if r.failing.IsZero() {
 		r.failing = time.Now()
@@ -125,7 +129,8 @@ func pauseFor(ctx context.Context, pause time.Duration) error {
 	}
 }
 
-// takeOver begins to read by itself where the SDK, for that cause, cannot go on. If there is no way to the service, that is tried again, by the SDK first.
+// takeOver begins to read without the SDK, which failed with cause. If the service cannot be
+// reached, the next try begins with the SDK again.
 func (r *partitionReader) takeOver(ctx context.Context, cause error) error {
 	r.closeClient(ctx)
 	source := r.source
@@ -141,11 +146,12 @@ func (r *partitionReader) takeOver(ctx context.Context, cause error) error {
 	if refused := ok && e.Condition != "" && !e.Transient; !refused && r.patient() {
 		return pauseFor(ctx, readPause)
 	}
-	return fmt.Errorf("behind %s: %w; and the SDK: %w", describePosition(r.position), err, cause)
+	return fmt.Errorf("after %s: %w; and the SDK: %w", describePosition(r.position), err, cause)
 }
 
-// byItself reads without the SDK. It returns nothing when the SDK is to go on: because it can read what comes first, or because the connection has ended, as it
-// does at the latest with its token.
+// byItself reads without the SDK. It returns nil and no error when the SDK should go on: if the SDK
+// can read the first event, or if the connection has ended. The connection ends with its token at
+// the latest.
 func (r *partitionReader) byItself(ctx context.Context) (*azeventhubs.ReceivedEventData, error) {
 	encoded, err := r.own.Next(ctx)
 	if err != nil {
@@ -155,26 +161,27 @@ func (r *partitionReader) byItself(ctx context.Context) (*azeventhubs.ReceivedEv
 	if r.idle {
 		unread := messageUnknownToSDK(encoded)
 		switch {
-		case unread == nil && err == nil: // it was not this event that the SDK has stumbled over
+		case unread == nil && err == nil: // the SDK did not fail because of this event
 			r.closeOwn()
 			return e, nil
 		case unread == nil:
 			return nil, r.handBack(ctx, true, err)
 		}
 		r.idle = false
-		r.tell(fmt.Sprintf("Partition %s: the SDK cannot read %s: %v. This program goes on there by itself.", r.source.PartitionID, nameOf(encoded, r.position), unread))
+		r.tell(fmt.Sprintf("Partition %s: the SDK cannot read %s: %v. This program reads on without the SDK.", r.source.PartitionID, nameOf(encoded, r.position), unread))
 	}
 	if err == nil {
 		return e, nil
 	}
-	r.tell(fmt.Sprintf("Partition %s: %s is no message of AMQP, and is left out: %v", r.source.PartitionID, nameOf(encoded, r.position), err))
+	r.tell(fmt.Sprintf("Partition %s: %s is not a valid AMQP message and is left out: %v", r.source.PartitionID, nameOf(encoded, r.position), err))
 	if e != nil {
 		r.position = after(e)
 	}
 	return nil, nil
 }
 
-// handBack lets the SDK go on; after a pause if this was in vain. It returns the cause if that has been so for long.
+// handBack lets the SDK go on, after a pause if no event was read. It returns the cause if that has
+// lasted for readPatience.
 func (r *partitionReader) handBack(ctx context.Context, inVain bool, cause error) error {
 	r.closeOwn()
 	switch {
@@ -186,20 +193,20 @@ func (r *partitionReader) handBack(ctx context.Context, inVain bool, cause error
 	return fmt.Errorf("behind %s: %w", describePosition(r.position), cause)
 }
 
-// nameOf says which event one is that was read from a position on.
+// nameOf describes the event that was read from a position.
 func nameOf(encoded []byte, from azeventhubs.StartPosition) string {
 	if e := placeOf(encoded); e != nil {
 		return fmt.Sprintf("the event with sequence number %d (offset %s)", e.SequenceNumber, e.Offset)
 	}
-	return "an event behind " + describePosition(from)
+	return "an event after " + describePosition(from)
 }
 
-// after is the position behind an event.
+// after returns the position after an event.
 func after(e *azeventhubs.ReceivedEventData) azeventhubs.StartPosition {
 	return azeventhubs.StartPosition{SequenceNumber: &e.SequenceNumber}
 }
 
-// close gives the connection's links back.
+// close closes the links.
 func (r *partitionReader) close(ctx context.Context) {
 	r.closeClient(ctx)
 	if r.own != nil {
@@ -222,7 +229,7 @@ func (r *partitionReader) closeClient(ctx context.Context) {
 	r.client = nil
 }
 
-// selector is a position as the service takes it, and the SDK makes it.
+// selector returns a position as the service's filter, in the SDK's form.
 func selector(from azeventhubs.StartPosition) string {
 	operator := ">"
 	if from.Inclusive {
@@ -242,7 +249,7 @@ func selector(from azeventhubs.StartPosition) string {
 	return "amqp.annotation." + name + " " + operator + " '" + value + "'"
 }
 
-// describePosition says what a position is behind.
+// describePosition returns the last place before a position.
 func describePosition(from azeventhubs.StartPosition) string {
 	switch {
 	case from.SequenceNumber != nil && from.Inclusive:

@@ -14,7 +14,7 @@ import (
 	"github.com/go-eventhubs/eventhubs/internal/connection"
 )
 
-// plainMessage is one that every client can read, oddMessage one that the SDK for Go cannot.
+// Every client can read a plainMessage. The SDK for Go cannot read an oddMessage.
 func plainMessage(body string) amqp.Message { return amqp.Message{Data: [][]byte{[]byte(body)}} }
 
 func oddMessage(body string) amqp.Message {
@@ -23,7 +23,7 @@ func oddMessage(body string) amqp.Message {
 	return m
 }
 
-// bodiesOf are the bodies of records that a partition has, in their order.
+// bodiesOf returns the bodies of a partition's records, in their order.
 func bodiesOf(records []eventRecord, partition string) (bodies []string) {
 	for _, r := range records {
 		if r.Partition == partition {
@@ -45,9 +45,9 @@ func TestTailReadsWhatTheSDKCannot(t *testing.T) {
 		"Partition 0: the SDK cannot read the event with sequence number 0 (offset 0): ",
 		"Partition 1: the SDK cannot read the event with sequence number 1 (offset ",
 		"Partition 2: the SDK cannot read the event with sequence number 0 (offset 0): ",
-		"decimal128 not implemented. This program goes on there by itself.")
+		"decimal128 not implemented. This program reads on without the SDK.")
 	if n := strings.Count(got.stderr, "\n"); n != 4 {
-		t.Errorf("standard error has %d lines, want one that reading begins, and one for each partition that the SDK cannot read:\n%s", n, got.stderr)
+		t.Errorf("standard error has %d lines, want one when reading begins, and one for each partition that the SDK cannot read:\n%s", n, got.stderr)
 	}
 	records := decodeLines(t, got.stdout)
 	for partition, want := range map[string]string{"0": "[first second third fourth fifth]", "1": "[second third fourth fifth]", "2": "[third fourth fifth]", "3": "[alone]"} {
@@ -85,7 +85,7 @@ func TestTailStartsAtAnEventThatTheSDKCannotRead(t *testing.T) {
 	}
 }
 
-// Nothing is lost and nothing comes twice, whoever reads when the connection breaks.
+// No event is lost or repeated when the connection breaks, with the SDK's reader and with our own.
 func TestTailGoesOnWhenItsConnectionIsCut(t *testing.T) {
 	for name, message := range map[string]func(string) amqp.Message{"read by the SDK": plainMessage, "read by itself": oddMessage} {
 		t.Run(name, func(t *testing.T) {
@@ -106,7 +106,7 @@ func TestTailGoesOnWhenItsConnectionIsCut(t *testing.T) {
 	}
 }
 
-// An event with a value that is no AMQP at all is named and left out.
+// An event with a value that is not valid AMQP is named and left out.
 func TestTailSaysWhatIsNoAMQP(t *testing.T) {
 	server := startServer(t)
 	send(t, server, "0", plainMessage("before"))
@@ -117,13 +117,13 @@ func TestTailSaysWhatIsNoAMQP(t *testing.T) {
 	send(t, server, "0", plainMessage("after"))
 	p := program{env: map[string]string{connectionEnv: server.ConnectionString("")}}
 	got := p.run(t, "tail", "--from", "start", "--partition", "0", "--count", "2", "--output", "json")
-	got.want(t, exitOK, "Partition 0: the event with sequence number 1 (offset ", " is no message of AMQP, and is left out: ")
+	got.want(t, exitOK, "Partition 0: the event with sequence number 1 (offset ", " is not a valid AMQP message and is left out: ")
 	if bodies := bodiesOf(decodeLines(t, got.stdout), "0"); fmt.Sprint(bodies) != "[before after]" {
 		t.Errorf("got %v", bodies)
 	}
 }
 
-// A partition that cannot be read any more is named at once, and the others go on.
+// A partition that cannot be read any more is named at once, and reading goes on with the others.
 func TestAPartitionThatCannotBeReadLeavesTheOthersAlone(t *testing.T) {
 	server := startServer(t)
 	var broken atomic.Bool
@@ -140,7 +140,7 @@ func TestAPartitionThatCannotBeReadLeavesTheOthersAlone(t *testing.T) {
 	tail.line(t)
 	broken.Store(true)
 	server.CutAll()
-	tail.stderr.await(t, "It is read no more, and the others are: partition 2: ")
+	tail.stderr.await(t, "Reading goes on without this partition: partition 2: ")
 	send(t, server, "1", plainMessage("after"))
 	if line := tail.line(t); !strings.Contains(line, `"body":"after"`) {
 		t.Errorf("got %s, want the event of partition 1", line)

@@ -9,7 +9,8 @@ import (
 	"github.com/go-eventhubs/eventhubs/internal/amqp"
 )
 
-// decodeReceived makes an event of what the service has sent. With an error there is an event nevertheless if its place is known.
+// decodeReceived decodes an event from the service. With an error it still returns an event if its
+// place is known.
 func decodeReceived(encoded []byte) (*azeventhubs.ReceivedEventData, error) {
 	message, err := amqp.ParseMessage(encoded)
 	if err != nil {
@@ -17,13 +18,13 @@ func decodeReceived(encoded []byte) (*azeventhubs.ReceivedEventData, error) {
 	}
 	e := placed(message.Annotations)
 	if e == nil {
-		return nil, errors.New("the service says nothing of its place")
+		return nil, errors.New("the service does not say where it is in the partition")
 	}
 	e.RawAMQPMessage = receivedMessage(&message)
 	return e, nil
 }
 
-// placeOf is as much of an event as its annotations tell; nil if they cannot be read.
+// placeOf returns an event with only the fields from its annotations; nil if they cannot be read.
 func placeOf(encoded []byte) *azeventhubs.ReceivedEventData {
 	for section, err := range amqp.Sections(encoded) {
 		if err != nil {
@@ -39,7 +40,7 @@ func placeOf(encoded []byte) *azeventhubs.ReceivedEventData {
 	return nil
 }
 
-// placed is an event with what the service says of it; nil if it does not say where it is.
+// placed returns an event with the service's annotations; nil if they do not have its place.
 func placed(annotations amqp.Map) *azeventhubs.ReceivedEventData {
 	e, known := &azeventhubs.ReceivedEventData{}, false
 	for _, p := range annotations {
@@ -67,7 +68,8 @@ func placed(annotations amqp.Map) *azeventhubs.ReceivedEventData {
 	return e
 }
 
-// receivedMessage is a message as the SDK gives one, with the types of our own codec, which has all of AMQP's.
+// receivedMessage returns a message in the SDK's form. Its values have the types of our own codec,
+// which has all of AMQP's.
 func receivedMessage(m *amqp.Message) *azeventhubs.AMQPAnnotatedMessage {
 	out := &azeventhubs.AMQPAnnotatedMessage{ApplicationProperties: map[string]any{}, MessageAnnotations: map[any]any{}}
 	for _, p := range m.ApplicationProperties {

@@ -15,10 +15,11 @@ import (
 	"github.com/go-eventhubs/eventhubs/internal/amqp"
 )
 
-// A messageRecord is what an event's sender has put into it, as JSON. tail and --undelivered write such records, with more fields of their own, and
-// record.go's counterpart, record_parse.go, makes an event of one again.
+// A messageRecord is the sender's part of an event, as JSON. tail and --undelivered write such
+// records, with further fields. record_parse.go makes an event of a record again.
 //
-// What stands for a value in it is described in value.go; the names of the types are apart, in Types, so that a number is a number.
+// value.go describes the JSON of a value. The names of types are in the field Types, so that a
+// number stays a plain number.
 type messageRecord struct {
 	Key             *string        `json:"key"`
 	MessageID       any            `json:"messageId,omitempty"`
@@ -43,7 +44,8 @@ type messageRecord struct {
 	Types           *recordTypes   `json:"types,omitempty"`
 }
 
-// recordTypes are the types that JSON does not tell. Whatever is not named has JSON's own.
+// recordTypes are the types that JSON does not have. A value without a name here has JSON's own
+// type.
 type recordTypes struct {
 	MessageID     string            `json:"messageId,omitempty"`
 	CorrelationID string            `json:"correlationId,omitempty"`
@@ -52,17 +54,18 @@ type recordTypes struct {
 	Body          string            `json:"body,omitempty"`
 }
 
-// kindSequences are the sections of a body that is not one value: a list of lists.
+// kindSequences is a body of sequence sections: a list of lists.
 const kindSequences = "sequences"
 
-// kindNullData is a section of data that is null, which is how the JavaScript client sends null.
+// kindNullData is a data section that is null. The JavaScript client sends null so.
 const kindNullData = "nullData"
 
-// nullBody stands for a body that is null, or none. With kindNull it is a value, with kindNullData a section of data, and without a name none, as far as
-// is known: the SDK's consumer tells no difference between that and a value.
+// nullBody stands for a body that is null or missing. With kindNull it is a value, with
+// kindNullData a data section. Without a name it is probably missing: the SDK's consumer does not
+// distinguish that from a null value.
 var nullBody = json.RawMessage("null")
 
-// Annotations that a record has as fields of its own, and tail prints as such.
+// Annotations that have fields of their own in a record and in tail's text.
 const (
 	keyAnnotation      = "x-opt-partition-key"
 	sequenceAnnotation = "x-opt-sequence-number"
@@ -70,7 +73,8 @@ const (
 	enqueuedAnnotation = "x-opt-enqueued-time"
 )
 
-// newMessageRecord describes a message. It has that key, or with nil the one that it carries.
+// newMessageRecord describes a message with this key. If key is nil, it takes the message's own
+// key.
 func newMessageRecord(m *azeventhubs.AMQPAnnotatedMessage, key *string) messageRecord {
 	var types recordTypes
 	if carried, ok := m.MessageAnnotations[keyAnnotation].(string); ok && key == nil {
@@ -104,7 +108,7 @@ func newMessageRecord(m *azeventhubs.AMQPAnnotatedMessage, key *string) messageR
 	return r
 }
 
-// describe returns what stands for a value, and notes its type under a name.
+// describe returns the JSON of a value, and notes its type under a name.
 func (*recordTypes) describe(in *map[string]string, name string, value any) any {
 	kind, content := describeValue(value)
 	if kind != "" {
@@ -146,7 +150,7 @@ func (r *messageRecord) describeBody(body azeventhubs.AMQPAnnotatedMessageBody, 
 	}
 }
 
-// lengths are those of sections of data, with -1 for one that is null.
+// lengths returns the lengths of data sections, and -1 for a section that is null.
 func lengths(sections [][]byte) []int {
 	out := make([]int, len(sections))
 	for i, section := range sections {
@@ -157,7 +161,7 @@ func lengths(sections [][]byte) []int {
 	return out
 }
 
-// annotationName is the key of an annotation: text, or a number in digits.
+// annotationName returns the key of an annotation: text, or a number in digits.
 func annotationName(key any) string {
 	if v := reflect.ValueOf(key); v.Kind() == reflect.String {
 		return v.String()
@@ -165,7 +169,8 @@ func annotationName(key any) string {
 	return fmt.Sprint(key)
 }
 
-// isField tells whether a record has a field for an annotation. A value of another type than the service's stays an annotation.
+// isField reports whether a record has a field for an annotation. A value of another type than the
+// service's stays an annotation.
 func isField(name string, value any) bool {
 	switch name {
 	case sequenceAnnotation:
@@ -188,7 +193,7 @@ func optionalTime(t *time.Time) any {
 	return jsonTime(*t)
 }
 
-// more is what a record has beside its key, properties and body, for people: ids, and annotations such as IoT Hub's.
+// more returns the rest of a record for people: ids, and annotations such as IoT Hub's.
 func (r *messageRecord) more() (fields []string) {
 	add := func(name string, value any) {
 		text, ok := value.(string)
@@ -210,7 +215,7 @@ func (r *messageRecord) more() (fields []string) {
 	return fields
 }
 
-// quotedIfNeeded is text in quotes, unless it is a word that is read without.
+// quotedIfNeeded returns text in quotes, unless it is a plain word.
 func quotedIfNeeded(text string) string {
 	if quoted := strconv.Quote(text); text == "" || quoted != `"`+text+`"` || slices.ContainsFunc([]rune(text), func(c rune) bool { return c == ' ' || c == '=' }) {
 		return quoted
@@ -218,7 +223,7 @@ func quotedIfNeeded(text string) string {
 	return text
 }
 
-// messageOf is the message that the event of a line is.
+// messageOf returns the message of a line's event.
 func messageOf(e *eventhubs.Event) *azeventhubs.AMQPAnnotatedMessage {
 	m := &azeventhubs.AMQPAnnotatedMessage{
 		ApplicationProperties: e.Properties,

@@ -18,8 +18,9 @@ import (
 	"github.com/go-eventhubs/eventhubs/internal/partitionkey"
 )
 
-// A record is an event as publish reads it with --format events: what tail prints as JSON, and what --undelivered writes. Other fields, such as the
-// partition and the offset that it had, are of no account. Its fields are those of a messageRecord.
+// A record is an event as publish reads it with --format events, as tail and --undelivered write
+// it. Its fields are those of a messageRecord. Other fields, such as the old partition and offset,
+// are ignored.
 type record struct {
 	Key             *string                    `json:"key"`
 	MessageID       json.RawMessage            `json:"messageId"`
@@ -44,18 +45,19 @@ type record struct {
 	Types           recordTypes                `json:"types"`
 }
 
-// fromRecord replaces an entry's body, which is a record, by the event that it says. The largest event has so many bytes.
+// fromRecord replaces an entry's body, which is a record, by the record's event. The largest event
+// has so many bytes.
 func (e *entry) fromRecord(largest int) error {
 	var r record
 	d := json.NewDecoder(bytes.NewReader(e.body))
 	if err := d.Decode(&r); err != nil {
-		return fmt.Errorf("no record of an event: %w", err)
+		return fmt.Errorf("not a record of an event: %w", err)
 	}
 	if _, err := d.Token(); err != io.EOF {
-		return errors.New("no record of an event: there is something behind it")
+		return errors.New("not a record of an event: there is more text after it")
 	}
 	if half := loneSurrogate(e.body); half != "" {
-		return fmt.Errorf("no record of an event: %s in it has not its other half, and is no character", half) // the decoder puts U+FFFD there
+		return fmt.Errorf("not a record of an event: %s in it lacks its other half, and is no character", half) // the decoder puts U+FFFD there
 	}
 	if r.Key != nil {
 		if err := partitionkey.Check(*r.Key); err != nil {
@@ -92,7 +94,7 @@ func (r *record) message() (*azeventhubs.AMQPAnnotatedMessage, error) {
 		}
 	}
 	if r.Key != nil {
-		own[keyAnnotation] = *r.Key // also an empty one, which is a key and chooses no partition
+		own[keyAnnotation] = *r.Key // an empty key is a key too, and chooses no partition
 	}
 	if len(own) > 0 {
 		m.MessageAnnotations = own
@@ -104,7 +106,7 @@ func (r *record) message() (*azeventhubs.AMQPAnnotatedMessage, error) {
 	return m, err
 }
 
-// parseNamed makes values of those that have a name.
+// parseNamed parses the values of a map.
 func parseNamed(what string, contents map[string]json.RawMessage, types map[string]string) (map[string]any, error) {
 	for name := range types {
 		if _, ok := contents[name]; !ok {
@@ -125,8 +127,8 @@ func parseNamed(what string, contents map[string]json.RawMessage, types map[stri
 	return values, nil
 }
 
-// isOfOneHub tells whether an annotation is of the event in the hub that it comes from, and of no other: where it is there, and which number its
-// producer has given it.
+// isOfOneHub reports whether an annotation belongs to the event's old hub only: its place there,
+// and its producer's numbers.
 func isOfOneHub(name string) bool {
 	switch name {
 	case sequenceAnnotation, offsetAnnotation, enqueuedAnnotation, keyAnnotation, "x-opt-sequence-number-epoch", "x-opt-publisher",
@@ -136,7 +138,7 @@ func isOfOneHub(name string) bool {
 	return false
 }
 
-// annotationKey is what annotationName has made a name of. No name that AMQP allows is a number.
+// annotationKey reverses annotationName. No name that AMQP allows is a number.
 func annotationKey(name string) any {
 	if n, err := strconv.ParseUint(name, 10, 64); err == nil {
 		return n
@@ -144,7 +146,7 @@ func annotationKey(name string) any {
 	return name
 }
 
-// properties makes the section of that name; nil for none.
+// properties makes the properties section; nil if it would be empty.
 func (r *record) properties() (*azeventhubs.AMQPAnnotatedMessageProperties, error) {
 	p := &azeventhubs.AMQPAnnotatedMessageProperties{
 		ContentType: r.ContentType, ContentEncoding: r.ContentEncoding, Subject: r.Subject, To: r.To, ReplyTo: r.ReplyTo,
@@ -192,7 +194,7 @@ func (r *record) properties() (*azeventhubs.AMQPAnnotatedMessageProperties, erro
 	return p, nil
 }
 
-// parseID makes an id, which is text, an unsigned number, a UUID or bytes.
+// parseID parses an id: text, an unsigned number, a UUID or bytes.
 func parseID(kind string, content json.RawMessage) (any, error) {
 	id, err := parseValue(kind, content)
 	if err != nil {
@@ -206,17 +208,17 @@ func parseID(kind string, content json.RawMessage) (any, error) {
 			return uint64(v), nil
 		}
 	}
-	return nil, fmt.Errorf("%s, which is no id: text, an unsigned number, a UUID or bytes", shortened(content))
+	return nil, fmt.Errorf("%s, which is no id (text, an unsigned number, a UUID or bytes)", shortened(content))
 }
 
-// body makes the body, of whichever of its forms there is.
+// body makes the body from the one form that the record has.
 func (r *record) body() (body azeventhubs.AMQPAnnotatedMessageBody, err error) {
 	var data []byte
 	switch {
 	case r.forms() == 0:
-		return body, errors.New("no record of an event: it has neither body nor bodyBase64 nor bodyValue")
+		return body, errors.New("not a record of an event: it has neither body nor bodyBase64 nor bodyValue")
 	case r.forms() > 1:
-		return body, errors.New("no record of an event: it has more than one of body, bodyBase64 and bodyValue")
+		return body, errors.New("not a record of an event: it has more than one of body, bodyBase64 and bodyValue")
 	case len(r.BodyValue) > 0:
 		return r.bodyValue()
 	case r.Body != nil:
@@ -244,7 +246,7 @@ func (r *record) body() (body azeventhubs.AMQPAnnotatedMessageBody, err error) {
 	return body, nil
 }
 
-// forms is how many bodies the record has.
+// forms returns how many forms of a body the record has.
 func (r *record) forms() (n int) {
 	for _, is := range []bool{r.Body != nil, r.BodyBase64 != nil, len(r.BodyValue) > 0} {
 		if is {
@@ -254,7 +256,7 @@ func (r *record) forms() (n int) {
 	return n
 }
 
-// bodyValue makes a body that is no data.
+// bodyValue makes a body that is not data.
 func (r *record) bodyValue() (body azeventhubs.AMQPAnnotatedMessageBody, err error) {
 	if r.Types.Body == kindSequences {
 		sections, ok := splitList(r.BodyValue)
@@ -283,7 +285,7 @@ func (r *record) bodyValue() (body azeventhubs.AMQPAnnotatedMessageBody, err err
 	return body, nil
 }
 
-// isASCII tells whether text may be an AMQP symbol, such as a content type.
+// isASCII reports whether text may be an AMQP symbol, such as a content type.
 func isASCII(text string) bool {
 	return !strings.ContainsFunc(text, func(c rune) bool { return c >= utf8.RuneSelf })
 }

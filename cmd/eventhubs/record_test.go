@@ -11,7 +11,7 @@ import (
 	"github.com/go-eventhubs/eventhubs/internal/amqp"
 )
 
-// asRecord is a message as a record, in JSON.
+// asRecord returns a message as a record, in JSON.
 func asRecord(t *testing.T, m *azeventhubs.AMQPAnnotatedMessage, key string) string {
 	t.Helper()
 	r := newUndeliveredRecord(m, key, 0, "why")
@@ -19,7 +19,8 @@ func asRecord(t *testing.T, m *azeventhubs.AMQPAnnotatedMessage, key string) str
 	return encodeJSON(t, r)
 }
 
-// wantSameRecord makes a message of a record, and a record of that, which must be the same.
+// wantSameRecord makes a message of a record, and a record of that message. Both records must be
+// the same.
 func wantSameRecord(t *testing.T, text string) entry {
 	t.Helper()
 	e := entry{body: []byte(text)}
@@ -102,7 +103,7 @@ func TestWhatARecordIsMadeOf(t *testing.T) {
 		t.Errorf("got key %q, body %q and %+v", e.key, e.body, m)
 	}
 	if len(m.MessageAnnotations) != 2 || m.MessageAnnotations["iothub-connection-device-id"] != "d" || m.MessageAnnotations["x-opt-partition-key"] != "k" {
-		t.Errorf("the annotations are %v, want only the key and that of the device: the others are of the hub and the producer that it comes from", m.MessageAnnotations)
+		t.Errorf("the annotations are %v, want only the key and the device's: the others belong to the old hub and its producer", m.MessageAnnotations)
 	}
 }
 
@@ -113,7 +114,7 @@ func TestWhatIsWrongInARecordIsNamed(t *testing.T) {
 		`{"body":"x","properties":{"n":1},"types":{"properties":{"m":"int"}}}`:     `its types name the property "m", which it does not have`,
 		`{"body":"x","types":{"annotations":{"m":"int"}}}`:                         `its types name the annotation "m", which it does not have`,
 		`{"body":"x","annotations":{"a":{}}}`:                                      `its annotation "a" is an object`,
-		`{"body":"x","messageId":-1}`:                                              "its messageId is -1, which is no id: text, an unsigned number, a UUID or bytes",
+		`{"body":"x","messageId":-1}`:                                              "its messageId is -1, which is no id (text, an unsigned number, a UUID or bytes)",
 		`{"body":"x","correlationId":1.5}`:                                         "its correlationId is 1.5, which is no id",
 		`{"body":"x","correlationId":"x","types":{"correlationId":"uuid"}}`:        `its correlationId is "x", which is no UUID`,
 		`{"body":"x","creationTime":"now"}`:                                        `its creationTime is "now", which is no time`,
@@ -135,7 +136,7 @@ func TestWhatIsWrongInARecordIsNamed(t *testing.T) {
 	}
 }
 
-// Whatever is a record is one again when it is written.
+// A text that is a record must give a record again when it is written.
 func FuzzRecord(f *testing.F) {
 	for _, seed := range []string{
 		`{"body":"x","key":"k","properties":{"a":1,"b":1e400,"c":null}}`, `{"bodyBase64":"AP8="}`, `{`, `null`, `{"bodyValue":null}`, `{"bodyValue":[[1],[{"map":{"a":1}}]],"types":{"body":"sequences"}}`,

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// A report is what publish says in the end. Its fields are the JSON output, in this order.
+// A report is the result of publish. Its fields are the JSON output, in this order.
 type report struct {
 	Hub            string           `json:"hub"`
 	Events         int              `json:"events"`
@@ -22,13 +22,13 @@ type report struct {
 	PossiblyStored int              `json:"possiblyStored"`
 	Partitions     []partitionTally `json:"partitions"`
 	Skipped        int              `json:"skipped,omitempty"`
-	Undelivered    string           `json:"undelivered,omitempty"` // name of a file that has some
+	Undelivered    string           `json:"undelivered,omitempty"` // name of the file, if it has events
 
 	keys      int
 	embedded  bool
 	namespace string
 	format    format
-	again     string // the command that publishes what is undelivered
+	again     string // the command that publishes the undelivered events
 }
 
 func newReport(pub *publication, skipped int) *report {
@@ -65,8 +65,8 @@ func (r *report) writeJSON(w io.Writer) error {
 }
 
 const embeddedNote = `
-This was an emulator embedded in this command; it is gone, and the events with it. To publish to a
-namespace of your own, give its connection string in the environment and the hub's name:
+This was an emulator inside this command. It is gone, and so are its events. To publish to your own
+namespace, give its connection string in the environment and the hub's name:
   EVENTHUBS_CONNECTION_STRING='Endpoint=sb://…' eventhubs publish --hub NAME …
 `
 
@@ -106,7 +106,7 @@ func (r *report) writeText(w io.Writer) error {
 	return err
 }
 
-// counted is a number with what it counts.
+// counted returns a number with its noun.
 func counted(n int, one, many string) string {
 	if n == 1 {
 		return "1 " + one
@@ -114,10 +114,10 @@ func counted(n int, one, many string) string {
 	return fmt.Sprintf("%d %s", n, many)
 }
 
-// plainWord is what a shell takes as it is.
+// plainWord is a word that a shell does not change.
 var plainWord = regexp.MustCompile(`^[\w./:@%+,-]+$`)
 
-// forShell is a word as a shell must be given it.
+// forShell quotes a word for a shell if needed.
 func forShell(word string) string {
 	if plainWord.MatchString(word) {
 		return word
@@ -125,7 +125,7 @@ func forShell(word string) string {
 	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
 }
 
-// verdict says what reading back has shown.
+// verdict returns the result of reading back.
 func (r *report) verdict() string {
 	switch {
 	case r.Events+r.NotStored+r.PossiblyStored == 0:
@@ -137,6 +137,6 @@ func (r *report) verdict() string {
 	case r.embedded:
 		return "Not verified; standard error says why."
 	default:
-		return fmt.Sprintf("Sent to event hub %s in %s; from a namespace nothing is read back.", r.Hub, r.namespace)
+		return fmt.Sprintf("Sent to event hub %s in %s; nothing is read back from a namespace.", r.Hub, r.namespace)
 	}
 }

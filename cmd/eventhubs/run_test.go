@@ -22,7 +22,7 @@ import (
 
 const earthquakes = "../../examples/data/earthquakes.ndjson"
 
-// A result is what a run of the program left behind.
+// A result is the outcome of a run of the program.
 type result struct {
 	status         int
 	stdout, stderr string
@@ -32,12 +32,12 @@ type result struct {
 type program struct {
 	stdin      io.Reader
 	env        map[string]string
-	credential azcore.TokenCredential // nil: none can be made
-	ahead      time.Duration          // by how much its clock is wrong
+	credential azcore.TokenCredential // nil: no credential
+	ahead      time.Duration          // how far its clock is wrong
 	hosts      map[string]string      // addresses of names; any other is not found
 }
 
-// process is what the program gets.
+// process returns the program's environment.
 func (p program) process(stdout, stderr io.Writer) *process {
 	stdin := p.stdin
 	if stdin == nil {
@@ -70,7 +70,7 @@ func (p program) run(t *testing.T, args ...string) result {
 	return result{status, stdout.String(), stderr.String()}
 }
 
-// want fails the test unless the run ended with that status and standard error holds each of texts.
+// want fails the test unless the run ended with that status and standard error holds each text.
 func (r result) want(t *testing.T, status int, texts ...string) {
 	t.Helper()
 	if r.status != status {
@@ -83,7 +83,7 @@ func (r result) want(t *testing.T, status int, texts ...string) {
 	}
 }
 
-// report decodes standard output, which must be one JSON object and nothing else.
+// report decodes standard output, which must be one JSON object.
 func (r result) report(t *testing.T) report {
 	t.Helper()
 	var got report
@@ -193,12 +193,12 @@ func TestWrongCommandLinesExitWith2(t *testing.T) {
 		{"partition that is not there", []string{"publish", "--partition", "8", file}, exitBadInput, `has no partition "8"; it has 0, 1,`},
 		{"negative grace", []string{"publish", "--grace", "-1s", file}, exitBadInput, "--grace is -1s"},
 		{"undelivered to nowhere", []string{"publish", "--undelivered", "", file}, exitBadInput, "--undelivered is empty"},
-		{"undelivered over something", []string{"publish", "--undelivered", file, file}, exitBadInput, "a file has that name already, and nothing is written over it; give the name of a new file"},
+		{"undelivered over something", []string{"publish", "--undelivered", file, file}, exitBadInput, "a file has that name already and is not overwritten; give the name of a new file"},
 		{"undelivered into a file", []string{"publish", "--undelivered", file + "/x", file}, exitBadInput, "--undelivered: "},
 		{"metrics without port", []string{"publish", "--metrics", "127.0.0.1", file}, exitBadInput, `--metrics "127.0.0.1" is not HOST:PORT`},
 		{"metrics nowhere", []string{"publish", "--metrics", "", file}, exitBadInput, "--metrics is empty"},
 		{"port of the metrics taken", []string{"publish", "--metrics", taken.Addr().String(), file}, exitFailed,
-			"port " + portOf(taken) + " is taken by another program. End that, or give another port: --metrics 127.0.0.1:0"},
+			"port " + portOf(taken) + " is taken by another program. End that program, or give another port: --metrics 127.0.0.1:0"},
 		{"metrics at an address that is not ours", []string{"publish", "--metrics", "192.0.2.1:0", file}, exitFailed, "cannot listen on 192.0.2.1:0 (--metrics)"},
 		{"metrics and no such file", []string{"publish", "--metrics", ":0", file + ".gone"}, exitBadInput, ".gone"},
 		{"no such file", []string{"publish", file + ".gone"}, exitBadInput, "eventhubs: " + file + ".gone: no such file"},
@@ -214,7 +214,7 @@ func TestWrongCommandLinesExitWith2(t *testing.T) {
 		{"switch with value", []string{"publish", "--skip-bad=maybe", file}, exitBadInput, `--skip-bad is "maybe"; it takes no value`},
 		{"flag without value", []string{"publish", file, "--key"}, exitBadInput, `--key needs a value; see "eventhubs publish --help"`},
 		{"flag like no other", []string{"publish", "--zzzzzz", file}, exitBadInput, `unknown option --zzzzzz; see`},
-		{"files behind two dashes", []string{"publish", "--", "--a", "--hub"}, exitBadInput, "eventhubs: --a: no such file"},
+		{"files after two dashes", []string{"publish", "--", "--a", "--hub"}, exitBadInput, "eventhubs: --a: no such file"},
 		{"help for two commands", []string{"help", "tail", "publish"}, exitBadInput, "help is for one command at a time"},
 		{"empty connection string", []string{"publish", "--connection-string", "", file}, exitBadInput, "--connection-string is empty"},
 		{"connection string of white space", []string{"publish", "--connection-string", " \t\r\n", file}, exitBadInput, "--connection-string is empty"},
@@ -241,9 +241,9 @@ func TestWrongCommandLinesExitWith2(t *testing.T) {
 		{"address without port", []string{"emulator", "--addr", "127.0.0.1"}, exitBadInput, "HOST:PORT"},
 		{"address with port out of range", []string{"emulator", "--addr", ":70000"}, exitBadInput, "HOST:PORT"},
 		{"port taken", []string{"emulator", "--addr", taken.Addr().String()}, exitFailed,
-			"cannot listen on " + taken.Addr().String() + ": port " + portOf(taken) + " is taken by another program. End that, or give another port: --addr 127.0.0.1:0"},
+			"cannot listen on " + taken.Addr().String() + ": port " + portOf(taken) + " is taken by another program. End that program, or give another port: --addr 127.0.0.1:0"},
 		{"port of the health check taken", []string{"emulator", "--health", taken.Addr().String()}, exitFailed,
-			"port " + portOf(taken) + " is taken by another program. End that, or give another port: --health 127.0.0.1:0"},
+			"port " + portOf(taken) + " is taken by another program. End that program, or give another port: --health 127.0.0.1:0"},
 		{"address that is not ours", []string{"emulator", "--addr", "192.0.2.1:0"}, exitFailed, "cannot listen on 192.0.2.1:0 (--addr)"},
 		{"address of the health check without port", []string{"emulator", "--health", "localhost"}, exitBadInput, `--health "localhost"`},
 		{"retention that is none", []string{"emulator", "--retention", "0s"}, exitBadInput, "--retention is 0s"},
@@ -272,7 +272,7 @@ func TestWrongCommandLinesExitWith2(t *testing.T) {
 		{"tail with malformed connection string", []string{"tail", "--connection-string", "x"}, exitBadInput, "onnection string is malformed"},
 		{"authority that is not there", []string{"tail", "--connection-string", "x", "--tls-ca", file + ".gone"}, exitBadInput, ".gone"},
 		{"authority that is none", []string{"tail", "--connection-string", "x", "--tls-ca", file}, exitBadInput, "no certificate in PEM"},
-		{"authority for nothing", []string{"publish", "--tls-ca", file, file}, exitBadInput, "neither a connection string nor --namespace is given"},
+		{"authority for nothing", []string{"publish", "--tls-ca", file, file}, exitBadInput, "--tls-ca is for a namespace; give a connection string or --namespace too"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			got := program{}.run(t, test.args...)
@@ -393,14 +393,14 @@ func TestConnectionStringNamesTheHub(t *testing.T) {
 		want(t, exitBadInput, "--partitions is for the embedded emulator")
 }
 
-// A running program is one that a test interrupts.
+// A running is a program in progress, which a test interrupts.
 type running struct {
 	stdout *bufio.Reader
 	stderr *stderrText
-	stop   func() int // interrupts it and returns its exit status; what it still prints is dropped
+	stop   func() int // interrupts it and returns its exit status; drops its further output
 }
 
-// A stderrText is what a program has written to standard error so far.
+// A stderrText is the program's standard error so far.
 type stderrText struct {
 	mu   sync.Mutex // guards the fields below
 	text strings.Builder
@@ -421,7 +421,7 @@ func (s *stderrText) get() (text string, more <-chan struct{}) {
 	return s.text.String(), s.more
 }
 
-// await returns when the program has said text.
+// await returns when standard error has text.
 func (s *stderrText) await(t *testing.T, text string) {
 	t.Helper()
 	for {
@@ -437,14 +437,14 @@ func (s *stderrText) await(t *testing.T, text string) {
 	}
 }
 
-// start starts the program. The test must stop it, and may do so again.
+// start starts the program. The test must stop it, and may stop it again.
 func (p program) start(t *testing.T, args ...string) *running {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	out, in := io.Pipe()
 	stderr := &stderrText{more: make(chan struct{})}
 	status := make(chan int, 1)
-	// It ends when ctx does; stop waits for it.
+	// The goroutine ends when ctx does; stop waits for it.
 	go func() {
 		status <- p.process(in, stderr).run(ctx, args)
 		in.Close()
@@ -468,8 +468,8 @@ func (r *running) line(t *testing.T) string {
 	return strings.TrimSuffix(text, "\n")
 }
 
-// startEmulatorCommand starts the emulator command, which ends with the test if the test does not end it, and returns
-// programs whose environment has its connection string.
+// startEmulatorCommand starts the emulator command, which ends with the test at the latest. The
+// returned programs have its connection string in their environment.
 func startEmulatorCommand(t *testing.T, args ...string) (*running, program) {
 	t.Helper()
 	r := program{}.start(t, append([]string{"emulator"}, args...)...)

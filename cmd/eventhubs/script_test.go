@@ -15,7 +15,8 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
-// programEnv makes the test binary the program, for tests that need a process: http.ProxyFromEnvironment looks once in the life of one.
+// programEnv makes the test binary the program, for tests that need a process.
+// http.ProxyFromEnvironment reads the environment once in a process.
 const programEnv = "EVENTHUBS_TEST_PROGRAM"
 
 func TestMain(m *testing.M) {
@@ -25,8 +26,10 @@ func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){"eventhubs": main})
 }
 
-// TestScripts runs the program as a shell does: see testdata/script, a file for each command. In a script, $SERVER is the connection string of an emulator of
-// its own with the hubs events:4 and orders:2, $DATA has the examples' data, and "serve" starts a command that serves until the script's end.
+// TestScripts runs the program as a shell does. Each file in testdata/script is for one command. In
+// a script, $SERVER is the connection string of the script's own emulator with the hubs events:4
+// and orders:2. $DATA has the examples' data. "serve" starts a command that serves until the
+// script's end.
 func TestScripts(t *testing.T) {
 	data, err := filepath.Abs("../../examples/data")
 	if err != nil {
@@ -50,8 +53,8 @@ func TestScripts(t *testing.T) {
 	})
 }
 
-// serve starts a program, puts its first line of output into the environment variable that is the first argument, and interrupts it at the script's end; then
-// its status must be 0.
+// serve starts a program and puts its first line of output into the variable named first. At the
+// script's end it interrupts the program, whose status must then be 0.
 func serve(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 2 {
 		ts.Fatalf("usage: serve VARIABLE PROGRAM ARGUMENT...")

@@ -8,8 +8,9 @@ import (
 	"github.com/go-eventhubs/eventhubs/internal/amqp"
 )
 
-// saidByService is what the service has said, in an error of the SDK's: the condition and the description, empty if it has said nothing. The SDK wraps a type
-// of the AMQP package that it uses, which this program does not: it is known by its fields.
+// saidByService returns the service's condition and description in an error of the SDK; both are
+// empty if the service sent none. The SDK wraps a type of an AMQP package that this program does
+// not import. So its fields identify it.
 func saidByService(err error) (condition, description string) {
 	if v := reflect.Indirect(reflect.ValueOf(err)); v.Kind() == reflect.Struct {
 		c, d := v.FieldByName("Condition"), v.FieldByName("Description")
@@ -36,7 +37,8 @@ func saidByService(err error) (condition, description string) {
 	return "", ""
 }
 
-// unknownToSDK says which type of AMQP's a decoded value has, itself or somewhere in it, that the SDK's codec (go-amqp v1.7.0) does not know; nil if there is none.
+// unknownToSDK names a type in a decoded value that the SDK's codec (go-amqp v1.7.0) cannot decode;
+// nil if there is none.
 func unknownToSDK(v any) error {
 	switch v := v.(type) {
 	case amqp.Char, []amqp.Char:
@@ -48,7 +50,7 @@ func unknownToSDK(v any) error {
 	case amqp.Decimal128:
 		return errors.New("decimal128 not implemented")
 	case amqp.Array, []amqp.List:
-		return fmt.Errorf("an array of such a type not implemented: %T", v)
+		return fmt.Errorf("an array of elements with such a type not implemented: %T", v)
 	case amqp.Described:
 		return firstError(unknownToSDK(v.Descriptor), unknownToSDK(v.Value))
 	case amqp.List:
@@ -61,7 +63,8 @@ func unknownToSDK(v any) error {
 	return nil
 }
 
-// messageUnknownToSDK is unknownToSDK for an encoded message. What cannot be decoded at all is unknown to the SDK, too.
+// messageUnknownToSDK is unknownToSDK for an encoded message. A message that cannot be decoded at
+// all is unknown to the SDK too.
 func messageUnknownToSDK(encoded []byte) error {
 	m, err := amqp.ParseMessage(encoded)
 	if err != nil {

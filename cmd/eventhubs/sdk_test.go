@@ -29,7 +29,7 @@ func TestWhatTheServiceHasSaidIsFoundInAnErrorOfTheSDK(t *testing.T) {
 	}
 }
 
-// What is said to be unknown to the SDK's codec is so, and what is not, is not: go-amqp itself is asked.
+// unknownToSDK must agree with the SDK's codec: the test asks go-amqp itself.
 func TestWhatTheSDKDoesNotKnowIsWhatItCannotRead(t *testing.T) {
 	odd := []any{
 		amqp.Char('x'), []amqp.Char{'x'}, amqp.Decimal32{1}, amqp.Decimal64{1}, amqp.Decimal128{1}, []amqp.List{{int32(1)}}, amqp.Array{amqp.Decimal32{1}, amqp.Decimal32{2}},

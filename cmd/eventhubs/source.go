@@ -16,18 +16,18 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azeventhubs/v2"
 )
 
-// An entry is what the input has for one event.
+// An entry is the input for one event.
 type entry struct {
 	place   place
-	body    []byte                            // valid until the next entry is asked for
-	key     string                            // empty without --key, and for a record that has none
-	message *azeventhubs.AMQPAnnotatedMessage // of a record, nil otherwise; not changed after it was yielded
+	body    []byte                            // valid until the next entry
+	key     string                            // empty without --key, and for a record without a key
+	message *azeventhubs.AMQPAnnotatedMessage // of a record, nil otherwise; does not change after it was yielded
 }
 
-// A place is where in the input an entry is.
+// A place is the position of an entry in the input.
 type place struct {
 	input string // its name
-	line  int    // from 1, empty and bad lines included; 0 for a whole file
+	line  int    // from 1, with empty and bad lines; 0 for a whole file
 }
 
 func (p place) String() string {
@@ -45,15 +45,15 @@ type source struct {
 	// Immutable after openSource.
 	inputs  []input
 	format  format
-	keyPath []string // empty: events have no key, but for records'
+	keyPath []string // empty: only records' events have keys
 	skipBad bool
 	keyless bool // --partition is given, so no event may have a key
 	repeat  int
-	largest int // bytes of the longest body that makes an event; set before the first is asked for
+	largest int // the longest body of an event, in bytes; set before the first entry
 
-	// Owned by whoever iterates over entries.
-	skipped      int   // bad entries left out in the current pass
-	firstSkipped error // and the first of them
+	// Owned by the iteration over entries.
+	skipped      int   // bad entries left out in this pass
+	firstSkipped error // the first of them
 	last         place // of the latest entry
 }
 
@@ -63,8 +63,8 @@ type input struct {
 	stream io.Reader // nil for a file, which can be read again
 }
 
-// openSource looks for the files, or takes stdin for "-". The source ends with ctx's error when ctx does, even if a stream that it reads
-// from is silent.
+// openSource finds the files, or takes stdin for "-". When ctx ends, the source ends with ctx's
+// error, even if its stream is silent.
 func openSource(ctx context.Context, stdin io.Reader, opts *publishOptions) (*source, error) {
 	s := &source{format: opts.format, skipBad: opts.skipBad, keyless: opts.partition != "", repeat: opts.repeat, largest: maxEventBytes}
 	if opts.key != "" {
@@ -85,7 +85,8 @@ func openSource(ctx context.Context, stdin io.Reader, opts *publishOptions) (*so
 	return s, nil
 }
 
-// find looks whether the file is there, and makes it a stream if it is none that can be read again: a named pipe or a device.
+// find checks that the file exists. If it can be read only once, such as a named pipe or a device,
+// it becomes a stream.
 func (in *input) find(ctx context.Context) error {
 	info, err := os.Stat(in.name)
 	switch {
@@ -106,7 +107,8 @@ func (in *input) find(ctx context.Context) error {
 	return nil
 }
 
-// withoutCall is an error about a file without the name of the system call: "x: no such file or directory".
+// withoutCall removes the name of the system call from an error about a file: "x: no such file or
+// directory".
 func withoutCall(err error) error {
 	if e, ok := errors.AsType[*fs.PathError](err); ok {
 		return fmt.Errorf("%s: %w", e.Path, e.Err)
@@ -114,7 +116,7 @@ func withoutCall(err error) error {
 	return err
 }
 
-// open begins to read the input.
+// open opens the input for reading.
 func (in *input) open() (io.ReadCloser, error) {
 	if in.stream != nil {
 		return io.NopCloser(in.stream), nil // the process ends before it would be closed
@@ -126,12 +128,12 @@ func (in *input) open() (io.ReadCloser, error) {
 	return file, nil
 }
 
-// interruptible returns a reader of what open opens, which ends with ctx's error when ctx does.
+// interruptible returns a reader of open's result. It ends with ctx's error when ctx ends.
 func interruptible(ctx context.Context, open func() (io.Reader, error)) io.Reader {
 	out, in := io.Pipe()
-	// A read of a terminal or a pipe cannot be interrupted from outside, nor can the opening of a named pipe that nobody
-	// writes to. This goroutine ends at the end of what it reads, or at its first data after ctx's end, or with the process;
-	// nobody waits for it.
+	// Nothing can interrupt a read of a terminal or a pipe, nor the opening of a named pipe without
+	// a writer. This goroutine ends at the end of its input, at the first data after ctx's end, or
+	// with the process. No code waits for it.
 	go func() {
 		r, err := open()
 		if err == nil {
@@ -139,11 +141,11 @@ func interruptible(ctx context.Context, open func() (io.Reader, error)) io.Reade
 		}
 		in.CloseWithError(err)
 	}()
-	context.AfterFunc(ctx, func() { in.CloseWithError(ctx.Err()) }) // which the reader gets
+	context.AfterFunc(ctx, func() { in.CloseWithError(ctx.Err()) }) // the reader gets this error
 	return out
 }
 
-// readsTwice tells whether all inputs can be read again.
+// readsTwice reports whether all inputs can be read again.
 func (s *source) readsTwice() bool {
 	for _, in := range s.inputs {
 		if in.stream != nil {
@@ -153,7 +155,8 @@ func (s *source) readsTwice() bool {
 	return true
 }
 
-// check reads the whole input, if it can be read twice, and returns how many events it makes, with --repeat. For streams it returns 0.
+// check reads the whole input, if it can be read twice. It returns how many events it makes,
+// including --repeat. For streams it returns 0.
 func (s *source) check(ctx context.Context) (events int, err error) {
 	if !s.readsTwice() {
 		return 0, nil
@@ -170,8 +173,8 @@ func (s *source) check(ctx context.Context) (events int, err error) {
 	return events * s.repeat, nil
 }
 
-// entries yields what the input has, as often as --repeat says: what makes an event, then at most one error. What is bad is such an
-// error, or left out and counted with --skip-bad.
+// entries yields the input's entries, as often as --repeat says, then at most one error. A bad
+// entry is such an error. With --skip-bad it is left out and counted.
 func (s *source) entries() iter.Seq2[entry, error] {
 	return func(yield func(entry, error) bool) {
 		for range s.repeat {
@@ -187,7 +190,7 @@ func (s *source) entries() iter.Seq2[entry, error] {
 	}
 }
 
-// pass yields what the input has, once.
+// pass yields the input's entries once.
 func (s *source) pass() iter.Seq2[entry, error] {
 	return func(yield func(entry, error) bool) {
 		s.skipped, s.firstSkipped = 0, nil
@@ -199,11 +202,11 @@ func (s *source) pass() iter.Seq2[entry, error] {
 	}
 }
 
-// read yields what one input has; false means to stop.
+// read yields one input's entries; false means stop.
 func (s *source) read(in input, yield func(entry, error) bool) bool {
 	file, err := in.open()
 	if err != nil {
-		if s.last == (place{}) { // Later it is a failure: the input was good, and is published in part.
+		if s.last == (place{}) { // Later it is a failure: the input was good, and part of it is published.
 			err = badInput("%w", err)
 		}
 		return yield(entry{}, err)
@@ -225,7 +228,7 @@ func (s *source) read(in input, yield func(entry, error) bool) bool {
 		e, err := s.entry(place{in.name, c.line}, body, err)
 		_, bad := errors.AsType[*contentError](err)
 		if bad && !s.skipBad {
-			err = badInput("%w; --skip-bad leaves out what is bad", err)
+			err = badInput("%w; --skip-bad leaves out bad entries", err)
 		}
 		switch {
 		case bad && s.skipBad:
@@ -234,12 +237,12 @@ func (s *source) read(in input, yield func(entry, error) bool) bool {
 			return false
 		}
 		if s.format == formatFile {
-			return true // there is one event in it
+			return true // one event fills the file
 		}
 	}
 }
 
-// isJSON tells whether the input's lines are JSON.
+// isJSON reports whether the input's lines are JSON.
 func (s *source) isJSON() bool {
 	return s.format == formatNDJSON || s.format == formatEvents || s.format == formatLines && len(s.keyPath) > 0
 }
@@ -251,7 +254,7 @@ func (s *source) skip(err error) {
 	}
 }
 
-// entry makes an entry of what was read, or says what is wrong with it.
+// entry makes an entry of the bytes read, or says what is wrong with them.
 func (s *source) entry(at place, body []byte, err error) (entry, error) {
 	_, bad := errors.AsType[*contentError](err)
 	if err != nil && !bad {
@@ -273,7 +276,7 @@ func (s *source) entry(at place, body []byte, err error) (entry, error) {
 	return e, nil
 }
 
-// A contentError says that what the input has for one event makes none. --skip-bad leaves it out.
+// A contentError says that the input makes no event. --skip-bad leaves it out.
 type contentError struct {
 	err error
 }
@@ -281,7 +284,7 @@ type contentError struct {
 func (e *contentError) Error() string { return e.err.Error() }
 func (e *contentError) Unwrap() error { return e.err }
 
-// readError is about the file or the stream, not about what is in it for one event.
+// readError is an error of the file or the stream, not of one event's content.
 func readError(at place, err error) error {
 	if errors.Is(err, errNotGzip) {
 		return badInput("%v: %w", at.input, err)
@@ -295,7 +298,7 @@ func readError(at place, err error) error {
 	return fmt.Errorf("reading %s: %w", at.input, err)
 }
 
-// unzipped is the content of r, which may be compressed with gzip.
+// unzipped returns the content of r, which may be compressed with gzip.
 func unzipped(r *bufio.Reader) (io.Reader, error) {
 	if head, _ := r.Peek(2); len(head) < 2 || head[0] != 0x1f || head[1] != 0x8b { // RFC 1952, 2.3.1
 		return r, nil
@@ -307,10 +310,10 @@ func unzipped(r *bufio.Reader) (io.Reader, error) {
 	return &gzipReader{z}, nil
 }
 
-// errNotGzip says that the input begins like gzip and is broken.
+// errNotGzip says that the input begins like gzip but is broken.
 var errNotGzip = errors.New("broken gzip")
 
-// A gzipReader tells what is wrong with the compressed data from what is wrong with the file.
+// A gzipReader marks errors of the compressed data, to distinguish them from errors of the file.
 type gzipReader struct {
 	z *gzip.Reader
 }

@@ -46,7 +46,7 @@ func TestAFileThatVanishesIsAFailureOnceItIsPublishedInPart(t *testing.T) {
 	}
 }
 
-// Nobody writes to the pipe, so that even opening it waits.
+// The pipe has no writer, so even opening it waits.
 func TestAnInterruptEndsTheOpeningOfAPipe(t *testing.T) {
 	name := filepath.Join(t.TempDir(), "pipe")
 	if _, err := exec.LookPath("mkfifo"); err != nil {
@@ -72,7 +72,7 @@ func TestAnInterruptEndsTheOpeningOfAPipe(t *testing.T) {
 	}
 }
 
-// Lines of every length around the buffer's are cut as they are in memory.
+// Lines of every length around the buffer's are split like lines in memory.
 func TestLinesOfAnyLengthAreCutAlike(t *testing.T) {
 	const limit = 3 * lineBuffer
 	var input strings.Builder

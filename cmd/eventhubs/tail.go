@@ -11,52 +11,53 @@ import (
 	"github.com/go-eventhubs/eventhubs"
 )
 
-const tailHelp = `Prints the events of a hub as they come, read with the official SDK's consumer: one line for each.
+const tailHelp = `Prints the events of a hub as they come, one line for each. It reads with the official SDK's consumer.
 
 Usage:
   eventhubs tail [options]
 
 Options:
   --from POSITION           where to start in each partition (default latest):
-                              start          the oldest event there is
+                              start          the oldest event
                               latest         the first event that comes after the line "Reading …"
                               offset:N       the event with this offset
                               sequence:N     the event with this sequence number
                               time:RFC3339   the first event stored at this time or later
-                            All are inclusive. Offsets and sequence numbers belong to one partition each;
-                            a partition that does not reach that far is read from its end
+                            All are inclusive. Offsets and sequence numbers belong to one partition.
+                            A partition that does not reach that far is read from its end
   --partition ID            this partition only (default: all)
   --group NAME              consumer group (default $Default)
   --count N                 end after N events (default: go on until interrupted)
-  --output text|json        text (default): partition, sequence number, time, key or -, body or - and, if there
-                            are any, message-id, correlation-id and annotations, with tabs between; what is
-                            not printable, and all of a body that is not UTF-8, is escaped as in Go.
-                            json: one object an event, see below
+  --output text|json        text (default): partition, sequence number, time, key or -, body or - and,
+                            if there are any, message-id, correlation-id and annotations, with tabs
+                            between them. Unprintable text and bodies that are not UTF-8 are escaped
+                            as in Go. json: one object for each event, see below
 ` + clientHelp + `
-An object has partition (text), sequenceNumber (number), offset (text), enqueuedTime (RFC 3339, UTC), key (text, or
-null), properties (object, maybe empty) and, where there are any, messageId, correlationId, contentType,
-contentEncoding, subject, to, replyTo, userId (base64), creationTime, absoluteExpiryTime, groupId, groupSequence,
-replyToGroupId and annotations: what else came with it, as IoT Hub's iothub-connection-device-id. It has one of
+An object always has partition (text), sequenceNumber (number), offset (text), enqueuedTime (RFC 3339,
+UTC), key (text or null) and properties (object, may be empty). If there are any, it has messageId,
+correlationId, contentType, contentEncoding, subject, to, replyTo, userId (base64), creationTime,
+absoluteExpiryTime, groupId, groupSequence, replyToGroupId and annotations (every other one, such as
+IoT Hub's iothub-connection-device-id). It has one of
   body          text, byte for byte, if the body is valid UTF-8. JSON in it stays text: jq '.body | fromjson'
-  bodyBase64    any other body; bodyLengths has the lengths of its sections if there is more than one
-  bodyValue     a body that is no data but an AMQP value, or a list of sequences; null for a null one, or
-                none, such as a tombstone of a compacted hub
-and types, which names the types that JSON does not tell, as in "types":{"properties":{"n":"int"}}. Without a
-name text is a string, a whole number a long, any other number a double. Names are ubyte, ushort, uint, ulong,
-byte, short, int, float, char, symbol; timestamp (RFC 3339, or milliseconds since 1970 outside of years 0 to
-9999), uuid, binary (base64), decimal32, decimal64 and decimal128 (their bits in hexadecimal); described
-({"descriptor": …, "value": …}), list, map and array ({"of": TYPE, "values": […]}). Within these a value with
-a name is {"uint": 7}.
-"eventhubs publish --format events" takes such objects, and makes the same events of them, but for what is of one
-hub (partition, offset and the like), header, delivery annotations and footer.
+  bodyBase64    any other body of bytes; bodyLengths has the lengths of its sections if there are several
+  bodyValue     a body that is an AMQP value or a list of sequences. null stands for a null value and
+                for no body, such as a tombstone of a compacted hub
+The field types names the types that JSON does not have, as in "types":{"properties":{"n":"int"}}. Without
+a name, text is a string, a whole number is a long, and any other number is a double. Names are ubyte,
+ushort, uint, ulong, byte, short, int, float, char, symbol; timestamp (RFC 3339, or milliseconds since 1970
+outside of years 0 to 9999), uuid, binary (base64), decimal32, decimal64 and decimal128 (their bits in
+hexadecimal); described ({"descriptor": …, "value": …}), list, map and array ({"of": TYPE, "values": […]}).
+Inside these, a value with a named type is {"uint": 7}.
+"eventhubs publish --format events" makes the same events of these objects. It leaves out the fields of one
+hub (such as partition and offset), the header, the delivery annotations and the footer.
 
-The SDK's codec does not know decimals and characters, and ends at such an event. tail says which it was, and goes
-on there by itself. What is no AMQP at all is said and left out.
+The SDK cannot decode decimals and characters, and stops at an event that has one. tail names the event and
+reads on without the SDK. It names and skips messages that are not valid AMQP.
 
-Events come in the order of each partition; partitions are read at the same time, in no order between
-them. Standard error has one line when reading begins, and errors.
+Events come in the order of each partition. There is no order between partitions, which are read at the
+same time. Standard error has a line when reading begins, and errors.
 
-A partition that cannot be read for a minute is named; the others are read on, and the status is 1 in the end.
+If a partition cannot be read for a minute, tail names it and goes on with the others. Its status is then 1.
 
 Exit status: 0 after --count events, or an interrupt without --count; 1 failed, or interrupted before
 --count events; 2 wrong command line, or no such hub, partition or group.
@@ -92,12 +93,12 @@ type tail struct {
 	options *tailOptions
 
 	// Owned by run's goroutine.
-	hub     string // its name
+	hub     string // the hub's name
 	printed int    // events
-	failed  error  // of the first partition that cannot be read any more
+	failed  error  // the error of the first partition that cannot be read any more
 }
 
-// An arrival is an event of a partition, or something to say of it, or why there are no more.
+// An arrival is an event of a partition, a note about it, or the error that ended it.
 type arrival struct {
 	partition string
 	event     *azeventhubs.ReceivedEventData
@@ -105,7 +106,7 @@ type arrival struct {
 	err       error
 }
 
-// run prints events until there were enough, or ctx ends, or no partition can be read any more.
+// run prints events until --count is reached, ctx ends, or no partition can be read any more.
 func (t *tail) run(ctx context.Context) error {
 	starts, err := t.starts(ctx)
 	if err != nil {
@@ -126,7 +127,8 @@ func (t *tail) run(ctx context.Context) error {
 	arrivals := make(chan arrival)
 	var readers sync.WaitGroup
 	for _, s := range starts {
-		// Each ends with ctx, or when it cannot go on; run waits for them before it closes the consumer.
+		// Each goroutine ends with ctx, or when it cannot go on. run waits for them before it
+		// closes the consumer.
 		readers.Go(func() { t.follow(ctx, consumer, s, arrivals) })
 	}
 	err = t.print(ctx, arrivals, len(starts))
@@ -135,8 +137,8 @@ func (t *tail) run(ctx context.Context) error {
 	return err
 }
 
-// starts finds out about the partitions, and where reading starts in each. Asking before anything is read means that
-// "latest" is the same moment for what the user is told and for what is read.
+// starts asks for the partitions, and decides where reading starts in each. It asks before reading
+// begins, so that "latest" is the moment that the user sees.
 func (t *tail) starts(ctx context.Context) ([]start, error) {
 	ids, err := t.partitions(ctx)
 	if err != nil {
@@ -153,7 +155,8 @@ func (t *tail) starts(ctx context.Context) ([]start, error) {
 	return starts, nil
 }
 
-// partitions are the ids of the partitions to read. It asks with a producer, whose errors are those of publish.
+// partitions returns the ids of the partitions to read. It asks with a producer, so its errors are
+// those of publish.
 func (t *tail) partitions(ctx context.Context) (ids []string, err error) {
 	producer, err := t.options.newProducer(&eventhubs.Options{Connection: eventhubs.ConnectionOptions{ApplicationID: "eventhubs-tail"}})
 	if err != nil {
@@ -176,7 +179,8 @@ func (t *tail) partitions(ctx context.Context) (ids []string, err error) {
 	return []string{id}, nil
 }
 
-// print prints what arrives from so many partitions. One that cannot be read any more leaves the others alone.
+// print prints the arrivals of so many partitions. A partition that cannot be read any more does
+// not stop the others.
 func (t *tail) print(ctx context.Context, arrivals <-chan arrival, partitions int) error {
 	out := newEventPrinter(t.process.stdout, t.options.json)
 	for partitions > 0 {
@@ -191,7 +195,7 @@ func (t *tail) print(ctx context.Context, arrivals <-chan arrival, partitions in
 					return err
 				}
 				if partitions--; partitions > 0 {
-					t.process.tell("It is read no more, and the others are: " + t.process.message(err))
+					t.process.tell("Reading goes on without this partition: " + t.process.message(err))
 				}
 				if t.failed == nil {
 					t.failed = err
@@ -212,15 +216,15 @@ func (t *tail) print(ctx context.Context, arrivals <-chan arrival, partitions in
 	return t.failed
 }
 
-// failure is why a partition cannot be read any more.
+// failure explains why a partition cannot be read any more.
 func (t *tail) failure(a arrival) error {
-	if condition, description := saidByService(a.err); condition == "amqp:not-found" { // The hub and the partition are there.
+	if condition, description := saidByService(a.err); condition == "amqp:not-found" { // The hub and the partition exist.
 		return badInput("there is no consumer group %q: %s", t.options.group, description)
 	}
 	return fmt.Errorf("partition %s: %w", a.partition, a.err)
 }
 
-// follow hands on what comes in a partition until ctx ends or an error does not go away.
+// follow passes on the events of a partition until ctx ends, or an error lasts.
 func (t *tail) follow(ctx context.Context, consumer *azeventhubs.ConsumerClient, s start, arrivals chan<- arrival) {
 	hand := func(a arrival) bool {
 		a.partition = s.partition

@@ -16,7 +16,7 @@ import (
 	"github.com/go-eventhubs/eventhubs/emulator"
 )
 
-// decodeLines decodes what tail printed as JSON.
+// decodeLines decodes tail's JSON output.
 func decodeLines(t *testing.T, text string) []eventRecord {
 	t.Helper()
 	var records []eventRecord
@@ -32,7 +32,7 @@ func decodeLines(t *testing.T, text string) []eventRecord {
 	return records
 }
 
-// byKey puts lines together that have the same key.
+// byKey joins the lines with the same key.
 func byKey(t *testing.T, lines [][]byte) map[string]string {
 	t.Helper()
 	all := map[string]string{}
@@ -90,8 +90,8 @@ func TestTailPrintsTheEarthquakesByteForByte(t *testing.T) {
 	}
 }
 
-// seeded starts an emulator that has five events in partition 1, of which each is stored a second after the one before it,
-// and returns a program with its connection string.
+// seeded starts an emulator with five events in partition 1, stored a second apart. It returns a
+// program with its connection string.
 func seeded(t *testing.T) (*emulator.Server, program, []emulator.Event) {
 	t.Helper()
 	server := startServer(t)
@@ -122,7 +122,7 @@ func TestTailStartsWhereItIsTold(t *testing.T) {
 		{"time:2020-01-01T00:00:00Z", 0},
 	} {
 		t.Run(test.from, func(t *testing.T) {
-			// All partitions but one are empty, which no position may disturb.
+			// All other partitions are empty; no position may disturb them.
 			got := p.run(t, "tail", "--from", test.from, "--output", "json", "--count", fmt.Sprint(5-test.first))
 			got.want(t, exitOK, "Reading 4 partitions from "+test.from+".")
 			for i, r := range decodeLines(t, got.stdout) {
@@ -141,7 +141,7 @@ func TestTailStartsAtTheEndWhereAPartitionDoesNotReachFarther(t *testing.T) {
 			tail := p.start(t, "tail", "--from", from, "--output", "json", "--count", "2")
 			defer tail.stop()
 			tail.stderr.await(t, "Reading 4 partitions from "+from+".\n")
-			// One to a partition that had events, one to a partition that had none.
+			// One goes to a partition that had events, one to a partition that had none.
 			for _, partition := range []string{"1", "3"} {
 				e := emulator.Event{Body: []byte("new"), EnqueuedTime: time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC)}
 				if err := server.Seed("events", partition, e); err != nil {

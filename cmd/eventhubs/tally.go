@@ -11,7 +11,7 @@ import (
 	"github.com/go-eventhubs/eventhubs"
 )
 
-// A tally counts what became of the events, by partition, as the producer tells it.
+// A tally counts events by partition and outcome, as the producer reports them.
 type tally struct {
 	seed maphash.Seed // immutable
 
@@ -29,14 +29,14 @@ type partitionTally struct {
 	Batches int    `json:"batches"`
 	Bytes   int    `json:"bytes"` // of the events' bodies
 
-	keys map[uint64]struct{} // hashes of the keys, which may be many
+	keys map[uint64]struct{} // hashes of the keys, since there may be many
 }
 
 func newTally() *tally {
 	return &tally{seed: maphash.MakeSeed(), partitions: map[string]*partitionTally{}}
 }
 
-// expect makes a row for each of the partitions, also if nothing will go there.
+// expect makes a row for each partition, even if it gets no events.
 func (t *tally) expect(partitionIDs []string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -72,8 +72,8 @@ func (t *tally) succeeded(b *eventhubs.Batch) {
 	maps.Copy(p.keys, keys)
 }
 
-// failed counts a batch that was not stored, or not surely, and returns how many such there are. It
-// runs on the producer's senders.
+// failed counts a batch that was not stored, or only possibly, and returns the number of failed
+// batches. It runs on the producer's senders.
 func (t *tally) failed(b *eventhubs.Batch) (batches int) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -107,21 +107,21 @@ func (t *tally) storedLocked() (stored int) {
 	return stored
 }
 
-// failures returns how many events certainly are not stored, and how many possibly are.
+// failures returns how many events are certainly not stored, and how many are possibly stored.
 func (t *tally) failures() (notStored, possibly int) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return t.notStored, t.possibly
 }
 
-// told is what became of the events, for people.
+// told returns the counts for people.
 func (t *tally) told() string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return fmt.Sprintf("%d stored, %d not stored, %d possibly stored", t.storedLocked(), t.notStored, t.possibly)
 }
 
-// rows returns the rows of the report in the order of the partitions' ids.
+// rows returns the rows of the report, sorted by partition id.
 func (t *tally) rows() []partitionTally {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -131,20 +131,21 @@ func (t *tally) rows() []partitionTally {
 		row.keys = maps.Clone(p.keys)
 		rows = append(rows, row)
 	}
-	// Ids are small numbers in text: the shorter is the smaller.
+	// Ids are small numbers in text, so a shorter one is smaller.
 	slices.SortFunc(rows, func(a, b partitionTally) int {
 		return cmp.Or(cmp.Compare(len(a.ID), len(b.ID)), cmp.Compare(a.ID, b.ID))
 	})
 	return rows
 }
 
-// differences says where the producer's word differs from what was read back of each partition.
+// differences says where the producer's reports differ from the events read back, for each
+// partition.
 func (t *tally) differences(readBack map[string]volume) []string {
 	var found []string
 	for _, row := range t.rows() {
 		told := volume{row.Events, row.Bytes}
 		if got := readBack[row.ID]; got != told {
-			found = append(found, fmt.Sprintf("partition %s: the producer tells of %d events with %d bytes, %d with %d came back",
+			found = append(found, fmt.Sprintf("partition %s: the producer reports %d events with %d bytes, but %d with %d came back",
 				row.ID, told.events, told.bytes, got.events, got.bytes))
 		}
 	}

@@ -16,7 +16,7 @@ import (
 // lookTimeout bounds the first question to the namespace, retries included.
 const lookTimeout = 30 * time.Second
 
-// A target is where events go: a namespace, or an emulator inside this process.
+// A target is the destination of the events: a namespace, or an emulator inside this process.
 type target struct {
 	clientOptions                  // how to reach it
 	server        *emulator.Server // nil for a namespace
@@ -65,7 +65,7 @@ func hubProperties(ctx context.Context, producer *eventhubs.BufferedProducer) (e
 	return properties, fmt.Errorf("asking for event hub %q: %w%s", producer.EventHubName(), err, seeCheck(err))
 }
 
-// seeCheck is where to look further when a namespace cannot be reached, or does not let in.
+// seeCheck points to "eventhubs check" when a namespace cannot be reached or refuses access.
 func seeCheck(err error) string {
 	if errors.Is(err, context.Canceled) {
 		return "" // by the user
@@ -73,7 +73,7 @@ func seeCheck(err error) string {
 	return "; \"eventhubs check\" says which step on the way fails"
 }
 
-// noPartition says which partitions there are.
+// noPartition names the partitions of the hub.
 func noPartition(hub, id string, ids []string) error {
 	return badInput("event hub %q has no partition %q; it has %s", hub, id, strings.Join(ids, ", "))
 }

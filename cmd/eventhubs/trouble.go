@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// A troubleLog is the producer's Logger: it makes a line for people of each change of the producer's health, and of trouble that lasts. All else that the producer
-// logs the publication tells in its own way.
+// A troubleLog is the producer's Logger. It prints a line for each change of the producer's health,
+// and for trouble that lasts. The publication reports all else in its own way.
 type troubleLog struct {
 	line func(text string)
 }

@@ -11,7 +11,8 @@ import (
 	"github.com/go-eventhubs/eventhubs"
 )
 
-// An undelivered is the file of --undelivered: the events that are not stored, or not surely, as records that publish reads with --format events.
+// An undelivered is the file of --undelivered. It holds the events that are not stored, or only
+// possibly, as records for --format events.
 type undelivered struct {
 	// Immutable.
 	name    string
@@ -21,10 +22,10 @@ type undelivered struct {
 	file    *os.File
 	encoder *json.Encoder
 	count   int
-	err     error // the first that writing met
+	err     error // the first error of writing
 }
 
-// An undeliveredRecord is one line of the file. publish passes over the last three fields.
+// An undeliveredRecord is one line of the file. publish ignores the last three fields.
 type undeliveredRecord struct {
 	messageRecord
 	Partition string `json:"partition,omitempty"`
@@ -32,7 +33,8 @@ type undeliveredRecord struct {
 	Error     string `json:"error"`
 }
 
-// newUndeliveredRecord describes an event. It has that key, or with an empty one the one that it carries, if any.
+// newUndeliveredRecord describes an event with this key. If key is empty, it takes the message's
+// own key, if any.
 func newUndeliveredRecord(m *azeventhubs.AMQPAnnotatedMessage, key string, outcome eventhubs.Storage, cause string) undeliveredRecord {
 	r := undeliveredRecord{Outcome: outcome.String(), Error: cause}
 	if key != "" {
@@ -43,9 +45,11 @@ func newUndeliveredRecord(m *azeventhubs.AMQPAnnotatedMessage, key string, outco
 	return r
 }
 
-// createUndelivered makes the file, so that nobody finds out at the first failure that this cannot be done. A name of nothing is no file.
+// createUndelivered makes the file at the start, so that the user learns at once if this fails. An
+// empty name means no file.
 //
-// The file is one that nobody had before: what is there already, be it a link that leads nowhere yet, is neither followed nor written over.
+// The file must be new. An existing file or link, even one that leads nowhere, is neither followed
+// nor overwritten.
 func createUndelivered(p *process, name string) (*undelivered, error) {
 	if name == "" {
 		return nil, nil
@@ -53,7 +57,7 @@ func createUndelivered(p *process, name string) (*undelivered, error) {
 	file, err := os.OpenFile(name, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600) // events may be confidential
 	switch {
 	case errors.Is(err, fs.ErrExist):
-		return nil, badInput("--undelivered %s: %s has that name already, and nothing is written over it; give the name of a new file, or move it away", name, describeFile(name))
+		return nil, badInput("--undelivered %s: %s has that name already and is not overwritten; give the name of a new file, or move it away", name, describeFile(name))
 	case err != nil:
 		return nil, badInput("--undelivered: %w", withoutCall(err))
 	}
@@ -62,12 +66,12 @@ func createUndelivered(p *process, name string) (*undelivered, error) {
 	return u, nil
 }
 
-// describeFile says what has a name.
+// describeFile says what kind of file has a name.
 func describeFile(name string) string {
 	info, err := os.Lstat(name)
 	switch {
 	case err != nil:
-		return "something" // and it went away meanwhile
+		return "something" // it was removed meanwhile
 	case info.IsDir():
 		return "a directory"
 	case info.Mode()&fs.ModeSymlink != 0:
@@ -80,7 +84,7 @@ func describeFile(name string) string {
 	return "a file"
 }
 
-// batch writes the events of a batch that failed. It runs on the producer's senders.
+// batch writes the events of a failed batch. It runs on the producer's senders.
 func (u *undelivered) batch(b *eventhubs.Batch) {
 	if u == nil {
 		return
@@ -114,7 +118,7 @@ func (u *undelivered) writeLocked(r undeliveredRecord) {
 	}
 }
 
-// sentBody is what sentMessage has as its body.
+// sentBody returns the body of sentMessage.
 func sentBody(e *eventhubs.Event) []byte {
 	if e.AMQP == nil {
 		return e.Body
@@ -122,7 +126,8 @@ func sentBody(e *eventhubs.Event) []byte {
 	return bodyBytes(sentMessage(e).Body)
 }
 
-// sentMessage is what was published as an event of a batch. One of a record is its Tag, with all types as they were given.
+// sentMessage returns the published message of a batch's event. For a record it is the event's Tag,
+// which keeps all types.
 func sentMessage(e *eventhubs.Event) *azeventhubs.AMQPAnnotatedMessage {
 	if m, ok := e.Tag.(*azeventhubs.AMQPAnnotatedMessage); ok {
 		return m
@@ -130,7 +135,7 @@ func sentMessage(e *eventhubs.Event) *azeventhubs.AMQPAnnotatedMessage {
 	return messageOf(e)
 }
 
-// close closes the file, and takes it away if there is nothing in it. It returns how many events it holds.
+// close closes the file, and removes it if it is empty. It returns the number of events in it.
 func (u *undelivered) close() (count int, err error) {
 	if u == nil {
 		return 0, nil
@@ -145,7 +150,7 @@ func (u *undelivered) close() (count int, err error) {
 	return u.count, err
 }
 
-// takeAway removes the file, unless it has another name by now, or something else has its name.
+// takeAway removes the file, unless it was renamed or another file has its name.
 func (u *undelivered) takeAway(ours fs.FileInfo) error {
 	there, err := os.Lstat(u.name)
 	switch {

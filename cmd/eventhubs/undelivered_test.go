@@ -82,7 +82,7 @@ func TestWhatIsUndeliveredIsPublishedAgain(t *testing.T) {
 	if !slices.Equal(all, want) {
 		t.Errorf("stored are %q, want each line once", all)
 	}
-	// In the order of each key, in the key's partition, with what they had.
+	// In the order of each key, in the key's partition, with all properties.
 	partitions := map[string]string{}
 	for _, id := range server.PartitionIDs("events") {
 		last := map[string]int{}
@@ -125,12 +125,12 @@ func TestInterruptSaysWhatIsPossiblyStoredAndKeepsIt(t *testing.T) {
 	var stdout, stderr bytes.Buffer
 	status := make(chan int, 1)
 	args := []string{"publish", "--output", "json", "--partition", "1", "--grace", "50ms", "--undelivered", lost, "--connection-string", server.ConnectionString(""), "-"}
-	// It ends when ctx does; the test waits for its status.
+	// The goroutine ends when ctx does; the test waits for its status.
 	go func() { status <- program{stdin: stdin}.process(&stdout, &stderr).run(ctx, args) }()
 	if _, err := io.WriteString(lines, "first\n"); err != nil {
 		t.Fatal(err)
 	}
-	// The first is stored, alone; what comes now waits behind it.
+	// The first is stored, alone; later events wait after it.
 	if err := server.WaitForEvents(t.Context(), "events", 1); err != nil {
 		t.Fatal(err)
 	}
@@ -184,18 +184,18 @@ func TestOnlyWhatIsInTheFileOfUndeliveredIsCounted(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	u.write(undeliveredRecord{messageRecord: messageRecord{Properties: map[string]any{"p": math.Inf(1)}}}) // which JSON does not have
+	u.write(undeliveredRecord{messageRecord: messageRecord{Properties: map[string]any{"p": math.Inf(1)}}}) // JSON has no such number
 	infinite := messageOf(&eventhubs.Event{Body: []byte("x"), Properties: map[string]any{"p": math.Inf(1)}})
 	u.write(newUndeliveredRecord(infinite, "", eventhubs.NotStored, "why"))
 	if n, err := u.close(); n != 1 || err == nil {
-		t.Errorf("close returned %d, %v, want one event, and why another is not there", n, err)
+		t.Errorf("close returned %d, %v, want one event, and why the other one is not there", n, err)
 	}
 	if records := readUndelivered(t, name); len(records) != 1 || records[0].Properties["p"] != "+Inf" {
 		t.Errorf("the file has %+v", records)
 	}
 }
 
-// What stands in the way of --undelivered stays as it is: a link could lead to anybody's file.
+// A file in the place of --undelivered must stay as it is. A link could lead to anybody's file.
 func TestUndeliveredIsWrittenOverNothing(t *testing.T) {
 	for name, test := range map[string]struct {
 		make func(t *testing.T, name string) error
@@ -207,7 +207,7 @@ func TestUndeliveredIsWrittenOverNothing(t *testing.T) {
 		"a link to a file":            {func(t *testing.T, name string) error { return os.Symlink(writeFile(t, ""), name) }, "a link has that name already"},
 		"a link that leads nowhere":   {func(_ *testing.T, name string) error { return os.Symlink(name+".elsewhere", name) }, "a link has that name already"},
 		"a link to itself":            {func(_ *testing.T, name string) error { return os.Symlink(name, name) }, "a link has that name already"},
-		"a pipe that nobody reads": {func(t *testing.T, name string) error {
+		"a pipe without a reader": {func(t *testing.T, name string) error {
 			if _, err := exec.LookPath("mkfifo"); err != nil {
 				t.Skip("this system has no named pipes that a program can make:", err)
 			}
@@ -225,14 +225,14 @@ func TestUndeliveredIsWrittenOverNothing(t *testing.T) {
 				t.Fatal(err)
 			}
 			server, got := publishTo(t, "a\n", "--undelivered", lost, "-")
-			got.want(t, exitBadInput, "--undelivered "+lost+": "+test.says+", and nothing is written over it; give the name of a new file, or move it away")
+			got.want(t, exitBadInput, "--undelivered "+lost+": "+test.says+" and is not overwritten; give the name of a new file, or move it away")
 			wantStored(t, server)
 			after, err := os.Lstat(lost)
 			if err != nil || !os.SameFile(before, after) || after.Mode() != before.Mode() || after.Size() != before.Size() {
-				t.Errorf("what was there is now %v, %v", after, err)
+				t.Errorf("the file that was there is now %v, %v", after, err)
 			}
 			if entries, err := os.ReadDir(directory); err != nil || len(entries) != 1 {
-				t.Errorf("the directory has %v, %v, want only what was there before", entries, err)
+				t.Errorf("the directory has %v, %v, want only the earlier content", entries, err)
 			}
 		})
 	}
@@ -288,7 +288,7 @@ func TestWhatTookTheNameOfUndeliveredIsNotDeleted(t *testing.T) {
 		"a link": func(name string) error {
 			return errors.Join(os.Rename(name, name+".moved"), os.Symlink(name+".moved", name))
 		},
-		"what somebody else has written into it": func(name string) error { return os.WriteFile(name, []byte("precious"), 0o600) },
+		"text from another program in it": func(name string) error { return os.WriteFile(name, []byte("precious"), 0o600) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			lost := filepath.Join(t.TempDir(), "lost.ndjson")
@@ -322,12 +322,12 @@ func TestWhatTookTheNameOfUndeliveredIsNotDeleted(t *testing.T) {
 	})
 }
 
-// Batch.Events has Go types that are those of several of AMQP's; what is written is what was given.
+// A Go type in Batch.Events may stand for several AMQP types. The file must have the original type.
 func TestWhatIsUndeliveredKeepsItsTypes(t *testing.T) {
 	const record = `{"key":"k","messageId":7,"correlationId":"AQ==","properties":{"c":"ü","d":"30400000000000000000000000000001","n":5,"s":"sym","took":{"descriptor":{"symbol":"com.microsoft:timespan"},"value":1}},` +
 		`"contentType":"text/plain","annotations":{"iothub-connection-device-id":"device-7"},"bodyValue":[{"uint":7}],` +
 		`"types":{"messageId":"ulong","correlationId":"binary","properties":{"c":"char","d":"decimal128","n":"int","s":"symbol","took":"described"},"body":"list"}`
-	// Which the producer does not accept.
+	// The producer does not accept it.
 	const arrayOfDescribed = `{"key":null,"properties":{"a":{"of":"described","values":[{"descriptor":1,"value":1}]}},"body":"x","types":{"properties":{"a":"array"}}`
 	server := startServer(t)
 	server.SetHook(func(_ context.Context, op emulator.Operation) emulator.Action {

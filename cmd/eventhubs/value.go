@@ -18,13 +18,14 @@ import (
 	"github.com/go-eventhubs/eventhubs/internal/amqp"
 )
 
-// An AMQP value in JSON is in two parts: the name of its type, and a JSON value. Of null, boolean, string, long and double JSON says the type itself, and
-// the name is empty: text is a string, a number without fraction and exponent a long, any other a double. Where a value stands alone, within another,
-// one with a name is an object of it: {"uint": 7}.
+// An AMQP value in JSON has two parts: the name of its type, and a JSON value. For null, boolean,
+// string, long and double the name is empty, since JSON shows the type: text is a string, a number
+// without fraction and exponent a long, any other number a double. A value alone or inside another,
+// with a named type, is an object: {"uint": 7}.
 //
 // parseValue, in value_parse.go, is the way back.
 
-// Names of the types that JSON has itself; nobody need say them.
+// Names of JSON's own types. They may be left out.
 const (
 	kindNull    = "null"
 	kindBoolean = "boolean"
@@ -33,18 +34,18 @@ const (
 	kindDouble  = "double"
 )
 
-// Names of types that are made of others.
+// Names of types that contain other values.
 const (
 	kindDescribed = "described" // {"descriptor": …, "value": …}
 	kindList      = "list"      // […]
-	kindMap       = "map"       // {"key": …}, or [[key, value], …] if a key is no text
+	kindMap       = "map"       // {"key": …}, or [[key, value], …] if a key is not text
 	kindArray     = "array"     // {"of": NAME, "values": […]}
 )
 
-// kindBroken is a string that is not UTF-8, which AMQP does not have but clients send: in base64.
+// kindBroken is a string that is not UTF-8, in base64. AMQP forbids it, but clients send it.
 const kindBroken = "brokenString"
 
-// jsonValue is a value that stands alone, as one that encoding/json takes.
+// jsonValue returns a value that stands alone, for encoding/json.
 func jsonValue(v any) any {
 	kind, content := describeValue(v)
 	if kind == "" {
@@ -53,7 +54,7 @@ func jsonValue(v any) any {
 	return jsonObject{{kind, content}}
 }
 
-// describeValue returns the name of a value's type, empty for those of JSON's own, and what stands for it in JSON.
+// describeValue returns the name of a value's type (empty for JSON's own) and the value's JSON.
 func describeValue(v any) (kind string, content any) {
 	switch v := v.(type) {
 	case nil:
@@ -108,8 +109,8 @@ func describeValue(v any) (kind string, content any) {
 	return describeOther(reflect.ValueOf(v))
 }
 
-// onTheWire is what a value of a type of another AMQP package is on the wire, in the types of our own. go-amqp has some for the protocol's described values, such
-// as an error.
+// onTheWire returns the wire form of another AMQP package's value, in our own types. go-amqp has
+// such types for the protocol's described values, such as an error.
 func onTheWire(v any) (any, bool) {
 	encoded, err := amqp.AppendValue(nil, v)
 	if err != nil {
@@ -153,12 +154,12 @@ func describeOther(v reflect.Value) (kind string, content any) {
 			return describeSymbol(v.String())
 		}
 		return describeValue(v.String())
-	case reflect.Struct: // of go-amqp, with a value in it that has no form on the wire
+	case reflect.Struct: // of go-amqp, with a value that has no wire form
 		descriptor, value := v.FieldByName("Descriptor"), v.FieldByName("Value")
 		if name == "DescribedType" && descriptor.IsValid() && value.IsValid() {
 			d := amqp.Described{Descriptor: descriptor.Interface(), Value: value.Interface()}
 			if name, ok := d.Descriptor.(string); ok {
-				d.Descriptor = amqp.Symbol(name) // go-amqp makes strings of symbols, and a descriptor is none
+				d.Descriptor = amqp.Symbol(name) // go-amqp turns symbols into strings, and a descriptor is a symbol
 			}
 			return describeValue(d)
 		}
@@ -172,17 +173,17 @@ func describeOther(v reflect.Value) (kind string, content any) {
 	case reflect.Slice:
 		return kindArray, jsonArray(v)
 	}
-	return "unknown", fmt.Sprint(v.Interface()) // which no decoder of AMQP makes
+	return "unknown", fmt.Sprint(v.Interface()) // no AMQP decoder makes such a value
 }
 
-// The NaN of most clients. Another is "NaN(7ff8000000000001)", with its bits.
+// The NaN of most clients. Another one is "NaN(7ff8000000000001)", with its bits.
 const (
 	usualNaN64 = 0x7ff8000000000000
 	usualNaN32 = 0x7fc00000
 )
 
-// describeFloat is a number with a fraction or an exponent, so that nobody takes it for an integer, or text for what JSON has no number. It is given the
-// pattern and the number of its bits, too.
+// describeFloat returns a number with a fraction or an exponent, so that it does not look like an
+// integer. NaN and infinities are text. pattern has the number's bits.
 func describeFloat(v float64, pattern uint64, bits int) (kind string, content any) {
 	usualNaN := uint64(usualNaN64)
 	if bits == 32 {
@@ -212,7 +213,7 @@ func describeSymbol(text string) (kind string, content any) {
 	return "symbol", text
 }
 
-// describeChar is a character as text, or by its number if there is none.
+// describeChar returns a character as text, or as a number if it is no valid character.
 func describeChar(c amqp.Char) (kind string, content any) {
 	if utf8.ValidRune(rune(c)) {
 		return "char", string(rune(c))
@@ -220,7 +221,8 @@ func describeChar(c amqp.Char) (kind string, content any) {
 	return "char", int64(c)
 }
 
-// jsonTime is a time as text in RFC 3339, or as the milliseconds since 1970 if its year has no four digits.
+// jsonTime returns a time in RFC 3339, or milliseconds since 1970 if its year does not have four
+// digits.
 func jsonTime(t time.Time) any {
 	t = t.UTC()
 	if year := t.Year(); year < 0 || year > 9999 {
@@ -237,7 +239,7 @@ func jsonList(list []any) []any {
 	return out
 }
 
-// jsonMap is an object if the keys are text, and each of them another.
+// jsonMap returns an object if the keys are distinct texts, otherwise pairs.
 func jsonMap(m amqp.Map) any {
 	object, pairs := make(jsonObject, 0, len(m)), make([]any, len(m))
 	names := map[string]bool{}
@@ -254,13 +256,13 @@ func jsonMap(m amqp.Map) any {
 	return pairs
 }
 
-// jsonArray is an array, whose elements are all of the type that it names.
+// jsonArray returns an array with the name of its elements' type.
 func jsonArray(array reflect.Value) any {
 	of, values := "", make([]any, array.Len())
 	for i := range values {
 		var kind string
 		kind, values[i] = describeElement(array.Index(i).Interface())
-		if of != kindBroken { // one such makes all the array one that cannot be published
+		if of != kindBroken { // one broken string makes the whole array unpublishable
 			of = kind
 		}
 	}
@@ -273,7 +275,7 @@ func jsonArray(array reflect.Value) any {
 	return jsonObject{{"of", of}, {"values", values}}
 }
 
-// describeElement is describeValue with a name also for the types that JSON has.
+// describeElement is describeValue with names also for JSON's own types.
 func describeElement(v any) (kind string, content any) {
 	kind, content = describeValue(v)
 	if kind != "" {

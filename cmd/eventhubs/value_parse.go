@@ -17,7 +17,7 @@ import (
 	"github.com/go-eventhubs/eventhubs/internal/amqp"
 )
 
-// parseAlone makes a value of what jsonValue has made of one.
+// parseAlone reverses jsonValue.
 func parseAlone(text json.RawMessage) (any, error) {
 	kind, content, err := splitKind(text)
 	if err != nil {
@@ -26,20 +26,20 @@ func parseAlone(text json.RawMessage) (any, error) {
 	return parseValue(kind, content)
 }
 
-// splitKind takes {"uint": 7} apart. Anything but an object has no name for its type.
+// splitKind splits {"uint": 7}. JSON that is no object has no name of a type.
 func splitKind(text json.RawMessage) (kind string, content json.RawMessage, err error) {
 	if len(text) == 0 || text[0] != '{' {
 		return "", text, nil
 	}
 	members, err := parseMembers(text)
 	if err != nil || len(members) != 1 {
-		return "", nil, errors.New(`an object; a value that JSON has no type for is the only member of one, whose name is the type: {"uint": 7}`)
+		return "", nil, errors.New(`an object; a value without a JSON type is the only member of an object, under the name of its type: {"uint": 7}`)
 	}
 	return members[0].name, members[0].value.(json.RawMessage), nil
 }
 
-// parseValue makes a value of the type that is named of its content. An error continues a sentence that names the value: "… is 300, which …". What
-// would be another number than it says is refused.
+// parseValue parses JSON as a value of the named type. Its errors continue a sentence that names
+// the value: "… is 300, which …". It refuses a number that would change.
 func parseValue(kind string, content json.RawMessage) (any, error) {
 	if len(content) == 0 {
 		return nil, errors.New("missing")
@@ -51,12 +51,12 @@ func parseValue(kind string, content json.RawMessage) (any, error) {
 		return parse(content)
 	}
 	if kind == kindBroken {
-		return nil, errors.New("text that is not UTF-8, which AMQP forbids, and cannot be published")
+		return nil, errors.New("text that is not UTF-8, which AMQP forbids and which cannot be published")
 	}
 	return nil, fmt.Errorf("of the type %q, which AMQP does not have", kind)
 }
 
-// kinds are the types that have a name. It is filled by init, since some are made of others.
+// kinds are the types with a name. init fills it, since some types contain others.
 var kinds map[string]func(json.RawMessage) (any, error)
 
 func init() {
@@ -106,13 +106,13 @@ func init() {
 	}
 }
 
-// parsePlain makes a value of what JSON has a type for.
+// parsePlain parses a value of JSON's own types.
 func parsePlain(content json.RawMessage) (any, error) {
 	switch content[0] {
 	case '{':
-		return nil, errors.New("an object, of whose type nothing is said")
+		return nil, errors.New("an object without the name of its type")
 	case '[':
-		return nil, errors.New("a list, of whose type nothing is said")
+		return nil, errors.New("a list without the name of its type")
 	case '"':
 		return plainText(content)
 	case 'n':
@@ -123,7 +123,7 @@ func parsePlain(content json.RawMessage) (any, error) {
 	return numberOf(json.Number(content))
 }
 
-// plainText is text in JSON.
+// plainText parses text in JSON.
 func plainText(content json.RawMessage) (string, error) {
 	var text string
 	if content[0] != '"' || json.Unmarshal(content, &text) != nil {
@@ -132,7 +132,7 @@ func plainText(content json.RawMessage) (string, error) {
 	return text, nil
 }
 
-// ofPlain parses what JSON has a type for, and takes what is good.
+// ofPlain parses a value of JSON's own types, and accepts it if good.
 func ofPlain(want string, good func(any) bool) func(json.RawMessage) (any, error) {
 	return func(content json.RawMessage) (any, error) {
 		if v, err := parsePlain(content); err == nil && good(v) {
@@ -165,7 +165,8 @@ func ofInteger(bits int, as func(int64) any) func(json.RawMessage) (any, error) 
 	}
 }
 
-// numberOf is a JSON number as an AMQP long, an unsigned one if only that has room for it, or a double if it has a fraction or an exponent.
+// numberOf returns a JSON number as an AMQP long, or as an unsigned long if only that has room.
+// With a fraction or an exponent it is a double.
 func numberOf(n json.Number) (any, error) {
 	text := n.String()
 	if !strings.ContainsAny(text, ".eE") {
@@ -175,12 +176,12 @@ func numberOf(n json.Number) (any, error) {
 		if u, err := strconv.ParseUint(text, 10, 64); err == nil {
 			return u, nil
 		}
-		return nil, fmt.Errorf("%s, which is too large a number; the largest is %d, and larger ones can be given as text", shortened([]byte(text)), uint64(math.MaxUint64))
+		return nil, fmt.Errorf("%s, which is too large a number; the largest is %d; give larger ones as text", shortened([]byte(text)), uint64(math.MaxUint64))
 	}
 	return parseFloat(json.RawMessage(text), 64)
 }
 
-// maxDigits are those of a double that tell it from all others: more say what a double cannot keep.
+// maxDigits identify a double among all others. A double cannot keep more.
 const maxDigits = 17
 
 // parseNaN returns the bits of "NaN" or "NaN(BITS)".
@@ -201,7 +202,8 @@ func parseNaN(content json.RawMessage, bits int) (pattern uint64, ok bool) {
 	return pattern, err == nil && math.IsNaN(f)
 }
 
-// parseFloat makes a floating-point number of a number, or of the text "+Inf" or "-Inf". One that it cannot come near to is refused.
+// parseFloat parses a number, or the text "+Inf" or "-Inf". It refuses a number that a float cannot
+// represent well.
 func parseFloat(content json.RawMessage, bits int) (float64, error) {
 	switch text := string(content); text {
 	case `"+Inf"`:
@@ -215,17 +217,17 @@ func parseFloat(content json.RawMessage, bits int) (float64, error) {
 	f, err := strconv.ParseFloat(string(content), bits)
 	digits := significant(string(content))
 	switch {
-	case err != nil: // JSON has no others than numbers, so it is the size
+	case err != nil: // it is a number, since it is JSON, so it is too large
 		return 0, fmt.Errorf("%s, which is too large a number", shortened(content))
 	case f == 0 && digits > 0:
 		return 0, fmt.Errorf("%s, which is too small a number, and would be 0", shortened(content))
 	case digits > maxDigits:
-		return 0, fmt.Errorf("%s, which has more digits than a floating-point number keeps; it can be given as text", shortened(content))
+		return 0, fmt.Errorf("%s, which has more digits than a floating-point number keeps; give it as text", shortened(content))
 	}
 	return f, nil
 }
 
-// significant is how many digits of a number say something: none of 0.000, three of -1.230e5.
+// significant counts the significant digits of a number: none of 0.000, three of -1.230e5.
 func significant(number string) int {
 	number, _, _ = strings.Cut(strings.ReplaceAll(number, "E", "e"), "e")
 	digits := strings.Trim(strings.Replace(strings.TrimPrefix(number, "-"), ".", "", 1), "0")
@@ -315,7 +317,7 @@ func parseDescribed(content json.RawMessage) (any, error) {
 	return amqp.Described{Descriptor: descriptor, Value: value}, nil
 }
 
-// splitList returns the members of a list; not ok if it is none.
+// splitList returns the members of a list; ok is false if it is no list.
 func splitList(content json.RawMessage) (members []json.RawMessage, ok bool) {
 	ok = content[0] == '[' && json.Unmarshal(content, &members) == nil
 	return members, ok
@@ -374,7 +376,7 @@ func parseMap(content json.RawMessage) (any, error) {
 	return m, nil
 }
 
-// parseMembers returns the members of an object in their order; their values are json.RawMessages.
+// parseMembers returns the members of an object in their order. Their values are json.RawMessages.
 func parseMembers(object json.RawMessage) (jsonObject, error) {
 	d := json.NewDecoder(bytes.NewReader(object))
 	if _, err := d.Token(); err != nil {
@@ -420,11 +422,11 @@ func parseArray(content json.RawMessage) (any, error) {
 	return typedArray(a.Of, values)
 }
 
-// typedArray is an array of the Go type that names its elements' type also when there are none.
+// typedArray returns an array in the Go type of its elements. So an empty array keeps the type.
 func typedArray(of string, values amqp.Array) (any, error) {
 	switch of {
 	case kindNull, kindArray, kindDescribed:
-		return values, nil // which have no type of their own
+		return values, nil // these have no Go type of their own
 	case kindList:
 		return sliceOf[amqp.List](values), nil
 	case kindMap:
@@ -481,7 +483,7 @@ func sliceOf[T any](values amqp.Array) []T {
 	return out
 }
 
-// strictly decodes an object that has no other members.
+// strictly decodes one JSON object, without unknown members.
 func strictly(content json.RawMessage, to any) error {
 	d := json.NewDecoder(bytes.NewReader(content))
 	d.DisallowUnknownFields()
@@ -489,12 +491,12 @@ func strictly(content json.RawMessage, to any) error {
 		return err
 	}
 	if _, err := d.Token(); err != io.EOF {
-		return errors.New("there is something behind it")
+		return errors.New("there is more text after it")
 	}
 	return nil
 }
 
-// shortened is JSON that an error shows.
+// shortened returns JSON at a length for an error.
 func shortened(content []byte) string {
 	const shown = 60
 	if len(content) <= shown {

@@ -65,7 +65,7 @@ func TestEveryValueBecomesJSONAndComesBack(t *testing.T) {
 	}
 }
 
-// wantSame makes a value of JSON and compares it with the one that it was, as AMQP encodes both.
+// wantSame makes a value of JSON and compares it with the original, both in AMQP's encoding.
 func wantSame(t *testing.T, text string, value any) {
 	t.Helper()
 	back, err := parseAlone(json.RawMessage(text))
@@ -82,9 +82,9 @@ func wantSame(t *testing.T, text string, value any) {
 	}
 }
 
-// The SDK's consumer has Go types of its own for what it receives.
+// The SDK's consumer has its own Go types for received values.
 func TestTheValuesOfTheSDKBecomeJSON(t *testing.T) {
-	type DescribedType struct{ Descriptor, Value any } // which go-amqp keeps in a package of its own
+	type DescribedType struct{ Descriptor, Value any } // go-amqp keeps it in a package of its own
 	type X string
 	for _, test := range []struct {
 		value any
@@ -103,12 +103,12 @@ func TestTheValuesOfTheSDKBecomeJSON(t *testing.T) {
 			t.Errorf("%T %v: got %s, want %s", test.value, test.value, got, test.want)
 		}
 	}
-	if kind, content := describeValue(make(chan int)); kind != "unknown" || content == nil { // nothing that AMQP has; anything that can be printed will do
+	if kind, content := describeValue(make(chan int)); kind != "unknown" || content == nil { // AMQP has no such value; any printable text will do
 		t.Errorf("got %q, %v", kind, content)
 	}
 }
 
-// A number is what it says, or it is refused.
+// A number must keep its value, or be refused.
 func TestNumbersAreExactOrRefused(t *testing.T) {
 	for text, want := range map[string]any{
 		"0": int64(0), "-1": int64(-1), "9223372036854775807": int64(math.MaxInt64), "-9223372036854775808": int64(math.MinInt64),
@@ -128,7 +128,7 @@ func TestNumbersAreExactOrRefused(t *testing.T) {
 			}
 			continue
 		}
-		if err != nil || fmt.Sprintf("%T %v", got, got) != fmt.Sprintf("%T %v", want, want) { // which tells 0 from -0
+		if err != nil || fmt.Sprintf("%T %v", got, got) != fmt.Sprintf("%T %v", want, want) { // %v distinguishes 0 from -0
 			t.Errorf("%s: got %v (%T), %v, want %v (%T)", text, got, got, err, want, want)
 		}
 	}
@@ -136,8 +136,8 @@ func TestNumbersAreExactOrRefused(t *testing.T) {
 
 func TestWhatIsNoValueIsRefusedByName(t *testing.T) {
 	for text, want := range map[string]string{
-		`{}`: "an object; a value that JSON has no type for", `{"int":1,"uint":2}`: "an object; a value that JSON has no type for",
-		`[1]`: "a list, of whose type nothing is said", `{"number":1}`: `of the type "number", which AMQP does not have`, `{"brokenString":"/w=="}`: "text that is not UTF-8",
+		`{}`: "an object; a value without a JSON type", `{"int":1,"uint":2}`: "an object; a value without a JSON type",
+		`[1]`: "a list without the name of its type", `{"number":1}`: `of the type "number", which AMQP does not have`, `{"brokenString":"/w=="}`: "text that is not UTF-8",
 		`{"ubyte":256}`: "256, which is no whole number from 0 to 255", `{"ubyte":-1}`: "from 0 to 255", `{"ubyte":1.0}`: "from 0 to 255", `{"ubyte":"1"}`: "from 0 to 255",
 		`{"ulong":18446744073709551616}`: "from 0 to 18446744073709551615", `{"byte":128}`: "from -128 to 127", `{"long":1e3}`: "from -9223372036854775808 to 9223372036854775807",
 		`{"float":1e39}`: "too large", `{"float":1e-50}`: "too small", `{"float":"x"}`: "no number", `{"double":true}`: "no number", `{"double":"Infinity"}`: "no number", `{"double":"NaN(7ff0000000000000)"}`: "no number", `{"float":"NaN(7ff8000000000001)"}`: "no number",
@@ -155,7 +155,7 @@ func TestWhatIsNoValueIsRefusedByName(t *testing.T) {
 	}
 }
 
-// randomValue makes a value of any type, not nested deeper than depth.
+// randomValue makes a value of any type, nested at most depth deep.
 func randomValue(r *rand.Rand, depth int) any {
 	scalars := []func() any{
 		func() any { return nil }, func() any { return r.IntN(2) == 0 }, func() any { return randomText(r) }, func() any { return amqp.Symbol(randomASCII(r)) },

@@ -11,18 +11,18 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azeventhubs/v2"
 )
 
-// silenceTimeout is how long reading back waits for events that are stored but do not come.
+// silenceTimeout is how long reading back waits for a stored event.
 const silenceTimeout = 30 * time.Second
 
-// A received event is one that was read back.
+// A received is an event that was read back.
 type received struct {
 	partition string
 	key       string // empty if it has none
 	body      []byte
 }
 
-// readBack yields everything that a hub stores, partition after partition in the order of each, read
-// with the official SDK's consumer. It ends with the first error.
+// readBack yields all events of a hub, one partition after the other, each in its order. It reads
+// with the official SDK's consumer, and ends with the first error.
 func readBack(ctx context.Context, to *clientOptions, tell func(string)) iter.Seq2[received, error] {
 	return func(yield func(received, error) bool) {
 		extents, err := partitionExtents(ctx, to)
@@ -49,11 +49,11 @@ func readBack(ctx context.Context, to *clientOptions, tell func(string)) iter.Se
 	}
 }
 
-// partitionExtents returns from where to where each of the partitions of hub reaches; no ids mean all partitions. An
-// empty hub is for a connection string that names one.
+// partitionExtents returns the extent of each named partition of the hub, or of all partitions
+// without ids.
 //
-// It asks through the SDK's producer: the consumer can be asked too, but then its Close leaves a
-// goroutine behind that renews the token of its management link.
+// It asks through the SDK's producer. The consumer has the same method, but then its Close leaks a
+// goroutine that renews the token of its management link.
 func partitionExtents(ctx context.Context, to *clientOptions, ids ...string) ([]azeventhubs.PartitionProperties, error) {
 	client, err := to.newSDKProducer()
 	if err != nil {
@@ -78,7 +78,7 @@ func partitionExtents(ctx context.Context, to *clientOptions, ids ...string) ([]
 	return extents, nil
 }
 
-// readPartition yields what a partition holds within its extent.
+// readPartition yields a partition's events within its extent.
 func readPartition(ctx context.Context, to *clientOptions, consumer *azeventhubs.ConsumerClient, extent azeventhubs.PartitionProperties, tell func(string)) iter.Seq2[received, error] {
 	return func(yield func(received, error) bool) {
 		id, last := extent.PartitionID, extent.LastEnqueuedSequenceNumber
@@ -103,14 +103,14 @@ func readPartition(ctx context.Context, to *clientOptions, consumer *azeventhubs
 	}
 }
 
-// receive waits for an event for silenceTimeout.
+// receive waits for an event for up to silenceTimeout.
 func receive(ctx context.Context, reader *partitionReader) (*azeventhubs.ReceivedEventData, error) {
 	ctx, cancel := context.WithTimeout(ctx, silenceTimeout)
 	defer cancel()
 	return reader.next(ctx)
 }
 
-// verify reads everything back and returns an error that says what differs.
+// verify reads everything back. Its error names the differences.
 func (pub *publication) verify(ctx context.Context) error {
 	for e, err := range readBack(ctx, &pub.target.clientOptions, pub.process.tell) {
 		if err != nil {
@@ -127,5 +127,5 @@ func (pub *publication) verify(ctx context.Context) error {
 	if len(found) > shown {
 		found = append(found[:shown], fmt.Sprintf("and %d more differences", len(found)-shown))
 	}
-	return errors.New("what was read back differs from what was sent:\n  " + strings.Join(found, "\n  "))
+	return errors.New("the events read back differ from the events sent:\n  " + strings.Join(found, "\n  "))
 }

@@ -11,12 +11,13 @@ import (
 	"github.com/go-eventhubs/eventhubs/emulator"
 )
 
-// A tampering changes what comes back of six events; they were sent as a0 b1 a2 b3 a4 b5, keyed by
-// their letter, a to partition 0 and b to partition 1, or all without a key to partition 0.
+// A tampering changes six events on their way back. They were sent as a0 b1 a2 b3 a4 b5. With keys,
+// the key is their letter: a goes to partition 0 and b to partition 1. Without keys all go to
+// partition 0.
 type tampering struct {
 	name    string
 	tamper  func([]received) []received
-	keyed   string // what is found when events have keys
+	keyed   string // the differences when events have keys
 	unkeyed string // and when they have none
 }
 
@@ -40,9 +41,9 @@ var tamperings = []tampering{
 		"1 events without a key came back more than once"},
 	{"one changed", func(e []received) []received { e[1].body = []byte("a2 "); return e },
 		`1 events with key "a" did not come back, the first is event 3` + "\n" +
-			`1 events with key "a" came back that are not what was sent`,
+			`1 events with key "a" came back that were never sent`,
 		"1 events without a key did not come back, the first is event 3\n" +
-			"1 events without a key came back that are not what was sent"},
+			"1 events without a key came back that were never sent"},
 	{"two swapped", func(e []received) []received { e[0], e[1] = e[1], e[0]; return e },
 		`events with key "a" came back out of order, the first is event 1`, ""},
 	{"the last two swapped", func(e []received) []received { e[4], e[5] = e[5], e[4]; return e },
@@ -113,14 +114,14 @@ func TestVerifyFindsAKeyThatWasNeverSent(t *testing.T) {
 	l.received(received{partition: "0", key: "other", body: []byte("x")})
 	got := strings.Join(l.differences(), "\n")
 	want := `1 events with key "k" did not come back, the first is event 1` + "\n" +
-		`1 events with key "other" came back that are not what was sent`
+		`1 events with key "other" came back that were never sent`
 	if got != want {
 		t.Errorf("got:\n%s\nwant:\n%s", got, want)
 	}
 }
 
-// TestPublishFailsWhenTheHubLosesEvents runs all of publish against an emulator that acknowledges
-// one batch and forgets it.
+// TestPublishFailsWhenTheHubLosesEvents runs publish against an emulator that acknowledges one
+// batch and loses it.
 func TestPublishFailsWhenTheHubLosesEvents(t *testing.T) {
 	server := startServer(t)
 	var lost atomic.Int64
@@ -149,7 +150,7 @@ func TestPublishFailsWhenTheHubLosesEvents(t *testing.T) {
 	}
 	for _, text := range []string{
 		fmt.Sprintf("%d events without a key did not come back", lost.Load()),
-		fmt.Sprintf("the producer tells of %d events", lost.Load()),
+		fmt.Sprintf("the producer reports %d events", lost.Load()),
 	} {
 		if !strings.Contains(err.Error(), text) {
 			t.Errorf("the error does not say %q: %v", text, err)

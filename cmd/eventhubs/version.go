@@ -8,7 +8,7 @@ import (
 	"runtime/debug"
 )
 
-const versionHelp = `Prints which eventhubs this is: its version, the commit it was built from, and by which Go for which system.
+const versionHelp = `Prints the version of this program, the commit it was built from, and the Go version and system.
 
 Usage:
   eventhubs version [options]
@@ -16,8 +16,8 @@ Usage:
 Options:
   --output text|json        json: one object with version, commit, time, modified, go, os and arch
 
-A program that was built without version control has version (devel) and no commit. "modified" means that
-it was built from files that differ from the commit.
+A program built without version control has the version (devel) and no commit. "modified" means that
+the source files differed from the commit.
 
 Exit status: 0 done; 2 wrong command line.
 
@@ -26,7 +26,8 @@ Examples:
   eventhubs version --output json | jq -r .version
 `
 
-// A buildVersion is what the binary knows of itself. Its fields are the JSON output, in this order.
+// A buildVersion is the build information of this binary. Its fields are the JSON output, in this
+// order.
 type buildVersion struct {
 	Version  string `json:"version"`
 	Commit   string `json:"commit,omitempty"`
@@ -50,7 +51,7 @@ func runVersion(_ context.Context, p *process, args []string) error {
 	case output != "text" && output != "json":
 		return badInput("--output is %q; it must be text or json", output)
 	}
-	info, _ := debug.ReadBuildInfo() // nil only for a binary that no Go of this decade has built
+	info, _ := debug.ReadBuildInfo() // nil only for a binary of an ancient Go
 	v := versionOf(info)
 	if output == "json" {
 		return json.NewEncoder(p.stdout).Encode(v)
