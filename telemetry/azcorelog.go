@@ -7,10 +7,13 @@ import (
 	azlog "github.com/Azure/azure-sdk-for-go/sdk/azcore/log"
 )
 
-// LogAzure hands what the Azure SDK logs to a slog.Logger, with the attribute "event": requests and responses of credentials (azidentity) above all, and what azeventhubs does if the
-// program consumes with it. Responses with an error and retries are warnings, the rest is for debugging. Without events named all are logged.
+// LogAzure passes the Azure SDK's log messages to a slog.Logger, each with the attribute "event".
+// Most are the requests and responses of credentials (azidentity). If the program consumes with
+// azeventhubs, its messages are among them. Error responses and retries have the level Warn, all
+// others Debug. If events are given, only these are logged.
 //
-// The SDK has one listener for the whole process: call LogAzure once, before any of its clients is made; it is not safe to call while they run. A nil logger ends it.
+// The SDK has one listener for the whole process. Call LogAzure once, before making any of the
+// SDK's clients. It is not safe to call while they run. A nil logger ends the logging.
 func LogAzure(logger *slog.Logger, events ...azlog.Event) {
 	if logger == nil {
 		azlog.SetListener(nil)

@@ -17,7 +17,7 @@ import (
 	"github.com/go-eventhubs/eventhubs/telemetry"
 )
 
-// ask sends a request as a credential does, to a service that refuses it.
+// ask sends a request like a credential's, to a service that refuses it.
 func ask(t *testing.T) {
 	t.Helper()
 	service := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusServiceUnavailable) }))

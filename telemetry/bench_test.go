@@ -25,9 +25,10 @@ type course struct {
 	sampled   bool // whether they are sampled
 }
 
-// BenchmarkCost publishes the same events of 1 KB in turn without telemetry and with it, and reports how many times longer each way takes than without ("again" is
-// without, too: what it differs from 1 is chance). Client and emulator share the machine and there is no network, so that the 160 bytes which a span's context
-// takes in an event weigh as much as they can.
+// BenchmarkCost publishes the same events of 1 KB in turn with and without telemetry. It reports
+// how many times longer each way takes than the one without. The way "again" is also without, so
+// its difference from 1 is chance. Client and emulator share the machine, and there is no network.
+// So the bytes of a span's context weigh as much as they can.
 func BenchmarkCost(b *testing.B) {
 	server, err := emulator.New(&emulator.Options{Hubs: []emulator.Hub{{Name: "hub", Partitions: 8}}, Discard: true})
 	if err != nil {
@@ -45,7 +46,7 @@ func BenchmarkCost(b *testing.B) {
 	took := make([][]float64, len(courses))
 	for round := 0; b.Loop(); round++ {
 		for i := range courses {
-			turn := (i + round) % len(courses) // none is always the first
+			turn := (i + round) % len(courses) // no course is always the first
 			took[turn] = append(took[turn], run[turn]().Seconds())
 		}
 	}
@@ -56,7 +57,7 @@ func BenchmarkCost(b *testing.B) {
 	b.ReportMetric(0, "ns/op")
 }
 
-// publisher returns a function that publishes 20,000 events and tells how long that took.
+// publisher returns a function that publishes 20,000 events and returns how long that took.
 func (c course) publisher(b *testing.B, server *emulator.Server) func() time.Duration {
 	options := &eventhubs.Options{MaxBufferedEvents: 100_000, OnBatchFailed: func(_ context.Context, batch *eventhubs.Batch) { b.Error(batch.Outcome.Err) }}
 	if c.telemetry {

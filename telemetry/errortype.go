@@ -6,7 +6,7 @@ import (
 	"github.com/go-eventhubs/eventhubs"
 )
 
-// errorType is an error's value of error.type: few different ones, that stay the same. It is empty for nil.
+// errorType returns an error's value of error.type: one of few, stable values. It is empty for nil.
 func errorType(err error) string {
 	if err == nil {
 		return ""

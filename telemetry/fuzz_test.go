@@ -7,7 +7,8 @@ import (
 	"go.opentelemetry.io/otel/trace"
 )
 
-// FuzzTraceParent checks that what is read from a traceparent is what OpenTelemetry's own propagator reads, and that both write the same.
+// FuzzTraceParent checks that our code and OpenTelemetry's propagator read a traceparent as the
+// same, and write the same.
 func FuzzTraceParent(f *testing.F) {
 	for _, text := range []string{"", "00-01000000000000000000000000000000-0200000000000000-01", "00-01000000000000000000000000000000-0200000000000000-00", "00-00000000000000000000000000000000-0200000000000000-01",
 		"01-01000000000000000000000000000000-0200000000000000-01", "00-0100000000000000000000000000000A-0200000000000000-03", "00-01000000000000000000000000000000_0200000000000000-01"} {

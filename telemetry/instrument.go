@@ -15,49 +15,51 @@ import (
 	"go.opentelemetry.io/otel/trace"
 )
 
-// Options say where telemetry goes, and what events carry. Nil *Options and zero fields mean the defaults.
+// Options say where telemetry goes, and what events carry. A nil *Options and zero fields mean the
+// defaults.
 type Options struct {
-	// MeterProvider takes the metrics.
-	// Default: OpenTelemetry's global one.
+	// MeterProvider receives the metrics. Default: OpenTelemetry's global one.
 	MeterProvider metric.MeterProvider
 
-	// TracerProvider takes the spans of batches.
-	// Default: OpenTelemetry's global one.
+	// TracerProvider receives the spans of batches. Default: OpenTelemetry's global one.
 	TracerProvider trace.TracerProvider
 
-	// DisablePropagation sends events as they are: their contexts are not written into them.
+	// DisablePropagation leaves events unchanged: their contexts are not written into them.
 	// Default: false.
 	DisablePropagation bool
 
-	// WriteDiagnosticID writes an event's context as Diagnostic-Id too, for consumers that know no traceparent, such as older Azure SDKs and Azure Functions. It costs 70 bytes an event.
-	// Default: false.
+	// WriteDiagnosticID also writes an event's context as Diagnostic-Id. Consumers that do not know
+	// traceparent need it, such as older Azure SDKs and Azure Functions. It costs 70 bytes an
+	// event. Default: false.
 	WriteDiagnosticID bool
 
-	// OmitPartition leaves the partition out of the metrics' attributes, so that there are as many time series for a hub of a thousand partitions as for
-	// one of two. Spans have it in any case.
+	// OmitPartition leaves the partition out of the metrics' attributes. Then a hub of a thousand
+	// partitions has no more time series than a hub of two. Spans have the partition in any case.
 	// Default: false.
 	OmitPartition bool
 }
 
-// instrumentation is the telemetry of all producers that have its Trace.
+// An instrumentation is the telemetry of all producers with its Trace.
 type instrumentation struct {
 	// Immutable after NewTrace.
 	instruments *instruments
 	tracer      trace.Tracer
 	options     Options
 
-	carried atomic.Bool // an event with a context has been seen, or may be there unseen
+	carried atomic.Bool // an event with a context was seen, or may exist unseen
 	targets sync.Map    // *eventhubs.BufferedProducer to *target: from Created to Closed
 
-	registering  sync.Mutex          // guards the field below; whoever collects does not need it
-	registration metric.Registration // of the metrics that are read: there while there is anything to read
+	registering  sync.Mutex          // guards the field below; a collection does not need it
+	registration metric.Registration // of the observable metrics; nil while there is nothing to observe
 
-	mu    sync.Mutex // guards the field below, and that a producer leaves targets
+	mu    sync.Mutex // guards the field below, and the removal of producers from targets
 	ended map[string]*ended
 }
 
-// NewTrace returns a Trace that makes metrics and spans of what it is told, for Options.Trace of any number of producers: what is read from a producer is collected from its
-// construction until it is closed. With a Trace of the application's own: [eventhubs.JoinTraces]. An instrument that OpenTelemetry does not accept is told to its error handler ([otel.Handle]).
+// NewTrace returns a Trace that reports metrics and spans, for Options.Trace of any number of
+// producers. The metrics of a producer are collected from its construction until it is closed.
+// [eventhubs.JoinTraces] joins it with the application's own Trace. If OpenTelemetry refuses an
+// instrument, its error handler ([otel.Handle]) gets the error.
 func NewTrace(options *Options) *eventhubs.Trace {
 	var o Options
 	if options != nil {
@@ -80,14 +82,14 @@ func NewTrace(options *Options) *eventhubs.Trace {
 		Connected: t.connected, Disconnected: t.disconnected,
 	}
 	if o.DisablePropagation {
-		t.carried.Store(true) // by the application itself, perhaps
+		t.carried.Store(true) // the application may write contexts itself
 	} else {
 		told.Encoding = t.encoding
 	}
 	return told
 }
 
-// created has what is read from a producer collected from now on.
+// created includes a producer in the collections.
 func (t *instrumentation) created(c eventhubs.TracedProducer) {
 	t.registering.Lock()
 	defer t.registering.Unlock()
@@ -97,13 +99,14 @@ func (t *instrumentation) created(c eventhubs.TracedProducer) {
 	}
 	registration, err := t.instruments.observe(t.read)
 	if err != nil {
-		otel.Handle(fmt.Errorf("eventhubs/telemetry: what is read from producers: %w", err))
+		otel.Handle(fmt.Errorf("eventhubs/telemetry: observing producers: %w", err))
 		return
 	}
 	t.registration = registration
 }
 
-// closed lets go of a producer. Its counters have counted for good: what they have come to is collected still, as long as it is anything.
+// closed removes a producer from the collections. The totals of its counters stay, unless they are
+// zero.
 func (t *instrumentation) closed(c eventhubs.TracedProducer) {
 	t.registering.Lock()
 	defer t.registering.Unlock()
@@ -112,7 +115,7 @@ func (t *instrumentation) closed(c eventhubs.TracedProducer) {
 		return
 	}
 	if err := t.registration.Unregister(); err != nil {
-		otel.Handle(fmt.Errorf("eventhubs/telemetry: what was read from producers: %w", err))
+		otel.Handle(fmt.Errorf("eventhubs/telemetry: ending the observation of producers: %w", err))
 	}
 	t.registration = nil
 }
@@ -126,7 +129,7 @@ func (t *instrumentation) letGo(producer *eventhubs.BufferedProducer) {
 	}
 }
 
-// anything reports whether there is anything to read.
+// anything reports whether there is anything to observe.
 func (t *instrumentation) anything() (found bool) {
 	t.targets.Range(func(any, any) bool { found = true; return false })
 	t.mu.Lock()
@@ -134,7 +137,8 @@ func (t *instrumentation) anything() (found bool) {
 	return found || len(t.ended) > 0
 }
 
-// of is the target of a producer. One that is closed has no entry any more, and what comes late all the same has its attributes.
+// of returns the target of a producer. A closed producer has none any more, so late records get a
+// new one with the same attributes.
 func (t *instrumentation) of(producer *eventhubs.BufferedProducer) *target {
 	if to, ok := t.targets.Load(producer); ok {
 		return to.(*target)
@@ -142,7 +146,7 @@ func (t *instrumentation) of(producer *eventhubs.BufferedProducer) *target {
 	return newTarget(producer, t.options.OmitPartition)
 }
 
-// handled records how long a handler has run.
+// handled records a handler's duration.
 func (t *instrumentation) handled(h eventhubs.TracedHandler) {
 	name := "succeeded"
 	if h.Outcome.Err != nil {
@@ -151,11 +155,11 @@ func (t *instrumentation) handled(h eventhubs.TracedHandler) {
 	t.instruments.handlerDuration.Record(context.Background(), h.Ran.Seconds(), t.of(h.Producer).with("", keyHandler, name))
 }
 
-// destination are the attributes of everything about a producer.
+// destination returns the attributes of all telemetry of a producer.
 func destination(producer *eventhubs.BufferedProducer) []attribute.KeyValue {
 	host, port, err := net.SplitHostPort(producer.FullyQualifiedNamespace())
 	if err != nil {
-		host = producer.FullyQualifiedNamespace() // without a port
+		host = producer.FullyQualifiedNamespace() // it has no port
 	}
 	attributes := []attribute.KeyValue{keySystem.String("eventhubs"), keyDestination.String(producer.EventHubName()), keyAddress.String(host)}
 	if number, err := strconv.Atoi(port); err == nil {

@@ -53,7 +53,8 @@ func TestWhatTheOptionsHadIsCalledStill(t *testing.T) {
 	})
 }
 
-// The options, and with them the Trace, may make any number of producers: each is counted once, with its own hub, and of those of one hub the sum.
+// The options, with their Trace, may make any number of producers. Each is counted once, under its
+// own hub. Producers of one hub are added up.
 func TestOptionsUsedTwiceCountOnceEach(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, eventhubs.Options{OnBatchSucceeded: func(context.Context, *eventhubs.Batch) { panic("of a handler") }}, telemetry.Options{OmitPartition: true})
@@ -86,7 +87,7 @@ func TestOptionsUsedTwiceCountOnceEach(t *testing.T) {
 	})
 }
 
-// An instrument that is not accepted is no reason to have no producer.
+// A refused instrument must not prevent a producer.
 func TestAnInstrumentThatIsNotAcceptedIsTold(t *testing.T) {
 	var told []string
 	before := otel.GetErrorHandler()
@@ -98,7 +99,7 @@ func TestAnInstrumentThatIsNotAcceptedIsTold(t *testing.T) {
 	}
 }
 
-// An unwilling provider makes one instrument less than it is asked for.
+// An unwilling provider refuses one of the instruments.
 type unwilling struct{ metric.MeterProvider }
 
 func (u unwilling) Meter(name string, options ...metric.MeterOption) metric.Meter {

@@ -10,7 +10,8 @@ import (
 	"go.opentelemetry.io/otel/metric"
 )
 
-// instruments are the metrics that are recorded when something happens, and those that are read at each collection.
+// instruments are the metrics. Some are recorded when something happens, the others are observed at
+// each collection.
 type instruments struct {
 	meter metric.Meter
 
@@ -27,20 +28,20 @@ type instruments struct {
 	health                                                              metric.Int64ObservableGauge
 }
 
-// Buckets. Those for durations are what the semantic conventions advise.
+// Buckets. The durations are the advice of the semantic conventions.
 var (
 	durations = metric.WithExplicitBucketBoundaries(0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10)
 	ratios    = metric.WithExplicitBucketBoundaries(0.01, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1)
 	sizes     = metric.WithExplicitBucketBoundaries(1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000)
 )
 
-// A maker makes instruments and remembers what went wrong.
+// A maker makes instruments and collects the errors.
 type maker struct {
 	meter metric.Meter
 	errs  []error
 }
 
-// made returns what was made, and notes the error.
+// made returns the instrument, and keeps the error.
 func made[T any](m *maker, instrument T, err error) T {
 	m.errs = append(m.errs, err)
 	return instrument
@@ -61,9 +62,9 @@ func (m *maker) histograms(i *instruments) {
 		return made(m, h, err)
 	}
 	i.operationDuration = float(MetricOperationDuration, "s", "Duration of messaging operation initiated by a producer or consumer client.", durations)
-	i.queueDuration = float(MetricQueueDuration, "s", "How long a batch has waited in the buffer, from its first event to its first try.", durations)
-	i.handlerDuration = float(MetricHandlerDuration, "s", "How long the application's handler of a batch has run.", durations)
-	i.batchFill = float(MetricBatchFill, "1", "How full a stored batch was: its bytes over what it might have had.", ratios)
+	i.queueDuration = float(MetricQueueDuration, "s", "How long a batch waited in the buffer, from its first event to its first try.", durations)
+	i.handlerDuration = float(MetricHandlerDuration, "s", "How long the application's handler of a batch ran.", durations)
+	i.batchFill = float(MetricBatchFill, "1", "How full a stored batch was: its bytes over the bytes that it could have had.", ratios)
 	events, err := m.meter.Int64Histogram(MetricBatchEvents, metric.WithUnit("{event}"), metric.WithDescription("Events of a stored batch."), sizes)
 	i.batchEvents = made(m, events, err)
 }
@@ -76,11 +77,11 @@ func (m *maker) counters(i *instruments) {
 	i.sentMessages = counter(MetricSentMessages, "{message}", "Number of messages producer attempted to send to the broker.")
 	i.settledEvents = counter(MetricSettledEvents, "{event}", "Events that have their outcome.")
 	i.storedBytes = counter(MetricStoredBytes, "By", "Encoded bytes of events that are stored.")
-	i.retries = counter(MetricRetries, "{try}", "Failed tries after which there was another, throttling apart.")
-	i.throttledTries = counter(MetricThrottledTries, "{try}", "Tries that the service was too busy for.")
-	i.connectionsOpened = counter(MetricConnectionsOpened, "{connection}", "Connections of the producer's own that were opened.")
-	i.connectionsLost = counter(MetricConnectionsLost, "{connection}", "Connections of the producer's own that ended without its doing.")
-	c, err := m.meter.Float64Counter(MetricThrottledDuration, metric.WithUnit("s"), metric.WithDescription("Pauses that the service has asked for, of all partitions added up."))
+	i.retries = counter(MetricRetries, "{try}", "Failed tries that were retried, without throttled ones.")
+	i.throttledTries = counter(MetricThrottledTries, "{try}", "Tries that the busy service refused.")
+	i.connectionsOpened = counter(MetricConnectionsOpened, "{connection}", "Connections that the producer opened.")
+	i.connectionsLost = counter(MetricConnectionsLost, "{connection}", "Connections of the producer that ended without being closed by it.")
+	c, err := m.meter.Float64Counter(MetricThrottledDuration, metric.WithUnit("s"), metric.WithDescription("Pauses that the service asked for, summed over all partitions."))
 	i.throttledDuration = made(m, c, err)
 }
 
@@ -102,24 +103,25 @@ func (m *maker) observables(i *instruments) {
 	i.waitingCallers = level(MetricWaitingCallers, "{caller}", "Callers of Enqueue that wait for room in the buffer.")
 	i.inFlight = level(MetricInFlight, "{batch}", "Batches that a sender has taken.")
 	i.partitions = level(MetricPartitions, "{partition}", "Partitions by what they wait for.")
-	i.ambiguousTries = count(MetricAmbiguousTries, "{try}", "Tries that ended without telling whether the batch is stored.")
+	i.ambiguousTries = count(MetricAmbiguousTries, "{try}", "Tries that ended without saying whether the batch is stored.")
 	i.handlerPanics = count(MetricHandlerPanics, "{panic}", "Panics of the application's handlers.")
-	i.unheardEvents = count(MetricUnheardEvents, "{event}", "Failed events of which neither a handler nor a Delivery was told.")
+	i.unheardEvents = count(MetricUnheardEvents, "{event}", "Failed events that no handler and no Delivery reported.")
 	i.utilization = gauge(MetricBufferUtilization, "1", "How full the buffer is, in events or in bytes, whichever is fuller.")
 	i.oldestEventAge = gauge(MetricOldestEventAge, "s", "How long the first event of the oldest batch has waited.")
-	i.handlerRunning = gauge(MetricHandlerRunning, "s", "How long the handler has run that has not returned for longest.")
+	i.handlerRunning = gauge(MetricHandlerRunning, "s", "How long the longest-running handler has run.")
 	i.troubleDuration = gauge(MetricTroubleDuration, "s", "How long the producer's health has been worse than ready.")
-	i.tokenRemaining = gauge(MetricTokenRemaining, "s", "How long the present authorization will last.")
+	i.tokenRemaining = gauge(MetricTokenRemaining, "s", "How long the present authorization is still valid.")
 	health, err := m.meter.Int64ObservableGauge(MetricHealth, metric.WithUnit("{state}"), metric.WithDescription("One for the present state of the producer's health, zero for the others."))
 	i.health = made(m, health, err)
 }
 
-// A target is a producer that the telemetry is about. Most of what is recorded has one of few sets of attributes, which are made once.
+// A target is a producer with its attributes. Most records have one of few sets of attributes,
+// which are made once.
 type target struct {
 	producer   *eventhubs.BufferedProducer
 	together   bool                 // Options.OmitPartition
-	hub        string               // which one, of all namespaces
-	attributes []attribute.KeyValue // of everything
+	hub        string               // the hub with its namespace
+	attributes []attribute.KeyValue // of all telemetry
 	sets       sync.Map             // setKey to metric.MeasurementOption: few keys, each written once and read for each batch
 }
 
@@ -135,7 +137,7 @@ func newTarget(producer *eventhubs.BufferedProducer, together bool) *target {
 	return &target{producer: producer, together: together, hub: producer.FullyQualifiedNamespace() + "/" + producer.EventHubName(), attributes: destination(producer)}
 }
 
-// set returns the attributes that a key stands for.
+// set returns the attributes for a key.
 func (t *target) set(k setKey) metric.MeasurementOption {
 	if known, ok := t.sets.Load(k); ok {
 		return known.(metric.MeasurementOption)
@@ -158,7 +160,8 @@ func (t *target) set(k setKey) metric.MeasurementOption {
 	return option
 }
 
-// with are the attributes of the producer, of a partition unless partitions are together, and one more.
+// with returns the attributes of the producer, of a partition (unless Options.OmitPartition), and
+// one more.
 func (t *target) with(partition string, key attribute.Key, value string) metric.MeasurementOption {
 	return t.set(setKey{partition: t.partition(partition), key: key, value: value})
 }
@@ -186,12 +189,12 @@ func (t *instrumentation) connected(c eventhubs.TracedConnection) {
 }
 
 func (t *instrumentation) disconnected(c eventhubs.TracedConnection) {
-	if c.Err != nil { // else the producer has closed it
+	if c.Err != nil { // otherwise the producer closed it
 		t.instruments.connectionsLost.Add(context.Background(), 1, t.of(c.Producer).set(setKey{error: errorType(c.Err)}))
 	}
 }
 
-// settled records a batch that has its outcome.
+// settled records a batch with its outcome.
 func (t *instrumentation) settled(b eventhubs.TracedOutcome) {
 	ctx, i, to, o := context.Background(), t.instruments, t.of(b.Producer), b.Outcome
 	partition, reason, events := to.partition(b.PartitionID), errorType(o.Err), int64(b.Events)
@@ -211,11 +214,12 @@ func (t *instrumentation) settled(b eventhubs.TracedOutcome) {
 	}
 }
 
-// tried reports whether an attempt was made to send the batch: one that could not even open the link counts, what the application cleared does not.
+// tried reports whether the producer tried to send the batch. A try that could not even open the
+// link counts. A batch that the application cleared before does not.
 func tried(o eventhubs.Outcome) bool {
 	for _, end := range []error{eventhubs.ErrCleared, eventhubs.ErrAbandoned, eventhubs.ErrExpired, eventhubs.ErrClosed, eventhubs.ErrPartitionStopped} {
 		if errors.Is(o.Err, end) {
-			return o.Tries > 0 // the Error below may be of what was tried before
+			return o.Tries > 0 // the Error below may be of an earlier batch
 		}
 	}
 	_, outside := errors.AsType[*eventhubs.Error](o.Err)

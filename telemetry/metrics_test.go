@@ -21,7 +21,7 @@ import (
 	"github.com/go-eventhubs/eventhubs/telemetry"
 )
 
-// metricNames are the constants Metric… of names.go.
+// metricNames returns the constants Metric… of names.go.
 func metricNames(t *testing.T) (names []string) {
 	t.Helper()
 	file, err := parser.ParseFile(token.NewFileSet(), "names.go", nil, parser.SkipObjectResolution)
@@ -46,7 +46,8 @@ func metricNames(t *testing.T) (names []string) {
 	return names
 }
 
-// The whole life of a producer whose first try is throttled, the second one's acknowledgement lost, and whose second batch is refused.
+// eventful returns a producer with a whole life. Its first try is throttled, the second one's
+// acknowledgement is lost, and its second batch is refused.
 func eventful(t *testing.T) *world {
 	w := newWorld(t, eventhubs.Options{
 		MaxBufferedEvents: 100,
@@ -111,7 +112,7 @@ func TestMetricsTellWhatIsBuffered(t *testing.T) {
 		synctest.Wait()
 		w.enqueue(t.Context(), "0", "b")
 		w.enqueue(t.Context(), "1", "c")
-		time.Sleep(11 * time.Second) // one more than it takes to be silent
+		time.Sleep(11 * time.Second) // one more than until it counts as silent
 		w.want(
 			"eventhubs.producer.buffered.events{messaging.destination.partition.id=0} 2",
 			"eventhubs.producer.buffered.events{messaging.destination.partition.id=1} 1",
@@ -126,7 +127,7 @@ func TestMetricsTellWhatIsBuffered(t *testing.T) {
 			"eventhubs.producer.trouble.duration{} 1.000",
 			"eventhubs.producer.health{eventhubs.health.state=silent} 1",
 		)
-		w.enqueue(t.Context(), "1", "d") // 0 has been silent for so long that it takes no more than half
+		w.enqueue(t.Context(), "1", "d") // 0 has been silent for so long that it gets no more than half
 		w.next(emulator.Pass().AnswerAfter(time.Minute), emulator.Pass().AnswerAfter(time.Minute))
 		go func() { // ends when there is room
 			if err := w.producer.Enqueue(t.Context(), &eventhubs.Event{}); err != nil {
@@ -142,7 +143,7 @@ func TestMetricsTellWhatIsBuffered(t *testing.T) {
 	})
 }
 
-// What a histogram shows only when the handler has returned.
+// A histogram shows a handler's duration only after it has returned.
 func TestMetricsTellOfAHandlerThatHangs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		hold := make(chan struct{})
@@ -191,7 +192,7 @@ func TestWhatIsNeverTriedIsNotCountedAsSent(t *testing.T) {
 		w := newWorld(t, eventhubs.Options{MaxWaitTime: eventhubs.UntilFull, OnBatchFailed: func(context.Context, *eventhubs.Batch) {}}, telemetry.Options{})
 		w.enqueue(t.Context(), "0", "a")
 		w.producer.Clear(context.Background())
-		if err := w.flush(); err != nil { // what was cleared does not count
+		if err := w.flush(); err != nil { // cleared events do not count
 			t.Fatalf("Flush returned %v, want nil", err)
 		}
 		for _, line := range w.collect() {
@@ -205,7 +206,8 @@ func TestWhatIsNeverTriedIsNotCountedAsSent(t *testing.T) {
 	})
 }
 
-// The error of what was never tried tells what had failed before, which was not a try of these events.
+// The error of a batch that was never tried names an earlier failure. That failure was not a try of
+// these events.
 func TestWhatIsClearedBehindAFailureIsNotCountedAsSent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, eventhubs.Options{MaxWaitTime: eventhubs.UntilFull, Retry: eventhubs.RetryOptions{MaxRetries: -1}, OnBatchFailed: func(context.Context, *eventhubs.Batch) {}}, telemetry.Options{})
@@ -239,7 +241,7 @@ func TestWhatIsClearedBehindAFailureIsNotCountedAsSent(t *testing.T) {
 			return only
 		}
 		if before, after := messaging(failed), messaging(w.collect()); len(before) == len(messaging(sent)) || !slices.Equal(before, after) {
-			t.Errorf("what was cleared is counted as sent: %q, before %q", after, before)
+			t.Errorf("the cleared batch is counted as sent: %q, before %q", after, before)
 		}
 	})
 }
@@ -266,7 +268,7 @@ func TestMetricsTellOfEventsWhosePartitionsAreNotKnown(t *testing.T) {
 
 func TestMetricsTellOfFailuresThatNobodyHears(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, eventhubs.Options{}, telemetry.Options{}) // without a handler, which Instrument must not change
+		w := newWorld(t, eventhubs.Options{}, telemetry.Options{}) // without a handler; telemetry must not change that
 		w.next(emulator.Reject("amqp:not-allowed", "no"))
 		w.enqueue(t.Context(), "0", "a")
 		if err := w.flush(); err == nil {
@@ -309,7 +311,7 @@ func TestPartitionsTogetherAreOneTimeSeries(t *testing.T) {
 		w.want("messaging.client.sent.messages{messaging.operation.name=send,messaging.operation.type=send} 2", "eventhubs.producer.batch.events{} 2 of 2")
 		for _, line := range w.collect() {
 			if strings.Contains(line, "partition.id") {
-				t.Errorf("%s tells of a partition", line)
+				t.Errorf("%s has a partition", line)
 			}
 		}
 	})

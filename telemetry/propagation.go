@@ -14,11 +14,12 @@ import (
 const (
 	traceParent  = "traceparent"   // of the W3C
 	traceState   = "tracestate"    // of the W3C
-	diagnosticID = "Diagnostic-Id" // of the Azure SDKs from before that, with the same content as traceparent
+	diagnosticID = "Diagnostic-Id" // of older Azure SDKs, with the same content as traceparent
 )
 
-// Inject writes the span in ctx, if there is one, into an event's properties, which must not be nil, unless they carry one already: as traceparent and tracestate. [NewTrace] does so for what a
-// producer enqueues; this is for events that other clients send.
+// Inject writes the span in ctx, if any, into an event's properties, as traceparent and tracestate.
+// It changes nothing if they already carry a span. The map must not be nil. [NewTrace] does the
+// same for a producer's events; Inject is for events that other clients send.
 func Inject(ctx context.Context, properties map[string]any) {
 	span := trace.SpanContextFromContext(ctx)
 	if !span.IsValid() {
@@ -33,13 +34,15 @@ func Inject(ctx context.Context, properties map[string]any) {
 	}
 }
 
-// Extract returns a context with the span that an event's properties carry, as traceparent or as Diagnostic-Id, as a remote one: a span that is started with it continues the trace in which the event was enqueued.
-// Without such properties, or if they are malformed, it returns ctx.
+// Extract returns a context with the span in an event's properties, from traceparent or
+// Diagnostic-Id. It is a remote span: a span started with the context continues the trace of the
+// event. Without these properties, or if they are malformed, Extract returns ctx.
 func Extract(ctx context.Context, properties map[string]any) context.Context {
 	return propagation.TraceContext{}.Extract(ctx, carrier(properties))
 }
 
-// encoding is Inject for Trace.Encoding. It notes that there are events with a context: until then no batch is searched for them.
+// encoding is Inject for Trace.Encoding. It notes that there are events with a context. Before
+// that, no batch is searched for contexts.
 func (t *instrumentation) encoding(ctx context.Context, e eventhubs.TracedEncoding) {
 	properties := e.Properties
 	for _, name := range []string{traceParent, diagnosticID} {
@@ -65,7 +68,8 @@ func (t *instrumentation) encoding(ctx context.Context, e eventhubs.TracedEncodi
 	}
 }
 
-// A traceparent of version 00 is "00-", the trace's id, "-", the span's id, "-" and the flags, the three in hexadecimal digits.
+// A traceparent of version 00 is "00-", the trace's id, "-", the span's id, "-" and the flags, the
+// three in hexadecimal digits.
 const (
 	parentPrefix = "00-"
 	spanAt       = len(parentPrefix) + 32 + 1
@@ -73,7 +77,8 @@ const (
 	parentLength = flagsAt + 2
 )
 
-// encodeParent is a traceparent, of version 00: of the flags it has those that the version defines.
+// encodeParent returns a traceparent of version 00. It keeps only the flags that this version
+// defines.
 func encodeParent(span trace.SpanContext) string {
 	var text [parentLength]byte
 	traceID, spanID, flags := span.TraceID(), span.SpanID(), [1]byte{byte(span.TraceFlags() & (trace.FlagsSampled | trace.FlagsRandom))}
@@ -85,7 +90,8 @@ func encodeParent(span trace.SpanContext) string {
 	return string(text[:])
 }
 
-// decodeParent returns the context that a traceparent of version 00 names: an invalid one if it is of another version, or malformed.
+// decodeParent returns the context of a traceparent of version 00. For another version, or
+// malformed text, the context is invalid.
 func decodeParent(parent string) trace.SpanContext {
 	if len(parent) != parentLength || !strings.HasPrefix(parent, parentPrefix) {
 		return trace.SpanContext{}
@@ -102,7 +108,7 @@ func decodeParent(parent string) trace.SpanContext {
 	return trace.NewSpanContext(config)
 }
 
-// isSampled reads the flag in a traceparent's last digit.
+// isSampled reads the sampled flag in a traceparent's last digit.
 func isSampled(parent string) bool {
 	return len(parent) == parentLength && strings.IndexByte("13579bdf", parent[parentLength-1]) >= 0
 }
@@ -118,8 +124,8 @@ func (c carrier) Get(key string) string {
 	return text
 }
 
-// Set is never called: Inject writes the properties.
+// Set is never called: Inject writes the properties itself.
 func (c carrier) Set(key, value string) { c[key] = value }
 
-// Keys is never called: the W3C's properties are known by name.
+// Keys is never called: the propagator knows the W3C's names.
 func (c carrier) Keys() []string { return nil }

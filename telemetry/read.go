@@ -9,7 +9,7 @@ import (
 	"go.opentelemetry.io/otel/metric"
 )
 
-// observe has read called at each collection.
+// observe registers read for each collection.
 func (i *instruments) observe(read metric.Callback) (metric.Registration, error) {
 	return i.meter.RegisterCallback(read,
 		i.bufferedEvents, i.bufferedBytes, i.waitingCallers, i.inFlight, i.partitions,
@@ -17,13 +17,13 @@ func (i *instruments) observe(read metric.Callback) (metric.Registration, error)
 		i.utilization, i.oldestEventAge, i.handlerRunning, i.troubleDuration, i.tokenRemaining, i.health)
 }
 
-// ended is what the counters of closed producers of one hub have come to.
+// An ended has the counters' totals of a hub's closed producers.
 type ended struct {
 	to                                             *target // without a producer
 	ambiguousTries, handlerPanics, unheardFailures uint64
 }
 
-// endedOf is that of a target's hub. t.mu must be held.
+// endedOf returns the totals for a target's hub. t.mu must be held.
 func (t *instrumentation) endedOf(to *target) *ended {
 	e := t.ended[to.hub]
 	if e == nil {
@@ -39,16 +39,17 @@ func (e *ended) add(s *eventhubs.Stats) {
 	e.unheardFailures += s.UnheardFailures
 }
 
-// Gauges are those of one hub: of its producers the worst counts. Sums OpenTelemetry adds up itself.
+// gauges are the gauges of one hub: the worst value of its producers. OpenTelemetry adds up sums
+// itself.
 type gauges struct {
 	to                                           *target
-	utilization, oldest, handler, trouble, token float64 // seconds, but the first; token is infinite while it is not known
+	utilization, oldest, handler, trouble, token float64 // seconds, except utilization; token is infinite while not known
 	state                                        eventhubs.HealthState
 }
 
-// read observes the numbers and the health of every producer.
+// read observes the numbers and the health of all producers.
 func (t *instrumentation) read(_ context.Context, o metric.Observer) error {
-	t.mu.Lock() // also against a producer that is closed meanwhile: it counts as that or as a live one
+	t.mu.Lock() // a producer that is closed meanwhile counts either as closed or as live
 	defer t.mu.Unlock()
 	hubs := map[string]*gauges{}
 	t.targets.Range(func(_, value any) bool {
@@ -98,8 +99,8 @@ func (t *instrumentation) readProducer(o metric.Observer, to *target, g *gauges)
 
 func ratio(part, whole int) float64 { return float64(part) / float64(max(1, whole)) }
 
-// readPartitions adds partitions up that have the same attributes: all of them if they are together, and those without an id. It returns how long the handler has run that has
-// run for longest.
+// readPartitions adds up the partitions with the same attributes: all with Options.OmitPartition,
+// and those without an id. It returns how long the longest-running handler has run.
 func (t *instrumentation) readPartitions(o metric.Observer, to *target, partitions []eventhubs.PartitionStats) (handler time.Duration) {
 	type sum struct{ events, bytes, batches int64 }
 	sums, phases := map[string]sum{}, map[eventhubs.Waiting]int64{}

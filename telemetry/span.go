@@ -10,10 +10,11 @@ import (
 	"go.opentelemetry.io/otel/trace"
 )
 
-// maxLinks is how many links a span has at the most. It is what OpenTelemetry's SDK keeps of them by default.
+// maxLinks bounds the links of a span. OpenTelemetry's SDK keeps that many by default.
 const maxLinks = 128
 
-// span makes the span of a batch that has its outcome, all at once and with the times at which it began and ended, so that nothing is kept for a batch on its way.
+// span makes the span of a batch with its outcome, in one step, with explicit start and end times.
+// So a batch in progress needs no state.
 func (t *instrumentation) span(to *target, b eventhubs.TracedOutcome) {
 	o := b.Outcome
 	var links []trace.Link
@@ -46,8 +47,9 @@ func (t *instrumentation) span(to *target, b eventhubs.TracedOutcome) {
 	span.End(trace.WithTimestamp(ended))
 }
 
-// linksOf returns links to the different sampled contexts that a batch's events carry, and the only context there is, if all events have the same. Unsampled says that
-// there are contexts, none of them sampled.
+// linksOf returns links to the different sampled contexts in a batch's events. If all events have
+// the same context, only is that context. unsampled says that there are contexts, but none is
+// sampled.
 func linksOf(b eventhubs.TracedBatch) (links []trace.Link, only trace.SpanContext, unsampled bool) {
 	var seen map[string]bool
 	last, same := "", 0
@@ -59,12 +61,12 @@ func linksOf(b eventhubs.TracedBatch) (links []trace.Link, only trace.SpanContex
 			same++
 			continue
 		case len(parent) == parentLength && !isSampled(parent):
-			unsampled = true // there may be a thousand different ones, so they are not remembered
+			unsampled = true // there may be a thousand different ones, so they are not kept
 			continue
 		}
 		context := decodeParent(parent)
 		if !context.IsValid() {
-			continue // what is malformed says nothing
+			continue // a malformed one is ignored
 		}
 		if seen == nil {
 			seen = map[string]bool{}

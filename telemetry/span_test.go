@@ -19,7 +19,7 @@ import (
 	"github.com/go-eventhubs/eventhubs/telemetry"
 )
 
-// spanContext makes a context of its own for each number.
+// spanContext makes a different context for each number.
 func spanContext(number byte, sampled bool) trace.SpanContext {
 	c := trace.SpanContextConfig{TraceID: trace.TraceID{1, number}, SpanID: trace.SpanID{2, number}}
 	if sampled {
@@ -32,7 +32,7 @@ func in(t *testing.T, span trace.SpanContext) context.Context {
 	return trace.ContextWithSpanContext(t.Context(), span)
 }
 
-// theSpan returns the one span that has ended.
+// theSpan returns the only span that has ended.
 func (w *world) theSpan() sdktrace.ReadOnlySpan {
 	w.t.Helper()
 	spans := w.spans.Ended()

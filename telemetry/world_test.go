@@ -23,7 +23,8 @@ import (
 	"github.com/go-eventhubs/eventhubs/telemetry"
 )
 
-// A world is an emulator in memory, a producer with telemetry, and OpenTelemetry's SDK, all within a test's bubble of virtual time.
+// A world is an emulator in memory, a producer with telemetry, and OpenTelemetry's SDK, all in a
+// test's bubble of virtual time.
 type world struct {
 	t        *testing.T
 	server   *emulator.Server
@@ -37,7 +38,8 @@ type world struct {
 	actions []emulator.Action
 }
 
-// newWorld has a hub of two partitions. Spans are sampled if that of Enqueue's context is, or if there is none.
+// newWorld has a hub of two partitions. A span is sampled if the span in Enqueue's context is, or
+// if there is none.
 func newWorld(t *testing.T, options eventhubs.Options, config telemetry.Options) *world {
 	t.Helper()
 	w := &world{t: t, metrics: sdkmetric.NewManualReader(), spans: tracetest.NewSpanRecorder()}
@@ -54,12 +56,12 @@ func newWorld(t *testing.T, options eventhubs.Options, config telemetry.Options)
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		_ = w.producer.Close(context.Background()) // what the test let fail is in its error
+		_ = w.producer.Close(context.Background()) // its error has the failures that the test caused
 	})
 	return w
 }
 
-// next says what becomes of the next transfers; those after them pass.
+// next sets the emulator's actions for the next transfers; later ones pass.
 func (w *world) next(actions ...emulator.Action) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -91,8 +93,8 @@ func (w *world) flush() error {
 	return w.producer.Flush(w.t.Context())
 }
 
-// collect returns each metric's data points as lines "name{attributes} value", with the attributes that are the same everywhere left out. A histogram's
-// value is its count and sum.
+// collect returns each metric's data points as lines "name{attributes} value", without the
+// attributes that are the same everywhere. A histogram's value is its count and sum.
 func (w *world) collect() (lines []string) {
 	w.t.Helper()
 	for _, m := range w.read() {
