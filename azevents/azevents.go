@@ -1,9 +1,11 @@
-// Package azevents makes events of what azeventhubs, the official client, has, and the other way round, with nothing lost: whoever consumes with that client sends on
-// what it has received, and a handler's event can be sent by it.
+// Package azevents converts between this module's events and those of azeventhubs, the official
+// client, without loss. A program that consumes with azeventhubs can publish the events that it
+// receives. And azeventhubs can send a handler's events.
 //
 //	err := producer.Enqueue(ctx, azevents.FromReceived(received))
 //
-// It is a package of its own so that only who needs it links azeventhubs. The conversions share memory with what they are given.
+// It is a separate package, so that only its users link azeventhubs. The results share memory with
+// the arguments.
 package azevents
 
 import (
@@ -16,11 +18,12 @@ import (
 
 const partitionKeyAnnotation = "x-opt-partition-key"
 
-// defaultPriority is a message's unless its header says another.
+// defaultPriority is a message's priority unless its header has another.
 const defaultPriority = 4
 
-// FromEventData makes an event of one that is to be sent; nil of nil. Properties without any are none, as azeventhubs sends them. In azeventhubs the partition is said for a
-// batch, in EventDataBatchOptions; here in the event, which has neither id nor key yet.
+// FromEventData makes an event of an azeventhubs event to send. It returns nil for nil. An empty
+// property map becomes nil, since azeventhubs sends none. azeventhubs sets the partition in
+// EventDataBatchOptions, for a whole batch. So set PartitionID or PartitionKey of the result.
 func FromEventData(d *azeventhubs.EventData) *eventhubs.Event {
 	if d == nil {
 		return nil
@@ -39,10 +42,12 @@ func FromEventData(d *azeventhubs.EventData) *eventhubs.Event {
 	return e
 }
 
-// FromReceived makes an event of a received one; nil of nil. It looks at RawAMQPMessage, where all of it is, and not at what a program may have changed in the other
-// fields. The event goes to the partition of its key, if it has one. What the service had added stays in AMQP.MessageAnnotations, and Enqueue leaves it out.
+// FromReceived makes an event of a received one. It returns nil for nil. It reads the complete
+// RawAMQPMessage, and ignores changes of the other fields. The event keeps its partition key, if
+// any, and so goes to that key's partition. The service's annotations stay in
+// AMQP.MessageAnnotations, and Enqueue leaves them out.
 //
-// What azeventhubs does not tell from something else is that: a symbol is a string, a null value is no body.
+// azeventhubs loses two differences: a symbol becomes a string, and a null value becomes no body.
 func FromReceived(r *azeventhubs.ReceivedEventData) *eventhubs.Event {
 	switch {
 	case r == nil:
@@ -57,7 +62,8 @@ func FromReceived(r *azeventhubs.ReceivedEventData) *eventhubs.Event {
 	return e
 }
 
-// FromMessage makes an event of an AMQP message; nil of nil. A partition key in its annotations is the event's. DeliveryTag, which is the transfer's, is left out.
+// FromMessage makes an event of an AMQP message. It returns nil for nil. A partition key in its
+// annotations becomes PartitionKey. DeliveryTag is left out, since it belongs to the transfer.
 func FromMessage(m *azeventhubs.AMQPAnnotatedMessage) *eventhubs.Event {
 	if m == nil {
 		return nil
@@ -83,13 +89,14 @@ func fromHeader(h *azeventhubs.AMQPAnnotatedMessageHeader) *eventhubs.AMQPHeader
 		return nil
 	}
 	out := &eventhubs.AMQPHeader{Durable: h.Durable, TTL: h.TTL, FirstAcquirer: h.FirstAcquirer, DeliveryCount: h.DeliveryCount}
-	if h.Priority != defaultPriority { // which azeventhubs does not tell from none
+	if h.Priority != defaultPriority { // azeventhubs does not distinguish it from no priority
 		out.Priority = &h.Priority
 	}
 	return out
 }
 
-// takeKey takes a key that the event can say, and returns the other annotations; nil for none.
+// takeKey moves a key from the annotations to the event, and returns the other annotations; nil for
+// none.
 func takeKey(e *eventhubs.Event, annotations map[any]any) map[any]any {
 	if key, _ := annotations[partitionKeyAnnotation].(string); key != "" {
 		e.PartitionKey = key
@@ -102,7 +109,7 @@ func takeKey(e *eventhubs.Event, annotations map[any]any) map[any]any {
 	return annotations
 }
 
-// fromProperties takes what fields of the event can say, and returns the rest; nil for none.
+// fromProperties moves properties to the event's own fields, and returns the rest; nil for none.
 func fromProperties(e *eventhubs.Event, p *azeventhubs.AMQPAnnotatedMessageProperties) *eventhubs.AMQPProperties {
 	if p == nil {
 		return nil
@@ -113,14 +120,14 @@ func fromProperties(e *eventhubs.Event, p *azeventhubs.AMQPAnnotatedMessagePrope
 		GroupID: p.GroupID, GroupSequence: p.GroupSequence, ReplyToGroupID: p.ReplyToGroupID,
 	}
 	takeProperties(e, &rest)
-	said := e.MessageID != "" || e.CorrelationID != "" || e.ContentType != "" // so that there will be a section
+	said := e.MessageID != "" || e.CorrelationID != "" || e.ContentType != "" // then the event has a properties section anyway
 	if said && reflect.ValueOf(rest).IsZero() {
 		return nil
 	}
 	return &rest
 }
 
-// takeProperties takes what fields of the event can say out of p.
+// takeProperties moves properties from p to the event's own fields.
 func takeProperties(e *eventhubs.Event, p *eventhubs.AMQPProperties) {
 	if id, ok := p.MessageID.(string); ok && id != "" {
 		e.MessageID, p.MessageID = id, nil

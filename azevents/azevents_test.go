@@ -25,7 +25,7 @@ import (
 	"github.com/go-eventhubs/eventhubs/internal/sdktest"
 )
 
-// asMap is a map with its pairs in any order; nil stays nil.
+// asMap returns a map's pairs in any order; nil stays nil.
 func asMap[K comparable](m map[K]any) (out amqp.Map) {
 	for key, value := range m {
 		out = append(out, amqp.Pair{Key: key, Value: value})
@@ -36,7 +36,8 @@ func asMap[K comparable](m map[K]any) (out amqp.Map) {
 	return out
 }
 
-// encoded is a message of azeventhubs as it would be on the wire, of whatever types its values are, in a form that can be compared. Annotations of those names are left out.
+// encoded returns the wire form of an azeventhubs message with values of any types, for
+// comparisons. It leaves out the named annotations.
 func encoded(t testing.TB, m *azeventhubs.AMQPAnnotatedMessage, without ...string) []byte {
 	t.Helper()
 	w := amqp.Message{
@@ -66,7 +67,7 @@ func encoded(t testing.TB, m *azeventhubs.AMQPAnnotatedMessage, without ...strin
 	return amqptest.Canonical(b, without...)
 }
 
-// asReceived is an encoded message as azeventhubs' consumer returns it.
+// asReceived returns an encoded message as azeventhubs' consumer returns it.
 func asReceived(t testing.TB, message []byte) *azeventhubs.AMQPAnnotatedMessage {
 	t.Helper()
 	var r goamqp.Message
@@ -89,7 +90,7 @@ func asReceived(t testing.TB, message []byte) *azeventhubs.AMQPAnnotatedMessage 
 	return m
 }
 
-// there is what becomes of a message that is made an event, and a message again.
+// there converts a message to an event and back.
 func there(t testing.TB, m *azeventhubs.AMQPAnnotatedMessage) *azeventhubs.AMQPAnnotatedMessage {
 	t.Helper()
 	back, err := azevents.ToMessage(azevents.FromMessage(m))
@@ -99,7 +100,8 @@ func there(t testing.TB, m *azeventhubs.AMQPAnnotatedMessage) *azeventhubs.AMQPA
 	return back
 }
 
-// FuzzMessage checks that whatever azeventhubs can receive is the same when it was an event, of every AMQP type, and that the message itself is not changed.
+// FuzzMessage checks every message that azeventhubs can receive. Converted to an event and back, it
+// must be the same, for every AMQP type. The message itself must not change.
 func FuzzMessage(f *testing.F) {
 	f.Add([]byte{})
 	for seed := range 60 {
@@ -126,7 +128,8 @@ func FuzzMessage(f *testing.F) {
 	})
 }
 
-// What our producer's handler gets of an event, of every AMQP type, becomes what azeventhubs had received, in the types that azeventhubs has.
+// An event that our producer's handler gets, of every AMQP type, must become the message that
+// azeventhubs received, in azeventhubs' types.
 func TestAHandlersEventBecomesWhatAzeventhubsReceives(t *testing.T) {
 	for seed := range uint64(3) {
 		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
@@ -176,13 +179,14 @@ func TestAHandlersEventBecomesWhatAzeventhubsReceives(t *testing.T) {
 				}
 			}
 			if len(told) != len(messages) {
-				t.Errorf("%d events were told, want %d", len(told), len(messages))
+				t.Errorf("the handler got %d events, want %d", len(told), len(messages))
 			}
 		})
 	}
 }
 
-// What a program makes, and azeventhubs has no such types for, azeventhubs' own producer sends.
+// azeventhubs' own producer must be able to send a program's values, even of types that azeventhubs
+// does not have.
 func TestAnEventIsSentByAzeventhubs(t *testing.T) {
 	server := emulatortest.New(t, &emulator.Options{Hubs: []emulator.Hub{{Name: "to", Partitions: 1}}})
 	client, err := azeventhubs.NewProducerClientFromConnectionString(server.ConnectionString("to"), "", nil)
@@ -195,7 +199,7 @@ func TestAnEventIsSentByAzeventhubs(t *testing.T) {
 		t.Fatal(err)
 	}
 	at := time.UnixMilli(1_700_000_000_123).UTC()
-	events := []*eventhubs.Event{ // with an id each, or azeventhubs adds one
+	events := []*eventhubs.Event{ // each with an id, or azeventhubs adds one
 		{Body: []byte("plain"), MessageID: "m", CorrelationID: "c", ContentType: "text/plain", Properties: map[string]any{"uuid": [16]byte{1, 2}, "at": at, "n": int64(5)}},
 		{MessageID: "m"}, {MessageID: "m", PartitionKey: "k", AMQP: &eventhubs.AMQPMessage{Body: &eventhubs.AMQPBody{Data: [][]byte{{1}, {2}}}}},
 		{MessageID: "m", AMQP: &eventhubs.AMQPMessage{Body: &eventhubs.AMQPBody{Value: eventhubs.Null{}}}},
@@ -233,7 +237,7 @@ func TestAnEventIsSentByAzeventhubs(t *testing.T) {
 		if len(m.Annotations) == 0 {
 			m.Annotations = nil // azeventhubs sends an empty section for none
 		}
-		b, err := m.AppendTo(nil) // and long forms
+		b, err := m.AppendTo(nil) // and it uses long forms
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -295,7 +299,7 @@ func TestWhatEventDataHasNoPlaceForIsNamed(t *testing.T) {
 	}
 	received := &eventhubs.AMQPMessage{MessageAnnotations: map[any]any{"x-opt-offset": "1", "x-opt-sequence-number": int64(1), "x-opt-enqueued-time": time.Now()}}
 	if _, err := azevents.ToEventData(&eventhubs.Event{AMQP: received}); err != nil {
-		t.Errorf("what the service adds is in the way: %v", err)
+		t.Errorf("the service's annotations are in the way: %v", err)
 	}
 }
 

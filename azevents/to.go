@@ -11,9 +11,10 @@ import (
 	"github.com/go-eventhubs/eventhubs/internal/amqp"
 )
 
-// ToMessage makes an AMQP message of an event, such as a handler's; nil of nil. The partition key is among its annotations. PartitionID, ExpiresAt, Delivery and Tag, which
-// are not sent, are left out. Values have the types that azeventhubs returns, whatever types they have here; the error matches
-// [eventhubs.ErrInvalidArgument] and names one that it has no type for.
+// ToMessage makes an AMQP message of an event, such as a handler's. It returns nil for nil. The
+// partition key goes into the annotations. PartitionID, ExpiresAt, Delivery and Tag are left out,
+// since they are not sent. Values get the types that azeventhubs returns. If azeventhubs has no
+// type for a value, the error names it and matches [eventhubs.ErrInvalidArgument].
 func ToMessage(e *eventhubs.Event) (*azeventhubs.AMQPAnnotatedMessage, error) {
 	if e == nil {
 		return nil, nil
@@ -43,8 +44,10 @@ func ToMessage(e *eventhubs.Event) (*azeventhubs.AMQPAnnotatedMessage, error) {
 	return m, nil
 }
 
-// ToEventData makes an EventData of an event; nil of nil. Where the event goes is left out: azeventhubs says that for a batch, in EventDataBatchOptions. So are ExpiresAt,
-// Delivery and Tag. It fails with [eventhubs.ErrInvalidArgument], and names the field, if the event has what an EventData has no place for: then ToMessage is the way.
+// ToEventData makes an EventData of an event. It returns nil for nil. PartitionID and PartitionKey
+// are left out: azeventhubs sets them in EventDataBatchOptions, for a whole batch. ExpiresAt,
+// Delivery and Tag are left out too. If an EventData has no place for a field of the event, the
+// error names it and matches [eventhubs.ErrInvalidArgument]. Use ToMessage then.
 func ToEventData(e *eventhubs.Event) (*azeventhubs.EventData, error) {
 	if e == nil {
 		return nil, nil
@@ -72,7 +75,7 @@ func ToEventData(e *eventhubs.Event) (*azeventhubs.EventData, error) {
 	return d, nil
 }
 
-// invalid says what of an event is wrong, as Enqueue does.
+// invalid returns an error in the form of Enqueue's.
 func invalid(format string, args ...any) error {
 	return fmt.Errorf("azevents: %w: "+format, append([]any{eventhubs.ErrInvalidArgument}, args...)...)
 }
@@ -81,7 +84,8 @@ func noPlace(field string) error {
 	return invalid("an EventData has no place for Event.AMQP.%s: use ToMessage", field)
 }
 
-// onlyEventData refuses what an EventData has no place for. What the service adds to an event is not the sender's.
+// onlyEventData refuses fields that an EventData has no place for. The service's annotations are
+// not the sender's, and are accepted.
 func onlyEventData(m *eventhubs.AMQPMessage) error {
 	switch {
 	case m.Header != nil:
@@ -130,7 +134,7 @@ func toHeader(h *eventhubs.AMQPHeader) *azeventhubs.AMQPAnnotatedMessageHeader {
 	return out
 }
 
-// A converter makes azeventhubs' values of an event's, and keeps the first error.
+// A converter converts an event's values to azeventhubs' types, and keeps the first error.
 type converter struct{ err error }
 
 func (c *converter) fail(err error) {
@@ -144,7 +148,7 @@ func (c *converter) body(e *eventhubs.Event, b *eventhubs.AMQPBody) azeventhubs.
 		return azeventhubs.AMQPAnnotatedMessageBody{Data: [][]byte{append([]byte{}, e.Body...)}} // nil would be null
 	}
 	if e.Body != nil {
-		c.fail(invalid("Event.Body and Event.AMQP.Body are both set: an event has one of them"))
+		c.fail(invalid("Event.Body and Event.AMQP.Body are both set: set only one of them"))
 	}
 	out := azeventhubs.AMQPAnnotatedMessageBody{Data: b.Data}
 	for i, sequence := range b.Sequences {
@@ -204,7 +208,7 @@ func values[K comparable](c *converter, field string, in map[K]any) map[K]any {
 	return out
 }
 
-// plain reports whether a value is of a type that is the same everywhere.
+// plain reports whether a value has the same type in both packages.
 func plain(v any) bool {
 	switch v.(type) {
 	case nil, bool, string, []byte, time.Time, int, int8, int16, int32, int64, uint, uint8, uint16, uint32, uint64, float32, float64:
@@ -213,7 +217,7 @@ func plain(v any) bool {
 	return false
 }
 
-// value makes azeventhubs' form of a value, which is what go-amqp reads of its encoding.
+// value returns a value in azeventhubs' type: go-amqp's reading of its encoding.
 func (c *converter) value(field string, v any) any {
 	if plain(v) {
 		return v
@@ -231,7 +235,7 @@ func received(v any) (_ any, err error) {
 		return nil, err
 	}
 	defer func() {
-		if reason := recover(); reason != nil { // as it does for some described values
+		if reason := recover(); reason != nil { // it does for some described values
 			err = errors.New("go-amqp cannot read it")
 		}
 	}()
