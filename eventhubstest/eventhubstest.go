@@ -1,5 +1,6 @@
-// Package eventhubstest makes what a producer gives to an application, for tests without a network: batches for handlers, outcomes of Deliveries, and what a fake
-// producer needs. A test that wants the whole of it takes package emulatortest instead, an Event Hubs inside the test.
+// Package eventhubstest makes a producer's values for tests without a network: batches for
+// handlers, outcomes of Deliveries, and the parts of a fake producer. For a whole Event Hubs inside
+// a test, use package emulatortest.
 package eventhubstest
 
 import (
@@ -7,19 +8,22 @@ import (
 	"github.com/go-eventhubs/eventhubs/internal/testseam"
 )
 
-// Settle tells a Delivery its outcome, as the producer does. It panics if the Delivery has been told one before, since each event has one outcome, and for an outcome that no
-// producer tells: one that is pending, has failed without an Err, or is stored with one.
+// Settle gives a Delivery its outcome, as the producer does. It panics if the Delivery already has
+// one, since each event has one outcome. It also panics for an outcome that no producer reports:
+// pending, failed without an Err, or stored with an Err.
 func Settle(delivery *eventhubs.Delivery, outcome eventhubs.Outcome) {
 	if err := testseam.Settle(delivery, outcome); err != nil {
 		panic("eventhubstest: Settle: " + err.Error())
 	}
 }
 
-// Accept does to an event what Enqueue does, without a producer. It returns the event as a handler would get it: a copy, with the types that handlers get, with its Tag, its
-// ExpiresAt and where its sender has asked for it to go, and without its Delivery, which is taken. Or it returns the error with which Enqueue would refuse the event: one that
-// cannot be encoded, has expired, names both an id and a key, or has the Delivery of another event.
+// Accept does to an event what Enqueue does, without a producer. It returns the event as a handler
+// gets it: a copy with the types for handlers, its Tag, its ExpiresAt, and the partition id or key
+// that the sender chose. The Delivery is taken and not in the copy.
 //
-// What only a producer knows is left out: its bounds, the hub's partitions, whether it is closed.
+// Accept returns Enqueue's error for an event that cannot be encoded, has expired, names both an id
+// and a key, or has the Delivery of another event. It does not check what only a producer knows:
+// its bounds, the hub's partitions, and whether it is closed.
 func Accept(event *eventhubs.Event) (*eventhubs.Event, error) {
 	accepted, err := testseam.Accept(event)
 	if err != nil {
@@ -28,10 +32,12 @@ func Accept(event *eventhubs.Event) (*eventhubs.Event, error) {
 	return accepted.(*eventhubs.Event), nil
 }
 
-// NewBatch makes a batch of events with that outcome, for a handler. Its partition is the one that the outcome names, or else its first event, and may be set. It panics if an event is one that
-// Enqueue would refuse for what is in it, and for an outcome that [Settle] panics for. A Delivery is neither taken nor told: see Settle.
+// NewBatch makes a batch of events with this outcome, for a handler. Its partition is the one in
+// the outcome, otherwise that of the first event. The test may set it. NewBatch panics for an event
+// whose content Enqueue would refuse, and for an outcome that [Settle] panics for. It neither takes
+// nor settles a Delivery: see Settle.
 //
-// Its EnqueueAgain accepts every event, and EnqueuedAgain returns them.
+// The batch's EnqueueAgain accepts every event, and EnqueuedAgain returns them.
 func NewBatch(outcome eventhubs.Outcome, events ...*eventhubs.Event) *eventhubs.Batch {
 	batch, err := testseam.NewBatch(outcome, events)
 	if err != nil {
@@ -40,7 +46,7 @@ func NewBatch(outcome eventhubs.Outcome, events ...*eventhubs.Event) *eventhubs.
 	return batch.(*eventhubs.Batch)
 }
 
-// EnqueuedAgain returns the events for which EnqueueAgain of a batch of NewBatch was called, in order.
+// EnqueuedAgain returns the events passed to EnqueueAgain of a batch from NewBatch, in order.
 func EnqueuedAgain(batch *eventhubs.Batch) []*eventhubs.Event {
 	return testseam.EnqueuedAgain(batch).([]*eventhubs.Event)
 }

@@ -18,7 +18,7 @@ import (
 
 var refused = eventhubs.Outcome{Storage: eventhubs.NotStored, Err: errors.New("refused"), Tries: 3}
 
-// everyKind are events of every kind.
+// everyKind returns events of every kind.
 func everyKind() []*eventhubs.Event {
 	later := time.Now().Add(time.Hour)
 	return []*eventhubs.Event{
@@ -29,7 +29,7 @@ func everyKind() []*eventhubs.Event {
 	}
 }
 
-// A batch made here, and an event accepted here, tell a handler what the producer tells.
+// A batch or event from this package gives a handler the same values as a producer's.
 func TestABatchIsWhatAProducerMakes(t *testing.T) {
 	server := emulatortest.New(t, &emulator.Options{Hubs: []emulator.Hub{{Name: "events", Partitions: 1}}})
 	var want []*eventhubs.Event
@@ -133,13 +133,14 @@ func TestAcceptRefusesWhatEnqueueRefuses(t *testing.T) {
 	}
 	defer func() {
 		if text := fmt.Sprint(recover()); !strings.Contains(text, `event 1: eventhubs: invalid argument: Event.Properties["c"]`) {
-			t.Errorf("NewBatch of what cannot be sent ends in %s", text)
+			t.Errorf("NewBatch of an event that cannot be sent ends in %s", text)
 		}
 	}()
 	eventhubstest.NewBatch(refused, &eventhubs.Event{}, &eventhubs.Event{Properties: map[string]any{"c": make(chan int)}})
 }
 
-// A nil error says that an event is stored. A test that says otherwise would pass with a handler that is wrong.
+// A nil error says that an event is stored. A test with another outcome would pass with a wrong
+// handler.
 func TestOutcomesThatNoProducerTellsAreRefused(t *testing.T) {
 	for want, outcome := range map[string]eventhubs.Outcome{
 		"the outcome's Storage is pending":          {},

@@ -9,12 +9,12 @@ import (
 	"github.com/go-eventhubs/eventhubs/eventhubstest"
 )
 
-// A publisher is what the application needs of a producer. *eventhubs.BufferedProducer is one.
+// A publisher is the application's view of a producer. *eventhubs.BufferedProducer is one.
 type publisher interface {
 	Enqueue(context.Context, *eventhubs.Event) error
 }
 
-// Orders is the application: it publishes orders, and keeps for the night those that could not be.
+// Orders is the application. It publishes orders, and keeps the failed ones for the night.
 type Orders struct {
 	publisher publisher
 	tonight   []string
@@ -27,7 +27,7 @@ func (o *Orders) place(ctx context.Context, customer, order string) error {
 // failed is its Options.OnBatchFailed.
 func (o *Orders) failed(ctx context.Context, batch *eventhubs.Batch) {
 	if batch.Outcome.Storage == eventhubs.PossiblyStored {
-		_, _ = batch.EnqueueAgain(ctx) // twice does no harm here
+		_, _ = batch.EnqueueAgain(ctx) // a duplicate does no harm here
 		return
 	}
 	for event := range batch.Events() {
@@ -35,7 +35,7 @@ func (o *Orders) failed(ctx context.Context, batch *eventhubs.Batch) {
 	}
 }
 
-// A fakePublisher keeps what the producer would accept.
+// A fakePublisher keeps the events that a producer would accept.
 type fakePublisher struct{ accepted []*eventhubs.Event }
 
 func (f *fakePublisher) Enqueue(_ context.Context, event *eventhubs.Event) error {
@@ -46,7 +46,8 @@ func (f *fakePublisher) Enqueue(_ context.Context, event *eventhubs.Event) error
 	return err
 }
 
-// Handlers are tested without an emulator and without a network: what the application enqueues a fake accepts, and the test says what became of it.
+// Handlers are tested without an emulator and without a network. A fake accepts the application's
+// events, and the test decides their outcomes.
 func Example() {
 	ctx := context.Background()
 	fake := new(fakePublisher)
@@ -68,7 +69,7 @@ func Example() {
 	// again: milk
 }
 
-// What waits for a Delivery is told the outcome by the test.
+// The test gives the outcome to the code that waits for a Delivery.
 func ExampleSettle() {
 	event := &eventhubs.Event{Body: []byte("tea"), Delivery: new(eventhubs.Delivery)}
 	go eventhubstest.Settle(event.Delivery, eventhubs.Outcome{Storage: eventhubs.Stored, Tries: 1})
