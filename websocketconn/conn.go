@@ -12,10 +12,11 @@ import (
 	"github.com/coder/websocket"
 )
 
-// farewellTimeout bounds how long a close frame may take to be written.
+// farewellTimeout bounds the writing of a close frame.
 const farewellTimeout = time.Second
 
-// A stream is what a WebSocket's frames are written to. Each write of a control frame is one call, so they do not mix.
+// A stream is the connection below a WebSocket. Each control frame is one call of Write, so frames
+// do not mix.
 type stream struct {
 	io.ReadWriteCloser
 
@@ -28,18 +29,19 @@ func (s *stream) Write(p []byte) (int, error) {
 	return s.ReadWriteCloser.Write(p)
 }
 
-// A conn is a WebSocket as a stream of bytes.
+// A conn is a WebSocket in the form of a byte stream.
 type conn struct {
-	net.Conn // the library's: reading, writing and deadlines
+	net.Conn // the library's: reads, writes and deadlines
 	ws       *websocket.Conn
 	below    *stream
 	leaving  atomic.Bool // Close was called
 
-	message sync.Mutex // held while a message is written, which may take several writes below
+	message sync.Mutex // held during the writing of a message, which may take several writes below
 }
 
 func newConn(ws *websocket.Conn, below *stream) net.Conn {
-	// The library's own net.Conn has no limit on what it reads. It lives until it is closed, whatever happens to the context of dialing.
+	// The library's own net.Conn has no limit for reads. It lives until it is closed, also after
+	// the context of dialing has ended.
 	return &conn{Conn: websocket.NetConn(context.Background(), ws, websocket.MessageBinary), ws: ws, below: below}
 }
 
@@ -49,11 +51,12 @@ func (c *conn) Write(p []byte) (int, error) {
 	return c.Conn.Write(p)
 }
 
-// Close says farewell, which servers may want to hear before the end, and does not wait for the answer: the library's own Close would, for
-// seconds, with a peer that is silent. A second Close cuts short what the first still does.
+// Close sends a close frame, which servers may expect, and does not wait for the answer. The
+// library's own Close would wait for seconds if the peer is silent. A second Close ends the first
+// one's wait.
 func (c *conn) Close() error {
 	if !c.leaving.Swap(true) && c.message.TryLock() {
-		// Eight bytes always fit, unless the peer has stopped reading.
+		// Eight bytes always fit, unless the peer does not read.
 		timer := time.AfterFunc(farewellTimeout, func() { _ = c.ws.CloseNow() })
 		_, _ = c.below.Write(closeFrame())
 		timer.Stop()
@@ -63,12 +66,13 @@ func (c *conn) Close() error {
 	return c.ws.CloseNow()
 }
 
-// closeFrame says that all went well: status 1000, masked as a client must (RFC 6455, 5.3, 5.5.1 and 7.4.1).
+// closeFrame returns a close frame with status 1000 (normal), masked as a client must (RFC 6455,
+// 5.3, 5.5.1 and 7.4.1).
 func closeFrame() []byte {
 	const final, opClose, masked = 0x80, 0x8, 0x80
 	frame := []byte{final | opClose, masked | 2, 0, 0, 0, 0, 0x03, 0xe8}
 	mask := frame[2:6]
-	_, _ = rand.Read(mask) // never fails, says its documentation
+	_, _ = rand.Read(mask) // its documentation says that it never fails
 	for i := range frame[6:] {
 		frame[6+i] ^= mask[i]
 	}

@@ -1,15 +1,15 @@
-// Package websocketconn opens AMQP over WebSocket, which passes where only HTTPS does, also through a proxy:
+// Package websocketconn opens AMQP over WebSocket. It works where only HTTPS is allowed, also
+// through a proxy:
 //
 //	options.Connection.NewWebSocketConn = websocketconn.Dial
 //
-// In the options of azeventhubs, whose function takes the URL as a field, it is
+// For azeventhubs, whose function has the URL in a field, use
 //
 //	options.NewWebSocketConn = func(ctx context.Context, params azeventhubs.WebSocketConnParams) (net.Conn, error) {
 //		return websocketconn.Dial(ctx, params.Host)
 //	}
 //
-// It is a package of its own so that only
-// who needs it links a WebSocket library.
+// It is a separate package, so that only its users link a WebSocket library.
 package websocketconn
 
 import (
@@ -28,38 +28,42 @@ import (
 // subprotocol says that the messages carry AMQP.
 const subprotocol = "amqp"
 
-// A Dialer says how a WebSocket is opened. Its zero value is ready to use; it must not be changed after its first Dial.
+// A Dialer has the settings for opening a WebSocket. The zero value is ready to use. It must not
+// change after the first Dial.
 type Dialer struct {
-	// TLSConfig is for wss, also for a proxy that is spoken to by HTTPS. It is copied.
-	// Default: the system's certificate authorities.
+	// TLSConfig is for wss, and for a proxy with an https URL. It is copied. Default: the system's
+	// certificate authorities.
 	TLSConfig *tls.Config
 
-	// Proxy chooses the proxy for a request, whose URL begins with https for wss and http for ws; nil is none. Its URL may have a
-	// user and a password, which no error shows.
-	// Default: http.ProxyFromEnvironment, which obeys HTTPS_PROXY, HTTP_PROXY and NO_PROXY, and uses no proxy for localhost.
+	// Proxy chooses the proxy for a request; nil means no proxy. The request's URL begins with
+	// https for wss and with http for ws. The proxy's URL may have a user and a password, which no
+	// error shows. Default: http.ProxyFromEnvironment, which obeys HTTPS_PROXY, HTTP_PROXY and
+	// NO_PROXY, and uses no proxy for localhost.
 	Proxy func(*http.Request) (*url.URL, error)
 
-	// HTTPClient makes the request that becomes the WebSocket, and has a configuration of TLS and a proxy of its own:
-	// neither may be given here then. Its Timeout bounds the opening only. A redirect is followed only if its CheckRedirect
-	// is set and allows it; whoever allows one to http or ws gives TLS up.
-	// Default: one of the Dialer's own for each connection, which follows none.
+	// HTTPClient makes the request that becomes the WebSocket. It has its own TLS configuration and
+	// proxy, so TLSConfig and Proxy must be nil then. Its Timeout bounds only the opening. A
+	// redirect is followed only if CheckRedirect is set and allows it. Allowing one to http or ws
+	// gives up TLS. Default: a new client for each connection, which follows no redirect.
 	HTTPClient *http.Client
 }
 
-// Dial opens a WebSocket with the zero Dialer.
+// Dial opens a WebSocket with a zero Dialer. See [Dialer.Dial].
 func Dial(ctx context.Context, address string) (net.Conn, error) {
 	return new(Dialer).Dial(ctx, address)
 }
 
-// Dial opens a WebSocket at a URL that begins with wss:// or ws://, and returns it as a stream of bytes. Each Write is
-// one binary message; messages may be of any size. It fails when ctx ends, which does not concern the connection afterwards.
-// Errors name the host, where it redirects to if it does, and the proxy that was used, and what to check.
+// Dial opens a WebSocket at a URL that begins with wss:// or ws://, and returns it as a byte
+// stream. Each Write is one binary message. Messages may have any size. Dial fails if ctx ends;
+// afterwards ctx has no effect on the connection. Errors name the host, the target of a redirect,
+// the proxy, and what to check.
 //
-// A deadline that passes during a Read or Write ends the connection. Close never waits for the peer.
+// A deadline that passes during a Read or Write ends the connection. Close never waits for the
+// peer.
 func (d *Dialer) Dial(ctx context.Context, address string) (net.Conn, error) {
 	target, err := url.Parse(address)
 	if err != nil || target.Host == "" {
-		return nil, fmt.Errorf("the URL of the WebSocket is %q; it looks like wss://name.servicebus.windows.net/$servicebus/websocket", address)
+		return nil, fmt.Errorf("the URL of the WebSocket is %q; want a URL such as wss://name.servicebus.windows.net/$servicebus/websocket", address)
 	}
 	base, err := d.client()
 	if err != nil {
@@ -70,7 +74,7 @@ func (d *Dialer) Dial(ctx context.Context, address string) (net.Conn, error) {
 	client.Transport = u
 	ws, response, err := websocket.Dial(ctx, address, &websocket.DialOptions{HTTPClient: &client, Subprotocols: []string{subprotocol}})
 	if d.HTTPClient == nil {
-		client.CloseIdleConnections() // nobody will ask this transport again; a WebSocket is not idle
+		client.CloseIdleConnections() // this transport gets no further request; a WebSocket is not idle
 	}
 	if err != nil {
 		return nil, u.explain(target.Host, response, err)
@@ -78,11 +82,11 @@ func (d *Dialer) Dial(ctx context.Context, address string) (net.Conn, error) {
 	return newConn(ws, u.stream), nil
 }
 
-// client is what makes the request.
+// client returns the client for the request.
 func (d *Dialer) client() (*http.Client, error) {
 	if d.HTTPClient != nil {
 		if d.TLSConfig != nil || d.Proxy != nil {
-			return nil, errors.New("Dialer.HTTPClient is set together with TLSConfig or Proxy; give these to the client's Transport")
+			return nil, errors.New("Dialer.HTTPClient is set together with TLSConfig or Proxy; set these in the client's Transport")
 		}
 		return d.HTTPClient, nil
 	}
@@ -97,17 +101,18 @@ func (d *Dialer) client() (*http.Client, error) {
 	}}, nil
 }
 
-// An upgrade is the round trip that becomes a WebSocket. It keeps what the WebSocket library does not tell.
+// An upgrade is the round trip that becomes a WebSocket. It keeps facts that the WebSocket library
+// does not report.
 type upgrade struct {
 	// Immutable.
 	base   http.RoundTripper
-	follow bool // the caller's client decides about redirects; else none is followed
+	follow bool // the caller's client decides about redirects; otherwise none is followed
 
-	// Owned by the goroutine that dials.
-	host     string   // that of the latest request
-	proxy    *url.URL // that of the latest request; nil if there is none, or none that we know of
-	redirect string   // where the answer to the latest request leads, for an error's text; empty if nowhere
-	stream   *stream  // what is below the WebSocket; nil until there is one
+	// Owned by the dialing goroutine.
+	host     string   // of the latest request
+	proxy    *url.URL // of the latest request; nil if there is none, or if it is not known
+	redirect string   // target of the latest answer's redirect, for an error's text; empty without a redirect
+	stream   *stream  // below the WebSocket; nil until there is one
 }
 
 func newUpgrade(base http.RoundTripper, follow bool) *upgrade {
@@ -117,7 +122,7 @@ func newUpgrade(base http.RoundTripper, follow bool) *upgrade {
 	return &upgrade{base: base, follow: follow}
 }
 
-// CloseIdleConnections makes http.Client's do what it says.
+// CloseIdleConnections makes http.Client.CloseIdleConnections work.
 func (u *upgrade) CloseIdleConnections() {
 	if c, ok := u.base.(interface{ CloseIdleConnections() }); ok {
 		c.CloseIdleConnections()

@@ -30,14 +30,15 @@ func startServer(t *testing.T, transports emulator.Transport) *emulator.Server {
 	return server
 }
 
-// trusting is a configuration of TLS that trusts the server under whatever name.
+// trusting returns a TLS configuration that trusts the server under any name.
 func trusting(server *emulator.Server) *tls.Config {
 	config := server.TLSConfig()
 	config.ServerName = ""
 	return config
 }
 
-// sendAndCompare sends events, among them the largest that there may be, and compares what is stored. It closes the producer.
+// sendAndCompare sends events, among them the largest possible one, and compares the stored ones.
+// It closes the producer.
 func sendAndCompare(t *testing.T, server *emulator.Server, producer *eventhubs.BufferedProducer) {
 	t.Helper()
 	bodies := [][]byte{[]byte("small"), bytes.Repeat([]byte("x"), 1_000_000), []byte("last")}
@@ -102,7 +103,7 @@ func TestWhatCannotBeDialedIsToldByName(t *testing.T) {
 		"another scheme":      {websocketconn.Dialer{}, "ftp://host/", `"ftp"`},
 		"two configurations":  {websocketconn.Dialer{HTTPClient: &http.Client{}, TLSConfig: &tls.Config{}}, "wss://host", "Dialer.HTTPClient is set together with TLSConfig"},
 		"two proxies":         {websocketconn.Dialer{HTTPClient: &http.Client{}, Proxy: http.ProxyURL(nil)}, "wss://host", "Dialer.HTTPClient is set together with"},
-		"no WebSocket there":  {websocketconn.Dialer{}, "ws" + strings.TrimPrefix(noWebSocket.URL, "http"), `HTTP status 404 Not Found instead of opening a WebSocket ("404 page not found"); check that it is a namespace`},
+		"no WebSocket there":  {websocketconn.Dialer{}, "ws" + strings.TrimPrefix(noWebSocket.URL, "http"), `HTTP status 404 Not Found instead of opening a WebSocket ("404 page not found"); check that it is an Event Hubs namespace`},
 		"unknown certificate": {websocketconn.Dialer{}, "wss" + strings.TrimPrefix(refused.URL, "https"), "certificate signed by unknown authority"},
 		"nobody there":        {websocketconn.Dialer{}, "wss://127.0.0.1:1", "127.0.0.1:1: "},
 	} {
@@ -119,7 +120,8 @@ func TestWhatCannotBeDialedIsToldByName(t *testing.T) {
 	}
 }
 
-// inMemory is a Dialer that reaches the handler by a network in memory, in a bubble of virtual time.
+// inMemory returns a Dialer that reaches the handler through a network in memory, in a bubble of
+// virtual time.
 func inMemory(t *testing.T, handle func(*websocket.Conn)) *websocketconn.Dialer {
 	near, far := net.Pipe()
 	listener := &oneConn{conn: far, closed: make(chan struct{})}
@@ -133,7 +135,7 @@ func inMemory(t *testing.T, handle func(*websocket.Conn)) *websocketconn.Dialer 
 		_ = ws.CloseNow()
 	})}
 	served := make(chan struct{})
-	// It ends when the server is closed; the cleanup waits for it.
+	// The goroutine ends when the server is closed; the cleanup waits for it.
 	go func() { defer close(served); _ = server.Serve(listener) }()
 	t.Cleanup(func() { server.Close(); <-served })
 	return &websocketconn.Dialer{HTTPClient: &http.Client{Transport: &http.Transport{
@@ -141,7 +143,7 @@ func inMemory(t *testing.T, handle func(*websocket.Conn)) *websocketconn.Dialer 
 	}}}
 }
 
-// A oneConn is a listener to which one connection comes.
+// A oneConn is a listener that accepts one connection.
 type oneConn struct {
 	conn   net.Conn
 	closed chan struct{}
@@ -270,7 +272,7 @@ func TestMessagesMakeAStreamWhateverTheirSize(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		cancel() // The dialing is over: this concerns nobody.
+		cancel() // The dialing is over, so this must have no effect.
 		got, err := io.ReadAll(conn)
 		if err != nil || !bytes.Equal(got, want) {
 			t.Errorf("read %d bytes and %v, want %d and the end", len(got), err, len(want))

@@ -14,7 +14,7 @@ import (
 	"github.com/go-eventhubs/eventhubs/websocketconn"
 )
 
-// One line sends a producer through port 443, and through the proxy that the environment names.
+// One line sends a producer's traffic through port 443, and through the environment's proxy.
 func Example() {
 	server, err := emulator.New(nil)
 	if err != nil {
@@ -39,9 +39,9 @@ func Example() {
 	// Output: 1 event is stored
 }
 
-// A proxy of one's own choice, and certificates that it signs.
+// A Dialer can use a proxy of your choice, and trust the certificates that it signs.
 func ExampleDialer() {
-	var roots *x509.CertPool // with the authority by which the proxy signs
+	var roots *x509.CertPool // with the proxy's certificate authority
 	dialer := &websocketconn.Dialer{
 		TLSConfig: &tls.Config{RootCAs: roots},
 		Proxy: func(*http.Request) (*url.URL, error) {

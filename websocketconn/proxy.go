@@ -11,8 +11,9 @@ import (
 	"strings"
 )
 
-// errNoProxy stands for the error of whoever chooses the proxy: http.ProxyFromEnvironment's shows the whole URL, with its password.
-var errNoProxy = errors.New("no proxy can be chosen: HTTPS_PROXY or HTTP_PROXY, or what replaces them, is not a URL such as http://proxy.example:8080")
+// errNoProxy replaces the error of choosing a proxy. The error of http.ProxyFromEnvironment shows
+// the whole URL with its password.
+var errNoProxy = errors.New("no proxy can be chosen: HTTPS_PROXY, HTTP_PROXY or Dialer.Proxy does not give a URL such as http://proxy.example:8080")
 
 // A proxyRefusal is a proxy's answer to CONNECT.
 type proxyRefusal struct {
@@ -22,7 +23,7 @@ type proxyRefusal struct {
 
 func (e *proxyRefusal) Error() string { return e.text }
 
-// checkConnect keeps the status of a refusal, which net/http has as text only.
+// checkConnect keeps the status of a refusal. net/http has it only as text.
 func checkConnect(_ context.Context, _ *url.URL, _ *http.Request, response *http.Response) error {
 	if response.StatusCode == http.StatusOK {
 		return nil
@@ -34,13 +35,13 @@ func status(r *http.Response) string {
 	return fmt.Sprintf("HTTP status %d %s", r.StatusCode, cmp.Or(http.StatusText(r.StatusCode), "unknown"))
 }
 
-// explain says why a WebSocket to host could not be opened, and what to check. The error wraps the cause.
+// explain says why a WebSocket to host could not be opened, and what to check. It wraps the cause.
 func (u *upgrade) explain(host string, response *http.Response, err error) error {
 	if e, ok := errors.AsType[*url.Error](err); ok {
-		err = e.Err // without the URL once more
+		err = e.Err // without repeating the URL
 	}
 	if u.host != "" && u.host != host {
-		host += ", which redirects to " + u.host + "," // and the caller's client has gone there
+		host += ", which redirects to " + u.host + "," // the caller's client has followed it
 	}
 	switch {
 	case err == errNoProxy:
@@ -59,7 +60,7 @@ func (u *upgrade) explain(host string, response *http.Response, err error) error
 		return fmt.Errorf("the proxy %s refuses to connect to %s: %w; %s", u.proxy.Host, host, refusal, adviceForProxy(refusal.status))
 	}
 	if text := err.Error(); strings.HasPrefix(text, "proxyconnect ") || strings.HasPrefix(text, "socks connect ") {
-		return fmt.Errorf("the proxy %s of %s cannot be used: %w; check that it runs and that HTTPS_PROXY or HTTP_PROXY names it rightly", u.proxy.Host, host, err)
+		return fmt.Errorf("the proxy %s of %s cannot be used: %w; check that it runs and that HTTPS_PROXY or HTTP_PROXY names it correctly", u.proxy.Host, host, err)
 	}
 	return fmt.Errorf("%s%s: %w", u.through(), host, err)
 }
@@ -77,7 +78,7 @@ func (u *upgrade) adviceForStatus(code int) string {
 		return adviceForProxy(code)
 	}
 	if code == http.StatusNotFound {
-		return "check that it is a namespace of Event Hubs, or an emulator that takes WebSockets"
+		return "check that it is an Event Hubs namespace, or an emulator with WebSockets"
 	}
 	return "check the namespace's name, and what is between here and there"
 }
@@ -87,13 +88,13 @@ func adviceForProxy(code int) string {
 	case http.StatusProxyAuthRequired:
 		return "check the user and password in the proxy's URL (HTTPS_PROXY=http://user:password@host:port)"
 	case http.StatusForbidden, http.StatusMethodNotAllowed:
-		return "the proxy must allow CONNECT to port 443 of the namespace; ask whoever runs it"
+		return "the proxy must allow CONNECT to port 443 of the namespace; ask its administrator"
 	default:
-		return "check that the proxy reaches the namespace, or name the namespace in NO_PROXY to go without"
+		return "check that the proxy reaches the namespace, or exclude the namespace with NO_PROXY"
 	}
 }
 
-// quote is the beginning of what a server said beside its status.
+// quote returns the beginning of an answer's body.
 func quote(r *http.Response) string {
 	const shown = 120
 	if r.Body == nil {
@@ -102,7 +103,7 @@ func quote(r *http.Response) string {
 	text, _ := io.ReadAll(io.LimitReader(r.Body, shown)) // the library has read it already
 	line, _, _ := strings.Cut(strings.TrimSpace(string(text)), "\n")
 	if line == "" || strings.HasPrefix(line, "<") {
-		return "" // a page is for browsers
+		return "" // a page for browsers
 	}
 	return fmt.Sprintf(" (%q)", line)
 }

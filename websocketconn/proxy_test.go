@@ -25,15 +25,15 @@ const (
 	password  = "p%40ss-word" // in a URL: p@ss-word
 )
 
-// A connectProxy is an HTTP proxy that knows CONNECT only, and takes whatever name for the one address it leads to.
+// A connectProxy is an HTTP proxy with CONNECT only. It connects every name to its one address.
 type connectProxy struct {
 	*httptest.Server
 
 	mu       sync.Mutex // guards the field below
-	requests []string   // host, and what authorizes, decoded
+	requests []string   // host and decoded authorization
 }
 
-// startProxy starts a proxy that leads to an address, or refuses with a status.
+// startProxy starts a proxy for an address, or one that refuses with a status.
 func startProxy(t *testing.T, address string, refuse int) *connectProxy {
 	t.Helper()
 	p := &connectProxy{}
@@ -59,7 +59,7 @@ func startProxy(t *testing.T, address string, refuse int) *connectProxy {
 		}
 		_, _ = io.WriteString(near, "HTTP/1.1 200 Connection established\r\n\r\n")
 		var both sync.WaitGroup
-		// Each ends when either side has closed.
+		// Each goroutine ends when either side has closed.
 		both.Go(func() { _, _ = io.Copy(far, near); far.Close() })
 		both.Go(func() { _, _ = io.Copy(near, far); near.Close() })
 		both.Wait()
@@ -74,7 +74,7 @@ func (p *connectProxy) seen() []string {
 	return p.requests
 }
 
-// url is the proxy's, with a user and the password if it shall have them.
+// url returns the proxy's URL, with a user and the password if asked.
 func (p *connectProxy) url(t *testing.T, withUser bool) *url.URL {
 	t.Helper()
 	text := p.URL
@@ -138,7 +138,7 @@ func TestProxyThatCannotBeChosenIsToldWithoutItsPassword(t *testing.T) {
 	wantError(t, err, namespace, "no proxy can be chosen", "http://proxy.example:8080")
 }
 
-// wantError fails the test unless err says all that, and keeps the password.
+// wantError fails the test unless err has all texts and does not show the password.
 func wantError(t *testing.T, err error, texts ...string) {
 	t.Helper()
 	if err == nil {
@@ -156,10 +156,11 @@ func wantError(t *testing.T, err error, texts ...string) {
 	}
 }
 
-// environmentChild makes the test binary dial and print what came of it.
+// environmentChild makes the test binary dial and print the result.
 const environmentChild = "WEBSOCKETCONN_TEST_DIAL"
 
-// http.ProxyFromEnvironment looks once in the life of a process, so each environment has a process of its own.
+// http.ProxyFromEnvironment reads the environment once in a process, so each environment needs its
+// own process.
 func TestMain(m *testing.M) {
 	host := os.Getenv(environmentChild)
 	if host == "" {
@@ -193,7 +194,7 @@ func TestTheEnvironmentNamesTheProxy(t *testing.T) {
 		"not a proxy": {[]string{"HTTPS_PROXY=user:" + password + "%zz@proxy"}, "no proxy can be chosen", 0},
 	} {
 		t.Run(name, func(t *testing.T) {
-			host := "wss://ns.invalid/$servicebus/websocket" // which no name server knows (RFC 2606)
+			host := "wss://ns.invalid/$servicebus/websocket" // no name server knows it (RFC 2606)
 			before := len(proxy.seen())
 			command := exec.CommandContext(t.Context(), os.Args[0])
 			command.Env = append(test.environment, environmentChild+"="+host, "SSL_CERT_FILE="+authority, "GORACE=atexit_sleep_ms=0")
@@ -203,7 +204,7 @@ func TestTheEnvironmentNamesTheProxy(t *testing.T) {
 			}
 			got := string(output)
 			if test.want == "no such host" && strings.HasPrefix(got, "failed: ns.invalid: ") {
-				got = test.want // whatever the name server says, it was asked
+				got = test.want // any answer shows that the name server was asked
 			}
 			if !strings.Contains(got, test.want) {
 				t.Errorf("got %q, want %q", output, test.want)
@@ -218,7 +219,8 @@ func TestTheEnvironmentNamesTheProxy(t *testing.T) {
 	}
 }
 
-// publish sends events through a connection that dial opens, to a namespace with a name as in production, and looks at what is stored.
+// publish sends events through a connection that dial opens, to a namespace with a production name,
+// and checks the stored events.
 func publish(t *testing.T, server *emulator.Server, dial func(context.Context, string) (net.Conn, error)) {
 	t.Helper()
 	producer, err := eventhubs.NewBufferedProducer(namespace, "events", server.Credential(), &eventhubs.Options{

@@ -6,9 +6,10 @@ import (
 	"strings"
 )
 
-// hold notes where a response redirects to. It takes the address out of the response unless the caller's client decides about it, so that the
-// HTTP client does not go there: by default it would, also to another host and from TLS to none, and the WebSocket library takes its bound of ten away. What is no URL
-// nobody can follow.
+// hold notes the target of a redirect. Unless the caller's client decides about redirects, it
+// removes the target, so that the HTTP client does not follow it. By default the client would, even
+// to another host and from TLS to plain text. The WebSocket library removes its bound of ten. A
+// target that is no URL is always removed.
 func (u *upgrade) hold(r *http.Request, response *http.Response) {
 	location := response.Header.Get("Location")
 	if location == "" || response.StatusCode < 300 || response.StatusCode > 399 {
@@ -21,10 +22,11 @@ func (u *upgrade) hold(r *http.Request, response *http.Response) {
 	}
 }
 
-// destination is where a redirect leads, for an error's text: without user, password, query and fragment, any of which may be a secret.
+// destination returns the target of a redirect for an error's text. It leaves out user, password,
+// query and fragment, which may be secret.
 func destination(to *url.URL, err error) string {
 	if err != nil || to.Host == "" {
-		return "something that is no address"
+		return "an invalid address"
 	}
 	const shown = 200
 	text := (&url.URL{Scheme: to.Scheme, Host: to.Host, Path: to.Path}).String()
@@ -34,8 +36,8 @@ func destination(to *url.URL, err error) string {
 	return text
 }
 
-// explainRedirect says that a server sends elsewhere, and what that may mean.
+// explainRedirect describes a redirect that was not followed, and its likely cause.
 func (u *upgrade) explainRedirect(r *http.Response) string {
-	return status(r) + ", which redirects to " + u.redirect + " and is not followed: a namespace redirects nowhere, but a portal that asks users of a network to sign in does; " +
-		"check the namespace's name and what is between here and there, or allow it by CheckRedirect of Dialer.HTTPClient"
+	return status(r) + ", which redirects to " + u.redirect + " and is not followed: a namespace never redirects, but the sign-in portal of a network does; " +
+		"check the namespace's name and what is between here and there, or allow it with CheckRedirect of Dialer.HTTPClient"
 }

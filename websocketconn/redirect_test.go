@@ -24,7 +24,7 @@ type redirector struct {
 	asked atomic.Int64
 }
 
-// startRedirector starts a server with TLS whose answers lead to a place; empty for its own.
+// startRedirector starts a TLS server that redirects to an address; empty means to itself.
 func startRedirector(t *testing.T, status int, to string) *redirector {
 	t.Helper()
 	r := &redirector{}
@@ -34,7 +34,7 @@ func startRedirector(t *testing.T, status int, to string) *redirector {
 		if location == "" {
 			location = r.URL + request.URL.Path
 		}
-		w.Header()["Location"] = []string{location} // as it is: http.Redirect would mend it
+		w.Header()["Location"] = []string{location} // unchanged: http.Redirect would correct it
 		w.WriteHeader(status)
 		_, _ = io.WriteString(w, "elsewhere")
 	}))
@@ -42,7 +42,7 @@ func startRedirector(t *testing.T, status int, to string) *redirector {
 	return r
 }
 
-// authority is what makes clients trust the server.
+// authority returns a TLS configuration that trusts the server.
 func (r *redirector) authority() *tls.Config {
 	return &tls.Config{RootCAs: r.Client().Transport.(*http.Transport).TLSClientConfig.RootCAs}
 }
@@ -51,7 +51,8 @@ func (r *redirector) address() string {
 	return "wss" + strings.TrimPrefix(r.URL, "https") + "/$servicebus/websocket"
 }
 
-// clientThat is an HTTP client of the caller's, which trusts the server and decides about redirects.
+// clientThat returns an HTTP client of the caller, which trusts the server and decides about
+// redirects.
 func (r *redirector) clientThat(decides func(*http.Request, []*http.Request) error) *http.Client {
 	return &http.Client{Transport: &http.Transport{TLSClientConfig: r.authority()}, CheckRedirect: decides}
 }
@@ -72,8 +73,8 @@ func TestNoRedirectIsFollowed(t *testing.T) {
 		"for ever":                       {308, "", "redirects to https://127.0.0.1:"},
 		"to another path":                {303, "/elsewhere", "/elsewhere and is not followed"},
 		"with secrets":                   {302, "https://user:" + password + "@portal.example/login?token=" + password + "#" + password, "redirects to https://portal.example/login and"},
-		"to what is no address":          {302, "https://" + password + "@%zz", "something that is no address"},
-		"to what is no host":             {302, "mailto:" + password, "something that is no address"},
+		"to what is no address":          {302, "https://" + password + "@%zz", "an invalid address"},
+		"to what is no host":             {302, "mailto:" + password, "an invalid address"},
 		"to a very long address":         {302, "https://portal.example/" + strings.Repeat("a", 5000), "aaa… and is not followed"},
 		"a choice, which nobody follows": {300, "https://portal.example/", "redirects to https://portal.example/"},
 	} {
@@ -130,7 +131,7 @@ func TestTheCallersClientDecidesAboutRedirects(t *testing.T) {
 	wantError(t, err, further.Listener.Addr().String()+", which redirects to "+address, "connection refused")
 }
 
-// A proxy that asks its users to sign in answers for the namespace.
+// A proxy with a sign-in portal answers instead of the namespace.
 func TestARedirectOfAProxyIsNotFollowed(t *testing.T) {
 	portal := startRedirector(t, 200, "")
 	proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -167,7 +168,7 @@ func TestAProducerTellsOfTheRedirect(t *testing.T) {
 	wantError(t, producer.Connect(t.Context(), nil), "redirects to https://portal.example/login and is not followed")
 }
 
-// What .NET's builder writes works with a dialer, and is not only left alone.
+// A connection string from .NET's builder must work with a dialer.
 func TestAConnectionStringThatAsksForWebSocketsPublishesByThem(t *testing.T) {
 	server := startServer(t, emulator.TransportWebSocketTLS)
 	producer, err := eventhubs.NewBufferedProducerFromConnectionString(server.TLSConnectionString("events")+";TransportType=AmqpWebSockets", "", &eventhubs.Options{
