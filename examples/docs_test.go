@@ -12,7 +12,8 @@ import (
 	"testing"
 )
 
-// documents are the guides for who comes from elsewhere. Their tables have a column "here", of what this package has.
+// documents are the guides for users of other libraries. In their tables, the column "here" names
+// parts of this package.
 var documents = []string{"../docs/from-azeventhubs.md", "../docs/from-dotnet.md", "../docs/from-kafka.md"}
 
 // elsewhere are names in the column "here" that belong to azcore.
@@ -64,7 +65,7 @@ func columnHere(text string) (cells []string) {
 	return cells
 }
 
-// exportedNames are those of the package's types, functions, methods, fields, constants and variables.
+// exportedNames returns the names of the package's types, functions, methods, fields, constants and variables.
 func exportedNames(t *testing.T) (names []string) {
 	t.Helper()
 	files, err := filepath.Glob("../*.go")

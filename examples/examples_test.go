@@ -1,4 +1,4 @@
-// Package examples_test runs the examples and compares what they print with the output.txt beside each.
+// Package examples_test runs the examples and compares their output with each one's output.txt.
 package examples_test
 
 import (
@@ -14,17 +14,18 @@ import (
 	"testing"
 	"time"
 
-	// What the examples are built from, so that go test does not take an earlier result for this one.
+	// What the examples are built from, so that go test does not take an earlier result for this
+	// one.
 	_ "github.com/go-eventhubs/eventhubs"
 	_ "github.com/go-eventhubs/eventhubs/emulator"
 )
 
 var update = flag.Bool("update", false, "write each output.txt instead of comparing with it")
 
-// runTime is more than any example takes on a slow machine, building included.
+// runTime is longer than any example takes on a slow machine, including its build.
 const runTime = time.Minute
 
-// programs are the folders of the examples.
+// programs returns the folders of the examples.
 func programs(t *testing.T) (names []string) {
 	t.Helper()
 	mains, err := filepath.Glob("*/main.go")
@@ -58,14 +59,15 @@ func TestExamplesPrintWhatTheyShow(t *testing.T) {
 	}
 }
 
-// run returns what an example prints. It must end with status 0 and have nothing to complain about. The folder may be a module of its own; the
-// program is built once, and then kept in the build cache.
+// run returns an example's output. The program must end with status 0 and write nothing to standard
+// error. The folder may be a module of its own. The program is built once and then comes from the
+// build cache.
 func run(t *testing.T, name string) []byte {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), runTime)
 	defer cancel()
 	program := exec.CommandContext(ctx, "go", "run", "-C", name, ".")
-	program.WaitDelay = 5 * time.Second // for what the program itself may have started
+	program.WaitDelay = 5 * time.Second // for processes that the program may have started
 	var stdout, stderr bytes.Buffer
 	program.Stdout, program.Stderr = &stdout, &stderr
 	for _, variable := range os.Environ() {

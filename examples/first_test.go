@@ -31,7 +31,7 @@ func buildFirst(t *testing.T) (program string) {
 	return program
 }
 
-// telemetryServer is an emulator with the hub that the program names, which verifies tokens.
+// telemetryServer starts an emulator with the program's hub. It verifies tokens.
 func telemetryServer(t *testing.T, hub string) *emulator.Server {
 	t.Helper()
 	server, err := emulator.New(&emulator.Options{Hubs: []emulator.Hub{{Name: hub, Partitions: 4}}, Authentication: &emulator.Authentication{}, Logger: slog.New(slog.DiscardHandler)})
@@ -42,7 +42,7 @@ func telemetryServer(t *testing.T, hub string) *emulator.Server {
 	return server
 }
 
-// A screen is what somebody sees of a program.
+// A screen is the program's visible output.
 type screen struct {
 	mu   sync.Mutex // guards the field below
 	text bytes.Buffer
@@ -71,7 +71,8 @@ func startFirst(t *testing.T, ctx context.Context, program, connectionString str
 	return command, seen
 }
 
-// closedPort is one that nobody listens at: a client's, whose port no listener is given meanwhile.
+// closedPort returns an address without a listener. It is a client's, whose port no listener gets
+// meanwhile.
 func closedPort(t *testing.T, server *emulator.Server) string {
 	t.Helper()
 	client, err := net.Dial("tcp", server.Addr())
@@ -82,7 +83,8 @@ func closedPort(t *testing.T, server *emulator.Server) string {
 	return client.LocalAddr().String()
 }
 
-// The README's program, as written and as a process of its own, says within two seconds what is wrong, and ends.
+// The README's program, unchanged and in its own process, must report a wrong setting within two
+// seconds, and end.
 func TestTheFirstProgramSaysWithinTwoSecondsWhatIsWrong(t *testing.T) {
 	program := buildFirst(t)
 	server, other := telemetryServer(t, "telemetry"), telemetryServer(t, "orders")
@@ -115,7 +117,7 @@ func TestTheFirstProgramSaysWithinTwoSecondsWhatIsWrong(t *testing.T) {
 	}
 }
 
-// And when all is well it publishes until it is told to end, loses nothing, and has nothing to say.
+// With right settings it publishes until it is interrupted, loses nothing, and prints nothing.
 func TestTheFirstProgramStoresEveryReading(t *testing.T) {
 	program, server := buildFirst(t), telemetryServer(t, "telemetry")
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
@@ -132,13 +134,13 @@ func TestTheFirstProgramStoresEveryReading(t *testing.T) {
 	}
 }
 
-// The samples at the top of the README and of the manual are that program, to the letter.
+// The first samples in the README and in the manual are this program, to the letter.
 func TestTheFirstSamplesAreTheFirstProgram(t *testing.T) {
 	text, err := os.ReadFile("first/publish/main.go")
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, program, _ := strings.Cut(string(text), "\n)\n\n") // behind the imports
+	_, program, _ := strings.Cut(string(text), "\n)\n\n") // after the imports
 	readme, err := os.ReadFile("../README.md")
 	if err != nil {
 		t.Fatal(err)

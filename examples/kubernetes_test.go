@@ -20,8 +20,8 @@ import (
 	"github.com/go-eventhubs/eventhubs/emulator"
 )
 
-// The service gets SIGTERM under load, while one partition has fallen silent. It ends within the pod's grace, says what is known of every event it has
-// accepted, and the hub agrees.
+// The service gets SIGTERM under load, while one partition does not answer. It ends within the
+// pod's grace and reports an outcome for every accepted event. The hub must agree.
 func TestTheServiceInKubernetesEndsWithinItsGrace(t *testing.T) {
 	const grace = 30 * time.Second
 	program := filepath.Join(t.TempDir(), "service")

@@ -1,5 +1,6 @@
-// Abandon closes a producer quickly, without sending what it holds. What is in flight is awaited, as long as the context allows, since it may be
-// stored; everything else fails with ErrAbandoned, and nothing is dropped unheard: each event is told to the handler.
+// Abandon closes a producer quickly, without sending its buffered events. It waits for batches in
+// flight as long as the context allows, since they may be stored. All other events fail with
+// ErrAbandoned. The handler gets every event, so none is lost silently.
 package main
 
 import (
@@ -27,7 +28,7 @@ func run(ctx context.Context) error {
 	defer h.Close()
 	h.OnTransfer(func(emulator.Operation) emulator.Action { return emulator.Pass().AnswerAfter(20 * time.Millisecond) })
 
-	sent := make(chan struct{}, 10) // one for each batch, of which there are no more than events
+	sent := make(chan struct{}, 10) // room for one value for each batch; there are at most 10
 	producer, err := eventhubs.NewBufferedProducerFromConnectionString(h.ConnectionString, "", &eventhubs.Options{
 		MaxWaitTime: eventhubs.SendAtOnce,
 		Trace:       &eventhubs.Trace{Sending: func(eventhubs.TracedBatch) { sent <- struct{}{} }},
@@ -35,7 +36,7 @@ func run(ctx context.Context) error {
 			fmt.Printf("%d event(s) in flight: %v\n", batch.Count, batch.Outcome.Storage)
 		},
 		OnBatchFailed: func(_ context.Context, batch *eventhubs.Batch) {
-			fmt.Printf("%d event(s) behind it: %v, %v\n", batch.Count, batch.Outcome.Storage, batch.Outcome.Err)
+			fmt.Printf("%d event(s) after it: %v, %v\n", batch.Count, batch.Outcome.Storage, batch.Outcome.Err)
 		},
 	})
 	if err != nil {
@@ -46,7 +47,7 @@ func run(ctx context.Context) error {
 			return err
 		}
 		if i == 0 {
-			<-sent // the first is on its way; the others wait behind it
+			<-sent // the first event is in flight; the others wait after it
 		}
 	}
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)

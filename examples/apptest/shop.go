@@ -1,5 +1,7 @@
-// Package apptest is an application, and its tests without emulator and without network. A shop publishes its orders. It tells a customer when an order is
-// stored, enqueues again what harms nobody twice, and keeps the rest. Its tests say what becomes of an event, by package eventhubstest: run them with go test ./examples/apptest.
+// Package apptest is an application with tests that need no emulator and no network. A shop
+// publishes its orders. It confirms an order when it is stored. It enqueues an order again if a
+// duplicate does no harm, and keeps the others. Its tests set the outcomes of events with package
+// eventhubstest. Run them with go test ./examples/apptest.
 package apptest
 
 import (
@@ -9,7 +11,8 @@ import (
 	"github.com/go-eventhubs/eventhubs"
 )
 
-// A Publisher is what the shop needs of a producer: *eventhubs.BufferedProducer is one, and a test has its own.
+// A Publisher is the shop's view of a producer. *eventhubs.BufferedProducer is one, and a test has
+// its own.
 type Publisher interface {
 	Enqueue(context.Context, *eventhubs.Event) error
 }
@@ -49,7 +52,7 @@ func (s *Shop) Failed(ctx context.Context, batch *eventhubs.Batch) {
 	}
 }
 
-// Kept are the orders that could not be published.
+// Kept returns the orders that could not be published.
 func (s *Shop) Kept() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()

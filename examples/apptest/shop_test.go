@@ -12,7 +12,7 @@ import (
 
 var _ Publisher = (*eventhubs.BufferedProducer)(nil)
 
-// A fake accepts and refuses events as a producer does, and tells each Delivery its outcome.
+// A fake accepts and refuses events as a producer does, and gives each Delivery its outcome.
 type fake struct {
 	outcome  eventhubs.Outcome
 	accepted []*eventhubs.Event

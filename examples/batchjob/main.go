@@ -1,5 +1,7 @@
-// A batch job with progress: the earthquakes of a week, an event each. EnqueueAll takes a source that may fail, and waits while the buffer is full. Each event's Tag is how much
-// of the file it is; the handler adds up those of what is stored. Close waits for the rest, and its error says what of the job is not there.
+// A batch job with progress publishes a week's earthquakes, one event for each. EnqueueAll takes a
+// source that may fail, and waits while the buffer is full. Each event's Tag is its share of the
+// file in bytes. The handler adds up the Tags of stored events. Close waits for the rest, and its
+// error says what is not stored.
 package main
 
 import (
@@ -23,7 +25,8 @@ func main() {
 	}
 }
 
-// lines are the events of a file, one a line. Enqueue copies an event, so that there is one for all.
+// lines yields the events of a file, one for each line. Enqueue copies the event, so one variable
+// is enough.
 func lines(file io.Reader) iter.Seq2[*eventhubs.Event, error] {
 	return func(yield func(*eventhubs.Event, error) bool) {
 		scanner := bufio.NewScanner(file)
@@ -45,7 +48,7 @@ func lines(file io.Reader) iter.Seq2[*eventhubs.Event, error] {
 type progress struct {
 	size int64
 
-	mu     sync.Mutex // partitions have their batches at the same time
+	mu     sync.Mutex // batches of different partitions are handled at the same time
 	stored int64
 	told   int64
 }

@@ -1,6 +1,7 @@
-// Concurrent sends: with one send per partition, the default, the next batch waits for the answer to the one before, and the order is kept. Where
-// events are independent of each other, several batches of a partition may be in flight, which hides the way to the service and
-// back. The order within the partition is given up for that, and idempotent retries.
+// Concurrent sends shorten the wait for answers. By default there is one send for each partition:
+// the next batch waits for the answer to the last one, and the order is kept. If events do not
+// depend on each other, several batches of a partition may be in flight. That hides the round trip
+// to the service. It gives up the order within the partition, and idempotent retries.
 package main
 
 import (

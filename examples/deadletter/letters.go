@@ -10,10 +10,12 @@ import (
 	"go.etcd.io/bbolt"
 )
 
-// aLetter is the Tag of an event that is published from the database: if it fails again, it is still there, in its place.
+// aLetter is the Tag of an event from the database. If it fails again, it is still in its place
+// there.
 const aLetter = "letter"
 
-// Letters are the bodies of events that could not be published, on disk, in order for each partition: a bucket for each, with rising numbers for keys.
+// letters are the bodies of failed events on disk, in order for each partition. Each partition has
+// a bucket with ascending numbers as keys.
 type letters struct{ db *bbolt.DB }
 
 func openLetters(path string) (*letters, error) {
@@ -24,7 +26,8 @@ func openLetters(path string) (*letters, error) {
 	return &letters{db}, nil
 }
 
-// keep puts the events of a failed batch into the database. It is a handler: the partition's next batch waits until it has returned.
+// keep writes the events of a failed batch to the database. It is a handler: the partition's next
+// batch waits until keep returns.
 func (l *letters) keep(_ context.Context, batch *eventhubs.Batch) {
 	for event := range batch.Events() {
 		if event.Tag == aLetter {
@@ -38,7 +41,7 @@ func (l *letters) keep(_ context.Context, batch *eventhubs.Batch) {
 	}
 }
 
-// put appends a body. It is on disk when put returns.
+// put appends a body. When put returns, the body is on disk.
 func (l *letters) put(partition string, body []byte) error {
 	return l.db.Update(func(tx *bbolt.Tx) error {
 		bucket, err := tx.CreateBucketIfNotExists([]byte(partition))
@@ -53,7 +56,8 @@ func (l *letters) put(partition string, body []byte) error {
 	})
 }
 
-// each gives the bodies to publish, oldest first, and takes out each that is stored; the first error ends it.
+// each passes the bodies to publish, oldest first, and deletes each body that is stored. It stops
+// at the first error.
 func (l *letters) each(partition string, publish func(body []byte) (eventhubs.Outcome, error)) error {
 	for {
 		number, body, err := l.first(partition)
@@ -69,7 +73,7 @@ func (l *letters) each(partition string, publish func(body []byte) (eventhubs.Ou
 	}
 }
 
-// first copies the oldest letter out of the database: nil if there is none.
+// first returns a copy of the oldest letter; nil if there is none.
 func (l *letters) first(partition string) (number, body []byte, err error) {
 	err = l.db.View(func(tx *bbolt.Tx) error {
 		if bucket := tx.Bucket([]byte(partition)); bucket != nil {

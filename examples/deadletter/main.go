@@ -1,6 +1,7 @@
-// Failure recovery where the order matters: what cannot be published goes into a database, in order, and is published from there when the service is
-// well again. StopPartitionOnFailure sees to it that nothing overtakes: what is behind the first failure fails too, in order, and Enqueue refuses
-// more, until ResumePartition. Run it with: go run -C examples/deadletter .
+// Failure recovery that keeps the order: events that cannot be published go into a database, in
+// order. They are published from there when the service works again. With StopPartitionOnFailure no
+// event overtakes another. All events after the first failure fail too, in order, and Enqueue
+// refuses more until ResumePartition. Run it with: go run -C examples/deadletter .
 package main
 
 import (
@@ -17,7 +18,7 @@ import (
 	"github.com/go-eventhubs/eventhubs/examples/internal/hub"
 )
 
-const partition = "0" // the one of this example; each partition has its letters
+const partition = "0" // the only one in this example; each partition has its own letters
 
 func main() {
 	if err := run(context.Background()); err != nil {
@@ -43,12 +44,12 @@ func run(ctx context.Context) (err error) {
 	defer func() { err = errors.Join(err, letters.db.Close()) }()
 
 	producer, err := eventhubs.NewBufferedProducerFromConnectionString(h.ConnectionString, "", &eventhubs.Options{
-		Logger:                 slog.New(slog.DiscardHandler), // the trouble is of our own making; otherwise leave this out, and hear of it at once
-		MaxWaitTime:            eventhubs.UntilFull,           // book flushes
+		Logger:                 slog.New(slog.DiscardHandler), // the example causes the failures itself; otherwise leave this out, so that failures are logged
+		MaxWaitTime:            eventhubs.UntilFull,           // book calls Flush
 		StopPartitionOnFailure: true,
-		Retry:                  eventhubs.RetryOptions{MaxRetries: -1}, // for the show; otherwise the default, 15
+		Retry:                  eventhubs.RetryOptions{MaxRetries: -1}, // for a short demonstration; otherwise keep the default, 15
 		OnBatchFailed:          letters.keep,
-		FlushOmitsTold:         true, // what has failed is a letter
+		FlushOmitsTold:         true, // each failed event is a letter
 	})
 	if err != nil {
 		return err
@@ -68,7 +69,7 @@ func run(ctx context.Context) (err error) {
 	if err := account.book(ctx, 5, 6); err != nil {
 		return err
 	}
-	h.OnTransfer(nil) // the service is well again
+	h.OnTransfer(nil) // the service works again
 	if err := account.recover(ctx); err != nil {
 		return err
 	}
@@ -79,19 +80,20 @@ func run(ctx context.Context) (err error) {
 	return nil
 }
 
-// An account is what must be booked in order. One goroutine uses it.
+// An account has bookings that must be published in order. One goroutine uses it.
 type account struct {
 	producer *eventhubs.BufferedProducer
 	letters  *letters
 }
 
-// book publishes bookings and waits until each is stored, or a letter. While the partition is stopped bookings become letters at once.
+// book publishes bookings and waits until each is stored or a letter. While the partition is
+// stopped, bookings become letters at once.
 func (a account) book(ctx context.Context, numbers ...int) error {
 	for _, number := range numbers {
 		body := fmt.Appendf(nil, "booking %d", number)
 		err := a.producer.Enqueue(ctx, &eventhubs.Event{Body: body, PartitionID: partition})
 		if errors.Is(err, eventhubs.ErrPartitionStopped) {
-			if err = a.producer.FlushPartition(ctx, partition); err == nil { // those ahead become letters first
+			if err = a.producer.FlushPartition(ctx, partition); err == nil { // earlier bookings become letters first
 				err = a.letters.put(partition, body)
 				fmt.Printf("%s to the database: the partition is stopped\n", body)
 			}
@@ -103,8 +105,8 @@ func (a account) book(ctx context.Context, numbers ...int) error {
 	return a.producer.FlushPartition(ctx, partition)
 }
 
-// recover publishes the letters, oldest first, and takes each out of the database when it is stored. A crash in between publishes
-// one of them twice: at least once, as ever.
+// recover publishes the letters, oldest first, and deletes each from the database when it is
+// stored. After a crash in between, one letter may be published twice: delivery is at least once.
 func (a account) recover(ctx context.Context) error {
 	if err := a.producer.ResumePartition(partition); err != nil {
 		return err

@@ -1,6 +1,7 @@
-// Failure recovery where the order does not matter: the handler of failures enqueues the batch again, behind everything that is buffered by
-// now, if the failure may pass. It passes the handler's context on, so that this never waits for room and cannot deadlock. When the producer
-// is being closed it gets ErrClosed, which ends it. Mostly more retries (Options.Retry) are the better way.
+// Failure recovery where the order does not matter: if a failure may pass, the handler enqueues the
+// batch again, at the end of the buffer. It passes on its own context. So EnqueueAgain never waits
+// for room, and cannot deadlock. While the producer is closing, it returns ErrClosed, which ends
+// the repetition. Mostly more retries (Options.Retry) are the better way.
 package main
 
 import (
@@ -30,8 +31,8 @@ func run(ctx context.Context) (err error) {
 	defer h.Close()
 
 	producer, err := eventhubs.NewBufferedProducerFromConnectionString(h.ConnectionString, "", &eventhubs.Options{
-		Logger:        slog.New(slog.DiscardHandler),          // the trouble is of our own making; otherwise leave this out, and hear of it at once
-		Retry:         eventhubs.RetryOptions{MaxRetries: -1}, // so that the handler sees each failure
+		Logger:        slog.New(slog.DiscardHandler),          // the example causes the failures itself; otherwise leave this out, so that failures are logged
+		Retry:         eventhubs.RetryOptions{MaxRetries: -1}, // the handler then sees each failure
 		OnBatchFailed: onFailed,
 	})
 	if err != nil {
@@ -52,7 +53,8 @@ func run(ctx context.Context) (err error) {
 		}
 	}
 	for producer.BufferedEvents() > 0 {
-		// Flush is about what was accepted before it: what a handler enqueues again meanwhile is for the next one, and has not failed.
+		// Flush covers the events accepted before it. Events that a handler enqueues again
+		// meanwhile belong to the next Flush, and have not failed.
 		err := producer.Flush(ctx)
 		fmt.Printf("flush: %v, %d are in the buffer again\n", err, producer.BufferedEvents())
 	}
@@ -62,12 +64,13 @@ func run(ctx context.Context) (err error) {
 
 func onFailed(ctx context.Context, batch *eventhubs.Batch) {
 	if failure, ok := errors.AsType[*eventhubs.Error](batch.Outcome.Err); ok && failure.Transient {
-		accepted, err := batch.EnqueueAgain(ctx) // each event with its key or its partition
+		accepted, err := batch.EnqueueAgain(ctx) // each event keeps its key or its partition
 		fmt.Printf("handler: %s, %v: %d of %d enqueued again\n", failure.Code, batch.Outcome.Storage, accepted, batch.Count)
 		if err == nil {
 			return
 		}
-		// errors.Is(err, eventhubs.ErrClosed): the program is going down. What was not accepted is lost, like what could not pass.
+		// errors.Is(err, eventhubs.ErrClosed): the program is ending. Events that were not accepted
+		// are lost, like those whose failure cannot pass.
 		log.Printf("the rest is lost: %v", err)
 		return
 	}

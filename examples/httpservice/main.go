@@ -1,6 +1,9 @@
-// A web service that publishes an event for each request, and whose answer says what became of it. Publish returns the outcome. What is not stored, by a failure that may pass, is
-// published once more: that makes no duplicate. What is possibly stored, or pending when the request is over, is not: the caller is told so, who knows whether twice does harm. Here the
-// emulator refuses the first order once, and loses the acknowledgement of the second.
+// A web service publishes an event for each request, and answers with the event's outcome, which
+// Publish returns. If the event is not stored and the failure may pass, the service publishes it
+// once more. That makes no duplicate. An event that is possibly stored, or pending at the request's
+// end, is not published again. The answer says so, since only the caller knows whether a duplicate
+// does harm. Here the emulator refuses the first order once, and loses the acknowledgement of the
+// second.
 package main
 
 import (
@@ -26,10 +29,11 @@ func main() {
 	}
 }
 
-// patience is how long a request may take; then its event is pending. It is more than the producer's own tries usually take.
+// patience bounds a request. After that time its event is pending. It is longer than the producer's
+// own tries usually take.
 const patience = time.Minute
 
-// orders answers an order when it is known what became of it.
+// orders answers an order when its outcome is known.
 func orders(producer *eventhubs.BufferedProducer) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		ctx, cancel := context.WithTimeout(r.Context(), patience)
@@ -62,9 +66,9 @@ func run(ctx context.Context) (err error) {
 	}
 	defer h.Close()
 	producer, err := eventhubs.NewBufferedProducerFromConnectionString(h.ConnectionString, "", &eventhubs.Options{
-		Logger:         slog.New(slog.DiscardHandler),          // the trouble is of our own making
-		Retry:          eventhubs.RetryOptions{MaxRetries: -1}, // for the show; otherwise the default, 15
-		FlushOmitsTold: true,                                   // each failure is told to its request, and not by Close again
+		Logger:         slog.New(slog.DiscardHandler),          // the example causes the failures itself
+		Retry:          eventhubs.RetryOptions{MaxRetries: -1}, // for a short demonstration; otherwise keep the default, 15
+		FlushOmitsTold: true,                                   // each request reports its failure, so Close need not
 	})
 	if err != nil {
 		return err
@@ -90,7 +94,7 @@ func run(ctx context.Context) (err error) {
 	return nil
 }
 
-// order is a customer.
+// order acts as a customer.
 func order(url, what string) string {
 	reply, err := http.Post(url, "text/plain", strings.NewReader(what))
 	if err != nil {

@@ -1,6 +1,7 @@
-// Kafka: a program that used Kafka's producer, moved over. A record becomes an event (key, value, headers), each record keeps its callback, as
-// the event's Tag, and KeyPartitioner puts keys where Kafka's own partitioner puts them, so that Kafka clients on the same event
-// hub agree. See docs/from-kafka.md for the options side by side, and for what is not there.
+// A program that used Kafka's producer now uses this one. A record becomes an event (key, value,
+// headers), and keeps its callback as the event's Tag. KeyPartitioner puts keys where Kafka's own
+// partitioner puts them, so that Kafka clients on the same event hub agree. docs/from-kafka.md
+// compares the options, and lists what is missing.
 package main
 
 import (
@@ -15,21 +16,22 @@ import (
 	"github.com/go-eventhubs/eventhubs/examples/internal/hub"
 )
 
-// A Record is what the program has always sent.
+// A Record is the type that the program already uses.
 type Record struct {
 	Key     string
 	Value   []byte
 	Headers map[string]any
 }
 
-// A Callback is told the end of one record. There is no offset: Event Hubs does not tell it in an acknowledgement over AMQP.
+// A Callback gets the outcome of one record. It gets no offset, since Event Hubs does not send it
+// in an acknowledgement over AMQP.
 type Callback func(partition string, outcome eventhubs.Outcome)
 
-// A Producer has the call that the program knows.
+// A Producer has the method that the program already calls.
 type Producer struct{ buffered *eventhubs.BufferedProducer }
 
 func newProducer(connectionString string) (*Producer, error) {
-	callbacks := func(_ context.Context, batch *eventhubs.Batch) { // whoever sends for the partition waits for it
+	callbacks := func(_ context.Context, batch *eventhubs.Batch) { // the partition's next batch waits until this returns
 		for event := range batch.Events() {
 			event.Tag.(Callback)(batch.PartitionID, batch.Outcome)
 		}
@@ -68,7 +70,7 @@ func run(ctx context.Context) (err error) {
 	}
 	defer func() { err = errors.Join(err, producer.buffered.Close(ctx)) }()
 
-	var mu sync.Mutex // guards the lines: callbacks of different partitions run at the same time
+	var mu sync.Mutex // guards lines: callbacks of different partitions run at the same time
 	var lines []string
 	for _, key := range []string{"21", "foobar", "a-little-bit-long-string", "abc"} {
 		record := Record{Key: key, Value: []byte("value"), Headers: map[string]any{"source": "kafka"}}

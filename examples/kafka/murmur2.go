@@ -6,14 +6,15 @@ import (
 	"github.com/go-eventhubs/eventhubs"
 )
 
-// kafkaPartition is the partition that Kafka's own producers choose for a key: murmur2, its sign bit masked out, modulo the partitions. It is
-// for Options.KeyPartitioner of a program that shares an event hub with Kafka clients, or takes over from one, and must find
-// each key where they put it. Without that need, leave the option alone: the service's hash is what every other AMQP client agrees with.
+// kafkaPartition returns the partition that Kafka's own producers choose for a key: murmur2 without
+// its sign bit, modulo the number of partitions. Use it as Options.KeyPartitioner if the program
+// shares an event hub with Kafka clients, or replaces one. Otherwise leave the option alone: all
+// other AMQP clients agree with the service's own hash.
 func kafkaPartition(k eventhubs.KeyPlacement) int {
 	return int(murmur2([]byte(k.Key))&0x7fffffff) % k.Partitions
 }
 
-// murmur2 is Austin Appleby's 32-bit MurmurHash2 with the seed that Kafka uses, over little-endian words.
+// murmur2 is Austin Appleby's 32-bit MurmurHash2 over little-endian words, with Kafka's seed.
 func murmur2(data []byte) int32 {
 	const (
 		seed = 0x9747b28c

@@ -7,7 +7,7 @@ import (
 )
 
 func TestMurmur2IsKafkas(t *testing.T) {
-	// The vectors of Kafka's own test.
+	// These are the vectors of Kafka's own test.
 	for key, want := range map[string]int32{
 		"21":                         -973932308,
 		"foobar":                     -790332482,

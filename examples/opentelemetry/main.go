@@ -1,5 +1,6 @@
-// OpenTelemetry in one line, the one with NewTrace: metrics of the producer, a span for each batch, and the context of a trace in each event. They go to the providers that the program
-// has set up with package otel. Here they are printed at the end; in production an exporter takes them.
+// OpenTelemetry needs one line, with NewTrace. It gives metrics of the producer, a span for each
+// batch, and the context of a trace in each event. They go to the providers that the program set up
+// with package otel. Here they are printed at the end; in production an exporter takes them.
 package main
 
 import (
@@ -50,7 +51,7 @@ func run(ctx context.Context) error {
 	return producer.Close(ctx)
 }
 
-// show prints the spans, and the metrics that count something.
+// show prints the spans and the counters.
 func show(ctx context.Context, metrics metric.Reader, spans func() tracetest.SpanStubs) error {
 	for _, span := range spans() {
 		fmt.Printf("span %s\n", span.Name)

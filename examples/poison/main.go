@@ -1,5 +1,6 @@
-// Poison: events that can never be published, each told apart and alone, in its place in the order; its neighbours are stored. What can be seen at once
-// Enqueue refuses; what only the service's limits or the clock make hopeless is told to the handler.
+// Poison events can never be published. Each fails alone, in its place in the order, and its
+// neighbours are stored. Enqueue refuses an event that is wrong in itself. An event that is too
+// large for the service, or too old, goes to the handler.
 package main
 
 import (
@@ -27,7 +28,7 @@ func run(ctx context.Context) (err error) {
 	defer h.Close()
 
 	producer, err := eventhubs.NewBufferedProducerFromConnectionString(h.ConnectionString, "", &eventhubs.Options{
-		MaxWaitTime:      eventhubs.UntilFull, // so that all of them would share a batch
+		MaxWaitTime:      eventhubs.UntilFull, // otherwise all of them would share a batch
 		MaxBufferedBytes: 1 << 20,
 		OnBatchFailed:    triage,
 	})
@@ -61,7 +62,7 @@ func run(ctx context.Context) (err error) {
 	return nil
 }
 
-// triage says what becomes of each event that could not be published.
+// triage decides about each event that could not be published.
 func triage(_ context.Context, batch *eventhubs.Batch) {
 	for event := range batch.Events() {
 		switch err := batch.Outcome.Err; {
@@ -69,9 +70,9 @@ func triage(_ context.Context, batch *eventhubs.Batch) {
 			sizes, _ := errors.AsType[*eventhubs.EventTooLargeError](err)
 			fmt.Printf("%s: put aside, %d bytes and %d allowed\n", event.Tag, sizes.Size, sizes.Limit)
 		case errors.Is(err, eventhubs.ErrExpired):
-			fmt.Printf("%s: dropped, nobody wants it any more\n", event.Tag)
+			fmt.Printf("%s: dropped, it is too old to be useful\n", event.Tag)
 		default:
-			fmt.Printf("%s: no poison, worth another day: %v\n", event.Tag, err)
+			fmt.Printf("%s: not poison, worth another try later: %v\n", event.Tag, err)
 		}
 	}
 }

@@ -1,6 +1,7 @@
-// Radio: in the first seconds of a song some listeners change the station, few or many, and then there is nothing until the next song. Each
-// profile is an event of its own that belongs to no other, so it is enqueued alone, without key or partition. With Sticky a burst
-// that is too small to fill a batch for each partition leaves as one batch, not as one for each.
+// In the first seconds of a song some listeners change the station, few or many. Then nothing
+// happens until the next song. Each profile is an independent event, so it is enqueued alone,
+// without key or partition. A burst may be too small to fill a batch for each partition. With
+// Sticky it leaves as one batch instead of one for each partition.
 package main
 
 import (
@@ -33,7 +34,7 @@ func run(ctx context.Context, partitioning eventhubs.Partitioning) (err error) {
 	}
 	defer h.Close()
 
-	var burst sync.WaitGroup // what of a song's burst is still on its way
+	var burst sync.WaitGroup // counts a song's events without an outcome
 	done := func(_ context.Context, batch *eventhubs.Batch) { burst.Add(-batch.Count) }
 	producer, err := eventhubs.NewBufferedProducerFromConnectionString(h.ConnectionString, "", &eventhubs.Options{
 		Partitioning:     partitioning,
@@ -59,7 +60,7 @@ func run(ctx context.Context, partitioning eventhubs.Partitioning) (err error) {
 				return err
 			}
 		}
-		burst.Wait() // the rest of the song: nobody enqueues, and the last batch leaves by itself
+		burst.Wait() // the rest of the song: no event is enqueued, and the last batch leaves without a call
 		batches := producer.Stats().StoredBatches
 		fmt.Printf("  song %d: %3d listeners left, %d batch(es), then silence with %d events buffered\n",
 			song+1, leaving, batches-before, producer.BufferedEvents())

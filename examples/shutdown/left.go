@@ -8,7 +8,8 @@ import (
 	"github.com/go-eventhubs/eventhubs"
 )
 
-// keep appends the events of a failed batch to the file. The handlers of one partition run one at a time; with more partitions it would need a lock.
+// keep appends the events of a failed batch to the file. The handlers of one partition run one at a
+// time. With more partitions keep would need a lock.
 func keep(file *os.File, batch *eventhubs.Batch) {
 	lines := json.NewEncoder(file)
 	for event := range batch.Events() {

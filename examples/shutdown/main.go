@@ -1,7 +1,9 @@
-// Shutdown as Kubernetes does it: SIGTERM makes the readiness endpoint say no and ends the work; Close then has a deadline of its own, shorter than the
-// pod's terminationGracePeriodSeconds, and what it cannot deliver in time is written to a file, one JSON object a line, with what is known of each event:
-// what is certainly not stored may be sent again as it is, what is possibly stored may be there twice then. The program sends itself the
-// signal (not on Windows), while the emulator plays a service that has stopped answering.
+// Shutdown in Kubernetes: on SIGTERM the readiness endpoint fails and the work ends. Then Close has
+// its own deadline, shorter than the pod's terminationGracePeriodSeconds. Events that it cannot
+// deliver in time go to a file, one JSON object a line, with their outcome. An event that is not
+// stored may be sent again. An event that is possibly stored may then exist twice. The program
+// sends itself the signal (not on Windows), while the emulator acts as a service that no longer
+// answers.
 package main
 
 import (
@@ -19,7 +21,8 @@ import (
 	"github.com/go-eventhubs/eventhubs/examples/internal/hub"
 )
 
-// grace is how long Close may take. In a pod: terminationGracePeriodSeconds, less what the rest of the shutdown needs, less 1 s for the handlers.
+// grace bounds Close. In a pod it is terminationGracePeriodSeconds, less the time for the rest of
+// the shutdown, less 1 s for the handlers.
 const grace = 100 * time.Millisecond
 
 func main() {
@@ -49,7 +52,7 @@ func run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	probe := httptest.NewServer(readiness(ctx, producer)) // in a pod: http.Server, as the readinessProbe asks for it
+	probe := httptest.NewServer(readiness(ctx, producer)) // in a pod: an http.Server at the readinessProbe's port
 	defer probe.Close()
 
 	if err := work(ctx, h, producer, probe.URL); err != nil {
@@ -57,7 +60,7 @@ func run(ctx context.Context) error {
 	}
 	<-ctx.Done()
 	fmt.Println("got SIGTERM; ready:", ready(probe.URL))
-	closing, cancel := context.WithTimeout(context.Background(), grace) // not ctx: that is over
+	closing, cancel := context.WithTimeout(context.Background(), grace) // not ctx, which has ended
 	defer cancel()
 	fmt.Println("close:", producer.Close(closing))
 	lines, err := os.ReadFile(left.Name())
@@ -65,7 +68,7 @@ func run(ctx context.Context) error {
 	return err
 }
 
-// work publishes until the pod is to go, which it brings about itself.
+// work publishes events, and then sends the signal itself.
 func work(ctx context.Context, h *hub.Hub, producer *eventhubs.BufferedProducer, url string) error {
 	for order := range 5 {
 		if order == 2 {

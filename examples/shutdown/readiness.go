@@ -8,7 +8,8 @@ import (
 	"github.com/go-eventhubs/eventhubs"
 )
 
-// readiness says no from the signal on, so that no new work arrives, and while publishing has failed for long.
+// readiness fails from the signal on, so that no new work arrives. It also fails after a minute of
+// failed publishing.
 func readiness(ctx context.Context, producer *eventhubs.BufferedProducer) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) {
 		if health := producer.Health(); ctx.Err() != nil || health.Err != nil && time.Since(health.Since) > time.Minute {

@@ -1,6 +1,7 @@
-// Sign-ups: all slots of a club open at ten o'clock, everybody comes at once, and whoever signs up first gets the slot. Each activity has
-// a partition of its own, named by its id, where its sign-ups are stored in the order in which they were enqueued. A family signs
-// up as a set: EnqueueAll, which is no batch and no transaction.
+// All slots of a club open at ten o'clock, and all members come at once. The first sign-up gets the
+// slot. Each activity has its own partition, chosen by its id. There its sign-ups are stored in the
+// order of Enqueue. A family signs up as a set with EnqueueAll, which is no batch and no
+// transaction.
 package main
 
 import (
@@ -30,7 +31,7 @@ func run(ctx context.Context) (err error) {
 	}
 	defer h.Close()
 
-	members := make([][]string, len(activities)) // one for each partition, whose handler calls come one at a time
+	members := make([][]string, len(activities)) // one for each partition, whose handlers run one at a time
 	producer, err := eventhubs.NewBufferedProducerFromConnectionString(h.ConnectionString, "", &eventhubs.Options{
 		OnBatchSucceeded: func(_ context.Context, batch *eventhubs.Batch) {
 			for event := range batch.Events() {
@@ -55,7 +56,7 @@ func run(ctx context.Context) (err error) {
 			}
 		}
 	}
-	if err := producer.Flush(ctx); err != nil { // when it returns, all is stored and the handlers have returned
+	if err := producer.Flush(ctx); err != nil { // after Flush all events are stored and the handlers have returned
 		return err
 	}
 	for activity, name := range activities {
@@ -68,7 +69,7 @@ func run(ctx context.Context) (err error) {
 	return nil
 }
 
-// signUps are those of a family for one activity.
+// signUps returns a family's sign-ups for one activity.
 func signUps(names []string, activity int) (events []*eventhubs.Event) {
 	for _, name := range names {
 		events = append(events, &eventhubs.Event{Body: []byte(name), PartitionID: fmt.Sprint(activity), Tag: activity})

@@ -1,5 +1,7 @@
-// A state machine that publishes the steps of its states, and enters the next state only when those of the last are stored. Steps are sent as they come, long before the
-// state ends; whether all of them are stored is what Flush says, also of a step that failed long ago. So the machine stops in the state that misses one.
+// A state machine publishes the steps of its states. It enters the next state only when all steps
+// of the last one are stored. Steps are sent as they come, long before the state ends. Flush says
+// whether all of them are stored, and also reports a step that failed earlier. So the machine stops
+// in the state with the missing step.
 package main
 
 import (
@@ -31,11 +33,11 @@ func run(ctx context.Context) (err error) {
 
 	failed := make(chan struct{}, 1)
 	producer, err := eventhubs.NewBufferedProducerFromConnectionString(h.ConnectionString, "", &eventhubs.Options{
-		Logger:      slog.New(slog.DiscardHandler), // the trouble is of our own making; otherwise leave this out, and hear of it at once
+		Logger:      slog.New(slog.DiscardHandler), // the example causes the failures itself; otherwise leave this out, so that failures are logged
 		MaxWaitTime: eventhubs.SendAtOnce,
-		Retry:       eventhubs.RetryOptions{MaxRetries: -1}, // so that one refusal is a failure
+		Retry:       eventhubs.RetryOptions{MaxRetries: -1}, // one refusal is then a failure
 		OnBatchFailed: func(context.Context, *eventhubs.Batch) {
-			failed <- struct{}{} // Flush tells it too
+			failed <- struct{}{} // Flush reports it too
 		},
 	})
 	if err != nil {

@@ -1,6 +1,7 @@
-// Telemetry: what shoppers do on a web site becomes events, and nobody knows when or how many. A shopper who clicks away fills batches, and
-// each leaves as soon as it is full; one who pauses to read leaves a batch that never fills, and it goes when its first event has waited
-// MaxWaitTime. The code that enqueues is the same for both.
+// Shoppers' clicks on a web site become events, at unknown times and in unknown numbers. A shopper
+// who clicks fast fills batches, and each leaves as soon as it is full. A shopper who pauses leaves
+// a batch that never fills. It leaves when its first event has waited MaxWaitTime. The code that
+// enqueues is the same for both.
 package main
 
 import (
@@ -14,7 +15,7 @@ import (
 	"github.com/go-eventhubs/eventhubs/examples/internal/hub"
 )
 
-const maxWait = 250 * time.Millisecond // the default, spelled out
+const maxWait = 250 * time.Millisecond // the default, written out
 
 func main() {
 	if err := run(context.Background()); err != nil {
@@ -23,7 +24,7 @@ func main() {
 }
 
 func run(ctx context.Context) (err error) {
-	h, err := hub.Open(1, 4096) // messages of 4 KB at most, so that a few clicks fill a batch; the service takes 1 MB
+	h, err := hub.Open(1, 4096) // messages of at most 4 KB, so that a few clicks fill a batch; the service takes 1 MB
 	if err != nil {
 		return err
 	}
@@ -38,7 +39,7 @@ func run(ctx context.Context) (err error) {
 	}
 	defer func() { err = errors.Join(err, producer.Close(ctx)) }()
 
-	// Not needed, but with the link open it is known from the first event on how large a batch may be.
+	// This is optional. With the link open, the limit of a batch is known from the first event on.
 	if err := producer.Connect(ctx, &eventhubs.ConnectOptions{Links: true}); err != nil {
 		return err
 	}
@@ -48,7 +49,8 @@ func run(ctx context.Context) (err error) {
 	return click(ctx, producer, "bob", 2)
 }
 
-// click publishes a shopper's clicks and waits until they are stored, so that the next shopper's have batches of their own.
+// click publishes a shopper's clicks and waits until they are stored. So the next shopper's clicks
+// get their own batches.
 func click(ctx context.Context, producer *eventhubs.BufferedProducer, shopper string, clicks int) error {
 	var last eventhubs.Delivery
 	for i := range clicks {
@@ -67,11 +69,11 @@ func click(ctx context.Context, producer *eventhubs.BufferedProducer, shopper st
 	return last.Err()
 }
 
-// tell says why a batch left.
+// tell prints why a batch left.
 func tell(_ context.Context, batch *eventhubs.Batch) {
 	reason := "the batch was full"
 	if batch.Outcome.Queued >= maxWait {
-		reason = "the first had waited long enough"
+		reason = "the first click had waited long enough"
 	}
 	for event := range batch.Events() {
 		fmt.Printf("%s: %d clicks left together: %s\n", event.PartitionKey, batch.Count, reason)

@@ -1,7 +1,9 @@
-// Tracing: one trace from where an event was enqueued to where it is processed, though they have nothing in common but the event. Each strong
-// earthquake of a week is reported within a span of its own; the producer writes that span's context into the event, and the span of the batch that brought it
-// is linked to it. A consumer reads the context back and continues the trace. Here the spans end in memory and are printed; in production an exporter takes them, set up once with
-// otel.SetTracerProvider, and NewTrace gets nil.
+// One trace leads from the place where an event was enqueued to the place where it is processed.
+// The two share only the event. Each strong earthquake of a week is reported in its own span. The
+// producer writes the span's context into the event, and links the batch's span to it. A consumer
+// reads the context back and continues the trace. Here the spans end in memory and are printed. In
+// production an exporter takes them, set up once with otel.SetTracerProvider, and NewTrace gets
+// nil.
 package main
 
 import (
@@ -55,7 +57,8 @@ func run(ctx context.Context) error {
 	return nil
 }
 
-// report publishes the earthquakes, each within a span of its own. The line that matters is that with telemetry.NewTrace.
+// report publishes the earthquakes, each in its own span. The important line has
+// telemetry.NewTrace.
 func report(ctx context.Context, h *hub.Hub, tracers trace.TracerProvider, tracer trace.Tracer, quakes []string) (err error) {
 	producer, err := eventhubs.NewBufferedProducerFromConnectionString(h.ConnectionString, "", &eventhubs.Options{
 		MaxWaitTime: eventhubs.UntilFull, // here one batch, which Close sends
@@ -76,7 +79,8 @@ func report(ctx context.Context, h *hub.Hub, tracers trace.TracerProvider, trace
 	return nil
 }
 
-// process is what another program, on another machine, would do: it knows nothing of the spans above but what is in the events.
+// process acts as another program on another machine. It knows only the events, not the spans
+// above.
 func process(ctx context.Context, h *hub.Hub, tracer trace.Tracer, began time.Time, events int) error {
 	client, err := azeventhubs.NewConsumerClientFromConnectionString(h.ConnectionString, "", azeventhubs.DefaultConsumerGroup, nil)
 	if err != nil {
@@ -102,7 +106,7 @@ func process(ctx context.Context, h *hub.Hub, tracer trace.Tracer, began time.Ti
 	return nil
 }
 
-// show prints, for each span of a report, which spans are joined to it.
+// show prints, for each span of a report, the spans that are joined to it.
 func show(spans tracetest.SpanStubs) {
 	for _, span := range spans {
 		if span.Parent.IsValid() || span.SpanKind != trace.SpanKindInternal {
@@ -122,7 +126,7 @@ func show(spans tracetest.SpanStubs) {
 	}
 }
 
-// strongQuakes are the titles of the earthquakes of magnitude 6 and above.
+// strongQuakes returns the titles of the earthquakes of magnitude 6 and above.
 func strongQuakes() (titles []string, err error) {
 	file, err := quakes.Open()
 	if err != nil {

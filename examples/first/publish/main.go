@@ -1,4 +1,5 @@
-// The README's first program, as it stands there: it publishes readings until it is told to end, and says at once what is wrong.
+// This is the README's first program, to the letter. It publishes readings until it is interrupted,
+// and reports a wrong setting at once.
 package main
 
 import (

@@ -7,18 +7,18 @@ import (
 	"time"
 )
 
-// A Reading is what a sensor says.
+// A Reading is a sensor's measurement.
 type Reading struct {
 	Device  string
 	Celsius float64
 }
 
-// JSON is the reading as the body of an event.
+// JSON returns the reading as the body of an event.
 func (r Reading) JSON() []byte {
 	return fmt.Appendf(nil, `{"device":%q,"celsius":%.1f}`, r.Device, r.Celsius)
 }
 
-// readings yields those of ten sensors, a hundred a second, until ctx ends.
+// readings yields readings of ten sensors, a hundred a second, until ctx ends.
 func readings(ctx context.Context) iter.Seq[Reading] {
 	return func(yield func(Reading) bool) {
 		tick := time.NewTicker(10 * time.Millisecond)

@@ -1,5 +1,6 @@
-// Package hub gives an example the event hub that it publishes to: one of yours, which the environment variable EVENTHUBS_CONNECTION_STRING
-// names with its EntityPath, or one of an emulator inside the program.
+// Package hub gives an example its event hub. It is your own hub if the environment variable
+// EVENTHUBS_CONNECTION_STRING names one with its EntityPath, or a hub of an emulator inside the
+// program.
 package hub
 
 import (
@@ -15,12 +16,13 @@ import (
 type Hub struct {
 	ConnectionString string // names the hub
 
-	server *emulator.Server // nil for a hub of yours
+	server *emulator.Server // nil for your own hub
 }
 
-// Open returns your hub, if there is one. Otherwise it starts an emulator with a hub of that many partitions, to which a message may have
-// maxMessageSize bytes; zero is what the service takes. A variable that is set and empty is an error: a secret is missing, and
-// the emulator is not what was meant.
+// Open returns your own hub, if there is one. Otherwise it starts an emulator with a hub of so many
+// partitions. A message may have maxMessageSize bytes there; zero means the service's limit. A
+// variable that is set and empty is an error, since a secret is missing and the emulator is not
+// meant.
 func Open(partitions, maxMessageSize int) (*Hub, error) {
 	if yours, set := os.LookupEnv("EVENTHUBS_CONNECTION_STRING"); set {
 		if strings.TrimSpace(yours) == "" {
@@ -38,8 +40,8 @@ func Open(partitions, maxMessageSize int) (*Hub, error) {
 	return &Hub{ConnectionString: server.ConnectionString("example"), server: server}, nil
 }
 
-// OnTransfer makes the emulator ask the function what becomes of each message from now on; nil lets all pass. A hub of yours is left in peace: what
-// the example provokes does not happen there.
+// OnTransfer sets the function that decides about each message from now on; nil accepts all. It
+// works only on the emulator. On your own hub nothing is provoked.
 func (h *Hub) OnTransfer(decide func(emulator.Operation) emulator.Action) {
 	switch {
 	case h.server == nil:
@@ -55,7 +57,7 @@ func (h *Hub) OnTransfer(decide func(emulator.Operation) emulator.Action) {
 	}
 }
 
-// Stored returns the bodies that a partition of the emulator holds, in their order; nil for a hub of yours.
+// Stored returns the bodies in a partition of the emulator, in their order; nil for your own hub.
 func (h *Hub) Stored(partitionID string) (bodies []string) {
 	if h.server == nil {
 		return nil

@@ -1,4 +1,4 @@
-// Package quakes opens the data of the examples: the earthquakes of a week, a line of JSON each.
+// Package quakes opens the examples' data: a week's earthquakes, one line of JSON for each.
 package quakes
 
 import (
@@ -6,7 +6,7 @@ import (
 	"os"
 )
 
-// Open opens them, in a program that runs in the repository's folder or in one of an example.
+// Open opens the data. The program must run in the repository's folder or in an example's.
 func Open() (*os.File, error) {
 	file, err := os.Open("examples/data/earthquakes.ndjson")
 	if errors.Is(err, os.ErrNotExist) {

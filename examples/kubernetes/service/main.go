@@ -1,8 +1,9 @@
-// A service as it runs in Kubernetes, at 5,000 events a second: deployment.yaml beside it has the numbers that belong together. On SIGTERM its readiness
-// endpoint says no, it takes no more work, and Close has a deadline of its own, well within the pod's grace. Its last log line counts what was accepted by
-// what is known of it: stored, not stored, possibly stored. It ends with status 0 if all is stored, and otherwise with 1.
+// This service runs in Kubernetes at 5,000 events a second. deployment.yaml has the matching
+// numbers. On SIGTERM its readiness endpoint fails, it accepts no more work, and Close gets its own
+// deadline, well within the pod's grace. The last log line counts the accepted events by outcome:
+// stored, not stored, possibly stored. The status is 0 if all are stored, and otherwise 1.
 //
-// It publishes to the hub that EVENTHUBS_CONNECTION_STRING names with its EntityPath.
+// The service publishes to the hub in EVENTHUBS_CONNECTION_STRING, with its EntityPath.
 package main
 
 import (
@@ -20,12 +21,12 @@ import (
 	"github.com/go-eventhubs/eventhubs"
 )
 
-// The numbers for 5,000 events a second of 1 KB in a pod with 30 s of grace.
+// The numbers for 5,000 events of 1 KB a second, in a pod with 30 s of grace.
 const (
 	eventsPerSecond = 5000
-	bufferedEvents  = 50_000           // 10 s of them: what an outage of that length makes nobody wait for
-	bufferedBytes   = 64 << 20         // as many bytes
-	closeDeadline   = 20 * time.Second // 30 s of grace, less 4 s for load balancers to notice, less 1 s for handlers after Close's deadline, and some to spare
+	bufferedEvents  = 50_000           // 10 s of events: no caller waits during an outage of that length
+	bufferedBytes   = 64 << 20         // their bytes
+	closeDeadline   = 20 * time.Second // 30 s of grace, less 4 s for load balancers to notice, less 1 s for handlers after Close's deadline, and a reserve
 )
 
 func main() {
@@ -43,7 +44,7 @@ func run(ctx context.Context, log *slog.Logger) (err error) {
 		MaxBufferedEvents: bufferedEvents,
 		MaxBufferedBytes:  bufferedBytes,
 		Logger:            log,
-		OnBatchFailed: func(_ context.Context, batch *eventhubs.Batch) { // a service of yours keeps them: see examples/shutdown
+		OnBatchFailed: func(_ context.Context, batch *eventhubs.Batch) { // your service should keep the events: see examples/shutdown
 			log.Error("events failed", "partition", batch.PartitionID, "events", batch.Count, "storage", batch.Outcome.Storage, "error", batch.Outcome.Err)
 		},
 	})
@@ -52,7 +53,7 @@ func run(ctx context.Context, log *slog.Logger) (err error) {
 	}
 	var accepted atomic.Uint64
 	defer func() {
-		closing, cancel := context.WithTimeout(context.Background(), closeDeadline) // not ctx: that is over
+		closing, cancel := context.WithTimeout(context.Background(), closeDeadline) // not ctx, which has ended
 		defer cancel()
 		closeErr := producer.Close(closing)
 		s := producer.Stats()
@@ -88,7 +89,7 @@ func work(ctx context.Context, producer *eventhubs.BufferedProducer, accepted *a
 			err := producer.Enqueue(ctx, &eventhubs.Event{Body: body, PartitionKey: fmt.Sprint("device-", n%1000)})
 			switch {
 			case ctx.Err() != nil && err != nil:
-				return nil // the event was not accepted, and whoever sent it hears so
+				return nil // the event was not accepted, and its sender gets the error
 			case err != nil:
 				return err
 			}
@@ -98,7 +99,8 @@ func work(ctx context.Context, producer *eventhubs.BufferedProducer, accepted *a
 	}
 }
 
-// readiness says no from the signal on, so that no new work arrives, and while publishing has failed for long.
+// readiness fails from the signal on, so that no new work arrives. It also fails after a minute of
+// failed publishing.
 func readiness(ctx context.Context, producer *eventhubs.BufferedProducer) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) {
 		if health := producer.Health(); ctx.Err() != nil || health.Err != nil && time.Since(health.Since) > time.Minute {
