@@ -6,8 +6,9 @@ import (
 	"fmt"
 )
 
-// What this file knows of AMQP 1.0 (part 1: types; part 2: transport) is written by hand, so that neither the null server nor the ready-made frames
-// share code with what is measured: values are skipped by their sizes, and frames are put together from encoded fields.
+// This file's part of AMQP 1.0 (part 1: types; part 2: transport) is written by hand. So the null
+// server and the ready-made frames share no code with the measured peers. It skips values by their
+// sizes, and builds frames of encoded fields.
 
 // The descriptors of the frames.
 const (
@@ -33,8 +34,9 @@ const (
 
 var errAMQP = errors.New("this is not AMQP")
 
-// valueSize is the size of the encoded value at the beginning of b, with its constructor, of which b need not have more than that and the length.
-// It is 0 if b is too short for these, and negative if it is none.
+// valueSize returns the size of the encoded value at the start of b, with its constructor. b need
+// only have the constructor and the length. The size is 0 if b is too short for these, and negative
+// if there is no valid value.
 func valueSize(b []byte) int {
 	if len(b) == 0 {
 		return 0
@@ -61,13 +63,14 @@ func valueSize(b []byte) int {
 		if len(b) < 5 {
 			return 0
 		}
-		return 5 + int(binary.BigEndian.Uint32(b[1:])&(1<<31-1)) // an int of 32 bits holds that
+		return 5 + int(binary.BigEndian.Uint32(b[1:])&(1<<31-1)) // fits an int of 32 bits
 	default:
 		return -1
 	}
 }
 
-// descriptor reads the descriptor of a described value. Its size is 0 if b is too short, and negative if there is none that a frame or a section has.
+// descriptor reads the descriptor of a described value. The size is 0 if b is too short, and
+// negative if no frame or section has that descriptor.
 func descriptor(b []byte) (code byte, size int) {
 	switch {
 	case len(b) > 0 && b[0] != 0 || len(b) > 1 && b[1] != 0x53 && b[1] != 0x80:
@@ -81,7 +84,7 @@ func descriptor(b []byte) (code byte, size int) {
 	}
 }
 
-// next cuts a value, described or not, from the beginning of b.
+// next splits a value, described or not, from the start of b.
 func next(b []byte) (value, rest []byte, err error) {
 	size := 0
 	if len(b) > 0 && b[0] == 0 {
@@ -98,13 +101,13 @@ func next(b []byte) (value, rest []byte, err error) {
 	return b[:size+n], b[size+n:], nil
 }
 
-// maxFields is more than any list that is read here has.
+// maxFields is more than any list here has.
 const maxFields = 16
 
-// A list is the encoded fields of one; those that are absent are nil.
+// A list has the encoded fields of an AMQP list; absent ones are nil.
 type list [maxFields][]byte
 
-// read reads the list at the beginning of b and returns what comes after it.
+// read reads the list at the start of b and returns the rest of b.
 func (l *list) read(b []byte) (rest []byte, err error) {
 	*l = list{}
 	n := valueSize(b)
@@ -151,7 +154,7 @@ func (l *list) described(b []byte) (code byte, rest []byte, err error) {
 	return code, rest, err
 }
 
-// number is the value of an unsigned integer of up to 32 bits; 0 if there is none.
+// number returns an unsigned integer of up to 32 bits; 0 without a field.
 func number(field []byte) uint32 {
 	switch {
 	case len(field) == 2:
@@ -165,12 +168,12 @@ func number(field []byte) uint32 {
 	}
 }
 
-// truth is the value of a boolean; false if there is none.
+// truth returns a boolean; false without a field.
 func truth(field []byte) bool {
 	return len(field) == 1 && field[0] == 0x41 || len(field) == 2 && field[0] == 0x56 && field[1] == 1
 }
 
-// text is the content of a string, a symbol or binary; empty if there is none.
+// text returns the content of a string, a symbol or binary; empty without a field.
 func text(field []byte) string {
 	switch {
 	case len(field) >= 2 && field[0]>>4 == 0xa:
@@ -197,7 +200,7 @@ func encodedString(s string) []byte {
 	return append(binary.BigEndian.AppendUint32([]byte{0xb1}, uint32(len(s))), s...)
 }
 
-// compound appends a list or a map of encoded items; of a map they are keys and values in turns.
+// compound appends a list or a map of encoded items. A map's items are keys and values in turn.
 func compound(dst []byte, constructor byte, items ...[]byte) []byte {
 	size := 4
 	for _, item := range items {
@@ -219,7 +222,7 @@ func describedList(dst []byte, code byte, fields ...[]byte) []byte {
 	return compound(append(dst, 0x00, 0x53, code), 0xd0, fields...)
 }
 
-// encodedStrings is an array of strings, 0xb1, or symbols, 0xb3.
+// encodedStrings returns an array of strings (0xb1) or symbols (0xb3).
 func encodedStrings(constructor byte, items ...string) []byte {
 	content := append(binary.BigEndian.AppendUint32(nil, uint32(len(items))), constructor)
 	for _, item := range items {
@@ -228,7 +231,7 @@ func encodedStrings(constructor byte, items ...string) []byte {
 	return append(binary.BigEndian.AppendUint32([]byte{0xf0}, uint32(len(content))), content...)
 }
 
-// encodedMap is a map whose keys are strings.
+// encodedMap returns a map with strings as keys.
 func encodedMap(pairs ...any) []byte {
 	var items [][]byte
 	for i := 0; i < len(pairs); i += 2 {
@@ -237,7 +240,7 @@ func encodedMap(pairs ...any) []byte {
 	return compound(nil, 0xd1, items...)
 }
 
-// appendFrame appends a frame of one performative, and the payload behind it.
+// appendFrame appends a frame with one performative, then the payload.
 func appendFrame(dst []byte, kind byte, channel uint16, code byte, payload []byte, fields ...[]byte) []byte {
 	at := len(dst)
 	dst = append(dst, 0, 0, 0, 0, 2, kind, byte(channel>>8), byte(channel))
@@ -246,20 +249,20 @@ func appendFrame(dst []byte, kind byte, channel uint16, code byte, payload []byt
 	return dst
 }
 
-// A frame is one with its head taken apart.
+// A frame is the parsed head of a frame.
 type frame struct {
 	kind    byte
 	channel uint16
 	size    int
-	head    int // where its body begins
+	head    int // start of its body
 }
 
-// frameAt reads the head of the frame at the beginning of b, which has frameHead bytes at least.
+// frameAt reads the head of the frame at the start of b, which has at least frameHead bytes.
 func frameAt(b []byte) (frame, error) {
 	f := frame{kind: b[5], channel: binary.BigEndian.Uint16(b[6:]), head: 4 * int(b[4])}
 	size := binary.BigEndian.Uint32(b)
 	if size < frameHead || size > frameLimit || f.head < frameHead || f.head > int(size) {
-		return frame{}, fmt.Errorf("%w: a frame of %d bytes, whose body is at %d", errAMQP, size, f.head)
+		return frame{}, fmt.Errorf("%w: a frame of %d bytes with its body at %d", errAMQP, size, f.head)
 	}
 	f.size = int(size)
 	return f, nil

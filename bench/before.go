@@ -12,8 +12,9 @@ import (
 	"github.com/go-eventhubs/eventhubs/internal/setup"
 )
 
-// prepareBefore builds the bench of the commit that -before names, for its client: this project's producer of then, used as it was used then, so that no
-// later change of a name keeps the two from being measured in one run. It is built once for each commit.
+// prepareBefore builds the bench of the commit in -before, for its client. That is this project's
+// producer at that commit, used as it was used then. So both can be measured in one run, whatever
+// names have changed since. Each commit is built once.
 func (r *runner) prepareBefore(ctx context.Context) (*program, error) {
 	if r.before == "" {
 		return nil, errors.New("no commit is named: give -before COMMIT")
@@ -33,7 +34,7 @@ func (r *runner) prepareBefore(ctx context.Context) (*program, error) {
 	if _, err := os.Stat(built); err == nil {
 		return ready, nil
 	}
-	// From the repository's root, whichever folder of it this runs in.
+	// git archive runs in the repository's root, from any folder.
 	root, err := exec.CommandContext(ctx, "git", "rev-parse", "--show-toplevel").Output()
 	if err != nil {
 		return nil, fmt.Errorf("finding the repository: %w", err)

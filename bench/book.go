@@ -9,11 +9,11 @@ import (
 	"strings"
 )
 
-// A book is what was measured: for each scenario a measurement for each turn, in the order of the turns.
+// A book has the measurements: for each scenario one for each turn, in the order of the turns.
 type book map[scenario][]*measurement
 
-// measureAll lets the scenarios take turns, so many times, and adds what is measured. Scenarios whose peer is absent are left out; those that
-// the book has already are not measured again. The name is for the log.
+// measureAll runs the scenarios in turns, so many times, and adds the measurements. It leaves out
+// scenarios with an absent peer, and those that are already in the book. The name is for the log.
 func (r *runner) measureAll(ctx context.Context, b book, name string, scenarios []scenario, repeats int) error {
 	var wanted []scenario
 	for _, s := range scenarios {
@@ -34,7 +34,7 @@ func (r *runner) measureAll(ctx context.Context, b book, name string, scenarios 
 			}
 			m, err := r.runQuietly(ctx, s)
 			if err != nil && peerNamed(s.Peer).foreign() && ctx.Err() == nil {
-				r.skipped[s.Peer] = err // a client of others that fails must not end what is about ours
+				r.skipped[s.Peer] = err // another project's client that fails must not end the measurement of ours
 				continue
 			}
 			if err != nil {
@@ -46,7 +46,7 @@ func (r *runner) measureAll(ctx context.Context, b book, name string, scenarios 
 	return nil
 }
 
-// A figure is one number of a measurement; false if it has none.
+// A figure returns one number of a measurement; false if there is none.
 type figure func(*measurement) (float64, bool)
 
 // The figures.
@@ -75,17 +75,18 @@ var (
 	p999    figure = func(m *measurement) (float64, bool) { return m.P999.Seconds() * 1e3, m.P999 > 0 }
 )
 
-// What bounds the events per second of a run.
+// The bounds of a run's events per second.
 const (
 	boundByClient = 0 // or by waiting
-	boundByServer = 1 // which serves a connection on one core
-	boundByCores  = 2 // client and server together have used what there is
+	boundByServer = 1 // the server serves a connection on one core
+	boundByCores  = 2 // client and server together use all cores
 )
 
-// busy is the share of a core, or of all, from which on it is called what bounds a run: the last tenth goes to switches and interrupts.
+// busy is the load, as a share of a core or of all, that counts as the bound of a run. The last
+// tenth goes to switches and interrupts.
 const busy = 0.9
 
-// bound says what bounds the events per second of a run.
+// bound returns what bounds the events per second of a run.
 func (m *measurement) bound() float64 {
 	client := m.CPU.Seconds() / m.Seconds
 	server := m.ServerCPU.Seconds() * float64(m.Events) / float64(m.Sent) / m.Seconds
@@ -110,7 +111,7 @@ func boundText(v float64) string {
 	}
 }
 
-// median is the median over the turns; false if there is nothing.
+// median returns the median over the turns; false without measurements.
 func (b book) median(s scenario, f figure) (float64, bool) {
 	var values []float64
 	for _, m := range b[s] {
@@ -121,7 +122,7 @@ func (b book) median(s scenario, f figure) (float64, bool) {
 	return middle(values)
 }
 
-// ratio is the median of a's figure over b's, turn by turn; false if there is nothing.
+// ratio returns the median of a's figure over b's, turn by turn; false without measurements.
 func (b book) ratio(over, under scenario, f figure) (float64, bool) {
 	var values []float64
 	for turn := range min(len(b[over]), len(b[under])) {
@@ -134,7 +135,7 @@ func (b book) ratio(over, under scenario, f figure) (float64, bool) {
 	return middle(values)
 }
 
-// middle is the median of values; false if there are none.
+// middle returns the median of values; false if there are none.
 func middle(values []float64) (float64, bool) {
 	if len(values) == 0 {
 		return 0, false
@@ -144,7 +145,7 @@ func middle(values []float64) (float64, bool) {
 	return (values[(n-1)/2] + values[n/2]) / 2, true
 }
 
-// foreign is the most of the machine that others have used during a run, in cores.
+// foreign returns the largest use of the machine by other programs during a run, in cores.
 func (b book) foreign() (most float64) {
 	for _, list := range b {
 		for _, m := range list {
@@ -154,7 +155,7 @@ func (b book) foreign() (most float64) {
 	return most
 }
 
-// An entry is a scenario of a book in a file.
+// An entry is a scenario of a book, as in a file.
 type entry struct {
 	Scenario     scenario
 	Measurements []*measurement

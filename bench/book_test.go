@@ -8,14 +8,14 @@ import (
 	"time"
 )
 
-// measured is a measurement of so many events in a second.
+// measured returns a measurement of so many events in a second.
 func measured(events int64) *measurement {
 	return &measurement{Sent: events, Stored: events, Events: events, Bytes: 1000 * events, Seconds: 1, CPU: time.Second, Mallocs: events, Batches: 10, PeakRSS: 50_000_000}
 }
 
 func TestARatioIsTakenWithinATurn(t *testing.T) {
 	a, b := of(ours, 1000), of(franz, 1000)
-	// The machine was slow in the second turn; in each turn a was twice as fast.
+	// The machine was slow in the second turn. In each turn a was twice as fast.
 	m := book{a: {measured(200), measured(20), measured(220)}, b: {measured(100), measured(10), measured(110)}}
 	if got, ok := m.ratio(a, b, eventsPerSecond); !ok || got != 2 {
 		t.Errorf("ratio %v %v, want 2", got, ok)
@@ -24,7 +24,7 @@ func TestARatioIsTakenWithinATurn(t *testing.T) {
 		t.Errorf("median %v %v, want 200", got, ok)
 	}
 	if _, ok := m.ratio(a, of(byHand, 1000), eventsPerSecond); ok {
-		t.Error("there is a ratio to what was not measured")
+		t.Error("there is a ratio to an unmeasured scenario")
 	}
 }
 
@@ -57,7 +57,7 @@ func TestATableHasARowForEachMeasuredScenario(t *testing.T) {
 		}
 	}
 	if strings.Contains(text.String(), "1 KB") || strings.Contains(text.String(), "azeventhubs") {
-		t.Errorf("the table has what was not measured:\n%s", text.String())
+		t.Errorf("the table has an unmeasured row:\n%s", text.String())
 	}
 }
 
@@ -80,7 +80,7 @@ func TestNoScenarioIsInAGroupTwice(t *testing.T) {
 				}
 				seen[s] = true
 				if reference := g.reference(s); peerNamed(reference.Peer) == nil {
-					t.Errorf("%s: %v is compared with nobody", g.name, &s)
+					t.Errorf("%s: %v has no scenario to compare with", g.name, &s)
 				}
 			}
 		}

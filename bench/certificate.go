@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// encrypt puts TLS on a listener, with a certificate for localhost that is its own authority.
+// encrypt puts TLS on a listener, with a self-signed certificate for localhost.
 func encrypt(inner net.Listener) (outer net.Listener, authority []byte, err error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {

@@ -13,21 +13,21 @@ import (
 	"time"
 )
 
-// A job is what a client is told, as JSON on its standard input.
+// A job is the client's task, as JSON on its standard input.
 type job struct {
 	Scenario scenario
 	Server   address
-	Warm     time.Duration // before what is measured
+	Warm     time.Duration // before the measurement
 	Measure  time.Duration
-	Profile  string // a prefix for the profiles of what is measured; empty: none
+	Profile  string // a prefix for the profiles of the measurement; empty: none
 }
 
-// A measurement is what a client answers, as JSON on its standard output.
+// A measurement is the client's answer, as JSON on its standard output.
 type measurement struct {
 	Version string // of the peer, if it is not in this module's go.mod
-	Sent    int64  // events in all phases, all of them acknowledged
+	Sent    int64  // events in all phases, all acknowledged
 
-	// What is measured.
+	// The measured phase.
 	Events    int64
 	Bytes     int64 // of the bodies
 	Seconds   float64
@@ -35,15 +35,15 @@ type measurement struct {
 	Mallocs   int64         // -1: not known
 	Allocated int64         // bytes; -1: not known
 	PeakRSS   int64         // bytes, since the process began
-	CallCPU   float64       // nanoseconds of the caller's thread for one call; 0: not measured
+	CallCPU   float64       // nanoseconds of the caller's thread for each call; 0: not measured
 	P50       time.Duration // from the call to the outcome; 0: not recorded
 	P99       time.Duration
 	P999      time.Duration
 	Cores     float64 // of the machine; set by the driver
-	Foreign   float64 // cores that others have used, other virtual machines included; set by the driver
+	Foreign   float64 // cores used by others, including other virtual machines; set by the driver
 	ServerCPU time.Duration
-	Batches   int64 // of all phases; set by the driver, from what the server has counted
-	Stored    int64 // events; the same
+	Batches   int64 // of all phases; set by the driver, as counted by the server
+	Stored    int64 // events; likewise
 }
 
 // runClient is the role of a client.
@@ -68,7 +68,7 @@ func runClient(ctx context.Context, stdin io.Reader, stdout io.Writer) error {
 	return json.NewEncoder(stdout).Encode(m)
 }
 
-// measure warms up, publishes, and says what that took.
+// measure warms up, publishes, and returns the cost.
 func measure(ctx context.Context, p producer, l *load, j *job) (*measurement, error) {
 	l.phase(j.Warm)
 	if err := p.produce(ctx, l); err != nil {
@@ -105,7 +105,8 @@ func measure(ctx context.Context, p producer, l *load, j *job) (*measurement, er
 	return m, err
 }
 
-// startProfile begins a CPU profile; the function it returns ends it and writes one of all allocations.
+// startProfile starts a CPU profile. The returned function ends it and writes a profile of all
+// allocations.
 func startProfile(prefix string) (stop func() error, err error) {
 	if prefix == "" {
 		return func() error { return nil }, nil

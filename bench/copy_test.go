@@ -10,7 +10,8 @@ import (
 	"time"
 )
 
-// TestABodyIsCopiedOnce looks at what a client spends on copying: hardly anything but the loop in which Enqueue copies each body once. And it allocates next to nothing.
+// TestABodyIsCopiedOnce looks at the client's time for copying. Nearly all of it must be in the
+// loop in which Enqueue copies each body once. Allocations must be close to zero.
 func TestABodyIsCopiedOnce(t *testing.T) {
 	r := testRunner()
 	r.warm, r.measure, r.profiles = 500*time.Millisecond, 2*time.Second, t.TempDir()
@@ -30,7 +31,7 @@ func TestABodyIsCopiedOnce(t *testing.T) {
 	}
 }
 
-// copying is how much of a profile is memmove, below the functions that a regexp matches.
+// copying returns the time of memmove in a profile, below the functions that match a regexp.
 func copying(t *testing.T, profile, below string) time.Duration {
 	t.Helper()
 	out, err := exec.CommandContext(t.Context(), "go", "tool", "pprof", "-top", "-unit=ms", "-nodecount=100000", "-nodefraction=0", "-focus="+below, profile).Output()
@@ -48,6 +49,6 @@ func copying(t *testing.T, profile, below string) time.Duration {
 		}
 		return time.Duration(ms * float64(time.Millisecond))
 	}
-	t.Fatalf("nothing is copied, says\n%s", out)
+	t.Fatalf("no copying in\n%s", out)
 	return 0
 }

@@ -8,7 +8,8 @@ import (
 	"strings"
 )
 
-// needed are the scenarios that targets are about, those of one size together, so that what is compared is measured close to each other.
+// needed returns the scenarios of targets. Those of one size are together, so that compared
+// scenarios are measured close to each other.
 func needed(list []target) (scenarios []scenario) {
 	for _, t := range list {
 		for _, w := range t.figures {
@@ -19,17 +20,17 @@ func needed(list []target) (scenarios []scenario) {
 	return scenarios
 }
 
-// A verdict is what became of a wanted figure.
+// A verdict is the result for a wanted figure.
 type verdict string
 
 const (
 	holds   verdict = "ok"
 	misses  verdict = "MISS"
-	unknown verdict = "NONE" // it was not measured, though its peers are there: it does not hold
+	unknown verdict = "NONE" // not measured although its peers are present: it does not hold
 	leftOut verdict = "out"  // a peer is absent
 )
 
-// judge finds a figure's verdict, and says what there is to say of it. Absent are the peers that are not there.
+// judge returns a figure's verdict, with an explanation. absent has the peers that cannot run.
 func (w *wanted) judge(b book, absent map[string]error) (v verdict, said string) {
 	for _, s := range w.scenarios {
 		if absent[s.Peer] != nil && len(b[s]) == 0 {
@@ -69,7 +70,8 @@ func (w *wanted) met(value float64) bool {
 	return value >= w.limit
 }
 
-// judge writes each target with its figures, and tells whether they all hold. What is left out for want of a peer is said, and does not count.
+// judge writes each target with its figures, and reports whether all hold. A figure whose peer is
+// absent is named, and does not count.
 func judge(w io.Writer, b book, list []target, absent map[string]error) (ok bool) {
 	ok = true
 	for _, t := range list {
@@ -87,7 +89,8 @@ func judge(w io.Writer, b book, list []target, absent map[string]error) (ok bool
 	return ok
 }
 
-// writeTable writes a row for each of the target's, and a column for each size; what is missed is bold.
+// writeTable writes a row for each row of the target, and a column for each size. Missed figures
+// are bold.
 func (t *target) writeTable(w io.Writer, b book, absent map[string]error) (ok bool) {
 	fmt.Fprint(w, "\n| |")
 	for _, size := range tableSizes {

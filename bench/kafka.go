@@ -14,7 +14,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-// A nullKafka is a broker that has one topic, leads all its partitions, acknowledges records and keeps none.
+// A nullKafka is a broker with one topic. It leads all partitions, acknowledges records and keeps
+// none.
 type nullKafka struct {
 	*listener
 	partitions int
@@ -23,10 +24,10 @@ type nullKafka struct {
 	batches    atomic.Int64
 }
 
-// kafkaRequestLimit bounds what a client may send at once.
+// kafkaRequestLimit bounds one request.
 const kafkaRequestLimit = 128 << 20
 
-// kafkaVersions are the requests that it answers, and up to which version.
+// kafkaVersions are the supported requests with their highest version.
 var kafkaVersions = map[kmsg.Key]int16{kmsg.Produce: 9, kmsg.Metadata: 8, kmsg.ApiVersions: 4, kmsg.InitProducerID: 4}
 
 func startKafka(s *scenario) (nullServer, error) {
@@ -40,17 +41,18 @@ func (k *nullKafka) counts() tally {
 	return tally{Events: k.records.Load(), Batches: k.batches.Load()}
 }
 
-// An answer is a response and when it may leave.
+// An answer is a response with the time when it may leave.
 type answer struct {
 	due  time.Time // zero: at once
 	text []byte
 }
 
-// serve answers the requests of one connection, in their order, as the protocol demands.
+// serve answers the requests of one connection in order, as the protocol requires.
 func (k *nullKafka) serve(conn net.Conn) {
 	answers := make(chan answer, 1000)
 	defer close(answers)
-	// Ends when answers is closed or conn is; close waits for the connection only, which is gone by then.
+	// Ends when answers is closed or conn is. close waits only for the connection, which has ended
+	// by then.
 	go write(conn, answers)
 	input := bufio.NewReaderSize(conn, 256<<10)
 	var buffer []byte
@@ -65,7 +67,7 @@ func (k *nullKafka) serve(conn net.Conn) {
 		buffer = request[:0]
 		text, err := k.answer(request)
 		if err != nil {
-			slog.Error("kafka: a request makes no sense", "error", err)
+			slog.Error("kafka: an invalid request", "error", err)
 			return
 		}
 		a := answer{text: text}
@@ -107,7 +109,7 @@ func readFrame(r io.Reader, buffer []byte) ([]byte, error) {
 	return buffer[:size], err
 }
 
-// answer is the response to a request, with its length.
+// answer returns the response to a request, with its length.
 func (k *nullKafka) answer(text []byte) ([]byte, error) {
 	if len(text) < 10 {
 		return nil, fmt.Errorf("a request of %d bytes", len(text))
@@ -145,7 +147,8 @@ func (k *nullKafka) answer(text []byte) ([]byte, error) {
 	return dst, nil
 }
 
-// skipHeader returns what comes after a request's header: key, version, correlation id, client id and, if it is flexible, tags.
+// skipHeader returns the part after a request's header: key, version, correlation id, client id
+// and, if it is flexible, tags.
 func skipHeader(text []byte, flexible bool) ([]byte, error) {
 	at := 10
 	if n := int16(binary.BigEndian.Uint16(text[8:])); n > 0 {
@@ -175,7 +178,7 @@ func (k *nullKafka) respond(request kmsg.Request) (kmsg.Response, error) {
 	}
 }
 
-// versions tells which requests are answered.
+// versions returns the supported requests.
 func (k *nullKafka) versions(unsupported bool) kmsg.Response {
 	response := kmsg.NewPtrApiVersionsResponse()
 	if unsupported {
@@ -189,7 +192,7 @@ func (k *nullKafka) versions(unsupported bool) kmsg.Response {
 	return response
 }
 
-// metadata tells that this broker is the only one.
+// metadata names this broker as the only one.
 func (k *nullKafka) metadata() kmsg.Response {
 	host, portText, _ := net.SplitHostPort(k.listener.net.Addr().String())
 	port, _ := strconv.Atoi(portText)
@@ -215,7 +218,7 @@ func (k *nullKafka) produce(request *kmsg.ProduceRequest) (kmsg.Response, error)
 		topic := kmsg.NewProduceResponseTopic()
 		topic.Topic = t.Topic
 		for _, p := range t.Partitions {
-			// The number of records stands at the end of the batch's header, whose size is fixed.
+			// The number of records is at the end of the batch's header, which has a fixed size.
 			const numberAt = 57
 			if len(p.Records) < numberAt+4 {
 				return nil, fmt.Errorf("a record batch of %d bytes", len(p.Records))

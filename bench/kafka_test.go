@@ -33,7 +33,7 @@ func TestTheNullKafkaCountsRecords(t *testing.T) {
 	}
 }
 
-// FuzzKafkaRequest looks for requests that the null server does not survive.
+// FuzzKafkaRequest looks for requests that crash the null server.
 func FuzzKafkaRequest(f *testing.F) {
 	for key, version := range kafkaVersions {
 		request := kmsg.RequestForKey(int16(key))

@@ -6,13 +6,13 @@ import (
 	"time"
 )
 
-// jittered is the least of the latencies around ack, and how much more there may be.
+// jittered returns the smallest latency around ack, and the span above it.
 func jittered(ack time.Duration) (least, span time.Duration) {
 	jitter := time.Duration(float64(ack) * ackJitter)
 	return ack - jitter, 2 * jitter
 }
 
-// A delay draws latencies around one, the same in each run.
+// A delay draws latencies around ack, the same ones in each run.
 type delay struct {
 	ack time.Duration // 0: none
 

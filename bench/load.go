@@ -9,18 +9,19 @@ import (
 	"time"
 )
 
-// The bodies are slices of a ring of random bytes, which is larger than a core's own cache: an event that was just made is as near.
+// The bodies are slices of a ring of random bytes. The ring is larger than a core's own cache, so a
+// body is no nearer than a new event's.
 const (
 	ringBytes   = 4 << 20
 	pinnedBytes = 64 << 10
 	largestBody = 10_000
 )
 
-// What a burst is: with the tuned options the buffer holds one of 1 KB events.
+// A burst. With the tuned options the buffer holds one burst of 1 KB events.
 const (
 	burstEvents = 50_000
 	burstGap    = 250 * time.Millisecond
-	// callEvents are enqueued in a row when a call is measured: less than a buffer holds.
+	// callEvents are enqueued in a row to measure calls: fewer than a buffer holds.
 	callEvents = 5_000
 )
 
@@ -41,7 +42,7 @@ var mixedSizes = func() (sizes [100]int) {
 	return sizes
 }()
 
-// A load makes the events of a scenario, at its times, until it is told to stop.
+// A load makes the events of a scenario, at its times, until its phase ends.
 type load struct {
 	// Immutable after newLoad.
 	scenario scenario
@@ -52,17 +53,17 @@ type load struct {
 
 	stop  atomic.Bool
 	over  chan struct{} // closed when stop is set; replaced by phase
-	sent  atomic.Int64  // events that were accepted, in all phases
+	sent  atomic.Int64  // accepted events, in all phases
 	bytes atomic.Int64  // of their bodies
 
 	mu        sync.Mutex // guards the fields below
 	latencies []time.Duration
 	resting   time.Duration // of the gaps between bursts
-	calls     int           // that were measured one by one
-	callCPU   time.Duration // of these, of their threads
+	calls     int           // measured calls
+	callCPU   time.Duration // CPU of their threads
 }
 
-// An event is what a peer is to publish.
+// An event is the input for a peer.
 type event struct {
 	body     []byte
 	key      string // empty: none
@@ -76,7 +77,7 @@ func newLoad(s scenario) *load {
 	}
 	l := &load{scenario: s, ring: make([]byte, size+largestBody), mask: size - 1}
 	random := rand.NewChaCha8([32]byte{1})
-	_, _ = random.Read(l.ring) // never fails, says its documentation
+	_, _ = random.Read(l.ring) // its documentation says that it never fails
 	keys := s.Keys
 	if s.Pattern == hotKey && keys == 0 {
 		keys = 1000
@@ -88,7 +89,7 @@ func newLoad(s scenario) *load {
 	return l
 }
 
-// event is the n-th event.
+// event returns the n-th event.
 func (l *load) event(n int) event {
 	size := l.scenario.Size
 	if l.scenario.Pattern == mixed {
@@ -106,17 +107,17 @@ func (l *load) event(n int) event {
 	return e
 }
 
-// record notes what it took from an event's call to its outcome.
+// record notes times from an event's call to its outcome.
 func (l *load) record(latencies ...time.Duration) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.latencies = append(l.latencies, latencies...)
 }
 
-// timed says whether the outcome of each event is to be recorded.
+// timed reports whether to record each event's outcome.
 func (l *load) timed() bool { return l.scenario.Rate > 0 }
 
-// phase begins to measure afresh: the load is told to stop when d is over.
+// phase starts a new measurement. The load stops after d.
 func (l *load) phase(d time.Duration) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -130,7 +131,7 @@ func (l *load) phase(d time.Duration) {
 	})
 }
 
-// percentile is the latency that so many of a hundred events do not exceed; zero if none was recorded.
+// percentile returns the latency that p percent of the events do not exceed; zero without records.
 func (l *load) percentile(p float64) time.Duration {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -141,13 +142,15 @@ func (l *load) percentile(p float64) time.Duration {
 	return l.latencies[min(len(l.latencies)-1, int(p/100*float64(len(l.latencies))))]
 }
 
-// A publish is what a peer offers a load: to enqueue one event, and to wait until all have their outcome.
+// A publish is the peer's side of a load: it enqueues one event, or waits until all have their
+// outcome.
 type publish struct {
 	enqueue func(event) error
 	flush   func() error
 }
 
-// each publishes event by event, in the scenario's pattern, until the load is told to stop; then it waits for the outcomes.
+// each publishes event by event, in the scenario's pattern, until the load stops. Then it waits for
+// the outcomes.
 func (l *load) each(p publish) error {
 	var err error
 	switch s := &l.scenario; {
@@ -168,12 +171,12 @@ func (l *load) each(p publish) error {
 	return err
 }
 
-// fast enqueues as fast as it goes, on as many goroutines as the scenario wants.
+// fast enqueues at full speed, on the scenario's number of goroutines.
 func (l *load) fast(p publish) error {
 	var workers sync.WaitGroup
 	errs := make([]error, l.scenario.Goroutines)
 	for worker := range l.scenario.Goroutines {
-		// Ends when the load is told to stop; awaited below.
+		// Ends when the load stops; awaited below.
 		workers.Go(func() {
 			_, errs[worker] = l.run(p, worker*1_000_003, int(^uint(0)>>1))
 		})
@@ -187,7 +190,7 @@ func (l *load) fast(p publish) error {
 	return nil
 }
 
-// run enqueues up to so many events, from the n-th on, and returns how many it has.
+// run enqueues up to so many events, starting with the n-th, and returns how many it enqueued.
 func (l *load) run(p publish, from, events int) (done int, err error) {
 	var bytes int64
 	for ; done < events && !l.stop.Load(); done++ {
@@ -220,7 +223,8 @@ func (l *load) bursts(p publish) error {
 	return nil
 }
 
-// paced enqueues so many events a second: what is due each millisecond, or with bursts what is due each burstGap.
+// paced enqueues at the scenario's rate: each millisecond the events that are due, or with bursts
+// each burstGap.
 func (l *load) paced(p publish) error {
 	tick := time.Millisecond
 	if l.scenario.Pattern == bursts {
@@ -228,7 +232,7 @@ func (l *load) paced(p publish) error {
 	}
 	n, began := 0, time.Now()
 	for at := began; !l.stop.Load(); at = at.Add(tick) {
-		time.Sleep(time.Until(at)) // a tick that comes late is made up for by the next
+		time.Sleep(time.Until(at)) // the next tick makes up for a late one
 		due := int(at.Sub(began).Seconds()*float64(l.scenario.Rate)+0.5) - n
 		done, err := l.run(p, n, due)
 		if err != nil {
@@ -239,7 +243,8 @@ func (l *load) paced(p publish) error {
 	return nil
 }
 
-// measureCalls measures what a call costs the thread that makes it. The buffer has room for all calls in a row, so none of them waits.
+// measureCalls measures the cost of a call on its thread. The buffer has room for all calls in a
+// row, so none of them waits.
 func (l *load) measureCalls(p publish) error {
 	for n := 0; !l.stop.Load(); n += callEvents {
 		spent, err := threadTime(func() error {
@@ -260,7 +265,7 @@ func (l *load) measureCalls(p publish) error {
 	return nil
 }
 
-// rest opens every partition by an event for each, if that was not done before, and sends nothing more.
+// rest opens every partition with one event, once, and then sends nothing.
 func (l *load) rest(p publish) error {
 	if l.sent.Load() == 0 {
 		if _, err := l.run(p, 0, l.scenario.Partitions); err != nil {

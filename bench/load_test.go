@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// counting is what a load is given to publish with; it counts events.
+// counting returns a publish that counts events.
 func counting(n *int) publish {
 	return publish{enqueue: func(event) error { *n++; return nil }, flush: func() error { return nil }}
 }
@@ -59,7 +59,7 @@ func TestRestBetweenBurstsIsNotMeasured(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := newLoad(of(ours, 1000).with(burst))
 		n := 0
-		l.phase(900 * time.Millisecond) // within the last rest
+		l.phase(900 * time.Millisecond) // during the last rest
 		if err := l.each(counting(&n)); err != nil {
 			t.Fatal(err)
 		}

@@ -30,7 +30,7 @@ func main() {
 	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
 }
 
-// A choice is what the flags say.
+// A choice has the values of the flags.
 type choice struct {
 	rows     *regexp.Regexp
 	peers    []string // empty: all
@@ -51,7 +51,8 @@ type choice struct {
 	loaded   book // from -load
 }
 
-// run is the command: 0 if all went well and, with -check, every target holds; 1 if not; 2 if args make no sense.
+// run is the command. It returns 0 on success (with -check, if every target holds), 1 otherwise,
+// and 2 for invalid args.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	c, err := parse(args, stderr)
 	switch {
@@ -78,21 +79,21 @@ func parse(args []string, stderr io.Writer) (*choice, error) {
 	c := &choice{}
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	flags.SetOutput(stderr)
-	rows := flags.String("rows", "", "measure the groups whose name matches this `regexp` only; see -list")
-	peerList := flags.String("peers", "", "measure these peers only, a comma between them; see -list")
-	sizes := flags.String("sizes", "100,1000,10000", "sizes of bodies in bytes, a comma between them")
-	flags.IntVar(&c.repeats, "repeats", 5, "how often each scenario has its turn")
-	flags.DurationVar(&c.warm, "warm", 500*time.Millisecond, "how long each run publishes before it is measured")
-	flags.DurationVar(&c.measure, "duration", 1500*time.Millisecond, "how long each run is measured; some scenarios need more")
-	flags.Float64Var(&c.foreign, "foreign", 0.3, "repeat a run, up to three times, during which other processes, or other virtual machines, have used more than so many `cores`")
-	flags.BoolVar(&c.check, "check", false, "measure what the targets are about, and print each with its figure")
-	flags.BoolVar(&c.short, "short", false, "with -check: what a shared machine can tell in less than a minute")
-	flags.BoolVar(&c.plot, "plot", false, "write the charts too")
+	rows := flags.String("rows", "", "measure only the groups whose name matches this `regexp`; see -list")
+	peerList := flags.String("peers", "", "measure only these peers, separated by commas; see -list")
+	sizes := flags.String("sizes", "100,1000,10000", "sizes of bodies in bytes, separated by commas")
+	flags.IntVar(&c.repeats, "repeats", 5, "number of turns for each scenario")
+	flags.DurationVar(&c.warm, "warm", 500*time.Millisecond, "time that each run publishes before its measurement")
+	flags.DurationVar(&c.measure, "duration", 1500*time.Millisecond, "time of each measurement; some scenarios need more")
+	flags.Float64Var(&c.foreign, "foreign", 0.3, "repeat a run, up to three times, if others (processes or virtual machines) used more than so many `cores`")
+	flags.BoolVar(&c.check, "check", false, "measure the scenarios of the targets, and print each target with its figure")
+	flags.BoolVar(&c.short, "short", false, "with -check: only what a shared machine can show in less than a minute")
+	flags.BoolVar(&c.plot, "plot", false, "also write the charts")
 	flags.StringVar(&c.charts, "charts", "../docs/benchmarks", "the `directory` for charts")
-	flags.StringVar(&c.save, "save", "", "write what was measured to this `file`")
-	flags.StringVar(&c.load, "load", "", "begin with what this `file` has, and measure the rest only")
+	flags.StringVar(&c.save, "save", "", "write the measurements to this `file`")
+	flags.StringVar(&c.load, "load", "", "load this `file`, and measure only the rest")
 	flags.StringVar(&c.profiles, "profiles", "", "write profiles of each client and server to this `directory`")
-	flags.StringVar(&c.before, "before", beforeCommit, "the `commit` whose build of this producer the peer before is")
+	flags.StringVar(&c.before, "before", beforeCommit, "the `commit` for the peer before")
 	flags.BoolVar(&c.list, "list", false, "list the groups and the peers")
 	if err := flags.Parse(args); err != nil {
 		return nil, err
@@ -130,7 +131,7 @@ func parse(args []string, stderr io.Writer) (*choice, error) {
 	return c, nil
 }
 
-// beforeCommit is the last one whose producer was built on go-amqp.
+// beforeCommit is the last commit with a producer on go-amqp.
 const beforeCommit = "21ac009"
 
 func isComma(r rune) bool { return r == ',' || r == ' ' }
@@ -146,7 +147,7 @@ func listAll(w io.Writer) {
 	}
 }
 
-// execute measures, and tells whether all is well.
+// execute measures, and reports whether all is well.
 func (c *choice) execute(ctx context.Context, stdout, stderr io.Writer) (ok bool, err error) {
 	b := make(book)
 	if c.load != "" {
@@ -168,7 +169,7 @@ func (c *choice) execute(ctx context.Context, stdout, stderr io.Writer) (ok bool
 			fmt.Fprintf(stdout, "\nThe peer %s is absent: %v\n", name, reason)
 		}
 	}
-	fmt.Fprintf(stdout, "\nOther processes, and other virtual machines, have used up to %.1f cores during a run.\n", b.foreign())
+	fmt.Fprintf(stdout, "\nOther processes and virtual machines used up to %.1f cores during a run.\n", b.foreign())
 	if c.save != "" {
 		err = errors.Join(err, b.save(c.save))
 	}
@@ -220,8 +221,9 @@ func (c *choice) measureGroups(ctx context.Context, r *runner, b book, stdout io
 	return nil
 }
 
-// measureTogether measures scenarios that are compared with each other, and adds them to the book. What another table has measured at another time is
-// measured again, since a ratio means something only within a turn; what was loaded from a file is not.
+// measureTogether measures scenarios that are compared with each other, and adds them to the book.
+// It repeats measurements of other tables, since a ratio is valid only within a turn. It does not
+// repeat measurements loaded from a file.
 func (c *choice) measureTogether(ctx context.Context, r *runner, b book, name string, scenarios []scenario) (book, error) {
 	own := maps.Clone(c.loaded)
 	if own == nil {

@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// TestMain makes the test's program a client or a server too, as main does with the benchmark's.
+// TestMain makes the test binary a client or a server too, as main does for the benchmark.
 func TestMain(m *testing.M) {
 	if role := os.Getenv(roleVariable); role != "" {
 		if err := runRole(context.Background(), role); err != nil {
@@ -30,7 +30,7 @@ func testRunner() *runner {
 	}
 }
 
-// Each run fails by itself unless the server has counted what the client has sent.
+// Each run fails unless the server's count equals the client's.
 func TestEveryPeerOfThisProgramSendsWhatTheServerCounts(t *testing.T) {
 	for _, p := range peers {
 		if p.open == nil {
@@ -51,7 +51,8 @@ func TestEveryPeerOfThisProgramSendsWhatTheServerCounts(t *testing.T) {
 	}
 }
 
-// The build of an earlier commit is another program: that of the latest commit at least can be built and run beside this one.
+// The build of an earlier commit is another program. At least the latest commit's must build and
+// run beside this one.
 func TestTheBuildOfACommitIsAPeer(t *testing.T) {
 	t.Setenv("INTEROP_CACHE", t.TempDir())
 	r := testRunner()
@@ -91,7 +92,7 @@ func TestAClientThatFailsIsHeard(t *testing.T) {
 	r := testRunner()
 	_, err := r.run(t.Context(), of("nobody", 100).with(func(s *scenario) { s.Peer = ours; s.Partitions = -1 }))
 	if err == nil || !strings.Contains(err.Error(), "Partitions") {
-		t.Errorf("got %v, want what the server has said about its partitions", err)
+		t.Errorf("got %v, want the server's error about its partitions", err)
 	}
 }
 

@@ -13,8 +13,9 @@ import (
 	"time"
 )
 
-// A nullAMQP is an Event Hubs namespace of which only publishers see no difference: it grants every token, tells of one hub, gives credit, accepts what comes,
-// counts it and keeps nothing. It takes no message apart beyond the lengths of its sections.
+// A nullAMQP looks like an Event Hubs namespace to publishers. It grants every token, describes one
+// hub, gives credit, accepts and counts messages, and keeps none. It reads only the lengths of a
+// message's sections.
 type nullAMQP struct {
 	*listener
 	partitions int
@@ -26,15 +27,15 @@ type nullAMQP struct {
 }
 
 const (
-	nullReadBytes = 256 << 10 // a frame fits in it, and it fits in a core's own cache
-	nullCredit    = 300       // of each link, as the service gives it
+	nullReadBytes = 256 << 10 // larger than a frame, smaller than a core's own cache
+	nullCredit    = 300       // of each link, like the service
 	nullBeat      = 10 * time.Second
 	transferLimit = 512 // bytes of a transfer's performative
 )
 
 func startNullAMQP(s *scenario) (nullServer, error) {
 	if s.Partitions < 1 {
-		return nil, fmt.Errorf("a hub has one partition at least: Partitions is %d", s.Partitions)
+		return nil, fmt.Errorf("a hub has at least one partition: Partitions is %d", s.Partitions)
 	}
 	n := &nullAMQP{partitions: s.Partitions, encrypted: s.TLS, delay: newDelay(s.Ack)}
 	var err error
@@ -64,22 +65,23 @@ func (n *nullAMQP) serve(conn net.Conn) {
 	}
 }
 
-// A nullConn is one connection. Its goroutine reads, takes frames as they come, and answers all that a read has brought by one write.
+// A nullConn is one connection. Its goroutine reads, processes frames as they come, and writes all
+// answers to a read at once.
 type nullConn struct {
 	server   *nullAMQP
 	conn     net.Conn
 	greeting bool // a protocol header comes next
 	closed   bool
 	sessions map[uint16]*nullSession
-	fields   list   // of the frame that is being taken
-	out      []byte // answers that have not been written
+	fields   list   // of the current frame
+	out      []byte // answers not written yet
 
-	// The transfer frame whose payload is coming.
+	// The transfer frame whose payload is being read.
 	link    *nullLink
 	payload int // bytes to come
 	more    bool
 
-	writing sync.Mutex // acknowledgements that are due later are written by timers
+	writing sync.Mutex // timers write delayed acknowledgements
 }
 
 // A nullSession is a session. Its channel is the client's.
@@ -98,9 +100,9 @@ type nullLink struct {
 	replies bool   // the server sends on it
 	address string // where replies go
 
-	// Of a link on which the client sends.
+	// If the client sends on the link.
 	deliveries uint32 // delivery-count
-	flowed     uint32 // at which credit was given
+	flowed     uint32 // delivery-count at the last credit
 	begun      bool
 	delivery   uint32
 	format     uint32
@@ -108,7 +110,7 @@ type nullLink struct {
 	message    message
 	request    []byte // of $cbs and $management
 
-	// Of a link of replies.
+	// If the server sends replies on the link.
 	sent   uint32
 	credit uint32
 	queue  [][]byte
@@ -122,12 +124,12 @@ func newNullConn(server *nullAMQP, conn net.Conn) *nullConn {
 func (c *nullConn) serve() error {
 	buffer := make([]byte, nullReadBytes)
 	held := 0
-	_ = c.conn.SetReadDeadline(time.Now().Add(nullBeat)) // what fails will fail in Read
+	_ = c.conn.SetReadDeadline(time.Now().Add(nullBeat)) // a failure shows in Read
 	for !c.closed {
 		n, err := c.conn.Read(buffer[held:])
 		held += n
 		switch {
-		case errors.Is(err, os.ErrDeadlineExceeded): // nobody's idle time-out is as short
+		case errors.Is(err, os.ErrDeadlineExceeded): // shorter than any peer's idle time-out
 			c.out = append(c.out, 0, 0, 0, 8, 2, frameAMQP, 0, 0)
 			_ = c.conn.SetReadDeadline(time.Now().Add(nullBeat))
 		case err == io.EOF:
@@ -147,7 +149,7 @@ func (c *nullConn) serve() error {
 	return nil
 }
 
-// flush writes what there is to answer.
+// flush writes the answers.
 func (c *nullConn) flush() error {
 	if len(c.out) == 0 {
 		return nil
@@ -164,7 +166,7 @@ func (c *nullConn) write(b []byte) error {
 	return err
 }
 
-// take takes as much of b as can be taken: payloads in pieces, other frames when they are there as a whole.
+// take processes as much of b as it can: payloads in pieces, other frames when they are complete.
 func (c *nullConn) take(b []byte) (used int, err error) {
 	whole := len(b)
 	for !c.closed {
@@ -213,7 +215,7 @@ func (c *nullConn) take(b []byte) (used int, err error) {
 		if len(b) < f.size {
 			break
 		}
-		if f.size > f.head { // otherwise it keeps the connection alive
+		if f.size > f.head { // an empty frame only keeps the connection alive
 			if err := c.other(f, b[f.head:f.size]); err != nil {
 				return 0, err
 			}
@@ -228,7 +230,7 @@ func isTransfer(body []byte) bool {
 	return n > 0 && code == codeTransfer
 }
 
-// greet answers a protocol header with the same.
+// greet answers a protocol header with the same header.
 func (c *nullConn) greet(header string) error {
 	c.greeting = false
 	c.out = append(c.out, header...)
@@ -243,7 +245,7 @@ func (c *nullConn) greet(header string) error {
 	}
 }
 
-// transfer takes the performative of a transfer, and returns what of b is payload.
+// transfer reads the performative of a transfer, and returns the payload part of b.
 func (c *nullConn) transfer(f frame, b []byte) (payload []byte, err error) {
 	_, payload, err = c.fields.described(b)
 	if err != nil {
@@ -273,7 +275,7 @@ func (c *nullConn) transfer(f frame, b []byte) (payload []byte, err error) {
 	return payload, nil
 }
 
-// pass takes a piece of a payload.
+// pass processes a piece of a payload.
 func (c *nullConn) pass(b []byte) error {
 	l := c.link
 	if l.node != "" {
@@ -286,7 +288,7 @@ func (c *nullConn) pass(b []byte) error {
 	return l.message.pass(b)
 }
 
-// frameEnded ends a transfer frame and, if it was the last of its delivery, that.
+// frameEnded ends a transfer frame, and its delivery after the last frame.
 func (c *nullConn) frameEnded() error {
 	l := c.link
 	if c.more {
@@ -323,14 +325,15 @@ func (c *nullConn) give(l *nullLink) {
 		encodedUint(l.handle), encodedUint(l.deliveries), encodedUint(nullCredit))
 }
 
-// accepted is the disposition frame that accepts a delivery: its channel and its delivery-id are filled in.
+// accepted is the disposition frame that accepts a delivery. Its channel and delivery-id are filled
+// in.
 const (
 	accepted           = "\x00\x00\x00\x1a\x02\x00\x00\x00\x00\x53\x15\xc0\x0d\x05\x41\x70\x00\x00\x00\x00\x40\x41\x00\x53\x24\x45"
 	acceptedChannelAt  = 6
 	acceptedDeliveryAt = 16
 )
 
-// accept accepts the delivery that has ended, after a while if there is to be one.
+// accept accepts the finished delivery, after a delay if there is one.
 func (c *nullConn) accept(l *nullLink, wait time.Duration) {
 	if l.settled {
 		return
@@ -347,6 +350,6 @@ func (c *nullConn) accept(l *nullLink, wait time.Duration) {
 		c.out = dst
 		return
 	}
-	// Ends with its write; after the connection's end that fails, which concerns nobody.
+	// Ends with its write. After the connection's end the write fails without effect.
 	time.AfterFunc(wait, func() { _ = c.write(dst) })
 }

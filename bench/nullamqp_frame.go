@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// other takes a frame that is no transfer.
+// other processes a frame that is not a transfer.
 func (c *nullConn) other(f frame, body []byte) error {
 	code, _, err := c.fields.described(body)
 	if err != nil {
@@ -51,7 +51,7 @@ func (c *nullConn) other(f frame, body []byte) error {
 	return nil
 }
 
-// attach opens whatever link a client wants, with what it has said of it.
+// attach opens any link that a client wants, with the client's own settings.
 func (c *nullConn) attach(s *nullSession) error {
 	const name, handle, role, senderMode, receiverMode, source, target = 0, 1, 2, 3, 4, 5, 6
 	l := &nullLink{session: s, handle: number(c.fields[handle]), replies: truth(c.fields[role])}
@@ -84,7 +84,7 @@ func (c *nullConn) attach(s *nullSession) error {
 	return nil
 }
 
-// terminusAddress is the address of a source or a target; empty if there is none.
+// terminusAddress returns the address of a source or a target; empty without one.
 func terminusAddress(field []byte) (string, error) {
 	if field == nil {
 		return "", nil
@@ -92,12 +92,12 @@ func terminusAddress(field []byte) (string, error) {
 	var fields list
 	code, _, err := fields.described(field)
 	if err != nil || code != codeSource && code != codeTarget {
-		return "", fmt.Errorf("%w: a source or a target that is none", errAMQP)
+		return "", fmt.Errorf("%w: an invalid source or target", errAMQP)
 	}
 	return text(fields[0]), nil
 }
 
-// flow notes the credit for replies, and answers who asks for an echo.
+// flow notes the credit for replies, and answers a client that asks for an echo.
 func (c *nullConn) flow(s *nullSession) {
 	const handle, deliveryCount, credit, echo = 4, 5, 6, 9
 	if c.fields[handle] == nil {
@@ -114,14 +114,14 @@ func (c *nullConn) flow(s *nullSession) {
 	}
 }
 
-// answer grants what a request to $cbs asks for, and tells of the hub when a request to $management asks.
+// answer grants a request to $cbs, and describes the hub for a request to $management.
 func (c *nullConn) answer(l *nullLink) error {
 	var id, replyTo []byte
 	var properties list
 	for b := l.request; len(b) > 0; {
 		code, size, err := sectionHead(b)
 		if err != nil || size == 0 || size > len(b) {
-			return fmt.Errorf("a request to %s makes no sense", l.node)
+			return fmt.Errorf("a request to %s is invalid", l.node)
 		}
 		if code == sectionProperties {
 			if _, _, err := properties.described(b); err != nil {
@@ -149,7 +149,7 @@ func (c *nullConn) answer(l *nullLink) error {
 	return nil
 }
 
-// repliesTo finds the link for replies of a node: the one with that address, or any if there is none.
+// repliesTo finds the link for replies of a node: the one with that address, otherwise any.
 func (c *nullConn) repliesTo(node, address string) (found *nullLink) {
 	for _, s := range c.sessions {
 		for _, l := range s.links {
@@ -165,7 +165,7 @@ func (c *nullConn) repliesTo(node, address string) (found *nullLink) {
 	return found
 }
 
-// reply sends what waits on a link, as far as there is credit.
+// reply sends the queued replies of a link, as far as there is credit.
 func (c *nullConn) reply(l *nullLink) {
 	s := l.session
 	for ; l.credit > 0 && len(l.queue) > 0; l.queue = l.queue[1:] {
@@ -177,7 +177,7 @@ func (c *nullConn) reply(l *nullLink) {
 	}
 }
 
-// describe is what $management tells of the hub.
+// describe returns the hub's description from $management.
 func (n *nullAMQP) describe() []byte {
 	ids := make([]string, n.partitions)
 	for i := range ids {

@@ -2,19 +2,21 @@ package main
 
 import "fmt"
 
-// A message is counted while it passes: its sections are stepped over by their lengths, and what they hold is not looked at.
+// A message is counted in passing. Its sections are skipped by their lengths, without reading the
+// content.
 type message struct {
 	bytes    int64
 	data     int64 // sections
-	left     int   // of the section that is being passed
+	left     int   // bytes left of the current section
 	head     [sectionHeadLimit]byte
-	headSize int // of a section's head that came in pieces, what there is so far
+	headSize int // bytes read so far of a section's head that came in pieces
 }
 
-// sectionHeadLimit is the most that a section's head takes: its descriptor, a constructor and a length.
+// sectionHeadLimit bounds a section's head: its descriptor, a constructor and a length.
 const sectionHeadLimit = 10 + 5
 
-// sectionHead is what a section begins with, and how long it is with that; a size of 0 means that b is too short to tell.
+// sectionHead reads the head of a section. The size is that of the whole section. It is 0 if b is
+// too short.
 func sectionHead(b []byte) (code byte, size int, err error) {
 	if len(b) >= 8 && b[0] == 0 && b[1] == 0x53 && b[2] == sectionData && b[3] == 0xb0 { // nearly all of them
 		return sectionData, 8 + int(uint32(b[4])<<24|uint32(b[5])<<16|uint32(b[6])<<8|uint32(b[7]))&(1<<31-1), nil
@@ -47,7 +49,7 @@ func (m *message) pass(b []byte) error {
 			continue
 		}
 		if m.headSize > 0 {
-			// What is in head did not suffice; the next byte may.
+			// head was too short; one more byte may be enough.
 			m.head[m.headSize] = b[0]
 			m.headSize++
 			code, size, err := sectionHead(m.head[:m.headSize])
@@ -73,7 +75,7 @@ func (m *message) pass(b []byte) error {
 	return nil
 }
 
-// begin begins to pass a section.
+// begin begins to skip a section.
 func (m *message) begin(code byte, left int) {
 	m.left, m.headSize = left, 0
 	if code == sectionData {
@@ -81,5 +83,5 @@ func (m *message) begin(code byte, left int) {
 	}
 }
 
-// whole tells whether the message may end here.
+// whole reports whether the message may end here.
 func (m *message) whole() bool { return m.left == 0 && m.headSize == 0 }

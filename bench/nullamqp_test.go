@@ -54,11 +54,11 @@ func TestGoAMQPPublishesToTheNullServer(t *testing.T) {
 		want.Events, want.Batches, want.Bytes = want.Events+events, want.Batches+1, want.Bytes+int64(len(text))
 	}
 	annotations := amqp.Annotations{"x-opt-partition-key": "key"}
-	for _, size := range []int{0, 1, 255, 256, 60_000, 65_480, 65_490, 65_500, 65_536, 200_000} { // also such that a section's head is cut by a frame's end
+	for _, size := range []int{0, 1, 255, 256, 60_000, 65_480, 65_490, 65_500, 65_536, 200_000} { // in some of them a frame's end cuts a section's head
 		body := make([]byte, size)
 		publish(&amqp.Message{Format: batchFormat, Annotations: annotations, Data: [][]byte{body, body, body}}, 3)
 	}
-	for range 2 * nullCredit { // more than the credit there is at first
+	for range 2 * nullCredit { // more than the initial credit
 		publish(&amqp.Message{Properties: &amqp.MessageProperties{MessageID: "one"}, Value: "no batch"}, 1)
 	}
 	if got := server.counts(); got != want {
@@ -108,7 +108,7 @@ func TestAzeventhubsPublishesToTheNullServer(t *testing.T) {
 	}
 }
 
-// A message counts the same in whatever pieces it comes.
+// A message counts the same in pieces of any size.
 func TestAMessageInPiecesCountsTheSame(t *testing.T) {
 	text, err := (&amqp.Message{Annotations: amqp.Annotations{"x-opt-partition-key": "key"}, Data: [][]byte{make([]byte, 10), make([]byte, 300), nil}}).MarshalBinary()
 	if err != nil {
@@ -127,7 +127,7 @@ func TestAMessageInPiecesCountsTheSame(t *testing.T) {
 	}
 }
 
-// The constants that ready-made frames and acknowledgements are filled in at are those of frames that are put together field by field.
+// The offsets in ready-made frames and acknowledgements must match frames built field by field.
 func TestTheTemplatesAreFrames(t *testing.T) {
 	var fields list
 	code, rest, err := fields.described([]byte(accepted)[frameHead:])
@@ -142,12 +142,12 @@ func TestTheTemplatesAreFrames(t *testing.T) {
 	}
 }
 
-// discard is a connection that takes whatever is written.
+// discard is a connection that accepts all writes.
 type discard struct{ net.Conn }
 
 func (discard) Write(b []byte) (int, error) { return len(b), nil }
 
-// FuzzNullAMQP looks for what the null server does not survive, at once and in pieces.
+// FuzzNullAMQP looks for input that crashes the null server, at once and in pieces.
 func FuzzNullAMQP(f *testing.F) {
 	hello := appendFrame([]byte(headerAMQP), frameAMQP, 0, codeOpen, nil, encodedString("fuzz"))
 	hello = appendFrame(hello, frameAMQP, 0, codeBegin, nil, nil, encodedUint(0), encodedUint(1), encodedUint(1))

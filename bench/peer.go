@@ -9,24 +9,26 @@ import (
 	"slices"
 )
 
-// A peer is one way to publish. Its name is what flags and tables call it.
+// A peer is one way to publish. Flags and tables use its name.
 type peer struct {
 	name   string
 	title  string
 	server serverKind
-	// open makes it ready to publish; nil for another program: a script, or the bench of then.
+	// open makes it ready to publish; nil for another program: a script, or the bench of an earlier
+	// commit.
 	open   func(context.Context, *job) (producer, error)
 	script *script
-	// prepare finds a program that is neither a script nor the bench of then.
+	// prepare finds a program that is neither a script nor an earlier bench.
 	prepare func(context.Context) (*program, error)
 }
 
-// foreign tells whether the peer is a program of others.
+// foreign reports whether the peer is another project's program.
 func (p *peer) foreign() bool { return p.script != nil || p.prepare != nil }
 
 // A producer is a peer at work.
 type producer interface {
-	// produce publishes until the load is told to stop, and returns when all that it has sent is acknowledged. It may be called again.
+	// produce publishes until the load stops, and returns when all events are acknowledged. It may
+	// be called again.
 	produce(context.Context, *load) error
 	close(context.Context) error
 }
@@ -48,7 +50,7 @@ const (
 	dotnetByHand = "dotnet-batch"
 )
 
-// peers are all there are, in the order of the tables.
+// peers are all peers, in the order of the tables.
 var peers = []*peer{
 	{name: rawTCP, title: "raw TCP", server: sinkServer, open: openBlocks},
 	{name: rawFrames, title: "ready-made AMQP frames, no library", server: nullServerAMQP, open: openFrames},
@@ -80,19 +82,19 @@ func peerNames() (names []string) {
 	return names
 }
 
-// tlsConfig trusts the authority that the server has told of; nil for a run without TLS.
+// tlsConfig trusts the server's authority; nil for a run without TLS.
 func (j *job) tlsConfig() (*tls.Config, error) {
 	if !j.Scenario.TLS {
 		return nil, nil
 	}
 	pool := x509.NewCertPool()
 	if !pool.AppendCertsFromPEM(j.Server.Authority) {
-		return nil, errors.New("the server has told no certificate authority")
+		return nil, errors.New("the server has sent no certificate authority")
 	}
 	return &tls.Config{RootCAs: pool, ServerName: "localhost"}, nil
 }
 
-// environment is what a program needs to know besides its own environment.
+// environment adds a program's variables to our own.
 func environment(own []string, more map[string]string) []string {
 	for _, name := range slices.Sorted(maps.Keys(more)) {
 		own = append(own, name+"="+more[name])

@@ -10,13 +10,14 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azeventhubs/v2"
 )
 
-// An sdkProducer is the official client. It has no buffered producer, so its users fill batches themselves.
+// An sdkProducer is the official client. It has no buffered producer, so users fill batches
+// themselves.
 type sdkProducer struct {
 	client *azeventhubs.ProducerClient
 	single bool
 }
 
-// singleSenders send one event each at a time.
+// singleSenders is the number of goroutines that each send one event at a time.
 const singleSenders = 64
 
 func openByHand(_ context.Context, j *job) (producer, error)   { return openSDK(j, false) }
@@ -34,7 +35,8 @@ func openSDK(j *job, single bool) (producer, error) {
 	return &sdkProducer{client, single}, nil
 }
 
-// produce has a goroutine for each partition, which fills batches and sends them one after the other; or many which send single events.
+// produce has a goroutine for each partition, which fills batches and sends them one by one. In the
+// single mode, many goroutines send single events.
 func (p *sdkProducer) produce(ctx context.Context, l *load) error {
 	workers, send := l.scenario.Partitions, p.fill
 	if p.single {
@@ -43,7 +45,7 @@ func (p *sdkProducer) produce(ctx context.Context, l *load) error {
 	var wg sync.WaitGroup
 	errs := make([]error, workers)
 	for worker := range workers {
-		// Ends when the load is told to stop; awaited below.
+		// Ends when the load stops; awaited below.
 		wg.Go(func() {
 			options := &azeventhubs.EventDataBatchOptions{PartitionID: new(strconv.Itoa(worker % l.scenario.Partitions))}
 			for n := worker * 1_000_003; !l.stop.Load() && errs[worker] == nil; {
@@ -59,7 +61,7 @@ func (p *sdkProducer) produce(ctx context.Context, l *load) error {
 	return errors.Join(errs...)
 }
 
-// fill fills one batch, from the n-th event on, and sends it. The last batch may be a small one.
+// fill fills one batch, starting with the n-th event, and sends it. The last batch may be small.
 func (p *sdkProducer) fill(ctx context.Context, l *load, n int, options *azeventhubs.EventDataBatchOptions) (sent int, err error) {
 	batch, err := p.client.NewEventDataBatch(ctx, options)
 	if err != nil {
@@ -76,7 +78,7 @@ func (p *sdkProducer) fill(ctx context.Context, l *load, n int, options *azevent
 	return p.send(ctx, batch)
 }
 
-// sendOne sends one event by itself.
+// sendOne sends one event in its own batch.
 func (p *sdkProducer) sendOne(ctx context.Context, l *load, n int, options *azeventhubs.EventDataBatchOptions) (sent int, err error) {
 	batch, err := p.client.NewEventDataBatch(ctx, options)
 	if err != nil {

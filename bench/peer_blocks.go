@@ -8,16 +8,17 @@ import (
 	"net"
 )
 
-// blocksInFlight may be sent and not yet acknowledged: as many as eight partitions with a batch each.
+// blocksInFlight bounds the unacknowledged blocks: like eight partitions with a batch each.
 const blocksInFlight = 8
 
-// A blockProducer writes the same ready-made block again and again over one connection: what the machine can do at best.
+// A blockProducer writes the same ready-made block again and again over one connection. This is the
+// best that the machine can do.
 type blockProducer struct {
 	conn         net.Conn
 	pieces       [][]byte       // of a block; each is written at once
 	events       int            // of a block
-	number       func(n uint32) // numbers the pieces for the n-th block; nil: they need no number
-	blocks       uint32         // that were sent
+	number       func(n uint32) // numbers the pieces for the n-th block; nil: without numbers
+	blocks       uint32         // sent blocks
 	acknowledged func() error   // waits for one more acknowledgement
 }
 
@@ -56,7 +57,8 @@ func dial(ctx context.Context, j *job) (net.Conn, error) {
 func (p *blockProducer) produce(_ context.Context, l *load) error {
 	free := make(chan struct{}, blocksInFlight)
 	acknowledged := make(chan error, 1)
-	// Ends when free is closed and every block is acknowledged, or with the connection; awaited below.
+	// Ends when free is closed and every block is acknowledged, or with the connection. Awaited
+	// below.
 	go func() {
 		for range free {
 			if err := p.acknowledged(); err != nil {

@@ -16,13 +16,14 @@ import (
 	"github.com/go-eventhubs/eventhubs/internal/setup"
 )
 
-// dotnetPacked is where it may be, packed, beside the repository; dotnetSum is the checksum that it must have then.
+// dotnetPacked is the packed program beside the repository, if any. dotnetSum has its checksum.
 var (
 	dotnetPacked = filepath.Join("..", "..", "shared", "tools", "dotnet", "client.xz")
 	dotnetSum    = filepath.Join("..", "interop", "clients", "dotnet", "client.sha256")
 )
 
-// dotnetLeast is how long .NET publishes at least: its program does not warm up, so the time of its compiler must weigh little.
+// dotnetLeast is .NET's minimum time. Its program does not warm up, so its compiler's time must
+// weigh little.
 const dotnetLeast = 5 * time.Second
 
 // prepareDotnet finds the program, or unpacks it.
@@ -70,7 +71,7 @@ func unpackDotnet(ctx context.Context) (path string, err error) {
 	return path, os.Rename(path+".new", path)
 }
 
-// A dotnetAnswer is what the program prints, as far as it is of use here.
+// A dotnetAnswer has the used part of the program's output.
 type dotnetAnswer struct {
 	What string `json:"what"` // "error", or empty
 	More struct {
@@ -84,7 +85,7 @@ type dotnetAnswer struct {
 	Bytes   float64 `json:"alloc_bytes_per_event"`
 }
 
-// publishDotnet has the program do a job. It takes its job as arguments.
+// publishDotnet lets the program do a job, which it passes as arguments.
 func publishDotnet(ctx context.Context, p *program, j *job, m *measurement) error {
 	s := &j.Scenario
 	kind := "buffered"
@@ -101,7 +102,7 @@ func publishDotnet(ctx context.Context, p *program, j *job, m *measurement) erro
 	err = errors.Join(process.hear(&a), process.end(nil))
 	p.used = process.used()
 	if a.What == "error" {
-		return fmt.Errorf(".NET says: %s", a.More.Message)
+		return fmt.Errorf(".NET reports: %s", a.More.Message)
 	}
 	if err != nil {
 		return err

@@ -17,7 +17,7 @@ func TestTheDotnetProgramIsNamedAsMissing(t *testing.T) {
 	}
 }
 
-// A program in the place of .NET's, which is not on every machine.
+// A script stands in for .NET's program, which is not on every machine.
 func TestWhatTheDotnetProgramPrintsIsAMeasurement(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "client")
 	script := "#!/bin/sh\nif [ \"$2\" = batch ]; then echo '{\"what\":\"error\",\"more\":{\"message\":\"no way\"}}'; exit 1; fi\n" +

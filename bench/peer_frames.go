@@ -9,8 +9,9 @@ import (
 	"net"
 )
 
-// transferHead is a transfer's frame up to its payload: size, then the performative with handle, delivery-id, delivery-tag, message-format,
-// settled and more. Size, delivery-id and more are filled in.
+// transferHead is a transfer frame before its payload: the size, then the performative with handle,
+// delivery-id, delivery-tag, message-format, settled and more. Size, delivery-id and more are
+// filled in.
 var transferHead = []byte{
 	0, 0, 0, 0, 2, 0, 0, 0, // size, data offset, type AMQP, channel
 	0x00, 0x53, codeTransfer,
@@ -26,7 +27,7 @@ const (
 	moreAt     = deliveryAt + 4 + 3 + 5 + 1
 )
 
-// openFrames opens one link by hand, for ready-made frames: what AMQP costs whoever only writes it.
+// openFrames opens one link by hand, for ready-made frames. This is the cost of only writing AMQP.
 func openFrames(ctx context.Context, j *job) (producer, error) {
 	conn, err := dial(ctx, j)
 	if err != nil {
@@ -47,7 +48,7 @@ func openFrames(ctx context.Context, j *job) (producer, error) {
 	return p, nil
 }
 
-// attachByHand opens connection, session and link by one write, and waits for credit.
+// attachByHand opens connection, session and link with one write, and waits for credit.
 func attachByHand(conn net.Conn, input *bufio.Reader) error {
 	text := []byte(headerAMQP)
 	text = appendFrame(text, frameAMQP, 0, codeOpen, nil, encodedString("frames"), encodedString("localhost"), encodedUint(frameLimit))
@@ -67,7 +68,7 @@ func attachByHand(conn net.Conn, input *bufio.Reader) error {
 	return await(input, codeFlow)
 }
 
-// await reads frames until one with that descriptor has come.
+// await reads frames until one with the wanted descriptor.
 func await(input *bufio.Reader, wanted byte) error {
 	for {
 		head, err := input.Peek(frameHead)
@@ -84,11 +85,11 @@ func await(input *bufio.Reader, wanted byte) error {
 		}
 		code, n := descriptor(whole[f.head:])
 		switch {
-		case f.size == f.head: // keeps the connection alive
+		case f.size == f.head: // only keeps the connection alive
 		case n <= 0:
 			return errAMQP
 		case code == codeClose, code == codeEnd, code == codeDetach:
-			return fmt.Errorf("the server has ended it: %q", whole)
+			return fmt.Errorf("the server has ended the link: %q", whole)
 		}
 		if _, err := input.Discard(f.size); err != nil {
 			return err
@@ -99,7 +100,7 @@ func await(input *bufio.Reader, wanted byte) error {
 	}
 }
 
-// frames are the transfer frames of one batch of so many events.
+// frames returns the transfer frames of one batch of so many events.
 func frames(l *load, events int) (pieces [][]byte) {
 	var batch []byte
 	for n := range events {

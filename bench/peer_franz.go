@@ -8,7 +8,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
-// A franzProducer is franz-go, the fastest of the Kafka clients in Go, record by record. Compression is off, as it does not exist in AMQP.
+// A franzProducer is franz-go, the fastest Kafka client in Go, record by record. Compression is
+// off, since AMQP has none.
 type franzProducer struct {
 	client *kgo.Client
 	failed atomic.Pointer[error] // the first failure
@@ -69,7 +70,7 @@ func (p *franzProducer) produce(ctx context.Context, l *load) error {
 
 func (p *franzProducer) note(err error) {
 	if err != nil {
-		p.failed.CompareAndSwap(nil, new(err)) // of a copy, or each call would allocate
+		p.failed.CompareAndSwap(nil, new(err)) // a copy, or each call would allocate
 	}
 }
 

@@ -10,13 +10,14 @@ import (
 	"github.com/Azure/go-amqp"
 )
 
-// inFlight are the batches of a link that go-amqp may have sent and that are not yet acknowledged.
+// inFlight bounds the unacknowledged batches of a go-amqp link.
 const inFlight = 2
 
 // batchFormat is the message format of a batch of events.
 const batchFormat = 0x80013700
 
-// An amqpProducer sends ready-made full batches, one link for each partition, and several in flight: the limit of what is built on go-amqp.
+// An amqpProducer sends ready-made full batches with one link for each partition, several in
+// flight. This is the limit for a producer on go-amqp.
 type amqpProducer struct {
 	conn    *amqp.Conn
 	senders []*amqp.Sender
@@ -54,7 +55,7 @@ func (p *amqpProducer) produce(ctx context.Context, l *load) error {
 	var links sync.WaitGroup
 	errs := make([]error, len(p.senders))
 	for i, sender := range p.senders {
-		// Ends when the load is told to stop; awaited below.
+		// Ends when the load stops; awaited below.
 		links.Go(func() { errs[i] = p.send(ctx, l, sender) })
 	}
 	links.Wait()

@@ -8,7 +8,7 @@ import (
 	"github.com/go-eventhubs/eventhubs"
 )
 
-// An ourProducer is this project's, used as its documentation says: a fresh event and fresh options for each Enqueue.
+// An ourProducer is this project's producer, used as documented: each Enqueue has a new event.
 type ourProducer struct {
 	producer *eventhubs.BufferedProducer
 	load     *load // set by produce
@@ -44,7 +44,7 @@ func openOurs(ctx context.Context, j *job) (producer, error) {
 	return p, p.producer.Connect(ctx, nil)
 }
 
-// stored notes what it took until each event had its outcome.
+// stored records the time to each event's outcome.
 func (p *ourProducer) stored(_ context.Context, b *eventhubs.Batch) {
 	now := time.Now()
 	latencies := make([]time.Duration, 0, b.Count)

@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// A chart is a picture of bars: a panel for each size, a bar for each row.
+// A chart is a bar chart: a panel for each size, a bar for each row.
 type chart struct {
 	file   string
 	title  string
@@ -46,7 +46,7 @@ type bar struct {
 	own   bool
 }
 
-// writeCharts writes a picture for each chart of whose group the book has anything.
+// writeCharts writes each chart whose group is in the book.
 func writeCharts(dir string, b book) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err

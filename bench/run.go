@@ -15,7 +15,7 @@ import (
 	"time"
 )
 
-// roleVariable makes this program a client or a server: the driver starts itself with it.
+// roleVariable makes this program a client or a server. The driver starts itself with it.
 const roleVariable = "EVENTHUBS_BENCH_ROLE"
 
 // The roles.
@@ -24,13 +24,13 @@ const (
 	roleServer = "server"
 )
 
-// What a run may take beyond its warm-up and its measurement.
+// The limits of a run beyond its warm-up and its measurement.
 const (
-	startLimit = 30 * time.Second // until server and client are at work
-	endLimit   = 60 * time.Second // until everything is acknowledged
+	startLimit = 30 * time.Second // until server and client work
+	endLimit   = 60 * time.Second // until all events are acknowledged
 )
 
-// runRole does what a role is for.
+// runRole runs a role.
 func runRole(ctx context.Context, role string) error {
 	switch role {
 	case roleClient:
@@ -46,26 +46,26 @@ func runRole(ctx context.Context, role string) error {
 type runner struct {
 	warm, measure time.Duration
 	profiles      string  // a directory for profiles; empty: none
-	foreign       float64 // cores that others may use during a run; what is measured when they use more is measured again
+	foreign       float64 // cores that others may use during a run; above that, the run is repeated
 	log           io.Writer
-	skipped       map[string]error // peers whose runtime is not there, and why
+	skipped       map[string]error // absent peers, with the reason
 	prepared      map[string]*program
-	before        string // a commit, for the peer of that name
+	before        string // the commit for the peer before
 }
 
-// times are how long a scenario's phases last: those that only make sense with time have it.
+// times returns the length of a scenario's phases. Some scenarios need a minimum.
 func (r *runner) times(s *scenario) (warm, measure time.Duration) {
 	warm, measure = r.warm, r.measure
 	switch {
 	case s.Kind == idle:
 		measure = 10 * time.Second
-	case s.Rate > 0, s.Ack > 0: // the first and the last round trip, in which not everything is in flight, weigh little then
+	case s.Rate > 0, s.Ack > 0: // so that the first and the last round trip, without full use of the flights, weigh little
 		measure = max(measure, 3*time.Second)
 	case s.Pattern == bursts:
 		measure = max(measure, 2*time.Second)
 	}
 	if peerNamed(s.Peer).foreign() {
-		warm = max(warm, 3*time.Second) // for compilers at run time
+		warm = max(warm, 3*time.Second) // for just-in-time compilers
 	}
 	if s.Partitions > 100 {
 		warm = max(warm, 2*time.Second) // until each has its link
@@ -73,13 +73,13 @@ func (r *runner) times(s *scenario) (warm, measure time.Duration) {
 	return warm, measure
 }
 
-// quietTries is how often a run is made that others disturb. Then the least disturbed one counts.
+// quietTries bounds the runs of a disturbed scenario. Then the least disturbed run counts.
 const quietTries = 4
 
-// quietPause is how long others have to become quiet before a run is made again: what disturbs comes in spells.
+// quietPause is the pause before a repeated run. Disturbances come in spells.
 const quietPause = 2 * time.Second
 
-// runQuietly makes a run, and makes it again if others have used too much of the machine.
+// runQuietly makes a run, and repeats it if others used too much of the machine.
 func (r *runner) runQuietly(ctx context.Context, s scenario) (least *measurement, err error) {
 	for try := range quietTries {
 		if try > 0 {
@@ -99,14 +99,14 @@ func (r *runner) runQuietly(ctx context.Context, s scenario) (least *measurement
 	return least, nil
 }
 
-// run makes one run of a scenario and checks that the server has counted what the client has sent.
+// run makes one run of a scenario. The server's count must equal the client's.
 func (r *runner) run(ctx context.Context, s scenario) (*measurement, error) {
 	m, err := r.try(ctx, s)
 	if err != nil {
 		return nil, fmt.Errorf("%v: %w", &s, err)
 	}
 	if m.Stored != m.Sent {
-		return nil, fmt.Errorf("%v: the client has sent %d events and the server has counted %d", &s, m.Sent, m.Stored)
+		return nil, fmt.Errorf("%v: the client has sent %d events, but the server has counted %d", &s, m.Sent, m.Stored)
 	}
 	return m, nil
 }
@@ -134,7 +134,7 @@ func (r *runner) try(ctx context.Context, s scenario) (*measurement, error) {
 	}
 	told := s
 	if s.Peer == before {
-		told.Peer = ours // as it calls itself
+		told.Peer = ours // its own name
 	}
 	j := &job{Scenario: told, Warm: warm, Measure: measure, Profile: r.profile(s, roleClient)}
 	m := new(measurement)
@@ -158,7 +158,7 @@ func (r *runner) try(ctx context.Context, s scenario) (*measurement, error) {
 	return m, err
 }
 
-// profile is the prefix of a run's profiles of one role.
+// profile returns the prefix for the profiles of a role in a run.
 func (r *runner) profile(s scenario, role string) string {
 	if r.profiles == "" {
 		return ""
@@ -172,7 +172,7 @@ func (r *runner) profile(s scenario, role string) string {
 	return filepath.Join(r.profiles, string(name))
 }
 
-// executable is this program.
+// executable returns the path of this program.
 func executable() string {
 	path, err := os.Executable()
 	if err != nil {
@@ -181,16 +181,16 @@ func executable() string {
 	return path
 }
 
-// A program is what a client or a server is run by.
+// A program runs a client or a server.
 type program struct {
 	command     []string
 	environment map[string]string
 	used        time.Duration // CPU time of its latest run, after answer
-	// publish has it do a job; nil: it takes a job and answers with a measurement.
+	// publish lets it do a job; nil: it reads a job and answers with a measurement.
 	publish func(context.Context, *program, *job, *measurement) error
 }
 
-// answer runs the program: the question goes to its input, what it prints is its answer.
+// answer runs the program. The question is its input, and its output is the answer.
 func (p *program) answer(ctx context.Context, question, answer any) error {
 	process, err := startProcess(ctx, p)
 	if err != nil {
@@ -198,13 +198,13 @@ func (p *program) answer(ctx context.Context, question, answer any) error {
 	}
 	err = process.exchange(question, answer)
 	if end := process.end(nil); end != nil {
-		err = end // it says why the program has ended
+		err = end // it says why the program ended
 	}
 	p.used = process.used()
 	return err
 }
 
-// A process is a program that runs, and talks JSON line by line.
+// A process is a running program that exchanges lines of JSON.
 type process struct {
 	ctx    context.Context
 	cmd    *exec.Cmd
@@ -213,7 +213,7 @@ type process struct {
 	stderr bytes.Buffer
 }
 
-// startProcess starts a program; it is killed with ctx. It must be ended.
+// startProcess starts a program. The caller must call end. The end of ctx kills it.
 func startProcess(ctx context.Context, p *program) (*process, error) {
 	s := &process{ctx: ctx, cmd: exec.CommandContext(ctx, p.command[0], p.command[1:]...)}
 	s.cmd.Env = environment(os.Environ(), p.environment)
@@ -231,7 +231,7 @@ func startProcess(ctx context.Context, p *program) (*process, error) {
 	return s, s.cmd.Start()
 }
 
-// exchange says something and reads the answer.
+// exchange sends a message and reads the answer.
 func (s *process) exchange(question, answer any) error {
 	if err := json.NewEncoder(s.stdin).Encode(question); err != nil {
 		return err
@@ -242,15 +242,15 @@ func (s *process) exchange(question, answer any) error {
 func (s *process) hear(answer any) error {
 	line, err := s.stdout.ReadBytes('\n')
 	if err != nil {
-		return fmt.Errorf("the process has given no answer: %w", err)
+		return fmt.Errorf("the process gave no answer: %w", err)
 	}
 	if err := json.Unmarshal(line, answer); err != nil {
-		return fmt.Errorf("the process has answered %.200q: %w", line, err)
+		return fmt.Errorf("the process answered %.200q: %w", line, err)
 	}
 	return nil
 }
 
-// end closes the process's input, reads its last answer unless that is nil, and waits for its end.
+// end closes the process's input, reads its last answer unless last is nil, and waits for its end.
 func (s *process) end(last any) error {
 	_ = s.stdin.Close()
 	var heard error
@@ -263,7 +263,7 @@ func (s *process) end(last any) error {
 	return heard
 }
 
-// used is the CPU time of a process that has ended.
+// used returns the CPU time of a finished process.
 func (s *process) used() time.Duration {
 	if s.cmd.ProcessState == nil {
 		return 0

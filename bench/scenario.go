@@ -6,33 +6,33 @@ import (
 	"time"
 )
 
-// A scenario is what one run publishes, and how. It is comparable, and equal scenarios are the same measurement.
+// A scenario says what one run publishes, and how. Equal scenarios are the same measurement.
 type scenario struct {
 	Peer         string
 	Kind         kind
-	Size         int // bytes of a body; of Mixed the mean
+	Size         int // bytes of a body; the mean for mixed
 	Partitions   int
 	Goroutines   int           // that enqueue
 	Keys         int           // events carry one of so many keys; 0: none
-	Pattern      pattern       // when events come, and which
-	Rate         int           // events a second; 0: as fast as it goes
-	Linger       time.Duration // 0: that of Options
-	Ack          time.Duration // the server's acknowledgements come so late, give or take 2 %
+	Pattern      pattern       // when events come, and which ones
+	Rate         int           // events a second; 0: full speed
+	Linger       time.Duration // 0: the default of Options
+	Ack          time.Duration // delay of the server's acknowledgements, give or take 2 %
 	Sends        int           // in flight for each partition; 0: one
 	TLS          bool
 	Defaults     bool // the peer's own defaults instead of the tuned options
 	Sticky       bool // ours only: Sticky instead of RoundRobin
 	Emulator     bool // AMQP peers publish to the emulator instead of the null server
-	PinnedMemory bool // no ring of bodies: what the process holds is the producer's
+	PinnedMemory bool // no ring of bodies: the process's memory is the producer's
 }
 
-// A kind is what is measured.
+// A kind is the measured quantity.
 type kind string
 
 const (
-	throughput kind = ""     // what arrives in a second, and what that costs
-	call       kind = "call" // what one call costs its caller, while the buffer has room
-	idle       kind = "idle" // what open partitions cost while nothing is sent
+	throughput kind = ""     // events a second, and their cost
+	call       kind = "call" // the cost of one call to its caller, while the buffer has room
+	idle       kind = "idle" // the cost of open partitions without traffic
 )
 
 // A pattern is the shape of a stream.
@@ -45,28 +45,28 @@ const (
 	mixed  pattern = "mixed"  // of 100 B, 1 KB and 10 KB, 1,000 bytes on average
 )
 
-// ackJitter is how much acknowledgements vary, up and down, as a share of scenario.Ack.
+// ackJitter is the variation of acknowledgements, up and down, as a share of scenario.Ack.
 const ackJitter = 0.02
 
-// Tuned options: what one asks for who publishes all the time.
+// Tuned options, for a program that publishes all the time.
 const (
 	tunedEvents = 100_000
 	tunedBytes  = 64 << 20
 	tunedLinger = 5 * time.Millisecond
 )
 
-// of is the plain scenario from which the others are made.
+// of returns the plain scenario, the base of all others.
 func of(peer string, size int) scenario {
 	return scenario{Peer: peer, Size: size, Partitions: 8, Goroutines: 1}
 }
 
-// with returns a copy that change has changed.
+// with returns a changed copy.
 func (s scenario) with(change func(*scenario)) scenario {
 	change(&s)
 	return s
 }
 
-// linger is how long a batch waits.
+// linger returns how long a batch waits.
 func (s *scenario) linger() time.Duration {
 	if s.Linger != 0 {
 		return s.Linger
@@ -74,7 +74,7 @@ func (s *scenario) linger() time.Duration {
 	return tunedLinger
 }
 
-// server is what the peer publishes to.
+// server returns the kind of server for the peer.
 func (s *scenario) server() serverKind {
 	kind := peerNamed(s.Peer).server
 	if s.Emulator && kind == nullServerAMQP {
@@ -83,7 +83,8 @@ func (s *scenario) server() serverKind {
 	return kind
 }
 
-// variant says in what way the scenario differs from the plain one, its peer and its size apart; empty if in none.
+// variant describes the difference from the plain scenario, apart from peer and size; empty for
+// none.
 func (s *scenario) variant() string {
 	var words []string
 	say := func(is bool, format string, args ...any) {
@@ -117,7 +118,7 @@ func (s *scenario) String() string {
 	return text
 }
 
-// sizeText writes a size as the tables do: 100 B, 1 KB.
+// sizeText formats a size as the tables do: 100 B, 1 KB.
 func sizeText(bytes int) string {
 	if bytes%1000 == 0 {
 		return fmt.Sprintf("%d KB", bytes/1000)

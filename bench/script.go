@@ -10,12 +10,12 @@ import (
 	"github.com/go-eventhubs/eventhubs/internal/setup"
 )
 
-// A script is a peer in another language, in peers/, with what it takes to install and to run it.
+// A script is a peer in another language, in peers/, with its commands for installing and running.
 type script struct {
 	dir     string   // below peers
-	runtime string   // what needs belong to
+	runtime string   // the runtime of the programs in needs
 	needs   []string // programs
-	files   []string // that are copied to where it is installed
+	files   []string // copied to the place of installation
 	install func(ctx context.Context, dir string) error
 	command func(dir string) []string
 }
@@ -52,7 +52,7 @@ func virtualPython(dir string) string {
 var javaPeer = script{
 	dir: "java", runtime: "a JDK 17 or newer, and Maven 3.8", needs: []string{"java", "javac", "mvn"}, files: []string{"pom.xml", "Peer.java"},
 	install: func(ctx context.Context, dir string) error {
-		// Maven resolves only: the compiler needs no plugin that would have to be fetched too.
+		// Maven only resolves dependencies. Its compiler would be one more plugin to fetch.
 		if err := setup.Command(ctx, dir, "mvn", "--batch-mode", "--quiet", "dependency:copy-dependencies", "-DoutputDirectory=lib"); err != nil {
 			return err
 		}
@@ -64,7 +64,8 @@ var javaPeer = script{
 	},
 }
 
-// prepare builds or installs the program of a peer that is not part of this one, once, unless what that takes is missing.
+// prepare builds or installs the program of an external peer, once. It fails if a tool for that is
+// missing.
 func (r *runner) prepare(ctx context.Context, p *peer) (*program, error) {
 	if ready := r.prepared[p.name]; ready != nil {
 		return ready, nil
@@ -93,7 +94,7 @@ func (r *runner) prepare(ctx context.Context, p *peer) (*program, error) {
 	return r.prepared[p.name], nil
 }
 
-// absent says why a peer cannot run here; nil if it can.
+// absent returns why a peer cannot run here; nil if it can.
 func (r *runner) absent(ctx context.Context, p *peer) error {
 	if p.open != nil {
 		return nil

@@ -13,40 +13,41 @@ import (
 	"github.com/go-eventhubs/eventhubs/emulator"
 )
 
-// A serverKind is what a peer publishes to.
+// A serverKind is a kind of server for peers.
 type serverKind string
 
 const (
-	nullServerAMQP serverKind = "amqp"     // an Event Hubs of the bench that keeps nothing
-	emulatorServer serverKind = "emulator" // the emulator, which keeps no events
-	kafkaServer    serverKind = "kafka"    // a Kafka that keeps no records
-	sinkServer     serverKind = "sink"     // reads, and acknowledges each block of blockBytes
+	nullServerAMQP serverKind = "amqp"     // the bench's own Event Hubs, without storage
+	emulatorServer serverKind = "emulator" // the emulator, without storage
+	kafkaServer    serverKind = "kafka"    // a Kafka, without storage
+	sinkServer     serverKind = "sink"     // acknowledges each block of blockBytes
 )
 
 // hubName is the event hub, or topic, of all runs.
 const hubName = "events"
 
-// An order is what a server is told, as JSON on its standard input. The end of the input ends it.
+// An order is the server's task, as JSON on its standard input. The end of the input ends the
+// server.
 type order struct {
 	Kind     serverKind
 	Scenario scenario
-	Profile  string // as a job's, of all that the server does
+	Profile  string // like a job's, for the server's whole run
 }
 
-// An address is what a server answers when clients may come.
+// An address is the server's answer when clients may connect.
 type address struct {
 	Addr             string
-	ConnectionString string // of what speaks AMQP
-	Authority        []byte // PEM, if there is TLS
+	ConnectionString string // of an AMQP server
+	Authority        []byte // PEM, with TLS
 }
 
-// tally is what a server has counted, and answers in the end.
+// tally has the server's counts, its last answer.
 type tally struct {
 	Events, Batches int64
 	Bytes           int64 // of the messages; only the null AMQP server counts them
 }
 
-// A nullServer takes everything and keeps nothing.
+// A nullServer accepts everything and keeps nothing.
 type nullServer interface {
 	address() address
 	counts() tally
@@ -76,7 +77,7 @@ func runServer(_ context.Context, stdin io.Reader, stdout io.Writer) error {
 	if err := answers.Encode(server.address()); err != nil {
 		return err
 	}
-	_, _ = io.Copy(io.Discard, input) // until the driver closes it, or is gone
+	_, _ = io.Copy(io.Discard, input) // until the driver closes it, or ends
 	counted := server.counts()
 	if err := errors.Join(stop(), server.close()); err != nil {
 		return err
@@ -99,7 +100,7 @@ func startServer(o *order) (nullServer, error) {
 	}
 }
 
-// An emulated server is the emulator.
+// An emulated is the emulator as a server.
 type emulated struct {
 	server *emulator.Server
 	tls    bool
@@ -139,7 +140,7 @@ func (e *emulated) counts() tally {
 
 func (e *emulated) close() error { return e.server.Close() }
 
-// A listener accepts connections and serves each on a goroutine of its own.
+// A listener accepts connections and serves each on its own goroutine.
 type listener struct {
 	net       net.Listener
 	authority []byte
@@ -150,7 +151,7 @@ type listener struct {
 	wg    sync.WaitGroup
 }
 
-// listen begins to accept. Serve returns when its connection ends.
+// listen begins to accept. serve must return when its connection ends.
 func listen(encrypted bool, serve func(net.Conn)) (*listener, error) {
 	inner, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

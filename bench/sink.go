@@ -5,18 +5,20 @@ import (
 	"sync/atomic"
 )
 
-// blockBytes is what raw peers send before they are acknowledged: as much as the largest batch of Event Hubs.
+// blockBytes is the block that raw peers send for each acknowledgement: the largest batch of Event
+// Hubs.
 const blockBytes = 1_046_528
 
-// eventsPerBlock is how many events of that size make one block.
+// eventsPerBlock returns how many events of a size fill one block.
 func eventsPerBlock(size int) int { return max(1, blockBytes/encodedEvent(size)) }
 
-// encodedEvent is what an event takes in a batch: a data section whose content is a message with one data section.
+// encodedEvent returns the size of an event in a batch: a data section around a message with one
+// data section.
 func encodedEvent(size int) int {
 	return dataSection(dataSection(size))
 }
 
-// dataSection is the size of a data section around that many bytes.
+// dataSection returns the size of a data section around so many bytes.
 func dataSection(bytes int) int {
 	if bytes < 256 {
 		return bytes + 5
@@ -24,7 +26,7 @@ func dataSection(bytes int) int {
 	return bytes + 8
 }
 
-// A sink reads what comes, acknowledges each block, and keeps nothing.
+// A sink reads and acknowledges blocks, and keeps nothing.
 type sink struct {
 	*listener
 	size   int // of an event
@@ -43,7 +45,7 @@ func (s *sink) counts() tally {
 	return tally{Events: blocks * int64(eventsPerBlock(s.size)), Batches: blocks}
 }
 
-// serveBlocks answers a byte for each block of plain events.
+// serveBlocks answers with a byte for each block of plain events.
 func (s *sink) serveBlocks(conn net.Conn) {
 	block := eventsPerBlock(s.size) * s.size
 	buffer := make([]byte, 256<<10)

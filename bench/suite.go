@@ -5,14 +5,14 @@ import (
 	"time"
 )
 
-// A group is a table: scenarios that are measured in turns.
+// A group is a table: its scenarios take turns.
 type group struct {
 	name    string // for -rows
 	title   string
 	columns []column
-	// scenarios are the group's rows for one size; nil for a size that it does not have.
+	// scenarios returns the group's rows for a size; nil if the group does not have that size.
 	scenarios func(size int) []scenario
-	// reference is the scenario that a row's ratio is to.
+	// reference returns the scenario that a row's ratio refers to.
 	reference func(scenario) scenario
 }
 
@@ -20,7 +20,8 @@ var groups = []group{
 	{"plain", "Throughput, acknowledgements at once", throughputColumns, func(size int) []scenario {
 		var list []scenario
 		for _, p := range peers {
-			// With a buffer and a wait like the others' Java's producer fails, which interrupts its own threads, and .NET's comes to a standstill.
+			// With the others' buffer and wait, Java's producer interrupts its own threads and
+			// fails, and .NET's comes to a standstill.
 			list = append(list, of(p.name, size).with(func(s *scenario) { s.Defaults = p.name == javaAzure || p.name == dotnet }))
 		}
 		return append(list, of(ours, size).with(toEmulator))
@@ -110,7 +111,7 @@ var groups = []group{
 		func(scenario) scenario { return resting }},
 }
 
-// The changes that more than one group or target is about.
+// Changes that several groups or targets use.
 func toEmulator(s *scenario)   { s.Emulator = true }
 func encryptedToo(s *scenario) { s.TLS = true }
 func sticky(s *scenario)       { s.Sticky = true }
@@ -118,7 +119,7 @@ func burst(s *scenario)        { s.Pattern = bursts }
 func mix(s *scenario)          { s.Pattern = mixed }
 func wide(s *scenario)         { s.Partitions = 32 }
 func hot(s *scenario)          { s.Pattern, s.Partitions = hotKey, 32 }
-func oneKey(s *scenario)       { s.Keys = 1 } // everything to one partition
+func oneKey(s *scenario)       { s.Keys = 1 } // all events to one partition
 func below(s *scenario)        { s.Rate, s.Ack = 20_000, 5*time.Millisecond }
 
 // defaultVariants are the proposals' defaults, with keys, round robin and sticky.
@@ -128,25 +129,25 @@ var defaultVariants = []func(*scenario){
 	func(s *scenario) { s.Defaults, s.Sticky = true, true },
 }
 
-// Scenarios about memory and about rest.
+// Scenarios for memory and for idle producers.
 var (
 	sparse  = of(ours, 1000).with(func(s *scenario) { s.Partitions, s.Rate, s.PinnedMemory = 1000, 2000, true })
 	crowd   = of(ours, 1000).with(func(s *scenario) { s.Partitions, s.PinnedMemory = 1024, true })
 	resting = of(ours, 1000).with(func(s *scenario) { s.Kind, s.Partitions = idle, 32 })
 )
 
-// full is full speed with nothing in memory but what the producer holds.
+// full is full speed, with nothing in memory except the producer's buffer.
 func full(size int) scenario {
 	return of(ours, size).with(func(s *scenario) { s.PinnedMemory = true })
 }
 
-// toOurs is the same scenario with our producer.
+// toOurs returns the same scenario with our producer.
 func toOurs(s scenario) scenario {
 	s.Peer, s.Sticky = ours, false
 	return s
 }
 
-// forPeers is a changed plain scenario for each peer.
+// forPeers returns a changed plain scenario for each peer.
 func forPeers(size int, names []string, change func(*scenario)) (list []scenario) {
 	for _, name := range names {
 		list = append(list, of(name, size).with(change))
@@ -154,7 +155,7 @@ func forPeers(size int, names []string, change func(*scenario)) (list []scenario
 	return list
 }
 
-// at is for a group that has one size only.
+// at is for a group with one size.
 func at(size int, list func() []scenario) func(int) []scenario {
 	return func(wanted int) []scenario {
 		if wanted != size {

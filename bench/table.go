@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// A column of a table. A ratio is to the group's reference.
+// A column of a table. A ratio refers to the group's reference.
 type column struct {
 	title  string
 	figure figure
@@ -51,7 +51,7 @@ func fixed(digits int) func(float64) string {
 
 func megabytes(v float64) string { return fixed(0)(v / 1e6) }
 
-// short writes 1234567 as 1.23 M and 12345 as 12.3 k.
+// short formats 1234567 as 1.23 M and 12345 as 12.3 k.
 func short(v float64) string {
 	switch {
 	case v >= 1e6:
@@ -63,7 +63,7 @@ func short(v float64) string {
 	}
 }
 
-// significant writes three digits that matter.
+// significant formats three significant digits.
 func significant(v float64) string {
 	switch {
 	case v >= 100:
@@ -75,7 +75,7 @@ func significant(v float64) string {
 	}
 }
 
-// writeTable writes what the book has of a group, one table for each size.
+// writeTable writes the book's part of a group, one table for each size.
 func writeTable(w io.Writer, b book, g *group, sizes []int) {
 	for _, size := range sizes {
 		rows := g.scenarios(size)

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// A target is something that must hold. Each has figures, and holds if they all do.
+// A target is a requirement. It holds if all its figures hold.
 type target struct {
 	number  string
 	text    string
@@ -13,24 +13,25 @@ type target struct {
 	figures []wanted
 }
 
-// A wanted figure is a number that must be at least, or at the most, a limit.
+// A wanted figure is a number with a lower or upper limit.
 type wanted struct {
 	name      string
-	scenarios []scenario // that must be measured for it
+	scenarios []scenario // the scenarios to measure
 	value     func(book) (float64, bool)
 	atMost    bool
 	limit     float64
 	row       string // of the table
 	size      int    // its column
-	// deciding is the ratio of client CPU, which decides a ratio of events per second that is missed while judged is bound by the server or by the cores.
+	// deciding is the ratio of client CPU. It decides a missed ratio of events per second if judged
+	// is bound by the server or by the cores.
 	deciding func(book) (float64, bool)
 	judged   scenario
 }
 
-// noise is what "no worse" and "no loss" allow for: the repeats of one and the same scenario differ by as much.
+// noise is the allowance for "no worse" and "no loss". Repeats of one scenario differ by as much.
 const noise = 0.05
 
-// rateOver wants that one scenario's events per second are at least so many times another's.
+// rateOver wants the events per second of over to be at least limit times those of under.
 func rateOver(over, under scenario, limit float64) wanted {
 	w := ratioWanted("events/s", over, under, eventsPerSecond, false, limit)
 	w.judged = over
@@ -52,7 +53,7 @@ func medianWanted(what string, s scenario, f figure, atMost bool, limit float64)
 	}
 }
 
-// targets are those of the project, in their order.
+// targets returns the project's targets in order.
 func targets() []target {
 	return []target{
 		{number: "1", text: "Full speed, acknowledgements at once", table: true, figures: speedTargets()},
@@ -82,7 +83,7 @@ func targets() []target {
 // tableSizes are the columns of a target's table.
 var tableSizes = []int{100, 1000, 10_000}
 
-// speedTargets are the project's table, row by row. A limit of 0 is none.
+// speedTargets returns the project's table, row by row. A limit of 0 means none.
 func speedTargets() (list []wanted) {
 	plainly := func(*scenario) {}
 	add := func(row string, limits [3]float64, one func(size int, limit float64) wanted) {
@@ -136,7 +137,7 @@ func goroutineTargets() (list []wanted) {
 	return list
 }
 
-// overMillion is a figure of measurements that are of a million events at least.
+// overMillion accepts a figure only from measurements of at least a million events.
 func overMillion(f figure) figure {
 	return func(m *measurement) (float64, bool) {
 		if m.Events < 1_000_000 {
@@ -146,7 +147,7 @@ func overMillion(f figure) figure {
 	}
 }
 
-// scaled is a figure in units of that size.
+// scaled converts a figure to a unit.
 func scaled(f figure, unit float64) figure {
 	return func(m *measurement) (float64, bool) {
 		v, ok := f(m)
@@ -159,7 +160,7 @@ func latencyTargets() (list []wanted) {
 		return func(s *scenario) { s.Rate, s.Linger = 1000, linger }
 	}
 	for _, linger := range []time.Duration{1, 5 * time.Millisecond} {
-		// franz-go without keys stays with a partition for a while, which is what Sticky does.
+		// franz-go without keys stays with a partition for a while, like Sticky.
 		our, their := of(ours, 1000).with(sticky).with(calm(linger)), of(franz, 1000).with(calm(linger))
 		limit := 1 + noise
 		if linger == 1 {
@@ -172,7 +173,8 @@ func latencyTargets() (list []wanted) {
 
 func flightTargets() (list []wanted) {
 	for _, sends := range []int{1, 2} {
-		// Of four partitions the network and the CPU of a small machine can keep up with all that is in flight.
+		// With four partitions, the network and the CPU of a small machine can keep up with all
+		// flights.
 		s := of(ours, 1000).with(func(s *scenario) { s.Ack, s.Sends, s.Partitions = 30*time.Millisecond, sends, 4 })
 		inTheory := float64(s.Partitions*sends*eventsPerBlock(s.Size)) / s.Ack.Seconds()
 		list = append(list, medianWanted("share", s, scaled(eventsPerSecond, inTheory), false, 0.9))
@@ -203,7 +205,8 @@ func patternTargets() []wanted {
 	return list
 }
 
-// shortTargets are what a shared machine can tell in less than a minute: guards of allocations and of memory, and ratios with wide margins.
+// shortTargets returns what a shared machine can show in less than a minute: bounds for allocations
+// and memory, and ratios with wide margins.
 func shortTargets() []target {
 	late := of(ours, 1000).with(defaultVariants[0]).with(func(s *scenario) { s.Ack = 30 * time.Millisecond })
 	return []target{{number: "short", text: "Guards with wide margins", figures: []wanted{

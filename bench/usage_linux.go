@@ -10,10 +10,10 @@ import (
 	"time"
 )
 
-// processTime is the CPU time of this process, user and system.
+// processTime returns the CPU time of this process, user and system.
 func processTime() (time.Duration, error) { return resourceTime(syscall.RUSAGE_SELF) }
 
-// threadTime is the CPU time of f, which runs on a thread of its own. What other goroutines do meanwhile is not in it.
+// threadTime returns the CPU time of f on its own thread. It does not include other goroutines.
 func threadTime(f func() error) (time.Duration, error) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
@@ -36,7 +36,8 @@ func resourceTime(who int) (time.Duration, error) {
 	return time.Duration(r.Utime.Nano() + r.Stime.Nano()), nil
 }
 
-// peakMemory is the largest resident set of this process so far, in bytes. getrusage would count what the process that started this one held.
+// peakMemory returns the largest resident set of this process so far, in bytes. getrusage would
+// include the memory of its parent process.
 func peakMemory() (int64, error) {
 	file, err := os.Open("/proc/self/status")
 	if err != nil {
@@ -52,8 +53,8 @@ func peakMemory() (int64, error) {
 	return 0, fmt.Errorf("%s has no VmHWM", file.Name())
 }
 
-// machineTime is the CPU time that all processes of the machine have used, idle time and waiting apart, and what a virtual machine was denied because others
-// have used the hardware.
+// machineTime returns the CPU time of all processes of the machine, without idle time and waiting.
+// It includes time that the virtual machine lost to others on the hardware.
 func machineTime() (time.Duration, error) {
 	text, err := os.ReadFile("/proc/stat")
 	if err != nil {
@@ -64,6 +65,6 @@ func machineTime() (time.Duration, error) {
 	if _, err := fmt.Sscanf(first, "cpu %d %d %d %d %d %d %d %d", &user, &nice, &system, &idle, &wait, &irq, &softirq, &steal); err != nil {
 		return 0, fmt.Errorf("/proc/stat begins with %q: %w", first, err)
 	}
-	const hertz = 100 // USER_HZ, which is the same on every platform that Go runs on
+	const hertz = 100 // USER_HZ; the same on every platform of Go
 	return time.Duration(user+nice+system+irq+softirq+steal) * (time.Second / hertz), nil
 }
