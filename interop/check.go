@@ -6,16 +6,16 @@ import (
 	"strings"
 )
 
-// A check is something that each client does, in a hub of its own.
+// A check is an action of each client, in its own hub.
 type check struct {
 	name       string
 	partitions int
-	only       string // the client that does it; empty: all of them
-	// judge compares what a script saw with what the emulator holds.
+	only       string // the client with this check; empty: all of them
+	// judge compares the script's report with the emulator's events.
 	judge func(*world, *observation) error
 }
 
-// Names of checks that the emulator's faults or the judges refer to.
+// Names of checks that the emulator's faults or the judges use.
 const (
 	nameRouting            = "key routing"
 	nameThrottled          = "throttled, then accepted"
@@ -29,7 +29,7 @@ const (
 	nameProcessor          = "two processors"
 )
 
-// checks in the order in which they are run and printed.
+// checks in the order of running and printing.
 var checks = []*check{
 	{"properties", 3, "", judgeProperties},
 	{"publish", 4, "", judgePublish},
@@ -59,12 +59,12 @@ var checks = []*check{
 	{nameProcessor, 8, "dotnet", nil},
 }
 
-// hubOf is the name of a check's hub.
+// hubOf returns the name of a check's hub.
 func hubOf(name string) string {
 	return strings.NewReplacer(" ", "-", ",", "", "'", "").Replace(strings.ToLower(name))
 }
 
-// checkNamed finds a check that exists.
+// checkNamed finds an existing check.
 func checkNamed(name string) *check {
 	i := slices.IndexFunc(checks, func(c *check) bool { return c.name == name })
 	if i < 0 {
@@ -73,29 +73,29 @@ func checkNamed(name string) *check {
 	return checks[i]
 }
 
-// An observation is a line of a script's output: who it is, first, then one for each check. Which fields are set
-// depends on the check.
+// An observation is a line of a script's output. The first line names the client, and each later
+// line is for a check. The check decides which fields are set.
 type observation struct {
 	Client, Version, Runtime string
 
 	Check        string
 	Milliseconds float64
-	Error        string // the check failed already in the client
+	Error        string // the check failed in the client
 
 	Hub        string      // the hub's name according to its properties
 	Partitions []partition // properties
 	Key        string      // the key used
-	Events     int         // how many were sent
+	Events     int         // how many events were sent
 	Batches    int         // in how many batches
 	Bytes      int         // the size of a full batch, as the client counts
-	Limit      int         // the largest size of a batch, as the client knows it
+	Limit      int         // the largest batch, as the client knows it
 	Start      start       // where it read from
-	Received   []received  // what it read
-	Routes     []string    // the partitions that the client chooses for the keys; none if it does not choose
+	Received   []received  // the events read
+	Routes     []string    // the partitions that the client chooses for the keys; empty if it does not choose
 
-	Stolen, Refused      refusal    // epochs, of consumers and of producers: by a higher one; by one that is there
-	WrongKey, ListenOnly refusal    // what became of sending with such a key
-	Before, After        publishing // idempotent producers: when they began and ended, or the earlier and the later one
+	Stolen, Refused      refusal    // epochs, of consumers and of producers: replaced by a higher epoch; refused because of an existing one
+	WrongKey, ListenOnly refusal    // the result of sending with this key
+	Before, After        publishing // idempotent producers: at the begin and at the end, or the earlier and the later one
 }
 
 // A refusal is the error that a client reports, in its own terms.
@@ -103,7 +103,7 @@ type refusal struct {
 	Code, Message string
 }
 
-// A partition is what the client learnt of it. Times are milliseconds since 1970.
+// A partition is the client's view of one. Times are milliseconds since 1970.
 type partition struct {
 	ID          string
 	First, Last int64

@@ -19,7 +19,7 @@ import (
 const (
 	// preparationLimit bounds the installation of one client.
 	preparationLimit = 5 * time.Minute
-	// lineLimit bounds how long a client may be silent: the longest check, with a machine that is busy.
+	// lineLimit bounds a client's silence: the longest check on a busy machine.
 	lineLimit = time.Minute
 )
 
@@ -27,23 +27,26 @@ const (
 type client struct {
 	name  string // on the command line
 	title string
-	// lacks says of checks that the client has no means for why that is so.
+	// lacks says why the client cannot do some checks.
 	lacks map[string]string
-	// routes is the partition that the client itself chooses for a key, if that is known; nil: as the service does.
+	// routes returns the partition that the client itself chooses for a key, if known; nil: like
+	// the service.
 	routes func(key string, partitions int) (partition string, known bool)
 	// remark stands below the table.
 	remark string
-	// prepare installs the client and returns its command. It is the script's, to which the checks are added, unless there are performances.
+	// prepare installs the client and returns its command. Without performances it is the script's
+	// command, to which the checks are appended.
 	prepare func(context.Context) (command []string, err error)
-	// performances are what a program with commands of its own does for each check.
+	// performances are the actions of a program with its own commands, for each check.
 	performances map[string]performance
-	// about tells version and runtime of a program that does not do so itself.
+	// about returns version and runtime of a program that does not report them.
 	about func() (version, runtime string, err error)
-	// cuts are the transfers of an idempotent producer behind which its connection is cut, counted from 1: true for those that are stored.
+	// cuts are an idempotent producer's transfers after which its connection is cut, counted from
+	// 1. The value is true if the transfer is stored.
 	cuts map[int]bool
 }
 
-// Why not every client does each check.
+// Reasons why a client does not do a check.
 const (
 	shownByTail       = "see `eventhubs publish`"
 	shownByJavaScript = "see JavaScript"
@@ -70,7 +73,7 @@ var clients = []*client{
 		lacks:  map[string]string{nameReplaced: hidesIdentity, nameReplacedReported: hidesIdentity}},
 }
 
-// route is the partition that the client itself chooses for a key, if that is known.
+// route returns the partition that the client itself chooses for a key, if known.
 func (c *client) route(key string, partitions int) (partition string, known bool) {
 	if c.routes != nil {
 		return c.routes(key, partitions)
@@ -78,22 +81,22 @@ func (c *client) route(key string, partitions int) (partition string, known bool
 	return partitionOf(key, partitions), true
 }
 
-// does tells whether the client does a check.
+// does reports whether the client does a check.
 func (c *client) does(check *check) bool {
 	return c.lacks[check.name] == "" && (check.only == "" || check.only == c.name)
 }
 
-// A result is what became of a client's run.
+// A result has the results of a client's run.
 type result struct {
 	*client
 	version, runtime   string
-	failures           map[string]error // by name of the check; nil for one that went well
+	failures           map[string]error // by name of the check; nil for success
 	stderr             bytes.Buffer
 	err                error // of the whole run
 	total, preparation time.Duration
 }
 
-// run installs the client, runs its script and judges what it prints.
+// run installs the client, runs its script and judges the output.
 func (r *result) run(ctx context.Context, pattern *regexp.Regexp, log io.Writer) {
 	began := time.Now()
 	defer func() { r.total = time.Since(began) }()
@@ -118,7 +121,7 @@ func (r *result) run(ctx context.Context, pattern *regexp.Regexp, log io.Writer)
 	for _, c := range checks {
 		if pattern.MatchString(c.name) && r.does(c) {
 			asked = append(asked, c)
-			r.failures[c.name] = errors.New("nothing was heard of it")
+			r.failures[c.name] = errors.New("it was not reported")
 		}
 	}
 	if r.performances != nil {
@@ -135,7 +138,7 @@ func (r *result) run(ctx context.Context, pattern *regexp.Regexp, log io.Writer)
 
 // execute runs the script to its end and judges each of its lines.
 func (r *result) execute(ctx context.Context, cancel context.CancelCauseFunc, w *world, command []string, log io.Writer) error {
-	silence := time.AfterFunc(lineLimit, func() { cancel(fmt.Errorf("nothing was heard for %v", lineLimit)) })
+	silence := time.AfterFunc(lineLimit, func() { cancel(fmt.Errorf("no output for %v", lineLimit)) })
 	defer silence.Stop()
 	script := exec.CommandContext(ctx, command[0], command[1:]...)
 	script.Env = append(os.Environ(), w.environment()...)
@@ -164,7 +167,7 @@ func (r *result) execute(ctx context.Context, cancel context.CancelCauseFunc, w 
 	return errors.Join(lines.Err(), err)
 }
 
-// hear takes one line of the script's output.
+// hear judges one line of the script's output.
 func (r *result) hear(w *world, line []byte) error {
 	var o observation
 	if err := json.Unmarshal(line, &o); err != nil {
@@ -175,7 +178,7 @@ func (r *result) hear(w *world, line []byte) error {
 		return nil
 	}
 	if _, asked := r.failures[o.Check]; !asked {
-		return fmt.Errorf("the script reports a check %q, which nobody asked for", o.Check)
+		return fmt.Errorf("the script reports a check %q that was not asked for", o.Check)
 	}
 	if o.Error != "" {
 		r.failures[o.Check] = errors.New(o.Error)
@@ -185,7 +188,7 @@ func (r *result) hear(w *world, line []byte) error {
 	return nil
 }
 
-// ok tells whether everything that the client can do went well.
+// ok reports whether all the client's checks succeeded.
 func (r *result) ok() bool {
 	for _, err := range r.failures {
 		if err != nil {
@@ -195,7 +198,7 @@ func (r *result) ok() bool {
 	return r.err == nil
 }
 
-// cell is what the table says of one check.
+// cell returns the table's text for a check.
 func (r *result) cell(c *check) string {
 	if !r.does(c) {
 		return r.lacks[c.name]
@@ -206,12 +209,12 @@ func (r *result) cell(c *check) string {
 	return "ok"
 }
 
-// complain prints what went wrong, if something did.
+// complain prints the failures.
 func (r *result) complain(w io.Writer) {
 	if r.ok() {
 		return
 	}
-	const most = 1500 // bytes of one text
+	const most = 1500 // bytes of each text
 	if r.err != nil {
 		fmt.Fprintf(w, "\n%s: %v\n", r.name, r.err)
 	}
@@ -225,8 +228,8 @@ func (r *result) complain(w io.Writer) {
 	}
 }
 
-// shorten keeps the beginning and the end of a long text: what failed stands first in a stack trace of Java, and last in
-// one of Python.
+// shorten keeps the start and the end of a long text. The failure is first in a stack trace of
+// Java, and last in one of Python.
 func shorten(text string, most int) string {
 	if len(text) <= most {
 		return text

@@ -1,20 +1,22 @@
-// Command interop runs other people's programs against the emulator: unchanged official clients of Azure Event
-// Hubs, in their versions from the registries of their languages. From the root of the repository:
+// Command interop runs the official clients of Azure Event Hubs against the emulator. The clients
+// are unchanged, in versions from the registries of their languages. From the root of the
+// repository:
 //
 //	go -C interop run .                   all of them
 //	go -C interop run . javascript java   some
 //
-// Each client has a script under clients that performs the checks (see check.go) and prints what it saw, one JSON
-// object a line. What it saw is judged here, together with what the emulator holds, so that all clients are held to
-// the same rules. The .NET client is a program with commands of its own instead (see performance.go). The result is a
-// table in Markdown, on standard output; the exit status is 0 only if all is well.
+// Each client has a script under clients that performs the checks (see check.go) and prints its
+// observations, one JSON object a line. This command judges them together with the emulator's
+// events, so the same rules hold for all clients. The .NET client is a program with its own
+// commands (see performance.go). The result is a table in Markdown, on standard output. The exit
+// status is 0 only if all is well.
 //
-// The command in the folder broker does the reverse: there it is this project's transport that talks to other people's
-// servers.
+// The command in the folder broker does the reverse: this project's transport connects to other
+// projects' servers.
 //
-// The clients are installed below the user's cache directory, or in the directory that the environment variable
-// INTEROP_CACHE names, once for each set of pinned versions. They need a runtime each: Node.js 20 with npm,
-// Python 3.9 with venv, a JDK 17 with Maven 3.8. The .NET client is the program that the environment variable
-// INTEROP_DOTNET names, or is built by the .NET 10 SDK; clients/dotnet/README.md has more. One that is missing is a
-// failure.
+// The clients are installed below the user's cache directory, or in the directory in the
+// environment variable INTEROP_CACHE, once for each set of pinned versions. Each needs a runtime:
+// Node.js 20 with npm, Python 3.9 with venv, a JDK 17 with Maven 3.8. The .NET client is the
+// program in the environment variable INTEROP_DOTNET, or is built by the .NET 10 SDK; see
+// clients/dotnet/README.md. A missing one is a failure.
 package main

@@ -14,7 +14,7 @@ var (
 	dotnetRuntime = regexp.MustCompile(`<TargetFramework>net([0-9]+)\.`)
 )
 
-// aboutDotnet reads what the program is built from.
+// aboutDotnet reads the program's version and framework from its project file.
 func aboutDotnet() (version, runtime string, err error) {
 	project, err := os.ReadFile(filepath.Join(dotnetFolder, "client.csproj"))
 	if err != nil {

@@ -10,19 +10,19 @@ import (
 	"github.com/go-eventhubs/eventhubs/emulator"
 )
 
-// A dotnetBatch is what a handler of the buffered producer was told.
+// A dotnetBatch is the argument of a handler of the buffered producer.
 type dotnetBatch struct {
 	N      int
 	Reason string // why it failed
 }
 
-// A dotnetTry is what became of one call.
+// A dotnetTry is the result of one call.
 type dotnetTry struct {
 	OK            bool
 	Type, Message string
 }
 
-// handledBy counts the events of which handlers were told that they are stored.
+// handledBy counts the events that handlers got as stored.
 func handledBy(s said) (events int, err error) {
 	succeeded, err := told[dotnetBatch](s, "succeeded")
 	for _, b := range succeeded {
@@ -31,8 +31,8 @@ func handledBy(s said) (events int, err error) {
 	return events, err
 }
 
-// judgeDotnetBuffered wants each event that the buffered producer accepted to be stored once, and its handlers to be told of each; only the one
-// that is too large for any batch fails.
+// judgeDotnetBuffered wants each event that the buffered producer accepted to be stored once, and
+// handlers to get each. Only the event that is too large for any batch may fail.
 func judgeDotnetBuffered(w *world, check string, s said) error {
 	want := []string{"mutated", "keyed", "before", "after", "opens"}
 	for i := range 64 {
@@ -54,7 +54,7 @@ func judgeDotnetBuffered(w *world, check string, s said) error {
 		case strings.HasPrefix(body, "m") && body != "mutated":
 			in[e.PartitionID]++
 		case body == "mutated" && (e.Properties["before"] != int32(1) || e.Properties["after"] != int32(2)):
-			return fmt.Errorf("the event that was changed after Enqueue has the properties %v: the client sends it as it is then", e.Properties)
+			return fmt.Errorf("the event that was changed after Enqueue has the properties %v: the client sends its latest state", e.Properties)
 		case body == "keyed":
 			if err := routed([]emulator.Event{e}, checkNamed(check).partitions, func(emulator.Event) string { return "alphabet" }); err != nil {
 				return err
@@ -68,7 +68,7 @@ func judgeDotnetBuffered(w *world, check string, s said) error {
 	if err != nil {
 		return err
 	}
-	handled, err := told[int](s, "handler done") // by the command's check "flush"
+	handled, err := told[int](s, "handler done") // of the command's check "flush"
 	if err != nil {
 		return err
 	}
@@ -76,7 +76,7 @@ func judgeDotnetBuffered(w *world, check string, s said) error {
 		n += count
 	}
 	if n != len(want) {
-		return fmt.Errorf("handlers were told of %d events, want %d", n, len(want))
+		return fmt.Errorf("handlers got %d events, want %d", n, len(want))
 	}
 	failed, err := once[dotnetBatch](s, "failed")
 	if err == nil && failed != (dotnetBatch{1, "MessageSizeExceeded"}) {
@@ -85,9 +85,10 @@ func judgeDotnetBuffered(w *world, check string, s said) error {
 	return err
 }
 
-// judgeDotnetKeys wants the buffered producer, the emulator and this project to agree about where a key leads.
+// judgeDotnetKeys wants the buffered producer, the emulator and this project to choose the same
+// partition for a key.
 func judgeDotnetKeys(w *world, check string, s said) error {
-	// One of 200 characters is accepted too, and fails when it is sent.
+	// The client also accepts a key of 200 characters, which then fails when it is sent.
 	keys := []string{"alphabet", "TheBestParitionEver", "7", "131", "日本語", "😀", strings.Repeat("x", 128)}
 	chosen, err := told[struct{ Key, PartitionID string }](s, "key")
 	if err != nil {
@@ -104,7 +105,7 @@ func judgeDotnetKeys(w *world, check string, s said) error {
 		}
 	}
 	if slices.Sort(heard); !slices.Equal(heard, slices.Sorted(slices.Values(keys))) {
-		return fmt.Errorf("the client told of the keys %q, want %q", heard, keys)
+		return fmt.Errorf("the client reported the keys %q, want %q", heard, keys)
 	}
 	for _, call := range []struct{ name, text string }{{"both", "partition key and a partition id"}, {"no such partition", "`99`"}, {"partition 00", "`00`"}} {
 		got, err := once[dotnetTry](s, call.name)
@@ -123,8 +124,9 @@ func judgeDotnetKeys(w *world, check string, s said) error {
 	return routed(events, routedPartitions, func(e emulator.Event) string { return string(e.Body) })
 }
 
-// judgeDotnetIdempotent wants a hundred events to be stored once, in order, through connections that were cut before and behind what they
-// stored, and the client to have numbered them as a producer whose identity never changes.
+// judgeDotnetIdempotent wants a hundred events to be stored once, in order, although connections
+// were cut before and after storing. The client must number them as a producer whose identity never
+// changes.
 func judgeDotnetIdempotent(w *world, check string, s said) error {
 	const events = 100
 	transfers := len(w.transferConnections(hubOf(check)))
@@ -140,7 +142,7 @@ func judgeDotnetIdempotent(w *world, check string, s said) error {
 		return err
 	}
 	if n != events || len(failed) > 0 {
-		return fmt.Errorf("handlers were told of %d events that are stored and of the failures %+v, want %d and none", n, failed, events)
+		return fmt.Errorf("handlers got %d stored events and the failures %+v, want %d and none", n, failed, events)
 	}
 	holds := stored(w, check)
 	if len(holds) != events {
@@ -158,7 +160,8 @@ func judgeDotnetIdempotent(w *world, check string, s said) error {
 	return nil
 }
 
-// judgeDotnetProcessor wants two processors to have shared a hub's partitions, and each event to have been processed.
+// judgeDotnetProcessor wants two processors to share a hub's partitions, and each event to be
+// processed.
 func judgeDotnetProcessor(w *world, check string, s said) error {
 	ids := w.serverOf(check).PartitionIDs(hubOf(check))
 	for _, name := range []string{"a alone", "b alone"} {
@@ -183,9 +186,10 @@ func judgeDotnetProcessor(w *world, check string, s said) error {
 		return err
 	}
 	held := w.serverOf(check).Counts(hubOf(check), "").Events
-	// A partition that changes hands may be read again from its last checkpoint: some events twice are what was promised.
+	// A partition that changes its processor may be read again from its last checkpoint. So some
+	// events may come twice.
 	if counts.Sent < 1000 || counts.Seen != counts.Sent || held != counts.Sent || counts.Twice > counts.Sent/10 {
-		return fmt.Errorf("the processors counted %+v, and %d events are stored: each that was sent was to be seen, few twice", counts, held)
+		return fmt.Errorf("the processors counted %+v, and %d events are stored: want each sent event seen, and few twice", counts, held)
 	}
 	return nil
 }

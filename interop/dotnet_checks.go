@@ -44,10 +44,12 @@ var dotnetPerformances = map[string]performance{
 	nameProcessor:                    {commands: []invocation{call("processor")}, waits: true, judge: judgeDotnetProcessor},
 }
 
-// dotnetPositions begin with events of which the fifth has the offset 44, for which the second command asks.
+// dotnetPositions begin with events whose fifth has the offset 44, which the second command asks
+// for.
 var dotnetPositions = []invocation{call("publish", "one", "batch", "types"), call("consume", "positions")}
 
-// The ways to a server as the service is reached: a host, of which only the option says where it is, and a certificate that is verified.
+// The ways to a server like the service's: a host that only the option can find, and a certificate
+// that is verified.
 func overTLS(w *world) []string       { return w.asService(w.tls) }
 func overWebSocket(w *world) []string { return append(w.asService(w.webSocket), "WS=1") }
 
@@ -63,7 +65,7 @@ func refusedWith(connectionString func(*world) string) invocation {
 	return invocation{[]string{"publish", "quick", "one"}, func(w *world) []string { return []string{"CONN=" + connectionString(w)} }}
 }
 
-// A dotnetFailure is what the program says of a failure.
+// A dotnetFailure is the program's report of a failure.
 type dotnetFailure struct {
 	What, Type, Reason, Message string
 	Transient                   bool
@@ -85,7 +87,7 @@ func dotnetDid(s said, things ...string) error {
 	return nil
 }
 
-// stored are the events of a check's hub, partition by partition.
+// stored returns the events of a check's hub, partition by partition.
 func stored(w *world, check string) (events []emulator.Event) {
 	for _, id := range w.serverOf(check).PartitionIDs(hubOf(check)) {
 		events = slices.AppendSeq(events, w.serverOf(check).Events(hubOf(check), id))
@@ -131,7 +133,8 @@ func judgeDotnetProperties(w *world, check string, s said) error {
 	return nil
 }
 
-// judgeDotnetPublish wants an event as it is, one that has every section and every property, a value and a sequence.
+// judgeDotnetPublish wants a plain event, an event with every section and every property, a value
+// and a sequence.
 func judgeDotnetPublish(w *world, check string, s said) error {
 	if err := dotnetDid(s, "one", "properties", "valuebody"); err != nil {
 		return err
@@ -144,7 +147,7 @@ func judgeDotnetPublish(w *world, check string, s said) error {
 			return err
 		}
 		if p := m.Properties; p != nil {
-			// The client sets both anew, by the time to live.
+			// The client sets both from the time to live.
 			if p.CreationTime == nil || p.AbsoluteExpiryTime == nil || p.AbsoluteExpiryTime.Sub(*p.CreationTime) != m.Header.TTL {
 				return fmt.Errorf("an event with a time to live of %v has the properties %+v", m.Header.TTL, p)
 			}
@@ -206,7 +209,8 @@ func judgeDotnetPartition(w *world, check string, s said) error {
 	return nil
 }
 
-// judgeDotnetBiggest wants the largest event that the client takes to be stored, in one message, and a larger one to be refused by it.
+// judgeDotnetBiggest wants the client's largest event to be stored, in one message, and the client
+// to refuse a larger one.
 func judgeDotnetBiggest(w *world, check string, s said) error {
 	const limit = 1_046_528
 	biggest, err := once[struct{ Body, MaximumSizeInBytes int }](s, "biggest")
@@ -232,7 +236,7 @@ func judgeDotnetBiggest(w *world, check string, s said) error {
 	return nil
 }
 
-// judgeDotnetConsumed wants the client to have read what is stored, from the start.
+// judgeDotnetConsumed wants the client to have read the stored events, from the start.
 func judgeDotnetConsumed(w *world, check string, s said) error {
 	if err := dotnetDid(s, "one", "batch"); err != nil {
 		return err
@@ -255,7 +259,8 @@ func judgeDotnetConsumed(w *world, check string, s said) error {
 	return nil
 }
 
-// dotnetReceived are the events that the program has read. It tells the first 40 bytes of a body.
+// dotnetReceived returns the events that the program has read, with the first 40 bytes of each
+// body.
 func dotnetReceived(s said) (all []received, err error) {
 	type event struct {
 		Partition, Body, Offset, Key string
@@ -271,12 +276,12 @@ func dotnetReceived(s said) (all []received, err error) {
 	}
 	count, err := once[int](s, "count")
 	if err == nil && count != len(all) {
-		err = fmt.Errorf("the client counts %d events, and told %d", count, len(all))
+		err = fmt.Errorf("the client counts %d events, but reported %d", count, len(all))
 	}
 	return all, err
 }
 
-// judgeDotnetPositions wants the client to begin where it asked to, in every way that there is to say so.
+// judgeDotnetPositions wants the client to begin at the position that it asked for, in each form.
 func judgeDotnetPositions(w *world, check string, s said) error {
 	if err := dotnetDid(s, "one", "batch", "types"); err != nil {
 		return err
@@ -319,7 +324,7 @@ func judgeDotnetPositions(w *world, check string, s said) error {
 		switch {
 		case i < 0 && got.N != 0:
 			return fmt.Errorf("from %q the client received %d events, the first with number %d, want none", position.name, got.N, *got.First)
-		// It takes what is there, up to five at once.
+		// It receives the available events, up to five at once.
 		case i >= 0 && (got.N < 1 || got.N > 5 || *got.First != events[i].SequenceNumber || got.Last == nil || *got.Last != last):
 			return fmt.Errorf("from %q the client received %+v, want number %d first, and the last enqueued number to be %d", position.name, got, events[i].SequenceNumber, last)
 		}
@@ -357,7 +362,8 @@ func judgeDotnetConsumerReconnects(w *world, check string, s said) error {
 	return judgeConsumerReconnects(w, &observation{Check: check, Received: got})
 }
 
-// judgeDotnetOwners wants the receiver with the higher owner level to take over, and the others to be told.
+// judgeDotnetOwners wants the receiver with the higher owner level to take over, and the others to
+// get an error.
 func judgeDotnetOwners(_ *world, _ string, s said) error {
 	for _, name := range []string{"a, level 1", "b, level 2", "b again"} {
 		n, err := once[int](s, name)
@@ -389,13 +395,14 @@ func judgeDotnetRefused(w *world, check string, s said) error {
 		return err
 	}
 	if len(failed) != 2 {
-		return fmt.Errorf("the program told %+v, want two refusals", failed)
+		return fmt.Errorf("the program reported %+v, want two refusals", failed)
 	}
 	as := func(f dotnetFailure) refusal { return refusal{Code: f.Type, Message: f.Message} }
 	return judgeRefusedSAS(w, &observation{Check: check, WrongKey: as(failed[0]), ListenOnly: as(failed[1])})
 }
 
-// judgeDotnetOurs wants the client to have read what this project's producer published. The program tells the beginning of a body.
+// judgeDotnetOurs wants the client to have read the events of this project's producer. The program
+// reports the start of a body.
 func judgeDotnetOurs(w *world, check string, s said) error {
 	const shown = 40
 	got, err := dotnetReceived(s)

@@ -37,7 +37,7 @@ func TestTheDotnetProgramIsFoundOrBuiltOrNamedAsMissing(t *testing.T) {
 		t.Errorf("with nothing: %q, %v; want an error that says what is missing", got, err)
 	}
 
-	// In the place of the SDK, which is not there, a script that wants the command and the sources.
+	// A script stands in for the missing SDK. It checks the command and the sources.
 	sdk := filepath.Join(os.Getenv("PATH"), "dotnet")
 	script := "#!/bin/sh\ntest \"$*\" = 'publish --configuration Release --output out' && test -f client.csproj && test -f Program.cs && test -f Processor.cs\n"
 	if err := os.WriteFile(sdk, []byte(script), 0o755); err != nil {
@@ -171,7 +171,7 @@ func withBody(partition, body string) emulator.Event {
 	return emulator.Event{PartitionID: partition, Body: []byte(body)}
 }
 
-// saying is what the program says: what, and a value, for each.
+// saying returns a program's output: a name and a value for each line.
 func saying(t *testing.T, pairs ...any) (s said) {
 	t.Helper()
 	for i := 0; i < len(pairs); i += 2 {
@@ -186,7 +186,7 @@ func saying(t *testing.T, pairs ...any) (s said) {
 
 type about map[string]any
 
-// wantSaid fails unless the judge of the .NET client finds what text says; an empty text means nothing at all.
+// wantSaid fails unless the judge of the .NET client returns text; an empty text means no error.
 func wantSaid(t *testing.T, w *world, check, text string, pairs ...any) {
 	t.Helper()
 	err := dotnetPerformances[check].judge(w, check, saying(t, pairs...))
@@ -220,7 +220,7 @@ func TestWhatTheDotnetClientPublishesMustBeStoredAsItSays(t *testing.T) {
 	wantSaid(t, dotnetWorld(t, "publish a full batch", full), "publish a full batch", `said "failed" 0 times`, ok[:2]...)
 	wantSaid(t, dotnetWorld(t, "publish a full batch", full), "publish a full batch", "want MessageSizeExceeded", ok[0], ok[1], "failed", about{"what": "toolarge", "reason": "GeneralError"})
 
-	// Each section that is missing is noticed.
+	// Each missing section is noticed.
 	wantSaid(t, dotnetWorld(t, "publish", withBody("0", "one"), withBody("0", "properties"), withBody("0", "value"), withBody("0", "sequence")), "publish", "none of the events",
 		"done", "one", "done", "properties", "done", "valuebody")
 
@@ -321,7 +321,7 @@ func TestTheDotnetClientMustBeToldOfWhoTookOver(t *testing.T) {
 	w = dotnetWorld(t, "SAS refused")
 	wantSaid(t, w, "SAS refused", "", "failed", denied, "failed", denied)
 	wantSaid(t, w, "SAS refused", "want two refusals", "failed", denied)
-	wantSaid(t, w, "SAS refused", "does not tell why", "failed", denied, "failed", about{"type": "TimeoutException"})
+	wantSaid(t, w, "SAS refused", "does not say why", "failed", denied, "failed", about{"type": "TimeoutException"})
 }
 
 func TestTheDotnetClientsTypesMustBeThoseThatAreKnown(t *testing.T) {
@@ -332,7 +332,7 @@ func TestTheDotnetClientsTypesMustBeThoseThatAreKnown(t *testing.T) {
 		switch v := stored.(type) {
 		case [16]byte:
 			stored = amqp.UUID(v)
-		case rune: // which is an int's type too
+		case rune: // int32 is the same type
 			if v == 'x' {
 				stored = amqp.Char(v)
 			}
@@ -389,7 +389,7 @@ func TestTheDotnetBufferedProducerMustLoseNothingAndStoreNothingTwice(t *testing
 	said := []any{"succeeded", about{"n": 69}, "succeeded", about{"n": 3000}, "handler done", 17, "failed", tooLarge}
 	w := dotnetWorld(t, check, events...)
 	wantSaid(t, w, check, "", said...)
-	wantSaid(t, w, check, "handlers were told of 86 events, want 3086", append(said[:2:2], said[4:]...)...)
+	wantSaid(t, w, check, "handlers got 86 events, want 3086", append(said[:2:2], said[4:]...)...)
 	wantSaid(t, w, check, `said "failed" 0 times`, said[:6]...)
 	wantSaid(t, dotnetWorld(t, check, events[1:]...), check, "events, want", said...)
 	wantSaid(t, dotnetWorld(t, check, append(events, events[10])...), check, "too many", said...)
@@ -411,7 +411,7 @@ func TestTheDotnetBufferedProducerMustLoseNothingAndStoreNothingTwice(t *testing
 	said = append(said, "both", refused("both a partition key and a partition id"), "no such partition", refused("`99`"), "partition 00", refused("`00`"))
 	w = dotnetWorld(t, nameRouting, events...)
 	wantSaid(t, w, nameRouting, "", said...)
-	wantSaid(t, w, nameRouting, "told of the keys", said[2:]...)
+	wantSaid(t, w, nameRouting, "reported the keys", said[2:]...)
 	wantSaid(t, w, nameRouting, `"both" ended as`, append(append([]any{}, said[:16]...), "both", about{"ok": true})...)
 	said[1] = about{"key": "alphabet", "partitionId": "31"}
 	wantSaid(t, w, nameRouting, `for key "alphabet", want`, said...)
@@ -442,8 +442,8 @@ func TestTheDotnetIdempotentProducerMustStoreAHundredEventsOnce(t *testing.T) {
 		}
 		said := []any{"succeeded", about{"n": 60}, "succeeded", about{"n": 40}}
 		wantSaid(t, numbered(nil), check, "", said...)
-		wantSaid(t, numbered(nil), check, "told of 60 events", said[:2]...)
-		wantSaid(t, numbered(nil), check, "told of 100 events that are stored and of the failures [{N:10", append(said, "failed", about{"n": 10})...)
+		wantSaid(t, numbered(nil), check, "handlers got 60 stored events", said[:2]...)
+		wantSaid(t, numbered(nil), check, "got 100 stored events and the failures [{N:10", append(said, "failed", about{"n": 10})...)
 		twice := numbered(nil)
 		if err := twice.serverOf(check).Seed(hubOf(check), "0", withBody("0", "h99")); err != nil {
 			t.Fatal(err)

@@ -12,11 +12,11 @@ import (
 	"github.com/go-eventhubs/eventhubs/internal/amqp"
 )
 
-// A dotnetValue is a property's value as .NET shows it; the zero one is null.
+// A dotnetValue is a property's value as .NET shows it; the zero value is null.
 type dotnetValue struct{ Type, V string }
 
-// dotnetTypes are the types of properties that the .NET client sends: the name of each event, its property's value as it is stored, and what the
-// client makes of it when it reads.
+// dotnetTypes are the types of properties that the .NET client sends: the name of each event, its
+// property's stored value, and the client's value when it reads.
 var dotnetTypes = []struct {
 	name   string
 	stored any
@@ -37,7 +37,7 @@ var dotnetTypes = []struct {
 	{"ulong 0", uint64(0), dotnetValue{"System.UInt64", "0"}},
 	{"float", float32(1.5), dotnetValue{"System.Single", "1.5"}},
 	{"double", 1.5, dotnetValue{"System.Double", "1.5"}},
-	// Its exponent stands two bits lower than IEEE 754 has it (30 3e): other readers take it for another number.
+	// Its exponent is two bits lower than in IEEE 754 (30 3e), so other readers see another number.
 	{"decimal", amqp.Decimal128{0x0c, 0x3e, 15: 15}, dotnetValue{"System.Decimal", "1.5"}},
 	{"bool true", true, dotnetValue{"System.Boolean", "True"}},
 	{"bool false", false, dotnetValue{"System.Boolean", "False"}},
@@ -46,7 +46,7 @@ var dotnetTypes = []struct {
 	{"datetime", dotnetMoment, dotnetValue{"DateTime Utc", "2026-11-29T01:02:03.0000000Z"}},
 	{"datetime local", dotnetMoment, dotnetValue{"DateTime Utc", "2026-11-29T01:02:03.0000000Z"}},
 	{"datetime unspecified", dotnetMoment, dotnetValue{"DateTime Utc", "2026-11-29T01:02:03.0000000Z"}},
-	// It is written right and read as 1970.
+	// The client writes it correctly and reads it as 1970.
 	{"datetime before 1970", time.Date(1960, 1, 1, 0, 0, 0, 0, time.UTC), dotnetValue{"DateTime Utc", "1970-01-01T00:00:00.0000000Z"}},
 	{"datetimeoffset", amqp.Described{Descriptor: amqp.Symbol("com.microsoft:datetime-offset"), Value: int64(639_315_037_230_040_000)}, dotnetValue{"DateTimeOffset", "2026-11-28T23:02:03.0040000+00:00"}},
 	{"timespan", amqp.Described{Descriptor: amqp.Symbol("com.microsoft:timespan"), Value: int64(905_000_000)}, dotnetValue{"System.TimeSpan", "00:01:30.5000000"}},
@@ -67,7 +67,7 @@ var dotnetRefuses = []string{
 	"enum", "list", "int array", "string array", "dictionary", "dateonly", "timeonly", "half", "int128", "version", "json", "symbol", "binarydata", "rom",
 }
 
-// judgeDotnetTypes wants a property of each type to be stored as it was meant, and read back as it is known to be.
+// judgeDotnetTypes wants a property of each type to be stored correctly, and read back as known.
 func judgeDotnetTypes(w *world, check string, s said) error {
 	if err := dotnetDid(s, "types"); err != nil {
 		return err
@@ -103,7 +103,8 @@ func judgeDotnetTypes(w *world, check string, s said) error {
 	return nil
 }
 
-// ourTypes are the types of properties that this project's producer sends, and what the .NET client makes of them.
+// ourTypes are the types of properties that this project's producer sends, with the .NET client's
+// values.
 var ourTypes = []struct {
 	name  string
 	value any
@@ -129,7 +130,8 @@ var ourTypes = []struct {
 	{"nil", nil, dotnetValue{}},
 }
 
-// publishOurTypes publishes an event with a property of each type with this project's buffered producer.
+// publishOurTypes publishes an event with a property of each type, with this project's buffered
+// producer.
 func (w *world) publishOurTypes(ctx context.Context) error {
 	producer, err := eventhubs.NewBufferedProducerFromConnectionString(w.server.ConnectionString(""), hubOf(nameOurTypes), nil)
 	if err != nil {
@@ -144,7 +146,7 @@ func (w *world) publishOurTypes(ctx context.Context) error {
 	return producer.Close(ctx)
 }
 
-// judgeDotnetOurTypes wants the client to read a property of each type as it was meant.
+// judgeDotnetOurTypes wants the client to read a property of each type correctly.
 func judgeDotnetOurTypes(_ *world, _ string, s said) error {
 	read, err := told[dotnetTyped](s, "event")
 	if err != nil {
@@ -161,13 +163,13 @@ func judgeDotnetOurTypes(_ *world, _ string, s said) error {
 	return nil
 }
 
-// A dotnetTyped is what the program says of a type that it refuses, or of an event that it reads.
+// A dotnetTyped is the program's report of a refused type, or of an event that it read.
 type dotnetTyped struct {
 	Name, Body string
 	Properties map[string]json.RawMessage
 }
 
-// is tells how an event differs from one with this body and this property.
+// is returns how an event differs from one with this body and this property.
 func (d *dotnetTyped) is(body string, value dotnetValue) error {
 	var got dotnetValue
 	if err := json.Unmarshal(d.Properties["v"], &got); err != nil {

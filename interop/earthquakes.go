@@ -16,7 +16,7 @@ import (
 // An earthquake is a line of examples/data/earthquakes.ndjson: its key and its bytes.
 type earthquake struct{ key, body string }
 
-// earthquakes reads the file, which is found from this module's folder, where the program is run.
+// earthquakes reads the file. The program must run in this module's folder.
 func earthquakes() (all []earthquake, err error) {
 	text, err := os.ReadFile(filepath.Join("..", "examples", "data", "earthquakes.ndjson"))
 	if err != nil {
@@ -46,9 +46,10 @@ func (w *world) publishOurs(ctx context.Context) error {
 	return producer.Close(ctx)
 }
 
-// judgeOurs wants the client to have read every line once, byte for byte, with its key, and in the file's order within it.
+// judgeOurs wants the client to have read every line once, byte for byte, with its key, and in the
+// file's order within the key.
 func judgeOurs(w *world, o *observation) error {
-	// The partitions arrive in any order, each in its own.
+	// The partitions arrive in any order, each in its own order.
 	slices.SortStableFunc(o.Received, func(a, b received) int { return cmp.Compare(a.Key, b.Key) })
 	want := slices.Clone(w.earthquakes)
 	slices.SortStableFunc(want, func(a, b earthquake) int { return cmp.Compare(a.key, b.key) })

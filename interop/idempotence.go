@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// Names of the checks of idempotent producers. What the service tells of numbers when a link is attached again is not
-// known (see emulator.Idempotence), so each check runs both ways.
+// Names of the checks of idempotent producers. It is not known which numbers the service reports
+// when a link is attached again (see emulator.Idempotence). So each check runs both ways.
 const (
 	nameIdempotent         = "idempotent publishing"
 	nameIdempotentReported = "idempotent publishing, numbers reported"
@@ -19,7 +19,7 @@ const (
 	lostBatch = 3
 )
 
-// noIdempotence says why a client has none of these checks.
+// noIdempotence adds the reason why a client has none of these checks.
 func noIdempotence(other map[string]string) map[string]string {
 	for _, name := range []string{nameIdempotent, nameIdempotentReported, nameReplaced, nameReplacedReported} {
 		other[name] = "it has none"
@@ -27,7 +27,7 @@ func noIdempotence(other map[string]string) map[string]string {
 	return other
 }
 
-// Publishing is an idempotent producer's state, as the JavaScript client tells it.
+// A publishing is an idempotent producer's state, as the JavaScript client reports it.
 type publishing struct {
 	IsIdempotentPublishingEnabled bool
 	LastPublishedSequenceNumber   *int64
@@ -35,13 +35,14 @@ type publishing struct {
 	OwnerLevel                    int64
 }
 
-// judgeIdempotent wants a batch whose acknowledgement was lost to have been sent again, and stored once.
+// judgeIdempotent wants a batch whose acknowledgement was lost to be sent again, and stored once.
 func judgeIdempotent(w *world, o *observation) error {
 	return judgeNumbered(w, o, numbered(o.Events))
 }
 
-// judgeIdempotentReported wants what the JavaScript client is known to do at a service that reports the number that it
-// tracks: the client takes it over, so that the batch, which is stored already, gets new numbers and is stored again.
+// judgeIdempotentReported wants the JavaScript client's known behaviour at a service that reports
+// the number it tracks. The client takes that number over. So the batch, which is already stored,
+// gets new numbers and is stored again.
 func judgeIdempotentReported(w *world, o *observation) error {
 	if o.Batches == 0 {
 		return errors.New("nothing was published")
@@ -52,7 +53,7 @@ func judgeIdempotentReported(w *world, o *observation) error {
 	return judgeNumbered(w, o, slices.Insert(bodies, lostBatch*each, slices.Clone(lost)...))
 }
 
-// judgeNumbered wants the bodies, in this order, to be stored, to be counted by the client and to have been read.
+// judgeNumbered wants the bodies to be stored in this order, counted by the client, and read.
 func judgeNumbered(w *world, o *observation, bodies []string) error {
 	if n := len(w.transferConnections(hubOf(o.Check))); n != o.Batches+1 {
 		return fmt.Errorf("the client sent %d batches, want %d and one of them again", n, o.Batches)
@@ -66,14 +67,15 @@ func judgeNumbered(w *world, o *observation, bodies []string) error {
 	return judgeOrder(w, o, bodies)
 }
 
-// judgeReplaced wants the producer that came later, with a higher epoch, to publish, and the other one to be told.
+// judgeReplaced wants the later producer, with a higher epoch, to publish, and the other one to get
+// an error.
 func judgeReplaced(w *world, o *observation) error {
-	// Of a send that is refused the client tells the condition, of a link only the text.
+	// For a refused send the client reports the condition, for a link only the text.
 	if !strings.Contains(o.Stolen.Code, "ProducerDisconnected") {
-		return fmt.Errorf("the producer with the lower epoch heard %+v, which does not tell of the other one", o.Stolen)
+		return fmt.Errorf("the producer with the lower epoch got %+v, which does not mention the other one", o.Stolen)
 	}
 	if !strings.Contains(o.Refused.Message, "higher epoch") {
-		return fmt.Errorf("the producer with the lower epoch heard %+v when it came back, which does not tell of the other one", o.Refused)
+		return fmt.Errorf("the producer with the lower epoch got %+v when it came back, which does not mention the other one", o.Refused)
 	}
 	if o.After.ProducerGroupID != o.Before.ProducerGroupID || o.After.OwnerLevel != o.Before.OwnerLevel+1 {
 		return fmt.Errorf("the later producer is %+v, want the id of the earlier one, %+v, and the next epoch", o.After, o.Before)
@@ -81,7 +83,8 @@ func judgeReplaced(w *world, o *observation) error {
 	return judgeOrder(w, o, numbered(o.Events))
 }
 
-// judgeOrder wants the only partition to hold these bodies in this order, and the client's consumer to have read them so.
+// judgeOrder wants the only partition to hold these bodies in this order, and the client's consumer
+// to have read them so.
 func judgeOrder(w *world, o *observation, bodies []string) error {
 	var stored []received
 	for e := range w.serverOf(o.Check).Events(hubOf(o.Check), "0") {

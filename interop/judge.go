@@ -66,7 +66,7 @@ func judgePublishToPartition(w *world, o *observation) error {
 	return nil
 }
 
-// judgeFullBatch wants one message to which no event more could be added, with the limit that the emulator stated.
+// judgeFullBatch wants one message with no room for another event, and the emulator's limit.
 func judgeFullBatch(w *world, o *observation) error {
 	const limit = 1_046_528
 	hub := hubOf(o.Check)
@@ -78,7 +78,7 @@ func judgeFullBatch(w *world, o *observation) error {
 		return err
 	}
 	counts := w.serverOf(o.Check).Counts(hub, "")
-	// Clients differ in what they count for an event's wrapping: Java's leaves 3 % of the message unused.
+	// Clients count the overhead of an event differently: Java's leaves 3 % of the message unused.
 	if counts.Batches != 1 || counts.Bytes < 1_000_000 {
 		return fmt.Errorf("%d bytes of events in %d batches; one full batch was wanted", counts.Bytes, counts.Batches)
 	}
@@ -88,8 +88,8 @@ func judgeFullBatch(w *world, o *observation) error {
 	return nil
 }
 
-// judgeBuffered wants the events of a key where the key says. Whether they carry it is the client's affair: one that
-// sends them to the partition that it computed need not add it.
+// judgeBuffered wants the events of a key in the key's partition. They need not carry the key: a
+// client may send them to the partition that it computed.
 func judgeBuffered(w *world, o *observation) error {
 	events, err := storedOnce(w, o.Check, numbered(500))
 	if err != nil {
@@ -108,7 +108,7 @@ func judgeBuffered(w *world, o *observation) error {
 	return nil
 }
 
-// judgeConsumed wants to see what partition 0 holds from the position that the client asked for.
+// judgeConsumed wants the client to have read partition 0 from the position that it asked for.
 func judgeConsumed(w *world, o *observation) error {
 	events, err := storedOnce(w, o.Check, numbered(20))
 	if err != nil {
@@ -133,7 +133,7 @@ func judgeConsumed(w *world, o *observation) error {
 		}
 	}
 	if o.Start.By != "start" && (len(want) == 0 || len(want) == len(events)) {
-		return fmt.Errorf("the position %+v is no test: %d of %d events lie behind it", o.Start, len(want), len(events))
+		return fmt.Errorf("the position %+v is no test: %d of %d events lie after it", o.Start, len(want), len(events))
 	}
 	if !slices.Equal(o.Received, want) {
 		return fmt.Errorf("from %+v the client received %+v, want %+v", o.Start, o.Received, want)
@@ -141,8 +141,8 @@ func judgeConsumed(w *world, o *observation) error {
 	return nil
 }
 
-// judgeKeyRouting wants client, emulator and this project's hash to agree about every key; where the client is known
-// to differ, it must differ as known.
+// judgeKeyRouting wants client, emulator and this project's hash to agree about every key. A known
+// difference of a client must be there.
 func judgeKeyRouting(w *world, o *observation) error {
 	if len(o.Routes) > 0 {
 		if len(o.Routes) != len(w.keys) {
@@ -174,7 +174,8 @@ func judgeProducerReconnects(w *world, o *observation) error {
 	return err
 }
 
-// reconnected wants three events to have come over these connections, the second one twice since its connection was closed.
+// reconnected wants three events to have come over these connections. The second came twice, since
+// its connection was closed.
 func reconnected(used []int) error {
 	if len(used) != 4 || used[0] != used[1] || used[1] == used[2] {
 		return fmt.Errorf("transfers came over the connections %v, want 4, with a new one for the third", used)
@@ -182,8 +183,8 @@ func reconnected(used []int) error {
 	return nil
 }
 
-// judgeConsumerReconnects wants all events, maybe more than once, and receivers on a connection that was not there
-// before.
+// judgeConsumerReconnects wants all events, maybe more than once, and receivers on a new
+// connection.
 func judgeConsumerReconnects(w *world, o *observation) error {
 	used := w.receiverConnections(hubOf(o.Check))
 	if len(used) < 4 || used[len(used)-1] == used[0] {
@@ -207,12 +208,13 @@ func judgeConsumerReconnects(w *world, o *observation) error {
 	return nil
 }
 
-// judgeEpochs wants the owner with the lower epoch to be told of the one with the higher, and not to come back.
+// judgeEpochs wants the owner with the lower epoch to get an error about the higher one, and not to
+// come back.
 func judgeEpochs(_ *world, o *observation) error {
 	told := regexp.MustCompile("(?i)stolen|ownership ?lost|disconnected")
 	for _, r := range []refusal{o.Stolen, o.Refused} {
 		if !told.MatchString(r.Code) && !told.MatchString(r.Message) {
-			return fmt.Errorf("the owner with the lower epoch heard %+v, which does not tell of the other one", r)
+			return fmt.Errorf("the owner with the lower epoch got %+v, which does not mention the other one", r)
 		}
 	}
 	return nil
@@ -222,7 +224,7 @@ func judgeRefusedSAS(w *world, o *observation) error {
 	told := regexp.MustCompile("(?i)unauthorized|auth-failed|InvalidSignature|authentication")
 	for _, r := range []refusal{o.WrongKey, o.ListenOnly} {
 		if !told.MatchString(r.Code) && !told.MatchString(r.Message) {
-			return fmt.Errorf("who had no right to send heard %+v, which does not tell why", r)
+			return fmt.Errorf("a client without a right to send got %+v, which does not say why", r)
 		}
 	}
 	if counts := w.serverOf(o.Check).Counts(hubOf(o.Check), ""); counts.Events > 0 {
@@ -231,8 +233,8 @@ func judgeRefusedSAS(w *world, o *observation) error {
 	return nil
 }
 
-// storedOnce returns the events of a check's hub if they have the given bodies, each one once. The events of a
-// partition are in their order.
+// storedOnce returns the events of a check's hub if they have the given bodies, each once. The
+// events of a partition are in their order.
 func storedOnce(w *world, name string, bodies []string) ([]emulator.Event, error) {
 	hub := hubOf(name)
 	missing := make(map[string]int)
@@ -255,7 +257,7 @@ func storedOnce(w *world, name string, bodies []string) ([]emulator.Event, error
 	return events, nil
 }
 
-// routed wants each event to carry its key and to be where its key says.
+// routed wants each event to carry its key and to be in its key's partition.
 func routed(events []emulator.Event, partitions int, key func(emulator.Event) string) error {
 	for _, e := range events {
 		if e.PartitionKey != key(e) {
@@ -268,7 +270,7 @@ func routed(events []emulator.Event, partitions int, key func(emulator.Event) st
 	return nil
 }
 
-// asReceived is how a client should see an event.
+// asReceived returns an event as a client should see it.
 func asReceived(e emulator.Event) received {
 	return received{
 		Partition: e.PartitionID,
@@ -280,7 +282,7 @@ func asReceived(e emulator.Event) received {
 	}
 }
 
-// numbered are the bodies event-0 to event-(n-1).
+// numbered returns the bodies event-0 to event-(n-1).
 func numbered(n int) []string {
 	bodies := make([]string, n)
 	for i := range bodies {

@@ -27,7 +27,7 @@ func seed(t *testing.T, check, partition string, bodies ...string) *world {
 	return w
 }
 
-// wantJudgement fails unless the judge finds what text says; an empty text means nothing at all.
+// wantJudgement fails unless the judge returns text; an empty text means no error.
 func wantJudgement(t *testing.T, w *world, o *observation, text string) {
 	t.Helper()
 	err := checkNamed(o.Check).judge(w, o)
@@ -89,7 +89,7 @@ func TestWhatClientsSayOfARefusalMustTellWhy(t *testing.T) {
 	wantJudgement(t, w, &observation{Check: "epoch stealing", Stolen: told, Refused: timedOut}, "TimeoutError")
 	denied := refusal{"UnauthorizedError", ""}
 	wantJudgement(t, w, &observation{Check: "SAS refused", WrongKey: denied, ListenOnly: denied}, "")
-	wantJudgement(t, w, &observation{Check: "SAS refused", WrongKey: denied}, "does not tell why")
+	wantJudgement(t, w, &observation{Check: "SAS refused", WrongKey: denied}, "does not say why")
 	w = seed(t, "SAS refused", "0", "event-0")
 	wantJudgement(t, w, &observation{Check: "SAS refused", WrongKey: denied, ListenOnly: denied}, "1 events")
 }
@@ -105,7 +105,7 @@ func TestKeysAreTheSameEveryTime(t *testing.T) {
 
 func TestAClientThatIsMissingOrFailsIsAFailure(t *testing.T) {
 	for _, test := range []struct{ name, script, want string }{
-		{"silence", "exit 0", "nothing was heard of it"},
+		{"silence", "exit 0", "it was not reported"},
 		{"nonsense", "echo hello", `the script printed "hello"`},
 		{"an error", `echo '{"check":"publish","error":"broken"}'`, "publish: broken"},
 		{"a status", "exit 3", "exit status 3"},
@@ -141,7 +141,7 @@ func TestOurEventsMustArriveByteForByteAndInTheOrderOfTheirKey(t *testing.T) {
 	wantJudgement(t, w, seen(a1, received{Key: "c", Body: "2"}, a3), `key "c"`)
 }
 
-// idleWorld returns a world that has the hub of one check only, and in which nothing has happened.
+// idleWorld returns a world with only the hub of one check, and without any operation so far.
 func idleWorld(t *testing.T, check string) *world {
 	t.Helper()
 	w := &world{transfers: make(map[string][]int)}
@@ -210,7 +210,7 @@ func TestAProducerThatWasReplacedMustBeTold(t *testing.T) {
 	}
 	wantJudgement(t, w, o, "")
 	for want, spoil := range map[string]func(*observation){
-		"which does not tell of the other one": func(o *observation) { o.Stolen.Code = "TimeoutError" },
+		"which does not mention the other one": func(o *observation) { o.Stolen.Code = "TimeoutError" },
 		"when it came back":                    func(o *observation) { o.Refused.Message = "no answer" },
 		"the next epoch":                       func(o *observation) { o.After.OwnerLevel = 0 },
 		"stored are":                           func(o *observation) { o.Events = 10 },

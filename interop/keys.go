@@ -11,12 +11,12 @@ import (
 
 const (
 	routedKeys = 1000
-	// A prime, so that no partition is chosen by the low bits of the hash alone.
+	// A prime, so that the low bits of the hash alone choose no partition.
 	routedPartitions = 31
 )
 
-// partitionKeys are the keys of the check "key routing": always the same ones, from 1 to 40 characters long. Half
-// of them are of ASCII characters alone; those of the others take up to 4 bytes.
+// partitionKeys returns the keys of the check "key routing": always the same ones, from 1 to 40
+// characters long. Half of them are ASCII only. The characters of the others take up to 4 bytes.
 func partitionKeys() []string {
 	alphabet := []rune("0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-_.:/ äéßøЖя東京都😀🚀")
 	ascii := slices.IndexFunc(alphabet, func(r rune) bool { return r > 127 })
@@ -39,14 +39,14 @@ func partitionKeys() []string {
 	return keys
 }
 
-// partitionOf is the partition that this project's own hash chooses.
+// partitionOf returns the partition that this project's own hash chooses.
 func partitionOf(key string, partitions int) string {
 	return strconv.Itoa(partitionkey.Index(key, partitions))
 }
 
-// pythonRoutes is what Azure's client for Python computes in its buffered mode: the remainder of a negative hash is the
-// one that Python's operator yields, not its magnitude, and the hash is over characters rather than bytes, so that it
-// is known only for those of ASCII.
+// pythonRoutes returns the partition that Azure's client for Python computes in its buffered mode.
+// For a negative hash it uses the remainder of Python's operator, not the magnitude. Its hash is
+// over characters instead of bytes, so it is known only for ASCII.
 func pythonRoutes(key string, partitions int) (partition string, known bool) {
 	index := int(partitionkey.Hash(key)) % partitions
 	if index < 0 {
@@ -55,7 +55,8 @@ func pythonRoutes(key string, partitions int) (partition string, known bool) {
 	return strconv.Itoa(index), isASCII(key)
 }
 
-// javaRoutes is what Azure's client for Java computes: it takes the last bytes of a key, up to 12, for signed ones.
+// javaRoutes returns the partition that Azure's client for Java computes. It treats the last bytes
+// of a key, up to 12, as signed.
 func javaRoutes(key string, partitions int) (partition string, known bool) {
 	return partitionOf(key, partitions), isASCII(key)
 }

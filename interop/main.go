@@ -16,10 +16,11 @@ func main() { command.Main(run) }
 
 var choice = command.Choice[*client]{
 	Command: "interop", Kind: "client", All: clients, Name: func(c *client) string { return c.name },
-	One: "check", Verbose: "print the emulator's log and what the clients print to standard error",
+	One: "check", Verbose: "print the emulator's log and the clients' standard error",
 }
 
-// run is the command: 0 if every check of every client went well, 1 if one did not, 2 if args make no sense.
+// run is the command. It returns 0 if every check of every client succeeded, 1 if one failed, and 2
+// for invalid args.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	request, ok := choice.Parse(args, stderr)
 	if !ok {
@@ -30,7 +31,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	var wg sync.WaitGroup
 	for i, c := range request.Chosen {
 		results[i] = &result{client: c}
-		// It ends with the client's program, which has a deadline; it is waited for below.
+		// Ends with the client's program, which has a deadline; awaited below.
 		wg.Go(func() { results[i].run(ctx, request.Pattern, request.Log) })
 	}
 	wg.Wait()
@@ -44,7 +45,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	return 0
 }
 
-// report prints the table, and below it what went wrong.
+// report prints the table, then the failures.
 func report(w io.Writer, results []*result, pattern *regexp.Regexp) {
 	fmt.Fprint(w, "| |")
 	for _, r := range results {

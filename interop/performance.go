@@ -17,31 +17,32 @@ import (
 )
 
 const (
-	// performanceLimit bounds what is performed for one check.
+	// performanceLimit bounds the commands for one check.
 	performanceLimit = 3 * time.Minute
-	// performedAtOnce is for how many checks programs run at a time, besides those that mostly wait.
+	// performedAtOnce bounds the checks that run at a time, without those that mostly wait.
 	performedAtOnce = 4
 )
 
-// A performance is what a program that has commands of its own does for a check, in place of a script that takes the check's name.
+// A performance replaces a script for a program with its own commands: it has the commands for a
+// check.
 type performance struct {
 	commands []invocation // one after the other
-	waits    bool         // for most of its time, so that it disturbs no other
-	// judge compares what the program said with what the emulator holds.
+	waits    bool         // most of its time, so that it disturbs no other
+	// judge compares the program's output with the emulator's events.
 	judge func(w *world, check string, said said) error
 }
 
 // An invocation is one run of the program.
 type invocation struct {
 	arguments []string
-	// environment is what the program must be told beyond the hub; nil: the emulator of the check, in the clear.
+	// environment adds variables besides the hub; nil: the check's emulator, without TLS.
 	environment func(*world) []string
 }
 
-// call is an invocation against the check's own emulator.
+// call returns an invocation against the check's own emulator.
 func call(arguments ...string) invocation { return invocation{arguments: arguments} }
 
-// said is what a program has printed, in its order.
+// said is a program's output in order.
 type said []statement
 
 // A statement is a line of a program's output.
@@ -50,7 +51,7 @@ type statement struct {
 	More json.RawMessage
 }
 
-// perform has the program perform the checks, several at a time, and judges what it says.
+// perform runs the program for the checks, several at a time, and judges its output.
 func (r *result) perform(ctx context.Context, w *world, program []string, asked []*check, log io.Writer) {
 	failures := make([]error, len(asked))
 	errorOutput := make([]bytes.Buffer, len(asked))
@@ -58,7 +59,7 @@ func (r *result) perform(ctx context.Context, w *world, program []string, asked 
 	var wg sync.WaitGroup
 	for i, c := range asked {
 		p := r.performances[c.name]
-		// It ends with its programs, which performanceLimit bounds; it is waited for below.
+		// Ends with its programs, which performanceLimit bounds; awaited below.
 		wg.Go(func() {
 			if !p.waits {
 				places <- struct{}{}
@@ -76,7 +77,7 @@ func (r *result) perform(ctx context.Context, w *world, program []string, asked 
 	}
 }
 
-// perform runs the commands for a check and judges what they say.
+// perform runs the commands for a check and judges their output.
 func (p performance) perform(ctx context.Context, w *world, c *check, program []string, name string, stderr, log io.Writer) error {
 	if len(p.commands) == 0 {
 		return errors.New("there is no command for it")
@@ -96,10 +97,10 @@ func (p performance) perform(ctx context.Context, w *world, c *check, program []
 	return p.judge(w, c.name, all)
 }
 
-// spoken are the variables by which the program is told where and how to connect.
+// spoken are the variables that tell the program where and how to connect.
 var spoken = []string{"CONN", "CUSTOM", "HUB", "WS", "TRUST", "ADDR", "USER_KEY"}
 
-// listen runs a program to its end and returns what it said.
+// listen runs a program to its end and returns its output.
 func listen(ctx context.Context, command, environment []string, stderr, log io.Writer, name string) (said, error) {
 	c := exec.CommandContext(ctx, command[0], command[1:]...)
 	c.Env = slices.DeleteFunc(os.Environ(), func(variable string) bool {
@@ -130,7 +131,7 @@ func listen(ctx context.Context, command, environment []string, stderr, log io.W
 	return all, errors.Join(lines.Err(), err)
 }
 
-// told returns what the program said of something, each time.
+// told returns the values of all statements with this name.
 func told[T any](s said, what string) (all []T, err error) {
 	for _, statement := range s {
 		if statement.What != what {
@@ -145,7 +146,7 @@ func told[T any](s said, what string) (all []T, err error) {
 	return all, nil
 }
 
-// once returns what the program said of something exactly one time.
+// once returns the value of the only statement with this name.
 func once[T any](s said, what string) (one T, err error) {
 	all, err := told[T](s, what)
 	if err != nil {

@@ -26,7 +26,7 @@ func prepareJavaScript(ctx context.Context) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	// Node.js looks for packages from where the script lies.
+	// Node.js searches packages from the script's place.
 	return []string{"node", filepath.Join(dir, "client.mjs")}, setup.CopyFiles(folder, dir, "client.mjs")
 }
 

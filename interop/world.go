@@ -16,7 +16,7 @@ import (
 )
 
 const (
-	// listenKey is a shared access policy that does not allow to send.
+	// listenKey is a shared access policy without the right to send.
 	listenKey = "listen"
 	// serviceHost is a namespace that does not exist.
 	serviceHost = "interop.servicebus.windows.net"
@@ -25,21 +25,22 @@ const (
 	textForced    = "The connection was closed by the service for an upgrade."
 )
 
-// A world is what one client's script runs in: an emulator with a hub for each check, and faults by the hub.
+// A world is the environment of one client's script: an emulator with a hub for each check, and
+// faults by hub.
 type world struct {
 	client *client
 	server *emulator.Server
-	// Servers that speak one transport only, so that a client cannot take another one unnoticed.
+	// Each server speaks only one transport, so that a client cannot use another one unnoticed.
 	tls, webSocket *emulator.Server
-	// One that tells idempotent producers the sequence number that it tracks.
+	// This server reports to idempotent producers the sequence number that it tracks.
 	reporting   *emulator.Server
 	dir         string // for files that the script reads
 	keys        []string
 	earthquakes []earthquake
 
 	mu        sync.Mutex       // guards the fields below
-	transfers map[string][]int // by hub: the connections that transfers came over, in their order
-	receivers map[string][]int // by hub: the connections over which receivers were attached
+	transfers map[string][]int // by hub: the connections of the transfers, in order
+	receivers map[string][]int // by hub: the connections of the attached receivers
 	forced    bool             // a consumer's connection was closed
 }
 
@@ -119,7 +120,7 @@ func (w *world) close() {
 	_ = os.RemoveAll(w.dir)
 }
 
-// serverOf is the emulator in which a check happens.
+// serverOf returns the emulator for a check.
 func (w *world) serverOf(check string) *emulator.Server {
 	switch check {
 	case nameTLS:
@@ -136,7 +137,7 @@ func (w *world) serverOf(check string) *emulator.Server {
 func (w *world) keysFile() string        { return filepath.Join(w.dir, "keys.json") }
 func (w *world) authoritiesFile() string { return filepath.Join(w.dir, "authorities.pem") }
 
-// environment tells a script what it needs to know.
+// environment returns the script's variables.
 func (w *world) environment() []string {
 	return []string{
 		"INTEROP_CONNECTION_STRING=" + w.server.ConnectionString(""),
@@ -147,14 +148,14 @@ func (w *world) environment() []string {
 		"INTEROP_TLS_ADDRESS=" + w.tls.Addr(),
 		"INTEROP_WEBSOCKET_ADDRESS=" + w.webSocket.Addr(),
 		"INTEROP_CA_FILE=" + w.authoritiesFile(),
-		"NODE_EXTRA_CA_CERTS=" + w.authoritiesFile(), // which Node.js reads when it starts
+		"NODE_EXTRA_CA_CERTS=" + w.authoritiesFile(), // Node.js reads it at its start
 		"INTEROP_KEYS=" + w.keysFile(),
 		"INTEROP_EARTHQUAKES=" + strconv.Itoa(len(w.earthquakes)),
 		"INTEROP_KEY_PARTITIONS=" + strconv.Itoa(routedPartitions),
 	}
 }
 
-// wrongKey and listenOnly are connection strings that do not allow to send.
+// wrongKey and listenOnly are connection strings without the right to send.
 func (w *world) wrongKey() string {
 	return withKey(w.server.ConnectionString(""), "RootManageSharedAccessKey", "wrong")
 }
@@ -163,12 +164,13 @@ func (w *world) listenOnly() string {
 	return withKey(w.server.ConnectionString(""), listenKey, "listen-key")
 }
 
-// serviceConnectionString is as the service gives it: TLS, no port, and a host that only the client's options say how to reach.
+// serviceConnectionString looks like the service's: TLS, no port, and a host that only the client's
+// options can reach.
 func (w *world) serviceConnectionString() string {
 	return strings.Replace(w.tls.TLSConnectionString(""), w.tls.Addr(), serviceHost+"/", 1)
 }
 
-// withKey is a connection string with another key.
+// withKey returns a connection string with another key.
 func withKey(text, name, value string) string {
 	parts := strings.Split(text, ";")
 	for i, part := range parts {
@@ -182,7 +184,7 @@ func withKey(text, name, value string) string {
 	return strings.Join(parts, ";")
 }
 
-// hook decides by the hub, which belongs to one check.
+// hook decides by the hub, since each hub belongs to one check.
 func (w *world) hook(_ context.Context, op emulator.Operation) emulator.Action {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -201,7 +203,8 @@ func (w *world) hook(_ context.Context, op emulator.Operation) emulator.Action {
 	return w.fault(op)
 }
 
-// fault is what happens to a transfer, to the attach of a receiver or to a question to $management; mu is held.
+// fault returns the action for a transfer, a receiver's attach or a request to $management. mu is
+// held.
 func (w *world) fault(op emulator.Operation) emulator.Action {
 	if op.Hub == hubOf(nameConsumerReconnects) && !w.forced && w.forces(op) {
 		w.forced = true
@@ -226,28 +229,28 @@ func (w *world) fault(op emulator.Operation) emulator.Action {
 			return emulator.Pass()
 		}
 	case strings.HasPrefix(op.Hub, "consume-from-"):
-		return emulator.Pass().After(2 * time.Millisecond) // so that no two events have the same time
+		return emulator.Pass().After(2 * time.Millisecond) // no two events then have the same time
 	default:
 		return emulator.Pass()
 	}
 }
 
-// forces tells whether an operation makes the emulator close a consumer's connection: that the fourth receiver is
-// attached, or that someone asks for the last partition's properties, which a consumer does over the same connection.
-// mu is held.
+// forces reports whether an operation makes the emulator close a consumer's connection: the fourth
+// receiver is attached, or a client asks for the last partition's properties. A consumer does the
+// latter over the same connection. mu is held.
 func (w *world) forces(op emulator.Operation) bool {
 	return op.Kind == emulator.KindAttach && len(w.receivers[op.Hub]) == 4 ||
 		op.Kind == emulator.KindManagement && op.PartitionID == "3"
 }
 
-// transferConnections are the connections over which a hub's transfers came, in their order.
+// transferConnections returns the connections of a hub's transfers, in order.
 func (w *world) transferConnections(hub string) []int {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return append([]int(nil), w.transfers[hub]...)
 }
 
-// receiverConnections are the connections over which receivers were attached to a hub, in their order.
+// receiverConnections returns the connections of a hub's receivers, in order.
 func (w *world) receiverConnections(hub string) []int {
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -8,10 +8,12 @@ import (
 	"time"
 )
 
-// A program of a bare broker: one that is run as it is, says nothing of itself and is not told anything. A relay stands before it.
+// A program of a bare broker runs as it is: it neither reports nor takes commands. A relay stands
+// before it.
 type program struct{ command, environment []string }
 
-// startBare starts the programs of such a broker, of which the last is the server. It is ready when it answers a client.
+// startBare starts the programs of a bare broker; the last is the server. The server is ready when
+// it answers a client.
 func (d *bed) startBare(ctx context.Context) error {
 	programs, err := d.commands.bare(d.inner, d.directory)
 	if err != nil {
@@ -38,10 +40,11 @@ func (d *bed) startBare(ctx context.Context) error {
 	return nil
 }
 
-// bareLimit bounds how long the programs of a bare broker may take to start on a busy machine.
+// bareLimit bounds the start of a bare broker's programs on a busy machine.
 const bareLimit = 2 * time.Minute
 
-// awaitAnswer asks the broker for AMQP until it says that it speaks it, and waits until it says that it is ready, if it does.
+// awaitAnswer asks the broker for AMQP until it speaks it. If the broker says when it is ready,
+// awaitAnswer waits for that first.
 func (d *bed) awaitAnswer(ctx context.Context) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, bareLimit, fmt.Errorf("%s did not speak AMQP within %v", d.name, bareLimit))
 	defer cancel()

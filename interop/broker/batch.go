@@ -8,23 +8,23 @@ import (
 	"math/rand/v2"
 )
 
-// batchFormat is the message format of batches, which the service takes apart.
+// batchFormat is the message format of batches, which the service splits.
 const batchFormat = 0x80013700
 
-// A content is what can be told of a message when it has arrived.
+// A content describes a message that has arrived.
 type content struct {
 	format   uint32
 	sections int
 	bytes    int    // of all sections together
-	hash     string // SHA-256 over each section's length, four bytes with the highest first, and its bytes
+	hash     string // SHA-256 over each section's length (four bytes, big-endian) and its bytes
 }
 
-// String is short enough for a complaint.
+// String is short enough for an error text.
 func (c content) String() string {
 	return fmt.Sprintf("format %#x with %d sections of %d bytes, hash %.12s", c.format, c.sections, c.bytes, c.hash)
 }
 
-// contentOf is the content of a batch.
+// contentOf returns the content of a batch.
 func contentOf(format uint32, batch [][]byte) content {
 	hash := sha256.New()
 	c := content{format: format, sections: len(batch)}
@@ -46,7 +46,7 @@ func newSource() *source {
 	return &source{rand.NewChaCha8([32]byte([]byte("the same bytes each time it runs")))}
 }
 
-// batch makes a batch of events, each of which is a message with a body of so many bytes.
+// batch makes a batch of events. Each is a message with a body of so many bytes.
 func (s *source) batch(events, size int) [][]byte {
 	batch := make([][]byte, events)
 	for i := range batch {

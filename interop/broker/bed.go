@@ -14,7 +14,7 @@ import (
 	"github.com/go-eventhubs/eventhubs/internal/connection"
 )
 
-// A bed is a broker that runs, and what a case needs of it.
+// A bed is a running broker with what a case needs.
 type bed struct {
 	*broker
 	commands  commands
@@ -23,22 +23,23 @@ type bed struct {
 	log       io.Writer
 	port      string // where our transport connects
 	inner     string // where the broker listens: port, unless there is a relay before it
-	directory string // the broker's own, which a restart leaves alone
+	directory string // the broker's own; a restart keeps it
 	lifetime  context.Context
 	fail      func(error) // ends lifetime
 	version   string
 
 	server *process
-	beside []*process // what the server cannot do without
+	beside []*process // programs that the server needs
 	reader *process   // nil if the server itself reports what arrives
-	relay  *relay     // nil if the server does what it is told
+	relay  *relay     // nil if the server takes commands
 
-	// Of the case that runs.
+	// Of the running case.
 	conn   *connection.Conn
-	opened atomic.Int32 // how many connections were
+	opened atomic.Int32 // the number of opened connections
 }
 
-// newBed starts a broker. Its programs end at the latest with ctx, and end ctx when one of them fails.
+// newBed starts a broker. Its programs end with ctx at the latest, and a program that fails ends
+// ctx.
 func newBed(ctx context.Context, b *broker, fail func(error), log io.Writer) (*bed, error) {
 	installed, err := b.prepare(ctx)
 	if err != nil {
@@ -69,7 +70,7 @@ func newBed(ctx context.Context, b *broker, fail func(error), log io.Writer) (*b
 	return d, nil
 }
 
-// freePort is a port of loopback at which nobody listens.
+// freePort returns a port of loopback without a listener.
 func freePort() (string, error) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -138,7 +139,7 @@ func (d *bed) close() {
 	_ = os.RemoveAll(d.directory)
 }
 
-// tell has the broker do something, or the relay before it.
+// tell gives a command to the broker, or to the relay before it.
 func (d *bed) tell(ctx context.Context, what string) (count int, err error) {
 	if d.relay != nil {
 		return d.relay.tell(what)
@@ -146,7 +147,8 @@ func (d *bed) tell(ctx context.Context, what string) (count int, err error) {
 	return d.server.tell(ctx, what)
 }
 
-// batch makes a batch of events of a size: for a broker that does not keep several sections apart, one event as large as all of them.
+// batch makes a batch of events of a size. A broker that does not keep several sections separate
+// gets one event of the same total size.
 func (d *bed) batch(events, size int) [][]byte {
 	if d.oneSection {
 		events, size = 1, events*size
@@ -154,7 +156,7 @@ func (d *bed) batch(events, size int) [][]byte {
 	return d.source.batch(events, size)
 }
 
-// format is which message format a batch has when it has arrived.
+// format returns the message format of a batch when it arrives.
 func (d *bed) format() uint32 {
 	if d.formatless {
 		return 0
@@ -162,7 +164,7 @@ func (d *bed) format() uint32 {
 	return batchFormat
 }
 
-// read has what is at an address reported, and what will be.
+// read starts to report the messages at an address, present and future ones.
 func (d *bed) read(ctx context.Context, address string) error {
 	if d.commands.reader == nil {
 		return nil
@@ -174,7 +176,7 @@ func (d *bed) read(ctx context.Context, address string) error {
 	return err
 }
 
-// relieve has the broker allow more messages to an address of the hub dry.
+// relieve lets the broker accept more messages to an address of the hub dry.
 func (d *bed) relieve(ctx context.Context, address string) error {
 	if d.commands.reader != nil {
 		return d.read(ctx, address)
@@ -183,7 +185,7 @@ func (d *bed) relieve(ctx context.Context, address string) error {
 	return err
 }
 
-// runCase runs a case over a connection of its own.
+// runCase runs a case over a new connection.
 func (d *bed) runCase(ctx context.Context, c *testCase) (remark string, err error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, caseLimit, fmt.Errorf("it took more than %v", caseLimit))
 	defer cancel()
@@ -204,7 +206,7 @@ func (d *bed) runCase(ctx context.Context, c *testCase) (remark string, err erro
 	return c.run(ctx, d)
 }
 
-// wantConnections wants so many connections to have been opened, of which the broker has one.
+// wantConnections wants so many connections to have been opened, and one of them to be open.
 func (d *bed) wantConnections(ctx context.Context, opened int) error {
 	if got := int(d.opened.Load()); got != opened {
 		return fmt.Errorf("%d connections were opened, want %d", got, opened)

@@ -12,53 +12,56 @@ import (
 	"github.com/go-eventhubs/eventhubs/internal/setup"
 )
 
-// container is what our connections are called, so that the servers know them.
+// container is the name of our connections at the servers.
 const container = "interop"
 
-// A broker is an AMQP server of others.
+// A broker is another project's AMQP server.
 type broker struct {
 	name  string // on the command line
 	title string
-	// byName brokers run only when they are named.
+	// byName brokers run only if named.
 	byName bool
 	// prepare installs it and returns its commands.
 	prepare func(context.Context) (commands, error)
-	// refusals are what it makes of messages that are too much for it, by the hub.
+	// refusals are the broker's answers to messages over its limits, by hub.
 	refusals []refusal
-	// swallows tells whether it can be told to store a message and break the connection instead of answering.
+	// swallows says whether the broker can store a message and break the connection instead of
+	// answering.
 	swallows bool
-	// oneSection brokers do not keep a message's data sections apart, or in their order: they get batches of one event.
+	// oneSection brokers do not keep a message's data sections separate, or in order. They get
+	// batches of one event.
 	oneSection bool
-	// refusesFormat brokers take messages of format 0 only, and so none of ours: only cases that publish nothing are of use.
+	// refusesFormat brokers accept only messages of format 0, and so none of ours. Only cases that
+	// publish nothing are useful.
 	refusesFormat bool
 	// formatless brokers forget a message's format.
 	formatless bool
-	// flat brokers take addresses without slashes.
+	// flat brokers accept addresses without slashes.
 	flat bool
-	// missing is an address that is not there, unless it is that of the hub missing.
+	// missing is an address that does not exist, if the hub missing is not one.
 	missing string
-	// missingCode is how it refuses that, unless as what it is.
+	// missingCode is the code of that refusal, if it is not CodeNotFound.
 	missingCode connection.Code
-	// channels is how many sessions its channel-max allows, if that is few.
+	// channels is the number of sessions in its channel-max, if that is small.
 	channels int
-	// idle is its idle time-out: it disconnects who says nothing for so long.
+	// idle is its idle time-out: it disconnects a client that is silent for so long.
 	idle time.Duration
-	// lacks says of cases that it has no means for why that is so.
+	// lacks says why the broker cannot run some cases.
 	lacks map[string]string
 }
 
-// Commands start a broker's programs; arguments are added to them.
+// commands start a broker's programs; arguments are appended.
 type commands struct {
-	server []string // a script of ours: port, a directory, container
+	server []string // our script: port, a directory, container
 	reader []string // port; nil if the server itself reports what arrives
 	bare   func(port, directory string) ([]program, error)
-	// Of a bare broker: which it is, and how it reports what arrives, if it does.
+	// Of a bare broker: its version, and how it reports arrivals, if it does.
 	version    string
 	understand func([]byte) (line, bool)
 	opens      func([]byte) bool // nil: it is ready when it speaks AMQP
 }
 
-// A refusal is what happens to a batch that is too much, because of its own size or of what is there already.
+// A refusal is the answer to a batch that is too large, or that finds the queue full.
 type refusal struct {
 	hub     string
 	outcome connection.Outcome
@@ -79,7 +82,7 @@ var brokers = []*broker{
 	{
 		name: "rhea", title: "rhea server", prepare: prepareRhea, swallows: true, channels: 64, idle: 2 * time.Second,
 		refusals: []refusal{
-			{"limited", connection.NotSent, connection.CodeTooLarge}, // the link says so beforehand
+			{"limited", connection.NotSent, connection.CodeTooLarge}, // the link states the limit
 			{"strict", connection.Rejected, connection.CodeTooLarge},
 		},
 	},
@@ -124,7 +127,7 @@ var brokers = []*broker{
 	},
 }
 
-// unnamed are the brokers that run when none is named.
+// unnamed returns the brokers that run if none is named.
 func unnamed() []*broker {
 	return slices.DeleteFunc(slices.Clone(brokers), func(b *broker) bool { return b.byName })
 }
@@ -186,19 +189,20 @@ func prepareFe2o3(ctx context.Context) (commands, error) {
 	}, err
 }
 
-// prepareNetLite takes the listener that is part of the program of .NET's clients: see interop/clients/dotnet/README.md.
+// prepareNetLite uses the listener in the program of .NET's clients: see
+// interop/clients/dotnet/README.md.
 func prepareNetLite(ctx context.Context) (commands, error) {
 	client, err := setup.DotNet(ctx)
 	return commands{
 		version: "2.5.5, .NET", understand: netLiteArrival,
-		// What comes before it says so is accepted and not reported.
+		// It accepts earlier messages, but does not report them.
 		opens: func(text []byte) bool { return bytes.Contains(text, []byte(`"what":"listening"`)) }, bare: func(port, _ string) ([]program, error) {
 			return []program{{append(slices.Clone(client), "netlite", "listen", "4"), []string{"ADDR=127.0.0.1:" + port}}}, nil
 		},
 	}, err
 }
 
-// netLiteArrival reads what the listener says of a message.
+// netLiteArrival reads the listener's report of a message.
 func netLiteArrival(text []byte) (line, bool) {
 	var said struct {
 		What string
@@ -209,7 +213,7 @@ func netLiteArrival(text []byte) (line, bool) {
 			SHA256          string
 		}
 	}
-	// Of what is no message, more is a text.
+	// In other reports More is a text.
 	_ = json.Unmarshal(text, &said)
 	if said.What != "message" {
 		return line{}, false
@@ -218,13 +222,14 @@ func netLiteArrival(text []byte) (line, bool) {
 	return line{Arrived: m.Address, Format: m.Format, Sections: m.Sections, Bytes: m.Bytes, Hash: m.SHA256}, true
 }
 
-// rheaReader is the command of the program that reads queues.
+// rheaReader returns the command of the program that reads queues.
 func rheaReader(ctx context.Context) ([]string, error) {
 	dir, err := installRhea(ctx)
 	return []string{"node", filepath.Join(dir, "reader.mjs")}, err
 }
 
-// installRhea returns the directory of the scripts, beside the package: Node.js looks for it from where they lie.
+// installRhea returns the directory of the scripts, next to the package. Node.js searches from
+// there.
 func installRhea(ctx context.Context) (dir string, err error) {
 	folder := filepath.Join("broker", "peers", "rhea")
 	if dir, err = setup.NPM(ctx, "rhea", folder); err != nil {

@@ -16,13 +16,13 @@ import (
 // caseLimit bounds a case.
 const caseLimit = time.Minute
 
-// A testCase is something that each broker goes through. What it returns besides an error stands in the table.
+// A testCase runs on each broker. Its remark goes into the table.
 type testCase struct {
 	name string
 	run  func(context.Context, *bed) (remark string, err error)
 }
 
-// why says why a broker has no means for a case; empty if it has.
+// why says why a broker cannot run a case; empty if it can.
 func (b *broker) why(name string) string {
 	if why := b.lacks[name]; why != "" || !b.refusesFormat || name == nameChannels {
 		return why
@@ -30,7 +30,7 @@ func (b *broker) why(name string) string {
 	return "it refuses the format of batches"
 }
 
-// Names of cases that some brokers have no means for.
+// Names of cases that some brokers cannot run.
 const (
 	nameProducer  = "the whole producer"
 	nameRestarted = "the broker killed and restarted"
@@ -45,7 +45,7 @@ const (
 // cases in the order in which they are run.
 var cases = []*testCase{
 	{"small batches", smallBatches},
-	{nameRestarted, restartedBroker}, // while it has little to read when it starts
+	{nameRestarted, restartedBroker}, // early, while it has little to read at its start
 	{"batches of many frames", largeBatches},
 	{"10 MiB", hugeBatches},
 	{"1,000 batches in a row", manyBatches},
@@ -73,7 +73,8 @@ func smallBatches(ctx context.Context, d *bed) (string, error) {
 	return p.volume(), errors.Join(p.finish(ctx), d.wantConnections(ctx, 1))
 }
 
-// largeBatches publishes what takes many frames, and what just fits into one, two or three of them or just does not.
+// largeBatches publishes batches of many frames, and batches that just fit into one, two or three
+// frames, or just do not.
 func largeBatches(ctx context.Context, d *bed) (string, error) {
 	p := d.publisher("large", "0")
 	if err := d.read(ctx, p.address); err != nil {
@@ -84,9 +85,9 @@ func largeBatches(ctx context.Context, d *bed) (string, error) {
 			return "", err
 		}
 	}
-	for _, frame := range []int{4096, 16384} { // what the brokers allow
+	for _, frame := range []int{4096, 16384} { // the brokers' limits
 		for frames := range 3 {
-			for less := range 80 { // a frame's own fields and the section's take no more
+			for less := range 80 { // more than a frame's own fields and the section's
 				if err := p.publishAll(ctx, 1, 1, (frames+1)*(frame-40)+40-less); err != nil {
 					return "", err
 				}
@@ -124,7 +125,7 @@ func parallelLinks(ctx context.Context, d *bed) (string, error) {
 		payload[i] = d.batch(1000, 300)
 	}
 	for i, p := range publishers {
-		// Ends with its last batch; waited for below.
+		// Ends with its last batch; awaited below.
 		wg.Go(func() {
 			for n := range payload {
 				if errs[i] = p.publish(ctx, payload[(n+i)%batches]); errs[i] != nil {
@@ -142,7 +143,7 @@ func parallelLinks(ctx context.Context, d *bed) (string, error) {
 	return fmt.Sprintf("%d batches each, %.1f MB", batches, float64(bytes)/1e6), errors.Join(errors.Join(errs...), d.wantConnections(ctx, 1))
 }
 
-// missingAddress wants a link that is refused to be told as what it is, and to leave others alone.
+// missingAddress wants a refused link to be reported with its reason, and other links to go on.
 func missingAddress(ctx context.Context, d *bed) (string, error) {
 	p := d.publisher("beside", "0")
 	if err := d.read(ctx, p.address); err != nil {
@@ -164,7 +165,7 @@ func missingAddress(ctx context.Context, d *bed) (string, error) {
 	return string(code), errors.Join(p.finish(ctx), d.wantConnections(ctx, 1))
 }
 
-// refusedBatches wants what is too much for the broker to be refused as that, and the link to go on.
+// refusedBatches wants batches over the limit to be refused for that reason, and the link to go on.
 func refusedBatches(ctx context.Context, d *bed) (string, error) {
 	var remarks []string
 	for _, r := range d.refusals {
@@ -180,7 +181,7 @@ func refusedBatches(ctx context.Context, d *bed) (string, error) {
 		if err := d.read(ctx, p.address); err != nil {
 			return "", err
 		}
-		p.again = append(p.again, r.code) // until what was read is gone
+		p.again = append(p.again, r.code) // until the earlier messages are read
 		if err := p.finish(ctx); err != nil {
 			return "", err
 		}
@@ -189,9 +190,10 @@ func refusedBatches(ctx context.Context, d *bed) (string, error) {
 	return strings.Join(remarks, ", "), d.wantConnections(ctx, 1)
 }
 
-// withoutCredit wants a wait for credit to end with its context, with nothing sent and the link unharmed.
+// withoutCredit wants a wait for credit to end with its context, without sending, and the link to
+// go on.
 func withoutCredit(ctx context.Context, d *bed) (string, error) {
-	const most = 40 // batches that a broker may allow before it has enough
+	const most = 40 // upper bound of the batches that a broker allows
 	p := d.publisher("dry", "0")
 	var r connection.Result
 	for range most {

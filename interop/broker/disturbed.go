@@ -8,8 +8,8 @@ import (
 	"github.com/go-eventhubs/eventhubs/internal/connection"
 )
 
-// disturb publishes batches of 0.3 MB, and has something happen whenever one after so many of them is on its way. It
-// returns when all are accepted.
+// disturb publishes batches of 0.3 MB. While a batch whose number is a multiple of every is in flight,
+// it calls happen. It returns when all batches are accepted.
 func (p *publisher) disturb(ctx context.Context, batches, every int, happen func(context.Context) error) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -17,7 +17,7 @@ func (p *publisher) disturb(ctx context.Context, batches, every int, happen func
 		batch := p.bed.batch(1000, 300)
 		happened := make(chan error, 1)
 		if i%every == 0 {
-			// Ends with what happens; waited for below.
+			// Ends with happen; awaited below.
 			go func() {
 				err := happen(ctx)
 				if err != nil {
@@ -35,7 +35,7 @@ func (p *publisher) disturb(ctx context.Context, batches, every int, happen func
 	return nil
 }
 
-// losses says what it was like.
+// losses describes the failed tries.
 func (p *publisher) losses() string {
 	failed := 0
 	for _, n := range p.codes {
@@ -93,8 +93,8 @@ func lostConnections(ctx context.Context, d *bed) (string, error) {
 	return p.losses(), err
 }
 
-// restartedBroker kills the broker while batches are on their way and starts it again. All that it had accepted must be
-// there, and it is only then that it is read.
+// restartedBroker kills the broker while batches are in flight and starts it again. All accepted
+// batches must be there. They are read only afterwards.
 func restartedBroker(ctx context.Context, d *bed) (string, error) {
 	p := d.publisher("restarted", "0")
 	err := p.disturb(ctx, 60, 30, func(ctx context.Context) error {

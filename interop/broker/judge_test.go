@@ -29,8 +29,8 @@ func TestWhatArrivesMustBeWhatWasSent(t *testing.T) {
 		{"one missing", "instead of batch 1", []content{a, c}},
 		{"the last missing", "2 of 3 batches arrived", []content{a, b}},
 		{"another order", "instead of batch 1", []content{a, c, b}},
-		{"a late copy", "there arrived another", []content{a, b, c, b}},
-		{"another one", "there arrived another", []content{a, b, c, other}},
+		{"a late copy", "another one arrived", []content{a, b, c, b}},
+		{"another one", "another one arrived", []content{a, b, c, other}},
 		{"another hash", "instead of batch 1", []content{a, damaged, c}},
 		{"another format", "instead of batch 1", []content{a, formatless, c}},
 	} {

@@ -5,11 +5,11 @@ import (
 	"sync"
 )
 
-// A ledger holds what has arrived, by address.
+// A ledger has the arrivals by address.
 type ledger struct {
 	mu       sync.Mutex // guards the fields below
 	arrivals map[string][]content
-	changed  chan struct{} // closed and replaced when something arrives
+	changed  chan struct{} // closed and replaced at each arrival
 }
 
 func newLedger() *ledger {
@@ -24,11 +24,12 @@ func (l *ledger) add(address string, c content) {
 	l.changed = make(chan struct{})
 }
 
-// read returns what has arrived at an address, as soon as that is enough, or ctx's cause when it ends before.
+// read returns the arrivals at an address as soon as they are enough. It returns ctx's cause if ctx
+// ends first.
 func (l *ledger) read(ctx context.Context, address string, enough func([]content) bool) ([]content, error) {
 	for {
 		l.mu.Lock()
-		// The elements that are there do not change.
+		// Existing elements do not change.
 		arrived, changed := l.arrivals[address], l.changed
 		l.mu.Unlock()
 		if enough(arrived) {

@@ -11,13 +11,13 @@ import (
 	"github.com/go-eventhubs/eventhubs/internal/connection"
 )
 
-// hugeBatches publishes 10 MiB at once: in one event, and in as many as are of a kilobyte.
+// hugeBatches publishes 10 MiB at once: as one event, and as many events of a kilobyte.
 func hugeBatches(ctx context.Context, d *bed) (string, error) {
 	p := d.publisher("huge", "0")
 	if err := d.read(ctx, p.address); err != nil {
 		return "", err
 	}
-	const size = 10<<20 - 1000 // with what is around it
+	const size = 10<<20 - 1000 // less the overhead
 	for _, shape := range [][2]int{{1, size}, {10_240, 1000}} {
 		if err := p.publishAll(ctx, 1, shape[0], shape[1]); err != nil {
 			return "", err
@@ -26,7 +26,7 @@ func hugeBatches(ctx context.Context, d *bed) (string, error) {
 	return p.volume(), errors.Join(p.finish(ctx), d.wantConnections(ctx, 1))
 }
 
-// silence wants a connection to outlive the broker's idle time-out while there is nothing to send.
+// silence wants a connection to outlive the broker's idle time-out without traffic.
 func silence(ctx context.Context, d *bed) (string, error) {
 	p := d.publisher("silent", "0")
 	if err := d.read(ctx, p.address); err != nil {
@@ -45,7 +45,8 @@ func silence(ctx context.Context, d *bed) (string, error) {
 	return fmt.Sprintf("after %v with an idle time-out of %v", 5*d.idle/2, d.idle), errors.Join(p.finish(ctx), d.wantConnections(ctx, 1))
 }
 
-// moreThanChannels wants a link for which there is no channel to be refused at once, with the limit's name and what to do, and to disturb no other.
+// moreThanChannels wants a link without a free channel to be refused at once, with the name of the
+// limit and what to do. It must not disturb other links.
 func moreThanChannels(ctx context.Context, d *bed) (string, error) {
 	const more = 5
 	publishers := make([]*publisher, d.channels+more)
@@ -69,7 +70,7 @@ func moreThanChannels(ctx context.Context, d *bed) (string, error) {
 			return "", fmt.Errorf("a link beyond the limit of %d ends with %v; want the limit named, with code %s", d.channels, err, connection.CodeQuotaExceeded)
 		}
 	}
-	// What ends makes room.
+	// A closed link frees its channel.
 	if err := publishers[0].end(ctx); err != nil {
 		return "", err
 	}
@@ -85,7 +86,7 @@ func moreThanChannels(ctx context.Context, d *bed) (string, error) {
 	return fmt.Sprintf("%d of %d links", d.channels, len(publishers)), d.wantConnections(ctx, 1)
 }
 
-// begin publishes a batch, or opens the link where that is all that can be done.
+// begin publishes a batch, or only opens the link if the broker allows no more.
 func (p *publisher) begin(ctx context.Context) error {
 	if p.bed.refusesFormat {
 		return p.sender.Open(ctx)
@@ -93,7 +94,7 @@ func (p *publisher) begin(ctx context.Context) error {
 	return p.publishAll(ctx, 1, 2, 10)
 }
 
-// end publishes the last batch and wants all that were published to have arrived.
+// end publishes the last batch and wants all published batches to have arrived.
 func (p *publisher) end(ctx context.Context) error {
 	if p.bed.refusesFormat {
 		return p.sender.Open(ctx)

@@ -11,17 +11,18 @@ import (
 	"github.com/go-eventhubs/eventhubs/interop/internal/command"
 )
 
-// preparationLimit bounds the installation of one broker and its start.
+// preparationLimit bounds the installation and the start of one broker.
 const preparationLimit = 5 * time.Minute
 
 func main() { command.Main(run) }
 
 var choice = command.Choice[*broker]{
 	Command: "broker", Kind: "broker", All: brokers, Name: func(b *broker) string { return b.name },
-	One: "case", Verbose: "print what the programs say, and our transport's log",
+	One: "case", Verbose: "print the programs' output and our transport's log",
 }
 
-// run is the command: 0 if every case of every broker went well, 1 if one did not, 2 if args make no sense.
+// run is the command. It returns 0 if every case of every broker succeeded, 1 if one failed, and 2
+// for invalid args.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	request, ok := choice.Parse(args, stderr)
 	if !ok {
@@ -47,7 +48,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	return 0
 }
 
-// A result is what became of a broker's cases.
+// A result has the results of a broker's cases.
 type result struct {
 	*broker
 	version string

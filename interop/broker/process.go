@@ -14,39 +14,39 @@ import (
 	"time"
 )
 
-// answerLimit bounds how long a program may take to start, or to do what it was told.
+// answerLimit bounds a program's start, and its answer to a command.
 const answerLimit = 30 * time.Second
 
-// A process is a server or a reader: a program of others with a script of ours, which does what it is told and reports
-// what arrives, one JSON object a line.
+// A process is a server or a reader: another project's program with our script. It takes commands
+// and reports arrivals, one JSON object a line.
 type process struct {
 	// Immutable after started.
 	name    string
 	command *exec.Cmd
 	input   io.WriteCloser
-	answers chan line     // of what it was told, and that it is ready
-	ended   chan struct{} // closed when the program has ended and all that it said has been heard
+	answers chan line     // to commands, and that it is ready
+	ended   chan struct{} // closed when the program has ended and all its output is read
 	ledger  *ledger
 	log     io.Writer
-	// The program ends at the latest with lifetime; fail is told when it ends by itself.
+	// The program ends with lifetime at the latest. fail is called if it ends earlier.
 	lifetime context.Context
 	fail     func(error)
-	bare     bool // it is a program of others alone, which says nothing of itself and is not told anything
-	// understand finds an arrival in what a bare program says; nil if it says nothing of interest.
+	bare     bool // another project's program without our script: it neither reports nor takes commands
+	// understand finds an arrival in a bare program's output; nil if there is nothing to find.
 	understand func([]byte) (line, bool)
-	opens      func([]byte) bool // finds in it that the program is ready; nil if it does not say so
+	opens      func([]byte) bool // recognizes the output that says the program is ready; nil if there is none
 	opened     chan struct{}     // closed then
 
-	stopping atomic.Bool // it is meant to end
+	stopping atomic.Bool // its end is intended
 	err      error       // why it ended; set before ended is closed
 }
 
-// A line is what a process says; one of the first four is set.
+// A line is one line of a process's output; one of the first four is set.
 type line struct {
-	Ready, Runtime *string // it can be used; of its version, and on what it runs
-	Done           string  // what it was told; Error says that it did not work, Count to how much it was done
+	Ready, Runtime *string // it is ready; its version and its runtime
+	Done           string  // the command; Error is its failure, Count the number of affected objects
 	Fault          string  // something is wrong
-	Arrived        string  // the address at which a message arrived
+	Arrived        string  // the address of a message that arrived
 
 	Count           int
 	Error           string
@@ -55,12 +55,13 @@ type line struct {
 	Hash            string
 }
 
-// started runs a program until it says that it is ready, and returns what it said. Whoever starts it stops or kills it.
+// started runs a program until it reports that it is ready, and returns that report. The caller
+// must stop or kill it.
 func (p *process) started(ctx context.Context, command []string, environment ...string) (line, error) {
 	p.answers, p.ended = make(chan line, 1), make(chan struct{})
 	p.command = exec.CommandContext(p.lifetime, command[0], command[1:]...)
 	p.command.Env = append(os.Environ(), environment...)
-	p.command.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // some are scripts that start others
+	p.command.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // some are scripts that start other programs
 	p.command.Cancel = p.end
 	p.command.Stderr = p.log
 	p.command.WaitDelay = 5 * time.Second
@@ -75,7 +76,7 @@ func (p *process) started(ctx context.Context, command []string, environment ...
 	if err := p.command.Start(); err != nil {
 		return line{}, err
 	}
-	// Ends with the program, for which stop and kill wait.
+	// Ends with the program, which stop and kill wait for.
 	go func() {
 		defer close(p.ended)
 		err := p.hear(output)
@@ -97,7 +98,7 @@ func (p *process) started(ctx context.Context, command []string, environment ...
 	return ready, err
 }
 
-// hear takes what the program says until it ends.
+// hear reads the program's output until it ends.
 func (p *process) hear(output io.Reader) error {
 	var fault error
 	lines := bufio.NewScanner(output)
@@ -127,8 +128,8 @@ func (p *process) hear(output io.Reader) error {
 		default:
 			select {
 			case p.answers <- said:
-			default: // there is room for the one that is awaited
-				fault = errors.Join(fault, fmt.Errorf("%s said %+v, which nobody asked for", p.name, said))
+			default: // there is room for the awaited one
+				fault = errors.Join(fault, fmt.Errorf("%s sent %+v without a command", p.name, said))
 			}
 		}
 		fmt.Fprintf(p.log, "%s: %.300s\n", p.name, lines.Bytes())
@@ -136,7 +137,7 @@ func (p *process) hear(output io.Reader) error {
 	return errors.Join(fault, lines.Err())
 }
 
-// arrival reads what a bare program says.
+// arrival reads a line of a bare program.
 func (p *process) arrival(text []byte) (said line, ok bool) {
 	if p.understand == nil {
 		return line{}, false
@@ -144,14 +145,15 @@ func (p *process) arrival(text []byte) (said line, ok bool) {
 	return p.understand(text)
 }
 
-// tell has the program do something and returns to how much it did it. One caller at a time.
+// tell gives the program a command and returns the number of affected objects. One caller at a
+// time.
 func (p *process) tell(ctx context.Context, what string) (count int, err error) {
 	if _, err := fmt.Fprintln(p.input, what); err != nil {
 		return 0, fmt.Errorf("telling %s to %s: %w", p.name, what, err)
 	}
 	answer, err := p.answer(ctx)
 	if err == nil && (answer.Done != what || answer.Error != "") {
-		err = fmt.Errorf("%s was told to %s and said %+v", p.name, what, answer)
+		err = fmt.Errorf("%s got the command %s and answered %+v", p.name, what, answer)
 	}
 	return answer.Count, err
 }
@@ -164,13 +166,13 @@ func (p *process) answer(ctx context.Context) (line, error) {
 		return said, nil
 	case <-p.ended:
 		select {
-		case said := <-p.answers: // its last words
+		case said := <-p.answers: // its last line
 			return said, nil
 		default:
 			return line{}, p.err
 		}
 	case <-timer.C:
-		return line{}, fmt.Errorf("nothing was heard of %s for %v", p.name, answerLimit)
+		return line{}, fmt.Errorf("no output from %s for %v", p.name, answerLimit)
 	case <-ctx.Done():
 		return line{}, context.Cause(ctx)
 	}
@@ -183,18 +185,18 @@ func (p *process) stop() {
 		return
 	}
 	p.stopping.Store(true)
-	_ = p.input.Close() // which it takes for the end of its work
+	_ = p.input.Close() // the program ends when its input does
 	timer := time.AfterFunc(answerLimit, func() { _ = p.end() })
 	defer timer.Stop()
 	<-p.ended
 }
 
-// kill ends the program as a crash would.
+// kill ends the program like a crash.
 func (p *process) kill() {
 	p.stopping.Store(true)
 	_ = p.end()
 	<-p.ended
 }
 
-// end ends the program, and those that it has started.
+// end kills the program and all that it started.
 func (p *process) end() error { return syscall.Kill(-p.command.Process.Pid, syscall.SIGKILL) }

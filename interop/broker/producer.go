@@ -12,8 +12,8 @@ import (
 	"github.com/go-eventhubs/eventhubs/internal/partitionkey"
 )
 
-// wholeProducer publishes with the buffered producer itself, which needs $cbs and $management. The server decodes each
-// event.
+// wholeProducer publishes with the buffered producer itself, which needs $cbs and $management. The
+// server decodes each event.
 func wholeProducer(ctx context.Context, d *bed) (string, error) {
 	const events, partitions = 5_000, 4
 	endpoint := "Endpoint=sb://" + net.JoinHostPort("127.0.0.1", d.port) +
@@ -55,7 +55,7 @@ func wholeProducer(ctx context.Context, d *bed) (string, error) {
 	return fmt.Sprintf("%d events, %.1f MB", events, float64(bytes)/1e6), nil
 }
 
-// wantEvents wants so many events to arrive at a server that does not take batches apart.
+// wantEvents wants so many events to arrive at a server that does not split batches.
 func (d *bed) wantEvents(ctx context.Context, address string, want int) error {
 	events := 0
 	got, err := d.ledger.read(ctx, address, func(got []content) bool {
@@ -71,7 +71,8 @@ func (d *bed) wantEvents(ctx context.Context, address string, want int) error {
 	return err
 }
 
-// propertiesText is how the server tells an event's properties: as JSON, in the order of their names.
+// propertiesText returns the server's report of an event's properties: JSON in the order of their
+// names.
 func propertiesText(properties map[string]any) []byte {
 	text, _ := json.Marshal(properties) // never fails with numbers and texts
 	return text

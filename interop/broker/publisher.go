@@ -10,21 +10,21 @@ import (
 	"github.com/go-eventhubs/eventhubs/internal/connection"
 )
 
-// retryPause is between two tries of a batch, from the second on.
+// retryPause is the pause before each try of a batch from the third on.
 const retryPause = 50 * time.Millisecond
 
-// A publisher publishes to one address and remembers what.
+// A publisher publishes to one address and remembers the batches.
 type publisher struct {
 	bed     *bed
 	hub     string
 	address string
 	sender  *connection.Sender
-	again   []connection.Code // what publish tries again
+	again   []connection.Code // codes after which publish tries again
 	sent    []sent
 	bytes   int
 	unknown int                     // tries without a known outcome
-	twice   int                     // how many batches too many have arrived because of that
-	codes   map[connection.Code]int // why tries failed
+	twice   int                     // surplus arrivals because of unknown outcomes
+	codes   map[connection.Code]int // failed tries by code
 }
 
 func (d *bed) publisher(hub, partition string) *publisher {
@@ -58,7 +58,7 @@ func (p *publisher) try(ctx context.Context, batch [][]byte, unknown int) connec
 	return r
 }
 
-// publish sends a batch until it is accepted. After most failures it gives up: a lost connection is told as one.
+// publish sends a batch until it is accepted. It gives up after a failure that is not in again.
 func (p *publisher) publish(ctx context.Context, batch [][]byte) error {
 	for unknown, tries := 0, 1; ; tries++ {
 		r := p.try(ctx, batch, unknown)
@@ -93,7 +93,7 @@ func (p *publisher) publishAll(ctx context.Context, batches, events, size int) e
 	return nil
 }
 
-// finish publishes a last batch, waits until it has been read and judges all that was read.
+// finish publishes a last batch, waits until it has been read, and judges all arrivals.
 func (p *publisher) finish(ctx context.Context) error {
 	if err := p.publishAll(ctx, 1, 1, 8); err != nil {
 		return err
@@ -106,7 +106,7 @@ func (p *publisher) finish(ctx context.Context) error {
 	return errors.Join(err, judge(p.sent, got))
 }
 
-// volume says how much was published.
+// volume describes how much was published.
 func (p *publisher) volume() string {
 	return fmt.Sprintf("%d batches, %.1f MB", len(p.sent), float64(p.bytes)/1e6)
 }

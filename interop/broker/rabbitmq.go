@@ -12,10 +12,10 @@ import (
 	"github.com/go-eventhubs/eventhubs/internal/setup"
 )
 
-// rabbitHome is where Debian has RabbitMQ's own scripts; those in the path change the user.
+// rabbitHome is the place of RabbitMQ's own scripts on Debian. Those in the path change the user.
 const rabbitHome = "/usr/lib/rabbitmq/bin"
 
-// prepareRabbitMQ takes the RabbitMQ of the system, and installs Debian's if there is none.
+// prepareRabbitMQ uses the system's RabbitMQ, and installs Debian's if there is none.
 func prepareRabbitMQ(ctx context.Context) (commands, error) {
 	reader, err := rheaReader(ctx)
 	if err != nil {
@@ -47,7 +47,8 @@ func prepareRabbitMQ(ctx context.Context) (commands, error) {
 	}, nil
 }
 
-// rabbitMQ is a broker of its own, with all that it has in a directory, and a port mapper of its own, which would outlive it if Erlang started one.
+// rabbitMQ returns a separate broker with all its files in a directory, and with its own port
+// mapper. A mapper that Erlang starts would outlive it.
 func rabbitMQ(server, port, directory string) ([]program, error) {
 	mapper, err := freePort()
 	if err != nil {

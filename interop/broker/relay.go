@@ -7,18 +7,18 @@ import (
 	"sync"
 )
 
-// A relay stands before a broker that cannot be told anything: it knows how many connections there are, and cuts them.
+// A relay stands before a broker that takes no commands. It counts connections, and cuts them.
 type relay struct {
 	listener net.Listener
 	target   string
 	ended    sync.WaitGroup
 
 	mu    sync.Mutex // guards the fields below
-	up    bool       // the broker is ready; who comes when it is not is turned away
+	up    bool       // the broker is ready; otherwise clients are turned away
 	pairs map[*pair]bool
 }
 
-// A pair is a connection of ours, and the one to the broker that stands for it.
+// A pair is a connection of ours with its connection to the broker.
 type pair struct{ ours, theirs *net.TCPConn }
 
 func newRelay(target string) (*relay, error) {
@@ -67,7 +67,7 @@ func (r *relay) serve() {
 	}
 }
 
-// let says whether the broker is ready.
+// let sets whether the broker is ready.
 func (r *relay) let(up bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -80,14 +80,15 @@ func (r *relay) lets() bool {
 	return r.up
 }
 
-// carry carries bytes one way until either end is gone. Its end is that of the other way too: AMQP knows no half a connection.
+// carry copies bytes one way until either end is closed. Then it closes both, since AMQP has no
+// half-open connections.
 func (p *pair) carry(to, from *net.TCPConn) {
 	_, _ = io.Copy(to, from)
 	_ = to.Close()
 	_ = from.Close()
 }
 
-// tell does what a broker of ours is told.
+// tell runs a command that our scripts also have.
 func (r *relay) tell(what string) (count int, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -95,7 +96,7 @@ func (r *relay) tell(what string) (count int, err error) {
 	case "connections":
 	case "cut":
 		for p := range r.pairs {
-			// A reset rather than an orderly end, which carry has for the other when one is closed.
+			// A reset, not an orderly end. carry ends the other side in order.
 			_, _ = p.ours.SetLinger(0), p.theirs.SetLinger(0)
 			_, _ = p.ours.Close(), p.theirs.Close()
 		}

@@ -78,7 +78,7 @@ func TestTheRelayCountsAndCutsConnections(t *testing.T) {
 	if _, err := r.tell("detach small/Partitions/0"); err == nil {
 		t.Error("a relay closed a link")
 	}
-	// Who leaves takes the other end along.
+	// The end of one side ends the other side.
 	_ = again.Close()
 	if _, err := againThere.Read(make([]byte, 1)); err != io.EOF {
 		t.Errorf("when ours has ended theirs reads %v, want EOF", err)

@@ -25,8 +25,8 @@ func readAlerts(t *testing.T) []rulefmt.Rule {
 	return rules
 }
 
-// alarms are the first samples of an alert at which its expression has held for as long as its "for" says, one of each series. It holds tells whether it
-// has held at all.
+// alarms returns the first samples of an alert whose expression has held for the time in its "for",
+// one for each series. holds says whether it has held at all.
 func (h *history) alarms(t *testing.T, rule rulefmt.Rule) (told []promql.Sample, held bool) {
 	t.Helper()
 	matrix := h.ask(t, rule.Expr)
@@ -45,7 +45,7 @@ func (h *history) alarms(t *testing.T, rule rulefmt.Rule) (told []promql.Sample,
 	return told, len(matrix) > 0
 }
 
-// summary is what whoever is on call reads.
+// summary returns the text for the person on call.
 func summary(t *testing.T, rule rulefmt.Rule, alarm promql.Sample) string {
 	t.Helper()
 	text := "{{$labels := .Labels}}{{$value := .Value}}" + rule.Annotations["summary"]
@@ -57,7 +57,8 @@ func summary(t *testing.T, rule rulefmt.Rule, alarm promql.Sample) string {
 	return expanded
 }
 
-// An alertCase is a history in which an alert is told, and one in which it is not. In both, $ stands for the labels of a producer.
+// An alertCase is a history that fires an alert, and one that does not. In both, $ stands for the
+// labels of a producer.
 type alertCase struct {
 	alert    string
 	told     string
@@ -172,7 +173,7 @@ func TestEachAlertIsToldWhenItShouldBe(t *testing.T) {
 		}
 		told, _ = c.history(t, c.quiet).alarms(t, rules[i])
 		for _, alarm := range told {
-			if model.Time(alarm.T).Time().Sub(began) > 5*time.Minute { // what is there at Prometheus' own beginning is new to it
+			if model.Time(alarm.T).Time().Sub(began) > 5*time.Minute { // series that exist at Prometheus' own start are new to it
 				t.Errorf("%s is told for nothing: %v", c.alert, alarm)
 			}
 		}

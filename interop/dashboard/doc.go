@@ -1,8 +1,10 @@
-// Package dashboard reads docs/operations/dashboard.json and docs/operations/alerts.yaml as Grafana and Prometheus do, with their own code:
+// Package dashboard reads docs/operations/dashboard.json and docs/operations/alerts.yaml like
+// Grafana and Prometheus, with their own code:
 //
 //	go -C interop/dashboard test ./...
 //
-// The dashboard must be what Grafana's published types allow (TypeScript, with Node.js and npm, in the versions that the folder grafana pins), and
-// Prometheus' engine must answer its queries, and the alerts', from what "eventhubs publish --metrics" shows, both when all is well and when it is
-// not. It is a module of its own for the sake of what it depends on.
+// The dashboard must match Grafana's published types. That check uses TypeScript, with Node.js and
+// npm, in the versions that the folder grafana pins. Prometheus' engine must answer the queries and
+// alerts from the metrics of "eventhubs publish --metrics", both in good health and in trouble. The
+// package is a module of its own because of its dependencies.
 package dashboard

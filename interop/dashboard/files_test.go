@@ -24,7 +24,7 @@ func read(t *testing.T, path string) string {
 	return string(text)
 }
 
-// A dashboard is what these tests need of dashboard.json.
+// A dashboard has the parts of dashboard.json that these tests need.
 type dashboard struct {
 	Panels     []panel
 	Templating struct {
@@ -49,14 +49,15 @@ func readDashboard(t *testing.T) *dashboard {
 	return d
 }
 
-// checkTypes lets TypeScript compare a dashboard with Grafana's types. It returns what TypeScript says if they differ.
+// checkTypes lets TypeScript compare a dashboard with Grafana's types. It returns TypeScript's
+// errors.
 func checkTypes(t *testing.T, text string) error {
 	t.Helper()
 	installed, err := setup.NPM(t.Context(), "dashboard", "grafana")
 	if err != nil {
 		t.Fatal(err)
 	}
-	dir, err := os.MkdirTemp(installed, "check-") // packages are looked for from where a file lies
+	dir, err := os.MkdirTemp(installed, "check-") // packages are searched from a file's place
 	if err != nil {
 		t.Fatal(err)
 	}

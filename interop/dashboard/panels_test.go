@@ -14,7 +14,7 @@ import (
 	"github.com/go-eventhubs/eventhubs/emulator"
 )
 
-// normal is the history of a publication that has no trouble.
+// normal is the history of a publication without trouble.
 func normal(t *testing.T) *history {
 	h, p := newHistory(t), startPublication(t)
 	for range 8 {
@@ -24,7 +24,8 @@ func normal(t *testing.T) *history {
 	return h
 }
 
-// troubled is the history of one that is throttled, loses its connection, and whose events are refused, each three times.
+// troubled is the history of a publication that is throttled, loses its connection, and has its
+// events refused, each three times.
 func troubled(t *testing.T) *history {
 	h, p := newHistory(t), startPublication(t)
 	busy := emulator.Reject("com.microsoft:server-busy", "Please wait 1 milliseconds and try again.")
@@ -38,7 +39,7 @@ func troubled(t *testing.T) *history {
 	return h
 }
 
-// Queries that find nothing when all is well, with the reason; "panel: legend" of each.
+// Queries without a result in good health, with the reason; "panel: legend" of each.
 var emptyWhenWell = map[string]string{
 	"Events not stored, or possibly: {{eventhubs_storage}}: {{error_type}}": "no event has failed",
 	"Failed tries: {{error_type}}":                                          "no try has failed",
@@ -51,12 +52,12 @@ var emptyWhenWell = map[string]string{
 // handler for what fails, which does not panic.
 var zeroWhenWell = []string{"Failed tries: of them ambiguous"}
 
-// asGrafana puts the values of Grafana's variables in, as it does when all values are chosen.
+// asGrafana replaces Grafana's variables as if all values were chosen.
 func asGrafana(expression string) string {
 	return strings.NewReplacer("$__rate_interval", rateInterval, "$job", "("+job+")", "$hub", "(orders)").Replace(expression)
 }
 
-// highest is the highest value that a graph shows; NaN if it shows none.
+// highest returns the highest value that a graph shows; NaN if it shows none.
 func highest(matrix promql.Matrix) float64 {
 	most := math.NaN()
 	for _, series := range matrix {
@@ -71,7 +72,7 @@ func highest(matrix promql.Matrix) float64 {
 
 var legendLabel = regexp.MustCompile(`\{\{(\w+)\}\}`)
 
-// checkPanels calls check with each query's name and the highest value that it finds.
+// checkPanels calls check with each query's name and its highest value.
 func checkPanels(t *testing.T, h *history, check func(name string, most float64)) {
 	for _, panel := range readDashboard(t).Panels {
 		for _, target := range panel.Targets {
@@ -80,7 +81,7 @@ func checkPanels(t *testing.T, h *history, check func(name string, most float64)
 			check(name, highest(matrix))
 			for _, series := range matrix {
 				for _, label := range legendLabel.FindAllStringSubmatch(target.LegendFormat, -1) {
-					if !series.Metric.Has(label[1]) && label[1] != "error_type" { // which what is possibly stored may lack
+					if !series.Metric.Has(label[1]) && label[1] != "error_type" { // series of possibly stored events may lack it
 						t.Errorf("%s: the legend wants the label %s, and there are %v", name, label[1], series.Metric)
 					}
 				}

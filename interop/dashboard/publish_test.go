@@ -15,7 +15,7 @@ import (
 	"github.com/go-eventhubs/eventhubs/emulator"
 )
 
-// program is the command, built from the root of the repository with its own dependencies.
+// program returns the command, built from the root of the repository with its own dependencies.
 var program string
 
 func TestMain(m *testing.M) { os.Exit(buildAndRun(m)) }
@@ -38,12 +38,13 @@ func buildAndRun(m *testing.M) int {
 	return m.Run()
 }
 
-// A publication is "eventhubs publish --metrics" that sends one event at a time to partition 0, each when it is told to.
+// A publication is "eventhubs publish --metrics". It sends one event at a time to partition 0, each
+// on request.
 type publication struct {
 	command *exec.Cmd
 	lines   io.WriteCloser
 	said    *bufio.Reader // standard error
-	metrics string        // where they are
+	metrics string        // address of the metrics
 
 	arrived chan struct{}        // gets each try
 	answer  chan emulator.Action // to each try
@@ -75,7 +76,7 @@ func startPublication(t *testing.T) *publication {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = server.Close() })
-	// The context ends with the test, and then the command, if it has not ended yet.
+	// The context ends with the test. That ends the command, if it still runs.
 	p.command = exec.CommandContext(t.Context(), program, "publish", "--metrics", "127.0.0.1:0", "--partition", "0", "-")
 	p.command.Env = append(os.Environ(), "EVENTHUBS_CONNECTION_STRING="+server.ConnectionString("orders"))
 	if p.lines, err = p.command.StdinPipe(); err != nil {
@@ -99,7 +100,7 @@ func startPublication(t *testing.T) *publication {
 	return p
 }
 
-// end lets the command come to its end, whose status must be as wanted.
+// end lets the command finish. Its status must be as wanted.
 func (p *publication) end(t *testing.T, status int) {
 	t.Helper()
 	if err := p.lines.Close(); err != nil {
@@ -109,13 +110,14 @@ func (p *publication) end(t *testing.T, status int) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_ = p.command.Wait() // whose error is the status
+	_ = p.command.Wait() // its error is the status
 	if got := p.command.ProcessState.ExitCode(); got != status {
 		t.Errorf("the command ended with status %d, want %d; it said\n%s", got, status, said)
 	}
 }
 
-// next publishes an event, and scrapes while it is on its way, before each of its tries is answered. When it returns, the latest answer is under way.
+// next publishes an event. It scrapes while the event is in flight, before each try is answered.
+// When it returns, the last answer has been sent.
 func (p *publication) next(t *testing.T, h *history, actions ...emulator.Action) {
 	t.Helper()
 	if _, err := io.WriteString(p.lines, "an event\n"); err != nil {

@@ -18,16 +18,16 @@ import (
 const (
 	scrapeInterval = 15 * time.Second
 
-	// rateInterval is what Grafana makes of $__rate_interval at that scrape interval: four times as much.
+	// rateInterval is Grafana's $__rate_interval for that scrape interval: four times as much.
 	rateInterval = "1m"
 
 	job = "shop"
 )
 
-// began is when the first scrape was, as Prometheus is told.
+// began is the time of the first scrape.
 var began = time.Date(2026, time.January, 1, 12, 0, 0, 0, time.UTC)
 
-// A history is what Prometheus knows: scrapes, which it takes for scrapeInterval apart.
+// A history has Prometheus' data: scrapes that count as scrapeInterval apart.
 type history struct {
 	db     *tsdb.DB
 	engine *promql.Engine
@@ -51,7 +51,8 @@ func newHistory(t *testing.T) *history {
 
 func newParser() parser.Parser { return parser.NewParser(parser.Options{}) }
 
-// scrape reads metrics as Prometheus does: with the labels job and instance, and the format that the server chooses.
+// scrape reads metrics as Prometheus does: with the labels job and instance, and the format that
+// the server chooses.
 func (h *history) scrape(t *testing.T, url string) {
 	t.Helper()
 	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
@@ -98,7 +99,8 @@ func (h *history) scrape(t *testing.T, url string) {
 	}
 }
 
-// load adds series as promtool's tests write them, such as "name{label="x"} 0+1x10": samples that are scrapeInterval apart.
+// load adds series in the notation of promtool's tests, such as "name{label="x"} 0+1x10": samples
+// that are scrapeInterval apart.
 func (h *history) load(t *testing.T, lines string) {
 	t.Helper()
 	appender := h.db.Appender(t.Context())
@@ -141,7 +143,7 @@ func (h *history) ask(t *testing.T, expression string) promql.Matrix {
 	if err != nil {
 		t.Fatalf("%s: %v", expression, err)
 	}
-	var kept promql.Matrix // Exec's own memory goes with the query
+	var kept promql.Matrix // Exec's own memory is freed with the query
 	for _, series := range matrix {
 		kept = append(kept, promql.Series{Metric: series.Metric.Copy(), Floats: append([]promql.FPoint(nil), series.Floats...)})
 	}

@@ -20,13 +20,13 @@ import (
 	"github.com/go-eventhubs/eventhubs/emulator/emulatorhttp"
 )
 
-// patience bounds whatever is waited for: the page looks once a second.
+// patience bounds every wait: the page asks once a second.
 const patience = 20 * time.Second
 
-// browsers are names under which systems install Chromium.
+// browsers are the names of Chromium on different systems.
 var browsers = []string{"chromium-headless-shell", "headless_shell", "chromium", "chromium-browser", "google-chrome", "chrome"}
 
-// browser finds Chromium. Without it there is nothing to test with.
+// browser finds Chromium. Without it the tests cannot run.
 func browser(t *testing.T) string {
 	t.Helper()
 	if path := os.Getenv("CHROMIUM"); path != "" {
@@ -49,10 +49,10 @@ type tab struct {
 
 	mu        sync.Mutex // guards the fields below
 	requested []string
-	complaint []string // what the browser's console says
+	complaint []string // errors in the browser's console
 }
 
-// openTab starts an emulator, and a browser that looks at its page. Both end with the test.
+// openTab starts an emulator, and a browser at its page. Both end with the test.
 func openTab(t *testing.T, options *emulator.Options) *tab {
 	t.Helper()
 	server, err := emulator.New(options)
@@ -63,7 +63,7 @@ func openTab(t *testing.T, options *emulator.Options) *tab {
 	return openTabOf(t, server, "")
 }
 
-// openTabOf starts a browser that looks at the page of a server, at a fragment of it. It ends with the test.
+// openTabOf starts a browser at the page of a server, at a fragment of it. It ends with the test.
 func openTabOf(t *testing.T, server *emulator.Server, fragment string) *tab {
 	t.Helper()
 	w := &tab{server: server, http: httptest.NewServer(emulatorhttp.New(server, nil))}
@@ -83,7 +83,7 @@ func openTabOf(t *testing.T, server *emulator.Server, fragment string) *tab {
 	return w
 }
 
-// hear notes what the page asks for and complains of.
+// hear notes the page's requests and errors.
 func (w *tab) hear(event any) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -99,7 +99,7 @@ func (w *tab) hear(event any) {
 	}
 }
 
-// peaceful fails if the page has asked another host for something, or if its scripts have failed.
+// peaceful fails if the page sent a request to another host, or if its scripts failed.
 func (w *tab) peaceful(t *testing.T) {
 	t.Helper()
 	w.mu.Lock()
@@ -117,7 +117,7 @@ func (w *tab) peaceful(t *testing.T) {
 	}
 }
 
-// do carries actions out.
+// do runs actions.
 func (w *tab) do(t *testing.T, actions ...chromedp.Action[chromedp.Void]) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(w.ctx, patience)
@@ -127,7 +127,8 @@ func (w *tab) do(t *testing.T, actions ...chromedp.Action[chromedp.Void]) {
 	}
 }
 
-// until waits until a condition in JavaScript holds. (The page's policy has no room for chromedp's own way to wait for one.)
+// until waits until a condition in JavaScript holds. (The page's policy forbids chromedp's own way
+// to wait for one.)
 func (w *tab) until(t *testing.T, condition string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(w.ctx, patience)
@@ -139,7 +140,7 @@ func (w *tab) until(t *testing.T, condition string) {
 	}
 }
 
-// eval is the value of an expression in JavaScript.
+// eval returns the value of an expression in JavaScript.
 func eval[T any](t *testing.T, w *tab, expression string) T {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(w.ctx, patience)

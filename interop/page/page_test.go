@@ -176,7 +176,7 @@ func TestWhatClientsSendIsNeverHTML(t *testing.T) {
 	if eval[bool](t, w, `"harm" in window`) {
 		t.Error("a script of an event's has run")
 	}
-	// Even one that gets in does not run.
+	// Even a script that gets in does not run.
 	w.do(t, chromedp.Evaluate[chromedp.Void](`document.body.insertAdjacentHTML("beforeend", '<img src="/nothing" onerror="window.harm=1">')`))
 	w.until(t, `[...document.images].every(i => i.complete)`)
 	if eval[bool](t, w, `"harm" in window`) {
@@ -190,7 +190,7 @@ func TestTheKeyboardIsEnough(t *testing.T) {
 		seed(t, w.server, "events", "0", emulator.Event{Body: fmt.Appendf(nil, "event %d", i), PartitionKey: fmt.Sprintf("key-%d", i%3)})
 	}
 	w.until(t, `document.querySelectorAll("#list tr").length === 30`)
-	// As a keyboard does it: no character comes if the page has dealt with the key.
+	// Like a keyboard: no character comes if the page has handled the key.
 	slash := input.DispatchKeyEventParams{Type: input.DispatchKeyEventTypeKeyDown, Key: "/", Code: "Slash", Text: "/", WindowsVirtualKeyCode: 191}
 	if _, err := chromedp.Call(w.ctx, input.DispatchKeyEvent, slash); err != nil {
 		t.Fatal(err)
@@ -214,7 +214,7 @@ func TestTheKeyboardIsEnough(t *testing.T) {
 	}
 	w.do(t, chromedp.KeyEvent(kb.Escape))
 	w.until(t, `!document.getElementById("event").open`)
-	// Others come; who stands on an event does not lose it.
+	// New events arrive; the focused event keeps the focus.
 	seed(t, w.server, "events", "0", emulator.Event{Body: []byte("new"), PartitionKey: "key-2"})
 	w.until(t, `document.querySelectorAll("#list tr").length === 11`)
 	if got := eval[string](t, w, `document.activeElement.textContent`); got != "0 / 26" {

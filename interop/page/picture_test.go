@@ -21,7 +21,7 @@ import (
 	"github.com/go-eventhubs/eventhubs/emulator"
 )
 
-// A shop makes an emulator look as on a working day: it sends orders, and two groups read them.
+// A shop makes an emulator look busy: it sends orders, and two groups read them.
 type shop struct {
 	server *emulator.Server
 	random *rand.Rand
@@ -31,7 +31,7 @@ func newShop(server *emulator.Server) *shop {
 	return &shop{server: server, random: rand.New(rand.NewPCG(1, 2))}
 }
 
-// send puts n events there, over the last minutes.
+// send stores n events, over the last minutes.
 func (s *shop) send(t *testing.T, hub string, n int) {
 	t.Helper()
 	for range n {
@@ -45,7 +45,7 @@ func (s *shop) send(t *testing.T, hub string, n int) {
 	}
 }
 
-// begin is what was before anybody looked.
+// begin makes the state before the picture's visitor arrives.
 func (s *shop) begin(t *testing.T) {
 	t.Helper()
 	s.send(t, "orders", 1480)
@@ -66,7 +66,7 @@ func (s *shop) begin(t *testing.T) {
 	}
 }
 
-// work is what happens while somebody looks, about a second each round.
+// work is the traffic during the visit, about a second each round.
 func (s *shop) work(t *testing.T, w *tab, rounds int) {
 	t.Helper()
 	producer, err := azeventhubs.NewProducerClientFromConnectionString(s.server.ConnectionString("orders"), "", &azeventhubs.ProducerClientOptions{
@@ -102,7 +102,7 @@ func publishOrder(ctx context.Context, producer *azeventhubs.ProducerClient) err
 	return producer.SendEventDataBatch(ctx, batch, nil)
 }
 
-// read receives some of the orders of each partition for a group, and stays.
+// read receives some of the orders of each partition for a group, and stays connected.
 func (s *shop) read(t *testing.T, group string, n int) {
 	t.Helper()
 	consumer, err := azeventhubs.NewConsumerClientFromConnectionString(s.server.ConnectionString("orders"), "", group, &azeventhubs.ConsumerClientOptions{ApplicationID: group})
@@ -138,7 +138,7 @@ func TestPicture(t *testing.T) {
 	w := openTabOf(t, server, "#hub=orders")
 	rounds := 2
 	if file != "" {
-		rounds = 25 // so that the line has a shape
+		rounds = 25 // enough to give the line a shape
 	}
 	s.work(t, w, rounds)
 	shot, err := chromedp.Run(w.ctx, chromedp.CaptureScreenshot())
@@ -156,7 +156,7 @@ func TestPicture(t *testing.T) {
 	}
 }
 
-// smaller is a picture with all the compression that there is.
+// smaller returns a picture with the strongest compression.
 func smaller(t *testing.T, picture []byte) []byte {
 	t.Helper()
 	img, err := png.Decode(bytes.NewReader(picture))
@@ -172,8 +172,8 @@ func smaller(t *testing.T, picture []byte) []byte {
 	return out.Bytes()
 }
 
-// frequent are 256 colours: those that a picture has most of, but of each region of colours one at least, so that the few dots of another
-// colour keep it.
+// frequent returns 256 colours: the most frequent ones of a picture, and at least one for each
+// region of colours, so that rare colours remain.
 func frequent(img image.Image) color.Palette {
 	counts := make(map[color.RGBA]int)
 	b := img.Bounds()

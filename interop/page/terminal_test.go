@@ -21,13 +21,14 @@ import (
 	"github.com/go-eventhubs/eventhubs/emulator"
 )
 
-// A terminal holds what a program has written to one: lines, and the few controls that this project's command uses.
+// A terminal holds the output of a program: lines, and the few controls that this project's command
+// uses.
 type terminal struct {
 	lines [][]rune
 	at    int // in the last line
 }
 
-// write puts what a program writes on the screen.
+// write puts a program's output on the screen.
 func (s *terminal) write(text string) {
 	if len(s.lines) == 0 {
 		s.lines = [][]rune{nil}
@@ -49,7 +50,7 @@ func (s *terminal) write(text string) {
 	}
 }
 
-// text is what is on the screen.
+// text returns the screen's content.
 func (s *terminal) text() string {
 	var lines []string
 	for _, line := range s.lines {
@@ -58,12 +59,12 @@ func (s *terminal) text() string {
 	return strings.TrimRight(strings.Join(lines, "\n"), "\n")
 }
 
-// A shot is a terminal at a moment.
+// A shot is a terminal at one time.
 type shot struct {
 	title, command, screen string
 }
 
-// A shell runs the command on a terminal, by script(1).
+// A shell runs the command on a terminal, with script(1).
 type shell struct {
 	directory string // of the program
 	env       []string
@@ -81,7 +82,8 @@ func newShell(t *testing.T, server *emulator.Server) *shell {
 	return &shell{directory, append(os.Environ(), path, "EVENTHUBS_CONNECTION_STRING="+server.ConnectionString(""))}
 }
 
-// run runs a command to its end, and returns what was on the screen in the end, and what when it last showed something that matches during.
+// run runs a command to its end. It returns the screen at the end, and the last screen that matched
+// during.
 func (s *shell) run(t *testing.T, command string, during *regexp.Regexp) (end, meanwhile string) {
 	t.Helper()
 	wide := exec.CommandContext(t.Context(), "script", "--quiet", "--return", "--command", "stty cols 120 && "+command, os.DevNull)
@@ -97,7 +99,7 @@ func (s *shell) run(t *testing.T, command string, during *regexp.Regexp) (end, m
 	chunk := make([]byte, 4096)
 	for {
 		n, err := output.Read(chunk)
-		screen.write(string(chunk[:n])) // the command writes each change at once, so no character is cut
+		screen.write(string(chunk[:n])) // the command writes each change at once, so no character is split
 		if text := screen.text(); during != nil && during.MatchString(text) {
 			meanwhile = text
 		}
@@ -155,7 +157,8 @@ func portray(t *testing.T, shots []shot) []byte {
 	return smaller(t, picture)
 }
 
-// TestPictureOfTheCommandLine takes the picture for docs/cli.md and the README, if CLI_SCREENSHOT names a file: what the program writes to a terminal.
+// TestPictureOfTheCommandLine takes the picture for docs/cli.md and the README, if CLI_SCREENSHOT
+// names a file. The picture shows the program's output on a terminal.
 func TestPictureOfTheCommandLine(t *testing.T) {
 	server, err := emulator.New(&emulator.Options{Hubs: []emulator.Hub{{Name: "orders", Partitions: 4}, {Name: "events", Partitions: 4}}})
 	if err != nil {

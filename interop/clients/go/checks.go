@@ -135,14 +135,15 @@ func publishFullBatch(ctx context.Context, hub string) (line, error) {
 		if !errors.Is(err, azeventhubs.ErrEventDataTooLarge) {
 			return err
 		}
-		// The client does not tell the limit, which the emulator states.
+		// The client does not report the limit. This is the emulator's.
 		out["events"], out["bytes"], out["limit"] = batch.NumEvents(), batch.NumBytes(), 1_046_528
 		return client.SendEventDataBatch(ctx, batch, nil)
 	})
 	return out, err
 }
 
-// publishKeys sends an event for each key, several at a time. The client computes no partitions itself.
+// publishKeys sends an event for each key, several at a time. The client computes no partitions
+// itself.
 func publishKeys(ctx context.Context, hub string) error {
 	text, err := os.ReadFile(os.Getenv("INTEROP_KEYS"))
 	if err != nil {
@@ -157,7 +158,7 @@ func publishKeys(ctx context.Context, hub string) error {
 		failures := make([]error, parts)
 		var wg sync.WaitGroup
 		for part := range parts {
-			// It ends when it has sent its share; it is waited for below.
+			// Ends when it has sent its share; awaited below.
 			wg.Go(func() {
 				for i := part; i < len(keys) && failures[part] == nil; i += parts {
 					failures[part] = send(ctx, client, &azeventhubs.EventDataBatchOptions{PartitionKey: &keys[i]}, keys[i])
@@ -196,7 +197,8 @@ func properties(ctx context.Context, hub string) (line, error) {
 	return out, err
 }
 
-// readFrom publishes 20 events, each for itself, and reads from the position that pick makes of the eighth.
+// readFrom publishes 20 events one by one, and reads from the position that pick makes of the
+// eighth.
 func readFrom(ctx context.Context, hub string, pick func(received) (azeventhubs.StartPosition, line)) (line, error) {
 	if err := publishOneByOne(ctx, hub, 20); err != nil {
 		return nil, err
@@ -238,7 +240,8 @@ func echo(ctx context.Context, hub string, via func() (route, error)) (line, err
 	return out, err
 }
 
-// consumerReconnects reads from four partitions over one connection, which the emulator closes when the last one is attached.
+// consumerReconnects reads from four partitions over one connection. The emulator closes it when
+// the last one is attached.
 func consumerReconnects(ctx context.Context, hub string) (line, error) {
 	if err := publishToPartitions(ctx, hub); err != nil {
 		return nil, err
@@ -257,7 +260,7 @@ func consumerReconnects(ctx context.Context, hub string) (line, error) {
 	return line{"received": all}, err
 }
 
-// refusal is what the client says to a refusal.
+// refusal returns the client's report of a refusal.
 func refusal(err error) line {
 	if err == nil {
 		return line{"code": "", "message": "it was not refused"}

@@ -15,10 +15,10 @@ import (
 	"github.com/coder/websocket"
 )
 
-// A route is how to reach the emulator.
+// A route is a way to the emulator.
 type route struct {
 	connectionString string
-	endpoint         string // if not the connection string's
+	endpoint         string // if different from the connection string's
 	tls              *tls.Config
 	webSocket        func(context.Context, azeventhubs.WebSocketConnParams) (net.Conn, error)
 	retries          int32
@@ -28,7 +28,7 @@ func plain() route {
 	return route{connectionString: os.Getenv("INTEROP_CONNECTION_STRING"), retries: 4}
 }
 
-// overTLS is the route to the service: a namespace that only the endpoint says how to find, and TLS.
+// overTLS returns a route like the service's: TLS, and a namespace that only the endpoint can find.
 func overTLS() (route, error) {
 	pem, err := os.ReadFile(os.Getenv("INTEROP_CA_FILE"))
 	if err != nil {
@@ -46,7 +46,8 @@ func overTLS() (route, error) {
 	}, nil
 }
 
-// overWebSocket is the same through a WebSocket, which the application makes: it cares for TLS and the address.
+// overWebSocket returns the same through a WebSocket. The application opens it, with TLS and the
+// address.
 func overWebSocket() (route, error) {
 	r, err := overTLS()
 	config := r.tls
@@ -107,7 +108,7 @@ func (r route) consumer(ctx context.Context, hub string, use func(*azeventhubs.C
 	return errors.Join(use(client), client.Close(ctx))
 }
 
-// A received event is an event as the runner reads it.
+// A received is an event as the runner reads it.
 type received struct {
 	Partition string `json:"partition"`
 	Sequence  int64  `json:"sequence"`

@@ -1,6 +1,7 @@
-// Command client runs the checks named on the command line with Azure's client for Go and prints what it saw, one JSON
-// object a line; the runner in ../.. compares that with what the emulator holds. Connection strings, the list of keys
-// and the like come in the environment (see ../../world.go).
+// Command client runs the checks named on the command line with Azure's client for Go. It prints
+// its observations, one JSON object a line. The runner in ../.. compares them with the emulator's
+// events. The environment has the connection strings, the list of keys and the like (see
+// ../../world.go).
 package main
 
 import (
@@ -13,10 +14,10 @@ import (
 	"time"
 )
 
-// A line is what the runner reads of a check.
+// A line is the runner's input for a check.
 type line map[string]any
 
-// checkLimit bounds what a check may take.
+// checkLimit bounds a check.
 const checkLimit = 50 * time.Second
 
 func main() {
@@ -42,7 +43,7 @@ func say(l line) {
 	fmt.Println(string(text))
 }
 
-// version is the client's, as it was built in.
+// version returns the client's version in this binary.
 func version() string {
 	info, _ := debug.ReadBuildInfo()
 	for _, module := range info.Deps {

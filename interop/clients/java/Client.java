@@ -46,9 +46,9 @@ import javax.net.ssl.TrustManagerFactory;
 import reactor.core.publisher.Flux;
 
 /**
- * Runs the checks named on the command line with Azure's client for Java and prints what it saw, one JSON object a
- * line; the runner in ../.. compares that with what the emulator holds. Connection strings, the list of keys and the
- * like come in the environment (see ../../world.go).
+ * Runs the checks named on the command line with Azure's client for Java and prints its observations, one JSON object a
+ * line. The runner in ../.. compares them with the emulator's events. The environment has the connection strings, the
+ * list of keys and the like (see ../../world.go).
  */
 public final class Client {
     private static final ObjectMapper JSON = new ObjectMapper();
@@ -118,7 +118,7 @@ public final class Client {
             }
             say(line);
         }
-        System.exit(0); // the client's threads would stay for a while
+        System.exit(0); // the client's threads would run on for a while
     }
 
     private static void say(Map<String, Object> line) throws Exception {
@@ -138,7 +138,7 @@ public final class Client {
         return properties.getProperty("version");
     }
 
-    /** Makes the authorities in a PEM file the only ones that TLS connections trust. */
+    /** Makes TLS connections trust only the authorities in a PEM file. */
     private static void trust(String file) throws Exception {
         if (file == null || file.isEmpty()) {
             return;
@@ -339,7 +339,7 @@ public final class Client {
                 producer.send(List.of(new EventData("before-" + i)), toPartition(i));
                 String partition = String.valueOf(i);
                 AtomicReference<EventPosition> next = new AtomicReference<>(EventPosition.earliest());
-                // When its connection is lost a receiver ends, and the application starts the next one.
+                // A receiver ends with its connection. The application then starts the next one.
                 Flux.defer(() -> consumer.receiveFromPartition(partition, next.get())).repeat().subscribe(e -> {
                     next.set(EventPosition.fromSequenceNumber(e.getData().getSequenceNumber()));
                     received.add(seen(e));
@@ -348,7 +348,7 @@ public final class Client {
                 }, failures::add);
             }
             Owner.await(before, "event before the close");
-            // Over the same connection, which the emulator closes: the answer is lost.
+            // The emulator closes this connection, so the answer is lost.
             consumer.getPartitionProperties("3").onErrorComplete().block(DEADLINE);
             for (int i = 0; i < 3; i++) {
                 producer.send(List.of(new EventData("after-" + i)), toPartition(i));
@@ -370,7 +370,7 @@ public final class Client {
         return Map.of("code", error.getClass().getSimpleName(), "message", String.valueOf(error.getMessage()));
     }
 
-    /** A receiver with an owner level, which waits for what ends it. */
+    /** A receiver with an owner level. It waits for its end. */
     private static final class Owner implements AutoCloseable {
         final CountDownLatch received = new CountDownLatch(1);
         final CountDownLatch ended = new CountDownLatch(1);

@@ -247,7 +247,7 @@ const checks = {
   "consume from a time": (hub) =>
     readFrom(hub, (e) => [{ enqueuedOn: e.time }, { by: "time", time: e.time, inclusive: false }]),
 
-  // What the buffered producer of this project has published before the script began.
+  // This project's buffered producer published these events before the script began.
   "this project's events": (hub) =>
     withConsumer(hub, async (consumer) => ({
       received: await read(consumer, undefined, { offset: "-1" }, (events) => events.length >= Number(env.INTEROP_EARTHQUAKES)),
@@ -280,7 +280,7 @@ const checks = {
     await withProducer(hub, async (producer) => {
       for (const i of range(4)) await producer.sendBatch([{ body: Buffer.from(`partition-${i}`) }], { partitionId: String(i) });
     });
-    // One connection for all partitions; the emulator closes it when the last of them is attached.
+    // One connection for all partitions. The emulator closes it when the last one is attached.
     const received = await withConsumer(hub, async (consumer) => {
       const bodiesSeen = new Set();
       const lists = await Promise.all(range(4).map((i) => read(consumer, String(i), { offset: "-1" }, (events) => {

@@ -1,7 +1,7 @@
-"""Runs the checks named on the command line with Azure's client for Python and prints what it saw.
+"""Runs the checks named on the command line with Azure's client for Python and prints its observations.
 
-Each line of output is a JSON object; the runner in ../.. compares it with what the emulator holds.
-Connection strings, the list of keys and the like come in the environment (see ../../world.go).
+Each line of output is a JSON object. The runner in ../.. compares it with the emulator's events.
+The environment has the connection strings, the list of keys and the like (see ../../world.go).
 """
 
 import datetime
@@ -21,7 +21,7 @@ from azure.eventhub import EventData, EventHubConsumerClient, EventHubProducerCl
 from azure.eventhub._buffered_producer._partition_resolver import PartitionResolver
 
 RETRY = {"retry_total": 4, "retry_backoff_factor": 0.1, "retry_backoff_max": 5}
-DEADLINE = 40  # seconds for what a check waits for
+DEADLINE = 40  # seconds for each wait of a check
 
 
 def route(name):
@@ -71,7 +71,7 @@ def seen(partition, event):
 
 
 class Reader:
-    """Receives from one partition, or from all, on a thread of its own until it is closed."""
+    """Receives from one partition, or from all, on its own thread until it is closed."""
 
     def __init__(self, consumer, partition=None, **options):
         self.items = queue.Queue()
@@ -87,7 +87,7 @@ class Reader:
                 partition_id=partition,
                 **options,
             )
-        except Exception as error:  # what ends receive is news as well
+        except Exception as error:  # the error that ends receive counts too
             self.items.put(error)
 
     def take(self):
@@ -115,7 +115,7 @@ def read(consumer, partition, enough, **options):
 
 
 def read_from(hub, pick):
-    """Publishes 20 events, each for itself, to partition 0 and reads from what pick makes of the eighth."""
+    """Publishes 20 events one by one to partition 0, and reads from the position that pick makes of the eighth."""
     with producer_client(hub) as producer:
         for event in events(20):
             producer.send_batch([event], partition_id="0")
@@ -341,7 +341,7 @@ def main():
         try:
             line = CHECKS[check](hub)
             say({"check": check, **line, "milliseconds": (time.monotonic() - started) * 1000})
-        except Exception:  # each check fails for itself
+        except Exception:  # a failed check does not end the others
             say({"check": check, "error": traceback.format_exc()})
 
 

@@ -1,4 +1,5 @@
-// Package command is what the commands of this module have in common: names of what to run, a pattern, and a log.
+// Package command is shared by the commands of this module: names of what to run, a pattern, and a
+// log.
 package command
 
 import (
@@ -14,7 +15,7 @@ import (
 	"sync"
 )
 
-// Run is a command: it returns its status, 2 if args make no sense.
+// Run is a command. It returns its status, 2 for invalid args.
 type Run func(ctx context.Context, args []string, stdout, stderr io.Writer) int
 
 // Main runs a command until it ends or is interrupted, and exits with its status.
@@ -25,28 +26,29 @@ func Main(run Run) {
 	os.Exit(status)
 }
 
-// A Request is what a command's arguments ask for.
+// A Request is the result of parsing a command's arguments.
 type Request[T any] struct {
 	Chosen  []T            // in the order of their names, or all of them
-	Pattern *regexp.Regexp // of what is to be run with each
+	Pattern *regexp.Regexp // for the names of what to run with each
 	Log     io.Writer      // for several goroutines at once; it discards unless -v is given
 }
 
-// A Choice is what a command can be asked for: some of all, which have names, and of what it runs with each (one) those whose names match.
+// A Choice says what a command can run: some of all, by name, and with each of them the ones whose
+// names match the pattern.
 type Choice[T any] struct {
 	Command string
-	Kind    string // one of all: "client"
+	Kind    string // of an element: "client"
 	All     []T
 	Name    func(T) string
 	One     string // the flag for the pattern: "check"
 	Verbose string // what -v does
 }
 
-// Parse reads a command's arguments. What is wrong with them it prints to stderr.
+// Parse reads a command's arguments. It prints errors to stderr, and returns false.
 func (c Choice[T]) Parse(args []string, stderr io.Writer) (r Request[T], ok bool) {
 	flags := flag.NewFlagSet(c.Command, flag.ContinueOnError)
 	flags.SetOutput(stderr)
-	only := flags.String(c.One, "", "run the "+c.One+"s whose name matches this `regexp` only")
+	only := flags.String(c.One, "", "run the "+c.One+"s whose name matches this `regexp`")
 	verbose := flags.Bool("v", false, c.Verbose)
 	if err := flags.Parse(args); err != nil {
 		return r, false
@@ -68,7 +70,7 @@ func (c Choice[T]) Parse(args []string, stderr io.Writer) (r Request[T], ok bool
 	return r, true
 }
 
-// choose finds those with the given names; all of them if there are none.
+// choose finds those with the given names; all of them without names.
 func (c Choice[T]) choose(names []string) ([]T, error) {
 	if len(names) == 0 {
 		return c.All, nil

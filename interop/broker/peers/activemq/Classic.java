@@ -11,14 +11,18 @@ import org.apache.activemq.command.ProducerInfo;
 import org.apache.activemq.store.kahadb.KahaDBPersistenceAdapter;
 
 /**
- * An ActiveMQ Classic with queues for whatever address is asked for: java interop.Classic PORT DIRECTORY. It keeps the bytes of a message as they come.
+ * An ActiveMQ Classic with a queue for every requested address: java interop.Classic PORT DIRECTORY. It keeps the bytes of
+ * a message unchanged.
  *
- * <p>Nobody may publish to addresses that begin with missing. A client that says nothing for 2 seconds is disconnected.
+ * <p>No client may publish to addresses that begin with missing. A client that is silent for 2 seconds is disconnected.
  */
 final class Classic {
     private Classic() { }
 
-    /** Refuses links to what is not there, and lets messages survive the broker, as an event hub does: a batch says nothing of durability. */
+    /**
+     * Refuses links to missing addresses, and keeps messages beyond the broker's end, like an event hub: a batch is not
+     * marked as durable.
+     */
     private static final class Rules extends BrokerFilter {
         Rules(Broker next) {
             super(next);
@@ -27,7 +31,7 @@ final class Classic {
         @Override
         public void addProducer(ConnectionContext context, ProducerInfo info) throws Exception {
             if (info.getDestination() != null && info.getDestination().getPhysicalName().startsWith("missing")) {
-                throw new SecurityException("There is no " + info.getDestination().getPhysicalName() + "."); // the one refusal that it tells as what it is
+                throw new SecurityException("There is no " + info.getDestination().getPhysicalName() + "."); // the only refusal that it reports with its reason
             }
             super.addProducer(context, info);
         }
@@ -42,7 +46,7 @@ final class Classic {
     public static void main(String[] arguments) throws Exception {
         KahaDBPersistenceAdapter store = new KahaDBPersistenceAdapter();
         store.setDirectory(new java.io.File(arguments[1], "store"));
-        store.setEnableJournalDiskSyncs(false); // what is accepted has been written; it need not survive a crash of the machine
+        store.setEnableJournalDiskSyncs(false); // accepted messages are written; they need not survive a crash of the machine
         store.setJournalMaxFileLength(64 << 20);
         BrokerService broker = new BrokerService();
         broker.setBrokerName("interop");

@@ -30,16 +30,16 @@ import org.apache.qpid.proton.engine.Link;
 import org.apache.qpid.proton.engine.Receiver;
 
 /**
- * An ActiveMQ Artemis with queues for whatever address is asked for: java interop.Broker PORT DIRECTORY CONTAINER.
- * It does what the runner says on standard input, to the connections of containers whose names begin so, and answers with
- * one JSON object a line.
+ * An ActiveMQ Artemis with a queue for every requested address: java interop.Broker PORT DIRECTORY CONTAINER.
+ * It reads the runner's commands from standard input and answers with one JSON object a line. A command affects the
+ * connections of containers whose names begin with CONTAINER.
  *
- * <p>Addresses that begin with dry or limited hold 100,000 bytes and some at most: then those of dry are allowed no more
- * messages, and further ones to limited are refused. There is no address that begins with missing.
+ * <p>Addresses that begin with dry or limited hold a little more than 100,000 bytes. Then dry gives no more credit, and
+ * limited refuses further messages. No address begins with missing.
  */
 public final class Broker {
     private static final int MOST = 100_000;
-    /** Messages of so many bytes and more go to files of their own, others to the journal. */
+    /** Messages of at least so many bytes go to separate files, smaller ones to the journal. */
     private static final int LARGE = 400_000;
     private static final EnumSet<EndpointState> OPEN = EnumSet.of(EndpointState.ACTIVE);
 
@@ -53,7 +53,7 @@ public final class Broker {
             .setPersistenceEnabled(true)
             .setJournalType(JournalType.NIO)
             .setJournalBufferSize_NIO(4 << 20)
-            // What is accepted has been written; it need not survive a crash of the machine.
+            // Accepted messages are written; they need not survive a crash of the machine.
             .setJournalDatasync(false)
             .setJournalDirectory(directory + "/journal")
             .setBindingsDirectory(directory + "/bindings")
@@ -84,8 +84,8 @@ public final class Broker {
     }
 
     /**
-     * Lets a message survive the broker, as an event hub does: a batch says nothing of durability. It is too late for
-     * one that is being written to a file of its own.
+     * Keeps a message beyond the broker's end, like an event hub: a batch is not marked as durable. This is too late for
+     * a message that is being written to a separate file.
      */
     private static final class Durable implements ActiveMQServerMessagePlugin {
         @Override
@@ -122,7 +122,7 @@ public final class Broker {
         return count;
     }
 
-    /** Closes the links over which messages come to an address, as the broker itself does when it closes one. */
+    /** Closes the links that send to an address, in the way that the broker itself closes one. */
     private static int detach(AMQPConnectionContext amqp, String address) throws InterruptedException {
         int[] count = {0};
         CountDownLatch done = new CountDownLatch(1);
@@ -169,6 +169,6 @@ public final class Broker {
         } catch (IOException e) {
             System.err.println(e);
         }
-        Runtime.getRuntime().halt(0); // the runner is gone, or has what it wants
+        Runtime.getRuntime().halt(0); // the runner has ended or is finished
     }
 }

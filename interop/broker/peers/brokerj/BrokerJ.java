@@ -8,7 +8,7 @@ import org.apache.qpid.server.SystemLauncher;
 import org.apache.qpid.server.model.ConfiguredObject;
 import org.apache.qpid.server.model.SystemConfig;
 
-/** A Qpid Broker-J with queues for whatever address is asked for, in memory: java interop.BrokerJ PORT DIRECTORY. */
+/** A Qpid Broker-J with a queue in memory for every requested address: java interop.BrokerJ PORT DIRECTORY. */
 final class BrokerJ {
     private BrokerJ() { }
 

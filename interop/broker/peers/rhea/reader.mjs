@@ -6,7 +6,7 @@ const connection = rhea.connect({
   host: "127.0.0.1",
   port: Number(process.argv[2]),
   container_id: "reader",
-  username: "reader", // without a password: SASL's ANONYMOUS, which some want to see
+  username: "reader", // without a password: SASL's ANONYMOUS, which some brokers require
   max_frame_size: 65536,
   reconnect: false, // the runner starts another reader
   receiver_options: { credit_window: 20 },

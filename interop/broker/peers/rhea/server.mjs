@@ -11,18 +11,18 @@ import rhea from "rhea";
 import { dataSections, obey, say, tell } from "./report.mjs";
 
 const most = 300_000; // bytes of a message
-const credit = 10; // messages on their way on one link
+const credit = 10; // messages in flight on one link
 const partitions = 4; // of a hub, as its properties say
 const { wrap_array, wrap_int, wrap_string, wrap_timestamp } = rhea.types;
 
-const receivers = new Set(); // the links over which the runner sends
-const connections = new Set(); // the runner's connections that are open
+const receivers = new Set(); // the runner's sending links
+const connections = new Set(); // the runner's open connections
 const replies = new Map(); // senders of replies, by their address
-let swallowing = false; // the next message is stored, but its sender not told
+let swallowing = false; // the next message is stored, but not acknowledged
 
 rhea.on("receiver_open", ({ receiver }) => {
   const address = receiver.target?.address ?? "";
-  // Clients that ask for a mode want to be told that they have it.
+  // Clients that ask for a mode expect it in the answer.
   receiver.local.attach.snd_settle_mode = receiver.remote.attach.snd_settle_mode;
   if (address.startsWith("missing")) {
     receiver.close({ condition: "amqp:not-found", description: `There is no ${address}.` });
@@ -47,7 +47,7 @@ rhea.on("sender_open", ({ sender }) => {
 });
 
 rhea.on("message", ({ receiver, connection, message, delivery, format = 0 }) => {
-  if (!receivers.has(receiver) || !connections.has(connection)) return; // closed by now: neither stored nor answered
+  if (!receivers.has(receiver) || !connections.has(connection)) return; // closed meanwhile: neither stored nor answered
   const { address } = receiver.target;
   if (address.startsWith("$")) {
     delivery.accept();
@@ -127,7 +127,7 @@ for (const fault of ["protocol_error", "error"]) {
 
 obey({
   connections: () => connections.size,
-  // The link is closed; what comes over it before the other side has heard of that is dropped.
+  // The link is closed. Messages that come before the other side knows are dropped.
   detach: (address) => each(mine(address), (r) => {
     receivers.delete(r);
     r.close({ condition: "amqp:link:detach-forced", description: "The link was closed by the runner." });
@@ -148,7 +148,7 @@ const { version } = JSON.parse(readFileSync(new URL("./node_modules/rhea/package
 rhea.listen({
   host: "127.0.0.1",
   port: Number(process.argv[2]),
-  max_frame_size: 16384, // many frames make a message; rhea takes time by the square of their number
+  max_frame_size: 16384, // a message has many frames; rhea's time grows with the square of their number
   channel_max: 63,
   idle_time_out: 2000, // ms
   receiver_options: { rcv_settle_mode: 0, autoaccept: false, credit_window: 0 },

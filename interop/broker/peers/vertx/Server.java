@@ -28,11 +28,12 @@ import org.apache.qpid.proton.amqp.transport.ErrorCondition;
 import org.apache.qpid.proton.message.Message;
 
 /**
- * An AMQP server made of vertx-proton: java interop.Server PORT DIRECTORY CONTAINER. It stores nothing and reports what arrives, of messages with one data
- * section: proton-j hands out one only. It does what the runner says on standard input, to its own connections, and answers with one JSON object a line.
+ * An AMQP server made of vertx-proton: java interop.Server PORT DIRECTORY CONTAINER. It stores nothing and reports
+ * arrivals. Messages must have one data section, since proton-j delivers only one. The server reads the runner's commands
+ * from standard input and answers with one JSON object a line. A command affects the server's own connections.
  *
- * <p>Hubs whose names begin otherwise than others behave otherwise: dry allows two messages, and more when the runner says so; limited says that it takes
- * 300,000 bytes at most; strict says nothing of the kind, and refuses what is larger; there is no missing.
+ * <p>The start of a hub's name decides its behaviour. dry allows two messages, and more on the runner's command. limited
+ * states a limit of 300,000 bytes. strict states none and refuses larger messages. missing does not exist.
  */
 final class Server {
     private static final int MOST = 300_000;
@@ -40,7 +41,7 @@ final class Server {
 
     private final Set<ProtonConnection> connections = new HashSet<>();
     private final List<ProtonReceiver> receivers = new ArrayList<>();
-    private boolean swallowing; // the next message is stored, but its sender not told
+    private boolean swallowing; // the next message is stored, but not acknowledged
 
     private void serve(ProtonConnection connection) {
         connection.openHandler(opened -> {
@@ -103,7 +104,7 @@ final class Server {
 
     private void take(ProtonConnection connection, ProtonReceiver receiver, String address, ProtonDelivery delivery, Message message) {
         if (!receivers.contains(receiver)) {
-            return; // closed by now: neither stored nor answered
+            return; // closed meanwhile: neither stored nor answered
         }
         byte[] body = ((Data) message.getBody()).getValue().getArray();
         if (address.startsWith("strict") && body.length > MOST) {
@@ -185,7 +186,7 @@ final class Server {
 
     public static void main(String[] arguments) throws Exception {
         Vertx vertx = Vertx.vertx();
-        Context context = vertx.getOrCreateContext(); // to which everything belongs
+        Context context = vertx.getOrCreateContext(); // for everything in this server
         Server server = new Server();
         CompletableFuture<Void> listening = new CompletableFuture<>();
         context.runOnContext(v -> ProtonServer.create(vertx, new ProtonServerOptions().setHeartbeat(1000).setMaxFrameSize(4096))
@@ -215,6 +216,6 @@ final class Server {
         } catch (IOException e) {
             System.err.println(e);
         }
-        Runtime.getRuntime().halt(0); // the runner is gone, or has what it wants
+        Runtime.getRuntime().halt(0); // the runner has ended or is finished
     }
 }
