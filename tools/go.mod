@@ -1,5 +1,5 @@
-// The development tools of this repository, kept out of its own module so that
-// nobody who imports the library depends on them.
+// The development tools of this repository. They are a separate module, so that
+// importers of the library do not depend on them.
 module github.com/go-eventhubs/eventhubs/tools
 
 go 1.26.0
