@@ -23,7 +23,8 @@ const defaultPriority = 4
 
 // FromEventData makes an event of an azeventhubs event to send. It returns nil for nil. An empty
 // property map becomes nil, since azeventhubs sends none. azeventhubs sets the partition in
-// EventDataBatchOptions, for a whole batch. So set PartitionID or PartitionKey of the result.
+// EventDataBatchOptions, for a whole batch. Set PartitionID or PartitionKey of the result instead,
+// if needed.
 func FromEventData(d *azeventhubs.EventData) *eventhubs.Event {
 	if d == nil {
 		return nil
@@ -120,7 +121,8 @@ func fromProperties(e *eventhubs.Event, p *azeventhubs.AMQPAnnotatedMessagePrope
 		GroupID: p.GroupID, GroupSequence: p.GroupSequence, ReplyToGroupID: p.ReplyToGroupID,
 	}
 	takeProperties(e, &rest)
-	said := e.MessageID != "" || e.CorrelationID != "" || e.ContentType != "" // then the event has a properties section anyway
+	// With one of these, the event has a properties section anyway.
+	said := e.MessageID != "" || e.CorrelationID != "" || e.ContentType != ""
 	if said && reflect.ValueOf(rest).IsZero() {
 		return nil
 	}

@@ -313,7 +313,8 @@ func TestAReceivedEventKeepsItsKeyAndItsAnnotations(t *testing.T) {
 	if len(annotations) != 3 {
 		t.Errorf("the received event's annotations became %v", annotations)
 	}
-	made := &azeventhubs.ReceivedEventData{EventData: azeventhubs.EventData{Body: []byte("b")}, PartitionKey: new("k")} // by a fake
+	// A fake of a consumer sets no RawAMQPMessage.
+	made := &azeventhubs.ReceivedEventData{EventData: azeventhubs.EventData{Body: []byte("b")}, PartitionKey: new("k")}
 	if got, want := azevents.FromReceived(made), (&eventhubs.Event{Body: []byte("b"), PartitionKey: "k"}); !reflect.DeepEqual(got, want) {
 		t.Errorf("got %+v, want %+v", got, want)
 	}

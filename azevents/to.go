@@ -145,7 +145,8 @@ func (c *converter) fail(err error) {
 
 func (c *converter) body(e *eventhubs.Event, b *eventhubs.AMQPBody) azeventhubs.AMQPAnnotatedMessageBody {
 	if b == nil {
-		return azeventhubs.AMQPAnnotatedMessageBody{Data: [][]byte{append([]byte{}, e.Body...)}} // nil would be null
+		// nil would be null.
+		return azeventhubs.AMQPAnnotatedMessageBody{Data: [][]byte{append([]byte{}, e.Body...)}}
 	}
 	if e.Body != nil {
 		c.fail(invalid("Event.Body and Event.AMQP.Body are both set: set only one of them"))

@@ -34,7 +34,8 @@ func (r *runner) measureAll(ctx context.Context, b book, name string, scenarios 
 			}
 			m, err := r.runQuietly(ctx, s)
 			if err != nil && peerNamed(s.Peer).foreign() && ctx.Err() == nil {
-				r.skipped[s.Peer] = err // another project's client that fails must not end the measurement of ours
+				// Another project's client that fails must not end the measurement of ours.
+				r.skipped[s.Peer] = err
 				continue
 			}
 			if err != nil {

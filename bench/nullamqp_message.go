@@ -18,7 +18,8 @@ const sectionHeadLimit = 10 + 5
 // sectionHead reads the head of a section. The size is that of the whole section. It is 0 if b is
 // too short.
 func sectionHead(b []byte) (code byte, size int, err error) {
-	if len(b) >= 8 && b[0] == 0 && b[1] == 0x53 && b[2] == sectionData && b[3] == 0xb0 { // nearly all of them
+	// Nearly all sections have this head.
+	if len(b) >= 8 && b[0] == 0 && b[1] == 0x53 && b[2] == sectionData && b[3] == 0xb0 {
 		return sectionData, 8 + int(uint32(b[4])<<24|uint32(b[5])<<16|uint32(b[6])<<8|uint32(b[7]))&(1<<31-1), nil
 	}
 	code, n := descriptor(b)

@@ -54,7 +54,8 @@ func TestGoAMQPPublishesToTheNullServer(t *testing.T) {
 		want.Events, want.Batches, want.Bytes = want.Events+events, want.Batches+1, want.Bytes+int64(len(text))
 	}
 	annotations := amqp.Annotations{"x-opt-partition-key": "key"}
-	for _, size := range []int{0, 1, 255, 256, 60_000, 65_480, 65_490, 65_500, 65_536, 200_000} { // in some of them a frame's end cuts a section's head
+	// With some sizes a frame's end cuts a section's head.
+	for _, size := range []int{0, 1, 255, 256, 60_000, 65_480, 65_490, 65_500, 65_536, 200_000} {
 		body := make([]byte, size)
 		publish(&amqp.Message{Format: batchFormat, Annotations: annotations, Data: [][]byte{body, body, body}}, 3)
 	}

@@ -59,7 +59,8 @@ func (r *runner) times(s *scenario) (warm, measure time.Duration) {
 	switch {
 	case s.Kind == idle:
 		measure = 10 * time.Second
-	case s.Rate > 0, s.Ack > 0: // so that the first and the last round trip, without full use of the flights, weigh little
+	// The first and the last round trip do not use all flights. They must weigh little.
+	case s.Rate > 0, s.Ack > 0:
 		measure = max(measure, 3*time.Second)
 	case s.Pattern == bursts:
 		measure = max(measure, 2*time.Second)

@@ -18,12 +18,12 @@ func Settle(delivery *eventhubs.Delivery, outcome eventhubs.Outcome) {
 }
 
 // Accept does to an event what Enqueue does, without a producer. It returns the event as a handler
-// gets it: a copy with the types for handlers, its Tag, its ExpiresAt, and the partition id or key
-// that the sender chose. The Delivery is taken and not in the copy.
+// gets it: a copy with the types for handlers. The copy has the Tag, ExpiresAt, and the partition
+// id or key that the sender chose. It does not have the Delivery, which is taken.
 //
-// Accept returns Enqueue's error for an event that cannot be encoded, has expired, names both an id
-// and a key, or has the Delivery of another event. It does not check what only a producer knows:
-// its bounds, the hub's partitions, and whether it is closed.
+// Accept returns Enqueue's error for an event that cannot be encoded, or that has expired. The same
+// holds for an event with both an id and a key, or with the Delivery of another event. Accept does
+// not check what only a producer knows: its bounds, the hub's partitions, and whether it is closed.
 func Accept(event *eventhubs.Event) (*eventhubs.Event, error) {
 	accepted, err := testseam.Accept(event)
 	if err != nil {

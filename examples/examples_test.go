@@ -14,8 +14,8 @@ import (
 	"testing"
 	"time"
 
-	// What the examples are built from, so that go test does not take an earlier result for this
-	// one.
+	// The examples are built from these packages. The imports keep go test from reusing an old
+	// result.
 	_ "github.com/go-eventhubs/eventhubs"
 	_ "github.com/go-eventhubs/eventhubs/emulator"
 )

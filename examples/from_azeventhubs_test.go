@@ -19,13 +19,13 @@ import (
 	"github.com/go-eventhubs/eventhubs/emulator/emulatortest"
 )
 
-// A Reading is what both programs of docs/from-azeventhubs.md publish.
+// A Reading is published by both programs of docs/from-azeventhubs.md.
 type Reading struct {
 	Device string
 	Value  int
 }
 
-// JSON is the reading as it is published.
+// JSON returns the reading as it is published.
 func (r Reading) JSON() []byte {
 	return fmt.Appendf(nil, `{"device":%q,"value":%d}`, r.Device, r.Value)
 }
@@ -138,7 +138,7 @@ func closeAfter(ctx context.Context, producer *eventhubs.BufferedProducer) {
 	}
 }
 
-// forward sends on what a consumer has received.
+// forward sends on the events that a consumer received.
 func forward(ctx context.Context, partition *azeventhubs.PartitionClient, producer *eventhubs.BufferedProducer) error {
 	receiving, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
@@ -166,7 +166,7 @@ func TestReadingsAreStored(t *testing.T) {
 	}
 }
 
-// What fails is reported by the code that the document shows, and what is received is sent on by it.
+// The document's code must report a failure, and send on a received event.
 func TestTheOtherSamplesFromAzeventhubsWork(t *testing.T) {
 	server := emulatortest.New(t, &emulator.Options{Hubs: []emulator.Hub{{Name: "telemetry", Partitions: 1}, {Name: "copy", Partitions: 1}}})
 	text := server.ConnectionString("")
@@ -234,7 +234,8 @@ func TestTheOtherSamplesFromAzeventhubsWork(t *testing.T) {
 	}
 }
 
-// Both programs of docs/from-azeventhubs.md store the same events, in the same partitions, in order within each key.
+// Both programs of docs/from-azeventhubs.md store the same events, in the same partitions, in order
+// within each key.
 func TestTheProgramThatMovesFromAzeventhubsStoresTheSame(t *testing.T) {
 	readings := func(yield func(Reading) bool) {
 		for i := range 300 {
@@ -243,7 +244,7 @@ func TestTheProgramThatMovesFromAzeventhubsStoresTheSame(t *testing.T) {
 			}
 		}
 	}
-	var stored []map[string][]string // for each program, to "partition key" the bodies
+	var stored []map[string][]string // for each program, the bodies by "partition key"
 	for _, publish := range []func(context.Context, string, iter.Seq[Reading]) error{publishBefore, publishAfter} {
 		server := emulatortest.New(t, &emulator.Options{Hubs: []emulator.Hub{{Name: "telemetry", Partitions: 4}}})
 		if err := publish(t.Context(), server.ConnectionString(""), readings); err != nil {
@@ -263,7 +264,7 @@ func TestTheProgramThatMovesFromAzeventhubsStoresTheSame(t *testing.T) {
 	}
 }
 
-// Every line of Go that docs/from-azeventhubs.md shows is in this file, and so is compiled and run.
+// Every line of Go in docs/from-azeventhubs.md must be in this file, where it is compiled and run.
 func TestTheSamplesFromAzeventhubsAreCompiled(t *testing.T) {
 	source, err := os.ReadFile("from_azeventhubs_test.go")
 	if err != nil {
@@ -286,7 +287,7 @@ func TestTheSamplesFromAzeventhubsAreCompiled(t *testing.T) {
 	}
 }
 
-// flat is code without its indentation.
+// flat returns code without its indentation.
 func flat(code string) string {
 	var text strings.Builder
 	for line := range strings.Lines(code) {

@@ -91,11 +91,15 @@ type observation struct {
 	Limit      int         // the largest batch, as the client knows it
 	Start      start       // where it read from
 	Received   []received  // the events read
-	Routes     []string    // the partitions that the client chooses for the keys; empty if it does not choose
+	// The partitions that the client chooses for the keys; empty if it does not choose.
+	Routes []string
 
-	Stolen, Refused      refusal    // epochs, of consumers and of producers: replaced by a higher epoch; refused because of an existing one
-	WrongKey, ListenOnly refusal    // the result of sending with this key
-	Before, After        publishing // idempotent producers: at the begin and at the end, or the earlier and the later one
+	// Epochs, of consumers and of producers: replaced by a higher epoch; refused because of an
+	// existing one.
+	Stolen, Refused      refusal
+	WrongKey, ListenOnly refusal // the result of sending with this key
+	// Idempotent producers: at the begin and at the end, or the earlier and the later one.
+	Before, After publishing
 }
 
 // A refusal is the error that a client reports, in its own terms.

@@ -265,7 +265,8 @@ func TestTheDotnetClientMustBeginWhereItAsks(t *testing.T) {
 	const check = "consume from an offset"
 	var events []emulator.Event
 	for i := range 9 {
-		events = append(events, withBody("0", "event "+strconv.Itoa(i)+"…")) // 4 of them take 44 bytes
+		// 4 of these events take 44 bytes.
+		events = append(events, withBody("0", "event "+strconv.Itoa(i)+"…"))
 		events[i].Body = events[i].Body[:6]
 	}
 	w := dotnetWorld(t, check, events...)

@@ -15,8 +15,8 @@ import (
 // A dotnetValue is a property's value as .NET shows it; the zero value is null.
 type dotnetValue struct{ Type, V string }
 
-// dotnetTypes are the types of properties that the .NET client sends: the name of each event, its
-// property's stored value, and the client's value when it reads.
+// dotnetTypes are the types of properties that the .NET client sends. Each has the name of an
+// event, its property's stored value, and the client's value when it reads.
 var dotnetTypes = []struct {
 	name   string
 	stored any
@@ -126,7 +126,8 @@ var ourTypes = []struct {
 	{"string", "日本語 😀", dotnetValue{"System.String", "日本語 😀"}},
 	{"empty string", "", dotnetValue{"System.String", ""}},
 	{"[]byte", []byte{1, 2}, dotnetValue{"byte[]", "0102"}},
-	{"time.Time", time.Date(2026, 1, 2, 3, 4, 5, 678_999_999, time.UTC), dotnetValue{"DateTime Utc", "2026-01-02T03:04:05.6780000Z"}}, // the wire has milliseconds
+	// The wire has milliseconds.
+	{"time.Time", time.Date(2026, 1, 2, 3, 4, 5, 678_999_999, time.UTC), dotnetValue{"DateTime Utc", "2026-01-02T03:04:05.6780000Z"}},
 	{"nil", nil, dotnetValue{}},
 }
 

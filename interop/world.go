@@ -235,9 +235,9 @@ func (w *world) fault(op emulator.Operation) emulator.Action {
 	}
 }
 
-// forces reports whether an operation makes the emulator close a consumer's connection: the fourth
-// receiver is attached, or a client asks for the last partition's properties. A consumer does the
-// latter over the same connection. mu is held.
+// forces reports whether an operation makes the emulator close a consumer's connection. It does
+// when the fourth receiver is attached, or when a client asks for the last partition's properties.
+// A consumer asks over the same connection. mu is held.
 func (w *world) forces(op emulator.Operation) bool {
 	return op.Kind == emulator.KindAttach && len(w.receivers[op.Hub]) == 4 ||
 		op.Kind == emulator.KindManagement && op.PartitionID == "3"

@@ -8,10 +8,10 @@
 //
 // The semantic conventions for messaging ask a producer for two metrics:
 // messaging.client.operation.duration and messaging.client.sent.messages, with messaging.system
-// "eventhubs". This package adds its own, eventhubs.producer.…: how full the buffer is, the age of
-// its oldest event, the callers that wait for room, the failures, and whether failed events may be
-// stored nevertheless. The constants Metric… are all of them. docs/operations.md says what each
-// means and what to do about it.
+// "eventhubs". This package adds its own, eventhubs.producer.…. They show how full the buffer is,
+// how old its oldest event is, and how many callers wait for room. They also count failures, and
+// say which failed events may be stored nevertheless. The constants Metric… are all of them. The
+// document docs/operations.md says what each means and what to do about it.
 //
 // The attribute error.type is the result of [eventhubs.CodeOf], or _OTHER for an error without a
 // code.
@@ -33,8 +33,8 @@
 // # Cost
 //
 // Metrics cost a few microseconds for each batch. For each event, the package looks for a span in
-// its context. A span adds 80 bytes to the event in the buffer and on the wire, and the cost of
-// these bytes: about a twelfth for an event of 1 KB. Writing the property and reading it for the
-// links adds about half a microsecond. [Options.DisablePropagation] saves both. BenchmarkCost
-// measures the cost at full speed: a few per cent for metrics.
+// its context. A span adds 80 bytes to the event in the buffer and on the wire. These bytes cost
+// about a twelfth for an event of 1 KB. Writing the property and reading it for the links adds
+// about half a microsecond. [Options.DisablePropagation] saves both. BenchmarkCost measures the
+// cost at full speed: a few per cent for metrics.
 package telemetry

@@ -19,7 +19,8 @@ func Example() {
 		log.Fatal(err)
 	}
 	defer func() { _ = server.Close() }()
-	reader := sdkmetric.NewManualReader() // in production: an exporter, set up once with otel.SetMeterProvider; then NewTrace gets nil
+	// In production: an exporter, set up once with otel.SetMeterProvider; then NewTrace gets nil.
+	reader := sdkmetric.NewManualReader()
 	meters := &telemetry.Options{MeterProvider: sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader))}
 
 	producer, err := eventhubs.NewBufferedProducerFromConnectionString(server.ConnectionString("events"), "", &eventhubs.Options{Trace: telemetry.NewTrace(meters)})

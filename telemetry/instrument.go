@@ -49,8 +49,9 @@ type instrumentation struct {
 	carried atomic.Bool // an event with a context was seen, or may exist unseen
 	targets sync.Map    // *eventhubs.BufferedProducer to *target: from Created to Closed
 
-	registering  sync.Mutex          // guards the field below; a collection does not need it
-	registration metric.Registration // of the observable metrics; nil while there is nothing to observe
+	registering sync.Mutex // guards the field below; a collection does not need it
+	// Of the observable metrics; nil while there is nothing to observe.
+	registration metric.Registration
 
 	mu    sync.Mutex // guards the field below, and the removal of producers from targets
 	ended map[string]*ended

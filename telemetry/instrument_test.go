@@ -74,7 +74,8 @@ func TestOptionsUsedTwiceCountOnceEach(t *testing.T) {
 		if err := second.Close(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		w.want(sent, "eventhubs.producer.handler.panics{} 3", "eventhubs.producer.partitions{eventhubs.waiting=not waiting} 2") // a counter never goes back
+		// A counter never goes back.
+		w.want(sent, "eventhubs.producer.handler.panics{} 3", "eventhubs.producer.partitions{eventhubs.waiting=not waiting} 2")
 		if err := w.producer.Close(t.Context()); err != nil {
 			t.Fatal(err)
 		}

@@ -108,7 +108,7 @@ func (m *maker) observables(i *instruments) {
 	i.unheardEvents = count(MetricUnheardEvents, "{event}", "Failed events that no handler and no Delivery reported.")
 	i.utilization = gauge(MetricBufferUtilization, "1", "How full the buffer is, in events or in bytes, whichever is fuller.")
 	i.oldestEventAge = gauge(MetricOldestEventAge, "s", "How long the first event of the oldest batch has waited.")
-	i.handlerRunning = gauge(MetricHandlerRunning, "s", "How long the longest-running handler has run.")
+	i.handlerRunning = gauge(MetricHandlerRunning, "s", "How long the oldest running handler has run.")
 	i.troubleDuration = gauge(MetricTroubleDuration, "s", "How long the producer's health has been worse than ready.")
 	i.tokenRemaining = gauge(MetricTokenRemaining, "s", "How long the present authorization is still valid.")
 	health, err := m.meter.Int64ObservableGauge(MetricHealth, metric.WithUnit("{state}"), metric.WithDescription("One for the present state of the producer's health, zero for the others."))
@@ -122,7 +122,8 @@ type target struct {
 	together   bool                 // Options.OmitPartition
 	hub        string               // the hub with its namespace
 	attributes []attribute.KeyValue // of all telemetry
-	sets       sync.Map             // setKey to metric.MeasurementOption: few keys, each written once and read for each batch
+	// setKey to metric.MeasurementOption: few keys, each written once and read for each batch.
+	sets sync.Map
 }
 
 type setKey struct {

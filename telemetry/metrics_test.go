@@ -127,7 +127,8 @@ func TestMetricsTellWhatIsBuffered(t *testing.T) {
 			"eventhubs.producer.trouble.duration{} 1.000",
 			"eventhubs.producer.health{eventhubs.health.state=silent} 1",
 		)
-		w.enqueue(t.Context(), "1", "d") // 0 has been silent for so long that it gets no more than half
+		// 0 has been silent for so long that it gets no more than half.
+		w.enqueue(t.Context(), "1", "d")
 		w.next(emulator.Pass().AnswerAfter(time.Minute), emulator.Pass().AnswerAfter(time.Minute))
 		go func() { // ends when there is room
 			if err := w.producer.Enqueue(t.Context(), &eventhubs.Event{}); err != nil {
@@ -268,7 +269,8 @@ func TestMetricsTellOfEventsWhosePartitionsAreNotKnown(t *testing.T) {
 
 func TestMetricsTellOfFailuresThatNobodyHears(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, eventhubs.Options{}, telemetry.Options{}) // without a handler; telemetry must not change that
+		// Without a handler; telemetry must not change that.
+		w := newWorld(t, eventhubs.Options{}, telemetry.Options{})
 		w.next(emulator.Reject("amqp:not-allowed", "no"))
 		w.enqueue(t.Context(), "0", "a")
 		if err := w.flush(); err == nil {
@@ -334,7 +336,8 @@ func TestMetricsHaveTheNamesAndUnitsOfTheConventions(t *testing.T) {
 				t.Errorf("got %q %q %q, want %q %q %q", m.Name, m.Unit, m.Description, c.Name(), c.Unit(), c.Description())
 			}
 		}
-		advised := []float64{0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10} // https://opentelemetry.io/docs/specs/semconv/messaging/messaging-metrics/
+		// https://opentelemetry.io/docs/specs/semconv/messaging/messaging-metrics/.
+		advised := []float64{0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10}
 		p := found["messaging.client.operation.duration"].Data.(metricdata.Histogram[float64]).DataPoints[0]
 		if len(p.Bounds) != len(advised) || p.Bounds[0] != advised[0] || p.Bounds[13] != advised[13] {
 			t.Errorf("buckets %v, want %v", p.Bounds, advised)

@@ -8,38 +8,77 @@ const scope = "github.com/go-eventhubs/eventhubs/telemetry"
 // The metrics of the semantic conventions for messaging, version 1.43. Both count batches or events
 // that were tried, including those whose link could not be opened.
 const (
-	MetricOperationDuration = "messaging.client.operation.duration" // s: from a batch's first try to its outcome
-	MetricSentMessages      = "messaging.client.sent.messages"      // {message}: by error.type
+	// MetricOperationDuration is a histogram in s: the time from a batch's first try to its
+	// outcome.
+	MetricOperationDuration = "messaging.client.operation.duration"
+	// MetricSentMessages is a counter of events ({message}), by error.type.
+	MetricSentMessages = "messaging.client.sent.messages"
 )
 
 // The metrics of this package. Histograms and counters are recorded as things happen. The others
 // are observed at each collection.
 const (
-	MetricSettledEvents     = "eventhubs.producer.settled.events"     // {event}, counter: events with an outcome, by eventhubs.storage and error.type
-	MetricStoredBytes       = "eventhubs.producer.stored.bytes"       // By, counter: encoded bytes of the stored events
-	MetricBufferedEvents    = "eventhubs.producer.buffered.events"    // {event}: accepted and without an outcome
-	MetricBufferedBytes     = "eventhubs.producer.buffered.bytes"     // By: the same, encoded
-	MetricBufferUtilization = "eventhubs.producer.buffer.utilization" // 1: how full the buffer is, by events or bytes, the larger
-	MetricWaitingCallers    = "eventhubs.producer.waiting.callers"    // {caller}: callers of Enqueue that wait for room
-	MetricOldestEventAge    = "eventhubs.producer.oldest_event.age"   // s: how long the oldest batch has waited
-	MetricInFlight          = "eventhubs.producer.inflight.batches"   // {batch}: taken by a sender
-	MetricPartitions        = "eventhubs.producer.partitions"         // {partition}: by eventhubs.waiting, what they wait for
-	MetricBatchFill         = "eventhubs.producer.batch.fill"         // 1, histogram: stored batches' bytes over the possible bytes
-	MetricBatchEvents       = "eventhubs.producer.batch.events"       // {event}, histogram: of stored batches
-	MetricQueueDuration     = "eventhubs.producer.queue.duration"     // s, histogram: from a batch's first event to its first try
-	MetricRetries           = "eventhubs.producer.retries"            // {try}, counter: failed tries that were retried, by error.type
-	MetricThrottledTries    = "eventhubs.producer.throttled.tries"    // {try}, counter
-	MetricThrottledDuration = "eventhubs.producer.throttled.duration" // s, counter: the pauses that the service asked for, of all partitions
-	MetricAmbiguousTries    = "eventhubs.producer.ambiguous.tries"    // {try}, counter: tries that ended without saying whether the batch is stored
-	MetricHandlerDuration   = "eventhubs.producer.handler.duration"   // s, histogram: of Options.OnBatchSucceeded and OnBatchFailed, by eventhubs.handler
-	MetricHandlerRunning    = "eventhubs.producer.handler.running"    // s: how long the longest-running handler has run; zero while none runs
-	MetricHandlerPanics     = "eventhubs.producer.handler.panics"     // {panic}, counter
-	MetricUnheardEvents     = "eventhubs.producer.unheard.events"     // {event}, counter: failed events that no handler and no Delivery reported
-	MetricHealth            = "eventhubs.producer.health"             // {state}: one for the present eventhubs.health.state, zero for the others
-	MetricTroubleDuration   = "eventhubs.producer.trouble.duration"   // s: how long the state has been worse than ready; zero if it is not
-	MetricTokenRemaining    = "eventhubs.producer.token.remaining"    // s: until the present authorization ends; absent while not known
-	MetricConnectionsOpened = "eventhubs.producer.connections.opened" // {connection}, counter: of the producer's own connection
-	MetricConnectionsLost   = "eventhubs.producer.connections.lost"   // {connection}, counter: by error.type
+	// MetricSettledEvents is a counter of events with an outcome, by eventhubs.storage and
+	// error.type.
+	MetricSettledEvents = "eventhubs.producer.settled.events"
+	// MetricStoredBytes is a counter of the encoded bytes of stored events.
+	MetricStoredBytes = "eventhubs.producer.stored.bytes"
+	// MetricBufferedEvents is the number of events that were accepted and have no outcome yet.
+	MetricBufferedEvents = "eventhubs.producer.buffered.events"
+	// MetricBufferedBytes is the number of encoded bytes of these events.
+	MetricBufferedBytes = "eventhubs.producer.buffered.bytes"
+	// MetricBufferUtilization is how full the buffer is, from 0 to 1: by events or by bytes, the
+	// larger of both.
+	MetricBufferUtilization = "eventhubs.producer.buffer.utilization"
+	// MetricWaitingCallers is the number of callers of Enqueue that wait for room.
+	MetricWaitingCallers = "eventhubs.producer.waiting.callers"
+	// MetricOldestEventAge is the time in s that the oldest batch has waited.
+	MetricOldestEventAge = "eventhubs.producer.oldest_event.age"
+	// MetricInFlight is the number of batches that a sender has taken.
+	MetricInFlight = "eventhubs.producer.inflight.batches"
+	// MetricPartitions is the number of partitions, by what they wait for (eventhubs.waiting).
+	MetricPartitions = "eventhubs.producer.partitions"
+	// MetricBatchFill is a histogram of stored batches' bytes, divided by the possible bytes.
+	MetricBatchFill = "eventhubs.producer.batch.fill"
+	// MetricBatchEvents is a histogram of the number of events in stored batches.
+	MetricBatchEvents = "eventhubs.producer.batch.events"
+	// MetricQueueDuration is a histogram in s: the time from a batch's first event to its first
+	// try.
+	MetricQueueDuration = "eventhubs.producer.queue.duration"
+	// MetricRetries is a counter of failed tries that were retried, by error.type. Throttled tries
+	// are not in it.
+	MetricRetries = "eventhubs.producer.retries"
+	// MetricThrottledTries is a counter of tries that the busy service refused.
+	MetricThrottledTries = "eventhubs.producer.throttled.tries"
+	// MetricThrottledDuration is a counter in s of the pauses that the service asked for, summed
+	// over all partitions.
+	MetricThrottledDuration = "eventhubs.producer.throttled.duration"
+	// MetricAmbiguousTries is a counter of tries that ended without saying whether the batch is
+	// stored.
+	MetricAmbiguousTries = "eventhubs.producer.ambiguous.tries"
+	// MetricHandlerDuration is a histogram in s of Options.OnBatchSucceeded and OnBatchFailed, by
+	// eventhubs.handler.
+	MetricHandlerDuration = "eventhubs.producer.handler.duration"
+	// MetricHandlerRunning is the time in s that the oldest running handler has run; zero while
+	// none runs.
+	MetricHandlerRunning = "eventhubs.producer.handler.running"
+	// MetricHandlerPanics is a counter of panics of handlers.
+	MetricHandlerPanics = "eventhubs.producer.handler.panics"
+	// MetricUnheardEvents is a counter of failed events that no handler and no Delivery reported.
+	MetricUnheardEvents = "eventhubs.producer.unheard.events"
+	// MetricHealth is one for the present eventhubs.health.state, and zero for the others.
+	MetricHealth = "eventhubs.producer.health"
+	// MetricTroubleDuration is the time in s that the health has been worse than ready; zero if it
+	// is not.
+	MetricTroubleDuration = "eventhubs.producer.trouble.duration"
+	// MetricTokenRemaining is the time in s until the present authorization ends; absent while not
+	// known.
+	MetricTokenRemaining = "eventhubs.producer.token.remaining"
+	// MetricConnectionsOpened is a counter of opened connections of the producer's own.
+	MetricConnectionsOpened = "eventhubs.producer.connections.opened"
+	// MetricConnectionsLost is a counter of connections that ended without the producer's doing, by
+	// error.type.
+	MetricConnectionsLost = "eventhubs.producer.connections.lost"
 )
 
 // Attributes of the semantic conventions.
@@ -59,10 +98,10 @@ const (
 // Attributes of this package.
 const (
 	keyStorage = attribute.Key("eventhubs.storage")      // the text of eventhubs.Storage
-	keyWaiting = attribute.Key("eventhubs.waiting")      // why a partition waits, the text of eventhubs.Waiting
+	keyWaiting = attribute.Key("eventhubs.waiting")      // the text of eventhubs.Waiting
 	keyState   = attribute.Key("eventhubs.health.state") // the text of eventhubs.HealthState
 	keyHandler = attribute.Key("eventhubs.handler")      // succeeded, failed
-	keyTries   = attribute.Key("eventhubs.tries")        // of a send span: how often the batch was sent
+	keyTries   = attribute.Key("eventhubs.tries")        // of a send span
 	keyBytes   = attribute.Key("eventhubs.batch.bytes")  // of a send span
-	keyQueued  = attribute.Key("eventhubs.queued")       // of a send span: seconds from the batch's first event to its first try
+	keyQueued  = attribute.Key("eventhubs.queued")       // of a send span, seconds: Outcome.Queued
 )

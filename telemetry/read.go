@@ -42,8 +42,9 @@ func (e *ended) add(s *eventhubs.Stats) {
 // gauges are the gauges of one hub: the worst value of its producers. OpenTelemetry adds up sums
 // itself.
 type gauges struct {
-	to                                           *target
-	utilization, oldest, handler, trouble, token float64 // seconds, except utilization; token is infinite while not known
+	to *target
+	// Seconds, except utilization; token is infinite while not known.
+	utilization, oldest, handler, trouble, token float64
 	state                                        eventhubs.HealthState
 }
 
@@ -100,7 +101,7 @@ func (t *instrumentation) readProducer(o metric.Observer, to *target, g *gauges)
 func ratio(part, whole int) float64 { return float64(part) / float64(max(1, whole)) }
 
 // readPartitions adds up the partitions with the same attributes: all with Options.OmitPartition,
-// and those without an id. It returns how long the longest-running handler has run.
+// and those without an id. It returns how long the oldest running handler has run.
 func (t *instrumentation) readPartitions(o metric.Observer, to *target, partitions []eventhubs.PartitionStats) (handler time.Duration) {
 	type sum struct{ events, bytes, batches int64 }
 	sums, phases := map[string]sum{}, map[eventhubs.Waiting]int64{}

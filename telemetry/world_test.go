@@ -56,7 +56,8 @@ func newWorld(t *testing.T, options eventhubs.Options, config telemetry.Options)
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		_ = w.producer.Close(context.Background()) // its error has the failures that the test caused
+		// Its error has the failures that the test caused.
+		_ = w.producer.Close(context.Background())
 	})
 	return w
 }

@@ -74,7 +74,8 @@ func (d *Dialer) Dial(ctx context.Context, address string) (net.Conn, error) {
 	client.Transport = u
 	ws, response, err := websocket.Dial(ctx, address, &websocket.DialOptions{HTTPClient: &client, Subprotocols: []string{subprotocol}})
 	if d.HTTPClient == nil {
-		client.CloseIdleConnections() // this transport gets no further request; a WebSocket is not idle
+		// This transport gets no further request; a WebSocket is not idle.
+		client.CloseIdleConnections()
 	}
 	if err != nil {
 		return nil, u.explain(target.Host, response, err)
@@ -109,10 +110,11 @@ type upgrade struct {
 	follow bool // the caller's client decides about redirects; otherwise none is followed
 
 	// Owned by the dialing goroutine.
-	host     string   // of the latest request
-	proxy    *url.URL // of the latest request; nil if there is none, or if it is not known
-	redirect string   // target of the latest answer's redirect, for an error's text; empty without a redirect
-	stream   *stream  // below the WebSocket; nil until there is one
+	host  string   // of the latest request
+	proxy *url.URL // of the latest request; nil if there is none, or if it is not known
+	// Target of the latest answer's redirect, for an error's text; empty without a redirect.
+	redirect string
+	stream   *stream // below the WebSocket; nil until there is one
 }
 
 func newUpgrade(base http.RoundTripper, follow bool) *upgrade {

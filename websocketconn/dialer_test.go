@@ -284,7 +284,8 @@ func TestMessagesMakeAStreamWhateverTheirSize(t *testing.T) {
 func TestDialEndsWithItsContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		near, far := net.Pipe()
-		go func() { _, _ = io.Copy(io.Discard, far) }() // ends when far is closed, below: a server that never answers
+		// Ends when far is closed, below: a server that never answers.
+		go func() { _, _ = io.Copy(io.Discard, far) }()
 		d := websocketconn.Dialer{HTTPClient: &http.Client{Transport: &http.Transport{
 			DialContext: func(context.Context, string, string) (net.Conn, error) { return near, nil },
 		}}}

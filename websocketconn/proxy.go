@@ -13,7 +13,7 @@ import (
 
 // errNoProxy replaces the error of choosing a proxy. The error of http.ProxyFromEnvironment shows
 // the whole URL with its password.
-var errNoProxy = errors.New("no proxy can be chosen: HTTPS_PROXY, HTTP_PROXY or Dialer.Proxy does not give a URL such as http://proxy.example:8080")
+var errNoProxy = errors.New("no proxy can be chosen: HTTPS_PROXY or HTTP_PROXY, or the function Proxy, does not give a URL such as http://proxy.example:8080")
 
 // A proxyRefusal is a proxy's answer to CONNECT.
 type proxyRefusal struct {

@@ -84,8 +84,8 @@ func TestAnUnsignedNumberIsCopiedAsItIs(t *testing.T) {
 	}
 }
 
-// People look for the sender of an event (IoT Hub writes it into annotations), and for message-id
-// and correlation-id. tail must show them, and a copy by tail and publish must keep them.
+// People look for the sender of an event (IoT Hub writes it into annotations), for message-id and
+// correlation-id. So tail must show them, and a copy by tail and publish must keep them.
 func TestTailShowsMessageIDsAndSystemProperties(t *testing.T) {
 	server := startServer(t)
 	sendRaw(t, server, amqp.Message{Data: [][]byte{[]byte("x")}, Annotations: amqp.Map{{Key: amqp.Symbol("iothub-connection-device-id"), Value: "device-7"}},

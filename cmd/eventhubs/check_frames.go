@@ -34,7 +34,8 @@ func (l *frameLog) saw(sent bool, frame string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.seen = append(l.seen, s)
-	_, _ = fmt.Fprintf(l.out, "%9.1f ms  %s %s\n", s.Milliseconds, way, s.Frame) // an error of out also fails the steps' writes, which report it
+	// An error of out also fails the steps' writes, which report it.
+	_, _ = fmt.Fprintf(l.out, "%9.1f ms  %s %s\n", s.Milliseconds, way, s.Frame)
 }
 
 // Write writes the results of the steps to the same place.

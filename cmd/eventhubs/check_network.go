@@ -37,10 +37,11 @@ type checkup struct {
 	host, port string
 	plain      bool // an emulator without TLS
 
-	result     checkResult
-	frames     *frameLog        // nil unless frames are to be shown
-	reached    bool             // something accepts connections
-	open       net.Conn         // the connection of the steps before amqp, until amqp takes it; nil otherwise
+	result  checkResult
+	frames  *frameLog // nil unless frames are to be shown
+	reached bool      // something accepts connections
+	// The connection of the steps before amqp, until amqp takes it; nil otherwise.
+	open       net.Conn
 	conn       *connection.Conn // from the step amqp on; nil before
 	proof      proof            // the token from the step token
 	partitions []string         // from the step $management on

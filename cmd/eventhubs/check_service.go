@@ -78,7 +78,8 @@ func subjectOf(jwt string) string {
 	}
 	if parts := strings.Split(jwt, "."); len(parts) == 3 {
 		payload, _ := base64.RawURLEncoding.DecodeString(parts[1])
-		_ = json.Unmarshal(payload, &claims) // a token may have any form; then the claims stay empty
+		// A token may have any form; then the claims stay empty.
+		_ = json.Unmarshal(payload, &claims)
 	}
 	switch {
 	case claims.UPN != "":

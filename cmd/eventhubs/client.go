@@ -24,14 +24,15 @@ const (
 
 // clientOptions are the options of the commands that are clients of a namespace.
 type clientOptions struct {
-	connectionString string                  // empty: not given
-	namespace        string                  // empty: not given; never together with connectionString
-	credential       azcore.TokenCredential  // with namespace
-	hub              string                  // empty: not given, until read
-	delivered        connectionstring.String // the parts of connectionString, after read
-	caFile           string                  // empty: not given
-	tls              *tls.Config
-	webSocket        bool
+	connectionString string // empty: not given
+	// Empty: not given; never together with connectionString.
+	namespace  string
+	credential azcore.TokenCredential  // with namespace
+	hub        string                  // empty: not given, until read
+	delivered  connectionstring.String // the parts of connectionString, after read
+	caFile     string                  // empty: not given
+	tls        *tls.Config
+	webSocket  bool
 }
 
 func (c *clientOptions) register(flags *flag.FlagSet) {
@@ -119,7 +120,8 @@ func (c *clientOptions) readAuthority(given bool) error {
 	}
 	roots, err := x509.SystemCertPool()
 	if err != nil {
-		roots = x509.NewCertPool() // a system without certificates; the file's certificates are enough
+		// The system has no certificates. Those of the file are enough.
+		roots = x509.NewCertPool()
 	}
 	if !roots.AppendCertsFromPEM(pem) {
 		return badInput("--tls-ca %q has no certificate in PEM", c.caFile)

@@ -98,8 +98,7 @@ func (p *process) message(err error) string {
 	return p.redact(strings.ReplaceAll(text, ": eventhubs: ", ": "))
 }
 
-// tell writes a message as a line to standard error, such as one of a server that runs beside the
-// command.
+// tell writes a message as a line to standard error, for example of a server beside the command.
 func (p *process) tell(text string) { fmt.Fprintln(p.stderr, p.redact(text)) }
 
 func dispatch(ctx context.Context, p *process, args []string) error {

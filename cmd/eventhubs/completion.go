@@ -45,8 +45,9 @@ type completedCommand struct {
 	Words   []string // the possible arguments besides options; nil if these are files, or none
 }
 
-// optionLine matches an option in a help text: two spaces, --name, maybe VALUE, then the text after
-// at least two spaces or on the next line. A test compares the matches with the flags.
+// optionLine matches an option in a help text: two spaces, --name, maybe VALUE, then the text. The
+// text is after at least two spaces, or on the next line. A test compares the matches with the
+// flags.
 var optionLine = regexp.MustCompile(`(?m)^  --([a-z-]+)(?: (\S+))?\n? {2,}(\S[^\n]*)$`)
 
 // completed finds the options of a command in its help text. So the help is the only list of

@@ -70,7 +70,8 @@ func TestTheDocumentShowsWhatIsPrinted(t *testing.T) {
 func runForDocument(t *testing.T, server *emulator.Server, args []string) string {
 	t.Helper()
 	p := program{env: map[string]string{}}
-	if !strings.Contains(strings.Join(args, " "), "earthquakes") { // they show the emulator inside the command
+	// The commands with earthquakes show the emulator inside the command.
+	if !strings.Contains(strings.Join(args, " "), "earthquakes") {
 		p.env[connectionEnv] = server.ConnectionString("")
 	}
 	var stdout, stderr bytes.Buffer

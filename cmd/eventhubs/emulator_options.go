@@ -162,7 +162,8 @@ func (opts *emulatorOptions) setBehaviour(f *emulatorFlags) error {
 		opts.server.Transports |= webSocket
 	}
 	if f.auth {
-		opts.server.Authentication = &emulator.Authentication{JWT: refuseIdentity} // It has the official emulator's key.
+		// It has the official emulator's key.
+		opts.server.Authentication = &emulator.Authentication{JWT: refuseIdentity}
 	}
 	opts.server.Idle = f.idle()
 	if f.latency > 0 {

@@ -16,7 +16,8 @@ func TestBodiesOfEveryKindArePrinted(t *testing.T) {
 	}{
 		{azeventhubs.AMQPAnnotatedMessageBody{Data: [][]byte{[]byte("a"), []byte("b")}}, `"body":"ab","bodyLengths":[1,1]`, "ab"},
 		{azeventhubs.AMQPAnnotatedMessageBody{Data: [][]byte{{}}}, `"body":""`, ""},
-		{azeventhubs.AMQPAnnotatedMessageBody{}, `"bodyValue":null`, "-"}, // a tombstone, in each of its forms
+		// The next three are a tombstone in each of its forms.
+		{azeventhubs.AMQPAnnotatedMessageBody{}, `"bodyValue":null`, "-"},
 		{azeventhubs.AMQPAnnotatedMessageBody{Value: amqp.Null{}}, `"bodyValue":null,"types":{"body":"null"}`, "-"},
 		{azeventhubs.AMQPAnnotatedMessageBody{Data: [][]byte{nil}}, `"bodyValue":null,"types":{"body":"nullData"}`, "-"},
 		{azeventhubs.AMQPAnnotatedMessageBody{Data: [][]byte{nil, {}, []byte("a")}}, `"body":"a","bodyLengths":[-1,0,1]`, "a"},

@@ -30,7 +30,8 @@ func parseFlags(flags *flag.FlagSet, args []string) ([]string, error) {
 	}
 	var empty error
 	flags.Visit(func(f *flag.Flag) {
-		if _, plain := f.Value.(flag.Getter); plain && isBlank(f.Value.String()) && empty == nil { // functions check their values themselves
+		// Flags that are functions check their values themselves.
+		if _, plain := f.Value.(flag.Getter); plain && isBlank(f.Value.String()) && empty == nil {
 			empty = badInput("--%s is empty; give it a value, or leave it out (is a shell variable not set?)", f.Name)
 		}
 	})

@@ -57,8 +57,8 @@ func keyOf(body []byte, path []string) (string, error) {
 	return key, nil
 }
 
-// loneSurrogate returns the first escape in valid JSON that is half of a surrogate pair without the
-// other half next to it; "" if there is none.
+// loneSurrogate returns the first escape in valid JSON that is half of a surrogate pair without its
+// other half; "" if there is none.
 func loneSurrogate(text []byte) string {
 	for i := 0; i+1 < len(text); i++ {
 		if text[i] != '\\' {

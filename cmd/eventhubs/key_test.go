@@ -11,7 +11,8 @@ func TestKeyOfFollowsThePath(t *testing.T) {
 		{` { "c" : [ { "a" : "}" } , "]" ] , "a" : { "b" : -1.5e3 } } `, "a.b", "-1.5e3"},
 		{`{"a":true,"b":false}`, "b", "false"},
 		{`{"a":"\u0064 \"quoted\""}`, "a", `d "quoted"`},
-		{`{"a":1,"a":{"b":2},"a":{"b":3}}`, "a.b", "3"}, // of members with the same name the last one counts
+		// Of members with the same name the last one counts.
+		{`{"a":1,"a":{"b":2},"a":{"b":3}}`, "a.b", "3"},
 		{`{"":{"":"empty names"}}`, ".", "empty names"},
 	} {
 		if got, err := keyOf([]byte(test.body), strings.Split(test.path, ".")); got != test.want || err != nil {

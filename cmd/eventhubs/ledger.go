@@ -122,8 +122,8 @@ func (s *sequence) appendDifferences(found []string, key string) []string {
 	return found
 }
 
-// compare returns the numbers of lost events, how many came back more than once, and how many were
-// never sent. disordered is the number of the first event that came back after a later one, or 0.
+// compare returns the numbers of lost events, and the counts of repeated and of foreign events. The
+// result disordered is the number of the first event that came back after a later one, or 0.
 func (s *sequence) compare() (lost []int, repeated, foreign, disordered int) {
 	waiting := map[digest][]int{} // numbers, ascending
 	known := map[digest]bool{}

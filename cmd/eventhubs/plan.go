@@ -219,7 +219,8 @@ func (p *plan) batches(o *planOptions, size, partitions float64) {
 	// be in flight while the next fills.
 	most := min(standardMessageBytes, max(defaults.LeastBatchBytes, math.Floor(o.bufferBytes(size)/(2*partitions))))
 	limit := max(1, math.Floor(most/size))
-	rate := o.eventsPerSecond / float64(o.processes) / partitions // events/s in one partition, of one process
+	// The rate is in events/s, of one process in one partition.
+	rate := o.eventsPerSecond / float64(o.processes) / partitions
 	wait := max(o.linger, o.latency).Seconds()
 	events := min(limit, 1+math.Floor(rate*wait))
 	perSecond := rate / events * partitions * float64(o.processes)

@@ -24,8 +24,9 @@ type progress struct {
 	running sync.WaitGroup
 	end     chan struct{} // closed by stop
 
-	mu    sync.Mutex // guards w and the field below; writing to a terminal is the only wait under it
-	drawn bool       // the cursor's line shows the bar
+	// Guards w and the field below; writing to a terminal is the only wait under it.
+	mu    sync.Mutex
+	drawn bool // the cursor's line shows the bar
 }
 
 const (
@@ -98,7 +99,8 @@ func (pr *progress) draw() {
 			}
 			text := now.text(pr.total, history[0])
 			pr.mu.Lock()
-			io.WriteString(pr.w, eraseLine+text[:min(len(text), pr.width-1)]) // a wrapped line could not be erased
+			// A wrapped line could not be erased.
+			io.WriteString(pr.w, eraseLine+text[:min(len(text), pr.width-1)])
 			pr.drawn = true
 			pr.mu.Unlock()
 		}

@@ -34,11 +34,13 @@ func runPublish(ctx context.Context, p *process, args []string) (err error) {
 	pub, err := newPublication(p, to, opts)
 	defer func() { err = errors.Join(err, pub.closeMetrics(ctx)) }()
 	if err != nil {
-		return err // Errors of the command line come before a file is read, since reading may take long.
+		// Errors of the command line come before reading a file, which may take long.
+		return err
 	}
 	src, err := pub.begin(ctx)
 	if err != nil {
-		return errors.Join(err, pub.closeProducer(ctx)) // Nothing was enqueued that closing could lose.
+		// Nothing was enqueued that closing could lose.
+		return errors.Join(err, pub.closeProducer(ctx))
 	}
 	err = pub.publish(ctx, src)
 	if to.embedded() && ctx.Err() == nil {
@@ -71,8 +73,9 @@ type publication struct {
 	ledger   *ledger       // nil unless events will be read back
 	elapsed  time.Duration // from the first event to the last outcome
 	verified bool
-	refusal  *undeliveredRecord // the event that the producer did not accept; nil if it accepted all
-	left     int                // events in the file of --undelivered
+	// The event that the producer did not accept; nil if it accepted all.
+	refusal *undeliveredRecord
+	left    int // events in the file of --undelivered
 }
 
 // newPublication makes the producer, without touching the network. It returns a publication even

@@ -39,7 +39,8 @@ type partitionReader struct {
 	client   *azeventhubs.PartitionClient // nil while there is none
 	own      *connection.Reader           // set while it reads without the SDK
 	idle     bool                         // own has read no event yet
-	failing  time.Time                    // the time of the first failed try in a row; zero if the last succeeded
+	// The time of the first failed try in a row; zero if the last succeeded.
+	failing time.Time
 }
 
 // newPartitionReader makes a reader. It does not touch the network.
@@ -149,9 +150,9 @@ func (r *partitionReader) takeOver(ctx context.Context, cause error) error {
 	return fmt.Errorf("after %s: %w; and the SDK: %w", describePosition(r.position), err, cause)
 }
 
-// byItself reads without the SDK. It returns nil and no error when the SDK should go on: if the SDK
-// can read the first event, or if the connection has ended. The connection ends with its token at
-// the latest.
+// byItself reads without the SDK. It returns nil and no error when the SDK should go on: the SDK
+// can read the first event, or the connection has ended. The connection ends with its token at the
+// latest.
 func (r *partitionReader) byItself(ctx context.Context) (*azeventhubs.ReceivedEventData, error) {
 	encoded, err := r.own.Next(ctx)
 	if err != nil {

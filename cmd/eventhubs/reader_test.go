@@ -110,7 +110,8 @@ func TestTailGoesOnWhenItsConnectionIsCut(t *testing.T) {
 func TestTailSaysWhatIsNoAMQP(t *testing.T) {
 	server := startServer(t)
 	send(t, server, "0", plainMessage("before"))
-	const noSuchType = "\x00\x53\x74\xc1\x05\x02\xa1\x01p\x9f" // application properties, p of the type 0x9f
+	// These are application properties, with p of the type 0x9f.
+	const noSuchType = "\x00\x53\x74\xc1\x05\x02\xa1\x01p\x9f"
 	if result := open(t, server, "0").Send(t.Context(), connection.BatchOf([]byte(noSuchType))); result.Err != nil {
 		t.Fatal(result.Err)
 	}

@@ -15,11 +15,12 @@ import (
 	"github.com/go-eventhubs/eventhubs/internal/amqp"
 )
 
-// A messageRecord is the sender's part of an event, as JSON. tail and --undelivered write such
-// records, with further fields. record_parse.go makes an event of a record again.
+// A messageRecord is the sender's part of an event, as JSON. The command tail and the file of
+// --undelivered have such records, with further fields. The file record_parse.go makes an event of
+// a record again.
 //
-// value.go describes the JSON of a value. The names of types are in the field Types, so that a
-// number stays a plain number.
+// The file value.go describes the JSON of a value. The names of types are in the field Types, so
+// that a number stays a plain number.
 type messageRecord struct {
 	Key             *string        `json:"key"`
 	MessageID       any            `json:"messageId,omitempty"`
@@ -227,8 +228,9 @@ func quotedIfNeeded(text string) string {
 func messageOf(e *eventhubs.Event) *azeventhubs.AMQPAnnotatedMessage {
 	m := &azeventhubs.AMQPAnnotatedMessage{
 		ApplicationProperties: e.Properties,
-		Body:                  azeventhubs.AMQPAnnotatedMessageBody{Data: [][]byte{append([]byte{}, e.Body...)}}, // nil would be null
-		Properties:            &azeventhubs.AMQPAnnotatedMessageProperties{},
+		// nil would be null.
+		Body:       azeventhubs.AMQPAnnotatedMessageBody{Data: [][]byte{append([]byte{}, e.Body...)}},
+		Properties: &azeventhubs.AMQPAnnotatedMessageProperties{},
 	}
 	if e.ContentType != "" {
 		m.Properties.ContentType = &e.ContentType

@@ -57,7 +57,8 @@ func (e *entry) fromRecord(largest int) error {
 		return errors.New("not a record of an event: there is more text after it")
 	}
 	if half := loneSurrogate(e.body); half != "" {
-		return fmt.Errorf("not a record of an event: %s in it lacks its other half, and is no character", half) // the decoder puts U+FFFD there
+		// The decoder has put U+FFFD in its place.
+		return fmt.Errorf("not a record of an event: %s in it lacks its other half, and is no character", half)
 	}
 	if r.Key != nil {
 		if err := partitionkey.Check(*r.Key); err != nil {

@@ -22,7 +22,8 @@ type report struct {
 	PossiblyStored int              `json:"possiblyStored"`
 	Partitions     []partitionTally `json:"partitions"`
 	Skipped        int              `json:"skipped,omitempty"`
-	Undelivered    string           `json:"undelivered,omitempty"` // name of the file, if it has events
+	// Name of the file, if it has events.
+	Undelivered string `json:"undelivered,omitempty"`
 
 	keys      int
 	embedded  bool

@@ -18,10 +18,11 @@ import (
 
 // An entry is the input for one event.
 type entry struct {
-	place   place
-	body    []byte                            // valid until the next entry
-	key     string                            // empty without --key, and for a record without a key
-	message *azeventhubs.AMQPAnnotatedMessage // of a record, nil otherwise; does not change after it was yielded
+	place place
+	body  []byte // valid until the next entry
+	key   string // empty without --key, and for a record without a key
+	// Of a record, nil otherwise; does not change after it was yielded.
+	message *azeventhubs.AMQPAnnotatedMessage
 }
 
 // A place is the position of an entry in the input.
@@ -206,7 +207,8 @@ func (s *source) pass() iter.Seq2[entry, error] {
 func (s *source) read(in input, yield func(entry, error) bool) bool {
 	file, err := in.open()
 	if err != nil {
-		if s.last == (place{}) { // Later it is a failure: the input was good, and part of it is published.
+		// After the first entry it is a failure: the input was good, and part of it is published.
+		if s.last == (place{}) {
 			err = badInput("%w", err)
 		}
 		return yield(entry{}, err)
@@ -300,7 +302,8 @@ func readError(at place, err error) error {
 
 // unzipped returns the content of r, which may be compressed with gzip.
 func unzipped(r *bufio.Reader) (io.Reader, error) {
-	if head, _ := r.Peek(2); len(head) < 2 || head[0] != 0x1f || head[1] != 0x8b { // RFC 1952, 2.3.1
+	// The two bytes begin every gzip file (RFC 1952, 2.3.1).
+	if head, _ := r.Peek(2); len(head) < 2 || head[0] != 0x1f || head[1] != 0x8b {
 		return r, nil
 	}
 	z, err := gzip.NewReader(r)

@@ -218,7 +218,8 @@ func (t *tail) print(ctx context.Context, arrivals <-chan arrival, partitions in
 
 // failure explains why a partition cannot be read any more.
 func (t *tail) failure(a arrival) error {
-	if condition, description := saidByService(a.err); condition == "amqp:not-found" { // The hub and the partition exist.
+	// The hub and the partition exist, so the group is missing.
+	if condition, description := saidByService(a.err); condition == "amqp:not-found" {
 		return badInput("there is no consumer group %q: %s", t.options.group, description)
 	}
 	return fmt.Errorf("partition %s: %w", a.partition, a.err)

@@ -9,7 +9,7 @@ import (
 	"github.com/go-eventhubs/eventhubs/emulator"
 )
 
-// A user who publishes to a busy service sees why nothing moves, and that the command goes on.
+// During trouble of the service, the command says why nothing moves, and that it goes on.
 func TestPublishTellsTroubleAndItsEnd(t *testing.T) {
 	server := startServer(t)
 	var tries atomic.Int32

@@ -54,7 +54,8 @@ func createUndelivered(p *process, name string) (*undelivered, error) {
 	if name == "" {
 		return nil, nil
 	}
-	file, err := os.OpenFile(name, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600) // events may be confidential
+	// Events may be confidential.
+	file, err := os.OpenFile(name, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 	switch {
 	case errors.Is(err, fs.ErrExist):
 		return nil, badInput("--undelivered %s: %s has that name already and is not overwritten; give the name of a new file, or move it away", name, describeFile(name))

@@ -184,7 +184,8 @@ func TestOnlyWhatIsInTheFileOfUndeliveredIsCounted(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	u.write(undeliveredRecord{messageRecord: messageRecord{Properties: map[string]any{"p": math.Inf(1)}}}) // JSON has no such number
+	// JSON has no such number.
+	u.write(undeliveredRecord{messageRecord: messageRecord{Properties: map[string]any{"p": math.Inf(1)}}})
 	infinite := messageOf(&eventhubs.Event{Body: []byte("x"), Properties: map[string]any{"p": math.Inf(1)}})
 	u.write(newUndeliveredRecord(infinite, "", eventhubs.NotStored, "why"))
 	if n, err := u.close(); n != 1 || err == nil {

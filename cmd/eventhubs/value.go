@@ -19,9 +19,9 @@ import (
 )
 
 // An AMQP value in JSON has two parts: the name of its type, and a JSON value. For null, boolean,
-// string, long and double the name is empty, since JSON shows the type: text is a string, a number
-// without fraction and exponent a long, any other number a double. A value alone or inside another,
-// with a named type, is an object: {"uint": 7}.
+// string, long and double the name is empty, since JSON shows the type. Text is a string. A number
+// without fraction and exponent is a long, any other number a double. A value alone or inside
+// another, with a named type, is an object: {"uint": 7}.
 //
 // parseValue, in value_parse.go, is the way back.
 
@@ -109,8 +109,8 @@ func describeValue(v any) (kind string, content any) {
 	return describeOther(reflect.ValueOf(v))
 }
 
-// onTheWire returns the wire form of another AMQP package's value, in our own types. go-amqp has
-// such types for the protocol's described values, such as an error.
+// onTheWire returns the wire form of another AMQP package's value, in our own types. The package
+// go-amqp has types for the protocol's described values, for example an error.
 func onTheWire(v any) (any, bool) {
 	encoded, err := amqp.AppendValue(nil, v)
 	if err != nil {
@@ -159,7 +159,8 @@ func describeOther(v reflect.Value) (kind string, content any) {
 		if name == "DescribedType" && descriptor.IsValid() && value.IsValid() {
 			d := amqp.Described{Descriptor: descriptor.Interface(), Value: value.Interface()}
 			if name, ok := d.Descriptor.(string); ok {
-				d.Descriptor = amqp.Symbol(name) // go-amqp turns symbols into strings, and a descriptor is a symbol
+				// go-amqp turns symbols into strings, and a descriptor is a symbol.
+				d.Descriptor = amqp.Symbol(name)
 			}
 			return describeValue(d)
 		}

@@ -103,7 +103,8 @@ func TestTheValuesOfTheSDKBecomeJSON(t *testing.T) {
 			t.Errorf("%T %v: got %s, want %s", test.value, test.value, got, test.want)
 		}
 	}
-	if kind, content := describeValue(make(chan int)); kind != "unknown" || content == nil { // AMQP has no such value; any printable text will do
+	// AMQP has no such value; any printable text will do.
+	if kind, content := describeValue(make(chan int)); kind != "unknown" || content == nil {
 		t.Errorf("got %q, %v", kind, content)
 	}
 }
@@ -128,7 +129,8 @@ func TestNumbersAreExactOrRefused(t *testing.T) {
 			}
 			continue
 		}
-		if err != nil || fmt.Sprintf("%T %v", got, got) != fmt.Sprintf("%T %v", want, want) { // %v distinguishes 0 from -0
+		// The text also distinguishes 0 from -0.
+		if err != nil || fmt.Sprintf("%T %v", got, got) != fmt.Sprintf("%T %v", want, want) {
 			t.Errorf("%s: got %v (%T), %v, want %v (%T)", text, got, got, err, want, want)
 		}
 	}

@@ -44,12 +44,15 @@ func run(ctx context.Context) (err error) {
 	defer func() { err = errors.Join(err, letters.db.Close()) }()
 
 	producer, err := eventhubs.NewBufferedProducerFromConnectionString(h.ConnectionString, "", &eventhubs.Options{
-		Logger:                 slog.New(slog.DiscardHandler), // the example causes the failures itself; otherwise leave this out, so that failures are logged
-		MaxWaitTime:            eventhubs.UntilFull,           // book calls Flush
+		// The example causes the failures itself; otherwise leave this out, so that failures are
+		// logged.
+		Logger:                 slog.New(slog.DiscardHandler),
+		MaxWaitTime:            eventhubs.UntilFull, // book calls Flush
 		StopPartitionOnFailure: true,
-		Retry:                  eventhubs.RetryOptions{MaxRetries: -1}, // for a short demonstration; otherwise keep the default, 15
-		OnBatchFailed:          letters.keep,
-		FlushOmitsTold:         true, // each failed event is a letter
+		// For a short demonstration; otherwise keep the default, 15.
+		Retry:          eventhubs.RetryOptions{MaxRetries: -1},
+		OnBatchFailed:  letters.keep,
+		FlushOmitsTold: true, // each failed event is a letter
 	})
 	if err != nil {
 		return err
@@ -93,7 +96,8 @@ func (a account) book(ctx context.Context, numbers ...int) error {
 		body := fmt.Appendf(nil, "booking %d", number)
 		err := a.producer.Enqueue(ctx, &eventhubs.Event{Body: body, PartitionID: partition})
 		if errors.Is(err, eventhubs.ErrPartitionStopped) {
-			if err = a.producer.FlushPartition(ctx, partition); err == nil { // earlier bookings become letters first
+			// Earlier bookings become letters first.
+			if err = a.producer.FlushPartition(ctx, partition); err == nil {
 				err = a.letters.put(partition, body)
 				fmt.Printf("%s to the database: the partition is stopped\n", body)
 			}

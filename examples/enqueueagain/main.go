@@ -31,7 +31,9 @@ func run(ctx context.Context) (err error) {
 	defer h.Close()
 
 	producer, err := eventhubs.NewBufferedProducerFromConnectionString(h.ConnectionString, "", &eventhubs.Options{
-		Logger:        slog.New(slog.DiscardHandler),          // the example causes the failures itself; otherwise leave this out, so that failures are logged
+		// The example causes the failures itself; otherwise leave this out, so that failures are
+		// logged.
+		Logger:        slog.New(slog.DiscardHandler),
 		Retry:         eventhubs.RetryOptions{MaxRetries: -1}, // the handler then sees each failure
 		OnBatchFailed: onFailed,
 	})

@@ -66,9 +66,12 @@ func run(ctx context.Context) (err error) {
 	}
 	defer h.Close()
 	producer, err := eventhubs.NewBufferedProducerFromConnectionString(h.ConnectionString, "", &eventhubs.Options{
-		Logger:         slog.New(slog.DiscardHandler),          // the example causes the failures itself
-		Retry:          eventhubs.RetryOptions{MaxRetries: -1}, // for a short demonstration; otherwise keep the default, 15
-		FlushOmitsTold: true,                                   // each request reports its failure, so Close need not
+		// The example causes the failures itself.
+		Logger: slog.New(slog.DiscardHandler),
+		// For a short demonstration; otherwise keep the default, 15.
+		Retry: eventhubs.RetryOptions{MaxRetries: -1},
+		// Each request reports its failure, so Close need not.
+		FlushOmitsTold: true,
 	})
 	if err != nil {
 		return err

@@ -1,7 +1,7 @@
 // A program that used Kafka's producer now uses this one. A record becomes an event (key, value,
 // headers), and keeps its callback as the event's Tag. KeyPartitioner puts keys where Kafka's own
-// partitioner puts them, so that Kafka clients on the same event hub agree. docs/from-kafka.md
-// compares the options, and lists what is missing.
+// partitioner puts them, so that Kafka clients on the same event hub agree. The document
+// docs/from-kafka.md compares the options, and lists what is missing.
 package main
 
 import (
@@ -31,7 +31,8 @@ type Callback func(partition string, outcome eventhubs.Outcome)
 type Producer struct{ buffered *eventhubs.BufferedProducer }
 
 func newProducer(connectionString string) (*Producer, error) {
-	callbacks := func(_ context.Context, batch *eventhubs.Batch) { // the partition's next batch waits until this returns
+	// The partition's next batch waits until this returns.
+	callbacks := func(_ context.Context, batch *eventhubs.Batch) {
 		for event := range batch.Events() {
 			event.Tag.(Callback)(batch.PartitionID, batch.Outcome)
 		}

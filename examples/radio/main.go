@@ -60,7 +60,8 @@ func run(ctx context.Context, partitioning eventhubs.Partitioning) (err error) {
 				return err
 			}
 		}
-		burst.Wait() // the rest of the song: no event is enqueued, and the last batch leaves without a call
+		// The rest of the song: no event is enqueued, and the last batch leaves without a call.
+		burst.Wait()
 		batches := producer.Stats().StoredBatches
 		fmt.Printf("  song %d: %3d listeners left, %d batch(es), then silence with %d events buffered\n",
 			song+1, leaving, batches-before, producer.BufferedEvents())

@@ -52,7 +52,8 @@ func run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	probe := httptest.NewServer(readiness(ctx, producer)) // in a pod: an http.Server at the readinessProbe's port
+	// In a pod: an http.Server at the readinessProbe's port.
+	probe := httptest.NewServer(readiness(ctx, producer))
 	defer probe.Close()
 
 	if err := work(ctx, h, producer, probe.URL); err != nil {

@@ -31,7 +31,8 @@ func run(ctx context.Context) (err error) {
 	}
 	defer h.Close()
 
-	members := make([][]string, len(activities)) // one for each partition, whose handlers run one at a time
+	// One list for each partition. The handlers of a partition run one at a time.
+	members := make([][]string, len(activities))
 	producer, err := eventhubs.NewBufferedProducerFromConnectionString(h.ConnectionString, "", &eventhubs.Options{
 		OnBatchSucceeded: func(_ context.Context, batch *eventhubs.Batch) {
 			for event := range batch.Events() {
@@ -56,7 +57,8 @@ func run(ctx context.Context) (err error) {
 			}
 		}
 	}
-	if err := producer.Flush(ctx); err != nil { // after Flush all events are stored and the handlers have returned
+	// After Flush all events are stored and the handlers have returned.
+	if err := producer.Flush(ctx); err != nil {
 		return err
 	}
 	for activity, name := range activities {

@@ -33,7 +33,9 @@ func run(ctx context.Context) (err error) {
 
 	failed := make(chan struct{}, 1)
 	producer, err := eventhubs.NewBufferedProducerFromConnectionString(h.ConnectionString, "", &eventhubs.Options{
-		Logger:      slog.New(slog.DiscardHandler), // the example causes the failures itself; otherwise leave this out, so that failures are logged
+		// The example causes the failures itself; otherwise leave this out, so that failures are
+		// logged.
+		Logger:      slog.New(slog.DiscardHandler),
 		MaxWaitTime: eventhubs.SendAtOnce,
 		Retry:       eventhubs.RetryOptions{MaxRetries: -1}, // one refusal is then a failure
 		OnBatchFailed: func(context.Context, *eventhubs.Batch) {

@@ -1,7 +1,7 @@
-// Shoppers' clicks on a web site become events, at unknown times and in unknown numbers. A shopper
-// who clicks fast fills batches, and each leaves as soon as it is full. A shopper who pauses leaves
-// a batch that never fills. It leaves when its first event has waited MaxWaitTime. The code that
-// enqueues is the same for both.
+// Shoppers' clicks on a web site become events, at unknown times and in unknown numbers. Fast
+// clicks fill batches, and each batch leaves as soon as it is full. A pause leaves a batch that
+// never fills. It leaves when its first event has waited MaxWaitTime. The code that enqueues is the
+// same for both.
 package main
 
 import (
@@ -24,7 +24,8 @@ func main() {
 }
 
 func run(ctx context.Context) (err error) {
-	h, err := hub.Open(1, 4096) // messages of at most 4 KB, so that a few clicks fill a batch; the service takes 1 MB
+	// Messages of at most 4 KB, so that a few clicks fill a batch; the service takes 1 MB.
+	h, err := hub.Open(1, 4096)
 	if err != nil {
 		return err
 	}

@@ -31,11 +31,13 @@ type process struct {
 	// The program ends with lifetime at the latest. fail is called if it ends earlier.
 	lifetime context.Context
 	fail     func(error)
-	bare     bool // another project's program without our script: it neither reports nor takes commands
+	// Another project's program without our script: it neither reports nor takes commands.
+	bare bool
 	// understand finds an arrival in a bare program's output; nil if there is nothing to find.
 	understand func([]byte) (line, bool)
-	opens      func([]byte) bool // recognizes the output that says the program is ready; nil if there is none
-	opened     chan struct{}     // closed then
+	// Recognizes the output that says the program is ready; nil if there is none.
+	opens  func([]byte) bool
+	opened chan struct{} // closed then
 
 	stopping atomic.Bool // its end is intended
 	err      error       // why it ended; set before ended is closed
@@ -44,9 +46,10 @@ type process struct {
 // A line is one line of a process's output; one of the first four is set.
 type line struct {
 	Ready, Runtime *string // it is ready; its version and its runtime
-	Done           string  // the command; Error is its failure, Count the number of affected objects
-	Fault          string  // something is wrong
-	Arrived        string  // the address of a message that arrived
+	// The command; Error is its failure, Count the number of affected objects.
+	Done    string
+	Fault   string // something is wrong
+	Arrived string // the address of a message that arrived
 
 	Count           int
 	Error           string
@@ -61,7 +64,8 @@ func (p *process) started(ctx context.Context, command []string, environment ...
 	p.answers, p.ended = make(chan line, 1), make(chan struct{})
 	p.command = exec.CommandContext(p.lifetime, command[0], command[1:]...)
 	p.command.Env = append(os.Environ(), environment...)
-	p.command.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // some are scripts that start other programs
+	// Some commands are scripts that start other programs.
+	p.command.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	p.command.Cancel = p.end
 	p.command.Stderr = p.log
 	p.command.WaitDelay = 5 * time.Second

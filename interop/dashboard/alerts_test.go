@@ -26,7 +26,7 @@ func readAlerts(t *testing.T) []rulefmt.Rule {
 }
 
 // alarms returns the first samples of an alert whose expression has held for the time in its "for",
-// one for each series. holds says whether it has held at all.
+// one for each series. The result holds says whether it has held at all.
 func (h *history) alarms(t *testing.T, rule rulefmt.Rule) (told []promql.Sample, held bool) {
 	t.Helper()
 	matrix := h.ask(t, rule.Expr)
@@ -173,7 +173,8 @@ func TestEachAlertIsToldWhenItShouldBe(t *testing.T) {
 		}
 		told, _ = c.history(t, c.quiet).alarms(t, rules[i])
 		for _, alarm := range told {
-			if model.Time(alarm.T).Time().Sub(began) > 5*time.Minute { // series that exist at Prometheus' own start are new to it
+			// Series that exist at Prometheus' own start are new to it.
+			if model.Time(alarm.T).Time().Sub(began) > 5*time.Minute {
 				t.Errorf("%s is told for nothing: %v", c.alert, alarm)
 			}
 		}

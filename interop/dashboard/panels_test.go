@@ -81,7 +81,8 @@ func checkPanels(t *testing.T, h *history, check func(name string, most float64)
 			check(name, highest(matrix))
 			for _, series := range matrix {
 				for _, label := range legendLabel.FindAllStringSubmatch(target.LegendFormat, -1) {
-					if !series.Metric.Has(label[1]) && label[1] != "error_type" { // series of possibly stored events may lack it
+					// Series of possibly stored events may lack it.
+					if !series.Metric.Has(label[1]) && label[1] != "error_type" {
 						t.Errorf("%s: the legend wants the label %s, and there are %v", name, label[1], series.Metric)
 					}
 				}

@@ -99,7 +99,8 @@ func (s *shell) run(t *testing.T, command string, during *regexp.Regexp) (end, m
 	chunk := make([]byte, 4096)
 	for {
 		n, err := output.Read(chunk)
-		screen.write(string(chunk[:n])) // the command writes each change at once, so no character is split
+		// The command writes each change at once, so no character is split.
+		screen.write(string(chunk[:n]))
 		if text := screen.text(); during != nil && during.MatchString(text) {
 			meanwhile = text
 		}

@@ -24,9 +24,12 @@ import (
 // The numbers for 5,000 events of 1 KB a second, in a pod with 30 s of grace.
 const (
 	eventsPerSecond = 5000
-	bufferedEvents  = 50_000           // 10 s of events: no caller waits during an outage of that length
-	bufferedBytes   = 64 << 20         // their bytes
-	closeDeadline   = 20 * time.Second // 30 s of grace, less 4 s for load balancers to notice, less 1 s for handlers after Close's deadline, and a reserve
+	// 10 s of events: no caller waits during an outage of that length.
+	bufferedEvents = 50_000
+	bufferedBytes  = 64 << 20 // their bytes
+	// 30 s of grace, less 4 s for load balancers to notice, less 1 s for handlers after Close's
+	// deadline, and a reserve.
+	closeDeadline = 20 * time.Second
 )
 
 func main() {
@@ -44,7 +47,8 @@ func run(ctx context.Context, log *slog.Logger) (err error) {
 		MaxBufferedEvents: bufferedEvents,
 		MaxBufferedBytes:  bufferedBytes,
 		Logger:            log,
-		OnBatchFailed: func(_ context.Context, batch *eventhubs.Batch) { // your service should keep the events: see examples/shutdown
+		// Your service should keep the events: see examples/shutdown.
+		OnBatchFailed: func(_ context.Context, batch *eventhubs.Batch) {
 			log.Error("events failed", "partition", batch.PartitionID, "events", batch.Count, "storage", batch.Outcome.Storage, "error", batch.Outcome.Err)
 		},
 	})
@@ -53,7 +57,8 @@ func run(ctx context.Context, log *slog.Logger) (err error) {
 	}
 	var accepted atomic.Uint64
 	defer func() {
-		closing, cancel := context.WithTimeout(context.Background(), closeDeadline) // not ctx, which has ended
+		// The deadline does not come from ctx, which has ended.
+		closing, cancel := context.WithTimeout(context.Background(), closeDeadline)
 		defer cancel()
 		closeErr := producer.Close(closing)
 		s := producer.Stats()
