@@ -48,8 +48,9 @@ var emptyWhenWell = map[string]string{
 	"Connections: lost: {{error_type}}":                                     "no connection was lost",
 }
 
-// Queries that find zero when all is well, and more in trouble. Two more could, "not reported to the application" and "panics in 10 min", but not of the command: it has a
-// handler for what fails, which does not panic.
+// Queries with zero in good health, and more in trouble. Two more could be here, "nobody was told"
+// and "panics in 10 min", but not for the command: it has a handler for failures, which does not
+// panic.
 var zeroWhenWell = []string{"Failed tries: of them ambiguous"}
 
 // asGrafana replaces Grafana's variables as if all values were chosen.
