@@ -48,9 +48,8 @@ var emptyWhenWell = map[string]string{
 	"Connections: lost: {{error_type}}":                                     "no connection was lost",
 }
 
-// Queries with zero in good health, and more in trouble. Two more could be here, "nobody was told"
-// and "panics in 10 min", but not for the command: it has a handler for failures, which does not
-// panic.
+// Queries with zero in good health, and more in trouble. Two more could be here: unheard failures
+// and panics. The command never has them, since its handler for failures does not panic.
 var zeroWhenWell = []string{"Failed tries: of them ambiguous"}
 
 // asGrafana replaces Grafana's variables as if all values were chosen.
