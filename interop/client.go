@@ -59,17 +59,17 @@ var clients = []*client{
 		nameOurs:            shownByTail,
 	})},
 	{name: "javascript", title: "JavaScript @azure/event-hubs", prepare: prepareJavaScript, cuts: map[int]bool{lostBatch: true},
-		remark: "Idempotent publishing: a batch whose acknowledgement is lost is stored once by a service that echoes the sequence number that is stated when a link is attached again. " +
-			"By one that reports the number that it tracks it is stored twice, since the JavaScript client takes that number over and numbers the batch anew; the check wants exactly that."},
+		remark: "Idempotent publishing: after a lost acknowledgement, a service that echoes the sequence number of the next attach stores the batch once. " +
+			"A service that reports the number it tracks stores it twice: the JavaScript client takes that number over and numbers the batch again. The check wants exactly that."},
 	{name: "python", title: "Python azure-eventhub", prepare: preparePython, routes: pythonRoutes,
-		remark: "The Python client's buffered mode chooses other partitions than the service and the other clients do for keys whose hash is negative, and for keys beyond ASCII.",
+		remark: "The Python client's buffered mode chooses other partitions than the service and the other clients for keys with a negative hash, and for keys beyond ASCII.",
 		lacks:  noIdempotence(map[string]string{nameOurs: shownByJavaScript})},
 	{name: "java", title: "Java azure-messaging-eventhubs", prepare: prepareJava, routes: javaRoutes,
-		remark: "The Java client's buffered producer chooses other partitions than the service and the other clients do for keys beyond ASCII.",
+		remark: "The Java client's buffered producer chooses other partitions than the service and the other clients for keys beyond ASCII.",
 		lacks:  noIdempotence(map[string]string{nameOurs: shownByJavaScript})},
 	{name: "dotnet", title: ".NET Azure.Messaging.EventHubs", prepare: setup.DotNet, about: aboutDotnet, performances: dotnetPerformances,
 		cuts:   map[int]bool{2: true, 4: false, 5: true, 8: true, 9: true, 12: false, 14: true},
-		remark: "The .NET client is a program whose commands stand for the checks. Its idempotent producer publishes a hundred events through seven cut connections, five of them behind what they stored; it takes over nothing of the replies to its later attaches.",
+		remark: "The .NET client is a program whose commands stand for the checks. Its idempotent producer publishes a hundred events through seven cut connections. Five of them are cut after the batch is stored. The producer takes over nothing of the replies to its later attaches.",
 		lacks:  map[string]string{nameReplaced: hidesIdentity, nameReplacedReported: hidesIdentity}},
 }
 

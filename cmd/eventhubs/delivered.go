@@ -30,7 +30,7 @@ func (c *clientOptions) read(given map[string]bool) error {
 	case err != nil:
 		return err
 	case webSocket != "" && !c.webSocket:
-		return badInput("the namespace asks for AMQP over WebSocket (%s): add --websocket, or leave that part out", webSocket)
+		return badInput("the namespace must be reached by AMQP over WebSocket (%s): add --websocket, or leave that part out", webSocket)
 	case c.embedded():
 		return nil
 	}

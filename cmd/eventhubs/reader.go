@@ -12,7 +12,7 @@ import (
 )
 
 const (
-	// readPatience is how long the reader tries a partition again that cannot be read.
+	// readPatience is how long the reader keeps trying a partition that cannot be read.
 	readPatience = time.Minute
 
 	// readPause is the pause between two tries.
@@ -250,7 +250,7 @@ func selector(from azeventhubs.StartPosition) string {
 	return "amqp.annotation." + name + " " + operator + " '" + value + "'"
 }
 
-// describePosition returns the last place before a position.
+// describePosition names the place after which a position lies.
 func describePosition(from azeventhubs.StartPosition) string {
 	switch {
 	case from.SequenceNumber != nil && from.Inclusive:

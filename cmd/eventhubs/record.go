@@ -58,7 +58,7 @@ type recordTypes struct {
 // kindSequences is a body of sequence sections: a list of lists.
 const kindSequences = "sequences"
 
-// kindNullData is a data section that is null. The JavaScript client sends null so.
+// kindNullData is a data section that is null. The JavaScript client sends null in this form.
 const kindNullData = "nullData"
 
 // nullBody stands for a body that is null or missing. With kindNull it is a value, with
