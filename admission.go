@@ -8,17 +8,25 @@ import (
 	"sync/atomic"
 )
 
-// An admission is the budget of the buffer, in events and in bytes, and decides who gets room in it. Room is taken before an event is put into a batch,
-// for the partition that it goes to, and given back once for each batch, when its outcome is known.
+// An admission is the budget of the buffer, in events and in bytes. It decides which caller gets
+// room next. An event takes room for its partition before it joins a batch. The room of a batch is
+// given back once, when its outcome is known.
 type admission struct {
 	// Immutable after newAdmission.
 	maxEvents int
 	maxBytes  int
-	pick      func(bytes int) *partition // chooses for an event without key and id, with mu held; nil while the partitions are not known
-	hindrance func(*partition) hindrance // why a partition, or staging, does not get on; called with no lock held
-	pressure  func(*partition)           // called, with no lock held, when somebody begins to lack room: in that partition's share, or with nil in the buffer
+	// pick chooses the partition of an event without key and id. It returns nil while the
+	// partitions are not known. It is called with mu held.
+	pick func(bytes int) *partition
+	// hindrance returns why a partition makes no progress; with nil, why staging makes none. It is
+	// called with no lock held.
+	hindrance func(*partition) hindrance
+	// pressure is called, with no lock held, when a caller begins to lack room: in that partition's
+	// share, or with nil in the buffer.
+	pressure func(*partition)
 
-	// Somebody waits for room in the buffer, or was refused for lack of it since the last was given back. Written under mu, read anywhere.
+	// A caller waits for room in the buffer, or was refused since room was last given back. Written
+	// under mu, read anywhere.
 	pressed atomic.Bool
 
 	_       cacheLine
@@ -26,21 +34,21 @@ type admission struct {
 	events  int
 	bytes   int
 	several bool     // the hub has more than one partition
-	ready   shares   // whose first waiter lacks only room in the buffer
-	shares  []*share // all there are
-	any     share    // the line of those who wait for no partition in particular, or while the partitions are not known
+	ready   shares   // those whose first waiter lacks only room in the buffer
+	shares  []*share // every share
+	any     share    // the line of callers without a partition: for any, or not known yet
 	waiting int
 	number  uint64 // of the latest waiter
-	closed  error  // why nobody is admitted any more
-	presses *share // has just begun to press; &any for the buffer, or for several
+	closed  error  // why no caller is admitted any more
+	presses *share // its pressure has just begun; &any for the buffer, or for several shares
 
 	waiters sync.Pool // *waiter, to be used again
 }
 
 // A waiter is one caller in a line.
 type waiter struct {
-	share   *share // in whose line it is
-	number  uint64 // by when it came
+	share   *share // the one in whose line it waits
+	number  uint64 // callers are numbered as they come
 	want    wish
 	ended   bool // no longer in the line: admitted, or refused with err
 	got     room
@@ -50,7 +58,7 @@ type waiter struct {
 	earlier *waiter
 }
 
-// A wish is what an event needs room for.
+// A wish says what an event needs room for.
 type wish struct {
 	partition *partition // nil if it is to be chosen, or not known yet
 	anywhere  bool       // the event names neither key nor id: its partition is chosen when there is room
@@ -79,7 +87,7 @@ func (a *admission) newShare(part *partition, unlimited bool) *share {
 	return s
 }
 
-// enter takes room for one event, waiting its turn while there is none.
+// enter takes room for one event. While there is none, the caller waits its turn.
 func (a *admission) enter(ctx context.Context, want wish) (room, error) {
 	if err := a.possible(ctx, want.bytes); err != nil {
 		return room{}, err
@@ -95,7 +103,7 @@ func (a *admission) enter(ctx context.Context, want wish) (room, error) {
 	if err := a.lock(); err != nil {
 		return room{}, err
 	}
-	w := a.joinLocked(want) // and is let in at once, if there is room by now
+	w := a.joinLocked(want) // it is admitted at once if there is room by now
 	a.admitLocked()
 	a.unlock()
 	return a.wait(ctx, done, w)
@@ -137,7 +145,8 @@ func (a *admission) try(ctx context.Context, want wish) (room, error) {
 	return r, nil
 }
 
-// enterFromHandler is enter for a handler, which never waits: if there is no room it gets what its own batch gave back, even if others took that.
+// enterFromHandler is enter for a handler, which never waits. If there is no room, the handler gets
+// as much as its own batch gave back, even if other callers took that.
 func (a *admission) enterFromHandler(s *scope, want wish) (r room, err error) {
 	if err := a.lock(); err != nil {
 		return room{}, err
@@ -158,7 +167,7 @@ func (a *admission) enterFromHandler(s *scope, want wish) (r room, err error) {
 	return r, nil
 }
 
-// possible tells what no waiting would help.
+// possible returns an error if the event cannot be accepted, however long the caller waits.
 func (a *admission) possible(ctx context.Context, bytes int) error {
 	if bytes > a.maxBytes {
 		return &EventTooLargeError{Size: bytes, Limit: a.maxBytes}
@@ -169,7 +178,7 @@ func (a *admission) possible(ctx context.Context, bytes int) error {
 	return nil
 }
 
-// wait returns when w is admitted or refused, or when ctx ends before, which done tells.
+// wait returns when w is admitted or refused, or when ctx ends first. Done is the context's Done.
 func (a *admission) wait(ctx context.Context, done <-chan struct{}, w *waiter) (room, error) {
 	defer func() {
 		*w = waiter{done: w.done}
@@ -183,12 +192,12 @@ func (a *admission) wait(ctx context.Context, done <-chan struct{}, w *waiter) (
 	a.mu.Lock()
 	if w.ended {
 		a.mu.Unlock()
-		<-w.done // the end of ctx and the end of the wait crossed: what was decided first holds
+		<-w.done // the wait ended at the same time: its result counts
 		return w.got, w.err
 	}
 	short := a.shortageLocked(&w.want)
 	a.leaveLineLocked(w)
-	a.relaxLocked(w.share) // whoever stood behind a large event may fit
+	a.relaxLocked(w.share) // events after a large one may fit
 	a.unlock()
 	why, err := a.hindrance(short.holder), contextError(ctx)
 	full := fmt.Errorf("eventhubs: the event was not accepted, the buffer is full (%v%s): %w", short, why.text(), err)
@@ -198,7 +207,8 @@ func (a *admission) wait(ctx context.Context, done <-chan struct{}, w *waiter) (
 	return room{}, joined(full.Error(), err, why.failure(false))
 }
 
-// refuseUnlock says for want of what an event is refused, has whoever could make room hurry, and gives the lock back.
+// refuseUnlock gives the lock back and returns the error of an event that has no room. It also
+// reports the pressure, so that the partitions send what they hold.
 func (a *admission) refuseUnlock(want *wish, who string) error {
 	short := a.shortageLocked(want)
 	if s := a.lineLocked(want); short.ofShare {
@@ -210,7 +220,8 @@ func (a *admission) refuseUnlock(want *wish, who string) error {
 	return &bufferFullError{who, short, a.hindrance(short.holder)}
 }
 
-// giveBack returns the room of an event that was not put into a batch after all, to the handler that was promised it too.
+// giveBack gives back the room of an event that joined no batch. If a handler was promised that
+// room, the promise holds again.
 func (a *admission) giveBack(r room) {
 	if r.scope != nil {
 		a.mu.Lock()
@@ -221,8 +232,8 @@ func (a *admission) giveBack(r room) {
 	a.leave(r.share, freed{events: 1, bytes: r.bytes})
 }
 
-// leave gives back room that counted for that share, or for none, notes which trouble of the partition has ceased with
-// it, and admits the callers that have room now.
+// leave gives back room that counted for the share, or for none. It removes the partition's
+// troubles that have ceased, and admits the callers that now have room.
 func (a *admission) leave(s *share, f freed) {
 	a.mu.Lock()
 	a.events -= f.events
@@ -236,14 +247,15 @@ func (a *admission) leave(s *share, f freed) {
 	a.unlock()
 }
 
-// troubled notes that a partition has begun or ceased not to get on.
+// troubled records that troubles of a partition have begun or ceased.
 func (a *admission) troubled(s *share, began, ceased trouble) {
 	a.mu.Lock()
 	a.troubledLocked(s, began, ceased)
 	a.unlock()
 }
 
-// look sees whether what runs for a partition is quiet: with the lock, so that of two who look the later one sees how it is.
+// look records whether the work of a partition is quiet. It reads that under the lock, so of two
+// calls the later one records the later state.
 func (a *admission) look(w *work) {
 	a.mu.Lock()
 	began, ceased := troubleSilent, trouble(0)
@@ -263,7 +275,7 @@ func (a *admission) troubledLocked(s *share, began, ceased trouble) {
 	}
 }
 
-// spread says whether the hub has more than one partition: only then has each a limit.
+// spread records whether the hub has more than one partition. Only then does each have a limit.
 func (a *admission) spread(several bool) {
 	a.mu.Lock()
 	a.several = several
@@ -275,15 +287,16 @@ func (a *admission) spread(several bool) {
 	a.unlock()
 }
 
-// charge lets room that was taken while the partitions were not known count for a partition.
+// charge counts for a partition the room that an event took while the partitions were not known.
 func (a *admission) charge(s *share, events, bytes int) {
 	a.mu.Lock()
 	a.chargeLocked(s, events, bytes)
-	a.admitLocked() // it may be at its limit now, and not ahead of others any more
+	a.admitLocked() // a share at its limit delays no other callers
 	a.unlock()
 }
 
-// move lets the room of an event for any partition count for another one, which it chooses and returns.
+// move chooses another partition for an event that names none, counts its room there, and returns
+// the partition.
 func (a *admission) move(r *room) *partition {
 	a.mu.Lock()
 	a.chargeLocked(r.share, -1, -r.bytes)
@@ -295,7 +308,7 @@ func (a *admission) move(r *room) *partition {
 	return part
 }
 
-// close refuses everybody from now on, those who wait included.
+// close refuses every caller from now on, also those that wait.
 func (a *admission) close(err error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -324,14 +337,14 @@ func (a *admission) holds(s *share) (events, bytes int) {
 	return s.events, s.bytes
 }
 
-// callers returns how many wait for room.
+// callers returns how many callers wait for room.
 func (a *admission) callers() int {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return a.waiting
 }
 
-// lineLocked is the share in whose line one stands with that wish.
+// lineLocked returns the share in whose line a caller with that wish waits.
 func (a *admission) lineLocked(want *wish) *share {
 	if want.partition == nil {
 		return &a.any
@@ -339,7 +352,7 @@ func (a *admission) lineLocked(want *wish) *share {
 	return want.partition.share
 }
 
-// freeLocked reports whether there is room for the wish, which nobody who came before could use.
+// freeLocked reports whether there is room for the wish that no earlier caller could use.
 func (a *admission) freeLocked(want *wish) bool {
 	if len(a.ready) > 0 || !a.roomLocked(want.bytes) {
 		return false
@@ -352,7 +365,8 @@ func (a *admission) roomLocked(bytes int) bool {
 	return a.events < a.maxEvents && bytes <= a.maxBytes-a.bytes
 }
 
-// takeLocked takes room, whether it fits or not, and chooses the partition if the wish leaves that open.
+// takeLocked takes room, even if there is none. It chooses the partition if the wish leaves that
+// open.
 func (a *admission) takeLocked(want *wish) room {
 	part := want.partition
 	if part == nil && want.anywhere {
@@ -368,7 +382,7 @@ func (a *admission) takeLocked(want *wish) room {
 	return r
 }
 
-// chargeLocked changes what counts for a share, if there is one.
+// chargeLocked changes what a share holds, if there is a share.
 func (a *admission) chargeLocked(s *share, events, bytes int) {
 	if s == nil {
 		return
@@ -380,7 +394,8 @@ func (a *admission) chargeLocked(s *share, events, bytes int) {
 	}
 }
 
-// admitLocked lets in whoever lacks nothing but room, as far as there is some. Nobody is overtaken: a large event at the front would never get in.
+// admitLocked admits the callers that lack only room in the buffer, while there is some. No caller
+// is overtaken: otherwise a large event at the front would never get in.
 func (a *admission) admitLocked() {
 	for len(a.ready) > 0 {
 		w := a.ready[0].first
@@ -392,7 +407,8 @@ func (a *admission) admitLocked() {
 	}
 }
 
-// relaxLocked is admitLocked after a change for the better: if nobody waits any more, for that share or at all, pressure ends.
+// relaxLocked is admitLocked after a change for the better. Pressure ends, in the share or in the
+// buffer, if no caller is held back there any more.
 func (a *admission) relaxLocked(s *share) {
 	a.admitLocked()
 	if len(a.ready) == 0 {
@@ -403,7 +419,8 @@ func (a *admission) relaxLocked(s *share) {
 	}
 }
 
-// arrangeLocked finds the share's place after a change of its line, of what it holds or of its limit.
+// arrangeLocked moves the share to its place in ready after a change of its line, contents or
+// limit.
 func (a *admission) arrangeLocked(s *share) {
 	a.ready.arrange(s)
 	if s.first != nil && s.at == 0 {
@@ -411,7 +428,8 @@ func (a *admission) arrangeLocked(s *share) {
 	}
 }
 
-// pressLocked notes that somebody lacks room, in that share or, with any, in the buffer. When the lock is given back the partitions hear of what is new.
+// pressLocked records that a caller lacks room: in that share or, with any, in the buffer. If that
+// is new, unlock informs the partitions.
 func (a *admission) pressLocked(s *share, pressed *atomic.Bool) {
 	switch {
 	case pressed.Swap(true):
@@ -422,7 +440,8 @@ func (a *admission) pressLocked(s *share, pressed *atomic.Bool) {
 	}
 }
 
-// unlock gives the lock back, and then has those partitions look for ready batches for whose room somebody has begun to wait.
+// unlock gives the lock back. If callers have begun to lack room, it then lets the partitions
+// concerned look for ready batches.
 func (a *admission) unlock() {
 	s := a.presses
 	a.presses = nil

@@ -7,18 +7,19 @@ import (
 	"sync/atomic"
 )
 
-// A barrier is what a Flush or a Close waits at: the outcomes, told, of the events that were accepted before it.
+// A barrier is what a Flush or a Close waits for: the reported outcomes of the events that were
+// accepted before it.
 type barrier struct {
 	done     chan struct{} // closed when nothing covered is left
 	returned atomic.Bool   // the caller has a result; set under mu
 
 	mu      sync.Mutex // guards the fields below
-	open    int        // coverages not yet told, and one for the caller who is still covering
-	pending int        // events of these
-	tally              // what has failed, and before the barrier what nobody had returned
+	open    int        // coverages that have not ended, and one while the caller is still covering
+	pending int        // their events
+	tally              // failed events, also earlier ones that no Flush or Close had returned
 }
 
-// A coverage is the part of a batch that a barrier covers: so many of its first events.
+// A coverage is the part of a batch that a barrier covers: that many of its first events.
 type coverage struct {
 	barrier *barrier
 	events  int
@@ -26,8 +27,9 @@ type coverage struct {
 
 func newBarrier() *barrier { return &barrier{done: make(chan struct{}), open: 1} }
 
-// coverAll adds a batch, but for what of it is covered: it may have been staged when that was, and have come to its partition before the partition was visited. The
-// lock of the batch's queue must be held.
+// coverAll covers the events of a batch that the barrier does not cover yet. Events that it covered
+// in staging may have moved to their partition before it covers the partition. The lock of the
+// batch's queue must be held.
 func (r *barrier) coverAll(b *batch) {
 	covered := 0
 	for _, c := range b.coverage {
@@ -38,14 +40,15 @@ func (r *barrier) coverAll(b *batch) {
 	r.cover(b, b.count-covered)
 }
 
-// cover adds so many more events of a batch to its first ones that are covered. The lock of the batch's queue must be held.
+// cover covers that many more events of a batch, after its first ones that are covered. The lock of
+// the batch's queue must be held.
 func (r *barrier) cover(b *batch, events int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.pending += events
 	for i := range b.coverage {
 		if b.coverage[i].barrier == r {
-			b.coverage[i].events += events // not an entry of its own: an entry is about the batch's first events
+			b.coverage[i].events += events // no second entry: an entry counts from the batch's first event
 			return
 		}
 	}
@@ -53,18 +56,20 @@ func (r *barrier) cover(b *batch, events int) {
 	r.open++
 }
 
-// uncover takes back events from a coverage that stays; they were covered again where they are now.
+// uncover takes events out of a coverage that stays. They are covered again in the batches that
+// they went to.
 func (r *barrier) uncover(events int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.pending -= events
 }
 
-// covered is called once, when the caller has covered all there is.
+// covered is called once, when the caller has covered everything.
 func (r *barrier) covered() { r.settled(0, 0, Outcome{}) }
 
-// settled ends a coverage: the outcome of so many events was reported, and some of them count as failed. It
-// reports false if the barrier's caller has its result already, and so does not get these.
+// settled ends a coverage: the outcome of its events was reported, and some of them count as
+// failed. It reports false if the barrier's caller already has its result, and so does not get
+// these failures.
 func (r *barrier) settled(events, failed int, o Outcome) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -84,7 +89,8 @@ func (r *barrier) addEarlier(t tally) {
 	r.add(t)
 }
 
-// enqueuedAgain takes back a failure that was told, of an event that has a new outcome to come, unless the caller has a result.
+// enqueuedAgain takes back the failure of an event that will get a new outcome, unless the caller
+// already has its result.
 func (r *barrier) enqueuedAgain(o Outcome) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -93,10 +99,11 @@ func (r *barrier) enqueuedAgain(o Outcome) {
 	}
 }
 
-// moved ends a coverage whose events went on to other batches, which are covered by now.
+// moved ends a coverage whose events went to other batches, where they are covered by now.
 func (r *barrier) moved(events int) { r.settled(events, 0, Outcome{}) }
 
-// wait returns when all that is covered was told, or when ctx ends. The error says why it has not waited to the end.
+// wait returns when the outcomes of all covered events are reported, or when ctx ends. The error
+// says why it did not wait to the end.
 func (r *barrier) wait(ctx context.Context) error {
 	select {
 	case <-r.done:
@@ -106,7 +113,7 @@ func (r *barrier) wait(ctx context.Context) error {
 	}
 }
 
-// over reports whether everything covered was told.
+// over reports whether the outcomes of all covered events are reported.
 func (r *barrier) over() bool {
 	select {
 	case <-r.done:
@@ -116,7 +123,8 @@ func (r *barrier) over() bool {
 	}
 }
 
-// result is what is known now, for the caller. Interrupted says why nobody waits any longer, and health what holds up those events that are pending.
+// result returns the caller's result as it is known now. Interrupted is why the caller stops
+// waiting. If events are pending, health says what delays them.
 func (r *barrier) result(interrupted error, h *health) error {
 	r.mu.Lock()
 	r.returned.Store(true)

@@ -6,47 +6,53 @@ import (
 	"time"
 )
 
-// A batch is events that leave together, encoded, in append-only chunks. It belongs to the queue that holds it, under that queue's
-// lock, until a sender takes it; then to that sender, but for coverage, which stays under the lock.
+// A batch is events that are sent together, encoded, in append-only chunks. Its queue owns it,
+// under the queue's lock, until a sender takes it. Then the sender owns it, except coverage, which
+// stays under the lock.
 type batch struct {
 	chunks []*chunk // with the events, in their order
-	pieces [][]byte // of the chunks, as the connection was given them last
+	pieces [][]byte // the chunks as last given to the connection
 	count  int      // events
 	bytes  int      // on the wire, each event with its data section's header
 	extras extras
 	first  time.Time
 
-	id    uint64 // of what a Trace is told; zero until it is first told of anything
-	full  bool   // closed to new events, though nobody took it yet
+	id    uint64 // for the Trace; zero until the Trace first gets the batch
+	full  bool   // takes no more events
 	flush bool   // covered by a Flush or Close: its linger is over
 
-	failures  retries // the tries that have failed, those included that did not come to sending
-	tries     int
-	numbers   numbers   // of an idempotent producer
-	attach    uint64    // to which the numbers may be sent
-	numbered  bool      // the numbers are final: the transport has seen them
-	doubtful  bool      // a try with them was refused in a way that leaves open whether they are used up; see leavesOpen
-	handed    bool      // a try went as far as the transport, of the batch or of one that it is a piece of: its events do not expire any more
-	ambiguous bool      // a try, likewise, ended without telling whether the batch was stored
-	unlearned int64     // the partition's learned limit before the first try that was refused for size, likewise; zero if none was
-	sent      time.Time // when a sender took it; zero before
-	doom      error     // why the batch is not to be sent: cleared, abandoned, stopped
-	roomless  bool      // its room in the buffer was given back already
+	failures retries // the failed tries, also those that sent nothing
+	tries    int
+	numbers  numbers // of an idempotent producer
+	attach   uint64  // the only attach on which the numbers may be sent
+	numbered bool    // the numbers are final: the transport has seen them
+	// A try with the numbers was refused in a way that leaves open whether they are used up; see
+	// leavesOpen.
+	doubtful bool
+	// The next three are also about the tries of the batch that this one is a piece of.
+	handed    bool  // a try reached the transport: the events no longer expire
+	ambiguous bool  // a try ended without showing whether the batch was stored
+	unlearned int64 // the partition's learned limit before the first refusal for size; zero without one
 
-	held    <-chan struct{} // while it is open, the connection still writes some of the batch's memory; nil: it does not
-	kept    bool            // a handler was told, who may keep what it was given: its memory is not used again
-	again   int             // how many of its first events Batch.EnqueueAgain has accepted; under its queue's lock
-	counted []counted       // where its events count as failed, once they do; likewise
+	sent     time.Time // when a sender took it; zero before
+	doom     error     // why the batch is not to be sent: cleared, abandoned, stopped
+	roomless bool      // its room in the buffer was already given back
 
+	held <-chan struct{} // closed when the connection no longer uses the batch's memory; nil: it does not
+	kept bool            // a handler has it and may keep it: its memory is not used again
+
+	// Guarded by the lock of its queue.
+	again    int       // how many of its first events Batch.EnqueueAgain has accepted
+	counted  []counted // where its events count as failed, once they do
 	coverage []coverage
 }
 
-// batches are empty ones, whose memory is used again.
+// Empty batches, whose memory is used again.
 var batches = sync.Pool{New: func() any { return new(batch) }}
 
 func newBatch() *batch { return batches.Get().(*batch) }
 
-// recycle gives the memory of a batch back, when its outcome was reported and nobody may keep it.
+// recycle gives back the memory of a batch. Its outcome was reported, and no handler may keep it.
 func (b *batch) recycle() {
 	b.reset()
 	batches.Put(b)
@@ -70,7 +76,7 @@ func (b *batch) append(head, body []byte, x *extra, accepted time.Time) {
 	b.bytes += size
 }
 
-// chunkFor returns the last chunk, a fresh one if that has no room for so many bytes.
+// chunkFor returns the last chunk, or a fresh one if the last has no room for size bytes.
 func (b *batch) chunkFor(size int) *chunk {
 	if n := len(b.chunks); n > 0 && b.chunks[n-1].free() >= size {
 		return b.chunks[n-1]
@@ -84,7 +90,8 @@ func (b *batch) newChunk(size int) *chunk {
 	return c
 }
 
-// putLarge appends an event that no chunk has room for. It begins in a chunk that has all of its head, and goes on in as many as it takes.
+// putLarge appends an event that is too large for one chunk. It begins in a chunk that holds all of
+// its head, and continues in as many chunks as it needs.
 func (b *batch) putLarge(head, body []byte) {
 	encoded := len(head) + len(body)
 	c := b.newChunk(max(largeChunk-chunkRoom, sectionSize(encoded)-len(body)))
@@ -95,12 +102,12 @@ func (b *batch) putLarge(head, body []byte) {
 	c.end()
 }
 
-// all yields the events as they are encoded, in their order, each with its number from zero on. They are the batch's own memory, but for one that goes over
-// several chunks.
+// all yields the encoded events in their order, each with its index from zero on. The slices are
+// the batch's own memory, except for an event that spans several chunks.
 func (b *batch) all() iter.Seq2[int, []byte] {
 	return func(yield func(int, []byte) bool) {
 		i := 0
-		var large []byte // what the chunks before had of an event that goes on
+		var large []byte // the part of an event that earlier chunks hold
 		for _, c := range b.chunks {
 			at := chunkRoom
 			for _, end := range c.ends {
@@ -118,7 +125,8 @@ func (b *batch) all() iter.Seq2[int, []byte] {
 	}
 }
 
-// frames returns the batch as the connection sends it: pieces with room for a frame's header before each.
+// frames returns the batch as the connection sends it: pieces with room for a frame's header before
+// each.
 func (b *batch) frames() [][]byte {
 	b.pieces = b.pieces[:0]
 	for _, c := range b.chunks {
@@ -139,7 +147,8 @@ func (b *batch) write(n numbers) {
 			}
 			at, within = int(end), false
 		}
-		if rest := c.memory[at:]; len(rest) > 0 && !within { // an event that goes on, of which the head is here
+		// The rest is the head of an event that continues in the next chunk.
+		if rest := c.memory[at:]; len(rest) > 0 && !within {
 			n.writeTo(rest[sectionHead(largeChunk):], i)
 			i, within = i+1, true
 		}
@@ -167,12 +176,13 @@ func (b *batch) keepFirst(n int) {
 	}
 }
 
-// takes reports whether an event of size bytes on the wire may join a batch of limit bytes. Any event may be alone in a batch.
+// takes reports whether an event of size bytes on the wire may join a batch of limit bytes. Any
+// event may be alone in a batch.
 func (b *batch) takes(size, limit int) bool {
 	return !b.full && (b.count == 0 || b.bytes+size <= limit)
 }
 
-// countWithin returns how many of the first events take limit bytes together: at least one.
+// countWithin returns how many of the first events fit in limit bytes together: at least one.
 func (b *batch) countWithin(limit int) int {
 	bytes := 0
 	for i, e := range b.all() {
@@ -197,7 +207,8 @@ func (b *batch) expired(now time.Time) (events, first int) {
 	return events, first
 }
 
-// settleDeliveries gives the outcome to each event's Delivery, and returns how many events have one.
+// settleDeliveries gives the outcome to each event's Delivery, and returns how many events have
+// one.
 func (b *batch) settleDeliveries(o Outcome) (settled int) {
 	for _, d := range b.extras.deliveries {
 		if d != nil {

@@ -19,28 +19,28 @@ type directory struct {
 	anywhere *partition // immutable; with ServiceAssigned: for events without id and key; else nil
 
 	table     atomic.Pointer[table] // nil until the partitions are known
-	openLinks atomic.Int32          // links that were opened
+	openLinks atomic.Int32          // partitions whose link was ever open
 	questions atomic.Uint64         // how often the service was asked for the partitions
 	asking    atomic.Bool           // a refresh is under way
 	askedAt   atomic.Int64          // when the latest refresh began, in Unix nanoseconds
-	refreshAt atomic.Int64          // when the next one is due, in Unix nanoseconds; zero while there is no table
+	refreshAt atomic.Int64          // when the next one is due, in Unix nanoseconds; zero without a table
 
-	walk sync.Mutex // held by the one event that looks for the batch that Sticky fills
+	walk sync.Mutex // held by the one event that looks for Sticky's batch
 
 	_    cacheLine
-	ring atomic.Uint32 // of RoundRobin and Sticky
+	ring atomic.Uint32 // the next partition of RoundRobin, the present one of Sticky
 	_    cacheLine
 }
 
-// A table is the hub's partitions. It never changes: a hub that grows gets another one.
+// A table is the hub's partitions. It never changes: a hub that grows gets another table.
 type table struct {
-	partitions []*partition // in the order of the service's list, which keys are mapped to
+	partitions []*partition // in the order of the service's list, to which keys are mapped
 	byID       map[string]*partition
-	all        []*partition // these, former ones that are not in the list any more, and the one for ServiceAssigned
+	all        []*partition // these, those that the list no longer has, and the one for ServiceAssigned
 }
 
-// newTable makes the table for the service's list. A partition that was ever known stays the same: it may
-// come back after a list without it, and still hold events.
+// newTable makes the table for the service's list. A partition that was ever known is used again.
+// It may still hold events, and it may come back after a list without it.
 func (d *directory) newTable(ids []string) *table {
 	t := &table{byID: make(map[string]*partition, len(ids)), all: d.partitions()}
 	known := make(map[string]*partition, len(ids))
@@ -75,7 +75,7 @@ func (t *table) ids() []string {
 func (t *table) find(id string) (*partition, error) {
 	p, ok := t.byID[id]
 	if !ok {
-		return nil, fmt.Errorf("eventhubs: %w: the event hub has no partition %q, it has %d from %q to %q", ErrPartitionUnknown, id,
+		return nil, fmt.Errorf("eventhubs: %w: the event hub has no partition %q; it has %d, from %q to %q", ErrPartitionUnknown, id,
 			len(t.partitions), t.partitions[0].id, t.partitions[len(t.partitions)-1].id)
 	}
 	return p, nil
@@ -84,7 +84,7 @@ func (t *table) find(id string) (*partition, error) {
 // known reports whether the partitions are known.
 func (d *directory) known() bool { return d.table.Load() != nil }
 
-// partitions returns every partition that is or was known. The slice must not be changed.
+// partitions returns every partition that is or was known. The caller must not change the slice.
 func (d *directory) partitions() []*partition {
 	if t := d.table.Load(); t != nil {
 		return t.all
@@ -104,14 +104,14 @@ func (d *directory) find(partitionID string) (*partition, error) {
 	return t.find(partitionID)
 }
 
-// lacks reports whether the partition is not in the table any more.
+// lacks reports whether the partition is no longer in the table.
 func (d *directory) lacks(p *partition) bool {
 	t := d.table.Load()
 	return p != d.anywhere && t != nil && t.byID[p.id] != p
 }
 
-// assign returns the partition of an event of that size with that route. The error is ErrPartitionUnknown, or
-// a fault of Options.KeyPartitioner.
+// assign returns the partition of an event of that size with that route. The error is
+// ErrPartitionUnknown, or a fault of Options.KeyPartitioner.
 func (d *directory) assign(t *table, r route, size int) (*partition, error) {
 	switch {
 	case r.id != "":
@@ -127,7 +127,8 @@ func (d *directory) assign(t *table, r route, size int) (*partition, error) {
 	}
 }
 
-// assignGuarded is assign where a KeyPartitioner must not end the goroutine: with a lock held, or the room of an event.
+// assignGuarded is assign for a caller that holds a lock, or the room of an event. A KeyPartitioner
+// must not end the goroutine then.
 func (d *directory) assignGuarded(t *table, r route, size int) (*partition, error) {
 	if r.key == "" || d.options.KeyPartitioner == nil {
 		return d.assign(t, r, size)
@@ -164,8 +165,8 @@ func (d *directory) anyOf(t *table, size int) *partition {
 	return d.nextLocked(t, size)
 }
 
-// pick chooses the partition of an event without key and id; nil while the partitions are not known. It is called
-// with admission.mu held.
+// pick chooses the partition of an event without key and id; nil while the partitions are not
+// known. It is called with admission.mu held.
 func (d *directory) pick(size int) *partition {
 	if d.anywhere != nil {
 		return d.anywhere
@@ -176,8 +177,9 @@ func (d *directory) pick(size int) *partition {
 	return nil
 }
 
-// nextLocked chooses the next partition of the ring that is not in trouble and may hold the event. If there is none,
-// it chooses the next that may hold the event; if there is none, the next one. admission.mu must be held.
+// nextLocked chooses the next partition of the ring that may hold the event and is not in trouble.
+// If there is none, it chooses the next that may hold the event. If there is none of these either,
+// it chooses the next one. admission.mu must be held.
 func (d *directory) nextLocked(t *table, size int) *partition {
 	if d.anywhere != nil {
 		return d.anywhere
@@ -205,9 +207,10 @@ func (d *directory) nextLocked(t *table, size int) *partition {
 	return cmp.Or(open, first)
 }
 
-// fill puts an event into the batch that Sticky fills, from p on, which has its room: into the first open batch that
-// takes the event, or the first partition without a batch. If all have full ones, the next in turn begins another. It returns
-// the partition that has the event, and its room, now.
+// fill puts an event into the batch that Sticky fills. The event has room in p, where the search
+// begins. It joins the first open batch that takes it, or begins a batch in the first partition
+// without one. If all batches are full, the next partition in turn begins another. fill returns the
+// partition that has the event and its room now.
 func (d *directory) fill(p *partition, w *wireEvent, x *extra, r *room) (*partition, error) {
 	d.walk.Lock()
 	defer d.walk.Unlock()
@@ -219,7 +222,7 @@ func (d *directory) fill(p *partition, w *wireEvent, x *extra, r *room) (*partit
 		d.leaves(t, p)
 		p = d.admission.move(r)
 	}
-	d.leaves(t, p) // it was looked at first, so it begins a batch last
+	d.leaves(t, p) // p was looked at first, so it begins a batch last
 	p = d.admission.move(r)
 	return p, p.append(w, x, false)
 }
@@ -248,18 +251,18 @@ func (d *directory) left(p *partition) {
 	}
 }
 
-// leaves moves Sticky on to the next partition, if it fills a batch of p.
+// leaves moves Sticky on to the next partition if it fills a batch of p.
 func (d *directory) leaves(t *table, p *partition) {
 	if at := d.ring.Load(); t.partitions[at%uint32(len(t.partitions))] == p {
 		d.ring.CompareAndSwap(at, at+1)
 	}
 }
 
-// adopt publishes the table for the service's list. The first time, it moves what is staged to the partitions, in
-// order; an event that still comes to be staged is sent to the table.
+// adopt publishes the table for the service's list. The first time, it moves the staged events to
+// the partitions, in order. From then on, staging takes no event.
 func (d *directory) adopt(list partitionList) {
 	t, fresh := d.staging.handOver(list)
-	d.observer.health.recovered(nil) // after the table is published: a later failure to get it counts no more
+	d.observer.health.recovered(nil) // after the table is published: now a failure to get the list does not count
 	if !fresh {
 		return
 	}

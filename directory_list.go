@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// ask is one try to learn the hub's partitions, within that time and that of any try.
+// ask tries once to learn the hub's partitions, within that time and Retry.TryTimeout.
 func (d *directory) ask(within time.Duration) (partitionList, error) {
 	if err := d.lifetime.over(); err != nil {
 		return partitionList{}, err
@@ -21,7 +21,8 @@ func (d *directory) ask(within time.Duration) (partitionList, error) {
 	return list, err
 }
 
-// A partitionList is the hub's partitions as the service has listed them, and the number of the question: of two lists the one that was asked for later holds.
+// A partitionList is the hub's partitions as the service listed them, and the number of the
+// question. Of two lists, the one with the later question counts.
 type partitionList struct {
 	ids      []string
 	question uint64
@@ -55,11 +56,12 @@ func (d *directory) refreshIfDue(now time.Time) {
 	d.crew.run(d.refresh)
 }
 
-// refreshPause is how soon after a refresh there may be another because the service calls a partition unknown: a namespace answers 50 questions a second,
-// and a thousand partitions may be unknown at once.
+// refreshPause is the least time between two refreshes when the service calls a partition unknown.
+// A namespace answers 50 questions a second, and a thousand partitions may be unknown at once.
 const refreshPause = time.Second
 
-// refreshSoon makes the list be asked for now, or with the first batch after refreshPause: the service has called a partition unknown.
+// refreshSoon refreshes the list now, or with the first batch after refreshPause. The service has
+// called a partition unknown.
 func (d *directory) refreshSoon() {
 	due := d.refreshAt.Load()
 	if due == 0 {
@@ -75,18 +77,19 @@ func (d *directory) refresh() {
 	defer d.asking.Store(false)
 	list, err := d.ask(d.options.Retry.TryTimeout)
 	if err != nil {
-		d.observer.logger.Info("eventhubs: the list of partitions could not be refreshed; it stays as it was", "hub", d.observer.hubName, "error", err)
+		d.observer.logger.Info("eventhubs: the list of partitions could not be refreshed; the previous list stays in use", "hub", d.observer.hubName, "error", err)
 		return
 	}
 	d.adopt(list)
 }
 
-// refreshTime is when a list that came just now is to be asked for again.
+// refreshTime returns when a list that came just now is refreshed, in Unix nanoseconds.
 func (d *directory) refreshTime() int64 { return time.Now().Add(d.refreshInterval()).UnixNano() }
 
-// refreshInterval is how long the list is good for: the option, varied by half either way.
+// refreshInterval returns how long the list counts as fresh: the option, times 0.5 to 1.5 at
+// random.
 func (d *directory) refreshInterval() time.Duration {
-	const never = 50 * 365 * 24 * time.Hour // half as much again still is a date in nanoseconds
+	const never = 50 * 365 * 24 * time.Hour // 1.5 times as much is still a time in nanoseconds
 	interval := d.options.PartitionRefreshInterval
 	if interval < 0 || interval > never {
 		interval = never

@@ -149,15 +149,15 @@ type firstWord struct {
 const notAnswered = 10*time.Second + 500*time.Millisecond
 
 const (
-	tried     = "publishing has begun to fail; it is tried again"
-	waitedFor = "the service does not answer; it is waited for"
-	gaveUp    = `level=WARN msg="eventhubs: publishing has begun to fail; it is tried again" hub=hub state=unreachable error=` // when the try has timed out
+	tried     = "publishing has begun to fail; the producer retries"
+	waitedFor = "the service does not answer; the producer waits"
+	gaveUp    = `level=WARN msg="eventhubs: publishing has begun to fail; the producer retries" hub=hub state=unreachable error=` // when the try has timed out
 	succeeds  = `level=INFO msg="eventhubs: publishing succeeds again"`
 )
 
 var firstWords = []firstWord{
 	{
-		name: "throttled", state: eventhubs.HealthThrottled, says: "the service is too busy; it is tried again", error: `throughput`,
+		name: "throttled", state: eventhubs.HealthThrottled, says: "the service is too busy; the producer retries", error: `throughput`,
 		strike: meets(emulator.KindTransfer, emulator.Reject("com.microsoft:server-busy", tracked("The request was terminated. Please wait 4 seconds and try again."))),
 		mend:   relent,
 	},
@@ -173,17 +173,17 @@ var firstWords = []firstWord{
 	},
 	{
 		name: "no link", within: notAnswered, state: eventhubs.HealthSilent, says: waitedFor,
-		error:  `partition 1: the link is not open: no answer for 10s; the oldest of 1 events has waited for 10s; `,
+		error:  `partition 1: the link has not opened for 10s; the oldest of 1 events has waited for 10s; `,
 		strike: meets(emulator.KindAttach, emulator.Silence()), mend: relent, then: []string{gaveUp},
 	},
 	{
 		name: "half open", within: notAnswered, state: eventhubs.HealthSilent, says: waitedFor,
-		error:  `partition 1: the link is not open: no answer for 10s; the oldest of 1 events has waited for 10s; `,
+		error:  `partition 1: the link has not opened for 10s; the oldest of 1 events has waited for 10s; `,
 		strike: func(f *firstProgram) { f.network.swallow() }, mend: func(*firstProgram) {}, then: []string{gaveUp, succeeds},
 	},
 	{
 		name: "no list", fresh: true, within: notAnswered, state: eventhubs.HealthSilent, says: waitedFor,
-		error:  `eventhubs: the service has not said which partitions there are for 10s; the oldest of 1 events has waited for 10s; `,
+		error:  `eventhubs: the service has not sent the list of partitions for 10s; the oldest of 1 events has waited for 10s; `,
 		strike: meets(emulator.KindManagement, emulator.Silence()), mend: relent, then: []string{gaveUp},
 	},
 	{
@@ -191,8 +191,8 @@ var firstWords = []firstWord{
 		strike: meets(emulator.KindTransfer, emulator.Reject("amqp:internal-error", tracked("The service was unable to process the request."))), mend: relent,
 	},
 	{
-		name: "refused for good", state: eventhubs.HealthRefused, says: "the service refuses events; they are not tried again", error: `amqp:not-allowed: No\.`,
-		also:   `level=ERROR msg="eventhubs: events failed without a handler or a Delivery`,
+		name: "refused for good", state: eventhubs.HealthRefused, says: "the service refuses events; they are not retried", error: `amqp:not-allowed: No\.`,
+		also:   `level=ERROR msg="eventhubs: events failed and nobody was told`,
 		strike: meets(emulator.KindTransfer, emulator.Reject("amqp:not-allowed", tracked("No."))),
 		mend: func(f *firstProgram) {
 			relent(f)

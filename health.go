@@ -8,60 +8,65 @@ import (
 	"time"
 )
 
-// Health says whether publishing gets on.
+// Health is the state of publishing, as the producer's own tries have shown it.
 type Health struct {
-	// State is how things are, and Since when they have been so.
+	// State is the present state, and Since is when it began. Since is zero for the first state.
 	State HealthState
 	Since time.Time
 
-	// Err is what is wrong: of all that make the state, what has lasted longest. Its text says what to check. Events are still being retried, unless the
-	// state is HealthRefused or their handler says otherwise. Nil when HealthReady, and while HealthConnecting.
+	// Err is the reason for the state. Of several reasons it is the one that has lasted longest.
+	// Its text says what to check. Events without a reported outcome are still retried, unless the
+	// state is HealthRefused. Err is nil when HealthReady, and while HealthConnecting.
 	Err error
 
-	// Partitions are those in trouble: a try has failed and none has succeeded since, or a try or a handler has run for 10 s and nothing has ended. Empty with
-	// an Err, it is the list of partitions that cannot be had.
+	// Partitions are the IDs of the partitions in trouble. A partition is in trouble when a try has
+	// failed and none has succeeded since. It also is when a try or a handler runs, and none has
+	// ended for 10 s. If Err is set and Partitions is empty, the trouble is with the list of
+	// partitions.
 	Partitions []string
 
-	// Full are the partitions that hold the room which somebody lacks now: each that is at its limit, and, while the buffer is full, the one that holds most of it.
-	// The id of what the service assigns is empty.
+	// Full are the IDs of the partitions that hold the room that a caller lacks now. These are the
+	// partitions whose limit holds a caller back and, while the buffer is full, the one that holds
+	// most of it. The ID is empty for events whose partition the service chooses.
 	Full []string
 
-	LastSuccess time.Time // when a batch was last stored, or the list of partitions last had; zero before
+	LastSuccess time.Time // when a batch was last stored or the list of partitions last received; zero before
 	LastFailure time.Time // when a try last failed; zero if none has
-	LastErr     error     // that failure, also when all is well again
+	LastErr     error     // that failure; it stays after a later success
 
-	// TokenExpires is when the present authorization ends; it is renewed before, while anything is sent. Zero when there is none, or
-	// when it is not known.
+	// TokenExpires is when the present authorization ends. The producer renews it before that time,
+	// as long as it sends. TokenExpires is zero without an authorization, and when the time is not
+	// known.
 	TokenExpires time.Time
 }
 
 // A HealthState is what a producer can do at present.
 type HealthState int
 
-// The states, from better to worse. Of partitions in different states the worst counts.
+// The states, from best to worst. If partitions are in different states, the worst one counts.
 const (
 	HealthConnecting   HealthState = iota // nothing has succeeded or failed yet
-	HealthReady                           // what was tried last has succeeded, in every partition
+	HealthReady                           // the latest tries have succeeded, in every partition
 	HealthBlocked                         // a handler has not returned for 10 s, and its partition waits for it
-	HealthThrottled                       // the service is too busy and has asked to wait
-	HealthSilent                          // a try has waited for 10 s and the service has not answered: the link, credit or the acknowledgement
-	HealthFailing                         // the service fails, or refuses what is tried again, for another reason; see Err
-	HealthRefused                         // the service refuses all events of a partition for good: they fail and are not tried again
-	HealthUnauthorized                    // the service refuses the token or its rights, or no token can be had
+	HealthThrottled                       // the service is too busy and has asked the producer to wait
+	HealthSilent                          // no answer from the service for 10 s: link, credit or acknowledgement
+	HealthFailing                         // tries fail for another reason; see Err
+	HealthRefused                         // the service refuses a partition's events for good: no retries
+	HealthUnauthorized                    // the service refuses the token or its rights, or there is no token
 	HealthUnreachable                     // the service, the event hub or the network cannot be reached
 	states
 )
 
-// A fate is what becomes of what has failed.
+// A fate says what follows a failed try.
 type fate int
 
 const (
-	triedAgain fate = iota // as long as the options say
+	triedAgain fate = iota // another try, as long as the options say
 	givenUp                // no more tries: the batch fails
-	askedFor               // it was Connect's one try, whose caller is told
+	askedFor               // it was Connect's one try, and Connect returns the error
 )
 
-// stateFor is the state that a failure puts the producer in.
+// stateFor returns the state that a failure causes.
 func stateFor(err error, f fate) HealthState {
 	e, ok := errors.AsType[*Error](err)
 	if !ok {
@@ -81,8 +86,9 @@ func stateFor(err error, f fate) HealthState {
 	return HealthFailing
 }
 
-// Health returns the present state, as far as what was sent has shown it: it does not ask the service, see Connect for that. It may be called at any
-// time, also from a handler, and does not block. Without being asked, each change is logged: see [Options.Logger].
+// Health returns the present state. It does not ask the service; [BufferedProducer.Connect] does.
+// Health does not block, and may be called at any time, also from a handler. The producer also logs
+// each change of the state: see [Options.Logger].
 func (p *BufferedProducer) Health() Health {
 	h := p.observer.health.state()
 	h.TokenExpires = p.hub.TokenExpires()
@@ -90,12 +96,13 @@ func (p *BufferedProducer) Health() Health {
 	return h
 }
 
-// A health remembers what has failed and has not succeeded since, and what is quiet. A partition of nil stands for the list of partitions.
+// A health remembers failures without a later success, and quiet work. The nil partition stands for
+// the list of partitions.
 type health struct {
 	// Immutable after newProducer.
-	listed func() bool      // the partitions are known
-	empty  func() bool      // nothing is buffered
-	staged *queue           // for the list of partitions
+	listed func() bool      // reports whether the partitions are known
+	empty  func() bool      // reports whether nothing is buffered
+	staged *queue           // the events that wait for the list of partitions
 	log    func(reportLine) // logs a line, with no lock held
 
 	well    atomic.Bool  // present == HealthReady: written under mu, read anywhere
@@ -103,7 +110,7 @@ type health struct {
 
 	mu      sync.Mutex // guards the fields below
 	known   map[*partition]*ailment
-	in      [states]int // how many of known are in each state; of those without an ailment, at 0
+	in      [states]int // how many of known are in each state; at 0, those without trouble
 	present HealthState
 	since   time.Time // when it began; zero for the first
 	last    error
@@ -111,11 +118,12 @@ type health struct {
 	report  report
 }
 
-// An ailment is what is wrong with one partition, or with the list of them. It stays when that is over, without the states.
+// An ailment is the trouble of one partition, or of the list of partitions. When the trouble is
+// over, the ailment stays without its states.
 type ailment struct {
-	failure HealthState // of the tries that have failed since one succeeded; 0 for none
+	failure HealthState // by the tries that have failed since the last success; 0 for none
 	since   time.Time   // when the first of them failed
-	err     error       // of the one that failed last, ever
+	err     error       // of the latest try that failed; a success does not clear it
 
 	quiet      HealthState // HealthSilent or HealthBlocked while nothing has ended for 10 s; 0 otherwise
 	quietSince time.Time
@@ -123,7 +131,7 @@ type ailment struct {
 
 func (a *ailment) state() HealthState { return max(a.failure, a.quiet) }
 
-// worst is what to tell of an ailment: since when it is in its state.
+// worst returns since when an ailment has been in its state.
 func (a *ailment) worst() time.Time {
 	if a.quiet > a.failure {
 		return a.quietSince
@@ -131,7 +139,8 @@ func (a *ailment) worst() time.Time {
 	return a.since
 }
 
-// failed notes a failed try. Whoever fails to get the list when somebody else has it says nothing about publishing.
+// failed records a failed try. A failure to get the list of partitions does not count once the list
+// is known: it says nothing about publishing.
 func (h *health) failed(part *partition, err error, f fate) {
 	now := time.Now()
 	h.mu.Lock()
@@ -151,11 +160,12 @@ func (h *health) failed(part *partition, err error, f fate) {
 	h.unlock(now, f)
 }
 
-// recovered notes a success. Of the list it is after the table was published; whoever fails to get it looks at that under mu.
+// recovered records a success. For the list it is called after the table was published; failed
+// looks for the table under mu.
 func (h *health) recovered(part *partition) {
 	now := time.Now()
 	h.success.Store(now.UnixNano())
-	if part != nil && h.well.Load() { // of one partition nobody else notes a failure meanwhile
+	if part != nil && h.well.Load() { // no trouble to end; for the list, one may be recorded at this moment
 		return
 	}
 	h.mu.Lock()
@@ -163,14 +173,14 @@ func (h *health) recovered(part *partition) {
 		h.in[a.state()]--
 		a.failure = 0
 		if part == nil && a.quiet == HealthSilent {
-			a.quiet = 0 // somebody else had the answer
+			a.quiet = 0 // another request had the answer
 		}
 		h.in[a.state()]++
 	}
 	h.unlock(now, triedAgain)
 }
 
-// look sees whether what runs for a partition, or for the list of them, is quiet.
+// look records whether the work of a partition, or for the list of partitions, is quiet.
 func (h *health) look(w *work) {
 	now := time.Now()
 	h.mu.Lock()
@@ -194,7 +204,7 @@ func (h *health) look(w *work) {
 	h.unlock(now, triedAgain)
 }
 
-// forget drops what is wrong with some partitions: the hub does not have them any more.
+// forget drops the trouble of partitions that the hub no longer has.
 func (h *health) forget(gone func(*partition) bool) {
 	if h.well.Load() {
 		return
@@ -209,7 +219,7 @@ func (h *health) forget(gone func(*partition) bool) {
 	h.unlock(time.Now(), triedAgain)
 }
 
-// ofLocked is the ailment of a partition, which is none at first.
+// ofLocked returns the ailment of a partition. A new one has no trouble.
 func (h *health) ofLocked(part *partition) *ailment {
 	a := h.known[part]
 	if a == nil {
@@ -223,7 +233,7 @@ func (h *health) ofLocked(part *partition) *ailment {
 	return a
 }
 
-// unlock finds the present state, gives the lock back, and logs what has changed.
+// unlock computes the present state, logs a change, and gives the lock back.
 func (h *health) unlock(now time.Time, f fate) {
 	state := states - 1
 	for state > HealthReady && h.in[state] == 0 {
@@ -259,7 +269,8 @@ func (h *health) state() Health {
 	return s
 }
 
-// queue is where the events of a partition are, or those that wait for the list of partitions.
+// queue returns the queue of a partition; with nil, that of the events that wait for the list of
+// partitions.
 func (h *health) queue(part *partition) *queue {
 	if part == nil {
 		return h.staged
@@ -267,7 +278,8 @@ func (h *health) queue(part *partition) *queue {
 	return &part.queue
 }
 
-// ofPartition is since when the tries of a partition, or for the list of partitions, fail, and the last failure: the zero time if they do not.
+// ofPartition returns since when the tries of a partition, or for the list of partitions, have
+// failed. The time is zero if the latest one did not fail. It also returns the latest failure.
 func (h *health) ofPartition(part *partition) (since time.Time, last error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()

@@ -7,14 +7,16 @@ import (
 	"github.com/go-eventhubs/eventhubs/internal/connection"
 )
 
-// A cause is why Health is as it is: a failure, or work that is quiet, of which is told how long it is so at the moment of telling.
+// A cause is the reason for the state of Health: a failure, or quiet work. The text about quiet
+// work says for how long it is quiet when the text is made.
 type cause struct {
 	failure error
 	work    *work
 	state   HealthState // of work
 }
 
-// causeLocked is, of all that make the present state, what has lasted longest.
+// causeLocked returns the cause of the present state. Of several it is the one that has lasted
+// longest.
 func (h *health) causeLocked() (c cause) {
 	if h.present <= HealthReady {
 		return c
@@ -32,7 +34,7 @@ func (h *health) causeLocked() (c cause) {
 	return c
 }
 
-// err says it. No lock of the producer must be held.
+// err returns the cause as an error. The caller must hold no lock of the producer.
 func (c cause) err() error {
 	switch {
 	case c.work == nil:
@@ -44,7 +46,7 @@ func (c cause) err() error {
 	}
 }
 
-// blocked says of what runs that it is a handler that does not return.
+// blocked returns the error about a handler that does not return.
 func (w *work) blocked() error {
 	age, _, _ := w.busy()
 	who := "a handler of events whose partition is not known"
@@ -53,19 +55,19 @@ func (w *work) blocked() error {
 	} else if w.partition != nil {
 		who = fmt.Sprintf("a handler of partition %q", w.partition.id)
 	}
-	return fmt.Errorf("eventhubs: %s has not returned for %v, and what is behind it waits: see where it hangs (its stack), and do long work on a goroutine of its own",
+	return fmt.Errorf("eventhubs: %s has not returned for %v, and later batches wait: see in its stack where it hangs, and do long work on another goroutine",
 		who, age.Truncate(time.Second))
 }
 
-// silent says of what runs that the service does not answer it.
+// silent returns the error about a try that the service does not answer.
 func (w *work) silent() error {
 	age, _, _ := w.busy()
 	s := w.stats(time.Now())
-	what := "the service has not said which partitions there are"
+	what := "the service has not sent the list of partitions"
 	if w.partition != nil {
 		switch s.Waiting {
 		case WaitingForLink:
-			what = "the link is not open: no answer"
+			what = "the link has not opened"
 		case WaitingForCredit:
 			what = "the service has not allowed a message (no credit)"
 		default:

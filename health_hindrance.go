@@ -10,16 +10,18 @@ import (
 	"github.com/go-eventhubs/eventhubs/internal/connection"
 )
 
-// A hindrance is why something does not get on: a failure that came before what ended an event or a wait, and that nothing has followed which succeeded, or
-// work that is quiet. It is said, and never acted on: numbers, retries and Health go by a batch's own tries.
+// A hindrance is why something makes no progress: quiet work, or a failure without a later success.
+// It explains the end of an event or of a wait. It only adds to texts. Numbers, retries and Health
+// depend on a batch's own tries.
 type hindrance struct {
-	err   error     // the last failure, or what is quiet; nil for none
-	since time.Time // when the first of them failed, or the work became quiet
+	err   error     // the latest failure, or the error about quiet work; nil for none
+	since time.Time // when the first of the tries failed, or the work became quiet
 	quiet bool
 }
 
-// hindrance is why a partition does not get on: what has failed for it, or for the list of partitions, or for another partition if that is for want of a connection. For
-// staging the partition is nil. No lock of the producer must be held.
+// hindrance returns why a partition makes no progress, or staging if the partition is nil. It looks
+// at the partition first, then at the list of partitions. Then it looks at other partitions, for a
+// failure to get a connection. The caller must hold no lock of the producer.
 func (h *health) hindrance(part *partition) hindrance {
 	if h.well.Load() {
 		return hindrance{}
@@ -48,7 +50,8 @@ func (h *health) hindrance(part *partition) hindrance {
 	return h.hindranceBy(part, a)
 }
 
-// hindranceBy is what an ailment of a partition hinders by: a failure if there was one, and otherwise what is quiet. No lock of the producer must be held.
+// hindranceBy returns the hindrance that an ailment of a partition is: its failure or, without one,
+// its quiet work. The caller must hold no lock of the producer.
 func (h *health) hindranceBy(part *partition, a ailment) hindrance {
 	if a.failure != 0 {
 		return hindrance{err: a.err, since: a.since}
@@ -56,7 +59,8 @@ func (h *health) hindranceBy(part *partition, a ailment) hindrance {
 	return hindrance{cause{work: &h.queue(part).work, state: a.quiet}.err(), a.quietSince, true}
 }
 
-// longest is the hindrance that has lasted longest, of the queues that are concerned. No lock of the producer must be held.
+// longest returns the hindrance of the concerned queues that has lasted longest. The caller must
+// hold no lock of the producer.
 func (h *health) longest(concerned func(*queue) bool) hindrance {
 	if h.well.Load() {
 		return hindrance{}
@@ -74,7 +78,7 @@ func (h *health) longest(concerned func(*queue) bool) hindrance {
 	}
 	h.mu.Unlock()
 	var longest *ill
-	for i, a := range all { // with no lock held: who is asked takes a queue's
+	for i, a := range all { // with no lock held: concerned takes a queue's lock
 		if (longest == nil || a.ailment.worst().Before(longest.ailment.worst())) && concerned(h.queue(a.part)) {
 			longest = &all[i]
 		}
@@ -85,7 +89,7 @@ func (h *health) longest(concerned func(*queue) bool) hindrance {
 	return h.hindranceBy(longest.part, longest.ailment)
 }
 
-// earlier is the same, which began when the other did if that was before.
+// earlier returns the same hindrance, which began when the other did if that was earlier.
 func (h hindrance) earlier(other hindrance) hindrance {
 	if other.err != nil && other.since.Before(h.since) {
 		h.since = other.since
@@ -93,7 +97,8 @@ func (h hindrance) earlier(other hindrance) hindrance {
 	return h
 }
 
-// failure is the hindrance as an error: a copy, if it is an *Error, that knows since when. After the end nothing is transient.
+// failure returns the hindrance as an error. Of an *Error it returns a copy with Since. If the
+// batch has ended, the copy is not transient.
 func (h hindrance) failure(ended bool) error {
 	e, ok := h.err.(*Error)
 	if !ok {
@@ -104,7 +109,7 @@ func (h hindrance) failure(ended bool) error {
 	return e
 }
 
-// with is err with the hindrance, if there is one.
+// with returns err with the hindrance, if there is one.
 func (h hindrance) with(err error) error {
 	if h.err == nil {
 		return err
@@ -112,13 +117,13 @@ func (h hindrance) with(err error) error {
 	return joined(err.Error()+h.text(), err, h.failure(final(err)))
 }
 
-// text is what is said of the hindrance behind another error's text: nothing if there is none.
+// text returns what to append to another error's text. It is empty without a hindrance.
 func (h hindrance) text() string {
 	if h.err == nil {
 		return ""
 	}
 	if h.quiet {
-		return "; " + bare(h.err) // which says since when
+		return "; " + bare(h.err) // which says for how long
 	}
 	return fmt.Sprintf("; sending has failed for %v: %s", lasting(h.since), bare(h.err))
 }
@@ -133,7 +138,8 @@ func final(err error) bool {
 	return false
 }
 
-// A joinedError is several errors, such as what ended something and the failure before that, with one text, in which the package's name stands once.
+// A joinedError is several errors with one text, which has the package's name once. An example is
+// the end of a batch with the failure before it.
 type joinedError struct {
 	text string
 	errs []error
@@ -145,7 +151,7 @@ func (e *joinedError) Unwrap() []error { return e.errs }
 
 func joined(text string, errs ...error) error { return &joinedError{text, errs} }
 
-// lasting is the time since then, for people.
+// lasting returns the time since then, rounded for people.
 func lasting(since time.Time) time.Duration {
 	d := time.Since(since)
 	if d < time.Second {
@@ -154,10 +160,10 @@ func lasting(since time.Time) time.Duration {
 	return d.Round(time.Second)
 }
 
-// bare is an error's text without the package's name, for the middle of another text.
+// bare returns an error's text without the package's name, for the middle of another text.
 func bare(err error) string { return strings.TrimPrefix(err.Error(), "eventhubs: ") }
 
-// number is so many things.
+// number returns a count and its noun.
 func number(n int, one, more string) string {
 	if n == 1 {
 		return "1 " + one
@@ -165,7 +171,9 @@ func number(n int, one, more string) string {
 	return strconv.Itoa(n) + " " + more
 }
 
-// overdue is the end of a batch by Options.DeliveryTimeout: after a failure of its own, or behind another's. That is the *Error that is found in it.
+// overdue returns the error of a batch that Options.DeliveryTimeout ends. Last is the failure
+// before: one of the batch's own tries (own), or another hindrance. errors.As finds that failure's
+// *Error.
 func (o *Options) overdue(own bool, last hindrance) error {
 	err := fmt.Errorf("%w, %v", ErrDeliveryTimeout, o.DeliveryTimeout)
 	if last.err == nil {
@@ -174,20 +182,20 @@ func (o *Options) overdue(own bool, last hindrance) error {
 	text := fmt.Sprintf("eventhubs: %v%s", err, last.text())
 	if e, ok := last.err.(*Error); ok && own {
 		once := new(*e)
-		once.Tries = 0 // they are counted in front
+		once.Tries = 0 // the text already says how many
 		text = fmt.Sprintf("eventhubs: %v, after %s, the last: %s", err, number(e.Tries, "try", "tries"), bare(once))
 	}
 	return joined(text, err, last.failure(false))
 }
 
-// partitionStopped is ErrPartitionStopped after that failure.
+// partitionStopped returns ErrPartitionStopped with the failure that caused it.
 func partitionStopped(where string, failure error) error {
 	return joined("eventhubs: "+where+ErrPartitionStopped.Error()+": "+bare(failure), ErrPartitionStopped, failure)
 }
 
-// explained is the outcome of a batch whose end is decided, with what has failed before.
+// explained returns the outcome of a batch with the failures before it added.
 func (p *partition) explained(b *batch, o Outcome) Outcome {
-	if o.Err == nil || b.doom != nil { // who has doomed it has said why
+	if o.Err == nil || b.doom != nil { // the doom already says why
 		return o
 	}
 	hindered, own := p.observer.health.hindrance(p), b.failures.last
@@ -198,9 +206,9 @@ func (p *partition) explained(b *batch, o Outcome) Outcome {
 	switch _, failed := errors.AsType[*Error](o.Err); {
 	case errors.Is(o.Err, ErrDeliveryTimeout):
 		o.Err = p.options.overdue(own.err != nil, hindered)
-	case itself: // its last try has failed so
+	case itself: // the failure of its last try
 		o.Err = hindrance{err: e, since: e.Since}.earlier(hindered).failure(false)
-	case !failed && final(o.Err): // what is too large is so whatever has failed before
+	case !failed && final(o.Err): // not an event that is too large: earlier failures do not explain that
 		o.Err = hindered.with(o.Err)
 	}
 	return o

@@ -7,44 +7,47 @@ import (
 )
 
 const (
-	// reportEvery is how often trouble that lasts is logged.
+	// reportEvery is how often lasting trouble is logged.
 	reportEvery = time.Minute
-	// reportLines is how many changes of state are logged within that time. A state that comes and goes fills no log: the next line says how often it did.
+	// reportLines is how many changes of state are logged within reportEvery. So a state that comes
+	// and goes does not fill the log. The next line counts the changes that were left out.
 	reportLines = 10
 )
 
-// A report is what is logged of a producer's health: each change of state, and while there is trouble a line a minute. The health's lock guards it. Its timer is
-// set only while there is something to say of.
+// A report is what is logged about a producer's health: each change of state and, during trouble, a
+// line every minute. The health's lock guards it. Its timer is set only while there is something to
+// report.
 type report struct {
 	lines  []reportLine  // to be logged, in their order
 	saying bool          // a goroutine logs them
-	ended  chan struct{} // closed when that has ended; nil unless close waits for it
+	ended  chan struct{} // closed when that goroutine has ended; nil unless close waits for it
 	closed bool
 
 	timer   *time.Timer
 	armed   bool
-	trouble time.Time // since when the state is worse than ready
-	tries   int       // that have failed since
-	told    int       // of these, by the latest line
-	window  time.Time // when lines began to be counted
+	trouble time.Time // since when the state has been worse than HealthReady
+	tries   int       // failed tries since then
+	told    int       // how many of these the latest line counted
+	window  time.Time // when the counting of lines began
 	counted int
 	unsaid  int // changes that were not logged
 }
 
-// A reportLine is one line of the log. What takes other locks to find out is found out when it is logged.
+// A reportLine is one line of the log. Facts that need other locks are read when the line is
+// logged.
 type reportLine struct {
 	level   slog.Level
 	message string
 	cause   cause
 	state   HealthState
-	changes int  // changes of state that were not logged before
-	lasting bool // with how long, how much and how many tries
+	changes int  // changes of state before it that were not logged
+	lasting bool // the line says since when, how many tries failed, and how much is buffered
 	tries   int
 	trouble time.Time
-	ready   bool // for a Logger only
+	ready   bool // only for Options.Logger, not for the default logger
 }
 
-// noteLocked notes what is to be logged when the state may have changed.
+// noteLocked records what is to be logged after the state may have changed.
 func (h *health) noteLocked(before HealthState, now time.Time, f fate) {
 	r, bad := &h.report, h.present > HealthReady
 	if bad && before <= HealthReady {
@@ -120,7 +123,8 @@ func (h *health) armLocked() {
 	}
 }
 
-// remind is called by the timer. Trouble of which nothing is left, neither an event nor what runs, is not told again until something fails.
+// remind is called by the timer. It logs nothing if no event is buffered, nothing is quiet, and no
+// try has failed since the latest line. The next failure sets the timer again.
 func (h *health) remind() {
 	empty := h.empty()
 	h.mu.Lock()
@@ -137,7 +141,8 @@ func (h *health) remind() {
 	h.mu.Unlock()
 }
 
-// sayLocked has what is to be logged logged, on a goroutine of its own: a Logger may block, or end the goroutine, and that must be nobody's who sends.
+// sayLocked starts a goroutine that logs the lines. A Logger may block or end its goroutine, so
+// that must not be a sender's.
 func (h *health) sayLocked() {
 	if r := &h.report; !r.saying && len(r.lines) > 0 {
 		r.saying = true
@@ -149,7 +154,7 @@ func (h *health) sayLocked() {
 func (h *health) say() {
 	r := &h.report
 	h.mu.Lock()
-	defer func() { // with the lock, also if the Logger has ended the goroutine
+	defer func() { // the lock is held here, also if the Logger has ended the goroutine
 		r.saying = false
 		h.sayLocked()
 		if r.ended != nil && !r.saying {
@@ -195,27 +200,27 @@ func (h *health) close(ctx context.Context) {
 	}
 }
 
-// begins says of a state that it has begun, and what becomes of what has failed.
+// begins returns the message for a state that has begun. It says what the producer does next.
 func begins(s HealthState, f fate) string {
 	switch {
 	case s == HealthBlocked:
 		return "eventhubs: a handler does not return; its partition waits for it"
 	case s == HealthSilent:
-		return "eventhubs: the service does not answer; it is waited for"
+		return "eventhubs: the service does not answer; the producer waits"
 	case s == HealthRefused:
-		return "eventhubs: the service refuses events; they are not tried again"
+		return "eventhubs: the service refuses events; they are not retried"
 	case f == askedFor:
-		return "eventhubs: Connect has failed; the next event tries again"
+		return "eventhubs: Connect has failed; the next event tries to connect again"
 	case f == givenUp:
-		return "eventhubs: publishing fails; what has failed is not tried again"
+		return "eventhubs: publishing fails; the failed events are not retried"
 	case s == HealthThrottled:
-		return "eventhubs: the service is too busy; it is tried again"
+		return "eventhubs: the service is too busy; the producer retries"
 	default:
-		return "eventhubs: publishing has begun to fail; it is tried again"
+		return "eventhubs: publishing has begun to fail; the producer retries"
 	}
 }
 
-// lasts says of a state that it lasts.
+// lasts returns the message for a state that lasts.
 func lasts(s HealthState) string {
 	switch s {
 	case HealthBlocked:

@@ -9,11 +9,13 @@ import (
 
 // How large a batch may be.
 const (
-	// batchBytesUnknown is used until the first link has told its largest message. It is what the smallest tier takes.
+	// batchBytesUnknown is used until the first link has stated its largest message. The smallest
+	// tier takes as much.
 	batchBytesUnknown = 256 << 10
-	// batchBytesFloor is what many open links never shrink a batch below.
+	// batchBytesFloor bounds how far many open links shrink a batch.
 	batchBytesFloor = defaults.LeastBatchBytes
-	// batchBytesCeiling is never exceeded, whatever the link takes: larger batches gain nothing and hold events back.
+	// batchBytesCeiling is never exceeded, whatever the link takes: larger batches gain nothing and
+	// hold events back.
 	batchBytesCeiling = 1 << 20
 )
 
@@ -27,7 +29,7 @@ type partition struct {
 	turn     *turn     // of handlers; nil without an id
 
 	linkMax atomic.Int64 // bytes: the largest message of the latest link; zero if none was open yet
-	learned atomic.Int64 // bytes that the service takes, as its refusals have taught, or unlimited; see partition_size.go
+	learned atomic.Int64 // bytes, from the service's refusals; see partition_size.go
 	phase   atomic.Int32 // what its latest sender is doing: a Waiting
 
 	queue               // its lock guards the fields below too
@@ -48,16 +50,16 @@ func newPartition(parts *parts, id string) *partition {
 	return p
 }
 
-// append puts an event into the partition's open batch, and starts a sender if a batch is ready; urgent
-// makes it so. After Close began it puts nothing and returns ErrClosed.
+// append puts an event into the partition's open batch, and starts a sender if a batch is ready;
+// urgent makes it so. After Close began it puts nothing and returns ErrClosed.
 func (p *partition) append(w *wireEvent, x *extra, urgent bool) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.putLocked(w, x, urgent)
 }
 
-// join is append, unless the event would begin another batch while one is there. That batch is full then, and join
-// reports false.
+// join is append, unless the event would begin another batch while one is there. That batch is full
+// then, and join reports false.
 func (p *partition) join(w *wireEvent, x *extra) (joined bool, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -68,7 +70,8 @@ func (p *partition) join(w *wireEvent, x *extra) (joined bool, err error) {
 	return true, p.putLocked(w, x, false)
 }
 
-// joinsLocked reports whether an event of that size joins the open batch, or begins the only one. If not, the open batch is full now.
+// joinsLocked reports whether an event of that size joins the open batch, or begins the only one.
+// If not, the open batch is full now.
 func (p *partition) joinsLocked(size int) bool {
 	b := p.lastLocked()
 	if b == nil || b.takes(size, p.batchLimit()) {
@@ -79,7 +82,8 @@ func (p *partition) joinsLocked(size int) bool {
 }
 
 func (p *partition) putLocked(w *wireEvent, x *extra, urgent bool) error {
-	// Close sets the flag first and then visits every partition under this lock: so it covers what is appended here.
+	// Close sets the flag first and then visits every partition under this lock: so it covers what
+	// is appended here.
 	switch {
 	case p.lifetime.closing.Load():
 		return errClosed()
@@ -92,7 +96,8 @@ func (p *partition) putLocked(w *wireEvent, x *extra, urgent bool) error {
 	return nil
 }
 
-// appendLocked puts an event into the open batch and returns that batch. The zero time stands for now.
+// appendLocked puts an event into the open batch and returns that batch. The zero time stands for
+// now.
 func (p *partition) appendLocked(head, body []byte, x *extra, accepted time.Time) *batch {
 	size := sectionSize(len(head) + len(body))
 	b := p.openLocked(size, p.batchLimit())
@@ -108,8 +113,9 @@ func (p *partition) appendLocked(head, body []byte, x *extra, accepted time.Time
 	return b
 }
 
-// receive takes over the i-th event of a staged batch, with the barriers that cover it. No sender learns of it. With
-// join it does so only if the event joins the open batch or begins the only one, and reports whether it did.
+// receive takes over the i-th event of a staged batch, with the barriers that cover it. No sender
+// learns of it. With join it does so only if the event joins the open batch or begins the only one,
+// and reports whether it did.
 func (p *partition) receive(staged *batch, i int, encoded []byte, join bool) (received bool) {
 	size := sectionSize(len(encoded))
 	x := staged.extras.of(i)
@@ -135,8 +141,8 @@ func (p *partition) batchLimit() int {
 	return int(min(takes, batchBytesCeiling, max(batchBytesFloor, int64(share))))
 }
 
-// wakeLocked gives ready batches to senders as long as the partition may have more, and sets the linger timer for
-// an open batch that is not ready yet.
+// wakeLocked gives ready batches to senders, as long as the partition may have more senders. It
+// sets the linger timer for an open batch that is not ready yet.
 func (p *partition) wakeLocked() {
 	for p.sending < p.options.MaxConcurrentSendsPerPartition {
 		b := p.nextLocked()
@@ -148,8 +154,8 @@ func (p *partition) wakeLocked() {
 	}
 }
 
-// nextLocked takes the oldest batch if it is ready, for a sender. If it is not ready it is the open batch, since all
-// before that are full; then nextLocked makes sure that its linger ends.
+// nextLocked takes the oldest batch if it is ready, for a sender. If it is not ready it is the open
+// batch, since all before that are full; then nextLocked makes sure that its linger ends.
 func (p *partition) nextLocked() *batch {
 	b := p.headLocked()
 	if b == nil {
@@ -173,8 +179,8 @@ func (p *partition) nextLocked() *batch {
 	return nil
 }
 
-// readyLocked reports whether a free sender should take the batch now. If not, it returns how much of its linger is
-// left; zero if time alone does not end it, or if the timer is set.
+// readyLocked reports whether a free sender should take the batch now. If not, it returns how much
+// of its linger is left; zero if time alone does not end it, or if the timer is set.
 func (p *partition) readyLocked(b *batch) (wait time.Duration, ready bool) {
 	if b.full || b.flush {
 		return 0, true
@@ -183,8 +189,8 @@ func (p *partition) readyLocked(b *batch) (wait time.Duration, ready bool) {
 	if (p.admission.pressed.Load() || p.share.pressed.Load()) && (untilFull || linger > longLinger || p.directory.worthwhile(b)) {
 		return 0, true
 	}
-	// The timer decides, also if it was set for an earlier batch, whose linger ends sooner: this way no clock is read
-	// for each event.
+	// The timer decides, also if it was set for an earlier batch, whose linger ends sooner: this
+	// way no clock is read for each event.
 	if untilFull || p.lingers {
 		return 0, false
 	}
@@ -211,8 +217,8 @@ func (p *partition) wake() {
 	p.wakeLocked()
 }
 
-// cover has a barrier cover every event in the partition. With hurry it ends the linger and stops the timer: a timer
-// that is set would keep a closed producer in memory.
+// cover covers every event in the partition by a barrier. With hurry it ends the linger and stops
+// the timer: a timer that is set would keep a closed producer in memory.
 func (p *partition) cover(r *barrier, hurry bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -227,8 +233,8 @@ func (p *partition) cover(r *barrier, hurry bool) {
 	p.wakeLocked()
 }
 
-// clear ends every batch that is not in flight with that error, and returns how many events those have. Their room is
-// free at once. The partition's sender reports their outcome in its turn.
+// clear ends every batch that is not in flight with that error, and returns how many events these
+// have. Their room is free at once. The partition's sender reports their outcome in its turn.
 func (p *partition) clear(err error) (events int) {
 	p.mu.Lock()
 	defer p.unlock()
@@ -237,7 +243,7 @@ func (p *partition) clear(err error) (events int) {
 	return events
 }
 
-// stop ends what waits after a failure, and refuses new events until ResumePartition.
+// stop ends the waiting batches after a failure, and refuses new events until ResumePartition.
 func (p *partition) stop(failure error) {
 	p.admission.troubled(p.share, troubleStopped, 0) // first: from now on the ring passes the partition over
 	p.mu.Lock()
@@ -252,7 +258,7 @@ func (p *partition) isStopped() bool {
 	return p.stopped != nil
 }
 
-// resume has the partition take events again.
+// resume lets the partition take events again.
 func (p *partition) resume() {
 	p.mu.Lock()
 	p.stopped = nil
@@ -260,7 +266,8 @@ func (p *partition) resume() {
 	p.admission.troubled(p.share, 0, troubleStopped)
 }
 
-// settle ends a batch that a sender has taken. First its room is free; then its outcome is reported.
+// settle ends a batch that a sender has taken. First its room is free; then its outcome is
+// reported.
 func (p *partition) settle(b *batch, o Outcome) {
 	o.PartitionID = p.id
 	p.phase.Store(int32(WaitingForNothing))

@@ -10,15 +10,15 @@ import (
 	"github.com/go-eventhubs/eventhubs/internal/connection"
 )
 
-// send delivers b and then every other batch of the partition that is ready, one at a time from end to
-// end. It returns when no batch is ready.
+// send delivers b and then every other ready batch of the partition, one after the other. It
+// returns when no batch is ready.
 func (p *partition) send(b *batch, tries *connection.Deadlines) {
 	for b != nil {
 		o := p.deliver(b, tries)
 		if p.identity != nil {
 			p.identity.record(b, o)
 		}
-		p.settle(b, p.explained(b, o)) // the text says what failed before; nothing is concluded from that
+		p.settle(b, p.explained(b, o)) // the text says what failed before; nothing else depends on that
 		p.mu.Lock()
 		if b = p.nextLocked(); b == nil {
 			p.sending--
@@ -32,7 +32,9 @@ func (p *partition) deliver(b *batch, tries *connection.Deadlines) Outcome {
 	if b.sent.IsZero() {
 		b.sent = time.Now()
 	}
-	p.work.begin(tryRuns) // until the batch is settled or backs off: what a failure means is known before it counts as ended
+	// The try runs until the batch has its outcome or backs off: a failure is judged before it
+	// counts as ended.
+	p.work.begin(tryRuns)
 	defer p.work.end(tryRuns)
 	if err := p.prepare(b); err != nil {
 		return b.failed(err)
@@ -71,7 +73,8 @@ func (p *partition) deliver(b *batch, tries *connection.Deadlines) Outcome {
 	}
 }
 
-// judge decides what follows a failed try, and reports it: whether there is another, how long to wait before, or else why the batch fails.
+// judge decides what follows a failed try, and reports it. Either there is another try after a
+// pause, or the reason says why the batch fails.
 func (p *partition) judge(b *batch, r connection.Result) (pause time.Duration, again bool, reason error) {
 	p.admission.troubled(p.share, troubleFailing, 0)
 	failed := &b.failures
@@ -101,8 +104,8 @@ func (p *partition) judge(b *batch, r connection.Result) (pause time.Duration, a
 	return pause, again, reason
 }
 
-// prepare looks at the batch once before its first try: whether it is still to be sent, and whether events in it have expired. The
-// error is why the events that are left in it fail.
+// prepare checks the batch before its first try: whether it is still to be sent, and whether events
+// in it have expired. The error says why the events that are left in it fail.
 func (p *partition) prepare(b *batch) error {
 	if b.doom != nil {
 		return b.doom
@@ -110,10 +113,10 @@ func (p *partition) prepare(b *batch) error {
 	return p.setExpiredApart(b)
 }
 
-// setExpiredApart makes two batches of one in which some events have expired. The expired ones stay in b and are
-// reported first; the error says so. The others go back to the front of the queue, together and in order. A partition without
-// gaps sends the events before the first expired one, and looks at the rest when those are stored. An event that was handed to
-// the transport does not expire any more.
+// setExpiredApart splits a batch in which some events have expired. The expired ones stay in b and
+// are reported first; the error says so. The others go back to the front of the queue, together and
+// in order. A partition without gaps sends the events before the first expired one, and looks at
+// the rest when those are stored. An event that was handed to the transport no longer expires.
 func (p *partition) setExpiredApart(b *batch) error {
 	if b.handed {
 		return nil
@@ -140,12 +143,14 @@ func (p *partition) putBack(s *split) {
 	s.recycle()
 }
 
-// try sends the batch once. The error says why the batch is not tried any more, whatever the result.
+// try sends the batch once. The error says why the batch is not tried any more, whatever the
+// result.
 func (p *partition) try(b *batch, tries *connection.Deadlines) (connection.Result, error) {
 	earlier := b.tries
 	result, err := p.tryOnce(b, tries)
 	if p.identity != nil && err == nil && b.tries > earlier && result.Outcome == connection.NotSent && lost(result.Err) {
-		// The link was closed while it was idle, which shows when it is used: no failure of this try. Without an identity the link itself sees to that.
+		// The link was closed while it was idle, and only a send shows that. It is no failure of
+		// this try. Without an identity, the link itself opens again.
 		b.tries = earlier
 		return p.tryOnce(b, tries)
 	}
@@ -172,7 +177,7 @@ func (p *partition) tryOnce(b *batch, tries *connection.Deadlines) (connection.R
 	if err := p.setExpiredApart(b); err != nil {
 		return connection.Result{}, err
 	}
-	if !b.numbered { // the service may know the events of a numbered batch by other numbers than a shorter one would have
+	if !b.numbered { // a shorter batch could have other numbers than those by which the service knows the events
 		if err := p.cutToLink(b); err != nil {
 			return connection.Result{}, err
 		}
@@ -183,7 +188,8 @@ func (p *partition) tryOnce(b *batch, tries *connection.Deadlines) (connection.R
 	b.tries++
 	p.phase.Store(int32(WaitingForService))
 	p.observer.sending(p.id, b)
-	// A send, unlike an opening, goes on when Abandon forbids further tries: its outcome is worth waiting for.
+	// A send, unlike an opening, goes on when Abandon forbids further tries: its outcome is worth
+	// waiting for.
 	result := p.transmit(tries.Start(timeout), b)
 	tries.Stop()
 	p.note(b, result, timeout)
@@ -193,7 +199,8 @@ func (p *partition) tryOnce(b *batch, tries *connection.Deadlines) (connection.R
 	return result, p.lifetime.over()
 }
 
-// transmit hands the batch to the link and waits for its outcome. An idempotent producer's batch has its final numbers from then on.
+// transmit hands the batch to the link and waits for its outcome. An idempotent producer's batch
+// has its final numbers from then on.
 func (p *partition) transmit(ctx context.Context, b *batch) connection.Result {
 	if p.identity == nil {
 		return p.link.Send(ctx, b.frames())
@@ -218,19 +225,20 @@ func (p *partition) note(b *batch, r connection.Result, timeout time.Duration) {
 		p.observer.ambiguous()
 	case connection.NotSent:
 		if e, ok := errors.AsType[*connection.Error](r.Err); ok && e.Code == connection.CodeTimeout && timeout == p.options.Retry.TryTimeout && p.alone() {
-			p.link.Detach() // it was allowed no message all the time: another link may be
+			p.link.Detach() // the link had no credit all the time: another link may get some
 		}
 	}
 }
 
-// alone reports whether the partition has no other sender at work, under which a link must not be given up.
+// alone reports whether the partition has no other sender at work. The link must not be given up
+// under another sender.
 func (p *partition) alone() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.sending == 1
 }
 
-// tryTimeout is how long the next try of a batch may take. The error is why there is none.
+// tryTimeout returns how long the next try of a batch may take. The error says why there is none.
 func (p *partition) tryTimeout(b *batch) (time.Duration, error) {
 	if err := p.lifetime.over(); err != nil {
 		return 0, err
@@ -246,7 +254,7 @@ func (p *partition) tryTimeout(b *batch) (time.Duration, error) {
 	return timeout, nil
 }
 
-// deliveryEnds is when the delivery of a batch is over, whatever became of it by then. The zero time means never.
+// deliveryEnds returns when the time to deliver a batch is over. The zero time means never.
 func (o *Options) deliveryEnds(b *batch) time.Time {
 	limit := o.DeliveryTimeout
 	switch _, untilFull := o.linger(); {
@@ -259,7 +267,8 @@ func (o *Options) deliveryEnds(b *batch) time.Time {
 	}
 }
 
-// wakes returns what ends the pause after a failure early: the next connection that opens, if there was none. Otherwise it returns nil.
+// wakes returns what ends the pause after a failure early. That is the next connection that opens,
+// if the failure was to have none; otherwise nil.
 func wakes(err error, opened <-chan struct{}) <-chan struct{} {
 	if e, ok := errors.AsType[*connection.Error](err); ok && e.Unreached {
 		return opened
@@ -274,7 +283,8 @@ func (p *partition) backOff(pause time.Duration, wake <-chan struct{}) {
 	p.lifetime.sleep(pause, wake)
 }
 
-// regain waits until the connection has let go of the memory of a batch, before the batch is cut or tried again. The error is why that is not to be.
+// regain waits until the connection no longer uses the memory of a batch, before the batch is cut
+// or tried again. The error says why the batch ends instead.
 func (p *partition) regain(b *batch) error {
 	if b.held == nil {
 		return nil
@@ -296,7 +306,7 @@ func (p *partition) regain(b *batch) error {
 	}
 }
 
-// failed is the outcome of a batch that is not tried any more.
+// failed returns the outcome of a batch that is not tried any more.
 func (b *batch) failed(err error) Outcome {
 	o := Outcome{Err: err, Storage: NotStored, Tries: b.tries, Queued: b.sent.Sub(b.first), OnWire: time.Since(b.sent)}
 	if b.ambiguous {

@@ -7,10 +7,12 @@ import (
 	"github.com/go-eventhubs/eventhubs/internal/connection"
 )
 
-// A service may take less than its link has stated. What it refuses for its size is cut and sent again, and the partition's later batches are not larger than
-// what is likely to be taken: its learned limit. An attach that states another limit than the one before ends what was learned.
+// A service may take less than its link has stated. The producer cuts a batch that the service
+// refuses for its size, and sends the parts again. The partition's later batches are at most as
+// large as the service is likely to take: the learned limit. An attach that states another limit
+// than the previous one ends the learned limit.
 
-// unlimited is the learned limit of a partition in which nothing was refused for its size.
+// unlimited is the learned limit of a partition without a refusal for size.
 const unlimited = math.MaxInt64
 
 // learn lowers the learned limit.
@@ -29,16 +31,19 @@ func (p *partition) learn(refused, limit int) {
 	}
 }
 
-// unlearn takes back what was learned from the batches that an event was in which is refused alone: that explains what befell them, and nothing says that
-// batches without it are too large. Otherwise one event of which the service says so, for whatever reason, would have all later ones leave one by one.
+// unlearn takes back the learned limit when the service refuses an event alone. That event explains
+// the refusals of the batches that it was in: batches without it may be as large as before.
+// Otherwise one event that the service calls too large, for any reason, would make all later events
+// leave one by one.
 func (p *partition) unlearn(b *batch) {
 	if b.unlearned != 0 && b.unlearned > p.learned.Load() {
 		p.learned.Store(b.unlearned)
 	}
 }
 
-// cutForSize reports whether a try has failed because the batch is too large, and the batch has been made smaller: its first events stay in it, to be tried again at
-// once, the others go back. The error is why the batch ends instead: it is one event, or must not get other numbers.
+// cutForSize reports whether a try failed because the batch is too large, and the batch is smaller
+// now. Its first events stay in it, and are tried again at once. The others go back to the queue.
+// The error says why the batch ends instead: it is one event, or must not get other numbers.
 func (p *partition) cutForSize(b *batch, r connection.Result) (smaller bool, end error) {
 	e, ok := errors.AsType[*connection.Error](r.Err)
 	if !ok || e.Code != connection.CodeTooLarge {
@@ -78,17 +83,21 @@ func (p *partition) cutForSize(b *batch, r connection.Result) (smaller bool, end
 	return true, nil
 }
 
-// sizeStated returns the limit that a refusal for size states, zero if it states none, and whether the refusal is about this batch.
+// sizeStated returns the limit that a refusal for size states; zero if it states none. Concerned
+// says whether the refusal is about this batch.
 func (p *partition) sizeStated(b *batch, outcome connection.Outcome, e *connection.Error) (limit int, concerned bool) {
 	switch outcome {
 	case connection.Rejected:
 	case connection.Unknown:
-		// Other batches were on the link, too, and the largest is the most likely cause. An idempotent producer has to ask for its batch first.
+		// Other batches were on the link, too. The largest is the most likely cause. An idempotent
+		// producer must first ask whether its batch is stored.
 		if p.identity != nil || b.count == 1 || !p.largest(b) {
 			return 0, false
 		}
 	default:
-		p.noteLargest() // nothing was sent: the batch was cut for another link, or the refusal is not about it
+		// Nothing was sent: the batch was cut for another link, or the refusal is about another
+		// batch.
+		p.noteLargest()
 		limit = int(p.linkMax.Load())
 		if limit >= b.bytes {
 			return 0, false
@@ -100,7 +109,8 @@ func (p *partition) sizeStated(b *batch, outcome connection.Outcome, e *connecti
 	return limit, true
 }
 
-// numberAgain has a batch of which no event is stored get other numbers with its next try, or the same ones for fewer events.
+// numberAgain lets a batch of which no event is stored take other numbers with its next try, or the
+// same ones for fewer events.
 func (p *partition) numberAgain(b *batch) {
 	if b.numbered && b.doubtful && p.identity.take(p.lifetime.all) == nil {
 		p.identity.suspect() // an earlier refusal left open whether events are stored under these numbers
@@ -109,8 +119,9 @@ func (p *partition) numberAgain(b *batch) {
 	b.numbered, b.doubtful = false, false
 }
 
-// cutToLink cuts the batch down to what the link and the service take. An event that is too large for the link by itself is left alone in its
-// batch, in its place, with an error. An event that only the service may find too large is tried.
+// cutToLink shortens the batch to what the link and the service take. An event that is too large
+// for the link stays alone in its batch, in its place, with an error. An event that may only be too
+// large for the service is tried.
 func (p *partition) cutToLink(b *batch) error {
 	stated := p.linkMax.Load()
 	p.shorten(b, int(min(stated, p.learned.Load())))
@@ -120,7 +131,8 @@ func (p *partition) cutToLink(b *batch) error {
 	return nil
 }
 
-// shorten leaves in the batch as many of its first events as take limit bytes together, and at least one. The others go back to the front of the queue, in order.
+// shorten keeps in the batch as many of its first events as fit in limit bytes, and at least one.
+// The others go back to the front of the queue, in order.
 func (p *partition) shorten(b *batch, limit int) {
 	if b.bytes <= limit {
 		return
@@ -130,7 +142,7 @@ func (p *partition) shorten(b *batch, limit int) {
 	}
 }
 
-// largest reports whether no sender of the partition has a larger batch.
+// largest reports whether no taken batch of the partition is larger.
 func (p *partition) largest(b *batch) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -7,9 +7,9 @@ import (
 	"time"
 )
 
-// A queue holds the batches of one partition, or the staged ones: first those that a sender has
-// taken and whose outcome is not reported yet, then those that wait. The last one that waits may
-// still be open to events.
+// A queue holds the batches of one partition, or the staged ones. First come those that a sender
+// has taken, until their outcome is reported. Then come those that wait. The last one that waits
+// may still be open to events.
 type queue struct {
 	// Immutable.
 	*parts
@@ -25,9 +25,9 @@ type queue struct {
 
 // Freed is room that unlock gives back to the buffer.
 type freed struct {
-	given         bool // something is given back, or would be: nobody is short of room until the next refusal
+	given         bool // unlock calls leave, which may end the pressure even if no room was freed
 	events, bytes int
-	ceased        trouble // of the partition, by a batch that has its outcome
+	ceased        trouble // of the partition, since a batch has its outcome
 }
 
 // freeLocked frees the room of a batch. The second time it does nothing: a doomed batch gives its
@@ -42,7 +42,8 @@ func (q *queue) freeLocked(b *batch) {
 	q.freed.bytes += b.bytes
 }
 
-// unlock unlocks the queue, and gives the room that was freed back to the buffer: that needs another lock.
+// unlock unlocks the queue, and then gives the freed room back to the buffer, which has another
+// lock.
 func (q *queue) unlock() {
 	f := q.freed
 	q.freed = freed{}
@@ -52,7 +53,8 @@ func (q *queue) unlock() {
 	}
 }
 
-// openLocked returns the batch that the next event of that size joins, a new one if need be. A batch may have limit bytes.
+// openLocked returns the batch that the next event of that size joins, a new one if necessary. A
+// batch may have limit bytes.
 func (q *queue) openLocked(size, limit int) *batch {
 	if b := q.lastLocked(); b != nil {
 		if b.takes(size, limit) {
@@ -89,14 +91,15 @@ func (q *queue) takeLocked() *batch {
 	return b
 }
 
-// putBackLocked puts the pieces of a split before everything that waits. They are full, so a free sender takes them.
+// putBackLocked puts the pieces of a split before everything that waits. They are full, so a free
+// sender takes them at once.
 func (q *queue) putBackLocked(s *split) {
 	s.leaveLocked()
 	q.waiting = slices.Insert(q.waiting, 0, s.pieces...)
 }
 
-// settle takes a batch out of the queue, after its outcome was reported, and tells the barriers that cover
-// it. A failure that none of them returns in time is kept for those to come.
+// settle takes a batch out of the queue after its outcome was reported, and informs the barriers
+// that cover it. A failure that none of them returns in time is kept for later barriers.
 func (q *queue) settle(b *batch, o Outcome, flushOmitsTold bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -109,7 +112,7 @@ func (q *queue) settle(b *batch, o Outcome, flushOmitsTold bool) {
 	}
 	// The barrier that covers most of the batch covers the events of all others.
 	slices.SortStableFunc(covered, func(x, y coverage) int { return y.events - x.events })
-	var holders []*barrier // of the events before end
+	var holders []*barrier // those that have the events before end
 	end := b.count
 	for _, c := range covered {
 		if c.barrier.settled(c.events, b.countFailed(o, 0, c.events, flushOmitsTold), o) {
@@ -126,8 +129,8 @@ func (q *queue) rememberLocked(b *batch, o Outcome, from, to int, flushOmitsTold
 	}
 }
 
-// countFailed is how many events of a failed batch, from one to before another, Flush and Close return as
-// failed. The lock of the batch's queue must be held.
+// countFailed returns how many events of a failed batch, from one index to before another, Flush
+// and Close return as failed. The lock of the batch's queue must be held.
 func (b *batch) countFailed(o Outcome, from, to int, flushOmitsTold bool) (events int) {
 	from = max(from, b.again) // the new outcome counts for the events that were enqueued again
 	switch {
@@ -144,12 +147,12 @@ func (b *batch) countFailed(o Outcome, from, to int, flushOmitsTold bool) (event
 	return events
 }
 
-// enqueuedAgain notes that the i-th event of a batch gets a new outcome, which counts instead.
+// enqueuedAgain records that the i-th event of a batch gets a new outcome, which counts instead.
 func (q *queue) enqueuedAgain(b *batch, i int) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if i < b.again {
-		return // noted before
+		return // recorded before
 	}
 	b.again = i + 1
 	for _, c := range b.counted {
@@ -167,7 +170,8 @@ func (q *queue) doneLocked(b *batch) []coverage {
 	return b.coverage
 }
 
-// coverLocked has a barrier cover everything in the queue. With hurry the linger of what waits is over.
+// coverLocked covers everything in the queue by a barrier. With hurry, waiting batches linger no
+// longer.
 func (q *queue) coverLocked(r *barrier, hurry bool) {
 	q.unreported.giveTo(r)
 	for _, b := range q.taken {
@@ -186,8 +190,8 @@ func (q *queue) holds(property func(*batch) bool) bool {
 	return slices.ContainsFunc(q.taken, property) || slices.ContainsFunc(q.waiting, property)
 }
 
-// doomLocked has every waiting batch end with that error instead of being sent, and frees its room. It
-// returns how many events those are.
+// doomLocked gives every waiting batch that error as its end, so that it is not sent, and frees its
+// room. It returns how many events these batches have.
 func (q *queue) doomLocked(err error) (events int) {
 	q.freed.given = true
 	for _, b := range q.waiting {

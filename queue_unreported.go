@@ -37,11 +37,12 @@ func (t *tally) add(more tally) {
 
 func (t *tally) failed() int { return t.notStored + t.possiblyStored }
 
-// Unreported is what has failed in a queue and no Flush has returned yet. The queue's lock guards it. It has no more entries than there are barriers that somebody waits at,
-// and one.
+// Unreported is the failures in a queue that no Flush or Close has returned yet. The queue's lock
+// guards it. It has at most one entry more than there are barriers with a waiting caller.
 type unreported []*failures
 
-// Failures are told to the same barriers. They are reported as soon as one of these has returned.
+// Failures are in the results of the same barriers. They are reported as soon as one of these has
+// returned.
 type failures struct {
 	tally
 	holders []*barrier
@@ -54,14 +55,15 @@ type counted struct {
 	failures *failures
 }
 
-// reported forgets what a barrier has returned.
+// reported drops the failures that a barrier has returned.
 func (u *unreported) reported() {
 	*u = slices.DeleteFunc(*u, func(f *failures) bool {
 		return slices.ContainsFunc(f.holders, func(r *barrier) bool { return r.returned.Load() })
 	})
 }
 
-// add keeps events that have failed, of which these barriers were told in time, and returns what they were counted among.
+// add keeps failed events that these barriers got in time. It returns the failures that they are
+// counted among.
 func (u *unreported) add(events int, o Outcome, holders []*barrier) *failures {
 	u.reported()
 	i := slices.IndexFunc(*u, func(f *failures) bool { return slices.Equal(f.holders, holders) })
@@ -73,8 +75,8 @@ func (u *unreported) add(events int, o Outcome, holders []*barrier) *failures {
 	return (*u)[i]
 }
 
-// enqueuedAgain takes an event out of what has failed, and out of what those were told of it who have not returned yet. Once one of them has returned, the failure was reported, and
-// stands.
+// enqueuedAgain takes an event out of the failures, and out of the results of their barriers. Once
+// one of these barriers has returned, the failure is reported and stays.
 func (f *failures) enqueuedAgain(o Outcome) {
 	if slices.ContainsFunc(f.holders, func(r *barrier) bool { return r.returned.Load() }) {
 		return
@@ -85,7 +87,8 @@ func (f *failures) enqueuedAgain(o Outcome) {
 	}
 }
 
-// giveTo adds all of it to a barrier's result. Barriers that wait at the same time each get it.
+// giveTo adds all failures to a barrier's result. Each of the barriers that wait at the same time
+// gets them.
 func (u *unreported) giveTo(r *barrier) {
 	u.reported()
 	for _, f := range *u {

@@ -151,14 +151,14 @@ func TestWhatIsNotTriedAgainIsNotSaidToBe(t *testing.T) {
 		state   HealthState
 		says    string
 	}{
-		{"rejected", Options{}, connection.Error{Code: connection.CodeRejected}, connection.Rejected, HealthRefused, "they are not tried again"},
-		{"fenced", Options{}, connection.Error{Code: connection.CodeFenced}, connection.NotSent, HealthRefused, "they are not tried again"},
-		{"a quota, and FailFast", Options{FailFast: true}, connection.Error{Code: connection.CodeQuotaExceeded}, connection.NotSent, HealthRefused, "they are not tried again"},
-		{"no right, and FailFast", Options{FailFast: true}, connection.Error{Code: connection.CodeUnauthorized}, connection.NotSent, HealthUnauthorized, "what has failed is not tried again"},
-		{"no tries left", Options{Retry: RetryOptions{MaxRetries: -1}}, connection.Error{Code: connection.CodeInternal, Transient: true}, connection.NotSent, HealthFailing, "what has failed is not tried again"},
+		{"rejected", Options{}, connection.Error{Code: connection.CodeRejected}, connection.Rejected, HealthRefused, "they are not retried"},
+		{"fenced", Options{}, connection.Error{Code: connection.CodeFenced}, connection.NotSent, HealthRefused, "they are not retried"},
+		{"a quota, and FailFast", Options{FailFast: true}, connection.Error{Code: connection.CodeQuotaExceeded}, connection.NotSent, HealthRefused, "they are not retried"},
+		{"no right, and FailFast", Options{FailFast: true}, connection.Error{Code: connection.CodeUnauthorized}, connection.NotSent, HealthUnauthorized, "the failed events are not retried"},
+		{"no tries left", Options{Retry: RetryOptions{MaxRetries: -1}}, connection.Error{Code: connection.CodeInternal, Transient: true}, connection.NotSent, HealthFailing, "the failed events are not retried"},
 		{"no time left", Options{DeliveryTimeout: time.Second, Retry: RetryOptions{RetryDelay: 5 * time.Second}}, connection.Error{Code: connection.CodeInternal, Transient: true}, connection.NotSent, HealthFailing,
-			"what has failed is not tried again"},
-		{"tries left", Options{}, connection.Error{Code: connection.CodeInternal, Transient: true}, connection.NotSent, HealthFailing, "begun to fail; it is tried again"},
+			"the failed events are not retried"},
+		{"tries left", Options{}, connection.Error{Code: connection.CodeInternal, Transient: true}, connection.NotSent, HealthFailing, "begun to fail; the producer retries"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -175,7 +175,7 @@ func TestWhatIsNotTriedAgainIsNotSaidToBe(t *testing.T) {
 				if h := p.Health(); h.State != c.state || len(log.lines(c.says)) != 1 || len(log.lines("WARN")) != 1 {
 					t.Errorf("Health is %v and the log says\n%s\nwant %v, %q", h.State, strings.Join(log.lines(""), ""), c.state, c.says)
 				}
-				again := strings.Contains(c.says, "it is tried again")
+				again := strings.Contains(c.says, "the producer retries")
 				if left := p.BufferedEvents(); left == 1 != again || retried == 1 != again {
 					t.Errorf("%d events are left, and Trace was told of %d retries", left, retried)
 				}
@@ -199,7 +199,7 @@ func TestAConnectThatFailsSaysWhoTriesAgain(t *testing.T) {
 		if err := p.Connect(t.Context(), nil); err == nil {
 			t.Fatal("Connect succeeded")
 		}
-		if got := log.lines("Connect has failed; the next event tries again"); len(got) != 1 || len(log.lines("")) != 1 {
+		if got := log.lines("Connect has failed; the next event tries to connect again"); len(got) != 1 || len(log.lines("")) != 1 {
 			t.Errorf("the log says\n%s", strings.Join(log.lines(""), ""))
 		}
 		time.Sleep(time.Hour)

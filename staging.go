@@ -7,9 +7,9 @@ import (
 	"time"
 )
 
-// Staging holds the events that were accepted before the hub's partitions are known: a queue without a link, whose
-// events each keep their route. The first of them starts discovery, which asks the service for the list. Then staging
-// hands the events over to their partitions.
+// Staging holds the events that were accepted before the hub's partitions were known. It is a queue
+// without a link, and each event keeps its route. The first event starts discovery, which asks the
+// service for the list. Then staging hands the events over to their partitions.
 type staging struct {
 	nowhere turn // of the handlers for events that name no partition
 
@@ -28,7 +28,8 @@ func newStaging(p *parts) *staging {
 // errOver says that no event is staged any more, since the partitions are known.
 var errOver = errors.New("eventhubs: staging is over")
 
-// append puts an event into staging. It returns errOver when the partitions are known, and ErrClosed after Close began.
+// append puts an event into staging. It returns errOver when the partitions are known, and
+// ErrClosed after Close began.
 func (s *staging) append(w *wireEvent, x *extra, urgent bool) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -49,14 +50,14 @@ func (s *staging) append(w *wireEvent, x *extra, urgent bool) error {
 	return nil
 }
 
-// cover has a barrier cover every staged event. With hurry these do not linger later.
+// cover covers every staged event by a barrier. With hurry, these events do not linger later.
 func (s *staging) cover(r *barrier, hurry bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.coverLocked(r, hurry)
 }
 
-// clear fails everything that is staged with that error, and returns how many events that is.
+// clear fails every staged event with that error, and returns how many these are.
 func (s *staging) clear(err error) (events int) {
 	s.mu.Lock()
 	defer s.unlock()
@@ -68,8 +69,8 @@ func (s *staging) clear(err error) (events int) {
 	return s.failLocked(failed)
 }
 
-// clearNamed is clear for the events that name a partition. It reports false if the partitions are known: then the
-// partition has these events.
+// clearNamed is clear for the events that name a partition. It reports false if the partitions are
+// known: then the partition has these events.
 func (s *staging) clearNamed(id string, err error) (events int, staged bool) {
 	s.mu.Lock()
 	defer s.unlock()
@@ -106,7 +107,7 @@ func (s *staging) splitLocked(b *batch, leaves func(i int) bool) (pieces []*batc
 	return split.pieces
 }
 
-// named is how many of a staged batch's events name that partition.
+// named returns how many of a staged batch's events name that partition.
 func (b *batch) named(id string) (events int) {
 	for i := range b.count {
 		if at(b.extras.routes, i).id == id {
@@ -116,7 +117,8 @@ func (b *batch) named(id string) (events int) {
 	return events
 }
 
-// named is how many staged events name that partition. It reports false if the partitions are known.
+// named returns how many staged events name that partition. It reports false if the partitions are
+// known.
 func (s *staging) named(id string) (events int, staged bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -133,9 +135,10 @@ type failedBatch struct {
 	places map[string]<-chan struct{} // in the turns of the partitions that its events name; see failLocked
 }
 
-// failLocked fails taken batches, and returns how many events those have. Their room is free when the queue is unlocked. The outcome of
-// each named partition is reported in its turn; its place there is before everything that is enqueued later. No one waits
-// for the reports: a handler that hangs holds up neither the list of partitions nor another partition.
+// failLocked fails taken batches, and returns how many events they have. Their room is free when
+// the queue is unlocked. The outcomes for each named partition are reported in its turn, in a place
+// before everything that is enqueued later. The call does not wait for the reports: a handler that
+// hangs delays neither the list of partitions nor another partition.
 func (s *staging) failLocked(failed []failedBatch) (events int) {
 	if len(failed) == 0 {
 		return 0
@@ -156,7 +159,7 @@ func (s *staging) failLocked(failed []failedBatch) (events int) {
 	return events
 }
 
-// turnOf is the turn of the events that name that partition, or none.
+// turnOf returns the turn of the events that name that partition, or no partition if id is empty.
 func (s *staging) turnOf(id string) *turn {
 	if id == "" {
 		return &s.nowhere
@@ -164,7 +167,8 @@ func (s *staging) turnOf(id string) *turn {
 	return s.handlers.turns.of(id, s.options)
 }
 
-// settle ends failed batches, partition by partition at the same time.
+// settle ends failed batches. The partitions are reported at the same time, and each partition's
+// batches in order.
 func (s *staging) settle(failed []failedBatch) {
 	endings := map[string][]*ending{}
 	for _, f := range failed {
@@ -186,7 +190,8 @@ func (s *staging) settle(failed []failedBatch) {
 	}
 }
 
-// parted makes a batch for each partition that is named in a taken one, which keeps the events of the first.
+// parted splits a taken batch into a batch for each partition that its events name. The batch
+// itself keeps the events of the first partition.
 func (s *staging) parted(b *batch) []*batch {
 	batches := []*batch{b}
 	for {
@@ -201,8 +206,9 @@ func (s *staging) parted(b *batch) []*batch {
 	}
 }
 
-// handOver publishes the table for the service's list. The first time, it moves what is staged to its partitions, in order. It
-// reports false if a later question was answered sooner: then that list counts.
+// handOver publishes the table for the service's list. The first time, it moves the staged events
+// to their partitions, in order. It reports false if a later question was answered earlier: then
+// that list counts.
 func (s *staging) handOver(list partitionList) (t *table, fresh bool) {
 	s.mu.Lock()
 	defer s.unlock()
@@ -223,8 +229,8 @@ func (s *staging) handOver(list partitionList) (t *table, fresh bool) {
 	return t, true
 }
 
-// moveLocked moves every staged event to its partition, with the barriers that cover it. No sender knows the partitions
-// yet. An event that names an unknown partition fails, in a batch of its own.
+// moveLocked moves every staged event to its partition, with the barriers that cover it. No sender
+// knows the partitions yet. An event that names an unknown partition fails, in a batch of its own.
 func (s *staging) moveLocked(t *table) (unroutable []failedBatch) {
 	for len(s.waiting) > 0 {
 		b := s.takeLocked()
@@ -261,8 +267,8 @@ func (s *staging) moveEvent(t *table, b *batch, i int, encoded []byte) (err erro
 	return nil
 }
 
-// coverTarget has the barriers that cover the i-th event of b cover the last event of target, too. The lock of
-// target's queue must be held.
+// coverTarget covers the last event of target by each barrier that covers the i-th event of b. The
+// lock of target's queue must be held.
 func (b *batch) coverTarget(i int, target *batch) {
 	for _, c := range b.coverage {
 		if i < c.events {
@@ -271,7 +277,7 @@ func (b *batch) coverTarget(i int, target *batch) {
 	}
 }
 
-// stats are those of events whose partition is not known.
+// stats returns the numbers of the events whose partition is not known.
 func (s *staging) stats(now time.Time) PartitionStats {
 	q := s.queue.stats(now)
 	q.LastNumber = -1

@@ -5,8 +5,9 @@ import (
 	"time"
 )
 
-// discover asks for the hub's partitions until it has them, with pauses between the tries. A failed try is a failed
-// try of every staged batch, unless the service was only too busy. A batch without tries or time left fails.
+// discover asks for the hub's partitions until it has them, with pauses between the tries. A failed
+// try is a failed try of every staged batch, unless the service was only too busy. A batch without
+// tries or time left fails.
 func (s *staging) discover() {
 	for failed := (retries{}); ; {
 		opened := s.hub.Opened()
@@ -29,16 +30,16 @@ func (s *staging) discover() {
 
 // A verdict is what a failed try to learn the partitions means for the events that wait for them.
 type verdict struct {
-	err       error         // as it came
+	err       error         // as the try returned it
 	reason    error         // the failure of the try, which ends a batch that has no tries left
-	last      hindrance     // the same, for a batch that has no time left
+	last      hindrance     // the same failure, for a batch that has no time left
 	hopeless  bool          // for every batch
 	counts    bool          // as a try of every batch
 	throttled bool          // the service was too busy
 	pause     time.Duration // before the next try
 }
 
-// ask is one try to learn the partitions. The verdict is nil if it succeeded.
+// ask tries once to learn the partitions. The verdict is nil if the try succeeded.
 func (s *staging) ask(failed *retries) (partitionList, *verdict) {
 	s.work.begin(tryRuns)
 	defer s.work.end(tryRuns)
@@ -57,7 +58,8 @@ func (s *staging) judge(err error, failed *retries) *verdict {
 	pause, again := failed.after(err, "", false, s.options)
 	v := &verdict{err: err, reason: failed.reason(last), last: failed.last,
 		counts: failed.counted > before.counted, throttled: failed.throttled > before.throttled, pause: pause}
-	// A batch that came later has more tries left than this count says: failExhausted looks at each.
+	// A batch that came later has more tries left than this count says: failExhausted looks at
+	// each.
 	v.hopeless = !again && (!v.counts || s.options.Retry.Policy != nil)
 	f := triedAgain
 	if v.hopeless {
@@ -67,7 +69,8 @@ func (s *staging) judge(err error, failed *retries) *verdict {
 	return v
 }
 
-// timeLeft is how long the first staged batch may still wait: at least a moment, so that one try can be made.
+// timeLeft returns how long the first staged batch may still wait: at least a millisecond, for one
+// try.
 func (s *staging) timeLeft() time.Duration {
 	limit := s.options.DeliveryTimeout
 	if limit < 0 {
@@ -81,7 +84,8 @@ func (s *staging) timeLeft() time.Duration {
 	return limit
 }
 
-// failExhausted counts a failed try for every staged batch, and fails those that have no tries or no time left.
+// failExhausted counts a failed try for every staged batch, and fails those that have no tries or
+// no time left.
 func (s *staging) failExhausted(v *verdict) {
 	o := s.options
 	var failed []failedBatch
@@ -104,7 +108,7 @@ func (s *staging) failExhausted(v *verdict) {
 		}
 	}
 	if o.StopPartitionOnFailure && len(failed) > 0 {
-		for range len(s.waiting) { // their partition may be the same
+		for range len(s.waiting) { // they may be for the same partition
 			failed = append(failed, failedBatch{batch: s.takeLocked(), err: partitionStopped("", failed[0].err)})
 		}
 	}
@@ -130,7 +134,8 @@ func (s *staging) reportRetrying(v *verdict) {
 	}
 }
 
-// emptied reports whether nothing is staged. Then discovery has ended, and the next event starts it again.
+// emptied reports whether nothing is staged. Then discovery has ended, and the next event starts it
+// again.
 func (s *staging) emptied() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()

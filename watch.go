@@ -6,28 +6,29 @@ import (
 	"time"
 )
 
-// A quiet says that something of a partition runs, a try or a handler, and for how long nothing of it has ended.
+// A quiet says that a try or a handler of a partition runs, and for how long none has ended.
 type quiet int32
 
 const (
 	notQuiet  quiet = iota
-	quietSoon       // for 3 s: more than a slow acknowledgement or a slow handler takes
+	quietSoon       // for 3 s: longer than a slow acknowledgement or a slow handler takes
 	quietLong       // for 10 s
 )
 
-// quietAfter is how long each takes to be noticed: to the nanosecond, not at the next look of a clock that ticks.
+// quietAfter is when each level begins: to the nanosecond, not at the next tick of some clock.
 var quietAfter = [...]time.Duration{quietSoon: 3 * time.Second, quietLong: 10 * time.Second}
 
-// A watch notices what runs and does not end. It has the one timer for that, which is set only while something runs of which that is not known yet, and
-// reads no clock for an event: a work notes once for each try and each handler when it began.
+// A watch notices work that runs and does not end. It has one timer, which is set only while work
+// runs that may become quieter. It reads no clock for an event: a work records the time only when a
+// try or a handler begins or ends.
 type watch struct {
 	// Immutable after newWatch.
-	base    time.Time   // of the times in a work; monotonic, so that nobody who sets the clock makes anything look quiet
-	changed func(*work) // called, with no lock held, when a work has become quiet, quieter, or is not any more; it asks work.quiet which
+	base    time.Time   // of the times in a work; monotonic, so that setting the clock changes nothing
+	changed func(*work) // called, with no lock held, after work.quiet has changed
 
 	mu     sync.Mutex // guards the fields below
 	timer  *time.Timer
-	listed []*work // those that the timer looks at: the timer is set if there are any
+	listed []*work // those that the timer looks at; it is set if there are any
 	closed bool
 }
 
@@ -43,7 +44,7 @@ type work struct {
 	stats     func(now time.Time) PartitionStats
 
 	running  runs
-	since    atomic.Int64 // when it became busy, or last ended something, as watch.now tells it; zero: this moment
+	since    atomic.Int64 // when it became busy or last ended a run, by watch.now; zero: this moment
 	level    atomic.Int32 // a quiet; written under watch.mu
 	attended atomic.Bool  // in watch.listed; written under watch.mu
 }
@@ -56,7 +57,7 @@ const (
 	handlerRuns run = 1 << 32
 )
 
-// runs counts the tries and the handlers that run, in one number, so that both are read at one instant.
+// runs counts the running tries and handlers in one number, so that both are read at one instant.
 type runs struct{ packed atomic.Int64 }
 
 // begin adds a run, and reports whether it is the only one.
@@ -71,7 +72,7 @@ func (r *runs) any() (running, handlers bool) {
 	return n != 0, n != 0 && n%int64(handlerRuns) == 0
 }
 
-// begin notes that a try or a handler begins. It allocates nothing.
+// begin records that a try or a handler begins. It allocates nothing.
 func (w *work) begin(what run) {
 	if w.running.begin(what) {
 		w.since.Store(w.watch.now())
@@ -81,7 +82,8 @@ func (w *work) begin(what run) {
 	}
 }
 
-// end notes that it has ended. Whatever else runs for the partition, with several sends at a time, is not quiet either.
+// end records that a try or a handler has ended. After that the other runs of the partition are not
+// quiet either. There are others with several sends at a time.
 func (w *work) end(what run) {
 	w.since.Store(0)
 	if !w.running.end(what) {
@@ -103,14 +105,15 @@ func (w *work) stir() {
 	}
 	w.watch.changed(w)
 	if running, _ := w.running.any(); running {
-		w.watch.attend(w) // the timer has let go of it when it was as quiet as can be
+		w.watch.attend(w) // the timer dropped it at quietLong
 	}
 }
 
-// quiet says whether something runs and for how long nothing has ended.
+// quiet returns the level: whether something runs, and for how long nothing has ended.
 func (w *work) quiet() quiet { return quiet(w.level.Load()) }
 
-// busy says for how long something has run without anything ending, and whether handlers are all that runs. It reports false if nothing runs.
+// busy returns for how long something has run without an end, and whether only handlers run.
+// Running is false if nothing runs.
 func (w *work) busy() (age time.Duration, handlers, running bool) {
 	running, handlers = w.running.any()
 	if since := w.since.Load(); since != 0 {
@@ -119,10 +122,10 @@ func (w *work) busy() (age time.Duration, handlers, running bool) {
 	return age, handlers, running
 }
 
-// now is the time as a work notes it: never zero.
+// now returns the time as a work records it: never zero.
 func (w *watch) now() int64 { return 1 + int64(time.Since(w.base)) }
 
-// attend has the timer look at a work from now on.
+// attend makes the timer look at a work from now on.
 func (w *watch) attend(k *work) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -140,8 +143,9 @@ func (w *watch) attend(k *work) {
 	}
 }
 
-// scan is called by the timer: it finds who has become quiet, and sets the timer to when the next may. What begins meanwhile cannot become quiet before
-// quietSoon, so that the timer is never set later than that.
+// scan is called by the timer. It finds the works that have become quieter, and sets the timer to
+// when the next one may. The timer is never set later than after quietSoon: a run that begins
+// meanwhile cannot become quiet before that.
 func (w *watch) scan() {
 	w.mu.Lock()
 	now, next := w.now(), quietAfter[quietSoon]
@@ -171,7 +175,8 @@ func (w *watch) scan() {
 	}
 }
 
-// lookLocked finds how quiet the work is, and when it may be quieter: zero for never, unless something begins or ends.
+// lookLocked updates how quiet the work is. Wait is until it may become quieter; zero for never,
+// unless a run begins or ends.
 func (w *work) lookLocked(now int64) (changed bool, wait time.Duration) {
 	since := w.since.Load()
 	switch running, _ := w.running.any(); {
@@ -187,7 +192,7 @@ func (w *work) lookLocked(now int64) (changed bool, wait time.Duration) {
 	if level > before {
 		w.level.Store(int32(level))
 		if w.since.Load() != since {
-			w.level.Store(int32(before)) // it ended this moment: whoever ended it may have seen what was there before
+			w.level.Store(int32(before)) // a run ended at this moment, and may have seen the level before
 			return false, quietAfter[quietSoon]
 		}
 		changed = true
@@ -198,17 +203,19 @@ func (w *work) lookLocked(now int64) (changed bool, wait time.Duration) {
 	return changed, quietAfter[level+1] - age
 }
 
-// dismissLocked lets go of a work that does not run, or is as quiet as can be. It reports false if that is so no more.
+// dismissLocked drops a work that does not run, or is at quietLong. It reports false if that has
+// changed.
 func (w *work) dismissLocked() bool {
 	w.attended.Store(false)
-	if running, _ := w.running.any(); running && w.quiet() != quietLong { // it began again: begin has seen either that it is attended or that it is not
+	// If a run began meanwhile, begin may have seen the work still attended: then it stays so.
+	if running, _ := w.running.any(); running && w.quiet() != quietLong {
 		w.attended.Store(true)
 		return false
 	}
 	return true
 }
 
-// close stops the timer. What is quiet stays so, until it ends.
+// close stops the timer. Quiet work stays quiet until it ends.
 func (w *watch) close() {
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -22,7 +22,7 @@ func TestPublishTellsTroubleAndItsEnd(t *testing.T) {
 	p := program{env: map[string]string{connectionEnv: server.ConnectionString("")}}
 	got := p.run(t, "publish", "--partition", "0", writeFile(t, "a\n"))
 	got.want(t, exitOK)
-	begins, ends := strings.Index(got.stderr, "The service is too busy; it is tried again: partition 0: com.microsoft:server-busy: "), strings.Index(got.stderr, "Publishing succeeds again\n")
+	begins, ends := strings.Index(got.stderr, "The service is too busy; the producer retries: partition 0: com.microsoft:server-busy: "), strings.Index(got.stderr, "Publishing succeeds again\n")
 	if begins < 0 || ends < begins || strings.Contains(got.stderr, "eady\n") || strings.Contains(got.stderr, "level=") {
 		t.Errorf("standard error says\n%s", got.stderr)
 	}
