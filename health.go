@@ -20,9 +20,9 @@ type Health struct {
 	Err error
 
 	// Partitions are the IDs of the partitions in trouble. A partition is in trouble when a try has
-	// failed and none has succeeded since. It also is when a try or a handler runs, and none has
-	// ended for 10 s. If Err is set and Partitions is empty, the trouble is with the list of
-	// partitions.
+	// failed and none has succeeded since. It is also in trouble when a try or a handler runs, and
+	// none has ended for 10 s. If Err is set and Partitions is empty, the trouble is with the list
+	// of partitions.
 	Partitions []string
 
 	// Full are the IDs of the partitions that hold the room that a caller lacks now. These are the

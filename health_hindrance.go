@@ -183,7 +183,7 @@ func (o *Options) overdue(own bool, last hindrance) error {
 	if e, ok := last.err.(*Error); ok && own {
 		once := new(*e)
 		once.Tries = 0 // the text already says how many
-		text = fmt.Sprintf("eventhubs: %v, after %s, the last: %s", err, number(e.Tries, "try", "tries"), bare(once))
+		text = fmt.Sprintf("eventhubs: %v, after %s; the last error: %s", err, number(e.Tries, "try", "tries"), bare(once))
 	}
 	return joined(text, err, last.failure(false))
 }

@@ -112,7 +112,7 @@ func TestWhateverEndsAnEventTellsWhatFailedBefore(t *testing.T) {
 						t.Fatal("no handler was told")
 					}
 					wantHindrance(t, "the outcome", all[0].outcome.Err, c.end, 0, c.transient)
-					if want := `^eventhubs: not delivered within Options.DeliveryTimeout, 1m0s, after [5-8] tries, the last: `; name == "the DeliveryTimeout" && !regexp.MustCompile(want).MatchString(all[0].outcome.Err.Error()) {
+					if want := `^eventhubs: not delivered within Options.DeliveryTimeout, 1m0s, after [5-8] tries; the last error: `; name == "the DeliveryTimeout" && !regexp.MustCompile(want).MatchString(all[0].outcome.Err.Error()) {
 						t.Errorf("the outcome is %q, want %q in it", all[0].outcome.Err, want)
 					}
 					if all[0].outcome.Tries != 0 {

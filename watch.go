@@ -207,7 +207,7 @@ func (w *work) lookLocked(now int64) (changed bool, wait time.Duration) {
 // changed.
 func (w *work) dismissLocked() bool {
 	w.attended.Store(false)
-	// If a run began meanwhile, begin may have seen the work still attended: then it stays so.
+	// If a run began meanwhile, begin may have seen the work still attended: so keep it attended.
 	if running, _ := w.running.any(); running && w.quiet() != quietLong {
 		w.attended.Store(true)
 		return false
