@@ -192,7 +192,7 @@ var firstWords = []firstWord{
 	},
 	{
 		name: "refused for good", state: eventhubs.HealthRefused, says: "the service refuses events; they are not retried", error: `amqp:not-allowed: No\.`,
-		also:   `level=ERROR msg="eventhubs: events failed and nobody was told`,
+		also:   `level=ERROR msg="eventhubs: events failed without a handler or a Delivery`,
 		strike: meets(emulator.KindTransfer, emulator.Reject("amqp:not-allowed", tracked("No."))),
 		mend: func(f *firstProgram) {
 			relent(f)

@@ -104,7 +104,7 @@ func (l *numberedLink) SendOn(_ context.Context, attach uint64, batch [][]byte) 
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if attach != uint64(n.attaches) || !n.open {
-		return connection.Result{Err: &connection.Error{Code: connection.CodeConnectionLost, Transient: true, Lost: true, Err: errors.New("another attach")}}
+		return connection.Result{Err: &connection.Error{Code: connection.CodeConnectionLost, Transient: true, Lost: true, Err: errors.New("another attach")}, Stale: true}
 	}
 	events := eventsIn(n.t, batch)
 	first, _ := numbersRead(n.t, events[0])

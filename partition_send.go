@@ -10,15 +10,15 @@ import (
 	"github.com/go-eventhubs/eventhubs/internal/connection"
 )
 
-// send delivers b and then every other ready batch of the partition, one after the other. It
-// returns when no batch is ready.
+// send delivers b and then every other batch of the partition that is ready, one at a time from end
+// to end. It returns when no batch is ready.
 func (p *partition) send(b *batch, tries *connection.Deadlines) {
 	for b != nil {
 		o := p.deliver(b, tries)
 		if p.identity != nil {
 			p.identity.record(b, o)
 		}
-		p.settle(b, p.explained(b, o)) // the text says what failed before; nothing else depends on that
+		p.settle(b, p.explained(b, o)) // the text says what failed before; nothing is concluded from that
 		p.mu.Lock()
 		if b = p.nextLocked(); b == nil {
 			p.sending--
@@ -32,9 +32,7 @@ func (p *partition) deliver(b *batch, tries *connection.Deadlines) Outcome {
 	if b.sent.IsZero() {
 		b.sent = time.Now()
 	}
-	// The try runs until the batch has its outcome or backs off: a failure is judged before it
-	// counts as ended.
-	p.work.begin(tryRuns)
+	p.work.begin(tryRuns) // until the batch is settled or backs off: what a failure means is known before it counts as ended
 	defer p.work.end(tryRuns)
 	if err := p.prepare(b); err != nil {
 		return b.failed(err)
@@ -73,8 +71,8 @@ func (p *partition) deliver(b *batch, tries *connection.Deadlines) Outcome {
 	}
 }
 
-// judge decides what follows a failed try, and reports it. Either there is another try after a
-// pause, or the reason says why the batch fails.
+// judge decides what follows a failed try, and reports it: whether there is another, how long to
+// wait before, or else why the batch fails.
 func (p *partition) judge(b *batch, r connection.Result) (pause time.Duration, again bool, reason error) {
 	p.admission.troubled(p.share, troubleFailing, 0)
 	failed := &b.failures
@@ -104,8 +102,8 @@ func (p *partition) judge(b *batch, r connection.Result) (pause time.Duration, a
 	return pause, again, reason
 }
 
-// prepare checks the batch before its first try: whether it is still to be sent, and whether events
-// in it have expired. The error says why the events that are left in it fail.
+// prepare looks at the batch once before its first try: whether it is still to be sent, and whether
+// events in it have expired. The error is why the events that are left in it fail.
 func (p *partition) prepare(b *batch) error {
 	if b.doom != nil {
 		return b.doom
@@ -113,10 +111,11 @@ func (p *partition) prepare(b *batch) error {
 	return p.setExpiredApart(b)
 }
 
-// setExpiredApart splits a batch in which some events have expired. The expired ones stay in b and
-// are reported first; the error says so. The others go back to the front of the queue, together and
-// in order. A partition without gaps sends the events before the first expired one, and looks at
-// the rest when those are stored. An event that was handed to the transport no longer expires.
+// setExpiredApart makes two batches of one in which some events have expired. The expired ones stay
+// in b and are reported first; the error says so. The others go back to the front of the queue,
+// together and in order. A partition without gaps sends the events before the first expired one,
+// and looks at the rest when those are stored. An event that was handed to the transport does not
+// expire any more.
 func (p *partition) setExpiredApart(b *batch) error {
 	if b.handed {
 		return nil
@@ -144,25 +143,18 @@ func (p *partition) putBack(s *split) {
 }
 
 // try sends the batch once. The error says why the batch is not tried any more, whatever the
-// result.
+// result. A link that had ended while it was idle is replaced within the try: that is no failure.
 func (p *partition) try(b *batch, tries *connection.Deadlines) (connection.Result, error) {
-	earlier := b.tries
-	result, err := p.tryOnce(b, tries)
-	if p.identity != nil && err == nil && b.tries > earlier && result.Outcome == connection.NotSent && lost(result.Err) {
-		// The link was closed while it was idle, and only a send shows that. It is no failure of
-		// this try. Without an identity, the link itself opens again.
-		b.tries = earlier
-		return p.tryOnce(b, tries)
+	result, err := p.tryOnce(b, tries, false)
+	if result.Stale && err == nil {
+		return p.tryOnce(b, tries, true)
 	}
 	return result, err
 }
 
-func lost(err error) bool {
-	e, ok := errors.AsType[*connection.Error](err)
-	return ok && e.Lost
-}
-
-func (p *partition) tryOnce(b *batch, tries *connection.Deadlines) (connection.Result, error) {
+// tryOnce opens the link and sends the batch once. It is told whether the try has begun already, on
+// a stale link.
+func (p *partition) tryOnce(b *batch, tries *connection.Deadlines, begun bool) (connection.Result, error) {
 	timeout, err := p.tryTimeout(b)
 	if err != nil {
 		return connection.Result{}, err
@@ -177,7 +169,7 @@ func (p *partition) tryOnce(b *batch, tries *connection.Deadlines) (connection.R
 	if err := p.setExpiredApart(b); err != nil {
 		return connection.Result{}, err
 	}
-	if !b.numbered { // a shorter batch could have other numbers than those by which the service knows the events
+	if !b.numbered { // the service may know the events of a numbered batch by other numbers than a shorter one would have
 		if err := p.cutToLink(b); err != nil {
 			return connection.Result{}, err
 		}
@@ -185,9 +177,11 @@ func (p *partition) tryOnce(b *batch, tries *connection.Deadlines) (connection.R
 	if timeout, err = p.tryTimeout(b); err != nil { // again: the link may have taken long to open
 		return connection.Result{}, err
 	}
-	b.tries++
 	p.phase.Store(int32(WaitingForService))
-	p.observer.sending(p.id, b)
+	if !begun {
+		b.tries++
+		p.observer.sending(p.id, b)
+	}
 	// A send, unlike an opening, goes on when Abandon forbids further tries: its outcome is worth
 	// waiting for.
 	result := p.transmit(tries.Start(timeout), b)
@@ -225,20 +219,20 @@ func (p *partition) note(b *batch, r connection.Result, timeout time.Duration) {
 		p.observer.ambiguous()
 	case connection.NotSent:
 		if e, ok := errors.AsType[*connection.Error](r.Err); ok && e.Code == connection.CodeTimeout && timeout == p.options.Retry.TryTimeout && p.alone() {
-			p.link.Detach() // the link had no credit all the time: another link may get some
+			p.link.Detach() // it was allowed no message all the time: another link may be
 		}
 	}
 }
 
-// alone reports whether the partition has no other sender at work. The link must not be given up
-// under another sender.
+// alone reports whether the partition has no other sender at work, under which a link must not be
+// given up.
 func (p *partition) alone() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.sending == 1
 }
 
-// tryTimeout returns how long the next try of a batch may take. The error says why there is none.
+// tryTimeout is how long the next try of a batch may take. The error is why there is none.
 func (p *partition) tryTimeout(b *batch) (time.Duration, error) {
 	if err := p.lifetime.over(); err != nil {
 		return 0, err
@@ -254,7 +248,8 @@ func (p *partition) tryTimeout(b *batch) (time.Duration, error) {
 	return timeout, nil
 }
 
-// deliveryEnds returns when the time to deliver a batch is over. The zero time means never.
+// deliveryEnds is when the delivery of a batch is over, whatever became of it by then. The zero
+// time means never.
 func (o *Options) deliveryEnds(b *batch) time.Time {
 	limit := o.DeliveryTimeout
 	switch _, untilFull := o.linger(); {
@@ -267,8 +262,8 @@ func (o *Options) deliveryEnds(b *batch) time.Time {
 	}
 }
 
-// wakes returns what ends the pause after a failure early. That is the next connection that opens,
-// if the failure was to have none; otherwise nil.
+// wakes returns what ends the pause after a failure early: the next connection that opens, if there
+// was none. Otherwise it returns nil.
 func wakes(err error, opened <-chan struct{}) <-chan struct{} {
 	if e, ok := errors.AsType[*connection.Error](err); ok && e.Unreached {
 		return opened
@@ -283,8 +278,8 @@ func (p *partition) backOff(pause time.Duration, wake <-chan struct{}) {
 	p.lifetime.sleep(pause, wake)
 }
 
-// regain waits until the connection no longer uses the memory of a batch, before the batch is cut
-// or tried again. The error says why the batch ends instead.
+// regain waits until the connection has let go of the memory of a batch, before the batch is cut or
+// tried again. The error is why that is not to be.
 func (p *partition) regain(b *batch) error {
 	if b.held == nil {
 		return nil
@@ -306,7 +301,7 @@ func (p *partition) regain(b *batch) error {
 	}
 }
 
-// failed returns the outcome of a batch that is not tried any more.
+// failed is the outcome of a batch that is not tried any more.
 func (b *batch) failed(err error) Outcome {
 	o := Outcome{Err: err, Storage: NotStored, Tries: b.tries, Queued: b.sent.Sub(b.first), OnWire: time.Since(b.sent)}
 	if b.ambiguous {

@@ -125,6 +125,15 @@ func batch(events, bodySize int) [][]byte {
 	return BatchOf(slices.Repeat([][]byte{one}, events)...)
 }
 
+// send is a try as a producer makes it: a link that had ended before is replaced within the try.
+func send(ctx context.Context, s *Sender, batch [][]byte) Result {
+	result := s.Send(ctx, batch)
+	if result.Stale {
+		return s.Send(ctx, batch)
+	}
+	return result
+}
+
 func wantResult(t *testing.T, got Result, outcome Outcome, code Code) *Error {
 	t.Helper()
 	if got.Outcome != outcome {

@@ -119,7 +119,7 @@ func TestTokenServiceThatIsDownForTenMinutesLosesNothing(t *testing.T) {
 			}
 		}
 		source.set(nil)
-		wantResult(t, s.Send(t.Context(), batch(1, 1)), Accepted, "")
+		wantResult(t, send(t.Context(), s, batch(1, 1)), Accepted, "")
 		if got := b.stored("0"); got != 601 {
 			t.Errorf("%d events stored, want 601", got)
 		}

@@ -161,8 +161,7 @@ func sendOn(ctx context.Context, l *link, events [][]byte) Result {
 	l.permit.CompareAndSwap(nil, &permit{})
 	s := owner.Sender("hub", "0", "")
 	s.link = l
-	result, _ := s.tryOn(ctx, l, events)
-	return result
+	return s.try(ctx, l, events)
 }
 
 // TestMessagesLeaveOneAfterTheOther sends messages of 16 frames over four links at once. The frames
@@ -320,9 +319,9 @@ func TestOutcomeBehindADetachEndsNoOtherLink(t *testing.T) {
 	})
 }
 
-// TestLinkThatEndedWhileIdleIsReplacedWithinOneSend: the end of an idle link shows only when it is
-// used.
-func TestLinkThatEndedWhileIdleIsReplacedWithinOneSend(t *testing.T) {
+// TestLinkThatEndedWhileIdleIsStale: the end of an idle link shows only when it is used. The next Send
+// opens another.
+func TestLinkThatEndedWhileIdleIsStale(t *testing.T) {
 	var first atomic.Bool
 	serve := func(l *amqp.Link) {
 		if !first.Swap(true) {
@@ -339,9 +338,18 @@ func TestLinkThatEndedWhileIdleIsReplacedWithinOneSend(t *testing.T) {
 		s.link.permit.Store(&permit{path: "hub"})
 		time.Sleep(2 * time.Second)
 		start := time.Now()
+		wantStale(t, s.Send(t.Context(), batch(1, 10)))
 		wantResult(t, s.Send(t.Context(), batch(1, 10)), Accepted, "")
 		wantElapsed(t, start, 0)
 	})
+}
+
+func wantStale(t *testing.T, r Result) {
+	t.Helper()
+	wantResult(t, r, NotSent, CodeConnectionLost)
+	if !r.Stale {
+		t.Error("the link is not said to be stale")
+	}
 }
 
 // TestSilentPeerLosesTheConnection has a peer that reads and never answers. The try ends with its

@@ -103,18 +103,19 @@ func (s *Sender) supersedeLocked() {
 }
 
 // SendOn is Send for idempotent senders. It makes one try, only on the link of the attach whose
-// number Identity returned. If that link is gone it sends nothing and returns NotSent with an Error
-// that is Lost. After another attach the caller must read the identity first.
+// number Identity returned. If that link is gone it sends nothing, and the Result is Stale. After
+// another attach the caller must read the identity first.
 func (s *Sender) SendOn(ctx context.Context, attach uint64, batch [][]byte) Result {
 	if len(batch) == 0 {
 		return emptyBatch()
 	}
 	l, err := s.attached(ctx, attach)
 	if err != nil {
-		return notSent(err)
+		result := notSent(err)
+		result.Stale = asError(err).Lost
+		return result
 	}
-	result, _ := s.tryOn(ctx, l, batch)
-	return result
+	return s.try(ctx, l, batch)
 }
 
 // attached returns the link of an attach if it is still the present one.

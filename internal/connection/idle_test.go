@@ -35,7 +35,7 @@ func TestFirstSendAfterASilenceGoesOutAtOnce(t *testing.T) {
 				wantResult(t, s.Send(t.Context(), batch(1, 1)), Accepted, "")
 				time.Sleep(c.silence)
 				start := time.Now()
-				wantResult(t, s.Send(t.Context(), batch(1, 1)), Accepted, "")
+				wantResult(t, send(t.Context(), s, batch(1, 1)), Accepted, "")
 				wantElapsed(t, start, 0)
 				for kind, want := range map[emulator.Kind]int{
 					emulator.KindConnection: c.connections,

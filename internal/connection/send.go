@@ -56,6 +56,10 @@ type Result struct {
 	// of it is still under way. If the write stands still, the connection is cut, so Held closes
 	// soon. The exception is an application's net.Conn whose Write outlasts its Close.
 	Held <-chan struct{}
+
+	// Stale says that the link had ended before the try, which shows only when a link is used. Nothing
+	// was sent. The next try opens another link.
+	Stale bool
 }
 
 // Send makes one try to store a batch. The batch consists of data sections, each containing the
@@ -69,8 +73,7 @@ type Result struct {
 // within closeTimeout, the connection is cut; the sender's next link waits for the answer or the
 // cut.
 //
-// Send retries nothing, except that it replaces a link that turns out to have been lost before the
-// try.
+// Send retries nothing. See Result.Stale for a link that had ended before.
 func (s *Sender) Send(ctx context.Context, batch [][]byte) Result {
 	switch {
 	case len(batch) == 0:
@@ -78,11 +81,11 @@ func (s *Sender) Send(ctx context.Context, batch [][]byte) Result {
 	case s.idempotent:
 		return notSent(&Error{Code: CodeRejected, Err: errors.New("an idempotent sender sends with SendOn")})
 	}
-	result, stale := s.try(ctx, batch)
-	if stale {
-		result, _ = s.try(ctx, batch)
+	l, err := s.open(ctx)
+	if err != nil {
+		return notSent(err)
 	}
-	return result
+	return s.try(ctx, l, batch)
 }
 
 // BatchOf copies events, each the encoding of a whole message, to a batch as Send wants it, in
@@ -105,27 +108,20 @@ func emptyBatch() Result {
 	return notSent(&Error{Code: CodeRejected, Err: errors.New("a batch needs at least one event")})
 }
 
-// try opens the link and makes one try.
-func (s *Sender) try(ctx context.Context, batch [][]byte) (result Result, stale bool) {
-	l, err := s.open(ctx)
-	if err != nil {
-		return notSent(err), false
-	}
-	return s.tryOn(ctx, l, batch)
-}
-
-// tryOn makes one try on a link. It waits for a token first only if the old one has expired or was
-// refused. It reports a stale link if the link had ended before.
-func (s *Sender) tryOn(ctx context.Context, l *link, batch [][]byte) (result Result, stale bool) {
+// try makes one try on a link. It waits for a token first only if the old one has expired or was
+// refused.
+func (s *Sender) try(ctx context.Context, l *link, batch [][]byte) (result Result) {
 	p, err := l.client.authorize(ctx, s.hub, s.partitionID)
 	if err != nil {
-		return notSent(err), false
+		return notSent(err)
 	}
 
 	start := time.Now()
 	d, err := s.queue(l, batch)
 	if err != nil {
-		return s.unsent(l, err), errorOfLink(err)
+		result = s.unsent(l, err)
+		result.Stale = errorOfLink(err)
+		return result
 	}
 	state, err := d.Wait(ctx)
 	switch {
@@ -143,7 +139,7 @@ func (s *Sender) tryOn(ctx context.Context, l *link, batch [][]byte) (result Res
 		l.client.cutIfStill(result.Held)
 	}
 	s.returned(d, err == nil && result.Held == nil)
-	return result, false
+	return result
 }
 
 // queue hands a batch to a link.

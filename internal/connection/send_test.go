@@ -263,9 +263,9 @@ func TestOnePartitionsLostLinkLeavesTheOthersAlone(t *testing.T) {
 	})
 }
 
-// TestConnectionLostWhileIdleIsReplacedWithinOneSend ends the connection while one partition is
+// TestConnectionLostWhileIdleIsReplacedAtOnce ends the connection while one partition is
 // idle; a link that ends while idle is in hazards_test.go.
-func TestConnectionLostWhileIdleIsReplacedWithinOneSend(t *testing.T) {
+func TestConnectionLostWhileIdleIsReplacedAtOnce(t *testing.T) {
 	for name, action := range map[string]emulator.Action{
 		"closed": emulator.CloseConnection("amqp:connection:forced", "idle"),
 		"cut":    emulator.Cut(),
