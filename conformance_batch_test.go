@@ -99,12 +99,8 @@ func TestCountsFollowEachEvent(t *testing.T) {
 func TestTheEventThatDoesNotFitOpensTheNextBatch(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		body := strings.Repeat("x", 100)
-		var w wireEvent
-		if err := w.encode(event(body), ""); err != nil {
-			t.Fatal(err)
-		}
 		peer := newPeer(t, 1)
-		peer.maxMessage = uint64(10 * sectionSize(w.size()))
+		peer.maxMessage = uint64(10 * takes(t, body))
 		p := peer.producer(Options{MaxWaitTime: UntilFull})
 		if err := p.Connect(t.Context(), &ConnectOptions{Links: true}); err != nil {
 			t.Fatal(err)

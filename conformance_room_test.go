@@ -19,17 +19,27 @@ import (
 // full returns a body whose event takes that many bytes of the buffer.
 func full(t *testing.T, bytes int) string {
 	t.Helper()
-	var w wireEvent
 	for n := bytes; n > 0; n-- {
-		if err := w.encode(event(strings.Repeat("x", n)), ""); err != nil {
-			t.Fatal(err)
-		}
-		if sectionSize(w.size()) == bytes {
-			return strings.Repeat("x", n)
+		if body := strings.Repeat("x", n); takes(t, body) == bytes {
+			return body
 		}
 	}
 	t.Fatalf("no event takes %d bytes", bytes)
 	return ""
+}
+
+// takes is how many bytes of the buffer an event with that body takes.
+func takes(t *testing.T, body string) int {
+	t.Helper()
+	p := newPeer(t, 1).producer(Options{MaxWaitTime: UntilFull})
+	if err := p.Enqueue(t.Context(), event(body)); err != nil {
+		t.Fatal(err)
+	}
+	bytes := p.Stats().BufferedBytes
+	if err := p.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	return bytes
 }
 
 // enqueueLater enqueues in another goroutine and returns when it waits, or is through.

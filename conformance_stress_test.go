@@ -1,7 +1,6 @@
 package eventhubs
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"flag"
@@ -104,12 +103,7 @@ func newStress(t *testing.T, seed uint64) *stress {
 	if s.options.Partitioning == ServiceAssigned || s.options.MaxConcurrentSendsPerPartition > 1 {
 		s.options.StopPartitionOnFailure = false
 	}
-	o, err := s.options.withDefaults()
-	if err != nil {
-		t.Fatal(err)
-	}
-	o.Logger = cmp.Or(o.Logger, unlogged)
-	s.producer = newProducer("test.example", "hub", s, o)
+	s.producer = producerOn(t, s, s.options)
 	return s
 }
 
@@ -280,12 +274,13 @@ func (s *stress) run() {
 	}
 	workers.Wait()
 	end()
-	if events, bytes := s.producer.admission.count(); events != 0 || bytes != 0 {
-		s.t.Errorf("after Close %d events and %d bytes are counted", events, bytes)
+	stats := s.producer.Stats()
+	if stats.BufferedEvents != 0 || stats.BufferedBytes != 0 || stats.WaitingCallers != 0 {
+		s.t.Errorf("after Close %d events and %d bytes are counted, and %d callers wait", stats.BufferedEvents, stats.BufferedBytes, stats.WaitingCallers)
 	}
-	for _, part := range s.producer.directory.partitions() {
-		if events, bytes := s.producer.admission.holds(part.share); events != 0 || bytes != 0 || len(part.waiting)+len(part.taken) > 0 {
-			s.t.Errorf("after Close partition %q holds %d events and %d bytes", part.id, events, bytes)
+	for _, part := range stats.Partitions {
+		if part.BufferedEvents != 0 || part.BufferedBytes != 0 || part.OldestEventAge != 0 || part.BatchesInFlight != 0 || part.Waiting != WaitingForNothing && part.Waiting != WaitingStopped {
+			s.t.Errorf("after Close partition %q holds something: %+v", part.ID, part)
 		}
 	}
 }
@@ -342,15 +337,23 @@ func (s *stress) enqueueOne(ctx context.Context, name string, o *Event) (accepte
 	case 1:
 		err = s.producer.Enqueue(ctx, With(&Event{AMQP: &AMQPMessage{Body: &AMQPBody{Data: [][]byte{data.Body}}}}, o))
 	case 2:
-		_, err = s.producer.Publish(ctx, With(data, o))
-		o.Delivery.mu.Lock()
-		accepted = o.Delivery.taken
-		o.Delivery.mu.Unlock()
-		return accepted, errors.Is(err, ErrClosed)
+		var outcome Outcome
+		outcome, err = s.producer.Publish(ctx, With(data, o))
+		return outcome.Storage == Pending || isDone(o.Delivery), errors.Is(err, ErrClosed)
 	default:
 		err = s.producer.Enqueue(ctx, With(data, o))
 	}
 	return err == nil, errors.Is(err, ErrClosed)
+}
+
+// isDone reports whether a Delivery has been told its outcome.
+func isDone(d *Delivery) bool {
+	select {
+	case <-d.Done():
+		return true
+	default:
+		return false
+	}
 }
 
 // meddle calls what is neither Enqueue nor Close.
@@ -432,8 +435,8 @@ func (s *stress) judge() {
 		if claims && !there || !denies && there {
 			s.t.Errorf("%s: stored %v, and told %+v", name, there, s.told[name])
 		}
-		if d := s.pending[name]; !d.settled || d.outcome != s.told[name][0] {
-			s.t.Errorf("%s: its Delivery was told %v, %+v, the handler %+v", name, d.settled, d.outcome, s.told[name][0])
+		if d := s.pending[name]; !isDone(d) || d.Outcome() != s.told[name][0] {
+			s.t.Errorf("%s: its Delivery was told %v, %+v, the handler %+v", name, isDone(d), d.Outcome(), s.told[name][0])
 		}
 	}
 	for name := range s.told {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -283,14 +284,23 @@ func TestEnqueueAndFlushTakeTurns(t *testing.T) {
 func TestFlushLeavesEmptyPartitionsAlone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		peer := newPeer(t, 8)
+		var mu sync.Mutex
+		opened := map[string]bool{}
+		peer.open = func(partition string) error {
+			mu.Lock()
+			defer mu.Unlock()
+			opened[partition] = true
+			return nil
+		}
 		p := peer.connected(Options{MaxWaitTime: UntilFull})
 		enqueue(t, p, "2", "a")
 		enqueue(t, p, "5", "b")
 		if err := p.Flush(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		if got := p.directory.openLinks.Load(); got != 2 || len(peer.sent()) != 2 {
-			t.Errorf("%d links were opened and %d batches sent, want 2 and 2", got, len(peer.sent()))
+		synctest.Wait()
+		if len(opened) != 2 || len(peer.sent()) != 2 {
+			t.Errorf("the links of %v were opened and %d batches sent, want 2 and 2", opened, len(peer.sent()))
 		}
 	})
 }

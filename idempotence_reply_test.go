@@ -13,6 +13,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/go-eventhubs/eventhubs/internal/amqp"
 	"github.com/go-eventhubs/eventhubs/internal/connection"
 )
 
@@ -107,20 +108,45 @@ func (l *numberedLink) SendOn(_ context.Context, attach uint64, batch [][]byte) 
 		return connection.Result{Err: &connection.Error{Code: connection.CodeConnectionLost, Transient: true, Lost: true, Err: errors.New("another attach")}, Stale: true}
 	}
 	events := eventsIn(n.t, batch)
-	first, _ := numbersRead(n.t, events[0])
-	last, _ := numbersRead(n.t, events[len(events)-1])
-	n.sent = append(n.sent, fmt.Sprintf("%d:%d/%d-%d", first.id, first.epoch, first.first, last.first))
+	first, last := carriedBy(n.t, events[0]), carriedBy(n.t, events[len(events)-1])
+	n.sent = append(n.sent, fmt.Sprintf("%d:%d/%d-%d", first.id, first.epoch, first.number, last.number))
 	r := connection.Result{Outcome: connection.Accepted}
 	if len(n.answers) > 0 {
 		r, n.answers = n.answers[0], n.answers[1:]
 	}
 	switch r.Outcome {
 	case connection.Accepted:
-		n.last = last.first
+		n.last = last.number
 	case connection.Unknown:
 		n.open = false
 	}
 	return r
+}
+
+// carried are the numbers of an event.
+type carried struct {
+	id     int64
+	epoch  int16
+	number int32
+}
+
+func carriedBy(t *testing.T, encoded []byte) (c carried) {
+	t.Helper()
+	m, err := amqp.ParseMessage(encoded)
+	if err != nil {
+		t.Fatalf("an event with numbers does not decode: %v", err)
+	}
+	var ok [3]bool
+	id, _ := m.Annotations.Get("com.microsoft:producer-id")
+	epoch, _ := m.Annotations.Get("com.microsoft:producer-epoch")
+	number, _ := m.Annotations.Get("com.microsoft:producer-sequence-number")
+	c.id, ok[0] = id.(int64)
+	c.epoch, ok[1] = epoch.(int16)
+	c.number, ok[2] = number.(int32)
+	if ok != [3]bool{true, true, true} {
+		t.Fatalf("the annotations are a %T, a %T and a %T, want a long, a short and an int", id, epoch, number)
+	}
+	return c
 }
 
 func (n *numberedPeer) wantSent(want ...string) {

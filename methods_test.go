@@ -7,6 +7,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -475,6 +476,8 @@ func TestConnectTellsWhatIsWrong(t *testing.T) {
 			}
 			return nil
 		}
+		var opened atomic.Int32
+		peer.open = func(string) error { opened.Add(1); return nil }
 		p := peer.producer(Options{})
 		err := p.Connect(t.Context(), nil)
 		if e, ok := errors.AsType[*Error](err); !ok || e.Code != CodeUnauthorized {
@@ -489,8 +492,8 @@ func TestConnectTellsWhatIsWrong(t *testing.T) {
 		if h := p.Health(); h.Err != nil {
 			t.Errorf("after a success Health is %+v", h)
 		}
-		if got := p.directory.openLinks.Load(); got != 3 {
-			t.Errorf("%d links are open, want 3", got)
+		if got := opened.Load(); got != 3 {
+			t.Errorf("%d links were opened, want 3", got)
 		}
 	})
 }

@@ -19,8 +19,9 @@ var updateDocs = flag.Bool("update", false, "write the tables of the documents a
 const (
 	wireDocument = "docs/wire.md"
 	tableBegins  = "<!-- The table is made from the tests: go test -run TestTheTableOfFaultsIsTheTests . -update -->\n"
-	tableEnds    = "<!-- The end of the table. -->\n"
 )
+
+const tableEnds = "<!-- The end of the table. -->\n"
 
 // The tests hold each row to the time that it states, so the table is true if it is theirs.
 func TestTheTableOfFaultsIsTheTests(t *testing.T) {
