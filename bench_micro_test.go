@@ -8,16 +8,17 @@ import (
 
 	"github.com/go-eventhubs/eventhubs/internal/connection"
 	"github.com/go-eventhubs/eventhubs/internal/partitionkey"
+	"github.com/go-eventhubs/eventhubs/internal/trial/scripted"
 )
 
 // What the parts of Enqueue cost by themselves. bench/ measures the whole, against others.
 
 // A nullHub accepts every batch without looking at it.
-type nullHub struct{ *peer }
+type nullHub struct{ *scripted.Hub }
 
-func (h nullHub) Link(id string) link { return nullLink{&peerLink{peer: h.peer, id: id}} }
+func (h nullHub) Link(id string) link { return nullLink{&scripted.Link{Peer: h.Hub, ID: id}} }
 
-type nullLink struct{ *peerLink }
+type nullLink struct{ *scripted.Link }
 
 func (nullLink) Send(context.Context, [][]byte) connection.Result {
 	return connection.Result{Outcome: connection.Accepted}
@@ -28,7 +29,7 @@ func nullProducer(b *testing.B, partitioning Partitioning) *BufferedProducer {
 	if err != nil {
 		b.Fatal(err)
 	}
-	p := newProducer("bench.example", "hub", nullHub{newPeer(nil, 8)}, o)
+	p := newProducer("bench.example", "hub", nullHub{scripted.New(nil, 8)}, o)
 	if err := p.Connect(b.Context(), nil); err != nil {
 		b.Fatal(err)
 	}

@@ -9,11 +9,12 @@ import (
 
 	"github.com/go-eventhubs/eventhubs"
 	"github.com/go-eventhubs/eventhubs/emulator"
+	"github.com/go-eventhubs/eventhubs/internal/trial/world"
 )
 
 // discarding is an emulator on loopback TCP that accepts every batch and keeps nothing.
 func discarding(tb testing.TB) *emulator.Server {
-	server, err := emulator.New(&emulator.Options{Hubs: hub(8), Hook: func(_ context.Context, op emulator.Operation) emulator.Action {
+	server, err := emulator.New(&emulator.Options{Hubs: world.Hubs(8), Hook: func(_ context.Context, op emulator.Operation) emulator.Action {
 		if op.Kind == emulator.KindTransfer {
 			return emulator.Accept()
 		}

@@ -12,11 +12,11 @@ import (
 	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azeventhubs/v2"
-
 	"github.com/go-eventhubs/eventhubs"
 	"github.com/go-eventhubs/eventhubs/emulator"
 	"github.com/go-eventhubs/eventhubs/emulator/emulatortest"
 	"github.com/go-eventhubs/eventhubs/internal/connectionstring"
+	"github.com/go-eventhubs/eventhubs/internal/trial/world"
 )
 
 // The live suite asks an event hub, which may hold anything and be used by others meanwhile, whether the guarantees hold there that need no faults:
@@ -41,7 +41,7 @@ func TestLive(t *testing.T) {
 
 // The suite itself is tested against the emulator, which verifies signatures here as the service does.
 func TestTheEmulatorPassesWhatTheServiceIsAsked(t *testing.T) {
-	server := emulatortest.New(t, &emulator.Options{Hubs: hub(4), Authentication: &emulator.Authentication{}})
+	server := emulatortest.New(t, &emulator.Options{Hubs: world.Hubs(4), Authentication: &emulator.Authentication{}})
 	runLive(t, ` "`+server.ConnectionString("hub")+"\"\n") // as a file delivers it
 }
 

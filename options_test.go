@@ -1,8 +1,8 @@
 package eventhubs
 
 import (
-	"errors"
 	"fmt"
+	"math"
 	"os"
 	"reflect"
 	"slices"
@@ -10,6 +10,38 @@ import (
 	"testing"
 	"time"
 )
+
+func TestAnEndlessRefreshInterval(t *testing.T) {
+	for _, interval := range []time.Duration{math.MaxInt64, math.MaxInt64 / 3 * 2, 200 * 365 * 24 * time.Hour} {
+		func() {
+			defer func() {
+				if r := recover(); r != nil {
+					t.Errorf("%v: panic: %v", interval, r)
+				}
+			}()
+			d := &directory{parts: &parts{options: &Options{PartitionRefreshInterval: interval}}}
+			for range 1000 {
+				if got := d.refreshInterval(); got <= 0 || time.Now().Add(got).UnixNano() < 0 {
+					t.Errorf("%v: the interval is %v, due at %d", interval, got, time.Now().Add(got).UnixNano())
+					return
+				}
+			}
+		}()
+	}
+}
+
+func TestOptionsMayBeChangedAfterTheConstructor(t *testing.T) {
+	o := &Options{Identifier: "before", Retry: RetryOptions{MaxRetries: 3}}
+	p, err := NewBufferedProducerFromConnectionString(emulatorString, "hub", o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Close(t.Context())
+	o.Identifier, o.Retry.MaxRetries = "after", 9
+	if p.Identifier() != "before" || p.options.Retry.MaxRetries != 3 {
+		t.Errorf("the producer has %q and %d retries, want what was given to the constructor", p.Identifier(), p.options.Retry.MaxRetries)
+	}
+}
 
 // The defaults are those of the manual; a zero field has its default whatever the others say.
 func TestZeroMeansTheDefault(t *testing.T) {
@@ -29,98 +61,6 @@ func TestZeroMeansTheDefault(t *testing.T) {
 		got.Identifier = ""
 		if !reflect.DeepEqual(got, want) {
 			t.Errorf("%s: got %+v, want %+v", name, got, want)
-		}
-	}
-}
-
-func TestABadOptionIsRefusedByName(t *testing.T) {
-	for field, o := range map[string]Options{
-		"MaxBufferedEvents":              {MaxBufferedEvents: -1},
-		"MaxBufferedBytes":               {MaxBufferedBytes: -1},
-		"MaxConcurrentSendsPerPartition": {MaxConcurrentSendsPerPartition: 101},
-		"MaxRetries":                     {Retry: RetryOptions{MaxRetries: 1001}},
-		"TryTimeout":                     {Retry: RetryOptions{TryTimeout: -time.Second}},
-		"DeliveryTimeout":                {MaxWaitTime: time.Minute, DeliveryTimeout: time.Second},
-		"StopPartitionOnFailure":         {StopPartitionOnFailure: true, Partitioning: ServiceAssigned},
-		"Partitioning":                   {Partitioning: 3},
-		"Mode":                           {Retry: RetryOptions{Mode: 2}},
-		"Identifier":                     {Identifier: strings.Repeat("i", 129)},
-	} {
-		_, err := NewBufferedProducerFromConnectionString(emulatorString, "hub", &o)
-		if !errors.Is(err, ErrInvalidArgument) || !strings.Contains(err.Error(), "Options."+field) && !strings.Contains(err.Error(), "Options.Retry."+field) {
-			t.Errorf("%s: the constructor returned %v", field, err)
-		}
-	}
-}
-
-const (
-	testKey        = "c2VjcmV0LXNlY3JldA=="
-	emulatorString = "Endpoint=sb://127.0.0.1:9;SharedAccessKeyName=name;SharedAccessKey=" + testKey + ";UseDevelopmentEmulator=true"
-)
-
-func TestTheHubIsNamedOnceOrAlike(t *testing.T) {
-	tests := []struct {
-		inString, argument string
-		want               string // empty: refused
-	}{
-		{"", "hub", "hub"}, {"hub", "", "hub"}, {"hub", "hub", "hub"}, {"hub", "other", ""}, {"", "", ""}, {"", "a/b", ""},
-	}
-	for _, tt := range tests {
-		text := emulatorString
-		if tt.inString != "" {
-			text += ";EntityPath=" + tt.inString
-		}
-		p, err := NewBufferedProducerFromConnectionString(text, tt.argument, nil)
-		switch {
-		case tt.want == "" && !errors.Is(err, ErrInvalidArgument):
-			t.Errorf("%q and %q: the constructor returned %v, want ErrInvalidArgument", tt.inString, tt.argument, err)
-		case tt.want != "" && (err != nil || p.EventHubName() != tt.want):
-			t.Errorf("%q and %q: the constructor returned %v", tt.inString, tt.argument, err)
-		}
-		if p != nil {
-			if err := p.Close(t.Context()); err != nil {
-				t.Error(err)
-			}
-		}
-	}
-}
-
-func TestAMalformedConnectionStringIsRefusedWithoutShowingIt(t *testing.T) {
-	for _, text := range []string{
-		"", testKey, "Endpoint=" + testKey, "SharedAccessKey=" + testKey,
-		"Endpoint=sb://a.b;SharedAccessKey=" + testKey,
-		"Endpoint=sb://a.b;SharedAccessKeyName;SharedAccessKey=" + testKey,
-		"Endpoint=sb://%zz" + testKey + ";SharedAccessKeyName=n;SharedAccessKey=" + testKey,
-		"Endpoint=sb://a.b;SharedAccessKeyName=n;SharedAccessKey=x;UseDevelopmentEmulator=" + testKey,
-		"Endpoint=" + testKey + ";SharedAccessKeyName=n;SharedAccessKey=x;UseDevelopmentEmulator=true",
-	} {
-		_, err := NewBufferedProducerFromConnectionString(text, "hub", nil)
-		if !errors.Is(err, ErrInvalidArgument) || strings.Contains(err.Error(), testKey) {
-			t.Errorf("%q: the constructor returned %v", text, err)
-		}
-	}
-}
-
-func TestNamespaceAndCredentialAreChecked(t *testing.T) {
-	for _, namespace := range []string{"", "sb://a.servicebus.windows.net", "a.servicebus.windows.net/", "a b"} {
-		if _, err := NewBufferedProducer(namespace, "hub", nil, nil); !errors.Is(err, ErrInvalidArgument) {
-			t.Errorf("namespace %q: %v", namespace, err)
-		}
-	}
-	if _, err := NewBufferedProducer("a.servicebus.windows.net", "hub", nil, nil); !errors.Is(err, ErrInvalidArgument) || !strings.Contains(err.Error(), "credential") {
-		t.Errorf("a nil credential: %v", err)
-	}
-}
-
-func TestSecretsAreNotPrinted(t *testing.T) {
-	p, err := NewBufferedProducerFromConnectionString(emulatorString, "hub", nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer p.Close(t.Context())
-	for _, format := range []string{"%v", "%+v", "%#v", "%s"} {
-		if text := fmt.Sprintf(format, p); strings.Contains(text, testKey) {
-			t.Errorf("%s shows the key", format)
 		}
 	}
 }

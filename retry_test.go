@@ -1,6 +1,7 @@
 package eventhubs
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"math"
@@ -10,62 +11,32 @@ import (
 	"time"
 
 	"github.com/go-eventhubs/eventhubs/internal/connection"
+	"github.com/go-eventhubs/eventhubs/internal/trial/scripted"
 )
 
-// failing returns the result of a try that did not get as far as the service.
-func failing(e connection.Error) connection.Result {
-	e.Err = errors.New("no")
-	return connection.Result{Outcome: connection.NotSent, Err: &e}
-}
-
-// triesOf returns when the peer was sent the batches of a partition.
-func (p *peer) triesOf(partition string) (at []time.Duration) {
-	for _, s := range p.sent() {
-		if s.partition == partition {
-			at = append(at, s.at)
+func TestRetryModesAndPolicy(t *testing.T) {
+	fixed := Options{Retry: RetryOptions{Mode: RetryFixed, RetryDelay: time.Second, MaxRetryDelay: time.Minute, MaxRetries: 3}}
+	var failed retries
+	for failures := range 4 {
+		if pause, again := failed.after(errors.New("no"), "", false, &fixed); pause < 800*time.Millisecond || pause > 1200*time.Millisecond || again != (failures < 3) {
+			t.Errorf("after %d failures: %v, %v", failures+1, pause, again)
 		}
 	}
-	return at
-}
-
-// The service closes what has been idle for long. What was learned from that is nothing about a new link.
-func TestALostLinkIsReplacedAtOnce(t *testing.T) {
-	for _, fast := range []bool{false, true} {
-		synctest.Test(t, func(t *testing.T) {
-			peer := newPeer(t, 1)
-			peer.answer = func(s sent) connection.Result {
-				if s.try == 1 {
-					return connection.Result{Outcome: connection.Unknown, Err: &connection.Error{Code: connection.CodeUnauthorized, Lost: true, Err: errors.New("no")}}
-				}
-				return connection.Result{Outcome: connection.Accepted}
-			}
-			p := peer.producer(Options{MaxWaitTime: SendAtOnce, FailFast: fast})
-			enqueue(t, p, "0", "a")
-			if err := p.Close(t.Context()); err != nil {
-				t.Error(err)
-			}
-			peer.wantSends("again at once", "0s 0 [a]", "0s 0 [a]")
-		})
-	}
-}
-
-func TestALinkThatIsLostAgainIsWaitedFor(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		peer := newPeer(t, 1)
-		peer.answer = func(s sent) connection.Result {
-			if s.try < 4 {
-				return failing(connection.Error{Code: connection.CodeConnectionLost, Transient: true, Lost: true})
+		peer := scripted.New(t, 1)
+		peer.Answer = func(scripted.Sent) connection.Result { return scripted.Transient(connection.NotSent) }
+		var asked []int
+		p := producerOver(peer, Options{MaxWaitTime: SendAtOnce, OnBatchFailed: func(context.Context, *Batch) {}, Retry: RetryOptions{Policy: func(f FailedTry) (time.Duration, bool) {
+			if e, ok := errors.AsType[*Error](f.Err); !ok || e.Code != CodeConnectionLost || !e.Transient || e.PartitionID != "0" || e.Tries != f.Failures || f.PartitionID != "0" {
+				t.Errorf("after %d failures, in partition %q, the policy is told %#v", f.Failures, f.PartitionID, f.Err)
 			}
-			return connection.Result{Outcome: connection.Accepted}
-		}
-		p := peer.producer(Options{MaxWaitTime: SendAtOnce})
+			asked = append(asked, f.Failures)
+			return time.Second, f.Failures < 3
+		}}})
 		enqueue(t, p, "0", "a")
-		if err := p.Close(t.Context()); err != nil {
-			t.Error(err)
-		}
-		tries := peer.triesOf("0")
-		if len(tries) != 4 || tries[1] != 0 || tries[2] < time.Second || tries[3]-tries[2] < 2*time.Second {
-			t.Errorf("tries at %v, want one at once and then pauses", tries)
+		_ = p.Close(t.Context())
+		if fmt.Sprint(asked) != "[1 2 3]" || scripted.Now() != 2*time.Second {
+			t.Errorf("the policy was asked %v by %v", asked, scripted.Now())
 		}
 	})
 }
@@ -90,59 +61,6 @@ func TestPausesBeforeConnectingAgainVaryByAllOfThemselves(t *testing.T) {
 	if low > 160*time.Millisecond || middle < 700*time.Millisecond || middle > 900*time.Millisecond || high < 1400*time.Millisecond || pauses[1999] > 1600*time.Millisecond {
 		t.Errorf("5 %% of the pauses are below %v, half below %v, 95 %% below %v", low, middle, high)
 	}
-}
-
-// Without this, the partitions of one producer come back over a minute, each when its own pause is over.
-func TestAConnectionThatIsOpenedWakesAllThatWaitForOne(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		peer := newPeer(t, 8)
-		down := true
-		peer.open = func(string) error {
-			peer.mu.Lock()
-			defer peer.mu.Unlock()
-			if down {
-				return &connection.Error{Code: connection.CodeConnectionLost, Transient: true, Unreached: true, Err: errors.New("no route")}
-			}
-			return nil
-		}
-		p := peer.producer(Options{MaxWaitTime: SendAtOnce})
-		for _, id := range peer.partitions {
-			enqueue(t, p, id, "a")
-		}
-		time.Sleep(time.Minute)
-		if h := p.Health(); h.State != HealthUnreachable || len(h.Partitions) != 8 {
-			t.Errorf("Health is %+v", h)
-		}
-		peer.mu.Lock()
-		down = false
-		peer.mu.Unlock()
-		peer.reopen()
-		synctest.Wait()
-		if sends := peer.sent(); len(sends) != 8 || sends[7].at != time.Minute {
-			t.Errorf("%d batches are sent at once, want all 8: %v", len(sends), sends)
-		}
-	})
-}
-
-// An opened connection says nothing about what has failed for another reason.
-func TestOtherPausesAreNotCutShort(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		peer := newPeer(t, 1)
-		peer.answer = func(s sent) connection.Result {
-			if s.try == 1 {
-				return transient(connection.NotSent)
-			}
-			return connection.Result{Outcome: connection.Accepted}
-		}
-		p := peer.producer(Options{MaxWaitTime: SendAtOnce})
-		enqueue(t, p, "0", "a")
-		synctest.Wait()
-		peer.reopen()
-		time.Sleep(500 * time.Millisecond)
-		if n := len(peer.sent()); n != 1 {
-			t.Errorf("%d tries before the pause is over", n)
-		}
-	})
 }
 
 func TestThrottlingWaitsAsLongAsTheServiceAsksAndSpreads(t *testing.T) {
@@ -175,37 +93,6 @@ func TestThrottlingWaitsAsLongAsTheServiceAsksAndSpreads(t *testing.T) {
 	}
 }
 
-func TestATokenServiceThatIsDownForTenMinutesLosesNothing(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		peer := newPeer(t, 2)
-		none := func() error {
-			if now() < 10*time.Minute {
-				return &connection.Error{Code: connection.CodeNoToken, Err: errors.New("the identity service is down")}
-			}
-			return nil
-		}
-		peer.properties = func(int) error { return none() }
-		peer.open = func(string) error { return none() }
-		p := peer.producer(Options{})
-		for _, id := range []string{"0", "1"} {
-			enqueue(t, p, id, "a", "b")
-		}
-		time.Sleep(time.Second)
-		if h := p.Health(); h.State != HealthUnauthorized {
-			t.Errorf("Health is %+v", h)
-		}
-		if err := p.Flush(t.Context()); err != nil {
-			t.Error(err)
-		}
-		if got := fmt.Sprint(peer.storedIn("0"), peer.storedIn("1")); got != "[a b] [a b]" {
-			t.Errorf("stored %s", got)
-		}
-		if now() > 12*time.Minute {
-			t.Errorf("stored only after %v", now())
-		}
-	})
-}
-
 // What a service says, and what a caller sets, must not end the process.
 func TestPausesOfAnyLengthArePauses(t *testing.T) {
 	for asked := range 5 * time.Nanosecond {
@@ -231,5 +118,20 @@ func TestPausesOfAnyLengthArePauses(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+func TestTheDelayDoublesUpToItsBound(t *testing.T) {
+	r := RetryOptions{RetryDelay: 800 * time.Millisecond, MaxRetryDelay: time.Minute}
+	for failures, want := range map[int]time.Duration{
+		1: 800 * time.Millisecond, 2: 1600 * time.Millisecond, 5: 12800 * time.Millisecond, 8: time.Minute, 1000: time.Minute} {
+		for range 100 {
+			if got := r.delay(failures); got < want*8/10 || got > want*12/10 {
+				t.Errorf("delay(%d) = %v, want %v, a fifth more or less", failures, got, want)
+			}
+		}
+	}
+	if got := (&RetryOptions{RetryDelay: -1}).delay(3); got != 0 {
+		t.Errorf("without a delay delay(3) = %v", got)
 	}
 }

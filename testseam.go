@@ -134,3 +134,19 @@ func encodeInTest(e *Event) (w wireEvent, key string, err error) {
 	}
 	return w, key, w.encode(e, key)
 }
+
+// Package internal/trial tests producers over hubs without a connection.
+func init() {
+	testseam.NewProducer = func(namespace, name string, hub testseam.Hub, options any) (any, error) {
+		o, err := new(options.(Options)).withDefaults()
+		if err != nil {
+			return nil, err
+		}
+		return newProducer(namespace, name, seamHub{hub}, o), nil
+	}
+}
+
+// A seamHub is a test's hub, with links of this package's type.
+type seamHub struct{ testseam.Hub }
+
+func (h seamHub) Link(partitionID string) link { return h.Hub.Link(partitionID) }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/go-eventhubs/eventhubs/internal/connection"
+	"github.com/go-eventhubs/eventhubs/internal/trial/scripted"
 )
 
 // A record of what a watch tells, as "3s 0 soon".
@@ -26,7 +27,7 @@ func (w *watched) changed(k *work) {
 	if k.partition != nil {
 		id = k.partition.id
 	}
-	w.told = append(w.told, fmt.Sprint(now(), " ", id, " ", [...]string{"no", "soon", "long"}[k.quiet()]))
+	w.told = append(w.told, fmt.Sprint(scripted.Now(), " ", id, " ", [...]string{"no", "soon", "long"}[k.quiet()]))
 }
 
 func (w *watched) want(t *testing.T, why string, want ...string) {
@@ -204,11 +205,11 @@ func TestTheWatchMissesNothingInARace(t *testing.T) {
 
 func TestAPartitionIsWatchedFromItsTryToTheEndOfItsHandler(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		peer := newPeer(t, 2)
-		peer.latency = func() time.Duration { return 4 * time.Second }
-		answers := scripted(peer)
-		answers["1"] = failing(connection.Error{Code: connection.CodeConnectionLost, Transient: true})
-		p := peer.producer(Options{
+		peer := scripted.New(t, 2)
+		peer.Latency = func() time.Duration { return 4 * time.Second }
+		answers := scripted.Answers(peer)
+		answers["1"] = scripted.Failing(connection.Error{Code: connection.CodeConnectionLost, Transient: true})
+		p := producerOver(peer, Options{
 			MaxWaitTime:      SendAtOnce,
 			Retry:            RetryOptions{Mode: RetryFixed, RetryDelay: 10 * time.Minute, MaxRetryDelay: -1},
 			OnBatchSucceeded: func(context.Context, *Batch) { time.Sleep(11 * time.Second) },
@@ -228,12 +229,12 @@ func TestAPartitionIsWatchedFromItsTryToTheEndOfItsHandler(t *testing.T) {
 
 func TestTheListOfPartitionsIsWatched(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		peer := newPeer(t, 1)
-		peer.properties = func(int) error {
+		peer := scripted.New(t, 1)
+		peer.List = func(int) error {
 			time.Sleep(20 * time.Second)
 			return &connection.Error{Code: connection.CodeNotFound}
 		}
-		p := peer.producer(Options{FailFast: true, OnBatchFailed: func(context.Context, *Batch) { time.Sleep(11 * time.Second) }})
+		p := producerOver(peer, Options{FailFast: true, OnBatchFailed: func(context.Context, *Batch) { time.Sleep(11 * time.Second) }})
 		r := watchOf(p)
 		enqueue(t, p, "", "a")
 		time.Sleep(time.Minute)

@@ -1,6 +1,6 @@
-// Package testseam gives package eventhubstest access to internals of package eventhubs without
-// making them public. Package eventhubs sets the functions before anything runs. Comments give the
-// types, since neither package can be imported here.
+// Package testseam gives packages eventhubstest and internal/trial access to internals of package
+// eventhubs without making them public. Package eventhubs sets the functions before anything runs.
+// Comments give the types, since package eventhubs cannot be imported here.
 package testseam
 
 var (

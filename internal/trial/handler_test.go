@@ -1,0 +1,271 @@
+package trial
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"log/slog"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/go-eventhubs/eventhubs"
+	"github.com/go-eventhubs/eventhubs/internal/connection"
+	"github.com/go-eventhubs/eventhubs/internal/trial/scripted"
+	"github.com/go-eventhubs/eventhubs/internal/trial/world"
+)
+
+func TestAHandlerThatEndsItsGoroutine(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		peer := scripted.New(t, 1)
+		p := world.Over(peer, eventhubs.Options{OnBatchSucceeded: func(context.Context, *eventhubs.Batch) { runtime.Goexit() }})
+		world.Enqueue(t, p, "0", "a")
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		if err := p.Close(ctx); err != nil {
+			t.Errorf("Close returned %v at %v", err, scripted.Now())
+		}
+	})
+}
+
+func TestAnIteratorThatOutlivesTheHandler(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		peer := scripted.New(t, 1)
+		var next func() (*eventhubs.Event, bool)
+		var stop func()
+		p := world.Over(peer, eventhubs.Options{MaxWaitTime: eventhubs.UntilFull, OnBatchSucceeded: func(_ context.Context, b *eventhubs.Batch) {
+			next, stop = iter.Pull(b.Events())
+			next()
+		}})
+		world.Enqueue(t, p, "0", "a", "b")
+		if err := p.Flush(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		defer func() {
+			if r := recover(); r != nil {
+				t.Errorf("panic: %v", r)
+			}
+		}()
+		if e, ok := next(); !ok || string(e.Body) != "b" {
+			t.Errorf("got %v, want b", e)
+		}
+		stop()
+	})
+}
+
+// Whoever keeps a Batch, and gives it to a goroutine of its own, finds in it what was there, whatever the producer sends meanwhile.
+func TestABatchThatAHandlerKeptStaysAsItWas(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		peer := scripted.New(t, 1)
+		peer.Answer = func(s scripted.Sent) connection.Result {
+			if s.Bodies[0][0] == 'x' {
+				return scripted.Refused("no")
+			}
+			return connection.Result{Outcome: connection.Accepted}
+		}
+		var kept []*eventhubs.Batch
+		var read sync.WaitGroup
+		got := make([]string, 40)
+		handler := func(_ context.Context, b *eventhubs.Batch) {
+			i := len(kept)
+			if i == len(got) {
+				return // enqueued again
+			}
+			kept = append(kept, b)
+			read.Go(func() { // ends when it has read the batch
+				for e := range b.Events() {
+					got[i] += string(e.Body) + fmt.Sprint(e.Tag)
+				}
+				for range b.Tags() {
+				}
+			})
+		}
+		p := world.Connected(peer, eventhubs.Options{MaxWaitTime: eventhubs.SendAtOnce, OnBatchSucceeded: handler, OnBatchFailed: handler})
+		want := make([]string, len(got))
+		for i := range want {
+			body := []string{"a", "x"}[i%2] + fmt.Sprint(i)
+			want[i] = body + fmt.Sprint(i)
+			if err := p.Enqueue(t.Context(), &eventhubs.Event{Body: []byte(body), PartitionID: "0", Tag: i}); err != nil {
+				t.Fatal(err)
+			}
+			synctest.Wait()
+		}
+		read.Wait()
+		if !slices.Equal(got, want) {
+			t.Errorf("read beside the handler: %v, want %v", got, want)
+		}
+		for i, b := range kept {
+			for e := range b.Events() {
+				if again := string(e.Body) + fmt.Sprint(e.Tag); again != want[i] {
+					t.Errorf("batch %d shows %q later, want %q", i, again, want[i])
+				}
+			}
+		}
+		// Enqueued again by somebody else, later: the new outcome counts.
+		peer.Answer = nil
+		for _, b := range kept[:10] {
+			if n, err := b.EnqueueAgain(t.Context()); n != 1 || err != nil {
+				t.Errorf("EnqueueAgain returned %d, %v", n, err)
+			}
+		}
+		world.WantFailed(t, "Flush", p.Flush(t.Context()), 20-5)
+		world.WantFailed(t, "the next Flush", p.Flush(t.Context()), 0)
+	})
+}
+
+func TestAPanicInTheFailedHandlerKillsNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		peer := scripted.New(t, 1)
+		peer.Answer = func(s scripted.Sent) connection.Result {
+			if s.Bodies[0] == "bad" {
+				return scripted.Refused("no")
+			}
+			return connection.Result{Outcome: connection.Accepted}
+		}
+		p := world.Over(peer, eventhubs.Options{Logger: slog.New(slog.DiscardHandler), OnBatchFailed: func(context.Context, *eventhubs.Batch) { panic("ouch") }})
+		world.Enqueue(t, p, "0", "bad")
+		if undelivered, ok := errors.AsType[*eventhubs.UndeliveredError](p.Flush(t.Context())); !ok || undelivered.Failed() != 1 || undelivered.Pending != 0 {
+			t.Errorf("Flush returned %v, want 1 failed", undelivered)
+		}
+		world.Enqueue(t, p, "0", "good")
+		if err := p.Close(t.Context()); err != nil {
+			t.Errorf("after the panic: %v", err)
+		}
+	})
+}
+
+func TestFlushAndCloseInAHandlerRefuse(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		peer := scripted.New(t, 1)
+		var p *eventhubs.BufferedProducer
+		var kept context.Context
+		p = world.Over(peer, eventhubs.Options{OnBatchSucceeded: func(ctx context.Context, _ *eventhubs.Batch) {
+			if kept == nil {
+				kept = ctx
+			}
+			if err := p.Flush(ctx); !errors.Is(err, eventhubs.ErrInHandler) {
+				t.Errorf("Flush returned %v, want ErrInHandler", err)
+			}
+			if err := p.Close(ctx); !errors.Is(err, eventhubs.ErrInHandler) {
+				t.Errorf("Close returned %v, want ErrInHandler", err)
+			}
+		}})
+		world.Enqueue(t, p, "0", "a")
+		if err := p.Flush(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if err := p.Flush(kept); err != nil {
+			t.Errorf("with the context of a handler that has returned Flush returned %v", err)
+		}
+	})
+}
+
+func TestAPanicInAHandlerIsToldAndKillsNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log bytes.Buffer
+		peer := scripted.New(t, 1)
+		p := world.Over(peer, eventhubs.Options{Logger: slog.New(slog.NewTextHandler(&log, nil)), OnBatchSucceeded: func(context.Context, *eventhubs.Batch) { panic("ouch") }})
+		world.Enqueue(t, p, "0", "a")
+		if err := p.Flush(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		world.Enqueue(t, p, "0", "b")
+		if err := p.Close(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if got := fmt.Sprint(peer.StoredIn("0")); got != "[a b]" {
+			t.Errorf("stored %s", got)
+		}
+		if text := log.String(); strings.Count(text, "ouch") != 2 || !strings.Contains(text, "handler_test.go") {
+			t.Errorf("the log does not tell both panics with their stack:\n%s", text)
+		}
+	})
+}
+
+func TestTroubleIsLoggedOnceAndItsEndToo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log bytes.Buffer
+		peer := scripted.New(t, 8)
+		peer.Answer = func(s scripted.Sent) connection.Result {
+			if s.Try < 5 {
+				return scripted.Transient(connection.NotSent)
+			}
+			return connection.Result{Outcome: connection.Accepted}
+		}
+		p := world.Over(peer, eventhubs.Options{Logger: slog.New(slog.NewTextHandler(&log, nil))})
+		for _, id := range peer.Partitions {
+			world.Enqueue(t, p, id, "a")
+		}
+		time.Sleep(time.Second)
+		if h := p.Health(); h.Err == nil || len(h.Partitions) != 8 {
+			t.Errorf("Health is %+v, want trouble in 8 partitions", h)
+		}
+		if err := p.Close(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if text := log.String(); strings.Count(text, "begun to fail") != 1 || strings.Count(text, "succeeds again") != 1 {
+			t.Errorf("logged:\n%s", text)
+		}
+	})
+}
+
+// A handler that ends its goroutine, as t.FailNow does, must not take the outcomes of other events along. Of events in a partition see
+// TestAHandlerThatEndsItsGoroutine; these never got that far.
+func TestAHandlerThatEndsItsGoroutineLosesNoStagedEvent(t *testing.T) {
+	large := strings.Repeat("x", 200<<10) // two of them are two batches
+	slow := func(int) error {
+		time.Sleep(time.Second) // all events are there by then
+		return nil
+	}
+	down := func(int) error { return errors.New("down") }
+	for _, c := range []struct {
+		name       string
+		partition  string
+		properties func(call int) error
+		meanwhile  func(p *eventhubs.BufferedProducer)
+	}{
+		{"for a partition that there is not", "9", slow, func(*eventhubs.BufferedProducer) {}},
+		{"whose tries are used up", "0", down, func(*eventhubs.BufferedProducer) {}},
+		{"that are cleared", "0", down, func(p *eventhubs.BufferedProducer) { p.Clear(context.Background()) }},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var calls atomic.Int32
+				peer := scripted.New(t, 2)
+				peer.List = c.properties
+				p := world.Over(peer, eventhubs.Options{Retry: eventhubs.RetryOptions{MaxRetries: -1}, OnBatchFailed: func(context.Context, *eventhubs.Batch) {
+					if calls.Add(1) == 1 {
+						runtime.Goexit()
+					}
+				}})
+				deliveries := make([]eventhubs.Delivery, 3)
+				for i := range deliveries {
+					if i == 2 { // comes when the others have ended: somebody must still ask for the partitions
+						c.meanwhile(p)
+						time.Sleep(time.Minute)
+						c.partition = min(c.partition, "0") // the list may be known by now
+					}
+					if err := p.Enqueue(t.Context(), &eventhubs.Event{Body: []byte(large), PartitionID: c.partition, Delivery: &deliveries[i]}); err != nil {
+						t.Fatal(err)
+					}
+				}
+				time.Sleep(time.Hour)
+				for i := range deliveries {
+					if o := deliveries[i].Outcome(); o.Storage == 0 || i < 2 && o.Storage != eventhubs.NotStored {
+						t.Errorf("after an hour the outcome of event %d is %+v", i, o)
+					}
+				}
+				if err := p.Close(t.Context()); p.BufferedEvents() != 0 {
+					t.Errorf("%d events are left when Close has returned %v", p.BufferedEvents(), err)
+				}
+			})
+		})
+	}
+}

@@ -1,0 +1,2 @@
+// Package idempotence tests EnableIdempotentRetries: numbers, epochs, fencing and the stored identity.
+package idempotence

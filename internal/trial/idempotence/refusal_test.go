@@ -1,0 +1,307 @@
+package idempotence
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/go-eventhubs/eventhubs"
+	"github.com/go-eventhubs/eventhubs/internal/callback"
+	"github.com/go-eventhubs/eventhubs/internal/connection"
+	"github.com/go-eventhubs/eventhubs/internal/trial/scripted"
+	"github.com/go-eventhubs/eventhubs/internal/trial/world"
+)
+
+// The service may forget a producer whose link is idle, and then refuse its attach: no number was sent, and still the epoch must be raised, or nothing would ever be taken again.
+func TestAForgottenProducerGoesOnThoughItsLinkWasIdle(t *testing.T) {
+	for _, code := range []connection.Code{connection.CodeOutOfOrder, connection.CodeRejected, connection.CodePartitionUnknown, connection.CodeNotFound, connection.CodeInternal} {
+		t.Run(string(code), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				n := scripted.NewNumbered(t)
+				forgotten := false
+				n.Takes(func(connection.Claim) error {
+					if forgotten {
+						return scripted.AttachRefused(code)
+					}
+					return nil
+				})
+				p := world.Numbered(n, eventhubs.Options{Retry: eventhubs.RetryOptions{MaxRetries: 1}})
+				world.Enqueue(t, p, "0", "a")
+				_ = p.Flush(t.Context())
+				forgotten = true
+				n.LoseLink()
+				costs := 1
+				if code == connection.CodeInternal {
+					costs = 2 // one more to find out that it does not pass
+				}
+				for range costs {
+					world.Enqueue(t, p, "0", "b")
+					if err := p.Flush(t.Context()); err == nil {
+						t.Error("a batch is taken from a producer that was forgotten")
+					}
+				}
+				for _, body := range []string{"c", "d"} {
+					world.Enqueue(t, p, "0", body)
+					if err := p.Flush(t.Context()); err != nil {
+						t.Error(err)
+					}
+				}
+				n.WantSent("77:0/1-1", "78:0/1-1", "78:0/2-2")
+			})
+		})
+	}
+}
+
+// Nobody knows the words in which the real service refuses a higher epoch.
+func TestAHigherEpochRefusedInAnyWordsMakesANewProducer(t *testing.T) {
+	for code, failing := range map[connection.Code]int{connection.CodeNotFound: 0, connection.CodeDisabled: 0, connection.CodeInternal: 1} {
+		t.Run(string(code), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				n := scripted.NewNumbered(t)
+				n.Takes(func(claim connection.Claim) error {
+					if claim.Epoch > 0 {
+						return scripted.AttachRefused(code)
+					}
+					return nil
+				})
+				p := world.Numbered(n, eventhubs.Options{Retry: eventhubs.RetryOptions{MaxRetries: 1}})
+				n.Answers = []connection.Result{scripted.LostAcknowledgement, scripted.LostAcknowledgement}
+				world.Enqueue(t, p, "0", "a")
+				_ = p.Flush(t.Context())
+				for range failing { // what may pass by itself is tried as long as anything
+					world.Enqueue(t, p, "0", "b")
+					if err := p.Flush(t.Context()); err == nil {
+						t.Error("a refusal that may pass has made a new producer at once")
+					}
+				}
+				world.Enqueue(t, p, "0", "c")
+				if err := p.Flush(t.Context()); err != nil {
+					t.Error(err)
+				}
+				n.WantSent("77:0/1-1", "77:0/1-1", "78:0/1-1")
+			})
+		})
+	}
+}
+
+// A right that is missing for a while says nothing about the epoch, nor does a limit that is reached.
+func TestAHigherEpochRefusedForRightsOrLimitsIsClaimedAgain(t *testing.T) {
+	for _, code := range []connection.Code{connection.CodeUnauthorized, connection.CodeQuotaExceeded} {
+		synctest.Test(t, func(t *testing.T) {
+			n := scripted.NewNumbered(t)
+			refused := 0
+			n.Takes(func(claim connection.Claim) error {
+				if claim.Epoch > 0 && refused < 5 {
+					refused++
+					return scripted.AttachRefused(code)
+				}
+				return nil
+			})
+			p := world.Numbered(n, eventhubs.Options{Retry: eventhubs.RetryOptions{MaxRetries: 1}})
+			n.Answers = []connection.Result{scripted.LostAcknowledgement, scripted.LostAcknowledgement}
+			world.Enqueue(t, p, "0", "a")
+			_ = p.Flush(t.Context())
+			for range 3 {
+				world.Enqueue(t, p, "0", "b")
+				_ = p.Flush(t.Context())
+			}
+			n.WantSent("77:0/1-1", "77:0/1-1", "77:1/1-1")
+		})
+	}
+}
+
+// A service that takes nobody has not refused the epoch: the producer stays who it is, also if the link of the attach that showed it was lost.
+func TestAServiceThatTakesNobodyLeavesTheProducerWhoItIs(t *testing.T) {
+	for name, second := range map[string]error{
+		"refused":   scripted.AttachRefused(connection.CodeRejected),
+		"lost":      &connection.Error{Code: connection.CodeConnectionLost, Transient: true, Err: errors.New("cut")},
+		"forgotten": scripted.AttachRefused(connection.CodeOutOfOrder),
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				n := scripted.NewNumbered(t)
+				plain, refusing := n.Reply, false
+				n.Reply = func(attach int, claim *connection.Claim) (connection.Identity, error) {
+					switch {
+					case refusing && claim == nil:
+						return connection.Identity{}, second
+					case refusing:
+						return connection.Identity{}, scripted.AttachRefused(connection.CodeRejected)
+					}
+					return plain(attach, claim)
+				}
+				p := world.Numbered(n, eventhubs.Options{Retry: eventhubs.RetryOptions{MaxRetries: -1}})
+				world.Enqueue(t, p, "0", "a")
+				_ = p.Flush(t.Context())
+				n.Answers = []connection.Result{scripted.LostAcknowledgement}
+				world.Enqueue(t, p, "0", "b")
+				_ = p.Flush(t.Context())
+				refusing = true
+				for range 2 {
+					world.Enqueue(t, p, "0", "c")
+					_ = p.Flush(t.Context())
+				}
+				refusing = false
+				world.Enqueue(t, p, "0", "d")
+				if err := p.Flush(t.Context()); err != nil {
+					t.Error(err)
+				}
+				n.WantSent("77:0/1-1", "77:0/2-2", "77:1/2-2")
+			})
+		})
+	}
+}
+
+// Under the epoch that was given up a batch may still arrive: a reply that goes back to it gives numbers that are not safe.
+func TestAReplyThatGoesBackToAnOlderEpochMakesANewProducer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := scripted.NewNumbered(t)
+		n.Takes(func(connection.Claim) error { return nil })
+		plain := n.Reply
+		n.Reply = func(attach int, claim *connection.Claim) (connection.Identity, error) {
+			id, err := plain(attach, claim)
+			id.Epoch = 0
+			return id, err
+		}
+		p := world.Numbered(n, eventhubs.Options{Retry: eventhubs.RetryOptions{MaxRetries: -1}})
+		world.Enqueue(t, p, "0", "a")
+		_ = p.Flush(t.Context())
+		n.Answers = []connection.Result{scripted.LostAcknowledgement}
+		world.Enqueue(t, p, "0", "b", "c")
+		_ = p.Flush(t.Context())
+		world.Enqueue(t, p, "0", "d")
+		if err := p.Flush(t.Context()); err != nil {
+			t.Error(err)
+		}
+		n.WantSent("77:0/1-1", "77:0/2-3", "78:0/1-1")
+	})
+}
+
+// A service may raise the epoch by itself at each attach, and then refuse what it had before as an older producer's. That is not another producer.
+func TestARefusalOfFormerNumbersFencesNobody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := scripted.NewNumbered(t)
+		n.Reply = func(attach int, _ *connection.Claim) (connection.Identity, error) {
+			return connection.Identity{ProducerID: 77, Epoch: int16(attach - 1), Sequence: n.Last}, nil
+		}
+		p := world.Numbered(n, eventhubs.Options{})
+		world.Enqueue(t, p, "0", "a")
+		_ = p.Flush(t.Context())
+		n.Answers = []connection.Result{scripted.LostAcknowledgement, {Outcome: connection.Rejected, Err: &connection.Error{Code: connection.CodeFenced, Err: errors.New("epoch 0 is below 1")}}}
+		world.Enqueue(t, p, "0", "b")
+		if err := p.Flush(t.Context()); err == nil {
+			t.Error("what was refused is stored")
+		}
+		world.Enqueue(t, p, "0", "c")
+		if err := p.Flush(t.Context()); err != nil {
+			t.Error(err)
+		}
+		n.WantSent("77:0/1-1", "77:0/2-2", "77:0/2-2", "77:2/2-2")
+	})
+}
+
+// A loader is a ProducerStore that keeps nothing.
+type loader func(ctx context.Context) error
+
+func (l loader) Load(ctx context.Context, _ eventhubs.ProducerKey) (eventhubs.ProducerID, error) {
+	return eventhubs.ProducerID{}, l(ctx)
+}
+func (loader) Save(context.Context, eventhubs.ProducerKey, eventhubs.ProducerID, eventhubs.ProducerID) error {
+	return nil
+}
+
+// A sender that waits for Connect's turn fails like any other try, with an error that Policy and the outcome tell by its code.
+func TestATryThatWaitsForConnectFailsWithACode(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := scripted.NewNumbered(t)
+		var told []error
+		o := world.Outcomes{}
+		p := world.Numbered(n, eventhubs.Options{
+			ProducerStore: loader(func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }),
+			OnBatchFailed: o.Handle,
+			Retry: eventhubs.RetryOptions{TryTimeout: 5 * time.Second, Policy: func(f eventhubs.FailedTry) (time.Duration, bool) {
+				told = append(told, f.Err)
+				return time.Second, f.Failures < 3
+			}},
+		})
+		ctx, cancel := context.WithCancel(t.Context())
+		connected := make(chan error)
+		go func() { connected <- p.Connect(ctx, nil) }()
+		synctest.Wait()
+		world.Enqueue(t, p, "0", "a")
+		_ = p.Flush(t.Context())
+		told = append(told, o.All()[0].Outcome.Err)
+		if len(told) != 4 {
+			t.Errorf("told were %v", told)
+		}
+		for _, err := range told {
+			if e, ok := errors.AsType[*eventhubs.Error](err); !ok || e.Code != eventhubs.CodeTimeout || e.PartitionID != "0" || !e.Transient || !errors.Is(err, context.DeadlineExceeded) {
+				t.Errorf("told was %T %v", err, err)
+			}
+		}
+		cancel()
+		<-connected
+	})
+}
+
+// A state that ends its goroutine, as t.FailNow does, has failed: it is asked again, unless there is to be no other try. Then its batch fails, which stops the
+// partition if that is asked for.
+func TestAStateThatEndsItsGoroutineHasFailed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := scripted.NewNumbered(t)
+		calls := 0
+		p := world.Numbered(n, eventhubs.Options{ProducerStore: loader(func(context.Context) error {
+			if calls++; calls == 1 {
+				runtime.Goexit()
+			}
+			return nil
+		})})
+		world.Enqueue(t, p, "0", "a")
+		if err := p.Flush(t.Context()); err != nil {
+			t.Errorf("Flush returned %v", err)
+		}
+		n.WantSent("77:0/1-1")
+	})
+	for _, stop := range []bool{false, true} {
+		t.Run(fmt.Sprint("StopPartitionOnFailure=", stop), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				n := scripted.NewNumbered(t)
+				calls := 0
+				o := world.Outcomes{}
+				p := world.Numbered(n, eventhubs.Options{StopPartitionOnFailure: stop, Retry: eventhubs.RetryOptions{MaxRetries: -1}, ProducerStore: loader(func(context.Context) error {
+					if calls++; calls == 1 {
+						runtime.Goexit()
+					}
+					return nil
+				}), OnBatchFailed: func(ctx context.Context, b *eventhubs.Batch) {
+					o.Handle(ctx, b)
+					runtime.Goexit() // a handler that does so too has been told
+				}})
+				world.Enqueue(t, p, "0", "a")
+				ended, isEnded := errors.AsType[*callback.EndedError](p.Flush(t.Context()))
+				if !isEnded || ended.Function != "ProducerStore.Load" {
+					t.Errorf("Flush returned %v, want that ProducerStore.Load ended its goroutine", ended)
+				}
+				err := p.Enqueue(t.Context(), &eventhubs.Event{Body: []byte("b"), PartitionID: "0"})
+				if errors.Is(err, eventhubs.ErrPartitionStopped) != stop {
+					t.Errorf("Enqueue returned %v", err)
+				}
+				if err := p.Close(t.Context()); err != nil {
+					t.Error(err)
+				}
+				if stop {
+					n.WantSent()
+				} else {
+					n.WantSent("77:0/1-1")
+				}
+				if all := o.All(); len(all) != 1 || all[0].Outcome.Storage != eventhubs.NotStored {
+					t.Errorf("told was %+v", all)
+				}
+			})
+		})
+	}
+}

@@ -1,0 +1,63 @@
+package scripted
+
+import (
+	"errors"
+	"time"
+
+	"github.com/go-eventhubs/eventhubs/internal/connection"
+)
+
+// A try answers for each partition what the test has put there.
+func Answers(peer *Hub) (answers map[string]connection.Result) {
+	answers = map[string]connection.Result{}
+	peer.Answer = func(s Sent) connection.Result {
+		peer.Mu.Lock()
+		defer peer.Mu.Unlock()
+		if r, ok := answers[s.Partition]; ok {
+			return r
+		}
+		return connection.Result{Outcome: connection.Accepted}
+	}
+	return answers
+}
+
+// Unauthorized is a try that fails with all that a service tells of it.
+func Unauthorized() error {
+	return &connection.Error{Code: connection.CodeUnauthorized, Condition: "amqp:unauthorized-access", Description: "InvalidSignature",
+		TrackingID: "t-1", Transient: true, Err: errors.New("amqp:unauthorized-access: InvalidSignature")}
+}
+
+// TooLarge is the result of a try that the service has refused for its size.
+func TooLarge(outcome connection.Outcome) connection.Result {
+	return connection.Result{Outcome: outcome, Err: &connection.Error{Code: connection.CodeTooLarge, Condition: "amqp:link:message-size-exceeded", Err: errors.New("too large")}}
+}
+
+// Transient is the result of a try that ended without a settled failure.
+func Transient(outcome connection.Outcome) connection.Result {
+	return connection.Result{Outcome: outcome, Err: &connection.Error{Code: connection.CodeConnectionLost, Err: errors.New("the line is cut"), Transient: true}}
+}
+
+// Refused is the result of a try that the service has refused for good.
+func Refused(why string) connection.Result {
+	return connection.Result{Outcome: connection.Rejected, Err: &connection.Error{
+		Code: connection.CodeRejected, Condition: "amqp:not-allowed", Description: why, Err: errors.New(why)}}
+}
+
+// Throttling answers each try by turns: too busy, and stored.
+func Throttling(peer *Hub) {
+	tries := map[string]int{}
+	peer.Answer = func(s Sent) connection.Result {
+		peer.Mu.Lock()
+		defer peer.Mu.Unlock()
+		if tries[s.Partition]++; tries[s.Partition]%2 == 1 {
+			return Failing(connection.Error{Code: connection.CodeThrottled, Transient: true, Wait: time.Millisecond})
+		}
+		return connection.Result{Outcome: connection.Accepted}
+	}
+}
+
+// Failing returns the result of a try that did not get as far as the service.
+func Failing(e connection.Error) connection.Result {
+	e.Err = errors.New("no")
+	return connection.Result{Outcome: connection.NotSent, Err: &e}
+}

@@ -1,0 +1,179 @@
+package world
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/go-eventhubs/eventhubs/emulator"
+	"github.com/go-eventhubs/eventhubs/emulator/emulatortest"
+	"github.com/go-eventhubs/eventhubs/internal/memnet"
+)
+
+// NewEmulator is a hub in memory that forgets no event.
+func NewEmulator(t *testing.T, partitions int) *emulator.Server {
+	return emulatortest.New(t, &emulator.Options{Addr: emulator.InMemory, Hubs: Hubs(partitions), Logger: slog.New(slog.DiscardHandler)})
+}
+
+// OneWay is how long a byte is under way between a producer and the service, as between a client and a region that is not far.
+const OneWay = 20 * time.Millisecond
+
+// Trip is a round trip.
+const Trip = 2 * OneWay
+
+// A Network leads to a server, in its time: it is what memnet leaves out. The server may be replaced, as when a name comes to mean another
+// address, and the way to it may be closed.
+type Network struct {
+	mu      sync.Mutex // guards the fields below
+	server  *emulator.Server
+	refuse  error // why nothing is reached; nil while the way is open
+	dials   []time.Time
+	wires   []*wire
+	Carries sync.WaitGroup // two goroutines for each direction of each wire
+}
+
+// Dial is a dialer as Options.Connection takes it, with a name server of its own. A handshake takes a round trip, as with TCP.
+func (n *Network) Dial(ctx context.Context, _, address string) (net.Conn, error) {
+	n.mu.Lock()
+	n.dials = append(n.dials, time.Now())
+	n.mu.Unlock()
+	if host, _, err := net.SplitHostPort(address); err != nil || net.ParseIP(host) != nil {
+		return nil, errors.New(address + " is no name: what it was may have another address by now")
+	}
+	if err := Sleep(ctx, Trip); err != nil {
+		return nil, err
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.refuse != nil {
+		return nil, n.refuse
+	}
+	far, err := n.server.Dial(ctx)
+	if err != nil {
+		return nil, err
+	}
+	near, end := memnet.Pipe()
+	w := &wire{}
+	n.wires = append(n.wires, w)
+	w.carry(&n.Carries, far, end)
+	w.carry(&n.Carries, end, far)
+	return near, nil
+}
+
+// Block closes the way with an error, or opens it again with nil. Connections that there are stay.
+func (n *Network) Block(err error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.refuse = err
+}
+
+// LeadTo makes the way lead to another server.
+func (n *Network) LeadTo(server *emulator.Server) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.server = server
+}
+
+// Swallow makes the connections that there are carry nothing any more, in either direction, without a word: a firewall has forgotten them.
+func (n *Network) Swallow() {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for _, w := range n.wires {
+		w.mu.Lock()
+		w.deaf = true
+		w.mu.Unlock()
+	}
+}
+
+// Dialled is when the producer has dialled.
+func (n *Network) Dialled() []time.Time {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return slices.Clone(n.dials)
+}
+
+// A wire carries the bytes of one connection.
+type wire struct {
+	mu   sync.Mutex // guards the field below
+	deaf bool
+}
+
+// A parcel is what came in at one time; without bytes it is the end of the connection.
+type parcel struct {
+	bytes []byte
+	err   error
+	due   time.Time
+}
+
+// carry brings what is read from one end to the other, oneWay later. It ends when either end does.
+func (w *wire) carry(carries *sync.WaitGroup, from, to net.Conn) {
+	under := make(chan parcel, 256) // way; beyond that the sender's socket fills up
+	// Ends when from does, or with a close of to, which ends from.
+	carries.Go(func() {
+		defer close(under)
+		buffer := make([]byte, 32<<10)
+		for {
+			n, err := from.Read(buffer)
+			w.mu.Lock()
+			deaf := w.deaf
+			w.mu.Unlock()
+			if deaf && err == nil {
+				continue
+			}
+			under <- parcel{slices.Clone(buffer[:n]), err, time.Now().Add(OneWay)}
+			if err != nil {
+				return
+			}
+		}
+	})
+	// Ends with the goroutine above, whose parcels it takes until the last.
+	carries.Go(func() {
+		for p := range under {
+			time.Sleep(time.Until(p.due))
+			w.mu.Lock()
+			deaf := w.deaf
+			w.mu.Unlock()
+			switch {
+			case deaf && p.err == nil:
+			case p.err == nil:
+				_, _ = to.Write(p.bytes) // an end that is closed takes nothing
+			case deaf:
+				_ = from.Close()
+			case errors.Is(p.err, io.EOF):
+				_ = to.Close()
+			default:
+				cutOff(to)
+			}
+		}
+	})
+}
+
+// cutOff breaks a connection as the other end broke.
+func cutOff(c net.Conn) {
+	if m, ok := c.(*memnet.Conn); ok {
+		m.Cut()
+		return
+	}
+	_ = c.Close()
+}
+
+// Sleep returns nil after d, or the context's error when that ends first.
+func Sleep(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// Tracked is how the service's texts end.
+func Tracked(text string) string { return text + " TrackingId:2_G0, SystemTracker:t" }

@@ -1,0 +1,64 @@
+package eventhubs
+
+import (
+	"errors"
+	"os"
+	"runtime"
+	"syscall"
+	"testing"
+)
+
+// An error of Save means that nothing was kept, also where the file is there already when it comes: with it the next Save would find an epoch that it does not know.
+func TestAFileStateThatCannotBeMadeDurableKeepsNothing(t *testing.T) {
+	store := fileStore(t.TempDir())
+	key := ProducerKey{FullyQualifiedNamespace: "name.servicebus.windows.net", EventHubName: "hub", PartitionID: "0"}
+	s := store.of(key)
+	first, second := ProducerID{ID: 5}, ProducerID{ID: 5, Epoch: 1}
+	if err := store.Save(t.Context(), key, ProducerID{}, first); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.add(s.name("0", 2), second); err != nil {
+		t.Fatal(err)
+	}
+	var limit syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
+		t.Fatal(err)
+	}
+	none := limit
+	none.Cur = 0
+	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &none); err != nil {
+		t.Fatal(err)
+	}
+	err := s.settle("0", 2) // what Save does next
+	if back := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &limit); back != nil {
+		t.Fatal(back)
+	}
+	if !errors.Is(err, syscall.EMFILE) {
+		t.Errorf("without a file to open it returned %v", err)
+	}
+	if got, err := store.Load(t.Context(), key); got != first || err != nil {
+		t.Errorf("Load returned %v, %v, want %v", got, err, first)
+	}
+	if err := store.Save(t.Context(), key, first, second); err != nil {
+		t.Errorf("the next Save returned %v", err)
+	}
+}
+
+// Some file systems know no fsync of a directory and say that it is an invalid argument.
+func TestADirectoryThatCannotBeSyncedIsGoodEnough(t *testing.T) {
+	const directory = "/proc/self"
+	if runtime.GOOS != "linux" {
+		t.Skip("no such file system is known here")
+	}
+	d, err := os.Open(directory)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = d.Close() }()
+	if err := d.Sync(); !errors.Is(err, syscall.EINVAL) {
+		t.Skipf("it can be synced: %v", err)
+	}
+	if err := syncDirectory(directory); err != nil {
+		t.Error(err)
+	}
+}
