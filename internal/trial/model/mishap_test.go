@@ -7,13 +7,14 @@ import (
 	"github.com/go-eventhubs/eventhubs/emulator"
 )
 
-// A mishap is what goes wrong with an operation of one that may go wrong, by chance; severity is a percentage of the transfers.
-func mishap(op emulator.Operation, random *rand.Rand, severity int) emulator.Action {
+// A mishap is what goes wrong with an operation of one that may go wrong, by chance; severity is a percentage of the transfers. A prompt service
+// stores a batch at once or never.
+func mishap(op emulator.Operation, random *rand.Rand, severity int, prompt bool) emulator.Action {
 	long := time.Duration(random.IntN(30_000)) * time.Millisecond
 	switch op.Kind {
 	case emulator.KindTransfer:
 		if random.IntN(100) < severity {
-			return badTransfer(random, long)
+			return badTransfer(random, long, prompt)
 		}
 		return emulator.Pass().AnswerAfter(time.Duration(random.IntN(20)) * time.Millisecond)
 	case emulator.KindAttach:
@@ -29,7 +30,7 @@ func mishap(op emulator.Operation, random *rand.Rand, severity int) emulator.Act
 }
 
 // badTransfer lies to nobody: what is told as given back or refused is not stored.
-func badTransfer(random *rand.Rand, long time.Duration) emulator.Action {
+func badTransfer(random *rand.Rand, long time.Duration, prompt bool) emulator.Action {
 	switch random.IntN(18) {
 	case 0:
 		return emulator.Cut()
@@ -58,6 +59,9 @@ func badTransfer(random *rand.Rand, long time.Duration) emulator.Action {
 	case 14:
 		return emulator.Pass().AnswerAfter(long)
 	case 15:
+		if prompt {
+			return emulator.Pass().AnswerAfter(long)
+		}
 		return emulator.Pass().After(long) // the server itself is late: the client may have given up
 	case 16:
 		return emulator.Pass().CloseWindow(long)

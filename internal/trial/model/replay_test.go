@@ -33,7 +33,7 @@ func TestAReplayableSourceIsStoredExactlyOnce(t *testing.T) {
 					t.Errorf("seed %d, %+v, after %d lives: partition %d has %d events, want %d, the same\n%v", seed, mode, m.lives, partition, len(got), len(source), got)
 				}
 			}
-			lives, late = lives+m.lives, late+m.late.Load()
+			lives, late = lives+m.lives, late+m.stragglers.Load()
 		})
 	})
 	t.Logf("%d lives; %d times bytes of an old try were late", lives, late)
@@ -43,14 +43,14 @@ func TestAReplayableSourceIsStoredExactlyOnce(t *testing.T) {
 }
 
 type replay struct {
-	*idempotentModel
+	*model
 	sources [][]string // of each partition
 }
 
 func newReplay(t *testing.T, seed uint64, mode emulator.Idempotence) *replay {
-	m := &replay{idempotentModel: &idempotentModel{t: t, stingy: world.ModelStinginess(seed), random: rand.New(rand.NewPCG(seed, 21)), history: history{idempotent: true, told: map[place][]end{}}}}
+	m := &replay{model: emptyModel(t, seed, 21)}
 	m.honest, m.partitions, m.severity, m.perMille = true, 1+m.random.IntN(3), []int{5, 20, 40}[m.random.IntN(3)], []int{0, 10, 50}[m.random.IntN(3)]
-	m.server = m.newServer(seed, mode, []int{1_046_528, 3000}[m.random.IntN(2)])
+	m.server = m.newServer(rand.New(rand.NewPCG(seed, 12)), mode, []int{1_046_528, 3000}[m.random.IntN(2)])
 	m.state = world.NewSharedState(rand.New(rand.NewPCG(seed, 23)), m.severity, &m.calm)
 	for p := range m.partitions {
 		var source []string
@@ -106,7 +106,7 @@ func (m *replay) run() {
 }
 
 // goOn is the application: it goes on where the service says that it is, and gives up when anything fails. It reports whether everything is stored.
-func (m *replay) goOn(ctx context.Context, l *modelLife) bool {
+func (m *replay) goOn(ctx context.Context, l *life) bool {
 	for l.producer.Connect(ctx, &eventhubs.ConnectOptions{Links: true}) != nil {
 		if ctx.Err() != nil {
 			return false
