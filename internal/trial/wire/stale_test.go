@@ -1,4 +1,4 @@
-package eventhubs_test
+package wire
 
 import (
 	"context"
@@ -10,6 +10,7 @@ import (
 	"github.com/go-eventhubs/eventhubs"
 	"github.com/go-eventhubs/eventhubs/emulator"
 	"github.com/go-eventhubs/eventhubs/emulator/emulatortest"
+	"github.com/go-eventhubs/eventhubs/internal/trial/world"
 )
 
 // The end of an idle link shows only when the link is used. The producer opens another one within the same try, at once.
@@ -18,7 +19,7 @@ func TestALinkThatEndedWhileIdleIsReplacedWithinOneTry(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				var attaches, sent, failed atomic.Int32
-				server := emulatortest.New(t, &emulator.Options{Addr: emulator.InMemory, Hubs: hub(1), Hook: func(_ context.Context, op emulator.Operation) emulator.Action {
+				server := emulatortest.New(t, &emulator.Options{Addr: emulator.InMemory, Hubs: world.Hubs(1), Hook: func(_ context.Context, op emulator.Operation) emulator.Action {
 					if op.Kind == emulator.KindAttach && op.PartitionID != "" {
 						attaches.Add(1)
 					}
@@ -28,7 +29,7 @@ func TestALinkThatEndedWhileIdleIsReplacedWithinOneTry(t *testing.T) {
 					Sending:  func(eventhubs.TracedBatch) { sent.Add(1) },
 					Retrying: func(eventhubs.TracedFailure) { failed.Add(1) },
 				}
-				p := newProducer(t, server, options)
+				p := world.NewProducer(t, server, options)
 				for i := range int32(2) {
 					began := time.Now()
 					o, err := p.Publish(t.Context(), &eventhubs.Event{Body: []byte("a")})
