@@ -122,7 +122,7 @@ func (a *admission) lock() error {
 // take takes room if there is some that no caller ahead could use.
 func (a *admission) take(want *wish) (r room, ok bool) {
 	a.mu.Lock()
-	if ok = a.closed == nil && a.freeLocked(want); ok {
+	if ok = a.closed == nil && a.admitsLocked(want); ok {
 		r = a.takeLocked(want)
 	}
 	a.mu.Unlock()
@@ -137,7 +137,7 @@ func (a *admission) try(ctx context.Context, want wish) (room, error) {
 	if err := a.lock(); err != nil {
 		return room{}, err
 	}
-	if !a.freeLocked(&want) {
+	if !a.admitsLocked(&want) {
 		return room{}, a.refuseUnlock(&want, "")
 	}
 	r := a.takeLocked(&want)
@@ -153,7 +153,7 @@ func (a *admission) enterFromHandler(s *scope, want wish) (r room, err error) {
 	}
 	var promised *scope
 	switch {
-	case a.freeLocked(&want):
+	case a.admitsLocked(&want):
 	case s.events < 1 || s.bytes < want.bytes:
 		return room{}, a.refuseUnlock(&want, "enqueued from a handler, which cannot wait: ")
 	default:
@@ -352,8 +352,8 @@ func (a *admission) lineLocked(want *wish) *share {
 	return want.partition.share
 }
 
-// freeLocked reports whether there is room for the wish that no earlier caller could use.
-func (a *admission) freeLocked(want *wish) bool {
+// admitsLocked reports whether there is room for the wish that no earlier caller could use.
+func (a *admission) admitsLocked(want *wish) bool {
 	if len(a.ready) > 0 || !a.roomLocked(want.bytes) {
 		return false
 	}

@@ -2,9 +2,10 @@ package eventhubs
 
 import (
 	"context"
-	"fmt"
 	"sync/atomic"
 	"time"
+
+	"github.com/go-eventhubs/eventhubs/internal/connection"
 )
 
 // A lifetime says how far the end of a producer has come. It has three steps: no event is accepted
@@ -59,12 +60,6 @@ func (l *lifetime) bound(ctx context.Context) (context.Context, context.CancelFu
 	return ctx, func() { stop(); cancel(nil) }
 }
 
-// contextError returns an error for a context that has ended: errors.Is finds both ctx.Err() and
-// its cause.
-func contextError(ctx context.Context) error {
-	err, cause := ctx.Err(), context.Cause(ctx)
-	if cause == nil || cause == err {
-		return err
-	}
-	return fmt.Errorf("%w: %w", err, cause)
-}
+// contextError returns an error for a context that has ended: errors.Is finds both ctx.Err() and the
+// context's cause.
+func contextError(ctx context.Context) error { return connection.ContextError(ctx) }

@@ -77,7 +77,7 @@ func (p *partition) cutForSize(b *batch, r connection.Result) (smaller bool, end
 		return false, &EventTooLargeError{Size: b.bytes, Limit: b.bytes - 1, Err: reason}
 	}
 	p.observer.retrying(p.observer.traced(p.id, b), reason, 0)
-	b.failures.cut++
+	b.failures.shortened++
 	p.numberAgain(b)
 	p.shorten(b, limit)
 	return true, nil

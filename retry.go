@@ -88,7 +88,7 @@ type retries struct {
 	counted   int // bounded by MaxRetries
 	throttled int
 	tokenless int
-	cut       int       // the batch was too large, and is now smaller
+	shortened int       // the batch was too large, and is now smaller
 	undecided error     // the Policy did not return; nil while it does
 	last      hindrance // the last failure
 }
@@ -115,7 +115,7 @@ func (r *retries) reason(err error) error {
 }
 
 // total returns how many tries have failed.
-func (r *retries) total() int { return r.counted + r.throttled + r.tokenless + r.cut }
+func (r *retries) total() int { return r.counted + r.throttled + r.tokenless + r.shortened }
 
 // after records a failed try. It returns the pause before the next one, and whether there is one.
 // The id is the partition's, if there is one. Settled means that the service has looked at the

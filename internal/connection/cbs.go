@@ -78,7 +78,7 @@ func (cl *client) putToken(ctx context.Context, g *grant) (permit, error) {
 	token, err := callback.Result("TokenCredential.GetToken", func() (Token, error) { return cl.owner.cfg.Tokens.Token(ctx, audience) })
 	if err != nil {
 		if ctx.Err() != nil {
-			return permit{}, classify(fmt.Errorf("getting a token for %s: %w", audience, contextError(ctx)))
+			return permit{}, classify(fmt.Errorf("getting a token for %s: %w", audience, ContextError(ctx)))
 		}
 		return permit{}, &Error{Code: CodeNoToken, Err: fmt.Errorf("getting a token for %s: %w", audience, err)}
 	}

@@ -332,7 +332,7 @@ func (c *Conn) Close(ctx context.Context) error {
 	case <-ended:
 		return nil
 	case <-timer.C:
-		return contextError(ctx)
+		return ContextError(ctx)
 	}
 }
 

@@ -301,8 +301,9 @@ func closedError() error {
 	return &Error{Code: CodeClosed, Err: ErrClosed}
 }
 
-// contextError is the error of an ended context, with its cause if that says more.
-func contextError(ctx context.Context) error {
+// ContextError returns an error for a context that has ended. errors.Is finds both ctx.Err() and the
+// context's cause.
+func ContextError(ctx context.Context) error {
 	err, cause := ctx.Err(), context.Cause(ctx)
 	if cause == nil || errors.Is(cause, err) {
 		return cause

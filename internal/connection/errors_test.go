@@ -167,12 +167,12 @@ func TestContextErrorKeepsTheCause(t *testing.T) {
 	reason := errors.New("shutting down")
 	ctx, cancel := context.WithCancelCause(t.Context())
 	cancel(reason)
-	if err := contextError(ctx); !errors.Is(err, context.Canceled) || !errors.Is(err, reason) {
+	if err := ContextError(ctx); !errors.Is(err, context.Canceled) || !errors.Is(err, reason) {
 		t.Errorf("error %v, want both the context's and its cause", err)
 	}
 	plain, cancelPlain := context.WithCancel(t.Context())
 	cancelPlain()
-	if err := contextError(plain); err != context.Canceled {
+	if err := ContextError(plain); err != context.Canceled {
 		t.Errorf("error %v, want context.Canceled alone", err)
 	}
 }

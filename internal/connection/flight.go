@@ -20,7 +20,7 @@ func pace(ctx context.Context, failed time.Time) error {
 	case <-timer.C:
 		return nil
 	case <-ctx.Done():
-		return contextError(ctx)
+		return ContextError(ctx)
 	}
 }
 
@@ -59,6 +59,6 @@ func (f *flight[T]) wait(ctx context.Context) (T, error) {
 		return f.value, f.err
 	case <-ctx.Done():
 		var none T
-		return none, classify(contextError(ctx))
+		return none, classify(ContextError(ctx))
 	}
 }

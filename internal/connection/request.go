@@ -301,7 +301,7 @@ func (p *requestPair) exchange(ctx context.Context, properties amqp.Map, body an
 			// Other requests may be under way on this link, so it is not given up.
 			d.Withdraw()
 			p.unheard(start)
-			return nil, false, contextError(ctx)
+			return nil, false, ContextError(ctx)
 		}
 	}
 }
@@ -362,5 +362,5 @@ func openingError(ctx context.Context, err error) error {
 	if ctx.Err() == nil {
 		return err
 	}
-	return contextError(ctx)
+	return ContextError(ctx)
 }

@@ -197,7 +197,7 @@ func (s *Sender) settled(l *link, p permit, state amqp.DeliveryState) Result {
 // giveUp ends a try whose context has ended. The outcome may be known by now, if one write
 // contained the batch and something that the network has not taken.
 func (s *Sender) giveUp(ctx context.Context, l *link, p permit, d *amqp.Delivery, start time.Time) Result {
-	err := contextError(ctx)
+	err := ContextError(ctx)
 	came := d.Withdraw()
 	if came == amqp.Leaving {
 		s.drop(l, err)

@@ -19,7 +19,7 @@ type Sender struct {
 	hub         string
 	partitionID string
 	identifier  string
-	idempotent  bool // see identity.go
+	idempotent  bool // see sender_identity.go
 
 	maxMessageSize atomic.Uint64
 
@@ -74,7 +74,7 @@ func (s *Sender) WaitingForCredit() bool {
 
 func (s *Sender) open(ctx context.Context) (*link, error) {
 	if ctx.Err() != nil {
-		return nil, classify(contextError(ctx))
+		return nil, classify(ContextError(ctx))
 	}
 	s.mu.Lock()
 	if s.closed {

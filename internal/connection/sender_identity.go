@@ -121,7 +121,7 @@ func (s *Sender) SendOn(ctx context.Context, attach uint64, batch [][]byte) Resu
 // attached returns the link of an attach if it is still the present one.
 func (s *Sender) attached(ctx context.Context, attach uint64) (*link, error) {
 	if ctx.Err() != nil {
-		return nil, classify(contextError(ctx))
+		return nil, classify(ContextError(ctx))
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
