@@ -12,7 +12,7 @@ type shortage struct {
 	holder   *partition // holds most, or with ofShare is the event's; nil if none holds any
 	ofShare  bool       // the holder is at its limit; otherwise the buffer is full
 	trouble  trouble    // the holder's
-	anywhere bool       // the holder has ServiceAssigned's events
+	assigned bool       // the holder has ServiceAssigned's events
 
 	held, heldBytes     int // the holder's
 	events, bytes       int // of all partitions
@@ -28,7 +28,7 @@ func (a *admission) shortageLocked(want *wish) shortage {
 		most = a.largestLocked()
 	}
 	if most != nil {
-		short.holder, short.anywhere, short.trouble = most.partition, most.unlimited, most.trouble
+		short.holder, short.assigned, short.trouble = most.partition, most.unlimited, most.trouble
 		short.held, short.heldBytes = most.events, most.bytes
 	}
 	return short
@@ -69,7 +69,7 @@ func (s *share) part(a *admission) float64 {
 func (s shortage) String() string {
 	var text strings.Builder
 	who := "the events whose partition the service chooses"
-	if s.holder != nil && !s.anywhere {
+	if s.holder != nil && !s.assigned {
 		who = "partition " + s.holder.id
 	}
 	if s.ofShare {

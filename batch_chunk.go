@@ -21,14 +21,14 @@ type chunk struct {
 // unused. That suits a sparse stream with a thousand open batches as well as a dense one with full
 // batches. An event larger than the largest chunk takes several.
 const (
-	smallChunk = 4 << 10
-	largeChunk = amqp.MaxPiece
-	chunkSizes = 5 // from smallChunk on, each twice the previous
+	smallChunk = 4 << 10       // the connection copies smaller pieces (package amqp, leastDirect)
+	largeChunk = amqp.MaxPiece // smallChunk, doubled some times
 	chunkRoom  = amqp.FrameRoom
 )
 
-// Pools of plain memory by size, shared by all producers: nothing in them refers to anything.
-var chunkPools [chunkSizes]sync.Pool
+// Pools of plain memory, shared by all producers: nothing in them refers to anything. Each has chunks
+// of twice the size of the previous one, from smallChunk to largeChunk.
+var chunkPools = make([]sync.Pool, bits.Len(largeChunk/smallChunk))
 
 // newChunk returns a chunk with room for size bytes, for a batch with others bytes in its other
 // chunks.

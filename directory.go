@@ -16,13 +16,14 @@ import (
 type directory struct {
 	*parts
 	staging  *staging   // immutable
-	anywhere *partition // immutable; with ServiceAssigned: for events without id and key; else nil
+	assigned *partition // immutable; with ServiceAssigned: for events without id and key; else nil
 
 	table     atomic.Pointer[table] // nil until the partitions are known
 	openLinks atomic.Int32          // partitions whose link was ever open
 	questions atomic.Uint64         // how often the service was asked for the partitions
 	asking    atomic.Bool           // a refresh is under way
 	askedAt   atomic.Int64          // when the latest refresh began, in Unix nanoseconds
+	question  uint64                // of the list that was adopted last; guarded by staging.mu
 	refreshAt atomic.Int64          // when the next one is due, in Unix nanoseconds; zero without a table
 
 	walk sync.Mutex // held by the one event that looks for Sticky's batch
@@ -45,7 +46,7 @@ func (d *directory) newTable(ids []string) *table {
 	t := &table{byID: make(map[string]*partition, len(ids)), all: d.partitions()}
 	known := make(map[string]*partition, len(ids))
 	for _, p := range t.all {
-		if p != d.anywhere {
+		if p != d.assigned {
 			known[p.id] = p
 		}
 	}
@@ -89,8 +90,8 @@ func (d *directory) partitions() []*partition {
 	if t := d.table.Load(); t != nil {
 		return t.all
 	}
-	if d.anywhere != nil {
-		return []*partition{d.anywhere}
+	if d.assigned != nil {
+		return []*partition{d.assigned}
 	}
 	return nil
 }
@@ -107,7 +108,7 @@ func (d *directory) find(partitionID string) (*partition, error) {
 // lacks reports whether the partition is no longer in the table.
 func (d *directory) lacks(p *partition) bool {
 	t := d.table.Load()
-	return p != d.anywhere && t != nil && t.byID[p.id] != p
+	return p != d.assigned && t != nil && t.byID[p.id] != p
 }
 
 // assign returns the partition of an event of that size with that route. The error is
@@ -168,8 +169,8 @@ func (d *directory) anyOf(t *table, size int) *partition {
 // pick chooses the partition of an event without key and id; nil while the partitions are not
 // known. It is called with admission.mu held.
 func (d *directory) pick(size int) *partition {
-	if d.anywhere != nil {
-		return d.anywhere
+	if d.assigned != nil {
+		return d.assigned
 	}
 	if t := d.table.Load(); t != nil {
 		return d.nextLocked(t, size)
@@ -181,8 +182,8 @@ func (d *directory) pick(size int) *partition {
 // If there is none, it chooses the next that may hold the event. If there is none of these either,
 // it chooses the next one. admission.mu must be held.
 func (d *directory) nextLocked(t *table, size int) *partition {
-	if d.anywhere != nil {
-		return d.anywhere
+	if d.assigned != nil {
+		return d.assigned
 	}
 	sticky := d.options.Partitioning == Sticky
 	n := uint32(len(t.partitions))
@@ -207,11 +208,11 @@ func (d *directory) nextLocked(t *table, size int) *partition {
 	return cmp.Or(open, first)
 }
 
-// fill puts an event into the batch that Sticky fills. The event has room in p, where the search
-// begins. It joins the first open batch that takes it, or begins a batch in the first partition
-// without one. If all batches are full, the next partition in turn begins another. fill returns the
-// partition that has the event and its room now.
-func (d *directory) fill(p *partition, w *wireEvent, x *extra, r *room) (*partition, error) {
+// appendSticky puts an event into the batch that Sticky fills. The event has room in p, where the
+// search begins. It joins the first open batch that takes it, or begins a batch in the first
+// partition without one. If all batches are full, the next partition in turn begins another.
+// appendSticky returns the partition that has the event and its room now.
+func (d *directory) appendSticky(p *partition, w *wireEvent, x *extra, r *room) (*partition, error) {
 	d.walk.Lock()
 	defer d.walk.Unlock()
 	t := d.table.Load()
@@ -219,40 +220,36 @@ func (d *directory) fill(p *partition, w *wireEvent, x *extra, r *room) (*partit
 		if joined, err := p.join(w, x); joined {
 			return p, err
 		}
-		d.leaves(t, p)
+		d.advance(t, p)
 		p = d.admission.move(r)
 	}
-	d.leaves(t, p) // p was looked at first, so it begins a batch last
+	d.advance(t, p) // p was looked at first, so it begins a batch last
 	p = d.admission.move(r)
 	return p, p.append(w, x, false)
 }
 
-// receive is fill for the i-th event of a staged batch, before the table is published.
-func (d *directory) receive(t *table, b *batch, i int, encoded []byte) *partition {
+// receiveSticky is appendSticky for the i-th event of a staged batch, before the table is published.
+func (d *directory) receiveSticky(t *table, b *batch, i int, encoded []byte) *partition {
 	size := sectionSize(len(encoded))
 	p := d.anyOf(t, size)
 	for range len(t.partitions) {
 		if p.receive(b, i, encoded, true) {
 			return p
 		}
-		d.leaves(t, p)
+		d.advance(t, p)
 		p = d.anyOf(t, size)
 	}
-	d.leaves(t, p)
+	d.advance(t, p)
 	p = d.anyOf(t, size)
 	p.receive(b, i, encoded, false)
 	return p
 }
 
-// left moves Sticky on from a partition whose open batch was taken.
-func (d *directory) left(p *partition) {
-	if t := d.table.Load(); t != nil {
-		d.leaves(t, p)
+// advance turns the ring past p, if Sticky fills a batch of p. The table is nil before it is published.
+func (d *directory) advance(t *table, p *partition) {
+	if t == nil {
+		return
 	}
-}
-
-// leaves moves Sticky on to the next partition if it fills a batch of p.
-func (d *directory) leaves(t *table, p *partition) {
 	if at := d.ring.Load(); t.partitions[at%uint32(len(t.partitions))] == p {
 		d.ring.CompareAndSwap(at, at+1)
 	}
@@ -261,7 +258,7 @@ func (d *directory) leaves(t *table, p *partition) {
 // adopt publishes the table for the service's list. The first time, it moves the staged events to
 // the partitions, in order. From then on, staging takes no event.
 func (d *directory) adopt(list partitionList) {
-	t, fresh := d.staging.handOver(list)
+	t, fresh := d.publish(list)
 	d.observer.health.recovered(nil) // after the table is published: now a failure to get the list does not count
 	if !fresh {
 		return
@@ -271,4 +268,27 @@ func (d *directory) adopt(list partitionList) {
 	for _, p := range t.partitions {
 		p.wake()
 	}
+}
+
+// publish makes the table and publishes it. It reports false if a later question was answered
+// earlier: then that list counts. Staging's lock is held, so that no event is staged after it.
+func (d *directory) publish(list partitionList) (t *table, fresh bool) {
+	s := d.staging
+	s.mu.Lock()
+	defer s.unlock()
+	if list.question < d.question {
+		return nil, false
+	}
+	d.question = list.question
+	t = d.table.Load()
+	if t == nil || !slices.Equal(t.ids(), list.ids) {
+		t = d.newTable(list.ids)
+	}
+	if !s.over {
+		s.failLocked(s.moveLocked(t))
+		s.over = true
+	}
+	d.table.Store(t)
+	d.admission.spread(len(t.byID) > 1)
+	return t, true
 }

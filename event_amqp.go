@@ -185,7 +185,7 @@ func sameName(own map[any]any, key any, name string) any {
 func (w *wireEvent) appendMessageProperties(e *Event) (err error) {
 	p := e.AMQP.Properties
 	if p == nil {
-		return w.appendProperties(e)
+		return w.appendPropertiesSection(e)
 	}
 	properties := amqp.Properties{
 		MessageID: p.MessageID, UserID: p.UserID, To: p.To, Subject: p.Subject, ReplyTo: p.ReplyTo, CorrelationID: p.CorrelationID,

@@ -52,7 +52,7 @@ func (w *wireEvent) encode(e *Event, key string) error {
 	w.appendAnnotations(key)
 	// The two functions check this too. Most events have neither, so this saves two calls.
 	if e.MessageID != "" || e.CorrelationID != "" || e.ContentType != "" {
-		if err := w.appendProperties(e); err != nil {
+		if err := w.appendPropertiesSection(e); err != nil {
 			return err
 		}
 	}
@@ -87,9 +87,9 @@ func (w *wireEvent) appendAnnotations(key string) {
 	w.head = amqp.EndMap(dst, mark, pairs)
 }
 
-// appendProperties appends the properties section, up to the last property that the event has. The
+// appendPropertiesSection appends the properties section, up to the last property that the event has. The
 // section's order is message-id, four that only AMQPProperties has, correlation-id, content-type.
-func (w *wireEvent) appendProperties(e *Event) error {
+func (w *wireEvent) appendPropertiesSection(e *Event) error {
 	fields := 0
 	switch {
 	case e.ContentType != "":

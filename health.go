@@ -110,7 +110,7 @@ type health struct {
 
 	mu      sync.Mutex // guards the fields below
 	known   map[*partition]*ailment
-	in      [states]int // how many of known are in each state; at 0, those without trouble
+	in      [states]int // how many of known are in each state; at 0 (HealthConnecting), those without trouble
 	present HealthState
 	since   time.Time // when it began; zero for the first
 	last    error
@@ -131,8 +131,8 @@ type ailment struct {
 
 func (a *ailment) state() HealthState { return max(a.failure, a.quiet) }
 
-// worst returns since when an ailment has been in its state.
-func (a *ailment) worst() time.Time {
+// stateSince returns since when an ailment has been in its state.
+func (a *ailment) stateSince() time.Time {
 	if a.quiet > a.failure {
 		return a.quietSince
 	}

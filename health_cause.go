@@ -23,10 +23,10 @@ func (h *health) causeLocked() (c cause) {
 	}
 	var longest time.Time
 	for part, a := range h.known {
-		if a.state() != h.present || longest != (time.Time{}) && !a.worst().Before(longest) {
+		if a.state() != h.present || longest != (time.Time{}) && !a.stateSince().Before(longest) {
 			continue
 		}
-		longest = a.worst()
+		longest = a.stateSince()
 		if c = (cause{failure: a.err}); a.quiet > a.failure {
 			c = cause{work: &h.queue(part).work, state: a.quiet}
 		}

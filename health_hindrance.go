@@ -79,7 +79,7 @@ func (h *health) longest(concerned func(*queue) bool) hindrance {
 	h.mu.Unlock()
 	var longest *ill
 	for i, a := range all { // with no lock held: concerned takes a queue's lock
-		if (longest == nil || a.ailment.worst().Before(longest.ailment.worst())) && concerned(h.queue(a.part)) {
+		if (longest == nil || a.ailment.stateSince().Before(longest.ailment.stateSince())) && concerned(h.queue(a.part)) {
 			longest = &all[i]
 		}
 	}

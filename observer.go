@@ -176,9 +176,9 @@ func (v *observer) logBatch(message string, b TracedBatch, more ...any) {
 	v.logger.With("hub", v.hubName, "partition", b.PartitionID, "events", b.Events, "bytes", b.Bytes, "try", b.Try).Debug(message, more...)
 }
 
-// cutDown logs that the batches of a partition become smaller, since the service refuses a size
+// shrinks logs that the batches of a partition become smaller, since the service refuses a size
 // that its link takes.
-func (v *observer) cutDown(partitionID string, refused int, linkTakes int64) {
+func (v *observer) shrinks(partitionID string, refused int, linkTakes int64) {
 	v.logger.Warn("eventhubs: the service refused a batch for its size, although the link takes it; later batches are smaller",
 		"hub", v.hubName, "partition", partitionID, "bytes", refused, "linkTakes", linkTakes)
 }

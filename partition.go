@@ -71,7 +71,7 @@ func (p *partition) join(w *wireEvent, x *extra) (joined bool, err error) {
 }
 
 // joinsLocked reports whether an event of that size joins the open batch, or begins the only one.
-// If not, the open batch is full now.
+// If not, it closes the open batch to all events, also to keyed ones.
 func (p *partition) joinsLocked(size int) bool {
 	b := p.lastLocked()
 	if b == nil || b.takes(size, p.batchLimit()) {
@@ -164,7 +164,7 @@ func (p *partition) nextLocked() *batch {
 	wait, ready := p.readyLocked(b)
 	if ready {
 		if len(p.waiting) == 1 && p.options.Partitioning == Sticky {
-			p.directory.left(p) // this may be the open batch
+			p.directory.advance(p.directory.table.Load(), p) // this may be the open batch
 		}
 		return p.takeLocked()
 	}

@@ -24,7 +24,7 @@ func (p *partition) learn(refused, limit int) {
 		}
 		if p.learned.CompareAndSwap(old, int64(limit)) {
 			if old == unlimited {
-				p.observer.cutDown(p.id, refused, p.linkMax.Load())
+				p.observer.shrinks(p.id, refused, p.linkMax.Load())
 			}
 			return
 		}

@@ -106,7 +106,7 @@ func newProducer(namespace, hubName string, h hub, o Options) *BufferedProducer 
 	health.staged, health.listed = &parts.directory.staging.queue, parts.directory.known
 	health.empty = func() bool { return p.BufferedEvents() == 0 }
 	if o.Partitioning == ServiceAssigned {
-		parts.directory.anywhere = newPartition(parts, "")
+		parts.directory.assigned = newPartition(parts, "")
 	}
 	return p
 }

@@ -42,8 +42,8 @@ func (p *BufferedProducer) Connect(ctx context.Context, options *ConnectOptions)
 	partitions := p.directory.table.Load().partitions
 	switch {
 	case options != nil && options.Links:
-		if p.directory.anywhere != nil {
-			partitions = append(slices.Clip(partitions), p.directory.anywhere)
+		if p.directory.assigned != nil {
+			partitions = append(slices.Clip(partitions), p.directory.assigned)
 		}
 	case p.options.EnableIdempotentRetries:
 		partitions = partitions[:1] // its link shows whether the service offers that

@@ -214,7 +214,7 @@ func (p *BufferedProducer) place(w *wireEvent, a *acceptance, r *room) (part *pa
 	part = r.share.partition
 	anywhere := a.to.open()
 	if anywhere && p.options.Partitioning == Sticky && a.how != urgent {
-		part, err = p.directory.fill(part, w, &a.x, r)
+		part, err = p.directory.appendSticky(part, w, &a.x, r)
 	} else {
 		err = part.append(w, &a.x, a.how == urgent)
 	}

@@ -22,7 +22,7 @@ type Stats struct {
 	StoredBatches        uint64
 	FailedBatches        uint64
 
-	Retries        uint64        // tries after the first, except after throttling
+	Retries        uint64        // tries after the first, except after throttling; those of a batch that was cut for its size count
 	AmbiguousTries uint64        // tries after which the batch may or may not be stored
 	ThrottledTries uint64        // tries for which the service was too busy
 	ThrottledTotal time.Duration // time waited for that reason

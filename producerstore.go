@@ -116,8 +116,8 @@ func (s hubFiles) save(partitionID string, old, id ProducerID) error {
 }
 
 // settle makes the new generation durable, checks that it is the latest, and removes old ones. A
-// later one exists if another process has taken over in the meantime. It also exists if we were so
-// slow that others made our name, continued and removed it.
+// later generation exists if other processes saved meanwhile. They may have made our name and removed
+// it again, so that our link succeeded.
 func (s hubFiles) settle(partitionID string, made int) error {
 	unsynced := syncDirectory(s.directory)
 	generations, err := s.generations(partitionID)
@@ -127,7 +127,7 @@ func (s hubFiles) settle(partitionID string, made int) error {
 	for _, n := range generations {
 		if n > made {
 			if !slices.Contains(generations, made+1) {
-				_ = os.Remove(s.name(partitionID, made)) // nor is it the previous one
+				_ = os.Remove(s.name(partitionID, made)) // not the latest, nor its predecessor: remove it
 			}
 			return fmt.Errorf("eventhubs: partition %s: %w: %s holds a later epoch", partitionID, ErrProducerStateChanged, s.directory)
 		}

@@ -55,7 +55,7 @@ type RetryOptions struct {
 	// sending goroutines call it, at the same time for different partitions, so it must not block.
 	//
 	// Policy is not called when the service throttles, which is always retried, or when a batch is
-	// cut for its size, which is no retry. It is also not called for failures that are never
+	// cut for its size, which uses up no retries. It is also not called for failures that are never
 	// retried: a batch rejected for good, the failures that FailFast ends, CodeFenced,
 	// CodeOutOfOrder and CodeNotSupported. If Policy ends its goroutine (runtime.Goexit), the batch
 	// is not retried, and its error says so.
@@ -188,9 +188,9 @@ func (r *RetryOptions) mean(failures int) time.Duration {
 func spread(mean time.Duration) time.Duration { return rand.N(2*mean + 1) }
 
 // throttleDelay returns the pause after being throttled that many times. It is as long as the
-// service asks ("Please wait 4 seconds and try again"), plus a random time. The random part is at
-// most a quarter of that, doubled each time up to four times of it. A fleet that comes back within
-// one second would be throttled again.
+// service asks ("Please wait 4 seconds and try again"), plus a random time. That is at most 1/4 of
+// it the first time, then 1/2, 1, 2 and 4 times. A fleet that comes back within one second would be
+// throttled again.
 func throttleDelay(asked time.Duration, times int) time.Duration {
 	if asked <= 0 {
 		asked = 4 * time.Second

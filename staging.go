@@ -13,10 +13,9 @@ import (
 type staging struct {
 	nowhere turn // of the handlers for events that name no partition
 
-	queue              // its lock also guards the publishing of a table
-	discovering bool   // the discovery's goroutine runs; guarded by mu
-	question    uint64 // of the list that was adopted last; guarded by mu
-	over        bool   // a table is published; guarded by mu
+	queue            // its lock also guards the publishing of a table
+	discovering bool // the discovery's goroutine runs; guarded by mu
+	over        bool // a table is published; guarded by mu
 }
 
 func newStaging(p *parts) *staging {
@@ -206,29 +205,6 @@ func (s *staging) parted(b *batch) []*batch {
 	}
 }
 
-// handOver publishes the table for the service's list. The first time, it moves the staged events
-// to their partitions, in order. It reports false if a later question was answered earlier: then
-// that list counts.
-func (s *staging) handOver(list partitionList) (t *table, fresh bool) {
-	s.mu.Lock()
-	defer s.unlock()
-	if list.question < s.question {
-		return nil, false
-	}
-	s.question = list.question
-	t = s.directory.table.Load()
-	if t == nil || !slices.Equal(t.ids(), list.ids) {
-		t = s.directory.newTable(list.ids)
-	}
-	if !s.over {
-		s.failLocked(s.moveLocked(t))
-		s.over = true
-	}
-	s.directory.table.Store(t)
-	s.admission.spread(len(t.byID) > 1)
-	return t, true
-}
-
 // moveLocked moves every staged event to its partition, with the barriers that cover it. No sender
 // knows the partitions yet. An event that names an unknown partition fails, in a batch of its own.
 func (s *staging) moveLocked(t *table) (unroutable []failedBatch) {
@@ -256,7 +232,7 @@ func (s *staging) moveEvent(t *table, b *batch, i int, encoded []byte) (err erro
 	to, size := at(b.extras.routes, i), sectionSize(len(encoded))
 	var p *partition
 	if to.open() && s.options.Partitioning == Sticky {
-		p = s.directory.receive(t, b, i, encoded)
+		p = s.directory.receiveSticky(t, b, i, encoded)
 	} else {
 		if p, err = s.directory.assignGuarded(t, to, size); err != nil {
 			return err

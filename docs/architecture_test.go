@@ -47,9 +47,16 @@ func TestTheFilesAndNamesOfTheArchitectureExist(t *testing.T) {
 			continue
 		}
 		rows++
-		for _, quoted := range regexp.MustCompile("`(\\w+)`").FindAllStringSubmatch(line, -1) {
-			if name := quoted[1]; !declared[name] && !isFolder(name) {
-				t.Errorf("the table names %s, which no file declares", name)
+		here := map[string]bool{}
+		quoted := regexp.MustCompile("`([^`]+)`").FindAllStringSubmatch(line, -1)
+		for _, q := range quoted {
+			if strings.HasSuffix(q[1], ".go") {
+				declare(t, filepath.Join("..", q[1]), here)
+			}
+		}
+		for _, q := range quoted {
+			if name := q[1]; !strings.ContainsAny(name, "/") && !strings.HasSuffix(name, ".go") && !here[name] {
+				t.Errorf("the table names %s, which no file of its row declares: %s", name, line)
 			}
 		}
 	}
@@ -60,11 +67,6 @@ func TestTheFilesAndNamesOfTheArchitectureExist(t *testing.T) {
 
 // Packages and keywords that ARCHITECTURE.md names with a dot.
 var standard = map[string]bool{"sync": true, "runtime": true, "testing": true, "go": true}
-
-func isFolder(name string) bool {
-	info, err := os.Stat(filepath.Join("..", name))
-	return err == nil && info.IsDir()
-}
 
 // declarations returns what the Go files declare: types, functions, variables, Type.method and Type.field. A function of
 // another package than the root's is also there as package.function.
@@ -80,36 +82,7 @@ func declarations(t *testing.T) map[string]bool {
 		case filepath.Ext(path) != ".go":
 			return nil
 		}
-		file, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.SkipObjectResolution)
-		if err != nil {
-			return err
-		}
-		for _, decl := range file.Decls {
-			switch decl := decl.(type) {
-			case *ast.FuncDecl:
-				name := decl.Name.Name
-				if decl.Recv != nil {
-					name = typeName(decl.Recv.List[0].Type) + "." + name
-				} else {
-					all[file.Name.Name+"."+name] = true
-				}
-				all[name] = true
-			case *ast.GenDecl:
-				for _, spec := range decl.Specs {
-					switch spec := spec.(type) {
-					case *ast.ValueSpec:
-						for _, n := range spec.Names {
-							all[n.Name] = true
-						}
-					case *ast.TypeSpec:
-						all[spec.Name.Name] = true
-						for _, member := range members(spec.Type) {
-							all[spec.Name.Name+"."+member] = true
-						}
-					}
-				}
-			}
-		}
+		declare(t, path, all)
 		return nil
 	})
 	if err != nil {
@@ -119,6 +92,41 @@ func declarations(t *testing.T) map[string]bool {
 		all[of+".mu"] = all["queue.mu"]
 	}
 	return all
+}
+
+// declare adds what one file declares.
+func declare(t *testing.T, path string, all map[string]bool) {
+	t.Helper()
+	file, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.SkipObjectResolution)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, decl := range file.Decls {
+		switch decl := decl.(type) {
+		case *ast.FuncDecl:
+			name := decl.Name.Name
+			if decl.Recv != nil {
+				name = typeName(decl.Recv.List[0].Type) + "." + name
+			} else {
+				all[file.Name.Name+"."+name] = true
+			}
+			all[name] = true
+		case *ast.GenDecl:
+			for _, spec := range decl.Specs {
+				switch spec := spec.(type) {
+				case *ast.ValueSpec:
+					for _, n := range spec.Names {
+						all[n.Name] = true
+					}
+				case *ast.TypeSpec:
+					all[spec.Name.Name] = true
+					for _, member := range members(spec.Type) {
+						all[spec.Name.Name+"."+member] = true
+					}
+				}
+			}
+		}
+	}
 }
 
 func typeName(e ast.Expr) string {

@@ -15,10 +15,6 @@ import (
 )
 
 const (
-	// checkTokenLifetime is how long a signature made with a key is valid. The producer uses the
-	// same time.
-	checkTokenLifetime = 2 * time.Hour
-
 	entraScope = "https://eventhubs.azure.net//.default"
 
 	// checkBody is the test event of --send.
@@ -52,7 +48,7 @@ func (c *checkup) token(ctx context.Context) finding {
 		}
 		return finding{detail: fmt.Sprintf("a signature by the key %q for %s, good until %s", parsed.KeyName, parsed.Resource, parsed.Expires.Format(time.RFC3339))}
 	}
-	name, expires := delivered.KeyName, now.Add(checkTokenLifetime)
+	name, expires := delivered.KeyName, now.Add(connection.KeyTokenLifetime)
 	text := sas.Sign(c.url("amqp", "/"+c.hub), name, delivered.Key(), expires)
 	c.proof.token = connection.NewToken("servicebus.windows.net:sastoken", text, expires)
 	return finding{detail: fmt.Sprintf("signed with the key %q", name)}

@@ -60,7 +60,7 @@ func TestSendAfterTheTokenHasExpiredWaitsForANewOne(t *testing.T) {
 	inBubble(t, emulator.Options{Idle: neverIdle, Hook: hook}, func(t *testing.T, b *bench) {
 		s := b.Sender(testHub, "0", "")
 		wantResult(t, s.Send(t.Context(), batch(1, 1)), Accepted, "")
-		time.Sleep(keyTokenLifetime)
+		time.Sleep(KeyTokenLifetime)
 		kinds = nil
 		start := time.Now()
 		wantResult(t, s.Send(t.Context(), batch(1, 1)), Accepted, "")

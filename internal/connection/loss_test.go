@@ -214,7 +214,7 @@ func TestExpiryOfTheAuthorizationIsTold(t *testing.T) {
 			t.Errorf("it expires at %v before it was there", got)
 		}
 		wantResult(t, b.Sender(testHub, "0", "").Send(t.Context(), batch(1, 1)), Accepted, "")
-		if got, want := b.TokenExpires(testHub), time.Now().Add(keyTokenLifetime); !got.Equal(want) {
+		if got, want := b.TokenExpires(testHub), time.Now().Add(KeyTokenLifetime); !got.Equal(want) {
 			t.Errorf("it expires at %v, want %v", got, want)
 		}
 		if got := b.TokenExpires("another"); !got.IsZero() {

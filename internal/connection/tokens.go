@@ -21,8 +21,8 @@ const (
 // entraScope is the scope of the tokens that a credential is asked for.
 const entraScope = "https://eventhubs.azure.net//.default"
 
-// keyTokenLifetime is how long a signature made from a key is valid.
-const keyTokenLifetime = 2 * time.Hour
+// KeyTokenLifetime is how long a signature made from a key is valid.
+const KeyTokenLifetime = 2 * time.Hour
 
 // TokenSource makes the tokens that authorize. Token is called once per hub and connection, and
 // again when a token is about to expire. It must return when ctx ends.
@@ -53,7 +53,7 @@ func (f tokenFunc) Token(ctx context.Context, audience string) (Token, error) {
 // TokensFromKey returns a source that signs with a named key.
 func TokensFromKey(keyName, key string) TokenSource {
 	return tokenFunc(func(_ context.Context, audience string) (Token, error) {
-		expires := time.Now().Add(keyTokenLifetime)
+		expires := time.Now().Add(KeyTokenLifetime)
 		return NewToken(tokenTypeSAS, sas.Sign(audience, keyName, key, expires), expires), nil
 	})
 }
