@@ -253,6 +253,7 @@ func TestWhatIsToldIsWhatTheServerHasRead(t *testing.T) {
 		{"over TLS", false, overTLS},
 	} {
 		t.Run(c.name, func(t *testing.T) {
+			t.Parallel() // sockets take real time, and each network is a case's own
 			n := c.make(t)
 			total := make(map[Outcome]int)
 			converse := func(left int) (offered int) {
