@@ -112,8 +112,12 @@ func (s sight) see(t *testing.T, text *strings.Builder) {
 		if part.ID == "" {
 			name = "no partition yet"
 		}
+		waiting := part.Waiting
+		if s.retried && waiting == eventhubs.WaitingForService {
+			waiting = eventhubs.WaitingThrottled // chance decides whether a try is on its way
+		}
 		if part.BufferedEvents > 10 {
-			fmt.Fprintf(text, "%8s  Stats  %s: more than %d00 events, waiting %v, the oldest for %v\n", "+15 s", name, part.BufferedEvents/100, part.Waiting, part.OldestEventAge.Round(time.Second))
+			fmt.Fprintf(text, "%8s  Stats  %s: more than %d00 events, waiting %v, the oldest for %v\n", "+15 s", name, part.BufferedEvents/100, waiting, part.OldestEventAge.Round(time.Second))
 		}
 	}
 	time.Sleep(60 * time.Second)
