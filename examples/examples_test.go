@@ -5,12 +5,14 @@ import (
 	"bytes"
 	"context"
 	"flag"
+	"fmt"
 	"go/parser"
 	"go/token"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -22,7 +24,7 @@ import (
 
 var update = flag.Bool("update", false, "write each output.txt instead of comparing with it")
 
-// runTime is longer than any example takes on a slow machine, including its build.
+// runTime is longer than any example takes on a slow machine. One is built in it, since it is a module of its own.
 const runTime = time.Minute
 
 // programs returns the folders of the examples.
@@ -41,6 +43,7 @@ func programs(t *testing.T) (names []string) {
 func TestExamplesPrintWhatTheyShow(t *testing.T) {
 	for _, name := range programs(t) {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			got := run(t, name)
 			golden := filepath.Join(name, "output.txt")
 			if *update {
@@ -59,14 +62,57 @@ func TestExamplesPrintWhatTheyShow(t *testing.T) {
 	}
 }
 
+var folder string // of the built examples; TestMain removes it
+
+// build builds the examples of this module, all at once.
+var build = sync.OnceValue(func() (err error) {
+	if folder, err = os.MkdirTemp("", "examples"); err != nil {
+		return err
+	}
+	mains, err := filepath.Glob("*/main.go")
+	if err != nil {
+		return err
+	}
+	arguments := []string{"build", "-ldflags=-s -w", "-o", folder}
+	for _, file := range mains {
+		if name := filepath.Dir(file); !module(name) {
+			arguments = append(arguments, "./"+name)
+		}
+	}
+	if text, err := exec.Command("go", arguments...).CombinedOutput(); err != nil {
+		return fmt.Errorf("building the examples: %w\n%s", err, text)
+	}
+	return nil
+})
+
+// module reports whether an example is a module of its own.
+func module(name string) bool {
+	_, err := os.Stat(filepath.Join(name, "go.mod"))
+	return err == nil
+}
+
+func TestMain(m *testing.M) {
+	status := m.Run()
+	if folder != "" {
+		_ = os.RemoveAll(folder)
+	}
+	os.Exit(status)
+}
+
 // run returns an example's output. The program must end with status 0 and write nothing to standard
-// error. The folder may be a module of its own. The program is built once and then comes from the
-// build cache.
+// error.
 func run(t *testing.T, name string) []byte {
 	t.Helper()
+	if err := build(); err != nil {
+		t.Fatal(err)
+	}
 	ctx, cancel := context.WithTimeout(t.Context(), runTime)
 	defer cancel()
-	program := exec.CommandContext(ctx, "go", "run", "-C", name, ".")
+	program := exec.CommandContext(ctx, filepath.Join(folder, name))
+	if module(name) {
+		program = exec.CommandContext(ctx, "go", "run", ".")
+	}
+	program.Dir = name
 	program.WaitDelay = 5 * time.Second // for processes that the program may have started
 	var stdout, stderr bytes.Buffer
 	program.Stdout, program.Stderr = &stdout, &stderr

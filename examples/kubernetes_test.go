@@ -23,6 +23,7 @@ import (
 // The service gets SIGTERM under load, while one partition does not answer. It ends within the
 // pod's grace and reports an outcome for every accepted event. The hub must agree.
 func TestTheServiceInKubernetesEndsWithinItsGrace(t *testing.T) {
+	t.Parallel() // it waits for most of its time
 	const grace = 30 * time.Second
 	program := filepath.Join(t.TempDir(), "service")
 	if text, err := exec.Command("go", "build", "-o", program, "./kubernetes/service").CombinedOutput(); err != nil {
