@@ -149,3 +149,38 @@ func (r *barrier) awaits(q *queue) bool {
 		return slices.ContainsFunc(b.coverage, func(c coverage) bool { return c.barrier == r && c.events > 0 })
 	})
 }
+
+// A tally counts events that are not known to be stored, and keeps the first reason.
+type tally struct {
+	notStored, possiblyStored int
+	err                       error
+}
+
+// count adds events with that outcome.
+func (t *tally) count(events int, o Outcome) {
+	if events == 0 {
+		return
+	}
+	if o.Storage == PossiblyStored {
+		t.possiblyStored += events
+	} else {
+		t.notStored += events
+	}
+	switch {
+	case t.failed() == 0:
+		t.err = nil
+	case t.err == nil:
+		t.err = o.Err
+	}
+}
+
+// add adds another tally.
+func (t *tally) add(more tally) {
+	t.notStored += more.notStored
+	t.possiblyStored += more.possiblyStored
+	if t.err == nil && more.failed() > 0 {
+		t.err = more.err
+	}
+}
+
+func (t *tally) failed() int { return t.notStored + t.possiblyStored }

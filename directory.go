@@ -163,7 +163,7 @@ func (d *directory) forKey(key string, partitions int) (index int, err error) {
 func (d *directory) anyOf(t *table, size int) *partition {
 	d.admission.mu.Lock()
 	defer d.admission.mu.Unlock()
-	return d.nextLocked(t, size)
+	return d.nextOfRingLocked(t, size)
 }
 
 // pick chooses the partition of an event without key and id; nil while the partitions are not
@@ -173,15 +173,15 @@ func (d *directory) pick(size int) *partition {
 		return d.assigned
 	}
 	if t := d.table.Load(); t != nil {
-		return d.nextLocked(t, size)
+		return d.nextOfRingLocked(t, size)
 	}
 	return nil
 }
 
-// nextLocked chooses the next partition of the ring that may hold the event and is not in trouble.
+// nextOfRingLocked chooses the next partition of the ring that may hold the event and is not in trouble.
 // If there is none, it chooses the next that may hold the event. If there is none of these either,
 // it chooses the next one. admission.mu must be held.
-func (d *directory) nextLocked(t *table, size int) *partition {
+func (d *directory) nextOfRingLocked(t *table, size int) *partition {
 	if d.assigned != nil {
 		return d.assigned
 	}

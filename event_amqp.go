@@ -215,8 +215,8 @@ func (w *wireEvent) appendMessageProperties(e *Event) (err error) {
 		if p.ContentType != nil {
 			return invalid("Event.ContentType and Event.AMQP.Properties.ContentType are both set: give one of them")
 		}
-		if !isASCII(e.ContentType) {
-			return invalid("Event.ContentType %q is not ASCII", e.ContentType)
+		if err := checkSymbol("Event.ContentType", e.ContentType); err != nil {
+			return err
 		}
 		properties.ContentType = new(e.ContentType) // a copy, or every event would escape to the heap
 	}
@@ -265,8 +265,11 @@ func (w *wireEvent) checkProperties(p *AMQPProperties) error {
 		field string
 		text  *string
 	}{{"ContentType", p.ContentType}, {"ContentEncoding", p.ContentEncoding}} {
-		if symbol.text != nil && !isASCII(*symbol.text) {
-			return invalid(in+"%s %q is not ASCII", symbol.field, *symbol.text)
+		if symbol.text == nil {
+			continue
+		}
+		if err := checkSymbol(in+symbol.field, *symbol.text); err != nil {
+			return err
 		}
 	}
 	return nil

@@ -106,8 +106,9 @@ func (w *wireEvent) appendPropertiesSection(e *Event) error {
 		return invalid("Event.MessageID %q is not valid UTF-8", e.MessageID)
 	case !utf8.ValidString(e.CorrelationID):
 		return invalid("Event.CorrelationID %q is not valid UTF-8", e.CorrelationID)
-	case !isASCII(e.ContentType):
-		return invalid("Event.ContentType %q is not ASCII", e.ContentType)
+	}
+	if err := checkSymbol("Event.ContentType", e.ContentType); err != nil {
+		return err
 	}
 	dst, mark := amqp.BeginList(amqp.AppendSectionHeader(w.head, amqp.SectionProperties))
 	dst = appendTextOrNull(dst, e.MessageID)
@@ -158,6 +159,14 @@ func (w *wireEvent) appendApplicationProperties(properties map[string]any) (err 
 		dst = amqp.AppendString(amqp.AppendString(dst, p.name), p.text)
 	}
 	w.head = amqp.EndMap(dst, mark, len(properties)+len(w.added.added))
+	return nil
+}
+
+// checkSymbol returns an error if the text of that field cannot be a symbol.
+func checkSymbol(field, text string) error {
+	if !isASCII(text) {
+		return invalid("%s %q is not ASCII", field, text)
+	}
 	return nil
 }
 

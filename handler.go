@@ -75,7 +75,7 @@ func (h *handlers) report(e *ending) {
 	}
 	if handler == nil {
 		if o.Err != nil && deliveries < b.count {
-			h.observer.unheard(partitionID, b.count-deliveries, b, o)
+			h.observer.unheard(partitionID, b.count-deliveries, o)
 		}
 		return
 	}

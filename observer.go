@@ -143,10 +143,10 @@ func (v *observer) settled(partitionID string, b *batch, limit int, o Outcome) {
 }
 
 // unheard reports failed events that have neither a handler nor a Delivery.
-func (v *observer) unheard(partitionID string, events int, b *batch, o Outcome) {
+func (v *observer) unheard(partitionID string, events int, o Outcome) {
 	v.counts.unheard.Add(uint64(events))
 	v.urgent().Error("eventhubs: events failed without a handler or a Delivery: set Options.OnBatchFailed, or a Delivery for each event",
-		"hub", v.hubName, "partition", partitionID, "events", b.count, "storage", o.Storage.String(), "tries", o.Tries, "error", o.Err)
+		"hub", v.hubName, "partition", partitionID, "events", events, "storage", o.Storage.String(), "tries", o.Tries, "error", o.Err)
 }
 
 // panicked reports a handler's panic. It runs on the panicking goroutine.

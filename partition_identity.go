@@ -116,7 +116,7 @@ func (i *identity) open(ctx context.Context) error {
 			return err
 		}
 	}
-	err := i.openLink(ctx)
+	err := i.attachLink(ctx)
 	if err == nil {
 		err = i.takeReply(ctx)
 	}
@@ -128,9 +128,9 @@ func (i *identity) open(ctx context.Context) error {
 	return err
 }
 
-// openLink opens the link. Only the refusal of an attach says that another producer has taken over. The same words
+// attachLink opens the link. Only the refusal of an attach says that another producer has taken over. The same words
 // from the node that takes tokens, or for the connection, are a fault that passes.
-func (i *identity) openLink(ctx context.Context) error {
+func (i *identity) attachLink(ctx context.Context) error {
 	err := i.link.Open(ctx)
 	if e, ok := errors.AsType[*connection.Error](err); ok && e.Code == connection.CodeFenced && !e.Refused {
 		e = new(*e) // other partitions get it too
@@ -145,7 +145,7 @@ func (i *identity) openLink(ctx context.Context) error {
 // identity stays what it is: its numbers say where a source has to go on.
 func (i *identity) startOver(ctx context.Context, why error) error {
 	i.drop()
-	if err := i.openLink(ctx); err != nil {
+	if err := i.attachLink(ctx); err != nil {
 		i.claim()
 		return err
 	}

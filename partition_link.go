@@ -27,11 +27,11 @@ func (p *partition) openFor(b *batch, timeout time.Duration) (stored bool, err e
 	if err := p.openLink(ctx); err != nil {
 		return false, err
 	}
-	attachedAgain := b.attach != p.identity.attach
+	sent := b.attach
 	b.attach = p.identity.attach
 	if b.numbered {
 		// An old reply says nothing about a batch that was sent after it, since numbers come round.
-		return attachedAgain && p.identity.stored(b), nil
+		return sent != b.attach && p.identity.stored(b), nil
 	}
 	b.numbers = p.identity.next
 	return false, nil

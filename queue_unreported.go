@@ -2,41 +2,6 @@ package eventhubs
 
 import "slices"
 
-// A tally counts events that are not known to be stored, and keeps the first reason.
-type tally struct {
-	notStored, possiblyStored int
-	err                       error
-}
-
-// count adds events with that outcome.
-func (t *tally) count(events int, o Outcome) {
-	if events == 0 {
-		return
-	}
-	if o.Storage == PossiblyStored {
-		t.possiblyStored += events
-	} else {
-		t.notStored += events
-	}
-	switch {
-	case t.failed() == 0:
-		t.err = nil
-	case t.err == nil:
-		t.err = o.Err
-	}
-}
-
-// add adds another tally.
-func (t *tally) add(more tally) {
-	t.notStored += more.notStored
-	t.possiblyStored += more.possiblyStored
-	if t.err == nil && more.failed() > 0 {
-		t.err = more.err
-	}
-}
-
-func (t *tally) failed() int { return t.notStored + t.possiblyStored }
-
 // Unreported is the failures in a queue that no Flush or Close has returned yet. The queue's lock
 // guards it. It has at most one entry more than there are barriers with a waiting caller.
 type unreported []*failures
@@ -55,8 +20,8 @@ type counted struct {
 	failures *failures
 }
 
-// reported drops the failures that a barrier has returned.
-func (u *unreported) reported() {
+// dropReported drops the failures that a barrier has returned.
+func (u *unreported) dropReported() {
 	*u = slices.DeleteFunc(*u, func(f *failures) bool {
 		return slices.ContainsFunc(f.holders, func(r *barrier) bool { return r.returned.Load() })
 	})
@@ -65,7 +30,7 @@ func (u *unreported) reported() {
 // add keeps failed events that these barriers got in time. It returns the failures that they are
 // counted among.
 func (u *unreported) add(events int, o Outcome, holders []*barrier) *failures {
-	u.reported()
+	u.dropReported()
 	i := slices.IndexFunc(*u, func(f *failures) bool { return slices.Equal(f.holders, holders) })
 	if i < 0 {
 		i = len(*u)
@@ -90,7 +55,7 @@ func (f *failures) enqueuedAgain(o Outcome) {
 // giveTo adds all failures to a barrier's result. Each of the barriers that wait at the same time
 // gets them.
 func (u *unreported) giveTo(r *barrier) {
-	u.reported()
+	u.dropReported()
 	for _, f := range *u {
 		if slices.Contains(f.holders, r) {
 			continue // the barrier has it already, from here or as the outcome of a batch that it covers

@@ -126,12 +126,12 @@ func (r *retries) after(err error, partitionID string, settled bool, o *Options)
 	if !known {
 		e = &connection.Error{}
 	}
-	stale := e.Lost && r.counted == 0
+	lostFirst := e.Lost && r.counted == 0
 	switch {
 	case e.Code == connection.CodeThrottled:
 		r.throttled++
 		return throttleDelay(e.Wait, r.throttled), true
-	case settled && !e.Transient, known && !e.Transient && o.FailFast && !stale, ends(e.Code):
+	case settled && !e.Transient, known && !e.Transient && o.FailFast && !lostFirst, ends(e.Code):
 		return 0, false
 	case policy.Policy != nil:
 		r.counted++
@@ -145,7 +145,7 @@ func (r *retries) after(err error, partitionID string, settled bool, o *Options)
 	}
 	r.counted++
 	switch {
-	case stale:
+	case lostFirst:
 		pause = 0 // the service closes idle links: that says nothing about a new one
 	case e.Unreached:
 		pause = spread(policy.mean(r.counted))

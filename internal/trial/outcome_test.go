@@ -120,6 +120,10 @@ func TestAFailureThatNobodyHearsOfIsLogged(t *testing.T) {
 		}
 		p := world.Over(peer, eventhubs.Options{})
 		world.Enqueue(t, p, "0", "the body is private", "b")
+		// An event with a Delivery is not counted: its caller gets the outcome.
+		if err := p.Enqueue(t.Context(), &eventhubs.Event{Body: []byte("c"), PartitionID: "0", Delivery: new(eventhubs.Delivery)}); err != nil {
+			t.Fatal(err)
+		}
 		_ = p.Close(t.Context())
 		text := log.String()
 		if strings.Count(text, "level=ERROR") != 1 || !strings.Contains(text, "events=2") || !strings.Contains(text, "go away") || strings.Contains(text, "private") {
