@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// Whoever waits for a partition in trouble is not looked at when somebody enqueues for another.
+// An enqueue for one partition does not look at callers that wait for another partition.
 func TestWaitersForOnePartitionCostTheOthersNothing(t *testing.T) {
 	cost := func(waiters int) time.Duration {
 		a := newAdmission(1000, 1<<20, nil, func(*partition) {})
@@ -50,6 +50,6 @@ func TestWaitersForOnePartitionCostTheOthersNothing(t *testing.T) {
 		return least
 	}
 	if alone, beside := cost(0), cost(4000); beside > 4*alone {
-		t.Errorf("an event beside 4,000 who wait for another partition costs %v, alone %v", beside/200, alone/200)
+		t.Errorf("an event costs %v while 4,000 callers wait for another partition, %v without them", beside/200, alone/200)
 	}
 }

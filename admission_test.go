@@ -13,7 +13,8 @@ import (
 	"github.com/go-eventhubs/eventhubs/internal/trial/scripted"
 )
 
-// One partition holds nearly all of the buffer: what little the others have is not sent in batches of a few events because of that.
+// One partition holds nearly all of the buffer. The few events of the others still do not leave in
+// small batches.
 func TestPressureDoesNotScatterSmallBatches(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const hot, linger = "0", 5 * time.Millisecond
@@ -48,7 +49,7 @@ func TestPressureDoesNotScatterSmallBatches(t *testing.T) {
 	})
 }
 
-// Int overflow of the bound in bytes.
+// The bound in bytes must not overflow an int.
 func TestBytesNearTheLargestInt(t *testing.T) {
 	a := newAdmission(math.MaxInt, math.MaxInt, nil, func(*partition) {})
 	if _, err := a.enter(context.Background(), wish{bytes: math.MaxInt - 10}); err != nil {

@@ -11,7 +11,8 @@ import (
 	"github.com/go-eventhubs/eventhubs/internal/trial/scripted"
 )
 
-// What two barriers cover must stay covered when the batch is cut, and when a piece of it is cut again.
+// The events that two barriers cover stay covered when the batch is cut, and when a piece is cut
+// again.
 func TestCuttingABatchTwiceKeepsItsBarriers(t *testing.T) {
 	cut := func(b *batch, keep int) []*batch {
 		s := b.split(func(i int) bool { return i >= keep }, 1<<20)
@@ -33,7 +34,7 @@ func TestCuttingABatchTwiceKeepsItsBarriers(t *testing.T) {
 	}
 	for i, piece := range all {
 		if first.over() || second.over() {
-			t.Errorf("a barrier is over before piece %d of %d was told", i, len(all))
+			t.Errorf("a barrier ended before the outcome of piece %d of %d", i, len(all))
 		}
 		for _, c := range piece.coverage {
 			c.barrier.settled(c.events, c.events, Outcome{})
@@ -46,7 +47,8 @@ func TestCuttingABatchTwiceKeepsItsBarriers(t *testing.T) {
 	}
 }
 
-// A Flush that begins while the list of partitions arrives finds the same events twice, staged and then in their partitions. It counts them once.
+// A Flush that begins while the list of partitions arrives finds the same events twice: staged, and
+// then in their partitions. It counts them once.
 func TestAFlushCountsWhatLeavesStagingUnderItOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		peer := scripted.New(t, 2)
@@ -60,8 +62,8 @@ func TestAFlushCountsWhatLeavesStagingUnderItOnce(t *testing.T) {
 		p := producerOver(peer, Options{MaxWaitTime: time.Minute, OnBatchFailed: (&outcomes{}).handle})
 		enqueue(t, p, "0", "a", "b")
 		enqueue(t, p, "1", "c")
-		synctest.Wait()   // discovery asks
-		r := newBarrier() // as cover does, with what may happen in between
+		synctest.Wait()   // discovery asks for the list
+		r := newBarrier() // the steps of cover, one by one
 		p.directory.staging.cover(r, true)
 		if err := p.Connect(t.Context(), nil); err != nil {
 			t.Fatal(err)

@@ -12,7 +12,7 @@ import (
 
 func TestBatchHoldsItsEvents(t *testing.T) {
 	sizes := []int{0, 1, 100, 254, 255, 256, 257, 1000, smallChunk - 1, smallChunk, smallChunk + 1, largeChunk - 1, largeChunk, largeChunk + 1, 1 << 20}
-	for first := range sizes { // each size is the first of a batch once, and comes behind every other
+	for first := range sizes { // each size begins a batch once, and follows every other size
 		b := new(batch)
 		var events [][]byte
 		wire := 0
@@ -87,7 +87,7 @@ func TestChunksGrowWithTheirBatch(t *testing.T) {
 		{largeChunk - chunkRoom, 0, largeChunk}, {1, 1 << 20, largeChunk}, {largeChunk, 1 << 20, largeChunk + chunkRoom},
 	} {
 		if got := newChunk(c.size, c.others); cap(got.memory) != c.want || len(got.memory) != chunkRoom {
-			t.Errorf("for %d bytes behind %d others: a chunk of %d, %d used, want %d and %d", c.size, c.others, cap(got.memory), len(got.memory), c.want, chunkRoom)
+			t.Errorf("for %d bytes after %d others: a chunk of %d, %d used, want %d and %d", c.size, c.others, cap(got.memory), len(got.memory), c.want, chunkRoom)
 		}
 	}
 }

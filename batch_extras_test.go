@@ -6,14 +6,14 @@ import (
 	"time"
 )
 
-// Whatever events have, each has its own and no other's, also behind a cut and when the memory is used again.
+// Each event keeps its own extras after a cut, and after the memory is used again.
 func TestExtrasAreEachEventsOwn(t *testing.T) {
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
 	random := rand.New(rand.NewPCG(seed, 0))
 	var e extras
 	for range 200 {
-		kinds, share := random.IntN(32), random.IntN(4) // of the kinds that there are, those that some events have
+		kinds, share := random.IntN(32), random.IntN(4) // the kinds of extras that some events have
 		var want []extra
 		add := func() {
 			var x extra
@@ -22,7 +22,7 @@ func TestExtrasAreEachEventsOwn(t *testing.T) {
 				x.delivery = new(Delivery)
 			}
 			if has(1) {
-				x.tag = []int{len(want)} // of a type that cannot be compared
+				x.tag = []int{len(want)} // its type cannot be compared
 			}
 			if has(2) {
 				x.expires = time.Now().Add(time.Duration(len(want)))

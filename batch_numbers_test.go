@@ -23,7 +23,8 @@ func encoded(t testing.TB, e *Event, key string) []byte {
 	return append(bytes.Clone(w.head), w.body...)
 }
 
-// numbersRead returns the numbers that the event carries, as any reader would find them, and how often each annotation is there.
+// numbersRead returns the numbers of an event as any reader finds them, and how often each
+// annotation occurs.
 func numbersRead(t testing.TB, encoded []byte) (n numbers, times map[string]int) {
 	t.Helper()
 	m, err := amqp.ParseMessage(encoded)
@@ -82,7 +83,8 @@ func TestNumbersAreWrittenInPlace(t *testing.T) {
 	}
 }
 
-// The three names are the producer's own: what the caller has under them is left out, of whatever string type the key is.
+// The three names belong to the producer. It leaves out the caller's values under these names,
+// whatever string type the key has.
 func TestTheCallersOwnNumbersAreReplaced(t *testing.T) {
 	type mine string
 	m := &AMQPMessage{MessageAnnotations: map[any]any{
@@ -104,7 +106,7 @@ func TestTheCallersOwnNumbersAreReplaced(t *testing.T) {
 	}
 }
 
-// writeTo sets the numbers of events that follow each other.
+// writeTo sets the numbers of consecutive events.
 func writeTo(n numbers, events [][]byte) {
 	for i, encoded := range events {
 		n.writeTo(encoded, i)
@@ -143,7 +145,7 @@ func TestNumbersWrap(t *testing.T) {
 
 func TestNumbersCost120Bytes(t *testing.T) {
 	plain := &wireEvent{}
-	for key, want := range map[string]int{"": 120, "key": 114} { // an event with a key has annotations anyway
+	for key, want := range map[string]int{"": 120, "key": 114} { // an event with a key always has annotations
 		if err := plain.encode(event("body"), key); err != nil {
 			t.Fatal(err)
 		}

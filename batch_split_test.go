@@ -9,7 +9,8 @@ import (
 	"time"
 )
 
-// What leaves a batch and what stays in it: each event once, with what belongs to it, in order, and with the barriers that cover it, whatever is split how often.
+// Events that leave a batch and events that stay keep their order, their extras and their barriers.
+// Each event is there once, after any number of splits.
 func TestASplitKeepsOrderExtrasAndBarriers(t *testing.T) {
 	for seed := range uint64(500) {
 		random := rand.New(rand.NewPCG(seed, 21))
@@ -22,7 +23,7 @@ func TestASplitKeepsOrderExtrasAndBarriers(t *testing.T) {
 			}
 			b.append(fmt.Append(nil, i), make([]byte, random.IntN(3000)), &x, time.Unix(1, 0))
 		}
-		barriers := map[*barrier]int{} // to the number of the events that it covers
+		barriers := map[*barrier]int{} // maps a barrier to the number of events that it covers
 		for range random.IntN(3) {
 			r := newBarrier()
 			barriers[r] = random.IntN(n + 1)
@@ -56,7 +57,7 @@ func TestASplitKeepsOrderExtrasAndBarriers(t *testing.T) {
 					t.Fatal(err)
 				}
 				if seen[number] || number <= last {
-					t.Errorf("seed %d: event %d comes behind %d, or again", seed, number, last)
+					t.Errorf("seed %d: event %d comes after %d, or twice", seed, number, last)
 				}
 				if tag := at(piece.extras.tags, i); tag != nil && tag != number {
 					t.Errorf("seed %d: event %d has the tag %v", seed, number, tag)

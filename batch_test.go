@@ -14,8 +14,9 @@ import (
 	"github.com/go-eventhubs/eventhubs/internal/trial/scripted"
 )
 
-// TestATCPThatTakesNothingHoldsOneMessageOutsideTheBounds fills a buffer behind a socket whose other end reads no more. Each event has its outcome in time and its room is given back, and
-// of what was told no more is held than the message that is being written.
+// TestATCPThatTakesNothingHoldsOneMessageOutsideTheBounds fills a buffer whose socket has a peer
+// that stopped reading. Each event gets its outcome in time and gives its room back. After their
+// outcomes, no more events stay in memory than the message that is being written.
 func TestATCPThatTakesNothingHoldsOneMessageOutsideTheBounds(t *testing.T) {
 	server, err := emulator.New(nil)
 	if err != nil {
@@ -45,7 +46,7 @@ func TestATCPThatTakesNothingHoldsOneMessageOutsideTheBounds(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for i := range 4 { // so that every link is open
+	for i := range 4 { // opens every link
 		if _, err := producer.Publish(t.Context(), &Event{Body: []byte("first"), PartitionID: fmt.Sprint(i)}); err != nil {
 			t.Fatal(err)
 		}
@@ -54,7 +55,7 @@ func TestATCPThatTakesNothingHoldsOneMessageOutsideTheBounds(t *testing.T) {
 	body := make([]byte, 10_000)
 	_, _ = rand.Read(body)
 	accepted := 0
-	for ; accepted < 3*bound/len(body); accepted++ { // three times what the buffer holds
+	for ; accepted < 3*bound/len(body); accepted++ { // three times the size of the buffer
 		if err := producer.Enqueue(t.Context(), &Event{Body: body}); err != nil {
 			t.Fatal(err)
 		}
@@ -66,11 +67,11 @@ func TestATCPThatTakesNothingHoldsOneMessageOutsideTheBounds(t *testing.T) {
 	mu.Lock()
 	defer mu.Unlock()
 	if told != accepted {
-		t.Errorf("%d of %d events were told to have failed", told, accepted)
+		t.Errorf("%d of %d events were reported as failed", told, accepted)
 	}
-	const write = 160 << 10 // what one write takes of several batches
+	const write = 160 << 10 // the part of several batches that one write takes
 	if limit := batchBytesCeiling + write; most > limit || most == 0 {
-		t.Errorf("batches of %d bytes were told while the connection had not let go of them, want some, and %d at the most", most, limit)
+		t.Errorf("batches of %d bytes had an outcome while the connection still held them, want some, at most %d", most, limit)
 	}
 	if path.dials() < 2 {
 		t.Error("the connection whose write stands still was kept")
@@ -86,7 +87,8 @@ func isHeld(b *batch) bool {
 	}
 }
 
-// A stallingPath leads over sockets of the loopback, with little memory of their own, and takes nothing more once it has stalled.
+// A stallingPath leads over loopback sockets with small buffers. After a stall it takes nothing
+// more.
 type stallingPath struct {
 	mu      sync.Mutex // guards the fields below
 	dialled int
@@ -118,7 +120,7 @@ func (p *stallingPath) dial(ctx context.Context, network, address string) (net.C
 	defer p.mu.Unlock()
 	p.dialled++
 	p.relays = append(p.relays, middle.(*net.TCPConn), far.(*net.TCPConn))
-	// Both end with the sockets.
+	// Both goroutines end with the sockets.
 	p.carries.Go(func() {
 		chunk := make([]byte, 4<<10)
 		for {

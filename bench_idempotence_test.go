@@ -13,7 +13,8 @@ import (
 	"github.com/go-eventhubs/eventhubs/internal/trial/world"
 )
 
-// countingProducer is a producer for an emulator on loopback TCP that checks numbers, and keeps no events.
+// countingProducer is a producer for an emulator on loopback TCP that checks numbers and keeps no
+// events.
 func countingProducer(tb testing.TB, idempotent bool) *eventhubs.BufferedProducer {
 	server := emulatortest.New(tb, &emulator.Options{Hubs: world.Hubs(8), Discard: true})
 	producer, err := eventhubs.NewBufferedProducerFromConnectionString(server.ConnectionString("hub"), "", &eventhubs.Options{
@@ -28,9 +29,14 @@ func countingProducer(tb testing.TB, idempotent bool) *eventhubs.BufferedProduce
 	return producer
 }
 
-// BenchmarkPublish1KB is what idempotence costs: the same caller and events, without and with it, until everything is stored. Client and emulator are in one process, and
-// share the processors: with idempotence the emulator reads every event's annotations and computes a checksum, which is more than what the producer does.
-// The events' bytes on the wire are 1,011 and 1,131 each, so that with a network that is the bottleneck 0.89 of the events would be all that there can be.
+// BenchmarkPublish1KB measures the cost of idempotence: one caller publishes the same events with
+// it and without it. Each run lasts until everything is stored.
+//
+// Client and emulator share one process and its processors. With idempotence the emulator reads
+// each event's annotations and computes a checksum. That costs more than the producer's own work.
+//
+// An event takes 1,011 bytes on the wire, and 1,131 with idempotence. On a slow network the ratio
+// of their rates is therefore at most 0.89.
 func BenchmarkPublish1KB(b *testing.B) {
 	for _, idempotent := range []bool{false, true} {
 		b.Run(map[bool]string{false: "off", true: "on"}[idempotent], func(b *testing.B) {
@@ -52,8 +58,8 @@ func BenchmarkPublish1KB(b *testing.B) {
 	}
 }
 
-// Numbers are written in place: an event with them is not one allocation more than another one of the same size, 120 bytes larger without. (What is allocated for each
-// frame and each batch grows with the bytes.)
+// The producer writes numbers in place. An event with numbers costs no allocation more than an
+// event that is 120 bytes larger. (The memory for frames and batches grows with the bytes.)
 func TestIdempotentRetriesAllocateNothingPerEvent(t *testing.T) {
 	events := 100_000
 	if raceEnabled {
@@ -76,7 +82,7 @@ func TestIdempotentRetriesAllocateNothingPerEvent(t *testing.T) {
 		return float64(after.Mallocs-before.Mallocs) / float64(events)
 	}
 	least := map[bool]float64{false: math.Inf(1), true: math.Inf(1)}
-	for range 4 { // the first has links, chunks and batches to make
+	for range 4 { // the first round makes links, chunks and batches
 		least[false] = min(least[false], publish(producers[false], 1120))
 		least[true] = min(least[true], publish(producers[true], 1000))
 	}
@@ -84,7 +90,7 @@ func TestIdempotentRetriesAllocateNothingPerEvent(t *testing.T) {
 	t.Log(text)
 	limit := 0.02
 	if raceEnabled {
-		limit = 1 // it makes sync.Pool drop things on purpose
+		limit = 1 // the race detector makes sync.Pool drop items
 	}
 	if least[true]-least[false] > limit {
 		t.Errorf("%s: want at most %v more", text, limit)

@@ -11,7 +11,7 @@ import (
 	"github.com/go-eventhubs/eventhubs/internal/trial/scripted"
 )
 
-// What the parts of Enqueue cost by themselves. bench/ measures the whole, against others.
+// These benchmarks measure the parts of Enqueue. bench/ measures the whole, beside other clients.
 
 // A nullHub accepts every batch without looking at it.
 type nullHub struct{ *scripted.Hub }
@@ -41,7 +41,7 @@ func nullProducer(b *testing.B, partitioning Partitioning) *BufferedProducer {
 	return p
 }
 
-// BenchmarkEnqueue is the whole of the producer but the network: from Enqueue to the outcome.
+// BenchmarkEnqueue measures the producer without a network, from Enqueue to the outcome.
 func BenchmarkEnqueue(b *testing.B) {
 	for _, size := range []int{100, 1000, 10_000} {
 		for _, how := range []struct {
@@ -62,7 +62,7 @@ func BenchmarkEnqueue(b *testing.B) {
 	}
 }
 
-// BenchmarkEnqueueParallel shares one producer between so many goroutines as there are processors.
+// BenchmarkEnqueueParallel shares one producer among one goroutine per processor.
 func BenchmarkEnqueueParallel(b *testing.B) {
 	p, body := nullProducer(b, RoundRobin), make([]byte, 100)
 	b.ReportAllocs()
@@ -76,7 +76,7 @@ func BenchmarkEnqueueParallel(b *testing.B) {
 	})
 }
 
-// BenchmarkEnqueueWith is what an event costs that has more than its bytes.
+// BenchmarkEnqueueWith measures events that have more than a body.
 func BenchmarkEnqueueWith(b *testing.B) {
 	body, later := make([]byte, 100), time.Now().Add(time.Hour)
 	for name, event := range map[string]func() Event{

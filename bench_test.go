@@ -38,7 +38,8 @@ func discardingProducer(tb testing.TB) *eventhubs.BufferedProducer {
 	return producer
 }
 
-// BenchmarkPublish is one caller, Enqueue by Enqueue, until everything is stored: client and emulator in one process.
+// BenchmarkPublish has one caller that enqueues one event at a time until everything is stored.
+// Client and emulator share one process.
 func BenchmarkPublish(b *testing.B) {
 	for _, size := range []int{100, 1000, 10_000} {
 		for _, keyed := range []bool{false, true} {
@@ -69,13 +70,14 @@ func BenchmarkPublish(b *testing.B) {
 	}
 }
 
-// An enqueuer is a producer of which the compiler does not know that it is one.
+// An enqueuer hides the producer's type from the compiler.
 type enqueuer interface {
 	Enqueue(context.Context, *eventhubs.Event) error
 }
 
-// A steady state allocates for each batch, not for each event. Through an interface it is one for a new event, which the compiler cannot know to stay on the stack, and none
-// for one that is used again.
+// A steady state allocates for each batch, and not for each event. A call through an interface
+// costs one allocation for a new event, since the compiler cannot keep the event on the stack. An
+// event that is used again costs none.
 func TestEnqueueAllocatesNothingPerEvent(t *testing.T) {
 	body, id, key := make([]byte, 100), fmt.Sprint("message-", 1), "key"
 	again := &eventhubs.Event{Body: body, PartitionKey: key}
@@ -94,7 +96,7 @@ func TestEnqueueAllocatesNothingPerEvent(t *testing.T) {
 		}, 0},
 		"tried": {func(p *eventhubs.BufferedProducer, _ enqueuer) error {
 			err := p.TryEnqueue(t.Context(), &eventhubs.Event{Body: body, PartitionKey: key})
-			if errors.Is(err, eventhubs.ErrBufferFull) { // others are let in, and this test waits for those
+			if errors.Is(err, eventhubs.ErrBufferFull) { // Enqueue lets others in, and this test waits for their events
 				return p.Enqueue(t.Context(), &eventhubs.Event{Body: body, PartitionKey: key})
 			}
 			return err
@@ -120,12 +122,13 @@ func TestEnqueueAllocatesNothingPerEvent(t *testing.T) {
 			if raceEnabled {
 				warm, events = 20_000, 30_000
 			}
-			publish(warm) // links, chunks, batches
+			publish(warm) // makes links, chunks and batches
 			var before, after runtime.MemStats
 			runtime.ReadMemStats(&before)
 			publish(events)
 			runtime.ReadMemStats(&after)
-			// The emulator's allocations are counted as well; the race detector makes sync.Pool drop things on purpose.
+			// The count includes the emulator's allocations. The race detector makes sync.Pool drop
+			// items.
 			perEvent := float64(after.Mallocs-before.Mallocs) / float64(events)
 			t.Logf("%.4f allocations an event, client and emulator together", perEvent)
 			limit := test.want + 0.1

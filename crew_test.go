@@ -10,12 +10,13 @@ import (
 	"github.com/go-eventhubs/eventhubs/internal/trial/scripted"
 )
 
-// A sender that is done waits for the work of any partition, but neither for long nor in numbers, nor when the producer is closed.
+// A sender without work waits for any partition. Few senders wait, none for long, and none after
+// the producer is closed.
 func TestIdleSendersAreFewAndEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		peer := scripted.New(t, 40)
 		peer.Answer = func(scripted.Sent) connection.Result {
-			time.Sleep(time.Millisecond) // so that each partition's sender is another
+			time.Sleep(time.Millisecond) // gives each partition a sender of its own
 			return connection.Result{Outcome: connection.Accepted}
 		}
 		p := connectedOver(peer, Options{MaxWaitTime: SendAtOnce})

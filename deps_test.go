@@ -7,7 +7,8 @@ import (
 	"testing"
 )
 
-// The modules that a program links by importing this package: azcore, for credentials, with what it brings along. docs/decisions says why.
+// A program that imports this package links these modules: azcore, for credentials, and what azcore
+// needs. docs/decisions gives the reason.
 func TestTheRootPackageLinksNothingElse(t *testing.T) {
 	allowed := []string{
 		"github.com/Azure/azure-sdk-for-go/sdk/azcore",
@@ -27,8 +28,8 @@ func TestTheRootPackageLinksNothingElse(t *testing.T) {
 	}
 }
 
-// go-amqp is a peer in tests and in their tools, and inside azeventhubs, whose values azevents makes. Nothing else of
-// this module uses it: see docs/decisions/0012-one-amqp-engine.md.
+// Tests and their tools use go-amqp as a peer. Package azevents uses it to make azeventhubs'
+// values. The rest of this module does not: see docs/decisions/0012-one-amqp-engine.md.
 func TestOnlyAzeventsImportsGoAMQP(t *testing.T) {
 	output, err := exec.Command("go", "list", "-f", `{{.ImportPath}}: {{join .Imports " "}}`, "./...").Output()
 	if err != nil {

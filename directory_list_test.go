@@ -42,7 +42,7 @@ func TestAHubThatGrowsKeepsWhatIsBuffered(t *testing.T) {
 	})
 }
 
-// listHub is a hub whose list of partitions is the test's.
+// A listHub is a hub whose list of partitions the test sets.
 type listHub struct {
 	hub
 	list func(call int) []string
@@ -57,7 +57,7 @@ func (h *listHub) Properties(ctx context.Context) (connection.HubProperties, err
 	return p, err
 }
 
-// remote is a producer's way to an emulator of its own.
+// remote connects a producer to an emulator of its own.
 func remote(t *testing.T, partitions int, hook emulator.Hook) (*emulator.Server, *remoteHub) {
 	server, err := emulator.New(&emulator.Options{Addr: emulator.InMemory, Hubs: []emulator.Hub{{Name: "hub", Partitions: partitions}}, Hook: hook})
 	if err != nil {
@@ -68,7 +68,7 @@ func remote(t *testing.T, partitions int, hook emulator.Hook) (*emulator.Server,
 	return server, &remoteHub{conn: conn, own: true, name: "hub", identifier: "me"}
 }
 
-// With idempotent retries two owners of one partition would fence each other off.
+// With idempotent retries, two owners of one partition would fence each other off.
 func TestAPartitionThatComesBackIsTheSameProducer(t *testing.T) {
 	for name, state := range map[string]ProducerStore{"without a state": nil, "with a state": NewFileProducerStore(t.TempDir())} {
 		t.Run(name, func(t *testing.T) {
@@ -103,7 +103,7 @@ func TestAPartitionThatComesBackIsTheSameProducer(t *testing.T) {
 				enqueue(t, p, "1", "a")
 				_ = p.Flush(t.Context())
 				busy.Store(true)
-				enqueue(t, p, "1", "b") // is tried again after 4 s
+				enqueue(t, p, "1", "b") // the next try comes after 4 s
 				synctest.Wait()
 				for _, s := range []bool{true, false} {
 					short.Store(s)
@@ -120,7 +120,7 @@ func TestAPartitionThatComesBackIsTheSameProducer(t *testing.T) {
 	}
 }
 
-// A hub that only grows: the reply to the earlier of two questions comes last.
+// The hub only grows. The reply to the earlier of two questions arrives last.
 func TestTheListThatWasAskedForLastHolds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		peer := scripted.New(t, 4)

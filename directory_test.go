@@ -42,7 +42,7 @@ func TestKeysAndIDsDoNotTurnTheRing(t *testing.T) {
 	})
 }
 
-// picked is the partition that the next event without key and id is given.
+// picked returns the partition for the next event without key and id.
 func picked(p *BufferedProducer) *partition {
 	p.admission.mu.Lock()
 	defer p.admission.mu.Unlock()

@@ -10,7 +10,8 @@ import (
 	"testing"
 )
 
-// A doc link that leads nowhere is shown with its brackets, and names what is no more.
+// A doc link without a target is shown with its brackets, and names something that no longer
+// exists.
 func TestDocLinksLeadSomewhere(t *testing.T) {
 	names, comments := map[string]bool{}, map[string]string{}
 	for path, file := range sources(t) {
@@ -63,7 +64,8 @@ func TestDocLinksLeadSomewhere(t *testing.T) {
 	}
 }
 
-// The documentation of an exported declaration links, once, each other one that it names by a name of several words: that is no word of a sentence.
+// The documentation of an exported declaration links each other declaration that it names, once.
+// Only names of several words count: no sentence uses those by chance.
 func TestDocumentationLinksWhatItNames(t *testing.T) {
 	type declaration struct{ path, name, doc string }
 	var declarations []declaration
@@ -106,11 +108,11 @@ func TestDocumentationLinksWhatItNames(t *testing.T) {
 			linked[m[1]] = true
 		}
 		for line := range strings.Lines(link.ReplaceAllString(d.doc, "")) {
-			if strings.HasPrefix(line, "\t") { // code
+			if strings.HasPrefix(line, "\t") { // a line of code
 				continue
 			}
 			for _, name := range word.FindAllString(line, -1) {
-				if !known[name] || name == "MarshalText" || name == "LogValue" { // which stand beside what names them
+				if !known[name] || name == "MarshalText" || name == "LogValue" { // their documentation does not need a link
 					continue
 				}
 				if names++; !linked[name] {
@@ -125,7 +127,7 @@ func TestDocumentationLinksWhatItNames(t *testing.T) {
 	}
 }
 
-// receiver is the name of a method's type.
+// receiver returns the name of a method's type.
 func receiver(d *ast.FuncDecl) string {
 	of := d.Recv.List[0].Type
 	if pointer, ok := of.(*ast.StarExpr); ok {
@@ -137,7 +139,7 @@ func receiver(d *ast.FuncDecl) string {
 	return ""
 }
 
-// sources are the files of the package, its tests left out.
+// sources returns the files of the package, without its tests.
 func sources(t *testing.T) map[string]*ast.File {
 	t.Helper()
 	paths, err := filepath.Glob("*.go")

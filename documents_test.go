@@ -12,7 +12,8 @@ import (
 	"testing"
 )
 
-// A document that names a test says what holds a claim: a name without a test would be a claim without anything behind it.
+// A document names the test that proves a claim. If that test does not exist, nothing proves the
+// claim.
 func TestTheDocumentsNameTestsThatExist(t *testing.T) {
 	files, err := filepath.Glob("docs/*.md")
 	if err != nil {
@@ -54,7 +55,7 @@ var (
 	testFunc = regexp.MustCompile(`(?m)^func ((?:Test|Fuzz)[A-Z]\w*)\(`)
 )
 
-// namesIn returns the tests that a document names, but for those in its examples of code.
+// namesIn returns the tests that a document names, except those in its code examples.
 func namesIn(text string) (names []string) {
 	for i, part := range strings.Split("\n"+text, "\n```") {
 		if i%2 == 0 {
@@ -92,7 +93,7 @@ func testNames(t *testing.T) map[string]bool {
 	return names
 }
 
-// What is promised is promised of every package that a program may import: one that the page does not name would be promised to nobody.
+// The compatibility page covers every package that a program may import. A package that the page leaves out would have no promise.
 func TestTheCompatibilityPageNamesEveryPackage(t *testing.T) {
 	page := readText(t, "docs/compatibility.md")
 	_, row, found := strings.Cut(page, "| Names |")
@@ -140,7 +141,7 @@ func readText(t *testing.T, name string) string {
 	return string(text)
 }
 
-// A cell is a figure of docs/benchmarks.md, in whatever unit: only ratios are made of them.
+// cell returns a figure of docs/benchmarks.md. The unit does not matter, since the tests only form ratios.
 func cell(t *testing.T, row string, column int) float64 {
 	t.Helper()
 	cells := strings.Split(row, "|")
@@ -158,26 +159,26 @@ func cell(t *testing.T, row string, column int) float64 {
 	return value * scale
 }
 
-// rowOf is the row of a peer in the first table behind a heading.
+// rowOf returns a peer's row in the first table after a heading.
 func rowOf(t *testing.T, text, heading, peer string) string {
 	t.Helper()
 	_, behind, found := strings.Cut(text, heading)
 	_, row, there := strings.Cut(behind, "\n| "+peer+" |")
 	if !found || !there {
-		t.Fatalf("docs/benchmarks.md has no row %q behind %q", peer, heading)
+		t.Fatalf("docs/benchmarks.md has no row %q after %q", peer, heading)
 	}
 	row, _, _ = strings.Cut(row, "\n")
 	return "| " + peer + " |" + row
 }
 
-// The README says of this producer beside others what the measured tables say, and where another is faster.
+// The README compares this producer with others. Its ratios follow from the measured tables, also where another client is faster.
 func TestTheReadmesRatiosAreThoseOfTheMeasuredTables(t *testing.T) {
 	measured, readme := readText(t, "docs/benchmarks.md"), readText(t, "README.md")
 	sizes := []string{"100 B", "1 KB", "10 KB"}
 	const ours = "**this producer**"
 	for _, c := range []struct {
 		row, peer string
-		plain     int // the column in the tables of each size; 0: the one over TLS
+		plain     int // the column in the tables of each size; 0: the table over TLS
 	}{
 		{"events/s of go-amqp, with full batches that were encoded beforehand", "go-amqp, pre-encoded full batches", 2},
 		{"events/s of azeventhubs by hand", "azeventhubs by hand", 2},

@@ -11,7 +11,7 @@ import (
 	"github.com/go-eventhubs/eventhubs/internal/trial/scripted"
 )
 
-// withCodes are the sentinels, each with its code.
+// withCodes maps each code to its sentinel.
 var withCodes = map[Code]error{
 	CodeInvalidArgument: ErrInvalidArgument, CodeClosed: ErrClosed, CodeBufferFull: ErrBufferFull, CodeTooLarge: ErrEventTooLarge, CodePartitionUnknown: ErrPartitionUnknown,
 	CodeCleared: ErrCleared, CodeAbandoned: ErrAbandoned, CodeExpired: ErrExpired, CodePartitionStopped: ErrPartitionStopped,
@@ -64,7 +64,7 @@ func TestTheCodeIsThatOfWhatHasHappenedAndNotOfItsReason(t *testing.T) {
 	}
 }
 
-// Whatever comes from below has a code that this package exports.
+// Every error of a lower layer has a code that this package exports.
 func TestAnErrorFromBelowMatchesTheSentinelOfItsCode(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		peer := scripted.New(t, 1)

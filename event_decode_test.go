@@ -11,7 +11,8 @@ import (
 	"github.com/go-eventhubs/eventhubs/internal/amqp/amqptest"
 )
 
-// asReceived is a message as go-amqp, and so azeventhubs' consumer, reads it, all of it in the event's AMQPMessage; an error if that cannot read it.
+// asReceived returns a message as go-amqp, and so azeventhubs' consumer, reads it. The event's
+// AMQPMessage holds all of it. If go-amqp cannot read the message, asReceived returns an error.
 func asReceived(encoded []byte) (e *Event, err error) {
 	defer func() {
 		if reason := recover(); reason != nil {
@@ -25,7 +26,7 @@ func asReceived(encoded []byte) (e *Event, err error) {
 	m := &AMQPMessage{DeliveryAnnotations: r.DeliveryAnnotations, MessageAnnotations: r.Annotations, Footer: r.Footer, Body: &AMQPBody{Data: r.Data, Sequences: r.Sequence, Value: r.Value}}
 	if h := r.Header; h != nil {
 		m.Header = &AMQPHeader{DeliveryCount: h.DeliveryCount, Durable: h.Durable, FirstAcquirer: h.FirstAcquirer, TTL: h.TTL}
-		if h.Priority != 4 { // which go-amqp makes of none
+		if h.Priority != 4 { // 4 is go-amqp's value for a header without a priority
 			m.Header.Priority = &h.Priority
 		}
 	}
@@ -38,7 +39,8 @@ func asReceived(encoded []byte) (e *Event, err error) {
 	return &Event{Properties: r.ApplicationProperties, AMQP: m}, nil
 }
 
-// encodeAgain has a handler's view of an encoded message encoded. The memory that the view was made of is overwritten before.
+// encodeAgain encodes a handler's view of an encoded message. First it overwrites the memory of that
+// view.
 func encodeAgain(t *testing.T, encoded []byte, numbered bool) []byte {
 	t.Helper()
 	memory := bytes.Clone(encoded)
@@ -48,12 +50,13 @@ func encodeAgain(t *testing.T, encoded []byte, numbered bool) []byte {
 	}
 	w := &wireEvent{numbered: numbered}
 	if err := w.encode(told, told.PartitionKey); err != nil {
-		t.Fatalf("what a handler gets of %x cannot be encoded: %v", encoded, err)
+		t.Fatalf("a handler's view of %x cannot be encoded: %v", encoded, err)
 	}
 	return slices.Concat(w.head, w.body)
 }
 
-// FuzzForward checks that what azeventhubs can receive is encoded to what it was, and so is what a handler gets of that.
+// FuzzForward checks that an event received by azeventhubs is encoded to the same bytes. The same
+// holds for a handler's view of that event.
 func FuzzForward(f *testing.F) {
 	f.Add([]byte{}, false)
 	seed := make([]byte, 600)
@@ -91,7 +94,8 @@ func FuzzForward(f *testing.F) {
 	})
 }
 
-// FuzzForwardAnything checks that a message of any bytes is refused by name, or can be shown to a handler and sent on by it.
+// FuzzForwardAnything checks that a message of any bytes is refused by name, or can be shown to a
+// handler and sent on by it.
 func FuzzForwardAnything(f *testing.F) {
 	for seed := range uint64(20) {
 		m := amqptest.Random(seed).Message()
@@ -120,7 +124,8 @@ func FuzzForwardAnything(f *testing.F) {
 	})
 }
 
-// Values that no reader tells apart, or that Go's maps cannot have, are handed back as what they are.
+// A handler gets each value in its own type, also one that looks like another to a reader or that
+// a Go map cannot hold as a key.
 func TestAHandlerGetsWhatItCanSendOn(t *testing.T) {
 	type Symbol string // as another package has it
 	list := []any{"l"}

@@ -10,7 +10,8 @@ import (
 	"github.com/go-eventhubs/eventhubs/emulator"
 )
 
-// guardedServer is an emulator that verifies tokens, and the options with which a production name reaches it over TLS.
+// guardedServer is an emulator that verifies tokens, and the options with which a production name
+// reaches it over TLS.
 func guardedServer() (*emulator.Server, eventhubs.ConnectionOptions) {
 	server, err := emulator.New(&emulator.Options{
 		Hubs: []emulator.Hub{{Name: "telemetry", Partitions: 4}},
@@ -23,7 +24,8 @@ func guardedServer() (*emulator.Server, eventhubs.ConnectionOptions) {
 	return server, eventhubs.ConnectionOptions{CustomEndpoint: server.Addr(), TLSConfig: server.TLSConfig()}
 }
 
-// In production the credential is one of azidentity's, such as DefaultAzureCredential, and Options.Connection is left out.
+// In production the credential comes from azidentity, for example DefaultAzureCredential, and
+// Options.Connection stays empty.
 func ExampleNewBufferedProducer() {
 	ctx := context.Background()
 	server, connection := guardedServer()
@@ -41,7 +43,8 @@ func ExampleNewBufferedProducer() {
 	// <nil>
 }
 
-// Keys are rotated while the program runs: the connection signs with the new one from its next token on.
+// Keys are rotated while the program runs: the connection signs with the new one from its next
+// token on.
 func ExampleConnection_ReplaceKey() {
 	ctx := context.Background()
 	server, options := guardedServer()
@@ -67,7 +70,8 @@ func ExampleConnection_ReplaceKey() {
 	// stored <nil>
 }
 
-// The application's own context is over when it shuts down, so Close is given another, with the time that is left.
+// The application's own context is over when it shuts down, so Close is given another, with the
+// time that is left.
 func ExampleBufferedProducer_Close() {
 	text, stop := connectionString()
 	defer stop()

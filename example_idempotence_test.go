@@ -10,7 +10,8 @@ import (
 	"github.com/go-eventhubs/eventhubs/emulator"
 )
 
-// A batch is stored, and the connection breaks before its acknowledgement: it is sent again, and is there once.
+// A batch is stored, and the connection breaks before its acknowledgement. The producer sends it
+// again, and the service stores it once.
 func ExampleOptions_idempotentRetries() {
 	broken := false
 	server, err := emulator.New(&emulator.Options{
@@ -36,7 +37,7 @@ func ExampleOptions_idempotentRetries() {
 	ctx := context.Background()
 	defer producer.Close(ctx)
 
-	// Whether the service offers idempotent retries is known now, not at the first event.
+	// Connect shows now, and not at the first event, whether the service offers idempotent retries.
 	if err := producer.Connect(ctx, nil); err != nil {
 		log.Fatal(err)
 	}
@@ -55,7 +56,7 @@ func ExampleOptions_idempotentRetries() {
 	// stored: 18.7
 }
 
-// An application whose source can be read again goes on, after a crash, behind what is stored.
+// After a crash, an application whose source can be read again goes on after the last stored event.
 func ExampleNewFileProducerStore() {
 	text, stop := connectionString()
 	defer stop()
@@ -67,18 +68,19 @@ func ExampleNewFileProducerStore() {
 	source := []string{"first", "second", "third", "fourth"} // of partition 0, and always the same
 	ctx := context.Background()
 
-	// run is one life of the application; it ends after so many events, in the middle of its work.
+	// run is one life of the application. It ends in the middle of its work, after that many
+	// events.
 	run := func(events int) {
 		producer, err := eventhubs.NewBufferedProducerFromConnectionString(text, "", &eventhubs.Options{
 			EnableIdempotentRetries: true,
 			ProducerStore:           eventhubs.NewFileProducerStore(directory),
-			StopPartitionOnFailure:  true, // an event that failed must not be skipped, or the numbers would not be the source's any more
+			StopPartitionOnFailure:  true, // a skipped event would shift the numbers against the source
 		})
 		if err != nil {
 			log.Fatal(err)
 		}
 		defer producer.Abandon(ctx)
-		// From here on nothing that a former life has still on its way is taken any more.
+		// From here on, the service takes nothing that a former life still has on its way.
 		if err := producer.Connect(ctx, &eventhubs.ConnectOptions{Links: true}); err != nil {
 			log.Fatal(err)
 		}

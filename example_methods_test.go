@@ -12,7 +12,8 @@ import (
 	"github.com/go-eventhubs/eventhubs/emulator"
 )
 
-// exampleProducer returns a producer for an emulator's hub with that many partitions, and what closes both.
+// exampleProducer returns a producer for an emulator's hub with that many partitions, and a
+// function that closes both.
 func exampleProducer(partitions int, options *eventhubs.Options, hook emulator.Hook) (*eventhubs.BufferedProducer, func()) {
 	server, err := emulator.New(&emulator.Options{Hubs: []emulator.Hub{{Name: "telemetry", Partitions: partitions}}, Hook: hook})
 	if err != nil {
@@ -28,7 +29,7 @@ func exampleProducer(partitions int, options *eventhubs.Options, hook emulator.H
 	}
 }
 
-// refuseOnce refuses the first batch for good, as a service that does not like it would.
+// refuseOnce has the service refuse the first batch for good.
 func refuseOnce() emulator.Hook {
 	refused := false
 	return func(_ context.Context, op emulator.Operation) emulator.Action {
@@ -40,7 +41,7 @@ func refuseOnce() emulator.Hook {
 	}
 }
 
-// A web server that must not wait: when the buffer is full it drops the event and counts it.
+// A web server must not wait. When the buffer is full, it drops the event and counts it.
 func ExampleBufferedProducer_TryEnqueue() {
 	producer, stop := exampleProducer(1, &eventhubs.Options{MaxBufferedEvents: 2, MaxWaitTime: time.Minute}, func(ctx context.Context, op emulator.Operation) emulator.Action {
 		return emulator.Pass().AnswerAfter(100 * time.Millisecond)
@@ -57,7 +58,8 @@ func ExampleBufferedProducer_TryEnqueue() {
 	// Output: dropped: 3
 }
 
-// An order is confirmed when its event is stored, and not before. What is certainly not stored may be ordered again.
+// The shop confirms an order after its event is stored. The customer may repeat an order that is
+// certainly not stored.
 func ExampleBufferedProducer_Publish() {
 	producer, stop := exampleProducer(1, nil, nil)
 	defer stop()
@@ -94,7 +96,8 @@ func ExampleBufferedProducer_Enqueue_message() {
 	// Output: stored: a value, not bytes temperature
 }
 
-// A Tag joins an event to what it was made from: here, to the offset of a line, so that a reader knows how far everything is stored.
+// A Tag joins an event to its source, here to the offset of a line. A reader then knows up to where
+// everything is stored.
 func ExampleBatch_Tags() {
 	ctx := context.Background()
 	producer, stop := exampleProducer(1, &eventhubs.Options{OnBatchSucceeded: func(_ context.Context, batch *eventhubs.Batch) {
@@ -157,7 +160,7 @@ func ExampleBufferedProducer_Clear() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	_ = producer.Flush(ctx) // the handler has returned then
+	_ = producer.Flush(ctx) // the handler has returned by then
 	fmt.Println("taken out:", events)
 	// Output:
 	// 3 events not stored, cleared: true
@@ -192,7 +195,7 @@ func ExampleBufferedProducer_Connect() {
 		return emulator.Pass()
 	})
 	defer stop()
-	// At the start of a program, when somebody still looks at what it prints.
+	// A program calls Connect at its start, when somebody still looks at its output.
 	err := producer.Connect(ctx, nil)
 	if e, ok := errors.AsType[*eventhubs.Error](err); ok {
 		fmt.Println(e.Code)
@@ -217,7 +220,7 @@ func ExampleBufferedProducer_ResumePartition() {
 	second := &eventhubs.Event{Body: []byte("2"), PartitionID: "0"}
 	err := producer.Enqueue(ctx, second)
 	fmt.Println("stopped:", errors.Is(err, eventhubs.ErrPartitionStopped))
-	if err := producer.ResumePartition("0"); err != nil { // when what failed has been seen to
+	if err := producer.ResumePartition("0"); err != nil { // after the cause of the failure is mended
 		log.Fatal(err)
 	}
 	outcome, err := producer.Publish(ctx, second)
@@ -245,7 +248,7 @@ func ExampleBufferedProducer_Stats() {
 	// Output: 100 events in 1 batch, 0 failed, 0 buffered
 }
 
-// When order does not matter, what failed is enqueued again.
+// When order does not matter, the handler enqueues failed events again.
 func ExampleBatch_EnqueueAgain() {
 	ctx := context.Background()
 	producer, stop := exampleProducer(1, &eventhubs.Options{
@@ -264,7 +267,7 @@ func ExampleBatch_EnqueueAgain() {
 	if err := producer.Enqueue(ctx, &eventhubs.Event{Body: []byte("a"), PartitionKey: "k"}); err != nil {
 		log.Fatal(err)
 	}
-	_ = producer.Flush(ctx) // fails, and the event is enqueued again
+	_ = producer.Flush(ctx) // fails, and the handler enqueues the event again
 	if err := producer.Flush(ctx); err != nil {
 		log.Fatal(err)
 	}
@@ -282,7 +285,7 @@ func ExampleDelivery() {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	outcome, err := delivery.Wait(ctx)
-	fmt.Println(outcome.Storage, err) // pending, with an error that matches ErrPending, if the minute is over first
+	fmt.Println(outcome.Storage, err) // pending, with an error that matches ErrPending, if the minute ends first
 	// Output: stored <nil>
 }
 
@@ -294,7 +297,8 @@ func ExampleConnection() {
 	}
 	defer server.Close()
 
-	// Two hubs of one namespace over one connection. Closing a producer leaves it open.
+	// Two producers for two hubs of one namespace share a connection. Closing a producer leaves the
+	// connection open.
 	connection, err := eventhubs.NewConnectionFromConnectionString(server.ConnectionString(""), nil)
 	if err != nil {
 		log.Fatal(err)
@@ -336,7 +340,8 @@ func ExampleTrace() {
 	// Output: 1 event stored
 }
 
-// This package exports no interface, so that it can grow. A program that wants to put something else in the producer's place names the methods that it calls.
+// This package exports no interface, so that it can grow. A program that wants to replace the
+// producer declares an interface with the methods that it calls.
 func Example_substitute() {
 	type enqueuer interface {
 		Enqueue(context.Context, *eventhubs.Event) error
@@ -344,7 +349,7 @@ func Example_substitute() {
 	report := func(ctx context.Context, to enqueuer) error {
 		return to.Enqueue(ctx, &eventhubs.Event{Body: []byte("all is well")})
 	}
-	producer, stop := exampleProducer(1, nil, nil) // in a test, better than a substitute: the real thing, before an emulator
+	producer, stop := exampleProducer(1, nil, nil) // in a test, the real producer with an emulator is better than a substitute
 	defer stop()
 	fmt.Println(report(context.Background(), producer))
 	// Output: <nil>

@@ -11,7 +11,8 @@ import (
 	"github.com/go-eventhubs/eventhubs/emulator"
 )
 
-// connectionString is that of an emulator, which every example starts anew, with one hub of one partition.
+// connectionString returns the connection string of a new emulator, which has one hub of one
+// partition.
 func connectionString() (text string, stop func()) {
 	server, err := emulator.New(&emulator.Options{Hubs: []emulator.Hub{{Name: "telemetry", Partitions: 1}}})
 	if err != nil {
@@ -62,7 +63,8 @@ func ExampleBufferedProducer_Enqueue() {
 	}
 	defer producer.Close(ctx)
 
-	// Events of one device keep their order: they share a key, and so a partition. A Delivery tells the outcome of this one event.
+	// Events of one device share a key, and so a partition, where they keep their order. A Delivery
+	// reports the outcome of this one event.
 	var delivery eventhubs.Delivery
 	err = producer.Enqueue(ctx, &eventhubs.Event{Body: []byte(`{"celsius":18.5}`), Properties: map[string]any{"unit": "celsius"}, PartitionKey: "device-42", Delivery: &delivery})
 	if err != nil {
@@ -111,7 +113,8 @@ func ExampleBufferedProducer_Flush() {
 	}
 	defer producer.Close(ctx)
 
-	// A state machine publishes its events and makes sure that they are stored before it goes on to the next state.
+	// A state machine publishes its events, and waits until they are stored before it enters the
+	// next state.
 	for i := range 10 {
 		if err := producer.Enqueue(ctx, &eventhubs.Event{Body: fmt.Append(nil, i)}); err != nil {
 			log.Fatal(err)

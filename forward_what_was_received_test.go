@@ -1,7 +1,8 @@
 package eventhubs_test
 
-// Into the project's root. What azeventhubs receives, it can send on; with azevents.FromReceived the whole of it, as it was.
-// .NET's documented types for properties, TimeSpan, DateTimeOffset and Uri, are described values on the wire, and lists and maps are what JavaScript and Python send.
+// Every event that azeventhubs receives can be sent on. azevents.FromReceived keeps all of it.
+// TimeSpan, DateTimeOffset and Uri, property types of .NET, are described values on the wire.
+// JavaScript and Python send lists and maps.
 
 import (
 	"bytes"
@@ -57,7 +58,7 @@ func TestForwardWhatWasReceived(t *testing.T) {
 				t.Fatal(err)
 			}
 			if err := p.Enqueue(ctx, azevents.FromReceived(event)); err != nil {
-				t.Errorf("Enqueue of what was received: %v", err)
+				t.Errorf("Enqueue of the received event: %v", err)
 			}
 			if err := p.Enqueue(ctx, &eventhubs.Event{Body: event.Body, Properties: event.Properties}); err != nil {
 				t.Errorf("Enqueue: %v", err)

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// What the decision says of the seam behind which the transport can be replaced.
+// The decision record describes the interface of the transport, which can be replaced.
 func TestTheSeamIsAsWideAsTheDecisionSays(t *testing.T) {
 	text, err := os.ReadFile("docs/decisions/0012-one-amqp-engine.md")
 	if err != nil {

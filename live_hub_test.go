@@ -19,7 +19,8 @@ import (
 	"github.com/go-eventhubs/eventhubs/internal/trial/world"
 )
 
-// The live suite asks an event hub, which may hold anything and be used by others meanwhile, whether the guarantees hold there that need no faults:
+// The live suite checks on a real event hub the guarantees that need no faults. The hub may hold
+// other events, and others may use it meanwhile:
 //
 //	EVENTHUBS_CONNECTION_STRING='Endpoint=sb://…;EntityPath=NAME' go test -run 'TestLive$' -v .
 //
@@ -27,22 +28,22 @@ import (
 func TestLive(t *testing.T) {
 	connectionString, set := os.LookupEnv("EVENTHUBS_CONNECTION_STRING")
 	if set && strings.TrimSpace(connectionString) == "" {
-		t.Fatal("EVENTHUBS_CONNECTION_STRING is set and empty: give it the connection string of an event hub, or unset it") // a secret is missing
+		t.Fatal("EVENTHUBS_CONNECTION_STRING is set and empty: give it the connection string of an event hub, or unset it") // usually a missing secret
 	}
 	if !set {
 		const missing = "NOT RUN: set EVENTHUBS_CONNECTION_STRING to that of an event hub, with its EntityPath"
 		if asked := flag.Lookup("test.run"); asked != nil && strings.Contains(asked.Value.String(), "Live") {
-			t.Fatal(missing) // go test shows nothing of a skipped test, and whoever asked for this one should not believe it has passed
+			t.Fatal(missing) // go test hides a skipped test, and the caller who asked for this one must not believe that it passed
 		}
 		t.Skip(missing)
 	}
 	runLive(t, connectionString)
 }
 
-// The suite itself is tested against the emulator, which verifies signatures here as the service does.
+// The suite itself is tested against the emulator, which verifies signatures as the service does.
 func TestTheEmulatorPassesWhatTheServiceIsAsked(t *testing.T) {
 	server := emulatortest.New(t, &emulator.Options{Hubs: world.Hubs(4), Authentication: &emulator.Authentication{}})
-	runLive(t, ` "`+server.ConnectionString("hub")+"\"\n") // as a file delivers it
+	runLive(t, ` "`+server.ConnectionString("hub")+"\"\n") // white space as in a file
 }
 
 func runLive(t *testing.T, connectionString string) {
@@ -64,10 +65,10 @@ func runLive(t *testing.T, connectionString string) {
 		{"an idempotent producer goes on where it was, and fences off its former life", liveIdentity},
 		{"keys go where the service puts them", liveKeys},
 		{"properties and messages arrive as they were", liveContent},
-		{"each outcome is told once, and Flush waits for all of them", liveOutcomes},
+		{"each outcome is reported once, and Flush waits for all of them", liveOutcomes},
 		{"the largest event is stored, a larger one fails alone", liveLimits},
-		{"what is wrong is told at once, by its code", liveRefusals},
-		{"what the service assigns is stored", liveServiceAssigned},
+		{"each fault is reported at once, by its code", liveRefusals},
+		{"events that the service places are stored", liveServiceAssigned},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			test.run(t, &live{t: t, connectionString: delivered.Text() + ";EntityPath=" + delivered.Hub, hub: delivered.Hub, run: rand.Text()})
@@ -75,14 +76,15 @@ func runLive(t *testing.T, connectionString string) {
 	}
 }
 
-// A live is one test's use of the event hub. Its events carry the name of its run, so that others are told apart.
+// A live is one test's use of the event hub. Its events carry the name of its run, which separates
+// them from others.
 type live struct {
 	t                          *testing.T
 	connectionString, hub, run string
-	begins                     map[string]azeventhubs.StartPosition // of what this test publishes, by partition
+	begins                     map[string]azeventhubs.StartPosition // of this test's events, by partition
 }
 
-// patience bounds each wait for the service: a limit for when something is broken, not a measure.
+// patience bounds each wait for the service. It is a limit for faults, and not a measure.
 const patience = 2 * time.Minute
 
 func (l *live) context() context.Context {
@@ -91,12 +93,13 @@ func (l *live) context() context.Context {
 	return ctx
 }
 
-// event makes one of this run's events.
+// event returns a new event of this run.
 func (l *live) event(body string) *eventhubs.Event {
 	return &eventhubs.Event{Body: []byte(body), Properties: map[string]any{"run": l.run}}
 }
 
-// producer makes a producer that is closed when the test ends, and notes where the partitions end by now.
+// producer returns a producer that is closed when the test ends. It notes where each partition ends
+// now.
 func (l *live) producer(options eventhubs.Options) *eventhubs.BufferedProducer {
 	l.t.Helper()
 	if options.OnBatchFailed == nil {
@@ -111,7 +114,7 @@ func (l *live) producer(options eventhubs.Options) *eventhubs.BufferedProducer {
 	l.t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), patience)
 		defer cancel()
-		_ = p.Close(ctx) // what failed was told
+		_ = p.Close(ctx) // failures were reported before
 	})
 	if l.begins == nil {
 		l.noteEnds(p)
@@ -140,7 +143,7 @@ func (l *live) noteEnds(p *eventhubs.BufferedProducer) {
 	}
 }
 
-// read returns so many of this run's events, by partition, read with the official client.
+// read returns this run's events by partition. It reads that many with the official client.
 func (l *live) read(want int) map[string][]*azeventhubs.ReceivedEventData {
 	l.t.Helper()
 	client, err := azeventhubs.NewConsumerClientFromConnectionString(l.connectionString, "", azeventhubs.DefaultConsumerGroup, nil)
@@ -157,7 +160,7 @@ func (l *live) read(want int) map[string][]*azeventhubs.ReceivedEventData {
 		group sync.WaitGroup
 	)
 	for id, begin := range l.begins {
-		// Ends when all are found, or with ctx.
+		// This goroutine ends when all events are found, or with ctx.
 		group.Go(func() {
 			l.readPartition(ctx, client, id, begin, func(event *azeventhubs.ReceivedEventData) {
 				mu.Lock()
@@ -184,7 +187,7 @@ func (l *live) readPartition(ctx context.Context, client *azeventhubs.ConsumerCl
 	}
 	defer func() { _ = partition.Close(context.Background()) }()
 	for ctx.Err() == nil {
-		events, err := partition.ReceiveEvents(ctx, 1, nil) // it waits for as many as it is asked for; more of them are on their way meanwhile
+		events, err := partition.ReceiveEvents(ctx, 1, nil) // it waits until it has that many, so it asks for one
 		if err != nil && !errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded) {
 			l.t.Errorf("partition %s: %v", id, err)
 			return

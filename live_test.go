@@ -20,7 +20,7 @@ import (
 	"github.com/go-eventhubs/eventhubs/internal/partitionkey"
 )
 
-// The parts of the live suite, see live_hub_test.go.
+// The parts of the live suite: see live_hub_test.go.
 
 const (
 	liveEvents = 300
@@ -33,7 +33,8 @@ func liveIdempotentOrder(t *testing.T, l *live) {
 	l.order(eventhubs.Options{MaxWaitTime: 20 * time.Millisecond, EnableIdempotentRetries: true})
 }
 
-// order publishes events of some keys and looks at what is stored: each event once, those of a key in their order, in one partition, with the key.
+// order publishes events with some keys and reads them back. Each event is stored once, with its
+// key. The events of a key are in one partition, in their order.
 func (l *live) order(options eventhubs.Options) {
 	p := l.producer(options)
 	for i := range liveEvents {
@@ -68,7 +69,7 @@ func (l *live) order(options eventhubs.Options) {
 	}
 }
 
-// liveIdentity makes a second producer with the state of a first, as after a restart.
+// liveIdentity makes a second producer with the state of the first, as after a restart.
 func liveIdentity(t *testing.T, l *live) {
 	state := eventhubs.NewFileProducerStore(t.TempDir())
 	options := eventhubs.Options{EnableIdempotentRetries: true, ProducerStore: state, OnBatchFailed: func(context.Context, *eventhubs.Batch) {}}
@@ -97,7 +98,7 @@ func liveIdentity(t *testing.T, l *live) {
 	liveAttach(t, l)
 }
 
-// liveAttach shows what the service answers to an idempotent producer's attach: this is not documented.
+// liveAttach shows the service's reply to an idempotent producer's attach, which is not documented.
 func liveAttach(t *testing.T, l *live) {
 	delivered, err := connectionstring.Parse(l.connectionString)
 	if err != nil || delivered.Key() == "" {
@@ -129,7 +130,8 @@ func liveAttach(t *testing.T, l *live) {
 	t.Logf("attached: %+v, and again with the next epoch: %+v", fresh, claimed)
 }
 
-// liveKeys publishes the same keys with this package's hash and, by the official client, with the service's own.
+// liveKeys publishes the same keys with this package's hash, and through the official client with
+// the service's hash.
 func liveKeys(t *testing.T, l *live) {
 	keys := []string{"a", "7", "", "device-17", "Ærøskøbing", "鍵", strings.Repeat("k", 128), "with space", "ß\U0001F511"}
 	for i := range 40 {
@@ -141,7 +143,7 @@ func liveKeys(t *testing.T, l *live) {
 		t.Fatal(err)
 	}
 	defer func() { _ = theirs.Close(context.Background()) }()
-	keys = append(keys[:2], keys[3:]...) // without the empty one, which is none
+	keys = append(keys[:2], keys[3:]...) // without the empty key, which means no key
 	for _, key := range keys {
 		if err := p.Enqueue(l.context(), eventhubs.With(l.event("ours"), &eventhubs.Event{PartitionKey: key})); err != nil {
 			t.Fatal(err)
@@ -223,7 +225,7 @@ func liveOutcomes(t *testing.T, l *live) {
 		handled += b.Count
 	}})
 	deliveries := make([]eventhubs.Delivery, liveEvents)
-	for i := range deliveries { // more than the buffer holds: Enqueue waits for room
+	for i := range deliveries { // more than the buffer holds, so Enqueue waits for room
 		if err := p.Enqueue(l.context(), eventhubs.With(l.event("x"), &eventhubs.Event{Delivery: &deliveries[i]})); err != nil {
 			t.Fatal(err)
 		}
@@ -238,7 +240,7 @@ func liveOutcomes(t *testing.T, l *live) {
 	}
 	mu.Lock()
 	if handled != liveEvents {
-		t.Errorf("the handler was told of %d events, want %d", handled, liveEvents)
+		t.Errorf("the handler got %d events, want %d", handled, liveEvents)
 	}
 	mu.Unlock()
 	if stats := p.Stats(); stats.StoredEvents != liveEvents || stats.BufferedEvents != 0 || p.Health().State != eventhubs.HealthReady {
@@ -257,7 +259,8 @@ func liveLimits(t *testing.T, l *live) {
 	p := l.producer(eventhubs.Options{OnBatchFailed: func(context.Context, *eventhubs.Batch) {}})
 	to := &eventhubs.Event{PartitionID: "0"}
 	var tooLarge *eventhubs.EventTooLargeError
-	// Larger than any tier takes; the refusal tells the limit and what our envelope takes.
+	// The event is larger than any tier takes. The refusal states the limit and the size of the
+	// envelope.
 	huge := l.event(strings.Repeat("x", 21<<20))
 	if _, err := p.Publish(l.context(), eventhubs.With(huge, to)); !errors.As(err, &tooLarge) {
 		t.Fatalf("Publish of 21 MiB returned %v, want an EventTooLargeError", err)
@@ -271,7 +274,7 @@ func liveLimits(t *testing.T, l *live) {
 		t.Errorf("the largest: %v", err)
 	}
 	if events := l.read(1)["0"]; len(events) != 1 || len(events[0].Body) != largest {
-		t.Error("what is stored is not the largest event alone")
+		t.Error("partition 0 holds something else than the largest event alone")
 	}
 }
 
@@ -293,13 +296,13 @@ func liveRefusals(t *testing.T, l *live) {
 		t.Fatal(err)
 	}
 	missing := strings.Replace(l.connectionString, "EntityPath="+l.hub, "EntityPath=no-such-hub", 1)
-	// The service refuses a hub's own key before it says that the hub is not there.
+	// The service refuses a hub's own key before it reports that the hub does not exist.
 	if code := connect(missing); code != eventhubs.CodeNotFound && code != eventhubs.CodeUnauthorized {
-		t.Errorf("for a hub that is not there Connect told %s, want %s", code, eventhubs.CodeNotFound)
+		t.Errorf("for a hub that does not exist Connect returned %s, want %s", code, eventhubs.CodeNotFound)
 	}
 	if key := delivered.Key(); key != "" {
 		if code := connect(strings.Replace(l.connectionString, key, "d3Jvbmc=", 1)); code != eventhubs.CodeUnauthorized {
-			t.Errorf("for a wrong key Connect told %s, want %s", code, eventhubs.CodeUnauthorized)
+			t.Errorf("for a wrong key Connect returned %s, want %s", code, eventhubs.CodeUnauthorized)
 		}
 	}
 }

@@ -15,7 +15,7 @@ import (
 	"github.com/go-eventhubs/eventhubs/internal/connection"
 )
 
-// logged is what a value becomes in a log, as JSON and as text.
+// logged returns a value's form in a log, as JSON and as text.
 func logged(value any) (asJSON, asText string) {
 	noTime := &slog.HandlerOptions{ReplaceAttr: func(groups []string, a slog.Attr) slog.Attr {
 		if len(groups) == 0 && a.Key != "v" {
@@ -31,7 +31,7 @@ func logged(value any) (asJSON, asText string) {
 
 var machineTime = time.Date(2030, 1, 2, 3, 4, 5, 600_000_000, time.UTC)
 
-// throttledError is an Error as it comes from below, with what is none of anybody's business in it.
+// throttledError is an Error of a lower layer. It says more than a log needs.
 func throttledError() *Error {
 	below := &connection.Error{Code: connection.CodeThrottled, Condition: "com.microsoft:server-busy", Description: "please wait", TrackingID: "t-1", Transient: true, Wait: 4 * time.Second, Err: errors.New("please wait")}
 	e := failure(below, "3", 2).(*Error)
@@ -58,7 +58,7 @@ func TestResultsSayToMachinesWhatTheySayToPeople(t *testing.T) {
 		LastErr: throttledError(), FailingSince: machineTime, LastNumber: -1, MaxMessageSize: 100}
 	for name, c := range map[string]struct {
 		value                   any
-		asJSON, inJSON, asValue string // encoding/json; slog's JSON, if it is another; slog's text
+		asJSON, inJSON, asValue string // encoding/json; slog's JSON, if it differs; slog's text
 	}{
 		"Outcome, stored": {value: Outcome{Storage: Stored, PartitionID: "0", Tries: 1, Queued: time.Millisecond, OnWire: 20 * time.Millisecond},
 			asJSON:  `{"storage":"stored","partition":"0","tries":1,"queuedSeconds":0.001,"onWireSeconds":0.02}`,
@@ -116,7 +116,7 @@ func TestResultsSayToMachinesWhatTheySayToPeople(t *testing.T) {
 	}
 }
 
-// Stats have many fields: each of them is told, by its own name, and none twice.
+// Stats have many fields. The log shows each of them once, by its own name.
 func TestStatsTellMachinesEveryNumber(t *testing.T) {
 	s := Stats{BufferedEvents: 1, BufferedBytes: 2, OldestEventAge: 3 * time.Second, WaitingCallers: 4, MaxBufferedEvents: 5, MaxBufferedBytes: 6, StoredEvents: 7, StoredBytes: 8, NotStoredEvents: 9,
 		PossiblyStoredEvents: 10, StoredBatches: 11, FailedBatches: 12, Retries: 13, AmbiguousTries: 14, ThrottledTries: 15, ThrottledTotal: 16 * time.Second, UnheardFailures: 17, HandlerPanics: 18,

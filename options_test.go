@@ -39,11 +39,12 @@ func TestOptionsMayBeChangedAfterTheConstructor(t *testing.T) {
 	defer p.Close(t.Context())
 	o.Identifier, o.Retry.MaxRetries = "after", 9
 	if p.Identifier() != "before" || p.options.Retry.MaxRetries != 3 {
-		t.Errorf("the producer has %q and %d retries, want what was given to the constructor", p.Identifier(), p.options.Retry.MaxRetries)
+		t.Errorf("the producer has %q and %d retries, want the constructor's values", p.Identifier(), p.options.Retry.MaxRetries)
 	}
 }
 
-// The defaults are those of the manual; a zero field has its default whatever the others say.
+// The defaults are those of the manual. A zero field has its default, whatever the other fields
+// are.
 func TestZeroMeansTheDefault(t *testing.T) {
 	want := Options{
 		MaxWaitTime: 250 * time.Millisecond, MaxBufferedEvents: 2500, MaxBufferedBytes: 64 << 20, MaxConcurrentSendsPerPartition: 1,
@@ -65,7 +66,7 @@ func TestZeroMeansTheDefault(t *testing.T) {
 	}
 }
 
-// docs/options.md has every field, and the defaults that the code has.
+// docs/options.md has every field, with the code's default.
 func TestTheTableOfOptionsIsTheStructs(t *testing.T) {
 	text, err := os.ReadFile("docs/options.md")
 	if err != nil {
@@ -108,7 +109,7 @@ func TestTheTableOfOptionsIsTheStructs(t *testing.T) {
 	}
 }
 
-// asWritten is a default as a person writes it.
+// asWritten returns a default as a person writes it.
 func asWritten(field string, value any) string {
 	switch v := value.(type) {
 	case Partitioning:

@@ -11,12 +11,13 @@ import (
 	"github.com/go-eventhubs/eventhubs/internal/connection"
 )
 
-// An identity is who an idempotent producer is to the service on one partition: an id, an epoch, and
-// how far its numbers have come. The service stores the event with the number after the last one that
-// it knows, recognises what it has stored already, and refuses everything else. A producer that attaches
-// with a higher epoch fences off what the lower ones still have on their way.
+// An identity holds the id, the epoch and the numbers of an idempotent producer on one partition.
+// The service stores the event with the number after the last one that it knows. It recognises
+// events that it has stored already, and refuses all others. A producer that attaches with a higher
+// epoch fences off the events of lower epochs that are still on their way.
 //
-// Its fields belong to the holder of the turn: the partition's sender, or Connect while it opens the link.
+// The holder of the turn owns the fields: the partition's sender, or Connect while it opens the
+// link.
 type identity struct {
 	// Immutable after newIdentity.
 	partitionID string
@@ -27,11 +28,11 @@ type identity struct {
 	observer    *observer
 
 	turn chan struct{} // has room for one holder
-	last atomic.Int64  // number of the event that was stored last; -1 while it is not known. For Stats
+	last atomic.Int64  // number of the last stored event; -1 while unknown. For Stats
 
 	state  identityState
-	fence  error      // why nothing is sent any more; nil unless fenced
-	saved  ProducerID // what the store holds, unless unread
+	fence  error      // why the partition sends nothing any more; nil unless fenced
+	saved  ProducerID // the store's id, unless unread
 	next   numbers    // of the next batch
 	attach uint64     // the attach whose reply was taken over; zero before the first
 }
@@ -59,10 +60,10 @@ type identityState int
 const (
 	identityUnread  identityState = iota // Options.ProducerStore was not asked yet
 	identityFresh                        // the next attach asks for a new id
-	identityAgreed                       // next is what the service has agreed to
+	identityAgreed                       // the service has agreed to next
 	identitySuspect                      // the epoch must be raised before anything is sent
 	identityRaised                       // the link claims a raised epoch, and no reply has taken it yet
-	identityDoubted                      // the same, and a batch has run out of tries meanwhile: it may be for the epoch, whatever the service says
+	identityDoubted                      // the same, and a batch ran out of tries meanwhile: the epoch may be the cause
 	identityFenced                       // another producer has taken over
 )
 
@@ -100,8 +101,8 @@ func (i *identity) release() { <-i.turn }
 // claims reports whether the link claims an epoch that no reply has taken yet.
 func (i *identity) claims() bool { return i.state == identityRaised || i.state == identityDoubted }
 
-// open attaches the link as the producer whose numbers the partition's next batch carries, if that is not done. Its
-// caller holds the turn.
+// open attaches the link as the producer whose numbers the partition's next batch carries, unless
+// it is attached so. The caller holds the turn.
 func (i *identity) open(ctx context.Context) error {
 	switch i.state {
 	case identityFenced:
@@ -128,21 +129,22 @@ func (i *identity) open(ctx context.Context) error {
 	return err
 }
 
-// attachLink opens the link. Only the refusal of an attach says that another producer has taken over. The same words
-// from the node that takes tokens, or for the connection, are a fault that passes.
+// attachLink opens the link. Only a refused attach shows that another producer has taken over. The
+// same code from the token node ($cbs), or for the connection, is a fault that passes.
 func (i *identity) attachLink(ctx context.Context) error {
 	err := i.link.Open(ctx)
 	if e, ok := errors.AsType[*connection.Error](err); ok && e.Code == connection.CodeFenced && !e.Refused {
-		e = new(*e) // other partitions get it too
+		e = new(*e) // other partitions share the error
 		e.Code, e.Transient = connection.CodeInternal, true
 		return e
 	}
 	return err
 }
 
-// startOver asks for a new id, since the service does not take the former one back. This changes nothing about
-// events that were reported as stored. If the service takes no producer at all now, it has another reason. Then the
-// identity stays what it is: its numbers say where a source has to go on.
+// startOver asks for a new id, since the service refuses the former one. Events that were reported
+// as stored stay stored. If the service accepts no producer at all now, the refusal had another
+// reason. Then the identity keeps its id and numbers, because the numbers say where a source has to
+// go on.
 func (i *identity) startOver(ctx context.Context, why error) error {
 	i.drop()
 	if err := i.attachLink(ctx); err != nil {
@@ -153,7 +155,7 @@ func (i *identity) startOver(ctx context.Context, why error) error {
 	return i.takeReply(ctx)
 }
 
-// read asks the store, once, who the producer was.
+// read loads the producer's last id and epoch from the store, once.
 func (i *identity) read(ctx context.Context) error {
 	saved, err := i.store.Load(ctx, i.key)
 	if err != nil {
@@ -166,15 +168,16 @@ func (i *identity) read(ctx context.Context) error {
 	return nil
 }
 
-// raise gives the link up, and claims the next epoch for the next attach. When the service takes the claim, it fences
-// off what the old epoch has on its way.
+// raise gives up the link, and claims the next epoch for the next attach. When the service accepts
+// the claim, it fences off the batches of the old epoch.
 func (i *identity) raise(ctx context.Context) error {
 	if i.next.epoch == math.MaxInt16 {
 		i.drop()
 		return nil
 	}
 	claim := ProducerID{ID: i.next.id, Epoch: i.next.epoch + 1}
-	// Saved before the service hears of it: a crash in between skips an epoch, and never uses one twice.
+	// The store keeps the epoch before the service sees it. A crash in between skips an epoch, and
+	// never uses one twice.
 	if err := i.save(ctx, claim); err != nil {
 		return err
 	}
@@ -183,14 +186,14 @@ func (i *identity) raise(ctx context.Context) error {
 	return nil
 }
 
-// claim has the next attach claim the epoch that was raised.
+// claim makes the next attach claim the raised epoch.
 func (i *identity) claim() {
 	i.state = identityRaised
 	i.link.Detach()
 	i.link.Claim(&connection.Claim{ProducerID: i.next.id, Epoch: i.next.epoch})
 }
 
-// drop has the next attach claim nothing, so that the service gives a new id.
+// drop makes the next attach claim nothing, so that the service gives a new id.
 func (i *identity) drop() {
 	i.state = identityFresh
 	i.link.Detach()
@@ -205,7 +208,8 @@ func (i *identity) takeReply(ctx context.Context) error {
 		case attach == i.attach:
 			return nil
 		case reply.ProducerID == i.next.id && reply.Epoch == i.next.epoch:
-			// The same producer again: what was sent keeps its numbers, whatever number the reply has. See stored.
+			// The producer is the same. Batches that were sent keep their numbers, whatever number
+			// the reply has. See stored.
 			i.attach = attach
 			return nil
 		}
@@ -229,12 +233,13 @@ func (i *identity) takeReply(ctx context.Context) error {
 	return nil
 }
 
-// notTaken is for a reply to a raised epoch that amounts to a refusal.
+// notTaken returns the error for a reply to a raised epoch that amounts to a refusal.
 func notTaken(how string) error {
 	return &connection.Error{Code: connection.CodeOutOfOrder, Refused: true, Err: errors.New(how)}
 }
 
-// refused reports whether an attach failed because the service does not take the producer for who it claims to be, and why.
+// refused reports whether an attach failed because the service refuses the producer's claim, and
+// returns the error.
 func (i *identity) refused(err error) (refused bool, why *connection.Error) {
 	e, ok := errors.AsType[*connection.Error](err)
 	switch {
@@ -242,16 +247,17 @@ func (i *identity) refused(err error) (refused bool, why *connection.Error) {
 		return false, nil
 	case e.Code == connection.CodeFenced:
 		return true, e
-	case e.Code == connection.CodeUnauthorized, e.Code == connection.CodeQuotaExceeded: // neither depends on who the producer is
+	case e.Code == connection.CodeUnauthorized, e.Code == connection.CodeQuotaExceeded: // neither depends on the identity
 		return false, nil
 	}
-	// In any words: those of the real service are not known. It costs one more attach to find out whether the service takes
-	// a new producer. See startOver.
+	// The code of the refusal does not matter, because the real service's is not known. One more
+	// attach shows whether the service accepts a new producer. See startOver.
 	return i.claims() && (!e.Transient || e.Code == connection.CodeInternal && i.state == identityDoubted), e
 }
 
-// fenceFor ends the partition's sending if the error says that another producer has taken over. Then it returns that
-// error. It returns nil if there can be no other producer: only this one knows an id that is not kept in a store.
+// fenceFor fences the partition if the error says that another producer has taken over, and returns
+// that error. It returns nil if no other producer can exist: an id without a store is known to this
+// producer only.
 func (i *identity) fenceFor(why *connection.Error) error {
 	if why.Code != connection.CodeFenced || i.claims() && i.store == nil {
 		return nil
@@ -261,8 +267,9 @@ func (i *identity) fenceFor(why *connection.Error) error {
 	return why
 }
 
-// save keeps who the producer is, if there is a store. If another process has saved an id meanwhile, it has taken
-// over: for good if this producer has sent something; otherwise the latest of both wins.
+// save keeps the id and epoch, if there is a store. Another process that has saved an id meanwhile
+// has taken over. This is final if this producer has sent something; otherwise the latest of both
+// wins.
 func (i *identity) save(ctx context.Context, id ProducerID) error {
 	if i.store == nil || i.saved == id {
 		return nil
@@ -286,9 +293,9 @@ func (i *identity) storeError(doing string, err error) error {
 	return &Error{Code: CodeProducerStore, PartitionID: i.partitionID, Transient: true, Err: fmt.Errorf("%s who the producer is (Options.ProducerStore): %w", doing, err)}
 }
 
-// stored reports whether the service's reply to the latest attach shows that the batch, which was sent before it, is stored. Until
-// the batch is settled no other event has its numbers. So the last number that the service knows is the batch's if, and only
-// if, the batch is stored.
+// stored reports whether the reply to the latest attach shows that the batch is stored, which was
+// sent before it. No other event gets the batch's numbers until the batch is settled. So the last
+// number of the reply is the batch's if, and only if, the batch is stored.
 func (i *identity) stored(b *batch) bool {
 	reply, attach := i.link.Identity()
 	return attach == i.attach && reply.ProducerID == b.numbers.id && reply.Epoch == b.numbers.epoch && reply.Sequence == b.lastNumber()
@@ -297,18 +304,18 @@ func (i *identity) stored(b *batch) bool {
 // lastNumber is the number of the batch's last event.
 func (b *batch) lastNumber() int32 { return follow(b.numbers.first, b.count-1) }
 
-// suspect has the epoch raised before anything else is sent.
+// suspect makes the next attach raise the epoch before the partition sends anything else.
 func (i *identity) suspect() {
 	if i.state != identityFenced {
 		i.state = identitySuspect
 	}
 }
 
-// record notes what became of a batch and its numbers, if it has any.
+// record notes the outcome of a batch and its numbers, if it has any.
 func (i *identity) record(b *batch, o Outcome) {
 	e, failed := errors.AsType[*connection.Error](o.Err)
 	refused := failed && e.Refused
-	if !b.numbered && !refused || i.take(i.lifetime.all) != nil { // when lifetime.all is over nothing more is numbered
+	if !b.numbered && !refused || i.take(i.lifetime.all) != nil { // after lifetime.all ends, no batch is numbered
 		return
 	}
 	defer i.release()
@@ -319,22 +326,24 @@ func (i *identity) record(b *batch, o Outcome) {
 			i.next.first = follow(b.lastNumber(), 1)
 		}
 		i.last.Store(int64(b.lastNumber()))
-	case failed && e.Code == connection.CodeFenced && present && !refused: // a former identity is no loss; open has seen to the refusal of an attach
+	case failed && e.Code == connection.CodeFenced && present && !refused: // losing a former identity costs nothing; open handles a refused attach
 		_ = i.fenceFor(e) // it is e: no claim is open while a batch is sent
 	case o.Storage == PossiblyStored, b.numbered && (b.doubtful || failed && (e.Code == connection.CodeOutOfOrder || leavesOpen(e))):
 		i.suspect()
 	case refused && i.state == identityAgreed:
-		// The service may have forgotten the producer while its link was idle. Then it takes neither this epoch nor the next: see refused.
+		// The service may have forgotten the producer while its link was idle. Then it accepts
+		// neither this epoch nor the next: see refused.
 		i.state = identitySuspect
 	case refused && i.state == identityRaised:
 		i.state = identityDoubted
 	}
-	// Otherwise the batch is certainly not stored, and the next one has its numbers.
+	// Otherwise the batch is certainly not stored, and the next one gets its numbers.
 }
 
-// leavesOpen reports whether a service that refuses a batch with that error may have stored it: the service has failed, or has
-// not done its work in time. The batch's outcome goes by the service's word; the numbers do not: the service would take a later
-// event with the same numbers for the stored one, and lose it.
+// leavesOpen reports whether a service that refuses a batch with that error may have stored it.
+// That is so if the service failed, or ran out of time. The batch's outcome follows the service's
+// word. The numbers do not: the service would take a later event with the same numbers for the
+// stored one, and lose it.
 func leavesOpen(e *connection.Error) bool {
 	return e.Transient && e.Code != connection.CodeThrottled && e.Code != connection.CodeReleased
 }

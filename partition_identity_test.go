@@ -10,7 +10,8 @@ import (
 	"github.com/go-eventhubs/eventhubs/internal/trial/scripted"
 )
 
-// Numbers come round to what the reply to an attach has told long ago. It settles nothing that was sent after it.
+// Numbers come round to the number that an attach's reply stated long ago. That reply settles no
+// batch that was sent after it.
 func TestAnOldReplySettlesNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := scripted.NewNumbered(t)
@@ -20,7 +21,7 @@ func TestAnOldReplySettlesNothing(t *testing.T) {
 		}
 		i := p.directory.partitions()[0].identity
 		_ = i.take(t.Context())
-		i.next.first = math.MaxInt32 // the attach has told 0
+		i.next.first = math.MaxInt32 // the reply to the attach stated 0
 		i.release()
 		n.Answers = []connection.Result{{Outcome: connection.Released, Err: &connection.Error{Code: connection.CodeReleased, Transient: true, Err: errors.New("released")}}}
 		enqueue(t, p, "0", "a", "b")

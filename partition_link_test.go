@@ -13,7 +13,8 @@ import (
 	"github.com/go-eventhubs/eventhubs/internal/trial/scripted"
 )
 
-// A detachingHub has links that do with Detach what connection.Sender does: what is under way on them becomes unknown.
+// A detachingHub has links whose Detach works as connection.Sender's does: batches in flight become
+// unknown.
 type detachingHub struct{ *scripted.Hub }
 
 func (h detachingHub) Link(id string) link {
@@ -35,7 +36,8 @@ func (l *detachingLink) Detach() {
 	l.given = make(chan struct{})
 }
 
-// Send releases the first batch, and then allows it no message. All others are stored, and acknowledged after a second.
+// Send releases the first batch, and then allows it no message. It stores all others, and
+// acknowledges them after a second.
 func (l *detachingLink) Send(ctx context.Context, batch [][]byte) connection.Result {
 	body := scripted.BodyOf(l.Peer.T, scripted.EventsIn(l.Peer.T, batch)[0])
 	l.mu.Lock()
@@ -59,14 +61,14 @@ func (l *detachingLink) Send(ctx context.Context, batch [][]byte) connection.Res
 	}
 }
 
-// A try that was allowed no message gives its link up only if it had all its time, and nobody else sends on that link: otherwise what others have
-// sent would be sent again, and stored twice.
+// A try without credit gives up its link only if it had all its time and no other batch is in
+// flight there. Otherwise the others' batches would be sent again, and stored twice.
 func TestATryWithoutCreditLeavesOthersTheirLink(t *testing.T) {
 	for _, c := range []struct {
 		name     string
 		options  Options
-		again    time.Duration // after which the first batch is tried again
-		second   time.Duration // at which the second batch is sent
+		again    time.Duration // the pause before the first batch is tried again
+		second   time.Duration // the time when the second batch is sent
 		detached bool
 	}{
 		{"cut short", Options{DeliveryTimeout: 10 * time.Second}, 9900 * time.Millisecond, 10 * time.Second, false},
@@ -92,7 +94,7 @@ func TestATryWithoutCreditLeavesOthersTheirLink(t *testing.T) {
 				enqueue(t, p, "0", "second")
 				_ = p.Flush(t.Context())
 				if got := peer.StoredIn("0"); len(got) != 1 {
-					t.Errorf("what was sent beside is stored as %v", got)
+					t.Errorf("the other batches are stored as %v", got)
 				}
 				select {
 				case <-given:

@@ -152,8 +152,8 @@ func (p *partition) try(b *batch, tries *connection.Deadlines) (connection.Resul
 	return result, err
 }
 
-// tryOnce opens the link and sends the batch once. It is told whether the try has begun already, on
-// a stale link.
+// tryOnce opens the link and sends the batch once. begun says that the try has begun
+// already, on a stale link.
 func (p *partition) tryOnce(b *batch, tries *connection.Deadlines, begun bool) (connection.Result, error) {
 	timeout, err := p.tryTimeout(b)
 	if err != nil {

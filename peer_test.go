@@ -19,7 +19,8 @@ const (
 
 func event(body string) *Event { return &Event{Body: []byte(body)} }
 
-// With is an event with the route of another one, and its ExpiresAt, Delivery and Tag; nil has none.
+// With returns an event with the route, ExpiresAt, Delivery and Tag of another event. A nil event
+// has none of them.
 func With(e, o *Event) *Event {
 	if o == nil {
 		return e
@@ -30,7 +31,7 @@ func With(e, o *Event) *Event {
 	return &out
 }
 
-// enqueue fails the test if an event is not accepted.
+// enqueue fails the test if the producer refuses an event.
 func enqueue(t *testing.T, p *BufferedProducer, partition string, bodies ...string) {
 	t.Helper()
 	for _, body := range bodies {
@@ -40,7 +41,7 @@ func enqueue(t *testing.T, p *BufferedProducer, partition string, bodies ...stri
 	}
 }
 
-// outcomes records what the handlers are told.
+// outcomes records what the handlers get.
 type outcomes struct {
 	mu   sync.Mutex
 	told []told
@@ -69,7 +70,7 @@ func (o *outcomes) all() []told {
 	return slices.Clone(o.told)
 }
 
-// wantFailed checks how many events a Flush or Close says are not stored.
+// wantFailed checks how many events a Flush or Close reports as not stored.
 func wantFailed(t *testing.T, what string, err error, want int) {
 	t.Helper()
 	got := 0
@@ -82,7 +83,7 @@ func wantFailed(t *testing.T, what string, err error, want int) {
 }
 
 // producerOn returns a producer for a hub without a connection. It is closed when the test ends,
-// unless the test has done so. Without a Logger it logs nothing.
+// unless the test closes it first. It logs nothing without a Logger.
 func producerOn(t *testing.T, h hub, options Options) *BufferedProducer {
 	t.Helper()
 	o, err := options.withDefaults()

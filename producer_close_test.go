@@ -35,7 +35,8 @@ func TestCloseDoesNotWaitForeverForAHandler(t *testing.T) {
 	})
 }
 
-// What is waiting for a retry or for the list of partitions fails as soon as Abandon gives it up. Abandon counts it, however soon that is.
+// Events that wait for a retry or for the list of partitions fail when Abandon gives them up.
+// Abandon counts them, however early they fail.
 func TestAbandonCountsWhatItFails(t *testing.T) {
 	for name, listed := range map[string]bool{"staged": false, "between two tries": true} {
 		synctest.Test(t, func(t *testing.T) {
@@ -56,20 +57,21 @@ func TestAbandonCountsWhatItFails(t *testing.T) {
 			giveUp := p.lifetime.giveUp
 			p.lifetime.giveUp = func(reason error) {
 				giveUp(reason)
-				synctest.Wait() // everybody has heard of it
+				synctest.Wait() // every partition knows by now
 			}
 			undelivered, ok := errors.AsType[*UndeliveredError](p.Abandon(t.Context()))
 			if !ok || undelivered.Failed() != 3 || undelivered.Pending != 0 || !errors.Is(undelivered, ErrAbandoned) {
 				t.Errorf("%s: Abandon returned %v, want 3 failed with ErrAbandoned", name, undelivered)
 			}
 			if n := len(told.all()); n == 0 {
-				t.Errorf("%s: nobody was told", name)
+				t.Errorf("%s: no handler was called", name)
 			}
 		})
 	}
 }
 
-// Whoever plans a shutdown reckons with how long Close goes on after its context has ended: one number, wherever it is said.
+// An application that plans its shutdown needs to know how long Close runs after its context has
+// ended. The documents give one number everywhere.
 func TestTheDocumentsSayHowLongCloseWaitsForHandlers(t *testing.T) {
 	seconds := fmt.Sprint(closeGrace.Seconds())
 	for file, text := range map[string]string{

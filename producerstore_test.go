@@ -8,7 +8,8 @@ import (
 	"testing"
 )
 
-// An error of Save means that nothing was kept, also where the file is there already when it comes: with it the next Save would find an epoch that it does not know.
+// An error of Save means that the store kept nothing, even if the file exists by then. Otherwise
+// the next Save would find an epoch that it does not know.
 func TestAFileStateThatCannotBeMadeDurableKeepsNothing(t *testing.T) {
 	store := fileStore(t.TempDir())
 	key := ProducerKey{FullyQualifiedNamespace: "name.servicebus.windows.net", EventHubName: "hub", PartitionID: "0"}
@@ -29,7 +30,7 @@ func TestAFileStateThatCannotBeMadeDurableKeepsNothing(t *testing.T) {
 	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &none); err != nil {
 		t.Fatal(err)
 	}
-	err := s.settle("0", 2) // what Save does next
+	err := s.settle("0", 2) // the next step of Save
 	if back := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &limit); back != nil {
 		t.Fatal(back)
 	}
@@ -44,11 +45,11 @@ func TestAFileStateThatCannotBeMadeDurableKeepsNothing(t *testing.T) {
 	}
 }
 
-// Some file systems know no fsync of a directory and say that it is an invalid argument.
+// Some file systems have no fsync of a directory, and report an invalid argument.
 func TestADirectoryThatCannotBeSyncedIsGoodEnough(t *testing.T) {
 	const directory = "/proc/self"
 	if runtime.GOOS != "linux" {
-		t.Skip("no such file system is known here")
+		t.Skip("this platform has no file system of that kind")
 	}
 	d, err := os.Open(directory)
 	if err != nil {

@@ -10,7 +10,8 @@ import (
 	"github.com/go-eventhubs/eventhubs/internal/trial/scripted"
 )
 
-// Who asks for a partition that there is not takes no failure away from those who ask afterwards, and leaves nothing behind.
+// A FlushPartition for an unknown partition takes no failure away from later calls, and keeps
+// nothing in memory.
 func TestFlushPartitionOfAnUnknownPartitionKeepsWhatFailedForTheNext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		peer := scripted.New(t, 1)

@@ -54,11 +54,11 @@ type RetryOptions struct {
 	// each failed try, and returns the pause before the next try and whether there is one. The
 	// sending goroutines call it, at the same time for different partitions, so it must not block.
 	//
-	// Policy is not called when the service throttles, which is always retried, or when a batch is
-	// cut for its size, which uses up no retries. It is also not called for failures that are never
-	// retried: a batch rejected for good, the failures that FailFast ends, CodeFenced,
-	// CodeOutOfOrder and CodeNotSupported. If Policy ends its goroutine (runtime.Goexit), the batch
-	// is not retried, and its error says so.
+	// Policy is not called when the service throttles, which is always retried. It is not called
+	// when a batch is cut for its size, which uses up no retries. It is also not called for
+	// failures that are never retried: a batch rejected for good, the failures that FailFast ends,
+	// CodeFenced, CodeOutOfOrder and CodeNotSupported. If Policy ends its goroutine
+	// (runtime.Goexit), the batch is not retried, and its error says so.
 	// Default: none.
 	Policy func(FailedTry) (pause time.Duration, again bool)
 }

@@ -28,7 +28,7 @@ func TestRetryModesAndPolicy(t *testing.T) {
 		var asked []int
 		p := producerOver(peer, Options{MaxWaitTime: SendAtOnce, OnBatchFailed: func(context.Context, *Batch) {}, Retry: RetryOptions{Policy: func(f FailedTry) (time.Duration, bool) {
 			if e, ok := errors.AsType[*Error](f.Err); !ok || e.Code != CodeConnectionLost || !e.Transient || e.PartitionID != "0" || e.Tries != f.Failures || f.PartitionID != "0" {
-				t.Errorf("after %d failures, in partition %q, the policy is told %#v", f.Failures, f.PartitionID, f.Err)
+				t.Errorf("after %d failures, in partition %q, the policy got %#v", f.Failures, f.PartitionID, f.Err)
 			}
 			asked = append(asked, f.Failures)
 			return time.Second, f.Failures < 3
@@ -57,7 +57,7 @@ func TestPausesBeforeConnectingAgainVaryByAllOfThemselves(t *testing.T) {
 	}
 	slices.Sort(pauses)
 	low, middle, high := pauses[100], pauses[1000], pauses[1900]
-	// Uniform between nothing and 1.6 s.
+	// The pauses are uniform between 0 and 1.6 s.
 	if low > 160*time.Millisecond || middle < 700*time.Millisecond || middle > 900*time.Millisecond || high < 1400*time.Millisecond || pauses[1999] > 1600*time.Millisecond {
 		t.Errorf("5 %% of the pauses are below %v, half below %v, 95 %% below %v", low, middle, high)
 	}
@@ -93,7 +93,7 @@ func TestThrottlingWaitsAsLongAsTheServiceAsksAndSpreads(t *testing.T) {
 	}
 }
 
-// What a service says, and what a caller sets, must not end the process.
+// No pause that the service asks for or a caller sets may crash the process.
 func TestPausesOfAnyLengthArePauses(t *testing.T) {
 	for asked := range 5 * time.Nanosecond {
 		if pause := throttleDelay(asked, 1); pause <= 0 {

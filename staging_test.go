@@ -12,12 +12,13 @@ import (
 	"github.com/go-eventhubs/eventhubs/internal/trial/scripted"
 )
 
-// What fails in staging is told before what was enqueued later for its partition, whatever ended either, and a handler that takes its time holds up no other partition.
+// Events that fail in staging are reported before events that were enqueued later for the same
+// partition, whatever ended either. A slow handler holds up no other partition.
 func TestWhatFailsInStagingIsToldInItsPartitionsOrder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		peer := scripted.New(t, 2)
 		known := make(chan struct{})
-		var asked atomic.Bool // for the list, in vain
+		var asked atomic.Bool // whether the first questions for the list have failed
 		peer.List = func(int) error {
 			if !asked.Load() {
 				return scripted.Unauthorized()
@@ -35,10 +36,10 @@ func TestWhatFailsInStagingIsToldInItsPartitionsOrder(t *testing.T) {
 		p := producerOver(peer, Options{MaxWaitTime: SendAtOnce, Retry: RetryOptions{MaxRetries: -1}, OnBatchSucceeded: handler, OnBatchFailed: handler})
 		enqueue(t, p, "0", "a")
 		enqueue(t, p, "1", "b")
-		synctest.Wait() // both have failed, and the handler of the first is at work
+		synctest.Wait() // both have failed, and the handler of the first is running
 		asked.Store(true)
 		padding := strings.Repeat(".", batchBytesUnknown*2/3)
-		enqueue(t, p, "0", "c"+padding, "C"+padding) // in a batch each
+		enqueue(t, p, "0", "c"+padding, "C"+padding) // one batch each
 		enqueue(t, p, "1", "d")
 		if n, err := p.ClearPartition(t.Context(), "0"); n != 2 || err != nil {
 			t.Errorf("ClearPartition returned %d, %v, want 2", n, err)
@@ -55,7 +56,7 @@ func TestWhatFailsInStagingIsToldInItsPartitionsOrder(t *testing.T) {
 				}
 			}
 			if fmt.Sprint(got) != want {
-				t.Errorf("of partition %s the handlers were told %v, want %s", partition, got, want)
+				t.Errorf("of partition %s the handlers got %v, want %s", partition, got, want)
 			}
 		}
 		wantTold("1", "[0s b 0s d]")

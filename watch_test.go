@@ -14,7 +14,7 @@ import (
 	"github.com/go-eventhubs/eventhubs/internal/trial/scripted"
 )
 
-// A record of what a watch tells, as "3s 0 soon".
+// A watched is a record of what a watch reports, as "3s 0 soon".
 type watched struct {
 	mu   sync.Mutex
 	told []string
@@ -41,7 +41,7 @@ func (w *watched) want(t *testing.T, why string, want ...string) {
 	w.told = nil
 }
 
-// watchOf returns the record of what the producer's watch tells from now on.
+// watchOf records the reports of the producer's watch from now on.
 func watchOf(p *BufferedProducer) *watched {
 	r, changed := new(watched), p.watch.changed
 	p.watch.changed = func(k *work) {
@@ -89,8 +89,8 @@ func TestOneThatEndsThingsIsNotQuiet(t *testing.T) {
 		w := newWatch(r.changed)
 		defer w.close()
 		k := &work{watch: w, partition: &partition{id: "1"}}
-		k.begin(handlerRuns) // hangs all the time
-		for range 20 {       // while another sender of the same partition gets on
+		k.begin(handlerRuns) // never ends
+		for range 20 {       // while another sender of the same partition makes progress
 			k.begin(tryRuns)
 			time.Sleep(2 * time.Second)
 			k.end(tryRuns)
@@ -107,7 +107,7 @@ func TestOneThatEndsThingsIsNotQuiet(t *testing.T) {
 	})
 }
 
-// The timer is set while something may become quiet, and then not again.
+// The timer is set once while something may become quiet.
 func TestTheWatchRestsWhenNothingRuns(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWatch(func(*work) {})
@@ -136,7 +136,7 @@ func TestTheWatchRestsWhenNothingRuns(t *testing.T) {
 		}
 		k.begin(tryRuns)
 		if w.timer.Stop() {
-			t.Error("what begins after close sets the timer")
+			t.Error("work that begins after close sets the timer")
 		}
 	})
 }
@@ -160,7 +160,8 @@ func TestBeginAndEndAllocateNothing(t *testing.T) {
 	}
 }
 
-// Anything goes at the same time: what ends is never taken for quiet afterwards, and what hangs always is.
+// Everything happens at the same time. Work that ends is never reported as quiet afterwards, and
+// work that hangs always is.
 func TestTheWatchMissesNothingInARace(t *testing.T) {
 	w := newWatch(func(*work) {})
 	defer w.close()
