@@ -39,8 +39,8 @@ func asReceived(encoded []byte) (e *Event, err error) {
 	return &Event{Properties: r.ApplicationProperties, AMQP: m}, nil
 }
 
-// encodeAgain encodes a handler's view of an encoded message. First it overwrites the memory of that
-// view.
+// encodeAgain encodes a handler's view of an encoded message. First it overwrites the memory of
+// that view.
 func encodeAgain(t *testing.T, encoded []byte, numbered bool) []byte {
 	t.Helper()
 	memory := bytes.Clone(encoded)
@@ -124,8 +124,8 @@ func FuzzForwardAnything(f *testing.F) {
 	})
 }
 
-// A handler gets each value in its own type, also one that looks like another to a reader or that
-// a Go map cannot hold as a key.
+// A handler gets each value in its own type. Some values look alike to a reader, and some cannot be
+// keys of a Go map.
 func TestAHandlerGetsWhatItCanSendOn(t *testing.T) {
 	type Symbol string // as another package has it
 	list := []any{"l"}

@@ -33,7 +33,7 @@ func TestLive(t *testing.T) {
 	if !set {
 		const missing = "NOT RUN: set EVENTHUBS_CONNECTION_STRING to that of an event hub, with its EntityPath"
 		if asked := flag.Lookup("test.run"); asked != nil && strings.Contains(asked.Value.String(), "Live") {
-			t.Fatal(missing) // go test hides a skipped test, and the caller who asked for this one must not believe that it passed
+			t.Fatal(missing) // go test hides a skipped test, and a caller that asked for this one must not believe that it passed
 		}
 		t.Skip(missing)
 	}

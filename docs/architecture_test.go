@@ -12,7 +12,8 @@ import (
 	"testing"
 )
 
-// A reader of ARCHITECTURE.md opens the files that it names, and searches for the types and functions.
+// A reader of ARCHITECTURE.md opens the files that it names, and searches for the types and
+// functions.
 func TestTheFilesAndNamesOfTheArchitectureExist(t *testing.T) {
 	text, err := os.ReadFile("../ARCHITECTURE.md")
 	if err != nil {
@@ -65,11 +66,10 @@ func TestTheFilesAndNamesOfTheArchitectureExist(t *testing.T) {
 	}
 }
 
-// Packages and keywords that ARCHITECTURE.md names with a dot.
+// standard holds the packages and keywords that ARCHITECTURE.md names with a dot.
 var standard = map[string]bool{"sync": true, "runtime": true, "testing": true, "go": true}
 
-// declarations returns what the Go files declare: types, functions, variables, Type.method and Type.field. A function of
-// another package than the root's is also there as package.function.
+// declarations returns the declarations of the Go files: types, functions, variables, Type.method and Type.field. A function outside the root package is also there as package.function.
 func declarations(t *testing.T) map[string]bool {
 	t.Helper()
 	all := map[string]bool{}

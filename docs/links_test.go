@@ -89,7 +89,8 @@ func headings(text string) (anchors []string) {
 	return anchors
 }
 
-// relativeLinks returns the targets of a document's links, except those in code and those to the web.
+// relativeLinks returns the targets of a document's links, except those in code and those to the
+// web.
 func relativeLinks(text string) (targets []string) {
 	text = regexp.MustCompile("\\[`([^`\n]*)`\\]").ReplaceAllString(withoutFences(text), "[]") // a link whose text is code
 	for _, m := range place.FindAllStringSubmatch(span.ReplaceAllString(text, ""), -1) {
@@ -100,7 +101,7 @@ func relativeLinks(text string) (targets []string) {
 	return targets
 }
 
-// withoutFences drops the blocks of code.
+// withoutFences drops code blocks.
 func withoutFences(text string) string {
 	var kept strings.Builder
 	fenced := false

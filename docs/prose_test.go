@@ -16,8 +16,8 @@ const (
 	longest = 25  // words of a sentence
 )
 
-// The documents keep the two rules of CONTRIBUTING that a machine can check.
-// Tables, code, links, headings and generated blocks have no limit.
+// The documents keep two rules of CONTRIBUTING that a machine can check. Tables, code, links,
+// headings and generated blocks have no limit.
 func TestSentencesAreShortAndLinesNarrow(t *testing.T) {
 	sentences := 0
 	for _, path := range documents(t) {
@@ -73,7 +73,7 @@ func TestTheProseRulesFindWhatBreaksThem(t *testing.T) {
 	}
 }
 
-// documents returns the paths of the project's documents, from this folder.
+// documents returns the paths of the project's documents, relative to this folder.
 func documents(t *testing.T) (paths []string) {
 	t.Helper()
 	err := filepath.WalkDir("..", func(path string, d fs.DirEntry, err error) error {
@@ -93,7 +93,7 @@ func documents(t *testing.T) (paths []string) {
 	return paths
 }
 
-// A paragraph is consecutive lines of prose: a list's item is one too.
+// A paragraph is consecutive lines of prose. A list item is one too.
 type paragraph struct {
 	first int // line
 	lines []string
@@ -172,7 +172,7 @@ func (p paragraph) sentences() (list []string) {
 	return list
 }
 
-// words counts what has a letter or a digit in it.
+// words counts the words that have a letter or a digit.
 func words(sentence string) (n int) {
 	for w := range strings.FieldsSeq(sentence) {
 		if strings.ContainsFunc(w, func(r rune) bool {
@@ -184,7 +184,7 @@ func words(sentence string) (n int) {
 	return n
 }
 
-// onlyALink says whether a line is too wide because of one word that cannot be wrapped.
+// onlyALink reports whether a line is too wide only because of a word that cannot be wrapped.
 func onlyALink(line string) bool {
 	for w := range strings.FieldsSeq(line) {
 		if utf8.RuneCountInString(w) > widest/2 {

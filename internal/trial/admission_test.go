@@ -135,7 +135,7 @@ func TestPressureEndsTheLinger(t *testing.T) {
 	}
 }
 
-// A fixed latency would hide the collapse: all partitions would settle at the same instant.
+// A fixed latency would hide the collapse, since all partitions would settle at the same instant.
 func TestJitteredAcknowledgementsDoNotCollapseTheBatches(t *testing.T) {
 	for _, tt := range []struct {
 		name       string
@@ -210,7 +210,7 @@ func TestARefusalInAHandlerIsPressureToo(t *testing.T) {
 	})
 }
 
-// Pressure waits for a try that hangs.
+// Pressure empties a healthy partition while the try of another hangs.
 func TestPressureDoesNotWaitForATryThatHangs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		peer := scripted.New(t, 2)
@@ -230,7 +230,7 @@ func TestPressureDoesNotWaitForATryThatHangs(t *testing.T) {
 			world.Enqueue(t, p, "1", "y")
 		}
 		if err := p.Enqueue(t.Context(), &eventhubs.Event{Body: []byte("z"), PartitionID: "1"}); err != nil || scripted.Now() > time.Second {
-			t.Errorf("Enqueue for the healthy partition, which holds 20 events nobody sends, returned %v at %v", err, scripted.Now())
+			t.Errorf("Enqueue for the healthy partition, which holds 20 unsent events, returned %v at %v", err, scripted.Now())
 		}
 	})
 }
@@ -247,7 +247,7 @@ func full(t *testing.T, bytes int) string {
 	return ""
 }
 
-// takes is how many bytes of the buffer an event with that body takes.
+// takes returns how many bytes of the buffer an event with that body takes.
 func takes(t *testing.T, body string) int {
 	t.Helper()
 	p := world.Over(scripted.New(t, 1), eventhubs.Options{MaxWaitTime: eventhubs.UntilFull})
@@ -261,7 +261,7 @@ func takes(t *testing.T, body string) int {
 	return bytes
 }
 
-// enqueueLater enqueues in another goroutine and returns when it waits, or is through.
+// enqueueLater enqueues in another goroutine. It returns when that call waits or has returned.
 func enqueueLater(ctx context.Context, p *eventhubs.BufferedProducer, partition, body string) chan error {
 	done := make(chan error, 1)
 	go func() { done <- p.Enqueue(ctx, &eventhubs.Event{Body: []byte(body), PartitionID: partition}) }()
@@ -277,16 +277,16 @@ func TestWhoFitsBehindALargeEventIsNotLetIn(t *testing.T) {
 		world.Enqueue(t, p, "0", full(t, 6000))
 		ctx, cancel := context.WithCancel(t.Context())
 		large := enqueueLater(ctx, p, "0", full(t, 9000))
-		small := enqueueLater(t.Context(), p, "0", full(t, 500)) // fits beside what is there
+		small := enqueueLater(t.Context(), p, "0", full(t, 500)) // fits beside the buffered events
 		select {
 		case err := <-small:
 			t.Errorf("the small event overtook the large one: %v", err)
 		default:
 		}
 		if err := p.TryEnqueue(t.Context(), world.Event("tiny")); !errors.Is(err, eventhubs.ErrBufferFull) {
-			t.Errorf("TryEnqueue behind the line returned %v, want ErrBufferFull", err)
+			t.Errorf("TryEnqueue behind waiting callers returned %v, want ErrBufferFull", err)
 		}
-		cancel() // the large one gives up, and nobody else does anything
+		cancel() // the large one gives up, and nothing else happens
 		if err := <-large; !errors.Is(err, context.Canceled) {
 			t.Errorf("the large one got %v", err)
 		}
@@ -299,8 +299,9 @@ func TestWhoFitsBehindALargeEventIsNotLetIn(t *testing.T) {
 	})
 }
 
-// Callers wait for more room than one batch makes. Partitions with few events, which would stay until a Flush, must then go one after the other, also
-// while the partition that made room first is in its handler or rests after a failure.
+// Callers wait for more room than one batch frees. Partitions with few events, which would
+// otherwise stay until a Flush, must then send one after the other. The partition that freed room
+// first is in its handler, or rests after a failure.
 func TestPressureEmptiesOnePartitionAfterTheOther(t *testing.T) {
 	for _, first := range []string{"settles", "has a slow handler", "rests"} {
 		t.Run(first, func(t *testing.T) {

@@ -42,7 +42,7 @@ func TestEnqueueAgainKeepsTheIDOfWhatWasStaged(t *testing.T) {
 	})
 }
 
-// described is what a handler says of its events, and of where they went.
+// described lists a batch's events and their route as a handler sees them.
 func described(b *eventhubs.Batch) (lines []string) {
 	for e := range b.Events() {
 		lines = append(lines, fmt.Sprintf("%s: asked for %q %q, went to %q, tag %v, expires %v, delivery %v", e.Body, e.PartitionID, e.PartitionKey, b.PartitionID, e.Tag, !e.ExpiresAt.IsZero(), e.Delivery != nil))
@@ -50,7 +50,8 @@ func described(b *eventhubs.Batch) (lines []string) {
 	return lines
 }
 
-// A handler's event has what its sender has given, also when its batch has failed and was enqueued again; the batch says where it went.
+// A handler's event is the one that its sender gave, also after its batch has failed and was
+// enqueued again. The batch has the route.
 func TestAHandlersEventIsWhatTheSenderGave(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		peer := scripted.New(t, 2)
@@ -99,10 +100,10 @@ func TestAHandlersEventIsWhatTheSenderGave(t *testing.T) {
 		slices.Sort(failed)
 		slices.Sort(stored)
 		if !slices.Equal(failed, want) {
-			t.Errorf("failed are told as\n%q\nwant\n%q", failed, want)
+			t.Errorf("failed events are reported as\n%q\nwant\n%q", failed, want)
 		}
 		if !slices.Equal(stored, want) {
-			t.Errorf("enqueued again, stored are told as\n%q\nwant\n%q", stored, want)
+			t.Errorf("enqueued again, stored events are reported as\n%q\nwant\n%q", stored, want)
 		}
 	})
 }
@@ -121,7 +122,8 @@ func TestAnEventThatFailsBeforeThePartitionsAreKnownSaysWhichItAskedFor(t *testi
 	})
 }
 
-// In a handler, with its context, TryEnqueue has the room that the handler was promised, as Enqueue has.
+// In a handler, with its context, TryEnqueue has the room that the handler was promised, as Enqueue
+// has.
 func TestTryEnqueueInAHandlerIsEnqueue(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var p *eventhubs.BufferedProducer
@@ -169,14 +171,15 @@ func TestTryEnqueueWithAContextThatHasEndedIsRefused(t *testing.T) {
 	})
 }
 
-// The proposal's recipe for failures, "enqueue again", with everybody waiting for room: peers deadlock here.
+// This is the proposal's recipe for failures, "enqueue again", while all callers wait for room.
+// Peers deadlock here.
 func TestEnqueueAgainFromAHandlerNeverDeadlocks(t *testing.T) {
 	for _, concurrent := range []int{1, 3} {
 		synctest.Test(t, func(t *testing.T) {
 			peer := scripted.New(t, 1)
 			peer.Latency = func() time.Duration { return 10 * time.Millisecond }
 			peer.Answer = func(s scripted.Sent) connection.Result {
-				if s.Try <= 2 { // each batch fails for good at first; what is enqueued again makes other batches
+				if s.Try <= 2 { // each batch fails for good at first; events that are enqueued again form other batches
 					return scripted.Refused("no")
 				}
 				return connection.Result{Outcome: connection.Accepted}
@@ -212,7 +215,7 @@ func TestAHandlerMayGoOverTheBoundByWhatItsBatchHeld(t *testing.T) {
 		var errs []error
 		p = world.Over(peer, eventhubs.Options{MaxWaitTime: eventhubs.UntilFull, MaxBufferedEvents: 2, OnBatchSucceeded: func(ctx context.Context, b *eventhubs.Batch) {
 			if errs == nil { // the first time
-				time.Sleep(time.Second) // somebody else fills the buffer meanwhile
+				time.Sleep(time.Second) // another caller fills the buffer meanwhile
 				for range 3 {
 					errs = append(errs, p.Enqueue(ctx, world.Event("e")))
 				}
@@ -269,7 +272,7 @@ func TestEnqueueAgainKeepsTheRouting(t *testing.T) {
 			t.Fatal(err)
 		}
 		if keys["id"] != "2  1" || keys["key"] != "2 131 2" {
-			t.Errorf("what was enqueued again went to %v", keys)
+			t.Errorf("events that were enqueued again went to %v", keys)
 		}
 	})
 }

@@ -40,7 +40,8 @@ func TestCountsFollowEachEvent(t *testing.T) {
 	})
 }
 
-// "Full" is exact: ten events that fill the link's message to the last byte are one batch, the eleventh opens the next.
+// "Full" is exact: ten events fill the link's message to the last byte and are one batch. The
+// eleventh opens the next batch.
 func TestTheEventThatDoesNotFitOpensTheNextBatch(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		body := strings.Repeat("x", 100)

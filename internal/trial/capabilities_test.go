@@ -18,8 +18,9 @@ import (
 	"github.com/go-eventhubs/eventhubs/internal/trial/world"
 )
 
-// What the producer can do, through an emulator, over TCP as in memory: in real time, so nothing here depends on how long things take. The same with exact
-// times is tested in virtual time, over a scripted hub.
+// This test shows what the producer can do, through an emulator over TCP and in memory. It runs in
+// real time, so nothing here depends on durations. Other tests check exact times in virtual time,
+// over a scripted hub.
 func TestWhatTheProducerCanDo(t *testing.T) {
 	rows := []struct {
 		name string
@@ -59,7 +60,7 @@ func rowIdentifier(w *world.World) {
 	w.Must(p.Close(w.Context()))
 	mu.Lock()
 	defer mu.Unlock()
-	// As the connection's container, and as the source of the link.
+	// It is there as the connection's container, and as the source of the link.
 	w.Want("times that the identifier is on the wire", bytes.Count(written.Bytes(), []byte("who-sends-this")) >= 2, true)
 	w.Want("the application is in the user agent", bytes.Contains(written.Bytes(), []byte("what-sends-this go-eventhubs")), true)
 }
@@ -172,7 +173,7 @@ func rowBackpressure(w *world.World) {
 func rowLinger(w *world.World) {
 	p := w.Producer(eventhubs.Options{MaxWaitTime: time.Millisecond})
 	w.Must(p.Enqueue(w.Context(), world.Event("a")))
-	w.Must(w.Server.WaitForEvents(w.Context(), "hub", 1)) // nobody flushes
+	w.Must(w.Server.WaitForEvents(w.Context(), "hub", 1)) // no flush
 }
 
 func rowConcurrency(w *world.World) {
@@ -238,7 +239,7 @@ func rowPoison(w *world.World) {
 	}
 	undelivered, _ := errors.AsType[*eventhubs.UndeliveredError](p.Flush(w.Context()))
 	w.Want("failed", undelivered.Failed(), 1)
-	w.Want("told", reasons, "[1 true]")
+	w.Want("outcomes", reasons, "[1 true]")
 	w.Want("stored", w.Server.Counts("hub", "0").Events, 2)
 }
 
@@ -286,7 +287,7 @@ func rowClose(w *world.World) {
 	to := &eventhubs.Event{PartitionID: "0"}
 	w.Must(p.Enqueue(w.Context(), world.With(world.Event("in flight"), to)))
 	<-arrived
-	w.Must(p.Enqueue(w.Context(), world.With(world.Event("behind"), to)))
+	w.Must(p.Enqueue(w.Context(), world.With(world.Event("waiting"), to)))
 	ctx, cancel := context.WithCancel(w.Context())
 	cancel()
 	err := p.Close(ctx)
@@ -294,7 +295,7 @@ func rowClose(w *world.World) {
 	w.Want("Close says why", errors.Is(err, eventhubs.ErrClosed) && errors.Is(err, context.Canceled), true)
 	mu.Lock()
 	defer mu.Unlock()
-	w.Want("told", told, "map[behind:not stored in flight:possibly stored]")
+	w.Want("outcomes", told, "map[in flight:possibly stored waiting:not stored]")
 }
 
 func rowAbandon(w *world.World) {

@@ -25,12 +25,12 @@ func TestWhatIsClearedIsToldAtOnce(t *testing.T) {
 		}
 		synctest.Wait()
 		if got := len(told.All()); got != 1 {
-			t.Errorf("%d batches were told after ClearPartition, want 1", got)
+			t.Errorf("%d batches have an outcome after ClearPartition, want 1", got)
 		}
 		p.Clear(t.Context())
 		synctest.Wait()
 		if got := len(told.All()); got != 2 {
-			t.Errorf("%d batches were told after Clear, want 2", got)
+			t.Errorf("%d batches have an outcome after Clear, want 2", got)
 		}
 	})
 }
@@ -50,14 +50,14 @@ func TestClearTakesOutWhatIsNotInFlight(t *testing.T) {
 			t.Errorf("ClearPartition returned %d, %v, want 2", n, err)
 		}
 		if got := p.BufferedEvents(); got != 3 {
-			t.Errorf("%d events are buffered, want 3: the room of what was cleared is free at once", got)
+			t.Errorf("%d events are buffered, want 3: the room of cleared events is free at once", got)
 		}
 		if n, err := p.Clear(t.Context()); n != 1 || err != nil {
 			t.Errorf("Clear returned %d, want 1", n)
 		}
 		world.Enqueue(t, p, "0", "after")
 		if err := p.Close(t.Context()); err != nil {
-			t.Errorf("Close returned %v, want nil: what Clear took out does not count", err)
+			t.Errorf("Close returned %v, want nil: cleared events do not count", err)
 		}
 		if got := fmt.Sprint(peer.StoredIn("0"), peer.StoredIn("1")); got != "[in flight after] [in flight too]" {
 			t.Errorf("stored %s", got)
@@ -90,11 +90,12 @@ func TestClearWhileTheListIsUnknown(t *testing.T) {
 		}
 		world.Enqueue(t, p, "", "c")
 		if err := p.Flush(t.Context()); err == nil {
-			// The cleared events may have been told of before Flush began; then it covers c only.
-			t.Log("the cleared events were told before")
+			// The outcomes of the cleared events may come before Flush begins. Then it covers c
+			// only.
+			t.Log("the cleared events had their outcomes before")
 		}
 		if all := told.All(); len(all) != 1 || !errors.Is(all[0].Outcome.Err, eventhubs.ErrCleared) {
-			t.Errorf("told: %+v", all)
+			t.Errorf("outcomes: %+v", all)
 		}
 		if got := fmt.Sprint(peer.StoredIn("0")); got != "[c]" {
 			t.Errorf("stored %s", got)
@@ -131,7 +132,7 @@ func TestAbandonSendsNothingMore(t *testing.T) {
 			}
 		}
 		if len(told.All()) != 3 || scripted.Now() != 2500*time.Millisecond {
-			t.Errorf("%d outcomes were told by %v, want 3 by 2.5s", len(told.All()), scripted.Now())
+			t.Errorf("there are %d outcomes at %v, want 3 at 2.5s", len(told.All()), scripted.Now())
 		}
 		peer.WantSends("in all", "0s 1 [resting]", "1.5s 0 [in flight]")
 		if err := p.Enqueue(t.Context(), world.Event("x")); !errors.Is(err, eventhubs.ErrClosed) {
@@ -152,7 +153,7 @@ func TestAbandonWhileTheListIsUnknown(t *testing.T) {
 			t.Errorf("Abandon returned %v at %v", err, scripted.Now())
 		}
 		if all := told.All(); len(all) != 1 || !errors.Is(all[0].Outcome.Err, eventhubs.ErrAbandoned) {
-			t.Errorf("told: %+v", all)
+			t.Errorf("outcomes: %+v", all)
 		}
 	})
 }
@@ -163,7 +164,7 @@ func TestStagedEventsAreCountedAndClearedByThePartitionThatTheyName(t *testing.T
 		p := unlisted(t, eventhubs.Options{DeliveryTimeout: -1, Retry: eventhubs.RetryOptions{MaxRetries: 1000}, OnBatchFailed: told.Handle})
 		three, one := &eventhubs.Event{PartitionID: "3"}, &eventhubs.Event{PartitionID: "1"}
 		place(t, p, three, nil, one, &eventhubs.Event{PartitionKey: "k"}, three)
-		time.Sleep(time.Minute) // several batches: what comes after a failed try is in another
+		time.Sleep(time.Minute) // several batches: events that come after a failed try are in another
 		place(t, p, three, three)
 		for id, want := range map[string]int{"3": 4, "1": 1, "2": 0, "": 0} {
 			if got := p.PartitionBufferedEvents(id); got != want {
@@ -184,12 +185,12 @@ func TestStagedEventsAreCountedAndClearedByThePartitionThatTheyName(t *testing.T
 		cleared := 0
 		for _, b := range told.All() {
 			if b.Partition != "3" || !errors.Is(b.Outcome.Err, eventhubs.ErrCleared) {
-				t.Errorf("told of partition %q: %v", b.Partition, b.Outcome.Err)
+				t.Errorf("outcome for partition %q: %v", b.Partition, b.Outcome.Err)
 			}
 			cleared += len(b.Bodies)
 		}
 		if cleared != 4 {
-			t.Errorf("%d events were told as cleared, want 4", cleared)
+			t.Errorf("%d events were reported as cleared, want 4", cleared)
 		}
 		u, ok := errors.AsType[*eventhubs.UndeliveredError](p.Abandon(t.Context()))
 		if !ok || u.NotStored != 4 {
@@ -198,7 +199,8 @@ func TestStagedEventsAreCountedAndClearedByThePartitionThatTheyName(t *testing.T
 	})
 }
 
-// What is left of a batch after some of its events were cleared goes where it should when the list comes.
+// Some events of a batch were cleared while it was staged. The rest goes to its partition when the
+// list comes.
 func TestWhatIsLeftOfAClearedStagedBatchIsStored(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		peer := scripted.New(t, 4)

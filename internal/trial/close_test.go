@@ -195,7 +195,7 @@ func TestPartitionForKeyAndResumeAfterClose(t *testing.T) {
 	})
 }
 
-// A Close that comes when another has ended returns that one's result, whatever its own context.
+// A Close after another Close has ended returns that one's result, whatever its own context.
 func TestACloseAfterCloseReturnsItsResultWithAnyContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := world.Over(scripted.New(t, 1), eventhubs.Options{})
@@ -244,14 +244,15 @@ func TestACloseDuringDiscoveryLogsNoFailure(t *testing.T) {
 	})
 }
 
-// Close begins and ends while an Enqueue that has its room already is choosing the partition.
+// Close begins and ends while an Enqueue has its room and chooses the partition.
 func TestAnEnqueueThatCloseOvertakesIsRefusedAndLeavesNoTrace(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		peer := scripted.New(t, 2)
 		var p *eventhubs.BufferedProducer
 		p = world.Over(peer, eventhubs.Options{
 			Trace: &eventhubs.Trace{Encoding: func(ctx context.Context, _ eventhubs.TracedEncoding) {
-				// The list becomes known after the event's route was looked up and before its partition is chosen.
+				// The list becomes known after the lookup of the event's route and before the
+				// choice of its partition.
 				if err := p.Connect(ctx, nil); err != nil {
 					t.Error(err)
 				}
@@ -278,14 +279,14 @@ func TestCloseWaitsForEveryGoroutineOfItsOwn(t *testing.T) {
 		peer := scripted.New(t, 1)
 		ended := false
 		peer.List = func(int) error {
-			time.Sleep(time.Minute) // a call that does not look at its context
+			time.Sleep(time.Minute) // the call ignores its context
 			ended = true
 			return errors.New("too late")
 		}
 		p := world.Over(peer, eventhubs.Options{OnBatchFailed: world.Ignore})
 		world.Enqueue(t, p, "", "a")
 		p.Clear(t.Context())
-		synctest.Wait() // nothing is buffered any more, but the list is being asked for
+		synctest.Wait() // nothing is buffered any more, but the producer still asks for the list
 		if err := p.Close(t.Context()); err != nil {
 			t.Error(err)
 		}
@@ -415,8 +416,9 @@ func TestNoHandlerRunsAfterCloseHasReturned(t *testing.T) {
 	})
 }
 
-// When Close's context ends, what is in flight becomes possibly stored. On a connection of the producer's own that is cut; on a shared one the link is given
-// up, for which the peer is given time. Close must not return before, or what it says of the event would not be all.
+// When Close's context ends, events in flight become possibly stored. The producer cuts its own
+// connection. On a shared connection it gives up the link, for which the peer has some time. Close
+// must not return before, or its report would be incomplete.
 func TestCloseTellsWhatIsInFlightBeforeItReturns(t *testing.T) {
 	for _, c := range []struct {
 		name   string

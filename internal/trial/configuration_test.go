@@ -24,7 +24,7 @@ func noWebSocket(context.Context, string) (net.Conn, error) {
 	return nil, errors.New("none in this test")
 }
 
-// constructors are the ways in which a connection string comes in.
+// constructors are the functions that take a connection string.
 var constructors = map[string]func(text, hub string, options eventhubs.ConnectionOptions) error{
 	"producer": func(text, hub string, options eventhubs.ConnectionOptions) error {
 		p, err := eventhubs.NewBufferedProducerFromConnectionString(text, hub, &eventhubs.Options{Connection: options})
@@ -110,7 +110,8 @@ func TestNamesAreComparedAsTheServiceDoes(t *testing.T) {
 	}
 }
 
-// TestAWrongValueIsRefusedWhereverItIsGiven is about values that come by themselves. Nothing is dropped from these.
+// TestAWrongValueIsRefusedWhereverItIsGiven covers values that stand alone. The constructor removes
+// no white space from them.
 func TestAWrongValueIsRefusedWhereverItIsGiven(t *testing.T) {
 	const namespace = "ns.servicebus.windows.net"
 	fromKey, err := eventhubs.NewConnectionFromKey(namespace, "send", deliveredKey, nil)
@@ -259,7 +260,7 @@ func TestSecretsAreNotPrinted(t *testing.T) {
 	}
 }
 
-// What was put into the wrong place by mistake may be a secret.
+// A value in the wrong place may be a secret.
 func TestASecretInTheWrongPlaceIsNotShown(t *testing.T) {
 	const secret = "c2VjcmV0a2V5"
 	text := "Endpoint=sb://a.servicebus.windows.net/;SharedAccessKeyName=n;SharedAccessKey=" + secret

@@ -74,7 +74,8 @@ func TestEventsArriveOverWebSocket(t *testing.T) {
 	}
 }
 
-// The stress scenario of the .NET client: bursts from five callers, bodies of 100 to 262,144 bytes, half of them large, and pauses between the bursts.
+// This is the stress scenario of the .NET client: bursts from five callers, with pauses between the
+// bursts. Bodies have 100 to 262,144 bytes, and half of them are large.
 func TestBurstsOfLargeAndSmallEventsArriveWhole(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		server := emulatortest.New(t, &emulator.Options{Addr: emulator.InMemory, Hubs: world.Hubs(4)})
@@ -127,7 +128,8 @@ func TestBurstsOfLargeAndSmallEventsArriveWhole(t *testing.T) {
 	})
 }
 
-// The last pause ends with the time for the delivery. A try then could only fail for want of time, which would hide why all have failed.
+// The last pause ends with the delivery timeout. A try after it could only run out of time, and
+// that would hide the real cause.
 func TestTheTimeForDeliveryEndsWithWhatHadFailed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var outcome eventhubs.Outcome
@@ -174,7 +176,7 @@ func TestANamespaceThatDoesNotExistFailsAsItsOptionsSay(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			// Accepted at once, whatever the network.
+			// Enqueue accepts the event at once, whatever the network does.
 			if err := p.Enqueue(t.Context(), &eventhubs.Event{}); err != nil || time.Since(began) > 0 {
 				t.Errorf("Enqueue returned %v after %v", err, time.Since(began))
 			}

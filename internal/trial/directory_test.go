@@ -42,7 +42,7 @@ func TestAFailedRefreshChangesNothing(t *testing.T) {
 	})
 }
 
-// A partition that is missing from one reply and there in the next.
+// A partition is missing from one reply and there in the next.
 func TestAPartitionThatComesBackKeepsItsOrder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		peer := scripted.New(t, 2)
@@ -56,7 +56,7 @@ func TestAPartitionThatComesBackKeepsItsOrder(t *testing.T) {
 			return connection.Result{Outcome: connection.Accepted}
 		}
 		p := world.Connected(peer, eventhubs.Options{MaxWaitTime: eventhubs.SendAtOnce, OnBatchFailed: world.Ignore})
-		world.Enqueue(t, p, "1", "first") // fails, is tried again
+		world.Enqueue(t, p, "1", "first") // fails, and is tried again
 		synctest.Wait()
 		for _, ids := range [][]string{{"0"}, {"0", "1"}} {
 			peer.Partitions = ids
@@ -128,7 +128,7 @@ func TestHealthAndConnectForgetAPartitionThatIsGone(t *testing.T) {
 		peer.Answer = func(s scripted.Sent) connection.Result {
 			if s.Partition == "1" {
 				peer.Mu.Lock()
-				peer.Partitions = []string{"0"} // the hub was made anew with fewer
+				peer.Partitions = []string{"0"} // the hub was made again with fewer partitions
 				peer.Mu.Unlock()
 				return connection.Result{Outcome: connection.NotSent, Err: &connection.Error{Code: connection.CodePartitionUnknown, Err: errors.New("x")}}
 			}

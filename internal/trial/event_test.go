@@ -188,7 +188,7 @@ func TestAnEventIsReadBackAsItWasEnqueued(t *testing.T) {
 				sent.Delivery = &d
 				for i, e := range []*eventhubs.Event{&sent, nil} {
 					if i == 1 {
-						e = got[0] // as it is
+						e = got[0] // unchanged
 					}
 					if err := p.Enqueue(t.Context(), e); err != nil {
 						t.Fatal(err)
@@ -205,7 +205,7 @@ func TestAnEventIsReadBackAsItWasEnqueued(t *testing.T) {
 	}
 }
 
-// symbol is a type of strings as other AMQP packages have it.
+// A symbol is a string type as other AMQP packages have it.
 type symbol string
 
 func TestABadEventIsRefusedByName(t *testing.T) {

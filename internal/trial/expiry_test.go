@@ -38,7 +38,7 @@ func TestNeverSentAfterExpiresAt(t *testing.T) {
 			}
 		}
 		if all := told.All(); len(all) != 1 || !errors.Is(all[0].Outcome.Err, eventhubs.ErrExpired) {
-			t.Errorf("told %+v", all)
+			t.Errorf("outcomes %+v", all)
 		}
 	})
 }
@@ -73,7 +73,7 @@ func TestAnExpiredEventIsNeverSent(t *testing.T) {
 		}
 		want := "stored [first] not stored [1 2 4] stored [0 3 5]"
 		if got := strings.Join(order, " "); got != want {
-			t.Errorf("told\n %s, want\n %s", got, want)
+			t.Errorf("outcomes\n %s, want\n %s", got, want)
 		}
 	})
 }
@@ -87,7 +87,7 @@ func TestEnqueueRefusesWhatHasExpired(t *testing.T) {
 	})
 }
 
-// fleeting enqueues events for partition 0; those that expire do so after that long.
+// fleeting enqueues events for partition 0. expires is the time until each expires; zero: never.
 func fleeting(t *testing.T, p *eventhubs.BufferedProducer, n int, expires func(i int) time.Duration) {
 	t.Helper()
 	for i := range n {
@@ -101,7 +101,7 @@ func fleeting(t *testing.T, p *eventhubs.BufferedProducer, n int, expires func(i
 	}
 }
 
-// everyOther expires after a second.
+// everyOther lets every other event expire after a second.
 func everyOther(i int) time.Duration { return time.Duration(i%2) * time.Second }
 
 func TestMixedExpirySplitsABatchOnce(t *testing.T) {
@@ -134,13 +134,14 @@ func TestMixedExpirySplitsABatchOnce(t *testing.T) {
 			}
 			all := told.But("first")
 			if len(all) != 2 || !slices.Equal(all[0].Bodies, expired) || !errors.Is(all[0].Outcome.Err, eventhubs.ErrExpired) || all[0].Outcome.Tries != 0 || !slices.Equal(all[1].Bodies, live) {
-				t.Errorf("%d senders: %d batches were told, want the 1000 that have expired, and then the others", senders, len(all))
+				t.Errorf("%d senders: %d batches have an outcome, want the 1000 expired ones, and then the others", senders, len(all))
 			}
 		})
 	}
 }
 
-// Events that expire one after the other while the link does not open give the others neither more tries nor more time.
+// Events expire one after the other while the link does not open. The others get neither more tries
+// nor more time.
 func TestWhatIsSplitOffHasTheTriesThatItHad(t *testing.T) {
 	for name, options := range map[string]eventhubs.Options{
 		"tries":     {Retry: eventhubs.RetryOptions{MaxRetries: 3}},
@@ -152,20 +153,20 @@ func TestWhatIsSplitOffHasTheTriesThatItHad(t *testing.T) {
 			var told world.Outcomes
 			peer.Open = func(string) error { return scripted.Transient(0).Err }
 			options.Retry.Policy = func(f eventhubs.FailedTry) (time.Duration, bool) {
-				return time.Second, f.Failures <= options.Retry.MaxRetries // without the spread
+				return time.Second, f.Failures <= options.Retry.MaxRetries // without jitter
 			}
 			options.OnBatchFailed = told.Handle
 			p := world.Over(peer, options)
 			if err := p.Connect(t.Context(), nil); err != nil {
 				t.Fatal(err)
 			}
-			fleeting(t, p, 4, func(i int) time.Duration { return time.Duration(max(0, 2*i-1)) * time.Second / 2 }) // 0 never, the others half a second behind a try
+			fleeting(t, p, 4, func(i int) time.Duration { return time.Duration(max(0, 2*i-1)) * time.Second / 2 }) // event 0 never, the others half a second after a try
 			if err := p.Flush(t.Context()); err == nil {
 				t.Error("Flush returned no error")
 			}
 			for _, b := range told.All() {
 				if slices.Contains(b.Bodies, "0") && (errors.Is(b.Outcome.Err, eventhubs.ErrExpired) || b.At > 3500*time.Millisecond) {
-					t.Errorf("%s: what does not expire failed at %v with %v, want 3 s or 3.5 s", name, b.At, b.Outcome.Err)
+					t.Errorf("%s: events without an expiry failed at %v with %v, want 3 s or 3.5 s", name, b.At, b.Outcome.Err)
 				}
 			}
 			if n := len(told.All()); n != 4 {

@@ -133,13 +133,14 @@ func TestWhatSomebodyWasToldOfMayBeLeftOutOfFlush(t *testing.T) {
 	}
 }
 
-// A kept batch may be enqueued again while a Flush waits that was told of its failure: the new outcome counts, once.
+// A kept batch may be enqueued again while a Flush waits, after the Flush has noted its failure.
+// Only the new outcome counts, once.
 func TestWhatIsEnqueuedAgainWhileAFlushWaitsCountsByItsNewOutcome(t *testing.T) {
 	for name, before := range map[string]bool{"failed before the Flush": true, "failed under it": false} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				peer := scripted.New(t, 2)
-				var taken atomic.Bool // partition 0 takes events by now
+				var taken atomic.Bool // partition 0 accepts batches by now
 				peer.Answer = func(s scripted.Sent) connection.Result {
 					if s.Partition == "0" && !taken.Load() {
 						return scripted.Refused("no")
@@ -173,7 +174,8 @@ func TestWhatIsEnqueuedAgainWhileAFlushWaitsCountsByItsNewOutcome(t *testing.T) 
 	}
 }
 
-// Flushes, handlers and batches that are enqueued again, at random: when no two of Flush, FlushPartition and Close run at once, what they have returned is what has failed.
+// Flushes, handlers and batches that are enqueued again run at random. When no two of Flush,
+// FlushPartition and Close overlap, they return all failures together, each once.
 func TestWhatFlushesReturnAddsUpToWhatHasFailed(t *testing.T) {
 	for range 150 {
 		seed := rand.Uint64()
@@ -240,7 +242,7 @@ func TestWhatFlushesReturnAddsUpToWhatHasFailed(t *testing.T) {
 					for range 30 {
 						var o *eventhubs.Event
 						if n := dice(5); n < 4 {
-							o = &eventhubs.Event{PartitionID: fmt.Sprint(n)} // there is no 3
+							o = &eventhubs.Event{PartitionID: fmt.Sprint(n)} // partition 3 does not exist
 						}
 						if err := p.Enqueue(t.Context(), world.With(world.Event("a"), o)); err != nil && !errors.Is(err, eventhubs.ErrPartitionUnknown) {
 							t.Error(err)
@@ -267,7 +269,8 @@ func TestWhatFlushesReturnAddsUpToWhatHasFailed(t *testing.T) {
 			}
 			wg.Wait()
 			count("Flush", p.Flush(t.Context()))
-			// What is known as failed by now was returned: enqueued again, it is so twice.
+			// Every failure so far was returned. If those events are enqueued again, they may fail
+			// a second time.
 			mu.Lock()
 			late := kept
 			kept = nil
@@ -275,7 +278,7 @@ func TestWhatFlushesReturnAddsUpToWhatHasFailed(t *testing.T) {
 			for _, b := range late {
 				var both sync.WaitGroup
 				for range 2 {
-					both.Go(func() { // ends when all of it is accepted
+					both.Go(func() { // ends when all events are accepted
 						if _, err := b.EnqueueAgain(t.Context()); err != nil && !errors.Is(err, eventhubs.ErrPartitionUnknown) {
 							t.Error(err)
 						}

@@ -26,7 +26,7 @@ func TestFlushReturnsAfterTheFailedHandlerToo(t *testing.T) {
 		returned := false
 		p := world.Over(peer, eventhubs.Options{OnBatchFailed: func(_ context.Context, b *eventhubs.Batch) {
 			if !errors.Is(b.Outcome.Err, cause) {
-				t.Errorf("the handler is told %v", b.Outcome.Err)
+				t.Errorf("the handler got %v", b.Outcome.Err)
 			}
 			time.Sleep(250 * time.Millisecond)
 			returned = true

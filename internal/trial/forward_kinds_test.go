@@ -33,7 +33,7 @@ func property(v any) amqp.Message {
 	return amqp.Message{Data: [][]byte{{1}}, ApplicationProperties: amqp.Map{{Key: "p", Value: v}}}
 }
 
-// What azeventhubs' consumer does not tell from something else is sent on as that.
+// azeventhubs' consumer makes some values look the same. They are sent on as what they look like.
 func TestWhatAReceiverCannotTellIsSentOnAsWhatItLooksLike(t *testing.T) {
 	data := [][]byte{{1}}
 	sym := func(s string) amqp.Symbol { return amqp.Symbol(s) }
@@ -81,7 +81,8 @@ func TestWhatAReceiverCannotTellIsSentOnAsWhatItLooksLike(t *testing.T) {
 	}
 }
 
-// What go-amqp cannot read ends its link, so nobody has it to send it on. When it can, amqptest.Maker has to make it.
+// go-amqp ends its link over a message that it cannot read, so no application can send it on. If a
+// later version can, amqptest.Maker has to make such messages.
 func TestWhatAzeventhubsCannotReceive(t *testing.T) {
 	for want, value := range map[string]any{
 		"char not implemented":                    amqp.Char('x'),
@@ -104,8 +105,8 @@ func TestWhatAzeventhubsCannotReceive(t *testing.T) {
 	}
 }
 
-// Why azeventhubs is not the measure: its own way of sending on what it has received changes some of it, v2.0.2 with go-amqp v1.7.0. Where a later version does
-// better, docs/wire.md has to follow.
+// azeventhubs' own way of sending on changes some of a received event (v2.0.2 with go-amqp v1.7.0).
+// So it is not the measure here. Where a later version does better, docs/wire.md has to follow.
 func TestAzeventhubsChangesWhatItSendsOn(t *testing.T) {
 	sendOn := func(m amqp.Message) (sent, stored amqp.Message, err error) {
 		f := newForwarding(t)
@@ -156,7 +157,7 @@ func TestAzeventhubsChangesWhatItSendsOn(t *testing.T) {
 	}
 }
 
-// everyBody has those of which an empty section of data is none.
+// everyBody has each kind of body. An empty data section is neither no body nor a null one.
 var everyBody = map[string]struct {
 	body    *eventhubs.AMQPBody
 	encoded string
@@ -171,8 +172,9 @@ var everyBody = map[string]struct {
 	"an empty string": {&eventhubs.AMQPBody{Value: ""}, "\x00\x53\x77\xa1\x00"},
 }
 
-// A message has the body that it was given, to the byte, also when a handler enqueues its batch or its message again. Those with a key and no body, or a null
-// one, are what a compacted hub may take for a tombstone.
+// A message keeps its body to the byte, also when a handler enqueues its batch or its message
+// again. A compacted hub may take a message with a key and no body, or a null body, for a
+// tombstone.
 func TestABodyStaysWhatItIs(t *testing.T) {
 	const annotations = "\x00\x53\x72\xc1\x19\x02\xa3\x13x-opt-partition-key\xa1\x01k"
 	for name, test := range everyBody {
@@ -211,7 +213,7 @@ func TestABodyStaysWhatItIs(t *testing.T) {
 	}
 }
 
-// Batch.EnqueueAgain decodes nothing: whatever the events are, they are stored as they were first encoded.
+// Batch.EnqueueAgain decodes nothing. All events are stored with the bytes of their first encoding.
 func TestEnqueueAgainKeepsTheBytes(t *testing.T) {
 	f, m := newForwarding(t), amqptest.Random(1)
 	var original [][]byte
@@ -239,7 +241,7 @@ func TestEnqueueAgainKeepsTheBytes(t *testing.T) {
 			}
 		}
 		for p.BufferedEvents() > 0 {
-			_ = p.Flush(t.Context()) // it returns what a handler has enqueued again as failed
+			_ = p.Flush(t.Context()) // it returns the failure of events that a handler has enqueued again
 		}
 	})
 	if refused != 2 {
@@ -248,7 +250,7 @@ func TestEnqueueAgainKeepsTheBytes(t *testing.T) {
 	f.want("enqueued again", stored, original)
 }
 
-// A key that an annotation says stays with its event, however deep or long the others are.
+// A key in an annotation stays with its event, however deep or long the other annotations are.
 func TestEnqueueAgainKeepsTheKeyBesideAnyAnnotation(t *testing.T) {
 	deep := any("x")
 	for range 32 {

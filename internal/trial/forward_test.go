@@ -26,10 +26,11 @@ var (
 	forwardSeeds = flag.Uint64("forward.seeds", 5, "how many seeds are forwarded, each of 300 messages")
 )
 
-// numberNames are the annotations that an idempotent producer puts on what it sends.
+// numberNames are the annotations that an idempotent producer puts on events.
 var numberNames = []string{"com.microsoft:producer-id", "com.microsoft:producer-epoch", "com.microsoft:producer-sequence-number"}
 
-// forwarding is a server with events in the hub "from", of one partition as the others are, and azeventhubs' consumer as the only reader.
+// A forwarding is a server with events in the hub "from", and azeventhubs' consumer as its only
+// reader. Both hubs have one partition.
 type forwarding struct {
 	*testing.T
 	server *emulator.Server
@@ -40,7 +41,7 @@ func newForwarding(t *testing.T) *forwarding {
 	return &forwarding{t, emulatortest.New(t, o)}
 }
 
-// publish stores messages as they are, and returns them as azeventhubs receives them.
+// publish stores messages unchanged, and returns them as azeventhubs receives them.
 func (f *forwarding) publish(messages ...[]byte) []*azeventhubs.ReceivedEventData {
 	f.Helper()
 	properties, err := azeventhubs.ParseConnectionString(f.server.ConnectionString("from"))
@@ -58,8 +59,8 @@ func (f *forwarding) publish(messages ...[]byte) []*azeventhubs.ReceivedEventDat
 	return sdktest.Receive(f, f.server.ConnectionString("from"), len(messages))
 }
 
-// send has a producer of those options send what enqueue gives it to the hub "to", which is emptied before, and returns what is stored and the events as the
-// handler got them.
+// send makes a producer with these options, which sends the events of enqueue to the hub "to". The
+// hub is emptied before. It returns the stored messages and the events as the handler got them.
 func (f *forwarding) send(o eventhubs.Options, enqueue func(p *eventhubs.BufferedProducer)) (stored [][]byte, told []*eventhubs.Event) {
 	f.Helper()
 	before := f.server.Counts("to", "").Events
@@ -83,7 +84,8 @@ func (f *forwarding) send(o eventhubs.Options, enqueue func(p *eventhubs.Buffere
 	return stored[before:], told
 }
 
-// want compares what is stored with what was, in all but what Canonical leaves out.
+// want compares the stored messages with the originals, except for the parts that Canonical leaves
+// out.
 func (f *forwarding) want(how string, stored, want [][]byte, without ...string) {
 	f.Helper()
 	if len(stored) != len(want) {
@@ -102,8 +104,8 @@ func (f *forwarding) want(how string, stored, want [][]byte, without ...string) 
 	}
 }
 
-// Whatever azeventhubs' consumer returns is stored byte for byte as it was: whoever enqueues it, the one who received it or a handler, and with numbers or
-// without.
+// Every event that azeventhubs' consumer returns is stored again byte for byte. The receiver or a
+// handler may enqueue it, with numbers or without.
 func TestWhateverAzeventhubsReceivesIsSentOnAsItWas(t *testing.T) {
 	seeds := []uint64{*forwardSeed}
 	if *forwardSeed == 0 {
@@ -149,7 +151,8 @@ func TestWhateverAzeventhubsReceivesIsSentOnAsItWas(t *testing.T) {
 	}
 }
 
-// Of a received event its Body, Properties and ids may be sent on with Enqueue, whatever azeventhubs has made of them.
+// A received event's Body, Properties and ids may be sent on with Enqueue, whatever types
+// azeventhubs has given them.
 func TestWhateverEventDataCarriesIsEnqueued(t *testing.T) {
 	f, m := newForwarding(t), amqptest.Random(1)
 	var original []amqp.Message
@@ -195,7 +198,8 @@ func TestWhateverEventDataCarriesIsEnqueued(t *testing.T) {
 				want.Properties.MessageID = id
 			}
 		}
-		// An event's properties are a list of seven fields, the last of which may be null, and so are not those of a message byte for byte.
+		// An event's properties are a list of seven fields, the last of which may be null. The
+		// bytes may therefore differ from the original message's.
 		got, err := amqp.ParseMessage(stored[i])
 		if err != nil {
 			t.Fatal(err)

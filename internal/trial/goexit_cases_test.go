@@ -30,7 +30,7 @@ func (s fakeState) Save(context.Context, eventhubs.ProducerKey, eventhubs.Produc
 	return nil
 }
 
-// fakeLog is a slog.Handler any of whose methods may be another's.
+// A fakeLog is a slog.Handler whose methods a test may replace.
 type fakeLog struct{ enabled, handle, with func() }
 
 func (l fakeLog) Enabled(context.Context, slog.Level) bool {
@@ -56,7 +56,7 @@ func (l fakeLog) WithAttrs([]slog.Attr) slog.Handler {
 
 func (l fakeLog) WithGroup(string) slog.Handler { return l }
 
-// fakeConn is a net.Conn any of whose methods may be another's.
+// A fakeConn is a net.Conn whose methods a test may replace.
 type fakeConn struct {
 	net.Conn
 	read, write, close func()
@@ -79,7 +79,7 @@ func (c fakeConn) Close() error {
 	return nil
 }
 
-// unknown has the service refuse to tell the partitions at first.
+// unknown has the service refuse the list of partitions at first.
 func unknown(action emulator.Action, times int) func(emulator.Operation, int) emulator.Action {
 	return func(op emulator.Operation, nth int) emulator.Action {
 		if op.Kind == emulator.KindManagement && nth <= times {
@@ -89,7 +89,7 @@ func unknown(action emulator.Action, times int) func(emulator.Operation, int) em
 	}
 }
 
-// refusing has the service answer the first transfers so.
+// refusing has the service answer the first transfers with an action.
 func refusing(action emulator.Action, times int) func(emulator.Operation, int) emulator.Action {
 	return func(op emulator.Operation, nth int) emulator.Action {
 		if op.Kind == emulator.KindTransfer && nth <= times {
@@ -108,7 +108,7 @@ var (
 
 func noMore(o *eventhubs.Options) { o.Retry.MaxRetries = -1 }
 
-// elsewhere enqueues an event for a partition that there is not.
+// elsewhere enqueues an event for a partition that does not exist.
 func elsewhere(g *ended, _ *exit) {
 	d := new(eventhubs.Delivery)
 	g.deliveries["elsewhere"] = d
@@ -118,10 +118,11 @@ func elsewhere(g *ended, _ *exit) {
 	g.accepted["elsewhere"] = true
 }
 
-// connecting calls Connect, which must return: with an error if the function is one that it needs.
+// connecting calls Connect, which must return. It returns an error if it needs the function that
+// ends the goroutine.
 func connecting(fails bool) func(*ended, *exit) {
 	return func(g *ended, x *exit) {
-		synctest.Wait() // discovery's question is the first
+		synctest.Wait() // discovery asks first
 		returned, err := false, error(nil)
 		g.within("Connect", func() {
 			err = g.p.Connect(g.Context(), &eventhubs.ConnectOptions{Links: true})
@@ -183,7 +184,7 @@ func endings() (all []ending) {
 	add(ending{function: "Trace.Connected", goroutine: "a connection's", options: connected})
 	add(ending{function: "Trace.Disconnected", goroutine: "a connection's", options: disconnected, hook: refusing(emulator.Cut(), 4)})
 
-	// What fails while the partitions are not known, in each way.
+	// These events fail while the partitions are not known, each in its own way.
 	succeeded := func(o *eventhubs.Options, x *exit) {
 		note := o.OnBatchSucceeded
 		o.OnBatchSucceeded = func(ctx context.Context, b *eventhubs.Batch) { note(ctx, b); x.call() }
@@ -219,7 +220,7 @@ func endings() (all []ending) {
 	}
 	add(ending{function: "Options.KeyPartitioner", goroutine: "discovery's", options: partitionForKey, hook: unknown(slowly, 9), fails: true})
 	add(ending{function: "Options.KeyPartitioner", goroutine: "Connect's", options: partitionForKey, hook: unknown(emulator.Silence(), 1), meanwhile: connecting(false), fails: true})
-	known := func(e ending) ending { // the partitions, when the events come
+	known := func(e ending) ending { // the partitions are known when the events come
 		e.options = func(options func(*eventhubs.Options, *exit)) func(*eventhubs.Options, *exit) {
 			return func(o *eventhubs.Options, x *exit) { options(o, x) }
 		}(e.options)
@@ -262,7 +263,7 @@ func endings() (all []ending) {
 			add(known(ending{function: name, goroutine: "Enqueue", options: options, enqueue: enqueue}))
 		}
 	}
-	// Called for what a handler enqueues, they end the handler.
+	// When a handler's own enqueues call these functions, they end the handler.
 	for name, set := range map[string]func(o *eventhubs.Options, x *exit){
 		"Trace.Encoding": trace(func(t *eventhubs.Trace, x *exit) {
 			t.Encoding = func(ctx context.Context, _ eventhubs.TracedEncoding) {
@@ -363,7 +364,7 @@ func endings() (all []ending) {
 		}})
 	}
 
-	// An iterator's is the caller's own goroutine.
+	// An iterator runs on the caller's own goroutine.
 	set := func(x *exit) iter.Seq2[*eventhubs.Event, error] {
 		return func(yield func(*eventhubs.Event, error) bool) {
 			for range 3 {

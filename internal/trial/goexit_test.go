@@ -20,7 +20,8 @@ import (
 	"github.com/go-eventhubs/eventhubs/internal/trial/world"
 )
 
-// An exit ends the goroutine that it is called on, as t.FailNow does in a fake: the first so many times.
+// An exit ends the goroutine that calls it, as t.FailNow does in a fake. Only the first calls do
+// so.
 type exit struct {
 	times int32 // negative: always
 	calls atomic.Int32
@@ -32,7 +33,7 @@ func (x *exit) call() {
 	}
 }
 
-// An ending is a function that the application gives and that ends the goroutine on which it is called.
+// An ending is a function of the application that ends the goroutine on which it is called.
 type ending struct {
 	function  string
 	goroutine string // on which, or for which, it is called
@@ -41,15 +42,15 @@ type ending struct {
 	hook    func(op emulator.Operation, nth int) emulator.Action // nil: a healthy service; nth counts the operations of the kind
 	server  func(o *emulator.Options)
 
-	fromHandler bool                                           // the handler of what was stored enqueues, too
+	fromHandler bool                                           // the handler of stored events enqueues, too
 	enqueue     func(g *ended, options *eventhubs.Event) error // nil: Enqueue
-	meanwhile   func(g *ended, x *exit)                        // when the events were enqueued, before the Flush; nil: nothing
+	meanwhile   func(g *ended, x *exit)                        // after the events were enqueued, before the Flush; nil: nothing
 
-	// What becomes of the events of the first wave when the function never returns.
+	// These fields say what becomes of the first wave's events when the function never returns.
 	fails   bool   // all or some of them, with an error that names the function
 	open    bool   // that depends on how far a connection comes
-	refused bool   // they are not accepted, or some are not
-	because string // the errors of these say this, instead of naming the function
+	refused bool   // some or all of them are not accepted
+	because string // their errors say this, and do not name the function
 }
 
 // An ended is a run with such a function.
@@ -65,8 +66,8 @@ type ended struct {
 	log        strings.Builder
 }
 
-// Any function may end its goroutine. Every event that was accepted has its outcome then, once, told to its Delivery and its handler, Flush and Close
-// return, the room is free, and what comes later is stored.
+// Any function may end its goroutine. Every accepted event still has its outcome once, for its
+// Delivery and its handler. Flush and Close return, the room is free, and later events are stored.
 func TestAFunctionThatEndsItsGoroutineEndsNothingElse(t *testing.T) {
 	for _, e := range endings() {
 		for _, times := range []int32{1, 3, -1} {
@@ -110,7 +111,7 @@ func (e ending) run(t *testing.T, x *exit) {
 		o.OnBatchSucceeded = g.enqueueFrom
 	}
 	e.options(o, x)
-	if dial := o.Connection.DialContext; dial != nil { // for the sake of TLS, which there is none of below a WebSocket
+	if dial := o.Connection.DialContext; dial != nil { // TLS needs it, and there is none below a WebSocket
 		o.Connection.NewWebSocketConn = nil
 		config := server.TLSConfig()
 		config.ServerName = "emulator.test"
@@ -153,7 +154,7 @@ func (e ending) run(t *testing.T, x *exit) {
 		t.Error("no event was accepted")
 	}
 
-	if x.times > 0 { // it returns from now on, and all is as if it always had
+	if x.times > 0 { // it returns from now on, and everything is as if it always had
 		x.calls.Store(x.times)
 		g.wave(e, "second")
 		g.within("Flush", func() {
@@ -190,7 +191,7 @@ func (e ending) logged() bool {
 	return !onCallers && !e.fromHandler && (strings.HasPrefix(e.function, "Trace.") || strings.HasPrefix(e.function, "Options.OnBatch"))
 }
 
-// Write is that of the log.
+// Write takes the log's lines.
 func (g *ended) Write(line []byte) (int, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -208,7 +209,7 @@ func (g *ended) note(_ context.Context, b *eventhubs.Batch) {
 // fromHandler marks the context of an event that a handler enqueues.
 type fromHandler struct{}
 
-// enqueueFrom is note, and then enqueues an event for each that was not enqueued by itself.
+// enqueueFrom calls note, and then enqueues one event for each event that did not come from itself.
 func (g *ended) enqueueFrom(ctx context.Context, b *eventhubs.Batch) {
 	g.note(ctx, b)
 	for tag := range b.Tags() {
@@ -224,7 +225,8 @@ func (g *ended) enqueueFrom(ctx context.Context, b *eventhubs.Batch) {
 	}
 }
 
-// within runs a call on a goroutine of its own, which it may end, and fails if it neither returns nor ends the goroutine within an hour.
+// within runs a call on a goroutine of its own, which the call may end. It fails if the call
+// neither returns nor ends the goroutine within an hour.
 func (g *ended) within(call string, f func()) {
 	g.Helper()
 	over := make(chan struct{})
@@ -264,7 +266,8 @@ func (g *ended) wave(e ending, wave string) {
 	}
 }
 
-// judge looks whether each accepted event has its one outcome. Events of calls that have neither been accepted nor refused may or may not have one.
+// judge checks that each accepted event has its one outcome. An event whose call was neither
+// accepted nor refused may have none.
 func (g *ended) judge() {
 	g.Helper()
 	synctest.Wait()
@@ -273,7 +276,7 @@ func (g *ended) judge() {
 	for name, d := range g.deliveries {
 		ended := d.Outcome().Storage != 0
 		if ended != (g.told[name] == 1) || g.told[name] > 1 {
-			g.Errorf("the handlers were told %d times of %s, and its Delivery has an outcome: %v", g.told[name], name, ended)
+			g.Errorf("the handlers got %d outcomes of %s, and its Delivery has an outcome: %v", g.told[name], name, ended)
 		}
 		if g.accepted[name] && !ended {
 			g.Errorf("%s was accepted and has no outcome", name)
@@ -281,7 +284,7 @@ func (g *ended) judge() {
 	}
 }
 
-// failures says how many events have failed, and whether the error of one has that text.
+// failures returns how many events have failed, and whether the error of one has that text.
 func (g *ended) failures(text string) (found bool, failed int) {
 	for _, d := range g.deliveries {
 		if o := d.Outcome(); o.Storage != eventhubs.Pending && o.Err != nil {

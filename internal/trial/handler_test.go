@@ -60,7 +60,8 @@ func TestAnIteratorThatOutlivesTheHandler(t *testing.T) {
 	})
 }
 
-// Whoever keeps a Batch, and gives it to a goroutine of its own, finds in it what was there, whatever the producer sends meanwhile.
+// An application may keep a Batch and give it to a goroutine of its own. The batch keeps its
+// content, whatever the producer sends meanwhile.
 func TestABatchThatAHandlerKeptStaysAsItWas(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		peer := scripted.New(t, 1)
@@ -108,7 +109,7 @@ func TestABatchThatAHandlerKeptStaysAsItWas(t *testing.T) {
 				}
 			}
 		}
-		// Enqueued again by somebody else, later: the new outcome counts.
+		// Another caller enqueues the events again, later. The new outcome counts.
 		peer.Answer = nil
 		for _, b := range kept[:10] {
 			if n, err := b.EnqueueAgain(t.Context()); n != 1 || err != nil {
@@ -216,8 +217,8 @@ func TestTroubleIsLoggedOnceAndItsEndToo(t *testing.T) {
 	})
 }
 
-// A handler that ends its goroutine, as t.FailNow does, must not take the outcomes of other events along. Of events in a partition see
-// TestAHandlerThatEndsItsGoroutine; these never got that far.
+// A handler that ends its goroutine, as t.FailNow does, must not lose the outcomes of other events.
+// TestAHandlerThatEndsItsGoroutine covers events in a partition; these events stay in staging.
 func TestAHandlerThatEndsItsGoroutineLosesNoStagedEvent(t *testing.T) {
 	large := strings.Repeat("x", 200<<10) // two of them are two batches
 	slow := func(int) error {
@@ -247,7 +248,7 @@ func TestAHandlerThatEndsItsGoroutineLosesNoStagedEvent(t *testing.T) {
 				}})
 				deliveries := make([]eventhubs.Delivery, 3)
 				for i := range deliveries {
-					if i == 2 { // comes when the others have ended: somebody must still ask for the partitions
+					if i == 2 { // comes when the other goroutines have ended; the producer must still ask for the partitions
 						c.meanwhile(p)
 						time.Sleep(time.Minute)
 						c.partition = min(c.partition, "0") // the list may be known by now

@@ -17,7 +17,7 @@ import (
 	"github.com/go-eventhubs/eventhubs/internal/trial/world"
 )
 
-// What has failed for good, with nothing left to send, is no trouble that lasts: a program that does nothing says nothing.
+// A final failure, with nothing left to send, is no lasting trouble: an idle program logs nothing.
 func TestTroubleOfWhichNothingIsLeftIsNotRepeated(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log scripted.Notebook
@@ -87,7 +87,8 @@ func TestWhatIsNotTriedAgainIsNotSaidToBe(t *testing.T) {
 	}
 }
 
-// Connect's caller is told; what is enqueued later must not find the log silent because the state is known.
+// Connect's caller gets the error. The log must still name the trouble for events that are enqueued
+// later, although the state is known.
 func TestAConnectThatFailsSaysWhoTriesAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log scripted.Notebook
@@ -117,7 +118,8 @@ func TestAConnectThatFailsSaysWhoTriesAgain(t *testing.T) {
 	})
 }
 
-// A handler that never returns holds up Close, for its grace, and nothing after that: neither a line nor the producer.
+// A handler that never returns holds up Close for its grace period. After that the log has no line,
+// and the producer is not kept.
 func TestAClosedProducerSaysNothingMore(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log scripted.Notebook
@@ -147,7 +149,8 @@ func TestAClosedProducerSaysNothingMore(t *testing.T) {
 	})
 }
 
-// Lines come in the order of what they tell, whoever logs them, and a Logger that ends its goroutine loses no later one.
+// Lines appear in the order of their events, whichever goroutine logs them. A Logger that ends its
+// goroutine loses no later line.
 func TestALoggerThatEndsItsGoroutineIsAskedAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log scripted.Notebook

@@ -143,7 +143,7 @@ func TestBatchesAreLoggedForWhoeverWantsToKnowItAll(t *testing.T) {
 	})
 }
 
-// What waits for the list of partitions is told like any other.
+// Batches that wait for the list of partitions are logged like any other.
 func TestStagedBatchesAreLoggedForWhoeverWantsToKnowItAll(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log scripted.Notebook
@@ -177,7 +177,7 @@ func TestStagedBatchesAreLoggedForWhoeverWantsToKnowItAll(t *testing.T) {
 	})
 }
 
-// The list is known: that it could not be asked for again says nothing about publishing.
+// The list is known. A later failure to get it says nothing about publishing.
 func TestAConnectThatFailsLaterDoesNotSpoilHealth(t *testing.T) {
 	for _, interval := range []time.Duration{0, -1} {
 		synctest.Test(t, func(t *testing.T) {
@@ -210,7 +210,8 @@ func TestAConnectThatFailsLaterDoesNotSpoilHealth(t *testing.T) {
 	}
 }
 
-// Connect has the list while discovery's own question is failing: nobody needs that answer, and nothing would ever clear it.
+// Connect gets the list while discovery's own question is failing. Its answer is no longer needed,
+// and nothing would ever clear the failure.
 func TestAQuestionThatFailsWhenTheListIsKnownSaysNothingOfHealth(t *testing.T) {
 	for _, partitioning := range []eventhubs.Partitioning{eventhubs.RoundRobin, eventhubs.ServiceAssigned} {
 		synctest.Test(t, func(t *testing.T) {
@@ -243,7 +244,8 @@ func TestAQuestionThatFailsWhenTheListIsKnownSaysNothingOfHealth(t *testing.T) {
 	}
 }
 
-// The list that could not be had and then was is forgotten, also if a batch was stored in between.
+// A failure to get the list is forgotten once the list is known, also if a batch was stored in
+// between.
 func TestTheListThatWasHadAtLastClearsHealth(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		peer := scripted.New(t, 2)

@@ -21,7 +21,7 @@ import (
 	"github.com/go-eventhubs/eventhubs/internal/trial/world"
 )
 
-// The connection writes a batch from the batch's own memory. A try may end while it still does so.
+// The connection writes a batch from the batch's own memory. A try may end during that write.
 
 func TestABatchIsNotTriedAgainBeforeTheConnectionHasLetGo(t *testing.T) {
 	nothingBeforeItLetsGo(t, func(s scripted.Sent) connection.Result {
@@ -41,7 +41,7 @@ func TestABatchThatIsTooLargeIsNotCutBeforeTheConnectionHasLetGo(t *testing.T) {
 	})
 }
 
-// nothingBeforeItLetsGo has a peer hold what it does not store.
+// nothingBeforeItLetsGo runs a hub that holds the memory of each batch that it does not store.
 func nothingBeforeItLetsGo(t *testing.T, answer func(scripted.Sent) connection.Result) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
@@ -68,12 +68,13 @@ func nothingBeforeItLetsGo(t *testing.T, answer func(scripted.Sent) connection.R
 	})
 }
 
-// TestWhatTheConnectionHoldsHasItsOutcomeInTime has a connection that never lets go: the outcome comes, with its room, and the memory is not used again.
+// TestWhatTheConnectionHoldsHasItsOutcomeInTime has a connection that never lets go of a batch. Its
+// outcome comes in time, its room is given back, and its memory is not used again.
 func TestWhatTheConnectionHoldsHasItsOutcomeInTime(t *testing.T) {
-	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1)) // so that what is given back is what is taken next
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1)) // so that the next batch would take the memory that was given back
 	synctest.Test(t, func(t *testing.T) {
 		p := scripted.New(t, 1)
-		var written [][]byte // the first batch, where the producer has it
+		var written [][]byte // the first batch, in the producer's memory
 		p.Answer = func(s scripted.Sent) connection.Result {
 			if s.Bodies[0] != "held" {
 				return connection.Result{Outcome: connection.Accepted}
@@ -96,7 +97,7 @@ func TestWhatTheConnectionHoldsHasItsOutcomeInTime(t *testing.T) {
 			t.Errorf("%d events in %d bytes are buffered, want none: the room is given back with the outcome", s.BufferedEvents, s.BufferedBytes)
 		}
 		was := bytes.Clone(slices.Concat(written...))
-		for range 100 { // more, by far, than would find its memory again
+		for range 100 { // far more events than it takes to use the memory again
 			world.Enqueue(t, producer, "0", strings.Repeat("x", 3000))
 		}
 		if err := producer.Flush(t.Context()); err != nil {
@@ -108,7 +109,8 @@ func TestWhatTheConnectionHoldsHasItsOutcomeInTime(t *testing.T) {
 	})
 }
 
-// TestAnOutcomeCountsThoughItsWriteHasNotReturned has a network that takes a batch, and then stands still: the service's answer comes, and the Write does not return.
+// TestAnOutcomeCountsThoughItsWriteHasNotReturned has a network that takes a batch, and then stands
+// still. The service's answer arrives, and the Write does not return.
 func TestAnOutcomeCountsThoughItsWriteHasNotReturned(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		server, err := emulator.New(&emulator.Options{Addr: emulator.InMemory})
@@ -147,7 +149,7 @@ func TestAnOutcomeCountsThoughItsWriteHasNotReturned(t *testing.T) {
 	})
 }
 
-// A standingConn takes what is large, and does not return from there before it is closed.
+// A standingConn takes a large write, and returns from it only when it is closed.
 type standingConn struct {
 	net.Conn
 	once   sync.Once

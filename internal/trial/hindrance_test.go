@@ -16,7 +16,8 @@ import (
 	"github.com/go-eventhubs/eventhubs/internal/trial/world"
 )
 
-// wantHindrance checks that an error is an end and tells the failure before it, which has lasted since the given moment.
+// wantHindrance checks that an error is an end and names the failure before it, which has lasted
+// since the given moment.
 func wantHindrance(t *testing.T, what string, err, end error, since time.Duration, transient bool) {
 	t.Helper()
 	if !errors.Is(err, end) {
@@ -28,7 +29,7 @@ func wantHindrance(t *testing.T, what string, err, end error, since time.Duratio
 		return
 	}
 	if e.Code != eventhubs.CodeUnauthorized || e.Condition != "amqp:unauthorized-access" || e.TrackingID != "t-1" || e.Tries < 1 {
-		t.Errorf("%s: the *Error is %#v, want the code, the condition, the tracking id and the tries of what had failed", what, e)
+		t.Errorf("%s: the *Error is %#v, want the code, the condition, the tracking id and the tries of the failure", what, e)
 	}
 	if got := e.Since.Sub(start); got != since {
 		t.Errorf("%s: it has failed since %v, want %v", what, got, since)
@@ -41,10 +42,11 @@ func wantHindrance(t *testing.T, what string, err, end error, since time.Duratio
 	}
 }
 
-// start is when a bubble begins.
+// start is the time at which a bubble begins.
 var start = time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)
 
-// A hinderedRig is a producer whose tries all fail: of a partition's link, or, unlisted, to get the list of partitions.
+// A hinderedRig is a producer whose tries all fail: those of a partition's link or, unlisted, those
+// for the list of partitions.
 func hinderedRig(t *testing.T, unlisted bool, options eventhubs.Options) (*eventhubs.BufferedProducer, *world.Outcomes) {
 	peer, told := scripted.New(t, 1), new(world.Outcomes)
 	if unlisted {
@@ -65,7 +67,8 @@ func hinderedRig(t *testing.T, unlisted bool, options eventhubs.Options) (*event
 	return p, told
 }
 
-// TestWhateverEndsAnEventTellsWhatFailedBefore ends an event in each way, after tries of its partition or for the list have failed since the first moment.
+// TestWhateverEndsAnEventTellsWhatFailedBefore ends an event in each way. All tries of its
+// partition, or for the list, have failed since the first moment.
 func TestWhateverEndsAnEventTellsWhatFailedBefore(t *testing.T) {
 	soon := func(t *testing.T) context.Context {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
@@ -76,12 +79,12 @@ func TestWhateverEndsAnEventTellsWhatFailedBefore(t *testing.T) {
 		options   eventhubs.Options
 		end       error
 		transient bool
-		call      func(*testing.T, *eventhubs.BufferedProducer) error // its error tells the cause too, if it is not nil
+		call      func(*testing.T, *eventhubs.BufferedProducer) error // its error names the cause too, unless it is nil
 	}{
 		"Close":   {eventhubs.Options{}, eventhubs.ErrClosed, false, func(t *testing.T, p *eventhubs.BufferedProducer) error { return p.Close(soon(t)) }},
 		"Abandon": {eventhubs.Options{}, eventhubs.ErrAbandoned, false, func(t *testing.T, p *eventhubs.BufferedProducer) error { return p.Abandon(t.Context()) }},
 		"Clear": {eventhubs.Options{}, eventhubs.ErrCleared, false, func(t *testing.T, p *eventhubs.BufferedProducer) error {
-			world.Enqueue(t, p, "0", "cleared") // the first is on its way, unless it is staged
+			world.Enqueue(t, p, "0", "cleared") // the first is in flight, unless it is staged
 			p.Clear(t.Context())
 			return nil
 		}},
@@ -106,7 +109,7 @@ func TestWhateverEndsAnEventTellsWhatFailedBefore(t *testing.T) {
 						all = told.All()[1:]
 					}
 					if len(all) == 0 {
-						t.Fatal("no handler was told")
+						t.Fatal("no handler was called")
 					}
 					wantHindrance(t, "the outcome", all[0].Outcome.Err, c.end, 0, c.transient)
 					if want := `^eventhubs: not delivered within Options.DeliveryTimeout, 1m0s, after [5-8] tries; the last error: `; name == "the DeliveryTimeout" && !regexp.MustCompile(want).MatchString(all[0].Outcome.Err.Error()) {
@@ -121,7 +124,8 @@ func TestWhateverEndsAnEventTellsWhatFailedBefore(t *testing.T) {
 	}
 }
 
-// What expires before its first try, behind a batch whose tries fail, tells why it was not sent.
+// An event expires before its first try, after a batch whose tries fail. Its error says why it was
+// not sent.
 func TestAnExpiredEventTellsWhatFailedBefore(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p, told := hinderedRig(t, false, eventhubs.Options{})
@@ -131,13 +135,13 @@ func TestAnExpiredEventTellsWhatFailedBefore(t *testing.T) {
 		}
 		time.Sleep(time.Minute)
 		if all := told.All(); len(all) != 1 {
-			t.Fatalf("%d batches were told, want 1", len(all))
+			t.Fatalf("%d batches have an outcome, want 1", len(all))
 		}
 		wantHindrance(t, "the outcome", told.All()[0].Outcome.Err, eventhubs.ErrExpired, 0, false)
 	})
 }
 
-// The end of the tries is told with since when they have failed.
+// The error of the last try says since when the tries have failed.
 func TestTheLastTryTellsSinceWhen(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p, told := hinderedRig(t, false, eventhubs.Options{Retry: eventhubs.RetryOptions{Mode: eventhubs.RetryFixed, RetryDelay: time.Second, MaxRetries: 3}})
@@ -152,7 +156,8 @@ func TestTheLastTryTellsSinceWhen(t *testing.T) {
 	})
 }
 
-// Who waits for room, who is refused it, and a Flush that gives up, say why nothing moves.
+// Callers that wait for room or are refused it get an error that says why nothing moves. So does a
+// Flush that gives up.
 func TestWhoeverWaitsIsToldWhatFails(t *testing.T) {
 	for where, unlisted := range map[string]bool{"in a partition": false, "staged": true} {
 		t.Run(where, func(t *testing.T) {
@@ -181,7 +186,7 @@ func TestWhoeverWaitsIsToldWhatFails(t *testing.T) {
 	}
 }
 
-// A partition that was not tried yet is held up by a connection that nobody can open.
+// A partition without a try is held up by a connection that cannot be opened.
 func TestAHindranceInAnotherPartitionCountsIfThereIsNoConnection(t *testing.T) {
 	for name, unreached := range map[string]bool{"there is none": true, "there is one": false} {
 		t.Run(name, func(t *testing.T) {
@@ -210,7 +215,7 @@ func TestAHindranceInAnotherPartitionCountsIfThereIsNoConnection(t *testing.T) {
 	}
 }
 
-// What has passed is no cause.
+// A failure that has passed is no cause.
 func TestWhatHasSucceededSinceHindersNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		peer, told := scripted.New(t, 1), new(world.Outcomes)
@@ -242,7 +247,7 @@ func TestWhatHasSucceededSinceHindersNothing(t *testing.T) {
 	})
 }
 
-// UndeliveredError counts by storage, in words that fit one event as well as several.
+// UndeliveredError counts by storage. Its words fit one event as well as several.
 func TestUndeliveredErrorCountsByStorage(t *testing.T) {
 	for want, e := range map[string]*eventhubs.UndeliveredError{
 		"eventhubs: 1 event not stored; the first failure: x":                               {NotStored: 1, Err: errors.New("eventhubs: x")},

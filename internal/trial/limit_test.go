@@ -17,7 +17,7 @@ import (
 	"github.com/go-eventhubs/eventhubs/internal/trial/world"
 )
 
-// A link that got smaller between two tries, the first of which was never sent.
+// A link gets smaller between two tries. The first try was never sent.
 func TestALinkThatGotSmallerAfterATryThatWasNeverSent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		peer := scripted.New(t, 1)
@@ -44,7 +44,8 @@ func TestALinkThatGotSmallerAfterATryThatWasNeverSent(t *testing.T) {
 	})
 }
 
-// Pieces of a batch have its tries, its age and what is not known of it: cutting gives them nothing and takes nothing from them.
+// Pieces of a batch inherit its tries, its age and its ambiguity. A cut gives them nothing and
+// takes nothing from them.
 func TestPiecesOfABatchInheritItsTriesItsAgeAndItsAmbiguity(t *testing.T) {
 	for _, c := range []struct {
 		name    string
@@ -109,7 +110,7 @@ func TestPiecesOfABatchInheritItsTriesItsAgeAndItsAmbiguity(t *testing.T) {
 					if e, ok := errors.AsType[*eventhubs.Error](f.Err); !ok || e.Code == eventhubs.CodeTooLarge {
 						t.Errorf("the policy is asked about %v", f.Err)
 					}
-					return time.Second, most == 0 || f.Failures <= most // without the spread
+					return time.Second, most == 0 || f.Failures <= most // without jitter
 				}
 				p := world.Over(peer, c.options)
 				if err := p.Connect(t.Context(), nil); err != nil {
@@ -118,14 +119,15 @@ func TestPiecesOfABatchInheritItsTriesItsAgeAndItsAmbiguity(t *testing.T) {
 				world.Enqueue(t, p, "0", "0", "1", "2", "3")
 				_ = p.Flush(t.Context())
 				if got := told.Brief(); !slices.Equal(got, c.want) {
-					t.Errorf("told\n got %q\nwant %q", got, c.want)
+					t.Errorf("outcomes\n got %q\nwant %q", got, c.want)
 				}
 			})
 		})
 	}
 }
 
-// What was sent once does not expire, also in pieces; and a piece that is taken out of the buffer is possibly stored if its batch is.
+// An event that was sent once does not expire, also not in a piece. A piece that is taken out of
+// the buffer is possibly stored if its batch is.
 func TestPiecesOfABatchDoNotExpireAndAreClearedAsWhatTheyAre(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		peer := scripted.New(t, 1)
@@ -134,7 +136,7 @@ func TestPiecesOfABatchDoNotExpireAndAreClearedAsWhatTheyAre(t *testing.T) {
 		peer.Answer = func(s scripted.Sent) connection.Result {
 			switch {
 			case len(s.Bodies) == 4 && s.Try == 1:
-				time.Sleep(time.Minute) // all have expired
+				time.Sleep(time.Minute) // all would have expired
 				return scripted.Transient(connection.Unknown)
 			case len(s.Bodies) > 2:
 				return scripted.TooLarge(connection.Rejected)
@@ -151,12 +153,12 @@ func TestPiecesOfABatchDoNotExpireAndAreClearedAsWhatTheyAre(t *testing.T) {
 		_ = p.Flush(t.Context())
 		all := told.All()
 		if len(all) != 2 || all[0].Outcome.Storage != eventhubs.Stored || all[1].Outcome.Storage != eventhubs.PossiblyStored || !errors.Is(all[1].Outcome.Err, eventhubs.ErrCleared) {
-			t.Errorf("told %q, want the first two stored, and the others cleared and possibly stored", told.Brief())
+			t.Errorf("outcomes %q, want the first two stored, and the others cleared and possibly stored", told.Brief())
 		}
 	})
 }
 
-// What was learned of a service ends with an attach that states another limit than the one before.
+// A learned limit ends with an attach that states another limit than the attach before.
 func TestALearnedLimitEndsWithAnotherStatedOne(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		peer := scripted.New(t, 1)
@@ -202,7 +204,8 @@ func TestALearnedLimitEndsWithAnotherStatedOne(t *testing.T) {
 	})
 }
 
-// A link that takes less than the one before is noticed by the transport, if a batch was sent already and is not looked at any more. That is no failure.
+// A link takes less than the one before. The transport notices this when a batch was sent once and
+// the producer no longer looks at its size. That is no failure.
 func TestABatchThatASmallerLinkDoesNotTakeIsCutAtOnce(t *testing.T) {
 	for _, idempotent := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) {
@@ -234,7 +237,8 @@ func TestABatchThatASmallerLinkDoesNotTakeIsCutAtOnce(t *testing.T) {
 	}
 }
 
-// Of several batches on a link that is detached for size the largest is cut: the others are tried again as they are, and nothing is learned from them.
+// Several batches are on a link that is detached for size. The largest is cut. The others are tried
+// again unchanged, and teach the producer no limit.
 func TestOfSeveralThatMayHaveBeenTooLargeTheLargestIsCut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		peer := scripted.New(t, 1)
@@ -269,7 +273,7 @@ func TestOfSeveralThatMayHaveBeenTooLargeTheLargestIsCut(t *testing.T) {
 	})
 }
 
-// A service that calls everything too large gets each event once alone, and no pause is taken for it.
+// A service that refuses everything for its size gets each event alone once, and no pauses follow.
 func TestAServiceThatRefusesAllForTheirSizeIsAskedALimitedNumberOfTimes(t *testing.T) {
 	for name, answer := range map[string]connection.Result{"rejected": scripted.TooLarge(connection.Rejected), "not sent": scripted.TooLarge(connection.NotSent), "unknown": scripted.TooLarge(connection.Unknown)} {
 		synctest.Test(t, func(t *testing.T) {
@@ -314,7 +318,7 @@ func TestAnEventTooLargeForTheLinkFailsAloneInItsPlace(t *testing.T) {
 			t.Errorf("Flush returned %v, want 3 failed", undelivered)
 		}
 		if got := strings.Join(order, ""); got != "abLcLLd" {
-			t.Errorf("told in the order %s, want abLcLLd", got)
+			t.Errorf("outcomes in the order %s, want abLcLLd", got)
 		}
 		for _, b := range failed.All() {
 			tooLarge, ok := errors.AsType[*eventhubs.EventTooLargeError](b.Outcome.Err)

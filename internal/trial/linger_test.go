@@ -30,7 +30,7 @@ func TestAnEventAfterTheLingerIsInTheNextBatch(t *testing.T) {
 	})
 }
 
-// Peers hold a send slot while a batch lingers, so that with many partitions lingers add up.
+// Peers hold a send slot while a batch lingers, so with many partitions their lingers add up.
 func TestLingeringHoldsNoSender(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const partitions = 500
@@ -51,7 +51,7 @@ func TestLingeringHoldsNoSender(t *testing.T) {
 	})
 }
 
-// Each way of sealing a batch, with each kind of trouble beside it: nothing may stay behind for ever.
+// Each way of sealing a batch meets each kind of trouble. No event may stay in the buffer for ever.
 func TestNoBatchStaysBehind(t *testing.T) {
 	for _, wait := range []time.Duration{eventhubs.SendAtOnce, 100 * time.Millisecond, eventhubs.UntilFull} {
 		for _, concurrent := range []int{1, 3} {
@@ -66,7 +66,8 @@ func TestNoBatchStaysBehind(t *testing.T) {
 	}
 }
 
-// leaveNothing keeps callers waiting for room, so that pressure alone must empty the buffer, and then stops: without pressure the linger must.
+// leaveNothing keeps callers waiting for room, so that pressure alone must empty the buffer. Then
+// it stops, and without pressure the linger must do it.
 func leaveNothing(t *testing.T, wait time.Duration, concurrent int, partitioning eventhubs.Partitioning, troubled bool) {
 	peer := scripted.New(t, 4)
 	peer.Latency = func() time.Duration { return 20 * time.Millisecond }
@@ -114,7 +115,7 @@ func TestLingerCountsFromTheFirstEvent(t *testing.T) {
 		p := world.Over(peer, eventhubs.Options{})
 		world.Enqueue(t, p, "0", "a")
 		for _, body := range []string{"b", "c", "d"} {
-			time.Sleep(80 * time.Millisecond) // each later event is within a linger of the one before
+			time.Sleep(80 * time.Millisecond) // each later event comes within a linger of the one before
 			world.Enqueue(t, p, "0", body)
 		}
 		time.Sleep(9 * time.Millisecond)
@@ -166,7 +167,7 @@ func TestABatchLeavesWhenItIsFull(t *testing.T) {
 		peer := scripted.New(t, 1)
 		p := world.Over(peer, eventhubs.Options{MaxWaitTime: eventhubs.UntilFull, MaxBufferedEvents: 100_000})
 		body := string(make([]byte, 10_000))
-		for range 60 { // 600 kB; batches are cut at 256 KiB as long as no link has told what it takes
+		for range 60 { // 600 kB; batches are cut at 256 KiB until a link has stated its limit
 			world.Enqueue(t, p, "0", body)
 		}
 		synctest.Wait()
@@ -198,7 +199,8 @@ func TestTheNextBatchFillsWhileOneIsInFlight(t *testing.T) {
 	})
 }
 
-// What is put back in front of the open batch does not hide it: its linger ends when it would have ended, or as soon as a sender is free.
+// A batch is put back in front of the open one. The open batch's linger still ends on time, or as
+// soon as a sender is free.
 func TestAnEventDoesNotLingerBehindWhatWasPutBack(t *testing.T) {
 	for name, test := range map[string]struct {
 		maxMessage uint64
@@ -247,7 +249,7 @@ func TestAnEventDoesNotLingerBehindWhatWasPutBack(t *testing.T) {
 	}
 }
 
-// The timer of a batch that left before its linger ended serves the next one, which lingers for as long as any.
+// The timer of a batch that left early serves the next batch, which lingers as long as any.
 func TestABatchBehindOneThatLeftEarlyLingersAsLong(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		peer := scripted.New(t, 1)
@@ -269,8 +271,9 @@ func TestABatchBehindOneThatLeftEarlyLingersAsLong(t *testing.T) {
 	})
 }
 
-// Nothing lingers longer than MaxWaitTime when nobody flushes, whatever is put back when: links that take less or more each time, events that expire, urgent ones,
-// a buffer that is nearly full, and any number of senders.
+// No event lingers longer than MaxWaitTime without a Flush, whatever is put back. Links take more
+// or less each time, events expire, some are urgent, and the buffer is nearly full. The number of
+// senders varies.
 func TestNothingLingersForEver(t *testing.T) {
 	for seed := range uint64(300) {
 		synctest.Test(t, func(t *testing.T) {

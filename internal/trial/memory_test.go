@@ -15,7 +15,7 @@ import (
 	"github.com/go-eventhubs/eventhubs/internal/trial/world"
 )
 
-// A producer that is closed is not kept in memory, neither by its timers nor by a connection that it shared.
+// A closed producer is not kept in memory, neither by its timers nor by a shared connection.
 func TestAClosedProducerIsCollected(t *testing.T) {
 	ended, cancel := context.WithCancel(t.Context())
 	cancel()
@@ -63,15 +63,15 @@ func TestAClosedProducerIsCollected(t *testing.T) {
 						}
 					}
 					if err := test.end(p); err != nil {
-						t.Logf("the end: %v", err) // some lose what is buffered
+						t.Logf("the end: %v", err) // some producers lose buffered events
 					}
 					return weak.Make(p)
 				}
 				p := produce()
-				time.Sleep(time.Minute) // for the ends of the connection's goroutines; a linger would last for an hour. The runtime may know a stopped timer until then
+				time.Sleep(time.Minute) // waits for the connection's goroutines, and for the runtime, which may keep a stopped timer for a while. A linger would last an hour
 				synctest.Wait()
 				for range 3 {
-					runtime.GC() // a sync.Pool is known to the runtime until the second
+					runtime.GC() // a sync.Pool stays known to the runtime until the second collection
 				}
 				if p.Value() != nil {
 					t.Error("a closed producer is still in memory")

@@ -116,7 +116,7 @@ func TestHandlersOfOnePartitionRunInOrderAndBeforeTheNextBatch(t *testing.T) {
 		time.Sleep(time.Minute)
 		synctest.Wait()
 		if fmt.Sprint(order) != "[a b]" {
-			t.Errorf("told in the order %v", order)
+			t.Errorf("outcomes in the order %v", order)
 		}
 	})
 }

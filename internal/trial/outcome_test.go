@@ -49,7 +49,7 @@ func TestALinkThatNeverOpensEndsInAnOutcome(t *testing.T) {
 	})
 }
 
-// A callback for each event, not for each batch, is what applications of the .NET client write by hand.
+// Applications of the .NET client write a callback for each event, and not for each batch, by hand.
 func TestEachEventsDeliveryAndTagAreItsOwn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		peer := scripted.New(t, 1)
@@ -90,7 +90,7 @@ func TestEachEventsDeliveryAndTagAreItsOwn(t *testing.T) {
 		for i := range deliveries {
 			tooLarge := i%5 == 4
 			if errors.Is(tags[i], eventhubs.ErrEventTooLarge) != tooLarge {
-				t.Errorf("the handler was told %v of event %d", tags[i], i)
+				t.Errorf("the handler got %v for event %d", tags[i], i)
 			}
 			if i%3 == 0 {
 				continue
@@ -98,10 +98,10 @@ func TestEachEventsDeliveryAndTagAreItsOwn(t *testing.T) {
 			select {
 			case <-deliveries[i].Done():
 			default:
-				t.Errorf("event %d was not told", i)
+				t.Errorf("event %d has no outcome", i)
 			}
 			if errors.Is(deliveries[i].Err(), eventhubs.ErrEventTooLarge) != tooLarge {
-				t.Errorf("the Delivery of event %d was told %v", i, deliveries[i].Err())
+				t.Errorf("the Delivery of event %d got %v", i, deliveries[i].Err())
 			}
 		}
 	})
@@ -186,7 +186,7 @@ func TestPublishWaitsForTheOutcomeAndEndsTheLinger(t *testing.T) {
 			t.Errorf("the Delivery says %v", d.Outcome().Storage)
 		}
 		if _, err := p.Publish(t.Context(), &eventhubs.Event{Body: []byte("c"), PartitionID: "1"}); err == nil || !strings.Contains(err.Error(), "no") {
-			t.Errorf("Publish of what is refused returned %v", err)
+			t.Errorf("Publish of a refused event returned %v", err)
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 		defer cancel()
@@ -196,7 +196,7 @@ func TestPublishWaitsForTheOutcomeAndEndsTheLinger(t *testing.T) {
 		}
 		world.WantFailed(t, "Close", p.Close(t.Context()), 1)
 		if got := fmt.Sprint(peer.StoredIn("0")); got != "[a b d]" {
-			t.Errorf("stored %s, want [a b d]: what Publish stopped waiting for is delivered all the same", got)
+			t.Errorf("stored %s, want [a b d]: an event is delivered even if its Publish has stopped waiting", got)
 		}
 	})
 }
@@ -309,7 +309,7 @@ func TestAPendingDeliveryIsNeverTakenForAStoredOne(t *testing.T) {
 			t.Errorf("Wait returned %+v, %v, want stored in partition 0", o, err)
 		}
 		if o, err = d.Wait(ctx); o.Storage != eventhubs.Stored || err != nil {
-			t.Errorf("with a context that is over, Wait for what is there returned %+v, %v, want stored", o, err)
+			t.Errorf("with an ended context, Wait for a known outcome returned %+v, %v, want stored", o, err)
 		}
 		if err := p.Close(t.Context()); err != nil {
 			t.Error(err)
@@ -323,7 +323,8 @@ func TestStorageHasANameForEachValue(t *testing.T) {
 	}
 }
 
-// What fails while the partitions are not known is told with the partition that the caller has named, each event with its own.
+// An event that fails while the partitions are unknown is reported with the partition that its
+// caller has named.
 func TestAnOutcomeOfWhatIsStagedNamesItsPartition(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := unlisted(t, eventhubs.Options{Retry: eventhubs.RetryOptions{MaxRetries: -1}, OnBatchFailed: func(_ context.Context, b *eventhubs.Batch) {

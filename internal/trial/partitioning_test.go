@@ -43,7 +43,8 @@ func TestEventsWithoutKeyGoRoundRobin(t *testing.T) {
 	})
 }
 
-// The hash itself is tested with its package; here, that the index is a position in the service's list and not a number.
+// The hash itself is tested with its package. This test checks that the index is a position in the
+// service's list, and not a number.
 func TestAKeyGoesToItsPlaceInTheServicesList(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		peer := scripted.New(t, 0)
@@ -63,7 +64,8 @@ func TestAKeyGoesToItsPlaceInTheServicesList(t *testing.T) {
 	})
 }
 
-// Sticky gives what was staged to the partitions as it would have done without staging: a batch for each in turn.
+// Sticky gives staged events to the partitions as it would without staging: a batch to each in
+// turn.
 func TestStickySpreadsWhatWasStaged(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const events, bytes = 2000, 1000 // in batches of 256 KiB: eight
@@ -105,7 +107,7 @@ func TestStickySpreadsWhatWasStaged(t *testing.T) {
 	})
 }
 
-// Sticky stays with the batch that it fills when a full one in front of it leaves.
+// Sticky stays with the batch that it fills when a full batch in front of it leaves.
 func TestStickyStaysWithItsOpenBatch(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		peer := scripted.New(t, 2)
@@ -122,7 +124,7 @@ func TestStickyStaysWithItsOpenBatch(t *testing.T) {
 				}
 			}
 		}
-		spread(string(make([]byte, 100_000)), 9) // two in a batch: one in flight for each partition, one full behind it, and an open one for the first
+		spread(string(make([]byte, 100_000)), 9) // two in a batch: each partition has one in flight, one full batch waits, and the first has an open one
 		time.Sleep(1500 * time.Millisecond)      // the full ones have left
 		spread("small", 3)
 		if err := p.Flush(t.Context()); err != nil {
@@ -184,7 +186,8 @@ func TestStickyFillsOneBatchAfterTheOther(t *testing.T) {
 	})
 }
 
-// Peers begin the next batch with the one event that did not fit, in the same partition, where it then lingers alone.
+// Peers begin the next batch with the event that did not fit, in the same partition. There it
+// lingers alone.
 func TestStickyLeavesNoStragglers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		peer := scripted.New(t, 4)
@@ -205,7 +208,7 @@ func TestStickyLeavesNoStragglers(t *testing.T) {
 		for _, s := range peer.Sent() {
 			sizes[len(s.Bodies)]++
 		}
-		// Nine of these fit into 4096 bytes.
+		// A batch of 4096 bytes holds nine of these.
 		if fmt.Sprint(sizes) != "map[1:1 9:11]" {
 			t.Errorf("batches by their size: %v, want 11 full ones and the rest", sizes)
 		}
@@ -224,7 +227,7 @@ func TestServiceAssignedUsesOneLinkWithoutAPartition(t *testing.T) {
 		if err := p.Flush(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		peer.WantSends("one batch without a partition, and nobody asks for the list", "0s  [a b c]")
+		peer.WantSends("one batch without a partition, and no question for the list", "0s  [a b c]")
 		if peer.Asked != 0 {
 			t.Errorf("the list was asked for %d times", peer.Asked)
 		}
@@ -252,7 +255,7 @@ func TestAHashOfTheCallersOwn(t *testing.T) {
 			}
 			return len(k.Key) % k.Partitions
 		}})
-		// Staged: a fault is told by the outcome.
+		// Staged: the outcome reports a fault.
 		for _, key := range []string{"xxx", "out of range", "panic", "xx"} {
 			if err := p.Enqueue(t.Context(), &eventhubs.Event{Body: []byte(key), PartitionKey: key}); err != nil {
 				t.Fatal(err)
@@ -260,12 +263,12 @@ func TestAHashOfTheCallersOwn(t *testing.T) {
 		}
 		_ = p.Flush(t.Context())
 		if all := told.All(); len(all) != 2 || !errors.Is(all[0].Outcome.Err, eventhubs.ErrInvalidArgument) || !strings.Contains(all[1].Outcome.Err.Error(), "boom") {
-			t.Errorf("told: %+v", all)
+			t.Errorf("outcomes: %+v", all)
 		}
 		if got := fmt.Sprint(peer.StoredIn("3"), peer.StoredIn("2")); got != "[xxx] [xx]" {
 			t.Errorf("stored %s", got)
 		}
-		// Known: it is told by Enqueue, and leaves no trace.
+		// Known: Enqueue returns the fault, and the event leaves no trace.
 		for _, key := range []string{"out of range", "panic"} {
 			err := p.Enqueue(t.Context(), &eventhubs.Event{Body: []byte(key), PartitionKey: key})
 			if !errors.Is(err, eventhubs.ErrInvalidArgument) || !strings.Contains(err.Error(), key) {

@@ -87,7 +87,8 @@ func TestFailFastEndsWhatWillNotPass(t *testing.T) {
 	}
 }
 
-// A link that opens slowly leaves a try all its time to send, and DeliveryTimeout bounds both together.
+// A link that opens slowly leaves the try its full time to send. DeliveryTimeout bounds both
+// together.
 func TestWhatOpeningTakesIsNotTheSends(t *testing.T) {
 	const never = time.Hour
 	for _, c := range []struct {
@@ -99,7 +100,7 @@ func TestWhatOpeningTakesIsNotTheSends(t *testing.T) {
 		{time.Minute, 1500 * time.Millisecond, 1, 3300 * time.Millisecond, eventhubs.Stored},
 		{time.Minute, never, 1, 3800 * time.Millisecond, eventhubs.PossiblyStored},
 		{3 * time.Second, never, 1, 3 * time.Second, eventhubs.PossiblyStored},
-		{time.Second, never, 0, 1800 * time.Millisecond, eventhubs.NotStored}, // the peer's link opens late without regard to its context
+		{time.Second, never, 0, 1800 * time.Millisecond, eventhubs.NotStored}, // the peer's link opens late, whatever its context
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			peer := scripted.New(t, 1)
@@ -118,7 +119,7 @@ func TestWhatOpeningTakesIsNotTheSends(t *testing.T) {
 	}
 }
 
-// The service closes what has been idle for long. What was learned from that is nothing about a new link.
+// The service closes links that have been idle for long. That says nothing about a new link.
 func TestALostLinkIsReplacedAtOnce(t *testing.T) {
 	for _, fast := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) {
@@ -160,7 +161,8 @@ func TestALinkThatIsLostAgainIsWaitedFor(t *testing.T) {
 	})
 }
 
-// Without this, the partitions of one producer come back over a minute, each when its own pause is over.
+// Without this rule the partitions of one producer come back over a minute, each after its own
+// pause.
 func TestAConnectionThatIsOpenedWakesAllThatWaitForOne(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		peer := scripted.New(t, 8)
@@ -192,7 +194,7 @@ func TestAConnectionThatIsOpenedWakesAllThatWaitForOne(t *testing.T) {
 	})
 }
 
-// An opened connection says nothing about what has failed for another reason.
+// An opened connection says nothing about failures with another reason.
 func TestOtherPausesAreNotCutShort(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		peer := scripted.New(t, 1)

@@ -76,7 +76,7 @@ func TestASignatureIsReplacedBeforeOrAfterItExpires(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		time.Sleep(2 * time.Hour) // and now it is forgotten
+		time.Sleep(2 * time.Hour) // now the connection has forgotten it
 		published := make(chan error)
 		go func() { published <- world.OutcomeErr(p.Publish(t.Context(), &eventhubs.Event{})) }()
 		time.Sleep(time.Minute)

@@ -94,7 +94,8 @@ func TestPartitionsAreIndependent(t *testing.T) {
 	})
 }
 
-// A batch of two events is cut for a link that takes one. The first is held up; the second has a free sender.
+// A batch of two events is cut for a link that takes one. The first piece is held up. The second
+// gets a free sender.
 func TestWhatIsCutOffGetsAFreeSender(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		peer := scripted.New(t, 1)

@@ -115,9 +115,9 @@ func TestAPartitionInTroubleHoldsAtMostHalfOfTheBuffer(t *testing.T) {
 			world.Enqueue(t, p, "1", fmt.Sprint(i))
 		}
 		if scripted.Now() != began {
-			t.Errorf("those who wait for it held up the others for %v", scripted.Now()-began)
+			t.Errorf("callers that wait for it held up the others for %v", scripted.Now()-began)
 		}
-		synctest.Wait() // until what was sent is settled
+		synctest.Wait() // until all sent batches are settled
 		if err := p.TryEnqueue(t.Context(), &eventhubs.Event{Body: []byte("x"), PartitionID: "0"}); !errors.Is(err, eventhubs.ErrBufferFull) {
 			t.Errorf("TryEnqueue for it returned %v, want ErrBufferFull", err)
 		}
@@ -126,12 +126,13 @@ func TestAPartitionInTroubleHoldsAtMostHalfOfTheBuffer(t *testing.T) {
 		}
 		_ = p.Abandon(t.Context())
 		if err := <-blocked; !errors.Is(err, eventhubs.ErrClosed) {
-			t.Errorf("the one who waited for it got %v, want ErrClosed", err)
+			t.Errorf("the caller that waited for it got %v, want ErrClosed", err)
 		}
 	})
 }
 
-// fill gives a partition events of that size until it takes no more, and returns how many it took and why it refused the next.
+// fill enqueues events of that size for a partition until it refuses one. It returns how many it
+// took, and the refusal.
 func fill(p *eventhubs.BufferedProducer, partition, body string) (events int, refusal error) {
 	for {
 		if err := p.TryEnqueue(context.Background(), &eventhubs.Event{Body: []byte(body), PartitionID: partition}); err != nil {
@@ -149,7 +150,7 @@ func wantFill(t *testing.T, p *eventhubs.BufferedProducer, partition, body strin
 	}
 }
 
-// silence has a hub that answers nothing.
+// silence makes a hub answer nothing.
 func silence() time.Duration { return 24 * time.Hour }
 
 func TestNoPartitionTakesTheLastPartOfTheBuffer(t *testing.T) {
@@ -203,7 +204,7 @@ func TestAHubOfOnePartitionHasNoLastPart(t *testing.T) {
 		peer.Latency = silence
 		p := world.Connected(peer, eventhubs.Options{OnBatchFailed: world.Ignore, MaxBufferedEvents: 80, MaxWaitTime: eventhubs.SendAtOnce})
 		world.Enqueue(t, p, "0", "a")
-		time.Sleep(5 * time.Second) // nothing is answered: it is in trouble, and there is nobody to save room for
+		time.Sleep(5 * time.Second) // nothing is answered: the partition is in trouble, and no other caller needs the room
 		wantFill(t, p, "0", "x", 79, "80 of 80 events")
 		peer.Mu.Lock()
 		peer.Partitions = append(peer.Partitions, "1")
@@ -211,7 +212,7 @@ func TestAHubOfOnePartitionHasNoLastPart(t *testing.T) {
 		if err := p.Connect(t.Context(), nil); err != nil {
 			t.Fatal(err)
 		}
-		p.Clear(t.Context()) // all but the one that is in flight
+		p.Clear(t.Context()) // all except the one in flight
 		synctest.Wait()
 		wantFill(t, p, "0", "x", 39, "partition 0 holds 40 of 80 events")
 		_ = p.Abandon(endedContext())
@@ -296,7 +297,7 @@ func TestATryWithoutAnAnswerIsTroubleAfterThreeSeconds(t *testing.T) {
 	}
 }
 
-// Nothing but these events makes room: if nobody ended their linger, the second half would wait for ever.
+// Only these events make room. If their linger did not end, the second half would wait for ever.
 func TestWhoIsHeldBackByAShareEndsItsLinger(t *testing.T) {
 	for _, how := range []string{"Enqueue", "TryEnqueue", "from a handler"} {
 		t.Run(how, func(t *testing.T) {
@@ -425,7 +426,8 @@ func TestWhatTheServiceAssignsHasNoLimit(t *testing.T) {
 	})
 }
 
-// A handler's event for a partition that is stopped is refused; the room that the handler was promised is still its own.
+// A handler's event for a stopped partition is refused. The room that the handler was promised
+// stays its own.
 func TestAHandlerKeepsItsPromisedRoomWhenAPartitionRefuses(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		peer := scripted.New(t, 2)
@@ -464,12 +466,13 @@ func TestAHandlerKeepsItsPromisedRoomWhenAPartitionRefuses(t *testing.T) {
 		close(release)
 		_ = p.Close(t.Context())
 		if told != 1 {
-			t.Errorf("%d events were told as failed, want 1", told)
+			t.Errorf("%d events were reported as failed, want 1", told)
 		}
 	})
 }
 
-// A doneless is a context of the caller's own, as a fake may have it, that ends the goroutine which asks how long to wait.
+// A doneless is a caller's own context, as a fake may have it. It ends the goroutine that asks how
+// long to wait.
 type doneless struct{ context.Context }
 
 func (doneless) Done() <-chan struct{} { runtime.Goexit(); return nil }

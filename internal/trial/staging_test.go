@@ -33,7 +33,7 @@ func TestWhatIsStagedBehindAFailureFailsToo(t *testing.T) {
 		world.Enqueue(t, p, "0", "b")
 		time.Sleep(time.Minute)
 		if got := peer.StoredIn("0"); len(got) != 0 {
-			t.Errorf("stored %v behind the failure of a: a gap", got)
+			t.Errorf("stored %v after the failure of a: a gap", got)
 		}
 	})
 }
@@ -102,7 +102,7 @@ func TestAnUnknownPartitionFailsThroughItsOutcomeIfItWasStaged(t *testing.T) {
 			t.Errorf("Flush returned %v, want 1 failed", undelivered)
 		}
 		if all := told.All(); len(all) != 1 || fmt.Sprint(all[0].Bodies) != "[b]" || !errors.Is(all[0].Outcome.Err, eventhubs.ErrPartitionUnknown) {
-			t.Errorf("told: %+v", all)
+			t.Errorf("outcomes: %+v", all)
 		}
 		if got := fmt.Sprint(peer.StoredIn("0")); got != "[a c]" {
 			t.Errorf("stored %s", got)
@@ -129,7 +129,7 @@ func TestStagedEventsFailWhenTheirTriesAreUsedUp(t *testing.T) {
 		_ = p.Flush(t.Context())
 		all := told.All()
 		if len(all) != 1 || all[0].Outcome.Storage != eventhubs.NotStored || all[0].Partition != "" {
-			t.Fatalf("told: %+v", all)
+			t.Fatalf("outcomes: %+v", all)
 		}
 		if e, ok := errors.AsType[*eventhubs.Error](all[0].Outcome.Err); !ok || e.Code != eventhubs.CodeUnauthorized || e.Tries != 3 {
 			t.Errorf("the reason is %#v", all[0].Outcome.Err)
@@ -147,7 +147,7 @@ func TestStagedEventsFailWhenTheirTriesAreUsedUp(t *testing.T) {
 	})
 }
 
-// unlisted is a producer that never hears which partitions there are.
+// unlisted returns a producer that never gets its list of partitions.
 func unlisted(t *testing.T, o eventhubs.Options) *eventhubs.BufferedProducer {
 	peer := scripted.New(t, 4)
 	peer.List = func(int) error { return scripted.Unauthorized() }
@@ -155,7 +155,7 @@ func unlisted(t *testing.T, o eventhubs.Options) *eventhubs.BufferedProducer {
 	return world.Over(peer, o)
 }
 
-// place enqueues an event for each of these: a partition's id, a key, or neither.
+// place enqueues one event for each of these: a partition's id, a key, or neither.
 func place(t *testing.T, p *eventhubs.BufferedProducer, to ...*eventhubs.Event) {
 	t.Helper()
 	for i, o := range to {
@@ -168,7 +168,7 @@ func place(t *testing.T, p *eventhubs.BufferedProducer, to ...*eventhubs.Event) 
 func TestWhatFailsWhileTheListIsUnknownNamesThePartitionThatWasAskedFor(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var mu sync.Mutex            // guards the fields below
-		got := map[string][]string{} // by partition; how many batches these were is up to chance
+		got := map[string][]string{} // by partition; the number of batches is left to chance
 		count := 0
 		note := func(_ context.Context, b *eventhubs.Batch) {
 			mu.Lock()
@@ -187,11 +187,11 @@ func TestWhatFailsWhileTheListIsUnknownNamesThePartitionThatWasAskedFor(t *testi
 		place(t, p, three, nil, one, &eventhubs.Event{PartitionKey: "k"}, three, &eventhubs.Event{PartitionID: "1", Delivery: deliveries[0]}, &eventhubs.Event{Delivery: deliveries[1]})
 		world.WantFailed(t, "Flush", p.Flush(t.Context()), 7)
 		if want := "map[:[1 3k 6] 1:[2 5] 3:[0 4]]"; fmt.Sprint(got) != want || count != 7 {
-			t.Errorf("the handlers were told %v, want %s", got, want)
+			t.Errorf("the handlers got %v, want %s", got, want)
 		}
 		for _, d := range deliveries {
 			if d.Err() == nil {
-				t.Error("a Delivery was told of no error")
+				t.Error("a Delivery got no error")
 			}
 		}
 		if n := p.BufferedEvents(); n != 0 {
@@ -200,7 +200,7 @@ func TestWhatFailsWhileTheListIsUnknownNamesThePartitionThatWasAskedFor(t *testi
 	})
 }
 
-// Handlers of one partition are called one at a time, also when one of them is told of what was staged for it.
+// Handlers of one partition run one at a time, also when one of them reports staged events.
 func TestAHandlerOfStagedEventsHoldsThePartitionsTurn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		peer := scripted.New(t, 1)
@@ -222,7 +222,7 @@ func TestAHandlerOfStagedEventsHoldsThePartitionsTurn(t *testing.T) {
 		if n, err := p.ClearPartition(t.Context(), "0"); n != 1 || err != nil {
 			t.Errorf("ClearPartition returned %d, %v", n, err)
 		}
-		synctest.Wait() // the handler is told of it
+		synctest.Wait() // the handler gets its outcome
 		if err := p.Connect(t.Context(), nil); err != nil {
 			t.Fatal(err)
 		}
@@ -236,7 +236,8 @@ func TestAHandlerOfStagedEventsHoldsThePartitionsTurn(t *testing.T) {
 	})
 }
 
-// A handler that hangs for what was staged keeps neither the list of partitions nor an outcome from the events of other partitions.
+// A handler that hangs for staged events delays neither the list of partitions nor the outcomes of
+// other partitions.
 func TestAHungHandlerOfAStagedEventHoldsUpNoDiscovery(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		peer := scripted.New(t, 2)

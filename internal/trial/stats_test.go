@@ -64,7 +64,7 @@ func TestStatsTellWhoWaitsForRoom(t *testing.T) {
 		p := world.Over(peer, eventhubs.Options{MaxBufferedEvents: 2, MaxBufferedBytes: 1000})
 		ctx, cancel := context.WithCancel(t.Context())
 		for i := range 5 {
-			// Ends when there is room, or is cancelled.
+			// Ends when there is room, or when its context is cancelled.
 			go func() { _ = p.Enqueue(ctx, world.Event(fmt.Sprint(i))) }()
 		}
 		synctest.Wait()

@@ -88,7 +88,7 @@ func TestAStoppedPartitionKeepsNoGaps(t *testing.T) {
 		time.Sleep(5 * time.Second)
 		all := told.All()
 		if len(all) != 2 || fmt.Sprint(all[0].Bodies, all[1].Bodies) != "[a] [b c]" || errors.Is(all[0].Outcome.Err, eventhubs.ErrPartitionStopped) || !errors.Is(all[1].Outcome.Err, eventhubs.ErrPartitionStopped) {
-			t.Fatalf("told: %+v", all)
+			t.Fatalf("outcomes: %+v", all)
 		}
 		if err := p.Enqueue(t.Context(), &eventhubs.Event{Body: []byte("d"), PartitionID: "0"}); !errors.Is(err, eventhubs.ErrPartitionStopped) {
 			t.Errorf("Enqueue for a stopped partition returned %v", err)
@@ -118,7 +118,8 @@ func TestAStoppedPartitionKeepsNoGaps(t *testing.T) {
 	})
 }
 
-// A partition without gaps has none where an event has expired: what is behind it is not sent.
+// With StopPartitionOnFailure an expired event stops its partition too: the events after it are not
+// sent.
 func TestAStoppedPartitionKeepsNoGapsWhereEventsExpire(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		peer := scripted.New(t, 1)
@@ -141,7 +142,7 @@ func TestAStoppedPartitionKeepsNoGapsWhereEventsExpire(t *testing.T) {
 			}
 		}
 		if want := "stored [first], stored [0 1], expired [2 4], stopped [3 5]"; strings.Join(got, ", ") != want {
-			t.Errorf("told %s, want %s", strings.Join(got, ", "), want)
+			t.Errorf("outcomes %s, want %s", strings.Join(got, ", "), want)
 		}
 	})
 }

@@ -26,11 +26,13 @@ var (
 	stressSeeds = flag.Uint64("stress.seeds", 100, "how many seeds the stress test runs with")
 )
 
-// Every method of a producer at once, from many goroutines and from handlers, over a hub without a network that fails in every way: links that do
-// not open, lists that do not come, a hub that grows. With -stress.seed=N it runs the one seed that a failure has printed.
+// Many goroutines and handlers call every method of a producer at once. The hub has no network, and
+// fails in every way: links do not open, lists do not come, and the hub grows. With -stress.seed=N
+// it runs only the seed that a failure has printed.
 //
-// The model in package model runs over a real connection; here more of what happens is under the control of the seed, and the lock order,
-// the hand-over from staging, Clear, ResumePartition, Connect and handlers that call the producer meet each other far more often.
+// The model in package model runs over a real connection. Here the seed controls more of the run.
+// The lock order, the hand-over from staging, Clear, ResumePartition, Connect and handlers that
+// call the producer meet far more often.
 func TestEverythingAtOnceKeepsTheGuarantees(t *testing.T) {
 	first, count := uint64(1), *stressSeeds
 	if *stressSeed != 0 {
@@ -55,17 +57,17 @@ func TestEverythingAtOnceKeepsTheGuarantees(t *testing.T) {
 	}
 }
 
-// A stress is one run. It is also the hub: a peer whose list, links and answers depend on chance.
+// A stress is one run. It is also the hub: its list, links and answers depend on chance.
 type stress struct {
 	*scripted.Hub
 	t        *testing.T
 	producer *eventhubs.BufferedProducer
 	options  eventhubs.Options
-	severity int // per cent of what goes wrong
+	severity int // per cent of operations that go wrong
 	again    bool
 	fleeting bool // many events expire
 	changing bool // a link takes more or less each time that it is opened
-	quiet    bool // nobody flushes or clears: time alone ends lingers
+	quiet    bool // no flushes and no clears: time alone ends lingers
 
 	mu       sync.Mutex // guards the fields below
 	random   *rand.Rand
@@ -111,14 +113,14 @@ func newStress(t *testing.T, seed uint64) *stress {
 	return s
 }
 
-// n is a random number below most, for whoever asks.
+// n returns a random number below most. Any goroutine may call it.
 func (s *stress) n(most int) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.random.IntN(most)
 }
 
-// upTo is a random time below most.
+// upTo returns a random time below most.
 func (s *stress) upTo(most time.Duration) time.Duration {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -201,7 +203,7 @@ func (s *stress) answerTo(batch scripted.Sent) connection.Result {
 	}
 }
 
-// handle notes the outcome of each event, and then does what handlers do.
+// handle notes the outcome of each event, and then does something that handlers do.
 func (s *stress) handle(ctx context.Context, b *eventhubs.Batch) {
 	var names []string
 	s.mu.Lock()
@@ -260,7 +262,7 @@ func (s *stress) run() {
 		helper.Wait()
 	})
 	if s.n(2) == 0 {
-		time.Sleep(s.upTo(20 * time.Second)) // and close on the workers
+		time.Sleep(s.upTo(20 * time.Second)) // and close while the workers run
 	} else {
 		workers.Wait()
 		if s.options.MaxWaitTime != eventhubs.UntilFull && !s.again {
@@ -291,7 +293,7 @@ func (s *stress) run() {
 	}
 }
 
-// work enqueues events one after the other, each in one of the ways there are.
+// work enqueues events one after the other, each in one of the possible ways.
 func (s *stress) work(w int) {
 	for i := range s.n(150) {
 		name := fmt.Sprintf("%d-%d", w, i)
@@ -352,7 +354,7 @@ func (s *stress) enqueueOne(ctx context.Context, name string, o *eventhubs.Event
 	return err == nil, errors.Is(err, eventhubs.ErrClosed)
 }
 
-// isDone reports whether a Delivery has been told its outcome.
+// isDone reports whether a Delivery has its outcome.
 func isDone(d *eventhubs.Delivery) bool {
 	select {
 	case <-d.Done():
@@ -362,7 +364,7 @@ func isDone(d *eventhubs.Delivery) bool {
 	}
 }
 
-// meddle calls what is neither Enqueue nor Close.
+// meddle makes any call except Enqueue and Close.
 func (s *stress) meddle(stop chan bool) {
 	for {
 		select {
@@ -409,7 +411,7 @@ func (s *stress) look() {
 	}
 }
 
-// judge compares what was accepted, told and stored.
+// judge compares the accepted, reported and stored events.
 func (s *stress) judge() {
 	position, where := map[string]int{}, map[string]string{}
 	for id, names := range s.Hub.Stored {
@@ -451,7 +453,7 @@ func (s *stress) judge() {
 		}
 	}
 	if s.again || s.options.MaxConcurrentSendsPerPartition > 1 {
-		return // what promises no order
+		return // these events have no promised order
 	}
 	for route, names := range s.streams {
 		last := map[string]string{} // the latest name of the stream in each partition: keys move when the hub grows

@@ -16,7 +16,8 @@ import (
 	"github.com/go-eventhubs/eventhubs/internal/trial/world"
 )
 
-// A link that states no limit, in either of AMQP's ways, takes batches as large as any, and large events.
+// AMQP has two ways to state no limit. A link without a limit takes large events, and batches of
+// the usual size.
 func TestALinkWithoutALimitTakesWhatThereIs(t *testing.T) {
 	for name, size := range map[string]int{"2^64-1": emulator.UnlimitedMessageSize, "nothing stated": emulator.UnstatedMessageSize} {
 		for _, idempotent := range []bool{false, true} {
@@ -57,7 +58,8 @@ func TestALinkWithoutALimitTakesWhatThereIs(t *testing.T) {
 	}
 }
 
-// Events that expire while the link is opened are set apart, the batch is cut for a smaller link, and the numbers of what is stored follow one another.
+// Events that expire while the link opens leave the batch, and the rest is cut for a smaller link.
+// The numbers of the stored events follow one another.
 func TestMixedExpiryAndASmallerLinkLeaveTheNumbersRight(t *testing.T) {
 	for name, mode := range world.Modes {
 		synctest.Test(t, func(t *testing.T) {
@@ -122,14 +124,15 @@ func TestABatchThatIsTooLargeAfterAllIsCut(t *testing.T) {
 			return s.Taken()
 		}
 		refused, largest := round()
-		most := 12 // 320 KB, halved until they are 1700 bytes, and what was cut off is not tried as it was
+		most := 12 // 320 KB, halved until each piece has 1700 bytes; no piece is tried at its old size again
 		if !s.Mute {
 			most = 1
 		}
 		if len(refused) == 0 || len(refused) > most || largest > 1700 || largest < 700 {
 			t.Errorf("%d messages were refused, %v, and the largest that was taken had %d bytes; want at most %d, and nearly 1700", len(refused), refused, largest, most)
 		}
-		// What was learned holds, also for those whose link was detached and says what it has said before.
+		// The learned limit also holds for other links, which were detached and state the old limit
+		// again.
 		if refused, _ := round(); len(refused) != 0 {
 			t.Errorf("%d more messages were refused after the limit was learned: %v", len(refused), refused)
 		}
@@ -148,7 +151,8 @@ func TestABatchThatIsTooLargeAfterAllIsCut(t *testing.T) {
 	})
 }
 
-// One event is too large, and one is refused for its size whatever that is: each fails alone, in its place, and those after them leave in batches as before.
+// One event is too large, and the service refuses another for its size in any case. Each fails
+// alone, in its place. Later events leave in batches as before.
 func TestOnlyAnEventThatIsRefusedAloneIsTooLarge(t *testing.T) {
 	world.Stinginesses(t, func(t *testing.T, s *world.Stingy, o eventhubs.Options) {
 		s.Takes = 40_000
@@ -180,7 +184,7 @@ func TestOnlyAnEventThatIsRefusedAloneIsTooLarge(t *testing.T) {
 				f.code, f.id = e.Code, e.TrackingID
 			}
 			if !errors.Is(b.Outcome.Err, eventhubs.ErrEventTooLarge) || b.Outcome.Storage != eventhubs.NotStored || sizeOf(b) != f.sizes.Size {
-				t.Errorf("%d events, of which the batch says %d bytes, are told %v, %v", b.Count, b.Bytes, b.Outcome.Storage, b.Outcome.Err)
+				t.Errorf("%d events in %d bytes have the outcome %v, %v", b.Count, b.Bytes, b.Outcome.Storage, b.Outcome.Err)
 			}
 			failed = append(failed, f)
 		}
@@ -204,7 +208,7 @@ func TestOnlyAnEventThatIsRefusedAloneIsTooLarge(t *testing.T) {
 			t.Errorf("Flush returned %v, want one event too large", undelivered)
 		}
 		if !slices.Equal(told, want) {
-			t.Errorf("told in the order %v", told)
+			t.Errorf("outcomes in the order %v", told)
 		}
 		sizes := eventhubs.EventTooLargeError{Size: 60_019, Limit: 40_000}
 		if o.EnableIdempotentRetries {
@@ -214,12 +218,12 @@ func TestOnlyAnEventThatIsRefusedAloneIsTooLarge(t *testing.T) {
 			sizes.Limit = sizes.Size - 1
 		}
 		if want := []failure{{"123", 1, sizes, eventhubs.CodeTooLarge, "2_G0"}}; !slices.Equal(failed, want) {
-			t.Errorf("told as failed: %+v, want %+v", failed, want)
+			t.Errorf("reported as failed: %+v, want %+v", failed, want)
 		}
 		for tag, d := range deliveries {
 			o := d.Outcome()
 			if (o.Err != nil) != (tag == "123") || o.Tries < 1 {
-				t.Errorf("the Delivery of %s is told %+v", tag, o)
+				t.Errorf("the Delivery of %s got %+v", tag, o)
 			}
 		}
 		if got := len(world.Bodies(server, "0")); got != 399 {
@@ -240,7 +244,7 @@ func TestOnlyAnEventThatIsRefusedAloneIsTooLarge(t *testing.T) {
 	})
 }
 
-// sizeOf is the size that a batch of one event says.
+// sizeOf returns the size that a batch of one event reports.
 func sizeOf(b *eventhubs.Batch) int {
 	if b.Count != 1 {
 		return -1
@@ -248,7 +252,8 @@ func sizeOf(b *eventhubs.Batch) int {
 	return b.Bytes
 }
 
-// A small event that the service calls too large, for whatever reason, fails alone, and teaches nothing.
+// A small event that the service refuses as too large fails alone, and teaches the producer no
+// limit.
 func TestOnePoisonousEventDoesNotHaveTheOthersLeaveOneByOne(t *testing.T) {
 	for _, idempotent := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) {
@@ -258,7 +263,8 @@ func TestOnePoisonousEventDoesNotHaveTheOthersLeaveOneByOne(t *testing.T) {
 				if op.Kind != emulator.KindTransfer {
 					return emulator.Pass()
 				}
-				// Poison is the first event after the 500th, so that a batch has it that begins where the log ends.
+				// The poisonous event is the first after the 500th, so that its batch begins at the
+				// end of the log.
 				if n := server.Counts("hub", "0").Events; poisoned < 20 && n <= 500 && n+op.Events > 500 {
 					poisoned++
 					if op.Events == 1 {
@@ -300,7 +306,8 @@ func TestOnePoisonousEventDoesNotHaveTheOthersLeaveOneByOne(t *testing.T) {
 	}
 }
 
-// A batch with an ambiguous try: what may be stored already is cut, but for an idempotent producer, which could not say of the pieces whether they are.
+// A batch with an ambiguous try may be stored. The producer cuts it, unless it is idempotent: an
+// idempotent producer could not find out which pieces are stored.
 func TestABatchWithAnAmbiguousTryIsCutUnlessItIsNumbered(t *testing.T) {
 	for _, idempotent := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) {
@@ -326,7 +333,7 @@ func TestABatchWithAnAmbiguousTryIsCutUnlessItIsNumbered(t *testing.T) {
 			}
 			_ = p.Flush(w.Context())
 			w.Must(world.OutcomeErr(p.Publish(w.Context(), world.Event("next"))))
-			synctest.Wait() // until its handler is through
+			synctest.Wait() // until its handler returns
 			want := []string{"11 stored", "9 stored", "1 stored"}
 			stored := 21
 			if idempotent {
@@ -340,8 +347,8 @@ func TestABatchWithAnAmbiguousTryIsCutUnlessItIsNumbered(t *testing.T) {
 	}
 }
 
-// A batch that was refused in a way that leaves its numbers open, and then for its size, is numbered anew under a raised epoch: what may still arrive of the
-// first try is fenced off.
+// A batch is refused in a way that leaves its numbers open, and then for its size. It is numbered
+// again under a raised epoch, which fences off the first try if it still arrives.
 func TestABatchThatIsCutAfterADoubtfulRefusalRaisesTheEpoch(t *testing.T) {
 	for first, epoch := range map[string]string{"amqp:internal-error": "1", "com.microsoft:server-busy": "0"} {
 		world.InEachMode(t, func(w *world.World) {
@@ -365,7 +372,8 @@ func TestABatchThatIsCutAfterADoubtfulRefusalRaisesTheEpoch(t *testing.T) {
 	}
 }
 
-// With several sends at a time a detach for size leaves open whose batch it was. Nothing is told as certain that is not, and the service gets what it takes.
+// With several sends in flight, a detach for size does not say which batch was too large. No
+// outcome claims more certainty than that, and the service gets batches that it takes.
 func TestADetachForSizeWithSeveralInFlightEndsInTakenBatches(t *testing.T) {
 	for _, mute := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) {

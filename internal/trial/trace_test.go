@@ -63,7 +63,7 @@ func TestATraceIsToldInOrder(t *testing.T) {
 		}
 		want := `encoding; accepted "k"; sealed 0 1; sent, try 1; retrying: true; sent, try 2; settled stored; handler`
 		if got := strings.Join(lines, "; "); got != want {
-			t.Errorf("told\n%s\nwant\n%s", got, want)
+			t.Errorf("calls\n%s\nwant\n%s", got, want)
 		}
 		if e.Properties != nil || properties["traceparent"] != "00-1" {
 			t.Errorf("the caller's event has %v, the one sent %v", e.Properties, properties)
@@ -124,7 +124,7 @@ func TestATraceAddsProperties(t *testing.T) {
 			Trace: &eventhubs.Trace{Encoding: func(_ context.Context, e eventhubs.TracedEncoding) {
 				p := e.Properties
 				if _, ok := p.Get("added"); ok {
-					t.Error("an event has what was added to another")
+					t.Error("an event has a property that was added to another")
 				}
 				p.Add("added", "first")
 				p.Add("added", "second")
@@ -157,7 +157,7 @@ func TestATraceAddsProperties(t *testing.T) {
 			t.Fatal(err)
 		}
 		if len(own) != 1 || seen != len(wants) {
-			t.Errorf("the caller's own map became %v; %d events were told, want %d", own, seen, len(wants))
+			t.Errorf("the caller's own map became %v; %d events were traced, want %d", own, seen, len(wants))
 		}
 	})
 }
@@ -198,12 +198,13 @@ func TestATraceIsToldErrorsWithTheirCode(t *testing.T) {
 			t.Fatal(err)
 		}
 		if want := "throttled in 0, try 1; timeout in 0, try 2; "; told != want {
-			t.Errorf("told %q, want %q", told, want)
+			t.Errorf("calls %q, want %q", told, want)
 		}
 	})
 }
 
-// told is what a Trace was told, one line each, without what differs from run to run.
+// A told records the calls of a Trace, one line each, without the parts that differ from run to
+// run.
 type told struct {
 	mu    sync.Mutex // guards the field below
 	lines []string
@@ -221,7 +222,7 @@ func (t *told) all() string {
 	return strings.Join(t.lines, "\n")
 }
 
-// trace has every function say whose it is.
+// trace returns a Trace whose functions note which producer they belong to.
 func (t *told) trace(whose string, names map[*eventhubs.BufferedProducer]string) *eventhubs.Trace {
 	who := func(p *eventhubs.BufferedProducer) string { return whose + names[p] }
 	return &eventhubs.Trace{
@@ -287,7 +288,7 @@ func TestJoinedTracesAreAllToldOfEverything(t *testing.T) {
 			want = append(want, "a "+line, "b "+line)
 		}
 		if got := of.all(); got != strings.Join(want, "\n") {
-			t.Errorf("told\n%s\nwant\n%s", got, strings.Join(want, "\n"))
+			t.Errorf("calls\n%s\nwant\n%s", got, strings.Join(want, "\n"))
 		}
 	})
 }
@@ -301,11 +302,11 @@ func TestJoinTracesOfNoneOrOneAddsNothing(t *testing.T) {
 		t.Error("of one it is another")
 	}
 	if joined := eventhubs.JoinTraces(one, &eventhubs.Trace{Sealed: func(eventhubs.TracedBatch) {}}); joined.Encoding != nil || joined.Settled != nil || joined.Sealed == nil {
-		t.Errorf("what none of them has is set: %+v", joined)
+		t.Errorf("a function that neither trace has is set: %+v", joined)
 	}
 }
 
-// Of two joined traces the second is told what the first was, whatever that has done.
+// The second of two joined traces gets every call of the first, whatever the first has done.
 func TestAJoinedTraceThatEndsItsGoroutineKeepsNothingFromTheNext(t *testing.T) {
 	world.InMemory(t, func(w *world.World) {
 		var log strings.Builder
@@ -321,7 +322,7 @@ func TestAJoinedTraceThatEndsItsGoroutineKeepsNothingFromTheNext(t *testing.T) {
 		w.Must(world.OutcomeErr(p.Publish(w.Context(), world.Event("a"))))
 		w.Must(p.Close(context.WithoutCancel(w.Context())))
 		if want := []string{"created", "settled", "closed <nil>"}; !slices.Equal(heard, want) {
-			t.Errorf("the second was told %q, want %q", heard, want)
+			t.Errorf("the second got %q, want %q", heard, want)
 		}
 		for _, function := range []string{"Trace.Created", "Trace.Settled", "Trace.Closed"} {
 			if !strings.Contains(log.String(), function+" ended its goroutine") {

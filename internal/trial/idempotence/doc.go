@@ -1,2 +1,3 @@
-// Package idempotence tests EnableIdempotentRetries: numbers, epochs, fencing and the stored identity.
+// Package idempotence tests EnableIdempotentRetries: numbers, epochs, fencing and the stored
+// identity.
 package idempotence

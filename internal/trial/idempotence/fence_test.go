@@ -18,7 +18,7 @@ import (
 	"github.com/go-eventhubs/eventhubs/internal/trial/world"
 )
 
-// fencings are the ways in which a producer may learn that another one has taken over.
+// fencings are the ways in which a producer learns that another one has taken over.
 var fencings = map[string]func(w *world.World, p *eventhubs.BufferedProducer){
 	"its next send is rejected": func(w *world.World, p *eventhubs.BufferedProducer) {
 		w.Overtake(p, "0")
@@ -53,11 +53,11 @@ func TestAProducerThatIsFencedSaysSoAndTheOtherPartitionsGoOn(t *testing.T) {
 				if strings.Contains(name, "detached") {
 					storage = eventhubs.PossiblyStored
 				}
-				w.WantFailure("what comes first", o, eventhubs.CodeFenced, storage)
+				w.WantFailure("the first outcome", o, eventhubs.CodeFenced, storage)
 				if !strings.Contains(fmt.Sprint(o.Err), "only one runs with this identity") {
 					w.Errorf("the error does not say what to do: %v", o.Err)
 				}
-				w.WantFailure("what comes then", w.Publish(p, "0", "c"), eventhubs.CodeFenced, eventhubs.NotStored)
+				w.WantFailure("the next outcome", w.Publish(p, "0", "c"), eventhubs.CodeFenced, eventhubs.NotStored)
 				w.Must(w.Publish(p, "1", "d").Err)
 				w.Enqueue(p, "0", "e")
 				if u, ok := errors.AsType[*eventhubs.UndeliveredError](p.Flush(w.Context())); !ok || u.Failed() != 3 || u.Pending != 0 {
@@ -80,7 +80,8 @@ func TestAProducerThatIsFencedSaysSoAndTheOtherPartitionsGoOn(t *testing.T) {
 	}
 }
 
-// What is out of order is final, and certainly not stored; the next batch attaches with a higher epoch and goes on.
+// A batch that is out of order fails for good, and is certainly not stored. The next batch attaches
+// with a higher epoch and goes on.
 func TestNumbersOutOfOrderEndABatchAndTheNextGoesOn(t *testing.T) {
 	for name, refusal := range map[string]emulator.Action{
 		"rejected":                         emulator.Reject(world.OutOfOrder, "not those"),
@@ -105,7 +106,7 @@ func TestNumbersOutOfOrderEndABatchAndTheNextGoesOn(t *testing.T) {
 				case "the link is detached, but stored":
 					storage, want = eventhubs.PossiblyStored, "[0/1 a 0/2 b 1/3 c]"
 				}
-				w.WantFailure("what is out of order", o, eventhubs.CodeOutOfOrder, storage)
+				w.WantFailure("an event out of order", o, eventhubs.CodeOutOfOrder, storage)
 				w.Want("tries", o.Tries, 1)
 				w.Must(w.Publish(p, "0", "c").Err)
 				w.Want("partition 0", w.NumbersIn("0"), want)
@@ -114,7 +115,8 @@ func TestNumbersOutOfOrderEndABatchAndTheNextGoesOn(t *testing.T) {
 	}
 }
 
-// A service that has forgotten the producer does not expect its numbers: one batch fails, and then it goes on.
+// A service that has forgotten the producer does not expect its numbers. One batch fails, and then
+// the partition goes on.
 func TestAServiceThatHasForgottenTheProducerCostsOneBatch(t *testing.T) {
 	world.InEachMode(t, func(w *world.World) {
 		rejected := false
@@ -136,7 +138,7 @@ func TestAServiceThatHasForgottenTheProducerCostsOneBatch(t *testing.T) {
 	})
 }
 
-// Numbers that may still arrive belong to an epoch that the service is told to fence off, also when the link is well.
+// The service fences off the epoch of numbers that may still arrive, also when the link is healthy.
 func TestTheEpochIsRaisedOnANewLink(t *testing.T) {
 	world.InEachMode(t, func(w *world.World) {
 		w.OnTransfer(func(n int, _ emulator.Operation) emulator.Action {
@@ -156,7 +158,8 @@ func TestTheEpochIsRaisedOnANewLink(t *testing.T) {
 	})
 }
 
-// The bytes of a try that was given up arrive when the producer has gone on: they are refused, or it would be they whom the service takes for the next.
+// The bytes of an abandoned try arrive after the producer has gone on. The service must refuse
+// them, or it would take them for the next batch.
 func TestAStragglerOfAFailedBatchIsFencedOff(t *testing.T) {
 	world.InEachMode(t, func(w *world.World) {
 		var lag time.Duration
@@ -206,7 +209,7 @@ func TestARefusedHigherEpochMakesANewProducer(t *testing.T) {
 	}
 }
 
-// What is refused below the attach says nothing about who the producer is.
+// A refusal below the attach says nothing about the producer's identity.
 func TestARefusalOfSomethingElseLeavesTheProducerWhoItIs(t *testing.T) {
 	world.InEachMode(t, func(w *world.World) {
 		p, logged := w.Raised(eventhubs.Options{}, emulator.Pass())
@@ -251,7 +254,7 @@ func TestBehindTheLastEpochComesANewProducer(t *testing.T) {
 	})
 }
 
-// With EnableIdempotentRetries off nothing on the wire is any different from before.
+// Without EnableIdempotentRetries, nothing on the wire differs from before.
 func TestWithoutIdempotentRetriesEventsCarryNoNumbers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := &world.World{T: t, Server: emulatortest.New(t, &emulator.Options{Addr: emulator.InMemory, Hubs: world.Hubs(1)})}

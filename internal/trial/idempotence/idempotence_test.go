@@ -55,7 +55,7 @@ func TestAServiceWithoutIdempotenceIsToldAtOnce(t *testing.T) {
 	})
 }
 
-// What has failed may still be on its way: nothing that is sent later must be taken for it.
+// A failed batch may still be on its way. The service must not take a later batch for it.
 func TestAFailureWhoseNumbersMayHaveArrivedRaisesTheEpoch(t *testing.T) {
 	for _, stored := range []bool{false, true} {
 		world.InEachMode(t, func(w *world.World) {
@@ -98,7 +98,7 @@ func TestARestartedProducerIsTheSameOne(t *testing.T) {
 		w.Want("the number of the last where there is none", p.Stats().Partitions[1].LastNumber, 0)
 		w.Must(world.OutcomeErr(p.Publish(w.Context(), world.With(world.Event("c"), to))))
 
-		// The former one was only thought to be dead.
+		// The former producer only seemed to be dead.
 		_, err := former.Publish(w.Context(), world.With(world.Event("late"), to))
 		if e, ok := errors.AsType[*eventhubs.Error](err); !ok || e.Code != eventhubs.CodeFenced {
 			w.Errorf("the zombie's Publish returned %v", err)

@@ -35,7 +35,7 @@ func TestNumbersCountTheStoredEventsOfEachPartition(t *testing.T) {
 	})
 }
 
-// What the buffer counts for a batch is what the service gets, to the byte: nothing is added when it is sent.
+// The buffer counts a batch's bytes exactly as the service gets them. Sending adds nothing.
 func TestABatchIsAsLargeAsItIsCounted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := &world.World{T: t, Server: emulatortest.New(t, &emulator.Options{Addr: emulator.InMemory, Hubs: world.Hubs(1)})}
@@ -48,7 +48,7 @@ func TestABatchIsAsLargeAsItIsCounted(t *testing.T) {
 		for i := range 60 {
 			key := ""
 			if i%3 == 0 {
-				key = strings.Repeat("k", 1+2*i) // some make the annotations longer than 255 bytes
+				key = strings.Repeat("k", 1+2*i) // some annotations are longer than 255 bytes
 			}
 			w.Must(p.Enqueue(t.Context(), &eventhubs.Event{Body: []byte(strings.Repeat("x", 5*i)), PartitionKey: key}))
 		}
@@ -120,7 +120,7 @@ func TestNumbersOfWhatIsCertainlyNotStoredAreUsedAgain(t *testing.T) {
 	}
 }
 
-// A batch that waited for credit in vain was seen by nobody: its numbers are free.
+// A batch that waited for credit in vain never reached the service, so its numbers are free.
 func TestWhatWasNeverSentIsNumberedAnew(t *testing.T) {
 	world.InEachMode(t, func(w *world.World) {
 		attaches := 0
@@ -150,7 +150,7 @@ func TestWhatWasNeverSentIsNumberedAnew(t *testing.T) {
 	})
 }
 
-// If the reply to the attach reports that the batch is stored, it is not sent again.
+// If the reply to the attach reports that the batch is stored, the producer does not send it again.
 func TestAReportedNumberSettlesABatchWithoutAnotherTransfer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := &world.World{T: t, Server: emulatortest.New(t, &emulator.Options{Addr: emulator.InMemory, Hubs: world.Hubs(1), Idempotence: emulator.Idempotence{ReportTracked: true}})}
@@ -172,7 +172,7 @@ func TestAReportedNumberSettlesABatchWithoutAnotherTransfer(t *testing.T) {
 	})
 }
 
-// Numbers go from the largest back to 0, within a batch and through a retry, and over a restart.
+// Numbers wrap from the largest back to 0: within a batch, through a retry, and over a restart.
 func TestNumbersWrapEndToEnd(t *testing.T) {
 	world.InEachMode(t, func(w *world.World) {
 		id := eventhubs.ProducerID{ID: 4711, Epoch: 3}
@@ -215,7 +215,7 @@ func TestOptionsThatIdempotentRetriesCannotKeepAreRefused(t *testing.T) {
 	}
 }
 
-// Connect tells whether the service offers idempotent retries, with one link or with all of them.
+// Connect reports whether the service offers idempotent retries, with one link or with all of them.
 func TestConnectAttachesAsAProducer(t *testing.T) {
 	for _, links := range []bool{false, true} {
 		world.InEachMode(t, func(w *world.World) {
@@ -236,7 +236,8 @@ func TestConnectAttachesAsAProducer(t *testing.T) {
 	}
 }
 
-// Connect and the senders share each partition's identity: neither disturbs the other, while connections break all the time.
+// Connect and the senders share each partition's identity. Neither disturbs the other while
+// connections break all the time.
 func TestConnectMayRaceWithSenders(t *testing.T) {
 	for _, mode := range world.Modes {
 		server := emulatortest.New(t, &emulator.Options{Addr: emulator.InMemory, Hubs: world.Hubs(2), Idempotence: mode})
@@ -271,7 +272,8 @@ func TestConnectMayRaceWithSenders(t *testing.T) {
 	}
 }
 
-// What a handler enqueues again gets numbers of its own, and neither it nor the application sees any.
+// A batch that a handler enqueues again gets new numbers. Neither the handler nor the application
+// sees any.
 func TestNobodySeesTheNumbers(t *testing.T) {
 	world.InEachMode(t, func(w *world.World) {
 		w.OnTransfer(func(n int, _ emulator.Operation) emulator.Action {

@@ -16,7 +16,9 @@ import (
 	"github.com/go-eventhubs/eventhubs/internal/trial/world"
 )
 
-// The service may forget a producer whose link is idle, and then refuse its attach: no number was sent, and still the epoch must be raised, or nothing would ever be taken again.
+// The service may forget a producer whose link is idle, and then refuse its attach. No number was
+// sent, and the producer must still raise its epoch. Otherwise the service would never accept
+// anything again.
 func TestAForgottenProducerGoesOnThoughItsLinkWasIdle(t *testing.T) {
 	for _, code := range []connection.Code{connection.CodeOutOfOrder, connection.CodeRejected, connection.CodePartitionUnknown, connection.CodeNotFound, connection.CodeInternal} {
 		t.Run(string(code), func(t *testing.T) {
@@ -36,7 +38,7 @@ func TestAForgottenProducerGoesOnThoughItsLinkWasIdle(t *testing.T) {
 				n.LoseLink()
 				costs := 1
 				if code == connection.CodeInternal {
-					costs = 2 // one more to find out that it does not pass
+					costs = 2 // one more try, to find out that the failure does not pass
 				}
 				for range costs {
 					world.Enqueue(t, p, "0", "b")
@@ -56,7 +58,7 @@ func TestAForgottenProducerGoesOnThoughItsLinkWasIdle(t *testing.T) {
 	}
 }
 
-// Nobody knows the words in which the real service refuses a higher epoch.
+// The words with which the real service refuses a higher epoch are unknown.
 func TestAHigherEpochRefusedInAnyWordsMakesANewProducer(t *testing.T) {
 	for code, failing := range map[connection.Code]int{connection.CodeNotFound: 0, connection.CodeDisabled: 0, connection.CodeInternal: 1} {
 		t.Run(string(code), func(t *testing.T) {
@@ -72,7 +74,7 @@ func TestAHigherEpochRefusedInAnyWordsMakesANewProducer(t *testing.T) {
 				n.Answers = []connection.Result{scripted.LostAcknowledgement, scripted.LostAcknowledgement}
 				world.Enqueue(t, p, "0", "a")
 				_ = p.Flush(t.Context())
-				for range failing { // what may pass by itself is tried as long as anything
+				for range failing { // a failure that may pass is tried as long as any other
 					world.Enqueue(t, p, "0", "b")
 					if err := p.Flush(t.Context()); err == nil {
 						t.Error("a refusal that may pass has made a new producer at once")
@@ -88,7 +90,8 @@ func TestAHigherEpochRefusedInAnyWordsMakesANewProducer(t *testing.T) {
 	}
 }
 
-// A right that is missing for a while says nothing about the epoch, nor does a limit that is reached.
+// A right that is missing for a while says nothing about the epoch. Neither does a quota that is
+// used up.
 func TestAHigherEpochRefusedForRightsOrLimitsIsClaimedAgain(t *testing.T) {
 	for _, code := range []connection.Code{connection.CodeUnauthorized, connection.CodeQuotaExceeded} {
 		synctest.Test(t, func(t *testing.T) {
@@ -114,7 +117,8 @@ func TestAHigherEpochRefusedForRightsOrLimitsIsClaimedAgain(t *testing.T) {
 	}
 }
 
-// A service that takes nobody has not refused the epoch: the producer stays who it is, also if the link of the attach that showed it was lost.
+// A service that accepts no producer has not refused the epoch. The producer keeps its identity,
+// also if it loses the link of the attach that showed this.
 func TestAServiceThatTakesNobodyLeavesTheProducerWhoItIs(t *testing.T) {
 	for name, second := range map[string]error{
 		"refused":   scripted.AttachRefused(connection.CodeRejected),
@@ -156,7 +160,8 @@ func TestAServiceThatTakesNobodyLeavesTheProducerWhoItIs(t *testing.T) {
 	}
 }
 
-// Under the epoch that was given up a batch may still arrive: a reply that goes back to it gives numbers that are not safe.
+// A batch of the abandoned epoch may still arrive. If a reply goes back to that epoch, its numbers
+// are not safe.
 func TestAReplyThatGoesBackToAnOlderEpochMakesANewProducer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := scripted.NewNumbered(t)
@@ -181,7 +186,8 @@ func TestAReplyThatGoesBackToAnOlderEpochMakesANewProducer(t *testing.T) {
 	})
 }
 
-// A service may raise the epoch by itself at each attach, and then refuse what it had before as an older producer's. That is not another producer.
+// A service may raise the epoch by itself at each attach, and then refuse the former numbers as an
+// older producer's. That does not show another producer.
 func TestARefusalOfFormerNumbersFencesNobody(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := scripted.NewNumbered(t)
@@ -194,7 +200,7 @@ func TestARefusalOfFormerNumbersFencesNobody(t *testing.T) {
 		n.Answers = []connection.Result{scripted.LostAcknowledgement, {Outcome: connection.Rejected, Err: &connection.Error{Code: connection.CodeFenced, Err: errors.New("epoch 0 is below 1")}}}
 		world.Enqueue(t, p, "0", "b")
 		if err := p.Flush(t.Context()); err == nil {
-			t.Error("what was refused is stored")
+			t.Error("a refused event is stored")
 		}
 		world.Enqueue(t, p, "0", "c")
 		if err := p.Flush(t.Context()); err != nil {
@@ -214,7 +220,8 @@ func (loader) Save(context.Context, eventhubs.ProducerKey, eventhubs.ProducerID,
 	return nil
 }
 
-// A sender that waits for Connect's turn fails like any other try, with an error that Policy and the outcome tell by its code.
+// A sender that waits for Connect's turn fails like any other try. Policy and the outcome get an
+// error with its code.
 func TestATryThatWaitsForConnectFailsWithACode(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := scripted.NewNumbered(t)
@@ -236,11 +243,11 @@ func TestATryThatWaitsForConnectFailsWithACode(t *testing.T) {
 		_ = p.Flush(t.Context())
 		told = append(told, o.All()[0].Outcome.Err)
 		if len(told) != 4 {
-			t.Errorf("told were %v", told)
+			t.Errorf("outcomes %v", told)
 		}
 		for _, err := range told {
 			if e, ok := errors.AsType[*eventhubs.Error](err); !ok || e.Code != eventhubs.CodeTimeout || e.PartitionID != "0" || !e.Transient || !errors.Is(err, context.DeadlineExceeded) {
-				t.Errorf("told was %T %v", err, err)
+				t.Errorf("the error is %T %v", err, err)
 			}
 		}
 		cancel()
@@ -248,8 +255,9 @@ func TestATryThatWaitsForConnectFailsWithACode(t *testing.T) {
 	})
 }
 
-// A state that ends its goroutine, as t.FailNow does, has failed: it is asked again, unless there is to be no other try. Then its batch fails, which stops the
-// partition if that is asked for.
+// A store that ends its goroutine, as t.FailNow does, has failed. The producer asks it again,
+// unless there is no other try. Then its batch fails, which stops the partition if the options say
+// so.
 func TestAStateThatEndsItsGoroutineHasFailed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := scripted.NewNumbered(t)
@@ -279,7 +287,7 @@ func TestAStateThatEndsItsGoroutineHasFailed(t *testing.T) {
 					return nil
 				}), OnBatchFailed: func(ctx context.Context, b *eventhubs.Batch) {
 					o.Handle(ctx, b)
-					runtime.Goexit() // a handler that does so too has been told
+					runtime.Goexit() // a handler that ends its goroutine has its outcome
 				}})
 				world.Enqueue(t, p, "0", "a")
 				ended, isEnded := errors.AsType[*callback.EndedError](p.Flush(t.Context()))
@@ -299,7 +307,7 @@ func TestAStateThatEndsItsGoroutineHasFailed(t *testing.T) {
 					n.WantSent("77:0/1-1")
 				}
 				if all := o.All(); len(all) != 1 || all[0].Outcome.Storage != eventhubs.NotStored {
-					t.Errorf("told was %+v", all)
+					t.Errorf("outcomes %+v", all)
 				}
 			})
 		})

@@ -15,8 +15,8 @@ import (
 	"github.com/go-eventhubs/eventhubs/internal/trial/world"
 )
 
-// A batch once attempted keeps its numbers, whatever the reply to another attach says of the last one: the number that was told at first, one from before, none, or one
-// that no client has ever sent.
+// A batch keeps its numbers after its first try. The reply to another attach may state the first
+// number, an earlier one, none, or one that no client has sent.
 func TestABatchOnceAttemptedKeepsItsNumbers(t *testing.T) {
 	for name, sequence := range map[string]int32{"as at the first attach": 0, "stale": 1, "tracked": 2, "none": -1, "from nowhere": 1000} {
 		t.Run(name, func(t *testing.T) {
@@ -44,7 +44,7 @@ func TestABatchOnceAttemptedKeepsItsNumbers(t *testing.T) {
 	}
 }
 
-// What has not been sent yet is numbered behind what is stored, not by what a reply says about it.
+// New events get the numbers after the last stored one, whatever number a reply states.
 func TestAnotherAttachBetweenBatchesChangesNoNumbers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := scripted.NewNumbered(t)
@@ -52,7 +52,7 @@ func TestAnotherAttachBetweenBatchesChangesNoNumbers(t *testing.T) {
 		world.Enqueue(t, p, "0", "a", "b")
 		_ = p.Flush(t.Context())
 		n.Mu.Lock()
-		n.Open, n.Last = false, 0 // the link was lost while it was idle, and the service tells what it was told at first
+		n.Open, n.Last = false, 0 // the link was lost while it was idle, and the service repeats its first number
 		n.Mu.Unlock()
 		world.Enqueue(t, p, "0", "c")
 		_ = p.Flush(t.Context())
@@ -60,7 +60,8 @@ func TestAnotherAttachBetweenBatchesChangesNoNumbers(t *testing.T) {
 	})
 }
 
-// A service that does not tell the last number of a producer that comes back with a higher epoch leaves no number that would be safe: the producer is a new one.
+// A service may keep back the last number of a producer that returns with a higher epoch. Then no
+// number is safe, and the producer asks for a new id.
 func TestAServiceThatTellsNoLastNumberGetsANewProducer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := scripted.NewNumbered(t)
@@ -94,7 +95,8 @@ func TestAServiceThatTellsNoLastNumberGetsANewProducer(t *testing.T) {
 	})
 }
 
-// A service may answer a claim with another identity, as one that knows nothing of ids that clients state. What was sent keeps its own; what comes then takes over the new one.
+// A service may answer a claim with another identity, as one that ignores ids of clients. Batches
+// that were sent keep the old identity. Later batches use the new one.
 func TestAServiceThatIgnoresTheClaimIsFollowed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := scripted.NewNumbered(t)
@@ -113,7 +115,7 @@ func TestAServiceThatIgnoresTheClaimIsFollowed(t *testing.T) {
 	})
 }
 
-// A claim whose attach took effect though its reply was lost is made again as it was.
+// The service accepted a claim, and its reply was lost. The producer makes the same claim again.
 func TestALostReplyToAnAttachClaimsTheSameEpochAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := scripted.NewNumbered(t)

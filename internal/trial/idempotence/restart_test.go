@@ -12,7 +12,8 @@ import (
 	"github.com/go-eventhubs/eventhubs/internal/trial/world"
 )
 
-// The recipe for a source that can be read again stores nothing twice when the service refuses whoever comes while the application restarts.
+// A source that can be read again is stored without duplicates, even if the service refuses every
+// producer while the application restarts.
 func TestARestartWhileTheServiceTakesNobodyStoresNothingTwice(t *testing.T) {
 	for _, condition := range []string{"com.microsoft:argument-out-of-range", "amqp:not-allowed", "amqp:not-found", world.OutOfOrder} {
 		t.Run(condition, func(t *testing.T) {
@@ -44,7 +45,8 @@ func TestARestartWhileTheServiceTakesNobodyStoresNothingTwice(t *testing.T) {
 	}
 }
 
-// What is said below the attach fences nobody, whatever it is, not even while a batch is under way.
+// A refusal below the attach fences no producer, whatever it says, not even while a batch is in
+// flight.
 func TestATokenThatIsRefusedFencesNobody(t *testing.T) {
 	for name, refusal := range map[string]emulator.Action{
 		"410":              emulator.Reject("", "the node is gone").WithStatus(410),
@@ -80,7 +82,8 @@ func TestATokenThatIsRefusedFencesNobody(t *testing.T) {
 	}
 }
 
-// A service that says it has failed, or was too slow, may have stored the batch all the same: nothing else gets its numbers, or it would be taken for that.
+// A service that reports its own failure or a timeout may still have stored the batch. No other
+// event gets its numbers, because the service would take it for the stored one.
 func TestARefusalThatLeavesOpenWhatIsStoredRaisesTheEpoch(t *testing.T) {
 	for _, condition := range []string{"com.microsoft:timeout", "amqp:internal-error"} {
 		t.Run(condition, func(t *testing.T) {
@@ -93,7 +96,7 @@ func TestARefusalThatLeavesOpenWhatIsStoredRaisesTheEpoch(t *testing.T) {
 				})
 				p := w.Producer(eventhubs.Options{EnableIdempotentRetries: true, Retry: eventhubs.RetryOptions{MaxRetries: -1}})
 				w.Must(w.Publish(p, "0", "a").Err)
-				w.Want("what the service says of b", w.Publish(p, "0", "b").Storage, eventhubs.NotStored)
+				w.Want("the service's answer for b", w.Publish(p, "0", "b").Storage, eventhubs.NotStored)
 				w.Must(w.Publish(p, "0", "c").Err)
 				w.Want("partition 0", w.NumbersIn("0"), "[0/1 a 0/2 b 1/3 c]")
 			})

@@ -17,7 +17,7 @@ import (
 	"github.com/go-eventhubs/eventhubs/internal/trial/world"
 )
 
-// hubIn is where a store keeps what keyOf names.
+// hubIn returns the directory in which a store keeps the hub of keyOf.
 func hubIn(directory string) string {
 	return filepath.Join(directory, "name.servicebus.windows.net", "hub")
 }
@@ -30,7 +30,7 @@ func TestAFileStateKeepsWhatWasSaved(t *testing.T) {
 		t.Errorf("before anything was saved Load returned %v, %v", got, err)
 	}
 	before := none
-	for epoch := range int16(12) { // more than one digit of whatever it counts
+	for epoch := range int16(12) { // so that epochs have more than one digit
 		id := eventhubs.ProducerID{ID: -1 << 60, Epoch: epoch}
 		if err := state.Save(t.Context(), world.KeyOf("0"), before, id); err != nil {
 			t.Fatal(err)
@@ -62,7 +62,8 @@ func filesIn(t *testing.T, directory string) (names []string) {
 	return names
 }
 
-// What a crash has left behind, at whatever moment, does not count: an older epoch that was not removed yet, and a file that was not linked yet.
+// A crash may leave files at any moment: an older epoch that was not removed yet, or a file that
+// was not linked yet. Neither counts.
 func TestAFileStateIsNotMisledByWhatACrashHasLeft(t *testing.T) {
 	directory := t.TempDir()
 	state := eventhubs.NewFileProducerStore(directory)
@@ -79,7 +80,7 @@ func TestAFileStateIsNotMisledByWhatACrashHasLeft(t *testing.T) {
 	}
 	third := eventhubs.ProducerID{ID: 5, Epoch: 11}
 	mustSave(t, state, second, third)
-	if names := filesIn(t, hubIn(directory)); len(names) != 4 { // with the two that are not its own
+	if names := filesIn(t, hubIn(directory)); len(names) != 4 { // including the two foreign files
 		t.Errorf("the directory has %q", names)
 	}
 	if got, err := state.Load(t.Context(), world.KeyOf("0")); got != third || err != nil {
@@ -137,7 +138,8 @@ func TestAFileStateStaysInItsDirectory(t *testing.T) {
 	}
 }
 
-// A store that is given to producers of several hubs keeps them apart: with one id two producers would fence each other off, or take each other's numbers.
+// A store may serve producers of several hubs, and keeps them apart. Two producers with one id
+// would fence each other off, or take each other's numbers.
 func TestAFileStateKeepsHubsAndNamespacesApart(t *testing.T) {
 	above := t.TempDir()
 	directory := filepath.Join(above, "state")
@@ -196,7 +198,8 @@ func TestAFileStateThatCannotBeWrittenSaysWhere(t *testing.T) {
 
 const racerVariable = "EVENTHUBS_TEST_STATE_RACER"
 
-// Two processes of four goroutines race for each epoch of the same directory: each is won once at the most, also by one that is so slow that others have gone on.
+// Two processes of four goroutines race for each epoch of one directory. Each epoch is won at most
+// once, also by a goroutine so slow that others have gone on.
 func TestOfTwoProcessesOneWinsEachEpoch(t *testing.T) {
 	if directory := os.Getenv(racerVariable); directory != "" {
 		race(t, directory)
@@ -227,7 +230,7 @@ func TestOfTwoProcessesOneWinsEachEpoch(t *testing.T) {
 			}
 		}
 	}
-	// Who has won and was overtaken before it could look is told that it was overtaken.
+	// A winner that was overtaken before it could look gets an error instead.
 	if len(winners) < racedEpochs/2 {
 		t.Errorf("of %d epochs %d were won", racedEpochs, len(winners))
 	}
@@ -250,7 +253,7 @@ func race(t *testing.T, directory string) {
 			for {
 				old, err := state.Load(t.Context(), world.KeyOf("0"))
 				if errors.Is(err, os.ErrNotExist) {
-					continue // replaced while it was read
+					continue // the state was replaced while it was read
 				}
 				next := eventhubs.ProducerID{ID: 5, Epoch: old.Epoch + 1}
 				switch {
@@ -276,7 +279,8 @@ func race(t *testing.T, directory string) {
 	racers.Wait()
 }
 
-// A state that fails is tried again like any other failure, with a code of its own, and nothing is sent meanwhile.
+// A store that fails is asked again like any other failure, with a code of its own. Nothing is sent
+// meanwhile.
 func TestAStateThatFailsIsTriedAgain(t *testing.T) {
 	for _, failing := range []string{"loading", "saving"} {
 		world.InMemory(t, func(w *world.World) {
@@ -307,7 +311,8 @@ func TestAStateThatFailsIsTriedAgain(t *testing.T) {
 	}
 }
 
-// A state that does not answer costs its partition the time for a try each time, and the others nothing.
+// A store that hangs costs its partition one try timeout each time, and the other partitions
+// nothing.
 func TestAStateThatBlocksHoldsUpItsPartitionOnly(t *testing.T) {
 	world.InMemory(t, func(w *world.World) {
 		state := &world.BrittleState{ProducerStore: world.NewMemoryState(), OnLoad: func(ctx context.Context) error {
@@ -329,10 +334,11 @@ func TestAStateThatBlocksHoldsUpItsPartitionOnly(t *testing.T) {
 	})
 }
 
-// start is when every bubble begins.
+// start is the time at which every bubble begins.
 func start() time.Time { return time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC) }
 
-// The next epoch is on the disk before the service hears of it: a crash in between skips one, and never uses one twice.
+// The store keeps the next epoch before the service sees it. A crash in between skips an epoch, and
+// never uses one twice.
 func TestAnEpochIsSavedBeforeItIsClaimed(t *testing.T) {
 	world.InMemory(t, func(w *world.World) {
 		state := world.NewMemoryState()
@@ -346,20 +352,20 @@ func TestAnEpochIsSavedBeforeItIsClaimed(t *testing.T) {
 			return emulator.Pass()
 		})
 		brittle := &world.BrittleState{ProducerStore: state, OnSave: func(_ context.Context, _ eventhubs.ProducerKey, old, id eventhubs.ProducerID) error {
-			w.Want("what is saved", fmt.Sprint(old.Epoch, id.Epoch, old.ID == id.ID), "0 1 true")
+			w.Want("the saved id", fmt.Sprint(old.Epoch, id.Epoch, old.ID == id.ID), "0 1 true")
 			w.Want("attaches before that", attaches, 0)
 			return world.ErrDisk
 		}}
 		next := w.Producer(eventhubs.Options{EnableIdempotentRetries: true, ProducerStore: brittle, Retry: eventhubs.RetryOptions{MaxRetries: -1}})
 		w.Want("with a full disk", w.Publish(next, "0", "b").Storage, eventhubs.NotStored)
-		w.Must(w.Publish(p, "0", "c").Err) // nobody has taken over
+		w.Must(w.Publish(p, "0", "c").Err) // no other producer has taken over
 		brittle.OnSave = nil
 		w.Must(w.Publish(next, "0", "d").Err)
 		w.Want("partition 0", w.NumbersIn("0"), "[0/1 a 0/2 c 1/3 d]")
 	})
 }
 
-// Of two that begin at once, whoever comes last is the one; the other is told.
+// Of two producers that begin at once, the last one wins, and the other gets an error.
 func TestTwoProducersWithOneState(t *testing.T) {
 	world.InMemory(t, func(w *world.World) {
 		state := world.NewMemoryState()
@@ -376,7 +382,8 @@ func TestTwoProducersWithOneState(t *testing.T) {
 	})
 }
 
-// If somebody has saved in between, a producer that has sent something is the former one, and its error says so; one that has not begins with what it finds.
+// Another process has saved an id meanwhile. A producer that has sent something is the former one,
+// and its error says so. A producer that has sent nothing begins with the saved id.
 func TestAStateThatWasChangedMeanwhile(t *testing.T) {
 	world.InMemory(t, func(w *world.World) {
 		state := world.NewMemoryState()

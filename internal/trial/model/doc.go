@@ -1,2 +1,3 @@
-// Package model runs producers at random over an emulator that fails, and compares what happened with the guarantees.
+// Package model runs producers at random over an emulator that fails, and compares the results with
+// the guarantees.
 package model

@@ -23,7 +23,8 @@ var (
 	idempotenceSeeds = flag.Uint64("idempotence.seeds", 60, "how many seeds the models of the idempotent producer run with")
 )
 
-// inTheirMode runs a model with each seed, each in one of the modes in turn, and in all of them if one seed was asked for.
+// inTheirMode runs a model with each seed, each in one of the modes by turns. A single requested
+// seed runs in all modes.
 func inTheirMode(t *testing.T, run func(t *testing.T, seed uint64, mode emulator.Idempotence)) {
 	names := []string{"echoes", "reports", "echoes and trusts", "reports and trusts"}
 	if *idempotenceSeed != 0 {
@@ -43,9 +44,12 @@ func inTheirMode(t *testing.T, run func(t *testing.T, seed uint64, mode emulator
 	}
 }
 
-// What is told as stored is stored once and in its place, what is told as not stored is not there, whatever is cut when: random operations of producers that are
-// restarted, some of which live on as zombies, against an emulator with random faults, over a network on which bytes of old tries may arrive
-// late, in virtual time. With -idempotence.seed=N it runs the one seed that a failure has printed.
+// An event that is reported as stored is stored once, in its place, whenever the connection breaks.
+// An event that is reported as not stored is not there.
+//
+// The model runs random operations in virtual time, over an emulator with random faults. Producers
+// restart, and some live on as zombies. The bytes of old tries may arrive late. With
+// -idempotence.seed=N it runs only the seed that a failure has printed.
 func TestIdempotentRetriesStoreNothingTwiceAndLoseNothing(t *testing.T) {
 	var total tally
 	inTheirMode(t, func(t *testing.T, seed uint64, mode emulator.Idempotence) {
@@ -63,7 +67,7 @@ func TestIdempotentRetriesStoreNothingTwiceAndLoseNothing(t *testing.T) {
 	}
 }
 
-// If nothing were stored twice without it, the model would prove nothing.
+// The model proves something only if the same runs store events twice without idempotent retries.
 func TestWithoutIdempotentRetriesTheSameRunsDoStoreTwice(t *testing.T) {
 	var total tally
 	judged := 0
@@ -71,7 +75,7 @@ func TestWithoutIdempotentRetriesTheSameRunsDoStoreTwice(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			m := newIdempotentModel(t, seed, emulator.Idempotence{}, false)
 			m.runLives()
-			if strings.Contains(strings.Join(m.judge(), "\n"), "is stored 2 times; it was told as stored 1 times") {
+			if strings.Contains(strings.Join(m.judge(), "\n"), "is stored 2 times; it was reported as stored 1 times") {
 				judged++
 			}
 			m.addTo(&total)
@@ -116,7 +120,8 @@ func newIdempotentModel(t *testing.T, seed uint64, mode emulator.Idempotence, id
 	return m
 }
 
-// runLives has one life begin after the other. Some have ended by then, some are killed, and some live on.
+// runLives starts one life after the other. By then the former life has ended, was killed, or lives
+// on.
 func (m *model) runLives() {
 	var others sync.WaitGroup
 	over, stop := context.WithCancel(m.t.Context())
@@ -158,7 +163,7 @@ func (m *model) runLives() {
 			break
 		}
 	}
-	// Everybody but chaos ends by itself; what the server has to say ends with it.
+	// Every goroutine except chaos ends by itself. The server's last answers end with it.
 	time.Sleep(2 * time.Hour)
 	stop()
 	if err := m.server.Close(); err != nil {
@@ -167,7 +172,8 @@ func (m *model) runLives() {
 	others.Wait()
 }
 
-// chaos is what befalls all: connections are cut, nobody can connect for a while, and somebody steals an identity.
+// chaos brings faults upon all lives: it cuts connections, blocks new ones for a while, and steals
+// identities.
 func (m *model) chaos(over context.Context, random *rand.Rand) {
 	for thieves := 0; over.Err() == nil; {
 		time.Sleep(time.Duration(1+random.IntN(15_000)) * time.Millisecond)
@@ -187,10 +193,11 @@ func (m *model) chaos(over context.Context, random *rand.Rand) {
 
 func (m *model) isDark() bool { return time.Now().UnixNano() < m.darkUntil.Load() }
 
-// goesOn checks that, when everything is well again, every partition takes events again, unless another producer has taken it over.
+// goesOn checks that every partition accepts events again after all faults, unless another producer
+// has taken it over.
 func (l *life) goesOn() {
 	m := l.model
-	time.Sleep(5 * time.Minute) // whatever is late has arrived
+	time.Sleep(5 * time.Minute) // late bytes have arrived
 	for _, id := range m.server.PartitionIDs("hub") {
 		var err error
 		for try := range 3 {
@@ -199,7 +206,7 @@ func (l *life) goesOn() {
 			var d eventhubs.Delivery
 			e := &eventhubs.Event{Body: world.Body(name, 1), Properties: map[string]any{"name": name}}
 			_, err = l.producer.Publish(m.t.Context(), world.With(e, &eventhubs.Event{PartitionID: id, Tag: name, Delivery: &d}))
-			if d.Outcome().Storage != eventhubs.Pending { // else it was refused: the failure of something else has stopped the partition meanwhile
+			if d.Outcome().Storage != eventhubs.Pending { // otherwise the event was refused: another failure has stopped the partition meanwhile
 				m.accept(offer{name, l.number, ""})
 			}
 			if err == nil {
@@ -225,7 +232,8 @@ func (l *life) disturbNowAndThen(random *rand.Rand) {
 	}
 }
 
-// steal takes the identity of a partition's latest producer, with an epoch that nobody comes to by counting, and sends an event.
+// steal takes the identity of a partition's latest producer, with an epoch that no producer reaches
+// by counting, and sends an event.
 func (m *model) steal(random *rand.Rand, n int) {
 	if !m.options.EnableIdempotentRetries {
 		return

@@ -8,21 +8,22 @@ import (
 	"github.com/go-eventhubs/eventhubs"
 )
 
-// A history is what a run of the model has observed. An event's name is its own, whoever enqueues it,
-// and a life is a producer from its constructor to its end.
+// A history holds the observations of one run of the model. Each event's name is unique among all
+// lives. A life is a producer from its constructor to its end.
 type history struct {
-	exact    bool // nothing is stored twice, and a partition has what its handlers were told, in that order
-	anywhere bool // the service chooses partitions, anew for each try
+	exact    bool // nothing is stored twice, and a partition has the events that its handlers got, in that order
+	anywhere bool // the service chooses a partition for each try
 	accepted []offer
-	told     map[place][]end     // what the handlers of a life were told of a partition, in their order
+	told     map[place][]end     // the outcomes that the handlers of a life got for a partition, in order
 	stored   map[string][]string // the names in a partition, in the order of its log
-	claimed  map[string][]int    // the lives that have claimed a partition's identity in the state that they share, in their order
+	claimed  map[string][]int    // the lives that have claimed a partition's identity in the shared store, in order
 	early    []string            // names without an outcome when a Flush that covers them had returned
-	late     []string            // names without an outcome when nobody had flushed, and time had passed that is enough for any
-	seen     []string            // what the run itself has found wrong
+	late     []string            // names without an outcome after a long time without a Flush
+	seen     []string            // faults that the run itself has seen
 }
 
-// An offer is an event that Enqueue took, or that a handler has enqueued again. Those of one stream were enqueued one after the other for one partition.
+// An offer is an event that Enqueue accepted, or that a handler enqueued again. The events of one
+// stream were enqueued one after the other for one partition.
 type offer struct {
 	name   string
 	life   int
@@ -34,25 +35,25 @@ type place struct {
 	partition string
 }
 
-// An end is an event's outcome as the handler was told it.
+// An end is an event's outcome as its handler got it.
 type end struct {
 	name    string
 	storage eventhubs.Storage
 }
 
-// A judge looks for what in a history contradicts the guarantees.
+// A judge looks in a history for contradictions to the guarantees.
 type judge struct {
 	*history
 	faults      []string
-	acceptances map[string]int // by name: more than one for what a handler has enqueued again
+	acceptances map[string]int // by name: more than one for an event that a handler enqueued again
 	lives       map[string]int
 	times       map[string]int // how often a name is stored
 	where       map[string]string
 	position    map[string]int // of the first appearance
 }
 
-// judge returns what in a history contradicts the guarantees: one outcome each, told truly, in order. An
-// exact history has those of an idempotent producer as well.
+// judge returns the contradictions between a history and the guarantees: one true outcome for each
+// event, in order. An exact history also has an idempotent producer's guarantees.
 func (h *history) judge() []string {
 	j := &judge{history: h, acceptances: map[string]int{}, lives: map[string]int{}, times: map[string]int{}, where: map[string]string{}, position: map[string]int{}}
 	for _, a := range h.accepted {
@@ -67,7 +68,7 @@ func (h *history) judge() []string {
 		j.takeovers()
 	}
 	for _, name := range h.early {
-		j.fault("Flush returned before the outcome of %s was told", name)
+		j.fault("Flush returned before %s had an outcome", name)
 	}
 	for _, name := range h.late {
 		j.fault("%s lingers for ever", name)
@@ -79,10 +80,12 @@ func (j *judge) fault(format string, args ...any) {
 	j.faults = append(j.faults, fmt.Sprintf(format, args...))
 }
 
-// once reports whether an event has a place of its own: what is enqueued again has not.
+// once reports whether an event has one place only. An event that was enqueued again may have
+// several.
 func (j *judge) once(name string) bool { return j.acceptances[name] == 1 }
 
-// places: what is stored was accepted, and a duplicate is where the event is.
+// places checks that each stored event was accepted, and that a duplicate is in the event's
+// partition.
 func (j *judge) places() {
 	for partition, names := range j.stored {
 		for i, name := range names {
@@ -100,8 +103,8 @@ func (j *judge) places() {
 	}
 }
 
-// ends: each acceptance has one outcome, which is true. An exact history has an event as often as it was told to be stored, and possibly as often
-// more as it was possibly stored.
+// ends checks that each acceptance has one outcome, which is true. An exact history has an event as
+// often as it was reported as stored, plus at most as often as it was possibly stored.
 func (j *judge) ends() {
 	outcomes, least, most := map[string]int{}, map[string]int{}, map[string]int{}
 	for _, ends := range j.told {
@@ -123,16 +126,16 @@ func (j *judge) ends() {
 		case outcomes[name] != n:
 			j.fault("%s was accepted %d times and has %d outcomes", name, n, outcomes[name])
 		case least[name] > 0 && times == 0:
-			j.fault("%s was told as stored and is not there", name)
+			j.fault("%s was reported as stored and is not there", name)
 		case most[name] == 0 && times > 0:
-			j.fault("%s was told as not stored and is there", name)
+			j.fault("%s was reported as not stored and is there", name)
 		case j.exact && (times < least[name] || times > most[name]):
-			j.fault("%s is stored %d times; it was told as stored %d times and as possibly stored %d times", name, times, least[name], most[name]-least[name])
+			j.fault("%s is stored %d times; it was reported as stored %d times and as possibly stored %d times", name, times, least[name], most[name]-least[name])
 		}
 	}
 }
 
-// streams: what was enqueued one after the other is stored so.
+// streams checks that events enqueued one after the other are stored in that order.
 func (j *judge) streams() {
 	last := map[string]string{}
 	for _, a := range j.accepted {
@@ -146,7 +149,8 @@ func (j *judge) streams() {
 	}
 }
 
-// order: what a life has stored in a partition is there in the order in which its handlers were told. What was possibly stored is in its place, or not there.
+// order checks each partition's events of a life: they are in the order in which the handlers got
+// them. A possibly stored event is in its place, or missing.
 func (j *judge) order() {
 	for at, ends := range j.told {
 		is := slices.DeleteFunc(slices.Clone(j.stored[at.partition]), func(name string) bool { return j.lives[name] != at.life || !j.once(name) })
@@ -156,32 +160,32 @@ func (j *judge) order() {
 			case slices.Contains(is, e.name):
 				should = append(should, e.name)
 			case e.storage == eventhubs.Stored && j.once(e.name):
-				j.fault("life %d was told that %s is in partition %s, where it is not", at.life, e.name, at.partition)
+				j.fault("life %d got an outcome for %s in partition %s, where it is not", at.life, e.name, at.partition)
 			}
 		}
 		for i := range min(len(is), len(should)) {
 			if is[i] != should[i] {
-				j.fault("partition %s has %s where life %d was told of %s", at.partition, is[i], at.life, should[i])
+				j.fault("partition %s has %s where life %d got an outcome for %s", at.partition, is[i], at.life, should[i])
 				break
 			}
 		}
 		if len(is) != len(should) {
-			j.fault("partition %s has %d events of life %d, which was told of %d of them there", at.partition, len(is), at.life, len(should))
+			j.fault("partition %s has %d events of life %d, which got outcomes for %d of them there", at.partition, len(is), at.life, len(should))
 		}
 	}
 }
 
-// takeovers: nothing of a life comes behind an event of one that has taken over.
+// takeovers checks that no event of a life follows an event of a life that has taken over.
 func (j *judge) takeovers() {
 	for partition, owners := range j.claimed {
 		rank := map[int]int{}
 		for i, life := range owners {
-			rank[life] = i // the last counts
+			rank[life] = i // the last claim counts
 		}
 		latest := ""
 		for _, name := range j.stored[partition] {
 			if latest != "" && rank[j.lives[name]] < rank[j.lives[latest]] {
-				j.fault("partition %s has %s of life %d behind %s of life %d, which had taken over", partition, name, j.lives[name], latest, j.lives[latest])
+				j.fault("partition %s has %s of life %d after %s of life %d, which had taken over", partition, name, j.lives[name], latest, j.lives[latest])
 				break
 			}
 			latest = name
@@ -189,7 +193,7 @@ func (j *judge) takeovers() {
 	}
 }
 
-// A judge that finds nothing proves nothing, unless it finds what is put into a history on purpose.
+// A judge that finds nothing proves something only if it finds planted faults.
 func TestTheJudgeFindsWhatIsWrong(t *testing.T) {
 	at := place{1, "0"}
 	good := func() *history {
@@ -256,7 +260,7 @@ func TestTheIdempotentJudgeFindsWhatIsWrong(t *testing.T) {
 	})
 }
 
-// find checks that the judge finds nothing in a good history, and each of the faults that are put into it.
+// find checks that the judge finds nothing in a good history, and finds each planted fault.
 func find(t *testing.T, good func() *history, faults map[string]func(*history)) {
 	t.Helper()
 	if found := good().judge(); len(found) > 0 {

@@ -12,7 +12,7 @@ import (
 	"github.com/go-eventhubs/eventhubs/internal/trial/world"
 )
 
-// A life is a producer of the model, with those who use it.
+// A life is a producer of the model, with its users.
 type life struct {
 	model    *model
 	number   int
@@ -51,7 +51,8 @@ func (l *life) begin(streams *sync.WaitGroup, most int) {
 	}
 }
 
-// end closes, abandons or kills the producer; a killed one is abandoned without a network, so that it tells what it has held.
+// end closes, abandons or kills the producer. A killed producer is abandoned without a network, so
+// that its handlers still report the buffered events.
 func (l *life) end(how int, patience time.Duration, silently bool) {
 	ctx, cancel := context.WithTimeout(l.model.t.Context(), patience)
 	defer cancel()
@@ -66,7 +67,7 @@ func (l *life) end(how int, patience time.Duration, silently bool) {
 	}
 }
 
-// handle notes what it is told; now and then it is slow, panics, or enqueues again.
+// handle notes the outcomes that it gets. Now and then it is slow, panics, or enqueues again.
 func (l *life) handle(ctx context.Context, b *eventhubs.Batch) {
 	m := l.model
 	m.mu.Lock()
@@ -89,10 +90,10 @@ func (l *life) handle(ctx context.Context, b *eventhubs.Batch) {
 	if m.options.EnableIdempotentRetries && b.Outcome.Storage == eventhubs.Stored && b.Outcome.Tries > 1 {
 		m.tally.Duplicates += b.Count
 	}
-	if b.Outcome.Err != nil && !fenced && m.again && n%3 == 0 { // who is fenced would go on so for ever
+	if b.Outcome.Err != nil && !fenced && m.again && n%3 == 0 { // a fenced producer would go on like this for ever
 		accepted, _ := b.EnqueueAgain(ctx)
 		for _, name := range names[:accepted] {
-			m.accepted = append(m.accepted, offer{name, l.number, ""}) // no stream: what is enqueued again comes last
+			m.accepted = append(m.accepted, offer{name, l.number, ""}) // no stream: an event that is enqueued again comes last
 		}
 	}
 	m.mu.Unlock()
@@ -104,7 +105,7 @@ func (l *life) handle(ctx context.Context, b *eventhubs.Batch) {
 	}
 }
 
-// disturb calls what a program calls now and then.
+// disturb makes the calls that a program makes now and then.
 func (l *life) disturb(ctx context.Context, random *rand.Rand) {
 	m, p := l.model, l.producer
 	id := fmt.Sprint(random.IntN(m.partitions))
@@ -130,7 +131,7 @@ func (l *life) disturb(ctx context.Context, random *rand.Rand) {
 	}
 }
 
-// gaveUp reports whether a Flush returned before all outcomes were told, and said so.
+// gaveUp reports whether a Flush returned before all events had their outcomes, and said so.
 func gaveUp(err error) bool {
 	undelivered, ok := errors.AsType[*eventhubs.UndeliveredError](err)
 	return err != nil && (!ok || undelivered.Pending > 0)
@@ -175,7 +176,7 @@ func (l *life) stream(s int, random *rand.Rand) {
 	}
 }
 
-// enqueue does so in one of the ways there are.
+// enqueue does so in one of the possible ways.
 func (l *life) enqueue(name string, size int, o *eventhubs.Event, random *rand.Rand) (accepted, closed bool) {
 	m := l.model
 	ctx, cancel := context.WithTimeout(m.t.Context(), time.Duration(random.IntN(100))*time.Second)
@@ -190,7 +191,7 @@ func (l *life) enqueue(name string, size int, o *eventhubs.Event, random *rand.R
 	switch random.IntN(8) {
 	case 0:
 		err = l.producer.TryEnqueue(ctx, world.With(e, o))
-	case 1: // whether it was accepted is told by its Delivery, or by the error
+	case 1: // its Delivery, or the error, says whether it was accepted
 		o.Delivery = new(eventhubs.Delivery)
 		_, err = l.producer.Publish(ctx, world.With(e, o))
 		return o.Delivery.Outcome().Storage != eventhubs.Pending || errors.Is(err, eventhubs.ErrPending), errors.Is(err, eventhubs.ErrClosed)

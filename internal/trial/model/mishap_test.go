@@ -7,8 +7,8 @@ import (
 	"github.com/go-eventhubs/eventhubs/emulator"
 )
 
-// A mishap is what goes wrong with an operation of one that may go wrong, by chance; severity is a percentage of the transfers. A prompt service
-// stores a batch at once or never.
+// mishap returns a random fault for an operation that may fail. severity is a percentage of the
+// transfers. A prompt service stores a batch at once or never.
 func mishap(op emulator.Operation, random *rand.Rand, severity int, prompt bool) emulator.Action {
 	long := time.Duration(random.IntN(30_000)) * time.Millisecond
 	switch op.Kind {
@@ -29,7 +29,8 @@ func mishap(op emulator.Operation, random *rand.Rand, severity int, prompt bool)
 	return emulator.Pass()
 }
 
-// badTransfer lies to nobody: what is told as given back or refused is not stored.
+// badTransfer returns a fault that does not contradict its own answer: a released or rejected batch
+// is not stored.
 func badTransfer(random *rand.Rand, long time.Duration, prompt bool) emulator.Action {
 	switch random.IntN(18) {
 	case 0:
@@ -75,7 +76,7 @@ func badAttach(random *rand.Rand, long time.Duration) emulator.Action {
 	case 0:
 		return emulator.Cut()
 	case 1:
-		return emulator.Cut().Stored() // the service knows the producer, which does not know that
+		return emulator.Cut().Stored() // the service knows the producer's new identity, and the producer does not know that
 	case 2:
 		return emulator.Silence()
 	case 3:

@@ -16,37 +16,38 @@ import (
 	"github.com/go-eventhubs/eventhubs/internal/trial/world"
 )
 
-// A model is one run: an emulator with random faults, and producers with random options and operations.
+// A model is one run: an emulator with random faults, and producers with random options and
+// operations.
 type model struct {
 	t          *testing.T
-	random     *rand.Rand // owned by run; others get their own
+	random     *rand.Rand // owned by run; other goroutines get their own
 	partitions int
 	severity   int
-	prompt     bool // the service stores a batch at once or never: else a late try overtakes what comes after a failure
+	prompt     bool // the service stores a batch at once or never: otherwise a late try overtakes events that were sent after a failure
 	ordered    bool // one send at a time for each partition
 	again      bool // failed handlers enqueue again, now and then
 	fleeting   bool // many events expire
-	quiet      bool // nobody flushes or clears
-	honest     bool // nobody steals
+	quiet      bool // no flushes and no clears
+	honest     bool // no stolen identities
 	tempo      tempo
 	stingy     *world.Stingy
 	options    eventhubs.Options
 	server     *emulator.Server
 	state      *world.SharedState // nil: each life is a producer of its own
-	perMille   int                // of what is written is late
-	darkUntil  atomic.Int64       // until when nobody can connect, in nanoseconds
+	perMille   int                // share of writes that are late
+	darkUntil  atomic.Int64       // until when no connection can be opened, in nanoseconds
 	calm       atomic.Bool        // nothing goes wrong any more
-	stragglers atomic.Int64       // writes that have arrived from connections that were given up
+	stragglers atomic.Int64       // writes that arrived from abandoned connections
 	lives      int
 
 	mu sync.Mutex // guards the fields below
 	history
-	handled int // events whose outcome a handler was told
+	handled int // events whose outcome a handler got
 	thieves []place
 	tally   tally
 }
 
-// A tempo is how fast streams go.
+// A tempo is the pace of the streams.
 type tempo struct {
 	events int // in a stream, at most
 	rests  int // one in so many events is followed by a rest
@@ -54,8 +55,9 @@ type tempo struct {
 	expiry time.Duration // of events that expire, at most
 }
 
-// A tally shows that the runs of the model were not idle. Duplicates counts the events that were accepted once and are stored twice or, with idempotence, those
-// that were sent more than once and are stored.
+// A tally shows that the runs of the model did some work. Duplicates counts events that were
+// accepted once and are stored twice. With idempotence it counts the stored events that were sent
+// more than once.
 type tally struct {
 	Stored, NotStored, PossiblyStored, Duplicates, Refused, Late, Raised, Fenced, Restarts, Cut int
 }
@@ -87,7 +89,7 @@ func (m *model) newServer(random *rand.Rand, mode emulator.Idempotence, largest 
 	return server
 }
 
-// flush notes which events of a life had no outcome when a Flush that covers them returned.
+// flush notes the events of a life that had no outcome when a Flush that covers them returned.
 func (m *model) flush(ctx context.Context, l *life) {
 	m.mu.Lock()
 	covered := m.accepted[:len(m.accepted):len(m.accepted)]
@@ -100,7 +102,7 @@ func (m *model) flush(ctx context.Context, l *life) {
 	m.early = append(m.early, m.untoldLocked(covered, l.number)...)
 }
 
-// withoutOutcome returns the names of what was accepted and has no outcome.
+// withoutOutcome returns the names of accepted events without an outcome.
 func (m *model) withoutOutcome(l *life) []string {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -129,7 +131,7 @@ func (m *model) accept(o offer) {
 	m.accepted = append(m.accepted, o)
 }
 
-// judge reads the log, and judges what happened.
+// judge reads the log and judges the run.
 func (m *model) judge() []string {
 	for _, id := range m.server.PartitionIDs("hub") {
 		for e := range m.server.Events("hub", id) {
@@ -145,14 +147,14 @@ func (m *model) judge() []string {
 	}
 	if m.state != nil {
 		m.claimed = m.state.Claimed
-		for _, thief := range m.thieves { // nobody takes anything back from them
+		for _, thief := range m.thieves { // no other producer takes the partition back from them
 			m.claimed[thief.partition] = append(m.claimed[thief.partition], thief.life)
 		}
 	}
 	return m.history.judge()
 }
 
-// wantNoFaults judges a run, and fails the test with what contradicts the guarantees.
+// wantNoFaults judges a run, and fails the test with each contradiction to the guarantees.
 func (m *model) wantNoFaults(run string) {
 	m.t.Helper()
 	if faults := m.judge(); len(faults) > 0 {

@@ -20,8 +20,8 @@ var (
 	modelSeeds = flag.Uint64("model.seeds", 100, "how many seeds the model runs with")
 )
 
-// TestTheModel runs random operations against an emulator with random faults, in virtual time, and judges what happened. With -model.seed=N
-// it runs the one seed that a failure has printed.
+// TestTheModel runs random operations over an emulator with random faults, in virtual time, and
+// judges the results. With -model.seed=N it runs only the seed that a failure has printed.
 func TestTheModel(t *testing.T) {
 	first, count := uint64(1), *modelSeeds
 	if *modelSeed != 0 {
@@ -45,7 +45,7 @@ func TestTheModel(t *testing.T) {
 	}
 }
 
-// newModel is a model of one producer, whose options may be any.
+// newModel returns a model of one producer with random options.
 func newModel(t *testing.T, seed uint64) *model {
 	m := emptyModel(t, seed, 1)
 	pick := m.random.IntN
@@ -70,7 +70,8 @@ func newModel(t *testing.T, seed uint64) *model {
 	return m
 }
 
-// run lets a few streams enqueue while somebody flushes, and closes in the end, sometimes with little patience.
+// run has a few streams enqueue and another goroutine flush. In the end it closes the producer,
+// sometimes with little patience.
 func (m *model) run() {
 	m.lives = 1
 	l := m.newLife(1)
@@ -89,7 +90,7 @@ func (m *model) run() {
 	patience := time.Hour
 	if m.random.IntN(3) == 0 {
 		patience = time.Duration(m.random.IntN(3000)) * time.Millisecond
-		time.Sleep(patience) // and close on the streams
+		time.Sleep(patience) // and close while the streams run
 	} else {
 		streams.Wait()
 		if m.options.MaxWaitTime != eventhubs.UntilFull && !m.again && (m.quiet || m.random.IntN(2) == 0) {

@@ -16,8 +16,9 @@ import (
 	"github.com/go-eventhubs/eventhubs/internal/trial/world"
 )
 
-// A source that can be read again is stored exactly once, in order and without a gap, through kills, hangs and faults, if each life goes on behind
-// the number that it is told: docs/idempotence.md describes it.
+// A source that can be read again is stored exactly once, in order and without a gap, through
+// kills, hangs and faults. The condition: each life goes on after the number that Connect reports.
+// docs/idempotence.md describes this.
 func TestAReplayableSourceIsStoredExactlyOnce(t *testing.T) {
 	lives, late := 0, int64(0)
 	inTheirMode(t, func(t *testing.T, seed uint64, mode emulator.Idempotence) {
@@ -61,7 +62,7 @@ func newReplay(t *testing.T, seed uint64, mode emulator.Idempotence) *replay {
 	}
 	m.options = eventhubs.Options{
 		EnableIdempotentRetries: true,
-		StopPartitionOnFailure:  true, // a gap would put the numbers out of step with the source
+		StopPartitionOnFailure:  true, // a gap would shift the numbers against the source
 		MaxWaitTime:             []time.Duration{eventhubs.SendAtOnce, 50 * time.Millisecond}[m.random.IntN(2)],
 		MaxBufferedEvents:       []int{5, 500}[m.random.IntN(2)],
 		DeliveryTimeout:         []time.Duration{10 * time.Second, 15 * time.Minute}[m.random.IntN(2)],
@@ -71,7 +72,8 @@ func newReplay(t *testing.T, seed uint64, mode emulator.Idempotence) *replay {
 	return m
 }
 
-// run has lives follow each other until one gets through; from the tenth on nothing goes wrong any more.
+// run starts one life after the other until one gets through. Nothing goes wrong from the tenth
+// life on.
 func (m *replay) run() {
 	var ends sync.WaitGroup
 	over, stop := context.WithCancel(m.t.Context())
@@ -89,7 +91,7 @@ func (m *replay) run() {
 		through = m.goOn(ctx, l)
 		cancel()
 		how, silently, after := m.random.IntN(5), m.random.IntN(2) == 0, time.Duration(m.random.IntN(60))*time.Second
-		ends.Go(func() { // the former life may hang about while the next one works
+		ends.Go(func() { // the former life may go on while the next one works
 			if how == 4 {
 				time.Sleep(after)
 			}
@@ -105,7 +107,8 @@ func (m *replay) run() {
 	ends.Wait()
 }
 
-// goOn is the application: it goes on where the service says that it is, and gives up when anything fails. It reports whether everything is stored.
+// goOn is the application. It goes on after the service's last number, and gives up at any failure.
+// It reports whether everything is stored.
 func (m *replay) goOn(ctx context.Context, l *life) bool {
 	for l.producer.Connect(ctx, &eventhubs.ConnectOptions{Links: true}) != nil {
 		if ctx.Err() != nil {
@@ -134,5 +137,5 @@ func (m *replay) goOn(ctx context.Context, l *life) bool {
 		return false
 	}
 	s := l.producer.Stats()
-	return s.NotStoredEvents+s.PossiblyStoredEvents == 0 // Flush does not tell of what had failed before it was called
+	return s.NotStoredEvents+s.PossiblyStoredEvents == 0 // Flush does not report failures from before its call
 }

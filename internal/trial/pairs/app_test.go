@@ -13,9 +13,11 @@ import (
 	"github.com/go-eventhubs/eventhubs/internal/trial/world"
 )
 
-// What the application of a pairRun gives to its producer and does beside: handlers, a trace, a state, and calls now and then.
+// This file has the application of a pairRun: its handlers, trace and store, and the calls that it
+// makes now and then.
 
-// note writes a handler's call into the ledger, at its begin; the function that it returns does at its end.
+// begin writes a handler's call into the ledger at its begin. The returned function does so at its
+// end.
 func (r *pairRun) begin(b *eventhubs.Batch) (c *handlerCall, end func()) {
 	c = &handlerCall{partition: b.PartitionID, outcome: b.Outcome, began: r.count.Add(1), at: time.Now()}
 	for e := range b.Events() {
@@ -41,7 +43,7 @@ func (r *pairRun) begin(b *eventhubs.Batch) (c *handlerCall, end func()) {
 	}
 }
 
-// note is a handler that does nothing else.
+// note is a handler that only writes into the ledger.
 func (r *pairRun) note(_ context.Context, b *eventhubs.Batch) {
 	_, end := r.begin(b)
 	end()
@@ -105,7 +107,7 @@ func (r *pairRun) handle(ctx context.Context, b *eventhubs.Batch) {
 	}
 }
 
-// spend takes so much of what handlers may do, if there is that much left.
+// spend takes that much from the handlers' budget, if it has that much left.
 func (r *pairRun) spend(cost int) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -116,7 +118,7 @@ func (r *pairRun) spend(cost int) bool {
 	return true
 }
 
-// again enqueues a failed batch again, for which the room that it gave back is promised.
+// again enqueues a failed batch again. The handler is promised the room that the batch gave back.
 func (r *pairRun) again(ctx context.Context, b *eventhubs.Batch, c *handlerCall) {
 	if b.Outcome.Err == nil || !r.spend(3) {
 		return
@@ -140,7 +142,7 @@ func (r *pairRun) again(ctx context.Context, b *eventhubs.Batch, c *handlerCall)
 	}
 }
 
-// lookFromHandler calls what may be called from a handler.
+// lookFromHandler makes the calls that a handler may make.
 func (r *pairRun) lookFromHandler(ctx context.Context, b *eventhubs.Batch) {
 	start := time.Now()
 	_, _ = r.p.Health(), r.p.Stats()
@@ -166,7 +168,8 @@ func (r *pairRun) lookFromHandler(ctx context.Context, b *eventhubs.Batch) {
 	}
 }
 
-// trace counts what it is told, and perhaps ends the goroutines on which it is.
+// trace counts the events that it gets. With exits, its functions also end their goroutines now and
+// then.
 func (r *pairRun) trace(exits bool) *eventhubs.Trace {
 	r.book.traced = true
 	exit := func() {
@@ -176,7 +179,7 @@ func (r *pairRun) trace(exits bool) *eventhubs.Trace {
 	}
 	again := func(f eventhubs.TracedFailure) {
 		if f.Err == nil || f.Pause < 0 {
-			r.saw("the trace was told of a pause of %v after %v", f.Pause, f.Err)
+			r.saw("the trace got a pause of %v after %v", f.Pause, f.Err)
 		}
 		exit()
 	}
@@ -202,7 +205,7 @@ func (r *pairRun) trace(exits bool) *eventhubs.Trace {
 	}
 }
 
-// A pairState is a ProducerStore in memory. With a run it fails, now and then.
+// A pairState is a ProducerStore in memory. If it has a run, it fails now and then.
 type pairState struct {
 	run *pairRun
 
@@ -248,7 +251,7 @@ func (s *pairState) Save(_ context.Context, id eventhubs.ProducerKey, old, new e
 	return nil
 }
 
-// disturb does what the row has done meanwhile, until ctx ends.
+// disturb makes the row's calls until ctx ends.
 func (r *pairRun) disturb(ctx context.Context) {
 	resumes := get[string](r.row, "stop") == "resumed"
 	for {

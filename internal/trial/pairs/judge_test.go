@@ -11,8 +11,9 @@ import (
 	"github.com/go-eventhubs/eventhubs/internal/trial/world"
 )
 
-// A pairLedger is what a run has seen: what was offered, told and stored, what was waited for, and what was left. The moments in it are numbers of one count, so that of
-// two things that do not overlap it is known which came first.
+// A pairLedger holds the observations of a run: offers, outcomes, stored events, waiting calls, and
+// the buffer at the end. Its moments are numbers of one count. They give the order of two things
+// that do not overlap.
 type pairLedger struct {
 	rules  pairRules
 	offers []*pairOffer
@@ -21,49 +22,49 @@ type pairLedger struct {
 	waits  []pairWait
 	closed int64 // when Close began; zero if it never did
 
-	left                                    [3]int // events, bytes and callers, in the end
+	left                                    [3]int // buffered events, bytes and waiting callers, at the end
 	statsStored, statsFailed, statsPossibly uint64 // of Stats
 	traced                                  bool
 	traceAccepted, traceSettled             int
 }
 
-// pairRules say what holds in a run, by its options.
+// pairRules state what holds in a run, by its options.
 type pairRules struct {
 	ordered    bool // one send at a time for each partition
 	idempotent bool
-	anywhere   bool // events without id and key go where the service likes
-	handlers   bool // both are there
-	gapless    bool // StopPartitionOnFailure, no ResumePartition, and the list known before the first event
+	anywhere   bool // the service chooses the partition of events without id and key
+	handlers   bool // both handlers are set
+	gapless    bool // StopPartitionOnFailure, no ResumePartition, and the list is known before the first event
 	stops      bool // StopPartitionOnFailure
 	mapping    func(key string) map[string]bool
-	partitions int           // that there were from the start
-	bytes      int           // what the buffer holds
+	partitions int           // at the start
+	bytes      int           // the size of the buffer
 	within     time.Duration // from acceptance to outcome; zero: not bounded
-	link       int           // what the link takes; negative: anything
-	reasons    []error       // of those that are the program's doing: for which events may fail
-	patient    bool          // no DeliveryTimeout: being throttled fails nothing
-	faults     bool          // the service, the network or the state may be what fails
+	link       int           // the largest message that the link takes; negative: any
+	reasons    []error       // errors that the program itself causes: events may fail with them
+	patient    bool          // no DeliveryTimeout: throttling fails no event
+	faults     bool          // the service, the network or the store may fail
 }
 
-// A pairOffer is one event that was enqueued, or was to be.
+// A pairOffer is one event that a call has enqueued, or was to enqueue.
 type pairOffer struct {
 	id           int
 	call         string
 	inHandler    bool
-	event        storedEvent // what it must be when it is stored; its partition is the id that was given, if one was
-	size         int         // about, encoded
+	event        storedEvent // the event as it must be stored; its partition is the given id, if any
+	size         int         // roughly, encoded
 	expires      time.Time
 	began, ended int64
 	at           time.Time // when the call returned
 	err          error
 	context      error // why the call's context has ended, if it has
 	accepted     bool
-	again        int // how often EnqueueAgain has taken it
+	again        int // how often EnqueueAgain has accepted it
 	delivery     *eventhubs.Delivery
-	outcome      eventhubs.Outcome // of the Delivery, in the end
+	outcome      eventhubs.Outcome // of the Delivery, at the end
 }
 
-// A handlerCall is a batch that a handler was told of.
+// A handlerCall is a batch that a handler got.
 type handlerCall struct {
 	partition    string
 	outcome      eventhubs.Outcome
@@ -83,15 +84,15 @@ type storedEvent struct {
 // A pairWait is a call that waits for outcomes: Flush, FlushPartition, Close, Abandon.
 type pairWait struct {
 	call         string
-	partition    string    // of FlushPartition; else empty
+	partition    string    // of FlushPartition; otherwise empty
 	at           time.Time // when it began
 	began, ended int64
 	err          error
-	missing      []int // events that it covers and that had no outcome when it returned
+	missing      []int // covered events that had no outcome when it returned
 	took, most   time.Duration
 }
 
-// judgeLedger returns what contradicts the guarantees.
+// judgeLedger returns all contradictions to the guarantees.
 func judgeLedger(l *pairLedger) (faults []string) {
 	j := &pairJudge{pairLedger: l, offer: map[int]*pairOffer{}, told: map[int][]*handlerCall{}, copies: map[int][]storedEvent{}}
 	for _, o := range l.offers {
@@ -131,7 +132,8 @@ func (j *pairJudge) fault(format string, args ...any) {
 	j.faults = append(j.faults, fmt.Sprintf(format, args...))
 }
 
-// ends are the outcomes of an event, as far as anybody was told.
+// ends returns the outcomes of an event that a handler or a Delivery got. known is false if neither
+// could get one.
 func (j *pairJudge) ends(o *pairOffer) (ends []eventhubs.Outcome, known bool) {
 	switch {
 	case j.rules.handlers:
@@ -145,7 +147,7 @@ func (j *pairJudge) ends(o *pairOffer) (ends []eventhubs.Outcome, known bool) {
 	return nil, o.delivery != nil
 }
 
-// acceptances is how often the event was accepted.
+// acceptances returns how often the event was accepted.
 func (o *pairOffer) acceptances() int {
 	if o.accepted {
 		return 1 + o.again
@@ -153,7 +155,8 @@ func (o *pairOffer) acceptances() int {
 	return 0
 }
 
-// outcomes: exactly one for each acceptance, told alike to all.
+// outcomes checks that each acceptance has exactly one outcome, the same for the handler and the
+// Delivery.
 func (j *pairJudge) outcomes() {
 	for _, o := range j.offers {
 		ends, known := j.ends(o)
@@ -162,7 +165,7 @@ func (j *pairJudge) outcomes() {
 		}
 		for _, end := range ends {
 			if (end.Err == nil) != (end.Storage == eventhubs.Stored) {
-				j.fault("%d was told as %v with the error %v", o.id, end.Storage, end.Err)
+				j.fault("%d was reported as %v with the error %v", o.id, end.Storage, end.Err)
 			}
 			if end.Err != nil && !j.explains(o, end.Err) {
 				j.fault("%d has failed for no reason that there was: %v", o.id, end.Err)
@@ -171,9 +174,9 @@ func (j *pairJudge) outcomes() {
 		if o.delivery != nil {
 			switch told := o.outcome.Storage != 0; {
 			case told != o.accepted:
-				j.fault("%d was accepted: %v; its Delivery was told: %v", o.id, o.accepted, told)
+				j.fault("%d was accepted: %v; its Delivery has an outcome: %v", o.id, o.accepted, told)
 			case told && j.rules.handlers && len(ends) > 0 && (ends[0].Storage != o.outcome.Storage || ends[0].Err != o.outcome.Err):
-				j.fault("%d: the handler was told %v, the Delivery %v", o.id, ends[0], o.outcome)
+				j.fault("%d: the handler got %v, the Delivery %v", o.id, ends[0], o.outcome)
 			}
 		}
 		if c := j.told[o.id]; j.rules.within > 0 && o.again == 0 && len(c) == 1 && c[0].at.Sub(o.at) > j.rules.within {
@@ -184,7 +187,7 @@ func (j *pairJudge) outcomes() {
 		for _, id := range c.ids {
 			o := j.offer[id]
 			if o == nil {
-				j.fault("%d was told and never offered", id)
+				j.fault("%d was reported and never offered", id)
 			} else if first := c.at.Add(-c.outcome.OnWire); c.outcome.Storage != eventhubs.NotStored && !o.expires.IsZero() && first.After(o.expires) {
 				j.fault("%d was first tried %v after it had expired", id, first.Sub(o.expires))
 			}
@@ -192,7 +195,7 @@ func (j *pairJudge) outcomes() {
 	}
 }
 
-// explains reports whether an event may have failed so.
+// explains reports whether the run gives a reason for this failure.
 func (j *pairJudge) explains(o *pairOffer, err error) bool {
 	e, fromOutside := errors.AsType[*eventhubs.Error](err)
 	switch {
@@ -208,13 +211,14 @@ func (j *pairJudge) explains(o *pairOffer, err error) bool {
 	case fromOutside && e.Code == eventhubs.CodeThrottled && j.rules.patient:
 		return false
 	case fromOutside:
-		// Nobody else has the producer's identity, and the service forgets none.
+		// No other producer has this identity, and the service forgets none.
 		return j.rules.faults && !slices.Contains([]eventhubs.Code{eventhubs.CodeFenced, eventhubs.CodeOutOfOrder, eventhubs.CodeNotSupported}, e.Code)
 	}
 	return slices.ContainsFunc(j.rules.reasons, func(reason error) bool { return errors.Is(err, reason) })
 }
 
-// storage: what is stored is what was told, and no more often.
+// storage checks that the stored events are those that were reported as stored, no more often than
+// reported.
 func (j *pairJudge) storage() {
 	for _, o := range j.offers {
 		n := len(j.copies[o.id])
@@ -250,7 +254,7 @@ func (j *pairJudge) storage() {
 	}
 }
 
-// contents: each stored event is what was offered.
+// contents checks that each stored event equals its offer.
 func (j *pairJudge) contents() {
 	for _, s := range j.stored {
 		o := j.offer[s.id]
@@ -266,7 +270,7 @@ func (j *pairJudge) contents() {
 	}
 }
 
-// places: each event is in its partition.
+// places checks that each event is in its partition.
 func (j *pairJudge) places() {
 	for _, o := range j.offers {
 		id, key := o.event.partition, o.event.key
@@ -288,10 +292,10 @@ func (j *pairJudge) places() {
 			switch {
 			case c.partition == "": // before its partition was known, or the service's choice
 				if c.outcome.Storage != eventhubs.NotStored && !j.rules.anywhere {
-					j.fault("%d was told as %v in no partition", o.id, c.outcome.Storage)
+					j.fault("%d was reported as %v in no partition", o.id, c.outcome.Storage)
 				}
 			case first != "" && o.again == 0 && c.partition != first:
-				j.fault("%d was told in partition %s and is in %s", o.id, c.partition, first)
+				j.fault("%d was reported in partition %s and is in %s", o.id, c.partition, first)
 			}
 		}
 	}
@@ -302,7 +306,8 @@ func (o *pairOffer) assigned() bool {
 	return o.accepted && o.again == 0 && (o.event.partition != "" || o.event.key != "")
 }
 
-// order: in each partition, and in what is told of it, nothing comes before what was enqueued before it began to be.
+// order checks the log and the outcomes of each partition. No event comes before one whose call had
+// returned before its own call began.
 func (j *pairJudge) order() {
 	if !j.rules.ordered {
 		return
@@ -316,8 +321,8 @@ func (j *pairJudge) order() {
 		}
 	}
 	for _, c := range j.calls {
-		if c.partition != "" && !errors.Is(c.outcome.Err, eventhubs.ErrExpired) { // those of a batch that have expired are told first
-			logs["told of partition "+c.partition] = append(logs["told of partition "+c.partition], c.ids...)
+		if c.partition != "" && !errors.Is(c.outcome.Err, eventhubs.ErrExpired) { // expired events of a batch get their outcomes first
+			logs["outcomes of partition "+c.partition] = append(logs["outcomes of partition "+c.partition], c.ids...)
 		}
 	}
 	for what, ids := range logs {
@@ -344,13 +349,13 @@ func (j *pairJudge) order() {
 	}
 }
 
-// gaps: behind an event that has failed, and is not there, nothing of its partition is stored.
+// gaps checks that a partition stores nothing after a failed event that is missing.
 func (j *pairJudge) gaps() {
 	if !j.rules.gapless {
 		return
 	}
 	why := map[string]error{}
-	failed := map[string]*pairOffer{} // by partition: the first that has failed, by when its call had ended
+	failed := map[string]*pairOffer{} // by partition: the first failed event, by the end of its call
 	for _, c := range j.calls {
 		if c.outcome.Err == nil || errors.Is(c.outcome.Err, eventhubs.ErrCleared) {
 			continue
@@ -364,12 +369,13 @@ func (j *pairJudge) gaps() {
 	for _, s := range j.stored {
 		o, before := j.offer[s.id], failed[s.partition]
 		if o != nil && o.again == 0 && before != nil && before.ended < o.began {
-			j.fault("%d is stored in partition %s behind %d, which has failed: %v", o.id, s.partition, before.id, why[s.partition])
+			j.fault("%d is stored in partition %s after %d, which has failed: %v", o.id, s.partition, before.id, why[s.partition])
 		}
 	}
 }
 
-// waiting: Flush and Close return when all that they cover has its outcome, with nil only if that was stored, cleared or enqueued again.
+// waiting checks that Flush and Close return after all covered events have outcomes. They return
+// nil only if each of those was stored, cleared or enqueued again.
 func (j *pairJudge) waiting() {
 	for _, w := range j.waits {
 		undelivered, gaveUp := errors.AsType[*eventhubs.UndeliveredError](w.err)
@@ -395,7 +401,7 @@ func (j *pairJudge) waiting() {
 				continue
 			}
 			for _, c := range j.told[o.id] {
-				if c.at.After(w.at) && c.outcome.Err != nil && !errors.Is(c.outcome.Err, eventhubs.ErrCleared) { // later than at once: it was not told yet when the call began to cover
+				if c.at.After(w.at) && c.outcome.Err != nil && !errors.Is(c.outcome.Err, eventhubs.ErrCleared) { // it came after the call had begun to cover the event
 					j.fault("%s returned nil, and %d, which it covers, has failed: %v", w.call, o.id, c.outcome.Err)
 				}
 			}
@@ -403,7 +409,8 @@ func (j *pairJudge) waiting() {
 	}
 }
 
-// returned: what has failed, and was neither cleared nor enqueued again, some Flush or Close has returned.
+// returned checks that some Flush or Close has returned each failure, unless it was cleared or
+// enqueued again.
 func (j *pairJudge) returned() {
 	if !j.rules.handlers {
 		return
@@ -429,7 +436,7 @@ func (j *pairJudge) returned() {
 	}
 }
 
-// refusals: each for a reason that there was.
+// refusals checks that each refusal had a reason.
 func (j *pairJudge) refusals() {
 	for _, o := range j.offers {
 		if o.accepted {
@@ -460,10 +467,10 @@ func (j *pairJudge) refusals() {
 	}
 }
 
-// errNotReached is that of an event of a set behind one that was refused.
+// errNotReached is the error of an event that follows a refused one in a set.
 var errNotReached = errors.New("not reached")
 
-// counts: nothing is left, and Stats and Trace have counted what there was.
+// counts checks that nothing is left, and that Stats and Trace have counted every event.
 func (j *pairJudge) counts() {
 	if j.left != [3]int{} {
 		j.fault("in the end %d events, %d bytes and %d callers are left", j.left[0], j.left[1], j.left[2])
@@ -481,14 +488,14 @@ func (j *pairJudge) counts() {
 		j.fault("Stats have counted %d outcomes of %d events", n, accepted)
 	}
 	if j.rules.handlers && (told[eventhubs.Stored] != j.statsStored || told[eventhubs.NotStored] != j.statsFailed || told[eventhubs.PossiblyStored] != j.statsPossibly) {
-		j.fault("Stats have counted %d, %d and %d outcomes, told were %v", j.statsStored, j.statsFailed, j.statsPossibly, told)
+		j.fault("Stats have counted %d, %d and %d outcomes, reported were %v", j.statsStored, j.statsFailed, j.statsPossibly, told)
 	}
 	if j.traced && (j.traceAccepted != accepted || j.traceSettled != accepted) {
-		j.fault("%d events were accepted, the trace was told of %d, and of the outcomes of %d", accepted, j.traceAccepted, j.traceSettled)
+		j.fault("%d events were accepted, the trace got %d, and the outcomes of %d", accepted, j.traceAccepted, j.traceSettled)
 	}
 }
 
-// A pairTally shows that the runs were not idle.
+// A pairTally shows that the runs did some work.
 type pairTally struct{ Rows, Accepted, Refused, Stored, NotStored, PossiblyStored, Copies, Again, Waits int }
 
 func (s *pairTally) add(l *pairLedger) {

@@ -20,7 +20,7 @@ var (
 	pairwiseRow  = flag.Int("pairwise.row", -1, "run this row of the first array only")
 )
 
-// A factor is one way in which runs differ, with the values that it may have.
+// A factor is one way in which runs differ, with its possible values.
 type factor struct {
 	name   string
 	values []any
@@ -34,7 +34,8 @@ func of[T any](name string, values ...T) factor {
 	return f
 }
 
-// pairwiseFactors are what a program can choose, and what can happen to it. A defect that needs two of these to meet is met by some row.
+// pairwiseFactors are the choices of a program and the things that can happen to it. Some row meets
+// each defect that needs two of them.
 var pairwiseFactors = []factor{
 	of("partitions", 1, 2, 5, 32, 64),
 	of("growth", "none", "once", "often"),
@@ -66,7 +67,7 @@ var pairwiseFactors = []factor{
 	of("idle", false, true), // for longer than the service keeps links and connections
 }
 
-// pairwiseForbidden are the pairs of values that the constructor refuses.
+// pairwiseForbidden holds the pairs of values that the constructor refuses.
 var pairwiseForbidden = func() map[[2]pairCell]bool {
 	forbidden := map[[2]pairCell]bool{}
 	forbid := func(a string, x any, b string, ys ...any) {
@@ -84,7 +85,7 @@ var pairwiseForbidden = func() map[[2]pairCell]bool {
 	return forbidden
 }()
 
-// A pairCell is one value of one factor, by their places.
+// A pairCell is one value of one factor, both by index.
 type pairCell struct{ factor, value int }
 
 func cellOf(name string, value any) pairCell {
@@ -92,7 +93,7 @@ func cellOf(name string, value any) pairCell {
 	return pairCell{f, slices.Index(pairwiseFactors[f].values, value)}
 }
 
-// A pairRow is a value for each factor, by its place.
+// A pairRow is a value for each factor, by index.
 type pairRow []int
 
 func (r pairRow) String() string {
@@ -103,16 +104,17 @@ func (r pairRow) String() string {
 	return strings.Join(s, ", ")
 }
 
-// get is the row's value of a factor.
+// get returns the row's value of a factor.
 func get[T any](r pairRow, name string) T {
 	f := slices.IndexFunc(pairwiseFactors, func(f factor) bool { return f.name == name })
 	return pairwiseFactors[f].values[r[f]].(T)
 }
 
-// coveringArray returns rows in which every pair of values of two factors occurs that is not forbidden. Each row is the best of some candidates, each of which
-// begins with a pair that is still missing and takes, factor by factor in random order, the value that makes up the most missing pairs.
+// coveringArray returns rows in which every allowed pair of values of two factors occurs. Each row
+// is the best of several candidates. A candidate begins with a missing pair. Then it takes, factor
+// by factor in random order, the value that adds the most missing pairs.
 func coveringArray(factors []factor, forbidden map[[2]pairCell]bool, random *rand.Rand) (rows []pairRow) {
-	missing := map[[2]pairCell]bool{} // the one with the lower factor first
+	missing := map[[2]pairCell]bool{} // the cell of the lower factor first
 	var order [][2]pairCell           // the same, in an order that does not depend on the map
 	for i := range factors {
 		for j := range i {
@@ -154,7 +156,8 @@ func coveringArray(factors []factor, forbidden map[[2]pairCell]bool, random *ran
 	return rows
 }
 
-// candidate makes a row around a pair, and says how many missing pairs it has: -1 if it found none that is allowed.
+// candidate makes a row around a pair, and returns how many missing pairs it has. It returns -1 if
+// it found no allowed row.
 func candidate(factors []factor, forbidden map[[2]pairCell]bool, lacks func(a, b pairCell) bool, pair [2]pairCell, random *rand.Rand) (row pairRow, gain int) {
 	row = make(pairRow, len(factors))
 	chosen := []pairCell{pair[0], pair[1]}
@@ -189,7 +192,8 @@ func candidate(factors []factor, forbidden map[[2]pairCell]bool, lacks func(a, b
 	return row, gain
 }
 
-// Every pair that is allowed must be in the array, and none that is forbidden: counted here in another way than the generator does.
+// The array must have every allowed pair and no forbidden one. This test counts them in another way
+// than the generator.
 func TestTheCoveringArrayHasEveryPair(t *testing.T) {
 	for seed := range uint64(3) {
 		rows := coveringArray(pairwiseFactors, pairwiseForbidden, rand.New(rand.NewPCG(seed, 0)))
@@ -222,8 +226,10 @@ func TestTheCoveringArrayHasEveryPair(t *testing.T) {
 	}
 }
 
-// TestOptionsInPairs runs a producer with each pair of options, ways of use, handlers and faults at least once, in virtual time over an emulator, and judges what was
-// accepted, told and stored. A failure names the seed and the row: -pairwise.seed=N -pairwise.row=K runs that row alone.
+// TestOptionsInPairs runs a producer with each pair of options, ways of use, handlers and faults at
+// least once. It runs in virtual time over an emulator, and judges the accepted, reported and
+// stored events. A failure names the seed and the row: -pairwise.seed=N -pairwise.row=K runs only
+// that row.
 func TestOptionsInPairs(t *testing.T) {
 	var sum pairTally
 	for i := range *pairwiseMore {

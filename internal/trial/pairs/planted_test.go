@@ -12,7 +12,7 @@ import (
 	"github.com/go-eventhubs/eventhubs"
 )
 
-// A judge that finds nothing proves nothing, unless it finds what is put into a ledger on purpose.
+// A judge that finds nothing proves something only if it finds planted faults.
 func TestTheJudgeOfPairsFindsWhatIsPlanted(t *testing.T) {
 	never, begin := errors.New("never"), time.Unix(0, 0)
 	good := func() *pairLedger {
@@ -46,11 +46,11 @@ func TestTheJudgeOfPairsFindsWhatIsPlanted(t *testing.T) {
 	}
 	idempotent := func(l *pairLedger) { l.rules.idempotent = true }
 	for what, plant := range map[string]func(*pairLedger){
-		"is stored 0 times":            func(l *pairLedger) { l.stored = l.stored[1:] },
-		"has 0 outcomes":               func(l *pairLedger) { l.calls = l.calls[1:] },
-		"has 2 outcomes":               func(l *pairLedger) { l.calls = append(l.calls, l.calls[5]) },
-		"its Delivery was told: false": func(l *pairLedger) { l.offers[0].outcome = eventhubs.Outcome{} },
-		"its Delivery was told: true": func(l *pairLedger) {
+		"is stored 0 times":                  func(l *pairLedger) { l.stored = l.stored[1:] },
+		"has 0 outcomes":                     func(l *pairLedger) { l.calls = l.calls[1:] },
+		"has 2 outcomes":                     func(l *pairLedger) { l.calls = append(l.calls, l.calls[5]) },
+		"its Delivery has an outcome: false": func(l *pairLedger) { l.offers[0].outcome = eventhubs.Outcome{} },
+		"its Delivery has an outcome: true": func(l *pairLedger) {
 			l.offers[6].delivery, l.offers[6].outcome.Storage = new(eventhubs.Delivery), eventhubs.NotStored
 		},
 		"the Delivery":                     func(l *pairLedger) { l.offers[2].outcome.Storage = eventhubs.NotStored },
@@ -71,7 +71,7 @@ func TestTheJudgeOfPairsFindsWhatIsPlanted(t *testing.T) {
 		},
 		"was first tried 1s after it had":  func(l *pairLedger) { l.offers[0].expires = begin.Add(-time.Second) },
 		"which may take":                   func(l *pairLedger) { l.calls[0].at = begin.Add(time.Hour) },
-		"told and never offered":           func(l *pairLedger) { l.calls[0].ids = append(l.calls[0].ids, 99) },
+		"reported and never offered":       func(l *pairLedger) { l.calls[0].ids = append(l.calls[0].ids, 99) },
 		"stored and was never offered":     func(l *pairLedger) { l.stored = append(l.stored, storedEvent{partition: "0", id: 99}) },
 		"and is stored":                    func(l *pairLedger) { l.stored = append(l.stored, storedEvent{partition: "0", id: 6}) },
 		"is stored 1 times":                func(l *pairLedger) { l.stored = append(l.stored, l.offers[4].event) },
@@ -83,12 +83,12 @@ func TestTheJudgeOfPairsFindsWhatIsPlanted(t *testing.T) {
 		"want 0":                           func(l *pairLedger) { l.stored[0].partition = "1" },
 		"with the key":                     func(l *pairLedger) { l.stored[1].partition = "1" },
 		"is in partitions":                 func(l *pairLedger) { l.stored = append(l.stored, l.stored[3]); l.stored[4].partition = "1" },
-		"was told in partition":            func(l *pairLedger) { l.calls[5].partition = "1" },
+		"was reported in partition":        func(l *pairLedger) { l.calls[5].partition = "1" },
 		"in no partition":                  func(l *pairLedger) { l.calls[0].partition = "" },
 		"comes before 0, in partition 0":   func(l *pairLedger) { slices.Reverse(l.stored) },
-		"comes before 0, told of":          func(l *pairLedger) { l.calls[0].began, l.calls[0].ended = 98, 99 },
+		"comes before 0, outcomes of":      func(l *pairLedger) { l.calls[0].began, l.calls[0].ended = 98, 99 },
 		"run at once":                      func(l *pairLedger) { l.calls[0].ended = 15 },
-		"behind 4, which has failed":       func(l *pairLedger) { l.stored[3].partition, l.calls[5].partition = "1", "1" },
+		"after 4, which has failed":        func(l *pairLedger) { l.stored[3].partition, l.calls[5].partition = "1", "1" },
 		"before the outcome of [1]":        func(l *pairLedger) { l.waits[0].missing = []int{1} },
 		"before the outcome of [3]":        func(l *pairLedger) { l.waits[1].missing = []int{3} },
 		"which it covers, has failed":      func(l *pairLedger) { l.calls[2].at = begin.Add(time.Second) },
@@ -108,7 +108,7 @@ func TestTheJudgeOfPairsFindsWhatIsPlanted(t *testing.T) {
 		"0 events, 7 bytes":                func(l *pairLedger) { l.left[1] = 7 },
 		"counted 5 outcomes of 6":          func(l *pairLedger) { l.statsFailed = 0 },
 		"counted 3, 2 and 1":               func(l *pairLedger) { l.statsStored, l.statsFailed = 3, 2 },
-		"the trace was told of 5":          func(l *pairLedger) { l.traceAccepted = 5 },
+		"the trace got 5":                  func(l *pairLedger) { l.traceAccepted = 5 },
 		"the outcomes of 7":                func(l *pairLedger) { l.traceSettled = 7 },
 	} {
 		l := good()

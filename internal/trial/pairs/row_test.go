@@ -12,9 +12,10 @@ import (
 	"github.com/go-eventhubs/eventhubs/internal/partitionkey"
 )
 
-// What a row means: for the producer's options, for what they promise, and for what the service does.
+// This file says what a row means for the producer's options, for their promises, and for the
+// service.
 
-// options are the row's, and the rules of the ledger what they promise.
+// options returns the row's options. The rules of the ledger hold their promises.
 func (r *pairRun) options() *eventhubs.Options {
 	row := r.row
 	o := &eventhubs.Options{
@@ -93,7 +94,7 @@ func (r *pairRun) rules(handlers, own bool, bytes int) pairRules {
 
 func ownHash(key string, partitions int) int { return (7*len(key) + int(key[len(key)-1])) % partitions }
 
-// fate is what becomes of an operation.
+// fate returns the service's answer to an operation.
 func (r *pairRun) fate(op emulator.Operation) emulator.Action {
 	kind := get[string](r.row, "faults")
 	if kind == "mixed" {

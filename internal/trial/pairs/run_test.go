@@ -25,22 +25,22 @@ type pairRun struct {
 	row     pairRow
 	server  *emulator.Server
 	p       *eventhubs.BufferedProducer
-	sibling *pairRun // it has no row: the other producer, with default options
+	sibling *pairRun // the other producer, with default options and without a row
 	shared  *eventhubs.Connection
 	hub     string
 	count   atomic.Int64 // the moments of the ledger
 	stop    context.CancelFunc
-	over    context.Context // ended when the streams are to end
+	over    context.Context // ends when the streams are to end
 	resting atomic.Bool     // nothing is to happen
 
 	mu     sync.Mutex // guards the fields below
 	random *rand.Rand
 	book   pairLedger
 	ids    int
-	ended  map[int]int // how many handler calls have ended that were told of an event
-	budget int         // what handlers may still do
-	grown  []int       // how many partitions there have been
-	faults []string    // what was seen as it happened
+	ended  map[int]int // for each event, how many of its handler calls have ended
+	budget int         // the cost that handlers may still spend
+	grown  []int       // the numbers of partitions so far
+	faults []string    // faults that the run itself has seen
 }
 
 func newPairRun(t *testing.T, row pairRow, seed uint64, k int) *pairRun {
@@ -83,22 +83,22 @@ func newPairRun(t *testing.T, row pairRow, seed uint64, k int) *pairRun {
 	return r
 }
 
-// chance is true in so many of a hundred cases.
+// chance is true in that many of a hundred cases.
 func (r *pairRun) chance(percent int) bool { return r.below(100) < percent }
 
-// below is a random number below n, for whoever asks.
+// below returns a random number below n. Any goroutine may call it.
 func (r *pairRun) below(n int) int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.random.IntN(n)
 }
 
-// upTo is a random time below d.
+// upTo returns a random time below d.
 func (r *pairRun) upTo(d time.Duration) time.Duration {
 	return time.Duration(r.below(int(d/time.Millisecond))) * time.Millisecond
 }
 
-// saw notes what must not be.
+// saw notes a fault.
 func (r *pairRun) saw(format string, args ...any) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -157,7 +157,7 @@ func (r *pairRun) run() {
 	}
 }
 
-// enqueueFrom has the row's goroutines enqueue so many events.
+// enqueueFrom has the row's goroutines enqueue that many events.
 func (r *pairRun) enqueueFrom(streams *sync.WaitGroup, events int) {
 	n := get[int](r.row, "goroutines")
 	for i := range n {
@@ -185,7 +185,7 @@ func (r *pairRun) runSibling() {
 	r.collect()
 }
 
-// connect makes the list of partitions known; it reports whether it could.
+// connect gets the list of partitions. It reports whether it could.
 func (r *pairRun) connect() bool {
 	for range 20 {
 		ctx, cancel := context.WithTimeout(r.Context(), 10*time.Second)
@@ -199,7 +199,7 @@ func (r *pairRun) connect() bool {
 	return false
 }
 
-// offer makes an event.
+// offer returns a new event.
 func (r *pairRun) offer(e storedEvent, call string, size int, expires time.Time) *pairOffer {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -223,7 +223,7 @@ func (o *pairOffer) data() *eventhubs.Event {
 	return &eventhubs.Event{Body: []byte(o.event.body), ContentType: o.event.contentType, Properties: o.properties()}
 }
 
-// message is data in two sections.
+// message has the body's bytes in two data sections.
 func (o *pairOffer) message() *eventhubs.Event {
 	body := []byte(o.event.body)
 	return &eventhubs.Event{Properties: o.properties(), ContentType: o.event.contentType, AMQP: &eventhubs.AMQPMessage{Body: &eventhubs.AMQPBody{Data: [][]byte{body[:1], body[1:]}}}}
@@ -233,7 +233,7 @@ func (o *pairOffer) options() *eventhubs.Event {
 	return &eventhubs.Event{PartitionID: o.event.partition, PartitionKey: o.event.key, ExpiresAt: o.expires, Delivery: o.delivery, Tag: o.id}
 }
 
-// enter notes that offers begin to be enqueued.
+// enter notes that calls begin to enqueue offers.
 func (r *pairRun) enter(offers ...*pairOffer) {
 	began := r.count.Add(1)
 	r.mu.Lock()
@@ -244,7 +244,7 @@ func (r *pairRun) enter(offers ...*pairOffer) {
 	}
 }
 
-// leave notes that one has been enqueued, or refused.
+// leave notes that an offer has been enqueued or refused.
 func (r *pairRun) leave(ctx context.Context, o *pairOffer, err error) {
 	ended := r.count.Add(1)
 	r.mu.Lock()
@@ -296,7 +296,8 @@ func (r *pairRun) one(stream int) {
 	r.bounds()
 }
 
-// bounds looks whether the buffer holds more than it may. What handlers enqueue may exceed it.
+// bounds checks that the buffer holds no more than it may. Events that handlers enqueue may exceed
+// the bounds.
 func (r *pairRun) bounds() {
 	if h := get[string](r.row, "handler"); h == "again" || h == "enqueues" || h == "looks" {
 		return
@@ -389,7 +390,7 @@ func (r *pairRun) close(call string, patience time.Duration) {
 	r.wait(call, "", f, patience)
 }
 
-// wait calls what waits for outcomes, and notes what it should have waited for.
+// wait makes a call that waits for outcomes, and notes the events that it should have waited for.
 func (r *pairRun) wait(call, partition string, f func(context.Context) error, patience time.Duration) {
 	w := pairWait{call: call, partition: partition, most: patience + 20*time.Second}
 	ctx, cancel := context.WithTimeout(r.Context(), patience)
@@ -414,7 +415,7 @@ func (r *pairRun) wait(call, partition string, f func(context.Context) error, pa
 	r.book.waits = append(r.book.waits, w)
 }
 
-// afterClose looks whether a closed producer says so.
+// afterClose checks that a closed producer reports that it is closed.
 func (r *pairRun) afterClose() {
 	ctx := r.Context()
 	for call, err := range map[string]error{
@@ -438,7 +439,7 @@ func (r *pairRun) afterClose() {
 	}
 }
 
-// collect fills what the ledger has to have in the end.
+// collect fills in the ledger at the end.
 func (r *pairRun) collect() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -465,7 +466,7 @@ func (r *pairRun) collect() {
 	}
 }
 
-// judge returns what was wrong with the run.
+// judge returns the faults of the run.
 func (r *pairRun) judge() []string {
 	faults := append(judgeLedger(&r.book), r.faults...)
 	if r.sibling != nil {

@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// Goroutines counts the goroutines that producers have started: those of senders, discovery and refresh.
+// Goroutines counts the goroutines that producers have started: senders, discovery and refresh.
 func Goroutines() (n int) {
 	stacks := make([]byte, 1<<20)
 	stacks = stacks[:runtime.Stack(stacks, true)]

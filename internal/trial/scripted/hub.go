@@ -1,6 +1,6 @@
-// Package scripted is an event hub without a network. It stores what a producer sends, after a latency,
-// unless the test answers something else. It does not import package eventhubs, so that the tests inside
-// that package can use it.
+// Package scripted is an event hub without a network. It stores what a producer sends, after a
+// latency, unless the test answers something else. It does not import package eventhubs, so that
+// the tests inside that package can use it.
 package scripted
 
 import (
@@ -21,7 +21,8 @@ import (
 // Unlogged is the Logger of tests that expect faults.
 var Unlogged = slog.New(slog.DiscardHandler)
 
-// A Hub is a hub that stores what it is sent, after a latency, unless the test's script answers something else.
+// A Hub stores the batches that it gets, after a latency, unless the test's script answers
+// otherwise.
 type Hub struct {
 	T          *testing.T
 	Partitions []string
@@ -30,15 +31,15 @@ type Hub struct {
 	Open       func(partition string) error // of a link; nil: it opens
 
 	Expires time.Time
-	Aloud   bool // what a producer has no Logger for goes to slog.Default
+	Aloud   bool // a producer without a Logger logs to slog.Default
 
 	Mu     sync.Mutex // guards the fields below
 	List   func(call int) error
 	Answer func(s Sent) connection.Result // nil: accepted
 	Asked  int
-	sends  []Sent // every Send, in the order of their arrival
+	sends  []Sent // every Send, in the order of arrival
 	Stored map[string][]string
-	opened chan struct{} // nil until somebody asked
+	opened chan struct{} // nil until the first call of Opened
 	Closed bool
 	Cut    chan struct{} // closed by Close
 }
@@ -49,7 +50,7 @@ type Sent struct {
 	Batch     [][]byte // the producer's memory
 	Bodies    []string
 	Bytes     int
-	At        time.Duration // since the peer was made
+	At        time.Duration // since the hub was made
 	Try       int           // of a batch with this first event
 }
 
@@ -80,7 +81,7 @@ func (p *Hub) PartitionProperties(_ context.Context, id string) (connection.Part
 
 func (p *Hub) TokenExpires() time.Time { return p.Expires }
 
-// Opened is called once for each try; reopen closes what it returned.
+// Opened is called once for each try. Reopen closes the channel.
 func (p *Hub) Opened() <-chan struct{} {
 	p.Mu.Lock()
 	defer p.Mu.Unlock()
@@ -90,7 +91,7 @@ func (p *Hub) Opened() <-chan struct{} {
 	return p.opened
 }
 
-// Reopen is somebody's success to open a connection.
+// Reopen signals that a connection was opened.
 func (p *Hub) Reopen() {
 	p.Mu.Lock()
 	defer p.Mu.Unlock()
@@ -129,7 +130,7 @@ func (p *Hub) Sent() []Sent {
 	return slices.Clone(p.sends)
 }
 
-// WantSends checks when and with what Send was called so far: "250ms 0 [a b]" is one call.
+// WantSends checks the time and content of each call of Send so far: "250ms 0 [a b]" is one call.
 func (p *Hub) WantSends(why string, want ...string) {
 	p.T.Helper()
 	synctest.Wait()
@@ -142,10 +143,11 @@ func (p *Hub) WantSends(why string, want ...string) {
 	}
 }
 
-// Now is the virtual time since the bubble began: all bubbles begin at midnight, 2000-01-01 UTC.
+// Now returns the virtual time since the bubble began. Each bubble begins at midnight, 2000-01-01
+// UTC.
 func Now() time.Duration { return time.Since(time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)) }
 
-// TriesOf returns when the peer was sent the batches of a partition.
+// TriesOf returns the times at which the hub got batches of a partition.
 func (p *Hub) TriesOf(partition string) (at []time.Duration) {
 	for _, s := range p.Sent() {
 		if s.Partition == partition {

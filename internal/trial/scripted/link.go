@@ -22,7 +22,7 @@ func (l *Link) Open(ctx context.Context) error {
 	return ctx.Err()
 }
 
-// Identity is that of a service which gives every producer the identity that it claims.
+// Identity answers for a service that gives each producer the identity that it claims.
 func (l *Link) Identity() (connection.Identity, uint64) {
 	return connection.Identity{ProducerID: 1}, 1
 }
@@ -31,7 +31,7 @@ func (l *Link) Detach()                 {}
 func (l *Link) SendOn(ctx context.Context, _ uint64, batch [][]byte) connection.Result {
 	return l.Send(ctx, batch)
 }
-func (l *Link) IsOpen() bool           { return false } // so that Open is asked each time
+func (l *Link) IsOpen() bool           { return false } // so that every try calls Open
 func (l *Link) WaitingForCredit() bool { return false }
 func (l *Link) MaxMessageSize() uint64 {
 	l.Peer.Mu.Lock()

@@ -22,7 +22,7 @@ func (n *Notebook) Write(line []byte) (int, error) {
 
 func (n *Notebook) Logger() *slog.Logger { return slog.New(slog.NewTextHandler(n, nil)) }
 
-// Lines are those that contain a text.
+// Lines returns the lines that contain a text.
 func (n *Notebook) Lines(text string) (found []string) {
 	synctest.Wait()
 	n.mu.Lock()

@@ -13,7 +13,8 @@ import (
 	"github.com/go-eventhubs/eventhubs/internal/testseam"
 )
 
-// Takes has the service answer attaches as one that refuses claims with an error, if there is one, and gives each who claims nothing an id of its own: 77, 78 and so on.
+// Takes sets the service's answer to attaches. It refuses a claim with the error of refusal, if
+// there is one. It gives each producer without a claim an id of its own: 77, 78 and so on.
 func (n *NumberedHub) Takes(refusal func(claim connection.Claim) error) {
 	id := int64(76)
 	n.Reply = func(_ int, claim *connection.Claim) (connection.Identity, error) {
@@ -28,19 +29,20 @@ func (n *NumberedHub) Takes(refusal func(claim connection.Claim) error) {
 	}
 }
 
-// AttachRefused is a refusal of the attach itself, with that code.
+// AttachRefused returns a refusal of the attach itself, with that code.
 func AttachRefused(code connection.Code) error {
 	return &connection.Error{Code: code, Transient: code == connection.CodeInternal, Refused: true, Err: errors.New("no such producer")}
 }
 
-// LoseLink is a loss while the link is idle.
+// LoseLink ends the link while it is idle.
 func (n *NumberedHub) LoseLink() {
 	n.Mu.Lock()
 	defer n.Mu.Unlock()
 	n.Open = false
 }
 
-// A NumberedHub is a hub of one partition whose service answers attaches as the test has it: public facts do not settle how the real one does.
+// A NumberedHub is a hub of one partition. The test chooses the service's answers to attaches,
+// because public facts do not settle the real service's.
 type NumberedHub struct {
 	*Hub
 	Reply func(attach int, claim *connection.Claim) (connection.Identity, error)
@@ -50,7 +52,7 @@ type NumberedHub struct {
 	Open     bool
 	attaches int
 	identity connection.Identity
-	Last     int32    // the number that the service knows
+	Last     int32    // the last number that the service knows
 	sent     []string // every Send: the numbers of its events
 	Answers  []connection.Result
 }
@@ -109,7 +111,8 @@ func (l *numberedLink) Open(context.Context) error {
 	return nil
 }
 
-// SendOn stores what comes next, unless there is an answer in stock. An outcome that is not known loses the link.
+// SendOn stores the next batch, unless the test has set an answer. An unknown outcome loses the
+// link.
 func (l *numberedLink) SendOn(_ context.Context, attach uint64, batch [][]byte) connection.Result {
 	n := l.peer
 	n.Mu.Lock()
@@ -133,7 +136,7 @@ func (l *numberedLink) SendOn(_ context.Context, attach uint64, batch [][]byte) 
 	return r
 }
 
-// carried are the numbers of an event.
+// carried holds the numbers of an event.
 type carried struct {
 	id     int64
 	epoch  int16

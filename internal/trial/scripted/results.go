@@ -7,7 +7,7 @@ import (
 	"github.com/go-eventhubs/eventhubs/internal/connection"
 )
 
-// A try answers for each partition what the test has put there.
+// Answers makes each try of a partition end with the result that the test has put into the map.
 func Answers(peer *Hub) (answers map[string]connection.Result) {
 	answers = map[string]connection.Result{}
 	peer.Answer = func(s Sent) connection.Result {
@@ -21,23 +21,23 @@ func Answers(peer *Hub) (answers map[string]connection.Result) {
 	return answers
 }
 
-// Unauthorized is a try that fails with all that a service tells of it.
+// Unauthorized returns the error of a refused try, with every detail that a service gives.
 func Unauthorized() error {
 	return &connection.Error{Code: connection.CodeUnauthorized, Condition: "amqp:unauthorized-access", Description: "InvalidSignature",
 		TrackingID: "t-1", Transient: true, Err: errors.New("amqp:unauthorized-access: InvalidSignature")}
 }
 
-// TooLarge is the result of a try that the service has refused for its size.
+// TooLarge returns the result of a try that the service has refused for its size.
 func TooLarge(outcome connection.Outcome) connection.Result {
 	return connection.Result{Outcome: outcome, Err: &connection.Error{Code: connection.CodeTooLarge, Condition: "amqp:link:message-size-exceeded", Err: errors.New("too large")}}
 }
 
-// Transient is the result of a try that ended without a settled failure.
+// Transient returns the result of a try that ended without a final failure.
 func Transient(outcome connection.Outcome) connection.Result {
 	return connection.Result{Outcome: outcome, Err: &connection.Error{Code: connection.CodeConnectionLost, Err: errors.New("the line is cut"), Transient: true}}
 }
 
-// Refused is the result of a try that the service has refused for good.
+// Refused returns the result of a try that the service has refused for good.
 func Refused(why string) connection.Result {
 	return connection.Result{Outcome: connection.Rejected, Err: &connection.Error{
 		Code: connection.CodeRejected, Condition: "amqp:not-allowed", Description: why, Err: errors.New(why)}}
@@ -56,7 +56,7 @@ func Throttling(peer *Hub) {
 	}
 }
 
-// Failing returns the result of a try that did not get as far as the service.
+// Failing returns the result of a try that did not reach the service.
 func Failing(e connection.Error) connection.Result {
 	e.Err = errors.New("no")
 	return connection.Result{Outcome: connection.NotSent, Err: &e}

@@ -1,6 +1,6 @@
 package scripted
 
-// SectionSize is how many bytes of a batch an event of that encoded size takes.
+// SectionSize returns how many bytes of a batch an event of that encoded size takes.
 func SectionSize(encoded int) int {
 	if encoded < 256 {
 		return encoded + 5
@@ -8,7 +8,7 @@ func SectionSize(encoded int) int {
 	return encoded + 8
 }
 
-// sectionHead is how many bytes of a section of that size are its header.
+// sectionHead returns how many bytes of a section of that size are its header.
 func sectionHead(section int) int {
 	if section < SectionSize(256) {
 		return 5

@@ -8,7 +8,7 @@ import (
 	"github.com/go-eventhubs/eventhubs/internal/testseam"
 )
 
-// A HangingHub does not tell its partitions.
+// A HangingHub never returns its list of partitions.
 type HangingHub struct {
 	*Hub
 	Hang bool
@@ -22,7 +22,7 @@ func (h *HangingHub) Properties(ctx context.Context) (connection.HubProperties, 
 	return connection.HubProperties{}, Transient(connection.NotSent).Err
 }
 
-// A SlowHub is a peer whose links open, and whose hub closes, as the test says.
+// A SlowHub is a hub whose links open as the test says, and which counts its closes.
 type SlowHub struct {
 	*Hub
 	Open   func(ctx context.Context, id string) error

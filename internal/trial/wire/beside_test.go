@@ -16,28 +16,30 @@ import (
 	"github.com/go-eventhubs/eventhubs/internal/trial/world"
 )
 
-// Three measurements that were made of .NET's buffered producer, 5.12.2 on two processors, made of this one. Theirs are figures that were seen
-// once; ours are the tests' own.
+// Three measurements of .NET's buffered producer, 5.12.2 on two processors, are repeated here with
+// this one. Their figures were seen once. Ours come from these tests.
 
 const (
 	besideDotNetBegins = "<!-- The table is made by the tests: go test -run TestTheTableBesideDotNetIsTheTests ./internal/trial/wire -update -->\n"
 	besideRoundTrip    = 10 * time.Millisecond
 	besideWait         = time.Second // .NET's default
-	silenceHolds       = 4*200/8 + 1 // at most: what comes in the second of the linger and the 3 s after which silence is trouble
+	silenceHolds       = 4*200/8 + 1 // at most: the events of the second of linger, and of the 3 s after which silence counts as trouble
 )
 
-// A beside is a producer with .NET's MaxWaitTime over a hub whose acknowledgements take a round trip.
+// A beside is a producer with .NET's MaxWaitTime over a hub whose acknowledgements take a round
+// trip.
 type beside struct {
 	*testing.T
 	server *emulator.Server
 	p      *eventhubs.BufferedProducer
-	hold   chan struct{} // closed when what hangs may go on
+	hold   chan struct{} // closed when hanging handlers may go on
 
 	mu   sync.Mutex
-	took []time.Duration // from Enqueue to its outcome, for each event whose Tag is the time of its Enqueue
+	took []time.Duration // from Enqueue to outcome, for each event whose Tag is the time of its Enqueue
 }
 
-// newBeside makes one in which the partitions below troubled are silent to transfers, or have handlers that hang.
+// newBeside returns a beside whose partitions below troubled answer no transfers, or have handlers
+// that hang.
 func newBeside(t *testing.T, partitions, troubled int, silent bool) *beside {
 	b := &beside{T: t, server: world.NewEmulator(t, partitions), hold: make(chan struct{})}
 	inTrouble := func(id string) bool {
@@ -74,7 +76,8 @@ func newBeside(t *testing.T, partitions, troubled int, silent bool) *beside {
 	return b
 }
 
-// offer enqueues 200 events a second, to each of the partitions in turn or, if there are none, without a partition, and returns the longest Enqueue.
+// offer enqueues 200 events a second, to each of the partitions in turn. Without partitions it
+// names none. It returns the time of the longest Enqueue.
 func (b *beside) offer(lasts time.Duration, ids ...string) (longest time.Duration) {
 	began := time.Now()
 	for n := 0; time.Since(began) < lasts; n++ {
@@ -101,7 +104,7 @@ func (b *beside) taken() []time.Duration {
 	return took
 }
 
-// heal lets what hangs go on, and sees everything stored.
+// heal releases the hanging handlers, and waits until everything is stored.
 func (b *beside) heal() {
 	b.server.SetHook(nil)
 	close(b.hold)
@@ -112,7 +115,7 @@ func (b *beside) heal() {
 	}
 }
 
-// A silence is what one silent partition of eight does to a caller who names no partition.
+// A silence holds what one silent partition of eight costs a caller that names no partition.
 type silence struct {
 	longest time.Duration // Enqueue
 	held    int           // by the silent partition
@@ -144,7 +147,8 @@ func TestASilentPartitionHoldsUpNoEventWithoutAKey(t *testing.T) {
 	}
 }
 
-// besideHungHandlers returns the longest time from Enqueue to outcome in the last of eight partitions, while the handlers of others hang, for ten minutes.
+// besideHungHandlers returns the longest time from Enqueue to outcome in the last of eight
+// partitions. The handlers of others hang for ten minutes.
 func besideHungHandlers(t *testing.T, hung int) (longest time.Duration) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBeside(t, 8, hung, false)
@@ -171,16 +175,17 @@ func besideHungHandlers(t *testing.T, hung int) (longest time.Duration) {
 func TestHandlersThatHangStopNoOtherPartition(t *testing.T) {
 	for hung := range 8 {
 		if got, want := besideHungHandlers(t, hung), besideWait+besideRoundTrip; got > want {
-			t.Errorf("with %d handlers that hang an event of another partition had its outcome after %v, want %v at the most", hung, got, want)
+			t.Errorf("with %d handlers that hang an event of another partition had its outcome after %v, want at most %v", hung, got, want)
 		}
 	}
 }
 
-// besideAQuietHub returns the times from Enqueue to outcome, sorted, of one event for each partition, all enqueued at once.
+// besideAQuietHub returns the sorted times from Enqueue to outcome of one event for each partition,
+// all enqueued at once.
 func besideAQuietHub(t *testing.T, partitions int) (took []time.Duration) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBeside(t, partitions, 0, false)
-		for range 2 { // the first time the links are opened as well
+		for range 2 { // the first round also opens the links
 			b.taken()
 			for id := range partitions {
 				if err := b.p.Enqueue(t.Context(), &eventhubs.Event{Body: []byte("event"), PartitionID: fmt.Sprint(id), Tag: time.Now()}); err != nil {

@@ -13,16 +13,16 @@ import (
 	"github.com/go-eventhubs/eventhubs/internal/trial/world"
 )
 
-// A wireCondition is what the service may give as a reason, and what becomes of a batch that it meets.
+// A wireCondition is a reason that the service may give, and its effect on a batch.
 type wireCondition struct {
 	name string
 	code eventhubs.Code
 
 	rejected bool // a batch that is rejected with it fails
-	detached bool // and so does one whose link is detached with it
+	detached bool // and so does a batch whose link is detached with it
 }
 
-// wireConditions are those that the service, its documents or its clients name.
+// wireConditions are the conditions that the service, its documents or its clients name.
 var wireConditions = []wireCondition{
 	{name: "com.microsoft:server-busy", code: eventhubs.CodeThrottled},
 	{name: "com.microsoft:timeout", code: eventhubs.CodeTimeout},
@@ -65,7 +65,8 @@ var wireConditions = []wireCondition{
 	{name: "something:nobody-knows", code: eventhubs.CodeInternal},
 }
 
-// TestEachConditionHasItsCodeAndItsEnd: a batch that meets it is tried again or fails, with the code, the condition and the service's tracking id.
+// TestEachConditionHasItsCodeAndItsEnd checks that a batch with this condition is tried again or
+// fails. The error has the code, the condition and the service's tracking id.
 func TestEachConditionHasItsCodeAndItsEnd(t *testing.T) {
 	for _, c := range wireConditions {
 		t.Run(c.name, func(t *testing.T) {
@@ -104,5 +105,5 @@ func (c *wireCondition) meet(t *testing.T, action emulator.Action, fails bool) {
 	if !ok || e.Code != c.code || e.Condition != c.name || e.TrackingID != "2_G0" || e.PartitionID != victim {
 		t.Errorf("%v: the error is %#v, want %q", action, last, c.code)
 	}
-	_ = r.p.Close(t.Context()) // which may still cover what has failed
+	_ = r.p.Close(t.Context()) // which may still cover the failed events
 }

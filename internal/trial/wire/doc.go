@@ -1,2 +1,3 @@
-// Package wire tests what happens on the wire: faults of the network and of the service, and each frame that a producer sends.
+// Package wire tests the wire: faults of the network and of the service, and each frame that a
+// producer sends.
 package wire

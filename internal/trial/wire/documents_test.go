@@ -18,7 +18,8 @@ const (
 	tableBegins  = "<!-- The table is made from the tests: go test -run TestTheTableOfFaultsIsTheTests ./internal/trial/wire -update -->\n"
 )
 
-// The tests hold each row to the time that it states, so the table is true if it is theirs.
+// The tests hold each row to the time that it states. The table is true if the document has the
+// tests' rows.
 func TestTheTableOfFaultsIsTheTests(t *testing.T) {
 	world.WantTable(t, wireDocument, tableBegins, wireTable())
 }
@@ -53,7 +54,7 @@ func wireTable() string {
 	return b.String()
 }
 
-// within is the time that a row takes, in words.
+// within returns the time that a row takes, in words.
 func (f *wireFault) within() string {
 	trips := func(d time.Duration) string {
 		return strconv.FormatFloat(float64(d)/float64(world.Trip), 'g', 3, 64) + " round trips"
@@ -72,7 +73,7 @@ func (f *wireFault) within() string {
 	}
 }
 
-// seconds is a time to a tenth of a second, rounded as told.
+// seconds returns a time to a tenth of a second, rounded by round.
 func seconds(d time.Duration, round func(float64) float64) string {
 	tenths := round(float64(d) / float64(time.Second/10))
 	return strconv.FormatFloat(tenths/10, 'f', -1, 64) + " s"

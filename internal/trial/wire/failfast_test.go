@@ -17,12 +17,12 @@ import (
 	"github.com/go-eventhubs/eventhubs/internal/trial/world"
 )
 
-// A hopeless cause will not pass by itself, as far as anybody can know.
+// A hopeless cause is one that, as far as anyone can know, will not pass by itself.
 type hopeless struct {
 	name  string
 	code  eventhubs.Code
 	state eventhubs.HealthState
-	says  string // what to check, in the error's text
+	says  string // the advice in the error's text
 
 	setup func(r *rig) // brings it about before the producer is made, or makes the producer
 	mend  func(r *rig)
@@ -75,7 +75,7 @@ var hopelessCauses = []hopeless{
 	},
 }
 
-// heard is what a Trace is told.
+// A heard records the calls of a Trace.
 type heard struct {
 	mu      sync.Mutex // guards the fields below
 	again   []error
@@ -103,7 +103,9 @@ func (h *heard) all() (again []error, settled []eventhubs.Outcome) {
 	return slices.Clone(h.again), slices.Clone(h.settled)
 }
 
-// TestWhatCannotSucceedIsSeenAtOnce: in what Connect returns, in Health, by the Trace and in one line of the log, whether or not accepted events go on waiting.
+// TestWhatCannotSucceedIsSeenAtOnce checks where a hopeless cause shows: in Connect's error, in
+// Health, in the Trace and in one line of the log. It shows whether or not accepted events go on
+// waiting.
 func TestWhatCannotSucceedIsSeenAtOnce(t *testing.T) {
 	for _, c := range hopelessCauses {
 		for _, fast := range []bool{false, true} {
@@ -170,12 +172,13 @@ func (c *hopeless) wantError(t *testing.T, where string, err error) {
 	}
 }
 
-// TestACloseThatHangsEndsWithin5Seconds: nothing that the service or the network leaves undone holds a Close up for longer.
+// TestACloseThatHangsEndsWithin5Seconds checks that a Close waits no longer than that for answers
+// of the service or the network.
 func TestACloseThatHangsEndsWithin5Seconds(t *testing.T) {
 	for _, c := range []struct {
 		name   string
-		shared bool // the connection is, so that the producer closes its links only
-		gone   bool // the network is
+		shared bool // the connection is shared, so the producer closes only its links
+		gone   bool // the network is gone
 		want   time.Duration
 	}{
 		{"connection, unanswered", false, false, 0}, {"connection, no network", false, true, 0},
@@ -210,7 +213,7 @@ func TestACloseThatHangsEndsWithin5Seconds(t *testing.T) {
 	}
 }
 
-// shareConnection makes the rig's producer one on a shared connection.
+// shareConnection gives the rig a producer on a shared connection.
 func (r *rig) shareConnection() {
 	shared, err := eventhubs.NewConnectionFromConnectionString(r.server.ConnectionString("hub"), &r.options.Connection)
 	if err != nil {

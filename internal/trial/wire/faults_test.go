@@ -13,28 +13,29 @@ import (
 	"github.com/go-eventhubs/eventhubs/internal/trial/world"
 )
 
-// A wireFault is a row of the table in docs/wire.md, and what makes it true.
+// A wireFault is a row of the table in docs/wire.md, with the code that makes it happen.
 type wireFault struct {
-	name    string // of the subtest
-	what    string // goes wrong
-	service string // does, as far as a client can tell
-	we      string // do
+	name    string // the name of the subtest
+	what    string // what goes wrong
+	service string // what the service does, as far as a client can tell
+	we      string // what the producer does
 
-	options eventhubs.Options // that matter
+	options eventhubs.Options // options that matter
 	setup   func(r *rig)      // before the producer is made; nil: its key, without TLS
 	quiet   bool              // there is no stream: strike alone enqueues
 	strike  func(r *rig)      // brings it about, and returns when it is over, so that an event could be stored
 
-	// What is expected. The time runs from when strike has returned until the victim's next event is stored.
+	// These are the expected results. The time runs from the return of strike until the victim's
+	// next event is stored.
 	least, most time.Duration
 	states      string         // as logged
 	code        eventhubs.Code // of the victim's last error, and its condition
 	condition   string
 	all         bool // every partition waits
-	repeats     bool // something may be stored twice, unless with EnableIdempotentRetries
-	failed      int  // so many events are told as failed
-	dials       int  // in all; 0: not looked at
-	quietToo    bool // the try ends when it has waited for 10 s, so that silent may be seen before
+	repeats     bool // some events may be stored twice, unless with EnableIdempotentRetries
+	failed      int  // that many events are reported as failed
+	dials       int  // in all; 0: not checked
+	quietToo    bool // the try ends after a wait of 10 s, so that the state silent may show before
 }
 
 // run makes the row happen, in virtual time.
@@ -67,7 +68,7 @@ func (f *wireFault) run(t *testing.T, idempotent bool) {
 	})
 }
 
-// check looks at what the producer says of it.
+// check compares what the producer reports with the row.
 func (f *wireFault) check(r *rig, struck time.Time) {
 	r.Helper()
 	h := r.p.Health()
@@ -98,7 +99,7 @@ func (f *wireFault) check(r *rig, struck time.Time) {
 	}
 }
 
-// longestGap is the longest time between two events that are stored one after the other since.
+// longestGap returns the longest time between two consecutive stored events since then.
 func (r *rig) longestGap(partition string, since time.Time) (longest time.Duration) {
 	for e := range r.server.Events("hub", partition) {
 		if e.EnqueuedTime.After(since) {
@@ -109,7 +110,7 @@ func (r *rig) longestGap(partition string, since time.Time) (longest time.Durati
 	return longest
 }
 
-// A wireChapter is a part of the table, and the test that makes its rows happen.
+// A wireChapter is a part of the table, with the test that makes its rows happen.
 type wireChapter struct {
 	title, test string
 	faults      []wireFault
@@ -145,16 +146,18 @@ func runChapter(t *testing.T) {
 }
 
 const (
-	// relink is a link that is opened in place of one that the service has just ended: half a trip for the word of it, one for begin and attach, half for the batch.
+	// relink is the time to replace a link that the service has just ended. The news takes half a
+	// trip, begin and attach one, and the batch half.
 	relink = 2 * world.Trip
-	// reconnect is a connection in place of one that has just broken: half a trip for the word of it, one each for TCP, SASL, open and begin, both links of $cbs,
-	// put-token, begin and attach, and half for the batch.
+	// reconnect is the time to replace a connection that has just broken. The news takes half a
+	// trip and the batch half. Each of these takes one trip: TCP, SASL, open and begin, both links
+	// of $cbs, put-token, begin and attach.
 	reconnect = 7 * world.Trip
 
 	uponReady = "ready unreachable ready"
 )
 
-// silences are what the service does with clients that send nothing for long.
+// silences are the service's actions against clients that send nothing for long.
 var silences = []wireFault{
 	{
 		name: "idle-link", what: "a link is idle for 30 minutes", service: "detaches it, `amqp:link:detach-forced`", we: "attach another within the same try",
@@ -173,7 +176,8 @@ var silences = []wireFault{
 	},
 }
 
-// afterSilence has an event for each partition, then nothing, then one for the victim.
+// afterSilence enqueues an event for each partition, then nothing for that long, then one for the
+// victim.
 func afterSilence(r *rig, d time.Duration) {
 	for _, id := range wirePartitions {
 		r.enqueue(id, id+"-before")
@@ -182,8 +186,8 @@ func afterSilence(r *rig, d time.Duration) {
 	r.enqueue(victim, victim+"-after")
 }
 
-// afterSilenceOfAll is afterSilence on a connection that nobody has asked for the list of partitions: to the emulator the link on which the answer came is
-// active for ever.
+// afterSilenceOfAll is afterSilence on a connection that has never asked for the list of
+// partitions. To the emulator, the link of an answered question stays active for ever.
 func afterSilenceOfAll(d time.Duration) func(r *rig) {
 	return func(r *rig) {
 		if err := r.p.Connect(r.Context(), nil); err != nil {
@@ -195,7 +199,7 @@ func afterSilenceOfAll(d time.Duration) func(r *rig) {
 	}
 }
 
-// losses are links and connections that break, or of which nobody knows that they have.
+// losses are links and connections that break, with or without notice.
 var losses = []wireFault{
 	{
 		name: "detached-under-load", what: "a link is detached while a batch is in flight", service: "`amqp:link:detach-forced`", we: "attach another and send again at once",

@@ -22,26 +22,30 @@ import (
 	"github.com/go-eventhubs/eventhubs/internal/trial/world"
 )
 
-// This file reads frames: those that five official clients and the emulator exchanged, from emulator/testdata/transcripts, and those that go over a socket of
-// ours. Both come as a spoken, in the notation of the transcripts: a symbol begins with a colon, binary and UUIDs with their name; maps, arrays and composites
-// are objects with one key; null is left out; numbers have no width. fidelity_test.go compares them.
+// This file reads frames from two sources. Five official clients and the emulator exchanged those
+// in emulator/testdata/transcripts. The others go over a socket of this package.
+//
+// Both become a spoken, in the notation of the transcripts. A symbol begins with a colon. Binary
+// and UUIDs have their name. Maps, arrays and composites are objects with one key. Null is left
+// out, and numbers have no width. fidelity_test.go compares the frames.
 
-// A spoken is a protocol header or a frame that somebody has sent.
+// A spoken is a protocol header or a frame that one side has sent.
 type spoken struct {
 	at     time.Time // when it went over the wire
 	conn   int
 	client bool
-	name   string // of the frame; of a header with the protocol's number
-	kind   string // what it is about, as far as that tells frames apart
+	name   string // of the frame; a header has the protocol's number
+	kind   string // what it concerns, as far as that distinguishes frames
 	leaves map[string]leaf
 }
 
-// A leaf is a value that is not made of others, by its path through the frame's fields.
+// A leaf is a value without parts, found by its path through the frame's fields.
 type leaf struct{ kind, value string }
 
 func (l leaf) String() string { return strings.TrimSpace(l.kind + " " + l.value) }
 
-// wireField is a field of a composite: its name, and its type by the specification. A star takes any type.
+// wireField is a field of a composite: its name, and its type by the specification. A star takes
+// any type.
 type wireField struct{ name, kind string }
 
 func wireFields(text string) (all []wireField) {
@@ -52,7 +56,8 @@ func wireFields(text string) (all []wireField) {
 	return all
 }
 
-// composites have the fields of each frame in their order on the wire (2.7, 3.5, 5.3.3 of the specification).
+// composites holds the fields of each frame in their order on the wire (2.7, 3.5, 5.3.3 of the
+// specification).
 var composites = map[uint64]struct {
 	name   string
 	fields []wireField
@@ -83,7 +88,7 @@ var wireSections = map[byte]string{
 	amqp.SectionSequence: "amqp-sequence", amqp.SectionValue: "amqp-value", amqp.SectionFooter: "footer",
 }
 
-// notation writes a value as the transcripts do. at is where it is, for a complaint about its type.
+// notation writes a value as the transcripts do. at is its place, for a complaint about its type.
 func (r *recording) notation(at string, v any) any {
 	switch v := v.(type) {
 	case nil, bool, string:
@@ -139,7 +144,7 @@ func (r *recording) notation(at string, v any) any {
 	}
 }
 
-// checkType wants a value to have the type that the specification gives its field.
+// checkType checks that a value has the type that the specification gives its field.
 func (r *recording) checkType(at, kind string, v any) {
 	ok := true
 	switch kind {
@@ -173,13 +178,13 @@ func (r *recording) checkType(at, kind string, v any) {
 	}
 }
 
-// A recording is what goes over the connections of one producer, in its order. A client's frame counts as said when it is written, and a server's as heard
-// when the bytes of its end are read.
+// A recording holds all frames of one producer's connections, in order. A client's frame counts as
+// sent when it is written. A server's frame counts as received when its last bytes are read.
 type recording struct {
 	mu         sync.Mutex // guards the fields below
 	said       []*spoken
 	conns      int
-	links      map[string]string // what a link is for, by connection, channel and the client's handle
+	links      map[string]string // the purpose of each link, by connection, channel and the client's handle
 	complaints []string
 }
 
@@ -197,13 +202,13 @@ func (r *recording) over(nc net.Conn) net.Conn {
 	return &recorded{Conn: nc, r: r, number: r.conns}
 }
 
-// A recorded connection.
+// A recorded is a connection whose frames are written down.
 type recorded struct {
 	net.Conn
 	r      *recording
 	number int
 
-	// Guarded by r.mu: what is not a whole frame yet.
+	// The bytes of incomplete frames. Guarded by r.mu.
 	sent, received []byte
 }
 
@@ -222,7 +227,7 @@ func (c *recorded) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// take writes down the frames that b begins with, and returns the rest.
+// take writes down the frames at the start of b, and returns the rest.
 func (r *recording) take(conn int, client bool, b []byte) []byte {
 	for len(b) >= 8 {
 		if string(b[:4]) == "AMQP" {
@@ -251,7 +256,8 @@ func (r *recording) take(conn int, client bool, b []byte) []byte {
 	return slices.Clone(b)
 }
 
-// sections are those of a message; what is no message, such as the second frame of one, has none.
+// sections returns the sections of a message. A payload that is no message, such as the second
+// frame of one, has none.
 func (r *recording) sections(payload []byte) (all []map[string]any) {
 	for s, err := range amqp.Sections(payload) {
 		if err != nil {
@@ -270,7 +276,7 @@ func (r *recording) sections(payload []byte) (all []map[string]any) {
 	return all
 }
 
-// transcript reads what a client said when it was recorded.
+// transcript reads a client's frames from its recording.
 func transcript(t *testing.T, file string) []*spoken {
 	t.Helper()
 	text, err := os.ReadFile(file)
@@ -320,7 +326,7 @@ func transcripts(t *testing.T) map[string][]*spoken {
 
 var ofPartition = regexp.MustCompile(`/Partitions/\d+$`)
 
-// note writes down a frame, and what it is about.
+// note writes down a frame and its purpose.
 func (r *recording) note(conn int, client bool, name string, channel uint16, fields map[string]any, sections []map[string]any) {
 	s := &spoken{conn: conn, client: client, name: name, kind: name, at: time.Now(), leaves: map[string]leaf{}}
 	s.flatten("", fields)
@@ -349,7 +355,7 @@ func (r *recording) note(conn int, client bool, name string, channel uint16, fie
 	r.said = append(r.said, s)
 }
 
-// purpose tells what an attached link is for.
+// purpose returns the purpose of an attached link.
 func (s *spoken) purpose() string {
 	role, address := "to", s.leaves[".target.target.address"].value
 	if s.client == (s.leaves[".role"].value == "true") {

@@ -19,29 +19,32 @@ import (
 	"github.com/go-eventhubs/eventhubs/internal/trial/world"
 )
 
-// differences are what the producer sends and no official client does, or the other way round, each with its reason. What is not on the list fails the test, and
-// so does an entry that no frame needs. The first word is a frame, or "order"; what follows is a field's path, with wildcards. The recordings have messages of
-// one frame only, so that of the others the comparison says nothing.
+// differences lists what the producer sends and no official client does, or the other way round,
+// with the reasons. An unlisted difference fails the test, and so does an entry that no frame
+// needs. The first word is a frame, or "order". The rest is a field's path, with wildcards.
+//
+// All recorded messages have one frame only. So the comparison says nothing of larger messages.
 var differences = map[string]string{
 	"sasl-init .initial-response":                 "the recordings leave it out, since it can be a secret; by its size the frame of Go's client has the same nine letters",
 	"open .channel-max":                           "4,999 is what the service allows; others say more, or nothing",
-	"attach .max-message-size":                    "of a reply we take a megabyte; others say nothing, and are bounded by their credit only",
-	"flow .link-credit":                           "how many replies may be under way is each client's choice: 1, 50, 1,000 and 10,000 are seen",
-	"attach .desired-capabilities":                "geo-replication is the readers' affair: Java and Python do not desire it of senders either. For idempotence nobody was recorded without both",
-	"attach .properties?com.microsoft:producer-*": "an idempotent producer that attaches again says who it is: .NET does so by its source, but was recorded without a loss",
+	"attach .max-message-size":                    "we accept replies of up to a megabyte; others say nothing, and only their credit bounds them",
+	"flow .link-credit":                           "each client chooses how many replies may be on their way: 1, 50, 1,000 or 10,000",
+	"attach .desired-capabilities":                "geo-replication concerns readers: Java and Python do not desire it on senders either. No client was recorded with idempotence and without both",
+	"attach .properties?com.microsoft:producer-*": "an idempotent producer that attaches again states its identity. .NET's source does so too, but its recording has no loss",
 }
 
-// most is how many differences there may be.
+// most is the number of differences that there may be.
 const most = 10
 
-// own are fields whose values are each client's own: names, ids, counters, what depends on the time. Their types count.
+// own matches fields whose values differ by client: names, ids, counters and times. Their types
+// count.
 var own = regexp.MustCompile(`^(open \.container-id|open \.properties\[.*|open \.hostname|sasl-init \.hostname` +
 	`|begin \.next-outgoing-id|\w+ \.handle|\w+ \.next-(in|out)going-id|flow \.delivery-count` +
 	`|attach \.name|attach \.source\.source\.address|attach \.target\.target\.address@reply` +
 	`|transfer \.delivery-(id|tag)|transfer §properties\..*|transfer §application-properties\[(expiration|security_token)\]` +
 	`|transfer §message-annotations\[.*)$`)
 
-// publishAll makes every kind of frame go over the wire that a producer sends, and returns them.
+// publishAll sends every kind of frame that a producer sends, and returns them.
 func publishAll(t *testing.T) (said []*spoken) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
@@ -74,7 +77,7 @@ func publishAll(t *testing.T) (said []*spoken) {
 			if err := work(p); err != nil {
 				t.Error(err)
 			}
-			synctest.Wait() // a session that is about to be ended has been
+			synctest.Wait() // a session that is about to end has ended
 			if err := p.Close(t.Context()); err != nil {
 				t.Error(err)
 			}
@@ -108,7 +111,7 @@ func publishAll(t *testing.T) (said []*spoken) {
 			if err := publish(p, &eventhubs.Event{PartitionID: "0"}); err != nil {
 				return err
 			}
-			server.CutAll() // the next attach says who the producer is
+			server.CutAll() // the next attach states the producer's identity
 			return publish(p, &eventhubs.Event{PartitionID: "0"})
 		})
 	})
@@ -122,7 +125,7 @@ type usage struct {
 	kinds  map[string]bool
 }
 
-// usages are what all clients say, by kind of frame and path.
+// usages returns what all clients send, by kind of frame and path.
 func usages(clients map[string][]*spoken) (frames map[string]int, fields map[string]map[string]*usage) {
 	frames, fields = map[string]int{}, map[string]map[string]*usage{}
 	for _, said := range clients {
@@ -164,7 +167,7 @@ var (
 	partition = regexp.MustCompile(`/Partitions/\d+$`)
 )
 
-// comparable is a leaf without what is each client's own.
+// comparable returns a leaf without the parts that differ by client.
 func comparable(s *spoken, at string, l leaf) leaf {
 	place := s.name + " " + at
 	if at == ".target.target.address" && strings.HasPrefix(s.kind, "attach from") {
@@ -177,7 +180,7 @@ func comparable(s *spoken, at string, l leaf) leaf {
 	return l
 }
 
-// compare tells what ours says and no client does, as "frame path: what is different".
+// compare returns what we send and no client does, as "frame path: the difference".
 func compare(ours []*spoken, clients map[string][]*spoken) (found []string) {
 	frames, fields := usages(clients)
 	differ := func(s *spoken, at, format string, args ...any) {
@@ -214,8 +217,9 @@ func compare(ours []*spoken, clients map[string][]*spoken) (found []string) {
 	return append(found, compareOrder(ours, clients)...)
 }
 
-// compareOrder tells of which two frames, the server's included, ours come in an order in which they come with no client: for each connection the first of each
-// kind counts. Who ends first is nobody's habit: in the recordings no server does.
+// compareOrder returns the pairs of frames, the server's included, that come in an order that no
+// client has. For each connection the first frame of each kind counts. It ignores which side ends
+// first: no recorded server does.
 func compareOrder(ours []*spoken, clients map[string][]*spoken) (found []string) {
 	known := map[[2]string]bool{} // the first comes before the second
 	for _, said := range clients {
@@ -240,7 +244,7 @@ func compareOrder(ours []*spoken, clients map[string][]*spoken) (found []string)
 	return found
 }
 
-// firsts are the kinds of frames of each connection in the order of their first.
+// firsts returns the kinds of frames of each connection in the order of their first appearance.
 func firsts(said []*spoken) map[int][]string {
 	all := map[int][]string{}
 	for _, s := range said {
@@ -258,7 +262,7 @@ func firsts(said []*spoken) map[int][]string {
 	return all
 }
 
-// excuse finds the entry of the list that a difference is about.
+// excuse returns the entry of the list that covers a difference.
 func excuse(list map[string]string, difference string) string {
 	place, _, _ := strings.Cut(difference, ": ")
 	frame, at, _ := strings.Cut(place, " ")
@@ -301,7 +305,7 @@ func TestTheProducerSaysNothingThatNoOfficialClientSays(t *testing.T) {
 	}
 }
 
-// The comparison has to see what is planted.
+// The comparison must find planted differences.
 func TestTheComparisonWithOfficialClientsSeesADifference(t *testing.T) {
 	ours, clients := publishAll(t), transcripts(t)
 	before := compare(ours, clients)

@@ -21,13 +21,13 @@ import (
 	"github.com/go-eventhubs/eventhubs/internal/trial/world"
 )
 
-// A terminal is what somebody sees who runs a program without a Logger: what comes out of slog.Default.
+// A terminal is the output of slog.Default, as the user of a program without a Logger sees it.
 type terminal struct {
 	mu    sync.Mutex // guards the field below
 	lines []string
 }
 
-// watchTerminal puts a terminal in the place of slog.Default until the test ends.
+// watchTerminal replaces slog.Default by a terminal until the test ends.
 func watchTerminal(t *testing.T) *terminal {
 	tty, earlier := new(terminal), slog.Default()
 	slog.SetDefault(slog.New(slog.NewTextHandler(tty, nil)))
@@ -42,7 +42,7 @@ func (tty *terminal) Write(line []byte) (int, error) {
 	return len(line), nil
 }
 
-// read returns what has been written since it was last read.
+// read returns the lines since the last read.
 func (tty *terminal) read() []string {
 	synctest.Wait()
 	tty.mu.Lock()
@@ -55,7 +55,7 @@ func (tty *terminal) read() []string {
 	return lines
 }
 
-// want checks that what was written is one line for each pattern.
+// want checks that the new output is one line for each pattern.
 func (tty *terminal) want(t *testing.T, why string, patterns ...string) {
 	t.Helper()
 	lines := tty.read()
@@ -68,14 +68,15 @@ func (tty *terminal) want(t *testing.T, why string, patterns ...string) {
 	}
 }
 
-// A firstProgram is what somebody writes first: a producer with no option but for the way to the emulator, which they would not need, and no Connect.
+// A firstProgram is the program that a newcomer writes first: a producer without Connect, and
+// without options except for the way to the emulator.
 type firstProgram struct {
 	*testing.T
 	server  *emulator.Server
 	network *world.Network
 	tty     *terminal
 	p       *eventhubs.BufferedProducer
-	hold    chan struct{} // what the handler of partition 1 waits for
+	hold    chan struct{} // the handler of partition 1 waits for it
 }
 
 func newFirstProgram(t *testing.T, hub, key string, handler bool) *firstProgram {
@@ -111,7 +112,8 @@ func (f *firstProgram) enqueue(partition string) {
 	}
 }
 
-// meets returns a strike: operations of a kind, for partition 1 or for none, end that way from now on.
+// meets returns a strike. From then on, operations of a kind, for partition 1 or for no partition,
+// end that way.
 func meets(kind emulator.Kind, action emulator.Action) func(f *firstProgram) {
 	return func(f *firstProgram) {
 		f.server.SetHook(func(_ context.Context, op emulator.Operation) emulator.Action {
@@ -123,13 +125,14 @@ func meets(kind emulator.Kind, action emulator.Action) func(f *firstProgram) {
 	}
 }
 
-// relent has the service do what it should again, for new connections: what it has left unanswered stays so.
+// relent has the service behave again for new connections. Operations that it left unanswered stay
+// so.
 func relent(f *firstProgram) {
 	f.server.SetHook(nil)
 	f.server.CutAll()
 }
 
-// A firstWord is a trouble that a first program meets, and what it sees of it.
+// A firstWord is a trouble that a first program meets, and the lines that it shows.
 type firstWord struct {
 	name     string
 	hub, key string // wrong ones; empty: the right ones
@@ -143,10 +146,10 @@ type firstWord struct {
 	says   string
 	error  string   // a pattern
 	also   string   // a pattern of another line, at once
-	then   []string // patterns of the lines of the minute after that; nil: the one that says that it lasts
+	then   []string // patterns of the lines in the next minute; nil: the line that says that it lasts
 }
 
-// notAnswered is when a try that begins after MaxWaitTime, or a handler after that, has run for 10 s.
+// notAnswered is when a try or a handler that began after MaxWaitTime has run for 10 s.
 const notAnswered = 10*time.Second + 500*time.Millisecond
 
 const (
@@ -227,7 +230,8 @@ var firstWords = []firstWord{
 	},
 }
 
-// Each trouble is said at once, in one line; then there is a line a minute; then one that it is over. There is nothing else.
+// Each trouble shows at once, in one line. Then there is one line a minute, and one at the end.
+// There is nothing else.
 func TestAFirstProgramSaysAtOnceWhatIsWrong(t *testing.T) {
 	for _, w := range firstWords {
 		t.Run(w.name, func(t *testing.T) {
@@ -301,7 +305,7 @@ func (w *firstWord) run(t *testing.T) {
 	f.tty.want(t, "after that, and at Close")
 }
 
-// Whoever wants none of it says so.
+// A program that wants no output says so with a discarding Logger.
 func TestADiscardHandlerSilencesHealth(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		tty := watchTerminal(t)

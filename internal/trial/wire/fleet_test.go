@@ -23,7 +23,8 @@ import (
 
 var fleetSize = flag.Int("fleet", 400, "how many producers TestAFleetComesBackWithoutAStampede has; with -short a quarter of that")
 
-// A fleet is many producers of one event hub, in a namespace of 2 throughput units: 2,000 events and 50 management calls a second for all of them.
+// A fleet is many producers of one event hub, in a namespace of 2 throughput units. They share
+// 2,000 events and 50 management calls a second.
 type fleet struct {
 	*testing.T
 	server  *emulator.Server
@@ -32,19 +33,19 @@ type fleet struct {
 	reads atomic.Int64 // management calls
 
 	mu     sync.Mutex // guards the fields below
-	refuse error      // why nothing can be dialled
+	refuse error      // the error of each dial; nil while the network is there
 	dials  []time.Time
 }
 
-// A member is a producer and what became of its events.
+// A member is a producer with the outcomes of its events.
 type member struct {
 	p       *eventhubs.BufferedProducer
 	name    string
 	entered int
 
 	mu        sync.Mutex // guards the fields below
-	first     time.Time  // when it had its first success
-	last      time.Time  // and the latest
+	first     time.Time  // the time of its first success
+	last      time.Time  // and of the latest
 	stored    int
 	failures  []error
 	waits     int // tries that the service was too busy for
@@ -100,7 +101,8 @@ func (m *member) throttled(eventhubs.TracedFailure) {
 	m.waits++
 }
 
-// hook counts calls to $management, and has every acknowledgement take a while, so that a cut meets batches that are under way.
+// hook counts calls to $management. It delays every acknowledgement, so that a cut meets batches in
+// flight.
 func (f *fleet) hook(_ context.Context, op emulator.Operation) emulator.Action {
 	switch op.Kind {
 	case emulator.KindManagement:
@@ -127,7 +129,7 @@ func (f *fleet) dial(ctx context.Context, _, _ string) (net.Conn, error) {
 	return f.server.Dial(ctx)
 }
 
-// publish has every member enqueue so many events at once.
+// publish has every member enqueue that many events at once.
 func (f *fleet) publish(each int) {
 	f.Helper()
 	for _, m := range f.members {
@@ -145,8 +147,8 @@ func (f *fleet) publish(each int) {
 	}
 }
 
-// settle waits until every event has its outcome, and returns how long the members took, from began to their latest success: half of them no longer
-// than the middle.
+// settle waits until every event has its outcome. It returns how long the members took, from began
+// to their latest success: the median and the longest time.
 func (f *fleet) settle(began time.Time) (middle, slowest time.Duration) {
 	f.Helper()
 	var took []time.Duration
@@ -162,7 +164,7 @@ func (f *fleet) settle(began time.Time) (middle, slowest time.Duration) {
 	return took[len(took)/2], took[len(took)-1]
 }
 
-// dialledSince is how long after a time connections were attempted.
+// dialledSince returns how long after a time connections were attempted.
 func (f *fleet) dialledSince(began time.Time) (after []time.Duration) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -196,7 +198,8 @@ func histogram(after []time.Duration) string {
 	return b.String()
 }
 
-// TestAFleetComesBackWithoutAStampede: it comes up, is throttled, is cut all at once, and again with a network that stays away for 10 s.
+// TestAFleetComesBackWithoutAStampede starts a fleet, has it throttled, and cuts all its
+// connections at once. Then it cuts them again and blocks the network for 10 s.
 func TestAFleetComesBackWithoutAStampede(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		size := *fleetSize
@@ -212,7 +215,8 @@ func TestAFleetComesBackWithoutAStampede(t *testing.T) {
 	})
 }
 
-// comeUp has all of them begin in the same instant. A namespace answers 50 management calls a second: at best it takes (400-50)/50 s = 7 s.
+// comeUp starts all members in the same instant. A namespace answers 50 management calls a second,
+// so the best time is (400-50)/50 s = 7 s.
 func (f *fleet) comeUp() {
 	began := time.Now()
 	f.publish(1)
@@ -233,7 +237,7 @@ func (f *fleet) comeUp() {
 	f.reads.Store(0)
 }
 
-// overload has them send in 3 s what takes the namespace 12.
+// overload has them send in 3 s what takes the namespace 12 s.
 func (f *fleet) overload() {
 	began := time.Now()
 	for range 3 {
@@ -249,11 +253,12 @@ func (f *fleet) overload() {
 	}
 	f.Logf("%d events are stored after %v; the slowest batch took %v; throttled %d times", 60*len(f.members), took, slowest, waits)
 	if took > 2*time.Minute {
-		f.Errorf("nobody should wait for 2 minutes")
+		f.Errorf("no batch should wait for 2 minutes")
 	}
 }
 
-// cut breaks all connections at once while everybody sends. The service is there at once, and so are they.
+// cut breaks all connections at once while every member sends. The service stays up, and the
+// members come back at once.
 func (f *fleet) cut() {
 	f.publish(1)
 	time.Sleep(100*time.Millisecond + world.Trip/2) // every batch is stored, and no acknowledgement has come
@@ -269,7 +274,7 @@ func (f *fleet) cut() {
 	}
 }
 
-// outage is a cut after which nothing can be reached for 10 s.
+// outage is a cut after which no connection can be opened for 10 s.
 func (f *fleet) outage() {
 	f.publish(1)
 	time.Sleep(100*time.Millisecond + world.Trip/2)
@@ -285,11 +290,13 @@ func (f *fleet) outage() {
 	middle, took := f.settle(began)
 	attempts := f.dialledSince(began)
 	f.Logf("after a cut and 10 s without a network half are back in %v, all in %v; attempts to connect:%s", middle, took, histogram(attempts))
-	// No pause is longer than twice MaxRetryDelay; whoever has only one event, and bad luck, waits for nearly as long.
+	// No pause is longer than twice MaxRetryDelay. An unlucky member with only one event waits
+	// nearly that long.
 	if middle > 30*time.Second || took > 10*time.Second+2*time.Minute+time.Second {
 		f.Errorf("want half of them back in 30 s and all in 2m11s")
 	}
-	// The first comes at once, since most losses are of one connection only. What comes then must not come in step.
+	// The first attempts come at once, since most losses concern one connection only. Later
+	// attempts must not come in step.
 	for i, n := range in(250*time.Millisecond, attempts) {
 		if i >= 4 && n > len(f.members)/5+10 {
 			f.Errorf("%d attempts within a quarter of a second, %.2f s after the cut", n, float64(i)/4)
@@ -297,7 +304,7 @@ func (f *fleet) outage() {
 	}
 }
 
-// count closes the producers and compares what they were told with what is stored.
+// count closes the producers and compares their outcomes with the stored events.
 func (f *fleet) count() {
 	stored := map[string]int{}
 	twice := 0
@@ -317,13 +324,13 @@ func (f *fleet) count() {
 			f.Errorf("%s: %v", m.name, err)
 		}
 		if m.stored != m.entered || stored[m.name] != m.entered || len(m.failures) != 0 {
-			f.Errorf("%s accepted %d events, told of %d, and %d are stored: %v", m.name, m.entered, m.stored, stored[m.name], errors.Join(m.failures...))
+			f.Errorf("%s accepted %d events, reported %d as stored, and %d are stored: %v", m.name, m.entered, m.stored, stored[m.name], errors.Join(m.failures...))
 		}
 		ambiguous += m.ambiguous
 	}
 	f.Logf("%d events are stored twice, of %d whose acknowledgement may have been lost; %d management calls since they were up", twice, ambiguous, f.reads.Load())
 	if twice > ambiguous {
-		f.Errorf("more are stored twice than the cuts can explain")
+		f.Errorf("more events are stored twice than the cuts can explain")
 	}
 	if n := f.reads.Load(); n != 0 {
 		f.Errorf("%d management calls were made to recover", n)

@@ -17,8 +17,9 @@ import (
 	"github.com/go-eventhubs/eventhubs/internal/trial/world"
 )
 
-// A flight is what a client says before it needs an answer: a round trip lies between one and the next. No flight passes the SASL outcome, and none takes a flow
-// or a transfer along with an attach that may be refused.
+// A flight is everything that a client sends before it needs an answer. A round trip separates two
+// flights. No flight goes past the SASL outcome. No flight has a flow or a transfer after an attach
+// that may be refused.
 var (
 	flightsOfAConnection = []string{
 		"header3, sasl-init",
@@ -32,7 +33,7 @@ var (
 	flightsOfAQuestion = []string{"begin, attach to $management, attach from $management", "flow from $management, transfer to $management"}
 )
 
-// A flown is a producer over a network in which a round trip takes its time, whose frames are written down.
+// A flown is a producer over a network with round trips, whose frames are written down.
 type flown struct {
 	*testing.T
 	network world.Network
@@ -72,7 +73,8 @@ func (f *flown) publish() {
 	}
 }
 
-// since is what the client has said from a time on, a flight for each instant. How it ends what is gone is left out.
+// since returns the client's frames from a time on, one flight for each instant. It leaves out the
+// frames that end what is gone.
 func (f *flown) since(start time.Time) (flights []string) {
 	f.record.mu.Lock()
 	defer f.record.mu.Unlock()
@@ -89,7 +91,8 @@ func (f *flown) since(start time.Time) (flights []string) {
 	return flights
 }
 
-// wantFlights expects those flights since a time, the first of them after a wait for the network, and that the last was answered just now.
+// wantFlights expects those flights since a time. The first comes after a wait for the network. The
+// answer to the last has just arrived.
 func (f *flown) wantFlights(start time.Time, wait time.Duration, want []string) {
 	f.Helper()
 	if got := f.since(start); !slices.Equal(got, want) {
@@ -100,7 +103,8 @@ func (f *flown) wantFlights(start time.Time, wait time.Duration, want []string) 
 	}
 }
 
-// The time runs from when the producer hears of the loss, in the middle of a batch, until that batch is acknowledged.
+// The time runs from when the producer learns of the loss, in the middle of a batch, until that
+// batch is acknowledged.
 func TestALossIsOverAfterAsFewFlightsAsOfficialClientsNeed(t *testing.T) {
 	for _, c := range []struct {
 		loss    string
@@ -126,7 +130,7 @@ func TestALossIsOverAfterAsFewFlightsAsOfficialClientsNeed(t *testing.T) {
 						struck = true
 						return c.action
 					})
-					heard := time.Now().Add(world.Trip) // of what the batch has met
+					heard := time.Now().Add(world.Trip) // of the batch's fault
 					f.publish()
 					f.wantFlights(heard, c.wait, c.flights)
 				})
@@ -135,7 +139,7 @@ func TestALossIsOverAfterAsFewFlightsAsOfficialClientsNeed(t *testing.T) {
 	}
 }
 
-// A loss that nobody was waiting for is found by the next event.
+// The next event finds a loss that happened while nothing was in flight.
 func TestALossInSilenceIsOverAfterAsFewFlights(t *testing.T) {
 	for _, idempotent := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) {

@@ -19,14 +19,15 @@ import (
 	"github.com/go-eventhubs/eventhubs/internal/trial/world"
 )
 
-// One partition never stops the others: guarantee 7, with the default options, in each way that a partition can be in trouble, by each route that an event can take.
+// One partition never stops the others (guarantee 7). These tests use the default options, with
+// each kind of trouble and each route of an event.
 
 var isolationLong = flag.Bool("isolation.long", false, "run the tests of isolation for ten minutes, with 4 and 32 partitions, 200 and 5,000 events a second")
 
 // A plight is a way in which one partition is in trouble.
 type plight struct {
 	name   string
-	strike func(op emulator.Operation) emulator.Action // what the service does to the victim's links
+	strike func(op emulator.Operation) emulator.Action // the service's answer on the victim's links
 	handle time.Duration                               // how long the victim's handler takes
 	slow   bool                                        // no trouble: it takes its time
 }
@@ -64,7 +65,7 @@ func onTransfer(action emulator.Action) func(emulator.Operation) emulator.Action
 	}
 }
 
-// A ward is a producer with its callers, and what became of their events.
+// A ward is a producer with its callers and the results of their events.
 type ward struct {
 	*testing.T
 	plight     plight
@@ -81,8 +82,8 @@ type ward struct {
 
 	mu      sync.Mutex
 	offered []int         // to the others, in each second
-	counted []int         // what they have stored, after each second
-	failed  int           // events that the handler was told of
+	counted []int         // stored by the others, after each second
+	failed  int           // events that the handler got as failed
 	release chan struct{} // closed when the trouble ends
 }
 
@@ -140,7 +141,8 @@ func (w *ward) open() {
 	}
 }
 
-// stored is how many events the other partitions have; with a route that leaves the choice open, of one that is only slow too.
+// stored returns how many events the other partitions have. If the producer chooses the partition,
+// a victim that is only slow counts too.
 func (w *ward) stored() (events int) {
 	for _, id := range w.ids() {
 		if id != victim || w.route == "by neither" && w.plight.slow {
@@ -150,7 +152,8 @@ func (w *ward) stored() (events int) {
 	return events
 }
 
-// run has the callers at work for as long as the ward lasts, each as often as makes the rate; who waits for the partition offers less.
+// run has the callers enqueue for as long as the ward lasts. Together they keep the rate, unless
+// they wait for the partition.
 func (w *ward) run() {
 	began := time.Now()
 	seconds := int(w.lasts / time.Second)
@@ -163,7 +166,7 @@ func (w *ward) run() {
 	pace := time.Second * time.Duration(callers) / time.Duration(w.perSecond)
 	for c := range callers {
 		random := rand.New(rand.NewPCG(1, uint64(c)))
-		// Ends when the ward's time is over; awaited below.
+		// This goroutine ends when the ward's time is over. run waits for it.
 		work.Go(func() {
 			for n := 0; time.Since(began) < w.lasts; n++ {
 				at := random.IntN(w.partitions)
@@ -201,7 +204,8 @@ func (w *ward) run() {
 	work.Wait()
 }
 
-// heal ends the trouble, closes the producer and checks that each caller's events for a partition are stored in their order.
+// heal ends the trouble and closes the producer. It checks that each caller's events for a
+// partition are stored in their order.
 func (w *ward) heal() {
 	w.server.SetHook(nil)
 	close(w.release)
@@ -210,7 +214,7 @@ func (w *ward) heal() {
 	err := w.p.Close(ctx)
 	told, _ := errors.AsType[*eventhubs.UndeliveredError](err)
 	if (err != nil) != (w.failed > 0) || told != nil && (told.Failed() != w.failed || told.Pending > 0) {
-		w.Errorf("Close after the trouble: %v, and the handler was told of %d failures", err, w.failed)
+		w.Errorf("Close after the trouble: %v, and the handler got %d failures", err, w.failed)
 	}
 	for _, id := range w.ids() {
 		latest := map[string]int{}
@@ -230,14 +234,15 @@ func (w *ward) heal() {
 	}
 }
 
-// part is what part of what was offered to the others, and to whichever if the events name no partition, from one second to another is stored.
+// part returns the stored part of the events that were offered to the others from one second to
+// another. Events that name no partition count wherever they go.
 func (w *ward) part(from, to int) float64 {
 	offered, stored := sum(w.offered[from:to]), w.counted[to]-w.counted[from]
 	return float64(stored) / float64(offered)
 }
 
 func TestAPartitionInTroubleLeavesTheOthersAlone(t *testing.T) {
-	undisturbed := map[string]int{} // by route: what is stored when no partition is in trouble
+	undisturbed := map[string]int{} // by route: the stored events when no partition is in trouble
 	for _, trouble := range plights {
 		for _, route := range []string{"by key", "by id", "by neither"} {
 			t.Run(trouble.name+", "+route, func(t *testing.T) {
@@ -266,7 +271,7 @@ func TestAPartitionInTroubleLeavesTheOthersAlone(t *testing.T) {
 	}
 }
 
-// The same with more partitions and, by the flag, for as long and with as many events as takes minutes.
+// This test has more partitions and, by its flag, runs for minutes with more events.
 func TestAPartitionInTroubleLeavesManyOthersAlone(t *testing.T) {
 	type load struct {
 		partitions, perSecond int
@@ -293,18 +298,18 @@ func TestAPartitionInTroubleLeavesManyOthersAlone(t *testing.T) {
 	}
 }
 
-// suffer lives through the trouble and judges what became of the others' events.
+// suffer lives through the trouble and judges the others' events.
 func (w *ward) suffer() {
 	w.Helper()
 	w.open()
 	w.run()
 	if got := w.part(5, len(w.counted)-1); got < 0.95 {
-		w.Errorf("of what was offered to the others %.3f is stored, want 0.95; partition %s holds %d events", got, victim, w.p.PartitionBufferedEvents(victim))
+		w.Errorf("of the events offered to the others %.3f are stored, want 0.95; partition %s holds %d events", got, victim, w.p.PartitionBufferedEvents(victim))
 	}
 	w.heal()
 }
 
-// A hot partition takes all that it may, and then nobody hears of it any more.
+// A hot partition takes all that it may, and then falls silent.
 func TestAHotPartitionThatFallsSilentLeavesTheOthersTheLastPart(t *testing.T) {
 	for _, partitions := range []int{4, 32} {
 		synctest.Test(t, func(t *testing.T) {
@@ -321,7 +326,7 @@ func TestAHotPartitionThatFallsSilentLeavesTheOthersTheLastPart(t *testing.T) {
 			}
 			w.run()
 			if got := w.part(0, len(w.counted)-1); got < 0.9 {
-				t.Errorf("of what was offered to the others %.3f is stored, want 0.9", got)
+				t.Errorf("of the events offered to the others %.3f are stored, want 0.9", got)
 			}
 			w.heal()
 		})
@@ -338,7 +343,7 @@ func TestTheTableOfIsolationIsTheTests(t *testing.T) {
 			w := &ward{T: t, plight: trouble, partitions: 4, perSecond: 200, route: "by key", callers: 20, lasts: 10 * time.Minute}
 			w.open()
 			w.run()
-			synctest.Wait() // between a batch's end and those who are let in for it the partition holds less
+			synctest.Wait() // after a batch ends, and before the waiting callers come in, the partition holds less
 			held := fmt.Sprintf("%.0f %% of the buffer", 100*float64(w.p.PartitionBufferedEvents(victim))/2500)
 			switch events := w.p.PartitionBufferedEvents(victim); {
 			case events < 250:

@@ -10,14 +10,15 @@ import (
 )
 
 const (
-	// again is the pause before the first retry of what the service has looked at, RetryDelay of 0.8 s give or take a fifth, and the way there and back.
+	// again is the pause before the first retry after an answer of the service: RetryDelay of 0.8 s
+	// give or take a fifth, and a round trip.
 	againLeast = 640*time.Millisecond + world.Trip
 	againMost  = 960*time.Millisecond + world.Trip
 
 	textBusy = "The request was terminated because the entity is being throttled. Error code : 50002. Please wait 4 seconds and try again. TrackingId:1_G0, SystemTracker:t"
 )
 
-// outcomes are answers to a batch other than that it is stored.
+// outcomes are answers to a batch that do not accept it.
 var outcomes = []wireFault{
 	{
 		name: "released", what: "a batch is released", service: "does not store it", we: "pause for `RetryDelay` and send again; go-amqp's own Send reports success",
@@ -80,11 +81,11 @@ var outcomes = []wireFault{
 	},
 }
 
-// A refused attach is asked for again after 0.8, 1.6, 3.2, 6.4, 12.8 s and so on, each give or take a fifth: so an end after 10 s is seen at most one
-// of these later.
+// After a refused attach the producer attaches again after 0.8, 1.6, 3.2, 6.4, 12.8 s and so on,
+// each give or take a fifth. So it sees the end of a fault after 10 s at most one pause later.
 const refusedMost = 16 * time.Second
 
-// refusals are links that the service does not let be opened, for 10 s.
+// refusals are links that the service refuses to open, for 10 s.
 var refusals = []wireFault{
 	{
 		name: "hub-not-found", what: "the event hub does not exist, for 10 s", service: "refuses the link, `amqp:not-found`", we: "pause longer and longer, up to `MaxRetryDelay`, since names and roles take time to spread; with `FailFast` fail",

@@ -18,7 +18,7 @@ import (
 	"github.com/go-eventhubs/eventhubs/internal/trial/world"
 )
 
-// victim is the partition that a fault meets, where it meets one.
+// victim is the partition that a fault concerns, if it concerns one.
 const victim = "1"
 
 var wirePartitions = []string{"0", "1", "2", "3"}
@@ -26,8 +26,8 @@ var wirePartitions = []string{"0", "1", "2", "3"}
 // pace is how often the stream has an event for each partition.
 const pace = 100 * time.Millisecond
 
-// A rig is a producer, an emulator that verifies tokens, a network between them in which a round trip takes its time, and a steady stream of events
-// to each of four partitions. All of it lives in virtual time.
+// A rig has a producer, an emulator that verifies tokens, and a network between them with round
+// trips. A steady stream goes to each of four partitions. All of it lives in virtual time.
 type rig struct {
 	*testing.T
 	network *world.Network
@@ -63,7 +63,8 @@ func (r *rig) newServer() *emulator.Server {
 		Logger: slog.New(slog.DiscardHandler)})
 }
 
-// open makes the producer, with the key of the server's connection string unless the rig has one already.
+// open makes the producer, with the key of the server's connection string unless the rig has one
+// already.
 func (r *rig) open() {
 	r.Helper()
 	if r.p == nil {
@@ -79,7 +80,8 @@ func (r *rig) open() {
 // stream begins the stream.
 func (r *rig) stream() {
 	for _, id := range wirePartitions {
-		// Ends when stop is closed and the event that then waits for room is accepted; judge waits for it.
+		// This goroutine ends when stop is closed and the event that then waits for room is
+		// accepted. judge waits for it.
 		r.streams.Go(func() {
 			for n := 0; ; n++ {
 				r.enqueue(id, fmt.Sprint(id, "-", n))
@@ -107,7 +109,8 @@ type step struct {
 	action emulator.Action
 }
 
-// once has the next operation of a kind that concerns the victim, or no partition, answered by an action. It returns when that has happened.
+// once answers the next operation of a kind by an action. The operation concerns the victim or no
+// partition. once returns when that has happened.
 func (r *rig) once(kind emulator.Kind, action emulator.Action) { r.sequence(step{kind, action}) }
 
 // sequence is once for several steps, one after the other.
@@ -129,7 +132,7 @@ func (r *rig) sequence(steps ...step) {
 	<-over
 }
 
-// during has every operation that answer has an answer for answered by that, for so long.
+// during gives operations the action that answer returns for them, for that long.
 func (r *rig) during(d time.Duration, answer func(op emulator.Operation) (emulator.Action, bool)) {
 	r.server.SetHook(func(_ context.Context, op emulator.Operation) emulator.Action {
 		if action, ok := answer(op); ok {
@@ -141,7 +144,8 @@ func (r *rig) during(d time.Duration, answer func(op emulator.Operation) (emulat
 	r.server.SetHook(nil)
 }
 
-// storedAfter is when the next event of a partition was stored after a time, which it waits for no longer than that; zero if there is none.
+// storedAfter returns when the next event of a partition was stored after a time. It waits no
+// longer than patience, and then returns zero.
 func (r *rig) storedAfter(partition string, after time.Time, patience time.Duration) time.Time {
 	after = after.Truncate(time.Millisecond) // as the service keeps time
 	for ends := time.Now().Add(patience); ; time.Sleep(time.Second) {
@@ -156,15 +160,16 @@ func (r *rig) storedAfter(partition string, after time.Time, patience time.Durat
 	}
 }
 
-// wellAgain waits until every partition is, no longer than that.
+// wellAgain waits until every partition is ready, no longer than patience.
 func (r *rig) wellAgain(patience time.Duration) {
 	for ends := time.Now().Add(patience); r.p.Health().State != eventhubs.HealthReady && time.Now().Before(ends); {
 		time.Sleep(time.Second)
 	}
 }
 
-// judge ends the stream, closes the producer and checks that every event has the outcome that it should: what was told as stored is stored, in its
-// order, twice only if repeats, and so many have failed.
+// judge ends the stream, closes the producer and checks every event's outcome. Events that were
+// reported as stored are stored in their order, twice only if repeats. Exactly that many events
+// have failed.
 func (r *rig) judge(repeats bool, failed int) {
 	r.Helper()
 	close(r.stop)
@@ -178,11 +183,11 @@ func (r *rig) judge(repeats bool, failed int) {
 		r.book.judge(r.T, id, world.Bodies(r.server, id), repeats)
 	}
 	if got := r.book.failures(); got != failed {
-		r.Errorf("%d events were told as failed, want %d", got, failed)
+		r.Errorf("%d events were reported as failed, want %d", got, failed)
 	}
 }
 
-// An outcomeBook is what was accepted and what became of it, by partition and in order.
+// An outcomeBook holds the accepted events and their outcomes, by partition and in order.
 type outcomeBook struct {
 	mu      sync.Mutex // guards the fields below
 	entered map[string][]string
@@ -239,7 +244,7 @@ func (b *outcomeBook) judge(t *testing.T, id string, stored []string, repeats bo
 		seen[body] = true
 	}
 	if !slices.Equal(firsts, b.told[id]) {
-		t.Errorf("partition %s holds %d events and %d were told as stored, or in another order", id, len(firsts), len(b.told[id]))
+		t.Errorf("partition %s holds %d events and %d were reported as stored, or in another order", id, len(firsts), len(b.told[id]))
 	}
 	if !repeats && len(firsts) != len(stored) {
 		t.Errorf("partition %s holds %d events twice", id, len(stored)-len(firsts))
@@ -249,7 +254,8 @@ func (b *outcomeBook) judge(t *testing.T, id string, stored []string, repeats bo
 	}
 }
 
-// A logbook keeps what a producer logs about its state, a word for each change, and that of the errors which go with it.
+// A logbook keeps what a producer logs about its state, one word for each change. It also keeps the
+// errors of those lines.
 type logbook struct {
 	mu     sync.Mutex // guards the fields below
 	states []string
@@ -279,14 +285,15 @@ func (l *logbook) Handle(_ context.Context, line slog.Record) error {
 	return nil
 }
 
-// line is the states that were logged, in their order.
+// line returns the logged states in their order.
 func (l *logbook) line() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return strings.Join(l.states, " ")
 }
 
-// A trouble is what a Trace is told of failed tries and failed batches of the victim, or of events whose partition is not known.
+// A trouble records failed tries and failed batches of a Trace: those of the victim, and of events
+// whose partition is unknown.
 type trouble struct {
 	mu   sync.Mutex // guards the field below
 	last error

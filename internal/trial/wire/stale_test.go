@@ -13,7 +13,8 @@ import (
 	"github.com/go-eventhubs/eventhubs/internal/trial/world"
 )
 
-// The end of an idle link shows only when the link is used. The producer opens another one within the same try, at once.
+// The end of an idle link shows only when the link is used. The producer opens another one within
+// the same try, at once.
 func TestALinkThatEndedWhileIdleIsReplacedWithinOneTry(t *testing.T) {
 	for name, options := range map[string]eventhubs.Options{"plain": {}, "idempotent": {EnableIdempotentRetries: true}} {
 		t.Run(name, func(t *testing.T) {

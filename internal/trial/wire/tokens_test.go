@@ -16,7 +16,7 @@ import (
 	"github.com/go-eventhubs/eventhubs/internal/trial/world"
 )
 
-// authorizations are tokens that expire, are refused, or are not to be had.
+// authorizations are tokens that expire, are refused, or cannot be had.
 var authorizations = []wireFault{
 	{
 		name: "token-expired", what: "the token expires while events are sent", service: "detaches the link, `amqp:unauthorized-access`", we: "put a new token, attach, and send again at once",
@@ -44,7 +44,8 @@ var authorizations = []wireFault{
 			})
 			r.server.CutAll()
 		},
-		// One trip for the hub, one for the partition that was first, and one for the victim unless that was it.
+		// One trip is for the hub, one for the partition that came first, and one for the victim,
+		// unless it came first.
 		least: reconnect + world.Trip, most: reconnect + 2*world.Trip, states: uponReady, code: eventhubs.CodeConnectionLost, all: true, repeats: true, dials: 2,
 	},
 	{
@@ -98,7 +99,7 @@ var authorizations = []wireFault{
 	},
 }
 
-// everyMinute is a strike for so many minutes, with an event for each partition in each of them.
+// everyMinute is a strike of that many minutes. In each minute each partition gets an event.
 func everyMinute(minutes int) func(r *rig) {
 	return func(r *rig) {
 		for m := range minutes {
@@ -113,7 +114,7 @@ func everyMinute(minutes int) func(r *rig) {
 	}
 }
 
-// withCredential makes the rig's producer one with an identity, over TLS, whose token service has an outage.
+// withCredential gives the rig's producer a credential, over TLS. Its token service has an outage.
 func (r *rig) withCredential(o outage) {
 	r.options.Connection.TLSConfig = r.server.TLSConfig()
 	p, err := eventhubs.NewBufferedProducer(world.Contoso, "hub", &blinkingCredential{r.server.Credential(emulator.RightSend), time.Now(), o}, &r.options)
@@ -123,7 +124,7 @@ func (r *rig) withCredential(o outage) {
 	r.p = p
 }
 
-// An outage begins and ends so long after the beginning.
+// An outage begins and ends that long after the start.
 type outage struct{ from, to time.Duration }
 
 type blinkingCredential struct {
@@ -139,11 +140,11 @@ func (c *blinkingCredential) GetToken(ctx context.Context, o policy.TokenRequest
 	return c.TokenCredential.GetToken(ctx, o)
 }
 
-// Outages of 30 s: the tries of each partition are 0.8, 1.6, 3.2, 6.4, 12.8, 25.6 s apart on the mean, and each is up to twice that; the first that
-// gets through wakes all others.
+// The outages last 30 s. The tries of each partition are 0.8, 1.6, 3.2, 6.4, 12.8 and 25.6 s apart
+// on average, and at most twice that. The first try that succeeds wakes all others.
 const outageMost = time.Minute
 
-// places are where the service is.
+// places are the addresses at which the service may be.
 var places = []wireFault{
 	{
 		name: "namespace-moves", what: "the namespace moves: its name gets another address", service: "closes the connection, `amqp:connection:forced`", we: "connect at once; each dial asks the name server",

@@ -14,21 +14,22 @@ import (
 	"github.com/go-eventhubs/eventhubs/internal/trial/world"
 )
 
-// What somebody sees who is on call: of eight troubles the log, Health, Stats and Close's error, by the program that somebody writes first.
+// This file shows eight troubles to an engineer on call: the log, Health, Stats and Close's error.
+// The program is the one that a newcomer writes first.
 
 const (
 	troublesDocument = "docs/operations.md"
 	troublesBegins   = "<!-- Made by the tests: go test -run TestTheTroublesOfTheDocumentAreTheTests ./internal/trial/wire -update -->\n"
 )
 
-// A sight is a trouble, as it is seen.
+// A sight is a trouble as an engineer sees it.
 type sight struct {
 	title   string
-	hub     string // "hub" unless it is what is wrong
+	hub     string // "hub", unless the name is the trouble
 	strike  func(f *firstProgram)
 	handle  bool // there is a handler, and it hangs for partition 1
-	retried bool // so that chance decides whether a try is on its way at the end
-	all     bool // it concerns all partitions: then only 1 is sent to, or chance would decide which is named
+	retried bool // so that chance decides whether a try is in flight at the end
+	all     bool // it concerns all partitions: then only 1 gets events, or chance would decide which one is named
 }
 
 var sights = []sight{
@@ -83,7 +84,7 @@ func (s sight) see(t *testing.T, text *strings.Builder) {
 		partitions = partitions[1:]
 	}
 	for _, id := range partitions {
-		// Ends when stop is closed, or with the event that is refused then.
+		// This goroutine ends when stop is closed, or with the event that is refused then.
 		go func() {
 			for {
 				select {
@@ -103,7 +104,7 @@ func (s sight) see(t *testing.T, text *strings.Builder) {
 		s.strike(f)
 	}
 	fmt.Fprintf(text, "\n#### %s\n\n```\n", s.title)
-	time.Sleep(15*time.Second + 150*time.Millisecond) // between two events: how many there are is not left to chance
+	time.Sleep(15*time.Second + 150*time.Millisecond) // between two events, so that chance does not decide how many there are
 	health, stats := f.p.Health(), f.p.Stats()
 	s.tell(text, began, f.tty.read())
 	fmt.Fprintf(text, "%8s  Health %v, partitions %v: %v\n", "+15 s", health.State, health.Partitions, plain(fmt.Sprint(health.Err)))
@@ -128,16 +129,17 @@ func (s sight) see(t *testing.T, text *strings.Builder) {
 	err := f.p.Close(ctx)
 	said := plain(fmt.Sprint(err))
 	if s.retried {
-		said = strings.Replace(said, "not stored, … events possibly stored", "not stored", 1) // chance decides whether a try is on its way
+		said = strings.Replace(said, "not stored, … events possibly stored", "not stored", 1) // chance decides whether a try is in flight
 	}
 	fmt.Fprintf(text, "%8s  Close  %v\n```\n", "+75 s", said)
 	close(f.hold)
 	if err == nil {
-		t.Errorf("%s: Close returned nil, want what is wrong", s.title)
+		t.Errorf("%s: Close returned nil, want the error of the trouble", s.title)
 	}
 }
 
-// tell writes lines of the log with the time since the trouble began. What chance decides is left out: how often it was tried by then.
+// tell writes lines of the log with the time since the trouble began. It leaves out the number of
+// tries, which chance decides.
 func (s sight) tell(text *strings.Builder, began time.Time, lines []string) {
 	for _, line := range lines {
 		stamp, rest, _ := strings.Cut(strings.TrimPrefix(line, "time="), " ")

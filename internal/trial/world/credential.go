@@ -21,7 +21,8 @@ func (c FakeCredential) GetToken(context.Context, policy.TokenRequestOptions) (a
 	return azcore.AccessToken{Token: "token", ExpiresOn: time.Now().Add(time.Hour)}, nil
 }
 
-// Guarded is an emulator that verifies tokens, and the options that reach it under a production name: over TLS, in memory.
+// Guarded returns an emulator that verifies tokens. Its options reach it under a production name,
+// over TLS, in memory.
 func Guarded(t *testing.T) (*emulator.Server, *eventhubs.ConnectionOptions) {
 	server := emulatortest.New(t, &emulator.Options{Addr: emulator.InMemory, Hubs: Hubs(2), Authentication: &emulator.Authentication{
 		Keys: []emulator.Key{{Name: "send", Value: "right", Rights: emulator.RightSend}},
@@ -34,7 +35,7 @@ func Guarded(t *testing.T) (*emulator.Server, *eventhubs.ConnectionOptions) {
 
 const Contoso = "contoso.servicebus.windows.net"
 
-// Signature is what somebody who has the key hands out.
+// Signature returns a shared access signature, as an owner of the key would issue it.
 func Signature(lifetime time.Duration) string {
 	return sas.Sign("amqps://"+Contoso+"/hub", "send", "right", time.Now().Add(lifetime))
 }

@@ -9,7 +9,8 @@ import (
 	"github.com/go-eventhubs/eventhubs/emulator"
 )
 
-// NewProducer returns a producer for the server's hub, which it reaches over TCP, or in memory if the server does not listen.
+// NewProducer returns a producer for the server's hub. It connects over TCP, or in memory if the
+// server does not listen.
 func NewProducer(t *testing.T, server *emulator.Server, options eventhubs.Options) *eventhubs.BufferedProducer {
 	t.Helper()
 	if server.Addr() == emulator.InMemory {

@@ -7,7 +7,8 @@ import (
 	"github.com/go-eventhubs/eventhubs"
 )
 
-// With is an event with the route of another one, and its ExpiresAt, Delivery and Tag; nil has none.
+// With returns an event with the route, ExpiresAt, Delivery and Tag of another event. A nil event
+// has none of them.
 func With(e, o *eventhubs.Event) *eventhubs.Event {
 	if o == nil {
 		return e
@@ -18,7 +19,7 @@ func With(e, o *eventhubs.Event) *eventhubs.Event {
 	return &out
 }
 
-// Enqueue fails the test if an event is not accepted.
+// Enqueue fails the test if the producer refuses an event.
 func Enqueue(t *testing.T, p *eventhubs.BufferedProducer, partition string, bodies ...string) {
 	t.Helper()
 	for _, body := range bodies {

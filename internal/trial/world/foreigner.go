@@ -10,12 +10,13 @@ import (
 	"github.com/go-eventhubs/eventhubs"
 )
 
-// Body is what an event of that name has as its body: the judge reads it back.
+// Body returns the body of the event with that name. The judge reads the name back.
 func Body(name string, size int) []byte {
 	return []byte(strings.Repeat(name, size/len(name)+1))
 }
 
-// A foreigner is a program of somebody else's: it attaches as a producer whose id it knows, with go-amqp alone.
+// A foreigner is a program of another owner. It attaches with go-amqp alone, as a producer whose id
+// it knows.
 type foreigner struct {
 	Conn     *amqp.Conn
 	sender   *amqp.Sender
@@ -51,7 +52,8 @@ func AttachForeigner(ctx context.Context, dial func(context.Context) (net.Conn, 
 	return nil, err
 }
 
-// Send sends an event with the next number. It does not take released and modified for success, as go-amqp's Send does.
+// Send sends an event with the next number. Unlike go-amqp's Send, it does not take released and
+// modified for success.
 func (f *foreigner) Send(ctx context.Context, name string) error {
 	f.last = int32((int64(f.last) + 1) & (1<<31 - 1))
 	receipt, err := f.sender.SendWithReceipt(ctx, &amqp.Message{

@@ -14,13 +14,14 @@ import (
 	"github.com/go-eventhubs/eventhubs/internal/memnet"
 )
 
-// A LateNetwork is a producer's way to the emulator, on which what the producer writes may take a while, and arrives also when the producer has given the
-// connection up: bytes of an old try come after those of the next one.
+// A LateNetwork is a producer's way to the emulator. The producer's writes may arrive late, even
+// after the producer has given the connection up. Then bytes of an old try arrive after those of
+// the next one.
 type LateNetwork struct {
 	Server *emulator.Server
-	Late   *atomic.Int64        // counts writes that have arrived from connections that were given up
-	Lag    func() time.Duration // of what is read next; what is behind it waits too
-	Refuse func() bool          // whether nobody can connect now
+	Late   *atomic.Int64        // counts writes that arrived from abandoned connections
+	Lag    func() time.Duration // of the next read; later bytes wait too
+	Refuse func() bool          // whether no connection can be opened now
 	Work   sync.WaitGroup       // the goroutines of all connections
 
 	mu    sync.Mutex // guards the fields below
@@ -43,16 +44,17 @@ func (n *LateNetwork) Dial(ctx context.Context, _, _ string) (net.Conn, error) {
 	n.mu.Lock()
 	n.conns = append(n.conns, client)
 	n.mu.Unlock()
-	// Both end when either side has ended the connection, the first with its lag; whoever has made the network waits for work.
+	// Both goroutines end when either side has ended the connection, the first after its lag. The
+	// owner of the network waits for Work.
 	n.Work.Go(func() { n.carry(out, in) })
 	n.Work.Go(func() { carryBack(in, out) })
 	return client, nil
 }
 
-// carry brings what the client writes to the server, until all of it is there.
+// carry moves the client's bytes to the server, until all of them are there.
 func (n *LateNetwork) carry(out net.Conn, in *memnet.Conn) {
 	defer func() {
-		if !n.isLost() { // or the server closes it, when it has heard nothing for long enough
+		if !n.isLost() { // or the server closes it, after a long silence
 			_ = out.Close()
 		}
 	}()
@@ -78,7 +80,7 @@ func (n *LateNetwork) carry(out net.Conn, in *memnet.Conn) {
 	}
 }
 
-// carryBack brings what the server writes to the client, and goes on reading when nobody is there any more.
+// carryBack moves the server's bytes to the client. It goes on reading after the client is gone.
 func carryBack(in *memnet.Conn, out net.Conn) {
 	defer in.Close()
 	buffer := make([]byte, 64<<10)
@@ -97,7 +99,8 @@ func isGone(c *memnet.Conn) bool {
 	return err != nil
 }
 
-// Kill ends the process that uses the network: nobody says goodbye. Silently: the server does not even see that its connections are gone.
+// Kill ends the process that uses the network, without any goodbye. Silently: the server does not
+// even see the end of its connections.
 func (n *LateNetwork) Kill(silently bool) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -119,7 +122,7 @@ func (n *LateNetwork) isLost() bool {
 	return n.lost
 }
 
-// Stragglers returns lags: mostly none, now and then up to a minute.
+// Stragglers returns a function of lags: mostly zero, now and then up to a minute.
 func Stragglers(random *rand.Rand, perMille int) func() time.Duration {
 	var mu sync.Mutex
 	return func() time.Duration {

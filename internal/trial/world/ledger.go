@@ -11,7 +11,7 @@ import (
 	"github.com/go-eventhubs/eventhubs/emulator"
 )
 
-// A Ledger is what handlers are told, by partition and in their order.
+// A Ledger records the events that handlers get, by partition and in order.
 type Ledger struct {
 	mu   sync.Mutex // guards the field below
 	told map[string][]string
@@ -28,7 +28,7 @@ func (l *Ledger) Handle(_ context.Context, b *eventhubs.Batch) {
 	}
 }
 
-// WantStored checks that each partition holds what the handlers were told, in that order.
+// WantStored checks that each partition holds the events that the handlers got, in that order.
 func (l *Ledger) WantStored(t *testing.T, server *emulator.Server, total int) {
 	t.Helper()
 	l.mu.Lock()
@@ -39,7 +39,7 @@ func (l *Ledger) WantStored(t *testing.T, server *emulator.Server, total int) {
 			stored = append(stored, fmt.Sprintf("%s|%s|%v", e.Body, e.PartitionKey, e.Properties["n"]))
 		}
 		if !slices.Equal(stored, l.told[id]) {
-			t.Errorf("partition %s holds %d events, the handlers were told of %d, or in another order", id, len(stored), len(l.told[id]))
+			t.Errorf("partition %s holds %d events, the handlers got %d, or another order", id, len(stored), len(l.told[id]))
 		}
 		total -= len(stored)
 	}

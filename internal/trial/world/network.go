@@ -16,35 +16,37 @@ import (
 	"github.com/go-eventhubs/eventhubs/internal/memnet"
 )
 
-// NewEmulator is a hub in memory that forgets no event.
+// NewEmulator returns a server with a hub in memory that keeps every event.
 func NewEmulator(t *testing.T, partitions int) *emulator.Server {
 	return emulatortest.New(t, &emulator.Options{Addr: emulator.InMemory, Hubs: Hubs(partitions), Logger: slog.New(slog.DiscardHandler)})
 }
 
-// OneWay is how long a byte is under way between a producer and the service, as between a client and a region that is not far.
+// OneWay is how long a byte travels between a producer and the service, as from a client to a
+// region nearby.
 const OneWay = 20 * time.Millisecond
 
 // Trip is a round trip.
 const Trip = 2 * OneWay
 
-// A Network leads to a server, in its time: it is what memnet leaves out. The server may be replaced, as when a name comes to mean another
-// address, and the way to it may be closed.
+// A Network is the way to a server, with a delay that memnet lacks. The server may be replaced, as
+// when a name gets another address. The way may be closed.
 type Network struct {
 	mu      sync.Mutex // guards the fields below
 	server  *emulator.Server
-	refuse  error // why nothing is reached; nil while the way is open
+	refuse  error // the error of each dial; nil while the way is open
 	dials   []time.Time
 	wires   []*wire
 	Carries sync.WaitGroup // two goroutines for each direction of each wire
 }
 
-// Dial is a dialer as Options.Connection takes it, with a name server of its own. A handshake takes a round trip, as with TCP.
+// Dial is a dialer for Options.Connection, with a name server of its own. A handshake takes a round
+// trip, as with TCP.
 func (n *Network) Dial(ctx context.Context, _, address string) (net.Conn, error) {
 	n.mu.Lock()
 	n.dials = append(n.dials, time.Now())
 	n.mu.Unlock()
 	if host, _, err := net.SplitHostPort(address); err != nil || net.ParseIP(host) != nil {
-		return nil, errors.New(address + " is no name: what it was may have another address by now")
+		return nil, errors.New(address + " is no host name: a saved address may be out of date")
 	}
 	if err := Sleep(ctx, Trip); err != nil {
 		return nil, err
@@ -66,7 +68,7 @@ func (n *Network) Dial(ctx context.Context, _, address string) (net.Conn, error)
 	return near, nil
 }
 
-// Block closes the way with an error, or opens it again with nil. Connections that there are stay.
+// Block closes the way with an error, or opens it again with nil. Existing connections stay.
 func (n *Network) Block(err error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -80,7 +82,8 @@ func (n *Network) LeadTo(server *emulator.Server) {
 	n.server = server
 }
 
-// Swallow makes the connections that there are carry nothing any more, in either direction, without a word: a firewall has forgotten them.
+// Swallow makes existing connections carry nothing any more, in either direction and without an
+// error, like a firewall that has forgotten them.
 func (n *Network) Swallow() {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -91,7 +94,7 @@ func (n *Network) Swallow() {
 	}
 }
 
-// Dialled is when the producer has dialled.
+// Dialled returns when the producer has dialled.
 func (n *Network) Dialled() []time.Time {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -104,17 +107,18 @@ type wire struct {
 	deaf bool
 }
 
-// A parcel is what came in at one time; without bytes it is the end of the connection.
+// A parcel is the bytes that arrived at one time. A parcel without bytes is the end of the
+// connection.
 type parcel struct {
 	bytes []byte
 	err   error
 	due   time.Time
 }
 
-// carry brings what is read from one end to the other, oneWay later. It ends when either end does.
+// carry moves bytes from one end to the other, OneWay later. It ends when either end does.
 func (w *wire) carry(carries *sync.WaitGroup, from, to net.Conn) {
-	under := make(chan parcel, 256) // way; beyond that the sender's socket fills up
-	// Ends when from does, or with a close of to, which ends from.
+	under := make(chan parcel, 256) // on their way; beyond that the sender's socket fills up
+	// This goroutine ends with from, or after a close of to, which closes from.
 	carries.Go(func() {
 		defer close(under)
 		buffer := make([]byte, 32<<10)
@@ -132,7 +136,7 @@ func (w *wire) carry(carries *sync.WaitGroup, from, to net.Conn) {
 			}
 		}
 	})
-	// Ends with the goroutine above, whose parcels it takes until the last.
+	// This goroutine ends with the one above, after the last of its parcels.
 	carries.Go(func() {
 		for p := range under {
 			time.Sleep(time.Until(p.due))
@@ -142,7 +146,7 @@ func (w *wire) carry(carries *sync.WaitGroup, from, to net.Conn) {
 			switch {
 			case deaf && p.err == nil:
 			case p.err == nil:
-				_, _ = to.Write(p.bytes) // an end that is closed takes nothing
+				_, _ = to.Write(p.bytes) // a closed end takes nothing
 			case deaf:
 				_ = from.Close()
 			case errors.Is(p.err, io.EOF):
@@ -154,7 +158,7 @@ func (w *wire) carry(carries *sync.WaitGroup, from, to net.Conn) {
 	})
 }
 
-// cutOff breaks a connection as the other end broke.
+// cutOff breaks a connection, as the other end broke.
 func cutOff(c net.Conn) {
 	if m, ok := c.(*memnet.Conn); ok {
 		m.Cut()
@@ -175,5 +179,5 @@ func Sleep(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// Tracked is how the service's texts end.
+// Tracked ends a text as the service does.
 func Tracked(text string) string { return text + " TrackingId:2_G0, SystemTracker:t" }

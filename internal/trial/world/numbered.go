@@ -21,11 +21,11 @@ const (
 	OutOfOrder = "com.microsoft:out-of-order-sequence"
 )
 
-// Publish returns what became of an event.
+// Publish returns an event's outcome.
 func (w *World) Publish(p *eventhubs.BufferedProducer, partition, body string) eventhubs.Outcome {
 	var d eventhubs.Delivery
 	_, _ = p.Publish(w.Context(), &eventhubs.Event{Body: []byte(body), PartitionID: partition, Delivery: &d})
-	synctest.Wait() // until its batch is not one that a Flush would cover
+	synctest.Wait() // until no Flush would cover its batch
 	return d.Outcome()
 }
 
@@ -50,7 +50,7 @@ func (w *World) Overtake(p *eventhubs.BufferedProducer, partition string) {
 	w.Must(f.Conn.Close())
 }
 
-// Raised publishes what makes the producer raise its epoch at the next attach, which is then answered by an action.
+// Raised makes the producer raise its epoch at the next attach, which is answered by an action.
 func (w *World) Raised(o eventhubs.Options, attach emulator.Action) (p *eventhubs.BufferedProducer, logged *bytes.Buffer) {
 	failed, refused := false, false
 	var mu sync.Mutex
@@ -77,7 +77,8 @@ func (w *World) Raised(o eventhubs.Options, attach emulator.Action) (p *eventhub
 	return p, logged
 }
 
-// Modes are the ways in which a service may deal with idempotent producers as far as public facts go: a producer must be right with each.
+// Modes are the ways in which a service may treat idempotent producers, as far as public facts go.
+// A producer must be right with each.
 var Modes = map[string]emulator.Idempotence{
 	"echoes":             {},
 	"reports":            {ReportTracked: true},
@@ -85,7 +86,7 @@ var Modes = map[string]emulator.Idempotence{
 	"reports and trusts": {ReportTracked: true, TrustNumbers: true},
 }
 
-// InEachMode runs a test in virtual time against each kind of service.
+// InEachMode runs a test in virtual time with each kind of service.
 func InEachMode(t *testing.T, test func(w *World)) {
 	for name, mode := range Modes {
 		t.Run(name, func(t *testing.T) {
@@ -104,7 +105,8 @@ func (w *World) StoredIn(partition string) (bodies []string) {
 	return bodies
 }
 
-// NumbersIn returns what the events of a partition carry: "epoch/number body" each. The ids are counted in their order: "2:epoch/number body" is of the second one.
+// NumbersIn returns the numbers of a partition's events as "epoch/number body". It counts the ids
+// in their order: "2:epoch/number body" has the second id.
 func (w *World) NumbersIn(partition string) (all []string) {
 	var ids []int64
 	for e := range w.Server.Events("hub", partition) {

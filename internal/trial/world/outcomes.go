@@ -16,7 +16,7 @@ import (
 
 func Ignore(context.Context, *eventhubs.Batch) {}
 
-// Brief is what was told, in short.
+// Brief returns the outcomes in short.
 func (o *Outcomes) Brief() (all []string) {
 	for _, b := range o.All() {
 		all = append(all, strings.TrimSpace(fmt.Sprintf("%v %v %d tries %v", b.Bodies, b.Outcome.Storage, b.Outcome.Tries, b.At)))
@@ -24,7 +24,7 @@ func (o *Outcomes) Brief() (all []string) {
 	return all
 }
 
-// Outcomes records what the handlers are told.
+// Outcomes records what the handlers get.
 type Outcomes struct {
 	mu   sync.Mutex
 	told []Told
@@ -53,12 +53,12 @@ func (o *Outcomes) All() []Told {
 	return slices.Clone(o.told)
 }
 
-// But returns what was told except of batches that begin with that event.
+// But returns the outcomes except those of batches that begin with that event.
 func (o *Outcomes) But(first string) []Told {
 	return slices.DeleteFunc(o.All(), func(b Told) bool { return b.Bodies[0] == first })
 }
 
-// WantFailed checks how many events a Flush or Close says are not stored.
+// WantFailed checks how many events a Flush or Close reports as not stored.
 func WantFailed(t *testing.T, what string, err error, want int) {
 	t.Helper()
 	got := 0
@@ -70,7 +70,7 @@ func WantFailed(t *testing.T, what string, err error, want int) {
 	}
 }
 
-// OutcomeErr is what Publish returns, as an error, for a test that wants no more of it. Outcome and error must agree.
+// OutcomeErr returns the error of Publish alone. Outcome and error must agree.
 func OutcomeErr(o eventhubs.Outcome, err error) error {
 	if o.Err != err || (err == nil) != (o.Storage == eventhubs.Stored) {
 		panic(fmt.Sprintf("Publish returned %+v and %v", o, err))

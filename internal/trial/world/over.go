@@ -11,14 +11,15 @@ import (
 )
 
 // On returns a producer for a hub without a connection. It is closed when the test ends, unless the
-// test has done so. Without a Logger it logs nothing.
+// test closes it first. It logs nothing without a Logger.
 func On(t *testing.T, hub testseam.Hub, options eventhubs.Options) *eventhubs.BufferedProducer {
 	t.Helper()
 	options.Logger = cmp.Or(options.Logger, scripted.Unlogged)
 	return on(t, hub, options)
 }
 
-// Over is On for a scripted hub. If the hub is Aloud, a producer without a Logger logs to slog.Default.
+// Over is On for a scripted hub. If the hub is Aloud, a producer without a Logger logs to
+// slog.Default.
 func Over(hub *scripted.Hub, options eventhubs.Options) *eventhubs.BufferedProducer {
 	hub.T.Helper()
 	if hub.Aloud {

@@ -13,7 +13,8 @@ import (
 	"github.com/go-eventhubs/eventhubs"
 )
 
-// A SharedState is what the lives of a model have in common, as a file would be. Now and then it is slow, or fails.
+// A SharedState is the store that all lives of a model share, as if it were a file. Now and then it
+// is slow, or fails.
 type SharedState struct {
 	severity int
 	calm     *atomic.Bool // nothing fails any more
@@ -91,7 +92,7 @@ func (s *livesState) Save(ctx context.Context, key eventhubs.ProducerKey, old, i
 // NewMemoryState returns a state that never fails.
 func NewMemoryState() eventhubs.ProducerStore { return NewSharedState(nil, 0, calm()).Of(1) }
 
-// calm is that of a state which does not fail.
+// calm returns the flag of a state that does not fail.
 func calm() *atomic.Bool {
 	b := new(atomic.Bool)
 	b.Store(true)
@@ -102,7 +103,7 @@ func KeyOf(partition string) eventhubs.ProducerKey {
 	return eventhubs.ProducerKey{FullyQualifiedNamespace: "name.servicebus.windows.net", EventHubName: "hub", PartitionID: partition}
 }
 
-// A BrittleState does what a test wants before it does its work.
+// A BrittleState first runs the test's function, and then does its work.
 type BrittleState struct {
 	eventhubs.ProducerStore
 	OnLoad func(ctx context.Context) error

@@ -13,7 +13,7 @@ import (
 	"github.com/go-eventhubs/eventhubs/emulator"
 )
 
-// CutShort reports whether events have ended without having been refused, whatever had failed before.
+// CutShort reports whether some events got an outcome without a refusal, whatever else has failed.
 func CutShort(err error) bool {
 	for _, end := range []error{eventhubs.ErrClosed, eventhubs.ErrAbandoned, eventhubs.ErrCleared, eventhubs.ErrExpired} {
 		if errors.Is(err, end) {
@@ -23,19 +23,20 @@ func CutShort(err error) bool {
 	return false
 }
 
-// A Stingy service takes less than its links say. What is larger is rejected, or its link detached.
+// A Stingy service takes less than its links state. It rejects a larger message, or detaches its
+// link.
 type Stingy struct {
-	Takes   int // bytes of a message; 0: whatever the link takes
+	Takes   int // bytes of a message; 0: as many as the link takes
 	Detach  bool
 	mixed   bool // rejects and detaches, at random
-	Mute    bool // its text does not say what it takes
+	Mute    bool // its error text does not state its limit
 	random  *rand.Rand
 	mu      sync.Mutex // guards the fields below, and random
-	refused []int      // the events of what was refused
-	largest int        // bytes of what was taken
+	refused []int      // the number of events of each refused batch
+	largest int        // bytes of the largest accepted batch
 }
 
-// Refuses looks at a transfer.
+// Refuses answers a transfer that is too large.
 func (s *Stingy) Refuses(op emulator.Operation) (emulator.Action, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -61,7 +62,7 @@ func (s *Stingy) Hook(_ context.Context, op emulator.Operation) emulator.Action 
 	return action
 }
 
-// Taken returns what was refused and what was taken since it was last asked.
+// Taken returns the refused sizes and the largest accepted size since the last call.
 func (s *Stingy) Taken() (refused []int, largest int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -70,14 +71,15 @@ func (s *Stingy) Taken() (refused []int, largest int) {
 	return refused, largest
 }
 
-// ModelStinginess is that of half of a model's seeds.
+// ModelStinginess returns a Stingy for half of a model's seeds.
 func ModelStinginess(seed uint64) *Stingy {
 	random := rand.New(rand.NewPCG(seed, 41))
 	s := &Stingy{Takes: []int{0, 0, 0, 600, 1700, 2900}[random.IntN(6)], Mute: random.IntN(2) == 0, mixed: true, random: random}
 	return s
 }
 
-// Judge says what is wrong with how a batch ended for its size. Alone says that no other was on its way on the same link.
+// Judge returns the fault in the outcome of a batch that failed for its size. Alone says that no
+// other batch was in flight on the link.
 func (s *Stingy) Judge(b *eventhubs.Batch, idempotent, alone bool) (fault string) {
 	e, refused := errors.AsType[*eventhubs.Error](b.Outcome.Err)
 	refused = refused && e.Code == eventhubs.CodeTooLarge && !errors.Is(b.Outcome.Err, eventhubs.ErrPartitionStopped) &&
@@ -86,9 +88,9 @@ func (s *Stingy) Judge(b *eventhubs.Batch, idempotent, alone bool) (fault string
 	switch {
 	case !refused:
 	case single && (b.Count != 1 || s.Takes == 0 || b.Bytes <= s.Takes):
-		return fmt.Sprintf("%d events in %d bytes are told as too large by a service that takes %d", b.Count, b.Bytes, s.Takes)
+		return fmt.Sprintf("%d events in %d bytes are reported as too large for a service that takes %d", b.Count, b.Bytes, s.Takes)
 	case single && (sizes.Size != b.Bytes || sizes.Limit != s.Takes && (!s.Mute || sizes.Limit != b.Bytes-1)):
-		return fmt.Sprintf("an event of %d bytes is told as %d, limit %d, by a service that takes %d", b.Bytes, sizes.Size, sizes.Limit, s.Takes)
+		return fmt.Sprintf("an event of %d bytes is reported with size %d and limit %d for a service that takes %d", b.Bytes, sizes.Size, sizes.Limit, s.Takes)
 	case !single && !idempotent && alone:
 		return fmt.Sprintf("%d events fail together: %v", b.Count, b.Outcome.Err)
 	case !single && b.Outcome.Storage != eventhubs.PossiblyStored:
@@ -97,7 +99,7 @@ func (s *Stingy) Judge(b *eventhubs.Batch, idempotent, alone bool) (fault string
 	return ""
 }
 
-// Stinginesses are the ways in which a service says that it takes less.
+// Stinginesses runs a test with each way in which a service shows its lower limit.
 func Stinginesses(t *testing.T, test func(t *testing.T, s *Stingy, o eventhubs.Options)) {
 	for _, detach := range []bool{false, true} {
 		for _, mute := range []bool{false, true} {

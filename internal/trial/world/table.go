@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-var updateDocs = flag.Bool("update", false, "write the tables of the documents anew that are made from tests")
+var updateDocs = flag.Bool("update", false, "write the documents' tables that tests generate")
 
 const tableEnds = "<!-- The end of the table. -->\n"
 
@@ -33,6 +33,6 @@ func WantTable(t *testing.T, document, begins, table string) {
 			t.Fatal(err)
 		}
 	default:
-		t.Errorf("the table in %s is not the tests', which make this:\n%s\nRun this test with -update, and read what it has changed", document, table)
+		t.Errorf("the table in %s is not the one that the tests make:\n%s\nRun this test with -update, and read the changes", document, table)
 	}
 }

@@ -1,5 +1,5 @@
-// Package world has the tools of the tests that see a producer from outside: an emulator and the way to
-// it, networks, stored state, and what a test compares.
+// Package world has the tools of tests that see a producer from outside: the emulator and the way
+// to it, networks, stored state and outcomes.
 package world
 
 import (
@@ -26,7 +26,7 @@ func (w *World) Producer(o eventhubs.Options) *eventhubs.BufferedProducer {
 	return p
 }
 
-// OnTransfer has the n-th transfer, from 1, answered by an action.
+// OnTransfer answers the n-th transfer, counted from 1, by an action.
 func (w *World) OnTransfer(f func(n int, op emulator.Operation) emulator.Action) {
 	var n atomic.Int64
 	w.Server.SetHook(func(_ context.Context, op emulator.Operation) emulator.Action {
@@ -51,7 +51,7 @@ func (w *World) Want(what string, got, want any) {
 	}
 }
 
-// WantUndelivered checks how many events a Flush or Close says have failed.
+// WantUndelivered checks how many events a Flush or Close reports as failed.
 func (w *World) WantUndelivered(what string, err error, failed int) {
 	w.Helper()
 	if u, ok := errors.AsType[*eventhubs.UndeliveredError](err); !ok || u.Failed() != failed || u.Pending != 0 {
