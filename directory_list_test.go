@@ -29,7 +29,7 @@ func TestAHubThatGrowsKeepsWhatIsBuffered(t *testing.T) {
 			t.Fatal(err)
 		}
 		if tab := p.directory.table.Load(); !slices.Equal(tab.partitions[:2], earlier) || len(tab.partitions) != 4 || p.PartitionBufferedEvents("0") != 1 {
-			t.Error("the partitions that were there are others now")
+			t.Error("the existing partitions were replaced")
 		}
 		enqueue(t, p, "0", "c")
 		enqueue(t, p, "3", "d")
@@ -150,7 +150,7 @@ func TestTheListThatWasAskedForLastHolds(t *testing.T) {
 		enqueue(t, p, "3", "a")
 		both.Wait()
 		if err := p.Enqueue(t.Context(), &Event{Body: []byte("b"), PartitionID: "3"}); err != nil {
-			t.Errorf("Enqueue for a partition that there is: %v", err)
+			t.Errorf("Enqueue for an existing partition: %v", err)
 		}
 		_ = p.Connect(t.Context(), nil)
 		if got := len(p.Stats().Partitions); got != 4 {

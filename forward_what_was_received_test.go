@@ -67,7 +67,7 @@ func TestForwardWhatWasReceived(t *testing.T) {
 				t.Error(err)
 			}
 			if ours, ok := server.Event("to", "0", 1); ok && len(message.Data) == 0 && bytes.HasSuffix(ours.Message, []byte{0x00, 0x53, 0x75, 0xa0, 0x00}) {
-				t.Error("a message without a body has got an empty data section on its way")
+				t.Error("a message without a body gets an empty data section on its way")
 			}
 		})
 	}

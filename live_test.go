@@ -102,7 +102,7 @@ func liveIdentity(t *testing.T, l *live) {
 func liveAttach(t *testing.T, l *live) {
 	delivered, err := connectionstring.Parse(l.connectionString)
 	if err != nil || delivered.Key() == "" {
-		t.Logf("the attach was not looked at: the connection string has no key")
+		t.Logf("the attach was not checked: the connection string has no key")
 		return
 	}
 	conn := connection.New(connection.Config{
@@ -203,7 +203,7 @@ func liveContent(t *testing.T, l *live) {
 		t.Errorf("got %q %v, want %q %v", got.Body, got.Properties, sent.Body, sent.Properties)
 	}
 	if got.ContentType == nil || *got.ContentType != sent.ContentType || got.MessageID == nil || *got.MessageID != sent.MessageID || got.CorrelationID != sent.CorrelationID {
-		t.Errorf("content type, message id or correlation id is another: %+v", got.EventData)
+		t.Errorf("content type, message id or correlation id has changed: %+v", got.EventData)
 	}
 	if len(events[1].Body) != 0 {
 		t.Errorf("an empty body became %q", events[1].Body)

@@ -103,7 +103,7 @@ func TestATryWithoutCreditLeavesOthersTheirLink(t *testing.T) {
 					}
 				default:
 					if c.detached {
-						t.Error("the link was not given up, though another might have been allowed something")
+						t.Error("the link was kept, though a new one might have given credit")
 					}
 				}
 				_ = p.Close(t.Context())

@@ -126,7 +126,7 @@ func TestTheWatchRestsWhenNothingRuns(t *testing.T) {
 		time.Sleep(20 * time.Second)
 		synctest.Wait()
 		if w.timer.Stop() {
-			t.Error("the timer is set though all that runs is known to be quiet")
+			t.Error("the timer is set though all running work is already quiet")
 		}
 		k.end(tryRuns)
 		k.begin(tryRuns)

@@ -284,7 +284,7 @@ func TestWhoFitsBehindALargeEventIsNotLetIn(t *testing.T) {
 		default:
 		}
 		if err := p.TryEnqueue(t.Context(), world.Event("tiny")); !errors.Is(err, eventhubs.ErrBufferFull) {
-			t.Errorf("TryEnqueue behind waiting callers returned %v, want ErrBufferFull", err)
+			t.Errorf("TryEnqueue while others wait returned %v, want ErrBufferFull", err)
 		}
 		cancel() // the large one gives up, and nothing else happens
 		if err := <-large; !errors.Is(err, context.Canceled) {

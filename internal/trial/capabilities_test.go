@@ -356,5 +356,5 @@ func rowConnect(w *world.World) {
 	w.Must(err)
 	defer wrong.Close(w.Context())
 	e, ok := errors.AsType[*eventhubs.Error](wrong.Connect(w.Context(), nil))
-	w.Want("a hub that there is not", ok && e.Code == eventhubs.CodeNotFound, true)
+	w.Want("a hub that does not exist", ok && e.Code == eventhubs.CodeNotFound, true)
 }

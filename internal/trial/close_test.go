@@ -31,7 +31,7 @@ func TestCloseSendsWhatIsBuffered(t *testing.T) {
 			t.Fatal(err)
 		}
 		if got := len(told.All()); got != 2 {
-			t.Errorf("%d batches were told when Close returned, want 2", got)
+			t.Errorf("%d batches had an outcome when Close returned, want 2", got)
 		}
 		if !p.IsClosed() || p.BufferedEvents() != 0 || !peer.Closed {
 			t.Errorf("after Close: IsClosed %v, %d buffered, connection closed %v", p.IsClosed(), p.BufferedEvents(), peer.Closed)
@@ -117,7 +117,7 @@ func TestCloseWhoseContextEndsFailsWhatIsLeft(t *testing.T) {
 			}
 		}
 		if len(told.All()) != 2 {
-			t.Errorf("told: %v", told.All())
+			t.Errorf("outcomes: %v", told.All())
 		}
 		peer.WantSends("nothing more is sent", "0s 0 [in flight]")
 	})
@@ -153,7 +153,7 @@ func TestCloseWhileTheListIsUnknown(t *testing.T) {
 			t.Errorf("Close returned %v, want an UndeliveredError with 2 failed", err)
 		}
 		if all := told.All(); len(all) != 1 || all[0].Outcome.Storage != eventhubs.NotStored || fmt.Sprint(all[0].Bodies) != "[a b]" {
-			t.Errorf("told: %v", all)
+			t.Errorf("outcomes: %v", all)
 		}
 	})
 }
@@ -291,7 +291,7 @@ func TestCloseWaitsForEveryGoroutineOfItsOwn(t *testing.T) {
 			t.Error(err)
 		}
 		if !ended {
-			t.Errorf("Close returned at %v and left a goroutine behind", scripted.Now())
+			t.Errorf("Close returned at %v and left a goroutine running", scripted.Now())
 		}
 	})
 }
@@ -410,7 +410,7 @@ func TestNoHandlerRunsAfterCloseHasReturned(t *testing.T) {
 		}
 		closed.Store(true)
 		if handled.Load() != 100 {
-			t.Errorf("%d events were told when Close returned, want 100", handled.Load())
+			t.Errorf("%d events had an outcome when Close returned, want 100", handled.Load())
 		}
 		time.Sleep(time.Hour)
 	})

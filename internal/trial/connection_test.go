@@ -147,7 +147,7 @@ func TestTheTraceIsToldOfTheConnection(t *testing.T) {
 			t.Fatal(err)
 		}
 		if got := strings.Join(lines, "; "); got != "connected; disconnected, error: true; connected; disconnected, error: false" {
-			t.Errorf("told: %s", got)
+			t.Errorf("outcomes: %s", got)
 		}
 	})
 }

@@ -383,7 +383,7 @@ func TestEnqueueAllTellsHowManyWereAccepted(t *testing.T) {
 			t.Fatal(err)
 		}
 		if got := len(world.Bodies(server, "0")) + len(world.Bodies(server, "1")); got != 1022 {
-			t.Errorf("%d events arrived, want 1022: not what came with the error", got)
+			t.Errorf("%d events arrived, want 1022, without the event that came with the error", got)
 		}
 	})
 }

@@ -146,7 +146,7 @@ func (e ending) run(t *testing.T, x *exit) {
 	g.judge()
 	switch because, failed := g.failures(cmp.Or(e.because, e.function+" ended its goroutine")); {
 	case x.times < 0 && e.fails && !because:
-		t.Errorf("%d events failed, and none says why", failed)
+		t.Errorf("%d events failed, and no error says why", failed)
 	case x.times < 0 && !e.fails && !e.open && failed > 0:
 		t.Errorf("%d events failed", failed)
 	}

@@ -185,7 +185,7 @@ func TestAPanicInAHandlerIsToldAndKillsNothing(t *testing.T) {
 			t.Errorf("stored %s", got)
 		}
 		if text := log.String(); strings.Count(text, "ouch") != 2 || !strings.Contains(text, "handler_test.go") {
-			t.Errorf("the log does not tell both panics with their stack:\n%s", text)
+			t.Errorf("the log does not have both panics with their stack:\n%s", text)
 		}
 	})
 }

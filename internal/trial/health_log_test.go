@@ -77,7 +77,7 @@ func TestWhatIsNotTriedAgainIsNotSaidToBe(t *testing.T) {
 				}
 				again := strings.Contains(c.says, "the producer retries")
 				if left := p.BufferedEvents(); left == 1 != again || retried == 1 != again {
-					t.Errorf("%d events are left, and Trace was told of %d retries", left, retried)
+					t.Errorf("%d events are left, and Trace got %d retries", left, retried)
 				}
 				ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 				defer cancel()
@@ -134,7 +134,7 @@ func TestAClosedProducerSaysNothingMore(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		if err := p.Close(ctx); err == nil {
-			t.Error("Close has not noticed the handler")
+			t.Error("Close returned nil while a handler hangs")
 		}
 		before := len(log.Lines(""))
 		time.Sleep(time.Hour)

@@ -68,7 +68,7 @@ func TestHealthTellsTheWorstState(t *testing.T) {
 		world.Enqueue(t, p, "3", "b")
 		time.Sleep(2 * time.Second)
 		if h := p.Health(); h.State != eventhubs.HealthThrottled || fmt.Sprint(h.Partitions) != "[1]" {
-			t.Errorf("all but the throttled get on: Health is %+v", h)
+			t.Errorf("all partitions except the throttled one work: Health is %+v", h)
 		}
 		if err := p.Close(t.Context()); err != nil {
 			if _, ok := errors.AsType[*eventhubs.UndeliveredError](err); !ok {
@@ -172,7 +172,7 @@ func TestStagedBatchesAreLoggedForWhoeverWantsToKnowItAll(t *testing.T) {
 			}
 		}
 		if s := p.Stats(); len(retried) != 1 || s.Retries != 1 || s.ThrottledTries != 1 {
-			t.Errorf("Trace was told of %d retries, Stats say %d, and %d throttled", len(retried), s.Retries, s.ThrottledTries)
+			t.Errorf("Trace got %d retries, Stats have %d, and %d throttled", len(retried), s.Retries, s.ThrottledTries)
 		}
 	})
 }

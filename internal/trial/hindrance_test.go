@@ -239,7 +239,7 @@ func TestWhatHasSucceededSinceHindersNothing(t *testing.T) {
 		world.Enqueue(t, p, "0", "b")
 		err := p.Abandon(t.Context())
 		if e, found := errors.AsType[*eventhubs.Error](err); found {
-			t.Errorf("Abandon returned %v, with %#v: that had passed", err, e)
+			t.Errorf("Abandon returned %v with the passed failure %#v", err, e)
 		}
 		if want := "eventhubs: 1 event not stored; the first failure: abandoned: "; !strings.HasPrefix(err.Error(), want) {
 			t.Errorf("Abandon said %q, want it to begin with %q", err, want)

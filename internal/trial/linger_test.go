@@ -105,7 +105,7 @@ func leaveNothing(t *testing.T, wait time.Duration, concurrent int, partitioning
 	}
 	synctest.Wait()
 	if got := p.BufferedEvents(); got != 0 {
-		t.Errorf("%d events stay behind: %+v", got, p.Stats())
+		t.Errorf("%d events are still buffered: %+v", got, p.Stats())
 	}
 }
 
@@ -194,7 +194,7 @@ func TestTheNextBatchFillsWhileOneIsInFlight(t *testing.T) {
 		}
 		synctest.Wait()
 		if got := len(peer.Sent()); got != 2 {
-			t.Errorf("in 2 s at 1 s a send there were %d sends, want 2: what arrives meanwhile belongs into one batch", got)
+			t.Errorf("in 2 s at 1 s a send there were %d sends, want 2: events that arrive meanwhile belong into one batch", got)
 		}
 	})
 }
@@ -243,7 +243,7 @@ func TestAnEventDoesNotLingerBehindWhatWasPutBack(t *testing.T) {
 			world.Enqueue(t, p, "0", "late")
 			time.Sleep(time.Minute)
 			if got := peer.StoredIn("0"); !slices.Contains(got, "late") {
-				t.Errorf("%s: after a minute the event behind what was put back lingers still; %d others are stored, %d events are buffered", name, len(got), p.BufferedEvents())
+				t.Errorf("%s: after a minute the event after the batch that was put back still lingers; %d others are stored, %d events are buffered", name, len(got), p.BufferedEvents())
 			}
 		})
 	}
@@ -311,7 +311,7 @@ func TestNothingLingersForEver(t *testing.T) {
 			}
 			time.Sleep(time.Minute)
 			if events := p.BufferedEvents(); events > 0 {
-				t.Errorf("seed %d: after a minute %d events are buffered still", seed, events)
+				t.Errorf("seed %d: after a minute %d events are still buffered", seed, events)
 			}
 		})
 	}

@@ -44,7 +44,7 @@ func TestManyGoroutinesMayEnqueueForOnePartition(t *testing.T) {
 			}
 		}
 		if len(byCaller) != 200 {
-			t.Errorf("events of %d callers are stored, want 200", len(byCaller))
+			t.Errorf("the events of %d callers are stored, want 200", len(byCaller))
 		}
 	})
 }

@@ -33,7 +33,7 @@ func TestALinkThatNeverOpensEndsInAnOutcome(t *testing.T) {
 		world.Enqueue(t, p, "1", "c")
 		synctest.Wait()
 		if health := p.Health(); health.Err == nil || fmt.Sprint(health.Partitions) != "[0]" || fmt.Sprint(h.StoredIn("1")) != "[c]" {
-			t.Errorf("Health is %+v, partition 1 has %v: the trouble is to be seen and to stay with its partition", health, h.StoredIn("1"))
+			t.Errorf("Health is %+v, partition 1 has %v: want the trouble, in its partition only", health, h.StoredIn("1"))
 		}
 		_ = p.Flush(t.Context())
 		events := 0

@@ -29,7 +29,7 @@ func TestThrottledOnceAndThenRefused(t *testing.T) {
 		world.Enqueue(t, p, "0", "a")
 		_ = p.Flush(t.Context())
 		if all := failed.All(); len(peer.Sent()) != 2 || len(all) != 1 || !strings.Contains(all[0].Outcome.Err.Error(), "amqp:not-allowed") {
-			t.Errorf("%d sends, told: %+v", len(peer.Sent()), all)
+			t.Errorf("%d sends, outcomes: %+v", len(peer.Sent()), all)
 		}
 		if s := p.Stats(); s.ThrottledTries != 1 || s.Retries != 0 {
 			t.Errorf("throttled %d, retried %d, want 1 and 0", s.ThrottledTries, s.Retries)
@@ -48,7 +48,7 @@ func TestTheDeliveryTimeoutHoldsWhileTheListIsUnknown(t *testing.T) {
 				world.Enqueue(t, p, "", "a")
 				time.Sleep(time.Hour)
 				if all := told.All(); len(all) != 1 || all[0].At > 10*time.Second {
-					t.Errorf("told %+v, want a failure within 10s", all)
+					t.Errorf("outcomes %+v, want a failure within 10s", all)
 				}
 			})
 		})
@@ -64,7 +64,7 @@ func TestTheDeliveryTimeoutShortensATry(t *testing.T) {
 		world.Enqueue(t, p, "0", "a")
 		_ = p.Flush(t.Context())
 		if all := told.All(); len(all) != 1 || all[0].At != 10*time.Second || all[0].Outcome.Storage != eventhubs.PossiblyStored {
-			t.Errorf("told: %+v, want possibly stored at 10s, though a try may take a minute", all)
+			t.Errorf("outcomes: %+v, want possibly stored at 10s, though a try may take a minute", all)
 		}
 	})
 }

@@ -71,11 +71,11 @@ func TestAPartitionOutOfTroubleIsLikeTheOthersAgain(t *testing.T) {
 			}
 		}
 		if got := p.PartitionBufferedEvents("0"); got != 2 {
-			t.Errorf("of 4 events for any partition %d went to the one that is well again, want 2", got)
+			t.Errorf("of 4 events for any partition %d went to the recovered one, want 2", got)
 		}
 		for i := range 6 {
 			if err := p.TryEnqueue(t.Context(), &eventhubs.Event{Body: fmt.Append(nil, i), PartitionID: "0"}); err != nil {
-				t.Errorf("event %d for it: %v: it may hold as much as it likes", i, err)
+				t.Errorf("event %d for it: %v, want no limit", i, err)
 			}
 		}
 	})
@@ -241,7 +241,7 @@ func TestAPartitionThatIsSlowIsNotInTrouble(t *testing.T) {
 						time.Sleep(500 * time.Millisecond)
 					}
 					if want := map[int]int{1: 80, 4: 70}[partitions]; most != want {
-						t.Errorf("it held %d events at the most, want %d", most, want)
+						t.Errorf("it held at most %d events, want %d", most, want)
 					}
 				})
 			})
@@ -360,7 +360,7 @@ func TestNobodyOvertakesAtAPartition(t *testing.T) {
 		}
 		small := enqueueLater(t.Context(), p, "0", "small")
 		if len(large)+len(small) > 0 {
-			t.Error("somebody is through, want both to wait: the large one does not fit, and the small one came later")
+			t.Error("a call has returned, want both to wait: the large one does not fit, and the small one came later")
 		}
 		if err := p.TryEnqueue(t.Context(), &eventhubs.Event{Body: []byte("x"), PartitionID: "1"}); err != nil {
 			t.Errorf("another partition: %v", err)

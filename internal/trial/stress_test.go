@@ -441,10 +441,10 @@ func (s *stress) judge() {
 			}
 		}
 		if claims && !there || !denies && there {
-			s.t.Errorf("%s: stored %v, and told %+v", name, there, s.told[name])
+			s.t.Errorf("%s: stored %v, and reported as %+v", name, there, s.told[name])
 		}
 		if d := s.pending[name]; !isDone(d) || d.Outcome() != s.told[name][0] {
-			s.t.Errorf("%s: its Delivery was told %v, %+v, the handler %+v", name, isDone(d), d.Outcome(), s.told[name][0])
+			s.t.Errorf("%s: its Delivery has an outcome: %v, %+v; the handler got %+v", name, isDone(d), d.Outcome(), s.told[name][0])
 		}
 	}
 	for name := range s.told {

@@ -134,7 +134,7 @@ func TestABatchThatIsTooLargeAfterAllIsCut(t *testing.T) {
 		// The learned limit also holds for other links, which were detached and state the old limit
 		// again.
 		if refused, _ := round(); len(refused) != 0 {
-			t.Errorf("%d more messages were refused after the limit was learned: %v", len(refused), refused)
+			t.Errorf("%d more messages were refused after the producer knew the limit: %v", len(refused), refused)
 		}
 		if got := world.Bodies(server, "0"); !slices.Equal(got, want) {
 			t.Errorf("%d events are stored, want %d in order", len(got), len(want))

@@ -210,7 +210,7 @@ func TestOptionsThatIdempotentRetriesCannotKeepAreRefused(t *testing.T) {
 	} {
 		_, err := eventhubs.NewBufferedProducerFromConnectionString("Endpoint=sb://n.example;SharedAccessKeyName=n;SharedAccessKey=a2V5", "hub", &o)
 		if !errors.Is(err, eventhubs.ErrInvalidArgument) || !strings.Contains(err.Error(), text) || !strings.Contains(err.Error(), "EnableIdempotentRetries") {
-			t.Errorf("the constructor returned %v, want ErrInvalidArgument about %s", err, text)
+			t.Errorf("the constructor returned %v, want ErrInvalidArgument for %s", err, text)
 		}
 	}
 }

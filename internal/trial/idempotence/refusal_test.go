@@ -43,7 +43,7 @@ func TestAForgottenProducerGoesOnThoughItsLinkWasIdle(t *testing.T) {
 				for range costs {
 					world.Enqueue(t, p, "0", "b")
 					if err := p.Flush(t.Context()); err == nil {
-						t.Error("a batch is taken from a producer that was forgotten")
+						t.Error("the service accepts a batch from a forgotten producer")
 					}
 				}
 				for _, body := range []string{"c", "d"} {

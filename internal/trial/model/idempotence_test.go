@@ -36,7 +36,7 @@ func inTheirMode(t *testing.T, run func(t *testing.T, seed uint64, mode emulator
 	seed := uint64(1)
 	defer func() {
 		if t.Failed() {
-			t.Logf("it was seed %d, in the mode %q", seed, names[seed%4])
+			t.Logf("the seed was %d, the mode %q", seed, names[seed%4])
 		}
 	}()
 	for ; seed <= *idempotenceSeeds; seed++ {

@@ -168,7 +168,7 @@ func (j *pairJudge) outcomes() {
 				j.fault("%d was reported as %v with the error %v", o.id, end.Storage, end.Err)
 			}
 			if end.Err != nil && !j.explains(o, end.Err) {
-				j.fault("%d has failed for no reason that there was: %v", o.id, end.Err)
+				j.fault("%d has failed without a reason: %v", o.id, end.Err)
 			}
 		}
 		if o.delivery != nil {
@@ -180,7 +180,7 @@ func (j *pairJudge) outcomes() {
 			}
 		}
 		if c := j.told[o.id]; j.rules.within > 0 && o.again == 0 && len(c) == 1 && c[0].at.Sub(o.at) > j.rules.within {
-			j.fault("%d had its outcome %v after it was accepted, which may take %v: %v", o.id, c[0].at.Sub(o.at), j.rules.within, c[0].outcome.Err)
+			j.fault("%d had its outcome %v after its acceptance, want at most %v: %v", o.id, c[0].at.Sub(o.at), j.rules.within, c[0].outcome.Err)
 		}
 	}
 	for _, c := range j.calls {

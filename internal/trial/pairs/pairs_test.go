@@ -221,7 +221,7 @@ func TestTheCoveringArrayHasEveryPair(t *testing.T) {
 			}
 		}
 		if t.Logf("seed %d: %d rows for %d factors; no array has fewer than %d", seed, len(rows), len(pairwiseFactors), least); len(rows) > 3*least {
-			t.Errorf("%d rows are more than thrice the least there can be", len(rows))
+			t.Errorf("%d rows are more than three times the minimum", len(rows))
 		}
 	}
 }

@@ -53,24 +53,24 @@ func TestTheJudgeOfPairsFindsWhatIsPlanted(t *testing.T) {
 		"its Delivery has an outcome: true": func(l *pairLedger) {
 			l.offers[6].delivery, l.offers[6].outcome.Storage = new(eventhubs.Delivery), eventhubs.NotStored
 		},
-		"the Delivery":                     func(l *pairLedger) { l.offers[2].outcome.Storage = eventhubs.NotStored },
-		"with the error":                   func(l *pairLedger) { l.calls[0].outcome.Err = never },
-		"for no reason that there was: th": func(l *pairLedger) { l.calls[4].outcome.Err = eventhubs.ErrExpired },
-		"for no reason that there was: cl": func(l *pairLedger) { l.calls[4].outcome.Err = eventhubs.ErrCleared },
-		"for no reason that there was: pa": func(l *pairLedger) {
+		"the Delivery":                func(l *pairLedger) { l.offers[2].outcome.Storage = eventhubs.NotStored },
+		"with the error":              func(l *pairLedger) { l.calls[0].outcome.Err = never },
+		"failed without a reason: th": func(l *pairLedger) { l.calls[4].outcome.Err = eventhubs.ErrExpired },
+		"failed without a reason: cl": func(l *pairLedger) { l.calls[4].outcome.Err = eventhubs.ErrCleared },
+		"failed without a reason: pa": func(l *pairLedger) {
 			l.rules.stops = false
 			l.calls[4].outcome.Err = fmt.Errorf("pa: %w: %w", eventhubs.ErrPartitionStopped, never)
 		},
-		"for no reason that there was: un": func(l *pairLedger) { l.calls[4].outcome.Err = eventhubs.ErrPartitionUnknown },
-		"for no reason that there was: ev": func(l *pairLedger) {
+		"failed without a reason: un": func(l *pairLedger) { l.calls[4].outcome.Err = eventhubs.ErrPartitionUnknown },
+		"failed without a reason: ev": func(l *pairLedger) {
 			l.calls[4].outcome.Err = &eventhubs.Error{Code: eventhubs.CodeTimeout, Err: never}
 		},
-		"that there was: eventhubs: busy": func(l *pairLedger) {
+		"without a reason: eventhubs: busy": func(l *pairLedger) {
 			l.rules.faults, l.rules.patient = true, true
 			l.calls[4].outcome.Err = &eventhubs.Error{Code: eventhubs.CodeThrottled, Err: errors.New("busy")}
 		},
 		"was first tried 1s after it had":  func(l *pairLedger) { l.offers[0].expires = begin.Add(-time.Second) },
-		"which may take":                   func(l *pairLedger) { l.calls[0].at = begin.Add(time.Hour) },
+		"after its acceptance":             func(l *pairLedger) { l.calls[0].at = begin.Add(time.Hour) },
 		"reported and never offered":       func(l *pairLedger) { l.calls[0].ids = append(l.calls[0].ids, 99) },
 		"stored and was never offered":     func(l *pairLedger) { l.stored = append(l.stored, storedEvent{partition: "0", id: 99}) },
 		"and is stored":                    func(l *pairLedger) { l.stored = append(l.stored, storedEvent{partition: "0", id: 6}) },

@@ -1,5 +1,5 @@
-// Package scripted is an event hub without a network. It stores what a producer sends, after a
-// latency, unless the test answers something else. It does not import package eventhubs, so that
+// Package scripted is an event hub without a network. It stores the batches that a producer sends,
+// after a latency, unless the test answers otherwise. It does not import package eventhubs, so that
 // the tests inside that package can use it.
 package scripted
 

@@ -136,7 +136,7 @@ func (c *hopeless) test(t *testing.T, fast bool) {
 	}
 	again, settled := told.all()
 	if fast && (len(again) != 0 || len(settled) == 0) || !fast && (len(again) == 0 || len(settled) != 0) {
-		t.Errorf("the Trace heard of %d further tries and %d outcomes", len(again), len(settled))
+		t.Errorf("the Trace got %d further tries and %d outcomes", len(again), len(settled))
 	}
 	for _, o := range settled {
 		c.wantError(t, "an Outcome", o.Err)
@@ -159,7 +159,7 @@ func (c *hopeless) test(t *testing.T, fast bool) {
 		return
 	}
 	if r.p.Health().State != eventhubs.HealthReady {
-		t.Errorf("Health is %v when it has passed", r.p.Health().State)
+		t.Errorf("Health is %v after the trouble", r.p.Health().State)
 	}
 	r.judge(false, 0)
 }
@@ -168,7 +168,7 @@ func (c *hopeless) wantError(t *testing.T, where string, err error) {
 	t.Helper()
 	e, ok := errors.AsType[*eventhubs.Error](err)
 	if !ok || e.Code != c.code || e.Transient || !strings.Contains(err.Error(), c.says) {
-		t.Errorf("%s has %v, want code %q and what to check", where, err, c.code)
+		t.Errorf("%s has %v, want code %q and the advice", where, err, c.code)
 	}
 }
 

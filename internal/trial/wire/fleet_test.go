@@ -229,7 +229,7 @@ func (f *fleet) comeUp() {
 	}
 	f.Logf("%d producers are up after %v; %d management calls, of which %d were refused, at most %d to one", size, took, f.reads.Load(), refusals, most)
 	if took > 40*time.Second || refusals > 3*size || most > 6 {
-		f.Errorf("want 40 s at most, 3 refusals for each on average and 6 at most")
+		f.Errorf("want at most 40 s, and at most 3 refusals for each on average and 6 for one")
 	}
 	if n := len(f.dialledSince(began)); n != size {
 		f.Errorf("%d connections, want one for each", n)
@@ -237,7 +237,7 @@ func (f *fleet) comeUp() {
 	f.reads.Store(0)
 }
 
-// overload has them send in 3 s what takes the namespace 12 s.
+// overload has them send in 3 s events that take the namespace 12 s.
 func (f *fleet) overload() {
 	began := time.Now()
 	for range 3 {
@@ -270,7 +270,7 @@ func (f *fleet) cut() {
 	attempts := f.dialledSince(began)
 	f.Logf("after a cut all are back in %v, with %d attempts", took, len(attempts))
 	if took > 30*time.Second || len(attempts) != len(f.members) {
-		f.Errorf("want 30 s at most and %d attempts", len(f.members))
+		f.Errorf("want at most 30 s and %d attempts", len(f.members))
 	}
 }
 
@@ -293,7 +293,7 @@ func (f *fleet) outage() {
 	// No pause is longer than twice MaxRetryDelay. An unlucky member with only one event waits
 	// nearly that long.
 	if middle > 30*time.Second || took > 10*time.Second+2*time.Minute+time.Second {
-		f.Errorf("want half of them back in 30 s and all in 2m11s")
+		f.Errorf("want half of them back in 30 s, and all in 2m11s")
 	}
 	// The first attempts come at once, since most losses concern one connection only. Later
 	// attempts must not come in step.
