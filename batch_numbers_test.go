@@ -145,7 +145,8 @@ func TestNumbersWrap(t *testing.T) {
 
 func TestNumbersCost120Bytes(t *testing.T) {
 	plain := &wireEvent{}
-	for key, want := range map[string]int{"": 120, "key": 114} { // an event with a key always has annotations
+	// An event with a key always has annotations.
+	for key, want := range map[string]int{"": 120, "key": 114} {
 		if err := plain.encode(event("body"), key); err != nil {
 			t.Fatal(err)
 		}

@@ -96,7 +96,8 @@ func TestEnqueueAllocatesNothingPerEvent(t *testing.T) {
 		}, 0},
 		"tried": {func(p *eventhubs.BufferedProducer, _ enqueuer) error {
 			err := p.TryEnqueue(t.Context(), &eventhubs.Event{Body: body, PartitionKey: key})
-			if errors.Is(err, eventhubs.ErrBufferFull) { // Enqueue lets others in, and this test waits for their events
+			// Enqueue lets others in, and this test waits for their events.
+			if errors.Is(err, eventhubs.ErrBufferFull) {
 				return p.Enqueue(t.Context(), &eventhubs.Event{Body: body, PartitionKey: key})
 			}
 			return err

@@ -112,7 +112,8 @@ func TestDocumentationLinksWhatItNames(t *testing.T) {
 				continue
 			}
 			for _, name := range word.FindAllString(line, -1) {
-				if !known[name] || name == "MarshalText" || name == "LogValue" { // their documentation does not need a link
+				// The documentation of these two does not need a link.
+				if !known[name] || name == "MarshalText" || name == "LogValue" {
 					continue
 				}
 				if names++; !linked[name] {

@@ -74,7 +74,8 @@ func ExampleNewFileProducerStore() {
 		producer, err := eventhubs.NewBufferedProducerFromConnectionString(text, "", &eventhubs.Options{
 			EnableIdempotentRetries: true,
 			ProducerStore:           eventhubs.NewFileProducerStore(directory),
-			StopPartitionOnFailure:  true, // a skipped event would shift the numbers against the source
+			// A skipped event would shift the numbers against the source.
+			StopPartitionOnFailure: true,
 		})
 		if err != nil {
 			log.Fatal(err)

@@ -220,7 +220,8 @@ func ExampleBufferedProducer_ResumePartition() {
 	second := &eventhubs.Event{Body: []byte("2"), PartitionID: "0"}
 	err := producer.Enqueue(ctx, second)
 	fmt.Println("stopped:", errors.Is(err, eventhubs.ErrPartitionStopped))
-	if err := producer.ResumePartition("0"); err != nil { // after the cause of the failure is mended
+	// The program resumes after it has mended the cause of the failure.
+	if err := producer.ResumePartition("0"); err != nil {
 		log.Fatal(err)
 	}
 	outcome, err := producer.Publish(ctx, second)
@@ -285,7 +286,8 @@ func ExampleDelivery() {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	outcome, err := delivery.Wait(ctx)
-	fmt.Println(outcome.Storage, err) // pending, with an error that matches ErrPending, if the minute ends first
+	// The outcome is pending, with an error that matches ErrPending, if the minute ends first.
+	fmt.Println(outcome.Storage, err)
 	// Output: stored <nil>
 }
 
@@ -349,7 +351,8 @@ func Example_substitute() {
 	report := func(ctx context.Context, to enqueuer) error {
 		return to.Enqueue(ctx, &eventhubs.Event{Body: []byte("all is well")})
 	}
-	producer, stop := exampleProducer(1, nil, nil) // in a test, the real producer with an emulator is better than a substitute
+	// In a test, the real producer with an emulator is better than a substitute.
+	producer, stop := exampleProducer(1, nil, nil)
 	defer stop()
 	fmt.Println(report(context.Background(), producer))
 	// Output: <nil>

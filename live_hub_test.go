@@ -33,7 +33,9 @@ func TestLive(t *testing.T) {
 	if !set {
 		const missing = "NOT RUN: set EVENTHUBS_CONNECTION_STRING to that of an event hub, with its EntityPath"
 		if asked := flag.Lookup("test.run"); asked != nil && strings.Contains(asked.Value.String(), "Live") {
-			t.Fatal(missing) // go test hides a skipped test, and a caller that asked for this one must not believe that it passed
+			// The go command hides a skipped test, and a caller that asked for this one must not
+			// believe that it passed.
+			t.Fatal(missing)
 		}
 		t.Skip(missing)
 	}
@@ -81,7 +83,8 @@ func runLive(t *testing.T, connectionString string) {
 type live struct {
 	t                          *testing.T
 	connectionString, hub, run string
-	begins                     map[string]azeventhubs.StartPosition // of this test's events, by partition
+	// of this test's events, by partition.
+	begins map[string]azeventhubs.StartPosition
 }
 
 // patience bounds each wait for the service. It is a limit for faults, and not a measure.
@@ -187,7 +190,8 @@ func (l *live) readPartition(ctx context.Context, client *azeventhubs.ConsumerCl
 	}
 	defer func() { _ = partition.Close(context.Background()) }()
 	for ctx.Err() == nil {
-		events, err := partition.ReceiveEvents(ctx, 1, nil) // it waits until it has that many, so it asks for one
+		// It waits until it has that many, so it asks for one.
+		events, err := partition.ReceiveEvents(ctx, 1, nil)
 		if err != nil && !errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded) {
 			l.t.Errorf("partition %s: %v", id, err)
 			return

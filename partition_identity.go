@@ -62,8 +62,8 @@ const (
 	identityFresh                        // the next attach asks for a new id
 	identityAgreed                       // the service has agreed to next
 	identitySuspect                      // the epoch must be raised before anything is sent
-	identityRaised                       // the link claims a raised epoch, and no reply has taken it yet
-	identityDoubted                      // the same, and a batch ran out of tries meanwhile: the epoch may be the cause
+	identityRaised                       // the link claims a raised epoch that no reply has taken
+	identityDoubted                      // raised, and a batch ran out of tries: maybe for the epoch
 	identityFenced                       // another producer has taken over
 )
 
@@ -218,7 +218,8 @@ func (i *identity) takeReply(ctx context.Context) error {
 	case !i.claims():
 	case reply.Sequence < 0:
 		return notTaken("the service does not tell the last sequence number of a producer that comes back")
-	case reply.ProducerID == i.next.id && reply.Epoch < i.next.epoch: // its numbers are those that may still arrive
+	case reply.ProducerID == i.next.id && reply.Epoch < i.next.epoch:
+		// Its numbers are those that may still arrive.
 		return notTaken("the service answers a higher epoch with a lower one")
 	}
 	became := ProducerID{ID: reply.ProducerID, Epoch: reply.Epoch}
@@ -247,7 +248,8 @@ func (i *identity) refused(err error) (refused bool, why *connection.Error) {
 		return false, nil
 	case e.Code == connection.CodeFenced:
 		return true, e
-	case e.Code == connection.CodeUnauthorized, e.Code == connection.CodeQuotaExceeded: // neither depends on the identity
+	case e.Code == connection.CodeUnauthorized, e.Code == connection.CodeQuotaExceeded:
+		// Neither depends on the identity.
 		return false, nil
 	}
 	// The code of the refusal does not matter, because the real service's is not known. One more
@@ -315,7 +317,8 @@ func (i *identity) suspect() {
 func (i *identity) record(b *batch, o Outcome) {
 	e, failed := errors.AsType[*connection.Error](o.Err)
 	refused := failed && e.Refused
-	if !b.numbered && !refused || i.take(i.lifetime.all) != nil { // after lifetime.all ends, no batch is numbered
+	// After lifetime.all ends, no batch is numbered.
+	if !b.numbered && !refused || i.take(i.lifetime.all) != nil {
 		return
 	}
 	defer i.release()
@@ -326,7 +329,8 @@ func (i *identity) record(b *batch, o Outcome) {
 			i.next.first = follow(b.lastNumber(), 1)
 		}
 		i.last.Store(int64(b.lastNumber()))
-	case failed && e.Code == connection.CodeFenced && present && !refused: // losing a former identity costs nothing; open handles a refused attach
+	case failed && e.Code == connection.CodeFenced && present && !refused:
+		// Losing a former identity costs nothing; open handles a refused attach.
 		_ = i.fenceFor(e) // it is e: no claim is open while a batch is sent
 	case o.Storage == PossiblyStored, b.numbered && (b.doubtful || failed && (e.Code == connection.CodeOutOfOrder || leavesOpen(e))):
 		i.suspect()

@@ -92,7 +92,8 @@ func headings(text string) (anchors []string) {
 // relativeLinks returns the targets of a document's links, except those in code and those to the
 // web.
 func relativeLinks(text string) (targets []string) {
-	text = regexp.MustCompile("\\[`([^`\n]*)`\\]").ReplaceAllString(withoutFences(text), "[]") // a link whose text is code
+	// This drops the code of a link whose text is code.
+	text = regexp.MustCompile("\\[`([^`\n]*)`\\]").ReplaceAllString(withoutFences(text), "[]")
 	for _, m := range place.FindAllStringSubmatch(span.ReplaceAllString(text, ""), -1) {
 		if !strings.Contains(m[1], ":") {
 			targets = append(targets, m[1])

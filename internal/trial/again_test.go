@@ -179,7 +179,9 @@ func TestEnqueueAgainFromAHandlerNeverDeadlocks(t *testing.T) {
 			peer := scripted.New(t, 1)
 			peer.Latency = func() time.Duration { return 10 * time.Millisecond }
 			peer.Answer = func(s scripted.Sent) connection.Result {
-				if s.Try <= 2 { // each batch fails for good at first; events that are enqueued again form other batches
+				// Each batch fails for good at first; events that are enqueued again form other
+				// batches.
+				if s.Try <= 2 {
 					return scripted.Refused("no")
 				}
 				return connection.Result{Outcome: connection.Accepted}

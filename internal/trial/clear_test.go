@@ -164,7 +164,8 @@ func TestStagedEventsAreCountedAndClearedByThePartitionThatTheyName(t *testing.T
 		p := unlisted(t, eventhubs.Options{DeliveryTimeout: -1, Retry: eventhubs.RetryOptions{MaxRetries: 1000}, OnBatchFailed: told.Handle})
 		three, one := &eventhubs.Event{PartitionID: "3"}, &eventhubs.Event{PartitionID: "1"}
 		place(t, p, three, nil, one, &eventhubs.Event{PartitionKey: "k"}, three)
-		time.Sleep(time.Minute) // several batches: events that come after a failed try are in another
+		// This makes several batches: events that come after a failed try are in another one.
+		time.Sleep(time.Minute)
 		place(t, p, three, three)
 		for id, want := range map[string]int{"3": 4, "1": 1, "2": 0, "": 0} {
 			if got := p.PartitionBufferedEvents(id); got != want {

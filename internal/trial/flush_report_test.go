@@ -242,7 +242,8 @@ func TestWhatFlushesReturnAddsUpToWhatHasFailed(t *testing.T) {
 					for range 30 {
 						var o *eventhubs.Event
 						if n := dice(5); n < 4 {
-							o = &eventhubs.Event{PartitionID: fmt.Sprint(n)} // partition 3 does not exist
+							// Partition 3 does not exist.
+							o = &eventhubs.Event{PartitionID: fmt.Sprint(n)}
 						}
 						if err := p.Enqueue(t.Context(), world.With(world.Event("a"), o)); err != nil && !errors.Is(err, eventhubs.ErrPartitionUnknown) {
 							t.Error(err)

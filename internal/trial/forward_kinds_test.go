@@ -241,7 +241,8 @@ func TestEnqueueAgainKeepsTheBytes(t *testing.T) {
 			}
 		}
 		for p.BufferedEvents() > 0 {
-			_ = p.Flush(t.Context()) // it returns the failure of events that a handler has enqueued again
+			// Flush returns the failure of events that a handler has enqueued again.
+			_ = p.Flush(t.Context())
 		}
 	})
 	if refused != 2 {

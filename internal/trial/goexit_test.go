@@ -39,12 +39,15 @@ type ending struct {
 	goroutine string // on which, or for which, it is called
 
 	options func(o *eventhubs.Options, x *exit)
-	hook    func(op emulator.Operation, nth int) emulator.Action // nil: a healthy service; nth counts the operations of the kind
-	server  func(o *emulator.Options)
+	// The hook's nth counts the operations of a kind; nil: a healthy service.
+	hook   func(op emulator.Operation, nth int) emulator.Action
+	server func(o *emulator.Options)
 
-	fromHandler bool                                           // the handler of stored events enqueues, too
+	// The handler of stored events enqueues, too.
+	fromHandler bool
 	enqueue     func(g *ended, options *eventhubs.Event) error // nil: Enqueue
-	meanwhile   func(g *ended, x *exit)                        // after the events were enqueued, before the Flush; nil: nothing
+	// meanwhile runs after the enqueues and before the Flush; nil: nothing.
+	meanwhile func(g *ended, x *exit)
 
 	// These fields say what becomes of the first wave's events when the function never returns.
 	fails   bool   // all or some of them, with an error that names the function
@@ -111,7 +114,8 @@ func (e ending) run(t *testing.T, x *exit) {
 		o.OnBatchSucceeded = g.enqueueFrom
 	}
 	e.options(o, x)
-	if dial := o.Connection.DialContext; dial != nil { // TLS needs it, and there is none below a WebSocket
+	// TLS needs the dialer, and there is no TLS below a WebSocket.
+	if dial := o.Connection.DialContext; dial != nil {
 		o.Connection.NewWebSocketConn = nil
 		config := server.TLSConfig()
 		config.ServerName = "emulator.test"

@@ -248,7 +248,9 @@ func TestAHandlerThatEndsItsGoroutineLosesNoStagedEvent(t *testing.T) {
 				}})
 				deliveries := make([]eventhubs.Delivery, 3)
 				for i := range deliveries {
-					if i == 2 { // comes when the other goroutines have ended; the producer must still ask for the partitions
+					// The last event comes when the other goroutines have ended; the producer must
+					// still ask for the partitions.
+					if i == 2 {
 						c.meanwhile(p)
 						time.Sleep(time.Minute)
 						c.partition = min(c.partition, "0") // the list may be known by now

@@ -71,7 +71,8 @@ func nothingBeforeItLetsGo(t *testing.T, answer func(scripted.Sent) connection.R
 // TestWhatTheConnectionHoldsHasItsOutcomeInTime has a connection that never lets go of a batch. Its
 // outcome comes in time, its room is given back, and its memory is not used again.
 func TestWhatTheConnectionHoldsHasItsOutcomeInTime(t *testing.T) {
-	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1)) // so that the next batch would take the memory that was given back
+	// The next batch would take the memory that was given back.
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
 	synctest.Test(t, func(t *testing.T) {
 		p := scripted.New(t, 1)
 		var written [][]byte // the first batch, in the producer's memory

@@ -79,7 +79,8 @@ func TestWhateverEndsAnEventTellsWhatFailedBefore(t *testing.T) {
 		options   eventhubs.Options
 		end       error
 		transient bool
-		call      func(*testing.T, *eventhubs.BufferedProducer) error // its error names the cause too, unless it is nil
+		// Its error names the cause too, unless it is nil.
+		call func(*testing.T, *eventhubs.BufferedProducer) error
 	}{
 		"Close":   {eventhubs.Options{}, eventhubs.ErrClosed, false, func(t *testing.T, p *eventhubs.BufferedProducer) error { return p.Close(soon(t)) }},
 		"Abandon": {eventhubs.Options{}, eventhubs.ErrAbandoned, false, func(t *testing.T, p *eventhubs.BufferedProducer) error { return p.Abandon(t.Context()) }},

@@ -115,7 +115,8 @@ func TestLingerCountsFromTheFirstEvent(t *testing.T) {
 		p := world.Over(peer, eventhubs.Options{})
 		world.Enqueue(t, p, "0", "a")
 		for _, body := range []string{"b", "c", "d"} {
-			time.Sleep(80 * time.Millisecond) // each later event comes within a linger of the one before
+			// Each later event comes within a linger of the one before.
+			time.Sleep(80 * time.Millisecond)
 			world.Enqueue(t, p, "0", body)
 		}
 		time.Sleep(9 * time.Millisecond)

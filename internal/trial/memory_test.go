@@ -68,10 +68,13 @@ func TestAClosedProducerIsCollected(t *testing.T) {
 					return weak.Make(p)
 				}
 				p := produce()
-				time.Sleep(time.Minute) // waits for the connection's goroutines, and for the runtime, which may keep a stopped timer for a while. A linger would last an hour
+				// The test waits for the connection's goroutines, and for the runtime, which may
+				// keep a stopped timer for a while. A linger would last an hour.
+				time.Sleep(time.Minute)
 				synctest.Wait()
 				for range 3 {
-					runtime.GC() // a sync.Pool stays known to the runtime until the second collection
+					// A sync.Pool stays known to the runtime until the second collection.
+					runtime.GC()
 				}
 				if p.Value() != nil {
 					t.Error("a closed producer is still in memory")

@@ -124,8 +124,10 @@ func TestStickyStaysWithItsOpenBatch(t *testing.T) {
 				}
 			}
 		}
-		spread(string(make([]byte, 100_000)), 9) // two in a batch: each partition has one in flight, one full batch waits, and the first has an open one
-		time.Sleep(1500 * time.Millisecond)      // the full ones have left
+		// A batch holds two: each partition has one in flight, one full batch waits, and the first
+		// has an open one.
+		spread(string(make([]byte, 100_000)), 9)
+		time.Sleep(1500 * time.Millisecond) // the full ones have left
 		spread("small", 3)
 		if err := p.Flush(t.Context()); err != nil {
 			t.Fatal(err)

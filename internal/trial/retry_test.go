@@ -100,7 +100,8 @@ func TestWhatOpeningTakesIsNotTheSends(t *testing.T) {
 		{time.Minute, 1500 * time.Millisecond, 1, 3300 * time.Millisecond, eventhubs.Stored},
 		{time.Minute, never, 1, 3800 * time.Millisecond, eventhubs.PossiblyStored},
 		{3 * time.Second, never, 1, 3 * time.Second, eventhubs.PossiblyStored},
-		{time.Second, never, 0, 1800 * time.Millisecond, eventhubs.NotStored}, // the peer's link opens late, whatever its context
+		// The peer's link opens late, whatever its context.
+		{time.Second, never, 0, 1800 * time.Millisecond, eventhubs.NotStored},
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			peer := scripted.New(t, 1)

@@ -204,7 +204,8 @@ func TestAHubOfOnePartitionHasNoLastPart(t *testing.T) {
 		peer.Latency = silence
 		p := world.Connected(peer, eventhubs.Options{OnBatchFailed: world.Ignore, MaxBufferedEvents: 80, MaxWaitTime: eventhubs.SendAtOnce})
 		world.Enqueue(t, p, "0", "a")
-		time.Sleep(5 * time.Second) // nothing is answered: the partition is in trouble, and no other caller needs the room
+		// Nothing is answered: the partition is in trouble, and no other caller needs the room.
+		time.Sleep(5 * time.Second)
 		wantFill(t, p, "0", "x", 79, "80 of 80 events")
 		peer.Mu.Lock()
 		peer.Partitions = append(peer.Partitions, "1")
@@ -235,7 +236,8 @@ func TestAPartitionThatIsSlowIsNotInTrouble(t *testing.T) {
 					most := 0
 					for range 40 { // half a second each
 						_, _ = fill(p, "0", "x")
-						if scripted.Now() > 10*time.Second { // at the beginning nothing could have been in trouble yet
+						// At the beginning nothing could have been in trouble yet.
+						if scripted.Now() > 10*time.Second {
 							most = max(most, p.PartitionBufferedEvents("0"))
 						}
 						time.Sleep(500 * time.Millisecond)
@@ -444,7 +446,8 @@ func TestAHandlerKeepsItsPromisedRoomWhenAPartitionRefuses(t *testing.T) {
 		p = world.Connected(peer, eventhubs.Options{MaxWaitTime: eventhubs.SendAtOnce, MaxBufferedEvents: 10, StopPartitionOnFailure: true, OnBatchFailed: func(ctx context.Context, b *eventhubs.Batch) {
 			told += b.Count
 			for e := range b.Events() {
-				if _, err := fill(p, "1", "z"); !errors.Is(err, eventhubs.ErrBufferFull) { // others have taken the room that the batch gave back
+				// Others have taken the room that the batch gave back.
+				if _, err := fill(p, "1", "z"); !errors.Is(err, eventhubs.ErrBufferFull) {
 					t.Errorf("TryEnqueue says %v", err)
 				}
 				if err := p.Enqueue(ctx, world.With(e, &eventhubs.Event{PartitionID: "0"})); !errors.Is(err, eventhubs.ErrPartitionStopped) {

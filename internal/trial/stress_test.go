@@ -456,7 +456,8 @@ func (s *stress) judge() {
 		return // these events have no promised order
 	}
 	for route, names := range s.streams {
-		last := map[string]string{} // the latest name of the stream in each partition: keys move when the hub grows
+		// The latest name of the stream in each partition: keys move when the hub grows.
+		last := map[string]string{}
 		for _, name := range names {
 			if _, ok := position[name]; !ok {
 				continue

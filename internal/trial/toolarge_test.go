@@ -82,7 +82,8 @@ func TestMixedExpiryAndASmallerLinkLeaveTheNumbersRight(t *testing.T) {
 				o := &eventhubs.Event{}
 				body := fmt.Sprint(i)
 				if i%2 == 1 {
-					o.ExpiresAt = time.Now().Add(time.Duration(1+i%3*7) * time.Second) // before, and while the link is opened
+					// Some events expire before the link opens, and some meanwhile.
+					o.ExpiresAt = time.Now().Add(time.Duration(1+i%3*7) * time.Second)
 				} else {
 					live = append(live, fmt.Sprintf("0/%d %s", len(live)+1, body))
 				}
@@ -124,7 +125,8 @@ func TestABatchThatIsTooLargeAfterAllIsCut(t *testing.T) {
 			return s.Taken()
 		}
 		refused, largest := round()
-		most := 12 // 320 KB, halved until each piece has 1700 bytes; no piece is tried at its old size again
+		// 320 KB, halved until each piece has 1700 bytes; no piece is tried at its old size again.
+		most := 12
 		if !s.Mute {
 			most = 1
 		}

@@ -52,7 +52,8 @@ func TestAnotherAttachBetweenBatchesChangesNoNumbers(t *testing.T) {
 		world.Enqueue(t, p, "0", "a", "b")
 		_ = p.Flush(t.Context())
 		n.Mu.Lock()
-		n.Open, n.Last = false, 0 // the link was lost while it was idle, and the service repeats its first number
+		// The link was lost while it was idle, and the service repeats its first number.
+		n.Open, n.Last = false, 0
 		n.Mu.Unlock()
 		world.Enqueue(t, p, "0", "c")
 		_ = p.Flush(t.Context())

@@ -206,7 +206,8 @@ func (l *life) goesOn() {
 			var d eventhubs.Delivery
 			e := &eventhubs.Event{Body: world.Body(name, 1), Properties: map[string]any{"name": name}}
 			_, err = l.producer.Publish(m.t.Context(), world.With(e, &eventhubs.Event{PartitionID: id, Tag: name, Delivery: &d}))
-			if d.Outcome().Storage != eventhubs.Pending { // otherwise the event was refused: another failure has stopped the partition meanwhile
+			// Otherwise the event was refused: another failure has stopped the partition meanwhile.
+			if d.Outcome().Storage != eventhubs.Pending {
 				m.accept(offer{name, l.number, ""})
 			}
 			if err == nil {

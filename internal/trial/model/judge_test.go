@@ -11,15 +11,19 @@ import (
 // A history holds the observations of one run of the model. Each event's name is unique among all
 // lives. A life is a producer from its constructor to its end.
 type history struct {
-	exact    bool // nothing is stored twice, and a partition has the events that its handlers got, in that order
+	// Nothing is stored twice, and a partition has the events that its handlers got, in that order.
+	exact    bool
 	anywhere bool // the service chooses a partition for each try
 	accepted []offer
-	told     map[place][]end     // the outcomes that the handlers of a life got for a partition, in order
-	stored   map[string][]string // the names in a partition, in the order of its log
-	claimed  map[string][]int    // the lives that have claimed a partition's identity in the shared store, in order
-	early    []string            // names without an outcome when a Flush that covers them had returned
-	late     []string            // names without an outcome after a long time without a Flush
-	seen     []string            // faults that the run itself has seen
+	// The outcomes that the handlers of a life got for a partition, in order.
+	told   map[place][]end
+	stored map[string][]string // the names in a partition, in the order of its log
+	// The lives that have claimed a partition's identity in the shared store, in order.
+	claimed map[string][]int
+	// Names without an outcome when a Flush that covers them had returned.
+	early []string
+	late  []string // names without an outcome after a long time without a Flush
+	seen  []string // faults that the run itself has seen
 }
 
 // An offer is an event that Enqueue accepted, or that a handler enqueued again. The events of one

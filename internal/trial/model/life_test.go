@@ -90,10 +90,12 @@ func (l *life) handle(ctx context.Context, b *eventhubs.Batch) {
 	if m.options.EnableIdempotentRetries && b.Outcome.Storage == eventhubs.Stored && b.Outcome.Tries > 1 {
 		m.tally.Duplicates += b.Count
 	}
-	if b.Outcome.Err != nil && !fenced && m.again && n%3 == 0 { // a fenced producer would go on like this for ever
+	// Without this limit a fenced producer would go on for ever.
+	if b.Outcome.Err != nil && !fenced && m.again && n%3 == 0 {
 		accepted, _ := b.EnqueueAgain(ctx)
 		for _, name := range names[:accepted] {
-			m.accepted = append(m.accepted, offer{name, l.number, ""}) // no stream: an event that is enqueued again comes last
+			// No stream: an event that is enqueued again comes last.
+			m.accepted = append(m.accepted, offer{name, l.number, ""})
 		}
 	}
 	m.mu.Unlock()

@@ -63,7 +63,8 @@ func badTransfer(random *rand.Rand, long time.Duration, prompt bool) emulator.Ac
 		if prompt {
 			return emulator.Pass().AnswerAfter(long)
 		}
-		return emulator.Pass().After(long) // the server itself is late: the client may have given up
+		// The server itself is late: the client may have given up.
+		return emulator.Pass().After(long)
 	case 16:
 		return emulator.Pass().CloseWindow(long)
 	default:
@@ -76,7 +77,8 @@ func badAttach(random *rand.Rand, long time.Duration) emulator.Action {
 	case 0:
 		return emulator.Cut()
 	case 1:
-		return emulator.Cut().Stored() // the service knows the producer's new identity, and the producer does not know that
+		// The service knows the producer's new identity, and the producer does not know that.
+		return emulator.Cut().Stored()
 	case 2:
 		return emulator.Silence()
 	case 3:

@@ -23,7 +23,9 @@ type model struct {
 	random     *rand.Rand // owned by run; other goroutines get their own
 	partitions int
 	severity   int
-	prompt     bool // the service stores a batch at once or never: otherwise a late try overtakes events that were sent after a failure
+	// The service stores a batch at once or never: otherwise a late try overtakes events that were
+	// sent after a failure.
+	prompt     bool
 	ordered    bool // one send at a time for each partition
 	again      bool // failed handlers enqueue again, now and then
 	fleeting   bool // many events expire

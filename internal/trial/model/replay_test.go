@@ -137,5 +137,6 @@ func (m *replay) goOn(ctx context.Context, l *life) bool {
 		return false
 	}
 	s := l.producer.Stats()
-	return s.NotStoredEvents+s.PossiblyStoredEvents == 0 // Flush does not report failures from before its call
+	// Flush does not report failures from before its call.
+	return s.NotStoredEvents+s.PossiblyStoredEvents == 0
 }

@@ -22,7 +22,8 @@ type pairLedger struct {
 	waits  []pairWait
 	closed int64 // when Close began; zero if it never did
 
-	left                                    [3]int // buffered events, bytes and waiting callers, at the end
+	// Buffered events, bytes and waiting callers, at the end.
+	left                                    [3]int
 	statsStored, statsFailed, statsPossibly uint64 // of Stats
 	traced                                  bool
 	traceAccepted, traceSettled             int
@@ -34,7 +35,8 @@ type pairRules struct {
 	idempotent bool
 	anywhere   bool // the service chooses the partition of events without id and key
 	handlers   bool // both handlers are set
-	gapless    bool // StopPartitionOnFailure, no ResumePartition, and the list is known before the first event
+	// StopPartitionOnFailure, no ResumePartition, and the list is known before the first event.
+	gapless    bool
 	stops      bool // StopPartitionOnFailure
 	mapping    func(key string) map[string]bool
 	partitions int           // at the start
@@ -48,11 +50,12 @@ type pairRules struct {
 
 // A pairOffer is one event that a call has enqueued, or was to enqueue.
 type pairOffer struct {
-	id           int
-	call         string
-	inHandler    bool
-	event        storedEvent // the event as it must be stored; its partition is the given id, if any
-	size         int         // roughly, encoded
+	id        int
+	call      string
+	inHandler bool
+	// The event as it must be stored; its partition is the given id, if any.
+	event        storedEvent
+	size         int // roughly, encoded
 	expires      time.Time
 	began, ended int64
 	at           time.Time // when the call returned
@@ -199,7 +202,8 @@ func (j *pairJudge) outcomes() {
 func (j *pairJudge) explains(o *pairOffer, err error) bool {
 	e, fromOutside := errors.AsType[*eventhubs.Error](err)
 	switch {
-	case errors.Is(err, eventhubs.ErrPartitionStopped): // first: it has the reason of another event's failure, too
+	case errors.Is(err, eventhubs.ErrPartitionStopped):
+		// This case comes first, since the error also has the reason of another event's failure.
 		return j.rules.stops
 	case errors.Is(err, eventhubs.ErrExpired):
 		return !o.expires.IsZero()
@@ -321,7 +325,8 @@ func (j *pairJudge) order() {
 		}
 	}
 	for _, c := range j.calls {
-		if c.partition != "" && !errors.Is(c.outcome.Err, eventhubs.ErrExpired) { // expired events of a batch get their outcomes first
+		// Expired events of a batch get their outcomes first.
+		if c.partition != "" && !errors.Is(c.outcome.Err, eventhubs.ErrExpired) {
 			logs["outcomes of partition "+c.partition] = append(logs["outcomes of partition "+c.partition], c.ids...)
 		}
 	}
@@ -355,7 +360,8 @@ func (j *pairJudge) gaps() {
 		return
 	}
 	why := map[string]error{}
-	failed := map[string]*pairOffer{} // by partition: the first failed event, by the end of its call
+	// failed has the first failed event of each partition, by the end of its call.
+	failed := map[string]*pairOffer{}
 	for _, c := range j.calls {
 		if c.outcome.Err == nil || errors.Is(c.outcome.Err, eventhubs.ErrCleared) {
 			continue
@@ -444,7 +450,8 @@ func (j *pairJudge) refusals() {
 		}
 		var given bool
 		switch err := o.err; {
-		case errors.Is(err, eventhubs.ErrPartitionStopped): // first: it has the reason of the failure, too
+		case errors.Is(err, eventhubs.ErrPartitionStopped):
+			// This case comes first, since the error also has the reason of the failure.
 			given = j.rules.stops
 		case errors.Is(err, eventhubs.ErrClosed):
 			given = j.closed != 0 && o.ended > j.closed

@@ -29,7 +29,8 @@ func TestTheJudgeOfPairsFindsWhatIsPlanted(t *testing.T) {
 			l.offers = append(l.offers, &pairOffer{id: i, call: "Enqueue", event: event, began: int64(10 * i), ended: int64(10*i + 1), at: begin, accepted: true,
 				delivery: new(eventhubs.Delivery), outcome: end})
 			if event.partition == "" {
-				event.partition = map[string]string{"k": "0", "": "2"}[event.key] // the last one elsewhere, since both others have failed
+				// The last event goes elsewhere, since both others have failed.
+				event.partition = map[string]string{"k": "0", "": "2"}[event.key]
 			}
 			l.calls = append(l.calls, &handlerCall{partition: event.partition, outcome: end, ids: []int{i}, began: int64(10*i + 4), ended: int64(10*i + 5), at: begin})
 			if end.Err == nil {

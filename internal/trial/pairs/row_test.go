@@ -61,7 +61,8 @@ func (r *pairRun) options() *eventhubs.Options {
 	rules.ordered, rules.idempotent, rules.anywhere = o.MaxConcurrentSendsPerPartition == 1, o.EnableIdempotentRetries, o.Partitioning == eventhubs.ServiceAssigned
 	rules.patient = o.DeliveryTimeout < 0
 	rules.stops, rules.link = o.StopPartitionOnFailure, get[int](row, "link")
-	hangs := get[string](row, "handler") == "hangs" // which takes the time that there is for a delivery
+	// A handler that hangs uses up the delivery timeout.
+	hangs := get[string](row, "handler") == "hangs"
 	rules.faults = get[string](row, "faults") != "none" || get[string](row, "idempotence") == "bad state" || hangs
 	if get[string](row, "handler") == "clears" || get[string](row, "meanwhile") == "clears" {
 		rules.reasons = append(rules.reasons, eventhubs.ErrCleared)
@@ -73,7 +74,8 @@ func (r *pairRun) options() *eventhubs.Options {
 		rules.reasons = append(rules.reasons, eventhubs.ErrClosed)
 	}
 	if slow := slices.Contains([]string{"slow", "hangs"}, get[string](row, "handler")); o.DeliveryTimeout > 0 && o.MaxWaitTime != eventhubs.UntilFull && !slow {
-		rules.within = o.DeliveryTimeout + 20*time.Second // a silent peer has 10 s to answer when its link is given up
+		// A silent peer has 10 s to answer when its link is given up.
+		rules.within = o.DeliveryTimeout + 20*time.Second
 	}
 	return o
 }

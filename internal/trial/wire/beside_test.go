@@ -23,7 +23,9 @@ const (
 	besideDotNetBegins = "<!-- The table is made by the tests: go test -run TestTheTableBesideDotNetIsTheTests ./internal/trial/wire -update -->\n"
 	besideRoundTrip    = 10 * time.Millisecond
 	besideWait         = time.Second // .NET's default
-	silenceHolds       = 4*200/8 + 1 // at most: the events of the second of linger, and of the 3 s after which silence counts as trouble
+	// The most is the events of the second of linger, and of the 3 s after which silence counts as
+	// trouble.
+	silenceHolds = 4*200/8 + 1
 )
 
 // A beside is a producer with .NET's MaxWaitTime over a hub whose acknowledgements take a round
@@ -34,8 +36,9 @@ type beside struct {
 	p      *eventhubs.BufferedProducer
 	hold   chan struct{} // closed when hanging handlers may go on
 
-	mu   sync.Mutex
-	took []time.Duration // from Enqueue to outcome, for each event whose Tag is the time of its Enqueue
+	mu sync.Mutex
+	// From Enqueue to outcome, for each event whose Tag is the time of its Enqueue.
+	took []time.Duration
 }
 
 // newBeside returns a beside whose partitions below troubled answer no transfers, or have handlers

@@ -23,7 +23,8 @@ type wireFault struct {
 	options eventhubs.Options // options that matter
 	setup   func(r *rig)      // before the producer is made; nil: its key, without TLS
 	quiet   bool              // there is no stream: strike alone enqueues
-	strike  func(r *rig)      // brings it about, and returns when it is over, so that an event could be stored
+	// strike brings the fault about, and returns when it is over, so that an event could be stored.
+	strike func(r *rig)
 
 	// These are the expected results. The time runs from the return of strike until the victim's
 	// next event is stored.

@@ -181,10 +181,11 @@ func (r *recording) checkType(at, kind string, v any) {
 // A recording holds all frames of one producer's connections, in order. A client's frame counts as
 // sent when it is written. A server's frame counts as received when its last bytes are read.
 type recording struct {
-	mu         sync.Mutex // guards the fields below
-	said       []*spoken
-	conns      int
-	links      map[string]string // the purpose of each link, by connection, channel and the client's handle
+	mu    sync.Mutex // guards the fields below
+	said  []*spoken
+	conns int
+	// The purpose of each link, by connection, channel and the client's handle.
+	links      map[string]string
 	complaints []string
 }
 

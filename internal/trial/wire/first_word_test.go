@@ -49,7 +49,8 @@ func (tty *terminal) read() []string {
 	defer tty.mu.Unlock()
 	lines := tty.lines
 	tty.lines = nil
-	slices.SortStableFunc(lines, func(a, b string) int { // health's lines come from a goroutine of their own
+	// Lines about health come from a goroutine of their own.
+	slices.SortStableFunc(lines, func(a, b string) int {
 		return cmp.Compare(strings.Count(a, "level=ERROR"), strings.Count(b, "level=ERROR"))
 	})
 	return lines
@@ -144,9 +145,10 @@ type firstWord struct {
 	within time.Duration // zero: one second
 	state  eventhubs.HealthState
 	says   string
-	error  string   // a pattern
-	also   string   // a pattern of another line, at once
-	then   []string // patterns of the lines in the next minute; nil: the line that says that it lasts
+	error  string // a pattern
+	also   string // a pattern of another line, at once
+	// Patterns of the lines in the next minute; nil: the line that says that it lasts.
+	then []string
 }
 
 // notAnswered is when a try or a handler that began after MaxWaitTime has run for 10 s.

@@ -261,7 +261,8 @@ func (f *fleet) overload() {
 // members come back at once.
 func (f *fleet) cut() {
 	f.publish(1)
-	time.Sleep(100*time.Millisecond + world.Trip/2) // every batch is stored, and no acknowledgement has come
+	// Every batch is stored, and no acknowledgement has come.
+	time.Sleep(100*time.Millisecond + world.Trip/2)
 	began := time.Now()
 	if n := f.server.CutAll(); n != len(f.members) {
 		f.Errorf("%d connections were cut", n)

@@ -343,12 +343,14 @@ func TestTheTableOfIsolationIsTheTests(t *testing.T) {
 			w := &ward{T: t, plight: trouble, partitions: 4, perSecond: 200, route: "by key", callers: 20, lasts: 10 * time.Minute}
 			w.open()
 			w.run()
-			synctest.Wait() // after a batch ends, and before the waiting callers come in, the partition holds less
+			// After a batch ends, and before the waiting callers come in, the partition holds less.
+			synctest.Wait()
 			held := fmt.Sprintf("%.0f %% of the buffer", 100*float64(w.p.PartitionBufferedEvents(victim))/2500)
 			switch events := w.p.PartitionBufferedEvents(victim); {
 			case events < 250:
 				held = "less than a tenth of the buffer"
-			case events >= 1250 && events <= 1250+20: // one more for each caller at the moment at which a batch fails for good
+			case events >= 1250 && events <= 1250+20:
+				// There is one more for each caller at the moment when a batch fails for good.
 				held = "half of the buffer"
 			}
 			fmt.Fprintf(&table, "| %s | %.2f | %.2f | %s | %s |\n", trouble.name, min(1, w.part(0, 60)), min(1, w.part(60, 600)), held, w.p.Health().State)

@@ -40,7 +40,8 @@ func TestALinkThatEndedWhileIdleIsReplacedWithinOneTry(t *testing.T) {
 					if attaches.Load() != i+1 || sent.Load() != i+1 || failed.Load() != 0 {
 						t.Errorf("event %d: %d attaches, %d reports of Sending, %d of Retrying; want %d, %d, 0", i, attaches.Load(), sent.Load(), failed.Load(), i+1, i+1)
 					}
-					time.Sleep(31 * time.Minute) // the service detaches a link that is idle for 30 minutes
+					// The service detaches a link that is idle for 30 minutes.
+					time.Sleep(31 * time.Minute)
 				}
 				if err := p.Close(t.Context()); err != nil {
 					t.Error(err)

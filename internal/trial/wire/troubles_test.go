@@ -29,7 +29,9 @@ type sight struct {
 	strike  func(f *firstProgram)
 	handle  bool // there is a handler, and it hangs for partition 1
 	retried bool // so that chance decides whether a try is in flight at the end
-	all     bool // it concerns all partitions: then only 1 gets events, or chance would decide which one is named
+	// The trouble concerns all partitions. Then only 1 gets events, or chance would decide which
+	// one is named.
+	all bool
 }
 
 var sights = []sight{
@@ -104,7 +106,8 @@ func (s sight) see(t *testing.T, text *strings.Builder) {
 		s.strike(f)
 	}
 	fmt.Fprintf(text, "\n#### %s\n\n```\n", s.title)
-	time.Sleep(15*time.Second + 150*time.Millisecond) // between two events, so that chance does not decide how many there are
+	// The moment lies between two events, so that chance does not decide how many there are.
+	time.Sleep(15*time.Second + 150*time.Millisecond)
 	health, stats := f.p.Health(), f.p.Stats()
 	s.tell(text, began, f.tty.read())
 	fmt.Fprintf(text, "%8s  Health %v, partitions %v: %v\n", "+15 s", health.State, health.Partitions, plain(fmt.Sprint(health.Err)))
@@ -129,7 +132,8 @@ func (s sight) see(t *testing.T, text *strings.Builder) {
 	err := f.p.Close(ctx)
 	said := plain(fmt.Sprint(err))
 	if s.retried {
-		said = strings.Replace(said, "not stored, … events possibly stored", "not stored", 1) // chance decides whether a try is in flight
+		// Chance decides whether a try is in flight.
+		said = strings.Replace(said, "not stored, … events possibly stored", "not stored", 1)
 	}
 	fmt.Fprintf(text, "%8s  Close  %v\n```\n", "+75 s", said)
 	close(f.hold)
