@@ -37,24 +37,27 @@ type identity struct {
 	attach uint64     // the attach whose reply was taken over; zero before the first
 }
 
-// An identityState is how an identity stands with the service.
+// An identityState is how an identity stands with the service. It begins as unread, or as fresh if
+// there is no store.
 //
-//	from      event                                                       to
-//	unread    the store holds no id, or there is no store                 fresh
-//	unread    the store holds an id                                       suspect
-//	fresh     the service's reply gives an id                             agreed
-//	agreed    numbers of a failed batch may still arrive                  suspect
-//	agreed    the service refuses a batch: it may have forgotten the id   suspect
-//	suspect   the raised epoch is saved                                   raised
-//	suspect   there is no higher epoch                                    fresh
-//	raised    the service's reply takes the epoch                         agreed
-//	raised    a batch runs out of tries while the epoch is refused        doubted
-//	raised    numbers of a failed batch may still arrive                  suspect
-//	doubted   as raised; and a refusal that may pass counts, too          agreed, fresh
-//	raised    the service refuses the epoch for good                      fresh
-//	fresh     the service takes no one now: it had another reason         raised
-//	unread    another process has saved an id meanwhile                   unread
-//	any       another producer has taken over                             fenced
+//	from      event                                                        to
+//	unread    the store holds no id                                        fresh
+//	unread    the store holds an id                                        suspect
+//	fresh     the reply to an attach gives an id                           agreed
+//	fresh     the service refused the old id, and takes no new one either  raised
+//	agreed    the reply to an attach gives another id or epoch             agreed
+//	agreed    the service refuses a batch: it may have forgotten the id    suspect
+//	suspect   the next epoch is saved                                      raised
+//	suspect   there is no next epoch                                       fresh
+//	raised    the reply to an attach takes the epoch                       agreed
+//	raised    the service refuses the epoch for good                       fresh
+//	raised    a batch runs out of tries while the epoch is refused         doubted
+//	doubted   the reply to an attach takes the epoch                       agreed
+//	doubted   the service refuses the epoch, for good or by an own fault   fresh
+//	each      numbers of a failed batch may still arrive                   suspect
+//	each      another process saves an id before the first reply           unread
+//	each      another producer has taken over                              fenced
+//	fenced    any                                                          fenced
 type identityState int
 
 const (
