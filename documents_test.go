@@ -93,7 +93,8 @@ func testNames(t *testing.T) map[string]bool {
 	return names
 }
 
-// The compatibility page covers every package that a program may import. A package that the page leaves out would have no promise.
+// The compatibility page covers every package that a program may import. A package that the page
+// leaves out would have no promise.
 func TestTheCompatibilityPageNamesEveryPackage(t *testing.T) {
 	page := readText(t, "docs/compatibility.md")
 	_, row, found := strings.Cut(page, "| Names |")
@@ -141,7 +142,8 @@ func readText(t *testing.T, name string) string {
 	return string(text)
 }
 
-// cell returns a figure of docs/benchmarks.md. The unit does not matter, since the tests only form ratios.
+// cell returns a figure of docs/benchmarks.md. The unit does not matter, since the tests only form
+// ratios.
 func cell(t *testing.T, row string, column int) float64 {
 	t.Helper()
 	cells := strings.Split(row, "|")
@@ -171,7 +173,8 @@ func rowOf(t *testing.T, text, heading, peer string) string {
 	return "| " + peer + " |" + row
 }
 
-// The README compares this producer with others. Its ratios follow from the measured tables, also where another client is faster.
+// The README compares this producer with others. Its ratios follow from the measured tables, also
+// where another client is faster.
 func TestTheReadmesRatiosAreThoseOfTheMeasuredTables(t *testing.T) {
 	measured, readme := readText(t, "docs/benchmarks.md"), readText(t, "README.md")
 	sizes := []string{"100 B", "1 KB", "10 KB"}

@@ -69,7 +69,8 @@ func TestTheFilesAndNamesOfTheArchitectureExist(t *testing.T) {
 // standard holds the packages and keywords that ARCHITECTURE.md names with a dot.
 var standard = map[string]bool{"sync": true, "runtime": true, "testing": true, "go": true}
 
-// declarations returns the declarations of the Go files: types, functions, variables, Type.method and Type.field. A function outside the root package is also there as package.function.
+// declarations returns the declarations of the Go files: types, functions, variables, Type.method
+// and Type.field. A function outside the root package is also there as package.function.
 func declarations(t *testing.T) map[string]bool {
 	t.Helper()
 	all := map[string]bool{}
