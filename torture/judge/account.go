@@ -1,0 +1,213 @@
+package judge
+
+import (
+	"errors"
+	"io"
+	"time"
+
+	"github.com/go-eventhubs/eventhubs/torture/record"
+)
+
+// Totals are the events of a run.
+type Totals struct {
+	Read           uint64 // by the consumer
+	Lives          int
+	Enqueued       uint64 // the call of Enqueue began
+	Accepted       uint64
+	Refused        uint64
+	Stored         uint64 // in the hub, each event once
+	ToldStored     uint64
+	ToldNotStored  uint64
+	ToldPossibly   uint64
+	PossiblyStored uint64 // of the latter, in the hub
+	Untold         uint64 // of lives that were killed
+	UntoldStored   uint64 // of the latter, in the hub
+	Again          uint64 // stored again
+	Late           uint64 // possibly stored, or of a life that was killed, and after later events
+	FencedLives    int
+	FencedEvents   uint64
+	Batches        uint64
+	FailedTries    uint64
+	Deliveries     uint64
+}
+
+// An account is what a life has recorded, compared with what the hub holds of it.
+type account struct {
+	ledger *Ledger
+	life   *life
+	totals *Totals
+	sweep  *sweep
+	codes  map[string]uint64
+
+	intended uint64
+	accepted uint64 // all below are accepted, or refused
+	refused  bits
+	told     pairs
+	ended    bool
+	fenced   map[int]bool // partitions
+	tries    map[int]uint64
+	samples  []sample
+}
+
+// settle reads the record of a life, and compares. The error is of reading; findings are in the ledger.
+func (l *Ledger) settle(in io.Reader, totals *Totals, s *sweep, codes map[string]uint64) (*account, error) {
+	r := record.NewReader(in)
+	var e record.Entry
+	err := r.Next(&e)
+	if errors.Is(err, record.ErrTorn) || err == io.EOF {
+		return nil, nil // killed before it began
+	}
+	if err == nil && e.Kind != record.Begin {
+		err = record.ErrDamaged
+	}
+	if err != nil {
+		return nil, err
+	}
+	a := &account{ledger: l, life: l.lifeLocked(e.ID), totals: totals, sweep: s, codes: codes, fenced: make(map[int]bool), tries: make(map[int]uint64)}
+	s.begin(int(e.ID.Producer))
+	for {
+		switch err := r.Next(&e); {
+		case err == io.EOF || errors.Is(err, record.ErrTorn) && !a.ended:
+			a.compare()
+			return a, nil
+		case err != nil:
+			return a, err
+		}
+		a.enter(&e)
+	}
+}
+
+func (a *account) enter(e *record.Entry) {
+	switch e.Kind {
+	case record.Intent:
+		a.intended = max(a.intended, e.First+e.Count)
+	case record.Accepted:
+		a.accepted = max(a.accepted, e.First+e.Count)
+		a.totals.Accepted += e.Count
+	case record.Refused:
+		for n := range e.Count {
+			a.refused.add(e.First + n)
+		}
+		a.accepted = max(a.accepted, e.First+e.Count)
+		a.totals.Refused += e.Count
+		a.codes["refused: "+e.Code] += e.Count
+	case record.Told:
+		a.tell(e)
+	case record.Delivered:
+		a.totals.Deliveries++
+		if told := record.Storage(a.told.get(e.First)); told != e.Storage {
+			a.wrong(WrongDelivery, "event %d of life %d: %v and %v", e.First, a.life.id.Life, e.Storage, told)
+		}
+	case record.Tried:
+		a.totals.FailedTries++
+		a.tries[e.Partition]++
+		a.sweep.failed(e.Time, e.Partition)
+	case record.Sample:
+		a.samples = append(a.samples, sample{e.Time, e.Heap, e.Goroutines})
+	case record.End:
+		a.ended = true
+	}
+}
+
+func (a *account) wrong(kind, format string, args ...any) {
+	a.ledger.findings.add(kind, format, args...)
+}
+
+// tell enters the outcome of a batch.
+func (a *account) tell(e *record.Entry) {
+	a.totals.Batches++
+	for _, n := range e.Numbers {
+		switch {
+		case n >= a.intended:
+			a.wrong(WrongStranger, "event %d of life %d", n, a.life.id.Life)
+		case a.told.get(n) != 0:
+			a.wrong(WrongTwice, "event %d of life %d: %v, then %v", n, a.life.id.Life, record.Storage(a.told.get(n)), e.Storage)
+		default:
+			a.told.set(n, uint8(e.Storage))
+		}
+	}
+	if e.Storage == record.Stored {
+		if a.fenced[e.Partition] {
+			a.wrong(WrongUnfenced, "life %d, partition %d", a.life.id.Life, e.Partition)
+		}
+		a.sweep.stored(e.Time, e.Partition)
+		return
+	}
+	a.codes[e.Code] += uint64(len(e.Numbers))
+	a.sweep.failed(e.Time, e.Partition)
+	if e.Code == codeFenced {
+		if len(a.fenced) == 0 {
+			a.totals.FencedLives++
+		}
+		a.fenced[e.Partition] = true
+		a.totals.FencedEvents += uint64(len(e.Numbers))
+	}
+}
+
+// codeFenced is the producer's word for a partition that a successor has taken over.
+const codeFenced = "fenced"
+
+// compare compares each event's outcome with the hub.
+func (a *account) compare() {
+	t, life := a.totals, a.life.id.Life
+	t.Enqueued += a.intended
+	for n := range max(a.intended, a.life.stored.end()) {
+		in, told := a.life.stored.has(n), record.Storage(a.told.get(n))
+		if in {
+			t.Stored++
+		}
+		switch {
+		case n >= a.intended:
+			if in {
+				a.wrong(WrongInvented, "event %d of life %d", n, life)
+			}
+		case a.refused.has(n):
+			if in {
+				a.wrong(WrongRefused, "event %d of life %d", n, life)
+			}
+		case told == record.Stored:
+			t.ToldStored++
+			if !in {
+				a.wrong(WrongLost, "event %d of life %d", n, life)
+			}
+		case told == record.NotStored:
+			t.ToldNotStored++
+			if in {
+				a.wrong(WrongStored, "event %d of life %d", n, life)
+			}
+		case told == record.PossiblyStored:
+			t.ToldPossibly++
+			if in {
+				t.PossiblyStored++
+			}
+		case a.ended:
+			a.wrong(WrongUntold, "event %d of life %d", n, life)
+		default:
+			t.Untold++
+			if in {
+				t.UntoldStored++
+			}
+		}
+	}
+	a.lateness()
+}
+
+// lateness decides about the events of the life that came after later ones. An event that was told possibly stored, or
+// whose life ended before it was told, may do so without idempotence: its bytes were on their way.
+func (a *account) lateness() {
+	for _, e := range a.life.late {
+		told := record.Storage(a.told.get(e.number))
+		if a.life.id.Flags&record.Idempotent == 0 && (told == record.PossiblyStored || told == record.Untold) {
+			a.totals.Late++
+			continue
+		}
+		a.wrong(WrongOrder, "event %d of life %d (%v) in partition %d, sequence number %d", e.number, a.life.id.Life, told, e.partition, e.sequence)
+	}
+}
+
+// A sample is what a process used at a moment.
+type sample struct {
+	at         time.Time
+	heap       uint64
+	goroutines uint64
+}

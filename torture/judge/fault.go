@@ -1,0 +1,128 @@
+package judge
+
+import (
+	"cmp"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"time"
+)
+
+// A Fault is a line of the log of faults. Everybody is -1.
+type Fault struct {
+	ID         int
+	Kind       string
+	Producer   int // -1: all
+	Partition  int // -1: all
+	Asked      time.Time
+	Acted      time.Time // zero: no observer saw it act
+	Ended      time.Time // from when on it no longer disturbs
+	Fails      bool      // a try of the producer must fail of it
+	Duplicates bool      // it may leave a batch stored whose acknowledgement is lost
+	Forgets    bool      // the service forgets its idempotent producers
+	Observed   string    // what the observer saw
+}
+
+// everybody is the producer, or the partition, of a fault that concerns all.
+const everybody = -1
+
+// ReadFaults reads a log of faults, in the order in which they acted. Those that did not act are left out.
+func ReadFaults(in io.Reader) (faults []Fault, err error) {
+	decoder := json.NewDecoder(in)
+	for {
+		var f Fault
+		if err := decoder.Decode(&f); errors.Is(err, io.EOF) {
+			break
+		} else if err != nil {
+			return nil, fmt.Errorf("the log of faults: %w", err)
+		}
+		if !f.Acted.IsZero() {
+			faults = append(faults, f)
+		}
+	}
+	slices.SortStableFunc(faults, func(a, b Fault) int { return a.Acted.Compare(b.Acted) })
+	return faults, nil
+}
+
+func (f *Fault) concerns(producer, partition int) bool {
+	return (f.Producer == everybody || f.Producer == producer) &&
+		(f.Partition == everybody || partition == everybody || f.Partition == partition)
+}
+
+// causeWindow is how long a batch may live on, so how long after a fault it may be stored again.
+const causeWindow = 2 * time.Minute
+
+// causeOf is the latest fault before a moment that may have had a batch stored again; nil if there is none. Faults are
+// in the order in which they acted.
+func causeOf(faults []Fault, producer, partition int, at time.Time) *Fault {
+	at = at.Add(time.Millisecond) // the service tells time in milliseconds, rounded down
+	end, _ := slices.BinarySearchFunc(faults, at, func(f Fault, at time.Time) int { return cmp.Or(f.Acted.Compare(at), -1) })
+	for i := end - 1; i >= 0 && at.Sub(faults[i].Acted) < causeWindow; i-- {
+		if f := &faults[i]; f.Duplicates && f.concerns(producer, partition) {
+			return f
+		}
+	}
+	return nil
+}
+
+// Duplicates says how many events are stored again, by the kind of the fault that is the cause.
+type Duplicates struct {
+	ByFault    map[string]uint64
+	Forgotten  uint64 // of idempotent producers, each in the one batch in flight when the service forgot them
+	Runs       int
+	Unassigned uint64
+}
+
+// attribute finds the cause of each run of events that are stored again.
+func (l *Ledger) attribute(faults []Fault, accounts map[*life]*account) Duplicates {
+	d := Duplicates{ByFault: make(map[string]uint64), Runs: len(l.twice)}
+	type lane struct {
+		life      *life
+		partition int
+	}
+	runs := make(map[lane]uint64)
+	forgotten := make(map[int]map[lane]bool)
+	for _, r := range l.twice {
+		where := fmt.Sprintf("events %d to %d of life %d (%d of them) in partition %d, from sequence number %d on", r.first, r.last, r.life.id.Life, r.events, r.partition, r.sequence)
+		producer := int(r.life.id.Producer)
+		at := lane{r.life, r.partition}
+		if r.life.id.Flags&idempotent != 0 {
+			f := forgetter(faults, producer, r.partition, r.at)
+			if f == nil || forgotten[f.ID][at] {
+				l.findings.add(WrongDuplicate, "%s", where)
+				continue
+			}
+			if forgotten[f.ID] == nil {
+				forgotten[f.ID] = make(map[lane]bool)
+			}
+			forgotten[f.ID][at] = true
+			d.Forgotten += r.events
+			continue
+		}
+		cause := causeOf(faults, producer, r.partition, r.at)
+		a := accounts[r.life]
+		runs[at]++
+		tries := uint64(0)
+		if a != nil {
+			tries = a.tries[r.partition] + a.tries[everybody]
+		}
+		if cause == nil || runs[at] > tries {
+			l.findings.add(WrongUncaused, "%s; %d tries have failed there", where, tries)
+			continue
+		}
+		d.ByFault[cause.Kind] += r.events
+	}
+	return d
+}
+
+// forgetter is the latest fault by which the service forgot a producer.
+func forgetter(faults []Fault, producer, partition int, at time.Time) *Fault {
+	for i := len(faults) - 1; i >= 0; i-- {
+		if f := &faults[i]; f.Forgets && f.concerns(producer, partition) && !f.Acted.After(at) && at.Sub(f.Acted) < causeWindow {
+			return f
+		}
+	}
+	return nil
+}
