@@ -21,6 +21,7 @@ type Fault struct {
 	Ended      time.Time // from when on it no longer disturbs
 	Fails      bool      // a try of the producer must fail of it
 	Duplicates bool      // it may leave a batch stored whose acknowledgement is lost
+	Wide       bool      // it disturbs all partitions of the connection; Partition is where it was made
 	Forgets    bool      // the service forgets its idempotent producers
 	Observed   string    // what the observer saw
 }
@@ -60,7 +61,7 @@ func causeOf(faults []Fault, producer, partition int, at time.Time) *Fault {
 	at = at.Add(time.Millisecond) // the service tells time in milliseconds, rounded down
 	end, _ := slices.BinarySearchFunc(faults, at, func(f Fault, at time.Time) int { return cmp.Or(f.Acted.Compare(at), -1) })
 	for i := end - 1; i >= 0 && at.Sub(faults[i].Acted) < causeWindow; i-- {
-		if f := &faults[i]; f.Duplicates && f.concerns(producer, partition) {
+		if f := &faults[i]; f.Duplicates && (f.concerns(producer, partition) || f.Wide && f.concerns(producer, everybody)) {
 			return f
 		}
 	}
@@ -72,7 +73,6 @@ type Duplicates struct {
 	ByFault    map[string]uint64
 	Forgotten  uint64 // of idempotent producers, each in the one batch in flight when the service forgot them
 	Runs       int
-	Unassigned uint64
 }
 
 // attribute finds the cause of each run of events that are stored again.

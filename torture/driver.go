@@ -1,0 +1,312 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"github.com/go-eventhubs/eventhubs/torture/judge"
+)
+
+// An options is what the command line says.
+type options struct {
+	seed       uint64
+	lasting    time.Duration
+	rate       int     // events a second of all producers together; 0: as many as they can
+	faults     float64 // a second
+	partitions int
+	retention  int // events that a partition keeps
+	directory  string
+	only       string // kinds of faults, by a part of their names; empty: all
+}
+
+// A driver runs the processes, makes the faults, and has the judge decide. Its fields belong to one goroutine, which
+// runs the loop: all that others have to say is posted to it.
+type driver struct {
+	options   options
+	directory string
+	inbox     *mailbox
+	failure   error // what ends the run early
+
+	plan     *plan
+	log      *faultLog
+	network  network
+	children map[*child]bool
+	life     uint32 // the last that was given out
+
+	emulator *child
+	address  string // of the emulator
+	serving  bool   // the emulator is there, and no fault is about it
+	judge    *child
+	slots    []*slot
+	waiting  map[string][]*fault // for a token, by the name of the kind
+	ending   bool                // no fault begins any more
+
+	stored  int64 // events, by the emulator
+	ends    []int64
+	read    uint64 // events, by the judge
+	holding bool
+	verdict *judge.Verdict
+	peak    uint64
+}
+
+// A slot is a producer, with its present life.
+type slot struct {
+	number  int
+	profile *profile
+	child   *child
+	busy    bool // a fault is about its process
+	armed   int  // faults in the service that wait for its operations
+}
+
+// newDriver makes the directories of a run.
+func newDriver(o options) (*driver, error) {
+	for _, name := range []string{"records", "logs", "data", "identities"} {
+		if err := os.MkdirAll(filepath.Join(o.directory, name), 0o700); err != nil {
+			return nil, err
+		}
+	}
+	if err := checkDisk(&o); err != nil {
+		return nil, err
+	}
+	if err := makeCertificate(o.directory); err != nil {
+		return nil, err
+	}
+	log, err := newFaultLog(o.directory)
+	if err != nil {
+		return nil, err
+	}
+	d := &driver{
+		options: o, directory: o.directory, log: log, inbox: newMailbox(),
+		children: make(map[*child]bool), waiting: make(map[string][]*fault),
+	}
+	d.plan = newPlan(o.seed, o.faults, wanted(o.only))
+	return d, nil
+}
+
+// post has the loop call f.
+func (d *driver) post(f func()) { d.inbox.post(f) }
+
+// later has the loop call f after a time.
+func (d *driver) later(after time.Duration, f func()) {
+	time.AfterFunc(after, func() { d.post(f) })
+}
+
+// fail ends the run with an error.
+func (d *driver) fail(err error) { d.failure = errors.Join(d.failure, err) }
+
+// until runs the loop until a condition holds, the run has failed, or the time is over.
+func (d *driver) until(what string, within time.Duration, condition func() bool) error {
+	late := time.NewTimer(within)
+	defer late.Stop()
+	for d.failure == nil && !condition() {
+		select {
+		case <-d.inbox.wake:
+			for _, f := range d.inbox.take() {
+				f()
+			}
+		case <-late.C:
+			return fmt.Errorf("%s: not within %v", what, within)
+		}
+	}
+	return d.failure
+}
+
+// run is the whole run. When ctx ends it ends as if its time were over.
+func (d *driver) run(ctx context.Context) (err error) {
+	defer func() {
+		for c := range d.children {
+			_ = c.command.Process.Kill()
+		}
+		if d.network != nil {
+			err = errors.Join(err, d.network.close())
+		}
+	}()
+	if err := d.assemble(); err != nil {
+		return err
+	}
+	over := false
+	d.later(d.options.lasting, func() { over = true })
+	stop := context.AfterFunc(ctx, func() { d.post(func() { over = true }) })
+	defer stop()
+	d.scheduleFault()
+	if err := d.until("the run", d.options.lasting+time.Hour, func() bool { return over }); err != nil {
+		return err
+	}
+	return d.finish()
+}
+
+const startTimeout = time.Minute
+
+// assemble starts the emulator, the judge and the producers, in that order.
+func (d *driver) assemble() error {
+	if err := d.startEmulator(false, func(*ready) { d.serving = true }); err != nil {
+		return err
+	}
+	if err := d.until("the emulator starts", startTimeout, func() bool { return d.serving }); err != nil {
+		return err
+	}
+	judging := false
+	d.judge = &child{ready: func(*ready) { judging = true }, message: d.fromJudge}
+	d.life++
+	if err := d.start("judge", setup{Role: "judge", Life: d.life, Directory: d.directory, Address: d.address, Partitions: d.options.partitions}, d.judge); err != nil {
+		return err
+	}
+	if err := d.until("the judge starts", startTimeout, func() bool { return judging }); err != nil {
+		return err
+	}
+	network, err := newProxy(d.address, len(profiles))
+	if err != nil {
+		return err
+	}
+	d.network = network
+	started := 0
+	for i := range profiles {
+		s := &slot{number: i, profile: &profiles[i]}
+		d.slots = append(d.slots, s)
+		if err := d.startProducer(s, func() { started++ }); err != nil {
+			return err
+		}
+	}
+	return d.until("the producers start", startTimeout, func() bool { return started == len(d.slots) })
+}
+
+// startEmulator starts an emulator with the data of the former one.
+func (d *driver) startEmulator(forget bool, then func(*ready)) error {
+	c := &child{message: d.fromEmulator}
+	c.ready = func(r *ready) {
+		d.address = r.Address
+		then(r)
+	}
+	d.emulator = c
+	d.life++
+	return d.start("emulator", setup{
+		Role: "emulator", Life: d.life, Directory: d.directory, Address: d.address, Partitions: d.options.partitions,
+		Retention: d.options.retention, Forget: forget,
+	}, c)
+}
+
+// startProducer starts the next life of a producer.
+func (d *driver) startProducer(s *slot, then func()) error {
+	c := &child{}
+	c.ready = func(*ready) {
+		if !d.holding {
+			c.line.send(command{Go: true})
+		}
+		then()
+	}
+	c.message = func(m *message) { d.fromProducer(m) }
+	s.child = c
+	d.life++
+	return d.start(fmt.Sprintf("producer %d", s.number), setup{
+		Role: "producer", Life: d.life, Directory: d.directory, Address: d.network.address(s.number), Partitions: d.options.partitions,
+		Producer: s.number, Rate: d.options.rate / len(profiles),
+	}, c)
+}
+
+// finish ends all faults, has the producers send what they hold, and the judge decide.
+func (d *driver) finish() error {
+	d.ending = true
+	d.network.calm()
+	d.right()
+	// Process faults that are under way end by themselves.
+	if err := d.until("the last faults end", 2*time.Minute, d.undisturbed); err != nil {
+		return err
+	}
+	d.emulator.line.send(command{Disarm: true})
+	for _, s := range d.slots {
+		s.child.ended = func(state *os.ProcessState) {
+			if !state.Success() {
+				d.fail(fmt.Errorf("producer %d ended with %v", s.number, state))
+			}
+			s.child = nil
+		}
+		s.child.line.send(command{Close: true})
+	}
+	gone := func(s *slot) bool { return s.child == nil }
+	if err := d.until("the producers close", 2*closeTimeout, func() bool { return !slices.ContainsFunc(d.slots, func(s *slot) bool { return !gone(s) }) }); err != nil {
+		return err
+	}
+	if err := d.log.close(); err != nil {
+		return err
+	}
+	d.ends = nil
+	d.emulator.line.send(command{Ends: true})
+	if err := d.until("the emulator says how much is stored", startTimeout, func() bool { return d.ends != nil }); err != nil {
+		return err
+	}
+	d.judge.ended = func(*os.ProcessState) {}
+	d.judge.line.send(command{Finish: d.ends})
+	if err := d.until("the judge decides", 10*time.Minute, func() bool { return d.verdict != nil }); err != nil {
+		return err
+	}
+	closed := false
+	d.emulator.ended = func(*os.ProcessState) { closed = true }
+	d.emulator.line.send(command{Close: true})
+	return d.until("the emulator closes", startTimeout, func() bool { return closed })
+}
+
+func (d *driver) undisturbed() bool {
+	return d.serving && !slices.ContainsFunc(d.slots, func(s *slot) bool { return s.busy })
+}
+
+// How far the emulator may be ahead of the judge, in shares of what a partition keeps: all that is ahead might be in
+// one partition.
+const (
+	holdShare   = 4
+	resumeShare = 8
+)
+
+// pace holds up the producers when the judge falls behind.
+func (d *driver) pace() {
+	ahead := d.stored - int64(d.read)
+	hold := ahead > int64(d.options.retention/holdShare) || d.holding && ahead > int64(d.options.retention/resumeShare)
+	if hold == d.holding {
+		return
+	}
+	d.holding = hold
+	for c := range d.children {
+		if c != d.emulator && c != d.judge {
+			c.line.send(command{Go: !hold, Hold: hold})
+		}
+	}
+}
+
+func (d *driver) fromJudge(m *message) {
+	if m.Read > 0 {
+		d.read = m.Read
+		d.pace()
+	}
+	if m.Verdict != nil {
+		d.verdict, d.peak = m.Verdict, m.Peak
+	}
+}
+
+func (d *driver) fromEmulator(m *message) {
+	switch {
+	case m.Stored != nil:
+		d.stored = 0
+		for _, n := range m.Stored {
+			d.stored += n
+		}
+		d.pace()
+	case m.Ends != nil:
+		d.ends = m.Ends
+	case m.Acted != nil:
+		d.serviceActed(m.Acted)
+	case m.Cut > 0:
+		d.allCut(m.Cut)
+	case m.Token != "":
+		d.tokenRefused(m.Of, clientBehind, serverAhead)
+	}
+}
+
+func (d *driver) fromProducer(m *message) {
+	if m.Token != "" {
+		d.tokenRefused(m.Of, m.Token)
+	}
+}

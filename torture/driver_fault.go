@@ -1,0 +1,201 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+	"time"
+)
+
+// wanted are the kinds whose names have one of the parts, which commas separate; all for none.
+func wanted(parts string) (all []*kind) {
+	for i := range kinds {
+		if parts == "" {
+			all = append(all, &kinds[i])
+			continue
+		}
+		for part := range strings.SplitSeq(parts, ",") {
+			if strings.Contains(kinds[i].name, part) {
+				all = append(all, &kinds[i])
+				break
+			}
+		}
+	}
+	return all
+}
+
+// scheduleFault has the next fault made when it is its time.
+func (d *driver) scheduleFault() {
+	k, pause := d.plan.next()
+	d.later(pause, func() {
+		if d.ending {
+			return
+		}
+		if !d.make(k) {
+			d.plan.back(k)
+		}
+		d.scheduleFault()
+	})
+}
+
+// maxArmed is how many faults wait for operations of one producer. Those for attaches wait until a link is lost.
+const maxArmed = 40
+
+// make makes a fault of a kind, at a target that it fits. It returns false if all of those have another fault.
+func (d *driver) make(k *kind) bool {
+	s, all := d.target(k)
+	if s == nil && !all || s == nil && !d.serving {
+		return false
+	}
+	lasts := d.plan.lasts(k)
+	switch k.layer {
+	case inService:
+		if !d.serving || s != nil && s.armed >= maxArmed {
+			return false
+		}
+		f := d.log.ask(k, s, lasts)
+		if k.name == cutAll {
+			d.waiting[cutAll] = append(d.waiting[cutAll], f)
+			d.emulator.line.send(command{CutAll: true})
+			return true
+		}
+		s.armed++
+		d.emulator.line.send(command{Arm: &arm{ID: f.ID, Kind: k.name, Producer: s.number, For: lasts}})
+	case inNetwork:
+		f := d.log.ask(k, s, lasts)
+		end := time.Now().Add(lasts)
+		d.network.disturb(s.number, k.name, lasts, func(observed string) {
+			when := time.Now()
+			d.post(func() {
+				d.log.act(f, when, observed)
+				if lasts == 0 {
+					d.log.end(f, when)
+				}
+			})
+		})
+		if lasts > 0 {
+			d.later(lasts+time.Second, func() { d.log.end(f, end) })
+		}
+	case inProcess:
+		d.disturbProcess(k, s, lasts)
+	case inClock:
+		return d.disturbClock(k, s)
+	}
+	return true
+}
+
+// target is the producer that a fault is made to; all if it is not of one.
+func (d *driver) target(k *kind) (s *slot, all bool) {
+	switch k.name {
+	case cutAll, killService, stopService, restartService, forget, serverAhead:
+		return nil, true
+	}
+	for _, i := range d.plan.random.Perm(len(d.slots)) {
+		if s := d.slots[i]; !s.busy && (k.fits == nil || k.fits(s.profile)) {
+			return s, false
+		}
+	}
+	return nil, false
+}
+
+// serviceActed notes that a fault has met its operation.
+func (d *driver) serviceActed(a *acted) {
+	f := d.log.open[a.ID]
+	if f == nil {
+		return // of an emulator that is gone
+	}
+	f.slot.armed--
+	f.Partition = a.Partition
+	d.log.act(f, a.At, a.What)
+	d.log.end(f, a.At.Add(f.lasts))
+}
+
+// disarmed drops the faults that waited in an emulator that is gone.
+func (d *driver) disarmed() {
+	for _, f := range d.log.open {
+		if f.kind.layer == inService {
+			d.log.end(f, time.Now())
+		}
+	}
+	for _, s := range d.slots {
+		s.armed = 0
+	}
+	d.waiting[cutAll], d.waiting[serverAhead] = nil, nil
+}
+
+// allCut notes how many connections were cut, of which the judge has one for each partition.
+func (d *driver) allCut(connections int) {
+	if len(d.waiting[cutAll]) == 0 {
+		return
+	}
+	f := d.waiting[cutAll][0]
+	d.waiting[cutAll] = d.waiting[cutAll][1:]
+	if n := connections - d.options.partitions; n > 0 {
+		d.log.act(f, time.Now(), fmt.Sprintf("%d connections of producers were cut", n))
+	}
+	d.log.end(f, time.Now())
+}
+
+// What is wrong with a clock lasts until a token was refused for it, and a little longer.
+const (
+	clockOff      = time.Hour
+	clockLasts    = 300 * time.Millisecond
+	clockPatience = 2 * tokenLife
+)
+
+// disturbClock makes a clock or a credential wrong, until a token is refused for it.
+func (d *driver) disturbClock(k *kind, s *slot) bool {
+	if len(d.waiting[k.name]) > 0 {
+		return false // one at a time
+	}
+	f := d.log.ask(k, s, 0)
+	d.waiting[k.name] = append(d.waiting[k.name], f)
+	switch k.name {
+	case clientBehind:
+		s.child.line.send(command{Clock: -clockOff})
+	case noToken:
+		s.child.line.send(command{NoToken: true})
+	case serverAhead:
+		d.emulator.line.send(command{Clock: clockOff})
+	}
+	d.later(clockPatience, func() { d.clockRight(f) })
+	return true
+}
+
+// tokenRefused notes that a token of a producer was refused, by the first of the kinds that waits for it.
+func (d *driver) tokenRefused(producer int, names ...string) {
+	for _, name := range names {
+		for _, f := range d.waiting[name] {
+			if !f.Acted.IsZero() || f.Producer >= 0 && f.Producer != producer {
+				continue
+			}
+			f.Producer = producer
+			d.log.act(f, time.Now(), "a token was refused, or not given")
+			d.later(clockLasts, func() { d.clockRight(f) })
+			return
+		}
+	}
+}
+
+// clockRight ends a fault of a clock or a credential.
+func (d *driver) clockRight(f *fault) {
+	if d.log.open[f.ID] == nil {
+		return
+	}
+	d.waiting[f.Kind] = nil
+	switch {
+	case f.kind.name == serverAhead:
+		d.emulator.line.send(command{Right: true})
+	case f.slot.child != nil:
+		f.slot.child.line.send(command{Right: true})
+	}
+	d.log.end(f, time.Now())
+}
+
+// right ends all of them.
+func (d *driver) right() {
+	for _, name := range []string{clientBehind, serverAhead, noToken} {
+		for _, f := range d.waiting[name] {
+			d.clockRight(f)
+		}
+	}
+}

@@ -1,0 +1,96 @@
+// Torture runs producers, an emulator and a judge as processes of their own, makes faults at random, and has the judge
+// decide whether each event is where its producer says. See docs/torture.md.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+)
+
+func main() {
+	if os.Getenv(roleVariable) != "" {
+		if err := play(os.Stdin, os.Stdout); err != nil {
+			fmt.Fprintln(os.Stderr, "torture:", err)
+			os.Exit(1)
+		}
+		return
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	ok, err := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+	case err != nil:
+		fmt.Fprintln(os.Stderr, "torture:", err)
+		os.Exit(2)
+	case !ok:
+		os.Exit(1)
+	}
+}
+
+// run is the program without its environment. It returns whether the run found nothing wrong; the error is of the
+// arguments, or of files.
+func run(ctx context.Context, args []string, out, status io.Writer) (ok bool, err error) {
+	var o options
+	var asJSON, keep, plain bool
+	flags := flag.NewFlagSet("torture", flag.ContinueOnError)
+	flags.SetOutput(status)
+	flags.Uint64Var(&o.seed, "seed", 0, "seed of the faults; 0 takes one from the system, and prints it")
+	flags.DurationVar(&o.lasting, "for", 20*time.Minute, "how long faults are made; the judge decides after that")
+	flags.IntVar(&o.rate, "rate", 30_000, "events a second of all producers together; 0 is as many as they can")
+	flags.Float64Var(&o.faults, "faults", 22, "faults a second, on average")
+	flags.IntVar(&o.partitions, "partitions", 8, "partitions of the hub")
+	flags.IntVar(&o.retention, "retention", 200_000, "events that a partition keeps; producers wait when the judge is a quarter of it behind")
+	flags.StringVar(&o.only, "only", "", "make only the kinds of faults whose names have one of these parts, with commas between them")
+	flags.StringVar(&o.directory, "directory", "", "where the run keeps its data, records and logs; must be new (default: a temporary one, which is removed if nothing is wrong)")
+	flags.BoolVar(&plain, "plain", true, "a TCP proxy is the network between producers and emulator; no other is there yet")
+	flags.BoolVar(&asJSON, "json", false, "report in JSON")
+	flags.BoolVar(&keep, "keep", false, "keep the temporary directory in any case")
+	if err := flags.Parse(args); err != nil {
+		return false, err
+	}
+	switch {
+	case flags.NArg() > 0:
+		return false, fmt.Errorf("unexpected argument %q: there are flags only", flags.Arg(0))
+	case o.lasting <= 0 || o.faults <= 0 || o.rate < 0 || o.partitions < 1 || o.partitions > 100 || o.retention < 1000:
+		return false, errors.New("-for and -faults must be more than 0, -rate at least 0, -partitions from 1 to 100, -retention at least 1000")
+	case !plain:
+		return false, errors.New("-plain=false: there is no other network yet")
+	case len(wanted(o.only)) == 0:
+		return false, fmt.Errorf("-only=%s: no kind of fault has that in its name", o.only)
+	}
+	if o.seed == 0 {
+		o.seed = rand.Uint64()
+	}
+	temporary := o.directory == ""
+	if temporary {
+		if o.directory, err = os.MkdirTemp("", "torture-"); err != nil {
+			return false, err
+		}
+	}
+	_, _ = fmt.Fprintf(status, "torture: -seed %d -for %v, in %s\n", o.seed, o.lasting, o.directory)
+	d, err := newDriver(o)
+	if err != nil {
+		return false, err
+	}
+	began := time.Now()
+	failure := d.run(ctx)
+	r := d.report(time.Since(began), failure)
+	if asJSON {
+		err = r.writeJSON(out)
+	} else {
+		r.write(out)
+	}
+	if temporary && !keep && r.ok() {
+		err = errors.Join(err, os.RemoveAll(o.directory))
+	}
+	return r.ok(), err
+}

@@ -1,0 +1,62 @@
+package main
+
+import (
+	"time"
+
+	"github.com/go-eventhubs/eventhubs"
+	"github.com/go-eventhubs/eventhubs/torture/record"
+)
+
+// A profile is how one of the producers is configured.
+type profile struct {
+	name       string
+	flags      record.Flags
+	idempotent bool
+	tls        bool // TLS, and tokens of a credential; else neither TLS nor a credential, but a key
+	steady     bool // it is never killed nor restarted, so that its memory can be told over the whole run
+	options    func(*eventhubs.Options)
+}
+
+const (
+	ordinary = record.Ordered | record.Targeted
+
+	tryTimeout = 2 * time.Second
+)
+
+var profiles = []profile{
+	{name: "in memory", flags: ordinary, options: func(o *eventhubs.Options) {
+		o.MaxWaitTime, o.MaxBufferedEvents = 20*time.Millisecond, 5000
+	}},
+	{name: "in memory, four batches in flight", flags: record.Targeted, steady: true, options: func(o *eventhubs.Options) {
+		o.MaxConcurrentSendsPerPartition, o.Partitioning, o.MaxWaitTime = 4, eventhubs.Sticky, 5*time.Millisecond
+		o.DeliveryTimeout = 5 * time.Second
+	}},
+	{name: "in memory, TLS", flags: ordinary, tls: true, options: func(o *eventhubs.Options) {
+		o.MaxWaitTime, o.FailFast = 50*time.Millisecond, true
+	}},
+	{name: "idempotent", flags: ordinary | record.Idempotent, idempotent: true, options: func(o *eventhubs.Options) {
+		o.MaxWaitTime, o.MaxBufferedEvents = 20*time.Millisecond, 5000
+	}},
+	{name: "idempotent, TLS", flags: ordinary | record.Idempotent, idempotent: true, tls: true, options: func(o *eventhubs.Options) {
+		o.MaxWaitTime, o.DeliveryTimeout = 20*time.Millisecond, 4*time.Second
+	}},
+	{name: "partitions assigned by the service", options: func(o *eventhubs.Options) {
+		o.Partitioning, o.MaxWaitTime = eventhubs.ServiceAssigned, 10*time.Millisecond
+	}},
+}
+
+// common are the options of all producers: pauses are short, so that many faults fit into a run.
+func (p *profile) configure(identifier string) *eventhubs.Options {
+	o := &eventhubs.Options{
+		Identifier:               identifier,
+		DeliveryTimeout:          20 * time.Second,
+		PartitionRefreshInterval: 2 * time.Second,
+		FlushOmitsTold:           true,
+		EnableIdempotentRetries:  p.idempotent,
+		Retry: eventhubs.RetryOptions{
+			RetryDelay: 50 * time.Millisecond, MaxRetryDelay: time.Second, TryTimeout: tryTimeout,
+		},
+	}
+	p.options(o)
+	return o
+}
