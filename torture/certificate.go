@@ -20,7 +20,8 @@ const namespace = "torture.servicebus.windows.net"
 
 const certificateName = "certificate.pem"
 
-// makeCertificate writes a certificate for the namespace, with its key, which all emulators of a run use.
+// makeCertificate writes a certificate for the namespace, with its key, which all emulators of a
+// run use.
 func makeCertificate(directory string) error {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {

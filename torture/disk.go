@@ -5,7 +5,8 @@ import (
 	"syscall"
 )
 
-// recordBytes is what the record of an event takes on the disk, at most; bodies are in the emulator's data.
+// recordBytes is what the record of an event takes on the disk, at most; bodies are in the
+// emulator's data.
 const recordBytes = 8
 
 // checkDisk refuses a run that might not find room for its data.

@@ -24,8 +24,8 @@ type options struct {
 	only       string // kinds of faults, by a part of their names; empty: all
 }
 
-// A driver runs the processes, makes the faults, and has the judge decide. Its fields belong to one goroutine, which
-// runs the loop: all that others have to say is posted to it.
+// A driver runs the processes, makes the faults, and has the judge decide. Its fields belong to one
+// goroutine, which runs the loop: all that others have to say is posted to it.
 type driver struct {
 	options   options
 	directory string
@@ -56,11 +56,12 @@ type driver struct {
 
 // A slot is a producer, with its present life.
 type slot struct {
-	number  int
-	profile *profile
-	child   *child
-	busy    bool // a fault is about its process
-	armed   int  // faults in the service that wait for its operations
+	number    int
+	profile   *profile
+	child     *child
+	busy      bool         // a fault is about its process
+	armed     map[bool]int // faults in the service that wait for its transfers, and for its other operations
+	disturbed bool         // the network's last fault was a moment ago
 }
 
 // newDriver makes the directories of a run.
@@ -166,7 +167,7 @@ func (d *driver) assemble() error {
 	d.network = network
 	started := 0
 	for i := range profiles {
-		s := &slot{number: i, profile: &profiles[i]}
+		s := &slot{number: i, profile: &profiles[i], armed: make(map[bool]int)}
 		d.slots = append(d.slots, s)
 		if err := d.startProducer(s, func() { started++ }); err != nil {
 			return err
@@ -254,14 +255,14 @@ func (d *driver) undisturbed() bool {
 	return d.serving && !slices.ContainsFunc(d.slots, func(s *slot) bool { return s.busy })
 }
 
-// How far the emulator may be ahead of the judge, in shares of what a partition keeps: all that is ahead might be in
-// one partition.
+// The emulator may be ahead of the judge by these shares of a partition's retention. All those
+// events may be in one partition.
 const (
 	holdShare   = 4
 	resumeShare = 8
 )
 
-// pace holds up the producers when the judge falls behind.
+// pace holds up the producers when the judge is late.
 func (d *driver) pace() {
 	ahead := d.stored - int64(d.read)
 	hold := ahead > int64(d.options.retention/holdShare) || d.holding && ahead > int64(d.options.retention/resumeShare)

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"github.com/go-eventhubs/eventhubs/emulator"
 )
 
 // wanted are the kinds whose names have one of the parts, which commas separate; all for none.
@@ -23,24 +25,36 @@ func wanted(parts string) (all []*kind) {
 	return all
 }
 
-// scheduleFault has the next fault made when it is its time.
+// scheduleFault has the next fault made when it is its time: the next of which a target is free.
 func (d *driver) scheduleFault() {
 	k, pause := d.plan.next()
 	d.later(pause, func() {
-		if d.ending {
-			return
-		}
-		if !d.make(k) {
+		for range maxSkipped {
+			if d.ending || d.make(k) {
+				break
+			}
 			d.plan.back(k)
+			k, _ = d.plan.next()
 		}
-		d.scheduleFault()
+		if !d.ending {
+			d.scheduleFault()
+		}
 	})
 }
 
-// maxArmed is how many faults wait for operations of one producer. Those for attaches wait until a link is lost.
-const maxArmed = 40
+const (
+	// maxSkipped is how many kinds are looked at for one that can be made now.
+	maxSkipped = 20
 
-// make makes a fault of a kind, at a target that it fits. It returns false if all of those have another fault.
+	// So many faults wait for operations of one producer. With more of them a producer would meet
+	// one fault after the other when it comes back. Other operations than transfers come only after
+	// a lost link or connection.
+	maxArmedTransfers = 2
+	maxArmedOthers    = 1
+)
+
+// make makes a fault of a kind, at a target that it fits. It returns false if all of those have
+// another fault.
 func (d *driver) make(k *kind) bool {
 	s, all := d.target(k)
 	if s == nil && !all || s == nil && !d.serving {
@@ -49,7 +63,7 @@ func (d *driver) make(k *kind) bool {
 	lasts := d.plan.lasts(k)
 	switch k.layer {
 	case inService:
-		if !d.serving || s != nil && s.armed >= maxArmed {
+		if !d.serving || s != nil && s.armed[k.op == emulator.KindTransfer] >= maxArmed(k) {
 			return false
 		}
 		f := d.log.ask(k, s, lasts)
@@ -58,9 +72,13 @@ func (d *driver) make(k *kind) bool {
 			d.emulator.line.send(command{CutAll: true})
 			return true
 		}
-		s.armed++
+		s.armed[k.op == emulator.KindTransfer]++
 		d.emulator.line.send(command{Arm: &arm{ID: f.ID, Kind: k.name, Producer: s.number, For: lasts}})
 	case inNetwork:
+		if s.disturbed {
+			return false
+		}
+		s.disturbed = true
 		f := d.log.ask(k, s, lasts)
 		end := time.Now().Add(lasts)
 		d.network.disturb(s.number, k.name, lasts, func(observed string) {
@@ -72,9 +90,12 @@ func (d *driver) make(k *kind) bool {
 				}
 			})
 		})
-		if lasts > 0 {
-			d.later(lasts+time.Second, func() { d.log.end(f, end) })
-		}
+		d.later(lasts+networkPause, func() {
+			s.disturbed = false
+			if lasts > 0 {
+				d.log.end(f, end)
+			}
+		})
 	case inProcess:
 		d.disturbProcess(k, s, lasts)
 	case inClock:
@@ -82,6 +103,16 @@ func (d *driver) make(k *kind) bool {
 	}
 	return true
 }
+
+func maxArmed(k *kind) int {
+	if k.op == emulator.KindTransfer {
+		return maxArmedTransfers
+	}
+	return maxArmedOthers
+}
+
+// networkPause is how long a way is left in peace after a fault.
+const networkPause = time.Second
 
 // target is the producer that a fault is made to; all if it is not of one.
 func (d *driver) target(k *kind) (s *slot, all bool) {
@@ -103,7 +134,7 @@ func (d *driver) serviceActed(a *acted) {
 	if f == nil {
 		return // of an emulator that is gone
 	}
-	f.slot.armed--
+	f.slot.armed[f.kind.op == emulator.KindTransfer]--
 	f.Partition = a.Partition
 	d.log.act(f, a.At, a.What)
 	d.log.end(f, a.At.Add(f.lasts))
@@ -117,7 +148,7 @@ func (d *driver) disarmed() {
 		}
 	}
 	for _, s := range d.slots {
-		s.armed = 0
+		clear(s.armed)
 	}
 	d.waiting[cutAll], d.waiting[serverAhead] = nil, nil
 }
@@ -135,7 +166,7 @@ func (d *driver) allCut(connections int) {
 	d.log.end(f, time.Now())
 }
 
-// What is wrong with a clock lasts until a token was refused for it, and a little longer.
+// A wrong clock is wrong until the service has refused a token for it, and a little longer.
 const (
 	clockOff      = time.Hour
 	clockLasts    = 300 * time.Millisecond
@@ -161,7 +192,8 @@ func (d *driver) disturbClock(k *kind, s *slot) bool {
 	return true
 }
 
-// tokenRefused notes that a token of a producer was refused, by the first of the kinds that waits for it.
+// tokenRefused notes that a token of a producer was refused, by the first of the kinds that waits
+// for it.
 func (d *driver) tokenRefused(producer int, names ...string) {
 	for _, name := range names {
 		for _, f := range d.waiting[name] {

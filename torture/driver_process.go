@@ -106,7 +106,8 @@ func (d *driver) stop(f *fault, c *child, then func()) error {
 	return nil
 }
 
-// takeOver starts the next life of an idempotent producer while the former one lives. The former one is closed later.
+// takeOver starts the next life of an idempotent producer while the former one lives. The former
+// one is closed later.
 func (d *driver) takeOver(f *fault) error {
 	former := f.slot.child
 	former.ended = func(state *os.ProcessState) {

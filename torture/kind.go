@@ -13,7 +13,7 @@ const (
 	inService layer = "service" // by the emulator's hook
 	inNetwork layer = "network" // on the way between a producer and the emulator
 	inProcess layer = "process" // by signals, and by starting processes again
-	inClock   layer = "clock"   // of those who make and check tokens, and the credential itself
+	inClock   layer = "clock"   // of the credential and of the token check
 )
 
 // A kind of fault.
@@ -24,7 +24,8 @@ type kind struct {
 	lasts [2]time.Duration
 	// weight is how often it comes, compared with the others.
 	weight int
-	// fits says for which producers it is; nil: for all. For a fault that concerns all producers at once it is never.
+	// fits says for which producers it is; nil: for all. For a fault that concerns all producers at
+	// once it is never.
 	fits func(*profile) bool
 	// fails: a try of the producer must fail of it, or it did not act.
 	fails bool
@@ -76,7 +77,7 @@ func at(a emulator.Action) func(time.Duration) emulator.Action {
 }
 
 func onTransfer(name string, a emulator.Action) kind {
-	return kind{name: name, layer: inService, weight: 40, op: emulator.KindTransfer, action: at(a), fails: true}
+	return kind{name: name, layer: inService, weight: 60, op: emulator.KindTransfer, action: at(a), fails: true}
 }
 
 func onAttach(name string, a emulator.Action) kind {
@@ -93,12 +94,13 @@ func (k kind) lasting(from, to time.Duration, action func(time.Duration) emulato
 
 const ms = time.Millisecond
 
-// kinds are all that a run makes. The weights of those that stop a whole process or way are small: they take long.
+// kinds are all that a run makes. The weights of those that stop a whole process or way are small:
+// they take long.
 var kinds = []kind{
 	onTransfer("cut before store", emulator.Cut()).ofConnection(),
 	onTransfer("cut after store", emulator.Cut().Stored()).ofConnection(),
 	onTransfer("lost acknowledgement", emulator.Silence().Stored()).mayDuplicate(),
-	onTransfer("silence", emulator.Silence()).comes(20),
+	onTransfer("silence", emulator.Silence()).comes(30),
 	onTransfer("throttle", emulator.Reject(busy, textBusy)),
 	onTransfer("reject", emulator.Reject(internal, "The service was unable to process the request.")),
 	onTransfer("reject for good", emulator.Reject("com.microsoft:argument-error", "The message is not acceptable.")),
@@ -123,30 +125,30 @@ var kinds = []kind{
 	{name: "token without an answer", layer: inService, weight: 8, op: emulator.KindPutToken, fails: true, action: at(emulator.Silence())},
 	{name: "list of partitions refused", layer: inService, weight: 8, op: emulator.KindManagement, action: at(emulator.Reject(busy, textBusy))},
 	{name: "list of partitions without an answer", layer: inService, weight: 8, op: emulator.KindManagement, action: at(emulator.Silence())},
-	{name: cutAll, layer: inService, weight: 6, duplicates: true, fits: allAtOnce},
+	{name: cutAll, layer: inService, weight: 4, duplicates: true, fits: allAtOnce},
 
-	{name: resetWay, layer: inNetwork, weight: 12, duplicates: true},
+	{name: resetWay, layer: inNetwork, weight: 8, duplicates: true},
 	{name: blackHoleUp, layer: inNetwork, weight: 4, duplicates: true, lasts: [2]time.Duration{500 * ms, 2500 * ms}},
 	{name: blackHoleOff, layer: inNetwork, weight: 4, duplicates: true, lasts: [2]time.Duration{500 * ms, 2500 * ms}},
 	{name: delayWay, layer: inNetwork, weight: 6, duplicates: true, lasts: [2]time.Duration{500 * ms, 2500 * ms}},
 	{name: slowWay, layer: inNetwork, weight: 6, duplicates: true, lasts: [2]time.Duration{500 * ms, 2500 * ms}},
 	{name: trickleWay, layer: inNetwork, weight: 4, duplicates: true, lasts: [2]time.Duration{200 * ms, 1000 * ms}},
-	{name: frameWay, layer: inNetwork, weight: 12, duplicates: true},
-	{name: handshakeWay, layer: inNetwork, weight: 8, duplicates: true, fits: overTLS},
-	{name: garbleWay, layer: inNetwork, weight: 8, duplicates: true, fits: overTLS},
+	{name: frameWay, layer: inNetwork, weight: 8, duplicates: true},
+	{name: handshakeWay, layer: inNetwork, weight: 4, duplicates: true, fits: overTLS},
+	{name: garbleWay, layer: inNetwork, weight: 4, duplicates: true, fits: overTLS},
 
-	{name: killProducer, layer: inProcess, weight: 3, duplicates: true, fits: func(p *profile) bool { return !p.steady }},
-	{name: stopProducer, layer: inProcess, weight: 3, duplicates: true, lasts: [2]time.Duration{200 * ms, 3500 * ms}},
-	{name: restartProducer, layer: inProcess, weight: 3, fits: func(p *profile) bool { return !p.steady }},
-	{name: takeOver, layer: inProcess, weight: 3, lasts: [2]time.Duration{500 * ms, 2500 * ms}, fits: func(p *profile) bool { return p.idempotent }},
-	{name: killService, layer: inProcess, weight: 3, duplicates: true, lasts: [2]time.Duration{0, 500 * ms}, fits: allAtOnce},
-	{name: stopService, layer: inProcess, weight: 3, duplicates: true, lasts: [2]time.Duration{200 * ms, 3000 * ms}, fits: allAtOnce},
-	{name: restartService, layer: inProcess, weight: 3, duplicates: true, lasts: [2]time.Duration{0, 500 * ms}, fits: allAtOnce},
-	{name: forget, layer: inProcess, weight: 2, duplicates: true, lasts: [2]time.Duration{0, 500 * ms}, fits: allAtOnce},
+	{name: killProducer, layer: inProcess, weight: 1, duplicates: true, fits: func(p *profile) bool { return !p.steady }},
+	{name: stopProducer, layer: inProcess, weight: 1, duplicates: true, lasts: [2]time.Duration{200 * ms, 3500 * ms}},
+	{name: restartProducer, layer: inProcess, weight: 1, fits: func(p *profile) bool { return !p.steady }},
+	{name: takeOver, layer: inProcess, weight: 1, lasts: [2]time.Duration{500 * ms, 2500 * ms}, fits: func(p *profile) bool { return p.idempotent }},
+	{name: killService, layer: inProcess, weight: 1, duplicates: true, lasts: [2]time.Duration{0, 500 * ms}, fits: allAtOnce},
+	{name: stopService, layer: inProcess, weight: 1, duplicates: true, lasts: [2]time.Duration{200 * ms, 3000 * ms}, fits: allAtOnce},
+	{name: restartService, layer: inProcess, weight: 1, duplicates: true, lasts: [2]time.Duration{0, 500 * ms}, fits: allAtOnce},
+	{name: forget, layer: inProcess, weight: 1, duplicates: true, lasts: [2]time.Duration{0, 500 * ms}, fits: allAtOnce},
 
-	{name: clientBehind, layer: inClock, weight: 3, fits: overTLS},
-	{name: serverAhead, layer: inClock, weight: 3, fits: allAtOnce},
-	{name: noToken, layer: inClock, weight: 3, fits: overTLS},
+	{name: clientBehind, layer: inClock, weight: 2, fits: overTLS},
+	{name: serverAhead, layer: inClock, weight: 2, fits: allAtOnce},
+	{name: noToken, layer: inClock, weight: 2, fits: overTLS},
 }
 
 // allAtOnce marks the faults that are not of a single producer.

@@ -2,7 +2,8 @@ package main
 
 import "sync"
 
-// A mailbox has what others want the driver's loop to do. To post never blocks, not even the loop itself.
+// A mailbox has what others want the driver's loop to do. To post never blocks, not even the loop
+// itself.
 type mailbox struct {
 	mu    sync.Mutex // guards posts
 	posts []func()

@@ -1,5 +1,5 @@
-// Torture runs producers, an emulator and a judge as processes of their own, makes faults at random, and has the judge
-// decide whether each event is where its producer says. See docs/torture.md.
+// Torture runs producers, an emulator and a judge as processes of their own. It makes faults at
+// random. The judge decides whether each event is where its producer says. See docs/torture.md.
 package main
 
 import (
@@ -36,8 +36,8 @@ func main() {
 	}
 }
 
-// run is the program without its environment. It returns whether the run found nothing wrong; the error is of the
-// arguments, or of files.
+// run is the program without its environment. It returns whether the run found nothing wrong; the
+// error is of the arguments, or of files.
 func run(ctx context.Context, args []string, out, status io.Writer) (ok bool, err error) {
 	var o options
 	var asJSON, keep, plain bool

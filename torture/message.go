@@ -86,7 +86,7 @@ type line[T any] struct {
 
 func newLine[T any](out io.Writer) *line[T] { return &line[T]{encoder: json.NewEncoder(out)} }
 
-// send writes a message. Where the other side is gone, nobody needs it.
+// send writes a message. It is dropped when the other side is gone.
 func (l *line[T]) send(m T) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -5,7 +5,8 @@ import (
 	"time"
 )
 
-// A plan says which fault comes when, from a seed. First each kind comes once; then they come by their weights.
+// A plan says which fault comes when, from a seed. First each kind comes once; then they come by
+// their weights.
 type plan struct {
 	random *rand.Rand
 	every  time.Duration // on average
@@ -13,6 +14,10 @@ type plan struct {
 	deck   []*kind // what comes next is at the end
 	rounds int
 }
+
+// firstEvery is how often a fault comes in the first round, in which each kind does: those of whole
+// processes too.
+const firstEvery = 150 * time.Millisecond
 
 func newPlan(seed uint64, perSecond float64, kinds []*kind) *plan {
 	return &plan{random: rand.New(rand.NewPCG(seed, 0)), every: time.Duration(float64(time.Second) / perSecond), kinds: kinds}
@@ -35,7 +40,11 @@ func (p *plan) next() (*kind, time.Duration) {
 	}
 	k := p.deck[len(p.deck)-1]
 	p.deck = p.deck[:len(p.deck)-1]
-	return k, min(time.Duration(p.random.ExpFloat64()*float64(p.every)), 20*p.every)
+	every := p.every
+	if p.rounds == 1 {
+		every = max(every, firstEvery)
+	}
+	return k, min(time.Duration(p.random.ExpFloat64()*float64(every)), 5*every)
 }
 
 // back puts a kind back that could not be made now: it comes again later.

@@ -13,7 +13,7 @@ type profile struct {
 	flags      record.Flags
 	idempotent bool
 	tls        bool // TLS, and tokens of a credential; else neither TLS nor a credential, but a key
-	steady     bool // it is never killed nor restarted, so that its memory can be told over the whole run
+	steady     bool // it is never killed nor restarted, so that its memory shows over the whole run
 	options    func(*eventhubs.Options)
 }
 
@@ -51,7 +51,7 @@ func (p *profile) configure(identifier string) *eventhubs.Options {
 		Identifier:               identifier,
 		DeliveryTimeout:          20 * time.Second,
 		PartitionRefreshInterval: 2 * time.Second,
-		FlushOmitsTold:           true,
+		FlushOmitsTold:       true,
 		EnableIdempotentRetries:  p.idempotent,
 		Retry: eventhubs.RetryOptions{
 			RetryDelay: 50 * time.Millisecond, MaxRetryDelay: time.Second, TryTimeout: tryTimeout,

@@ -8,7 +8,8 @@ import (
 	"time"
 )
 
-// A proxy is a network of one TCP listener for each producer, which passes all bytes on to the emulator.
+// A proxy is a network of one TCP listener for each producer, which passes all bytes on to the
+// emulator.
 type proxy struct {
 	target string
 	ways   []*way
@@ -28,10 +29,10 @@ type way struct {
 
 // A wayFault is a disturbance that is under way, or waits for the bytes that it acts on.
 type wayFault struct {
-	kind  string
-	until time.Time // zero: it acts once
-	acted func(string)
-	told  bool
+	kind     string
+	until    time.Time // zero: it acts once
+	acted    func(string)
+	reported bool
 }
 
 // A pair is a connection of a producer and the one to the emulator.
@@ -204,13 +205,13 @@ func (w *way) once(fits func(kind string) bool) *wayFault {
 	return nil
 }
 
-// act tells the observer, the first time.
+// act reports the observer, the first time.
 func (w *way) act(f *wayFault, format string, args ...any) {
 	w.mu.Lock()
-	told := f.told
-	f.told = true
+	reported := f.reported
+	f.reported = true
 	w.mu.Unlock()
-	if !told {
+	if !reported {
 		f.acted(fmt.Sprintf(format, args...))
 	}
 }

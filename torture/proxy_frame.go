@@ -2,7 +2,8 @@ package main
 
 import "encoding/binary"
 
-// Frames follow the frames of a stream: of AMQP, whose headers count as frames, or the records of TLS.
+// Frames follow the frames of a stream: of AMQP, whose headers count as frames, or the records of
+// TLS.
 type frames struct {
 	began     bool // a first byte has passed
 	tls       bool
@@ -61,7 +62,8 @@ func (f *frames) size() int {
 	}
 }
 
-// within is how many of the bytes may pass so that the last frame among them is cut; 0 if none can be.
+// within is how many of the bytes may pass so that the last frame among them is cut; 0 if none can
+// be.
 func (f *frames) within(b []byte) int {
 	for n := len(b) - 1; n > len(b)/2; n-- {
 		after := *f

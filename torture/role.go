@@ -20,7 +20,8 @@ const roleVariable = "TORTURE_ROLE"
 
 const hubName = "events"
 
-// play reads what process it is from its standard input, and is it. It ends with the driver: when its input does.
+// play reads what process it is from its standard input, and is it. It ends with the driver: when
+// its input does.
 func play(in io.Reader, out io.Writer) error {
 	commands := json.NewDecoder(in)
 	var s setup

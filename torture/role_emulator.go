@@ -54,7 +54,7 @@ func playEmulator(s *setup, commands *json.Decoder, messages *line[message]) err
 	var wg sync.WaitGroup
 	// Both end with done.
 	wg.Go(func() { sampled(w, done) })
-	wg.Go(func() { tellStored(server, messages, done) })
+	wg.Go(func() { reportStored(server, messages, done) })
 	messages.send(message{Ready: &ready{Address: server.Addr(), Forgotten: forgotten}})
 	ctx, cancel := context.WithCancel(context.Background())
 	// Ends with the driver, or the process.
@@ -87,7 +87,8 @@ func playEmulator(s *setup, commands *json.Decoder, messages *line[message]) err
 	return err
 }
 
-// newServer listens on the address of the former emulator, which the system may not have given back yet.
+// newServer listens on the address of the former emulator, which the system may not have given back
+// yet.
 func newServer(options *emulator.Options) (server *emulator.Server, err error) {
 	for range 100 {
 		if server, err = emulator.New(options); err == nil {
@@ -119,8 +120,9 @@ func ends(server *emulator.Server) (all []int64) {
 	return all
 }
 
-// tellStored tells the driver how much is stored whenever that has changed, at most 40 times a second.
-func tellStored(server *emulator.Server, messages *line[message], done <-chan struct{}) {
+// reportStored sends the driver the number of stored events when it has changed, at most 40 times a
+// second.
+func reportStored(server *emulator.Server, messages *line[message], done <-chan struct{}) {
 	ticker := time.NewTicker(25 * time.Millisecond)
 	defer ticker.Stop()
 	var before []int64

@@ -11,7 +11,8 @@ import (
 	"github.com/go-eventhubs/eventhubs/emulator"
 )
 
-// A hook makes the faults of the service. Each waits for the next operation of its kind of its producer.
+// A hook makes the faults of the service. Each waits for the next operation of its kind of its
+// producer.
 type hook struct {
 	server   *emulator.Server
 	messages *line[message]
@@ -69,7 +70,8 @@ func (h *hook) take(op emulator.Operation) (a arm, k *kind, ok bool) {
 	return a, nil, false
 }
 
-// identifierPrefix begins the identifier of each producer, by which the emulator knows its connections.
+// identifierPrefix begins the identifier of each producer, by which the emulator knows its
+// connections.
 const identifierPrefix = "torture-"
 
 func identifier(producer int, life uint32) string {

@@ -58,7 +58,7 @@ func playJudge(s *setup, commands *json.Decoder, messages *line[message]) error 
 	return nil
 }
 
-// follow tells the driver how far the ledger is, until it is at the ends or ctx ends.
+// follow sends the driver the ledger's progress until the ledger is complete or ctx ends.
 func follow(ctx context.Context, ledger *judge.Ledger, moved <-chan struct{}, ends <-chan []int64, messages *line[message]) {
 	const atMost = 20 * time.Millisecond // a message, not more often
 	var finish []int64
@@ -99,7 +99,8 @@ func decide(s *setup, ledger *judge.Ledger) (*judge.Verdict, error) {
 	return ledger.Decide(filepath.Join(s.Directory, "records"), faults)
 }
 
-// peakMemory is the most memory that the process had resident, in bytes; 0 where the system does not tell.
+// peakMemory is the most memory that the process had resident, in bytes; 0 where the system does
+// not say.
 func peakMemory() uint64 {
 	status, err := os.ReadFile("/proc/self/status")
 	if err != nil {

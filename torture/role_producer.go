@@ -98,7 +98,7 @@ func playProducer(s *setup, commands *json.Decoder, messages *line[message]) err
 // open makes the producer as its profile says.
 func (p *producing) open() (*eventhubs.BufferedProducer, error) {
 	o := p.profile.configure(identifier(p.setup.Producer, p.setup.Life))
-	o.OnBatchSucceeded, o.OnBatchFailed = p.told, p.told
+	o.OnBatchSucceeded, o.OnBatchFailed = p.reported, p.reported
 	o.Trace = &eventhubs.Trace{Retrying: p.tried, Throttled: p.tried}
 	if p.profile.idempotent {
 		o.ProducerStore = eventhubs.NewFileProducerStore(filepath.Join(p.setup.Directory, "identities", strconv.Itoa(p.setup.Producer)))
@@ -171,23 +171,23 @@ func (p *producing) block(ctx context.Context, first uint64, body []byte) []byte
 	return body
 }
 
-// told records the outcome of a batch, and what the Deliveries in it say.
-func (p *producing) told(_ context.Context, b *eventhubs.Batch) {
-	told := &record.Entry{Kind: record.Told, Time: time.Now(), Storage: storageOf(b.Outcome), Partition: partitionOf(b.PartitionID), Numbers: make([]uint64, 0, b.Count)}
-	entries := []*record.Entry{told}
+// reported records the outcome of a batch, and the outcomes of its Deliveries.
+func (p *producing) reported(_ context.Context, b *eventhubs.Batch) {
+	reported := &record.Entry{Kind: record.Reported, Time: time.Now(), Storage: storageOf(b.Outcome), Partition: partitionOf(b.PartitionID), Numbers: make([]uint64, 0, b.Count)}
+	entries := []*record.Entry{reported}
 	for tag := range b.Tags() {
 		switch tag := tag.(type) {
 		case uint64:
-			told.Numbers = append(told.Numbers, tag)
+			reported.Numbers = append(reported.Numbers, tag)
 		case *marked:
-			told.Numbers = append(told.Numbers, tag.number)
+			reported.Numbers = append(reported.Numbers, tag.number)
 			entries = append(entries, &record.Entry{Kind: record.Delivered, First: tag.number, Storage: storageOf(tag.delivery.Outcome())})
 		}
 	}
 	if b.Outcome.Err != nil {
-		told.Code = string(eventhubs.CodeOf(b.Outcome.Err))
+		reported.Code = string(eventhubs.CodeOf(b.Outcome.Err))
 		if errors.Is(b.Outcome.Err, eventhubs.CodeFenced) {
-			told.Code = string(eventhubs.CodeFenced)
+			reported.Code = string(eventhubs.CodeFenced)
 			p.fenced.Store(true)
 		}
 	}
@@ -215,7 +215,7 @@ func storageOf(o eventhubs.Outcome) record.Storage {
 	case eventhubs.PossiblyStored:
 		return record.PossiblyStored
 	default:
-		return record.Untold
+		return record.Unreported
 	}
 }
 

@@ -24,7 +24,8 @@ func keyConnectionString(address string) string {
 	return "Endpoint=sb://" + address + ";SharedAccessKeyName=" + keyName + ";SharedAccessKey=" + keyValue + ";UseDevelopmentEmulator=true"
 }
 
-// A tokenSource makes the tokens of one producer: torture:<producer>:<end in Unix milliseconds>. Its clock may be wrong.
+// A tokenSource makes the tokens of one producer: torture:<producer>:<end in Unix milliseconds>.
+// Its clock may be wrong.
 type tokenSource struct {
 	producer int
 	wrong    atomic.Int64 // nanoseconds

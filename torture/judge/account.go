@@ -10,25 +10,25 @@ import (
 
 // Totals are the events of a run.
 type Totals struct {
-	Read           uint64 // by the consumer
-	Lives          int
-	Enqueued       uint64 // the call of Enqueue began
-	Accepted       uint64
-	Refused        uint64
-	Stored         uint64 // in the hub, each event once
-	ToldStored     uint64
-	ToldNotStored  uint64
-	ToldPossibly   uint64
-	PossiblyStored uint64 // of the latter, in the hub
-	Untold         uint64 // of lives that were killed
-	UntoldStored   uint64 // of the latter, in the hub
-	Again          uint64 // stored again
-	Late           uint64 // possibly stored, or of a life that was killed, and after later events
-	FencedLives    int
-	FencedEvents   uint64
-	Batches        uint64
-	FailedTries    uint64
-	Deliveries     uint64
+	Read              uint64 // by the consumer
+	Lives             int
+	Enqueued          uint64 // the call of Enqueue began
+	Accepted          uint64
+	Refused           uint64
+	Stored            uint64 // in the hub, each event once
+	ReportedStored    uint64
+	ReportedNotStored uint64
+	ReportedPossibly  uint64
+	PossiblyStored    uint64 // of the latter, in the hub
+	Unreported        uint64 // of lives that were killed
+	UnreportedStored  uint64 // of the latter, in the hub
+	Again             uint64 // stored again
+	Late              uint64 // possibly stored, or of a life that was killed, and after later events
+	FencedLives       int
+	FencedEvents      uint64
+	Batches           uint64
+	FailedTries       uint64
+	Deliveries        uint64
 }
 
 // An account is what a life has recorded, compared with what the hub holds of it.
@@ -42,14 +42,15 @@ type account struct {
 	intended uint64
 	accepted uint64 // all below are accepted, or refused
 	refused  bits
-	told     pairs
+	reported pairs
 	ended    bool
 	fenced   map[int]bool // partitions
 	tries    map[int]uint64
 	samples  []sample
 }
 
-// settle reads the record of a life, and compares. The error is of reading; findings are in the ledger.
+// settle reads the record of a life, and compares. The error is of reading; findings are in the
+// ledger.
 func (l *Ledger) settle(in io.Reader, totals *Totals, s *sweep, codes map[string]uint64) (*account, error) {
 	r := record.NewReader(in)
 	var e record.Entry
@@ -91,12 +92,12 @@ func (a *account) enter(e *record.Entry) {
 		a.accepted = max(a.accepted, e.First+e.Count)
 		a.totals.Refused += e.Count
 		a.codes["refused: "+e.Code] += e.Count
-	case record.Told:
-		a.tell(e)
+	case record.Reported:
+		a.report(e)
 	case record.Delivered:
 		a.totals.Deliveries++
-		if told := record.Storage(a.told.get(e.First)); told != e.Storage {
-			a.wrong(WrongDelivery, "event %d of life %d: %v and %v", e.First, a.life.id.Life, e.Storage, told)
+		if reported := record.Storage(a.reported.get(e.First)); reported != e.Storage {
+			a.wrong(WrongDelivery, "event %d of life %d: %v and %v", e.First, a.life.id.Life, e.Storage, reported)
 		}
 	case record.Tried:
 		a.totals.FailedTries++
@@ -113,17 +114,17 @@ func (a *account) wrong(kind, format string, args ...any) {
 	a.ledger.findings.add(kind, format, args...)
 }
 
-// tell enters the outcome of a batch.
-func (a *account) tell(e *record.Entry) {
+// report enters the outcome of a batch.
+func (a *account) report(e *record.Entry) {
 	a.totals.Batches++
 	for _, n := range e.Numbers {
 		switch {
 		case n >= a.intended:
 			a.wrong(WrongStranger, "event %d of life %d", n, a.life.id.Life)
-		case a.told.get(n) != 0:
-			a.wrong(WrongTwice, "event %d of life %d: %v, then %v", n, a.life.id.Life, record.Storage(a.told.get(n)), e.Storage)
+		case a.reported.get(n) != 0:
+			a.wrong(WrongTwice, "event %d of life %d: %v, then %v", n, a.life.id.Life, record.Storage(a.reported.get(n)), e.Storage)
 		default:
-			a.told.set(n, uint8(e.Storage))
+			a.reported.set(n, uint8(e.Storage))
 		}
 	}
 	if e.Storage == record.Stored {
@@ -152,7 +153,7 @@ func (a *account) compare() {
 	t, life := a.totals, a.life.id.Life
 	t.Enqueued += a.intended
 	for n := range max(a.intended, a.life.stored.end()) {
-		in, told := a.life.stored.has(n), record.Storage(a.told.get(n))
+		in, reported := a.life.stored.has(n), record.Storage(a.reported.get(n))
 		if in {
 			t.Stored++
 		}
@@ -165,43 +166,44 @@ func (a *account) compare() {
 			if in {
 				a.wrong(WrongRefused, "event %d of life %d", n, life)
 			}
-		case told == record.Stored:
-			t.ToldStored++
+		case reported == record.Stored:
+			t.ReportedStored++
 			if !in {
 				a.wrong(WrongLost, "event %d of life %d", n, life)
 			}
-		case told == record.NotStored:
-			t.ToldNotStored++
+		case reported == record.NotStored:
+			t.ReportedNotStored++
 			if in {
 				a.wrong(WrongStored, "event %d of life %d", n, life)
 			}
-		case told == record.PossiblyStored:
-			t.ToldPossibly++
+		case reported == record.PossiblyStored:
+			t.ReportedPossibly++
 			if in {
 				t.PossiblyStored++
 			}
 		case a.ended:
-			a.wrong(WrongUntold, "event %d of life %d", n, life)
+			a.wrong(WrongUnreported, "event %d of life %d", n, life)
 		default:
-			t.Untold++
+			t.Unreported++
 			if in {
-				t.UntoldStored++
+				t.UnreportedStored++
 			}
 		}
 	}
 	a.lateness()
 }
 
-// lateness decides about the events of the life that came after later ones. An event that was told possibly stored, or
-// whose life ended before it was told, may do so without idempotence: its bytes were on their way.
+// lateness decides about the events that are stored after later ones. Without idempotence this is
+// allowed for an event that was reported possibly stored, or whose life was killed. Its bytes were
+// still on their way.
 func (a *account) lateness() {
 	for _, e := range a.life.late {
-		told := record.Storage(a.told.get(e.number))
-		if a.life.id.Flags&record.Idempotent == 0 && (told == record.PossiblyStored || told == record.Untold) {
+		reported := record.Storage(a.reported.get(e.number))
+		if a.life.id.Flags&record.Idempotent == 0 && (reported == record.PossiblyStored || reported == record.Unreported) {
 			a.totals.Late++
 			continue
 		}
-		a.wrong(WrongOrder, "event %d of life %d (%v) in partition %d, sequence number %d", e.number, a.life.id.Life, told, e.partition, e.sequence)
+		a.wrong(WrongOrder, "event %d of life %d (%v) in partition %d, sequence number %d", e.number, a.life.id.Life, reported, e.partition, e.sequence)
 	}
 }
 

@@ -29,7 +29,8 @@ type Fault struct {
 // everybody is the producer, or the partition, of a fault that concerns all.
 const everybody = -1
 
-// ReadFaults reads a log of faults, in the order in which they acted. Those that did not act are left out.
+// ReadFaults reads a log of faults, in the order in which they acted. Those that did not act are
+// left out.
 func ReadFaults(in io.Reader) (faults []Fault, err error) {
 	decoder := json.NewDecoder(in)
 	for {
@@ -55,10 +56,10 @@ func (f *Fault) concerns(producer, partition int) bool {
 // causeWindow is how long a batch may live on, so how long after a fault it may be stored again.
 const causeWindow = 2 * time.Minute
 
-// causeOf is the latest fault before a moment that may have had a batch stored again; nil if there is none. Faults are
-// in the order in which they acted.
+// causeOf is the latest fault before a moment that may have had a batch stored again; nil if there
+// is none. Faults are in the order in which they acted.
 func causeOf(faults []Fault, producer, partition int, at time.Time) *Fault {
-	at = at.Add(time.Millisecond) // the service tells time in milliseconds, rounded down
+	at = at.Add(time.Millisecond) // the service rounds times down to milliseconds
 	end, _ := slices.BinarySearchFunc(faults, at, func(f Fault, at time.Time) int { return cmp.Or(f.Acted.Compare(at), -1) })
 	for i := end - 1; i >= 0 && at.Sub(faults[i].Acted) < causeWindow; i-- {
 		if f := &faults[i]; f.Duplicates && (f.concerns(producer, partition) || f.Wide && f.concerns(producer, everybody)) {
@@ -70,9 +71,9 @@ func causeOf(faults []Fault, producer, partition int, at time.Time) *Fault {
 
 // Duplicates says how many events are stored again, by the kind of the fault that is the cause.
 type Duplicates struct {
-	ByFault    map[string]uint64
-	Forgotten  uint64 // of idempotent producers, each in the one batch in flight when the service forgot them
-	Runs       int
+	ByFault   map[string]uint64
+	Forgotten uint64 // of idempotent producers, each in the one batch in flight when the service forgot them
+	Runs      int
 }
 
 // attribute finds the cause of each run of events that are stored again.

@@ -12,8 +12,8 @@ import (
 	"github.com/go-eventhubs/eventhubs/torture/record"
 )
 
-// A history is a small run without a fault in it, for tests to edit: two lives, of a producer that keeps events in
-// memory and of an idempotent one, and a successor of the latter.
+// A history is a small run without a fault in it, for tests to edit: two lives, of a producer that
+// keeps events in memory and of an idempotent one, and a successor of the latter.
 type history struct {
 	log     [testPartitions][]Received
 	records map[uint32][]*record.Entry
@@ -85,7 +85,7 @@ func (h *history) live(life uint32) {
 			events = append(events, eventOf(idOf(life, n)))
 		}
 		h.append(partition, events...)
-		add(record.Entry{Kind: record.Told, Time: start.Add(time.Duration(len(h.log[partition])) * time.Millisecond), Storage: record.Stored, Partition: partition, Numbers: open[partition]})
+		add(record.Entry{Kind: record.Reported, Time: start.Add(time.Duration(len(h.log[partition])) * time.Millisecond), Storage: record.Stored, Partition: partition, Numbers: open[partition]})
 		open[partition] = nil
 	}
 	for n := range uint64(eventsOfALife) {
@@ -107,10 +107,10 @@ func (h *history) live(life uint32) {
 	add(record.Entry{Kind: record.End, Time: start.Add(time.Hour)})
 }
 
-// told is the first record of an outcome of a life in a partition.
-func (h *history) told(life uint32, partition int) *record.Entry {
+// reported is the first record of an outcome of a life in a partition.
+func (h *history) reported(life uint32, partition int) *record.Entry {
 	for _, e := range h.records[life] {
-		if e.Kind == record.Told && e.Partition == partition {
+		if e.Kind == record.Reported && e.Partition == partition {
 			return e
 		}
 	}

@@ -25,12 +25,13 @@ const (
 	prefetch       = 4000
 	reopenPause    = 50 * time.Millisecond
 
-	// gapTries is how often a partition is read again from where events are missing, before they count as gone.
+	// gapTries is how often a partition is read again from where events are missing, before they
+	// count as gone.
 	gapTries = 3
 )
 
-// LearnHomes sends an event with each key, so that the ledger learns from the official client and the service where
-// each key belongs.
+// LearnHomes sends an event with each key, so that the ledger learns from the official client and
+// the service where each key belongs.
 func (h *Hub) LearnHomes(ctx context.Context) error {
 	client, err := azeventhubs.NewProducerClientFromConnectionString(h.ConnectionString, h.Name, nil)
 	if err != nil {
@@ -53,8 +54,9 @@ func (h *Hub) LearnHomes(ctx context.Context) error {
 	return nil
 }
 
-// Follow reads all partitions into the ledger until ctx ends. It calls progress after each piece, from any goroutine.
-// A consumer that fails is replaced by another one, which goes on where the ledger ends.
+// Follow reads all partitions into the ledger until ctx ends. It calls progress after each piece,
+// from any goroutine. A consumer that fails is replaced by another one, which goes on where the
+// ledger ends.
 func (h *Hub) Follow(ctx context.Context, ledger *Ledger, progress func()) {
 	var wg sync.WaitGroup
 	for partition := range ledger.partitions {
@@ -125,7 +127,8 @@ func (f *follower) close(ctx context.Context, do func(context.Context) error) {
 	_ = do(ctx)
 }
 
-// enter enters events. It returns false if the partition should be read again, since some are missing.
+// enter enters events. It returns false if the partition should be read again, since some are
+// missing.
 func (f *follower) enter(events []*azeventhubs.ReceivedEventData) (ok bool) {
 	if len(events) == 0 {
 		return true

@@ -17,7 +17,7 @@ func TestAnHonestRunHasNothingWrong(t *testing.T) {
 		t.Fatalf("wrong: %v", v.Examples)
 	}
 	const all = 3 * eventsOfALife
-	if v.Totals.Stored != all || v.Totals.ToldStored != all || v.Totals.Read != all || v.Totals.Accepted != all {
+	if v.Totals.Stored != all || v.Totals.ReportedStored != all || v.Totals.Read != all || v.Totals.Accepted != all {
 		t.Errorf("%+v, want %d of each", v.Totals, all)
 	}
 }
@@ -30,16 +30,16 @@ func (h *history) cut(partition, index int) {
 
 // repeat stores the first batch of a life in a partition once more, right after itself.
 func (h *history) repeat(life uint32, partition int) {
-	told := h.told(life, partition)
-	first := h.at(partition, idOf(life, told.Numbers[0]))
-	end := first + len(told.Numbers)
+	reported := h.reported(life, partition)
+	first := h.at(partition, idOf(life, reported.Numbers[0]))
+	end := first + len(reported.Numbers)
 	h.log[partition] = slices.Insert(h.log[partition], end, slices.Clone(h.log[partition][first:end])...)
 	h.renumber()
 }
 
 // targeted is an event of the partition that has a key or the partition's id.
 func (h *history) targeted(life uint32, partition, nth int) (number uint64) {
-	for _, n := range h.told(life, partition).Numbers {
+	for _, n := range h.reported(life, partition).Numbers {
 		if idOf(life, n).Route(testPartitions) != record.Anywhere {
 			if nth--; nth < 0 {
 				return n
@@ -62,10 +62,10 @@ func TestEachPlantedWrongIsFound(t *testing.T) {
 		wrong string
 		count uint64 // 0: at least one
 	}{
-		{"an event is lost", func(h *history) { h.cut(1, h.at(1, idOf(memoryLife, h.told(memoryLife, 1).Numbers[3]))) }, WrongLost, 1},
-		{"a batch is told not stored", func(h *history) { h.told(memoryLife, 2).Storage = record.NotStored }, WrongStored, perBatch},
+		{"an event is lost", func(h *history) { h.cut(1, h.at(1, idOf(memoryLife, h.reported(memoryLife, 1).Numbers[3]))) }, WrongLost, 1},
+		{"a batch is reported not stored", func(h *history) { h.reported(memoryLife, 2).Storage = record.NotStored }, WrongStored, perBatch},
 		{"a refused event is stored", func(h *history) {
-			h.insert(memoryLife, record.Told, &record.Entry{Kind: record.Refused, First: 7, Count: 1, Code: "buffer-full"})
+			h.insert(memoryLife, record.Reported, &record.Entry{Kind: record.Refused, First: 7, Count: 1, Code: "buffer-full"})
 		}, WrongRefused, 1},
 		{"an event comes from nowhere", func(h *history) {
 			id := idOf(memoryLife, eventsOfALife+100)
@@ -75,15 +75,15 @@ func TestEachPlantedWrongIsFound(t *testing.T) {
 			h.append(0, eventOf(id))
 		}, WrongInvented, 1},
 		{"a life has no record", func(h *history) { delete(h.records, memoryLife) }, WrongInvented, 1},
-		{"an outcome is told twice", func(h *history) {
-			h.insert(memoryLife, record.End, &record.Entry{Kind: record.Told, Time: start, Storage: record.Stored, Partition: 1, Numbers: h.told(memoryLife, 1).Numbers[:2]})
+		{"an outcome is reported twice", func(h *history) {
+			h.insert(memoryLife, record.End, &record.Entry{Kind: record.Reported, Time: start, Storage: record.Stored, Partition: 1, Numbers: h.reported(memoryLife, 1).Numbers[:2]})
 		}, WrongTwice, 2},
 		{"an outcome is missing", func(h *history) {
-			e := h.told(memoryLife, 3)
+			e := h.reported(memoryLife, 3)
 			e.Numbers = e.Numbers[:len(e.Numbers)-1]
-		}, WrongUntold, 1},
+		}, WrongUnreported, 1},
 		{"an outcome of nothing", func(h *history) {
-			e := h.told(memoryLife, 3)
+			e := h.reported(memoryLife, 3)
 			e.Numbers = append(slices.Clone(e.Numbers), 5000)
 		}, WrongStranger, 1},
 		{"a Delivery says something else", func(h *history) {
@@ -95,31 +95,31 @@ func TestEachPlantedWrongIsFound(t *testing.T) {
 			h.renumber()
 		}, WrongOrder, 0},
 		{"an idempotent batch is possibly stored, and late", func(h *history) {
-			told := h.told(idempotentLife, 0)
-			first := h.at(0, idOf(idempotentLife, told.Numbers[0]))
-			last := h.at(0, idOf(idempotentLife, slices.Max(told.Numbers)))
+			reported := h.reported(idempotentLife, 0)
+			first := h.at(0, idOf(idempotentLife, reported.Numbers[0]))
+			last := h.at(0, idOf(idempotentLife, slices.Max(reported.Numbers)))
 			batch := slices.Clone(h.log[0][first : last+1])
 			h.log[0] = slices.Delete(h.log[0], first, last+1)
 			h.log[0] = slices.Insert(h.log[0], first+perBatch, batch...)
 			h.renumber()
-			told.Storage, told.Code = record.PossiblyStored, "timeout"
+			reported.Storage, reported.Code = record.PossiblyStored, "timeout"
 		}, WrongOrder, 0},
 		{"an idempotent producer stores twice", func(h *history) { h.repeat(idempotentLife, 1); h.faults = []Fault{failed} }, WrongDuplicate, 1},
 		{"a batch is twice without a fault", func(h *history) {
 			h.repeat(memoryLife, 1)
-			h.insert(memoryLife, record.Told, &record.Entry{Kind: record.Tried, Time: start, Partition: 1, Code: "timeout"})
+			h.insert(memoryLife, record.Reported, &record.Entry{Kind: record.Tried, Time: start, Partition: 1, Code: "timeout"})
 		}, WrongUncaused, 1},
 		{"a batch is twice without a failed try", func(h *history) { h.repeat(memoryLife, 1); h.faults = []Fault{failed} }, WrongUncaused, 1},
 		{"a former life stores after its successor", func(h *history) {
-			n := h.told(idempotentLife, 0).Numbers[0]
+			n := h.reported(idempotentLife, 0).Numbers[0]
 			at := h.at(0, idOf(idempotentLife, n))
 			e := h.log[0][at]
 			h.cut(0, at)
 			h.append(0, e)
 		}, WrongFenced, 1},
-		{"a fenced life is told stored", func(h *history) {
-			e := h.told(idempotentLife, 0)
-			h.insert(idempotentLife, record.Told, &record.Entry{Kind: record.Told, Time: start, Storage: record.NotStored, Partition: 0, Code: codeFenced})
+		{"a fenced life is reported stored", func(h *history) {
+			e := h.reported(idempotentLife, 0)
+			h.insert(idempotentLife, record.Reported, &record.Entry{Kind: record.Reported, Time: start, Storage: record.NotStored, Partition: 0, Code: codeFenced})
 			_ = e
 		}, WrongUnfenced, 0},
 		{"a key is in two partitions", func(h *history) {
@@ -170,27 +170,29 @@ func TestWhatIsAllowedIsNotWrong(t *testing.T) {
 	}{
 		{"a duplicate with a fault and a failed try", func(h *history) {
 			h.repeat(memoryLife, 1)
-			h.insert(memoryLife, record.Told, &record.Entry{Kind: record.Tried, Time: start, Partition: 1, Code: "timeout"})
+			h.insert(memoryLife, record.Reported, &record.Entry{Kind: record.Tried, Time: start, Partition: 1, Code: "timeout"})
 			h.faults = []Fault{cut}
 		}, func(v *Verdict) bool { return v.Duplicates.ByFault["cut"] == perBatch && v.Totals.Again == perBatch }},
 		{"one batch of an idempotent producer after the service forgot it", func(h *history) {
 			h.repeat(idempotentLife, 1)
 			h.faults = []Fault{{ID: 1, Kind: "forget", Producer: everybody, Partition: everybody, Acted: start, Ended: start, Forgets: true}}
 		}, func(v *Verdict) bool { return v.Duplicates.Forgotten == perBatch }},
-		{"a late batch that was told possibly stored", func(h *history) {
-			told := h.told(memoryLife, 0)
-			first := h.at(0, idOf(memoryLife, told.Numbers[0]))
+		{"a late batch that was reported possibly stored", func(h *history) {
+			reported := h.reported(memoryLife, 0)
+			first := h.at(0, idOf(memoryLife, reported.Numbers[0]))
 			batch := slices.Clone(h.log[0][first : first+perBatch])
 			h.log[0] = slices.Insert(slices.Delete(h.log[0], first, first+perBatch), first+perBatch, batch...)
 			h.renumber()
-			told.Storage, told.Code = record.PossiblyStored, "timeout"
+			reported.Storage, reported.Code = record.PossiblyStored, "timeout"
 		}, func(v *Verdict) bool {
 			return v.Totals.Late > 0 && v.Totals.PossiblyStored == perBatch && v.Codes["timeout"] == perBatch
 		}},
 		{"events without an outcome of a life that was killed", func(h *history) {
-			told := slices.Index(h.records[memoryLife], h.told(memoryLife, 0))
-			h.records[memoryLife] = h.records[memoryLife][:told]
-		}, func(v *Verdict) bool { return v.Totals.Untold > 0 && v.Totals.UntoldStored == v.Totals.Untold }},
+			reported := slices.Index(h.records[memoryLife], h.reported(memoryLife, 0))
+			h.records[memoryLife] = h.records[memoryLife][:reported]
+		}, func(v *Verdict) bool {
+			return v.Totals.Unreported > 0 && v.Totals.UnreportedStored == v.Totals.Unreported
+		}},
 		{"steady memory", func(h *history) {
 			for i := range 200 {
 				h.insert(memoryLife, record.End, &record.Entry{Kind: record.Sample, Time: start.Add(time.Duration(i) * time.Second), Heap: 1e8 + 3e7*uint64(i%2), Goroutines: 50 + uint64(i%30)})
@@ -209,13 +211,13 @@ func TestWhatIsAllowedIsNotWrong(t *testing.T) {
 
 func TestRecoveryCountsFromTheEndOfTheFault(t *testing.T) {
 	h := honest()
-	lives := h.told(memoryLife, 1)
+	lives := h.reported(memoryLife, 1)
 	lives.Time = start.Add(7 * time.Second)
 	h.faults = []Fault{
 		{ID: 1, Kind: "hold", Producer: 0, Partition: 1, Acted: start.Add(5 * time.Second), Ended: start.Add(6 * time.Second), Fails: true},
 		{ID: 2, Kind: "last", Producer: 0, Partition: 1, Acted: start.Add(2 * time.Hour), Ended: start.Add(2 * time.Hour)},
 	}
-	h.insert(memoryLife, record.Told, &record.Entry{Kind: record.Tried, Time: start.Add(5500 * time.Millisecond), Partition: 1, Code: "timeout"})
+	h.insert(memoryLife, record.Reported, &record.Entry{Kind: record.Tried, Time: start.Add(5500 * time.Millisecond), Partition: 1, Code: "timeout"})
 	v := h.judge(t)
 	if got := v.Recoveries["hold"]; got.Worst != time.Second || got.Median != time.Second || got.Measured != 1 || got.Failed != 1 {
 		t.Errorf("%+v, want one recovery of 1 s and one failed try", got)
@@ -232,7 +234,7 @@ func TestTheJudgeSharesNoCodeWithTheProduct(t *testing.T) {
 		t.Fatal(err)
 	}
 	deps := map[string]bool{}
-	for _, p := range strings.Fields(string(out)) {
+	for p := range strings.FieldsSeq(string(out)) {
 		if strings.HasPrefix(p, product) {
 			deps[p] = true
 		}

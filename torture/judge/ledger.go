@@ -1,5 +1,6 @@
-// Package judge decides about a run from two sources alone: the hub, read by the official consumer, and the
-// producers' own records. It shares no code with the product, and keeps no memory for a single event but bits.
+// Package judge decides about a run from two sources alone: the hub, read by the official consumer,
+// and the producers' own records. It shares no code with the product, and keeps no memory for a
+// single event but bits.
 package judge
 
 import (
@@ -19,7 +20,8 @@ type Received struct {
 	Body      []byte
 }
 
-// A Ledger is what the hub holds, as far as it was read. Its methods may be called by any number of goroutines.
+// A Ledger is what the hub holds, as far as it was read. Its methods may be called by any number of
+// goroutines.
 type Ledger struct {
 	partitions int
 
@@ -79,7 +81,7 @@ func NewLedger(partitions int) *Ledger {
 	return l
 }
 
-// HomePrefix begins the body of an event by which the official client tells where the service puts a key.
+// HomePrefix begins the body of the official client's events, which show the partition of each key.
 const HomePrefix = "home of "
 
 // Homes is how many keys have a known partition.
@@ -103,7 +105,8 @@ func (l *Ledger) Read() uint64 {
 	return l.read
 }
 
-// Add enters events of one partition in their order. Those that were entered before are passed over.
+// Add enters events of one partition in their order. Those that were entered before are passed
+// over.
 func (l *Ledger) Add(events []Received) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

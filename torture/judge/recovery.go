@@ -5,8 +5,9 @@ import (
 	"time"
 )
 
-// A Recovery says how long after a kind of fault the first batch was stored: of the partition that it concerned, or
-// of any of the producer's if it concerned all.
+// A Recovery is the time from a fault's end to the first batch that is stored after it. A fault in
+// one partition counts that partition's batches. Any other fault counts all batches of the
+// producer.
 type Recovery struct {
 	Acted      int // faults that an observer saw act
 	Failed     int // of which a producer had a failed try, where that must follow

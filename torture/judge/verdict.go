@@ -21,7 +21,7 @@ type Verdict struct {
 	Examples   []string
 	Duplicates Duplicates
 	Recoveries map[string]Recovery // by kind of fault
-	Codes      map[string]uint64   // events that were not told stored, by the producer's word for the reason
+	Codes      map[string]uint64   // events that were not reported stored, by the producer's word for the reason
 	Growths    []Growth            // of the producers and emulators that lived for a minute
 }
 
@@ -31,8 +31,8 @@ const RecordSuffix = ".record"
 // EmulatorProducer is the number by which an emulator records what it uses.
 const EmulatorProducer = 255
 
-// Decide reads all records of a directory, and compares them with the ledger. Nothing may be added to the ledger any
-// more.
+// Decide reads all records of a directory, and compares them with the ledger. Nothing may be added
+// to the ledger any more.
 func (l *Ledger) Decide(directory string, faults []Fault) (*Verdict, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -72,7 +72,7 @@ func (l *Ledger) Decide(directory string, faults []Fault) (*Verdict, error) {
 			}
 		}
 		accounts[a.life] = a
-		a.told, a.refused, a.samples = pairs{}, bits{}, nil
+		a.reported, a.refused, a.samples = pairs{}, bits{}, nil
 		v.Totals.Lives++
 	}
 	for id, life := range l.lives {

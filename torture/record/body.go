@@ -8,7 +8,8 @@ import (
 	"hash/crc32"
 )
 
-// Flags say what a producer promises. They travel in every event, so that the judge needs no list of producers.
+// Flags say what a producer promises. They travel in every event, so that the judge needs no list
+// of producers.
 type Flags uint8
 
 const (
@@ -20,7 +21,8 @@ const (
 	Targeted
 )
 
-// An ID names an event: the producer, its life, which is its process, and the number within that life.
+// An ID names an event: the producer, its life, which is its process, and the number within that
+// life.
 type ID struct {
 	Producer uint8
 	Flags    Flags
@@ -36,7 +38,8 @@ const (
 	// SmallBody and LargeBody are the two sizes of a body, in bytes.
 	SmallBody = 100
 	LargeBody = 20_000
-	// Every largeEvery-th event is large, so that messages of several frames are always among the others.
+	// Every largeEvery-th event is large, so that messages of several frames are always among the
+	// others.
 	largeEvery = 4099
 )
 
@@ -72,7 +75,8 @@ func AppendBody(dst []byte, id ID) []byte {
 // A BodyReader checks bodies. It keeps its memory between calls.
 type BodyReader struct{ want []byte }
 
-// Read returns whose body it is. The error wraps ErrBody if a single byte differs from what AppendBody makes.
+// Read returns whose body it is. The error wraps ErrBody if a single byte differs from what
+// AppendBody makes.
 func (r *BodyReader) Read(body []byte) (ID, error) {
 	if len(body) < headSize+sumSize || [2]byte(body) != magic {
 		return ID{}, fmt.Errorf("%w: %d bytes that do not begin as an event does", ErrBody, len(body))

@@ -1,5 +1,5 @@
-// Package record is what producers and judge share: the events' bodies, and the append-only file in which each life
-// of a producer records what it did and was told. It imports nothing of the product.
+// Package record is shared by producers and judge. It has the events' bodies, and the append-only
+// record of each life of a producer. It imports nothing of the product.
 package record
 
 import (
@@ -23,8 +23,8 @@ const (
 	Accepted
 	// Refused: Enqueue returned an error for these events. First, Count, Code.
 	Refused
-	// Told: a handler got the outcome of a batch. Time, Storage, Partition, Code, Numbers.
-	Told
+	// Reported: a handler got the outcome of a batch. Time, Storage, Partition, Code, Numbers.
+	Reported
 	// Delivered: a Delivery had this outcome. First, Storage.
 	Delivered
 	// Tried: a try failed, and another one follows. Time, Partition, Code.
@@ -36,12 +36,12 @@ const (
 	lastKind = End
 )
 
-// Storage is an outcome, as the producer tells it.
+// Storage is an outcome.
 type Storage uint8
 
 // The outcomes.
 const (
-	Untold Storage = iota
+	Unreported Storage = iota
 	Stored
 	NotStored
 	PossiblyStored
@@ -102,7 +102,7 @@ func (e *Entry) appendPayload(dst []byte) []byte {
 		dst = binary.AppendUvarint(dst, e.First)
 		dst = binary.AppendUvarint(dst, e.Count)
 		dst = appendText(dst, e.Code)
-	case Told:
+	case Reported:
 		dst = e.appendTime(dst)
 		dst = append(dst, byte(e.Storage))
 		dst = binary.AppendUvarint(dst, uint64(e.Partition+1))
@@ -229,7 +229,7 @@ func (e *Entry) parse(payload []byte) error {
 		e.First, e.Count = c.number(), c.number()
 	case Refused:
 		e.First, e.Count, e.Code = c.number(), c.number(), c.text()
-	case Told:
+	case Reported:
 		e.Time, e.Storage, e.Partition, e.Code = c.time(), c.storage(), c.partition(), c.text()
 		count := c.number()
 		if count > uint64(len(c.rest)) { // each takes a byte at least

@@ -11,9 +11,9 @@ import (
 	"sync"
 )
 
-// A Writer appends entries to a file. Each call of Write is one write to the file, so what it wrote survives the end of
-// the process, and a kill loses the entry that was being written at most. Its methods may be called by any number of
-// goroutines.
+// A Writer appends entries to a file. Each call of Write is one write to the file, and survives the
+// end of the process. A kill loses at most the entries of one call. Its methods may be called by
+// any number of goroutines.
 type Writer struct {
 	mu     sync.Mutex // guards the fields below
 	file   *os.File
@@ -60,8 +60,8 @@ type Reader struct {
 // NewReader returns a reader of a whole record.
 func NewReader(in io.Reader) *Reader { return &Reader{in: bufio.NewReaderSize(in, 1<<16)} }
 
-// Next reads the next entry into e, whose Numbers it uses again. The error is io.EOF at the end, ErrTorn if the end
-// cuts an entry, and wraps ErrDamaged for an entry that no writer has made.
+// Next reads the next entry into e, whose Numbers it uses again. The error is io.EOF at the end,
+// ErrTorn if the end cuts an entry, and wraps ErrDamaged for an entry that no writer has made.
 func (r *Reader) Next(e *Entry) error {
 	size, err := binary.ReadUvarint(r.in)
 	switch {

@@ -20,8 +20,8 @@ func entries() []*Entry {
 		{Kind: Intent, First: 5, Count: 64, Partition: -1},
 		{Kind: Accepted, First: 5, Count: 64, Partition: -1},
 		{Kind: Refused, First: 69, Count: 1, Code: "closed", Partition: -1},
-		{Kind: Told, Time: at, Storage: Stored, Partition: 0, Numbers: []uint64{9, 3, 1 << 40}},
-		{Kind: Told, Time: at, Storage: PossiblyStored, Partition: -1, Code: "timeout", Numbers: []uint64{7}},
+		{Kind: Reported, Time: at, Storage: Stored, Partition: 0, Numbers: []uint64{9, 3, 1 << 40}},
+		{Kind: Reported, Time: at, Storage: PossiblyStored, Partition: -1, Code: "timeout", Numbers: []uint64{7}},
 		{Kind: Delivered, First: 9, Storage: NotStored, Partition: -1},
 		{Kind: Tried, Time: at, Partition: 7, Code: "connection-lost"},
 		{Kind: Sample, Time: at, Heap: 1 << 33, Goroutines: 40, Partition: -1},
@@ -133,7 +133,8 @@ func TestRoutesCoverKeysPartitionsAndNeither(t *testing.T) {
 	}
 }
 
-// FuzzReader reads any bytes: it ends without a panic, and what it read it would write in the same way.
+// FuzzReader reads any bytes: it ends without a panic, and what it read it would write in the same
+// way.
 func FuzzReader(f *testing.F) {
 	var all []byte
 	for _, e := range entries() {

@@ -24,8 +24,8 @@ var keys = func() (all [Keys]string) {
 // Key returns the i-th partition key.
 func Key(i int) string { return keys[i] }
 
-// Route returns where the event goes in a hub with so many partitions: of a Targeted producer half of the events have
-// a key, a quarter has a partition.
+// Route returns where the event goes in a hub with so many partitions. Half of a Targeted
+// producer's events have a key, and a quarter has a partition.
 func (id ID) Route(partitions int) Route {
 	if id.Flags&Targeted == 0 {
 		return Anywhere

@@ -1,0 +1,83 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/go-eventhubs/eventhubs/torture/judge"
+)
+
+// TestMain makes the test's program one of the processes of a run, as main does.
+func TestMain(m *testing.M) {
+	if os.Getenv(roleVariable) != "" {
+		if err := play(os.Stdin, os.Stdout); err != nil {
+			fmt.Fprintln(os.Stderr, "torture:", err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
+	os.Exit(m.Run())
+}
+
+// TestAShortRun makes each kind of fault once, and some often.
+func TestAShortRun(t *testing.T) {
+	var out, status bytes.Buffer
+	ok, err := run(t.Context(), []string{"-for", "20s", "-json"}, &out, &status)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Log(status.String())
+	var r report
+	if err := json.Unmarshal(out.Bytes(), &r); err != nil {
+		t.Fatal(err)
+	}
+	if !ok {
+		t.Fatalf("%s; wrong: %v", r.Failure, r.Verdict)
+	}
+	// A fault of an attach needs a lost link, one of a list its next refresh: a few kinds may not
+	// have had their moment.
+	if want := len(kinds) - 8; r.KindsMade < want {
+		t.Errorf("%d kinds of faults acted, want at least %d: %+v", r.KindsMade, want, r.Faults)
+	}
+	if r.Verdict.Totals.Read < 50_000 || r.Verdict.Totals.FailedTries == 0 {
+		t.Errorf("%+v, want more than that", r.Verdict.Totals)
+	}
+	t.Logf("%d events, %d faults of %d kinds", r.Verdict.Totals.Read, r.Acted, r.KindsMade)
+}
+
+// TestAWrongRunFails has a run judged whose records were edited: one outcome of an event that is
+// not there.
+func TestAWrongRunFails(t *testing.T) {
+	r := &report{Verdict: &judge.Verdict{Wrong: map[string]uint64{judge.WrongLost: 1}, Examples: []string{judge.WrongLost + ": event 3 of life 1"}}}
+	if r.ok() {
+		t.Error("a run with an event that is lost is ok")
+	}
+	var out bytes.Buffer
+	r.write(&out)
+	if text := out.String(); !strings.Contains(text, "WRONG") || !strings.Contains(text, "event 3 of life 1") || strings.Contains(text, "Nothing wrong") {
+		t.Errorf("the report says:\n%s", text)
+	}
+	if (&report{Verdict: &judge.Verdict{}, Failure: "the judge starts: not within 1 minute"}).ok() {
+		t.Error("a run that failed is ok")
+	}
+}
+
+func TestArgumentsAreChecked(t *testing.T) {
+	for want, args := range map[string][]string{
+		"unexpected argument": {"now"},
+		"must be more than 0": {"-for", "0s"},
+		"no other network":    {"-plain=false"},
+		"no kind of fault":    {"-only", "rain"},
+		"MB free":             {"-for", "100000h", "-directory", filepath.Join(t.TempDir(), "r")},
+	} {
+		var status bytes.Buffer
+		if _, err := run(t.Context(), args, &status, &status); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v: %v, want an error with %q", args, err, want)
+		}
+	}
+}
