@@ -38,6 +38,8 @@ func (d *driver) start(name string, s setup, c *child) error {
 	}
 	defer func() { _ = log.Close() }()
 	c.command = exec.Command(program)
+	// A signal to the driver's group is the driver's alone. No process outlives the driver, not even a stopped one.
+	c.command.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	c.command.Env = append(os.Environ(), roleVariable+"=1")
 	c.command.Stderr = log
 	in, err := c.command.StdinPipe()
@@ -85,6 +87,9 @@ func (d *driver) receive(c *child, m *message) {
 // gone deals with the end of a process.
 func (d *driver) gone(c *child) {
 	delete(d.children, c)
+	role, _, _ := strings.Cut(c.name, " ")
+	state := c.command.ProcessState
+	d.processors[role] += state.UserTime() + state.SystemTime()
 	if c.ended == nil {
 		text, _ := os.ReadFile(c.errors)
 		d.fail(fmt.Errorf("%s (life %d) ended by itself: %v\n%s", c.name, c.life, c.command.ProcessState, tail(string(text), 4000)))

@@ -32,11 +32,12 @@ type driver struct {
 	inbox     *mailbox
 	failure   error // what ends the run early
 
-	plan     *plan
-	log      *faultLog
-	network  network
-	children map[*child]bool
-	life     uint32 // the last that was given out
+	plan       *plan
+	log        *faultLog
+	network    network
+	children   map[*child]bool
+	processors map[string]time.Duration // the processor time of the processes that have ended, by role
+	life       uint32                   // the last that was given out
 
 	emulator *child
 	address  string // of the emulator
@@ -83,7 +84,7 @@ func newDriver(o options) (*driver, error) {
 	}
 	d := &driver{
 		options: o, directory: o.directory, log: log, inbox: newMailbox(),
-		children: make(map[*child]bool), waiting: make(map[string][]*fault),
+		children: make(map[*child]bool), waiting: make(map[string][]*fault), processors: make(map[string]time.Duration),
 	}
 	d.plan = newPlan(o.seed, o.faults, wanted(o.only))
 	return d, nil
@@ -187,7 +188,7 @@ func (d *driver) startEmulator(forget bool, then func(*ready)) error {
 	d.life++
 	return d.start("emulator", setup{
 		Role: "emulator", Life: d.life, Directory: d.directory, Address: d.address, Partitions: d.options.partitions,
-		Retention: d.options.retention, Forget: forget,
+		Retention: d.options.retention, Forget: forget, Tracked: d.options.seed%2 == 1,
 	}, c)
 }
 

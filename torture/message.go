@@ -23,6 +23,7 @@ type setup struct {
 
 	// Of an emulator.
 	Retention int  // events that a partition keeps
+	Tracked   bool // emulator.Idempotence.ReportTracked
 	Forget    bool // what the data says of idempotent producers
 }
 

@@ -25,7 +25,7 @@ const (
 
 var profiles = []profile{
 	{name: "in memory", flags: ordinary, options: func(o *eventhubs.Options) {
-		o.MaxWaitTime, o.MaxBufferedEvents = 20*time.Millisecond, 5000
+		o.MaxWaitTime, o.MaxBufferedEvents = 100*time.Millisecond, 10_000
 	}},
 	{name: "in memory, four batches in flight", flags: record.Targeted, steady: true, options: func(o *eventhubs.Options) {
 		o.MaxConcurrentSendsPerPartition, o.Partitioning, o.MaxWaitTime = 4, eventhubs.Sticky, 5*time.Millisecond
@@ -35,10 +35,10 @@ var profiles = []profile{
 		o.MaxWaitTime, o.FailFast = 50*time.Millisecond, true
 	}},
 	{name: "idempotent", flags: ordinary | record.Idempotent, idempotent: true, options: func(o *eventhubs.Options) {
-		o.MaxWaitTime, o.MaxBufferedEvents = 20*time.Millisecond, 5000
+		o.MaxWaitTime, o.MaxBufferedEvents = 100*time.Millisecond, 10_000
 	}},
 	{name: "idempotent, TLS", flags: ordinary | record.Idempotent, idempotent: true, tls: true, options: func(o *eventhubs.Options) {
-		o.MaxWaitTime, o.DeliveryTimeout = 20*time.Millisecond, 4*time.Second
+		o.MaxWaitTime, o.DeliveryTimeout = 100*time.Millisecond, 4*time.Second
 	}},
 	{name: "partitions assigned by the service", options: func(o *eventhubs.Options) {
 		o.Partitioning, o.MaxWaitTime = eventhubs.ServiceAssigned, 10*time.Millisecond
@@ -51,7 +51,7 @@ func (p *profile) configure(identifier string) *eventhubs.Options {
 		Identifier:               identifier,
 		DeliveryTimeout:          20 * time.Second,
 		PartitionRefreshInterval: 2 * time.Second,
-		FlushOmitsTold:       true,
+		FlushOmitsTold:           true,
 		EnableIdempotentRetries:  p.idempotent,
 		Retry: eventhubs.RetryOptions{
 			RetryDelay: 50 * time.Millisecond, MaxRetryDelay: time.Second, TryTimeout: tryTimeout,

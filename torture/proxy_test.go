@@ -235,3 +235,23 @@ func TestFramesAreFollowed(t *testing.T) {
 		})
 	}
 }
+
+// FuzzFrames follows any bytes, in two pieces cut anywhere: that makes no difference, and none of them is beyond it.
+func FuzzFrames(f *testing.F) {
+	f.Add([]byte("AMQP\x03\x01\x00\x00"), uint(3))
+	f.Add(append(frame(20), frame(9)...), uint(21))
+	f.Add([]byte{22, 3, 1, 0, 1, 1, 23, 3, 3, 0}, uint(4))
+	f.Fuzz(func(t *testing.T, b []byte, cut uint) {
+		var whole, pieces frames
+		n := int(cut % uint(len(b)+1))
+		whole.pass(b)
+		pieces.pass(b[:n])
+		pieces.pass(b[n:])
+		if whole.rest != pieces.rest || !bytes.Equal(whole.head, pieces.head) || whole.tls != pieces.tls {
+			t.Fatalf("%+v, and in pieces %+v", whole, pieces)
+		}
+		if n := whole.within(b); n < 0 || n > len(b) {
+			t.Fatalf("%d of %d bytes may pass", n, len(b))
+		}
+	})
+}

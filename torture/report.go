@@ -25,8 +25,9 @@ type report struct {
 	Acted     int // all together
 	KindsMade int // of which at least one acted
 	Verdict   *judge.Verdict
-	JudgePeak uint64 // bytes
-	Failure   string `json:",omitempty"`
+	JudgePeak uint64                   // bytes
+	Processor map[string]time.Duration // time, by the roles of the processes
+	Failure   string                   `json:",omitempty"`
 }
 
 // A faultReport has the figures of a kind.
@@ -39,7 +40,7 @@ type faultReport struct {
 }
 
 func (d *driver) report(lasted time.Duration, failure error) *report {
-	r := &report{Seed: d.options.seed, Build: build(), Machine: fmt.Sprintf("%s/%s, %d processors", runtime.GOOS, runtime.GOARCH, runtime.NumCPU()), Lasted: lasted, Verdict: d.verdict, JudgePeak: d.peak}
+	r := &report{Seed: d.options.seed, Build: build(), Machine: fmt.Sprintf("%s/%s, %d processors", runtime.GOOS, runtime.GOARCH, runtime.NumCPU()), Lasted: lasted, Verdict: d.verdict, JudgePeak: d.peak, Processor: d.processors}
 	if failure != nil {
 		r.Failure = failure.Error()
 	}
@@ -110,6 +111,9 @@ func (r *report) writeVerdict(p func(string, ...any), v *judge.Verdict) {
 	n := &v.Totals
 	p("\n%d faults of %d kinds acted; %d tries failed.", r.Acted, r.KindsMade, n.FailedTries)
 	p("%d events read, %.0f a second, of %d lives in %d batches; the judge had at most %d MB.", n.Read, r.PerSecond, n.Lives, n.Batches, r.JudgePeak>>20)
+	for _, role := range slices.Sorted(maps.Keys(r.Processor)) {
+		p("%s: %v of processor time, %.1f µs an event", role, r.Processor[role].Round(time.Second/10), float64(r.Processor[role].Microseconds())/float64(n.Read))
+	}
 	p("events\tnumber\tof these in the hub")
 	p("enqueued\t%d\t%d", n.Enqueued, n.Stored)
 	p("refused by Enqueue\t%d\t", n.Refused)

@@ -39,6 +39,7 @@ func playEmulator(s *setup, commands *json.Decoder, messages *line[message]) err
 		TLSConfig:      config,
 		Authentication: &emulator.Authentication{JWT: tokens.judge},
 		Hubs:           []emulator.Hub{{Name: hubName, Partitions: s.Partitions, Retention: emulator.Retention{Events: s.Retention}}},
+		Idempotence:    emulator.Idempotence{ReportTracked: s.Tracked},
 		Store:          store,
 	})
 	if err != nil {

@@ -163,3 +163,17 @@ func FuzzReader(f *testing.F) {
 		}
 	})
 }
+
+// FuzzBody reads any bytes as a body: a body that is taken is the only one with its ID.
+func FuzzBody(f *testing.F) {
+	for _, n := range []uint64{0, 5, largeEvery - 1} {
+		f.Add(AppendBody(nil, ID{Producer: 1, Flags: Ordered, Life: 2, Number: n}))
+	}
+	f.Add([]byte("TE"))
+	f.Fuzz(func(t *testing.T, body []byte) {
+		var r BodyReader
+		if id, err := r.Read(body); err == nil && !bytes.Equal(AppendBody(nil, id), body) {
+			t.Fatalf("%d bytes were taken for event %+v", len(body), id)
+		}
+	})
+}
