@@ -8,6 +8,7 @@ import (
 	"runtime"
 	"runtime/debug"
 	"slices"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -36,7 +37,6 @@ type faultReport struct {
 	Layer layer
 	Asked int
 	judge.Recovery
-	Problem string `json:",omitempty"`
 }
 
 func (d *driver) report(lasted time.Duration, failure error) *report {
@@ -60,6 +60,16 @@ func (d *driver) report(lasted time.Duration, failure error) *report {
 		r.PerSecond = float64(d.verdict.Totals.Read) / lasted.Seconds()
 	}
 	return r
+}
+
+// idle are the kinds of which no fault acted.
+func (r *report) idle() (names []string) {
+	for _, f := range r.Faults {
+		if f.Acted == 0 {
+			names = append(names, f.Kind)
+		}
+	}
+	return names
 }
 
 // ok says whether the run found nothing wrong.
@@ -95,6 +105,9 @@ func (r *report) write(out io.Writer) {
 		p("%s\t%s\t%d\t%d\t%d\t%s\t%s\t%s", f.Kind, f.Layer, f.Asked, f.Acted, f.Failed, short(f.Median), short(f.P99), short(f.Worst))
 	}
 	_ = t.Flush()
+	if idle := r.idle(); len(idle) > 0 {
+		p("\nNever acted: %s.", strings.Join(idle, ", "))
+	}
 	if v := r.Verdict; v != nil {
 		r.writeVerdict(p, v)
 	}

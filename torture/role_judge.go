@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/go-eventhubs/eventhubs/torture/judge"
+	"github.com/go-eventhubs/eventhubs/torture/record"
 )
 
 // playJudge reads the hub until the driver names the ends of its partitions, and decides.
@@ -43,6 +44,13 @@ func playJudge(s *setup, commands *json.Decoder, messages *line[message]) error 
 			}
 		})
 	}()
+	for ledger.Homes() < record.Keys { // before a producer's event could stand for the home of its key
+		select {
+		case <-moved:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
 	messages.send(message{Ready: &ready{}})
 	follow(ctx, ledger, moved, ends, messages)
 	if ctx.Err() != nil {
