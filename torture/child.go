@@ -38,7 +38,8 @@ func (d *driver) start(name string, s setup, c *child) error {
 	}
 	defer func() { _ = log.Close() }()
 	c.command = exec.Command(program)
-	// A signal to the driver's group is the driver's alone. No process outlives the driver, not even a stopped one.
+	// A signal to the driver's group is the driver's alone. No process outlives the driver, not even
+	// a stopped one.
 	c.command.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	c.command.Env = append(os.Environ(), roleVariable+"=1")
 	c.command.Stderr = log

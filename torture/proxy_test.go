@@ -55,7 +55,7 @@ func frame(size int) []byte {
 	return f
 }
 
-// through is a client behind a proxy, and what was observed.
+// through makes a proxy before the target, a way to dial it, and a channel for observations.
 func through(t *testing.T, target string) (p *proxy, dial func() net.Conn, observed chan string) {
 	t.Helper()
 	p, err := newProxy(target, 1)
@@ -236,7 +236,7 @@ func TestFramesAreFollowed(t *testing.T) {
 	}
 }
 
-// FuzzFrames follows any bytes, in two pieces cut anywhere: that makes no difference, and none of them is beyond it.
+// FuzzFrames follows any bytes, whole and in two pieces. Both ways must end in the same state.
 func FuzzFrames(f *testing.F) {
 	f.Add([]byte("AMQP\x03\x01\x00\x00"), uint(3))
 	f.Add(append(frame(20), frame(9)...), uint(21))

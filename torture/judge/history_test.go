@@ -12,8 +12,8 @@ import (
 	"github.com/go-eventhubs/eventhubs/torture/record"
 )
 
-// A history is a small run without a fault in it, for tests to edit: two lives, of a producer that
-// keeps events in memory and of an idempotent one, and a successor of the latter.
+// A history is a small run without a fault, for tests to edit. It has three lives: of a producer
+// that keeps events in memory, of an idempotent producer, and of the latter's successor.
 type history struct {
 	log     [testPartitions][]Received
 	records map[uint32][]*record.Entry
