@@ -6,14 +6,27 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
+	"github.com/go-eventhubs/eventhubs/emulator"
 	"github.com/go-eventhubs/eventhubs/torture/judge"
 )
 
+// liarVariable in the environment adds kinds of faults by which the service lies.
+const liarVariable = "TORTURE_LIAR"
+
+var lies = []kind{
+	onTransfer("lie: accepted, and not stored", emulator.Accept()),
+	onTransfer("lie: rejected, and stored", emulator.Reject("com.microsoft:argument-error", "The message is not acceptable.").Stored()),
+}
+
 // TestMain makes the test's program one of the processes of a run, as main does.
 func TestMain(m *testing.M) {
+	if os.Getenv(liarVariable) != "" {
+		kinds = append(kinds, lies...)
+	}
 	if os.Getenv(roleVariable) != "" {
 		if err := play(os.Stdin, os.Stdout); err != nil {
 			fmt.Fprintln(os.Stderr, "torture:", err)
@@ -48,6 +61,33 @@ func TestAShortRun(t *testing.T) {
 		t.Errorf("%+v, want more than that", r.Verdict.Totals)
 	}
 	t.Logf("%d events, %d faults of %d kinds", r.Verdict.Totals.Read, r.Acted, r.KindsMade)
+}
+
+// TestAServiceThatLiesIsFound has a whole run judged whose service accepts what it does not store, and the reverse.
+func TestAServiceThatLiesIsFound(t *testing.T) {
+	t.Setenv(liarVariable, "1")
+	honest := kinds
+	kinds = append(slices.Clip(kinds), lies...)
+	defer func() { kinds = honest }()
+	var out, status bytes.Buffer
+	directory := filepath.Join(t.TempDir(), "run")
+	ok, err := run(t.Context(), []string{"-for", "4s", "-faults", "10", "-only", "lie:", "-json", "-directory", directory}, &out, &status)
+	if err != nil || ok {
+		t.Fatalf("the run is ok: %v, %v", ok, err)
+	}
+	var r report
+	if err := json.Unmarshal(out.Bytes(), &r); err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range r.Faults {
+		if f.Asked > 0 && f.Acted == 0 {
+			t.Errorf("%s was asked for %d times, and never acted", f.Kind, f.Asked)
+		}
+	}
+	wrong := r.Verdict.Wrong
+	if wrong[judge.WrongLost] == 0 || wrong[judge.WrongStored] == 0 || len(wrong) != 2 {
+		t.Errorf("the judge found %v, want that events are lost, and that others are stored", wrong)
+	}
 }
 
 // TestAWrongRunFails has a run judged whose records were edited: one outcome of an event that is
