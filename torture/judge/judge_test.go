@@ -177,6 +177,24 @@ func TestWhatIsAllowedIsNotWrong(t *testing.T) {
 			h.repeat(idempotentLife, 1)
 			h.faults = []Fault{{ID: 1, Kind: "forget", Producer: everybody, Partition: everybody, Acted: start, Ended: start, Forgets: true}}
 		}, func(v *Verdict) bool { return v.Duplicates.Forgotten == perBatch }},
+		{"a life that takes a partition from a later life", func(h *history) {
+			of := func(e Received) bool {
+				var r record.BodyReader
+				id, err := r.Read(e.Body)
+				return err == nil && id.Life == successorLife
+			}
+			var first, rest []Received
+			for _, e := range h.log[0] {
+				switch {
+				case of(e) || strings.HasPrefix(string(e.Body), HomePrefix):
+					first = append(first, e)
+				default:
+					rest = append(rest, e)
+				}
+			}
+			h.log[0] = append(first, rest...)
+			h.renumber()
+		}, func(v *Verdict) bool { return v.Totals.Stored == 3*eventsOfALife }},
 		{"a late batch that was reported possibly stored", func(h *history) {
 			reported := h.reported(memoryLife, 0)
 			first := h.at(0, idOf(memoryLife, reported.Numbers[0]))

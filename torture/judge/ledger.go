@@ -38,8 +38,9 @@ type Ledger struct {
 
 // A head is how far a partition was read.
 type head struct {
-	next   int64            // sequence number
-	newest map[uint8]uint32 // the newest life of each idempotent producer that has stored here
+	next    int64            // sequence number
+	present map[uint8]uint32 // the life of each idempotent producer that has stored here last
+	over    map[uint32]bool  // the lives that another life has replaced here
 }
 
 // A life is what the hub holds of a life of a producer.
@@ -76,7 +77,7 @@ const maxLate = 1_000_000
 func NewLedger(partitions int) *Ledger {
 	l := &Ledger{partitions: partitions, lives: make(map[uint32]*life), homes: make(map[string]int), findings: newFindings()}
 	for range partitions {
-		l.heads = append(l.heads, head{newest: make(map[uint8]uint32)})
+		l.heads = append(l.heads, head{present: make(map[uint8]uint32), over: make(map[uint32]bool)})
 	}
 	return l
 }
@@ -137,12 +138,8 @@ func (l *Ledger) addLocked(e *Received) {
 	v := l.lifeLocked(id)
 	route := id.Route(l.partitions)
 	l.routeLocked(e, id, route)
-	if id.Flags&record.Idempotent != 0 {
-		if newest := h.newest[id.Producer]; id.Life < newest {
-			l.findings.add(WrongFenced, "partition %d, sequence number %d: event %d of life %d, after life %d", e.Partition, e.Sequence, id.Number, id.Life, newest)
-		} else {
-			h.newest[id.Producer] = id.Life
-		}
+	if id.Flags&record.Idempotent != 0 && !h.admit(id) {
+		l.findings.add(WrongFenced, "partition %d, sequence number %d: event %d of life %d, after life %d", e.Partition, e.Sequence, id.Number, id.Life, h.present[id.Producer])
 	}
 	if v.stored.add(id.Number) {
 		l.again++
@@ -162,6 +159,21 @@ func (l *Ledger) addLocked(e *Received) {
 		return
 	}
 	v.late = append(v.late, late{id.Number, e.Partition, e.Sequence})
+}
+
+// admit reports whether the life may store here. The life that attaches last has the partition,
+// also if it began first. The life before it is fenced for good.
+func (h *head) admit(id record.ID) bool {
+	present := h.present[id.Producer]
+	if present == id.Life {
+		return true
+	}
+	if h.over[id.Life] {
+		return false
+	}
+	h.present[id.Producer] = id.Life
+	h.over[present] = true
+	return true
 }
 
 func (l *Ledger) lifeLocked(id record.ID) *life {

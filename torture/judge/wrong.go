@@ -15,7 +15,7 @@ const (
 	WrongOrder      = "out of order in its partition"
 	WrongDuplicate  = "stored twice by an idempotent producer"
 	WrongUncaused   = "stored twice without a fault or a failed try"
-	WrongFenced     = "stored by a life after its successor's events"
+	WrongFenced     = "stored by a life after the life that replaced it"
 	WrongUnfenced   = "reported stored in a partition after it was reported fenced there"
 	WrongPartition  = "in another partition than its key's or its own"
 	WrongKey        = "with another key than its own"
