@@ -145,6 +145,12 @@ func (r *report) writeVerdict(p func(string, ...any), v *judge.Verdict) {
 		}
 		p("%s, of idempotent producers\t%d", forget, v.Duplicates.Forgotten)
 	}
+	if len(v.Late) > 0 {
+		p("\nlate, for example")
+		for _, e := range v.Late {
+			p("  %s", e)
+		}
+	}
 	if len(v.Codes) > 0 {
 		p("\nnot stored, or possibly, by the producer's word\tevents")
 		for _, k := range slices.Sorted(maps.Keys(v.Codes)) {

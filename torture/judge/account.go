@@ -2,6 +2,7 @@ package judge
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"time"
 
@@ -200,7 +201,9 @@ func (a *account) lateness() {
 	for _, e := range a.life.late {
 		reported := record.Storage(a.reported.get(e.number))
 		if a.life.id.Flags&record.Idempotent == 0 && (reported == record.PossiblyStored || reported == record.Unreported) {
-			a.totals.Late++
+			if a.totals.Late++; a.totals.Late <= maxExamples {
+				a.ledger.findings.late = append(a.ledger.findings.late, fmt.Sprintf("event %d of life %d (producer %d, %v) in partition %d, sequence number %d", e.number, a.life.id.Life, a.life.id.Producer, reported, e.partition, e.sequence))
+			}
 			continue
 		}
 		a.wrong(WrongOrder, "event %d of life %d (%v) in partition %d, sequence number %d", e.number, a.life.id.Life, reported, e.partition, e.sequence)

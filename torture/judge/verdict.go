@@ -19,6 +19,7 @@ type Verdict struct {
 	Totals     Totals
 	Wrong      map[string]uint64
 	Examples   []string
+	Late       []string // examples of Totals.Late
 	Duplicates Duplicates
 	Recoveries map[string]Recovery // by kind of fault
 	Codes      map[string]uint64   // events that were not reported stored, by the producer's word for the reason
@@ -83,6 +84,7 @@ func (l *Ledger) Decide(directory string, faults []Fault) (*Verdict, error) {
 	v.Duplicates = l.attribute(faults, accounts)
 	v.Totals.Read, v.Totals.Again = l.read, l.again
 	v.Recoveries = s.recoveries()
+	v.Late = l.findings.late
 	v.Wrong, v.Examples = maps.Clone(l.findings.Counts), l.findings.Examples
 	return v, nil
 }

@@ -32,6 +32,7 @@ const maxExamples = 10
 type Findings struct {
 	Counts   map[string]uint64
 	Examples []string
+	late     []string // examples of events that were allowed to be late
 	shown    map[string]int
 }
 
