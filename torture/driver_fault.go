@@ -30,7 +30,7 @@ func (d *driver) scheduleFault() {
 	k, pause := d.plan.next()
 	d.later(pause, func() {
 		for range maxSkipped {
-			if d.ending || d.make(k) {
+			if d.ending || d.strike(k) {
 				break
 			}
 			d.plan.back(k)
@@ -53,9 +53,9 @@ const (
 	maxArmedOthers    = 1
 )
 
-// make makes a fault of a kind, at a target that it fits. It returns false if all of those have
+// strike makes a fault of a kind, at a target that it fits. It returns false if all of those have
 // another fault.
-func (d *driver) make(k *kind) bool {
+func (d *driver) strike(k *kind) bool {
 	s, all := d.target(k)
 	if s == nil && !all || s == nil && !d.serving {
 		return false

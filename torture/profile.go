@@ -45,7 +45,7 @@ var profiles = []profile{
 	}},
 }
 
-// common are the options of all producers: pauses are short, so that many faults fit into a run.
+// configure returns the options. Pauses are short, so that many faults fit into a run.
 func (p *profile) configure(identifier string) *eventhubs.Options {
 	o := &eventhubs.Options{
 		Identifier:               identifier,
