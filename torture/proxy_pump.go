@@ -19,8 +19,6 @@ type pump struct {
 const (
 	chunkSize = 64 << 10
 	slowRate  = 1_000_000 // bytes a second
-	// trickleBytes of a chunk go one by one; the rest follows at once.
-	trickleBytes = 200
 )
 
 // run ends with either connection, and ends both.
@@ -65,7 +63,7 @@ func (p *pump) pass(chunk []byte) bool {
 		p.way.act(f, "%d bytes took %v", len(chunk), d)
 		time.Sleep(d)
 	case trickleWay:
-		p.way.act(f, "%d bytes went one by one", min(len(chunk), trickleBytes))
+		p.way.act(f, "%d bytes began to go one by one", len(chunk))
 		for len(chunk) > 0 && time.Now().Before(f.until) && !p.way.calmed() {
 			if !p.write(chunk[:1]) {
 				return false
