@@ -111,6 +111,9 @@ func maxArmed(k *kind) int {
 	return maxArmedOthers
 }
 
+// sparing spares a producer with a single link: it gets one of so many faults in the service.
+const sparing = 4
+
 // networkPause is how long a way is left in peace after a fault.
 const networkPause = time.Second
 
@@ -121,7 +124,9 @@ func (d *driver) target(k *kind) (s *slot, all bool) {
 		return nil, true
 	}
 	for _, i := range d.plan.random.Perm(len(d.slots)) {
-		if s := d.slots[i]; !s.busy && (k.fits == nil || k.fits(s.profile)) {
+		s := d.slots[i]
+		spared := k.layer == inService && s.profile.single && d.plan.random.IntN(sparing) > 0
+		if !s.busy && !spared && (k.fits == nil || k.fits(s.profile)) {
 			return s, false
 		}
 	}

@@ -14,6 +14,7 @@ type profile struct {
 	idempotent bool
 	tls        bool // TLS, and tokens of a credential; else neither TLS nor a credential, but a key
 	steady     bool // it is never killed nor restarted, so that its memory shows over the whole run
+	single     bool // all its events go over one link, so each fault holds all of them up
 	options    func(*eventhubs.Options)
 }
 
@@ -40,7 +41,7 @@ var profiles = []profile{
 	{name: "idempotent, TLS", flags: ordinary | record.Idempotent, idempotent: true, tls: true, options: func(o *eventhubs.Options) {
 		o.MaxWaitTime, o.DeliveryTimeout = 100*time.Millisecond, 4*time.Second
 	}},
-	{name: "partitions assigned by the service", options: func(o *eventhubs.Options) {
+	{name: "partitions assigned by the service", single: true, options: func(o *eventhubs.Options) {
 		o.Partitioning, o.MaxWaitTime = eventhubs.ServiceAssigned, 10*time.Millisecond
 	}},
 }
