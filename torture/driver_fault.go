@@ -140,7 +140,7 @@ func (d *driver) serviceActed(a *acted) {
 		return // of an emulator that is gone
 	}
 	f.slot.armed[f.kind.op == emulator.KindTransfer]--
-	f.Partition = a.Partition
+	f.Partition, f.Began = a.Partition, a.At
 	d.log.act(f, a.At, a.What)
 	d.log.end(f, a.At.Add(f.lasts))
 }

@@ -48,6 +48,7 @@ func (l *faultLog) ask(k *kind, s *slot, lasts time.Duration) *fault {
 	if s != nil {
 		f.Producer = s.number
 	}
+	f.Began = f.Asked
 	l.asked[k.name]++
 	l.open[f.ID] = f
 	return f

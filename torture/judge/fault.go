@@ -17,6 +17,7 @@ type Fault struct {
 	Producer   int // -1: all
 	Partition  int // -1: all
 	Asked      time.Time
+	Began      time.Time // from when on it may have an effect, which its observer sees later
 	Acted      time.Time // zero: no observer saw it act
 	Ended      time.Time // from when on it no longer disturbs
 	Fails      bool      // a try of the producer must fail of it
@@ -56,17 +57,22 @@ func (f *Fault) concerns(producer, partition int) bool {
 // causeWindow is how long a batch may live on, so how long after a fault it may be stored again.
 const causeWindow = 2 * time.Minute
 
+// seenLate is how long after its beginning an observer may see a fault act.
+const seenLate = 30 * time.Second
+
 // causeOf is the latest fault before a moment that may have had a batch stored again; nil if there
 // is none. Faults are in the order in which they acted.
-func causeOf(faults []Fault, producer, partition int, at time.Time) *Fault {
+func causeOf(faults []Fault, producer, partition int, at time.Time) (cause *Fault) {
 	at = at.Add(time.Millisecond) // the service rounds times down to milliseconds
-	end, _ := slices.BinarySearchFunc(faults, at, func(f Fault, at time.Time) int { return cmp.Or(f.Acted.Compare(at), -1) })
+	end, _ := slices.BinarySearchFunc(faults, at.Add(seenLate), func(f Fault, at time.Time) int { return cmp.Or(f.Acted.Compare(at), -1) })
 	for i := end - 1; i >= 0 && at.Sub(faults[i].Acted) < causeWindow; i-- {
-		if f := &faults[i]; f.Duplicates && (f.concerns(producer, partition) || f.Wide && f.concerns(producer, everybody)) {
-			return f
+		f := &faults[i]
+		concerns := f.concerns(producer, partition) || f.Wide && f.concerns(producer, everybody)
+		if f.Duplicates && concerns && !f.Began.After(at) && (cause == nil || f.Began.After(cause.Began)) {
+			cause = f
 		}
 	}
-	return nil
+	return cause
 }
 
 // Duplicates says how many events are stored again, by the kind of the fault that is the cause.
@@ -121,7 +127,7 @@ func (l *Ledger) attribute(faults []Fault, accounts map[*life]*account) Duplicat
 // forgetter is the latest fault by which the service forgot a producer.
 func forgetter(faults []Fault, producer, partition int, at time.Time) *Fault {
 	for i := len(faults) - 1; i >= 0; i-- {
-		if f := &faults[i]; f.Forgets && f.concerns(producer, partition) && !f.Acted.After(at) && at.Sub(f.Acted) < causeWindow {
+		if f := &faults[i]; f.Forgets && f.concerns(producer, partition) && !f.Began.After(at) && at.Sub(f.Acted) < causeWindow {
 			return f
 		}
 	}

@@ -55,7 +55,7 @@ func (h *history) insert(life uint32, before record.Kind, e *record.Entry) {
 }
 
 func TestEachPlantedWrongIsFound(t *testing.T) {
-	failed := Fault{ID: 1, Kind: "cut", Producer: everybody, Partition: everybody, Acted: start, Ended: start, Duplicates: true}
+	failed := Fault{ID: 1, Kind: "cut", Producer: everybody, Partition: everybody, Began: start, Acted: start, Ended: start, Duplicates: true}
 	for _, test := range []struct {
 		name  string
 		edit  func(h *history)
@@ -110,6 +110,14 @@ func TestEachPlantedWrongIsFound(t *testing.T) {
 			h.insert(memoryLife, record.Reported, &record.Entry{Kind: record.Tried, Time: start, Partition: 1, Code: "timeout"})
 		}, WrongUncaused, 1},
 		{"a batch is twice without a failed try", func(h *history) { h.repeat(memoryLife, 1); h.faults = []Fault{failed} }, WrongUncaused, 1},
+		{"a batch is twice before a fault", func(h *history) {
+			h.repeat(memoryLife, 1)
+			h.insert(memoryLife, record.Reported, &record.Entry{Kind: record.Tried, Time: start, Partition: 1, Code: "timeout"})
+			late := failed
+			late.Began = start.Add(time.Hour)
+			late.Acted, late.Ended = late.Began, late.Began
+			h.faults = []Fault{late}
+		}, WrongUncaused, 1},
 		{"a former life stores after its successor", func(h *history) {
 			n := h.reported(idempotentLife, 0).Numbers[0]
 			at := h.at(0, idOf(idempotentLife, n))
@@ -162,7 +170,7 @@ func TestEachPlantedWrongIsFound(t *testing.T) {
 }
 
 func TestWhatIsAllowedIsNotWrong(t *testing.T) {
-	cut := Fault{ID: 1, Kind: "cut", Producer: 0, Partition: 1, Acted: start, Ended: start, Duplicates: true}
+	cut := Fault{ID: 1, Kind: "cut", Producer: 0, Partition: 1, Began: start, Acted: start, Ended: start, Duplicates: true}
 	for _, test := range []struct {
 		name  string
 		edit  func(h *history)
@@ -173,9 +181,16 @@ func TestWhatIsAllowedIsNotWrong(t *testing.T) {
 			h.insert(memoryLife, record.Reported, &record.Entry{Kind: record.Tried, Time: start, Partition: 1, Code: "timeout"})
 			h.faults = []Fault{cut}
 		}, func(v *Verdict) bool { return v.Duplicates.ByFault["cut"] == perBatch && v.Totals.Again == perBatch }},
+		{"a duplicate before the observer saw the fault", func(h *history) {
+			h.repeat(memoryLife, 1)
+			h.insert(memoryLife, record.Reported, &record.Entry{Kind: record.Tried, Time: start, Partition: 1, Code: "timeout"})
+			late := cut
+			late.Acted = start.Add(10 * time.Second)
+			h.faults = []Fault{late}
+		}, func(v *Verdict) bool { return v.Duplicates.ByFault["cut"] == perBatch }},
 		{"one batch of an idempotent producer after the service forgot it", func(h *history) {
 			h.repeat(idempotentLife, 1)
-			h.faults = []Fault{{ID: 1, Kind: "forget", Producer: everybody, Partition: everybody, Acted: start, Ended: start, Forgets: true}}
+			h.faults = []Fault{{ID: 1, Kind: "forget", Producer: everybody, Partition: everybody, Began: start, Acted: start, Ended: start, Forgets: true}}
 		}, func(v *Verdict) bool { return v.Duplicates.Forgotten == perBatch }},
 		{"a life that takes a partition from a later life", func(h *history) {
 			of := func(e Received) bool {
