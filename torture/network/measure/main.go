@@ -44,6 +44,7 @@ var measurements = []struct {
 }{
 	{"throughput", throughput},
 	{"connections", connections},
+	{"slow", slow},
 	{"half-open", halfOpen},
 	{"outage", outage},
 	{"idle", idle},
@@ -53,7 +54,7 @@ func run(args []string, out, status io.Writer) error {
 	var o options
 	flags := flag.NewFlagSet("measure", flag.ContinueOnError)
 	flags.SetOutput(status)
-	flags.StringVar(&o.only, "only", "", "make only these tables, with commas between them: throughput, connections, half-open, outage, idle")
+	flags.StringVar(&o.only, "only", "", "make only these tables, with commas between them: throughput, connections, slow, half-open, outage, idle")
 	flags.StringVar(&o.control, "control", "cubic,bbr", "congestion controls of the producer's kernel, with commas between them")
 	flags.DurationVar(&o.roundTrip, "round-trip", 80*time.Millisecond, "of the way between producer and emulator")
 	flags.DurationVar(&o.warmUp, "warm-up", 4*time.Second, "before throughput and latency are measured")

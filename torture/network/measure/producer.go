@@ -106,8 +106,11 @@ func load(j *job) (*result, error) {
 		for p := c; p < j.Partitions; p += j.Connections {
 			partitions = append(partitions, strconv.Itoa(p))
 		}
-		wg.Go(func() { enqueue(ctx, j, producer, partitions) }) // until ctx ends
 		defer abandon(producer)
+		if err := learn(producer, partitions); err != nil {
+			return nil, err
+		}
+		wg.Go(func() { enqueue(ctx, j, producer, partitions) }) // until ctx ends
 	}
 	time.Sleep(j.WarmUp)
 	t.mu.Lock()
@@ -126,6 +129,18 @@ func load(j *job) (*result, error) {
 		r.P50, r.P99, r.Max = took[len(took)/2], took[len(took)*99/100], took[len(took)-1]
 	}
 	return r, nil
+}
+
+// learn opens the partitions' links, so that their batches may be as large as the service takes.
+func learn(producer *eventhubs.BufferedProducer, partitions []string) error {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	for _, p := range partitions {
+		if err := producer.Enqueue(ctx, &eventhubs.Event{PartitionID: p, Tag: time.Now()}); err != nil {
+			return err
+		}
+	}
+	return producer.Flush(ctx)
 }
 
 func abandon(p *eventhubs.BufferedProducer) {

@@ -13,33 +13,42 @@ import (
 
 var losses = []float64{0, 0.001, 0.01}
 
+// settings are those of both directions.
+func (b *bench) settings(loss float64, rate int) network.Settings {
+	return network.Settings{Delay: b.options.roundTrip / 2, Loss: loss, Rate: rate, Queue: rate / 10}
+}
+
 // run makes one load over a way with a delay and losses in both directions.
-func (b *bench) run(control string, loss float64, j job) (res *result, lost float64, err error) {
+func (b *bench) run(control string, loss float64, j job) (res *result, err error) {
 	r, err := newRig(1, j.Partitions, 0)
 	if err != nil {
-		return nil, 0, err
+		return nil, err
 	}
 	defer func() { err = errors.Join(err, r.close()) }()
-	w := r.network.Way(0)
-	s := network.Settings{Delay: b.options.roundTrip / 2, Loss: loss}
+	j.Control, j.WarmUp, j.Lasting = control, b.options.warmUp, b.options.lasting
+	if loss >= 0.01 && j.Every == 0 {
+		j.Lasting *= 3 // a batch takes seconds
+	}
+	return b.load(r, 0, b.settings(loss, 0), j)
+}
+
+// load makes one load over a way of a rig.
+func (b *bench) load(r *rig, way int, s network.Settings, j job) (*result, error) {
+	w := r.network.Way(way)
 	w.Set(s, s)
-	j.Role, j.Address, j.WarmUp, j.Lasting = "load", r.address, b.options.warmUp, b.options.lasting
-	j.Control = control
+	j.Role, j.Address = "load", r.address
 	p, err := start(w.Start, j)
 	if err != nil {
-		return nil, 0, err
+		return nil, err
 	}
-	m, err := p.next(j.WarmUp + j.Lasting + time.Minute)
-	if err != nil {
-		return nil, 0, err
-	}
-	if err := p.end(); err != nil {
-		return nil, 0, err
+	m, err := p.next(j.WarmUp + j.Lasting + 2*time.Minute)
+	if err := errors.Join(err, p.end()); err != nil {
+		return nil, err
 	}
 	up, _ := w.Count()
-	b.note("%s, loss %g, %d partitions, %d connections, %d sends: %.2f MB/s, p50 %v, p99 %v, %d failed tries; %d of %d packets lost",
-		control, loss, j.Partitions, j.Connections, j.Sends, m.Result.BytesPerSecond/1e6, m.Result.P50, m.Result.P99, m.Result.Failed, up.Lost, up.Packets)
-	return m.Result, float64(up.Lost) / float64(up.Packets), nil
+	b.note("%s, loss %g %%, rate %d, %d partitions, %d connections, %d sends: %.2f MB/s, p50 %v, p99 %v, %d failed tries; %d of %d packets lost, %d overflowed",
+		j.Control, s.Loss*100, s.Rate, j.Partitions, j.Connections, j.Sends, m.Result.BytesPerSecond/1e6, m.Result.P50, m.Result.P99, m.Result.Failed, up.Lost, up.Packets, up.Overflowed)
+	return m.Result, nil
 }
 
 // throughput is the table of sends in flight.
@@ -51,7 +60,7 @@ func throughput(b *bench) error {
 			for _, loss := range losses {
 				row := fmt.Sprintf("| %s | %d | %g %% ", control, partitions, loss*100)
 				for _, sends := range []int{1, 2, 4} {
-					r, _, err := b.run(control, loss, job{Partitions: partitions, Connections: 1, Sends: sends, EventBytes: 10_000})
+					r, err := b.run(control, loss, job{Partitions: partitions, Connections: 1, Sends: sends, EventBytes: 10_000})
 					if err != nil {
 						return err
 					}
@@ -71,11 +80,11 @@ func connections(b *bench) error {
 	for control := range strings.SplitSeq(b.options.control, ",") {
 		for _, loss := range losses {
 			for _, n := range []int{1, 4, 16} {
-				fast, _, err := b.run(control, loss, job{Partitions: 32, Connections: n, Sends: 1, EventBytes: 10_000})
+				fast, err := b.run(control, loss, job{Partitions: 32, Connections: n, Sends: 1, EventBytes: 10_000})
 				if err != nil {
 					return err
 				}
-				slow, _, err := b.run(control, loss, job{Partitions: 32, Connections: n, Sends: 1, EventBytes: 300, Every: 100 * time.Millisecond})
+				slow, err := b.run(control, loss, job{Partitions: 32, Connections: n, Sends: 1, EventBytes: 300, Every: 100 * time.Millisecond})
 				if err != nil {
 					return err
 				}
@@ -85,4 +94,31 @@ func connections(b *bench) error {
 		}
 	}
 	return nil
+}
+
+// slow is the table of lines that take long for one batch of each partition.
+func slow(b *bench) error {
+	rates := []int{1_000_000, 500_000, 250_000}
+	r, err := newRig(len(rates), 32, 0)
+	if err != nil {
+		return err
+	}
+	b.printf("\n### 32 partitions, as fast as possible, over a slow line for 3 minutes; round trip %v, `TryTimeout` 60 s\n\n", b.options.roundTrip)
+	b.printf("| Rate of the line | Stored, MB/s | Failed tries | Event stored after: p50 | longest |\n|---|---|---|---|---|\n")
+	lines := make([]string, len(rates))
+	var work []func() error
+	for i, rate := range rates {
+		work = append(work, func() error {
+			res, err := b.load(r, i, b.settings(0, rate), job{Partitions: 32, Connections: 1, Sends: 1, EventBytes: 10_000, Lasting: 3 * time.Minute})
+			if err == nil {
+				lines[i] = fmt.Sprintf("| %g MB/s | %.2f | %d | %s | %s |\n", float64(rate)/1e6, res.BytesPerSecond/1e6, res.Failed, seconds(res.P50), seconds(res.Max))
+			}
+			return err
+		})
+	}
+	err = all(work...)
+	for _, line := range lines {
+		b.printf("%s", line)
+	}
+	return errors.Join(err, r.close())
 }
