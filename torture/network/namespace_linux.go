@@ -1,6 +1,7 @@
 package network
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -15,32 +16,44 @@ type namespace struct{ file *os.File }
 
 func newNamespace() (*namespace, error) {
 	n := &namespace{}
-	err := onThread(func() (err error) {
+	err := away(func() (err error) {
 		if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
 			return fmt.Errorf("a network namespace of its own: %w", err)
 		}
-		n.file, err = os.Open("/proc/thread-self/ns/net")
+		n.file, err = openPresent()
 		return err
 	})
 	return n, err
 }
 
-// onThread runs f on a thread of the system that ends with it. What f does to its thread harms no
-// other goroutine.
-func onThread(f func() error) error {
+// openPresent opens the namespace that the thread is in.
+func openPresent() (*os.File, error) { return os.Open("/proc/thread-self/ns/net") }
+
+// away runs f on a thread that no other goroutine has meanwhile. Then the thread goes back to its
+// namespace. It lives on, since the kernel ends processes with the thread that started them, if they
+// have a Pdeathsig.
+func away(f func() error) error {
 	result := make(chan error)
-	// Ends with f, and its thread with it, since it does not unlock.
+	// Ends with f.
 	go func() {
 		runtime.LockOSThread()
-		err := f()
-		result <- err
+		home, err := openPresent()
+		if err != nil {
+			result <- err
+			return // and the thread with it, since it is still locked
+		}
+		err = f()
+		if unix.Setns(int(home.Fd()), unix.CLONE_NEWNET) == nil {
+			runtime.UnlockOSThread()
+		}
+		result <- errors.Join(err, home.Close())
 	}()
 	return <-result
 }
 
-// inside runs f on a thread in the namespace. Sockets and processes that f makes stay there.
+// inside runs f in the namespace. Sockets and processes that f makes stay there.
 func (n *namespace) inside(f func() error) error {
-	return onThread(func() error {
+	return away(func() error {
 		if err := unix.Setns(int(n.file.Fd()), unix.CLONE_NEWNET); err != nil {
 			return fmt.Errorf("entering a network namespace: %w", err)
 		}

@@ -165,7 +165,7 @@ func (n *Network) Way(client int) *Way { return n.ways[client] }
 // StartServer starts a process in the server's namespace.
 func (n *Network) StartServer(c *exec.Cmd) error { return n.server.start(c) }
 
-// InsideServer runs f on a thread in the server's namespace. Sockets that f opens stay there.
+// InsideServer runs f in the server's namespace. Sockets that f opens stay there.
 func (n *Network) InsideServer(f func() error) error { return n.server.inside(f) }
 
 // ServerSysctl sets a variable of the server's kernel below net, such as
@@ -175,7 +175,7 @@ func (n *Network) ServerSysctl(name, value string) error { return n.server.sysct
 // Start starts a process in the client's namespace.
 func (w *Way) Start(c *exec.Cmd) error { return w.client.start(c) }
 
-// Inside runs f on a thread in the client's namespace. Sockets that f opens stay there.
+// Inside runs f in the client's namespace. Sockets that f opens stay there.
 func (w *Way) Inside(f func() error) error { return w.client.inside(f) }
 
 // Sysctl sets a variable of the client's kernel below net.

@@ -221,6 +221,25 @@ func TestProcessesStartInTheirNamespaces(t *testing.T) {
 	}
 }
 
+// TestProcessesLiveOnAfterTheirThread: a Pdeathsig is of the thread that started the process.
+func TestProcessesLiveOnAfterTheirThread(t *testing.T) {
+	n, _ := newNetwork(t)
+	c := exec.Command("cat")
+	c.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	in, err := c.StdinPipe()
+	if err := errors.Join(err, n.Way(0).Start(c)); err != nil {
+		t.Fatal(err)
+	}
+	for range 20 { // threads that end would have ended by now
+		if err := n.InsideServer(func() error { return nil }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := errors.Join(in.Close(), c.Wait()); err != nil {
+		t.Errorf("the process ended with %v", err)
+	}
+}
+
 func TestVariablesAreOfOneNamespace(t *testing.T) {
 	n, _ := newNetwork(t)
 	if err := n.Way(0).Sysctl("ipv4/tcp_retries2", "7"); err != nil {
