@@ -51,7 +51,7 @@ func (d *driver) start(name string, s setup, c *child) error {
 	if err != nil {
 		return err
 	}
-	if err := c.command.Start(); err != nil {
+	if err := d.place(&s, c.command); err != nil {
 		return err
 	}
 	d.children[c] = true

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/go-eventhubs/eventhubs/torture/judge"
+	router "github.com/go-eventhubs/eventhubs/torture/network"
 )
 
 // An options is what the command line says.
@@ -22,6 +23,7 @@ type options struct {
 	retention  int // events that a partition keeps
 	directory  string
 	only       string // kinds of faults, by a part of their names; empty: all
+	plain      bool   // no namespaces, and no faults of packets
 }
 
 // A driver runs the processes, makes the faults, and has the judge decide. Its fields belong to one
@@ -35,6 +37,7 @@ type driver struct {
 	plan       *plan
 	log        *faultLog
 	network    network
+	router     *router.Network // nil if plain
 	children   map[*child]bool
 	processors map[string]time.Duration // the processor time of the processes that have ended, by role
 	life       uint32                   // the last that was given out
@@ -86,7 +89,7 @@ func newDriver(o options) (*driver, error) {
 		options: o, directory: o.directory, log: log, inbox: newMailbox(),
 		children: make(map[*child]bool), waiting: make(map[string][]*fault), processors: make(map[string]time.Duration),
 	}
-	d.plan = newPlan(o.seed, o.faults, wanted(o.only))
+	d.plan = newPlan(o.seed, o.faults, o.kinds())
 	return d, nil
 }
 
@@ -127,6 +130,9 @@ func (d *driver) run(ctx context.Context) (err error) {
 		if d.network != nil {
 			err = errors.Join(err, d.network.close())
 		}
+		if d.router != nil {
+			err = errors.Join(err, d.router.Close())
+		}
 	}()
 	if err := d.assemble(); err != nil {
 		return err
@@ -145,7 +151,13 @@ func (d *driver) run(ctx context.Context) (err error) {
 const startTimeout = time.Minute
 
 // assemble starts the emulator, the judge and the producers, in that order.
-func (d *driver) assemble() error {
+func (d *driver) assemble() (err error) {
+	if !d.options.plain {
+		if d.router, err = newRouter(d.options.seed); err != nil {
+			return err
+		}
+		d.address = serviceAddress()
+	}
 	if err := d.startEmulator(false, func(*ready) { d.serving = true }); err != nil {
 		return err
 	}
@@ -161,11 +173,9 @@ func (d *driver) assemble() error {
 	if err := d.until("the judge starts", startTimeout, func() bool { return judging }); err != nil {
 		return err
 	}
-	network, err := newProxy(d.address, len(profiles))
-	if err != nil {
+	if err := d.makeNetwork(); err != nil {
 		return err
 	}
-	d.network = network
 	started := 0
 	for i := range profiles {
 		s := &slot{number: i, profile: &profiles[i], armed: make(map[bool]int)}
@@ -175,6 +185,21 @@ func (d *driver) assemble() error {
 		}
 	}
 	return d.until("the producers start", startTimeout, func() bool { return started == len(d.slots) })
+}
+
+func (d *driver) makeNetwork() error {
+	if d.router == nil {
+		p, err := newProxy(d.address, len(profiles))
+		if err == nil {
+			d.network = p
+		}
+		return err
+	}
+	n, err := newRouted(d.router, d.address)
+	if err == nil {
+		d.network = n
+	}
+	return err
 }
 
 // startEmulator starts an emulator with the data of the former one.

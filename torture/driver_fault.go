@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -21,6 +22,15 @@ func wanted(parts string) (all []*kind) {
 				break
 			}
 		}
+	}
+	return all
+}
+
+// kinds are those that a run makes.
+func (o *options) kinds() []*kind {
+	all := wanted(o.only)
+	if o.plain {
+		all = slices.DeleteFunc(all, func(k *kind) bool { return k.layer == inPackets })
 	}
 	return all
 }
@@ -74,7 +84,7 @@ func (d *driver) strike(k *kind) bool {
 		}
 		s.armed[k.op == emulator.KindTransfer]++
 		d.emulator.line.send(command{Arm: &arm{ID: f.ID, Kind: k.name, Producer: s.number, For: lasts}})
-	case inNetwork:
+	case inNetwork, inPackets:
 		if s.disturbed {
 			return false
 		}

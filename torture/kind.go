@@ -11,7 +11,8 @@ type layer string
 
 const (
 	inService layer = "service" // by the emulator's hook
-	inNetwork layer = "network" // on the way between a producer and the emulator
+	inNetwork layer = "network" // on the way between a producer and the emulator, of its connections
+	inPackets layer = "packets" // on the same way, of its packets; only with a router
 	inProcess layer = "process" // by signals, and by starting processes again
 	inClock   layer = "clock"   // of the credential and of the token check
 )
@@ -62,6 +63,18 @@ const (
 	frameWay     = "cut within a frame"
 	handshakeWay = "TLS handshake broken off"
 	garbleWay    = "TLS record changed"
+
+	lossPackets    = "loss of 2 % of the packets"
+	delayPackets   = "round trip of 80 ± 40 ms"
+	reorderPackets = "packets reordered"
+	repeatPackets  = "packets duplicated"
+	ratePackets    = "line of 1 MB/s"
+	holeUp         = "packets to the service swallowed"
+	holeDown       = "packets from the service swallowed"
+	largePackets   = "large packets dropped"
+	forgetMappings = "NAT forgets, silently"
+	resetMappings  = "NAT forgets, with a reset"
+	newAddress     = "change of address"
 )
 
 const (
@@ -82,6 +95,10 @@ func onTransfer(name string, a emulator.Action) kind {
 
 func onAttach(name string, a emulator.Action) kind {
 	return kind{name: name, layer: inService, weight: 12, op: emulator.KindAttach, action: at(a), fails: true}
+}
+
+func onPackets(name string, weight int) kind {
+	return kind{name: name, layer: inPackets, weight: weight, duplicates: true, lasts: [2]time.Duration{500 * ms, 2500 * ms}}
 }
 
 func (k kind) mayDuplicate() kind    { k.duplicates = true; return k }
@@ -136,6 +153,18 @@ var kinds = []kind{
 	{name: frameWay, layer: inNetwork, weight: 8, duplicates: true},
 	{name: handshakeWay, layer: inNetwork, weight: 4, duplicates: true, fits: overTLS},
 	{name: garbleWay, layer: inNetwork, weight: 4, duplicates: true, fits: overTLS},
+
+	onPackets(lossPackets, 6),
+	onPackets(delayPackets, 6),
+	onPackets(reorderPackets, 6),
+	onPackets(repeatPackets, 6),
+	onPackets(ratePackets, 6),
+	onPackets(holeUp, 4),
+	onPackets(holeDown, 4),
+	onPackets(largePackets, 4),
+	{name: forgetMappings, layer: inPackets, weight: 2, duplicates: true},
+	{name: resetMappings, layer: inPackets, weight: 6, duplicates: true},
+	{name: newAddress, layer: inPackets, weight: 2, duplicates: true},
 
 	{name: killProducer, layer: inProcess, weight: 1, duplicates: true, fits: func(p *profile) bool { return !p.steady }},
 	{name: stopProducer, layer: inProcess, weight: 1, duplicates: true, lasts: [2]time.Duration{200 * ms, 3500 * ms}},

@@ -40,7 +40,7 @@ func main() {
 // error is of the arguments, or of files.
 func run(ctx context.Context, args []string, out, status io.Writer) (ok bool, err error) {
 	var o options
-	var asJSON, keep, plain bool
+	var asJSON, keep bool
 	flags := flag.NewFlagSet("torture", flag.ContinueOnError)
 	flags.SetOutput(status)
 	flags.Uint64Var(&o.seed, "seed", 0, "seed of the faults; 0 takes one from the system, and prints it")
@@ -51,7 +51,7 @@ func run(ctx context.Context, args []string, out, status io.Writer) (ok bool, er
 	flags.IntVar(&o.retention, "retention", 200_000, "events that a partition keeps; producers wait when the judge is a quarter of it behind")
 	flags.StringVar(&o.only, "only", "", "make only the kinds of faults whose names have one of these parts, with commas between them")
 	flags.StringVar(&o.directory, "directory", "", "where the run keeps its data, records and logs; must be new (default: a temporary one, which is removed if nothing is wrong)")
-	flags.BoolVar(&plain, "plain", true, "a TCP proxy is the network between producers and emulator; no other is there yet")
+	flags.BoolVar(&o.plain, "plain", false, "no network namespaces, which need root, so no faults of packets; without root it is always so")
 	flags.BoolVar(&asJSON, "json", false, "report in JSON")
 	flags.BoolVar(&keep, "keep", false, "keep the temporary directory in any case")
 	if err := flags.Parse(args); err != nil {
@@ -62,10 +62,17 @@ func run(ctx context.Context, args []string, out, status io.Writer) (ok bool, er
 		return false, fmt.Errorf("unexpected argument %q: there are flags only", flags.Arg(0))
 	case o.lasting <= 0 || o.faults <= 0 || o.rate < 0 || o.partitions < 1 || o.partitions > 100 || o.retention < 1000:
 		return false, errors.New("-for and -faults must be more than 0, -rate at least 0, -partitions from 1 to 100, -retention at least 1000")
-	case !plain:
-		return false, errors.New("-plain=false: there is no other network yet")
 	case len(wanted(o.only)) == 0:
 		return false, fmt.Errorf("-only=%s: no kind of fault has that in its name", o.only)
+	}
+	if !o.plain {
+		if err := tryRouter(); err != nil {
+			_, _ = fmt.Fprintf(status, "torture: -plain, so without faults of packets: %v\n", err)
+			o.plain = true
+		}
+	}
+	if len(o.kinds()) == 0 {
+		return false, fmt.Errorf("-only=%s: these are faults of packets, which -plain leaves out", o.only)
 	}
 	if o.seed == 0 {
 		o.seed = rand.Uint64()

@@ -11,6 +11,9 @@ import (
 // A proxy is a network of one TCP listener for each producer, which passes all bytes on to the
 // emulator.
 type proxy struct {
+	host   string // that it listens on
+	listen func(address string) (net.Listener, error)
+	dial   func(address string) (net.Conn, error)
 	target string
 	ways   []*way
 	wg     sync.WaitGroup // of all goroutines: one for each listener, two for each connection
@@ -41,20 +44,33 @@ type pair struct {
 	once           sync.Once
 }
 
-// newProxy listens for so many producers.
+// newProxy listens for so many producers on loopback.
 func newProxy(target string, producers int) (*proxy, error) {
-	p := &proxy{target: target}
+	p := &proxy{
+		host:   "127.0.0.1",
+		listen: func(address string) (net.Listener, error) { return net.Listen("tcp", address) },
+		dial:   func(address string) (net.Conn, error) { return net.DialTimeout("tcp", address, tryTimeout) },
+	}
+	if err := p.open(target, producers); err != nil {
+		return nil, err
+	}
+	return p, nil
+}
+
+// open listens for so many producers.
+func (p *proxy) open(target string, producers int) error {
+	p.target = target
 	for range producers {
-		listener, err := net.Listen("tcp", "127.0.0.1:0")
+		listener, err := p.listen(net.JoinHostPort(p.host, "0"))
 		if err != nil {
-			return nil, errors.Join(err, p.close())
+			return errors.Join(err, p.close())
 		}
 		w := &way{proxy: p, listener: listener, pairs: make(map[*pair]bool)}
 		p.ways = append(p.ways, w)
 		// Ends when the listener is closed.
 		p.wg.Go(w.accept)
 	}
-	return p, nil
+	return nil
 }
 
 func (p *proxy) address(producer int) string { return p.ways[producer].listener.Addr().String() }
@@ -95,7 +111,7 @@ func (w *way) accept() {
 
 // join connects a producer's connection to the emulator, and passes bytes until one of them ends.
 func (w *way) join(client *net.TCPConn) {
-	server, err := net.DialTimeout("tcp", w.proxy.target, tryTimeout)
+	server, err := w.proxy.dial(w.proxy.target)
 	if err != nil { // the emulator is not there
 		reset(client)
 		return

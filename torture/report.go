@@ -19,6 +19,7 @@ import (
 type report struct {
 	Seed      uint64
 	Build     string
+	Plain     bool // without faults of packets
 	Machine   string
 	Lasted    time.Duration
 	PerSecond float64 // events read
@@ -40,7 +41,7 @@ type faultReport struct {
 }
 
 func (d *driver) report(lasted time.Duration, failure error) *report {
-	r := &report{Seed: d.options.seed, Build: build(), Machine: fmt.Sprintf("%s/%s, %d processors", runtime.GOOS, runtime.GOARCH, runtime.NumCPU()), Lasted: lasted, Verdict: d.verdict, JudgePeak: d.peak, Processor: d.processors}
+	r := &report{Seed: d.options.seed, Build: build(), Plain: d.options.plain, Machine: fmt.Sprintf("%s/%s, %d processors", runtime.GOOS, runtime.GOARCH, runtime.NumCPU()), Lasted: lasted, Verdict: d.verdict, JudgePeak: d.peak, Processor: d.processors}
 	if failure != nil {
 		r.Failure = failure.Error()
 	}

@@ -260,16 +260,16 @@ func quiet(forget, idle time.Duration, reset bool) func(*bench, *probe) ([]strin
 		before := p.way.CountNAT().Forgotten
 		began := time.Now()
 		lost, _ := p.untilLost(idle)
-		forgotten := "no"
-		if p.way.CountNAT().Forgotten > before {
-			forgotten = "yes"
-		}
 		if err := p.event(); err != nil {
 			return nil, err
 		}
 		stored, second, failures, err := p.first(began, false)
 		if lost.At.IsZero() {
 			lost = second
+		}
+		forgotten := "no" // the NAT looks when a packet comes
+		if p.way.CountNAT().Forgotten > before {
+			forgotten = "yes"
 		}
 		return []string{forgotten, since(lost, began), seconds(stored.Took), fmt.Sprint(len(failures))}, err
 	}
@@ -278,7 +278,7 @@ func quiet(forget, idle time.Duration, reset bool) func(*bench, *probe) ([]strin
 // idle is the table of a translation that forgets idle connections.
 func idle(b *bench) error {
 	b.printf("\n### A NAT forgets idle connections; round trip %v\n\n", b.options.roundTrip)
-	b.printf("| | Idle for | Mapping forgotten before the event | Connection dropped after | The event is stored after | Failed tries |\n|---|---|---|---|---|---|\n")
+	b.printf("| | Idle for | Mapping forgotten | Connection dropped after | The event is stored after | Failed tries |\n|---|---|---|---|---|---|\n")
 	off := keepAlive{Off: true}
 	const four, ten = 4 * time.Minute, 10 * time.Second
 	table := func(forget, idle time.Duration, reset bool, name string, j job) row {
