@@ -24,7 +24,7 @@ const closeTimeout = 5 * time.Second
 
 // open makes a producer as a job says.
 func open(j *job, o *eventhubs.Options) (*eventhubs.BufferedProducer, error) {
-	dialer := &net.Dialer{}
+	dialer := &net.Dialer{Timeout: j.DialTimeout}
 	if k := j.KeepAlive; k != (keepAlive{}) {
 		dialer.KeepAliveConfig = net.KeepAliveConfig{Enable: !k.Off, Idle: k.Idle, Interval: k.Interval, Count: k.Count}
 		if k.Off {
@@ -39,6 +39,7 @@ func open(j *job, o *eventhubs.Options) (*eventhubs.BufferedProducer, error) {
 	o.Connection.DialContext = dialer.DialContext
 	o.Connection.CustomEndpoint = j.Address
 	o.Retry.TryTimeout = j.TryTimeout
+	o.MaxBufferedBytes = j.Buffer
 	o.MaxConcurrentSendsPerPartition = j.Sends
 	connectionString := "Endpoint=sb://localhost;SharedAccessKeyName=RootManageSharedAccessKey;SharedAccessKey=SAS_KEY_VALUE;UseDevelopmentEmulator=true"
 	return eventhubs.NewBufferedProducerFromConnectionString(connectionString, hubName, o)

@@ -30,7 +30,9 @@ type job struct {
 	Every           time.Duration // one event for each partition; 0: as many as possible
 	WarmUp, Lasting time.Duration
 
+	Buffer      int           // MaxBufferedBytes; 0: the default
 	TryTimeout  time.Duration // 0: the default
+	DialTimeout time.Duration // of the dialer; 0: none
 	UserTimeout time.Duration // TCP_USER_TIMEOUT; 0: none
 	KeepAlive   keepAlive
 	Control     string // congestion control; empty: the kernel's default

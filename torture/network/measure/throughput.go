@@ -98,27 +98,34 @@ func connections(b *bench) error {
 
 // slow is the table of lines that take long for one batch of each partition.
 func slow(b *bench) error {
-	rates := []int{1_000_000, 500_000, 250_000}
-	r, err := newRig(len(rates), 32, 0)
+	const lasting = 3 * time.Minute
+	type line struct{ rate, buffer int }
+	lines := []line{{1_000_000, 0}, {500_000, 0}, {250_000, 0}, {500_000, 30_000_000}, {250_000, 15_000_000}}
+	r, err := newRig(len(lines), 32, 0)
 	if err != nil {
 		return err
 	}
-	b.printf("\n### 32 partitions, as fast as possible, over a slow line for 3 minutes; round trip %v, `TryTimeout` 60 s\n\n", b.options.roundTrip)
-	b.printf("| Rate of the line | Stored, MB/s | Failed tries | Event stored after: p50 | longest |\n|---|---|---|---|---|\n")
-	lines := make([]string, len(rates))
+	b.printf("\n### 32 partitions, as fast as possible, over a slow line for %v; round trip %v, `TryTimeout` 60 s\n\n", lasting, b.options.roundTrip)
+	b.printf("| Rate of the line | `MaxBufferedBytes` | Stored, MB/s | Failed tries | Event stored after: p50 | longest |\n|---|---|---|---|---|---|\n")
+	rows := make([]string, len(lines))
 	var work []func() error
-	for i, rate := range rates {
+	for i, l := range lines {
 		work = append(work, func() error {
-			res, err := b.load(r, i, b.settings(0, rate), job{Partitions: 32, Connections: 1, Sends: 1, EventBytes: 10_000, Lasting: 3 * time.Minute})
-			if err == nil {
-				lines[i] = fmt.Sprintf("| %g MB/s | %.2f | %d | %s | %s |\n", float64(rate)/1e6, res.BytesPerSecond/1e6, res.Failed, seconds(res.P50), seconds(res.Max))
+			res, err := b.load(r, i, b.settings(0, l.rate), job{Partitions: 32, Connections: 1, Sends: 1, EventBytes: 10_000, Buffer: l.buffer, Lasting: lasting})
+			if err != nil {
+				return err
 			}
-			return err
+			buffer := "64 MiB"
+			if l.buffer > 0 {
+				buffer = fmt.Sprintf("%g MB", float64(l.buffer)/1e6)
+			}
+			rows[i] = fmt.Sprintf("| %g MB/s | %s | %.2f | %d | %s | %s |\n", float64(l.rate)/1e6, buffer, res.BytesPerSecond/1e6, res.Failed, seconds(res.P50), seconds(res.Max))
+			return nil
 		})
 	}
 	err = all(work...)
-	for _, line := range lines {
-		b.printf("%s", line)
+	for _, row := range rows {
+		b.printf("%s", row)
 	}
 	return errors.Join(err, r.close())
 }
