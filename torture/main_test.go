@@ -40,7 +40,7 @@ func TestMain(m *testing.M) {
 // TestAShortRun makes each kind of fault once, and some often.
 func TestAShortRun(t *testing.T) {
 	var out, status bytes.Buffer
-	ok, err := run(t.Context(), []string{"-for", "20s", "-json"}, &out, &status)
+	ok, err := run(t.Context(), []string{"-for", "30s", "-json"}, &out, &status)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -21,7 +21,8 @@ const (
 // A probe is a producer, and the way that it takes.
 type probe struct {
 	*process
-	way *network.Way
+	way  *network.Way
+	sent int // events
 }
 
 func (b *bench) probe(r *rig, way int, j job) (*probe, error) {
@@ -30,12 +31,24 @@ func (b *bench) probe(r *rig, way int, j job) (*probe, error) {
 	w.Set(s, s)
 	j.Role, j.Address, j.Sends = "probe", r.address, 1
 	p, err := start(w.Start, j)
-	return &probe{p, w}, err
+	return &probe{process: p, way: w}, err
 }
 
-// first is the time of the first stored event after a moment, whose events are sent all the while,
-// if each says so. It also returns the time of the first loss of the connection, and the failures.
-func (p *probe) first(after time.Time, traffic bool) (stored, lost message, failures []string, err error) {
+// send has the producer enqueue the next event.
+func (p *probe) send() error {
+	p.sent++
+	return p.event()
+}
+
+// first waits for the first stored event of those that are sent from now on; with traffic it sends
+// some all the while. It also returns the first loss of the connection and the failed tries since a
+// moment.
+func (p *probe) first(since time.Time, traffic bool) (stored, lost message, failures []string, err error) {
+	return p.firstOf(p.sent+1, since, traffic)
+}
+
+// firstOf is first, from an event of that number on.
+func (p *probe) firstOf(number int, since time.Time, traffic bool) (stored, lost message, failures []string, err error) {
 	tick := time.NewTicker(every)
 	defer tick.Stop()
 	late := time.After(patience)
@@ -45,9 +58,9 @@ func (p *probe) first(after time.Time, traffic bool) (stored, lost message, fail
 			switch {
 			case !ok:
 				return stored, lost, failures, errors.New("the producer has ended")
-			case m.At.Before(after):
-			case m.Stored > 0:
+			case m.Stored >= number:
 				return m, lost, failures, nil
+			case m.At.Before(since):
 			case m.Disconnected != "" && lost.At.IsZero():
 				lost = m
 			case m.Failed != "":
@@ -55,7 +68,7 @@ func (p *probe) first(after time.Time, traffic bool) (stored, lost message, fail
 			}
 		case <-tick.C:
 			if traffic {
-				if err := p.event(); err != nil {
+				if err := p.send(); err != nil {
 					return stored, lost, failures, err
 				}
 			}
@@ -152,7 +165,7 @@ func since(m message, t time.Time) string {
 func underLoad(_ *bench, p *probe) ([]string, error) {
 	p.way.ForgetMappings()
 	began := time.Now()
-	stored, lost, failures, err := p.first(began.Add(time.Millisecond), true)
+	stored, lost, failures, err := p.first(began, true)
 	return []string{since(lost, began), since(stored, began), fmt.Sprint(len(failures))}, err
 }
 
@@ -165,10 +178,10 @@ func atRest(_ *bench, p *probe) ([]string, error) {
 	if !ok {
 		return nil, errors.New("the producer does not notice")
 	}
-	if err := p.event(); err != nil {
+	if err := p.send(); err != nil {
 		return nil, err
 	}
-	stored, _, failures, err := p.first(began, false)
+	stored, _, failures, err := p.firstOf(p.sent, began, false)
 	return []string{since(lost, began), "event after that: " + seconds(stored.Took), fmt.Sprint(len(failures))}, err
 }
 
@@ -216,7 +229,7 @@ func away(d time.Duration) func(*bench, *probe) ([]string, error) {
 		hole := network.Settings{BlackHole: true}
 		p.way.Set(hole, hole)
 		began := time.Now()
-		end := began.Add(d)
+		end, into := began.Add(d), p.sent+1
 		// Events go on meanwhile, into the buffer.
 		tick := time.NewTicker(every)
 		defer tick.Stop()
@@ -224,14 +237,14 @@ func away(d time.Duration) func(*bench, *probe) ([]string, error) {
 			if now.After(end) {
 				break
 			}
-			if err := p.event(); err != nil {
+			if err := p.send(); err != nil {
 				return nil, err
 			}
 		}
 		s := network.Settings{Delay: b.options.roundTrip / 2}
 		p.way.Set(s, s)
 		back := time.Now()
-		stored, _, _, err := p.first(back.Add(time.Millisecond), true)
+		stored, _, _, err := p.firstOf(into, back, true)
 		return []string{since(stored, back)}, err
 	}
 }
@@ -261,10 +274,10 @@ func quiet(forget, idle time.Duration, reset bool) func(*bench, *probe) ([]strin
 		before := p.way.CountNAT().Forgotten
 		began := time.Now()
 		lost, _ := p.untilLost(idle)
-		if err := p.event(); err != nil {
+		if err := p.send(); err != nil {
 			return nil, err
 		}
-		stored, second, failures, err := p.first(began, false)
+		stored, second, failures, err := p.firstOf(p.sent, began, false)
 		if lost.At.IsZero() {
 			lost = second
 		}
