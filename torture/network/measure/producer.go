@@ -20,8 +20,6 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-const closeTimeout = 5 * time.Second
-
 // open makes a producer as a job says.
 func open(j *job, o *eventhubs.Options) (*eventhubs.BufferedProducer, error) {
 	dialer := &net.Dialer{Timeout: j.DialTimeout}

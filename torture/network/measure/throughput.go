@@ -58,15 +58,16 @@ func throughput(b *bench) error {
 	for control := range strings.SplitSeq(b.options.control, ",") {
 		for _, partitions := range []int{1, 4} {
 			for _, loss := range losses {
-				row := fmt.Sprintf("| %s | %d | %g %% ", control, partitions, loss*100)
+				var row strings.Builder
+				_, _ = fmt.Fprintf(&row, "| %s | %d | %g %% ", control, partitions, loss*100)
 				for _, sends := range []int{1, 2, 4} {
 					r, err := b.run(control, loss, job{Partitions: partitions, Connections: 1, Sends: sends, EventBytes: 10_000})
 					if err != nil {
 						return err
 					}
-					row += fmt.Sprintf("| %.2f ", r.BytesPerSecond/1e6)
+					_, _ = fmt.Fprintf(&row, "| %.2f ", r.BytesPerSecond/1e6)
 				}
-				b.printf("%s|\n", row)
+				b.printf("%s|\n", row.String())
 			}
 		}
 	}
