@@ -62,6 +62,17 @@ func TestPlan(t *testing.T) {
 	}
 }
 
+// TestPlanSaysWhatLostPacketsDo over a long way, and not over a short one.
+func TestPlanSaysWhatLostPacketsDo(t *testing.T) {
+	for latency, want := range map[string]bool{"20ms": false, "80ms": true} {
+		got := program{}.run(t, "plan", "--events-per-second", "1000", "--bytes", "100", "--latency", latency)
+		got.want(t, exitOK)
+		if says := strings.Contains(got.stdout, "no packets are lost on the way"); says != want {
+			t.Errorf("with %s it speaks of lost packets: %v, want %v", latency, says, want)
+		}
+	}
+}
+
 func TestPlanOfAWrongCommandLine(t *testing.T) {
 	ok := []string{"--events-per-second", "1", "--bytes", "1"}
 	for want, args := range map[string][]string{
