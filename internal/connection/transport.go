@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"strings"
+	"time"
 
 	"github.com/go-eventhubs/eventhubs/internal/callback"
 )
@@ -22,6 +23,10 @@ type transport struct {
 	conn, raw net.Conn
 }
 
+// tcpTimeout bounds one opening of TCP. The system doubles its pauses between SYNs, so an opening
+// that began in an outage may take half a minute to see its end. A new one sees it at once.
+const tcpTimeout = 10 * time.Second
+
 // dialTransport opens the byte stream that the configuration asks for. Its errors are *Error.
 func dialTransport(ctx context.Context, cfg *Config) (transport, error) {
 	if cfg.NewWebSocketConn != nil {
@@ -36,7 +41,7 @@ func dialTransport(ctx context.Context, cfg *Config) (transport, error) {
 	addr := dialAddress(cfg)
 	dial := cfg.DialContext
 	if dial == nil {
-		dial = new(net.Dialer).DialContext
+		dial = (&net.Dialer{Timeout: tcpTimeout}).DialContext
 	}
 	raw, err := callback.Result("ConnectionOptions.DialContext", func() (net.Conn, error) { return dial(ctx, "tcp", addr) })
 	if err != nil {

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/go-eventhubs/eventhubs/torture/network"
 )
 
 // TestMain makes the test's program one of the measured processes, as main does.
@@ -87,6 +89,30 @@ func TestAResetIsSeenAtOnce(t *testing.T) {
 	stored, lost, failures, err := p.first(began, true)
 	if err != nil || lost.At.IsZero() || len(failures) == 0 || stored.At.Sub(began) > 10*time.Second {
 		t.Errorf("got %v, %+v, %+v, %v; want a lost connection, a failed try and an event soon after", err, stored, lost, failures)
+	}
+	if err := p.end(); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestADialOfAnOutageIsGivenUp: TCP would go on with ever longer pauses, for two minutes, and not see
+// the outage's end.
+func TestADialOfAnOutageIsGivenUp(t *testing.T) {
+	r := newTestRig(t, 1)
+	b := &bench{options: options{roundTrip: 20 * time.Millisecond}, out: io.Discard, status: io.Discard}
+	p, err := b.probe(r, 0, job{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	hole := network.Settings{BlackHole: true}
+	p.way.Set(hole, hole)
+	began := time.Now()
+	if err := p.send(); err != nil {
+		t.Fatal(err)
+	}
+	m, err := p.next(40 * time.Second)
+	if took := m.At.Sub(began); err != nil || m.Failed == "" || took < 9*time.Second || took > 20*time.Second {
+		t.Errorf("got %+v after %v, %v; want a failed try after 10 s", m, took, err)
 	}
 	if err := p.end(); err != nil {
 		t.Error(err)

@@ -22,7 +22,25 @@ import (
 
 // open makes a producer as a job says.
 func open(j *job, o *eventhubs.Options) (*eventhubs.BufferedProducer, error) {
-	dialer := &net.Dialer{Timeout: j.DialTimeout}
+	o.Connection.DialContext = j.dialer()
+	o.Logger = slog.New(slog.DiscardHandler)
+	o.Connection.CustomEndpoint = j.Address
+	o.Retry.TryTimeout = j.TryTimeout
+	o.MaxBufferedBytes = j.Buffer
+	o.MaxConcurrentSendsPerPartition = j.Sends
+	connectionString := "Endpoint=sb://localhost;SharedAccessKeyName=RootManageSharedAccessKey;SharedAccessKey=SAS_KEY_VALUE;UseDevelopmentEmulator=true"
+	return eventhubs.NewBufferedProducerFromConnectionString(connectionString, hubName, o)
+}
+
+// dialer is nil, so the producer's own, unless the job asks for something.
+func (j *job) dialer() func(context.Context, string, string) (net.Conn, error) {
+	if j.DialTimeout == 0 && j.UserTimeout == 0 && j.KeepAlive == (keepAlive{}) && j.Control == "" {
+		return nil
+	}
+	dialer := &net.Dialer{Timeout: 10 * time.Second} // as the producer's own
+	if j.DialTimeout != 0 {
+		dialer.Timeout = max(0, j.DialTimeout)
+	}
 	if k := j.KeepAlive; k != (keepAlive{}) {
 		dialer.KeepAliveConfig = net.KeepAliveConfig{Enable: !k.Off, Idle: k.Idle, Interval: k.Interval, Count: k.Count}
 		if k.Off {
@@ -33,14 +51,7 @@ func open(j *job, o *eventhubs.Options) (*eventhubs.BufferedProducer, error) {
 		failed := c.Control(func(fd uintptr) { err = j.set(int(fd)) })
 		return errors.Join(failed, err)
 	}
-	o.Logger = slog.New(slog.DiscardHandler)
-	o.Connection.DialContext = dialer.DialContext
-	o.Connection.CustomEndpoint = j.Address
-	o.Retry.TryTimeout = j.TryTimeout
-	o.MaxBufferedBytes = j.Buffer
-	o.MaxConcurrentSendsPerPartition = j.Sends
-	connectionString := "Endpoint=sb://localhost;SharedAccessKeyName=RootManageSharedAccessKey;SharedAccessKey=SAS_KEY_VALUE;UseDevelopmentEmulator=true"
-	return eventhubs.NewBufferedProducerFromConnectionString(connectionString, hubName, o)
+	return dialer.DialContext
 }
 
 // set sets the options of a socket.

@@ -32,7 +32,7 @@ type job struct {
 
 	Buffer      int           // MaxBufferedBytes; 0: the default
 	TryTimeout  time.Duration // 0: the default
-	DialTimeout time.Duration // of the dialer; 0: none
+	DialTimeout time.Duration // of the dialer; 0: the default, negative: none
 	UserTimeout time.Duration // TCP_USER_TIMEOUT; 0: none
 	KeepAlive   keepAlive
 	Control     string // congestion control; empty: the kernel's default
