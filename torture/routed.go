@@ -12,8 +12,8 @@ import (
 	router "github.com/go-eventhubs/eventhubs/torture/network"
 )
 
-// A routed network has each producer in a namespace of its own, behind a router that makes faults of
-// packets. The proxy is there too, in the service's namespace.
+// A routed network has each producer in a namespace of its own. A router makes faults of packets.
+// The proxy is there too, in the service's namespace.
 type routed struct {
 	*proxy
 	router *router.Network

@@ -30,8 +30,8 @@ func newNamespace() (*namespace, error) {
 func openPresent() (*os.File, error) { return os.Open("/proc/thread-self/ns/net") }
 
 // away runs f on a thread that no other goroutine has meanwhile. Then the thread goes back to its
-// namespace. It lives on, since the kernel ends processes with the thread that started them, if they
-// have a Pdeathsig.
+// namespace. It lives on, since the kernel ends processes with the thread that started them, if
+// they have a Pdeathsig.
 func away(f func() error) error {
 	result := make(chan error)
 	// Ends with f.

@@ -89,7 +89,7 @@ func newEnd(address netip.Addr) (*namespace, *os.File, error) {
 }
 
 // write passes a packet to a kernel. It fails only when the device is closed, or the kernel has no
-// memory; then the packet is lost, as it would be on a real line.
+// memory. Then the packet is lost, as it would be on a real line.
 func write(device *os.File, p packet) { _, _ = device.Write(p) }
 
 // read reads packets of a kernel until the device is closed.
@@ -168,8 +168,7 @@ func (n *Network) StartServer(c *exec.Cmd) error { return n.server.start(c) }
 // InsideServer runs f in the server's namespace. Sockets that f opens stay there.
 func (n *Network) InsideServer(f func() error) error { return n.server.inside(f) }
 
-// ServerSysctl sets a variable of the server's kernel below net, such as
-// ipv4/tcp_congestion_control.
+// ServerSysctl sets a variable of the server's kernel below net, for example ipv4/tcp_retries2.
 func (n *Network) ServerSysctl(name, value string) error { return n.server.sysctl(name, value) }
 
 // Start starts a process in the client's namespace.

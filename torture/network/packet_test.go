@@ -45,7 +45,8 @@ func right(t *testing.T, p packet) {
 	}
 }
 
-// TestChecksumOfAKnownPacket pins the checksum itself, by an IP header that RFC texts and books use.
+// TestChecksumOfAKnownPacket pins the checksum itself, by an IP header that RFC texts and books
+// use.
 func TestChecksumOfAKnownPacket(t *testing.T) {
 	p := append(packet{0x45, 0, 0, 0x73, 0, 0, 0x40, 0, 0x40, 0x11, 0xb8, 0x61, 0xc0, 0xa8, 0, 1, 0xc0, 0xa8, 0, 0xc7}, make([]byte, tcpHeader)...)
 	if ip, _ := p.checksums(); ip != 0xb861 {

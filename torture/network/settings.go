@@ -4,16 +4,27 @@ import "time"
 
 // Settings are the faults of one direction of a way. The zero value has none.
 type Settings struct {
-	Loss      float64       // share of packets that are dropped, 0 to 1
-	Duplicate float64       // share of packets that arrive twice
-	Reorder   float64       // share of packets that are held up by ReorderBy, so that later ones overtake them
-	ReorderBy time.Duration // default: 10 ms
-	Delay     time.Duration // of each packet
-	Jitter    time.Duration // Delay varies evenly by so much, up and down; packets overtake each other
-	Rate      int           // bytes a second; 0: no limit
-	Queue     int           // bytes that wait for Rate, after which packets are dropped; default: 64 KiB
-	BlackHole bool          // nothing passes
-	MaxPacket int           // bytes of an IP packet; larger ones are dropped, and the sender gets no ICMP message. 0: no limit
+	Loss      float64 // share of packets that are dropped, 0 to 1
+	Duplicate float64 // share of packets that arrive twice
+
+	// Reorder is the share of packets that are held up by ReorderBy, so that later ones overtake
+	// them. Default of ReorderBy: 10 ms.
+	Reorder   float64
+	ReorderBy time.Duration
+
+	Delay  time.Duration // of each packet
+	Jitter time.Duration // Delay varies evenly by so much, up and down; packets overtake each other
+
+	// Rate is in bytes a second; 0 is no limit. Queue bytes wait for it, and what does not fit is
+	// dropped. Default of Queue: 64 KiB.
+	Rate  int
+	Queue int
+
+	BlackHole bool // nothing passes
+
+	// MaxPacket is in bytes of an IP packet; 0 is no limit. Larger ones are dropped, and the sender
+	// gets no ICMP message.
+	MaxPacket int
 }
 
 const (

@@ -17,7 +17,7 @@ const (
 	queueLength = 50_000
 )
 
-// openTUN makes a TUN device in a namespace, with an address. All of 10.0.0.0/8 is behind it.
+// openTUN makes a TUN device in a namespace, with an address. All of 10.0.0.0/8 is reached by it.
 func openTUN(n *namespace, address netip.Addr) (device *os.File, err error) {
 	err = n.inside(func() error {
 		// The device is of the namespace in which the file is opened.

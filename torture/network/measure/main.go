@@ -1,7 +1,7 @@
 //go:build linux
 
 // Measure runs the producer and the emulator as processes in two network namespaces, with a router
-// between them, and prints the tables of docs/wire.md under "A real network".
+// between them. It prints the tables of docs/wire.md under "A real network".
 package main
 
 import (

@@ -95,8 +95,8 @@ func TestAResetIsSeenAtOnce(t *testing.T) {
 	}
 }
 
-// TestADialOfAnOutageIsGivenUp: TCP would go on with ever longer pauses, for two minutes, and not see
-// the outage's end.
+// TestADialOfAnOutageIsGivenUp: TCP would go on with ever longer pauses, for two minutes, and not
+// see the outage's end.
 func TestADialOfAnOutageIsGivenUp(t *testing.T) {
 	r := newTestRig(t, 1)
 	b := &bench{options: options{roundTrip: 20 * time.Millisecond}, out: io.Discard, status: io.Discard}
