@@ -91,7 +91,7 @@ func (n *routed) disturb(producer int, kind string, lasts time.Duration, acted f
 		return // it did not act
 	}
 	if lasts == 0 {
-		lasts = momentWatched
+		lasts = f.watched
 	}
 	// Ends with the fault, or with calm.
 	n.faults.Go(func() { n.watch(w, f, before, time.Now().Add(lasts), acted) })
@@ -100,24 +100,24 @@ func (n *routed) disturb(producer int, kind string, lasts time.Duration, acted f
 const (
 	// watchEvery is how often the counters of a way are looked at during a fault.
 	watchEvery = 10 * time.Millisecond
-	// momentWatched is how long a fault of a moment may take until a packet meets it.
-	momentWatched = networkPause
+	// redialWatched is how long a producer may take to dial again after its connection is half open:
+	// a try, the answer to a detach, and pauses.
+	redialWatched = 15 * time.Second
 )
 
 // watch reports the first packet that a fault has met, and ends the fault in time.
 func (n *routed) watch(w *router.Way, f *packetFault, before counters, end time.Time, acted func(string)) {
 	tick := time.NewTicker(watchEvery)
 	defer tick.Stop()
-	defer func() {
-		w.Set(router.Settings{}, router.Settings{})
-		w.SetNAT(0, false)
-	}()
+	if f.end != nil {
+		defer f.end(w)
+	}
 	for met := false; ; {
 		if count := f.count(counted(w)) - f.count(before); count > 0 && !met {
 			met = true
 			acted(fmt.Sprintf(f.observed, count))
 		}
-		if !time.Now().Before(end) {
+		if met && f.end == nil || !time.Now().Before(end) {
 			return
 		}
 		select {
@@ -143,37 +143,61 @@ func counted(w *router.Way) (c counters) {
 // A packetFault is a fault that the router makes.
 type packetFault struct {
 	begin    func(*router.Way) error
+	end      func(*router.Way)     // nil: nothing is to be ended
+	watched  time.Duration         // of a moment's fault: how long until a packet may meet it
 	count    func(counters) uint64 // packets that it has met
 	observed string                // with the number
 }
 
-// both has the same faults in both directions; one of a direction has them in that one.
-func both(s router.Settings) func(*router.Way) error { return eachWay(s, s) }
-
-func eachWay(up, down router.Settings) func(*router.Way) error {
-	return func(w *router.Way) error {
-		w.Set(up, down)
-		return nil
+// onWay is a fault that lasts. Its settings are those of the two directions.
+func onWay(up, down router.Settings, observed string, count func(router.Counters) uint64) *packetFault {
+	return &packetFault{
+		begin:    func(w *router.Way) error { w.Set(up, down); return nil },
+		end:      func(w *router.Way) { w.Set(router.Settings{}, router.Settings{}) },
+		count:    func(c counters) uint64 { return count(c.up) + count(c.down) },
+		observed: observed,
 	}
 }
 
-func ofBoth(count func(router.Counters) uint64) func(counters) uint64 {
-	return func(c counters) uint64 { return count(c.up) + count(c.down) }
+// onBoth has the same settings in both directions.
+func onBoth(s router.Settings, observed string, count func(router.Counters) uint64) *packetFault {
+	return onWay(s, s, observed, count)
 }
 
+var swallowed = func(c router.Counters) uint64 { return c.BlackHoled }
+
 var packetFaults = map[string]*packetFault{
-	lossPackets: {both(router.Settings{Loss: 0.02}), ofBoth(func(c router.Counters) uint64 { return c.Lost }), "%d packets were lost"},
-	delayPackets: {both(router.Settings{Delay: 40 * time.Millisecond, Jitter: 20 * time.Millisecond}),
-		ofBoth(func(c router.Counters) uint64 { return c.Delayed }), "%d packets were delayed"},
-	reorderPackets: {both(router.Settings{Reorder: 0.05}), ofBoth(func(c router.Counters) uint64 { return c.Overtaken }), "%d packets were overtaken"},
-	repeatPackets:  {both(router.Settings{Duplicate: 0.05}), ofBoth(func(c router.Counters) uint64 { return c.Duplicated }), "%d packets came twice"},
-	ratePackets:    {both(router.Settings{Rate: slowRate}), ofBoth(func(c router.Counters) uint64 { return c.Queued }), "%d packets waited for the line"},
-	holeUp:         {eachWay(router.Settings{BlackHole: true}, router.Settings{}), func(c counters) uint64 { return c.up.BlackHoled }, "%d packets were swallowed"},
-	holeDown:       {eachWay(router.Settings{}, router.Settings{BlackHole: true}), func(c counters) uint64 { return c.down.BlackHoled }, "%d packets were swallowed"},
-	largePackets: {both(router.Settings{MaxPacket: 1300}), ofBoth(func(c router.Counters) uint64 { return c.TooLarge }),
-		"%d packets were too large, and no ICMP message said so"},
-	forgetMappings: {func(w *router.Way) error { w.ForgetMappings(); return nil }, func(c counters) uint64 { return c.nat.Unmapped }, "%d packets had no mapping"},
-	resetMappings: {func(w *router.Way) error { w.SetNAT(0, true); w.ForgetMappings(); return nil }, func(c counters) uint64 { return c.nat.Reset },
-		"%d packets had no mapping, and were answered with an RST"},
-	newAddress: {(*router.Way).ChangeAddress, func(c counters) uint64 { return c.nat.Mapped }, "%d connections came from the new address"},
+	lossPackets: onBoth(router.Settings{Loss: 0.02}, "%d packets were lost",
+		func(c router.Counters) uint64 { return c.Lost }),
+	delayPackets: onBoth(router.Settings{Delay: 40 * time.Millisecond, Jitter: 20 * time.Millisecond}, "%d packets were delayed",
+		func(c router.Counters) uint64 { return c.Delayed }),
+	reorderPackets: onBoth(router.Settings{Reorder: 0.05}, "%d packets were overtaken",
+		func(c router.Counters) uint64 { return c.Overtaken }),
+	repeatPackets: onBoth(router.Settings{Duplicate: 0.05}, "%d packets came twice",
+		func(c router.Counters) uint64 { return c.Duplicated }),
+	ratePackets: onBoth(router.Settings{Rate: slowRate}, "%d packets waited for the line",
+		func(c router.Counters) uint64 { return c.Queued }),
+	holeUp:   onWay(router.Settings{BlackHole: true}, router.Settings{}, "%d packets were swallowed", swallowed),
+	holeDown: onWay(router.Settings{}, router.Settings{BlackHole: true}, "%d packets were swallowed", swallowed),
+	largePackets: onBoth(router.Settings{MaxPacket: 1300}, "%d packets were too large, and no ICMP message said so",
+		func(c router.Counters) uint64 { return c.TooLarge }),
+	forgetMappings: {
+		begin:    func(w *router.Way) error { w.ForgetMappings(); return nil },
+		watched:  networkPause,
+		count:    func(c counters) uint64 { return c.nat.Unmapped },
+		observed: "%d packets had no mapping",
+	},
+	resetMappings: {
+		begin:    func(w *router.Way) error { w.SetNAT(0, true); w.ForgetMappings(); return nil },
+		end:      func(w *router.Way) { w.SetNAT(0, false) },
+		watched:  networkPause,
+		count:    func(c counters) uint64 { return c.nat.Reset },
+		observed: "%d packets had no mapping, and were answered with an RST",
+	},
+	newAddress: {
+		begin:    (*router.Way).ChangeAddress,
+		watched:  redialWatched,
+		count:    func(c counters) uint64 { return c.nat.Mapped },
+		observed: "%d connections came from the new address",
+	},
 }
