@@ -118,6 +118,7 @@ type Options struct {
 	// events a second, over all hubs. Further transfers are rejected with com.microsoft:server-busy
 	// (50002). With any units the server answers 50 management calls a second; further ones get
 	// status 503 (50008). Receiving is not bounded.
+	// [Server.SetThroughputUnits] changes the number.
 	// Default: 0, no bounds.
 	ThroughputUnits int
 

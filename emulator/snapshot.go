@@ -22,7 +22,7 @@ type Snapshot struct {
 	Connections []ConnectionSnapshot
 	// Hooked says that a hook is set.
 	Hooked bool
-	// ThroughputUnits as in [Options].
+	// ThroughputUnits as in [Options], or as [Server.SetThroughputUnits] has changed them.
 	ThroughputUnits int
 	// Faults are the deliberate faults so far, latest first.
 	Faults []FaultTally
@@ -134,7 +134,7 @@ type LinkSnapshot struct {
 // link and receiver, and does not disturb clients.
 func (s *Server) Snapshot() Snapshot {
 	out := Snapshot{
-		Time: time.Now().UTC(), Started: s.started, ThroughputUnits: s.options.ThroughputUnits, Faults: s.faults.all(),
+		Time: time.Now().UTC(), Started: s.started, ThroughputUnits: s.namespace.throttle.size(), Faults: s.faults.all(),
 	}
 	hook := s.hook.Load()
 	out.Hooked = hook != nil && *hook != nil

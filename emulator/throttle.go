@@ -1,6 +1,7 @@
 package emulator
 
 import (
+	"fmt"
 	"sync"
 	"time"
 )
@@ -23,31 +24,62 @@ const (
 // throughput units.
 type throttle struct {
 	mu     sync.Mutex // guards the fields below
+	units  int        // 0: everything is allowed
 	bytes  bucket
 	events bucket
 	calls  bucket
 }
 
-// newThrottle makes the throttle of a namespace with this many throughput units. Without units it
-// is nil, which allows everything.
+// newThrottle makes the throttle of a namespace with this many throughput units.
 func newThrottle(units int) *throttle {
-	if units == 0 {
-		return nil
-	}
 	return &throttle{
+		units:  units,
 		bytes:  newBucket(float64(units) * unitBytes),
 		events: newBucket(float64(units) * unitEvents),
 		calls:  newBucket(managementCalls),
 	}
 }
 
-// ingress reports whether a message may come in; nil means yes.
-func (t *throttle) ingress(bytes, events int) *refusal {
-	if t == nil {
-		return nil
+// SetThroughputUnits changes [Options.ThroughputUnits] from the next operation on, as when a
+// namespace is scaled. It may be called at any time. Fewer units do not forgive what was taken
+// before: a client that has overdrawn the old ones waits longer.
+func (s *Server) SetThroughputUnits(units int) error {
+	if units < 0 {
+		return fmt.Errorf("emulator: SetThroughputUnits(%d): units cannot be negative, and 0 means no bounds", units)
 	}
+	s.namespace.throttle.set(units)
+	return nil
+}
+
+// set changes the units. What was taken before stays taken.
+func (t *throttle) set(units int) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	bytes, events := newBucket(float64(units)*unitBytes), newBucket(float64(units)*unitEvents)
+	if t.units == 0 {
+		t.calls = newBucket(managementCalls)
+	} else {
+		t.bytes.fill(bytes.at)
+		t.events.fill(events.at)
+		bytes.level, events.level = min(t.bytes.level, bytes.rate), min(t.events.level, events.rate)
+	}
+	t.units, t.bytes, t.events = units, bytes, events
+}
+
+// size returns the units.
+func (t *throttle) size() int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.units
+}
+
+// ingress reports whether a message may come in; nil means yes.
+func (t *throttle) ingress(bytes, events int) *refusal {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.units == 0 {
+		return nil
+	}
 	now := time.Now()
 	t.bytes.fill(now)
 	t.events.fill(now)
@@ -61,11 +93,11 @@ func (t *throttle) ingress(bytes, events int) *refusal {
 
 // call reports whether a management call may be made; nil means yes.
 func (t *throttle) call() *refusal {
-	if t == nil {
-		return nil
-	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	if t.units == 0 {
+		return nil
+	}
 	t.calls.fill(time.Now())
 	if !t.calls.has() {
 		return refuse(conditionServerBusy, textTooManyCalls)

@@ -145,3 +145,26 @@ func TestOptionsThatAreRefused(t *testing.T) {
 		}
 	}
 }
+
+// Units that change while clients send bound them from then on, in either direction.
+func TestThroughputUnitsChangeWhileTheServerRuns(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		server := newServer(t, emulator.Options{ThroughputUnits: 2})
+		sender := mustSender(t, server, "events/Partitions/0")
+		for _, phase := range []struct{ units, want int }{{2, 4000}, {1, 1000 + 2*1000}, {0, 4000}, {1, 1000 + 2*1000}, {2, 4000}} {
+			if err := server.SetThroughputUnits(phase.units); err != nil {
+				t.Fatal(err)
+			}
+			if got := server.Snapshot().ThroughputUnits; got != phase.units {
+				t.Errorf("the snapshot shows %d units, want %d", got, phase.units)
+			}
+			if got := acceptedIn(t, sender, 2*time.Second, 10); got < phase.want-2 || got > phase.want+2 {
+				t.Errorf("with %d units %d messages accepted, want %d", phase.units, got, phase.want)
+			}
+			time.Sleep(2 * time.Second) // the bucket is full again
+		}
+		if err := server.SetThroughputUnits(-1); err == nil || !strings.Contains(err.Error(), "SetThroughputUnits(-1)") {
+			t.Errorf("-1 units: %v, want an error that names the call", err)
+		}
+	})
+}
