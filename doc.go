@@ -53,8 +53,9 @@
 // An event may name its partition by an id. An event with a key goes to the partition that the
 // service's own hash chooses. For an event with neither, [Options.Partitioning] decides: the next
 // partition in turn ([RoundRobin]), one partition for a whole batch ([Sticky]), or the service's
-// choice ([ServiceAssigned]). Such events avoid partitions in trouble, so give a key or an id only
-// to events that belong together. The key travels with each event, in every batch.
+// choice ([ServiceAssigned]). The first two begin with a random one. Such events avoid partitions
+// in trouble, so give a key or an id only to events that belong together. The key travels with each
+// event, in every batch.
 //
 // The producer asks for the partitions when the first event is enqueued. Until it knows them,
 // events wait in their order, and Enqueue does not wait.

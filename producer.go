@@ -3,6 +3,7 @@ package eventhubs
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/go-eventhubs/eventhubs/internal/connection"
@@ -92,6 +93,7 @@ func newProducer(namespace, hubName string, h hub, o Options) *BufferedProducer 
 	parts.crew = newCrew(parts.lifetime)
 	parts.observer = newObserver(p, hubName, &o)
 	parts.directory = &directory{parts: parts}
+	parts.directory.ring.Store(rand.Uint32()) // so that a fleet does not begin with one partition
 	parts.admission = newAdmission(o.MaxBufferedEvents, o.MaxBufferedBytes, parts.directory.pick, parts.directory.press)
 	parts.handlers = &handlers{producer: p, options: &o, admission: parts.admission, observer: parts.observer}
 	health := &parts.observer.health
