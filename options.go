@@ -24,7 +24,7 @@ const (
 	defaultMaxWaitTime       = defaults.MaxWaitTime
 	defaultMaxBufferedEvents = defaults.MaxBufferedEvents
 	defaultMaxBufferedBytes  = defaults.MaxBufferedBytes
-	defaultDeliveryTimeout   = 15 * time.Minute
+	defaultDeliveryTimeout   = defaults.DeliveryTimeout
 	defaultMaxRetries        = 15
 	defaultRetryDelay        = 800 * time.Millisecond
 	defaultMaxRetryDelay     = time.Minute

@@ -11,6 +11,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"github.com/go-eventhubs/eventhubs/internal/capacity"
 	"github.com/go-eventhubs/eventhubs/internal/defaults"
 )
 
@@ -27,6 +28,7 @@ Options:
   --latency DURATION        from sending a batch to its acknowledgement (default 20ms)
   --linger DURATION         MaxWaitTime: how long an event may wait for others (default 250ms)
   --outage DURATION         how long the buffer must hold events during an outage (default 10s)
+  --units N                 throughput units that the namespace has (default 1.5 times the need)
   --output text|json        json: one object with figures and assumptions. A figure has name, value,
                             because and source
 
@@ -38,6 +40,7 @@ Exit status: 0 done; 2 wrong command line.
 Examples:
   eventhubs plan --events-per-second 5000 --bytes 800
   eventhubs plan --events-per-second 200000 --bytes 300 --processes 40 --readers 3 --output json
+  eventhubs plan --events-per-second 30000 --bytes 800 --processes 1200 --units 40 --outage 10m
 `
 
 // Figures that Event Hubs publishes, and the pages that have them.
@@ -53,7 +56,6 @@ const (
 	standardUnits       = 40
 	standardPartitions  = 32
 	standardConnections = 5000
-	managementCalls     = 50 // a second, for each namespace
 )
 
 // Figures of this producer.
@@ -80,6 +82,7 @@ type planOptions struct {
 	eventsPerSecond         float64
 	bytes                   float64
 	processes, readers      int
+	units                   int // 0: 1.5 times the need
 	latency, linger, outage time.Duration
 	json                    bool
 }
@@ -95,6 +98,7 @@ func parsePlan(args []string) (*planOptions, error) {
 	flags.DurationVar(&opts.latency, "latency", 20*time.Millisecond, "")
 	flags.DurationVar(&opts.linger, "linger", defaults.MaxWaitTime, "")
 	flags.DurationVar(&opts.outage, "outage", 10*time.Second, "")
+	flags.IntVar(&opts.units, "units", 0, "")
 	flags.StringVar(&output, "output", "text", "")
 	others, err := parseFlags(flags, args)
 	if err != nil {
@@ -122,6 +126,8 @@ func parsePlan(args []string) (*planOptions, error) {
 		return nil, badInput("--latency is %v; it must be more than 0, and at most 1m", opts.latency)
 	case opts.linger < 0 || opts.linger > time.Hour:
 		return nil, badInput("--linger is %v; it must be from 0 to 1h", opts.linger)
+	case given["units"] && (opts.units < 1 || opts.units > 1e6):
+		return nil, badInput("--units is %d; it must be from 1 to 1000000", opts.units)
 	case opts.outage < 0 || opts.outage > 24*time.Hour:
 		return nil, badInput("--outage is %v; it must be from 0 to 24h", opts.outage)
 	}
@@ -170,7 +176,7 @@ func makePlan(o *planOptions) *plan {
 	partitions := p.partitions(o, bytes)
 	p.batches(o, size, partitions)
 	p.buffer(o, size, partitions)
-	p.fleet(o)
+	p.together(o)
 	p.Assumptions = []string{
 		fmt.Sprintf("an event has %d bytes besides its body: a short key, no properties", eventOverhead),
 		"keys spread the events evenly over the partitions, and the load evenly over the processes",
@@ -181,6 +187,9 @@ func makePlan(o *planOptions) *plan {
 	}
 	if o.latency >= farLatency {
 		p.Assumptions = append(p.Assumptions, "no packets are lost on the way: with a round trip of 80ms and 0.1 % of them lost, a connection carried 0.8 MB/s with Linux' default congestion control, cubic, and 4 to 20 MB/s with BBR (docs/wire.md)")
+	}
+	if o.processes > 1 {
+		p.Assumptions = append(p.Assumptions, "start, back, caught up and the buffer of many processes are formulas, which a simulation agrees with (docs/operations.md)")
 	}
 	return p
 }
@@ -250,11 +259,29 @@ func (p *plan) batches(o *planOptions, size, partitions float64) {
 	}
 }
 
-// bufferedEvents returns how many events one process accepts in an outage, a linger and a round
-// trip, and at least the default.
+// bufferedEvents returns how many events one process holds because of an outage, a linger and a
+// round trip, and at least the default.
 func (o *planOptions) bufferedEvents() float64 {
-	hold := (o.outage + o.linger + o.latency).Seconds()
-	return max(defaults.MaxBufferedEvents, math.Ceil(o.eventsPerSecond/float64(o.processes)*hold))
+	events := o.eventsPerSecond / float64(o.processes) * (o.linger + o.latency).Seconds()
+	if o.recovers() {
+		events += o.fleet().Held(o.outage)
+	} else {
+		events += o.eventsPerSecond / float64(o.processes) * o.outage.Seconds()
+	}
+	return max(defaults.MaxBufferedEvents, math.Ceil(events))
+}
+
+// recovers reports whether many processes come back from an outage together.
+func (o *planOptions) recovers() bool { return o.processes > 1 && o.outage > 0 }
+
+// fleet returns the processes and what the namespace takes of their events.
+func (o *planOptions) fleet() capacity.Fleet {
+	size := o.bytes + eventOverhead
+	units := float64(o.units)
+	if units == 0 {
+		units = math.Ceil(1.5 * o.eventsPerSecond * max(1.0/unitIngressEvents, size/unitIngressBytes))
+	}
+	return capacity.Fleet{Producers: o.processes, Load: o.eventsPerSecond, Capacity: units * min(unitIngressEvents, unitIngressBytes/size)}
 }
 
 // bufferBytes returns the bytes of these events, in whole MiB, and at least the default.
@@ -267,6 +294,10 @@ func (p *plan) buffer(o *planOptions, size, partitions float64) {
 	events := o.bufferedEvents()
 	why := "what one process accepts in %v: the outage, a linger and a round trip"
 	span := o.outage + o.linger + o.latency
+	if o.recovers() {
+		why = "what one process holds at most after %v: one and a half outages, the time until it is back, a linger and a round trip"
+		span = o.outage
+	}
 	if events == defaults.MaxBufferedEvents {
 		why = "the default holds what one process accepts in %v"
 	}
@@ -283,15 +314,32 @@ func (p *plan) buffer(o *planOptions, size, partitions float64) {
 		processBytes>>20, amount(partitions), linkBytes>>10)
 }
 
-// fleet adds what many processes need of a namespace.
-func (p *plan) fleet(o *planOptions) {
+// together adds what many processes need of a namespace.
+func (p *plan) together(o *planOptions) {
 	why := "one for each process"
 	if o.processes > standardConnections {
 		why += fmt.Sprintf("; the Standard tier has at most %d", standardConnections)
 	}
 	p.add("connections", float64(o.processes), "", quotasPage, "%s", why)
-	if start := float64(o.processes) / managementCalls; start > 1 {
-		p.add("start", math.Ceil(start), "s", quotasPage, "a namespace answers %d questions about partitions a second; a process that asks too often waits", managementCalls)
+	fleet := o.fleet()
+	if start := fleet.Start(); start > 0 {
+		p.add("start", math.Ceil(start.Seconds()), "s", quotasPage, "if all start at once: a namespace answers %d questions about partitions a second, and a refused process waits", capacity.ManagementCalls)
+	}
+	if !o.recovers() {
+		return
+	}
+	p.add("back", math.Ceil(fleet.Back(o.outage).Seconds()), "s at most", "", "from the end of an outage of %v until each process stores events again: twice the longest pause, and a throttled try", o.outage)
+	work, catchesUp := fleet.CatchUp(o.outage)
+	if !catchesUp {
+		p.add("caught up", 0, "never", scalabilityPage, "the namespace takes %s events/s, and no fewer come: add throughput units", amount(fleet.Capacity))
+		return
+	}
+	p.add("caught up", math.Ceil(work.Seconds()), "s", scalabilityPage, "the events of %v, stored by what the namespace takes beyond the stream: %s − %s events/s", o.outage, amount(fleet.Capacity), amount(fleet.Load))
+	if needs := o.outage + work*5/4; needs > defaults.DeliveryTimeout {
+		p.add("DeliveryTimeout", math.Ceil(needs.Seconds()), "s at least", "", "the outage and 1.25 times the time to catch up: with the default of %v events fail", defaults.DeliveryTimeout)
+	}
+	if o.outage > 5*time.Minute {
+		p.add("MaxRetries", 1000, "", "", "the default of 15 may be used up after about %v without a namespace: let DeliveryTimeout bound the retries", 7*time.Minute)
 	}
 }
 

@@ -9,6 +9,7 @@ const (
 	MaxWaitTime       = 250 * time.Millisecond
 	MaxBufferedEvents = 2500
 	MaxBufferedBytes  = 64 << 20
+	DeliveryTimeout   = 15 * time.Minute
 )
 
 // LeastBatchBytes is the least size that a batch may have, however many links share the buffer.
