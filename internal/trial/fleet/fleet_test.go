@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -24,7 +25,6 @@ var producers = flag.Int("fleet.producers", 0, "run so many producers of 25 even
 
 // A shape is a fleet's size and load, and how long its troubles last.
 type shape struct {
-	name              string
 	producers, rate   int // rate: events a second of one producer
 	units, partitions int
 	waves             int           // a deployment replaces the producers in so many parts
@@ -61,18 +61,9 @@ type fleet struct {
 	sentTo []atomic.Int64 // events that were sent to each partition, throttled ones too
 
 	mu    sync.Mutex // guards the fields below
-	gone  gone
+	gone  bool       // the namespace refuses dials
 	dials []time.Time
 }
-
-// gone says what a dial meets.
-type gone int
-
-const (
-	here     gone = iota
-	refusing      // the dial is refused at once
-	silent        // the dial is never answered
-)
 
 func newFleet(t *testing.T, s shape) *fleet {
 	f := &fleet{T: t, shape: s, sentTo: make([]atomic.Int64, s.partitions), stop: make(chan struct{})}
@@ -111,17 +102,14 @@ func (f *fleet) dial(ctx context.Context, _, _ string) (net.Conn, error) {
 	f.mu.Lock()
 	gone := f.gone
 	f.mu.Unlock()
-	switch gone {
-	case refusing:
-		return nil, &net.OpError{Op: "dial", Net: "tcp", Err: errRefused}
-	case silent:
-		<-ctx.Done()
-		return nil, ctx.Err()
+	if gone {
+		return nil, &net.OpError{Op: "dial", Net: "tcp", Err: syscall.ECONNREFUSED}
 	}
 	return f.server.Dial(ctx)
 }
 
-func (f *fleet) become(g gone) {
+// setGone has dials refused from now on, or answered again.
+func (f *fleet) setGone(g bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.gone = g

@@ -7,13 +7,10 @@ import (
 	"math/rand/v2"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	"github.com/go-eventhubs/eventhubs"
 )
-
-var errRefused error = syscall.ECONNREFUSED
 
 // A member is a program with a producer. A deployment replaces its producer; its events are numbered on.
 type member struct {

@@ -23,7 +23,7 @@ func (s *shape) capacity() capacity.Fleet {
 	return capacity.Fleet{Producers: s.producers, Load: float64(s.load()), Capacity: float64(s.units) * 1000}
 }
 
-// lossless fails the test if a trouble made events fail or programs wait, or if there was more than one connection for each new producer.
+// lossless fails the test if a trouble made events fail or programs wait.
 func (f *fleet) lossless(r row) {
 	f.Helper()
 	if r.failed != 0 || r.blocked > 0 {
@@ -109,10 +109,10 @@ func (f *fleet) deploy() {
 
 // outage has the namespace gone for a while.
 func (f *fleet) outage() {
-	f.become(refusing)
+	f.setGone(true)
 	f.server.CutAll()
 	time.Sleep(f.shape.outage)
-	f.become(here)
+	f.setGone(false)
 }
 
 // halve has the namespace at half of its units for a while.
