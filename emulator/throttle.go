@@ -51,7 +51,7 @@ func (s *Server) SetThroughputUnits(units int) error {
 	return nil
 }
 
-// set changes the units. What was taken before stays taken.
+// set changes the units. Events taken before still count.
 func (t *throttle) set(units int) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

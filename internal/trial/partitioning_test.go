@@ -45,7 +45,8 @@ func TestEventsWithoutKeyGoRoundRobin(t *testing.T) {
 	})
 }
 
-// Programs that each publish a few events, or a fleet that starts in one instant, must not all begin with partition 0.
+// Programs that each publish a few events, or a fleet that starts in one instant, must not all
+// begin with partition 0.
 func TestProducersBeginWithDifferentPartitions(t *testing.T) {
 	for _, partitioning := range []eventhubs.Partitioning{eventhubs.RoundRobin, eventhubs.Sticky} {
 		synctest.Test(t, func(t *testing.T) {

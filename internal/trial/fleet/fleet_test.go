@@ -1,4 +1,5 @@
-// Package fleet tests many producers of one event hub together: what they ask of a namespace, and how long they take to come back.
+// Package fleet tests many producers of one event hub together: what they ask of a namespace, and
+// how long they take to come back.
 package fleet
 
 import (
@@ -36,8 +37,8 @@ type shape struct {
 	retries           int           // MaxRetries
 }
 
-// message is the largest message of the hub, in bytes. Events of this test have 8 bytes; 1,300 of them fill a message, as events of 800 bytes
-// fill one of the service.
+// message is the largest message of the hub, in bytes. Events of this test have 8 bytes; 1,300 of
+// them fill a message, as events of 800 bytes fill one of the service.
 const message = 32 << 10
 
 // load is the events a second of all producers together.
@@ -45,7 +46,8 @@ func (s *shape) load() int { return s.producers * s.rate }
 
 const tick = time.Second // a producer's program enqueues so often
 
-// A fleet is many producers of one hub, each with a steady stream of events. All of it lives in virtual time.
+// A fleet is many producers of one hub, each with a steady stream of events. All of it lives in
+// virtual time.
 type fleet struct {
 	*testing.T
 	shape
@@ -152,8 +154,8 @@ func (r row) String() string {
 		r.name, r.calls, r.refused, r.dials, r.peak, r.throttled, r.back.Round(100*time.Millisecond), r.caughtUp, r.held, r.most, r.failed, r.blocked.Round(time.Second), r.crowd)
 }
 
-// trouble measures what happens from now until the fleet has caught up. The strike returns when the trouble is over; without a strike it
-// is over at once. Patience bounds the time after that.
+// trouble measures what happens from now until the fleet has caught up. The strike returns when the
+// trouble is over; without a strike it is over at once. Patience bounds the time after that.
 func (f *fleet) trouble(name string, patience time.Duration, strike func()) row {
 	f.Helper()
 	r := row{name: name}

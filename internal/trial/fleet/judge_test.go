@@ -6,8 +6,9 @@ import (
 	"github.com/go-eventhubs/eventhubs"
 )
 
-// kept is how many events a partition keeps: four times what the namespace takes in a second. The judge reads a partition when half of them are
-// new, and looks every second. So no event is dropped unread.
+// kept is how many events a partition keeps: four times what the namespace takes in a second. The
+// judge reads a partition when half of them are new, and looks every second. So no event is dropped
+// unread.
 func (s *shape) kept() int { return 4 * s.units * 1000 }
 
 // A judge reads the hub while the fleet runs, and keeps a bit for each event.

@@ -12,7 +12,8 @@ import (
 	"github.com/go-eventhubs/eventhubs"
 )
 
-// A member is a program with a producer. A deployment replaces its producer; its events are numbered on.
+// A member is a program with a producer. A deployment replaces its producer; its events are
+// numbered on.
 type member struct {
 	fleet   *fleet
 	number  uint32

@@ -8,7 +8,8 @@ import (
 	"github.com/go-eventhubs/eventhubs/internal/capacity"
 )
 
-// size is the small fleet of each run of the tests, or that of -fleet.producers: 1,200 have 40 units and 32 partitions.
+// size is the small fleet of each run of the tests, or that of -fleet.producers: 1,200 have 40
+// units and 32 partitions.
 func size() shape {
 	if *producers == 0 {
 		return shape{producers: 100, rate: 15, units: 2, partitions: 4, waves: 10, pause: 10 * time.Second, outage: time.Minute, half: 2 * time.Minute,
@@ -39,7 +40,8 @@ func (f *fleet) about(what string, got, want time.Duration) {
 	}
 }
 
-// TestAFleetStartsIsDeployedAndLosesItsNamespace compares the time of each with the formulas of package capacity, which the command line prints.
+// TestAFleetStartsIsDeployedAndLosesItsNamespace compares the time of each with the formulas of
+// package capacity, which the command line prints.
 func TestAFleetStartsIsDeployedAndLosesItsNamespace(t *testing.T) {
 	s := size()
 	synctest.Test(t, func(t *testing.T) {
