@@ -213,7 +213,8 @@ func TestStickyFillsOneBatchAfterTheOther(t *testing.T) {
 		for _, s := range peer.Sent() {
 			got = append(got, fmt.Sprint(s.Partition, len(s.Bodies)))
 		}
-		if fmt.Sprint(got) != "[05 15 25 05]" {
+		// The first partition is any.
+		if !slices.Contains([]string{"[05 15 25 05]", "[15 25 05 15]", "[25 05 15 25]"}, fmt.Sprint(got)) {
 			t.Errorf("batches went to %v, want one of 5 to each partition in turn", got)
 		}
 	})
