@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -117,4 +118,36 @@ func TestAPeerThatDoesNotAnswerABeginLosesTheConnection(t *testing.T) {
 			t.Error("the connection lives on")
 		}
 	})
+}
+
+// TestADialWithoutAnAnswerIsDialledAgain: the try goes on, and sees the end of an outage.
+func TestADialWithoutAnAnswerIsDialledAgain(t *testing.T) {
+	silent := &net.OpError{Op: "dial", Err: os.ErrDeadlineExceeded}
+	refused := &net.OpError{Op: "dial", Err: errors.New("connection refused")}
+	for name, c := range map[string]struct {
+		answers []error // the last one again and again
+		dials   int
+		want    error
+	}{
+		"an answer at last":    {[]error{silent, silent, nil}, 3, nil},
+		"a refusal at last":    {[]error{silent, refused}, 2, refused},
+		"no answer in the end": {[]error{silent}, 6, silent},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			defer cancel()
+			dials := 0
+			_, err := redial(ctx, func() (net.Conn, error) {
+				answer := c.answers[min(dials, len(c.answers)-1)]
+				dials++
+				if answer == silent {
+					time.Sleep(tcpTimeout)
+				}
+				return nil, answer
+			})
+			if err != c.want || dials != c.dials {
+				t.Errorf("%s: %v after %d dials, want %v after %d", name, err, dials, c.want, c.dials)
+			}
+		})
+	}
 }

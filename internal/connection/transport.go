@@ -3,6 +3,7 @@ package connection
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"net"
 	"strings"
@@ -23,9 +24,23 @@ type transport struct {
 	conn, raw net.Conn
 }
 
-// tcpTimeout bounds one opening of TCP. The system doubles its pauses between SYNs, so an opening
-// that began in an outage may take half a minute to see its end. A new one sees it at once.
+// tcpTimeout is how long one opening of TCP may take before another one begins. The system doubles
+// its pauses between SYNs, so an opening that began in an outage may take half a minute to see its
+// end. A new one sees it at once.
 const tcpTimeout = 10 * time.Second
+
+// redial dials until it has an answer of any kind, or until ctx ends: a dial that times out earlier
+// has none.
+func redial(ctx context.Context, dial func() (net.Conn, error)) (net.Conn, error) {
+	for {
+		began := time.Now()
+		conn, err := dial()
+		e, ok := errors.AsType[net.Error](err)
+		if !ok || !e.Timeout() || ctx.Err() != nil || time.Since(began) < tcpTimeout/2 {
+			return conn, err
+		}
+	}
+}
 
 // dialTransport opens the byte stream that the configuration asks for. Its errors are *Error.
 func dialTransport(ctx context.Context, cfg *Config) (transport, error) {
@@ -41,7 +56,10 @@ func dialTransport(ctx context.Context, cfg *Config) (transport, error) {
 	addr := dialAddress(cfg)
 	dial := cfg.DialContext
 	if dial == nil {
-		dial = (&net.Dialer{Timeout: tcpTimeout}).DialContext
+		dialer := &net.Dialer{Timeout: tcpTimeout}
+		dial = func(ctx context.Context, network, addr string) (net.Conn, error) {
+			return redial(ctx, func() (net.Conn, error) { return dialer.DialContext(ctx, network, addr) })
+		}
 	}
 	raw, err := callback.Result("ConnectionOptions.DialContext", func() (net.Conn, error) { return dial(ctx, "tcp", addr) })
 	if err != nil {
