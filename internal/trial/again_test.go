@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -92,13 +93,17 @@ func TestAHandlersEventIsWhatTheSenderGave(t *testing.T) {
 		if err := p.Close(t.Context()); err != nil {
 			t.Fatal(err)
 		}
+		slices.Sort(failed)
+		slices.Sort(stored)
+		begins := "0" // the producer begins with either partition
+		if len(failed) > 0 && strings.Contains(failed[0], `went to "1"`) {
+			begins = "1"
+		}
 		want := []string{
-			`any: asked for "" "", went to "0", tag 7, expires false, delivery false`,
+			fmt.Sprintf(`any: asked for "" "", went to %q, tag 7, expires false, delivery false`, begins),
 			`id: asked for "1" "", went to "1", tag <nil>, expires true, delivery false`,
 			`key: asked for "" "k", went to "1", tag <nil>, expires false, delivery false`,
 		}
-		slices.Sort(failed)
-		slices.Sort(stored)
 		if !slices.Equal(failed, want) {
 			t.Errorf("failed events are reported as\n%q\nwant\n%q", failed, want)
 		}
