@@ -111,7 +111,7 @@ func TestArgumentsAreChecked(t *testing.T) {
 	for want, args := range map[string][]string{
 		"unexpected argument": {"now"},
 		"must be more than 0": {"-for", "0s"},
-		"no other network":    {"-plain=false"},
+		"leaves out":          {"-plain", "-only", largePackets},
 		"no kind of fault":    {"-only", "rain"},
 		"MB free":             {"-for", "100000h", "-directory", filepath.Join(t.TempDir(), "r")},
 	} {

@@ -15,6 +15,9 @@ import (
 	"github.com/go-eventhubs/eventhubs/torture/record"
 )
 
+// idleTimeout is short, so that connections that the network has forgotten do not gather.
+const idleTimeout = 5 * time.Second
+
 // playEmulator is the service, with its events in a directory.
 func playEmulator(s *setup, commands *json.Decoder, messages *line[message]) error {
 	store, err := emulatordata.Open(filepath.Join(s.Directory, "data"), &emulatordata.Options{NoSync: true})
@@ -36,6 +39,7 @@ func playEmulator(s *setup, commands *json.Decoder, messages *line[message]) err
 	h := &hook{messages: messages, armed: make(map[int][]arm), producers: make(map[int]int)}
 	server, err := newServer(&emulator.Options{
 		Addr:           s.Address,
+		IdleTimeout:    idleTimeout,
 		TLSConfig:      config,
 		Authentication: &emulator.Authentication{JWT: tokens.judge},
 		Hubs:           []emulator.Hub{{Name: hubName, Partitions: s.Partitions, Retention: emulator.Retention{Events: s.Retention}}},

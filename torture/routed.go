@@ -100,32 +100,35 @@ func (n *routed) disturb(producer int, kind string, lasts time.Duration, acted f
 const (
 	// watchEvery is how often the counters of a way are looked at during a fault.
 	watchEvery = 10 * time.Millisecond
-	// redialWatched is how long a producer may take to dial again after its connection is half open:
-	// a try, the answer to a detach, and pauses.
-	redialWatched = 15 * time.Second
+	// packetWatched is how long a fault of a moment waits for a packet that meets it. A producer with
+	// a half-open connection dials again only after a try, the answer to a detach, and pauses.
+	packetWatched = 15 * time.Second
 )
 
 // watch reports the first packet that a fault has met, and ends the fault in time.
 func (n *routed) watch(w *router.Way, f *packetFault, before counters, end time.Time, acted func(string)) {
 	tick := time.NewTicker(watchEvery)
 	defer tick.Stop()
-	if f.end != nil {
-		defer f.end(w)
-	}
-	for met := false; ; {
+	met := false
+	look := func() {
 		if count := f.count(counted(w)) - f.count(before); count > 0 && !met {
 			met = true
 			acted(fmt.Sprintf(f.observed, count))
 		}
-		if met && f.end == nil || !time.Now().Before(end) {
-			return
-		}
+	}
+	for time.Now().Before(end) && !(met && f.watched > 0) {
 		select {
 		case <-tick.C:
+			look()
+			continue
 		case <-n.ended:
-			return
 		}
+		break
 	}
+	if f.end != nil {
+		f.end(w)
+	}
+	look() // what it met last
 }
 
 // counters are all of a way.
@@ -183,20 +186,20 @@ var packetFaults = map[string]*packetFault{
 		func(c router.Counters) uint64 { return c.TooLarge }),
 	forgetMappings: {
 		begin:    func(w *router.Way) error { w.ForgetMappings(); return nil },
-		watched:  networkPause,
+		watched:  packetWatched,
 		count:    func(c counters) uint64 { return c.nat.Unmapped },
 		observed: "%d packets had no mapping",
 	},
 	resetMappings: {
 		begin:    func(w *router.Way) error { w.SetNAT(0, true); w.ForgetMappings(); return nil },
 		end:      func(w *router.Way) { w.SetNAT(0, false) },
-		watched:  networkPause,
+		watched:  packetWatched,
 		count:    func(c counters) uint64 { return c.nat.Reset },
 		observed: "%d packets had no mapping, and were answered with an RST",
 	},
 	newAddress: {
 		begin:    (*router.Way).ChangeAddress,
-		watched:  redialWatched,
+		watched:  packetWatched,
 		count:    func(c counters) uint64 { return c.nat.Mapped },
 		observed: "%d connections came from the new address",
 	},
