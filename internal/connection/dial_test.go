@@ -134,7 +134,7 @@ func TestADialWithoutAnAnswerIsDialledAgain(t *testing.T) {
 		"no answer in the end": {[]error{silent}, 6, silent},
 	} {
 		synctest.Test(t, func(t *testing.T) {
-			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			ctx, cancel := context.WithTimeout(t.Context(), 55*time.Second)
 			defer cancel()
 			dials := 0
 			_, err := redial(ctx, func() (net.Conn, error) {
