@@ -209,40 +209,44 @@ func (d *directory) nextOfRingLocked(t *table, size int) *partition {
 }
 
 // appendSticky puts an event into the batch that Sticky fills. The event has room in p, where the
-// search begins. It joins the first open batch that takes it, or begins a batch in the first
-// partition without one. If all batches are full, the next partition in turn begins another.
-// appendSticky returns the partition that has the event and its room now.
+// search begins. appendSticky returns the partition that has the event and its room now.
 func (d *directory) appendSticky(p *partition, w *wireEvent, x *extra, r *room) (*partition, error) {
 	d.walk.Lock()
 	defer d.walk.Unlock()
-	t := d.table.Load()
-	for range len(t.partitions) {
-		if joined, err := p.join(w, x); joined {
-			return p, err
-		}
-		d.advance(t, p)
-		p = d.admission.move(r)
+	var err error
+	p, joined := d.search(d.table.Load(), p, func(p *partition) (joined bool) {
+		joined, err = p.join(w, x)
+		return joined
+	}, func() *partition { return d.admission.move(r) })
+	if !joined {
+		err = p.append(w, x, false)
 	}
-	d.advance(t, p) // p was looked at first, so it begins a batch last
-	p = d.admission.move(r)
-	return p, p.append(w, x, false)
+	return p, err
 }
 
 // receiveSticky is appendSticky for the i-th event of a staged batch, before the table is published.
 func (d *directory) receiveSticky(t *table, b *batch, i int, encoded []byte) *partition {
-	size := sectionSize(len(encoded))
-	p := d.anyOf(t, size)
+	next := func() *partition { return d.anyOf(t, sectionSize(len(encoded))) }
+	p, joined := d.search(t, next(), func(p *partition) bool { return p.receive(b, i, encoded, true) }, next)
+	if !joined {
+		p.receive(b, i, encoded, false)
+	}
+	return p
+}
+
+// search finds Sticky's partition for an event, from p on: the first that the event joins, since an
+// open batch takes it or there is no batch. If all batches are full, it is the next partition in
+// turn, which the event has not joined: there it begins another batch.
+func (d *directory) search(t *table, p *partition, join func(*partition) bool, next func() *partition) (found *partition, joined bool) {
 	for range len(t.partitions) {
-		if p.receive(b, i, encoded, true) {
-			return p
+		if join(p) {
+			return p, true
 		}
 		d.advance(t, p)
-		p = d.anyOf(t, size)
+		p = next()
 	}
-	d.advance(t, p)
-	p = d.anyOf(t, size)
-	p.receive(b, i, encoded, false)
-	return p
+	d.advance(t, p) // p was looked at first, so it begins a batch last
+	return next(), false
 }
 
 // advance turns the ring past p, if Sticky fills a batch of p. The table is nil before it is published.

@@ -77,7 +77,7 @@ func (d *directory) refresh() {
 	defer d.asking.Store(false)
 	list, err := d.ask(d.options.Retry.TryTimeout)
 	if err != nil {
-		d.observer.logger.Info("eventhubs: the list of partitions could not be refreshed; the previous list stays in use", "hub", d.observer.hubName, "error", err)
+		d.observer.notRefreshed(err)
 		return
 	}
 	d.adopt(list)

@@ -195,6 +195,21 @@ func (v *observer) fenced(partitionID string, n numbers) {
 		"hub", v.hubName, "partition", partitionID, "producer", n.id, "epoch", n.epoch)
 }
 
+// notRefreshed logs that the list of partitions could not be asked for again.
+func (v *observer) notRefreshed(err error) {
+	v.logger.Info("eventhubs: the list of partitions could not be refreshed; the previous list stays in use", "hub", v.hubName, "error", err)
+}
+
+// closedBadly logs that the connection did not close as Close wanted it to.
+func (v *observer) closedBadly(err error) {
+	v.logger.Warn("eventhubs: the connection did not close cleanly", "hub", v.hubName, "error", err)
+}
+
+// cut logs that Close has cut the connection, since its context has ended.
+func (v *observer) cut(err error) {
+	v.logger.Debug("eventhubs: the connection was cut", "hub", v.hubName, "error", err)
+}
+
 // logHealth logs a change of the health, or that trouble lasts. See health_report.go.
 func (v *observer) logHealth(line reportLine) {
 	to := v.urgent()

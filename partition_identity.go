@@ -73,7 +73,7 @@ const (
 func newIdentity(p *partition) *identity {
 	i := &identity{
 		partitionID: p.id,
-		key:         ProducerKey{FullyQualifiedNamespace: p.namespace, EventHubName: strings.ToLower(p.observer.hubName), PartitionID: p.id},
+		key:         ProducerKey{FullyQualifiedNamespace: p.namespace, EventHubName: strings.ToLower(p.hubName), PartitionID: p.id},
 		store:       p.options.ProducerStore, link: p.link, lifetime: p.lifetime, observer: p.observer,
 		turn: make(chan struct{}, 1),
 	}

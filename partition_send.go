@@ -84,18 +84,19 @@ func (p *partition) judge(b *batch, r connection.Result) (pause time.Duration, a
 	}
 	ends := p.options.deliveryEnds(b)
 	late := again && !ends.IsZero() && time.Until(ends) <= pause
+	f := triedAgain
+	if late || !again {
+		f = givenUp
+	}
+	p.observer.health.failed(p, reason, f)
 	switch {
 	case late:
-		p.observer.health.failed(p, reason, givenUp)
 		return 0, false, p.options.overdue(true, failed.last)
 	case !again:
-		p.observer.health.failed(p, reason, givenUp)
 	case failed.throttled > throttled:
-		p.observer.health.failed(p, reason, triedAgain)
 		p.phase.Store(int32(WaitingThrottled))
 		p.observer.throttled(p.observer.traced(p.id, b), reason, pause)
 	default:
-		p.observer.health.failed(p, reason, triedAgain)
 		p.phase.Store(int32(WaitingToRetry))
 		p.observer.retrying(p.observer.traced(p.id, b), reason, pause)
 	}

@@ -25,6 +25,7 @@ type BufferedProducer struct {
 // immutable. Each part owns its state.
 type parts struct {
 	namespace string
+	hubName   string
 	options   *Options
 	hub       hub
 	lifetime  *lifetime
@@ -88,7 +89,7 @@ func newConnectedProducer(e endpoint, hubName string, options *Options) (*Buffer
 
 // newProducer returns a producer for that hub. The options have their defaults filled in.
 func newProducer(namespace, hubName string, h hub, o Options) *BufferedProducer {
-	parts := &parts{namespace: namespace, options: &o, hub: h, lifetime: newLifetime()}
+	parts := &parts{namespace: namespace, hubName: hubName, options: &o, hub: h, lifetime: newLifetime()}
 	p := &BufferedProducer{parts: parts}
 	parts.crew = newCrew(parts.lifetime)
 	parts.observer = newObserver(p, hubName, &o)
@@ -149,7 +150,7 @@ func (p *BufferedProducer) IsClosed() bool { return p.lifetime.closing.Load() }
 func (p *BufferedProducer) FullyQualifiedNamespace() string { return p.namespace }
 
 // EventHubName returns the name of the event hub.
-func (p *BufferedProducer) EventHubName() string { return p.observer.hubName }
+func (p *BufferedProducer) EventHubName() string { return p.hubName }
 
 // Identifier returns the name of this producer on the wire and in logs.
 func (p *BufferedProducer) Identifier() string { return p.options.Identifier }

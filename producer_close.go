@@ -80,7 +80,7 @@ func (p *BufferedProducer) close(ctx context.Context, abandon bool) error {
 	p.lifetime.abort(errClosed()) // nothing is left to be sent: this only releases the contexts
 	p.crew.wait()
 	if closeErr := p.hub.Close(ctx); err == nil && closeErr != nil {
-		p.observer.logger.Warn("eventhubs: the connection did not close cleanly", "hub", p.observer.hubName, "error", closeErr)
+		p.observer.closedBadly(closeErr)
 	}
 	return err
 }
@@ -91,7 +91,7 @@ func (p *BufferedProducer) cutOff(ctx context.Context, all *barrier) error {
 	p.lifetime.abort(fmt.Errorf("eventhubs: %w: %w", ErrClosed, contextError(ctx)))
 	// ctx has ended, so this cuts the connection at once.
 	if err := p.hub.Close(ctx); err != nil {
-		p.observer.logger.Debug("eventhubs: the connection was cut", "hub", p.observer.hubName, "error", err)
+		p.observer.cut(err)
 	}
 	grace, cancel := context.WithTimeoutCause(context.Background(), closeGrace,
 		fmt.Errorf("a handler has not returned %v after Close's context ended", closeGrace))
