@@ -26,8 +26,8 @@ const (
 	chunkRoom  = amqp.FrameRoom
 )
 
-// Pools of plain memory, shared by all producers: nothing in them refers to anything. Each has chunks
-// of twice the size of the previous one, from smallChunk to largeChunk.
+// Pools of plain memory, shared by all producers: nothing in them refers to anything. Each has
+// chunks of twice the size of the previous one, from smallChunk to largeChunk.
 var chunkPools = make([]sync.Pool, bits.Len(largeChunk/smallChunk))
 
 // newChunk returns a chunk with room for size bytes, for a batch with others bytes in its other

@@ -178,9 +178,9 @@ func (d *directory) pick(size int) *partition {
 	return nil
 }
 
-// nextOfRingLocked chooses the next partition of the ring that may hold the event and is not in trouble.
-// If there is none, it chooses the next that may hold the event. If there is none of these either,
-// it chooses the next one. admission.mu must be held.
+// nextOfRingLocked chooses the next partition of the ring that may hold the event and is not in
+// trouble. If there is none, it chooses the next that may hold the event. If there is none of these
+// either, it chooses the next one. admission.mu must be held.
 func (d *directory) nextOfRingLocked(t *table, size int) *partition {
 	if d.assigned != nil {
 		return d.assigned
@@ -224,7 +224,8 @@ func (d *directory) appendSticky(p *partition, w *wireEvent, x *extra, r *room) 
 	return p, err
 }
 
-// receiveSticky is appendSticky for the i-th event of a staged batch, before the table is published.
+// receiveSticky is appendSticky for the i-th event of a staged batch, before the table is
+// published.
 func (d *directory) receiveSticky(t *table, b *batch, i int, encoded []byte) *partition {
 	next := func() *partition { return d.anyOf(t, sectionSize(len(encoded))) }
 	p, joined := d.search(t, next(), func(p *partition) bool { return p.receive(b, i, encoded, true) }, next)
@@ -249,7 +250,8 @@ func (d *directory) search(t *table, p *partition, join func(*partition) bool, n
 	return next(), false
 }
 
-// advance turns the ring past p, if Sticky fills a batch of p. The table is nil before it is published.
+// advance turns the ring past p, if Sticky fills a batch of p. The table is nil before it is
+// published.
 func (d *directory) advance(t *table, p *partition) {
 	if t == nil {
 		return

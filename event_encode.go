@@ -32,7 +32,8 @@ func newWireEvent(numbered bool) *wireEvent {
 	return w
 }
 
-// release ends the use of a wireEvent. It lets go of the caller's body, and of a head that a large event has grown.
+// release ends the use of a wireEvent. It lets go of the caller's body, and of a head that a large
+// event has grown.
 func (w *wireEvent) release() {
 	w.body = nil
 	w.added.reset(nil)
@@ -87,8 +88,9 @@ func (w *wireEvent) appendAnnotations(key string) {
 	w.head = amqp.EndMap(dst, mark, pairs)
 }
 
-// appendPropertiesSection appends the properties section, up to the last property that the event has. The
-// section's order is message-id, four that only AMQPProperties has, correlation-id, content-type.
+// appendPropertiesSection appends the properties section, up to the last property that the event
+// has. The section's order is message-id, four that only AMQPProperties has, correlation-id,
+// content-type.
 func (w *wireEvent) appendPropertiesSection(e *Event) error {
 	fields := 0
 	switch {

@@ -60,6 +60,6 @@ func (l *lifetime) bound(ctx context.Context) (context.Context, context.CancelFu
 	return ctx, func() { stop(); cancel(nil) }
 }
 
-// contextError returns an error for a context that has ended: errors.Is finds both ctx.Err() and the
-// context's cause.
+// contextError returns an error for a context that has ended: errors.Is finds both ctx.Err() and
+// the context's cause.
 func contextError(ctx context.Context) error { return connection.ContextError(ctx) }

@@ -7,8 +7,9 @@ import (
 	"time"
 )
 
-// openFor opens the partition's link for a batch, unless it is open. It waits no longer than the timeout, or until no
-// further try begins. For an idempotent producer it also finds out whether the service has stored a batch that was sent before.
+// openFor opens the partition's link for a batch, unless it is open. It waits no longer than the
+// timeout, or until no further try begins. For an idempotent producer it also finds out whether the
+// service has stored a batch that was sent before.
 func (p *partition) openFor(b *batch, timeout time.Duration) (stored bool, err error) {
 	if p.identity == nil && p.link.IsOpen() {
 		p.noteLargest()
@@ -48,7 +49,8 @@ func (p *partition) connect(ctx context.Context) error {
 	return p.openLink(ctx)
 }
 
-// openLink opens the link and notes how large a message it takes. With an identity its caller holds the turn.
+// openLink opens the link and notes how large a message it takes. With an identity its caller holds
+// the turn.
 func (p *partition) openLink(ctx context.Context) error {
 	open := p.link.Open
 	if p.identity != nil {

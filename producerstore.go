@@ -116,8 +116,8 @@ func (s hubFiles) save(partitionID string, old, id ProducerID) error {
 }
 
 // settle makes the new generation durable, checks that it is the latest, and removes old ones. A
-// later generation exists if other processes saved meanwhile. They may have made our name and removed
-// it again, so that our link succeeded.
+// later generation exists if other processes saved meanwhile. They may have made our name and
+// removed it again, so that our link succeeded.
 func (s hubFiles) settle(partitionID string, made int) error {
 	unsynced := syncDirectory(s.directory)
 	generations, err := s.generations(partitionID)

@@ -24,7 +24,8 @@ import (
 
 var update = flag.Bool("update", false, "write each output.txt instead of comparing with it")
 
-// runTime is longer than any example takes on a slow machine. One is built in it, since it is a module of its own.
+// runTime is longer than any example takes on a slow machine. One is built in it, since it is a
+// module of its own.
 const runTime = time.Minute
 
 // programs returns the folders of the examples.

@@ -301,8 +301,8 @@ func closedError() error {
 	return &Error{Code: CodeClosed, Err: ErrClosed}
 }
 
-// ContextError returns an error for a context that has ended. errors.Is finds both ctx.Err() and the
-// context's cause.
+// ContextError returns an error for a context that has ended. errors.Is finds both ctx.Err() and
+// the context's cause.
 func ContextError(ctx context.Context) error {
 	err, cause := ctx.Err(), context.Cause(ctx)
 	if cause == nil || errors.Is(cause, err) {

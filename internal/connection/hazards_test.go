@@ -319,8 +319,8 @@ func TestOutcomeBehindADetachEndsNoOtherLink(t *testing.T) {
 	})
 }
 
-// TestLinkThatEndedWhileIdleIsStale: the end of an idle link shows only when it is used. The next Send
-// opens another.
+// TestLinkThatEndedWhileIdleIsStale: the end of an idle link shows only when it is used. The next
+// Send opens another.
 func TestLinkThatEndedWhileIdleIsStale(t *testing.T) {
 	var first atomic.Bool
 	serve := func(l *amqp.Link) {

@@ -57,8 +57,8 @@ type Result struct {
 	// soon. The exception is an application's net.Conn whose Write outlasts its Close.
 	Held <-chan struct{}
 
-	// Stale says that the link had ended before the try, which shows only when a link is used. Nothing
-	// was sent. The next try opens another link.
+	// Stale says that the link had ended before the try, which shows only when a link is used.
+	// Nothing was sent. The next try opens another link.
 	Stale bool
 }
 

@@ -7,9 +7,9 @@ import (
 	"github.com/go-eventhubs/eventhubs/internal/connection"
 )
 
-// NewProducer makes an *eventhubs.BufferedProducer over a hub without a connection. The hub may have
-// any type with the methods of Hub. The options are an eventhubs.Options, checked as a constructor
-// checks them.
+// NewProducer makes an *eventhubs.BufferedProducer over a hub without a connection. The hub may
+// have any type with the methods of Hub. The options are an eventhubs.Options, checked as a
+// constructor checks them.
 var NewProducer func(namespace, name string, hub Hub, options any) (producer any, err error)
 
 // A Hub is what a producer needs of the connection to its event hub. The interface hub of package
@@ -23,8 +23,8 @@ type Hub interface {
 	Close(ctx context.Context) error
 }
 
-// A Link carries batches to one partition of a Hub. The interface link of package eventhubs says what
-// each method does.
+// A Link carries batches to one partition of a Hub. The interface link of package eventhubs says
+// what each method does.
 type Link interface {
 	Open(ctx context.Context) error
 	IsOpen() bool

@@ -8,8 +8,8 @@ import (
 	"github.com/go-eventhubs/eventhubs/internal/connection"
 )
 
-// disturb publishes batches of 0.3 MB. While a batch whose number is a multiple of every is in flight,
-// it calls happen. It returns when all batches are accepted.
+// disturb publishes batches of 0.3 MB. While a batch whose number is a multiple of every is in
+// flight, it calls happen. It returns when all batches are accepted.
 func (p *publisher) disturb(ctx context.Context, batches, every int, happen func(context.Context) error) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
