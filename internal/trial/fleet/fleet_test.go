@@ -12,7 +12,6 @@ import (
 	"strconv"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"testing"
 	"time"
 
@@ -52,6 +51,7 @@ type fleet struct {
 	*testing.T
 	shape
 	server  *emulator.Server
+	door    world.Door
 	members []*member
 	judge   *judge
 	stop    chan struct{}
@@ -61,10 +61,6 @@ type fleet struct {
 	throttled      atomic.Int64 // tries that the namespace was too busy for
 
 	sentTo []atomic.Int64 // events that were sent to each partition, throttled ones too
-
-	mu    sync.Mutex // guards the fields below
-	gone  bool       // the namespace refuses dials
-	dials []time.Time
 }
 
 func newFleet(t *testing.T, s shape) *fleet {
@@ -95,26 +91,10 @@ func (f *fleet) hook(_ context.Context, op emulator.Operation) emulator.Action {
 }
 
 func (f *fleet) dial(ctx context.Context, _, _ string) (net.Conn, error) {
-	f.mu.Lock()
-	f.dials = append(f.dials, time.Now())
-	f.mu.Unlock()
-	if err := world.Sleep(ctx, world.Trip); err != nil {
+	if err := f.door.Pass(ctx); err != nil {
 		return nil, err
 	}
-	f.mu.Lock()
-	gone := f.gone
-	f.mu.Unlock()
-	if gone {
-		return nil, &net.OpError{Op: "dial", Net: "tcp", Err: syscall.ECONNREFUSED}
-	}
 	return f.server.Dial(ctx)
-}
-
-// setGone has dials refused from now on, or answered again.
-func (f *fleet) setGone(g bool) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.gone = g
 }
 
 // start has every producer begin in the same instant.
@@ -229,18 +209,14 @@ func (f *fleet) failures() (n int64) {
 
 // dialledSince is how many dials there were, and how many at most within a second.
 func (f *fleet) dialledSince(began time.Time) (all, peak int) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
 	seconds := map[int]int{}
-	for _, at := range f.dials {
-		if !at.Before(began) {
-			all++
-			s := int(at.Sub(began) / time.Second)
-			seconds[s]++
-			peak = max(peak, seconds[s])
-		}
+	after := f.door.DialledSince(began)
+	for _, d := range after {
+		s := int(d / time.Second)
+		seconds[s]++
+		peak = max(peak, seconds[s])
 	}
-	return all, peak
+	return len(after), peak
 }
 
 // options are every producer's.

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/go-eventhubs/eventhubs/internal/capacity"
+	"github.com/go-eventhubs/eventhubs/internal/trial/world"
 )
 
 // size is the small fleet of each run of the tests, or that of -fleet.producers: 1,200 have 40
@@ -111,10 +112,10 @@ func (f *fleet) deploy() {
 
 // outage has the namespace gone for a while.
 func (f *fleet) outage() {
-	f.setGone(true)
+	f.door.Block(world.ErrRefused)
 	f.server.CutAll()
 	time.Sleep(f.shape.outage)
-	f.setGone(false)
+	f.door.Block(nil)
 }
 
 // halve has the namespace at half of its units for a while.

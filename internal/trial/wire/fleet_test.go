@@ -10,7 +10,6 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -30,11 +29,8 @@ type fleet struct {
 	server  *emulator.Server
 	members []*member
 
+	door  world.Door
 	reads atomic.Int64 // management calls
-
-	mu     sync.Mutex // guards the fields below
-	refuse error      // the error of each dial; nil while the network is there
-	dials  []time.Time
 }
 
 // A member is a producer with the outcomes of its events.
@@ -114,17 +110,8 @@ func (f *fleet) hook(_ context.Context, op emulator.Operation) emulator.Action {
 }
 
 func (f *fleet) dial(ctx context.Context, _, _ string) (net.Conn, error) {
-	f.mu.Lock()
-	f.dials = append(f.dials, time.Now())
-	f.mu.Unlock()
-	if err := world.Sleep(ctx, world.Trip); err != nil {
+	if err := f.door.Pass(ctx); err != nil {
 		return nil, err
-	}
-	f.mu.Lock()
-	refuse := f.refuse
-	f.mu.Unlock()
-	if refuse != nil {
-		return nil, refuse
 	}
 	return f.server.Dial(ctx)
 }
@@ -162,19 +149,6 @@ func (f *fleet) settle(began time.Time) (middle, slowest time.Duration) {
 	}
 	slices.Sort(took)
 	return took[len(took)/2], took[len(took)-1]
-}
-
-// dialledSince returns how long after a time connections were attempted.
-func (f *fleet) dialledSince(began time.Time) (after []time.Duration) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	for _, at := range f.dials {
-		if !at.Before(began) {
-			after = append(after, at.Sub(began))
-		}
-	}
-	slices.Sort(after)
-	return after
 }
 
 // in counts attempts by intervals of that length.
@@ -231,7 +205,7 @@ func (f *fleet) comeUp() {
 	if took > 40*time.Second || refusals > 3*size || most > 6 {
 		f.Errorf("want at most 40 s, and at most 3 refusals for each on average and 6 for one")
 	}
-	if n := len(f.dialledSince(began)); n != size {
+	if n := len(f.door.DialledSince(began)); n != size {
 		f.Errorf("%d connections, want one for each", n)
 	}
 	f.reads.Store(0)
@@ -268,7 +242,7 @@ func (f *fleet) cut() {
 		f.Errorf("%d connections were cut", n)
 	}
 	_, took := f.settle(began)
-	attempts := f.dialledSince(began)
+	attempts := f.door.DialledSince(began)
 	f.Logf("after a cut all are back in %v, with %d attempts", took, len(attempts))
 	if took > 30*time.Second || len(attempts) != len(f.members) {
 		f.Errorf("want at most 30 s and %d attempts", len(f.members))
@@ -279,17 +253,13 @@ func (f *fleet) cut() {
 func (f *fleet) outage() {
 	f.publish(1)
 	time.Sleep(100*time.Millisecond + world.Trip/2)
-	f.mu.Lock()
-	f.refuse = &net.OpError{Op: "dial", Net: "tcp", Err: syscall.ECONNREFUSED}
-	f.mu.Unlock()
+	f.door.Block(world.ErrRefused)
 	began := time.Now()
 	f.server.CutAll()
 	time.Sleep(10 * time.Second)
-	f.mu.Lock()
-	f.refuse = nil
-	f.mu.Unlock()
+	f.door.Block(nil)
 	middle, took := f.settle(began)
-	attempts := f.dialledSince(began)
+	attempts := f.door.DialledSince(began)
 	f.Logf("after a cut and 10 s without a network half are back in %v, all in %v; attempts to connect:%s", middle, took, histogram(attempts))
 	// No pause is longer than twice MaxRetryDelay. An unlucky member with only one event waits
 	// nearly that long.

@@ -31,31 +31,25 @@ const Trip = 2 * OneWay
 // A Network is the way to a server, with a delay that memnet lacks. The server may be replaced, as
 // when a name gets another address. The way may be closed.
 type Network struct {
-	mu      sync.Mutex // guards the fields below
-	server  *emulator.Server
-	refuse  error // the error of each dial; nil while the way is open
-	dials   []time.Time
-	wires   []*wire
+	Door
 	Carries sync.WaitGroup // two goroutines for each direction of each wire
+
+	mu     sync.Mutex // guards the fields below
+	server *emulator.Server
+	wires  []*wire
 }
 
 // Dial is a dialer for Options.Connection, with a name server of its own. A handshake takes a round
 // trip, as with TCP.
 func (n *Network) Dial(ctx context.Context, _, address string) (net.Conn, error) {
-	n.mu.Lock()
-	n.dials = append(n.dials, time.Now())
-	n.mu.Unlock()
+	if err := n.Pass(ctx); err != nil {
+		return nil, err
+	}
 	if host, _, err := net.SplitHostPort(address); err != nil || net.ParseIP(host) != nil {
 		return nil, errors.New(address + " is no host name: a saved address may be out of date")
 	}
-	if err := Sleep(ctx, Trip); err != nil {
-		return nil, err
-	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if n.refuse != nil {
-		return nil, n.refuse
-	}
 	far, err := n.server.Dial(ctx)
 	if err != nil {
 		return nil, err
@@ -66,13 +60,6 @@ func (n *Network) Dial(ctx context.Context, _, address string) (net.Conn, error)
 	w.carry(&n.Carries, far, end)
 	w.carry(&n.Carries, end, far)
 	return near, nil
-}
-
-// Block closes the way with an error, or opens it again with nil. Existing connections stay.
-func (n *Network) Block(err error) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	n.refuse = err
 }
 
 // LeadTo makes the way lead to another server.
@@ -92,13 +79,6 @@ func (n *Network) Swallow() {
 		w.deaf = true
 		w.mu.Unlock()
 	}
-}
-
-// Dialled returns when the producer has dialled.
-func (n *Network) Dialled() []time.Time {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	return slices.Clone(n.dials)
 }
 
 // A wire carries the bytes of one connection.
