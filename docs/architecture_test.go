@@ -4,7 +4,6 @@ import (
 	"go/ast"
 	"go/parser"
 	"go/token"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -74,20 +73,8 @@ var standard = map[string]bool{"sync": true, "runtime": true, "testing": true, "
 func declarations(t *testing.T) map[string]bool {
 	t.Helper()
 	all := map[string]bool{}
-	err := filepath.WalkDir("..", func(path string, d fs.DirEntry, err error) error {
-		switch {
-		case err != nil:
-			return err
-		case d.IsDir() && (d.Name() == "testdata" || d.Name() == "node_modules" || len(d.Name()) > 2 && d.Name()[0] == '.'):
-			return fs.SkipDir
-		case filepath.Ext(path) != ".go":
-			return nil
-		}
+	for _, path := range filesOf(t, ".go") {
 		declare(t, path, all)
-		return nil
-	})
-	if err != nil {
-		t.Fatal(err)
 	}
 	for _, of := range [...]string{"partition", "staging"} { // both embed a queue
 		all[of+".mu"] = all["queue.mu"]

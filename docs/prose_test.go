@@ -2,9 +2,7 @@ package docs_test
 
 import (
 	"fmt"
-	"io/fs"
 	"os"
-	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -20,7 +18,7 @@ const (
 // headings and generated blocks have no limit.
 func TestSentencesAreShortAndLinesNarrow(t *testing.T) {
 	sentences := 0
-	for _, path := range documents(t) {
+	for _, path := range filesOf(t, ".md") {
 		text, err := os.ReadFile(path)
 		if err != nil {
 			t.Fatal(err)
@@ -71,26 +69,6 @@ func TestTheProseRulesFindWhatBreaksThem(t *testing.T) {
 			t.Errorf("%s: the sentences have %v words, want %v", c.name, got, c.want)
 		}
 	}
-}
-
-// documents returns the paths of the project's documents, relative to this folder.
-func documents(t *testing.T) (paths []string) {
-	t.Helper()
-	err := filepath.WalkDir("..", func(path string, d fs.DirEntry, err error) error {
-		switch {
-		case err != nil:
-			return err
-		case d.IsDir() && (d.Name() == "node_modules" || d.Name() == "testdata" || len(d.Name()) > 2 && d.Name()[0] == '.'):
-			return fs.SkipDir
-		case filepath.Ext(path) == ".md":
-			paths = append(paths, path)
-		}
-		return nil
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return paths
 }
 
 // A paragraph is consecutive lines of prose. A list item is one too.
