@@ -55,7 +55,7 @@ func TestIdempotentRetriesStoreNothingTwiceAndLoseNothing(t *testing.T) {
 	inTheirMode(t, func(t *testing.T, seed uint64, mode emulator.Idempotence) {
 		synctest.Test(t, func(t *testing.T) {
 			m := newIdempotentModel(t, seed, mode, true)
-			m.runLives()
+			m.amidChaos(2*time.Hour, m.startLives)
 			m.wantNoFaults(fmt.Sprintf("seed %d, %+v", seed, mode))
 			m.addTo(&total)
 		})
@@ -74,7 +74,7 @@ func TestWithoutIdempotentRetriesTheSameRunsDoStoreTwice(t *testing.T) {
 	for seed := uint64(1); seed <= 20; seed++ {
 		synctest.Test(t, func(t *testing.T) {
 			m := newIdempotentModel(t, seed, emulator.Idempotence{}, false)
-			m.runLives()
+			m.amidChaos(2*time.Hour, m.startLives)
 			if strings.Contains(strings.Join(m.judge(), "\n"), "is stored 2 times; it was reported as stored 1 times") {
 				judged++
 			}
@@ -120,13 +120,25 @@ func newIdempotentModel(t *testing.T, seed uint64, mode emulator.Idempotence, id
 	return m
 }
 
-// runLives starts one life after the other. By then the former life has ended, was killed, or lives
-// on.
-func (m *model) runLives() {
-	var others sync.WaitGroup
+// amidChaos runs lives, and adds their ends to the group. They may end within rest after that.
+func (m *model) amidChaos(rest time.Duration, lives func(ends *sync.WaitGroup)) {
+	var ends sync.WaitGroup
 	over, stop := context.WithCancel(m.t.Context())
 	chaos := rand.New(rand.NewPCG(m.random.Uint64(), 1))
-	others.Go(func() { m.chaos(over, chaos) })
+	ends.Go(func() { m.chaos(over, chaos) })
+	lives(&ends)
+	// Every goroutine except chaos ends by itself. The server's last answers end with it.
+	time.Sleep(rest)
+	stop()
+	if err := m.server.Close(); err != nil {
+		m.t.Error(err)
+	}
+	ends.Wait()
+}
+
+// startLives starts one life after the other. By then the former life has ended, was killed, or
+// lives on.
+func (m *model) startLives(ends *sync.WaitGroup) {
 	for m.lives = 1; ; m.lives++ {
 		l := m.newLife(m.lives)
 		var streams sync.WaitGroup
@@ -158,18 +170,11 @@ func (m *model) runLives() {
 			streams.Wait()
 			l.network.Work.Wait()
 		}
-		others.Go(finish)
+		ends.Go(finish)
 		if last {
-			break
+			return
 		}
 	}
-	// Every goroutine except chaos ends by itself. The server's last answers end with it.
-	time.Sleep(2 * time.Hour)
-	stop()
-	if err := m.server.Close(); err != nil {
-		m.t.Error(err)
-	}
-	others.Wait()
 }
 
 // chaos brings faults upon all lives: it cuts connections, blocks new ones for a while, and steals

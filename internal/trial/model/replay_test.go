@@ -24,7 +24,7 @@ func TestAReplayableSourceIsStoredExactlyOnce(t *testing.T) {
 	inTheirMode(t, func(t *testing.T, seed uint64, mode emulator.Idempotence) {
 		synctest.Test(t, func(t *testing.T) {
 			m := newReplay(t, seed, mode)
-			m.run()
+			m.amidChaos(time.Hour, m.startLives)
 			for partition, source := range m.sources {
 				var got []string
 				for e := range m.server.Events("hub", fmt.Sprint(partition)) {
@@ -72,13 +72,9 @@ func newReplay(t *testing.T, seed uint64, mode emulator.Idempotence) *replay {
 	return m
 }
 
-// run starts one life after the other until one gets through. Nothing goes wrong from the tenth
-// life on.
-func (m *replay) run() {
-	var ends sync.WaitGroup
-	over, stop := context.WithCancel(m.t.Context())
-	chaos := rand.New(rand.NewPCG(m.random.Uint64(), 1))
-	ends.Go(func() { m.chaos(over, chaos) })
+// startLives starts one life after the other until one gets through. Nothing goes wrong from the
+// tenth life on.
+func (m *replay) startLives(ends *sync.WaitGroup) {
 	for through := false; !through && m.lives < 14; {
 		m.lives++
 		m.calm.Store(m.lives >= 10)
@@ -99,12 +95,6 @@ func (m *replay) run() {
 			l.network.Work.Wait()
 		})
 	}
-	time.Sleep(time.Hour)
-	stop()
-	if err := m.server.Close(); err != nil {
-		m.t.Error(err)
-	}
-	ends.Wait()
 }
 
 // goOn is the application. It goes on after the service's last number, and gives up at any failure.
