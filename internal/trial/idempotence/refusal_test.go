@@ -173,16 +173,7 @@ func TestAReplyThatGoesBackToAnOlderEpochMakesANewProducer(t *testing.T) {
 			return id, err
 		}
 		p := world.Numbered(n, eventhubs.Options{Retry: eventhubs.RetryOptions{MaxRetries: -1}})
-		world.Enqueue(t, p, "0", "a")
-		_ = p.Flush(t.Context())
-		n.Answers = []connection.Result{scripted.LostAcknowledgement}
-		world.Enqueue(t, p, "0", "b", "c")
-		_ = p.Flush(t.Context())
-		world.Enqueue(t, p, "0", "d")
-		if err := p.Flush(t.Context()); err != nil {
-			t.Error(err)
-		}
-		n.WantSent("77:0/1-1", "77:0/2-3", "78:0/1-1")
+		wantANewProducer(n, p)
 	})
 }
 

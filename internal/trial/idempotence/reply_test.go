@@ -80,16 +80,7 @@ func TestAServiceThatTellsNoLastNumberGetsANewProducer(t *testing.T) {
 		}
 		var log strings.Builder
 		p := world.Numbered(n, eventhubs.Options{Retry: eventhubs.RetryOptions{MaxRetries: -1}, Logger: slog.New(slog.NewTextHandler(&log, nil))})
-		world.Enqueue(t, p, "0", "a")
-		_ = p.Flush(t.Context())
-		n.Answers = []connection.Result{scripted.LostAcknowledgement}
-		world.Enqueue(t, p, "0", "b", "c")
-		_ = p.Flush(t.Context())
-		world.Enqueue(t, p, "0", "d")
-		if err := p.Flush(t.Context()); err != nil {
-			t.Error(err)
-		}
-		n.WantSent("77:0/1-1", "77:0/2-3", "78:0/1-1")
+		wantANewProducer(n, p)
 		if !strings.Contains(log.String(), "goes on as a new producer") {
 			t.Errorf("the log is %s", log.String())
 		}
@@ -146,4 +137,20 @@ func TestALostReplyToAnAttachClaimsTheSameEpochAgain(t *testing.T) {
 		}
 		n.WantSent("77:0/1-1", "77:0/1-1", "77:1/1-1")
 	})
+}
+
+// wantANewProducer loses the acknowledgement of b and c. It checks that d is sent as the first event
+// of a new producer.
+func wantANewProducer(n *scripted.NumberedHub, p *eventhubs.BufferedProducer) {
+	n.T.Helper()
+	world.Enqueue(n.T, p, "0", "a")
+	_ = p.Flush(n.T.Context())
+	n.Answers = []connection.Result{scripted.LostAcknowledgement}
+	world.Enqueue(n.T, p, "0", "b", "c")
+	_ = p.Flush(n.T.Context())
+	world.Enqueue(n.T, p, "0", "d")
+	if err := p.Flush(n.T.Context()); err != nil {
+		n.T.Error(err)
+	}
+	n.WantSent("77:0/1-1", "77:0/2-3", "78:0/1-1")
 }
