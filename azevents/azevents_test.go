@@ -21,7 +21,6 @@ import (
 	"github.com/go-eventhubs/eventhubs/emulator/emulatortest"
 	"github.com/go-eventhubs/eventhubs/internal/amqp"
 	"github.com/go-eventhubs/eventhubs/internal/amqp/amqptest"
-	"github.com/go-eventhubs/eventhubs/internal/connection"
 	"github.com/go-eventhubs/eventhubs/internal/sdktest"
 )
 
@@ -144,7 +143,7 @@ func TestAHandlersEventBecomesWhatAzeventhubsReceives(t *testing.T) {
 				}
 				messages = append(messages, b)
 			}
-			store(t, server, "from", messages)
+			sdktest.Store(t, server.ConnectionString("from"), messages)
 			received := sdktest.Receive(t, server.ConnectionString("from"), len(messages))
 
 			var mu sync.Mutex
@@ -331,23 +330,6 @@ func TestWhatAzeventhubsHasNoTypeForIsNamed(t *testing.T) {
 	} {
 		if m, err := azevents.ToMessage(e); m != nil || !errors.Is(err, eventhubs.CodeInvalidArgument) || !strings.Contains(err.Error(), want) {
 			t.Errorf("ToMessage returned %+v, %v; want an error with %q", m, err, want)
-		}
-	}
-}
-
-// store stores messages as they are.
-func store(t *testing.T, server *emulator.Server, hub string, messages [][]byte) {
-	t.Helper()
-	properties, err := azeventhubs.ParseConnectionString(server.ConnectionString(hub))
-	if err != nil {
-		t.Fatal(err)
-	}
-	conn := connection.New(connection.Config{Namespace: properties.FullyQualifiedNamespace, Plain: true, Tokens: connection.TokensFromKey(*properties.SharedAccessKeyName, *properties.SharedAccessKey)})
-	defer conn.Close(context.Background())
-	sender := conn.Sender(hub, "0", "")
-	for chunk := range slices.Chunk(messages, 50) {
-		if result := sender.Send(t.Context(), connection.BatchOf(chunk...)); result.Err != nil {
-			t.Fatal(result.Err)
 		}
 	}
 }

@@ -17,7 +17,6 @@ import (
 	"github.com/go-eventhubs/eventhubs/emulator/emulatortest"
 	"github.com/go-eventhubs/eventhubs/internal/amqp"
 	"github.com/go-eventhubs/eventhubs/internal/amqp/amqptest"
-	"github.com/go-eventhubs/eventhubs/internal/connection"
 	"github.com/go-eventhubs/eventhubs/internal/sdktest"
 )
 
@@ -44,18 +43,7 @@ func newForwarding(t *testing.T) *forwarding {
 // publish stores messages unchanged, and returns them as azeventhubs receives them.
 func (f *forwarding) publish(messages ...[]byte) []*azeventhubs.ReceivedEventData {
 	f.Helper()
-	properties, err := azeventhubs.ParseConnectionString(f.server.ConnectionString("from"))
-	if err != nil {
-		f.Fatal(err)
-	}
-	conn := connection.New(connection.Config{Namespace: properties.FullyQualifiedNamespace, Plain: true, Tokens: connection.TokensFromKey(*properties.SharedAccessKeyName, *properties.SharedAccessKey)})
-	defer conn.Close(context.Background())
-	sender := conn.Sender("from", "0", "")
-	for chunk := range slices.Chunk(messages, 50) {
-		if result := sender.Send(f.Context(), connection.BatchOf(chunk...)); result.Err != nil {
-			f.Fatal(result.Err)
-		}
-	}
+	sdktest.Store(f, f.server.ConnectionString("from"), messages)
 	return sdktest.Receive(f, f.server.ConnectionString("from"), len(messages))
 }
 
