@@ -107,12 +107,7 @@ func TestAbandonSendsNothingMore(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		peer := scripted.New(t, 2)
 		peer.Latency = func() time.Duration { return time.Second }
-		peer.Answer = func(s scripted.Sent) connection.Result {
-			if s.Partition == "1" {
-				return scripted.Transient(connection.Unknown)
-			}
-			return connection.Result{Outcome: connection.Accepted}
-		}
+		scripted.Answers(peer)["1"] = scripted.Transient(connection.Unknown)
 		var told world.Outcomes
 		p := world.Over(peer, eventhubs.Options{MaxWaitTime: eventhubs.SendAtOnce, OnBatchSucceeded: told.Handle, OnBatchFailed: told.Handle, Retry: eventhubs.RetryOptions{RetryDelay: time.Minute}})
 		world.Enqueue(t, p, "1", "resting")

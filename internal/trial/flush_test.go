@@ -191,12 +191,7 @@ func TestFlushReturnsAfterTheHandlers(t *testing.T) {
 func TestFlushTellsHowMuchFailed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		peer := scripted.New(t, 2)
-		peer.Answer = func(s scripted.Sent) connection.Result {
-			if s.Partition == "1" {
-				return scripted.Refused("no")
-			}
-			return connection.Result{Outcome: connection.Accepted}
-		}
+		scripted.Answers(peer)["1"] = scripted.Refused("no")
 		p := world.Over(peer, eventhubs.Options{OnBatchFailed: func(context.Context, *eventhubs.Batch) {}})
 		world.Enqueue(t, p, "0", "a", "b")
 		world.Enqueue(t, p, "1", "c", "d", "e")

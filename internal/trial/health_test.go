@@ -82,28 +82,16 @@ func TestEachChangeOfStateIsLoggedOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log bytes.Buffer
 		peer := scripted.New(t, 16)
-		down := false
-		peer.Open = func(string) error {
-			peer.Mu.Lock()
-			defer peer.Mu.Unlock()
-			if down {
-				return &connection.Error{Code: connection.CodeConnectionLost, Transient: true, Unreached: true, Err: errors.New("no route")}
-			}
-			return nil
-		}
+		setDown := scripted.Unreachable(peer)
 		p := world.Over(peer, eventhubs.Options{Logger: slog.New(slog.NewTextHandler(&log, nil)), MaxWaitTime: eventhubs.SendAtOnce})
 		for range 2 {
 			for _, id := range peer.Partitions {
 				world.Enqueue(t, p, id, "a")
 			}
 			time.Sleep(30 * time.Second)
-			peer.Mu.Lock()
-			down = true
-			peer.Mu.Unlock()
+			setDown(true)
 		}
-		peer.Mu.Lock()
-		down = false
-		peer.Mu.Unlock()
+		setDown(false)
 		if err := p.Close(t.Context()); err != nil {
 			t.Error(err)
 		}

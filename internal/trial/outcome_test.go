@@ -170,12 +170,7 @@ func TestPublishWaitsForTheOutcomeAndEndsTheLinger(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		peer := scripted.New(t, 2)
 		peer.Latency = func() time.Duration { return time.Second }
-		peer.Answer = func(s scripted.Sent) connection.Result {
-			if s.Partition == "1" {
-				return scripted.Refused("no")
-			}
-			return connection.Result{Outcome: connection.Accepted}
-		}
+		scripted.Answers(peer)["1"] = scripted.Refused("no")
 		p := world.Over(peer, eventhubs.Options{MaxWaitTime: eventhubs.UntilFull, OnBatchFailed: func(context.Context, *eventhubs.Batch) {}})
 		world.Enqueue(t, p, "0", "a")
 		var d eventhubs.Delivery

@@ -167,15 +167,8 @@ func TestALinkThatIsLostAgainIsWaitedFor(t *testing.T) {
 func TestAConnectionThatIsOpenedWakesAllThatWaitForOne(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		peer := scripted.New(t, 8)
-		down := true
-		peer.Open = func(string) error {
-			peer.Mu.Lock()
-			defer peer.Mu.Unlock()
-			if down {
-				return &connection.Error{Code: connection.CodeConnectionLost, Transient: true, Unreached: true, Err: errors.New("no route")}
-			}
-			return nil
-		}
+		setDown := scripted.Unreachable(peer)
+		setDown(true)
 		p := world.Over(peer, eventhubs.Options{MaxWaitTime: eventhubs.SendAtOnce})
 		for _, id := range peer.Partitions {
 			world.Enqueue(t, p, id, "a")
@@ -184,9 +177,7 @@ func TestAConnectionThatIsOpenedWakesAllThatWaitForOne(t *testing.T) {
 		if h := p.Health(); h.State != eventhubs.HealthUnreachable || len(h.Partitions) != 8 {
 			t.Errorf("Health is %+v", h)
 		}
-		peer.Mu.Lock()
-		down = false
-		peer.Mu.Unlock()
+		setDown(false)
 		peer.Reopen()
 		synctest.Wait()
 		if sends := peer.Sent(); len(sends) != 8 || sends[7].At != time.Minute {

@@ -73,12 +73,7 @@ func TestSendersOfOnePartitionWorkAtTheSameTime(t *testing.T) {
 func TestPartitionsAreIndependent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		peer := scripted.New(t, 2)
-		peer.Answer = func(s scripted.Sent) connection.Result {
-			if s.Partition == "0" {
-				return scripted.Transient(connection.NotSent)
-			}
-			return connection.Result{Outcome: connection.Accepted}
-		}
+		scripted.Answers(peer)["0"] = scripted.Transient(connection.NotSent)
 		p := world.Over(peer, eventhubs.Options{MaxWaitTime: eventhubs.SendAtOnce, OnBatchFailed: func(context.Context, *eventhubs.Batch) {}, DeliveryTimeout: time.Minute})
 		world.Enqueue(t, p, "0", "bad")
 		synctest.Wait()

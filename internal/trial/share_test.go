@@ -84,12 +84,7 @@ func TestAPartitionOutOfTroubleIsLikeTheOthersAgain(t *testing.T) {
 func TestAPartitionInTroubleHoldsAtMostHalfOfTheBuffer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		peer := scripted.New(t, 2)
-		peer.Answer = func(s scripted.Sent) connection.Result {
-			if s.Partition == "0" {
-				return scripted.Transient(connection.NotSent)
-			}
-			return connection.Result{Outcome: connection.Accepted}
-		}
+		scripted.Answers(peer)["0"] = scripted.Transient(connection.NotSent)
 		p := world.Over(peer, eventhubs.Options{MaxWaitTime: eventhubs.SendAtOnce, MaxBufferedEvents: 10, OnBatchFailed: func(context.Context, *eventhubs.Batch) {}})
 		world.Enqueue(t, p, "0", "a")
 		synctest.Wait()

@@ -21,6 +21,24 @@ func Answers(peer *Hub) (answers map[string]connection.Result) {
 	return answers
 }
 
+// Unreachable returns a function that makes links fail to open, or open again.
+func Unreachable(peer *Hub) (setDown func(bool)) {
+	down := false
+	peer.Open = func(string) error {
+		peer.Mu.Lock()
+		defer peer.Mu.Unlock()
+		if down {
+			return &connection.Error{Code: connection.CodeConnectionLost, Transient: true, Unreached: true, Err: errors.New("no route")}
+		}
+		return nil
+	}
+	return func(d bool) {
+		peer.Mu.Lock()
+		defer peer.Mu.Unlock()
+		down = d
+	}
+}
+
 // Unauthorized returns the error of a refused try, with every detail that a service gives.
 func Unauthorized() error {
 	return &connection.Error{Code: connection.CodeUnauthorized, Condition: "amqp:unauthorized-access", Description: "InvalidSignature",
