@@ -124,6 +124,8 @@ func TestAPeerThatDoesNotAnswerABeginLosesTheConnection(t *testing.T) {
 func TestADialWithoutAnAnswerIsDialledAgain(t *testing.T) {
 	silent := &net.OpError{Op: "dial", Err: os.ErrDeadlineExceeded}
 	refused := &net.OpError{Op: "dial", Err: errors.New("connection refused")}
+	noRoute := &net.OpError{Op: "dial", Err: errors.New("no route to host")} // the network's answer, after a while
+	atOnce := &net.OpError{Op: "dial", Err: os.ErrDeadlineExceeded}          // a timeout that nothing has waited for
 	for name, c := range map[string]struct {
 		answers []error // the last one again and again
 		dials   int
@@ -132,6 +134,8 @@ func TestADialWithoutAnAnswerIsDialledAgain(t *testing.T) {
 		"an answer at last":    {[]error{silent, silent, nil}, 3, nil},
 		"a refusal at last":    {[]error{silent, refused}, 2, refused},
 		"no answer in the end": {[]error{silent}, 6, silent},
+		"a late refusal":       {[]error{noRoute}, 1, noRoute},
+		"a timeout at once":    {[]error{atOnce, silent}, 1, atOnce},
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), 55*time.Second)
@@ -140,7 +144,7 @@ func TestADialWithoutAnAnswerIsDialledAgain(t *testing.T) {
 			_, err := redial(ctx, func() (net.Conn, error) {
 				answer := c.answers[min(dials, len(c.answers)-1)]
 				dials++
-				if answer == silent {
+				if answer == silent || answer == noRoute {
 					time.Sleep(tcpTimeout)
 				}
 				return nil, answer
