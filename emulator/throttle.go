@@ -32,12 +32,9 @@ type throttle struct {
 
 // newThrottle makes the throttle of a namespace with this many throughput units.
 func newThrottle(units int) *throttle {
-	return &throttle{
-		units:  units,
-		bytes:  newBucket(float64(units) * unitBytes),
-		events: newBucket(float64(units) * unitEvents),
-		calls:  newBucket(managementCalls),
-	}
+	t := &throttle{}
+	t.set(units)
+	return t
 }
 
 // SetThroughputUnits changes [Options.ThroughputUnits] from the next operation on, as when a

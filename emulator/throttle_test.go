@@ -168,3 +168,39 @@ func TestThroughputUnitsChangeWhileTheServerRuns(t *testing.T) {
 		}
 	})
 }
+
+// A client that has used up the old units, or overdrawn them, waits for the new ones.
+func TestFewerUnitsForgiveNothing(t *testing.T) {
+	for _, c := range []struct {
+		name             string
+		size, takes      int // the messages that two units take at once
+		refused, allowed time.Duration
+	}{
+		{"events", 10, 2000, 0, time.Millisecond},
+		{"bytes", 900_000, 3, 600 * time.Millisecond, 800 * time.Millisecond}, // 0.7 MB too many
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				server := newServer(t, emulator.Options{ThroughputUnits: 2})
+				sender := mustSender(t, server, "events/Partitions/0")
+				send := func() error { return sender.Send(t.Context(), amqp.NewMessage(make([]byte, c.size)), nil) }
+				for range c.takes {
+					if err := send(); err != nil {
+						t.Fatal(err)
+					}
+				}
+				if err := server.SetThroughputUnits(1); err != nil {
+					t.Fatal(err)
+				}
+				time.Sleep(c.refused)
+				if err := send(); condition(err) != "com.microsoft:server-busy" {
+					t.Errorf("after %v: %v, want server-busy", c.refused, err)
+				}
+				time.Sleep(c.allowed - c.refused)
+				if err := send(); err != nil {
+					t.Errorf("after %v: %v", c.allowed, err)
+				}
+			})
+		})
+	}
+}
