@@ -133,16 +133,7 @@ func TestAHandlersEventBecomesWhatAzeventhubsReceives(t *testing.T) {
 	for seed := range uint64(3) {
 		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
 			server := emulatortest.New(t, &emulator.Options{Hubs: []emulator.Hub{{Name: "from", Partitions: 1}, {Name: "to", Partitions: 1}}})
-			m := amqptest.Random(seed)
-			var messages [][]byte
-			for range 200 {
-				message := m.Message()
-				b, err := message.AppendTo([]byte{})
-				if err != nil {
-					t.Fatal(err)
-				}
-				messages = append(messages, b)
-			}
+			_, messages := amqptest.Random(seed).Messages(t, 200)
 			sdktest.Store(t, server.ConnectionString("from"), messages)
 			received := sdktest.Receive(t, server.ConnectionString("from"), len(messages))
 

@@ -215,11 +215,8 @@ func TestABodyStaysWhatItIs(t *testing.T) {
 
 // Batch.EnqueueAgain decodes nothing. All events are stored with the bytes of their first encoding.
 func TestEnqueueAgainKeepsTheBytes(t *testing.T) {
-	f, m := newForwarding(t), amqptest.Random(1)
-	var original [][]byte
-	for range 100 {
-		original = append(original, encodedMessage(t, m.Message()))
-	}
+	f := newForwarding(t)
+	_, original := amqptest.Random(1).Messages(t, 100)
 	received := f.publish(original...)
 	refused := 0
 	f.server.SetHook(func(_ context.Context, op emulator.Operation) emulator.Action {

@@ -105,16 +105,8 @@ func TestWhateverAzeventhubsReceivesIsSentOnAsItWas(t *testing.T) {
 	for _, seed := range seeds {
 		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
 			t.Logf("repeat with -forward.seed=%d", seed)
-			f, m := newForwarding(t), amqptest.Random(seed)
-			var original [][]byte
-			for range 300 {
-				message := m.Message()
-				encoded, err := message.AppendTo([]byte{})
-				if err != nil {
-					t.Fatal(err)
-				}
-				original = append(original, encoded)
-			}
+			f := newForwarding(t)
+			_, original := amqptest.Random(seed).Messages(t, 300)
 			received := f.publish(original...)
 			messages := func(p *eventhubs.BufferedProducer) {
 				for i, e := range received {
@@ -142,17 +134,8 @@ func TestWhateverAzeventhubsReceivesIsSentOnAsItWas(t *testing.T) {
 // A received event's Body, Properties and ids may be sent on with Enqueue, whatever types
 // azeventhubs has given them.
 func TestWhateverEventDataCarriesIsEnqueued(t *testing.T) {
-	f, m := newForwarding(t), amqptest.Random(1)
-	var original []amqp.Message
-	var encoded [][]byte
-	for range 300 {
-		message := m.Message()
-		b, err := message.AppendTo([]byte{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		original, encoded = append(original, message), append(encoded, b)
-	}
+	f := newForwarding(t)
+	original, encoded := amqptest.Random(1).Messages(t, 300)
 	received := f.publish(encoded...)
 	stored, told := f.send(eventhubs.Options{}, func(p *eventhubs.BufferedProducer) {
 		for i, e := range received {

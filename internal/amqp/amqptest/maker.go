@@ -7,6 +7,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"strings"
+	"testing"
 	"time"
 
 	"github.com/go-eventhubs/eventhubs/internal/amqp"
@@ -354,6 +355,20 @@ func (m *Maker) Message() amqp.Message {
 	}
 	out.Footer = m.section(0)
 	return out
+}
+
+// Messages returns n messages and their encodings.
+func (m *Maker) Messages(t testing.TB, n int) (messages []amqp.Message, encoded [][]byte) {
+	t.Helper()
+	for range n {
+		message := m.Message()
+		b, err := message.AppendTo([]byte{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		messages, encoded = append(messages, message), append(encoded, b)
+	}
+	return messages, encoded
 }
 
 func (m *Maker) header() *amqp.Header {
