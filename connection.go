@@ -33,7 +33,8 @@ type ConnectionOptions struct {
 	TLSConfig *tls.Config
 
 	// DialContext replaces the TCP dialer, as in net/http. TLS, if used, runs over the connection
-	// that it returns.
+	// that it returns. Without DialContext, a dial ends after 10 s without an answer. The producer
+	// then dials again within the same try.
 	DialContext func(ctx context.Context, network, address string) (net.Conn, error)
 
 	// Logger gets the log of a shared connection. A producer's own connection uses Options.Logger.

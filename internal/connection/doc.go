@@ -14,10 +14,12 @@
 // partition that the service refuses under a token waits for a new token; the other partitions go
 // on with the present one.
 //
-// Nothing here retries. [Sender.Send] makes one try and returns its [Outcome]. An [Error] says why
-// it failed and whether another try makes sense. The producer decides when and how often to retry.
-// An opening that failed is tried again after againPause at the earliest, however many callers ask
-// for it. Callers that wait for the same opening share one try.
+// Nothing here retries a batch. [Sender.Send] makes one try and returns its [Outcome]. An [Error]
+// says why it failed and whether another try makes sense. The producer decides when and how often
+// to retry. It also tries again at once when the link had ended before the try (Result.Stale). An
+// opening that failed is tried again after againPause at the earliest, however many callers ask for
+// it. Callers that wait for the same opening share one try. Within an opening, TCP is dialled again
+// after tcpTimeout without an answer, unless the caller has a dialer of its own.
 //
 // A sender from [Conn.IdempotentSender] asks for an identity when it attaches. It never sends on a
 // link whose identity its caller has not seen.
