@@ -60,7 +60,6 @@ type message struct {
 	Cut     int     // connections that CutAll cut
 	Token   string  // a token was refused, or not given, for a clock or a credential that is wrong: which
 	Of      int     // the producer of that token
-	Closed  bool
 	Verdict *judge.Verdict
 	Peak    uint64 // with the verdict: the most memory that the judge had, in bytes
 }

@@ -88,7 +88,6 @@ func playEmulator(s *setup, commands *json.Decoder, messages *line[message]) err
 	err = server.Close()
 	close(done)
 	wg.Wait()
-	messages.send(message{Closed: true})
 	return err
 }
 

@@ -91,7 +91,6 @@ func playProducer(s *setup, commands *json.Decoder, messages *line[message]) err
 	close(done)
 	wg.Wait()
 	must(p.writer.Write(&record.Entry{Kind: record.End, Time: time.Now(), Code: string(eventhubs.CodeOf(err))}))
-	messages.send(message{Closed: true})
 	return nil
 }
 
