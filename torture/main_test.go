@@ -90,8 +90,7 @@ func TestAServiceThatLiesIsFound(t *testing.T) {
 	}
 }
 
-// TestAWrongRunFails has a run judged whose records were edited: one outcome of an event that is
-// not there.
+// TestAWrongRunFails has reports of a verdict with a lost event, and of a run that failed.
 func TestAWrongRunFails(t *testing.T) {
 	r := &report{Verdict: &judge.Verdict{Wrong: map[string]uint64{judge.WrongLost: 1}, Examples: []string{judge.WrongLost + ": event 3 of life 1"}}}
 	if r.ok() {

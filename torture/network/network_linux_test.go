@@ -13,8 +13,8 @@ import (
 	"time"
 )
 
-// newNetwork is a network with a server that sends back what it gets. The test is skipped where
-// there is no root, unless the environment says that there is.
+// newNetwork is a network with a server that sends back what it gets. The test is skipped without
+// root or /dev/net/tun, and fails if both are there.
 func newNetwork(t *testing.T) (*Network, string) {
 	t.Helper()
 	n, err := New(1, 1)
