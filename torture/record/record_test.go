@@ -177,3 +177,11 @@ func FuzzBody(f *testing.F) {
 		}
 	})
 }
+
+func TestAnEntryWithAnotherByteIsDamaged(t *testing.T) {
+	data := (&Entry{Kind: Accepted, First: 5, Count: 64}).Append(nil)
+	data[2] ^= 1 // First, so only the checksum shows it
+	if err := NewReader(bytes.NewReader(data)).Next(new(Entry)); !errors.Is(err, ErrDamaged) {
+		t.Errorf("got %v, want ErrDamaged", err)
+	}
+}
