@@ -3,10 +3,11 @@ package main
 import (
 	"io"
 	"net"
-	"os"
 	"slices"
 	"testing"
 	"time"
+
+	router "github.com/go-eventhubs/eventhubs/torture/network"
 )
 
 // newRoutedTest is a routed network before a server that sends back what it gets, and a way to dial
@@ -15,7 +16,7 @@ func newRoutedTest(t *testing.T) (n *routed, dial func() net.Conn) {
 	t.Helper()
 	r, err := newRouter(1)
 	if err != nil {
-		if _, missing := os.Stat("/dev/net/tun"); os.Geteuid() == 0 && missing == nil {
+		if router.Possible() {
 			t.Fatal(err)
 		}
 		t.Skip(err)

@@ -168,9 +168,6 @@ func (n *Network) StartServer(c *exec.Cmd) error { return n.server.start(c) }
 // InsideServer runs f in the server's namespace. Sockets that f opens stay there.
 func (n *Network) InsideServer(f func() error) error { return n.server.inside(f) }
 
-// ServerSysctl sets a variable of the server's kernel below net, for example ipv4/tcp_retries2.
-func (n *Network) ServerSysctl(name, value string) error { return n.server.sysctl(name, value) }
-
 // Start starts a process in the client's namespace.
 func (w *Way) Start(c *exec.Cmd) error { return w.client.start(c) }
 
@@ -219,4 +216,11 @@ func (w *Way) Address() netip.Addr {
 
 func (w *Way) addressLocked() netip.Addr {
 	return netip.AddrFrom4([4]byte{10, 1, byte(w.number), byte(1 + (w.addresses-1)%250)})
+}
+
+// Possible reports whether this process can have a network: it is root, and there is /dev/net/tun.
+// A test that finds no network then is not skipped.
+func Possible() bool {
+	_, err := os.Stat("/dev/net/tun")
+	return os.Geteuid() == 0 && err == nil
 }
