@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"math/rand/v2"
 	"net"
 	"os"
+	"strconv"
 	"sync/atomic"
 	"time"
 
@@ -70,14 +72,21 @@ func newBed(ctx context.Context, b *broker, fail func(error), log io.Writer) (*b
 	return d, nil
 }
 
-// freePort returns a port of loopback without a listener.
+// freePort returns a port of loopback without a listener. The system gives the ports from 32,768 on
+// to outgoing connections (Linux), which could take that of a broker between its kill and its start.
 func freePort() (string, error) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
+	const first, end, most = 10_000, 32_768, 100
+	var last error
+	for range most {
+		listener, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(first+rand.IntN(end-first))))
+		if err != nil {
+			last = err
+			continue
+		}
+		_, port, err := net.SplitHostPort(listener.Addr().String())
+		return port, errors.Join(err, listener.Close())
 	}
-	_, port, err := net.SplitHostPort(listener.Addr().String())
-	return port, errors.Join(err, listener.Close())
+	return "", fmt.Errorf("none of %d ports from %d to %d is free: %w", most, first, end-1, last)
 }
 
 // start starts the server and its reader.

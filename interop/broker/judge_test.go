@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"reflect"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -119,6 +120,15 @@ func TestAProcessThatFailsEndsAllThatWaitsForIt(t *testing.T) {
 	}
 	if _, err := p.tell(ctx, "detach x"); err == nil || !strings.Contains(err.Error(), "no such link") {
 		t.Errorf("told to do what does not work: %v", err)
+	}
+}
+
+func TestABrokersPortIsNoneOfOutgoingConnections(t *testing.T) {
+	for range 20 {
+		port, err := freePort()
+		if n, _ := strconv.Atoi(port); err != nil || n < 1024 || n >= 32_768 {
+			t.Fatalf("port %q, %v; want one below 32,768", port, err)
+		}
 	}
 }
 

@@ -25,6 +25,7 @@ type publisher struct {
 	unknown int                     // tries without a known outcome
 	twice   int                     // surplus arrivals because of unknown outcomes
 	codes   map[connection.Code]int // failed tries by code
+	failed  chan struct{}           // of one element; full after a failed try
 }
 
 func (d *bed) publisher(hub, partition string) *publisher {
@@ -38,6 +39,7 @@ func (d *bed) publisher(hub, partition string) *publisher {
 		sender: d.conn.Sender(hub, partition, "interop"),
 		again:  []connection.Code{connection.CodeConnectionLost},
 		codes:  make(map[connection.Code]int),
+		failed: make(chan struct{}, 1),
 	}
 }
 
@@ -55,7 +57,27 @@ func (p *publisher) try(ctx context.Context, batch [][]byte, unknown int) connec
 	if e, ok := errors.AsType[*connection.Error](r.Err); ok {
 		p.codes[e.Code]++
 	}
+	if r.Outcome != connection.Accepted {
+		select {
+		case p.failed <- struct{}{}:
+		default:
+		}
+	}
 	return r
+}
+
+// awaitFailure waits for a try that fails after the call. Another goroutine publishes.
+func (p *publisher) awaitFailure(ctx context.Context) error {
+	select {
+	case <-p.failed: // an earlier one
+	default:
+	}
+	select {
+	case <-p.failed:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("no try to %s has failed without the broker: %w", p.address, context.Cause(ctx))
+	}
 }
 
 // publish sends a batch until it is accepted. It gives up after a failure that is not in again.

@@ -46,7 +46,8 @@ final class Classic {
     public static void main(String[] arguments) throws Exception {
         KahaDBPersistenceAdapter store = new KahaDBPersistenceAdapter();
         store.setDirectory(new java.io.File(arguments[1], "store"));
-        store.setEnableJournalDiskSyncs(false); // accepted messages are written; they need not survive a crash of the machine
+        // Otherwise KahaDB accepts a message before it is written to the file, and kill -9 loses it.
+        store.setJournalDiskSyncStrategy("ALWAYS");
         store.setJournalMaxFileLength(64 << 20);
         BrokerService broker = new BrokerService();
         broker.setBrokerName("interop");
