@@ -199,20 +199,31 @@ func (d *bed) runCase(ctx context.Context, c *testCase) (remark string, err erro
 	ctx, cancel := context.WithTimeoutCause(ctx, caseLimit, fmt.Errorf("it took more than %v", caseLimit))
 	defer cancel()
 	d.opened.Store(0)
-	d.conn = connection.New(connection.Config{
-		Namespace:   net.JoinHostPort("127.0.0.1", d.port),
-		Plain:       true,
-		WithoutCBS:  true,
-		ContainerID: container,
-		Logger:      slog.New(slog.NewTextHandler(d.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
-		Connected:   func() { d.opened.Add(1) },
-	})
+	config := d.connection(container)
+	config.Connected = func() { d.opened.Add(1) }
+	d.conn = connection.New(config)
 	defer func() {
 		closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 		defer cancel()
 		err = errors.Join(err, d.conn.Close(closing))
 	}()
 	return c.run(ctx, d)
+}
+
+// connection returns the configuration of a connection to the broker. Its name is the only one of
+// its kind at a time, since ActiveMQ Classic refuses a second one.
+func (d *bed) connection(name string) connection.Config {
+	return connection.Config{
+		Namespace:   net.JoinHostPort("127.0.0.1", d.port),
+		Plain:       true,
+		WithoutCBS:  true,
+		ContainerID: name,
+		Logger:      d.logger(),
+	}
+}
+
+func (d *bed) logger() *slog.Logger {
+	return slog.New(slog.NewTextHandler(d.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 }
 
 // wantConnections wants so many connections to have been opened, and one of them to be open.

@@ -75,6 +75,8 @@ const (
 	noCredit     = "it gives credit whatever is in its queue"
 	notKept      = "it keeps nothing over its end that does not say that it is durable, as no batch does"
 	noIdle       = "it has no idle time-out"
+	noEvents     = "it reports batches, not events"
+	oneEvent     = "it delivers one event of a batch"
 	manyChannels = "it allows thousands"
 )
 
@@ -101,24 +103,27 @@ var brokers = []*broker{
 			{"limited", connection.NotSent, connection.CodeTooLarge},
 			{"strict", connection.Rejected, connection.CodeTooLarge},
 		},
-		lacks: map[string]string{nameProducer: noManagement, nameChannels: manyChannels},
+		lacks: map[string]string{nameProducer: noManagement, nameChannels: manyChannels, nameKilled: oneEvent},
 	},
 	{
 		name: "rabbitmq", title: "RabbitMQ", prepare: prepareRabbitMQ, oneSection: true, formatless: true, flat: true, missing: "/exchange/missing/key",
 		lacks: map[string]string{
-			nameProducer: noManagement, nameChannels: manyChannels, nameDetached: noDetach, nameDry: noCredit, nameRefused: noBound, nameRestarted: notKept, nameIdle: noIdle,
+			nameProducer: noManagement, nameChannels: manyChannels, nameDetached: noDetach, nameDry: noCredit, nameRefused: noBound, nameRestarted: notKept, nameKilled: notKept,
+			nameIdle: noIdle,
 		},
 	},
 	{
 		name: "netlite", title: "AMQPNetLite listener", prepare: prepareNetLite,
 		lacks: map[string]string{
 			nameChannels: manyChannels, nameDetached: noDetach, nameDry: noCredit, nameRefused: noBound, nameMissing: "it has all addresses", nameIdle: noIdle,
+			nameKilled: noEvents,
 		},
 	},
 	{
 		name: "fe2o3", title: "fe2o3-amqp acceptor", prepare: prepareFe2o3, byName: true, channels: 256,
 		lacks: map[string]string{
 			nameProducer: noManagement, nameDetached: noDetach, nameDry: noCredit, nameRefused: noBound, nameMissing: "it has all addresses", nameIdle: noIdle,
+			nameKilled: noEvents,
 		},
 	},
 	{

@@ -21,9 +21,8 @@
 //     only its limit of channels is useful.
 //
 // They need Node.js, a JDK with Maven, and Rust for fe2o3. All are installed like the clients of
-// the command interop, and run on loopback. Features that they lack are switched off. There is no
-// $cbs, except in the case "the whole producer": rhea's server and the listener have one for it,
-// and a $management.
+// the command interop, and run on loopback. Features that they lack are switched off. Only rhea's
+// server and the listener have $cbs and $management, and only whole producers use them.
 //
 // Some servers take no commands. A relay of ours stands before them, counts connections and cuts
 // them. The table names the cases that they cannot run. RabbitMQ 3 reverses the order of data
@@ -33,6 +32,15 @@
 // with a small last batch. When that has been read, all earlier ones have been read too. The
 // batches read must be those published, in order and byte for byte (number of data sections, their
 // lengths, SHA-256). Each must be there once, and at most once more for each try with an unknown
-// outcome. The result is a line for each case and a table in Markdown. The exit status is 0 only if
-// all is well.
+// outcome.
+//
+// In "whole producers while the broker is killed", three producers publish. One has keys and
+// partition ids, one also a DeliveryTimeout of 250 ms, and one has ServiceAssigned. The broker is
+// killed (SIGKILL) three times while they publish, and started again after each has had a failure.
+// Then the arrivals are compared with the producers' reports. Stored events are there, others are
+// not, and each partition has its events in order. A batch is there again only after a try with an
+// unknown outcome. A broker without $management needs the list of partitions from the test.
+//
+// The result is a line for each case and a table in Markdown. The exit status is 0 only if all is
+// well.
 package main

@@ -40,7 +40,7 @@ func wholeProducer(ctx context.Context, d *bed) (string, error) {
 		return "", err
 	}
 	for partition, all := range want {
-		address := "producer/Partitions/" + strconv.Itoa(partition)
+		address := addressOf("producer", strconv.Itoa(partition))
 		if d.relay != nil {
 			if err := d.wantEvents(ctx, address, len(all)); err != nil {
 				return "", err

@@ -29,7 +29,7 @@ type publisher struct {
 }
 
 func (d *bed) publisher(hub, partition string) *publisher {
-	address := hub + "/Partitions/" + partition
+	address := addressOf(hub, partition)
 	if d.flat {
 		hub, partition = hub+"-"+partition, ""
 		address = hub

@@ -1,6 +1,7 @@
-// Reads queues of a broker with rhea's client and reports what arrives: node reader.mjs PORT.
+// Reads queues of a broker with rhea's client and reports what arrives: node reader.mjs PORT. In queues whose names begin
+// with producer, each data section is an event, reported by itself.
 import rhea from "rhea";
-import { dataSections, obey, say, tell } from "./report.mjs";
+import { dataSections, obey, say, tell, tellEvents } from "./report.mjs";
 
 const connection = rhea.connect({
   host: "127.0.0.1",
@@ -12,7 +13,10 @@ const connection = rhea.connect({
   receiver_options: { credit_window: 20 },
 });
 
-rhea.on("message", ({ receiver, message, format = 0 }) => tell(receiver.source.address, format, dataSections(message)));
+rhea.on("message", ({ receiver, message, format = 0 }) => {
+  const { address } = receiver.source;
+  (address.startsWith("producer") ? tellEvents : tell)(address, format, dataSections(message));
+});
 rhea.on("connection_open", () => say({ ready: "" }));
 for (const fault of ["connection_error", "session_error", "receiver_error", "protocol_error", "disconnected", "error"]) {
   rhea.on(fault, (context) => {

@@ -25,6 +25,15 @@ export function tell(address, format, sections) {
   say({ arrived: address, format, sections: sections.length, bytes, hash: hash.digest("hex") });
 }
 
+// tellEvents reports each event of a batch by itself: its body, and its properties as JSON in the order of their names.
+export function tellEvents(address, format, sections) {
+  for (const section of sections) {
+    const event = rhea.message.decode(section);
+    const properties = event.application_properties;
+    tell(address, format, [...dataSections(event), Buffer.from(JSON.stringify(properties, Object.keys(properties).sort()))]);
+  }
+}
+
 // obey carries out what the runner says, a verb and perhaps an address on each line, and ends with the runner.
 export function obey(verbs) {
   createInterface({ input: process.stdin })

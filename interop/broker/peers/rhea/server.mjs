@@ -5,10 +5,10 @@
 //   limited…   the link says that it takes 300,000 bytes at most
 //   strict…    the link says nothing of the kind, and refuses what is larger
 //   missing…   there is no such address
-//   producer…  each data section is an event, reported by itself: its body, and its properties as JSON in the order of their names
+//   producer…  each data section is an event, reported by itself
 import { readFileSync } from "node:fs";
 import rhea from "rhea";
-import { dataSections, obey, say, tell } from "./report.mjs";
+import { dataSections, obey, say, tell, tellEvents } from "./report.mjs";
 
 const most = 300_000; // bytes of a message
 const credit = 10; // messages in flight on one link
@@ -59,15 +59,7 @@ rhea.on("message", ({ receiver, connection, message, delivery, format = 0 }) => 
     delivery.reject({ condition: "amqp:link:message-size-exceeded", description: `The limit is ${most} bytes.` });
     return;
   }
-  if (address.startsWith("producer")) {
-    for (const section of sections) {
-      const event = rhea.message.decode(section);
-      const properties = event.application_properties;
-      tell(address, format, [...dataSections(event), Buffer.from(JSON.stringify(properties, Object.keys(properties).sort()))]);
-    }
-  } else {
-    tell(address, format, sections);
-  }
+  (address.startsWith("producer") ? tellEvents : tell)(address, format, sections);
   if (swallowing) {
     swallowing = false;
     destroy(connection);
