@@ -12,6 +12,7 @@ import (
 // An account is what a producer accepted and reported.
 type account struct {
 	name   string
+	once   bool                  // the broker stores a repeated batch once
 	events []accepted            // by number
 	ended  map[string][]reported // batches by address, in the order of their outcomes
 }
@@ -32,7 +33,8 @@ type reported struct {
 // judgeAccounts compares the producers' accounts with the arrivals at each address. Every accepted
 // event has one outcome, at the right address and in order. Stored events arrive, others do not,
 // and the order is that of the accounts. Arrivals may repeat a batch, or its beginning, directly
-// after the first ones, once for each try with an unknown outcome.
+// after the first ones, once for each try with an unknown outcome. Those of an idempotent producer
+// may not.
 func judgeAccounts(accounts []*account, arrivals map[string][]content) error {
 	type event struct {
 		owner  *account
@@ -62,7 +64,7 @@ func judgeAccounts(accounts []*account, arrivals map[string][]content) error {
 			numbers[e.owner] = append(numbers[e.owner], e.number)
 		}
 		for _, a := range accounts {
-			if err := judgeRuns(a.ended[address], numbers[a]); err != nil {
+			if err := judgeRuns(a.ended[address], numbers[a], a.once); err != nil {
 				return fmt.Errorf("producer %s, %s: %w", a.name, address, err)
 			}
 		}
@@ -99,7 +101,7 @@ func (a *account) check() error {
 
 // judgeRuns compares one producer's batches for one address with the numbers of its events that
 // arrived there.
-func judgeRuns(batches []reported, numbers []int) error {
+func judgeRuns(batches []reported, numbers []int, once bool) error {
 	rest := numbers
 	for i, b := range batches {
 		runs, longest := 0, 0
@@ -117,6 +119,9 @@ func judgeRuns(batches []reported, numbers []int) error {
 		}
 		if b.storage == eventhubs.NotStored {
 			most = 0
+		}
+		if once {
+			most = min(most, 1)
 		}
 		if runs > most {
 			return fmt.Errorf("batch %d, from event %d, arrived %d times and may %d times: it was reported as %v, with %d tries of unknown outcome",

@@ -46,6 +46,8 @@ func TestTheJudgeOfProducersSeesEveryFault(t *testing.T) {
 		{"the possible one twice", "arrived 2 times and may 1 times", []int{0, 1, 2, 3, 4, 4, 7, 8}, nil},
 		{"one that was not stored", "arrived 1 times and may 0 times", []int{0, 1, 2, 3, 5, 7, 8}, nil},
 		{"one that was never enqueued", "never enqueued", []int{0, 1, 2, 3, -1, 7, 8}, nil},
+		{"once each of an idempotent producer", "", []int{0, 1, 2, 3, 4, 7, 8}, func(a *account) { a.once = true }},
+		{"a copy of an idempotent producer", "arrived 2 times and may 1 times", []int{0, 1, 2, 3, 2, 3, 7, 8}, func(a *account) { a.once = true }},
 		{"an event without an outcome", "event 6 has 0 outcomes", []int{0, 1, 2, 3, 7, 8}, func(a *account) { a.ended[here][3].events = []int{5} }},
 		{"an event with two outcomes", "event 7 has 2 outcomes", []int{0, 1, 2, 3, 7, 8}, func(a *account) {
 			a.ended[there] = []reported{{[]int{7}, eventhubs.NotStored, 0}}

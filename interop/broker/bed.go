@@ -10,6 +10,7 @@ import (
 	"net"
 	"os"
 	"strconv"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -183,6 +184,16 @@ func (d *bed) read(ctx context.Context, address string) error {
 	}
 	_, err := d.reader.tell(ctx, "read "+address)
 	return err
+}
+
+// readKept is read for the address of a whole producer. The server that numbers producers keeps their
+// batches.
+func (d *bed) readKept(ctx context.Context, address string) error {
+	if d.numbers && strings.HasPrefix(address, numberedHub) {
+		_, err := d.tell(ctx, "read "+address)
+		return err
+	}
+	return d.read(ctx, address)
 }
 
 // relieve lets the broker accept more messages to an address of the hub dry.

@@ -31,6 +31,8 @@ type broker struct {
 	// oneSection brokers do not keep a message's data sections separate, or in order. They get
 	// batches of one event.
 	oneSection bool
+	// numbers says whether the broker knows idempotent producers.
+	numbers bool
 	// refusesFormat brokers accept only messages of format 0, and so none of ours. Only cases that
 	// publish nothing are useful.
 	refusesFormat bool
@@ -82,7 +84,7 @@ const (
 
 var brokers = []*broker{
 	{
-		name: "rhea", title: "rhea server", prepare: prepareRhea, swallows: true, channels: 64, idle: 2 * time.Second,
+		name: "rhea", title: "rhea server", prepare: prepareRhea, swallows: true, numbers: true, channels: 64, idle: 2 * time.Second,
 		refusals: []refusal{
 			{"limited", connection.NotSent, connection.CodeTooLarge}, // the link states the limit
 			{"strict", connection.Rejected, connection.CodeTooLarge},
@@ -240,5 +242,5 @@ func installRhea(ctx context.Context) (dir string, err error) {
 	if dir, err = setup.NPM(ctx, "rhea", folder); err != nil {
 		return "", err
 	}
-	return dir, setup.CopyFiles(folder, dir, "server.mjs", "reader.mjs", "report.mjs")
+	return dir, setup.CopyFiles(folder, dir, "server.mjs", "reader.mjs", "report.mjs", "numbered.mjs")
 }

@@ -36,10 +36,13 @@
 //
 // In "whole producers while the broker is killed", three producers publish. One has keys and
 // partition ids, one also a DeliveryTimeout of 250 ms, and one has ServiceAssigned. The broker is
-// killed (SIGKILL) three times while they publish, and started again after each has had a failure.
-// Then the arrivals are compared with the producers' reports. Stored events are there, others are
-// not, and each partition has its events in order. A batch is there again only after a try with an
-// unknown outcome. A broker without $management needs the list of partitions from the test.
+// killed (SIGKILL) two or three times while they publish, and started again after each has had a
+// failure. Then the arrivals are compared with the producers' reports. Stored events are there,
+// others are not, and each partition has its events in order. A batch is there again only after a
+// try with an unknown outcome. A broker without $management needs the list of partitions from the
+// test. At rhea's server two more producers are idempotent: our script numbers producers and keeps
+// their batches in a file. It kills itself after it has stored one, before it answers. No batch may
+// be there again.
 //
 // The result is a line for each case and a table in Markdown. The exit status is 0 only if all is
 // well.

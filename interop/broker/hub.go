@@ -17,16 +17,17 @@ type hub struct {
 	conn   *connection.Conn
 	name   string
 	listed []string // nil: the broker has the list
+	once   bool     // the broker numbers the producer
 	failed func()   // called after each failed try
 
 	mu      sync.Mutex     // guards the field below
 	unknown map[string]int // tries by partition, since taken
 }
 
-// hub returns the hub of a name, for one producer.
-func (d *bed) hub(name, producer string, partitions []string, failed func()) *hub {
+// hub returns the hub of a name, for one producer, which may be idempotent.
+func (d *bed) hub(name, producer string, partitions []string, once bool, failed func()) *hub {
 	config := d.connection(container + "-" + producer)
-	h := &hub{name: name, listed: partitions, failed: failed, unknown: make(map[string]int)}
+	h := &hub{name: name, listed: partitions, once: once, failed: failed, unknown: make(map[string]int)}
 	if d.managed() {
 		h.listed = nil
 		config.WithoutCBS, config.Tokens = false, connection.TokensFromKey("key", "c2VjcmV0")
@@ -56,7 +57,11 @@ func (h *hub) TokenExpires() time.Time { return h.conn.TokenExpires(h.name) }
 func (h *hub) Close(ctx context.Context) error { return h.conn.Close(ctx) }
 
 func (h *hub) Link(partitionID string) testseam.Link {
-	return &countedLink{Sender: h.conn.Sender(h.name, partitionID, "interop"), hub: h, partitionID: partitionID}
+	sender := h.conn.Sender
+	if h.once {
+		sender = h.conn.IdempotentSender
+	}
+	return &countedLink{Sender: sender(h.name, partitionID, "interop"), hub: h, partitionID: partitionID}
 }
 
 // take returns the number of a partition's tries with an unknown outcome since the last call.
@@ -84,7 +89,14 @@ func (l *countedLink) Open(ctx context.Context) error {
 }
 
 func (l *countedLink) Send(ctx context.Context, batch [][]byte) connection.Result {
-	r := l.Sender.Send(ctx, batch)
+	return l.count(l.Sender.Send(ctx, batch))
+}
+
+func (l *countedLink) SendOn(ctx context.Context, attach uint64, batch [][]byte) connection.Result {
+	return l.count(l.Sender.SendOn(ctx, attach, batch))
+}
+
+func (l *countedLink) count(r connection.Result) connection.Result {
 	if r.Outcome == connection.Unknown {
 		l.hub.mu.Lock()
 		l.hub.unknown[l.partitionID]++

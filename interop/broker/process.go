@@ -195,6 +195,21 @@ func (p *process) stop() {
 	<-p.ended
 }
 
+// die makes the program kill itself when it has stored the next batch of an idempotent producer, and
+// waits for its end.
+func (p *process) die(ctx context.Context) error {
+	p.stopping.Store(true)
+	if _, err := p.tell(ctx, "die"); err != nil {
+		return err
+	}
+	select {
+	case <-p.ended:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
 // kill ends the program like a crash.
 func (p *process) kill() {
 	p.stopping.Store(true)

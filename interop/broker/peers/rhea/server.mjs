@@ -1,4 +1,4 @@
-// An AMQP server made of rhea: node server.mjs PORT. It stores nothing and reports what arrives (report.mjs).
+// An AMQP server made of rhea: node server.mjs PORT DIRECTORY. It stores nothing and reports what arrives (report.mjs).
 //
 // Hubs whose names begin otherwise than others behave otherwise:
 //   dry…       two messages are allowed, more when the runner says so
@@ -6,19 +6,25 @@
 //   strict…    the link says nothing of the kind, and refuses what is larger
 //   missing…   there is no such address
 //   producer…  each data section is an event, reported by itself
+//   numbered…  the producers are idempotent, and what arrives is kept in a file and reported when the runner says so (numbered.mjs)
 import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import rhea from "rhea";
+import { Numbered } from "./numbered.mjs";
 import { dataSections, obey, say, tell, tellEvents } from "./report.mjs";
 
 const most = 300_000; // bytes of a message
 const credit = 10; // messages in flight on one link
+const batchFormat = 0x80013700; // of a message that has a batch
 const partitions = 4; // of a hub, as its properties say
 const { wrap_array, wrap_int, wrap_string, wrap_timestamp } = rhea.types;
 
+const numbered = new Numbered(join(process.argv[3], "numbered"));
 const receivers = new Set(); // the runner's sending links
 const connections = new Set(); // the runner's open connections
 const replies = new Map(); // senders of replies, by their address
 let swallowing = false; // the next message is stored, but not acknowledged
+let dying = false; // the same for a numbered batch, and then the process is killed
 
 rhea.on("receiver_open", ({ receiver }) => {
   const address = receiver.target?.address ?? "";
@@ -29,6 +35,11 @@ rhea.on("receiver_open", ({ receiver }) => {
     return;
   }
   receiver.set_target(receiver.remote.attach.target);
+  const refusal = address.startsWith("numbered") && numbered.attach(receiver);
+  if (refusal) {
+    receiver.close({ condition: refusal, description: "Another producer has a higher epoch." });
+    return;
+  }
   if (address.startsWith("limited")) receiver.local.attach.max_message_size = most;
   receivers.add(receiver);
   if (address.startsWith("dry")) {
@@ -57,6 +68,13 @@ rhea.on("message", ({ receiver, connection, message, delivery, format = 0 }) => 
   const sections = dataSections(message);
   if (address.startsWith("strict") && sections.reduce((sum, s) => sum + s.length, 0) > most) {
     delivery.reject({ condition: "amqp:link:message-size-exceeded", description: `The limit is ${most} bytes.` });
+    return;
+  }
+  if (address.startsWith("numbered")) {
+    const refusal = numbered.store(address, sections);
+    if (dying && !refusal) process.kill(process.pid, "SIGKILL");
+    if (refusal) delivery.reject({ condition: refusal, description: "The numbers are not the next ones." });
+    else delivery.accept();
     return;
   }
   (address.startsWith("producer") ? tellEvents : tell)(address, format, sections);
@@ -129,7 +147,9 @@ obey({
     c.close({ condition: "amqp:connection:forced", description: "The connection was closed by the runner." });
   }),
   cut: () => each(connections, destroy),
+  read: (address) => each(numbered.batches(address), (sections) => tellEvents(address, batchFormat, sections)),
   swallow: () => { swallowing = true; },
+  die: () => { dying = true; },
   allow: (address) => each(mine(address), (r) => {
     r.set_credit_window(credit);
     r.add_credit(credit);
