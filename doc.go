@@ -132,9 +132,11 @@
 // recovers by itself, and the others go on. The first connection that opens wakes all waiting
 // partitions.
 //
-// Throttling is not a retry. The producer waits as long as the service asks, plus a random time
-// that grows. A failure that will not pass by itself, such as a missing right, shows at once in
-// Connect and Health. The producer retries it all the same, unless FailFast is set.
+// An outage uses up no retries: tries without a connection are not counted, and
+// [Options.DeliveryTimeout] bounds them. Throttling is not a retry either. The producer waits as
+// long as the service asks, plus a random time that grows. A failure that will not pass by itself,
+// such as a missing right, shows at once in Connect and Health. The producer retries it all the
+// same, unless FailFast is set.
 //
 // # Errors
 //

@@ -83,7 +83,8 @@ type Options struct {
 
 	// DeliveryTimeout bounds the time from the first event of a batch to its outcome, with all
 	// waiting and retries. The producer checks it before each try, and gives the try no more than
-	// the time left. With UntilFull the time counts from when the batch is due. Negative: no bound.
+	// the time left. A batch fails before, if its next pause would end later. With UntilFull the
+	// time counts from when the batch is due. Negative: no bound, except Retry.MaxRetries.
 	// Default: 15 minutes.
 	DeliveryTimeout time.Duration
 

@@ -27,9 +27,14 @@ type RetryOptions struct {
 	// Default: RetryExponential.
 	Mode RetryMode
 
-	// MaxRetries is how often a batch is retried after its first try. Negative: never. Three things
-	// are not counted: throttling by the service, a credential without a token, and a batch cut for
-	// its size. DeliveryTimeout bounds the first two; cutting ends by itself.
+	// MaxRetries is how often a batch is retried after its first try. Negative: never, except after
+	// throttling, a missing token or a cut. These failed tries are not counted:
+	//   - The try got no connection to the service: name server, dial, proxy, TLS or the opening of
+	//     the connection failed. It counts if DeliveryTimeout is negative, so that a bound remains.
+	//   - The service throttled the try, or the credential gave no token.
+	//   - The batch was cut for its size. Cutting ends by itself.
+	//
+	// Only DeliveryTimeout bounds the first two kinds. So an outage uses up no retries.
 	// Default: 15.
 	MaxRetries int
 
@@ -51,8 +56,9 @@ type RetryOptions struct {
 	TryTimeout time.Duration
 
 	// Policy, if set, decides instead of the fields above, except TryTimeout. It is called after
-	// each failed try, and returns the pause before the next try and whether there is one. The
-	// sending goroutines call it, at the same time for different partitions, so it must not block.
+	// each failed try, and returns the pause before the next try and whether there is one. That
+	// includes tries without a connection or a token, which MaxRetries does not count. The sending
+	// goroutines call it, at the same time for different partitions, so it must not block.
 	//
 	// Policy is not called when the service throttles, which is always retried. It is not called
 	// when a batch is cut for its size, which uses up no retries. It is also not called for
@@ -86,6 +92,7 @@ func (r *RetryOptions) validate() error {
 // value has none.
 type retries struct {
 	counted   int // bounded by MaxRetries
+	unreached int // got no connection; bounded by DeliveryTimeout
 	throttled int
 	tokenless int
 	shortened int       // the batch was too large, and is now smaller
@@ -115,7 +122,10 @@ func (r *retries) reason(err error) error {
 }
 
 // total returns how many tries have failed.
-func (r *retries) total() int { return r.counted + r.throttled + r.tokenless + r.shortened }
+func (r *retries) total() int { return r.paced() + r.throttled + r.tokenless + r.shortened }
+
+// paced returns how many failures the next pause follows from.
+func (r *retries) paced() int { return r.counted + r.unreached }
 
 // after records a failed try. It returns the pause before the next one, and whether there is one.
 // The id is the partition's, if there is one. Settled means that the service has looked at the
@@ -126,7 +136,7 @@ func (r *retries) after(err error, partitionID string, settled bool, o *Options)
 	if !known {
 		e = &connection.Error{}
 	}
-	lostFirst := e.Lost && r.counted == 0
+	lostFirst := e.Lost && r.paced() == 0
 	switch {
 	case e.Code == connection.CodeThrottled:
 		r.throttled++
@@ -143,17 +153,26 @@ func (r *retries) after(err error, partitionID string, settled bool, o *Options)
 		r.tokenless++
 		return policy.delay(r.tokenless), true
 	}
-	r.counted++
+	uncounted := e.Unreached && o.outlastsOutages()
+	if uncounted {
+		r.unreached++
+	} else {
+		r.counted++
+	}
 	switch {
 	case lostFirst:
 		pause = 0 // the service closes idle links: that says nothing about a new one
 	case e.Unreached:
-		pause = spread(policy.mean(r.counted))
+		pause = spread(policy.mean(r.paced()))
 	default:
-		pause = policy.delay(r.counted)
+		pause = policy.delay(r.paced())
 	}
-	return pause, r.counted <= policy.MaxRetries
+	return pause, uncounted || r.counted <= policy.MaxRetries
 }
+
+// outlastsOutages reports whether tries without a connection use up no retries. Their number says
+// nothing about the batch, and DeliveryTimeout bounds their time. Without it MaxRetries must.
+func (o *Options) outlastsOutages() bool { return o.Retry.MaxRetries >= 0 && o.DeliveryTimeout >= 0 }
 
 // ends reports whether a failure ends a batch whatever the options say: the service refused the
 // idempotent producer itself.
@@ -184,7 +203,7 @@ func (r *RetryOptions) mean(failures int) time.Duration {
 	return min(delay, 24*time.Hour)
 }
 
-// spread gives a pause full jitter (0 to 2×). The mean stays the same, so MaxRetries last as long.
+// spread gives a pause full jitter (0 to 2×). The mean stays the same.
 func spread(mean time.Duration) time.Duration { return rand.N(2*mean + 1) }
 
 // throttleDelay returns the pause after being throttled that many times. It is as long as the

@@ -63,6 +63,42 @@ func TestPausesBeforeConnectingAgainVaryByAllOfThemselves(t *testing.T) {
 	}
 }
 
+// Tries without a connection use up no retry, and their pauses grow all the same.
+func TestPausesGrowWithFailuresThatAreNotCounted(t *testing.T) {
+	o, err := (&Options{}).withDefaults()
+	if err != nil {
+		t.Fatal(err)
+	}
+	unreached := &connection.Error{Code: connection.CodeConnectionLost, Transient: true, Unreached: true, Err: errors.New("x")}
+	var failed retries
+	for n := 1; n <= 100; n++ {
+		var longest time.Duration
+		for range 200 {
+			once := failed
+			pause, again := once.after(unreached, "", false, &o)
+			if !again {
+				t.Fatalf("no further try after %d failures", n)
+			}
+			longest = max(longest, pause)
+		}
+		if mean := o.Retry.mean(n); longest < mean*8/5 || longest > 2*mean {
+			t.Errorf("after %d failures the longest pause is %v, want up to %v", n, longest, 2*mean)
+		}
+		failed.after(unreached, "", false, &o)
+	}
+	if failed.counted != 0 || failed.total() != 100 {
+		t.Errorf("%d of %d failures are counted, want none of 100", failed.counted, failed.total())
+	}
+	// The service answers, or a link is lost: that is no first failure.
+	for _, e := range []connection.Error{{Code: connection.CodeInternal}, {Code: connection.CodeConnectionLost, Lost: true}} {
+		e.Transient, e.Err = true, errors.New("x")
+		once := failed
+		if pause, again := once.after(&e, "", false, &o); pause < 48*time.Second || !again || once.counted != 1 {
+			t.Errorf("%s: a pause of %v, again %v, %d counted; want 48s at least, true, 1", e.Code, pause, again, once.counted)
+		}
+	}
+}
+
 func TestThrottlingWaitsAsLongAsTheServiceAsksAndSpreads(t *testing.T) {
 	o, err := (&Options{}).withDefaults()
 	if err != nil {

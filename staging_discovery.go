@@ -6,8 +6,8 @@ import (
 )
 
 // discover asks for the hub's partitions until it has them, with pauses between the tries. A failed
-// try is a failed try of every staged batch, unless the service was only too busy. A batch without
-// tries or time left fails.
+// try is a failed try of every staged batch, and uses up a retry of each if it counts: see
+// RetryOptions.MaxRetries. A batch without retries or time left fails.
 func (s *staging) discover() {
 	for failed := (retries{}); ; {
 		opened := s.hub.Opened()
@@ -34,7 +34,8 @@ type verdict struct {
 	reason    error         // the failure of the try, which ends a batch that has no tries left
 	last      hindrance     // the same failure, for a batch that has no time left
 	hopeless  bool          // for every batch
-	counts    bool          // as a try of every batch
+	tried     bool          // it is a try of every batch: the service was not too busy, and there was a token
+	counts    bool          // it uses up a retry of every batch
 	throttled bool          // the service was too busy
 	pause     time.Duration // before the next try
 }
@@ -57,7 +58,7 @@ func (s *staging) judge(err error, failed *retries) *verdict {
 	before, last := *failed, failed.failed(err, "")
 	pause, again := failed.after(err, "", false, s.options)
 	v := &verdict{err: err, reason: failed.reason(last), last: failed.last,
-		counts: failed.counted > before.counted, throttled: failed.throttled > before.throttled, pause: pause}
+		tried: failed.paced() > before.paced(), counts: failed.counted > before.counted, throttled: failed.throttled > before.throttled, pause: pause}
 	// A batch that came later has more tries left than this count says: failExhausted looks at
 	// each.
 	v.hopeless = !again && (!v.counts || s.options.Retry.Policy != nil)
@@ -93,12 +94,15 @@ func (s *staging) failExhausted(v *verdict) {
 	defer s.unlock()
 	for range len(s.waiting) {
 		b := s.takeLocked()
-		if v.counts {
-			b.full = true // later events have all their tries left
+		if v.tried {
+			b.full = true // later events have all their retries left
 			b.tries++
 		}
+		if v.counts {
+			b.failures.counted++
+		}
 		switch {
-		case v.hopeless || o.Retry.Policy == nil && b.tries > max(0, o.Retry.MaxRetries):
+		case v.hopeless || o.Retry.Policy == nil && b.failures.counted > max(0, o.Retry.MaxRetries):
 			failed = append(failed, failedBatch{batch: b, err: v.reason})
 		case o.DeliveryTimeout >= 0 && time.Since(b.first) >= o.DeliveryTimeout:
 			failed = append(failed, failedBatch{batch: b, err: o.overdue(true, v.last)})

@@ -153,13 +153,18 @@ var places = []wireFault{
 	},
 	{
 		name: "host-unknown", what: "the connection breaks, and for 30 s no name server knows the host", service: "is not reached", we: "pause longer and longer, with full jitter; the first dial that succeeds wakes all partitions. With `FailFast` fail",
-		strike: unreachable(&net.DNSError{Err: "no such host", Name: "emulator-in-memory.invalid", IsNotFound: true}),
+		strike: unreachable(30*time.Second, &net.DNSError{Err: "no such host", Name: "emulator-in-memory.invalid", IsNotFound: true}),
 		least:  0, most: outageMost, states: uponReady, code: eventhubs.CodeNotFound, all: true, repeats: true,
 	},
 	{
 		name: "no-route", what: "the connection breaks, and for 30 s no other can be opened", service: "is not reached", we: "the same, except that `FailFast` does not fail",
-		strike: unreachable(&net.OpError{Op: "dial", Net: "tcp", Err: syscall.EHOSTUNREACH}),
+		strike: unreachable(30*time.Second, &net.OpError{Op: "dial", Net: "tcp", Err: syscall.EHOSTUNREACH}),
 		least:  0, most: outageMost, states: uponReady, code: eventhubs.CodeConnectionLost, all: true, repeats: true,
+	},
+	{
+		name: "no-route-for-10-minutes", what: "the same, for 10 minutes", service: "is not reached", we: "the same; this uses up no retries",
+		strike: unreachable(10*time.Minute, &net.OpError{Op: "dial", Net: "tcp", Err: syscall.EHOSTUNREACH}),
+		least:  0, most: 2 * time.Minute, states: uponReady, code: eventhubs.CodeConnectionLost, all: true, repeats: true,
 	},
 	{
 		name: "wrong-certificate", what: "the connection breaks, and for 30 s the answering machine has the wrong certificate", service: "is not reached", we: "the same as with an unknown host: a foreign machine gets nothing",
@@ -202,12 +207,12 @@ var places = []wireFault{
 	},
 }
 
-// unreachable is a strike: the connection breaks, and for 30 s dials fail with that error.
-func unreachable(err error) func(r *rig) {
+// unreachable is a strike: the connection breaks, and for that time dials fail with that error.
+func unreachable(lasts time.Duration, err error) func(r *rig) {
 	return func(r *rig) {
 		r.network.Block(err)
 		r.server.CutAll()
-		time.Sleep(30 * time.Second)
+		time.Sleep(lasts)
 		r.network.Block(nil)
 	}
 }
