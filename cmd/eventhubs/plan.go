@@ -177,6 +177,7 @@ func makePlan(o *planOptions) *plan {
 	p.batches(o, size, partitions)
 	p.buffer(o, size, partitions)
 	p.together(o)
+	p.delivery(o)
 	p.Assumptions = []string{
 		fmt.Sprintf("an event has %d bytes besides its body: a short key, no properties", eventOverhead),
 		"keys spread the events evenly over the partitions, and the load evenly over the processes",
@@ -335,11 +336,15 @@ func (p *plan) together(o *planOptions) {
 		return
 	}
 	p.add("caught up", math.Ceil(work.Seconds()), "s", scalabilityPage, "the events of %v, stored by what the namespace takes beyond the stream: %s − %s events/s", o.outage, amount(fleet.Capacity), amount(fleet.Load))
-	if needs := o.outage + work*5/4; needs > defaults.DeliveryTimeout {
-		p.add("DeliveryTimeout", math.Ceil(needs.Seconds()), "s at least", "", "the outage and 1.25 times the time to catch up: with the default of %v events fail", defaults.DeliveryTimeout)
-	}
-	if o.outage > 5*time.Minute {
-		p.add("MaxRetries", 1000, "", "", "the default of 15 may be used up after about %v without a namespace: let DeliveryTimeout bound the retries", 7*time.Minute)
+}
+
+// delivery adds the DeliveryTimeout that an outage needs, if that is more than the default.
+func (p *plan) delivery(o *planOptions) {
+	fleet := o.fleet()
+	work, catchesUp := fleet.CatchUp(o.outage)
+	if needs := fleet.DeliveryTimeout(o.outage); catchesUp && needs > defaults.DeliveryTimeout {
+		p.add("DeliveryTimeout", math.Ceil(needs.Seconds()), "s at least", "", "the outage, then the longer of %v to be back and 1.25 times %v to catch up: with the default of %v events fail",
+			fleet.Back(o.outage), work.Round(time.Second), defaults.DeliveryTimeout)
 	}
 }
 

@@ -53,6 +53,14 @@ func (f Fleet) CatchUpFrom(held float64) (time.Duration, bool) {
 	return seconds(min(held/(f.Capacity-f.Load), most)), true
 }
 
+// DeliveryTimeout returns how long a batch may take because of an outage: until each producer is
+// back, and then until all have caught up. Throttling is not fair, so catching up may take a batch
+// a quarter longer. With less, events fail. The namespace must catch up at some time.
+func (f Fleet) DeliveryTimeout(outage time.Duration) time.Duration {
+	work, _ := f.CatchUp(outage)
+	return outage + max(f.Back(outage), work*5/4)
+}
+
 // Held bounds the events that one producer holds because of an outage. Throttling is not fair: for
 // a while after the outage, a producer without luck holds half as much again.
 func (f Fleet) Held(outage time.Duration) float64 {

@@ -31,9 +31,8 @@ type shape struct {
 	pause             time.Duration // between two waves
 	outage            time.Duration // the namespace is gone
 	half              time.Duration // the namespace has half of its units
-	room              int           // MaxBufferedEvents
-	delivery          time.Duration // DeliveryTimeout
-	retries           int           // MaxRetries
+	room              int           // MaxBufferedEvents; 0 for the default
+	delivery          time.Duration // DeliveryTimeout; 0 for the default
 }
 
 // message is the largest message of the hub, in bytes. Events of this test have 8 bytes; 1,300 of
@@ -226,7 +225,6 @@ func (f *fleet) options(m *member) *eventhubs.Options {
 		MaxWaitTime:       time.Second,
 		MaxBufferedEvents: f.room,
 		DeliveryTimeout:   f.delivery,
-		Retry:             eventhubs.RetryOptions{MaxRetries: f.retries},
 		OnBatchSucceeded:  m.succeeded,
 		OnBatchFailed:     m.lost,
 		Logger:            slog.New(slog.DiscardHandler),

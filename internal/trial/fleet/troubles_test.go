@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/go-eventhubs/eventhubs/internal/capacity"
+	"github.com/go-eventhubs/eventhubs/internal/defaults"
 	"github.com/go-eventhubs/eventhubs/internal/trial/world"
 )
 
@@ -17,7 +18,7 @@ func size() shape {
 			room: 20_000}
 	}
 	return shape{producers: *producers, rate: 25, units: *producers / 30, partitions: min(32, max(8, *producers/30)), waves: 10, pause: 30 * time.Second,
-		outage: 10 * time.Minute, half: time.Hour, room: 80_000, delivery: 3 * time.Hour, retries: 1000}
+		outage: 10 * time.Minute, half: time.Hour, room: 80_000}
 }
 
 // capacity is the fleet of the formulas. Its events are small, so only their number counts.
@@ -45,6 +46,7 @@ func (f *fleet) about(what string, got, want time.Duration) {
 // package capacity, which the command line prints.
 func TestAFleetStartsIsDeployedAndLosesItsNamespace(t *testing.T) {
 	s := size()
+	s.delivery = max(defaults.DeliveryTimeout, s.capacity().DeliveryTimeout(s.outage))
 	synctest.Test(t, func(t *testing.T) {
 		f := newFleet(t, s)
 		r := f.trouble("start at once", 5*time.Minute, f.start)
@@ -74,9 +76,29 @@ func TestAFleetStartsIsDeployedAndLosesItsNamespace(t *testing.T) {
 	})
 }
 
+// Each producer has the default MaxBufferedEvents, DeliveryTimeout and RetryOptions. The namespace
+// has enough units to catch up before the DeliveryTimeout.
+func TestAnOutageOfTenMinutesLosesNothingOfAFleetWithTheDefaults(t *testing.T) {
+	s := shape{producers: 100, rate: 3, units: 2, partitions: 4, outage: 10 * time.Minute}
+	if least := s.capacity().DeliveryTimeout(s.outage); least > defaults.DeliveryTimeout {
+		t.Fatalf("the fleet needs a DeliveryTimeout of %v", least)
+	}
+	synctest.Test(t, func(t *testing.T) {
+		f := newFleet(t, s)
+		f.trouble("start at once", 5*time.Minute, f.start)
+		r := f.trouble("gone", s.outage, f.outage)
+		f.lossless(r)
+		if most := s.capacity().Back(s.outage); r.back > most {
+			f.Errorf("the last producer is back after %v, want %v at most", r.back, most)
+		}
+		f.judge.finish()
+	})
+}
+
 // TestAFleetHasHalfOfItsUnits has fewer units than the fleet needs for a while.
 func TestAFleetHasHalfOfItsUnits(t *testing.T) {
 	s := size()
+	s.delivery = max(defaults.DeliveryTimeout, 3*s.half)
 	synctest.Test(t, func(t *testing.T) {
 		f := newFleet(t, s)
 		f.trouble("start at once", 5*time.Minute, f.start)
