@@ -139,12 +139,13 @@ func (r *report) writeVerdict(p func(string, ...any), v *judge.Verdict) {
 	p("late, reported possibly stored or never reported\t%d\t", n.Late)
 	p("reported fenced, of %d lives\t%d\t", n.FencedLives, n.FencedEvents)
 	p("Deliveries compared\t%d\t", n.Deliveries)
-	if len(v.Duplicates.ByFault)+int(v.Duplicates.Forgotten) > 0 {
+	if len(v.Duplicates.ByFault)+int(v.Duplicates.Forgotten+v.Duplicates.Revived) > 0 {
 		p("\nstored again, by the latest fault that may be the cause\tevents")
 		for _, k := range slices.Sorted(maps.Keys(v.Duplicates.ByFault)) {
 			p("%s\t%d", k, v.Duplicates.ByFault[k])
 		}
 		p("%s, of idempotent producers\t%d", forget, v.Duplicates.Forgotten)
+		p("%s, not again but by a life that was replaced\t%d", forget, v.Duplicates.Revived)
 	}
 	if len(v.Late) > 0 {
 		p("\nlate, for example")

@@ -79,6 +79,7 @@ func causeOf(faults []Fault, producer, partition int, at time.Time) (cause *Faul
 type Duplicates struct {
 	ByFault   map[string]uint64
 	Forgotten uint64 // of idempotent producers, each in the one batch in flight when the service forgot them
+	Revived   uint64 // not again, but by a life that another had replaced, since the service had forgotten that
 	Runs      int
 }
 
@@ -120,6 +121,13 @@ func (l *Ledger) attribute(faults []Fault, accounts map[*life]*account) Duplicat
 			continue
 		}
 		d.ByFault[cause.Kind] += r.events
+	}
+	for _, c := range l.returned {
+		if f := forgetter(faults, int(c.life.id.Producer), c.partition, c.at.Add(time.Millisecond)); f != nil && f.Ended.After(c.replaced) {
+			d.Revived += c.events
+			continue
+		}
+		l.findings.add(WrongFenced, "partition %d, from sequence number %d on: %d events of life %d, from %d on, after life %d", c.partition, c.sequence, c.events, c.life.id.Life, c.first, c.successor)
 	}
 	return d
 }

@@ -125,6 +125,14 @@ func TestEachPlantedWrongIsFound(t *testing.T) {
 			h.cut(0, at)
 			h.append(0, e)
 		}, WrongFenced, 1},
+		{"a former life stores after its successor, and the service forgot before that", func(h *history) {
+			n := h.reported(idempotentLife, 0).Numbers[0]
+			at := h.at(0, idOf(idempotentLife, n))
+			e := h.log[0][at]
+			h.cut(0, at)
+			h.append(0, e)
+			h.faults = []Fault{{ID: 1, Kind: "forget", Producer: everybody, Partition: everybody, Began: start.Add(-time.Second), Acted: start.Add(-time.Second), Ended: start.Add(-time.Second), Forgets: true}}
+		}, WrongFenced, 1},
 		{"a fenced life is reported stored", func(h *history) {
 			e := h.reported(idempotentLife, 0)
 			h.insert(idempotentLife, record.Reported, &record.Entry{Kind: record.Reported, Time: start, Storage: record.NotStored, Partition: 0, Code: codeFenced})
@@ -192,6 +200,19 @@ func TestWhatIsAllowedIsNotWrong(t *testing.T) {
 			h.repeat(idempotentLife, 1)
 			h.faults = []Fault{{ID: 1, Kind: "forget", Producer: everybody, Partition: everybody, Began: start, Acted: start, Ended: start, Forgets: true}}
 		}, func(v *Verdict) bool { return v.Duplicates.Forgotten == perBatch }},
+		{"a former life after the service forgot its successor", func(h *history) {
+			last := 0 // the life's last event, so that its own order stays
+			var r record.BodyReader
+			for at, e := range h.log[0] {
+				if id, err := r.Read(e.Body); err == nil && id.Life == idempotentLife {
+					last = at
+				}
+			}
+			e := h.log[0][last]
+			h.cut(0, last)
+			h.append(0, e)
+			h.faults = []Fault{{ID: 1, Kind: "forget", Producer: everybody, Partition: everybody, Began: start, Acted: start, Ended: start.Add(time.Hour), Forgets: true}}
+		}, func(v *Verdict) bool { return v.Duplicates.Revived == 1 }},
 		{"a life that takes a partition from a later life", func(h *history) {
 			of := func(e Received) bool {
 				var r record.BodyReader

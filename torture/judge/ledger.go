@@ -30,6 +30,7 @@ type Ledger struct {
 	heads    []head
 	homes    map[string]int // the partition of a key, as the service places it
 	twice    []repeat
+	returned []comeback
 	findings *Findings
 	bodies   record.BodyReader
 	read     uint64
@@ -38,9 +39,9 @@ type Ledger struct {
 
 // A head is how far a partition was read.
 type head struct {
-	next    int64            // sequence number
-	present map[uint8]uint32 // the life of each idempotent producer that has stored here last
-	over    map[uint32]bool  // the lives that another life has replaced here
+	next    int64                // sequence number
+	present map[uint8]uint32     // the life of each idempotent producer that has stored here last
+	over    map[uint32]time.Time // the lives that another life has replaced here, and when it stored first
 }
 
 // A life is what the hub holds of a life of a producer.
@@ -50,6 +51,18 @@ type life struct {
 	last   []uint64 // of each partition: the number after the highest
 	late   []late   // in the order of the log
 	tail   []int    // of each partition: the index in Ledger.twice of the repeat that may go on; -1 for none
+}
+
+// A comeback is a run of events that a life has stored after another one had replaced it.
+type comeback struct {
+	life      *life
+	successor uint32
+	partition int
+	replaced  time.Time
+	at        time.Time // of the first event
+	first     uint64
+	sequence  int64
+	events    uint64
 }
 
 // A repeat is a run of events that are stored again: a batch, or several.
@@ -77,7 +90,7 @@ const maxLate = 1_000_000
 func NewLedger(partitions int) *Ledger {
 	l := &Ledger{partitions: partitions, lives: make(map[uint32]*life), homes: make(map[string]int), findings: newFindings()}
 	for range partitions {
-		l.heads = append(l.heads, head{present: make(map[uint8]uint32), over: make(map[uint32]bool)})
+		l.heads = append(l.heads, head{present: make(map[uint8]uint32), over: make(map[uint32]time.Time)})
 	}
 	return l
 }
@@ -138,8 +151,8 @@ func (l *Ledger) addLocked(e *Received) {
 	v := l.lifeLocked(id)
 	route := id.Route(l.partitions)
 	l.routeLocked(e, id, route)
-	if id.Flags&record.Idempotent != 0 && !h.admit(id) {
-		l.findings.add(WrongFenced, "partition %d, sequence number %d: event %d of life %d, after life %d", e.Partition, e.Sequence, id.Number, id.Life, h.present[id.Producer])
+	if id.Flags&record.Idempotent != 0 && !h.admit(id, e.Enqueued) {
+		l.returnedLocked(v, id, h, e)
 	}
 	if v.stored.add(id.Number) {
 		l.again++
@@ -163,17 +176,30 @@ func (l *Ledger) addLocked(e *Received) {
 
 // admit reports whether the life may store here. The life that attaches last has the partition,
 // also if it began first. The life before it is fenced for good.
-func (h *head) admit(id record.ID) bool {
+func (h *head) admit(id record.ID, at time.Time) bool {
 	present := h.present[id.Producer]
 	if present == id.Life {
 		return true
 	}
-	if h.over[id.Life] {
+	if _, over := h.over[id.Life]; over {
 		return false
 	}
 	h.present[id.Producer] = id.Life
-	h.over[present] = true
+	h.over[present] = at
 	return true
+}
+
+// returnedLocked enters an event of a life that was replaced.
+func (l *Ledger) returnedLocked(v *life, id record.ID, h *head, e *Received) {
+	if n := len(l.returned); n > 0 {
+		if c := &l.returned[n-1]; c.life == v && c.partition == e.Partition && e.Enqueued.Sub(c.at) < time.Second {
+			c.events++
+			return
+		}
+	}
+	l.returned = append(l.returned, comeback{
+		life: v, successor: h.present[id.Producer], partition: e.Partition, replaced: h.over[id.Life], at: e.Enqueued, first: id.Number, sequence: e.Sequence, events: 1,
+	})
 }
 
 func (l *Ledger) lifeLocked(id record.ID) *life {
