@@ -1,0 +1,202 @@
+package journal_test
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/go-eventhubs/eventhubs/internal/journal"
+	"github.com/go-eventhubs/eventhubs/internal/journal/forgetful"
+)
+
+// written returns a disk with a closed journal of a few segments, and its records.
+func written(t *testing.T, snapshots bool) (*forgetful.Disk, journal.Options, []string) {
+	t.Helper()
+	disk := forgetful.New()
+	o := journal.Options{Files: disk, SegmentBytes: 4 << 10, Owner: "o"}
+	if snapshots {
+		o.Snapshot = func(dst []byte, before journal.Position) []byte { return fmt.Appendf(dst, "state before %d", before) }
+	}
+	j, _ := open(t, there, o)
+	var records []string
+	for i := range 40 {
+		records = append(records, fmt.Sprintf("record %d %0*d", i+1, 37*i%400, i))
+		add(t, j, records[i])
+	}
+	if err := j.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if n := j.Stats(); n.First != 1 {
+		t.Fatalf("the first record is %d, want 1", n.First)
+	}
+	return disk, o, records
+}
+
+// readable opens a journal and reads it to its end, or to what it refuses.
+func readable(disk *forgetful.Disk, o journal.Options, records []string) (read int, end journal.Position, err error) {
+	o.Files = disk
+	check := func(p journal.Position, record []byte) error {
+		if int(p) > len(records) || records[p-1] != string(record) {
+			return fmt.Errorf("judge: position %d has %.40q", p, record)
+		}
+		return nil
+	}
+	j, err := journal.Open(there, o, func(snapshot []byte) error {
+		before := 1
+		if _, err := fmt.Sscanf(string(snapshot), "state before %d", &before); snapshot != nil && err != nil {
+			return fmt.Errorf("judge: the snapshot is %q", snapshot)
+		}
+		return nil
+	}, check)
+	if err != nil {
+		return 0, 0, err
+	}
+	defer disk.Kill()
+	r := j.Reader(1)
+	defer r.Close()
+	for last := journal.Position(0); ; read++ {
+		p, record, ok, err := r.Next()
+		if err != nil || !ok {
+			end, _ = j.Committed()
+			return read, end, err
+		}
+		if p <= last {
+			return read, 0, fmt.Errorf("judge: position %d came after %d", p, last)
+		}
+		if last = p; check(p, record) != nil {
+			return read, 0, check(p, record)
+		}
+	}
+}
+
+// Every byte of a closed journal is changed, one at a time. The journal opens with all records, or
+// is refused, or a reader names the damage. Repair then reports every record that is not read.
+func TestAChangedByteIsFoundAndRepaired(t *testing.T) {
+	for _, snapshots := range []bool{true, false} {
+		disk, o, records := written(t, snapshots)
+		names, _ := disk.List(there)
+		right, refused, met := 0, 0, 0
+		for _, name := range names {
+			if name == "lock" || strings.HasSuffix(name, ".free") {
+				continue
+			}
+			path := there + "/" + name
+			bytes := disk.Bytes(path)
+			for i := range bytes {
+				what := fmt.Sprintf("byte %d of %s, snapshots: %v", i, name, snapshots)
+				changed := disk.Clone()
+				other := disk.Bytes(path)
+				other[i] ^= 1 << (i % 8)
+				changed.Put(path, other)
+				n, end, err := readable(changed.Clone(), o, records)
+				if err == nil {
+					if right++; n != len(records) || int(end) != len(records)+1 {
+						t.Fatalf("%s: %d records of %d were read up to %d, and nothing was said", what, n, len(records), end)
+					}
+					continue
+				}
+				if strings.Contains(err.Error(), "judge") {
+					t.Fatalf("%s: %v", what, err)
+				}
+				if refused++; n > 0 {
+					met++
+				}
+				damage, damaged := errors.AsType[*journal.DamagedError](err)
+				if !damaged {
+					continue // of another owner, or a newer format
+				}
+				if damage.File == "" || damage.Records > uint64(len(records)) {
+					t.Fatalf("%s: %v", what, err)
+				}
+				repaired(t, what, changed, o, records)
+			}
+		}
+		if right < 1000 || refused < 1000 || snapshots && met < 1000 {
+			t.Errorf("%d changes did not matter, %d were refused, %d of them by a reader: want more of each", right, refused, met)
+		}
+	}
+}
+
+// repaired repairs a damaged journal and reads all that is left.
+func repaired(t *testing.T, what string, disk *forgetful.Disk, o journal.Options, records []string) journal.RepairReport {
+	t.Helper()
+	report, err := journal.Repair(there, disk)
+	if err != nil {
+		t.Fatalf("%s: repair: %v", what, err)
+	}
+	missing, oldest := 0, false
+	for _, m := range report.Missing {
+		oldest = oldest || m.Records == 0
+		missing += int(m.Records)
+	}
+	seen := 0
+	inspected, err := journal.Inspect(there, disk, nil, func(journal.Position, []byte) { seen++ })
+	if err != nil || len(inspected.Damage) > 0 {
+		t.Fatalf("%s: after the repair: %+v, %v", what, inspected, err)
+	}
+	n, end, err := readable(disk, o, records)
+	if err != nil {
+		t.Fatalf("%s: after the repair: %v", what, err)
+	}
+	if n != seen || uint64(n) != inspected.Records || end != inspected.End {
+		t.Fatalf("%s: %d records up to %d were read, Inspect has %d and says %d up to %d", what, n, end, seen, inspected.Records, inspected.End)
+	}
+	if !report.EndUnknown && !oldest && (n+missing != len(records) || int(end) != len(records)+1) {
+		t.Fatalf("%s: %d records up to %d were read and %d reported missing, want %d together", what, n, end, missing, len(records))
+	}
+	if len(report.SetAside) == 0 && missing > 0 {
+		t.Fatalf("%s: nothing was set aside: %+v", what, report)
+	}
+	return report
+}
+
+func TestAMissingSegmentIsRefusedAndRepaired(t *testing.T) {
+	disk, o, records := written(t, true)
+	names, _ := disk.List(there)
+	segments := 0
+	for _, name := range names {
+		if !strings.HasSuffix(name, ".seg") {
+			continue
+		}
+		changed := disk.Clone()
+		changed.Put(there+"/"+name, nil)
+		n, _, err := readable(changed.Clone(), o, records)
+		if segments++; segments == 1 {
+			if err != nil || n == len(records) {
+				t.Errorf("without the oldest segment: %d records, %v", n, err) // it may have been released
+			}
+			continue
+		}
+		damage, ok := errors.AsType[*journal.DamagedError](err)
+		if name == newest(names) {
+			if n == len(records) { // the newest one: nothing says that it was there
+				t.Errorf("without %s all was read", name)
+			}
+			continue
+		}
+		if !ok || !strings.HasSuffix(damage.File, name) {
+			t.Fatalf("without %s: %v, want a DamagedError that names it", name, err)
+		}
+		report, err := journal.Repair(there, changed)
+		if err != nil || len(report.Missing) != 1 {
+			t.Fatalf("without %s: repair: %+v, %v", name, report, err)
+		}
+		n, end, err := readable(changed, o, records)
+		if err != nil || n+int(report.Missing[0].Records) != len(records) || int(end) != len(records)+1 {
+			t.Fatalf("without %s: %d records up to %d after %+v, %v", name, n, end, report, err)
+		}
+	}
+	if segments < 4 {
+		t.Errorf("%d segments, want at least 4", segments)
+	}
+}
+
+func newest(names []string) (last string) {
+	for _, name := range names {
+		if strings.HasSuffix(name, ".seg") {
+			last = name
+		}
+	}
+	return last
+}
