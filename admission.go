@@ -167,6 +167,17 @@ func (a *admission) enterFromHandler(s *scope, want wish) (r room, err error) {
 	return r, nil
 }
 
+// promised takes room for one event from what a handler was promised. Nil is no handler.
+func (a *admission) promised(s *scope) bool {
+	if s == nil {
+		return false
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	s.events--
+	return s.events >= 0
+}
+
 // possible returns an error if the event cannot be accepted, however long the caller waits.
 func (a *admission) possible(ctx context.Context, bytes int) error {
 	if bytes > a.maxBytes {
@@ -293,6 +304,43 @@ func (a *admission) charge(s *share, events, bytes int) {
 	a.chargeLocked(s, events, bytes)
 	a.admitLocked() // a share at its limit delays no other callers
 	a.unlock()
+}
+
+// enterFor takes room for an event of a partition. It waits for room in the buffer. If the partition
+// may not hold the event, it takes nothing and reports false.
+func (a *admission) enterFor(ctx context.Context, s *share, bytes int) (admitted bool, err error) {
+	a.mu.Lock()
+	if a.closed == nil && len(a.ready) == 0 && a.any.first == nil && a.roomLocked(bytes) {
+		if admitted = s.first == nil && s.opensLocked(bytes); admitted {
+			a.events++
+			a.bytes += bytes
+			a.chargeLocked(s, 1, bytes)
+		}
+		a.mu.Unlock()
+		return admitted, nil
+	}
+	a.mu.Unlock()
+	r, err := a.enter(ctx, wish{bytes: bytes})
+	if err != nil {
+		return false, err
+	}
+	if !a.assign(&r, s) {
+		a.giveBack(r)
+		return false, nil
+	}
+	return true, nil
+}
+
+// assign counts room that no share has for a share, if that partition may hold it.
+func (a *admission) assign(r *room, s *share) (assigned bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if s.first != nil || !s.opensLocked(r.bytes) {
+		return false
+	}
+	r.share = s
+	a.chargeLocked(s, 1, r.bytes)
+	return true
 }
 
 // move chooses another partition for an event that names none, counts its room there, and returns

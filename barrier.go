@@ -130,7 +130,7 @@ func (r *barrier) result(interrupted error, h *health) error {
 	r.returned.Store(true)
 	failed, pending, open := r.tally, r.pending, r.open
 	r.mu.Unlock()
-	u := &UndeliveredError{NotStored: failed.notStored, PossiblyStored: failed.possiblyStored, Pending: pending, Err: failed.err}
+	u := &UndeliveredError{NotStored: failed.notStored, PossiblyStored: failed.possiblyStored, Kept: failed.kept, Pending: pending, Err: failed.err}
 	switch {
 	case open == 0 && failed.failed() == 0:
 		return nil
@@ -153,6 +153,7 @@ func (r *barrier) awaits(q *queue) bool {
 // A tally counts events that are not known to be stored, and keeps the first reason.
 type tally struct {
 	notStored, possiblyStored int
+	kept                      int // in the journal
 	err                       error
 }
 
@@ -161,9 +162,12 @@ func (t *tally) count(events int, o Outcome) {
 	if events == 0 {
 		return
 	}
-	if o.Storage == PossiblyStored {
+	switch o.Storage {
+	case PossiblyStored:
 		t.possiblyStored += events
-	} else {
+	case Pending:
+		t.kept += events
+	default:
 		t.notStored += events
 	}
 	switch {
@@ -178,9 +182,11 @@ func (t *tally) count(events int, o Outcome) {
 func (t *tally) add(more tally) {
 	t.notStored += more.notStored
 	t.possiblyStored += more.possiblyStored
+	t.kept += more.kept
 	if t.err == nil && more.failed() > 0 {
 		t.err = more.err
 	}
 }
 
-func (t *tally) failed() int { return t.notStored + t.possiblyStored }
+// failed returns how many events are counted.
+func (t *tally) failed() int { return t.notStored + t.possiblyStored + t.kept }

@@ -1,18 +1,23 @@
 package eventhubs
 
-import "time"
+import (
+	"time"
+
+	"github.com/go-eventhubs/eventhubs/internal/journal"
+)
 
 // An extra holds what few events have besides their bytes.
 type extra struct {
 	delivery *Delivery
 	tag      any
-	expires  time.Time // zero: never
-	named    bool      // its sender named the partition, by id
-	route    route     // in staging only
+	expires  time.Time        // zero: never
+	named    bool             // its sender named the partition, by id
+	route    route            // in staging only
+	position journal.Position // in the journal; zero without one
 }
 
 func (x *extra) empty() bool {
-	return x.delivery == nil && x.tag == nil && x.expires.IsZero() && !x.named && x.route.open()
+	return x.delivery == nil && x.tag == nil && x.expires.IsZero() && !x.named && x.route.open() && x.position == 0
 }
 
 // Extras hold the extras of a batch's events, in a column for each kind. Most batches have none,
@@ -23,6 +28,7 @@ type extras struct {
 	expires    []time.Time
 	named      []bool
 	routes     []route
+	positions  []journal.Position
 }
 
 // set stores the extra of the i-th event, the last so far.
@@ -42,11 +48,14 @@ func (e *extras) set(i int, x *extra) {
 	if !x.route.open() {
 		e.routes = setAt(e.routes, i, x.route)
 	}
+	if x.position != 0 {
+		e.positions = setAt(e.positions, i, x.position)
+	}
 }
 
 // of returns the extra of the i-th event.
 func (e *extras) of(i int) extra {
-	return extra{at(e.deliveries, i), at(e.tags, i), at(e.expires, i), at(e.named, i), at(e.routes, i)}
+	return extra{at(e.deliveries, i), at(e.tags, i), at(e.expires, i), at(e.named, i), at(e.routes, i), at(e.positions, i)}
 }
 
 // expired reports whether the i-th event has expired at now.
@@ -62,6 +71,7 @@ func (e *extras) truncate(n int) {
 	e.expires = truncateAt(e.expires, n)
 	e.named = truncateAt(e.named, n)
 	e.routes = truncateAt(e.routes, n)
+	e.positions = truncateAt(e.positions, n)
 }
 
 func setAt[T any](column []T, i int, value T) []T {

@@ -1,8 +1,10 @@
 package eventhubs
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"runtime"
 	"testing"
 	"time"
 
@@ -25,11 +27,22 @@ func (nullLink) Send(context.Context, [][]byte) connection.Result {
 }
 
 func nullProducer(b *testing.B, partitioning Partitioning) *BufferedProducer {
-	o, err := (&Options{MaxBufferedEvents: 100_000, Partitioning: partitioning}).withDefaults()
+	return nullProducerWith(b, &Options{MaxBufferedEvents: 100_000, Partitioning: partitioning})
+}
+
+func nullJournalProducer(b *testing.B, sync JournalSync) *BufferedProducer {
+	return nullProducerWith(b, &Options{MaxBufferedEvents: 100_000, Journal: &JournalOptions{Directory: b.TempDir(), Sync: sync, KeepFree: -1}})
+}
+
+func nullProducerWith(b *testing.B, options *Options) *BufferedProducer {
+	o, err := options.withDefaults()
 	if err != nil {
 		b.Fatal(err)
 	}
 	p := newProducer("bench.example", "hub", nullHub{scripted.New(nil, 8)}, o)
+	if err := p.openJournal(); err != nil {
+		b.Fatal(err)
+	}
 	if err := p.Connect(b.Context(), nil); err != nil {
 		b.Fatal(err)
 	}
@@ -60,6 +73,58 @@ func BenchmarkEnqueue(b *testing.B) {
 			})
 		}
 	}
+}
+
+// BenchmarkEnqueueJournal measures the same with a journal, from the call to the outcome of the last
+// event. One runs event by event, all runs EnqueueAll, and callers runs 64 goroutines.
+func BenchmarkEnqueueJournal(b *testing.B) {
+	for _, sync := range []JournalSync{SyncOS, SyncInterval, SyncEach} {
+		for _, size := range []int{100, 1000, 10_000} {
+			for _, how := range []string{"one", "all", "callers"} {
+				if sync == SyncEach && how == "one" {
+					continue // it measures the disk's fsync
+				}
+				b.Run(fmt.Sprintf("%s/%dB/%s", journalSyncName(sync), size, how), func(b *testing.B) {
+					p := nullJournalProducer(b, sync)
+					event := Event{Body: make([]byte, size)}
+					b.ReportAllocs()
+					var err error
+					switch how {
+					case "one":
+						for b.Loop() {
+							err = cmp.Or(err, p.Enqueue(b.Context(), &event))
+						}
+					case "all":
+						_, err = p.EnqueueAll(b.Context(), func(yield func(*Event, error) bool) {
+							for b.Loop() && yield(&event, nil) {
+							}
+						})
+					case "callers":
+						b.SetParallelism(64 / runtime.GOMAXPROCS(0))
+						b.RunParallel(func(pb *testing.PB) {
+							for pb.Next() {
+								if err := p.Enqueue(b.Context(), &event); err != nil {
+									b.Error(err)
+								}
+							}
+						})
+					}
+					if err != nil {
+						b.Fatal(err)
+					}
+					b.StartTimer()
+					if err := p.Flush(b.Context()); err != nil {
+						b.Fatal(err)
+					}
+					b.StopTimer()
+				})
+			}
+		}
+	}
+}
+
+func journalSyncName(s JournalSync) string {
+	return [...]string{SyncEach: "SyncEach", SyncInterval: "SyncInterval", SyncOS: "SyncOS"}[s]
 }
 
 // BenchmarkEnqueueParallel shares one producer among one goroutine per processor.

@@ -115,6 +115,15 @@
 // decides what happens to the events then. Where order does not matter, it may call
 // [Batch.EnqueueAgain]. Where it does, use a dead-letter store.
 //
+// # Journal
+//
+// With [Options.Journal] the buffer is on the disk. Enqueue returns when the journal keeps the
+// event. A killed process, a power cut or days without a network lose no accepted event: the next
+// producer with the same directory sends it. Events do not fail for having waited. Close whose
+// context ends leaves the rest there, and its [UndeliveredError] counts it as Kept.
+// [Event.Checkpoint] keeps how far the program has read its source. [BufferedProducer.Journal]
+// returns it after a restart.
+//
 // # Backpressure
 //
 // The buffer has a bound in events and in bytes. It counts every event without an outcome. At the

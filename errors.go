@@ -68,6 +68,14 @@ var (
 	// ends first.
 	ErrPending = newSentinel(CodePending, "no outcome yet")
 
+	// ErrKept is the error of a Delivery or a Publish whose event stays in the journal when the
+	// producer ends. The next producer with that journal sends it.
+	ErrKept = newSentinel(CodeKept, "the event stays in the journal and has no outcome yet")
+
+	// ErrJournal says that the journal takes nothing more: the disk has failed. What was accepted
+	// before stays there.
+	ErrJournal = newSentinel(CodeJournal, "the journal has failed")
+
 	// ErrInHandler is returned by Flush, FlushPartition, Close, Abandon and Publish when they are
 	// called with a handler's context. They would wait for that handler to return.
 	ErrInHandler = newSentinel(CodeInHandler, "called with a handler's context: it would wait for that handler")
@@ -112,6 +120,8 @@ const (
 	CodePartitionStopped     = Code("partition-stopped")      // ErrPartitionStopped
 	CodeProducerStateChanged = Code("producer-state-changed") // ErrProducerStateChanged
 	CodePending              = Code("pending")                // ErrPending
+	CodeKept                 = Code("kept")                   // ErrKept
+	CodeJournal              = Code("journal")                // ErrJournal
 	CodeInHandler            = Code("in-handler")             // ErrInHandler
 )
 
@@ -196,6 +206,7 @@ type UndeliveredError struct {
 	NotStored      int // events that failed and certainly are not in the event hub
 	PossiblyStored int // events that failed, and may be in the event hub
 	Pending        int // events that had no outcome yet when the context ended
+	Kept           int // events that stay in the journal; see ErrKept
 
 	// Err is the first failure. If the context has ended, Err wraps the context's error as well
 	// and, if no event has failed, the reason why events are pending.
@@ -210,7 +221,7 @@ func (e *UndeliveredError) Error() string {
 	for _, c := range []struct {
 		events int
 		what   string
-	}{{e.NotStored, "not stored"}, {e.PossiblyStored, "possibly stored"}, {e.Pending, "still pending"}} {
+	}{{e.NotStored, "not stored"}, {e.PossiblyStored, "possibly stored"}, {e.Pending, "still pending"}, {e.Kept, "kept in the journal"}} {
 		if c.events > 0 {
 			counts = append(counts, number(c.events, "event", "events")+" "+c.what)
 		}
@@ -219,7 +230,7 @@ func (e *UndeliveredError) Error() string {
 	if e.Err == nil {
 		return text
 	}
-	if e.Pending == 0 {
+	if e.Pending == 0 && e.Failed() > 0 {
 		text += "; the first failure"
 	}
 	return text + ": " + bare(e.Err)

@@ -54,6 +54,13 @@ type Event struct {
 	// Tag is any value that a handler gets back with the event. It is not sent.
 	Tag any
 
+	// Checkpoint, with [Options.Journal], says how far the program has read its source, this event
+	// included. It is any bytes that are not nil, for example a file's name and an offset. The journal
+	// keeps it in the same commit as the event. After a restart [BufferedProducer.Journal] returns
+	// the last one, and the program goes on after it: so each line of a source is enqueued once. It
+	// is not sent.
+	Checkpoint []byte
+
 	// AMQP, if set, has what the fields above cannot express.
 	AMQP *AMQPMessage
 }

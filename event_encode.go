@@ -14,10 +14,12 @@ const partitionKeyAnnotation = "x-opt-partition-key"
 // including the header of the body. The body stays the caller's, so it is copied only once, into
 // its batch. A wireEvent is reused; nothing in it outlives the call that encoded it.
 type wireEvent struct {
-	head     []byte
-	body     []byte
-	numbered bool       // leave room for the numbers of an idempotent producer
-	added    Properties // properties that a Trace added to the caller's
+	head       []byte
+	body       []byte
+	numbered   bool       // leave room for the numbers of an idempotent producer
+	added      Properties // properties that a Trace added to the caller's
+	journal    *placement // nil until the journal first needs it
+	checkpoint []byte     // Event.Checkpoint
 }
 
 // size returns the event's encoded size in bytes.
@@ -35,8 +37,11 @@ func newWireEvent(numbered bool) *wireEvent {
 // release ends the use of a wireEvent. It lets go of the caller's body, and of a head that a large
 // event has grown.
 func (w *wireEvent) release() {
-	w.body = nil
+	w.body, w.checkpoint = nil, nil
 	w.added.reset(nil)
+	if w.journal != nil {
+		w.journal.reset()
+	}
 	if cap(w.head) > 64<<10 {
 		w.head = nil
 	}

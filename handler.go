@@ -49,6 +49,7 @@ type ending struct {
 	turn        *turn           // of the partition's handlers; nil with ServiceAssigned
 	place       <-chan struct{} // in that turn; nil if the batch has none yet
 	batch       *batch
+	lane        *lane // of the batch; nil without a journal
 	outcome     Outcome
 	limit       int // bytes that the batch could have had
 }
@@ -59,6 +60,9 @@ type ending struct {
 func (h *handlers) settle(e *ending) {
 	h.observer.settled(e.partitionID, e.batch, e.limit, e.outcome)
 	h.report(e)
+	if e.lane != nil {
+		h.producer.journal.settled(e.lane, e.batch, e.outcome)
+	}
 	e.queue.settle(e.batch, e.outcome, h.options.FlushOmitsTold)
 	if !e.batch.kept && e.batch.held == nil {
 		e.batch.recycle()
@@ -89,7 +93,7 @@ func (h *handlers) report(e *ending) {
 	}
 	s := &scope{admission: h.admission, events: b.count, bytes: b.bytes}
 	ctx := context.WithValue(context.Background(), scopeKey{}, s)
-	public := &Batch{PartitionID: partitionID, Outcome: o, Count: b.count, Bytes: b.bytes, batch: b, queue: e.queue, producer: h.producer}
+	public := &Batch{PartitionID: partitionID, Outcome: o, Count: b.count, Bytes: b.bytes, Recovered: h.producer.journal.recovers(b), batch: b, queue: e.queue, producer: h.producer}
 	began := time.Now()
 	e.queue.work.begin(handlerRuns)
 	ended := callback.Call(name, func() {

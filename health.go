@@ -93,6 +93,11 @@ func (p *BufferedProducer) Health() Health {
 	h := p.observer.health.state()
 	h.TokenExpires = p.hub.TokenExpires()
 	h.Full = p.admission.full()
+	if p.journal != nil && h.State < HealthFailing {
+		if err := p.journal.err(); err != nil {
+			h.State, h.Err, h.Since = HealthFailing, err, time.Time{}
+		}
+	}
 	return h
 }
 

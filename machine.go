@@ -175,6 +175,9 @@ func (b *Batch) attributes() (a attributes) {
 	a.text("partition", b.PartitionID)
 	a.add(slog.Int("events", b.Count))
 	a.add(slog.Int("bytes", b.Bytes))
+	if b.Recovered {
+		a.add(slog.Bool("recovered", true))
+	}
 	a.add(slog.Any("outcome", b.Outcome))
 	return a
 }
@@ -240,11 +243,14 @@ func (s Stats) attributes() (a attributes) {
 	a.seconds("queuedTotal", s.QueuedTotal)
 	a.seconds("onWireTotal", s.OnWireTotal)
 	a.add(slog.Float64("fill", s.Fill))
+	if s.Journal != nil {
+		a.add(slog.Any("journal", s.Journal))
+	}
 	return a
 }
 
-// LogValue returns the numbers as a group, without the partitions: each [PartitionStats] has its
-// own LogValue.
+// LogValue returns the numbers as a group, with the journal's, and without the partitions: each
+// [PartitionStats] has its own LogValue.
 func (s Stats) LogValue() slog.Value { return s.attributes().value() }
 
 // MarshalJSON returns the same as LogValue as an object, and the partitions.
@@ -255,6 +261,28 @@ func (s Stats) MarshalJSON() ([]byte, error) {
 	}
 	return append(s.attributes(), slog.Any("partitions", partitions)).json()
 }
+
+func (s JournalState) attributes() (a attributes) {
+	a.add(slog.Int("events", s.Events))
+	a.add(slog.Int("recovered", s.Recovered))
+	a.time("oldest", s.Oldest)
+	a.add(slog.Int64("bytes", s.Bytes))
+	a.add(slog.Int64("maxBytes", s.MaxBytes))
+	if s.DiskFree > 0 {
+		a.add(slog.Int64("diskFree", s.DiskFree))
+	}
+	a.time("lastSync", s.LastSync)
+	a.seconds("slowestSync", s.SlowestSync)
+	a.err("error", "code", s.Err)
+	return a
+}
+
+// LogValue returns the numbers as a group, the error as text and as a code. Unknown values are left
+// out, and so is the checkpoint, whose bytes are the program's own.
+func (s JournalState) LogValue() slog.Value { return s.attributes().value() }
+
+// MarshalJSON returns the same as LogValue, as an object.
+func (s JournalState) MarshalJSON() ([]byte, error) { return s.attributes().json() }
 
 func (s PartitionStats) attributes() (a attributes) {
 	a.add(slog.String("id", s.ID))
@@ -316,5 +344,6 @@ func (e *UndeliveredError) MarshalJSON() ([]byte, error) {
 	a.add(slog.Int("notStored", e.NotStored))
 	a.add(slog.Int("possiblyStored", e.PossiblyStored))
 	a.add(slog.Int("pending", e.Pending))
+	a.add(slog.Int("kept", e.Kept))
 	return a.json()
 }

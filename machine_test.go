@@ -72,6 +72,17 @@ func TestResultsSayToMachinesWhatTheySayToPeople(t *testing.T) {
 		"Batch": {value: &Batch{PartitionID: "3", Count: 2, Bytes: 10, Outcome: Outcome{Storage: Stored, PartitionID: "3", Tries: 1}},
 			asJSON:  `{"partition":"3","events":2,"bytes":10,"outcome":{"storage":"stored","partition":"3","tries":1,"queuedSeconds":0,"onWireSeconds":0}}`,
 			asValue: `v.partition=3 v.events=2 v.bytes=10 v.outcome.storage=stored v.outcome.partition=3 v.outcome.tries=1 v.outcome.queuedSeconds=0 v.outcome.onWireSeconds=0`},
+		"Batch, recovered": {value: &Batch{PartitionID: "3", Count: 2, Bytes: 10, Recovered: true, Outcome: Outcome{Storage: Stored, PartitionID: "3", Tries: 1}},
+			asJSON:  `{"partition":"3","events":2,"bytes":10,"recovered":true,"outcome":{"storage":"stored","partition":"3","tries":1,"queuedSeconds":0,"onWireSeconds":0}}`,
+			asValue: `v.partition=3 v.events=2 v.bytes=10 v.recovered=true v.outcome.storage=stored v.outcome.partition=3 v.outcome.tries=1 v.outcome.queuedSeconds=0 v.outcome.onWireSeconds=0`},
+		"JournalState": {value: &JournalState{Events: 1, Recovered: 2, Oldest: machineTime, Bytes: 3, MaxBytes: 4, DiskFree: 5, Checkpoint: []byte("secret"), LastSync: machineTime, SlowestSync: time.Millisecond},
+			asJSON:  `{"events":1,"recovered":2,"oldest":"2030-01-02T03:04:05.6Z","bytes":3,"maxBytes":4,"diskFree":5,"lastSync":"2030-01-02T03:04:05.6Z","slowestSyncSeconds":0.001}`,
+			asValue: `v.events=1 v.recovered=2 v.oldest=2030-01-02T03:04:05.600Z v.bytes=3 v.maxBytes=4 v.diskFree=5 v.lastSync=2030-01-02T03:04:05.600Z v.slowestSyncSeconds=0.001`},
+		"JournalState, failed": {value: JournalState{Err: fmt.Errorf("eventhubs: %w: the disk is bad", ErrJournal)},
+			asJSON:  `{"events":0,"recovered":0,"bytes":0,"maxBytes":0,"slowestSyncSeconds":0,"error":"eventhubs: the journal has failed: the disk is bad","code":"journal"}`,
+			asValue: `v.events=0 v.recovered=0 v.bytes=0 v.maxBytes=0 v.slowestSyncSeconds=0 v.error="eventhubs: the journal has failed: the disk is bad" v.code=journal`},
+		"UndeliveredError, kept": {value: &UndeliveredError{NotStored: 1, Kept: 3, Err: ErrExpired}, asJSON: `{"error":"eventhubs: 1 event not stored, 3 events kept in the journal; the first failure: the event has expired","code":"expired","notStored":1,"possiblyStored":0,"pending":0,"kept":3}`,
+			inJSON: `"eventhubs: 1 event not stored, 3 events kept in the journal; the first failure: the event has expired"`, asValue: `v="eventhubs: 1 event not stored, 3 events kept in the journal; the first failure: the event has expired"`},
 		"Delivery": {value: new(Delivery),
 			asJSON:  `{"storage":"pending","tries":0,"queuedSeconds":0,"onWireSeconds":0,"error":"no outcome yet","code":"pending"}`,
 			asValue: `v.storage=pending v.tries=0 v.queuedSeconds=0 v.onWireSeconds=0 v.error="no outcome yet" v.code=pending`},
@@ -96,7 +107,7 @@ func TestResultsSayToMachinesWhatTheySayToPeople(t *testing.T) {
 		"a wrapped Error": {value: fmt.Errorf("y: %w", &Error{Err: errors.New("x")}), asJSON: `{}`, inJSON: `"y: eventhubs: x"`, asValue: `v="y: eventhubs: x"`},
 		"EventTooLargeError": {value: &EventTooLargeError{Size: 2, Limit: 1}, asJSON: `{"error":"eventhubs: the event is too large: it takes 2 bytes encoded, the limit is 1","code":"too-large","size":2,"limit":1}`,
 			inJSON: `"eventhubs: the event is too large: it takes 2 bytes encoded, the limit is 1"`, asValue: `v="eventhubs: the event is too large: it takes 2 bytes encoded, the limit is 1"`},
-		"UndeliveredError": {value: &UndeliveredError{NotStored: 1, Pending: 2, Err: ErrClosed}, asJSON: `{"error":"eventhubs: 1 event not stored, 2 events still pending: the producer is closed","code":"closed","notStored":1,"possiblyStored":0,"pending":2}`,
+		"UndeliveredError": {value: &UndeliveredError{NotStored: 1, Pending: 2, Err: ErrClosed}, asJSON: `{"error":"eventhubs: 1 event not stored, 2 events still pending: the producer is closed","code":"closed","notStored":1,"possiblyStored":0,"pending":2,"kept":0}`,
 			inJSON: `"eventhubs: 1 event not stored, 2 events still pending: the producer is closed"`, asValue: `v="eventhubs: 1 event not stored, 2 events still pending: the producer is closed"`},
 	} {
 		b, err := json.Marshal(c.value)
@@ -138,6 +149,14 @@ func TestStatsTellMachinesEveryNumber(t *testing.T) {
 	}
 	if !strings.HasPrefix(asText, "v.bufferedEvents=1 v.bufferedBytes=2 v.oldestEventAgeSeconds=3 ") || !strings.HasSuffix(asText, " v.fill=0.21") {
 		t.Errorf("a TextHandler makes %s", asText)
+	}
+	s.Journal = &JournalState{Events: 1}
+	journal := `"journal":{"events":1,"recovered":0,"bytes":0,"maxBytes":0,"slowestSyncSeconds":0}`
+	if b, err := json.Marshal(s); !strings.HasPrefix(string(b), `{`+numbers+`,`+journal+`,"partitions":[{`) || err != nil {
+		t.Errorf("encoding/json makes %s, %v, want the journal in it", b, err)
+	}
+	if asJSON, _ := logged(s); asJSON != `{"v":{`+numbers+`,`+journal+`}}` {
+		t.Errorf("a JSONHandler makes %s, want the journal in it", asJSON)
 	}
 }
 

@@ -200,6 +200,11 @@ func (v *observer) notRefreshed(err error) {
 	v.logger.Info("eventhubs: the list of partitions could not be refreshed; the previous list stays in use", "hub", v.hubName, "error", err)
 }
 
+// unread logs that the journal cannot be read, or kept, any further.
+func (v *observer) unread(err error) {
+	v.urgent().Error("eventhubs: the journal failed; events in it that were not sent yet stay there", "hub", v.hubName, "error", err)
+}
+
 // closedBadly logs that the connection did not close as Close wanted it to.
 func (v *observer) closedBadly(err error) {
 	v.logger.Warn("eventhubs: the connection did not close cleanly", "hub", v.hubName, "error", err)

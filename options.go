@@ -41,7 +41,8 @@ type Options struct {
 	MaxWaitTime time.Duration
 
 	// MaxBufferedEvents bounds the accepted events that have no outcome yet, in all partitions,
-	// including those in flight. At the bound Enqueue waits.
+	// including those in flight. At the bound Enqueue waits. With a Journal it bounds the events
+	// that were read from the journal to be sent.
 	// Default: 2500.
 	MaxBufferedEvents int
 
@@ -67,6 +68,15 @@ type Options struct {
 	// earlier run. See ProducerStore.
 	// Default: none; each producer is a new one.
 	ProducerStore ProducerStore
+
+	// Journal, if set, keeps accepted events on the disk until they have their outcome. A killed
+	// process, a power cut or days without a network lose none: the next producer with the same
+	// directory sends them. DeliveryTimeout and Retry.MaxRetries do not apply: an event fails only
+	// if it has expired, or if the service refuses it for what it is. With EnableIdempotentRetries
+	// each event is stored once, over any number of restarts. Without, at least once. See
+	// docs/journal.md.
+	// Default: none; accepted events are in memory only.
+	Journal *JournalOptions
 
 	// Partitioning says where events without id and key go.
 	// Default: RoundRobin.
@@ -182,6 +192,10 @@ func (o *Options) withDefaults() (Options, error) {
 	if c.Identifier == "" {
 		c.Identifier = "eventhubs-" + rand.Text()[:12]
 	}
+	c.Journal = c.Journal.withDefaults()
+	if c.Journal != nil {
+		c.DeliveryTimeout = -1
+	}
 	err := c.validate()
 	c.guard()
 	return c, err
@@ -218,6 +232,9 @@ func (o *Options) validate() error {
 		return invalid("Options.DeliveryTimeout, %v, is not longer than MaxWaitTime, %v: make it longer, or no event could be delivered", o.DeliveryTimeout, o.MaxWaitTime)
 	case len(o.Identifier) > maxIdentifierBytes:
 		return invalid("Options.Identifier has %d bytes: it may have at most %d", len(o.Identifier), maxIdentifierBytes)
+	}
+	if err := o.validateJournal(); err != nil {
+		return err
 	}
 	return o.Retry.validate()
 }

@@ -77,7 +77,7 @@ func TestTheTableOfOptionsIsTheStructs(t *testing.T) {
 		t.Fatal(err)
 	}
 	sections := strings.Split(string(text), "\n## ")[1:]
-	for _, want := range []any{defaults, defaults.Retry, ConnectionOptions{}, Event{}} {
+	for _, want := range []any{defaults, defaults.Retry, *new(JournalOptions).withDefaults(), ConnectionOptions{}, Event{}} {
 		value := reflect.ValueOf(want)
 		name := value.Type().Name()
 		i := slices.IndexFunc(sections, func(s string) bool { return strings.HasPrefix(s, name+"\n") })
@@ -92,6 +92,9 @@ func TestTheTableOfOptionsIsTheStructs(t *testing.T) {
 			}
 		}
 		for field, v := range value.Fields() {
+			if !field.IsExported() {
+				continue
+			}
 			row, ok := rows[field.Name]
 			delete(rows, field.Name)
 			switch {
@@ -116,6 +119,10 @@ func asWritten(field string, value any) string {
 		return map[Partitioning]string{RoundRobin: "`RoundRobin`"}[v]
 	case RetryMode:
 		return map[RetryMode]string{RetryExponential: "`RetryExponential`"}[v]
+	case JournalSync:
+		return map[JournalSync]string{SyncEach: "`SyncEach`"}[v]
+	case int64: // bytes of a disk
+		return fmt.Sprintf("%d GiB", v>>30)
 	case bool:
 		return map[bool]string{false: "off", true: "on"}[v]
 	case time.Duration:

@@ -40,6 +40,9 @@ type Batch struct {
 	Outcome     Outcome
 	Count       int // events
 	Bytes       int // encoded
+	// Recovered says that a former life of the application has accepted events of the batch
+	// ([Options.Journal]). Their outcome may have been reported to that life, too.
+	Recovered bool
 
 	batch     *batch
 	queue     *queue // of the batch

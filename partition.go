@@ -27,6 +27,7 @@ type partition struct {
 	link     link
 	identity *identity // nil without EnableIdempotentRetries
 	turn     *turn     // of handlers; nil without an id
+	lane     *lane     // in the journal; nil without one
 
 	linkMax atomic.Int64 // bytes: the largest message of the latest link; zero if none was open yet
 	learned atomic.Int64 // bytes, from the service's refusals; see partition_size.go
@@ -44,6 +45,9 @@ func newPartition(parts *parts, id string) *partition {
 	p.work.watch, p.work.partition, p.work.stats = parts.watch, p, p.stats
 	p.share = parts.admission.newShare(p, id == "")
 	p.learned.Store(unlimited)
+	if parts.journal != nil {
+		p.lane = parts.journal.lane(id)
+	}
 	if parts.options.EnableIdempotentRetries {
 		p.identity = newIdentity(p)
 	}
@@ -94,6 +98,19 @@ func (p *partition) putLocked(w *wireEvent, x *extra, urgent bool) error {
 	b.flush = b.flush || urgent
 	p.wakeLocked()
 	return nil
+}
+
+// feed puts an event of the journal into the open batch, also after Close began. A batch has events
+// of former lives, or of this one.
+func (p *partition) feed(encoded []byte, x *extra, accepted time.Time, urgent bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if last := p.lastLocked(); last != nil && x.position >= p.journal.life && p.journal.recovers(last) {
+		last.full = true
+	}
+	b := p.appendLocked(encoded, nil, x, accepted)
+	b.flush = b.flush || urgent || p.lifetime.closing.Load()
+	p.wakeLocked()
 }
 
 // appendLocked puts an event into the open batch and returns that batch. The zero time stands for
@@ -284,7 +301,7 @@ func (p *partition) settle(b *batch, o Outcome) {
 	if o.Err != nil && p.directory.lacks(p) {
 		p.observer.health.forget(func(part *partition) bool { return part == p })
 	}
-	p.handlers.settle(&ending{queue: &p.queue, partitionID: p.id, turn: p.turn, batch: b, outcome: o, limit: p.batchLimit()})
+	p.handlers.settle(&ending{queue: &p.queue, partitionID: p.id, turn: p.turn, batch: b, lane: p.lane, outcome: o, limit: p.batchLimit()})
 }
 
 func (p *partition) stats(now time.Time) PartitionStats {
@@ -303,7 +320,7 @@ func (p *partition) stats(now time.Time) PartitionStats {
 	switch {
 	case handlers:
 		s.Waiting = WaitingForHandler
-	case p.isStopped():
+	case p.isStopped(), p.halted() != nil:
 		s.Waiting = WaitingStopped
 	case s.Waiting == WaitingForService && p.link.WaitingForCredit():
 		s.Waiting = WaitingForCredit

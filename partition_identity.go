@@ -22,7 +22,8 @@ type identity struct {
 	// Immutable after newIdentity.
 	partitionID string
 	key         ProducerKey
-	store       ProducerStore // nil: nothing is kept
+	store       ProducerStore   // nil: nothing is kept
+	journal     *identityRecord // the store, if that is the journal; else nil
 	link        link
 	lifetime    *lifetime
 	observer    *observer
@@ -30,11 +31,13 @@ type identity struct {
 	turn chan struct{} // has room for one holder
 	last atomic.Int64  // number of the last stored event; -1 while unknown. For Stats
 
-	state  identityState
-	fence  error      // why the partition sends nothing any more; nil unless fenced
-	saved  ProducerID // the store's id, unless unread
-	next   numbers    // of the next batch
-	attach uint64     // the attach whose reply was taken over; zero before the first
+	state   identityState
+	fence   error      // why the partition sends nothing any more; nil unless fenced
+	saved   ProducerID // the store's id, unless unread
+	next    numbers    // of the next batch
+	skip    int        // events that the service has stored, at the front of the lane in the journal
+	certain bool       // the reply to the latest raised epoch has counted what is stored
+	attach  uint64     // the attach whose reply was taken over; zero before the first
 }
 
 // An identityState is how an identity stands with the service. It begins as unread, or as fresh if
@@ -76,6 +79,10 @@ func newIdentity(p *partition) *identity {
 		key:         ProducerKey{FullyQualifiedNamespace: p.namespace, EventHubName: strings.ToLower(p.hubName), PartitionID: p.id},
 		store:       p.options.ProducerStore, link: p.link, lifetime: p.lifetime, observer: p.observer,
 		turn: make(chan struct{}, 1),
+	}
+	if p.lane != nil {
+		i.journal = &identityRecord{journal: p.journal, lane: p.lane}
+		i.store = *i.journal
 	}
 	if i.store == nil {
 		i.state = identityFresh
@@ -225,17 +232,42 @@ func (i *identity) takeReply(ctx context.Context) error {
 		// Its numbers are those that may still arrive.
 		return notTaken("the service answers a higher epoch with a lower one")
 	}
+	same := i.claims() && reply.ProducerID == i.next.id
 	became := ProducerID{ID: reply.ProducerID, Epoch: reply.Epoch}
 	if err := i.save(ctx, became); err != nil {
 		return err
 	}
 	i.link.Claim(&connection.Claim{ProducerID: became.ID, Epoch: became.Epoch})
 	last := max(reply.Sequence, 0)
+	if err := i.agree(same, last); err != nil {
+		return err
+	}
 	i.next = numbers{id: became.ID, epoch: became.Epoch, first: follow(last, 1)}
 	i.state, i.attach = identityAgreed, attach
 	i.last.Store(int64(last))
 	return nil
 }
+
+// agree lets the journal compare its last number with the service's.
+func (i *identity) agree(same bool, last int32) error {
+	if i.journal == nil {
+		return nil
+	}
+	before := int64(-1)
+	if i.attach != 0 {
+		before = i.last.Load()
+	}
+	stored, counted, err := i.journal.agree(same, before, last)
+	if err != nil {
+		return i.storeError("saving", err)
+	}
+	i.skip += stored
+	i.certain = counted // a number that went back counts nothing: the service has forgotten the producer
+	return nil
+}
+
+// isFenced reports whether another producer has taken over. Only the partition's sender asks.
+func (i *identity) isFenced() bool { return i.state == identityFenced }
 
 // notTaken returns the error for a reply to a raised epoch that amounts to a refusal.
 func notTaken(how string) error {

@@ -18,7 +18,13 @@ func (p *partition) send(b *batch, tries *connection.Deadlines) {
 		if p.identity != nil {
 			p.identity.record(b, o)
 		}
-		p.settle(b, p.explained(b, o)) // the text says what failed before; nothing is concluded from that
+		keeps := p.keeps(b, o)
+		o = p.explained(b, o) // the text says what failed before; nothing is concluded from that
+		if keeps {
+			p.leave(b, o)
+		} else {
+			p.settle(b, o)
+		}
 		p.mu.Lock()
 		if b = p.nextLocked(); b == nil {
 			p.sending--
@@ -31,6 +37,7 @@ func (p *partition) send(b *batch, tries *connection.Deadlines) {
 func (p *partition) deliver(b *batch, tries *connection.Deadlines) Outcome {
 	if b.sent.IsZero() {
 		b.sent = time.Now()
+		b.ambiguous = p.identity == nil && p.journal.recovers(b) // a former life may have sent it
 	}
 	p.work.begin(tryRuns) // until the batch is settled or backs off: what a failure means is known before it counts as ended
 	defer p.work.end(tryRuns)
@@ -52,7 +59,7 @@ func (p *partition) deliver(b *batch, tries *connection.Deadlines) Outcome {
 		switch {
 		case smaller:
 			continue
-		case end != nil:
+		case end != nil && !p.unclear(b):
 			p.admission.troubled(p.share, troubleFailing, 0)
 			p.observer.health.failed(p, b.failures.failed(result.Err, p.id), givenUp)
 			return b.failed(end)
@@ -82,6 +89,10 @@ func (p *partition) judge(b *batch, r connection.Result) (pause time.Duration, a
 	if e, ok := errors.AsType[*Error](reason); ok && e.Code == CodePartitionUnknown {
 		p.directory.refreshSoon()
 	}
+	if !again && p.goesOn(b, r) {
+		pause, again = max(p.options.Retry.delay(max(1, failed.total())), leastPause), true
+		p.askNumber(b, reason)
+	}
 	ends := p.options.deliveryEnds(b)
 	late := again && !ends.IsZero() && time.Until(ends) <= pause
 	f := triedAgain
@@ -109,6 +120,9 @@ func (p *partition) prepare(b *batch) error {
 	if b.doom != nil {
 		return b.doom
 	}
+	if err := p.halted(); err != nil {
+		return err
+	}
 	return p.setExpiredApart(b)
 }
 
@@ -118,7 +132,7 @@ func (p *partition) prepare(b *batch) error {
 // and looks at the rest when those are stored. An event that was handed to the transport does not
 // expire any more.
 func (p *partition) setExpiredApart(b *batch) error {
-	if b.handed {
+	if b.handed || p.mayBeStored(b) {
 		return nil
 	}
 	now := time.Now()
@@ -166,6 +180,11 @@ func (p *partition) tryOnce(b *batch, tries *connection.Deadlines, begun bool) (
 		return connection.Result{Outcome: connection.NotSent, Err: err}, p.lifetime.over()
 	case stored:
 		return connection.Result{Outcome: connection.Accepted}, nil
+	}
+	if p.lane != nil && p.identity != nil {
+		if stored, err := p.skipStored(b); stored || err != nil {
+			return connection.Result{Outcome: connection.Accepted}, err
+		}
 	}
 	if err := p.setExpiredApart(b); err != nil {
 		return connection.Result{}, err

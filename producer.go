@@ -35,6 +35,7 @@ type parts struct {
 	admission *admission
 	directory *directory
 	handlers  *handlers
+	journal   *journaled // nil without Options.Journal
 }
 
 // NewBufferedProducer returns a producer for an event hub, with an Azure identity as its
@@ -83,6 +84,9 @@ func newConnectedProducer(e endpoint, hubName string, options *Options) (*Buffer
 	cfg.Connected, cfg.Disconnected = func() { p.observer.connected() }, func(err error) { p.observer.disconnected(err) }
 	h := &remoteHub{conn: connection.New(cfg), own: true, name: hubName, identifier: o.Identifier, idempotent: o.EnableIdempotentRetries}
 	p = newProducer(e.namespace, hubName, h, o)
+	if err := p.openJournal(); err != nil {
+		return nil, err
+	}
 	p.observer.created()
 	return p, nil
 }
@@ -118,6 +122,9 @@ func errClosed() error { return fmt.Errorf("eventhubs: %w", ErrClosed) }
 
 // BufferedEvents returns how many events were accepted and have no outcome yet.
 func (p *BufferedProducer) BufferedEvents() int {
+	if p.journal != nil {
+		return p.journal.unsettled()
+	}
 	events, _ := p.admission.count()
 	return events
 }

@@ -9,7 +9,7 @@ import (
 // Their room is free at once. They fail with [ErrCleared], which each partition reports to the
 // handler in its turn. Clear does not wait for that, and may be called from a handler. It fails
 // with [ErrClosed] after Close, and with the context's error if ctx has ended. Then it removes
-// nothing.
+// nothing. With [Options.Journal] it fails with [ErrInvalidArgument].
 func (p *BufferedProducer) Clear(ctx context.Context) (events int, err error) {
 	if err := p.mayClear(ctx, "Clear"); err != nil {
 		return 0, err
@@ -26,6 +26,8 @@ func (p *BufferedProducer) mayClear(ctx context.Context, call string) error {
 	switch {
 	case p.lifetime.closing.Load():
 		return errClosed()
+	case p.journal != nil:
+		return invalid("%s does not work with Options.Journal: accepted events stay in the journal until they are stored", call)
 	case ctx.Err() != nil:
 		return fmt.Errorf("eventhubs: %s: %w", call, contextError(ctx))
 	}

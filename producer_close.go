@@ -21,6 +21,9 @@ const closeGrace = time.Second
 // others are certainly not stored. Handlers get these outcomes, with a context that does not end.
 // Close waits for them 1 more second at most.
 //
+// With [Options.Journal] these events do not fail. They stay in the journal, and the next producer
+// with it sends them. [UndeliveredError.Kept] counts them, and their Deliveries end with [ErrKept].
+//
 // The error is nil or an [*UndeliveredError], with what Flush would return and every later failure.
 // Another Close or Abandon waits for the first one and returns its result. With a handler's context
 // Close does nothing and returns [ErrInHandler].
@@ -29,7 +32,8 @@ func (p *BufferedProducer) Close(ctx context.Context) error {
 }
 
 // Abandon is Close that sends nothing more. Buffered events that are not in flight fail with
-// [ErrAbandoned]. For those in flight, Abandon waits until ctx ends.
+// [ErrAbandoned]. With [Options.Journal] they stay in the journal instead. For those in flight,
+// Abandon waits until ctx ends.
 func (p *BufferedProducer) Abandon(ctx context.Context) error {
 	return p.shut(ctx, "Abandon", true)
 }
@@ -61,8 +65,16 @@ func (p *BufferedProducer) shut(ctx context.Context, call string, abandon bool) 
 func (p *BufferedProducer) close(ctx context.Context, abandon bool) error {
 	defer p.observer.health.close(ctx)
 	defer p.watch.close()
-	p.admission.close(errClosed())
 	all := newBarrier()
+	if p.journal == nil {
+		p.admission.close(errClosed())
+	} else {
+		end := p.journal.shut()
+		if !abandon {
+			p.cover(all, true) // ends the lingers, so that the feeder finds room
+			_ = p.journal.feeder.await(ctx, end)
+		}
+	}
 	if abandon {
 		p.cover(all, false) // first: some events fail, and are reported, before giveUp has returned
 		// From now on senders and discovery fail the batches that they have not begun to send.
@@ -73,12 +85,21 @@ func (p *BufferedProducer) close(ctx context.Context, abandon bool) error {
 	_ = all.wait(ctx) // over decides: the wait's result may be out of date by then
 	if !all.over() {
 		if err := p.cutOff(ctx, all); !all.over() {
+			if p.journal != nil {
+				return p.journal.finish(err, nil)
+			}
 			return err // a handler is still running; its goroutine ends when it returns
 		}
 	}
 	err := all.result(nil, &p.observer.health)
 	p.lifetime.abort(errClosed()) // nothing is left to be sent: this only releases the contexts
 	p.crew.wait()
+	if p.journal != nil {
+		late := newBarrier() // for what was fed, or refused, after the first had covered all
+		p.cover(late, false)
+		late.covered()
+		err = p.journal.finish(err, late.result(nil, &p.observer.health))
+	}
 	if closeErr := p.hub.Close(ctx); err == nil && closeErr != nil {
 		p.observer.closedBadly(closeErr)
 	}

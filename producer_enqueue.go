@@ -9,6 +9,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/go-eventhubs/eventhubs/internal/journal"
 	"github.com/go-eventhubs/eventhubs/internal/partitionkey"
 )
 
@@ -18,7 +19,9 @@ import (
 //
 // While the buffer is full Enqueue waits, first come first served, until there is room or ctx ends.
 // The context bounds only that wait: once the event is accepted, cancelling it changes nothing.
-// Enqueue never waits for the network.
+// Enqueue never waits for the network. With [Options.Journal] it returns when the journal keeps the
+// event; that wait for the disk does not end with ctx. An error that matches [ErrJournal] means that
+// the event may be in the journal.
 //
 // The caller may change the event or use it again when Enqueue has returned. Events that one
 // goroutine enqueues for one partition, by id or by key, keep their order. In a handler, pass the
@@ -66,7 +69,7 @@ func (p *BufferedProducer) Publish(ctx context.Context, event *Event) (Outcome, 
 		return refused(err)
 	}
 	outcome, err := d.Wait(ctx)
-	if outcome.Storage != Pending {
+	if outcome.Storage != Pending || errors.Is(err, ErrKept) {
 		return outcome, err
 	}
 	outcome.PartitionID = partitionID
@@ -80,9 +83,10 @@ func (p *BufferedProducer) Publish(ctx context.Context, event *Event) (Outcome, 
 type patience int
 
 const (
-	waits  patience = iota // Enqueue: the call waits, and the batch lingers
-	never                  // TryEnqueue: the call fails instead, and the batch lingers
-	urgent                 // Publish: the call waits, and the batch does not linger
+	waits   patience = iota // Enqueue: the call waits, and the batch lingers
+	never                   // TryEnqueue: the call fails instead, and the batch lingers
+	urgent                  // Publish: the call waits, and the batch does not linger
+	streams                 // EnqueueAll: the call waits for room, but not for the journal; the batch lingers
 )
 
 // enqueue enqueues an event. Its outcome goes to d, or to the event's own Delivery if d is nil.
@@ -111,6 +115,7 @@ func (p *BufferedProducer) enqueue(ctx context.Context, event *Event, d *Deliver
 	if d == nil {
 		d = event.Delivery
 	}
+	w.checkpoint = event.Checkpoint
 	return p.accept(ctx, w, &acceptance{to: to, part: part, how: how, x: extra{delivery: d, tag: event.Tag, expires: event.ExpiresAt, named: to.id != ""}})
 }
 
@@ -125,7 +130,7 @@ func (p *BufferedProducer) enqueueAgain(ctx context.Context, encoded []byte, x e
 	if err != nil {
 		return err
 	}
-	return p.accept(ctx, &wireEvent{head: encoded}, &acceptance{to: to, part: part, x: extra{tag: x.tag, expires: x.expires, named: x.named}})
+	return p.accept(ctx, &wireEvent{head: encoded, numbered: p.options.EnableIdempotentRetries}, &acceptance{to: to, part: part, x: extra{tag: x.tag, expires: x.expires, named: x.named}})
 }
 
 // route checks where an event with that key goes, and whether it has expired. It returns the
@@ -139,6 +144,9 @@ func (p *BufferedProducer) route(e *Event, key string) (to route, part *partitio
 	}
 	if err := e.checkRoute(key); err != nil {
 		return to, nil, err
+	}
+	if e.Checkpoint != nil && p.journal == nil {
+		return to, nil, invalid("Event.Checkpoint is set without Options.Journal, which keeps it")
 	}
 	to = route{id: e.PartitionID, key: key}
 	if t := p.directory.table.Load(); t != nil && !to.open() {
@@ -173,6 +181,9 @@ type acceptance struct {
 
 // accept takes the event into the buffer. It waits for room, unless a.how is never.
 func (p *BufferedProducer) accept(ctx context.Context, w *wireEvent, a *acceptance) error {
+	if p.journal != nil {
+		return p.journal.accept(ctx, w, a)
+	}
 	if d := a.x.delivery; d != nil {
 		if err := d.take(); err != nil {
 			return err
@@ -254,14 +265,27 @@ func (p *BufferedProducer) EnqueueAll(ctx context.Context, events iter.Seq2[*Eve
 	}
 	for event, err := range events {
 		if err != nil {
-			return accepted, fmt.Errorf("eventhubs: the source of the events failed after %d events: %w", accepted, err)
+			return accepted, p.keptAll(accepted, fmt.Errorf("eventhubs: the source of the events failed after %d events: %w", accepted, err))
 		}
-		if err := p.Enqueue(ctx, event); err != nil {
-			return accepted, fmt.Errorf("event %d of the set: %w", accepted, err)
+		if err := p.enqueue(ctx, event, nil, streams); err != nil {
+			return accepted, p.keptAll(accepted, fmt.Errorf("event %d of the set: %w", accepted, err))
 		}
 		accepted++
 	}
-	return accepted, nil
+	return accepted, p.keptAll(accepted, nil)
+}
+
+// keptAll waits until the journal keeps what was added to it, since EnqueueAll does not wait for
+// each event. It returns the error, if there is one, and joins its own.
+func (p *BufferedProducer) keptAll(accepted int, err error) error {
+	if p.journal == nil || accepted == 0 {
+		return err
+	}
+	unkept := p.journal.await(journal.Position(p.journal.streamed.Load()))
+	if err == nil || unkept == nil {
+		return cmp.Or(err, unkept)
+	}
+	return errors.Join(err, unkept)
 }
 
 // Events returns a source for [BufferedProducer.EnqueueAll] that yields these events and no error.

@@ -26,10 +26,26 @@ func (p *BufferedProducer) Flush(ctx context.Context) error {
 	if p.lifetime.closing.Load() {
 		return errClosed()
 	}
+	if err := p.feedAll(ctx); err != nil {
+		return err
+	}
 	r := newBarrier()
 	p.cover(r, true)
 	r.covered()
 	return p.await(ctx, r)
+}
+
+// feedAll waits until everything that the journal has was fed to its partition.
+func (p *BufferedProducer) feedAll(ctx context.Context) error {
+	if p.journal == nil {
+		return nil
+	}
+	hurry := newBarrier()
+	p.cover(hurry, true) // ends the lingers, so that the feeder finds room
+	if err := p.journal.feeder.await(ctx, p.journal.end()); err != nil {
+		return &UndeliveredError{Pending: p.BufferedEvents(), Err: p.observer.health.longest(hurry.awaits).with(err)}
+	}
+	return nil
 }
 
 // await waits at a barrier and returns the result of Flush.
@@ -60,6 +76,9 @@ func (p *BufferedProducer) FlushPartition(ctx context.Context, partitionID strin
 		if _, err := t.find(partitionID); err != nil {
 			return err
 		}
+	}
+	if err := p.feedAll(ctx); err != nil {
+		return err
 	}
 	r := newBarrier()
 	p.directory.staging.cover(r, true)

@@ -7,8 +7,8 @@ import (
 
 // Stats are a producer's numbers. Totals count from its construction.
 type Stats struct {
-	BufferedEvents int           // accepted and without an outcome
-	BufferedBytes  int           // encoded
+	BufferedEvents int           // accepted and without an outcome, those in the journal included
+	BufferedBytes  int           // encoded, of those in memory
 	OldestEventAge time.Duration // of the first event of the oldest batch; zero when nothing is buffered
 	WaitingCallers int           // that wait for room, in Enqueue
 
@@ -40,6 +40,8 @@ type Stats struct {
 	Fill float64
 
 	Partitions []PartitionStats
+
+	Journal *JournalState // nil without Options.Journal
 }
 
 // PartitionStats are the numbers of one partition.
@@ -134,6 +136,13 @@ func (p *BufferedProducer) Stats() Stats {
 	}
 	s.BufferedEvents, s.BufferedBytes = p.admission.count()
 	s.WaitingCallers = p.admission.callers()
+	if p.journal != nil {
+		s.Journal = p.journal.state()
+		if !s.Journal.Oldest.IsZero() {
+			s.OldestEventAge = time.Since(s.Journal.Oldest)
+		}
+		s.BufferedEvents, s.WaitingCallers = s.Journal.Events, int(p.journal.room.waiting.Load())
+	}
 	s.MaxBufferedEvents, s.MaxBufferedBytes = p.options.MaxBufferedEvents, p.options.MaxBufferedBytes
 	if s.StoredBatches > 0 {
 		s.Fill = float64(c.fill.Load()) / 1e6 / float64(s.StoredBatches)

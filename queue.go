@@ -206,6 +206,18 @@ func (q *queue) doomLocked(err error) (events int) {
 	return events
 }
 
+// oldest returns when the first event of the oldest batch was accepted; zero if there is none.
+func (q *queue) oldest() (first time.Time) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for _, b := range slices.Concat(q.taken, q.waiting) {
+		if b.count > 0 && (first.IsZero() || b.first.Before(first)) {
+			first = b.first
+		}
+	}
+	return first
+}
+
 // stats returns what the queue holds.
 func (q *queue) stats(now time.Time) (s PartitionStats) {
 	q.mu.Lock()

@@ -172,7 +172,9 @@ func (r *retries) after(err error, partitionID string, settled bool, o *Options)
 
 // outlastsOutages reports whether tries without a connection use up no retries. Their number says
 // nothing about the batch, and DeliveryTimeout bounds their time. Without it MaxRetries must.
-func (o *Options) outlastsOutages() bool { return o.Retry.MaxRetries >= 0 && o.DeliveryTimeout >= 0 }
+func (o *Options) outlastsOutages() bool {
+	return o.Journal != nil || o.Retry.MaxRetries >= 0 && o.DeliveryTimeout >= 0
+}
 
 // ends reports whether a failure ends a batch whatever the options say: the service refused the
 // idempotent producer itself.

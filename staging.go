@@ -131,6 +131,7 @@ func (s *staging) named(id string) (events int, staged bool) {
 type failedBatch struct {
 	batch  *batch
 	err    error
+	lane   *lane                      // of its one event from the journal; else nil
 	places map[string]<-chan struct{} // in the turns of the partitions that its events name; see failLocked
 }
 
@@ -176,7 +177,7 @@ func (s *staging) settle(failed []failedBatch) {
 			id := at(part.extras.routes, 0).id
 			o.PartitionID = id
 			endings[id] = append(endings[id], &ending{queue: &s.queue, partitionID: id, turn: s.turnOf(id), place: f.places[id],
-				batch: part, outcome: o, limit: batchBytesUnknown})
+				batch: part, lane: f.lane, outcome: o, limit: batchBytesUnknown})
 		}
 	}
 	for _, its := range endings {

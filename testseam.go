@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/go-eventhubs/eventhubs/internal/journal"
 	"github.com/go-eventhubs/eventhubs/internal/testseam"
 )
 
@@ -16,6 +17,11 @@ func init() {
 	testseam.Accept = func(event any) (any, error) { return acceptInTest(event.(*Event)) }
 	testseam.NewBatch = func(outcome, events any) (any, error) { return batchInTest(outcome.(Outcome), events.([]*Event)) }
 	testseam.EnqueuedAgain = func(batch any) any { return batch.(*Batch).rehearsal.enqueuedAgain() }
+	testseam.JournalOn = func(options, files any, segmentBytes int64) {
+		o := options.(*JournalOptions)
+		o.files, _ = files.(journal.Files)
+		o.segmentBytes = segmentBytes
+	}
 }
 
 // A rehearsal stands in for the producer of a batch that package eventhubstest has made. A nil

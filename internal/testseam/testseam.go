@@ -13,4 +13,7 @@ var (
 	NewBatch func(outcome, events any) (batch any, err error)
 	// EnqueuedAgain returns the []*eventhubs.Event that a batch of NewBatch was to enqueue again.
 	EnqueuedAgain func(batch any) any
+	// JournalOn lets an *eventhubs.JournalOptions use another file system (a journal.Files) and
+	// segments of that size.
+	JournalOn func(options, files any, segmentBytes int64)
 )

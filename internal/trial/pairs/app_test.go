@@ -53,6 +53,9 @@ func (r *pairRun) note(_ context.Context, b *eventhubs.Batch) {
 func (r *pairRun) handle(ctx context.Context, b *eventhubs.Batch) {
 	c, end := r.begin(b)
 	defer end()
+	if c.recovered = b.Recovered; r.second.Load() {
+		return
+	}
 	start := time.Now()
 	kind := get[string](r.row, "handler")
 	switch kind {
@@ -76,11 +79,7 @@ func (r *pairRun) handle(ctx context.Context, b *eventhubs.Batch) {
 		}
 	case "clears":
 		if r.spend(4) {
-			if r.chance(50) {
-				r.p.Clear(context.Background())
-			} else {
-				_, _ = r.p.ClearPartition(context.Background(), b.PartitionID)
-			}
+			r.clear(b.PartitionID, r.chance(50))
 		}
 	case "flushes":
 		for call, err := range map[string]error{
@@ -104,6 +103,20 @@ func (r *pairRun) handle(ctx context.Context, b *eventhubs.Batch) {
 	}
 	if took := time.Since(start); took > 0 {
 		r.saw("a handler's calls took %v: they must not wait", took)
+	}
+}
+
+// clear clears a partition, or all. With a journal it must be refused.
+func (r *pairRun) clear(partition string, all bool) {
+	call, err := "Clear", error(nil)
+	if all {
+		_, err = r.p.Clear(context.Background())
+	} else {
+		call = "ClearPartition"
+		_, err = r.p.ClearPartition(context.Background(), partition)
+	}
+	if r.book.rules.journal && !errors.Is(err, eventhubs.ErrInvalidArgument) && !errors.Is(err, eventhubs.ErrClosed) {
+		r.saw("with a journal %s returned %v", call, err)
 	}
 }
 
@@ -276,11 +289,7 @@ func (r *pairRun) disturb(ctx context.Context) {
 				r.wait("Flush", "", r.p.Flush, r.upTo(time.Minute))
 			}
 		case "clears":
-			if r.chance(20) {
-				r.p.Clear(context.Background())
-			} else {
-				_, _ = r.p.ClearPartition(context.Background(), fmt.Sprint(r.below(get[int](r.row, "partitions"))))
-			}
+			r.clear(fmt.Sprint(r.below(get[int](r.row, "partitions"))), r.chance(20))
 		case "connects":
 			connecting, cancel := context.WithTimeout(ctx, r.upTo(5*time.Second))
 			_ = r.p.Connect(connecting, &eventhubs.ConnectOptions{Links: r.chance(50)})

@@ -25,6 +25,7 @@ type pairLedger struct {
 	// Buffered events, bytes and waiting callers, at the end.
 	left                                    [3]int
 	statsStored, statsFailed, statsPossibly uint64 // of Stats
+	kept                                    int    // events that the first life has left in the journal
 	traced                                  bool
 	traceAccepted, traceSettled             int
 }
@@ -46,6 +47,8 @@ type pairRules struct {
 	reasons    []error       // errors that the program itself causes: events may fail with them
 	patient    bool          // no DeliveryTimeout: throttling fails no event
 	faults     bool          // the service, the network or the store may fail
+	journal    bool          // nothing fails for having waited, and a second life sends the rest
+	hangs      bool          // a handler may not return before Close does
 }
 
 // A pairOffer is one event that a call has enqueued, or was to enqueue.
@@ -74,6 +77,7 @@ type handlerCall struct {
 	ids          []int
 	began, ended int64
 	at           time.Time
+	recovered    bool // Batch.Recovered
 }
 
 // A storedEvent is an event in the hub.
@@ -140,14 +144,29 @@ func (j *pairJudge) fault(format string, args ...any) {
 func (j *pairJudge) ends(o *pairOffer) (ends []eventhubs.Outcome, known bool) {
 	switch {
 	case j.rules.handlers:
-		for _, c := range j.told[o.id] {
+		told := j.told[o.id]
+		if j.twice(o) {
+			told = told[1:]
+		}
+		for _, c := range told {
 			ends = append(ends, c.outcome)
 		}
 		return ends, true
 	case o.delivery != nil && o.outcome.Storage != 0:
 		return []eventhubs.Outcome{o.outcome}, true
 	}
-	return nil, o.delivery != nil
+	return nil, o.delivery != nil && !o.kept()
+}
+
+// kept reports whether the event's Delivery has ended without an outcome, since the event stays in
+// the journal.
+func (o *pairOffer) kept() bool { return errors.Is(o.outcome.Err, eventhubs.ErrKept) }
+
+// twice reports whether both lives report the event. The first one's handler returned after Close,
+// so the journal does not know of it.
+func (j *pairJudge) twice(o *pairOffer) bool {
+	told := j.told[o.id]
+	return j.rules.journal && j.rules.hangs && len(told) > o.acceptances() && told[len(told)-1].recovered
 }
 
 // acceptances returns how often the event was accepted.
@@ -176,8 +195,12 @@ func (j *pairJudge) outcomes() {
 		}
 		if o.delivery != nil {
 			switch told := o.outcome.Storage != 0; {
+			case o.kept() && (told || !j.rules.journal || j.kept == 0):
+				j.fault("%d has the outcome %v with %v; the journal had %d events", o.id, o.outcome.Storage, o.outcome.Err, j.kept)
+			case o.kept() && o.accepted:
 			case told != o.accepted:
 				j.fault("%d was accepted: %v; its Delivery has an outcome: %v", o.id, o.accepted, told)
+			case j.twice(o): // the Delivery is of the first life
 			case told && j.rules.handlers && len(ends) > 0 && (ends[0].Storage != o.outcome.Storage || ends[0].Err != o.outcome.Err):
 				j.fault("%d: the handler got %v, the Delivery %v", o.id, ends[0], o.outcome)
 			}
@@ -191,6 +214,8 @@ func (j *pairJudge) outcomes() {
 			o := j.offer[id]
 			if o == nil {
 				j.fault("%d was reported and never offered", id)
+			} else if c.recovered && c.outcome.Tries == 0 {
+				continue // the first life has tried it, or may have
 			} else if first := c.at.Add(-c.outcome.OnWire); c.outcome.Storage != eventhubs.NotStored && !o.expires.IsZero() && first.After(o.expires) {
 				j.fault("%d was first tried %v after it had expired", id, first.Sub(o.expires))
 			}
@@ -208,9 +233,11 @@ func (j *pairJudge) explains(o *pairOffer, err error) bool {
 	case errors.Is(err, eventhubs.ErrExpired):
 		return !o.expires.IsZero()
 	case errors.Is(err, eventhubs.ErrEventTooLarge):
-		return j.rules.link >= 0 && o.size+400 > j.rules.link
+		return j.tooLarge(o)
 	case errors.Is(err, eventhubs.ErrPartitionUnknown):
 		return o.event.partition == "nowhere"
+	case j.rules.journal:
+		return j.rules.faults && fromOutside && e.Code == eventhubs.CodeRejected && !world.CutShort(err)
 	case world.CutShort(err): // before what had failed before, which it wraps
 	case fromOutside && e.Code == eventhubs.CodeThrottled && j.rules.patient:
 		return false
@@ -221,6 +248,11 @@ func (j *pairJudge) explains(o *pairOffer, err error) bool {
 	return slices.ContainsFunc(j.rules.reasons, func(reason error) bool { return errors.Is(err, reason) })
 }
 
+// tooLarge reports whether the link does not take an event.
+func (j *pairJudge) tooLarge(o *pairOffer) bool {
+	return j.rules.link >= 0 && o.size+400 > j.rules.link
+}
+
 // storage checks that the stored events are those that were reported as stored, no more often than
 // reported.
 func (j *pairJudge) storage() {
@@ -228,6 +260,9 @@ func (j *pairJudge) storage() {
 		n := len(j.copies[o.id])
 		if !o.accepted && n > 0 {
 			j.fault("%d was refused (%v) and is stored", o.id, o.err)
+		}
+		if o.kept() && n == 0 && o.expires.IsZero() && !j.tooLarge(o) && o.event.partition != "nowhere" {
+			j.fault("%d stayed in the journal, and the second life has not stored it", o.id)
 		}
 		ends, known := j.ends(o)
 		if !known || !o.accepted {
@@ -244,8 +279,11 @@ func (j *pairJudge) storage() {
 				most += end.Tries
 			}
 		}
-		if j.rules.idempotent {
+		switch {
+		case j.rules.idempotent:
 			most = least + possibly
+		case j.kept > 0: // the tries of the first life are not known
+			most = n
 		}
 		if n < least || n > most {
 			j.fault("%d is stored %d times, which should be between %d and %d: %v", o.id, n, least, most, ends)
@@ -325,8 +363,8 @@ func (j *pairJudge) order() {
 		}
 	}
 	for _, c := range j.calls {
-		// Expired events of a batch get their outcomes first.
-		if c.partition != "" && !errors.Is(c.outcome.Err, eventhubs.ErrExpired) {
+		// Expired events of a batch get their outcomes first. A second life may repeat outcomes.
+		if c.partition != "" && !errors.Is(c.outcome.Err, eventhubs.ErrExpired) && !(c.recovered && j.rules.hangs) {
 			logs["outcomes of partition "+c.partition] = append(logs["outcomes of partition "+c.partition], c.ids...)
 		}
 	}
@@ -385,7 +423,7 @@ func (j *pairJudge) gaps() {
 func (j *pairJudge) waiting() {
 	for _, w := range j.waits {
 		undelivered, gaveUp := errors.AsType[*eventhubs.UndeliveredError](w.err)
-		complete := w.err == nil || gaveUp && undelivered.Pending == 0
+		complete := w.err == nil || gaveUp && undelivered.Pending == 0 && undelivered.Kept == 0
 		switch {
 		case w.took > w.most:
 			j.fault("%s took %v, longer than %v", w.call, w.took, w.most)
@@ -407,6 +445,9 @@ func (j *pairJudge) waiting() {
 				continue
 			}
 			for _, c := range j.told[o.id] {
+				if c.recovered && j.twice(o) {
+					continue
+				}
 				if c.at.After(w.at) && c.outcome.Err != nil && !errors.Is(c.outcome.Err, eventhubs.ErrCleared) { // it came after the call had begun to cover the event
 					j.fault("%s returned nil, and %d, which it covers, has failed: %v", w.call, o.id, c.outcome.Err)
 				}
@@ -418,8 +459,8 @@ func (j *pairJudge) waiting() {
 // returned checks that some Flush or Close has returned each failure, unless it was cleared or
 // enqueued again.
 func (j *pairJudge) returned() {
-	if !j.rules.handlers {
-		return
+	if !j.rules.handlers || j.rules.journal && j.rules.hangs && j.kept > 0 {
+		return // both lives may report an event whose handler returned after Close
 	}
 	returned, failed, closed := 0, 0, false
 	for _, w := range j.waits {
@@ -427,7 +468,7 @@ func (j *pairJudge) returned() {
 		if some {
 			returned += undelivered.Failed()
 		}
-		closed = closed || (w.call == "Close" || w.call == "Abandon") && (w.err == nil || some && undelivered.Pending == 0)
+		closed = closed || (w.call == "Close" || w.call == "Abandon") && (w.err == nil || some && undelivered.Pending == 0 && undelivered.Kept == 0)
 	}
 	for _, o := range j.offers {
 		failed -= o.again
@@ -491,6 +532,9 @@ func (j *pairJudge) counts() {
 			told[end.Storage]++
 		}
 	}
+	if j.rules.journal && j.rules.hangs && j.kept > 0 {
+		return // as in returned
+	}
 	if n := j.statsStored + j.statsFailed + j.statsPossibly; n != uint64(accepted) {
 		j.fault("Stats have counted %d outcomes of %d events", n, accepted)
 	}
@@ -503,11 +547,14 @@ func (j *pairJudge) counts() {
 }
 
 // A pairTally shows that the runs did some work.
-type pairTally struct{ Rows, Accepted, Refused, Stored, NotStored, PossiblyStored, Copies, Again, Waits int }
+type pairTally struct {
+	Rows, Accepted, Refused, Stored, NotStored, PossiblyStored, Copies, Again, Waits, Kept int
+}
 
 func (s *pairTally) add(l *pairLedger) {
 	s.Rows++
 	s.Waits += len(l.waits)
+	s.Kept += l.kept
 	s.Stored += int(l.statsStored)
 	s.NotStored += int(l.statsFailed)
 	s.PossiblyStored += int(l.statsPossibly)

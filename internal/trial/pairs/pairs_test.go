@@ -41,6 +41,7 @@ var pairwiseFactors = []factor{
 	of("growth", "none", "once", "often"),
 	of("connection", "own", "shared", "websocket"),
 	of("idempotence", "off", "on", "state", "bad state"),
+	of("journal", "none", "each", "interval", "system"),
 	of("partitioning", eventhubs.RoundRobin, eventhubs.Sticky, eventhubs.ServiceAssigned),
 	of("route", "id", "key", "none", "mixed", "own hash"),
 	of("sends", 1, 2, 5),
@@ -81,6 +82,12 @@ var pairwiseForbidden = func() map[[2]pairCell]bool {
 	for _, sends := range []any{2, 5} {
 		forbid("sends", sends, "idempotence", "on", "state", "bad state")
 		forbid("sends", sends, "stop", "yes", "resumed")
+	}
+	for _, journal := range []any{"each", "interval", "system"} {
+		forbid("journal", journal, "idempotence", "state", "bad state")
+		forbid("journal", journal, "stop", "yes", "resumed")
+		forbid("journal", journal, "fail fast", true)
+		forbid("journal", journal, "retries", "policy")
 	}
 	return forbidden
 }()
@@ -241,8 +248,9 @@ func TestOptionsInPairs(t *testing.T) {
 				continue
 			}
 			t.Run(fmt.Sprintf("seed %d row %d", seed, k), func(t *testing.T) {
+				directory := t.TempDir()
 				synctest.Test(t, func(t *testing.T) {
-					r := newPairRun(t, row, seed, k)
+					r := newPairRun(t, row, seed, k, directory)
 					r.run()
 					if faults := r.judge(); len(faults) > 0 {
 						t.Errorf("%d faults\n\t%s\n%v", len(faults), strings.Join(faults[:min(12, len(faults))], "\n\t"), row)
@@ -253,7 +261,7 @@ func TestOptionsInPairs(t *testing.T) {
 		}
 	}
 	t.Logf("%+v", sum)
-	if *pairwiseRow < 0 && (sum.Stored < 1000 || sum.NotStored < 100 || sum.PossiblyStored < 10 || sum.Refused < 100 || sum.Copies == 0 || sum.Again == 0) {
+	if *pairwiseRow < 0 && (sum.Stored < 1000 || sum.NotStored < 100 || sum.PossiblyStored < 10 || sum.Refused < 100 || sum.Copies == 0 || sum.Again == 0 || sum.Kept == 0) {
 		t.Errorf("the runs do not cover everything: %+v", sum)
 	}
 }

@@ -105,12 +105,31 @@ func TestTheJudgeOfPairsFindsWhatIsPlanted(t *testing.T) {
 		"with the event has expired":       func(l *pairLedger) { l.offers[6].err = eventhubs.ErrExpired },
 		"with unknown partition":           func(l *pairLedger) { l.offers[6].err = eventhubs.ErrPartitionUnknown },
 		"with the partition is stopped":    func(l *pairLedger) { l.rules.stops = false; l.offers[6].err = eventhubs.ErrPartitionStopped },
-		"1 events, 0 bytes":                func(l *pairLedger) { l.left[0] = 1 },
-		"0 events, 7 bytes":                func(l *pairLedger) { l.left[1] = 7 },
-		"counted 5 outcomes of 6":          func(l *pairLedger) { l.statsFailed = 0 },
-		"counted 3, 2 and 1":               func(l *pairLedger) { l.statsStored, l.statsFailed = 3, 2 },
-		"the trace got 5":                  func(l *pairLedger) { l.traceAccepted = 5 },
-		"the outcomes of 7":                func(l *pairLedger) { l.traceSettled = 7 },
+		"failed without a reason: the producer is closed": func(l *pairLedger) {
+			l.rules.journal, l.rules.reasons = true, []error{never, eventhubs.ErrClosed}
+			l.calls[4].outcome.Err = eventhubs.ErrClosed
+		},
+		"failed without a reason: abandoned": func(l *pairLedger) { // and not refused, although an earlier event was
+			l.rules.journal, l.rules.faults = true, true
+			l.calls[4].outcome.Err = fmt.Errorf("%w; %w", eventhubs.ErrAbandoned, &eventhubs.Error{Code: eventhubs.CodeRejected, Err: never})
+		},
+		"the journal had 0 events": func(l *pairLedger) {
+			l.rules.journal, l.offers[0].outcome = true, eventhubs.Outcome{Err: eventhubs.ErrKept}
+		},
+		"the second life has not stored it": func(l *pairLedger) {
+			l.rules.journal, l.kept, l.stored = true, 1, l.stored[1:]
+			l.offers[0].outcome = eventhubs.Outcome{Err: eventhubs.ErrKept}
+		},
+		"before the outcome of [2]": func(l *pairLedger) { // 0 kept is complete
+			l.rules.journal = true
+			l.waits[1].missing = []int{2}
+		},
+		"1 events, 0 bytes":       func(l *pairLedger) { l.left[0] = 1 },
+		"0 events, 7 bytes":       func(l *pairLedger) { l.left[1] = 7 },
+		"counted 5 outcomes of 6": func(l *pairLedger) { l.statsFailed = 0 },
+		"counted 3, 2 and 1":      func(l *pairLedger) { l.statsStored, l.statsFailed = 3, 2 },
+		"the trace got 5":         func(l *pairLedger) { l.traceAccepted = 5 },
+		"the outcomes of 7":       func(l *pairLedger) { l.traceSettled = 7 },
 	} {
 		l := good()
 		plant(l)

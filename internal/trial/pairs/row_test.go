@@ -10,6 +10,7 @@ import (
 	"github.com/go-eventhubs/eventhubs"
 	"github.com/go-eventhubs/eventhubs/emulator"
 	"github.com/go-eventhubs/eventhubs/internal/partitionkey"
+	"github.com/go-eventhubs/eventhubs/internal/testseam"
 )
 
 // This file says what a row means for the producer's options, for their promises, and for the
@@ -46,6 +47,11 @@ func (r *pairRun) options() *eventhubs.Options {
 	case "bad state":
 		o.ProducerStore = &pairState{run: r}
 	}
+	if sync, ok := journalSync[get[string](row, "journal")]; ok {
+		o.Journal = &eventhubs.JournalOptions{Directory: r.directory, KeepFree: -1, Sync: sync, Interval: 100 * time.Millisecond}
+		testseam.JournalOn(o.Journal, nil, 512<<10) // the largest event has 200 KB
+		o.DeliveryTimeout = -1                      // it does not apply
+	}
 	if get[string](row, "route") == "own hash" {
 		o.KeyPartitioner = func(k eventhubs.KeyPlacement) int { return ownHash(k.Key, k.Partitions) }
 	}
@@ -59,11 +65,12 @@ func (r *pairRun) options() *eventhubs.Options {
 	r.book.rules = r.rules(handlers, get[string](row, "route") == "own hash", o.MaxBufferedBytes)
 	rules := &r.book.rules
 	rules.ordered, rules.idempotent, rules.anywhere = o.MaxConcurrentSendsPerPartition == 1, o.EnableIdempotentRetries, o.Partitioning == eventhubs.ServiceAssigned
-	rules.patient = o.DeliveryTimeout < 0
+	rules.patient, rules.journal = o.DeliveryTimeout < 0, o.Journal != nil
 	rules.stops, rules.link = o.StopPartitionOnFailure, get[int](row, "link")
 	// A handler that hangs uses up the delivery timeout.
 	hangs := get[string](row, "handler") == "hangs"
 	rules.faults = get[string](row, "faults") != "none" || get[string](row, "idempotence") == "bad state" || hangs
+	rules.hangs = hangs
 	if get[string](row, "handler") == "clears" || get[string](row, "meanwhile") == "clears" {
 		rules.reasons = append(rules.reasons, eventhubs.ErrCleared)
 	}
@@ -79,6 +86,9 @@ func (r *pairRun) options() *eventhubs.Options {
 	}
 	return o
 }
+
+// journalSync has the rows' journals.
+var journalSync = map[string]eventhubs.JournalSync{"each": eventhubs.SyncEach, "interval": eventhubs.SyncInterval, "system": eventhubs.SyncOS}
 
 func (r *pairRun) rules(handlers, own bool, bytes int) pairRules {
 	return pairRules{ordered: true, handlers: handlers, partitions: r.grown[0], bytes: bytes, mapping: func(key string) map[string]bool {
@@ -98,6 +108,9 @@ func ownHash(key string, partitions int) int { return (7*len(key) + int(key[len(
 
 // fate returns the service's answer to an operation.
 func (r *pairRun) fate(op emulator.Operation) emulator.Action {
+	if r.calm.Load() {
+		return emulator.Pass()
+	}
 	kind := get[string](r.row, "faults")
 	if kind == "mixed" {
 		kind = []string{"none", "none", "lost", "refused", "throttled", "given back", "cut", "detached", "silent", "list", "attach"}[r.below(11)]

@@ -32,6 +32,12 @@ type pairRun struct {
 	stop    context.CancelFunc
 	over    context.Context // ends when the streams are to end
 	resting atomic.Bool     // nothing is to happen
+	calm    atomic.Bool     // the service has no faults any more
+	second  atomic.Bool     // the second life has begun: handlers only note
+
+	directory string                                      // of the journal
+	former    *eventhubs.Stats                            // of the first life, after its Close; nil before
+	produce   func() (*eventhubs.BufferedProducer, error) // makes a producer with the row's options
 
 	mu     sync.Mutex // guards the fields below
 	random *rand.Rand
@@ -43,8 +49,8 @@ type pairRun struct {
 	faults []string    // faults that the run itself has seen
 }
 
-func newPairRun(t *testing.T, row pairRow, seed uint64, k int) *pairRun {
-	r := &pairRun{T: t, row: row, hub: "hub", random: rand.New(rand.NewPCG(seed, uint64(k)+1)), ended: map[int]int{}, budget: 60, grown: []int{get[int](row, "partitions")}}
+func newPairRun(t *testing.T, row pairRow, seed uint64, k int, directory string) *pairRun {
+	r := &pairRun{T: t, row: row, hub: "hub", directory: directory, random: rand.New(rand.NewPCG(seed, uint64(k)+1)), ended: map[int]int{}, budget: 60, grown: []int{get[int](row, "partitions")}}
 	r.over, r.stop = context.WithCancel(t.Context())
 	server, err := emulator.New(&emulator.Options{Addr: emulator.InMemory, MaxMessageSize: get[int](row, "link"), Logger: slog.New(slog.DiscardHandler),
 		Hubs: []emulator.Hub{{Name: "hub", Partitions: r.grown[0]}, {Name: "other", Partitions: 3}},
@@ -67,17 +73,20 @@ func newPairRun(t *testing.T, row pairRow, seed uint64, k int) *pairRun {
 			t.Fatal(err)
 		}
 		r.sibling = s
-		r.p, err = r.shared.NewBufferedProducer("hub", o)
+		r.produce = func() (*eventhubs.BufferedProducer, error) { return r.shared.NewBufferedProducer("hub", o) }
 	case "websocket":
 		o.Connection.NewWebSocketConn = func(ctx context.Context, _ string) (net.Conn, error) {
 			return server.Dial(ctx)
 		}
-		r.p, err = eventhubs.NewBufferedProducerFromConnectionString(server.ConnectionString("hub"), "", o)
 	default:
 		o.Connection = reach
-		r.p, err = eventhubs.NewBufferedProducerFromConnectionString(server.ConnectionString("hub"), "", o)
 	}
-	if err != nil {
+	if r.produce == nil {
+		r.produce = func() (*eventhubs.BufferedProducer, error) {
+			return eventhubs.NewBufferedProducerFromConnectionString(server.ConnectionString("hub"), "", o)
+		}
+	}
+	if r.p, err = r.produce(); err != nil {
 		t.Fatal(err)
 	}
 	return r
@@ -146,6 +155,9 @@ func (r *pairRun) run() {
 	others.Wait()
 	r.afterClose()
 	time.Sleep(10 * time.Minute) // for handlers that hang
+	if r.book.rules.journal {
+		r.liveAgain()
+	}
 	r.collect()
 	if r.shared != nil {
 		if err := r.shared.Close(r.Context()); err != nil {
@@ -154,6 +166,37 @@ func (r *pairRun) run() {
 	}
 	if err := r.server.Close(); err != nil {
 		r.saw("the server's Close returned %v", err)
+	}
+}
+
+// liveAgain is another life of the program, with the same journal. It enqueues nothing, and the
+// service has no faults any more: so it ends when the journal is empty.
+func (r *pairRun) liveAgain() {
+	s, left := r.p.Stats(), 0
+	r.former = &s
+	for _, w := range r.book.waits {
+		if u, ok := errors.AsType[*eventhubs.UndeliveredError](w.err); ok && (w.call == "Close" || w.call == "Abandon") {
+			left = u.Kept
+		}
+	}
+	if s.Journal.Events != left && !r.book.rules.hangs || s.Journal.Err != nil {
+		r.saw("Close has kept %d events, and the journal has %d: %v", left, s.Journal.Events, s.Journal.Err)
+	}
+	r.calm.Store(true)
+	r.second.Store(true)
+	p, err := r.produce()
+	if err != nil {
+		r.saw("the second life: %v", err)
+		return
+	}
+	r.p = p
+	if n := p.Journal().Recovered; n != left {
+		r.saw("the second life recovers %d events of %d", n, left)
+	}
+	r.book.kept = left
+	r.wait("Close", "", p.Close, time.Hour)
+	if n := p.Journal().Events; n != 0 {
+		r.saw("the second life leaves %d events in the journal", n)
 	}
 }
 
@@ -250,7 +293,7 @@ func (r *pairRun) leave(ctx context.Context, o *pairOffer, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	o.ended, o.at, o.err, o.context = ended, time.Now(), err, ctx.Err()
-	o.accepted = err == nil || o.call == "Publish" && (errors.Is(err, eventhubs.ErrPending) || o.delivery.Outcome().Storage != 0)
+	o.accepted = err == nil || o.call == "Publish" && (errors.Is(err, eventhubs.ErrPending) || errors.Is(err, eventhubs.ErrKept) || o.delivery.Outcome().Storage != 0)
 }
 
 // enqueue calls the producer for one offer.
@@ -303,6 +346,9 @@ func (r *pairRun) bounds() {
 		return
 	}
 	s := r.p.Stats()
+	if s.Journal != nil {
+		s.BufferedEvents = 0 // the disk has them
+	}
 	if s.BufferedEvents > s.MaxBufferedEvents || s.BufferedBytes > s.MaxBufferedBytes || s.BufferedEvents < 0 || s.BufferedBytes < 0 {
 		r.saw("the buffer holds %d events and %d bytes", s.BufferedEvents, s.BufferedBytes)
 	}
@@ -406,7 +452,7 @@ func (r *pairRun) wait(call, partition string, f func(context.Context) error, pa
 	for _, o := range r.book.offers {
 		told := r.ended[o.id] > 0
 		if !r.book.rules.handlers {
-			told = o.delivery == nil || o.delivery.Outcome().Storage != 0
+			told = o.delivery == nil || o.delivery.Outcome().Storage != 0 || r.second.Load()
 		}
 		if o.ended != 0 && o.ended < w.began && o.accepted && o.again == 0 && !told && (partition == "" || o.event.partition == partition) {
 			w.missing = append(w.missing, o.id)
@@ -446,10 +492,15 @@ func (r *pairRun) collect() {
 	for _, o := range r.book.offers {
 		if o.delivery != nil {
 			o.outcome = o.delivery.Outcome()
-			o.accepted = o.accepted || o.call == "Publish" && o.outcome.Storage != 0
+			o.accepted = o.accepted || o.call == "Publish" && (o.outcome.Storage != 0 || errors.Is(o.outcome.Err, eventhubs.ErrKept))
 		}
 	}
 	s := r.p.Stats()
+	if f := r.former; f != nil {
+		s.StoredEvents += f.StoredEvents
+		s.NotStoredEvents += f.NotStoredEvents
+		s.PossiblyStoredEvents += f.PossiblyStoredEvents
+	}
 	r.book.left = [3]int{s.BufferedEvents, s.BufferedBytes, s.WaitingCallers}
 	r.book.statsStored, r.book.statsFailed, r.book.statsPossibly = s.StoredEvents, s.NotStoredEvents, s.PossiblyStoredEvents
 	for _, p := range s.Partitions {
