@@ -26,6 +26,7 @@ type instruments struct {
 	utilization, oldestEventAge, handlerRunning                         metric.Float64ObservableGauge
 	troubleDuration, tokenRemaining                                     metric.Float64ObservableGauge
 	health                                                              metric.Int64ObservableGauge
+	journal                                                             journalInstruments
 }
 
 // Buckets. The durations are the advice of the semantic conventions.
@@ -113,6 +114,19 @@ func (m *maker) observables(i *instruments) {
 	i.tokenRemaining = gauge(MetricTokenRemaining, "s", "How long the present authorization is still valid.")
 	health, err := m.meter.Int64ObservableGauge(MetricHealth, metric.WithUnit("{state}"), metric.WithDescription("One for the present state of the producer's health, zero for the others."))
 	i.health = made(m, health, err)
+
+	j := &i.journal
+	whole := func(name, unit, description string) metric.Int64ObservableGauge {
+		g, err := m.meter.Int64ObservableGauge(name, metric.WithUnit(unit), metric.WithDescription(description))
+		return made(m, g, err)
+	}
+	j.events = level(MetricJournalEvents, "{event}", "Events in the journal that have no outcome yet.")
+	j.bytes = level(MetricJournalBytes, "By", "Size of the journal's files.")
+	j.limit = level(MetricJournalLimit, "By", "Bound for the size of the journal's files.")
+	j.utilization = gauge(MetricJournalUtilization, "1", "Size of the journal's files over their bound.")
+	j.diskFree = whole(MetricJournalDiskFree, "By", "Bytes that the journal's disk has left.")
+	j.slowestSync = gauge(MetricJournalSlowestSync, "s", "How long the slowest fsync of the journal took.")
+	j.failed = whole(MetricJournalFailed, "{journal}", "One if the journal has failed and takes no more events.")
 }
 
 // A target is a producer with its attributes. Most records have one of few sets of attributes,

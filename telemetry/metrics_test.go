@@ -360,7 +360,8 @@ func TestMetricsHaveTheNamesAndUnitsOfTheConventions(t *testing.T) {
 func TestEveryMetricIsReported(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		found := map[string]metricdata.Metrics{}
-		for _, m := range eventful(t).read() {
+		withJournal, _ := journaled(t)
+		for _, m := range append(eventful(t).read(), withJournal.read()...) {
 			found[m.Name] = m
 		}
 		for _, name := range metricNames(t) {

@@ -28,7 +28,7 @@ const (
 	// MetricBufferedBytes is the number of encoded bytes of these events.
 	MetricBufferedBytes = "eventhubs.producer.buffered.bytes"
 	// MetricBufferUtilization is how full the buffer is, from 0 to 1: by events or by bytes, the
-	// larger of both.
+	// larger of both. Producers with a journal do not report it: their buffer is on the disk.
 	MetricBufferUtilization = "eventhubs.producer.buffer.utilization"
 	// MetricWaitingCallers is the number of callers of Enqueue that wait for room.
 	MetricWaitingCallers = "eventhubs.producer.waiting.callers"
@@ -79,6 +79,25 @@ const (
 	// MetricConnectionsLost is a counter of connections that ended without the producer's doing, by
 	// error.type.
 	MetricConnectionsLost = "eventhubs.producer.connections.lost"
+)
+
+// The metrics of producers with eventhubs.Options.Journal. Others do not report them.
+const (
+	// MetricJournalEvents is the number of events in the journal that have no outcome yet.
+	MetricJournalEvents = "eventhubs.producer.journal.events"
+	// MetricJournalBytes is the size of the journal's files in bytes.
+	MetricJournalBytes = "eventhubs.producer.journal.bytes"
+	// MetricJournalLimit is JournalOptions.MaxBytes, the bound for these bytes.
+	MetricJournalLimit = "eventhubs.producer.journal.limit"
+	// MetricJournalUtilization is the size of the files, divided by the bound.
+	MetricJournalUtilization = "eventhubs.producer.journal.utilization"
+	// MetricJournalDiskFree is the number of bytes that the disk has left; absent while not known.
+	MetricJournalDiskFree = "eventhubs.producer.journal.disk.free"
+	// MetricJournalSlowestSync is the time in s that the slowest fsync of this producer took.
+	MetricJournalSlowestSync = "eventhubs.producer.journal.slowest_sync"
+	// MetricJournalFailed is one if the journal has failed and takes no more events, and zero
+	// otherwise.
+	MetricJournalFailed = "eventhubs.producer.journal.failed"
 )
 
 // Attributes of the semantic conventions.

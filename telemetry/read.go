@@ -14,7 +14,8 @@ func (i *instruments) observe(read metric.Callback) (metric.Registration, error)
 	return i.meter.RegisterCallback(read,
 		i.bufferedEvents, i.bufferedBytes, i.waitingCallers, i.inFlight, i.partitions,
 		i.ambiguousTries, i.handlerPanics, i.unheardEvents,
-		i.utilization, i.oldestEventAge, i.handlerRunning, i.troubleDuration, i.tokenRemaining, i.health)
+		i.utilization, i.oldestEventAge, i.handlerRunning, i.troubleDuration, i.tokenRemaining, i.health,
+		i.journal.events, i.journal.bytes, i.journal.limit, i.journal.utilization, i.journal.diskFree, i.journal.slowestSync, i.journal.failed)
 }
 
 // An ended has the counters' totals of a hub's closed producers.
@@ -43,9 +44,10 @@ func (e *ended) add(s *eventhubs.Stats) {
 // itself.
 type gauges struct {
 	to *target
-	// Seconds, except utilization; token is infinite while not known.
+	// Seconds, except utilization, which is negative while not known; token is infinite while not known.
 	utilization, oldest, handler, trouble, token float64
 	state                                        eventhubs.HealthState
+	journal                                      *journalGauges // nil if none of them has a journal
 }
 
 // read observes the numbers and the health of all producers.
@@ -57,7 +59,7 @@ func (t *instrumentation) read(_ context.Context, o metric.Observer) error {
 		to := value.(*target)
 		g := hubs[to.hub]
 		if g == nil {
-			g = &gauges{to: to, token: math.Inf(1)}
+			g = &gauges{to: to, utilization: -1, token: math.Inf(1)}
 			hubs[to.hub] = g
 		}
 		t.readProducer(o, to, g)
@@ -86,9 +88,14 @@ func (t *instrumentation) readProducer(o metric.Observer, to *target, g *gauges)
 	t.count(o, &e, all)
 	o.ObserveInt64(t.instruments.waitingCallers, int64(stats.WaitingCallers), all)
 	handler := t.readPartitions(o, to, stats.Partitions)
+	if stats.Journal != nil {
+		t.readJournal(o, stats.Journal, g, all)
+	} else {
+		fullest := max(ratio(stats.BufferedEvents, stats.MaxBufferedEvents), ratio(stats.BufferedBytes, stats.MaxBufferedBytes))
+		g.utilization = max(g.utilization, fullest)
+	}
 
-	fullest := max(ratio(stats.BufferedEvents, stats.MaxBufferedEvents), ratio(stats.BufferedBytes, stats.MaxBufferedBytes))
-	g.utilization, g.oldest, g.handler = max(g.utilization, fullest), max(g.oldest, stats.OldestEventAge.Seconds()), max(g.handler, handler.Seconds())
+	g.oldest, g.handler = max(g.oldest, stats.OldestEventAge.Seconds()), max(g.handler, handler.Seconds())
 	g.state = max(g.state, health.State)
 	if health.State > eventhubs.HealthReady {
 		g.trouble = max(g.trouble, time.Since(health.Since).Seconds())
@@ -130,7 +137,9 @@ func (t *instrumentation) readPartitions(o metric.Observer, to *target, partitio
 
 func (t *instrumentation) readGauges(o metric.Observer, g *gauges) {
 	i, all := t.instruments, g.to.with("", "", "")
-	o.ObserveFloat64(i.utilization, g.utilization, all)
+	if g.utilization >= 0 {
+		o.ObserveFloat64(i.utilization, g.utilization, all)
+	}
 	o.ObserveFloat64(i.oldestEventAge, g.oldest, all)
 	o.ObserveFloat64(i.handlerRunning, g.handler, all)
 	o.ObserveFloat64(i.troubleDuration, g.trouble, all)
@@ -143,5 +152,8 @@ func (t *instrumentation) readGauges(o metric.Observer, g *gauges) {
 			is = 1
 		}
 		o.ObserveInt64(i.health, is, g.to.with("", keyState, state.String()))
+	}
+	if g.journal != nil {
+		g.journal.observe(o, &i.journal, all)
 	}
 }

@@ -208,6 +208,13 @@ func scraped(t *testing.T) string {
 	for range 2 {
 		_, _ = producer.Publish(t.Context(), &eventhubs.Event{PartitionID: "0"}) // the first is finally refused
 	}
+	kept := *options // some figures are of a producer with a journal only, and some of one without
+	kept.Journal = &eventhubs.JournalOptions{Directory: t.TempDir()}
+	journaled, err := eventhubs.NewBufferedProducerFromConnectionString(server.ConnectionString("events"), "", &kept)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = journaled.Close(t.Context()) }()
 	return get(t, "http://"+metrics.Addr()+"/metrics")
 }
 

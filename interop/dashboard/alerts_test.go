@@ -101,6 +101,11 @@ var alertCases = []alertCase{
 		`eventhubs_producer_partitions{$, eventhubs_waiting="for events"} 4x80
 		 eventhubs_producer_partitions{$, eventhubs_waiting="stopped"} 0x80`,
 		"2 partitions of orders take no events until ResumePartition."},
+	{"EventHubsPartitionStopped",
+		`eventhubs_producer_partitions{$, eventhubs_waiting="stopped"} 0x4 2x4`,
+		`eventhubs_producer_partitions{$, eventhubs_waiting="stopped"} 2x80
+		 eventhubs_producer_journal_limit_bytes{$} 1000x80`, // another alert
+		"2 partitions of orders take no events until ResumePartition."},
 	{"EventHubsBufferNearlyFull",
 		`eventhubs_producer_buffer_utilization_ratio{$} 0.9x80`,
 		`eventhubs_producer_buffer_utilization_ratio{$} 0.9x10 0.1 0.9x10 0.1 0.9x10`,
@@ -112,6 +117,11 @@ var alertCases = []alertCase{
 	{"EventHubsOldEvents",
 		`eventhubs_producer_oldest_event_age_seconds{$} 0+15x80`,
 		`eventhubs_producer_oldest_event_age_seconds{$} 59x80`,
+		"The oldest event for orders has waited for 3m 15s."},
+	{"EventHubsOldEvents",
+		`eventhubs_producer_oldest_event_age_seconds{$} 0+15x80`,
+		`eventhubs_producer_oldest_event_age_seconds{$} 0+15x80
+		 eventhubs_producer_journal_limit_bytes{$} 1000x80`, // another alert, later
 		"The oldest event for orders has waited for 3m 15s."},
 	{"EventHubsThrottled",
 		`eventhubs_producer_throttled_tries_total{$} 0+1x80`,
@@ -142,6 +152,30 @@ var alertCases = []alertCase{
 		`eventhubs_producer_connections_lost_total{$, error_type="connection-lost"} 0+1x80`,
 		`eventhubs_producer_connections_lost_total{$, error_type="connection-lost"} 0x40 1x80`,
 		"6 connections were lost in 10 minutes."},
+	{"EventHubsJournalNearlyFull",
+		`eventhubs_producer_journal_utilization_ratio{$} 0.1x80
+		 eventhubs_producer_journal_disk_free_bytes{$} 2000000000x80`,
+		`eventhubs_producer_journal_utilization_ratio{$} 0.7x80
+		 eventhubs_producer_journal_disk_free_bytes{$} 3000000000x80`,
+		"The journal for orders is nearly full, or its disk is."},
+	{"EventHubsJournalNearlyFull",
+		`eventhubs_producer_journal_utilization_ratio{$} 0.9x80`,
+		`eventhubs_producer_journal_utilization_ratio{$} 0.9x10 0.1 0.9x10 0.1 0.9x10`,
+		"The journal for orders is nearly full, or its disk is."},
+	{"EventHubsJournalFailed",
+		`eventhubs_producer_journal_failed{$} 0x4 1x4`,
+		`eventhubs_producer_journal_failed{$} 0x80`,
+		"The journal for orders has failed, and Enqueue returns errors."},
+	{"EventHubsJournalOldEvents",
+		`eventhubs_producer_oldest_event_age_seconds{$} 3600+15x80
+		 eventhubs_producer_journal_limit_bytes{$} 1000x80`,
+		`eventhubs_producer_oldest_event_age_seconds{$} 3600+15x80`,
+		"The oldest event in the journal for orders has waited for 1h 5m 15s."},
+	{"EventHubsJournalPartitionFenced",
+		`eventhubs_producer_partitions{$, eventhubs_waiting="stopped"} 0x4 2x4
+		 eventhubs_producer_journal_limit_bytes{$} 1000x80`,
+		`eventhubs_producer_partitions{$, eventhubs_waiting="stopped"} 2x80`,
+		"2 partitions of orders were taken over by another producer with a copy of the journal."},
 }
 
 func (c alertCase) history(t *testing.T, series string) *history {

@@ -72,10 +72,22 @@ func highest(matrix promql.Matrix) float64 {
 
 var legendLabel = regexp.MustCompile(`\{\{(\w+)\}\}`)
 
-// checkPanels calls check with each query's name and its highest value.
-func checkPanels(t *testing.T, h *history, check func(name string, most float64)) {
+// ofJournal reports whether a query is about the journal, which most producers do not have.
+func ofJournal(expression string) bool {
+	return strings.Contains(expression, "eventhubs_producer_journal_")
+}
+
+// checkPanels calls check with the name and the highest value of each query about the journal, or
+// of each other one. Without a journal, the queries about it must find nothing.
+func checkPanels(t *testing.T, h *history, journal bool, check func(name string, most float64)) {
 	for _, panel := range readDashboard(t).Panels {
 		for _, target := range panel.Targets {
+			if ofJournal(target.Expr) != journal {
+				if !journal && len(h.ask(t, asGrafana(target.Expr))) > 0 {
+					t.Errorf("%s: finds something without a journal", panel.Title)
+				}
+				continue
+			}
 			name := fmt.Sprintf("%s: %s", panel.Title, target.LegendFormat)
 			matrix := h.ask(t, asGrafana(target.Expr))
 			check(name, highest(matrix))
@@ -93,7 +105,7 @@ func checkPanels(t *testing.T, h *history, check func(name string, most float64)
 
 func TestPanelsShowANormalRun(t *testing.T) {
 	unused := maps.Clone(emptyWhenWell)
-	checkPanels(t, normal(t), func(name string, most float64) {
+	checkPanels(t, normal(t), false, func(name string, most float64) {
 		delete(unused, name)
 		reason, empty := emptyWhenWell[name]
 		switch {
@@ -111,7 +123,7 @@ func TestPanelsShowANormalRun(t *testing.T) {
 }
 
 func TestPanelsShowTrouble(t *testing.T) {
-	checkPanels(t, troubled(t), func(name string, most float64) {
+	checkPanels(t, troubled(t), false, func(name string, most float64) {
 		_, empty := emptyWhenWell[name]
 		switch {
 		case math.IsNaN(most):
@@ -120,6 +132,31 @@ func TestPanelsShowTrouble(t *testing.T) {
 			t.Errorf("%s: finds %v at most, and there was such trouble", name, most)
 		}
 	})
+}
+
+func TestPanelsShowTheJournal(t *testing.T) {
+	queries := 0
+	checkPanels(t, journaled(t), true, func(name string, most float64) {
+		queries++
+		switch failed := strings.HasSuffix(name, "failed"); {
+		case math.IsNaN(most):
+			t.Errorf("%s: finds nothing", name)
+		case failed && most != 0, !failed && most <= 0:
+			t.Errorf("%s: finds %v at most, with a sound journal that has events", name, most)
+		}
+	})
+	if queries < 7 {
+		t.Errorf("%d queries are about the journal, want one for each of its seven metrics at least", queries)
+	}
+}
+
+func TestNoAlertIsToldOfASoundJournal(t *testing.T) {
+	h := journaled(t)
+	for _, rule := range readAlerts(t) {
+		if told, _ := h.alarms(t, rule); len(told) > 0 {
+			t.Errorf("%s is told of a sound journal: %v", rule.Alert, told)
+		}
+	}
 }
 
 var labelValues = regexp.MustCompile(`^label_values\((.+), (\w+)\)$`)
