@@ -26,15 +26,17 @@ type command struct {
 	summary string // one line for the list of commands
 	help    string // the whole text of --help; shell completion reads it too
 	run     func(ctx context.Context, p *process, args []string) error
-	words   []string // the allowed arguments, if they are a few words
+	words   []string // arguments that are words
+	files   bool     // arguments are names of files
 }
 
 func commands() []*command {
 	return []*command{
-		{name: "publish", summary: "publish the lines of files, or of standard input", help: publishHelp, run: runPublish},
+		{name: "publish", summary: "publish the lines of files, or of standard input", help: publishHelp, run: runPublish, files: true},
 		{name: "tail", summary: "print the events of a hub as they come", help: tailHelp, run: runTail},
 		{name: "emulator", summary: "run an emulator of Event Hubs until interrupted", help: emulatorHelp, run: runEmulator},
 		{name: "check", summary: "find out why a hub cannot be reached", help: checkHelp, run: runCheck},
+		{name: "journal", summary: "show, export or repair the journal of a producer", help: journalHelp, run: runJournal, words: []string{"export", "repair"}, files: true},
 		{name: "plan", summary: "calculate what a stream of events needs", help: planHelp, run: runPlan},
 		{name: "completion", summary: "print a script for a shell's completion", help: completionHelp, run: runCompletion, words: []string{"bash", "zsh", "fish"}},
 		{name: "version", summary: "print the version of this program", help: versionHelp, run: runVersion},

@@ -42,7 +42,8 @@ type completedCommand struct {
 	Name    string
 	Summary string
 	Options []completedOption
-	Words   []string // the possible arguments besides options; nil if these are files, or none
+	Words   []string // possible arguments besides options
+	Files   bool     // arguments may be names of files
 }
 
 // optionLine matches an option in a help text: two spaces, --name, maybe VALUE, then the text. The
@@ -53,7 +54,7 @@ var optionLine = regexp.MustCompile(`(?m)^  --([a-z-]+)(?: (\S+))?\n? {2,}(\S[^\
 // completed finds the options of a command in its help text. So the help is the only list of
 // options besides the flags themselves.
 func (c *command) completed() completedCommand {
-	out := completedCommand{Name: c.name, Summary: c.summary, Words: c.words}
+	out := completedCommand{Name: c.name, Summary: c.summary, Words: c.words, Files: c.files}
 	for _, m := range optionLine.FindAllStringSubmatch(c.help, -1) {
 		o := completedOption{Name: m[1], Summary: shellSafe(m[3]), Kind: "value"}
 		switch value := m[2]; {
@@ -155,7 +156,7 @@ func script(name, text string) *template.Template {
 
 const bashScript = `# bash completion for eventhubs
 _eventhubs() {
-	local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD-1]} command=${COMP_WORDS[1]} words=
+	local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD-1]} command=${COMP_WORDS[1]} words= files=
 	COMPREPLY=()
 	if [[ $current == = ]]; then # bash takes --name=value for three words
 		current=
@@ -183,15 +184,18 @@ _eventhubs() {
 		esac
 {{- end}}
 		words='{{options .Options ""}}{{with .Words}} {{join . " "}}{{end}}'
+{{- if .Files}}
+		files='{{with .Words}}{{join . " "}}{{end}}'; files=${files:- }
+{{- end}}
 		;;
 {{- end}}
 	*) return ;;
 	esac
-	if [[ $current == -* || $command != publish ]]; then
+	if [[ $current == -* || -z $files ]]; then
 		COMPREPLY=($(compgen -W "$words" -- "$current"))
 	else
 		compopt -o filenames
-		COMPREPLY=($(compgen -f -- "$current"))
+		COMPREPLY=($(compgen -W "$files" -- "$current") $(compgen -f -- "$current"))
 	fi
 }
 complete -F _eventhubs eventhubs
@@ -218,7 +222,7 @@ _eventhubs() {
 	{{.Name}})
 		_arguments{{range .Options}} \
 			{{zsh .}}{{end}} \
-			{{if .Words}}'1:word:({{join .Words " "}})'{{else if eq .Name "publish"}}'*:file:_files'{{else}}'*:: :'{{end}}
+			{{if and .Words .Files}}'1:word:{compadd {{join .Words " "}}; _files}' '*:file:_files'{{else if .Words}}'1:word:({{join .Words " "}})'{{else if .Files}}'*:file:_files'{{else}}'*:: :'{{end}}
 		;;
 {{- end}}
 	esac
@@ -240,8 +244,8 @@ complete -c eventhubs -n '__fish_seen_subcommand_from {{$command}}' -l {{.Name}}
 {{- with .Words}}
 complete -c eventhubs -n '__fish_seen_subcommand_from {{$command}}' -a '{{join . " "}}'
 {{- end}}
-{{- if eq .Name "publish"}}
-complete -c eventhubs -n '__fish_seen_subcommand_from publish' -F
+{{- if .Files}}
+complete -c eventhubs -n '__fish_seen_subcommand_from {{$command}}' -F
 {{- end}}
 {{- end}}
 `

@@ -75,6 +75,9 @@ func TestBashCompletes(t *testing.T) {
 		{[]string{"publish", "--hub", ""}, nil},
 		{[]string{"publish", "completion_te"}, []string{"completion_test.go"}},
 		{[]string{"publish", "--tls-ca", "completion_te"}, []string{"completion_test.go"}},
+		{[]string{"journal", "exp"}, []string{"export"}},
+		{[]string{"journal", "completion_te"}, []string{"completion_test.go"}},
+		{[]string{"journal", "--o"}, []string{"--output"}},
 		{[]string{"nonsense", ""}, nil},
 	} {
 		if got := complete(t, test.words...); !slices.Equal(got, test.want) {

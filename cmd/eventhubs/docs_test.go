@@ -81,7 +81,7 @@ func runForDocument(t *testing.T, server *emulator.Server, args []string) string
 
 // shownCommand matches a command line in a document. It ends at the end of the line, at the end of
 // the code, or at the next command.
-var shownCommand = regexp.MustCompile("\\beventhubs (publish|tail|check|emulator|plan|completion|version)\\b([^`|\n]*)")
+var shownCommand = regexp.MustCompile("\\beventhubs (publish|tail|check|emulator|journal|plan|completion|version)\\b([^`|\n]*)")
 
 var shownOption = regexp.MustCompile(`\B--([a-z-]+)`)
 
@@ -93,7 +93,7 @@ func TestTheDocumentsShowOnlyOptionsThatThereAre(t *testing.T) {
 		}
 	}
 	found := 0
-	for _, name := range []string{"README.md", "SECURITY.md", "docs/cli.md", "docs/emulator.md", "docs/operations.md", "docs/wire.md"} {
+	for _, name := range []string{"README.md", "SECURITY.md", "docs/cli.md", "docs/emulator.md", "docs/journal.md", "docs/operations.md", "docs/wire.md"} {
 		text, err := os.ReadFile("../../" + name)
 		if err != nil {
 			t.Fatal(err)

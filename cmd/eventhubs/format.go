@@ -45,30 +45,34 @@ func (f format) maxBytes(largest int) int {
 
 // reader returns the reader that next uses. Lines may be compressed; a file that is an event is
 // read as it is.
-func (f format) reader(r io.Reader) (*bufio.Reader, error) {
+func (f format) reader(r io.Reader) (content *bufio.Reader, zipped bool, err error) {
 	if f == formatFile {
-		return bufio.NewReader(r), nil
+		return bufio.NewReader(r), false, nil
 	}
-	r, err := unzipped(bufio.NewReader(r))
+	r, err = unzipped(bufio.NewReader(r))
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
-	return bufio.NewReaderSize(r, lineBuffer), nil
+	_, zipped = r.(*gzipReader)
+	return bufio.NewReaderSize(r, lineBuffer), zipped, nil
 }
 
 // lineBuffer is large enough for most lines. Longer ones are collected elsewhere.
 const lineBuffer = 64 << 10
 
-// skipMark skips a byte order mark, which some programs write first. JSON has none (RFC 8259, 8.1).
-func skipMark(r *bufio.Reader) {
+// skipMark skips a byte order mark, which some programs write first, and returns its length. JSON
+// has none (RFC 8259, 8.1).
+func skipMark(r *bufio.Reader) int {
 	const mark = "\ufeff"
 	// Mostly the first byte decides. The others may have to be waited for.
 	if head, _ := r.Peek(1); string(head) != mark[:1] {
-		return
+		return 0
 	}
-	if head, _ := r.Peek(len(mark)); string(head) == mark {
-		_, _ = r.Discard(len(mark)) // Peek has seen these bytes
+	if head, _ := r.Peek(len(mark)); string(head) != mark {
+		return 0
 	}
+	_, _ = r.Discard(len(mark)) // Peek has seen these bytes
+	return len(mark)
 }
 
 // A cutter splits an input into the bytes of events.
@@ -76,10 +80,12 @@ type cutter struct {
 	// Immutable.
 	format  format
 	r       *bufio.Reader
-	largest int // bytes of the longest body that makes an event
+	zipped  bool // r decompresses
+	largest int  // bytes of the longest body that makes an event
 
-	line int    // number of the latest line, from 1, with empty lines
-	long []byte // a line longer than r's buffer; reused
+	trail *trail // nil without --journal
+	line  int    // number of the latest line, from 1, with empty lines
+	long  []byte // a line longer than r's buffer; reused
 }
 
 // next returns the bytes of the next event, valid until the next call. It counts the lines and
@@ -89,6 +95,7 @@ func (c *cutter) next() ([]byte, error) {
 		return c.whole()
 	}
 	for {
+		c.trail.begin()
 		body, err := c.readLine(c.format.maxBytes(c.largest))
 		if err == io.EOF {
 			return nil, err
@@ -126,6 +133,8 @@ func (f format) bad(n int) string {
 // whole returns the content of a file, and io.EOF if it is empty.
 func (c *cutter) whole() ([]byte, error) {
 	body, err := io.ReadAll(io.LimitReader(c.r, int64(c.largest)+1))
+	c.trail.begin()
+	c.trail.read(body)
 	switch {
 	case err != nil:
 		return nil, err
@@ -157,12 +166,14 @@ func (f format) fill(e *entry, largest int) error {
 // the line.
 func (c *cutter) readLine(limit int) ([]byte, error) {
 	b, err := c.r.ReadSlice('\n')
+	c.trail.read(b)
 	c.long = c.long[:0]
 	for err == bufio.ErrBufferFull {
 		if len(c.long) <= limit { // the rest of a longer line is read and dropped
 			c.long = append(c.long, b...)
 		}
 		b, err = c.r.ReadSlice('\n')
+		c.trail.read(b)
 	}
 	if len(c.long) > 0 {
 		c.long = append(c.long, b...)

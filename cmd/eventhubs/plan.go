@@ -28,6 +28,8 @@ Options:
   --latency DURATION        from sending a batch to its acknowledgement (default 20ms)
   --linger DURATION         MaxWaitTime: how long an event may wait for others (default 250ms)
   --outage DURATION         how long the buffer must hold events during an outage (default 10s)
+  --offline DURATION        how long a journal must hold events without the hub, such as 72h (default:
+                            no journal)
   --units N                 throughput units that the namespace has (default 1.5 times the need)
   --output text|json        json: one object with figures and assumptions. A figure has name, value,
                             because and source
@@ -41,6 +43,7 @@ Examples:
   eventhubs plan --events-per-second 5000 --bytes 800
   eventhubs plan --events-per-second 200000 --bytes 300 --processes 40 --readers 3 --output json
   eventhubs plan --events-per-second 30000 --bytes 800 --processes 1200 --units 40 --outage 10m
+  eventhubs plan --events-per-second 50 --bytes 400 --offline 72h
 `
 
 // Figures that Event Hubs publishes, and the pages that have them.
@@ -68,6 +71,11 @@ const (
 	linkBytes    = 8 << 10
 	processBytes = 10 << 20
 
+	// journalOverhead is what the journal keeps of an event besides its encoded form: idempotent
+	// numbers, the record, and publish's place in a file with a name of 80 bytes. It is measured.
+	journalOverhead = 200
+	journalSegment  = 64 << 20
+
 	// From farLatency on, lost packets bound the throughput, as measured.
 	farLatency = 40 * time.Millisecond
 
@@ -84,6 +92,7 @@ type planOptions struct {
 	processes, readers      int
 	units                   int // 0: 1.5 times the need
 	latency, linger, outage time.Duration
+	offline                 time.Duration // 0: no journal
 	json                    bool
 }
 
@@ -98,6 +107,7 @@ func parsePlan(args []string) (*planOptions, error) {
 	flags.DurationVar(&opts.latency, "latency", 20*time.Millisecond, "")
 	flags.DurationVar(&opts.linger, "linger", defaults.MaxWaitTime, "")
 	flags.DurationVar(&opts.outage, "outage", 10*time.Second, "")
+	flags.DurationVar(&opts.offline, "offline", 0, "")
 	flags.IntVar(&opts.units, "units", 0, "")
 	flags.StringVar(&output, "output", "text", "")
 	others, err := parseFlags(flags, args)
@@ -130,6 +140,8 @@ func parsePlan(args []string) (*planOptions, error) {
 		return nil, badInput("--units is %d; it must be from 1 to 1000000", opts.units)
 	case opts.outage < 0 || opts.outage > 24*time.Hour:
 		return nil, badInput("--outage is %v; it must be from 0 to 24h", opts.outage)
+	case given["offline"] && (opts.offline <= 0 || opts.offline > 366*24*time.Hour):
+		return nil, badInput("--offline is %v; it must be more than 0, and at most 8784h", opts.offline)
 	}
 	return opts, nil
 }
@@ -176,6 +188,7 @@ func makePlan(o *planOptions) *plan {
 	partitions := p.partitions(o, bytes)
 	p.batches(o, size, partitions)
 	p.buffer(o, size, partitions)
+	p.journal(o, size)
 	p.together(o)
 	p.delivery(o)
 	p.Assumptions = []string{
@@ -313,6 +326,24 @@ func (p *plan) buffer(o *planOptions, size, partitions float64) {
 	memory := processBytes + used + partitions*linkBytes
 	p.add("memory", math.Ceil(memory/(1<<20)), "MiB", "", "of one process at worst: %d MiB for the process, its buffer, and for each of its %s links %d KiB; Go's garbage collector may take as much again",
 		processBytes>>20, amount(partitions), linkBytes>>10)
+}
+
+// journal adds the disk that a journal needs.
+func (p *plan) journal(o *planOptions, size float64) {
+	if o.offline == 0 {
+		return
+	}
+	events := o.eventsPerSecond / float64(o.processes) * o.offline.Seconds()
+	bytes := events * (size + journalOverhead)
+	p.add("journal", math.Ceil(bytes/1e7)/100, "GB", "", "what one process accepts in %v: %s events of %s bytes, each with %d more for its numbers, its record and its place in the input", o.offline, amount(events), amount(size), journalOverhead)
+	most := (math.Ceil(bytes/journalSegment) + 2) * journalSegment
+	p.add("MaxBytes", most, "", "", "JournalOptions.MaxBytes, or --journal-max: whole files of 64 MiB, of them two that are always free. KeepFree, 1 GiB, comes on top")
+	fleet := o.fleet()
+	if fleet.Capacity > fleet.Load {
+		p.add("sent", math.Ceil(o.offline.Seconds()*fleet.Load/(fleet.Capacity-fleet.Load)/60), "min", scalabilityPage, "the events of %v, by what the namespace takes beyond the stream: %s − %s events/s", o.offline, amount(fleet.Capacity), amount(fleet.Load))
+	} else {
+		p.add("sent", 0, "never", scalabilityPage, "the namespace takes %s events/s, and no fewer come: add throughput units", amount(fleet.Capacity))
+	}
 }
 
 // together adds what many processes need of a namespace.

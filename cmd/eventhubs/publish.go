@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/go-eventhubs/eventhubs"
@@ -39,8 +40,7 @@ func runPublish(ctx context.Context, p *process, args []string) (err error) {
 	}
 	src, err := pub.begin(ctx)
 	if err != nil {
-		// Nothing was enqueued that closing could lose.
-		return errors.Join(err, pub.closeProducer(ctx))
+		return errors.Join(err, pub.leave(ctx))
 	}
 	err = pub.publish(ctx, src)
 	if to.embedded() && ctx.Err() == nil {
@@ -59,7 +59,8 @@ func runPublish(ctx context.Context, p *process, args []string) (err error) {
 
 // A publication is one run of publish.
 type publication struct {
-	// Immutable after begin; tally, progress and undelivered guard themselves.
+	// Immutable after begin; tally, progress, undelivered and toldFull guard
+	// themselves.
 	process     *process
 	options     *publishOptions
 	target      *target
@@ -68,14 +69,18 @@ type publication struct {
 	undelivered *undelivered // nil without --undelivered
 	producer    *eventhubs.BufferedProducer
 	metrics     *metricsserver.Server // nil without --metrics
+	toldFull    atomic.Bool           // the journal was full
 
 	// Owned by runPublish's goroutine.
-	ledger   *ledger       // nil unless events will be read back
-	elapsed  time.Duration // from the first event to the last outcome
-	verified bool
+	ledger *ledger // nil unless events will be read back
+	// With a journal: the hub was not reached at the beginning.
+	isOffline bool
+	elapsed   time.Duration // from the first event to the last outcome
+	verified  bool
 	// The event that the producer did not accept; nil if it accepted all.
 	refusal *undeliveredRecord
 	left    int // events in the file of --undelivered
+	kept    int // events that stay in the journal
 }
 
 // newPublication makes the producer, without touching the network. It returns a publication even
@@ -91,6 +96,7 @@ func newPublication(p *process, to *target, opts *publishOptions) (*publication,
 		Connection:       eventhubs.ConnectionOptions{ApplicationID: "eventhubs-publish"},
 		Logger:           slog.New(&troubleLog{func(text string) { pub.progress.line(p.redact(text)) }}),
 	}
+	pub.useJournal(options)
 	width := terminalWidth(p.stderr)
 	if pub.typed() {
 		width = 0 // The bar would be drawn over what is typed.
@@ -101,7 +107,7 @@ func newPublication(p *process, to *target, opts *publishOptions) (*publication,
 		return pub, err
 	}
 	if pub.producer, err = to.newProducer(options); err != nil {
-		return pub, err
+		return pub, opts.journalFault(err)
 	}
 	return pub, nil
 }
@@ -123,13 +129,24 @@ func (pub *publication) begin(ctx context.Context) (src *source, err error) {
 	if src, err = openSource(ctx, pub.process.stdin, pub.options); err != nil {
 		return nil, err
 	}
+	from, err := pub.goOn(src)
+	if err != nil {
+		return nil, err
+	}
 	pub.describeMetrics()
 	if err = pub.connect(ctx); err != nil {
 		return nil, err
 	}
-	src.largest = largestEvent(pub.producer.Stats())
+	stats := pub.producer.Stats()
+	src.largest = largestEvent(stats)
 	if pub.progress.total, err = src.check(ctx); err != nil {
 		return nil, err
+	}
+	if from != "" {
+		pub.progress.line(from)
+	}
+	if stats.Journal != nil && (pub.progress.total > 0 || src.readsTwice()) {
+		pub.progress.total += stats.Journal.Recovered
 	}
 	if pub.undelivered, err = createUndelivered(pub.process, pub.options.undelivered); err != nil {
 		return nil, err
@@ -143,19 +160,28 @@ func (pub *publication) begin(ctx context.Context) (src *source, err error) {
 // connect asks for the hub's properties and opens the links. So a wrong hub or a missing right is
 // known at once, instead of after all tries of the first batch.
 func (pub *publication) connect(ctx context.Context) error {
-	properties, err := hubProperties(ctx, pub.producer)
+	timeout := lookTimeout
+	if pub.options.journal != nil {
+		timeout = offlineLook
+	}
+	properties, err := hubProperties(ctx, pub.producer, timeout)
 	if err != nil {
-		return err
+		return pub.offline(ctx, err)
 	}
 	pub.tally.expect(properties.PartitionIDs)
 	if id := pub.options.partition; id != "" && !slices.Contains(properties.PartitionIDs, id) {
 		return noPartition(pub.producer.EventHubName(), id, properties.PartitionIDs)
 	}
-	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
+	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	err = pub.producer.Connect(ctx, &eventhubs.ConnectOptions{Links: true})
-	if e, ok := errors.AsType[*eventhubs.Error](err); ok && e.Code == eventhubs.CodeUnauthorized {
-		return fmt.Errorf("nothing may be sent to event hub %q: %w", pub.producer.EventHubName(), e)
+	if e, ok := errors.AsType[*eventhubs.Error](err); ok {
+		switch e.Code {
+		case eventhubs.CodeUnauthorized:
+			return fmt.Errorf("nothing may be sent to event hub %q: %w", pub.producer.EventHubName(), e)
+		case eventhubs.CodeNotSupported:
+			return fmt.Errorf("the namespace does not offer idempotent publishing, as in the Basic tier: add --at-least-once; events may then be stored twice: %w", e)
+		}
 	}
 	return nil // The producer tries again after errors that may pass.
 }
@@ -179,6 +205,9 @@ func (pub *publication) publish(ctx context.Context, src *source) error {
 	pub.progress.start()
 	begin := time.Now()
 	err := pub.feed(ctx, src)
+	if err == nil && pub.isOffline {
+		pub.progress.line(fmt.Sprintf("All of the input is in %s; the command waits for the hub. If it is interrupted, the events stay there", pub.options.journal.Directory))
+	}
 	flushErr := pub.producer.Flush(ctx)
 	pub.elapsed = time.Since(begin)
 	closeErr := pub.closeProducer(ctx)
@@ -191,56 +220,97 @@ func (pub *publication) publish(ctx context.Context, src *source) error {
 		fileErr = fmt.Errorf("--undelivered is not complete: %w", fileErr)
 	}
 	stored, failed := pub.tally.counts()
+	var keptErr error
+	if pub.kept = kept(closeErr); pub.kept > 0 {
+		keptErr, closeErr, flushErr = errors.New(pub.keptText(pub.kept)), nil, nil
+	}
 	switch {
 	case ctx.Err() != nil:
-		return errors.Join(fmt.Errorf("interrupted; %s; the last event that was read is %s", pub.tally.told(), src.last), fileErr)
+		text := "interrupted; " + pub.tally.told()
+		if len(src.inputs) > 0 {
+			text += fmt.Sprintf("; the last event that was read is %s", src.last)
+		}
+		return errors.Join(errors.New(text), keptErr, fileErr)
 	case failed > 0: // Flush and Close report it too, with less detail.
-		return errors.Join(err, fmt.Errorf("%d of %d events could not be published: %s", failed, stored+failed, pub.tally.told()), fileErr)
+		return errors.Join(err, fmt.Errorf("%d of %d events could not be published: %s", failed, stored+failed, pub.tally.told()), keptErr, fileErr)
 	}
-	return errors.Join(err, flushErr, closeErr, fileErr)
+	return errors.Join(err, flushErr, closeErr, keptErr, fileErr)
 }
 
+// feed enqueues the events of src. It returns why it stopped before the end.
 func (pub *publication) feed(ctx context.Context, src *source) error {
 	pace := newPace(pub.options.rate)
 	// Enqueue keeps no reference to the event or its body, so both are reused.
 	line := &eventhubs.Event{Properties: pub.options.properties, ContentType: pub.options.contentType, PartitionID: pub.options.partition}
-	for e, err := range src.entries() {
-		if err != nil {
-			return err
+	var latest entry
+	var offered *eventhubs.Event // not accepted yet
+	var stopped error            // of the input
+	full := time.AfterFunc(fullAfter, pub.tellFull)
+	full.Stop()
+	err := pub.enqueueAll(ctx, func(yield func(*eventhubs.Event, error) bool) {
+		for e, err := range src.entries() {
+			if err == nil && pub.options.journal != nil {
+				err = context.Cause(ctx) // a journal does not look at ctx while it has room
+			}
+			if stopped = err; err != nil {
+				return
+			}
+			latest, offered = e, pub.event(&e, line)
+			if stopped = pace.wait(ctx); stopped != nil {
+				return
+			}
+			if pub.options.journal != nil {
+				full.Reset(fullAfter)
+			}
+			accepted := yield(offered, nil)
+			if full.Stop(); !accepted {
+				return
+			}
+			if pub.ledger != nil {
+				pub.ledger.sent(offered.PartitionKey, e.body)
+			}
+			offered = nil
 		}
-		event := line
-		if e.message != nil {
-			pub.options.complement(e.message)
-			event = azevents.FromMessage(e.message)
-			event.PartitionID = pub.options.partition
+	})
+	if err = cmp.Or(stopped, err); err == nil || offered == nil {
+		return err
+	}
+	if latest.message == nil {
+		latest.message = messageOf(offered)
+	}
+	pub.refused(latest, err)
+	return fmt.Errorf("reading stopped at %v: %w", latest.place, err)
+}
+
+// event makes the event of an entry. A line's event is in line, which is used again.
+func (pub *publication) event(e *entry, line *eventhubs.Event) *eventhubs.Event {
+	event := line
+	if e.message != nil {
+		pub.options.complement(e.message)
+		event = azevents.FromMessage(e.message)
+		event.PartitionID = pub.options.partition
+		if pub.options.journal == nil { // which would keep tags in memory
 			event.Tag = e.message // Batch.Events does not keep all types
-		} else {
-			event.Body = e.body
-			if event.PartitionID == "" {
-				event.PartitionKey = e.key
-			}
 		}
-		err := pace.wait(ctx)
-		if err == nil {
-			err = pub.producer.Enqueue(ctx, event)
-		}
-		if err != nil {
-			if e.message == nil {
-				e.message = messageOf(event)
-			}
-			pub.refused(e, err)
-			return fmt.Errorf("reading stopped at %v: %w", e.place, err)
-		}
-		if pub.ledger != nil {
-			pub.ledger.sent(event.PartitionKey, e.body)
+	} else {
+		event.Body = e.body
+		if event.PartitionID == "" {
+			event.PartitionKey = e.key
 		}
 	}
-	return nil
+	if e.after != nil {
+		event.Checkpoint = e.after.append(nil)
+	}
+	return event
 }
 
 // refused notes the event that the producer did not accept, which ends the reading. The event goes
-// into the file of --undelivered after all earlier ones.
+// into the file of --undelivered after all earlier ones. With a journal a later run reads the line
+// of a file again.
 func (pub *publication) refused(e entry, cause error) {
+	if e.after != nil {
+		return
+	}
 	pub.tally.refused()
 	pub.refusal = new(newUndeliveredRecord(e.message, e.key, eventhubs.NotStored, pub.process.message(cause)))
 }
@@ -263,4 +333,19 @@ func (pub *publication) closeProducer(ctx context.Context) error {
 	ctx, cancel := context.WithTimeoutCause(context.WithoutCancel(ctx), pub.options.grace, over)
 	defer cancel()
 	return pub.producer.Close(ctx)
+}
+
+// leave closes the producer of a publication that did not begin. Closing loses no event: none was
+// enqueued, and a journal keeps those of earlier runs.
+func (pub *publication) leave(ctx context.Context) error {
+	if pub.options.journal == nil {
+		return pub.closeProducer(ctx)
+	}
+	ctx, cancel := closing(ctx)
+	defer cancel()
+	err := pub.producer.Abandon(ctx)
+	if n := kept(err); n > 0 {
+		return errors.New(pub.keptText(n))
+	}
+	return err
 }

@@ -10,6 +10,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azeventhubs/v2"
+	"github.com/go-eventhubs/eventhubs"
 )
 
 const publishHelp = `Publishes each line of files, or of standard input, as one event: the line's bytes without its end.
@@ -17,6 +18,7 @@ const publishHelp = `Publishes each line of files, or of standard input, as one 
 Usage:
   eventhubs publish [options] FILE...
   eventhubs publish [options] -
+  eventhubs publish --journal DIR
 
 What the events are:
   --format FORMAT           lines|ndjson|file|events (default lines): what one event is
@@ -43,14 +45,26 @@ How they are sent:
   --grace DURATION          time to send the buffered events after an interrupt (default 10s)
   --partitions N            partitions of the embedded emulator's hub (default 8)
 
+How they are kept:
+  --journal DIR             keep each line in this directory until it is stored, also while the hub
+                            cannot be reached. Without input: send what is there, and end
+  --journal-sync each|interval|os
+                            each (default): a line is accepted once it is on the disk; a power cut
+                            loses none. interval: the disk is synced each second. os: the operating
+                            system decides. A killed process loses no line with any of them
+  --journal-max BYTES       bound of the files in DIR (default 10 GiB); reading waits at it. "eventhubs
+                            plan --offline" calculates it
+  --at-least-once           publish without idempotent retries, which the Basic tier does not have.
+                            Lines on their way at the end of a run may then be stored twice
+
 Where to:
 ` + clientHelp + `
 What to print:
   --output text|json        the report at the end (default text). json: one object on standard output
                             with hub, events (stored), batches, bytes (of their bodies), seconds,
                             verified, notStored, possiblyStored and partitions; if there are any,
-                            also skipped and undelivered (the file's name). Everything else goes to
-                            standard error
+                            also skipped, undelivered (the file's name) and kept (events that stay in
+                            the journal). Everything else goes to standard error
   --metrics HOST:PORT       serve Prometheus metrics at http://HOST:PORT/metrics during the run. :PORT
                             is loopback, and 0.0.0.0:PORT is all interfaces. Port 0 takes a free one,
                             named on standard error. Prometheus may use HOST (if it is a name), an
@@ -69,12 +83,22 @@ Files are checked whole before the first event is sent. From standard input, the
 are published. A number in a record is published exactly: a whole number up to 18446744073709551615, any
 other with at most 17 digits. Other numbers make the line bad.
 
+With --journal the command may be killed at any moment, or lose its power. Run again with the same files,
+it goes on after the last line accepted, and stores each line once. A file may have grown: its new lines
+are published. A file is refused if its beginning or the last line accepted has changed, or if it is
+shorter. Give several files in the same order, new ones at the end. The journal knows the place in the
+latest input only: another input is published from its beginning. Standard input and pipes have no place
+to go on at. Their lines that were accepted are kept, but a later run takes all that it reads for new.
+--repeat, and the emulator inside the command, do not go together with a journal. DIR is for one hub, and
+for one process at a time. It may be that of a program's Options.Journal only without input.
+"eventhubs journal DIR" shows what is in it.
+
 An interrupt ends the reading. Events already read have --grace to be stored. Then the command prints how
 many events are stored, not stored and possibly stored, and where in the input it stopped. A second
 interrupt ends it at once.
 
-Exit status: 0 all published (and verified); 1 events failed, or the events read back differ, or
-interrupted; 2 wrong command line or input, or no such hub.
+Exit status: 0 all published (and verified); 1 events failed or stay in the journal, or the events read
+back differ, or interrupted; 2 wrong command line or input, or no such hub.
 
 Examples:
   eventhubs publish --key properties.net examples/data/earthquakes.ndjson
@@ -83,6 +107,7 @@ Examples:
   eventhubs publish --namespace name.servicebus.windows.net --hub images --format file *.png
   eventhubs publish --rate 100 --repeat 1000 --property source=test sample.txt
   eventhubs publish --format events lost.ndjson
+  eventhubs publish --hub orders --journal kept orders.ndjson
   tail -f app.log | eventhubs publish --metrics :9464 -
 `
 
@@ -104,6 +129,8 @@ type publishOptions struct {
 	json        bool
 	metricsAddr string // empty: no metrics
 	partitions  int
+	journal     *eventhubs.JournalOptions // nil without --journal
+	atLeastOnce bool                      // with journal
 }
 
 func parsePublish(p *process, args []string) (*publishOptions, error) {
@@ -120,6 +147,7 @@ func parsePublish(p *process, args []string) (*publishOptions, error) {
 	flags.StringVar(&output, "output", "text", "")
 	flags.StringVar(&opts.metricsAddr, "metrics", "", "")
 	flags.IntVar(&opts.partitions, "partitions", defaultPartitions, "")
+	kept := opts.registerJournal(flags)
 	files, err := parseFlags(flags, args)
 	if err != nil {
 		return nil, err
@@ -131,6 +159,9 @@ func parsePublish(p *process, args []string) (*publishOptions, error) {
 	opts.files, opts.json = files, output == "json"
 	if output != "text" && output != "json" {
 		return nil, badInput("--output is %q; it must be text or json", output)
+	}
+	if err := opts.checkJournal(given, kept); err != nil {
+		return nil, err
 	}
 	if err := opts.checkInput(given); err != nil {
 		return nil, err
@@ -163,7 +194,7 @@ func (opts *publishOptions) registerInput(flags *flag.FlagSet) {
 func (opts *publishOptions) checkInput(given map[string]bool) error {
 	formats := []format{formatLines, formatNDJSON, formatFile, formatEvents}
 	switch {
-	case len(opts.files) == 0:
+	case len(opts.files) == 0 && opts.journal == nil:
 		return badInput("no file given; give one, or - for standard input")
 	case slices.Contains(opts.files, "-") && len(opts.files) > 1:
 		return badInput("standard input (-) and files are given together; give one or the other")

@@ -24,10 +24,12 @@ type report struct {
 	Skipped        int              `json:"skipped,omitempty"`
 	// Name of the file, if it has events.
 	Undelivered string `json:"undelivered,omitempty"`
+	Kept        int    `json:"kept,omitempty"`
 
 	keys      int
 	embedded  bool
 	namespace string
+	journal   bool
 	format    format
 	again     string // the command that publishes the undelivered events
 }
@@ -42,6 +44,8 @@ func newReport(pub *publication, skipped int) *report {
 		embedded:   pub.target.embedded(),
 		format:     pub.options.format,
 		namespace:  pub.producer.FullyQualifiedNamespace(),
+		Kept:       pub.kept,
+		journal:    pub.options.journal != nil,
 	}
 	r.NotStored, r.PossiblyStored = pub.tally.failures()
 	for _, row := range r.Partitions {
@@ -97,6 +101,9 @@ func (r *report) writeText(w io.Writer) error {
 		}
 		fmt.Fprint(w, "\n")
 	}
+	if r.Kept > 0 {
+		fmt.Fprintf(w, "In the journal: %d.\n", r.Kept)
+	}
 	if r.Undelivered != "" {
 		fmt.Fprintf(w, "They are in %s. With the same options for the namespace and the hub,\n  %s\npublishes them again.\n", r.Undelivered, r.again)
 	}
@@ -129,6 +136,10 @@ func forShell(word string) string {
 // verdict returns the result of reading back.
 func (r *report) verdict() string {
 	switch {
+	case r.Events+r.NotStored+r.PossiblyStored == 0 && r.Kept > 0:
+		return "Nothing was sent."
+	case r.Events+r.NotStored+r.PossiblyStored == 0 && r.journal:
+		return "Nothing was left to send."
 	case r.Events+r.NotStored+r.PossiblyStored == 0:
 		return "The input has no events: nothing was published."
 	case r.Verified && r.keys > 0:

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"io"
 	"io/fs"
 	"iter"
@@ -23,6 +24,8 @@ type entry struct {
 	key   string // empty without --key, and for a record without a key
 	// Of a record, nil otherwise; does not change after it was yielded.
 	message *azeventhubs.AMQPAnnotatedMessage
+	// With --journal, of a file: the place after the entry. It is valid until the next entry.
+	after *checkpoint
 }
 
 // A place is the position of an entry in the input.
@@ -50,7 +53,8 @@ type source struct {
 	skipBad bool
 	keyless bool // --partition is given, so no event may have a key
 	repeat  int
-	largest int // the longest body of an event, in bytes; set before the first entry
+	keeps   bool // --journal is given
+	largest int  // the longest body of an event, in bytes; set before the first entry
 
 	// Owned by the iteration over entries.
 	skipped      int   // bad entries left out in this pass
@@ -62,17 +66,21 @@ type source struct {
 type input struct {
 	name   string
 	stream io.Reader // nil for a file, which can be read again
+	before uint32    // checksum of the names of the inputs before it
+	from   *checkpoint
 }
 
 // openSource finds the files, or takes stdin for "-". When ctx ends, the source ends with ctx's
 // error, even if its stream is silent.
 func openSource(ctx context.Context, stdin io.Reader, opts *publishOptions) (*source, error) {
-	s := &source{format: opts.format, skipBad: opts.skipBad, keyless: opts.partition != "", repeat: opts.repeat, largest: maxEventBytes}
+	s := &source{format: opts.format, skipBad: opts.skipBad, keyless: opts.partition != "", repeat: opts.repeat, keeps: opts.journal != nil, largest: maxEventBytes}
 	if opts.key != "" {
 		s.keyPath = strings.Split(opts.key, ".")
 	}
+	before := uint32(0)
 	for _, name := range opts.files {
-		in := input{name: name}
+		in := input{name: name, before: before}
+		before = crc32.Update(before, castagnoli, []byte(absolute(name)+"\n"))
 		if name == "-" {
 			in.name, in.stream = "standard input", interruptible(ctx, func() (io.Reader, error) { return stdin, nil })
 		} else if err := in.find(ctx); err != nil {
@@ -214,20 +222,26 @@ func (s *source) read(in input, yield func(entry, error) bool) bool {
 		return yield(entry{}, err)
 	}
 	defer file.Close()
-	r, err := s.format.reader(file)
+	r, zipped, err := s.format.reader(file)
 	if err != nil {
 		return yield(entry{}, readError(place{input: in.name}, err))
 	}
+	mark := 0
 	if s.isJSON() {
-		skipMark(r)
+		mark = skipMark(r)
 	}
-	c := &cutter{format: s.format, r: r, largest: s.largest}
+	c := &cutter{format: s.format, r: r, zipped: zipped, largest: s.largest}
+	after, err := c.follow(file, mark, &in, s.keeps)
+	if err != nil {
+		return yield(entry{}, readError(place{input: in.name}, err))
+	}
 	for {
 		body, err := c.next()
 		if err == io.EOF {
 			return true
 		}
 		e, err := s.entry(place{in.name, c.line}, body, err)
+		e.after = after.update(c)
 		_, bad := errors.AsType[*contentError](err)
 		if bad && !s.skipBad {
 			err = badInput("%w; --skip-bad leaves out bad entries", err)

@@ -15,7 +15,7 @@ import (
 func TestSourceReportsAReadErrorAsAFailure(t *testing.T) {
 	broken := errors.New("the disk is gone")
 	stream := io.MultiReader(strings.NewReader("a\nb"), iotest.ErrReader(broken))
-	s := &source{inputs: []input{{"standard input", stream}}, format: formatLines, skipBad: true, repeat: 1, largest: maxEventBytes}
+	s := &source{inputs: []input{{name: "standard input", stream: stream}}, format: formatLines, skipBad: true, repeat: 1, largest: maxEventBytes}
 	var got []string
 	var last error
 	for l, err := range s.entries() {
@@ -94,7 +94,7 @@ func TestLinesOfAnyLengthAreCutAlike(t *testing.T) {
 	want = append(want, "the last has no end")
 	input.WriteString("the last has no end")
 	for name, in := range map[string]io.Reader{"at once": strings.NewReader(input.String()), "a piece at a time": iotest.HalfReader(strings.NewReader(input.String()))} {
-		r, err := formatLines.reader(in)
+		r, _, err := formatLines.reader(in)
 		if err != nil {
 			t.Fatal(err)
 		}

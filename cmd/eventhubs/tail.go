@@ -163,7 +163,7 @@ func (t *tail) partitions(ctx context.Context) (ids []string, err error) {
 		return nil, err
 	}
 	t.hub = producer.EventHubName()
-	properties, err := hubProperties(ctx, producer)
+	properties, err := hubProperties(ctx, producer, lookTimeout)
 	closingCtx, cancel := closing(ctx)
 	defer cancel()
 	if err := errors.Join(err, producer.Close(closingCtx)); err != nil {

@@ -48,21 +48,29 @@ func (t *target) close() {
 	}
 }
 
-// hubProperties asks for the properties of the producer's hub.
-func hubProperties(ctx context.Context, producer *eventhubs.BufferedProducer) (eventhubs.EventHubProperties, error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, lookTimeout, fmt.Errorf("no answer within %v", lookTimeout))
+// hubProperties asks for the properties of the producer's hub, within a time.
+func hubProperties(ctx context.Context, producer *eventhubs.BufferedProducer, within time.Duration) (eventhubs.EventHubProperties, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, within, fmt.Errorf("no answer within %v", within))
 	defer cancel()
 	properties, err := producer.EventHubProperties(ctx)
 	if err == nil {
 		return properties, nil
 	}
-	if dns, ok := errors.AsType[*net.DNSError](err); ok && dns.IsNotFound {
+	if dns := notFound(err); dns != nil {
 		return properties, badInput("there is no host %q: %w", dns.Name, err)
 	}
 	if e, ok := errors.AsType[*eventhubs.Error](err); ok && e.Code == eventhubs.CodeNotFound {
 		return properties, badInput("event hub %q was not found: %w", producer.EventHubName(), err)
 	}
 	return properties, fmt.Errorf("asking for event hub %q: %w%s", producer.EventHubName(), err, seeCheck(err))
+}
+
+// notFound returns the error of a name server that does not know the host; nil for another error.
+func notFound(err error) *net.DNSError {
+	if dns, ok := errors.AsType[*net.DNSError](err); ok && dns.IsNotFound {
+		return dns
+	}
+	return nil
 }
 
 // seeCheck points to "eventhubs check" when a namespace cannot be reached or refuses access.

@@ -9,7 +9,8 @@ import (
 )
 
 // A troubleLog is the producer's Logger. It prints a line for each change of the producer's health,
-// and for trouble that lasts. The publication reports all else in its own way.
+// for trouble that lasts, and for trouble of the journal. The publication reports all else in its
+// own way.
 type troubleLog struct {
 	line func(text string)
 }
@@ -26,6 +27,10 @@ func (t *troubleLog) Handle(_ context.Context, r slog.Record) error {
 		attributes[a.Key] = a.Value
 		return true
 	})
+	if strings.HasPrefix(r.Message, "journal: ") {
+		t.line(journalLine(r))
+		return nil
+	}
 	text := strings.TrimPrefix(r.Message, "eventhubs: ")
 	if _, ofHealth := attributes["state"]; !ofHealth || text == "" || text == "ready" {
 		return nil
@@ -35,6 +40,7 @@ func (t *troubleLog) Handle(_ context.Context, r slog.Record) error {
 	}
 	if err, ok := attributes["error"]; ok {
 		text += ": " + strings.TrimPrefix(err.String(), "eventhubs: ")
+		text = strings.ReplaceAll(text, "switch EnableIdempotentRetries off", "publish with --at-least-once")
 	}
 	t.line(strings.ToUpper(text[:1]) + text[1:])
 	return nil

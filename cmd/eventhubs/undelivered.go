@@ -9,6 +9,7 @@ import (
 
 	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azeventhubs/v2"
 	"github.com/go-eventhubs/eventhubs"
+	"github.com/go-eventhubs/eventhubs/azevents"
 )
 
 // An undelivered is the file of --undelivered. It holds the events that are not stored, or only
@@ -128,9 +129,12 @@ func sentBody(e *eventhubs.Event) []byte {
 }
 
 // sentMessage returns the published message of a batch's event. For a record it is the event's Tag,
-// which keeps all types.
+// which keeps all types. An event of a journal has none.
 func sentMessage(e *eventhubs.Event) *azeventhubs.AMQPAnnotatedMessage {
 	if m, ok := e.Tag.(*azeventhubs.AMQPAnnotatedMessage); ok {
+		return m
+	}
+	if m, err := azevents.ToMessage(e); err == nil && e.AMQP != nil {
 		return m
 	}
 	return messageOf(e)
