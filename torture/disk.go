@@ -22,6 +22,11 @@ func checkDisk(o *options) error {
 	}
 	const eventBytes = 1000 // in the data, with free pages and the large ones
 	need := uint64(o.partitions*o.retention*eventBytes) + uint64(float64(rate)*o.lasting.Seconds()*recordBytes)
+	for i := range profiles {
+		if j := profiles[i].journal; j != nil && j.room == 0 {
+			need += uint64(j.maxBytes)
+		}
+	}
 	if free < need {
 		return fmt.Errorf("%s has %d MB free, and the run may take %d MB: give another -directory, a shorter -for or a lower -rate", o.directory, free>>20, need>>20)
 	}

@@ -24,6 +24,7 @@ type options struct {
 	directory  string
 	only       string // kinds of faults, by a part of their names; empty: all
 	plain      bool   // no namespaces, and no faults of packets
+	kills      int    // of the publisher, instead of faults at random; 0: none
 }
 
 // A driver runs the processes, makes the faults, and has the judge decide. Its fields belong to one
@@ -46,6 +47,8 @@ type driver struct {
 	address  string // of the emulator
 	serving  bool   // the emulator is there, and no fault is about it
 	judge    *child
+	profiles []*profile
+	disks    []string // of journals
 	slots    []*slot
 	waiting  map[string][]*fault // for a token, by the name of the kind
 	ending   bool                // no fault begins any more
@@ -62,15 +65,19 @@ type driver struct {
 type slot struct {
 	number    int
 	profile   *profile
+	origin    uint32 // its first life
 	child     *child
+	accepted  bool         // the present life has accepted an event
+	heard     bool         // the present life has reported an outcome
 	busy      bool         // a fault is about its process
 	armed     map[bool]int // faults in the service that wait for its transfers, and for its other operations
+	filling   *fault       // takes the room of its disk; nil for none
 	disturbed bool         // the network's last fault was a moment ago
 }
 
 // newDriver makes the directories of a run.
 func newDriver(o options) (*driver, error) {
-	for _, name := range []string{"records", "logs", "data", "identities"} {
+	for _, name := range []string{"records", "logs", "data", "identities", journalsName} {
 		if err := os.MkdirAll(filepath.Join(o.directory, name), 0o700); err != nil {
 			return nil, err
 		}
@@ -90,6 +97,12 @@ func newDriver(o options) (*driver, error) {
 		children: make(map[*child]bool), waiting: make(map[string][]*fault), processors: make(map[string]time.Duration),
 	}
 	d.plan = newPlan(o.seed, o.faults, o.kinds())
+	for i := range profiles {
+		d.profiles = append(d.profiles, &profiles[i])
+	}
+	if o.kills > 0 {
+		d.profiles = []*profile{&publisher}
+	}
 	return d, nil
 }
 
@@ -133,9 +146,16 @@ func (d *driver) run(ctx context.Context) (err error) {
 		if d.router != nil {
 			err = errors.Join(err, d.router.Close())
 		}
+		err = errors.Join(err, d.unmountDisks())
 	}()
 	if err := d.assemble(); err != nil {
 		return err
+	}
+	if d.options.kills > 0 {
+		if err := d.kill(ctx); err != nil {
+			return err
+		}
+		return d.finish()
 	}
 	over := false
 	d.later(d.options.lasting, func() { over = true })
@@ -148,10 +168,17 @@ func (d *driver) run(ctx context.Context) (err error) {
 	return d.finish()
 }
 
-const startTimeout = time.Minute
+const (
+	startTimeout = time.Minute
+	// drainTimeout is how long the last lives may take to send what is left, and what is in journals.
+	drainTimeout = 5 * time.Minute
+)
 
 // assemble starts the emulator, the judge and the producers, in that order.
 func (d *driver) assemble() (err error) {
+	if err := d.mountDisks(); err != nil {
+		return err
+	}
 	if !d.options.plain {
 		if d.router, err = newRouter(d.options.seed); err != nil {
 			return err
@@ -177,8 +204,8 @@ func (d *driver) assemble() (err error) {
 		return err
 	}
 	started := 0
-	for i := range profiles {
-		s := &slot{number: i, profile: &profiles[i], armed: make(map[bool]int)}
+	for i, p := range d.profiles {
+		s := &slot{number: i, profile: p, armed: make(map[bool]int)}
 		d.slots = append(d.slots, s)
 		if err := d.startProducer(s, func() { started++ }); err != nil {
 			return err
@@ -189,7 +216,7 @@ func (d *driver) assemble() (err error) {
 
 func (d *driver) makeNetwork() error {
 	if d.router == nil {
-		p, err := newProxy(d.address, len(profiles))
+		p, err := newProxy(d.address, len(d.profiles))
 		if err == nil {
 			d.network = p
 		}
@@ -226,12 +253,15 @@ func (d *driver) startProducer(s *slot, then func()) error {
 		}
 		then()
 	}
-	c.message = func(m *message) { d.fromProducer(m) }
-	s.child = c
+	c.message = func(m *message) { d.fromProducer(s, m) }
+	s.child, s.accepted, s.heard = c, false, false
 	d.life++
+	if s.origin == 0 {
+		s.origin = d.life
+	}
 	return d.start(fmt.Sprintf("producer %d", s.number), setup{
 		Role: "producer", Life: d.life, Directory: d.directory, Address: d.network.address(s.number), Partitions: d.options.partitions,
-		Producer: s.number, Rate: d.options.rate / len(profiles),
+		Producer: s.number, Rate: d.options.rate / len(d.profiles), Source: s.profile == &publisher, Origin: s.origin,
 	}, c)
 }
 
@@ -252,10 +282,10 @@ func (d *driver) finish() error {
 			}
 			s.child = nil
 		}
-		s.child.line.send(command{Close: true})
+		s.child.line.send(command{Close: s.profile.journal == nil, Drain: s.profile.journal != nil})
 	}
 	gone := func(s *slot) bool { return s.child == nil }
-	if err := d.until("the producers close", 2*closeTimeout, func() bool { return !slices.ContainsFunc(d.slots, func(s *slot) bool { return !gone(s) }) }); err != nil {
+	if err := d.until("the producers close", drainTimeout, func() bool { return !slices.ContainsFunc(d.slots, func(s *slot) bool { return !gone(s) }) }); err != nil {
 		return err
 	}
 	if err := d.log.close(); err != nil {
@@ -271,6 +301,11 @@ func (d *driver) finish() error {
 	if err := d.until("the judge decides", 10*time.Minute, func() bool { return d.verdict != nil }); err != nil {
 		return err
 	}
+	if d.options.kills > 0 {
+		if err := checkKills(d.options.kills, d.verdict.Kills); err != nil {
+			return err
+		}
+	}
 	closed := false
 	d.emulator.ended = func(*os.ProcessState) { closed = true }
 	d.emulator.line.send(command{Close: true})
@@ -278,7 +313,7 @@ func (d *driver) finish() error {
 }
 
 func (d *driver) undisturbed() bool {
-	return d.serving && !slices.ContainsFunc(d.slots, func(s *slot) bool { return s.busy })
+	return d.serving && !slices.ContainsFunc(d.slots, func(s *slot) bool { return s.busy || s.filling != nil })
 }
 
 // The emulator may be ahead of the judge by these shares of a partition's retention. All those
@@ -332,8 +367,15 @@ func (d *driver) fromEmulator(m *message) {
 	}
 }
 
-func (d *driver) fromProducer(m *message) {
-	if m.Token != "" {
+func (d *driver) fromProducer(s *slot, m *message) {
+	switch {
+	case m.Token != "":
 		d.tokenRefused(m.Of, m.Token)
+	case m.Accepted:
+		s.accepted = true
+	case m.Heard:
+		s.heard = true
+	case m.Full:
+		d.full(s)
 	}
 }

@@ -30,7 +30,7 @@ func wanted(parts string) (all []*kind) {
 func (o *options) kinds() []*kind {
 	all := wanted(o.only)
 	if o.plain {
-		all = slices.DeleteFunc(all, func(k *kind) bool { return k.layer == inPackets })
+		all = slices.DeleteFunc(all, func(k *kind) bool { return k.layer == inPackets || k.layer == inDisk })
 	}
 	return all
 }
@@ -106,6 +106,8 @@ func (d *driver) strike(k *kind) bool {
 				d.log.end(f, end)
 			}
 		})
+	case inDisk:
+		return d.fill(k, s, lasts)
 	case inProcess:
 		d.disturbProcess(k, s, lasts)
 	case inClock:

@@ -17,7 +17,7 @@ func (d *driver) disturbProcess(k *kind, s *slot, lasts time.Duration) {
 	}
 	var err error
 	switch k.name {
-	case killProducer:
+	case killProducer, killJournal:
 		s.child.ended = func(state *os.ProcessState) { d.replaceProducer(f, killed(state), state) }
 		err = s.child.signal(syscall.SIGKILL)
 	case restartProducer:

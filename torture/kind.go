@@ -13,6 +13,7 @@ const (
 	inService layer = "service" // by the emulator's hook
 	inNetwork layer = "network" // on the way between a producer and the emulator, of its connections
 	inPackets layer = "packets" // on the same way, of its packets; only with a router
+	inDisk    layer = "disk"    // of a journal; only with a file system of its own, which root mounts
 	inProcess layer = "process" // by signals, and by starting processes again
 	inClock   layer = "clock"   // of the credential and of the token check
 )
@@ -42,6 +43,8 @@ type kind struct {
 // Kinds that the driver treats one by one.
 const (
 	killProducer    = "kill -9 a producer"
+	killJournal     = "kill -9 a producer with a journal"
+	fillDisk        = "full disk, and no network"
 	stopProducer    = "SIGSTOP a producer"
 	restartProducer = "restart a producer"
 	takeOver        = "steal a producer's identity"
@@ -166,10 +169,13 @@ var kinds = []kind{
 	{name: resetMappings, layer: inPackets, weight: 6, duplicates: true},
 	{name: newAddress, layer: inPackets, weight: 2, duplicates: true},
 
+	{name: fillDisk, layer: inDisk, weight: 3, duplicates: true, lasts: [2]time.Duration{3000 * ms, 7000 * ms}, fits: func(p *profile) bool { return p.journal != nil && p.journal.room > 0 }},
+
 	{name: killProducer, layer: inProcess, weight: 1, duplicates: true, fits: func(p *profile) bool { return !p.steady }},
+	{name: killJournal, layer: inProcess, weight: 3, duplicates: true, fits: withJournal},
 	{name: stopProducer, layer: inProcess, weight: 1, duplicates: true, lasts: [2]time.Duration{200 * ms, 3500 * ms}},
 	{name: restartProducer, layer: inProcess, weight: 1, fits: func(p *profile) bool { return !p.steady }},
-	{name: takeOver, layer: inProcess, weight: 1, lasts: [2]time.Duration{500 * ms, 2500 * ms}, fits: func(p *profile) bool { return p.idempotent }},
+	{name: takeOver, layer: inProcess, weight: 1, lasts: [2]time.Duration{500 * ms, 2500 * ms}, fits: func(p *profile) bool { return p.idempotent && p.journal == nil }},
 	{name: killService, layer: inProcess, weight: 1, duplicates: true, lasts: [2]time.Duration{0, 500 * ms}, fits: allAtOnce},
 	{name: stopService, layer: inProcess, weight: 1, duplicates: true, lasts: [2]time.Duration{200 * ms, 3000 * ms}, fits: allAtOnce},
 	{name: restartService, layer: inProcess, weight: 1, duplicates: true, lasts: [2]time.Duration{0, 500 * ms}, fits: allAtOnce},
@@ -182,6 +188,8 @@ var kinds = []kind{
 
 // allAtOnce marks the faults that are not of a single producer.
 var allAtOnce = func(*profile) bool { return false }
+
+func withJournal(p *profile) bool { return p.journal != nil }
 
 func overTLS(p *profile) bool { return p.tls }
 

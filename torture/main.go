@@ -51,13 +51,22 @@ func run(ctx context.Context, args []string, out, status io.Writer) (ok bool, er
 	flags.IntVar(&o.retention, "retention", 200_000, "events that a partition keeps; producers wait when the judge is a quarter of it behind")
 	flags.StringVar(&o.only, "only", "", "make only the kinds of faults whose names have one of these parts, with commas between them")
 	flags.StringVar(&o.directory, "directory", "", "where the run keeps its data, records and logs; must be new (default: a temporary one, which is removed if nothing is wrong)")
-	flags.BoolVar(&o.plain, "plain", false, "no network namespaces, which need root, so no faults of packets; without root it is always so")
+	flags.BoolVar(&o.plain, "plain", false, "no network namespaces and no mounts, which need root, so no faults of packets and no full disk; without root it is always so")
+	flags.IntVar(&o.kills, "kills", 0, "kill -9 one publisher with a journal so often, and the emulator now and then, instead of other faults; -rate is 10000 then")
 	flags.BoolVar(&asJSON, "json", false, "report in JSON")
 	flags.BoolVar(&keep, "keep", false, "keep the temporary directory in any case")
 	if err := flags.Parse(args); err != nil {
 		return false, err
 	}
+	if o.kills > 0 {
+		o.plain = true
+		if !given(flags, "rate") {
+			o.rate = killRate
+		}
+	}
 	switch {
+	case o.kills < 0 || o.kills > 0 && (given(flags, "for") || given(flags, "only") || given(flags, "faults")):
+		return false, errors.New("-kills must be at least 0, and goes without -for, -only and -faults")
 	case flags.NArg() > 0:
 		return false, fmt.Errorf("unexpected argument %q: there are flags only", flags.Arg(0))
 	case o.lasting <= 0 || o.faults <= 0 || o.rate < 0 || o.partitions < 1 || o.partitions > 100 || o.retention < 1000:
@@ -67,12 +76,12 @@ func run(ctx context.Context, args []string, out, status io.Writer) (ok bool, er
 	}
 	if !o.plain {
 		if err := tryRouter(); err != nil {
-			_, _ = fmt.Fprintf(status, "torture: -plain, so without faults of packets: %v\n", err)
+			_, _ = fmt.Fprintf(status, "torture: -plain, so without faults of packets and full disks: %v\n", err)
 			o.plain = true
 		}
 	}
 	if len(o.kinds()) == 0 {
-		return false, fmt.Errorf("-only=%s: these are faults of packets, which -plain leaves out", o.only)
+		return false, fmt.Errorf("-only=%s: these are faults of packets or of disks, which -plain leaves out", o.only)
 	}
 	if o.seed == 0 {
 		o.seed = rand.Uint64()
@@ -83,7 +92,11 @@ func run(ctx context.Context, args []string, out, status io.Writer) (ok bool, er
 			return false, err
 		}
 	}
-	_, _ = fmt.Fprintf(status, "torture: -seed %d -for %v, in %s\n", o.seed, o.lasting, o.directory)
+	what := fmt.Sprintf("-for %v", o.lasting)
+	if o.kills > 0 {
+		what = fmt.Sprintf("-kills %d", o.kills)
+	}
+	_, _ = fmt.Fprintf(status, "torture: -seed %d %s, in %s\n", o.seed, what, o.directory)
 	d, err := newDriver(o)
 	if err != nil {
 		return false, err
@@ -100,4 +113,12 @@ func run(ctx context.Context, args []string, out, status io.Writer) (ok bool, er
 		err = errors.Join(err, os.RemoveAll(o.directory))
 	}
 	return r.ok(), err
+}
+
+// killRate is the publisher's in a run of kills, in events a second.
+const killRate = 10_000
+
+func given(flags *flag.FlagSet, name string) (yes bool) {
+	flags.Visit(func(f *flag.Flag) { yes = yes || f.Name == name })
+	return yes
 }

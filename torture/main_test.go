@@ -63,6 +63,44 @@ func TestAShortRun(t *testing.T) {
 	t.Logf("%d events, %d faults of %d kinds", r.Verdict.Totals.Read, r.Acted, r.KindsMade)
 }
 
+// TestFiftyKills kills one publisher, and the emulator now and then. The source is finished.
+func TestFiftyKills(t *testing.T) {
+	var out, status bytes.Buffer
+	ok, err := run(t.Context(), []string{"-kills", "50", "-json"}, &out, &status)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Log(status.String())
+	var r report
+	if err := json.Unmarshal(out.Bytes(), &r); err != nil {
+		t.Fatal(err)
+	}
+	if !ok {
+		t.Fatalf("%s; wrong: %v", r.Failure, r.Verdict)
+	}
+	if k := r.Verdict.Kills; k.Lives != 50 || k.Between < 40 {
+		t.Errorf("%+v, want 50 kills, 40 of them between an Enqueue and its acknowledgement", k)
+	}
+	t.Logf("%+v, %d events in %v", r.Verdict.Kills, r.Verdict.Totals.Stored, r.Lasted)
+}
+
+func TestKillsThatHitNothingFail(t *testing.T) {
+	for _, test := range []struct {
+		kills judge.Kills
+		want  string
+	}{
+		{judge.Kills{Lives: 50}, "0 of 50 kills fell between"},
+		{judge.Kills{Lives: 50, Between: 39}, "39 of 50 kills fell between"},
+		{judge.Kills{Lives: 49, Between: 49}, "49 of 50 kills ended a life"},
+		{judge.Kills{Lives: 50, Between: 40}, ""},
+	} {
+		err := checkKills(50, test.kills)
+		if test.want == "" && err != nil || test.want != "" && (err == nil || !strings.Contains(err.Error(), test.want)) {
+			t.Errorf("%+v: %v, want %q", test.kills, err, test.want)
+		}
+	}
+}
+
 // TestAServiceThatLiesIsFound has a whole run judged whose service accepts what it does not store, and the reverse.
 func TestAServiceThatLiesIsFound(t *testing.T) {
 	t.Setenv(liarVariable, "1")
@@ -85,6 +123,7 @@ func TestAServiceThatLiesIsFound(t *testing.T) {
 		}
 	}
 	wrong := r.Verdict.Wrong
+	delete(wrong, judge.WrongKept) // a journal stops a partition that has stored more than it sent
 	if wrong[judge.WrongLost] == 0 || wrong[judge.WrongStored] == 0 || len(wrong) != 2 {
 		t.Errorf("the judge found %v, want that events are lost, and that others are stored", wrong)
 	}
@@ -112,6 +151,8 @@ func TestArgumentsAreChecked(t *testing.T) {
 		"must be more than 0": {"-for", "0s"},
 		"leaves out":          {"-plain", "-only", largePackets},
 		"no kind of fault":    {"-only", "rain"},
+		"goes without":        {"-kills", "5", "-for", "1m"},
+		"or of disks":         {"-plain", "-only", fillDisk},
 		"MB free":             {"-for", "100000h", "-directory", filepath.Join(t.TempDir(), "r")},
 	} {
 		var status bytes.Buffer

@@ -19,7 +19,9 @@ type setup struct {
 
 	// Of a producer.
 	Producer int
-	Rate     int // events a second; 0: as many as it can
+	Rate     int    // events a second; 0: as many as it can
+	Source   bool   // it is the publisher of a run of kills
+	Origin   uint32 // its first life, with Source
 
 	// Of an emulator.
 	Retention int  // events that a partition keeps
@@ -38,6 +40,7 @@ type command struct {
 	Go      bool          // to a producer: enqueue
 	Hold    bool          // to a producer: do not
 	Close   bool          // to a producer or the emulator: end in good order
+	Drain   bool          // to a producer: the same, however long it takes
 	Ends    bool          // to the emulator: say Ends
 	Finish  []int64       // to the judge: the number of events ever in each partition; decide when all are read
 }
@@ -52,16 +55,20 @@ type arm struct {
 
 // A message is a line from a process to the driver. A single field is set.
 type message struct {
-	Ready   *ready
-	Acted   *acted
-	Stored  []int64 // by the emulator: the number of events ever in each partition
-	Ends    []int64 // the same, when asked
-	Read    uint64  // by the judge
-	Cut     int     // connections that CutAll cut
-	Token   string  // a token was refused, or not given, for a clock or a credential that is wrong: which
-	Of      int     // the producer of that token
-	Verdict *judge.Verdict
-	Peak    uint64 // with the verdict: the most memory that the judge had, in bytes
+	Ready  *ready
+	Acted  *acted
+	Stored []int64 // by the emulator: the number of events ever in each partition
+	Ends   []int64 // the same, when asked
+	Read   uint64  // by the judge
+	Cut    int     // connections that CutAll cut
+	Token  string  // a token was refused, or not given, for a clock or a credential that is wrong: which
+	Of     int     // the producer of that token
+	// By a producer with a journal: the first of its life.
+	Accepted bool // Enqueue returned nil
+	Heard    bool // a batch was reported
+	Full     bool // not only the first: the journal has no room, because of its disk
+	Verdict  *judge.Verdict
+	Peak     uint64 // with the verdict: the most memory that the judge had, in bytes
 }
 
 // A ready is what a process has to say when it is there.

@@ -63,7 +63,7 @@ func TestKindsHaveNamesOfTheirOwn(t *testing.T) {
 			t.Errorf("%q: has an action: %v", k.name, made)
 		}
 	}
-	if len(wanted("kill,steal")) != 3 || len(wanted("nothing like it")) != 0 {
+	if len(wanted("kill,steal")) != 4 || len(wanted("nothing like it")) != 0 {
 		t.Error("-only takes others than it says")
 	}
 }

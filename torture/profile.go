@@ -15,6 +15,7 @@ type profile struct {
 	tls        bool // TLS, and tokens of a credential; else neither TLS nor a credential, but a key
 	steady     bool // it is never killed nor restarted, so that its memory shows over the whole run
 	single     bool // all its events go over one link, so each fault holds all of them up
+	journal    *journalProfile
 	options    func(*eventhubs.Options)
 }
 
@@ -44,6 +45,26 @@ var profiles = []profile{
 	{name: "partitions assigned by the service", single: true, options: func(o *eventhubs.Options) {
 		o.Partitioning, o.MaxWaitTime = eventhubs.ServiceAssigned, 10*time.Millisecond
 	}},
+	{name: "journal, idempotent", flags: ordinary | record.Idempotent | record.Journaled, idempotent: true,
+		journal: &journalProfile{sync: eventhubs.SyncEach, segmentBytes: 4 << 20, maxBytes: 256 << 20},
+		options: func(o *eventhubs.Options) { o.MaxWaitTime = 50 * time.Millisecond }},
+	{name: "small journal", flags: ordinary | record.Journaled,
+		journal: &journalProfile{sync: eventhubs.SyncOS, segmentBytes: 64 << 10, maxBytes: 3 << 20, room: 4 << 20},
+		options: func(o *eventhubs.Options) { o.MaxWaitTime = 20 * time.Millisecond }},
+}
+
+// publisher is the producer of a run of kills.
+var publisher = profile{
+	name: "publisher", flags: ordinary | record.Idempotent | record.Journaled | record.Source, idempotent: true,
+	journal: &journalProfile{sync: eventhubs.SyncEach, segmentBytes: 256 << 10, maxBytes: 64 << 20},
+	options: func(o *eventhubs.Options) { o.MaxWaitTime = 5 * time.Millisecond },
+}
+
+func (s *setup) profile() *profile {
+	if s.Source {
+		return &publisher
+	}
+	return &profiles[s.Producer]
 }
 
 // configure returns the options. Pauses are short, so that many faults fit into a run.

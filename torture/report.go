@@ -46,6 +46,9 @@ func (d *driver) report(lasted time.Duration, failure error) *report {
 		r.Failure = failure.Error()
 	}
 	for _, k := range kinds {
+		if d.options.kills > 0 && d.log.asked[k.name] == 0 {
+			continue
+		}
 		f := faultReport{Kind: k.name, Layer: k.layer, Asked: d.log.asked[k.name]}
 		f.Acted = d.log.acted[k.name]
 		if d.verdict != nil {
@@ -137,8 +140,14 @@ func (r *report) writeVerdict(p func(string, ...any), v *judge.Verdict) {
 	p("never reported, of a life that was killed\t%d\t%d", n.Unreported, n.UnreportedStored)
 	p("stored again\t%d\t", n.Again)
 	p("late, reported possibly stored or never reported\t%d\t", n.Late)
+	p("kept in a journal\t%d\t", n.Kept)
+	p("reported not stored by a life that was killed, then stored\t%d\t", n.Changed)
+	p("times that a journal was full\t%d\t", n.Full)
 	p("reported fenced, of %d lives\t%d\t", n.FencedLives, n.FencedEvents)
 	p("Deliveries compared\t%d\t", n.Deliveries)
+	if k := v.Kills; k.Lives > 0 {
+		p("\n%d kills of producers with a journal: %d between an Enqueue and its acknowledgement, of these %d in a call of Enqueue.", k.Lives, k.Between, k.Within)
+	}
 	if len(v.Duplicates.ByFault)+int(v.Duplicates.Forgotten+v.Duplicates.Revived) > 0 {
 		p("\nstored again, by the latest fault that may be the cause\tevents")
 		for _, k := range slices.Sorted(maps.Keys(v.Duplicates.ByFault)) {

@@ -37,6 +37,12 @@ type producing struct {
 	tokens   *tokenSource
 	gate     gate
 	fenced   atomic.Bool
+	drain    atomic.Bool // Close has no time limit
+
+	// With a journal:
+	messages *line[message]
+	accepted sync.Once // sends that this life has accepted an event
+	heard    sync.Once // sends that this life has reported an outcome
 }
 
 // A marked is the tag of an event with a Delivery; the others have their number.
@@ -46,15 +52,22 @@ type marked struct {
 }
 
 func playProducer(s *setup, commands *json.Decoder, messages *line[message]) error {
-	profile := &profiles[s.Producer]
-	p := &producing{setup: s, profile: profile, id: record.ID{Producer: uint8(s.Producer), Flags: profile.flags, Life: s.Life}}
+	profile := s.profile()
+	p := &producing{setup: s, profile: profile, messages: messages, id: record.ID{Producer: uint8(s.Producer), Flags: profile.flags, Life: s.Life}}
+	if profile.flags&record.Source != 0 {
+		p.id.Life = s.Origin
+	}
 	p.gate.init()
 	p.tokens = &tokenSource{producer: s.Producer, refused: func() { messages.send(message{Token: noToken, Of: s.Producer}) }}
 	var err error
 	if p.writer, err = s.begin(p.id); err != nil {
 		return err
 	}
-	if p.producer, err = p.open(); err != nil {
+	if p.producer, err = p.openJournal(); err != nil {
+		return err
+	}
+	first, err := p.resume()
+	if err != nil {
 		return err
 	}
 	done := make(chan struct{})
@@ -78,19 +91,27 @@ func playProducer(s *setup, commands *json.Decoder, messages *line[message]) err
 			case c.Right:
 				p.tokens.wrong.Store(0)
 				p.tokens.none.Store(false)
-			case c.Close:
+			case c.Close, c.Drain:
+				p.drain.Store(c.Drain)
 				cancel()
 			}
 		})
 	}()
 	messages.send(message{Ready: &ready{}})
-	p.enqueue(ctx)
+	p.enqueue(ctx, first)
 	closing, stop := context.WithTimeout(context.Background(), closeTimeout)
 	defer stop()
+	if p.drain.Load() {
+		closing = context.Background()
+	}
 	err = p.producer.Close(closing)
 	close(done)
 	wg.Wait()
-	must(p.writer.Write(&record.Entry{Kind: record.End, Time: time.Now(), Code: string(eventhubs.CodeOf(err))}))
+	end := &record.Entry{Kind: record.End, Time: time.Now(), Code: string(eventhubs.CodeOf(err))}
+	if j := p.producer.Journal(); j != nil {
+		end.Count = uint64(j.Events)
+	}
+	must(p.writer.Write(end))
 	return nil
 }
 
@@ -99,7 +120,11 @@ func (p *producing) open() (*eventhubs.BufferedProducer, error) {
 	o := p.profile.configure(identifier(p.setup.Producer, p.setup.Life))
 	o.OnBatchSucceeded, o.OnBatchFailed = p.reported, p.reported
 	o.Trace = &eventhubs.Trace{Retrying: p.tried, Throttled: p.tried}
-	if p.profile.idempotent {
+	switch j := p.profile.journal; {
+	case j != nil:
+		o.Journal = j.options(p.setup)
+		o.OnBatchSucceeded, o.OnBatchFailed = p.reportedKept, p.reportedKept
+	case p.profile.idempotent:
 		o.ProducerStore = eventhubs.NewFileProducerStore(filepath.Join(p.setup.Directory, "identities", strconv.Itoa(p.setup.Producer)))
 	}
 	if !p.profile.tls {
@@ -115,10 +140,14 @@ func (p *producing) open() (*eventhubs.BufferedProducer, error) {
 }
 
 // enqueue enqueues events until ctx ends: a block, when the driver allows and the rate does.
-func (p *producing) enqueue(ctx context.Context) {
+func (p *producing) enqueue(ctx context.Context, first uint64) {
 	began, paced := time.Now(), uint64(0)
 	var body []byte
-	for first := uint64(0); ctx.Err() == nil; first += blockEvents {
+	block := p.block
+	if p.profile.journal != nil {
+		block = p.keepBlock
+	}
+	for ; ctx.Err() == nil; first += blockEvents {
 		if p.gate.wait(ctx) != nil {
 			return
 		}
@@ -134,7 +163,7 @@ func (p *producing) enqueue(ctx context.Context) {
 			}
 			paced += blockEvents
 		}
-		body = p.block(ctx, first, body)
+		body = block(ctx, first, body)
 	}
 }
 
@@ -147,20 +176,13 @@ func (p *producing) block(ctx context.Context, first uint64, body []byte) []byte
 			must(p.writer.Write(&record.Entry{Kind: record.Accepted, First: from, Count: end - from}))
 		}
 	}
-	id := p.id
 	for n := first; n < first+blockEvents; n++ {
-		id.Number = n
-		route := id.Route(p.setup.Partitions)
-		body = record.AppendBody(body[:0], id)
-		event := eventhubs.Event{Body: body, PartitionKey: route.Key, Tag: n}
-		if route.Partition >= 0 {
-			event.PartitionID = strconv.Itoa(route.Partition)
+		var event *eventhubs.Event
+		event, body = p.event(n, body)
+		if event.Tag == nil {
+			event.Tag = n
 		}
-		if n%deliveryEvery == 0 {
-			event.Delivery = new(eventhubs.Delivery)
-			event.Tag = &marked{n, event.Delivery}
-		}
-		if err := p.producer.Enqueue(ctx, &event); err != nil {
+		if err := p.producer.Enqueue(ctx, event); err != nil {
 			accepted(n)
 			must(p.writer.Write(&record.Entry{Kind: record.Refused, First: n, Count: 1, Code: string(eventhubs.CodeOf(err))}))
 			from = n + 1
@@ -168,6 +190,23 @@ func (p *producing) block(ctx context.Context, first uint64, body []byte) []byte
 	}
 	accepted(first + blockEvents)
 	return body
+}
+
+// event makes an event, whose body takes the memory of the former one.
+func (p *producing) event(n uint64, body []byte) (*eventhubs.Event, []byte) {
+	id := p.id
+	id.Number = n
+	route := id.Route(p.setup.Partitions)
+	body = record.AppendBody(body[:0], id)
+	event := &eventhubs.Event{Body: body, PartitionKey: route.Key}
+	if route.Partition >= 0 {
+		event.PartitionID = strconv.Itoa(route.Partition)
+	}
+	if n%deliveryEvery == 0 {
+		event.Delivery = new(eventhubs.Delivery)
+		event.Tag = &marked{n, event.Delivery}
+	}
+	return event, body
 }
 
 // reported records the outcome of a batch, and the outcomes of its Deliveries.

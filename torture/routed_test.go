@@ -136,9 +136,9 @@ func TestEveryKindOfPacketsHasItsFault(t *testing.T) {
 	}
 }
 
-func TestPlainLeavesFaultsOfPacketsOut(t *testing.T) {
+func TestPlainLeavesFaultsOfPacketsAndDisksOut(t *testing.T) {
 	plain, all := (&options{plain: true}).kinds(), (&options{}).kinds()
-	if len(plain) != len(all)-len(packetFaults) || slices.ContainsFunc(plain, func(k *kind) bool { return k.layer == inPackets }) {
-		t.Errorf("-plain has %d of %d kinds, want %d fewer", len(plain), len(all), len(packetFaults))
+	if len(plain) != len(all)-len(packetFaults)-1 || slices.ContainsFunc(plain, func(k *kind) bool { return k.layer == inPackets || k.layer == inDisk }) {
+		t.Errorf("-plain has %d of %d kinds, want %d fewer", len(plain), len(all), len(packetFaults)+1)
 	}
 }

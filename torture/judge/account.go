@@ -25,6 +25,9 @@ type Totals struct {
 	UnreportedStored  uint64 // of the latter, in the hub
 	Again             uint64 // stored again
 	Late              uint64 // possibly stored, or of a life that was killed, and after later events
+	Kept              uint64 // of Accepted: by a producer with a journal
+	Changed           uint64 // reported not stored by a life that was killed, then stored by the next one
+	Full              uint64 // times that a journal had no room
 	FencedLives       int
 	FencedEvents      uint64
 	Batches           uint64
@@ -48,11 +51,16 @@ type account struct {
 	fenced   map[int]bool // partitions
 	tries    map[int]uint64
 	samples  []sample
+
+	// With a journal:
+	group *group
+	now   journaling
+	left  uint64 // events in the journal when it closed
 }
 
-// settle reads the record of a life, and compares. The error is of reading; findings are in the
-// ledger.
-func (l *Ledger) settle(in io.Reader, totals *Totals, s *sweep, codes map[string]uint64) (*account, error) {
+// settle reads the record of a life, and compares. With a journal the group compares later. The
+// error is of reading; findings are in the ledger.
+func (l *Ledger) settle(in io.Reader, v *Verdict, s *sweep, g *group) (*account, error) {
 	r := record.NewReader(in)
 	var e record.Entry
 	err := r.Next(&e)
@@ -65,12 +73,16 @@ func (l *Ledger) settle(in io.Reader, totals *Totals, s *sweep, codes map[string
 	if err != nil {
 		return nil, err
 	}
-	a := &account{ledger: l, life: l.lifeLocked(e.ID), totals: totals, sweep: s, codes: codes, fenced: make(map[int]bool), tries: make(map[int]uint64)}
+	a := l.accountLocked(e.ID, v, s, g)
 	s.begin(int(e.ID.Producer))
 	for {
 		switch err := r.Next(&e); {
 		case err == io.EOF || errors.Is(err, record.ErrTorn) && !a.ended:
-			a.compare()
+			if a.group != nil {
+				a.pass(&v.Kills)
+			} else {
+				a.compare()
+			}
 			return a, nil
 		case err != nil:
 			return a, err
@@ -79,9 +91,31 @@ func (l *Ledger) settle(in io.Reader, totals *Totals, s *sweep, codes map[string
 	}
 }
 
+// accountLocked returns the account for a record. All records of a source have the same.
+func (l *Ledger) accountLocked(id record.ID, v *Verdict, s *sweep, g *group) *account {
+	a := g.accounts[id.Life]
+	if a == nil {
+		a = &account{ledger: l, life: l.lifeLocked(id), totals: &v.Totals, sweep: s, codes: v.Codes, tries: make(map[int]uint64)}
+	}
+	a.fenced, a.ended = make(map[int]bool), false
+	if id.Flags&record.Journaled == 0 {
+		return a
+	}
+	if a.group == nil {
+		a.group = g
+		g.accounts[id.Life] = a
+		g.order = append(g.order, a)
+	}
+	a.now = journaling{heard: make(map[uint32]*bits)}
+	return a
+}
+
 func (a *account) enter(e *record.Entry) {
 	switch e.Kind {
 	case record.Intent:
+		if !a.now.enqueue {
+			a.now.first, a.now.enqueue = e.First, true
+		}
 		a.intended = max(a.intended, e.First+e.Count)
 	case record.Accepted:
 		a.accepted = max(a.accepted, e.First+e.Count)
@@ -107,7 +141,11 @@ func (a *account) enter(e *record.Entry) {
 	case record.Sample:
 		a.samples = append(a.samples, sample{e.Time, e.Heap, e.Goroutines})
 	case record.End:
-		a.ended = true
+		a.ended, a.left = true, e.Count
+	case record.Resumed:
+		a.resume(e.First)
+	case record.Full:
+		a.totals.Full++
 	}
 }
 
@@ -118,8 +156,20 @@ func (a *account) wrong(kind, format string, args ...any) {
 // report enters the outcome of a batch.
 func (a *account) report(e *record.Entry) {
 	a.totals.Batches++
+	of := a
+	if a.group != nil && e.Life != 0 {
+		if of = a.group.accounts[e.Life]; of == nil {
+			a.wrong(WrongStranger, "%d events of life %d, by life %d", len(e.Numbers), e.Life, a.life.id.Life)
+			return
+		}
+	}
+	if a.group != nil && e.Storage != record.Stored && !refusals[e.Code] {
+		a.wrong(WrongFailed, "%d events of life %d, by life %d: %v, %s", len(e.Numbers), of.life.id.Life, a.life.id.Life, e.Storage, e.Code)
+	}
 	for _, n := range e.Numbers {
 		switch {
+		case a.group != nil:
+			a.hear(of, n, e)
 		case n >= a.intended:
 			a.wrong(WrongStranger, "event %d of life %d", n, a.life.id.Life)
 		case a.reported.get(n) != 0:
@@ -193,6 +243,9 @@ func (a *account) compare() {
 	}
 	a.lateness()
 }
+
+// forget drops what nothing needs after the comparison.
+func (a *account) forget() { a.reported, a.refused, a.now = pairs{}, bits{}, journaling{} }
 
 // lateness decides about the events that are stored after later ones. Without idempotence this is
 // allowed for an event that was reported possibly stored, or whose life was killed. Its bytes were

@@ -18,6 +18,13 @@ func (b *bits) add(n uint64) (before bool) {
 	return before
 }
 
+// remove takes n out of the set.
+func (b *bits) remove(n uint64) {
+	if n/64 < uint64(len(b.words)) {
+		b.words[n/64] &^= 1 << (n % 64)
+	}
+}
+
 // end is above every number of the set.
 func (b *bits) end() uint64 { return uint64(len(b.words)) * 64 }
 
@@ -31,10 +38,11 @@ func (p *pairs) get(n uint64) uint8 {
 	return uint8(p.words[n/32] >> (n % 32 * 2) & 3)
 }
 
-// set sets the pair of n, which was 0.
+// set sets the pair of n.
 func (p *pairs) set(n uint64, value uint8) {
 	for n/32 >= uint64(len(p.words)) {
 		p.words = append(p.words, 0)
 	}
-	p.words[n/32] |= uint64(value) << (n % 32 * 2)
+	at := n % 32 * 2
+	p.words[n/32] = p.words[n/32]&^(3<<at) | uint64(value)<<at
 }

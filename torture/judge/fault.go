@@ -8,6 +8,8 @@ import (
 	"io"
 	"slices"
 	"time"
+
+	"github.com/go-eventhubs/eventhubs/torture/record"
 )
 
 // A Fault is a line of the log of faults. Everybody is -1.
@@ -83,7 +85,8 @@ type Duplicates struct {
 	Runs      int
 }
 
-// attribute finds the cause of each run of events that are stored again.
+// attribute finds the cause of each run of events that are stored again. The next life of a journal
+// may cut a forgotten batch into several.
 func (l *Ledger) attribute(faults []Fault, accounts map[*life]*account) Duplicates {
 	d := Duplicates{ByFault: make(map[string]uint64), Runs: len(l.twice)}
 	type lane struct {
@@ -91,21 +94,22 @@ func (l *Ledger) attribute(faults []Fault, accounts map[*life]*account) Duplicat
 		partition int
 	}
 	runs := make(map[lane]uint64)
-	forgotten := make(map[int]map[lane]bool)
+	forgotten := make(map[int]map[lane]uint64) // the number after the last one
 	for _, r := range l.twice {
 		where := fmt.Sprintf("events %d to %d of life %d (%d of them) in partition %d, from sequence number %d on", r.first, r.last, r.life.id.Life, r.events, r.partition, r.sequence)
 		producer := int(r.life.id.Producer)
 		at := lane{r.life, r.partition}
 		if r.life.id.Flags&idempotent != 0 {
 			f := forgetter(faults, producer, r.partition, r.at)
-			if f == nil || forgotten[f.ID][at] {
+			journaled := r.life.id.Flags&record.Journaled != 0
+			if f == nil || forgotten[f.ID][at] > 0 && !(journaled && r.first >= forgotten[f.ID][at]) {
 				l.findings.add(WrongDuplicate, "%s", where)
 				continue
 			}
 			if forgotten[f.ID] == nil {
-				forgotten[f.ID] = make(map[lane]bool)
+				forgotten[f.ID] = make(map[lane]uint64)
 			}
-			forgotten[f.ID][at] = true
+			forgotten[f.ID][at] = r.last + 1
 			d.Forgotten += r.events
 			continue
 		}
@@ -113,6 +117,14 @@ func (l *Ledger) attribute(faults []Fault, accounts map[*life]*account) Duplicat
 		a := accounts[r.life]
 		runs[at]++
 		tries := uint64(0)
+		if a != nil && a.group != nil {
+			if wrong := a.group.doubled(runs[at], r.partition); cause == nil || wrong != "" {
+				l.findings.add(WrongUncaused, "%s; %s", where, wrong)
+				continue
+			}
+			d.ByFault[cause.Kind] += r.events
+			continue
+		}
 		if a != nil {
 			tries = a.tries[r.partition] + a.tries[everybody]
 		}

@@ -28,13 +28,25 @@ const (
 	memoryLife     = 1
 	idempotentLife = 2
 	successorLife  = 3
+
+	// Of producers with a journal; the next life of each has the next number.
+	keptLife   = 4 // idempotent
+	atLeast    = 6 // without idempotence
+	sourceLife = 8 // idempotent, reads a source
 )
 
 var start = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 
 func idOf(life uint32, number uint64) record.ID {
 	id := record.ID{Life: life, Number: number, Flags: record.Ordered | record.Targeted}
-	if life != memoryLife {
+	switch {
+	case life >= sourceLife:
+		id.Producer, id.Flags = 4, id.Flags|record.Idempotent|record.Journaled|record.Source
+	case life >= atLeast:
+		id.Producer, id.Flags = 3, id.Flags|record.Journaled
+	case life >= keptLife:
+		id.Producer, id.Flags = 2, id.Flags|record.Idempotent|record.Journaled
+	case life != memoryLife:
 		id.Producer, id.Flags = 1, id.Flags|record.Idempotent
 	}
 	return id
@@ -45,13 +57,19 @@ func home(key string) int { return int(key[len(key)-1]) % testPartitions }
 
 // honest makes a run in which all is well.
 func honest() *history {
+	h := empty()
+	for _, life := range []uint32{memoryLife, idempotentLife, successorLife} {
+		h.live(life)
+	}
+	return h
+}
+
+// empty makes a run of no producers.
+func empty() *history {
 	h := &history{records: make(map[uint32][]*record.Entry)}
 	for i := range record.Keys {
 		key := record.Key(i)
 		h.append(home(key), Received{Key: key, Body: []byte(HomePrefix + key)})
-	}
-	for _, life := range []uint32{memoryLife, idempotentLife, successorLife} {
-		h.live(life)
 	}
 	return h
 }

@@ -42,6 +42,7 @@ type head struct {
 	next    int64                // sequence number
 	present map[uint8]uint32     // the life of each idempotent producer that has stored here last
 	over    map[uint32]time.Time // the lives that another life has replaced here, and when it stored first
+	latest  map[uint8]uint32     // of each producer with a journal: the latest life that has an event here
 }
 
 // A life is what the hub holds of a life of a producer.
@@ -90,7 +91,7 @@ const maxLate = 1_000_000
 func NewLedger(partitions int) *Ledger {
 	l := &Ledger{partitions: partitions, lives: make(map[uint32]*life), homes: make(map[string]int), findings: newFindings()}
 	for range partitions {
-		l.heads = append(l.heads, head{present: make(map[uint8]uint32), over: make(map[uint32]time.Time)})
+		l.heads = append(l.heads, head{present: make(map[uint8]uint32), over: make(map[uint32]time.Time), latest: make(map[uint8]uint32)})
 	}
 	return l
 }
@@ -151,7 +152,7 @@ func (l *Ledger) addLocked(e *Received) {
 	v := l.lifeLocked(id)
 	route := id.Route(l.partitions)
 	l.routeLocked(e, id, route)
-	if id.Flags&record.Idempotent != 0 && !h.admit(id, e.Enqueued) {
+	if id.Flags&(record.Idempotent|record.Journaled) == record.Idempotent && !h.admit(id, e.Enqueued) {
 		l.returnedLocked(v, id, h, e)
 	}
 	if v.stored.add(id.Number) {
@@ -163,7 +164,7 @@ func (l *Ledger) addLocked(e *Received) {
 	if id.Flags&record.Ordered == 0 || route == record.Anywhere {
 		return // it has no order
 	}
-	if id.Number >= v.last[e.Partition] {
+	if id.Number >= v.last[e.Partition] && h.follows(id) {
 		v.last[e.Partition] = id.Number + 1
 		return
 	}
@@ -200,6 +201,18 @@ func (l *Ledger) returnedLocked(v *life, id record.ID, h *head, e *Received) {
 	l.returned = append(l.returned, comeback{
 		life: v, successor: h.present[id.Producer], partition: e.Partition, replaced: h.over[id.Life], at: e.Enqueued, first: id.Number, sequence: e.Sequence, events: 1,
 	})
+}
+
+// follows reports whether no event of a later life of the same journal is in the partition.
+func (h *head) follows(id record.ID) bool {
+	if id.Flags&record.Journaled == 0 {
+		return true
+	}
+	if id.Life < h.latest[id.Producer] {
+		return false
+	}
+	h.latest[id.Producer] = id.Life
+	return true
 }
 
 func (l *Ledger) lifeLocked(id record.ID) *life {

@@ -21,6 +21,7 @@ type Verdict struct {
 	Examples   []string
 	Late       []string // examples of Totals.Late
 	Duplicates Duplicates
+	Kills      Kills
 	Recoveries map[string]Recovery // by kind of fault
 	Codes      map[string]uint64   // events that were not reported stored, by the producer's word for the reason
 	Growths    []Growth            // of the producers and emulators that lived for a minute
@@ -54,8 +55,13 @@ func (l *Ledger) Decide(directory string, faults []Fault) (*Verdict, error) {
 	v := &Verdict{Codes: make(map[string]uint64)}
 	s := newSweep(faults)
 	accounts := make(map[*life]*account)
+	of, g := -1, newGroup()
 	for _, path := range paths {
-		a, err := l.settleFile(path, &v.Totals, s, v.Codes)
+		if producers[path] != of {
+			g.close()
+			of, g = producers[path], newGroup()
+		}
+		a, err := l.settleFile(path, v, s, g)
 		if err != nil {
 			l.findings.add(WrongRecord, "%s: %v", filepath.Base(path), err)
 		}
@@ -73,9 +79,13 @@ func (l *Ledger) Decide(directory string, faults []Fault) (*Verdict, error) {
 			}
 		}
 		accounts[a.life] = a
-		a.reported, a.refused, a.samples = pairs{}, bits{}, nil
+		a.samples = nil
+		if a.group == nil {
+			a.forget()
+		}
 		v.Totals.Lives++
 	}
+	g.close()
 	for id, life := range l.lives {
 		if accounts[life] == nil && life.stored.end() > 0 {
 			l.findings.add(WrongInvented, "life %d has no record", id)
@@ -89,13 +99,13 @@ func (l *Ledger) Decide(directory string, faults []Fault) (*Verdict, error) {
 	return v, nil
 }
 
-func (l *Ledger) settleFile(path string, t *Totals, s *sweep, codes map[string]uint64) (*account, error) {
+func (l *Ledger) settleFile(path string, v *Verdict, s *sweep, g *group) (*account, error) {
 	file, err := os.Open(path)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { _ = file.Close() }()
-	return l.settle(file, t, s, codes)
+	return l.settle(file, v, s, g)
 }
 
 // producerOf is the producer of a record; -1 if it does not say.

@@ -19,6 +19,11 @@ const (
 	Ordered
 	// Targeted producers give most events a key or a partition. Others give none.
 	Targeted
+	// Journaled producers keep accepted events in a directory, which their next life opens again.
+	Journaled
+	// Source producers read a numbered source. Their next life goes on in it after the last number
+	// that the journal keeps. So all their lives enqueue events of the first one's ID.
+	Source
 )
 
 // An ID names an event: the producer, its life, which is its process, and the number within that

@@ -23,7 +23,8 @@ const (
 	Accepted
 	// Refused: Enqueue returned an error for these events. First, Count, Code.
 	Refused
-	// Reported: a handler got the outcome of a batch. Time, Storage, Partition, Code, Numbers.
+	// Reported: a handler got the outcome of a batch. Time, Storage, Partition, Code, Numbers. With a
+	// journal also Life and Recovered; a batch with events of several lives has an entry for each.
 	Reported
 	// Delivered: a Delivery had this outcome. First, Storage.
 	Delivered
@@ -31,9 +32,13 @@ const (
 	Tried
 	// Sample: what the process used. Time, Heap, Goroutines.
 	Sample
-	// End: Close returned, after all outcomes. Time, Code.
+	// End: Close returned, after all outcomes. Time, Code, and in Count the events left in the journal.
 	End
-	lastKind = End
+	// Resumed: the journal's checkpoint says that it keeps every event before First.
+	Resumed
+	// Full: the journal has no room for an event, so Enqueue waits. Time.
+	Full
+	lastKind = Full
 )
 
 // Storage is an outcome.
@@ -59,6 +64,8 @@ type Entry struct {
 	Time       time.Time // to the microsecond
 	First      uint64
 	Count      uint64
+	Life       uint32 // the life that enqueued the events; 0: the record's own
+	Recovered  bool   // the producer marked the batch as one of former lives
 	Storage    Storage
 	Partition  int // -1 if it is not known
 	Code       string
@@ -105,6 +112,8 @@ func (e *Entry) appendPayload(dst []byte) []byte {
 	case Reported:
 		dst = e.appendTime(dst)
 		dst = append(dst, byte(e.Storage))
+		dst = appendFlag(dst, e.Recovered)
+		dst = binary.AppendUvarint(dst, uint64(e.Life))
 		dst = binary.AppendUvarint(dst, uint64(e.Partition+1))
 		dst = appendText(dst, e.Code)
 		dst = binary.AppendUvarint(dst, uint64(len(e.Numbers)))
@@ -127,8 +136,20 @@ func (e *Entry) appendPayload(dst []byte) []byte {
 	case End:
 		dst = e.appendTime(dst)
 		dst = appendText(dst, e.Code)
+		dst = binary.AppendUvarint(dst, e.Count)
+	case Resumed:
+		dst = binary.AppendUvarint(dst, e.First)
+	case Full:
+		dst = e.appendTime(dst)
 	}
 	return dst
+}
+
+func appendFlag(dst []byte, flag bool) []byte {
+	if flag {
+		return append(dst, 1)
+	}
+	return append(dst, 0)
 }
 
 func (e *Entry) appendTime(dst []byte) []byte {
@@ -195,6 +216,18 @@ func (c *cursor) text() string {
 	return text
 }
 
+func (c *cursor) flag() bool {
+	b := c.byte()
+	c.failed = c.failed || b > 1
+	return b == 1
+}
+
+func (c *cursor) life() uint32 {
+	n := c.number()
+	c.failed = c.failed || n > 1<<32-1
+	return uint32(n)
+}
+
 func (c *cursor) storage() Storage {
 	s := Storage(c.byte())
 	if s > lastStorage {
@@ -222,15 +255,14 @@ func (e *Entry) parse(payload []byte) error {
 	switch e.Kind {
 	case Begin:
 		e.ID.Producer, e.ID.Flags = c.byte(), Flags(c.byte())
-		life := c.number()
-		c.failed = c.failed || life > 1<<32-1
-		e.ID.Life, e.Time = uint32(life), c.time()
+		e.ID.Life, e.Time = c.life(), c.time()
 	case Intent, Accepted:
 		e.First, e.Count = c.number(), c.number()
 	case Refused:
 		e.First, e.Count, e.Code = c.number(), c.number(), c.text()
 	case Reported:
-		e.Time, e.Storage, e.Partition, e.Code = c.time(), c.storage(), c.partition(), c.text()
+		e.Time, e.Storage, e.Recovered, e.Life = c.time(), c.storage(), c.flag(), c.life()
+		e.Partition, e.Code = c.partition(), c.text()
 		count := c.number()
 		if count > uint64(len(c.rest)) { // each takes a byte at least
 			return ErrDamaged
@@ -247,7 +279,11 @@ func (e *Entry) parse(payload []byte) error {
 	case Sample:
 		e.Time, e.Heap, e.Goroutines = c.time(), c.number(), c.number()
 	case End:
-		e.Time, e.Code = c.time(), c.text()
+		e.Time, e.Code, e.Count = c.time(), c.text(), c.number()
+	case Resumed:
+		e.First = c.number()
+	case Full:
+		e.Time = c.time()
 	default:
 		return fmt.Errorf("%w: kind %d", ErrDamaged, e.Kind)
 	}

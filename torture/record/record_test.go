@@ -22,10 +22,13 @@ func entries() []*Entry {
 		{Kind: Refused, First: 69, Count: 1, Code: "closed", Partition: -1},
 		{Kind: Reported, Time: at, Storage: Stored, Partition: 0, Numbers: []uint64{9, 3, 1 << 40}},
 		{Kind: Reported, Time: at, Storage: PossiblyStored, Partition: -1, Code: "timeout", Numbers: []uint64{7}},
+		{Kind: Reported, Time: at, Storage: Stored, Partition: 2, Life: 1<<32 - 1, Recovered: true, Numbers: []uint64{3, 4}},
 		{Kind: Delivered, First: 9, Storage: NotStored, Partition: -1},
 		{Kind: Tried, Time: at, Partition: 7, Code: "connection-lost"},
 		{Kind: Sample, Time: at, Heap: 1 << 33, Goroutines: 40, Partition: -1},
-		{Kind: End, Time: at, Code: "undelivered", Partition: -1},
+		{Kind: End, Time: at, Code: "undelivered", Count: 12, Partition: -1},
+		{Kind: Resumed, First: 1 << 40, Partition: -1},
+		{Kind: Full, Time: at, Partition: -1},
 	}
 }
 
