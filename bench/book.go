@@ -125,10 +125,16 @@ func (b book) median(s scenario, f figure) (float64, bool) {
 
 // ratio returns the median of a's figure over b's, turn by turn; false without measurements.
 func (b book) ratio(over, under scenario, f figure) (float64, bool) {
+	return b.against(over, f, under, f)
+}
+
+// against returns the median of one scenario's figure over another figure of another one, turn by
+// turn; false without measurements.
+func (b book) against(over scenario, f figure, under scenario, g figure) (float64, bool) {
 	var values []float64
 	for turn := range min(len(b[over]), len(b[under])) {
 		x, ok1 := f(b[over][turn])
-		y, ok2 := f(b[under][turn])
+		y, ok2 := g(b[under][turn])
 		if ok1 && ok2 && y != 0 {
 			values = append(values, x/y)
 		}

@@ -20,6 +20,8 @@ type job struct {
 	Warm     time.Duration // before the measurement
 	Measure  time.Duration
 	Profile  string // a prefix for the profiles of the measurement; empty: none
+	// Directory is an empty one for the files of the run.
+	Directory string
 }
 
 // A measurement is the client's answer, as JSON on its standard output.
@@ -44,6 +46,11 @@ type measurement struct {
 	ServerCPU time.Duration
 	Batches   int64 // of all phases; set by the driver, as counted by the server
 	Stored    int64 // events; likewise
+
+	// Of a backlog.
+	Opening    time.Duration // of the journal
+	OpeningRSS int64         // bytes, the largest until the journal was open
+	DiskBytes  int64         // of the journal's blocks
 }
 
 // runClient is the role of a client.
@@ -55,6 +62,13 @@ func runClient(ctx context.Context, stdin io.Reader, stdout io.Writer) error {
 	peer := peerNamed(j.Scenario.Peer)
 	if peer == nil || peer.open == nil {
 		return fmt.Errorf("there is no peer %q in this program", j.Scenario.Peer)
+	}
+	if j.Scenario.Kind == drain {
+		m, err := measureDrain(ctx, &j)
+		if err != nil {
+			return err
+		}
+		return json.NewEncoder(stdout).Encode(m)
 	}
 	producer, err := peer.open(ctx, &j)
 	if err != nil {

@@ -7,6 +7,7 @@
 //	go -C bench run . -check          # the targets, each with its figure; status 0 if all hold
 //	go -C bench run . -check -short   # what a shared machine can show, in less than a minute
 //	go -C bench run . -rows before -before COMMIT   # beside the build of another commit than 21ac009, in the same turns
+//	go -C bench run . -rows journal   # the journal, beside a raw file, bbolt and the collector's file_storage
 //	go -C bench run . -plot           # the charts of docs/benchmarks.md
 //
 // A run is one scenario (events and settings) with one peer (the publisher). Client and server are

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"iter"
 	"math/rand/v2"
 	"slices"
 	"strconv"
@@ -147,6 +148,7 @@ func (l *load) percentile(p float64) time.Duration {
 type publish struct {
 	enqueue func(event) error
 	flush   func() error
+	all     func(iter.Seq[event]) error // for scenario.All
 }
 
 // each publishes event by event, in the scenario's pattern, until the load stops. Then it waits for
@@ -162,6 +164,8 @@ func (l *load) each(p publish) error {
 		err = l.paced(p)
 	case s.Pattern == bursts:
 		err = l.bursts(p)
+	case s.All:
+		err = l.all(p)
 	default:
 		err = l.fast(p)
 	}
@@ -178,7 +182,12 @@ func (l *load) fast(p publish) error {
 	for worker := range l.scenario.Goroutines {
 		// Ends when the load stops; awaited below.
 		workers.Go(func() {
-			_, errs[worker] = l.run(p, worker*1_000_003, int(^uint(0)>>1))
+			own, record := p, func() {}
+			if l.scenario.Kind == wait {
+				own.enqueue, record = l.stopwatch(p.enqueue)
+			}
+			_, errs[worker] = l.run(own, worker*1_000_003, int(^uint(0)>>1))
+			record()
 		})
 	}
 	workers.Wait()
@@ -188,6 +197,35 @@ func (l *load) fast(p publish) error {
 		}
 	}
 	return nil
+}
+
+// all enqueues at full speed, as one source.
+func (l *load) all(p publish) error {
+	return p.all(func(yield func(event) bool) {
+		sent, bytes := 0, 0
+		for ; !l.stop.Load(); sent++ {
+			e := l.event(sent)
+			bytes += len(e.body)
+			if !yield(e) {
+				break
+			}
+		}
+		l.sent.Add(int64(sent))
+		l.bytes.Add(int64(bytes))
+	})
+}
+
+// stopwatch returns a function that also measures how long each call takes, and one that records
+// these times. Both are for one goroutine.
+func (l *load) stopwatch(enqueue func(event) error) (timed func(event) error, record func()) {
+	var times []time.Duration
+	timed = func(e event) error {
+		began := time.Now()
+		err := enqueue(e)
+		times = append(times, time.Since(began))
+		return err
+	}
+	return timed, func() { l.record(times...) }
 }
 
 // run enqueues up to so many events, starting with the n-th, and returns how many it enqueued.

@@ -48,6 +48,8 @@ type choice struct {
 	measure  time.Duration
 	foreign  float64
 	before   string
+	dir      string
+	backlog  int64
 	loaded   book // from -load
 }
 
@@ -94,6 +96,8 @@ func parse(args []string, stderr io.Writer) (*choice, error) {
 	flags.StringVar(&c.load, "load", "", "load this `file`, and measure only the rest")
 	flags.StringVar(&c.profiles, "profiles", "", "write profiles of each client and server to this `directory`")
 	flags.StringVar(&c.before, "before", beforeCommit, "the `commit` for the peer before")
+	flags.StringVar(&c.dir, "directory", "", "a `directory` on the disk for the journals of runs; default: the system's for temporary files")
+	flags.Int64Var(&c.backlog, "backlog", 1000, "`megabytes` of the backlog that is drained")
 	flags.BoolVar(&c.list, "list", false, "list the groups and the peers")
 	if err := flags.Parse(args); err != nil {
 		return nil, err
@@ -120,6 +124,9 @@ func parse(args []string, stderr io.Writer) (*choice, error) {
 	}
 	if c.short && !c.check {
 		return nil, errors.New("-short is for -check only")
+	}
+	if c.backlog < 1 {
+		return nil, fmt.Errorf("-backlog is %d; it must be at least 1", c.backlog)
 	}
 	if c.repeats < 1 {
 		return nil, fmt.Errorf("-repeats is %d; it must be at least 1", c.repeats)
@@ -156,7 +163,8 @@ func (c *choice) execute(ctx context.Context, stdout, stderr io.Writer) (ok bool
 		}
 		maps.Copy(b, c.loaded)
 	}
-	r := &runner{warm: c.warm, measure: c.measure, profiles: c.profiles, foreign: c.foreign, log: stderr, skipped: make(map[string]error), prepared: make(map[string]*program), before: c.before}
+	backlogBytes = c.backlog * 1e6
+	r := &runner{warm: c.warm, measure: c.measure, profiles: c.profiles, directory: c.dir, foreign: c.foreign, log: stderr, skipped: make(map[string]error), prepared: make(map[string]*program), before: c.before}
 	fmt.Fprintf(stdout, "%s, %s/%s, %d CPUs; medians of %d turns.\n", runtime.Version(), runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), c.repeats)
 	ok = true
 	if c.check {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -43,7 +44,7 @@ func TestEveryPeerOfThisProgramSendsWhatTheServerCounts(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				if m.Events == 0 || m.Bytes != 1000*m.Events || m.Batches == 0 || m.Seconds <= 0 {
+				if m.Events == 0 || m.Bytes != 1000*m.Events || (m.Batches == 0) != (p.server == noServer) || m.Seconds <= 0 {
 					t.Errorf("the measurement is %+v", *m)
 				}
 			})
@@ -75,6 +76,13 @@ func TestEveryKindAndPatternCanBeRun(t *testing.T) {
 		of(ours, 1000).with(mix),
 		of(franz, 1000).with(func(s *scenario) { s.Keys, s.Goroutines, s.Ack = 1000, 4, 5*time.Millisecond }),
 		of(ours, 1000).with(defaultVariants[2]).with(func(s *scenario) { s.Ack = 5 * time.Millisecond }),
+		of(ours, 1000).with(asOne),
+		of(ours, 1000).with(keptByOS),
+		of(ours, 100).with(keptByEach).with(asOne),
+		of(bboltOutbox, 1000).with(keptByEach).with(crowded),
+		of(bboltOutbox, 1000).with(keptByOS).with(asOne),
+		of(otelOutbox, 1000).with(keptByEach).with(crowded),
+		of(otelOutbox, 1000).with(keptByOS).with(asOne),
 	} {
 		t.Run(s.String(), func(t *testing.T) {
 			m, err := testRunner().run(t.Context(), s)
@@ -88,6 +96,52 @@ func TestEveryKindAndPatternCanBeRun(t *testing.T) {
 	}
 }
 
+// Callers that share an fsync are beside a file with the same bytes. Both say how long a call takes.
+func TestACallThatWaitsIsTimed(t *testing.T) {
+	for _, peer := range []string{rawFile, ours} {
+		m, err := testRunner().run(t.Context(), inGroups(peer, 1000, 8))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if m.Events == 0 || m.P50 <= 0 || m.P99 < m.P50 {
+			t.Errorf("%s: the measurement is %+v", peer, *m)
+		}
+	}
+}
+
+// A backlog is left by a process without a network, and drained by another one.
+func TestABacklogIsDrained(t *testing.T) {
+	for _, change := range []func(*scenario){func(*scenario) {}, cold} {
+		s := backlog(1000).with(change).with(func(s *scenario) { s.Backlog = 2e6 })
+		m, err := testRunner().run(t.Context(), s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		space, _ := spaceRatio(m)
+		if m.Events != 2000 || m.Bytes != 2e6 || m.Opening <= 0 || m.OpeningRSS <= 0 || space < 1 || space > 1.1 {
+			t.Errorf("%v: the measurement is %+v, %v bytes of disk for a byte", &s, *m, space)
+		}
+	}
+}
+
+// The zeros at the end of a file were allocated and not written.
+func TestTheZerosAtAFilesEndAreNotUsed(t *testing.T) {
+	dir := t.TempDir()
+	for name, content := range map[string][]byte{
+		"written":   []byte("ab"),
+		"allocated": append([]byte{1, 0, 2}, make([]byte, 3<<20)...),
+		"fresh":     make([]byte, 5<<20),
+		"empty":     nil,
+	} {
+		if err := os.WriteFile(filepath.Join(dir, name), content, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got, err := usedBytes(dir); got != 5 || err != nil {
+		t.Errorf("got %d, %v, want 5", got, err)
+	}
+}
+
 func TestAClientThatFailsIsHeard(t *testing.T) {
 	r := testRunner()
 	_, err := r.run(t.Context(), of("nobody", 100).with(func(s *scenario) { s.Peer = ours; s.Partitions = -1 }))
@@ -98,7 +152,7 @@ func TestAClientThatFailsIsHeard(t *testing.T) {
 
 func TestArgumentsThatMakeNoSense(t *testing.T) {
 	for _, args := range [][]string{
-		{"-peers", "kafka-streams"}, {"-sizes", "0"}, {"-sizes", "ten"}, {"-rows", "("}, {"-short"}, {"-repeats", "0"}, {"plain"},
+		{"-peers", "kafka-streams"}, {"-sizes", "0"}, {"-sizes", "ten"}, {"-rows", "("}, {"-short"}, {"-repeats", "0"}, {"-backlog", "0"}, {"plain"},
 	} {
 		var stderr bytes.Buffer
 		if status := run(t.Context(), args, io.Discard, &stderr); status != 2 || stderr.Len() == 0 {

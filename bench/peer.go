@@ -42,6 +42,9 @@ const (
 	rawAMQP      = "go-amqp"
 	byHand       = "azeventhubs"
 	oneByOne     = "azeventhubs-single"
+	rawFile      = "file"
+	bboltOutbox  = "bbolt"
+	otelOutbox   = "file_storage"
 	franz        = "franz-go"
 	javaScript   = "javascript"
 	pythonAzure  = "python"
@@ -53,6 +56,7 @@ const (
 // peers are all peers, in the order of the tables.
 var peers = []*peer{
 	{name: rawTCP, title: "raw TCP", server: sinkServer, open: openBlocks},
+	{name: rawFile, title: "raw file, the same bytes, write and fdatasync", server: noServer, open: openRawFile},
 	{name: rawFrames, title: "ready-made AMQP frames, no library", server: nullServerAMQP, open: openFrames},
 	{name: rawAMQP, title: "go-amqp, pre-encoded full batches, pipelined", server: nullServerAMQP, open: openGoAMQP},
 	{name: ours, title: "**this producer**, event by event", server: nullServerAMQP, open: openOurs},
@@ -60,6 +64,8 @@ var peers = []*peer{
 	{name: franz, title: "franz-go to a null Kafka server, record by record", server: kafkaServer, open: openFranz},
 	{name: byHand, title: "azeventhubs, batches filled by hand", server: nullServerAMQP, open: openByHand},
 	{name: oneByOne, title: "azeventhubs, one event a send, 64 goroutines", server: nullServerAMQP, open: openOneByOne},
+	{name: bboltOutbox, title: "bbolt, a value an event, and this producer", server: nullServerAMQP, open: openBboltOutbox},
+	{name: otelOutbox, title: "file_storage of the OpenTelemetry collector, a value an event, and this producer", server: nullServerAMQP, open: openOtelOutbox},
 	{name: dotnetByHand, title: ".NET, batches filled by hand", server: nullServerAMQP, prepare: prepareDotnet},
 	{name: dotnet, title: ".NET EventHubBufferedProducerClient", server: nullServerAMQP, prepare: prepareDotnet},
 	{name: javaScript, title: "JavaScript EventHubBufferedProducerClient", server: nullServerAMQP, script: &javaScriptPeer},

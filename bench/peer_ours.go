@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"fmt"
+	"iter"
+	"path/filepath"
 	"time"
 
 	"github.com/go-eventhubs/eventhubs"
@@ -16,11 +18,28 @@ type ourProducer struct {
 
 func openOurs(ctx context.Context, j *job) (producer, error) {
 	s := &j.Scenario
+	p := &ourProducer{}
+	options, err := ourOptions(j)
+	if err != nil {
+		return nil, err
+	}
+	if s.Rate > 0 {
+		options.OnBatchSucceeded = p.stored
+	}
+	p.producer, err = eventhubs.NewBufferedProducerFromConnectionString(j.Server.ConnectionString, hubName, options)
+	if err != nil {
+		return nil, err
+	}
+	return p, p.producer.Connect(ctx, nil)
+}
+
+// ourOptions returns the options for a job.
+func ourOptions(j *job) (*eventhubs.Options, error) {
+	s := &j.Scenario
 	config, err := j.tlsConfig()
 	if err != nil {
 		return nil, err
 	}
-	p := &ourProducer{}
 	options := &eventhubs.Options{
 		MaxConcurrentSendsPerPartition: s.Sends,
 		MaxWaitTime:                    s.Linger,
@@ -34,14 +53,11 @@ func openOurs(ctx context.Context, j *job) (producer, error) {
 	if s.Sticky {
 		options.Partitioning = eventhubs.Sticky
 	}
-	if s.Rate > 0 {
-		options.OnBatchSucceeded = p.stored
+	policies := map[journalSync]eventhubs.JournalSync{syncEach: eventhubs.SyncEach, syncInterval: eventhubs.SyncInterval, syncOS: eventhubs.SyncOS}
+	if policy, ok := policies[s.Journal]; ok {
+		options.Journal = &eventhubs.JournalOptions{Directory: filepath.Join(j.Directory, "journal"), Sync: policy, MaxBytes: 10<<30 + 2*s.Backlog}
 	}
-	p.producer, err = eventhubs.NewBufferedProducerFromConnectionString(j.Server.ConnectionString, hubName, options)
-	if err != nil {
-		return nil, err
-	}
-	return p, p.producer.Connect(ctx, nil)
+	return options, nil
 }
 
 // stored records the time to each event's outcome.
@@ -64,7 +80,24 @@ func (p *ourProducer) produce(ctx context.Context, l *load) error {
 			return p.producer.Enqueue(ctx, &eventhubs.Event{Body: e.body, PartitionKey: e.key, Tag: time.Now()})
 		}
 	}
-	return l.each(publish{enqueue: enqueue, flush: func() error { return p.producer.Flush(ctx) }})
+	all := func(source iter.Seq[event]) error {
+		_, err := p.producer.EnqueueAll(ctx, ourEvents(source))
+		return err
+	}
+	return l.each(publish{enqueue: enqueue, all: all, flush: func() error { return p.producer.Flush(ctx) }})
+}
+
+// ourEvents yields the same Event with other contents.
+func ourEvents(source iter.Seq[event]) iter.Seq2[*eventhubs.Event, error] {
+	return func(yield func(*eventhubs.Event, error) bool) {
+		var next eventhubs.Event
+		for e := range source {
+			next.Body, next.PartitionKey = e.body, e.key
+			if !yield(&next, nil) {
+				return
+			}
+		}
+	}
 }
 
 func (p *ourProducer) close(ctx context.Context) error {

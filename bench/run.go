@@ -22,6 +22,7 @@ const roleVariable = "EVENTHUBS_BENCH_ROLE"
 const (
 	roleClient = "client"
 	roleServer = "server"
+	roleFill   = "fill" // a client that leaves a backlog in its journal
 )
 
 // The limits of a run beyond its warm-up and its measurement.
@@ -37,8 +38,10 @@ func runRole(ctx context.Context, role string) error {
 		return runClient(ctx, os.Stdin, os.Stdout)
 	case roleServer:
 		return runServer(ctx, os.Stdin, os.Stdout)
+	case roleFill:
+		return runFill(ctx, os.Stdin, os.Stdout)
 	default:
-		return fmt.Errorf("%s is %q: it is %s or %s", roleVariable, role, roleClient, roleServer)
+		return fmt.Errorf("%s is %q: it is %s, %s or %s", roleVariable, role, roleClient, roleServer, roleFill)
 	}
 }
 
@@ -46,6 +49,7 @@ func runRole(ctx context.Context, role string) error {
 type runner struct {
 	warm, measure time.Duration
 	profiles      string  // a directory for profiles; empty: none
+	directory     string  // for the files of runs; empty: the system's directory for temporary files
 	foreign       float64 // cores that others may use during a run; above that, the run is repeated
 	log           io.Writer
 	skipped       map[string]error // absent peers, with the reason
@@ -114,8 +118,14 @@ func (r *runner) run(ctx context.Context, s scenario) (*measurement, error) {
 
 func (r *runner) try(ctx context.Context, s scenario) (*measurement, error) {
 	warm, measure := r.times(&s)
-	ctx, cancel := context.WithTimeoutCause(ctx, startLimit+warm+max(measure, dotnetLeast)+endLimit, errors.New("the run takes too long"))
+	fill := time.Duration(s.Backlog/slowestDisk) * time.Second
+	ctx, cancel := context.WithTimeoutCause(ctx, startLimit+warm+max(measure, dotnetLeast)+fill+endLimit, errors.New("the run takes too long"))
 	defer cancel()
+	directory, err := os.MkdirTemp(r.directory, "bench-")
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = os.RemoveAll(directory) }()
 	p := peerNamed(s.Peer)
 	client := &program{command: []string{executable()}, environment: map[string]string{roleVariable: roleClient}}
 	if p.open == nil {
@@ -129,16 +139,34 @@ func (r *runner) try(ctx context.Context, s scenario) (*measurement, error) {
 		return nil, err
 	}
 	began := time.Now()
-	server, err := startProcess(ctx, &program{command: []string{executable()}, environment: map[string]string{roleVariable: roleServer}})
-	if err != nil {
-		return nil, err
-	}
 	told := s
 	if s.Peer == before {
 		told.Peer = ours // its own name
 	}
-	j := &job{Scenario: told, Warm: warm, Measure: measure, Profile: r.profile(s, roleClient)}
+	j := &job{Scenario: told, Warm: warm, Measure: measure, Profile: r.profile(s, roleClient), Directory: directory}
 	m := new(measurement)
+	if s.server() == noServer {
+		err = client.answer(ctx, j, m)
+		m.Stored = m.Sent
+	} else {
+		err = r.serve(ctx, client, s, j, m)
+	}
+	if err != nil {
+		return nil, err
+	}
+	after, err := machineTime()
+	own := m.ServerCPU + client.used
+	m.Cores = float64(runtime.NumCPU())
+	m.Foreign = max(0, (after-machine-own).Seconds()/time.Since(began).Seconds())
+	return m, err
+}
+
+// serve lets a client publish to a server.
+func (r *runner) serve(ctx context.Context, client *program, s scenario, j *job, m *measurement) error {
+	server, err := startProcess(ctx, &program{command: []string{executable()}, environment: map[string]string{roleVariable: roleServer}})
+	if err != nil {
+		return err
+	}
 	counted := tally{}
 	err = server.exchange(order{Kind: s.server(), Scenario: s, Profile: r.profile(s, roleServer)}, &j.Server)
 	if err == nil {
@@ -148,15 +176,9 @@ func (r *runner) try(ctx context.Context, s scenario) (*measurement, error) {
 			err = client.answer(ctx, j, m)
 		}
 	}
-	if err = errors.Join(err, server.end(&counted)); err != nil {
-		return nil, err
-	}
+	err = errors.Join(err, server.end(&counted))
 	m.Stored, m.Batches, m.ServerCPU = counted.Events, counted.Batches, server.used()
-	after, err := machineTime()
-	own := server.used() + client.used
-	m.Cores = float64(runtime.NumCPU())
-	m.Foreign = max(0, (after-machine-own).Seconds()/time.Since(began).Seconds())
-	return m, err
+	return err
 }
 
 // profile returns the prefix for the profiles of a role in a run.

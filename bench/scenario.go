@@ -24,15 +24,33 @@ type scenario struct {
 	Sticky       bool // ours only: Sticky instead of RoundRobin
 	Emulator     bool // AMQP peers publish to the emulator instead of the null server
 	PinnedMemory bool // no ring of bodies: the process's memory is the producer's
+	// Of the rows of the journal.
+	Journal journalSync
+	All     bool  // EnqueueAll instead of Enqueue
+	Backlog int64 // bytes of bodies in the journal before the run, for drain
+	Cold    bool  // the backlog is not in the system's cache
 }
+
+// A journalSync is when a kept event is safe. The peers that keep events in a database have two of
+// these: syncEach, and syncOS for no fsync.
+type journalSync string
+
+const (
+	noJournal    journalSync = ""
+	syncEach     journalSync = "SyncEach"
+	syncInterval journalSync = "SyncInterval"
+	syncOS       journalSync = "SyncOS"
+)
 
 // A kind is the measured quantity.
 type kind string
 
 const (
-	throughput kind = ""     // events a second, and their cost
-	call       kind = "call" // the cost of one call to its caller, while the buffer has room
-	idle       kind = "idle" // the cost of open partitions without traffic
+	throughput kind = ""      // events a second, and their cost
+	call       kind = "call"  // the cost of one call to its caller, while the buffer has room
+	idle       kind = "idle"  // the cost of open partitions without traffic
+	wait       kind = "wait"  // events a second, and how long a call takes
+	drain      kind = "drain" // events a second from the journal of a former process
 )
 
 // A pattern is the shape of a stream.
@@ -107,6 +125,10 @@ func (s *scenario) variant() string {
 	say(s.Linger > 1, "linger %v", s.Linger)
 	say(s.Rate > 0, "%d/s", s.Rate)
 	say(s.Pattern != steady, "%s", s.Pattern)
+	say(s.Journal != noJournal, "%s", s.Journal)
+	say(s.All, "EnqueueAll")
+	say(s.Backlog > 0, "%d MB", s.Backlog/1e6)
+	say(s.Cold, "cold")
 	return strings.Join(words, ", ")
 }
 

@@ -21,6 +21,7 @@ const (
 	emulatorServer serverKind = "emulator" // the emulator, without storage
 	kafkaServer    serverKind = "kafka"    // a Kafka, without storage
 	sinkServer     serverKind = "sink"     // acknowledges each block of blockBytes
+	noServer       serverKind = ""         // the peer sends nothing
 )
 
 // hubName is the event hub, or topic, of all runs.

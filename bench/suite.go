@@ -16,7 +16,7 @@ type group struct {
 	reference func(scenario) scenario
 }
 
-var groups = []group{
+var groups = slices.Concat([]group{
 	{"plain", "Throughput, acknowledgements at once", throughputColumns, func(size int) []scenario {
 		var list []scenario
 		for _, p := range peers {
@@ -109,7 +109,7 @@ var groups = []group{
 		func(scenario) scenario { return full(1000) }},
 	{"idle", "Open partitions without traffic, 10 seconds", idleColumns, at(1000, func() []scenario { return []scenario{resting} }),
 		func(scenario) scenario { return resting }},
-}
+}, journalGroups)
 
 // Changes that several groups or targets use.
 func toEmulator(s *scenario)   { s.Emulator = true }

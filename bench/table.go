@@ -39,6 +39,34 @@ var (
 		{"ratio", callTime, fixed(2), true},
 		{"allocations/event", allocsPerEvent, fixed(3), false},
 	}
+	journalColumns = []column{
+		{"events/s", eventsPerSecond, short, false},
+		{"ratio", eventsPerSecond, fixed(2), true},
+		{"bound by", boundBy, boundText, false},
+		{"client CPU, ns/event", cpuPerEvent, significant, false},
+		{"ratio", cpuPerEvent, fixed(1), true},
+		{"allocations/event", allocsPerEvent, fixed(3), false},
+		{"max RSS, MB", peakBytes, megabytes, false},
+	}
+	waitColumns = []column{
+		{"events/s", eventsPerSecond, short, false},
+		{"MB/s", bytesPerSecond, func(v float64) string { return fixed(0)(v / 1e6) }, false},
+		{"ratio", eventsPerSecond, fixed(2), true},
+		{"p50, ms", p50, fixed(2), false},
+		{"ratio", p50, fixed(2), true},
+		{"p99, ms", p99, fixed(2), false},
+		{"ratio", p99, fixed(2), true},
+	}
+	drainColumns = []column{
+		{"events/s", eventsPerSecond, short, false},
+		{"ratio", eventsPerSecond, fixed(2), true},
+		{"bound by", boundBy, boundText, false},
+		{"client CPU, ns/event", cpuPerEvent, significant, false},
+		{"opening, ms", opening, func(v float64) string { return fixed(1)(v * 1e3) }, false},
+		{"RSS then, MB", openingRSS, megabytes, false},
+		{"max RSS, MB", peakBytes, megabytes, false},
+		{"disk for a byte of the encoded events", spaceRatio, fixed(3), false},
+	}
 	idleColumns = []column{
 		{"client CPU, ms", cpuSeconds, func(v float64) string { return fixed(1)(v * 1e3) }, false},
 		{"max RSS, MB", peakBytes, megabytes, false},

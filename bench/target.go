@@ -77,6 +77,7 @@ func targets() []target {
 			rateOver(of(ours, 100), of(byHand, 100), 2.5), rateOver(of(ours, 1000), of(byHand, 1000), 1.3), rateOver(of(ours, 10_000), of(byHand, 10_000), 1.1),
 			rateOver(of(ours, 100), of(javaScript, 100), 30), rateOver(of(ours, 1000), of(javaScript, 1000), 30),
 		}},
+		{number: "12 journal", text: "A journal under the buffer", figures: journalTargets()},
 	}
 }
 
