@@ -43,8 +43,8 @@ type journaled struct {
 	}
 }
 
-// lookPause is how often the first caller in line looks at the disk. Only then, and only while it is
-// full: no system tells that there is room again.
+// lookPause is how often the first caller in line looks at the disk while it is full. No system
+// reports that there is room again.
 const lookPause = time.Second
 
 // tidyPause is how late an outcome is durable, at most, if no event brings it to the disk earlier.
@@ -197,7 +197,8 @@ func (j *journaled) keep(record []byte) error {
 	return nil
 }
 
-// noteLane adds a note of a lane's present state. Two notes of a lane are in the order of the states.
+// noteLane adds a note of a lane's present state. Two notes of a lane are in the order of the
+// states.
 func (j *journaled) noteLane(n *lane) (journal.Position, error) {
 	j.noting <- struct{}{}
 	defer func() { <-j.noting }()
@@ -323,8 +324,8 @@ func (j *journaled) shut() journal.Position {
 	return j.end()
 }
 
-// finish closes the journal. The error is Close's: it counts the events that stay in the journal, and
-// the failures that were reported late.
+// finish closes the journal. The error is Close's: it counts the events that stay in the journal,
+// and the failures that were reported late.
 func (j *journaled) finish(err, late error) error {
 	left := j.unsettled()
 	if closed := j.close(); closed != nil {

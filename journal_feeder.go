@@ -11,10 +11,10 @@ import (
 	"github.com/go-eventhubs/eventhubs/internal/journal"
 )
 
-// A feeder reads the journal from its first kept record on, and puts the events into their
-// partitions in order, as far as the buffer has room. One goroutine, at the front, feeds all lanes. A
-// lane whose partition takes no more falls behind: a goroutine of its own feeds it until it has
-// caught up. So a partition in trouble does not stop the others.
+// A feeder reads the journal from its first kept record on. It puts the events into their
+// partitions in order, as the buffer has room. One goroutine, at the front, feeds all lanes. A lane
+// whose partition takes no more falls behind: a goroutine of its own feeds it until it has caught
+// up. So a partition in trouble does not stop the others.
 type feeder struct {
 	journal *journaled // immutable
 
@@ -135,8 +135,8 @@ func (f *feeder) pass(p journal.Position, record []byte) (err error) {
 	return err
 }
 
-// feed puts an event of the front into its partition. If the partition takes no more, its lane falls
-// behind.
+// feed puts an event of the front into its partition. If the partition takes no more, its lane
+// falls behind.
 func (f *feeder) feed(n *lane, part *partition, p journal.Position, e *journaledEvent) error {
 	j := f.journal
 	encoded, err := j.fit(e)
@@ -255,8 +255,8 @@ func (f *feeder) refuse(n *lane, p journal.Position, e *journaledEvent, why erro
 }
 
 // place returns the lane and the partition of an event at the front. A refusal is why it has no
-// partition. A list of partitions or an option that differs from the last table makes a new one, for
-// the events of this life. It is kept before anything is sent under it.
+// partition. A list of partitions or an option that differs from the last table makes a new one,
+// for the events of this life. It is kept before anything is sent under it.
 func (f *feeder) place(p journal.Position, e *journaledEvent) (to place, refusal, err error) {
 	j, m := f.journal, &f.front
 	if a := j.directory.assigned; a != nil && e.route.open() {
@@ -321,8 +321,8 @@ func (m *mapping) place(f *feeder, p journal.Position, e *journaledEvent) (to pl
 	return m.places[i], nil, nil
 }
 
-// make makes the mapping for a position. If the hub has lost partitions of the table, its events are
-// mapped to the present ones. An event of a former life without a table was never sent, so the
+// make makes the mapping for a position. If the hub has lost partitions of the table, its events
+// are mapped to the present ones. An event of a former life without a table was never sent, so the
 // present partitions are its table.
 func (m *mapping) make(j *journaled, p journal.Position) error {
 	list, added := j.directory.table.Load(), j.ledger.tablesAdded.Load() // before the tables are looked at

@@ -128,8 +128,9 @@ func (s identityRecord) Save(_ context.Context, _ ProducerKey, old, id ProducerI
 
 // agree compares the service's last number with the lane's, at an attach. Same says that the
 // service knows the producer. Last is the identity's last number in this life, or -1 before its
-// first attach. It returns how many of the lane's next events the service has stored already. If the
-// service begins with another number, the lane does too, and keeps that before anything is sent.
+// first attach. It returns how many of the lane's next events the service has stored already. If
+// the service begins with another number, the lane does too, and keeps that before anything is
+// sent.
 func (s identityRecord) agree(same bool, last int64, service int32) (stored int, counted bool, err error) {
 	l := s.journal.ledger
 	l.mu.Lock()

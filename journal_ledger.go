@@ -38,8 +38,8 @@ type lane struct {
 	unnoted bool // it has changed since its last note was added to the journal
 
 	// With EnableIdempotentRetries: who the producer is, and the number of its last stored event
-	// that is settled. The k-th event after settled, holes left out, has the number that follows
-	// by k.
+	// that is settled. The k-th event after settled, holes left out, has the number that follows by
+	// k.
 	producer ProducerID
 	number   int32
 

@@ -10,8 +10,9 @@ import (
 // A gap is positions whose records are lost. Only a repair makes one.
 type gap = journal.Missing
 
-// repairJournal sets aside what is damaged in a directory. Then it notes which records are lost, and
-// that each partition needs a new producer: the numbers of events after a lost one do not fit.
+// repairJournal sets aside what is damaged in a directory, and notes which records are lost. It
+// also notes that each partition needs a new producer: the numbers of events after a lost one do
+// not fit.
 func repairJournal(directory string) (journal.RepairReport, error) {
 	repaired, err := journal.Repair(directory, nil)
 	if err != nil || len(repaired.Missing) == 0 && !repaired.SnapshotLost && !repaired.EndUnknown {

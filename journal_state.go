@@ -12,18 +12,18 @@ type JournalState struct {
 	Bytes     int64 // of the files, most of them allocated ahead
 	MaxBytes  int64 // the bound in JournalOptions
 	DiskFree  int64 // bytes that the disk has left; zero if that is not known
-	// Checkpoint is the last [Event.Checkpoint] that the journal keeps, of this life or a former one.
-	// It is nil if there is none.
+	// Checkpoint is the last [Event.Checkpoint] that the journal keeps, of this life or a former
+	// one. It is nil if there is none.
 	Checkpoint []byte
 
-	// Oldest is when the oldest event without an outcome was accepted, as far as the producer has
-	// looked at it: it is in memory, or the next to be read. Zero if there is none.
+	// Oldest is when the oldest event without an outcome was accepted. It counts the events in
+	// memory and the next one to be read. Zero if there is none.
 	Oldest time.Time
 
 	LastSync    time.Time     // when the latest fsync ended; zero before the first
 	SlowestSync time.Duration // how long the slowest fsync took, in this life
 
-	// Err is why the journal takes nothing more; nil as long as it does. What was accepted stays.
+	// Err is why the journal takes nothing more; nil as long as it does. Accepted events stay.
 	Err error
 }
 

@@ -54,9 +54,9 @@ func (p *partition) askNumber(b *batch, reason error) {
 	b.numbered, b.doubtful = false, false
 }
 
-// skipStored ends the events at the front of the lane that the service has stored: of a former
-// life, or in a try without an answer. The reply to the latest attach has shown how many these are.
-// Others stay in the batch, or go back to the queue.
+// skipStored ends the events at the front of the lane that the service has stored already. A former
+// life has sent them, or a try without an answer. The reply to the latest attach has shown how many
+// these are. Others stay in the batch, or go back to the queue.
 func (p *partition) skipStored(b *batch) (stored bool, err error) {
 	i := p.identity
 	if i.skip == 0 {
@@ -86,8 +86,8 @@ func (p *partition) skipStored(b *batch) (stored bool, err error) {
 	return true, nil
 }
 
-// mayBeStored reports whether a former life may have stored events of the batch, and no reply of the
-// service has shown it yet. Until then they do not expire: their numbers may be used up.
+// mayBeStored reports whether a former life may have stored events of the batch, and no reply of
+// the service has shown it yet. Until then they do not expire: their numbers may be used up.
 func (p *partition) mayBeStored(b *batch) bool {
 	return p.lane != nil && p.identity != nil && p.journal.recovers(b) && (p.identity.attach == 0 || p.identity.skip > 0)
 }

@@ -51,8 +51,8 @@ func (j *Journal) lead(write bool) {
 	j.kept[j.sequence&1].Signal() // one of those whose records gathered meanwhile leads next
 }
 
-// gather lets callers that run add to the open block, if the group before was larger: they were just
-// woken by it. An fsync takes far longer.
+// gather lets callers that run add to the open block, if the group before was larger: they were
+// just woken by it. An fsync takes far longer.
 func (j *Journal) gather() {
 	if j.o.Policy == SyncEach && j.open.count < j.grouped {
 		j.mu.Unlock()

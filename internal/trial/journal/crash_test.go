@@ -108,8 +108,8 @@ func TestAnAcceptedEventSurvivesAPowerCut(t *testing.T) {
 	})
 }
 
-// The outcome of a life's last second may not be on the disk when it dies. The next life finds by its
-// number that the event is stored, and reports that again.
+// The outcome of a life's last second may not be on the disk when it dies. The next life finds by
+// its number that the event is stored, and reports that again.
 func TestAnOutcomeThatWasReportedMayBeReportedAgain(t *testing.T) {
 	atHome(t, 1, func(h *home) {
 		first := h.begin(h.options())
@@ -128,8 +128,9 @@ func TestAnOutcomeThatWasReportedMayBeReportedAgain(t *testing.T) {
 	})
 }
 
-// A refusal is reported before the journal drops the event. A life that dies in between leaves it to
-// the next one, which tries the event again and reports that refusal, too. Nothing after it was sent.
+// A refusal is reported before the journal drops the event. A life that dies in between leaves it
+// to the next one, which tries the event again and reports that refusal, too. Nothing after it was
+// sent.
 func TestARefusalThatTheJournalDoesNotKnowIsReportedAgain(t *testing.T) {
 	for name, dies := range map[string]bool{"16 told, and not dropped": true, "17 dropped": false} {
 		t.Run(name, func(t *testing.T) {
@@ -223,8 +224,8 @@ func TestAForgottenProducerGoesOn(t *testing.T) {
 	})
 }
 
-// Events of a former life keep the partition that they had when the hub had fewer. New events use the
-// new ones.
+// Events of a former life keep the partition that they had when the hub had fewer. New events use
+// the new ones.
 func TestAHubThatHasGrownKeepsTheOrderOfKeys(t *testing.T) {
 	atHome(t, 2, func(h *home) {
 		h.Server.SetHook(refuseAll())
@@ -291,8 +292,8 @@ func TestAJournalFromABackupStops(t *testing.T) {
 	})
 }
 
-// A copy of a directory is another life of the same producer. It takes over, and the first one keeps
-// its events.
+// A copy of a directory is another life of the same producer. It takes over, and the first one
+// keeps its events.
 func TestACopiedDirectoryTakesOver(t *testing.T) {
 	atHome(t, 1, func(h *home) {
 		first := h.begin(h.options())
@@ -314,7 +315,7 @@ func TestACopiedDirectoryTakesOver(t *testing.T) {
 	})
 }
 
-// The checkpoint of an event is kept with it, so a source that is read again goes on in the right
+// The checkpoint of an event is kept with it. So a source that is read again goes on in the right
 // place, whenever the application dies.
 func TestASourceGoesOnAfterItsCheckpoint(t *testing.T) {
 	atHome(t, 1, func(h *home) {
@@ -346,8 +347,8 @@ func TestASourceGoesOnAfterItsCheckpoint(t *testing.T) {
 	})
 }
 
-// Deliveries and Publish calls of events that were never read from the journal end when the producer
-// does.
+// Deliveries and Publish calls of events that were never read from the journal end when the
+// producer does.
 func TestWhoeverWaitsForAKeptEventLearnsThatItIsKept(t *testing.T) {
 	atHome(t, 1, func(h *home) {
 		h.Server.SetHook(refuseAll())

@@ -18,7 +18,8 @@ import (
 	"github.com/go-eventhubs/eventhubs/internal/trial/world"
 )
 
-// A home is a machine on which lives of one application follow each other: its disk, and the service.
+// A home is a machine on which lives of one application follow each other: its disk, and the
+// service.
 type home struct {
 	*world.World
 	disk *forgetful.Disk

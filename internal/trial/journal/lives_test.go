@@ -14,8 +14,8 @@ import (
 	"github.com/go-eventhubs/eventhubs/internal/trial/world"
 )
 
-// An application whose network is down keeps what it accepted when it ends, and the next life sends
-// it: in order, once, and after the events of the former life come the new ones.
+// An application whose network is down keeps what it accepted when it ends. The next life sends that
+// in order and once, and then the new events.
 func TestTheNextLifeSendsWhatTheFormerOneKept(t *testing.T) {
 	for _, idempotent := range []bool{false, true} {
 		t.Run(fmt.Sprint("idempotent ", idempotent), func(t *testing.T) {
