@@ -86,9 +86,10 @@ func TestAResetIsSeenAtOnce(t *testing.T) {
 	p.way.SetNAT(0, true)
 	p.way.ForgetMappings()
 	began := time.Now()
+	// A packet of the kernel may meet the reset before the event's try begins. Then no try fails.
 	stored, lost, failures, err := p.first(began, true)
-	if err != nil || lost.At.IsZero() || len(failures) == 0 || stored.At.Sub(began) > 10*time.Second {
-		t.Errorf("got %v, %+v, %+v, %v; want a lost connection, a failed try and an event soon after", err, stored, lost, failures)
+	if err != nil || lost.At.IsZero() || stored.At.Sub(began) > 10*time.Second {
+		t.Errorf("got %v, %+v, %+v, %v; want a lost connection and an event soon after", err, stored, lost, failures)
 	}
 	if err := p.end(); err != nil {
 		t.Error(err)
