@@ -31,6 +31,9 @@ type identity struct {
 	turn chan struct{} // has room for one holder
 	last atomic.Int64  // number of the last stored event; -1 while unknown. For Stats
 
+	fenced  atomic.Bool // state is identityFenced
+	counted atomic.Bool // of events of former lives in the journal it is known whether the service has stored them
+
 	state   identityState
 	fence   error      // why the partition sends nothing any more; nil unless fenced
 	saved   ProducerID // the store's id, unless unread
@@ -262,12 +265,17 @@ func (i *identity) agree(same bool, last int32) error {
 		return i.storeError("saving", err)
 	}
 	i.skip += stored
+	i.counted.Store(i.skip == 0)
 	i.certain = counted // a number that went back counts nothing: the service has forgotten the producer
 	return nil
 }
 
-// isFenced reports whether another producer has taken over. Only the partition's sender asks.
-func (i *identity) isFenced() bool { return i.state == identityFenced }
+// stop ends all sending to the partition, for that reason, which it returns.
+func (i *identity) stop(why *connection.Error) error {
+	i.state, i.fence = identityFenced, why
+	i.fenced.Store(true)
+	return why
+}
 
 // notTaken returns the error for a reply to a raised epoch that amounts to a refusal.
 func notTaken(how string) error {
@@ -299,9 +307,8 @@ func (i *identity) fenceFor(why *connection.Error) error {
 	if why.Code != connection.CodeFenced || i.claims() && i.store == nil {
 		return nil
 	}
-	i.state, i.fence = identityFenced, why
 	i.observer.fenced(i.partitionID, i.next)
-	return why
+	return i.stop(why)
 }
 
 // save keeps the id and epoch, if there is a store. Another process that has saved an id meanwhile

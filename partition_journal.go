@@ -56,7 +56,7 @@ func (p *partition) askNumber(b *batch, reason error) {
 
 // skipStored ends the events at the front of the lane that the service has stored already. A former
 // life has sent them, or a try without an answer. The reply to the latest attach has shown how many
-// these are. Others stay in the batch, or go back to the queue.
+// these are. Others stay in the batch, or go back to the queue. The caller holds the identity's turn.
 func (p *partition) skipStored(b *batch) (stored bool, err error) {
 	i := p.identity
 	if i.skip == 0 {
@@ -74,22 +74,21 @@ func (p *partition) skipStored(b *batch) (stored bool, err error) {
 		known++
 	}
 	if known < min(b.count, i.skip) {
-		i.fence = &Error{Code: CodeOutOfOrder, PartitionID: p.id, Err: fmt.Errorf("the service has stored %d events more of this producer than the journal has sent: "+
-			"the journal is an older copy, or another process has used a copy of it; enable the partition again with a new directory", i.skip)}
-		i.state = identityFenced
-		return false, i.fence
+		return false, i.stop(&connection.Error{Code: connection.CodeFenced, Err: fmt.Errorf("the service has stored %d events more of this producer than the journal has sent: "+
+			"the journal is an older copy, or another process has used a copy of it; enable the partition again with a new directory", i.skip)})
 	}
 	if known < b.count {
 		p.putBack(b.split(func(n int) bool { return n >= known }, math.MaxInt))
 	}
 	i.skip -= known
+	i.counted.Store(i.skip == 0)
 	return true, nil
 }
 
 // mayBeStored reports whether a former life may have stored events of the batch, and no reply of
 // the service has shown it yet. Until then they do not expire: their numbers may be used up.
 func (p *partition) mayBeStored(b *batch) bool {
-	return p.lane != nil && p.identity != nil && p.journal.recovers(b) && (p.identity.attach == 0 || p.identity.skip > 0)
+	return p.lane != nil && p.identity != nil && p.journal.recovers(b) && !p.identity.counted.Load()
 }
 
 // keeps reports whether a batch stays in the journal without an outcome: the producer ends, or
@@ -98,7 +97,7 @@ func (p *partition) keeps(b *batch, o Outcome) bool {
 	if p.lane == nil || o.Err == nil {
 		return false
 	}
-	if p.identity != nil && p.identity.isFenced() {
+	if p.identity != nil && p.identity.fenced.Load() {
 		p.journal.ledger.halt(p.lane, o.Err)
 		p.observer.health.failed(p, o.Err, givenUp)
 	}

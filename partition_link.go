@@ -28,6 +28,11 @@ func (p *partition) openFor(b *batch, timeout time.Duration) (stored bool, err e
 	if err := p.openLink(ctx); err != nil {
 		return false, err
 	}
+	if p.lane != nil {
+		if stored, err := p.skipStored(b); stored || err != nil {
+			return stored, err
+		}
+	}
 	sent := b.attach
 	b.attach = p.identity.attach
 	if b.numbered {

@@ -181,11 +181,6 @@ func (p *partition) tryOnce(b *batch, tries *connection.Deadlines, begun bool) (
 	case stored:
 		return connection.Result{Outcome: connection.Accepted}, nil
 	}
-	if p.lane != nil && p.identity != nil {
-		if stored, err := p.skipStored(b); stored || err != nil {
-			return connection.Result{Outcome: connection.Accepted}, err
-		}
-	}
 	if err := p.setExpiredApart(b); err != nil {
 		return connection.Result{}, err
 	}

@@ -160,6 +160,15 @@ func (m *model) live(life int, last bool) {
 		events, random := m.random.IntN(30), rand.New(rand.NewPCG(m.seed, uint64(1000*life+caller)))
 		callers.Go(func() { m.enqueue(ctx, p, life, caller, events, random) })
 	}
+	connects := rand.New(rand.NewPCG(m.seed, uint64(5000+life)))
+	callers.Go(func() { // opens links beside the senders
+		for range connects.IntN(4) {
+			_ = p.Connect(ctx, &eventhubs.ConnectOptions{Links: true})
+			if world.Sleep(ctx, time.Duration(connects.IntN(5000))*time.Millisecond) != nil {
+				return
+			}
+		}
+	})
 	if m.random.IntN(3) == 0 {
 		time.Sleep(time.Duration(m.random.IntN(10_000)) * time.Millisecond)
 		m.Must(m.Server.AddPartitions("hub", 1+m.random.IntN(2)))
