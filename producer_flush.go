@@ -26,26 +26,30 @@ func (p *BufferedProducer) Flush(ctx context.Context) error {
 	if p.lifetime.closing.Load() {
 		return errClosed()
 	}
-	if err := p.feedAll(ctx); err != nil {
-		return err
-	}
-	r := newBarrier()
-	p.cover(r, true)
-	r.covered()
-	return p.await(ctx, r)
+	return p.flush(ctx, func(r *barrier) error {
+		p.cover(r, true)
+		return nil
+	})
 }
 
-// feedAll waits until everything that the journal has was fed to its partition.
-func (p *BufferedProducer) feedAll(ctx context.Context) error {
-	if p.journal == nil {
-		return nil
+// flush waits for what cover covers. With a journal, cover is called again when everything was read
+// from it: the first call has only ended the lingers, so that there is room.
+func (p *BufferedProducer) flush(ctx context.Context, cover func(*barrier) error) error {
+	r := newBarrier()
+	err := cover(r)
+	if err == nil && p.journal != nil {
+		if unfed := p.journal.feeder.await(ctx, p.journal.end()); unfed != nil {
+			u, _ := errors.AsType[*UndeliveredError](r.result(unfed, &p.observer.health)) // r is still being covered, so it is one
+			u.Pending = p.BufferedEvents()
+			return u
+		}
+		err = cover(r)
 	}
-	hurry := newBarrier()
-	p.cover(hurry, true) // ends the lingers, so that the feeder finds room
-	if err := p.journal.feeder.await(ctx, p.journal.end()); err != nil {
-		return &UndeliveredError{Pending: p.BufferedEvents(), Err: p.observer.health.longest(hurry.awaits).with(err)}
+	r.covered()
+	if err != nil {
+		return errors.Join(err, r.result(err, &p.observer.health)) // r has earlier failures
 	}
-	return nil
+	return p.await(ctx, r)
 }
 
 // await waits at a barrier and returns the result of Flush.
@@ -77,19 +81,16 @@ func (p *BufferedProducer) FlushPartition(ctx context.Context, partitionID strin
 			return err
 		}
 	}
-	if err := p.feedAll(ctx); err != nil {
-		return err
-	}
-	r := newBarrier()
-	p.directory.staging.cover(r, true)
-	if t := p.directory.table.Load(); t != nil {
-		part, err := t.find(partitionID)
-		if err != nil {
-			r.covered() // the list has just arrived, and r has earlier failures
-			return errors.Join(err, r.result(err, &p.observer.health))
+	return p.flush(ctx, func(r *barrier) error {
+		p.directory.staging.cover(r, true)
+		t := p.directory.table.Load()
+		if t == nil {
+			return nil
 		}
-		part.cover(r, true)
-	}
-	r.covered()
-	return p.await(ctx, r)
+		part, err := t.find(partitionID) // again: the list may have just arrived
+		if err == nil {
+			part.cover(r, true)
+		}
+		return err
+	})
 }
