@@ -39,10 +39,7 @@ func nullProducerWith(b *testing.B, options *Options) *BufferedProducer {
 	if err != nil {
 		b.Fatal(err)
 	}
-	p := newProducer("bench.example", "hub", nullHub{scripted.New(nil, 8)}, o)
-	if err := p.openJournal(); err != nil {
-		b.Fatal(err)
-	}
+	p := mustNewProducer(b, "bench.example", nullHub{scripted.New(nil, 8)}, o)
 	if err := p.Connect(b.Context(), nil); err != nil {
 		b.Fatal(err)
 	}

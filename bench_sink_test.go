@@ -82,7 +82,7 @@ func BenchmarkPublish1KBToASink(b *testing.B) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		p := newProducer("sink.example", "hub", newSink(b, idempotent), o)
+		p := mustNewProducer(b, "sink.example", newSink(b, idempotent), o)
 		b.Cleanup(func() { _ = p.Close(context.Background()) })
 		producers[idempotent] = p
 	}

@@ -153,8 +153,8 @@ func (c *Connection) NewBufferedProducer(eventHub string, options *Options) (*Bu
 	if !o.Connection.empty() {
 		return nil, invalid("Options.Connection is set for a producer on a shared Connection: give these options to NewConnection")
 	}
-	p := newProducer(c.namespace, eventHub, &remoteHub{conn: c.conn, name: eventHub, identifier: o.Identifier, idempotent: o.EnableIdempotentRetries}, o)
-	if err := p.openJournal(); err != nil {
+	p, err := newProducer(c.namespace, eventHub, &remoteHub{conn: c.conn, name: eventHub, identifier: o.Identifier, idempotent: o.EnableIdempotentRetries}, o)
+	if err != nil {
 		return nil, err
 	}
 	p.observer.created()

@@ -95,7 +95,7 @@ func TestAPartitionThatComesBackIsTheSameProducer(t *testing.T) {
 					t.Fatal(err)
 				}
 				o.Logger = cmp.Or(o.Logger, scripted.Unlogged)
-				p := newProducer("emulator.test", "hub", h, o)
+				p := mustNewProducer(t, "emulator.test", h, o)
 				defer func() { _ = p.Close(context.Background()) }()
 				if err := p.Connect(t.Context(), nil); err != nil {
 					t.Fatal(err)
@@ -138,7 +138,7 @@ func TestTheListThatWasAskedForLastHolds(t *testing.T) {
 			t.Fatal(err)
 		}
 		o.Logger = cmp.Or(o.Logger, scripted.Unlogged)
-		p := newProducer("test.example", "hub", h, o)
+		p := mustNewProducer(t, "test.example", h, o)
 		defer func() { _ = p.Close(context.Background()) }()
 		if err := p.Connect(t.Context(), nil); err != nil {
 			t.Fatal(err)

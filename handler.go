@@ -38,6 +38,7 @@ type handlers struct {
 	options   *Options
 	admission *admission
 	observer  *observer
+	journal   *journaled // nil without one
 
 	turns turns
 }
@@ -61,7 +62,7 @@ func (h *handlers) settle(e *ending) {
 	h.observer.settled(e.partitionID, e.batch, e.limit, e.outcome)
 	h.report(e)
 	if e.lane != nil {
-		h.producer.journal.settled(e.lane, e.batch, e.outcome)
+		h.journal.settled(e.lane, e.batch, e.outcome)
 	}
 	e.queue.settle(e.batch, e.outcome, h.options.FlushOmitsTold)
 	if !e.batch.kept && e.batch.held == nil {
@@ -93,7 +94,7 @@ func (h *handlers) report(e *ending) {
 	}
 	s := &scope{admission: h.admission, events: b.count, bytes: b.bytes}
 	ctx := context.WithValue(context.Background(), scopeKey{}, s)
-	public := &Batch{PartitionID: partitionID, Outcome: o, Count: b.count, Bytes: b.bytes, Recovered: h.producer.journal.recovers(b), batch: b, queue: e.queue, producer: h.producer}
+	public := &Batch{PartitionID: partitionID, Outcome: o, Count: b.count, Bytes: b.bytes, Recovered: h.journal.recovers(b), batch: b, queue: e.queue, producer: h.producer}
 	began := time.Now()
 	e.queue.work.begin(handlerRuns)
 	ended := callback.Call(name, func() {

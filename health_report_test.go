@@ -83,7 +83,7 @@ func TestATimerOfTroubleKeepsNoClosedProducerAlive(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		p := newProducer("test.example", "hub", seamHub{peer}, o)
+		p := mustNewProducer(t, "test.example", seamHub{peer}, o)
 		enqueue(t, p, "0", "a")
 		for p.Health().State != HealthUnreachable {
 			runtime.Gosched()

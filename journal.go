@@ -50,14 +50,14 @@ const lookPause = time.Second
 // tidyPause is how late an outcome is durable, at most, if no event brings it to the disk earlier.
 const tidyPause = time.Second
 
-// openJournal opens the producer's journal, if it is to have one, and starts to feed what is in it.
-func (p *BufferedProducer) openJournal() error {
+// openJournal opens the journal that the options name; nil without one. Begin must follow.
+func openJournal(p *parts) (*journaled, error) {
 	o := p.options.Journal
 	if o == nil {
-		return nil
+		return nil, nil
 	}
 	j := &journaled{
-		parts: p.parts, ledger: newLedger(), room: newRoomLine(), gate: gate{empty: make(chan struct{})},
+		parts: p, ledger: newLedger(), room: newRoomLine(), gate: gate{empty: make(chan struct{})},
 		closing: make(chan struct{}), tidying: make(chan struct{}, 1), noting: make(chan struct{}, 1),
 	}
 	j.beside.limit = make(chan struct{}, p.options.MaxBufferedEvents)
@@ -69,23 +69,23 @@ func (p *BufferedProducer) openJournal() error {
 	j.log, err = journal.Open(o.Directory, journal.Options{
 		Files: o.files, Owner: owner, Policy: o.Sync.policy(), Interval: o.Interval, SegmentBytes: o.segment(),
 		MaxBytes: o.MaxBytes, KeepFree: max(0, o.KeepFree), AllowRemote: o.AllowRemote,
-		Snapshot: j.ledger.snapshot, Logger: p.options.Logger,
+		Snapshot: j.ledger.snapshot, Logger: p.options.unheard(),
 	}, j.ledger.restore, j.ledger.replay)
 	if err != nil {
-		return journalError(err)
+		return nil, journalError(err)
 	}
 	if err := j.checkMapping(); err != nil {
-		return errors.Join(err, j.log.Close())
+		return nil, errors.Join(err, j.log.Close())
 	}
 	j.life = j.end()
 	j.recovered = j.unsettled()
 	j.feeder = newFeeder(j)
-	p.journal = j
-	if a := p.directory.assigned; a != nil {
-		a.lane = j.lane(a.id)
-	}
+	return j, nil
+}
+
+// begin begins to feed what is in the journal.
+func (j *journaled) begin() {
 	j.crew.run(j.feeder.run) // ends when no further try begins
-	return nil
 }
 
 // accept adds an encoded event to the journal, and returns when it is kept there. It waits for room
@@ -107,16 +107,15 @@ func (j *journaled) accept(ctx context.Context, w *wireEvent, a *acceptance) err
 		}
 		return err
 	}
-	j.observer.accepted(ctx, nil, a.to.key, sectionSize(w.size()))
 	if a.how == streams {
-		j.commitSoon(p)
-		return nil
-	}
-	err = j.await(p)
-	if w.checkpoint != nil {
+		j.commitSoon(p) // EnqueueAll waits for it
+	} else if err := j.await(p); err != nil {
+		return err
+	} else if w.checkpoint != nil {
 		j.ledger.checkpoint(p + 1) // drops the older ones
 	}
-	return err
+	j.observer.accepted(ctx, nil, a.to.key, sectionSize(w.size()))
+	return nil
 }
 
 // await waits until the journal keeps an event.

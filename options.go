@@ -158,8 +158,8 @@ type Options struct {
 	//
 	// Without a Logger, the producer logs to slog.Default() each change of Health's state (WARN;
 	// INFO when all is well again). While trouble lasts it adds one line a minute. It also logs
-	// each failed batch without a handler and Deliveries, and each panic of a handler (ERROR).
-	// slog.New(slog.DiscardHandler) silences all of it.
+	// each failed batch without a handler and Deliveries, each panic of a handler (ERROR), and what
+	// goes wrong with the Journal's files. slog.New(slog.DiscardHandler) silences all of it.
 	// Default: none.
 	Logger *slog.Logger
 

@@ -86,7 +86,7 @@ func TestATryWithoutCreditLeavesOthersTheirLink(t *testing.T) {
 				}
 				peer := scripted.New(t, 1)
 				o.Logger = cmp.Or(o.Logger, scripted.Unlogged)
-				p := newProducer("test.example", "hub", detachingHub{peer}, o)
+				p := mustNewProducer(t, "test.example", detachingHub{peer}, o)
 				enqueue(t, p, "0", "first")
 				synctest.Wait()
 				given := p.directory.table.Load().partitions[0].link.(*detachingLink).given

@@ -82,6 +82,16 @@ func wantFailed(t *testing.T, what string, err error, want int) {
 	}
 }
 
+// mustNewProducer is newProducer without an error.
+func mustNewProducer(tb testing.TB, namespace string, h hub, o Options) *BufferedProducer {
+	tb.Helper()
+	p, err := newProducer(namespace, "hub", h, o)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return p
+}
+
 // producerOn returns a producer for a hub without a connection. It is closed when the test ends,
 // unless the test closes it first. It logs nothing without a Logger.
 func producerOn(t *testing.T, h hub, options Options) *BufferedProducer {
@@ -91,7 +101,7 @@ func producerOn(t *testing.T, h hub, options Options) *BufferedProducer {
 		t.Fatal(err)
 	}
 	o.Logger = cmp.Or(o.Logger, scripted.Unlogged)
-	p := newProducer("test.example", "hub", h, o)
+	p := mustNewProducer(t, "test.example", h, o)
 	t.Cleanup(func() {
 		if !p.IsClosed() {
 			_ = p.Close(context.Background())

@@ -83,16 +83,16 @@ func newConnectedProducer(e endpoint, hubName string, options *Options) (*Buffer
 	cfg := e.config(c, o.Identifier)
 	cfg.Connected, cfg.Disconnected = func() { p.observer.connected() }, func(err error) { p.observer.disconnected(err) }
 	h := &remoteHub{conn: connection.New(cfg), own: true, name: hubName, identifier: o.Identifier, idempotent: o.EnableIdempotentRetries}
-	p = newProducer(e.namespace, hubName, h, o)
-	if err := p.openJournal(); err != nil {
+	if p, err = newProducer(e.namespace, hubName, h, o); err != nil {
 		return nil, err
 	}
 	p.observer.created()
 	return p, nil
 }
 
-// newProducer returns a producer for that hub. The options have their defaults filled in.
-func newProducer(namespace, hubName string, h hub, o Options) *BufferedProducer {
+// newProducer returns a producer for that hub. The options have their defaults filled in. The error
+// is of the journal.
+func newProducer(namespace, hubName string, h hub, o Options) (*BufferedProducer, error) {
 	parts := &parts{namespace: namespace, hubName: hubName, options: &o, hub: h, lifetime: newLifetime()}
 	p := &BufferedProducer{parts: parts}
 	parts.crew = newCrew(parts.lifetime)
@@ -100,7 +100,11 @@ func newProducer(namespace, hubName string, h hub, o Options) *BufferedProducer 
 	parts.directory = &directory{parts: parts}
 	parts.directory.ring.Store(rand.Uint32()) // so that a fleet does not begin with one partition
 	parts.admission = newAdmission(o.MaxBufferedEvents, o.MaxBufferedBytes, parts.directory.pick, parts.directory.press)
-	parts.handlers = &handlers{producer: p, options: &o, admission: parts.admission, observer: parts.observer}
+	var err error
+	if parts.journal, err = openJournal(parts); err != nil {
+		return nil, err
+	}
+	parts.handlers = &handlers{producer: p, options: &o, admission: parts.admission, observer: parts.observer, journal: parts.journal}
 	health := &parts.observer.health
 	parts.admission.hindrance = health.hindrance
 	parts.watch = newWatch(func(w *work) {
@@ -115,7 +119,10 @@ func newProducer(namespace, hubName string, h hub, o Options) *BufferedProducer 
 	if o.Partitioning == ServiceAssigned {
 		parts.directory.assigned = newPartition(parts, "")
 	}
-	return p
+	if parts.journal != nil {
+		parts.journal.begin()
+	}
+	return p, nil
 }
 
 func errClosed() error { return fmt.Errorf("eventhubs: %w", ErrClosed) }
@@ -131,7 +138,8 @@ func (p *BufferedProducer) BufferedEvents() int {
 
 // PartitionBufferedEvents is [BufferedProducer.BufferedEvents] for one partition. It is 0 for an
 // unknown id. While the hub's partitions are not known, it counts only the events that were
-// enqueued with that PartitionID. The others count in the total only.
+// enqueued with that PartitionID. The others count in the total only. With [Options.Journal] it
+// counts the events that were read from the journal to be sent.
 func (p *BufferedProducer) PartitionBufferedEvents(partitionID string) int {
 	if partitionID == "" {
 		return 0

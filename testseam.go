@@ -148,7 +148,7 @@ func init() {
 		if err != nil {
 			return nil, err
 		}
-		return newProducer(namespace, name, seamHub{hub}, o), nil
+		return newProducer(namespace, name, seamHub{hub}, o)
 	}
 }
 
