@@ -174,8 +174,11 @@ func (a *admission) promised(s *scope) bool {
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	if s.events < 1 {
+		return false
+	}
 	s.events--
-	return s.events >= 0
+	return true
 }
 
 // possible returns an error if the event cannot be accepted, however long the caller waits.
@@ -312,9 +315,7 @@ func (a *admission) enterFor(ctx context.Context, s *share, bytes int) (admitted
 	a.mu.Lock()
 	if a.closed == nil && len(a.ready) == 0 && a.any.first == nil && a.roomLocked(bytes) {
 		if admitted = s.first == nil && s.opensLocked(bytes); admitted {
-			a.events++
-			a.bytes += bytes
-			a.chargeLocked(s, 1, bytes)
+			a.takeLocked(&wish{partition: s.partition, bytes: bytes})
 		}
 		a.mu.Unlock()
 		return admitted, nil

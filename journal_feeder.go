@@ -6,7 +6,6 @@ import (
 	"math"
 	"slices"
 	"sync/atomic"
-	"time"
 
 	"github.com/go-eventhubs/eventhubs/internal/journal"
 )
@@ -362,23 +361,17 @@ func (f *feeder) learn() error {
 
 func (f *feeder) ask() error {
 	j := f.journal
-	d := j.directory
-	for failed := (retries{}); !d.known(); {
+	for failed := (retries{}); !j.directory.known(); {
 		opened := j.hub.Opened()
-		d.staging.work.begin(tryRuns)
-		list, err := d.ask(j.options.Retry.TryTimeout)
-		d.staging.work.end(tryRuns)
-		if err == nil {
-			d.adopt(list)
+		list, failure := j.directory.staging.ask(&failed)
+		if failure == nil {
+			j.directory.adopt(list)
 			return nil
 		}
 		if over := j.lifetime.over(); over != nil {
 			return over
 		}
-		last := failed.failed(err, "")
-		pause, _ := failed.after(err, "", false, j.options)
-		j.observer.health.failed(nil, last, triedAgain)
-		j.lifetime.sleep(max(pause, time.Millisecond), wakes(err, opened))
+		j.lifetime.sleep(max(failure.pause, leastPause), wakes(failure.err, opened))
 	}
 	return nil
 }

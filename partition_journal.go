@@ -99,7 +99,6 @@ func (p *partition) keeps(b *batch, o Outcome) bool {
 	}
 	if p.identity != nil && p.identity.fenced.Load() {
 		p.journal.ledger.halt(p.lane, o.Err)
-		p.observer.health.failed(p, o.Err, givenUp)
 	}
 	if p.halted() != nil {
 		return true

@@ -37,7 +37,7 @@ func (p *partition) send(b *batch, tries *connection.Deadlines) {
 func (p *partition) deliver(b *batch, tries *connection.Deadlines) Outcome {
 	if b.sent.IsZero() {
 		b.sent = time.Now()
-		b.ambiguous = p.identity == nil && p.journal.recovers(b) // a former life may have sent it
+		b.ambiguous = b.ambiguous || p.identity == nil && p.journal.recovers(b) // a former life may have sent it
 	}
 	p.work.begin(tryRuns) // until the batch is settled or backs off: what a failure means is known before it counts as ended
 	defer p.work.end(tryRuns)

@@ -207,12 +207,18 @@ func (q *queue) doomLocked(err error) (events int) {
 }
 
 // oldest returns when the first event of the oldest batch was accepted; zero if there is none.
-func (q *queue) oldest() (first time.Time) {
+func (q *queue) oldest() time.Time {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	for _, b := range slices.Concat(q.taken, q.waiting) {
-		if b.count > 0 && (first.IsZero() || b.first.Before(first)) {
-			first = b.first
+	return q.oldestLocked()
+}
+
+func (q *queue) oldestLocked() (first time.Time) {
+	for _, batches := range [][]*batch{q.taken, q.waiting} {
+		for _, b := range batches {
+			if b.count > 0 && (first.IsZero() || b.first.Before(first)) {
+				first = b.first
+			}
 		}
 	}
 	return first
@@ -223,15 +229,12 @@ func (q *queue) stats(now time.Time) (s PartitionStats) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	s.BatchesInFlight = len(q.taken)
-	for i, b := range q.waiting {
+	for _, b := range q.waiting {
 		s.BufferedEvents += b.count
 		s.BufferedBytes += b.bytes
-		if i == 0 && b.count > 0 {
-			s.OldestEventAge = now.Sub(b.first)
-		}
 	}
-	for _, b := range q.taken {
-		s.OldestEventAge = max(s.OldestEventAge, now.Sub(b.first))
+	if first := q.oldestLocked(); !first.IsZero() {
+		s.OldestEventAge = max(0, now.Sub(first))
 	}
 	return s
 }
