@@ -158,6 +158,7 @@ func (c *Connection) NewBufferedProducer(eventHub string, options *Options) (*Bu
 		return nil, err
 	}
 	p.observer.created()
+	p.journal.begin()
 	return p, nil
 }
 

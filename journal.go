@@ -83,9 +83,12 @@ func openJournal(p *parts) (*journaled, error) {
 	return j, nil
 }
 
-// begin begins to feed what is in the journal.
+// begin begins to feed what is in the journal, if there is one. From now on the producer connects by
+// itself.
 func (j *journaled) begin() {
-	j.crew.run(j.feeder.run) // ends when no further try begins
+	if j != nil {
+		j.crew.run(j.feeder.run) // ends when no further try begins
+	}
 }
 
 // accept adds an encoded event to the journal, and returns when it is kept there. It waits for room

@@ -89,6 +89,7 @@ func mustNewProducer(tb testing.TB, namespace string, h hub, o Options) *Buffere
 	if err != nil {
 		tb.Fatal(err)
 	}
+	p.journal.begin()
 	return p
 }
 

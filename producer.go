@@ -87,11 +87,12 @@ func newConnectedProducer(e endpoint, hubName string, options *Options) (*Buffer
 		return nil, err
 	}
 	p.observer.created()
+	p.journal.begin()
 	return p, nil
 }
 
 // newProducer returns a producer for that hub. The options have their defaults filled in. The error
-// is of the journal.
+// is of the journal, which must begin before the producer is used.
 func newProducer(namespace, hubName string, h hub, o Options) (*BufferedProducer, error) {
 	parts := &parts{namespace: namespace, hubName: hubName, options: &o, hub: h, lifetime: newLifetime()}
 	p := &BufferedProducer{parts: parts}
@@ -118,9 +119,6 @@ func newProducer(namespace, hubName string, h hub, o Options) (*BufferedProducer
 	health.empty = func() bool { return p.BufferedEvents() == 0 }
 	if o.Partitioning == ServiceAssigned {
 		parts.directory.assigned = newPartition(parts, "")
-	}
-	if parts.journal != nil {
-		parts.journal.begin()
 	}
 	return p, nil
 }

@@ -148,7 +148,12 @@ func init() {
 		if err != nil {
 			return nil, err
 		}
-		return newProducer(namespace, name, seamHub{hub}, o)
+		p, err := newProducer(namespace, name, seamHub{hub}, o)
+		if err != nil {
+			return nil, err
+		}
+		p.journal.begin()
+		return p, nil
 	}
 }
 
