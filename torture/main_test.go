@@ -37,21 +37,34 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// TestAShortRun makes each kind of fault once, and some often.
-func TestAShortRun(t *testing.T) {
+// runJSON runs the command, and returns its report.
+func runJSON(t *testing.T, args ...string) (r *report, ok bool) {
+	t.Helper()
 	var out, status bytes.Buffer
-	ok, err := run(t.Context(), []string{"-for", "30s", "-json"}, &out, &status)
+	ok, err := run(t.Context(), append(args, "-json"), &out, &status)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Log(status.String())
-	var r report
 	if err := json.Unmarshal(out.Bytes(), &r); err != nil {
 		t.Fatal(err)
 	}
+	return r, ok
+}
+
+// runWell wants a run in which nothing is wrong.
+func runWell(t *testing.T, args ...string) *report {
+	t.Helper()
+	r, ok := runJSON(t, args...)
 	if !ok {
 		t.Fatalf("%s; wrong: %v", r.Failure, r.Verdict)
 	}
+	return r
+}
+
+// TestAShortRun makes each kind of fault once, and some often.
+func TestAShortRun(t *testing.T) {
+	r := runWell(t, "-for", "30s")
 	// A fault of an attach needs a lost link, one of a list its next refresh: a few kinds may not
 	// have had their moment.
 	if want := len((&options{plain: r.Plain}).kinds()) - 8; r.KindsMade < want {
@@ -65,19 +78,7 @@ func TestAShortRun(t *testing.T) {
 
 // TestFiftyKills kills one publisher, and the emulator now and then. The source is finished.
 func TestFiftyKills(t *testing.T) {
-	var out, status bytes.Buffer
-	ok, err := run(t.Context(), []string{"-kills", "50", "-json"}, &out, &status)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Log(status.String())
-	var r report
-	if err := json.Unmarshal(out.Bytes(), &r); err != nil {
-		t.Fatal(err)
-	}
-	if !ok {
-		t.Fatalf("%s; wrong: %v", r.Failure, r.Verdict)
-	}
+	r := runWell(t, "-kills", "50")
 	if k := r.Verdict.Kills; k.Lives != 50 || k.Between < 40 {
 		t.Errorf("%+v, want 50 kills, 40 of them between an Enqueue and its acknowledgement", k)
 	}
@@ -107,15 +108,9 @@ func TestAServiceThatLiesIsFound(t *testing.T) {
 	honest := kinds
 	kinds = append(slices.Clip(kinds), lies...)
 	defer func() { kinds = honest }()
-	var out, status bytes.Buffer
-	directory := filepath.Join(t.TempDir(), "run")
-	ok, err := run(t.Context(), []string{"-for", "4s", "-faults", "10", "-only", "lie:", "-json", "-directory", directory}, &out, &status)
-	if err != nil || ok {
-		t.Fatalf("the run is ok: %v, %v", ok, err)
-	}
-	var r report
-	if err := json.Unmarshal(out.Bytes(), &r); err != nil {
-		t.Fatal(err)
+	r, ok := runJSON(t, "-for", "4s", "-faults", "10", "-only", "lie:", "-directory", filepath.Join(t.TempDir(), "run"))
+	if ok {
+		t.Fatal("the run is ok")
 	}
 	for _, f := range r.Faults {
 		if f.Asked > 0 && f.Acted == 0 {
