@@ -80,6 +80,7 @@ func (l *Ledger) settle(in io.Reader, v *Verdict, s *sweep, g *group) (*account,
 		case err == io.EOF || errors.Is(err, record.ErrTorn) && !a.ended:
 			if a.group != nil {
 				a.pass(&v.Kills)
+				a.now = journaling{}
 			} else {
 				a.compare()
 			}
@@ -102,7 +103,7 @@ func (l *Ledger) accountLocked(id record.ID, v *Verdict, s *sweep, g *group) *ac
 		return a
 	}
 	if a.group == nil {
-		a.group = g
+		a.group, a.tries = g, g.tries
 		g.accounts[id.Life] = a
 		g.order = append(g.order, a)
 	}
@@ -245,7 +246,7 @@ func (a *account) compare() {
 }
 
 // forget drops what nothing needs after the comparison.
-func (a *account) forget() { a.reported, a.refused, a.now = pairs{}, bits{}, journaling{} }
+func (a *account) forget() { a.reported, a.refused = pairs{}, bits{} }
 
 // lateness decides about the events that are stored after later ones. Without idempotence this is
 // allowed for an event that was reported possibly stored, or whose life was killed. Its bytes were

@@ -82,10 +82,6 @@ var refusals = map[string]bool{"rejected": true, "too-large": true}
 // pass notes what is left of a life when its record ends.
 func (a *account) pass(kills *Kills) {
 	g := a.group
-	for partition, n := range a.tries {
-		g.tries[partition] += n
-	}
-	clear(a.tries)
 	if g.ended, g.left = a.ended, a.left; a.ended && a.left == 0 {
 		return
 	}
@@ -176,7 +172,7 @@ func (a *account) compareKept(drained bool) {
 		case !drained:
 		case accepted && !in:
 			a.wrong(WrongDropped, "event %d of life %d", n, life)
-		case accepted || in:
+		case in:
 			a.wrong(WrongUnreported, "event %d of life %d", n, life)
 		}
 	}
