@@ -12,6 +12,11 @@ import (
 // of its batches; the next one reports the others and its own.
 func kept(life uint32) *history {
 	h := empty()
+	h.keep(life)
+	return h
+}
+
+func (h *history) keep(life uint32) {
 	h.live(life)
 	h.live(life + 1)
 	former := h.records[life]
@@ -22,7 +27,6 @@ func kept(life uint32) *history {
 		h.records[life+1] = slices.Insert(h.records[life+1], 1+i, e)
 	}
 	h.records[life] = former[:cut]
-	return h
 }
 
 const (
@@ -108,6 +112,40 @@ func TestAKillThatHitNothingDoesNotCount(t *testing.T) {
 	}
 }
 
+// A life of a source that is killed after its last acknowledgement, or before it enqueues, has hit
+// nothing. One that has heard nothing has.
+func TestKillsOfASource(t *testing.T) {
+	h := source()
+	begin := h.records[sourceLife][0]
+	h.records[sourceLife] = slices.DeleteFunc(h.records[sourceLife], func(e *record.Entry) bool { return e.Kind == record.Reported && e.Numbers[0] < resumedAt })
+	moved := slices.DeleteFunc(source().records[sourceLife], func(e *record.Entry) bool { return e.Kind != record.Reported })
+	for _, e := range moved {
+		e.Recovered = true
+	}
+	next := h.records[sourceLife+1]
+	h.records[sourceLife+1] = append([]*record.Entry{begin, {Kind: record.Resumed, First: resumedAt}}, moved...) // enqueues nothing
+	h.records[sourceLife+2] = next[:len(next)-1]                                                                 // no End
+	h.records[sourceLife+3] = []*record.Entry{begin, {Kind: record.Resumed, First: eventsOfALife}, {Kind: record.End, Time: start}}
+	if v, want := h.judge(t), (Kills{Lives: 3, Between: 1, Within: 1}); len(v.Wrong) > 0 || v.Kills != want {
+		t.Errorf("kills %+v, wrong %v, want %+v", v.Kills, v.Examples, want)
+	}
+}
+
+// What the last life leaves in the journal is one finding, and not lost too.
+func TestWhatAJournalKeepsIsNotLost(t *testing.T) {
+	h := kept(keptLife)
+	n := drop(h.lastReported(keptLife + 1))
+	for p := range h.log {
+		if i := h.at(p, idOf(keptLife+1, n)); i >= 0 {
+			h.cut(p, i)
+		}
+	}
+	h.last(keptLife + 1).Count = 1
+	if v := h.judge(t); len(v.Wrong) != 1 || v.Wrong[WrongKept] != 1 {
+		t.Errorf("wrong: %v, want only that an event is left", v.Examples)
+	}
+}
+
 func TestEachPlantedWrongOfAJournalIsFound(t *testing.T) {
 	forgot := Fault{ID: 1, Kind: "forget", Producer: everybody, Partition: everybody, Began: start, Acted: start, Ended: start, Duplicates: true, Forgets: true}
 	killed := Fault{ID: 2, Kind: "kill", Producer: everybody, Partition: everybody, Began: start, Acted: start, Ended: start, Duplicates: true}
@@ -143,8 +181,28 @@ func TestEachPlantedWrongOfAJournalIsFound(t *testing.T) {
 			for _, e := range h.records[sourceLife+1] {
 				e.Numbers = slices.DeleteFunc(slices.Clone(e.Numbers), func(n uint64) bool { return n == resumedAt-1 })
 			}
+			h.records[sourceLife+1] = slices.DeleteFunc(h.records[sourceLife+1], func(e *record.Entry) bool { return e.Kind == record.Accepted })
 			remove(h, idOf(sourceLife, resumedAt-1))
 		}, WrongDropped, 1},
+		{"a refused event is there", keptBy(keptLife), func(h *history) {
+			n := drop(h.lastReported(keptLife + 1))
+			h.insert(keptLife+1, record.End, &record.Entry{Kind: record.Refused, First: n, Count: 1, Code: "closed"})
+		}, WrongRefused, 1},
+		{"an event that was never enqueued is there", keptBy(keptLife), func(h *history) {
+			h.append(1, eventOf(idOf(keptLife, eventsOfALife+5)))
+		}, WrongInvented, 1},
+		{"an event that is reported not stored is there", keptBy(keptLife), func(h *history) {
+			e := h.recovered(keptLife + 1)
+			e.Storage, e.Code = record.NotStored, "rejected"
+		}, WrongStored, perBatch},
+		{"an event whose Enqueue had not returned is there, and its outcome in no life", keptBy(keptLife), func(h *history) {
+			n := drop(h.recovered(keptLife + 1))
+			for _, e := range h.records[keptLife] {
+				if e.Kind == record.Accepted {
+					e.Count = n
+				}
+			}
+		}, WrongUnreported, 1},
 		{"an outcome is in no life", keptBy(keptLife), func(h *history) { drop(h.recovered(keptLife + 1)) }, WrongUnreported, 1},
 		{"an outcome of the last life is missing", keptBy(keptLife), func(h *history) { drop(h.lastReported(keptLife + 1)) }, WrongUnreported, 1},
 		{"a batch of a former life is not marked", keptBy(keptLife), func(h *history) { h.recovered(keptLife + 1).Recovered = false }, WrongUnmarked, perBatch},
@@ -188,18 +246,16 @@ func TestEachPlantedWrongOfAJournalIsFound(t *testing.T) {
 			h.faults = []Fault{forgot}
 		}, WrongDuplicate, 1},
 		{"a batch is twice without a fault", keptBy(atLeast), func(h *history) { h.repeat(atLeast, 1) }, WrongUncaused, 1},
-		{"a batch is twice without a kill or a failed try", func() *history {
-			h := empty()
-			h.live(atLeast)
-			return h
-		}, func(h *history) { h.repeat(atLeast, 1); h.faults = []Fault{killed} }, WrongUncaused, 1},
-		{"a former life's event follows the next one's", keptBy(keptLife), func(h *history) {
-			p := 2
-			at := h.at(p, idOf(keptLife, h.targeted(keptLife, p, 3)))
-			e := h.log[p][at]
-			h.cut(p, at)
-			h.append(p, e)
+		{"a batch is twice without a kill or a failed try", atLeastAlive, func(h *history) { h.repeat(atLeast, 1); h.faults = []Fault{killed} }, WrongUncaused, 1},
+		{"the former life's last event follows the next one's", keptBy(keptLife), func(h *history) {
+			h.moveLast(2, keptLife, func(id record.ID) bool { return id.Route(testPartitions) != record.Anywhere })
 		}, WrongOrder, 1},
+		{"a batch is twice more often than tries have failed", atLeastAlive, func(h *history) {
+			h.repeat(atLeast, 1)
+			h.repeat(atLeast, 2)
+			h.faults = []Fault{killed}
+			h.insert(atLeast, record.End, &record.Entry{Kind: record.Tried, Time: start, Partition: 1, Code: "connection-lost"})
+		}, WrongUncaused, 1},
 		{"two events of a former life change places", keptBy(atLeast), func(h *history) {
 			a, b := h.at(2, idOf(atLeast, h.targeted(atLeast, 2, 0))), h.at(2, idOf(atLeast, h.targeted(atLeast, 2, 5)))
 			h.log[2][a], h.log[2][b] = h.log[2][b], h.log[2][a]
@@ -213,8 +269,19 @@ func TestEachPlantedWrongOfAJournalIsFound(t *testing.T) {
 			h.insert(sourceLife+1, record.Intent, &record.Entry{Kind: record.Resumed, First: 299})
 		}, WrongCheckpoint, 1},
 		{"the checkpoint is of no event", source, func(h *history) {
-			h.insert(sourceLife+1, record.Resumed, &record.Entry{Kind: record.Resumed, First: beganTo + 1})
-		}, WrongCheckpoint, 0},
+			h.records[sourceLife+1][1].First = beganTo + 1
+		}, WrongCheckpoint, 1},
+		{"one of two producers does not close", func() *history {
+			h := kept(keptLife)
+			h.keep(atLeast)
+			return h
+		}, func(h *history) {
+			h.records[keptLife+1] = h.records[keptLife+1][:len(h.records[keptLife+1])-1]
+		}, WrongKept, 1},
+		{"the last life of a source does not close, and a former one did", source, func(h *history) {
+			h.records[sourceLife] = append(h.records[sourceLife], &record.Entry{Kind: record.End, Time: start})
+			h.records[sourceLife+1] = h.records[sourceLife+1][:len(h.records[sourceLife+1])-1]
+		}, WrongKept, 1},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			h := test.make()
@@ -227,9 +294,16 @@ func TestEachPlantedWrongOfAJournalIsFound(t *testing.T) {
 	}
 }
 
+// atLeastAlive is a run of one life, which was not killed.
+func atLeastAlive() *history {
+	h := empty()
+	h.live(atLeast)
+	return h
+}
+
 func keptBy(life uint32) func() *history { return func() *history { return kept(life) } }
 
-// last2 is the last outcome that a life reported.
+// lastReported is the last outcome that a life reported.
 func (h *history) lastReported(life uint32) *record.Entry {
 	for _, e := range slices.Backward(h.records[life]) {
 		if e.Kind == record.Reported {
@@ -252,6 +326,22 @@ func TestWhatAJournalAllowsIsNotWrong(t *testing.T) {
 		}, func(v *Verdict) bool { return v.Totals.ReportedStored == 2*eventsOfALife }},
 		{"a batch that is twice after a kill, without idempotence", keptBy(atLeast), func(h *history) { h.repeat(atLeast, 1); h.faults = []Fault{killed} },
 			func(v *Verdict) bool { return v.Duplicates.ByFault["kill"] == perBatch }},
+		{"a batch that is twice after a failed try, without idempotence", atLeastAlive, func(h *history) {
+			h.repeat(atLeast, 1)
+			h.repeat(atLeast, 2)
+			h.faults = []Fault{killed}
+			for _, partition := range []int{1, everybody} {
+				h.insert(atLeast, record.End, &record.Entry{Kind: record.Tried, Time: start, Partition: partition, Code: "connection-lost"})
+			}
+		}, func(v *Verdict) bool { return v.Duplicates.ByFault["kill"] == 2*perBatch }},
+		{"a batch that is twice after a life that closed with events left", keptBy(atLeast), func(h *history) {
+			h.records[atLeast] = append(h.records[atLeast], &record.Entry{Kind: record.End, Time: start, Count: 5})
+			h.repeat(atLeast, 1)
+			h.faults = []Fault{killed}
+		}, func(v *Verdict) bool { return v.Duplicates.ByFault["kill"] == perBatch && v.Kills == Kills{} }},
+		{"a former life's event without a key or a partition that follows the next one's", keptBy(keptLife), func(h *history) {
+			h.moveLast(2, keptLife, func(id record.ID) bool { return id.Route(testPartitions) == record.Anywhere })
+		}, func(v *Verdict) bool { return v.Totals.Stored == 2*eventsOfALife }},
 		{"a forgotten batch that the next life cuts in two", keptBy(keptLife), func(h *history) {
 			reported := h.reported(keptLife, 1)
 			first := h.at(1, idOf(keptLife, reported.Numbers[0]))

@@ -37,6 +37,19 @@ func (h *history) repeat(life uint32, partition int) {
 	h.renumber()
 }
 
+// moveLast moves a life's last event that is wanted to the end of a partition.
+func (h *history) moveLast(partition int, life uint32, wanted func(record.ID) bool) {
+	var r record.BodyReader
+	for at, e := range slices.Backward(h.log[partition]) {
+		if id, err := r.Read(e.Body); err == nil && id.Life == life && wanted(id) {
+			h.cut(partition, at)
+			h.append(partition, e)
+			return
+		}
+	}
+	panic("no such event")
+}
+
 // targeted is an event of the partition that has a key or the partition's id.
 func (h *history) targeted(life uint32, partition, nth int) (number uint64) {
 	for _, n := range h.reported(life, partition).Numbers {
@@ -133,6 +146,20 @@ func TestEachPlantedWrongIsFound(t *testing.T) {
 			h.append(0, e)
 			h.faults = []Fault{{ID: 1, Kind: "forget", Producer: everybody, Partition: everybody, Began: start.Add(-time.Second), Acted: start.Add(-time.Second), Ended: start.Add(-time.Second), Forgets: true}}
 		}, WrongFenced, 1},
+		{"a former life stores after its successor in two partitions", func(h *history) {
+			any := func(record.ID) bool { return true }
+			h.moveLast(0, idempotentLife, any)
+			h.moveLast(1, idempotentLife, any)
+		}, WrongFenced, 2},
+		{"a former life stores after its successor, long after the service forgot", func(h *history) {
+			ordered := func(id record.ID) bool { return id.Route(testPartitions) != record.Anywhere }
+			h.moveLast(0, idempotentLife, ordered)
+			h.append(0, eventOf(idOf(idempotentLife, 0)))
+			last := len(h.log[0]) - 1
+			h.log[0][last].Enqueued = start.Add(time.Hour)
+			forgotten := h.log[0][last-1].Enqueued
+			h.faults = []Fault{{ID: 1, Kind: "forget", Producer: everybody, Partition: everybody, Began: forgotten, Acted: forgotten, Ended: forgotten, Forgets: true}}
+		}, WrongFenced, 1},
 		{"a fenced life is reported stored", func(h *history) {
 			e := h.reported(idempotentLife, 0)
 			h.insert(idempotentLife, record.Reported, &record.Entry{Kind: record.Reported, Time: start, Storage: record.NotStored, Partition: 0, Code: codeFenced})
@@ -201,18 +228,20 @@ func TestWhatIsAllowedIsNotWrong(t *testing.T) {
 			h.faults = []Fault{{ID: 1, Kind: "forget", Producer: everybody, Partition: everybody, Began: start, Acted: start, Ended: start, Forgets: true}}
 		}, func(v *Verdict) bool { return v.Duplicates.Forgotten == perBatch }},
 		{"a former life after the service forgot its successor", func(h *history) {
-			last := 0 // the life's last event, so that its own order stays
-			var r record.BodyReader
-			for at, e := range h.log[0] {
-				if id, err := r.Read(e.Body); err == nil && id.Life == idempotentLife {
-					last = at
-				}
+			for p := range 2 {
+				var r record.BodyReader
+				at := slices.IndexFunc(h.log[p], func(e Received) bool {
+					id, err := r.Read(e.Body)
+					return err == nil && id.Life == successorLife
+				})
+				e := h.log[p][at] // the successor takes the partition before the former life's last two
+				h.cut(p, at)
+				h.log[p] = slices.Insert(h.log[p], at-2, e)
+				h.log[p][at-2].Enqueued = h.log[p][at-3].Enqueued
+				h.renumber()
 			}
-			e := h.log[0][last]
-			h.cut(0, last)
-			h.append(0, e)
 			h.faults = []Fault{{ID: 1, Kind: "forget", Producer: everybody, Partition: everybody, Began: start, Acted: start, Ended: start.Add(time.Hour), Forgets: true}}
-		}, func(v *Verdict) bool { return v.Duplicates.Revived == 1 }},
+		}, func(v *Verdict) bool { return v.Duplicates.Revived == 4 }},
 		{"a life that takes a partition from a later life", func(h *history) {
 			of := func(e Received) bool {
 				var r record.BodyReader
