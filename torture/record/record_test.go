@@ -181,6 +181,25 @@ func FuzzBody(f *testing.F) {
 	})
 }
 
+// The checksum of such an entry is right, but no writer has made it.
+func TestAnEntryWithAValueOutOfItsRangeIsDamaged(t *testing.T) {
+	reported := &Entry{Kind: Reported, Time: time.UnixMicro(5), Storage: Stored, Partition: 2, Life: 1<<32 - 1, Numbers: []uint64{3}}
+	payload := reported.appendPayload(nil)
+	life := bytes.Index(payload, []byte{0xff, 0xff, 0xff, 0xff, 0x0f})
+	if err := new(Entry).parse(payload); err != nil || life < 1 {
+		t.Fatalf("%x: %v", payload, err)
+	}
+	for name, at := range map[string]int{"a flag of 2": life - 1, "a life above 32 bits": life + 4} {
+		edited := slices.Clone(payload)
+		if edited[at] = 0x1f; at < life {
+			edited[at] = 2
+		}
+		if err := new(Entry).parse(edited); !errors.Is(err, ErrDamaged) {
+			t.Errorf("%s: got %v, want ErrDamaged", name, err)
+		}
+	}
+}
+
 func TestAnEntryWithAnotherByteIsDamaged(t *testing.T) {
 	data := (&Entry{Kind: Accepted, First: 5, Count: 64}).Append(nil)
 	data[2] ^= 1 // First, so only the checksum shows it
