@@ -12,6 +12,7 @@ import (
 
 	"github.com/go-eventhubs/eventhubs/emulator"
 	"github.com/go-eventhubs/eventhubs/torture/judge"
+	router "github.com/go-eventhubs/eventhubs/torture/network"
 )
 
 // liarVariable in the environment adds kinds of faults by which the service lies.
@@ -74,6 +75,18 @@ func TestAShortRun(t *testing.T) {
 		t.Errorf("%+v, want more than that", r.Verdict.Totals)
 	}
 	t.Logf("%d events, %d faults of %d kinds", r.Verdict.Totals.Read, r.Acted, r.KindsMade)
+}
+
+// TestAFullDisk fills the disk of the small journal again and again. The short run may miss it.
+func TestAFullDisk(t *testing.T) {
+	if !router.Possible() {
+		t.Skip("no root or no /dev/net/tun")
+	}
+	r := runWell(t, "-for", "6s", "-faults", "10", "-only", fillDisk)
+	if r.KindsMade != 1 || r.Verdict.Totals.Full == 0 {
+		t.Errorf("%d faults acted, and the journal was full %d times, want some of both", r.Acted, r.Verdict.Totals.Full)
+	}
+	t.Logf("%d faults acted of %d", r.Acted, r.Faults[slices.IndexFunc(r.Faults, func(f faultReport) bool { return f.Kind == fillDisk })].Asked)
 }
 
 // TestFiftyKills kills one publisher, and the emulator now and then. The source is finished.
