@@ -4,7 +4,7 @@
 # passed it to the operating system, so a kill -9 of the broker alone loses it. "always", the default, loses nothing. enableJournalDiskSyncs=false is "never".
 # A good guess: without fsync a message is written before it is accepted, and only a crash of the machine can lose it.
 # The broker is killed while 8 JMS producers send 100 kB each, one message after the other. The writer thread has the lowest priority, as if the machine were
-# busy: without that about every third kill loses something, with it nearly every one. A strategy is done when it has lost something, or after its kills.
+# busy: without that about every third kill loses something, with it every second one or more. A strategy is done when it has lost something, or after its kills.
 # Seen:
 #   always:   nothing lost in 3 kills
 #   periodic: accepted messages lost

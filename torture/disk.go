@@ -22,8 +22,8 @@ func checkDisk(o *options) error {
 	}
 	const eventBytes = 1000 // in the data, with free pages and the large ones
 	need := uint64(o.partitions*o.retention*eventBytes) + uint64(float64(rate)*o.lasting.Seconds()*recordBytes)
-	for i := range profiles {
-		if j := profiles[i].journal; j != nil && j.room == 0 {
+	for _, p := range o.profiles() {
+		if j := p.journal; j != nil && j.room == 0 {
 			need += uint64(j.maxBytes)
 		}
 	}

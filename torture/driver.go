@@ -95,14 +95,9 @@ func newDriver(o options) (*driver, error) {
 	d := &driver{
 		options: o, directory: o.directory, log: log, inbox: newMailbox(),
 		children: make(map[*child]bool), waiting: make(map[string][]*fault), processors: make(map[string]time.Duration),
+		profiles: o.profiles(),
 	}
 	d.plan = newPlan(o.seed, o.faults, o.kinds())
-	for i := range profiles {
-		d.profiles = append(d.profiles, &profiles[i])
-	}
-	if o.kills > 0 {
-		d.profiles = []*profile{&publisher}
-	}
 	return d, nil
 }
 

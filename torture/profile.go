@@ -60,6 +60,17 @@ var publisher = profile{
 	options: func(o *eventhubs.Options) { o.MaxWaitTime = 5 * time.Millisecond },
 }
 
+// profiles are the producers of a run.
+func (o *options) profiles() (all []*profile) {
+	if o.kills > 0 {
+		return []*profile{&publisher}
+	}
+	for i := range profiles {
+		all = append(all, &profiles[i])
+	}
+	return all
+}
+
 func (s *setup) profile() *profile {
 	if s.Source {
 		return &publisher

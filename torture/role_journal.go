@@ -19,7 +19,7 @@ import (
 type journalProfile struct {
 	sync         eventhubs.JournalSync
 	segmentBytes int64
-	maxBytes     int64 // 0: the default
+	maxBytes     int64 // at least three segments
 	room         int64 // of a file system of its own, in bytes; 0: it has none
 }
 
@@ -40,7 +40,8 @@ func (j *journalProfile) options(s *setup) *eventhubs.JournalOptions {
 // diskPatience is how long a producer tries to open its journal on a full disk.
 const diskPatience = time.Minute
 
-// openJournal opens the producer. A disk that a fault has filled is tried again.
+// openJournal opens the producer, with its journal if it has one. A disk that a fault has filled is
+// tried again.
 func (p *producing) openJournal() (producer *eventhubs.BufferedProducer, err error) {
 	for began := time.Now(); time.Since(began) < diskPatience; time.Sleep(100 * time.Millisecond) {
 		if producer, err = p.open(); err == nil || !errors.Is(err, syscall.ENOSPC) {
