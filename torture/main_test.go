@@ -115,7 +115,8 @@ func TestKillsThatHitNothingFail(t *testing.T) {
 	}
 }
 
-// TestAServiceThatLiesIsFound has a whole run judged whose service accepts what it does not store, and the reverse.
+// TestAServiceThatLiesIsFound has a whole run judged whose service accepts what it does not store,
+// and the reverse.
 func TestAServiceThatLiesIsFound(t *testing.T) {
 	t.Setenv(liarVariable, "1")
 	honest := kinds

@@ -14,8 +14,8 @@ import (
 	"github.com/go-eventhubs/eventhubs/torture/record"
 )
 
-// A journalProfile is the journal of a producer. Segments are small, so that a run meets each change
-// of a segment often, and a full journal too.
+// A journalProfile is the journal of a producer. Segments are small, so that a run meets each
+// change of a segment often, and a full journal too.
 type journalProfile struct {
 	sync         eventhubs.JournalSync
 	segmentBytes int64
@@ -126,8 +126,8 @@ func (p *producing) keep(ctx context.Context, e *eventhubs.Event, looks bool) er
 	return p.producer.Enqueue(ctx, e)
 }
 
-// reportedKept records the outcome of a batch of the journal. Its events may be of former lives, and
-// their tags ended with those. Their bodies say which events they are.
+// reportedKept records the outcome of a batch of the journal. Its events may be of former lives,
+// and their tags ended with those. Their bodies say which events they are.
 func (p *producing) reportedKept(_ context.Context, b *eventhubs.Batch) {
 	var bodies record.BodyReader
 	var entries, delivered []*record.Entry

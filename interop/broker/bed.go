@@ -74,7 +74,8 @@ func newBed(ctx context.Context, b *broker, fail func(error), log io.Writer) (*b
 }
 
 // freePort returns a port of loopback without a listener. The system gives the ports from 32,768 on
-// to outgoing connections (Linux), which could take that of a broker between its kill and its start.
+// to outgoing connections (Linux), which could take that of a broker between its kill and its
+// start.
 func freePort() (string, error) {
 	const first, end, most = 10_000, 32_768, 100
 	var last error
@@ -186,8 +187,8 @@ func (d *bed) read(ctx context.Context, address string) error {
 	return err
 }
 
-// readKept is read for the address of a whole producer. The server that numbers producers keeps their
-// batches.
+// readKept is read for the address of a whole producer. The server that numbers producers keeps
+// their batches.
 func (d *bed) readKept(ctx context.Context, address string) error {
 	if d.numbers && strings.HasPrefix(address, numberedHub) {
 		_, err := d.tell(ctx, "read "+address)

@@ -195,8 +195,8 @@ func (p *process) stop() {
 	<-p.ended
 }
 
-// die makes the program kill itself when it has stored the next batch of an idempotent producer, and
-// waits for its end.
+// die makes the program kill itself when it has stored the next batch of an idempotent producer,
+// and waits for its end.
 func (p *process) die(ctx context.Context) error {
 	p.stopping.Store(true)
 	if _, err := p.tell(ctx, "die"); err != nil {

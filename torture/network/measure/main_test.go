@@ -96,8 +96,8 @@ func TestAResetIsSeenAtOnce(t *testing.T) {
 	}
 }
 
-// TestADialOfAnOutageIsMadeAgain: TCP alone would send its next SYN 13 s after the outage's end. The
-// producer dials again every 10 s, and the try goes on.
+// TestADialOfAnOutageIsMadeAgain: TCP alone would send its next SYN 13 s after the outage's end.
+// The producer dials again every 10 s, and the try goes on.
 func TestADialOfAnOutageIsMadeAgain(t *testing.T) {
 	r := newTestRig(t, 1)
 	b := &bench{options: options{roundTrip: 20 * time.Millisecond}, out: io.Discard, status: io.Discard}
