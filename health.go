@@ -22,7 +22,7 @@ type Health struct {
 	// Partitions are the IDs of the partitions in trouble. A partition is in trouble when a try has
 	// failed and none has succeeded since. It is also in trouble when a try or a handler runs, and
 	// none has ended for 10 s. If Err is set and Partitions is empty, the trouble is with the list
-	// of partitions.
+	// of partitions, or with the journal (ErrJournal).
 	Partitions []string
 
 	// Full are the IDs of the partitions that hold the room that a caller lacks now. These are the
@@ -94,8 +94,8 @@ func (p *BufferedProducer) Health() Health {
 	h.TokenExpires = p.hub.TokenExpires()
 	h.Full = p.admission.full()
 	if p.journal != nil && h.State < HealthFailing {
-		if err := p.journal.err(); err != nil {
-			h.State, h.Err, h.Since = HealthFailing, err, time.Time{}
+		if failed := p.journal.log.Failed(); failed != nil {
+			h.State, h.Err, h.Since = HealthFailing, journalError(failed), failed.At
 		}
 	}
 	return h

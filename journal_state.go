@@ -70,11 +70,3 @@ func (j *journaled) oldest() (oldest time.Time) {
 	}
 	return oldest
 }
-
-// err returns why the journal takes nothing more.
-func (j *journaled) err() error {
-	if failed := j.log.Stats().Failed; failed != nil {
-		return journalError(failed)
-	}
-	return nil
-}

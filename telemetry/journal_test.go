@@ -128,7 +128,8 @@ func TestMetricsShowAFailedJournal(t *testing.T) {
 		if err := w.producer.Enqueue(t.Context(), &eventhubs.Event{}); err == nil {
 			t.Fatal("Enqueue returned nil though every fsync fails")
 		}
-		w.want("eventhubs.producer.journal.failed{} 1")
+		time.Sleep(time.Minute)
+		w.want("eventhubs.producer.journal.failed{} 1", "eventhubs.producer.trouble.duration{} 60.000")
 	})
 }
 

@@ -3,6 +3,7 @@ package journal
 import (
 	"errors"
 	"fmt"
+	"time"
 )
 
 var (
@@ -72,7 +73,10 @@ func (e *FormatError) Error() string {
 // A FailedError means that a write or an fsync failed, and that no other file could take the
 // records. Records that were added and not kept may be in the journal or not. Only opening again
 // clears it.
-type FailedError struct{ Err error }
+type FailedError struct {
+	Err error
+	At  time.Time // of the failure
+}
 
 func (e *FailedError) Error() string {
 	return fmt.Sprintf("journal: the disk failed: %v: mend it, then open the journal again", e.Err)

@@ -191,7 +191,7 @@ func (j *Journal) syncDue() {
 // fail ends all adding. Readers go on.
 func (j *Journal) fail(err error) {
 	if j.failed == nil {
-		j.failed = &FailedError{err}
+		j.failed = &FailedError{err, time.Now()}
 		j.o.Logger.Error("journal: failed, nothing is accepted until it is opened again", "directory", j.directory, "error", err)
 	}
 	j.kept[0].Broadcast()

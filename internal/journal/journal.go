@@ -351,6 +351,14 @@ func (j *Journal) Stats() Stats {
 	return s
 }
 
+// Failed returns why nothing is added any more; nil as long as it is. Unlike Stats, it does not ask
+// the disk.
+func (j *Journal) Failed() *FailedError {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.failed
+}
+
 // Close writes and syncs all that was added, and unlocks the directory. Later calls return
 // ErrClosed.
 func (j *Journal) Close() error {
