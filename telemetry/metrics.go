@@ -99,6 +99,10 @@ func (m *maker) observables(i *instruments) {
 		g, err := m.meter.Float64ObservableGauge(name, metric.WithUnit(unit), metric.WithDescription(description))
 		return made(m, g, err)
 	}
+	whole := func(name, unit, description string) metric.Int64ObservableGauge {
+		g, err := m.meter.Int64ObservableGauge(name, metric.WithUnit(unit), metric.WithDescription(description))
+		return made(m, g, err)
+	}
 	i.bufferedEvents = level(MetricBufferedEvents, "{event}", "Events that were accepted and have no outcome yet.")
 	i.bufferedBytes = level(MetricBufferedBytes, "By", "Encoded bytes of events that were accepted and have no outcome yet.")
 	i.waitingCallers = level(MetricWaitingCallers, "{caller}", "Callers of Enqueue that wait for room in the buffer.")
@@ -112,14 +116,9 @@ func (m *maker) observables(i *instruments) {
 	i.handlerRunning = gauge(MetricHandlerRunning, "s", "How long the oldest running handler has run.")
 	i.troubleDuration = gauge(MetricTroubleDuration, "s", "How long the producer's health has been worse than ready.")
 	i.tokenRemaining = gauge(MetricTokenRemaining, "s", "How long the present authorization is still valid.")
-	health, err := m.meter.Int64ObservableGauge(MetricHealth, metric.WithUnit("{state}"), metric.WithDescription("One for the present state of the producer's health, zero for the others."))
-	i.health = made(m, health, err)
+	i.health = whole(MetricHealth, "{state}", "One for the present state of the producer's health, zero for the others.")
 
 	j := &i.journal
-	whole := func(name, unit, description string) metric.Int64ObservableGauge {
-		g, err := m.meter.Int64ObservableGauge(name, metric.WithUnit(unit), metric.WithDescription(description))
-		return made(m, g, err)
-	}
 	j.events = level(MetricJournalEvents, "{event}", "Events in the journal that have no outcome yet.")
 	j.bytes = level(MetricJournalBytes, "By", "Size of the journal's files.")
 	j.limit = level(MetricJournalLimit, "By", "Bound for the size of the journal's files.")
