@@ -161,6 +161,9 @@ func TestMetricsShowAPartitionThatACopyOfTheJournalHasTaken(t *testing.T) {
 			"eventhubs.producer.journal.events{} 1",
 			"eventhubs.producer.health{eventhubs.health.state=refused} 1",
 		)
+		if age := w.figure(telemetry.MetricOldestEventAge); age < 59 || age > 61 {
+			t.Errorf("the oldest event is %v s old, want a minute: it waits in the journal", age)
+		}
 	})
 }
 
@@ -174,28 +177,40 @@ func TestProducersWithoutAJournalReportNoMetricsOfOne(t *testing.T) {
 	})
 }
 
-// Two producers of one hub have two journals: sizes add up, and gauges show the worse one.
+// Producers of one hub have a journal each: sizes add up, and gauges show the worst one, whichever
+// comes last.
 func TestJournalsOfOneHubAreTakenTogether(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w, _ := journaled(t)
-		one := w.figure(telemetry.MetricJournalBytes)
-		second := forgetful.New()
-		second.SetSize(diskSize / 2)
-		options := w.options
-		options.Journal = &eventhubs.JournalOptions{Directory: "another", MaxBytes: journalLimit / 2, KeepFree: -1}
-		testseam.JournalOn(options.Journal, second, journalSegment)
-		options.Logger = slog.New(slog.DiscardHandler)
-		p, err := eventhubs.NewBufferedProducerFromConnectionString(w.server.ConnectionString("hub"), "", &options)
-		if err != nil {
-			t.Fatal(err)
+		w, _ := journaled(t) // its fsync is the slowest
+		w.enqueue(t.Context(), "0", "a")
+		one, limit, free := w.figure(telemetry.MetricJournalBytes), journalLimit, int64(0)
+		const others = 7
+		for n := range others {
+			options, disk := w.options, forgetful.New()
+			options.Logger = slog.New(slog.DiscardHandler)
+			options.Journal = &eventhubs.JournalOptions{Directory: "another", MaxBytes: journalLimit, KeepFree: -1}
+			disk.SetSize(diskSize)
+			if n == others/2 {
+				options.Journal.MaxBytes /= 2
+				disk.SetSize(diskSize / 2)
+			}
+			testseam.JournalOn(options.Journal, disk, journalSegment)
+			p, err := eventhubs.NewBufferedProducerFromConnectionString(w.server.ConnectionString("hub"), "", &options)
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { _ = p.Close(context.Background()) })
+			if limit += int(options.Journal.MaxBytes); n == others/2 {
+				free = diskSize/2 - disk.Used()
+			}
 		}
-		t.Cleanup(func() { _ = p.Close(context.Background()) })
 		w.want(
-			fmt.Sprint("eventhubs.producer.journal.limit{} ", journalLimit+journalLimit/2),
-			fmt.Sprint("eventhubs.producer.journal.disk.free{} ", diskSize/2-second.Used()),
+			fmt.Sprint("eventhubs.producer.journal.limit{} ", limit),
+			fmt.Sprint("eventhubs.producer.journal.disk.free{} ", free),
+			"eventhubs.producer.journal.slowest_sync{} 0.030",
 		)
-		if both := w.figure(telemetry.MetricJournalBytes); both != 2*one {
-			t.Errorf("the files have %v bytes together, want twice %v", both, one)
+		if all := w.figure(telemetry.MetricJournalBytes); all != (others+1)*one {
+			t.Errorf("the files have %v bytes together, want %d times %v", all, others+1, one)
 		}
 		if got, want := w.figure(telemetry.MetricJournalUtilization), math.Round(2*one/journalLimit*1000)/1000; got != want {
 			t.Errorf("utilization is %v, want %v, that of the smaller journal", got, want)
