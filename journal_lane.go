@@ -46,7 +46,7 @@ func (j *journaled) checkMapping() error {
 	if t == nil || j.directory.mapping(len(t.ids)) == t.mapping {
 		return nil
 	}
-	return invalid("Options.KeyPartitioner maps keys to other partitions than when %s was written: use the former one until the journal is empty", j.options.Journal.Directory)
+	return invalid("Options.KeyPartitioner maps keys to other partitions than when %s was written: use the former one, or another directory when the journal is empty", j.options.Journal.Directory)
 }
 
 // table returns the table for a position; nil if there is none yet.
