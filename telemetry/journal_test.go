@@ -181,7 +181,7 @@ func TestProducersWithoutAJournalReportNoMetricsOfOne(t *testing.T) {
 // comes last.
 func TestJournalsOfOneHubAreTakenTogether(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w, _ := journaled(t) // its fsync is the slowest
+		w, _ := journaled(t)
 		w.enqueue(t.Context(), "0", "a")
 		one, limit, free := w.figure(telemetry.MetricJournalBytes), journalLimit, int64(0)
 		const others = 7
@@ -193,6 +193,7 @@ func TestJournalsOfOneHubAreTakenTogether(t *testing.T) {
 			if n == others/2 {
 				options.Journal.MaxBytes /= 2
 				disk.SetSize(diskSize / 2)
+				disk.SyncTime = time.Minute
 			}
 			testseam.JournalOn(options.Journal, disk, journalSegment)
 			p, err := eventhubs.NewBufferedProducerFromConnectionString(w.server.ConnectionString("hub"), "", &options)
@@ -203,11 +204,14 @@ func TestJournalsOfOneHubAreTakenTogether(t *testing.T) {
 			if limit += int(options.Journal.MaxBytes); n == others/2 {
 				free = diskSize/2 - disk.Used()
 			}
+			if err := p.Enqueue(t.Context(), &eventhubs.Event{}); err != nil {
+				t.Fatal(err)
+			}
 		}
 		w.want(
 			fmt.Sprint("eventhubs.producer.journal.limit{} ", limit),
 			fmt.Sprint("eventhubs.producer.journal.disk.free{} ", free),
-			"eventhubs.producer.journal.slowest_sync{} 0.030",
+			"eventhubs.producer.journal.slowest_sync{} 60.000",
 		)
 		if all := w.figure(telemetry.MetricJournalBytes); all != (others+1)*one {
 			t.Errorf("the files have %v bytes together, want %d times %v", all, others+1, one)
