@@ -13,8 +13,8 @@ import (
 	"go.uber.org/zap"
 )
 
-// An otelStore is the collector's file_storage, used as its persistent queue uses it: a key for each
-// item, and in the same commit the index of the next one.
+// An otelStore is the collector's file_storage, used as its persistent queue uses it. Each item has a
+// key, and the index of the next one is in the same commit.
 type otelStore struct {
 	client storage.Client
 	next   atomic.Uint64

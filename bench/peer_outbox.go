@@ -27,9 +27,9 @@ const (
 	outboxWait = time.Millisecond
 )
 
-// An outbox is a program's own way to keep events that it has accepted: it puts them into a store,
-// reads them from there in order, publishes them with a producer without a journal, and removes
-// them when they are stored. The first event has the number 1.
+// An outbox is a program's own way to keep events that it has accepted. It puts them into a store,
+// and reads them from there in order. A producer without a journal publishes them. They are removed
+// when they are stored. The first event has the number 1.
 type outbox struct {
 	store    store
 	producer *eventhubs.BufferedProducer

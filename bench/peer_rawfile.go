@@ -12,8 +12,8 @@ import (
 // writes no metadata.
 const rawFileBytes = 64 << 20
 
-// A fileWriter writes the bytes of one event for each of the scenario's goroutines, syncs them, and
-// goes on with the next: the limit for callers that share an fsync.
+// A fileWriter writes the bytes of one event for each of the scenario's goroutines, and syncs them.
+// Then it goes on with the next. This is the limit for callers that share an fsync.
 type fileWriter struct {
 	file  *os.File
 	group []byte

@@ -54,7 +54,7 @@ func callersInGroups(size int) []int {
 	return []int{64}
 }
 
-// rawOf returns the raw file's scenario with the same groups: half of the callers are in the group
+// rawOf returns the raw file's scenario with the same groups. Half of the callers are in the group
 // that is written, and the others are in the next one.
 func rawOf(s scenario) scenario { return inGroups(rawFile, s.Size, s.Goroutines/2) }
 
