@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -209,5 +210,35 @@ func TestAFailedFsyncLosesNothing(t *testing.T) {
 		second.enqueue("d")
 		second.close()
 		h.Want("partition 0", strings.Replace(fmt.Sprint(h.StoredIn("0")), " c", "", 1), "[a b d]") // c may be there: its caller was told so
+	})
+}
+
+// Events with neither key nor id go to one partition for 256 positions in a row with Sticky.
+func TestStickyGivesARunOfTheJournalToOnePartition(t *testing.T) {
+	atHome(t, 4, func(h *home) {
+		o := h.options()
+		o.Partitioning = eventhubs.Sticky
+		l := h.begin(o)
+		var events []*eventhubs.Event
+		for n := range 1024 {
+			events = append(events, &eventhubs.Event{Body: fmt.Append(nil, n)})
+		}
+		_, err := l.EnqueueAll(h.Context(), eventhubs.Events(events...))
+		h.Must(err)
+		l.close()
+		for _, id := range h.Server.PartitionIDs("hub") {
+			stored, runs, next := h.StoredIn(id), 0, ""
+			for _, body := range stored {
+				if body != next {
+					runs++
+				}
+				n, err := strconv.Atoi(body)
+				h.Must(err)
+				next = strconv.Itoa(n + 1)
+			}
+			if n := len(stored); n < 200 || n > 300 || runs > 2 {
+				t.Errorf("partition %s has %d events in %d runs, want about 256 in a row", id, n, runs)
+			}
+		}
 	})
 }
