@@ -103,6 +103,7 @@ func (d *directory) walk(s *segment, after Position, visit func(block, []byte), 
 	}
 	defer func() { _ = f.Close() }()
 	w := window{file: f, salt: s.salt, skip: true}
+	again := int64(-1) // where the bytes were read twice
 	r := s.run()
 	for after == 0 || r.first < after {
 		b, records, err := w.block(r.at, s.size)
@@ -118,6 +119,12 @@ func (d *directory) walk(s *segment, after Position, visit func(block, []byte), 
 			if damage == nil {
 				return r, torn, nil
 			}
+		}
+		if again != r.at {
+			// A running process may have been writing the block. It has written that before the
+			// next one, which is there.
+			again, w.held = r.at, w.held[:0]
+			continue
 		}
 		next, damage := r.damage(&w, s.size, after)
 		damage.File, damage.Err = name, err

@@ -257,6 +257,64 @@ func TestASecondJournalIsRefused(t *testing.T) {
 	}
 }
 
+// Inspect reads half of a block while a process writes it. When Inspect looks for blocks after that
+// one, the process has written more.
+func TestABlockThatIsBeingWrittenIsNoDamage(t *testing.T) {
+	disk := forgetful.New()
+	o := journal.Options{Files: disk, SegmentBytes: 2 << 20}
+	j, _ := open(t, there, o)
+	add(t, j, "record")
+	files := &halfFiles{Disk: disk, name: newestOf(disk)}
+	files.then = func() {
+		for range 10 {
+			add(t, j, strings.Repeat("r", 100<<10))
+		}
+	}
+	seen := 0
+	report, err := journal.Inspect(there, files, nil, func(journal.Position, []byte) { seen++ })
+	if err != nil || len(report.Damage) > 0 || files.then != nil {
+		t.Errorf("%v, damage %v, want none", err, report.Damage)
+	}
+	if seen != 11 || report.Records != 11 || report.End != 12 {
+		t.Errorf("%d records were seen, %d counted, up to %d, want 11", seen, report.Records, report.End)
+	}
+}
+
+// A halfFiles gives the first reader of a file's blocks those that were there, and half of the next
+// one. It writes that block and more before the second reading.
+type halfFiles struct {
+	*forgetful.Disk
+	name string // of the file
+	then func() // writes; nil once it has
+}
+
+func (h *halfFiles) Open(name string, write bool) (journal.File, error) {
+	f, err := h.Disk.Open(name, write)
+	return halfFile{f, h, filepath.Base(name) == h.name}, err
+}
+
+type halfFile struct {
+	journal.File
+	of    *halfFiles
+	halve bool
+}
+
+func (f halfFile) ReadAt(p []byte, at int64) (int, error) {
+	if at == 0 || !f.halve || f.of.then == nil {
+		return f.File.ReadAt(p, at)
+	}
+	before := make([]byte, len(p))
+	if _, err := f.File.ReadAt(before, at); err != nil {
+		return 0, err
+	}
+	f.of.then()
+	f.of.then = nil
+	n, err := f.File.ReadAt(p, at)
+	end := len(bytes.TrimRight(before, "\x00"))
+	clear(p[end+1000:])
+	return n, err
+}
+
 func TestFilesAreForTheirOwnerOnly(t *testing.T) {
 	directory := filepath.Join(t.TempDir(), "a")
 	j, _ := open(t, directory, journal.Options{})
