@@ -307,15 +307,10 @@ func (m *mapping) place(f *feeder, p journal.Position, e *journaledEvent) (to pl
 		return place{part.lane, part}, nil, nil
 	}
 	i := 0
-	switch n := journal.Position(len(m.places)); {
-	case e.route.key != "":
-		if i, refusal = j.directory.forKeyGuarded(e.route.key, len(m.places)); refusal != nil {
-			return place{lane: j.lane(nowhere)}, refusal, nil
-		}
-	case m.table.sticky:
-		i = int(p / stickyRun % n)
-	default:
-		i = int(p % n)
+	if e.route.key == "" {
+		i = m.table.turn(p, len(m.places))
+	} else if i, refusal = j.directory.forKeyGuarded(e.route.key, len(m.places)); refusal != nil {
+		return place{lane: j.lane(nowhere)}, refusal, nil
 	}
 	return m.places[i], nil, nil
 }

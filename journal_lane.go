@@ -15,6 +15,14 @@ import (
 // stickyRun is how many neighbours in the journal go to one partition with Sticky.
 const stickyRun = 256
 
+// turn returns the index of one of n partitions, for an event with neither id nor key.
+func (t *laneTable) turn(p journal.Position, n int) int {
+	if t.sticky {
+		p /= stickyRun
+	}
+	return int(p % journal.Position(n))
+}
+
 // nowhere is the lane of events that no partition takes. No partition has that id.
 const nowhere = "\x00"
 

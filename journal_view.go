@@ -17,10 +17,10 @@ func init() { journalview.Read, journalview.Repair = readJournal, repairJournal 
 // A journalView is what a reader beside the producer learns about a journal. It has the journal's
 // ledger, but neither the hub's partitions nor the application's functions.
 type journalView struct {
-	ledger     *ledger
-	checkpoint checkpoint
-	assigned   bool // the producer has ServiceAssigned
-	err        error
+	ledger   *ledger
+	from     journal.Position // of the first record after the snapshot
+	assigned bool             // the producer has ServiceAssigned
+	err      error
 }
 
 // readJournal reads a journal twice: first how far the lanes have come, then the events.
@@ -33,7 +33,7 @@ func readJournal(directory string, each func(*journalview.Event) error) (journal
 	if err = cmp.Or(err, v.err); err != nil {
 		return s, err
 	}
-	s.Checkpoint = v.checkpoint.text
+	s.Checkpoint = v.ledger.checkpoint(report.End)
 	left := make(map[string]int)
 	_, err = journal.Inspect(directory, nil, nil, func(p journal.Position, record []byte) {
 		if v.err != nil || p >= report.End || !isEvent(record) {
@@ -72,47 +72,16 @@ func readJournal(directory string, each func(*journalview.Event) error) (journal
 	return s, cmp.Or(v.err, err)
 }
 
-// restore takes the newest snapshot.
-func (v *journalView) restore(snapshot []byte) {
+// restore takes the newest snapshot. Records before from are in it.
+func (v *journalView) restore(from journal.Position, snapshot []byte) {
+	v.from = from
 	v.err = v.ledger.restore(snapshot)
-	for _, c := range v.ledger.checkpoints {
-		v.checkpoint = c
-	}
 }
 
-// note takes a record. Those before the snapshot come, too: they change nothing.
+// note takes a record.
 func (v *journalView) note(p journal.Position, record []byte) {
-	if v.err != nil || len(record) == 0 {
-		return
-	}
-	r := recordReader{rest: record[1:]}
-	switch record[0] & recordKinds {
-	case recordEvent:
-		if record[0]&eventCheckpoint == 0 || p < v.checkpoint.position {
-			return
-		}
-		e, err := parseEvent(record)
-		if err != nil {
-			v.err = recordError(p, err)
-			return
-		}
-		v.checkpoint = checkpoint{p, slices.Clone(e.checkpoint)}
-	case recordLane:
-		n := r.lane()
-		if old := v.ledger.lanes[n.id]; old == nil || n.count > old.count || n.count == old.count && (n.producer.ID != old.producer.ID || n.producer.Epoch >= old.producer.Epoch) {
-			v.ledger.lanes[n.id] = n
-		}
-	case recordTable:
-		t := r.table()
-		if len(v.ledger.tables) == 0 || t.from >= v.ledger.tables[len(v.ledger.tables)-1].from {
-			v.ledger.addTable(t)
-		}
-	case recordGap: // nothing is there
-	default:
-		r.bad = true
-	}
-	if r.bad {
-		v.err = recordError(p, errRecord)
+	if v.err == nil && p >= v.from {
+		v.err = v.ledger.replay(p, record)
 	}
 }
 
@@ -169,11 +138,7 @@ func (v *journalView) laneOf(p journal.Position, e *journaledEvent) []string {
 	case e.route.key != "":
 		return []string{t.ids[partitionkey.Index(e.route.key, len(t.ids))]}
 	}
-	i := p
-	if t.sticky {
-		i = p / stickyRun
-	}
-	return []string{t.ids[i%journal.Position(len(t.ids))]}
+	return []string{t.ids[t.turn(p, len(t.ids))]}
 }
 
 // lanes returns the lanes, of which left says how many events have no outcome.

@@ -21,10 +21,10 @@ type Report struct {
 }
 
 // Inspect reads a journal without its lock, also beside a running process. It changes nothing.
-// Snapshot gets the newest snapshot, if there is one. Then record gets each record that can be
-// read, in order, also those before the snapshot. The bytes are valid during the call only. Both
-// functions may be nil; so may files.
-func Inspect(name string, files Files, snapshot func([]byte), record func(Position, []byte)) (Report, error) {
+// Snapshot gets the newest snapshot, if there is one, and the position of the first record after it.
+// Then record gets each record that can be read, in order, also those before the snapshot. The
+// bytes are valid during the call only. Both functions may be nil; so may files.
+func Inspect(name string, files Files, snapshot func(Position, []byte), record func(Position, []byte)) (Report, error) {
 	if files == nil {
 		files = system{}
 	}
@@ -50,7 +50,7 @@ func Inspect(name string, files Files, snapshot func([]byte), record func(Positi
 	for i := len(d.segments) - 1; i >= 0 && snapshot != nil; i-- {
 		if s := d.segments[i]; s.restores {
 			if bytes, err := d.snapshot(s); err == nil { // otherwise it was recycled meanwhile
-				snapshot(bytes)
+				snapshot(s.first, bytes)
 			}
 			break
 		}
