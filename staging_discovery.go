@@ -95,7 +95,7 @@ func (s *staging) failExhausted(v *verdict) {
 	for range len(s.waiting) {
 		b := s.takeLocked()
 		if v.tried {
-			b.full = true // later events have all their retries left
+			b.full = true // later events have all their retries and all their time left
 			b.tries++
 		}
 		if v.counts {

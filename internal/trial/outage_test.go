@@ -192,3 +192,29 @@ func TestADialThatReachesNothingFailsNoLaterStagedEvent(t *testing.T) {
 		}
 	})
 }
+
+// An event that is staged during the outage has a DeliveryTimeout of its own.
+func TestAnOutageFailsNoLaterStagedEventWithAnEarlierOne(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		peer := scripted.New(t, 1)
+		began := time.Now()
+		peer.List = func(int) error {
+			if time.Since(began) < 20*time.Minute {
+				return unreached()
+			}
+			return nil
+		}
+		var failed world.Outcomes
+		p := world.Over(peer, eventhubs.Options{MaxWaitTime: eventhubs.SendAtOnce, OnBatchFailed: failed.Handle})
+		world.Enqueue(t, p, "0", "a")
+		time.Sleep(10 * time.Minute)
+		world.Enqueue(t, p, "0", "b")
+		_ = p.Close(t.Context())
+		if all := failed.All(); len(all) != 1 || fmt.Sprint(all[0].Bodies) != "[a]" || !errors.Is(all[0].Outcome.Err, eventhubs.ErrDeliveryTimeout) {
+			t.Errorf("outcomes: %+v, want a failed alone, for its DeliveryTimeout", all)
+		}
+		if got := fmt.Sprint(peer.StoredIn("0")); got != "[b]" {
+			t.Errorf("stored %s, want b", got)
+		}
+	})
+}
