@@ -103,8 +103,11 @@ func explainJournal(directory string, err error) error {
 	if bad, ok := errors.AsType[*inputError](err); ok {
 		return bad
 	}
-	return fmt.Errorf("%s", strings.TrimPrefix(err.Error(), "journal: "))
+	return errors.New(journalText(err))
 }
+
+// journalText returns the text of an error of package journal without the package's name.
+func journalText(err error) string { return strings.TrimPrefix(err.Error(), "journal: ") }
 
 // A journalReport is the result of journal. Its fields are the JSON output, in this order.
 type journalReport struct {
@@ -171,7 +174,7 @@ func newJournalReport(s *journalview.State) *journalReport {
 		r.Lanes = append(r.Lanes, laneRow{Partition: name, Events: l.Events, Outcomes: l.Outcomes, Settled: uint64(l.Settled), Producer: l.Producer, Epoch: l.Epoch, Number: l.Number})
 	}
 	for _, d := range s.Files.Damage {
-		r.Damage = append(r.Damage, strings.TrimPrefix(d.Error(), "journal: "))
+		r.Damage = append(r.Damage, journalText(d))
 	}
 	return r
 }
@@ -264,7 +267,7 @@ func exportJournal(p *process, directory string) error {
 	}
 	fmt.Fprintf(p.stderr, "%s exported, and in the journal as before\n", are(state.Events, "event is", "events are"))
 	if n := len(state.Files.Damage); n > 0 {
-		return fmt.Errorf("%s is damaged: %w; what can be read is exported", directory, state.Files.Damage[0])
+		return fmt.Errorf("%s is damaged: %s; what can be read is exported", directory, journalText(state.Files.Damage[0]))
 	}
 	return nil
 }

@@ -14,8 +14,9 @@ import (
 	"github.com/go-eventhubs/eventhubs/emulator"
 )
 
-// Partition 1 does not answer, or the service where it chooses the partition. So a program leaves its events in the journal. The command exports
-// these, whatever the program's options are, and says where it cannot know.
+// Partition 1 does not answer, or the service where it chooses the partition. So a program leaves
+// its events in the journal. The command exports these, whatever the program's options are, and
+// says where it cannot know.
 func TestJournalExportsWhatAProgramLeaves(t *testing.T) {
 	const events = 1000
 	for _, test := range []struct {
