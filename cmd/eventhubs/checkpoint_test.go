@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"math"
 	"os"
 	"path/filepath"
@@ -95,6 +96,21 @@ func TestPublishGoesOnInAGrownFile(t *testing.T) {
 			wantStored(t, r.server, test.want...)
 		})
 	}
+}
+
+// The end of a line is written after the line was published. Each later run knows the place, and
+// the beginning of the file.
+func TestALineWhoseEndIsWrittenLaterCountsOnce(t *testing.T) {
+	r := newJournalRun(t)
+	for i, content := range []string{"a\nb", "a\nb\nc", "a\nb\nc\nd\n", "a\nb\nc\nd\n"} {
+		r.write("input", content)
+		want := ""
+		if i > 0 {
+			want = fmt.Sprintf("Going on after %s: line %d\n", filepath.Join(r.folder, "input"), 1+i)
+		}
+		r.publish("input").want(t, exitOK, want)
+	}
+	wantStored(t, r.server, "a", "b", "c", "d")
 }
 
 func TestPublishGoesOnInSeveralFiles(t *testing.T) {
