@@ -1,8 +1,11 @@
 package journal_test
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 
@@ -114,6 +117,74 @@ func TestAChangedByteIsFoundAndRepaired(t *testing.T) {
 		}
 		if right < 1000 || refused < 1000 || snapshots && met < 1000 {
 			t.Errorf("%d changes did not matter, %d were refused, %d of them by a reader: want more of each", right, refused, met)
+		}
+	}
+}
+
+// Two bytes are changed, in any segments. Repair reports every record that is not read.
+func TestTwoChangedBytesAreRepaired(t *testing.T) {
+	for _, snapshots := range []bool{true, false} {
+		disk, o, records := written(t, snapshots)
+		names, _ := disk.List(there)
+		names = slices.DeleteFunc(names, func(name string) bool { return !strings.HasSuffix(name, ".seg") })
+		for i, name := range names { // the head and the first record
+			changed, path := disk.Clone(), there+"/"+name
+			text := changed.Bytes(path)
+			text[50] ^= 1
+			text[bytes.Index(text, []byte("record "))] ^= 1
+			changed.Put(path, text)
+			if i == 1 { // of the oldest one, whose first position nothing else says
+				changed.Put(there+"/"+names[0], nil)
+			}
+			if report := repaired(t, name, changed, o, records); slices.Contains(report.Missing, journal.Missing{}) != (i == 1) {
+				t.Errorf("%s: %+v, want an unknown number of records only before the oldest", name, report)
+			}
+		}
+		random := rand.New(rand.NewPCG(1, 1))
+		for range 1000 {
+			changed, what := disk.Clone(), fmt.Sprintf("snapshots: %v", snapshots)
+			for range 2 {
+				path := there + "/" + names[random.IntN(len(names))]
+				text := changed.Bytes(path)
+				at := random.IntN(len(text))
+				if random.IntN(3) == 0 {
+					at = 12 + random.IntN(88) // in the head, after the version
+				} else if at >= 8 && at < 12 {
+					at = 7 // another version is no damage
+				}
+				text[at] ^= 1 << random.IntN(8)
+				changed.Put(path, text)
+				what += fmt.Sprintf(", byte %d of %s", at, path)
+			}
+			_, _, err := readable(changed.Clone(), o, records)
+			if _, damaged := errors.AsType[*journal.DamagedError](err); damaged {
+				repaired(t, what, changed, o, records)
+			}
+		}
+	}
+}
+
+// The first 2 MiB of a segment are gone: more than a head can have.
+func TestALargeHoleAtTheBeginOfASegmentIsRepaired(t *testing.T) {
+	disk := forgetful.New()
+	o := journal.Options{Files: disk, SegmentBytes: 8 << 20}
+	j, _ := open(t, there, o)
+	var records []string
+	for i := range 40 {
+		records = append(records, fmt.Sprintf("%0*d", 500<<10, i))
+		add(t, j, records[i])
+	}
+	if err := j.Close(); err != nil {
+		t.Fatal(err)
+	}
+	names, _ := disk.List(there)
+	for _, name := range names {
+		if strings.HasSuffix(name, ".seg") {
+			changed := disk.Clone()
+			text := changed.Bytes(there + "/" + name)
+			clear(text[:2<<20])
+			changed.Put(there+"/"+name, text)
+			t.Logf("%s %+v", name, repaired(t, name, changed, o, records))
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package journal
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -159,16 +160,23 @@ func (r *repair) behead(number uint64) error {
 		return errors.Join(err, f.Close())
 	}
 	s.first, s.salt, s.sequence = b.first, b.salt, b.sequence
-	if at > 0 && low < b.first { // its first blocks are damaged, too
-		s.first, s.sequence = low, b.sequence-1
+	gap := offset - fixedBytes - 4 // the former snapshot, and first blocks that are damaged
+	lost := at > 0 && low < b.first && gap >= headerBytes
+	if lost { // without such a gap it is the segment before that lacks them
+		s.first = low
 	}
-	s.snapshot = make([]byte, offset-fixedBytes-4) // padding: no snapshot
-	if s.first < b.first {
-		s.snapshot = s.snapshot[:offset-fixedBytes-4-headerBytes]
+	var former [24]byte
+	_, _ = f.ReadAt(former[:], 0) // zeros stand for what cannot be read
+	if at == 0 && b.first > 1 && int64(binary.LittleEndian.Uint32(former[20:])) != offset {
+		r.report.Missing = append(r.report.Missing, Missing{})
 	}
-	head := s.encode(nil, r.id)
-	if s.first < b.first {
-		head = append(head, r.missing(s.salt, s.sequence, s.first, b.first, 0)...)
+	var head []byte
+	if lost || gap > maxSnapshot {
+		s.sequence--
+		head = append(s.encode(nil, r.id), r.missing(s.salt, s.sequence, s.first, b.first, gap-headerBytes)...)
+	} else {
+		s.snapshot = make([]byte, gap) // padding: no snapshot
+		head = s.encode(nil, r.id)
 	}
 	s.snapshot = nil
 	r.report.SnapshotLost = true
@@ -196,7 +204,7 @@ func firstBlock(f File, size int64, low, high Position) (block, int64, error) {
 		if p, err = w.fill(at, size, headerBytes+int(b.length)); err != nil {
 			return block{}, 0, err
 		}
-		if b, _, err := decode(p, b.salt); err == nil && (at == fixedBytes+4 || at >= fixedBytes+4+headerBytes || b.first == low) {
+		if b, _, err := decode(p, b.salt); err == nil {
 			return b, at, nil
 		}
 	}
