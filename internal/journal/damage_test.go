@@ -133,6 +133,10 @@ func TestTwoChangedBytesAreRepaired(t *testing.T) {
 			text[50] ^= 1
 			text[bytes.Index(text, []byte("record "))] ^= 1
 			changed.Put(path, text)
+			if found, err := journal.Inspect(there, changed, nil, nil); err != nil || len(found.Damage) == 0 || found.Damage[0].File != path ||
+				slices.ContainsFunc(found.Damage[1:], func(d *journal.DamagedError) bool { return d.File == path }) {
+				t.Errorf("%s: Inspect found %v, %v, want the file once", name, found.Damage, err)
+			}
 			if i == 1 { // of the oldest one, whose first position nothing else says
 				changed.Put(there+"/"+names[0], nil)
 			}

@@ -40,6 +40,7 @@ type directory struct {
 	owner    string
 	begun    bool
 	segments []*segment // from the oldest to the newest; those of Bad have no head
+	headless []uint64   // segments that are there, without a good head
 	others   []leftover // free files, and segments that others replaced
 	bytes    int64
 	number   uint64 // higher than any
@@ -100,8 +101,8 @@ func (d *directory) writeIdentity() error {
 	return d.files.SyncDirectory(d.name)
 }
 
-// read finds the files and reads the heads. Bad is called for a segment whose head cannot be read,
-// or that is missing. If it returns nil, the segment is left out.
+// read finds the files and reads the heads. Bad is called once for a segment whose head cannot be
+// read, or that is missing. If it returns nil, the segment is left out. A newer format is an error.
 func (d *directory) read(bad func(number uint64, err error) error) error {
 	names, err := d.files.List(d.name)
 	if err != nil {
@@ -130,10 +131,14 @@ func (d *directory) read(bad func(number uint64, err error) error) error {
 		if errors.Is(err, fs.ErrNotExist) {
 			continue // recycled meanwhile, beside Inspect
 		}
+		if _, newer := errors.AsType[*FormatError](err); newer {
+			return err
+		}
 		if err != nil {
 			if err = bad(n, err); err != nil {
 				return err
 			}
+			d.headless = append(d.headless, n)
 			continue
 		}
 		d.bytes += s.size
@@ -175,7 +180,7 @@ func (d *directory) chain(all []*segment, bad func(uint64, error) error) error {
 			case s.number > after.previous, s.number < d.segments[len(d.segments)-1].oldest:
 				d.others = append(d.others, leftover{s.name(), s.size})
 				continue
-			case s.number < after.previous:
+			case s.number < after.previous && !slices.Contains(d.headless, after.previous):
 				if err := bad(after.previous, errMissing); err != nil {
 					return err
 				}

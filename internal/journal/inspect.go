@@ -31,9 +31,6 @@ func Inspect(name string, files Files, snapshot func([]byte), record func(Positi
 	d := directory{name: name, files: files}
 	var r Report
 	err := d.read(func(number uint64, err error) error {
-		if _, ok := errors.AsType[*FormatError](err); ok {
-			return err
-		}
 		r.Damage = append(r.Damage, &DamagedError{File: filepath.Join(name, segmentName(number, extensionSegment)), Err: err})
 		return nil
 	})

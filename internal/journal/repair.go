@@ -55,24 +55,14 @@ func (r *repair) all() error {
 	if err := r.identity(); err != nil {
 		return err
 	}
-	var heads []uint64 // of segments that are there, without a head
-	err := r.read(func(number uint64, err error) error {
-		if _, ok := errors.AsType[*FormatError](err); ok {
-			return err
-		}
-		if !errors.Is(err, errMissing) {
-			heads = append(heads, number)
-		}
-		return nil
-	})
-	if err != nil {
+	if err := r.read(func(uint64, error) error { return nil }); err != nil {
 		return err
 	}
-	if r.begun && len(r.segments)+len(heads) == 0 {
+	if r.begun && len(r.segments)+len(r.headless) == 0 {
 		r.report.EndUnknown = true
 		return r.move(identityName) // a new journal begins
 	}
-	for _, number := range heads {
+	for _, number := range r.headless {
 		if err := r.behead(number); err != nil {
 			return err
 		}
