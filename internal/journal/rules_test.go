@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -394,6 +396,56 @@ func TestASnapshotThatIsTooLargeFailsTheJournal(t *testing.T) {
 	if !failedError(err) || !strings.Contains(err.Error(), "snapshot has 8192 bytes") {
 		t.Errorf("got %v, want a FailedError that names the snapshot", err)
 	}
+}
+
+// The caller that leads gets the panic, the others get the failure. What was kept stays.
+func TestAPanicOfSnapshotFailsTheJournal(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		disk := forgetful.New()
+		o := journal.Options{Files: disk, SegmentBytes: small}
+		broken := o
+		broken.Snapshot = func([]byte, journal.Position) []byte { panic("broken") }
+		j, _ := open(t, there, broken)
+		disk.SyncTime = time.Millisecond
+		var panics, failures, kept atomic.Int64
+		var all sync.WaitGroup
+		for range 5 {
+			all.Go(func() {
+				defer func() {
+					if recover() != nil {
+						panics.Add(1)
+					}
+				}()
+				for {
+					p, err := j.Add(false, make([]byte, 500), nil, nil, nil)
+					if err == nil {
+						err = j.Await(p)
+					}
+					if err != nil {
+						if failures.Add(1); !failedError(err) {
+							t.Errorf("got %v, want a FailedError", err)
+						}
+						return
+					}
+					kept.Add(1)
+				}
+			})
+		}
+		all.Wait()
+		if panics.Load() != 1 || failures.Load() != 4 {
+			t.Errorf("%d callers got the panic and %d a failure, want 1 and 4", panics.Load(), failures.Load())
+		}
+		j.Release(2)
+		if _, got := readAll(t, j, 1); len(got) != int(kept.Load()) {
+			t.Errorf("readers have %d records, want %d", len(got), kept.Load())
+		}
+		if err := j.Close(); !failedError(err) {
+			t.Errorf("Close: %v, want a FailedError", err)
+		}
+		if _, got := open(t, there, o); len(got) < int(kept.Load()) {
+			t.Errorf("%d records, want at least %d", len(got), kept.Load())
+		}
+	})
 }
 
 func TestTheSnapshotOfTheNewestSegmentIsRestored(t *testing.T) {
