@@ -82,17 +82,22 @@ func (d *directory) readIdentity(names []string) error {
 	return nil
 }
 
-// writeIdentity makes journal.json, whole or not at all.
+// writeIdentity makes journal.json.
 func (d *directory) writeIdentity() error {
 	text, err := json.Marshal(identity{Format: versionMajor, ID: d.id.String(), Owner: d.owner, Begun: d.begun})
 	if err != nil {
 		return err
 	}
-	name := filepath.Join(d.name, identityName)
+	return d.write(identityName, append(text, '\n'))
+}
+
+// write makes or replaces a small file, whole or not at all.
+func (d *directory) write(name string, text []byte) error {
+	name = filepath.Join(d.name, name)
 	if err := absent(d.files.Remove(name + temporary)); err != nil {
 		return err
 	}
-	if err := writeFile(d.files, name+temporary, append(text, '\n')); err != nil {
+	if err := writeFile(d.files, name+temporary, text); err != nil {
 		return err
 	}
 	if err := d.files.Rename(name+temporary, name); err != nil {
@@ -148,16 +153,31 @@ func (d *directory) read(bad func(number uint64, err error) error) error {
 	return d.chain(all, bad)
 }
 
+// head reads the head of a segment of this journal.
 func (d *directory) head(name string, number uint64) (*segment, error) {
+	s, id, err := d.headOf(name)
+	switch format, newer := errors.AsType[*FormatError](err); {
+	case newer:
+		format.File = filepath.Join(d.name, name)
+		return nil, err
+	case err != nil:
+		return nil, err
+	case id != d.id:
+		return nil, fmt.Errorf("the segment belongs to the journal %s, not to %s", id, d.id)
+	case s.number != number:
+		return nil, fmt.Errorf("the head is that of segment %d", s.number)
+	}
+	return s, nil
+}
+
+// headOf reads the head of a file.
+func (d *directory) headOf(name string) (s *segment, id journalID, err error) {
 	f, err := d.files.Open(filepath.Join(d.name, name), false)
 	if err != nil {
-		return nil, err
+		return nil, id, err
 	}
-	s, err := readHead(f, number, d.id)
-	if format, ok := errors.AsType[*FormatError](err); ok {
-		format.File = filepath.Join(d.name, name)
-	}
-	return s, errors.Join(err, f.Close())
+	s, id, err = readHead(f)
+	return s, id, errors.Join(err, f.Close())
 }
 
 // snapshot reads the snapshot of a segment.
@@ -214,7 +234,12 @@ func writeFile(files Files, name string, text []byte) error {
 	if err != nil {
 		return err
 	}
-	_, err = f.WriteAt(text, 0)
+	return writeAndClose(f, text, 0)
+}
+
+// writeAndClose writes to a file that is open, and syncs and closes it.
+func writeAndClose(f File, text []byte, at int64) error {
+	_, err := f.WriteAt(text, at)
 	if err == nil {
 		err = f.Sync()
 	}

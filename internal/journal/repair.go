@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
+	"slices"
 	"time"
 )
 
@@ -93,14 +94,7 @@ func (r *repair) identity() error {
 		if !ok {
 			continue
 		}
-		f, err := r.files.Open(filepath.Join(r.name, name), false)
-		if err != nil {
-			return err
-		}
-		p := make([]byte, fixedBytes+4+maxSnapshot)
-		got, _ := f.ReadAt(p, 0)
-		_ = f.Close()
-		if s, id, err := decodeHead(p[:got]); err == nil && s.number == n {
+		if s, id, err := r.headOf(name); err == nil && s.number == n {
 			r.id = id // the newest one's
 		}
 	}
@@ -170,12 +164,8 @@ func (r *repair) behead(number uint64) error {
 	}
 	s.snapshot = nil
 	r.report.SnapshotLost = true
-	r.segments = append(r.segments[:at], append([]*segment{s}, r.segments[at:]...)...)
-	_, err = f.WriteAt(head, 0)
-	if err == nil {
-		err = f.Sync()
-	}
-	return errors.Join(err, f.Close())
+	r.segments = slices.Insert(r.segments, at, s)
+	return writeAndClose(f, head, 0)
 }
 
 // firstBlock finds the first block of a segment whose salt is unknown, by the positions that it
@@ -226,11 +216,7 @@ func (r *repair) fill(s *segment, before, after run) error {
 	if err != nil {
 		return err
 	}
-	_, err = f.WriteAt(r.missing(s.salt, before.sequence, before.first, after.first, max(0, after.at-before.at-headerBytes)), before.at)
-	if err == nil {
-		err = f.Sync()
-	}
-	return errors.Join(err, f.Close())
+	return writeAndClose(f, r.missing(s.salt, before.sequence, before.first, after.first, max(0, after.at-before.at-headerBytes)), before.at)
 }
 
 // insert makes a segment for the records between the i-th segment and the next.
@@ -243,17 +229,10 @@ func (r *repair) insert(i int, end run) error {
 	text := s.encode(nil, r.id)
 	text = append(text, r.missing(s.salt, s.sequence, s.first, after.first, 0)...)
 	s.size = int64(len(text))
-	name := filepath.Join(r.name, s.name())
-	if err := absent(r.files.Remove(name + temporary)); err != nil {
+	if err := r.write(s.name(), text); err != nil {
 		return err
 	}
-	if err := writeFile(r.files, name+temporary, text); err != nil {
-		return err
-	}
-	if err := r.files.Rename(name+temporary, name); err != nil {
-		return err
-	}
-	r.segments = append(r.segments[:i+1], append([]*segment{s}, r.segments[i+1:]...)...)
+	r.segments = slices.Insert(r.segments, i+1, s)
 	return nil
 }
 
