@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/go-eventhubs/eventhubs/internal/journal"
@@ -39,6 +40,11 @@ func written(t *testing.T, snapshots bool) (*forgetful.Disk, journal.Options, []
 // readable opens a journal and reads it to its end, or to what it refuses.
 func readable(disk *forgetful.Disk, o journal.Options, records []string) (read int, end journal.Position, err error) {
 	o.Files = disk
+	return readableIn(disk, o, records)
+}
+
+// readableIn is readable with files that may be more than the disk.
+func readableIn(disk *forgetful.Disk, o journal.Options, records []string) (read int, end journal.Position, err error) {
 	check := func(p journal.Position, record []byte) error {
 		if int(p) > len(records) || records[p-1] != string(record) {
 			return fmt.Errorf("judge: position %d has %.40q", p, record)
@@ -145,7 +151,7 @@ func TestTwoChangedBytesAreRepaired(t *testing.T) {
 			}
 		}
 		random := rand.New(rand.NewPCG(1, 1))
-		for range 1000 {
+		for range 500 {
 			changed, what := disk.Clone(), fmt.Sprintf("snapshots: %v", snapshots)
 			for range 2 {
 				path := there + "/" + names[random.IntN(len(names))]
@@ -190,6 +196,62 @@ func TestALargeHoleAtTheBeginOfASegmentIsRepaired(t *testing.T) {
 			changed.Put(there+"/"+name, text)
 			t.Logf("%s %+v", name, repaired(t, name, changed, o, records))
 		}
+	}
+}
+
+// The disk cannot read a page of a segment. Repair reports every record that is not read.
+func TestAPageThatCannotBeReadIsRepaired(t *testing.T) {
+	disk := forgetful.New()
+	o := journal.Options{Files: disk, SegmentBytes: 32 << 10, Owner: "o"}
+	j, _ := open(t, there, o)
+	var records []string
+	for i := range 150 {
+		records = append(records, fmt.Sprintf("%0*d", 37*i%1400, i))
+		add(t, j, records[i])
+	}
+	if err := j.Close(); err != nil {
+		t.Fatal(err)
+	}
+	names, _ := disk.List(there)
+	repairs, opened := 0, 0
+	for _, name := range names {
+		path := there + "/" + name
+		for at := 0; strings.HasSuffix(name, ".seg") && at < int(o.SegmentBytes); at += page {
+			what := fmt.Sprintf("page at byte %d of %s", at, name)
+			changed := disk.Clone()
+			text := changed.Bytes(path)
+			text[at+page-1] |= 1 // not all zeros: a page that Repair writes has other bytes, and can be read
+			changed.Put(path, text)
+			o := o
+			o.Files = reads{changed, func(file string, from, _ int64) error {
+				if now := changed.Bytes(path); file == path && int(from)/page == at/page && bytes.Equal(now[at:at+page], text[at:at+page]) {
+					return syscall.EIO
+				}
+				return nil
+			}}
+			report, err := journal.Repair(there, o.Files)
+			if err != nil {
+				t.Fatalf("%s: %v", what, err)
+			}
+			missing, unknown := 0, report.EndUnknown
+			for _, m := range report.Missing {
+				missing += int(m.Records)
+				unknown = unknown || m.Records == 0
+			}
+			if len(report.SetAside) > 0 {
+				repairs++
+			}
+			if missing > 20 {
+				t.Errorf("%s: %+v, want no more records missing than the page had", what, report)
+			}
+			n, end, err := readableIn(changed, o, records)
+			if opened++; err != nil || !unknown && (n+missing != len(records) || int(end) != len(records)+1) {
+				t.Errorf("%s: %d records up to %d were read, %d reported missing, %v, want %d together", what, n, end, missing, err, len(records))
+			}
+		}
+	}
+	if opened < 40 || repairs < 25 || repairs == opened {
+		t.Errorf("%d of %d pages were repaired, want 25 of 40 or more, and not all", repairs, opened)
 	}
 }
 

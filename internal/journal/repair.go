@@ -175,14 +175,15 @@ func firstBlock(f File, size int64, low, high Position) (block, int64, error) {
 	for at := int64(fixedBytes + 4); at+headerBytes <= size; at++ {
 		p, err := w.fill(at, size, headerBytes)
 		if err != nil {
-			return block{}, 0, err
+			at = at/unreadable*unreadable + unreadable - 1
+			continue
 		}
 		b := header(p)
 		if b.first < low || b.count > uint32(size) || high > 0 && b.after() > high || int64(b.length) > size-at-headerBytes || b.salt == 0 {
 			continue
 		}
 		if p, err = w.fill(at, size, headerBytes+int(b.length)); err != nil {
-			return block{}, 0, err
+			continue
 		}
 		if b, _, err := decode(p, b.salt); err == nil {
 			return b, at, nil
@@ -204,7 +205,29 @@ func (r *repair) segment(i int) error {
 	if broken && (err == nil || errors.Is(err, errMissing)) {
 		return r.insert(i, end)
 	}
+	if err == nil && r.after(i) == 0 {
+		return r.tail(s, end.at)
+	}
 	return err
+}
+
+// tail writes zeros after the last block if the rest of the last segment cannot be read: Open reads
+// all of it.
+func (r *repair) tail(s *segment, at int64) error {
+	f, err := r.files.Open(filepath.Join(r.name, s.name()), true)
+	if err != nil {
+		return err
+	}
+	rest := make([]byte, s.size-at)
+	if n, err := f.ReadAt(rest, at); n == len(rest) || endOfFile(err) {
+		return f.Close()
+	}
+	r.report.EndUnknown = true
+	if err := r.keep(s.name()); err != nil {
+		return errors.Join(err, f.Close())
+	}
+	clear(rest)
+	return writeAndClose(f, rest, at)
 }
 
 // fill writes a block that stands for the records between two runs over the bytes between them.

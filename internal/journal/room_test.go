@@ -224,7 +224,9 @@ func TestAReaderOfAReleasedSegmentGetsAnError(t *testing.T) {
 	}
 }
 
-// Reads calls a function before each read of a file.
+const page = 4 << 10
+
+// Reads calls a function before each read of a page of a file.
 type reads struct {
 	journal.Files
 	before func(name string, from, to int64) error
@@ -240,11 +242,18 @@ func (r reads) Open(name string, write bool) (journal.File, error) {
 	return readFile{f, func(from, to int64) error { return r.before(name, from, to) }}, err
 }
 
-func (f readFile) ReadAt(p []byte, at int64) (int, error) {
-	if err := f.before(at, at+int64(len(p))); err != nil {
-		return 0, err
+// ReadAt reads page by page, as the system does: it has the bytes before the one that fails.
+func (f readFile) ReadAt(p []byte, at int64) (n int, err error) {
+	for n < len(p) && err == nil {
+		from := at + int64(n)
+		piece := p[n:min(len(p), n+page-int(from%page))]
+		if err = f.before(from, from+int64(len(piece))); err == nil {
+			var got int
+			got, err = f.File.ReadAt(piece, from)
+			n += got
+		}
 	}
-	return f.File.ReadAt(p, at)
+	return n, err
 }
 
 // The reader has found the segment, and reads it only after it was written again.
