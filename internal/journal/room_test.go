@@ -198,6 +198,33 @@ func TestReleaseKeepsTheSegmentOfTheFirstNeededRecord(t *testing.T) {
 	}
 }
 
+func TestReleaseOfRecordsThatAreNotThereReleasesNoLaterOne(t *testing.T) {
+	j, _ := open(t, there, journal.Options{Files: forgetful.New(), SegmentBytes: small})
+	j.Release(1000)
+	for range 100 {
+		add(t, j, string(make([]byte, 500)))
+	}
+	if first, got := readAll(t, j, 1); first != 1 || len(got) != 100 {
+		t.Errorf("%d records from %d on, want 100 from 1 on", len(got), first)
+	}
+}
+
+func TestCloseWakesThoseThatWaitForRoomAndForRecords(t *testing.T) {
+	j, _ := open(t, there, journal.Options{Files: forgetful.New(), SegmentBytes: small, MaxBytes: 3 * small})
+	fill(t, j, false, make([]byte, 500))
+	room := j.Room()
+	_, more := j.Committed()
+	if closed(room) || closed(more) {
+		t.Fatal("a full journal has room or records")
+	}
+	if err := j.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if !closed(room) || !closed(more) {
+		t.Errorf("room: %v, records: %v, want both channels closed", closed(room), closed(more))
+	}
+}
+
 func TestAReaderOfAReleasedSegmentGetsAnError(t *testing.T) {
 	disk := forgetful.New()
 	j, _ := open(t, there, journal.Options{Files: disk, SegmentBytes: small})
