@@ -217,9 +217,12 @@ func (j *Journal) place(note bool, size int64) error {
 	}
 }
 
-// hasNext reports whether there is another segment for a record.
+// hasNext reports whether there is another segment for a record. A note may take the spare.
 func (j *Journal) hasNext(note bool) bool {
-	return j.spare != nil && (j.ahead != nil || note) || note && j.ahead != nil
+	if note {
+		return j.spare != nil || j.ahead != nil
+	}
+	return j.spare != nil && j.ahead != nil
 }
 
 // advance leads, or waits until the caller that leads is done.
