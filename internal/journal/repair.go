@@ -146,7 +146,7 @@ func (r *repair) behead(number uint64) error {
 	s.first, s.salt, s.sequence = b.first, b.salt, b.sequence
 	gap := offset - fixedBytes - 4 // the former snapshot, and first blocks that are damaged
 	lost := at > 0 && low < b.first && gap >= headerBytes
-	if lost { // without such a gap it is the segment before that lacks them
+	if lost { // otherwise the segment before lacks the records, and is mended next
 		s.first = low
 	}
 	var former [24]byte

@@ -34,8 +34,8 @@ func TestThePositionsAreInTheSegmentsOnly(t *testing.T) {
 	}
 }
 
-// five returns a disk with a journal of five records, in which a byte of one was changed after a
-// kill: which file that is, and where.
+// five returns a disk with a journal of five records. A byte of one was changed after a kill, in
+// the file path, at the offset at.
 func five(t *testing.T, changed string) (disk *forgetful.Disk, o journal.Options, path string, at int) {
 	t.Helper()
 	disk = forgetful.New()
@@ -365,7 +365,7 @@ func TestASnapshotThatIsTooLargeFailsTheJournal(t *testing.T) {
 	}
 }
 
-// The caller that leads gets the panic, the others get the failure. What was kept stays.
+// The caller that leads gets the panic, the others get the failure. Records that were kept stay.
 func TestAPanicOfSnapshotFailsTheJournal(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		disk := forgetful.New()
