@@ -7,8 +7,11 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/go-eventhubs/eventhubs/internal/journal"
 	"github.com/go-eventhubs/eventhubs/internal/journal/forgetful"
@@ -115,6 +118,38 @@ func TestTheLastSegmentIsUsedAgainWhenAllIsReleased(t *testing.T) {
 			j.Release(j.Stats().End)
 		}
 	}
+}
+
+// The note takes room in the spare, which becomes the last segment meanwhile.
+func TestANoteIsAddedWhileTheLastSegmentIsUsedAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		disk := forgetful.New()
+		disk.SetSize(2*small + 1000)
+		o := journal.Options{Files: disk, SegmentBytes: small, Policy: journal.SyncOS, Snapshot: func(dst []byte, _ journal.Position) []byte {
+			return append(dst, make([]byte, small/4)...) // the largest: no byte is to spare
+		}}
+		j, _ := open(t, there, o)
+		fill(t, j, false, make([]byte, 900)) // room for the note is left
+		disk.SyncTime = time.Second
+		var releasing sync.WaitGroup
+		releasing.Go(func() { j.Release(j.Stats().End) })
+		time.Sleep(time.Second / 2) // in an fsync
+		begin := time.Now()
+		p, err := j.Add(true, make([]byte, 100), nil, nil, nil)
+		if took := time.Since(begin); err != nil || took > 0 {
+			t.Fatalf("%v after %v, want a note at once", err, took)
+		}
+		releasing.Wait()
+		if err := j.Await(p); err != nil {
+			t.Fatal(err)
+		}
+		if fill(t, j, true, []byte("n")) == 0 {
+			t.Error("no other note was taken")
+		}
+		if err := j.Close(); err != nil {
+			t.Error(err)
+		}
+	})
 }
 
 func TestTheBoundHoldsAtStart(t *testing.T) {
