@@ -373,6 +373,22 @@ func TestAnotherSegmentSizeAtTheNextOpen(t *testing.T) {
 	}
 }
 
+func TestOpeningManyTimesFillsNoSegment(t *testing.T) {
+	disk := forgetful.New()
+	o := journal.Options{Files: disk, SegmentBytes: 4 << 10}
+	for range 100 {
+		j, _ := open(t, there, o)
+		if err := j.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	j, _ := open(t, there, o)
+	before := newestOf(disk)
+	if add(t, j, "a record"); newestOf(disk) != before {
+		t.Errorf("the first record begins the segment %s, want it in %s", newestOf(disk), before)
+	}
+}
+
 func TestARecordLargerThanASegmentIsRefused(t *testing.T) {
 	j, _ := open(t, there, journal.Options{Files: forgetful.New(), SegmentBytes: small})
 	if _, err := j.Add(false, make([]byte, small), nil, nil, nil); err == nil || errors.Is(err, journal.ErrFull) || !strings.Contains(err.Error(), "8192") {
