@@ -199,6 +199,26 @@ func TestALargeHoleAtTheBeginOfASegmentIsRepaired(t *testing.T) {
 	}
 }
 
+// The journal writes more than Inspect has read ahead, while Inspect's user takes its time.
+func TestInspectBesideAWriterTakesNoNewBlockForDamage(t *testing.T) {
+	disk := forgetful.New()
+	j, _ := open(t, there, journal.Options{Files: disk, SegmentBytes: 2 << 20})
+	for range 10 {
+		add(t, j, "record")
+	}
+	seen := 0
+	found, err := journal.Inspect(there, disk, nil, func(p journal.Position, _ []byte) {
+		if seen++; p == 5 {
+			for range 20 {
+				add(t, j, string(make([]byte, 50_000)))
+			}
+		}
+	})
+	if err != nil || len(found.Damage) > 0 || seen < 10 || int(found.Records) != seen {
+		t.Errorf("%d records were seen, Inspect found %+v, %v, want at least 10 and no damage", seen, found, err)
+	}
+}
+
 // The disk cannot read a page of a segment. Repair reports every record that is not read.
 func TestAPageThatCannotBeReadIsRepaired(t *testing.T) {
 	disk := forgetful.New()

@@ -100,7 +100,7 @@ func (d *directory) walk(s *segment, after Position, visit func(block, []byte), 
 	}
 	defer func() { _ = f.Close() }()
 	w := window{file: f, salt: s.salt, skip: true}
-	r := s.run()
+	r, again := s.run(), false
 	for after == 0 || r.first < after {
 		b, records, err := w.block(r.at, s.size)
 		if err == nil {
@@ -108,6 +108,7 @@ func (d *directory) walk(s *segment, after Position, visit func(block, []byte), 
 		}
 		if err == nil {
 			visit(b, records)
+			again = false
 			continue
 		}
 		if after == 0 {
@@ -115,6 +116,10 @@ func (d *directory) walk(s *segment, after Position, visit func(block, []byte), 
 			if damage == nil {
 				return r, torn, nil
 			}
+		}
+		if again = !again; again {
+			w.held = w.held[:0] // beside Inspect the block may have been written after it was read
+			continue
 		}
 		next, damage := r.damage(&w, s.size, after)
 		damage.File, damage.Err = name, err
