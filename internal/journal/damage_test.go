@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io/fs"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -216,6 +217,15 @@ func TestInspectBesideAWriterTakesNoNewBlockForDamage(t *testing.T) {
 	})
 	if err != nil || len(found.Damage) > 0 || seen < 10 || int(found.Records) != seen {
 		t.Errorf("%d records were seen, Inspect found %+v, %v, want at least 10 and no damage", seen, found, err)
+	}
+}
+
+// The process uses a free file between the listing and a look at the file.
+func TestInspectBesideAWriterMissesAFreeFile(t *testing.T) {
+	disk, _, records := written(t, false)
+	disk.Fail(forgetful.Fault{Op: forgetful.Open, Name: "*.free", Times: 1, Err: fs.ErrNotExist})
+	if found, err := journal.Inspect(there, disk, nil, nil); err != nil || disk.Met() != 1 || int(found.Records) != len(records) {
+		t.Errorf("Inspect found %+v, %v, want %d records", found, err, len(records))
 	}
 }
 

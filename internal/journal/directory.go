@@ -121,6 +121,9 @@ func (d *directory) read(bad func(number uint64, err error) error) error {
 		if n, ok := numberOf(name, extensionFree); ok {
 			d.number = max(d.number, n+1)
 			size, err := sizeOf(d.files, filepath.Join(d.name, name))
+			if errors.Is(err, fs.ErrNotExist) {
+				continue // it became a segment meanwhile, beside Inspect
+			}
 			if err != nil {
 				return err
 			}
