@@ -229,6 +229,35 @@ func TestInspectBesideAWriterMissesAFreeFile(t *testing.T) {
 	}
 }
 
+// The process uses the oldest segment again, while Inspect reads its head.
+func TestInspectBesideAWriterTakesNoReleasedSegmentForDamage(t *testing.T) {
+	disk := forgetful.New()
+	j, _ := open(t, there, journal.Options{Files: disk, SegmentBytes: small})
+	for range 100 {
+		add(t, j, string(make([]byte, 500)))
+	}
+	oldest, done := "", false
+	names, _ := disk.List(there)
+	for _, name := range names {
+		if oldest == "" && strings.HasSuffix(name, ".seg") {
+			oldest = there + "/" + name
+		}
+	}
+	found, err := journal.Inspect(there, reads{disk, func(name string, _, _ int64) error {
+		if name == oldest && !done {
+			done = true
+			j.Release(101)
+			for range 100 {
+				add(t, j, string(make([]byte, 500)))
+			}
+		}
+		return nil
+	}}, nil, nil)
+	if err != nil || !done || len(found.Damage) > 0 {
+		t.Errorf("released: %v; Inspect found %+v, %v, want no damage", done, found, err)
+	}
+}
+
 // The disk cannot read a page of a segment. Repair reports every record that is not read.
 func TestAPageThatCannotBeReadIsRepaired(t *testing.T) {
 	disk := forgetful.New()

@@ -136,8 +136,8 @@ func (d *directory) read(bad func(number uint64, err error) error) error {
 		}
 		d.number = max(d.number, n+1)
 		s, err := d.head(name, n)
-		if errors.Is(err, fs.ErrNotExist) {
-			continue // recycled meanwhile, beside Inspect
+		if err != nil && d.gone(name) {
+			continue // it was recycled meanwhile, beside Inspect
 		}
 		if _, newer := errors.AsType[*FormatError](err); newer {
 			return err
@@ -256,6 +256,11 @@ func sizeOf(files Files, name string) (int64, error) {
 	}
 	size, err := f.Size()
 	return size, errors.Join(err, f.Close())
+}
+
+func (d *directory) gone(name string) bool {
+	_, err := sizeOf(d.files, filepath.Join(d.name, name))
+	return errors.Is(err, fs.ErrNotExist)
 }
 
 // absent forgives that a file is not there.
