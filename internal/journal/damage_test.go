@@ -344,6 +344,11 @@ func repaired(t *testing.T, what string, disk *forgetful.Disk, o journal.Options
 	if len(report.SetAside) == 0 && missing > 0 {
 		t.Fatalf("%s: nothing was set aside: %+v", what, report)
 	}
+	for _, copied := range report.SetAside {
+		if !strings.HasSuffix(copied, ".1") {
+			t.Fatalf("%s: a file was set aside twice: %+v", what, report)
+		}
+	}
 	return report
 }
 

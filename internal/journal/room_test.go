@@ -208,6 +208,25 @@ func TestKeepFreeLeavesRoomForOthers(t *testing.T) {
 	}
 }
 
+func TestRoomThatOthersMakeIsFoundOnceASecond(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		disk := forgetful.New()
+		disk.SetSize(3*small + 1000)
+		j, _ := open(t, there, journal.Options{Files: disk, SegmentBytes: small})
+		record := make([]byte, 500)
+		fill(t, j, false, record)
+		disk.SetSize(0)
+		time.Sleep(time.Second - 1)
+		if _, err := j.Add(false, record, nil, nil, nil); !errors.Is(err, journal.ErrFull) {
+			t.Errorf("got %v within the second, want ErrFull", err)
+		}
+		time.Sleep(1)
+		if p, err := j.Add(false, record, nil, nil, nil); err != nil || j.Await(p) != nil {
+			t.Errorf("got %v a second later, want room", err)
+		}
+	})
+}
+
 func TestReleaseKeepsTheSegmentOfTheFirstNeededRecord(t *testing.T) {
 	disk := forgetful.New()
 	j, _ := open(t, there, journal.Options{Files: disk, SegmentBytes: small})
