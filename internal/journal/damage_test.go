@@ -393,6 +393,25 @@ func TestAMissingSegmentIsRefusedAndRepaired(t *testing.T) {
 	}
 }
 
+func TestASegmentOfAnotherPlaceIsRefused(t *testing.T) {
+	disk, o, records := written(t, true)
+	another, _, _ := written(t, true)
+	names, _ := disk.List(there)
+	last := there + "/" + newest(names)
+	names = slices.DeleteFunc(names, func(name string) bool { return !strings.HasSuffix(name, ".seg") })
+	for want, text := range map[string][]byte{
+		"belongs to the journal":      another.Bytes(last),
+		"the head is that of segment": disk.Bytes(there + "/" + names[1]),
+	} {
+		changed := disk.Clone()
+		changed.Put(last, text)
+		_, _, err := readable(changed, o, records)
+		if damage, ok := errors.AsType[*journal.DamagedError](err); !ok || damage.File != last || !strings.Contains(err.Error(), want) {
+			t.Errorf("got %v, want a DamagedError of %s: %s", err, last, want)
+		}
+	}
+}
+
 func newest(names []string) (last string) {
 	for _, name := range names {
 		if strings.HasSuffix(name, ".seg") {
