@@ -12,7 +12,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"syscall"
+
+	"github.com/go-eventhubs/eventhubs/internal/durable"
 )
 
 // A ProducerID identifies an idempotent producer to the service on one partition. The zero value
@@ -119,7 +120,7 @@ func (s hubFiles) save(partitionID string, old, id ProducerID) error {
 // later generation exists if other processes saved meanwhile. They may have made our name and
 // removed it again, so that our link succeeded.
 func (s hubFiles) settle(partitionID string, made int) error {
-	unsynced := syncDirectory(s.directory)
+	unsynced := durable.SyncDirectory(s.directory)
 	generations, err := s.generations(partitionID)
 	if err := errors.Join(unsynced, err); err != nil {
 		return errors.Join(err, os.Remove(s.name(partitionID, made))) // an error means: nothing was kept
@@ -185,7 +186,7 @@ func (s hubFiles) add(name string, id ProducerID) error {
 		return err
 	}
 	for _, above := range s.above { // the directories must last as long as the file
-		if err := syncDirectory(above); err != nil {
+		if err := durable.SyncDirectory(above); err != nil {
 			return err
 		}
 	}
@@ -210,17 +211,4 @@ func (s hubFiles) add(name string, id ProducerID) error {
 		return fmt.Errorf("eventhubs: %w: %s was made by another process", ErrProducerStateChanged, name)
 	}
 	return err
-}
-
-// syncDirectory makes the directory's entries durable, where the system can.
-func syncDirectory(name string) error {
-	d, err := os.Open(name)
-	if err != nil {
-		return err
-	}
-	err = d.Sync()
-	if errors.Is(err, errors.ErrUnsupported) || errors.Is(err, syscall.EINVAL) || errors.Is(err, fs.ErrPermission) {
-		err = nil // Windows and some file systems cannot sync a directory
-	}
-	return errors.Join(err, d.Close())
 }

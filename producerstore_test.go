@@ -2,8 +2,6 @@ package eventhubs
 
 import (
 	"errors"
-	"os"
-	"runtime"
 	"syscall"
 	"testing"
 )
@@ -42,24 +40,5 @@ func TestAFileStateThatCannotBeMadeDurableKeepsNothing(t *testing.T) {
 	}
 	if err := store.Save(t.Context(), key, first, second); err != nil {
 		t.Errorf("the next Save returned %v", err)
-	}
-}
-
-// Some file systems have no fsync of a directory, and report an invalid argument.
-func TestADirectoryThatCannotBeSyncedIsGoodEnough(t *testing.T) {
-	const directory = "/proc/self"
-	if runtime.GOOS != "linux" {
-		t.Skip("this platform has no file system of that kind")
-	}
-	d, err := os.Open(directory)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = d.Close() }()
-	if err := d.Sync(); !errors.Is(err, syscall.EINVAL) {
-		t.Skipf("it can be synced: %v", err)
-	}
-	if err := syncDirectory(directory); err != nil {
-		t.Error(err)
 	}
 }

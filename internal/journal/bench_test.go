@@ -19,32 +19,7 @@ func BenchmarkAdd(b *testing.B) {
 	for _, size := range []int{100, 1000} {
 		for _, callers := range []int{1, 64} {
 			for _, name := range []string{"each", "interval", "os"} {
-				b.Run(fmt.Sprintf("%s/bytes=%d/callers=%d", name, size, callers), func(b *testing.B) {
-					j, err := journal.Open(b.TempDir(), journal.Options{Policy: policies[name]}, nil, nil)
-					if err != nil {
-						b.Fatal(err)
-					}
-					defer func() { _ = j.Close() }()
-					record := make([]byte, size)
-					b.SetBytes(int64(size))
-					b.ReportAllocs()
-					b.ResetTimer()
-					inTurns(b.N, callers, func(n int) {
-						for range n {
-							p, err := j.Add(false, record, nil, nil, nil)
-							if err == nil {
-								err = j.Await(p)
-							}
-							if err != nil {
-								b.Error(err)
-								return
-							}
-							if p%1000 == 0 {
-								j.Release(p)
-							}
-						}
-					})
-				})
+				b.Run(fmt.Sprintf("%s/bytes=%d/callers=%d", name, size, callers), func(b *testing.B) { adds(b, policies[name], size, callers) })
 			}
 			b.Run(fmt.Sprintf("raw/bytes=%d/callers=%d", size, callers), func(b *testing.B) { raw(b, size, callers) })
 		}
@@ -54,17 +29,25 @@ func BenchmarkAdd(b *testing.B) {
 // BenchmarkAddLarge has groups of 256 KB and more: 64 callers add 8 KB each. Raw writes 256 KB.
 func BenchmarkAddLarge(b *testing.B) {
 	const size = 8 << 10
-	b.Run("each", func(b *testing.B) {
-		j, err := journal.Open(b.TempDir(), journal.Options{}, nil, nil)
-		if err != nil {
-			b.Fatal(err)
-		}
-		defer func() { _ = j.Close() }()
-		record := make([]byte, size)
-		b.SetBytes(size)
-		b.ResetTimer()
-		inTurns(b.N, 64, func(n int) {
-			for range n {
+	b.Run("each", func(b *testing.B) { adds(b, journal.SyncEach, size, 64) })
+	b.Run("raw", func(b *testing.B) { raw(b, size, 32) })
+}
+
+// adds adds and awaits records, by several callers, and releases them.
+func adds(b *testing.B, policy journal.Policy, size, callers int) {
+	j, err := journal.Open(b.TempDir(), journal.Options{Policy: policy}, nil, nil)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer func() { _ = j.Close() }()
+	record := make([]byte, size)
+	b.SetBytes(int64(size))
+	b.ReportAllocs()
+	b.ResetTimer()
+	var all sync.WaitGroup
+	for i := range callers {
+		all.Go(func() {
+			for range (b.N + i) / callers {
 				p, err := j.Add(false, record, nil, nil, nil)
 				if err == nil {
 					err = j.Await(p)
@@ -78,15 +61,6 @@ func BenchmarkAddLarge(b *testing.B) {
 				}
 			}
 		})
-	})
-	b.Run("raw", func(b *testing.B) { raw(b, size, 32) })
-}
-
-// inTurns divides n among callers.
-func inTurns(n, callers int, do func(n int)) {
-	var all sync.WaitGroup
-	for i := range callers {
-		all.Go(func() { do((n + i) / callers) })
 	}
 	all.Wait()
 }
@@ -124,7 +98,7 @@ func raw(b *testing.B, size, group int) {
 	}
 }
 
-// BenchmarkOpen opens a journal with a full last segment, and raw reads as many bytes.
+// BenchmarkOpen opens a journal with a full last segment.
 func BenchmarkOpen(b *testing.B) {
 	directory := b.TempDir()
 	o := journal.Options{Policy: journal.SyncOS, Snapshot: func(dst []byte, _ journal.Position) []byte { return dst }}

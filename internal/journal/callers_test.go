@@ -135,7 +135,6 @@ func TestWritersAndReadersGoOnWithinTheBound(t *testing.T) {
 					}
 				})
 			}
-			released := func(next journal.Position) { j.Release(next) }
 			for k := range 2 {
 				all.Go(func() {
 					r := j.Reader(1)
@@ -156,7 +155,7 @@ func TestWritersAndReadersGoOnWithinTheBound(t *testing.T) {
 						if ok {
 							next++
 							if k == 0 && next%5 == 0 {
-								released(next)
+								j.Release(next)
 							}
 							continue
 						}
@@ -230,7 +229,7 @@ func TestCloseKeepsWhatWasAddedAndEndsAllWaiting(t *testing.T) {
 	})
 }
 
-func TestARecordIsCopiedOnceAndNothingIsAllocated(t *testing.T) {
+func TestARecordIsAddedAndReadWithoutAllocating(t *testing.T) {
 	j, _ := open(t, there, journal.Options{Files: forgetful.New(), SegmentBytes: 4 << 20, Policy: journal.SyncOS})
 	record := make([]byte, 1000)
 	r := j.Reader(1)

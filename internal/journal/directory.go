@@ -40,6 +40,7 @@ type directory struct {
 	owner    string
 	begun    bool
 	segments []*segment // from the oldest to the newest; those of Bad have no head
+	headless []uint64   // segments that are there, without a good head
 	others   []leftover // free files, and segments that others replaced
 	bytes    int64
 	number   uint64 // higher than any
@@ -81,17 +82,22 @@ func (d *directory) readIdentity(names []string) error {
 	return nil
 }
 
-// writeIdentity makes journal.json, whole or not at all.
+// writeIdentity makes journal.json.
 func (d *directory) writeIdentity() error {
 	text, err := json.Marshal(identity{Format: versionMajor, ID: d.id.String(), Owner: d.owner, Begun: d.begun})
 	if err != nil {
 		return err
 	}
-	name := filepath.Join(d.name, identityName)
+	return d.write(identityName, append(text, '\n'))
+}
+
+// write makes or replaces a small file, whole or not at all.
+func (d *directory) write(name string, text []byte) error {
+	name = filepath.Join(d.name, name)
 	if err := absent(d.files.Remove(name + temporary)); err != nil {
 		return err
 	}
-	if err := writeFile(d.files, name+temporary, append(text, '\n')); err != nil {
+	if err := writeFile(d.files, name+temporary, text); err != nil {
 		return err
 	}
 	if err := d.files.Rename(name+temporary, name); err != nil {
@@ -100,8 +106,8 @@ func (d *directory) writeIdentity() error {
 	return d.files.SyncDirectory(d.name)
 }
 
-// read finds the files and reads the heads. Bad is called for a segment whose head cannot be read,
-// or that is missing. If it returns nil, the segment is left out.
+// read finds the files and reads the heads. Bad is called once for a segment whose head cannot be
+// read, or that is missing. If it returns nil, the segment is left out. A newer format is an error.
 func (d *directory) read(bad func(number uint64, err error) error) error {
 	names, err := d.files.List(d.name)
 	if err != nil {
@@ -115,6 +121,9 @@ func (d *directory) read(bad func(number uint64, err error) error) error {
 		if n, ok := numberOf(name, extensionFree); ok {
 			d.number = max(d.number, n+1)
 			size, err := sizeOf(d.files, filepath.Join(d.name, name))
+			if errors.Is(err, fs.ErrNotExist) {
+				continue // it became a segment meanwhile, beside Inspect
+			}
 			if err != nil {
 				return err
 			}
@@ -127,13 +136,17 @@ func (d *directory) read(bad func(number uint64, err error) error) error {
 		}
 		d.number = max(d.number, n+1)
 		s, err := d.head(name, n)
-		if errors.Is(err, fs.ErrNotExist) {
-			continue // recycled meanwhile, beside Inspect
+		if err != nil && d.gone(name) {
+			continue // it was recycled meanwhile, beside Inspect
+		}
+		if _, newer := errors.AsType[*FormatError](err); newer {
+			return err
 		}
 		if err != nil {
 			if err = bad(n, err); err != nil {
 				return err
 			}
+			d.headless = append(d.headless, n)
 			continue
 		}
 		d.bytes += s.size
@@ -143,16 +156,31 @@ func (d *directory) read(bad func(number uint64, err error) error) error {
 	return d.chain(all, bad)
 }
 
+// head reads the head of a segment of this journal.
 func (d *directory) head(name string, number uint64) (*segment, error) {
+	s, id, err := d.headOf(name)
+	switch format, newer := errors.AsType[*FormatError](err); {
+	case newer:
+		format.File = filepath.Join(d.name, name)
+		return nil, err
+	case err != nil:
+		return nil, err
+	case id != d.id:
+		return nil, fmt.Errorf("the segment belongs to the journal %s, not to %s", id, d.id)
+	case s.number != number:
+		return nil, fmt.Errorf("the head is that of segment %d", s.number)
+	}
+	return s, nil
+}
+
+// headOf reads the head of a file.
+func (d *directory) headOf(name string) (s *segment, id journalID, err error) {
 	f, err := d.files.Open(filepath.Join(d.name, name), false)
 	if err != nil {
-		return nil, err
+		return nil, id, err
 	}
-	s, err := readHead(f, number, d.id)
-	if format, ok := errors.AsType[*FormatError](err); ok {
-		format.File = filepath.Join(d.name, name)
-	}
-	return s, errors.Join(err, f.Close())
+	s, id, err = readHead(f)
+	return s, id, errors.Join(err, f.Close())
 }
 
 // snapshot reads the snapshot of a segment.
@@ -175,7 +203,7 @@ func (d *directory) chain(all []*segment, bad func(uint64, error) error) error {
 			case s.number > after.previous, s.number < d.segments[len(d.segments)-1].oldest:
 				d.others = append(d.others, leftover{s.name(), s.size})
 				continue
-			case s.number < after.previous:
+			case s.number < after.previous && !slices.Contains(d.headless, after.previous):
 				if err := bad(after.previous, errMissing); err != nil {
 					return err
 				}
@@ -209,7 +237,12 @@ func writeFile(files Files, name string, text []byte) error {
 	if err != nil {
 		return err
 	}
-	_, err = f.WriteAt(text, 0)
+	return writeAndClose(f, text, 0)
+}
+
+// writeAndClose writes to a file that is open, and syncs and closes it.
+func writeAndClose(f File, text []byte, at int64) error {
+	_, err := f.WriteAt(text, at)
 	if err == nil {
 		err = f.Sync()
 	}
@@ -223,6 +256,11 @@ func sizeOf(files Files, name string) (int64, error) {
 	}
 	size, err := f.Size()
 	return size, errors.Join(err, f.Close())
+}
+
+func (d *directory) gone(name string) bool {
+	_, err := sizeOf(d.files, filepath.Join(d.name, name))
+	return errors.Is(err, fs.ErrNotExist)
 }
 
 // absent forgives that a file is not there.

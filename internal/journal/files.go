@@ -9,7 +9,8 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"syscall"
+
+	"github.com/go-eventhubs/eventhubs/internal/durable"
 )
 
 // Files is the file system under a journal. Package forgetful has one in memory, for tests.
@@ -72,7 +73,7 @@ func (system) MakeDirectory(name string) error {
 		return err
 	}
 	for _, at := range made {
-		if err := (system{}).SyncDirectory(filepath.Dir(at)); err != nil {
+		if err := durable.SyncDirectory(filepath.Dir(at)); err != nil {
 			return err
 		}
 	}
@@ -115,17 +116,7 @@ func (system) List(directory string) (names []string, err error) {
 	return names, err
 }
 
-func (system) SyncDirectory(name string) error {
-	d, err := os.Open(name)
-	if err != nil {
-		return err
-	}
-	err = d.Sync()
-	if errors.Is(err, errors.ErrUnsupported) || errors.Is(err, syscall.EINVAL) || errors.Is(err, fs.ErrPermission) {
-		err = nil // Windows and some file systems cannot sync a directory
-	}
-	return errors.Join(err, d.Close())
-}
+func (system) SyncDirectory(name string) error { return durable.SyncDirectory(name) }
 
 func (system) Lock(name string) (io.Closer, error) {
 	f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE, 0o600)

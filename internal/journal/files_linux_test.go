@@ -28,11 +28,12 @@ func TestASegmentHasItsBlocksFromTheStart(t *testing.T) {
 }
 
 func TestANewDirectoryIsMadeWithThoseAbove(t *testing.T) {
-	name := filepath.Join(t.TempDir(), "a", "b", "c")
+	base := t.TempDir()
+	name := filepath.Join(base, "a", "b", "c")
 	if err := (system{}).MakeDirectory(name); err != nil {
 		t.Fatal(err)
 	}
-	for at := name; filepath.Base(at) != "001"; at = filepath.Dir(at) {
+	for at := name; at != base; at = filepath.Dir(at) {
 		if info, err := os.Stat(at); err != nil || info.Mode() != fs.ModeDir|0o700 {
 			t.Errorf("%s: %v, %v", at, info, err)
 		}

@@ -46,6 +46,11 @@ func (j *Journal) lead(write bool) {
 			break
 		}
 	}
+	j.follow()
+}
+
+// follow ends leading.
+func (j *Journal) follow() {
 	j.leading, j.changing = false, false
 	j.turn.Broadcast()
 	j.kept[j.sequence&1].Signal() // one of those whose records gathered meanwhile leads next
@@ -233,7 +238,7 @@ func (j *Journal) roll(g *group) error {
 func (j *Journal) begin(f *free, first Position, sequence uint64) error {
 	s := &segment{previous: j.last().number, oldest: j.segments[0].number, first: first, sequence: sequence, size: j.o.SegmentBytes}
 	if j.o.Snapshot != nil {
-		j.snapshot = j.o.Snapshot(j.snapshot[:0], first)
+		j.takeSnapshot(first)
 		if limit := j.o.snapshotBytes(); int64(len(j.snapshot)) > limit {
 			return fmt.Errorf("the snapshot has %d bytes, a segment takes %d: use larger segments, of %d bytes now", len(j.snapshot), limit, j.o.SegmentBytes)
 		}
@@ -247,6 +252,21 @@ func (j *Journal) begin(f *free, first Position, sequence uint64) error {
 	j.segments = append(j.segments, s)
 	j.mu.Unlock()
 	return nil
+}
+
+// takeSnapshot calls Options.Snapshot. A panic there goes on to the caller that leads, which unlocks
+// j.mu. The journal has failed then, so that no other caller waits.
+func (j *Journal) takeSnapshot(before Position) {
+	returned := false
+	defer func() {
+		if !returned {
+			j.mu.Lock()
+			j.fail(errors.New("Options.Snapshot panicked"))
+			j.follow()
+		}
+	}()
+	j.snapshot = j.o.Snapshot(j.snapshot[:0], before)
+	returned = true
 }
 
 // start writes a segment's head, and the blocks if there are any, to a free file. All is synced

@@ -31,9 +31,6 @@ func Inspect(name string, files Files, snapshot func(Position, []byte), record f
 	d := directory{name: name, files: files}
 	var r Report
 	err := d.read(func(number uint64, err error) error {
-		if _, ok := errors.AsType[*FormatError](err); ok {
-			return err
-		}
 		r.Damage = append(r.Damage, &DamagedError{File: filepath.Join(name, segmentName(number, extensionSegment)), Err: err})
 		return nil
 	})
@@ -103,8 +100,7 @@ func (d *directory) walk(s *segment, after Position, visit func(block, []byte), 
 	}
 	defer func() { _ = f.Close() }()
 	w := window{file: f, salt: s.salt, skip: true}
-	again := int64(-1) // where the bytes were read twice
-	r := s.run()
+	r, again := s.run(), false // again: the bytes were read twice
 	for after == 0 || r.first < after {
 		b, records, err := w.block(r.at, s.size)
 		if err == nil {
@@ -112,6 +108,7 @@ func (d *directory) walk(s *segment, after Position, visit func(block, []byte), 
 		}
 		if err == nil {
 			visit(b, records)
+			again = false
 			continue
 		}
 		if after == 0 {
@@ -120,10 +117,10 @@ func (d *directory) walk(s *segment, after Position, visit func(block, []byte), 
 				return r, torn, nil
 			}
 		}
-		if again != r.at {
+		if again = !again; again {
 			// A running process may have been writing the block. It has written that before the
 			// next one, which is there.
-			again, w.held = r.at, w.held[:0]
+			w.held = w.held[:0]
 			continue
 		}
 		next, damage := r.damage(&w, s.size, after)

@@ -47,7 +47,7 @@ type Options struct {
 	// when a segment begins, and keeps its bytes in the segment. No lock that a method needs is
 	// held, but the group that begins the segment waits. Records from that position on may have
 	// been added already. A snapshot has at most 1 MiB, or a quarter of a smaller SegmentBytes; a
-	// larger one fails the journal. Nil: Open replays all records that were not released.
+	// larger one, or a panic, fails the journal. Nil: Open replays all records that were not released.
 	Snapshot func(dst []byte, before Position) []byte
 	Logger   *slog.Logger // nil: no log
 }
@@ -217,9 +217,12 @@ func (j *Journal) place(note bool, size int64) error {
 	}
 }
 
-// hasNext reports whether there is another segment for a record.
+// hasNext reports whether there is another segment for a record. A note may take the spare.
 func (j *Journal) hasNext(note bool) bool {
-	return j.spare != nil && (j.ahead != nil || note) || note && j.ahead != nil
+	if note {
+		return j.spare != nil || j.ahead != nil
+	}
+	return j.spare != nil && j.ahead != nil
 }
 
 // advance leads, or waits until the caller that leads is done.

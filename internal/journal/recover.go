@@ -48,9 +48,6 @@ func (j *Journal) recover(restore func([]byte) error, replay func(Position, []by
 		return fmt.Errorf("journal: sync the directory: %w", err)
 	}
 	err := d.read(func(number uint64, err error) error {
-		if _, ok := errors.AsType[*FormatError](err); ok {
-			return err
-		}
 		return &DamagedError{File: j.path(segmentName(number, extensionSegment)), Err: err}
 	})
 	if err != nil {

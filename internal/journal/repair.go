@@ -1,10 +1,12 @@
 package journal
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io/fs"
 	"path/filepath"
+	"slices"
 	"time"
 )
 
@@ -54,24 +56,14 @@ func (r *repair) all() error {
 	if err := r.identity(); err != nil {
 		return err
 	}
-	var heads []uint64 // of segments that are there, without a head
-	err := r.read(func(number uint64, err error) error {
-		if _, ok := errors.AsType[*FormatError](err); ok {
-			return err
-		}
-		if !errors.Is(err, errMissing) {
-			heads = append(heads, number)
-		}
-		return nil
-	})
-	if err != nil {
+	if err := r.read(func(uint64, error) error { return nil }); err != nil {
 		return err
 	}
-	if r.begun && len(r.segments)+len(heads) == 0 {
+	if r.begun && len(r.segments)+len(r.headless) == 0 {
 		r.report.EndUnknown = true
 		return r.move(identityName) // a new journal begins
 	}
-	for _, number := range heads {
+	for _, number := range r.headless {
 		if err := r.behead(number); err != nil {
 			return err
 		}
@@ -102,14 +94,7 @@ func (r *repair) identity() error {
 		if !ok {
 			continue
 		}
-		f, err := r.files.Open(filepath.Join(r.name, name), false)
-		if err != nil {
-			return err
-		}
-		p := make([]byte, fixedBytes+4+maxSnapshot)
-		got, _ := f.ReadAt(p, 0)
-		_ = f.Close()
-		if s, id, err := decodeHead(p[:got]); err == nil && s.number == n {
+		if s, id, err := r.headOf(name); err == nil && s.number == n {
 			r.id = id // the newest one's
 		}
 	}
@@ -159,25 +144,28 @@ func (r *repair) behead(number uint64) error {
 		return errors.Join(err, f.Close())
 	}
 	s.first, s.salt, s.sequence = b.first, b.salt, b.sequence
-	if at > 0 && low < b.first { // its first blocks are damaged, too
-		s.first, s.sequence = low, b.sequence-1
+	gap := offset - fixedBytes - 4 // the former snapshot, and first blocks that are damaged
+	lost := at > 0 && low < b.first && gap >= headerBytes
+	if lost { // otherwise the segment before lacks the records, and is mended next
+		s.first = low
 	}
-	s.snapshot = make([]byte, offset-fixedBytes-4) // padding: no snapshot
-	if s.first < b.first {
-		s.snapshot = s.snapshot[:offset-fixedBytes-4-headerBytes]
+	var former [24]byte
+	_, _ = f.ReadAt(former[:], 0) // zeros stand for what cannot be read
+	if at == 0 && b.first > 1 && int64(binary.LittleEndian.Uint32(former[20:])) != offset {
+		r.report.Missing = append(r.report.Missing, Missing{})
 	}
-	head := s.encode(nil, r.id)
-	if s.first < b.first {
-		head = append(head, r.missing(s.salt, s.sequence, s.first, b.first, 0)...)
+	var head []byte
+	if lost || gap > maxSnapshot {
+		s.sequence--
+		head = append(s.encode(nil, r.id), r.missing(s.salt, s.sequence, s.first, b.first, gap-headerBytes)...)
+	} else {
+		s.snapshot = make([]byte, gap) // padding: no snapshot
+		head = s.encode(nil, r.id)
 	}
 	s.snapshot = nil
 	r.report.SnapshotLost = true
-	r.segments = append(r.segments[:at], append([]*segment{s}, r.segments[at:]...)...)
-	_, err = f.WriteAt(head, 0)
-	if err == nil {
-		err = f.Sync()
-	}
-	return errors.Join(err, f.Close())
+	r.segments = slices.Insert(r.segments, at, s)
+	return writeAndClose(f, head, 0)
 }
 
 // firstBlock finds the first block of a segment whose salt is unknown, by the positions that it
@@ -187,16 +175,17 @@ func firstBlock(f File, size int64, low, high Position) (block, int64, error) {
 	for at := int64(fixedBytes + 4); at+headerBytes <= size; at++ {
 		p, err := w.fill(at, size, headerBytes)
 		if err != nil {
-			return block{}, 0, err
+			at = at/unreadable*unreadable + unreadable - 1
+			continue
 		}
 		b := header(p)
 		if b.first < low || b.count > uint32(size) || high > 0 && b.after() > high || int64(b.length) > size-at-headerBytes || b.salt == 0 {
 			continue
 		}
 		if p, err = w.fill(at, size, headerBytes+int(b.length)); err != nil {
-			return block{}, 0, err
+			continue
 		}
-		if b, _, err := decode(p, b.salt); err == nil && (at == fixedBytes+4 || at >= fixedBytes+4+headerBytes || b.first == low) {
+		if b, _, err := decode(p, b.salt); err == nil {
 			return b, at, nil
 		}
 	}
@@ -216,7 +205,29 @@ func (r *repair) segment(i int) error {
 	if broken && (err == nil || errors.Is(err, errMissing)) {
 		return r.insert(i, end)
 	}
+	if err == nil && r.after(i) == 0 {
+		return r.tail(s, end.at)
+	}
 	return err
+}
+
+// tail writes zeros after the last block if the rest of the last segment cannot be read: Open reads
+// all of it.
+func (r *repair) tail(s *segment, at int64) error {
+	f, err := r.files.Open(filepath.Join(r.name, s.name()), true)
+	if err != nil {
+		return err
+	}
+	rest := make([]byte, s.size-at)
+	if n, err := f.ReadAt(rest, at); n == len(rest) || endOfFile(err) {
+		return f.Close()
+	}
+	r.report.EndUnknown = true
+	if err := r.keep(s.name()); err != nil {
+		return errors.Join(err, f.Close())
+	}
+	clear(rest)
+	return writeAndClose(f, rest, at)
 }
 
 // fill writes a block that stands for the records between two runs over the bytes between them.
@@ -228,11 +239,7 @@ func (r *repair) fill(s *segment, before, after run) error {
 	if err != nil {
 		return err
 	}
-	_, err = f.WriteAt(r.missing(s.salt, before.sequence, before.first, after.first, max(0, after.at-before.at-headerBytes)), before.at)
-	if err == nil {
-		err = f.Sync()
-	}
-	return errors.Join(err, f.Close())
+	return writeAndClose(f, r.missing(s.salt, before.sequence, before.first, after.first, max(0, after.at-before.at-headerBytes)), before.at)
 }
 
 // insert makes a segment for the records between the i-th segment and the next.
@@ -245,17 +252,10 @@ func (r *repair) insert(i int, end run) error {
 	text := s.encode(nil, r.id)
 	text = append(text, r.missing(s.salt, s.sequence, s.first, after.first, 0)...)
 	s.size = int64(len(text))
-	name := filepath.Join(r.name, s.name())
-	if err := absent(r.files.Remove(name + temporary)); err != nil {
+	if err := r.write(s.name(), text); err != nil {
 		return err
 	}
-	if err := writeFile(r.files, name+temporary, text); err != nil {
-		return err
-	}
-	if err := r.files.Rename(name+temporary, name); err != nil {
-		return err
-	}
-	r.segments = append(r.segments[:i+1], append([]*segment{s}, r.segments[i+1:]...)...)
+	r.segments = slices.Insert(r.segments, i+1, s)
 	return nil
 }
 

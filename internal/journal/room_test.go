@@ -7,13 +7,17 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/go-eventhubs/eventhubs/internal/journal"
 	"github.com/go-eventhubs/eventhubs/internal/journal/forgetful"
 )
 
+// fill adds records until the journal is full, and returns how many it took.
 func fill(t *testing.T, j *journal.Journal, note bool, record []byte) (n int) {
 	t.Helper()
 	for ; n < 10_000; n++ {
@@ -48,7 +52,7 @@ func TestReleaseNeedsNoRoom(t *testing.T) {
 	j, _ := open(t, there, o)
 	record := bytes.Repeat([]byte("x"), 500)
 	n := fill(t, j, false, record)
-	if j.Room() == nil || closed(j.Room()) {
+	if closed(j.Room()) {
 		t.Error("there is room in a full journal")
 	}
 	if p, err := j.Add(true, record, nil, nil, nil); err != nil || j.Await(p) != nil { // the reserve
@@ -78,6 +82,7 @@ func TestReleaseNeedsNoRoom(t *testing.T) {
 	}
 }
 
+// Others have taken the disk: there is a last segment and a spare, and no file can be made.
 func TestTheLastSegmentIsUsedAgainWhenAllIsReleased(t *testing.T) {
 	for _, early := range []bool{false, true} {
 		disk := forgetful.New()
@@ -113,6 +118,38 @@ func TestTheLastSegmentIsUsedAgainWhenAllIsReleased(t *testing.T) {
 			j.Release(j.Stats().End)
 		}
 	}
+}
+
+// The note takes room in the spare, which becomes the last segment meanwhile.
+func TestANoteIsAddedWhileTheLastSegmentIsUsedAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		disk := forgetful.New()
+		disk.SetSize(2*small + 1000)
+		o := journal.Options{Files: disk, SegmentBytes: small, Policy: journal.SyncOS, Snapshot: func(dst []byte, _ journal.Position) []byte {
+			return append(dst, make([]byte, small/4)...) // the largest: no byte is to spare
+		}}
+		j, _ := open(t, there, o)
+		fill(t, j, false, make([]byte, 900)) // room for the note is left
+		disk.SyncTime = time.Second
+		var releasing sync.WaitGroup
+		releasing.Go(func() { j.Release(j.Stats().End) })
+		time.Sleep(time.Second / 2) // in an fsync
+		begin := time.Now()
+		p, err := j.Add(true, make([]byte, 100), nil, nil, nil)
+		if took := time.Since(begin); err != nil || took > 0 {
+			t.Fatalf("%v after %v, want a note at once", err, took)
+		}
+		releasing.Wait()
+		if err := j.Await(p); err != nil {
+			t.Fatal(err)
+		}
+		if fill(t, j, true, []byte("n")) == 0 {
+			t.Error("no other note was taken")
+		}
+		if err := j.Close(); err != nil {
+			t.Error(err)
+		}
+	})
 }
 
 func TestTheBoundHoldsAtStart(t *testing.T) {
@@ -171,6 +208,25 @@ func TestKeepFreeLeavesRoomForOthers(t *testing.T) {
 	}
 }
 
+func TestRoomThatOthersMakeIsFoundOnceASecond(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		disk := forgetful.New()
+		disk.SetSize(3*small + 1000)
+		j, _ := open(t, there, journal.Options{Files: disk, SegmentBytes: small})
+		record := make([]byte, 500)
+		fill(t, j, false, record)
+		disk.SetSize(0)
+		time.Sleep(time.Second - 1)
+		if _, err := j.Add(false, record, nil, nil, nil); !errors.Is(err, journal.ErrFull) {
+			t.Errorf("got %v within the second, want ErrFull", err)
+		}
+		time.Sleep(time.Nanosecond)
+		if p, err := j.Add(false, record, nil, nil, nil); err != nil || j.Await(p) != nil {
+			t.Errorf("got %v a second later, want room", err)
+		}
+	})
+}
+
 func TestReleaseKeepsTheSegmentOfTheFirstNeededRecord(t *testing.T) {
 	disk := forgetful.New()
 	j, _ := open(t, there, journal.Options{Files: disk, SegmentBytes: small})
@@ -191,10 +247,35 @@ func TestReleaseKeepsTheSegmentOfTheFirstNeededRecord(t *testing.T) {
 	if s := j.Stats(); s.First < 80 || s.Bytes > 3*small {
 		t.Errorf("%+v, want one segment and two free ones", s)
 	}
-	if r := j.Reader(5); true {
-		if p, _, ok, err := r.Next(); !ok || p != j.Stats().First {
-			t.Errorf("a reader from a released position begins at %d, %v, want %d", p, err, j.Stats().First)
-		}
+	if first, _ := readAll(t, j, 5); first != j.Stats().First {
+		t.Errorf("a reader from a released position begins at %d, want %d", first, j.Stats().First)
+	}
+}
+
+func TestReleaseOfRecordsThatAreNotThereReleasesNoLaterOne(t *testing.T) {
+	j, _ := open(t, there, journal.Options{Files: forgetful.New(), SegmentBytes: small})
+	j.Release(1000)
+	for range 100 {
+		add(t, j, string(make([]byte, 500)))
+	}
+	if first, got := readAll(t, j, 1); first != 1 || len(got) != 100 {
+		t.Errorf("%d records from %d on, want 100 from 1 on", len(got), first)
+	}
+}
+
+func TestCloseWakesThoseThatWaitForRoomAndForRecords(t *testing.T) {
+	j, _ := open(t, there, journal.Options{Files: forgetful.New(), SegmentBytes: small, MaxBytes: 3 * small})
+	fill(t, j, false, make([]byte, 500))
+	room := j.Room()
+	_, more := j.Committed()
+	if closed(room) || closed(more) {
+		t.Fatal("a full journal has room or records")
+	}
+	if err := j.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if !closed(room) || !closed(more) {
+		t.Errorf("room: %v, records: %v, want both channels closed", closed(room), closed(more))
 	}
 }
 
@@ -252,6 +333,22 @@ func TestAnotherSegmentSizeAtTheNextOpen(t *testing.T) {
 	}
 }
 
+func TestOpeningManyTimesFillsNoSegment(t *testing.T) {
+	disk := forgetful.New()
+	o := journal.Options{Files: disk, SegmentBytes: 4 << 10}
+	for range 100 {
+		j, _ := open(t, there, o)
+		if err := j.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	j, _ := open(t, there, o)
+	before := newestOf(disk)
+	if add(t, j, "a record"); newestOf(disk) != before {
+		t.Errorf("the first record begins the segment %s, want it in %s", newestOf(disk), before)
+	}
+}
+
 func TestARecordLargerThanASegmentIsRefused(t *testing.T) {
 	j, _ := open(t, there, journal.Options{Files: forgetful.New(), SegmentBytes: small})
 	if _, err := j.Add(false, make([]byte, small), nil, nil, nil); err == nil || errors.Is(err, journal.ErrFull) || !strings.Contains(err.Error(), "8192") {
@@ -260,6 +357,7 @@ func TestARecordLargerThanASegmentIsRefused(t *testing.T) {
 	add(t, j, "another")
 }
 
+// A removal may not be on the disk after a power cut, though a later one is.
 func TestAReleasedSegmentThatComesBackIsIgnored(t *testing.T) {
 	disk := forgetful.New()
 	o := journal.Options{Files: disk, SegmentBytes: small}

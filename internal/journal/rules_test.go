@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -18,10 +20,6 @@ import (
 	"github.com/go-eventhubs/eventhubs/internal/journal"
 	"github.com/go-eventhubs/eventhubs/internal/journal/forgetful"
 )
-
-// fill adds records until the journal is full, and returns how many it took.
-
-// R1
 
 func TestThePositionsAreInTheSegmentsOnly(t *testing.T) {
 	disk, o, records := written(t, true)
@@ -36,22 +34,27 @@ func TestThePositionsAreInTheSegmentsOnly(t *testing.T) {
 	}
 }
 
-// R2
-
-func TestDamageInTheMiddleNamesFileOffsetAndNumber(t *testing.T) {
-	disk := forgetful.New()
-	o := journal.Options{Files: disk, SegmentBytes: small}
+// five returns a disk with a journal of five records. A byte of one was changed after a kill, in
+// the file path, at the offset at.
+func five(t *testing.T, changed string) (disk *forgetful.Disk, o journal.Options, path string, at int) {
+	t.Helper()
+	disk = forgetful.New()
+	o = journal.Options{Files: disk, SegmentBytes: small}
 	j, _ := open(t, there, o)
 	for i := range 5 {
 		add(t, j, fmt.Sprintf("record %d", i))
 	}
-	names, _ := disk.List(there)
-	path := there + "/" + newest(names)
+	path = there + "/" + newestOf(disk)
 	text := disk.Bytes(path)
-	at := bytes.Index(text, []byte("record 2"))
+	at = bytes.Index(text, []byte(changed))
 	text[at] ^= 1
 	disk.Put(path, text)
 	disk.Kill()
+	return disk, o, path, at
+}
+
+func TestDamageInTheMiddleNamesFileOffsetAndNumber(t *testing.T) {
+	disk, o, path, at := five(t, "record 2")
 	_, err := journal.Open(there, o, nil, nil)
 	damage, ok := errors.AsType[*journal.DamagedError](err)
 	if !ok || damage.File != path || damage.Offset != int64(at)-41 || damage.First != 3 || damage.Records != 1 {
@@ -64,18 +67,7 @@ func TestDamageInTheMiddleNamesFileOffsetAndNumber(t *testing.T) {
 }
 
 func TestATornTailIsCutAndLogged(t *testing.T) {
-	disk := forgetful.New()
-	o := journal.Options{Files: disk, SegmentBytes: small}
-	j, _ := open(t, there, o)
-	for i := range 5 {
-		add(t, j, fmt.Sprintf("record %d", i))
-	}
-	names, _ := disk.List(there)
-	path := there + "/" + newest(names)
-	text := disk.Bytes(path)
-	text[bytes.Index(text, []byte("record 4"))] ^= 1
-	disk.Put(path, text)
-	disk.Kill()
+	_, o, _, _ := five(t, "record 4")
 	var log bytes.Buffer
 	o.Logger = slog.New(slog.NewTextHandler(&log, nil))
 	j, got := open(t, there, o)
@@ -86,14 +78,6 @@ func TestATornTailIsCutAndLogged(t *testing.T) {
 		t.Errorf("position %d, want 5", p)
 	}
 }
-
-// R3
-
-// Others have taken the disk: there is a last segment and a spare, and no file can be made.
-
-// R5, with more than the bound already there
-
-// R6
 
 func TestMemoryAtStartDoesNotGrowWithTheBacklog(t *testing.T) {
 	taken := map[int]uint64{}
@@ -123,8 +107,6 @@ func TestMemoryAtStartDoesNotGrowWithTheBacklog(t *testing.T) {
 	}
 }
 
-// R8
-
 func TestAFileWhoseSyncFailedIsNeverSyncedAgain(t *testing.T) {
 	disk := forgetful.New()
 	var syncs []string
@@ -147,9 +129,7 @@ func TestAFileWhoseSyncFailedIsNeverSyncedAgain(t *testing.T) {
 }
 
 // The cache of the system shows a block that the disk has lost: it is written again before it
-
 // counts.
-
 func TestOpeningIsNotReadingTheDisk(t *testing.T) {
 	disk := forgetful.New()
 	o := journal.Options{Files: disk, SegmentBytes: small, Policy: journal.SyncOS}
@@ -198,8 +178,6 @@ func TestAFailedJournalSaysSo(t *testing.T) {
 	}
 }
 
-// R9
-
 func TestANewerFormatIsRefused(t *testing.T) {
 	disk, o, _ := written(t, false)
 	for name, change := range map[string]func([]byte) []byte{
@@ -221,8 +199,6 @@ func TestANewerFormatIsRefused(t *testing.T) {
 
 func newestOf(disk *forgetful.Disk) string { names, _ := disk.List(there); return newest(names) }
 
-// R10
-
 func TestADirectoryOfAnotherOwnerIsRefused(t *testing.T) {
 	disk, o, _ := written(t, false)
 	o.Files, o.Owner = disk, "another"
@@ -231,8 +207,6 @@ func TestADirectoryOfAnotherOwnerIsRefused(t *testing.T) {
 		t.Errorf("got %v, want an OwnerError", err)
 	}
 }
-
-// R11
 
 func TestASecondJournalIsRefused(t *testing.T) {
 	directory := filepath.Join(t.TempDir(), "a", "b")
@@ -336,8 +310,6 @@ func TestFilesAreForTheirOwnerOnly(t *testing.T) {
 	}
 }
 
-// R12
-
 func TestTheLastRecordIsSeenWithoutAnother(t *testing.T) {
 	j, _ := open(t, there, journal.Options{Files: forgetful.New()})
 	end, more := j.Committed()
@@ -358,8 +330,6 @@ func TestTheLastRecordIsSeenWithoutAnother(t *testing.T) {
 		t.Errorf("readers see %q", got)
 	}
 }
-
-// R13
 
 func TestAReaderNamesTheDamageThatItMeets(t *testing.T) {
 	disk := forgetful.New()
@@ -401,9 +371,8 @@ func TestARemoteFileSystemIsRefused(t *testing.T) {
 	if _, err := journal.Open(there, o, nil, nil); err == nil || !strings.Contains(err.Error(), "NFS") {
 		t.Errorf("got %v, want an error that names NFS", err)
 	}
-	if o.AllowRemote = true; true {
-		open(t, there, o)
-	}
+	o.AllowRemote = true
+	open(t, there, o)
 }
 
 func TestAReadOnlyOrFullDiskIsRefusedAtOnce(t *testing.T) {
@@ -454,6 +423,56 @@ func TestASnapshotThatIsTooLargeFailsTheJournal(t *testing.T) {
 	}
 }
 
+// The caller that leads gets the panic, the others get the failure. Records that were kept stay.
+func TestAPanicOfSnapshotFailsTheJournal(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		disk := forgetful.New()
+		o := journal.Options{Files: disk, SegmentBytes: small}
+		broken := o
+		broken.Snapshot = func([]byte, journal.Position) []byte { panic("broken") }
+		j, _ := open(t, there, broken)
+		disk.SyncTime = time.Millisecond
+		var panics, failures, kept atomic.Int64
+		var all sync.WaitGroup
+		for range 5 {
+			all.Go(func() {
+				defer func() {
+					if recover() != nil {
+						panics.Add(1)
+					}
+				}()
+				for {
+					p, err := j.Add(false, make([]byte, 500), nil, nil, nil)
+					if err == nil {
+						err = j.Await(p)
+					}
+					if err != nil {
+						if failures.Add(1); !failedError(err) {
+							t.Errorf("got %v, want a FailedError", err)
+						}
+						return
+					}
+					kept.Add(1)
+				}
+			})
+		}
+		all.Wait()
+		if panics.Load() != 1 || failures.Load() != 4 {
+			t.Errorf("%d callers got the panic and %d a failure, want 1 and 4", panics.Load(), failures.Load())
+		}
+		j.Release(2)
+		if _, got := readAll(t, j, 1); len(got) != int(kept.Load()) {
+			t.Errorf("readers have %d records, want %d", len(got), kept.Load())
+		}
+		if err := j.Close(); !failedError(err) {
+			t.Errorf("Close: %v, want a FailedError", err)
+		}
+		if _, got := open(t, there, o); len(got) < int(kept.Load()) {
+			t.Errorf("%d records, want at least %d", len(got), kept.Load())
+		}
+	})
+}
+
 func TestTheSnapshotOfTheNewestSegmentIsRestored(t *testing.T) {
 	disk, o, records := written(t, true)
 	o.Files = disk
@@ -484,5 +503,3 @@ func TestTheSnapshotOfTheNewestSegmentIsRestored(t *testing.T) {
 		t.Errorf("%d records, %v", n, err)
 	}
 }
-
-// A removal may not be on the disk after a power cut, though a later one is.

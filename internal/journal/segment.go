@@ -105,10 +105,10 @@ func decodeHead(p []byte) (s segment, id journalID, err error) {
 }
 
 // readHead reads the head of a segment's file.
-func readHead(f File, number uint64, want journalID) (*segment, error) {
+func readHead(f File) (*segment, journalID, error) {
 	size, err := f.Size()
 	if err != nil {
-		return nil, err
+		return nil, journalID{}, err
 	}
 	p := make([]byte, min(size, usualHead))
 	n, err := f.ReadAt(p, 0)
@@ -119,19 +119,11 @@ func readHead(f File, number uint64, want journalID) (*segment, error) {
 		}
 	}
 	if n < len(p) && !endOfFile(err) {
-		return nil, err
+		return nil, journalID{}, err
 	}
 	s, id, err := decodeHead(p[:n])
-	switch {
-	case err != nil:
-		return nil, err
-	case id != want:
-		return nil, fmt.Errorf("the segment belongs to the journal %s, not to %s", id, want)
-	case s.number != number:
-		return nil, fmt.Errorf("the head is that of segment %d", s.number)
-	}
 	s.size = size
-	return &s, nil
+	return &s, id, err
 }
 
 // segmentName returns the name of a file by its number.
