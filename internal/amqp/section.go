@@ -116,7 +116,10 @@ func textIn(code byte, data []byte, key string) (text []byte, ok bool) {
 			return nil, false
 		}
 		if kind != noText && string(k) == key {
-			return v, of == aString
+			if of != aString {
+				return nil, false
+			}
+			return v, true
 		}
 		data = rest
 	}

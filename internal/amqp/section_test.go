@@ -78,7 +78,7 @@ func TestAMessageGivesOneOfItsAnnotations(t *testing.T) {
 // FuzzApplicationText checks that a text is found where decoding the whole message finds it, and
 // that no message crashes it.
 func FuzzApplicationText(f *testing.F) {
-	for _, m := range []Map{nil, {{"a", "b"}}, {{"b", int64(1)}, {"a", "c"}}, {{"b", Map{{"a", "b"}}}, {"a", strings.Repeat("c", 300)}}} {
+	for _, m := range []Map{nil, {{"a", "b"}}, {{"b", int64(1)}, {"a", "c"}}, {{"b", Map{{"a", "b"}}}, {"a", strings.Repeat("c", 300)}}, {{"a", Symbol("c")}}} {
 		f.Add(propertiesMessage(f, m), "a")
 	}
 	f.Add([]byte{codeDescribed, codeSmallUlong, SectionApplicationProperties, codeMap8, 3, 4, codeNull, codeNull}, "a")
