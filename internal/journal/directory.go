@@ -130,6 +130,11 @@ func (d *directory) read(bad func(number uint64, err error) error) error {
 			d.others = append(d.others, leftover{name, size})
 			d.bytes += size
 		}
+		if name == recentName {
+			if size, err := sizeOf(d.files, filepath.Join(d.name, name)); err == nil {
+				d.bytes += size
+			}
+		}
 		n, ok := numberOf(name, extensionSegment)
 		if !ok {
 			continue

@@ -21,6 +21,9 @@ type Files interface {
 	Open(name string, write bool) (File, error)
 	// Create makes a new file, for its owner only, whose bytes all have their place on the disk.
 	Create(name string, size int64) (File, error)
+	// Map opens a file that Create made, whose bytes are then in memory: writing there costs no call of
+	// the system. Errors.ErrUnsupported: it has no such memory.
+	Map(name string) (File, error)
 	// Rename replaces a file of the new name.
 	Rename(from, to string) error
 	Remove(name string) error
@@ -42,6 +45,7 @@ type File interface {
 	io.ReaderAt
 	io.WriterAt
 	Sync() error // all bytes that were written
+	Push()       // has the system begin to write them to the disk, and does not wait
 	Size() (int64, error)
 	Close() error
 }

@@ -16,3 +16,5 @@ func remote(string) string { return "" }
 func freeBytes(string) int64 { return 0 }
 
 func lock(*os.File) (bool, error) { return false, errors.ErrUnsupported }
+
+func (system) Map(string) (File, error) { return nil, errors.ErrUnsupported }

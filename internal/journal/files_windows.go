@@ -19,6 +19,8 @@ func allocate(f *os.File, size int64) error { return writeZeros(f, size) }
 
 func remote(string) string { return "" }
 
+func (system) Map(string) (File, error) { return nil, errors.ErrUnsupported }
+
 // lock takes the kernel's lock, which ends with the process. It locks a byte far after the text,
 // since other processes cannot read a locked byte.
 func lock(f *os.File) (bool, error) {

@@ -57,6 +57,7 @@ type memoryFile struct{ *bytes.Reader }
 
 func (memoryFile) WriteAt([]byte, int64) (int, error) { panic("written") }
 func (memoryFile) Sync() error                        { return nil }
+func (memoryFile) Push()                              {}
 func (memoryFile) Close() error                       { return nil }
 func (m memoryFile) Size() (int64, error)             { return m.Reader.Size(), nil }
 

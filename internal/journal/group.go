@@ -19,6 +19,7 @@ type group struct {
 	end   int // in the chunk
 	ahead bool
 	sync  bool
+	flush bool // the recent blocks go to the segment
 }
 
 // lead writes the open block if write is set. Then it recycles and allocates files if that is due.
@@ -26,7 +27,7 @@ type group struct {
 func (j *Journal) lead(write bool) {
 	j.leading = true
 	for {
-		if (write || j.due) && j.failed == nil {
+		if (write || j.due || j.flushes) && j.failed == nil {
 			j.gather()
 			g := j.take()
 			j.mu.Unlock()
@@ -69,8 +70,8 @@ func (j *Journal) gather() {
 
 // take closes the open block.
 func (j *Journal) take() group {
-	g := group{sync: j.o.Policy == SyncEach || j.due}
-	j.due = false
+	g := group{sync: j.o.Policy == SyncEach || j.due, flush: j.flushes}
+	j.due, j.flushes = false, false
 	if j.open.count == 0 {
 		return g
 	}
@@ -90,7 +91,7 @@ func (j *Journal) keep(g *group) error {
 		if g.sync && j.written > j.synced {
 			return j.sync()
 		}
-		return nil
+		return j.flush()
 	}
 	if g.ahead {
 		if err := j.roll(g); err != nil {
@@ -109,7 +110,11 @@ func (j *Journal) write(g *group) error {
 	g.salt = j.last().salt
 	g.unsynced = uint32(g.sequence - j.synced)
 	g.seal(g.whole)
-	if _, err := j.file.WriteAt(g.whole, j.at); err != nil {
+	kept, err := j.recent.keep(j, g)
+	if err == nil && !kept {
+		_, err = j.file.WriteAt(g.whole, j.at)
+	}
+	if err != nil {
 		return err
 	}
 	j.at += int64(len(g.whole))
@@ -117,19 +122,34 @@ func (j *Journal) write(g *group) error {
 	if g.sync {
 		return j.sync()
 	}
+	if g.flush {
+		return j.flush()
+	}
 	return nil
 }
 
 // sync syncs all that was written. A file whose sync failed is never synced again: the next one
 // would say that all is well, though the pages are lost.
 func (j *Journal) sync() error {
+	j.mu.Lock()
+	released := j.released // its reason was written before
+	j.mu.Unlock()
 	begin := time.Now()
+	if err := j.flush(); err != nil {
+		return err
+	}
+	for len(j.rolled) > 0 {
+		if err := j.syncRolled(); err != nil {
+			return err
+		}
+	}
 	if err := j.file.Sync(); err != nil {
 		return err
 	}
 	j.synced = j.written
 	now := time.Now()
 	j.mu.Lock()
+	j.safe = max(j.safe, released)
 	j.lastSync, j.slowest = now, max(j.slowest, now.Sub(begin))
 	j.mu.Unlock()
 	return nil
@@ -172,23 +192,35 @@ func (j *Journal) settle(g *group, err error) {
 	}
 	g.chunk.committed = g.end
 	j.committed = g.after()
-	j.last().end = j.at
+	if g.chunk.unwritten = j.recent.chunk == g.chunk; j.recent.chunk == nil {
+		j.last().end = j.at
+	}
 	j.tellMore()
 	j.kept[g.sequence&1].Broadcast()
-	if j.o.Policy == SyncInterval && j.written > j.synced && j.timer == nil {
-		j.timer = time.AfterFunc(j.o.Interval, j.syncDue)
+	switch {
+	case j.timer != nil:
+	case j.o.Policy == SyncInterval && j.written > j.synced:
+		j.timer = time.AfterFunc(j.o.Interval, j.writeDue)
+	case j.recent.chunk != nil:
+		j.timer = time.AfterFunc(flushPause, j.writeDue)
 	}
 }
 
-// syncDue runs an interval after the first write that was not synced.
-func (j *Journal) syncDue() {
+// writeDue runs some time after the first write that was not synced, or is only among the recent
+// blocks.
+func (j *Journal) writeDue() {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.timer = nil
 	if j.failed != nil || j.closing {
 		return
 	}
-	if j.due = true; !j.leading {
+	if j.o.Policy == SyncInterval {
+		j.due = true
+	} else {
+		j.flushes = true
+	}
+	if !j.leading {
 		j.lead(true)
 	}
 }
@@ -209,19 +241,25 @@ func (j *Journal) last() *segment { return j.segments[len(j.segments)-1] }
 
 func (s *segment) name() string { return segmentName(s.number, extensionSegment) }
 
-// roll begins the next segment with a group. All before it is synced first: only the last segment
-// can end in a torn block.
+// roll begins the next segment with a group. All before it is synced first. SyncOS leaves that to
+// the system for the newest segments.
 func (j *Journal) roll(g *group) error {
-	if j.written > j.synced {
-		if err := j.sync(); err != nil {
-			return err
+	err := j.flush()
+	if err == nil && j.written > j.synced {
+		if j.o.Policy == SyncOS {
+			err = j.leave()
+		} else {
+			err = j.sync()
 		}
+	}
+	if err != nil {
+		return err
 	}
 	j.mu.Lock()
 	next := j.ahead
 	j.ahead, j.untidy = nil, true
 	j.mu.Unlock()
-	err := j.begin(next, g.first, g.sequence)
+	err = j.begin(next, g.first, g.sequence)
 	if _, names := errors.AsType[*namesError](err); err == nil || names || j.o.Policy != SyncEach {
 		return err
 	}
@@ -236,8 +274,15 @@ func (j *Journal) roll(g *group) error {
 
 // begin makes a free file the last segment, with a snapshot.
 func (j *Journal) begin(f *free, first Position, sequence uint64) error {
-	s := &segment{previous: j.last().number, oldest: j.segments[0].number, first: first, sequence: sequence, size: j.o.SegmentBytes}
+	s := &segment{
+		previous: j.last().number, oldest: j.segments[0].number, first: first,
+		sequence: sequence, unsynced: uint32(sequence - 1 - j.synced), size: j.o.SegmentBytes,
+	}
+	safe := Position(0)
 	if j.o.Snapshot != nil {
+		j.mu.Lock()
+		safe = j.released // the snapshot has the reason
+		j.mu.Unlock()
 		j.takeSnapshot(first)
 		if limit := j.o.snapshotBytes(); int64(len(j.snapshot)) > limit {
 			return fmt.Errorf("the snapshot has %d bytes, a segment takes %d: use larger segments, of %d bytes now", len(j.snapshot), limit, j.o.SegmentBytes)
@@ -247,9 +292,13 @@ func (j *Journal) begin(f *free, first Position, sequence uint64) error {
 	if err := j.start(f.name, s, nil); err != nil {
 		return err
 	}
-	j.written, j.synced = sequence-1, sequence-1
+	j.written = sequence - 1
+	if n := len(j.rolled); n > 0 {
+		j.rolled[n-1].safe, safe = safe, 0
+	}
 	j.mu.Lock()
 	j.segments = append(j.segments, s)
+	j.safe = max(j.safe, safe)
 	j.mu.Unlock()
 	return nil
 }
@@ -348,7 +397,7 @@ func (j *Journal) tidy() error {
 	}
 	for {
 		j.mu.Lock()
-		due := len(j.segments) > 1 && j.segments[1].first <= j.released
+		due := len(j.segments) > 1 && j.segments[1].first <= j.safe
 		j.mu.Unlock()
 		if !due {
 			break

@@ -40,6 +40,10 @@ func Inspect(name string, files Files, snapshot func(Position, []byte), record f
 	if d.id == (journalID{}) {
 		return r, &fs.PathError{Op: "inspect", Path: filepath.Join(name, identityName), Err: fs.ErrNotExist}
 	}
+	c, err := d.remains()
+	if _, damaged := errors.AsType[*DamagedError](err); err != nil && !damaged && !errors.Is(err, fs.ErrNotExist) {
+		return r, err
+	}
 	r.ID, r.Owner, r.Segments, r.Bytes = d.id.String(), d.owner, len(d.segments), d.bytes
 	if len(d.segments) > 0 {
 		r.Oldest, r.First = d.segments[0].created, d.segments[0].first
@@ -78,6 +82,9 @@ func Inspect(name string, files Files, snapshot func(Position, []byte), record f
 		}
 		r.End, r.Torn = max(r.End, end.first), torn
 	}
+	if len(c.off) > 0 {
+		r.Torn = c.torn
+	}
 	return r, nil
 }
 
@@ -87,6 +94,17 @@ func (d *directory) after(i int) Position {
 		return d.segments[i+1].first
 	}
 	return 0
+}
+
+// recent visits the recent blocks that follow a run in the last segment, and goes on after them. Later
+// is a block after a gap.
+func (d *directory) recent(s *segment, r *run, visit func(block, []byte)) (later *block, some bool, err error) {
+	later, err = r.recent(d.files, d.name, s.salt, func(b block, records []byte) error {
+		visit(b, records)
+		some = true
+		return nil
+	})
+	return later, some, err
 }
 
 // walk visits the good blocks of a segment whose records end before after. It calls bad for each
@@ -112,9 +130,25 @@ func (d *directory) walk(s *segment, after Position, visit func(block, []byte), 
 			continue
 		}
 		if after == 0 {
+			later, recent, err := d.recent(s, &r, visit)
+			if err != nil {
+				return r, 0, err
+			}
+			if recent {
+				continue
+			}
 			torn, damage := r.torn(&w, s.size, name)
-			if damage == nil {
+			proved := later != nil && later.synced() >= r.sequence
+			if damage == nil && !proved {
 				return r, torn, nil
+			}
+			if damage == nil && again { // the next good block is a recent one
+				next := run{at: r.at + headerBytes, sequence: later.sequence, first: later.first}
+				if err := bad(r, next, &DamagedError{File: name, Offset: r.at, First: r.first, Records: uint64(next.first - r.first), Err: errNoBlock}); err != nil {
+					return r, 0, err
+				}
+				r, again = next, false
+				continue
 			}
 		}
 		if again = !again; again {

@@ -57,7 +57,8 @@ const (
 	minSegment     = 4 << 10
 	maxSegment     = 1 << 30
 	maxSnapshot    = 1 << 20
-	maxGroup       = 4 << 20 // bytes of an open block: then Add waits
+	maxGroup       = 4 << 20   // bytes of an open block with SyncEach: then Add waits
+	maxBlock       = 256 << 10 // the same for the others, which write without waiting for the disk
 	retryAllocate  = time.Second
 )
 
@@ -89,6 +90,14 @@ func (o *Options) fill() error {
 	return nil
 }
 
+// group returns the bytes of an open block.
+func (o *Options) group() int64 {
+	if o.Policy == SyncEach {
+		return maxGroup
+	}
+	return maxBlock
+}
+
 func (o *Options) snapshotBytes() int64 { return min(maxSnapshot, o.SegmentBytes/4) }
 
 // capacity returns the bytes of blocks that fit in any segment: the largest head and a mark leave
@@ -105,35 +114,38 @@ type Journal struct {
 	capacity  int64 // bytes of blocks that fit in any segment, whatever its snapshot
 	locked    io.Closer
 
-	mu        sync.Mutex
-	turn      sync.Cond    // for all that wait until no caller leads
-	kept      [2]sync.Cond // for the callers of Await, by the lowest bit of their block's sequence
-	leading   bool         // one caller writes, or changes files
-	changing  bool         // it changes files, too: room may come
-	next      Position     // of the next record
-	committed Position     // the first that readers do not see
-	released  Position     // the first that is still needed
-	open      openBlock
-	sequence  uint64 // of the open block
-	left      int64  // bytes that the segment of the open block still takes
-	memory    memory
-	segments  []*segment // the oldest first; the last one is written to
-	allocated int64      // bytes of all files
-	ahead     *free      // the next segment
-	spare     *free      // the reserve: events are refused while it is nil
-	wanted    bool       // Add was refused: recycling or allocating makes room
-	untidy    bool       // segments may go, or files are to be allocated
-	tried     time.Time  // of the last allocation that failed
-	room      chan struct{}
-	more      chan struct{}
-	due       bool // a sync is due: of SyncInterval, or Close
-	timer     *time.Timer
-	closing   bool
-	closed    bool
-	failed    *FailedError
-	lastSync  time.Time
-	slowest   time.Duration
-	grouped   uint32 // records of the newest group
+	mu         sync.Mutex
+	turn       sync.Cond    // for all that wait until no caller leads
+	kept       [2]sync.Cond // for the callers of Await, by the lowest bit of their block's sequence
+	leading    bool         // one caller writes, or changes files
+	changing   bool         // it changes files, too: room may come
+	next       Position     // of the next record
+	committed  Position     // the first that readers do not see
+	released   Position     // the first that is still needed
+	safe       Position     // as released, as far as the disk has the reason: then files may go
+	releasedIn *segment     // the last one at the latest Release
+	open       openBlock
+	sequence   uint64 // of the open block
+	left       int64  // bytes that the segment of the open block still takes
+	memory     memory
+	segments   []*segment // the oldest first; the last one is written to
+	allocated  int64      // bytes of all files
+	ahead      *free      // the next segment
+	spare      *free      // the reserve: events are refused while it is nil
+	wanted     bool       // Add was refused: recycling or allocating makes room
+	untidy     bool       // segments may go, or files are to be allocated
+	tried      time.Time  // of the last allocation that failed
+	room       chan struct{}
+	more       chan struct{}
+	due        bool // a sync is due: of SyncInterval, Release or Close
+	flushes    bool // the recent blocks are due in the segment
+	timer      *time.Timer
+	closing    bool
+	closed     bool
+	failed     *FailedError
+	lastSync   time.Time
+	slowest    time.Duration
+	grouped    uint32 // records of the newest group
 
 	tail // owned by the caller that leads
 }
@@ -141,19 +153,21 @@ type Journal struct {
 // A tail is the file that is written to.
 type tail struct {
 	file     File
-	at       int64  // where the next block goes
-	written  uint64 // the newest sequence written
-	synced   uint64 // the newest sequence synced
-	number   uint64 // of the next file
-	snapshot []byte // memory for heads
+	at       int64    // where the next block goes
+	recent   recent   // the newest blocks, which are not in the file yet
+	written  uint64   // the newest sequence written
+	synced   uint64   // the newest sequence before which all are synced
+	rolled   []rolled // the segments before the last one that are not synced, the oldest first
+	number   uint64   // of the next file
+	snapshot []byte   // memory for heads
 	head     []byte
 }
 
 // Add copies a record, whose bytes are the parts one after the other, into the open block, and
 // returns its position. Await makes it durable.
 //
-// Add waits only while the open block is full (4 MiB, or the rest of a segment) and another one is
-// being written. If no caller writes, Add does. A record without room is refused with ErrFull, and
+// Add waits only while the open block is full (4 MiB, 256 KiB without SyncEach, or the rest of a
+// segment) and another one is being written. If no caller writes, Add does. A record without room is refused with ErrFull, and
 // nothing happened. A note may also use the spare segment.
 //
 // Placed, unless nil, is called with the position before any reader can see the record. A lock of
@@ -189,7 +203,7 @@ func (j *Journal) place(note bool, size int64) error {
 		}
 		reserved := note || j.spare != nil
 		switch fits := need <= j.left; {
-		case fits && reserved && (j.open.count == 0 || j.open.bytes+size <= maxGroup):
+		case fits && reserved && (j.open.count == 0 || j.open.bytes+size <= j.o.group()):
 			j.left -= need
 			return nil
 		case j.changing:
@@ -197,11 +211,13 @@ func (j *Journal) place(note bool, size int64) error {
 		case (!fits || !reserved) && !j.open.ahead && !j.hasNext(note):
 			j.wanted = true
 			renewable := !tried && j.spare != nil && j.released == j.next
-			if !renewable && time.Since(j.tried) < retryAllocate {
+			gains := !tried && j.syncFrees()
+			if !renewable && !gains && time.Since(j.tried) < retryAllocate {
 				return ErrFull
 			}
 			tried = !j.leading
 			j.untidy = true // others may have made room on the disk
+			j.due = j.due || gains
 			j.advance(renewable)
 			if !j.hasNext(note) {
 				j.tried = time.Now()
@@ -215,6 +231,11 @@ func (j *Journal) place(note bool, size int64) error {
 			j.open.ahead, j.left = true, j.capacity
 		}
 	}
+}
+
+// syncFrees reports whether a segment can go once the disk has the reason.
+func (j *Journal) syncFrees() bool {
+	return len(j.segments) > 1 && j.segments[1].first > j.safe && j.segments[1].first <= j.released
 }
 
 // hasNext reports whether there is another segment for a record. A note may take the spare.
@@ -316,17 +337,29 @@ func (j *Journal) tellMore() {
 	}
 }
 
-// Release says that no record before that position is needed any more. Segments without a needed
-// record are recycled or removed. This needs no room on the disk.
+// Release says that no record before that position is needed any more. A record that is kept, or
+// the next snapshot, says why: Await that record before. Segments without a needed record are
+// recycled or removed, as soon as the disk has the reason. Without SyncEach that may be at the next
+// call. Release needs no room on the disk.
 func (j *Journal) Release(before Position) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	j.released = max(j.released, min(before, j.next))
-	if len(j.segments) > 1 && j.segments[1].first <= j.released || j.wanted && j.released == j.next {
-		j.untidy = true
-		if !j.leading && !j.closing {
-			j.lead(false)
-		}
+	former := j.released
+	j.released = max(former, min(before, j.next))
+	if j.o.Policy == SyncEach {
+		j.safe = j.released
+	}
+	switch {
+	case len(j.segments) > 1 && j.segments[1].first <= j.safe, j.wanted && j.released == j.next:
+	case j.wanted && j.syncFrees(), len(j.segments) > 1 && j.segments[1].first <= former && j.releasedIn == j.last():
+		j.due = true // no segment has begun since the call before: the disk would get the reason late
+	default:
+		j.releasedIn = j.last()
+		return
+	}
+	j.releasedIn, j.untidy = j.last(), true
+	if !j.leading && !j.closing {
+		j.lead(false)
 	}
 }
 
@@ -399,6 +432,10 @@ func (j *Journal) shut() {
 	if j.file != nil {
 		_ = j.file.Close() // synced before
 	}
+	for _, r := range j.rolled {
+		_ = r.file.Close()
+	}
+	j.recent.close()
 	_ = j.locked.Close()
 	j.memory = memory{}
 	j.tellMore()

@@ -15,7 +15,10 @@ import (
 	"github.com/go-eventhubs/eventhubs/internal/journal"
 )
 
-const childDirectory = "JOURNAL_TEST_CHILD"
+const (
+	childDirectory = "JOURNAL_TEST_CHILD"
+	childPolicy    = "JOURNAL_TEST_POLICY"
+)
 
 // content returns the record that belongs at a position: 8 bytes to 20 KB.
 func content(p journal.Position) []byte {
@@ -42,7 +45,11 @@ func TestMain(m *testing.M) {
 
 // write adds records by several callers and prints the positions that were kept.
 func write(directory string) error {
-	j, err := journal.Open(directory, journal.Options{SegmentBytes: 256 << 10}, nil, nil)
+	policy, err := strconv.Atoi(os.Getenv(childPolicy))
+	if err != nil {
+		return err
+	}
+	j, err := journal.Open(directory, journal.Options{SegmentBytes: 256 << 10, Policy: journal.Policy(policy)}, nil, nil)
 	if err != nil {
 		return err
 	}
@@ -74,15 +81,15 @@ func write(directory string) error {
 	return <-failed
 }
 
-// A process of its own is killed while it writes to the real disk. All that it has said to be kept
-// is there.
+// A process of its own is killed while it writes to the real disk, with each policy by turns. All
+// that it has said to be kept is there.
 func TestAKilledProcessLosesNothingThatWasKept(t *testing.T) {
 	directory := t.TempDir()
 	random := rand.New(rand.NewPCG(1, 1))
 	kept, beyond := journal.Position(0), 0
 	for kill := range max(6, *rounds) {
 		child := exec.Command(os.Args[0])
-		child.Env = append(os.Environ(), childDirectory+"="+directory)
+		child.Env = append(os.Environ(), childDirectory+"="+directory, childPolicy+"="+strconv.Itoa(kill%3))
 		child.Stderr = os.Stderr
 		output, err := child.StdoutPipe()
 		if err != nil {

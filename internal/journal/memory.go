@@ -15,6 +15,7 @@ type chunk struct {
 	bytes     []byte
 	first     Position // of its first record
 	committed int      // bytes of the blocks that readers see
+	unwritten bool     // some of them are in no segment yet
 	readers   int
 	dropped   bool
 }
@@ -104,14 +105,14 @@ func (m *memory) take(size int) *chunk {
 	return &chunk{bytes: make([]byte, 0, size)}
 }
 
-// trim drops the oldest chunks over the bound. All their blocks were written.
+// trim drops the oldest chunks over the bound. All their blocks are in a segment.
 func (m *memory) trim() {
 	total := 0
 	for _, c := range m.chunks {
 		total += cap(c.bytes)
 	}
 	n := 0
-	for ; n < len(m.chunks)-1 && total > m.bound && m.chunks[n].committed == len(m.chunks[n].bytes); n++ {
+	for ; n < len(m.chunks)-1 && total > m.bound && m.chunks[n].committed == len(m.chunks[n].bytes) && !m.chunks[n].unwritten; n++ {
 		total -= cap(m.chunks[n].bytes)
 		m.drop(m.chunks[n])
 	}

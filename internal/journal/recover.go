@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 )
@@ -67,9 +68,15 @@ func (j *Journal) recover(restore func([]byte) error, replay func(Position, []by
 			return fmt.Errorf("journal: write %s: %w", j.path(identityName), err)
 		}
 	}
+	if err := j.cutUnsynced(&d); err != nil {
+		return err
+	}
 	j.id, j.segments, j.allocated, j.number = d.id, d.segments, d.bytes, max(d.number, 1)
 	if err := j.reopen(&d); err != nil {
 		return err
+	}
+	if err := j.openRecent(); err != nil {
+		return fmt.Errorf("journal: %w", err)
 	}
 	if !d.begun {
 		d.begun = true
@@ -77,8 +84,64 @@ func (j *Journal) recover(restore func([]byte) error, replay func(Position, []by
 			return fmt.Errorf("journal: write %s: %w", j.path(identityName), err)
 		}
 	}
-	j.committed, j.released = j.next, j.segments[0].first
+	j.committed, j.released, j.safe = j.next, j.segments[0].first, j.segments[0].first
 	return j.replay(&d, restore, replay)
+}
+
+// cutUnsynced makes free files of the segments that a power cut has left without the blocks before
+// them, and writes the other unsynced ones again.
+func (j *Journal) cutUnsynced(d *directory) error {
+	c, err := d.remains()
+	if err != nil {
+		return err
+	}
+	for _, s := range slices.Backward(c.off) { // so that those that are left follow one another at any time
+		j.o.Logger.Warn("journal: a segment after a torn one is cut off", "file", j.path(s.name()), "position", uint64(s.first))
+		name := segmentName(s.number, extensionFree)
+		if err := j.o.Files.Rename(j.path(s.name()), j.path(name)); err != nil {
+			return fmt.Errorf("journal: %w", err)
+		}
+		d.others = append(d.others, leftover{name, s.size})
+	}
+	if len(c.off) > 0 {
+		if err := j.o.Files.SyncDirectory(j.directory); err != nil {
+			return fmt.Errorf("journal: %w", err)
+		}
+	}
+	for _, s := range c.unsynced {
+		if err := j.rewrite(s.name(), s.size, s.size, nil); err != nil {
+			return fmt.Errorf("journal: write %s again: %w", j.path(s.name()), err)
+		}
+	}
+	return nil
+}
+
+// rewrite writes a file's bytes up to end again, then others and zeros, and syncs all.
+func (j *Journal) rewrite(name string, size, end int64, then []byte) error {
+	f, err := j.o.Files.Open(j.path(name), true)
+	if err != nil {
+		return err
+	}
+	buffer := make([]byte, copyBytes)
+	for at := int64(0); err == nil && at < size; {
+		p := buffer[:min(copyBytes, size-at)]
+		if at < end {
+			p = p[:min(int64(len(p)), end-at)]
+			_, err = f.ReadAt(p, at)
+		} else {
+			clear(p)
+			copy(p, then)
+			then = then[min(len(p), len(then)):]
+		}
+		if err == nil {
+			_, err = f.WriteAt(p, at)
+		}
+		at += int64(len(p))
+	}
+	if err == nil {
+		err = f.Sync()
+	}
+	return errors.Join(err, f.Close())
 }
 
 // reopen makes a fresh last segment with the blocks of the former one, and gathers the free files.
@@ -200,7 +263,8 @@ type copying struct {
 	sequence uint64   // after the last block
 	first    Position // after the last record
 	bytes    int64
-	end      int64 // of the good blocks in from
+	end      int64  // of the good blocks in from
+	recent   []byte // the blocks that follow there, from the file recent
 }
 
 const copyBytes = 1 << 20
@@ -271,6 +335,18 @@ func (c *copying) scan(visit func(block, []byte) error) error {
 		}
 	}
 	c.end = run.at
+	later, err := run.recent(j.o.Files, j.directory, s.salt, func(b block, records []byte) error {
+		whole := append(make([]byte, headerBytes, headerBytes+len(records)), records...)
+		b.seal(whole)
+		c.recent = append(c.recent, whole...)
+		return visit(b, records)
+	})
+	if err != nil {
+		return err
+	}
+	if later != nil && later.synced() >= run.sequence {
+		return &DamagedError{File: j.path(s.name()), Offset: run.at, First: run.first, Records: uint64(later.first - run.first), Err: errNoBlock}
+	}
 	torn, err := run.torn(&w, s.size, j.path(s.name()))
 	if torn > 0 {
 		j.o.Logger.Warn("journal: a torn tail is cut", "file", j.path(s.name()), "offset", run.at, "bytes", torn, "position", uint64(run.first))
@@ -288,31 +364,14 @@ func (c *copying) inPlace() error {
 	}); err != nil {
 		return err
 	}
+	if err := j.rewrite(s.name(), s.size, c.end, c.recent); err != nil {
+		return err
+	}
 	f, err := j.o.Files.Open(j.path(s.name()), true)
 	if err != nil {
 		return err
 	}
-	buffer := make([]byte, copyBytes)
-	for at := int64(0); at < s.size; {
-		p := buffer[:min(copyBytes, s.size-at)]
-		if at < c.end {
-			if p = p[:min(int64(len(p)), c.end-at)]; err == nil {
-				_, err = f.ReadAt(p, at)
-			}
-		} else {
-			clear(p)
-		}
-		if err == nil {
-			_, err = f.WriteAt(p, at)
-		}
-		at += int64(len(p))
-	}
-	if err == nil {
-		err = f.Sync()
-	}
-	if err != nil {
-		return errors.Join(err, f.Close())
-	}
+	c.end += int64(len(c.recent))
 	c.bytes = c.end - s.head
 	j.file, j.at, s.end = f, c.end, c.end
 	return nil

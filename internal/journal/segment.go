@@ -19,6 +19,7 @@ type segment struct {
 	oldest   uint64 // the number of the oldest segment when this one began
 	first    Position
 	sequence uint64 // of its first block
+	unsynced uint32 // blocks before that were not known to be synced when it began
 	salt     uint32
 	created  time.Time
 	restores bool   // it has a snapshot
@@ -50,7 +51,7 @@ const (
 //
 //	magic (8 bytes), major version, minor version, flags, length of the head (4 bytes each),
 //	id of the journal (16 bytes), number, previous, oldest, first position, first sequence,
-//	creation in nanoseconds (8 bytes each), salt, zero, length of the snapshot (4 bytes each),
+//	creation in nanoseconds (8 bytes each), salt, unsynced blocks, length of the snapshot (4 bytes each),
 //	snapshot, crc32c of all before it (4 bytes)
 func (s *segment) encode(dst []byte, id journalID) []byte {
 	le := binary.LittleEndian
@@ -69,13 +70,16 @@ func (s *segment) encode(dst []byte, id journalID) []byte {
 		dst = le.AppendUint64(dst, v)
 	}
 	dst = le.AppendUint32(dst, s.salt)
-	dst = le.AppendUint32(dst, 0)
+	dst = le.AppendUint32(dst, s.unsynced)
 	dst = le.AppendUint32(dst, uint32(len(s.snapshot)))
 	dst = append(dst, s.snapshot...)
 	dst = le.AppendUint32(dst, crc32.Checksum(dst[from:], castagnoli))
 	s.head = int64(len(dst) - from)
 	return dst
 }
+
+// synced returns the newest sequence that was known to be synced when the segment began.
+func (s *segment) synced() uint64 { return s.sequence - 1 - uint64(s.unsynced) }
 
 var errBadHead = errors.New("the head of the segment is not as it was written")
 
@@ -96,7 +100,7 @@ func decodeHead(p []byte) (s segment, id journalID, err error) {
 	copy(id[:], p[24:])
 	s = segment{
 		number: le.Uint64(p[40:]), previous: le.Uint64(p[48:]), oldest: le.Uint64(p[56:]), first: Position(le.Uint64(p[64:])),
-		sequence: le.Uint64(p[72:]), created: time.Unix(0, int64(le.Uint64(p[80:]))), salt: le.Uint32(p[88:]), head: int64(length),
+		sequence: le.Uint64(p[72:]), created: time.Unix(0, int64(le.Uint64(p[80:]))), salt: le.Uint32(p[88:]), unsynced: le.Uint32(p[92:]), head: int64(length),
 	}
 	if s.restores = flags&1 != 0; s.restores {
 		s.snapshot = append([]byte{}, p[fixedBytes:length-4]...)

@@ -369,6 +369,9 @@ func (d *Disk) Open(name string, _ bool) (journal.File, error) {
 	return &file{d, f, name, d.life}, nil
 }
 
+// Map is Open: each write counts as an operation, although it costs a process no call.
+func (d *Disk) Map(name string) (journal.File, error) { return d.Open(name, true) }
+
 func (d *Disk) Rename(from, to string) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
