@@ -49,9 +49,9 @@ func TestRecentBlocksGoToTheSegmentWithinASecond(t *testing.T) {
 		disk := forgetful.New()
 		j, _ := open(t, there, journal.Options{Files: disk, SegmentBytes: small, Policy: journal.SyncOS})
 		addTexts(t, j, 0, 1)
-		time.Sleep(time.Second - 1)
+		time.Sleep(time.Second - time.Nanosecond)
 		addTexts(t, j, 1, 2)
-		time.Sleep(1)
+		time.Sleep(time.Nanosecond)
 		synctest.Wait()
 		segment := disk.Bytes(there + "/" + newestOf(disk))
 		if !bytes.Contains(segment, []byte(texts[0])) || !bytes.Contains(segment, []byte(texts[1])) {
