@@ -132,8 +132,8 @@ func (t Token) Verify(key, audience string, now time.Time) error {
 }
 
 // Covers reports whether a token for the resource is valid for the audience. It compares host and
-// path without the scheme, ignoring case. The resource's path must be the audience's, or a whole
-// number of segments above it.
+// path, ignoring case. It ignores scheme and port: some clients leave out the port on one side. The
+// resource's path must be the audience's, or a whole number of segments above it.
 func Covers(resource, audience string) bool {
 	r, a := normalize(resource), normalize(audience)
 	return r != "" && (a == r || strings.HasPrefix(a, r+"/"))
@@ -143,5 +143,15 @@ func normalize(uri string) string {
 	if _, rest, ok := strings.Cut(uri, "://"); ok {
 		uri = rest
 	}
-	return strings.ToLower(strings.Trim(uri, "/"))
+	host, path, _ := strings.Cut(strings.Trim(uri, "/"), "/")
+	return strings.ToLower(strings.TrimSuffix(withoutPort(host)+"/"+path, "/"))
+}
+
+// withoutPort removes the port from a host. An IPv6 address has a port only after brackets.
+func withoutPort(host string) string {
+	i := strings.LastIndexByte(host, ':')
+	if i < 0 || strings.Count(host, ":") > 1 && !strings.HasSuffix(host[:i], "]") {
+		return host
+	}
+	return host[:i]
 }

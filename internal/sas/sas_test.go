@@ -83,6 +83,14 @@ func TestCoversWholeSegmentsOnly(t *testing.T) {
 		{"ns/hub/Partitions/1", "ns/hub", false},
 		{"ns/hub/partitions/1", "ns/hub/Partitions/1", true},
 		{"other", "ns", false},
+		{"amqp://ns:5671/hub", "amqp://ns/hub", true},
+		{"amqp://ns/hub", "sb://ns:5671/hub/$management", true},
+		{"ns:1", "ns:2/hub", true},
+		{"ns:1/hub", "other:1/hub", false},
+		{"sb://[::1]:5671/hub", "amqps://[::1]/hub", true},
+		{"sb://[::1]:5671", "amqps://[::2]:5671/hub", false},
+		{"::1/hub", "::2/hub", false},
+		{"ns/hub:1", "ns/hub:2", false},
 		{"", "ns", false},
 	} {
 		if got := Covers(c.resource, c.audience); got != c.want {
