@@ -236,15 +236,19 @@ func validateHubs(what string, hubs []Hub) error {
 		if err := h.Retention.validate(field + ".Retention"); err != nil {
 			return err
 		}
-		for _, group := range h.ConsumerGroups {
+		for i, group := range h.ConsumerGroups {
 			if strings.EqualFold(group, DefaultConsumerGroup) {
 				continue
 			}
-			if err := checkName(field+".ConsumerGroups", group, maxConsumerGroup); err != nil {
+			field := field + ".ConsumerGroups[" + strconv.Itoa(i) + "]"
+			if err := checkName(field, group, maxConsumerGroup); err != nil {
 				return err
 			}
 			if strings.Contains(group, "/") {
-				return fmt.Errorf("emulator: %s.ConsumerGroups has %q; a slash is reserved for addresses", field, group)
+				return fmt.Errorf("emulator: %s is %q; a slash is reserved for addresses", field, group)
+			}
+			if j := slices.IndexFunc(h.ConsumerGroups, func(g string) bool { return strings.EqualFold(g, group) }); j < i {
+				return fmt.Errorf("emulator: %s is %q, and ConsumerGroups[%d] is %q; case does not matter", field, group, j, h.ConsumerGroups[j])
 			}
 		}
 	}

@@ -180,6 +180,7 @@ func (n *namespace) load(hubs []Hub) error {
 		if err := json.Unmarshal(value, &s); err != nil {
 			return fmt.Errorf("hub %q: %w: %w", key[len(keyHub):], errDamaged, err)
 		}
+		s.Hub.ConsumerGroups = distinct(s.Hub.ConsumerGroups)
 		stored[strings.ToLower(s.Hub.Name)] = s
 		return nil
 	})
@@ -203,6 +204,16 @@ func (n *namespace) load(hubs []Hub) error {
 		}
 	}
 	return nil
+}
+
+// distinct drops groups whose names differ from an earlier one only in case. Older versions kept both.
+func distinct(groups []string) (out []string) {
+	for _, group := range groups {
+		if !slices.ContainsFunc(out, func(g string) bool { return strings.EqualFold(g, group) }) {
+			out = append(out, group)
+		}
+	}
+	return out
 }
 
 // loadHub makes a hub with the contents of its partitions.

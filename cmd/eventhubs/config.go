@@ -5,7 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"maps"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -104,46 +104,73 @@ func (c *config) entity(path string, value json.RawMessage) error {
 	return err
 }
 
-// object reads the fields of an object, and notes the others as ignored.
+// object reads the fields of an object, and notes the others as ignored. A field that is given twice
+// is an error: readers of JSON differ in which of the two they take.
 func (c *config) object(path string, value json.RawMessage, fields ...field) error {
-	var members map[string]json.RawMessage
-	if err := json.Unmarshal(value, &members); err != nil || members == nil {
+	members, ok := membersOf(value)
+	if !ok {
 		return wrong(path, value, "an object")
 	}
 	prefix := path
 	if path != "" {
 		prefix += "."
 	}
-	for _, f := range fields {
-		name, ok := lookUp(members, f.name)
-		switch {
-		case !ok && f.required:
-			return fmt.Errorf("%s%s is missing", prefix, f.name)
-		case !ok:
-			continue
+	known := func(name string) bool {
+		return slices.ContainsFunc(fields, func(f field) bool { return strings.EqualFold(f.name, name) })
+	}
+	var unknown []string
+	for _, m := range members {
+		if !known(m.name) && !slices.Contains(unknown, m.name) {
+			unknown = append(unknown, m.name)
 		}
-		if err := f.read(prefix+f.name, members[name]); err != nil {
+	}
+	for _, f := range fields {
+		given := slices.DeleteFunc(slices.Clone(members), func(m member) bool { return !strings.EqualFold(m.name, f.name) })
+		switch {
+		case len(given) == 0 && f.required:
+			return fmt.Errorf("%s%s is missing", prefix, f.name)
+		case len(given) == 0:
+			continue
+		case len(given) > 1:
+			return fmt.Errorf("%s%s is given twice, as %q and %q; case does not matter", prefix, f.name, given[0].name, given[1].name)
+		}
+		if err := f.read(prefix+f.name, given[0].value); err != nil {
 			return err
 		}
-		delete(members, name)
 	}
-	for _, name := range slices.Sorted(maps.Keys(members)) {
+	slices.Sort(unknown)
+	for _, name := range unknown {
 		c.ignored = append(c.ignored, prefix+strconv.QuoteToGraphic(name))
 	}
 	return nil
 }
 
-// lookUp finds a name in any case. A name with the same case goes first.
-func lookUp(members map[string]json.RawMessage, name string) (found string, ok bool) {
-	if _, ok := members[name]; ok {
-		return name, true
+// A member is a name of an object with its value.
+type member struct {
+	name  string
+	value json.RawMessage
+}
+
+// membersOf returns the members of an object in their order; ok is false if value is no object. The
+// caller has checked the syntax.
+func membersOf(value json.RawMessage) (members []member, ok bool) {
+	decoder := json.NewDecoder(bytes.NewReader(value))
+	if begin, err := decoder.Token(); err != nil || begin != json.Delim('{') {
+		return nil, false
 	}
-	for _, candidate := range slices.Sorted(maps.Keys(members)) {
-		if strings.EqualFold(candidate, name) {
-			return candidate, true
+	for decoder.More() {
+		name, err := decoder.Token()
+		if err != nil {
+			return nil, false
 		}
+		m := member{}
+		m.name, _ = name.(string)
+		if err := decoder.Decode(&m.value); err != nil {
+			return nil, false
+		}
+		members = append(members, m)
 	}
-	return "", false
+	return members, true
 }
 
 // list turns a function that reads one value into one that reads a list of values.
@@ -208,15 +235,38 @@ func syntaxError(text []byte, err error) error {
 	return fmt.Errorf("not JSON, at line %d, column %d: %w", bytes.Count(before, []byte("\n"))+1, column+1, err)
 }
 
-// name rewrites an error of the emulator about one of the config's hubs, so that it names the field
-// in the file.
+// ofHub finds the emulator's field of a hub in one of its errors.
+var ofHub = regexp.MustCompile(`Options\.Hubs\[(\d+)\]\.(Partitions\b|ConsumerGroups\[\d+\])?`)
+
+// name rewrites an error of the emulator about a hub, so that it names the field in the file, or
+// --hub.
 func (c *config) name(err error) error {
 	text := err.Error()
-	for i, path := range c.paths {
-		field := "Options.Hubs[" + strconv.Itoa(i) + "]."
-		if _, after, found := strings.Cut(text, field); found {
-			return badInput("%s: %s.%s", c.file, path, after)
-		}
+	at := ofHub.FindStringSubmatchIndex(text)
+	if at == nil {
+		return err
 	}
-	return err
+	i, _ := strconv.Atoi(text[at[2]:at[3]])
+	field, rest := "", text[at[1]:]
+	if at[4] >= 0 {
+		field = text[at[4]:at[5]]
+	}
+	switch {
+	case i >= len(c.paths):
+		return badInput("--hub: %s%s", field, rest)
+	case field == "Partitions":
+		field = "PartitionCount"
+	case field != "":
+		field += ".Name"
+	}
+	return badInput("%s: %s.%s%s", c.file, c.paths[i], field, rest)
+}
+
+// checkHubs refuses a file without hubs, unless the command line has others: the emulator would make
+// one that is in neither.
+func (c *config) checkHubs(others int) error {
+	if len(c.hubs)+others > 0 {
+		return nil
+	}
+	return errors.New("UserConfig.NamespaceConfig has no hub in its Entities; want at least one, or one by --hub NAME:PARTITIONS")
 }

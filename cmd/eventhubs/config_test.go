@@ -77,11 +77,39 @@ func TestConfigErrorsNameFieldAndValue(t *testing.T) {
 		{entities(`{"Name": "` + strings.Repeat("x", 100) + `", "PartitionCount": [1]}`), path + ".PartitionCount is [1]; want"},
 		// Only the emulator refuses these.
 		{entities(`{"Name": "a b", "PartitionCount": 1}`), path + `.Name is "a b"`},
-		{entities(`{"Name": "a", "PartitionCount": 40000}`), path + ".Partitions is 40000"},
-		{entities(`{"Name": "a", "PartitionCount": 1, "ConsumerGroups": [{"Name": "c/g"}]}`), path + `.ConsumerGroups has "c/g"`},
+		{entities(`{"Name": "a", "PartitionCount": 40000}`), path + ".PartitionCount is 40000"},
+		{entities(`{"Name": "a", "PartitionCount": 1, "ConsumerGroups": [{"Name": "c/g"}]}`), path + `.ConsumerGroups[0].Name is "c/g"`},
+		{entities(`{"Name": "a", "PartitionCount": 1, "ConsumerGroups": [{"Name": "` + strings.Repeat("g", 51) + `"}]}`), path + `.ConsumerGroups[0].Name is "g`},
+		{entities(`{"Name": "a", "PartitionCount": 1, "ConsumerGroups": [{"Name": "cg"}, {"Name": "$Default"}, {"Name": "CG"}]}`), path + `.ConsumerGroups[2].Name is "CG", and ConsumerGroups[0] is "cg"; case does not matter`},
+		{entities(`{"Name": "a", "PartitionCount": 1, "ConsumerGroups": [{"Name": "cg"}, {"Name": "cg"}]}`), path + `.ConsumerGroups[1].Name is "cg", and`},
+		{entities(`{"Name": "a", "PartitionCount": 1}, {"Name": "A", "PartitionCount": 1}`), `UserConfig.NamespaceConfig[0].Entities[1].Name "A" appears twice (case does not matter)`},
+		// The official emulator wants a hub, too.
+		{entities(``), "UserConfig.NamespaceConfig has no hub in its Entities"},
+		{`{"UserConfig": {"NamespaceConfig": []}}`, "UserConfig.NamespaceConfig has no hub in its Entities"},
+		// One of two values would be lost.
+		{`{"UserConfig": {}, "UserConfig": {}}`, `UserConfig is given twice, as "UserConfig" and "UserConfig"`},
+		{entities(`{"Name": "a", "name": "b", "PartitionCount": 1}`), path + `.Name is given twice, as "Name" and "name"`},
+		{entities(`{"Name": "a", "PartitionCount": 1, "PARTITIONCOUNT": 1}`), path + `.PartitionCount is given twice`},
+		{entities(`{"Name": "a", "PartitionCount": 1, "ConsumerGroups": [{"Name": "a", "Name": "b"}]}`), path + `.ConsumerGroups[0].Name is given twice`},
 	} {
 		file := writeFile(t, test.text)
 		program{}.run(t, "emulator", "--config", file).want(t, exitBadInput, "eventhubs: "+file+": "+test.want)
+	}
+}
+
+// TestErrorsAboutHubsOfTheCommandLineNameTheirOption has a hub in the file, so that the number of the
+// emulator's field is not that of the option.
+func TestErrorsAboutHubsOfTheCommandLineNameTheirOption(t *testing.T) {
+	file := writeFile(t, entities(`{"Name": "a", "PartitionCount": 1}`))
+	program{}.run(t, "emulator", "--config", file, "--hub", "A:2").want(t, exitBadInput, `eventhubs: --hub: Name "A" appears twice (case does not matter)`)
+	program{}.run(t, "emulator", "--hub", "b c:2").want(t, exitBadInput, `--hub`)
+}
+
+func TestAFileWithoutHubsMayHaveSomeOfTheCommandLine(t *testing.T) {
+	command, _ := startEmulatorCommand(t, "--config", writeFile(t, entities(``)), "--hub", "mine:2")
+	said, _ := command.stderr.get()
+	if !strings.Contains(said, "Hub mine with 2 partitions.") || strings.Contains(said, "Hub events") {
+		t.Errorf("standard error says %q, want one hub, mine", said)
 	}
 }
 

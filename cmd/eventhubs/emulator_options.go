@@ -130,6 +130,9 @@ func (opts *emulatorOptions) setHubs(hubs []emulator.Hub, retention emulator.Ret
 			return badInput("%s: %w", opts.configFile, err)
 		}
 		opts.config.file = opts.configFile
+		if err := opts.config.checkHubs(len(hubs)); err != nil {
+			return badInput("%s: %w", opts.configFile, err)
+		}
 	}
 	all := append(opts.config.hubs, hubs...)
 	if len(all) == 0 {
