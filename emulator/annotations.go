@@ -31,7 +31,7 @@ func readRoute(annotations []byte) (r route, refused *refusal) {
 		return r, nil
 	}
 	if r.key, r.hasKey = v.(string); !r.hasKey {
-		return r, refuse(conditionArgument, "The annotation '%s' is a %T instead of a string.", annotationKey, v)
+		return r, refuse(conditionArgument, "The annotation '%s' has the type %s; it must be a string.", annotationKey, amqp.TypeName(v))
 	}
 	if err := partitionkey.Check(r.key); err != nil {
 		return r, refuse(conditionArgument, "The partition key %v.", err)

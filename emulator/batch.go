@@ -22,8 +22,8 @@ const maxGuess = 4096
 //	annotations .. rest   the value of the message annotations, maybe empty
 //	rest .. end   everything after them: properties, body, footer
 //
-// Delivery annotations lie between header and annotations. They concern only the way to the
-// emulator and are dropped.
+// Delivery annotations between header and annotations concern only the way to the emulator and are
+// dropped. In a batch that is unordered, only the value of the message annotations has this place.
 type span struct {
 	start, header, annotations, rest, end uint32
 	before                                uint32 // bytes of the batch's events before this one
@@ -89,23 +89,30 @@ func (b *batch) addData(s amqp.Section, end int) *refusal {
 func (b *batch) add(start, end int, wantRoute bool) (r route, refused *refusal) {
 	e := span{start: uint32(start), header: uint32(start), annotations: uint32(start), rest: uint32(start), end: uint32(end), before: uint32(b.bytes)}
 	at := e.start
-	previous := byte(0)
+	last, ordered, seen := byte(0), true, uint16(0)
 	for s, err := range amqp.Sections(b.buffer[start:end]) {
 		if err != nil {
 			return r, refuse(conditionDecode, "Event %d of the message could not be read: %v.", len(b.events), err)
 		}
-		// "An annotated message consists of … sections" in this order (3.2); the body may have
-		// several.
-		if s.Code < previous || s.Code == previous && s.Code < amqp.SectionData {
-			return r, refuse(conditionDecode, "Event %d of the message has section 0x%02x after section 0x%02x.", len(b.events), s.Code, previous)
+		// Only the body may have several sections of one kind (3.2).
+		bit := uint16(1) << (s.Code - amqp.SectionHeader)
+		if seen&bit != 0 && s.Code != amqp.SectionData && s.Code != amqp.SectionSequence {
+			return r, refuse(conditionDecode, "Event %d of the message has section 0x%02x twice.", len(b.events), s.Code)
 		}
-		previous = s.Code
+		ordered = ordered && s.Code >= last
+		last, seen = s.Code, seen|bit
 		at += uint32(len(s.Raw))
 		switch s.Code {
 		case amqp.SectionHeader:
-			e.header, e.annotations, e.rest = at, at, at
+			if ordered {
+				e.header, e.annotations, e.rest = at, at, at
+			}
 		case amqp.SectionDeliveryAnnotations:
-			e.annotations, e.rest = at, at
+			if ordered {
+				e.annotations, e.rest = at, at
+			} else if _, _, ok := splitMap(s.Value); !ok { // appendReordered takes them apart
+				return r, refuse(conditionDecode, "The delivery annotations of event %d of the message are not a map, or not a whole one.", len(b.events))
+			}
 		case amqp.SectionMessageAnnotations:
 			e.annotations, e.rest = at-uint32(len(s.Value)), at
 			if _, _, ok := splitMap(s.Value); !ok {
@@ -118,6 +125,7 @@ func (b *batch) add(start, end int, wantRoute bool) (r route, refused *refusal) 
 			}
 		}
 	}
+	b.unordered = b.unordered || !ordered
 	b.events = append(b.events, e)
 	b.bytes += int64(max(1, end-start)) // a message without any section also has its own offset
 	return r, nil
@@ -133,16 +141,25 @@ func (b *batch) message(i int) []byte {
 // service's annotations after the client's. The parameter deliveryAnnotations is encoded already,
 // or empty.
 func (b *batch) appendMessage(dst []byte, i int, deliveryAnnotations []byte) []byte {
+	if b.unordered {
+		return b.appendReordered(dst, i, deliveryAnnotations)
+	}
 	e := b.events[i]
 	dst = append(dst, b.buffer[e.start:e.header]...)
 	dst = append(dst, deliveryAnnotations...)
+	dst = b.appendAnnotations(dst, i)
+	return append(dst, b.buffer[e.rest:e.end]...)
+}
+
+// appendAnnotations appends the message annotations of event i as consumers get them.
+func (b *batch) appendAnnotations(dst []byte, i int) []byte {
+	e := b.events[i]
 	dst, mark := amqp.BeginMap(amqp.AppendSectionHeader(dst, amqp.SectionMessageAnnotations))
 	dst, own := appendOwnAnnotations(dst, b.buffer[e.annotations:e.rest])
 	dst = amqp.AppendLong(amqp.AppendSymbol(dst, annotationSequence), b.first+int64(i))
 	dst = amqp.AppendString(amqp.AppendSymbol(dst, annotationOffset), strconv.FormatInt(b.offsetOf(i), 10))
 	dst = amqp.AppendTimestamp(amqp.AppendSymbol(dst, annotationEnqueued), b.enqueued)
-	dst = amqp.EndMap(dst, mark, own+3)
-	return append(dst, b.buffer[e.rest:e.end]...)
+	return amqp.EndMap(dst, mark, own+3)
 }
 
 // event decodes event i for inspection.

@@ -236,12 +236,14 @@ func TestUnreadableBatchesAreRefused(t *testing.T) {
 		{"a value instead of data", encode(amqp.Message{HasValue: true}), conditionDecode, "data sections only"},
 		{"cut off", encodeBatch(nil, good)[:6], conditionDecode, "could not be read"},
 		{"second event is garbage", encodeBatch(nil, good, []byte("garbage")), conditionDecode, "Event 1"},
-		{"sections out of order", encodeBatch(nil, append(bytes.Clone(good), 0, 0x53, amqp.SectionHeader, 0x45)), conditionDecode, "section 0x70 after section 0x75"},
+		{"a section twice", encodeBatch(nil, append(encode(amqp.Message{Header: &amqp.Header{}, Data: [][]byte{nil}}), 0, 0x53, amqp.SectionHeader, 0x45)), conditionDecode, "section 0x70 twice"},
+		{"a value twice", encodeBatch(nil, bytes.Repeat(encode(amqp.Message{HasValue: true}), 2)), conditionDecode, "section 0x77 twice"},
+		{"delivery annotations after the body that are a list", encodeBatch(nil, append(bytes.Clone(good), 0, 0x53, amqp.SectionDeliveryAnnotations, 0x45)), conditionDecode, "not a map"},
 		{"annotations are a list", encodeBatch(nil, []byte{0, 0x53, amqp.SectionMessageAnnotations, 0x45}), conditionDecode, "not a map"},
 		{"annotations with bytes behind their entries", encodeBatch(nil, []byte{0, 0x53, amqp.SectionMessageAnnotations, 0xc1, 2, 0, 0x40}), conditionDecode, "not a map"},
 		{"annotations with fewer entries than they say", encodeBatch(nil, []byte{0, 0x53, amqp.SectionMessageAnnotations, 0xc1, 2, 2, 0x40}), conditionDecode, "not a map"},
 		{"annotations with a key and no value", encodeBatch(nil, []byte{0, 0x53, amqp.SectionMessageAnnotations, 0xc1, 2, 1, 0x40}), conditionDecode, "not a map"},
-		{"key is a number", encodeBatch(key(int32(1)), good), conditionArgument, "int32 instead of a string"},
+		{"key is a number", encodeBatch(key(int32(1)), good), conditionArgument, "has the type int; it must be a string"},
 		{"key too long", encodeBatch(key(strings.Repeat("x", 129)), good), conditionArgument, "129 characters"},
 		{"key too long as UTF-16 counts", encodeBatch(key(strings.Repeat("🎉", 64)+"x"), good), conditionArgument, "129 characters"},
 		{"key that is no text", bytes.Replace(encodeBatch(key("?"), good), []byte("\xa1\x01?"), []byte("\xa1\x01\xff"), 1), conditionArgument, "not valid UTF-8"},
@@ -262,6 +264,9 @@ func FuzzSplitMessage(f *testing.F) {
 	f.Add(encodeBatch(annotated.Annotations, encode(text("a"))), true)
 	f.Add(encodeBatch(nil, []byte{}, encode(text("a"))), true)
 	f.Add(encode(annotated), false)
+	python := append(encode(annotated), 0, 0x53, amqp.SectionDeliveryAnnotations, 0xc1, 6, 2, 0xa3, 1, 'h', 0xa3, 1, 'v')
+	f.Add(python, false)
+	f.Add(encodeBatch(nil, python), true)
 	f.Add([]byte{0, 0x53, 0x72, 0xd1, 0, 0, 0, 4, 0, 0, 0, 0}, false)
 	f.Fuzz(func(t *testing.T, payload []byte, isBatch bool) {
 		format := uint32(0)
@@ -293,10 +298,13 @@ func checkDelivery(t *testing.T, b *batch, i int) {
 	if err != nil {
 		return
 	}
-	delivered := b.appendMessage(nil, i, nil)
+	delivered := b.appendMessage(nil, i, newPartition(0, settings{}).appendMetrics(nil))
 	out, err := amqp.ParseMessage(delivered)
 	if err != nil {
 		t.Fatalf("% x can be read, but not its delivery % x: %v", b.message(i), delivered, err)
+	}
+	if got, _ := out.DeliveryAnnotations.Get("last_enqueued_sequence_number"); got != int64(-1) {
+		t.Fatalf("the delivery of % x has no metrics: % x", b.message(i), delivered)
 	}
 	if got, _ := out.Annotations.Get(annotationSequence); got != b.first+int64(i) {
 		t.Fatalf("sequence number %v in the delivery, want %d", got, b.first+int64(i))

@@ -81,7 +81,7 @@ func (a *attach) startPosition() (position, *refusal) {
 		}
 		text, ok := value.(string)
 		if !ok {
-			return 0, refuse(conditionInvalidField, "The filter '%s' is a %T instead of a string.", filterKey, value)
+			return 0, refuse(conditionInvalidField, "The filter '%s' has the type %s; it must be a string.", filterKey, amqp.TypeName(value))
 		}
 		expression = text
 	}

@@ -110,7 +110,7 @@ func (a *attach) newReceiver() (*receiver, *refusal) {
 	case int32: // the wire has a long; a client that sends an int means the same
 		r.epoch, r.hasEpoch = int64(epoch), true
 	default:
-		return nil, refuse(conditionArgument, "The link property '%s' is a %T instead of a long.", propertyEpoch, epoch)
+		return nil, refuse(conditionArgument, "The link property '%s' has the type %s; it must be a long.", propertyEpoch, amqp.TypeName(epoch))
 	}
 	if r.epoch < 0 {
 		return nil, refuse(conditionArgumentRange, "The link property '%s' is %d; it cannot be negative.", propertyEpoch, r.epoch)

@@ -49,6 +49,8 @@ type batch struct {
 	format   uint32   // the message format of the buffer
 	buffer   []byte   // the spans point into it: the delivery's own memory
 	numbers  *numbers // of an idempotent producer; nil without one
+
+	unordered bool // an event has its sections in another order than AMQP's
 }
 
 // A position is a reader's place: the sequence number of the next event that it wants.

@@ -18,7 +18,7 @@ func (c *Conn) sendLocked(channel uint16, p appender) error {
 		return err
 	}
 	if len(out)-before > c.maxOut {
-		return errorf(ErrorFrameSizeTooSmall, "%T of %d bytes does not fit the peer's frames of %d", p, len(out)-before, c.maxOut)
+		return errorf(ErrorFrameSizeTooSmall, "%s of %d bytes does not fit the peer's frames of %d", frameName(p), len(out)-before, c.maxOut)
 	}
 	c.out = out
 	c.wakeWriter()

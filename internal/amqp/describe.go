@@ -157,7 +157,7 @@ func shown(v any, open bool) string {
 			return quotedSymbol(v)
 		}
 	}
-	return fmt.Sprintf("(%T)", v)
+	return "(" + TypeName(v) + ")"
 }
 
 func (w *words) err(e *Error) {
@@ -319,6 +319,6 @@ func (w *words) state(s DeliveryState) {
 	case Received:
 		w.add("state", "received")
 	default:
-		w.add("state", fmt.Sprintf("(%T)", s))
+		w.add("state", "("+TypeName(s)+")")
 	}
 }

@@ -246,7 +246,7 @@ func (f *fields) symbols(dst *[]Symbol) {
 	case Array: // an empty array, whose elements are null
 	default:
 		if f.err == nil {
-			f.err = fmt.Errorf("%w: %T where symbols must be", ErrMalformed, v)
+			f.err = fmt.Errorf("%w: type %s where symbols must be", ErrMalformed, TypeName(v))
 		}
 	}
 }

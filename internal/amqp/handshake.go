@@ -107,7 +107,7 @@ func (c *Conn) serveSASL() error {
 	}
 	init, ok := p.(*SASLInit)
 	if !ok {
-		return fmt.Errorf("%w: %T where SASL init must be", ErrMalformed, p)
+		return fmt.Errorf("%w: %s where sasl-init must be", ErrMalformed, frameName(p))
 	}
 	init.InitialResponse = bytes.Clone(init.InitialResponse)
 	c.sasl = init
@@ -189,7 +189,7 @@ func (c *Conn) awaitLogin() error {
 	}
 	offer, ok := p.(*SASLMechanisms)
 	if !ok {
-		return fmt.Errorf("%w: %T where SASL mechanisms must be", ErrMalformed, p)
+		return fmt.Errorf("%w: %s where sasl-mechanisms must be", ErrMalformed, frameName(p))
 	}
 	if !slices.Contains(offer.Mechanisms, c.sasl.Mechanism) {
 		return &SASLError{Mechanism: c.sasl.Mechanism, Offered: offer.Mechanisms}
@@ -199,7 +199,7 @@ func (c *Conn) awaitLogin() error {
 	}
 	switch outcome, ok := p.(*SASLOutcome); {
 	case !ok:
-		return fmt.Errorf("%w: %T where a SASL outcome must be", ErrMalformed, p)
+		return fmt.Errorf("%w: %s where sasl-outcome must be", ErrMalformed, frameName(p))
 	case outcome.Code != 0:
 		return &SASLError{Mechanism: c.sasl.Mechanism, Offered: offer.Mechanisms, Code: outcome.Code}
 	}
@@ -328,7 +328,7 @@ func (c *Conn) readOpen() error {
 	}
 	open, ok := p.(*Open)
 	if !ok || f.kind != frameAMQP || f.channel != 0 {
-		return fmt.Errorf("%w: %T where open must be", ErrMalformed, p)
+		return fmt.Errorf("%w: %s where open must be", ErrMalformed, frameName(p))
 	}
 	// A max-frame-size below 512 is the peer's error; reading it as 512 does no harm (2.7.1, "MUST
 	// NOT be less than 512").

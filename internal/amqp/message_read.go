@@ -49,7 +49,7 @@ func (m *Message) readSection(s Section) (err error) {
 		v, _, err = readValue(s.Value, 0)
 		list, ok := v.(List)
 		if err == nil && !ok {
-			return fmt.Errorf("%w: a sequence is a %T", ErrMalformed, v)
+			return fmt.Errorf("%w: a sequence has the type %s", ErrMalformed, TypeName(v))
 		}
 		m.Sequences = append(m.Sequences, list)
 	case SectionValue:
@@ -70,7 +70,7 @@ func (s Section) mapping() (Map, error) {
 	}
 	m, ok := v.(Map)
 	if !ok {
-		return nil, fmt.Errorf("%w: %T where a map must be", ErrMalformed, v)
+		return nil, fmt.Errorf("%w: type %s where a map must be", ErrMalformed, TypeName(v))
 	}
 	return m, nil
 }
