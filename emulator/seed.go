@@ -56,6 +56,9 @@ func (h *hub) seed(p *partition, e Event) error {
 	}
 	if !e.EnqueuedTime.IsZero() {
 		b.enqueued = e.EnqueuedTime.UTC().Truncate(time.Millisecond)
+		if !time.UnixMilli(b.enqueued.UnixMilli()).Equal(b.enqueued) {
+			return fmt.Errorf("Event.EnqueuedTime is %v, which no AMQP timestamp holds: 64 bits of milliseconds from 1970", e.EnqueuedTime)
+		}
 	}
 	if refused := h.store(p, b); refused != nil {
 		return refused

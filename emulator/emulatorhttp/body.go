@@ -13,6 +13,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/go-eventhubs/eventhubs/emulator"
+	"github.com/go-eventhubs/eventhubs/internal/amqp"
 )
 
 // bodyJSON is the displayable part of an event's body.
@@ -32,7 +33,7 @@ type bodyJSON struct {
 // propertyJSON is an application property or an annotation.
 type propertyJSON struct {
 	Name  string `json:"name"`
-	Type  string `json:"type"`  // of its value, a Go type
+	Type  string `json:"type"`  // of its value: the name of an AMQP type
 	Value string `json:"value"` // as text, so that no number loses digits in a browser
 }
 
@@ -49,7 +50,7 @@ var (
 
 func newEvent(e *emulator.Event, s scale) eventJSON {
 	out := eventJSON{
-		Partition: e.PartitionID, Sequence: e.SequenceNumber, Offset: e.Offset, Enqueued: e.EnqueuedTime,
+		Partition: e.PartitionID, Sequence: e.SequenceNumber, Offset: e.Offset, Enqueued: moment{e.EnqueuedTime},
 		MessageID: cut(show(e.MessageID), s.value), ContentType: cut(e.ContentType, s.value), Bytes: len(e.Message),
 		Properties: newProperties(e.Properties, s), Annotations: newProperties(e.Annotations, s), Body: newBody(e, s),
 	}
@@ -65,7 +66,7 @@ func newProperties(values map[string]any, s scale) []propertyJSON {
 		if len(out) == s.properties {
 			break
 		}
-		out = append(out, propertyJSON{Name: cut(name, s.value), Type: fmt.Sprintf("%T", values[name]), Value: cut(show(values[name]), s.value)})
+		out = append(out, propertyJSON{Name: cut(name, s.value), Type: amqp.TypeName(values[name]), Value: cut(show(values[name]), s.value)})
 	}
 	return out
 }

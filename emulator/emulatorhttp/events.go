@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/go-eventhubs/eventhubs/emulator"
 )
@@ -25,7 +24,7 @@ type eventJSON struct {
 	Partition   string         `json:"partition"`
 	Sequence    int64          `json:"sequence"`
 	Offset      string         `json:"offset"`
-	Enqueued    time.Time      `json:"enqueued"`
+	Enqueued    moment         `json:"enqueued"`
 	Key         *string        `json:"key"` // null if it has none
 	MessageID   string         `json:"messageId"`
 	ContentType string         `json:"contentType"`

@@ -95,11 +95,16 @@ func (h *handler) hidden(hub string) bool {
 	return slices.ContainsFunc(h.options.Hidden, func(name string) bool { return strings.EqualFold(name, hub) })
 }
 
-// answer writes JSON. It ignores an error, which means that the client is gone.
+// answer writes JSON. It ignores an error of the network, which means that the client is gone.
 func answer(w http.ResponseWriter, status int, v any) {
+	text, err := json.Marshal(v)
+	if err != nil { // then nothing has been written
+		fail(w, http.StatusInternalServerError, "the answer cannot be written as JSON: "+err.Error())
+		return
+	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(v)
+	_, _ = w.Write(append(text, '\n'))
 }
 
 func fail(w http.ResponseWriter, status int, text string) {

@@ -326,6 +326,34 @@ func TestABodyThatIsAValue(t *testing.T) {
 	p.get(t, "/api/body?hub=events&partition=0&sequence=0", http.StatusNotFound)
 }
 
+// TestEventsOfAnyTimeAreShown has times that JSON of package time refuses. Browsers read years of six
+// digits.
+func TestEventsOfAnyTimeAreShown(t *testing.T) {
+	for at, want := range map[time.Time]string{
+		time.Date(2026, 1, 2, 3, 4, 5, 6e6, time.UTC):              "2026-01-02T03:04:05.006Z",
+		time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC):           "9999-12-31T23:59:59Z",
+		time.Date(10_000, 1, 1, 0, 0, 0, 0, time.UTC):              "+010000-01-01T00:00:00Z",
+		time.Date(12_345, 6, 7, 8, 9, 10, 5e6, time.UTC):           "+012345-06-07T08:09:10.005Z",
+		time.Date(250_000_000, 1, 1, 0, 0, 0, 0, time.UTC):         "+250000000-01-01T00:00:00Z",
+		time.Date(12_345, 1, 1, 0, 0, 0, 0, time.FixedZone("", 1)): "+012344-12-31T23:59:59Z",
+	} {
+		p := newPage(t, nil, nil)
+		p.seed(t, "0", emulator.Event{Body: []byte("x"), EnqueuedTime: at})
+		for _, path := range []string{"/api/events?hub=events", "/api/event?hub=events&partition=0&sequence=0", "/api/snapshot"} {
+			w := p.get(t, path, http.StatusOK)
+			if !json.Valid(w.Body.Bytes()) || !strings.Contains(w.Body.String(), `"enqueued":"`+want+`"`) {
+				t.Errorf("%s of an event of %v: %q, want the time %s", path, at, w.Body, want)
+			}
+		}
+	}
+	p := newPage(t, nil, nil)
+	if err := p.server.Seed("events", "0", emulator.Event{EnqueuedTime: time.Date(300_000_000, 1, 1, 0, 0, 0, 0, time.UTC)}); err == nil || !strings.Contains(err.Error(), "Event.EnqueuedTime is 300000000-01-01") {
+		t.Errorf("Seed with a time that AMQP cannot hold: %v", err)
+	}
+	p.seed(t, "1", emulator.Event{EnqueuedTime: time.Date(-5, 1, 1, 0, 0, 0, 0, time.UTC)})
+	p.get(t, "/api/snapshot", http.StatusOK)
+}
+
 func TestAnEventIsToldAsAWhole(t *testing.T) {
 	p := newPage(t, nil, nil)
 	id := [16]byte{0x12, 0x34, 0x56, 0x78, 0x9a, 0xbc, 0xde, 0xf0, 1, 2, 3, 4, 5, 6, 7, 8}
@@ -340,7 +368,7 @@ func TestAnEventIsToldAsAWhole(t *testing.T) {
 		values[property.Name] = property
 	}
 	for name, want := range map[string]string{
-		"bytes []uint8": "01ab", "when time.Time": "1970-01-01T00:00:01.005Z", "int int64": "1152921504606846976", "yes bool": "true",
+		"bytes binary": "01ab", "when timestamp": "1970-01-01T00:00:01.005Z", "int long": "1152921504606846976", "yes boolean": "true",
 	} {
 		name, kind, _ := strings.Cut(name, " ")
 		if values[name].Value != want || values[name].Type != kind {

@@ -45,7 +45,7 @@ type partitionJSON struct {
 	HeldBytes  int64        `json:"heldBytes"`
 	First      int64        `json:"first"`
 	Last       int64        `json:"last"`
-	Enqueued   *time.Time   `json:"enqueued"` // null if there never was an event
+	Enqueued   *moment      `json:"enqueued"` // null if there never was an event
 	Readers    []readerJSON `json:"readers"`
 }
 
@@ -154,7 +154,7 @@ func newHub(h *emulator.HubSnapshot) hubJSON {
 			First: p.First, Last: p.Last, Readers: []readerJSON{},
 		}
 		if !p.Enqueued.IsZero() {
-			partition.Enqueued = &p.Enqueued
+			partition.Enqueued = &moment{p.Enqueued}
 		}
 		for _, r := range p.Readers {
 			reader := readerJSON{Group: r.Group, Next: r.Next, Behind: r.Behind, Receivers: []receiverJSON{}}
