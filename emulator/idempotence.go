@@ -146,70 +146,85 @@ type identity struct {
 	sequence amqp.Optional[int32]
 }
 
-// enroll registers a client that attaches as want as a producer of the partition.
+// enroll registers a client that attaches as want as a producer of the partition. If the journal
+// fails, nothing has changed: a producer whose epoch could not be stored fences no other.
 func (p *partition) enroll(want identity) (got identity, refused *refusal) {
 	if p.journal != nil {
 		p.writing <- struct{}{}
 		defer func() { <-p.writing }()
 	}
 	p.mu.Lock()
-	got, refused = p.producers.enroll(want, p.settings.idempotent)
-	var state *producer
-	var forgotten []int64
-	if refused == nil {
-		state = p.producers.byID[got.id.Value].clone()
-		forgotten = p.producers.forget(got.id.Value)
-	}
-	p.mu.Unlock()
-	if p.journal == nil || refused != nil {
+	defer p.mu.Unlock()
+	got, state, refused := p.producers.plan(want, p.settings.idempotent)
+	if refused != nil {
 		return got, refused
 	}
-	if err := p.journal.putProducer(p.index, got.id.Value, state, forgotten); err != nil {
-		return got, refuse(conditionInternal, "The producer could not be stored: %v.", err)
+	id := got.id.Value
+	forgotten := p.producers.surplus(id)
+	if p.journal != nil {
+		p.mu.Unlock()
+		err := p.journal.putProducer(p.index, id, state, forgotten) // only the holder of writing changes the producers meanwhile
+		p.mu.Lock()
+		if err != nil {
+			return got, refuse(conditionInternal, "The producer could not be stored: %v.", err)
+		}
 	}
+	p.producers.enroll(id, state, forgotten)
 	return got, nil
 }
 
-// enroll finds the producer that a client states, or makes it.
-func (ps *producers) enroll(want identity, options Idempotence) (got identity, refused *refusal) {
+// plan finds the producer that a client states, or makes one. It changes nothing: state is the
+// producer's new record.
+func (ps *producers) plan(want identity, options Idempotence) (got identity, state *producer, refused *refusal) {
 	id := want.id.Value
 	for !want.id.Set && (id == 0 || ps.byID[id] != nil) {
 		id = rand.Int64N(maxProducerID)
 	}
-	p := ps.byID[id]
-	if p == nil {
-		p = &producer{epoch: want.epoch.Value, last: want.sequence.Value}
-		if ps.byID == nil {
-			ps.byID = make(map[int64]*producer)
-		}
-		ps.byID[id] = p
+	if p := ps.byID[id]; p != nil {
+		state = p.clone()
+	} else {
+		state = &producer{epoch: want.epoch.Value, last: want.sequence.Value}
 	}
-	epoch := want.epoch.Or(p.epoch)
-	if epoch < p.epoch {
-		return got, refuse(conditionEpochStolen, "A producer with id %d and the higher epoch %d exists. A producer with epoch %d cannot be created.", id, p.epoch, epoch)
+	epoch := want.epoch.Or(state.epoch)
+	if epoch < state.epoch {
+		return got, nil, refuse(conditionEpochStolen, "A producer with id %d and the higher epoch %d exists. A producer with epoch %d cannot be created.", id, state.epoch, epoch)
 	}
-	p.epoch = epoch
-	ps.touch(p)
-	sequence := p.last
+	state.epoch = epoch
+	sequence := state.last
 	if !options.ReportTracked {
 		sequence = want.sequence.Or(sequence)
 	}
-	return identity{amqp.Some(id), amqp.Some(epoch), amqp.Some(sequence)}, nil
+	return identity{amqp.Some(id), amqp.Some(epoch), amqp.Some(sequence)}, state, nil
 }
 
-// forget drops the producers that were idle longest while there are too many, but never keep.
-func (ps *producers) forget(keep int64) (forgotten []int64) {
-	for len(ps.byID) > maxProducers {
-		oldest, used := keep, uint64(math.MaxUint64)
-		for id, p := range ps.byID {
-			if p.used < used && id != keep {
-				oldest, used = id, p.used
+// surplus is whom to forget when a producer with this id is enrolled: those that were idle longest.
+func (ps *producers) surplus(id int64) (forgotten []int64) {
+	n := len(ps.byID)
+	if ps.byID[id] == nil {
+		n++
+	}
+	for ; n > maxProducers; n-- {
+		oldest, used := id, uint64(math.MaxUint64)
+		for other, p := range ps.byID {
+			if p.used < used && other != id && !slices.Contains(forgotten, other) {
+				oldest, used = other, p.used
 			}
 		}
-		delete(ps.byID, oldest)
 		forgotten = append(forgotten, oldest)
 	}
 	return forgotten
+}
+
+// enroll sets the record of a producer and forgets others.
+func (ps *producers) enroll(id int64, state *producer, forgotten []int64) {
+	for _, other := range forgotten {
+		delete(ps.byID, other)
+	}
+	if ps.byID == nil {
+		ps.byID = make(map[int64]*producer)
+	}
+	ps.byID[id] = state
+	ps.touch(state)
 }
 
 // wantsIdempotence reports whether the client of a sender link becomes an idempotent producer. That
@@ -240,12 +255,12 @@ func (a *attach) enroll() (amqp.Map, *refusal) {
 // readIdentity reads the link properties of an idempotent producer.
 func readIdentity(properties amqp.Map) (want identity, refused *refusal) {
 	for _, p := range []struct {
-		key  string
-		read func(any) (int64, bool)
+		key, kind string
+		read      func(any) (int64, bool)
 	}{
-		{producerID, func(v any) (n int64, ok bool) { n, ok = v.(int64); want.id = amqp.Some(n); return }},
-		{producerEpoch, func(v any) (int64, bool) { n, ok := v.(int16); want.epoch = amqp.Some(n); return int64(n), ok }},
-		{producerSequence, func(v any) (int64, bool) { n, ok := v.(int32); want.sequence = amqp.Some(n); return int64(n), ok }},
+		{producerID, "long", func(v any) (n int64, ok bool) { n, ok = v.(int64); want.id = amqp.Some(n); return }},
+		{producerEpoch, "short", func(v any) (int64, bool) { n, ok := v.(int16); want.epoch = amqp.Some(n); return int64(n), ok }},
+		{producerSequence, "int", func(v any) (int64, bool) { n, ok := v.(int32); want.sequence = amqp.Some(n); return int64(n), ok }},
 	} {
 		v, _ := properties.Get(p.key)
 		if v == nil {
@@ -253,7 +268,7 @@ func readIdentity(properties amqp.Map) (want identity, refused *refusal) {
 		}
 		n, ok := p.read(v)
 		if !ok {
-			return want, refuse(conditionArgument, "The link property '%s' is a %T; it must be a long, a short or an int, in the order of id, epoch and sequence number.", p.key, v)
+			return want, refuse(conditionArgument, "The link property '%s' has the type %s; it must be of type %s.", p.key, amqp.TypeName(v), p.kind)
 		}
 		if n < 0 {
 			return want, refuse(conditionArgumentRange, "The link property '%s' is %d; it cannot be negative.", p.key, n)

@@ -19,13 +19,23 @@ func TestSequenceNumbersWrapToZero(t *testing.T) {
 	}
 }
 
+// enroll enrolls a client that attaches as want, and returns whom the partition forgets for it.
+func enroll(t *testing.T, ps *producers, want identity) (got identity, forgotten []int64) {
+	t.Helper()
+	got, state, refused := ps.plan(want, Idempotence{})
+	if refused != nil {
+		t.Fatal(refused)
+	}
+	forgotten = ps.surplus(got.id.Value)
+	ps.enroll(got.id.Value, state, forgotten)
+	return got, forgotten
+}
+
 // enrolled is a set of producers that includes one with id 1, epoch 0 and this last number.
 func enrolled(t *testing.T, last int32) *producers {
 	t.Helper()
 	ps := &producers{}
-	if _, refused := ps.enroll(identity{id: amqp.Some(int64(1)), epoch: amqp.Some(int16(0)), sequence: amqp.Some(last)}, Idempotence{}); refused != nil {
-		t.Fatal(refused)
-	}
+	enroll(t, ps, identity{id: amqp.Some(int64(1)), epoch: amqp.Some(int16(0)), sequence: amqp.Some(last)})
 	return ps
 }
 
@@ -48,11 +58,10 @@ func TestIdleProducersAreForgottenWhenThereAreTooMany(t *testing.T) {
 		if id == maxProducers/2 {
 			ps.stored(&numbers{id: 1, first: 1, last: 1}) // not idle, so it stays
 		}
-		got, refused := ps.enroll(identity{id: amqp.Some(id + 2)}, Idempotence{})
-		if refused != nil || got.id.Value != id+2 {
-			t.Fatal(got, refused)
+		got, forgotten := enroll(t, ps, identity{id: amqp.Some(id + 2)})
+		if got.id.Value != id+2 {
+			t.Fatal(got)
 		}
-		forgotten := ps.forget(id + 2)
 		if want := id == maxProducers-1; slices.Equal(forgotten, []int64{2}) != want {
 			t.Errorf("when producer %d came, %v went", id+2, forgotten)
 		}
@@ -66,9 +75,9 @@ func TestAssignedProducerIDsAreExactInJavaScript(t *testing.T) {
 	ps := &producers{}
 	seen := make(map[int64]bool)
 	for range 1000 {
-		got, refused := ps.enroll(identity{}, Idempotence{})
-		if refused != nil || got.id.Value < 1 || got.id.Value >= 1<<53 || seen[got.id.Value] {
-			t.Fatalf("assigned %d, %v", got.id.Value, refused)
+		got, _ := enroll(t, ps, identity{})
+		if got.id.Value < 1 || got.id.Value >= 1<<53 || seen[got.id.Value] {
+			t.Fatalf("assigned %d", got.id.Value)
 		}
 		seen[got.id.Value] = true
 	}

@@ -199,6 +199,34 @@ func TestEventThatCannotBeKeptIsNotStored(t *testing.T) {
 	}
 }
 
+// TestAnEpochThatCannotBeKeptFencesNoOne attaches a second producer while the store fails.
+func TestAnEpochThatCannotBeKeptFencesNoOne(t *testing.T) {
+	store := newMemoryStore()
+	server := newServer(t, emulator.Options{Store: store})
+	working := mustAttachProducer(t, server, identity{int64(7), int16(1), nil})
+	working.send(t, 1, "a")
+	store.fail(errors.New("disk full"))
+	for _, want := range []identity{{int64(7), int16(2), nil}, {int64(8), int16(0), nil}} {
+		if _, err := attachProducer(t, server, "events/Partitions/0", want); refusedWith(err) != "amqp:internal-error" || !strings.Contains(err.Error(), "disk full") {
+			t.Errorf("attaching %v while the store fails: %v", want, err)
+		}
+	}
+	store.fail(nil)
+	if got := working.send(t, 2, "b"); got != "" {
+		t.Errorf("the working producer is refused: %s", got)
+	}
+	if p := mustAttachProducer(t, server, identity{int64(7), int16(1), nil}); p.got.epoch != int16(1) {
+		t.Errorf("the epoch is %v, want 1", p.got.epoch)
+	}
+	stranger := producer{working.link, identity{id: int64(8), epoch: int16(0)}}
+	if got := stranger.send(t, 1, "c"); got != outOfOrder {
+		t.Errorf("a producer that could not be kept sends: %q, want %s", got, outOfOrder)
+	}
+	if got := bodies(server, "events", "0"); fmt.Sprint(got) != "[a b]" {
+		t.Errorf("stored are %q", got)
+	}
+}
+
 func TestWhatRetentionTakesGoesFromTheStoreToo(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := newMemoryStore()
