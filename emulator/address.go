@@ -28,7 +28,7 @@ type address struct {
 // parseAddress parses
 //
 //	$cbs
-//	$management, hub/$management
+//	$management, hub/$management, hub/ConsumerGroups/GROUP/$management
 //	hub, hub/Partitions/ID, hub/Publishers/NAME
 //	hub/ConsumerGroups/GROUP/Partitions/ID
 //
@@ -47,7 +47,8 @@ func parseAddress(text string) address {
 		return a
 	case strings.EqualFold(last, nodeManagement):
 		a.node = nodeManagement
-		a.hub = strings.Join(parts[:len(parts)-1], "/")
+		parts, a.group, a.hasGroup = cutPair(parts[:len(parts)-1], wordGroups) // Rust's consumer
+		a.hub = strings.Join(parts, "/")
 		return a
 	}
 	parts, a.partition, a.hasPartition = cutPair(parts, wordPartitions)

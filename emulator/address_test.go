@@ -11,6 +11,10 @@ func TestAddressesAreTakenApart(t *testing.T) {
 		{"$CBS", address{node: nodeCBS}},
 		{"$management", address{node: nodeManagement}},
 		{"hub/$management", address{node: nodeManagement, hub: "hub"}},
+		{"team/hub/$management", address{node: nodeManagement, hub: "team/hub"}},
+		{"hub/ConsumerGroups/g/$management", address{node: nodeManagement, hub: "hub", group: "g", hasGroup: true}},
+		{"team/hub/consumergroups/$Default/$Management", address{node: nodeManagement, hub: "team/hub", group: "$Default", hasGroup: true}},
+		{"ConsumerGroups/g/$management", address{node: nodeManagement, hub: "ConsumerGroups/g"}},
 		{"hub", address{hub: "hub"}},
 		{"team/hub", address{hub: "team/hub"}},
 		{"hub/Partitions/0", address{hub: "hub", partition: "0", hasPartition: true}},
@@ -39,6 +43,7 @@ func TestAudiencesOfAllClientsAreTakenApart(t *testing.T) {
 		{"amqps://ns.servicebus.windows.net/hub/Partitions/3", "hub", "3"},
 		{"sb://localhost:5672/hub/ConsumerGroups/$Default/Partitions/3", "hub", "3"},
 		{"amqp://localhost:5672/hub/$management", "hub", ""},
+		{"amqps://localhost/hub/ConsumerGroups/$Default/$management", "hub", ""},
 		{"sb://ns.servicebus.windows.net", "", ""},
 		{"", "", ""},
 	} {

@@ -3,6 +3,7 @@ package emulator
 import (
 	"context"
 	"math"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -22,6 +23,7 @@ type attach struct {
 	partition *partition // nil if the address names none
 	receiver  bool       // the client receives
 	refused   *refusal   // why the attach fails; nil if it can succeed
+	foreign   bool       // it asks for something that no Event Hubs has
 
 	// Atomic, since snapshots read them.
 	since    atomic.Pointer[time.Time] // when it was accepted; nil before
@@ -37,6 +39,11 @@ type attach struct {
 // resolve resolves the address.
 func (a *attach) resolve() {
 	a.receiver = a.remote.Role == amqp.RoleReceiver
+	if !a.receiver {
+		// "If this field is zero or unset, there is no maximum" (2.7.3). But clients read its
+		// absence as zero, or fail. So it is stated, unless a test wants otherwise.
+		a.link.LimitMessages(uint64(a.maxMessageSize()), a.statedMessageSize())
+	}
 	text := ""
 	switch {
 	case a.receiver && a.remote.Source != nil:
@@ -45,12 +52,18 @@ func (a *attach) resolve() {
 		text = a.remote.Target.Address
 	}
 	a.address = parseAddress(text)
+	if a.refused = a.unsupported(); a.refused != nil {
+		a.foreign = true
+		return
+	}
 	a.hub = a.connection.server.hub(a.address.hub)
 	switch {
 	case a.address.node == nodeCBS:
 	case a.address.node == nodeManagement && a.address.hub == "":
 	case a.hub == nil:
 		a.refused = a.notFound(a.address.hub)
+	case a.address.node == nodeManagement && a.address.hasGroup && !a.hub.group(a.address.group):
+		a.refused = a.groupNotFound()
 	case a.address.node == nodeManagement:
 	case a.hub.disabled:
 		a.refused = refuse(conditionDisabled, textEntityDisabled, a.connection.entityURL(a.hub.name))
@@ -61,12 +74,35 @@ func (a *attach) resolve() {
 	}
 }
 
+// unsupported refuses what other brokers have and Event Hubs has not. Clients for any broker ask for
+// it, for example those of JMS.
+func (a *attach) unsupported() *refusal {
+	dynamic := a.receiver && a.remote.Source != nil && a.remote.Source.Dynamic ||
+		!a.receiver && a.remote.Target != nil && a.remote.Target.Dynamic
+	switch {
+	case a.remote.Coordinator:
+		return refuse(conditionNotImplemented, "Transactions are not supported: the target of the link is a transaction coordinator.")
+	case dynamic:
+		return refuse(conditionNotImplemented, "Dynamic nodes, such as temporary queues and topics, are not supported: the link must name an address that exists.")
+	case !a.receiver && a.address.text == "":
+		return refuse(conditionNotImplemented, "A sender without an address, which names one in each message (an anonymous relay), is not supported. "+textSenders+".")
+	case a.address.text == "":
+		return refuse(conditionNotImplemented, "A receiver without an address is not supported. "+textReceivers+".")
+	}
+	return nil
+}
+
+const (
+	textSenders   = "Senders attach to HUB, HUB/Partitions/ID or HUB/Publishers/NAME"
+	textReceivers = "Receivers attach to HUB/ConsumerGroups/GROUP/Partitions/ID"
+)
+
 func (a *attach) resolveReceiver() {
 	switch {
 	case !a.address.hasGroup || !a.address.hasPartition || a.address.hasPublisher:
-		a.refused = refuse(conditionNotAllowed, "Receivers attach to HUB/ConsumerGroups/GROUP/Partitions/ID, not to '%s'.", a.address.text)
+		a.refused = refuse(conditionNotAllowed, textReceivers+", not to '%s'.", a.address.text)
 	case !a.hub.group(a.address.group):
-		a.refused = refuse(conditionNotFound, textEntityNotFound, "emulator:eventhub:"+strings.ToLower(a.hub.name)+"~32766|"+a.address.group)
+		a.refused = a.groupNotFound()
 	default:
 		a.resolvePartition()
 	}
@@ -75,7 +111,7 @@ func (a *attach) resolveReceiver() {
 func (a *attach) resolveSender() {
 	switch {
 	case a.address.hasGroup || a.address.hasPartition && a.address.hasPublisher:
-		a.refused = refuse(conditionNotAllowed, "Senders attach to HUB, HUB/Partitions/ID or HUB/Publishers/NAME, not to '%s'.", a.address.text)
+		a.refused = refuse(conditionNotAllowed, textSenders+", not to '%s'.", a.address.text)
 	case a.address.hasPartition:
 		a.resolvePartition()
 	}
@@ -91,6 +127,11 @@ func (a *attach) resolvePartition() {
 // notFound says that an entity does not exist, with the URL that the service would print.
 func (a *attach) notFound(entity string) *refusal {
 	return refuse(conditionNotFound, textEntityNotFound, a.connection.entityURL(entity))
+}
+
+// groupNotFound says that the hub has no such consumer group. The service names its broker's entity.
+func (a *attach) groupNotFound() *refusal {
+	return refuse(conditionNotFound, textEntityNotFound, "emulator:eventhub:"+strings.ToLower(a.hub.name)+"~32766|"+a.address.group)
 }
 
 // operation is the attach as the hook sees it.
@@ -122,16 +163,10 @@ func (a *attach) accept() error {
 		return refused
 	}
 	reply := &amqp.Attach{
-		Source:              a.remote.Source,
+		Source:              a.source(),
 		Target:              a.remote.Target,
 		OfferedCapabilities: a.offered(),
 		Properties:          properties,
-	}
-	if !a.receiver {
-		// "If this field is zero or unset, there is no maximum" (2.7.3). But clients read its
-		// absence as zero, or fail. So it is stated, unless a test wants otherwise.
-		reply.MaxMessageSize = a.statedMessageSize()
-		a.link.Enforce(uint64(a.maxMessageSize()))
 	}
 	if err := a.link.Accept(reply); err != nil {
 		return err
@@ -139,6 +174,20 @@ func (a *attach) accept() error {
 	a.remote = a.link.Remote() // without the fields that are no longer needed
 	a.since.Store(new(time.Now().UTC()))
 	return nil
+}
+
+// source is the source in the reply: the client's, except filters that are not in force. The reply's
+// filters are those that "the sending endpoint … actually has in place" (3.5.3). Clients of JMS
+// refuse a selector that is missing in it.
+func (a *attach) source() *amqp.Source {
+	s := a.remote.Source
+	foreign := func(p amqp.Pair) bool { return p.Key != amqp.Symbol(filterKey) && p.Key != filterKey }
+	if !a.receiver || s == nil || !slices.ContainsFunc(s.Filter, foreign) {
+		return s
+	}
+	granted := *s
+	granted.Filter = slices.DeleteFunc(slices.Clone(s.Filter), foreign)
+	return &granted
 }
 
 // maxMessageSize is the smaller of the client's and the server's limit.

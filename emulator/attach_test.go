@@ -40,7 +40,7 @@ func TestAttachesThatAreRefused(t *testing.T) {
 		{"receiver in the form of .NET", receive, "/hub/consumergroups/$default/Partitions/1", "", ""},
 		{"receiver of another group", receive, "hub/ConsumerGroups/MINE/Partitions/1", "", ""},
 		{"sender to an unknown hub", send, "nosuch", "amqp:not-found", "The messaging entity 'sb://emulator-in-memory.invalid/nosuch' could not be found. TrackingId:"},
-		{"sender to nothing", send, "", "amqp:not-found", "could not be found"},
+		{"sender to nothing", send, "", "amqp:not-implemented", "anonymous relay"},
 		{"sender to an unknown partition", send, "hub/Partitions/2", "com.microsoft:argument-out-of-range", "It should be between 0 and 1"},
 		{"sender to a group", send, "hub/ConsumerGroups/mine/Partitions/0", "amqp:not-allowed", "Senders attach to"},
 		{"sender to a publisher's partition", send, "hub/Publishers/me/Partitions/0", "amqp:not-allowed", "Senders attach to"},

@@ -68,11 +68,11 @@ func TestSignaturesAreVerified(t *testing.T) {
 			status                int32
 			text                  string // empty: it is valid
 		}{
-			{"of the namespace's key", events, literal, 200, ""},
-			{"of a key with fewer rights", events, sas.Sign(events, "sender", "c2VuZGVy", hour), 200, ""},
-			{"for the namespace", events + "/Partitions/0", sas.Sign(memoryURL, rootName, rootKey, hour), 200, ""},
-			{"in other letters and another scheme", "amqps://EMULATOR-in-memory.invalid/EVENTS/$management", literal, 200, ""},
-			{"of a hub's key", memoryURL + "/other", sas.Sign(memoryURL+"/other", "others", "b3RoZXJz", hour), 200, ""},
+			{"of the namespace's key", events, literal, 202, ""},
+			{"of a key with fewer rights", events, sas.Sign(events, "sender", "c2VuZGVy", hour), 202, ""},
+			{"for the namespace", events + "/Partitions/0", sas.Sign(memoryURL, rootName, rootKey, hour), 202, ""},
+			{"in other letters and another scheme", "amqps://EMULATOR-in-memory.invalid/EVENTS/$management", literal, 202, ""},
+			{"of a hub's key", memoryURL + "/other", sas.Sign(memoryURL+"/other", "others", "b3RoZXJz", hour), 202, ""},
 			{"of another hub's key", events, sas.Sign(memoryURL, "others", "b3RoZXJz", hour), 401, "InvalidAudience: "},
 			{"of another secret", events, sas.Sign(events, rootName, "guess", hour), 401, "InvalidSignature: The token has an invalid signature."},
 			{"of an unknown key", events, sas.Sign(events, "nobody", rootKey, hour), 401, "InvalidSignature: The token has an invalid signature."},
@@ -96,8 +96,8 @@ func TestSignaturesAreVerified(t *testing.T) {
 func TestWithoutAuthenticationAnyTokenWillDo(t *testing.T) {
 	inBubble(t, nil, func(t *testing.T, server *emulator.Server) {
 		session := mustSession(t, server)
-		put(t, session, kindSAS, memoryURL+"/events", "rubbish", 200, "OK", "")
-		put(t, session, kindJWT, memoryURL+"/events", "rubbish", 200, "OK", "")
+		put(t, session, kindSAS, memoryURL+"/events", "rubbish", 202, "Accepted", "")
+		put(t, session, kindJWT, memoryURL+"/events", "rubbish", 202, "Accepted", "")
 	})
 }
 
@@ -126,7 +126,7 @@ func TestRightsDecideWhatIsAttached(t *testing.T) {
 			authenticated(t, emulator.Authentication{}, func(t *testing.T, server *emulator.Server) {
 				session := mustSession(t, server)
 				if test.rights != 0 {
-					put(t, session, kindSAS, memoryURL+test.audience, server.SharedAccessSignature("", time.Hour, test.rights), 200, "OK", "")
+					put(t, session, kindSAS, memoryURL+test.audience, server.SharedAccessSignature("", time.Hour, test.rights), 202, "Accepted", "")
 				}
 				_, err := session.NewSender(t.Context(), sender, nil)
 				wantClaim(t, err, test.sends, "Unauthorized access. 'Send' claim(s) are required to perform this operation. Resource: 'sb://emulator-in-memory.invalid/"+sender+"'. TrackingId:")
@@ -159,7 +159,7 @@ func TestWhatExistsIsNotToldToWhoMayNotUseIt(t *testing.T) {
 func TestManagementNeedsAClaimForTheHub(t *testing.T) {
 	authenticated(t, emulator.Authentication{}, func(t *testing.T, server *emulator.Server) {
 		session := mustSession(t, server)
-		put(t, session, kindSAS, memoryURL+"/other", server.SharedAccessSignature("other", time.Hour), 200, "OK", "")
+		put(t, session, kindSAS, memoryURL+"/other", server.SharedAccessSignature("other", time.Hour), 202, "Accepted", "")
 		node := openNode(t, session, "$management", "me")
 		checkStatus(t, node.call(t, read(map[string]any{"name": "other"})), 200, "OK", "")
 		checkStatus(t, node.call(t, read(nil)), 401, "Unauthorized access.", "amqp:unauthorized-access")
@@ -168,6 +168,51 @@ func TestManagementNeedsAClaimForTheHub(t *testing.T) {
 		bad := server.SharedAccessSignature("events", -time.Hour)
 		checkStatus(t, node.call(t, read(map[string]any{"security_token": bad})), 401, "Unauthorized access.", "amqp:unauthorized-access")
 	})
+}
+
+// Rust's consumer puts a token for the $management node of its consumer group, and asks the hub's.
+func TestATokenForManagementOfAGroupAllowsToReadItsHub(t *testing.T) {
+	authenticated(t, emulator.Authentication{}, func(t *testing.T, server *emulator.Server) {
+		session := mustSession(t, server)
+		put(t, session, kindSAS, memoryURL+"/events/ConsumerGroups/$Default/$management", server.SharedAccessSignature("events", time.Hour, emulator.RightListen), 202, "Accepted", "")
+		node := openNode(t, session, "$management", "me")
+		checkStatus(t, node.call(t, read(nil)), 200, "OK", "")
+		checkStatus(t, node.call(t, read(map[string]any{"name": "other"})), 401, "Unauthorized access.", "amqp:unauthorized-access")
+		openNode(t, session, "events/ConsumerGroups/$Default/$management", "group")
+		for _, address := range []string{"", "events", "events/Partitions/0"} {
+			if _, err := session.NewSender(t.Context(), address, nil); err == nil {
+				t.Errorf("the token also allows to send to %q", address)
+			}
+		}
+		_, err := session.NewReceiver(t.Context(), partition0, nil)
+		wantClaim(t, err, false, "'Listen' claim(s)")
+	})
+}
+
+// The legacy Java client asks with a token for the host, on a connection to the host and its port.
+func TestATokenIsForAHostWhateverThePort(t *testing.T) {
+	for _, host := range []string{"sb://emulator.test", "amqp://emulator.test:5671", "sb://emulator.test:1"} {
+		authenticated(t, emulator.Authentication{}, func(t *testing.T, server *emulator.Server) {
+			nc, err := server.Dial(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			conn, err := amqp.NewConn(t.Context(), nc, &amqp.ConnOptions{SASLType: amqp.SASLTypeAnonymous(), HostName: "emulator.test:5671"})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer func() { _ = conn.Close() }()
+			session, err := conn.NewSession(t.Context(), nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			token := sas.Sign(host+"/events", rootName, rootKey, time.Now().Add(time.Hour))
+			node := openNode(t, session, "$management", "reads")
+			checkStatus(t, node.call(t, read(map[string]any{"security_token": token})), 200, "OK", "")
+			put(t, session, kindSAS, "sb://emulator.test:5671/events", token, 202, "Accepted", "")
+			put(t, session, kindSAS, "sb://elsewhere:5671/events", token, 401, "InvalidAudience: ", "com.microsoft:auth-failed")
+		})
+	}
 }
 
 // Azure's Java client puts no token for $management.
@@ -186,8 +231,8 @@ func TestATokenThatComesWithAManagementRequestIsEnough(t *testing.T) {
 func TestExpiryDetachesTheLinksAndNothingElse(t *testing.T) {
 	authenticated(t, emulator.Authentication{}, func(t *testing.T, server *emulator.Server) {
 		session := mustSession(t, server)
-		put(t, session, kindSAS, memoryURL+"/events", server.SharedAccessSignature("events", time.Hour), 200, "OK", "")
-		put(t, session, kindSAS, memoryURL+"/other", server.SharedAccessSignature("other", 2*time.Hour), 200, "OK", "")
+		put(t, session, kindSAS, memoryURL+"/events", server.SharedAccessSignature("events", time.Hour), 202, "Accepted", "")
+		put(t, session, kindSAS, memoryURL+"/other", server.SharedAccessSignature("other", 2*time.Hour), 202, "Accepted", "")
 		sender, err := session.NewSender(t.Context(), "events", nil)
 		if err != nil {
 			t.Fatal(err)
@@ -215,7 +260,7 @@ func TestExpiryDetachesTheLinksAndNothingElse(t *testing.T) {
 		_, err = session.NewSender(t.Context(), "events", nil)
 		wantClaim(t, err, false, "'Send' claim(s)")
 		// The connection still works.
-		put(t, session, kindSAS, memoryURL+"/events", server.SharedAccessSignature("events", time.Hour), 200, "OK", "")
+		put(t, session, kindSAS, memoryURL+"/events", server.SharedAccessSignature("events", time.Hour), 202, "Accepted", "")
 		if _, err = session.NewSender(t.Context(), "events", nil); err != nil {
 			t.Error(err)
 		}
@@ -227,7 +272,7 @@ func TestARenewedTokenKeepsTheLinks(t *testing.T) {
 		session := mustSession(t, server)
 		var sender *amqp.Sender
 		for range 10 {
-			put(t, session, kindSAS, memoryURL+"/events", server.SharedAccessSignature("events", time.Hour), 200, "OK", "")
+			put(t, session, kindSAS, memoryURL+"/events", server.SharedAccessSignature("events", time.Hour), 202, "Accepted", "")
 			if sender == nil {
 				var err error
 				if sender, err = session.NewSender(t.Context(), "events", nil); err != nil {
@@ -240,11 +285,46 @@ func TestARenewedTokenKeepsTheLinks(t *testing.T) {
 			}
 		}
 		// A shorter token replaces a longer one.
-		put(t, session, kindSAS, memoryURL+"/events", server.SharedAccessSignature("events", time.Second), 200, "OK", "")
+		put(t, session, kindSAS, memoryURL+"/events", server.SharedAccessSignature("events", time.Second), 202, "Accepted", "")
 		time.Sleep(time.Second)
 		synctest.Wait()
 		if _, err := sendOne(t, sender); condition(err) != "amqp:unauthorized-access" {
 			t.Errorf("sending: %v", err)
+		}
+	})
+}
+
+// TestATokenThatTakesARightAwayEndsTheLinksAtOnce replaces a token by ones that allow less.
+func TestATokenThatTakesARightAwayEndsTheLinksAtOnce(t *testing.T) {
+	authenticated(t, emulator.Authentication{}, func(t *testing.T, server *emulator.Server) {
+		session := mustSession(t, server)
+		put(t, session, kindSAS, memoryURL+"/events", server.SharedAccessSignature("events", time.Hour), 202, "Accepted", "")
+		sender, err := session.NewSender(t.Context(), "events/Partitions/0", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		receiver, err := session.NewReceiver(t.Context(), partition0, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		begin := time.Now()
+		put(t, session, kindSAS, memoryURL+"/events", server.SharedAccessSignature("events", time.Hour, emulator.RightListen), 202, "Accepted", "")
+		synctest.Wait()
+		_, err = sendOne(t, sender)
+		wantClaim(t, err, false, "Unauthorized access. 'Send' claim(s) are required to perform this operation. Resource: 'sb://emulator-in-memory.invalid/events/Partitions/0'. TrackingId:")
+		if strings.Contains(fmt.Sprint(err), "0001-") {
+			t.Errorf("the sender hears of the year 1: %v", err)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		if _, err := receiver.Receive(ctx, nil); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("the receiver, which may still listen: %v", err)
+		}
+		put(t, session, kindSAS, memoryURL+"/events", server.SharedAccessSignature("events", time.Hour, emulator.RightSend), 202, "Accepted", "")
+		_, err = receiver.Receive(t.Context(), nil)
+		wantClaim(t, err, false, "'Listen' claim(s)")
+		if got := time.Since(begin); got != time.Minute {
+			t.Errorf("the receiver is detached after %v, want at once after 1m0s", got)
 		}
 	})
 }
@@ -263,7 +343,7 @@ func TestAConnectionWithoutATokenIsClosed(t *testing.T) {
 				}
 				busy := mustSession(t, server)
 				put(t, busy, kindSAS, memoryURL+"/events", "SharedAccessSignature sr=x", 401, "MalformedToken", "com.microsoft:auth-failed")
-				put(t, busy, kindSAS, memoryURL+"/events", server.SharedAccessSignature("", time.Second), 200, "OK", "")
+				put(t, busy, kindSAS, memoryURL+"/events", server.SharedAccessSignature("", time.Second), 202, "Accepted", "")
 				wait := time.Hour
 				if test.want > 0 {
 					wait = 2 * test.want
@@ -279,7 +359,7 @@ func TestAConnectionWithoutATokenIsClosed(t *testing.T) {
 					}
 				}
 				// One valid token is enough, even after it has expired.
-				put(t, busy, kindSAS, memoryURL+"/events", server.SharedAccessSignature("", time.Hour), 200, "OK", "")
+				put(t, busy, kindSAS, memoryURL+"/events", server.SharedAccessSignature("", time.Hour), 202, "Accepted", "")
 			})
 		})
 	}
@@ -302,8 +382,8 @@ func TestTokensOfAHookAreJudgedByIt(t *testing.T) {
 		put(t, session, kindJWT, memoryURL+"/events", "forged", 401, "MalformedToken: The token is malformed: the issuer is unknown.", "com.microsoft:auth-failed")
 		put(t, session, kindJWT, memoryURL+"/events", "late", 401, "ExpiredToken: ", "com.microsoft:auth-failed")
 		put(t, session, kindJWT, memoryURL+"/events", "other", 401, "InvalidAudience: ", "com.microsoft:auth-failed")
-		put(t, session, kindJWT, memoryURL+"/other/Partitions/0", "other", 200, "OK", "")
-		put(t, session, kindJWT, memoryURL+"/events", "send", 200, "OK", "")
+		put(t, session, kindJWT, memoryURL+"/other/Partitions/0", "other", 202, "Accepted", "")
+		put(t, session, kindJWT, memoryURL+"/events", "send", 202, "Accepted", "")
 		if _, err := session.NewSender(t.Context(), "events", nil); err != nil {
 			t.Error(err)
 		}
@@ -317,10 +397,10 @@ func TestCredentialsOfTheServerAreAccepted(t *testing.T) {
 		if err != nil || time.Until(token.ExpiresOn) != time.Hour {
 			t.Fatalf("GetToken: %v, expires in %v", err, time.Until(token.ExpiresOn))
 		}
-		put(t, session, kindJWT, memoryURL+"/events", token.Token, 200, "OK", "")
+		put(t, session, kindJWT, memoryURL+"/events", token.Token, 202, "Accepted", "")
 		_, err = session.NewSender(t.Context(), "events", nil)
 		wantClaim(t, err, false, "'Send'")
-		put(t, session, "amqp:jwt", memoryURL+"/events", mustToken(t, server), 200, "OK", "")
+		put(t, session, "amqp:jwt", memoryURL+"/events", mustToken(t, server), 202, "Accepted", "")
 		if _, err = session.NewSender(t.Context(), "events", nil); err != nil {
 			t.Error(err)
 		}

@@ -142,9 +142,11 @@ func (c *connection) handshake(ctx context.Context, nc net.Conn, action Action) 
 		SessionWindow: sessionWindow,
 		HandleMax:     handleMax,
 		LinkBacklog:   maxLinks, // a client may open a thousand at once
-		MaxPartial:    max(maxPartial, 4*largest),
-		MaxBuffered:   max(maxBuffered, 4*largest),
-		Authenticate:  c.login,
+
+		MaxMessageSize: uint64(largest),
+		MaxPartial:     max(maxPartial, 4*largest),
+		MaxBuffered:    max(maxBuffered, 4*largest),
+		Authenticate:   c.login,
 		BeforeStart: func(conn *amqp.Conn) {
 			c.amqp = conn
 			c.disturb(action, nil)

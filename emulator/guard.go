@@ -2,6 +2,7 @@ package emulator
 
 import (
 	"context"
+	"strings"
 	"sync"
 	"time"
 
@@ -27,6 +28,7 @@ type guard struct {
 // A need is the right that a link requires while it lives.
 type need struct {
 	path   string // in the form of normalPath
+	entity string // the address that the client attached to
 	rights Rights // one of them is enough
 }
 
@@ -85,12 +87,12 @@ func (g *guard) coveredLocked(n need, now time.Time) bool {
 
 // admit lets a link in if its need is met, and watches it until release. The $management node of
 // the namespace has no need: Azure's Java client puts no token for it, but sends one with each
-// request.
+// request. A link that is refused for every client needs none, either.
 func (g *guard) admit(a *attach) *refusal {
-	if g == nil || a.address.node != "" && a.address.hub == "" {
+	if g == nil || a.foreign || a.address.node != "" && a.address.hub == "" {
 		return nil
 	}
-	n := need{path: normalPath(a.address.text), rights: RightSend}
+	n := need{path: normalPath(a.address.text), entity: a.address.text, rights: RightSend}
 	switch {
 	case a.address.node == nodeManagement:
 		n.rights = rightAny
@@ -157,6 +159,7 @@ func (g *guard) run(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 		case <-g.changed:
+			g.expire() // the new token may allow less than the one that it replaces
 		case <-due:
 			if !g.inTime() {
 				_ = g.connection.close(refuse(conditionForced, textNoTokenInTime, g.timeout().Milliseconds()))
@@ -198,14 +201,14 @@ func (g *guard) inTime() bool {
 	return g.authorized || g.timeout() <= 0 || time.Since(g.opened) < g.timeout()
 }
 
-// expire forgets expired grants and detaches the links that depended on them.
+// expire forgets expired grants and detaches the links that no grant covers any more.
 func (g *guard) expire() {
 	now := time.Now()
-	orphans := make(map[*amqp.Link]time.Time) // with the end of each one's last grant
+	orphans := make(map[*amqp.Link]*refusal)
 	g.mu.Lock()
 	for link, n := range g.links {
 		if !g.coveredLocked(n, now) {
-			orphans[link] = g.latestLocked(n)
+			orphans[link] = g.withdrawnLocked(n)
 			delete(g.links, link)
 		}
 	}
@@ -215,15 +218,25 @@ func (g *guard) expire() {
 		}
 	}
 	g.mu.Unlock()
-	for link, at := range orphans {
-		refused := refuseExpired(at)
-		refused.condition = conditionUnauthorized
+	for link, refused := range orphans {
 		g.connection.log.Debug("link detached", "error", refused)
 		_ = link.Detach(refused.amqp())
 	}
 }
 
-// latestLocked is when the last grant that met a need expired.
+// withdrawnLocked says why a need is not met any more: the grant has expired, or a token with fewer
+// rights has replaced it.
+func (g *guard) withdrawnLocked(n need) *refusal {
+	latest := g.latestLocked(n)
+	if latest.IsZero() {
+		return g.claimRequired(n.rights, n.entity)
+	}
+	refused := refuseExpired(latest)
+	refused.condition = conditionUnauthorized
+	return refused
+}
+
+// latestLocked is when the last grant that met a need expired; zero if there is none.
 func (g *guard) latestLocked(n need) time.Time {
 	var latest time.Time
 	for path, claims := range g.grants {
@@ -234,7 +247,19 @@ func (g *guard) latestLocked(n need) time.Time {
 	return latest
 }
 
-// metBy reports whether claims for a path meet the need until they expire.
+// metBy reports whether claims for a path meet the need until they expire. Rust's consumer reads its
+// hub's properties with a token for its group's $management node.
 func (n need) metBy(path string, claims Claims) bool {
-	return covers(path, n.path) && claims.Rights.allow(n.rights)
+	return claims.Rights.allow(n.rights) && (covers(path, n.path) || isOfGroup(path, n.path))
+}
+
+// isOfGroup reports whether path is the $management node of a consumer group, and node that of its
+// hub. Both have the form of normalPath.
+func isOfGroup(path, node string) bool {
+	const suffix = "/" + nodeManagement
+	if !strings.HasSuffix(path, suffix) || !strings.HasSuffix(node, suffix) {
+		return false
+	}
+	a := parseAddress(path)
+	return a.hasGroup && a.hub+suffix == node
 }

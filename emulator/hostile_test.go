@@ -247,7 +247,7 @@ func TestTokensOfAConnectionAreBounded(t *testing.T) {
 			request.Value = server.SharedAccessSignature("events", time.Hour)
 			answer := cbs.call(t, request)
 			if i < 1_000 {
-				checkStatus(t, answer, 200, "OK", "")
+				checkStatus(t, answer, 202, "Accepted", "")
 			} else {
 				checkStatus(t, answer, 403, "1000 audiences", "amqp:resource-limit-exceeded")
 			}

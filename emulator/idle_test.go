@@ -277,10 +277,10 @@ func onlyEntities(_ context.Context, op emulator.Operation) emulator.Action {
 func TestTokensMayBeRefusedByTheirAudience(t *testing.T) {
 	inBubble(t, onlyEntities, func(t *testing.T, server *emulator.Server) {
 		for audience, status := range map[string]int32{
-			"amqps://h/events": 403, "amqps://h/events/$management": 403, "amqps://h/events/Partitions/2": 200, "amqps://h/events/ConsumerGroups/$Default/Partitions/2": 200,
+			"amqps://h/events": 403, "amqps://h/events/$management": 403, "amqps://h/events/Partitions/2": 202, "amqps://h/events/ConsumerGroups/$Default/Partitions/2": 202,
 		} {
-			text, condition := "OK", ""
-			if status != 200 {
+			text, condition := "Accepted", ""
+			if status != 202 {
 				text, condition = "InvalidAudience: no.", "com.microsoft:auth-failed"
 			}
 			cbs := openNode(t, mustSession(t, server), "$cbs", "me")

@@ -66,6 +66,10 @@ func (a *attach) describePartition(h *hub, id string) response {
 	return response{body: p.describe(h.name)}
 }
 
+// withoutReplication is the epoch of a sequence number while geo-replication is off. Rust's client
+// refuses a partition's properties without it.
+const withoutReplication int32 = -1
+
 // describe is the reply's body about a partition.
 func (p *partition) describe(hub string) amqp.Map {
 	end := p.end()
@@ -77,7 +81,9 @@ func (p *partition) describe(hub string) amqp.Map {
 		{Key: "name", Value: hub},
 		{Key: "type", Value: typePartition},
 		{Key: "partition", Value: p.id},
+		{Key: "begin_sequence_number_epoch", Value: withoutReplication},
 		{Key: "begin_sequence_number", Value: end.first},
+		{Key: "last_enqueued_sequence_number_epoch", Value: withoutReplication},
 		{Key: "last_enqueued_sequence_number", Value: end.last},
 		{Key: "last_enqueued_offset", Value: strconv.FormatInt(end.offset, 10)},
 		{Key: "last_enqueued_time_utc", Value: enqueued},

@@ -59,18 +59,15 @@ func (a *attach) withhold(ctx context.Context, d time.Duration) bool {
 // receive applies the hook's action to one message; false if the link is over.
 func (a *attach) receive(ctx context.Context, d *amqp.Delivery) bool {
 	if d.TooLarge {
-		_ = d.Settle(refuse(conditionSize, textMessageSizeExceeded, d.ID(), d.Size, a.maxMessageSize()).rejected())
-		return true
+		return a.reject(d, refuse(conditionSize, textMessageSizeExceeded, d.ID(), d.Size, a.maxMessageSize()))
 	}
 	b, route, refused := splitMessage(d.Payload, d.Format)
 	if refused != nil {
-		_ = d.Settle(refused.rejected())
-		return true
+		return a.reject(d, refused)
 	}
 	if a.idempotent {
 		if refused := b.number(); refused != nil {
-			_ = d.Settle(refused.rejected())
-			return true
+			return a.reject(d, refused)
 		}
 	}
 	p := a.choose(&route)
@@ -94,6 +91,17 @@ func (a *attach) receive(ctx context.Context, d *amqp.Delivery) bool {
 		refused = a.store(p, b, op)
 	}
 	return a.acknowledge(ctx, d, action.unless(refused))
+}
+
+// reject refuses a message that cannot be read; false if the link is over. A client that has settled
+// its message gets no outcome, so its link is detached: the loss would be silent.
+func (a *attach) reject(d *amqp.Delivery, refused *refusal) bool {
+	if d.Settled {
+		_ = a.link.Detach(refused.amqp())
+		return false
+	}
+	_ = d.Settle(refused.rejected())
+	return true
 }
 
 // store stores a batch, unless the throughput units are used up or the partition refuses it.

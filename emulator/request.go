@@ -25,6 +25,15 @@ type response struct {
 	body     any
 }
 
+// success is the status of a request that succeeds. The service accepts a token with 202, and
+// Rust's client takes nothing else. It answers a question with 200.
+func success(node string) (status int32, description string) {
+	if node == nodeCBS {
+		return 202, "Accepted"
+	}
+	return 200, "OK"
+}
+
 // parseRequest reads the properties of a request to $cbs or $management.
 func parseRequest(payload []byte) (*request, error) {
 	m, err := amqp.ParseMessage(payload)
@@ -48,10 +57,10 @@ func (r *request) text(key string) string {
 	return s
 }
 
-// encode makes the answer's message. Clients require the status to be an int and its description a
+// encode makes the node's answer. Clients require the status to be an int and its description a
 // string.
-func (r *request) encode(answer response) ([]byte, error) {
-	status, description := int32(200), "OK"
+func (r *request) encode(node string, answer response) ([]byte, error) {
+	status, description := success(node)
 	if answer.refusal != nil {
 		status, description = answer.refusal.status(), answer.refusal.text
 		if answer.status != 0 {
@@ -111,10 +120,12 @@ func (a *attach) serveRequests(ctx context.Context) {
 
 // serveRequest handles one request and answers it; false if the link is over.
 func (a *attach) serveRequest(ctx context.Context, d *amqp.Delivery) bool {
+	if d.TooLarge {
+		return a.reject(d, refuse(conditionSize, textMessageSizeExceeded, d.ID(), d.Size, a.maxMessageSize()))
+	}
 	r, err := parseRequest(d.Payload)
 	if err != nil {
-		_ = d.Settle(refuse(conditionDecode, "The request could not be read: %v.", err).rejected())
-		return true
+		return a.reject(d, refuse(conditionDecode, "The request could not be read: %v.", err))
 	}
 	reply := a.connection.reply(a.address.node, r.replyTo)
 	if reply == nil {
@@ -170,7 +181,7 @@ func (a *attach) prepare(ctx context.Context, r *request) (Operation, func() res
 
 // answer sends the answer to a request, settled, since it would never be sent again.
 func (a *attach) answer(ctx context.Context, reply *amqp.Link, r *request, answer response) bool {
-	payload, err := r.encode(answer)
+	payload, err := r.encode(a.address.node, answer)
 	if err != nil {
 		a.connection.log.Warn("an answer cannot be encoded", "node", a.address.node, "error", err)
 		return true

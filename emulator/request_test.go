@@ -12,6 +12,7 @@ import (
 	"github.com/Azure/go-amqp"
 	"github.com/go-eventhubs/eventhubs/emulator"
 	"github.com/go-eventhubs/eventhubs/emulator/emulatortest"
+	engine "github.com/go-eventhubs/eventhubs/internal/amqp"
 )
 
 // A node is a pair of links to $cbs or $management.
@@ -92,7 +93,7 @@ func checkStatus(t *testing.T, answer *amqp.Message, status int32, text, conditi
 	if got := fmt.Sprint(p["error-condition"]); condition != "" && got != condition || condition == "" && p["error-condition"] != nil {
 		t.Errorf("error-condition is %v, want %q", p["error-condition"], condition)
 	}
-	if status != 200 && !strings.Contains(description, " TrackingId:") {
+	if status > 299 && !strings.Contains(description, " TrackingId:") {
 		t.Errorf("status-description %q has no tracking id", description)
 	}
 }
@@ -112,11 +113,13 @@ func TestPutToken(t *testing.T) {
 			status          int32
 			text, condition string
 		}{
-			{"hub", putToken("amqp://h:1/EVENTS"), 200, "OK", ""},
-			{"partition", putToken("sb://h/events/Partitions/0"), 200, "OK", ""},
-			{"consumer group", putToken("amqps://h/events/ConsumerGroups/$Default/Partitions/0"), 200, "OK", ""},
-			{"management", putToken("amqp://h/events/$management"), 200, "OK", ""},
-			{"namespace", putToken("sb://h"), 200, "OK", ""},
+			{"hub", putToken("amqp://h:1/EVENTS"), 202, "Accepted", ""},
+			{"partition", putToken("sb://h/events/Partitions/0"), 202, "Accepted", ""},
+			{"consumer group", putToken("amqps://h/events/ConsumerGroups/$Default/Partitions/0"), 202, "Accepted", ""},
+			{"management", putToken("amqp://h/events/$management"), 202, "Accepted", ""},
+			{"management of a consumer group", putToken("amqps://h/events/ConsumerGroups/$Default/$management"), 202, "Accepted", ""},
+			{"management of an unknown hub's group", putToken("amqps://h/nosuch/ConsumerGroups/$Default/$management"), 404, "/nosuch' could not be found", "amqp:not-found"},
+			{"namespace", putToken("sb://h"), 202, "Accepted", ""},
 			{"unknown hub", putToken("amqp://h/nosuch"), 404, "The messaging entity 'sb://", "amqp:not-found"},
 			{"no audience", without(putToken("x"), "name"), 400, "'name'", "com.microsoft:argument-error"},
 			{"no operation", without(putToken("amqp://h/events"), "operation"), 400, "'operation'", "com.microsoft:argument-error"},
@@ -198,6 +201,58 @@ func TestUnreadableRequestIsRejected(t *testing.T) {
 	})
 }
 
+// TestRequestsThatCannotBeReadAreRefusedByName sends requests whose id the server cannot know. The
+// client hears of it by the outcome, or by a detach if it wants no outcome.
+func TestRequestsThatCannotBeReadAreRefusedByName(t *testing.T) {
+	large := encodeRequest(t, 5000)
+	for name, test := range map[string]struct {
+		payload         []byte
+		condition, text string
+	}{
+		"too large": {large, "amqp:link:message-size-exceeded", fmt.Sprintf("size:%d bytes) exceeds the limit (4096 bytes)", len(large))},
+		"garbage":   {[]byte("garbage"), "amqp:decode-error", "The request could not be read"},
+	} {
+		for _, settled := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s/settled=%v", name, settled), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					server := emulatortest.New(t, &emulator.Options{Addr: emulator.InMemory, MaxMessageSize: 4096, Idle: neverIdle})
+					s := openClient(t, server)
+					replies, err := s.Attach(t.Context(), &engine.Attach{Name: "replies", Role: engine.RoleReceiver, Target: &engine.Target{Address: "me"}, Source: &engine.Source{Address: "$management"}})
+					if err != nil {
+						t.Fatal(err)
+					}
+					if err := replies.Credit(1); err != nil {
+						t.Fatal(err)
+					}
+					link, err := s.Attach(t.Context(), &engine.Attach{Name: "requests", Role: engine.RoleSender, Source: &engine.Source{}, Target: &engine.Target{Address: "$management"}})
+					if err != nil {
+						t.Fatal(err)
+					}
+					link.Remote().MaxMessageSize = 0 // the engine would refuse it itself
+					d := &engine.Delivery{Payload: test.payload, Settled: settled}
+					if err := link.Send(t.Context(), d); err != nil {
+						t.Fatal(err)
+					}
+					if settled {
+						<-link.Done()
+						err = link.Err()
+					} else if state, waitErr := d.Wait(t.Context()); waitErr != nil {
+						t.Fatal(waitErr)
+					} else if rejected, ok := state.(engine.Rejected); ok {
+						err = rejected.Error
+					}
+					checkRefusal(t, name, err, test.condition, test.text)
+					ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+					defer cancel()
+					if answer, err := replies.Receive(ctx); err == nil {
+						t.Errorf("it is answered as well: %q", answer.Payload)
+					}
+				})
+			})
+		}
+	}
+}
+
 func TestOneCBSNodeForAConnection(t *testing.T) {
 	inBubble(t, nil, func(t *testing.T, server *emulator.Server) {
 		session := mustSession(t, server)
@@ -235,6 +290,7 @@ func TestManagementDescribesAPartition(t *testing.T) {
 		request := map[string]any{"type": "com.microsoft:partition", "partition": "2"}
 		checkBody(t, management.call(t, read(request)), map[string]any{
 			"name": "events", "type": "com.microsoft:partition", "partition": "2",
+			"begin_sequence_number_epoch": int32(-1), "last_enqueued_sequence_number_epoch": int32(-1),
 			"begin_sequence_number": int64(-1), "last_enqueued_sequence_number": int64(-1), "last_enqueued_offset": "-1",
 			"last_enqueued_time_utc": time.UnixMilli(0).UTC(), "is_partition_empty": true,
 		})
@@ -246,6 +302,7 @@ func TestManagementDescribesAPartition(t *testing.T) {
 		}
 		checkBody(t, management.call(t, read(request)), map[string]any{
 			"name": "events", "type": "com.microsoft:partition", "partition": "2",
+			"begin_sequence_number_epoch": int32(-1), "last_enqueued_sequence_number_epoch": int32(-1),
 			"begin_sequence_number": int64(0), "last_enqueued_sequence_number": int64(1), "last_enqueued_offset": "10",
 			"last_enqueued_time_utc": time.Now().UTC().Truncate(time.Millisecond), "is_partition_empty": false,
 		})
@@ -320,8 +377,14 @@ func TestFaultsOfRequests(t *testing.T) {
 						t.Errorf("answered with %v", answer.ApplicationProperties)
 					case test.status != 0 && err != nil:
 						t.Error(err)
-					case test.status != 0 && answer.ApplicationProperties["status-code"] != test.status:
-						t.Errorf("answered with %v, want status %d", answer.ApplicationProperties, test.status)
+					case test.status != 0:
+						want := test.status
+						if want == 200 && kind == emulator.KindPutToken {
+							want = 202
+						}
+						if answer.ApplicationProperties["status-code"] != want {
+							t.Errorf("answered with %v, want status %d", answer.ApplicationProperties, want)
+						}
 					}
 				})
 			})

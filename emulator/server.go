@@ -50,7 +50,8 @@ type Server struct {
 	// Atomic.
 	hook atomic.Pointer[Hook]
 
-	faults faultTally
+	faults  faultTally
+	foreign sync.Map // the protocols that noteForeign has logged
 
 	wg sync.WaitGroup // the accepting goroutines and one for each connection
 

@@ -70,10 +70,14 @@ func (a *authority) issue(hello *tls.ClientHelloInfo) (*tls.Certificate, error) 
 	template := a.template("Event Hubs emulator")
 	template.KeyUsage = x509.KeyUsageDigitalSignature
 	template.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}
-	template.DNSNames = []string{name}
 	template.IPAddresses = []net.IP{net.IPv4(127, 0, 0, 1), net.IPv6loopback}
-	if addr, ok := hello.Conn.LocalAddr().(*net.TCPAddr); ok && !addr.IP.IsLoopback() {
-		template.IPAddresses = append(template.IPAddresses, addr.IP)
+	if addr, ok := hello.Conn.LocalAddr().(*net.TCPAddr); ok {
+		template.IPAddresses = append(template.IPAddresses, addr.IP) // perhaps 127.0.0.2, which is loopback too
+	}
+	if ip := net.ParseIP(name); ip != nil { // some clients ask so, although RFC 6066 allows names only
+		template.IPAddresses = append(template.IPAddresses, ip)
+	} else {
+		template.DNSNames = []string{name}
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, a.certificate, &a.key.PublicKey, a.key)
 	if err != nil {

@@ -471,6 +471,9 @@ func messageEssence(l *line) map[string]any {
 			if name != "value" {
 				all[name] = plainly(section["value"])
 			}
+			if name == "amqp-value" && number(section[name]) <= nullSection {
+				acceptToken(all)
+			}
 		}
 	}
 	if properties, ok := all["application-properties"].(map[string]any); ok && strings.Contains(fmt.Sprint(properties), "status-code") {
@@ -490,6 +493,27 @@ func messageEssence(l *line) map[string]any {
 		}
 	}
 	return added
+}
+
+// nullSection is the size of an amqp-value section with null, as in the answer to a token.
+const nullSection = 4
+
+// acceptToken gives the recorded answers to tokens the status that the service has: the emulator
+// said 200 and OK when they were recorded.
+func acceptToken(answer map[string]any) {
+	ok := map[string]any{"map": []any{[]any{"status-code", 200.0}, []any{"status-description", "OK"}}}
+	if reflect.DeepEqual(answer["application-properties"], ok) {
+		answer["application-properties"] = map[string]any{"map": []any{[]any{"status-code", 202.0}, []any{"status-description", "Accepted"}}}
+	}
+}
+
+// number is a size in a recorded or a received frame.
+func number(v any) float64 {
+	f, _ := plainly(v).(float64)
+	if n, ok := v.(int); ok {
+		f = float64(n)
+	}
+	return f
 }
 
 var (

@@ -1,12 +1,14 @@
 package emulator
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
 	"net/url"
+	"strings"
 	"time"
 )
 
@@ -104,11 +106,13 @@ func (o *Options) validateTransports() error {
 // headerTLS is the AMQP header that asks for TLS.
 var headerTLS = [8]byte{'A', 'M', 'Q', 'P', 2, 1, 0, 0}
 
-const (
-	firstOfTLS  = 0x16 // a record with a handshake message
-	firstOfHTTP = 'G'  // GET
-	firstOfAMQP = 'A'
-)
+// firstOfTLS is the first byte of a TLS record with a handshake message.
+const firstOfTLS = 0x16
+
+// transportProtocols name the protocol of each transport in the log.
+var transportProtocols = map[Transport]string{
+	TransportPlain: "AMQP without TLS", TransportTLS: "AMQP over TLS", TransportWebSocket: "HTTP without TLS", TransportWebSocketTLS: "HTTP over TLS",
+}
 
 // A peekConn is a connection whose first bytes can be inspected before they are read.
 type peekConn struct {
@@ -127,6 +131,16 @@ func (c *peekConn) peek(n int) ([]byte, error) {
 		}
 	}
 	return c.head[:n], nil
+}
+
+// begin returns the bytes that tell the protocol. One byte tells TLS and the beginning of HTTP, whose
+// clients may not send more before an answer.
+func (c *peekConn) begin() ([]byte, error) {
+	head, err := c.peek(1)
+	if err != nil || head[0] == firstOfTLS || head[0] == 'G' {
+		return head, err
+	}
+	return c.peek(firstBytes)
 }
 
 func (c *peekConn) Read(p []byte) (int, error) {
@@ -168,17 +182,12 @@ func (s *Server) open(ctx context.Context, raw net.Conn) (net.Conn, Transport, e
 func (s *Server) unwrap(ctx context.Context, raw net.Conn) (net.Conn, Transport, error) {
 	allowed := s.options.Transports
 	outer := &peekConn{Conn: raw}
-	head, err := outer.peek(1)
+	head, err := outer.begin()
 	if err != nil {
 		return nil, 0, err
 	}
-	if head[0] == firstOfAMQP {
-		if head, err = outer.peek(len(headerTLS)); err != nil {
-			return nil, 0, err
-		}
-	}
 	secured := head[0] == firstOfTLS
-	if [8]byte(append(head, make([]byte, 8)...)[:8]) == headerTLS && allowed&withTLS != 0 {
+	if string(head) == string(headerTLS[:]) && allowed&withTLS != 0 {
 		outer.head = nil
 		if _, err := raw.Write(headerTLS[:]); err != nil {
 			return nil, 0, err
@@ -188,24 +197,34 @@ func (s *Server) unwrap(ctx context.Context, raw net.Conn) (net.Conn, Transport,
 	inner, transport := outer, TransportPlain
 	if secured {
 		if allowed&withTLS == 0 {
+			s.noteForeign("TLS", "this port takes "+s.takenSchemes()+": a client leaves out TLS if its connection string has UseDevelopmentEmulator=true", raw.RemoteAddr())
 			return nil, 0, errors.New("the client uses TLS, which Options.Transports does not allow")
 		}
 		if inner, err = s.secure(ctx, outer); err != nil {
 			return nil, 0, fmt.Errorf("TLS: %w", err)
 		}
 		transport = TransportTLS
-		if head, err = inner.peek(1); err != nil {
+		if head, err = inner.begin(); err != nil {
 			return nil, 0, err
 		}
 	}
-	if head[0] == firstOfHTTP {
+	foreign := ""
+	if isHTTP(head) {
 		transport <<= 2 // from plain to WebSocket, from TLS to WebSocket over TLS
+	} else {
+		foreign = foreignProtocol(head) // the engine answers it with the header of AMQP 1.0
+	}
+	if foreign != "" || allowed&transport == 0 {
+		s.noteForeign(cmp.Or(foreign, transportProtocols[transport]), "this port takes "+s.takenSchemes(), raw.RemoteAddr())
 	}
 	switch {
 	case allowed&transport == 0:
 		return nil, 0, s.refuseTransport(inner, transport)
 	case transport&(TransportWebSocket|TransportWebSocketTLS) != 0:
 		ws, err := upgrade(inner, s.names())
+		if errors.Is(err, errOtherPath) {
+			s.noteForeign("HTTP", "AMQP over WebSocket is at "+webSocketPath+"; the emulator's page has an address of its own", raw.RemoteAddr())
+		}
 		return layered{ws, raw}, transport, err
 	case secured:
 		return layered{inner, raw}, transport, nil
@@ -230,13 +249,30 @@ func (s *Server) secure(ctx context.Context, nc net.Conn) (*peekConn, error) {
 // refuseTransport tells a client that it must use another transport, if its protocol has a way to
 // say so.
 func (s *Server) refuseTransport(nc net.Conn, transport Transport) error {
+	used, taken := transport.scheme()+"://", s.takenSchemes()
 	switch {
+	case transport == TransportWebSocket && s.options.Transports&TransportWebSocketTLS != 0:
+		// Clients show the status and mostly its phrase, seldom the text.
+		_, _ = fmt.Fprintf(nc, "HTTP/1.1 426 TLS Required\r\nUpgrade: TLS/1.2, HTTP/1.1\r\nConnection: Upgrade, close\r\n"+
+			"Content-Type: text/plain; charset=utf-8\r\n\r\nThis port wants TLS: use wss:// or https:// instead of ws:// or http://. It takes %s.\n", taken)
 	case transport&(TransportWebSocket|TransportWebSocketTLS) != 0:
-		_, _ = fmt.Fprintf(nc, "HTTP/1.1 403 Forbidden\r\nConnection: close\r\nContent-Type: text/plain\r\n\r\nThis server does not take %s://.\n", transport.scheme())
+		_, _ = fmt.Fprintf(nc, "HTTP/1.1 403 Forbidden\r\nConnection: close\r\n"+
+			"Content-Type: text/plain; charset=utf-8\r\n\r\nThis server does not take %s. It takes %s.\n", used, taken)
 	case transport == TransportPlain && s.options.Transports&TransportTLS != 0:
 		// "the server MUST send a protocol header with a supported protocol version and then close
 		// the socket" (2.2).
 		_, _ = nc.Write(headerTLS[:])
 	}
-	return fmt.Errorf("the client uses %s://, which Options.Transports does not allow", transport.scheme())
+	return fmt.Errorf("the client uses %s, which Options.Transports does not allow", used)
+}
+
+// takenSchemes are the schemes of all transports that the server takes.
+func (s *Server) takenSchemes() string {
+	var all []string
+	for transport := TransportPlain; transport <= TransportWebSocketTLS; transport <<= 1 {
+		if s.options.Transports&transport != 0 {
+			all = append(all, transport.scheme()+"://")
+		}
+	}
+	return strings.Join(all, ", ")
 }

@@ -131,6 +131,7 @@ func TestTransportsThatAreNotAllowedAreRefused(t *testing.T) {
 			{"plain where TLS must be", emulator.TransportTLS, "AMQP\x03\x01\x00\x00", "AMQP\x02\x01\x00\x00"},
 			{"plain where WebSocket must be", emulator.TransportWebSocket, "AMQP\x03\x01\x00\x00", ""},
 			{"WebSocket where TLS must be", emulator.TransportTLS, inHTTP, "HTTP/1.1 403 Forbidden\r\n"},
+			{"plain WebSocket where TLS must be", emulator.TransportWebSocketTLS, inHTTP, "HTTP/1.1 426 TLS Required\r\n"},
 			{"WebSocket where plain must be", emulator.TransportPlain, inHTTP, "HTTP/1.1 403 Forbidden\r\n"},
 			{"TLS where plain must be", emulator.TransportPlain, "\x16\x03\x01\x00\x00", ""},
 			{"TLS asked for where plain must be", emulator.TransportPlain, "AMQP\x02\x01\x00\x00", "AMQP\x03\x01\x00\x00"},
@@ -369,8 +370,11 @@ func TestWebSocketMessagesOfTextEndTheConnection(t *testing.T) {
 	if err := ws.Write(t.Context(), websocket.MessageText, []byte("AMQP\x00\x01\x00\x00")); err != nil {
 		t.Fatal(err)
 	}
-	if _, _, err := ws.Read(t.Context()); err == nil {
-		t.Error("text is answered")
+	for err == nil {
+		_, _, err = ws.Read(t.Context())
+	}
+	if got := websocket.CloseStatus(err); got != websocket.StatusUnsupportedData {
+		t.Errorf("after a message of text: %v, want a close frame with status 1003", err)
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/coder/websocket"
@@ -41,6 +42,9 @@ func (s *Server) names() []string {
 	return names
 }
 
+// errOtherPath is why a request for something else than a WebSocket is refused.
+var errOtherPath = errors.New("the request is not for AMQP over WebSocket")
+
 // upgrade answers the HTTP request with which a client begins AMQP over WebSocket. A browser may
 // use the server by these names.
 func upgrade(nc net.Conn, names []string) (net.Conn, error) {
@@ -59,7 +63,7 @@ func upgrade(nc net.Conn, names []string) (net.Conn, error) {
 		return nil, fmt.Errorf("HTTP request: %w", err)
 	}
 	if !strings.EqualFold(strings.TrimSuffix(r.URL.Path, "/"), webSocketPath) {
-		return nil, w.refuse(http.StatusNotFound, fmt.Sprintf("AMQP over WebSocket is at %s.", webSocketPath))
+		return nil, fmt.Errorf("%w: %w", errOtherPath, w.refuse(http.StatusNotFound, fmt.Sprintf("AMQP over WebSocket is at %s.", webSocketPath)))
 	}
 	if refusal := refuseOrigin(r, names); refusal != "" {
 		return nil, w.refuse(http.StatusForbidden, refusal)
@@ -150,7 +154,8 @@ type webSocketConn struct {
 	ws      *websocket.Conn
 	message io.Reader // owned by the reader; nil between messages
 
-	writing sync.Mutex // held while a message is written
+	writing  sync.Mutex  // held while a message or a close frame is written
+	farewell atomic.Bool // a close frame was sent
 }
 
 func (c *webSocketConn) Read(p []byte) (int, error) {
@@ -163,6 +168,7 @@ func (c *webSocketConn) Read(p []byte) (int, error) {
 			case err != nil:
 				return 0, err
 			case kind != websocket.MessageBinary:
+				c.sayFarewell(websocket.StatusUnsupportedData)
 				return 0, errors.New("a WebSocket message that is text, not binary")
 			}
 			c.message = message
@@ -186,16 +192,23 @@ func (c *webSocketConn) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// closeFrame reports a normal end (RFC 6455, 5.5.1 and 7.4.1: status 1000).
-var closeFrame = []byte{0x88, 2, 0x03, 0xe8}
+// sayFarewell sends a close frame with a status, once (RFC 6455, 5.5.1 and 7.4.1). It does not wait
+// for a message that is being written, since a client that does not read would hold it up.
+func (c *webSocketConn) sayFarewell(status websocket.StatusCode) {
+	if !c.writing.TryLock() {
+		return
+	}
+	defer c.writing.Unlock()
+	if c.farewell.Swap(true) {
+		return
+	}
+	_ = c.Conn.SetWriteDeadline(time.Now().Add(farewellTimeout))
+	_, _ = c.Conn.Write([]byte{0x88, 2, byte(status >> 8), byte(status)}) // the library buffers nothing between messages
+}
 
 // Close sends a close frame, since some clients treat a WebSocket that ends without one as broken.
 // It does not wait for the answer: the peers have closed the AMQP connection before.
 func (c *webSocketConn) Close() error {
-	if c.writing.TryLock() {
-		_ = c.Conn.SetWriteDeadline(time.Now().Add(farewellTimeout))
-		_, _ = c.Conn.Write(closeFrame) // the library buffers nothing between messages
-		c.writing.Unlock()
-	}
+	c.sayFarewell(websocket.StatusNormalClosure)
 	return c.ws.CloseNow()
 }

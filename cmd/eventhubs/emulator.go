@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/http"
 	"os"
@@ -103,6 +104,7 @@ func runEmulator(ctx context.Context, p *process, args []string) (err error) {
 		defer func() { err = errors.Join(err, store.Close()) }()
 		opts.server.Store = store
 	}
+	opts.server.Logger = slog.New(&emulatorLog{p.tell})
 	server, err := startEmulator(&opts.server)
 	if err != nil {
 		return opts.config.name(err)

@@ -66,6 +66,7 @@ const (
 	descModified    = 0x27
 	descSource      = 0x28
 	descTarget      = 0x29
+	descCoordinator = 0x30
 
 	descSASLMechanisms = 0x40
 	descSASLInit       = 0x41
@@ -133,6 +134,8 @@ func descriptorCodeOfContent(s Symbol) uint64 {
 		return descSource
 	case "amqp:target:list":
 		return descTarget
+	case "amqp:coordinator:list":
+		return descCoordinator
 	case "amqp:sasl-mechanisms:list":
 		return descSASLMechanisms
 	case "amqp:sasl-init:list":

@@ -153,7 +153,7 @@ func (l *Link) Lost() int {
 // Accept answers the peer's attach with a copy of reply. It fills in name, handle, role and initial
 // delivery count. Settle modes, source and target that are nil are copied from the peer's attach. A
 // nil reply accepts everything as asked. On a receiver the link enforces reply.MaxMessageSize
-// (zero: Config.MaxMessageSize), unless Enforce was called. If the answer cannot be sent, the
+// (zero: Config.MaxMessageSize), unless LimitMessages was called. If the answer cannot be sent, the
 // session ends.
 func (l *Link) Accept(reply *Attach) error {
 	c := l.s.c
@@ -182,12 +182,13 @@ func (l *Link) Accept(reply *Attach) error {
 	return l.answerLocked(a)
 }
 
-// Enforce sets the size in bytes up to which a receiver takes messages, whatever its attach states,
-// for example no limit (2^64-1 or nothing). It must be called before Accept.
-func (l *Link) Enforce(maxMessageSize uint64) {
+// LimitMessages sets the size in bytes up to which a receiver takes messages, and the size that its
+// answer states, whether it accepts or refuses: another size, no limit (2^64-1), or nothing (0). It
+// must be called before Accept or Refuse.
+func (l *Link) LimitMessages(enforced, stated uint64) {
 	l.s.c.mu.Lock()
 	defer l.s.c.mu.Unlock()
-	l.receiver.maxSize = maxMessageSize
+	l.receiver.maxSize, l.receiver.stated = enforced, stated
 }
 
 // answerLocked answers the peer's attach. If the answer exceeds the peer's frame size, or the
@@ -266,7 +267,9 @@ func (l *Link) sendAttachLocked(a Attach) error {
 		// "This MUST NOT be null if role is sender, and it is ignored if the role is receiver"
 		// (2.7.3, initial-delivery-count).
 		a.InitialDeliveryCount = new(uint32)
-	} else if l.receiver.maxSize == 0 {
+	} else if l.receiver.maxSize != 0 {
+		a.MaxMessageSize = l.receiver.stated
+	} else {
 		if a.MaxMessageSize == 0 {
 			a.MaxMessageSize = s.c.cfg.MaxMessageSize
 		}

@@ -12,6 +12,7 @@ type inbound struct {
 	limit         uint32      // the highest grant ever, which a sender may use before it sees a smaller one
 	target        uint32      // the number passed to Credit
 	maxSize       uint64      // largest message in bytes; zero until known
+	stated        uint64      // the size in our attach, if LimitMessages has set both
 	queue         []*Delivery // whole deliveries not yet received by the application; at most as many as the credit granted
 	partial       *Delivery   // the delivery without its last frame
 	sizeHint      int         // size of the last delivery that came in several frames

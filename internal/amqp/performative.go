@@ -68,6 +68,7 @@ type Attach struct {
 	ReceiverSettleMode   *ReceiverSettleMode
 	Source               *Source
 	Target               *Target
+	Coordinator          bool // instead of a Target: the link is for transactions (4.2)
 	Unsettled            Map
 	IncompleteUnsettled  bool
 	InitialDeliveryCount *uint32 // set by a sender

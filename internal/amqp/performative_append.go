@@ -47,7 +47,11 @@ func (p *Attach) appendTo(dst []byte) ([]byte, error) {
 	}
 	c.receiverMode(p.ReceiverSettleMode)
 	c.source(p.Source)
-	c.target(p.Target)
+	if p.Coordinator {
+		c.coordinator()
+	} else {
+		c.target(p.Target)
+	}
 	c.mapping(p.Unsettled)
 	c.flag(p.IncompleteUnsettled)
 	c.uintPtr(p.InitialDeliveryCount)

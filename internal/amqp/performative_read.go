@@ -71,7 +71,7 @@ func (p *Begin) readFields(f *fields) {
 func (p *Attach) readFields(f *fields) {
 	p.readHead(f)
 	f.source(&p.Source)
-	f.target(&p.Target)
+	f.target(&p.Target, &p.Coordinator)
 	f.mapping(&p.Unsettled)
 	f.bool(&p.IncompleteUnsettled)
 	f.uintPtr(&p.InitialDeliveryCount)

@@ -76,6 +76,12 @@ func (c *composite) target(t *Target) {
 	c.put(dst)
 }
 
+// coordinator appends a target that is a transaction coordinator, without the capabilities that it
+// asks for.
+func (c *composite) coordinator() {
+	c.put(append(c.dst, codeDescribed, codeSmallUlong, descCoordinator, codeList0))
+}
+
 func (f *fields) source(dst **Source) {
 	descriptor, inner, ok := f.composite()
 	if !ok {
@@ -101,10 +107,11 @@ func (f *fields) source(dst **Source) {
 	*dst = s
 }
 
-// target reads a target. A target of another kind, e.g. a transaction coordinator, is read as null,
-// since this package serves none.
-func (f *fields) target(dst **Target) {
+// target reads a target, or notes that it is a transaction coordinator. A target of another kind is
+// read as null, since this package serves none.
+func (f *fields) target(dst **Target, coordinator *bool) {
 	descriptor, inner, ok := f.composite()
+	*coordinator = ok && descriptor == descCoordinator
 	if !ok || descriptor != descTarget {
 		return
 	}

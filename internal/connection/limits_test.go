@@ -63,8 +63,8 @@ func (p *peer) accept(t *testing.T, serving *sync.WaitGroup, nc net.Conn) {
 		if err != nil {
 			return
 		}
-		l.Enforce(math.MaxUint64)
-		if err := l.Accept(&amqp.Attach{MaxMessageSize: p.limit}); err != nil {
+		l.LimitMessages(math.MaxUint64, p.limit)
+		if err := l.Accept(nil); err != nil {
 			t.Error(err)
 		}
 		if l.Role() == amqp.RoleReceiver {
