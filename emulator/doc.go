@@ -78,7 +78,7 @@
 //   - the time until a connection has opened: 20 seconds.
 //   - a client's silence: [Options.IdleTimeout].
 //   - the connections: [Options.MaxConnections], each with 5,000 sessions and 5,000 links.
-//   - frames: 64 KiB; open and attach frames: 16 KiB; delivery tags: 32 bytes.
+//   - frames: 64 KiB; open and attach frames: 16 KiB; delivery tags: 128 bytes.
 //   - messages: [Options.MaxMessageSize].
 //   - unfinished messages of a connection: 128 MiB.
 //   - waiting messages of a connection: 256 MiB; beyond it no message is accepted.

@@ -234,7 +234,25 @@ func TestAnOpenThatSaysTooMuchIsRefused(t *testing.T) {
 	})
 }
 
-func TestADeliveryTagBeyondTheProtocolsBoundIsRefused(t *testing.T) {
+// TestADeliveryTagMayBeALittleLongerThanTheProtocolAllows has the tag of the legacy Java client: a
+// UUID in hexadecimal and the number of the retry.
+func TestADeliveryTagMayBeALittleLongerThanTheProtocolAllows(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		p, c := newPeer(t, nil, nil)
+		p.begin(0)
+		l := p.attach(c, 0, Attach{Role: RoleSender}, nil)
+		_ = l.Credit(1)
+		want[*Flow](p, 0)
+		tagged := transfer(0, 0)
+		tagged.DeliveryTag = []byte("7722629f06714b8086ce3549c96be843_0")
+		p.send(0, tagged, []byte("x"))
+		if d, err := l.Receive(try(t)); err != nil || string(d.Tag) != string(tagged.DeliveryTag) {
+			t.Errorf("received %+v, %v, want the tag %s", d, err, tagged.DeliveryTag)
+		}
+	})
+}
+
+func TestADeliveryTagFarBeyondTheProtocolsBoundIsRefused(t *testing.T) {
 	for _, more := range []bool{false, true} {
 		bubble(t, func(t *testing.T) {
 			p, c := newPeer(t, nil, nil)
@@ -243,13 +261,13 @@ func TestADeliveryTagBeyondTheProtocolsBoundIsRefused(t *testing.T) {
 			_ = l.Credit(3)
 			want[*Flow](p, 0)
 			good := transfer(0, 0)
-			good.DeliveryTag = make([]byte, 32)
+			good.DeliveryTag = make([]byte, maxTagTaken)
 			p.send(0, good, []byte("x"))
-			if d, err := l.Receive(try(t)); err != nil || len(d.Tag) != 32 {
-				t.Fatalf("with a tag of 32 bytes: %v", err)
+			if d, err := l.Receive(try(t)); err != nil || len(d.Tag) != maxTagTaken {
+				t.Fatalf("with a tag of %d bytes: %v", maxTagTaken, err)
 			}
 			long := transfer(0, 1)
-			long.DeliveryTag, long.More = make([]byte, 33), more
+			long.DeliveryTag, long.More = make([]byte, maxTagTaken+1), more
 			p.send(0, long, []byte("x"))
 			p.wantError("detach", want[*Detach](p, 0).Error, ErrorInvalidField)
 			if _, err := l.Receive(try(t)); err == nil {

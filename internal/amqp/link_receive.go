@@ -127,8 +127,8 @@ func (c *Conn) transferLocked(channel uint16, f fields, payload []byte) error {
 // transferLocked adds a frame to the link's delivery. An error detaches the link.
 func (l *Link) transferLocked(p *Transfer, payload []byte) *Error {
 	in := &l.receiver
-	if len(p.DeliveryTag) > maxTag {
-		return errorf(ErrorInvalidField, "delivery tag of %d bytes; at most %d", len(p.DeliveryTag), maxTag)
+	if len(p.DeliveryTag) > maxTagTaken {
+		return errorf(ErrorInvalidField, "delivery tag of %d bytes; at most %d", len(p.DeliveryTag), maxTagTaken)
 	}
 	if in.partial == nil {
 		if e := l.beginIncomingLocked(p); e != nil {
@@ -193,6 +193,9 @@ const (
 
 	// maxTag is the longest delivery tag: "up to 32 octets of binary data" (2.8.7).
 	maxTag = 32
+	// maxTagTaken is the longest one that is taken: the legacy Java client of Event Hubs sends 34
+	// bytes, and more with each retry.
+	maxTagTaken = 128
 )
 
 // beginIncomingLocked handles the first frame of a delivery.
