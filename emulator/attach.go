@@ -3,7 +3,6 @@ package emulator
 import (
 	"context"
 	"math"
-	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -163,7 +162,7 @@ func (a *attach) accept() error {
 		return refused
 	}
 	reply := &amqp.Attach{
-		Source:              a.source(),
+		Source:              a.remote.Source,
 		Target:              a.remote.Target,
 		OfferedCapabilities: a.offered(),
 		Properties:          properties,
@@ -174,20 +173,6 @@ func (a *attach) accept() error {
 	a.remote = a.link.Remote() // without the fields that are no longer needed
 	a.since.Store(new(time.Now().UTC()))
 	return nil
-}
-
-// source is the source in the reply: the client's, except filters that are not in force. The reply's
-// filters are those that "the sending endpoint … actually has in place" (3.5.3). Clients of JMS
-// refuse a selector that is missing in it.
-func (a *attach) source() *amqp.Source {
-	s := a.remote.Source
-	foreign := func(p amqp.Pair) bool { return p.Key != amqp.Symbol(filterKey) && p.Key != filterKey }
-	if !a.receiver || s == nil || !slices.ContainsFunc(s.Filter, foreign) {
-		return s
-	}
-	granted := *s
-	granted.Filter = slices.DeleteFunc(slices.Clone(s.Filter), foreign)
-	return &granted
 }
 
 // maxMessageSize is the smaller of the client's and the server's limit.

@@ -3,15 +3,20 @@ package emulator
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strconv"
 	"time"
 
 	"github.com/go-eventhubs/eventhubs/internal/amqp"
 )
 
-// filterKey is the name under which clients put the start position into the source's filters. The
-// value is described, by a number or a symbol depending on the client, so only the key matters.
-const filterKey = "apache.org:selector-filter:string"
+const (
+	// filterKey is the name under which the official clients put the start position into the
+	// source's filters, with a descriptor or without. Other AMQP clients choose a name of their own
+	// for a selector, such as qpid-proton's "selector", and describe it by this name or filterCode.
+	filterKey  = "apache.org:selector-filter:string"
+	filterCode = 0x0000468c_00000004
+)
 
 const capabilityMetrics = "com.microsoft:enable-receiver-runtime-metric"
 
@@ -72,22 +77,43 @@ func (p *partition) appendMetrics(dst []byte) []byte {
 	return amqp.EndMap(dst, mark, 4)
 }
 
-// startPosition reads the filter of the source.
+// startPosition reads the filters of the source.
 func (a *attach) startPosition() (position, *refusal) {
-	expression := ""
-	if value, ok := a.remote.Source.Filter.Get(filterKey); ok {
-		if described, ok := value.(amqp.Described); ok {
+	expression, found := "", false
+	for _, p := range a.remote.Source.Filter {
+		value := p.Value
+		described, _ := value.(amqp.Described)
+		if described.Descriptor != nil {
 			value = described.Value
 		}
-		text, ok := value.(string)
-		if !ok {
-			return 0, refuse(conditionInvalidField, "The filter '%s' has the type %s; it must be a string.", filterKey, amqp.TypeName(value))
+		name := filterName(p.Key)
+		switch {
+		case value == nil:
+			continue
+		case name != filterKey && described.Descriptor != amqp.Symbol(filterKey) && described.Descriptor != uint64(filterCode):
+			return 0, refuse(conditionNotImplemented, "The filter '%s' is not supported: only a selector of the start position is.", name)
+		case found:
+			return 0, refuse(conditionInvalidField, "The filter '%s' is a second selector; a receiver has one start position.", name)
 		}
-		expression = text
+		if expression, found = value.(string); !found {
+			return 0, refuse(conditionInvalidField, "The filter '%s' has the type %s; it must be a string.", name, amqp.TypeName(value))
+		}
 	}
 	f, err := parseFilter(expression)
 	if err != nil {
 		return 0, refuse(conditionArgument, "%v.", err)
 	}
 	return f.start(a.partition)
+}
+
+// filterName is the key of a filter as text.
+func filterName(key any) string {
+	switch key := key.(type) {
+	case string:
+		return key
+	case amqp.Symbol:
+		return string(key)
+	default:
+		return fmt.Sprint(key)
+	}
 }

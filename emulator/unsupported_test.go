@@ -47,27 +47,54 @@ func TestUnsupportedFeaturesAreRefusedByName(t *testing.T) {
 	}
 }
 
-// TestAnAnswerNamesOnlyTheFiltersInForce asks for a selector as a client of JMS does, under its own
-// name, next to the start position.
-func TestAnAnswerNamesOnlyTheFiltersInForce(t *testing.T) {
+// TestFiltersAreAStartPositionOrRefused has the selectors of other AMQP clients, which name them as
+// they like, and filters that would be ignored.
+func TestFiltersAreAStartPositionOrRefused(t *testing.T) {
 	server := emulatortest.New(t, &emulator.Options{Addr: emulator.InMemory})
-	const key = "apache.org:selector-filter:string"
-	position := amqp.Pair{Key: amqp.Symbol(key), Value: amqp.Described{Descriptor: amqp.Symbol(key), Value: "amqp.annotation.x-opt-offset > '-1'"}}
-	selector := amqp.Pair{Key: amqp.Symbol("jms-selector"), Value: amqp.Described{Descriptor: amqp.Symbol(key), Value: "color = 'red'"}}
-	for name, test := range map[string]struct{ asked, want amqp.Map }{
-		"position":              {amqp.Map{position}, amqp.Map{position}},
-		"selector":              {amqp.Map{selector}, nil},
-		"selector and position": {amqp.Map{selector, position}, amqp.Map{position}},
-	} {
-		link, err := openClient(t, server).Attach(t.Context(), &amqp.Attach{
-			Name: name, Role: amqp.RoleReceiver, Target: &amqp.Target{}, Source: &amqp.Source{Address: partition0, Filter: test.asked},
-		})
-		if err != nil {
+	for _, body := range []string{"a", "b", "c"} {
+		if err := server.Seed("events", "0", emulator.Event{Body: []byte(body)}); err != nil {
 			t.Fatal(err)
 		}
-		if got := link.Remote().Source.Filter; fmt.Sprint(got) != fmt.Sprint(test.want) {
-			t.Errorf("%s: the answer has the filters %v, want %v", name, got, test.want)
+	}
+	const name, code, position = "apache.org:selector-filter:string", uint64(0x0000468c00000004), "amqp.annotation.x-opt-sequence-number > '1'"
+	as := func(key string, descriptor, value any) amqp.Pair {
+		return amqp.Pair{Key: amqp.Symbol(key), Value: amqp.Described{Descriptor: descriptor, Value: value}}
+	}
+	for what, test := range map[string]struct {
+		filter          amqp.Map
+		condition, text string // empty: it begins with event c
+	}{
+		"as the official clients":   {amqp.Map{as(name, amqp.Symbol(name), position)}, "", ""},
+		"by its code":               {amqp.Map{as(name, code, position)}, "", ""},
+		"with another descriptor":   {amqp.Map{as(name, uint64(137438953476), position)}, "", ""},
+		"without a descriptor":      {amqp.Map{{Key: amqp.Symbol(name), Value: position}}, "", ""},
+		"as qpid-proton":            {amqp.Map{as("selector", amqp.Symbol(name), position)}, "", ""},
+		"next to a null":            {amqp.Map{as("other", amqp.Symbol("x"), nil), as("selector", code, position)}, "", ""},
+		"of JMS":                    {amqp.Map{as("jms-selector", amqp.Symbol(name), "color = 'red'")}, "com.microsoft:argument-error", "has no '>'"},
+		"two":                       {amqp.Map{as(name, code, position), as("selector", code, position)}, "amqp:invalid-field", "second selector"},
+		"that excludes its own":     {amqp.Map{as("no-local", amqp.Symbol("apache.org:no-local-filter:list"), amqp.List{})}, "amqp:not-implemented", "The filter 'no-local' is not supported"},
+		"one that is, one that not": {amqp.Map{as(name, code, position), as("color", amqp.Symbol("x"), "red")}, "amqp:not-implemented", "The filter 'color'"},
+		"of another type":           {amqp.Map{as(name, code, int64(1))}, "amqp:invalid-field", "has the type long; it must be a string"},
+	} {
+		link, err := openClient(t, server).Attach(t.Context(), &amqp.Attach{
+			Name: what, Role: amqp.RoleReceiver, Target: &amqp.Target{}, Source: &amqp.Source{Address: partition0, Filter: test.filter},
+		})
+		if test.condition != "" {
+			checkRefusal(t, what, err, test.condition, test.text)
+			continue
 		}
+		if err != nil {
+			t.Errorf("%s: %v", what, err)
+			continue
+		}
+		if err := link.Credit(1); err != nil {
+			t.Fatal(err)
+		}
+		d, err := link.Receive(t.Context())
+		if err != nil || !strings.HasSuffix(string(d.Payload), "c") {
+			t.Errorf("%s: received %q, %v, want event c", what, d.Payload, err)
+		}
+		_ = link.Close(t.Context(), nil) // a partition has five receivers at most
 	}
 }
 
