@@ -94,6 +94,8 @@ func (j *Journal) openRecent() error {
 	}
 	if !there {
 		err = j.reserve(name, want)
+	} else {
+		err = j.empty(name, want)
 	}
 	if err == nil {
 		j.recent.file, err = j.o.Files.Map(name)
@@ -117,6 +119,16 @@ func (j *Journal) reserve(name string, size int64) error {
 	}
 	j.allocated += size
 	return f.Close()
+}
+
+// empty writes zeros over the blocks of former lives. Open has those that count. A block after a gap
+// must not follow the ones that are written now.
+func (j *Journal) empty(name string, size int64) error {
+	f, err := j.o.Files.Open(name, true)
+	if err != nil {
+		return err
+	}
+	return writeAndClose(f, make([]byte, size), 0)
 }
 
 // recent goes on with the recent blocks that follow a run in the last segment. Later is a block after

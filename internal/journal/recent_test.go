@@ -42,6 +42,9 @@ func TestAKilledProcessLeavesTheRecentBlocks(t *testing.T) {
 	if _, got := open(t, there, o); fmt.Sprint(got) != fmt.Sprint(texts) {
 		t.Errorf("opened: %q, want the five texts", got)
 	}
+	if left := bytes.Trim(disk.Bytes(recent), "\x00"); len(left) > 0 {
+		t.Errorf("%d bytes are left in the file recent after opening, want zeros", len(left))
+	}
 }
 
 func TestRecentBlocksGoToTheSegmentWithinASecond(t *testing.T) {
