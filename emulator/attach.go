@@ -56,6 +56,9 @@ func (a *attach) resolve() {
 		return
 	}
 	a.hub = a.connection.server.hub(a.address.hub)
+	if a.refused = a.unavailable(); a.refused != nil {
+		return
+	}
 	switch {
 	case a.address.node == nodeCBS:
 	case a.address.node == nodeManagement && a.address.hub == "":
@@ -64,8 +67,6 @@ func (a *attach) resolve() {
 	case a.address.node == nodeManagement && a.address.hasGroup && !a.hub.group(a.address.group):
 		a.refused = a.groupNotFound()
 	case a.address.node == nodeManagement:
-	case a.hub.disabled:
-		a.refused = refuse(conditionDisabled, textEntityDisabled, a.connection.entityURL(a.hub.name))
 	case a.receiver:
 		a.resolveReceiver()
 	default:
@@ -123,6 +124,20 @@ func (a *attach) resolvePartition() {
 	}
 }
 
+// unavailable is why the attach's hub takes no links now; nil: it does, or there is no hub.
+func (a *attach) unavailable() *refusal {
+	switch {
+	case a.hub == nil:
+		return nil
+	case a.hub.deleted.Load():
+		return a.notFound(a.hub.name)
+	case a.hub.disabled.Load() && a.address.node != nodeManagement:
+		return refuse(conditionDisabled, textEntityDisabled, a.connection.entityURL(a.hub.name))
+	default:
+		return nil
+	}
+}
+
 // notFound says that an entity does not exist, with the URL that the service would print.
 func (a *attach) notFound(entity string) *refusal {
 	return refuse(conditionNotFound, textEntityNotFound, a.connection.entityURL(entity))
@@ -172,6 +187,12 @@ func (a *attach) accept() error {
 	}
 	a.remote = a.link.Remote() // without the fields that are no longer needed
 	a.since.Store(new(time.Now().UTC()))
+	// The hub may have been disabled or deleted since resolve. Either that change has found this
+	// link, since it is tracked and accepted, or it is found here.
+	if refused := a.unavailable(); refused != nil {
+		_ = a.link.Detach(refused.amqp())
+		return refused
+	}
 	return nil
 }
 

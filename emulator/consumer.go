@@ -49,21 +49,62 @@ func (a *attach) serveConsumer(ctx context.Context) {
 				before = a.partition.appendMetrics(nil)
 			}
 			message = b.appendMessage(message[:0], i, before)
-			if err := a.link.Send(ctx, &amqp.Delivery{Payload: message, Settled: true}); err != nil {
-				a.connection.log.Debug("receiver gone", "address", a.address.text, "error", err)
-				if e, ok := errors.AsType[*amqp.Error](err); ok && e.Condition == conditionSize {
-					// The client takes no message of this size. Without a detach it would wait
-					// forever.
-					_ = a.link.Detach(e)
-				}
+			if !a.deliver(ctx, b.first+int64(i), message) {
 				return
 			}
-			a.reader.next.Store(b.first + int64(i) + 1)
-			a.messages.Add(1)
-			a.events.Add(1)
 		}
 		pos = position(b.first + int64(len(b.events)))
 	}
+}
+
+// deliver sends an event, unless the hook's action is another; false if the link is over.
+func (a *attach) deliver(ctx context.Context, sequence int64, message []byte) bool {
+	action, ok := a.decide(ctx, Operation{
+		Kind:          KindDelivery,
+		Connection:    a.connection.number,
+		Address:       a.address.text,
+		Hub:           a.hub.name,
+		PartitionID:   a.partition.id,
+		ConsumerGroup: a.address.group,
+		Receiver:      true,
+		Events:        1,
+		Bytes:         len(message),
+	})
+	if !ok || action.performs() && !a.sendEvent(ctx, sequence, message) {
+		return false
+	}
+	switch action.answer {
+	case answerNormal:
+		return true
+	case answerSilence:
+		select {
+		case <-a.link.Done():
+		case <-ctx.Done():
+		}
+	case answerCut:
+		a.connection.amqp.Cut()
+	case answerDetach:
+		_ = a.link.Detach(action.refusal().amqp())
+	case answerClose:
+		_ = a.connection.close(action.refusal())
+	}
+	return false
+}
+
+// sendEvent sends an event; false if the link is over.
+func (a *attach) sendEvent(ctx context.Context, sequence int64, message []byte) bool {
+	if err := a.link.Send(ctx, &amqp.Delivery{Payload: message, Settled: true}); err != nil {
+		a.connection.log.Debug("receiver gone", "address", a.address.text, "error", err)
+		if e, ok := errors.AsType[*amqp.Error](err); ok && e.Condition == conditionSize {
+			// The client takes no message of this size. Without a detach it would wait forever.
+			_ = a.link.Detach(e)
+		}
+		return false
+	}
+	a.reader.next.Store(sequence + 1)
+	a.messages.Add(1)
+	a.events.Add(1)
+	return true
 }
 
 // appendMetrics appends the delivery annotations with the partition's end.

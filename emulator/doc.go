@@ -39,7 +39,8 @@
 // WebSocket or in memory, on the same port ([Options.Transports]).
 //
 // [Options.ThroughputUnits] throttles senders, and a hub's [Retention] drops old events.
-// [Server.AddHub] and [Server.AddPartitions] let the namespace grow while clients use it.
+// [Server.AddHub], [Server.AddPartitions], [Server.SetDisabled] and [Server.DeleteHub] change the
+// namespace while clients use it.
 //
 // # What it does not do
 //
@@ -95,8 +96,11 @@
 //
 // # Faults
 //
-// A [Hook] sees each connection, attach, token, management call and transfer, and decides what
-// happens to it: see [Action] and the examples. It can be replaced while the server runs.
+// A [FaultRule] is a fault in one line, such as "throttle hub=orders share=10% for=30s". The command
+// line, HTTP and [Server.AddFault] take the same rules.
+//
+// A [Hook] sees each connection, attach, token, management call, transfer and delivery, and decides
+// what happens to it: see [Action] and the examples. It can be replaced while the server runs.
 // [RandomFaults] and [Latency] are ready-made hooks. [Server.CutAll] breaks all connections at
 // once.
 //

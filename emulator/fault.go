@@ -36,9 +36,11 @@ const (
 	KindManagement
 	// KindTransfer is a message from a client, with one event or a batch of events.
 	KindTransfer
+	// KindDelivery is an event for a client that receives, before it is sent.
+	KindDelivery
 )
 
-// String is the kind's name: connection, attach, put-token, management or transfer.
+// String is the kind's name: connection, attach, put-token, management, transfer or delivery.
 func (k Kind) String() string {
 	if int(k) >= len(kindNames) {
 		k = 0
@@ -70,24 +72,25 @@ type Operation struct {
 
 	// Address is the node of a link, or the audience of a token, as the client wrote it. A node's
 	// address has no leading slash and no scheme and host, which some clients put before it.
-	// (attach, put-token, transfer)
+	// (attach, put-token, transfer, delivery)
 	Address string
 	// Hub is the configured name of the event hub. It is empty if there is no such hub or the node
-	// belongs to none. (attach, put-token, management, transfer)
+	// belongs to none. (attach, put-token, management, transfer, delivery)
 	Hub string
 	// PartitionID is the partition of the link, of the question, of the token's audience, or of the
-	// transfer, even if the service chose it. (attach, put-token, management, transfer)
+	// transfer, even if the service chose it. (attach, put-token, management, transfer, delivery)
 	PartitionID string
-	// ConsumerGroup is the group of a receiver, or of a token's audience. (attach, put-token)
+	// ConsumerGroup is the group of a receiver, or of a token's audience. (attach, put-token,
+	// delivery)
 	ConsumerGroup string
-	// Receiver says that the client wants to receive from the node. (attach)
+	// Receiver says that the client wants to receive from the node. (attach, delivery)
 	Receiver bool
 
 	// PartitionKey is the key by which the service chose the partition. (transfer)
 	PartitionKey string
-	// Events is the number of events in the message. (transfer)
+	// Events is the number of events in the message. (transfer, delivery)
 	Events int
-	// Bytes is the size of the whole message. (transfer)
+	// Bytes is the size of the whole message. (transfer, delivery)
 	Bytes int
 }
 
@@ -95,6 +98,9 @@ type Operation struct {
 // (the event is stored, the link exists), and what the client sees. The function that makes an
 // Action decides what the client sees. Except with [Pass], the operation does not take effect
 // unless [Action.Stored] is called.
+//
+// A delivery takes effect when the event is sent. Only Silence, Cut, Detach, CloseConnection and
+// the actions of time change it.
 type Action struct {
 	answer      answer
 	stored      bool
@@ -145,7 +151,7 @@ func Release() Action { return Action{answer: answerRelease} }
 func Modify() Action { return Action{answer: answerModify} }
 
 // Silence never answers: no outcome, no reply, no attach. A connection is accepted by the network
-// and then ignored. Silence().Stored() is a lost acknowledgement.
+// and then ignored. A receiver gets no more events. Silence().Stored() is a lost acknowledgement.
 func Silence() Action { return Action{answer: answerSilence} }
 
 // Cut breaks the connection without a close frame, as a broken network does. Cut().Stored() does so
@@ -249,7 +255,9 @@ func (a Action) on(op Operation) Action {
 	pass := false
 	switch a.answer {
 	case answerAccept:
-		pass = op.Kind == KindAttach || op.Kind == KindConnection
+		pass = op.Kind == KindAttach || op.Kind == KindConnection || op.Kind == KindDelivery
+	case answerReject:
+		pass = op.Kind == KindDelivery
 	case answerRelease, answerModify:
 		pass = op.Kind != KindTransfer
 	case answerWithhold:
@@ -269,14 +277,18 @@ func (a Action) refusal() *refusal {
 	return refuse(a.condition, "%s", a.text)
 }
 
-// decide asks the hook about an operation and waits for the action's delay. It returns false if ctx
-// ended meanwhile.
+// decide asks the hook and the fault rules about an operation and waits for the action's delay. It
+// returns false if ctx ended meanwhile.
 func (s *Server) decide(ctx context.Context, op Operation) (Action, bool) {
-	hook := s.hook.Load()
-	if hook == nil || *hook == nil {
-		return Action{}, true
+	var action Action
+	if hook := s.hook.Load(); hook != nil && *hook != nil {
+		action = (*hook)(ctx, op)
 	}
-	action := (*hook)(ctx, op).on(op)
+	if len(s.rules.all()) > 0 {
+		h := s.hub(op.Hub)
+		action = s.rules.decide(&op, h != nil && h.faultFree, action)
+	}
+	action = action.on(op)
 	if action != (Action{}) {
 		s.faults.note(op, action)
 	}

@@ -2,6 +2,7 @@ package emulator
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strconv"
 	"strings"
@@ -15,16 +16,21 @@ import (
 // A hub is an event hub with its partitions and consumer groups.
 type hub struct {
 	// Immutable after newHub.
-	name     string
-	created  time.Time
-	groups   []string // without the default group
-	disabled bool
-	settings settings
-	journal  *journal // nil: nothing is stored durably
+	name       string
+	created    time.Time
+	groups     []string // without the default group
+	faultFree  bool
+	configured bool // the option Disabled, which SetDisabled overrides
+	settings   settings
+	journal    *journal // nil: nothing is stored durably
 
 	// Atomic.
-	layout atomic.Pointer[layout] // replaced as a whole by grow
-	turn   atomic.Uint64          // counts the batches without partition and key; chooses their partition
+	layout   atomic.Pointer[layout] // replaced as a whole by grow
+	turn     atomic.Uint64          // counts the batches without partition and key; chooses their partition
+	disabled atomic.Bool
+	deleted  atomic.Bool
+
+	decided *bool // the argument of the latest SetDisabled, guarded by the namespace's changing; nil: none
 
 	mu      sync.Mutex // guards the fields below
 	total   int64      // events stored in all partitions
@@ -38,9 +44,13 @@ type layout struct {
 	ids        []string
 }
 
+// errDeleted is why nothing more can be expected of a hub.
+var errDeleted = errors.New("the hub was deleted")
+
 func newHub(h Hub, s settings, j *journal) *hub {
 	s.retention = h.Retention
-	out := &hub{name: h.Name, created: time.Now().UTC(), groups: slices.Clone(h.ConsumerGroups), disabled: h.Disabled, settings: s, journal: j}
+	out := &hub{name: h.Name, created: time.Now().UTC(), groups: slices.Clone(h.ConsumerGroups), faultFree: h.FaultFree, configured: h.Disabled, settings: s, journal: j}
+	out.disabled.Store(h.Disabled)
 	out.layout.Store(&layout{})
 	out.grow(h.Partitions)
 	return out
@@ -109,9 +119,11 @@ func (h *hub) count(n int64) {
 	}
 }
 
-// wait returns how many events the hub has stored, as soon as that is at least n or ctx ends.
+// wait returns how many events the hub has stored, as soon as that is at least n, the hub is
+// deleted, or ctx ends.
 func (h *hub) wait(ctx context.Context, n int64) (int64, error) {
 	for {
+		gone := h.deleted.Load() // before the total is read: the hub wakes its callers afterwards
 		h.mu.Lock()
 		total := h.total
 		if total < n && h.changed == nil {
@@ -121,6 +133,9 @@ func (h *hub) wait(ctx context.Context, n int64) (int64, error) {
 		h.mu.Unlock()
 		if total >= n {
 			return total, nil
+		}
+		if gone {
+			return total, errDeleted
 		}
 		select {
 		case <-changed:

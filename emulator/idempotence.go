@@ -155,6 +155,9 @@ func (p *partition) enroll(want identity) (got identity, refused *refusal) {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if p.closed != nil {
+		return got, p.closed
+	}
 	got, state, refused := p.producers.plan(want, p.settings.idempotent)
 	if refused != nil {
 		return got, refused

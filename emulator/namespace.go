@@ -2,7 +2,6 @@ package emulator
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 	"sync"
 )
@@ -65,14 +64,14 @@ func (s *Server) AddHub(h Hub) error {
 	n.changing.Lock()
 	defer n.changing.Unlock()
 	if n.hub(h.Name) != nil {
-		return fmt.Errorf("emulator: AddHub: there is a hub %q already (case does not matter)", h.Name)
+		return &HubError{"Name", fmt.Sprintf("emulator: AddHub: there is a hub %q already (case does not matter)", h.Name)}
 	}
 	var j *journal
 	if n.store != nil {
 		j = newJournal(n.store, h.Name)
 	}
 	added := newHub(h, n.settings, j)
-	if err := j.putHub(h, added.created); err != nil {
+	if err := j.putHub(added.stored(h.Partitions)); err != nil {
 		return fmt.Errorf("emulator: AddHub: %w", err)
 	}
 	n.put(added)
@@ -92,10 +91,9 @@ func (s *Server) AddPartitions(hub string, n int) error {
 	}
 	sum := len(h.partitions()) + n
 	if n < 1 || sum > maxPartitions {
-		return fmt.Errorf("emulator: AddPartitions: %d partitions cannot be added to the %d of hub %q; it must have between 1 and %d", n, sum-n, hub, maxPartitions)
+		return &HubError{"Partitions", fmt.Sprintf("emulator: AddPartitions: %d partitions cannot be added to the %d of hub %q; it must have between 1 and %d", n, sum-n, hub, maxPartitions)}
 	}
-	description := Hub{Name: h.name, Partitions: sum, ConsumerGroups: slices.Clone(h.groups), Disabled: h.disabled, Retention: h.settings.retention}
-	if err := h.journal.putHub(description, h.created); err != nil {
+	if err := h.journal.putHub(h.stored(sum)); err != nil {
 		return fmt.Errorf("emulator: AddPartitions: %w", err)
 	}
 	h.grow(n)

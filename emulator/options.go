@@ -136,6 +136,10 @@ type Options struct {
 	// replaces it.
 	// Default: every operation passes.
 	Hook Hook
+
+	// Faults are set from the start; see [FaultRule]. [Server.AddFault] sets more.
+	// Default: none.
+	Faults []FaultRule
 }
 
 // Hub describes an event hub.
@@ -156,6 +160,10 @@ type Hub struct {
 	// Disabled makes the server refuse senders and receivers with com.microsoft:entity-disabled.
 	// $management still describes the hub.
 	Disabled bool
+
+	// FaultFree keeps away from the hub all fault rules that name no hub. The hub of a health check
+	// wants that.
+	FaultFree bool
 }
 
 // takenMessageSize is the largest message that is accepted, whatever limit is stated to clients.
@@ -211,44 +219,60 @@ func (o *Options) withDefaults() (Options, error) {
 	return out, validateHubs("Options.Hubs", out.Hubs)
 }
 
+// A HubError says which field of a [Hub] is wrong. [New], [Server.AddHub] and
+// [Server.AddPartitions] return it.
+type HubError struct {
+	// Field is the field's name in Hub.
+	Field string
+	text  string
+}
+
+func (e *HubError) Error() string { return e.text }
+
+// wrongHub makes a HubError about a field of the hub that where names. The field may have an index.
+func wrongHub(where, field, format string, args ...any) *HubError {
+	name, _, _ := strings.Cut(field, "[")
+	return &HubError{Field: name, text: "emulator: " + where + "." + field + fmt.Sprintf(format, args...)}
+}
+
 // validateHubs checks hubs and fills in their defaults. Errors begin with what.
 func validateHubs(what string, hubs []Hub) error {
 	seen := make(map[string]bool, len(hubs))
 	for i := range hubs {
 		h := &hubs[i]
-		field := what + "[" + strconv.Itoa(i) + "]"
-		if err := checkName(field+".Name", h.Name, maxHubName); err != nil {
+		where := what + "[" + strconv.Itoa(i) + "]"
+		if err := checkName(where, "Name", h.Name, maxHubName); err != nil {
 			return err
 		}
 		if slices.ContainsFunc(strings.Split(h.Name, "/"), isAddressWord) {
-			return fmt.Errorf("emulator: %s is %q; empty parts and the words Partitions, ConsumerGroups and Publishers are reserved for addresses", field+".Name", h.Name)
+			return wrongHub(where, "Name", " is %q; empty parts and the words Partitions, ConsumerGroups and Publishers are reserved for addresses", h.Name)
 		}
 		if seen[strings.ToLower(h.Name)] {
-			return fmt.Errorf("emulator: %s.Name %q appears twice (case does not matter)", field, h.Name)
+			return wrongHub(where, "Name", " %q appears twice (case does not matter)", h.Name)
 		}
 		seen[strings.ToLower(h.Name)] = true
 		if h.Partitions == 0 {
 			h.Partitions = defaultPartitions
 		}
 		if h.Partitions < 0 || h.Partitions > maxPartitions {
-			return fmt.Errorf("emulator: %s.Partitions is %d; it must be between 1 and %d", field, h.Partitions, maxPartitions)
+			return wrongHub(where, "Partitions", " is %d; it must be between 1 and %d", h.Partitions, maxPartitions)
 		}
-		if err := h.Retention.validate(field + ".Retention"); err != nil {
+		if err := h.Retention.validate(where + ".Retention"); err != nil {
 			return err
 		}
 		for i, group := range h.ConsumerGroups {
 			if strings.EqualFold(group, DefaultConsumerGroup) {
 				continue
 			}
-			field := field + ".ConsumerGroups[" + strconv.Itoa(i) + "]"
-			if err := checkName(field, group, maxConsumerGroup); err != nil {
+			field := "ConsumerGroups[" + strconv.Itoa(i) + "]"
+			if err := checkName(where, field, group, maxConsumerGroup); err != nil {
 				return err
 			}
 			if strings.Contains(group, "/") {
-				return fmt.Errorf("emulator: %s is %q; a slash is reserved for addresses", field, group)
+				return wrongHub(where, field, " is %q; a slash is reserved for addresses", group)
 			}
 			if j := slices.IndexFunc(h.ConsumerGroups, func(g string) bool { return strings.EqualFold(g, group) }); j < i {
-				return fmt.Errorf("emulator: %s is %q, and ConsumerGroups[%d] is %q; case does not matter", field, group, j, h.ConsumerGroups[j])
+				return wrongHub(where, field, " is %q, and ConsumerGroups[%d] is %q; case does not matter", group, j, h.ConsumerGroups[j])
 			}
 		}
 	}
@@ -263,16 +287,16 @@ func isAddressWord(part string) bool {
 }
 
 // checkName refuses names that cannot appear in an address or a connection string.
-func checkName(field, name string, limit int) error {
+func checkName(where, field, name string, limit int) error {
 	if name == "" || len(name) > limit {
-		return fmt.Errorf("emulator: %s is %q; it must have between 1 and %d characters", field, name, limit)
+		return wrongHub(where, field, " is %q; it must have between 1 and %d characters", name, limit)
 	}
 	for _, r := range name {
 		switch {
 		case r >= 'a' && r <= 'z', r >= 'A' && r <= 'Z', r >= '0' && r <= '9':
 		case strings.ContainsRune("._-/", r):
 		default:
-			return fmt.Errorf("emulator: %s is %q; %q is not allowed, only letters, digits and . _ - /", field, name, r)
+			return wrongHub(where, field, " is %q; %q is not allowed, only letters, digits and . _ - /", name, r)
 		}
 	}
 	return nil

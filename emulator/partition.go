@@ -29,6 +29,7 @@ type partition struct {
 	producers producers
 	gone      []int64       // first sequence numbers of the batches to delete from the journal
 	changed   chan struct{} // closed by the next append; nil while no reader waits
+	closed    *refusal      // why nothing is stored any more: the hub was deleted; nil: it was not
 }
 
 // settings are shared by the partitions of a hub.
@@ -111,6 +112,9 @@ func (p *partition) appendDurably(b *batch) (stored bool, refused *refusal) {
 
 // prepareLocked numbers a batch, unless it is a duplicate or must be refused.
 func (p *partition) prepareLocked(b *batch) (store bool, refused *refusal) {
+	if p.closed != nil {
+		return false, p.closed
+	}
 	if b.numbers != nil {
 		duplicate, refused := p.producers.check(b.numbers, p.settings.idempotent)
 		if duplicate || refused != nil {

@@ -28,8 +28,8 @@ type Rates struct {
 	Close float64
 	// Refuse refuses an attach, a token or a management call with com.microsoft:server-busy.
 	Refuse float64
-	// Delay makes any operation take up to MaxDelay longer. Later operations on the same link wait
-	// too.
+	// Delay makes any operation except a delivery take up to MaxDelay longer. Later operations on
+	// the same link wait too.
 	Delay float64
 
 	// MaxDelay bounds Delay. Default: 1 second.
@@ -54,6 +54,9 @@ func RandomFaults(seed uint64, rates Rates) Hook {
 		rates.MaxDelay = defaultMaxDelay
 	}
 	return func(_ context.Context, op Operation) Action {
+		if op.Kind == KindDelivery {
+			return Pass()
+		}
 		random := d.next(op)
 		roll := random.Float64()
 		for _, fault := range rates.faultsOf(op.Kind) {
@@ -70,11 +73,14 @@ func RandomFaults(seed uint64, rates Rates) Hook {
 }
 
 // Latency is a slow network or disk. The answer to each transfer comes after delay and, at random,
-// up to jitter more. Every other operation is delayed likewise. Transfers do not wait for each
-// other. The times are the same for the same seed, as with [RandomFaults].
+// up to jitter more. Every other operation except a delivery is delayed likewise. Transfers do not
+// wait for each other. The times are the same for the same seed, as with [RandomFaults].
 func Latency(seed uint64, delay, jitter time.Duration) Hook {
 	d := newDice(seed)
 	return func(_ context.Context, op Operation) Action {
+		if op.Kind == KindDelivery {
+			return Pass() // one delay for each event would be a slow reader, not a distant one
+		}
 		total := delay
 		if jitter > 0 {
 			total += time.Duration(d.next(op).Int64N(int64(jitter)))
@@ -86,19 +92,19 @@ func Latency(seed uint64, delay, jitter time.Duration) Hook {
 	}
 }
 
-type fault struct {
+type chance struct {
 	rate   float64
 	action Action
 }
 
-// faultsOf are the faults that can happen to an operation.
-func (r *Rates) faultsOf(kind Kind) []fault {
-	cutBefore := fault{r.CutBefore, Cut()}
-	closed := fault{r.Close, CloseConnection(conditionForced, textCloseForced)}
-	refused := fault{r.Refuse, Reject(conditionServerBusy, textBusy)}
+// faultsOf are the chances of the faults that can happen to an operation.
+func (r *Rates) faultsOf(kind Kind) []chance {
+	cutBefore := chance{r.CutBefore, Cut()}
+	closed := chance{r.Close, CloseConnection(conditionForced, textCloseForced)}
+	refused := chance{r.Refuse, Reject(conditionServerBusy, textBusy)}
 	switch kind {
 	case KindTransfer:
-		return []fault{
+		return []chance{
 			{r.Busy, Reject(conditionServerBusy, textBusy)},
 			{r.LostAcknowledgement, Silence().Stored()},
 			cutBefore,
@@ -107,9 +113,9 @@ func (r *Rates) faultsOf(kind Kind) []fault {
 			closed,
 		}
 	case KindAttach:
-		return []fault{cutBefore, closed, refused}
+		return []chance{cutBefore, closed, refused}
 	case KindPutToken, KindManagement:
-		return []fault{refused}
+		return []chance{refused}
 	default:
 		return nil
 	}

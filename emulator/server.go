@@ -51,6 +51,7 @@ type Server struct {
 	hook atomic.Pointer[Hook]
 
 	faults  faultTally
+	rules   faultRules
 	foreign sync.Map // the protocols that noteForeign has logged
 
 	wg sync.WaitGroup // the accepting goroutines and one for each connection
@@ -72,6 +73,9 @@ func New(options *Options) (*Server, error) {
 		return nil, err
 	}
 	s.SetHook(opts.Hook)
+	if err := s.addFaults(); err != nil {
+		return nil, err
+	}
 	if opts.Addr != InMemory {
 		if err := s.listen(); err != nil {
 			return nil, err

@@ -34,7 +34,7 @@ type HubSnapshot struct {
 	Name string
 	// Created is when the hub was created, in UTC.
 	Created time.Time
-	// Disabled as in [Hub].
+	// Disabled as in [Hub], or as [Server.SetDisabled] has set it.
 	Disabled bool
 	// Retention as in [Hub].
 	Retention Retention
@@ -159,7 +159,7 @@ func (n *namespace) all() []*hub {
 
 func (h *hub) snapshot() HubSnapshot {
 	out := HubSnapshot{
-		Name: h.name, Created: h.created, Disabled: h.disabled, Retention: h.settings.retention, ConsumerGroups: h.allGroups(),
+		Name: h.name, Created: h.created, Disabled: h.disabled.Load(), Retention: h.settings.retention, ConsumerGroups: h.allGroups(),
 	}
 	for _, p := range h.partitions() {
 		out.Partitions = append(out.Partitions, p.snapshot(out.ConsumerGroups))

@@ -58,6 +58,11 @@ var errDamaged = errors.New("the store is damaged, or of another version")
 type storedHub struct {
 	Hub     Hub
 	Created time.Time
+	// Disabled is the argument of the latest SetDisabled, which survives a restart whatever the
+	// options say. Nil: it was never called.
+	Disabled *bool `json:",omitempty"`
+	// Deleted says that the hub is gone, and that parts of its contents may be left in the store.
+	Deleted bool `json:",omitempty"`
 }
 
 // A journal writes the changes of a hub's partitions to a store. The methods of a nil journal do
@@ -72,12 +77,12 @@ func newJournal(store Store, hub string) *journal {
 	return &journal{store: store, hub: strings.ToLower(hub)}
 }
 
-// putHub writes a hub's description.
-func (j *journal) putHub(h Hub, created time.Time) error {
+// putHub writes a hub's record.
+func (j *journal) putHub(s storedHub) error {
 	if j == nil {
 		return nil
 	}
-	value, err := json.Marshal(storedHub{h, created})
+	value, err := json.Marshal(s)
 	if err != nil {
 		return err
 	}
@@ -172,7 +177,8 @@ func readProducer(id int64, value []byte) (*producer, error) {
 }
 
 // load makes the hubs of the options and of the store. A hub in both keeps the stored created time,
-// groups and partitions; the options decide the rest.
+// groups and partitions, and the state that SetDisabled gave it; the options decide the rest. A hub
+// that was deleted is created again, empty, if the options name it.
 func (n *namespace) load(hubs []Hub) error {
 	stored := make(map[string]storedHub)
 	err := n.store.Scan([]byte(keyHub), func(key, value []byte) error {
@@ -186,6 +192,14 @@ func (n *namespace) load(hubs []Hub) error {
 	})
 	if err != nil {
 		return err
+	}
+	for key, s := range stored {
+		if s.Deleted {
+			if err := newJournal(n.store, s.Hub.Name).erase(); err != nil {
+				return fmt.Errorf("hub %q, which was deleted: %w", s.Hub.Name, err)
+			}
+			delete(stored, key)
+		}
 	}
 	for _, h := range hubs {
 		s := stored[strings.ToLower(h.Name)]
@@ -227,7 +241,11 @@ func (n *namespace) loadHub(s storedHub) error {
 	if !s.Created.IsZero() {
 		h.created = s.Created
 	}
-	if err := j.putHub(fields[0], h.created); err != nil {
+	if s.Disabled != nil {
+		h.decided = s.Disabled
+		h.disabled.Store(*s.Disabled)
+	}
+	if err := j.putHub(h.stored(fields[0].Partitions)); err != nil {
 		return err
 	}
 	for _, p := range h.partitions() {

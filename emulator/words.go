@@ -9,7 +9,7 @@ import (
 // The words of enumerations. Kinds are indexed by their number, the others by their bit, from the
 // lowest.
 var (
-	kindNames      = []string{"unknown", "connection", "attach", "put-token", "management", "transfer"}
+	kindNames      = []string{"unknown", "connection", "attach", "put-token", "management", "transfer", "delivery"}
 	rightNames     = []string{"Send", "Listen", "Manage"}
 	transportNames = []string{"TCP", "TLS", "WebSocket", "WebSocket over TLS"}
 )

@@ -1,0 +1,162 @@
+package emulator
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+)
+
+// SetDisabled disables or enables a hub while the server runs. Disabling detaches its senders and
+// receivers with com.microsoft:entity-disabled, and refuses new ones; see [Hub]. Its events stay.
+// Clients of an enabled hub come back by themselves, if they still try. With [Options.Store] the
+// state survives a restart, whatever the options then say.
+func (s *Server) SetDisabled(hub string, disabled bool) error {
+	n := s.namespace
+	n.changing.Lock()
+	defer n.changing.Unlock()
+	h := s.hub(hub)
+	if h == nil {
+		return fmt.Errorf("emulator: SetDisabled: there is no hub %q", hub)
+	}
+	before := h.decided
+	h.decided = &disabled
+	if err := h.journal.putHub(h.stored(len(h.partitions()))); err != nil {
+		h.decided = before
+		return fmt.Errorf("emulator: SetDisabled: %w", err)
+	}
+	h.disabled.Store(disabled)
+	s.detachUnavailable(h)
+	return nil
+}
+
+// DeleteHub deletes a hub with its events while the server runs. Its links are detached with
+// amqp:not-found, and further ones are refused. So are tokens and questions about it. A hub of the
+// same name may be created afterwards; it is empty. With [Options.Store] the hub's contents are
+// removed from the store. If the next server's options name the hub, it is created again, empty.
+//
+// If the store fails before the hub is marked as deleted, nothing has changed. If it fails later,
+// the error says so, the hub is gone, and the next server removes the rest.
+func (s *Server) DeleteHub(hub string) error {
+	n := s.namespace
+	n.changing.Lock()
+	defer n.changing.Unlock()
+	h := s.hub(hub)
+	if h == nil {
+		return fmt.Errorf("emulator: DeleteHub: there is no hub %q", hub)
+	}
+	record := h.stored(len(h.partitions()))
+	record.Deleted = true
+	if err := h.journal.putHub(record); err != nil {
+		return fmt.Errorf("emulator: DeleteHub: %w", err)
+	}
+	n.remove(h)
+	h.delete()
+	s.detachUnavailable(h)
+	if err := h.journal.erase(); err != nil {
+		return fmt.Errorf("emulator: DeleteHub: hub %q is gone, and the next start removes the rest of its events from the store: %w", hub, err)
+	}
+	return nil
+}
+
+// remove removes a hub.
+func (n *namespace) remove(h *hub) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	delete(n.hubs, strings.ToLower(h.name))
+}
+
+// delete makes a hub store nothing more, and wakes the callers that wait for its events. After it
+// no goroutine writes the hub's contents to the store.
+func (h *hub) delete() {
+	h.deleted.Store(true)
+	for _, p := range h.partitions() {
+		p.close(refuse(conditionNotFound, textEntityNotFound, h.name))
+	}
+	h.count(0)
+}
+
+// close makes a partition refuse all further batches and producers. It waits for a write to the
+// journal.
+func (p *partition) close(why *refusal) {
+	if p.journal != nil {
+		p.writing <- struct{}{}
+		defer func() { <-p.writing }()
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.closed = why
+}
+
+// detachUnavailable detaches the links that a hub no longer takes.
+func (s *Server) detachUnavailable(h *hub) {
+	s.mu.Lock()
+	connections := slices.Collect(maps.Values(s.serving))
+	s.mu.Unlock()
+	for _, c := range connections {
+		for _, a := range c.attaches() {
+			if a.hub != h || a.since.Load() == nil {
+				continue // accept looks after a link that is not accepted yet
+			}
+			if refused := a.unavailable(); refused != nil {
+				_ = a.link.Detach(refused.amqp())
+			}
+		}
+	}
+}
+
+// stored is the hub's record for a store, with this many partitions.
+func (h *hub) stored(partitions int) storedHub {
+	return storedHub{
+		Hub: Hub{
+			Name: h.name, Partitions: partitions, ConsumerGroups: slices.Clone(h.groups), Disabled: h.configured,
+			Retention: h.settings.retention, FaultFree: h.faultFree,
+		},
+		Created:  h.created,
+		Disabled: h.decided,
+	}
+}
+
+// eraseAtOnce is how many keys one update of the store deletes at most.
+const eraseAtOnce = 1000
+
+// erase removes a hub's contents from the store, then its record. The record stays last, so that an
+// interrupted removal goes on at the next start.
+func (j *journal) erase() error {
+	if j == nil {
+		return nil
+	}
+	for _, kind := range []string{keyBatch, keyProducer} {
+		if err := j.erasePrefix([]byte(kind + j.hub + "\x00")); err != nil {
+			return err
+		}
+	}
+	return j.store.Update(Change{Key: []byte(keyHub + j.hub)})
+}
+
+// erasePrefix deletes all keys with a prefix.
+func (j *journal) erasePrefix(prefix []byte) error {
+	errEnough := errors.New("enough")
+	for {
+		var changes []Change
+		err := j.store.Scan(prefix, func(key, _ []byte) error {
+			if len(changes) == eraseAtOnce {
+				return errEnough
+			}
+			changes = append(changes, Change{Key: slices.Clone(key)})
+			return nil
+		})
+		if err != nil && !errors.Is(err, errEnough) {
+			return err
+		}
+		if len(changes) > 0 {
+			if err := j.store.Update(changes...); err != nil {
+				return err
+			}
+		}
+		if err == nil {
+			return nil
+		}
+	}
+}
