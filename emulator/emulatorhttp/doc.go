@@ -1,5 +1,4 @@
-// Package emulatorhttp shows the contents of an emulator: a page for a browser, and its JSON for
-// programs.
+// Package emulatorhttp shows and controls an emulator: a page for a browser, and JSON for programs.
 //
 //	server, err := emulator.New(nil)
 //	…
@@ -7,29 +6,49 @@
 //
 // The page is self-contained: it loads nothing from other hosts. It shows hubs, how their
 // partitions fill, and the newest events with key, properties and body. It also shows consumer
-// groups and their backlog, connections, and the faults of a hook or of the throughput units. It
-// refreshes every second while it is visible.
+// groups and their backlog, connections, and the faults of rules, of a hook and of the throughput
+// units. It has a form that sets a fault. It refreshes every second while it is visible.
 //
 // # JSON
 //
-// All answers are to GET and change nothing. Times are RFC 3339 in UTC; sizes are bytes.
+// Requests with GET change nothing. Times are RFC 3339 in UTC; sizes are bytes.
 //
 //	/api/snapshot                                     the result of [emulator.Server.Snapshot]
 //	/api/events?hub=H&partition=P&q=TEXT&limit=N      the newest events, newest first. All but hub may be left out
 //	/api/event?hub=H&partition=P&sequence=N           one event
 //	/api/body?hub=H&partition=P&sequence=N            its body, byte for byte
+//	/api/faults                                       the faults that rules have set
+//	/api/hubs, /api/hubs/NAME                         hubs in short, or one of them
+//
+// Other requests change the server, unless [Options.ReadOnly] is set:
+//
+//	POST /api/faults          {"rule": "…"}: sets a fault; see [emulator.FaultRule]
+//	DELETE /api/faults[/ID]   removes one fault, or all
+//	POST /api/hubs            {"name": "…", "partitions": N, "consumerGroups": ["…"], "disabled": BOOL}: creates a hub
+//	PATCH /api/hubs/NAME      {"partitions": N, "disabled": BOOL}: adds partitions up to N; disables or enables the hub
+//	DELETE /api/hubs/NAME     deletes a hub with its events
+//
+// Their bodies are JSON objects with the content type application/json, of at most 64 KiB. An
+// unknown field is refused. POST answers with 201 and the new fault or hub, PATCH and DELETE with
+// 200. An answer with another status has {"error": "…"}. If one field is wrong, it also has "field",
+// and maybe "value". For a rule that is the field of the rule.
 //
 // These are the fields:
 //
-//   - A snapshot has time, started, address, throughputUnits (0: no bounds), inForce, hubs, faults,
-//     connections (the newest 200) and connectionCount.
+//   - A snapshot has time, started, address, throughputUnits (0: no bounds), inForce, hubs, faults
+//     (what happened so far), rules (the faults that are set), readOnly, connections (the newest 200)
+//     and connectionCount.
 //   - A hub has name, created, disabled, retention, consumerGroups and partitions.
 //   - A partition has id, events, batches and bytes (ever stored), heldEvents and heldBytes (now
 //     held), first, last, enqueued and readers.
 //   - A reader has group, next, behind and receivers.
 //   - A connection has number, remote, opened, transport, client, senders, receivers, events, links
 //     (the oldest 50) and linkCount.
-//   - A fault has kind, hub, what, count and last.
+//   - A fault in faults of a snapshot has kind, hub, what, count and last.
+//   - A fault that a rule has set has id, rule, matched, hits, remaining (null without a count),
+//     begins, ends (null for never) and over.
+//   - A hub of /api/hubs has name, created, disabled, partitions (their number), consumerGroups and
+//     events (ever stored).
 //
 // The answer to /api/events is {"events": […], "searched": N, "all": BOOL}. An event has partition,
 // sequence, offset, enqueued, key (null if it has none), messageId, contentType, properties,
@@ -44,8 +63,10 @@
 //
 // # Access
 //
-// Every client that reaches the address sees every event; there is no password. So the address
-// should be on loopback. Pages of other sites get no access through a browser, since there is no
-// CORS. The Host of a request must be an IP address, localhost or a name in [Options]. Any other
-// name can be made to point here (DNS rebinding). The answers contain no keys and tokens.
+// Every client that reaches the address sees every event and may change the server; there is no
+// password. So the address should be on loopback. Pages of other sites get no access through a
+// browser, since there is no CORS. A request that changes something must not come from a page of
+// another origin, not even of another port of this machine (Sec-Fetch-Site, Origin). The Host of a
+// request must be an IP address, localhost or a name in [Options]. Any other name can be made to
+// point here (DNS rebinding). The answers contain no keys and tokens.
 package emulatorhttp

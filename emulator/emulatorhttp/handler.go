@@ -28,6 +28,11 @@ type Options struct {
 	// Hidden are hubs that are not shown, for example one for health checks.
 	// Default: none.
 	Hidden []string
+
+	// ReadOnly refuses every request that changes the server: setting and removing faults, and
+	// creating, changing and deleting hubs.
+	// Default: programs and the page itself may change the server.
+	ReadOnly bool
 }
 
 //go:embed page
@@ -35,18 +40,20 @@ var files embed.FS
 
 // A handler answers for one server. It has no state of its own.
 type handler struct {
-	server  *emulator.Server
-	options Options
+	server      *emulator.Server
+	options     Options
+	crossOrigin *http.CrossOriginProtection
 }
 
-// New makes a handler that shows the contents of a server; see the package documentation. It must
+// New makes a handler that shows the contents of a server and changes its faults and hubs; see the package documentation. It must
 // be at the root of a host. It may be used by several goroutines at once. After the server is
 // closed it shows the remaining contents.
 func New(server *emulator.Server, options *Options) http.Handler {
-	h := &handler{server: server}
+	h := &handler{server: server, crossOrigin: http.NewCrossOriginProtection()}
 	if options != nil {
 		h.options = Options{
 			Hosts: slices.Clone(options.Hosts), InForce: slices.Clone(options.InForce), Hidden: slices.Clone(options.Hidden),
+			ReadOnly: options.ReadOnly,
 		}
 	}
 	page, err := fs.Sub(files, "page")
@@ -59,6 +66,15 @@ func New(server *emulator.Server, options *Options) http.Handler {
 	mux.HandleFunc("GET /api/events", h.events)
 	mux.HandleFunc("GET /api/event", h.event)
 	mux.HandleFunc("GET /api/body", h.body)
+	mux.HandleFunc("GET /api/faults", h.listFaults)
+	mux.HandleFunc("POST /api/faults", h.change(h.addFault))
+	mux.HandleFunc("DELETE /api/faults", h.change(h.removeFaults))
+	mux.HandleFunc("DELETE /api/faults/{id}", h.change(h.removeFault))
+	mux.HandleFunc("GET /api/hubs", h.listHubs)
+	mux.HandleFunc("POST /api/hubs", h.change(h.addHub))
+	mux.HandleFunc("GET /api/hubs/{name...}", h.hub)
+	mux.HandleFunc("PATCH /api/hubs/{name...}", h.change(h.changeHub))
+	mux.HandleFunc("DELETE /api/hubs/{name...}", h.change(h.deleteHub))
 	mux.HandleFunc("GET /api/", func(w http.ResponseWriter, _ *http.Request) {
 		fail(w, http.StatusNotFound, "there is no such resource")
 	})
@@ -108,7 +124,5 @@ func answer(w http.ResponseWriter, status int, v any) {
 }
 
 func fail(w http.ResponseWriter, status int, text string) {
-	answer(w, status, struct {
-		Error string `json:"error"`
-	}{text})
+	answer(w, status, errorJSON{Error: text})
 }

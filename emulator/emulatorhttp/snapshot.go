@@ -20,6 +20,8 @@ type snapshotJSON struct {
 	InForce         []string    `json:"inForce"`         // the server's configured behaviour, in words
 	Hubs            []hubJSON   `json:"hubs"`
 	Faults          []faultJSON `json:"faults"`
+	Rules           []ruleJSON  `json:"rules"`    // faults that rules have set
+	ReadOnly        bool        `json:"readOnly"` // requests that change the server are refused
 	// Connections are the newest 200; ConnectionCount counts all.
 	Connections     []connectionJSON `json:"connections"`
 	ConnectionCount int              `json:"connectionCount"`
@@ -108,7 +110,7 @@ func (h *handler) snapshot(w http.ResponseWriter, _ *http.Request) {
 	s := h.server.Snapshot()
 	out := snapshotJSON{
 		Time: s.Time, Started: s.Started, Address: h.server.Addr(), ThroughputUnits: s.ThroughputUnits,
-		InForce: h.inForce(&s), Hubs: []hubJSON{}, Faults: []faultJSON{}, Connections: []connectionJSON{}, ConnectionCount: len(s.Connections),
+		InForce: h.inForce(&s), Rules: h.rules(), ReadOnly: h.options.ReadOnly, Hubs: []hubJSON{}, Faults: []faultJSON{}, Connections: []connectionJSON{}, ConnectionCount: len(s.Connections),
 	}
 	for _, hub := range s.Hubs {
 		if !h.hidden(hub.Name) {

@@ -93,6 +93,22 @@ func TestThePageIsLive(t *testing.T) {
 	w.until(t, `document.getElementById("state-text").textContent === "The emulator does not answer"`)
 }
 
+func TestFaultsAreSetAndClearedOnThePage(t *testing.T) {
+	w := openTab(t, nil)
+	w.do(t, chromedp.WaitVisible("#rule"), chromedp.SendKeys("#rule", "throttle hub=nothing\r"))
+	w.until(t, `document.getElementById("rule-error").textContent.includes("there is no such hub: create it first")`)
+	w.do(t, chromedp.Evaluate[chromedp.Void](`document.getElementById("rule").value = ""`), chromedp.SendKeys("#rule", "throttle hub=events count=2\r"))
+	w.until(t, `document.getElementById("rules").textContent === "throttle hub=events count=20 hits, 2 to comeClear" && document.getElementById("rule-error").hidden`)
+	if faults := w.server.Faults(); len(faults) != 1 || faults[0].Rule.String() != "throttle hub=events count=2" {
+		t.Errorf("the server has the faults %v, want the one of the form", faults)
+	}
+	w.do(t, chromedp.Click("#rules button"))
+	w.until(t, `document.getElementById("rules").children.length === 0`)
+	if faults := w.server.Faults(); len(faults) != 0 {
+		t.Errorf("the server still has the faults %v", faults)
+	}
+}
+
 func TestLagGoesDownAsAConsumerReads(t *testing.T) {
 	w := openTab(t, &emulator.Options{Hubs: []emulator.Hub{{Name: "events", Partitions: 2}}})
 	for range 5 {

@@ -226,8 +226,19 @@ function showGroups(h) {
 
 function showFaults() {
   const lines = [...snapshot.inForce];
-  if (lines.length === 0) lines.push(snapshot.faults.length ? "None now. What happened so far:" : "None. Everything works as it should.");
+  if (lines.length === 0 && snapshot.rules.length === 0) lines.push(snapshot.faults.length ? "None now. What happened so far:" : "None. Everything works as it should.");
   sync($("in-force"), lines, (l) => l, (l) => make("li", {}, l), () => {});
+  $("set-fault").hidden = snapshot.readOnly;
+  sync(
+    $("rules"), snapshot.rules, (f) => f.id,
+    (f) => {
+      const clear = make("button", { type: "button", "aria-label": `Clear ${f.rule}` }, "Clear");
+      clear.hidden = snapshot.readOnly;
+      clear.addEventListener("click", () => change("DELETE", `api/faults/${f.id}`));
+      return make("li", {}, make("code", {}, f.rule), make("span", { class: "muted" }), clear);
+    },
+    (e, f) => set(e.children[1], [plural(f.hits, "hit", "hits"), f.remaining !== null && `${count(f.remaining)} to come`, f.over && "over"].filter(Boolean).join(", ")),
+  );
   $("faults-table").hidden = snapshot.faults.length === 0;
   sync(
     $("faults"), snapshot.faults.slice(0, 50), (f) => JSON.stringify([f.kind, f.hub, f.what]), () => row(["", "", "number", "number"]),
@@ -335,11 +346,25 @@ async function open(e) {
 
 // ---- The clock ----
 
-async function ask(url) {
-  const response = await fetch(url, { signal: AbortSignal.timeout(patience) });
+async function ask(url, options = {}) {
+  const response = await fetch(url, { signal: AbortSignal.timeout(patience), ...options });
   const answer = await response.json();
   if (!response.ok) throw new Error(answer.error);
   return answer;
+}
+
+// change sends a request that changes the server, and shows its error beside the form.
+async function change(method, url, body) {
+  let problem = "";
+  try {
+    await ask(url, { method, headers: { "Content-Type": "application/json" }, body: body && JSON.stringify(body) });
+  } catch (error) {
+    problem = error.message;
+  }
+  set($("rule-error"), problem);
+  $("rule-error").hidden = problem === "";
+  look();
+  return problem === "";
 }
 
 function tell(state, text) {
@@ -396,6 +421,10 @@ $("pause").addEventListener("click", () => {
   run();
 });
 $("search").addEventListener("submit", (e) => e.preventDefault());
+$("set-fault").addEventListener("submit", async (e) => {
+  e.preventDefault();
+  if (await change("POST", "api/faults", { rule: $("rule").value })) $("rule").value = "";
+});
 let typed = 0;
 $("text").addEventListener("input", () => {
   clearTimeout(typed);
