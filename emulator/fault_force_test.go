@@ -140,7 +140,7 @@ func TestRulesMakeTheFaultsOfOtherOperations(t *testing.T) {
 		{"close on=attach", "amqp:connection:forced", attach},
 		{"throttle on=put-token", "503 com.microsoft:server-busy", token},
 		{"throttle on=put-token hub=events", "503 com.microsoft:server-busy", token},
-		{"throttle on=attach", "200 <nil>", token}, // the link to $cbs is no attach to a hub
+		{"throttle on=attach", "202 <nil>", token}, // the link to $cbs is no attach to a hub
 		{"reject on=put-token condition=com.microsoft:auth-failed status=403", "403 com.microsoft:auth-failed", token},
 		{"throttle on=management", "503 com.microsoft:server-busy", question},
 		{"reject on=management condition=a:b status=418 hub=events", "418 a:b", question},

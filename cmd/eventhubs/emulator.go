@@ -51,6 +51,10 @@ How clients connect:
 How it behaves:
   --throughput-units N     throttle like a namespace with N units, each of 1 MB and 1000 events a
                            second (default: no limit)
+  --max-message-size N     largest event or batch in bytes, from 1024 to 268435456 (default 1046528)
+  --fault RULE             make something fail, as the rule says; may be repeated. For example
+                           'throttle hub=orders share=10%' or 'cut-after every=100 from=10s for=1m'.
+                           See "Faults" below. /api/faults and the page of --http change them later
   --latency DURATION       delay every acknowledgement and other answer by this time (default 0)
   --jitter PERCENT         vary the latency at random, up and down, by this share, such as 10%; or
                            by a duration, such as 2ms
@@ -65,10 +69,24 @@ How it behaves:
 Looking inside:
   --http HOST:PORT         serve a page for the browser: hubs, newest events, consumer groups,
                            connections and faults, updated as they change. Port 0 takes a free one.
-                           The same data is JSON at /api/snapshot and /api/events?hub=NAME
+                           The same data is JSON at /api/snapshot and /api/events?hub=NAME. Programs
+                           set faults at /api/faults, and create, change and delete hubs at /api/hubs
+
+Faults:
+  A rule is a fault and its fields, such as 'reject condition=amqp:internal-error hub=orders'.
+  Faults:    throttle, reject, release, modify, lose-event, lose-ack, silence, cut-before, cut-after,
+             detach, steal, close, hold-credit, delay, late-answer, stall, close-window,
+             ignore-detach, ignore-close
+  Where:     hub=NAME partition=ID,ID group=NAME on=transfer|attach|put-token|management|delivery|
+             connection role=sender|receiver
+  How often: share=10% (seed=N repeats it) or every=N; count=N at most
+  When:      from=10s (after the start) for=30s
+  Details:   condition=, text="…" and status= of an error; lasting=2s of a delay
+  docs/faults.md explains them and shows what clients do.
 
 Keep the addresses on loopback unless you mean otherwise. A client that reaches --addr may read and
-write, even with --auth, since the key is public. A browser that reaches --http sees all events.
+write, even with --auth, since the key is public. A client that reaches --http sees all events, and
+may set faults and delete hubs.
 The health check sends its events over the network, as clients do, to a hub of its own,
 ` + healthHub + `, which keeps one of them.
 
@@ -79,6 +97,7 @@ Examples:
   eventhubs emulator
   eventhubs emulator --http :8080
   eventhubs emulator --hub orders:4 --hub audit:1 --data ./eventhubs-data
+  eventhubs emulator --hub orders:4 --latency 20ms --fault 'throttle hub=orders share=10%'
   eventhubs emulator --config Config.json --addr 127.0.0.1:5672 --health 127.0.0.1:5300
   eventhubs emulator --tls --tls-ca ca.pem --websocket
   eventhubs emulator --throughput-units 1 --latency 20ms --jitter 10%
@@ -107,7 +126,7 @@ func runEmulator(ctx context.Context, p *process, args []string) (err error) {
 	opts.server.Logger = slog.New(&emulatorLog{p.tell})
 	server, err := startEmulator(&opts.server)
 	if err != nil {
-		return opts.config.name(err)
+		return opts.nameFault(opts.config.name(err))
 	}
 	defer server.Close()
 	remove, err := writeAuthority(server, opts)
@@ -152,6 +171,7 @@ func describeEmulator(p *process, server *emulator.Server, opts *emulatorOptions
 		}
 		fmt.Fprintln(p.stderr, ".")
 	}
+	describeFaults(p, server)
 	host, _, _ := net.SplitHostPort(server.Addr())
 	if !net.ParseIP(host).IsLoopback() {
 		fmt.Fprintln(p.stderr, "Other machines may reach this address, and the key is public.")
@@ -203,7 +223,7 @@ func (p *page) close() {
 func (p *page) describe(out *process) {
 	fmt.Fprintln(out.stderr, "Page: http://"+p.listener.Addr().String()+"/")
 	if addr, ok := p.listener.Addr().(*net.TCPAddr); ok && !addr.IP.IsLoopback() {
-		fmt.Fprintln(out.stderr, "Other machines may reach the page, which shows all events to everybody.")
+		fmt.Fprintln(out.stderr, "Other machines may reach the page. There everybody sees all events, and may set faults and delete hubs.")
 	}
 }
 

@@ -55,6 +55,7 @@ func parseEmulator(args []string) (*emulatorOptions, error) {
 	flags.BoolVar(&f.webSocket, "websocket", false, "")
 	flags.BoolVar(&f.auth, "auth", false, "")
 	flags.IntVar(&opts.server.ThroughputUnits, "throughput-units", 0, "")
+	opts.faultFlags(flags)
 	flags.DurationVar(&f.latency, "latency", 0, "")
 	flags.StringVar(&f.jitter, "jitter", "", "")
 	flags.DurationVar(&f.idleLink, "idle-link", 30*time.Minute, "")
@@ -69,6 +70,9 @@ func parseEmulator(args []string) (*emulatorOptions, error) {
 		return nil, badInput("unexpected argument %q; see \"eventhubs emulator --help\"", others[0])
 	}
 	if err := opts.check(givenFlags(flags), &f); err != nil {
+		return nil, err
+	}
+	if err := opts.checkMessageSize(); err != nil {
 		return nil, err
 	}
 	if err := opts.setHubs(hubs, f.retention); err != nil {
@@ -142,7 +146,7 @@ func (opts *emulatorOptions) setHubs(hubs []emulator.Hub, retention emulator.Ret
 		all[i].Retention = retention
 	}
 	if opts.healthAddr != "" {
-		all = append(all, emulator.Hub{Name: healthHub, Partitions: 1, Retention: emulator.Retention{Events: 1}})
+		all = append(all, emulator.Hub{Name: healthHub, Partitions: 1, Retention: emulator.Retention{Events: 1}, FaultFree: true})
 	}
 	opts.server.Hubs = all
 	return nil
