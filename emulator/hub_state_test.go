@@ -4,12 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azeventhubs/v2"
-	goamqp "github.com/Azure/go-amqp"
 	"github.com/go-eventhubs/eventhubs/emulator"
 	"github.com/go-eventhubs/eventhubs/internal/amqp"
 )
@@ -107,41 +108,27 @@ func TestADeletedHubIsNotFound(t *testing.T) {
 	})
 }
 
-// A hub may be disabled or deleted while many links attach: none of them stays.
+// A hub may be disabled or deleted while a link attaches: the link does not stay.
 func TestNoLinkOutlivesItsHub(t *testing.T) {
-	for name, change := range map[string]func(*emulator.Server) error{
-		"disabled": func(s *emulator.Server) error { return s.SetDisabled("events", true) },
-		"deleted":  func(s *emulator.Server) error { return s.DeleteHub("events") },
+	for want, change := range map[string]func(*emulator.Server) error{
+		entityDisabled: func(s *emulator.Server) error { return s.SetDisabled("events", true) },
+		notFound:       func(s *emulator.Server) error { return s.DeleteHub("events") },
 	} {
-		server := newServer(t, emulator.Options{})
-		ended := make(chan error)
-		const clients, each = 4, 25
-		for range clients {
-			session := openClient(t, server)
-			go func() { // ends when its links have
-				for i := range each {
-					link, err := session.Attach(t.Context(), &amqp.Attach{Name: fmt.Sprint(i), Source: &amqp.Source{}, Target: &amqp.Target{Address: "events"}})
-					if err == nil {
-						<-link.Done()
-						err = link.Err()
+		inBubble(t, nil, func(t *testing.T, server *emulator.Server) {
+			server.SetHook(func(_ context.Context, op emulator.Operation) emulator.Action {
+				if op.Kind == emulator.KindAttach { // the server has found the hub, and has not accepted the link
+					if err := change(server); err != nil {
+						t.Error(err)
 					}
-					ended <- err
 				}
-			}()
-		}
-		if err := change(server); err != nil {
-			t.Fatal(err)
-		}
-		for range clients * each {
-			select {
-			case err := <-ended:
-				if got := refusedWith(err); got != entityDisabled && got != notFound {
-					t.Errorf("%s: a link ended with %v", name, err)
-				}
-			case <-t.Context().Done():
-				t.Fatalf("%s: a link stays attached", name)
+				return emulator.Pass()
+			})
+			link, err := openClient(t, server).Attach(t.Context(), &amqp.Attach{Name: "a", Source: &amqp.Source{}, Target: &amqp.Target{Address: "events"}})
+			if err == nil {
+				err = end(t, link)
 			}
-		}
+			checkRefusal(t, "the link", err, want, "The messaging entity")
+		})
 	}
 }
 
@@ -283,35 +270,38 @@ func TestAnInterruptedDeletionIsFinished(t *testing.T) {
 	store.before = nil
 }
 
-// A batch that a deleted hub's partition is just storing cannot come back with the next hub of the
-// name.
+// A hub may be deleted while a batch or a producer of it is about to be stored. Neither comes back
+// with the next hub of the name.
 func TestADeletedHubStoresNothingMore(t *testing.T) {
-	store := newMemoryStore()
-	server := newServer(t, emulator.Options{Store: store})
-	ctx, stop := context.WithCancel(t.Context())
-	done := make(chan struct{})
-	sender := mustSender(t, server, "events/Partitions/0")
-	go func() { // ends when the hub is deleted
-		defer close(done)
-		for ctx.Err() == nil {
-			receipt, err := sender.SendWithReceipt(ctx, goamqp.NewMessage([]byte("x")), nil)
-			if err == nil {
-				_, err = receipt.Wait(ctx)
+	for _, kind := range []emulator.Kind{emulator.KindTransfer, emulator.KindAttach} {
+		t.Run(kind.String(), func(t *testing.T) {
+			store := newMemoryStore()
+			server := newServer(t, emulator.Options{Store: store})
+			server.SetHook(func(_ context.Context, op emulator.Operation) emulator.Action {
+				if op.Kind == kind {
+					if err := server.DeleteHub("events"); err != nil {
+						t.Error(err)
+					}
+				}
+				return emulator.Pass()
+			})
+			if kind == emulator.KindAttach {
+				_, err := attachProducer(t, server, "events/Partitions/0", identity{})
+				checkRefusal(t, "the producer", err, notFound, "The messaging entity")
+			} else {
+				link := mustAttach(t, openClient(t, server), &amqp.Attach{Name: "a", Source: &amqp.Source{}, Target: &amqp.Target{Address: "events/Partitions/0"}})
+				event := amqp.AppendBinary(amqp.AppendSectionHeader(nil, amqp.SectionData), []byte("x"))
+				if err := link.Send(t.Context(), &amqp.Delivery{Payload: event, Settled: true}); err != nil {
+					t.Fatal(err)
+				}
+				checkRefusal(t, "the link", end(t, link), notFound, "The messaging entity")
 			}
-			if err != nil {
-				return
+			if err := server.Close(); err != nil { // waits for what is about to be stored
+				t.Fatal(err)
 			}
-		}
-	}()
-	if err := server.WaitForEvents(t.Context(), "events", 20); err != nil {
-		t.Fatal(err)
-	}
-	if err := server.DeleteHub("events"); err != nil {
-		t.Fatal(err)
-	}
-	<-done
-	stop()
-	if n := len(store.values); n != 0 {
-		t.Errorf("the store has %d keys after the only hub was deleted, want none", n)
+			if len(store.values) != 0 {
+				t.Errorf("the store has %d keys after the only hub was deleted, want none: %q", len(store.values), slices.Collect(maps.Keys(store.values)))
+			}
+		})
 	}
 }
