@@ -86,7 +86,12 @@ func (p *process) run(ctx context.Context, args []string) int {
 	if errors.Is(err, context.Canceled) && ctx.Err() != nil {
 		err = errors.New("interrupted")
 	}
-	fmt.Fprintln(p.stderr, "eventhubs: "+p.message(err))
+	if text := strings.TrimSpace(p.message(err)); text != "" {
+		fmt.Fprintln(p.stderr, "eventhubs: "+text)
+	}
+	if ended, ok := errors.AsType[*statusError](err); ok {
+		return ended.status
+	}
 	if _, ok := errors.AsType[*inputError](err); ok {
 		return exitBadInput
 	}

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"strconv"
 	"strings"
 	"syscall"
 
@@ -18,10 +19,12 @@ import (
 )
 
 const emulatorHelp = `Runs an emulator of Event Hubs in this process until it is interrupted. When clients can connect, it
-prints one line to standard output: the connection string for them.
+prints one line to standard output: the connection string for them. With a COMMAND after "--" it runs
+that command instead, and ends with it.
 
 Usage:
   eventhubs emulator [options]
+  eventhubs emulator [options] -- COMMAND [arguments]
 
 Where it listens, and what it stores:
   --addr HOST:PORT         address to listen on (default 127.0.0.1:0). Port 0 takes a free one. Here
@@ -66,6 +69,20 @@ How it behaves:
                            after at most a minute
   --health HOST:PORT       answer GET /health over HTTP: 200 if an event can be sent, 503 if not
 
+For scripts and tests:
+  --ready-file FILE        a file that appears, complete, when clients can connect, and goes away at
+                           the end. It has the variables below, NAME=value, each in a line. A file
+                           that a killed emulator left is removed at the start
+  -- COMMAND [arguments]   run a command, such as npm test, when clients can connect, with these
+                           variables. Standard output is the command's. SIGINT and SIGTERM go to it.
+                           The emulator ends when the command ends
+
+The variables:
+  EVENTHUBS_CONNECTION_STRING          the connection string
+  EVENTHUB_NAME                        the hub, if there is only one
+  EVENTHUBS_EMULATOR_URL               the page, with --http
+  SSL_CERT_FILE, NODE_EXTRA_CA_CERTS   the file of the certificate authority, with --tls
+
 Looking inside:
   --http HOST:PORT         serve a page for the browser: hubs, newest events, consumer groups,
                            connections and faults, updated as they change. Port 0 takes a free one.
@@ -91,11 +108,13 @@ The health check sends its events over the network, as clients do, to a hub of i
 ` + healthHub + `, which keeps one of them.
 
 Exit status: 0 after an interrupt; 1 it cannot listen on the address or open the data;
-2 wrong command line or Config.json.
+2 wrong command line or Config.json. With a COMMAND: the command's, 128 and the signal's number if a
+signal ended it, 127 if it was not found, 126 if it cannot be run.
 
 Examples:
   eventhubs emulator
   eventhubs emulator --http :8080
+  eventhubs emulator --hub orders:4 -- npm test
   eventhubs emulator --hub orders:4 --hub audit:1 --data ./eventhubs-data
   eventhubs emulator --hub orders:4 --latency 20ms --fault 'throttle hub=orders share=10%'
   eventhubs emulator --config Config.json --addr 127.0.0.1:5672 --health 127.0.0.1:5300
@@ -115,6 +134,11 @@ func runEmulator(ctx context.Context, p *process, args []string) (err error) {
 	for _, path := range opts.config.ignored {
 		fmt.Fprintf(p.stderr, "%s: %s is not known and is ignored.\n", opts.configFile, path)
 	}
+	ready, err := openReadyFile(opts.readyFile)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, ready.close()) }()
 	if opts.dataDir != "" {
 		store, openErr := emulatordata.Open(opts.dataDir, nil)
 		if openErr != nil {
@@ -142,20 +166,37 @@ func runEmulator(ctx context.Context, p *process, args []string) (err error) {
 		defer check.close()
 		fmt.Fprintln(p.stderr, "Health: http://"+check.addr()+"/health")
 	}
+	var page *page
 	if opts.httpAddr != "" {
-		page, err := startPage(server, opts, p.tell)
-		if err != nil {
+		if page, err = startPage(server, opts, p.tell); err != nil {
 			return err
 		}
 		defer page.close()
 		page.describe(p)
+	}
+	warnOfOthers(p, server)
+	variables := opts.variables(server, page)
+	if err := ready.write(variables); err != nil {
+		return err
+	}
+	if opts.child != nil {
+		err = opts.child.run(p, variables)
+		return errors.Join(err, ready.close()) // before the server ends
 	}
 	describeEmulator(p, server, opts)
 	if _, err := fmt.Fprintln(p.stdout, server.ConnectionString("")); err != nil {
 		return err
 	}
 	<-ctx.Done()
-	return nil
+	return ready.close()
+}
+
+// warnOfOthers says on standard error if other machines reach the server.
+func warnOfOthers(p *process, server *emulator.Server) {
+	host, _, _ := net.SplitHostPort(server.Addr())
+	if !net.ParseIP(host).IsLoopback() {
+		fmt.Fprintln(p.stderr, "Other machines may reach this address, and the key is public.")
+	}
 }
 
 // describeEmulator writes the hubs and addresses to standard error.
@@ -172,10 +213,6 @@ func describeEmulator(p *process, server *emulator.Server, opts *emulatorOptions
 		fmt.Fprintln(p.stderr, ".")
 	}
 	describeFaults(p, server)
-	host, _, _ := net.SplitHostPort(server.Addr())
-	if !net.ParseIP(host).IsLoopback() {
-		fmt.Fprintln(p.stderr, "Other machines may reach this address, and the key is public.")
-	}
 	if opts.caFile != "" {
 		fmt.Fprintln(p.stderr, "Clients use TLS and must trust the certificate authority in "+opts.caFile+":")
 		fmt.Fprintln(p.stderr, "  eventhubs publish, tail and check: --tls-ca FILE; Node.js: NODE_EXTRA_CA_CERTS=FILE; Go, Python and others: SSL_CERT_FILE=FILE")
@@ -217,6 +254,15 @@ func startPage(server *emulator.Server, opts *emulatorOptions, tell func(string)
 func (p *page) close() {
 	_ = p.http.Close()
 	<-p.done
+}
+
+// url is the page's address for programs on this machine.
+func (p *page) url() string {
+	addr := p.listener.Addr()
+	if all, ok := addr.(*net.TCPAddr); ok && all.IP.IsUnspecified() {
+		return "http://127.0.0.1:" + strconv.Itoa(all.Port)
+	}
+	return "http://" + addr.String()
 }
 
 // describe writes the page's address to standard error.

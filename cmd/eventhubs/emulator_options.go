@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -21,6 +22,8 @@ type emulatorOptions struct {
 	caFile     string   // empty: not given
 	healthAddr string   // empty: no health check
 	httpAddr   string   // empty: no page
+	readyFile  string   // empty: none
+	child      *child   // nil: none
 	inForce    []string // the server's special behaviour in sentences, for the page
 }
 
@@ -62,12 +65,20 @@ func parseEmulator(args []string) (*emulatorOptions, error) {
 	flags.DurationVar(&f.idleConn, "idle-connection", 5*time.Minute, "")
 	flags.StringVar(&opts.healthAddr, "health", "", "")
 	flags.StringVar(&opts.httpAddr, "http", "", "")
+	flags.StringVar(&opts.readyFile, "ready-file", "", "")
+	args, command, separated := cutArgs(args)
 	others, err := parseFlags(flags, args)
 	if err != nil {
 		return nil, err
 	}
 	if len(others) > 0 {
-		return nil, badInput("unexpected argument %q; see \"eventhubs emulator --help\"", others[0])
+		return nil, badInput("unexpected argument %q; a command to run comes after \"--\"; see \"eventhubs emulator --help\"", others[0])
+	}
+	if separated && len(command) == 0 {
+		return nil, badInput("no command comes after \"--\"; see \"eventhubs emulator --help\"")
+	}
+	if opts.child, err = findChild(command); err != nil {
+		return nil, err
 	}
 	if err := opts.check(givenFlags(flags), &f); err != nil {
 		return nil, err
@@ -79,6 +90,14 @@ func parseEmulator(args []string) (*emulatorOptions, error) {
 		return nil, err
 	}
 	return opts, opts.setBehaviour(&f)
+}
+
+// cutArgs divides the arguments at the first "--".
+func cutArgs(args []string) (before, after []string, found bool) {
+	if i := slices.Index(args, "--"); i >= 0 {
+		return args[:i], args[i+1:], true
+	}
+	return args, nil, false
 }
 
 // check refuses values and combinations that can never work.

@@ -24,6 +24,9 @@ import (
 const programEnv = "EVENTHUBS_TEST_PROGRAM"
 
 func TestMain(m *testing.M) {
+	if os.Getenv(signalledEnv) != "" {
+		waitForSignal()
+	}
 	if os.Getenv(programEnv) != "" {
 		main()
 	}
