@@ -67,7 +67,7 @@ var clients = []*client{
 	{name: "java", title: "Java azure-messaging-eventhubs", prepare: prepareJava, routes: javaRoutes,
 		remark: "The Java client's buffered producer chooses other partitions than the service and the other clients for keys beyond ASCII.",
 		lacks:  noIdempotence(map[string]string{nameOurs: shownByJavaScript})},
-	{name: "dotnet", title: ".NET Azure.Messaging.EventHubs", prepare: setup.DotNet, about: aboutDotnet, performances: dotnetPerformances,
+	{name: "dotnet", title: ".NET Azure.Messaging.EventHubs", prepare: setup.DotNet, about: setup.AboutDotNet, performances: dotnetPerformances,
 		cuts:   map[int]bool{2: true, 4: false, 5: true, 8: true, 9: true, 12: false, 14: true},
 		remark: "The .NET client is a program whose commands stand for the checks. Its idempotent producer publishes a hundred events through seven cut connections. Five of them are cut after the batch is stored. The producer takes over nothing of the replies to its later attaches.",
 		lacks:  map[string]string{nameReplaced: hidesIdentity, nameReplacedReported: hidesIdentity}},

@@ -59,9 +59,9 @@ func TestTheDotnetProgramIsFoundOrBuiltOrNamedAsMissing(t *testing.T) {
 }
 
 func TestTheDotnetProgramsVersionIsThatOfItsProject(t *testing.T) {
-	version, runtime, err := aboutDotnet()
+	version, runtime, err := setup.AboutDotNet()
 	if err != nil || !regexp.MustCompile(`^5\.\d+\.\d+$`).MatchString(version) || runtime != ".NET 10" {
-		t.Errorf("aboutDotnet: %q, %q, %v", version, runtime, err)
+		t.Errorf("setup.AboutDotNet: %q, %q, %v", version, runtime, err)
 	}
 }
 

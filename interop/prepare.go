@@ -31,24 +31,13 @@ func prepareJavaScript(ctx context.Context) ([]string, error) {
 }
 
 func preparePython(ctx context.Context) ([]string, error) {
-	if err := setup.Need("Python 3.9 or newer, with venv", "python3"); err != nil {
-		return nil, err
-	}
-	program := filepath.Join("venv", "bin", "python")
-	if runtime.GOOS == "windows" {
-		program = filepath.Join("venv", "Scripts", "python.exe")
-	}
-	dir, err := setup.Install("python", filepath.Join("clients", "python"), []string{"requirements.txt"}, func(dir string) error {
-		if err := setup.Command(ctx, dir, "python3", "-m", "venv", "venv"); err != nil {
-			return err
-		}
-		return setup.Command(ctx, dir, filepath.Join(dir, program), "-m", "pip", "install", "--quiet", "--no-deps", "--requirement", "requirements.txt")
-	})
+	folder := filepath.Join("clients", "python")
+	python, err := setup.Python(ctx, "python", folder)
 	if err != nil {
 		return nil, err
 	}
-	script, err := filepath.Abs(filepath.Join("clients", "python", "client.py"))
-	return []string{filepath.Join(dir, program), "-B", script}, err
+	script, err := filepath.Abs(filepath.Join(folder, "client.py"))
+	return []string{python, "-B", script}, err
 }
 
 func prepareJava(ctx context.Context) ([]string, error) {

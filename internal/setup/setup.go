@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 )
 
 // stamp is the file that marks a completed installation.
@@ -106,6 +107,25 @@ func NPM(ctx context.Context, name, folder string) (dir string, err error) {
 	return Install(name, folder, []string{"package.json", "package-lock.json"}, func(dir string) error {
 		return Command(ctx, dir, "npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund")
 	})
+}
+
+// Python installs the packages that a folder's requirements.txt pins, all of them, into a virtual
+// environment, and returns its Python.
+func Python(ctx context.Context, name, folder string) (program string, err error) {
+	if err := Need("Python 3.9 or newer, with venv", "python3"); err != nil {
+		return "", err
+	}
+	program = filepath.Join("venv", "bin", "python")
+	if runtime.GOOS == "windows" {
+		program = filepath.Join("venv", "Scripts", "python.exe")
+	}
+	dir, err := Install(name, folder, []string{"requirements.txt"}, func(dir string) error {
+		if err := Command(ctx, dir, "python3", "-m", "venv", "venv"); err != nil {
+			return err
+		}
+		return Command(ctx, dir, filepath.Join(dir, program), "-m", "pip", "install", "--quiet", "--no-deps", "--requirement", "requirements.txt")
+	})
+	return filepath.Join(dir, program), err
 }
 
 // Java installs the libraries that a folder's pom.xml names, and compiles its sources with them. It
