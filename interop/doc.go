@@ -11,6 +11,9 @@
 // commands (see performance.go). The result is a table in Markdown, on standard output. The exit
 // status is 0 only if all is well.
 //
+// The command in the folder processors runs the clients' event processors. The command in the
+// folder teams runs the examples of other languages.
+//
 // The command in the folder broker does the reverse: this project's transport connects to other
 // projects' servers.
 //
