@@ -29,10 +29,11 @@ type batch struct {
 	// A try with the numbers was refused in a way that leaves open whether they are used up; see
 	// leavesOpen.
 	doubtful bool
-	// The next four are also about the tries of the batch that this one is a piece of.
+	// The next five are also about the tries of the batch that this one is a piece of.
 	handed    bool  // a try reached the transport: the events no longer expire
 	ambiguous bool  // a try ended without showing whether the batch was stored
 	untold    bool  // ambiguous, and the service has forgotten the producer: no number will show it
+	unsure    bool  // a former life may have stored events, and no number will show it
 	unlearned int64 // the partition's learned limit before the first refusal for size; zero without one
 
 	sent     time.Time // when a sender took it; zero before

@@ -37,7 +37,7 @@ func (b *batch) split(leaves func(i int) bool, limit int) *split {
 	for _, piece := range s.pieces {
 		piece.full = true
 		piece.tries, piece.failures, piece.unlearned = b.tries, b.failures, b.unlearned
-		piece.handed, piece.ambiguous, piece.untold, piece.roomless = b.handed, b.ambiguous, b.untold, b.roomless
+		piece.handed, piece.ambiguous, piece.untold, piece.unsure, piece.roomless = b.handed, b.ambiguous, b.untold, b.unsure, b.roomless
 		if b.failures.total() > 0 {
 			piece.sent = b.sent
 		}

@@ -115,11 +115,13 @@ func (s identityRecord) Load(context.Context, ProducerKey) (ProducerID, error) {
 }
 
 func (s identityRecord) Save(_ context.Context, _ ProducerKey, old, id ProducerID) error {
-	l := s.journal.ledger
+	l, end := s.journal.ledger, s.journal.end()
 	l.mu.Lock()
 	present := s.lane.producer
 	if present == old {
-		s.lane.producer = id
+		if s.lane.producer = id; old != (ProducerID{}) && old.ID != id.ID {
+			s.lane.unsure = end
+		}
 	}
 	l.mu.Unlock()
 	if present != old {
@@ -140,7 +142,7 @@ func (s identityRecord) Save(_ context.Context, _ ProducerKey, old, id ProducerI
 // the service begins with another number, the lane does too, and keeps that before anything is
 // sent.
 func (s identityRecord) agree(same bool, last int64, service int32) (stored int, counted bool, err error) {
-	l := s.journal.ledger
+	l, end := s.journal.ledger, s.journal.end()
 	l.mu.Lock()
 	known := s.lane.number
 	if last >= 0 {
@@ -153,6 +155,9 @@ func (s identityRecord) agree(same bool, last int64, service int32) (stored int,
 	}
 	changed := s.lane.number != service
 	s.lane.number = service
+	if same {
+		s.lane.unsure = end
+	}
 	l.mu.Unlock()
 	if !changed {
 		return 0, false, nil

@@ -143,6 +143,7 @@ func appendLane(dst []byte, l *lane) []byte {
 	dst = binary.AppendVarint(dst, l.producer.ID)
 	dst = binary.AppendVarint(dst, int64(l.producer.Epoch))
 	dst = binary.AppendVarint(dst, int64(l.number))
+	dst = binary.AppendUvarint(dst, uint64(l.unsure))
 	dst = binary.AppendUvarint(dst, uint64(len(l.holes)))
 	for _, hole := range l.holes {
 		dst = binary.AppendUvarint(dst, uint64(hole-l.settled))
@@ -154,6 +155,7 @@ func (r *recordReader) lane() *lane {
 	l := &lane{id: string(r.text()), settled: journal.Position(r.uvarint()), count: r.uvarint()}
 	l.producer = ProducerID{ID: r.varint(), Epoch: int16(r.varint())}
 	l.number = int32(r.varint())
+	l.unsure = journal.Position(r.uvarint())
 	for n := r.uvarint(); n > 0 && !r.bad; n-- {
 		l.holes = append(l.holes, l.settled+journal.Position(r.uvarint()))
 	}

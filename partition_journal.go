@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/go-eventhubs/eventhubs/internal/connection"
+	"github.com/go-eventhubs/eventhubs/internal/journal"
 )
 
 // With a journal a batch ends only if it is stored, has expired, or is refused for what it is.
@@ -59,6 +60,7 @@ func (p *partition) askNumber(b *batch, reason error) {
 // these are. Others stay in the batch, or go back to the queue. The caller holds the identity's turn.
 func (p *partition) skipStored(b *batch) (stored bool, err error) {
 	i := p.identity
+	p.doubt(b) // the service may have forgotten the producer at this attach
 	if i.skip == 0 {
 		switch {
 		case !b.ambiguous || b.numbered:
@@ -89,6 +91,21 @@ func (p *partition) skipStored(b *batch) (stored bool, err error) {
 // the service has shown it yet. Until then they do not expire: their numbers may be used up.
 func (p *partition) mayBeStored(b *batch) bool {
 	return p.lane != nil && p.identity != nil && p.journal.recovers(b) && !p.identity.counted.Load()
+}
+
+// doubt notes that a former life may have stored events of the batch, if no number will show it.
+func (p *partition) doubt(b *batch) {
+	if p.journal.recovers(b) {
+		b.unsure = b.unsure || p.identity == nil || b.extras.positions[0] < p.journal.ledger.unsureBefore(p.lane)
+	}
+}
+
+// unsureBefore returns the position before which the service may have stored events of a lane under
+// a producer that it has forgotten.
+func (l *ledger) unsureBefore(n *lane) journal.Position {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return n.unsure
 }
 
 // keeps reports whether a batch stays in the journal without an outcome: the producer ends, or

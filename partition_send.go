@@ -37,7 +37,7 @@ func (p *partition) send(b *batch, tries *connection.Deadlines) {
 func (p *partition) deliver(b *batch, tries *connection.Deadlines) Outcome {
 	if b.sent.IsZero() {
 		b.sent = time.Now()
-		b.ambiguous = b.ambiguous || p.identity == nil && p.journal.recovers(b) // a former life may have sent it
+		p.doubt(b)
 	}
 	p.work.begin(tryRuns) // until the batch is settled or backs off: what a failure means is known before it counts as ended
 	defer p.work.end(tryRuns)
@@ -319,7 +319,7 @@ func (p *partition) regain(b *batch) error {
 // failed is the outcome of a batch that is not tried any more.
 func (b *batch) failed(err error) Outcome {
 	o := Outcome{Err: err, Storage: NotStored, Tries: b.tries, Queued: b.sent.Sub(b.first), OnWire: time.Since(b.sent)}
-	if b.ambiguous {
+	if b.ambiguous || b.unsure {
 		o.Storage = PossiblyStored
 	}
 	return o

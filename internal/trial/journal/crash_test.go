@@ -224,6 +224,56 @@ func TestAForgottenProducerGoesOn(t *testing.T) {
 	})
 }
 
+// A life stores an event without hearing of it, and then the service forgets the producer. If a later
+// life gets a refusal for the event, nobody can say that it is not in the hub.
+func TestAfterAForgottenProducerARefusedEventMayBeStored(t *testing.T) {
+	refusal := emulator.Reject("com.microsoft:argument-error", "no")
+	for name, between := range map[string]bool{"the next life": false, "a life after that": true} {
+		t.Run(name, func(t *testing.T) {
+			atHome(t, 1, func(h *home) {
+				hook := func(attach, transfer emulator.Action) {
+					h.Server.SetHook(func(_ context.Context, op emulator.Operation) emulator.Action {
+						switch {
+						case op.Kind == emulator.KindTransfer:
+							return transfer
+						case op.Kind == emulator.KindAttach && op.PartitionID == "0":
+							answer := attach
+							attach = emulator.Pass()
+							return answer
+						}
+						return emulator.Pass()
+					})
+				}
+				forgets := emulator.Reject("com.microsoft:argument-out-of-range", "no such producer")
+				first := h.begin(h.options())
+				first.enqueue("a")
+				h.Must(first.Flush(h.Context()))
+				hook(emulator.Pass(), emulator.Silence().Stored())
+				first.enqueue("b")
+				time.Sleep(100 * time.Millisecond)
+				first.kill()
+				hook(forgets, refusal)
+				if between {
+					hook(forgets, emulator.Silence())
+					second := h.begin(h.options())
+					time.Sleep(5 * time.Second)
+					second.kill()
+					hook(emulator.Pass(), refusal)
+				}
+				last := h.begin(h.options())
+				last.enqueue("c")
+				_ = last.Close(h.Context())
+				h.Want("partition 0", h.StoredIn("0"), "[a b]")
+				var told []string
+				for _, b := range last.told.All() {
+					told = append(told, fmt.Sprint(b.Bodies, b.Outcome.Storage))
+				}
+				h.Want("outcomes", told, fmt.Sprint([]string{fmt.Sprint([]string{"b"}, eventhubs.PossiblyStored), fmt.Sprint([]string{"c"}, eventhubs.NotStored)}))
+			})
+		})
+	}
+}
+
 // Events of a former life keep the partition that they had when the hub had fewer. New events use
 // the new ones.
 func TestAHubThatHasGrownKeepsTheOrderOfKeys(t *testing.T) {
