@@ -74,8 +74,8 @@ func (a *attach) resolve() {
 	}
 }
 
-// unsupported refuses what other brokers have and Event Hubs has not. Clients for any broker ask for
-// it, for example those of JMS.
+// unsupported refuses what other brokers have and Event Hubs has not. Clients for any broker ask
+// for it, for example those of JMS.
 func (a *attach) unsupported() *refusal {
 	dynamic := a.receiver && a.remote.Source != nil && a.remote.Source.Dynamic ||
 		!a.receiver && a.remote.Target != nil && a.remote.Target.Dynamic
@@ -143,7 +143,8 @@ func (a *attach) notFound(entity string) *refusal {
 	return refuse(conditionNotFound, textEntityNotFound, a.connection.entityURL(entity))
 }
 
-// groupNotFound says that the hub has no such consumer group. The service names its broker's entity.
+// groupNotFound says that the hub has no consumer group of this name. The service names its
+// broker's entity.
 func (a *attach) groupNotFound() *refusal {
 	return refuse(conditionNotFound, textEntityNotFound, "emulator:eventhub:"+strings.ToLower(a.hub.name)+"~32766|"+a.address.group)
 }

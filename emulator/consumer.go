@@ -13,7 +13,7 @@ import (
 const (
 	// filterKey is the name under which the official clients put the start position into the
 	// source's filters, with a descriptor or without. Other AMQP clients choose a name of their own
-	// for a selector, such as qpid-proton's "selector", and describe it by this name or filterCode.
+	// for a selector, as qpid-proton's "selector", and describe it by this name or filterCode.
 	filterKey  = "apache.org:selector-filter:string"
 	filterCode = 0x0000468c_00000004
 )

@@ -247,8 +247,8 @@ func (g *guard) latestLocked(n need) time.Time {
 	return latest
 }
 
-// metBy reports whether claims for a path meet the need until they expire. Rust's consumer reads its
-// hub's properties with a token for its group's $management node.
+// metBy reports whether claims for a path meet the need until they expire. Rust's consumer reads
+// its hub's properties with a token for its group's $management node.
 func (n need) metBy(path string, claims Claims) bool {
 	return claims.Rights.allow(n.rights) && (covers(path, n.path) || isOfGroup(path, n.path))
 }

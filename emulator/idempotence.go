@@ -200,7 +200,7 @@ func (ps *producers) plan(want identity, options Idempotence) (got identity, sta
 	return identity{amqp.Some(id), amqp.Some(epoch), amqp.Some(sequence)}, state, nil
 }
 
-// surplus is whom to forget when a producer with this id is enrolled: those that were idle longest.
+// surplus are the producers to forget when one with this id is enrolled: those idle longest.
 func (ps *producers) surplus(id int64) (forgotten []int64) {
 	n := len(ps.byID)
 	if ps.byID[id] == nil {

@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// firstBytes is how many of a connection's first bytes tell its protocol: an AMQP header has eight.
+// firstBytes is how many of a connection's first bytes show its protocol: an AMQP header has eight.
 const firstBytes = 8
 
 // httpMethods begin HTTP requests; the last one begins HTTP/2.
@@ -56,9 +56,9 @@ func isKafka(head []byte) bool {
 	return size >= 8 && size < maxSize && key < maxKey && version < maxVersion
 }
 
-// noteForeign logs what a client speaks instead of what it should, and what to do. A client that is
-// set up wrong connects again and again, so the server logs each protocol once; the rest are debug
-// lines.
+// noteForeign logs that a client speaks a protocol that this port does not take, and what to do. A
+// misconfigured client connects again and again. So the server warns once for each protocol; the
+// rest are debug lines.
 func (s *Server) noteForeign(protocol, advice string, from net.Addr) {
 	log := s.log.Debug
 	if _, known := s.foreign.LoadOrStore(protocol, true); !known {

@@ -83,7 +83,7 @@ func TestOtherProtocolsGetALineThatNamesThem(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				logger, book := newLogbook()
 				server := emulatortest.New(t, &emulator.Options{Addr: emulator.InMemory, Transports: test.allowed, Logger: logger})
-				for range 3 { // such a program tries again and again
+				for range 3 { // a misconfigured program tries again and again
 					raw, err := server.Dial(t.Context())
 					if err != nil {
 						t.Fatal(err)

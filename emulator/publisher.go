@@ -93,8 +93,8 @@ func (a *attach) receive(ctx context.Context, d *amqp.Delivery) bool {
 	return a.acknowledge(ctx, d, action.unless(refused))
 }
 
-// reject refuses a message that cannot be read; false if the link is over. A client that has settled
-// its message gets no outcome, so its link is detached: the loss would be silent.
+// reject refuses a message that cannot be read; false if the link is over. A client that has
+// settled its message gets no outcome, so its link is detached: the loss would be silent.
 func (a *attach) reject(d *amqp.Delivery, refused *refusal) bool {
 	if d.Settled {
 		_ = a.link.Detach(refused.amqp())

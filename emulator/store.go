@@ -220,7 +220,8 @@ func (n *namespace) load(hubs []Hub) error {
 	return nil
 }
 
-// distinct drops groups whose names differ from an earlier one only in case. Older versions kept both.
+// distinct drops groups whose names differ from an earlier one only in case. Older versions kept
+// both.
 func distinct(groups []string) (out []string) {
 	for _, group := range groups {
 		if !slices.ContainsFunc(out, func(g string) bool { return strings.EqualFold(g, group) }) {

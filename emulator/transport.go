@@ -6,6 +6,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/url"
 	"strings"
@@ -133,8 +134,7 @@ func (c *peekConn) peek(n int) ([]byte, error) {
 	return c.head[:n], nil
 }
 
-// begin returns the bytes that tell the protocol. One byte tells TLS and the beginning of HTTP, whose
-// clients may not send more before an answer.
+// begin returns the bytes that show the protocol. For TLS and for HTTP's GET that is one byte.
 func (c *peekConn) begin() ([]byte, error) {
 	head, err := c.peek(1)
 	if err != nil || head[0] == firstOfTLS || head[0] == 'G' {
@@ -171,10 +171,21 @@ func (s *Server) open(ctx context.Context, raw net.Conn) (net.Conn, Transport, e
 		err = ctx.Err()
 	}
 	if err != nil {
-		_ = raw.Close()
+		part(ctx, raw)
 		return nil, 0, err
 	}
 	return nc, transport, nil
+}
+
+// part closes the connection of a client that was refused. A socket that is closed while input
+// waits is reset, and then the client may lose the answer. So part first reads the rest, for a
+// moment.
+func part(ctx context.Context, raw net.Conn) {
+	if tcp, ok := raw.(*net.TCPConn); ok && ctx.Err() == nil && tcp.CloseWrite() == nil {
+		_ = tcp.SetReadDeadline(time.Now().Add(farewellTimeout))
+		_, _ = io.CopyN(io.Discard, tcp, maxRequest)
+	}
+	_ = raw.Close()
 }
 
 // unwrap removes TLS and WebSocket, if the client uses them, and refuses transports that the
@@ -246,24 +257,28 @@ func (s *Server) secure(ctx context.Context, nc net.Conn) (*peekConn, error) {
 	return &peekConn{Conn: secured}, nil
 }
 
-// refuseTransport tells a client that it must use another transport, if its protocol has a way to
-// say so.
+// refuseTransport answers a client that must use another transport, if its protocol has an answer
+// for that.
 func (s *Server) refuseTransport(nc net.Conn, transport Transport) error {
 	used, taken := transport.scheme()+"://", s.takenSchemes()
 	switch {
 	case transport == TransportWebSocket && s.options.Transports&TransportWebSocketTLS != 0:
 		// Clients show the status and mostly its phrase, seldom the text.
-		_, _ = fmt.Fprintf(nc, "HTTP/1.1 426 TLS Required\r\nUpgrade: TLS/1.2, HTTP/1.1\r\nConnection: Upgrade, close\r\n"+
-			"Content-Type: text/plain; charset=utf-8\r\n\r\nThis port wants TLS: use wss:// or https:// instead of ws:// or http://. It takes %s.\n", taken)
+		writeHTTP(nc, "426 TLS Required\r\nUpgrade: TLS/1.2, HTTP/1.1\r\nConnection: Upgrade, close",
+			"This port wants TLS: use wss:// or https:// instead of ws:// or http://. It takes "+taken+".\n")
 	case transport&(TransportWebSocket|TransportWebSocketTLS) != 0:
-		_, _ = fmt.Fprintf(nc, "HTTP/1.1 403 Forbidden\r\nConnection: close\r\n"+
-			"Content-Type: text/plain; charset=utf-8\r\n\r\nThis server does not take %s. It takes %s.\n", used, taken)
+		writeHTTP(nc, "403 Forbidden\r\nConnection: close", "This server does not take "+used+". It takes "+taken+".\n")
 	case transport == TransportPlain && s.options.Transports&TransportTLS != 0:
 		// "the server MUST send a protocol header with a supported protocol version and then close
 		// the socket" (2.2).
 		_, _ = nc.Write(headerTLS[:])
 	}
 	return fmt.Errorf("the client uses %s, which Options.Transports does not allow", used)
+}
+
+// writeHTTP answers an HTTP request that is not read.
+func writeHTTP(nc net.Conn, head, text string) {
+	_, _ = fmt.Fprintf(nc, "HTTP/1.1 %s\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: %d\r\n\r\n%s", head, len(text), text)
 }
 
 // takenSchemes are the schemes of all transports that the server takes.

@@ -104,8 +104,8 @@ func (c *config) entity(path string, value json.RawMessage) error {
 	return err
 }
 
-// object reads the fields of an object, and notes the others as ignored. A field that is given twice
-// is an error: readers of JSON differ in which of the two they take.
+// object reads the fields of an object, and notes the others as ignored. A field that is given
+// twice is an error: readers of JSON differ in which of the two they take.
 func (c *config) object(path string, value json.RawMessage, fields ...field) error {
 	members, ok := membersOf(value)
 	if !ok {
@@ -262,8 +262,8 @@ func (c *config) name(err error) error {
 	return badInput("%s: %s.%s%s", c.file, c.paths[i], field, rest)
 }
 
-// checkHubs refuses a file without hubs, unless the command line has others: the emulator would make
-// one that is in neither.
+// checkHubs refuses a file without hubs, unless the command line has others: the emulator would
+// make one that is in neither.
 func (c *config) checkHubs(others int) error {
 	if len(c.hubs)+others > 0 {
 		return nil

@@ -3,7 +3,9 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"io"
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -153,6 +155,37 @@ func TestWebSocketIsThereOnlyIfAskedFor(t *testing.T) {
 	host, _, _ := strings.Cut(strings.TrimPrefix(p.env[connectionEnv], "Endpoint=sb://"), ";")
 	if err := ask("ws://"+host+"/$servicebus/websocket", p.env[connectionEnv]); err == nil || !strings.Contains(err.Error(), "403") {
 		t.Errorf("by WebSocket, which was not asked for: %v", err)
+	}
+}
+
+// TestProgramsAtTheWrongPortGetALineOnStandardError connects as Kafka's clients do, and by WebSocket
+// without TLS to a port that wants it.
+func TestProgramsAtTheWrongPortGetALineOnStandardError(t *testing.T) {
+	command, p := startEmulatorCommand(t, "--tls", "--websocket")
+	host, _, _ := strings.Cut(strings.TrimPrefix(p.env[connectionEnv], "Endpoint=sb://"), ";")
+	nc, err := net.Dial("tcp", host)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	if _, err := nc.Write([]byte("\x00\x00\x00\x16\x00\x12\x00\x03\x00\x00\x00\x01\x00\x0cconsumer-123\x00\x00")); err != nil {
+		t.Fatal(err)
+	}
+	_, _ = io.ReadAll(nc) // until the emulator closes the connection
+	response, err := http.Get("http://" + host + "/$servicebus/websocket")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	text, err := io.ReadAll(response.Body)
+	if err != nil || response.StatusCode != http.StatusUpgradeRequired || !strings.Contains(string(text), "This port wants TLS: use wss://") {
+		t.Errorf("by WebSocket without TLS: %s %q, %v", response.Status, text, err)
+	}
+	said, _ := command.stderr.get()
+	for _, want := range []string{"A client speaks another protocol (protocol: Kafka; client: 127.0.0.1:", "(protocol: HTTP without TLS; client: 127.0.0.1:", "advice: this port takes amqps://, wss://).\n"} {
+		if !strings.Contains(said, want) {
+			t.Errorf("standard error says %q, want %q in it", said, want)
+		}
 	}
 }
 

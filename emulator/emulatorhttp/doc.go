@@ -52,9 +52,9 @@
 //
 // The answer to /api/events is {"events": […], "searched": N, "all": BOOL}. An event has partition,
 // sequence, offset, enqueued, key (null if it has none), messageId, contentType, properties,
-// annotations, bytes and body. Properties and annotations each have name, type and value as text. A
-// body has kind ("text", "json", "binary" or "value"), bytes, text and truncated. Later versions
-// may add fields.
+// annotations, bytes and body. Properties and annotations each have name, type (of AMQP, for
+// example long) and value as text. A body has kind ("text", "json", "binary" or "value"), bytes,
+// text and truncated. Later versions may add fields.
 //
 // A search ignores case. It looks for TEXT in keys, properties, content types, message ids and the
 // first 64 KiB of bodies. It covers the newest 20,000 events or 64 MiB, whichever is less, and
