@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"regexp"
+	"slices"
 	"time"
 
 	"github.com/go-eventhubs/eventhubs/internal/setup"
@@ -18,7 +19,7 @@ import (
 
 const (
 	// preparationLimit bounds the installation of one client.
-	preparationLimit = 5 * time.Minute
+	preparationLimit = 15 * time.Minute
 	// lineLimit bounds a client's silence: the longest check on a busy machine.
 	lineLimit = time.Minute
 )
@@ -44,6 +45,12 @@ type client struct {
 	// cuts are an idempotent producer's transfers after which its connection is cut, counted from
 	// 1. The value is true if the transfer is stored.
 	cuts map[int]bool
+	// byName means that the client runs only if it is named.
+	byName bool
+	// servicePort means that the client connects to the service's port alone, 5671, and with TLS.
+	servicePort bool
+	// pause is how long the emulator waits before it answers an operation.
+	pause time.Duration
 }
 
 // Reasons why a client does not do a check.
@@ -71,6 +78,26 @@ var clients = []*client{
 		cuts:   map[int]bool{2: true, 4: false, 5: true, 8: true, 9: true, 12: false, 14: true},
 		remark: "The .NET client is a program whose commands stand for the checks. Its idempotent producer publishes a hundred events through seven cut connections. Five of them are cut after the batch is stored. The producer takes over nothing of the replies to its later attaches.",
 		lacks:  map[string]string{nameReplaced: hidesIdentity, nameReplacedReported: hidesIdentity}},
+	{name: "rust", title: "Rust azure_messaging_eventhubs", prepare: prepareRust, byName: true, pause: 20 * time.Millisecond,
+		remark: "The Rust client loses an outcome that arrives before it has noted its transfer. So the emulator answers everything after 20 ms. On a busy machine a check may fail all the same.",
+		lacks: noIdempotence(map[string]string{
+			nameOurs: shownByJavaScript,
+			// Seen with each of them, in every run.
+			nameProducerReconnects: "its send waits, or fails",
+			nameConsumerReconnects: "its streams end with errors",
+		})},
+	{name: "java-legacy", title: "Java azure-eventhubs", prepare: prepareJavaLegacy, servicePort: true,
+		remark: "The earlier client for Java connects to port 5671 with TLS, whatever its connection string says, and over WebSocket to port 443. All its checks run over TLS.",
+		lacks: noIdempotence(map[string]string{
+			"buffered producer": "it has none",
+			nameWebSocket:       "port 443 only",
+			nameOurs:            shownByJavaScript,
+		})},
+}
+
+// unnamed returns the clients that run if none is named.
+func unnamed() []*client {
+	return slices.DeleteFunc(slices.Clone(clients), func(c *client) bool { return c.byName })
 }
 
 // route returns the partition that the client itself chooses for a key, if known.

@@ -21,5 +21,9 @@
 // environment variable INTEROP_CACHE, once for each set of pinned versions. Each needs a runtime:
 // Node.js 20 with npm, Python 3.9 with venv, a JDK 17 with Maven 3.8. The .NET client is the
 // program in the environment variable INTEROP_DOTNET, or is built by the .NET 10 SDK; see
-// clients/dotnet/README.md. A missing one is a failure.
+// clients/dotnet/README.md. A missing one is a failure. The Rust client runs only if it is named,
+// and needs Rust 1.88 with Cargo.
+//
+// Two more commands begin with a word: "more" runs other clients and tools (package more), "suites"
+// the official SDKs' own tests (package suites).
 package main

@@ -150,7 +150,7 @@ func TestAProgramIsToldWhereToConnectAndNothingElse(t *testing.T) {
 // dotnetWorld returns a world for a check of the .NET client, with events in its hub.
 func dotnetWorld(t *testing.T, check string, events ...emulator.Event) *world {
 	t.Helper()
-	w := &world{client: clients[len(clients)-1], transfers: make(map[string][]int), receivers: make(map[string][]int)}
+	w := &world{client: clientNamed(t, "dotnet"), transfers: make(map[string][]int), receivers: make(map[string][]int)}
 	t.Cleanup(w.close)
 	options := &emulator.Options{Hubs: []emulator.Hub{{Name: hubOf(check), Partitions: checkNamed(check).partitions}}}
 	for _, server := range []**emulator.Server{&w.server, &w.reporting, &w.tls} {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -131,7 +132,7 @@ func scripted(script string) func(context.Context) ([]string, error) {
 }
 
 func TestOurEventsMustArriveByteForByteAndInTheOrderOfTheirKey(t *testing.T) {
-	w := &world{earthquakes: []earthquake{{"a", "1"}, {"b", "2"}, {"a", "3"}}}
+	w := &world{client: clientNamed(t, "javascript"), earthquakes: []earthquake{{"a", "1"}, {"b", "2"}, {"a", "3"}}}
 	seen := func(events ...received) *observation { return &observation{Check: nameOurs, Received: events} }
 	a1, b2, a3 := received{Key: "a", Body: "1"}, received{Key: "b", Body: "2"}, received{Key: "a", Body: "3"}
 	wantJudgement(t, w, seen(b2, a1, a3), "")
@@ -144,7 +145,7 @@ func TestOurEventsMustArriveByteForByteAndInTheOrderOfTheirKey(t *testing.T) {
 // idleWorld returns a world with only the hub of one check, and without any operation so far.
 func idleWorld(t *testing.T, check string) *world {
 	t.Helper()
-	w := &world{transfers: make(map[string][]int)}
+	w := &world{client: clientNamed(t, "javascript"), transfers: make(map[string][]int)}
 	t.Cleanup(w.close)
 	for _, server := range []**emulator.Server{&w.server, &w.reporting} {
 		var err error
@@ -218,5 +219,25 @@ func TestAProducerThatWasReplacedMustBeTold(t *testing.T) {
 		spoilt := *o
 		spoil(&spoilt)
 		wantJudgement(t, w, &spoilt, want)
+	}
+}
+
+func clientNamed(t *testing.T, name string) *client {
+	t.Helper()
+	i := slices.IndexFunc(clients, func(c *client) bool { return c.name == name })
+	if i < 0 {
+		t.Fatalf("there is no client %q", name)
+	}
+	return clients[i]
+}
+
+func TestAClientWithKnownRacesRunsOnlyByItsName(t *testing.T) {
+	for _, c := range unnamed() {
+		if c.name == "rust" {
+			t.Error("rust runs without its name, want it to run only if it is named")
+		}
+	}
+	if got, want := len(unnamed()), len(clients)-1; got != want {
+		t.Errorf("%d clients run if none is named, want %d", got, want)
 	}
 }

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/go-eventhubs/eventhubs/interop/internal/command"
+	"github.com/go-eventhubs/eventhubs/interop/more"
+	"github.com/go-eventhubs/eventhubs/interop/suites"
 )
 
 func main() { command.Main(run) }
@@ -22,9 +24,20 @@ var choice = command.Choice[*client]{
 // run is the command. It returns 0 if every check of every client succeeded, 1 if one failed, and 2
 // for invalid args.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	if len(args) > 0 {
+		switch args[0] {
+		case "more":
+			return more.Run(ctx, args[1:], stdout, stderr)
+		case "suites":
+			return suites.Run(ctx, args[1:], stdout, stderr)
+		}
+	}
 	request, ok := choice.Parse(args, stderr)
 	if !ok {
 		return 2
+	}
+	if len(request.Chosen) == len(clients) {
+		request.Chosen = unnamed()
 	}
 	began := time.Now()
 	results := make([]*result, len(request.Chosen))

@@ -44,3 +44,13 @@ func prepareJava(ctx context.Context) ([]string, error) {
 	command, err := setup.Java(ctx, "java", filepath.Join("clients", "java"), "Client.java")
 	return append(command, "interop.Client"), err
 }
+
+func prepareJavaLegacy(ctx context.Context) ([]string, error) {
+	command, err := setup.Java(ctx, "java-legacy", filepath.Join("clients", "java-legacy"), "Legacy.java")
+	return append(command, "interop.Legacy"), err
+}
+
+func prepareRust(ctx context.Context) ([]string, error) {
+	program, err := setup.Cargo(ctx, "rust", filepath.Join("clients", "rust"), "client", "build.rs", "main.rs")
+	return []string{program}, err
+}

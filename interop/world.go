@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"os"
@@ -68,7 +70,7 @@ func newWorld(ctx context.Context, c *client, log io.Writer) (*world, error) {
 	if w.dir, err = os.MkdirTemp("", "interop-"); err != nil {
 		return nil, err
 	}
-	if err = w.start(options); err == nil {
+	if err = w.start(options); err == nil && c.does(checkNamed(nameOurs)) {
 		err = w.publishOurs(ctx)
 	}
 	if err == nil && c.does(checkNamed(nameOurTypes)) {
@@ -84,19 +86,24 @@ func newWorld(ctx context.Context, c *client, log io.Writer) (*world, error) {
 // start starts the emulators and writes the files.
 func (w *world) start(options *emulator.Options) error {
 	var authorities []byte
+	main, open := emulator.TransportPlain, emulator.New
+	if w.client.servicePort {
+		main, open = emulator.TransportTLS, newAtServicePort
+	}
 	for _, s := range []struct {
 		server        **emulator.Server
+		open          func(*emulator.Options) (*emulator.Server, error)
 		transports    emulator.Transport
 		reportTracked bool
 	}{
-		{&w.server, emulator.TransportPlain, false},
-		{&w.reporting, emulator.TransportPlain, true},
-		{&w.tls, emulator.TransportTLS, false},
-		{&w.webSocket, emulator.TransportWebSocketTLS, false},
+		{&w.server, open, main, false},
+		{&w.reporting, emulator.New, emulator.TransportPlain, true},
+		{&w.tls, emulator.New, emulator.TransportTLS, false},
+		{&w.webSocket, emulator.New, emulator.TransportWebSocketTLS, false},
 	} {
 		options.Transports, options.Idempotence.ReportTracked = s.transports, s.reportTracked
 		var err error
-		if *s.server, err = emulator.New(options); err != nil {
+		if *s.server, err = s.open(options); err != nil {
 			return err
 		}
 		authorities = append(authorities, (*s.server).CertificateAuthority()...)
@@ -111,6 +118,23 @@ func (w *world) start(options *emulator.Options) error {
 	return err
 }
 
+// newAtServicePort starts an emulator at the service's port, 5671, on the first loopback address
+// where it is free.
+func newAtServicePort(options *emulator.Options) (*emulator.Server, error) {
+	const addresses = 9
+	var errs []error
+	for i := range addresses {
+		o := *options
+		o.Addr = fmt.Sprintf("127.0.0.%d:5671", i+1)
+		server, err := emulator.New(&o)
+		if err == nil {
+			return server, nil
+		}
+		errs = append(errs, err)
+	}
+	return nil, fmt.Errorf("the client needs port 5671: %w", errors.Join(errs...))
+}
+
 func (w *world) close() {
 	for _, server := range []*emulator.Server{w.server, w.reporting, w.tls, w.webSocket} {
 		if server != nil {
@@ -122,12 +146,14 @@ func (w *world) close() {
 
 // serverOf returns the emulator for a check.
 func (w *world) serverOf(check string) *emulator.Server {
-	switch check {
-	case nameTLS:
+	switch {
+	case w.client.servicePort:
+		return w.server
+	case check == nameTLS:
 		return w.tls
-	case nameWebSocket:
+	case check == nameWebSocket:
 		return w.webSocket
-	case nameIdempotentReported, nameReplacedReported:
+	case check == nameIdempotentReported || check == nameReplacedReported:
 		return w.reporting
 	default:
 		return w.server
@@ -149,6 +175,7 @@ func (w *world) environment() []string {
 		"INTEROP_WEBSOCKET_ADDRESS=" + w.webSocket.Addr(),
 		"INTEROP_CA_FILE=" + w.authoritiesFile(),
 		"NODE_EXTRA_CA_CERTS=" + w.authoritiesFile(), // Node.js reads it at its start
+		"SSL_CERT_FILE=" + w.authoritiesFile(),       // so does Rust's client
 		"INTEROP_KEYS=" + w.keysFile(),
 		"INTEROP_EARTHQUAKES=" + strconv.Itoa(len(w.earthquakes)),
 		"INTEROP_KEY_PARTITIONS=" + strconv.Itoa(routedPartitions),
@@ -186,6 +213,19 @@ func withKey(text, name, value string) string {
 
 // hook decides by the hub, since each hub belongs to one check.
 func (w *world) hook(_ context.Context, op emulator.Operation) emulator.Action {
+	action := w.decide(op)
+	switch pause := w.client.pause; {
+	case pause == 0:
+		return action
+	case op.Kind == emulator.KindTransfer:
+		return action.AnswerAfter(pause)
+	default:
+		return action.After(pause)
+	}
+}
+
+// decide counts transfers and receivers, and returns the action for them.
+func (w *world) decide(op emulator.Operation) emulator.Action {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	switch op.Kind {

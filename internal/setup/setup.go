@@ -3,6 +3,7 @@
 package setup
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -11,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"runtime"
 )
 
@@ -91,8 +93,14 @@ func CopyFiles(folder, dir string, names ...string) error {
 
 // Command runs a program in a directory; its error contains the program's output.
 func Command(ctx context.Context, dir, program string, args ...string) error {
+	return CommandWith(ctx, dir, nil, program, args...)
+}
+
+// CommandWith is Command with more environment variables.
+func CommandWith(ctx context.Context, dir string, environment []string, program string, args ...string) error {
 	c := exec.CommandContext(ctx, program, args...)
 	c.Dir = dir
+	c.Env = append(os.Environ(), environment...)
 	if output, err := c.CombinedOutput(); err != nil {
 		return fmt.Errorf("%s %q: %w\n%s", program, args, errors.Join(err, context.Cause(ctx)), output)
 	}
@@ -126,6 +134,50 @@ func Python(ctx context.Context, name, folder string) (program string, err error
 		return Command(ctx, dir, filepath.Join(dir, program), "-m", "pip", "install", "--quiet", "--no-deps", "--requirement", "requirements.txt")
 	})
 	return filepath.Join(dir, program), err
+}
+
+// LockCargo gives the Cargo.lock of a folder the registry that Cargo uses. The file that is kept
+// here names none.
+func LockCargo(ctx context.Context, dir string) error {
+	name := filepath.Join(dir, "Cargo.lock")
+	pinned, err := os.ReadFile(name)
+	if err != nil {
+		return err
+	}
+	if err := os.Remove(name); err != nil {
+		return err
+	}
+	if err := Command(ctx, dir, "cargo", "generate-lockfile", "--quiet"); err != nil { // the newest of all, which is not used
+		return err
+	}
+	newest, err := os.ReadFile(name)
+	if err != nil {
+		return err
+	}
+	source := regexp.MustCompile(`(?m)^source = "registry\+.*"$`).Find(newest)
+	if source == nil {
+		return fmt.Errorf("%s names no registry", name)
+	}
+	return os.WriteFile(name, bytes.ReplaceAll(pinned, []byte(`source = "registry"`), source), 0o644)
+}
+
+// Cargo builds a program of a folder's sources with the crates that its Cargo.lock pins. It returns
+// the program's path.
+func Cargo(ctx context.Context, name, folder, program string, sources ...string) (path string, err error) {
+	if _, err := exec.LookPath("cargo"); err != nil {
+		return "", fmt.Errorf("cargo is missing; install Rust 1.88 or newer, with rustup or from your system's packages: %w", err)
+	}
+	dir, err := Install(name, folder, append([]string{"Cargo.toml", "Cargo.lock"}, sources...), func(dir string) error {
+		if err := LockCargo(ctx, dir); err != nil {
+			return err
+		}
+		// The directory is named here, so that the environment variable CARGO_TARGET_DIR does not count.
+		return Command(ctx, dir, "cargo", "build", "--locked", "--quiet", "--target-dir", "target")
+	})
+	if runtime.GOOS == "windows" {
+		program += ".exe"
+	}
+	return filepath.Join(dir, "target", "debug", program), err
 }
 
 // Java installs the libraries that a folder's pom.xml names, and compiles its sources with them. It

@@ -179,16 +179,10 @@ func prepareBrokerJ(ctx context.Context) (commands, error) {
 }
 
 func prepareFe2o3(ctx context.Context) (commands, error) {
-	if err := setup.Need("Rust 1.85 or newer, with Cargo", "cargo"); err != nil {
-		return commands{}, err
-	}
-	folder := filepath.Join("broker", "peers", "fe2o3")
-	dir, err := setup.Install("fe2o3", folder, []string{"Cargo.toml", "Cargo.lock", "main.rs"}, func(dir string) error {
-		return setup.Command(ctx, dir, "cargo", "build", "--locked", "--quiet")
-	})
+	server, err := setup.Cargo(ctx, "fe2o3", filepath.Join("broker", "peers", "fe2o3"), "server", "main.rs")
 	return commands{
 		version: "0.18.4", bare: func(port, _ string) ([]program, error) {
-			return []program{{command: []string{filepath.Join(dir, "target", "debug", "server"), port}}}, nil
+			return []program{{command: []string{server, port}}}, nil
 		},
 		understand: func(text []byte) (said line, ok bool) {
 			return said, json.Unmarshal(text, &said) == nil && said.Arrived != ""
