@@ -1,8 +1,9 @@
 // Stands in for an Event Hubs namespace in the scripts that need one: rhea, on a loopback port that the kernel chooses and that is the first line printed.
 // It answers put-token, and every message on another link with the outcome that the first argument names. The second argument is the max-message-size of
-// its attaches: a number, "null" (written as null) or "absent" (the fields at the end are left out, which means the same).
+// its attaches: a number, "null" (written as null) or "absent" (the fields at the end are left out, which means the same). With a third argument it prints
+// for each of these messages the length of its delivery tag and its partition key. TLS_CERT and TLS_KEY name PEM files for TLS on port 5671.
 const rhea = require('rhea');
-const [outcome, limit] = process.argv.slice(2);
+const [outcome, limit, show] = process.argv.slice(2);
 const states = { accepted: () => rhea.message.accepted(), released: () => rhea.message.released(), modified: () => rhea.message.modified({}),
   unauthorized: () => rhea.message.rejected({ error: { condition: 'amqp:unauthorized-access', description: 'no Send right' } }),
   busy: () => rhea.message.rejected({ error: { condition: 'com.microsoft:server-busy', description: 'busy' } }) };
@@ -21,6 +22,8 @@ container.on('receiver_open', c => answer(c.receiver));
 container.on('sender_open', c => answer(c.sender));
 container.on('message', c => {
   if (c.receiver.target.address !== '$cbs') {
+    const message = Buffer.isBuffer(c.message) ? rhea.message.decode(c.message) : c.message; // rhea leaves a batch as bytes
+    if (show) console.log(`tag of ${c.delivery.tag.length} bytes, key ${(message.message_annotations || {})['x-opt-partition-key']}`);
     c.delivery.update(true, states[outcome]().described());
     return;
   }
@@ -29,5 +32,8 @@ container.on('message', c => {
   c.connection.each_link(l => { if (l.is_sender() && l.remote.attach.source.address === '$cbs') reply = l; });
   reply.send({ correlation_id: c.message.message_id, application_properties: { 'status-code': rhea.types.wrap_int(202), 'status-description': 'Accepted' }, body: {} });
 });
-const listener = container.listen({ host: '127.0.0.1', port: 0, receiver_options: { autoaccept: false } });
+const fs = require('fs');
+const { TLS_CERT, TLS_KEY } = process.env;
+const secure = TLS_CERT ? { transport: 'tls', port: 5671, cert: fs.readFileSync(TLS_CERT), key: fs.readFileSync(TLS_KEY) } : { port: 0 };
+const listener = container.listen({ host: '127.0.0.1', ...secure, receiver_options: { autoaccept: false } });
 listener.on('listening', () => console.log(listener.address().port));
