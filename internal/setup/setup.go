@@ -77,14 +77,18 @@ func CacheDirectory(name string) (string, error) {
 	return dir, os.MkdirAll(dir, 0o755)
 }
 
-// CopyFiles copies files of a folder to a directory.
+// CopyFiles copies files of a folder, and of folders in it, to a directory.
 func CopyFiles(folder, dir string, names ...string) error {
 	for _, name := range names {
 		content, err := os.ReadFile(filepath.Join(folder, name))
 		if err != nil {
 			return err
 		}
-		if err := os.WriteFile(filepath.Join(dir, name), content, 0o644); err != nil {
+		target := filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(target), 0o755); err != nil {
+			return err
+		}
+		if err := os.WriteFile(target, content, 0o644); err != nil {
 			return err
 		}
 	}

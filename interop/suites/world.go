@@ -286,7 +286,7 @@ func (w *world) store(ctx context.Context, azurite []string, log io.Writer) erro
 	if err := w.storage.Start(); err != nil {
 		return err
 	}
-	const patience = 30 * time.Second
+	const patience = 2 * time.Minute
 	for end := time.Now().Add(patience); ; time.Sleep(100 * time.Millisecond) {
 		connection, err := net.Dial("tcp", storageAddress+":443")
 		if err == nil {
