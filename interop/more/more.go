@@ -45,7 +45,7 @@ const (
 
 var choice = command.Choice[*client]{
 	Command: "interop more", Kind: "client", All: clients, Name: func(c *client) string { return c.name },
-	One: "step", Verbose: "print the emulator's log and the clients' output",
+	Verbose: "print the emulator's log and the clients' output",
 }
 
 // Run is the command. It returns 0 if every step of every client succeeded, 1 if one failed, and 2

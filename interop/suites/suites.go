@@ -62,7 +62,7 @@ type test struct {
 
 var choice = command.Choice[*suite]{
 	Command: "interop suites", Kind: "suite", All: suites, Name: func(s *suite) string { return s.name },
-	One: "test", Verbose: "print the emulator's log and the suites' output",
+	Verbose: "print the emulator's log and the suites' output",
 }
 
 // Run is the command. It returns 0 if every test passed that is not known to fail, 1 if another one

@@ -14,7 +14,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/go-eventhubs/eventhubs/emulator"
@@ -37,14 +36,11 @@ type world struct {
 	certificate *certificate
 	management  *http.Server
 	storage     *exec.Cmd // Azurite
-
-	mu       sync.Mutex      // guards disabled
-	disabled map[string]bool // by hub
 }
 
 // newWorld starts everything in the present network. azurite is the program's command.
 func newWorld(ctx context.Context, directory string, azurite []string, log io.Writer) (w *world, err error) {
-	w = &world{directory: directory, disabled: make(map[string]bool)}
+	w = &world{directory: directory}
 	defer func() {
 		if err != nil {
 			w.close()
@@ -66,7 +62,6 @@ func newWorld(ctx context.Context, directory string, azurite []string, log io.Wr
 			JWT: judgeToken,
 		},
 		Hubs:   []emulator.Hub{{Name: hub, Partitions: 4}, {Name: hubOther, Partitions: 4}},
-		Hook:   w.hook,
 		Logger: slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	})
 	if err != nil {
@@ -94,24 +89,6 @@ func (w *world) close() {
 	}
 }
 
-// hook refuses the links of disabled hubs.
-func (w *world) hook(_ context.Context, op emulator.Operation) emulator.Action {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if !w.disabled[op.Hub] {
-		return emulator.Pass()
-	}
-	const condition, text = "com.microsoft:entity-disabled", "The messaging entity is disabled."
-	switch op.Kind {
-	case emulator.KindAttach:
-		return emulator.Reject(condition, text)
-	case emulator.KindTransfer:
-		return emulator.Detach(condition, text)
-	default:
-		return emulator.Pass()
-	}
-}
-
 // environment returns the variables that several suites read.
 func (w *world) environment() []string {
 	authority := authorityFile(w.directory)
@@ -132,8 +109,9 @@ func (w *world) environment() []string {
 	}
 }
 
+// connectionString names no hub.
 func connectionString(name string) string {
-	return fmt.Sprintf("Endpoint=sb://%s/;SharedAccessKeyName=%s;SharedAccessKey=%s;EntityPath=%s", hubHost, name, key, hub)
+	return fmt.Sprintf("Endpoint=sb://%s/;SharedAccessKeyName=%s;SharedAccessKey=%s", hubHost, name, key)
 }
 
 // --- Tokens -----------------------------------------------------------------------------------
@@ -205,13 +183,18 @@ func (w *world) manage() error {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET "+hubs, w.describeHub)
 	mux.HandleFunc("PUT "+hubs, w.putHub)
-	mux.HandleFunc("DELETE "+hubs, func(http.ResponseWriter, *http.Request) {})
-	mux.HandleFunc("PUT "+hubs+"/consumergroups/{group}", w.putGroup)
+	mux.HandleFunc("DELETE "+hubs, w.deleteHub)
 	mux.HandleFunc("POST /subscriptions/{s}/resourceGroups/{g}/providers/Microsoft.EventHub/namespaces/{n}/authorizationRules/{rule}/listKeys", w.listKeys)
 	w.management = &http.Server{Handler: mux, TLSConfig: w.certificate.tls, ReadHeaderTimeout: 10 * time.Second}
 	go w.management.ServeTLS(listener, "", "") // ends with close
 	return nil
 }
+
+// The states of a hub.
+const (
+	active   = "Active"
+	disabled = "Disabled"
+)
 
 // A managedHub is a hub in the form of the service that manages it.
 type managedHub struct {
@@ -231,12 +214,12 @@ func (w *world) describeHub(rw http.ResponseWriter, r *http.Request) {
 		http.Error(rw, `{"error":{"code":"ResourceNotFound"}}`, http.StatusNotFound)
 		return
 	}
-	h.Properties.Status, h.Properties.MessageRetentionInDays = "Active", 1
-	w.mu.Lock()
-	if w.disabled[h.Name] {
-		h.Properties.Status = "Disabled"
+	h.Properties.Status, h.Properties.MessageRetentionInDays = active, 1
+	for _, hub := range w.server.Snapshot().Hubs {
+		if hub.Name == h.Name && hub.Disabled {
+			h.Properties.Status = disabled
+		}
 	}
-	w.mu.Unlock()
 	answer(rw, h)
 }
 
@@ -253,19 +236,21 @@ func (w *world) putHub(rw http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
-	w.mu.Lock()
-	w.disabled[name] = h.Properties.Status == "Disabled"
-	w.mu.Unlock()
+	if err := w.server.SetDisabled(name, h.Properties.Status == disabled); err != nil {
+		http.Error(rw, err.Error(), http.StatusBadRequest)
+		return
+	}
 	w.describeHub(rw, r)
 }
 
-func (w *world) putGroup(rw http.ResponseWriter, r *http.Request) {
-	http.Error(rw, "consumer groups of a hub cannot be added", http.StatusNotImplemented)
+func (w *world) deleteHub(rw http.ResponseWriter, r *http.Request) {
+	if err := w.server.DeleteHub(r.PathValue("hub")); err != nil {
+		http.Error(rw, err.Error(), http.StatusNotFound)
+	}
 }
 
 func (w *world) listKeys(rw http.ResponseWriter, r *http.Request) {
-	plain := strings.TrimSuffix(connectionString(keyName), ";EntityPath="+hub)
-	answer(rw, map[string]string{"primaryConnectionString": plain, "primaryKey": key, "keyName": keyName})
+	answer(rw, map[string]string{"primaryConnectionString": connectionString(keyName), "primaryKey": key, "keyName": keyName})
 }
 
 func answer(rw http.ResponseWriter, v any) {

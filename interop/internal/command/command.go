@@ -40,7 +40,7 @@ type Choice[T any] struct {
 	Kind    string // of an element: "client"
 	All     []T
 	Name    func(T) string
-	One     string // the flag for the pattern: "check"
+	One     string // the flag for the pattern: "check"; empty: there is none
 	Verbose string // what -v does
 }
 
@@ -48,7 +48,10 @@ type Choice[T any] struct {
 func (c Choice[T]) Parse(args []string, stderr io.Writer) (r Request[T], ok bool) {
 	flags := flag.NewFlagSet(c.Command, flag.ContinueOnError)
 	flags.SetOutput(stderr)
-	only := flags.String(c.One, "", "run the "+c.One+"s whose name matches this `regexp`")
+	only := new(string)
+	if c.One != "" {
+		only = flags.String(c.One, "", "run the "+c.One+"s whose name matches this `regexp`")
+	}
 	verbose := flags.Bool("v", false, c.Verbose)
 	if err := flags.Parse(args); err != nil {
 		return r, false
