@@ -96,8 +96,7 @@ func (c *connection) serve() {
 		cut(nc)
 		return
 	case action.answer == answerSilence:
-		<-ctx.Done()
-		_ = nc.Close()
+		ignore(ctx, nc)
 		return
 	}
 	if err := c.handshake(ctx, nc, action); err != nil {
@@ -122,6 +121,15 @@ func (c *connection) serve() {
 	c.end(nil) // ends everything that its links wait for
 	c.wg.Wait()
 	c.tracker.stop()
+}
+
+// ignore takes everything that comes and answers nothing. It returns when the peer is gone or ctx
+// ends. A server that did not read would not notice that the peer is gone, and would keep its place.
+func ignore(ctx context.Context, nc net.Conn) {
+	stop := context.AfterFunc(ctx, func() { _ = nc.Close() })
+	defer stop()
+	_, _ = io.Copy(io.Discard, nc)
+	_ = nc.Close()
 }
 
 // handshake finds the transport and exchanges headers, SASL and open.

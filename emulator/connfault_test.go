@@ -1,10 +1,14 @@
 package emulator_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"net"
+	"os"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/Azure/go-amqp"
@@ -128,6 +132,54 @@ func TestTheWindowMayStayClosed(t *testing.T) {
 		if got := server.Counts("events", "0").Events; got != 1 {
 			t.Errorf("%d events stored, want 1", got)
 		}
+	})
+}
+
+func TestAnIgnoredConnectionGivesItsPlaceBackWhenItsClientLeaves(t *testing.T) {
+	for name, leave := range map[string]func(net.Conn){
+		"close": func(nc net.Conn) { _ = nc.Close() },
+		"cut":   func(nc net.Conn) { nc.(interface{ Cut() }).Cut() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, on(emulator.KindConnection, emulator.Silence()), func(t *testing.T, server *emulator.Server) {
+				nc, err := server.Dial(t.Context())
+				if err != nil {
+					t.Fatal(err)
+				}
+				if _, err := nc.Write(bytes.Repeat([]byte("hello"), 100_000)); err != nil {
+					t.Errorf("writing to a server that ignores: %v", err)
+				}
+				_ = nc.SetReadDeadline(time.Now().Add(time.Hour))
+				if n, err := nc.Read(make([]byte, 1)); !errors.Is(err, os.ErrDeadlineExceeded) {
+					t.Errorf("the server answered %d bytes, %v; want nothing", n, err)
+				}
+				if got := len(server.Snapshot().Connections); got != 1 {
+					t.Errorf("%d connections while the client is there, want 1", got)
+				}
+				leave(nc)
+				synctest.Wait()
+				if got := len(server.Snapshot().Connections); got != 0 {
+					t.Errorf("%d connections after the client has left, want 0", got)
+				}
+			})
+		})
+	}
+	t.Run("the server closes", func(t *testing.T) {
+		inBubble(t, on(emulator.KindConnection, emulator.Silence()), func(t *testing.T, server *emulator.Server) {
+			nc, err := server.Dial(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			synctest.Wait()
+			begin := time.Now()
+			_ = server.Close()
+			if got := time.Since(begin); got != 0 {
+				t.Errorf("closing the server took %v, want no time", got)
+			}
+			if _, err := nc.Read(make([]byte, 1)); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
+				t.Errorf("reading after the server has closed: %v", err)
+			}
+		})
 	})
 }
 

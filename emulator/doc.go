@@ -17,9 +17,9 @@
 //
 // Package emulatortest shortens the beginning to one line. Package emulatordata keeps events in a
 // file. Package checkpointtest has a checkpoint store in memory. Package emulatorhttp serves a page
-// for inspection. The emulator is for one machine and holds all its events in memory. It does not
-// replace the service, and it was never compared with the service side by side. See
-// docs/emulator.md in the repository for details and differences.
+// for inspection. The emulator is for one machine and holds its events in memory, up to
+// [Options.MaxMemory]. It does not replace the service, and it was never compared with the service
+// side by side. See docs/emulator.md in the repository for details and differences.
 //
 // # What it does
 //
@@ -38,9 +38,9 @@
 // verifies tokens and their rights ([Options.Authentication]). Clients connect over TCP, TLS,
 // WebSocket or in memory, on the same port ([Options.Transports]).
 //
-// [Options.ThroughputUnits] throttles senders, and a hub's [Retention] drops old events.
-// [Server.AddHub], [Server.AddPartitions], [Server.SetDisabled] and [Server.DeleteHub] change the
-// namespace while clients use it.
+// [Options.ThroughputUnits] throttles senders. A hub's [Retention] and [Options.MaxMemory] drop old
+// events. [Server.AddHub], [Server.AddPartitions], [Server.SetDisabled] and [Server.DeleteHub]
+// change the namespace while clients use it.
 //
 // # What it does not do
 //

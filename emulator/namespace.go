@@ -28,6 +28,7 @@ func newNamespace(o *Options) (*namespace, error) {
 		hubs:     make(map[string]*hub),
 	}
 	if n.store == nil {
+		n.settings.memory = newMemory(o.MaxMemory, o.Logger)
 		for _, h := range o.Hubs {
 			n.hubs[strings.ToLower(h.Name)] = newHub(h, n.settings, nil)
 		}

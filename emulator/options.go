@@ -105,8 +105,8 @@ type Options struct {
 	// Default: the service's limits; see [Idle].
 	Idle Idle
 
-	// Logger logs connections, links and refusals at level DEBUG, and the server's own failures at
-	// level WARN.
+	// Logger logs connections, links and refusals at level DEBUG. The server's own failures, and
+	// that it begins to forget events for MaxMemory, are at level WARN.
 	// Default: no logging.
 	Logger *slog.Logger
 
@@ -121,6 +121,14 @@ type Options struct {
 	// [Server.SetThroughputUnits] changes the number.
 	// Default: 0, no bounds.
 	ThroughputUnits int
+
+	// MaxMemory bounds the bytes of events in memory, over all hubs, with what it takes to find
+	// them. Beyond it the oldest events are forgotten, as by [Retention], and the Logger gets one
+	// line. The newest batch always stays. It must be at least 1 MiB; negative: no bound. The bound
+	// does not apply with a Store.
+	// Default: a quarter of what the process may use. That is the smallest of the cgroup's limit,
+	// GOMEMLIMIT and the machine's memory.
+	MaxMemory int64
 
 	// Discard makes partitions count and number events but keep none, to measure clients. Receivers
 	// get no events, and [Server.Events] yields none.
@@ -206,6 +214,12 @@ func (o *Options) withDefaults() (Options, error) {
 	out.Hubs = slices.Clone(out.Hubs)
 	if out.ThroughputUnits < 0 {
 		return out, fmt.Errorf("emulator: Options.ThroughputUnits is %d; it cannot be negative, and 0 means no bounds", out.ThroughputUnits)
+	}
+	switch {
+	case out.MaxMemory == 0:
+		out.MaxMemory = defaultMaxMemory()
+	case out.MaxMemory > 0 && out.MaxMemory < minMaxMemory:
+		return out, fmt.Errorf("emulator: Options.MaxMemory is %d; it counts bytes and must be at least %d (negative: no bound)", out.MaxMemory, minMaxMemory)
 	}
 	if out.Discard && out.Store != nil {
 		return out, errors.New("emulator: Options.Discard keeps no events, so there is nothing for Options.Store")

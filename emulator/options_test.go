@@ -4,6 +4,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/go-eventhubs/eventhubs/internal/memorylimit"
 )
 
 func TestZeroOptionsMeanTheDefaults(t *testing.T) {
@@ -12,7 +14,8 @@ func TestZeroOptionsMeanTheDefaults(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
-		if got.Addr != "127.0.0.1:0" || got.MaxMessageSize != 1_046_528 || got.IdleTimeout != 4*time.Minute || got.Logger == nil {
+		if got.Addr != "127.0.0.1:0" || got.MaxMessageSize != 1_046_528 || got.IdleTimeout != 4*time.Minute || got.Logger == nil ||
+			got.MaxMemory != memorylimit.Find().Bytes/4 {
 			t.Errorf("%s: defaults are %+v", name, got)
 		}
 		if len(got.Hubs) != 1 || got.Hubs[0].Name != "events" || got.Hubs[0].Partitions != 4 {
@@ -41,6 +44,7 @@ func TestBadOptionsAreNamed(t *testing.T) {
 		{"message size in kilobytes", Options{MaxMessageSize: 256}, "Options.MaxMessageSize is 256"},
 		{"negative message size", Options{MaxMessageSize: -3}, "Options.MaxMessageSize is -3"},
 		{"huge message size", Options{MaxMessageSize: 1 << 30}, "Options.MaxMessageSize is 1073741824"},
+		{"memory in megabytes", Options{MaxMemory: 512}, "Options.MaxMemory is 512; it counts bytes and must be at least 1048576"},
 		{"short idle time-out", Options{IdleTimeout: time.Second}, "Options.IdleTimeout is 1s"},
 		{"hub without a name", hub(Hub{}), "Options.Hubs[1].Name"},
 		{"hub with a space", hub(Hub{Name: "a b"}), `' ' is not allowed`},

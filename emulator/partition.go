@@ -37,6 +37,7 @@ type settings struct {
 	retention  Retention
 	idempotent Idempotence
 	discard    bool
+	memory     *memory // of all partitions of the server; nil: no bound
 }
 
 // A batch is the content of one transfer. It never changes after it is in the log, so readers use
@@ -52,6 +53,9 @@ type batch struct {
 	numbers  *numbers // of an idempotent producer; nil without one
 
 	unordered bool // an event has its sections in another order than AMQP's
+
+	partition    *partition // that holds it; set when the batch is in the log
+	older, newer *batch     // in the memory's list, whose lock guards them
 }
 
 // A position is a reader's place: the sequence number of the next event that it wants.
@@ -80,11 +84,12 @@ func (p *partition) append(b *batch) (stored bool, refused *refusal) {
 		return p.appendDurably(b)
 	}
 	p.mu.Lock()
-	defer p.mu.Unlock()
 	stored, refused = p.prepareLocked(b)
 	if stored {
 		p.publishLocked(b)
 	}
+	p.mu.Unlock()
+	p.settings.memory.trim()
 	return stored, refused
 }
 
@@ -104,9 +109,10 @@ func (p *partition) appendDurably(b *batch) (stored bool, refused *refusal) {
 		return false, refuse(conditionInternal, "The event could not be stored: %v.", err)
 	}
 	p.mu.Lock()
-	defer p.mu.Unlock()
 	p.gone = p.gone[len(gone):]
 	p.publishLocked(b)
+	p.mu.Unlock()
+	p.settings.memory.trim()
 	return true, nil
 }
 
@@ -147,7 +153,9 @@ func (p *partition) publishLocked(b *batch) {
 		p.producers.stored(b.numbers)
 	}
 	if !p.settings.discard {
+		b.partition = p
 		p.batches = append(p.batches, b)
+		p.settings.memory.add(b)
 	}
 	p.trimLocked()
 	if p.changed != nil {

@@ -45,12 +45,19 @@ func (p *partition) trimLocked() {
 	for n < len(p.batches)-1 && p.exceeds(p.batches[n]) {
 		n++
 	}
+	p.dropLocked(n)
+}
+
+// dropLocked drops the oldest n batches.
+func (p *partition) dropLocked(n int) {
+	dropped := p.batches[:n]
 	if p.journal != nil {
-		for _, b := range p.batches[:n] {
+		for _, b := range dropped {
 			p.gone = append(p.gone, b.first)
 		}
 	}
-	clear(p.batches[:n]) // the array stays in use; the batches need not
+	p.settings.memory.remove(dropped)
+	clear(dropped) // the array stays in use; the batches need not
 	p.batches = p.batches[n:]
 }
 

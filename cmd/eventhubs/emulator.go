@@ -39,6 +39,9 @@ Where it listens, and what it stores:
   --retention DURATION     delete events after this time, such as 1h (default: never)
   --retention-bytes N      keep at most N bytes of events in each partition (default: no limit)
   --retention-events N     keep at most N events in each partition (default: no limit)
+  --max-memory SIZE        bound of the events in memory, such as 512MiB or 2GiB (default: a quarter of
+                           what the process may use, by its cgroup, GOMEMLIMIT or the machine).
+                           Beyond it the oldest events are forgotten, and a line says so
   --discard                count events and keep none: for measuring clients
 
 How clients connect:
@@ -119,6 +122,7 @@ Examples:
   eventhubs emulator --hub orders:4 --latency 20ms --fault 'throttle hub=orders share=10%'
   eventhubs emulator --config Config.json --addr 127.0.0.1:5672 --health 127.0.0.1:5300
   eventhubs emulator --tls --tls-ca ca.pem --websocket
+  eventhubs emulator --max-memory 512MiB --retention 1h
   eventhubs emulator --throughput-units 1 --latency 20ms --jitter 10%
   eventhubs publish --connection-string "$(what the emulator printed)" --hub orders orders.ndjson
 

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"math"
 	"net"
 	"os"
 	"slices"
@@ -52,6 +53,10 @@ func parseEmulator(args []string) (*emulatorOptions, error) {
 	flags.DurationVar(&f.retention.Time, "retention", 0, "")
 	flags.Int64Var(&f.retention.Bytes, "retention-bytes", 0, "")
 	flags.IntVar(&f.retention.Events, "retention-events", 0, "")
+	flags.Func("max-memory", "", func(text string) (err error) {
+		opts.server.MaxMemory, err = parseSize(text)
+		return err
+	})
 	flags.BoolVar(&opts.server.Discard, "discard", false, "")
 	flags.BoolVar(&f.tls, "tls", false, "")
 	flags.StringVar(&opts.caFile, "tls-ca", "", "")
@@ -121,6 +126,10 @@ func (opts *emulatorOptions) check(given map[string]bool, f *emulatorFlags) erro
 		return badInput("--retention-events is %d; it must be at least 1", f.retention.Events)
 	case given["throughput-units"] && opts.server.ThroughputUnits < 1:
 		return badInput("--throughput-units is %d; it must be at least 1", opts.server.ThroughputUnits)
+	case given["max-memory"] && opts.server.MaxMemory < 1<<20:
+		return badInput("--max-memory is %d bytes; it must be at least 1MiB", opts.server.MaxMemory)
+	case opts.server.Discard && given["max-memory"]:
+		return badInput("--discard keeps no events, so --max-memory would bound nothing")
 	case opts.server.Discard && opts.dataDir != "":
 		return badInput("--discard keeps no events, so --data would have nothing to keep")
 	case given["tls-ca"] && !f.tls:
@@ -245,6 +254,21 @@ func parseJitter(text string, latency time.Duration) (time.Duration, error) {
 		return 0, badInput("--jitter is %q; want a percentage from 0%% to 100%%, or a duration up to that of --latency (%v)", text, latency)
 	}
 	return jitter, nil
+}
+
+// parseSize reads a number of bytes: 1000000, 512KiB, 64MiB or 2GiB.
+func parseSize(text string) (int64, error) {
+	number, unit := text, int64(1)
+	for i, suffix := range []string{"KiB", "MiB", "GiB", "TiB"} {
+		if n, ok := strings.CutSuffix(text, suffix); ok {
+			number, unit = n, 1<<(10*(i+1))
+		}
+	}
+	n, err := strconv.ParseInt(number, 10, 64)
+	if err != nil || n < 0 || n > math.MaxInt64/unit {
+		return 0, errors.New("want a number of bytes, or one with KiB, MiB, GiB or TiB, for example 512MiB")
+	}
+	return n * unit, nil
 }
 
 // parseHub reads NAME:PARTITIONS.
