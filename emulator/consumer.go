@@ -29,8 +29,14 @@ func (a *attach) serveConsumer(ctx context.Context) {
 	}
 	a.link.SetAvailable(1)
 	var message []byte // reused: Send copies it
+	log := reader{partition: a.partition}
 	for pos := a.start; ; {
-		b, index, changed := a.partition.read(pos)
+		b, index, changed, err := log.read(pos)
+		if err != nil {
+			a.connection.server.log.Warn("events cannot be read", "address", a.address.text, "error", err)
+			_ = a.link.Detach(unreadable(err).amqp())
+			return
+		}
 		if b == nil {
 			a.link.SetAvailable(0) // a client that drains the link gets its credit back at once
 			select {
@@ -53,7 +59,7 @@ func (a *attach) serveConsumer(ctx context.Context) {
 				return
 			}
 		}
-		pos = position(b.first + int64(len(b.events)))
+		pos = position(b.after())
 	}
 }
 

@@ -15,9 +15,9 @@
 //		t.Fatal(err)
 //	}
 //
-// Package emulatortest shortens the beginning to one line. Package emulatordata keeps events in a
-// file. Package checkpointtest has a checkpoint store in memory. Package emulatorhttp serves a page
-// for inspection. The emulator is for one machine and holds its events in memory, up to
+// Package emulatortest shortens the beginning to one line. Package emulatordata keeps events in
+// files. Package checkpointtest has a checkpoint store in memory. Package emulatorhttp serves a
+// page for inspection. The emulator is for one machine and holds its events in memory, up to
 // [Options.MaxMemory]. It does not replace the service, and it was never compared with the service
 // side by side. See docs/emulator.md in the repository for details and differences.
 //

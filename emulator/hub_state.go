@@ -1,7 +1,6 @@
 package emulator
 
 import (
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -54,7 +53,7 @@ func (s *Server) DeleteHub(hub string) error {
 	n.remove(h)
 	h.delete()
 	s.detachUnavailable(h)
-	if err := h.journal.erase(); err != nil {
+	if err := h.journal.erase(record.Hub.Partitions); err != nil {
 		return fmt.Errorf("emulator: DeleteHub: hub %q is gone, and the next start removes the rest of its events from the store: %w", hub, err)
 	}
 	return nil
@@ -77,8 +76,8 @@ func (h *hub) delete() {
 	h.count(0)
 }
 
-// close makes a partition refuse all further batches and producers. It waits for a write to the
-// journal.
+// close makes a partition refuse all further batches and producers, and forget its own. It waits for
+// a write to the journal.
 func (p *partition) close(why *refusal) {
 	if p.journal != nil {
 		p.writing <- struct{}{}
@@ -87,6 +86,10 @@ func (p *partition) close(why *refusal) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.closed = why
+	for len(p.batches) > 0 {
+		p.releaseLocked()
+	}
+	p.held, p.cold, p.oldest = 0, nil, Entry{First: p.next, Offset: p.bytes}
 }
 
 // detachUnavailable detaches the links that a hub no longer takes.
@@ -118,45 +121,30 @@ func (h *hub) stored(partitions int) storedHub {
 	}
 }
 
-// eraseAtOnce is how many keys one update of the store deletes at most.
+// eraseAtOnce is how much one update of the store deletes at most.
 const eraseAtOnce = 1000
 
 // erase removes a hub's contents from the store, then its record. The record stays last, so that an
 // interrupted removal goes on at the next start.
-func (j *journal) erase() error {
+func (j *journal) erase(partitions int) error {
 	if j == nil {
 		return nil
 	}
-	for _, kind := range []string{keyBatch, keyProducer} {
-		if err := j.erasePrefix([]byte(kind + j.hub + "\x00")); err != nil {
+	var changes []Change
+	for p := range partitions {
+		changes = append(changes, Change{Log: j.log(p), Drop: true})
+	}
+	err := j.store.Scan([]byte(keyProducer+j.hub+"\x00"), func(key, _ []byte) error {
+		changes = append(changes, Change{Key: slices.Clone(key)})
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	for some := range slices.Chunk(changes, eraseAtOnce) {
+		if err := j.store.Update(some...); err != nil {
 			return err
 		}
 	}
 	return j.store.Update(Change{Key: []byte(keyHub + j.hub)})
-}
-
-// erasePrefix deletes all keys with a prefix.
-func (j *journal) erasePrefix(prefix []byte) error {
-	errEnough := errors.New("enough")
-	for {
-		var changes []Change
-		err := j.store.Scan(prefix, func(key, _ []byte) error {
-			if len(changes) == eraseAtOnce {
-				return errEnough
-			}
-			changes = append(changes, Change{Key: slices.Clone(key)})
-			return nil
-		})
-		if err != nil && !errors.Is(err, errEnough) {
-			return err
-		}
-		if len(changes) > 0 {
-			if err := j.store.Update(changes...); err != nil {
-				return err
-			}
-		}
-		if err == nil {
-			return nil
-		}
-	}
 }

@@ -56,8 +56,12 @@ func (s *Server) Events(hub, partitionID string) iter.Seq[Event] {
 	}
 	last := p.end().last
 	return func(yield func(Event) bool) {
+		r := reader{partition: p}
 		for pos := position(0); int64(pos) <= last; {
-			b, index, _ := p.read(pos)
+			b, index, _, err := r.read(pos)
+			if err != nil {
+				p.complain(err)
+			}
 			if b == nil {
 				return // retention has dropped the rest meanwhile
 			}
@@ -66,7 +70,7 @@ func (s *Server) Events(hub, partitionID string) iter.Seq[Event] {
 					return
 				}
 			}
-			pos = position(b.first + int64(len(b.events)))
+			pos = position(b.after())
 		}
 	}
 }

@@ -21,8 +21,8 @@ const (
 func defaultMaxMemory() int64 { return max(memorylimit.Find().Bytes/4, minMaxMemory) }
 
 // A memory bounds the bytes of the batches that all partitions of a server hold in memory. Beyond
-// the bound the partitions drop batches, oldest first. The newest batch of all always stays. A nil
-// memory bounds nothing.
+// the bound the partitions drop batches, oldest first. What a journal has is not lost. The newest
+// batch of all always stays. A nil memory bounds nothing.
 //
 // A batch is in the memory's list as long as its partition holds it. A partition adds and removes
 // its batches while it holds its own lock, so the list has them in the partition's order.
@@ -67,27 +67,25 @@ func (m *memory) add(b *batch) {
 	m.newest = b
 }
 
-// remove takes batches out of the list. The caller holds the lock of their partition.
-func (m *memory) remove(batches []*batch) {
-	if m == nil || len(batches) == 0 {
+// remove takes a batch out of the list. The caller holds the lock of its partition.
+func (m *memory) remove(b *batch) {
+	if m == nil {
 		return
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	for _, b := range batches {
-		m.bytes -= b.memory()
-		if b.older == nil {
-			m.oldest = b.newer
-		} else {
-			b.older.newer = b.newer
-		}
-		if b.newer == nil {
-			m.newest = b.older
-		} else {
-			b.newer.older = b.older
-		}
-		b.older, b.newer = nil, nil
+	m.bytes -= b.memory()
+	if b.older == nil {
+		m.oldest = b.newer
+	} else {
+		b.older.newer = b.newer
 	}
+	if b.newer == nil {
+		m.newest = b.older
+	} else {
+		b.newer.older = b.older
+	}
+	b.older, b.newer = nil, nil
 }
 
 // trim makes partitions drop their oldest batches until the rest fits. The caller holds no lock.
@@ -97,7 +95,7 @@ func (m *memory) trim() {
 		if b == nil {
 			return
 		}
-		if first {
+		if first && b.partition.journal == nil {
 			m.log.Warn("the events do not fit in memory any more: from now on the oldest ones are forgotten, as by retention", "bound", m.bound)
 		}
 		b.partition.forget(b)
@@ -118,11 +116,16 @@ func (m *memory) excess() (b *batch, first bool) {
 	return m.oldest, first
 }
 
-// forget drops a batch if it is still the partition's oldest.
+// forget drops a batch if it is still the partition's oldest in memory. With a journal it can still
+// be read from there.
 func (p *partition) forget(b *batch) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if len(p.batches) > 0 && p.batches[0] == b {
-		p.dropLocked(1)
+	switch {
+	case len(p.batches) == 0 || p.batches[0] != b:
+	case p.journal != nil:
+		p.releaseLocked()
+	default:
+		_ = p.dropLocked() // it reads no journal
 	}
 }

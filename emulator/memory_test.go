@@ -77,7 +77,7 @@ func TestAReaderThatFellBehindTheMemoryGoesOnAtTheOldest(t *testing.T) {
 	server, _ := boundedServer(t, Retention{})
 	p := server.lookup("events", "0")
 	seedBytes(t, server, "0", 100)
-	if b, index, _ := p.read(0); b == nil || b.first != 0 || index != 0 {
+	if b, index, _, _ := p.read(0); b == nil || b.first != 0 || index != 0 {
 		t.Fatalf("reading from the beginning finds %+v", b)
 	}
 	for range 30 {
@@ -88,7 +88,7 @@ func TestAReaderThatFellBehindTheMemoryGoesOnAtTheOldest(t *testing.T) {
 		t.Fatalf("the partition begins with %d, want most events forgotten", oldest)
 	}
 	for _, from := range []position{1, 5, position(oldest)} {
-		if b, index, _ := p.read(from); b == nil || b.first != oldest || index != 0 {
+		if b, index, _, _ := p.read(from); b == nil || b.first != oldest || index != 0 {
 			t.Errorf("a reader that wants %d finds %+v, want %d", from, b, oldest)
 		}
 	}
@@ -124,6 +124,23 @@ func TestWithoutABoundNothingIsForgotten(t *testing.T) {
 	}
 	if got := server.lookup("events", "0").end().first; got != 0 {
 		t.Errorf("the partition begins with %d, want 0", got)
+	}
+}
+
+func TestTheEventsOfADeletedHubTakeNoMemory(t *testing.T) {
+	server, _ := boundedServer(t, Retention{})
+	p := server.lookup("events", "0")
+	for range 5 {
+		seedBytes(t, server, "0", 10_000)
+	}
+	if err := server.DeleteHub("events"); err != nil {
+		t.Fatal(err)
+	}
+	if got := server.namespace.settings.memory.bytes; got != 0 {
+		t.Errorf("%d bytes are in memory, want 0", got)
+	}
+	if b, _, _, err := p.read(0); b != nil || err != nil || !p.end().empty() || p.end().last != 4 {
+		t.Errorf("its partition holds %v, %v and ends with %+v; want it empty after number 4", b, err, p.end())
 	}
 }
 

@@ -22,13 +22,12 @@ type namespace struct {
 // newNamespace makes the hubs of the options and those of their store.
 func newNamespace(o *Options) (*namespace, error) {
 	n := &namespace{
-		settings: settings{idempotent: o.Idempotence, discard: o.Discard},
+		settings: settings{idempotent: o.Idempotence, discard: o.Discard, memory: newMemory(o.MaxMemory, o.Logger), log: o.Logger},
 		store:    o.Store,
 		throttle: newThrottle(o.ThroughputUnits),
 		hubs:     make(map[string]*hub),
 	}
 	if n.store == nil {
-		n.settings.memory = newMemory(o.MaxMemory, o.Logger)
 		for _, h := range o.Hubs {
 			n.hubs[strings.ToLower(h.Name)] = newHub(h, n.settings, nil)
 		}

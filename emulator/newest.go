@@ -1,9 +1,6 @@
 package emulator
 
-import (
-	"iter"
-	"sort"
-)
+import "iter"
 
 // Newest yields the events of a partition, newest first. With an empty partitionID it yields those
 // of all partitions of the hub, by enqueued time. It starts with the events that exist when the
@@ -44,11 +41,11 @@ func (s *Server) Event(hub, partitionID string, sequenceNumber int64) (_ Event, 
 	if p == nil || sequenceNumber < 0 {
 		return Event{}, false
 	}
-	b, index, _ := p.read(position(sequenceNumber))
-	if b == nil || b.first+int64(index) != sequenceNumber {
+	b := p.holding(sequenceNumber)
+	if b == nil {
 		return Event{}, false
 	}
-	return b.event(p.id, index), true
+	return b.event(p.id, int(sequenceNumber-b.first)), true
 }
 
 // A cursor moves through a partition from its end to its beginning.
@@ -90,14 +87,21 @@ func (c *cursor) take() Event {
 	return e
 }
 
-// holding is the batch that contains an event; nil if it is gone.
+// holding is the batch that contains an event; nil if it is gone, or cannot be read.
 func (p *partition) holding(sequence int64) *batch {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.trimLocked()
-	i := sort.Search(len(p.batches), func(i int) bool { return p.batches[i].first > sequence })
-	if i == 0 || sequence >= p.next {
+	b, err := p.find(func(e Entry) bool { return e.after() <= sequence })
+	if err != nil {
+		p.complain(err)
+	}
+	if b == nil || b.first > sequence {
 		return nil
 	}
-	return p.batches[i-1]
+	return b
+}
+
+// complain logs that events cannot be read, for callers that get no error.
+func (p *partition) complain(err error) {
+	if p.settings.log != nil {
+		p.settings.log.Warn("events cannot be read", "partition", p.id, "error", err)
+	}
 }

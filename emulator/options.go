@@ -58,13 +58,11 @@ type Options struct {
 	// Addr is the TCP address to listen on, or [InMemory]. With port 0 the system chooses a port;
 	// [Server.Addr] returns it. Without a host, as in ":5672", it is loopback; "0.0.0.0:5672" is
 	// all interfaces. Unless Authentication is set, every client gets in, so be careful with
-	// addresses other than loopback.
-	// Default: "127.0.0.1:0".
+	// addresses other than loopback. Default: "127.0.0.1:0".
 	Addr string
 
 	// ExtraAddrs are more addresses to listen on, for clients that require a port: 5671 for TLS,
-	// 5672 without, 443 for WebSocket. [Server.Addrs] returns all addresses.
-	// Default: none.
+	// 5672 without, 443 for WebSocket. [Server.Addrs] returns all addresses. Default: none.
 	ExtraAddrs []string
 
 	// Transports are the transports that clients may use, on each address and with [Server.Dial].
@@ -72,62 +70,56 @@ type Options struct {
 	Transports Transport
 
 	// TLSConfig is the server's TLS configuration. It must have a certificate and must not change
-	// afterwards.
-	// Default: the server makes its own certificate authority; see [Server.TLSConfig].
+	// afterwards. Default: the server makes its own certificate authority; see [Server.TLSConfig].
 	TLSConfig *tls.Config
 
-	// Authentication, if set, makes the server verify tokens and their rights.
-	// Default: every token is accepted.
+	// Authentication, if set, makes the server verify tokens and their rights. Default: every token
+	// is accepted.
 	Authentication *Authentication
 
 	// MaxConnections is how many connections may be open; further ones are closed with
-	// amqp:resource-limit-exceeded.
-	// Default: 5,000, as on the service's Standard tier.
+	// amqp:resource-limit-exceeded. Default: 5,000, as on the service's Standard tier.
 	MaxConnections int
 
-	// Hubs are the event hubs that exist from the start.
-	// Default: one hub named "events" with 4 partitions.
+	// Hubs are the event hubs that exist from the start. Default: one hub named "events" with 4
+	// partitions.
 	Hubs []Hub
 
 	// MaxMessageSize is the largest message (an event or a batch) in bytes that a sender link
 	// accepts. It must be between 1 KiB and 256 MiB. A larger message is rejected with
 	// amqp:link:message-size-exceeded. With [UnlimitedMessageSize] and [UnstatedMessageSize] the
-	// server states no limit to clients and accepts 256 MiB.
-	// Default: [StandardMessageSize], 1,046,528.
+	// server states no limit to clients and accepts 256 MiB. Default: [StandardMessageSize],
+	// 1,046,528.
 	MaxMessageSize int
 
 	// IdleTimeout is announced to clients: a client that sends nothing for twice this time is
-	// disconnected. At least 5 seconds; negative: never.
-	// Default: 4 minutes, as on the service.
+	// disconnected. At least 5 seconds; negative: never. Default: 4 minutes, as on the service.
 	IdleTimeout time.Duration
 
-	// Idle sets how long connected clients may do nothing.
-	// Default: the service's limits; see [Idle].
+	// Idle sets how long connected clients may do nothing. Default: the service's limits; see
+	// [Idle].
 	Idle Idle
 
-	// Logger logs connections, links and refusals at level DEBUG. The server's own failures, and
-	// that it begins to forget events for MaxMemory, are at level WARN.
-	// Default: no logging.
+	// Logger logs connections, links and refusals at level DEBUG. The server's own failures, events
+	// that cannot be read, and that MaxMemory makes it forget events, are at level WARN. Default:
+	// no logging.
 	Logger *slog.Logger
 
-	// Idempotence sets how idempotent producers are treated.
-	// Default: see [Idempotence].
+	// Idempotence sets how idempotent producers are treated. Default: see [Idempotence].
 	Idempotence Idempotence
 
 	// ThroughputUnits bound what the server accepts, as on the service. Each allows 1 MB or 1,000
 	// events a second, over all hubs. Further transfers are rejected with com.microsoft:server-busy
 	// (50002). With any units the server answers 50 management calls a second; further ones get
-	// status 503 (50008). Receiving is not bounded.
-	// [Server.SetThroughputUnits] changes the number.
+	// status 503 (50008). Receiving is not bounded. [Server.SetThroughputUnits] changes the number.
 	// Default: 0, no bounds.
 	ThroughputUnits int
 
 	// MaxMemory bounds the bytes of events in memory, over all hubs, with what it takes to find
 	// them. Beyond it the oldest events are forgotten, as by [Retention], and the Logger gets one
-	// line. The newest batch always stays. It must be at least 1 MiB; negative: no bound. The bound
-	// does not apply with a Store.
-	// Default: a quarter of what the process may use. That is the smallest of the cgroup's limit,
-	// GOMEMLIMIT and the machine's memory.
+	// line. With a Store they are read from there instead. The newest batch always stays. It must
+	// be at least 1 MiB; negative: no bound. Default: a quarter of what the process may use. That
+	// is the smallest of the cgroup's limit, GOMEMLIMIT and the machine's memory.
 	MaxMemory int64
 
 	// Discard makes partitions count and number events but keep none, to measure clients. Receivers
@@ -135,14 +127,12 @@ type Options struct {
 	Discard bool
 
 	// Store keeps hubs and events beyond the server's life; see package emulatordata. The server
-	// still holds everything in memory. The caller that opened the store closes it, after the
-	// server. Store excludes Discard.
-	// Default: nothing is kept.
+	// holds the newest events in memory too, up to MaxMemory. The caller that opened the store
+	// closes it, after the server. Store excludes Discard. Default: nothing is kept.
 	Store Store
 
 	// Hook sees each operation and decides what happens to it; see [Hook]. [Server.SetHook]
-	// replaces it.
-	// Default: every operation passes.
+	// replaces it. Default: every operation passes.
 	Hook Hook
 
 	// Faults are set from the start; see [FaultRule]. [Server.AddFault] sets more.

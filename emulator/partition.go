@@ -1,8 +1,7 @@
 package emulator
 
 import (
-	"slices"
-	"sort"
+	"log/slog"
 	"strconv"
 	"sync"
 	"time"
@@ -20,14 +19,18 @@ type partition struct {
 	receivers *receivers    // its receivers
 
 	mu        sync.Mutex // guards the fields below
-	batches   []*batch
-	next      int64     // sequence number of the next event
-	bytes     int64     // sum of the sizes of all events ever stored; the offset of the next event
-	offset    int64     // offset of the newest event, which may be gone
-	enqueued  time.Time // its enqueued time
-	total     Counts    // of everything ever stored
+	oldest    Entry      // the oldest batch that the log has, without message; with no batch, only First and Offset of the next one
+	held      int        // batches that the log has
+	batches   []*batch   // the newest ones, which are in memory; without a journal all of them
+	cold      []Entry    // some that follow the oldest one and are not in memory, without messages
+	next      int64      // sequence number of the next event
+	bytes     int64      // sum of the sizes of all events ever stored; the offset of the next event
+	offset    int64      // offset of the newest event, which may be gone
+	enqueued  time.Time  // its enqueued time
+	total     Counts     // of everything ever stored
 	producers producers
-	gone      []int64       // first sequence numbers of the batches to delete from the journal
+	removed   int           // batches that were dropped, and that the journal still has
+	unread    bool          // the log was told that retention cannot read the journal
 	changed   chan struct{} // closed by the next append; nil while no reader waits
 	closed    *refusal      // why nothing is stored any more: the hub was deleted; nil: it was not
 }
@@ -37,7 +40,8 @@ type settings struct {
 	retention  Retention
 	idempotent Idempotence
 	discard    bool
-	memory     *memory // of all partitions of the server; nil: no bound
+	memory     *memory      // of all partitions of the server; nil: no bound
+	log        *slog.Logger // nil: no log
 }
 
 // A batch is the content of one transfer. It never changes after it is in the log, so readers use
@@ -98,18 +102,19 @@ func (p *partition) appendDurably(b *batch) (stored bool, refused *refusal) {
 	p.writing <- struct{}{}
 	defer func() { <-p.writing }()
 	p.mu.Lock()
+	p.trimLocked()
 	stored, refused = p.prepareLocked(b)
-	gone := slices.Clone(p.gone)
+	removed, oldest := p.removed, p.oldest
 	state := p.producers.after(b.numbers)
 	p.mu.Unlock()
 	if !stored {
 		return stored, refused
 	}
-	if err := p.journal.append(p.index, b, state, gone); err != nil {
+	if err := p.journal.append(p.index, b, state, removed, oldest); err != nil {
 		return false, refuse(conditionInternal, "The event could not be stored: %v.", err)
 	}
 	p.mu.Lock()
-	p.gone = p.gone[len(gone):]
+	p.removed -= removed
 	p.publishLocked(b)
 	p.mu.Unlock()
 	p.settings.memory.trim()
@@ -152,7 +157,13 @@ func (p *partition) publishLocked(b *batch) {
 	if b.numbers != nil {
 		p.producers.stored(b.numbers)
 	}
-	if !p.settings.discard {
+	if p.settings.discard {
+		p.oldest = Entry{First: p.next, Offset: p.bytes}
+	} else {
+		if p.held == 0 {
+			p.oldest = b.entry()
+		}
+		p.held++
 		b.partition = p
 		p.batches = append(p.batches, b)
 		p.settings.memory.add(b)
@@ -164,26 +175,6 @@ func (p *partition) publishLocked(b *batch) {
 	}
 }
 
-// read returns the batch with the event at pos and the event's index in it. If that event is gone,
-// it returns the oldest batch. At the end of the log it returns no batch, and a channel that the
-// next append closes.
-func (p *partition) read(pos position) (b *batch, index int, changed <-chan struct{}) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.trimLocked()
-	if int64(pos) >= p.next || len(p.batches) == 0 {
-		if p.changed == nil {
-			p.changed = make(chan struct{})
-		}
-		return nil, 0, p.changed
-	}
-	i := sort.Search(len(p.batches), func(i int) bool {
-		return p.batches[i].first+int64(len(p.batches[i].events)) > int64(pos)
-	})
-	b = p.batches[i]
-	return b, int(max(int64(pos)-b.first, 0)), nil
-}
-
 // end describes the log.
 func (p *partition) end() end {
 	p.mu.Lock()
@@ -192,11 +183,7 @@ func (p *partition) end() end {
 	if p.next == 0 {
 		return end{first: -1, last: -1, offset: -1}
 	}
-	e := end{first: p.next, last: p.next - 1, offset: p.offset, enqueued: p.enqueued}
-	if len(p.batches) > 0 {
-		e.first = p.batches[0].first
-	}
-	return e
+	return end{first: p.oldest.First, last: p.next - 1, offset: p.offset, enqueued: p.enqueued}
 }
 
 // counts says how much was ever stored.
@@ -206,43 +193,8 @@ func (p *partition) counts() Counts {
 	return p.total
 }
 
-// afterOffset is the position of the first event whose offset is larger than offset, or equal to it
-// if inclusive.
-func (p *partition) afterOffset(offset int64, inclusive bool) position {
-	offset = max(offset, -1)
-	if inclusive {
-		offset = max(offset-1, -1)
-	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	// The event is in the last batch that starts at or before the offset.
-	i := sort.Search(len(p.batches), func(i int) bool { return p.batches[i].offset > offset })
-	if i == 0 {
-		if len(p.batches) == 0 && offset >= p.offset {
-			return position(p.next) // everything is gone, and the offset comes after it
-		}
-		return 0
-	}
-	b := p.batches[i-1]
-	n := sort.Search(len(b.events), func(n int) bool { return b.offsetOf(n) > offset })
-	return position(b.first + int64(n))
-}
-
-// afterTime is the position of the first event enqueued after t, or at t if inclusive.
-func (p *partition) afterTime(t time.Time, inclusive bool) position {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	i, _ := slices.BinarySearchFunc(p.batches, t, func(b *batch, t time.Time) int {
-		if c := b.enqueued.Compare(t); c != 0 || inclusive {
-			return c
-		}
-		return -1
-	})
-	if i == len(p.batches) {
-		return position(p.next)
-	}
-	return position(p.batches[i].first)
-}
+// after is the sequence number after its last event.
+func (b *batch) after() int64 { return b.first + int64(len(b.events)) }
 
 // offsetOf is the offset of event i: how many bytes of events precede it in the partition. Clients
 // treat it as opaque, but some parse it as an integer.

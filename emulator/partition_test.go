@@ -25,7 +25,7 @@ func TestPartitionNumbersEventsWithoutGaps(t *testing.T) {
 	}
 	lastOffset := int64(-1)
 	for pos := range position(7) {
-		b, i, changed := p.read(pos)
+		b, i, changed, _ := p.read(pos)
 		if b == nil || changed != nil {
 			t.Fatalf("read(%d) = %v, _, %v; want a batch", pos, b, changed)
 		}
@@ -59,15 +59,15 @@ func TestOffsetsRiseFromBatchToBatch(t *testing.T) {
 	}
 	var last, bytes int64 = -1, 0
 	for pos := range position(9) {
-		b, i, _ := p.read(pos)
+		b, i, _, _ := p.read(pos)
 		offset := b.offsetOf(i)
 		if offset <= last || offset != bytes {
 			t.Errorf("event %d has offset %d behind %d, want the %d bytes of the events before it", pos, offset, last, bytes)
 		}
-		if got := p.afterOffset(offset, false); got != pos+1 {
+		if got, _ := p.afterOffset(offset, false); got != pos+1 {
 			t.Errorf("who resumes behind event %d, by its offset, is given event %d", pos, got)
 		}
-		if got := p.afterOffset(offset, true); got != pos {
+		if got, _ := p.afterOffset(offset, true); got != pos {
 			t.Errorf("who starts with event %d, by its offset, is given event %d", pos, got)
 		}
 		last, bytes = offset, bytes+int64(len(b.message(i)))
@@ -81,13 +81,13 @@ func TestPartitionReadersWaitForTheNextAppend(t *testing.T) {
 		for range 3 {
 			// Each ends with the append below; Wait waits for it.
 			readers.Go(func() {
-				b, _, changed := p.read(0)
+				b, _, changed, _ := p.read(0)
 				if b != nil {
 					t.Error("an empty partition has a batch")
 					return
 				}
 				<-changed
-				if b, _, _ := p.read(0); b == nil {
+				if b, _, _, _ := p.read(0); b == nil {
 					t.Error("a reader was woken for nothing")
 				}
 			})
@@ -103,7 +103,7 @@ func TestPartitionTimesAreWholeMillisecondsInOrder(t *testing.T) {
 	last := time.Time{}
 	for i := range 100 {
 		p.append(testBatch(1, 1))
-		b, _, _ := p.read(position(i))
+		b, _, _, _ := p.read(position(i))
 		if b.enqueued.Before(last) || b.enqueued.Nanosecond()%int(time.Millisecond) != 0 || b.enqueued.Location() != time.UTC {
 			t.Fatalf("event %d was enqueued at %v, the one before at %v", i, b.enqueued, last)
 		}
@@ -141,6 +141,6 @@ func BenchmarkReadAtTheEndOfALongLog(b *testing.B) {
 		p.append(testBatch(1, 1))
 	}
 	for b.Loop() {
-		p.read(99_999)
+		_, _, _, _ = p.read(99_999)
 	}
 }

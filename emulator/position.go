@@ -113,7 +113,7 @@ func (f filter) start(p *partition) (position, *refusal) {
 		if f.value > max(end.offset, 0) {
 			return 0, refuse(conditionArgument, "The supplied offset '%d' is invalid. The last offset in the system is '%d'", f.value, end.offset)
 		}
-		return p.afterOffset(f.value, f.inclusive), nil
+		return found(p.afterOffset(f.value, f.inclusive))
 	case bySequence:
 		// One after the last is where the next event will be. A client may name it.
 		if f.value > end.last+1 {
@@ -124,7 +124,7 @@ func (f filter) start(p *partition) (position, *refusal) {
 		}
 		return position(max(f.value+1, 0)), nil
 	case byTime:
-		return p.afterTime(time.UnixMilli(f.value).UTC(), f.inclusive), nil
+		return found(p.afterTime(time.UnixMilli(f.value).UTC(), f.inclusive))
 	case byLatest:
 		if f.inclusive {
 			return position(max(end.last, 0)), nil
@@ -133,4 +133,17 @@ func (f filter) start(p *partition) (position, *refusal) {
 	default:
 		return 0, nil
 	}
+}
+
+// found is a position, unless the events could not be read to find it.
+func found(pos position, err error) (position, *refusal) {
+	if err != nil {
+		return 0, unreadable(err)
+	}
+	return pos, nil
+}
+
+// unreadable is the refusal when the store fails to give an event.
+func unreadable(err error) *refusal {
+	return refuse(conditionInternal, "The events could not be read: %v.", err)
 }

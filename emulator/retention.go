@@ -32,37 +32,83 @@ func (r Retention) validate(field string) error {
 // trimLocked drops batches beyond the retention.
 func (p *partition) trimLocked() {
 	r := p.settings.retention
-	if len(p.batches) == 0 || r == (Retention{}) {
+	if r == (Retention{}) {
 		return
 	}
-	n := 0
-	if r.Time > 0 {
-		oldest := time.Now().Add(-r.Time)
-		for n < len(p.batches) && p.batches[n].enqueued.Before(oldest) {
-			n++
+	var expired time.Time
+	if r.Time > 0 && p.held > 0 {
+		expired = time.Now().Add(-r.Time)
+	}
+	for p.held > 0 && (p.oldest.Enqueued.Before(expired) || p.held > 1 && p.exceeds()) {
+		if err := p.dropLocked(); err != nil {
+			if !p.unread && p.settings.log != nil {
+				p.settings.log.Warn("retention cannot read which events are next", "partition", p.id, "error", err)
+			}
+			p.unread = true
+			return
 		}
 	}
-	for n < len(p.batches)-1 && p.exceeds(p.batches[n]) {
-		n++
-	}
-	p.dropLocked(n)
 }
 
-// dropLocked drops the oldest n batches.
-func (p *partition) dropLocked(n int) {
-	dropped := p.batches[:n]
-	if p.journal != nil {
-		for _, b := range dropped {
-			p.gone = append(p.gone, b.first)
-		}
-	}
-	p.settings.memory.remove(dropped)
-	clear(dropped) // the array stays in use; the batches need not
-	p.batches = p.batches[n:]
-}
-
-// exceeds reports whether a log that begins with oldest is too large.
-func (p *partition) exceeds(oldest *batch) bool {
+// exceeds reports whether the log is too large.
+func (p *partition) exceeds() bool {
 	r := p.settings.retention
-	return r.Bytes > 0 && p.bytes-oldest.offset > r.Bytes || r.Events > 0 && p.next-oldest.first > int64(r.Events)
+	return r.Bytes > 0 && p.bytes-p.oldest.Offset > r.Bytes || r.Events > 0 && p.next-p.oldest.First > int64(r.Events)
+}
+
+// dropLocked drops the oldest batch. It reads the journal if the next one is not in memory. The
+// journal drops the batch with the next append.
+func (p *partition) dropLocked() error {
+	after := p.oldest.after()
+	inMemory := len(p.batches) == p.held
+	var following Entry
+	switch n := len(p.batches); {
+	case p.held == 1:
+		following = Entry{First: p.next, Offset: p.bytes}
+	case inMemory:
+		following = p.batches[1].entry()
+	case n == p.held-1:
+		following = p.batches[0].entry()
+	default:
+		if err := p.warmLocked(after); err != nil {
+			return err
+		}
+		following, p.cold = p.cold[0], p.cold[1:]
+	}
+	if inMemory {
+		p.releaseLocked()
+	}
+	p.oldest = following
+	p.held--
+	p.removed++
+	return nil
+}
+
+// warmLocked makes the entry that begins with a sequence number the first one of p.cold.
+func (p *partition) warmLocked(first int64) error {
+	if len(p.cold) > 0 && p.cold[0].First == first {
+		return nil
+	}
+	const together = 1000
+	p.cold = nil
+	err := p.journal.store.Read(p.journal.log(p.index), func(e Entry) bool { return e.First < first }, func(e Entry) bool {
+		e.Message = nil
+		p.cold = append(p.cold, e)
+		return len(p.cold) < together
+	})
+	if len(p.cold) > 0 && p.cold[0].First == first {
+		return nil
+	}
+	p.cold = nil
+	if err == nil {
+		err = fmt.Errorf("%w: there is no entry with the sequence number %d", errDamaged, first)
+	}
+	return err
+}
+
+// releaseLocked drops the oldest batch from memory.
+func (p *partition) releaseLocked() {
+	p.settings.memory.remove(p.batches[0])
+	p.batches[0] = nil // the array stays in use; the batch need not
+	p.batches = p.batches[1:]
 }

@@ -2,6 +2,8 @@ package emulator
 
 import (
 	"bytes"
+	"encoding/binary"
+	"reflect"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -33,7 +35,7 @@ func TestRetentionTakesWholeBatchesFromTheBeginning(t *testing.T) {
 				if got.first != test.first || got.last != 29 || got.offset != 290 || got.empty() {
 					t.Errorf("end() = %+v; want the first %d, the last 29 at offset 290", got, test.first)
 				}
-				b, index, _ := p.read(0)
+				b, index, _, _ := p.read(0)
 				if b == nil || b.first != test.first || index != 0 {
 					t.Errorf("reading from the beginning finds %+v at %d, want sequence number %d", b, index, test.first)
 				}
@@ -61,7 +63,7 @@ func TestPartitionWhoseEventsAreAllGoneKeepsItsNumbers(t *testing.T) {
 		if got := p.end(); !got.empty() || got.first != 3 || got.last != 2 || got.offset != 20 || !got.enqueued.Equal(stored) {
 			t.Errorf("end() = %+v; want it empty, behind sequence number 2", got)
 		}
-		b, _, changed := p.read(0)
+		b, _, changed, _ := p.read(0)
 		if b != nil || changed == nil {
 			t.Fatalf("read(0) = %v", b)
 		}
@@ -73,13 +75,13 @@ func TestPartitionWhoseEventsAreAllGoneKeepsItsNumbers(t *testing.T) {
 			if refused != nil {
 				t.Errorf("starting from %s: %v", name, refused)
 			}
-			if b, _, _ := p.read(pos); b != nil {
+			if b, _, _, _ := p.read(pos); b != nil {
 				t.Errorf("starting from %s finds an event", name)
 			}
 		}
 		p.append(testBatch(1, 10))
 		<-changed
-		if b, _, _ := p.read(0); b == nil || b.first != 3 || b.offset != 30 {
+		if b, _, _, _ := p.read(0); b == nil || b.first != 3 || b.offset != 30 {
 			t.Errorf("the next event is %+v, want sequence number 3 at offset 30", b)
 		}
 	})
@@ -96,24 +98,34 @@ func TestDiscardKeepsNumbersOnly(t *testing.T) {
 	if got := p.counts(); got.Events != 6 || got.Batches != 3 || got.Bytes != 60 {
 		t.Errorf("counts() = %+v", got)
 	}
-	if b, _, changed := p.read(0); b != nil || changed == nil {
+	if b, _, changed, _ := p.read(0); b != nil || changed == nil {
 		t.Errorf("read(0) = %+v", b)
 	}
 }
 
-// FuzzReadStored checks that every value of a store is either refused or would be written
-// identically.
+// FuzzReadStored checks that every value of a store is either refused, or is what a batch or a
+// producer was written as.
 func FuzzReadStored(f *testing.F) {
 	b := testBatch(1, 10)
 	b.buffer = []byte{0, 0x53, 0x75, 0xa0, 1, 'x'}
-	f.Add(b.appendTo(nil))
+	f.Add(append(binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint64([]byte{1, 0, 0, 0, 0}, 70), 1_700_000_000_000), b.buffer...))
 	f.Add((&producer{epoch: 3, last: 9, recent: []numbers{{id: 7, epoch: 2, first: 8, last: 9, sum: 1 << 31}}}).appendTo(nil))
 	f.Fuzz(func(t *testing.T, value []byte) {
-		if b, err := readBatch(5, value); err == nil && (b.first != 5 || len(b.events) == 0 || !bytes.Equal(b.appendTo(nil), value)) {
-			t.Errorf("%x is read as %+v", value, b)
+		key := []byte("batch\x00events\x00\x00\x00\x00\x02\x00\x00\x00\x00\x00\x00\x00\x05")
+		if c, err := ReadFormerBatch(key, value); err == nil {
+			b, err := c.Entry.batch()
+			if err != nil || c.Log != "events\x002" || b.first != 5 || !bytes.Equal(b.buffer, value[21:]) || !reflect.DeepEqual(*c.Entry, withMessage(b)) {
+				t.Errorf("%x is read as %+v, %v", value, c, err)
+			}
 		}
 		if p, err := readProducer(7, value); err == nil && !bytes.Equal(p.appendTo(nil), value) {
 			t.Errorf("%x is read as %+v", value, p)
 		}
 	})
+}
+
+func withMessage(b *batch) Entry {
+	e := b.entry()
+	e.Message = b.buffer
+	return e
 }

@@ -186,13 +186,9 @@ func (p *partition) snapshot(groups []string) PartitionSnapshot {
 	p.trimLocked()
 	out := PartitionSnapshot{ID: p.id, Total: p.total, First: -1, Last: p.next - 1, Enqueued: p.enqueued, Readers: readers}
 	if p.next > 0 {
-		out.First = p.next
+		out.First = p.oldest.First
 	}
-	if len(p.batches) > 0 {
-		oldest := p.batches[0]
-		out.First = oldest.first
-		out.Held = Counts{Events: int(p.next - oldest.first), Batches: len(p.batches), Bytes: p.bytes - oldest.offset}
-	}
+	out.Held = Counts{Events: int(p.next - p.oldest.First), Batches: p.held, Bytes: p.bytes - p.oldest.Offset}
 	for i := range readers {
 		readers[i].Behind = max(p.next-max(readers[i].Next, out.First), 0)
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"log/slog"
 	"maps"
 	"slices"
 	"strings"
@@ -20,11 +21,21 @@ import (
 type memoryStore struct {
 	mu      sync.Mutex // guards the fields below
 	values  map[string][]byte
+	logs    map[string]*memoryLog
 	failure error // of Update
-	changes int   // of the latest Update
+	lost    error // of Read
+	changes []emulator.Change
+	reads   int
 }
 
-func newMemoryStore() *memoryStore { return &memoryStore{values: make(map[string][]byte)} }
+type memoryLog struct {
+	entries []emulator.Entry
+	newest  emulator.Entry
+}
+
+func newMemoryStore() *memoryStore {
+	return &memoryStore{values: make(map[string][]byte), logs: make(map[string]*memoryLog)}
+}
 
 func (s *memoryStore) Update(changes ...emulator.Change) error {
 	s.mu.Lock()
@@ -32,15 +43,36 @@ func (s *memoryStore) Update(changes ...emulator.Change) error {
 	if s.failure != nil {
 		return s.failure
 	}
-	s.changes = len(changes)
+	s.changes = changes
 	for _, c := range changes {
-		if c.Value == nil {
+		switch {
+		case c.Log != "" && c.Drop:
+			delete(s.logs, c.Log)
+		case c.Log != "":
+			s.changeLog(c)
+		case c.Value == nil:
 			delete(s.values, string(c.Key))
-		} else {
+		default:
 			s.values[string(c.Key)] = bytes.Clone(c.Value)
 		}
 	}
 	return nil
+}
+
+func (s *memoryStore) changeLog(c emulator.Change) {
+	l := s.logs[c.Log]
+	if l == nil {
+		l = &memoryLog{}
+		s.logs[c.Log] = l
+	}
+	l.entries = l.entries[c.Removed:]
+	if c.Removed > 0 && len(l.entries) > 0 && l.entries[0].First != c.Oldest.First {
+		panic(fmt.Sprintf("the oldest entry is %d, not %d", l.entries[0].First, c.Oldest.First))
+	}
+	if c.Entry != nil {
+		l.entries, l.newest = append(l.entries, *c.Entry), *c.Entry
+		l.newest.Message = nil
+	}
 }
 
 func (s *memoryStore) Scan(prefix []byte, visit func(key, value []byte) error) error {
@@ -57,9 +89,47 @@ func (s *memoryStore) Scan(prefix []byte, visit func(key, value []byte) error) e
 	return nil
 }
 
+func (s *memoryStore) Log(name string) emulator.LogState {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	l := s.logs[name]
+	if l == nil {
+		return emulator.LogState{}
+	}
+	state := emulator.LogState{Entries: len(l.entries), Newest: l.newest}
+	if len(l.entries) > 0 {
+		state.Oldest = l.entries[0]
+		state.Oldest.Message = nil
+	}
+	return state
+}
+
+func (s *memoryStore) Read(name string, before func(emulator.Entry) bool, visit func(emulator.Entry) bool) error {
+	s.mu.Lock()
+	s.reads++
+	var entries []emulator.Entry
+	if l := s.logs[name]; l != nil {
+		entries = slices.Clone(l.entries)
+	}
+	lost := s.lost
+	s.mu.Unlock()
+	for _, e := range entries {
+		head := e
+		head.Message = nil
+		if !before(head) && (lost != nil || !visit(e)) {
+			return lost
+		}
+	}
+	return nil
+}
+
 // batches counts the batches that the store has.
 func (s *memoryStore) batches() (n int) {
-	_ = s.Scan([]byte("batch"), func([]byte, []byte) error { n++; return nil })
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, l := range s.logs {
+		n += len(l.entries)
+	}
 	return n
 }
 
@@ -240,8 +310,8 @@ func TestWhatRetentionTakesGoesFromTheStoreToo(t *testing.T) {
 		if got := store.batches(); got > 4 { // the excess is dropped with the next write
 			t.Errorf("the store has %d batches of the 3 that are kept", got)
 		}
-		if store.changes != 2 {
-			t.Errorf("the last update had %d changes; want the event that came and one that went", store.changes)
+		if c := store.changes; len(c) != 1 || c[0].Removed != 1 || c[0].Entry.First != 9 {
+			t.Errorf("the last update was %+v; want the event that came and one that went", c)
 		}
 		if err := first.Close(); err != nil {
 			t.Fatal(err)
@@ -272,31 +342,67 @@ func TestWhatRetentionTakesGoesFromTheStoreToo(t *testing.T) {
 	})
 }
 
-func TestDamagedStoreIsRefused(t *testing.T) {
-	for name, damage := range map[string]func(key string, value []byte) (string, []byte){
-		"a batch is missing":       func(key string, value []byte) (string, []byte) { return "x" + key, value },
-		"a batch is cut off":       func(key string, value []byte) (string, []byte) { return key, value[:10] },
-		"a batch holds garbage":    func(key string, value []byte) (string, []byte) { return key, append(value[:21:21], "garbage"...) },
-		"another version":          func(key string, value []byte) (string, []byte) { return key, append([]byte{9}, value[1:]...) },
-		"a key is too long":        func(key string, value []byte) (string, []byte) { return key + "x", value },
-		"a batch is another one's": func(key string, value []byte) (string, []byte) { return key[:len(key)-1] + "\x09", value },
+func TestADamagedLogIsRefused(t *testing.T) {
+	for name, damage := range map[string]func(*memoryLog){
+		"its newest entry has no events": func(l *memoryLog) { l.newest.First = -5 },
+		"its oldest is beyond its end":   func(l *memoryLog) { l.entries[0].First = 10 },
+		"its offsets go back":            func(l *memoryLog) { l.entries[0].Offset = 1 << 40 },
 	} {
 		store := newMemoryStore()
 		server := newServer(t, emulator.Options{Store: store})
 		if err := server.Seed("events", "2", emulator.Event{Body: []byte("a")}, emulator.Event{Body: []byte("b")}, emulator.Event{Body: []byte("c")}); err != nil {
 			t.Fatal(err)
 		}
-		key := "batch\x00events\x00\x00\x00\x00\x02\x00\x00\x00\x00\x00\x00\x00\x01"
-		value, ok := store.values[key]
-		if !ok {
-			t.Fatalf("the store has no %q", key)
-		}
-		delete(store.values, key)
-		key, value = damage(key, bytes.Clone(value))
-		store.values[key] = value
+		damage(store.logs["events\x002"])
 		_, err := emulator.New(&emulator.Options{Addr: emulator.InMemory, Store: store})
 		if err == nil || !strings.Contains(err.Error(), `hub "events": partition 2:`) || !strings.Contains(err.Error(), "damaged") {
 			t.Errorf("%s: %v", name, err)
 		}
+	}
+	store := newMemoryStore()
+	store.values["producer\x00events\x00short"] = []byte{1}
+	if _, err := emulator.New(&emulator.Options{Addr: emulator.InMemory, Store: store}); err == nil || !strings.Contains(err.Error(), "damaged") {
+		t.Errorf("a producer's key is too short: %v", err)
+	}
+}
+
+// A reader meets damage of the store where it is. It gets an error, and nothing wrong.
+func TestAnEventThatCannotBeReadEndsItsReceiver(t *testing.T) {
+	for name, damage := range map[string]func(*memoryStore, *memoryLog){
+		"the disk fails":            func(s *memoryStore, _ *memoryLog) { s.lost = errors.New("input/output error") },
+		"the message is garbage":    func(_ *memoryStore, l *memoryLog) { l.entries[1].Message = []byte("garbage") },
+		"the message is another":    func(_ *memoryStore, l *memoryLog) { l.entries[1].Message = l.entries[2].Message },
+		"a batch is missing":        func(_ *memoryStore, l *memoryLog) { l.entries = slices.Delete(l.entries, 1, 2) },
+		"a batch has other numbers": func(_ *memoryStore, l *memoryLog) { l.entries[1].Events = 7 },
+	} {
+		t.Run(name, func(t *testing.T) {
+			store := newMemoryStore()
+			server := newServer(t, emulator.Options{Store: store})
+			for _, body := range []string{"a", "bb", "ccc"} {
+				if err := server.Seed("events", "2", emulator.Event{Body: []byte(body)}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			damage(store, store.logs["events\x002"])
+			var log bytes.Buffer
+			again := newServer(t, emulator.Options{Store: store, Logger: slog.New(slog.NewTextHandler(&log, nil))})
+			got := bodies(again, "events", "2")
+			if len(got) > 1 || len(got) == 1 && got[0] != "a" || !strings.Contains(log.String(), "events cannot be read") {
+				t.Errorf("the events are %q, want at most the first one; log: %s", got, &log)
+			}
+			link, err := attachReceiver(t, again, "events/ConsumerGroups/$Default/Partitions/2", "r", nil)
+			if err == nil {
+				err = link.Credit(10)
+			}
+			for n := 0; err == nil; n++ {
+				if n > 1 {
+					t.Fatal("the receiver gets more than the first event")
+				}
+				_, err = link.Receive(t.Context())
+			}
+			if !strings.Contains(err.Error(), "amqp:internal-error") {
+				t.Errorf("the receiver ends with %v, want amqp:internal-error", err)
+			}
+		})
 	}
 }

@@ -41,7 +41,8 @@ Where it listens, and what it stores:
   --retention-events N     keep at most N events in each partition (default: no limit)
   --max-memory SIZE        bound of the events in memory, such as 512MiB or 2GiB (default: a quarter of
                            what the process may use, by its cgroup, GOMEMLIMIT or the machine).
-                           Beyond it the oldest events are forgotten, and a line says so
+                           Beyond it the oldest events are forgotten, and a line says so; with
+                           --data they are read from the disk
   --discard                count events and keep none: for measuring clients
 
 How clients connect:
@@ -143,15 +144,15 @@ func runEmulator(ctx context.Context, p *process, args []string) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, ready.close()) }()
+	opts.server.Logger = slog.New(&emulatorLog{p.tell})
 	if opts.dataDir != "" {
-		store, openErr := emulatordata.Open(opts.dataDir, nil)
+		store, openErr := emulatordata.Open(opts.dataDir, &emulatordata.Options{Logger: opts.server.Logger})
 		if openErr != nil {
 			return fmt.Errorf("--data: %w", openErr)
 		}
 		defer func() { err = errors.Join(err, store.Close()) }()
 		opts.server.Store = store
 	}
-	opts.server.Logger = slog.New(&emulatorLog{p.tell})
 	server, err := startEmulator(&opts.server)
 	if err != nil {
 		return opts.nameFault(opts.config.name(err))
@@ -315,6 +316,9 @@ func startEmulator(options *emulator.Options) (*emulator.Server, error) {
 		return nil, cannotListen("--addr", options.Addr, cause)
 	}
 	if text, ok := strings.CutPrefix(err.Error(), "emulator: Options.Store: "); ok {
+		if strings.Contains(text, "damaged") {
+			text += ". Put back a copy of the directory, or give another one to begin with a new store"
+		}
 		return nil, errors.New("--data: " + text)
 	}
 	return nil, badInput("%w", err)

@@ -5,9 +5,12 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"log/slog"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -67,6 +70,13 @@ func TestUpdatesAreAllOrNothingAndScansAreInOrder(t *testing.T) {
 	if err := store.Update(put("b5", "5"), put("", "no key")); err == nil {
 		t.Error("an update with an empty key succeeds")
 	}
+	entry := &emulator.Entry{Events: 1}
+	if err := store.Update(emulator.Change{Log: "x", Entry: entry}, emulator.Change{Log: "y", Entry: entry}); err == nil {
+		t.Error("an update with two entries succeeds")
+	}
+	if err := store.Update(emulator.Change{Log: "x", Entry: entry, Removed: 1}); err == nil {
+		t.Error("an entry is removed that does not exist")
+	}
 	var got []string
 	scan := func(key, value []byte) error {
 		got = append(got, string(key)+string(value))
@@ -121,27 +131,229 @@ func TestStoreCannotBeOpenTwice(t *testing.T) {
 	}
 }
 
-func TestFileThatIsNoStoreIsRefused(t *testing.T) {
-	dir := t.TempDir()
-	open(t, dir)
-	files, err := os.ReadDir(dir)
-	if err != nil || len(files) != 1 {
-		t.Fatal(files, err)
-	}
-	other := t.TempDir()
-	path := filepath.Join(other, files[0].Name())
-	if err := os.WriteFile(path, bytes.Repeat([]byte("garbage "), 4096), 0o600); err != nil {
+// written makes a store with events in two tables and the journal, and returns its directory. Close
+// is not the last word: a kill leaves the same.
+func written(t *testing.T) (dir string) {
+	t.Helper()
+	dir = t.TempDir()
+	store, err := emulatordata.OpenSmall(dir)
+	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := emulatordata.Open(other, nil); err == nil || !strings.Contains(err.Error(), path) {
-		t.Errorf("opening garbage: %v", err)
+	server := start(t, store)
+	for i := range 60 {
+		if err := seed(server, strconv.Itoa(i%4), bodyOf(i)); err != nil {
+			t.Fatal(err)
+		}
 	}
-	file := filepath.Join(other, "file")
+	if err := errors.Join(server.Close(), store.Close()); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+func bodyOf(i int) string { return strings.Repeat(strconv.Itoa(i)+" ", 40) }
+
+// filesOf are the files of a store with their contents, without its lock.
+func filesOf(t *testing.T, dir string) map[string][]byte {
+	t.Helper()
+	files := make(map[string][]byte)
+	err := filepath.WalkDir(dir, func(path string, entry os.DirEntry, err error) error {
+		if err != nil || entry.IsDir() || entry.Name() == "lock" {
+			return err
+		}
+		files[path], err = os.ReadFile(path)
+		return err
+	})
+	if err != nil || len(files) < 4 {
+		t.Fatal(slices.Collect(maps.Keys(files)), err)
+	}
+	return files
+}
+
+// judge opens a damaged store. It must be refused with an error that names a file and the remedy,
+// or show its events, up to the first that cannot be read. It must never show wrong ones. It
+// returns whether anything is missing.
+func judge(t *testing.T, what, dir string) (found bool) {
+	t.Helper()
+	store, err := emulatordata.OpenSmall(dir)
+	if err != nil {
+		if !strings.Contains(err.Error(), dir) || !strings.Contains(err.Error(), "is damaged") || !strings.Contains(err.Error(), "move it away") {
+			t.Errorf("%s: got %v, want an error that names the file and what to do", what, err)
+		}
+		return true
+	}
+	defer store.Close()
+	var log bytes.Buffer
+	server, err := emulator.New(&emulator.Options{Addr: emulator.InMemory, Store: store, Logger: slog.New(slog.NewTextHandler(&log, nil))})
+	if err != nil {
+		t.Errorf("%s: the server: %v", what, err)
+		return true
+	}
+	defer server.Close()
+	for p := range 4 {
+		events := collect(server, strconv.Itoa(p))
+		for i, e := range events {
+			if e.SequenceNumber != int64(i) || string(e.Body) != bodyOf(4*i+p) {
+				t.Errorf("%s: partition %d: event %d has sequence number %d and body %.20q", what, p, i, e.SequenceNumber, e.Body)
+			}
+		}
+		if len(events) < 15 {
+			found = true
+			if text := log.String(); !strings.Contains(text, "events cannot be read") || !strings.Contains(text, dir) || !strings.Contains(text, "is damaged") {
+				t.Errorf("%s: partition %d has %d of 15 events, and the log does not name the damage: %s", what, p, len(events), text)
+			}
+		}
+	}
+	return found
+}
+
+func TestADamagedFileIsNamed(t *testing.T) {
+	dir := written(t)
+	files := filesOf(t, dir)
+	restore := func() {
+		if err := os.RemoveAll(filepath.Join(dir, "events")); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.MkdirAll(filepath.Join(dir, "events"), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		for path, content := range files {
+			if err := os.WriteFile(path, content, 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	tables := 0
+	for path, content := range files {
+		free := filepath.Ext(path) == ".free" // it has nothing
+		table := filepath.Ext(path) == ".table"
+		if table {
+			tables++
+		}
+		name := filepath.Base(path)
+		restore()
+		if err := os.WriteFile(path, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if !judge(t, name+" is empty", dir) && !free {
+			t.Errorf("%s is empty, and no error says so", name)
+		}
+		restore()
+		if err := os.Remove(path); err != nil {
+			t.Fatal(err)
+		}
+		if !judge(t, name+" is missing", dir) && !free {
+			t.Errorf("%s is missing, and no error says so", name)
+		}
+		restore()
+		if err := os.WriteFile(path, content[:len(content)/2], 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if !judge(t, name+" is cut in half", dir) && table {
+			t.Errorf("%s is cut in half, and no error says so", name)
+		}
+		for at := 0; table && at < len(content); at += 37 {
+			restore()
+			damaged := bytes.Clone(content)
+			damaged[at] ^= 0x40
+			if err := os.WriteFile(path, damaged, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			judge(t, fmt.Sprintf("byte %d of %s is changed", at, name), dir)
+		}
+	}
+	if tables < 2 {
+		t.Errorf("the store has %d tables, want more", tables)
+	}
+	restore()
+	if judge(t, "nothing is damaged", dir) {
+		t.Error("a store that is not damaged lacks events")
+	}
+}
+
+func TestADirectoryThatIsNoStoreIsRefused(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "file")
 	if err := os.WriteFile(file, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := emulatordata.Open(file, nil); err == nil || !strings.Contains(err.Error(), file) {
 		t.Errorf("opening a file instead of a directory: %v", err)
+	}
+}
+
+func TestAMessageLargerThanASegmentIsKept(t *testing.T) {
+	dir := t.TempDir()
+	body := bytes.Repeat([]byte("0123456789abcdef"), 5<<20/8) // 10 MiB
+	for run := range 3 {
+		store := open(t, dir)
+		server := start(t, store)
+		events := collect(server, "0")
+		if len(events) != run {
+			t.Fatalf("run %d: %d events", run, len(events))
+		}
+		for i, e := range events {
+			if !bytes.Equal(e.Body, body) {
+				t.Errorf("run %d: event %d has %d bytes, or others", run, i, len(e.Body))
+			}
+		}
+		if err := server.Seed("events", "0", emulator.Event{Body: body}); err != nil {
+			t.Fatal(err)
+		}
+		if err := errors.Join(server.Close(), store.Close()); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// sizeOf are the bytes of the files in a directory, some of which may go meanwhile.
+func sizeOf(t *testing.T, dir string) (sum int64) {
+	t.Helper()
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		if info, err := e.Info(); err == nil {
+			sum += info.Size()
+		}
+	}
+	return sum
+}
+
+// Of a partition that is idle, few events stay. They do not keep the files of the others.
+func TestFilesTakeAboutWhatTheEventsTake(t *testing.T) {
+	dir := t.TempDir()
+	store, err := emulatordata.OpenSmall(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	server, err := emulator.New(&emulator.Options{Addr: emulator.InMemory, Store: store, Hubs: []emulator.Hub{{Name: "events", Retention: emulator.Retention{Events: 20}}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer server.Close()
+	if err := seed(server, "3", "idle"); err != nil {
+		t.Fatal(err)
+	}
+	most := int64(0)
+	for i := range 1200 {
+		if err := seed(server, strconv.Itoa(i%3), bodyOf(i)); err != nil {
+			t.Fatal(err)
+		}
+		if i%100 == 0 {
+			most = max(most, sizeOf(t, filepath.Join(dir, "events")))
+		}
+	}
+	// 60 events of 200 bytes stay, and the journal has 5 segments of 8 KiB.
+	if most > 100<<10 {
+		t.Errorf("the files took up to %d bytes", most)
+	}
+	for p, want := range map[string]int{"0": 20, "1": 20, "2": 20, "3": 1} {
+		if got := collect(server, p); len(got) != want {
+			t.Errorf("partition %s has %d events, want %d", p, len(got), want)
+		}
 	}
 }
 
