@@ -9,6 +9,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
+	"sync"
 
 	"github.com/go-eventhubs/eventhubs/internal/setup"
 )
@@ -43,11 +45,37 @@ func preparePython(ctx context.Context) (string, error) {
 	})
 }
 
+// runPython runs the files of tests several at a time. Most of their time they wait.
 func runPython(ctx context.Context, w *world, dir string, log io.Writer) ([]test, error) {
-	report := filepath.Join(w.directory, "python.xml")
+	const atOnce = 8
 	tests := filepath.Join(dir, "azure_eventhub-"+pythonVersion, "tests")
+	var files []string
+	for _, pattern := range []string{"livetest/*/test_*.py", "pyamqp_tests/*/test_*.py", "pyamqp_tests/*/*/test_*.py"} {
+		found, err := filepath.Glob(filepath.Join(tests, filepath.FromSlash(pattern)))
+		if err != nil {
+			return nil, err
+		}
+		files = append(files, found...)
+	}
+	results, errs := make([][]test, len(files)), make([]error, len(files))
+	places := make(chan struct{}, atOnce)
+	var wg sync.WaitGroup
+	for i, file := range files {
+		// Ends with its tests, each of which has a deadline; awaited below.
+		wg.Go(func() {
+			places <- struct{}{}
+			defer func() { <-places }()
+			results[i], errs[i] = runPythonFile(ctx, w, dir, tests, file, log)
+		})
+	}
+	wg.Wait()
+	return slices.Concat(results...), errors.Join(errs...)
+}
+
+func runPythonFile(ctx context.Context, w *world, dir, tests, file string, log io.Writer) ([]test, error) {
+	report := filepath.Join(w.directory, filepath.Base(filepath.Dir(file))+"-"+filepath.Base(file)+".xml")
 	command := exec.CommandContext(ctx, filepath.Join(dir, "venv", "bin", "python"), "-B", "-m", "pytest", "-p", "no:cacheprovider",
-		"--asyncio-mode=auto", "--timeout=600", "--junit-xml="+report, "-q", "livetest", "pyamqp_tests")
+		"--asyncio-mode=auto", "--timeout=600", "--junit-xml="+report, "-q", file)
 	command.Dir = tests
 	command.Env = append(append(os.Environ(), w.environment()...),
 		"PYTHONPATH="+dir,
