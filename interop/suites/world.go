@@ -50,7 +50,8 @@ func newWorld(ctx context.Context, directory string, azurite []string, log io.Wr
 		return nil, err
 	}
 	w.server, err = emulator.New(&emulator.Options{
-		Addr: hubAddress + ":5671", ExtraAddrs: []string{hubAddress + ":443"},
+		// Python's WebSocket has an Origin. With one, the server takes only the names in its addresses.
+		Addr: hubAddress + ":5671", ExtraAddrs: []string{hubHost + ":443"},
 		Transports: emulator.TransportTLS | emulator.TransportWebSocketTLS,
 		TLSConfig:  w.certificate.tls,
 		Authentication: &emulator.Authentication{
