@@ -14,6 +14,12 @@
 // The command in the folder processors runs the clients' event processors. The command in the
 // folder teams runs the examples of other languages.
 //
+// Another command puts the clients under the faults of docs/faults.md, each with its default options,
+// and writes their columns into the tables of that document. Each client takes two to three minutes:
+//
+//	go -C interop run . faults -update           ours, go, dotnet, java, javascript and python
+//	go -C interop run . faults -update python    one of them; the other columns stay
+//
 // The command in the folder broker does the reverse: this project's transport connects to other
 // projects' servers.
 //

@@ -30,6 +30,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 			return more.Run(ctx, args[1:], stdout, stderr)
 		case "suites":
 			return suites.Run(ctx, args[1:], stdout, stderr)
+		case "faults":
+			return runFaults(ctx, args[1:], stdout, stderr)
 		}
 	}
 	request, ok := choice.Parse(args, stderr)
