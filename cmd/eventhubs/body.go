@@ -6,29 +6,28 @@ import (
 	"reflect"
 	"slices"
 
-	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azeventhubs/v2"
 	"github.com/go-eventhubs/eventhubs/internal/amqp"
 )
 
 // bodyBytes returns the bytes by which a message's body is counted and compared: its data or,
-// without data, its value as JSON. The SDK's consumer loses the difference between symbols and
-// strings, the order of a map, and the difference between null and nothing. So bodyBytes ignores
-// them too.
-func bodyBytes(body azeventhubs.AMQPAnnotatedMessageBody) []byte {
+// without data, its value as JSON. What a batch's handler gets has lost the difference between
+// symbols and strings, the order of a map, and the difference between null and nothing. So
+// bodyBytes ignores them too.
+func bodyBytes(m *amqp.Message) []byte {
 	switch {
-	case len(body.Data) == 1:
-		return body.Data[0]
-	case len(body.Data) > 1:
-		return bytes.Join(body.Data, nil)
-	case len(body.Sequence) > 0:
-		return canonicalJSON(body.Sequence)
-	case amqp.IsNull(body.Value):
+	case len(m.Data) == 1:
+		return m.Data[0]
+	case len(m.Data) > 1:
+		return bytes.Join(m.Data, nil)
+	case len(m.Sequences) > 0:
+		return canonicalJSON(m.Sequences)
+	case amqp.IsNull(m.Value):
 		return nil
 	}
-	return canonicalJSON(body.Value)
+	return canonicalJSON(m.Value)
 }
 
-// canonicalJSON encodes a value as JSON. Values that the SDK cannot distinguish have the same
+// canonicalJSON encodes a value as JSON. Values that bodyBytes does not distinguish have the same
 // encoding.
 func canonicalJSON(v any) []byte {
 	if value, ok := onTheWire(v); ok {

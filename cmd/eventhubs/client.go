@@ -10,7 +10,6 @@ import (
 	"strings"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
-	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azeventhubs/v2"
 	"github.com/go-eventhubs/eventhubs"
 	"github.com/go-eventhubs/eventhubs/internal/connection"
 	"github.com/go-eventhubs/eventhubs/internal/connectionstring"
@@ -135,24 +134,7 @@ func (c *clientOptions) webSocketDialer() func(ctx context.Context, url string) 
 	if !c.webSocket {
 		return nil
 	}
-	dialer, plain := &websocketconn.Dialer{TLSConfig: c.tls}, c.delivered.Emulator
-	return func(ctx context.Context, url string) (net.Conn, error) {
-		if rest, ok := strings.CutPrefix(url, "wss:"); ok && plain {
-			url = "ws:" + rest // the SDK asks for TLS even where the emulator has none
-		}
-		return dialer.Dial(ctx, url)
-	}
-}
-
-// sdkWebSocketDialer returns webSocketDialer's function in the SDK's form.
-func (c *clientOptions) sdkWebSocketDialer() func(context.Context, azeventhubs.WebSocketConnParams) (net.Conn, error) {
-	dial := c.webSocketDialer()
-	if dial == nil {
-		return nil
-	}
-	return func(ctx context.Context, params azeventhubs.WebSocketConnParams) (net.Conn, error) {
-		return dial(ctx, params.Host)
-	}
+	return (&websocketconn.Dialer{TLSConfig: c.tls}).Dial
 }
 
 // newProducer makes a producer. It does not touch the network.
@@ -170,28 +152,20 @@ func (c *clientOptions) newProducer(options *eventhubs.Options) (producer *event
 	return producer, nil
 }
 
-// newSDKProducer makes the SDK's producer, for questions about partitions.
-func (c *clientOptions) newSDKProducer() (*azeventhubs.ProducerClient, error) {
-	options := &azeventhubs.ProducerClientOptions{TLSConfig: c.tls, NewWebSocketConn: c.sdkWebSocketDialer()}
-	if c.namespace != "" {
-		return azeventhubs.NewProducerClient(c.namespace, c.hub, c.credential, options)
-	}
-	return azeventhubs.NewProducerClientFromConnectionString(c.connectionString, c.hub, options)
+// maxBuffered bounds the memory in bytes of events that were received and are not printed yet.
+const maxBuffered = 16 << 20
+
+// connect makes a connection for questions and for reading. It does not touch the network.
+func (c *clientOptions) connect(applicationID string) *connection.Conn {
+	config := c.connection()
+	config.ApplicationID, config.MaxBuffered = applicationID, maxBuffered
+	return connection.New(config)
 }
 
-// newConsumer makes the SDK's consumer, for partitionReaders.
-func (c *clientOptions) newConsumer(group string) (*azeventhubs.ConsumerClient, error) {
-	options := &azeventhubs.ConsumerClientOptions{TLSConfig: c.tls, NewWebSocketConn: c.sdkWebSocketDialer(), RetryOptions: readRetries}
-	if c.namespace != "" {
-		return azeventhubs.NewConsumerClient(c.namespace, c.hub, group, c.credential, options)
-	}
-	return azeventhubs.NewConsumerClientFromConnectionString(c.connectionString, c.hub, group, options)
-}
-
-// connection returns the settings for a connection without the SDK.
+// connection returns the settings for a connection without a producer.
 func (c *clientOptions) connection() connection.Config {
 	config := connection.Config{
-		Namespace: c.namespace, TLSConfig: c.tls, NewWebSocketConn: c.webSocketDialer(), ApplicationID: "eventhubs-reader",
+		Namespace: c.namespace, TLSConfig: c.tls, NewWebSocketConn: c.webSocketDialer(),
 		Tokens: connection.TokensFromCredential(c.credential),
 	}
 	if c.namespace != "" {

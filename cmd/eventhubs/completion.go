@@ -46,10 +46,10 @@ type completedCommand struct {
 	Files   bool     // arguments may be names of files
 }
 
-// optionLine matches an option in a help text: two spaces, --name, maybe VALUE, then the text. The
+// optionLine matches an option in a help text: two spaces, --name or -n, maybe VALUE, then the text. The
 // text is after at least two spaces, or on the next line. A test compares the matches with the
 // flags.
-var optionLine = regexp.MustCompile(`(?m)^  --([a-z-]+)(?: (\S+))?\n? {2,}(\S[^\n]*)$`)
+var optionLine = regexp.MustCompile(`(?m)^  --?([a-z-]+)(?: (\S+))?\n? {2,}(\S[^\n]*)$`)
 
 // completed finds the options of a command in its help text. So the help is the only list of
 // options besides the flags themselves.

@@ -58,8 +58,7 @@ func allCopied(t *testing.T, server *emulator.Server, hub string) map[int64]stri
 	return all
 }
 
-// A copy by tail and publish must equal the original: every type and every body, read with and
-// without the SDK.
+// A copy by tail and publish must equal the original: every type and every body.
 func TestACopyIsAsItWas(t *testing.T) {
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
@@ -73,7 +72,7 @@ func TestACopyIsAsItWas(t *testing.T) {
 	messages := make([]amqp.Message, count)
 	for i := range messages {
 		m := maker.Message()
-		if i >= count-20 { // the SDK cannot read these
+		if i%2 == 0 {
 			m.ApplicationProperties = append(m.ApplicationProperties, amqp.Pair{Key: "odd", Value: randomValue(rand.New(rand.NewPCG(seed, uint64(i))), 3)},
 				amqp.Pair{Key: "letter", Value: amqp.Char('ü')}, amqp.Pair{Key: "symbol", Value: amqp.Symbol("s")})
 		}
@@ -83,7 +82,7 @@ func TestACopyIsAsItWas(t *testing.T) {
 	send(t, server, "0", messages...)
 	p := program{env: map[string]string{connectionEnv: server.ConnectionString("")}}
 	printed := p.run(t, "tail", "--hub", "events", "--from", "start", "--count", fmt.Sprint(count), "--output", "json")
-	printed.want(t, exitOK, "the SDK cannot read the event with sequence number 380 ")
+	printed.want(t, exitOK)
 	p.stdin = strings.NewReader(printed.stdout)
 	p.run(t, "publish", "--hub", "copy", "--format", "events", "-").want(t, exitOK)
 

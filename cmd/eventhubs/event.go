@@ -3,13 +3,11 @@ package main
 import (
 	"bytes"
 	"encoding/json"
-	"fmt"
-	"io"
 	"strconv"
-	"strings"
 	"time"
+	"unicode/utf8"
 
-	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azeventhubs/v2"
+	"github.com/go-eventhubs/eventhubs/internal/consumer"
 )
 
 // An eventRecord is an event as tail prints it. Its fields are the JSON output, in this order.
@@ -21,70 +19,97 @@ type eventRecord struct {
 	messageRecord
 }
 
-func newEventRecord(partition string, e *azeventhubs.ReceivedEventData) *eventRecord {
-	r := &eventRecord{
+func newEventRecord(partition string, e *consumer.Event) eventRecord {
+	r := eventRecord{
 		Partition:      partition,
 		SequenceNumber: e.SequenceNumber,
 		Offset:         e.Offset,
-		messageRecord:  newMessageRecord(e.RawAMQPMessage, e.PartitionKey),
+		messageRecord:  newMessageRecord(&e.Message, nil),
 	}
-	if e.EnqueuedTime != nil {
+	if !e.EnqueuedTime.IsZero() {
 		r.EnqueuedTime = e.EnqueuedTime.UTC().Format(time.RFC3339Nano)
 	}
 	return r
 }
 
-// An eventPrinter writes each event with one Write, so that a reader of a pipe gets it at once and
-// whole.
-type eventPrinter struct {
-	w      io.Writer
-	asJSON bool
-	line   bytes.Buffer
+// A printer makes text of the events of one partition. It belongs to one goroutine.
+type printer struct {
+	// Immutable.
+	layout    *layout
+	partition string
+
+	own   bytes.Buffer // memory for templates
+	plain bytes.Buffer // memory for indented JSON
 }
 
-func newEventPrinter(w io.Writer, asJSON bool) *eventPrinter {
-	return &eventPrinter{w: w, asJSON: asJSON}
-}
+func newPrinter(l *layout, partition string) printer { return printer{layout: l, partition: partition} }
 
-func (p *eventPrinter) print(partition string, e *azeventhubs.ReceivedEventData) error {
-	p.line.Reset()
-	r := newEventRecord(partition, e)
-	if p.asJSON {
-		encoder := json.NewEncoder(&p.line)
-		encoder.SetEscapeHTML(false)
-		if err := encoder.Encode(r); err != nil {
-			return fmt.Errorf("partition %s, sequence number %d: %w", partition, r.SequenceNumber, err)
+// appendEvent appends the text of an event, or nothing if the options leave the event out.
+func (p *printer) appendEvent(dst []byte, e *consumer.Event, opts *tailOptions) ([]byte, error) {
+	r := newEventRecord(p.partition, e)
+	if opts.key != nil && (r.Key == nil || *r.Key != *opts.key) {
+		return dst, nil
+	}
+	for i := range opts.filters {
+		if !opts.filters[i].matches(&r) {
+			return dst, nil
 		}
-	} else {
-		p.line.WriteString(r.text())
 	}
-	_, err := p.w.Write(p.line.Bytes())
-	return err
+	switch p.layout.kind {
+	case layoutJSON:
+		return append(r.appendTo(dst), '\n'), nil
+	case layoutPretty:
+		p.plain.Reset()
+		if err := json.Indent(&p.plain, r.readable(), "", "  "); err != nil {
+			return dst, err
+		}
+		return append(append(dst, p.plain.Bytes()...), '\n'), nil
+	case layoutTemplate:
+		return p.appendTemplate(dst, e, &r)
+	}
+	return r.appendText(dst), nil
 }
 
-// text returns the record as one line that is safe to show on a terminal.
-func (r *eventRecord) text() string {
-	key := "-"
-	if r.Key != nil {
-		key = printable(*r.Key)
+// readable returns the record as JSON for people: a body that is a JSON object or list is shown as
+// one.
+func (r *eventRecord) readable() []byte {
+	if r.Body == nil || len(*r.Body) == 0 || (*r.Body)[0] != '{' && (*r.Body)[0] != '[' || !json.Valid([]byte(*r.Body)) {
+		return r.appendTo(nil)
 	}
-	var body string
+	shown := *r
+	shown.Body, shown.decoded = nil, json.RawMessage(*r.Body)
+	return shown.appendTo(nil)
+}
+
+// appendText appends the record as one line that is safe to show on a terminal.
+func (r *eventRecord) appendText(dst []byte) []byte {
+	dst = append(append(dst, r.Partition...), '\t')
+	dst = append(strconv.AppendInt(dst, r.SequenceNumber, 10), '\t')
+	dst = append(append(dst, r.EnqueuedTime...), '\t')
+	if r.Key == nil {
+		dst = append(dst, '-')
+	} else {
+		dst = appendPrintable(dst, *r.Key)
+	}
+	dst = append(dst, '\t')
 	switch {
 	case r.Body != nil:
-		body = printable(*r.Body)
+		dst = appendPrintable(dst, *r.Body)
 	case isNullBody(r.BodyValue):
-		body = "-"
+		dst = append(dst, '-')
 	case r.BodyValue != nil:
-		encoded, _ := json.Marshal(r.BodyValue) // describeValue has made it encodable
-		body = printable(string(encoded))
+		dst = appendPrintable(dst, string(appendJSON(nil, r.BodyValue)))
 	default:
-		body = strconv.Quote(string(r.BodyBase64))
+		dst = appendQuoted(dst, r.BodyBase64)
 	}
-	line := fmt.Sprintf("%s\t%d\t%s\t%s\t%s", r.Partition, r.SequenceNumber, r.EnqueuedTime, key, body)
-	if more := r.more(); len(more) > 0 {
-		line += "\t" + strings.Join(more, " ")
+	for i, field := range r.more() {
+		separator := byte(' ')
+		if i == 0 {
+			separator = '\t'
+		}
+		dst = append(append(dst, separator), field...)
 	}
-	return line + "\n"
+	return append(dst, '\n')
 }
 
 // isNullBody reports whether a body is nullBody.
@@ -95,15 +120,24 @@ func isNullBody(body any) bool {
 
 // printable escapes unprintable characters as in Go. They could end the line or control the
 // terminal.
-func printable(text string) string {
-	var out strings.Builder
-	for _, c := range text {
-		if strconv.IsPrint(c) {
-			out.WriteRune(c)
+func printable(text string) string { return string(appendPrintable(nil, text)) }
+
+func appendPrintable(dst []byte, text string) []byte {
+	from := 0
+	for i, c := range text {
+		if c >= ' ' && c < 0x7f || c > 0x7f && strconv.IsPrint(c) {
 			continue
 		}
-		quoted := strconv.QuoteRune(c)
-		out.WriteString(quoted[1 : len(quoted)-1])
+		if i >= from {
+			dst = append(dst, text[from:i]...)
+		}
+		quoted := len(dst)
+		dst = strconv.AppendQuoteRune(dst, c)
+		dst = append(dst[:quoted], dst[quoted+1:len(dst)-1]...) // without its quotation marks
+		from = i + utf8.RuneLen(c)
 	}
-	return out.String()
+	return append(dst, text[from:]...)
 }
+
+// appendQuoted appends bytes that are not UTF-8, in quotation marks, as Go writes them.
+func appendQuoted(dst []byte, b []byte) []byte { return strconv.AppendQuote(dst, string(b)) }

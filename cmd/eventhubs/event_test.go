@@ -1,42 +1,100 @@
 package main
 
 import (
-	"encoding/json"
+	"math/rand/v2"
+	"strings"
 	"testing"
+	"time"
 
-	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azeventhubs/v2"
-	"github.com/Azure/go-amqp"
+	"github.com/go-eventhubs/eventhubs/internal/amqp"
+	"github.com/go-eventhubs/eventhubs/internal/amqp/amqptest"
+	"github.com/go-eventhubs/eventhubs/internal/consumer"
 )
 
 func TestBodiesOfEveryKindArePrinted(t *testing.T) {
 	for _, test := range []struct {
-		body azeventhubs.AMQPAnnotatedMessageBody
-		want string
-		text string
+		message amqp.Message
+		want    string
+		text    string
 	}{
-		{azeventhubs.AMQPAnnotatedMessageBody{Data: [][]byte{[]byte("a"), []byte("b")}}, `"body":"ab","bodyLengths":[1,1]`, "ab"},
-		{azeventhubs.AMQPAnnotatedMessageBody{Data: [][]byte{{}}}, `"body":""`, ""},
+		{amqp.Message{Data: [][]byte{[]byte("a"), []byte("b")}}, `"body":"ab","bodyLengths":[1,1]`, "ab"},
+		{amqp.Message{Data: [][]byte{{}}}, `"body":""`, ""},
 		// The next three are a tombstone in each of its forms.
-		{azeventhubs.AMQPAnnotatedMessageBody{}, `"bodyValue":null`, "-"},
-		{azeventhubs.AMQPAnnotatedMessageBody{Value: amqp.Null{}}, `"bodyValue":null,"types":{"body":"null"}`, "-"},
-		{azeventhubs.AMQPAnnotatedMessageBody{Data: [][]byte{nil}}, `"bodyValue":null,"types":{"body":"nullData"}`, "-"},
-		{azeventhubs.AMQPAnnotatedMessageBody{Data: [][]byte{nil, {}, []byte("a")}}, `"body":"a","bodyLengths":[-1,0,1]`, "a"},
-		{azeventhubs.AMQPAnnotatedMessageBody{Value: int32(1)}, `"bodyValue":1,"types":{"body":"int"}`, "1"},
-		{azeventhubs.AMQPAnnotatedMessageBody{Data: [][]byte{{0xc3}, {0xbc}}}, `"body":"ü","bodyLengths":[1,1]`, "ü"},
-		{azeventhubs.AMQPAnnotatedMessageBody{Value: false}, `"bodyValue":false`, "false"},
-		{azeventhubs.AMQPAnnotatedMessageBody{Value: "\x1b[2J"}, `"bodyValue":"\u001b[2J"`, `"\u001b[2J"`},
-		{azeventhubs.AMQPAnnotatedMessageBody{Sequence: [][]any{{1}, {2}}}, `"bodyValue":[[1],[2]],"types":{"body":"sequences"}`, "[[1],[2]]"},
+		{amqp.Message{}, `"bodyValue":null`, "-"},
+		{amqp.Message{HasValue: true}, `"bodyValue":null,"types":{"body":"null"}`, "-"},
+		{amqp.Message{Data: [][]byte{nil}}, `"bodyValue":null,"types":{"body":"nullData"}`, "-"},
+		{amqp.Message{Data: [][]byte{nil, {}, []byte("a")}}, `"body":"a","bodyLengths":[-1,0,1]`, "a"},
+		{amqp.Message{HasValue: true, Value: int32(1)}, `"bodyValue":1,"types":{"body":"int"}`, "1"},
+		{amqp.Message{Data: [][]byte{{0xc3}, {0xbc}}}, `"body":"ü","bodyLengths":[1,1]`, "ü"},
+		{amqp.Message{HasValue: true, Value: false}, `"bodyValue":false`, "false"},
+		{amqp.Message{HasValue: true, Value: "\x1b[2J"}, `"bodyValue":"\u001b[2J"`, `"\u001b[2J"`},
+		{amqp.Message{Sequences: []amqp.List{{1}, {2}}}, `"bodyValue":[[1],[2]],"types":{"body":"sequences"}`, "[[1],[2]]"},
+		{amqp.Message{Data: [][]byte{{'a', 0xff, 0}}}, `"bodyBase64":"Yf8A"`, `"a\xff\x00"`},
 	} {
-		r := newEventRecord("0", &azeventhubs.ReceivedEventData{
-			RawAMQPMessage: &azeventhubs.AMQPAnnotatedMessage{Body: test.body}, PartitionKey: new("k\x1b\n"),
-		})
-		got, err := json.Marshal(r)
+		test.message.Annotations = amqp.Map{{Key: amqp.Symbol("x-opt-partition-key"), Value: "k\x1b\n"}}
+		r := newEventRecord("0", &consumer.Event{Message: test.message})
 		want := `{"partition":"0","sequenceNumber":0,"offset":"","enqueuedTime":"","key":"k\u001b\n","properties":{},` + test.want + "}"
-		if err != nil || string(got) != want {
-			t.Errorf("got %s, %v, want %s", got, err, want)
+		if got := string(r.appendTo(nil)); got != want {
+			t.Errorf("got %s, want %s", got, want)
 		}
-		if got, want := r.text(), "0\t0\t\tk\\x1b\\n\t"+test.text+"\n"; got != want {
+		if got, want := string(r.appendText(nil)), "0\t0\t\tk\\x1b\\n\t"+test.text+"\n"; got != want {
 			t.Errorf("got %q, want %q", got, want)
 		}
+	}
+}
+
+// The quick encoder must write what encoding/json writes, for any message.
+func TestARecordIsEncodedAsByThePackageJSON(t *testing.T) {
+	seed := rand.Uint64()
+	t.Logf("seed %d", seed)
+	maker, r := amqptest.Random(seed), rand.New(rand.NewPCG(seed, 1))
+	for range 3_000 {
+		m := maker.Message()
+		m.ApplicationProperties = append(m.ApplicationProperties, amqp.Pair{Key: "odd", Value: randomValue(r, 3)}, amqp.Pair{Key: randomText(r), Value: randomText(r)})
+		record := newEventRecord("7", &consumer.Event{SequenceNumber: r.Int64(), Offset: randomText(r), EnqueuedTime: time.UnixMilli(r.Int64N(1 << 40)), Message: m})
+		if got, want := string(record.appendTo(nil)), encodeJSON(t, record); got != want {
+			t.Fatalf("got\n%s\nwant\n%s", got, want)
+		}
+	}
+}
+
+func FuzzJSONString(f *testing.F) {
+	for _, seed := range []string{"", "plain", "\"\\/\b\f\n\r\t\x00\x1f\x7f", "ü€😀\u2028\u2029\ufffd", "\xff\xc3\x28", "<&>"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		if got, want := string(appendJSONString(nil, text)), encodeJSON(t, text); got != want {
+			t.Errorf("%q: got %s, want %s", text, got, want)
+		}
+		if got := printable(text); strings.ContainsFunc(got, func(c rune) bool { return c < ' ' || c == 0x7f }) {
+			t.Errorf("%q: a control character is in %q", text, got)
+		}
+	})
+}
+
+func BenchmarkPrint(b *testing.B) {
+	body := []byte(`{"text":"` + strings.Repeat("0123456789 abc.", 68) + `"}`)
+	binary := make([]byte, 1024)
+	for i := range binary {
+		binary[i] = byte(i * 167)
+	}
+	for name, test := range map[string]struct {
+		kind layoutKind
+		body []byte
+	}{"json": {layoutJSON, body}, "text": {layoutText, body}, "json of bytes": {layoutJSON, binary}, "text of bytes": {layoutText, binary}} {
+		b.Run(name, func(b *testing.B) {
+			e := &consumer.Event{Placed: true, Offset: "123456", EnqueuedTime: time.Now(), Message: amqp.Message{
+				Annotations: amqp.Map{{Key: amqp.Symbol("x-opt-partition-key"), Value: "key"}, {Key: amqp.Symbol("x-opt-offset"), Value: "123456"}}, Data: [][]byte{test.body},
+			}}
+			p, opts := newPrinter(&layout{kind: test.kind}, "0"), new(tailOptions)
+			var out []byte
+			for b.Loop() {
+				var err error
+				if out, err = p.appendEvent(out[:0], e, opts); err != nil {
+					b.Fatal(err)
+				}
+			}
+			b.SetBytes(int64(len(test.body)))
+		})
 	}
 }

@@ -3,14 +3,14 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
 	"time"
 
-	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azeventhubs/v2"
-
 	"github.com/go-eventhubs/eventhubs/emulator"
+	"github.com/go-eventhubs/eventhubs/internal/connection"
 	"github.com/go-eventhubs/eventhubs/internal/local"
 )
 
@@ -96,7 +96,7 @@ func (h *health) check(ctx context.Context) error {
 		return context.Cause(ctx)
 	}
 	err := h.send(ctx)
-	if condition, _ := saidByService(err); condition == "com.microsoft:server-busy" {
+	if e, ok := errors.AsType[*connection.Error](err); ok && e.Code == connection.CodeThrottled {
 		return nil
 	}
 	if err != nil && ctx.Err() != nil {
@@ -107,26 +107,16 @@ func (h *health) check(ctx context.Context) error {
 
 // send sends an event over a new connection.
 func (h *health) send(ctx context.Context) error {
-	client, err := azeventhubs.NewProducerClientFromConnectionString(h.server.ConnectionString(healthHub), "",
-		&azeventhubs.ProducerClientOptions{
-			ApplicationID: "eventhubs-health",
-			TLSConfig:     h.server.TLSConfig(),
-			RetryOptions:  azeventhubs.RetryOptions{MaxRetries: -1},
-		})
-	if err != nil {
+	to := clientOptions{connectionString: h.server.ConnectionString(healthHub), tls: h.server.TLSConfig()}
+	if err := to.read(nil); err != nil {
 		return err
 	}
+	conn := to.connect("eventhubs-health")
 	defer func() {
 		ctx, cancel := closing(ctx)
 		defer cancel()
-		client.Close(ctx)
+		_ = conn.Close(ctx) // the event's outcome is known
 	}()
-	batch, err := client.NewEventDataBatch(ctx, nil)
-	if err != nil {
-		return err
-	}
-	if err := batch.AddEventData(&azeventhubs.EventData{Body: []byte("probe")}, nil); err != nil {
-		return err
-	}
-	return client.SendEventDataBatch(ctx, batch, nil)
+	sender := conn.Sender(healthHub, "", "eventhubs-health")
+	return sender.Send(ctx, connection.BatchOf(dataMessage("probe"))).Err
 }

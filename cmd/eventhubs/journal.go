@@ -254,7 +254,7 @@ func exportJournal(p *process, directory string) error {
 			key = &e.Key
 		}
 		r := keptRecord{
-			messageRecord: newMessageRecord(receivedMessage(e.Message), key), Partition: e.PartitionID, Outcome: eventhubs.Pending.String(),
+			messageRecord: newMessageRecord(e.Message, key), Partition: e.PartitionID, Outcome: eventhubs.Pending.String(),
 			Unclear: e.Unclear, Position: uint64(e.Position), Accepted: e.Accepted.UTC(),
 		}
 		if !e.Expires.IsZero() {

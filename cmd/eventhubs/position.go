@@ -1,30 +1,27 @@
 package main
 
 import (
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
 
-	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azeventhubs/v2"
+	"github.com/go-eventhubs/eventhubs/internal/connection"
+	"github.com/go-eventhubs/eventhubs/internal/consumer"
 )
 
-// A position is the value of --from: where reading starts.
+// A position is where reading starts: the value of --from, or of -n.
 type position struct {
 	text     string
 	earliest bool
 	offset   string     // empty: not by offset
 	sequence *int64     // nil: not by sequence number
-	time     *time.Time // nil: not by time; if all are unset, the latest
+	time     *time.Time // nil: not by time
+	newest   int        // events of each partition; 0: not given. If all are unset, the latest
 }
 
-// A start is the position in one partition.
-type start struct {
-	partition string
-	position  azeventhubs.StartPosition
-}
-
-// parsePosition reads start, latest, offset:N, sequence:N or time:RFC3339.
-func parsePosition(text string) (position, error) {
+// parsePosition reads start, latest, offset:N, sequence:N or a time.
+func parsePosition(text string, now time.Time) (position, error) {
 	kind, value, hasValue := strings.Cut(text, ":")
 	from := position{text: text}
 	switch {
@@ -35,7 +32,7 @@ func parsePosition(text string) (position, error) {
 		return from, nil
 	case kind == "offset" && value != "":
 		// The service calls an offset opaque. A quotation mark would break out of the filter that
-		// the SDK makes of it.
+		// is made of it.
 		if strings.ContainsAny(value, `'"\`) {
 			return from, badInput("--from is %q; an offset has no quotation marks", text)
 		}
@@ -48,31 +45,64 @@ func parsePosition(text string) (position, error) {
 		}
 		from.sequence = &n
 		return from, nil
-	case kind == "time" && hasValue:
-		t, err := time.Parse(time.RFC3339, value)
-		if err != nil {
-			return from, badInput("--from is %q; want a time as in time:2026-01-31T12:00:00Z", text)
-		}
+	}
+	if t, ok := parseMoment(strings.TrimPrefix(text, "time:"), now); ok {
 		from.time = &t
 		return from, nil
 	}
-	return from, badInput("--from is %q; it must be start, latest, offset:N, sequence:N or time:RFC3339", text)
+	if kind == "time" {
+		return from, badInput("--from is %q; want a time as in time:2026-01-31T12:00:00Z or time:-15m", text)
+	}
+	return from, badInput("--from is %q; it must be start, latest, offset:N, sequence:N, a time in RFC 3339, or a time before now, such as -15m", text)
 }
 
-// in returns where reading starts in a partition with this extent.
-func (from position) in(extent azeventhubs.PartitionProperties) azeventhubs.StartPosition {
+// days matches the days of a duration, which Go's durations do not have.
+var days = regexp.MustCompile(`^(-?)(\d{1,6})d`)
+
+// parseMoment reads a time in RFC 3339, or a duration before or after now, such as -15m or -2d12h.
+func parseMoment(text string, now time.Time) (time.Time, bool) {
+	if t, err := time.Parse(time.RFC3339, text); err == nil {
+		return t, true
+	}
+	var whole time.Duration
+	if m := days.FindStringSubmatch(text); m != nil {
+		n, _ := strconv.Atoi(m[2]) // digits, as matched
+		if whole = time.Duration(n) * 24 * time.Hour; n > 36500 {
+			return time.Time{}, false
+		}
+		if text = text[len(m[0]):]; text == "" {
+			text = "0s"
+		}
+		if m[1] == "-" {
+			whole, text = -whole, "-"+text
+		}
+	}
+	d, err := time.ParseDuration(text)
+	if err != nil {
+		return time.Time{}, false
+	}
+	return now.Add(whole + d), true
+}
+
+// in returns where reading starts in a partition with this extent. If it is after the partition's
+// last event, beyond is true.
+func (from position) in(extent connection.PartitionProperties) (at consumer.Position, beyond bool) {
 	last := extent.LastEnqueuedSequenceNumber
 	switch {
-	case from.earliest, last < 0: // In a partition that never had events, all events are new.
-		return azeventhubs.StartPosition{Earliest: new(true)}
+	case last < 0: // In a partition that never had events, all events are new.
+		return consumer.Start(), true
+	case from.earliest:
+		return consumer.Start(), extent.IsEmpty
+	case from.newest > 0:
+		return consumer.After(max(last-int64(from.newest), -1)), extent.IsEmpty
 	case from.sequence != nil && *from.sequence <= last:
-		return azeventhubs.StartPosition{SequenceNumber: from.sequence, Inclusive: true}
+		return consumer.After(*from.sequence - 1), extent.IsEmpty
 	case from.offset != "" && !behind(from.offset, extent.LastEnqueuedOffset):
-		return azeventhubs.StartPosition{Offset: &from.offset, Inclusive: true}
+		return consumer.AtOffset(from.offset), extent.IsEmpty
 	case from.time != nil:
-		return azeventhubs.StartPosition{EnqueuedTime: from.time, Inclusive: true}
+		return consumer.AtTime(*from.time), extent.IsEmpty || extent.LastEnqueuedOn.Before(from.time.Truncate(time.Millisecond))
 	default: // Latest, or beyond the partition's end, which the service would refuse.
-		return azeventhubs.StartPosition{SequenceNumber: &last}
+		return consumer.After(last), true
 	}
 }
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -25,7 +26,7 @@ type messageRecord struct {
 	Key             *string        `json:"key"`
 	MessageID       any            `json:"messageId,omitempty"`
 	CorrelationID   any            `json:"correlationId,omitempty"`
-	Properties      map[string]any `json:"properties"`
+	Properties      recordMembers  `json:"properties"`
 	ContentType     *string        `json:"contentType,omitempty"`
 	ContentEncoding *string        `json:"contentEncoding,omitempty"`
 	Subject         *string        `json:"subject,omitempty"`
@@ -43,6 +44,23 @@ type messageRecord struct {
 	BodyLengths     []int          `json:"bodyLengths,omitempty"`
 	BodyValue       any            `json:"bodyValue,omitempty"` // nullBody for null
 	Types           *recordTypes   `json:"types,omitempty"`
+
+	decoded json.RawMessage // in place of Body, for people only
+}
+
+// recordMembers are the values of a record by name. In JSON there is always an object, maybe empty.
+type recordMembers map[string]any
+
+// MarshalJSON writes nil as an empty object.
+func (m recordMembers) MarshalJSON() ([]byte, error) {
+	if m == nil {
+		return []byte("{}"), nil
+	}
+	var out bytes.Buffer
+	encoder := json.NewEncoder(&out)
+	encoder.SetEscapeHTML(false)
+	err := encoder.Encode(map[string]any(m))
+	return out.Bytes(), err
 }
 
 // recordTypes are the types that JSON does not have. A value without a name here has JSON's own
@@ -62,8 +80,7 @@ const kindSequences = "sequences"
 const kindNullData = "nullData"
 
 // nullBody stands for a body that is null or missing. With kindNull it is a value, with
-// kindNullData a data section. Without a name it is probably missing: the SDK's consumer does not
-// distinguish that from a null value.
+// kindNullData a data section. Without a name it is missing.
 var nullBody = json.RawMessage("null")
 
 // Annotations that have fields of their own in a record and in tail's text.
@@ -76,14 +93,15 @@ const (
 
 // newMessageRecord describes a message with this key. If key is nil, it takes the message's own
 // key.
-func newMessageRecord(m *azeventhubs.AMQPAnnotatedMessage, key *string) messageRecord {
+func newMessageRecord(m *amqp.Message, key *string) messageRecord {
 	var types recordTypes
-	if carried, ok := m.MessageAnnotations[keyAnnotation].(string); ok && key == nil {
-		key = &carried
+	r := messageRecord{Key: key}
+	if len(m.ApplicationProperties) > 0 {
+		r.Properties = make(map[string]any, len(m.ApplicationProperties))
 	}
-	r := messageRecord{Key: key, Properties: map[string]any{}}
-	for name, value := range m.ApplicationProperties {
-		r.Properties[name] = types.describe(&types.Properties, name, value)
+	for _, p := range m.ApplicationProperties {
+		name := annotationName(p.Key)
+		r.Properties[name] = types.describe(&types.Properties, name, p.Value)
 	}
 	if p := m.Properties; p != nil {
 		types.MessageID, r.MessageID = describeValue(p.MessageID)
@@ -92,21 +110,29 @@ func newMessageRecord(m *azeventhubs.AMQPAnnotatedMessage, key *string) messageR
 		r.UserID, r.GroupID, r.GroupSequence, r.ReplyToGroupID = p.UserID, p.GroupID, p.GroupSequence, p.ReplyToGroupID
 		r.CreationTime, r.ExpiryTime = optionalTime(p.CreationTime), optionalTime(p.AbsoluteExpiryTime)
 	}
-	for key, value := range m.MessageAnnotations {
-		name := annotationName(key)
-		if isField(name, value) {
+	for _, p := range m.Annotations {
+		name := annotationName(p.Key)
+		if isField(name, p.Value) {
+			if name == keyAnnotation && r.Key == nil {
+				r.Key = new(p.Value.(string))
+			}
 			continue
 		}
 		if r.Annotations == nil {
 			r.Annotations = map[string]any{}
 		}
-		r.Annotations[name] = types.describe(&types.Annotations, name, value)
+		r.Annotations[name] = types.describe(&types.Annotations, name, p.Value)
 	}
-	r.describeBody(m.Body, &types)
-	if !reflect.ValueOf(types).IsZero() {
+	r.describeBody(m, &types)
+	if types.any() {
 		r.Types = &types
 	}
 	return r
+}
+
+// any reports whether any type is named.
+func (t *recordTypes) any() bool {
+	return t.MessageID != "" || t.CorrelationID != "" || t.Properties != nil || t.Annotations != nil || t.Body != ""
 }
 
 // describe returns the JSON of a value, and notes its type under a name.
@@ -121,33 +147,34 @@ func (*recordTypes) describe(in *map[string]string, name string, value any) any 
 	return content
 }
 
-func (r *messageRecord) describeBody(body azeventhubs.AMQPAnnotatedMessageBody, types *recordTypes) {
+func (r *messageRecord) describeBody(m *amqp.Message, types *recordTypes) {
 	switch {
-	case len(body.Data) == 1 && body.Data[0] == nil:
+	case len(m.Data) == 1 && m.Data[0] == nil:
 		types.Body, r.BodyValue = kindNullData, nullBody
-	case len(body.Data) > 0:
-		if len(body.Data) > 1 {
-			r.BodyLengths = lengths(body.Data)
+	case len(m.Data) > 0:
+		all := m.Data[0]
+		if len(m.Data) > 1 {
+			r.BodyLengths = lengths(m.Data)
+			all = bytes.Join(m.Data, nil)
 		}
-		if all := bodyBytes(body); utf8.Valid(all) {
+		if utf8.Valid(all) {
 			r.Body = new(string(all))
 		} else {
 			r.BodyBase64 = all
 		}
-	case len(body.Sequence) > 0:
-		sections := make([]any, len(body.Sequence))
-		for i, section := range body.Sequence {
+	case len(m.Sequences) > 0:
+		sections := make([]any, len(m.Sequences))
+		for i, section := range m.Sequences {
 			sections[i] = jsonList(section)
 		}
 		types.Body, r.BodyValue = kindSequences, sections
-	default:
-		types.Body, r.BodyValue = describeValue(body.Value)
-		if r.BodyValue == nil {
-			r.BodyValue = nullBody
-		}
-		if body.Value != nil && amqp.IsNull(body.Value) {
-			types.Body = kindNull
-		}
+	case m.HasValue && amqp.IsNull(m.Value):
+		types.Body, r.BodyValue = kindNull, nullBody
+	case m.HasValue:
+		types.Body, r.BodyValue = describeValue(m.Value)
+	}
+	if r.Body == nil && r.BodyBase64 == nil && r.BodyValue == nil {
+		r.BodyValue = nullBody
 	}
 }
 
@@ -199,8 +226,7 @@ func (r *messageRecord) more() (fields []string) {
 	add := func(name string, value any) {
 		text, ok := value.(string)
 		if !ok {
-			encoded, _ := json.Marshal(value) // describeValue has made it encodable
-			text = string(encoded)
+			text = string(appendJSON(nil, value))
 		}
 		fields = append(fields, printable(name)+"="+quotedIfNeeded(text))
 	}

@@ -70,7 +70,7 @@ func (e *entry) fromRecord(largest int) error {
 	if err != nil {
 		return err
 	}
-	e.message, e.body = message, bodyBytes(message.Body)
+	e.message, e.body = message, bodyBytes(wireMessage(message))
 	if len(e.body) > largest {
 		return formatLines.explain(errTooLong, largest)
 	}

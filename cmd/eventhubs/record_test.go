@@ -167,10 +167,10 @@ func TestARecordSaysWhatJSONDoesNot(t *testing.T) {
 		Properties: &azeventhubs.AMQPAnnotatedMessageProperties{MessageID: "m-1", CorrelationID: amqp.UUID{1}},
 		Body:       azeventhubs.AMQPAnnotatedMessageBody{Data: [][]byte{[]byte("x")}},
 	}
-	r := newMessageRecord(m, nil)
-	const want = `{"key":null,"messageId":"m-1","correlationId":"01000000-0000-0000-0000-000000000000","properties":{"n":5,"text":"x","took":{"descriptor":{"symbol":"com.microsoft:timespan"},"value":10000000}},` +
+	r := newMessageRecord(wireMessage(m), nil)
+	const want = `{"key":null,"messageId":"m-1","correlationId":"01000000-0000-0000-0000-000000000000","properties":{"n":5,"text":"x","took":"1s"},` +
 		`"annotations":{"iothub-connection-device-id":"device-7","iothub-enqueuedtime":"1970-01-01T00:00:00Z","x-opt-partition-key":"bm8gdGV4dA=="},"body":"x",` +
-		`"types":{"correlationId":"uuid","properties":{"n":"int","took":"described"},"annotations":{"iothub-enqueuedtime":"timestamp","x-opt-partition-key":"binary"}}}`
+		`"types":{"correlationId":"uuid","properties":{"n":"int","took":"timespan"},"annotations":{"iothub-enqueuedtime":"timestamp","x-opt-partition-key":"binary"}}}`
 	if got := encodeJSON(t, r); got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
@@ -178,7 +178,7 @@ func TestARecordSaysWhatJSONDoesNot(t *testing.T) {
 		t.Errorf("for people: got %s, want %s", got, want)
 	}
 	m.Properties.MessageID, m.Properties.CorrelationID, m.MessageAnnotations = "a \x1b[2J\n", uint64(7), nil
-	r = newMessageRecord(m, nil)
+	r = newMessageRecord(wireMessage(m), nil)
 	if got, want := strings.Join(r.more(), " "), `message-id="a \x1b[2J\n" correlation-id=7`; got != want {
 		t.Errorf("for people: got %s, want %s", got, want)
 	}

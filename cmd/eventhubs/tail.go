@@ -1,38 +1,69 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"slices"
 	"sync"
 
-	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azeventhubs/v2"
-	"github.com/go-eventhubs/eventhubs"
+	"github.com/go-eventhubs/eventhubs/internal/connection"
+	"github.com/go-eventhubs/eventhubs/internal/consumer"
 )
 
-const tailHelp = `Prints the events of a hub as they come, one line for each. It reads with the official SDK's consumer.
+const tailHelp = `Prints the events of a hub as they come, one line for each.
 
 Usage:
   eventhubs tail [options]
 
-Options:
+Which events:
   --from POSITION           where to start in each partition (default latest):
                               start          the oldest event
                               latest         the first event that comes after the line "Reading …"
                               offset:N       the event with this offset
                               sequence:N     the event with this sequence number
-                              time:RFC3339   the first event stored at this time or later
+                              TIME           the first event stored at this time or later
                             All are inclusive. Offsets and sequence numbers belong to one partition.
-                            A partition that does not reach that far is read from its end
-  --partition ID            this partition only (default: all)
+                            A partition that does not reach that far is read from its end.
+                            TIME is RFC 3339, such as 2026-01-31T12:00:00Z, or a time before now, such
+                            as -15m or -2d12h. time:TIME means the same
+  -n N                      start at the N newest events of each partition
+  --until end|TIME          end at the last event that each partition has when reading begins, or
+                            before the first event stored at this time or later. A TIME to come, such
+                            as 1h, is of this machine's clock (default: go on until interrupted)
+  --count N                 end after N events
+  --partition ID,…          these partitions only (default: all)
   --group NAME              consumer group (default $Default)
-  --count N                 end after N events (default: go on until interrupted)
-  --output text|json        text (default): partition, sequence number, time, key or -, body or - and,
+  --key KEY                 only events with this partition key
+  --filter CONDITION        only events that meet it, see below. May be repeated: all must be met
+  --on-unreadable skip|stop
+                            at an event that is not valid AMQP: skip (default) names it and leaves it
+                            out; stop ends its partition there
+
+What is printed:
+  --output text|json|pretty
+                            text (default): partition, sequence number, time, key or -, body or - and,
                             if there are any, message-id, correlation-id and annotations, with tabs
                             between them. Unprintable text and bodies that are not UTF-8 are escaped
-                            as in Go. json: one object for each event, see below
+                            as in Go. json: one object for each event, see below. pretty: the same over
+                            several lines, for people; a body that is JSON is shown as JSON. On a
+                            terminal json is pretty
+  --format TEMPLATE         a Go template for each event, see below
+
+Where from:
 ` + clientHelp + `
+A condition is PATH, which means that the field exists, or PATH OPERATOR VALUE. Operators are = != < <=
+> >=, and ~ and !~ for regular expressions. Two numbers compare as numbers, all else as text. The path is
+a field of the JSON output: properties.NAME, annotations.NAME, key, messageId, correlationId, contentType,
+contentEncoding, subject, partition, sequenceNumber, offset, enqueuedTime; body; or body.NAME.NAME for a
+field in a body that is JSON, where a number is a place in a list. For more, pipe the JSON through jq.
+
+A template has the fields .Partition .SequenceNumber .Offset .EnqueuedTime .Key .MessageID .CorrelationID
+.ContentType .ContentEncoding .Subject .Properties .Annotations .Body, and .JSON, the decoded body. \t and \n
+are a tab and a line's end. Functions: json, indent (JSON over several lines), rfc (a time), safe (escapes).
+On a terminal, control characters in the result are escaped.
+
 An object always has partition (text), sequenceNumber (number), offset (text), enqueuedTime (RFC 3339,
 UTC), key (text or null) and properties (object, may be empty). If there are any, it has messageId,
 correlationId, contentType, contentEncoding, subject, to, replyTo, userId (base64), creationTime,
@@ -47,26 +78,26 @@ a name, text is a string, a whole number is a long, and any other number is a do
 ushort, uint, ulong, byte, short, int, float, char, symbol; timestamp (RFC 3339, or milliseconds since 1970
 outside of years 0 to 9999), uuid, binary (base64), decimal32, decimal64 and decimal128 (their bits in
 hexadecimal); described ({"descriptor": …, "value": …}), list, map and array ({"of": TYPE, "values": […]}).
+.NET describes three more: timespan ("1m30.5s"), datetimeOffset (RFC 3339, UTC) and uri.
 Inside these, a value with a named type is {"uint": 7}.
 "eventhubs publish --format events" makes the same events of these objects. It leaves out the fields of one
 hub (such as partition and offset), the header, the delivery annotations and the footer.
-
-The SDK cannot decode decimals and characters, and stops at an event that has one. tail names the event and
-reads on without the SDK. It names and skips messages that are not valid AMQP.
 
 Events come in the order of each partition. There is no order between partitions, which are read at the
 same time. Standard error has a line when reading begins, and errors.
 
 If a partition cannot be read for a minute, tail names it and goes on with the others. Its status is then 1.
 
-Exit status: 0 after --count events, or an interrupt without --count; 1 failed, or interrupted before
---count events; 2 wrong command line, or no such hub, partition or group.
+Exit status: 0 after --count events or at --until, or an interrupt without these; 1 failed, or interrupted
+before; 2 wrong command line, or no such hub, partition or group.
 
 Examples:
   EVENTHUBS_CONNECTION_STRING='Endpoint=sb://…' eventhubs tail --hub orders --from start
-  eventhubs tail --from start --count 100 --output json | jq -r .body
-  eventhubs tail --partition 3 --from sequence:41 --count 1
-  eventhubs tail --from time:2026-01-31T12:00:00Z --group audit
+  eventhubs tail -n 10
+  eventhubs tail --from -15m --until end --output json | jq -r .body
+  eventhubs tail --filter properties.source=shop --filter 'body.total>=100'
+  eventhubs tail --filter annotations.iothub-connection-device-id=device-7 --format '{{rfc .EnqueuedTime}}\t{{.Body}}'
+  eventhubs tail --partition 3 --from sequence:41 --count 1 --output pretty
 `
 
 func runTail(ctx context.Context, p *process, args []string) error {
@@ -81,6 +112,8 @@ func runTail(ctx context.Context, p *process, args []string) error {
 		return err
 	case t.printed < opts.count:
 		return errors.Join(fmt.Errorf("interrupted after %d of %d events", t.printed, opts.count), t.failed)
+	case opts.until.given() && t.reading > 0:
+		return errors.Join(fmt.Errorf("interrupted before the end; %s", counted(t.printed, "event was printed", "events were printed")), t.failed)
 	default:
 		return t.failed
 	}
@@ -91,36 +124,43 @@ type tail struct {
 	// Immutable.
 	process *process
 	options *tailOptions
+	conn    *connection.Conn
 
 	// Owned by run's goroutine.
-	hub     string // the hub's name
-	printed int    // events
-	failed  error  // the error of the first partition that cannot be read any more
+	reading int   // partitions
+	printed int   // events
+	failed  error // the error of the first partition that cannot be read any more
 }
 
-// An arrival is an event of a partition, a note about it, or the error that ended it.
+// A start is where reading starts in one partition.
+type start struct {
+	extent connection.PartitionProperties
+	at     consumer.Position
+	beyond bool // the partition has no event there yet
+}
+
+// An arrival is text to print, a note, or the end of a partition.
 type arrival struct {
 	partition string
-	event     *azeventhubs.ReceivedEventData
+	text      []byte // of events; valid until the partition's next arrival is taken
+	ends      []int  // where each event ends in text
 	note      string
-	err       error
+	over      bool  // no more is read
+	err       error // with over: why, if not for --until
 }
 
-// run prints events until --count is reached, ctx ends, or no partition can be read any more.
+// run prints events until --count is reached, ctx ends, or no partition is read any more.
 func (t *tail) run(ctx context.Context) error {
+	t.conn = t.options.connect("eventhubs-tail")
+	defer func() {
+		ctx, cancel := closing(ctx)
+		defer cancel()
+		_ = t.conn.Close(ctx) // nothing can be lost here
+	}()
 	starts, err := t.starts(ctx)
 	if err != nil {
 		return err
 	}
-	consumer, err := t.options.newConsumer(t.options.group)
-	if err != nil {
-		return badInput("%w", err)
-	}
-	defer func() {
-		ctx, cancel := closing(ctx)
-		defer cancel()
-		consumer.Close(ctx)
-	}()
 	fmt.Fprintf(t.process.stderr, "Reading %s from %s.\n", describePartitions(starts), t.options.from.text)
 
 	ctx, cancel := context.WithCancel(ctx)
@@ -128,10 +168,11 @@ func (t *tail) run(ctx context.Context) error {
 	var readers sync.WaitGroup
 	for _, s := range starts {
 		// Each goroutine ends with ctx, or when it cannot go on. run waits for them before it
-		// closes the consumer.
-		readers.Go(func() { t.follow(ctx, consumer, s, arrivals) })
+		// closes the connection.
+		readers.Go(func() { t.follow(ctx, s, arrivals) })
 	}
-	err = t.print(ctx, arrivals, len(starts))
+	t.reading = len(starts)
+	err = t.print(ctx, arrivals)
 	cancel()
 	readers.Wait()
 	return err
@@ -144,111 +185,88 @@ func (t *tail) starts(ctx context.Context) ([]start, error) {
 	if err != nil {
 		return nil, err
 	}
-	extents, err := partitionExtents(ctx, &t.options.clientOptions, ids...)
+	extents, err := partitionExtents(ctx, t.conn, t.options.hub, ids)
 	if err != nil {
 		return nil, fmt.Errorf("asking for the partitions: %w", err)
 	}
 	starts := make([]start, len(extents))
 	for i, extent := range extents {
-		starts[i] = start{extent.PartitionID, t.options.from.in(extent)}
+		at, beyond := t.options.from.in(extent)
+		starts[i] = start{extent, at, beyond}
 	}
 	return starts, nil
 }
 
-// partitions returns the ids of the partitions to read. It asks with a producer, so its errors are
-// those of publish.
-func (t *tail) partitions(ctx context.Context) (ids []string, err error) {
-	producer, err := t.options.newProducer(&eventhubs.Options{Connection: eventhubs.ConnectionOptions{ApplicationID: "eventhubs-tail"}})
-	if err != nil {
-		return nil, err
+// partitions returns the ids of the partitions to read.
+func (t *tail) partitions(ctx context.Context) ([]string, error) {
+	all, err := partitionIDs(ctx, t.conn, t.options.hub)
+	if err != nil || len(t.options.partitions) == 0 {
+		return all, err
 	}
-	t.hub = producer.EventHubName()
-	properties, err := hubProperties(ctx, producer, lookTimeout)
-	closingCtx, cancel := closing(ctx)
-	defer cancel()
-	if err := errors.Join(err, producer.Close(closingCtx)); err != nil {
-		return nil, err
+	for _, id := range t.options.partitions {
+		if !slices.Contains(all, id) {
+			return nil, noPartition(t.options.hub, id, all)
+		}
 	}
-	id := t.options.partition
-	if id == "" {
-		return properties.PartitionIDs, nil
-	}
-	if !slices.Contains(properties.PartitionIDs, id) {
-		return nil, noPartition(producer.EventHubName(), id, properties.PartitionIDs)
-	}
-	return []string{id}, nil
+	return t.options.partitions, nil
 }
 
-// print prints the arrivals of so many partitions. A partition that cannot be read any more does
-// not stop the others.
-func (t *tail) print(ctx context.Context, arrivals <-chan arrival, partitions int) error {
-	out := newEventPrinter(t.process.stdout, t.options.json)
-	for partitions > 0 {
+// print prints the arrivals. A partition that cannot be read any more does not stop the others.
+func (t *tail) print(ctx context.Context, arrivals <-chan arrival) error {
+	for t.reading > 0 {
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
 		case a := <-arrivals:
 			switch {
-			case a.err != nil:
+			case a.over && a.err == nil:
+				t.reading--
+			case a.over:
 				err := t.failure(a)
 				if _, wrong := errors.AsType[*inputError](err); wrong {
 					return err
 				}
-				if partitions--; partitions > 0 {
+				if t.reading--; t.reading > 0 {
 					t.process.tell("Reading goes on without this partition: " + t.process.message(err))
 				}
 				if t.failed == nil {
 					t.failed = err
 				}
-				continue
 			case a.note != "":
 				t.process.tell(a.note)
-				continue
-			}
-			if err := out.print(a.partition, a.event); err != nil {
-				return err
-			}
-			if t.printed++; t.printed == t.options.count {
-				return t.failed
+			default:
+				if enough, err := t.write(a); enough || err != nil {
+					return cmp.Or(err, t.failed)
+				}
 			}
 		}
 	}
 	return t.failed
 }
 
+// write writes the text of events, up to --count. It reports whether that is reached.
+func (t *tail) write(a arrival) (enough bool, err error) {
+	n := len(a.ends)
+	if left := t.options.count - t.printed; t.options.count > 0 && n >= left {
+		n, enough = left, true
+	}
+	_, err = t.process.stdout.Write(a.text[:a.ends[n-1]])
+	t.printed += n
+	return enough, err
+}
+
 // failure explains why a partition cannot be read any more.
 func (t *tail) failure(a arrival) error {
 	// The hub and the partition exist, so the group is missing.
-	if condition, description := saidByService(a.err); condition == "amqp:not-found" {
-		return badInput("there is no consumer group %q: %s", t.options.group, description)
+	if e, ok := errors.AsType[*connection.Error](a.err); ok && e.Condition == "amqp:not-found" {
+		return badInput("there is no consumer group %q: %s", t.options.group, e.Description)
 	}
 	return fmt.Errorf("partition %s: %w", a.partition, a.err)
 }
 
-// follow passes on the events of a partition until ctx ends, or an error lasts.
-func (t *tail) follow(ctx context.Context, consumer *azeventhubs.ConsumerClient, s start, arrivals chan<- arrival) {
-	hand := func(a arrival) bool {
-		a.partition = s.partition
-		select {
-		case arrivals <- a:
-			return true
-		case <-ctx.Done():
-			return false
-		}
-	}
-	reader := newPartitionReader(&t.options.clientOptions, consumer, t.hub, t.options.group, s, func(text string) { hand(arrival{note: text}) })
-	defer reader.close(ctx)
-	for {
-		event, err := reader.next(ctx)
-		if !hand(arrival{event: event, err: err}) || err != nil {
-			return
-		}
-	}
-}
-
 func describePartitions(starts []start) string {
 	if len(starts) == 1 {
-		return "partition " + starts[0].partition
+		return "partition " + starts[0].extent.PartitionID
 	}
 	return fmt.Sprintf("%d partitions", len(starts))
 }

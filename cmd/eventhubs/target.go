@@ -11,6 +11,7 @@ import (
 
 	"github.com/go-eventhubs/eventhubs"
 	"github.com/go-eventhubs/eventhubs/emulator"
+	"github.com/go-eventhubs/eventhubs/internal/connection"
 )
 
 // lookTimeout bounds the first question to the namespace, retries included.
@@ -53,16 +54,27 @@ func hubProperties(ctx context.Context, producer *eventhubs.BufferedProducer, wi
 	ctx, cancel := context.WithTimeoutCause(ctx, within, fmt.Errorf("no answer within %v", within))
 	defer cancel()
 	properties, err := producer.EventHubProperties(ctx)
+	return properties, explainLook(producer.EventHubName(), err)
+}
+
+// explainLook explains why the properties of a hub are not known; nil stays nil.
+func explainLook(hub string, err error) error {
 	if err == nil {
-		return properties, nil
+		return nil
 	}
 	if dns := notFound(err); dns != nil {
-		return properties, badInput("there is no host %q: %w", dns.Name, err)
+		return badInput("there is no host %q: %w", dns.Name, err)
 	}
-	if e, ok := errors.AsType[*eventhubs.Error](err); ok && e.Code == eventhubs.CodeNotFound {
-		return properties, badInput("event hub %q was not found: %w", producer.EventHubName(), err)
+	missing := false
+	if e, ok := errors.AsType[*eventhubs.Error](err); ok {
+		missing = e.Code == eventhubs.CodeNotFound
+	} else if e, ok := errors.AsType[*connection.Error](err); ok {
+		missing = e.Code == connection.CodeNotFound
 	}
-	return properties, fmt.Errorf("asking for event hub %q: %w%s", producer.EventHubName(), err, seeCheck(err))
+	if missing {
+		return badInput("event hub %q was not found: %w", hub, err)
+	}
+	return fmt.Errorf("asking for event hub %q: %w%s", hub, err, seeCheck(err))
 }
 
 // notFound returns the error of a name server that does not know the host; nil for another error.

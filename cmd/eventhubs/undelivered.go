@@ -39,9 +39,9 @@ type undeliveredRecord struct {
 func newUndeliveredRecord(m *azeventhubs.AMQPAnnotatedMessage, key string, outcome eventhubs.Storage, cause string) undeliveredRecord {
 	r := undeliveredRecord{Outcome: outcome.String(), Error: cause}
 	if key != "" {
-		r.messageRecord = newMessageRecord(m, &key)
+		r.messageRecord = newMessageRecord(wireMessage(m), &key)
 	} else {
-		r.messageRecord = newMessageRecord(m, nil)
+		r.messageRecord = newMessageRecord(wireMessage(m), nil)
 	}
 	return r
 }
@@ -125,7 +125,7 @@ func sentBody(e *eventhubs.Event) []byte {
 	if e.AMQP == nil {
 		return e.Body
 	}
-	return bodyBytes(sentMessage(e).Body)
+	return bodyBytes(wireMessage(sentMessage(e)))
 }
 
 // sentMessage returns the published message of a batch's event. For a record it is the event's Tag,

@@ -325,9 +325,9 @@ func TestWhatTookTheNameOfUndeliveredIsNotDeleted(t *testing.T) {
 
 // A Go type in Batch.Events may stand for several AMQP types. The file must have the original type.
 func TestWhatIsUndeliveredKeepsItsTypes(t *testing.T) {
-	const record = `{"key":"k","messageId":7,"correlationId":"AQ==","properties":{"c":"ü","d":"30400000000000000000000000000001","n":5,"s":"sym","took":{"descriptor":{"symbol":"com.microsoft:timespan"},"value":1}},` +
+	const record = `{"key":"k","messageId":7,"correlationId":"AQ==","properties":{"c":"ü","d":"30400000000000000000000000000001","n":5,"s":"sym","took":"100ns"},` +
 		`"contentType":"text/plain","annotations":{"iothub-connection-device-id":"device-7"},"bodyValue":[{"uint":7}],` +
-		`"types":{"messageId":"ulong","correlationId":"binary","properties":{"c":"char","d":"decimal128","n":"int","s":"symbol","took":"described"},"body":"list"}`
+		`"types":{"messageId":"ulong","correlationId":"binary","properties":{"c":"char","d":"decimal128","n":"int","s":"symbol","took":"timespan"},"body":"list"}`
 	// The producer does not accept it.
 	const arrayOfDescribed = `{"key":null,"properties":{"a":{"of":"described","values":[{"descriptor":1,"value":1}]}},"body":"x","types":{"properties":{"a":"array"}}`
 	server := startServer(t)

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"cmp"
 	"encoding/base64"
 	"encoding/hex"
@@ -91,6 +90,9 @@ func describeValue(v any) (kind string, content any) {
 	case amqp.Decimal128:
 		return "decimal128", hex.EncodeToString(v[:])
 	case amqp.Described:
+		if kind, content := describeDotNet(v); kind != "" {
+			return kind, content
+		}
 		return kindDescribed, jsonObject{{"descriptor", jsonValue(v.Descriptor)}, {"value", jsonValue(v.Value)}}
 	case amqp.Map:
 		return kindMap, jsonMap(v)
@@ -303,23 +305,16 @@ type jsonMember struct {
 	value any
 }
 
-func (o jsonObject) MarshalJSON() ([]byte, error) {
-	var out bytes.Buffer
-	encoder := json.NewEncoder(&out)
-	encoder.SetEscapeHTML(false)
-	out.WriteByte('{')
+func (o jsonObject) MarshalJSON() ([]byte, error) { return o.appendTo(nil), nil }
+
+func (o jsonObject) appendTo(dst []byte) []byte {
+	dst = append(dst, '{')
 	for i, m := range o {
 		if i > 0 {
-			out.WriteByte(',')
+			dst = append(dst, ',')
 		}
-		if err := encoder.Encode(m.name); err != nil {
-			return nil, err
-		}
-		out.WriteByte(':')
-		if err := encoder.Encode(m.value); err != nil {
-			return nil, err
-		}
+		dst = append(appendJSONString(dst, m.name), ':')
+		dst = appendJSON(dst, m.value)
 	}
-	out.WriteByte('}')
-	return out.Bytes(), nil
+	return append(dst, '}')
 }

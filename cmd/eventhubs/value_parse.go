@@ -100,9 +100,14 @@ func init() {
 		"decimal64":   ofHex(8, func(b []byte) any { return amqp.Decimal64(b) }),
 		"decimal128":  ofHex(16, func(b []byte) any { return amqp.Decimal128(b) }),
 		kindDescribed: parseDescribed,
-		kindList:      func(content json.RawMessage) (any, error) { return parseList(content) },
-		kindMap:       parseMap,
-		kindArray:     parseArray,
+
+		kindTimespan:       parseTimespan,
+		kindDatetimeOffset: parseDatetimeOffset,
+		kindURI:            parseURI,
+
+		kindList:  func(content json.RawMessage) (any, error) { return parseList(content) },
+		kindMap:   parseMap,
+		kindArray: parseArray,
 	}
 }
 
@@ -425,7 +430,7 @@ func parseArray(content json.RawMessage) (any, error) {
 // typedArray returns an array in the Go type of its elements. So an empty array keeps the type.
 func typedArray(of string, values amqp.Array) (any, error) {
 	switch of {
-	case kindNull, kindArray, kindDescribed:
+	case kindNull, kindArray, kindDescribed, kindTimespan, kindDatetimeOffset, kindURI:
 		return values, nil // these have no Go type of their own
 	case kindList:
 		return sliceOf[amqp.List](values), nil

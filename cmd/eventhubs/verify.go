@@ -8,7 +8,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azeventhubs/v2"
+	"github.com/go-eventhubs/eventhubs/internal/connection"
+	"github.com/go-eventhubs/eventhubs/internal/consumer"
 )
 
 // silenceTimeout is how long reading back waits for a stored event.
@@ -21,26 +22,31 @@ type received struct {
 	body      []byte
 }
 
-// readBack yields all events of a hub, one partition after the other, each in its order. It reads
-// with the official SDK's consumer, and ends with the first error.
-func readBack(ctx context.Context, to *clientOptions, tell func(string)) iter.Seq2[received, error] {
+// readBack yields all events of a hub, one partition after the other, each in its order. It ends
+// with the first error.
+func readBack(ctx context.Context, to *clientOptions) iter.Seq2[received, error] {
 	return func(yield func(received, error) bool) {
-		extents, err := partitionExtents(ctx, to)
+		conn := to.connect("eventhubs-verify")
+		defer func() {
+			ctx, cancel := closing(ctx)
+			defer cancel()
+			_ = conn.Close(ctx) // nothing can be lost here
+		}()
+		ids, err := partitionIDs(ctx, conn, to.hub)
 		if err != nil {
 			yield(received{}, err)
 			return
 		}
-		consumer, err := to.newConsumer(azeventhubs.DefaultConsumerGroup)
+		extents, err := partitionExtents(ctx, conn, to.hub, ids)
 		if err != nil {
 			yield(received{}, err)
 			return
 		}
-		defer consumer.Close(context.WithoutCancel(ctx))
 		for _, extent := range extents {
 			if extent.IsEmpty {
 				continue
 			}
-			for e, err := range readPartition(ctx, to, consumer, extent, tell) {
+			for e, err := range readPartition(ctx, conn, to.hub, extent) {
 				if !yield(e, err) || err != nil {
 					return
 				}
@@ -49,70 +55,76 @@ func readBack(ctx context.Context, to *clientOptions, tell func(string)) iter.Se
 	}
 }
 
-// partitionExtents returns the extent of each named partition of the hub, or of all partitions
-// without ids.
-//
-// It asks through the SDK's producer. The consumer has the same method, but then its Close leaks a
-// goroutine that renews the token of its management link.
-func partitionExtents(ctx context.Context, to *clientOptions, ids ...string) ([]azeventhubs.PartitionProperties, error) {
-	client, err := to.newSDKProducer()
-	if err != nil {
-		return nil, err
-	}
-	defer client.Close(context.WithoutCancel(ctx))
-	if len(ids) == 0 {
-		properties, err := client.GetEventHubProperties(ctx, nil)
-		if err != nil {
+// partitionIDs asks for the partitions of a hub.
+func partitionIDs(ctx context.Context, conn *connection.Conn, hub string) ([]string, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, lookTimeout, fmt.Errorf("no answer within %v", lookTimeout))
+	defer cancel()
+	properties, err := conn.HubProperties(ctx, hub)
+	return properties.PartitionIDs, explainLook(hub, err)
+}
+
+// partitionExtents asks for the extent of each of these partitions.
+func partitionExtents(ctx context.Context, conn *connection.Conn, hub string, ids []string) ([]connection.PartitionProperties, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, lookTimeout, fmt.Errorf("no answer within %v", lookTimeout))
+	defer cancel()
+	extents := make([]connection.PartitionProperties, len(ids))
+	for i, id := range ids {
+		var err error
+		if extents[i], err = conn.PartitionProperties(ctx, hub, id); err != nil {
 			return nil, err
 		}
-		ids = properties.PartitionIDs
-	}
-	var extents []azeventhubs.PartitionProperties
-	for _, id := range ids {
-		extent, err := client.GetPartitionProperties(ctx, id, nil)
-		if err != nil {
-			return nil, err
-		}
-		extents = append(extents, extent)
+		extents[i].PartitionID = id
 	}
 	return extents, nil
 }
 
 // readPartition yields a partition's events within its extent.
-func readPartition(ctx context.Context, to *clientOptions, consumer *azeventhubs.ConsumerClient, extent azeventhubs.PartitionProperties, tell func(string)) iter.Seq2[received, error] {
+func readPartition(ctx context.Context, conn *connection.Conn, hub string, extent connection.PartitionProperties) iter.Seq2[received, error] {
 	return func(yield func(received, error) bool) {
-		id, last := extent.PartitionID, extent.LastEnqueuedSequenceNumber
-		from := start{id, azeventhubs.StartPosition{Earliest: new(true)}}
-		reader := newPartitionReader(to, consumer, to.hub, azeventhubs.DefaultConsumerGroup, from, tell)
-		defer reader.close(ctx)
-		for next := extent.BeginningSequenceNumber; next <= last; {
-			e, err := receive(ctx, reader)
+		id, next, last := extent.PartitionID, extent.BeginningSequenceNumber, extent.LastEnqueuedSequenceNumber
+		fail := func(err error) {
+			yield(received{}, fmt.Errorf("partition %s, sequence numbers %d to %d: %w", id, next, last, err))
+		}
+		reader := consumer.NewReader(conn, hub, defaultGroup, id, consumer.Start())
+		defer reader.Close()
+		for next <= last {
+			events, err := receive(ctx, reader)
 			if err != nil {
-				yield(received{}, fmt.Errorf("partition %s, sequence numbers %d to %d: %w", id, next, last, err))
+				fail(err)
 				return
 			}
-			r := received{partition: id, body: bodyBytes(e.RawAMQPMessage.Body)}
-			if e.PartitionKey != nil {
-				r.key = *e.PartitionKey
+			for i := range events {
+				e := &events[i]
+				if e.Err != nil {
+					fail(fmt.Errorf("%s is not a valid AMQP message: %w", e, e.Err))
+					return
+				}
+				if e.SequenceNumber > last {
+					return
+				}
+				r := received{partition: id, body: bodyBytes(&e.Message)}
+				if key, ok := e.Message.Annotations.Get(keyAnnotation); ok {
+					r.key, _ = key.(string)
+				}
+				if !yield(r, nil) {
+					return
+				}
+				next = e.SequenceNumber + 1
 			}
-			if !yield(r, nil) {
-				return
-			}
-			next = e.SequenceNumber + 1
 		}
 	}
 }
 
-// receive waits for an event for up to silenceTimeout.
-func receive(ctx context.Context, reader *partitionReader) (*azeventhubs.ReceivedEventData, error) {
+// receive waits for events for up to silenceTimeout.
+func receive(ctx context.Context, reader *consumer.Reader) ([]consumer.Event, error) {
 	ctx, cancel := context.WithTimeout(ctx, silenceTimeout)
 	defer cancel()
-	return reader.next(ctx)
+	return reader.Next(ctx)
 }
 
 // verify reads everything back. Its error names the differences.
 func (pub *publication) verify(ctx context.Context) error {
-	for e, err := range readBack(ctx, &pub.target.clientOptions, pub.process.tell) {
+	for e, err := range readBack(ctx, &pub.target.clientOptions) {
 		if err != nil {
 			return fmt.Errorf("reading back: %w", err)
 		}

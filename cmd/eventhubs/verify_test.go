@@ -132,6 +132,9 @@ func TestPublishFailsWhenTheHubLosesEvents(t *testing.T) {
 		return emulator.Pass()
 	})
 	to := &target{clientOptions{connectionString: server.ConnectionString(""), hub: "events"}, server}
+	if err := to.read(nil); err != nil {
+		t.Fatal(err)
+	}
 	p := &process{stdin: strings.NewReader(strings.Repeat("line\n", 40)), stdout: new(strings.Builder), stderr: new(strings.Builder)}
 	pub, err := newPublication(p, to, &publishOptions{files: []string{"-"}, format: formatLines, repeat: 1, grace: closeTimeout})
 	if err != nil {

@@ -71,27 +71,59 @@ func (in *inbound) creditLocked() uint32 {
 // Receive waits for the next whole delivery and returns it. Deliveries that came before the link's
 // end can still be received after it.
 func (l *Link) Receive(ctx context.Context) (*Delivery, error) {
-	c := l.s.c
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	in := &l.receiver
-	for len(in.queue) == 0 {
-		if l.err != nil {
-			return nil, l.err
-		}
-		if err := c.waitLocked(ctx, &l.changed); err != nil {
-			return nil, err
-		}
+	l.s.c.mu.Lock()
+	defer l.s.c.mu.Unlock()
+	if err := l.awaitLocked(ctx); err != nil {
+		return nil, err
 	}
+	in := &l.receiver
 	d := in.queue[0]
 	in.queue[0] = nil
 	in.queue = in.queue[1:]
-	if l.err == nil {
-		c.buffered -= d.memory()
-		c.readable.wakeLocked()
-		l.topUpLocked()
-	}
+	l.receivedLocked(d.memory())
 	return d, nil
+}
+
+// ReceiveAll waits for whole deliveries, and appends all that have come to dst.
+func (l *Link) ReceiveAll(ctx context.Context, dst []*Delivery) ([]*Delivery, error) {
+	l.s.c.mu.Lock()
+	defer l.s.c.mu.Unlock()
+	if err := l.awaitLocked(ctx); err != nil {
+		return dst, err
+	}
+	in, memory := &l.receiver, 0
+	for _, d := range in.queue {
+		memory += d.memory()
+	}
+	dst = append(dst, in.queue...)
+	clear(in.queue)
+	in.queue = in.queue[:0]
+	l.receivedLocked(memory)
+	return dst, nil
+}
+
+// awaitLocked waits for a whole delivery.
+func (l *Link) awaitLocked(ctx context.Context) error {
+	for len(l.receiver.queue) == 0 {
+		if l.err != nil {
+			return l.err
+		}
+		if err := l.s.c.waitLocked(ctx, &l.changed); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// receivedLocked counts deliveries that the application has received.
+func (l *Link) receivedLocked(memory int) {
+	if l.err != nil {
+		return // they are counted already, by dropLocked
+	}
+	c := l.s.c
+	c.buffered -= memory
+	c.readable.wakeLocked()
+	l.topUpLocked()
 }
 
 // transferLocked handles a transfer frame. It copies the payload once, to its final place.

@@ -3,6 +3,7 @@ package connection
 import (
 	"context"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -97,4 +98,12 @@ func putTokenProperties(token Token, audience string) amqp.Map {
 	return amqp.Map{
 		{Key: "operation", Value: "put-token"}, {Key: "type", Value: token.Type}, {Key: "name", Value: audience}, {Key: "expiration", Value: expiration(token)},
 	}
+}
+
+// expiration is when a token expires, as the Go SDK writes it: Unix seconds as text, 0 if unknown.
+func expiration(token Token) string {
+	if token.Expires.IsZero() {
+		return "0"
+	}
+	return strconv.FormatInt(token.Expires.Unix(), 10)
 }

@@ -105,6 +105,7 @@ func handshake(ctx context.Context, cfg *Config, t transport, container string, 
 			IdleTimeout: idleTimeout,
 			LinkBacklog: -1, // no peer attaches a link of its own
 			WholeWrites: cfg.NewWebSocketConn != nil,
+			MaxBuffered: cfg.MaxBuffered,
 			Properties:  openProperties(cfg.ApplicationID),
 		})
 	})

@@ -74,6 +74,10 @@ type Config struct {
 	// refuses every link of a connection without a token.
 	WithoutCBS bool
 
+	// MaxBuffered bounds the bytes of events that were received and that no Receiver has returned
+	// yet. Zero is the engine's default.
+	MaxBuffered int
+
 	// Logger may be nil. At level DEBUG it also gets frames; at LevelTraffic it gets every frame.
 	Logger *slog.Logger
 

@@ -3,10 +3,10 @@
 //
 // A [Conn] connects when it is first needed. After a loss it connects again when it is next needed.
 // In between only AMQP's keep-alive runs. A connection has the engine's two goroutines, one of ours
-// that reports its end, and one each for $cbs and $management that reads replies. A link has no
-// goroutine. The connection carries one link pair to $cbs, and one to $management when properties
-// are read. Every [Sender] has its own session and sender link. The loss of a link does not affect
-// the others.
+// that reports its end, and one each for $cbs and $management that reads replies. A sender's link
+// has no goroutine; a receiver's has one that renews its token. The connection carries one link
+// pair to $cbs, and one to $management when properties are read. Every [Sender] has its own session
+// and sender link. The loss of a link does not affect the others.
 //
 // Each hub is authorized once per connection. If the service refuses that, each of its partitions
 // is authorized ([grant]). A token is renewed before it expires while anything is sent. No send
@@ -20,6 +20,9 @@
 // opening that failed is tried again after againPause at the earliest, however many callers ask for
 // it. Callers that wait for the same opening share one try. Within an opening, TCP is dialled again
 // after tcpTimeout without an answer, unless the caller has a dialer of its own.
+//
+// A [Receiver] reads one partition, over its own session and link. It has a token of its own, as
+// the service's clients have.
 //
 // A sender from [Conn.IdempotentSender] asks for an identity when it attaches. It never sends on a
 // link whose identity its caller has not seen.

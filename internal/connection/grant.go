@@ -73,6 +73,12 @@ func (cl *client) permitNow(hub, partitionID string) (permit, *flight[permit], e
 	default:
 		entity = partitionID
 	}
+	return cl.permitLocked(path, partitionID, entity)
+}
+
+// permitLocked is permitNow for the grant of a path, on behalf of a partition, "" for the hub. The
+// entity is that of askLocked.
+func (cl *client) permitLocked(path, partitionID, entity string) (permit, *flight[permit], error) {
 	g := cl.grantLocked(path)
 	if g.version > 0 {
 		entity = "" // the service has taken a token for the hub before
@@ -87,6 +93,40 @@ func (cl *client) permitNow(hub, partitionID string) (permit, *flight[permit], e
 		return g.permit(), nil, nil // err says that the connection is closed; the caller's next step finds that too
 	}
 	return permit{}, f, err
+}
+
+// authorizePath is authorize for a path that has a grant of its own, such as a receiver's.
+func (cl *client) authorizePath(ctx context.Context, path string) (permit, error) {
+	if cl.owner.cfg.WithoutCBS {
+		return permit{}, nil
+	}
+	cl.mu.Lock()
+	p, f, err := cl.permitLocked(path, "", "")
+	cl.mu.Unlock()
+	if f == nil {
+		return p, err
+	}
+	p, err = f.wait(ctx)
+	p.fresh = true
+	return p, err
+}
+
+// renewal is when the token of a path is to be renewed; zero for never.
+func (cl *client) renewal(path string) time.Time {
+	cl.mu.Lock()
+	defer cl.mu.Unlock()
+	return cl.grantLocked(path).renewal
+}
+
+// renew gets another token for a path. It waits for the answer.
+func (cl *client) renew(path string) error {
+	cl.mu.Lock()
+	f, err := cl.askLocked(cl.grantLocked(path), "")
+	cl.mu.Unlock()
+	if err == nil {
+		_, err = f.wait(cl.owner.lifetime)
+	}
+	return err
 }
 
 func (cl *client) grantLocked(path string) *grant {

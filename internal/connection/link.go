@@ -11,7 +11,7 @@ import (
 	"github.com/go-eventhubs/eventhubs/internal/amqp"
 )
 
-// link is a sender link in its own session. Some servers end the whole session of a link that they
+// link is a link in its own session: a sender's, or a receiver's. Some servers end the whole session of a link that they
 // refuse, or to which a frame comes late.
 type link struct {
 	// Immutable after newLink.
@@ -26,8 +26,7 @@ type link struct {
 	leaving sync.Once
 }
 
-// newLink begins a session and attaches a sender link, and further links with it, in one round
-// trip. It fills in their names. The ctx belongs to an opening, never to a caller. If the peer does
+// newLink begins a session and attaches a link, and further links with it, in one round trip. It fills in their names. The ctx belongs to an opening, never to a caller. If the peer does
 // not even answer the begin until ctx ends, the connection is cut.
 func newLink(ctx context.Context, cl *client, attach *amqp.Attach, further ...*amqp.Attach) (*link, []*amqp.Link, error) {
 	session, err := cl.amqp.NewSession(ctx)
@@ -38,7 +37,6 @@ func newLink(ctx context.Context, cl *client, attach *amqp.Attach, further ...*a
 		return nil, nil, err
 	}
 	l := &link{client: cl, session: session, gone: make(chan struct{})}
-	attach.Role = amqp.RoleSender
 	attaches := append([]*amqp.Attach{attach}, further...)
 	for _, a := range attaches {
 		a.Name = rand.Text()

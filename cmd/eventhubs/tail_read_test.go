@@ -8,13 +8,12 @@ import (
 	"testing"
 	"time"
 
-	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azeventhubs/v2"
 	"github.com/go-eventhubs/eventhubs/emulator"
 	"github.com/go-eventhubs/eventhubs/internal/amqp"
 	"github.com/go-eventhubs/eventhubs/internal/connection"
 )
 
-// Every client can read a plainMessage. The SDK for Go cannot read an oddMessage.
+// Every client can read a plainMessage. The SDK for Go (go-amqp v1.7.0) cannot read an oddMessage.
 func plainMessage(body string) amqp.Message { return amqp.Message{Data: [][]byte{[]byte(body)}} }
 
 func oddMessage(body string) amqp.Message {
@@ -33,7 +32,7 @@ func bodiesOf(records []eventRecord, partition string) (bodies []string) {
 	return bodies
 }
 
-func TestTailReadsWhatTheSDKCannot(t *testing.T) {
+func TestTailReadsEveryType(t *testing.T) {
 	server := startServer(t)
 	for i, partition := range []string{"0", "1", "2"} {
 		send(t, server, partition, []amqp.Message{oddMessage("first"), plainMessage("second"), oddMessage("third"), oddMessage("fourth"), plainMessage("fifth")}[i:]...)
@@ -41,13 +40,9 @@ func TestTailReadsWhatTheSDKCannot(t *testing.T) {
 	send(t, server, "3", plainMessage("alone"))
 	p := program{env: map[string]string{connectionEnv: server.ConnectionString("")}}
 	got := p.run(t, "tail", "--from", "start", "--count", "13", "--output", "json")
-	got.want(t, exitOK,
-		"Partition 0: the SDK cannot read the event with sequence number 0 (offset 0): ",
-		"Partition 1: the SDK cannot read the event with sequence number 1 (offset ",
-		"Partition 2: the SDK cannot read the event with sequence number 0 (offset 0): ",
-		"decimal128 not implemented. This program reads on without the SDK.")
-	if n := strings.Count(got.stderr, "\n"); n != 4 {
-		t.Errorf("standard error has %d lines, want one when reading begins, and one for each partition that the SDK cannot read:\n%s", n, got.stderr)
+	got.want(t, exitOK)
+	if n := strings.Count(got.stderr, "\n"); n != 1 {
+		t.Errorf("standard error has %d lines, want one when reading begins:\n%s", n, got.stderr)
 	}
 	records := decodeLines(t, got.stdout)
 	for partition, want := range map[string]string{"0": "[first second third fourth fifth]", "1": "[second third fourth fifth]", "2": "[third fourth fifth]", "3": "[alone]"} {
@@ -61,7 +56,7 @@ func TestTailReadsWhatTheSDKCannot(t *testing.T) {
 	}
 }
 
-func TestTailStartsAtAnEventThatTheSDKCannotRead(t *testing.T) {
+func TestTailStartsAtAnEventOfAnyType(t *testing.T) {
 	server := startServer(t)
 	send(t, server, "0", plainMessage("before"), oddMessage("odd"), plainMessage("after"))
 	var events []emulator.Event
@@ -71,7 +66,7 @@ func TestTailStartsAtAnEventThatTheSDKCannotRead(t *testing.T) {
 	p := program{env: map[string]string{connectionEnv: server.ConnectionString("")}}
 	for _, from := range []string{"sequence:1", "offset:" + events[1].Offset, "time:" + events[1].EnqueuedTime.Format(time.RFC3339Nano)} {
 		got := p.run(t, "tail", "--partition", "0", "--from", from, "--count", "2", "--output", "json")
-		got.want(t, exitOK, "the SDK cannot read the event with sequence number 1 ")
+		got.want(t, exitOK)
 		if bodies := bodiesOf(decodeLines(t, got.stdout), "0"); from[0] != 't' && fmt.Sprint(bodies) != "[odd after]" {
 			t.Errorf("%s: got %v", from, bodies)
 		}
@@ -85,24 +80,20 @@ func TestTailStartsAtAnEventThatTheSDKCannotRead(t *testing.T) {
 	}
 }
 
-// No event is lost or repeated when the connection breaks, with the SDK's reader and with our own.
+// No event is lost or repeated when the connection breaks.
 func TestTailGoesOnWhenItsConnectionIsCut(t *testing.T) {
-	for name, message := range map[string]func(string) amqp.Message{"read by the SDK": plainMessage, "read by itself": oddMessage} {
-		t.Run(name, func(t *testing.T) {
-			server := startServer(t)
-			p := program{env: map[string]string{connectionEnv: server.ConnectionString("")}}
-			tail := p.start(t, "tail", "--from", "start", "--partition", "0", "--output", "json")
-			defer tail.stop()
-			for i := range 4 {
-				send(t, server, "0", message(fmt.Sprint("a", i)), message(fmt.Sprint("b", i)))
-				for j, body := range []string{fmt.Sprint("a", i), fmt.Sprint("b", i)} {
-					if line := tail.line(t); !strings.Contains(line, fmt.Sprintf(`"sequenceNumber":%d,`, 2*i+j)) || !strings.Contains(line, `"body":"`+body+`"`) {
-						t.Fatalf("got %s, want %s", line, body)
-					}
-				}
-				server.CutAll()
+	server := startServer(t)
+	p := program{env: map[string]string{connectionEnv: server.ConnectionString("")}}
+	tail := p.start(t, "tail", "--from", "start", "--partition", "0", "--output", "json")
+	defer tail.stop()
+	for i := range 4 {
+		send(t, server, "0", plainMessage(fmt.Sprint("a", i)), oddMessage(fmt.Sprint("b", i)))
+		for j, body := range []string{fmt.Sprint("a", i), fmt.Sprint("b", i)} {
+			if line := tail.line(t); !strings.Contains(line, fmt.Sprintf(`"sequenceNumber":%d,`, 2*i+j)) || !strings.Contains(line, `"body":"`+body+`"`) {
+				t.Fatalf("got %s, want %s", line, body)
 			}
-		})
+		}
+		server.CutAll()
 	}
 }
 
@@ -151,7 +142,7 @@ func TestAPartitionThatCannotBeReadLeavesTheOthersAlone(t *testing.T) {
 	}
 }
 
-func TestTailReadsByItselfOverEveryWayToTheNamespace(t *testing.T) {
+func TestTailReadsOverEveryWayToTheNamespace(t *testing.T) {
 	for name, args := range map[string][]string{
 		"TLS": {"--tls", "--auth"}, "WebSocket": {"--websocket", "--auth"}, "WebSocket over TLS": {"--websocket", "--tls", "--auth"},
 	} {
@@ -168,7 +159,7 @@ func TestTailReadsByItselfOverEveryWayToTheNamespace(t *testing.T) {
 			record := writeFile(t, `{"body":"odd","properties":{"p":"30400000000000000000000000000001"},"types":{"properties":{"p":"decimal128"}}}`)
 			p.run(t, append([]string{"publish", "--format", "events", record}, trust...)...).want(t, exitOK)
 			got := p.run(t, append([]string{"tail", "--from", "start", "--count", "1", "--output", "json"}, trust...)...)
-			got.want(t, exitOK, "the SDK cannot read")
+			got.want(t, exitOK)
 			if !strings.Contains(got.stdout, `"p":"30400000000000000000000000000001"`) {
 				t.Errorf("got %s", got.stdout)
 			}
@@ -176,42 +167,26 @@ func TestTailReadsByItselfOverEveryWayToTheNamespace(t *testing.T) {
 	}
 }
 
-func TestTailReadsByItselfWithAnIdentity(t *testing.T) {
+func TestTailReadsWithAnIdentity(t *testing.T) {
 	server := startSecureServer(t)
 	p := program{credential: server.Credential()}
 	to := []string{"--namespace", server.Addr(), "--hub", "events", "--tls-ca", authorityFile(t, server)}
 	record := writeFile(t, `{"body":"odd","properties":{"p":"ü"},"types":{"properties":{"p":"char"}}}`)
 	p.run(t, append([]string{"publish", "--format", "events", record}, to...)...).want(t, exitOK)
 	got := p.run(t, append([]string{"tail", "--from", "start", "--count", "1", "--output", "json"}, to...)...)
-	got.want(t, exitOK, "the SDK cannot read", "char not implemented")
+	got.want(t, exitOK)
 	if !strings.Contains(got.stdout, `"types":{"properties":{"p":"char"}}`) {
 		t.Errorf("got %s", got.stdout)
 	}
 }
 
-func TestWhatTheSDKCannotReadIsVerified(t *testing.T) {
+func TestEventsOfEveryTypeAreVerified(t *testing.T) {
 	record := writeFile(t, `{"body":"odd","properties":{"p":"ü"},"types":{"properties":{"p":"char"}},"key":"k"}`+"\n"+`{"body":"plain","key":"k"}`+"\n"+
 		`{"bodyValue":"30400000000000000000000000000001","types":{"body":"decimal128"}}`+"\n")
 	got := program{}.run(t, "publish", "--format", "events", "--output", "json", record)
 	got.want(t, exitOK)
 	if r := got.report(t); r.Events != 3 || !r.Verified {
 		t.Errorf("unexpected report %+v", r)
-	}
-}
-
-func TestSelectorsAreTheSDKs(t *testing.T) {
-	at := time.UnixMilli(1795946299280)
-	for want, from := range map[string]azeventhubs.StartPosition{
-		"amqp.annotation.x-opt-offset > '-1'":                    {Earliest: new(true)},
-		"amqp.annotation.x-opt-offset > '@latest'":               {Latest: new(true)},
-		"amqp.annotation.x-opt-offset >= '17'":                   {Offset: new("17"), Inclusive: true},
-		"amqp.annotation.x-opt-sequence-number > '5'":            {SequenceNumber: new(int64(5))},
-		"amqp.annotation.x-opt-enqueued-time >= '1795946299280'": {EnqueuedTime: &at, Inclusive: true},
-		"amqp.annotation.x-opt-sequence-number >= '0'":           {SequenceNumber: new(int64(0)), Inclusive: true},
-	} {
-		if got := selector(from); got != want {
-			t.Errorf("got %s, want %s", got, want)
-		}
 	}
 }
 

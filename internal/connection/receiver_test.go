@@ -6,6 +6,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"net"
+	"slices"
 	"strconv"
 	"testing"
 	"testing/synctest"
@@ -34,20 +35,37 @@ func odd(t *testing.T) []byte {
 	return encoded
 }
 
-// wantNext reads an event and compares it with its sender's encoding.
-func wantNext(t *testing.T, r *Reader, want []byte) {
+// A testReceiver takes the events of a Receiver one by one.
+type testReceiver struct {
+	*Receiver
+	come [][]byte
+}
+
+func openReceiver(t *testing.T, c *Conn, source Source) (*testReceiver, error) {
 	t.Helper()
-	got, err := r.Next(t.Context())
-	if err != nil {
-		t.Fatal(err)
+	r, err := c.Receiver(t.Context(), source)
+	return &testReceiver{Receiver: r}, err
+}
+
+// wantNext reads an event and compares it with its sender's encoding.
+func wantNext(t *testing.T, r *testReceiver, want []byte) {
+	t.Helper()
+	if len(r.come) == 0 {
+		come, err := r.Next(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.come = slices.Clone(come)
 	}
+	got := r.come[0]
+	r.come = r.come[1:]
 	// The service's own annotations precede it.
 	if !bytes.HasSuffix(got, want) {
 		t.Errorf("got %q, want %q behind the annotations", got, want)
 	}
 }
 
-func TestAReaderReadsWhatGoAMQPCannot(t *testing.T) {
+func TestAReceiverReadsWhatGoAMQPCannot(t *testing.T) {
 	inBubble(t, emulator.Options{}, func(t *testing.T, b *bench) {
 		events := [][]byte{event("before"), odd(t), event("after")}
 		s := b.Sender(testHub, "0", "")
@@ -57,7 +75,7 @@ func TestAReaderReadsWhatGoAMQPCannot(t *testing.T) {
 			}
 		}
 		for begin := range events {
-			r, err := OpenReader(t.Context(), b.cfg, from(begin-1))
+			r, err := openReceiver(t, b.Conn, from(begin-1))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -69,14 +87,14 @@ func TestAReaderReadsWhatGoAMQPCannot(t *testing.T) {
 	})
 }
 
-func TestAReaderGoesOnForHours(t *testing.T) {
+func TestAReceiverGoesOnForHours(t *testing.T) {
 	inBubble(t, emulator.Options{Idle: neverIdle}, func(t *testing.T, b *bench) {
-		r, err := OpenReader(t.Context(), b.cfg, from(-1))
+		r, err := openReceiver(t, b.Conn, from(-1))
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer r.Close()
-		for range 3 * readCredit { // so that credit is renewed too
+		for range 3 * receiveCredit { // so that credit is renewed too
 			time.Sleep(time.Minute)
 			if err := b.server.Seed(testHub, "0", emulator.Event{Body: []byte("x")}); err != nil {
 				t.Fatal(err)
@@ -86,7 +104,37 @@ func TestAReaderGoesOnForHours(t *testing.T) {
 	})
 }
 
-func TestAReaderSaysWhyItCannotRead(t *testing.T) {
+// A link whose token has expired is ended by the service. A receiver waits for hours on one link.
+func TestAReceiverRenewsItsTokenWhileItWaits(t *testing.T) {
+	attached := 0 // of one connection, whose operations come one at a time
+	hook := func(_ context.Context, op emulator.Operation) emulator.Action {
+		if op.Kind == emulator.KindAttach && op.ConsumerGroup != "" {
+			attached++
+		}
+		return emulator.Pass()
+	}
+	inBubble(t, emulator.Options{Idle: neverIdle, Hook: hook, Authentication: &emulator.Authentication{
+		Keys: []emulator.Key{{Name: "rule", Value: "key", Rights: emulator.RightListen}},
+	}}, func(t *testing.T, b *bench) {
+		r, err := openReceiver(t, b.Conn, from(-1))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer r.Close()
+		for range 3 {
+			time.Sleep(3 * KeyTokenLifetime)
+			if err := b.server.Seed(testHub, "0", emulator.Event{Body: []byte("x")}); err != nil {
+				t.Fatal(err)
+			}
+			wantNext(t, r, []byte("x"))
+		}
+		if attached != 1 {
+			t.Errorf("attached %d times, want once", attached)
+		}
+	})
+}
+
+func TestAReceiverSaysWhyItCannotRead(t *testing.T) {
 	source := func(change func(*Source)) Source { s := from(-1); change(&s); return s }
 	for name, test := range map[string]struct {
 		options emulator.Options
@@ -110,10 +158,9 @@ func TestAReaderSaysWhyItCannotRead(t *testing.T) {
 				if test.config != nil {
 					test.config(&cfg)
 				}
-				r, err := OpenReader(t.Context(), cfg, test.source)
-				if err == nil {
-					defer r.Close()
-				}
+				c := New(cfg)
+				defer func() { _ = c.Close(context.Background()) }()
+				_, err := openReceiver(t, c, test.source)
 				if e, ok := errors.AsType[*Error](err); !ok || e.Code != test.want {
 					t.Errorf("got %v, want the code %s", err, test.want)
 				}
@@ -122,7 +169,7 @@ func TestAReaderSaysWhyItCannotRead(t *testing.T) {
 	}
 }
 
-func TestAReaderEndsWithItsConnectionItsLinkOrItsContext(t *testing.T) {
+func TestAReceiverEndsWithItsConnectionItsLinkOrItsContext(t *testing.T) {
 	inBubble(t, emulator.Options{}, func(t *testing.T, b *bench) {
 		for name, test := range map[string]struct {
 			end  func(cancel context.CancelFunc)
@@ -131,7 +178,7 @@ func TestAReaderEndsWithItsConnectionItsLinkOrItsContext(t *testing.T) {
 			"connection": {func(context.CancelFunc) { b.server.CutAll() }, CodeConnectionLost},
 			"context":    {func(cancel context.CancelFunc) { cancel() }, CodeCanceled},
 		} {
-			r, err := OpenReader(t.Context(), b.cfg, from(-1))
+			r, err := openReceiver(t, b.Conn, from(-1))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -153,7 +200,7 @@ func TestAReaderEndsWithItsConnectionItsLinkOrItsContext(t *testing.T) {
 }
 
 // In normal use: verified tokens, TLS, and WebSocket over TLS.
-func TestAReaderReadsOverEveryTransport(t *testing.T) {
+func TestAReceiverReadsOverEveryTransport(t *testing.T) {
 	server, err := emulator.New(&emulator.Options{Authentication: &emulator.Authentication{}})
 	if err != nil {
 		t.Fatal(err)
@@ -177,12 +224,13 @@ func TestAReaderReadsOverEveryTransport(t *testing.T) {
 	} {
 		cfg := base
 		change(&cfg)
-		r, err := OpenReader(t.Context(), cfg, from(-1))
+		c := New(cfg)
+		r, err := openReceiver(t, c, from(-1))
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
-			continue
+		} else {
+			wantNext(t, r, []byte("x"))
 		}
-		wantNext(t, r, []byte("x"))
-		r.Close()
+		_ = c.Close(context.Background())
 	}
 }
