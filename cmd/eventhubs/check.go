@@ -19,7 +19,10 @@ Usage:
   eventhubs check [options]
 
 Options:
-  --send                    also store a test event; consumers of the hub will see it
+  --send                    also store a test event in each partition; consumers of the hub will see it
+  --listen                  also open a link for reading to each partition. It reads nothing
+  --group NAME              consumer group of --listen (default $Default)
+  --partition ID,…          check these partitions only (default: all)
   --timeout DURATION        how long each step may take (default 10s)
   --frames                  also show each AMQP frame and its time: → sent, ← received. Bodies of
                             messages, keys and tokens are left out, so you can pass the output on
@@ -37,10 +40,11 @@ The steps, with the question that each asks:
   token        does the key or the identity give a token?
   $cbs         does the service accept the token?
   $management  does the hub exist, and how many partitions does it have?
-  link         may the token send to the hub? The step opens a link to the first partition
+  link         may the token send to the hub, and does each partition answer?
   size         how large may a batch be?
   idempotence  does the service offer idempotent publishing?
-  send         with --send: is an event stored?
+  send         with --send: is an event stored in each partition?
+  listen       with --listen: may the token read each partition?
   clock        how far is this machine's clock from the service's?
 
 A step ends as ok, warning, FAILED, skipped or "not reached". The step clock is skipped if the
@@ -58,18 +62,24 @@ Examples:
 type checkOptions struct {
 	clientOptions
 
-	send    bool
-	frames  bool
-	timeout time.Duration
-	json    bool
+	send       bool
+	listen     bool
+	group      string
+	partitions []string // empty: all
+	frames     bool
+	timeout    time.Duration
+	json       bool
 }
 
 func parseCheck(p *process, args []string) (*checkOptions, error) {
 	opts := &checkOptions{}
-	var output string
+	var output, partition string
 	flags := newFlagSet("check")
 	opts.register(flags)
 	flags.BoolVar(&opts.send, "send", false, "")
+	flags.BoolVar(&opts.listen, "listen", false, "")
+	flags.StringVar(&opts.group, "group", defaultGroup, "")
+	flags.StringVar(&partition, "partition", "", "")
 	flags.BoolVar(&opts.frames, "frames", false, "")
 	flags.DurationVar(&opts.timeout, "timeout", 10*time.Second, "")
 	flags.StringVar(&output, "output", "text", "")
@@ -81,9 +91,14 @@ func parseCheck(p *process, args []string) (*checkOptions, error) {
 		return nil, err
 	}
 	opts.json = output == "json"
+	if opts.partitions, err = splitIDs(partition); err != nil {
+		return nil, err
+	}
 	switch {
 	case len(others) > 0:
 		return nil, badInput("unexpected argument %q; see \"eventhubs check --help\"", others[0])
+	case givenFlags(flags)["group"] && !opts.listen:
+		return nil, badInput("--group is for --listen only")
 	case output != "text" && output != "json":
 		return nil, badInput("--output is %q; it must be text or json", output)
 	case opts.timeout <= 0:
@@ -199,6 +214,7 @@ type finding struct {
 	status status // empty: ok, or failed if there is an error
 	detail string
 	remedy string
+	place  string // the partitions that err is about, if not all
 	err    error
 }
 
@@ -223,6 +239,7 @@ func checkSteps() []step {
 		{name: "size", ask: (*checkup).size},
 		{name: "idempotence", ask: (*checkup).idempotence},
 		{name: "send", ask: (*checkup).send},
+		{name: "listen", ask: (*checkup).listen},
 		{name: "clock", ask: (*checkup).clock, always: true},
 	}
 }
@@ -265,6 +282,9 @@ func (c *checkup) take(ctx context.Context, s step) stepResult {
 		f.detail = c.describe(f.err)
 		if ctx.Err() != nil {
 			f.detail = context.Cause(ctx).Error()
+		}
+		if f.place != "" {
+			f.detail = f.place + ": " + f.detail
 		}
 		f.remedy = cmp.Or(f.remedy, c.remedy(s.name, f.err, ctx.Err() != nil))
 	}

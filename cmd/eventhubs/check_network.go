@@ -42,11 +42,11 @@ type checkup struct {
 	reached bool      // something accepts connections
 	// The connection of the steps before amqp, until amqp takes it; nil otherwise.
 	open       net.Conn
-	conn       *connection.Conn // from the step amqp on; nil before
-	proof      proof            // the token from the step token
-	partitions []string         // from the step $management on
-	sender     *connection.Sender
-	date       serverDate // the service's time
+	conn       *connection.Conn     // from the step amqp on; nil before
+	proof      proof                // the token from the step token
+	partitions []string             // those to check, from the step $management on
+	senders    []*connection.Sender // from the step link on, of partitions
+	date       serverDate           // the service's time
 }
 
 func newCheckup(p *process, opts *checkOptions, namespace, hub string) *checkup {

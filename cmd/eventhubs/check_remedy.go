@@ -33,6 +33,8 @@ func (c *checkup) remedy(step string, err error, late bool) string {
 		return c.lateRemedy(step)
 	case step == "$cbs" && c.date.source != "" && c.date.skew().Abs() > maxSkew:
 		return fmt.Sprintf("%s the service's: set it (NTP); its signatures expire at the wrong time", aheadOrBehind(c.date.skew()))
+	case step == "$cbs" && c.expiredAtOnce(err):
+		return "the token was signed a moment ago with the key, so this machine's clock is wrong: set it (NTP)"
 	case step == "name" && !strings.Contains(c.host, "."):
 		return "check the host's name"
 	case step == "websocket":
@@ -45,6 +47,12 @@ func (c *checkup) remedy(step string, err error, late bool) string {
 		}
 	}
 	return connection.Advise(err, c.setting())
+}
+
+// expiredAtOnce reports whether the service calls a token expired that this command has just signed.
+func (c *checkup) expiredAtOnce(err error) bool {
+	e, ok := errors.AsType[*connection.Error](err)
+	return ok && strings.Contains(e.Description, "ExpiredToken") && c.options.namespace == "" && c.options.delivered.Signature() == ""
 }
 
 // setting returns what advice depends on: the names of options, and how the command authenticates.

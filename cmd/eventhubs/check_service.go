@@ -6,7 +6,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
@@ -101,19 +103,94 @@ func (c *checkup) management(ctx context.Context) finding {
 		return finding{err: err}
 	}
 	c.partitions = properties.PartitionIDs
+	for _, id := range c.options.partitions {
+		if !slices.Contains(properties.PartitionIDs, id) {
+			return finding{err: noPartition(c.hub, id, properties.PartitionIDs), remedy: "give one of these with --partition, or leave it out"}
+		}
+	}
+	if len(c.options.partitions) > 0 {
+		c.partitions = c.options.partitions
+	}
 	return finding{detail: fmt.Sprintf("%d partitions, made %s", len(properties.PartitionIDs), properties.CreatedOn.UTC().Format(time.DateOnly))}
 }
 
 func (c *checkup) link(ctx context.Context) finding {
-	c.sender = c.conn.Sender(c.hub, c.partitions[0], "eventhubs-check")
-	if err := c.sender.Open(ctx); err != nil {
-		return finding{err: err}
+	for _, id := range c.partitions {
+		c.senders = append(c.senders, c.conn.Sender(c.hub, id, "eventhubs-check"))
 	}
-	return finding{detail: "partition " + c.partitions[0] + " is open for sending"}
+	failed := c.ofEach(func(i int) error { return c.senders[i].Open(ctx) })
+	return c.found(failed, "open for sending")
+}
+
+// listen opens a link for reading to each partition. It reads nothing.
+func (c *checkup) listen(ctx context.Context) finding {
+	if !c.options.listen {
+		return finding{status: statusSkipped, detail: "--listen opens links for reading"}
+	}
+	failed := c.ofEach(func(i int) error {
+		source := connection.Source{Hub: c.hub, ConsumerGroup: c.options.group, PartitionID: c.partitions[i], Selector: "amqp.annotation.x-opt-offset > '@latest'"}
+		r, err := c.conn.Receiver(ctx, source)
+		if err == nil {
+			r.Close()
+		}
+		return err
+	})
+	f := c.found(failed, "open for reading in the group "+c.options.group)
+	if e, ok := errors.AsType[*connection.Error](f.err); ok && e.Code == connection.CodeNotFound {
+		f.remedy = fmt.Sprintf("there is no consumer group %q: check --group", c.options.group)
+	}
+	return f
+}
+
+// ofEach asks something of all partitions at the same time, and returns the error of each.
+func (c *checkup) ofEach(ask func(i int) error) []error {
+	errs := make([]error, len(c.partitions))
+	var asking sync.WaitGroup
+	for i := range c.partitions {
+		asking.Go(func() { errs[i] = ask(i) }) // ends with the step's time at the latest
+	}
+	asking.Wait()
+	return errs
+}
+
+// found returns the finding of a question to all partitions. It names those that failed, if not all
+// have, and the first error.
+func (c *checkup) found(errs []error, is string) finding {
+	var first error
+	var ids []string
+	late := 0
+	for i, err := range errs {
+		if err == nil {
+			continue
+		}
+		if first == nil {
+			first = err
+		}
+		if errors.Is(err, context.DeadlineExceeded) {
+			late++
+		}
+		ids = append(ids, c.partitions[i])
+	}
+	those := "partition " + strings.Join(ids, ", ")
+	if len(ids) > 1 {
+		those = "partitions " + strings.Join(ids, ", ")
+	}
+	switch {
+	case first == nil && len(errs) == 1:
+		return finding{detail: "partition " + c.partitions[0] + " is " + is}
+	case first == nil:
+		return finding{detail: fmt.Sprintf("all %d partitions are %s", len(errs), is)}
+	case len(ids) == len(errs):
+		return finding{err: first}
+	case late == len(ids):
+		return finding{err: first, place: those, remedy: "the other partitions answer: events for " + those +
+			" wait or fail; try again, and if it lasts, give the hub and the partition to Azure support"}
+	}
+	return finding{err: first, place: those}
 }
 
 func (c *checkup) size(context.Context) finding {
-	n := c.sender.MaxMessageSize()
+	n := c.senders[0].MaxMessageSize()
 	switch {
 	case n == 0:
 		return finding{status: statusWarning, detail: "the service names no limit", remedy: "Event Hubs does: check that it is the namespace, and not another broker"}
@@ -140,15 +217,21 @@ func (c *checkup) send(ctx context.Context) finding {
 	if !c.options.send {
 		return finding{status: statusSkipped, detail: "--send stores a test event"}
 	}
-	// A message whose body is one data section (AMQP 1.0, 3.2.6) of less than 256 bytes.
-	event := append([]byte{0x00, 0x53, 0x75, 0xa0, byte(len(checkBody))}, checkBody...)
-	if result := c.sender.Send(ctx, connection.BatchOf(event)); result.Err != nil {
-		return finding{err: result.Err}
+	failed := c.ofEach(func(i int) error { return c.senders[i].Send(ctx, connection.BatchOf(dataMessage(checkBody))).Err })
+	f := c.found(failed, "")
+	if e, ok := errors.AsType[*connection.Error](f.err); ok && e.Code == connection.CodeTooLarge {
+		f.remedy = fmt.Sprintf("the server refuses %d bytes: no tier of Event Hubs does; check that it is the namespace, and what is between here and there", len(dataMessage(checkBody)))
+	}
+	if f.err != nil {
+		return f
 	}
 	now := c.process.now()
 	// The answer matters only for the clock.
 	if properties, err := c.conn.PartitionProperties(ctx, c.hub, c.partitions[0]); err == nil {
 		c.date.fromEvent(properties.LastEnqueuedOn, now)
 	}
-	return finding{detail: fmt.Sprintf("%s is stored in partition %s", checkBody, c.partitions[0])}
+	if len(c.partitions) == 1 {
+		return finding{detail: fmt.Sprintf("%s is stored in partition %s", checkBody, c.partitions[0])}
+	}
+	return finding{detail: fmt.Sprintf("%s is stored in each of %d partitions", checkBody, len(c.partitions))}
 }

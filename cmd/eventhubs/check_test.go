@@ -98,7 +98,7 @@ func TestCheckOfWhatIsWell(t *testing.T) {
 	args := []string{"--namespace", server.Addr(), "--hub", "events", "--tls-ca", authorityFile(t, server)}
 	r := p.check(t, exitOK, args...)
 	for _, s := range r.Steps {
-		if s.Name == "send" && s.Status == statusSkipped {
+		if (s.Name == "send" || s.Name == "listen") && s.Status == statusSkipped {
 			continue
 		}
 		if s.Status != statusOK {
@@ -108,14 +108,14 @@ func TestCheckOfWhatIsWell(t *testing.T) {
 	if detail := r.step(t, "tls").Detail; !strings.Contains(detail, "TLS 1.3, certificate by Event Hubs emulator") {
 		t.Errorf("TLS is described as %q", detail)
 	}
-	r = p.check(t, exitOK, append(args, "--websocket", "--send")...)
+	r = p.check(t, exitOK, append(args, "--websocket", "--send", "--listen")...)
 	for _, s := range r.Steps {
 		if s.Status != statusOK {
 			t.Errorf("%+v, want ok", s)
 		}
 	}
-	if n := len(stored(server, "events")); n != 1 {
-		t.Errorf("%d events are stored, want the test event", n)
+	if n := len(stored(server, "events")); n != len(server.PartitionIDs("events")) {
+		t.Errorf("%d events are stored, want the test event in each partition", n)
 	}
 	got := p.run(t, append([]string{"check"}, args...)...)
 	got.want(t, exitOK)
@@ -261,7 +261,7 @@ func TestCheckAndTheProducerAdviseAlike(t *testing.T) {
 		{"a wrong key", reject(emulator.KindPutToken, "com.microsoft:auth-failed", "InvalidSignature: The token has an invalid signature."),
 			"the key is wrong: copy the connection string again", "the key is wrong: copy the connection string again"},
 		{"an expired token", reject(emulator.KindPutToken, "com.microsoft:auth-failed", "ExpiredToken: The token is expired."),
-			"the token has expired: make a new signature", "the token has expired: if it was signed a moment ago, this machine's clock is wrong"},
+			"so this machine's clock is wrong", "the token has expired: if it was signed a moment ago, this machine's clock is wrong"},
 		{"a hub that was deleted", reject(emulator.KindManagement, "amqp:not-found", "The messaging entity could not be found."),
 			`there is no event hub "events" in this namespace: check --hub or EntityPath`, "there is no such event hub in this namespace: check its name or EntityPath"},
 		{"a hub that was deleted a moment ago", reject(emulator.KindManagement, "amqp:resource-deleted", "The messaging entity was deleted."),
@@ -390,7 +390,7 @@ func TestCheckShowsFramesAndNoSecret(t *testing.T) {
 			t.Errorf("a frame has %q", secret)
 		}
 	}
-	if n := len(stored(server, "events")); n != 2 {
+	if n := len(stored(server, "events")); n != 2*len(server.PartitionIDs("events")) {
 		t.Errorf("%d events are stored, want the test events", n)
 	}
 	if r := (program{}).check(t, exitOK, args[:2]...); r.Frames != nil {
@@ -415,4 +415,72 @@ func TestCheckOfAPeerThatWantsAnotherLogin(t *testing.T) {
 	}()
 	r := program{}.check(t, exitFailed, to(l.Addr().String(), "c2VjcmV0", true)...)
 	r.failing(t, "amqp", "offers the SASL mechanisms PLAIN, but not ANONYMOUS or MSSBCBS", "requires another login than Event Hubs")
+}
+
+func TestCheckSeesAllPartitions(t *testing.T) {
+	server, args := startFor(t, &emulator.Options{})
+	r := program{}.check(t, exitOK, append(args, "--send", "--listen")...)
+	for _, id := range server.PartitionIDs("events") {
+		if n := server.Counts("events", id).Events; n != 1 {
+			t.Errorf("partition %s has %d events, want the test event", id, n)
+		}
+	}
+	for step, want := range map[string]string{"link": "all 4 partitions are open for sending", "send": "is stored in each of 4 partitions", "listen": "all 4 partitions are open for reading in the group $Default"} {
+		if s := r.step(t, step); s.Status != statusOK || !strings.Contains(s.Detail, want) {
+			t.Errorf("got %+v, want %q", s, want)
+		}
+	}
+	r = program{}.check(t, exitOK, append(args, "--send", "--listen", "--partition", "2")...)
+	if s := r.step(t, "send"); !strings.Contains(s.Detail, "is stored in partition 2") || server.Counts("events", "2").Events != 2 || server.Counts("events", "1").Events != 1 {
+		t.Errorf("got %+v, want an event in partition 2 only", s)
+	}
+	r = program{}.check(t, exitFailed, append(args, "--partition", "2,9")...)
+	r.failing(t, "$management", `has no partition "9"; it has 0, 1, 2, 3`, "--partition")
+	r = program{}.check(t, exitFailed, append(args, "--listen", "--group", "nobody")...)
+	r.failing(t, "listen", "amqp:not-found", `there is no consumer group "nobody": check --group`)
+	program{}.run(t, append([]string{"check", "--group", "x"}, args...)...).want(t, exitBadInput, "--group is for --listen only")
+}
+
+// onlyIn is a hook for one partition.
+func onlyIn(partition string, kind emulator.Kind, action emulator.Action) emulator.Hook {
+	return func(_ context.Context, op emulator.Operation) emulator.Action {
+		if op.Kind == kind && op.PartitionID == partition {
+			return action
+		}
+		return emulator.Pass()
+	}
+}
+
+func TestCheckNamesThePartitionThatFails(t *testing.T) {
+	for _, test := range []struct {
+		name                 string
+		hook                 emulator.Hook
+		args                 []string
+		step, detail, remedy string
+	}{
+		{"silent link", onlyIn("2", emulator.KindAttach, emulator.Silence()), []string{"--timeout", "500ms"}, "link", "partition 2: no answer within 500ms", "the other partitions answer"},
+		{"refused link", onlyIn("1", emulator.KindAttach, emulator.Reject("amqp:internal-error", "moved")), nil, "link", "partition 1: amqp:internal-error: moved", "try again"},
+		{"silent event", onlyIn("3", emulator.KindTransfer, emulator.Silence()), []string{"--send", "--timeout", "500ms"}, "send", "partition 3: no answer within 500ms", "give the hub and the partition to Azure support"},
+		{"event that is too large", onlyIn("0", emulator.KindTransfer, emulator.Reject("amqp:link:message-size-exceeded", "too large")), []string{"--send"}, "send", "partition 0: amqp:link:message-size-exceeded", "no tier of Event Hubs does"},
+		{"token that expires at once", reject(emulator.KindPutToken, "com.microsoft:auth-failed", "ExpiredToken: The token is expired."), nil, "$cbs", "ExpiredToken", "was signed a moment ago with the key, so this machine's clock is wrong"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			_, args := startFor(t, &emulator.Options{Hook: test.hook})
+			r := program{}.check(t, exitFailed, append(args, test.args...)...)
+			r.failing(t, test.step, test.detail, test.remedy)
+		})
+	}
+}
+
+// Some servers answer 1970 for a time that they do not know.
+func TestATimeBeforeEventHubsIsNoClock(t *testing.T) {
+	var d serverDate
+	for _, unknown := range []time.Time{{}, time.Unix(0, 0)} {
+		if d.fromEvent(unknown, time.Now()); d.source != "" {
+			t.Errorf("%v is taken for the service's time", unknown)
+		}
+	}
+	if d.fromEvent(time.Now(), time.Now()); d.source == "" {
+		t.Error("a good time is not taken")
+	}
 }

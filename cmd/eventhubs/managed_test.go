@@ -126,8 +126,8 @@ func TestAManagedIdentityIsFoundAndLetIn(t *testing.T) {
 			t.Errorf("%s: %v, want status 0 and %q in\n%s", test.args[0], err, test.want, output)
 		}
 	}
-	if got := len(stored(server, "events")); got != 3 {
-		t.Errorf("%d events are stored, want 3", got)
+	if got := len(stored(server, "events")); got != 6 {
+		t.Errorf("%d events are stored, want 6", got)
 	}
 	identity.mu.Lock()
 	defer identity.mu.Unlock()
