@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"strconv"
+	"strings"
 	"time"
 	"unicode/utf8"
 
@@ -124,20 +125,58 @@ func printable(text string) string { return string(appendPrintable(nil, text)) }
 
 func appendPrintable(dst []byte, text string) []byte {
 	from := 0
-	for i, c := range text {
-		if c >= ' ' && c < 0x7f || c > 0x7f && strconv.IsPrint(c) {
+	for i := 0; i < len(text); {
+		if c := text[i]; c >= ' ' && c < 0x7f {
+			i++
 			continue
 		}
-		if i >= from {
+		c, size := utf8.DecodeRuneInString(text[i:])
+		if !strconv.IsPrint(c) {
 			dst = append(dst, text[from:i]...)
+			quoted := len(dst)
+			dst = strconv.AppendQuoteRune(dst, c)
+			dst = append(dst[:quoted], dst[quoted+1:len(dst)-1]...) // without its quotation marks
+			from = i + size
 		}
-		quoted := len(dst)
-		dst = strconv.AppendQuoteRune(dst, c)
-		dst = append(dst[:quoted], dst[quoted+1:len(dst)-1]...) // without its quotation marks
-		from = i + utf8.RuneLen(c)
+		i += size
 	}
 	return append(dst, text[from:]...)
 }
 
-// appendQuoted appends bytes that are not UTF-8, in quotation marks, as Go writes them.
-func appendQuoted(dst []byte, b []byte) []byte { return strconv.AppendQuote(dst, string(b)) }
+// appendQuoted appends bytes in quotation marks, as strconv.AppendQuote does, several times as fast
+// for bytes that are not text.
+func appendQuoted(dst []byte, b []byte) []byte {
+	const hex = "0123456789abcdef"
+	dst = append(dst, '"')
+	for i := 0; i < len(b); {
+		c := b[i]
+		switch {
+		case c == '"' || c == '\\':
+			dst = append(dst, '\\', c)
+		case c >= ' ' && c < 0x7f:
+			dst = append(dst, c)
+		case c < utf8.RuneSelf:
+			if n := strings.IndexByte("\a\b\f\n\r\t\v", c); n >= 0 {
+				dst = append(dst, '\\', "abfnrtv"[n])
+			} else {
+				dst = append(dst, '\\', 'x', hex[c>>4], hex[c&0xf])
+			}
+		default:
+			r, size := utf8.DecodeRune(b[i:])
+			switch {
+			case r == utf8.RuneError && size == 1:
+				dst = append(dst, '\\', 'x', hex[c>>4], hex[c&0xf])
+			case strconv.IsPrint(r):
+				dst = append(dst, b[i:i+size]...)
+			default:
+				quoted := len(dst)
+				dst = strconv.AppendQuoteRune(dst, r)
+				dst = append(dst[:quoted], dst[quoted+1:len(dst)-1]...) // without its quotation marks
+			}
+			i += size
+			continue
+		}
+		i++
+	}
+	return append(dst, '"')
+}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"math/rand/v2"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -66,10 +67,28 @@ func FuzzJSONString(f *testing.F) {
 		if got, want := string(appendJSONString(nil, text)), encodeJSON(t, text); got != want {
 			t.Errorf("%q: got %s, want %s", text, got, want)
 		}
+		if got, want := string(appendQuoted(nil, []byte(text))), strconv.Quote(text); got != want {
+			t.Errorf("got %s, want %s", got, want)
+		}
 		if got := printable(text); strings.ContainsFunc(got, func(c rune) bool { return c < ' ' || c == 0x7f }) {
 			t.Errorf("%q: a control character is in %q", text, got)
 		}
 	})
+}
+
+func TestAnyBytesAreQuotedAsInGo(t *testing.T) {
+	seed := rand.Uint64()
+	t.Logf("seed %d", seed)
+	r := rand.New(rand.NewPCG(seed, 0))
+	for range 2_000 {
+		b := []byte(randomText(r) + "\x00\a\t\v\"\\\x7f'" + randomText(r))
+		for range 5 {
+			b[r.IntN(len(b))] = byte(r.Uint32())
+		}
+		if got, want := string(appendQuoted(nil, b)), strconv.Quote(string(b)); got != want {
+			t.Fatalf("got %s, want %s", got, want)
+		}
+	}
 }
 
 func BenchmarkPrint(b *testing.B) {

@@ -77,7 +77,7 @@ var plainJSON = func() (plain [256]bool) {
 }()
 
 // appendJSONString appends text in quotation marks. Bytes that are no UTF-8 become U+FFFD.
-func appendJSONString[T string | []byte](dst []byte, text T) []byte {
+func appendJSONString(dst []byte, text string) []byte {
 	const hex = "0123456789abcdef"
 	dst = append(dst, '"')
 	from := 0
@@ -88,7 +88,7 @@ func appendJSONString[T string | []byte](dst []byte, text T) []byte {
 			continue
 		}
 		if c >= utf8.RuneSelf {
-			r, size := utf8.DecodeRuneInString(string(text[i:min(i+utf8.UTFMax, len(text))]))
+			r, size := utf8.DecodeRuneInString(text[i:])
 			switch {
 			case r == utf8.RuneError && size == 1:
 				dst = append(append(dst, text[from:i]...), `\ufffd`...)
