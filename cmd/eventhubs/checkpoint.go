@@ -10,8 +10,8 @@ import (
 	"path/filepath"
 )
 
-// A checkpoint is the place in a file after a line that a journal has accepted. The journal keeps
-// it with the line's event, so that a later run goes on there.
+// A checkpoint is the place in a file after a line that a journal has accepted, or that is stored.
+// A keeper has it, so that a later run goes on there. The journal keeps it with the line's event.
 type checkpoint struct {
 	name   string // of the file, absolute
 	before uint32 // checksum of the names before it on the command line; 0 for the first
@@ -20,12 +20,27 @@ type checkpoint struct {
 	trail
 }
 
-// A trail is where a cutter is in a file's content (gzip is decompressed), and what it has read.
+// A trail is where a cutter is in a file's content (decompressed), and what it has read.
 type trail struct {
 	offset int64
 	head   uint32 // checksum of the first headBytes before offset
 	last   uint32 // checksum of the latest line, with its end
 	length int64  // of that line
+}
+
+// A keeper is what keeps the place in the input, in words.
+type keeper struct {
+	name    string // as the subject of a sentence
+	has     string // what became of the line before the place
+	instead string // what to give for another input
+	strict  bool   // another input is refused
+}
+
+var keptByJournal = &keeper{name: "the journal", has: "accepted into the journal", instead: "use another directory for --journal"}
+
+// keptByFile returns the keeper in a file of --resume.
+func keptByFile(name string) *keeper {
+	return &keeper{name: "--resume " + name, has: "published", instead: "give another file for --resume", strict: true}
 }
 
 // headBytes of a file, and its last line that was accepted, show if it is still the same file.
@@ -123,21 +138,24 @@ func (s *source) goOn(c checkpoint) (string, error) {
 		return text, nil
 	}
 	if known {
-		return "", badInput("the journal goes on after %s, and other files were before that one: give the same files in the same order, and new ones after them", c.place())
+		return "", badInput("%s goes on after %s, and other files were before that one: give the same files in the same order, and new ones after them", s.keeper.name, c.place())
+	}
+	if s.keeper.strict {
+		return "", badInput("%s goes on after %s, of another input: give that input, or %s", s.keeper.name, c.place(), s.keeper.instead)
 	}
 	return fmt.Sprintf("The journal's last line is %s, of another input: this one is published from its beginning", c.place()), nil
 }
 
 // follow makes a cutter note where it is in a file. Before that it goes on after the input's
 // checkpoint. It returns the checkpoint that update completes; nil if there will be none.
-func (c *cutter) follow(content io.ReadCloser, mark int, in *input, keeps bool) (*checkpoint, error) {
+func (c *cutter) follow(content io.Reader, mark int, in *input, kept *keeper) (*checkpoint, error) {
 	file, ok := content.(*os.File)
-	if !ok || !keeps {
+	if !ok || kept == nil {
 		return nil, nil
 	}
 	c.trail = new(trail)
 	if in.from != nil {
-		if err := c.resume(file, int64(mark), in.from); err != nil {
+		if err := c.resume(file, int64(mark), in.from, kept); err != nil {
 			return nil, err
 		}
 	}
@@ -157,14 +175,14 @@ func (c *checkpoint) update(at *cutter) *checkpoint {
 }
 
 // resume takes a cutter to the place after a checkpoint, if the file still is what it was.
-func (c *cutter) resume(file *os.File, mark int64, from *checkpoint) error {
+func (c *cutter) resume(file *os.File, mark int64, from *checkpoint, kept *keeper) error {
 	info, err := file.Stat()
 	if err != nil {
 		return err
 	}
 	shorter := fmt.Sprintf("that was at its byte %d, of %d in the file, which has %d now", from.offset, from.size, info.Size())
 	changed := func(how string) error {
-		return badInput("%s has changed since %s was accepted into the journal: %s; if it is a new file, give it another name, or use another directory for --journal", from.name, from.what(), how)
+		return badInput("%s has changed since %s was %s: %s; if it is a new file, give it another name, or %s", from.name, from.what(), kept.has, how, kept.instead)
 	}
 	head := make([]byte, min(from.offset, headBytes))
 	n, err := c.peek(head)
@@ -226,9 +244,10 @@ func (c *cutter) peek(p []byte) (int, error) {
 // skip takes the reader to an offset in the content, which begins after a byte order mark. The
 // content may end earlier.
 func (c *cutter) skip(file *os.File, mark, offset int64) error {
-	if !c.zipped {
+	if !c.packed {
 		_, err := file.Seek(mark+offset, io.SeekStart)
-		c.r.Reset(file)
+		c.source.n.Add(mark + offset)
+		c.r.Reset(c.source)
 		return err
 	}
 	if _, err := io.CopyN(io.Discard, c.r, offset); err != io.EOF {

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"flag"
+	"io"
 	"net"
 	"os"
 	"strings"
@@ -24,6 +25,7 @@ const (
 // clientOptions are the options of the commands that are clients of a namespace.
 type clientOptions struct {
 	connectionString string // empty: not given
+	stringFile       string // of --connection-string-file; empty: not given
 	// Empty: not given; never together with connectionString.
 	namespace  string
 	credential azcore.TokenCredential  // with namespace
@@ -37,6 +39,7 @@ type clientOptions struct {
 func (c *clientOptions) register(flags *flag.FlagSet) {
 	flags.StringVar(&c.hub, "hub", "", "")
 	flags.StringVar(&c.connectionString, "connection-string", "", "")
+	flags.StringVar(&c.stringFile, "connection-string-file", "", "")
 	flags.StringVar(&c.namespace, "namespace", "", "")
 	flags.StringVar(&c.caFile, "tls-ca", "", "")
 	flags.BoolVar(&c.webSocket, "websocket", false, "")
@@ -44,8 +47,10 @@ func (c *clientOptions) register(flags *flag.FlagSet) {
 
 // clientHelp is the part of each such command's help about these options.
 const clientHelp = `  --hub NAME                event hub (default: the connection string's EntityPath, else events)
-  --connection-string CS    namespace with a key or a signature. EVENTHUBS_CONNECTION_STRING is
-                            safer: other users of the machine can see command lines
+  --connection-string CS    namespace with a key or a signature. EVENTHUBS_CONNECTION_STRING or a
+                            file is safer: other users of the machine can see command lines
+  --connection-string-file FILE
+                            a file that holds the connection string, so that no shell's history does
   --namespace HOST          namespace, such as name.servicebus.windows.net. The token comes from
                             DefaultAzureCredential: environment variables, workload or managed
                             identity, az login, azd. Needs --hub
@@ -58,12 +63,23 @@ const clientHelp = `  --hub NAME                event hub (default: the connecti
 // so that no error shows its secrets.
 func (c *clientOptions) complete(p *process, given map[string]bool) error {
 	variable, set := p.lookupEnv(connectionEnv)
-	if !given["connection-string"] && !given["namespace"] {
+	inFile := given["connection-string-file"]
+	if !given["connection-string"] && !inFile && !given["namespace"] {
 		c.connectionString = variable
 	}
 	p.connectionString = c.connectionString
 	if p.connectionString == "" {
 		p.connectionString = variable // not used, but no message may show it
+	}
+	switch {
+	case given["connection-string"] && inFile:
+		return badInput("--connection-string and --connection-string-file are given together; give one of them")
+	case inFile && given["namespace"]:
+		return badInput("--connection-string-file and --namespace are given together; the file has its own key, the second uses an Azure identity: give one of them")
+	case inFile:
+		if err := c.readString(p); err != nil {
+			return err
+		}
 	}
 	switch {
 	case given["connection-string"] && given["namespace"]:
@@ -87,6 +103,34 @@ func (c *clientOptions) complete(p *process, given map[string]bool) error {
 	return c.readAuthority(given["tls-ca"])
 }
 
+// maxStringBytes is more than any connection string has. A longer file is another one.
+const maxStringBytes = 64 << 10
+
+// readString reads the file of --connection-string-file. The file may be a pipe, such as that of
+// another program's output. No error shows any of its content.
+func (c *clientOptions) readString(p *process) error {
+	file, err := os.Open(c.stringFile)
+	if err != nil {
+		return badInput("--connection-string-file: %w", withoutCall(err))
+	}
+	defer file.Close()
+	text, err := io.ReadAll(io.LimitReader(file, maxStringBytes+1))
+	encoding := wideEncoding(text)
+	switch {
+	case err != nil:
+		return badInput("--connection-string-file: %w", withoutCall(err))
+	case len(text) > maxStringBytes:
+		return badInput("--connection-string-file: %s is longer than %d bytes, so it is no connection string", c.stringFile, maxStringBytes)
+	case encoding != "":
+		return badInput("--connection-string-file: %s is in %s; save it as UTF-8", c.stringFile, encoding)
+	case isBlank(string(text)):
+		return badInput("--connection-string-file: %s is empty; is the secret missing?", c.stringFile)
+	}
+	c.connectionString = string(text)
+	p.connectionString = c.connectionString
+	return nil
+}
+
 // looksLikeHost refuses texts that cannot be a namespace. A namespace's short name is the usual
 // mistake.
 func looksLikeHost(text string) bool {
@@ -105,7 +149,7 @@ func errEmptyVariable() error {
 
 // errNoNamespace is the error of the commands that need a namespace.
 func errNoNamespace() error {
-	return badInput("no namespace; give a connection string in %s or with --connection-string (\"eventhubs emulator\" prints one), or --namespace and --hub", connectionEnv)
+	return badInput("no namespace; give a connection string in %s or with --connection-string or --connection-string-file (\"eventhubs emulator\" prints one), or --namespace and --hub", connectionEnv)
 }
 
 // readAuthority reads the file of --tls-ca, if given.

@@ -157,3 +157,54 @@ func TestWebSocketGoesThroughTheProxyOfTheEnvironment(t *testing.T) {
 		t.Errorf("%d connections went through the proxy, want at least one for each command", len(asked))
 	}
 }
+
+// A key on the command line stays in the shell's history. So every client takes a file.
+func TestTheConnectionStringComesFromAFile(t *testing.T) {
+	server := startServer(t)
+	for name, content := range map[string]string{
+		"plain":             server.ConnectionString("events"),
+		"a line":            server.ConnectionString("events") + "\r\n",
+		"a byte order mark": "\ufeff" + server.ConnectionString("events") + "\n",
+		"quoted":            `"` + server.ConnectionString("events") + `"`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			file := writeFile(t, content)
+			// The variable is not for this run.
+			p := program{env: map[string]string{connectionEnv: "Endpoint=sb://elsewhere.example/;SharedAccessKeyName=n;SharedAccessKey=c2VjcmV0"}}
+			p.run(t, "publish", "--connection-string-file", file, writeFile(t, "a\n")).want(t, exitOK)
+			p.run(t, "tail", "--connection-string-file", file, "--from", "start", "--count", "1").want(t, exitOK)
+			p.run(t, "check", "--connection-string-file", file).want(t, exitOK)
+		})
+	}
+}
+
+func TestAFileThatHoldsNoConnectionStringIsRefused(t *testing.T) {
+	const secret = "c2VjcmV0LXNlY3JldC1zZWNyZXQ="
+	good := writeFile(t, "Endpoint=sb://host.example/;SharedAccessKeyName=n;SharedAccessKey="+secret)
+	for name, test := range map[string]struct {
+		args []string
+		want string
+	}{
+		"not there":                {[]string{good + ".gone"}, "input.gone: no such file"},
+		"a directory":              {[]string{t.TempDir()}, "is a directory"},
+		"empty":                    {[]string{writeFile(t, "")}, "is empty; is the secret missing?"},
+		"white space":              {[]string{writeFile(t, "\ufeff \r\n")}, "is empty; is the secret missing?"},
+		"UTF-16":                   {[]string{writeFile(t, "\xff\xfeE\x00n\x00")}, "is in UTF-16; save it as UTF-8"},
+		"another file":             {[]string{writeFile(t, strings.Repeat("x", 70_000))}, "longer than 65536 bytes"},
+		"malformed":                {[]string{writeFile(t, "Endpoint=sb://host/;SharedAccessKey="+secret)}, "the connection string is malformed"},
+		"no name":                  {[]string{""}, "--connection-string-file is empty"},
+		"with a connection string": {[]string{good, "--connection-string", "x"}, "--connection-string and --connection-string-file are given together"},
+		"with a namespace":         {[]string{good, "--namespace", "host.example", "--hub", "h"}, "--connection-string-file and --namespace are given together"},
+		"with another hub":         {[]string{good, "--hub", secret + ";"}, "--hub"},
+	} {
+		for _, command := range [][]string{{"publish", good}, {"tail"}, {"check"}} {
+			t.Run(name+" "+command[0], func(t *testing.T) {
+				got := program{}.run(t, append(append(command, "--connection-string-file"), test.args...)...)
+				got.want(t, exitBadInput, test.want)
+				if strings.Contains(got.stdout+got.stderr, secret) {
+					t.Errorf("the output shows the key: %s", got.stderr)
+				}
+			})
+		}
+	}
+}

@@ -22,7 +22,7 @@ func (c *clientOptions) read(given map[string]bool) error {
 	var err error
 	switch {
 	case c.connectionString != "":
-		webSocket, err = c.readString(given)
+		webSocket, err = c.parseString(given)
 	case c.namespace != "":
 		webSocket, err = c.readNamespace()
 	}
@@ -47,10 +47,13 @@ func (c *clientOptions) readNamespace() (webSocket string, err error) {
 	return webSocket, nil
 }
 
-func (c *clientOptions) readString(given map[string]bool) (webSocket string, err error) {
+func (c *clientOptions) parseString(given map[string]bool) (webSocket string, err error) {
 	source := connectionEnv
-	if given["connection-string"] {
+	switch {
+	case given["connection-string"]:
 		source = "--connection-string"
+	case given["connection-string-file"]:
+		source = "--connection-string-file " + c.stringFile
 	}
 	c.delivered, err = connectionstring.Parse(c.connectionString)
 	if e, ok := errors.AsType[*connectionstring.Error](err); ok {

@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -18,6 +19,7 @@ const (
 	formatNDJSON format = "ndjson" // each line is an event, and a JSON value
 	formatFile   format = "file"   // each file is an event
 	formatEvents format = "events" // each line is a record, in the form of tail and --undelivered
+	formatCSV    format = "csv"    // each row after the first is an event: a JSON object
 )
 
 const (
@@ -32,6 +34,10 @@ const (
 	recordFactor = 8
 )
 
+// endless is the number of bytes after which a line is taken for one without end, such as that of a
+// device or a disk image.
+const endless = 256 << 20
+
 // errTooLong says that a body or line is longer than the limit.
 var errTooLong = errors.New("too long")
 
@@ -45,54 +51,62 @@ func (f format) maxBytes(largest int) int {
 
 // reader returns the reader that next uses. Lines may be compressed; a file that is an event is
 // read as it is.
-func (f format) reader(r io.Reader) (content *bufio.Reader, zipped bool, err error) {
+func (f format) reader(r io.Reader) (content *bufio.Reader, packed bool, err error) {
 	if f == formatFile {
 		return bufio.NewReader(r), false, nil
 	}
-	r, err = unzipped(bufio.NewReader(r))
+	r, packed, err = decompressed(r)
 	if err != nil {
 		return nil, false, err
 	}
-	_, zipped = r.(*gzipReader)
-	return bufio.NewReaderSize(r, lineBuffer), zipped, nil
+	return bufio.NewReaderSize(r, lineBuffer), packed, nil
 }
 
 // lineBuffer is large enough for most lines. Longer ones are collected elsewhere.
 const lineBuffer = 64 << 10
 
-// skipMark skips a byte order mark, which some programs write first, and returns its length. JSON
-// has none (RFC 8259, 8.1).
-func skipMark(r *bufio.Reader) int {
-	const mark = "\ufeff"
-	// Mostly the first byte decides. The others may have to be waited for.
-	if head, _ := r.Peek(1); string(head) != mark[:1] {
-		return 0
+// skipMark skips a byte order mark, which some programs write first, and returns its length. It
+// refuses text that is not UTF-8 but UTF-16 or UTF-32.
+func skipMark(r *bufio.Reader) (int, error) {
+	if begins(r, byteOrderMark) {
+		return r.Discard(len(byteOrderMark))
 	}
-	if head, _ := r.Peek(len(mark)); string(head) != mark {
-		return 0
+	_, _ = r.Peek(1) // fills the buffer with what is there
+	head, _ := r.Peek(min(r.Buffered(), 16))
+	if encoding := wideEncoding(head); encoding != "" {
+		return 0, unfit("it is in %s; convert it to UTF-8 first: iconv -f %[1]s -t UTF-8", encoding)
 	}
-	_, _ = r.Discard(len(mark)) // Peek has seen these bytes
-	return len(mark)
+	return 0, nil
 }
 
 // A cutter splits an input into the bytes of events.
 type cutter struct {
 	// Immutable.
-	format  format
-	r       *bufio.Reader
-	zipped  bool // r decompresses
-	largest int  // bytes of the longest body that makes an event
+	format   format
+	r        *bufio.Reader
+	source   *meter // of the file or stream
+	packed   bool   // r decompresses
+	largest  int    // bytes of the longest body that makes an event
+	skipsBad bool   // lines that are too long are read to their end
 
-	trail *trail // nil without --journal
+	trail *trail // nil without --journal and --resume
 	line  int    // number of the latest line, from 1, with empty lines
-	long  []byte // a line longer than r's buffer; reused
+	first int    // number of the first line of the latest entry
+
+	separator rune   // of the columns; of CSV only
+	table     *table // of CSV; nil before its header
+	row       []byte // a row of several lines; reused
+	long      []byte // a line longer than r's buffer; reused
 }
 
 // next returns the bytes of the next event, valid until the next call. It counts the lines and
 // skips empty ones. At the end it returns io.EOF.
 func (c *cutter) next() ([]byte, error) {
-	if c.format == formatFile {
+	switch c.format {
+	case formatFile:
 		return c.whole()
+	case formatCSV:
+		return c.nextRow()
 	}
 	for {
 		c.trail.begin()
@@ -101,6 +115,7 @@ func (c *cutter) next() ([]byte, error) {
 			return nil, err
 		}
 		c.line++
+		c.first = c.line
 		if err != nil || len(body) > 0 {
 			return body, c.format.explain(err, c.largest)
 		}
@@ -124,10 +139,36 @@ func (f format) unit() string {
 
 // bad returns a number of bad entries in words.
 func (f format) bad(n int) string {
-	if f == formatFile {
+	switch f {
+	case formatFile:
 		return counted(n, "bad file", "bad files")
+	case formatCSV:
+		return counted(n, "bad row", "bad rows")
 	}
 	return counted(n, "bad line", "bad lines")
+}
+
+// skipTo reads the lines before line n, whatever they are.
+func (c *cutter) skipTo(n int) error {
+	defer func(skips bool) { c.skipsBad = skips }(c.skipsBad)
+	c.skipsBad = true // a line is read to its end
+	for c.line < n-1 {
+		var err error
+		if c.format == formatCSV {
+			_, err = c.nextRow()
+		} else {
+			_, err = c.readLine(c.format.maxBytes(c.largest))
+			c.line++
+		}
+		_, bad := errors.AsType[*contentError](err)
+		switch {
+		case err == io.EOF:
+			return unfit("--from-line is %d, and it has fewer lines", n)
+		case err != nil && !bad && err != errTooLong:
+			return err
+		}
+	}
+	return nil
 }
 
 // whole returns the content of a file, and io.EOF if it is empty.
@@ -154,7 +195,7 @@ func (f format) fill(e *entry, largest int) error {
 	case !utf8.Valid(e.body):
 		return errors.New("not text in UTF-8 (--format file takes any bytes)")
 	case f == formatNDJSON && !json.Valid(e.body):
-		return errors.New("not JSON")
+		return cmp.Or(severalLines(e.body), errors.New("not JSON"))
 	case f == formatEvents:
 		return e.fromRecord(largest)
 	}
@@ -163,14 +204,19 @@ func (f format) fill(e *entry, largest int) error {
 
 // readLine returns the next line without its end, which is \n, \r\n or the end of the input. The
 // line is valid until the next call. For a line longer than limit it returns errTooLong, and skips
-// the line.
+// the line if bad ones are left out. It refuses a line that is longer than any that could be meant.
 func (c *cutter) readLine(limit int) ([]byte, error) {
 	b, err := c.r.ReadSlice('\n')
 	c.trail.read(b)
 	c.long = c.long[:0]
-	for err == bufio.ErrBufferFull {
-		if len(c.long) <= limit { // the rest of a longer line is read and dropped
+	for length := len(b); err == bufio.ErrBufferFull; length += len(b) {
+		switch {
+		case len(c.long) <= limit:
 			c.long = append(c.long, b...)
+		case !c.skipsBad:
+			return nil, errTooLong // nothing after it is read
+		case length > max(endless, 2*limit):
+			return nil, unfit("line %d has no end within %s; is it a file of lines? (--format file takes any bytes)", c.line+1, size(int64(max(endless, 2*limit))))
 		}
 		b, err = c.r.ReadSlice('\n')
 		c.trail.read(b)

@@ -3,18 +3,22 @@ package main
 import (
 	"bytes"
 	"compress/gzip"
+	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+	"testing/iotest"
 	"testing/synctest"
 	"time"
 
 	"github.com/go-eventhubs/eventhubs/emulator"
 	"github.com/go-eventhubs/eventhubs/internal/partitionkey"
+	"github.com/klauspost/compress/zstd"
 )
 
 func zipped(text string) string {
@@ -95,7 +99,7 @@ func TestNDJSONRefusesWhatIsNoJSON(t *testing.T) {
 	wantStored(t, server, `{"a":1}`, "7")
 }
 
-func TestAByteOrderMarkIsNoJSON(t *testing.T) {
+func TestAByteOrderMarkIsOfNoEvent(t *testing.T) {
 	const mark = "\ufeff"
 	for _, test := range []struct {
 		input, want string
@@ -104,11 +108,160 @@ func TestAByteOrderMarkIsNoJSON(t *testing.T) {
 		{`{"id":1}`, `{"id":1}`, []string{"--format", "ndjson"}},
 		{`{"id":1}`, `{"id":1}`, []string{"--key", "id"}},
 		{`{"body":"x"}`, "x", []string{"--format", "events"}},
-		{"x", mark + "x", nil}, // a line is any text
+		{"x", "x", nil},
+		{mark + "x", mark + "x", nil}, // only the first is a mark
 	} {
 		server, got := publishTo(t, mark+test.input+"\n", append(test.args, "-")...)
 		got.want(t, exitOK)
 		wantStored(t, server, test.want)
+	}
+}
+
+// Files that were joined have marks at other lines.
+func TestAByteOrderMarkWithinJSONIsDropped(t *testing.T) {
+	server, got := publishTo(t, "\ufeff1\n\ufeff2\n", "--format", "ndjson", "-")
+	got.want(t, exitOK)
+	wantStored(t, server, "1", "2")
+}
+
+func zstdOf(t *testing.T, text string) string {
+	t.Helper()
+	var b bytes.Buffer
+	z, err := zstd.NewWriter(&b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, _ = z.Write([]byte(text))
+	_ = z.Close()
+	return b.String()
+}
+
+func TestZstdIsReadWhereverItComesFrom(t *testing.T) {
+	skippable := "\x5a\x2a\x4d\x18\x03\x00\x00\x00abc"
+	two := skippable + zstdOf(t, "a\n") + zstdOf(t, "b\nc")
+	server, got := publishTo(t, two, "-")
+	got.want(t, exitOK)
+	wantStored(t, server, "a", "b", "c")
+
+	server, got = publishTo(t, "", "--format", "ndjson", writeFile(t, zstdOf(t, "\ufeff1\n[2]\n")), writeFile(t, "3\n"))
+	got.want(t, exitOK)
+	wantStored(t, server, "1", "[2]", "3")
+}
+
+func TestBrokenZstdIsToldAndNothingIsSent(t *testing.T) {
+	whole := zstdOf(t, strings.Repeat("line\n", 1000)+"end")
+	for name, content := range map[string]string{
+		"no header":    whole[:5],
+		"cut":          whole[:len(whole)-6],
+		"bad checksum": whole[:len(whole)-4] + "1234",
+		"more after":   whole + "text",
+		// A frame's header with a window of 4 GiB.
+		"large window": "\x28\xb5\x2f\xfd\x00\xb0\x01\x00\x00",
+	} {
+		for _, flag := range []string{"--format=lines", "--skip-bad"} {
+			file := writeFile(t, content)
+			server, got := publishTo(t, "", flag, file)
+			got.want(t, exitBadInput, file+": broken zstd")
+			if n := len(stored(server, "events")); n != 0 {
+				t.Errorf("%s: %d events were sent", name, n)
+			}
+		}
+	}
+}
+
+// An error of the disk is no fault of the compressed data.
+func TestAReadErrorWithinCompressedDataIsAFailure(t *testing.T) {
+	gone := errors.New("the disk is gone")
+	for name, content := range map[string]string{"gzip": zipped(strings.Repeat("line\n", 1000)), "zstd": zstdOf(t, strings.Repeat("line\n", 1000))} {
+		r, _, err := decompressed(io.MultiReader(strings.NewReader(content[:len(content)/2]), iotest.ErrReader(gone)))
+		if err == nil {
+			_, err = io.ReadAll(r)
+		}
+		if _, unfit := errors.AsType[*unfitError](err); unfit || !errors.Is(err, gone) {
+			t.Errorf("%s: got %v, want the disk's error, and not as broken data", name, err)
+		}
+	}
+}
+
+func TestWhatIsNotTextInUTF8IsNamed(t *testing.T) {
+	for name, test := range map[string]struct{ content, want string }{
+		"UTF-16 little endian":   {"\xff\xfea\x00\n\x00", "it is in UTF-16; convert it to UTF-8 first: iconv -f UTF-16 -t UTF-8"},
+		"UTF-16 big endian":      {"\xfe\xff\x00a\x00\n", "it is in UTF-16;"},
+		"UTF-16 without a mark":  {"{\x00}\x00\n\x00", "it is in UTF-16LE; convert it to UTF-8 first: iconv -f UTF-16LE -t UTF-8"},
+		"big endian without one": {"\x00a\x00b\x00\n", "it is in UTF-16BE;"},
+		"UTF-32":                 {"\xff\xfe\x00\x00a\x00\x00\x00", "it is in UTF-32;"},
+		"xz":                     {"\xfd7zXZ\x00\x00", "it is in the format xz; this command reads gzip and zstd"},
+		"bzip2":                  {"BZh91AY&SY\x00", "it is in the format bzip2;"},
+		"zip":                    {"PK\x03\x04\x14\x00", "it is in the format zip;"},
+		"Parquet":                {"PAR1\x15\x04", "it is in the format Parquet;"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			file := writeFile(t, test.content)
+			server, got := publishTo(t, "", "--skip-bad", file)
+			got.want(t, exitBadInput, file+": "+test.want)
+			wantStored(t, server)
+			_, got = publishTo(t, test.content, "--format", "ndjson", "-")
+			got.want(t, exitBadInput, "standard input: "+test.want)
+			server, got = publishTo(t, "", "--format", "file", file) // it takes any bytes
+			got.want(t, exitOK)
+			wantStored(t, server, test.content)
+		})
+	}
+	for _, text := range []string{"PK", "BZh", "P", "a", "\x00", "\x1f", "a\x00b", "PAR1"} {
+		server, got := publishTo(t, text, "-")
+		got.want(t, exitOK)
+		wantStored(t, server, text)
+	}
+}
+
+// A device, or a file that is no text, may have no end of line.
+func TestALineWithoutEndIsRefusedAtABound(t *testing.T) {
+	for _, flag := range []string{"--format=lines", "--skip-bad"} {
+		read := &letters{}
+		p := program{stdin: read}
+		got := p.run(t, "publish", flag, "-")
+		want := "standard input: line 1: longer than"
+		if flag == "--skip-bad" {
+			want = "standard input: line 1 has no end within 256 MiB; is it a file of lines?"
+		}
+		got.want(t, exitBadInput, want)
+		if read.bytes > endless+(1<<20) {
+			t.Errorf("%s: %d bytes were read", flag, read.bytes)
+		}
+	}
+}
+
+// letters is a reader without end.
+type letters struct {
+	bytes int
+}
+
+func (l *letters) Read(p []byte) (int, error) {
+	for i := range p {
+		p[i] = 'x'
+	}
+	l.bytes += len(p)
+	return len(p), nil
+}
+
+func TestAValueOfSeveralLinesIsNamed(t *testing.T) {
+	const want = "line 1: not JSON: several lines make one value; use jq -c"
+	for _, args := range [][]string{{"--format", "ndjson"}, {"--key", "id"}, {"--format", "events"}} {
+		for _, text := range []string{"{\n  \"id\": 1\n}\n", "{ \"id\": 1,\n \"n\": 2}", "[\n{\"id\":1}\n]\n", "{\"a\": [ \r\n1]}"} {
+			_, got := publishTo(t, text, append(args, "-")...)
+			got.want(t, exitBadInput, want)
+			if isList := text[0] == '['; strings.Contains(got.stderr, "use jq -c '.[]'") != isList {
+				t.Errorf("%q: standard error says %s", text, got.stderr)
+			}
+		}
+		// Such a line is broken in itself, or cut.
+		for _, text := range []string{"{\"id\": 1}}", "[1,,", "{\"id\"", "\"a{", "nul", "{a:1,"} {
+			_, got := publishTo(t, text, append(args, "-")...)
+			got.want(t, exitBadInput)
+			if strings.Contains(got.stderr, "jq") {
+				t.Errorf("%q: standard error says %s", text, got.stderr)
+			}
+		}
 	}
 }
 

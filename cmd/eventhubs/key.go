@@ -2,7 +2,6 @@ package main
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -15,34 +14,24 @@ import (
 // keyOf returns the field at path in the JSON object body as text. Strings give their text, numbers
 // their digits as written, booleans true or false.
 func keyOf(body []byte, path []string) (string, error) {
-	var value json.RawMessage
-	if err := json.Unmarshal(body, &value); err != nil {
-		return "", fmt.Errorf("not a JSON object: %w", err)
+	object, err := objectOf(body)
+	if err != nil {
+		return "", err
 	}
-	if value[0] != '{' {
-		return "", errors.New("not a JSON object: the line is another JSON value")
+	return keyIn(object, path)
+}
+
+// keyIn is keyOf in an object's members.
+func keyIn(object map[string]json.RawMessage, path []string) (string, error) {
+	value, err := fieldIn(object, path)
+	if err != nil {
+		return "", err
 	}
-	field := strings.Join(path, ".")
-	for _, name := range path {
-		var members map[string]json.RawMessage
-		// A value that is no object has no members, and gets the same error.
-		_ = json.Unmarshal(value, &members)
-		if value = members[name]; value == nil {
-			return "", fmt.Errorf("no field %q", field)
-		}
-	}
-	key := string(value)
+	field, key := strings.Join(path, "."), string(value)
 	switch value[0] {
 	case '"':
-		// Unmarshal would put U+FFFD in place of either, and so give many keys the same text.
-		if !utf8.Valid(value) {
-			return "", fmt.Errorf("field %q is not valid UTF-8", field)
-		}
-		if half := loneSurrogate(value); half != "" {
-			return "", fmt.Errorf("field %q has %s without its other half, which is no character", field, half)
-		}
-		if err := json.Unmarshal(value, &key); err != nil {
-			return "", fmt.Errorf("field %q: %w", field, err)
+		if key, err = textIn(value, field); err != nil {
+			return "", err
 		}
 	case '{', '[', 'n':
 		return "", fmt.Errorf("field %q is an object, an array or null; "+
@@ -55,6 +44,21 @@ func keyOf(body []byte, path []string) (string, error) {
 		return "", fmt.Errorf("field %q %w", field, err)
 	}
 	return key, nil
+}
+
+// textIn returns the text of a field. Unmarshal would put U+FFFD in place of what is no text, and so
+// make many texts the same.
+func textIn(value json.RawMessage, field string) (text string, err error) {
+	if !utf8.Valid(value) {
+		return "", fmt.Errorf("field %q is not valid UTF-8", field)
+	}
+	if half := loneSurrogate(value); half != "" {
+		return "", fmt.Errorf("field %q has %s without its other half, which is no character", field, half)
+	}
+	if err := json.Unmarshal(value, &text); err != nil {
+		return "", fmt.Errorf("field %q: %w", field, err)
+	}
+	return text, nil
 }
 
 // loneSurrogate returns the first escape in valid JSON that is half of a surrogate pair without its

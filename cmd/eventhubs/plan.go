@@ -22,7 +22,7 @@ Usage:
 
 Options:
   --events-per-second N     events at the busiest time, all processes together
-  --bytes N                 body of one event, on average
+  --bytes N                 body of one event, on average, up to 20 MB, as a dedicated cluster takes
   --processes N             processes that publish (default 1)
   --readers N               consumer groups that read everything (default 1)
   --latency DURATION        from sending a batch to its acknowledgement (default 20ms)
@@ -59,6 +59,9 @@ const (
 	standardUnits       = 40
 	standardPartitions  = 32
 	standardConnections = 5000
+
+	// dedicatedMessageBytes is the 20 MB that a link of a dedicated cluster takes.
+	dedicatedMessageBytes = 20_000_000
 )
 
 // Figures of this producer.
@@ -126,8 +129,8 @@ func parsePlan(args []string) (*planOptions, error) {
 		return nil, badInput("both --events-per-second and --bytes are needed: the number of events at the busiest time, and the size of one event's body")
 	case !(opts.eventsPerSecond > 0 && opts.eventsPerSecond <= most): // false for NaN
 		return nil, badInput("--events-per-second is %v; give the number of events at the busiest time", opts.eventsPerSecond)
-	case !(opts.bytes > 0 && opts.bytes <= maxEventBytes):
-		return nil, badInput("--bytes is %v; give the size of one event's body, at most %d", opts.bytes, maxEventBytes)
+	case !(opts.bytes > 0 && opts.bytes <= dedicatedMessageBytes-envelopeBytes):
+		return nil, badInput("--bytes is %v; give the size of one event's body, at most %d: a dedicated cluster takes 20 MB", opts.bytes, dedicatedMessageBytes-envelopeBytes)
 	case opts.processes < 1 || opts.processes > 1e6:
 		return nil, badInput("--processes is %d; it must be from 1 to 1000000", opts.processes)
 	case opts.readers < 0 || opts.readers > 1000:
@@ -184,6 +187,9 @@ func makePlan(o *planOptions) *plan {
 	size := o.bytes + eventOverhead
 	bytes := size * o.eventsPerSecond
 	p.add("ingress", math.Round(bytes/1e3)/1e3, "MB/s", "", "%s events/s of %s bytes, plus %d bytes each for key and headers", amount(o.eventsPerSecond), amount(o.bytes), eventOverhead)
+	if o.isDedicated() {
+		p.add("largest message", dedicatedMessageBytes, "bytes", quotasPage, "an event of %s bytes is beyond the %d of most tiers: only a dedicated cluster takes it; \"eventhubs check\" asks your hub's link", amount(o.bytes), maxEventBytes)
+	}
 	p.capacity(o, bytes)
 	partitions := p.partitions(o, bytes)
 	p.batches(o, size, partitions)
@@ -242,11 +248,22 @@ func (p *plan) partitions(o *planOptions, bytes float64) float64 {
 	return n
 }
 
+// isDedicated reports whether only a dedicated cluster takes an event of this size.
+func (o *planOptions) isDedicated() bool { return o.bytes > maxEventBytes }
+
+// messageBytes returns how large a message may be on the tier that takes the events.
+func (o *planOptions) messageBytes() float64 {
+	if o.isDedicated() {
+		return dedicatedMessageBytes
+	}
+	return standardMessageBytes
+}
+
 // batches adds figures about the batches.
 func (p *plan) batches(o *planOptions, size, partitions float64) {
 	// Each open link may have half of its even share of the buffer in one batch. So one batch can
 	// be in flight while the next fills.
-	most := min(standardMessageBytes, max(defaults.LeastBatchBytes, math.Floor(o.bufferBytes(size)/(2*partitions))))
+	most := min(o.messageBytes(), max(defaults.LeastBatchBytes, math.Floor(o.bufferBytes(size)/(2*partitions))))
 	limit := max(1, math.Floor(most/size))
 	// The rate is in events/s, of one process in one partition.
 	rate := o.eventsPerSecond / float64(o.processes) / partitions
@@ -263,7 +280,7 @@ func (p *plan) batches(o *planOptions, size, partitions float64) {
 		p.add("events per batch", events, "", "", "%s", why)
 	}
 	why := fmt.Sprintf("of at most %s bytes", amount(most))
-	if most < standardMessageBytes {
+	if most < o.messageBytes() {
 		why += fmt.Sprintf(": MaxBufferedBytes / (2 × %s links)", amount(partitions))
 	}
 	p.add("batch", math.Round(events*size/100)/10, "kB", "", "%s", why)
@@ -273,16 +290,21 @@ func (p *plan) batches(o *planOptions, size, partitions float64) {
 	}
 }
 
-// bufferedEvents returns how many events one process holds because of an outage, a linger and a
-// round trip, and at least the default.
-func (o *planOptions) bufferedEvents() float64 {
+// heldEvents returns how many events one process holds because of an outage, a linger and a round
+// trip.
+func (o *planOptions) heldEvents() float64 {
 	events := o.eventsPerSecond / float64(o.processes) * (o.linger + o.latency).Seconds()
 	if o.recovers() {
 		events += o.fleet().Held(o.outage)
 	} else {
 		events += o.eventsPerSecond / float64(o.processes) * o.outage.Seconds()
 	}
-	return max(defaults.MaxBufferedEvents, math.Ceil(events))
+	return math.Ceil(events)
+}
+
+// bufferedEvents returns the bound of the buffer in events, at least the default.
+func (o *planOptions) bufferedEvents() float64 {
+	return max(defaults.MaxBufferedEvents, o.heldEvents())
 }
 
 // recovers reports whether many processes come back from an outage together.
@@ -300,7 +322,7 @@ func (o *planOptions) fleet() capacity.Fleet {
 
 // bufferBytes returns the bytes of these events, in whole MiB, and at least the default.
 func (o *planOptions) bufferBytes(size float64) float64 {
-	return max(defaults.MaxBufferedBytes, math.Ceil(o.bufferedEvents()*size/(1<<20))*(1<<20))
+	return max(defaults.MaxBufferedBytes, math.Ceil(o.heldEvents()*size/(1<<20))*(1<<20))
 }
 
 // buffer adds the bounds of the producer's buffer, and its memory.

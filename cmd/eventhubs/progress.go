@@ -21,8 +21,7 @@ type progress struct {
 
 	total int // expected events; 0: not known. Immutable after start.
 
-	running sync.WaitGroup
-	end     chan struct{} // closed by stop
+	finish func() // ends the bar of start
 
 	// Guards w and the field below; writing to a terminal is the only wait under it.
 	mu    sync.Mutex
@@ -42,10 +41,11 @@ type situation struct {
 	stored   int
 	failed   int
 	buffered int
+	reason   string // why publishing is in trouble; empty if it is not
 }
 
 func newProgress(w io.Writer, width int, look func() situation) *progress {
-	return &progress{w: w, width: width, look: look, end: make(chan struct{})}
+	return &progress{w: w, width: width, look: look}
 }
 
 // terminalWidth returns the number of characters in a line of the terminal w; 0 if w is no
@@ -67,44 +67,64 @@ func isTerminal(stream any) bool {
 	return ok && term.IsTerminal(int(file.Fd()))
 }
 
-// start begins to draw the bar, if there is a terminal to draw on.
+// start begins to draw the bar of the publication, if there is a terminal to draw on.
 func (pr *progress) start() {
 	if pr.width == 0 {
 		return
 	}
-	// draw ends when stop closes pr.end; stop waits for it.
-	pr.running.Go(pr.draw)
-}
-
-// stop removes the bar. It is called once.
-func (pr *progress) stop() {
-	close(pr.end)
-	pr.running.Wait()
-	pr.line("")
-}
-
-func (pr *progress) draw() {
-	ticker := time.NewTicker(drawEvery)
-	defer ticker.Stop()
 	history := []situation{pr.look()}
-	for {
-		select {
-		case <-pr.end:
-			return
-		case <-ticker.C:
-			now := pr.look()
-			history = append(history, now)
-			for len(history) > 2 && now.at.Sub(history[1].at) >= rateWindow {
-				history = history[1:]
-			}
-			text := now.text(pr.total, history[0])
-			pr.mu.Lock()
-			// A wrapped line could not be erased.
-			io.WriteString(pr.w, eraseLine+text[:min(len(text), pr.width-1)])
-			pr.drawn = true
-			pr.mu.Unlock()
+	pr.finish = pr.watch(func() string {
+		now := pr.look()
+		history = append(history, now)
+		for len(history) > 2 && now.at.Sub(history[1].at) >= rateWindow {
+			history = history[1:]
 		}
+		return now.text(pr.total, history[0])
+	})
+}
+
+// stop removes the bar. It is called once, after start.
+func (pr *progress) stop() {
+	if pr.finish != nil {
+		pr.finish()
 	}
+}
+
+// watch draws text's result again and again, if there is a terminal to draw on. The returned
+// function removes it. It is called once.
+func (pr *progress) watch(text func() string) (stop func()) {
+	if pr.width == 0 {
+		return func() {}
+	}
+	end := make(chan struct{})
+	var drawing sync.WaitGroup
+	// The goroutine ends when stop closes end; stop waits for it.
+	drawing.Go(func() {
+		ticker := time.NewTicker(drawEvery)
+		defer ticker.Stop()
+		for {
+			select {
+			case <-end:
+				return
+			case <-ticker.C:
+				pr.show(text())
+			}
+		}
+	})
+	return func() {
+		close(end)
+		drawing.Wait()
+		pr.line("")
+	}
+}
+
+// show replaces the bar.
+func (pr *progress) show(text string) {
+	pr.mu.Lock()
+	defer pr.mu.Unlock()
+	// A wrapped line could not be erased. A character that is cut in two is left out.
+	io.WriteString(pr.w, eraseLine+strings.ToValidUTF8(text[:min(len(text), pr.width-1)], ""))
+	pr.drawn = true
 }
 
 // line writes text as a line of its own. Empty text only removes the bar.
@@ -125,9 +145,7 @@ func (pr *progress) line(text string) {
 func (s situation) text(total int, since situation) string {
 	var text string
 	if total > 0 {
-		filled := min(barWidth*(s.stored+s.failed)/total, barWidth)
-		text = "[" + strings.Repeat("#", filled) + strings.Repeat(".", barWidth-filled) + "] "
-		text += fmt.Sprintf("%d of %d events", s.stored, total)
+		text = bar(float64(s.stored+s.failed)/float64(total)) + fmt.Sprintf("%d of %d events", s.stored, total)
 	} else {
 		text = fmt.Sprintf("%d events", s.stored)
 	}
@@ -142,5 +160,14 @@ func (s situation) text(total int, since situation) string {
 	if left := total - s.stored - s.failed; left > 0 && rate > 0 {
 		text += fmt.Sprintf(", %v left", time.Duration(float64(left)/rate*float64(time.Second)).Round(time.Second))
 	}
+	if s.reason != "" {
+		text += ": " + s.reason
+	}
 	return text
+}
+
+// bar returns a bar of which a part is filled.
+func bar(part float64) string {
+	filled := min(int(barWidth*part), barWidth)
+	return "[" + strings.Repeat("#", filled) + strings.Repeat(".", barWidth-filled) + "] "
 }

@@ -32,6 +32,21 @@ func TestBarShowsHowFarAndHowFast(t *testing.T) {
 	}
 }
 
+// The reason stands beside the bar, as much of it as the line has room for.
+func TestTheBarShowsTheReasonOfTrouble(t *testing.T) {
+	begin := time.Date(2026, 1, 31, 12, 0, 0, 0, time.UTC)
+	s := situation{at: begin, buffered: 3, reason: "throttled: partition 0: com.microsoft:server-busy"}
+	if got, want := s.text(0, situation{at: begin}), "0 events, 0/s, 3 buffered: throttled: partition 0: com.microsoft:server-busy"; got != want {
+		t.Errorf("got %q want %q", got, want)
+	}
+	var out strings.Builder
+	pr := newProgress(&out, 10, nil)
+	pr.show("12345678äx")
+	if got, want := out.String(), eraseLine+"12345678"; got != want {
+		t.Errorf("a character in two halves: got %q want %q", got, want)
+	}
+}
+
 func TestProgressIsDrawnOnATerminalOnly(t *testing.T) {
 	for width, want := range map[int]string{
 		0:   "",

@@ -59,7 +59,7 @@ func runPublish(ctx context.Context, p *process, args []string) (err error) {
 
 // A publication is one run of publish.
 type publication struct {
-	// Immutable after begin; tally, progress, undelivered and toldFull guard
+	// Immutable after begin; tally, progress, undelivered, resume and toldFull guard
 	// themselves.
 	process     *process
 	options     *publishOptions
@@ -67,6 +67,7 @@ type publication struct {
 	tally       *tally
 	progress    *progress
 	undelivered *undelivered // nil without --undelivered
+	resume      *resume      // nil without --resume
 	producer    *eventhubs.BufferedProducer
 	metrics     *metricsserver.Server // nil without --metrics
 	toldFull    atomic.Bool           // the journal was full
@@ -86,12 +87,12 @@ type publication struct {
 // newPublication makes the producer, without touching the network. It returns a publication even
 // with an error, so that the caller can close its metrics.
 func newPublication(p *process, to *target, opts *publishOptions) (*publication, error) {
-	pub := &publication{process: p, options: opts, target: to, tally: newTally()}
+	pub := &publication{process: p, options: opts, target: to, tally: newTally(), resume: newResume(opts)}
 	if to.embedded() {
 		pub.ledger = newLedger()
 	}
 	options := &eventhubs.Options{
-		OnBatchSucceeded: func(_ context.Context, b *eventhubs.Batch) { pub.tally.succeeded(b) },
+		OnBatchSucceeded: pub.batchSucceeded,
 		OnBatchFailed:    pub.batchFailed,
 		Connection:       eventhubs.ConnectionOptions{ApplicationID: "eventhubs-publish"},
 		Logger:           slog.New(&troubleLog{func(text string) { pub.progress.line(p.redact(text)) }}),
@@ -120,7 +121,14 @@ func (pub *publication) typed() bool {
 // look returns the state of the publication. It runs on the progress's goroutine.
 func (pub *publication) look() situation {
 	stored, failed := pub.tally.counts()
-	return situation{at: time.Now(), stored: stored, failed: failed, buffered: pub.producer.Stats().BufferedEvents}
+	s := situation{at: time.Now(), stored: stored, failed: failed, buffered: pub.producer.Stats().BufferedEvents}
+	if health := pub.producer.Health(); health.State > eventhubs.HealthReady {
+		s.reason = health.State.String()
+		if health.Err != nil {
+			s.reason += ": " + printable(pub.process.message(health.Err))
+		}
+	}
+	return s
 }
 
 // begin finds the input and connects to the hub. Then it checks the input against the hub's limits,
@@ -139,13 +147,16 @@ func (pub *publication) begin(ctx context.Context) (src *source, err error) {
 	}
 	stats := pub.producer.Stats()
 	src.largest = largestEvent(stats)
-	if pub.progress.total, err = src.check(ctx); err != nil {
+	for _, note := range src.notes {
+		pub.progress.line(note)
+	}
+	if err = pub.check(ctx, src); err != nil {
 		return nil, err
 	}
 	if from != "" {
 		pub.progress.line(from)
 	}
-	if stats.Journal != nil && (pub.progress.total > 0 || src.readsTwice()) {
+	if stats.Journal != nil && !pub.options.noCheck && (pub.progress.total > 0 || src.readsTwice()) {
 		pub.progress.total += stats.Journal.Recovered
 	}
 	if pub.undelivered, err = createUndelivered(pub.process, pub.options.undelivered); err != nil {
@@ -155,6 +166,18 @@ func (pub *publication) begin(ctx context.Context) (src *source, err error) {
 		fmt.Fprintln(pub.process.stderr, "Each line that you type is published; Ctrl-D ends the input.")
 	}
 	return src, nil
+}
+
+// check reads the input before the first event is sent, unless --no-check is given. On a terminal a
+// bar shows how far it is.
+func (pub *publication) check(ctx context.Context, src *source) (err error) {
+	if pub.options.noCheck {
+		return nil
+	}
+	stop := pub.progress.watch(src.checked)
+	defer stop()
+	pub.progress.total, err = src.check(ctx)
+	return err
 }
 
 // connect asks for the hub's properties and opens the links. So a wrong hub or a missing right is
@@ -219,6 +242,7 @@ func (pub *publication) publish(ctx context.Context, src *source) error {
 	if pub.left, fileErr = pub.undelivered.close(); fileErr != nil {
 		fileErr = fmt.Errorf("--undelivered is not complete: %w", fileErr)
 	}
+	fileErr = errors.Join(fileErr, pub.resume.close())
 	stored, failed := pub.tally.counts()
 	var keptErr error
 	if pub.kept = kept(closeErr); pub.kept > 0 {
@@ -241,7 +265,8 @@ func (pub *publication) publish(ctx context.Context, src *source) error {
 func (pub *publication) feed(ctx context.Context, src *source) error {
 	pace := newPace(pub.options.rate)
 	// Enqueue keeps no reference to the event or its body, so both are reused.
-	line := &eventhubs.Event{Properties: pub.options.properties, ContentType: pub.options.contentType, PartitionID: pub.options.partition}
+	line := &eventhubs.Event{ContentType: pub.options.contentType, PartitionID: pub.options.partition}
+	var notes notebook
 	var latest entry
 	var offered *eventhubs.Event // not accepted yet
 	var stopped error            // of the input
@@ -262,10 +287,16 @@ func (pub *publication) feed(ctx context.Context, src *source) error {
 			if pub.options.journal != nil {
 				full.Reset(fullAfter)
 			}
+			var part *stretch
+			if pub.options.journal == nil {
+				part = pub.note(&e, offered, &notes).stretch
+			}
 			accepted := yield(offered, nil)
 			if full.Stop(); !accepted {
+				pub.resume.refused(part)
 				return
 			}
+			pub.resume.accepted(part, e.after)
 			if pub.ledger != nil {
 				pub.ledger.sent(offered.PartitionKey, e.body)
 			}
@@ -289,37 +320,52 @@ func (pub *publication) event(e *entry, line *eventhubs.Event) *eventhubs.Event 
 		pub.options.complement(e.message)
 		event = azevents.FromMessage(e.message)
 		event.PartitionID = pub.options.partition
-		if pub.options.journal == nil { // which would keep tags in memory
-			event.Tag = e.message // Batch.Events does not keep all types
-		}
 	} else {
 		event.Body = e.body
+		e.set(event, pub.options.properties)
 		if event.PartitionID == "" {
 			event.PartitionKey = e.key
 		}
 	}
-	if e.after != nil {
+	if pub.options.journal != nil && e.after != nil {
 		event.Checkpoint = e.after.append(nil)
 	}
 	return event
+}
+
+// note gives an event the note of its entry.
+func (pub *publication) note(e *entry, event *eventhubs.Event, from *notebook) *note {
+	n := from.next()
+	n.bytes, n.message, n.stretch = len(e.body), e.message, pub.resume.offer()
+	if e.key != "" {
+		n.keyed, n.key = true, pub.tally.hash(e.key)
+	}
+	event.Tag = n
+	return n
 }
 
 // refused notes the event that the producer did not accept, which ends the reading. The event goes
 // into the file of --undelivered after all earlier ones. With a journal a later run reads the line
 // of a file again.
 func (pub *publication) refused(e entry, cause error) {
-	if e.after != nil {
+	if pub.options.journal != nil && e.after != nil {
 		return
 	}
 	pub.tally.refused()
 	pub.refusal = new(newUndeliveredRecord(e.message, e.key, eventhubs.NotStored, pub.process.message(cause)))
 }
 
+// batchSucceeded runs on the producer's senders.
+func (pub *publication) batchSucceeded(_ context.Context, b *eventhubs.Batch) {
+	pub.tally.succeeded(b)
+	pub.resume.outcome(b, true)
+}
+
 // batchFailed runs on the producer's senders.
 func (pub *publication) batchFailed(_ context.Context, b *eventhubs.Batch) {
 	const shown = 5
 	batches := pub.tally.failed(b)
-	pub.undelivered.batch(b)
+	pub.resume.outcome(b, pub.undelivered.batch(b))
 	if batches > shown {
 		return // The report has the number of all failed events.
 	}

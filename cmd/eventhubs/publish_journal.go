@@ -58,7 +58,7 @@ func (opts *publishOptions) checkJournal(given map[string]bool, f *journalFlags)
 		return badInput("--repeat and --journal are given together; a journal keeps each line once")
 	}
 	if len(opts.files) == 0 {
-		for _, name := range []string{"format", "key", "property", "content-type", "skip-bad", "partition", "rate"} {
+		for _, name := range []string{"format", "key", "message-id", "correlation-id", "property-field", "property", "content-type", "separator", "skip-bad", "resume", "from-line", "no-check", "partition", "rate"} {
 			if given[name] {
 				return badInput("--%s is given without input; give a file, or - for standard input", name)
 			}
@@ -99,9 +99,16 @@ func (opts *publishOptions) journalFault(err error) error {
 	return fmt.Errorf("--journal: %s", strings.Replace(text, `"eventhubs journal repair" with that directory`, `"eventhubs journal repair `+forShell(opts.journal.Directory)+`"`, 1))
 }
 
-// goOn makes the input begin where the journal's last line was, and says what is in the journal. It
-// returns a line about the place.
+// goOn makes the input begin where the journal's last line was, or that of --resume. It says what is
+// in the journal, and returns a line about the place.
 func (pub *publication) goOn(src *source) (line string, err error) {
+	if pub.resume != nil {
+		from, err := pub.resume.load()
+		if err != nil || from == nil {
+			return "", err
+		}
+		return src.goOn(*from)
+	}
 	if pub.options.journal == nil {
 		return "", nil
 	}

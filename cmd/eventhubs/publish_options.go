@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"flag"
 	"maps"
@@ -16,14 +17,16 @@ import (
 const publishHelp = `Publishes each line of files, or of standard input, as one event: the line's bytes without its end.
 
 Usage:
-  eventhubs publish [options] FILE...
+  eventhubs publish [options] FILE|DIR...
   eventhubs publish [options] -
   eventhubs publish --journal DIR
 
 What the events are:
-  --format FORMAT           lines|ndjson|file|events (default lines): what one event is
+  --format FORMAT           lines|ndjson|csv|file|events (default lines): what one event is
                               lines    a line, any text in UTF-8
                               ndjson   a line that is JSON; other lines are bad
+                              csv      a row after the first, which has the columns' names: a JSON
+                                       object with all values as text. A line end in a value is \n
                               file     a whole file, whatever its bytes
                               events   a line that is a record, as "eventhubs tail --output json" and
                                        --undelivered write them; "eventhubs tail --help" explains
@@ -31,9 +34,20 @@ What the events are:
   --key PATH                each event is a JSON object; the string, number or boolean at this dotted
                             path is its partition key (default: no key; events go to the partitions
                             in turn)
+  --message-id PATH         the string or unsigned number at this path is the event's message id
+  --correlation-id PATH     likewise its correlation id
+  --property-field NAME=PATH
+                            the string, number or boolean at this path is a property; null is none. A
+                            whole number is a long or ulong, any other a double. May be repeated
   --property NAME=VALUE     a property of every event, as text; may be repeated
   --content-type TYPE       the events' content type, such as application/json
+  --separator C             of csv: the character between columns, or tab (default ,)
   --skip-bad                leave bad lines out and count them, instead of stopping at the first
+  --resume FILE             keep the place in the input in FILE, and go on there in the next run. Events
+                            after that place may be stored twice; --journal stores each once
+  --from-line N             begin at line N of the one file or stream (default 1)
+  --no-check                do not read files before the first event. As with a stream, events before
+                            a bad line are then published
 
 How they are sent:
   --partition ID            send all events to this partition
@@ -75,13 +89,23 @@ reads everything back with the official SDK and compares: each event once, byte 
 input's order within its key. It reads nothing back from a real namespace. If
 EVENTHUBS_CONNECTION_STRING is set and empty, as a missing secret leaves it, the command refuses to run.
 
-Lines may be compressed with gzip; the command detects it. A line is bad if it is not UTF-8 or is longer
-than the hub takes. With --key, a line is also bad if it is not a JSON object, or if the field is missing,
-empty, null, an object or an array, or longer than 128 characters in UTF-16 (an emoji is two). The hub's
-links give the limit: 1045504 bytes on most tiers, 20 MB on dedicated clusters. Empty lines are no events.
-Files are checked whole before the first event is sent. From standard input, the events before a bad line
-are published. A number in a record is published exactly: a whole number up to 18446744073709551615, any
-other with at most 17 digits. Other numbers make the line bad.
+Lines may be compressed with gzip or zstd; their first bytes show it. UTF-16 and other compressions are
+refused by name. A byte order mark belongs to no event. A directory stands for the files in it, in the
+order of their names. Directories in it, and names that begin with a dot, are left out.
+
+A line is bad if it is not UTF-8 or is longer than the hub takes. The hub's links give the limit: 1045504
+bytes on most tiers, 20 MB on dedicated clusters. With --key, a line is also bad if it is not a JSON object,
+or if the field is missing, empty, null, an object or an array, or longer than 128 characters in UTF-16 (an
+emoji is two). The other options that take a PATH are alike. Empty lines are no events. A line without end,
+as of a device, is refused at 256 MiB. Files are checked whole before the first event is sent, unless
+--no-check is given. From standard input, the events before a bad line are published. A number in a record
+or a field is published exactly: a whole number up to 18446744073709551615, any other with at most 17
+digits. Other numbers make the line bad.
+
+With --resume the command may also be killed or interrupted. Run again with the same files, it goes on
+after a line before which every event is stored, or in the file of --undelivered. It publishes up to some
+thousand events again that are stored after that line. As with a journal, files may grow, and new ones come
+at the end.
 
 With --journal the command may be killed at any moment, or lose its power. Run again with the same files,
 it goes on after the last line accepted, and stores each line once. A file may have grown: its new lines
@@ -108,6 +132,7 @@ Examples:
   eventhubs publish --rate 100 --repeat 1000 --property source=test sample.txt
   eventhubs publish --format events lost.ndjson
   eventhubs publish --hub orders --journal kept orders.ndjson
+  eventhubs publish --hub orders --resume place --format csv --key customer --message-id id orders.csv.zst
   tail -f app.log | eventhubs publish --metrics :9464 -
 `
 
@@ -117,13 +142,17 @@ type publishOptions struct {
 
 	files       []string
 	format      format
-	key         string // dotted path; empty: only records' events have keys
+	fields      fields // empty: only records' events have keys and ids
 	partition   string // empty: by key, or in turn
 	properties  map[string]any
 	contentType string
 	rate        float64 // events a second; 0: no limit
 	repeat      int
 	skipBad     bool
+	noCheck     bool
+	resume      string        // name of a file; empty: none
+	fromLine    int           // the first line to publish; 0: all
+	separator   rune          // of the columns of CSV
 	undelivered string        // name of a file; empty: none
 	grace       time.Duration // for buffered events after an interrupt
 	json        bool
@@ -175,9 +204,38 @@ func parsePublish(p *process, args []string) (*publishOptions, error) {
 // registerInput adds the flags about the events.
 func (opts *publishOptions) registerInput(flags *flag.FlagSet) {
 	flags.StringVar((*string)(&opts.format), "format", string(formatLines), "")
-	flags.StringVar(&opts.key, "key", "", "")
+	for name, path := range map[string]*[]string{"key": &opts.fields.key, "message-id": &opts.fields.messageID, "correlation-id": &opts.fields.correlationID} {
+		flags.Func(name, "", func(text string) (err error) {
+			*path, err = parsePath(text)
+			return err
+		})
+	}
+	flags.Func("property-field", "", func(text string) error {
+		name, field, ok := strings.Cut(text, "=")
+		if !ok || name == "" || !utf8.ValidString(text) {
+			return errors.New("want NAME=PATH, for example type=event.kind")
+		}
+		path, err := parsePath(field)
+		opts.fields.properties = append(opts.fields.properties, propertyField{name, path})
+		return err
+	})
 	flags.StringVar(&opts.contentType, "content-type", "", "")
 	flags.BoolVar(&opts.skipBad, "skip-bad", false, "")
+	flags.BoolVar(&opts.noCheck, "no-check", false, "")
+	flags.StringVar(&opts.resume, "resume", "", "")
+	flags.IntVar(&opts.fromLine, "from-line", 0, "")
+	opts.separator = ','
+	flags.Func("separator", "", func(text string) error {
+		if text == "tab" {
+			text = "\t"
+		}
+		c, n := utf8.DecodeRuneInString(text)
+		if n == 0 || n != len(text) || c == utf8.RuneError || strings.ContainsRune("\"\r\n\ufeff", c) {
+			return errors.New("it must be one character that is no quotation mark, or tab")
+		}
+		opts.separator = c
+		return nil
+	})
 	flags.Func("property", "", func(text string) error {
 		name, value, ok := strings.Cut(text, "=")
 		switch {
@@ -192,24 +250,63 @@ func (opts *publishOptions) registerInput(flags *flag.FlagSet) {
 }
 
 func (opts *publishOptions) checkInput(given map[string]bool) error {
-	formats := []format{formatLines, formatNDJSON, formatFile, formatEvents}
+	formats := []format{formatLines, formatNDJSON, formatCSV, formatFile, formatEvents}
 	switch {
 	case len(opts.files) == 0 && opts.journal == nil:
 		return badInput("no file given; give one, or - for standard input")
 	case slices.Contains(opts.files, "-") && len(opts.files) > 1:
 		return badInput("standard input (-) and files are given together; give one or the other")
 	case !slices.Contains(formats, opts.format):
-		return badInput("--format is %q; it must be lines, ndjson, file or events", string(opts.format))
-	case given["key"] && slices.Contains(strings.Split(opts.key, "."), ""):
-		return badInput("--key is %q; it must be a field's name, or names with single dots between", opts.key)
-	case given["key"] && opts.format == formatEvents:
-		return badInput("--key and --format events are given together; records have keys of their own")
+		return badInput("--format is %q; it must be lines, ndjson, csv, file or events", string(opts.format))
+	case opts.fields.any() && opts.format == formatEvents:
+		name := cmp.Or(firstGiven(given, "key", "message-id", "correlation-id"), "property-field")
+		return badInput("--%s and --format events are given together; records have keys, ids and properties of their own", name)
+	case opts.propertyTwice() != "":
+		return badInput("the property %q is given twice, by --property or --property-field; give it once", opts.propertyTwice())
 	case !isASCII(opts.contentType):
 		return badInput("--content-type is %q; it must be ASCII", opts.contentType)
+	case given["separator"] && opts.format != formatCSV:
+		return badInput("--separator is for --format csv only")
+	case given["from-line"] && opts.fromLine < 1:
+		return badInput("--from-line is %d; lines count from 1", opts.fromLine)
+	case given["from-line"] && opts.format == formatFile:
+		return badInput("--from-line and --format file are given together; a file that is one event has no lines to begin at")
+	case given["from-line"] && opts.journal != nil:
+		return badInput("--from-line and --journal are given together; the journal knows the line to go on at")
+	case given["resume"] && given["from-line"]:
+		return badInput("--resume and --from-line are given together; the file of --resume knows the line to go on at")
+	case given["resume"] && opts.journal != nil:
+		return badInput("--resume and --journal are given together; the journal knows the line to go on at")
+	case given["resume"] && opts.repeat > 1:
+		return badInput("--resume and --repeat are given together; an input that is published again has no place to go on at")
+	case given["resume"] && opts.embedded():
+		return badInput("--resume needs a namespace: the emulator inside the command would be gone at the next run. Give a connection string or --namespace")
 	case opts.repeat < 1:
 		return badInput("--repeat is %d; it must be at least 1", opts.repeat)
 	}
 	return nil
+}
+
+// firstGiven returns the first of the names that is given; "" if none is.
+func firstGiven(given map[string]bool, names ...string) string {
+	for _, name := range names {
+		if given[name] {
+			return name
+		}
+	}
+	return ""
+}
+
+// propertyTwice returns the name of a property that has two sources; "" if none has.
+func (opts *publishOptions) propertyTwice() string {
+	seen := maps.Clone(opts.properties)
+	for _, p := range opts.fields.properties {
+		if _, twice := seen[p.name]; twice {
+			return p.name
+		}
+		seen[p.name] = nil
+	}
+	return ""
 }
 
 func (opts *publishOptions) checkSending(given map[string]bool) error {
@@ -226,6 +323,17 @@ func (opts *publishOptions) checkSending(given map[string]bool) error {
 		return badInput("--grace is %v; it cannot be negative", opts.grace)
 	case given["metrics"] && !isAddress(opts.metricsAddr):
 		return badInput("--metrics %q is not HOST:PORT with a port from 0 to 65535", opts.metricsAddr)
+	}
+	return nil
+}
+
+// keeper returns what keeps the place in the input; nil if nothing does.
+func (opts *publishOptions) keeper() *keeper {
+	switch {
+	case opts.journal != nil:
+		return keptByJournal
+	case opts.resume != "":
+		return keptByFile(opts.resume)
 	}
 	return nil
 }

@@ -261,5 +261,14 @@ func messageOf(e *eventhubs.Event) *azeventhubs.AMQPAnnotatedMessage {
 	if e.ContentType != "" {
 		m.Properties.ContentType = &e.ContentType
 	}
+	if e.AMQP != nil && e.AMQP.Properties != nil {
+		m.Properties.MessageID, m.Properties.CorrelationID = e.AMQP.Properties.MessageID, e.AMQP.Properties.CorrelationID
+	}
+	if e.MessageID != "" {
+		m.Properties.MessageID = e.MessageID
+	}
+	if e.CorrelationID != "" {
+		m.Properties.CorrelationID = e.CorrelationID
+	}
 	return m
 }

@@ -51,6 +51,9 @@ func (e *entry) fromRecord(largest int) error {
 	var r record
 	d := json.NewDecoder(bytes.NewReader(e.body))
 	if err := d.Decode(&r); err != nil {
+		if several := severalLines(e.body); several != nil {
+			return several
+		}
 		return fmt.Errorf("not a record of an event: %w", err)
 	}
 	if _, err := d.Token(); err != io.EOF {

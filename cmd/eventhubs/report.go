@@ -29,7 +29,7 @@ type report struct {
 	keys      int
 	embedded  bool
 	namespace string
-	journal   bool
+	goesOn    bool // the input may have been published by earlier runs
 	format    format
 	again     string // the command that publishes the undelivered events
 }
@@ -45,7 +45,7 @@ func newReport(pub *publication, skipped int) *report {
 		format:     pub.options.format,
 		namespace:  pub.producer.FullyQualifiedNamespace(),
 		Kept:       pub.kept,
-		journal:    pub.options.journal != nil,
+		goesOn:     pub.options.keeper() != nil,
 	}
 	r.NotStored, r.PossiblyStored = pub.tally.failures()
 	for _, row := range r.Partitions {
@@ -138,7 +138,7 @@ func (r *report) verdict() string {
 	switch {
 	case r.Events+r.NotStored+r.PossiblyStored == 0 && r.Kept > 0:
 		return "Nothing was sent."
-	case r.Events+r.NotStored+r.PossiblyStored == 0 && r.journal:
+	case r.Events+r.NotStored+r.PossiblyStored == 0 && r.goesOn:
 		return "Nothing was left to send."
 	case r.Events+r.NotStored+r.PossiblyStored == 0:
 		return "The input has no events: nothing was published."

@@ -30,6 +30,13 @@ func TestMain(m *testing.M) {
 	if os.Getenv(programEnv) != "" {
 		main()
 	}
+	if os.Getenv(memoryEnv) != "" {
+		if err := publishFromMemory(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(exitFailed)
+		}
+		os.Exit(exitOK)
+	}
 	testscript.Main(m, map[string]func(){"eventhubs": main})
 }
 

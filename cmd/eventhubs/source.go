@@ -1,9 +1,7 @@
 package main
 
 import (
-	"bufio"
-	"compress/flate"
-	"compress/gzip"
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -12,7 +10,7 @@ import (
 	"io/fs"
 	"iter"
 	"os"
-	"strings"
+	"sync/atomic"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azeventhubs/v2"
 )
@@ -22,9 +20,13 @@ type entry struct {
 	place place
 	body  []byte // valid until the next entry
 	key   string // empty without --key, and for a record without a key
+	// Of fields; nil without them.
+	messageID, correlationID any
+	properties               map[string]any
 	// Of a record, nil otherwise; does not change after it was yielded.
 	message *azeventhubs.AMQPAnnotatedMessage
-	// With --journal, of a file: the place after the entry. It is valid until the next entry.
+	// With --journal or --resume, of a file: the place after the entry. It is valid until the next
+	// entry.
 	after *checkpoint
 }
 
@@ -47,14 +49,20 @@ func (p place) String() string {
 // A source yields the entries of files, or of a stream.
 type source struct {
 	// Immutable after openSource.
-	inputs  []input
-	format  format
-	keyPath []string // empty: only records' events have keys
-	skipBad bool
-	keyless bool // --partition is given, so no event may have a key
-	repeat  int
-	keeps   bool // --journal is given
-	largest int  // the longest body of an event, in bytes; set before the first entry
+	inputs    []input
+	format    format
+	separator rune // of the columns of CSV
+	fields    fields
+	skipBad   bool
+	keyless   bool // --partition is given, so no event may have a key
+	repeat    int
+	fromLine  int      // the first line to publish; 0 and 1 are all
+	keeper    *keeper  // of --journal or --resume; nil without
+	notes     []string // about the input, for the user
+	size      int64    // of all files
+	largest   int      // the longest body of an event, in bytes; set before the first entry
+
+	consumed atomic.Int64 // bytes of the files, by all passes so far
 
 	// Owned by the iteration over entries.
 	skipped      int   // bad entries left out in this pass
@@ -66,6 +74,7 @@ type source struct {
 type input struct {
 	name   string
 	stream io.Reader // nil for a file, which can be read again
+	size   int64     // of a file
 	before uint32    // checksum of the names of the inputs before it
 	from   *checkpoint
 }
@@ -73,12 +82,16 @@ type input struct {
 // openSource finds the files, or takes stdin for "-". When ctx ends, the source ends with ctx's
 // error, even if its stream is silent.
 func openSource(ctx context.Context, stdin io.Reader, opts *publishOptions) (*source, error) {
-	s := &source{format: opts.format, skipBad: opts.skipBad, keyless: opts.partition != "", repeat: opts.repeat, keeps: opts.journal != nil, largest: maxEventBytes}
-	if opts.key != "" {
-		s.keyPath = strings.Split(opts.key, ".")
+	s := &source{format: opts.format, fields: opts.fields, skipBad: opts.skipBad, keyless: opts.partition != "", repeat: opts.repeat, fromLine: opts.fromLine, separator: opts.separator, keeper: opts.keeper(), largest: maxEventBytes}
+	files, notes, err := filesOf(opts.files)
+	if err != nil {
+		return nil, err
+	}
+	if s.notes = notes; s.fromLine > 0 && len(files) > 1 {
+		return nil, badInput("--from-line is for one file, and there are %d", len(files))
 	}
 	before := uint32(0)
-	for _, name := range opts.files {
+	for _, name := range files {
 		in := input{name: name, before: before}
 		before = crc32.Update(before, castagnoli, []byte(absolute(name)+"\n"))
 		if name == "-" {
@@ -86,10 +99,13 @@ func openSource(ctx context.Context, stdin io.Reader, opts *publishOptions) (*so
 		} else if err := in.find(ctx); err != nil {
 			return nil, err
 		}
+		if in.stream != nil && opts.resume != "" {
+			return nil, badInput("--resume needs files; %s has no place to go on at", in.name)
+		}
 		if in.stream != nil && s.repeat > 1 {
 			return nil, badInput("--repeat needs files; %s can be read only once", in.name)
 		}
-		s.inputs = append(s.inputs, in)
+		s.inputs, s.size = append(s.inputs, in), s.size+in.size
 	}
 	return s, nil
 }
@@ -101,9 +117,8 @@ func (in *input) find(ctx context.Context) error {
 	switch {
 	case err != nil:
 		return badInput("%w", withoutCall(err))
-	case info.IsDir():
-		return badInput("%s is a directory; give a file, or - for standard input", in.name)
 	case info.Mode().IsRegular():
+		in.size = info.Size()
 		return nil
 	}
 	in.stream = interruptible(ctx, func() (io.Reader, error) {
@@ -182,6 +197,24 @@ func (s *source) check(ctx context.Context) (events int, err error) {
 	return events * s.repeat, nil
 }
 
+// checked returns a bar that shows how far check is.
+func (s *source) checked() string {
+	read := s.consumed.Load()
+	return bar(float64(read)/float64(max(s.size, 1))) + fmt.Sprintf("%s of %s checked", size(read), size(s.size))
+}
+
+// A meter counts the bytes that are read.
+type meter struct {
+	r io.Reader
+	n *atomic.Int64
+}
+
+func (m *meter) Read(p []byte) (int, error) {
+	n, err := m.r.Read(p)
+	m.n.Add(int64(n))
+	return n, err
+}
+
 // entries yields the input's entries, as often as --repeat says, then at most one error. A bad
 // entry is such an error. With --skip-bad it is left out and counted.
 func (s *source) entries() iter.Seq2[entry, error] {
@@ -222,16 +255,7 @@ func (s *source) read(in input, yield func(entry, error) bool) bool {
 		return yield(entry{}, err)
 	}
 	defer file.Close()
-	r, zipped, err := s.format.reader(file)
-	if err != nil {
-		return yield(entry{}, readError(place{input: in.name}, err))
-	}
-	mark := 0
-	if s.isJSON() {
-		mark = skipMark(r)
-	}
-	c := &cutter{format: s.format, r: r, zipped: zipped, largest: s.largest}
-	after, err := c.follow(file, mark, &in, s.keeps)
+	c, after, err := s.cutter(&in, file)
 	if err != nil {
 		return yield(entry{}, readError(place{input: in.name}, err))
 	}
@@ -240,7 +264,7 @@ func (s *source) read(in input, yield func(entry, error) bool) bool {
 		if err == io.EOF {
 			return true
 		}
-		e, err := s.entry(place{in.name, c.line}, body, err)
+		e, err := s.entry(c, place{in.name, c.first}, body, err)
 		e.after = after.update(c)
 		_, bad := errors.AsType[*contentError](err)
 		if bad && !s.skipBad {
@@ -258,9 +282,63 @@ func (s *source) read(in input, yield func(entry, error) bool) bool {
 	}
 }
 
+// cutter makes the cutter of an opened input, at the place where the input begins. It returns the
+// checkpoint that update completes; nil if there will be none.
+func (s *source) cutter(in *input, file io.Reader) (*cutter, *checkpoint, error) {
+	c, mark, err := s.bare(file)
+	if err != nil {
+		return nil, nil, err
+	}
+	after, err := c.follow(file, mark, in, s.keeper)
+	if err == nil && s.format == formatCSV {
+		c.table, err = s.header(c, in)
+	}
+	if err == nil {
+		err = c.skipTo(s.fromLine)
+	}
+	return c, after, err
+}
+
+// header reads the header of a CSV file. It returns nil if the file is empty.
+func (s *source) header(c *cutter, in *input) (*table, error) {
+	if in.from != nil { // the input goes on after its header
+		file, err := in.open()
+		if err != nil {
+			return nil, err
+		}
+		defer file.Close()
+		if c, _, err = s.bare(file); err != nil {
+			return nil, err
+		}
+	}
+	row, err := c.next()
+	if err == io.EOF {
+		return nil, nil
+	}
+	if _, bad := errors.AsType[*contentError](err); bad {
+		err = unfit("its header is %w", err)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return newTable(row, s.separator)
+}
+
+// bare makes a cutter at the beginning of a file or stream, after its byte order mark, whose length
+// it returns.
+func (s *source) bare(file io.Reader) (c *cutter, mark int, err error) {
+	c = &cutter{format: s.format, largest: s.largest, skipsBad: s.skipBad, separator: s.separator}
+	c.source = &meter{file, &s.consumed}
+	if c.r, c.packed, err = s.format.reader(c.source); err != nil || s.format == formatFile {
+		return c, 0, err
+	}
+	mark, err = skipMark(c.r)
+	return c, mark, err
+}
+
 // isJSON reports whether the input's lines are JSON.
 func (s *source) isJSON() bool {
-	return s.format == formatNDJSON || s.format == formatEvents || s.format == formatLines && len(s.keyPath) > 0
+	return s.format == formatNDJSON || s.format == formatEvents || s.format == formatLines && s.fields.any()
 }
 
 func (s *source) skip(err error) {
@@ -271,17 +349,25 @@ func (s *source) skip(err error) {
 }
 
 // entry makes an entry of the bytes read, or says what is wrong with them.
-func (s *source) entry(at place, body []byte, err error) (entry, error) {
+func (s *source) entry(c *cutter, at place, body []byte, err error) (entry, error) {
 	_, bad := errors.AsType[*contentError](err)
 	if err != nil && !bad {
 		return entry{}, readError(at, err)
+	}
+	if s.isJSON() {
+		body = bytes.TrimPrefix(body, []byte(byteOrderMark)) // as where files were joined
 	}
 	e := entry{place: at, body: body}
 	if err == nil {
 		err = s.format.fill(&e, s.largest)
 	}
-	if err == nil && len(s.keyPath) > 0 {
-		e.key, err = keyOf(body, s.keyPath)
+	if err == nil && s.format == formatCSV {
+		if e.body, err = c.table.object(body); len(e.body) > s.largest {
+			err = s.format.explain(errTooLong, s.largest)
+		}
+	}
+	if err == nil && s.fields.any() {
+		err = s.fields.fill(&e)
 	}
 	if err == nil && s.keyless && e.key != "" {
 		err = fmt.Errorf("it has the key %q, and --partition is given; an event's partition is either given or chosen by its key", e.key)
@@ -300,9 +386,21 @@ type contentError struct {
 func (e *contentError) Error() string { return e.err.Error() }
 func (e *contentError) Unwrap() error { return e.err }
 
+// An unfitError says that an input as a whole is not what the command reads. Nothing leaves it out.
+type unfitError struct {
+	err error
+}
+
+func (e *unfitError) Error() string { return e.err.Error() }
+func (e *unfitError) Unwrap() error { return e.err }
+
+func unfit(format string, args ...any) error {
+	return &unfitError{fmt.Errorf(format, args...)}
+}
+
 // readError is an error of the file or the stream, not of one event's content.
 func readError(at place, err error) error {
-	if errors.Is(err, errNotGzip) {
+	if _, unfit := errors.AsType[*unfitError](err); unfit {
 		return badInput("%v: %w", at.input, err)
 	}
 	if _, told := errors.AsType[*inputError](err); told {
@@ -312,34 +410,4 @@ func readError(at place, err error) error {
 		return err
 	}
 	return fmt.Errorf("reading %s: %w", at.input, err)
-}
-
-// unzipped returns the content of r, which may be compressed with gzip.
-func unzipped(r *bufio.Reader) (io.Reader, error) {
-	// The two bytes begin every gzip file (RFC 1952, 2.3.1).
-	if head, _ := r.Peek(2); len(head) < 2 || head[0] != 0x1f || head[1] != 0x8b {
-		return r, nil
-	}
-	z, err := gzip.NewReader(r)
-	if err != nil {
-		return nil, fmt.Errorf("%w: %w", errNotGzip, err)
-	}
-	return &gzipReader{z}, nil
-}
-
-// errNotGzip says that the input begins like gzip but is broken.
-var errNotGzip = errors.New("broken gzip")
-
-// A gzipReader marks errors of the compressed data, to distinguish them from errors of the file.
-type gzipReader struct {
-	z *gzip.Reader
-}
-
-func (g *gzipReader) Read(p []byte) (int, error) {
-	n, err := g.z.Read(p)
-	_, corrupt := errors.AsType[flate.CorruptInputError](err)
-	if corrupt || errors.Is(err, gzip.ErrChecksum) || errors.Is(err, gzip.ErrHeader) || errors.Is(err, io.ErrUnexpectedEOF) {
-		err = fmt.Errorf("%w: %w", errNotGzip, err)
-	}
-	return n, err
 }

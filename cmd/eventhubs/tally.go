@@ -56,13 +56,7 @@ func (t *tally) partitionLocked(id string) *partitionTally {
 
 // succeeded counts a batch that was stored. It runs on the producer's senders.
 func (t *tally) succeeded(b *eventhubs.Batch) {
-	bytes, keys := 0, map[uint64]struct{}{}
-	for e := range b.Events() {
-		bytes += len(sentBody(e))
-		if e.PartitionKey != "" {
-			keys[maphash.String(t.seed, e.PartitionKey)] = struct{}{}
-		}
-	}
+	bytes, keys := t.measure(b)
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	p := t.partitionLocked(b.PartitionID)
@@ -71,6 +65,40 @@ func (t *tally) succeeded(b *eventhubs.Batch) {
 	p.Bytes += bytes
 	maps.Copy(p.keys, keys)
 }
+
+// measure returns the bytes of a batch's bodies, and the hashes of its keys.
+func (t *tally) measure(b *eventhubs.Batch) (bytes int, keys map[uint64]struct{}) {
+	for tag := range b.Tags() {
+		n, ok := tag.(*note)
+		if !ok {
+			return t.measureEvents(b)
+		}
+		bytes += n.bytes
+		if !n.keyed {
+			continue
+		}
+		if keys == nil {
+			keys = map[uint64]struct{}{}
+		}
+		keys[n.key] = struct{}{}
+	}
+	return bytes, keys
+}
+
+// measureEvents is measure for a journal's events, which have no notes.
+func (t *tally) measureEvents(b *eventhubs.Batch) (bytes int, keys map[uint64]struct{}) {
+	keys = map[uint64]struct{}{}
+	for e := range b.Events() {
+		bytes += len(sentBody(e))
+		if e.PartitionKey != "" {
+			keys[t.hash(e.PartitionKey)] = struct{}{}
+		}
+	}
+	return bytes, keys
+}
+
+// hash returns the hash of a key.
+func (t *tally) hash(key string) uint64 { return maphash.String(t.seed, key) }
 
 // failed counts a batch that was not stored, or only possibly, and returns the number of failed
 // batches. It runs on the producer's senders.

@@ -86,10 +86,11 @@ func describeFile(name string) string {
 	return "a file"
 }
 
-// batch writes the events of a failed batch. It runs on the producer's senders.
-func (u *undelivered) batch(b *eventhubs.Batch) {
+// batch writes the events of a failed batch, and reports whether the file has all of them. It runs
+// on the producer's senders.
+func (u *undelivered) batch(b *eventhubs.Batch) (kept bool) {
 	if u == nil {
-		return
+		return false
 	}
 	message := u.process.message(b.Outcome.Err)
 	u.mu.Lock()
@@ -99,6 +100,7 @@ func (u *undelivered) batch(b *eventhubs.Batch) {
 		r.Partition = b.PartitionID
 		u.writeLocked(r)
 	}
+	return u.err == nil
 }
 
 // write writes one event.
@@ -122,17 +124,17 @@ func (u *undelivered) writeLocked(r undeliveredRecord) {
 
 // sentBody returns the body of sentMessage.
 func sentBody(e *eventhubs.Event) []byte {
-	if e.AMQP == nil {
+	if e.AMQP == nil || e.AMQP.Body == nil && e.Body != nil {
 		return e.Body
 	}
 	return bodyBytes(wireMessage(sentMessage(e)))
 }
 
-// sentMessage returns the published message of a batch's event. For a record it is the event's Tag,
-// which keeps all types. An event of a journal has none.
+// sentMessage returns the published message of a batch's event. For a record it is in the event's note,
+// with all types. An event of a journal has none.
 func sentMessage(e *eventhubs.Event) *azeventhubs.AMQPAnnotatedMessage {
-	if m, ok := e.Tag.(*azeventhubs.AMQPAnnotatedMessage); ok {
-		return m
+	if n, ok := e.Tag.(*note); ok && n.message != nil {
+		return n.message
 	}
 	if m, err := azevents.ToMessage(e); err == nil && e.AMQP != nil {
 		return m
