@@ -40,7 +40,8 @@ func TestATCPThatTakesNothingHoldsOneMessageOutsideTheBounds(t *testing.T) {
 	}
 	const bound = 4 << 20
 	producer, err := NewBufferedProducerFromConnectionString(server.ConnectionString("events"), "", &Options{
-		MaxBufferedBytes: bound, MaxWaitTime: time.Millisecond, OnBatchFailed: failed, Logger: scripted.Unlogged, Retry: RetryOptions{TryTimeout: 300 * time.Millisecond, MaxRetries: -1},
+		// The first batches shall be larger than the sockets' buffers, whatever else the machine does.
+		MaxBufferedBytes: bound, MaxWaitTime: 100 * time.Millisecond, OnBatchFailed: failed, Logger: scripted.Unlogged, Retry: RetryOptions{TryTimeout: 300 * time.Millisecond, MaxRetries: -1},
 		Connection: ConnectionOptions{DialContext: path.dial},
 	})
 	if err != nil {

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/iotest"
 	"testing/synctest"
@@ -225,22 +226,22 @@ func TestALineWithoutEndIsRefusedAtABound(t *testing.T) {
 			want = "standard input: line 1 has no end within 256 MiB; is it a file of lines?"
 		}
 		got.want(t, exitBadInput, want)
-		if read.bytes > endless+(1<<20) {
-			t.Errorf("%s: %d bytes were read", flag, read.bytes)
+		if n := read.bytes.Load(); n > endless+(1<<20) {
+			t.Errorf("%s: %d bytes were read", flag, n)
 		}
 	}
 }
 
 // letters is a reader without end.
 type letters struct {
-	bytes int
+	bytes atomic.Int64 // the command may still read when it has returned
 }
 
 func (l *letters) Read(p []byte) (int, error) {
 	for i := range p {
 		p[i] = 'x'
 	}
-	l.bytes += len(p)
+	l.bytes.Add(int64(len(p)))
 	return len(p), nil
 }
 
