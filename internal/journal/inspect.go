@@ -80,6 +80,9 @@ func Inspect(name string, files Files, snapshot func(Position, []byte), record f
 		if err != nil && !errors.Is(err, fs.ErrNotExist) { // it was recycled meanwhile
 			return r, err
 		}
+		if cut := s.truncated(); cut != nil && d.after(i) == 0 {
+			r.Damage = append(r.Damage, &DamagedError{File: filepath.Join(name, s.name()), Offset: s.size, First: end.first, Err: cut})
+		}
 		r.End, r.Torn = max(r.End, end.first), torn
 	}
 	if len(c.off) > 0 {

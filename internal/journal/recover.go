@@ -347,6 +347,9 @@ func (c *copying) scan(visit func(block, []byte) error) error {
 	if later != nil && later.synced() >= run.sequence {
 		return &DamagedError{File: j.path(s.name()), Offset: run.at, First: run.first, Records: uint64(later.first - run.first), Err: errNoBlock}
 	}
+	if err := s.truncated(); err != nil {
+		return &DamagedError{File: j.path(s.name()), Offset: s.size, First: run.first, Err: err}
+	}
 	torn, err := run.torn(&w, s.size, j.path(s.name()))
 	if torn > 0 {
 		j.o.Logger.Warn("journal: a torn tail is cut", "file", j.path(s.name()), "offset", run.at, "bytes", torn, "position", uint64(run.first))

@@ -217,22 +217,29 @@ func (r *repair) segment(i int) error {
 }
 
 // tail writes zeros after the last block if the rest of the last segment cannot be read: Open reads
-// all of it.
+// all of it. A file that has lost its end gets a head that says so.
 func (r *repair) tail(s *segment, at int64) error {
 	f, err := r.files.Open(filepath.Join(r.name, s.name()), true)
 	if err != nil {
 		return err
 	}
-	rest := make([]byte, s.size-at)
-	if n, err := f.ReadAt(rest, at); n == len(rest) || endOfFile(err) {
+	text := make([]byte, s.size-at)
+	if s.truncated() != nil {
+		again, err := r.head(s.name(), s.number)
+		if err != nil {
+			return errors.Join(err, f.Close())
+		}
+		text, at = again.encode(nil, r.id), 0
+	} else if n, err := f.ReadAt(text, at); n == len(text) || endOfFile(err) {
 		return f.Close()
+	} else {
+		clear(text)
 	}
 	r.report.EndUnknown = true
 	if err := r.keep(s.name()); err != nil {
 		return errors.Join(err, f.Close())
 	}
-	clear(rest)
-	return writeAndClose(f, rest, at)
+	return writeAndClose(f, text, at)
 }
 
 // fill writes a block that stands for the records between two runs over the bytes between them.

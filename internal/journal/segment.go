@@ -26,6 +26,7 @@ type segment struct {
 	snapshot []byte // while its head is read or written
 	head     int64  // bytes of the head
 	size     int64  // of the file
+	whole    int64  // what the head says that to be; 0: nothing
 
 	end int64 // of the last segment: where its committed blocks end. Guarded by Journal.mu
 }
@@ -49,7 +50,8 @@ const (
 
 // encode appends the head. All integers are little-endian:
 //
-//	magic (8 bytes), major version, minor version, flags, length of the head (4 bytes each),
+//	magic (8 bytes), major version, minor version, restores (1 bit) and size of the file (31),
+//	length of the head (4 bytes each),
 //	id of the journal (16 bytes), number, previous, oldest, first position, first sequence,
 //	creation in nanoseconds (8 bytes each), salt, unsynced blocks, length of the snapshot (4 bytes each),
 //	snapshot, crc32c of all before it (4 bytes)
@@ -59,9 +61,9 @@ func (s *segment) encode(dst []byte, id journalID) []byte {
 	dst = append(dst, magic...)
 	dst = le.AppendUint32(dst, versionMajor)
 	dst = le.AppendUint32(dst, versionMinor)
-	flags := uint32(0)
+	flags := uint32(s.size) << 1 // at most maxSegment
 	if s.restores {
-		flags = 1
+		flags |= 1
 	}
 	dst = le.AppendUint32(dst, flags)
 	dst = le.AppendUint32(dst, uint32(fixedBytes+len(s.snapshot)+4))
@@ -80,6 +82,14 @@ func (s *segment) encode(dst []byte, id journalID) []byte {
 
 // synced returns the newest sequence that was known to be synced when the segment began.
 func (s *segment) synced() uint64 { return s.sequence - 1 - uint64(s.unsynced) }
+
+// truncated returns an error if the file has lost its end, and blocks with it, perhaps.
+func (s *segment) truncated() error {
+	if s.whole <= s.size {
+		return nil
+	}
+	return fmt.Errorf("the file has %d bytes, and was made with %d", s.size, s.whole)
+}
 
 var errBadHead = errors.New("the head of the segment is not as it was written")
 
@@ -100,7 +110,7 @@ func decodeHead(p []byte) (s segment, id journalID, err error) {
 	copy(id[:], p[24:])
 	s = segment{
 		number: le.Uint64(p[40:]), previous: le.Uint64(p[48:]), oldest: le.Uint64(p[56:]), first: Position(le.Uint64(p[64:])),
-		sequence: le.Uint64(p[72:]), created: time.Unix(0, int64(le.Uint64(p[80:]))), salt: le.Uint32(p[88:]), unsynced: le.Uint32(p[92:]), head: int64(length),
+		whole: int64(flags >> 1), sequence: le.Uint64(p[72:]), created: time.Unix(0, int64(le.Uint64(p[80:]))), salt: le.Uint32(p[88:]), unsynced: le.Uint32(p[92:]), head: int64(length),
 	}
 	if s.restores = flags&1 != 0; s.restores {
 		s.snapshot = append([]byte{}, p[fixedBytes:length-4]...)
