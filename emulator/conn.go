@@ -124,7 +124,7 @@ func (c *connection) serve() {
 }
 
 // ignore takes everything that comes and answers nothing. It returns when the peer is gone or ctx
-// ends. A server that did not read would not notice that the peer is gone, and would keep its place.
+// ends. A server that did not read would not notice the peer's end, and would keep its place.
 func ignore(ctx context.Context, nc net.Conn) {
 	stop := context.AfterFunc(ctx, func() { _ = nc.Close() })
 	defer stop()

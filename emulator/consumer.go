@@ -29,7 +29,7 @@ func (a *attach) serveConsumer(ctx context.Context) {
 	}
 	a.link.SetAvailable(1)
 	var message []byte // reused: Send copies it
-	log := reader{partition: a.partition}
+	log := reader{partition: a.partition, together: readAhead}
 	for pos := a.start; ; {
 		b, index, changed, err := log.read(pos)
 		if err != nil {

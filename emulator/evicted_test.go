@@ -93,6 +93,32 @@ func compareServers(t *testing.T, seed uint64, got, want *emulator.Server) {
 	}
 }
 
+// A partition waits while the store is read, so no read has many bytes, and none brings batches
+// that are not wanted.
+func TestTheStoreIsReadInSmallParts(t *testing.T) {
+	store := newMemoryStore()
+	hubs := []emulator.Hub{{Name: "events", Partitions: 1, Retention: emulator.Retention{Bytes: 20 << 20}}}
+	server := newServer(t, emulator.Options{Store: store, MaxMemory: 1 << 20, Hubs: hubs})
+	for range 30 {
+		if err := server.Seed("events", "0", emulator.Event{Body: make([]byte, 1_000_000)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if store.reads == 0 || store.largest == 0 || store.largest > 6<<20 {
+		t.Errorf("retention has read up to %d bytes at once, in %d reads; want about 4 MiB", store.largest, store.reads)
+	}
+	if _, ok := server.Event("events", "0", 20); !ok || store.entries != 1 {
+		t.Errorf("one event was found %v by reading %d batches, want 1", ok, store.entries)
+	}
+	n := 0
+	for range server.Newest("events", "0") {
+		n++
+	}
+	if n != 20 {
+		t.Errorf("%d events are kept, want the 20 that fit", n)
+	}
+}
+
 // Clients start anywhere in a partition whose events are not in memory, and go on to its end.
 func TestReceiversReadEventsThatAreNotInMemory(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -133,8 +133,8 @@ const (
 )
 
 // Accept answers with success, but the operation does not take effect. A transfer is accepted and
-// its events are not stored. A put-token or a management request gets status 200 and no content.
-// Other operations pass.
+// its events are not stored. A put-token request gets status 202, a management request status 200
+// and no content. Other operations pass.
 func Accept() Action { return Action{answer: answerAccept} }
 
 // Reject answers with an error condition, for example "com.microsoft:server-busy", and a text. A

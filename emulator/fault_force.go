@@ -35,8 +35,9 @@ type Fault struct {
 }
 
 // AddFault sets a fault from the next operation on, and returns its id. It may be called at any
-// time. It refuses the zero rule, and a rule for a hub, partition or group that does not exist. It
-// takes at most 100 rules at the same time. Its errors are of type [*FaultRuleError].
+// time. It refuses the zero rule, and a rule for a hub, partition or group that does not exist. A
+// rule for a hub that is deleted later stays set, and applies to the next hub of that name.
+// AddFault takes at most 100 rules at the same time. Its errors are of type [*FaultRuleError].
 //
 // A server first asks its hook, then its rules in the order in which they were added. The first
 // rule that fires and has an answer (a refusal, a cut, silence) decides the answer, whatever the

@@ -192,6 +192,7 @@ func TestRulesMakeTheFaultsOfDeliveries(t *testing.T) {
 		"delay on=delivery lasting=1s":      {5, "silence"},
 		"throttle":                          {5, "silence"},
 		"steal partition=1":                 {5, "silence"},
+		"steal group=other":                 {5, "silence"},
 		"steal from=1h":                     {5, "silence"},
 		"cut-before on=delivery share=100%": {0, ""},
 	} {
@@ -409,6 +410,15 @@ func TestAFaultFreeHubIsSpared(t *testing.T) {
 		}
 		if got := heard(sendOne(t, mustSender(t, server, "health"))); got != "rejected com.microsoft:server-busy" {
 			t.Errorf("the fault-free hub by its name: %s, want a refusal", got)
+		}
+		if n := server.RemoveFaults(); n != 3 {
+			t.Errorf("%d faults were removed, want 3", n)
+		}
+		if _, err := server.AddFault(mustRule(t, "throttle hub=health")); err != nil {
+			t.Fatal(err)
+		}
+		if got := sendMany(t, server, "0", 1); got != "a" {
+			t.Error("a rule for another hub has hit this one")
 		}
 	})
 }

@@ -36,7 +36,8 @@ func (s *Server) SetDisabled(hub string, disabled bool) error {
 // removed from the store. If the next server's options name the hub, it is created again, empty.
 //
 // If the store fails before the hub is marked as deleted, nothing has changed. If it fails later,
-// the error says so, the hub is gone, and the next server removes the rest.
+// the error says so, and the hub is gone. The next server removes the rest, or AddHub does if the
+// name comes back earlier.
 func (s *Server) DeleteHub(hub string) error {
 	n := s.namespace
 	n.changing.Lock()
@@ -53,7 +54,10 @@ func (s *Server) DeleteHub(hub string) error {
 	n.remove(h)
 	h.delete()
 	s.detachUnavailable(h)
-	if err := h.journal.erase(record.Hub.Partitions); err != nil {
+	if n.store != nil {
+		n.unerased[h.journal.hub] = record.Hub.Partitions
+	}
+	if err := n.erase(h.journal); err != nil {
 		return fmt.Errorf("emulator: DeleteHub: hub %q is gone, and the next start removes the rest of its events from the store: %w", hub, err)
 	}
 	return nil
@@ -76,8 +80,8 @@ func (h *hub) delete() {
 	h.count(0)
 }
 
-// close makes a partition refuse all further batches and producers, and forget its own. It waits for
-// a write to the journal.
+// close makes a partition refuse all further batches and producers, and forget its batches. It
+// waits for a write to the journal. Readers that wait stay, until their links are detached.
 func (p *partition) close(why *refusal) {
 	if p.journal != nil {
 		p.writing <- struct{}{}
@@ -121,15 +125,28 @@ func (h *hub) stored(partitions int) storedHub {
 	}
 }
 
+// erase removes what the store still has of a deleted hub.
+func (n *namespace) erase(j *journal) error {
+	if j == nil {
+		return nil
+	}
+	partitions, left := n.unerased[j.hub]
+	if !left {
+		return nil
+	}
+	if err := j.erase(partitions); err != nil {
+		return err
+	}
+	delete(n.unerased, j.hub)
+	return nil
+}
+
 // eraseAtOnce is how much one update of the store deletes at most.
 const eraseAtOnce = 1000
 
 // erase removes a hub's contents from the store, then its record. The record stays last, so that an
 // interrupted removal goes on at the next start.
 func (j *journal) erase(partitions int) error {
-	if j == nil {
-		return nil
-	}
 	var changes []Change
 	for p := range partitions {
 		changes = append(changes, Change{Log: j.log(p), Drop: true})

@@ -7,7 +7,9 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azeventhubs/v2"
@@ -188,6 +190,11 @@ func TestHubsAndTheirStatesSurvive(t *testing.T) {
 			t.Fatalf("the store still has %q", key)
 		}
 	}
+	for log := range store.logs {
+		if strings.Contains(log, "gone") {
+			t.Fatalf("the store still has the log %q", log)
+		}
+	}
 
 	server = start(kept, gone)
 	var got []string
@@ -225,17 +232,20 @@ func (s *failingStore) Update(changes ...emulator.Change) error {
 // The process may end while a large hub is removed from the store. The next start goes on.
 func TestAnInterruptedDeletionIsFinished(t *testing.T) {
 	store := &failingStore{memoryStore: newMemoryStore()}
-	server, err := emulator.New(&emulator.Options{Addr: emulator.InMemory, Store: store, Hubs: []emulator.Hub{{Name: "a"}}})
+	options := &emulator.Options{Addr: emulator.InMemory, Store: store, Hubs: []emulator.Hub{{Name: "a", Partitions: 1200}}}
+	server, err := emulator.New(options)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := server.Seed("a", "0", make([]emulator.Event, 1200)...); err != nil {
-		t.Fatal(err)
+	for _, partition := range []string{"0", "1100"} {
+		if err := server.Seed("a", partition, make([]emulator.Event, 3)...); err != nil {
+			t.Fatal(err)
+		}
 	}
 	var updates int
 	full := errors.New("the disk is full")
 	store.before = func() error {
-		if updates++; updates == 3 { // after the mark and the first thousand
+		if updates++; updates == 3 { // after the mark and the first thousand logs
 			return full
 		}
 		return nil
@@ -247,8 +257,11 @@ func TestAnInterruptedDeletionIsFinished(t *testing.T) {
 		t.Error("the hub is still there")
 	}
 	_ = server.Close()
+	if n := store.batches(); n != 3 {
+		t.Errorf("%d batches are left of the deleted hub, want the 3 of the partition that was not reached", n)
+	}
 	store.before = nil
-	server, err = emulator.New(&emulator.Options{Addr: emulator.InMemory, Store: store, Hubs: []emulator.Hub{{Name: "a"}}})
+	server, err = emulator.New(options)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -268,6 +281,136 @@ func TestAnInterruptedDeletionIsFinished(t *testing.T) {
 		}
 	}
 	store.before = nil
+	if err := errors.Join(server.AddPartitions("a", 1), server.Close()); err != nil { // writes the hub's record
+		t.Fatal(err)
+	}
+	if again := newServer(t, emulator.Options{Store: store}); again.Snapshot().Hubs[0].Disabled {
+		t.Error("a SetDisabled that failed has disabled the hub at the next start")
+	}
+}
+
+// A hub may come back before the next start, after its removal from the store has failed.
+func TestAHubThatComesBackIsEmpty(t *testing.T) {
+	store := &failingStore{memoryStore: newMemoryStore()}
+	hub := emulator.Hub{Name: "a", Partitions: 1}
+	server := newServer(t, emulator.Options{Store: store, Hubs: []emulator.Hub{hub}})
+	if err := server.Seed("a", "0", make([]emulator.Event, 3)...); err != nil {
+		t.Fatal(err)
+	}
+	var updates int
+	full := errors.New("the disk is full")
+	store.before = func() error {
+		if updates++; updates > 1 { // after the mark
+			return full
+		}
+		return nil
+	}
+	for name, err := range map[string]error{"DeleteHub": server.DeleteHub("a"), "AddHub": server.AddHub(hub)} {
+		if !errors.Is(err, full) || server.PartitionIDs("a") != nil {
+			t.Errorf("%s: %v, with the partitions %v; want the store's error and no hub", name, err, server.PartitionIDs("a"))
+		}
+	}
+	store.before = nil
+	if err := errors.Join(server.AddHub(hub), server.Seed("a", "0", emulator.Event{Body: []byte("new")})); err != nil {
+		t.Fatal(err)
+	}
+	for name, server := range map[string]*emulator.Server{"this one": server, "the next one": newServer(t, emulator.Options{Store: store, Hubs: []emulator.Hub{hub}})} {
+		if got := bodies(server, "a", "0"); len(got) != 1 || got[0] != "new" {
+			t.Errorf("%s: the hub has %q, want the new event alone", name, got)
+		}
+	}
+	if err := errors.Join(server.DeleteHub("a"), server.AddHub(hub)); err != nil {
+		t.Errorf("deleting it again and adding it: %v", err)
+	}
+}
+
+// A hub may be deleted while the store writes a batch of it.
+func TestADeletionWaitsForTheBatchUnderWay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := &failingStore{memoryStore: newMemoryStore()}
+		server := newServer(t, emulator.Options{Store: store, Hubs: []emulator.Hub{{Name: "events", Partitions: 1}}})
+		var begun atomic.Bool
+		store.before = func() error {
+			if !begun.Swap(true) {
+				time.Sleep(time.Second) // virtual: only the batch is slow
+			}
+			return nil
+		}
+		seeded := make(chan error, 1)
+		go func() { seeded <- server.Seed("events", "0", emulator.Event{}) }() // ends when the batch is stored
+		synctest.Wait()
+		if err := server.DeleteHub("events"); err != nil {
+			t.Fatal(err)
+		}
+		if err := <-seeded; err != nil {
+			t.Errorf("the batch: %v, want it stored before the hub was deleted", err)
+		}
+		if len(store.values) != 0 || store.batches() != 0 {
+			t.Errorf("the store still has %d keys and %d batches", len(store.values), store.batches())
+		}
+	})
+}
+
+// A receiver reads what is not in memory, slowed down by a rule, when the hub is deleted. It ends,
+// nothing is left, and the rule is for the next hub of the name.
+func TestAHubIsDeletedWhileItIsReadFromTheStore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		logger, book := newLogbook()
+		store := newMemoryStore()
+		hub := emulator.Hub{Name: "events", Partitions: 1, Retention: emulator.Retention{Events: 150}}
+		server := newServer(t, emulator.Options{
+			Store: store, MaxMemory: 1 << 20, Logger: logger, Idle: neverIdle, Hubs: []emulator.Hub{hub},
+			Faults: []emulator.FaultRule{mustRule(t, "delay on=delivery hub=events lasting=1s")},
+		})
+		for range 200 {
+			if err := server.Seed("events", "0", emulator.Event{Body: make([]byte, 20_000)}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		receive := func(n int) *amqp.Link {
+			t.Helper()
+			link, err := attachReceiver(t, server, partition0, "r", nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := link.Credit(100); err != nil {
+				t.Fatal(err)
+			}
+			began := time.Now()
+			for range n {
+				if _, err := link.Receive(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if got := time.Since(began); got != time.Duration(n)*time.Second {
+				t.Errorf("%d events came after %v, want one each second", n, got)
+			}
+			return link
+		}
+		link := receive(20)
+		if err := server.DeleteHub("events"); err != nil {
+			t.Fatal(err)
+		}
+		checkRefusal(t, "the receiver", end(t, link), notFound, "could not be found")
+		time.Sleep(time.Minute) // virtual; the event under way finds no link
+		if lines := book.lines(); len(lines) > 0 {
+			t.Errorf("the log has %q, want nothing", lines)
+		}
+		if len(store.values) != 0 || store.batches() != 0 {
+			t.Errorf("the store still has %d keys and %d batches", len(store.values), store.batches())
+		}
+		before := server.Faults()[0].Hits
+		if err := server.AddHub(hub); err != nil {
+			t.Fatal(err)
+		}
+		if err := server.Seed("events", "0", emulator.Event{}); err != nil {
+			t.Fatal(err)
+		}
+		receive(1)
+		if got := server.Faults()[0].Hits; got != before+1 {
+			t.Errorf("the rule hit %d events of the next hub, want 1", got-before)
+		}
+	})
 }
 
 // A hub may be deleted while a batch or a producer of it is about to be stored. Neither comes back
@@ -299,8 +442,9 @@ func TestADeletedHubStoresNothingMore(t *testing.T) {
 			if err := server.Close(); err != nil { // waits for what is about to be stored
 				t.Fatal(err)
 			}
-			if len(store.values) != 0 {
-				t.Errorf("the store has %d keys after the only hub was deleted, want none: %q", len(store.values), slices.Collect(maps.Keys(store.values)))
+			if len(store.values) != 0 || store.batches() != 0 {
+				t.Errorf("the store has %d batches and %d keys after the only hub was deleted, want none: %q",
+					store.batches(), len(store.values), slices.Collect(maps.Keys(store.values)))
 			}
 		})
 	}

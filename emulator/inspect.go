@@ -35,8 +35,8 @@ type Event struct {
 	Message []byte
 }
 
-// Counts says how much was ever stored. It includes events that retention has dropped, and those
-// that Options.Discard did not keep.
+// Counts says how much was ever stored. It includes events that [Retention] or [Options.MaxMemory]
+// has dropped, and those that [Options.Discard] did not keep.
 type Counts struct {
 	// Events stored.
 	Events int
@@ -56,14 +56,14 @@ func (s *Server) Events(hub, partitionID string) iter.Seq[Event] {
 	}
 	last := p.end().last
 	return func(yield func(Event) bool) {
-		r := reader{partition: p}
+		r := reader{partition: p, together: readAhead}
 		for pos := position(0); int64(pos) <= last; {
 			b, index, _, err := r.read(pos)
 			if err != nil {
 				p.complain(err)
 			}
 			if b == nil {
-				return // retention has dropped the rest meanwhile
+				return // the partition has dropped the rest meanwhile
 			}
 			for i := index; i < len(b.events) && b.first+int64(i) <= last; i++ {
 				if !yield(b.event(p.id, i)) {

@@ -18,7 +18,7 @@ const (
 
 // defaultMaxMemory is a quarter of what the process may use. Until Go's garbage collector runs, as
 // much again may be garbage. The rest is for messages under way.
-func defaultMaxMemory() int64 { return max(memorylimit.Find().Bytes/4, minMaxMemory) }
+func defaultMaxMemory() int64 { return max(memorylimit.Find()/4, minMaxMemory) }
 
 // A memory bounds the bytes of the batches that all partitions of a server hold in memory. Beyond
 // the bound the partitions drop batches, oldest first. What a journal has is not lost. The newest

@@ -13,7 +13,8 @@ type namespace struct {
 	store    Store // nil: nothing is stored durably
 	throttle *throttle
 
-	changing sync.Mutex // held while a hub or partitions are added, also during writes to the store
+	changing sync.Mutex     // held while hubs or their partitions change, also during writes to the store; guards the field below
+	unerased map[string]int // by name in lower case, the partitions of deleted hubs that the store still has parts of
 
 	mu   sync.RWMutex    // guards the field below
 	hubs map[string]*hub // by name in lower case
@@ -25,6 +26,7 @@ func newNamespace(o *Options) (*namespace, error) {
 		settings: settings{idempotent: o.Idempotence, discard: o.Discard, memory: newMemory(o.MaxMemory, o.Logger), log: o.Logger},
 		store:    o.Store,
 		throttle: newThrottle(o.ThroughputUnits),
+		unerased: make(map[string]int),
 		hubs:     make(map[string]*hub),
 	}
 	if n.store == nil {
@@ -69,6 +71,9 @@ func (s *Server) AddHub(h Hub) error {
 	var j *journal
 	if n.store != nil {
 		j = newJournal(n.store, h.Name)
+	}
+	if err := n.erase(j); err != nil {
+		return fmt.Errorf("emulator: AddHub: a hub %q was deleted, and the rest of it cannot be removed from the store: %w", h.Name, err)
 	}
 	added := newHub(h, n.settings, j)
 	if err := j.putHub(added.stored(h.Partitions)); err != nil {

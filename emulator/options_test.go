@@ -15,7 +15,7 @@ func TestZeroOptionsMeanTheDefaults(t *testing.T) {
 			t.Fatalf("%s: %v", name, err)
 		}
 		if got.Addr != "127.0.0.1:0" || got.MaxMessageSize != 1_046_528 || got.IdleTimeout != 4*time.Minute || got.Logger == nil ||
-			got.MaxMemory != memorylimit.Find().Bytes/4 {
+			got.MaxMemory != memorylimit.Find()/4 {
 			t.Errorf("%s: defaults are %+v", name, got)
 		}
 		if len(got.Hubs) != 1 || got.Hubs[0].Name != "events" || got.Hubs[0].Partitions != 4 {

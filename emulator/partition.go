@@ -30,7 +30,7 @@ type partition struct {
 	total     Counts     // of everything ever stored
 	producers producers
 	removed   int           // batches that were dropped, and that the journal still has
-	unread    bool          // the log was told that retention cannot read the journal
+	unread    bool          // the logger has its line: retention cannot read the journal
 	changed   chan struct{} // closed by the next append; nil while no reader waits
 	closed    *refusal      // why nothing is stored any more: the hub was deleted; nil: it was not
 }

@@ -24,11 +24,13 @@ func isHTTP(head []byte) bool {
 	return false
 }
 
-// foreignProtocol names the protocol of a connection that is neither AMQP 1.0, TLS nor HTTP. It is
-// empty for AMQP 1.0.
+// foreignProtocol names the protocol of a connection that is neither AMQP 1.0 nor HTTP. It is empty
+// for AMQP 1.0. Head has firstBytes, or only the first one of TLS.
 func foreignProtocol(head []byte) string {
 	text := string(head)
 	switch {
+	case head[0] == firstOfTLS: // a proxy or a client adds TLS twice
+		return "TLS in TLS"
 	case strings.HasPrefix(text, "AMQP") && (text[4:] == "\x00\x01\x00\x00" || text[4:] == "\x02\x01\x00\x00" || text[4:] == "\x03\x01\x00\x00"):
 		return ""
 	case strings.HasPrefix(text, "AMQP\x00\x00\x09") || strings.HasPrefix(text, "AMQP\x01\x01"):

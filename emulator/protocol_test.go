@@ -74,6 +74,7 @@ func TestOtherProtocolsGetALineThatNamesThem(t *testing.T) {
 		{"SSH", all, false, "SSH-2.0-OpenSSH_9.9\r\n", "protocol=SSH", "AMQP"},
 		{"a load balancer", all, false, "PROXY TCP4 127.0.0.1 127.0.0.1 1 2\r\n", "PROXY protocol", "AMQP"},
 		{"bytes", all, false, "\xff\xfe\xfd\xfc\xfb\xfa\xf9\xf8", "no known protocol", "AMQP"},
+		{"TLS in TLS", all, true, "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", `protocol="TLS in TLS"`, "AMQP"},
 		{"TLS where plain must be", plain, false, "\x16\x03\x01\x00\x05", `protocol=TLS`, ""},
 		{"plain where TLS must be", emulator.TransportTLS, false, "AMQP\x03\x01\x00\x00", `protocol="AMQP without TLS"`, "AMQP\x02\x01\x00\x00"},
 		{"plain where WebSocket must be", emulator.TransportWebSocket, false, "AMQP\x03\x01\x00\x00", `protocol="AMQP without TLS"`, ""},

@@ -6,9 +6,13 @@ import (
 	"time"
 )
 
+// readAhead is how many bytes of batches a reader of many takes from the journal at once.
+const readAhead = 256 << 10
+
 // A reader reads a partition's log, from memory or from the journal. It has one user.
 type reader struct {
 	partition *partition
+	together  int      // bytes of batches that it takes from the journal at once; 0: one batch
 	ahead     []*batch // read from the journal together with the last one
 }
 
@@ -61,7 +65,7 @@ func (r *reader) find(before func(Entry) bool) (b *batch, changed <-chan struct{
 			return b, changed, nil
 		}
 		p.mu.Unlock()
-		found, err := p.journal.read(p.index, func(e Entry) bool { return e.First < first || before(e) })
+		found, err := p.journal.read(p.index, r.together, func(e Entry) bool { return e.First < first || before(e) })
 		if err != nil {
 			return nil, nil, err
 		}

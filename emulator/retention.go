@@ -39,7 +39,7 @@ func (p *partition) trimLocked() {
 	if r.Time > 0 && p.held > 0 {
 		expired = time.Now().Add(-r.Time)
 	}
-	for p.held > 0 && (p.oldest.Enqueued.Before(expired) || p.held > 1 && p.exceeds()) {
+	for p.held > 0 && (r.Time > 0 && p.oldest.Enqueued.Before(expired) || p.held > 1 && p.exceeds()) {
 		if err := p.dropLocked(); err != nil {
 			if !p.unread && p.settings.log != nil {
 				p.settings.log.Warn("retention cannot read which events are next", "partition", p.id, "error", err)
@@ -89,12 +89,14 @@ func (p *partition) warmLocked(first int64) error {
 	if len(p.cold) > 0 && p.cold[0].First == first {
 		return nil
 	}
-	const together = 1000
+	const together, bytes = 1000, 4 << 20 // the store reads the messages too, while the partition waits
 	p.cold = nil
+	size := 0
 	err := p.journal.store.Read(p.journal.log(p.index), func(e Entry) bool { return e.First < first }, func(e Entry) bool {
+		size += len(e.Message)
 		e.Message = nil
 		p.cold = append(p.cold, e)
-		return len(p.cold) < together
+		return len(p.cold) < together && size < bytes
 	})
 	if len(p.cold) > 0 && p.cold[0].First == first {
 		return nil

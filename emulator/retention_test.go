@@ -87,6 +87,17 @@ func TestPartitionWhoseEventsAreAllGoneKeepsItsNumbers(t *testing.T) {
 	})
 }
 
+// An event's time may lie before the year 1.
+func TestOnlyRetentionByTimeLooksAtTheTime(t *testing.T) {
+	p := newPartition(0, settings{retention: Retention{Events: 10}})
+	b := testBatch(3, 10)
+	b.enqueued = time.Date(-5, 1, 1, 0, 0, 0, 0, time.UTC)
+	p.append(b)
+	if got := p.end(); got.empty() || got.first != 0 {
+		t.Errorf("end() = %+v, want the event kept", got)
+	}
+}
+
 func TestDiscardKeepsNumbersOnly(t *testing.T) {
 	p := newPartition(0, settings{discard: true})
 	for range 3 {

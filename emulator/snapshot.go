@@ -50,8 +50,8 @@ type PartitionSnapshot struct {
 	ID string
 	// Total is how much was ever stored.
 	Total Counts
-	// Held is what the partition now holds: less than Total after retention has dropped some, zero
-	// with [Options.Discard].
+	// Held is what the partition now holds: less than Total after [Retention] or
+	// [Options.MaxMemory] has dropped some, zero with [Options.Discard].
 	Held Counts
 	// First and Last are the sequence numbers of the oldest event still held and of the newest
 	// ever; -1 if there never was one.

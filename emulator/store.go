@@ -15,9 +15,9 @@ import (
 // A Store keeps a server's contents beyond the server's life. It has keys with values, and logs of
 // entries. It need not know their meaning. Package emulatordata has one that keeps them in files.
 //
-// The server reads the keys when it starts, and entries when a client wants events that are not in
-// memory. It calls from several goroutines at once, but changes each log from one at a time. It
-// does not close the store.
+// The server reads the keys when it starts and when a hub is deleted. It reads entries when a
+// client or [Retention] needs events that are not in memory. It calls from several goroutines at
+// once, but changes each log from one at a time. It does not close the store.
 type Store interface {
 	// Update makes all changes or, if it returns an error, none of them. It returns after they are
 	// durable, so that they survive the end of the process. At most one change has an Entry. Update
@@ -184,9 +184,9 @@ func producerKey(key []byte) (hub string, partition int, id int64, ok bool) {
 }
 
 // read returns batches of a partition's log, beginning with the first one for which before returns
-// false. It returns about as many as are read together, or none.
-func (j *journal) read(partition int, before func(Entry) bool) ([]*batch, error) {
-	const together = 256 << 10 // bytes
+// false. They have about so many bytes together, but there is at least one. At the end of the log
+// there is none.
+func (j *journal) read(partition, together int, before func(Entry) bool) ([]*batch, error) {
 	var batches []*batch
 	var damage error
 	size := 0

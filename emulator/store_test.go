@@ -26,6 +26,8 @@ type memoryStore struct {
 	lost    error // of Read
 	changes []emulator.Change
 	reads   int
+	entries int // that the latest Read visited
+	largest int // bytes of the messages that one Read visited
 }
 
 type memoryLog struct {
@@ -113,10 +115,20 @@ func (s *memoryStore) Read(name string, before func(emulator.Entry) bool, visit 
 	}
 	lost := s.lost
 	s.mu.Unlock()
+	visited, bytes := 0, 0
+	defer func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.entries, s.largest = visited, max(s.largest, bytes)
+	}()
 	for _, e := range entries {
 		head := e
 		head.Message = nil
-		if !before(head) && (lost != nil || !visit(e)) {
+		if before(head) {
+			continue
+		}
+		visited, bytes = visited+1, bytes+len(e.Message)
+		if lost != nil || !visit(e) {
 			return lost
 		}
 	}
@@ -344,9 +356,9 @@ func TestWhatRetentionTakesGoesFromTheStoreToo(t *testing.T) {
 
 func TestADamagedLogIsRefused(t *testing.T) {
 	for name, damage := range map[string]func(*memoryLog){
-		"its newest entry has no events": func(l *memoryLog) { l.newest.First = -5 },
-		"its oldest is beyond its end":   func(l *memoryLog) { l.entries[0].First = 10 },
-		"its offsets go back":            func(l *memoryLog) { l.entries[0].Offset = 1 << 40 },
+		"its newest entry has a negative number": func(l *memoryLog) { l.newest.First = -5 },
+		"its oldest is beyond its end":           func(l *memoryLog) { l.entries[0].First = 10 },
+		"its offsets go back":                    func(l *memoryLog) { l.entries[0].Offset = 1 << 40 },
 	} {
 		store := newMemoryStore()
 		server := newServer(t, emulator.Options{Store: store})

@@ -33,8 +33,8 @@ type faultTally struct {
 	counts map[faultKey]*faultCount
 }
 
-// A faultKey is shared by operations that are counted together: the hook's action, or throttling.
-// With neither it stands for the rest of a kind.
+// A faultKey is shared by operations that are counted together: the action of the hook and the
+// rules, or throttling. With neither it stands for the rest of a kind.
 type faultKey struct {
 	kind      Kind
 	hub       string
@@ -67,7 +67,7 @@ func (a Action) tallied() Action {
 	return a
 }
 
-// note counts an action of the hook.
+// note counts an action of the hook and the rules.
 func (f *faultTally) note(op Operation, action Action) {
 	f.count(faultKey{kind: op.Kind, hub: op.Hub, action: action.tallied()})
 }

@@ -11,7 +11,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/coder/websocket"
@@ -154,8 +153,8 @@ type webSocketConn struct {
 	ws      *websocket.Conn
 	message io.Reader // owned by the reader; nil between messages
 
-	writing  sync.Mutex  // held while a message or a close frame is written
-	farewell atomic.Bool // a close frame was sent
+	writing  sync.Mutex // held while a message or a close frame is written; guards the field below
+	farewell bool       // a close frame was sent
 }
 
 func (c *webSocketConn) Read(p []byte) (int, error) {
@@ -199,9 +198,10 @@ func (c *webSocketConn) sayFarewell(status websocket.StatusCode) {
 		return
 	}
 	defer c.writing.Unlock()
-	if c.farewell.Swap(true) {
+	if c.farewell {
 		return
 	}
+	c.farewell = true
 	_ = c.Conn.SetWriteDeadline(time.Now().Add(farewellTimeout))
 	_, _ = c.Conn.Write([]byte{0x88, 2, byte(status >> 8), byte(status)}) // the library buffers nothing between messages
 }

@@ -4,7 +4,9 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
+	"runtime"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/go-eventhubs/eventhubs/emulator"
@@ -233,5 +235,63 @@ func TestHubsAreCreatedChangedAndDeleted(t *testing.T) {
 	}
 	if got := strings.Join(names, " "); got != "a/b events off" {
 		t.Errorf("the hubs are %q, want a/b events off", got)
+	}
+}
+
+// A slowStore is a store whose updates wait.
+type slowStore struct {
+	emulator.Store
+	updates chan struct{} // gets a token when an update begins, and before it ends
+}
+
+func (s *slowStore) Update(...emulator.Change) error {
+	s.updates <- struct{}{}
+	s.updates <- struct{}{}
+	return nil
+}
+
+func (s *slowStore) Scan([]byte, func(key, value []byte) error) error { return nil }
+
+func (s *slowStore) Log(string) emulator.LogState { return emulator.LogState{} }
+
+// Several programs may ask for the same number of partitions at once: the hub gets that number.
+func TestPartitionsAreAddedUpToTheNumberOnce(t *testing.T) {
+	store := &slowStore{updates: make(chan struct{}, 1000)}
+	p := newPage(t, &emulator.Options{Store: store}, nil)
+	for len(store.updates) > 0 {
+		<-store.updates
+	}
+	store.updates = make(chan struct{})
+	var requests sync.WaitGroup
+	for range 8 {
+		requests.Go(func() { // ends with its answer
+			r := httptest.NewRequestWithContext(t.Context(), http.MethodPatch, "/api/hubs/events", strings.NewReader(`{"partitions": 8}`))
+			r.Host = "127.0.0.1:8080"
+			r.Header.Set("Content-Type", "application/json")
+			w := httptest.NewRecorder()
+			p.handler.ServeHTTP(w, r)
+			if w.Code != http.StatusOK {
+				t.Errorf("status %d, want 200: %s", w.Code, w.Body)
+			}
+		})
+	}
+	<-store.updates // the first request adds partitions, and the others look at the hub
+	for range 1000 {
+		runtime.Gosched()
+	}
+	done := make(chan struct{})
+	go func() { // ends with the requests
+		requests.Wait()
+		close(done)
+	}()
+	for waiting := true; waiting; {
+		select {
+		case <-store.updates:
+		case <-done:
+			waiting = false
+		}
+	}
+	if n := len(p.server.PartitionIDs("events")); n != 8 {
+		t.Errorf("the hub has %d partitions, want 8", n)
 	}
 }

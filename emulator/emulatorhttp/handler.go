@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/go-eventhubs/eventhubs/emulator"
 	"github.com/go-eventhubs/eventhubs/internal/local"
@@ -43,11 +44,12 @@ type handler struct {
 	server      *emulator.Server
 	options     Options
 	crossOrigin *http.CrossOriginProtection
+	changing    sync.Mutex // held while a request looks at the hubs and then changes them
 }
 
-// New makes a handler that shows the contents of a server and changes its faults and hubs; see the package documentation. It must
-// be at the root of a host. It may be used by several goroutines at once. After the server is
-// closed it shows the remaining contents.
+// New makes a handler that shows the contents of a server and changes its faults and hubs; see the
+// package documentation. It must be at the root of a host. It may be used by several goroutines at
+// once. After the server is closed it shows the remaining contents.
 func New(server *emulator.Server, options *Options) http.Handler {
 	h := &handler{server: server, crossOrigin: http.NewCrossOriginProtection()}
 	if options != nil {

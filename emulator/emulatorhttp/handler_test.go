@@ -326,8 +326,8 @@ func TestABodyThatIsAValue(t *testing.T) {
 	p.get(t, "/api/body?hub=events&partition=0&sequence=0", http.StatusNotFound)
 }
 
-// TestEventsOfAnyTimeAreShown has times that JSON of package time refuses. Browsers read years of six
-// digits.
+// TestEventsOfAnyTimeAreShown has times that JSON of package time refuses. Browsers read years of
+// six digits.
 func TestEventsOfAnyTimeAreShown(t *testing.T) {
 	for at, want := range map[time.Time]string{
 		time.Date(2026, 1, 2, 3, 4, 5, 6e6, time.UTC):              "2026-01-02T03:04:05.006Z",

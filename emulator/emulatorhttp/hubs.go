@@ -73,6 +73,8 @@ func (h *handler) addHub(r *http.Request) (int, any, error) {
 	if err != nil {
 		return 0, nil, err
 	}
+	h.changing.Lock()
+	defer h.changing.Unlock()
 	if h.server.PartitionIDs(hub.Name) != nil {
 		return 0, nil, refuse(http.StatusConflict, "name", "there is a hub %q already (case does not matter)", hub.Name)
 	}
@@ -97,13 +99,15 @@ var hubFields = map[string]string{"Name": "name", "Partitions": "partitions", "C
 
 // changeHub adds partitions, and disables or enables a hub.
 func (h *handler) changeHub(r *http.Request) (int, any, error) {
-	hub, err := h.findHub(r.PathValue("name"))
-	if err != nil {
-		return 0, nil, err
-	}
 	var partitions *int
 	var disabled *bool
 	if err := readBody(r, map[string]any{"partitions": &partitions, "disabled": &disabled}); err != nil {
+		return 0, nil, err
+	}
+	h.changing.Lock()
+	defer h.changing.Unlock()
+	hub, err := h.findHub(r.PathValue("name"))
+	if err != nil {
 		return 0, nil, err
 	}
 	if partitions != nil {
@@ -127,6 +131,8 @@ func (h *handler) changeHub(r *http.Request) (int, any, error) {
 
 // deleteHub deletes a hub with its events.
 func (h *handler) deleteHub(r *http.Request) (int, any, error) {
+	h.changing.Lock()
+	defer h.changing.Unlock()
 	hub, err := h.findHub(r.PathValue("name"))
 	if err != nil {
 		return 0, nil, err

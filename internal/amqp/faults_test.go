@@ -1,6 +1,7 @@
 package amqp
 
 import (
+	"context"
 	"errors"
 	"testing"
 	"testing/synctest"
@@ -222,8 +223,30 @@ func TestUnfinishedDeliveriesAreBounded(t *testing.T) {
 	})
 }
 
+// receiving are the ways to receive. Each returns how many deliveries have come.
+var receiving = map[string]func(context.Context, *Link) (int, error){
+	"one": func(ctx context.Context, l *Link) (int, error) {
+		_, err := l.Receive(ctx)
+		return 1, err
+	},
+	"all": func(ctx context.Context, l *Link) (int, error) {
+		all, err := l.ReceiveAll(ctx, nil)
+		return len(all), err
+	},
+}
+
+// eachWay runs a test in a bubble for each way to receive.
+func eachWay(t *testing.T, test func(t *testing.T, receive func(context.Context, *Link) (int, error))) {
+	t.Helper()
+	for name, receive := range receiving {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) { test(t, receive) })
+		})
+	}
+}
+
 func TestDeliveriesNobodyReceivesHoldUpTheReader(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	eachWay(t, func(t *testing.T, receive func(context.Context, *Link) (int, error)) {
 		p, c := newPeer(t, &Config{MaxBuffered: 100_000}, nil)
 		p.begin(0)
 		l := p.attach(c, 0, Attach{Role: RoleSender}, nil)
@@ -252,17 +275,24 @@ func TestDeliveriesNobodyReceivesHoldUpTheReader(t *testing.T) {
 			defer close(done)
 			p.write(pending)
 		}()
-		for i := range n + 1 {
-			if _, err := l.Receive(try(t)); err != nil {
-				t.Fatalf("delivery %d: %v", i, err)
+		for received := 0; received < n+1; {
+			more, err := receive(try(t), l)
+			if err != nil {
+				t.Fatalf("delivery %d: %v", received, err)
 			}
+			received += more
 		}
 		<-done
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		if c.buffered != 0 {
+			t.Errorf("%d bytes are still counted", c.buffered)
+		}
 	})
 }
 
 func TestDeliveriesOfADeadLinkDoNotHoldUpTheReader(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	eachWay(t, func(t *testing.T, receive func(context.Context, *Link) (int, error)) {
 		p, c := newPeer(t, &Config{MaxBuffered: 5_000}, nil)
 		p.begin(0)
 		l := p.attach(c, 0, Attach{Role: RoleSender}, nil)
@@ -274,8 +304,8 @@ func TestDeliveriesOfADeadLinkDoNotHoldUpTheReader(t *testing.T) {
 		want[*Detach](p, 0)
 		p.send(0, &Detach{Handle: 0, Closed: true}, nil)
 		p.attach(c, 0, Attach{Role: RoleSender}, nil)
-		if _, err := l.Receive(try(t)); err != nil {
-			t.Errorf("what came before the detach: %v", err)
+		if n, err := receive(try(t), l); err != nil || n != 1 {
+			t.Errorf("of what came before the detach %d are received: %v", n, err)
 		}
 		c.mu.Lock()
 		defer c.mu.Unlock()

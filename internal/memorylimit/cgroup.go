@@ -8,8 +8,8 @@ import (
 	"strings"
 )
 
-// cgroup returns the smallest limit of the cgroups that this process is in, in bytes; 0: none. Files
-// are below root, which is empty on systems without cgroups.
+// cgroup returns the smallest limit of the cgroups that this process is in, in bytes; 0: none. The
+// files are below root, which is empty on systems without cgroups.
 //
 // The kernel applies the limit of a group and of each group above it. A container may see only a
 // part of the tree, with its own group at the top. So missing folders say nothing.
@@ -51,12 +51,4 @@ func above(root fs.FS, base, group, file string) int64 {
 			return least
 		}
 	}
-}
-
-// lower returns the smaller of two limits, of which 0 is none.
-func lower(a, b int64) int64 {
-	if a <= 0 || b > 0 && b < a {
-		return max(b, 0)
-	}
-	return a
 }

@@ -11,7 +11,7 @@ func machine() int64 {
 	if err != nil {
 		return 0
 	}
-	// The value is a number of 8 bytes. Sysctl takes it for a text and cuts zeros at its end.
+	// The value is a number of 8 bytes. Sysctl takes it for a text and cuts a zero at its end.
 	var number [8]byte
 	copy(number[:], text)
 	return int64(binary.LittleEndian.Uint64(number[:]))

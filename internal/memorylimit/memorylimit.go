@@ -8,36 +8,29 @@ import (
 	"sync"
 )
 
-// A Limit is a number of bytes and what sets it, in words.
-type Limit struct {
-	Bytes int64
-	By    string
-}
-
 // fallback is assumed where the system names no limit and its memory is unknown.
-var fallback = Limit{1 << 30, "an assumed machine"}
+const fallback = 1 << 30
 
-// Find returns the smallest limit that applies to this process: of its cgroup, of GOMEMLIMIT, or the
-// machine's memory. The first call reads the system's files; later calls only ask the runtime.
-func Find() Limit {
-	return smallest(system(), Limit{debug.SetMemoryLimit(-1), "GOMEMLIMIT"})
-}
+// Find returns the smallest limit in bytes that applies to this process: of its cgroup, of
+// GOMEMLIMIT, or the machine's memory. The first call reads the system's files; later calls only
+// ask the runtime.
+func Find() int64 { return known(lower(system(), debug.SetMemoryLimit(-1))) }
 
 // system is the limit that the system sets. It does not change while the process runs.
-var system = sync.OnceValue(func() Limit {
-	return smallest(Limit{cgroup(os.DirFS("/")), "the cgroup"}, Limit{machine(), "the machine's memory"})
-})
+var system = sync.OnceValue(func() int64 { return lower(cgroup(os.DirFS("/")), machine()) })
 
-// smallest returns the smallest of the limits that are known.
-func smallest(limits ...Limit) Limit {
-	least := Limit{Bytes: math.MaxInt64}
-	for _, l := range limits {
-		if l.Bytes > 0 && l.Bytes < least.Bytes {
-			least = l
-		}
-	}
-	if least.Bytes == math.MaxInt64 {
+// known is the limit, or the fallback for none. The runtime says math.MaxInt64 without GOMEMLIMIT.
+func known(limit int64) int64 {
+	if limit == 0 || limit == math.MaxInt64 {
 		return fallback
 	}
-	return least
+	return limit
+}
+
+// lower returns the smaller of two limits, of which 0 or less is none; 0: both are none.
+func lower(a, b int64) int64 {
+	if a <= 0 || b > 0 && b < a {
+		return max(b, 0)
+	}
+	return a
 }

@@ -51,28 +51,23 @@ func TestTheSmallestLimitOfTheCgroupsCounts(t *testing.T) {
 }
 
 func TestTheSmallestKnownLimitCounts(t *testing.T) {
-	for _, test := range []struct {
-		limits []Limit
-		want   Limit
-	}{
-		{[]Limit{{100, "a"}, {50, "b"}, {70, "c"}}, Limit{50, "b"}},
-		{[]Limit{{0, "a"}, {math.MaxInt64, "b"}, {70, "c"}}, Limit{70, "c"}},
-		{[]Limit{{0, "a"}, {math.MaxInt64, "b"}}, fallback},
+	for _, test := range []struct{ a, b, want int64 }{
+		{100, 50, 50}, {50, 100, 50}, {0, 70, 70}, {70, 0, 70}, {-1, 70, 70}, {70, math.MaxInt64, 70}, {0, math.MaxInt64, fallback}, {0, 0, fallback},
 	} {
-		if got := smallest(test.limits...); got != test.want {
-			t.Errorf("of %v: got %v, want %v", test.limits, got, test.want)
+		if got := known(lower(test.a, test.b)); got != test.want {
+			t.Errorf("of %d and %d: got %d, want %d", test.a, test.b, got, test.want)
 		}
 	}
 }
 
 func TestTheRuntimesLimitCounts(t *testing.T) {
-	if got := Find(); got.Bytes < 16<<20 || runtime.GOOS == "linux" && machine() == 0 {
-		t.Errorf("this process may use %d bytes (%s) of a machine with %d", got.Bytes, got.By, machine())
+	if got := Find(); got < 16<<20 || runtime.GOOS == "linux" && machine() == 0 {
+		t.Errorf("this process may use %d bytes of a machine with %d", got, machine())
 	}
 	before := debug.SetMemoryLimit(8 << 20)
 	got := Find()
 	debug.SetMemoryLimit(before)
-	if want := (Limit{8 << 20, "GOMEMLIMIT"}); got != want {
-		t.Errorf("with a limit of 8 MiB: got %v, want %v", got, want)
+	if got != 8<<20 {
+		t.Errorf("with a limit of 8 MiB: got %d", got)
 	}
 }
