@@ -83,8 +83,8 @@ func openJournal(p *parts) (*journaled, error) {
 	return j, nil
 }
 
-// begin begins to feed what is in the journal, if there is one. From now on the producer connects by
-// itself.
+// begin begins to feed what is in the journal, if there is one. From now on the producer connects
+// by itself.
 func (j *journaled) begin() {
 	if j != nil {
 		j.crew.run(j.feeder.run) // ends when no further try begins

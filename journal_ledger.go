@@ -42,7 +42,7 @@ type lane struct {
 	// k.
 	producer ProducerID
 	number   int32
-	unsure   journal.Position // when the service has forgotten the producer, the journal ended before this
+	unsure   journal.Position // events before this may be stored by a producer that the service has forgotten
 
 	behind bool             // a goroutine of its own feeds it
 	at     journal.Position // where that goroutine is

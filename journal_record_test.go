@@ -34,7 +34,7 @@ func TestRecordsOfTheJournalAreReadBack(t *testing.T) {
 		}
 	}
 	was := newLedger()
-	was.lanes["0"] = &lane{id: "0", settled: 5, holes: []journal.Position{7, 9}, count: 8, producer: ProducerID{ID: 1 << 60, Epoch: 3}, number: 1<<31 - 1}
+	was.lanes["0"] = &lane{id: "0", settled: 5, holes: []journal.Position{7, 9}, count: 8, producer: ProducerID{ID: 1 << 60, Epoch: 3}, number: 1<<31 - 1, unsure: 4}
 	was.lanes[nowhere] = &lane{id: nowhere}
 	was.tables = []*laneTable{{from: 1, ids: []string{"0"}}, {from: 4, sticky: true, mapping: 1 << 63, ids: []string{"0", "1"}}}
 	was.gaps = []gap{{First: 2, Records: 3}}
@@ -52,8 +52,8 @@ func TestRecordsOfTheJournalAreReadBack(t *testing.T) {
 	}
 }
 
-// FuzzJournalRecords reads any bytes as records and as a snapshot. They are refused, or written again
-// they are the same state.
+// FuzzJournalRecords reads any bytes as records and as a snapshot. They are refused, or written
+// again they are the same state.
 func FuzzJournalRecords(f *testing.F) {
 	l := newLedger()
 	l.lanes["0"] = &lane{id: "0", settled: 5, holes: []journal.Position{7}, count: 6}

@@ -57,7 +57,8 @@ func (p *partition) askNumber(b *batch, reason error) {
 
 // skipStored ends the events at the front of the lane that the service has stored already. A former
 // life has sent them, or a try without an answer. The reply to the latest attach has shown how many
-// these are. Others stay in the batch, or go back to the queue. The caller holds the identity's turn.
+// these are. Others stay in the batch, or go back to the queue. The caller holds the identity's
+// turn.
 func (p *partition) skipStored(b *batch) (stored bool, err error) {
 	i := p.identity
 	p.doubt(b) // the service may have forgotten the producer at this attach

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net"
 	"net/http"
 	"os"
@@ -144,7 +143,7 @@ func runEmulator(ctx context.Context, p *process, args []string) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, ready.close()) }()
-	opts.server.Logger = slog.New(&emulatorLog{p.tell})
+	opts.server.Logger = newEmulatorLog(p.tell)
 	if opts.dataDir != "" {
 		store, openErr := emulatordata.Open(opts.dataDir, &emulatordata.Options{Logger: opts.server.Logger})
 		if openErr != nil {

@@ -3,6 +3,7 @@ package main
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 )
 
@@ -51,7 +52,7 @@ func wantFiles(t *testing.T, dir string, want ...string) {
 	for _, entry := range entries {
 		got = append(got, entry.Name())
 	}
-	if len(got) != len(want) || len(want) > 0 && got[0] != want[0] {
+	if !slices.Equal(got, want) {
 		t.Errorf("%s has %v, want %v", dir, got, want)
 	}
 }

@@ -158,8 +158,8 @@ func TestWebSocketIsThereOnlyIfAskedFor(t *testing.T) {
 	}
 }
 
-// TestProgramsAtTheWrongPortGetALineOnStandardError connects as Kafka's clients do, and by WebSocket
-// without TLS to a port that wants it.
+// TestProgramsAtTheWrongPortGetALineOnStandardError connects as Kafka's clients do, and by
+// WebSocket without TLS to a port that wants it.
 func TestProgramsAtTheWrongPortGetALineOnStandardError(t *testing.T) {
 	command, p := startEmulatorCommand(t, "--tls", "--websocket")
 	host, _, _ := strings.Cut(strings.TrimPrefix(p.env[connectionEnv], "Endpoint=sb://"), ";")

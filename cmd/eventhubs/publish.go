@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -95,7 +94,7 @@ func newPublication(p *process, to *target, opts *publishOptions) (*publication,
 		OnBatchSucceeded: pub.batchSucceeded,
 		OnBatchFailed:    pub.batchFailed,
 		Connection:       eventhubs.ConnectionOptions{ApplicationID: "eventhubs-publish"},
-		Logger:           slog.New(&troubleLog{func(text string) { pub.progress.line(p.redact(text)) }}),
+		Logger:           newTroubleLog(func(text string) { pub.progress.line(p.redact(text)) }),
 	}
 	pub.useJournal(options)
 	width := terminalWidth(p.stderr)

@@ -29,7 +29,7 @@ func readBolt(path string, visit func(key, value []byte) error) error {
 		return err
 	}
 	if info.Size() == 0 {
-		// A copy that failed leaves such a file. The database would make a new store of it.
+		// A copy that failed leaves an empty file. The database would make a new store of it.
 		return &damagedError{path, errors.New("it is empty")}
 	}
 	var file *os.File

@@ -1,6 +1,7 @@
 package emulatordata
 
 import (
+	"cmp"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -21,6 +22,7 @@ type checkpoint struct {
 	store    *Store
 	number   uint64
 	position journal.Position // the first record that it does not have
+	recorded int64            // bytes of records before that and after the last table
 	parts    []logPart
 	moved    []movedGranule
 	state    []byte
@@ -109,7 +111,7 @@ func (c *checkpoint) pick() (picked map[uint64]bool) {
 			numbers = append(numbers, number)
 		}
 	}
-	slices.SortFunc(numbers, func(a, b uint64) int { return int(s.tables[a].live - s.tables[b].live) })
+	slices.SortFunc(numbers, func(a, b uint64) int { return cmp.Compare(s.tables[a].live, s.tables[b].live) })
 	room := s.limit
 	for _, number := range numbers {
 		if room -= s.tables[number].live; room < 0 {
@@ -148,8 +150,7 @@ func (c *checkpoint) begin(picked map[uint64]bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.number++
-	c.number, c.position = s.number, s.position
-	s.recorded = 0
+	c.number, c.position, c.recorded = s.number, s.position, s.recorded
 	for _, name := range slices.Sorted(maps.Keys(s.logs)) {
 		if l := s.logs[name]; len(l.fresh) > 0 {
 			c.parts = append(c.parts, logPart{l, slices.Clone(l.fresh)})
@@ -350,6 +351,7 @@ func (c *checkpoint) install() {
 	t := &table{bytes: c.bytes}
 	s.tables[c.number] = t
 	s.saved = c.position
+	s.recorded -= c.recorded
 	alive := make(map[*eventLog]bool, len(s.logs))
 	for _, l := range s.logs {
 		alive[l] = true

@@ -93,7 +93,7 @@ func (d *decoder) entry() emulator.Entry {
 	return e
 }
 
-// appendBody appends the part of an entry that the one before it does not tell.
+// appendBody appends the part of an entry that does not follow from the one before it.
 func appendBody(dst []byte, e *emulator.Entry) []byte {
 	dst = binary.AppendUvarint(dst, uint64(e.Events))
 	dst = binary.AppendUvarint(dst, uint64(max(e.LastOffset-e.Offset, 0))) // 0: the end of a log, which is no entry

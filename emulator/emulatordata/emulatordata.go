@@ -15,10 +15,11 @@
 // # Files
 //
 // A change is durable when it is in the journal: segments of 8 MiB. Each 16 MiB of events are then
-// written again, to a table, where the events of a partition lie together, and the journal gives
-// its segments back. So opening reads at most 32 MiB of the journal, and the indexes of the tables.
+// written again, to a table, and the journal gives its segments back. In a table the events of a
+// partition lie together. So opening reads at most 32 MiB of the journal, and the indexes of the tables.
 // Tables never change. When less than half of a table is still there, the rest moves to the next
-// one. So the files take at most about twice the bytes of the events, and 64 MiB.
+// one. So the files take at most about twice the bytes of the events, and 64 MiB. [Options.NoSync]
+// takes 32 MiB more: the journal gives segments back later.
 //
 // # Goroutines
 //

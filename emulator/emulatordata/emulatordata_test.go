@@ -3,8 +3,10 @@ package emulatordata_test
 import (
 	"bufio"
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"log/slog"
 	"maps"
 	"os"
@@ -269,6 +271,30 @@ func TestADamagedFileIsNamed(t *testing.T) {
 	restore()
 	if judge(t, "nothing is damaged", dir) {
 		t.Error("a store that is not damaged lacks events")
+	}
+}
+
+func TestATableOfALaterFormatIsRefused(t *testing.T) {
+	dir := written(t)
+	path := ""
+	for name := range filesOf(t, dir) {
+		if filepath.Ext(name) == ".table" {
+			path = max(path, name)
+		}
+	}
+	content, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	footer := content[len(content)-56:]
+	footer[40] = 2
+	binary.LittleEndian.PutUint32(footer[52:], crc32.Checksum(footer[:52], crc32.MakeTable(crc32.Castagnoli)))
+	if err := os.WriteFile(path, content, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_, err = emulatordata.OpenSmall(dir)
+	if want := path + " has the format 2, and this version reads 1: use the version that wrote it"; err == nil || !strings.HasSuffix(err.Error(), ": "+want) || strings.Count(err.Error(), "emulatordata: ") != 1 {
+		t.Errorf("got %v, want %s", err, want)
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 
 	"github.com/go-eventhubs/eventhubs/emulator"
+	"github.com/go-eventhubs/eventhubs/internal/durable"
 )
 
 // A store of the former form is a database with a value for each batch.
@@ -36,7 +37,11 @@ func (o *Options) importFormer(dir string) error {
 		if err := o.importInto(importing, former); err != nil {
 			return err
 		}
-		if err := os.Rename(importing, events); err != nil {
+		err := os.Rename(importing, events)
+		if err == nil {
+			err = durable.SyncDirectory(dir) // before the former name goes
+		}
+		if err != nil {
 			return fmt.Errorf("emulatordata: %w", err)
 		}
 	}

@@ -8,8 +8,8 @@ import (
 	"github.com/go-eventhubs/eventhubs/emulator"
 )
 
-// FuzzDecoders gives any bytes to the decoders of records, indexes, states and granules. They refuse
-// them, or read what is written as something that is read the same.
+// FuzzDecoders gives any bytes to the decoders of records, indexes, states and granules. They
+// refuse them, or read what is written as something that is read the same.
 func FuzzDecoders(f *testing.F) {
 	entry := &emulator.Entry{First: 7, Events: 2, Offset: 90, LastOffset: 95, Bytes: 11, Enqueued: begin, Format: 0x80013700, Message: []byte("message")}
 	changes := []emulator.Change{

@@ -2,6 +2,7 @@ package emulatordata
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -36,7 +37,7 @@ func (s *Store) load() error {
 	if err != nil {
 		return err
 	}
-	slices.SortFunc(numbers, func(a, b uint64) int { return int(b) - int(a) }) // the newest first
+	slices.SortFunc(numbers, func(a, b uint64) int { return cmp.Compare(b, a) }) // the newest first
 	byID := make(map[uint64]*eventLog, len(s.logs))
 	for _, l := range s.logs {
 		byID[l.id] = l
@@ -134,19 +135,10 @@ func (s *Store) loadIndex(number uint64, byID map[uint64]*eventLog) error {
 	return nil
 }
 
-// settle puts the granules of a log in order, and leaves out those that it does not need: their
+// settle puts the granules of a log in order, and leaves out those that it does not need. Their
 // entries were removed, or they have moved to a later table. Those of later tables come first.
 func (s *Store) settle(l *eventLog) error {
-	slices.SortStableFunc(l.granules, func(a, b granule) int {
-		switch {
-		case a.first < b.first:
-			return -1
-		case a.first > b.first:
-			return 1
-		default:
-			return 0
-		}
-	})
+	slices.SortStableFunc(l.granules, func(a, b granule) int { return cmp.Compare(a.first, b.first) })
 	all := l.granules
 	l.granules = nil
 	next := l.state.Oldest.First

@@ -304,17 +304,28 @@ func (m *model) end() error {
 	case dice == 1:
 		m.disk.Kill()
 	default:
-		m.disk.Restart(forgetful.Pages(m.random.IntN(4)), forgetful.Names(m.random.IntN(3)), m.random)
+		m.cut()
 	}
 	m.disk.Mend()
 	return err
+}
+
+// cut cuts the power. With NoSync it only kills the process: a power cut may damage the files then.
+func (m *model) cut() {
+	if m.options.NoSync {
+		m.disk.Kill()
+		return
+	}
+	m.disk.Restart(forgetful.Pages(m.random.IntN(4)), forgetful.Names(m.random.IntN(3)), m.random)
 }
 
 // A random store lives several times on a disk that fails and forgets. Each life ends by Close, a
 // kill or a power cut; opening may be cut, too.
 func TestRandomLivesLoseNothingThatWasStored(t *testing.T) {
 	for seed := range uint64(max(60, *lives)) {
-		if err := newModel(seed).lives(); err != nil {
+		m := newModel(seed)
+		m.options.NoSync = seed%3 == 2
+		if err := m.lives(); err != nil {
 			t.Fatalf("seed %d: %v", seed, err)
 		}
 	}
@@ -327,7 +338,7 @@ func (m *model) lives() error {
 		}
 		err := m.open()
 		for err != nil && m.disk.Off() {
-			m.disk.Restart(forgetful.Pages(m.random.IntN(4)), forgetful.Names(m.random.IntN(3)), m.random)
+			m.cut()
 			err = m.open()
 		}
 		if err != nil {
@@ -348,6 +359,58 @@ func (m *model) lives() error {
 		}
 	}
 	return m.open()
+}
+
+// A table is written when the journal has two segments more, as with the usual sizes.
+func TestTheJournalIsBounded(t *testing.T) {
+	for _, noSync := range []bool{false, true} {
+		m := newModel(1)
+		m.options.NoSync, m.options.checkpointBytes = noSync, 2*m.options.segmentBytes
+		if err := m.open(); err != nil {
+			t.Fatal(err)
+		}
+		bound := 11 * m.options.segmentBytes
+		for range 60 {
+			if err := m.run(50); err != nil {
+				t.Fatal(err)
+			}
+			if got := m.store.journal.Stats().Bytes; got > bound {
+				t.Fatalf("NoSync: %v: the journal has %d bytes, want at most %d", noSync, got, bound)
+			}
+		}
+		m.store.wg.Wait()
+		if m.store.number < 10 {
+			t.Errorf("NoSync: %v: %d tables were written, want 10 or more", noSync, m.store.number)
+		}
+		if err := errors.Join(m.compare(), m.store.Close()); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// While no table can be written, updates are refused: the journal would grow.
+func TestWithoutTablesTheJournalIsBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newModel(1)
+		if err := m.open(); err != nil {
+			t.Fatal(err)
+		}
+		m.disk.Fail(forgetful.Fault{Op: forgetful.Create, Name: "*" + tableExtension + temporaryExtension})
+		change := emulator.Change{Key: []byte("key"), Value: make([]byte, 100)} // it takes no memory
+		n, err := 0, error(nil)
+		for ; n < 1000 && err == nil; n++ {
+			err = m.store.Update(change)
+			time.Sleep(time.Millisecond)
+		}
+		if most := int(2*m.store.limit/100) + 1; err == nil || n > most {
+			t.Errorf("%d updates ended with %v, want a refusal after at most %d", n, err, most)
+		}
+		m.disk.Mend()
+		time.Sleep(retryCheckpoint)
+		if err := errors.Join(m.store.Update(change), m.store.Close()); err != nil {
+			t.Errorf("with tables again: %v", err)
+		}
+	})
 }
 
 // The power goes at every operation of a program that writes tables, moves granules between them

@@ -14,9 +14,8 @@ import (
 	"github.com/go-eventhubs/eventhubs/internal/journal"
 )
 
-// A table is a file that never changes: granules, then an index of them, then the state of the
-// whole store when the table was written, then a footer. All integers of the footer are
-// little-endian:
+// A table is a file that never changes: granules, an index of them, the state of the whole store at
+// that time, and a footer. All integers of the footer are little-endian:
 //
 //	place, length and crc32c of the index, and of the state (8, 8 and 4 bytes each),
 //	version (4 bytes), magic (8 bytes), crc32c of all before it (4 bytes)
@@ -50,8 +49,8 @@ func tableNumber(name string) (uint64, bool) {
 	return n, err == nil && tableName(n) == name
 }
 
-// appendStoredHead appends an entry of a granule, up to its message. The entry before tells its
-// First and Offset.
+// appendStoredHead appends an entry of a granule, up to its message. Its First and Offset follow
+// from the entry before.
 func appendStoredHead(dst []byte, e, before *emulator.Entry) []byte {
 	dst = binary.AppendUvarint(dst, uint64(milliseconds(e.Enqueued)-milliseconds(before.Enqueued)))
 	dst = appendBody(dst, e)
@@ -183,7 +182,7 @@ func (t *openTable) readFooter(path string) error {
 		return &damagedError{path, errors.New("it does not end as it was written")}
 	}
 	if version := le.Uint32(p[footerBytes-16:]); version != tableVersion {
-		return fmt.Errorf("emulatordata: %s has the format %d, and this version reads %d: use the version that wrote it", path, version, tableVersion)
+		return fmt.Errorf("%s has the format %d, and this version reads %d: use the version that wrote it", path, version, tableVersion)
 	}
 	for i, to := range [...]*part{&t.index, &t.state} {
 		at := p[i*20:]

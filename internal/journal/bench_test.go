@@ -72,7 +72,7 @@ func raw(b *testing.B, size, group int) {
 	if err := os.WriteFile(name, make([]byte, length), 0o600); err != nil {
 		b.Fatal(err)
 	}
-	f, err := journal.SystemFiles.Open(name, true)
+	f, err := journal.System().Open(name, true)
 	if err != nil {
 		b.Fatal(err)
 	}

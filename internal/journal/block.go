@@ -10,8 +10,8 @@ import (
 // A block is a header and its records, each with its length before it as a uvarint. All integers of
 // the header are little-endian:
 //
-//	crc32c of all that follows, length of the records, salt, blocks not known to be synced (4 bytes each),
-//	sequence, first position (8 bytes each), count of records, kind (4 bytes each)
+//	crc32c of all that follows, length of the records, salt, blocks not known to be synced (4 bytes
+//	each), sequence, first position (8 bytes each), count of records, kind (4 bytes each)
 type block struct {
 	length   uint32 // bytes after the header
 	salt     uint32 // of its segment: what an earlier use of the file left has another one

@@ -260,8 +260,14 @@ func TestInspectBesideAWriterTakesNoReleasedSegmentForDamage(t *testing.T) {
 
 // The disk cannot read a page of a segment. Repair reports every record that is not read.
 func TestAPageThatCannotBeReadIsRepaired(t *testing.T) {
+	for _, policy := range []journal.Policy{journal.SyncEach, journal.SyncOS} {
+		repairPages(t, policy)
+	}
+}
+
+func repairPages(t *testing.T, policy journal.Policy) {
 	disk := forgetful.New()
-	o := journal.Options{Files: disk, SegmentBytes: 32 << 10, Owner: "o"}
+	o := journal.Options{Files: disk, SegmentBytes: 32 << 10, Owner: "o", Policy: policy}
 	j, _ := open(t, there, o)
 	var records []string
 	for i := range 150 {
@@ -276,7 +282,7 @@ func TestAPageThatCannotBeReadIsRepaired(t *testing.T) {
 	for _, name := range names {
 		path := there + "/" + name
 		for at := 0; strings.HasSuffix(name, ".seg") && at < int(o.SegmentBytes); at += page {
-			what := fmt.Sprintf("page at byte %d of %s", at, name)
+			what := fmt.Sprintf("policy %d, page at byte %d of %s", policy, at, name)
 			changed := disk.Clone()
 			text := changed.Bytes(path)
 			text[at+page-1] |= 1 // not all zeros: a page that Repair writes has other bytes, and can be read
@@ -288,6 +294,9 @@ func TestAPageThatCannotBeReadIsRepaired(t *testing.T) {
 				}
 				return nil
 			}}
+			if found, err := journal.Inspect(there, o.Files, nil, nil); err != nil {
+				t.Fatalf("%s: Inspect found %+v, %v, want no error", what, found, err)
+			}
 			report, err := journal.Repair(there, o.Files)
 			if err != nil {
 				t.Fatalf("%s: %v", what, err)

@@ -39,7 +39,7 @@ type directory struct {
 	id       journalID
 	owner    string
 	begun    bool
-	segments []*segment // from the oldest to the newest; those of Bad have no head
+	segments []*segment // from the oldest to the newest, without those in headless
 	headless []uint64   // segments that are there, without a good head
 	others   []leftover // free files, and segments that others replaced
 	bytes    int64

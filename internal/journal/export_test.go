@@ -1,8 +1,5 @@
 package journal
 
-// SystemFiles is the operating system's file system, for the benchmarks.
-var SystemFiles Files = system{}
-
 // Die ends what a killed process would not do any more.
 func (j *Journal) Die() {
 	j.mu.Lock()

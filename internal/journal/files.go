@@ -21,8 +21,8 @@ type Files interface {
 	Open(name string, write bool) (File, error)
 	// Create makes a new file, for its owner only, whose bytes all have their place on the disk.
 	Create(name string, size int64) (File, error)
-	// Map opens a file that Create made, whose bytes are then in memory: writing there costs no call of
-	// the system. Errors.ErrUnsupported: it has no such memory.
+	// Map opens a file that Create made, whose bytes are then in memory. Writing there costs no call
+	// of the system. Errors.ErrUnsupported: the system cannot do that.
 	Map(name string) (File, error)
 	// Rename replaces a file of the new name.
 	Rename(from, to string) error
@@ -49,6 +49,9 @@ type File interface {
 	Size() (int64, error)
 	Close() error
 }
+
+// System returns the operating system's file system, for files of others beside a journal's.
+func System() Files { return system{} }
 
 // system is the operating system's file system.
 type system struct{}

@@ -32,7 +32,8 @@ type mapped struct {
 	bytes []byte
 }
 
-// WriteAt returns an error also if the system cannot give the memory, as after an error of the disk.
+// WriteAt returns an error also if the system cannot give the memory, as after an error of the
+// disk.
 func (m *mapped) WriteAt(p []byte, at int64) (n int, err error) {
 	if at < 0 || at+int64(len(p)) > int64(len(m.bytes)) {
 		return 0, io.ErrShortWrite

@@ -278,11 +278,10 @@ func (j *Journal) begin(f *free, first Position, sequence uint64) error {
 		previous: j.last().number, oldest: j.segments[0].number, first: first,
 		sequence: sequence, unsynced: uint32(sequence - 1 - j.synced), size: j.o.SegmentBytes,
 	}
-	safe := Position(0)
+	j.mu.Lock()
+	safe := j.released // the reason is in a record before, or in the snapshot
+	j.mu.Unlock()
 	if j.o.Snapshot != nil {
-		j.mu.Lock()
-		safe = j.released // the snapshot has the reason
-		j.mu.Unlock()
 		j.takeSnapshot(first)
 		if limit := j.o.snapshotBytes(); int64(len(j.snapshot)) > limit {
 			return fmt.Errorf("the snapshot has %d bytes, a segment takes %d: use larger segments, of %d bytes now", len(j.snapshot), limit, j.o.SegmentBytes)
@@ -303,8 +302,8 @@ func (j *Journal) begin(f *free, first Position, sequence uint64) error {
 	return nil
 }
 
-// takeSnapshot calls Options.Snapshot. A panic there goes on to the caller that leads, which unlocks
-// j.mu. The journal has failed then, so that no other caller waits.
+// takeSnapshot calls Options.Snapshot. A panic there goes on to the caller that leads, which
+// unlocks j.mu. The journal has failed then, so that no other caller waits.
 func (j *Journal) takeSnapshot(before Position) {
 	returned := false
 	defer func() {
@@ -500,16 +499,21 @@ func (j *Journal) allocate() {
 
 // create allocates a free file.
 func (j *Journal) create(size int64) (*free, error) {
-	if available := j.o.Files.Free(j.directory); j.o.KeepFree > 0 && available > 0 && available-size < j.o.KeepFree {
-		return nil, fmt.Errorf("the disk has %d bytes free: a segment of %d would leave less than KeepFree, %d", available, size, j.o.KeepFree)
-	}
 	f := &free{name: segmentName(j.number, extensionFree), fresh: true}
 	j.number++
-	file, err := j.o.Files.Create(j.path(f.name), size)
-	if err != nil {
-		return nil, err
+	return f, j.reserve(f.name, size)
+}
+
+// reserve allocates a file, unless that would leave less than KeepFree.
+func (j *Journal) reserve(name string, size int64) error {
+	if available := j.o.Files.Free(j.directory); j.o.KeepFree > 0 && available > 0 && available-size < j.o.KeepFree {
+		return fmt.Errorf("the disk has %d bytes free: a file of %d would leave less than KeepFree, %d", available, size, j.o.KeepFree)
 	}
-	return f, file.Close()
+	f, err := j.o.Files.Create(j.path(name), size)
+	if err != nil {
+		return err
+	}
+	return f.Close()
 }
 
 // renew makes the spare the last segment when all records were released and no file can be

@@ -21,8 +21,8 @@ type Report struct {
 }
 
 // Inspect reads a journal without its lock, also beside a running process. It changes nothing.
-// Snapshot gets the newest snapshot, if there is one, and the position of the first record after it.
-// Then record gets each record that can be read, in order, also those before the snapshot. The
+// Snapshot gets the newest snapshot, if there is one, and the position of the first record after
+// it. Then record gets each record that can be read, in order, also those before the snapshot. The
 // bytes are valid during the call only. Both functions may be nil; so may files.
 func Inspect(name string, files Files, snapshot func(Position, []byte), record func(Position, []byte)) (Report, error) {
 	if files == nil {
@@ -40,10 +40,7 @@ func Inspect(name string, files Files, snapshot func(Position, []byte), record f
 	if d.id == (journalID{}) {
 		return r, &fs.PathError{Op: "inspect", Path: filepath.Join(name, identityName), Err: fs.ErrNotExist}
 	}
-	c, err := d.remains()
-	if _, damaged := errors.AsType[*DamagedError](err); err != nil && !damaged && !errors.Is(err, fs.ErrNotExist) {
-		return r, err
-	}
+	c, _ := d.remains() // damage, or what cannot be read, is met again below
 	r.ID, r.Owner, r.Segments, r.Bytes = d.id.String(), d.owner, len(d.segments), d.bytes
 	if len(d.segments) > 0 {
 		r.Oldest, r.First = d.segments[0].created, d.segments[0].first
@@ -99,28 +96,17 @@ func (d *directory) after(i int) Position {
 	return 0
 }
 
-// recent visits the recent blocks that follow a run in the last segment, and goes on after them. Later
-// is a block after a gap.
-func (d *directory) recent(s *segment, r *run, visit func(block, []byte)) (later *block, some bool, err error) {
-	later, err = r.recent(d.files, d.name, s.salt, func(b block, records []byte) error {
-		visit(b, records)
-		some = true
-		return nil
-	})
-	return later, some, err
-}
-
 // walk visits the good blocks of a segment whose records end before after. It calls bad for each
 // damaged part between them, with the runs before and after it. Bytes that cannot be read are
 // damaged.
 func (d *directory) walk(s *segment, after Position, visit func(block, []byte), bad func(before, after run, damage *DamagedError) error) (end run, torn int64, err error) {
 	name := filepath.Join(d.name, s.name())
-	f, err := d.files.Open(name, false)
+	w, err := d.window(s)
 	if err != nil {
 		return s.run(), 0, err
 	}
-	defer func() { _ = f.Close() }()
-	w := window{file: f, salt: s.salt, skip: true}
+	defer func() { _ = w.file.Close() }()
+	w.skip = true
 	r, again := s.run(), false // again: the bytes were read twice
 	for after == 0 || r.first < after {
 		b, records, err := w.block(r.at, s.size)
@@ -133,14 +119,18 @@ func (d *directory) walk(s *segment, after Position, visit func(block, []byte), 
 			continue
 		}
 		if after == 0 {
-			later, recent, err := d.recent(s, &r, visit)
+			from := r.sequence
+			later, err := r.recent(d.files, d.name, s.salt, func(b block, records []byte) error {
+				visit(b, records)
+				return nil
+			})
 			if err != nil {
 				return r, 0, err
 			}
-			if recent {
+			if r.sequence > from {
 				continue
 			}
-			torn, damage := r.torn(&w, s.size, name)
+			torn, damage := r.torn(w, s.size, name)
 			proved := later != nil && later.synced() >= r.sequence
 			if damage == nil && !proved {
 				return r, torn, nil
@@ -160,7 +150,7 @@ func (d *directory) walk(s *segment, after Position, visit func(block, []byte), 
 			w.held = w.held[:0]
 			continue
 		}
-		next, damage := r.damage(&w, s.size, after)
+		next, damage := r.damage(w, s.size, after)
 		damage.File, damage.Err = name, err
 		if err := bad(r, next, damage); err != nil {
 			return r, 0, err

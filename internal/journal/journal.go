@@ -5,9 +5,13 @@
 // no commit meets a full disk. A segment begins with a snapshot of the state that all earlier
 // records stand for.
 //
-// There is always a spare segment. It takes the notes when the disk is full, and the block whose
-// fsync failed. Opening writes the last segment again to a fresh file: after a failed fsync the
-// system's cache shows bytes that the disk does not have.
+// There is a spare segment. It takes the notes when the disk is full, and with SyncEach the block
+// whose fsync failed. Opening writes the last segment again to a fresh file: after a failed fsync
+// the system's cache shows bytes that the disk does not have.
+//
+// Without SyncEach a small block is first in a mapped file. It goes to its segment with the next
+// fsync, with SyncOS within a second. SyncOS leaves up to three segments before the last one to the
+// system. After a power cut Open cuts the journal where a block is missing that was not synced.
 package journal
 
 import (
@@ -29,7 +33,7 @@ type Policy int
 const (
 	SyncEach     Policy = iota // after the fsync of its group
 	SyncInterval               // after its write; an fsync follows within Options.Interval
-	SyncOS                     // after its write; the system writes to the disk when it wants
+	SyncOS                     // after its write; the system writes the newest four segments to the disk when it wants
 )
 
 // Options of Open. The zero value of each field is its default.
@@ -47,7 +51,8 @@ type Options struct {
 	// when a segment begins, and keeps its bytes in the segment. No lock that a method needs is
 	// held, but the group that begins the segment waits. Records from that position on may have
 	// been added already. A snapshot has at most 1 MiB, or a quarter of a smaller SegmentBytes; a
-	// larger one, or a panic, fails the journal. Nil: Open replays all records that were not released.
+	// larger one, or a panic, fails the journal. Nil: Open replays all records of the segments that
+	// are left, also those that were released.
 	Snapshot func(dst []byte, before Position) []byte
 	Logger   *slog.Logger // nil: no log
 }
@@ -166,9 +171,10 @@ type tail struct {
 // Add copies a record, whose bytes are the parts one after the other, into the open block, and
 // returns its position. Await makes it durable.
 //
-// Add waits only while the open block is full (4 MiB, 256 KiB without SyncEach, or the rest of a
-// segment) and another one is being written. If no caller writes, Add does. A record without room is refused with ErrFull, and
-// nothing happened. A note may also use the spare segment.
+// Add waits only while the open block is full and another one is being written. A block has up to 4
+// MiB, without SyncEach 256 KiB, or the rest of a segment. If no caller writes, Add does. A record
+// without room is refused with ErrFull, and nothing happened. A note may also use the spare
+// segment.
 //
 // Placed, unless nil, is called with the position before any reader can see the record. A lock of
 // the journal is held: placed must be short, and must not call the journal.
@@ -339,8 +345,9 @@ func (j *Journal) tellMore() {
 
 // Release says that no record before that position is needed any more. A record that is kept, or
 // the next snapshot, says why: Await that record before. Segments without a needed record are
-// recycled or removed, as soon as the disk has the reason. Without SyncEach that may be at the next
-// call. Release needs no room on the disk.
+// recycled or removed, as soon as the disk has the reason. With SyncInterval that may be at the next
+// call, with SyncOS also when the fourth segment after this one begins. Release needs no room on the
+// disk.
 func (j *Journal) Release(before Position) {
 	j.mu.Lock()
 	defer j.mu.Unlock()

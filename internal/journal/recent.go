@@ -10,8 +10,8 @@ import (
 
 // Recent holds the newest small blocks in a mapped file, until one write takes them to the segment
 // together. A store into mapped memory costs no call of the system, and survives the process as a
-// write does. Blocks name their segment by its salt, and follow one another by their sequence: so
-// the file needs no head, and what is left of earlier use is not taken for new. SyncEach has none.
+// write does. Blocks name their segment by its salt, and follow one another by their sequence. So
+// the file needs no head, and blocks of earlier use do not count. SyncEach has no file of that kind.
 type recent struct {
 	file  File  // nil: blocks go to the segment at once
 	size  int64 // of the file
@@ -23,7 +23,7 @@ type recent struct {
 const (
 	recentName  = "recent"
 	recentBytes = 256 << 10
-	flushPause  = time.Second // how long blocks stay there at most
+	flushPause  = time.Second // how long blocks stay there at most, with SyncOS
 )
 
 // keep takes a block unless it is too large.
@@ -83,7 +83,8 @@ func (j *Journal) openRecent() error {
 		want = 0
 	}
 	if there && size != want {
-		if err := j.remove(recentName); err != nil {
+		// Its blocks are in the segment. They must not come back after later ones.
+		if err := errors.Join(j.remove(recentName), j.o.Files.SyncDirectory(j.directory)); err != nil {
 			return err
 		}
 		there = false
@@ -92,10 +93,10 @@ func (j *Journal) openRecent() error {
 	if want == 0 || !there && j.o.MaxBytes > 0 && j.allocated+want > j.o.MaxBytes {
 		return nil
 	}
-	if !there {
-		err = j.reserve(name, want)
-	} else {
+	if there {
 		err = j.empty(name, want)
+	} else if err = j.reserve(recentName, want); err == nil {
+		j.allocated += want
 	}
 	if err == nil {
 		j.recent.file, err = j.o.Files.Map(name)
@@ -108,21 +109,8 @@ func (j *Journal) openRecent() error {
 	return nil
 }
 
-// reserve allocates a file, within the bounds.
-func (j *Journal) reserve(name string, size int64) error {
-	if available := j.o.Files.Free(j.directory); j.o.KeepFree > 0 && available > 0 && available-size < j.o.KeepFree {
-		return fmt.Errorf("the disk has %d bytes free: a file of %d would leave less than KeepFree, %d", available, size, j.o.KeepFree)
-	}
-	f, err := j.o.Files.Create(name, size)
-	if err != nil {
-		return err
-	}
-	j.allocated += size
-	return f.Close()
-}
-
-// empty writes zeros over the blocks of former lives. Open has those that count. A block after a gap
-// must not follow the ones that are written now.
+// empty writes zeros over the blocks of former lives. Open has those that count. A block after a
+// gap must not follow the ones that are written now.
 func (j *Journal) empty(name string, size int64) error {
 	f, err := j.o.Files.Open(name, true)
 	if err != nil {
@@ -131,8 +119,8 @@ func (j *Journal) empty(name string, size int64) error {
 	return writeAndClose(f, make([]byte, size), 0)
 }
 
-// recent goes on with the recent blocks that follow a run in the last segment. Later is a block after
-// a gap, if there is one.
+// recent goes on with the recent blocks that follow a run in the last segment. Later is a block
+// after a gap, if there is one.
 func (r *run) recent(files Files, directory string, salt uint32, visit func(block, []byte) error) (later *block, err error) {
 	name := filepath.Join(directory, recentName)
 	text, err := readAll(files, name)

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"math/rand/v2"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -111,6 +113,38 @@ func TestDamageBeforeARecentBlockIsRefusedAndRepaired(t *testing.T) {
 			t.Errorf("repaired: %+v, want position 3 missing", report)
 		}
 	})
+}
+
+// Opening cuts recent blocks after a torn one, and removes their file. A power cut brings that back.
+func TestRecentBlocksThatWereCutDoNotComeBack(t *testing.T) {
+	disk := forgetful.New()
+	o := journal.Options{Files: disk, SegmentBytes: small, MaxBytes: 3*small + small/4, Policy: journal.SyncOS}
+	j, _ := open(t, there, o)
+	fill(t, j, false, make([]byte, 500))
+	note := func(text string) {
+		t.Helper()
+		if p, err := j.Add(true, []byte(text), nil, nil, nil); err != nil || j.Await(p) != nil {
+			t.Fatal(err)
+		}
+	}
+	note(strings.Repeat("large", small/20)) // too large for the file, so it is in the segment
+	note("cut one")
+	note("cut two")
+	end := j.Stats().End
+	disk.Kill()
+	name := there + "/" + newestOf(disk)
+	segment := disk.Bytes(name)
+	segment[bytes.Index(segment, []byte("large"))]++
+	disk.Put(name, segment)
+	o.Policy = journal.SyncEach
+	if j, _ = open(t, there, o); j.Stats().End != end-3 || disk.Bytes(recent) != nil {
+		t.Fatalf("the end is %d, want %d without the file recent", j.Stats().End, end-3)
+	}
+	note("new one") // as many blocks as were before "cut one"
+	disk.Restart(forgetful.SomePages, forgetful.NoNames, rand.New(rand.NewPCG(1, 1)))
+	if j, _ = open(t, there, o); j.Stats().End != end-2 {
+		t.Errorf("the end is %d, want %d", j.Stats().End, end-2)
+	}
 }
 
 func TestWithoutAMappedFileEachBlockIsWritten(t *testing.T) {

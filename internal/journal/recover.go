@@ -17,6 +17,8 @@ import (
 // in order. The bytes are valid during the call only. An error of theirs ends Open.
 //
 // Open reads the heads of all segments and the blocks of the last one, whatever the journal holds.
+// It also reads up to three segments before that, and writes them again, if SyncOS left them
+// without a sync.
 func Open(name string, o Options, restore func(snapshot []byte) error, replay func(Position, []byte) error) (*Journal, error) {
 	if err := o.fill(); err != nil {
 		return nil, err

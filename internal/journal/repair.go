@@ -59,11 +59,7 @@ func (r *repair) all() error {
 	if err := r.read(func(uint64, error) error { return nil }); err != nil {
 		return err
 	}
-	if _, err := r.remains(); err != nil { // Open cuts what is not damaged
-		if _, damaged := errors.AsType[*DamagedError](err); !damaged {
-			return err
-		}
-	}
+	_, _ = r.remains() // Open cuts what is not damaged; what cannot be read is met again below
 	if r.begun && len(r.segments)+len(r.headless) == 0 {
 		r.report.EndUnknown = true
 		return r.move(identityName) // a new journal begins

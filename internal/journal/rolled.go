@@ -13,7 +13,7 @@ import (
 type rolled struct {
 	file File
 	last uint64   // the sequence of its last block
-	safe Position // what the snapshot of the segment after it says to be released
+	safe Position // what was released when the segment after it began
 }
 
 // rolledSegments is how many there are at most. Open reads them.
@@ -32,8 +32,8 @@ func (j *Journal) leave() error {
 	return nil
 }
 
-// syncRolled syncs the oldest segment that is not synced. With all before it synced, the snapshot
-// after it cannot be cut off.
+// syncRolled syncs the oldest segment that is not synced. With all before it synced, a power cut
+// takes neither its records nor the snapshot after it. So the disk has the reason of the release.
 func (j *Journal) syncRolled() error {
 	r := j.rolled[0]
 	if err := r.file.Sync(); err != nil {
@@ -54,8 +54,9 @@ type remains struct {
 	unsynced []*segment // the segments before the last one that are whole, and may not be synced
 }
 
-// remains finds out how far a power cut has left all blocks. Segments before the last one may lack blocks
-// that were never synced. If a later block says that a missing one was synced, that is damage.
+// remains finds out how far a power cut has left all blocks. Segments before the last one may lack
+// blocks that were never synced. If a later block says that a missing one was synced, that is
+// damage.
 func (d *directory) remains() (c remains, err error) {
 	n := len(d.segments)
 	if n < 2 || d.segments[n-1].unsynced == 0 {
@@ -86,8 +87,8 @@ func (d *directory) remains() (c remains, err error) {
 	return c, nil
 }
 
-// end returns where the good blocks of a segment end, or its records before a position, and the newest
-// sequence that is known to be synced.
+// end returns where the good blocks of a segment end, or its records before a position. Synced is
+// the newest sequence that is known to be synced.
 func (d *directory) end(s *segment, before Position) (r run, synced uint64, err error) {
 	w, err := d.window(s)
 	if err != nil {
@@ -111,8 +112,8 @@ func (d *directory) end(s *segment, before Position) (r run, synced uint64, err 
 	return r, synced, nil
 }
 
-// unproved returns the bytes after the end of the i-th segment's blocks, which no later block says to
-// be synced. If one does, the error is a *DamagedError.
+// unproved returns the bytes after the end of the i-th segment's blocks, which no later block says
+// to be synced. If one does, the error is a *DamagedError.
 func (d *directory) unproved(i int, end run) (torn int64, err error) {
 	name := filepath.Join(d.name, d.segments[i].name())
 	damage := func(later Position) error {

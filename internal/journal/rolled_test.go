@@ -62,8 +62,23 @@ func TestSyncOSSyncsNoSegmentOnTheWay(t *testing.T) {
 	}
 }
 
-// A block of an unsynced segment is lost, and later segments are there. What follows the block is
-// cut, since nobody knows what else is lost.
+// Two segments begin between the calls of Release, as with tables that others write.
+func TestReleasedSegmentsGoWithoutSnapshots(t *testing.T) {
+	for _, snapshot := range []func([]byte, journal.Position) []byte{nil, func(dst []byte, _ journal.Position) []byte { return dst }} {
+		j, _ := open(t, there, journal.Options{Files: forgetful.New(), SegmentBytes: small, Policy: journal.SyncOS, Snapshot: snapshot})
+		for i := range 300 {
+			if p := add(t, j, strings.Repeat("r", 900)); i%18 == 17 {
+				j.Release(p)
+			}
+		}
+		if bytes := j.Stats().Bytes; bytes > 10*small {
+			t.Errorf("snapshots: %v: the files have %d bytes, want at most %d", snapshot != nil, bytes, 10*small)
+		}
+	}
+}
+
+// A block of an unsynced segment is lost, and later segments are there. All later blocks are cut:
+// others may be lost, too.
 func TestSegmentsAfterATornOneAreCutOff(t *testing.T) {
 	disk, o, records := unsyncedSegments(t)
 	name, content := segmentWith(t, disk, records[4])

@@ -53,8 +53,8 @@ const (
 //	magic (8 bytes), major version, minor version, restores (1 bit) and size of the file (31),
 //	length of the head (4 bytes each),
 //	id of the journal (16 bytes), number, previous, oldest, first position, first sequence,
-//	creation in nanoseconds (8 bytes each), salt, unsynced blocks, length of the snapshot (4 bytes each),
-//	snapshot, crc32c of all before it (4 bytes)
+//	creation in nanoseconds (8 bytes each), salt, unsynced blocks, length of the snapshot (4 bytes
+//	each), snapshot, crc32c of all before it (4 bytes)
 func (s *segment) encode(dst []byte, id journalID) []byte {
 	le := binary.LittleEndian
 	from := len(dst)
