@@ -10,7 +10,7 @@ import (
 )
 
 // bodyBytes returns the bytes by which a message's body is counted and compared: its data or,
-// without data, its value as JSON. What a batch's handler gets has lost the difference between
+// without data, its value as JSON. A batch's handler gets a value without the difference between
 // symbols and strings, the order of a map, and the difference between null and nothing. So
 // bodyBytes ignores them too.
 func bodyBytes(m *amqp.Message) []byte {
@@ -35,6 +35,16 @@ func canonicalJSON(v any) []byte {
 	}
 	text, _ := json.Marshal(jsonValue(plain(reflect.ValueOf(v)))) // jsonValue makes it encodable
 	return text
+}
+
+// onTheWire returns a value in the type that reading its encoding gives.
+func onTheWire(v any) (any, bool) {
+	encoded, err := amqp.AppendValue(nil, v)
+	if err != nil {
+		return nil, false
+	}
+	value, _, err := amqp.ReadValue(encoded)
+	return value, err == nil
 }
 
 // plain replaces symbols by strings and arrays by lists, and sorts maps.

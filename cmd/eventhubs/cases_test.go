@@ -8,10 +8,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azeventhubs/v2"
 	"github.com/go-eventhubs/eventhubs/emulator"
 	"github.com/go-eventhubs/eventhubs/internal/amqp"
-	"github.com/go-eventhubs/eventhubs/internal/connection"
 )
 
 // The link states its limit: 20 MB on dedicated clusters, and the configured one on the emulator.
@@ -27,30 +25,6 @@ func TestAFileOf5MBIsPublishedWhereTheHubTakesIt(t *testing.T) {
 	}
 }
 
-// sendRaw stores messages in partition 0 of events.
-func sendRaw(t *testing.T, server *emulator.Server, messages ...amqp.Message) {
-	t.Helper()
-	properties, err := azeventhubs.ParseConnectionString(server.ConnectionString("events"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	conn := connection.New(connection.Config{Namespace: properties.FullyQualifiedNamespace, Plain: true, Tokens: connection.TokensFromKey(*properties.SharedAccessKeyName, *properties.SharedAccessKey)})
-	defer conn.Close(context.Background())
-	sender := conn.Sender("events", "0", "")
-	if err := sender.Open(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	for _, m := range messages {
-		encoded, err := m.AppendTo(nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if result := sender.Send(t.Context(), connection.BatchOf(encoded)); result.Err != nil {
-			t.Fatal(result.Err)
-		}
-	}
-}
-
 // Python (since 2025), Java and .NET send decimals, .NET and Java characters. The Go SDK's codec
 // knows neither. Without our own reader, tail is silent for 48 seconds, ends for all partitions,
 // and does not name the event.
@@ -58,7 +32,7 @@ func TestTailSaysWhichEventItCannotRead(t *testing.T) {
 	for name, value := range map[string]any{"decimal": amqp.Decimal128{0x30, 0x40}} {
 		t.Run(name, func(t *testing.T) {
 			server := startServer(t)
-			sendRaw(t, server, amqp.Message{Data: [][]byte{[]byte("before")}},
+			send(t, server, "0", amqp.Message{Data: [][]byte{[]byte("before")}},
 				amqp.Message{Data: [][]byte{[]byte("odd")}, ApplicationProperties: amqp.Map{{Key: "p", Value: value}}},
 				amqp.Message{Data: [][]byte{[]byte("after")}})
 			ctx, cancel := context.WithTimeout(t.Context(), 8*time.Second)
@@ -88,7 +62,7 @@ func TestAnUnsignedNumberIsCopiedAsItIs(t *testing.T) {
 // correlation-id. So tail must show them, and a copy by tail and publish must keep them.
 func TestTailShowsMessageIDsAndSystemProperties(t *testing.T) {
 	server := startServer(t)
-	sendRaw(t, server, amqp.Message{Data: [][]byte{[]byte("x")}, Annotations: amqp.Map{{Key: amqp.Symbol("iothub-connection-device-id"), Value: "device-7"}},
+	send(t, server, "0", amqp.Message{Data: [][]byte{[]byte("x")}, Annotations: amqp.Map{{Key: amqp.Symbol("iothub-connection-device-id"), Value: "device-7"}},
 		Properties: &amqp.Properties{MessageID: "m-1", CorrelationID: "c-1"}})
 	p := program{env: map[string]string{connectionEnv: server.ConnectionString("events")}}
 	got := p.run(t, "tail", "--from", "start", "--count", "1", "--output", "json")
@@ -103,7 +77,7 @@ func TestTailShowsMessageIDsAndSystemProperties(t *testing.T) {
 // text.
 func TestADescribedPropertyIsNotPrintedAsGo(t *testing.T) {
 	server := startServer(t)
-	sendRaw(t, server, amqp.Message{Data: [][]byte{[]byte("x")}, ApplicationProperties: amqp.Map{{Key: "took", Value: amqp.Described{Descriptor: amqp.Symbol("com.microsoft:timespan"), Value: int64(10_000_000)}}}})
+	send(t, server, "0", amqp.Message{Data: [][]byte{[]byte("x")}, ApplicationProperties: amqp.Map{{Key: "took", Value: amqp.Described{Descriptor: amqp.Symbol("com.microsoft:timespan"), Value: int64(10_000_000)}}}})
 	p := program{env: map[string]string{connectionEnv: server.ConnectionString("events")}}
 	if got := p.run(t, "tail", "--from", "start", "--count", "1", "--output", "json"); strings.Contains(got.stdout, "DescribedType{") {
 		t.Errorf("standard output: %s", got.stdout)

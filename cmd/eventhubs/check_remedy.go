@@ -49,7 +49,8 @@ func (c *checkup) remedy(step string, err error, late bool) string {
 	return connection.Advise(err, c.setting())
 }
 
-// expiredAtOnce reports whether the service calls a token expired that this command has just signed.
+// expiredAtOnce reports whether the service calls a token expired that this command has just
+// signed.
 func (c *checkup) expiredAtOnce(err error) bool {
 	e, ok := errors.AsType[*connection.Error](err)
 	return ok && strings.Contains(e.Description, "ExpiredToken") && c.options.namespace == "" && c.options.delivered.Signature() == ""

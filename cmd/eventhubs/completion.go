@@ -46,8 +46,8 @@ type completedCommand struct {
 	Files   bool     // arguments may be names of files
 }
 
-// optionLine matches an option in a help text: two spaces, --name or -n, maybe VALUE, then the text. The
-// text is after at least two spaces, or on the next line. A test compares the matches with the
+// optionLine matches an option in a help text: two spaces, --name or -n, maybe VALUE, then the text.
+// The text is after at least two spaces, or on the next line. A test compares the matches with the
 // flags.
 var optionLine = regexp.MustCompile(`(?m)^  --?([a-z-]+)(?: (\S+))?\n? {2,}(\S[^\n]*)$`)
 

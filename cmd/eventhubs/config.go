@@ -145,34 +145,6 @@ func (c *config) object(path string, value json.RawMessage, fields ...field) err
 	return nil
 }
 
-// A member is a name of an object with its value.
-type member struct {
-	name  string
-	value json.RawMessage
-}
-
-// membersOf returns the members of an object in their order; ok is false if value is no object. The
-// caller has checked the syntax.
-func membersOf(value json.RawMessage) (members []member, ok bool) {
-	decoder := json.NewDecoder(bytes.NewReader(value))
-	if begin, err := decoder.Token(); err != nil || begin != json.Delim('{') {
-		return nil, false
-	}
-	for decoder.More() {
-		name, err := decoder.Token()
-		if err != nil {
-			return nil, false
-		}
-		m := member{}
-		m.name, _ = name.(string)
-		if err := decoder.Decode(&m.value); err != nil {
-			return nil, false
-		}
-		members = append(members, m)
-	}
-	return members, true
-}
-
 // list turns a function that reads one value into one that reads a list of values.
 func (c *config) list(read func(path string, value json.RawMessage) error) func(string, json.RawMessage) error {
 	return func(path string, value json.RawMessage) error {

@@ -89,34 +89,12 @@ func (t *table) object(row []byte) ([]byte, error) {
 		if i > 0 {
 			t.json = append(t.json, ',')
 		}
-		t.json = appendText(t.json, t.names[i])
+		t.json = appendJSONString(t.json, t.names[i])
 		t.json = append(t.json, ':')
-		t.json = appendText(t.json, value)
+		t.json = appendJSONString(t.json, value)
 	}
 	t.json = append(t.json, '}')
 	return t.json, nil
-}
-
-// appendText appends text, which is UTF-8, as a JSON string. Package encoding/json would allocate
-// it.
-func appendText(dst []byte, text string) []byte {
-	const digits = "0123456789abcdef"
-	dst = append(dst, '"')
-	for i := range len(text) {
-		switch c := text[i]; {
-		case c == '"' || c == '\\':
-			dst = append(dst, '\\', c)
-		case c == '\n':
-			dst = append(dst, '\\', 'n')
-		case c == '\t':
-			dst = append(dst, '\\', 't')
-		case c < ' ':
-			dst = append(dst, '\\', 'u', '0', '0', digits[c>>4], digits[c&0xf])
-		default:
-			dst = append(dst, c)
-		}
-	}
-	return append(dst, '"')
 }
 
 // nextRow returns the next row of a CSV file, without its end. A row goes on in the next line while

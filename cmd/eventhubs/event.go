@@ -25,7 +25,7 @@ func newEventRecord(partition string, e *consumer.Event) eventRecord {
 		Partition:      partition,
 		SequenceNumber: e.SequenceNumber,
 		Offset:         e.Offset,
-		messageRecord:  newMessageRecord(&e.Message, nil),
+		messageRecord:  newMessageRecord(&e.Message),
 	}
 	if !e.EnqueuedTime.IsZero() {
 		r.EnqueuedTime = e.EnqueuedTime.UTC().Format(time.RFC3339Nano)

@@ -29,7 +29,7 @@ func TestBodiesOfEveryKindArePrinted(t *testing.T) {
 		{amqp.Message{Data: [][]byte{{0xc3}, {0xbc}}}, `"body":"ü","bodyLengths":[1,1]`, "ü"},
 		{amqp.Message{HasValue: true, Value: false}, `"bodyValue":false`, "false"},
 		{amqp.Message{HasValue: true, Value: "\x1b[2J"}, `"bodyValue":"\u001b[2J"`, `"\u001b[2J"`},
-		{amqp.Message{Sequences: []amqp.List{{1}, {2}}}, `"bodyValue":[[1],[2]],"types":{"body":"sequences"}`, "[[1],[2]]"},
+		{amqp.Message{Sequences: []amqp.List{{int64(1)}, {int64(2)}}}, `"bodyValue":[[1],[2]],"types":{"body":"sequences"}`, "[[1],[2]]"},
 		{amqp.Message{Data: [][]byte{{'a', 0xff, 0}}}, `"bodyBase64":"Yf8A"`, `"a\xff\x00"`},
 	} {
 		test.message.Annotations = amqp.Map{{Key: amqp.Symbol("x-opt-partition-key"), Value: "k\x1b\n"}}

@@ -83,7 +83,7 @@ func TestAFieldThatCannotBeKeptIsBad(t *testing.T) {
 	}
 }
 
-// What a field has made of an event must come back from the file of --undelivered.
+// The parts of an event that fields make must come back from the file of --undelivered.
 func TestUndeliveredEventsKeepTheirIDs(t *testing.T) {
 	server := startServer(t)
 	refuse(server)

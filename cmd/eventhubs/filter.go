@@ -2,8 +2,6 @@ package main
 
 import (
 	"encoding/json"
-	"errors"
-	"io"
 	"math/big"
 	"regexp"
 	"strconv"
@@ -190,17 +188,12 @@ func memberOf(v any, path []string) (value string, exists bool) {
 	return textOf(v), true
 }
 
-var errMoreText = errors.New("there is more text after it")
-
 // decodeJSON decodes one JSON value. Its numbers are json.Number, with all their digits.
 func decodeJSON(text string) (v any, err error) {
 	d := json.NewDecoder(strings.NewReader(text))
 	d.UseNumber()
-	if err := d.Decode(&v); err != nil {
+	if err := decodeOne(d, &v); err != nil {
 		return nil, err
-	}
-	if _, err := d.Token(); err != io.EOF {
-		return nil, errMoreText
 	}
 	return v, nil
 }

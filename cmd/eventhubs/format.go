@@ -34,8 +34,8 @@ const (
 	recordFactor = 8
 )
 
-// endless is the number of bytes after which a line is taken for one without end, such as that of a
-// device or a disk image.
+// endless is the number of bytes after which a line is taken for one without end, as of a device or
+// a disk image.
 const endless = 256 << 20
 
 // errTooLong says that a body or line is longer than the limit.

@@ -60,23 +60,30 @@ func TestGzipIsReadWhereverItComesFrom(t *testing.T) {
 	wantStored(t, server, "1", "[2]", "3")
 }
 
-func TestBrokenGzipIsToldAndNothingIsSent(t *testing.T) {
-	whole := zipped(strings.Repeat("line\n", 1000))
-	for name, content := range map[string]string{
-		"no header":    whole[:5],
-		"cut":          whole[:len(whole)/2],
-		"corrupt data": whole[:12] + strings.Repeat("\xff", 20) + whole[32:],
-		"bad checksum": whole[:len(whole)-8] + "12345678",
-	} {
+// wantBroken publishes broken files by name. Each must be refused as broken in that format, before
+// an event is sent.
+func wantBroken(t *testing.T, format string, contents map[string]string) {
+	t.Helper()
+	for name, content := range contents {
 		for _, flag := range []string{"--format=lines", "--skip-bad"} {
 			file := writeFile(t, content)
 			server, got := publishTo(t, "", flag, file)
-			got.want(t, exitBadInput, file+": broken gzip")
+			got.want(t, exitBadInput, file+": broken "+format)
 			if n := len(stored(server, "events")); n != 0 {
 				t.Errorf("%s: %d events were sent", name, n)
 			}
 		}
 	}
+}
+
+func TestBrokenGzipIsToldAndNothingIsSent(t *testing.T) {
+	whole := zipped(strings.Repeat("line\n", 1000))
+	wantBroken(t, "gzip", map[string]string{
+		"no header":    whole[:5],
+		"cut":          whole[:len(whole)/2],
+		"corrupt data": whole[:12] + strings.Repeat("\xff", 20) + whole[32:],
+		"bad checksum": whole[:len(whole)-8] + "12345678",
+	})
 }
 
 func TestAFileIsOneEventWhateverItsBytes(t *testing.T) {
@@ -151,23 +158,14 @@ func TestZstdIsReadWhereverItComesFrom(t *testing.T) {
 
 func TestBrokenZstdIsToldAndNothingIsSent(t *testing.T) {
 	whole := zstdOf(t, strings.Repeat("line\n", 1000)+"end")
-	for name, content := range map[string]string{
+	wantBroken(t, "zstd", map[string]string{
 		"no header":    whole[:5],
 		"cut":          whole[:len(whole)-6],
 		"bad checksum": whole[:len(whole)-4] + "1234",
 		"more after":   whole + "text",
 		// A frame's header with a window of 4 GiB.
 		"large window": "\x28\xb5\x2f\xfd\x00\xb0\x01\x00\x00",
-	} {
-		for _, flag := range []string{"--format=lines", "--skip-bad"} {
-			file := writeFile(t, content)
-			server, got := publishTo(t, "", flag, file)
-			got.want(t, exitBadInput, file+": broken zstd")
-			if n := len(stored(server, "events")); n != 0 {
-				t.Errorf("%s: %d events were sent", name, n)
-			}
-		}
-	}
+	})
 }
 
 // An error of the disk is no fault of the compressed data.
@@ -366,6 +364,21 @@ func TestRecordsComeBackAsTheyWere(t *testing.T) {
 		t.Errorf("got %q with %v, want %q with %v", keyed.Body, keyed.Properties, sent[0].Body, sent[0].Properties)
 	}
 	wantStored(t, copied, string(sent[0].Body), "\x00\xff", "")
+}
+
+// The command line completes a record, and what it says of every event counts.
+func TestTheCommandLineCompletesRecords(t *testing.T) {
+	for _, record := range []string{`{"body":"x"}`, `{"body":"x","contentType":"a/b","properties":{"source":"old","n":1}}`, `{"body":"x","subject":"s","contentType":"a/b"}`} {
+		server, got := publishTo(t, record+"\n", "--format", "events", "--content-type", "text/plain", "--property", "source=new", "-")
+		got.want(t, exitOK)
+		m := allEvents(t, server)["x"]
+		source, _ := m.ApplicationProperties.Get("source")
+		n, _ := m.ApplicationProperties.Get("n")
+		if p := m.Properties; p == nil || p.ContentType == nil || *p.ContentType != "text/plain" || (p.Subject != nil) != strings.Contains(record, "subject") ||
+			source != "new" || (n == int64(1)) != strings.Contains(record, `"n"`) {
+			t.Errorf("%s: got %+v with %+v", record, m, m.Properties)
+		}
+	}
 }
 
 func TestWhatIsNoRecordIsBad(t *testing.T) {

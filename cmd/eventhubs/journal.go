@@ -249,13 +249,12 @@ func exportJournal(p *process, directory string) error {
 	encoder := json.NewEncoder(out)
 	encoder.SetEscapeHTML(false)
 	state, err := journalview.Read(directory, func(e *journalview.Event) error {
-		var key *string
-		if e.Key != "" {
-			key = &e.Key
-		}
 		r := keptRecord{
-			messageRecord: newMessageRecord(e.Message, key), Partition: e.PartitionID, Outcome: eventhubs.Pending.String(),
+			messageRecord: newMessageRecord(e.Message), Partition: e.PartitionID, Outcome: eventhubs.Pending.String(),
 			Unclear: e.Unclear, Position: uint64(e.Position), Accepted: e.Accepted.UTC(),
+		}
+		if e.Key != "" {
+			r.Key = &e.Key
 		}
 		if !e.Expires.IsZero() {
 			r.Expires = new(e.Expires.UTC())

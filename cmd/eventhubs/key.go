@@ -46,8 +46,8 @@ func keyIn(object map[string]json.RawMessage, path []string) (string, error) {
 	return key, nil
 }
 
-// textIn returns the text of a field. Unmarshal would put U+FFFD in place of what is no text, and so
-// make many texts the same.
+// textIn returns the text of a field. Unmarshal would put U+FFFD in place of what is no text, and
+// so make many texts the same.
 func textIn(value json.RawMessage, field string) (text string, err error) {
 	if !utf8.Valid(value) {
 		return "", fmt.Errorf("field %q is not valid UTF-8", field)

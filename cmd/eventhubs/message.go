@@ -1,32 +1,69 @@
 package main
 
 import (
-	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azeventhubs/v2"
-
+	"github.com/go-eventhubs/eventhubs"
 	"github.com/go-eventhubs/eventhubs/internal/amqp"
 )
 
-// wireMessage returns a message of the publishing side as one of our own codec, from which records
-// are made.
-func wireMessage(m *azeventhubs.AMQPAnnotatedMessage) *amqp.Message {
-	out := &amqp.Message{Data: m.Body.Data, Value: m.Body.Value, HasValue: m.Body.Value != nil}
-	for name, value := range m.ApplicationProperties {
-		out.ApplicationProperties = append(out.ApplicationProperties, amqp.Pair{Key: name, Value: value})
+// messageOf returns an event as a message, of which records are made. It shares memory with the
+// event. A value may have a Go type in place of AMQP's.
+func messageOf(e *eventhubs.Event) *amqp.Message {
+	var beyond eventhubs.AMQPMessage
+	if e.AMQP != nil {
+		beyond = *e.AMQP
 	}
-	for key, value := range m.MessageAnnotations {
-		out.Annotations = append(out.Annotations, amqp.Pair{Key: key, Value: value})
+	m := &amqp.Message{Properties: propertiesOf(e, beyond.Properties)}
+	for name, value := range e.Properties {
+		m.ApplicationProperties = append(m.ApplicationProperties, amqp.Pair{Key: name, Value: value})
 	}
-	if p := m.Properties; p != nil {
-		out.Properties = &amqp.Properties{
-			MessageID: p.MessageID, UserID: p.UserID, To: p.To, Subject: p.Subject, ReplyTo: p.ReplyTo, CorrelationID: p.CorrelationID,
-			ContentType: p.ContentType, ContentEncoding: p.ContentEncoding, AbsoluteExpiryTime: p.AbsoluteExpiryTime, CreationTime: p.CreationTime,
-			GroupID: p.GroupID, GroupSequence: p.GroupSequence, ReplyToGroupID: p.ReplyToGroupID,
+	for key, value := range beyond.MessageAnnotations {
+		m.Annotations = append(m.Annotations, amqp.Pair{Key: key, Value: value})
+	}
+	if e.PartitionKey != "" {
+		m.Annotations = append(m.Annotations, amqp.Pair{Key: keyAnnotation, Value: e.PartitionKey})
+	}
+	if beyond.Body == nil {
+		m.Data = [][]byte{e.Body}
+		if e.Body == nil {
+			m.Data[0] = []byte{} // nil would be null
 		}
+		return m
 	}
-	for _, section := range m.Body.Sequence {
-		out.Sequences = append(out.Sequences, section)
+	m.Data, m.Value, m.HasValue = beyond.Body.Data, beyond.Body.Value, beyond.Body.Value != nil
+	for _, section := range beyond.Body.Sequences {
+		m.Sequences = append(m.Sequences, section)
+	}
+	return m
+}
+
+// propertiesOf returns the properties section of an event whose AMQP properties are p.
+func propertiesOf(e *eventhubs.Event, p *eventhubs.AMQPProperties) *amqp.Properties {
+	if p == nil {
+		p = &eventhubs.AMQPProperties{}
+	}
+	out := &amqp.Properties{
+		MessageID: p.MessageID, UserID: p.UserID, To: p.To, Subject: p.Subject, ReplyTo: p.ReplyTo, CorrelationID: p.CorrelationID,
+		ContentType: p.ContentType, ContentEncoding: p.ContentEncoding, AbsoluteExpiryTime: p.AbsoluteExpiryTime, CreationTime: p.CreationTime,
+		GroupID: p.GroupID, GroupSequence: p.GroupSequence, ReplyToGroupID: p.ReplyToGroupID,
+	}
+	if e.MessageID != "" {
+		out.MessageID = e.MessageID
+	}
+	if e.CorrelationID != "" {
+		out.CorrelationID = e.CorrelationID
+	}
+	if e.ContentType != "" {
+		out.ContentType = &e.ContentType
 	}
 	return out
+}
+
+// sentBody returns the bytes of an event's body, as bodyBytes counts them.
+func sentBody(e *eventhubs.Event) []byte {
+	if e.AMQP == nil || e.AMQP.Body == nil {
+		return e.Body
+	}
+	return bodyBytes(messageOf(e))
 }
 
 // dataMessage encodes a message whose body is one data section.

@@ -1,17 +1,17 @@
 package main
 
-import "github.com/Azure/azure-sdk-for-go/sdk/messaging/azeventhubs/v2"
+import "github.com/go-eventhubs/eventhubs"
 
 // A note is the Tag of an event: what the handlers need to know of it. Decoding the event for them
 // would cost more than reading its line. With a journal events have no notes, which would fill the
 // memory while the hub cannot be reached.
 type note struct {
 	// Immutable once the event is offered.
-	bytes   int                               // of the body
-	keyed   bool                              // the event has a key
-	key     uint64                            // hash of the key
-	message *azeventhubs.AMQPAnnotatedMessage // of a record, with all types; nil otherwise
-	stretch *stretch                          // nil without --resume
+	bytes   int              // of the body
+	keyed   bool             // the event has a key
+	key     uint64           // hash of the key
+	record  *eventhubs.Event // of a record, with all types; nil otherwise
+	stretch *stretch         // nil without --resume
 }
 
 // A notebook makes notes, many at a time.

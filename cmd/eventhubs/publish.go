@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/go-eventhubs/eventhubs"
-	"github.com/go-eventhubs/eventhubs/azevents"
 	"github.com/go-eventhubs/eventhubs/internal/metricsserver"
 )
 
@@ -305,19 +304,16 @@ func (pub *publication) feed(ctx context.Context, src *source) error {
 	if err = cmp.Or(stopped, err); err == nil || offered == nil {
 		return err
 	}
-	if latest.message == nil {
-		latest.message = messageOf(offered)
-	}
-	pub.refused(latest, err)
+	pub.refused(latest, offered, err)
 	return fmt.Errorf("reading stopped at %v: %w", latest.place, err)
 }
 
 // event makes the event of an entry. A line's event is in line, which is used again.
 func (pub *publication) event(e *entry, line *eventhubs.Event) *eventhubs.Event {
 	event := line
-	if e.message != nil {
-		pub.options.complement(e.message)
-		event = azevents.FromMessage(e.message)
+	if e.event != nil {
+		event = e.event
+		pub.options.complement(event)
 		event.PartitionID = pub.options.partition
 	} else {
 		event.Body = e.body
@@ -335,7 +331,7 @@ func (pub *publication) event(e *entry, line *eventhubs.Event) *eventhubs.Event 
 // note gives an event the note of its entry.
 func (pub *publication) note(e *entry, event *eventhubs.Event, from *notebook) *note {
 	n := from.next()
-	n.bytes, n.message, n.stretch = len(e.body), e.message, pub.resume.offer()
+	n.bytes, n.record, n.stretch = len(e.body), e.event, pub.resume.offer()
 	if e.key != "" {
 		n.keyed, n.key = true, pub.tally.hash(e.key)
 	}
@@ -346,12 +342,12 @@ func (pub *publication) note(e *entry, event *eventhubs.Event, from *notebook) *
 // refused notes the event that the producer did not accept, which ends the reading. The event goes
 // into the file of --undelivered after all earlier ones. With a journal a later run reads the line
 // of a file again.
-func (pub *publication) refused(e entry, cause error) {
+func (pub *publication) refused(e entry, event *eventhubs.Event, cause error) {
 	if pub.options.journal != nil && e.after != nil {
 		return
 	}
 	pub.tally.refused()
-	pub.refusal = new(newUndeliveredRecord(e.message, e.key, eventhubs.NotStored, pub.process.message(cause)))
+	pub.refusal = new(newUndeliveredRecord(event, eventhubs.NotStored, pub.process.message(cause)))
 }
 
 // batchSucceeded runs on the producer's senders.

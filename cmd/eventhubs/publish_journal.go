@@ -99,8 +99,8 @@ func (opts *publishOptions) journalFault(err error) error {
 	return fmt.Errorf("--journal: %s", strings.Replace(text, `"eventhubs journal repair" with that directory`, `"eventhubs journal repair `+forShell(opts.journal.Directory)+`"`, 1))
 }
 
-// goOn makes the input begin where the journal's last line was, or that of --resume. It says what is
-// in the journal, and returns a line about the place.
+// goOn makes the input begin where the journal's last line was, or that of --resume. It says what
+// is in the journal, and returns a line about the place.
 func (pub *publication) goOn(src *source) (line string, err error) {
 	if pub.resume != nil {
 		from, err := pub.resume.load()

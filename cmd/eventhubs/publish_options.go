@@ -10,7 +10,6 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azeventhubs/v2"
 	"github.com/go-eventhubs/eventhubs"
 )
 
@@ -85,9 +84,9 @@ What to print:
                             IP address or localhost
 
 Without a connection string and --namespace, the command runs an emulator inside itself. At the end it
-reads everything back with the official SDK and compares: each event once, byte for byte, in the
-input's order within its key. It reads nothing back from a real namespace. If
-EVENTHUBS_CONNECTION_STRING is set and empty, as a missing secret leaves it, the command refuses to run.
+reads everything back and compares: each event once, byte for byte, in the input's order within its
+key. It reads nothing back from a real namespace. If EVENTHUBS_CONNECTION_STRING is set and empty, as a
+missing secret leaves it, the command refuses to run.
 
 Lines may be compressed with gzip or zstd; their first bytes show it. UTF-16 and other compressions are
 refused by name. A byte order mark belongs to no event. A directory stands for the files in it, in the
@@ -339,16 +338,16 @@ func (opts *publishOptions) keeper() *keeper {
 }
 
 // complement adds the command line's properties and content type to a record's event.
-func (opts *publishOptions) complement(m *azeventhubs.AMQPAnnotatedMessage) {
-	if len(opts.properties) > 0 && m.ApplicationProperties == nil {
-		m.ApplicationProperties = map[string]any{}
+func (opts *publishOptions) complement(e *eventhubs.Event) {
+	if len(opts.properties) > 0 && e.Properties == nil {
+		e.Properties = map[string]any{}
 	}
-	maps.Copy(m.ApplicationProperties, opts.properties)
+	maps.Copy(e.Properties, opts.properties)
 	if opts.contentType == "" {
 		return
 	}
-	if m.Properties == nil {
-		m.Properties = &azeventhubs.AMQPAnnotatedMessageProperties{}
+	e.ContentType = opts.contentType
+	if e.AMQP != nil && e.AMQP.Properties != nil {
+		e.AMQP.Properties.ContentType = nil
 	}
-	m.Properties.ContentType = &opts.contentType
 }

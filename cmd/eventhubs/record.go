@@ -11,8 +11,6 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azeventhubs/v2"
-	"github.com/go-eventhubs/eventhubs"
 	"github.com/go-eventhubs/eventhubs/internal/amqp"
 )
 
@@ -91,11 +89,10 @@ const (
 	enqueuedAnnotation = "x-opt-enqueued-time"
 )
 
-// newMessageRecord describes a message with this key. If key is nil, it takes the message's own
-// key.
-func newMessageRecord(m *amqp.Message, key *string) messageRecord {
+// newMessageRecord describes a message.
+func newMessageRecord(m *amqp.Message) messageRecord {
 	var types recordTypes
-	r := messageRecord{Key: key}
+	var r messageRecord
 	if len(m.ApplicationProperties) > 0 {
 		r.Properties = make(map[string]any, len(m.ApplicationProperties))
 	}
@@ -113,7 +110,7 @@ func newMessageRecord(m *amqp.Message, key *string) messageRecord {
 	for _, p := range m.Annotations {
 		name := annotationName(p.Key)
 		if isField(name, p.Value) {
-			if name == keyAnnotation && r.Key == nil {
+			if name == keyAnnotation {
 				r.Key = new(p.Value.(string))
 			}
 			continue
@@ -248,27 +245,4 @@ func quotedIfNeeded(text string) string {
 		return quoted
 	}
 	return text
-}
-
-// messageOf returns the message of a line's event.
-func messageOf(e *eventhubs.Event) *azeventhubs.AMQPAnnotatedMessage {
-	m := &azeventhubs.AMQPAnnotatedMessage{
-		ApplicationProperties: e.Properties,
-		// nil would be null.
-		Body:       azeventhubs.AMQPAnnotatedMessageBody{Data: [][]byte{append([]byte{}, e.Body...)}},
-		Properties: &azeventhubs.AMQPAnnotatedMessageProperties{},
-	}
-	if e.ContentType != "" {
-		m.Properties.ContentType = &e.ContentType
-	}
-	if e.AMQP != nil && e.AMQP.Properties != nil {
-		m.Properties.MessageID, m.Properties.CorrelationID = e.AMQP.Properties.MessageID, e.AMQP.Properties.CorrelationID
-	}
-	if e.MessageID != "" {
-		m.Properties.MessageID = e.MessageID
-	}
-	if e.CorrelationID != "" {
-		m.Properties.CorrelationID = e.CorrelationID
-	}
-	return m
 }

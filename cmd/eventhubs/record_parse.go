@@ -5,14 +5,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"reflect"
 	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
 
-	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azeventhubs/v2"
 	"github.com/go-eventhubs/eventhubs"
 	"github.com/go-eventhubs/eventhubs/internal/amqp"
 	"github.com/go-eventhubs/eventhubs/internal/partitionkey"
@@ -49,15 +47,11 @@ type record struct {
 // has so many bytes.
 func (e *entry) fromRecord(largest int) error {
 	var r record
-	d := json.NewDecoder(bytes.NewReader(e.body))
-	if err := d.Decode(&r); err != nil {
+	if err := decodeOne(json.NewDecoder(bytes.NewReader(e.body)), &r); err != nil {
 		if several := severalLines(e.body); several != nil {
 			return several
 		}
 		return fmt.Errorf("not a record of an event: %w", err)
-	}
-	if _, err := d.Token(); err != io.EOF {
-		return errors.New("not a record of an event: there is more text after it")
 	}
 	if half := loneSurrogate(e.body); half != "" {
 		// The decoder has put U+FFFD in its place.
@@ -69,22 +63,22 @@ func (e *entry) fromRecord(largest int) error {
 		}
 		e.key = *r.Key
 	}
-	message, err := r.message()
+	event, err := r.event()
 	if err != nil {
 		return err
 	}
-	e.message, e.body = message, bodyBytes(wireMessage(message))
+	e.event, e.body = event, sentBody(event)
 	if len(e.body) > largest {
 		return formatLines.explain(errTooLong, largest)
 	}
 	return nil
 }
 
-// message makes the event.
-func (r *record) message() (*azeventhubs.AMQPAnnotatedMessage, error) {
-	m := &azeventhubs.AMQPAnnotatedMessage{}
+// event makes the event.
+func (r *record) event() (*eventhubs.Event, error) {
+	e := &eventhubs.Event{}
 	var err error
-	if m.ApplicationProperties, err = parseNamed("property", r.Properties, r.Types.Properties); err != nil {
+	if e.Properties, err = parseNamed("property", r.Properties, r.Types.Properties); err != nil {
 		return nil, err
 	}
 	annotations, err := parseNamed("annotation", r.Annotations, r.Types.Annotations)
@@ -97,17 +91,33 @@ func (r *record) message() (*azeventhubs.AMQPAnnotatedMessage, error) {
 			own[annotationKey(name)] = value
 		}
 	}
-	if r.Key != nil {
-		own[keyAnnotation] = *r.Key // an empty key is a key too, and chooses no partition
+	switch {
+	case r.Key == nil:
+	case *r.Key == "":
+		own[keyAnnotation] = "" // an empty key is a key too, and chooses no partition
+	default:
+		e.PartitionKey = *r.Key
 	}
+	var beyond eventhubs.AMQPMessage
 	if len(own) > 0 {
-		m.MessageAnnotations = own
+		beyond.MessageAnnotations = own
 	}
-	if m.Properties, err = r.properties(); err != nil {
+	if beyond.Properties, err = r.properties(); err != nil {
 		return nil, err
 	}
-	m.Body, err = r.body()
-	return m, err
+	body, err := r.body()
+	if err != nil {
+		return nil, err
+	}
+	if len(body.Data) == 1 && body.Data[0] != nil {
+		e.Body = body.Data[0]
+	} else {
+		beyond.Body = &body
+	}
+	if beyond.MessageAnnotations != nil || beyond.Properties != nil || beyond.Body != nil {
+		e.AMQP = &beyond
+	}
+	return e, nil
 }
 
 // parseNamed parses the values of a map.
@@ -151,8 +161,8 @@ func annotationKey(name string) any {
 }
 
 // properties makes the properties section; nil if it would be empty.
-func (r *record) properties() (*azeventhubs.AMQPAnnotatedMessageProperties, error) {
-	p := &azeventhubs.AMQPAnnotatedMessageProperties{
+func (r *record) properties() (*eventhubs.AMQPProperties, error) {
+	p := &eventhubs.AMQPProperties{
 		ContentType: r.ContentType, ContentEncoding: r.ContentEncoding, Subject: r.Subject, To: r.To, ReplyTo: r.ReplyTo,
 		UserID: r.UserID, GroupID: r.GroupID, GroupSequence: r.GroupSequence, ReplyToGroupID: r.ReplyToGroupID,
 	}
@@ -216,7 +226,7 @@ func parseID(kind string, content json.RawMessage) (any, error) {
 }
 
 // body makes the body from the one form that the record has.
-func (r *record) body() (body azeventhubs.AMQPAnnotatedMessageBody, err error) {
+func (r *record) body() (body eventhubs.AMQPBody, err error) {
 	var data []byte
 	switch {
 	case r.forms() == 0:
@@ -261,7 +271,7 @@ func (r *record) forms() (n int) {
 }
 
 // bodyValue makes a body that is not data.
-func (r *record) bodyValue() (body azeventhubs.AMQPAnnotatedMessageBody, err error) {
+func (r *record) bodyValue() (body eventhubs.AMQPBody, err error) {
 	if r.Types.Body == kindSequences {
 		sections, ok := splitList(r.BodyValue)
 		for i, section := range sections {
@@ -269,7 +279,7 @@ func (r *record) bodyValue() (body azeventhubs.AMQPAnnotatedMessageBody, err err
 			if err != nil {
 				return body, fmt.Errorf("its bodyValue has a section %d that is %w", i, err)
 			}
-			body.Sequence = append(body.Sequence, list)
+			body.Sequences = append(body.Sequences, list)
 		}
 		if !ok || len(sections) == 0 {
 			return body, fmt.Errorf("its bodyValue is %s, which is no list of sections", shortened(r.BodyValue))

@@ -7,19 +7,19 @@ import (
 	"testing"
 	"time"
 
-	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azeventhubs/v2"
+	"github.com/go-eventhubs/eventhubs"
 	"github.com/go-eventhubs/eventhubs/internal/amqp"
 )
 
-// asRecord returns a message as a record, in JSON.
-func asRecord(t *testing.T, m *azeventhubs.AMQPAnnotatedMessage, key string) string {
+// asRecord returns an event as a record, in JSON.
+func asRecord(t *testing.T, e *eventhubs.Event) string {
 	t.Helper()
-	r := newUndeliveredRecord(m, key, 0, "why")
+	r := newUndeliveredRecord(e, 0, "why")
 	r.Partition = "3"
 	return encodeJSON(t, r)
 }
 
-// wantSameRecord makes a message of a record, and a record of that message. Both records must be
+// wantSameRecord makes an event of a record, and a record of that event. Both records must be
 // the same.
 func wantSameRecord(t *testing.T, text string) entry {
 	t.Helper()
@@ -28,13 +28,13 @@ func wantSameRecord(t *testing.T, text string) entry {
 		t.Errorf("%s: %v", text, err)
 		return e
 	}
-	if again := asRecord(t, e.message, e.key); again != text {
+	if again := asRecord(t, e.event); again != text {
 		t.Errorf("%s\nhas become\n%s", text, again)
 	}
 	return e
 }
 
-func TestAnyMessageComesBackFromItsRecord(t *testing.T) {
+func TestAnyEventComesBackFromItsRecord(t *testing.T) {
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
 	r := rand.New(rand.NewPCG(seed, 0))
@@ -60,13 +60,14 @@ func TestAnyMessageComesBackFromItsRecord(t *testing.T) {
 		return []any{nil, randomText(r), r.Uint64(), amqp.UUID{byte(r.Uint32())}, []byte(randomText(r))}[r.IntN(5)]
 	}
 	for range 3_000 {
-		m := &azeventhubs.AMQPAnnotatedMessage{ApplicationProperties: map[string]any{}, MessageAnnotations: map[any]any{}}
+		m := &eventhubs.AMQPMessage{MessageAnnotations: map[any]any{}, Body: &eventhubs.AMQPBody{}}
+		e := &eventhubs.Event{PartitionKey: randomText(r), Properties: map[string]any{}, AMQP: m}
 		for range r.IntN(3) {
-			m.ApplicationProperties[randomText(r)] = randomValue(r, 2)
+			e.Properties[randomText(r)] = randomValue(r, 2)
 			m.MessageAnnotations["x-"+randomText(r)] = randomValue(r, 2)
 			m.MessageAnnotations[r.Uint64()] = randomValue(r, 0)
 		}
-		m.Properties = &azeventhubs.AMQPAnnotatedMessageProperties{
+		m.Properties = &eventhubs.AMQPProperties{
 			MessageID: id(), CorrelationID: id(), ContentType: symbol(), ContentEncoding: symbol(), Subject: text(), To: text(), ReplyTo: text(), UserID: []byte(randomText(r)),
 			CreationTime: at(), AbsoluteExpiryTime: at(), GroupID: text(), GroupSequence: []*uint32{nil, new(uint32), new(r.Uint32())}[r.IntN(3)], ReplyToGroupID: text(),
 		}
@@ -75,14 +76,14 @@ func TestAnyMessageComesBackFromItsRecord(t *testing.T) {
 			m.Body.Value = randomValue(r, 3)
 		case 1:
 			for range 1 + r.IntN(3) {
-				m.Body.Sequence = append(m.Body.Sequence, []any{randomValue(r, 2), randomValue(r, 0)})
+				m.Body.Sequences = append(m.Body.Sequences, []any{randomValue(r, 2), randomValue(r, 0)})
 			}
 		default:
 			for range 1 + r.IntN(3) {
 				m.Body.Data = append(m.Body.Data, []byte{byte(r.Uint32()), byte(r.Uint32() % 128)}[:r.IntN(3)])
 			}
 		}
-		wantSameRecord(t, asRecord(t, m, randomText(r)))
+		wantSameRecord(t, asRecord(t, e))
 		if t.Failed() {
 			return
 		}
@@ -96,14 +97,14 @@ func TestWhatARecordIsMadeOf(t *testing.T) {
 	if err := formatEvents.fill(&e, maxEventBytes); err != nil {
 		t.Fatal(err)
 	}
-	m := e.message
-	took, _ := m.ApplicationProperties["took"].(amqp.Described)
-	if e.key != "k" || m.Properties.MessageID != uint64(7) || m.Properties.CorrelationID != (amqp.UUID{0x0b, 0x7c}) || m.ApplicationProperties["n"] != int32(5) || m.ApplicationProperties["u"] != uint64(1<<64-1) ||
+	m := e.event.AMQP
+	took, _ := e.event.Properties["took"].(amqp.Described)
+	if e.key != "k" || e.event.PartitionKey != "k" || m.Properties.MessageID != uint64(7) || m.Properties.CorrelationID != (amqp.UUID{0x0b, 0x7c}) || e.event.Properties["n"] != int32(5) || e.event.Properties["u"] != uint64(1<<64-1) ||
 		took.Descriptor != amqp.Symbol("com.microsoft:timespan") || took.Value != int64(1) || len(m.Body.Data) != 3 || string(m.Body.Data[2]) != "bc" || string(e.body) != "abc" {
-		t.Errorf("got key %q, body %q and %+v", e.key, e.body, m)
+		t.Errorf("got key %q, body %q, %+v and %+v", e.key, e.body, e.event, m)
 	}
-	if len(m.MessageAnnotations) != 2 || m.MessageAnnotations["iothub-connection-device-id"] != "d" || m.MessageAnnotations["x-opt-partition-key"] != "k" {
-		t.Errorf("the annotations are %v, want only the key and the device's: the others belong to the old hub and its producer", m.MessageAnnotations)
+	if len(m.MessageAnnotations) != 1 || m.MessageAnnotations["iothub-connection-device-id"] != "d" {
+		t.Errorf("the annotations are %v, want only the device's: the others belong to the old hub and its producer", m.MessageAnnotations)
 	}
 }
 
@@ -153,21 +154,21 @@ func FuzzRecord(f *testing.F) {
 		if len(e.body) > maxEventBytes {
 			t.Errorf("the body has %d bytes", len(e.body))
 		}
-		wantSameRecord(t, asRecord(t, e.message, e.key))
+		wantSameRecord(t, asRecord(t, e.event))
 	})
 }
 
 func TestARecordSaysWhatJSONDoesNot(t *testing.T) {
-	m := &azeventhubs.AMQPAnnotatedMessage{
-		ApplicationProperties: map[string]any{"n": int32(5), "took": amqp.Described{Descriptor: amqp.Symbol("com.microsoft:timespan"), Value: int64(10_000_000)}, "text": "x"},
-		MessageAnnotations: map[any]any{
-			amqp.Symbol("iothub-connection-device-id"): "device-7", "iothub-enqueuedtime": time.UnixMilli(0),
-			"x-opt-sequence-number": int64(3), "x-opt-offset": "77", "x-opt-enqueued-time": time.UnixMilli(0), "x-opt-partition-key": []byte("no text"),
+	m := &amqp.Message{
+		ApplicationProperties: amqp.Map{{Key: "n", Value: int32(5)}, {Key: "took", Value: amqp.Described{Descriptor: amqp.Symbol("com.microsoft:timespan"), Value: int64(10_000_000)}}, {Key: "text", Value: "x"}},
+		Annotations: amqp.Map{
+			{Key: amqp.Symbol("iothub-connection-device-id"), Value: "device-7"}, {Key: "iothub-enqueuedtime", Value: time.UnixMilli(0)},
+			{Key: "x-opt-sequence-number", Value: int64(3)}, {Key: "x-opt-offset", Value: "77"}, {Key: "x-opt-enqueued-time", Value: time.UnixMilli(0)}, {Key: "x-opt-partition-key", Value: []byte("no text")},
 		},
-		Properties: &azeventhubs.AMQPAnnotatedMessageProperties{MessageID: "m-1", CorrelationID: amqp.UUID{1}},
-		Body:       azeventhubs.AMQPAnnotatedMessageBody{Data: [][]byte{[]byte("x")}},
+		Properties: &amqp.Properties{MessageID: "m-1", CorrelationID: amqp.UUID{1}},
+		Data:       [][]byte{[]byte("x")},
 	}
-	r := newMessageRecord(wireMessage(m), nil)
+	r := newMessageRecord(m)
 	const want = `{"key":null,"messageId":"m-1","correlationId":"01000000-0000-0000-0000-000000000000","properties":{"n":5,"text":"x","took":"1s"},` +
 		`"annotations":{"iothub-connection-device-id":"device-7","iothub-enqueuedtime":"1970-01-01T00:00:00Z","x-opt-partition-key":"bm8gdGV4dA=="},"body":"x",` +
 		`"types":{"correlationId":"uuid","properties":{"n":"int","took":"timespan"},"annotations":{"iothub-enqueuedtime":"timestamp","x-opt-partition-key":"binary"}}}`
@@ -177,8 +178,8 @@ func TestARecordSaysWhatJSONDoesNot(t *testing.T) {
 	if got, want := strings.Join(r.more(), " "), `message-id=m-1 correlation-id=01000000-0000-0000-0000-000000000000 iothub-connection-device-id=device-7 iothub-enqueuedtime=1970-01-01T00:00:00Z x-opt-partition-key="bm8gdGV4dA=="`; got != want {
 		t.Errorf("for people: got %s, want %s", got, want)
 	}
-	m.Properties.MessageID, m.Properties.CorrelationID, m.MessageAnnotations = "a \x1b[2J\n", uint64(7), nil
-	r = newMessageRecord(wireMessage(m), nil)
+	m.Properties.MessageID, m.Properties.CorrelationID, m.Annotations = "a \x1b[2J\n", uint64(7), nil
+	r = newMessageRecord(m)
 	if got, want := strings.Join(r.more(), " "), `message-id="a \x1b[2J\n" correlation-id=7`; got != want {
 		t.Errorf("for people: got %s, want %s", got, want)
 	}

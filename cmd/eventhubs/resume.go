@@ -22,7 +22,6 @@ type resume struct {
 	mu        sync.Mutex // guards the fields below; writing the file is the only wait under it
 	stretches []*stretch // in the input's order, from the first with an event that has no outcome
 	place     checkpoint // of the last stretch that is done
-	placed    bool       // there is a place
 	dirty     bool       // the file does not have it yet
 	written   time.Time  // when the file was last written
 	err       error      // the first error of writing
@@ -32,7 +31,7 @@ type resume struct {
 type stretch struct {
 	// Guarded by the resume's lock.
 	events  int        // accepted or offered
-	pending int        // of them without an outcome
+	pending int        // acceptances and outcomes of them that are still to come
 	lost    bool       // an event is not stored, and no file has it
 	after   checkpoint // the place after the last event that was accepted
 }
@@ -82,7 +81,7 @@ func (r *resume) load() (*checkpoint, error) {
 			return nil, badInput("--resume: %s is no file that this option has written; give the name of a new file", r.name)
 		}
 		from = &checkpoint{name: p.File, before: p.Before, size: p.Size, line: p.Line, trail: trail{offset: p.Offset, head: p.Head, last: p.Last, length: p.Length}}
-		r.place, r.placed = *from, true
+		r.place = *from
 	}
 	if err := r.write(text); err != nil {
 		return nil, badInput("--resume: %w", withoutCall(err))
@@ -104,11 +103,12 @@ func (r *resume) offer() *stretch {
 	}
 	s := r.stretches[last]
 	s.events++
-	s.pending++
+	s.pending += 2
 	return s
 }
 
-// accepted sets the place after the event offered last, which the producer has accepted.
+// accepted sets the place after the event offered last, which the producer has accepted. Its outcome
+// may have come before.
 func (r *resume) accepted(s *stretch, after *checkpoint) {
 	if r == nil {
 		return
@@ -116,6 +116,8 @@ func (r *resume) accepted(s *stretch, after *checkpoint) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	s.after = *after
+	s.pending--
+	r.advanceLocked(false)
 }
 
 // refused takes back the event offered last, which the producer has not accepted. It is the last
@@ -127,7 +129,7 @@ func (r *resume) refused(s *stretch) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	s.events--
-	s.pending--
+	s.pending -= 2
 }
 
 // outcome counts that a batch is stored, or in the file of --undelivered, or neither. It runs on
@@ -158,7 +160,7 @@ func (r *resume) advanceLocked(end bool) {
 		if s.pending > 0 || s.lost || s.events < stretchEvents && !end || s.events == 0 {
 			return
 		}
-		r.place, r.placed, r.dirty = s.after, true, true
+		r.place, r.dirty = s.after, true
 		r.stretches = r.stretches[1:]
 	}
 }

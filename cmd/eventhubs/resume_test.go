@@ -10,7 +10,9 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/go-eventhubs/eventhubs"
 	"github.com/go-eventhubs/eventhubs/emulator"
+	"github.com/go-eventhubs/eventhubs/eventhubstest"
 )
 
 func writeTo(t *testing.T, name, content string) {
@@ -214,5 +216,28 @@ func TestTheCheckHasABar(t *testing.T) {
 	}
 	if got, want := s.checked(), "[####################] 4.88 KiB of 4.88 KiB checked"; got != want {
 		t.Errorf("after: got %q want %q", got, want)
+	}
+}
+
+// An outcome may come before the producer's acceptance is noted. The place must not stay behind.
+func TestResumeKeepsThePlaceOfAnEarlyOutcome(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "place")
+	for _, stored := range []bool{true, false} {
+		r := &resume{name: name}
+		for line := 1; line <= stretchEvents; line++ {
+			s := r.offer()
+			r.outcome(eventhubstest.NewBatch(eventhubs.Outcome{}, &eventhubs.Event{Tag: &note{stretch: s}}), stored || line < stretchEvents)
+			r.accepted(s, &checkpoint{name: "input", line: line})
+		}
+		want := 0 // an event is neither stored nor kept
+		if stored {
+			want = stretchEvents
+		}
+		if r.place.line != want || len(r.stretches) > 0 == stored {
+			t.Errorf("stored %v: the place is line %d, with %d stretches left, want line %d", stored, r.place.line, len(r.stretches), want)
+		}
+		if err := r.close(); err != nil {
+			t.Fatal(err)
+		}
 	}
 }

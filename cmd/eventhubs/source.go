@@ -12,7 +12,7 @@ import (
 	"os"
 	"sync/atomic"
 
-	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azeventhubs/v2"
+	"github.com/go-eventhubs/eventhubs"
 )
 
 // An entry is the input for one event.
@@ -23,8 +23,7 @@ type entry struct {
 	// Of fields; nil without them.
 	messageID, correlationID any
 	properties               map[string]any
-	// Of a record, nil otherwise; does not change after it was yielded.
-	message *azeventhubs.AMQPAnnotatedMessage
+	event                    *eventhubs.Event // of a record; nil otherwise
 	// With --journal or --resume, of a file: the place after the entry. It is valid until the next
 	// entry.
 	after *checkpoint

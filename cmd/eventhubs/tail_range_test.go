@@ -193,14 +193,7 @@ func TestATemplatesResultIsSafeOnATerminal(t *testing.T) {
 
 // A partition may end at an event that cannot be read, and the others go on.
 func TestTailStopsAtAnUnreadableEventIfAsked(t *testing.T) {
-	server := startServer(t)
-	send(t, server, "0", plainMessage("before"))
-	const noSuchType = "\x00\x53\x74\xc1\x05\x02\xa1\x01p\x9f"
-	if result := open(t, server, "0").Send(t.Context(), connection.BatchOf([]byte(noSuchType))); result.Err != nil {
-		t.Fatal(result.Err)
-	}
-	send(t, server, "0", plainMessage("after"))
-	p := program{env: map[string]string{connectionEnv: server.ConnectionString("")}}
+	p := withUnreadable(t)
 	got := p.run(t, "tail", "--from", "start", "--until", "end", "--output", "json", "--on-unreadable", "stop")
 	got.want(t, exitFailed, "partition 0: the event with sequence number 1 (offset ", "is not a valid AMQP message (--on-unreadable skip leaves it out)")
 	if s := fmt.Sprint(sequences(t, got.stdout)); s != "[0:0]" {

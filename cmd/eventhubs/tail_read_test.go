@@ -97,8 +97,10 @@ func TestTailGoesOnWhenItsConnectionIsCut(t *testing.T) {
 	}
 }
 
-// An event with a value that is not valid AMQP is named and left out.
-func TestTailSaysWhatIsNoAMQP(t *testing.T) {
+// withUnreadable starts an emulator with three events in partition 0. The middle one is not valid
+// AMQP. It returns a program with the connection string.
+func withUnreadable(t *testing.T) program {
+	t.Helper()
 	server := startServer(t)
 	send(t, server, "0", plainMessage("before"))
 	// These are application properties, with p of the type 0x9f.
@@ -107,7 +109,12 @@ func TestTailSaysWhatIsNoAMQP(t *testing.T) {
 		t.Fatal(result.Err)
 	}
 	send(t, server, "0", plainMessage("after"))
-	p := program{env: map[string]string{connectionEnv: server.ConnectionString("")}}
+	return program{env: map[string]string{connectionEnv: server.ConnectionString("")}}
+}
+
+// An event with a value that is not valid AMQP is named and left out.
+func TestTailSaysWhatIsNoAMQP(t *testing.T) {
+	p := withUnreadable(t)
 	got := p.run(t, "tail", "--from", "start", "--partition", "0", "--count", "2", "--output", "json")
 	got.want(t, exitOK, "Partition 0: the event with sequence number 1 (offset ", " is not a valid AMQP message and is left out: ")
 	if bodies := bodiesOf(decodeLines(t, got.stdout), "0"); fmt.Sprint(bodies) != "[before after]" {

@@ -7,9 +7,7 @@ import (
 	"os"
 	"sync"
 
-	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azeventhubs/v2"
 	"github.com/go-eventhubs/eventhubs"
-	"github.com/go-eventhubs/eventhubs/azevents"
 )
 
 // An undelivered is the file of --undelivered. It holds the events that are not stored, or only
@@ -34,16 +32,9 @@ type undeliveredRecord struct {
 	Error     string `json:"error"`
 }
 
-// newUndeliveredRecord describes an event with this key. If key is empty, it takes the message's
-// own key, if any.
-func newUndeliveredRecord(m *azeventhubs.AMQPAnnotatedMessage, key string, outcome eventhubs.Storage, cause string) undeliveredRecord {
-	r := undeliveredRecord{Outcome: outcome.String(), Error: cause}
-	if key != "" {
-		r.messageRecord = newMessageRecord(wireMessage(m), &key)
-	} else {
-		r.messageRecord = newMessageRecord(wireMessage(m), nil)
-	}
-	return r
+// newUndeliveredRecord describes an event.
+func newUndeliveredRecord(e *eventhubs.Event, outcome eventhubs.Storage, cause string) undeliveredRecord {
+	return undeliveredRecord{messageRecord: newMessageRecord(messageOf(e)), Outcome: outcome.String(), Error: cause}
 }
 
 // createUndelivered makes the file at the start, so that the user learns at once if this fails. An
@@ -96,7 +87,11 @@ func (u *undelivered) batch(b *eventhubs.Batch) (kept bool) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	for e := range b.Events() {
-		r := newUndeliveredRecord(sentMessage(e), e.PartitionKey, b.Outcome.Storage, message)
+		// The note of a record has the event with all types. An event of a journal has no note.
+		if n, ok := e.Tag.(*note); ok && n.record != nil {
+			e = n.record
+		}
+		r := newUndeliveredRecord(e, b.Outcome.Storage, message)
 		r.Partition = b.PartitionID
 		u.writeLocked(r)
 	}
@@ -120,26 +115,6 @@ func (u *undelivered) writeLocked(r undeliveredRecord) {
 	case u.err == nil:
 		u.err = err
 	}
-}
-
-// sentBody returns the body of sentMessage.
-func sentBody(e *eventhubs.Event) []byte {
-	if e.AMQP == nil || e.AMQP.Body == nil && e.Body != nil {
-		return e.Body
-	}
-	return bodyBytes(wireMessage(sentMessage(e)))
-}
-
-// sentMessage returns the published message of a batch's event. For a record it is in the event's note,
-// with all types. An event of a journal has none.
-func sentMessage(e *eventhubs.Event) *azeventhubs.AMQPAnnotatedMessage {
-	if n, ok := e.Tag.(*note); ok && n.message != nil {
-		return n.message
-	}
-	if m, err := azevents.ToMessage(e); err == nil && e.AMQP != nil {
-		return m
-	}
-	return messageOf(e)
 }
 
 // close closes the file, and removes it if it is empty. It returns the number of events in it.

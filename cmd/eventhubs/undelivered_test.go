@@ -186,8 +186,8 @@ func TestOnlyWhatIsInTheFileOfUndeliveredIsCounted(t *testing.T) {
 	}
 	// JSON has no such number.
 	u.write(undeliveredRecord{messageRecord: messageRecord{Properties: map[string]any{"p": math.Inf(1)}}})
-	infinite := messageOf(&eventhubs.Event{Body: []byte("x"), Properties: map[string]any{"p": math.Inf(1)}})
-	u.write(newUndeliveredRecord(infinite, "", eventhubs.NotStored, "why"))
+	infinite := &eventhubs.Event{Body: []byte("x"), Properties: map[string]any{"p": math.Inf(1)}}
+	u.write(newUndeliveredRecord(infinite, eventhubs.NotStored, "why"))
 	if n, err := u.close(); n != 1 || err == nil {
 		t.Errorf("close returned %d, %v, want one event, and why the other one is not there", n, err)
 	}
@@ -331,12 +331,7 @@ func TestWhatIsUndeliveredKeepsItsTypes(t *testing.T) {
 	// The producer does not accept it.
 	const arrayOfDescribed = `{"key":null,"properties":{"a":{"of":"described","values":[{"descriptor":1,"value":1}]}},"body":"x","types":{"properties":{"a":"array"}}`
 	server := startServer(t)
-	server.SetHook(func(_ context.Context, op emulator.Operation) emulator.Action {
-		if op.Kind == emulator.KindTransfer {
-			return emulator.Reject("amqp:not-allowed", "not now")
-		}
-		return emulator.Pass()
-	})
+	refuse(server)
 	for _, given := range []string{record, arrayOfDescribed} {
 		lost := filepath.Join(t.TempDir(), "lost.ndjson")
 		p := program{env: map[string]string{connectionEnv: server.ConnectionString("events")}, stdin: strings.NewReader(given + "}\n")}
@@ -348,5 +343,24 @@ func TestWhatIsUndeliveredKeepsItsTypes(t *testing.T) {
 		if got := string(content); !strings.HasPrefix(got, given+",") || strings.Count(got, "\n") != 1 {
 			t.Errorf("got %s\nwant it to begin with %s", got, given)
 		}
+	}
+}
+
+// An event of a journal has no note. Its record is made of what a handler gets, with all parts.
+func TestWhatAJournalCannotDeliverKeepsItsParts(t *testing.T) {
+	const record = `{"key":"k","messageId":7,"properties":{"d":"30400000000000000000000000000001","n":5,"took":"100ns"},"contentType":"text/plain","subject":"s",` +
+		`"annotations":{"iothub-connection-device-id":"device-7"},"bodyValue":[{"uint":7}],` +
+		`"types":{"messageId":"ulong","properties":{"d":"decimal128","n":"int","took":"timespan"},"body":"list"}`
+	server, folder := startServer(t), t.TempDir()
+	refuse(server)
+	lost := filepath.Join(folder, "lost.ndjson")
+	p := program{env: map[string]string{connectionEnv: server.ConnectionString("events")}, stdin: strings.NewReader(record + "}\n")}
+	p.run(t, "publish", "--format", "events", "--journal", filepath.Join(folder, "kept"), "--undelivered", lost, "-").want(t, exitFailed, "1 of 1 events could not be published")
+	content, err := os.ReadFile(lost)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := string(content); !strings.HasPrefix(got, record+",") || strings.Count(got, "\n") != 1 {
+		t.Errorf("got %s\nwant it to begin with %s", got, record)
 	}
 }

@@ -103,69 +103,26 @@ func describeValue(v any) (kind string, content any) {
 	case amqp.Array, amqp.Ubytes:
 		return kindArray, jsonArray(reflect.ValueOf(v))
 	}
-	if reflect.TypeOf(v).PkgPath() != "" {
-		if value, ok := onTheWire(v); ok {
-			return describeValue(value)
-		}
-	}
 	return describeOther(reflect.ValueOf(v))
 }
 
-// onTheWire returns the wire form of another AMQP package's value, in our own types. The package
-// go-amqp has types for the protocol's described values, for example an error.
-func onTheWire(v any) (any, bool) {
-	encoded, err := amqp.AppendValue(nil, v)
-	if err != nil {
-		return nil, false
-	}
-	value, _, err := amqp.ReadValue(encoded)
-	return value, err == nil
-}
-
-// describeOther describes values by their Go kind.
+// describeOther describes values by their Go kind, such as those that a handler gets.
 func describeOther(v reflect.Value) (kind string, content any) {
-	name := v.Type().Name()
 	switch v.Kind() {
-	case reflect.Pointer:
-		if v.IsNil() {
-			return "", nil
-		}
-		return describeValue(v.Elem().Interface())
 	case reflect.Int8:
 		return "byte", v.Int()
 	case reflect.Int16:
 		return "short", v.Int()
 	case reflect.Int32:
 		return "int", v.Int()
-	case reflect.Int, reflect.Int64:
-		return "", v.Int()
 	case reflect.Uint8:
 		return "ubyte", v.Uint()
 	case reflect.Uint16:
 		return "ushort", v.Uint()
 	case reflect.Uint32:
 		return "uint", v.Uint()
-	case reflect.Uint, reflect.Uint64:
+	case reflect.Uint64:
 		return "ulong", v.Uint()
-	case reflect.Float32:
-		return describeValue(float32(v.Float()))
-	case reflect.Float64:
-		return describeValue(v.Float())
-	case reflect.String:
-		if name == "Symbol" {
-			return describeSymbol(v.String())
-		}
-		return describeValue(v.String())
-	case reflect.Struct: // of go-amqp, with a value that has no wire form
-		descriptor, value := v.FieldByName("Descriptor"), v.FieldByName("Value")
-		if name == "DescribedType" && descriptor.IsValid() && value.IsValid() {
-			d := amqp.Described{Descriptor: descriptor.Interface(), Value: value.Interface()}
-			if name, ok := d.Descriptor.(string); ok {
-				// go-amqp turns symbols into strings, and a descriptor is a symbol.
-				d.Descriptor = amqp.Symbol(name)
-			}
-			return describeValue(d)
-		}
 	case reflect.Map:
 		var m amqp.Map
 		for key, value := range v.Seq2() {

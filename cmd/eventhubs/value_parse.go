@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"math"
 	"strconv"
 	"strings"
@@ -31,11 +30,11 @@ func splitKind(text json.RawMessage) (kind string, content json.RawMessage, err 
 	if len(text) == 0 || text[0] != '{' {
 		return "", text, nil
 	}
-	members, err := parseMembers(text)
-	if err != nil || len(members) != 1 {
+	members, _ := membersOf(text)
+	if len(members) != 1 {
 		return "", nil, errors.New(`an object; a value without a JSON type is the only member of an object, under the name of its type: {"uint": 7}`)
 	}
-	return members[0].name, members[0].value.(json.RawMessage), nil
+	return members[0].name, members[0].value, nil
 }
 
 // parseValue parses JSON as a value of the named type. Its errors continue a sentence that names
@@ -346,13 +345,14 @@ func parseList(content json.RawMessage) (amqp.List, error) {
 // parseMap takes an object, or a list of keys with their values.
 func parseMap(content json.RawMessage) (any, error) {
 	m := amqp.Map{}
-	if content[0] == '{' {
-		members, err := parseMembers(content)
-		if err != nil {
-			return nil, err
-		}
+	if members, ok := membersOf(content); ok {
+		seen := map[string]bool{}
 		for _, member := range members {
-			value, err := parseAlone(member.value.(json.RawMessage))
+			if seen[member.name] {
+				return nil, fmt.Errorf("an object that has %q twice", member.name)
+			}
+			seen[member.name] = true
+			value, err := parseAlone(member.value)
 			if err != nil {
 				return nil, fmt.Errorf("a map, and its %q is %w", member.name, err)
 			}
@@ -379,33 +379,6 @@ func parseMap(content json.RawMessage) (any, error) {
 		m = append(m, amqp.Pair{Key: key, Value: value})
 	}
 	return m, nil
-}
-
-// parseMembers returns the members of an object in their order. Their values are json.RawMessages.
-func parseMembers(object json.RawMessage) (jsonObject, error) {
-	d := json.NewDecoder(bytes.NewReader(object))
-	if _, err := d.Token(); err != nil {
-		return nil, err
-	}
-	var members jsonObject
-	seen := map[string]bool{}
-	for d.More() {
-		name, err := d.Token()
-		if err != nil {
-			return nil, err
-		}
-		var value json.RawMessage
-		if err := d.Decode(&value); err != nil {
-			return nil, err
-		}
-		text := name.(string)
-		if seen[text] {
-			return nil, fmt.Errorf("an object that has %q twice", text)
-		}
-		seen[text] = true
-		members = append(members, jsonMember{text, value})
-	}
-	return members, nil
 }
 
 // parseArray takes {"of": NAME, "values": […]}.
@@ -492,13 +465,7 @@ func sliceOf[T any](values amqp.Array) []T {
 func strictly(content json.RawMessage, to any) error {
 	d := json.NewDecoder(bytes.NewReader(content))
 	d.DisallowUnknownFields()
-	if err := d.Decode(to); err != nil {
-		return err
-	}
-	if _, err := d.Token(); err != io.EOF {
-		return errors.New("there is more text after it")
-	}
-	return nil
+	return decodeOne(d, to)
 }
 
 // shortened returns JSON at a length for an error.

@@ -10,7 +10,7 @@
 //
 // Each hub is authorized once per connection. If the service refuses that, each of its partitions
 // is authorized ([grant]). A token is renewed before it expires while anything is sent. No send
-// waits for a renewal while the old token is valid. Nothing is renewed for an idle connection. A
+// waits for a renewal while the old token is valid. For an idle connection only receivers renew. A
 // partition that the service refuses under a token waits for a new token; the other partitions go
 // on with the present one.
 //

@@ -11,8 +11,8 @@ import (
 	"github.com/go-eventhubs/eventhubs/internal/amqp"
 )
 
-// link is a link in its own session: a sender's, or a receiver's. Some servers end the whole session of a link that they
-// refuse, or to which a frame comes late.
+// link is a link in its own session: a sender's, or a receiver's. Some servers end the whole session
+// of a link that they refuse, or to which a frame comes late.
 type link struct {
 	// Immutable after newLink.
 	client  *client
@@ -26,8 +26,9 @@ type link struct {
 	leaving sync.Once
 }
 
-// newLink begins a session and attaches a link, and further links with it, in one round trip. It fills in their names. The ctx belongs to an opening, never to a caller. If the peer does
-// not even answer the begin until ctx ends, the connection is cut.
+// newLink begins a session and attaches a link, and further links with it, in one round trip. It
+// fills in their names. The ctx belongs to an opening, never to a caller. If the peer does not even
+// answer the begin until ctx ends, the connection is cut.
 func newLink(ctx context.Context, cl *client, attach *amqp.Attach, further ...*amqp.Attach) (*link, []*amqp.Link, error) {
 	session, err := cl.amqp.NewSession(ctx)
 	if err != nil {
@@ -51,6 +52,29 @@ func newLink(ctx context.Context, cl *client, attach *amqp.Attach, further ...*a
 	}
 	l.amqp = links[0]
 	return l, links[1:], nil
+}
+
+// attachUnder authorizes and attaches. If the attach is refused under a token that was put earlier,
+// attachUnder tries once more under a new one. Rights are granted and keys replaced while a
+// connection lives. It does not try again if a new token was fruitless a moment ago.
+func attachUnder[L any](authorize func() (permit, error), attach func(permit) (L, error)) (L, error) {
+	var none L
+	p, err := authorize()
+	if err != nil {
+		return none, err
+	}
+	l, err := attach(p)
+	if err == nil || p.fresh || asError(err).Code != CodeUnauthorized {
+		return l, err
+	}
+	newer, noToken := authorize()
+	switch {
+	case noToken != nil:
+		return none, noToken
+	case newer.same(p):
+		return none, err
+	}
+	return attach(newer)
 }
 
 // refusesLink reports whether an error of newLink says that the peer refused the link, by detaching

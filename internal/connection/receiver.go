@@ -49,9 +49,22 @@ type Receiver struct {
 }
 
 // Receiver opens a receiver. It connects and authorizes first, unless that is done already and
-// still holds. Its errors are *Error.
+// still holds. It waits as long as ctx lasts. Its errors are *Error.
 func (c *Conn) Receiver(ctx context.Context, source Source) (*Receiver, error) {
-	r, err := c.receiver(ctx, &source)
+	f := newFlight[*Receiver]()
+	open := func(ctx context.Context) (*Receiver, error) { return c.receiver(ctx, &source) }
+	if !c.begin(func() { f.run(c.lifetime, open) }) {
+		return nil, closedError()
+	}
+	r, err := f.wait(ctx)
+	if err != nil && ctx.Err() != nil {
+		// Ends with the opening, which goes on without its caller.
+		c.begin(func() {
+			if late, err := f.wait(c.lifetime); err == nil {
+				late.Close()
+			}
+		})
+	}
 	return r, c.blame(err)
 }
 
@@ -60,36 +73,14 @@ func (c *Conn) receiver(ctx context.Context, source *Source) (*Receiver, error) 
 	if err != nil {
 		return nil, err
 	}
-	path := source.path()
-	p, err := cl.authorizePath(ctx, path)
-	if err != nil {
-		return nil, err
-	}
-	r, err := cl.attachReceiver(ctx, source)
-	if err == nil {
-		cl.trust(p)
-		return r, nil
-	}
-	cl.distrust(p, "", err)
-	if p.fresh || asError(err).Code != CodeUnauthorized {
-		return nil, err
-	}
-	// The right may have been granted after the token was put.
-	newer, noToken := cl.authorizePath(ctx, path)
-	switch {
-	case noToken != nil:
-		return nil, noToken
-	case newer.same(p):
-		return nil, err
-	}
-	return cl.attachReceiver(ctx, source)
+	return attachUnder(
+		func() (permit, error) { return cl.authorizePath(ctx, source.path()) },
+		func(p permit) (*Receiver, error) { return cl.attachReceiver(ctx, p, source) })
 }
 
-// attachReceiver attaches a link under the present token.
-func (cl *client) attachReceiver(ctx context.Context, source *Source) (*Receiver, error) {
-	opening, cancel := context.WithTimeout(ctx, openTimeout)
-	defer cancel()
-	l, _, err := newLink(opening, cl, &amqp.Attach{
+// attachReceiver attaches a link under a permit. If the attach is refused, it distrusts the permit.
+func (cl *client) attachReceiver(ctx context.Context, p permit, source *Source) (*Receiver, error) {
+	l, _, err := newLink(ctx, cl, &amqp.Attach{
 		Role: amqp.RoleReceiver,
 		Source: &amqp.Source{
 			Address: source.path(),
@@ -101,8 +92,10 @@ func (cl *client) attachReceiver(ctx context.Context, source *Source) (*Receiver
 		MaxMessageSize:     maxReceived,
 	})
 	if err != nil {
-		return nil, attachError(fmt.Errorf("reading %s: %w", source.path(), openingError(opening, err)))
+		cl.distrust(p, "", err)
+		return nil, attachError(fmt.Errorf("reading %s: %w", source.path(), openingError(ctx, err)))
 	}
+	cl.trust(p)
 	r := &Receiver{path: source.path(), link: l}
 	if err := l.amqp.Credit(receiveCredit); err != nil {
 		l.leave()

@@ -199,6 +199,35 @@ func TestAReceiverEndsWithItsConnectionItsLinkOrItsContext(t *testing.T) {
 	})
 }
 
+// A caller that stops waiting must not cut the connection, which others use.
+func TestACallerThatGivesUpDisturbsNoOtherReceiver(t *testing.T) {
+	inBubble(t, emulator.Options{Idle: neverIdle}, func(t *testing.T, b *bench) {
+		r, err := openReceiver(t, b.Conn, from(-1))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer r.Close()
+		gone, cancel := context.WithCancel(t.Context())
+		cancel()
+		_, err = b.Receiver(gone, from(-1))
+		if e, ok := errors.AsType[*Error](err); !ok || e.Code != CodeCanceled {
+			t.Errorf("got %v, want the code %s", err, CodeCanceled)
+		}
+		synctest.Wait()
+		open := 0 // also the one that came too late must be closed
+		for _, reader := range b.server.Snapshot().Hubs[0].Partitions[0].Readers {
+			open += len(reader.Receivers)
+		}
+		if open != 1 {
+			t.Errorf("%d receivers are open, want the first one", open)
+		}
+		if err := b.server.Seed(testHub, "0", emulator.Event{Body: []byte("x")}); err != nil {
+			t.Fatal(err)
+		}
+		wantNext(t, r, []byte("x"))
+	})
+}
+
 // In normal use: verified tokens, TLS, and WebSocket over TLS.
 func TestAReceiverReadsOverEveryTransport(t *testing.T) {
 	server, err := emulator.New(&emulator.Options{Authentication: &emulator.Authentication{}})

@@ -149,30 +149,19 @@ func maxMessageSize(l *amqp.Link) uint64 {
 	return 0
 }
 
-// newLink authorizes and attaches. If the attach is refused under a token that was put earlier,
-// newLink tries once more under a new one. Rights are granted and keys replaced while a connection
-// lives. It does not try again if a new token was fruitless a moment ago.
-func (s *Sender) newLink(ctx context.Context, claim *Claim) (*link, Identity, error) {
+// newLink connects, authorizes and attaches.
+func (s *Sender) newLink(ctx context.Context, claim *Claim) (l *link, id Identity, err error) {
 	cl, err := s.conn.connect(ctx)
 	if err != nil {
 		return nil, Identity{}, err
 	}
-	p, err := cl.authorize(ctx, s.hub, s.partitionID)
-	if err != nil {
-		return nil, Identity{}, err
-	}
-	l, id, err := s.newLinkUnder(ctx, cl, p, claim)
-	if err == nil || p.fresh || asError(err).Code != CodeUnauthorized {
-		return l, id, err
-	}
-	newer, noToken := cl.authorize(ctx, s.hub, s.partitionID)
-	switch {
-	case noToken != nil:
-		return nil, Identity{}, noToken
-	case newer.same(p):
-		return nil, Identity{}, err
-	}
-	return s.newLinkUnder(ctx, cl, newer, claim)
+	l, err = attachUnder(
+		func() (permit, error) { return cl.authorize(ctx, s.hub, s.partitionID) },
+		func(p permit) (l *link, err error) {
+			l, id, err = s.newLinkUnder(ctx, cl, p, claim)
+			return l, err
+		})
+	return l, id, err
 }
 
 // newLinkUnder attaches under a permit. If the attach is refused, it distrusts the permit.

@@ -26,7 +26,7 @@ const (
 // Start is before the oldest event.
 func Start() Position { return Position{} }
 
-// After is behind the event with a sequence number. The event need not exist any more.
+// After is after the event with a sequence number. The event need not exist any more.
 func After(sequence int64) Position { return Position{kind: afterSequence, sequence: sequence} }
 
 // AtOffset is before the event with an offset. Only the service knows what an offset means.

@@ -63,9 +63,12 @@ func TestReadingGoesOnAfterTheLastEvent(t *testing.T) {
 	inBubble(t, nil, func(t *testing.T, server *emulator.Server, r *Reader) {
 		for i := range 5 {
 			seed(t, server, "a", "b")
-			want := fmt.Sprintf("[%d a %d b]", 2*i, 2*i+1)
+			want, begin := fmt.Sprintf("[%d a %d b]", 2*i, 2*i+1), time.Now()
 			if got := fmt.Sprint(read(t, r, 2)); got != want {
 				t.Errorf("round %d: got %s, want %s", i, got, want)
+			}
+			if took := time.Since(begin); took >= pause {
+				t.Errorf("round %d: it took %v: a link that lived for long is opened again at once", i, took)
 			}
 			server.CutAll()
 			time.Sleep(time.Hour)
@@ -98,6 +101,31 @@ func TestReadingIsTriedAgainForAMinute(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A link that the service ends soon is a failed try. So the reader pauses, and gives up.
+func TestALinkThatEndsSoonIsAFailedTry(t *testing.T) {
+	var attached atomic.Int64
+	hook := func(_ context.Context, op emulator.Operation) emulator.Action {
+		switch {
+		case op.Kind == emulator.KindAttach && op.ConsumerGroup != "":
+			attached.Add(1)
+		case op.Kind == emulator.KindDelivery:
+			return emulator.Detach("amqp:link:detach-forced", "again")
+		}
+		return emulator.Pass()
+	}
+	inBubble(t, hook, func(t *testing.T, server *emulator.Server, r *Reader) {
+		seed(t, server, "x")
+		begin := time.Now()
+		_, err := r.Next(t.Context())
+		if e, ok := errors.AsType[*connection.Error](err); !ok || e.Condition != "amqp:link:detach-forced" {
+			t.Errorf("got %v, want the service's reason", err)
+		}
+		if took, n := time.Since(begin), attached.Load(); took < patience || took > patience+2*pause || n > int64(patience/pause)+2 {
+			t.Errorf("it took %v and %d links, want %v and a link each %v", took, n, patience, pause)
+		}
+	})
 }
 
 // A refusal that lasts is returned at once.
