@@ -10,11 +10,11 @@ import (
 	"io"
 	"net/http"
 	"os/exec"
-	"path/filepath"
 	"regexp"
+	"slices"
 	"time"
 
-	"github.com/go-eventhubs/eventhubs/internal/setup"
+	"github.com/go-eventhubs/eventhubs/interop/internal/azurite"
 )
 
 const (
@@ -34,12 +34,11 @@ var listens = regexp.MustCompile(`listens on (http://127\.0\.0\.1:\d+)`)
 
 // startStorage installs and starts Azurite. It ends with ctx, or by close.
 func startStorage(ctx context.Context, log io.Writer) (*storage, error) {
-	dir, err := setup.NPM(ctx, "azurite", filepath.Join("processors", "azurite"))
+	command, err := azurite.Prepare(ctx)
 	if err != nil {
 		return nil, err
 	}
-	s := &storage{command: exec.CommandContext(ctx, "node", filepath.Join(dir, "node_modules", "azurite", "dist", "src", "blob", "main.js"),
-		"--silent", "--inMemoryPersistence", "--disableTelemetry", "--skipApiVersionCheck", "--blobPort", "0")}
+	s := &storage{command: exec.CommandContext(ctx, command[0], slices.Concat(command[1:], []string{"--blobPort", "0"})...)}
 	s.command.Env = append(s.command.Environ(), "AZURITE_ACCOUNTS="+account+":"+accountKey)
 	s.command.Stderr = log
 	output, err := s.command.StdoutPipe()

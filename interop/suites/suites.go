@@ -19,12 +19,11 @@ import (
 	"io"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
 
-	"github.com/go-eventhubs/eventhubs/internal/setup"
+	"github.com/go-eventhubs/eventhubs/interop/internal/azurite"
 	"github.com/go-eventhubs/eventhubs/interop/internal/command"
 )
 
@@ -85,7 +84,7 @@ func Run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 			return 1
 		}
 	}
-	if _, err := prepareAzurite(ctx); err != nil {
+	if _, err := azurite.Prepare(ctx); err != nil {
 		fmt.Fprintln(stderr, err)
 		return 1
 	}
@@ -102,18 +101,13 @@ func Run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	return status
 }
 
-func prepareAzurite(ctx context.Context) ([]string, error) {
-	dir, err := setup.NPM(ctx, "azurite", filepath.Join("suites", "azurite"))
-	return []string{"node", filepath.Join(dir, "node_modules", "azurite", "dist", "src", "blob", "main.js")}, err
-}
-
 // runInside runs the suites in the present network. All is installed.
 func runInside(ctx context.Context, directory string, args []string, stdout, stderr io.Writer) int {
 	request, ok := choice.Parse(args, stderr)
 	if !ok {
 		return 2
 	}
-	azurite, err := prepareAzurite(ctx)
+	storage, err := azurite.Prepare(ctx) // finds what is installed
 	if err != nil {
 		fmt.Fprintln(stderr, err)
 		return 1
@@ -121,7 +115,7 @@ func runInside(ctx context.Context, directory string, args []string, stdout, std
 	status := 0
 	var results []*result
 	for _, s := range request.Chosen {
-		r := s.try(ctx, directory, azurite, request.Log)
+		r := s.try(ctx, directory, storage, request.Log)
 		results = append(results, r)
 		if r.err != nil || len(r.surprises()) > 0 {
 			status = 1
@@ -143,14 +137,14 @@ type result struct {
 }
 
 // try runs a suite in a world of its own.
-func (s *suite) try(ctx context.Context, directory string, azurite []string, log io.Writer) *result {
+func (s *suite) try(ctx context.Context, directory string, storage []string, log io.Writer) *result {
 	r := &result{suite: s}
 	dir, err := s.prepare(ctx) // finds what is installed
 	if err != nil {
 		r.err = err
 		return r
 	}
-	w, err := newWorld(ctx, directory, azurite, log)
+	w, err := newWorld(ctx, directory, storage, log)
 	if err != nil {
 		r.err = err
 		return r

@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -38,8 +39,8 @@ type world struct {
 	storage     *exec.Cmd // Azurite
 }
 
-// newWorld starts everything in the present network. azurite is the program's command.
-func newWorld(ctx context.Context, directory string, azurite []string, log io.Writer) (w *world, err error) {
+// newWorld starts everything in the present network. storage is Azurite's command.
+func newWorld(ctx context.Context, directory string, storage []string, log io.Writer) (w *world, err error) {
 	w = &world{directory: directory}
 	defer func() {
 		if err != nil {
@@ -74,7 +75,7 @@ func newWorld(ctx context.Context, directory string, azurite []string, log io.Wr
 	if err = w.writeLogin(); err != nil {
 		return nil, err
 	}
-	return w, w.store(ctx, azurite, log)
+	return w, w.store(ctx, storage, log)
 }
 
 func (w *world) close() {
@@ -261,12 +262,11 @@ func answer(rw http.ResponseWriter, v any) {
 
 // --- Storage ----------------------------------------------------------------------------------
 
-// store starts Azurite and waits until it can be reached.
-func (w *world) store(ctx context.Context, azurite []string, log io.Writer) error {
-	arguments := append(azurite[1:len(azurite):len(azurite)], "--blobHost", storageAddress, "--blobPort", "443",
-		"--cert", w.certificate.chain, "--key", w.certificate.secret, "--oauth", "basic",
-		"--inMemoryPersistence", "--silent", "--skipApiVersionCheck", "--disableTelemetry")
-	w.storage = exec.CommandContext(ctx, azurite[0], arguments...)
+// store starts Azurite by its command and waits until it can be reached.
+func (w *world) store(ctx context.Context, command []string, log io.Writer) error {
+	w.storage = exec.CommandContext(ctx, command[0], slices.Concat(command[1:], []string{
+		"--blobHost", storageAddress, "--blobPort", "443", "--cert", w.certificate.chain, "--key", w.certificate.secret, "--oauth", "basic",
+	})...)
 	w.storage.Dir = w.directory
 	w.storage.Stdout, w.storage.Stderr = log, log
 	if err := w.storage.Start(); err != nil {
