@@ -11,7 +11,6 @@ import (
 	"os"
 	"os/exec"
 	"regexp"
-	"slices"
 	"time"
 
 	"github.com/go-eventhubs/eventhubs/internal/setup"
@@ -93,11 +92,6 @@ var clients = []*client{
 			nameWebSocket:       "port 443 only",
 			nameOurs:            shownByJavaScript,
 		})},
-}
-
-// unnamed returns the clients that run if none is named.
-func unnamed() []*client {
-	return slices.DeleteFunc(slices.Clone(clients), func(c *client) bool { return c.byName })
 }
 
 // route returns the partition that the client itself chooses for a key, if known.

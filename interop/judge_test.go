@@ -232,12 +232,29 @@ func clientNamed(t *testing.T, name string) *client {
 }
 
 func TestAClientWithKnownRacesRunsOnlyByItsName(t *testing.T) {
-	for _, c := range unnamed() {
+	for _, c := range choose(t) {
 		if c.name == "rust" {
 			t.Error("rust runs without its name, want it to run only if it is named")
 		}
 	}
-	if got, want := len(unnamed()), len(clients)-1; got != want {
+	if got, want := len(choose(t)), len(clients)-1; got != want {
 		t.Errorf("%d clients run if none is named, want %d", got, want)
 	}
+	var all []string
+	for _, c := range clients {
+		all = append(all, c.name)
+	}
+	if got := choose(t, all...); !slices.Equal(got, clients) {
+		t.Errorf("%d clients run if all are named, want all %d", len(got), len(clients))
+	}
+}
+
+// choose returns the clients that run with these arguments.
+func choose(t *testing.T, args ...string) []*client {
+	t.Helper()
+	request, ok := choice.Parse(args, t.Output())
+	if !ok {
+		t.Fatalf("the arguments %q are refused", args)
+	}
+	return request.Chosen
 }

@@ -18,7 +18,8 @@ func main() { command.Main(run) }
 
 var choice = command.Choice[*client]{
 	Command: "interop", Kind: "client", All: clients, Name: func(c *client) string { return c.name },
-	One: "check", Verbose: "print the emulator's log and the clients' standard error",
+	ByName: func(c *client) bool { return c.byName },
+	One:    "check", Verbose: "print the emulator's log and the clients' standard error",
 }
 
 // run is the command. It returns 0 if every check of every client succeeded, 1 if one failed, and 2
@@ -37,9 +38,6 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	request, ok := choice.Parse(args, stderr)
 	if !ok {
 		return 2
-	}
-	if len(request.Chosen) == len(clients) {
-		request.Chosen = unnamed()
 	}
 	began := time.Now()
 	results := make([]*result, len(request.Chosen))

@@ -134,11 +134,6 @@ var brokers = []*broker{
 	},
 }
 
-// unnamed returns the brokers that run if none is named.
-func unnamed() []*broker {
-	return slices.DeleteFunc(slices.Clone(brokers), func(b *broker) bool { return b.byName })
-}
-
 func prepareRhea(ctx context.Context) (commands, error) {
 	dir, err := installRhea(ctx)
 	return commands{server: []string{"node", filepath.Join(dir, "server.mjs")}}, err

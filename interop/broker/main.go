@@ -18,7 +18,8 @@ func main() { command.Main(run) }
 
 var choice = command.Choice[*broker]{
 	Command: "broker", Kind: "broker", All: brokers, Name: func(b *broker) string { return b.name },
-	One: "case", Verbose: "print the programs' output and our transport's log",
+	ByName: func(b *broker) bool { return b.byName },
+	One:    "case", Verbose: "print the programs' output and our transport's log",
 }
 
 // run is the command. It returns 0 if every case of every broker succeeded, 1 if one failed, and 2
@@ -30,9 +31,6 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	}
 	began := time.Now()
 	var results []*result
-	if len(request.Chosen) == len(brokers) {
-		request.Chosen = unnamed()
-	}
 	for _, b := range request.Chosen {
 		r := &result{broker: b, cells: make(map[string]string)}
 		r.run(ctx, request.Pattern, stdout, request.Log)

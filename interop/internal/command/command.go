@@ -1,5 +1,4 @@
-// Package command is shared by the commands of this module: names of what to run, a pattern, and a
-// log.
+// Package command is shared by the commands of this module: names of what to run, flags, and a log.
 package command
 
 import (
@@ -28,7 +27,7 @@ func Main(run Run) {
 
 // A Request is the result of parsing a command's arguments.
 type Request[T any] struct {
-	Chosen  []T            // in the order of their names, or all of them
+	Chosen  []T            // in the order of their names; without names those that run unnamed
 	Pattern *regexp.Regexp // for the names of what to run with each
 	Log     io.Writer      // for several goroutines at once; it discards unless -v is given
 }
@@ -40,8 +39,10 @@ type Choice[T any] struct {
 	Kind    string // of an element: "client"
 	All     []T
 	Name    func(T) string
-	One     string // the flag for the pattern: "check"; empty: there is none
-	Verbose string // what -v does
+	ByName  func(T) bool        // whether one runs only if it is named; nil: none is like that
+	One     string              // the flag for the pattern: "check"; empty: there is none
+	Flags   func(*flag.FlagSet) // adds flags of the command's own; nil: it has none
+	Verbose string              // what -v does
 }
 
 // Parse reads a command's arguments. It prints errors to stderr, and returns false.
@@ -53,6 +54,9 @@ func (c Choice[T]) Parse(args []string, stderr io.Writer) (r Request[T], ok bool
 		only = flags.String(c.One, "", "run the "+c.One+"s whose name matches this `regexp`")
 	}
 	verbose := flags.Bool("v", false, c.Verbose)
+	if c.Flags != nil {
+		c.Flags(flags)
+	}
 	if err := flags.Parse(args); err != nil {
 		return r, false
 	}
@@ -73,10 +77,10 @@ func (c Choice[T]) Parse(args []string, stderr io.Writer) (r Request[T], ok bool
 	return r, true
 }
 
-// choose finds those with the given names; all of them without names.
+// choose finds those with the given names. Without names it takes all that do not need one.
 func (c Choice[T]) choose(names []string) ([]T, error) {
 	if len(names) == 0 {
-		return c.All, nil
+		return slices.DeleteFunc(slices.Clone(c.All), func(one T) bool { return c.ByName != nil && c.ByName(one) }), nil
 	}
 	var chosen []T
 	for _, name := range names {
