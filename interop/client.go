@@ -161,30 +161,39 @@ func (r *result) run(ctx context.Context, pattern *regexp.Regexp, log io.Writer)
 func (r *result) execute(ctx context.Context, cancel context.CancelCauseFunc, w *world, command []string, log io.Writer) error {
 	silence := time.AfterFunc(lineLimit, func() { cancel(fmt.Errorf("no output for %v", lineLimit)) })
 	defer silence.Stop()
-	script := exec.CommandContext(ctx, command[0], command[1:]...)
-	script.Env = append(os.Environ(), w.environment()...)
-	script.Stderr = io.MultiWriter(&r.stderr, log)
-	script.WaitDelay = 5 * time.Second // for children that keep the output open
-	stdout, err := script.StdoutPipe()
+	err := hearLines(ctx, r.name, command, w.environment(), io.MultiWriter(&r.stderr, log), log, func(line []byte) {
+		silence.Reset(lineLimit)
+		if err := r.hear(w, line); err != nil {
+			cancel(err)
+		}
+	})
+	if cause := context.Cause(ctx); cause != nil {
+		return cause
+	}
+	return err
+}
+
+// hearLines runs a program with more environment variables to its end, or until ctx ends. It passes
+// each line of the program's output on.
+func hearLines(ctx context.Context, name string, command, environment []string, stderr, log io.Writer, hear func(line []byte)) error {
+	program := exec.CommandContext(ctx, command[0], command[1:]...)
+	program.Env = append(os.Environ(), environment...)
+	program.Stderr = stderr
+	program.WaitDelay = 5 * time.Second // for children that keep the output open
+	stdout, err := program.StdoutPipe()
 	if err != nil {
 		return err
 	}
-	if err := script.Start(); err != nil {
+	if err := program.Start(); err != nil {
 		return err
 	}
 	lines := bufio.NewScanner(stdout)
 	lines.Buffer(nil, 16<<20)
 	for lines.Scan() {
-		silence.Reset(lineLimit)
-		fmt.Fprintf(log, "%s: %.500s\n", r.name, lines.Bytes())
-		if err := r.hear(w, lines.Bytes()); err != nil {
-			cancel(err)
-		}
+		fmt.Fprintf(log, "%s: %.500s\n", name, lines.Bytes())
+		hear(lines.Bytes())
 	}
-	err = script.Wait()
-	if cause := context.Cause(ctx); cause != nil {
-		return cause
-	}
+	err = program.Wait()
 	return errors.Join(lines.Err(), err)
 }
 

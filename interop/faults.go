@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
@@ -9,14 +8,14 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"os"
-	"os/exec"
 	"slices"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/go-eventhubs/eventhubs/emulator"
+	"github.com/go-eventhubs/eventhubs/internal/setup"
+	"github.com/go-eventhubs/eventhubs/interop/internal/command"
 )
 
 const (
@@ -24,8 +23,6 @@ const (
 	faultLimit = 120 * time.Second
 	// faultStart bounds the time until a client is connected, on a busy machine.
 	faultStart = 3 * time.Minute
-	// clientsAtOnce bounds the clients that meet faults at the same time.
-	clientsAtOnce = 1
 	// faultDocument has the tables, below the repository's root.
 	faultDocument = "../docs/faults.md"
 )
@@ -119,14 +116,10 @@ type sufferer struct {
 var sufferers = []*sufferer{
 	{name: "ours", title: "this project's producer", prepare: prepareFaults("ours"), sends: true},
 	{name: "go", title: "Go azeventhubs", prepare: prepareFaults("azure")},
-	{name: "dotnet", title: ".NET Azure.Messaging.EventHubs", prepare: faultClient("dotnet").prepare, perform: performDotnetFaults},
+	{name: "dotnet", title: ".NET Azure.Messaging.EventHubs", prepare: setup.DotNet, perform: performDotnetFaults},
 	{name: "java", title: "Java azure-messaging-eventhubs", prepare: prepareJavaFaults},
 	{name: "javascript", title: "JavaScript @azure/event-hubs", prepare: prepareJavaScriptFaults},
 	{name: "python", title: "Python azure-eventhub", prepare: preparePythonFaults},
-}
-
-func faultClient(name string) *client {
-	return clients[slices.IndexFunc(clients, func(c *client) bool { return c.name == name })]
 }
 
 // A faultLine is a line of a script's output; see clients/faults/main.go.
@@ -156,7 +149,6 @@ type faultRun struct {
 	hubs     []string
 	trials   map[string]trial
 	log      io.Writer
-	err      error
 
 	mu       sync.Mutex // guards the fields below
 	version  string
@@ -165,74 +157,40 @@ type faultRun struct {
 	changed  chan struct{}                    // closed and replaced when a meeting changes
 }
 
-// runFaults is the command "faults". It returns its status.
+// runFaults is the command "faults". It returns its status. The clients run one after the other,
+// since they measure times.
 func runFaults(ctx context.Context, args []string, stdout, stderr io.Writer) int {
-	flags := flag.NewFlagSet("interop faults", flag.ContinueOnError)
-	flags.SetOutput(stderr)
-	update := flags.Bool("update", false, "write the clients' columns into docs/faults.md")
-	verbose := flags.Bool("v", false, "print the clients' output")
-	if err := flags.Parse(args); err != nil {
+	var update bool
+	choice := command.Choice[*sufferer]{
+		Command: "interop faults", Kind: "client", All: sufferers, Name: func(s *sufferer) string { return s.name },
+		Flags: func(flags *flag.FlagSet) {
+			flags.BoolVar(&update, "update", false, "write the clients' columns into docs/faults.md")
+		},
+		Verbose: "print the clients' output",
+	}
+	request, ok := choice.Parse(args, stderr)
+	if !ok {
 		return 2
 	}
-	chosen := sufferers
-	if flags.NArg() > 0 {
-		chosen = nil
-		for _, name := range flags.Args() {
-			i := slices.IndexFunc(sufferers, func(s *sufferer) bool { return s.name == name })
-			if i < 0 {
-				fmt.Fprintf(stderr, "interop faults: there is no client %q; there are: ours, go, dotnet, java, javascript, python\n", name)
-				return 2
-			}
-			chosen = append(chosen, sufferers[i])
-		}
-	}
-	log := io.Discard
-	if *verbose {
-		log = &syncWriter{w: stderr}
-	}
-	runs := make([]*faultRun, len(chosen))
-	places := make(chan struct{}, clientsAtOnce)
-	var wg sync.WaitGroup
-	for i, s := range chosen {
-		runs[i] = &faultRun{sufferer: s, log: log}
-		// Ends with its client, which faultLimit bounds; awaited below.
-		wg.Go(func() {
-			places <- struct{}{}
-			defer func() { <-places }()
-			runs[i].err = runs[i].run(ctx)
-		})
-	}
-	wg.Wait()
 	columns := make(map[string]column)
 	status := 0
-	for _, r := range runs {
-		if r.err != nil {
-			fmt.Fprintf(stderr, "%s: %v\n", r.sufferer.name, r.err)
+	for _, s := range request.Chosen {
+		r := &faultRun{sufferer: s, log: request.Log}
+		if err := r.run(ctx); err != nil {
+			fmt.Fprintf(stderr, "%s: %v\n", s.name, err)
 			status = 1
 			continue
 		}
-		columns[r.sufferer.name] = r.column()
+		columns[s.name] = r.column()
 	}
 	writeFaultTables(stdout, columns)
-	if *update {
+	if update {
 		if err := putTables(faultDocument, columns); err != nil {
 			fmt.Fprintln(stderr, err)
 			return 1
 		}
 	}
 	return status
-}
-
-// A syncWriter lets several programs write to one log.
-type syncWriter struct {
-	mu sync.Mutex // guards w
-	w  io.Writer
-}
-
-func (s *syncWriter) Write(p []byte) (int, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.w.Write(p)
 }
 
 // run installs the client and lets it meet all faults at the same time.
@@ -256,21 +214,15 @@ func (r *faultRun) run(ctx context.Context) error {
 		return err
 	}
 	defer r.server.Close()
+	if r.sufferer.perform != nil { // which bounds itself
+		r.sufferer.perform(ctx, command, r)
+		return nil
+	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	ended := make(chan error, 1)
 	// Ends with the client, at the latest when ctx does; awaited below.
-	go func() {
-		if r.sufferer.perform != nil {
-			r.sufferer.perform(ctx, command, r)
-			ended <- nil
-			return
-		}
-		ended <- r.execute(ctx, command)
-	}()
-	if r.sufferer.perform != nil { // which bounds itself
-		return <-ended
-	}
+	go func() { ended <- r.execute(ctx, command) }()
 	err = r.await(ctx, ended)
 	cancel()
 	if err == nil {
@@ -314,16 +266,12 @@ func (r *faultRun) start() error {
 
 // count is the emulator's hook: it counts the tries.
 func (r *faultRun) count(_ context.Context, op emulator.Operation) emulator.Action {
-	hub := op.Hub
-	if hub == "" && op.Kind == emulator.KindAttach { // the hub was deleted
-		hub, _, _ = strings.Cut(op.Address, "/")
-	}
 	if op.Kind == emulator.KindAttach && strings.Contains(op.Address, "$management") {
 		return emulator.Pass()
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if tries := r.tries[hub]; tries != nil {
+	if tries := r.tries[op.Hub]; tries != nil {
 		tries[op.Kind]++
 	}
 	return emulator.Pass()
@@ -334,29 +282,15 @@ func (r *faultRun) execute(ctx context.Context, command []string) error {
 	for _, hub := range r.hubs {
 		command = append(command, hub+"="+r.trials[hub].role)
 	}
-	script := exec.CommandContext(ctx, command[0], command[1:]...)
-	script.Env = append(os.Environ(), "INTEROP_CONNECTION_STRING="+r.server.ConnectionString(""))
-	script.Stderr = r.log
-	script.WaitDelay = 5 * time.Second // for children that keep the output open
-	stdout, err := script.StdoutPipe()
-	if err != nil {
-		return err
-	}
-	if err := script.Start(); err != nil {
-		return err
-	}
-	lines := bufio.NewScanner(stdout)
-	lines.Buffer(nil, 1<<20)
-	for lines.Scan() {
-		fmt.Fprintf(r.log, "%s: %.500s\n", r.sufferer.name, lines.Bytes())
+	environment := []string{"INTEROP_CONNECTION_STRING=" + r.server.ConnectionString("")}
+	return hearLines(ctx, r.sufferer.name, command, environment, r.log, r.log, func(text []byte) {
 		var line faultLine
-		if err := json.Unmarshal(lines.Bytes(), &line); err != nil {
+		if err := json.Unmarshal(text, &line); err != nil {
 			fmt.Fprintf(r.log, "%s: not a line of the script: %v\n", r.sufferer.name, err)
-			continue
+			return
 		}
 		r.hear(&line)
-	}
-	return script.Wait()
+	})
 }
 
 // hear notes a line of a script.
@@ -418,6 +352,3 @@ func (r *faultRun) await(ctx context.Context, ended <-chan error) error {
 		}
 	}
 }
-
-// triesOf counts the tries under a trial's fault.
-func (r *faultRun) triesOf(hub string) int { return r.tries[hub][r.trials[hub].tries] }

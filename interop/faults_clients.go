@@ -1,11 +1,9 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"encoding/json"
 	"fmt"
-	"os/exec"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -94,61 +92,51 @@ func (r *faultRun) performDotnet(ctx context.Context, command []string, hub stri
 	arguments := map[string][]string{
 		"send": {"publish", "info", "one"}, "blind": {"publish", "one"}, "receive": {"consume", "80"},
 	}[r.trials[hub].role]
-	program := exec.CommandContext(ctx, command[0], slices.Concat(command[1:], arguments)...)
-	program.Env = append(program.Environ(), "CONN="+r.server.ConnectionString(""), "HUB="+hub)
-	program.Stderr = r.log
-	program.WaitDelay = 5 * time.Second
-	stdout, err := program.StdoutPipe()
-	if err == nil {
-		err = program.Start()
-	}
-	if err != nil {
-		fmt.Fprintln(r.log, err)
-		return
-	}
-	var began, ended float64 // by the program's clock
+	running, stop := context.WithCancel(ctx)
+	defer stop()
+	var began float64 // by the program's clock
 	over, finished := false, time.Time{}
 	seen := make(map[int64]bool)
-	lines := bufio.NewScanner(stdout)
-	lines.Buffer(nil, 1<<20)
-	for lines.Scan() {
-		fmt.Fprintf(r.log, "dotnet %s: %.300s\n", hub, lines.Bytes())
+	environment := []string{"CONN=" + r.server.ConnectionString(""), "HUB=" + hub}
+	err := hearLines(running, "dotnet "+hub, slices.Concat(command, arguments), environment, r.log, r.log, func(text []byte) {
 		var line struct {
 			T    float64
 			What string
 			More json.RawMessage
 		}
-		if json.Unmarshal(lines.Bytes(), &line) != nil || over {
-			continue
+		if json.Unmarshal(text, &line) != nil || over {
+			return
 		}
 		var failure dotnetError
 		switch line.What {
 		case "partition":
 			began = line.T
-			continue
+			return
 		case "event":
 			var event struct{ SequenceNumber int64 }
 			_ = json.Unmarshal(line.More, &event)
 			if seen[event.SequenceNumber] = true; len(seen) < 5 {
-				continue
+				return
 			}
 		case "done":
 			if strings.Contains(string(line.More), "info") {
-				continue
+				return
 			}
 		case "failed", "error":
 			_ = json.Unmarshal(line.More, &failure)
 		default:
-			continue
+			return
 		}
-		over, ended, finished = true, line.T, time.Now()
-		seconds := ended - began
+		over, finished = true, time.Now()
+		seconds := line.T - began
 		r.hear(&faultLine{Hub: hub, Seconds: &seconds, Events: len(seen), Class: strings.TrimSpace(failure.Type + " " + failure.Reason), Message: failure.Message})
 		if r.trials[hub].role == "receive" {
-			_ = program.Process.Kill() // it would wait for more
+			stop() // it would wait for more
 		}
+	})
+	if err != nil {
+		fmt.Fprintln(r.log, err)
 	}
-	_ = program.Wait()
 	if over && ctx.Err() == nil { // it has closed the client before it ended
 		closed := time.Since(finished).Seconds()
 		r.hear(&faultLine{Hub: hub, Closed: &closed})

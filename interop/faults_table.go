@@ -139,10 +139,7 @@ func (r *faultRun) cell(hub string) string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	m, t := r.meetings[hub], r.trials[hub]
-	if m == nil {
-		return "**not run**"
-	}
-	tries := r.triesOf(hub)
+	tries := r.tries[hub][t.tries]
 	if t.closing {
 		switch {
 		case m.closed != nil:
