@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -17,15 +16,8 @@ import (
 // prepareFaults builds the program for clients in Go.
 func prepareFaults(which string) func(context.Context) ([]string, error) {
 	return func(ctx context.Context) ([]string, error) {
-		dir, err := setup.CacheDirectory("faults-" + which)
-		if err != nil {
-			return nil, err
-		}
-		program := filepath.Join(dir, "client")
-		if runtime.GOOS == "windows" {
-			program += ".exe"
-		}
-		return []string{program, which}, setup.Command(ctx, "", "go", "build", "-o", program, "./clients/faults")
+		program, err := setup.Go(ctx, "faults", "", "./clients/faults")
+		return []string{program, which}, err
 	}
 }
 

@@ -4,7 +4,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"testing"
 
 	"github.com/go-eventhubs/eventhubs/internal/setup"
@@ -12,11 +11,8 @@ import (
 
 // The examples of tests under faults, in other languages, pass with the official clients.
 func TestTheExamplesUnderFaultsPass(t *testing.T) {
-	eventhubs := filepath.Join(t.TempDir(), "eventhubs")
-	if runtime.GOOS == "windows" {
-		eventhubs += ".exe"
-	}
-	if err := setup.Command(t.Context(), "..", "go", "build", "-o", eventhubs, "./cmd/eventhubs"); err != nil {
+	eventhubs, err := setup.Go(t.Context(), "eventhubs", "..", "./cmd/eventhubs")
+	if err != nil {
 		t.Fatal(err)
 	}
 	folder := filepath.Join("..", "examples", "faults")
@@ -31,23 +27,11 @@ func TestTheExamplesUnderFaultsPass(t *testing.T) {
 	}
 	t.Run("Python", func(t *testing.T) {
 		t.Parallel()
-		if err := setup.Need("Python 3.9 or newer, with venv", "python3"); err != nil {
-			t.Fatal(err)
-		}
-		program := filepath.Join("venv", "bin", "python")
-		if runtime.GOOS == "windows" {
-			program = filepath.Join("venv", "Scripts", "python.exe")
-		}
-		dir, err := setup.Install("faults-python", folder, []string{"requirements.txt"}, func(dir string) error {
-			if err := setup.Command(t.Context(), dir, "python3", "-m", "venv", "venv"); err != nil {
-				return err
-			}
-			return setup.Command(t.Context(), dir, filepath.Join(dir, program), "-m", "pip", "install", "--quiet", "--requirement", "requirements.txt")
-		})
+		python, err := setup.Python(t.Context(), "faults-python", folder)
 		if err != nil {
 			t.Fatal(err)
 		}
-		run(t, folder, filepath.Join(dir, program), "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_faults.py")
+		run(t, folder, python, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_faults.py")
 	})
 	t.Run("JavaScript", func(t *testing.T) {
 		t.Parallel()

@@ -3,21 +3,13 @@ package main
 import (
 	"context"
 	"path/filepath"
-	"runtime"
 
 	"github.com/go-eventhubs/eventhubs/internal/setup"
 )
 
 func prepareGo(ctx context.Context) ([]string, error) {
-	dir, err := setup.CacheDirectory("go")
-	if err != nil {
-		return nil, err
-	}
-	program := filepath.Join(dir, "client")
-	if runtime.GOOS == "windows" {
-		program += ".exe"
-	}
-	return []string{program}, setup.Command(ctx, "", "go", "build", "-o", program, "./clients/go")
+	program, err := setup.Go(ctx, "client-go", "", "./clients/go")
+	return []string{program}, err
 }
 
 func prepareJavaScript(ctx context.Context) ([]string, error) {

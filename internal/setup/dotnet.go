@@ -44,8 +44,7 @@ func DotNet(ctx context.Context) (command []string, err error) {
 	if _, err := exec.LookPath("dotnet"); err != nil {
 		return nil, fmt.Errorf("the .NET client is missing: set %s to its program, as interop/clients/dotnet/README.md says, or install the .NET 10 SDK, with which it is built: %w", DotNetVariable, err)
 	}
-	folder := dotNetFolder
-	sources, err := filepath.Glob(filepath.Join(folder, "*.cs"))
+	sources, err := filepath.Glob(filepath.Join(dotNetFolder, "*.cs"))
 	if err != nil {
 		return nil, err
 	}
@@ -53,7 +52,7 @@ func DotNet(ctx context.Context) (command []string, err error) {
 	for _, source := range sources {
 		files = append(files, filepath.Base(source))
 	}
-	dir, err := Install("dotnet", folder, files, func(dir string) error {
+	dir, err := Install("dotnet", dotNetFolder, files, func(dir string) error {
 		return Command(ctx, dir, "dotnet", "publish", "--configuration", "Release", "--output", "out")
 	})
 	return []string{"dotnet", filepath.Join(dir, "out", "client.dll")}, err

@@ -111,6 +111,25 @@ func CommandWith(ctx context.Context, dir string, environment []string, program 
 	return nil
 }
 
+// Executable is the name of a program's file on this system.
+func Executable(name string) string {
+	if runtime.GOOS == "windows" {
+		return name + ".exe"
+	}
+	return name
+}
+
+// Go builds a package of the module in a folder as a program with that name, alone in a directory.
+// It returns the program's path. It builds each time, which costs little if nothing has changed.
+func Go(ctx context.Context, name, folder, source string) (path string, err error) {
+	dir, err := CacheDirectory(name)
+	if err != nil {
+		return "", err
+	}
+	path = filepath.Join(dir, Executable(name))
+	return path, Command(ctx, folder, "go", "build", "-trimpath", "-o", path, source)
+}
+
 // NPM installs the packages that a folder's package-lock.json pins.
 func NPM(ctx context.Context, name, folder string) (dir string, err error) {
 	if err := Need("Node.js 20 or newer, with npm", "node", "npm"); err != nil {
@@ -175,13 +194,10 @@ func Cargo(ctx context.Context, name, folder, program string, sources ...string)
 		if err := LockCargo(ctx, dir); err != nil {
 			return err
 		}
-		// The directory is named here, so that the environment variable CARGO_TARGET_DIR does not count.
+		// The directory is named here, so that the variable CARGO_TARGET_DIR does not count.
 		return Command(ctx, dir, "cargo", "build", "--locked", "--quiet", "--target-dir", "target")
 	})
-	if runtime.GOOS == "windows" {
-		program += ".exe"
-	}
-	return filepath.Join(dir, "target", "debug", program), err
+	return filepath.Join(dir, "target", "debug", Executable(program)), err
 }
 
 // Java installs the libraries that a folder's pom.xml names, and compiles its sources with them. It

@@ -4,7 +4,6 @@ import (
 	"context"
 	"os"
 	"path/filepath"
-	"runtime"
 
 	"github.com/go-eventhubs/eventhubs/internal/setup"
 )
@@ -83,23 +82,12 @@ func prepareTelegraf(ctx context.Context) ([]string, error) {
 	dir, err := setup.Install("telegraf", folder, []string{"telegraf.conf"}, func(dir string) error {
 		return setup.CommandWith(ctx, dir, []string{"GOBIN=" + dir, "GOFLAGS=-mod=mod"}, "go", "install", "-tags", "custom,inputs.file,outputs.event_hubs,parsers.influx,serializers.influx", module)
 	})
-	return []string{filepath.Join(dir, "telegraf"+exe()), "--config", filepath.Join(dir, "telegraf.conf"), "--once"}, err
+	return []string{filepath.Join(dir, setup.Executable("telegraf")), "--config", filepath.Join(dir, "telegraf.conf"), "--once"}, err
 }
 
 func prepareDapr(ctx context.Context) ([]string, error) {
-	dir, err := setup.CacheDirectory("dapr")
-	program := filepath.Join(dir, "dapr"+exe())
-	if err != nil {
-		return nil, err
-	}
-	return []string{program}, setup.Command(ctx, filepath.Join("more", "dapr"), "go", "build", "-o", program, ".")
-}
-
-func exe() string {
-	if runtime.GOOS == "windows" {
-		return ".exe"
-	}
-	return ""
+	program, err := setup.Go(ctx, "dapr", filepath.Join("more", "dapr"), ".")
+	return []string{program}, err
 }
 
 // lines are the metrics that Telegraf reads and sends, in InfluxDB's line protocol.

@@ -18,7 +18,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"runtime"
 	"sync"
 	"time"
 
@@ -49,7 +48,7 @@ var teams = []*team{
 
 var choice = command.Choice[*team]{
 	Command: "teams", Kind: "team", All: teams, Name: func(t *team) string { return t.name },
-	One: "team", Verbose: "print the test runners' output",
+	Verbose: "print the test runners' output",
 }
 
 // run is the command. It returns 0 if all tests succeeded, 1 if one failed, and 2 for invalid args.
@@ -58,7 +57,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	if !ok {
 		return 2
 	}
-	program, err := build(ctx)
+	program, err := setup.Go(ctx, "eventhubs", "..", "./cmd/eventhubs")
 	if err != nil {
 		fmt.Fprintln(stderr, err)
 		return 1
@@ -67,11 +66,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	var wg sync.WaitGroup
 	for i, t := range request.Chosen {
 		results[i] = &result{}
-		if !request.Pattern.MatchString(t.name) {
-			continue
-		}
 		// Ends with the team's test runner, which runLimit bounds; awaited below.
-		wg.Go(func() { results[i].run(ctx, t, program, request.Log) })
+		wg.Go(func() { results[i].run(ctx, t, filepath.Dir(program), request.Log) })
 	}
 	wg.Wait()
 	status := 0
@@ -80,24 +76,11 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		if r.err != nil {
 			status = 1
 			fmt.Fprintf(stdout, "%s FAILED: %v\n%s\n", t.name, r.err, r.output.Bytes())
-		} else if r.total > 0 {
+		} else {
 			fmt.Fprintf(stdout, "%s ok: %.1f s, of which %.1f for the installation\n", t.name, r.total.Seconds(), r.preparation.Seconds())
 		}
 	}
 	return status
-}
-
-// build builds the program as .ci/release does, and returns its folder.
-func build(ctx context.Context) (string, error) {
-	dir, err := setup.CacheDirectory("teams-program")
-	if err != nil {
-		return "", err
-	}
-	name := "eventhubs"
-	if runtime.GOOS == "windows" {
-		name += ".exe"
-	}
-	return dir, setup.Command(ctx, "..", "go", "build", "-trimpath", "-o", filepath.Join(dir, name), "./cmd/eventhubs")
 }
 
 // A result is that of a team's run.
@@ -107,7 +90,8 @@ type result struct {
 	total, preparation time.Duration
 }
 
-func (r *result) run(ctx context.Context, t *team, program string, log io.Writer) {
+// run runs a team's tests. The directory programs comes first in their PATH.
+func (r *result) run(ctx context.Context, t *team, programs string, log io.Writer) {
 	began := time.Now()
 	defer func() { r.total = time.Since(began) }()
 	ctx, cancel := context.WithTimeoutCause(ctx, runLimit, fmt.Errorf("it took more than %v", runLimit))
@@ -124,7 +108,7 @@ func (r *result) run(ctx context.Context, t *team, program string, log io.Writer
 		r.err = err
 		return
 	}
-	path := program + string(os.PathListSeparator) + os.Getenv("PATH")
+	path := programs + string(os.PathListSeparator) + os.Getenv("PATH")
 	runner := exec.CommandContext(ctx, args[0], args[1:]...)
 	runner.Dir = dir
 	runner.Env = append(os.Environ(), "PATH="+path, "NO_COLOR=1", "CI=true")
