@@ -33,12 +33,12 @@ func preparePython(ctx context.Context) ([]string, error) {
 }
 
 func prepareJava(ctx context.Context) ([]string, error) {
-	command, err := setup.Java(ctx, "java", filepath.Join("clients", "java"), "Client.java")
+	command, err := setup.Java(ctx, "java", filepath.Join("clients", "java"), "Client.java", "Checks.java")
 	return append(command, "interop.Client"), err
 }
 
 func prepareJavaLegacy(ctx context.Context) ([]string, error) {
-	command, err := setup.Java(ctx, "java-legacy", filepath.Join("clients", "java-legacy"), "Legacy.java")
+	command, err := setup.Java(ctx, "java-legacy", filepath.Join("clients", "java-legacy"), "Legacy.java", filepath.Join("..", "java", "Checks.java"))
 	return append(command, "interop.Legacy"), err
 }
 

@@ -200,13 +200,20 @@ func Cargo(ctx context.Context, name, folder, program string, sources ...string)
 	return filepath.Join(dir, "target", "debug", Executable(program)), err
 }
 
-// Java installs the libraries that a folder's pom.xml names, and compiles its sources with them. It
-// returns the beginning of a command; the caller appends the class with the main method.
+// Java installs the libraries that a folder's pom.xml names, and compiles sources with them: its own,
+// or those of a folder beside it, such as ../java/Checks.java. It returns the beginning of a
+// command; the caller appends the class with the main method.
 func Java(ctx context.Context, name, folder string, sources ...string) (command []string, err error) {
 	if err := Need("a JDK 17 or newer, and Maven 3.8", "java", "javac", "mvn"); err != nil {
 		return nil, err
 	}
-	dir, err := Install(name, folder, append([]string{"pom.xml"}, sources...), func(dir string) error {
+	parent, own := filepath.Split(folder)
+	files := []string{filepath.Join(own, "pom.xml")}
+	for _, source := range sources {
+		files = append(files, filepath.Join(own, source))
+	}
+	dir, err := Install(name, parent, files, func(dir string) error {
+		dir = filepath.Join(dir, own)
 		// Maven only resolves: the compiler needs no plugin, which would have to be fetched too.
 		if err := Command(ctx, dir, "mvn", "--batch-mode", "--quiet", "dependency:copy-dependencies", "-DoutputDirectory=lib"); err != nil {
 			return err
@@ -216,6 +223,7 @@ func Java(ctx context.Context, name, folder string, sources ...string) (command 
 	if err != nil {
 		return nil, err
 	}
+	dir = filepath.Join(dir, own)
 	path := filepath.Join(dir, "classes") + string(os.PathListSeparator) + filepath.Join(dir, "lib", "*")
 	// For a short run the first compiler alone is better.
 	return []string{"java", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Dorg.slf4j.simpleLogger.defaultLogLevel=error", "-cp", path}, nil

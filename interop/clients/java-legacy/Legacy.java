@@ -1,6 +1,7 @@
 package interop;
 
-import com.fasterxml.jackson.databind.ObjectMapper;
+import static interop.Checks.env;
+
 import com.microsoft.azure.eventhubs.ConnectionStringBuilder;
 import com.microsoft.azure.eventhubs.EventData;
 import com.microsoft.azure.eventhubs.EventDataBatch;
@@ -12,15 +13,8 @@ import com.microsoft.azure.eventhubs.PartitionRuntimeInformation;
 import com.microsoft.azure.eventhubs.PartitionSender;
 import com.microsoft.azure.eventhubs.RetryPolicy;
 import java.io.File;
-import java.io.FileInputStream;
-import java.io.InputStream;
-import java.io.PrintWriter;
-import java.io.StringWriter;
 import java.lang.reflect.Field;
 import java.nio.charset.StandardCharsets;
-import java.security.KeyStore;
-import java.security.cert.Certificate;
-import java.security.cert.CertificateFactory;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayList;
@@ -34,24 +28,13 @@ import java.util.concurrent.ScheduledExecutorService;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Function;
 import java.util.stream.IntStream;
-import javax.net.ssl.SSLContext;
-import javax.net.ssl.TrustManagerFactory;
 
-/**
- * Runs the checks named on the command line with Azure's earlier client for Java, azure-eventhubs, and prints its
- * observations, one JSON object a line. The runner in ../.. compares them with the emulator's events. The environment
- * has the connection strings, the list of keys and the like (see ../../world.go).
- */
+/** Has the checks with Azure's earlier client for Java, azure-eventhubs. Checks, in ../java, runs them. */
 public final class Legacy {
-    private static final ObjectMapper JSON = new ObjectMapper();
     private static final Duration DEADLINE = Duration.ofSeconds(40);
     private static final ScheduledExecutorService THREADS = Executors.newScheduledThreadPool(4);
 
-    private interface Check {
-        Map<String, Object> run(String hub) throws Exception;
-    }
-
-    private static final Map<String, Check> CHECKS = new LinkedHashMap<>();
+    private static final Map<String, Checks.Check> CHECKS = new LinkedHashMap<>();
 
     static {
         CHECKS.put("properties", Legacy::properties);
@@ -85,61 +68,8 @@ public final class Legacy {
     }
 
     public static void main(String[] arguments) throws Exception {
-        trust(env("INTEROP_CA_FILE"));
-        Map<String, Object> hello = new LinkedHashMap<>();
-        hello.put("client", "azure-eventhubs");
-        hello.put("version", versionOf("/META-INF/maven/com.microsoft.azure/azure-eventhubs/pom.properties"));
-        hello.put("runtime", "Java " + Runtime.version().feature());
-        say(hello);
-        for (String argument : arguments) {
-            String[] parts = argument.split("=");
-            Map<String, Object> line = new LinkedHashMap<>();
-            line.put("check", parts[0]);
-            long started = System.nanoTime();
-            try {
-                line.putAll(CHECKS.get(parts[0]).run(parts[1]));
-                line.put("milliseconds", (System.nanoTime() - started) / 1e6);
-            } catch (Exception | Error e) {
-                StringWriter text = new StringWriter();
-                e.printStackTrace(new PrintWriter(text));
-                line.put("error", text.toString());
-            }
-            say(line);
-        }
-        System.exit(0); // the client's threads would run on for a while
-    }
-
-    private static void say(Map<String, Object> line) throws Exception {
-        System.out.println(JSON.writeValueAsString(line));
-        System.out.flush();
-    }
-
-    private static String env(String name) {
-        return System.getenv(name);
-    }
-
-    private static String versionOf(String resource) throws Exception {
-        java.util.Properties properties = new java.util.Properties();
-        try (InputStream in = EventHubClient.class.getResourceAsStream(resource)) {
-            properties.load(in);
-        }
-        return properties.getProperty("version");
-    }
-
-    /** Makes TLS connections trust only the authorities in a PEM file. */
-    private static void trust(String file) throws Exception {
-        KeyStore store = KeyStore.getInstance(KeyStore.getDefaultType());
-        store.load(null, null);
-        try (InputStream in = new FileInputStream(file)) {
-            for (Certificate authority : CertificateFactory.getInstance("X.509").generateCertificates(in)) {
-                store.setCertificateEntry("authority-" + store.size(), authority);
-            }
-        }
-        TrustManagerFactory trust = TrustManagerFactory.getInstance(TrustManagerFactory.getDefaultAlgorithm());
-        trust.init(store);
-        SSLContext context = SSLContext.getInstance("TLS");
-        context.init(null, trust.getTrustManagers(), null);
-        SSLContext.setDefault(context);
+        Checks.run("azure-eventhubs", "META-INF/maven/com.microsoft.azure/azure-eventhubs/pom.properties", CHECKS,
+            arguments);
     }
 
     private static EventHubClient client(String connection, String hub, RetryPolicy retry) throws Exception {
@@ -316,7 +246,7 @@ public final class Legacy {
     }
 
     private static Map<String, Object> keyRouting(String hub) throws Exception {
-        String[] keys = JSON.readValue(new File(env("INTEROP_KEYS")), String[].class);
+        String[] keys = Checks.JSON.readValue(new File(env("INTEROP_KEYS")), String[].class);
         return using(hub, client -> {
             List<CompletableFuture<Void>> sends = new ArrayList<>();
             for (String key : keys) {

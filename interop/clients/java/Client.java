@@ -1,5 +1,7 @@
 package interop;
 
+import static interop.Checks.env;
+
 import com.azure.core.amqp.AmqpRetryMode;
 import com.azure.core.amqp.AmqpRetryOptions;
 import com.azure.core.amqp.AmqpTransportType;
@@ -17,17 +19,9 @@ import com.azure.messaging.eventhubs.models.EventPosition;
 import com.azure.messaging.eventhubs.models.PartitionEvent;
 import com.azure.messaging.eventhubs.models.ReceiveOptions;
 import com.azure.messaging.eventhubs.models.SendOptions;
-import com.fasterxml.jackson.databind.ObjectMapper;
 import java.io.File;
-import java.io.FileInputStream;
-import java.io.InputStream;
-import java.io.PrintWriter;
-import java.io.StringWriter;
 import java.lang.reflect.Constructor;
 import java.lang.reflect.Method;
-import java.security.KeyStore;
-import java.security.cert.Certificate;
-import java.security.cert.CertificateFactory;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
@@ -41,24 +35,13 @@ import java.util.concurrent.atomic.AtomicReference;
 import java.util.function.Function;
 import java.util.function.Predicate;
 import java.util.stream.IntStream;
-import javax.net.ssl.SSLContext;
-import javax.net.ssl.TrustManagerFactory;
 import reactor.core.publisher.Flux;
 
-/**
- * Runs the checks named on the command line with Azure's client for Java and prints its observations, one JSON object a
- * line. The runner in ../.. compares them with the emulator's events. The environment has the connection strings, the
- * list of keys and the like (see ../../world.go).
- */
+/** Has the checks with Azure's client for Java. Checks runs them. */
 public final class Client {
-    private static final ObjectMapper JSON = new ObjectMapper();
     private static final Duration DEADLINE = Duration.ofSeconds(40);
 
-    private interface Check {
-        Map<String, Object> run(String hub) throws Exception;
-    }
-
-    private static final Map<String, Check> CHECKS = new LinkedHashMap<>();
+    private static final Map<String, Checks.Check> CHECKS = new LinkedHashMap<>();
 
     static {
         CHECKS.put("properties", Client::properties);
@@ -97,64 +80,7 @@ public final class Client {
     }
 
     public static void main(String[] arguments) throws Exception {
-        trust(System.getenv("INTEROP_CA_FILE"));
-        Map<String, Object> hello = new LinkedHashMap<>();
-        hello.put("client", "azure-messaging-eventhubs");
-        hello.put("version", versionOf("azure-messaging-eventhubs.properties"));
-        hello.put("runtime", "Java " + Runtime.version().feature());
-        say(hello);
-        for (String argument : arguments) {
-            String[] parts = argument.split("=");
-            Map<String, Object> line = new LinkedHashMap<>();
-            line.put("check", parts[0]);
-            long started = System.nanoTime();
-            try {
-                line.putAll(CHECKS.get(parts[0]).run(parts[1]));
-                line.put("milliseconds", (System.nanoTime() - started) / 1e6);
-            } catch (Exception | Error e) {
-                StringWriter text = new StringWriter();
-                e.printStackTrace(new PrintWriter(text));
-                line.put("error", text.toString());
-            }
-            say(line);
-        }
-        System.exit(0); // the client's threads would run on for a while
-    }
-
-    private static void say(Map<String, Object> line) throws Exception {
-        System.out.println(JSON.writeValueAsString(line));
-        System.out.flush();
-    }
-
-    private static String env(String name) {
-        return System.getenv(name);
-    }
-
-    private static String versionOf(String resource) throws Exception {
-        java.util.Properties properties = new java.util.Properties();
-        try (InputStream in = Client.class.getClassLoader().getResourceAsStream(resource)) {
-            properties.load(in);
-        }
-        return properties.getProperty("version");
-    }
-
-    /** Makes TLS connections trust only the authorities in a PEM file. */
-    private static void trust(String file) throws Exception {
-        if (file == null || file.isEmpty()) {
-            return;
-        }
-        KeyStore store = KeyStore.getInstance(KeyStore.getDefaultType());
-        store.load(null, null);
-        try (InputStream in = new FileInputStream(file)) {
-            for (Certificate authority : CertificateFactory.getInstance("X.509").generateCertificates(in)) {
-                store.setCertificateEntry("authority-" + store.size(), authority);
-            }
-        }
-        TrustManagerFactory trust = TrustManagerFactory.getInstance(TrustManagerFactory.getDefaultAlgorithm());
-        trust.init(store);
-        SSLContext context = SSLContext.getInstance("TLS");
-        context.init(null, trust.getTrustManagers(), null);
-        SSLContext.setDefault(context);
+        Checks.run("azure-messaging-eventhubs", "azure-messaging-eventhubs.properties", CHECKS, arguments);
     }
 
     private static AmqpRetryOptions retries(int max) {
@@ -297,7 +223,7 @@ public final class Client {
     }
 
     private static Map<String, Object> keyRouting(String hub) throws Exception {
-        String[] keys = JSON.readValue(new File(env("INTEROP_KEYS")), String[].class);
+        String[] keys = Checks.JSON.readValue(new File(env("INTEROP_KEYS")), String[].class);
         try (EventHubProducerAsyncClient producer = builder(hub).buildAsyncProducerClient()) {
             Flux.fromArray(keys)
                 .flatMap(key -> producer.send(List.of(new EventData(key)), new SendOptions().setPartitionKey(key)), 50)
