@@ -15,18 +15,20 @@ import (
 )
 
 const (
-	azeventhubs = "github.com/Azure/azure-sdk-for-go/sdk/messaging/azeventhubs/v2"
-	goAMQP      = "github.com/Azure/go-amqp"
+	azeventhubs        = "github.com/Azure/azure-sdk-for-go/sdk/messaging/azeventhubs/v2"
+	azeventhubsVersion = "2.0.2"
+	goAMQP             = "github.com/Azure/go-amqp"
+	goAMQPVersion      = "1.7.0"
 )
 
 var goSuite = &suite{
-	name: "go", title: "Go azeventhubs", version: "2.0.2", tests: "all of the module",
-	prepare: prepareGo("go-suite", azeventhubs, "v2.0.2"), run: runGo,
+	name: "go", title: "Go azeventhubs", version: azeventhubsVersion, tests: "all of the module",
+	prepare: prepareGo("go-suite", azeventhubs, "v"+azeventhubsVersion), run: runGo,
 }
 
 var goAMQPSuite = &suite{
-	name: "go-amqp", title: "Go go-amqp", version: "1.7.0", tests: "its integration tests, with a broker of queues over this project's `internal/amqp`",
-	prepare: prepareGo("go-amqp-suite", goAMQP, "v1.7.0"), run: runGoAMQP,
+	name: "go-amqp", title: "Go go-amqp", version: goAMQPVersion, tests: "its integration tests, with a broker of queues over this project's `internal/amqp`",
+	prepare: prepareGo("go-amqp-suite", goAMQP, "v"+goAMQPVersion), run: runGoAMQP,
 }
 
 // prepareGo takes a module, which contains its tests, and compiles them.

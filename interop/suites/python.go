@@ -18,7 +18,7 @@ import (
 const pythonVersion = "5.15.1"
 
 var pythonSuite = &suite{
-	name: "python", title: "Python azure-eventhub", version: pythonVersion, tests: "live tests and the tests of its AMQP",
+	name: "python", title: "Python azure-eventhub", version: pythonVersion, tests: "live tests and the tests of its AMQP, over TCP and WebSocket",
 	prepare: preparePython, run: runPython,
 }
 

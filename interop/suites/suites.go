@@ -5,10 +5,9 @@
 //	go -C interop run . suites go rust      some
 //
 // It takes each suite from its registry, in a fixed version. The tests then run in a network of
-// their own, where the service's ports and names lead to the emulator, to Azurite, and to a server
-// that stands for the service that manages namespaces. So the command needs Linux, with unshare and
-// ip. The result is the table of docs/emulator.md, on standard output, with each test that did not
-// pass.
+// their own. There the service's ports and names lead to the emulator, to Azurite, and to a
+// stand-in for Azure's management. So the command needs Linux, with unshare and ip. The result is a
+// table on standard output, and each test that did not pass. docs/emulator.md has the results.
 package suites
 
 import (
@@ -34,8 +33,6 @@ const preparationLimit = 20 * time.Minute
 type suite struct {
 	name, title, version string
 	tests                string // which of them run
-	// known says why a test cannot pass, by its name.
-	known map[string]string
 	// prepare installs the suite and returns its directory.
 	prepare func(context.Context) (dir string, err error)
 	// run runs the tests in the network of the suites.
@@ -64,8 +61,7 @@ var choice = command.Choice[*suite]{
 	Verbose: "print the emulator's log and the suites' output",
 }
 
-// Run is the command. It returns 0 if every test passed that is not known to fail, 1 if another one
-// failed, and 2 for invalid args.
+// Run is the command. It returns 0 if no test failed, 1 if one did, and 2 for invalid args.
 func Run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	// The first run prepares with the network of the machine; the second, within it, has its own.
 	if len(args) > 1 && args[0] == "-inside" {
@@ -117,7 +113,7 @@ func runInside(ctx context.Context, directory string, args []string, stdout, std
 	for _, s := range request.Chosen {
 		r := s.try(ctx, directory, storage, request.Log)
 		results = append(results, r)
-		if r.err != nil || len(r.surprises()) > 0 {
+		if r.err != nil || r.count(failed) > 0 {
 			status = 1
 		}
 	}
@@ -166,16 +162,6 @@ func (r *result) count(o outcome) (n int) {
 	return n
 }
 
-// surprises are the tests that failed without a known reason.
-func (r *result) surprises() (names []string) {
-	for _, t := range r.all {
-		if t.outcome == failed && r.known[t.name] == "" {
-			names = append(names, t.name)
-		}
-	}
-	return names
-}
-
 // table is the command's table in Markdown.
 func table(results []*result) string {
 	var b strings.Builder
@@ -194,9 +180,6 @@ func (r *result) complain(w io.Writer) {
 	for _, t := range r.all {
 		if t.outcome != passed {
 			fmt.Fprintf(w, "\n%s: %s %s", r.name, t.name, t.outcome)
-			if why := r.known[t.name]; why != "" {
-				fmt.Fprintf(w, ": %s", why)
-			}
 		}
 	}
 	fmt.Fprintln(w)

@@ -2,6 +2,9 @@ package suites
 
 import (
 	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -59,10 +62,32 @@ func TestOutcomesAreReadFromAReportOfPytest(t *testing.T) {
 	}
 }
 
-func TestOnlyAnUnknownFailureIsASurprise(t *testing.T) {
-	r := &result{suite: &suite{known: map[string]string{"known": "why"}}, all: []test{{"known", failed}, {"new", failed}, {"not run", skipped}}}
-	if got := r.surprises(); len(got) != 1 || got[0] != "new" {
-		t.Errorf("surprises %q, want only \"new\"", got)
+// The document has the results of these suites, in these versions.
+func TestTheDocumentNamesTheSuites(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join("..", "..", "docs", "emulator.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range suites {
+		if row := fmt.Sprintf("\n| %s %s | %s | ", s.title, s.version, s.tests); !strings.Contains(string(text), row) {
+			t.Errorf("docs/emulator.md has no row that begins with %q", row)
+		}
+	}
+}
+
+// The table states versions, and the files that install the suites pin them.
+func TestVersionsArePinned(t *testing.T) {
+	for name, pin := range map[string]string{
+		"python/requirements.txt": "azure-eventhub==" + pythonSuite.version + "\n",
+		"rust/Cargo.toml":         `azure_messaging_eventhubs = "=` + rustSuite.version + `"`,
+	} {
+		text, err := os.ReadFile(filepath.FromSlash(name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !strings.Contains(string(text), pin) {
+			t.Errorf("%s does not contain %q", name, pin)
+		}
 	}
 }
 

@@ -51,7 +51,7 @@ func newWorld(ctx context.Context, directory string, storage []string, log io.Wr
 		return nil, err
 	}
 	w.server, err = emulator.New(&emulator.Options{
-		// Python's WebSocket has an Origin. With one, the server takes only the names in its addresses.
+		// Python's WebSocket has an Origin. So the server takes only the names in its addresses.
 		Addr: hubAddress + ":5671", ExtraAddrs: []string{hubHost + ":443"},
 		Transports: emulator.TransportTLS | emulator.TransportWebSocketTLS,
 		TLSConfig:  w.certificate.tls,
