@@ -23,6 +23,8 @@ type client struct {
 	send, read []string
 	// bodies are the events that the client sends; nil: event-0 and so on.
 	bodies []string
+	// entityPath means that the client finds the hub in its connection string.
+	entityPath bool
 	// key is the partition key of the events that the client sends.
 	key string
 	// heard returns the events in the output; nil: a JSON object a line.
@@ -49,7 +51,7 @@ var clients = []*client{
 		bodies: []string{netLiteBytes, ""}, partitions: 8, heard: hearNetLite,
 		set: "`amqp://NAME:KEY@HOST:PORT`; addresses as for JMS"},
 	{name: "telegraf", title: "Telegraf's output event_hubs", version: "1.37.2", prepare: prepareTelegraf,
-		bodies: lines(), key: "motor-7", says: "InvalidSignature",
+		bodies: lines(), entityPath: true, key: "motor-7", says: "InvalidSignature",
 		set:   "`connection_string` with `EntityPath`",
 		lacks: "it has no input for Event Hubs except over Kafka"},
 	{name: "dapr", title: "Dapr's pubsub.azure.eventhubs", version: "1.18.0", prepare: prepareDapr, key: "motor-7",

@@ -1,6 +1,5 @@
-// Package more runs client libraries and tools against the emulator that are not Event Hubs
-// clients of Microsoft: general AMQP clients, and programs with an output for Event Hubs. It is the
-// command
+// Package more runs clients against the emulator that are not Microsoft's: general AMQP clients, and
+// tools with an output for Event Hubs. It is the command
 //
 //	go -C interop run . more                all of them
 //	go -C interop run . more proton jms     some
@@ -238,6 +237,9 @@ func (c *client) run(ctx context.Context, server *emulator.Server, command []str
 		return nil, err
 	}
 	connectionString := fmt.Sprintf("Endpoint=sb://%s;SharedAccessKeyName=%s;SharedAccessKey=%s;UseDevelopmentEmulator=true", server.Addr(), keyName, secret)
+	if c.entityPath {
+		connectionString += ";EntityPath=" + hub
+	}
 	program := exec.CommandContext(ctx, command[0], command[1:]...)
 	program.Env = append(os.Environ(),
 		"INTEROP_ADDRESS="+server.Addr(),
@@ -246,7 +248,7 @@ func (c *client) run(ctx context.Context, server *emulator.Server, command []str
 		"INTEROP_HUB="+hub,
 		"INTEROP_EVENTS="+strconv.Itoa(events),
 		"INTEROP_LINES="+lines,
-		"INTEROP_CONNECTION_STRING="+connectionString+c.entityPath(),
+		"INTEROP_CONNECTION_STRING="+connectionString,
 		"HUB="+hub, "ADDR="+server.Addr(), "USER_KEY="+keyName+":"+secret, // .NET's program
 	)
 	program.WaitDelay = 5 * time.Second // for children that keep the output open
@@ -262,21 +264,13 @@ func (c *client) run(ctx context.Context, server *emulator.Server, command []str
 	return output.Bytes(), err
 }
 
-// entityPath is the part of a connection string with the hub, for a client that finds it there.
-func (c *client) entityPath() string {
-	if c.name == "telegraf" {
-		return ";EntityPath=" + hub
-	}
-	return ""
-}
-
 // netLiteBytes is the body of bytes that .NET's program sends.
 const netLiteBytes = "hi"
 
 var numberAnnotated = regexp.MustCompile(`x-opt-sequence-number:(\d+)`)
 
-// hearNetLite reads the lines of .NET's program. The program prints the type of a body of bytes, not
-// the bytes. A body that is an AMQP value is none for the emulator's events.
+// hearNetLite reads the lines of .NET's program. The program prints the type of a body of bytes,
+// not the bytes. A body that is an AMQP value is none for the emulator's events.
 func hearNetLite(output []byte) (all []heard, err error) {
 	scanner := bufio.NewScanner(bytes.NewReader(output))
 	for scanner.Scan() {

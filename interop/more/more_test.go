@@ -2,46 +2,22 @@ package more
 
 import (
 	"errors"
-	"flag"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/go-eventhubs/eventhubs/internal/trial/world"
 )
 
-var update = flag.Bool("update", false, "write the table into docs/emulator.md")
-
-// The marks around the table in the document.
-const (
-	tableBegins = "<!-- Made of the clients: go -C interop test -run TestTheTableOfTheDocumentIsTheClients ./more -update -->\n\n"
-	tableEnds   = "\n<!-- The end of the table. -->"
-)
+const tableBegins = "<!-- Made of the clients: go -C interop test -run TestTheTableOfTheDocumentIsTheClients ./more -update -->\n\n"
 
 func TestTheTableOfTheDocumentIsTheClients(t *testing.T) {
-	name := filepath.Join("..", "..", "docs", "emulator.md")
-	text, err := os.ReadFile(name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	before, rest, found := strings.Cut(string(text), tableBegins)
-	got, after, ended := strings.Cut(rest, tableEnds)
-	if !found || !ended {
-		t.Fatalf("%s has no table between %q and %q", name, tableBegins, tableEnds)
-	}
 	var results []result
 	for _, c := range clients {
 		results = append(results, result{client: c})
 	}
-	want := table(results)
-	if got == want {
-		return
-	}
-	if !*update {
-		t.Fatalf("the table of %s is not that of the clients; run this test with -update\ngot\n%s\nwant\n%s", name, got, want)
-	}
-	if err := os.WriteFile(name, []byte(before+tableBegins+want+tableEnds+after), 0o644); err != nil {
-		t.Fatal(err)
-	}
+	world.WantTable(t, "../docs/emulator.md", tableBegins, table(results)+"\n")
 }
 
 // The table states versions, and the files that install the clients pin them.

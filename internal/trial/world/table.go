@@ -12,7 +12,8 @@ var updateDocs = flag.Bool("update", false, "write the documents' tables that te
 
 const tableEnds = "<!-- The end of the table. -->\n"
 
-// WantTable checks that a document has that table between two lines, or writes it there.
+// WantTable checks that a document, below the root of the test's module, has that table between two
+// lines, or writes it there.
 func WantTable(t *testing.T, document, begins, table string) {
 	t.Helper()
 	path := filepath.Join(Root(t), document)
