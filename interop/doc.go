@@ -14,8 +14,9 @@
 // The command in the folder processors runs the clients' event processors. The command in the
 // folder teams runs the examples of other languages.
 //
-// Another command puts the clients under the faults of docs/faults.md, each with its default options,
-// and writes their columns into the tables of that document. Each client takes two to three minutes:
+// Another command puts the clients under the faults of docs/faults.md, each with its default
+// options. It writes their columns into the tables of that document. Each client takes two to three
+// minutes:
 //
 //	go -C interop run . faults -update           ours, go, dotnet, java, javascript and python
 //	go -C interop run . faults -update python    one of them; the other columns stay
@@ -30,6 +31,6 @@
 // clients/dotnet/README.md. A missing one is a failure. The Rust client runs only if it is named,
 // and needs Rust 1.88 with Cargo.
 //
-// Two more commands begin with a word: "more" runs other clients and tools (package more), "suites"
-// the official SDKs' own tests (package suites).
+// Two more words are commands: "more" runs other clients and tools (package more), "suites" the
+// official SDKs' own tests (package suites).
 package main

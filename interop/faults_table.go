@@ -37,7 +37,7 @@ func (r *faultRun) column() column {
 	return c
 }
 
-// writeFaultTables writes the tables in Markdown. It has a column for each client that has been run.
+// writeFaultTables writes the tables in Markdown, with a column for each client that has been run.
 func writeFaultTables(w io.Writer, columns map[string]column) {
 	row := 0
 	for i, table := range faultTables {
@@ -64,8 +64,8 @@ func writeFaultTables(w io.Writer, columns map[string]column) {
 	fmt.Fprintln(w)
 }
 
-// readFaultTables reads the columns that writeFaultTables has written. A row that the tables lack is
-// a cell "not run".
+// readFaultTables reads the columns that writeFaultTables has written. A row that the tables lack
+// is a cell "not run".
 func readFaultTables(text string) map[string]column {
 	columns := make(map[string]column)
 	sections := make(map[string]string) // by title

@@ -3,9 +3,9 @@
 // the command line run at the same time, after short pauses. It prints one JSON object a line:
 //
 //	{"client": …, "version": …}
-//	{"hub": …, "ready": true}                                            connected; the fault's turn
-//	{"hub": …, "seconds": …, "events": …, "class": …, "message": …}      the outcome
-//	{"hub": …, "closed": …}                                              seconds that Close took
+//	{"hub": …, "ready": true}                                        connected; the fault's turn
+//	{"hub": …, "seconds": …, "events": …, "class": …, "message": …}  the outcome
+//	{"hub": …, "closed": …}                                          seconds that Close took
 package main
 
 import (
