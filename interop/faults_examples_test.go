@@ -2,8 +2,8 @@ package main
 
 import (
 	"os"
-	"os/exec"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"github.com/go-eventhubs/eventhubs/internal/setup"
@@ -16,13 +16,11 @@ func TestTheExamplesUnderFaultsPass(t *testing.T) {
 		t.Fatal(err)
 	}
 	folder := filepath.Join("..", "examples", "faults")
-	run := func(t *testing.T, dir, program string, args ...string) {
+	run := func(t *testing.T, dir string, command ...string) {
 		t.Helper()
-		command := exec.CommandContext(t.Context(), program, args...)
-		command.Dir = dir
-		command.Env = append(os.Environ(), "EVENTHUBS="+eventhubs, "PYTHONDONTWRITEBYTECODE=1")
-		if out, err := command.CombinedOutput(); err != nil {
-			t.Errorf("%s: %v\n%s", program, err, out)
+		args := slices.Concat([]string{"emulator", "--hub", "orders:1", "--http", ":0", "--"}, command)
+		if err := setup.CommandWith(t.Context(), dir, []string{"PYTHONDONTWRITEBYTECODE=1"}, eventhubs, args...); err != nil {
+			t.Error(err)
 		}
 	}
 	t.Run("Python", func(t *testing.T) {

@@ -1,34 +1,16 @@
-// A program's test under faults of the emulator: node --test examples/faults/faults.test.mjs
-// It needs @azure/event-hubs, and the program eventhubs (in PATH, or in the variable EVENTHUBS).
+// A program's tests under faults of the emulator, which runs them and ends with their status:
+// eventhubs emulator --hub orders:1 --http :0 -- node --test
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
-import { once } from "node:events";
-import { createInterface } from "node:readline";
-import { after, afterEach, before, test } from "node:test";
+import { afterEach, test } from "node:test";
 import { EventHubProducerClient } from "@azure/event-hubs";
 
-let emulator;
-let connectionString;
-let page;
+const { EVENTHUBS_CONNECTION_STRING: connectionString, EVENTHUBS_EMULATOR_URL: emulator } = process.env;
 
-before(async () => {
-  emulator = spawn(process.env.EVENTHUBS ?? "eventhubs", ["emulator", "--hub", "orders:1", "--http", "127.0.0.1:0"]);
-  const firstLine = once(createInterface(emulator.stdout), "line");
-  page = await new Promise((resolve, reject) => {
-    emulator.on("error", reject).on("exit", () => reject(new Error("the emulator has ended")));
-    createInterface(emulator.stderr).on("line", (line) => {
-      const found = /^Page: (\S+)/.exec(line);
-      if (found) resolve(found[1]);
-    });
-  });
-  [connectionString] = await firstLine;
-});
-after(() => emulator.kill());
-afterEach(() => call("DELETE", "api/faults")); // the next test begins without faults
+afterEach(() => call("DELETE", "/api/faults")); // the next test begins without faults
 
 // call calls the emulator's HTTP API.
 async function call(method, path, body) {
-  const response = await fetch(page + path, {
+  const response = await fetch(emulator + path, {
     method,
     headers: { "Content-Type": "application/json" },
     body: body && JSON.stringify(body),
@@ -38,8 +20,8 @@ async function call(method, path, body) {
   return answer;
 }
 
-const fault = (rule) => call("POST", "api/faults", { rule });
-const stored = async () => (await call("GET", "api/hubs/orders")).events;
+const fault = (rule) => call("POST", "/api/faults", { rule });
+const stored = async () => (await call("GET", "/api/hubs/orders")).events;
 
 // send stands for the code under test.
 async function send(retryOptions = { retryDelayInMs: 10 }) {
@@ -56,7 +38,7 @@ test("a throttled send is retried", async () => {
   const { id } = await fault("throttle hub=orders count=2");
   await send();
   assert.equal(await stored(), earlier + 1);
-  const { faults } = await call("GET", "api/faults");
+  const { faults } = await call("GET", "/api/faults");
   assert.equal(faults.find((f) => f.id === id).hits, 2);
 });
 
@@ -66,11 +48,11 @@ test("a released event is reported", async () => {
 });
 
 test("a disabled hub is reported", async () => {
-  await call("PATCH", "api/hubs/orders", { disabled: true });
+  await call("PATCH", "/api/hubs/orders", { disabled: true });
   try {
     await assert.rejects(send({ maxRetries: 0 }), /is disabled/);
   } finally {
-    await call("PATCH", "api/hubs/orders", { disabled: false });
+    await call("PATCH", "/api/hubs/orders", { disabled: false });
   }
 });
 
