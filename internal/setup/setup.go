@@ -200,8 +200,8 @@ func Cargo(ctx context.Context, name, folder, program string, sources ...string)
 	return filepath.Join(dir, "target", "debug", Executable(program)), err
 }
 
-// Java installs the libraries that a folder's pom.xml names, and compiles sources with them: its own,
-// or those of a folder beside it, such as ../java/Checks.java. It returns the beginning of a
+// Java installs the libraries that a folder's pom.xml names, and compiles sources with them. The
+// sources are in the folder, or in one beside it: ../java/Checks.java. It returns the beginning of a
 // command; the caller appends the class with the main method.
 func Java(ctx context.Context, name, folder string, sources ...string) (command []string, err error) {
 	if err := Need("a JDK 17 or newer, and Maven 3.8", "java", "javac", "mvn"); err != nil {

@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// newTrial returns a trial after its end. a has seen the events of each partition before its second
-// checkpoint. b has seen the events after it, and overlap events before it.
+// newTrial returns a trial after its end. Process a has seen the events of each partition before
+// its second checkpoint. Process b has seen the events after it, and overlap events before it.
 func newTrial(t *testing.T, overlap int64) *trial {
 	t.Helper()
 	trial := &trial{tallies: map[string]*tally{"a": newTally(), "b": newTally()}, seen: map[place]bool{}}

@@ -18,6 +18,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"sync"
 	"time"
 
@@ -32,7 +33,8 @@ func main() { command.Main(run) }
 
 // A team has a folder of examples and a test runner.
 type team struct {
-	name string // of the folder, and on the command line
+	name   string // on the command line
+	folder string // below examples
 	// prepare installs the libraries, copies the example to a directory and returns the command for
 	// that directory.
 	prepare func(ctx context.Context, folder, dir string) (command []string, err error)
@@ -40,10 +42,12 @@ type team struct {
 }
 
 var teams = []*team{
-	{"python", preparePython, regexp.MustCompile(`(?m)^2 passed in `)},
-	{"java", prepareJava, regexp.MustCompile(`(?m)Tests run: 2, Failures: 0, Errors: 0, Skipped: 0\s*$`)},
-	{"javascript", prepareJavaScript, regexp.MustCompile(`(?m)^# pass 2$`)},
-	{"dotnet", prepareDotNet, regexp.MustCompile(`"what":"count","more":3\}`)},
+	{"python", "python", preparePython, regexp.MustCompile(`(?m)^2 passed in `)},
+	{"java", "java", prepareJava, regexp.MustCompile(`(?m)Tests run: 2, Failures: 0, Errors: 0, Skipped: 0\s*$`)},
+	{"javascript", "javascript", prepareJavaScript, regexp.MustCompile(`(?m)^# pass 2$`)},
+	{"dotnet", "", prepareDotNet, regexp.MustCompile(`"what":"count","more":3\}`)},
+	{"faults-python", "faults", around(preparePython), regexp.MustCompile(`(?m)^5 passed in `)},
+	{"faults-javascript", "faults", around(prepareNode), regexp.MustCompile(`(?m)^# pass 4$`)},
 }
 
 var choice = command.Choice[*team]{
@@ -58,6 +62,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		return 2
 	}
 	program, err := setup.Go(ctx, "eventhubs", "..", "./cmd/eventhubs")
+	if err == nil {
+		err = os.Setenv("PATH", filepath.Dir(program)+string(os.PathListSeparator)+os.Getenv("PATH"))
+	}
 	if err != nil {
 		fmt.Fprintln(stderr, err)
 		return 1
@@ -67,7 +74,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	for i, t := range request.Chosen {
 		results[i] = &result{}
 		// Ends with the team's test runner, which runLimit bounds; awaited below.
-		wg.Go(func() { results[i].run(ctx, t, filepath.Dir(program), request.Log) })
+		wg.Go(func() { results[i].run(ctx, t, request.Log) })
 	}
 	wg.Wait()
 	status := 0
@@ -90,8 +97,7 @@ type result struct {
 	total, preparation time.Duration
 }
 
-// run runs a team's tests. The directory programs comes first in their PATH.
-func (r *result) run(ctx context.Context, t *team, programs string, log io.Writer) {
+func (r *result) run(ctx context.Context, t *team, log io.Writer) {
 	began := time.Now()
 	defer func() { r.total = time.Since(began) }()
 	ctx, cancel := context.WithTimeoutCause(ctx, runLimit, fmt.Errorf("it took more than %v", runLimit))
@@ -102,16 +108,15 @@ func (r *result) run(ctx context.Context, t *team, programs string, log io.Write
 		return
 	}
 	defer os.RemoveAll(dir)
-	args, err := t.prepare(ctx, filepath.Join("..", "examples", t.name), dir)
+	args, err := t.prepare(ctx, filepath.Join("..", "examples", t.folder), dir)
 	r.preparation = time.Since(began)
 	if err != nil {
 		r.err = err
 		return
 	}
-	path := programs + string(os.PathListSeparator) + os.Getenv("PATH")
 	runner := exec.CommandContext(ctx, args[0], args[1:]...)
 	runner.Dir = dir
-	runner.Env = append(os.Environ(), "PATH="+path, "NO_COLOR=1", "CI=true")
+	runner.Env = append(os.Environ(), "NO_COLOR=1", "CI=true")
 	runner.Stdout = io.MultiWriter(&r.output, log)
 	runner.Stderr = runner.Stdout
 	runner.WaitDelay = 5 * time.Second // for children that keep the output open
@@ -126,7 +131,7 @@ func preparePython(ctx context.Context, folder, dir string) ([]string, error) {
 	if err := os.CopyFS(dir, os.DirFS(folder)); err != nil {
 		return nil, err
 	}
-	python, err := setup.Python(ctx, "team-python", folder)
+	python, err := setup.Python(ctx, "team-"+filepath.Base(folder), folder)
 	return []string{python, "-m", "pytest", "-q"}, err
 }
 
@@ -147,6 +152,26 @@ func prepareJavaScript(ctx context.Context, folder, dir string) ([]string, error
 		return nil, err
 	}
 	return []string{"npm", "run", "test:emulator"}, os.Symlink(filepath.Join(installed, "node_modules"), filepath.Join(dir, "node_modules"))
+}
+
+// prepareNode takes the library of the client's checks, since the folder has no package of its own.
+func prepareNode(ctx context.Context, folder, dir string) ([]string, error) {
+	installed, err := setup.NPM(ctx, "javascript", filepath.Join("clients", "javascript"))
+	if err != nil {
+		return nil, err
+	}
+	if err := os.CopyFS(dir, os.DirFS(folder)); err != nil {
+		return nil, err
+	}
+	return []string{"node", "--test", "--test-reporter=tap"}, os.Symlink(filepath.Join(installed, "node_modules"), filepath.Join(dir, "node_modules"))
+}
+
+// around lets the emulator run a team's command.
+func around(prepare func(ctx context.Context, folder, dir string) ([]string, error)) func(ctx context.Context, folder, dir string) ([]string, error) {
+	return func(ctx context.Context, folder, dir string) ([]string, error) {
+		command, err := prepare(ctx, folder, dir)
+		return slices.Concat([]string{"eventhubs", "emulator", "--hub", "orders:1", "--http", ":0", "--"}, command), err
+	}
 }
 
 // prepareDotNet has no test runner, since the client is a ready-built program. A shell runs two of
