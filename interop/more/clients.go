@@ -33,6 +33,8 @@ type client struct {
 	says string
 }
 
+const telegrafVersion = "1.37.2"
+
 var clients = []*client{
 	{name: "proton", title: "Qpid Proton for Python", version: "0.40.0", prepare: prepareProton,
 		send: []string{"send"}, read: []string{"read"},
@@ -50,7 +52,7 @@ var clients = []*client{
 		send: []string{"netlite", "send"}, read: []string{"netlite", "receive"},
 		bodies: []string{netLiteBytes, ""}, partitions: 8, heard: hearNetLite,
 		set: "`amqp://NAME:KEY@HOST:PORT`; addresses as for JMS"},
-	{name: "telegraf", title: "Telegraf's output event_hubs", version: "1.37.2", prepare: prepareTelegraf,
+	{name: "telegraf", title: "Telegraf's output event_hubs", version: telegrafVersion, prepare: prepareTelegraf,
 		bodies: lines(), entityPath: true, key: "motor-7", says: "InvalidSignature",
 		set:   "`connection_string` with `EntityPath`",
 		lacks: "it has no input for Event Hubs except over Kafka"},
@@ -79,9 +81,9 @@ func java(folder, class string) func(context.Context) ([]string, error) {
 
 // prepareTelegraf builds Telegraf itself, with the plugins that its configuration here names.
 func prepareTelegraf(ctx context.Context) ([]string, error) {
-	const module = "github.com/influxdata/telegraf/cmd/telegraf@v1.37.2"
+	const module = "github.com/influxdata/telegraf/cmd/telegraf@v" + telegrafVersion
 	folder := filepath.Join("more", "telegraf")
-	dir, err := setup.Install("telegraf", folder, []string{"telegraf.conf"}, func(dir string) error {
+	dir, err := setup.Install("telegraf-"+telegrafVersion, folder, []string{"telegraf.conf"}, func(dir string) error {
 		return setup.CommandWith(ctx, dir, []string{"GOBIN=" + dir, "GOFLAGS=-mod=mod"}, "go", "install", "-tags", "custom,inputs.file,outputs.event_hubs,parsers.influx,serializers.influx", module)
 	})
 	return []string{filepath.Join(dir, setup.Executable("telegraf")), "--config", filepath.Join(dir, "telegraf.conf"), "--once"}, err

@@ -23,6 +23,9 @@ func TestTheTableOfTheDocumentIsTheClients(t *testing.T) {
 // The table states versions, and the files that install the clients pin them.
 func TestVersionsArePinned(t *testing.T) {
 	for _, c := range clients {
+		if c.version == telegrafVersion {
+			continue // its installation takes this constant
+		}
 		name, pin := pinOf(c)
 		text, err := os.ReadFile(name)
 		if err != nil {
@@ -41,8 +44,6 @@ func pinOf(c *client) (name, pin string) {
 		return filepath.Join("proton", "requirements.txt"), "python-qpid-proton==" + c.version + "\n"
 	case "netlite":
 		return filepath.Join("..", "clients", "dotnet", "client.csproj"), `"AMQPNetLite" Version="` + c.version + `"`
-	case "telegraf":
-		return "clients.go", "telegraf@v" + c.version + `"`
 	case "dapr":
 		return filepath.Join("dapr", "go.mod"), "components-contrib v" + c.version + "\n"
 	default:
