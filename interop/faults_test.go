@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
 	"maps"
 	"os"
@@ -102,6 +103,52 @@ func TestAnErrorIsShort(t *testing.T) {
 	} {
 		if got := short(test.class, test.message); got != test.want {
 			t.Errorf("%s, %s: got %q, want %q", test.class, test.message, got, test.want)
+		}
+	}
+}
+
+// A cell says what the lines of a client's script and the emulator show.
+func TestACellSaysWhatAClientDid(t *testing.T) {
+	for _, test := range []struct {
+		name   string
+		trial  trial
+		tries  int
+		stored int
+		lines  string
+		want   string
+	}{
+		{"sent", trial{role: "send", tries: emulator.KindTransfer}, 2, 1, `{"hub":"h","seconds":0.4}`, "sent at once, 2 tries"},
+		{"lost", trial{role: "send", tries: emulator.KindTransfer}, 1, 0, `{"hub":"h","seconds":1.52}`, "sent after 1.5 s, 1 try, **not stored**"},
+		{"sent twice", trial{role: "send", tries: emulator.KindAttach}, 3, 2, `{"hub":"h","seconds":12.4}`, "sent after 12 s, 3 tries, stored 2×"},
+		{"failed", trial{role: "blind"}, 1, 0, `{"hub":"h","seconds":2,"class":"E","message":"amqp:not-found: no"}`, "`E: amqp:not-found` after 2.0 s"},
+		{"failed, but stored", trial{role: "send", tries: emulator.KindTransfer}, 1, 1, `{"hub":"h","seconds":2,"class":"E"}`, "`E` after 2.0 s, 1 try, stored 1×"},
+		{"not ended", trial{role: "send", tries: emulator.KindTransfer}, 1, 1, `{"hub":"h","ready":true}`, "still trying after 120 s, 1 try, stored 1×"},
+		{"received", trial{role: "receive", tries: emulator.KindAttach}, 2, 5, `{"hub":"h","seconds":1,"events":5}`, "all five after 1.0 s, 2 links"},
+		{"received a part", trial{role: "receive", tries: emulator.KindAttach}, 1, 5, `{"hub":"h","seconds":0,"events":1}`, "ended without an error at once, 1 event, 1 link"},
+		{"a slow close", trial{role: "send", closing: true}, 1, 1, `{"hub":"h","seconds":0}` + "\n" + `{"hub":"h","closed":60.2}`, "after 60 s"},
+		{"no close", trial{role: "send", closing: true}, 1, 1, `{"hub":"h","seconds":0}`, "still closing after 120 s"},
+	} {
+		server, err := emulator.New(&emulator.Options{Hubs: []emulator.Hub{{Name: "h", Partitions: 1}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer server.Close()
+		if err := server.Seed("h", "0", make([]emulator.Event, test.stored)...); err != nil {
+			t.Fatal(err)
+		}
+		r := &faultRun{
+			server: server, trials: map[string]trial{"h": test.trial}, meetings: map[string]*meeting{"h": {}}, changed: make(chan struct{}),
+			tries: map[string]map[emulator.Kind]int{"h": {test.trial.tries: test.tries}},
+		}
+		for line := range strings.Lines(test.lines) {
+			var l faultLine
+			if err := json.Unmarshal([]byte(line), &l); err != nil {
+				t.Fatal(err)
+			}
+			r.hear(&l)
+		}
+		if got := r.cell("h"); got != test.want {
+			t.Errorf("%s: got %q, want %q", test.name, got, test.want)
 		}
 	}
 }

@@ -27,8 +27,12 @@ func newTrial(t *testing.T, overlap int64) *trial {
 
 func see(t *testing.T, trial *trial, process, partition string, sequence int64) {
 	t.Helper()
-	err := trial.take(heard{process, &report{Partition: partition, Sequence: sequence, Body: body(partition, sequence)}, nil})
-	if err != nil {
+	hear(t, trial, process, report{Partition: partition, Sequence: sequence, Body: body(partition, sequence)})
+}
+
+func hear(t *testing.T, trial *trial, process string, r report) {
+	t.Helper()
+	if err := trial.take(heard{process, &r, nil}); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -65,5 +69,40 @@ func TestAProcessThatEndsByItselfIsFound(t *testing.T) {
 		if err := trial.take(heard{process, nil, nil}); err == nil || !strings.Contains(err.Error(), process+" has ended") {
 			t.Errorf("got %v, want an error that %s has ended", err, process)
 		}
+	}
+}
+
+func TestAKilledProcessOwnsNothing(t *testing.T) {
+	trial := newTrial(t, 0)
+	trial.outcome.shared = 1 // a is killed after that
+	for id := range partitions {
+		hear(t, trial, "a", report{Owns: strconv.Itoa(id)})
+	}
+	if err := trial.take(heard{"a", nil, nil}); err != nil {
+		t.Errorf("the end of the killed process: %v", err)
+	}
+	if !trial.settled("a", 0, 0) {
+		t.Errorf("a %v after its end, want no partition", trial.tallies["a"])
+	}
+	if err := trial.take(heard{"b", nil, nil}); err == nil {
+		t.Error("the end of the other process is no error")
+	}
+}
+
+func TestAProcessIsSettledWithEventsOfEachOwnedPartition(t *testing.T) {
+	trial := newTrial(t, 0)
+	hear(t, trial, "b", report{Owns: "0"})
+	hear(t, trial, "b", report{Owns: "1"})
+	for _, test := range []struct {
+		owned, events int
+		want          bool
+	}{{2, checkpointEvery, true}, {2, checkpointEvery + 1, false}, {1, 0, false}, {3, 0, false}} {
+		if got := trial.settled("b", test.owned, test.events); got != test.want {
+			t.Errorf("b %v: settled with %d partitions and %d events of each is %t", trial.tallies["b"], test.owned, test.events, got)
+		}
+	}
+	hear(t, trial, "b", report{Lost: "1"})
+	if !trial.settled("b", 1, checkpointEvery) {
+		t.Errorf("b %v after the loss of a partition, want only 0", trial.tallies["b"])
 	}
 }
