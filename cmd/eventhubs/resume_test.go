@@ -226,7 +226,7 @@ func TestResumeKeepsThePlaceOfAnEarlyOutcome(t *testing.T) {
 		r := &resume{name: name}
 		for line := 1; line <= stretchEvents; line++ {
 			s := r.offer()
-			r.outcome(eventhubstest.NewBatch(eventhubs.Outcome{}, &eventhubs.Event{Tag: &note{stretch: s}}), stored || line < stretchEvents)
+			r.outcome(eventhubstest.NewBatch(eventhubs.Outcome{Storage: eventhubs.Stored}, &eventhubs.Event{Tag: &note{stretch: s}}), stored || line < stretchEvents)
 			r.accepted(s, &checkpoint{name: "input", line: line})
 		}
 		want := 0 // an event is neither stored nor kept
