@@ -21,7 +21,8 @@ var rustSuite = &suite{
 }
 
 // prepareRust takes the crate, which contains its tests, from its registry. The tests use a crate
-// of helpers that is published for another version only, so a small one takes its place.
+// of helpers that is published for another version only, so a small one takes its place. The build
+// goes on where an interrupted one was.
 func prepareRust(ctx context.Context) (string, error) {
 	folder := filepath.Join("suites", "rust")
 	files := []string{"Cargo.toml", "Cargo.lock", "azure_core_test/Cargo.toml", "azure_core_test/lib.rs", "azure_core_test/macros/Cargo.toml", "azure_core_test/macros/lib.rs"}
@@ -61,7 +62,7 @@ func prepareRust(ctx context.Context) (string, error) {
 		if err := setup.Command(ctx, suite, "cargo", "update", "--package", "tokio-util", "--precise", "0.7.18"); err != nil {
 			return err
 		}
-		return setup.Command(ctx, suite, "cargo", "test", "--no-run", "--quiet", "--tests", "--features", "in_memory_checkpoint_store")
+		return setup.Command(ctx, suite, "cargo", "test", "--no-run", "--quiet", "--tests", "--target-dir", "../target", "--features", "in_memory_checkpoint_store")
 	})
 }
 
@@ -99,7 +100,7 @@ func runRust(ctx context.Context, w *world, dir string, log io.Writer) ([]test, 
 	var all []test
 	for _, name := range names {
 		target := strings.TrimSuffix(filepath.Base(name), ".rs")
-		command := exec.CommandContext(ctx, "cargo", "test", "--offline", "--quiet", "--features", "in_memory_checkpoint_store", "--test", target, "--", "--test-threads=1", "--format=pretty")
+		command := exec.CommandContext(ctx, "cargo", "test", "--offline", "--quiet", "--target-dir", "../target", "--features", "in_memory_checkpoint_store", "--test", target, "--", "--test-threads=1", "--format=pretty")
 		command.Dir = filepath.Join(dir, "suite")
 		command.Env = append(os.Environ(), w.environment()...)
 		command.Env = append(command.Env, "EVENTHUBS_HOST="+hubHost, "EVENTHUBS_CONNECTION_STRING="+connectionString(keyName), "RUST_LOG=error")
