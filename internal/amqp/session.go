@@ -52,8 +52,9 @@ func (c *Conn) NewSession(ctx context.Context) (*Session, error) {
 				return s, nil
 			}
 		}
-		s, err := c.newSessionLocked()
+		channel, err := c.freeChannelLocked()
 		if err == nil {
+			s := c.newSessionLocked(channel)
 			if err := c.sendLocked(s.local, s.begin(nil)); err != nil {
 				return nil, err
 			}
@@ -74,10 +75,11 @@ func (c *Conn) NewSession(ctx context.Context) (*Session, error) {
 func (c *Conn) appendFirstBegin(dst []byte) ([]byte, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	s, err := c.newSessionLocked()
+	channel, err := c.freeChannelLocked()
 	if err != nil {
 		return nil, err
 	}
+	s := c.newSessionLocked(channel)
 	c.first = s
 	return appendFrame(dst, frameAMQP, s.local, s.begin(nil))
 }
@@ -135,22 +137,36 @@ func (s *Session) Err() error {
 	return s.err
 }
 
-// newSessionLocked makes a session on the lowest free channel.
-func (c *Conn) newSessionLocked() (*Session, error) {
+// freeChannelLocked returns the lowest free channel.
+func (c *Conn) freeChannelLocked() (uint16, error) {
 	for c.outgoing[c.lowest] != nil {
 		if c.lowest == c.channelMax {
-			return nil, &LimitError{"channel-max", uint32(c.channelMax), errorf(ErrorNotAllowed, "all %d channels of the connection are in use", int(c.channelMax)+1)}
+			return 0, &LimitError{"channel-max", uint32(c.channelMax), errorf(ErrorNotAllowed, "all %d channels of the connection are in use", int(c.channelMax)+1)}
 		}
 		c.lowest++
 	}
-	channel := c.lowest
+	return c.lowest, nil
+}
+
+// answeringChannelLocked returns the channel for a session of the peer's: the peer's own number if
+// it is free. A peer may still be busy with an ended session on a lower one: fe2o3-amqp 0.16, below
+// Azure's client for Rust, loses a session that follows on the same number at once.
+func (c *Conn) answeringChannelLocked(peers uint16) (uint16, error) {
+	if peers <= c.channelMax && c.outgoing[peers] == nil {
+		return peers, nil
+	}
+	return c.freeChannelLocked()
+}
+
+// newSessionLocked makes a session on a free channel.
+func (c *Conn) newSessionLocked(channel uint16) *Session {
 	s := &Session{
 		c: c, local: channel, done: make(chan struct{}),
 		outgoing: make(map[uint32]*Link), incoming: make(map[uint32]*Link), unsettled: make(map[uint32]*Delivery),
 		nextOutgoingID: 1, incomingWindow: c.cfg.SessionWindow, handleMax: c.handleMax,
 	}
 	c.outgoing[channel] = s
-	return s, nil
+	return s
 }
 
 // begin is our begin.
@@ -180,10 +196,11 @@ func (c *Conn) beginLocked(channel uint16, p *Begin) error {
 			return errorf(ErrorInvalidField, "begin answers channel %d, where nothing was begun", *p.RemoteChannel)
 		}
 	} else {
-		var err error
-		if s, err = c.newSessionLocked(); err != nil {
+		free, err := c.answeringChannelLocked(channel)
+		if err != nil {
 			return err
 		}
+		s = c.newSessionLocked(free)
 	}
 	c.incoming[channel] = s
 	s.remote, s.begun = channel, true

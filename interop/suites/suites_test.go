@@ -34,8 +34,8 @@ func TestATestThatDidNotEndHasFailed(t *testing.T) {
 }
 
 func TestOutcomesAreReadFromCargo(t *testing.T) {
-	got := rustTests("producer", []byte("running 3 tests\ntest a::one ... ok\ntest two - should panic ... FAILED\ntest three ... ignored, too slow\n"))
-	want := []test{{"producer/a::one", passed}, {"producer/two", failed}, {"producer/three", skipped}}
+	got := rustTests("producer", []byte("running 3 tests\ntest a::one ... ok\ntest two - should panic ... FAILED\ntest three ... ignored, too slow\ntest four ... "))
+	want := []test{{"producer/a::one", passed}, {"producer/two", failed}, {"producer/three", skipped}, {"producer/four", failed}}
 	if len(got) != len(want) {
 		t.Fatalf("got %v, want %v", got, want)
 	}
