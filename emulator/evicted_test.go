@@ -74,6 +74,18 @@ func compareServers(t *testing.T, seed uint64, got, want *emulator.Server) {
 		}
 		return all
 	}
+	later := func(server *emulator.Server, p string) (all []string) {
+		begin := server.Snapshot().Hubs[0].Partitions[0].Enqueued.Add(-30 * time.Minute)
+		for e := range server.EventsFrom("events", p, emulator.StartAtTime(begin)) {
+			all = append(all, fmt.Sprint(e.PartitionID, e.SequenceNumber, e.Offset, e.EnqueuedTime, e.MessageID, len(e.Body)))
+		}
+		return all
+	}
+	for _, p := range []string{"", "0", "1"} {
+		if g, w := later(got, p), later(want, p); len(w) == 0 || fmt.Sprint(g) != fmt.Sprint(w) {
+			t.Fatalf("seed %d: partition %q: of the last half hour there are %d events, want %d, the same", seed, p, len(g), len(w))
+		}
+	}
 	for _, p := range []string{"0", "1"} {
 		if g, w := all(got, p), all(want, p); g != w {
 			t.Fatalf("seed %d: partition %s has %s, want %s", seed, p, g, w)

@@ -50,29 +50,10 @@ type Counts struct {
 // nothing if there is no such hub or partition. It does not disturb clients and may run while they
 // send.
 func (s *Server) Events(hub, partitionID string) iter.Seq[Event] {
-	p := s.lookup(hub, partitionID)
-	if p == nil {
+	if partitionID == "" {
 		return func(func(Event) bool) {}
 	}
-	last := p.end().last
-	return func(yield func(Event) bool) {
-		r := reader{partition: p, together: readAhead}
-		for pos := position(0); int64(pos) <= last; {
-			b, index, _, err := r.read(pos)
-			if err != nil {
-				p.complain(err)
-			}
-			if b == nil {
-				return // the partition has dropped the rest meanwhile
-			}
-			for i := index; i < len(b.events) && b.first+int64(i) <= last; i++ {
-				if !yield(b.event(p.id, i)) {
-					return
-				}
-			}
-			pos = position(b.after())
-		}
-	}
+	return s.EventsFrom(hub, partitionID, Start{})
 }
 
 // Counts says how much a partition has stored, or the whole hub if partitionID is empty. It

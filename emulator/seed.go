@@ -31,25 +31,44 @@ func (s *Server) Seed(hub, partitionID string, events ...Event) error {
 		return fmt.Errorf("emulator: Seed: hub %q has no partition %q, only 0 to %d", hub, partitionID, len(h.partitions())-1)
 	}
 	for i, e := range events {
-		if err := h.seed(p, e); err != nil {
+		if _, _, err := h.seed(p, e); err != nil {
 			return fmt.Errorf("emulator: Seed: event %d: %w", i, err)
 		}
 	}
 	return nil
 }
 
-// seed stores one event in p, or where the service would put it if p is nil.
-func (h *hub) seed(p *partition, e Event) error {
+// Append stores one event as [Server.Seed] does, and returns the stored event: with its partition,
+// sequence number, offset and time.
+func (s *Server) Append(hub, partitionID string, event Event) (Event, error) {
+	h := s.hub(hub)
+	if h == nil {
+		return Event{}, fmt.Errorf("emulator: Append: there is no hub %q", hub)
+	}
+	p := h.partition(partitionID)
+	if p == nil && partitionID != "" {
+		return Event{}, fmt.Errorf("emulator: Append: hub %q has no partition %q, only 0 to %d", hub, partitionID, len(h.partitions())-1)
+	}
+	p, b, err := h.seed(p, event)
+	if err != nil {
+		return Event{}, fmt.Errorf("emulator: Append: %w", err)
+	}
+	return b.event(p.id, 0), nil
+}
+
+// seed stores one event in p, or where the service would put it if p is nil. It returns the
+// partition, and the stored batch of this event.
+func (h *hub) seed(p *partition, e Event) (*partition, *batch, error) {
 	message := slices.Clone(e.Message)
 	if message == nil {
 		var err error
 		if message, err = e.encode(); err != nil {
-			return err
+			return nil, nil, err
 		}
 	}
 	b, r, refused := splitMessage(message, 0)
 	if refused != nil {
-		return refused
+		return nil, nil, refused
 	}
 	if p == nil {
 		p = h.choose(r.key, r.hasKey)
@@ -57,13 +76,13 @@ func (h *hub) seed(p *partition, e Event) error {
 	if !e.EnqueuedTime.IsZero() {
 		b.enqueued = e.EnqueuedTime.UTC().Truncate(time.Millisecond)
 		if !time.UnixMilli(b.enqueued.UnixMilli()).Equal(b.enqueued) {
-			return fmt.Errorf("Event.EnqueuedTime is %v, which no AMQP timestamp holds: 64 bits of milliseconds from 1970", e.EnqueuedTime)
+			return nil, nil, fmt.Errorf("Event.EnqueuedTime is %v, which no AMQP timestamp holds: 64 bits of milliseconds from 1970", e.EnqueuedTime)
 		}
 	}
 	if refused := h.store(p, b); refused != nil {
-		return refused
+		return nil, nil, refused
 	}
-	return nil
+	return p, b, nil
 }
 
 // encode makes the event's message.

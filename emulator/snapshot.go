@@ -24,6 +24,12 @@ type Snapshot struct {
 	Hooked bool
 	// ThroughputUnits as in [Options], or as [Server.SetThroughputUnits] has changed them.
 	ThroughputUnits int
+	// Durable says that events are kept in [Options.Store], and survive the server.
+	Durable bool
+	// Discard as in [Options]: events are counted and none is kept.
+	Discard bool
+	// MaxMemory as in [Options], with its default; negative: no bound.
+	MaxMemory int64
 	// Faults are the deliberate faults so far, latest first.
 	Faults []FaultTally
 }
@@ -135,6 +141,7 @@ type LinkSnapshot struct {
 func (s *Server) Snapshot() Snapshot {
 	out := Snapshot{
 		Time: time.Now().UTC(), Started: s.started, ThroughputUnits: s.namespace.throttle.size(), Faults: s.faults.all(),
+		Durable: s.options.Store != nil, Discard: s.options.Discard, MaxMemory: s.options.MaxMemory,
 	}
 	hook := s.hook.Load()
 	out.Hooked = hook != nil && *hook != nil
