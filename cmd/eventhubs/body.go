@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/go-eventhubs/eventhubs/internal/amqp"
+	"github.com/go-eventhubs/eventhubs/internal/eventjson"
 )
 
 // bodyBytes returns the bytes by which a message's body is counted and compared: its data or,
@@ -33,7 +34,7 @@ func canonicalJSON(v any) []byte {
 	if value, ok := onTheWire(v); ok {
 		v = value
 	}
-	text, _ := json.Marshal(jsonValue(plain(reflect.ValueOf(v)))) // jsonValue makes it encodable
+	text, _ := json.Marshal(eventjson.Value(plain(reflect.ValueOf(v)))) // eventjson.Value makes it encodable
 	return text
 }
 
@@ -82,6 +83,6 @@ func plain(v reflect.Value) any {
 
 // nameInOrder returns the key of a pair as plain sorts by it.
 func nameInOrder(p amqp.Pair) []byte {
-	text, _ := json.Marshal(jsonValue(p.Key)) // jsonValue makes it encodable
+	text, _ := json.Marshal(eventjson.Value(p.Key)) // eventjson.Value makes it encodable
 	return text
 }

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io"
 	"unicode/utf8"
+
+	"github.com/go-eventhubs/eventhubs/internal/eventjson"
 )
 
 // A table makes a JSON object of each row of a CSV file. The names are those of the file's first
@@ -89,9 +91,9 @@ func (t *table) object(row []byte) ([]byte, error) {
 		if i > 0 {
 			t.json = append(t.json, ',')
 		}
-		t.json = appendJSONString(t.json, t.names[i])
+		t.json = eventjson.AppendString(t.json, t.names[i])
 		t.json = append(t.json, ':')
-		t.json = appendJSONString(t.json, value)
+		t.json = eventjson.AppendString(t.json, value)
 	}
 	t.json = append(t.json, '}')
 	return t.json, nil

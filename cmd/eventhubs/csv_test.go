@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/go-eventhubs/eventhubs/internal/eventjson"
 )
 
 func TestRowsOfCSVBecomeObjects(t *testing.T) {
@@ -49,7 +51,7 @@ func TestKeysAndPropertiesComeFromColumns(t *testing.T) {
 	server, got := publishTo(t, "id,kind\n7,order\n", "--format", "csv", "--key", "kind", "--message-id", "id", "--property-field", "k=kind", "-")
 	got.want(t, exitOK)
 	m := allEvents(t, server)[`{"id":"7","kind":"order"}`]
-	key, _ := m.Annotations.Get(keyAnnotation)
+	key, _ := m.Annotations.Get(eventjson.KeyAnnotation)
 	kind, _ := m.ApplicationProperties.Get("k")
 	if m.Properties == nil || m.Properties.MessageID != "7" || key != "order" || kind != "order" {
 		t.Errorf("got the message id %+v, the key %v and the property %v, want 7, order and order", m.Properties, key, kind)

@@ -3,30 +3,27 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
 
 	"github.com/go-eventhubs/eventhubs/internal/consumer"
+	"github.com/go-eventhubs/eventhubs/internal/eventjson"
 )
 
-// An eventRecord is an event as tail prints it. Its fields are the JSON output, in this order.
-type eventRecord struct {
-	Partition      string `json:"partition"`
-	SequenceNumber int64  `json:"sequenceNumber"`
-	Offset         string `json:"offset"`
-	EnqueuedTime   string `json:"enqueuedTime"`
-	messageRecord
-}
+// An eventRecord is an event as tail prints it.
+type eventRecord struct{ eventjson.Event }
 
 func newEventRecord(partition string, e *consumer.Event) eventRecord {
-	r := eventRecord{
+	r := eventRecord{eventjson.Event{
 		Partition:      partition,
 		SequenceNumber: e.SequenceNumber,
 		Offset:         e.Offset,
-		messageRecord:  newMessageRecord(&e.Message),
-	}
+		Message:        eventjson.New(&e.Message),
+	}}
 	if !e.EnqueuedTime.IsZero() {
 		r.EnqueuedTime = e.EnqueuedTime.UTC().Format(time.RFC3339Nano)
 	}
@@ -58,7 +55,7 @@ func (p *printer) appendEvent(dst []byte, e *consumer.Event, opts *tailOptions) 
 	}
 	switch p.layout.kind {
 	case layoutJSON:
-		return append(r.appendTo(dst), '\n'), nil
+		return append(r.AppendTo(dst), '\n'), nil
 	case layoutPretty:
 		p.plain.Reset()
 		if err := json.Indent(&p.plain, r.readable(), "", "  "); err != nil {
@@ -75,11 +72,11 @@ func (p *printer) appendEvent(dst []byte, e *consumer.Event, opts *tailOptions) 
 // one.
 func (r *eventRecord) readable() []byte {
 	if r.Body == nil || len(*r.Body) == 0 || (*r.Body)[0] != '{' && (*r.Body)[0] != '[' || !json.Valid([]byte(*r.Body)) {
-		return r.appendTo(nil)
+		return r.AppendTo(nil)
 	}
 	shown := *r
-	shown.Body, shown.decoded = nil, json.RawMessage(*r.Body)
-	return shown.appendTo(nil)
+	shown.Body, shown.Decoded = nil, json.RawMessage(*r.Body)
+	return shown.AppendTo(nil)
 }
 
 // appendText appends the record as one line that is safe to show on a terminal.
@@ -99,11 +96,11 @@ func (r *eventRecord) appendText(dst []byte) []byte {
 	case isNullBody(r.BodyValue):
 		dst = append(dst, '-')
 	case r.BodyValue != nil:
-		dst = appendPrintable(dst, string(appendJSON(nil, r.BodyValue)))
+		dst = appendPrintable(dst, string(eventjson.AppendJSON(nil, r.BodyValue)))
 	default:
 		dst = appendQuoted(dst, r.BodyBase64)
 	}
-	for i, field := range r.more() {
+	for i, field := range more(&r.Message) {
 		separator := byte(' ')
 		if i == 0 {
 			separator = '\t'
@@ -113,7 +110,7 @@ func (r *eventRecord) appendText(dst []byte) []byte {
 	return append(dst, '\n')
 }
 
-// isNullBody reports whether a body is nullBody.
+// isNullBody reports whether a body is eventjson.NullBody.
 func isNullBody(body any) bool {
 	text, ok := body.(json.RawMessage)
 	return ok && string(text) == "null"
@@ -179,4 +176,33 @@ func appendQuoted(dst []byte, b []byte) []byte {
 		i++
 	}
 	return append(dst, '"')
+}
+
+// more returns the rest of a record for people: ids, and annotations such as IoT Hub's.
+func more(r *eventjson.Message) (fields []string) {
+	add := func(name string, value any) {
+		text, ok := value.(string)
+		if !ok {
+			text = string(eventjson.AppendJSON(nil, value))
+		}
+		fields = append(fields, printable(name)+"="+quotedIfNeeded(text))
+	}
+	if r.MessageID != nil {
+		add("message-id", r.MessageID)
+	}
+	if r.CorrelationID != nil {
+		add("correlation-id", r.CorrelationID)
+	}
+	for _, name := range slices.Sorted(maps.Keys(r.Annotations)) {
+		add(name, r.Annotations[name])
+	}
+	return fields
+}
+
+// quotedIfNeeded returns text in quotes, unless it is a plain word.
+func quotedIfNeeded(text string) string {
+	if quoted := strconv.Quote(text); text == "" || quoted != `"`+text+`"` || slices.ContainsFunc([]rune(text), func(c rune) bool { return c == ' ' || c == '=' }) {
+		return quoted
+	}
+	return text
 }

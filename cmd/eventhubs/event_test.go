@@ -10,6 +10,7 @@ import (
 	"github.com/go-eventhubs/eventhubs/internal/amqp"
 	"github.com/go-eventhubs/eventhubs/internal/amqp/amqptest"
 	"github.com/go-eventhubs/eventhubs/internal/consumer"
+	"github.com/go-eventhubs/eventhubs/internal/eventjson"
 )
 
 func TestBodiesOfEveryKindArePrinted(t *testing.T) {
@@ -35,7 +36,7 @@ func TestBodiesOfEveryKindArePrinted(t *testing.T) {
 		test.message.Annotations = amqp.Map{{Key: amqp.Symbol("x-opt-partition-key"), Value: "k\x1b\n"}}
 		r := newEventRecord("0", &consumer.Event{Message: test.message})
 		want := `{"partition":"0","sequenceNumber":0,"offset":"","enqueuedTime":"","key":"k\u001b\n","properties":{},` + test.want + "}"
-		if got := string(r.appendTo(nil)); got != want {
+		if got := string(r.AppendTo(nil)); got != want {
 			t.Errorf("got %s, want %s", got, want)
 		}
 		if got, want := string(r.appendText(nil)), "0\t0\t\tk\\x1b\\n\t"+test.text+"\n"; got != want {
@@ -53,7 +54,7 @@ func TestARecordIsEncodedAsByThePackageJSON(t *testing.T) {
 		m := maker.Message()
 		m.ApplicationProperties = append(m.ApplicationProperties, amqp.Pair{Key: "odd", Value: randomValue(r, 3)}, amqp.Pair{Key: randomText(r), Value: randomText(r)})
 		record := newEventRecord("7", &consumer.Event{SequenceNumber: r.Int64(), Offset: randomText(r), EnqueuedTime: time.UnixMilli(r.Int64N(1 << 40)), Message: m})
-		if got, want := string(record.appendTo(nil)), encodeJSON(t, record); got != want {
+		if got, want := string(record.AppendTo(nil)), encodeJSON(t, record); got != want {
 			t.Fatalf("got\n%s\nwant\n%s", got, want)
 		}
 	}
@@ -64,7 +65,7 @@ func FuzzJSONString(f *testing.F) {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
-		if got, want := string(appendJSONString(nil, text)), encodeJSON(t, text); got != want {
+		if got, want := string(eventjson.AppendString(nil, text)), encodeJSON(t, text); got != want {
 			t.Errorf("%q: got %s, want %s", text, got, want)
 		}
 		if got, want := string(appendQuoted(nil, []byte(text))), strconv.Quote(text); got != want {

@@ -6,6 +6,8 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+
+	"github.com/go-eventhubs/eventhubs/internal/eventjson"
 )
 
 // A filter is the value of --filter: PATH, or PATH OPERATOR VALUE. The path names a field of tail's
@@ -163,7 +165,7 @@ func textOf(v any) string {
 	if text, ok := v.(string); ok {
 		return text
 	}
-	return string(appendJSON(nil, v))
+	return string(eventjson.AppendJSON(nil, v))
 }
 
 // memberOf returns the member of decoded JSON at a path. A number in the path is the place in a

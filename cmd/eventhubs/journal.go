@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/go-eventhubs/eventhubs"
+	"github.com/go-eventhubs/eventhubs/internal/eventjson"
 	"github.com/go-eventhubs/eventhubs/internal/journalview"
 )
 
@@ -235,7 +236,7 @@ func size(bytes int64) string {
 
 // A keptRecord is one line of export. publish ignores the fields after the message.
 type keptRecord struct {
-	messageRecord
+	eventjson.Message
 	Partition string     `json:"partition,omitempty"` // that the event names
 	Outcome   string     `json:"outcome"`
 	Unclear   bool       `json:"unclear,omitempty"`
@@ -250,7 +251,7 @@ func exportJournal(p *process, directory string) error {
 	encoder.SetEscapeHTML(false)
 	state, err := journalview.Read(directory, func(e *journalview.Event) error {
 		r := keptRecord{
-			messageRecord: newMessageRecord(e.Message), Partition: e.PartitionID, Outcome: eventhubs.Pending.String(),
+			Message: eventjson.New(e.Message), Partition: e.PartitionID, Outcome: eventhubs.Pending.String(),
 			Unclear: e.Unclear, Position: uint64(e.Position), Accepted: e.Accepted.UTC(),
 		}
 		if e.Key != "" {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/go-eventhubs/eventhubs/internal/consumer"
+	"github.com/go-eventhubs/eventhubs/internal/eventjson"
 )
 
 // A layout is how tail shows an event.
@@ -91,13 +92,13 @@ func (r *eventRecord) bodyText() string {
 	case isNullBody(r.BodyValue):
 		return ""
 	case r.BodyValue != nil:
-		return string(appendJSON(nil, r.BodyValue))
+		return string(eventjson.AppendJSON(nil, r.BodyValue))
 	}
 	return string(r.BodyBase64)
 }
 
 var templateFunctions = template.FuncMap{
-	"json":   func(v any) string { return string(appendJSON(nil, v)) },
+	"json":   func(v any) string { return string(eventjson.AppendJSON(nil, v)) },
 	"safe":   printable,
 	"rfc":    func(t time.Time) string { return t.Format(time.RFC3339Nano) },
 	"indent": indented,
@@ -119,7 +120,7 @@ func parseTemplate(text string) (*template.Template, error) {
 	t, err := template.New("--format").Funcs(templateFunctions).Parse(strings.NewReplacer(`\t`, "\t", `\n`, "\n", `\\`, `\`).Replace(text))
 	if err == nil {
 		var out bytes.Buffer
-		err = t.Execute(&out, newTemplateEvent(time.Time{}, &eventRecord{messageRecord: messageRecord{Body: new("{}")}}))
+		err = t.Execute(&out, newTemplateEvent(time.Time{}, &eventRecord{eventjson.Event{Message: eventjson.Message{Body: new("{}")}}}))
 	}
 	if err != nil {
 		return nil, badInput("--format is %q; it is no template that can be used: %s", text, strings.TrimPrefix(err.Error(), "template: "))

@@ -3,6 +3,7 @@ package main
 import (
 	"github.com/go-eventhubs/eventhubs"
 	"github.com/go-eventhubs/eventhubs/internal/amqp"
+	"github.com/go-eventhubs/eventhubs/internal/eventjson"
 )
 
 // messageOf returns an event as a message, of which records are made. It shares memory with the
@@ -20,7 +21,7 @@ func messageOf(e *eventhubs.Event) *amqp.Message {
 		m.Annotations = append(m.Annotations, amqp.Pair{Key: key, Value: value})
 	}
 	if e.PartitionKey != "" {
-		m.Annotations = append(m.Annotations, amqp.Pair{Key: keyAnnotation, Value: e.PartitionKey})
+		m.Annotations = append(m.Annotations, amqp.Pair{Key: eventjson.KeyAnnotation, Value: e.PartitionKey})
 	}
 	if beyond.Body == nil {
 		m.Data = [][]byte{e.Body}

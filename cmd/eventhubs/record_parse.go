@@ -13,12 +13,13 @@ import (
 
 	"github.com/go-eventhubs/eventhubs"
 	"github.com/go-eventhubs/eventhubs/internal/amqp"
+	"github.com/go-eventhubs/eventhubs/internal/eventjson"
 	"github.com/go-eventhubs/eventhubs/internal/partitionkey"
 )
 
 // A record is an event as publish reads it with --format events, as tail and --undelivered write
-// it. Its fields are those of a messageRecord. Other fields, such as the old partition and offset,
-// are ignored.
+// it. Its fields are those of an eventjson.Message. Other fields, such as the old partition and
+// offset, are ignored.
 type record struct {
 	Key             *string                    `json:"key"`
 	MessageID       json.RawMessage            `json:"messageId"`
@@ -40,7 +41,7 @@ type record struct {
 	BodyBase64      []byte                     `json:"bodyBase64"`
 	BodyLengths     []int                      `json:"bodyLengths"`
 	BodyValue       json.RawMessage            `json:"bodyValue"`
-	Types           recordTypes                `json:"types"`
+	Types           eventjson.Types            `json:"types"`
 }
 
 // fromRecord replaces an entry's body, which is a record, by the record's event. The largest event
@@ -94,7 +95,7 @@ func (r *record) event() (*eventhubs.Event, error) {
 	switch {
 	case r.Key == nil:
 	case *r.Key == "":
-		own[keyAnnotation] = "" // an empty key is a key too, and chooses no partition
+		own[eventjson.KeyAnnotation] = "" // an empty key is a key too, and chooses no partition
 	default:
 		e.PartitionKey = *r.Key
 	}
@@ -145,7 +146,7 @@ func parseNamed(what string, contents map[string]json.RawMessage, types map[stri
 // and its producer's numbers.
 func isOfOneHub(name string) bool {
 	switch name {
-	case sequenceAnnotation, offsetAnnotation, enqueuedAnnotation, keyAnnotation, "x-opt-sequence-number-epoch", "x-opt-publisher",
+	case eventjson.SequenceAnnotation, eventjson.OffsetAnnotation, eventjson.EnqueuedAnnotation, eventjson.KeyAnnotation, "x-opt-sequence-number-epoch", "x-opt-publisher",
 		"com.microsoft:producer-id", "com.microsoft:producer-epoch", "com.microsoft:producer-sequence-number":
 		return true
 	}
@@ -272,7 +273,7 @@ func (r *record) forms() (n int) {
 
 // bodyValue makes a body that is not data.
 func (r *record) bodyValue() (body eventhubs.AMQPBody, err error) {
-	if r.Types.Body == kindSequences {
+	if r.Types.Body == eventjson.KindSequences {
 		sections, ok := splitList(r.BodyValue)
 		for i, section := range sections {
 			list, err := parseList(section)
@@ -286,14 +287,14 @@ func (r *record) bodyValue() (body eventhubs.AMQPBody, err error) {
 		}
 		return body, nil
 	}
-	if r.Types.Body == kindNullData && string(r.BodyValue) == "null" {
+	if r.Types.Body == eventjson.KindNullData && string(r.BodyValue) == "null" {
 		body.Data = [][]byte{nil}
 		return body, nil
 	}
 	if body.Value, err = parseValue(r.Types.Body, r.BodyValue); err != nil {
 		return body, fmt.Errorf("its bodyValue is %w", err)
 	}
-	if r.Types.Body == kindNull {
+	if r.Types.Body == eventjson.KindNull {
 		body.Value = eventhubs.Null{} // nil is no body
 	}
 	return body, nil

@@ -9,6 +9,7 @@ import (
 
 	"github.com/go-eventhubs/eventhubs"
 	"github.com/go-eventhubs/eventhubs/internal/amqp"
+	"github.com/go-eventhubs/eventhubs/internal/eventjson"
 )
 
 // asRecord returns an event as a record, in JSON.
@@ -168,19 +169,19 @@ func TestARecordSaysWhatJSONDoesNot(t *testing.T) {
 		Properties: &amqp.Properties{MessageID: "m-1", CorrelationID: amqp.UUID{1}},
 		Data:       [][]byte{[]byte("x")},
 	}
-	r := newMessageRecord(m)
+	r := eventjson.New(m)
 	const want = `{"key":null,"messageId":"m-1","correlationId":"01000000-0000-0000-0000-000000000000","properties":{"n":5,"text":"x","took":"1s"},` +
 		`"annotations":{"iothub-connection-device-id":"device-7","iothub-enqueuedtime":"1970-01-01T00:00:00Z","x-opt-partition-key":"bm8gdGV4dA=="},"body":"x",` +
 		`"types":{"correlationId":"uuid","properties":{"n":"int","took":"timespan"},"annotations":{"iothub-enqueuedtime":"timestamp","x-opt-partition-key":"binary"}}}`
 	if got := encodeJSON(t, r); got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
-	if got, want := strings.Join(r.more(), " "), `message-id=m-1 correlation-id=01000000-0000-0000-0000-000000000000 iothub-connection-device-id=device-7 iothub-enqueuedtime=1970-01-01T00:00:00Z x-opt-partition-key="bm8gdGV4dA=="`; got != want {
+	if got, want := strings.Join(more(&r), " "), `message-id=m-1 correlation-id=01000000-0000-0000-0000-000000000000 iothub-connection-device-id=device-7 iothub-enqueuedtime=1970-01-01T00:00:00Z x-opt-partition-key="bm8gdGV4dA=="`; got != want {
 		t.Errorf("for people: got %s, want %s", got, want)
 	}
 	m.Properties.MessageID, m.Properties.CorrelationID, m.Annotations = "a \x1b[2J\n", uint64(7), nil
-	r = newMessageRecord(m)
-	if got, want := strings.Join(r.more(), " "), `message-id="a \x1b[2J\n" correlation-id=7`; got != want {
+	r = eventjson.New(m)
+	if got, want := strings.Join(more(&r), " "), `message-id="a \x1b[2J\n" correlation-id=7`; got != want {
 		t.Errorf("for people: got %s, want %s", got, want)
 	}
 	if !json.Valid([]byte(encodeJSON(t, r))) {

@@ -12,6 +12,7 @@ import (
 	"github.com/go-eventhubs/eventhubs/internal/amqp"
 	"github.com/go-eventhubs/eventhubs/internal/connection"
 	"github.com/go-eventhubs/eventhubs/internal/consumer"
+	"github.com/go-eventhubs/eventhubs/internal/eventjson"
 )
 
 // sequences returns the sequence numbers in tail's JSON output, with their partitions.
@@ -96,7 +97,7 @@ func TestTailPrintsOnlyWhatIsAskedFor(t *testing.T) {
 		amqp.Message{Annotations: amqp.Map{{Key: amqp.Symbol("x-opt-partition-key"), Value: "k1"}, {Key: amqp.Symbol("iothub-connection-device-id"), Value: "device-7"}},
 			ApplicationProperties: amqp.Map{{Key: "source", Value: "shop"}, {Key: "n", Value: int64(9007199254740993)}, {Key: "a.b", Value: true}}, Data: [][]byte{[]byte(`{"total":99.5,"items":[{"id":"x"}],"note":null}`)}},
 		amqp.Message{Annotations: amqp.Map{{Key: amqp.Symbol("x-opt-partition-key"), Value: "k2"}}, Properties: &amqp.Properties{MessageID: "m-2", Subject: new("s")},
-			ApplicationProperties: amqp.Map{{Key: "source", Value: "web"}, {Key: "n", Value: int64(9007199254740992)}, {Key: "took", Value: amqp.Described{Descriptor: symbolTimespan, Value: int64(1)}}}, Data: [][]byte{[]byte(`{"total":1000}`)}},
+			ApplicationProperties: amqp.Map{{Key: "source", Value: "web"}, {Key: "n", Value: int64(9007199254740992)}, {Key: "took", Value: amqp.Described{Descriptor: eventjson.SymbolTimespan, Value: int64(1)}}}, Data: [][]byte{[]byte(`{"total":1000}`)}},
 		amqp.Message{Data: [][]byte{[]byte("no JSON = yes")}},
 		amqp.Message{HasValue: true, Value: amqp.Map{{Key: "total", Value: int64(7)}}},
 	)

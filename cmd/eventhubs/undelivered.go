@@ -8,6 +8,7 @@ import (
 	"sync"
 
 	"github.com/go-eventhubs/eventhubs"
+	"github.com/go-eventhubs/eventhubs/internal/eventjson"
 )
 
 // An undelivered is the file of --undelivered. It holds the events that are not stored, or only
@@ -26,7 +27,7 @@ type undelivered struct {
 
 // An undeliveredRecord is one line of the file. publish ignores the last three fields.
 type undeliveredRecord struct {
-	messageRecord
+	eventjson.Message
 	Partition string `json:"partition,omitempty"`
 	Outcome   string `json:"outcome"`
 	Error     string `json:"error"`
@@ -34,7 +35,7 @@ type undeliveredRecord struct {
 
 // newUndeliveredRecord describes an event.
 func newUndeliveredRecord(e *eventhubs.Event, outcome eventhubs.Storage, cause string) undeliveredRecord {
-	return undeliveredRecord{messageRecord: newMessageRecord(messageOf(e)), Outcome: outcome.String(), Error: cause}
+	return undeliveredRecord{Message: eventjson.New(messageOf(e)), Outcome: outcome.String(), Error: cause}
 }
 
 // createUndelivered makes the file at the start, so that the user learns at once if this fails. An

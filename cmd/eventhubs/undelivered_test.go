@@ -20,6 +20,7 @@ import (
 
 	"github.com/go-eventhubs/eventhubs"
 	"github.com/go-eventhubs/eventhubs/emulator"
+	"github.com/go-eventhubs/eventhubs/internal/eventjson"
 )
 
 // readUndelivered returns the records of a file.
@@ -185,7 +186,7 @@ func TestOnlyWhatIsInTheFileOfUndeliveredIsCounted(t *testing.T) {
 		t.Fatal(err)
 	}
 	// JSON has no such number.
-	u.write(undeliveredRecord{messageRecord: messageRecord{Properties: map[string]any{"p": math.Inf(1)}}})
+	u.write(undeliveredRecord{Message: eventjson.Message{Properties: map[string]any{"p": math.Inf(1)}}})
 	infinite := &eventhubs.Event{Body: []byte("x"), Properties: map[string]any{"p": math.Inf(1)}}
 	u.write(newUndeliveredRecord(infinite, eventhubs.NotStored, "why"))
 	if n, err := u.close(); n != 1 || err == nil {

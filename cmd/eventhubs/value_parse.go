@@ -14,9 +14,10 @@ import (
 	"unicode/utf8"
 
 	"github.com/go-eventhubs/eventhubs/internal/amqp"
+	"github.com/go-eventhubs/eventhubs/internal/eventjson"
 )
 
-// parseAlone reverses jsonValue.
+// parseAlone reverses eventjson.Value.
 func parseAlone(text json.RawMessage) (any, error) {
 	kind, content, err := splitKind(text)
 	if err != nil {
@@ -49,7 +50,7 @@ func parseValue(kind string, content json.RawMessage) (any, error) {
 	if parse, ok := kinds[kind]; ok {
 		return parse(content)
 	}
-	if kind == kindBroken {
+	if kind == eventjson.KindBroken {
 		return nil, errors.New("text that is not UTF-8, which AMQP forbids and which cannot be published")
 	}
 	return nil, fmt.Errorf("of the type %q, which AMQP does not have", kind)
@@ -60,17 +61,17 @@ var kinds map[string]func(json.RawMessage) (any, error)
 
 func init() {
 	kinds = map[string]func(json.RawMessage) (any, error){
-		kindNull:    ofPlain("null", func(v any) bool { return v == nil }),
-		kindBoolean: ofPlain("true or false", func(v any) bool { _, ok := v.(bool); return ok }),
-		kindString:  func(content json.RawMessage) (any, error) { return plainText(content) },
-		"ubyte":     ofNatural(8, func(n uint64) any { return uint8(n) }),
-		"ushort":    ofNatural(16, func(n uint64) any { return uint16(n) }),
-		"uint":      ofNatural(32, func(n uint64) any { return uint32(n) }),
-		"ulong":     ofNatural(64, func(n uint64) any { return n }),
-		"byte":      ofInteger(8, func(n int64) any { return int8(n) }),
-		"short":     ofInteger(16, func(n int64) any { return int16(n) }),
-		"int":       ofInteger(32, func(n int64) any { return int32(n) }),
-		kindLong:    ofInteger(64, func(n int64) any { return n }),
+		eventjson.KindNull:    ofPlain("null", func(v any) bool { return v == nil }),
+		eventjson.KindBoolean: ofPlain("true or false", func(v any) bool { _, ok := v.(bool); return ok }),
+		eventjson.KindString:  func(content json.RawMessage) (any, error) { return plainText(content) },
+		"ubyte":               ofNatural(8, func(n uint64) any { return uint8(n) }),
+		"ushort":              ofNatural(16, func(n uint64) any { return uint16(n) }),
+		"uint":                ofNatural(32, func(n uint64) any { return uint32(n) }),
+		"ulong":               ofNatural(64, func(n uint64) any { return n }),
+		"byte":                ofInteger(8, func(n int64) any { return int8(n) }),
+		"short":               ofInteger(16, func(n int64) any { return int16(n) }),
+		"int":                 ofInteger(32, func(n int64) any { return int32(n) }),
+		eventjson.KindLong:    ofInteger(64, func(n int64) any { return n }),
 		"float": func(content json.RawMessage) (any, error) {
 			if pattern, ok := parseNaN(content, 32); ok {
 				return math.Float32frombits(uint32(pattern)), nil
@@ -78,7 +79,7 @@ func init() {
 			f, err := parseFloat(content, 32)
 			return float32(f), err
 		},
-		kindDouble: func(content json.RawMessage) (any, error) {
+		eventjson.KindDouble: func(content json.RawMessage) (any, error) {
 			if pattern, ok := parseNaN(content, 64); ok {
 				return math.Float64frombits(pattern), nil
 			}
@@ -91,22 +92,22 @@ func init() {
 			}
 			return amqp.Symbol(text), err
 		},
-		"timestamp":   parseTimestamp,
-		"char":        parseChar,
-		"uuid":        parseUUID,
-		"binary":      func(content json.RawMessage) (any, error) { return parseBinary(content) },
-		"decimal32":   ofHex(4, func(b []byte) any { return amqp.Decimal32(b) }),
-		"decimal64":   ofHex(8, func(b []byte) any { return amqp.Decimal64(b) }),
-		"decimal128":  ofHex(16, func(b []byte) any { return amqp.Decimal128(b) }),
-		kindDescribed: parseDescribed,
+		"timestamp":             parseTimestamp,
+		"char":                  parseChar,
+		"uuid":                  parseUUID,
+		"binary":                func(content json.RawMessage) (any, error) { return parseBinary(content) },
+		"decimal32":             ofHex(4, func(b []byte) any { return amqp.Decimal32(b) }),
+		"decimal64":             ofHex(8, func(b []byte) any { return amqp.Decimal64(b) }),
+		"decimal128":            ofHex(16, func(b []byte) any { return amqp.Decimal128(b) }),
+		eventjson.KindDescribed: parseDescribed,
 
-		kindTimespan:       parseTimespan,
-		kindDatetimeOffset: parseDatetimeOffset,
-		kindURI:            parseURI,
+		eventjson.KindTimespan:       parseTimespan,
+		eventjson.KindDatetimeOffset: parseDatetimeOffset,
+		eventjson.KindURI:            parseURI,
 
-		kindList:  func(content json.RawMessage) (any, error) { return parseList(content) },
-		kindMap:   parseMap,
-		kindArray: parseArray,
+		eventjson.KindList:  func(content json.RawMessage) (any, error) { return parseList(content) },
+		eventjson.KindMap:   parseMap,
+		eventjson.KindArray: parseArray,
 	}
 }
 
@@ -192,7 +193,7 @@ const maxDigits = 17
 func parseNaN(content json.RawMessage, bits int) (pattern uint64, ok bool) {
 	text := string(content)
 	if text == `"NaN"` {
-		return map[int]uint64{32: usualNaN32, 64: usualNaN64}[bits], true
+		return map[int]uint64{32: eventjson.UsualNaN32, 64: eventjson.UsualNaN64}[bits], true
 	}
 	digits, ok := strings.CutPrefix(strings.TrimSuffix(text, `)"`), `"NaN(`)
 	if !ok || len(digits) != bits/4 {
@@ -403,17 +404,17 @@ func parseArray(content json.RawMessage) (any, error) {
 // typedArray returns an array in the Go type of its elements. So an empty array keeps the type.
 func typedArray(of string, values amqp.Array) (any, error) {
 	switch of {
-	case kindNull, kindArray, kindDescribed, kindTimespan, kindDatetimeOffset, kindURI:
+	case eventjson.KindNull, eventjson.KindArray, eventjson.KindDescribed, eventjson.KindTimespan, eventjson.KindDatetimeOffset, eventjson.KindURI:
 		return values, nil // these have no Go type of their own
-	case kindList:
+	case eventjson.KindList:
 		return sliceOf[amqp.List](values), nil
-	case kindMap:
+	case eventjson.KindMap:
 		return sliceOf[amqp.Map](values), nil
 	case "ubyte":
 		return amqp.Ubytes(sliceOf[uint8](values)), nil // a []uint8 is binary
-	case kindBoolean:
+	case eventjson.KindBoolean:
 		return sliceOf[bool](values), nil
-	case kindString:
+	case eventjson.KindString:
 		return sliceOf[string](values), nil
 	case "ushort":
 		return sliceOf[uint16](values), nil
@@ -427,11 +428,11 @@ func typedArray(of string, values amqp.Array) (any, error) {
 		return sliceOf[int16](values), nil
 	case "int":
 		return sliceOf[int32](values), nil
-	case kindLong:
+	case eventjson.KindLong:
 		return sliceOf[int64](values), nil
 	case "float":
 		return sliceOf[float32](values), nil
-	case kindDouble:
+	case eventjson.KindDouble:
 		return sliceOf[float64](values), nil
 	case "symbol":
 		return sliceOf[amqp.Symbol](values), nil

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/go-eventhubs/eventhubs/internal/amqp"
+	"github.com/go-eventhubs/eventhubs/internal/eventjson"
 )
 
 func encodeJSON(t *testing.T, v any) string {
@@ -65,7 +66,7 @@ func TestEveryValueBecomesJSONAndComesBack(t *testing.T) {
 		{[]amqp.Map{}, `{"array":{"of":"map","values":[]}}`}, {[]amqp.Map{{{Key: "a", Value: true}}}, `{"array":{"of":"map","values":[{"a":true}]}}`},
 		{amqp.Array{[]int64{1}, []int64{}}, `{"array":{"of":"array","values":[{"of":"long","values":[1]},{"of":"long","values":[]}]}}`},
 	} {
-		text := encodeJSON(t, jsonValue(test.value))
+		text := encodeJSON(t, eventjson.Value(test.value))
 		if text != test.want {
 			t.Errorf("%T %v: got %s, want %s", test.value, test.value, text, test.want)
 		}
@@ -102,12 +103,12 @@ func TestTheValuesOfAHandlerBecomeJSON(t *testing.T) {
 		{amqp.Array{amqp.Described{Descriptor: uint64(1), Value: "a"}}, `{"array":{"of":"described","values":[{"descriptor":{"ulong":1},"value":"a"}]}}`},
 		{"\xff", `{"brokenString":"/w=="}`}, {amqp.Symbol("\xff"), `{"brokenString":"/w=="}`}, {[]string{"\xff", "a"}, `{"array":{"of":"brokenString","values":["/w==","a"]}}`},
 	} {
-		if got := encodeJSON(t, jsonValue(test.value)); got != test.want {
+		if got := encodeJSON(t, eventjson.Value(test.value)); got != test.want {
 			t.Errorf("%T %v: got %s, want %s", test.value, test.value, got, test.want)
 		}
 	}
 	// AMQP has no such value; any printable text will do.
-	if kind, content := describeValue(make(chan int)); kind != "unknown" || content == nil {
+	if kind, content := eventjson.Describe(make(chan int)); kind != "unknown" || content == nil {
 		t.Errorf("got %q, %v", kind, content)
 	}
 }
@@ -218,7 +219,7 @@ func TestAnyValueComesBackFromJSON(t *testing.T) {
 	r := rand.New(rand.NewPCG(seed, 0))
 	for range 20_000 {
 		value := randomValue(r, 3)
-		wantSame(t, encodeJSON(t, jsonValue(value)), value)
+		wantSame(t, encodeJSON(t, eventjson.Value(value)), value)
 		if t.Failed() {
 			return
 		}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/go-eventhubs/eventhubs/internal/connection"
 	"github.com/go-eventhubs/eventhubs/internal/consumer"
+	"github.com/go-eventhubs/eventhubs/internal/eventjson"
 )
 
 // silenceTimeout is how long reading back waits for a stored event.
@@ -103,7 +104,7 @@ func readPartition(ctx context.Context, conn *connection.Conn, hub string, exten
 					return
 				}
 				r := received{partition: id, body: bodyBytes(&e.Message)}
-				if key, ok := e.Message.Annotations.Get(keyAnnotation); ok {
+				if key, ok := e.Message.Annotations.Get(eventjson.KeyAnnotation); ok {
 					r.key, _ = key.(string)
 				}
 				if !yield(r, nil) {

@@ -1,30 +1,28 @@
-package main
+// Package eventjson writes events as JSON: the records of "eventhubs tail --output json", of
+// --undelivered, and of the emulator's page. "eventhubs publish --format events" makes an event of
+// a record again. docs/cli.md describes them for users.
+package eventjson
 
 import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"maps"
 	"reflect"
-	"slices"
-	"strconv"
 	"time"
 	"unicode/utf8"
 
 	"github.com/go-eventhubs/eventhubs/internal/amqp"
 )
 
-// A messageRecord is the sender's part of an event, as JSON. The command tail and the file of
-// --undelivered have such records, with further fields. The file record_parse.go makes an event of
-// a record again.
+// A Message is the sender's part of an event, as JSON. Records add further fields to it.
 //
 // The file value.go describes the JSON of a value. The names of types are in the field Types, so
 // that a number stays a plain number.
-type messageRecord struct {
+type Message struct {
 	Key             *string        `json:"key"`
 	MessageID       any            `json:"messageId,omitempty"`
 	CorrelationID   any            `json:"correlationId,omitempty"`
-	Properties      recordMembers  `json:"properties"`
+	Properties      Members        `json:"properties"`
 	ContentType     *string        `json:"contentType,omitempty"`
 	ContentEncoding *string        `json:"contentEncoding,omitempty"`
 	Subject         *string        `json:"subject,omitempty"`
@@ -40,17 +38,17 @@ type messageRecord struct {
 	Body            *string        `json:"body,omitempty"`
 	BodyBase64      []byte         `json:"bodyBase64,omitempty"`
 	BodyLengths     []int          `json:"bodyLengths,omitempty"`
-	BodyValue       any            `json:"bodyValue,omitempty"` // nullBody for null
-	Types           *recordTypes   `json:"types,omitempty"`
+	BodyValue       any            `json:"bodyValue,omitempty"` // NullBody for null
+	Types           *Types         `json:"types,omitempty"`
 
-	decoded json.RawMessage // in place of Body, for people only
+	Decoded json.RawMessage `json:"-"` // in place of Body, for people only
 }
 
-// recordMembers are the values of a record by name. In JSON there is always an object, maybe empty.
-type recordMembers map[string]any
+// Members are the values of a record by name. In JSON there is always an object, maybe empty.
+type Members map[string]any
 
 // MarshalJSON writes nil as an empty object.
-func (m recordMembers) MarshalJSON() ([]byte, error) {
+func (m Members) MarshalJSON() ([]byte, error) {
 	if m == nil {
 		return []byte("{}"), nil
 	}
@@ -61,9 +59,8 @@ func (m recordMembers) MarshalJSON() ([]byte, error) {
 	return out.Bytes(), err
 }
 
-// recordTypes are the types that JSON does not have. A value without a name here has JSON's own
-// type.
-type recordTypes struct {
+// Types are the types that JSON does not have. A value without a name here has JSON's own type.
+type Types struct {
 	MessageID     string            `json:"messageId,omitempty"`
 	CorrelationID string            `json:"correlationId,omitempty"`
 	Properties    map[string]string `json:"properties,omitempty"`
@@ -71,28 +68,28 @@ type recordTypes struct {
 	Body          string            `json:"body,omitempty"`
 }
 
-// kindSequences is a body of sequence sections: a list of lists.
-const kindSequences = "sequences"
+// KindSequences is a body of sequence sections: a list of lists.
+const KindSequences = "sequences"
 
-// kindNullData is a data section that is null. The JavaScript client sends null in this form.
-const kindNullData = "nullData"
+// KindNullData is a data section that is null. The JavaScript client sends null in this form.
+const KindNullData = "nullData"
 
-// nullBody stands for a body that is null or missing. With kindNull it is a value, with
-// kindNullData a data section. Without a name it is missing.
-var nullBody = json.RawMessage("null")
+// NullBody stands for a body that is null or missing. With KindNull it is a value, with
+// KindNullData a data section. Without a name it is missing.
+var NullBody = json.RawMessage("null")
 
 // Annotations that have fields of their own in a record and in tail's text.
 const (
-	keyAnnotation      = "x-opt-partition-key"
-	sequenceAnnotation = "x-opt-sequence-number"
-	offsetAnnotation   = "x-opt-offset"
-	enqueuedAnnotation = "x-opt-enqueued-time"
+	KeyAnnotation      = "x-opt-partition-key"
+	SequenceAnnotation = "x-opt-sequence-number"
+	OffsetAnnotation   = "x-opt-offset"
+	EnqueuedAnnotation = "x-opt-enqueued-time"
 )
 
-// newMessageRecord describes a message.
-func newMessageRecord(m *amqp.Message) messageRecord {
-	var types recordTypes
-	var r messageRecord
+// New describes a message.
+func New(m *amqp.Message) Message {
+	var types Types
+	var r Message
 	if len(m.ApplicationProperties) > 0 {
 		r.Properties = make(map[string]any, len(m.ApplicationProperties))
 	}
@@ -101,8 +98,8 @@ func newMessageRecord(m *amqp.Message) messageRecord {
 		r.Properties[name] = types.describe(&types.Properties, name, p.Value)
 	}
 	if p := m.Properties; p != nil {
-		types.MessageID, r.MessageID = describeValue(p.MessageID)
-		types.CorrelationID, r.CorrelationID = describeValue(p.CorrelationID)
+		types.MessageID, r.MessageID = Describe(p.MessageID)
+		types.CorrelationID, r.CorrelationID = Describe(p.CorrelationID)
 		r.ContentType, r.ContentEncoding, r.Subject, r.To, r.ReplyTo = p.ContentType, p.ContentEncoding, p.Subject, p.To, p.ReplyTo
 		r.UserID, r.GroupID, r.GroupSequence, r.ReplyToGroupID = p.UserID, p.GroupID, p.GroupSequence, p.ReplyToGroupID
 		r.CreationTime, r.ExpiryTime = optionalTime(p.CreationTime), optionalTime(p.AbsoluteExpiryTime)
@@ -110,7 +107,7 @@ func newMessageRecord(m *amqp.Message) messageRecord {
 	for _, p := range m.Annotations {
 		name := annotationName(p.Key)
 		if isField(name, p.Value) {
-			if name == keyAnnotation {
+			if name == KeyAnnotation {
 				r.Key = new(p.Value.(string))
 			}
 			continue
@@ -128,13 +125,13 @@ func newMessageRecord(m *amqp.Message) messageRecord {
 }
 
 // any reports whether any type is named.
-func (t *recordTypes) any() bool {
+func (t *Types) any() bool {
 	return t.MessageID != "" || t.CorrelationID != "" || t.Properties != nil || t.Annotations != nil || t.Body != ""
 }
 
 // describe returns the JSON of a value, and notes its type under a name.
-func (*recordTypes) describe(in *map[string]string, name string, value any) any {
-	kind, content := describeValue(value)
+func (*Types) describe(in *map[string]string, name string, value any) any {
+	kind, content := Describe(value)
 	if kind != "" {
 		if *in == nil {
 			*in = map[string]string{}
@@ -144,10 +141,10 @@ func (*recordTypes) describe(in *map[string]string, name string, value any) any 
 	return content
 }
 
-func (r *messageRecord) describeBody(m *amqp.Message, types *recordTypes) {
+func (r *Message) describeBody(m *amqp.Message, types *Types) {
 	switch {
 	case len(m.Data) == 1 && m.Data[0] == nil:
-		types.Body, r.BodyValue = kindNullData, nullBody
+		types.Body, r.BodyValue = KindNullData, NullBody
 	case len(m.Data) > 0:
 		all := m.Data[0]
 		if len(m.Data) > 1 {
@@ -164,14 +161,14 @@ func (r *messageRecord) describeBody(m *amqp.Message, types *recordTypes) {
 		for i, section := range m.Sequences {
 			sections[i] = jsonList(section)
 		}
-		types.Body, r.BodyValue = kindSequences, sections
+		types.Body, r.BodyValue = KindSequences, sections
 	case m.HasValue && amqp.IsNull(m.Value):
-		types.Body, r.BodyValue = kindNull, nullBody
+		types.Body, r.BodyValue = KindNull, NullBody
 	case m.HasValue:
-		types.Body, r.BodyValue = describeValue(m.Value)
+		types.Body, r.BodyValue = Describe(m.Value)
 	}
 	if r.Body == nil && r.BodyBase64 == nil && r.BodyValue == nil {
-		r.BodyValue = nullBody
+		r.BodyValue = NullBody
 	}
 }
 
@@ -198,13 +195,13 @@ func annotationName(key any) string {
 // service's stays an annotation.
 func isField(name string, value any) bool {
 	switch name {
-	case sequenceAnnotation:
+	case SequenceAnnotation:
 		_, ok := value.(int64)
 		return ok
-	case enqueuedAnnotation:
+	case EnqueuedAnnotation:
 		_, ok := value.(time.Time)
 		return ok
-	case keyAnnotation, offsetAnnotation:
+	case KeyAnnotation, OffsetAnnotation:
 		_, ok := value.(string)
 		return ok
 	}
@@ -218,31 +215,11 @@ func optionalTime(t *time.Time) any {
 	return jsonTime(*t)
 }
 
-// more returns the rest of a record for people: ids, and annotations such as IoT Hub's.
-func (r *messageRecord) more() (fields []string) {
-	add := func(name string, value any) {
-		text, ok := value.(string)
-		if !ok {
-			text = string(appendJSON(nil, value))
-		}
-		fields = append(fields, printable(name)+"="+quotedIfNeeded(text))
-	}
-	if r.MessageID != nil {
-		add("message-id", r.MessageID)
-	}
-	if r.CorrelationID != nil {
-		add("correlation-id", r.CorrelationID)
-	}
-	for _, name := range slices.Sorted(maps.Keys(r.Annotations)) {
-		add(name, r.Annotations[name])
-	}
-	return fields
-}
-
-// quotedIfNeeded returns text in quotes, unless it is a plain word.
-func quotedIfNeeded(text string) string {
-	if quoted := strconv.Quote(text); text == "" || quoted != `"`+text+`"` || slices.ContainsFunc([]rune(text), func(c rune) bool { return c == ' ' || c == '=' }) {
-		return quoted
-	}
-	return text
+// An Event is an event in a partition. Its fields are the JSON output, in this order.
+type Event struct {
+	Partition      string `json:"partition"`
+	SequenceNumber int64  `json:"sequenceNumber"`
+	Offset         string `json:"offset"`
+	EnqueuedTime   string `json:"enqueuedTime"`
+	Message
 }

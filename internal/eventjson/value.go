@@ -1,4 +1,4 @@
-package main
+package eventjson
 
 import (
 	"cmp"
@@ -22,39 +22,39 @@ import (
 // without fraction and exponent is a long, any other number a double. A value alone or inside
 // another, with a named type, is an object: {"uint": 7}.
 //
-// parseValue, in value_parse.go, is the way back.
+// The command line has the way back.
 
 // Names of JSON's own types. They may be left out.
 const (
-	kindNull    = "null"
-	kindBoolean = "boolean"
-	kindString  = "string"
-	kindLong    = "long"
-	kindDouble  = "double"
+	KindNull    = "null"
+	KindBoolean = "boolean"
+	KindString  = "string"
+	KindLong    = "long"
+	KindDouble  = "double"
 )
 
 // Names of types that contain other values.
 const (
-	kindDescribed = "described" // {"descriptor": …, "value": …}
-	kindList      = "list"      // […]
-	kindMap       = "map"       // {"key": …}, or [[key, value], …] if a key is not text
-	kindArray     = "array"     // {"of": NAME, "values": […]}
+	KindDescribed = "described" // {"descriptor": …, "value": …}
+	KindList      = "list"      // […]
+	KindMap       = "map"       // {"key": …}, or [[key, value], …] if a key is not text
+	KindArray     = "array"     // {"of": NAME, "values": […]}
 )
 
-// kindBroken is a string that is not UTF-8, in base64. AMQP forbids it, but clients send it.
-const kindBroken = "brokenString"
+// KindBroken is a string that is not UTF-8, in base64. AMQP forbids it, but clients send it.
+const KindBroken = "brokenString"
 
-// jsonValue returns a value that stands alone, for encoding/json.
-func jsonValue(v any) any {
-	kind, content := describeValue(v)
+// Value returns a value that stands alone, for encoding/json.
+func Value(v any) any {
+	kind, content := Describe(v)
 	if kind == "" {
 		return content
 	}
 	return jsonObject{{kind, content}}
 }
 
-// describeValue returns the name of a value's type (empty for JSON's own) and the value's JSON.
-func describeValue(v any) (kind string, content any) {
+// Describe returns the name of a value's type (empty for JSON's own) and the value's JSON.
+func Describe(v any) (kind string, content any) {
 	switch v := v.(type) {
 	case nil:
 		return "", nil
@@ -62,7 +62,7 @@ func describeValue(v any) (kind string, content any) {
 		return "", v
 	case string:
 		if !utf8.ValidString(v) {
-			return kindBroken, base64.StdEncoding.EncodeToString([]byte(v))
+			return KindBroken, base64.StdEncoding.EncodeToString([]byte(v))
 		}
 		return "", v
 	case int64:
@@ -93,15 +93,15 @@ func describeValue(v any) (kind string, content any) {
 		if kind, content := describeDotNet(v); kind != "" {
 			return kind, content
 		}
-		return kindDescribed, jsonObject{{"descriptor", jsonValue(v.Descriptor)}, {"value", jsonValue(v.Value)}}
+		return KindDescribed, jsonObject{{"descriptor", Value(v.Descriptor)}, {"value", Value(v.Value)}}
 	case amqp.Map:
-		return kindMap, jsonMap(v)
+		return KindMap, jsonMap(v)
 	case amqp.List:
-		return kindList, jsonList(v)
+		return KindList, jsonList(v)
 	case []any:
-		return kindList, jsonList(v)
+		return KindList, jsonList(v)
 	case amqp.Array, amqp.Ubytes:
-		return kindArray, jsonArray(reflect.ValueOf(v))
+		return KindArray, jsonArray(reflect.ValueOf(v))
 	}
 	return describeOther(reflect.ValueOf(v))
 }
@@ -129,31 +129,31 @@ func describeOther(v reflect.Value) (kind string, content any) {
 			m = append(m, amqp.Pair{Key: key.Interface(), Value: value.Interface()})
 		}
 		slices.SortFunc(m, func(a, b amqp.Pair) int { return cmp.Compare(fmt.Sprint(a.Key), fmt.Sprint(b.Key)) })
-		return kindMap, jsonMap(m)
+		return KindMap, jsonMap(m)
 	case reflect.Slice:
-		return kindArray, jsonArray(v)
+		return KindArray, jsonArray(v)
 	}
 	return "unknown", fmt.Sprint(v.Interface()) // no AMQP decoder makes such a value
 }
 
 // The NaN of most clients. Another one is "NaN(7ff8000000000001)", with its bits.
 const (
-	usualNaN64 = 0x7ff8000000000000
-	usualNaN32 = 0x7fc00000
+	UsualNaN64 = 0x7ff8000000000000
+	UsualNaN32 = 0x7fc00000
 )
 
 // describeFloat returns a number with a fraction or an exponent, so that it does not look like an
 // integer. NaN and infinities are text. pattern has the number's bits.
 func describeFloat(v float64, pattern uint64, bits int) (kind string, content any) {
-	usualNaN := uint64(usualNaN64)
+	usualNaN := uint64(UsualNaN64)
 	if bits == 32 {
-		kind, usualNaN = "float", usualNaN32
+		kind, usualNaN = "float", UsualNaN32
 	}
 	switch {
 	case math.IsNaN(v) && pattern != usualNaN:
-		return cmp.Or(kind, kindDouble), fmt.Sprintf("NaN(%0*x)", bits/4, pattern)
+		return cmp.Or(kind, KindDouble), fmt.Sprintf("NaN(%0*x)", bits/4, pattern)
 	case math.IsNaN(v), math.IsInf(v, 0):
-		return cmp.Or(kind, kindDouble), strconv.FormatFloat(v, 'g', -1, bits)
+		return cmp.Or(kind, KindDouble), strconv.FormatFloat(v, 'g', -1, bits)
 	}
 	format := byte('f')
 	if size := math.Abs(v); size >= 1e21 || size > 0 && size < 1e-6 {
@@ -168,7 +168,7 @@ func describeFloat(v float64, pattern uint64, bits int) (kind string, content an
 
 func describeSymbol(text string) (kind string, content any) {
 	if !utf8.ValidString(text) {
-		return kindBroken, base64.StdEncoding.EncodeToString([]byte(text))
+		return KindBroken, base64.StdEncoding.EncodeToString([]byte(text))
 	}
 	return "symbol", text
 }
@@ -194,7 +194,7 @@ func jsonTime(t time.Time) any {
 func jsonList(list []any) []any {
 	out := make([]any, len(list))
 	for i, member := range list {
-		out[i] = jsonValue(member)
+		out[i] = Value(member)
 	}
 	return out
 }
@@ -204,10 +204,10 @@ func jsonMap(m amqp.Map) any {
 	object, pairs := make(jsonObject, 0, len(m)), make([]any, len(m))
 	names := map[string]bool{}
 	for i, p := range m {
-		pairs[i] = []any{jsonValue(p.Key), jsonValue(p.Value)}
+		pairs[i] = []any{Value(p.Key), Value(p.Value)}
 		if name, ok := p.Key.(string); ok && utf8.ValidString(name) && !names[name] {
 			names[name] = true
-			object = append(object, jsonMember{name, jsonValue(p.Value)})
+			object = append(object, jsonMember{name, Value(p.Value)})
 		}
 	}
 	if len(object) == len(m) {
@@ -222,12 +222,12 @@ func jsonArray(array reflect.Value) any {
 	for i := range values {
 		var kind string
 		kind, values[i] = describeElement(array.Index(i).Interface())
-		if of != kindBroken { // one broken string makes the whole array unpublishable
+		if of != KindBroken { // one broken string makes the whole array unpublishable
 			of = kind
 		}
 	}
 	if element := array.Type().Elem(); len(values) == 0 {
-		of = kindNull
+		of = KindNull
 		if element.Kind() != reflect.Interface {
 			of, _ = describeElement(reflect.Zero(element).Interface())
 		}
@@ -235,23 +235,23 @@ func jsonArray(array reflect.Value) any {
 	return jsonObject{{"of", of}, {"values", values}}
 }
 
-// describeElement is describeValue with names also for JSON's own types.
+// describeElement is Describe with names also for JSON's own types.
 func describeElement(v any) (kind string, content any) {
-	kind, content = describeValue(v)
+	kind, content = Describe(v)
 	if kind != "" {
 		return kind, content
 	}
 	switch content.(type) {
 	case nil:
-		return kindNull, nil
+		return KindNull, nil
 	case bool:
-		return kindBoolean, content
+		return KindBoolean, content
 	case string:
-		return kindString, content
+		return KindString, content
 	case int64:
-		return kindLong, content
+		return KindLong, content
 	}
-	return kindDouble, content
+	return KindDouble, content
 }
 
 // A jsonObject is an object whose members keep their order.
@@ -262,16 +262,16 @@ type jsonMember struct {
 	value any
 }
 
-func (o jsonObject) MarshalJSON() ([]byte, error) { return o.appendTo(nil), nil }
+func (o jsonObject) MarshalJSON() ([]byte, error) { return o.AppendTo(nil), nil }
 
-func (o jsonObject) appendTo(dst []byte) []byte {
+func (o jsonObject) AppendTo(dst []byte) []byte {
 	dst = append(dst, '{')
 	for i, m := range o {
 		if i > 0 {
 			dst = append(dst, ',')
 		}
-		dst = append(appendJSONString(dst, m.name), ':')
-		dst = appendJSON(dst, m.value)
+		dst = append(AppendString(dst, m.name), ':')
+		dst = AppendJSON(dst, m.value)
 	}
 	return append(dst, '}')
 }
