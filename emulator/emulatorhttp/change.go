@@ -12,7 +12,7 @@ import (
 	"strings"
 )
 
-// maxBody is the largest body of a request in bytes.
+// maxBody is the largest body of a request in bytes, except one that sends an event.
 const maxBody = 64 << 10
 
 // errorJSON is the answer to a request that fails.
@@ -39,26 +39,31 @@ func refuse(status int, field, format string, args ...any) *badRequest {
 
 // change makes a handler of a function that changes the server. It answers with the function's
 // result and status, or with its error. It refuses requests that a page of another site could make
-// a browser send.
-func (h *handler) change(perform func(*http.Request) (status int, result any, err error)) http.HandlerFunc {
+// a browser send, and bodies of more than limit bytes.
+func (h *handler) change(limit int64, perform func(*http.Request) (status int, result any, err error)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		err := h.mayChange(r)
 		var status int
 		var result any
 		if err == nil {
-			r.Body = http.MaxBytesReader(w, r.Body, maxBody)
+			r.Body = http.MaxBytesReader(w, r.Body, limit)
 			status, result, err = perform(r)
 		}
 		if err == nil {
 			answer(w, status, result)
 			return
 		}
-		bad, ok := errors.AsType[*badRequest](err)
-		if !ok {
-			bad = refuse(http.StatusInternalServerError, "", "%s", plain(err))
-		}
-		answer(w, bad.status, bad.errorJSON)
+		answerError(w, err)
 	}
+}
+
+// answerError answers with an error of a request.
+func answerError(w http.ResponseWriter, err error) {
+	bad, ok := errors.AsType[*badRequest](err)
+	if !ok {
+		bad = refuse(http.StatusInternalServerError, "", "%s", plain(err))
+	}
+	answer(w, bad.status, bad.errorJSON)
 }
 
 // mayChange reports why a request may not change the server; nil means that it may.
@@ -81,8 +86,8 @@ func readBody(r *http.Request, fields map[string]any) error {
 	}
 	text, err := io.ReadAll(r.Body)
 	if err != nil {
-		if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
-			return refuse(http.StatusRequestEntityTooLarge, "", "the body is too large: send at most %d bytes", maxBody)
+		if tooLarge, ok := errors.AsType[*http.MaxBytesError](err); ok {
+			return refuse(http.StatusRequestEntityTooLarge, "", "the body is too large: send at most %d bytes", tooLarge.Limit)
 		}
 		return refuse(http.StatusBadRequest, "", "the body cannot be read: %v", err)
 	}
@@ -108,12 +113,16 @@ func readBody(r *http.Request, fields map[string]any) error {
 // wanted describes the JSON of a field.
 func wanted(target any) string {
 	switch target.(type) {
-	case *string:
+	case *string, **string:
 		return "a string"
 	case *int, **int:
 		return "a whole number"
 	case *bool, **bool:
 		return "true or false"
+	case **[]byte:
+		return "bytes in base64"
+	case *map[string]json.RawMessage:
+		return "an object"
 	default:
 		return "an array of strings"
 	}

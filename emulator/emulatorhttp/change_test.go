@@ -159,7 +159,7 @@ func TestForeignPagesChangeNothing(t *testing.T) {
 			}
 		}
 	}
-	for _, request := range []string{"DELETE /api/faults", "DELETE /api/faults/1", "POST /api/hubs", "PATCH /api/hubs/events", "DELETE /api/hubs/events"} {
+	for _, request := range []string{"POST /api/events", "DELETE /api/faults", "DELETE /api/faults/1", "POST /api/hubs", "PATCH /api/hubs/events", "DELETE /api/hubs/events"} {
 		method, path, _ := strings.Cut(request, " ")
 		r := httptest.NewRequestWithContext(t.Context(), method, path, strings.NewReader("{}"))
 		r.Host = "localhost"
@@ -175,7 +175,7 @@ func TestForeignPagesChangeNothing(t *testing.T) {
 
 func TestAReadOnlyPageChangesNothing(t *testing.T) {
 	p := newPage(t, nil, &emulatorhttp.Options{ReadOnly: true})
-	for _, request := range []string{"POST /api/faults", "DELETE /api/faults", "DELETE /api/faults/1", "POST /api/hubs", "PATCH /api/hubs/events", "DELETE /api/hubs/events"} {
+	for _, request := range []string{"POST /api/events", "POST /api/faults", "DELETE /api/faults", "DELETE /api/faults/1", "POST /api/hubs", "PATCH /api/hubs/events", "DELETE /api/hubs/events"} {
 		method, path, _ := strings.Cut(request, " ")
 		got := decode[problem](t, p.call(t, method, path, `{"rule": "throttle"}`, http.StatusForbidden))
 		if !strings.Contains(got.Error, "Options.ReadOnly") {

@@ -1,18 +1,16 @@
 package emulatorhttp
 
 import (
-	"context"
 	"fmt"
 	"net/http"
 	"strconv"
-	"strings"
 
 	"github.com/go-eventhubs/eventhubs/emulator"
 )
 
 // eventsJSON is the answer to /api/events.
 type eventsJSON struct {
-	Events []eventJSON `json:"events"` // newest first
+	Events []eventJSON `json:"events"` // newest first, or oldest first from a start
 	// Searched is how many events were examined. All says that these were all events.
 	Searched int  `json:"searched"`
 	All      bool `json:"all"`
@@ -34,72 +32,16 @@ type eventJSON struct {
 	Body        bodyJSON       `json:"body"`
 }
 
-const (
-	defaultLimit = 50
-	maxLimit     = 500
-
-	// The limits of a search: events, bytes, and bytes of each body.
-	maxSearched      = 20_000
-	maxSearchedBytes = 64 << 20
-	maxSearchedBody  = 64 << 10
-)
-
-// events answers with the newest events of a hub or a partition.
+// events answers with the events of a selection.
 func (h *handler) events(w http.ResponseWriter, r *http.Request) {
-	query := r.URL.Query()
-	hub, partition, limit := query.Get("hub"), query.Get("partition"), defaultLimit
-	if text := query.Get("limit"); text != "" {
-		n, err := strconv.Atoi(text)
-		if err != nil || n < 1 || n > maxLimit {
-			fail(w, http.StatusBadRequest, fmt.Sprintf("limit is %q; it must be between 1 and %d", text, maxLimit))
-			return
-		}
-		limit = n
-	}
-	ids := h.server.PartitionIDs(hub)
-	if ids == nil || h.hidden(hub) {
-		fail(w, http.StatusNotFound, fmt.Sprintf("there is no hub %q", hub))
+	selected, err := h.selectionOf(r.URL.Query())
+	if err != nil {
+		answerError(w, err)
 		return
 	}
-	if partition != "" && !contains(ids, partition) {
-		fail(w, http.StatusNotFound, fmt.Sprintf("hub %q has no partition %q", hub, partition))
-		return
-	}
-	answer(w, http.StatusOK, h.find(r.Context(), hub, partition, strings.ToLower(query.Get("q")), limit))
-}
-
-// find finds the newest events that contain text; every event contains an empty text.
-func (h *handler) find(ctx context.Context, hub, partition, text string, limit int) eventsJSON {
-	out := eventsJSON{Events: []eventJSON{}, All: true}
-	bytes := 0
-	for e := range h.server.Newest(hub, partition) {
-		if len(out.Events) == limit || out.Searched == maxSearched || bytes > maxSearchedBytes || ctx.Err() != nil {
-			out.All = false
-			break
-		}
-		out.Searched++
-		if text != "" {
-			bytes += min(len(e.Message), maxSearchedBody)
-		}
-		if text == "" || matches(&e, text) {
-			out.Events = append(out.Events, newEvent(&e, brief))
-		}
-	}
-	return out
-}
-
-// matches reports whether a searchable part of an event contains text, which is in lower case.
-func matches(e *emulator.Event, text string) bool {
-	in := func(s string) bool { return strings.Contains(strings.ToLower(s), text) }
-	if in(e.PartitionKey) || in(e.ContentType) || in(show(e.MessageID)) || in(string(e.Body[:min(len(e.Body), maxSearchedBody)])) {
-		return true
-	}
-	for name, value := range e.Properties {
-		if in(name) || in(show(value)) {
-			return true
-		}
-	}
-	return false
+	out := eventsJSON{Events: []eventJSON{}}
+	out.Searched, out.All = h.find(r.Context(), &selected, func(e *emulator.Event) { out.Events = append(out.Events, newEvent(e, brief)) })
+	answer(w, http.StatusOK, out)
 }
 
 // event answers with a whole event.
@@ -140,9 +82,4 @@ func (h *handler) lookup(w http.ResponseWriter, r *http.Request) (emulator.Event
 		return emulator.Event{}, false
 	}
 	return e, true
-}
-
-func contains(ids []string, id string) bool {
-	n, err := strconv.Atoi(id) // the ids are numbers from 0
-	return err == nil && n >= 0 && n < len(ids) && ids[n] == id
 }

@@ -30,8 +30,8 @@ type Options struct {
 	// Default: none.
 	Hidden []string
 
-	// ReadOnly refuses every request that changes the server: setting and removing faults, and
-	// creating, changing and deleting hubs.
+	// ReadOnly refuses every request that changes the server: sending events, setting and removing
+	// faults, and creating, changing and deleting hubs.
 	// Default: programs and the page itself may change the server.
 	ReadOnly bool
 }
@@ -66,17 +66,19 @@ func New(server *emulator.Server, options *Options) http.Handler {
 	mux.Handle("GET /", http.FileServerFS(page))
 	mux.HandleFunc("GET /api/snapshot", h.snapshot)
 	mux.HandleFunc("GET /api/events", h.events)
+	mux.HandleFunc("POST /api/events", h.change(maxEvent, h.send))
+	mux.HandleFunc("GET /api/records", h.records)
 	mux.HandleFunc("GET /api/event", h.event)
 	mux.HandleFunc("GET /api/body", h.body)
 	mux.HandleFunc("GET /api/faults", h.listFaults)
-	mux.HandleFunc("POST /api/faults", h.change(h.addFault))
-	mux.HandleFunc("DELETE /api/faults", h.change(h.removeFaults))
-	mux.HandleFunc("DELETE /api/faults/{id}", h.change(h.removeFault))
+	mux.HandleFunc("POST /api/faults", h.change(maxBody, h.addFault))
+	mux.HandleFunc("DELETE /api/faults", h.change(maxBody, h.removeFaults))
+	mux.HandleFunc("DELETE /api/faults/{id}", h.change(maxBody, h.removeFault))
 	mux.HandleFunc("GET /api/hubs", h.listHubs)
-	mux.HandleFunc("POST /api/hubs", h.change(h.addHub))
+	mux.HandleFunc("POST /api/hubs", h.change(maxBody, h.addHub))
 	mux.HandleFunc("GET /api/hubs/{name...}", h.hub)
-	mux.HandleFunc("PATCH /api/hubs/{name...}", h.change(h.changeHub))
-	mux.HandleFunc("DELETE /api/hubs/{name...}", h.change(h.deleteHub))
+	mux.HandleFunc("PATCH /api/hubs/{name...}", h.change(maxBody, h.changeHub))
+	mux.HandleFunc("DELETE /api/hubs/{name...}", h.change(maxBody, h.deleteHub))
 	mux.HandleFunc("GET /api/", func(w http.ResponseWriter, _ *http.Request) {
 		fail(w, http.StatusNotFound, "there is no such resource")
 	})

@@ -157,6 +157,9 @@ func TestTheSnapshot(t *testing.T) {
 	if got := decode[emulatorhttp.Snapshot](t, p.get(t, "/api/snapshot", http.StatusOK)); strings.Contains(strings.Join(got.InForce, ""), "hook") {
 		t.Errorf("in force is %q, which says the same twice", got.InForce)
 	}
+	if got.Durable || got.Discard || got.MaxMemory <= 0 {
+		t.Errorf("durable %v, discard %v, maxMemory %d; want false, false and the bound", got.Durable, got.Discard, got.MaxMemory)
+	}
 	// An empty list is an empty array, never null, so the page need not check twice.
 	if text := p.get(t, "/api/snapshot", http.StatusOK).Body.String(); strings.Contains(strings.ReplaceAll(text, `"enqueued":null`, ""), "null") {
 		t.Errorf("null in %s", text)
@@ -420,6 +423,8 @@ func TestALargeEventIsCheapToList(t *testing.T) {
 
 func FuzzQueries(f *testing.F) {
 	f.Add("hub=events&partition=0&sequence=0&q=x&limit=3", []byte(`{"a":1}`))
+	f.Add("hub=events&partition=0&from=offset:0&events=0:0,1:2", []byte("x"))
+	f.Add("hub=events&from=2026-01-02T03:04:05Z", []byte{})
 	f.Add("hub=events&partition=00&sequence=99999999999999999999", []byte("\xff\xfe"))
 	f.Fuzz(func(t *testing.T, query string, body []byte) {
 		server, err := emulator.New(&emulator.Options{Addr: emulator.InMemory})
@@ -431,7 +436,7 @@ func FuzzQueries(f *testing.F) {
 			t.Fatal(err)
 		}
 		handler := emulatorhttp.New(server, nil)
-		for _, path := range []string{"/api/events", "/api/event", "/api/body"} {
+		for _, path := range []string{"/api/events", "/api/event", "/api/body", "/api/records"} {
 			r := httptest.NewRequest(http.MethodGet, path, nil)
 			r.Host, r.URL.RawQuery = "localhost", query
 			w := httptest.NewRecorder()

@@ -57,8 +57,8 @@ func (h *handler) listHubs(w http.ResponseWriter, _ *http.Request) {
 // hub answers with one hub.
 func (h *handler) hub(w http.ResponseWriter, r *http.Request) {
 	hub, err := h.findHub(r.PathValue("name"))
-	if bad, ok := errors.AsType[*badRequest](err); ok {
-		answer(w, bad.status, bad.errorJSON)
+	if err != nil {
+		answerError(w, err)
 		return
 	}
 	answer(w, http.StatusOK, hub)

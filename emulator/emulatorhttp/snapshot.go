@@ -18,6 +18,9 @@ type snapshotJSON struct {
 	Address         string      `json:"address"`         // the server's address for clients
 	ThroughputUnits int         `json:"throughputUnits"` // 0: no bounds
 	InForce         []string    `json:"inForce"`         // the server's configured behaviour, in words
+	Durable         bool        `json:"durable"`         // events survive the server
+	Discard         bool        `json:"discard"`         // events are counted and none is kept
+	MaxMemory       int64       `json:"maxMemory"`       // bound of the events in memory in bytes; negative: none
 	Hubs            []hubJSON   `json:"hubs"`
 	Faults          []faultJSON `json:"faults"`
 	Rules           []ruleJSON  `json:"rules"`    // faults that rules have set
@@ -110,7 +113,8 @@ func (h *handler) snapshot(w http.ResponseWriter, _ *http.Request) {
 	s := h.server.Snapshot()
 	out := snapshotJSON{
 		Time: s.Time, Started: s.Started, Address: h.server.Addr(), ThroughputUnits: s.ThroughputUnits,
-		InForce: h.inForce(&s), Rules: h.rules(), ReadOnly: h.options.ReadOnly, Hubs: []hubJSON{}, Faults: []faultJSON{}, Connections: []connectionJSON{}, ConnectionCount: len(s.Connections),
+		InForce: h.inForce(&s), Durable: s.Durable, Discard: s.Discard, MaxMemory: s.MaxMemory, Rules: h.rules(), ReadOnly: h.options.ReadOnly,
+		Hubs: []hubJSON{}, Faults: []faultJSON{}, Connections: []connectionJSON{}, ConnectionCount: len(s.Connections),
 	}
 	for _, hub := range s.Hubs {
 		if !h.hidden(hub.Name) {
