@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/cdproto/log"
 	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/cdproto/runtime"
@@ -26,19 +27,42 @@ const patience = 20 * time.Second
 // browsers are the names of Chromium on different systems.
 var browsers = []string{"chromium-headless-shell", "headless_shell", "chromium", "chromium-browser", "google-chrome", "chrome"}
 
-// browser finds Chromium. Without it the tests cannot run.
-func browser(t *testing.T) string {
-	t.Helper()
+// findBrowser finds Chromium. Without it the tests cannot run.
+func findBrowser() (string, error) {
 	if path := os.Getenv("CHROMIUM"); path != "" {
-		return path
+		return path, nil
 	}
 	for _, name := range browsers {
 		if path, err := exec.LookPath(name); err == nil {
-			return path
+			return path, nil
 		}
 	}
-	t.Fatalf("none of %s is installed; interop/page/run does it on Debian, elsewhere CHROMIUM names the program", strings.Join(browsers, ", "))
-	return ""
+	return "", fmt.Errorf("none of %s is installed; interop/page/run does it on Debian, elsewhere CHROMIUM names the program", strings.Join(browsers, ", "))
+}
+
+// endBrowser ends the browser of startBrowser.
+var endBrowser = func() {}
+
+// startBrowser starts one browser for all tests. Each test has a tab of its own.
+var startBrowser = sync.OnceValues(func() (context.Context, error) {
+	path, err := findBrowser()
+	if err != nil {
+		return nil, err
+	}
+	allocator, endAllocator := chromedp.NewExecAllocator(context.Background(), append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(path), chromedp.NoSandbox)...)
+	running, end := chromedp.NewContext(allocator)
+	endBrowser = func() {
+		end()
+		endAllocator()
+	}
+	return running, chromedp.Do(running) // starts the browser, which ends with this context
+})
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	endBrowser()
+	removeCommand()
+	os.Exit(code)
 }
 
 // A tab shows the page of an emulator.
@@ -52,7 +76,7 @@ type tab struct {
 	complaint []string // errors in the browser's console
 }
 
-// openTab starts an emulator, and a browser at its page. Both end with the test.
+// openTab starts an emulator, and opens a tab at its page. Both end with the test.
 func openTab(t *testing.T, options *emulator.Options) *tab {
 	t.Helper()
 	server, err := emulator.New(options)
@@ -63,24 +87,61 @@ func openTab(t *testing.T, options *emulator.Options) *tab {
 	return openTabOf(t, server, "")
 }
 
-// openTabOf starts a browser at the page of a server, at a fragment of it. It ends with the test.
+// openTabOf opens a tab at the page of a server, at a fragment of it. It ends with the test.
 func openTabOf(t *testing.T, server *emulator.Server, fragment string) *tab {
 	t.Helper()
-	w := &tab{server: server, http: httptest.NewServer(emulatorhttp.New(server, nil))}
+	return openTabWith(t, server, nil, fragment)
+}
+
+// openTabWith is openTabOf with options of the page.
+func openTabWith(t *testing.T, server *emulator.Server, options *emulatorhttp.Options, fragment string) *tab {
+	t.Helper()
+	w := &tab{server: server, http: httptest.NewServer(emulatorhttp.New(server, options))}
 	t.Cleanup(w.http.Close)
-	allocator, cancel := chromedp.NewExecAllocator(context.WithoutCancel(t.Context()), append(chromedp.DefaultExecAllocatorOptions[:],
-		chromedp.ExecPath(browser(t)), chromedp.NoSandbox, chromedp.WindowSize(1280, 1620))...)
-	t.Cleanup(cancel)
-	w.ctx, cancel = chromedp.NewContext(allocator, chromedp.WithListener(w.hear))
-	t.Cleanup(cancel)
-	if err := chromedp.Do(w.ctx); err != nil { // starts the browser, which ends with this context
-		t.Fatal(err)
-	}
+	w.ctx = newTab(t, w.hear)
 	if _, err := chromedp.Call(w.ctx, network.Enable, network.EnableParams{}); err != nil {
 		t.Fatal(err)
 	}
+	w.resize(t, 1280, 1620)
 	w.do(t, chromedp.Navigate(w.http.URL+"/"+fragment))
 	return w
+}
+
+// newTab opens an empty tab, which ends with the test. A function hears its events.
+func newTab(t *testing.T, hear func(any)) context.Context {
+	t.Helper()
+	running, err := startBrowser()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var options []chromedp.ContextOption
+	if hear != nil {
+		options = append(options, chromedp.WithListener(hear))
+	}
+	ctx, cancel := chromedp.NewContext(running, options...)
+	t.Cleanup(cancel)
+	if err := chromedp.Do(ctx); err != nil {
+		t.Fatal(err)
+	}
+	return ctx
+}
+
+// resize sets the size of the page's window. A narrow one is a phone's.
+func (w *tab) resize(t *testing.T, width, height int64) {
+	t.Helper()
+	size := emulation.SetDeviceMetricsOverrideParams{Width: width, Height: height, DeviceScaleFactor: 1, Mobile: width < 500}
+	if _, err := chromedp.Call(w.ctx, emulation.SetDeviceMetricsOverride, size); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// scheme makes the system light or dark for the page.
+func (w *tab) scheme(t *testing.T, name string) {
+	t.Helper()
+	media := emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: name}}}
+	if _, err := chromedp.Call(w.ctx, emulation.SetEmulatedMedia, media); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // hear notes the page's requests and errors.
@@ -105,7 +166,8 @@ func (w *tab) peaceful(t *testing.T) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, url := range w.requested {
-		if !strings.HasPrefix(url, w.http.URL+"/") {
+		// Chromium has an icon of its own in a field for a time.
+		if !strings.HasPrefix(url, w.http.URL+"/") && !strings.HasPrefix(url, "data:image/svg+xml;base64,") {
 			t.Errorf("the page has asked for %s", url)
 		}
 	}

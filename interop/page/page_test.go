@@ -5,18 +5,19 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azeventhubs/v2"
 	"github.com/chromedp/cdproto/accessibility"
-	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/cdproto/input"
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
 
 	"github.com/go-eventhubs/eventhubs/emulator"
+	"github.com/go-eventhubs/eventhubs/emulator/emulatordata"
 )
 
 func seed(t *testing.T, server *emulator.Server, hub, partition string, events ...emulator.Event) {
@@ -27,7 +28,7 @@ func seed(t *testing.T, server *emulator.Server, hub, partition string, events .
 }
 
 func TestThePageShowsWhatIsThere(t *testing.T) {
-	w := openTab(t, &emulator.Options{ThroughputUnits: 2, Hubs: []emulator.Hub{{Name: "orders", Partitions: 3, ConsumerGroups: []string{"audit"}}, {Name: "other"}}})
+	w := openTab(t, &emulator.Options{ThroughputUnits: 2, MaxMemory: 64_000_000, Hubs: []emulator.Hub{{Name: "orders", Partitions: 3, ConsumerGroups: []string{"audit"}}, {Name: "other"}}})
 	seed(t, w.server, "orders", "1", emulator.Event{Body: []byte(`{"total": 12345678901234567890}`), PartitionKey: "käse", Properties: map[string]any{"n": int64(7)}})
 	seed(t, w.server, "orders", "2", emulator.Event{Body: []byte("one")}, emulator.Event{Body: []byte("two")})
 	w.until(t, `document.querySelectorAll("#list tr").length === 3 && document.getElementById("found").textContent === "The newest 3 of 3"`)
@@ -35,7 +36,9 @@ func TestThePageShowsWhatIsThere(t *testing.T) {
 		`document.getElementById("address").textContent`:                                                               w.server.Addr(),
 		`document.getElementById("state-text").textContent`:                                                            "Live",
 		`document.getElementById("hub-name").textContent`:                                                              "orders",
-		`document.getElementById("hub-about").textContent`:                                                             "3 partitions · keeps everything",
+		`document.getElementById("hub-about").textContent`:                                                             "3 partitions · keeps what fits in 64.0 MB of memory",
+		`document.getElementById("where").textContent`:                                                                 "in memory",
+		`document.getElementById("keeping").textContent`:                                                               "Events are in memory, and end with the emulator.",
 		`document.getElementById("total-events").textContent`:                                                          "3",
 		`[...document.querySelectorAll("#hubs a")].map(a => a.children[1].textContent.split(",")[0]).join()`:           "3 events,0 events",
 		`[...document.querySelectorAll("#partitions tr")].map(r => r.cells[2].textContent).join()`:                     "0,1,2",
@@ -64,7 +67,7 @@ func TestThePageIsLive(t *testing.T) {
 		seed(t, w.server, "events", "0", emulator.Event{Body: fmt.Appendf(nil, "event %d", i)})
 		w.until(t, fmt.Sprintf(`document.querySelector("#list tr")?.cells[4].textContent === "event %d" && document.getElementById("total-events").textContent === "%d"`, i, i+1))
 	}
-	w.until(t, `document.getElementById("history").getAttribute("aria-label") !== "Events a second, in the last two minutes: at most 0"`)
+	w.until(t, `/^Events a second, in the last \d+ s: at most [1-9]/.test(document.getElementById("history").getAttribute("aria-label"))`)
 
 	producer, err := azeventhubs.NewProducerClientFromConnectionString(w.server.ConnectionString("events"), "", &azeventhubs.ProducerClientOptions{ApplicationID: "shop"})
 	if err != nil {
@@ -93,22 +96,6 @@ func TestThePageIsLive(t *testing.T) {
 	w.until(t, `document.getElementById("state-text").textContent === "The emulator does not answer"`)
 }
 
-func TestFaultsAreSetAndClearedOnThePage(t *testing.T) {
-	w := openTab(t, nil)
-	w.do(t, chromedp.WaitVisible("#rule"), chromedp.SendKeys("#rule", "throttle hub=nothing\r"))
-	w.until(t, `document.getElementById("rule-error").textContent.includes("there is no such hub: create it first")`)
-	w.do(t, chromedp.Evaluate[chromedp.Void](`document.getElementById("rule").value = ""`), chromedp.SendKeys("#rule", "throttle hub=events count=2\r"))
-	w.until(t, `document.getElementById("rules").textContent === "throttle hub=events count=20 hits, 2 to comeClear" && document.getElementById("rule-error").hidden`)
-	if faults := w.server.Faults(); len(faults) != 1 || faults[0].Rule.String() != "throttle hub=events count=2" {
-		t.Errorf("the server has the faults %v, want the one of the form", faults)
-	}
-	w.do(t, chromedp.Click("#rules button"))
-	w.until(t, `document.getElementById("rules").children.length === 0`)
-	if faults := w.server.Faults(); len(faults) != 0 {
-		t.Errorf("the server still has the faults %v", faults)
-	}
-}
-
 func TestLagGoesDownAsAConsumerReads(t *testing.T) {
 	w := openTab(t, &emulator.Options{Hubs: []emulator.Hub{{Name: "events", Partitions: 2}}})
 	for range 5 {
@@ -127,14 +114,71 @@ func TestLagGoesDownAsAConsumerReads(t *testing.T) {
 		t.Fatal(err)
 	}
 	const group = `[...document.querySelectorAll("#groups tr:first-child > *")].map(c => (c.querySelector("summary") ?? c).textContent).join()`
-	w.until(t, group+` === "$Default,1 of 2,1,3"`)
+	w.until(t, group+` === "$Default,1 of 2,1,,3,3"`)
 	if _, err := reader.ReceiveEvents(t.Context(), 3, nil); err != nil {
 		t.Fatal(err)
 	}
-	w.until(t, group+` === "$Default,1 of 2,1,0"`)
+	w.until(t, group+` === "$Default,1 of 2,1,,3,0"`)
 	_ = reader.Close(t.Context())
 	seed(t, w.server, "events", "1", emulator.Event{Body: []byte("x")})
-	w.until(t, group+` === "$Default,1 of 2,0,1"`)
+	w.until(t, group+` === "$Default,1 of 2,0,,3,1"`)
+
+	// The chart has been there: 3 behind is at its top, 0 at its bottom.
+	w.until(t, `/^Behind, in the last \d+ s: at most 3$/.test(document.querySelector("#groups svg").getAttribute("aria-label"))`)
+	heights := strings.Fields(eval[string](t, w, `document.querySelector("#groups .line").getAttribute("d").match(/,[\d.]+/g).map(y => y.slice(1)).join(" ")`))
+	if !slices.Contains(heights, "4.0") || !slices.Contains(heights, "54.0") || heights[len(heights)-1] == "54.0" {
+		t.Errorf("the chart has the heights %v, want 4.0 for 3 behind, then 54.0 for none, then another", heights)
+	}
+	w.do(t, chromedp.Click("#groups summary"))
+	w.until(t, `document.querySelector("#groups details li")?.textContent === "Partition 1: next 5, behind 1 (no receiver now)"`)
+}
+
+// The charts show nothing about times at which the page did not look.
+func TestChartsShowOnlyWhatThePageSaw(t *testing.T) {
+	w := openTab(t, nil)
+	for range 100 {
+		seed(t, w.server, "events", "0", emulator.Event{Body: []byte("x")})
+	}
+	const line = `document.querySelector("#history .line").getAttribute("d")`
+	w.until(t, line+` && document.getElementById("total-events").textContent === "100"`)
+	first := eval[float64](t, w, `Number(`+line+`.match(/^M([\d.]+)/)[1])`)
+	if first < 300 { // of 600: the chart is half a minute wide at least
+		t.Errorf("the line begins at %v, before the page was opened", first)
+	}
+	if got := eval[int](t, w, line+`.match(/M/g).length`); got != 1 {
+		t.Errorf("the line has %d parts before any pause: %s", got, eval[string](t, w, line))
+	}
+	w.do(t, chromedp.Click("#pause"))
+	w.until(t, `document.getElementById("state-text").textContent === "Paused"`)
+	seed(t, w.server, "events", "0", emulator.Event{Body: []byte("unseen")})
+	w.do(t, chromedp.Evaluate[chromedp.Void](`window.later = false; setTimeout(() => window.later = true, 4000)`))
+	w.until(t, `window.later`)
+	w.do(t, chromedp.Click("#pause"))
+	w.until(t, `document.getElementById("total-events").textContent === "101" && document.getElementById("rate-events").textContent === "–"`)
+	w.until(t, `document.getElementById("rate-events").textContent !== "–" && `+line+`.match(/M/g).length === 2`)
+}
+
+func TestThePageSaysWhereEventsAre(t *testing.T) {
+	store, err := emulatordata.Open(t.TempDir(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = store.Close() })
+	for _, test := range []struct {
+		options                emulator.Options
+		where, sentence, about string
+	}{
+		{emulator.Options{Store: store}, "on disk", "Events are kept on disk, and are there again after a restart.", "4 partitions · keeps everything"},
+		{emulator.Options{Discard: true}, "counts events only", "Events are counted, and none is kept.", "4 partitions · keeps no events"},
+		{emulator.Options{MaxMemory: -1}, "in memory", "Events are in memory, and end with the emulator.", "4 partitions · keeps everything"},
+	} {
+		w := openTab(t, &test.options)
+		w.until(t, fmt.Sprintf(`document.getElementById("where").textContent === %q && document.getElementById("keeping").textContent === %q && document.getElementById("hub-about").textContent === %q`,
+			test.where, test.sentence, test.about))
+		if said := eval[bool](t, w, `document.body.innerText.includes("in memory")`); said != (test.where == "in memory") {
+			t.Errorf("%s: \"in memory\" is said %v", test.where, said)
+		}
+	}
 }
 
 func TestALargeEventDoesNotBreakThePage(t *testing.T) {
@@ -217,6 +261,14 @@ func TestTheKeyboardIsEnough(t *testing.T) {
 	w.do(t, chromedp.KeyEvent("KEY-2"))
 	w.until(t, `document.getElementById("text").value === "KEY-2"`)
 	w.until(t, `document.querySelectorAll("#list tr").length === 10 && document.getElementById("found").textContent === "10 events found among all 30"`)
+	w.do(t, chromedp.KeyEvent(kb.ArrowDown))
+	if got := eval[string](t, w, `document.activeElement.textContent`); got != "0 / 29" {
+		t.Fatalf("the arrow leads from the search to %q", got)
+	}
+	w.do(t, chromedp.KeyEvent(kb.ArrowUp))
+	if got := eval[string](t, w, `document.activeElement.id`); got != "text" {
+		t.Errorf("the arrow leads back to %q", got)
+	}
 	w.do(t, chromedp.KeyEvent(kb.Tab), chromedp.KeyEvent(kb.Tab))
 	if got := eval[string](t, w, `document.activeElement.textContent`); got != "0 / 29" {
 		t.Fatalf("behind the search comes %q", got)
@@ -227,6 +279,12 @@ func TestTheKeyboardIsEnough(t *testing.T) {
 	w.do(t, chromedp.KeyEvent(kb.ArrowDown), chromedp.KeyEvent(kb.ArrowDown), chromedp.KeyEvent(kb.ArrowUp), chromedp.KeyEvent(kb.Enter), chromedp.WaitVisible("#event"))
 	if got := eval[string](t, w, `document.getElementById("event-title").textContent`); got != "Event 26 of partition 0" {
 		t.Errorf("open is %q", got)
+	}
+	for key, want := range map[string]string{kb.ArrowRight: "Event 23 of partition 0", kb.ArrowLeft: "Event 29 of partition 0"} {
+		w.do(t, chromedp.KeyEvent(key))
+		w.until(t, fmt.Sprintf(`document.getElementById("event-title").textContent === %q`, want))
+		w.do(t, chromedp.KeyEvent(map[string]string{kb.ArrowRight: kb.ArrowLeft, kb.ArrowLeft: kb.ArrowRight}[key]))
+		w.until(t, `document.getElementById("event-title").textContent === "Event 26 of partition 0"`)
 	}
 	w.do(t, chromedp.KeyEvent(kb.Escape))
 	w.until(t, `!document.getElementById("event").open`)
@@ -267,7 +325,7 @@ func TestScreenReadersGetNames(t *testing.T) {
 			}
 		}
 	}
-	for role, least := range map[string]int{"main": 1, "navigation": 1, "heading": 6, "table": 4, "columnheader": 15, "rowheader": 5, "searchbox": 1, "status": 1, "button": 2} {
+	for role, least := range map[string]int{"main": 1, "navigation": 1, "heading": 6, "table": 3, "columnheader": 18, "rowheader": 5, "searchbox": 1, "status": 1, "button": 2} {
 		if roles[role] < least {
 			t.Errorf("%d elements are a %s, want %d at least; there are %v", roles[role], role, least, roles)
 		}
@@ -276,12 +334,10 @@ func TestScreenReadersGetNames(t *testing.T) {
 
 func TestThePageIsDarkWhereTheSystemIs(t *testing.T) {
 	w := openTab(t, nil)
+	w.scheme(t, "light")
 	const background = `getComputedStyle(document.body).backgroundColor`
 	light := eval[string](t, w, background)
-	night := emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: "dark"}}}
-	if _, err := chromedp.Call(w.ctx, emulation.SetEmulatedMedia, night); err != nil {
-		t.Fatal(err)
-	}
+	w.scheme(t, "dark")
 	if dark := eval[string](t, w, background); dark == light || light != "rgb(246, 246, 243)" {
 		t.Errorf("the paper is %s by day, %s by night", light, dark)
 	}

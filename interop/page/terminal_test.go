@@ -12,10 +12,11 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"slices"
 	"strings"
+	"sync"
 	"testing"
 
+	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/chromedp"
 
 	"github.com/go-eventhubs/eventhubs/emulator"
@@ -72,14 +73,36 @@ type shell struct {
 
 func newShell(t *testing.T, server *emulator.Server) *shell {
 	t.Helper()
-	directory := t.TempDir()
-	build := exec.CommandContext(t.Context(), "go", "build", "-o", filepath.Join(directory, "eventhubs"), "./cmd/eventhubs")
-	build.Dir = "../.."
-	if output, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, output)
-	}
+	directory := buildCommand(t)
 	path := "PATH=" + directory + string(os.PathListSeparator) + os.Getenv("PATH")
 	return &shell{directory, append(os.Environ(), path, "EVENTHUBS_CONNECTION_STRING="+server.ConnectionString(""))}
+}
+
+// built builds the command once, in a folder that TestMain removes.
+var built = sync.OnceValues(func() (directory string, err error) {
+	if directory, err = os.MkdirTemp("", "page-test-"); err != nil {
+		return "", err
+	}
+	removeCommand = func() { _ = os.RemoveAll(directory) }
+	build := exec.Command("go", "build", "-o", filepath.Join(directory, "eventhubs"), "./cmd/eventhubs")
+	build.Dir = "../.."
+	if output, err := build.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("%w: %s", err, output)
+	}
+	return directory, nil
+})
+
+// removeCommand removes what built has made.
+var removeCommand = func() {}
+
+// buildCommand returns the folder with the program eventhubs.
+func buildCommand(t *testing.T) string {
+	t.Helper()
+	directory, err := built()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return directory
 }
 
 // run runs a command to its end. It returns the screen at the end, and the last screen that matched
@@ -137,16 +160,12 @@ func portray(t *testing.T, shots []shot) []byte {
 	body.WriteString("</main>")
 	served := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(body.Bytes()) }))
 	t.Cleanup(served.Close)
-	options := append(slices.Clone(chromedp.DefaultExecAllocatorOptions[:]),
-		chromedp.ExecPath(browser(t)), chromedp.NoSandbox, chromedp.WindowSize(1280, 1200), chromedp.Flag("force-device-scale-factor", "2"))
-	allocator, cancel := chromedp.NewExecAllocator(context.WithoutCancel(t.Context()), options...)
-	t.Cleanup(cancel)
-	ctx, cancel := chromedp.NewContext(allocator)
-	t.Cleanup(cancel)
-	if err := chromedp.Do(ctx); err != nil { // starts the browser, which ends with this context
+	ctx := newTab(t, nil)
+	size := emulation.SetDeviceMetricsOverrideParams{Width: 1280, Height: 1200, DeviceScaleFactor: 2}
+	if _, err := chromedp.Call(ctx, emulation.SetDeviceMetricsOverride, size); err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel = context.WithTimeout(ctx, patience)
+	ctx, cancel := context.WithTimeout(ctx, patience)
 	t.Cleanup(cancel)
 	if err := chromedp.Do(ctx, chromedp.Navigate(served.URL)); err != nil {
 		t.Fatal(err)

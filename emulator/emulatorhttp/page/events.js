@@ -1,0 +1,154 @@
+// The list of events: the newest ones, or those from a start, which contain a text.
+
+import { $, cells, make, row, set, sync } from "./document.js";
+import { openEvent } from "./event.js";
+import { ask } from "./server.js";
+import { shownHub, state, stored, sum } from "./state.js";
+import { clock, count, plural, preview, size } from "./words.js";
+
+const limits = [50, 100, 200, 500]; // of the list; "Show more" takes the next one
+const loud = 10; // new events at most that are marked as such
+
+let limit = limits[0];
+let shown = ""; // the version that the list shows
+let asked = ""; // the query of that version
+
+// startOf is the place in the words of the API: "" for the newest events.
+function startOf() {
+  const kind = $("from").value;
+  if (kind === "sequence" || kind === "offset") return `${kind}:${$("number").value || 0}`;
+  if (kind !== "time") return kind;
+  return $("time").value ? new Date($("time").value).toISOString() : "start";
+}
+
+const query = () => ({ hub: state.hub, partition: $("partition").value, from: startOf(), q: $("text").value.trim(), limit });
+
+// showStart shows the fields of the chosen start. A number is a place in one partition.
+export function showStart() {
+  const kind = $("from").value;
+  const inOne = kind === "sequence" || kind === "offset";
+  $("number").hidden = !inOne;
+  $("time").hidden = kind !== "time";
+  $("number").setAttribute("aria-label", kind === "offset" ? "Offset" : "Sequence number");
+  if ($("partition").options.length) $("partition").options[0].disabled = inOne;
+  if (inOne && $("partition").value === "" && $("partition").options.length > 1) $("partition").value = $("partition").options[1].value;
+}
+
+// begin shows another list from its beginning.
+export function begin() {
+  limit = limits[0];
+  showStart();
+}
+
+export async function showEvents() {
+  const h = shownHub();
+  if (!h) return clear("There is no hub.");
+  const wanted = query();
+  const name = JSON.stringify(wanted);
+  const version = JSON.stringify([wanted, h.created, stored(h), sum(h.partitions, (p) => p.heldEvents)]);
+  if (version === shown) return;
+  let answer;
+  try {
+    answer = await ask("api/events?" + new URLSearchParams(wanted));
+  } catch (error) {
+    if (!error.status) throw error;
+    shown = version;
+    return clear(error.message);
+  }
+  if (JSON.stringify(query()) !== name) return; // another answer is on its way
+  const same = asked === name;
+  shown = version;
+  asked = name;
+  showList(answer.events.map((e) => ({ ...e, name: `${wanted.hub} ${e.partition} ${e.sequence}` })), same, wanted.from !== "");
+  set($("none"), wanted.q ? "Nothing found." : wanted.from ? "No events from there on." : "No events yet.");
+  set($("found"), summary(h, wanted, answer));
+  $("more").hidden = answer.all || answer.events.length < limit || limit === limits.at(-1);
+}
+
+function clear(text) {
+  sync($("list"), [], () => "", () => null);
+  set($("none"), text);
+  set($("found"), "");
+  $("none").hidden = false;
+  $("more").hidden = true;
+  $("download").hidden = true;
+}
+
+function showList(found, same, forward) {
+  const list = $("list");
+  const old = new Map([...list.children].map((r) => [r.dataset.key, r]));
+  // The focused event must not disappear because new ones come.
+  if (same && !forward && list.contains(document.activeElement)) {
+    const names = new Set(found.map((e) => e.name));
+    found.push(...[...old.values()].map((r) => r.event).filter((e) => !names.has(e.name)));
+    found.length = Math.min(found.length, limits.at(-1));
+  }
+  const calm = found.filter((e) => !old.has(e.name)).length > loud; // so many would only flicker
+  sync(list, found, (e) => e.name, (e) => eventRow(e, same && !calm));
+  $("none").hidden = found.length > 0;
+  $("download").hidden = found.length === 0;
+  $("download").href = "api/records?" + new URLSearchParams({ hub: state.hub, events: found.map((e) => `${e.partition}:${e.sequence}`).join() });
+  $("download").setAttribute("aria-label", `Download ${plural(found.length, "event", "events")} as JSON lines`);
+}
+
+function summary(h, wanted, answer) {
+  const n = answer.events.length;
+  if (wanted.q) return `${plural(n, "event", "events")} found among ${answer.all && !wanted.from ? `all ${count(answer.searched)}` : `the ${wanted.from ? "first" : "newest"} ${count(answer.searched)}${wanted.from ? " from there" : ` of ${count(total(h, wanted))}`}`}`;
+  if (wanted.from) return n ? `${plural(n, "event", "events")}, oldest first${answer.all ? ", up to the newest" : ""}` : "";
+  return total(h, wanted) ? `The newest ${count(n)} of ${count(total(h, wanted))}` : "";
+}
+
+const total = (h, wanted) => (wanted.partition === "" ? stored(h) : sum(h.partitions.filter((p) => p.id === wanted.partition), (p) => p.events));
+
+function eventRow(e, isNew) {
+  const r = row(["number id", "time", "key", "properties", "body clip", "number size"]);
+  r.cells[0].append(make("button", { type: "button", class: "open", "aria-label": `Event ${e.sequence} of partition ${e.partition}` }, make("small", {}, e.partition + " / "), String(e.sequence)));
+  cells(r, [undefined, clock(e.enqueued), e.key ?? "", e.properties.map((p) => `${p.name}=${p.value}`).join("  "), preview(e.body), size(e.body.bytes)]);
+  if (e.body.kind === "binary" || e.body.kind === "value") r.cells[4].classList.add("binary");
+  if (isNew) r.classList.add("new");
+  r.event = e;
+  return r;
+}
+
+// move goes to the next event with an arrow key, from the search and from the list.
+function move(e) {
+  const by = { ArrowDown: 1, ArrowUp: -1 }[e.key];
+  if (!by) return;
+  const r = document.activeElement.closest("#list tr");
+  const to = r ? (by < 0 ? r.previousElementSibling : r.nextElementSibling) : by > 0 ? $("list").firstElementChild : null;
+  if (to) to.querySelector("button").focus();
+  else if (r && by < 0) $("text").focus();
+  else return;
+  e.preventDefault();
+}
+
+const atRest = () => !/^(INPUT|SELECT|TEXTAREA)$/.test(document.activeElement.tagName) && !document.querySelector("dialog[open]");
+
+export function listenToEvents(look) {
+  let typed = 0;
+  const later = () => {
+    clearTimeout(typed);
+    typed = setTimeout(look, 150);
+  };
+  const again = (wait) => () => {
+    begin();
+    wait();
+  };
+  for (const id of ["text", "number", "time"]) $(id).addEventListener("input", again(later));
+  for (const id of ["partition", "from"]) $(id).addEventListener("change", again(look));
+  $("search").addEventListener("submit", (e) => e.preventDefault());
+  $("more").addEventListener("click", () => {
+    limit = limits[limits.indexOf(limit) + 1];
+    look();
+  });
+  $("list").addEventListener("click", (e) => {
+    const r = e.target.closest("tr");
+    if (r && !String(getSelection())) openEvent(state.hub, r.event, () => [...$("list").children].map((x) => x.event));
+  });
+  for (const id of ["list", "text"]) $(id).addEventListener("keydown", move);
+  document.addEventListener("keydown", (e) => {
+    if (e.key !== "/" || e.ctrlKey || e.metaKey || e.altKey || !atRest()) return;
+    e.preventDefault();
+    $("text").focus();
+  });
+}
