@@ -61,7 +61,6 @@ var startBrowser = sync.OnceValues(func() (context.Context, error) {
 func TestMain(m *testing.M) {
 	code := m.Run()
 	endBrowser()
-	removeCommand()
 	os.Exit(code)
 }
 

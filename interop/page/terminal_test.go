@@ -13,13 +13,13 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
-	"sync"
 	"testing"
 
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/chromedp"
 
 	"github.com/go-eventhubs/eventhubs/emulator"
+	"github.com/go-eventhubs/eventhubs/internal/setup"
 )
 
 // A terminal holds the output of a program: lines, and the few controls that this project's command
@@ -78,31 +78,14 @@ func newShell(t *testing.T, server *emulator.Server) *shell {
 	return &shell{directory, append(os.Environ(), path, "EVENTHUBS_CONNECTION_STRING="+server.ConnectionString(""))}
 }
 
-// built builds the command once, in a folder that TestMain removes.
-var built = sync.OnceValues(func() (directory string, err error) {
-	if directory, err = os.MkdirTemp("", "page-test-"); err != nil {
-		return "", err
-	}
-	removeCommand = func() { _ = os.RemoveAll(directory) }
-	build := exec.Command("go", "build", "-o", filepath.Join(directory, "eventhubs"), "./cmd/eventhubs")
-	build.Dir = "../.."
-	if output, err := build.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("%w: %s", err, output)
-	}
-	return directory, nil
-})
-
-// removeCommand removes what built has made.
-var removeCommand = func() {}
-
 // buildCommand returns the folder with the program eventhubs.
 func buildCommand(t *testing.T) string {
 	t.Helper()
-	directory, err := built()
+	path, err := setup.Go(t.Context(), "eventhubs", "../..", "./cmd/eventhubs")
 	if err != nil {
 		t.Fatal(err)
 	}
-	return directory
+	return filepath.Dir(path)
 }
 
 // run runs a command to its end. It returns the screen at the end, and the last screen that matched

@@ -26,10 +26,12 @@ export function tell(element, text) {
   element.hidden = text === "";
 }
 
-// sync gives parent one child for each item, in order. It keeps existing children, and so the focus.
-export function sync(parent, items, key, create, update = () => {}) {
+const together = 20; // children that are made or removed before the browser may do something else
+
+function* syncing(parent, items, key, create, update = () => {}) {
   const old = new Map([...parent.children].map((e) => [e.dataset.key, e]));
   let at = parent.firstElementChild;
+  let n = 0;
   for (const item of items) {
     const k = String(key(item));
     let e = old.get(k);
@@ -37,12 +39,26 @@ export function sync(parent, items, key, create, update = () => {}) {
     else {
       e = create(item);
       e.dataset.key = k;
+      if (++n % together === 0) yield;
     }
     update(e, item);
     if (e === at) at = at.nextElementSibling;
     else parent.insertBefore(e, at);
   }
-  for (const e of old.values()) e.remove();
+  for (const e of old.values()) {
+    e.remove();
+    if (++n % together === 0) yield;
+  }
+}
+
+// sync gives parent one child for each item, in order. It keeps existing children, and so the focus.
+export function sync(...args) {
+  for (const step of syncing(...args)) void step;
+}
+
+// syncInSteps is sync for many children: the page goes on meanwhile.
+export async function syncInSteps(...args) {
+  for (const step of syncing(...args)) await new Promise((resume) => setTimeout(resume, 0, step));
 }
 
 export const row = (classes) => make("tr", {}, ...classes.map((c) => make("td", { class: c || undefined })));

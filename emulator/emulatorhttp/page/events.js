@@ -1,6 +1,6 @@
 // The list of events: the newest ones, or those from a start, which contain a text.
 
-import { $, cells, make, row, set, sync } from "./document.js";
+import { $, cells, make, row, set, syncInSteps } from "./document.js";
 import { openEvent } from "./event.js";
 import { ask } from "./server.js";
 import { shownHub, state, stored, sum } from "./state.js";
@@ -59,14 +59,14 @@ export async function showEvents() {
   const same = asked === name;
   shown = version;
   asked = name;
-  showList(answer.events.map((e) => ({ ...e, name: `${wanted.hub} ${e.partition} ${e.sequence}` })), same, wanted.from !== "");
+  await showList(answer.events.map((e) => ({ ...e, name: `${wanted.hub} ${e.partition} ${e.sequence}` })), same, wanted.from !== "");
   set($("none"), wanted.q ? "Nothing found." : wanted.from ? "No events from there on." : "No events yet.");
   set($("found"), summary(h, wanted, answer));
   $("more").hidden = answer.all || answer.events.length < limit || limit === limits.at(-1);
 }
 
-function clear(text) {
-  sync($("list"), [], () => "", () => null);
+async function clear(text) {
+  await syncInSteps($("list"), [], () => "", () => null);
   set($("none"), text);
   set($("found"), "");
   $("none").hidden = false;
@@ -74,7 +74,7 @@ function clear(text) {
   $("download").hidden = true;
 }
 
-function showList(found, same, forward) {
+async function showList(found, same, forward) {
   const list = $("list");
   const old = new Map([...list.children].map((r) => [r.dataset.key, r]));
   // The focused event must not disappear because new ones come.
@@ -84,7 +84,7 @@ function showList(found, same, forward) {
     found.length = Math.min(found.length, limits.at(-1));
   }
   const calm = found.filter((e) => !old.has(e.name)).length > loud; // so many would only flicker
-  sync(list, found, (e) => e.name, (e) => eventRow(e, same && !calm));
+  await syncInSteps(list, found, (e) => e.name, (e) => eventRow(e, same && !calm));
   $("none").hidden = found.length > 0;
   $("download").hidden = found.length === 0;
   $("download").href = "api/records?" + new URLSearchParams({ hub: state.hub, events: found.map((e) => `${e.partition}:${e.sequence}`).join() });
@@ -102,7 +102,7 @@ const total = (h, wanted) => (wanted.partition === "" ? stored(h) : sum(h.partit
 
 function eventRow(e, isNew) {
   const r = row(["number id", "time", "key", "properties", "body clip", "number size"]);
-  r.cells[0].append(make("button", { type: "button", class: "open", "aria-label": `Event ${e.sequence} of partition ${e.partition}` }, make("small", {}, e.partition + " / "), String(e.sequence)));
+  r.cells[0].append(make("button", { type: "button", class: "open", "aria-label": `${e.partition} / ${e.sequence}, open this event` }, make("small", {}, e.partition + " / "), String(e.sequence)));
   cells(r, [undefined, clock(e.enqueued), e.key ?? "", e.properties.map((p) => `${p.name}=${p.value}`).join("  "), preview(e.body), size(e.body.bytes)]);
   if (e.body.kind === "binary" || e.body.kind === "value") r.cells[4].classList.add("binary");
   if (isNew) r.classList.add("new");
