@@ -89,10 +89,12 @@
 //
 // # Looking inside
 //
-// [Server.Events] yields the events of a partition, and [Server.Newest] the same from the end.
-// [Server.Counts] says how much was stored. [Server.WaitForEvents] waits, without polling, until a
-// number of events has arrived. [Server.Seed] stores events before a test begins. [Server.Snapshot]
-// describes hubs, connections, consumer groups and faults; package emulatorhttp shows it on a page.
+// [Server.Events] yields the events of a partition, [Server.Newest] the same from the end, and
+// [Server.EventsFrom] those from an offset, a sequence number or a time. [Server.Counts] says how
+// much was stored. [Server.WaitForEvents] waits, without polling, until a number of events has
+// arrived. [Server.Seed] stores events before a test begins, and [Server.Append] one event at any
+// time. [Server.Snapshot] describes hubs, connections, consumer groups and faults; package
+// emulatorhttp shows it on a page.
 //
 // # Faults
 //

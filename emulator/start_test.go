@@ -32,7 +32,8 @@ func TestEventsFromAnyStart(t *testing.T) {
 				_, _ = fmt.Sscan(e.Offset, &n)
 				return n
 			}
-			// Partition 0 has 2, 3, 5 and 6 with the sequence numbers 1 to 4, and partition 2 has 1 and 4.
+			// Partition 0 has 2, 3, 5 and 6 with the sequence numbers 1 to 4, and partition 2 has 1
+			// and 4.
 			for _, test := range []struct {
 				partition string
 				start     emulator.Start

@@ -90,7 +90,8 @@ Looking inside:
   --http HOST:PORT         serve a page for the browser: hubs, newest events, consumer groups,
                            connections and faults, updated as they change. Port 0 takes a free one.
                            The same data is JSON at /api/snapshot and /api/events?hub=NAME. Programs
-                           set faults at /api/faults, and create, change and delete hubs at /api/hubs
+                           send events at /api/events, set faults at /api/faults, and create, change
+                           and delete hubs at /api/hubs
 
 Faults:
   A rule is a fault and its fields, such as 'reject condition=amqp:internal-error hub=orders'.
@@ -106,7 +107,7 @@ Faults:
 
 Keep the addresses on loopback unless you mean otherwise. A client that reaches --addr may read and
 write, even with --auth, since the key is public. A client that reaches --http sees all events, and
-may set faults and delete hubs.
+may send events, set faults and delete hubs.
 The health check sends its events over the network, as clients do, to a hub of its own,
 ` + healthHub + `, which keeps one of them.
 
@@ -273,7 +274,7 @@ func (p *page) url() string {
 func (p *page) describe(out *process) {
 	fmt.Fprintln(out.stderr, "Page: http://"+p.listener.Addr().String()+"/")
 	if addr, ok := p.listener.Addr().(*net.TCPAddr); ok && !addr.IP.IsLoopback() {
-		fmt.Fprintln(out.stderr, "Other machines may reach the page. There everybody sees all events, and may set faults and delete hubs.")
+		fmt.Fprintln(out.stderr, "Other machines may reach the page. There everybody sees all events, and may send events, set faults and delete hubs.")
 	}
 }
 

@@ -17,22 +17,19 @@ import (
 // defaults.
 type Options struct {
 	// Hosts are additional names, without a port, by which browsers may use the page. IP addresses
-	// and localhost always work.
-	// Default: none.
+	// and localhost always work. Default: none.
 	Hosts []string
 
 	// InForce are lines that the page shows about the server's configured behaviour, for example
-	// "Every answer takes 20 ms".
-	// Default: none.
+	// "Every answer takes 20 ms". Default: none.
 	InForce []string
 
-	// Hidden are hubs that are not shown, for example one for health checks.
-	// Default: none.
+	// Hidden are hubs that are not shown, for example one for health checks. Default: none.
 	Hidden []string
 
 	// ReadOnly refuses every request that changes the server: sending events, setting and removing
-	// faults, and creating, changing and deleting hubs.
-	// Default: programs and the page itself may change the server.
+	// faults, and creating, changing and deleting hubs. Default: programs and the page itself may
+	// change the server.
 	ReadOnly bool
 }
 

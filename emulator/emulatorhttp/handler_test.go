@@ -9,6 +9,8 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -70,7 +72,13 @@ func decode[T any](t *testing.T, w *httptest.ResponseRecorder) (v T) {
 
 func TestThePageComesWithAllThatItNeeds(t *testing.T) {
 	p := newPage(t, nil, nil)
-	for path, kind := range map[string]string{"/": "text/html", "/page.js": "text/javascript", "/page.css": "text/css", "/icon.svg": "image/svg+xml"} {
+	files, err := os.ReadDir("page")
+	if err != nil || len(files) < 10 {
+		t.Fatalf("the page has %d files, %v", len(files), err)
+	}
+	kinds := map[string]string{".html": "text/html", ".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
+	for _, file := range files {
+		path, kind := "/"+strings.TrimPrefix(file.Name(), "index.html"), kinds[filepath.Ext(file.Name())]
 		w := p.get(t, path, http.StatusOK)
 		if got := w.Header().Get("Content-Type"); !strings.HasPrefix(got, kind) {
 			t.Errorf("%s is %q, want %q", path, got, kind)

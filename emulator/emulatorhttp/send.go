@@ -98,8 +98,8 @@ func (in *newEventRequest) event() (emulator.Event, error) {
 	return out, nil
 }
 
-// simple is a JSON value as the value of a property, as the records of "publish --format events"
-// have it: a number without fraction and exponent is an AMQP long, any other number a double.
+// simple is a JSON value as the value of a property. A number without fraction and exponent is an
+// AMQP long, any other number a double, as in the records of "publish --format events".
 func simple(content json.RawMessage) (any, bool) {
 	switch content[0] {
 	case '{', '[':

@@ -11,8 +11,8 @@ import (
 )
 
 // The functions in this file write what encoding/json writes without SetEscapeHTML, several times
-// as fast. tail prints hundreds of thousands of events in a second, and publish reads as many rows
-// of CSV.
+// as fast. The command tail prints hundreds of thousands of events in a second, and publish reads
+// as many rows of CSV.
 
 // AppendJSON appends a value of a record.
 func AppendJSON(dst []byte, v any) []byte {

@@ -4,6 +4,7 @@
 //	interop/page/run
 //
 // The command installs missing programs, as far as Debian has packages for them, and runs the tests
-// of this module. With PAGE_SCREENSHOT=FILE it also takes the picture for docs/emulator.md, and
-// with CLI_SCREENSHOT=FILE the picture for docs/cli.md.
+// of this module. They also need Node.js 20 with npm, which installs axe-core. With
+// PAGE_SCREENSHOTS=FOLDER the tests take the pictures for docs/emulator.md, and with
+// CLI_SCREENSHOT=FILE the picture for docs/cli.md.
 package page

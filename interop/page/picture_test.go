@@ -11,20 +11,31 @@ import (
 	"maps"
 	"math/rand/v2"
 	"os"
+	"path/filepath"
 	"slices"
 	"testing"
 	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azeventhubs/v2"
 	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
 
 	"github.com/go-eventhubs/eventhubs/emulator"
 )
 
 // A shop makes an emulator look busy: it sends orders, and two groups read them.
 type shop struct {
-	server *emulator.Server
-	random *rand.Rand
+	server  *emulator.Server
+	random  *rand.Rand
+	readers []*shopReader
+}
+
+// A shopReader reads a partition of the orders for a group.
+type shopReader struct {
+	client    *azeventhubs.PartitionClient
+	group     string
+	partition string
+	next      int // how many it has read
 }
 
 func newShop(server *emulator.Server) *shop {
@@ -51,17 +62,15 @@ func (s *shop) begin(t *testing.T) {
 	s.send(t, "orders", 1480)
 	s.send(t, "audit", 310)
 	s.send(t, "clicks", 3200)
-	busy := emulator.Reject("com.microsoft:server-busy", "Please wait 4 seconds and try again.")
-	transfers := 0
-	s.server.SetHook(func(_ context.Context, op emulator.Operation) emulator.Action {
-		if op.Kind == emulator.KindTransfer {
-			if transfers++; transfers%3 == 1 {
-				return busy
-			}
-		}
-		return emulator.Pass()
-	})
+	rule, err := emulator.ParseFaultRule("throttle hub=orders on=transfer every=3")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.server.AddFault(rule); err != nil {
+		t.Fatal(err)
+	}
 	for group, n := range map[string]int{"billing": 1000, "search": 60} {
+		s.open(t, group)
 		s.read(t, group, n)
 	}
 }
@@ -78,9 +87,13 @@ func (s *shop) work(t *testing.T, w *tab, rounds int) {
 	t.Cleanup(func() { _ = producer.Close(context.Background()) })
 	for i := range rounds {
 		s.send(t, "orders", 8+s.random.IntN(10)+i%9)
-		s.send(t, "clicks", 8)
+		s.send(t, "clicks", 4+s.random.IntN(9))
 		if err := publishOrder(t.Context(), producer); err != nil {
 			t.Fatal(err)
+		}
+		s.read(t, "search", 7)
+		if i < rounds/4 || i > rounds/2 { // billing falls behind, and catches up
+			s.read(t, "billing", 9)
 		}
 		want := s.server.Counts("orders", "").Events
 		text := fmt.Sprintf("%d,%03d", want/1000, want%1000)
@@ -102,8 +115,8 @@ func publishOrder(ctx context.Context, producer *azeventhubs.ProducerClient) err
 	return producer.SendEventDataBatch(ctx, batch, nil)
 }
 
-// read receives some of the orders of each partition for a group, and stays connected.
-func (s *shop) read(t *testing.T, group string, n int) {
+// open connects a group to the orders of each partition.
+func (s *shop) open(t *testing.T, group string) {
 	t.Helper()
 	consumer, err := azeventhubs.NewConsumerClientFromConnectionString(s.server.ConnectionString("orders"), "", group, &azeventhubs.ConsumerClientOptions{ApplicationID: group})
 	if err != nil {
@@ -111,21 +124,35 @@ func (s *shop) read(t *testing.T, group string, n int) {
 	}
 	t.Cleanup(func() { _ = consumer.Close(context.Background()) })
 	for _, id := range s.server.PartitionIDs("orders") {
-		reader, err := consumer.NewPartitionClient(id, &azeventhubs.PartitionClientOptions{
+		client, err := consumer.NewPartitionClient(id, &azeventhubs.PartitionClientOptions{
 			StartPosition: azeventhubs.StartPosition{Earliest: new(true)}, OwnerLevel: new(int64(1)), Prefetch: -1,
 		})
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := reader.ReceiveEvents(t.Context(), min(n, s.server.Counts("orders", id).Events), nil); err != nil {
-			t.Fatal(err)
-		}
+		s.readers = append(s.readers, &shopReader{client: client, group: group, partition: id})
 	}
 }
 
-// TestPicture takes the picture for docs/emulator.md, if PAGE_SCREENSHOT names a file.
-func TestPicture(t *testing.T) {
-	file := os.Getenv("PAGE_SCREENSHOT")
+// read receives at most n further orders of each partition for a group.
+func (s *shop) read(t *testing.T, group string, n int) {
+	t.Helper()
+	for _, r := range s.readers {
+		wanted := min(n, s.server.Counts("orders", r.partition).Events-r.next)
+		if r.group != group || wanted <= 0 {
+			continue
+		}
+		events, err := r.client.ReceiveEvents(t.Context(), wanted, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.next += len(events)
+	}
+}
+
+// TestPictures takes the pictures for docs/emulator.md. PAGE_SCREENSHOTS names the folder for them.
+func TestPictures(t *testing.T) {
+	folder := os.Getenv("PAGE_SCREENSHOTS")
 	server, err := emulator.New(&emulator.Options{
 		Hubs: []emulator.Hub{{Name: "orders", Partitions: 8, ConsumerGroups: []string{"billing", "search"}}, {Name: "audit", Partitions: 4}, {Name: "clicks", Partitions: 32}},
 	})
@@ -137,23 +164,49 @@ func TestPicture(t *testing.T) {
 	s.begin(t)
 	w := openTabOf(t, server, "#hub=orders")
 	rounds := 2
-	if file != "" {
-		rounds = 25 // enough to give the line a shape
+	if folder != "" {
+		rounds = 32 // enough to give the lines a shape
 	}
 	s.work(t, w, rounds)
-	shot, err := chromedp.Run(w.ctx, chromedp.CaptureScreenshot())
-	if err != nil {
-		t.Fatal(err)
-	}
-	shot = smaller(t, shot)
-	if len(shot) < 10_000 || len(shot) > 200_000 {
-		t.Errorf("the picture has %d bytes", len(shot))
-	}
-	if file != "" {
-		if err := os.WriteFile(file, shot, 0o644); err != nil {
+	take := func(name string, screenshot chromedp.Action[[]byte]) {
+		t.Helper()
+		shot, err := chromedp.Run(w.ctx, screenshot)
+		if err != nil {
 			t.Fatal(err)
 		}
+		shot = smaller(t, shot)
+		if len(shot) < 10_000 || len(shot) > 250_000 {
+			t.Errorf("the picture %s has %d bytes", name, len(shot))
+		}
+		if folder != "" {
+			if err := os.WriteFile(filepath.Join(folder, name), shot, 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
 	}
+	take("emulator-page.png", chromedp.FullScreenshot(100))
+
+	w.resize(t, 900, 700)
+	w.do(t, chromedp.Click("#open-send"), chromedp.WaitVisible("#send"), chromedp.Click("#add-property"))
+	for field, value := range map[string]string{
+		"#send-to": "key", "#send-key": "c-07", "#send-body": `{"order": 48214, "customer": "c-07", "total": 12.50}`, "#send-type": "application/json",
+		".property-name": "version", ".property-type": "whole number", ".property-value": "2",
+	} {
+		w.put(t, field, value)
+	}
+	w.do(t, chromedp.Click("#send-now"))
+	w.until(t, `document.getElementById("send-done").textContent.startsWith("Stored as event ")`)
+	take("emulator-page-send.png", chromedp.CaptureScreenshot())
+
+	w.do(t, chromedp.KeyEvent(kb.Escape))
+	w.scheme(t, "dark")
+	w.resize(t, 390, 1500)
+	for _, hub := range []string{"audit", "orders"} { // a link that is followed comes into sight
+		w.do(t, chromedp.Evaluate[chromedp.Void](`location.hash = "hub=`+hub+`"`))
+		w.until(t, fmt.Sprintf(`document.getElementById("hub-name").textContent === %q && document.querySelectorAll("#list tr").length === 50`, hub))
+	}
+	w.until(t, `document.getElementById("state-text").textContent === "Live" && document.documentElement.scrollWidth === 390`)
+	take("emulator-page-phone.png", chromedp.CaptureScreenshot())
 }
 
 // smaller returns a picture with the strongest compression.

@@ -13,7 +13,7 @@ import (
 	"github.com/go-eventhubs/eventhubs/emulator/emulatorhttp"
 )
 
-// put puts a value into a field, as a person does who chooses or types it.
+// put puts a value into a field, as if a person had chosen or typed it.
 func (w *tab) put(t *testing.T, field, value string) {
 	t.Helper()
 	w.do(t, chromedp.Evaluate[chromedp.Void](fmt.Sprintf(`{ const e = document.querySelector(%q); e.value = %q; for (const n of ["input", "change"]) e.dispatchEvent(new Event(n, { bubbles: true })) }`, field, value)))
@@ -47,7 +47,7 @@ func TestAnEventSentOnThePageReachesAConsumer(t *testing.T) {
 	}
 	w.until(t, `document.querySelector("#list tr")?.cells[2].textContent === "c-07"`)
 
-	// What is wrong is said, and nothing is stored.
+	// An error says what is wrong, and nothing is stored.
 	w.put(t, "#send-properties li:nth-child(2) .property-value", "seven")
 	w.do(t, chromedp.Click("#send-now"))
 	w.until(t, `document.getElementById("send-error").textContent === "the property long is “seven”: want a whole number"`)

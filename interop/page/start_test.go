@@ -20,7 +20,7 @@ import (
 // bodies are the bodies of the list, from the top.
 const bodies = `[...document.querySelectorAll("#list tr")].map(r => r.cells[4].textContent).join(" ")`
 
-// What the page shows from a start is what Microsoft's client reads from there.
+// From any start the page shows what Microsoft's client reads from there.
 func TestEventsAreReadFromAStart(t *testing.T) {
 	w := openTab(t, &emulator.Options{Hubs: []emulator.Hub{{Name: "events", Partitions: 2}}})
 	begin := time.Now().UTC().Truncate(time.Minute).Add(-time.Hour)
@@ -75,7 +75,7 @@ func TestEventsAreReadFromAStart(t *testing.T) {
 	w.until(t, `document.getElementById("found").textContent === "The newest 50 of 122"`)
 }
 
-// What is downloaded is what is shown, whole, and "eventhubs publish --format events" publishes it
+// A download has the listed events, whole. "eventhubs publish --format events" publishes them
 // again.
 func TestADownloadIsPublishedAgain(t *testing.T) {
 	w := openTab(t, &emulator.Options{Hubs: []emulator.Hub{{Name: "events", Partitions: 1}, {Name: "copy", Partitions: 1}}})

@@ -29,7 +29,7 @@ export function showGroups() {
   sync(
     $("groups"), groups, (g) => `${state.hub} ${g.name}`,
     () => {
-      const r = namedRow(["name", "number", "number", "lag", "number most", "number behind"]);
+      const r = namedRow(["group", "number", "number", "lag", "number most", "number behind"]);
       r.cells[3].append(makeChart({ role: "img" }));
       return r;
     },
