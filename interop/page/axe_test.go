@@ -68,7 +68,7 @@ func TestAxeFindsNothing(t *testing.T) {
 		w.until(t, `document.getElementById("rule").value === "" || !document.getElementById("rule-error").hidden`)
 	}
 	w.do(t, chromedp.Evaluate[chromedp.Void](`document.querySelectorAll("summary").forEach(s => s.click())`))
-	w.until(t, `document.querySelectorAll("#groups details li").length > 8 && document.querySelectorAll("#rules li").length === 2`)
+	w.until(t, `document.querySelectorAll("#groups details li").length > 8 && document.querySelectorAll("#rules li").length === 3`)
 	w.do(t, chromedp.Click("#pause")) // nothing moves while axe looks
 	for _, size := range [][2]int64{{1440, 900}, {390, 844}} {
 		for _, scheme := range []string{"light", "dark"} {

@@ -13,6 +13,7 @@ import (
 
 // A fault that the page sets is what Microsoft's client meets, until the page clears it.
 func TestAFaultOnThePageIsWhatAClientMeets(t *testing.T) {
+	t.Parallel()
 	w := openTab(t, nil)
 	producer := newProducer(t, w.server, "events", "shop")
 	send := func() error {
@@ -42,6 +43,7 @@ func TestAFaultOnThePageIsWhatAClientMeets(t *testing.T) {
 
 // Each example is a rule that the server takes as it stands.
 func TestTheExamplesOfRulesAreTaken(t *testing.T) {
+	t.Parallel()
 	w := openTab(t, &emulator.Options{Hubs: []emulator.Hub{{Name: "orders"}}})
 	w.until(t, `document.getElementById("hub-name").textContent === "orders"`)
 	n := eval[int](t, w, `document.querySelectorAll("#examples button").length`)

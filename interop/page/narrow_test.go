@@ -11,6 +11,7 @@ import (
 
 // On a phone nothing is out of sight to the right: neither the body of an event nor a bar.
 func TestAPhoneShowsEverything(t *testing.T) {
+	t.Parallel()
 	server, err := emulator.New(&emulator.Options{Hubs: []emulator.Hub{
 		{Name: "orders", Partitions: 8, ConsumerGroups: []string{"billing", "search"}}, {Name: "audit"}, {Name: "clicks"}, {Name: "a-hub-with-a-name-that-is-rather-long"},
 	}})

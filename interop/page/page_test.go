@@ -28,6 +28,7 @@ func seed(t *testing.T, server *emulator.Server, hub, partition string, events .
 }
 
 func TestThePageShowsWhatIsThere(t *testing.T) {
+	t.Parallel()
 	w := openTab(t, &emulator.Options{ThroughputUnits: 2, MaxMemory: 64_000_000, Hubs: []emulator.Hub{{Name: "orders", Partitions: 3, ConsumerGroups: []string{"audit"}}, {Name: "other"}}})
 	seed(t, w.server, "orders", "1", emulator.Event{Body: []byte(`{"total": 12345678901234567890}`), PartitionKey: "käse", Properties: map[string]any{"n": int64(7)}})
 	seed(t, w.server, "orders", "2", emulator.Event{Body: []byte("one")}, emulator.Event{Body: []byte("two")})
@@ -60,6 +61,7 @@ func TestThePageShowsWhatIsThere(t *testing.T) {
 }
 
 func TestThePageIsLive(t *testing.T) {
+	t.Parallel()
 	w := openTab(t, nil)
 	w.until(t, `document.getElementById("none").textContent === "No events yet."`)
 	w.do(t, chromedp.Evaluate[chromedp.Void](`window.loaded = true`))
@@ -97,6 +99,7 @@ func TestThePageIsLive(t *testing.T) {
 }
 
 func TestLagGoesDownAsAConsumerReads(t *testing.T) {
+	t.Parallel()
 	w := openTab(t, &emulator.Options{Hubs: []emulator.Hub{{Name: "events", Partitions: 2}}})
 	for range 5 {
 		seed(t, w.server, "events", "1", emulator.Event{Body: []byte("x")})
@@ -135,6 +138,7 @@ func TestLagGoesDownAsAConsumerReads(t *testing.T) {
 
 // The charts show nothing about times at which the page did not look.
 func TestChartsShowOnlyWhatThePageSaw(t *testing.T) {
+	t.Parallel()
 	w := openTab(t, nil)
 	for range 100 {
 		seed(t, w.server, "events", "0", emulator.Event{Body: []byte("x")})
@@ -159,6 +163,7 @@ func TestChartsShowOnlyWhatThePageSaw(t *testing.T) {
 }
 
 func TestThePageSaysWhereEventsAre(t *testing.T) {
+	t.Parallel()
 	store, err := emulatordata.Open(t.TempDir(), nil)
 	if err != nil {
 		t.Fatal(err)
@@ -221,6 +226,7 @@ func TestALargeEventDoesNotBreakThePage(t *testing.T) {
 }
 
 func TestWhatClientsSendIsNeverHTML(t *testing.T) {
+	t.Parallel()
 	const bad = `<img src="x" onerror="window.harm=1"><script>window.harm=1</script>`
 	w := openTab(t, &emulator.Options{Hubs: []emulator.Hub{{Name: "events", Partitions: 1}}})
 	seed(t, w.server, "events", "0", emulator.Event{
@@ -298,6 +304,7 @@ func TestTheKeyboardIsEnough(t *testing.T) {
 }
 
 func TestScreenReadersGetNames(t *testing.T) {
+	t.Parallel()
 	w := openTab(t, nil)
 	seed(t, w.server, "events", "0", emulator.Event{Body: []byte("x")})
 	w.until(t, `document.querySelectorAll("#list tr").length === 1`)
@@ -333,6 +340,7 @@ func TestScreenReadersGetNames(t *testing.T) {
 }
 
 func TestThePageIsDarkWhereTheSystemIs(t *testing.T) {
+	t.Parallel()
 	w := openTab(t, nil)
 	w.scheme(t, "light")
 	const background = `getComputedStyle(document.body).backgroundColor`

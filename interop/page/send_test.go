@@ -20,6 +20,7 @@ func (w *tab) put(t *testing.T, field, value string) {
 }
 
 func TestAnEventSentOnThePageReachesAConsumer(t *testing.T) {
+	t.Parallel()
 	w := openTab(t, &emulator.Options{Hubs: []emulator.Hub{{Name: "events", Partitions: 3}}})
 	w.until(t, `!document.getElementById("open-send").hidden`)
 	w.do(t, chromedp.Click("#open-send"), chromedp.WaitVisible("#send"))
@@ -77,6 +78,7 @@ func TestAnEventSentOnThePageReachesAConsumer(t *testing.T) {
 }
 
 func TestAReadOnlyPageHasNoForms(t *testing.T) {
+	t.Parallel()
 	server, err := emulator.New(nil)
 	if err != nil {
 		t.Fatal(err)

@@ -22,6 +22,7 @@ const bodies = `[...document.querySelectorAll("#list tr")].map(r => r.cells[4].t
 
 // From any start the page shows what Microsoft's client reads from there.
 func TestEventsAreReadFromAStart(t *testing.T) {
+	t.Parallel()
 	w := openTab(t, &emulator.Options{Hubs: []emulator.Hub{{Name: "events", Partitions: 2}}})
 	begin := time.Now().UTC().Truncate(time.Minute).Add(-time.Hour)
 	for i := range 120 {
@@ -78,6 +79,7 @@ func TestEventsAreReadFromAStart(t *testing.T) {
 // A download has the listed events, whole. "eventhubs publish --format events" publishes them
 // again.
 func TestADownloadIsPublishedAgain(t *testing.T) {
+	t.Parallel()
 	w := openTab(t, &emulator.Options{Hubs: []emulator.Hub{{Name: "events", Partitions: 1}, {Name: "copy", Partitions: 1}}})
 	w.until(t, `document.getElementById("hub-name").textContent === "copy"`)
 	w.do(t, chromedp.Evaluate[chromedp.Void](`location.hash = "hub=events"`))
