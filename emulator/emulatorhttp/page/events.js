@@ -4,7 +4,7 @@ import { $, cells, make, row, set, syncInSteps } from "./document.js";
 import { openEvent } from "./event.js";
 import { ask } from "./server.js";
 import { shownHub, state, stored, sum } from "./state.js";
-import { clock, count, plural, preview, size } from "./words.js";
+import { clock, count, isToday, plural, preview, size } from "./words.js";
 
 const limits = [50, 100, 200, 500]; // of the list; "Show more" takes the next one
 const loud = 10; // new events at most that are marked as such
@@ -60,7 +60,7 @@ export async function showEvents() {
   shown = version;
   asked = name;
   await showList(answer.events.map((e) => ({ ...e, name: `${wanted.hub} ${e.partition} ${e.sequence}` })), same, wanted.from !== "");
-  set($("none"), wanted.q ? "Nothing found." : wanted.from ? "No events from there on." : "No events yet.");
+  set($("none"), nothing(h, wanted));
   set($("found"), summary(h, wanted, answer));
   $("more").hidden = answer.all || answer.events.length < limit || limit === limits.at(-1);
 }
@@ -85,17 +85,26 @@ async function showList(found, same, forward) {
   }
   const calm = found.filter((e) => !old.has(e.name)).length > loud; // so many would only flicker
   await syncInSteps(list, found, (e) => e.name, (e) => eventRow(e, same && !calm));
+  list.closest(".events").classList.toggle("dated", found.some((e) => !isToday(e.enqueued)));
   $("none").hidden = found.length > 0;
   $("download").hidden = found.length === 0;
   $("download").href = "api/records?" + new URLSearchParams({ hub: state.hub, events: found.map((e) => `${e.partition}:${e.sequence}`).join() });
   $("download").setAttribute("aria-label", `Download ${plural(found.length, "event", "events")} as JSON lines`);
 }
 
+// nothing says why the list is empty.
+function nothing(h, wanted) {
+  if (state.snapshot.discard) return "Events are counted, and none is kept.";
+  if (wanted.q) return "Nothing found.";
+  if (wanted.from) return "No events from there on.";
+  return total(h, wanted) ? "No events are left: the hub keeps them no longer." : "No events yet.";
+}
+
 function summary(h, wanted, answer) {
   const n = answer.events.length;
   if (wanted.q) return `${plural(n, "event", "events")} found among ${answer.all && !wanted.from ? `all ${count(answer.searched)}` : `the ${wanted.from ? "first" : "newest"} ${count(answer.searched)}${wanted.from ? " from there" : ` of ${count(total(h, wanted))}`}`}`;
   if (wanted.from) return n ? `${plural(n, "event", "events")}, oldest first${answer.all ? ", up to the newest" : ""}` : "";
-  return total(h, wanted) ? `The newest ${count(n)} of ${count(total(h, wanted))}` : "";
+  return n ? `The newest ${count(n)} of ${count(total(h, wanted))}` : "";
 }
 
 const total = (h, wanted) => (wanted.partition === "" ? stored(h) : sum(h.partitions.filter((p) => p.id === wanted.partition), (p) => p.events));

@@ -30,6 +30,7 @@ function keeping() {
 
 function show() {
   const [where, sentence] = keeping();
+  document.title = state.hub ? `${state.hub} – Event Hubs emulator` : "Event Hubs emulator";
   set($("address"), state.snapshot.address);
   set($("uptime"), `up for ${since(state.snapshot.started)}`);
   set($("where"), where);

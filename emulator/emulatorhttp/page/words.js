@@ -34,11 +34,17 @@ export const ago = (time) => (!time ? "never" : since(time) === "0 s" ? "now" : 
 
 const two = (n) => String(n).padStart(2, "0");
 
-// clock is a time of day, to the millisecond.
+const day = (d) => `${d.getFullYear()}-${two(d.getMonth() + 1)}-${two(d.getDate())}`;
+
+// clock is a time of day, to the millisecond, with the date if that is not today's.
 export function clock(time) {
   const d = new Date(time);
-  return `${two(d.getHours())}:${two(d.getMinutes())}:${two(d.getSeconds())}.${String(d.getMilliseconds()).padStart(3, "0")}`;
+  if (Number.isNaN(d.getTime())) return time; // beyond what browsers know
+  const ofDay = `${two(d.getHours())}:${two(d.getMinutes())}:${two(d.getSeconds())}.${String(d.getMilliseconds()).padStart(3, "0")}`;
+  return isToday(time) ? ofDay : `${day(d)} ${ofDay}`;
 }
+
+export const isToday = (time) => day(new Date(time)) === day(new Date());
 
 // preview is a body on one line.
 export const preview = (body) => body.text.replace(/\s+/g, " ") + (body.truncated ? " …" : "");
