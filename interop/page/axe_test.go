@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -15,13 +16,14 @@ import (
 	"github.com/go-eventhubs/eventhubs/internal/setup"
 )
 
-// audit lets axe-core look at the page. It fails for each of its findings. (The page's policy does
-// not hold for scripts that come through the debugger.)
-func (w *tab) audit(t *testing.T, state string) {
+// audit lets axe-core look at a part of the page. It fails for each of its findings. Of rows that
+// are alike, axe-core looks at the first ones. (The page's policy does not hold for scripts that
+// come through the debugger.)
+func (w *tab) audit(t *testing.T, state, part string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(w.ctx, 3*patience)
 	defer cancel()
-	text, err := chromedp.Run(ctx, chromedp.Evaluate[string](`axe.run({ resultTypes: ["violations"] }).then(r => JSON.stringify({
+	text, err := chromedp.Run(ctx, chromedp.Evaluate[string](`axe.run({ include: [`+strconv.Quote(part)+`], exclude: ["#list tr:nth-child(n+4)", "#partitions tr:nth-child(n+4)", "#groups li:nth-child(n+3)"] }, { resultTypes: ["violations"] }).then(r => JSON.stringify({
 		passed: r.passes.length,
 		violations: r.violations.map(v => v.id + ": " + v.help + ": " + v.nodes.map(n => n.target.join(" ") + " " + n.any.concat(n.all, n.none).map(c => c.message).join("; ")).join(" | ")),
 	}))`, chromedp.EvalAwaitPromise))
@@ -38,7 +40,7 @@ func (w *tab) audit(t *testing.T, state string) {
 	for _, violation := range found.Violations {
 		t.Errorf("%s: %s", state, violation)
 	}
-	if found.Passed < 20 {
+	if found.Passed < 10 {
 		t.Errorf("%s: only %d of axe's rules passed: it did not see the page", state, found.Passed)
 	}
 }
@@ -74,12 +76,12 @@ func TestAxeFindsNothing(t *testing.T) {
 		for _, scheme := range []string{"light", "dark"} {
 			w.resize(t, size[0], size[1])
 			w.scheme(t, scheme)
-			w.audit(t, strings.Join([]string{"the page", map[bool]string{true: "narrow", false: "wide"}[size[0] < 500], scheme}, ", "))
+			w.audit(t, strings.Join([]string{"the page", map[bool]string{true: "narrow", false: "wide"}[size[0] < 500], scheme}, ", "), "html")
 			if (size[0] < 500) != (scheme == "dark") {
 				continue
 			}
 			w.do(t, chromedp.Click("#list button"), chromedp.WaitVisible("#event"))
-			w.audit(t, "an event, "+scheme)
+			w.audit(t, "an event, "+scheme, "#event")
 			w.do(t, chromedp.KeyEvent(kb.Escape), chromedp.Click("#open-send"), chromedp.WaitVisible("#send"))
 			w.do(t, chromedp.Click("#add-property"))
 			w.put(t, "#send-to", "key")
@@ -87,7 +89,7 @@ func TestAxeFindsNothing(t *testing.T) {
 			w.put(t, "#send-properties li:last-child .property-name", "n")
 			w.do(t, chromedp.Click("#send-now"))
 			w.until(t, `!document.getElementById("send-error").hidden`)
-			w.audit(t, "the form that sends, "+scheme)
+			w.audit(t, "the form that sends, "+scheme, "#send")
 			w.do(t, chromedp.KeyEvent(kb.Escape))
 			w.until(t, `!document.querySelector("dialog[open]")`)
 		}

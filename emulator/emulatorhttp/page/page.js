@@ -24,7 +24,7 @@ let timer = 0;
 function keeping() {
   const s = state.snapshot;
   if (s.discard) return ["counts events only", "Events are counted, and none is kept."];
-  if (s.durable) return ["on disk", "Events are kept on disk, and are there again after a restart."];
+  if (s.durable) return ["durable", "Events are in the emulator’s store (--data), and are there again after a restart."];
   return ["in memory", "Events are in memory, and end with the emulator."];
 }
 
