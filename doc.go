@@ -181,11 +181,14 @@
 //
 // # Looking inside
 //
-// [Stats] has the numbers, with each partition's last error and what it waits for. [Health] has the
-// state: ready, or the trouble, since when, and what to check. It also reports that the service has
-// not answered for 10 s, or that a handler has not returned. [Trace] is a set of functions that the
-// producer calls for each event and batch. One of them may put a trace's context into an event.
-// Package telemetry makes OpenTelemetry's metrics and traces of these.
+// [Stats] has the numbers, with each partition's state, last error, and what it waits for. [Health]
+// has the state: ready, or the trouble, since when, and what to check. It also reports that the
+// service has not answered for 10 s, or that a handler has not returned.
+// [BufferedProducer.HealthChanges] has the last changes of that state. Package producerhttp shows
+// all of these over HTTP, as a page, text and JSON.
+//
+// [Trace] is a set of functions that the producer calls for each event and batch. One of them may
+// put a trace's context into an event. Package telemetry makes OpenTelemetry's metrics and traces.
 //
 // # Concurrency
 //

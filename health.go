@@ -2,7 +2,6 @@ package eventhubs
 
 import (
 	"errors"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -129,6 +128,7 @@ type ailment struct {
 	failure HealthState // by the tries that have failed since the last success; 0 for none
 	since   time.Time   // when the first of them failed
 	err     error       // of the latest try that failed; a success does not clear it
+	errAt   time.Time   // when that try failed
 
 	quiet      HealthState // HealthSilent or HealthBlocked while nothing has ended for 10 s; 0 otherwise
 	quietSince time.Time
@@ -158,7 +158,7 @@ func (h *health) failed(part *partition, err error, f fate) {
 	if a.failure == 0 {
 		a.since = now
 	}
-	a.failure, a.err = stateFor(err, f), err
+	a.failure, a.err, a.errAt = stateFor(err, f), err, now
 	h.in[a.state()]++
 	h.last, h.lastAt = err, now
 	h.report.tries++
@@ -262,15 +262,10 @@ func (h *health) state() Health {
 	if at := h.success.Load(); at != 0 {
 		s.LastSuccess = time.Unix(0, at)
 	}
-	for part, a := range h.known {
-		if part != nil && a.state() != 0 {
-			s.Partitions = append(s.Partitions, part.id)
-		}
-	}
+	s.Partitions = h.troubledLocked()
 	why := h.causeLocked()
 	h.mu.Unlock()
 	s.Err = why.err()
-	slices.Sort(s.Partitions)
 	return s
 }
 
@@ -283,17 +278,25 @@ func (h *health) queue(part *partition) *queue {
 	return &part.queue
 }
 
-// ofPartition returns since when the tries of a partition, or for the list of partitions, have
-// failed. The time is zero if the latest one did not fail. It also returns the latest failure.
-func (h *health) ofPartition(part *partition) (since time.Time, last error) {
+// judge adds to the numbers of a partition, or of staging, its state and its failures. The caller
+// must hold no lock of the producer.
+func (h *health) judge(part *partition, s *PartitionStats) {
+	var a ailment
 	h.mu.Lock()
-	defer h.mu.Unlock()
-	a := h.known[part]
-	switch {
-	case a == nil:
-		return time.Time{}, nil
-	case a.failure == 0:
-		return time.Time{}, a.err
+	if known := h.known[part]; known != nil {
+		a = *known
 	}
-	return a.since, a.err
+	h.mu.Unlock()
+	s.LastErr, s.LastFailure = a.err, a.errAt
+	if a.failure != 0 {
+		s.FailingSince = a.since
+	}
+	switch {
+	case a.state() != 0:
+		s.State, s.Since, s.Err = a.state(), a.stateSince(), h.causeOf(part, &a).err()
+	case s.MaxMessageSize > 0:
+		s.State = HealthReady
+	default:
+		s.State = HealthConnecting
+	}
 }

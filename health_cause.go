@@ -27,11 +27,17 @@ func (h *health) causeLocked() (c cause) {
 			continue
 		}
 		longest = a.stateSince()
-		if c = (cause{failure: a.err}); a.quiet > a.failure {
-			c = cause{work: &h.queue(part).work, state: a.quiet}
-		}
+		c = h.causeOf(part, a)
 	}
 	return c
+}
+
+// causeOf returns the cause of the state of a partition, or of the list of partitions.
+func (h *health) causeOf(part *partition, a *ailment) cause {
+	if a.quiet > a.failure {
+		return cause{work: &h.queue(part).work, state: a.quiet}
+	}
+	return cause{failure: a.err}
 }
 
 // err returns the cause as an error. The caller must hold no lock of the producer.
@@ -62,7 +68,7 @@ func (w *work) blocked() error {
 // silent returns the error about a try that the service does not answer.
 func (w *work) silent() error {
 	age, _, _ := w.busy()
-	s := w.stats(time.Now())
+	s := w.numbers(time.Now())
 	what := "the service has not sent the list of partitions"
 	if w.partition != nil {
 		switch s.Waiting {

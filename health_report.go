@@ -19,6 +19,7 @@ const (
 // report.
 type report struct {
 	lines  []reportLine  // to be logged, in their order
+	latest []*change     // the changes of state that the log had last, the oldest first
 	saying bool          // a goroutine logs them
 	ended  chan struct{} // closed when that goroutine has ended; nil unless close waits for it
 	closed bool
@@ -44,7 +45,9 @@ type reportLine struct {
 	lasting bool // the line says since when, how many tries failed, and how much is buffered
 	tries   int
 	trouble time.Time
-	ready   bool // only for Options.Logger, not for the default logger
+	ready   bool    // only for Options.Logger, not for the default logger
+	change  *change // where HealthChanges has the line; nil if the trouble only lasts
+	err     error   // of the cause, read before the line is logged
 }
 
 // noteLocked records what is to be logged after the state may have changed.
@@ -91,15 +94,18 @@ func (h *health) changedLocked(before HealthState, now time.Time, f fate) {
 		h.armLocked()
 		return
 	}
-	h.addLocked(line)
+	h.addLocked(line, now)
 }
 
-func (h *health) addLocked(line reportLine) {
+func (h *health) addLocked(line reportLine, now time.Time) {
 	r := &h.report
 	if r.closed {
 		return
 	}
 	line.cause, line.changes, line.tries, line.trouble = h.causeLocked(), r.unsaid, r.tries, r.trouble
+	if !line.lasting {
+		line.change = h.keepLocked(&line, now)
+	}
 	r.lines = append(r.lines, line)
 	r.unsaid, r.told = 0, r.tries
 	if r.armed {
@@ -126,17 +132,17 @@ func (h *health) armLocked() {
 // remind is called by the timer. It logs nothing if no event is buffered, nothing is quiet, and no
 // try has failed since the latest line. The next failure sets the timer again.
 func (h *health) remind() {
-	empty := h.empty()
+	empty, now := h.empty(), time.Now()
 	h.mu.Lock()
 	r := &h.report
 	r.armed = false
 	switch {
 	case h.present <= HealthReady && r.unsaid > 0:
-		h.addLocked(reportLine{level: slog.LevelInfo, message: "eventhubs: publishing succeeds again", state: h.present})
+		h.addLocked(reportLine{level: slog.LevelInfo, message: "eventhubs: publishing succeeds again", state: h.present}, now)
 	case h.present <= HealthReady, empty && r.tries == r.told && h.in[HealthSilent]+h.in[HealthBlocked] == 0:
 	default:
 		h.armLocked()
-		h.addLocked(reportLine{level: slog.LevelWarn, message: lasts(h.present), state: h.present, lasting: true})
+		h.addLocked(reportLine{level: slog.LevelWarn, message: lasts(h.present), state: h.present, lasting: true}, now)
 	}
 	h.mu.Unlock()
 }
@@ -169,6 +175,10 @@ func (h *health) say() {
 		func() {
 			h.mu.Unlock()
 			defer h.mu.Lock()
+			line.err = line.cause.err()
+			if line.change != nil {
+				h.explain(line.change, line.err)
+			}
 			h.log(line)
 		}()
 	}

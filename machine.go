@@ -221,6 +221,25 @@ func (h Health) LogValue() slog.Value { return h.attributes().value() }
 // MarshalJSON returns the same as LogValue, as an object.
 func (h Health) MarshalJSON() ([]byte, error) { return h.attributes().json() }
 
+func (c HealthChange) attributes() (a attributes) {
+	a.time("at", c.At)
+	a.add(slog.String("state", c.State.String()))
+	a.text("message", c.Message)
+	a.err("error", "code", c.Err)
+	a.texts("partitions", c.Partitions)
+	if c.Omitted > 0 {
+		a.add(slog.Int("omitted", c.Omitted))
+	}
+	return a
+}
+
+// LogValue returns the change as a group: its state in words, its error as text and as a code.
+// Empty values are left out.
+func (c HealthChange) LogValue() slog.Value { return c.attributes().value() }
+
+// MarshalJSON returns the same as LogValue, as an object.
+func (c HealthChange) MarshalJSON() ([]byte, error) { return c.attributes().json() }
+
 func (s Stats) attributes() (a attributes) {
 	a.add(slog.Int("bufferedEvents", s.BufferedEvents))
 	a.add(slog.Int("bufferedBytes", s.BufferedBytes))
@@ -292,7 +311,11 @@ func (s PartitionStats) attributes() (a attributes) {
 	a.seconds("oldestEventAge", s.OldestEventAge)
 	a.add(slog.String("waiting", s.Waiting.String()))
 	a.seconds("runningAge", s.RunningAge)
+	a.add(slog.String("state", s.State.String()))
+	a.time("since", s.Since)
+	a.err("error", "code", s.Err)
 	a.err("lastError", "lastCode", s.LastErr)
+	a.time("lastFailure", s.LastFailure)
 	a.time("failingSince", s.FailingSince)
 	a.add(slog.Int64("lastNumber", s.LastNumber))
 	a.add(slog.Int("maxMessageSize", s.MaxMessageSize))

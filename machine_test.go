@@ -55,7 +55,7 @@ func TestResultsSayToMachinesWhatTheySayToPeople(t *testing.T) {
 	}
 	failed := Outcome{Storage: PossiblyStored, PartitionID: "3", Tries: 2, Queued: 250 * time.Millisecond, OnWire: 2 * time.Second, Err: throttledError()}
 	partition := PartitionStats{ID: "3", BufferedEvents: 2, BufferedBytes: 10, BatchesInFlight: 1, OldestEventAge: time.Second, Waiting: WaitingThrottled, RunningAge: 0,
-		LastErr: throttledError(), FailingSince: machineTime, LastNumber: -1, MaxMessageSize: 100}
+		State: HealthThrottled, Since: machineTime, Err: throttledError(), LastErr: throttledError(), LastFailure: machineTime, FailingSince: machineTime, LastNumber: -1, MaxMessageSize: 100}
 	for name, c := range map[string]struct {
 		value                   any
 		asJSON, inJSON, asValue string // encoding/json; slog's JSON, if it differs; slog's text
@@ -93,12 +93,15 @@ func TestResultsSayToMachinesWhatTheySayToPeople(t *testing.T) {
 			asJSON: `{"state":"throttled","since":"2030-01-02T03:04:05.6Z","error":"` + text + `","code":"throttled","partitions":["3"],"full":[""],"lastFailure":"2030-01-02T03:04:05.6Z",` +
 				`"lastError":"` + text + `","lastCode":"throttled"}`,
 			asValue: `v.state=throttled v.since=2030-01-02T03:04:05.600Z v.error="` + text + `" v.code=throttled v.partitions=[3] v.full=[] v.lastFailure=2030-01-02T03:04:05.600Z v.lastError="` + text + `" v.lastCode=throttled`},
+		"HealthChange": {value: HealthChange{At: machineTime, State: HealthThrottled, Message: "eventhubs: busy", Err: throttledError(), Partitions: []string{"3"}, Omitted: 2},
+			asJSON:  `{"at":"2030-01-02T03:04:05.6Z","state":"throttled","message":"eventhubs: busy","error":"` + text + `","code":"throttled","partitions":["3"],"omitted":2}`,
+			asValue: `v.at=2030-01-02T03:04:05.600Z v.state=throttled v.message="eventhubs: busy" v.error="` + text + `" v.code=throttled v.partitions=[3] v.omitted=2`},
 		"Health, connecting": {value: Health{}, asJSON: `{"state":"connecting"}`, asValue: `v.state=connecting`},
 		"PartitionStats": {value: partition,
-			asJSON: `{"id":"3","bufferedEvents":2,"bufferedBytes":10,"batchesInFlight":1,"oldestEventAgeSeconds":1,"waiting":"throttled","runningAgeSeconds":0,"lastError":"` + text + `","lastCode":"throttled",` +
-				`"failingSince":"2030-01-02T03:04:05.6Z","lastNumber":-1,"maxMessageSize":100}`,
-			asValue: `v.id=3 v.bufferedEvents=2 v.bufferedBytes=10 v.batchesInFlight=1 v.oldestEventAgeSeconds=1 v.waiting=throttled v.runningAgeSeconds=0 v.lastError="` + text +
-				`" v.lastCode=throttled v.failingSince=2030-01-02T03:04:05.600Z v.lastNumber=-1 v.maxMessageSize=100`},
+			asJSON: `{"id":"3","bufferedEvents":2,"bufferedBytes":10,"batchesInFlight":1,"oldestEventAgeSeconds":1,"waiting":"throttled","runningAgeSeconds":0,"state":"throttled","since":"2030-01-02T03:04:05.6Z",` +
+				`"error":"` + text + `","code":"throttled","lastError":"` + text + `","lastCode":"throttled","lastFailure":"2030-01-02T03:04:05.6Z","failingSince":"2030-01-02T03:04:05.6Z","lastNumber":-1,"maxMessageSize":100}`,
+			asValue: `v.id=3 v.bufferedEvents=2 v.bufferedBytes=10 v.batchesInFlight=1 v.oldestEventAgeSeconds=1 v.waiting=throttled v.runningAgeSeconds=0 v.state=throttled v.since=2030-01-02T03:04:05.600Z v.error="` + text + `" v.code=throttled v.lastError="` + text +
+				`" v.lastCode=throttled v.lastFailure=2030-01-02T03:04:05.600Z v.failingSince=2030-01-02T03:04:05.600Z v.lastNumber=-1 v.maxMessageSize=100`},
 		"Error":                               {value: throttledError(), asJSON: `{"error":"` + text + `","code":"throttled","condition":"com.microsoft:server-busy","partition":"3","tries":2,"trackingId":"t-1","transient":true,"since":"2030-01-02T03:04:05.6Z"}`, inJSON: `"` + text + `"`, asValue: `v="` + text + `"`},
 		"an Error, alone":                     {value: &Error{Err: errors.New("x")}, asJSON: `{"error":"eventhubs: x","tries":0,"transient":false}`, inJSON: `"eventhubs: x"`, asValue: `v="eventhubs: x"`},
 		"an Error of a test, without a cause": {value: &Error{Code: CodeThrottled}, asJSON: `{"error":"eventhubs: throttled","code":"throttled","tries":0,"transient":false}`, inJSON: `"eventhubs: throttled"`, asValue: `v="eventhubs: throttled"`},

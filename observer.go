@@ -23,6 +23,7 @@ type observer struct {
 	counts  counts
 	health  health
 	batches atomic.Uint64 // that have an ID
+	history atomic.Pointer[history]
 }
 
 func newObserver(p *BufferedProducer, hubName string, o *Options) *observer {
@@ -111,6 +112,7 @@ func (v *observer) ambiguous() { v.counts.ambiguousTries.Add(1) }
 
 // retrying reports a failed try of a batch, and the pause before the next one.
 func (v *observer) retrying(b TracedBatch, err error, pause time.Duration) {
+	v.note()
 	v.counts.retries.Add(1)
 	v.logBatch("eventhubs: a try failed", b, "pause", pause, "error", err)
 	if f := v.trace.Retrying; f != nil {
@@ -120,6 +122,7 @@ func (v *observer) retrying(b TracedBatch, err error, pause time.Duration) {
 
 // throttled reports a try for which the service was too busy, and the pause before the next one.
 func (v *observer) throttled(b TracedBatch, err error, pause time.Duration) {
+	v.note()
 	v.counts.throttled.Add(1)
 	v.counts.throttledFor.Add(int64(pause))
 	v.logBatch("eventhubs: throttled", b, "pause", pause, "error", err)
@@ -130,6 +133,7 @@ func (v *observer) throttled(b TracedBatch, err error, pause time.Duration) {
 
 // settled reports the outcome of a batch, which could have had limit bytes.
 func (v *observer) settled(partitionID string, b *batch, limit int, o Outcome) {
+	v.note()
 	v.counts.add(b, o, limit)
 	t := v.traced(partitionID, b)
 	if o.Err == nil {
@@ -200,9 +204,12 @@ func (v *observer) notRefreshed(err error) {
 	v.logger.Info("eventhubs: the list of partitions could not be refreshed; the previous list stays in use", "hub", v.hubName, "error", err)
 }
 
+// journalFailed is the line about a journal that takes nothing more.
+const journalFailed = "eventhubs: the journal failed; events in it that were not sent yet stay there"
+
 // unread logs that the journal cannot be read, or kept, any further.
 func (v *observer) unread(err error) {
-	v.urgent().Error("eventhubs: the journal failed; events in it that were not sent yet stay there", "hub", v.hubName, "error", err)
+	v.urgent().Error(journalFailed, "hub", v.hubName, "error", err)
 }
 
 // closedBadly logs that the connection did not close as Close wanted it to.
@@ -229,8 +236,8 @@ func (v *observer) logHealth(line reportLine) {
 	if line.changes > 0 {
 		attributes = append(attributes, "changes", line.changes)
 	}
-	if err := line.cause.err(); err != nil {
-		attributes = append(attributes, "error", err)
+	if line.err != nil {
+		attributes = append(attributes, "error", line.err)
 	}
 	to.Log(context.Background(), line.level, line.message, attributes...)
 }

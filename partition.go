@@ -42,7 +42,7 @@ type partition struct {
 
 func newPartition(parts *parts, id string) *partition {
 	p := &partition{id: id, link: parts.hub.Link(id), turn: parts.handlers.turns.of(id, parts.options), queue: queue{parts: parts}}
-	p.work.watch, p.work.partition, p.work.stats = parts.watch, p, p.stats
+	p.work.watch, p.work.partition, p.work.numbers = parts.watch, p, p.numbers
 	p.share = parts.admission.newShare(p, id == "")
 	p.learned.Store(unlimited)
 	if parts.journal != nil {
@@ -304,10 +304,17 @@ func (p *partition) settle(b *batch, o Outcome) {
 	p.handlers.settle(&ending{queue: &p.queue, partitionID: p.id, turn: p.turn, batch: b, lane: p.lane, outcome: o, limit: p.batchLimit()})
 }
 
+// stats returns the partition's numbers and its state.
 func (p *partition) stats(now time.Time) PartitionStats {
+	s := p.numbers(now)
+	p.observer.health.judge(p, &s)
+	return s
+}
+
+// numbers returns what is in stats without the state, whose text has some of these numbers.
+func (p *partition) numbers(now time.Time) PartitionStats {
 	s := p.queue.stats(now)
 	s.ID = p.id
-	s.FailingSince, s.LastErr = p.observer.health.ofPartition(p)
 	age, handlers, _ := p.work.busy()
 	s.RunningAge = age
 	s.BufferedEvents, s.BufferedBytes = p.admission.holds(p.share)

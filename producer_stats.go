@@ -53,13 +53,21 @@ type PartitionStats struct {
 	OldestEventAge  time.Duration
 	Waiting         Waiting
 
+	// State is the state of this partition alone, with the meanings of Health: HealthReady without
+	// trouble, HealthConnecting before its link was first open. Since is when the trouble began, and
+	// Err is the reason for the State. Both are zero without trouble.
+	State HealthState
+	Since time.Time
+	Err   error
+
 	// RunningAge is how long a try or a handler of the partition has run. A try includes opening
 	// the link. If several run, it counts from the last one that ended. It is zero while none runs.
 	RunningAge time.Duration
 
-	// LastErr is the error of the latest failed try, even if later ones succeeded. It is nil if
-	// none has failed.
-	LastErr error
+	// LastErr is the error of the latest failed try, even if later ones succeeded, and LastFailure
+	// is when it failed. They are zero if none has failed.
+	LastErr     error
+	LastFailure time.Time
 	// FailingSince is when the first try failed after the last one that succeeded. It is zero while
 	// all is well.
 	FailingSince time.Time

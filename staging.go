@@ -20,7 +20,7 @@ type staging struct {
 
 func newStaging(p *parts) *staging {
 	s := &staging{nowhere: turn{free: 1}, queue: queue{parts: p}}
-	s.work.watch, s.work.stats = p.watch, s.stats
+	s.work.watch, s.work.numbers = p.watch, s.numbers
 	return s
 }
 
@@ -254,11 +254,18 @@ func (b *batch) coverTarget(i int, target *batch) {
 	}
 }
 
-// stats returns the numbers of the events whose partition is not known.
+// stats returns the numbers of the events whose partition is not known, and the state of the list
+// of partitions.
 func (s *staging) stats(now time.Time) PartitionStats {
+	q := s.numbers(now)
+	s.observer.health.judge(nil, &q)
+	return q
+}
+
+// numbers returns what is in stats without the state, whose text has some of these numbers.
+func (s *staging) numbers(now time.Time) PartitionStats {
 	q := s.queue.stats(now)
 	q.LastNumber = -1
-	q.FailingSince, q.LastErr = s.observer.health.ofPartition(nil)
 	age, handlers, _ := s.work.busy()
 	q.RunningAge, q.Waiting = age, WaitingForList
 	if handlers {

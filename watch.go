@@ -41,7 +41,7 @@ type work struct {
 	// Immutable.
 	watch     *watch
 	partition *partition // nil: staging
-	stats     func(now time.Time) PartitionStats
+	numbers   func(now time.Time) PartitionStats
 
 	running  runs
 	since    atomic.Int64 // when it became busy or last ended a run, by watch.now; zero: this moment
