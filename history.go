@@ -49,7 +49,9 @@ func (h *history) add(v *observer, all bool) (moments []producerview.Moment) {
 	now := v.moment() // before the lock: the buffer has its own
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if at := int64(now.At.Sub(h.base)); at >= h.next.Load() {
+	at := int64(now.At.Sub(h.base))
+	due := at >= h.next.Load()
+	if due {
 		h.next.Store(at + int64(producerview.Interval))
 		old := 0
 		for old+1 < len(h.latest) && now.At.Sub(h.latest[old+1].At) >= producerview.Kept {
@@ -62,7 +64,7 @@ func (h *history) add(v *observer, all bool) (moments []producerview.Moment) {
 		return nil
 	}
 	moments = append(moments, h.latest...)
-	if now.At.After(moments[len(moments)-1].At) {
+	if !due && !now.At.Before(moments[len(moments)-1].At) {
 		moments = append(moments, now)
 	}
 	return moments
