@@ -1,0 +1,43 @@
+// Package page has the parts that the pages of emulatorhttp and producerhttp share. These are the
+// check of their clients, the headers of their answers, the icon and the base of the styles.
+package page
+
+import (
+	_ "embed"
+	"net/http"
+	"slices"
+
+	"github.com/go-eventhubs/eventhubs/internal/local"
+)
+
+// Style is CSS with the colours, in light and dark, and the elements that both pages have.
+//
+//go:embed base.css
+var Style string
+
+// Icon is an SVG image: three bars.
+//
+//go:embed icon.svg
+var Icon []byte
+
+// AnyHost among the names of a server means that its Host is not checked.
+const AnyHost = "*"
+
+// policy lets a page load only its own files.
+const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; " +
+	"base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+
+// Guard sets the headers of an answer. It reports whether the request's Host is an IP address,
+// localhost or one of names. Any other name can be made to point here (DNS rebinding).
+func Guard(w http.ResponseWriter, r *http.Request, names ...string) (meant bool) {
+	header := w.Header()
+	header.Set("Content-Security-Policy", policy)
+	header.Set("X-Content-Type-Options", "nosniff")
+	header.Set("Cross-Origin-Resource-Policy", "same-origin")
+	header.Set("Referrer-Policy", "no-referrer")
+	header.Set("Cache-Control", "no-store")
+	return slices.Contains(names, AnyHost) || local.IsMeant(r.Host, names...)
+}
+
+// FromAnotherSite reports whether a page of another site has made a browser send the request.
+func FromAnotherSite(r *http.Request) bool { return r.Header.Get("Sec-Fetch-Site") == "cross-site" }
