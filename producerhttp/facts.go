@@ -40,7 +40,7 @@ func facts(p *producer, now time.Time) (all []fact) {
 		add(true, "Partitions in trouble", "%s", ids(h.Partitions))
 	}
 	if len(h.Full) > 0 {
-		add(true, "Callers lack room of partition", "%s", ids(h.Full))
+		add(true, "Full partitions", "%s", ids(h.Full))
 	}
 	if s.Journal == nil {
 		add(false, "Buffered", "%s of %s (%d %%), %s of %s (%d %%)", count(s.BufferedEvents), plural(s.MaxBufferedEvents, "event"), percent(s.BufferedEvents, s.MaxBufferedEvents),
@@ -141,16 +141,16 @@ func age(d time.Duration) string {
 	return span(d)
 }
 
-// partitionError is the reason for a partition's trouble, or its last error, and how long ago that
-// was.
+// partitionError is the reason for a partition's trouble or its last error, and how long ago that
+// was. It is empty if there is none.
 func partitionError(s *eventhubs.PartitionStats, now time.Time) string {
 	switch {
 	case s.LastErr == nil && s.Err == nil:
 		return ""
-	case s.Err != nil && (s.LastErr == nil || s.Err.Error() != s.LastErr.Error()):
+	case s.Err != nil && (s.LastErr == nil || s.Err.Error() != s.LastErr.Error()): // nothing answers
 		return strings.TrimPrefix(plain(s.Err), "partition "+s.ID+": ")
 	}
-	return ago(now, s.LastFailure) + " ago: " + strings.TrimPrefix(plain(s.LastErr), "partition "+s.ID+": ")
+	return "last error " + ago(now, s.LastFailure) + " ago: " + strings.TrimPrefix(plain(s.LastErr), "partition "+s.ID+": ")
 }
 
 // plain is the text of an error, without the name of the package.
@@ -160,7 +160,7 @@ func plain(err error) string { return strings.TrimPrefix(err.Error(), "eventhubs
 func changeText(c *eventhubs.HealthChange) string {
 	text := strings.TrimPrefix(c.Message, "eventhubs: ")
 	if len(c.Partitions) > 0 {
-		text += " (partitions " + ids(c.Partitions) + ")"
+		text += " (" + noun(len(c.Partitions), "partition") + " " + ids(c.Partitions) + ")"
 	}
 	if c.Err != nil {
 		text += ": " + plain(c.Err)

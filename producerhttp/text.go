@@ -74,7 +74,7 @@ func (t text) producer(p *producer) {
 	}
 	if len(p.Stats.Partitions) > 0 {
 		t.line("")
-		t.table(append([][]string{{"Partition", "State", "For", "Events", "Bytes", "Oldest", "In flight", "Waits", "Last error"}}, t.partitions(p.Stats.Partitions)...))
+		t.table(append([][]string{{"Partition", "State", "For", "Events", "Bytes", "Oldest", "In flight", "Waits", "Trouble"}}, t.partitions(p.Stats.Partitions)...))
 	}
 	if len(p.Changes) > 0 {
 		t.line("")

@@ -79,7 +79,7 @@ func TestASilentPartitionIsShown(t *testing.T) {
 			"\n  Per second, over        1 min  2m 40s\n", "\n  Events stored           3.35   3.75\n",
 			"\n  0          ready   -    0       0 B      -       0          not waiting\n",
 			"\n  1          silent  39s  40      2.0 KiB  40s     1          for the service  the service has not acknowledged a batch for 39s",
-			"\n  2000-01-01T00:02:10Z  silent  the service does not answer; the producer waits (partitions 1): partition 1: the service has not acknowledged a batch for 10s",
+			"\n  2000-01-01T00:02:10Z  silent  the service does not answer; the producer waits (partition 1): partition 1: the service has not acknowledged a batch for 10s",
 		)
 		wantAll(t, "page", get(t, h, "/?format=html"),
 			`<p class="badge bad"><span class="dot" aria-hidden="true"></span>silent for 29s</p>`, "<dt>Partitions in trouble</dt><dd>1</dd>",
@@ -127,10 +127,10 @@ func TestAThrottledNamespaceIsShown(t *testing.T) {
 			t.Errorf("the rates are %v, want nothing stored in the last minute, and half of 2 per second over both", a.Rates)
 		}
 		text := get(t, h, "/")
-		wantAll(t, "text", text, "orders: throttled for ", "  Callers lack room of partition: 0", "  Waiting for room: 1 caller\n", " throttled, waited ", "\n  Tries throttled ", "the producer waits and sends again",
+		wantAll(t, "text", text, "orders: throttled for ", "  Full partitions: 0", "  Waiting for room: 1 caller\n", " throttled, waited ", "\n  Tries throttled ", "the producer waits and sends again",
 			"  Partitions in trouble: 0, 1\n")
 		page := get(t, h, "/?format=html")
-		wantAll(t, "page", page, `<p class="badge bad">`, "<dt>Waiting for room</dt><dd>1 caller</dd>", `<td>throttled</td>`)
+		wantAll(t, "page", page, `<p class="badge bad">`, "<dt>Waiting for room</dt><dd>1 caller</dd>", `<td>throttled</td>`, `<p class="muted">last error `)
 
 		busy.Store(false)
 		cancel()
@@ -145,7 +145,7 @@ func TestAThrottledNamespaceIsShown(t *testing.T) {
 				t.Errorf("after the throttling a partition is %+v, want ready, with its last error", part)
 			}
 		}
-		wantAll(t, "text", get(t, h, "/"), "ready for ", " ago: com.microsoft:server-busy", "publishing succeeds again")
+		wantAll(t, "text", get(t, h, "/"), "ready for ", "last error ", " ago: com.microsoft:server-busy", "publishing succeeds again")
 		if err := p.Close(t.Context()); err != nil {
 			t.Error(err)
 		}

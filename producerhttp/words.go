@@ -128,9 +128,12 @@ func ago(now, at time.Time) string {
 }
 
 // plural is a number with its noun.
-func plural(n int, noun string) string {
+func plural(n int, one string) string { return count(n) + " " + noun(n, one) }
+
+// noun is the noun of a number.
+func noun(n int, one string) string {
 	if n == 1 {
-		return "1 " + noun
+		return one
 	}
-	return count(n) + " " + noun + "s"
+	return one + "s"
 }

@@ -1,5 +1,5 @@
-// Package page looks at the emulator's page as its users do, with headless Chromium, and takes
-// pictures for the documents:
+// Package page looks at the pages of the emulator and of producers as their users do, with headless
+// Chromium, and takes pictures for the documents:
 //
 //	interop/page/run
 //
