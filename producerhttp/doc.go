@@ -45,7 +45,8 @@
 // when a batch ends or a try fails, at most every 5 s. So there is no goroutine, no timer, and no
 // cost for Enqueue. Before 15 minutes have passed, the last rate covers the time since New or Add.
 // In the first second there are no rates. Rates are exact to about 5 s of their time.
-// acceptedEvents follows from the buffered events and the outcomes.
+// acceptedEvents follows from the buffered events and the outcomes. While no batch ends and the
+// handler is not asked, accepted events count evenly over that time.
 //
 // # Access
 //

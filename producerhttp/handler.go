@@ -106,7 +106,7 @@ func (h *Handler) named(name string) (producers map[string]*eventhubs.BufferedPr
 
 // ServeHTTP answers a request; see the package documentation.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	meant := page.Guard(w, r, h.hosts...)
+	meant := page.Guard(w, r, h.hosts...) || slices.Contains(h.hosts, "*")
 	w.Header().Set("Vary", "Accept")
 	query := r.URL.Query()
 	f, err := formatOf(query.Get("format"), r.Header.Values("Accept"))

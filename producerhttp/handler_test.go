@@ -389,6 +389,11 @@ func TestRatesCoverTheirTime(t *testing.T) {
 		look("after 5 min", rates(60, 1), rates(300, 1))
 		time.Sleep(2 * time.Minute)
 		look("after a pause", rates(60, 0), rates(300, 0.6), rates(420, 300./420))
+		for range 100 { // just after a moment: they count for it, not for the hour that follows
+			if err := p.Enqueue(t.Context(), &eventhubs.Event{PartitionID: "0"}); err != nil {
+				t.Fatal(err)
+			}
+		}
 		time.Sleep(time.Hour)
 		look("after an hour", rates(60, 0), rates(300, 0), rates(900, 0))
 		stream(t, p, 1, 30*time.Second)

@@ -27,22 +27,22 @@ type rate struct {
 
 // totals are those of a moment as numbers that can be between two of them.
 type totals struct {
-	accepted, stored, bytes, batches, notStored, possibly, retries, throttled float64
+	buffered, stored, bytes, batches, notStored, possibly, retries, throttled float64
 }
 
+func (t *totals) accepted() float64 { return t.buffered + t.stored + t.notStored + t.possibly }
+
 func totalsOf(m *producerview.Moment) totals {
-	t := totals{
-		stored: float64(m.StoredEvents), bytes: float64(m.StoredBytes), batches: float64(m.StoredBatches),
+	return totals{
+		buffered: float64(m.Buffered), stored: float64(m.StoredEvents), bytes: float64(m.StoredBytes), batches: float64(m.StoredBatches),
 		notStored: float64(m.NotStoredEvents), possibly: float64(m.PossiblyStoredEvents),
 		retries: float64(m.Retries), throttled: float64(m.ThrottledTries),
 	}
-	t.accepted = t.stored + t.notStored + t.possibly + float64(m.Buffered)
-	return t
 }
 
-// totalsAt returns the totals at a time within the moments. Between two of them all totals but
-// accepted change within producerview.Interval after the first. Within that the change is taken as
-// even.
+// totalsAt returns the totals at a time within the moments. Between two of them all totals change
+// within producerview.Interval after the first, except buffered. Within its time a change is taken
+// as even.
 func totalsAt(moments []producerview.Moment, at time.Time) totals {
 	i := 0
 	for i+1 < len(moments)-1 && !moments[i+1].At.After(at) {
@@ -60,7 +60,7 @@ func totalsAt(moments []producerview.Moment, at time.Time) totals {
 	soon := share(min(span, producerview.Interval))
 	between := func(x, y float64) float64 { return x + (y-x)*soon }
 	return totals{
-		accepted: x.accepted + (y.accepted-x.accepted)*share(span),
+		buffered: x.buffered + (y.buffered-x.buffered)*share(span),
 		stored:   between(x.stored, y.stored), bytes: between(x.bytes, y.bytes), batches: between(x.batches, y.batches),
 		notStored: between(x.notStored, y.notStored), possibly: between(x.possibly, y.possibly),
 		retries: between(x.retries, y.retries), throttled: between(x.throttled, y.throttled),
@@ -89,7 +89,7 @@ func rateBetween(moments []producerview.Moment, from, to time.Time) rate {
 	a, b, seconds := totalsAt(moments, from), totalsAt(moments, to), to.Sub(from).Seconds()
 	per := func(a, b float64) float64 { return max(0, b-a) / seconds }
 	return rate{
-		Seconds: seconds, AcceptedEvents: per(a.accepted, b.accepted),
+		Seconds: seconds, AcceptedEvents: per(a.accepted(), b.accepted()),
 		StoredEvents: per(a.stored, b.stored), StoredBytes: per(a.bytes, b.bytes), StoredBatches: per(a.batches, b.batches),
 		NotStoredEvents: per(a.notStored, b.notStored), PossiblyStoredEvents: per(a.possibly, b.possibly),
 		Retries: per(a.retries, b.retries), ThrottledTries: per(a.throttled, b.throttled),

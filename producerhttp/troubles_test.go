@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"os"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -86,9 +87,35 @@ func TestASilentPartitionIsShown(t *testing.T) {
 			`<th scope="row">1</th><td class="state bad"><span class="dot" aria-hidden="true"></span>silent</td><td class="number">39s</td><td class="number">40</td>`,
 			`<time datetime="2000-01-01T00:02:10Z">00:02:10</time>`, `aria-label="Events per second in the last 2m 30s: at most 4;`,
 		)
+		theRunbookShows(t, get(t, h, "/"))
 		abandon(t, p)
 		wantAll(t, "text", get(t, h, "/"), ", closed\n")
 	})
+}
+
+// theRunbookShows checks that the text in docs/operations.md is the handler's, with other names and
+// times. Lines may be left out or cut there.
+func theRunbookShows(t *testing.T, text string) {
+	t.Helper()
+	document, err := os.ReadFile("../docs/operations.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, example, _ := strings.Cut(string(document), "\n```\norders: ")
+	example, _, found := strings.Cut(example, "\n```\n")
+	if !found {
+		t.Fatal("docs/operations.md has no example of the text")
+	}
+	text = strings.NewReplacer("emulator-in-memory.invalid", "contoso.servicebus.windows.net", "2000-01-01T00:", "2026-11-30T10:").Replace(text)
+	for line := range strings.SplitSeq("orders: "+example, "\n") {
+		shown, cut := strings.CutSuffix(line, "…")
+		if !cut {
+			shown += "\n"
+		}
+		if !strings.Contains("\n"+text, "\n"+shown) && strings.TrimSpace(shown) != "" {
+			t.Errorf("docs/operations.md shows the line %q, the handler does not:\n%s", line, text)
+		}
+	}
 }
 
 func TestAThrottledNamespaceIsShown(t *testing.T) {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/go-eventhubs/eventhubs/emulator"
 	"github.com/go-eventhubs/eventhubs/internal/local"
+	"github.com/go-eventhubs/eventhubs/internal/page"
 )
 
 // Options configure [New]. The zero value of each field means its default; nil options mean all
@@ -55,12 +56,16 @@ func New(server *emulator.Server, options *Options) http.Handler {
 			ReadOnly: options.ReadOnly,
 		}
 	}
-	page, err := fs.Sub(files, "page")
+	pages, err := fs.Sub(files, "page")
 	if err != nil {
 		panic(err) // the folder is embedded, so this cannot fail
 	}
 	mux := http.NewServeMux()
-	mux.Handle("GET /", http.FileServerFS(page))
+	mux.Handle("GET /", http.FileServerFS(pages))
+	mux.HandleFunc("GET /icon.svg", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "image/svg+xml")
+		_, _ = w.Write(page.Icon) // an error means that the client is gone
+	})
 	mux.HandleFunc("GET /api/snapshot", h.snapshot)
 	mux.HandleFunc("GET /api/events", h.events)
 	mux.HandleFunc("POST /api/events", h.change(maxEvent, h.send))
@@ -82,24 +87,14 @@ func New(server *emulator.Server, options *Options) http.Handler {
 	return h.guard(mux)
 }
 
-// policy lets the page load only its own files.
-const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; " +
-	"base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-
 // guard refuses requests that another site could have made a browser send.
 func (h *handler) guard(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		header := w.Header()
-		header.Set("Content-Security-Policy", policy)
-		header.Set("X-Content-Type-Options", "nosniff")
-		header.Set("Cross-Origin-Resource-Policy", "same-origin")
-		header.Set("Referrer-Policy", "no-referrer")
-		header.Set("Cache-Control", "no-store")
-		if !local.IsMeant(r.Host, h.options.Hosts...) {
+		if !page.Guard(w, r, h.options.Hosts...) {
 			fail(w, http.StatusForbidden, local.Refusal(r.Host))
 			return
 		}
-		if strings.HasPrefix(r.URL.Path, "/api/") && r.Header.Get("Sec-Fetch-Site") == "cross-site" {
+		if strings.HasPrefix(r.URL.Path, "/api/") && page.FromAnotherSite(r) {
 			fail(w, http.StatusForbidden, "the request comes from another site")
 			return
 		}

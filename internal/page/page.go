@@ -5,7 +5,6 @@ package page
 import (
 	_ "embed"
 	"net/http"
-	"slices"
 
 	"github.com/go-eventhubs/eventhubs/internal/local"
 )
@@ -20,9 +19,6 @@ var Style string
 //go:embed icon.svg
 var Icon []byte
 
-// AnyHost among the names of a server means that its Host is not checked.
-const AnyHost = "*"
-
 // policy lets a page load only its own files.
 const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; " +
 	"base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -36,7 +32,7 @@ func Guard(w http.ResponseWriter, r *http.Request, names ...string) (meant bool)
 	header.Set("Cross-Origin-Resource-Policy", "same-origin")
 	header.Set("Referrer-Policy", "no-referrer")
 	header.Set("Cache-Control", "no-store")
-	return slices.Contains(names, AnyHost) || local.IsMeant(r.Host, names...)
+	return local.IsMeant(r.Host, names...)
 }
 
 // FromAnotherSite reports whether a page of another site has made a browser send the request.

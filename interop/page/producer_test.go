@@ -45,15 +45,15 @@ func openProducerTab(t *testing.T, page http.Handler) *tab {
 	if _, err := chromedp.Call(w.ctx, network.Enable, network.EnableParams{}); err != nil {
 		t.Fatal(err)
 	}
-	look(t, w, 1440, "light")
+	look(t, w, 1440, 1000, "light")
 	w.do(t, chromedp.Navigate(w.http.URL+"/debug/eventhubs/"))
 	return w
 }
 
-// look sets the width of the window, and whether the system is light or dark.
-func look(t *testing.T, w *tab, width int64, scheme string) {
+// look sets the size of the window, and whether the system is light or dark.
+func look(t *testing.T, w *tab, width, height int64, scheme string) {
 	t.Helper()
-	size := emulation.SetDeviceMetricsOverrideParams{Width: width, Height: 1000, DeviceScaleFactor: 1, Mobile: width < 500}
+	size := emulation.SetDeviceMetricsOverrideParams{Width: width, Height: height, DeviceScaleFactor: 1, Mobile: width < 500}
 	if _, err := chromedp.Call(w.ctx, emulation.SetDeviceMetricsOverride, size); err != nil {
 		t.Fatal(err)
 	}
@@ -119,7 +119,7 @@ func TestTheProducersPageIsLive(t *testing.T) {
 	w.until(t, `document.querySelectorAll(".changes li").length === 2 && document.querySelector(".changes strong").textContent === "throttled"`)
 	for _, width := range []int64{390, 1440} {
 		for _, scheme := range []string{"dark", "light"} {
-			look(t, w, width, scheme)
+			look(t, w, width, 1000, scheme)
 			if got := eval[bool](t, w, `document.documentElement.scrollWidth <= innerWidth`); !got {
 				t.Errorf("at %d px the page is wider than the window", width)
 			}
@@ -149,6 +149,27 @@ func TestTheProducersPageIsLive(t *testing.T) {
 	w.http.CloseClientConnections()
 	w.http.Listener.Close()
 	w.until(t, `document.getElementById("live-text").textContent === "The service does not answer"`)
+}
+
+// TestPictureOfTheProducersPage takes the picture for docs/operations.md, if PRODUCERS_SCREENSHOT
+// names a file. PRODUCERS_PAGE is the address of a producer of examples/debugpage, in a minute with
+// troubles.
+func TestPictureOfTheProducersPage(t *testing.T) {
+	file, address := os.Getenv("PRODUCERS_SCREENSHOT"), os.Getenv("PRODUCERS_PAGE")
+	if file == "" {
+		t.Skip("PRODUCERS_SCREENSHOT names no file: there is no picture to take")
+	}
+	w := openProducerTab(t, producerhttp.New(nil, nil))
+	look(t, w, 1280, 1320, "light")
+	w.do(t, chromedp.Navigate(address))
+	w.until(t, `document.querySelector(".producer .badge.bad")`)
+	shot, err := chromedp.Run(w.ctx, chromedp.CaptureScreenshot())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(file, smaller(t, shot), 0o644); err != nil {
+		t.Fatal(err)
+	}
 }
 
 func TestTheProducersPageHasNamesForScreenReaders(t *testing.T) {
