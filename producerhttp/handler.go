@@ -132,7 +132,12 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	if query.Has("file") {
-		serveFile(w, query.Get("file"), f)
+		file, known := pageFiles[query.Get("file")]
+		if !known {
+			f.fail(w, http.StatusNotFound, fmt.Sprintf("the page has no file %q", query.Get("file")))
+			return
+		}
+		file.ServeHTTP(w, r)
 		return
 	}
 	name := query.Get("producer")

@@ -136,7 +136,7 @@ func TestTheHandlerWorksBelowAnyPrefix(t *testing.T) {
 
 func TestThePageLoadsOnlyItsOwnFiles(t *testing.T) {
 	h := newHandler(t, nil)
-	for target, kind := range map[string]string{"/?format=html": "text/html", "/?file=page.css": "text/css", "/?file=page.js": "text/javascript", "/?file=icon.svg": "image/svg+xml"} {
+	for target, kind := range map[string]string{"/?format=html": "text/html", "/?file=base.css": "text/css", "/?file=page.css": "text/css", "/?file=page.js": "text/javascript", "/?file=icon.svg": "image/svg+xml"} {
 		w := ask(t, h, target)
 		if got := w.Header().Get("Content-Type"); w.Code != http.StatusOK || !strings.HasPrefix(got, kind) {
 			t.Errorf("%s: status %d, %q, want %q", target, w.Code, got, kind)

@@ -6,7 +6,6 @@ import (
 	"html/template"
 	"io"
 	"math"
-	"net/http"
 	"slices"
 	"strings"
 	"time"
@@ -104,21 +103,10 @@ func chartOf(p *producer) *chart {
 	}
 }
 
-// serveFile answers with a file of the page.
-func serveFile(w http.ResponseWriter, name string, f format) {
-	var kind string
-	var text []byte
-	switch name {
-	case "page.css":
-		kind, text = "text/css", append([]byte(page.Style), style...)
-	case "page.js":
-		kind, text = "text/javascript", script
-	case "icon.svg":
-		kind, text = "image/svg+xml", page.Icon
-	default:
-		f.fail(w, http.StatusNotFound, fmt.Sprintf("the page has no file %q", name))
-		return
-	}
-	w.Header().Set("Content-Type", kind+"; charset=utf-8")
-	_, _ = w.Write(text) // an error means that the client is gone
+// pageFiles are the files of the page, by their names in its references.
+var pageFiles = map[string]page.File{
+	"base.css": page.Style,
+	"icon.svg": page.Icon,
+	"page.css": {Type: "text/css; charset=utf-8", Text: style},
+	"page.js":  {Type: "text/javascript; charset=utf-8", Text: script},
 }

@@ -62,10 +62,8 @@ func New(server *emulator.Server, options *Options) http.Handler {
 	}
 	mux := http.NewServeMux()
 	mux.Handle("GET /", http.FileServerFS(pages))
-	mux.HandleFunc("GET /icon.svg", func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Type", "image/svg+xml")
-		_, _ = w.Write(page.Icon) // an error means that the client is gone
-	})
+	mux.Handle("GET /base.css", page.Style)
+	mux.Handle("GET /icon.svg", page.Icon)
 	mux.HandleFunc("GET /api/snapshot", h.snapshot)
 	mux.HandleFunc("GET /api/events", h.events)
 	mux.HandleFunc("POST /api/events", h.change(maxEvent, h.send))

@@ -9,15 +9,30 @@ import (
 	"github.com/go-eventhubs/eventhubs/internal/local"
 )
 
-// Style is CSS with the colours, in light and dark, and the elements that both pages have.
-//
-//go:embed base.css
-var Style string
+var (
+	//go:embed base.css
+	style []byte
+	//go:embed icon.svg
+	icon []byte
+)
 
-// Icon is an SVG image: three bars.
-//
-//go:embed icon.svg
-var Icon []byte
+var (
+	// Style has the colours, in light and dark, and the elements that both pages have.
+	Style = File{"text/css; charset=utf-8", style}
+	// Icon is three bars.
+	Icon = File{"image/svg+xml", icon}
+)
+
+// A File is a file of a page. It answers every request with its text.
+type File struct {
+	Type string // of its content
+	Text []byte
+}
+
+func (f File) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", f.Type)
+	_, _ = w.Write(f.Text) // an error means that the client is gone
+}
 
 // policy lets a page load only its own files.
 const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; " +

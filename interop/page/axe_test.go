@@ -45,7 +45,9 @@ func (w *tab) audit(t *testing.T, state, part string) {
 	}
 }
 
-func TestAxeFindsNothing(t *testing.T) {
+// axe puts axe-core into the page, for audit.
+func (w *tab) axe(t *testing.T) {
+	t.Helper()
 	installed, err := setup.NPM(t.Context(), "axe", "axe")
 	if err != nil {
 		t.Fatal(err)
@@ -54,6 +56,10 @@ func TestAxeFindsNothing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	w.do(t, chromedp.Evaluate[chromedp.Void](string(source)))
+}
+
+func TestAxeFindsNothing(t *testing.T) {
 	server, err := emulator.New(&emulator.Options{Hubs: []emulator.Hub{{Name: "orders", Partitions: 8, ConsumerGroups: []string{"billing", "search"}}, {Name: "audit"}, {Name: "clicks"}}})
 	if err != nil {
 		t.Fatal(err)
@@ -63,7 +69,7 @@ func TestAxeFindsNothing(t *testing.T) {
 	s.begin(t)
 	w := openTabOf(t, server, "#hub=orders")
 	s.work(t, w, 1)
-	w.do(t, chromedp.Evaluate[chromedp.Void](string(source)))
+	w.axe(t)
 	for _, rule := range []string{"throttle hub=orders share=10%", "delay lasting=1s count=1", "nothing"} {
 		w.put(t, "#rule", rule)
 		w.do(t, chromedp.Click("#set-fault button"))

@@ -7,12 +7,10 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
-	"os/exec"
 	"strings"
 	"testing"
 
 	"github.com/chromedp/cdproto/accessibility"
-	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/chromedp"
 
@@ -21,46 +19,20 @@ import (
 	"github.com/go-eventhubs/eventhubs/producerhttp"
 )
 
-// openProducerTab starts a browser at the page of producers, below a prefix. It ends with the test.
+// openProducerTab opens a tab at the page of producers, below a prefix. It ends with the test.
 func openProducerTab(t *testing.T, page http.Handler) *tab {
 	t.Helper()
 	mux := http.NewServeMux()
 	mux.Handle("/debug/eventhubs/", page)
 	w := &tab{http: httptest.NewServer(mux)}
 	t.Cleanup(w.http.Close)
-	path := os.Getenv("CHROMIUM")
-	for _, name := range browsers {
-		if found, err := exec.LookPath(name); path == "" && err == nil {
-			path = found
-		}
-	}
-	allocator, cancel := chromedp.NewExecAllocator(context.WithoutCancel(t.Context()), append(chromedp.DefaultExecAllocatorOptions[:],
-		chromedp.ExecPath(path), chromedp.NoSandbox)...)
-	t.Cleanup(cancel)
-	w.ctx, cancel = chromedp.NewContext(allocator, chromedp.WithListener(w.hear))
-	t.Cleanup(cancel)
-	if err := chromedp.Do(w.ctx); err != nil { // starts the browser, which ends with this context
-		t.Fatal(err)
-	}
+	w.ctx = newTab(t, w.hear)
 	if _, err := chromedp.Call(w.ctx, network.Enable, network.EnableParams{}); err != nil {
 		t.Fatal(err)
 	}
-	look(t, w, 1440, 1000, "light")
+	w.resize(t, 1440, 1000)
 	w.do(t, chromedp.Navigate(w.http.URL+"/debug/eventhubs/"))
 	return w
-}
-
-// look sets the size of the window, and whether the system is light or dark.
-func look(t *testing.T, w *tab, width, height int64, scheme string) {
-	t.Helper()
-	size := emulation.SetDeviceMetricsOverrideParams{Width: width, Height: height, DeviceScaleFactor: 1, Mobile: width < 500}
-	if _, err := chromedp.Call(w.ctx, emulation.SetDeviceMetricsOverride, size); err != nil {
-		t.Fatal(err)
-	}
-	media := emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}}}
-	if _, err := chromedp.Call(w.ctx, emulation.SetEmulatedMedia, media); err != nil {
-		t.Fatal(err)
-	}
 }
 
 // publishedBy makes a producer of a hub with two partitions, and a way to throttle partition 1.
@@ -117,9 +89,13 @@ func TestTheProducersPageIsLive(t *testing.T) {
 	w.until(t, badge+`.startsWith("throttled for ") && `+cells+` === "0 ready,1 throttled"`)
 	w.until(t, `document.querySelector(".more p").textContent.includes("ago: com.microsoft:server-busy: <i>busy</i>") && document.querySelectorAll("main i:not(.line, .other)").length === 0`)
 	w.until(t, `document.querySelectorAll(".changes li").length === 2 && document.querySelector(".changes strong").textContent === "throttled"`)
+	w.axe(t)
+	w.do(t, chromedp.Click("#pause")) // nothing moves while axe looks
 	for _, width := range []int64{390, 1440} {
 		for _, scheme := range []string{"dark", "light"} {
-			look(t, w, width, 1000, scheme)
+			w.resize(t, width, 1000)
+			w.scheme(t, scheme)
+			w.audit(t, fmt.Sprintf("%d px, %s", width, scheme))
 			if got := eval[bool](t, w, `document.documentElement.scrollWidth <= innerWidth`); !got {
 				t.Errorf("at %d px the page is wider than the window", width)
 			}
@@ -133,6 +109,7 @@ func TestTheProducersPageIsLive(t *testing.T) {
 		}
 	}
 
+	w.do(t, chromedp.Click("#pause"))
 	throttle(false)
 	w.until(t, badge+`.startsWith("ready for ") && document.querySelectorAll(".changes li").length === 3`)
 	if got := eval[string](t, w, `document.activeElement.id`); got != "pause" || !eval[bool](t, w, `window.loaded`) {
@@ -160,7 +137,7 @@ func TestPictureOfTheProducersPage(t *testing.T) {
 		t.Skip("PRODUCERS_SCREENSHOT names no file: there is no picture to take")
 	}
 	w := openProducerTab(t, producerhttp.New(nil, nil))
-	look(t, w, 1280, 1320, "light")
+	w.resize(t, 1280, 1320)
 	w.do(t, chromedp.Navigate(address))
 	w.until(t, `document.querySelector(".producer .badge.bad")`)
 	shot, err := chromedp.Run(w.ctx, chromedp.CaptureScreenshot())
