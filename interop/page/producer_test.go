@@ -72,6 +72,7 @@ func publishOne(t *testing.T, producer *eventhubs.BufferedProducer, partition st
 }
 
 func TestTheProducersPageIsLive(t *testing.T) {
+	t.Parallel()
 	producer, throttle := publishedBy(t, nil)
 	w := openProducerTab(t, producerhttp.New(producer, nil))
 	w.do(t, chromedp.Evaluate[chromedp.Void](`window.loaded = true`), chromedp.Focus("#pause"))
@@ -150,6 +151,7 @@ func TestPictureOfTheProducersPage(t *testing.T) {
 }
 
 func TestTheProducersPageHasNamesForScreenReaders(t *testing.T) {
+	t.Parallel()
 	page := producerhttp.New(nil, nil)
 	for i, journal := range []*eventhubs.JournalOptions{nil, {Directory: t.TempDir()}} {
 		producer, _ := publishedBy(t, journal)
