@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"sync"
@@ -108,7 +109,7 @@ func (h *Handler) named(name string) (producers map[string]*eventhubs.BufferedPr
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	meant := page.Guard(w, r, h.hosts...) || slices.Contains(h.hosts, "*")
 	w.Header().Set("Vary", "Accept")
-	query := r.URL.Query()
+	query, malformed := url.ParseQuery(r.URL.RawQuery)
 	f, err := formatOf(query.Get("format"), r.Header.Values("Accept"))
 	switch {
 	case !meant:
@@ -120,6 +121,9 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	case page.FromAnotherSite(r) && r.Header.Get("Sec-Fetch-Mode") != "navigate":
 		f.fail(w, http.StatusForbidden, "the request comes from another site")
+		return
+	case malformed != nil:
+		f.fail(w, http.StatusBadRequest, fmt.Sprintf("the parameters cannot be read: %v: encode each name and value", malformed))
 		return
 	case err != nil:
 		f.fail(w, http.StatusBadRequest, err.Error())

@@ -77,6 +77,7 @@ func TestWrongRequestsSayWhatToDo(t *testing.T) {
 		{"/?producer=shp", 404, `there is no producer "shp": these are there: shop`},
 		{"/?file=../page.html", 404, `the page has no file "../page.html"`},
 		{"/?file=page.html", 404, `the page has no file`},
+		{"/?producer=%zz", 400, `the parameters cannot be read: invalid URL escape "%zz": encode each name and value`},
 		{"/?producer=%0aevil", 404, `there is no producer "\nevil"`},
 	} {
 		w := ask(t, h, c.target)

@@ -254,5 +254,6 @@ func TestAJournalThatFillsAndFailsIsShown(t *testing.T) {
 		wantAll(t, "text", get(t, h, "/"), "orders: failing for ", "  Failed: the journal has failed: ")
 		wantAll(t, "page", get(t, h, "/?format=html"), `<div class="warn"><dt>Failed</dt><dd>the journal has failed: `)
 		_ = p.Close(t.Context())
+		wantAll(t, "text", get(t, h, "/"), ", closed\n", "  Failed: the journal has failed: ")
 	})
 }
