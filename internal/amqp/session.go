@@ -52,9 +52,8 @@ func (c *Conn) NewSession(ctx context.Context) (*Session, error) {
 				return s, nil
 			}
 		}
-		channel, err := c.freeChannelLocked()
+		s, err := c.newSessionLocked()
 		if err == nil {
-			s := c.newSessionLocked(channel)
 			if err := c.sendLocked(s.local, s.begin(nil)); err != nil {
 				return nil, err
 			}
@@ -75,11 +74,10 @@ func (c *Conn) NewSession(ctx context.Context) (*Session, error) {
 func (c *Conn) appendFirstBegin(dst []byte) ([]byte, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	channel, err := c.freeChannelLocked()
+	s, err := c.newSessionLocked()
 	if err != nil {
 		return nil, err
 	}
-	s := c.newSessionLocked(channel)
 	c.first = s
 	return appendFrame(dst, frameAMQP, s.local, s.begin(nil))
 }
@@ -137,36 +135,22 @@ func (s *Session) Err() error {
 	return s.err
 }
 
-// freeChannelLocked returns the lowest free channel.
-func (c *Conn) freeChannelLocked() (uint16, error) {
+// newSessionLocked makes a session on the lowest free channel.
+func (c *Conn) newSessionLocked() (*Session, error) {
 	for c.outgoing[c.lowest] != nil {
 		if c.lowest == c.channelMax {
-			return 0, &LimitError{"channel-max", uint32(c.channelMax), errorf(ErrorNotAllowed, "all %d channels of the connection are in use", int(c.channelMax)+1)}
+			return nil, &LimitError{"channel-max", uint32(c.channelMax), errorf(ErrorNotAllowed, "all %d channels of the connection are in use", int(c.channelMax)+1)}
 		}
 		c.lowest++
 	}
-	return c.lowest, nil
-}
-
-// answeringChannelLocked returns the channel for a session of the peer's: the peer's own number if
-// it is free. A peer may still be busy with an ended session on a lower one: fe2o3-amqp 0.16, below
-// Azure's client for Rust, loses a session that follows on the same number at once.
-func (c *Conn) answeringChannelLocked(peers uint16) (uint16, error) {
-	if peers <= c.channelMax && c.outgoing[peers] == nil {
-		return peers, nil
-	}
-	return c.freeChannelLocked()
-}
-
-// newSessionLocked makes a session on a free channel.
-func (c *Conn) newSessionLocked(channel uint16) *Session {
+	channel := c.lowest
 	s := &Session{
 		c: c, local: channel, done: make(chan struct{}),
 		outgoing: make(map[uint32]*Link), incoming: make(map[uint32]*Link), unsettled: make(map[uint32]*Delivery),
 		nextOutgoingID: 1, incomingWindow: c.cfg.SessionWindow, handleMax: c.handleMax,
 	}
 	c.outgoing[channel] = s
-	return s
+	return s, nil
 }
 
 // begin is our begin.
@@ -196,11 +180,10 @@ func (c *Conn) beginLocked(channel uint16, p *Begin) error {
 			return errorf(ErrorInvalidField, "begin answers channel %d, where nothing was begun", *p.RemoteChannel)
 		}
 	} else {
-		free, err := c.answeringChannelLocked(channel)
-		if err != nil {
+		var err error
+		if s, err = c.newSessionLocked(); err != nil {
 			return err
 		}
-		s = c.newSessionLocked(free)
 	}
 	c.incoming[channel] = s
 	s.remote, s.begun = channel, true

@@ -105,27 +105,6 @@ func TestAttachInASessionThatIsNotBegunEndsWithItsContext(t *testing.T) {
 	})
 }
 
-func TestASessionIsAnsweredOnThePeersOwnChannelIfItIsFree(t *testing.T) {
-	bubble(t, func(t *testing.T) {
-		p, c := newPeer(t, nil, nil)
-		p.begin(0)
-		p.send(0, &End{}, nil)
-		want[*End](p, 0)
-		p.begin(1) // wants the answer on channel 1, although channel 0 is free
-		ours, err := c.NewSession(try(t))
-		if err != nil {
-			t.Fatal(err)
-		}
-		want[*Begin](p, 0)
-		if ours.local != 0 {
-			t.Errorf("our own session is on channel %d, want the lowest free one, 0", ours.local)
-		}
-		p.send(2, &Begin{RemoteChannel: new(uint16)}, nil)
-		p.send(0, &Begin{}, nil)
-		want[*Begin](p, 2) // channels 0 and 1 are taken
-	})
-}
-
 func TestEndTellsThePeerWhy(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		client, server := pair(t, nil, nil)
