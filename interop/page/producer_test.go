@@ -96,7 +96,7 @@ func TestTheProducersPageIsLive(t *testing.T) {
 		for _, scheme := range []string{"dark", "light"} {
 			w.resize(t, width, 1000)
 			w.scheme(t, scheme)
-			w.audit(t, fmt.Sprintf("%d px, %s", width, scheme))
+			w.audit(t, fmt.Sprintf("%d px, %s", width, scheme), "html")
 			if got := eval[bool](t, w, `document.documentElement.scrollWidth <= innerWidth`); !got {
 				t.Errorf("at %d px the page is wider than the window", width)
 			}
