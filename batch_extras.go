@@ -14,10 +14,11 @@ type extra struct {
 	named    bool             // its sender named the partition, by id
 	route    route            // in staging only
 	position journal.Position // in the journal; zero without one
+	parent   TraceParent      // zero: none, or no Trace asks for it
 }
 
 func (x *extra) empty() bool {
-	return x.delivery == nil && x.tag == nil && x.expires.IsZero() && !x.named && x.route.open() && x.position == 0
+	return x.delivery == nil && x.tag == nil && x.expires.IsZero() && !x.named && x.route.open() && x.position == 0 && !x.parent.IsValid()
 }
 
 // Extras hold the extras of a batch's events, in a column for each kind. Most batches have none,
@@ -29,6 +30,7 @@ type extras struct {
 	named      []bool
 	routes     []route
 	positions  []journal.Position
+	parents    []TraceParent
 }
 
 // set stores the extra of the i-th event, the last so far.
@@ -51,11 +53,14 @@ func (e *extras) set(i int, x *extra) {
 	if x.position != 0 {
 		e.positions = setAt(e.positions, i, x.position)
 	}
+	if x.parent.IsValid() {
+		e.parents = setAt(e.parents, i, x.parent)
+	}
 }
 
 // of returns the extra of the i-th event.
 func (e *extras) of(i int) extra {
-	return extra{at(e.deliveries, i), at(e.tags, i), at(e.expires, i), at(e.named, i), at(e.routes, i), at(e.positions, i)}
+	return extra{at(e.deliveries, i), at(e.tags, i), at(e.expires, i), at(e.named, i), at(e.routes, i), at(e.positions, i), at(e.parents, i)}
 }
 
 // expired reports whether the i-th event has expired at now.
@@ -72,6 +77,7 @@ func (e *extras) truncate(n int) {
 	e.named = truncateAt(e.named, n)
 	e.routes = truncateAt(e.routes, n)
 	e.positions = truncateAt(e.positions, n)
+	e.parents = truncateAt(e.parents, n)
 }
 
 func setAt[T any](column []T, i int, value T) []T {

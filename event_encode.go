@@ -62,7 +62,7 @@ func (w *wireEvent) encode(e *Event, key string) error {
 			return err
 		}
 	}
-	if e.Properties != nil || len(w.added.added) > 0 {
+	if e.Properties != nil || w.added.count() > 0 {
 		if err := w.appendApplicationProperties(e.Properties); err != nil {
 			return err
 		}
@@ -145,7 +145,7 @@ func appendTextOrNull(dst []byte, text string) []byte {
 // types" (messaging 3.2.5). Azure's clients send and receive those types all the same, and so does
 // this package.
 func (w *wireEvent) appendApplicationProperties(properties map[string]any) (err error) {
-	if properties == nil && len(w.added.added) == 0 {
+	if properties == nil && w.added.count() == 0 {
 		return nil
 	}
 	dst := amqp.AppendSectionHeader(w.head, amqp.SectionApplicationProperties)
@@ -159,13 +159,13 @@ func (w *wireEvent) appendApplicationProperties(properties map[string]any) (err 
 			return invalid("Event.Properties[%q]: %v", key, err)
 		}
 	}
-	for _, p := range w.added.added {
-		if !utf8.ValidString(p.name) || !utf8.ValidString(p.text) {
+	for i := range w.added.added {
+		if p := &w.added.added[i]; p.invalid {
 			return invalid("the property %q that Trace.Encoding has added is not valid UTF-8", p.name)
 		}
-		dst = amqp.AppendString(amqp.AppendString(dst, p.name), p.text)
 	}
-	w.head = amqp.EndMap(dst, mark, len(properties)+len(w.added.added))
+	dst = w.added.appendTo(dst)
+	w.head = amqp.EndMap(dst, mark, len(properties)+w.added.count())
 	return nil
 }
 

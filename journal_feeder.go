@@ -164,6 +164,7 @@ func (f *feeder) feed(n *lane, part *partition, p journal.Position, e *journaled
 func (f *feeder) put(part *partition, p journal.Position, e *journaledEvent, encoded []byte) {
 	c := f.journal.beside.take(p)
 	x := extra{delivery: c.delivery, tag: c.tag, expires: e.expires, named: e.route.id != "", position: p}
+	f.journal.observer.parentIn(encoded, &x.parent)
 	part.feed(encoded, &x, e.accepted, c.urgent)
 }
 
@@ -244,6 +245,7 @@ func (f *feeder) refuse(n *lane, p journal.Position, e *journaledEvent, why erro
 	b := newBatch()
 	c := f.journal.beside.take(p)
 	x := extra{delivery: c.delivery, tag: c.tag, expires: e.expires, named: e.route.id != "", route: e.route, position: p}
+	f.journal.observer.parentIn(e.encoded, &x.parent)
 	b.append(e.encoded, nil, &x, e.accepted)
 	b.roomless = true // it has no room in the buffer
 	s := f.journal.directory.staging

@@ -19,6 +19,7 @@ type observer struct {
 	logger   *slog.Logger        // discards without Options.Logger
 	urgent   func() *slog.Logger // for lines that must not be lost: slog.Default without Options.Logger
 	trace    *Trace              // never nil
+	parents  bool                // the Trace gets batches, and may ask for their TraceParents
 
 	counts  counts
 	health  health
@@ -34,6 +35,7 @@ func newObserver(p *BufferedProducer, hubName string, o *Options) *observer {
 	if v.trace == nil {
 		v.trace = new(Trace)
 	}
+	v.parents = v.trace.getsBatches()
 	v.health.log = v.logHealth
 	return v
 }
@@ -68,9 +70,27 @@ func (v *observer) disconnected(err error) {
 
 // encoding lets the Trace add properties to an event that is about to be encoded.
 func (v *observer) encoding(ctx context.Context, w *wireEvent, own map[string]any) {
-	if f := v.trace.Encoding; f != nil {
-		w.added.reset(own)
+	f := v.trace.Encoding
+	if f == nil && !v.parents {
+		return
+	}
+	w.added.reset(own)
+	if f != nil {
 		f(ctx, TracedEncoding{Producer: v.producer, Properties: &w.added})
+	}
+}
+
+// parentOf sets t to the TraceParent of an event after encoding, if the Trace may ask for it.
+func (v *observer) parentOf(w *wireEvent, t *TraceParent) {
+	if v.parents && w.added.seek() {
+		*t = w.added.parent
+	}
+}
+
+// parentIn is parentOf for an encoded event.
+func (v *observer) parentIn(encoded []byte, t *TraceParent) {
+	if v.parents {
+		*t = parentIn(encoded)
 	}
 }
 

@@ -116,7 +116,9 @@ func (p *BufferedProducer) enqueue(ctx context.Context, event *Event, d *Deliver
 		d = event.Delivery
 	}
 	w.checkpoint = event.Checkpoint
-	return p.accept(ctx, w, &acceptance{to: to, part: part, how: how, x: extra{delivery: d, tag: event.Tag, expires: event.ExpiresAt, named: to.id != ""}})
+	a := acceptance{to: to, part: part, how: how, x: extra{delivery: d, tag: event.Tag, expires: event.ExpiresAt, named: to.id != ""}}
+	p.observer.parentOf(w, &a.x.parent)
+	return p.accept(ctx, w, &a)
 }
 
 // enqueueAgain enqueues an encoded event that was in a batch of that partition.
@@ -130,7 +132,7 @@ func (p *BufferedProducer) enqueueAgain(ctx context.Context, encoded []byte, x e
 	if err != nil {
 		return err
 	}
-	return p.accept(ctx, &wireEvent{head: encoded, numbered: p.options.EnableIdempotentRetries}, &acceptance{to: to, part: part, x: extra{tag: x.tag, expires: x.expires, named: x.named}})
+	return p.accept(ctx, &wireEvent{head: encoded, numbered: p.options.EnableIdempotentRetries}, &acceptance{to: to, part: part, x: extra{tag: x.tag, expires: x.expires, named: x.named, parent: x.parent}})
 }
 
 // route checks where an event with that key goes, and whether it has expired. It returns the

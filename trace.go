@@ -123,6 +123,11 @@ type TracedConnection struct {
 	Err      error // why it ended; nil for Connected, and if the producer closed it
 }
 
+// getsBatches reports whether any function gets a TracedBatch.
+func (t *Trace) getsBatches() bool {
+	return t.Sealed != nil || t.Sending != nil || t.Retrying != nil || t.Throttled != nil || t.Settled != nil || t.Handled != nil
+}
+
 // JoinTraces returns a Trace that calls each of several in order; nil ones are left out. It returns
 // nil if there is none. If a function panics or ends its goroutine (runtime.Goexit), the others are
 // still called.

@@ -6,7 +6,6 @@ import (
 	"net"
 	"strconv"
 	"sync"
-	"sync/atomic"
 
 	"github.com/go-eventhubs/eventhubs"
 	"go.opentelemetry.io/otel"
@@ -46,8 +45,7 @@ type instrumentation struct {
 	tracer      trace.Tracer
 	options     Options
 
-	carried atomic.Bool // an event with a context was seen, or may exist unseen
-	targets sync.Map    // *eventhubs.BufferedProducer to *target: from Created to Closed
+	targets sync.Map // *eventhubs.BufferedProducer to *target: from Created to Closed
 
 	registering sync.Mutex // guards the field below; a collection does not need it
 	// Of the observable metrics; nil while there is nothing to observe.
@@ -82,9 +80,7 @@ func NewTrace(options *Options) *eventhubs.Trace {
 		Retrying: t.retrying, Throttled: t.throttled, Settled: t.settled, Handled: t.handled,
 		Connected: t.connected, Disconnected: t.disconnected,
 	}
-	if o.DisablePropagation {
-		t.carried.Store(true) // the application may write contexts itself
-	} else {
+	if !o.DisablePropagation {
 		told.Encoding = t.encoding
 	}
 	return told

@@ -2,7 +2,6 @@ package telemetry
 
 import (
 	"context"
-	"encoding/hex"
 	"strings"
 
 	"github.com/go-eventhubs/eventhubs"
@@ -28,7 +27,7 @@ func Inject(ctx context.Context, properties map[string]any) {
 	if carrier(properties).Get(traceParent) != "" {
 		return
 	}
-	properties[traceParent] = encodeParent(span)
+	properties[traceParent] = parentOf(span).String()
 	if state := span.TraceState(); state.Len() > 0 {
 		properties[traceState] = state.String()
 	}
@@ -41,87 +40,68 @@ func Extract(ctx context.Context, properties map[string]any) context.Context {
 	return propagation.TraceContext{}.Extract(ctx, carrier(properties))
 }
 
-// encoding is Inject for Trace.Encoding. It notes that there are events with a context. Before
-// that, no batch is searched for contexts.
+// encoding is Inject for Trace.Encoding. It allocates only for a state or a Diagnostic-Id.
 func (t *instrumentation) encoding(ctx context.Context, e eventhubs.TracedEncoding) {
-	properties := e.Properties
-	for _, name := range []string{traceParent, diagnosticID} {
-		if _, ok := properties.Get(name); ok {
-			t.carried.Store(true)
-			return
-		}
-	}
 	span := trace.SpanContextFromContext(ctx)
 	if !span.IsValid() {
 		return
 	}
-	if !t.carried.Load() {
-		t.carried.Store(true)
+	parent := parentOf(span)
+	if !e.Properties.AddTraceParent(parent) {
+		return // the event keeps its own, and its state
 	}
-	parent := encodeParent(span)
-	properties.Add(traceParent, parent)
 	if t.options.WriteDiagnosticID {
-		properties.Add(diagnosticID, parent)
+		e.Properties.Add(diagnosticID, parent.String())
 	}
 	if state := span.TraceState(); state.Len() > 0 {
-		properties.Add(traceState, state.String())
+		e.Properties.Add(traceState, state.String())
 	}
 }
 
-// A traceparent of version 00 is "00-", the trace's id, "-", the span's id, "-" and the flags, the
-// three in hexadecimal digits.
-const (
-	parentPrefix = "00-"
-	spanAt       = len(parentPrefix) + 32 + 1
-	flagsAt      = spanAt + 16 + 1
-	parentLength = flagsAt + 2
-)
-
-// encodeParent returns a traceparent of version 00. It keeps only the flags that this version
-// defines.
-func encodeParent(span trace.SpanContext) string {
-	var text [parentLength]byte
-	traceID, spanID, flags := span.TraceID(), span.SpanID(), [1]byte{byte(span.TraceFlags() & (trace.FlagsSampled | trace.FlagsRandom))}
-	copy(text[:], parentPrefix)
-	hex.Encode(text[len(parentPrefix):], traceID[:])
-	hex.Encode(text[spanAt:], spanID[:])
-	hex.Encode(text[flagsAt:], flags[:])
-	text[spanAt-1], text[flagsAt-1] = '-', '-'
-	return string(text[:])
+func parentOf(span trace.SpanContext) eventhubs.TraceParent {
+	return eventhubs.TraceParent{TraceID: span.TraceID(), SpanID: span.SpanID(), Flags: byte(span.TraceFlags())}
 }
 
-// decodeParent returns the context of a traceparent of version 00. For another version, or
-// malformed text, the context is invalid.
-func decodeParent(parent string) trace.SpanContext {
-	if len(parent) != parentLength || !strings.HasPrefix(parent, parentPrefix) {
-		return trace.SpanContext{}
-	}
-	traceID, err := trace.TraceIDFromHex(parent[len(parentPrefix) : spanAt-1])
-	spanID, err2 := trace.SpanIDFromHex(parent[spanAt : flagsAt-1])
-	if err != nil || err2 != nil {
-		return trace.SpanContext{}
-	}
-	config := trace.SpanContextConfig{TraceID: traceID, SpanID: spanID, Remote: true}
-	if isSampled(parent) {
-		config.TraceFlags = trace.FlagsSampled
-	}
-	return trace.NewSpanContext(config)
+// contextOf returns the context of another process's span.
+func contextOf(parent eventhubs.TraceParent) trace.SpanContext {
+	return trace.NewSpanContext(trace.SpanContextConfig{
+		TraceID: parent.TraceID, SpanID: parent.SpanID, TraceFlags: trace.TraceFlags(parent.Flags), Remote: true,
+	})
 }
 
-// isSampled reads the sampled flag in a traceparent's last digit.
-func isSampled(parent string) bool {
-	return len(parent) == parentLength && strings.IndexByte("13579bdf", parent[parentLength-1]) >= 0
-}
-
-// A carrier reads an event's properties.
+// A carrier reads an event's properties. Headers of Kafka producers arrive as bytes, and in any
+// case.
 type carrier map[string]any
 
 func (c carrier) Get(key string) string {
-	text, _ := c[key].(string)
-	if text == "" && key == traceParent {
-		text, _ = c[diagnosticID].(string)
+	if text := c.text(key); text != "" || key != traceParent {
+		return text
 	}
-	return text
+	return c.text(diagnosticID)
+}
+
+// text returns the property of that name, or else of that name in another case.
+func (c carrier) text(name string) string {
+	if text := textOf(c[name]); text != "" {
+		return text
+	}
+	for other, value := range c {
+		if text := textOf(value); text != "" && strings.EqualFold(other, name) {
+			return text
+		}
+	}
+	return ""
+}
+
+// textOf returns a text that is a string or bytes; empty for another value.
+func textOf(value any) string {
+	switch value := value.(type) {
+	case string:
+		return value
+	case []byte:
+		return string(value)
+	}
+	return ""
 }
 
 // Set is never called: Inject writes the properties itself.

@@ -2,6 +2,7 @@ package telemetry
 
 import (
 	"context"
+	"encoding/binary"
 	"time"
 
 	"github.com/go-eventhubs/eventhubs"
@@ -17,13 +18,9 @@ const maxLinks = 128
 // So a batch in progress needs no state.
 func (t *instrumentation) span(to *target, b eventhubs.TracedOutcome) {
 	o := b.Outcome
-	var links []trace.Link
-	var only trace.SpanContext
-	if t.carried.Load() {
-		unsampled := false
-		if links, only, unsampled = linksOf(b.TracedBatch); unsampled {
-			return
-		}
+	links, only, unsampled := linksOf(b.TracedBatch)
+	if unsampled {
+		return
 	}
 	ended := time.Now()
 	ctx := context.Background()
@@ -51,33 +48,55 @@ func (t *instrumentation) span(to *target, b eventhubs.TracedOutcome) {
 // the same context, only is that context. unsampled says that there are contexts, but none is
 // sampled.
 func linksOf(b eventhubs.TracedBatch) (links []trace.Link, only trace.SpanContext, unsampled bool) {
-	var seen map[string]bool
-	last, same := "", 0
-	for parent := range b.Property(traceParent) {
-		switch {
-		case parent == "":
+	var seen parentSet
+	var last eventhubs.TraceParent
+	same := 0
+	for parent := range b.TraceParents() {
+		if !parent.IsSampled() {
+			unsampled = true
 			continue
-		case parent == last, seen[parent]:
+		}
+		if parent == last || !seen.add(parent) {
 			same++
 			continue
-		case len(parent) == parentLength && !isSampled(parent):
-			unsampled = true // there may be a thousand different ones, so they are not kept
-			continue
 		}
-		context := decodeParent(parent)
-		if !context.IsValid() {
-			continue // a malformed one is ignored
-		}
-		if seen == nil {
-			seen = map[string]bool{}
-		}
-		last, seen[parent] = parent, true
-		if links = append(links, trace.Link{SpanContext: context}); len(links) == maxLinks {
+		if last = parent; seen.count == maxLinks {
 			break
 		}
+	}
+	if seen.count > 0 {
+		links = make([]trace.Link, seen.count)
+	}
+	for i := range links {
+		links[i].SpanContext = contextOf(seen.parents[i])
 	}
 	if len(links) == 1 && 1+same == b.Events {
 		only = links[0].SpanContext
 	}
 	return links, only, unsampled && len(links) == 0
+}
+
+// A parentSet is a set of up to maxLinks contexts. It allocates nothing.
+type parentSet struct {
+	parents [maxLinks]eventhubs.TraceParent
+	count   int
+	places  [4 * maxLinks]uint8 // of a parent in parents, plus one; zero: a free place
+}
+
+// add adds a context, unless the set has it. It reports whether it did.
+func (s *parentSet) add(parent eventhubs.TraceParent) (added bool) {
+	// The ids are random, mostly. Others only take longer.
+	hash := binary.LittleEndian.Uint64(parent.SpanID[:]) ^ binary.LittleEndian.Uint64(parent.TraceID[8:])
+	for place := (hash * 0x9e3779b97f4a7c15) >> 32; ; place++ {
+		at := &s.places[place%uint64(len(s.places))]
+		switch {
+		case *at == 0:
+			s.parents[s.count] = parent
+			s.count++
+			*at = uint8(s.count)
+			return true
+		case s.parents[*at-1] == parent:
+			return false
+		}
+	}
 }

@@ -188,3 +188,29 @@ func TestABatchWhoseLinkNeverOpensIsASpan(t *testing.T) {
 		w.want("eventhubs.producer.health{eventhubs.health.state=unauthorized} 1")
 	})
 }
+
+// Few bits of the ids differ, as in tests and in systems with small ids.
+func TestAllDifferentSpansAreLinked(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, eventhubs.Options{}, telemetry.Options{})
+		want := map[trace.SpanID]bool{}
+		for range 3 { // each comes again after all others
+			for i := range 100 {
+				c := trace.SpanContextConfig{TraceID: trace.TraceID{15: 1}, SpanID: trace.SpanID{7: byte(1 + i)}, TraceFlags: trace.FlagsSampled}
+				want[c.SpanID] = true
+				w.enqueue(in(t, trace.NewSpanContext(c)), "0", "body")
+				w.enqueue(in(t, spanContext(byte(i), false)), "0", "body")
+			}
+		}
+		if err := w.flush(); err != nil {
+			t.Fatal(err)
+		}
+		span := w.theSpan()
+		for _, link := range span.Links() {
+			delete(want, link.SpanContext.SpanID())
+		}
+		if len(span.Links()) != 100 || len(want) != 0 || span.Parent().IsValid() {
+			t.Errorf("%d links, without %v, parent %v; want each of 100 once, and no parent", len(span.Links()), want, span.Parent())
+		}
+	})
+}

@@ -63,28 +63,66 @@ func AnnotationText(message []byte, name string) (text []byte, ok bool) {
 	return textOf(message, SectionMessageAnnotations, name)
 }
 
+// ApplicationTexts yields the names and values of an encoded message's application properties that
+// are strings or binary. It ends where the message is malformed. The bytes alias the message.
+func ApplicationTexts(message []byte) iter.Seq2[[]byte, []byte] {
+	return func(yield func(name, text []byte) bool) {
+		code, data, ok := mapOf(message, SectionApplicationProperties)
+		if !ok {
+			return
+		}
+		count, data, err := splitCount(code, data)
+		for ; err == nil && count >= 2; count -= 2 {
+			var name, text, value []byte
+			var named, kind textKind
+			if name, named, value, err = textAt(data); err != nil {
+				return
+			}
+			if text, kind, data, err = textAt(value); err != nil {
+				return
+			}
+			if kind == noText && (value[0] == codeBinary8 || value[0] == codeBinary32) {
+				kind = aString
+				text, _, _ = split(value[0], value[1:]) // textAt has skipped it without an error
+			}
+			if named != noText && kind == aString && !yield(name, text) {
+				return
+			}
+		}
+	}
+}
+
 // textOf returns the string under a key in a map section that precedes the body.
 func textOf(message []byte, wanted byte, name string) (text []byte, ok bool) {
+	code, data, ok := mapOf(message, wanted)
+	if !ok {
+		return nil, false
+	}
+	return textIn(code, data, name)
+}
+
+// mapOf returns the format code and the data of a map section that precedes the body.
+func mapOf(message []byte, wanted byte) (code byte, data []byte, ok bool) {
 	for b := message; len(b) > 3; {
 		// Nearly every peer writes the descriptor as AppendSectionHeader does; other forms take the
 		// slow path.
 		if b[0] != codeDescribed || b[1] != codeSmallUlong {
-			return slowTextOf(b, wanted, name)
+			return slowMapOf(b, wanted)
 		}
 		section, code := b[2], b[3]
 		data, rest, err := split(code, b[4:])
 		switch {
 		case err != nil || section >= SectionData: // properties come before the body
-			return nil, false
+			return 0, nil, false
 		case section == wanted && (code == codeMap8 || code == codeMap32):
-			return textIn(code, data, name)
+			return code, data, true
 		}
 		b = rest
 	}
-	return nil, false
+	return 0, nil, false
 }
 
-func slowTextOf(message []byte, wanted byte, name string) (text []byte, ok bool) {
+func slowMapOf(message []byte, wanted byte) (code byte, data []byte, ok bool) {
 	for s, err := range Sections(message) {
 		if err != nil || s.Code >= SectionData {
 			break
@@ -94,10 +132,10 @@ func slowTextOf(message []byte, wanted byte, name string) (text []byte, ok bool)
 			if err != nil {
 				break
 			}
-			return textIn(code, data, name)
+			return code, data, true
 		}
 	}
-	return nil, false
+	return 0, nil, false
 }
 
 // textIn returns the string under a key in the data of a map; the key is a string or a symbol.

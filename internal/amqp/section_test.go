@@ -1,6 +1,7 @@
 package amqp
 
 import (
+	"slices"
 	"strings"
 	"testing"
 )
@@ -39,6 +40,27 @@ func TestAMessageGivesOneOfItsTexts(t *testing.T) {
 	for _, b := range [][]byte{nil, {codeDescribed}, propertiesMessage(t, nil), {codeDescribed, codeSmallUlong, SectionApplicationProperties, codeList0}} {
 		if got, ok := ApplicationText(b, "text"); ok {
 			t.Errorf("%x: got %q, want nothing", b, got)
+		}
+	}
+}
+
+// Binary counts as a text, since headers of Kafka producers arrive as that.
+func TestAMessageGivesAllItsTexts(t *testing.T) {
+	long := strings.Repeat("x", 300) // wide forms of the values and the map
+	b := propertiesMessage(t, Map{{"a", "1"}, {"n", int64(5)}, {"b", []byte("2")}, {"l", Map{{"x", "y"}}}, {"long", []byte(long)}, {"s", Symbol("no")}, {"a", ""}})
+	var got []string
+	for name, text := range ApplicationTexts(b) {
+		got = append(got, string(name)+"="+string(text))
+	}
+	if want := []string{"a=1", "b=2", "long=" + long, "a="}; !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	for range ApplicationTexts(b) {
+		break
+	}
+	for _, b := range [][]byte{nil, {codeDescribed}, propertiesMessage(t, nil), {codeDescribed, codeSmallUlong, SectionApplicationProperties, codeList0}, b[:60]} {
+		for name, text := range ApplicationTexts(b) {
+			t.Errorf("%x: got %q, %q, want nothing", b, name, text)
 		}
 	}
 }
