@@ -65,18 +65,28 @@ func newServer(listener net.Listener, addr string, options *eventhubs.Options, e
 	if errorLog == nil {
 		errorLog = log.Default() // promhttp would not log
 	}
+	metrics, provider, err := Handler(options, errorLog)
+	if err != nil {
+		return nil, err
+	}
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", metrics)
+	mux.Handle("GET /{$}", http.RedirectHandler("/metrics", http.StatusFound))
+	return &Server{listener: listener, http: httpserver.New(addr, mux, errorLog), provider: provider}, nil
+}
+
+// Handler answers each request with the metrics of a producer with these options. It adds to them.
+// The provider is to be shut down at the end.
+func Handler(options *eventhubs.Options, errorLog *log.Logger) (http.Handler, *metric.MeterProvider, error) {
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	reader, err := exporter.New(exporter.WithRegisterer(registry))
 	if err != nil {
-		return nil, fmt.Errorf("metrics: the exporter: %w", err)
+		return nil, nil, fmt.Errorf("metrics: the exporter: %w", err)
 	}
 	provider := metric.NewMeterProvider(metric.WithReader(reader))
 	options.Trace = eventhubs.JoinTraces(options.Trace, telemetry.NewTrace(&telemetry.Options{MeterProvider: provider, TracerProvider: tracenoop.NewTracerProvider(), DisablePropagation: true}))
-	mux := http.NewServeMux()
-	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{EnableOpenMetrics: true, ErrorLog: errorLog}))
-	mux.Handle("GET /{$}", http.RedirectHandler("/metrics", http.StatusFound))
-	return &Server{listener: listener, http: httpserver.New(addr, mux, errorLog), provider: provider}, nil
+	return promhttp.HandlerFor(registry, promhttp.HandlerOpts{EnableOpenMetrics: true, ErrorLog: errorLog}), provider, nil
 }
 
 // Addr returns the listening address.

@@ -5,6 +5,14 @@
 //
 // The dashboard must match Grafana's published types. That check uses TypeScript, with Node.js and
 // npm, in the versions that the folder grafana pins. Prometheus' engine must answer the queries and
-// alerts from the metrics of "eventhubs publish --metrics", both in good health and in trouble. The
-// package is a module of its own because of its dependencies.
+// alerts from the metrics of "eventhubs publish --metrics", both in good health and in trouble.
+//
+// TestPrometheus uses the programs of Debian's package prometheus. If they are missing, it unpacks
+// the package below the user's cache directory, which needs apt-get and no root. A producer lives
+// through each trouble in virtual time, and is scraped every 15 s of it. promtool evaluates the
+// rules over what was scraped: each alert fires in its trouble, after the time in its "for", and in
+// no other. A server has the same series as blocks, and answers the queries of all panels. Another
+// server scrapes a running command, whose metrics have the same names.
+//
+// The package is a module of its own because of its dependencies.
 package dashboard

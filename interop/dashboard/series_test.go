@@ -3,6 +3,7 @@ package dashboard_test
 import (
 	"errors"
 	"io"
+	"iter"
 	"net/http"
 	"strings"
 	"testing"
@@ -59,7 +60,7 @@ func (h *history) scrape(t *testing.T, url string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	request.Header.Set("Accept", "application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5")
+	request.Header.Set("Accept", acceptedFormats)
 	response, err := http.DefaultClient.Do(request)
 	if err != nil {
 		t.Fatal(err)
@@ -69,26 +70,9 @@ func (h *history) scrape(t *testing.T, url string) {
 	if err != nil || response.StatusCode != http.StatusOK {
 		t.Fatalf("%s: %s, %v", url, response.Status, err)
 	}
-	p, err := textparse.New(text, response.Header.Get("Content-Type"), labels.NewSymbolTable(), textparse.ParserOptions{})
-	if err != nil {
-		t.Fatal(err)
-	}
 	h.last = h.last.Add(scrapeInterval)
 	appender := h.db.Appender(t.Context())
-	for {
-		entry, err := p.Next()
-		if errors.Is(err, io.EOF) {
-			break
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		if entry != textparse.EntrySeries {
-			continue
-		}
-		var series labels.Labels
-		p.Labels(&series)
-		_, _, value := p.Series()
+	for series, value := range samplesOf(t, text, response.Header.Get("Content-Type")) {
 		series = labels.NewBuilder(series).Set("job", job).Set("instance", "shop-1:9464").Labels()
 		if _, err := appender.Append(0, series, h.last.UnixMilli(), value); err != nil {
 			t.Fatal(err)
@@ -96,6 +80,36 @@ func (h *history) scrape(t *testing.T, url string) {
 	}
 	if err := appender.Commit(); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// acceptedFormats is what Prometheus asks for.
+const acceptedFormats = "application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5"
+
+// samplesOf yields the series of a scrape with their values.
+func samplesOf(t *testing.T, text []byte, contentType string) iter.Seq2[labels.Labels, float64] {
+	return func(yield func(labels.Labels, float64) bool) {
+		p, err := textparse.New(text, contentType, labels.NewSymbolTable(), textparse.ParserOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for {
+			entry, err := p.Next()
+			if errors.Is(err, io.EOF) {
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			if entry != textparse.EntrySeries {
+				continue
+			}
+			var series labels.Labels
+			p.Labels(&series)
+			if _, _, value := p.Series(); !yield(series, value) {
+				return
+			}
+		}
 	}
 }
 
