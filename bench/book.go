@@ -24,6 +24,17 @@ func (r *runner) measureAll(ctx context.Context, b book, name string, scenarios 
 			wanted = append(wanted, s)
 		}
 	}
+	wanted, together := apart(wanted)
+	for _, list := range together {
+		fmt.Fprintf(r.log, "%s: %d turns of %d scenarios in one process\n", name, sliceTurns, len(list))
+		slices, err := r.runInTurns(ctx, list, sliceTurns)
+		if err != nil {
+			return fmt.Errorf("%v and others, in turns: %w", &list[0], err)
+		}
+		for i, s := range list {
+			b[s] = slices[i]
+		}
+	}
 	for turn := range repeats {
 		if len(wanted) > 0 {
 			fmt.Fprintf(r.log, "%s: turn %d of %d, %d runs\n", name, turn+1, repeats, len(wanted))
@@ -47,6 +58,22 @@ func (r *runner) measureAll(ctx context.Context, b book, name string, scenarios 
 	return nil
 }
 
+// apart returns the scenarios that have runs of their own, and those that share one, by their size.
+func apart(scenarios []scenario) (alone []scenario, together [][]scenario) {
+	for _, s := range scenarios {
+		if s.Kind != inTurns {
+			alone = append(alone, s)
+			continue
+		}
+		i := slices.IndexFunc(together, func(list []scenario) bool { return list[0].Size == s.Size })
+		if i < 0 {
+			i, together = len(together), append(together, nil)
+		}
+		together[i] = append(together[i], s)
+	}
+	return alone, together
+}
+
 // A figure returns one number of a measurement; false if there is none.
 type figure func(*measurement) (float64, bool)
 
@@ -57,8 +84,9 @@ var (
 	cpuPerEvent     figure = func(m *measurement) (float64, bool) {
 		return float64(m.CPU.Nanoseconds()) / float64(m.Events), m.Events > 0
 	}
-	cpuSeconds     figure = func(m *measurement) (float64, bool) { return m.CPU.Seconds(), true }
-	allocsPerEvent figure = func(m *measurement) (float64, bool) {
+	secondsPerEvent figure = func(m *measurement) (float64, bool) { return m.Seconds / float64(m.Events), m.Events > 0 }
+	cpuSeconds      figure = func(m *measurement) (float64, bool) { return m.CPU.Seconds(), true }
+	allocsPerEvent  figure = func(m *measurement) (float64, bool) {
 		return float64(m.Mallocs) / float64(m.Events), m.Mallocs >= 0 && m.Events > 0
 	}
 	peakBytes      figure = func(m *measurement) (float64, bool) { return float64(m.PeakRSS), true }
@@ -113,14 +141,16 @@ func boundText(v float64) string {
 }
 
 // median returns the median over the turns; false without measurements.
-func (b book) median(s scenario, f figure) (float64, bool) {
-	var values []float64
+func (b book) median(s scenario, f figure) (float64, bool) { return middle(b.values(s, f)) }
+
+// values returns the figure of each turn that has it.
+func (b book) values(s scenario, f figure) (values []float64) {
 	for _, m := range b[s] {
 		if v, ok := f(m); ok {
 			values = append(values, v)
 		}
 	}
-	return middle(values)
+	return values
 }
 
 // ratio returns the median of a's figure over b's, turn by turn; false without measurements.

@@ -19,7 +19,9 @@ type job struct {
 	Server   address
 	Warm     time.Duration // before the measurement
 	Measure  time.Duration
-	Profile  string // a prefix for the profiles of the measurement; empty: none
+	Profile  string     // a prefix for the profiles of the measurement; empty: none
+	Together []scenario // of the kind inTurns, instead of Scenario
+	Turns    int
 	// Directory is an empty one for the files of the run.
 	Directory string
 }
@@ -58,6 +60,13 @@ func runClient(ctx context.Context, stdin io.Reader, stdout io.Writer) error {
 	var j job
 	if err := json.NewDecoder(stdin).Decode(&j); err != nil {
 		return fmt.Errorf("reading the job: %w", err)
+	}
+	if len(j.Together) > 0 {
+		slices, err := measureInTurns(ctx, &j)
+		if err != nil {
+			return err
+		}
+		return json.NewEncoder(stdout).Encode(slices)
 	}
 	peer := peerNamed(j.Scenario.Peer)
 	if peer == nil || peer.open == nil {

@@ -13,7 +13,8 @@ import (
 // An ourProducer is this project's producer, used as documented: each Enqueue has a new event.
 type ourProducer struct {
 	producer *eventhubs.BufferedProducer
-	load     *load // set by produce
+	load     *load                  // set by produce
+	contexts func() context.Context // of the events; nil: the run's
 }
 
 func openOurs(ctx context.Context, j *job) (producer, error) {
@@ -22,6 +23,9 @@ func openOurs(ctx context.Context, j *job) (producer, error) {
 	options, err := ourOptions(j)
 	if err != nil {
 		return nil, err
+	}
+	if s.Telemetry != noTelemetry {
+		p.contexts = s.Telemetry.contexts(ctx)
 	}
 	if s.Rate > 0 {
 		options.OnBatchSucceeded = p.stored
@@ -43,6 +47,7 @@ func ourOptions(j *job) (*eventhubs.Options, error) {
 	options := &eventhubs.Options{
 		MaxConcurrentSendsPerPartition: s.Sends,
 		MaxWaitTime:                    s.Linger,
+		Trace:                          s.Telemetry.newTrace(),
 		Connection:                     eventhubs.ConnectionOptions{TLSConfig: config},
 	}
 	if !s.Defaults {
@@ -74,6 +79,11 @@ func (p *ourProducer) produce(ctx context.Context, l *load) error {
 	p.load = l
 	enqueue := func(e event) error {
 		return p.producer.Enqueue(ctx, &eventhubs.Event{Body: e.body, PartitionKey: e.key})
+	}
+	if next := p.contexts; next != nil {
+		enqueue = func(e event) error {
+			return p.producer.Enqueue(next(), &eventhubs.Event{Body: e.body, PartitionKey: e.key})
+		}
 	}
 	if l.timed() {
 		enqueue = func(e event) error {

@@ -23,6 +23,7 @@ type scenario struct {
 	Defaults     bool // the peer's own defaults instead of the tuned options
 	Sticky       bool // ours only: Sticky instead of RoundRobin
 	Emulator     bool // AMQP peers publish to the emulator instead of the null server
+	Telemetry    telemetryUse
 	PinnedMemory bool // no ring of bodies: the process's memory is the producer's
 	// Of the rows of the journal.
 	Journal journalSync
@@ -51,6 +52,7 @@ const (
 	idle       kind = "idle"  // the cost of open partitions without traffic
 	wait       kind = "wait"  // events a second, and how long a call takes
 	drain      kind = "drain" // events a second from the journal of a former process
+	inTurns    kind = "turns" // throughput of several scenarios in one process; see turns.go
 )
 
 // A pattern is the shape of a stream.
@@ -110,7 +112,7 @@ func (s *scenario) variant() string {
 			words = append(words, fmt.Sprintf(format, args...))
 		}
 	}
-	say(s.Kind != throughput, "%s", s.Kind)
+	say(s.Kind != throughput && s.Kind != inTurns, "%s", s.Kind)
 	say(s.Emulator, "to the emulator")
 	say(s.Defaults, "defaults")
 	say(s.TLS, "TLS")
@@ -125,6 +127,7 @@ func (s *scenario) variant() string {
 	say(s.Linger > 1, "linger %v", s.Linger)
 	say(s.Rate > 0, "%d/s", s.Rate)
 	say(s.Pattern != steady, "%s", s.Pattern)
+	say(s.Telemetry != noTelemetry, "%s", s.Telemetry)
 	say(s.Journal != noJournal, "%s", s.Journal)
 	say(s.All, "EnqueueAll")
 	say(s.Backlog > 0, "%d MB", s.Backlog/1e6)

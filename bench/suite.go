@@ -107,6 +107,12 @@ var groups = slices.Concat([]group{
 	}, toOurs},
 	{"memory", "Memory", throughputColumns, at(1000, func() []scenario { return []scenario{full(100), full(1000), full(10_000), sparse, crowd} }),
 		func(scenario) scenario { return full(1000) }},
+	{"telemetry", "OpenTelemetry, full batches", telemetryColumns, func(size int) (list []scenario) {
+		for _, use := range []telemetryUse{noTelemetry, again, metricsOnly, unsampled, oneSpan, manySpans} {
+			list = append(list, telemetryScenario(size, use))
+		}
+		return list
+	}, func(s scenario) scenario { return telemetryScenario(s.Size, noTelemetry) }},
 	{"idle", "Open partitions without traffic, 10 seconds", idleColumns, at(1000, func() []scenario { return []scenario{resting} }),
 		func(scenario) scenario { return resting }},
 }, journalGroups)

@@ -48,6 +48,13 @@ var (
 		{"allocations/event", allocsPerEvent, fixed(3), false},
 		{"max RSS, MB", peakBytes, megabytes, false},
 	}
+	telemetryColumns = []column{
+		{"events/s", eventsPerSecond, short, false},
+		{"ratio", eventsPerSecond, fixed(2), true},
+		{"client CPU, ns/event", cpuPerEvent, significant, false},
+		{"ratio", cpuPerEvent, fixed(2), true},
+		{"allocations/event", allocsPerEvent, fixed(3), false},
+	}
 	waitColumns = []column{
 		{"events/s", eventsPerSecond, short, false},
 		{"MB/s", bytesPerSecond, func(v float64) string { return fixed(0)(v / 1e6) }, false},

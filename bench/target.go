@@ -78,6 +78,7 @@ func targets() []target {
 			rateOver(of(ours, 100), of(javaScript, 100), 30), rateOver(of(ours, 1000), of(javaScript, 1000), 30),
 		}},
 		{number: "12 journal", text: "A journal under the buffer", figures: journalTargets()},
+		{number: "13 telemetry", text: "OpenTelemetry, full batches", figures: telemetryTargets()},
 	}
 }
 
@@ -125,6 +126,21 @@ func callTargets() []wanted {
 		ratioWanted("thread time of a call", of(ours, 100).with(called), of(franz, 100).with(called), callTime, true, 1),
 		ratioWanted("thread time of a call", of(ours, 1000).with(called), of(franz, 1000).with(called), callTime, true, 1.5),
 	}
+}
+
+// telemetryTargets want little of a traceparent in each event of 1 KB, and no loss through metrics
+// and batch spans.
+func telemetryTargets() (list []wanted) {
+	off := telemetryScenario(1000, noTelemetry)
+	for _, use := range []telemetryUse{unsampled, oneSpan, manySpans} {
+		on := telemetryScenario(1000, use)
+		list = append(list, ratioWanted("CPU", on, off, cpuPerEvent, true, 1.2), ratioWanted("time of an event", on, off, secondsPerEvent, true, 1.2))
+	}
+	for _, size := range []int{100, 1000} {
+		off, on := telemetryScenario(size, noTelemetry), telemetryScenario(size, metricsOnly)
+		list = append(list, slowdownWanted("CPU", on, off, cpuPerEvent, 0.03), slowdownWanted("time of an event", on, off, secondsPerEvent, 0.03))
+	}
+	return list
 }
 
 func goroutineTargets() (list []wanted) {
