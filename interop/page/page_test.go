@@ -190,6 +190,28 @@ func TestThePageSaysWhereEventsAre(t *testing.T) {
 	}
 }
 
+func TestAHubThatIsCreatedAgainHasItsOwnEvents(t *testing.T) {
+	t.Parallel()
+	w := openTab(t, nil)
+	for _, body := range []string{"of the first hub", "of the second hub"} {
+		seed(t, w.server, "events", "0", emulator.Event{Body: []byte(body)})
+		w.until(t, fmt.Sprintf(`document.querySelectorAll("#list tr").length === 1 && document.querySelector("#list tr").cells[4].textContent === %q`, body))
+		w.do(t, chromedp.Click("#list button"), chromedp.WaitVisible("#event"))
+		w.until(t, fmt.Sprintf(`document.getElementById("event-body").textContent === %q`, body))
+		w.do(t, chromedp.KeyEvent(kb.Escape))
+		if err := w.server.DeleteHub("events"); err != nil {
+			t.Fatal(err)
+		}
+		if body == "of the first hub" { // no look comes between
+			if err := w.server.AddHub(emulator.Hub{Name: "events"}); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	w.until(t, `document.getElementById("hub-name").textContent === "No hub" && document.getElementById("none").textContent === "There is no hub."`)
+	w.peaceful(t)
+}
+
 func TestALargeEventDoesNotBreakThePage(t *testing.T) {
 	const size = 10 << 20
 	w := openTab(t, nil)

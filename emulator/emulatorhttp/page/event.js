@@ -4,18 +4,18 @@ import { $, make, set } from "./document.js";
 import { ask } from "./server.js";
 import { count, describeBody } from "./words.js";
 
-let shown = null; // the hub, the event, and the function that returns the listed events
+let shown = null; // the event, and the function that returns the listed events
 
-// openEvent shows an event of a hub. list returns the events that it is among, in order.
-export async function openEvent(hub, event, list) {
-  const place = new URLSearchParams({ hub, partition: event.partition, sequence: event.sequence });
+// openEvent shows an event. list returns the events that it is among, in order.
+export async function openEvent(event, list) {
+  const place = new URLSearchParams({ hub: event.hub, partition: event.partition, sequence: event.sequence });
   let whole = null;
   try {
     whole = await ask("api/event?" + place);
   } catch (error) {
     set($("event-title"), error.message);
   }
-  shown = { hub, event, list };
+  shown = { event, list };
   $("event-contents").hidden = whole === null;
   if (whole) showContents(whole, place);
   for (const [id, by] of [["event-before", -1], ["event-after", 1]]) $(id).setAttribute("aria-disabled", String(!beside(by))); // it keeps the focus
@@ -31,7 +31,7 @@ function beside(by) {
 
 function step(by) {
   const event = beside(by);
-  if (event) openEvent(shown.hub, event, shown.list);
+  if (event) openEvent(event, shown.list);
 }
 
 function showContents(e, place) {

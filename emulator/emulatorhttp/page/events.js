@@ -59,7 +59,9 @@ export async function showEvents() {
   const same = asked === name;
   shown = version;
   asked = name;
-  await showList(answer.events.map((e) => ({ ...e, name: `${wanted.hub} ${e.partition} ${e.sequence}` })), same, wanted.from !== "");
+  // A hub that was created again has other events in the same places.
+  const found = answer.events.map((e) => ({ ...e, hub: wanted.hub, created: h.created, name: `${wanted.hub} ${h.created} ${e.partition} ${e.sequence}` }));
+  await showList(found, same, wanted, h.created);
   set($("none"), nothing(h, wanted));
   set($("found"), summary(h, wanted, answer));
   $("more").hidden = answer.all || answer.events.length < limit || limit === limits.at(-1);
@@ -74,13 +76,13 @@ async function clear(text) {
   $("download").hidden = true;
 }
 
-async function showList(found, same, forward) {
+async function showList(found, same, wanted, created) {
   const list = $("list");
   const old = new Map([...list.children].map((r) => [r.dataset.key, r]));
   // The focused event must not disappear because new ones come.
-  if (same && !forward && list.contains(document.activeElement)) {
+  if (same && !wanted.from && list.contains(document.activeElement)) {
     const names = new Set(found.map((e) => e.name));
-    found.push(...[...old.values()].map((r) => r.event).filter((e) => !names.has(e.name)));
+    found.push(...[...old.values()].map((r) => r.event).filter((e) => e.created === created && !names.has(e.name)));
     found.length = Math.min(found.length, limits.at(-1));
   }
   const calm = found.filter((e) => !old.has(e.name)).length > loud; // so many would only flicker
@@ -88,7 +90,7 @@ async function showList(found, same, forward) {
   list.closest(".events").classList.toggle("dated", found.some((e) => !isToday(e.enqueued)));
   $("none").hidden = found.length > 0;
   $("download").hidden = found.length === 0;
-  $("download").href = "api/records?" + new URLSearchParams({ hub: state.hub, events: found.map((e) => `${e.partition}:${e.sequence}`).join() });
+  $("download").href = "api/records?" + new URLSearchParams({ hub: wanted.hub, events: found.map((e) => `${e.partition}:${e.sequence}`).join() });
   $("download").setAttribute("aria-label", `Download ${plural(found.length, "event", "events")} as JSON lines`);
 }
 
@@ -102,9 +104,17 @@ function nothing(h, wanted) {
 
 function summary(h, wanted, answer) {
   const n = answer.events.length;
-  if (wanted.q) return `${plural(n, "event", "events")} found among ${answer.all && !wanted.from ? `all ${count(answer.searched)}` : `the ${wanted.from ? "first" : "newest"} ${count(answer.searched)}${wanted.from ? " from there" : ` of ${count(total(h, wanted))}`}`}`;
-  if (wanted.from) return n ? `${plural(n, "event", "events")}, oldest first${answer.all ? ", up to the newest" : ""}` : "";
-  return n ? `The newest ${count(n)} of ${count(total(h, wanted))}` : "";
+  const events = plural(n, "event", "events");
+  if (wanted.q) return `${events} found among ${searched(h, wanted, answer)}`;
+  if (n === 0) return "";
+  if (wanted.from) return `${events}, oldest first${answer.all ? ", up to the newest" : ""}`;
+  return `The newest ${count(n)} of ${count(total(h, wanted))}`;
+}
+
+// searched says among how many events a search has looked.
+function searched(h, wanted, answer) {
+  if (wanted.from) return `the first ${count(answer.searched)} from there`;
+  return answer.all ? `all ${count(answer.searched)}` : `the newest ${count(answer.searched)} of ${count(total(h, wanted))}`;
 }
 
 const total = (h, wanted) => (wanted.partition === "" ? stored(h) : sum(h.partitions.filter((p) => p.id === wanted.partition), (p) => p.events));
@@ -152,7 +162,7 @@ export function listenToEvents(look) {
   });
   $("list").addEventListener("click", (e) => {
     const r = e.target.closest("tr");
-    if (r && !String(getSelection())) openEvent(state.hub, r.event, () => [...$("list").children].map((x) => x.event));
+    if (r && !String(getSelection())) openEvent(r.event, () => [...$("list").children].map((x) => x.event));
   });
   for (const id of ["list", "text"]) $(id).addEventListener("keydown", move);
   document.addEventListener("keydown", (e) => {
