@@ -6,8 +6,9 @@ export const state = {
   hub: "", // the name of the hub that is shown
 };
 
-// gap is how many ms may lie between two looks. Between looks further apart the page saw nothing.
-export const gap = 3500;
+// gap is how many ms may lie between two looks: one that is answered late, and the pause. Between
+// looks further apart the page saw nothing.
+export const gap = 6000;
 
 export const sum = (list, f) => list.reduce((n, x) => n + f(x), 0);
 export const hubIn = (snapshot, name) => (snapshot ? snapshot.hubs.find((h) => h.name === name) : undefined);
