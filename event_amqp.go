@@ -38,6 +38,19 @@ func stale(name string) bool {
 	return false
 }
 
+// key returns the key that chooses the event's partition. With a PartitionID, a key in the message
+// annotations chooses nothing and only travels.
+func (e *Event) key() (string, error) {
+	if e.AMQP == nil {
+		return e.PartitionKey, nil
+	}
+	key, err := e.AMQP.key(e.PartitionKey)
+	if e.PartitionID != "" && e.PartitionKey == "" {
+		key = ""
+	}
+	return key, err
+}
+
 // key returns the partition key of the event. Own is the event's field; the message annotations may
 // carry the key as well.
 func (m *AMQPMessage) key(own string) (string, error) {

@@ -12,13 +12,17 @@ import (
 
 // decodeEvent reverses encode: the result encodes to the same bytes, except the numbers of an
 // idempotent producer. The result shares no memory with encoded. This package wrote the bytes, so a
-// failure to read them is a defect of the package.
-func decodeEvent(encoded []byte) *Event {
+// failure to read them is a defect of the package. The key of an event whose sender named the
+// partition stays an annotation.
+func decodeEvent(encoded []byte, named bool) *Event {
 	m, err := amqp.ParseMessage(encoded)
 	if err != nil {
 		panic(fmt.Sprintf("eventhubs: an event encoded by this package does not decode: %v", err))
 	}
-	e := &Event{PartitionKey: keyOf(encoded), Properties: plainStringMap(m.ApplicationProperties)}
+	e := &Event{Properties: plainStringMap(m.ApplicationProperties)}
+	if !named {
+		e.PartitionKey = keyOf(encoded)
+	}
 	beyond := AMQPMessage{
 		Header: (*AMQPHeader)(m.Header), DeliveryAnnotations: plainMap(m.DeliveryAnnotations), Footer: plainMap(m.Footer),
 		MessageAnnotations: plainMap(ownAnnotations(m.Annotations, e.PartitionKey)),

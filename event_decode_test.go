@@ -44,7 +44,7 @@ func asReceived(encoded []byte) (e *Event, err error) {
 func encodeAgain(t *testing.T, encoded []byte, numbered bool) []byte {
 	t.Helper()
 	memory := bytes.Clone(encoded)
-	told := decodeEvent(memory)
+	told := decodeEvent(memory, false)
 	for i := range memory {
 		memory[i] = 0xee
 	}

@@ -52,7 +52,7 @@ func TestAnEventIsReadBackAsItWasWritten(t *testing.T) {
 			if err := w.encode(tt.event, tt.key); err != nil {
 				t.Fatal(err)
 			}
-			got := decodeEvent(slices.Concat(w.head, w.body))
+			got := decodeEvent(slices.Concat(w.head, w.body), false)
 			if got.PartitionKey != tt.key {
 				t.Errorf("the key is %q, want %q", got.PartitionKey, tt.key)
 			}

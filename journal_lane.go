@@ -96,7 +96,7 @@ func (j *journaled) fit(e *journaledEvent) ([]byte, error) {
 		return e.encoded, nil
 	}
 	w := wireEvent{numbered: j.options.EnableIdempotentRetries}
-	if err := w.encode(decodeEvent(e.encoded), e.route.key); err != nil {
+	if err := w.encode(decodeEvent(e.encoded, e.route.id != ""), e.route.key); err != nil {
 		return nil, err
 	}
 	return append(w.head, w.body...), nil

@@ -56,7 +56,8 @@ type Batch struct {
 func (b *Batch) Events() iter.Seq[*Event] {
 	return func(yield func(*Event) bool) {
 		for i, encoded := range b.batch.all() {
-			e, x := decodeEvent(encoded), b.batch.extras.of(i)
+			x := b.batch.extras.of(i)
+			e := decodeEvent(encoded, x.named)
 			e.Tag, e.ExpiresAt = x.tag, x.expires
 			if x.named {
 				e.PartitionID = b.PartitionID

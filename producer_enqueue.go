@@ -94,13 +94,9 @@ func (p *BufferedProducer) enqueue(ctx context.Context, event *Event, d *Deliver
 	if event == nil {
 		return invalid("the event is nil")
 	}
-	key := event.PartitionKey
-	if event.AMQP != nil {
-		carried, err := event.AMQP.key(key)
-		if err != nil {
-			return err
-		}
-		key = carried
+	key, err := event.key()
+	if err != nil {
+		return err
 	}
 	to, part, err := p.route(event, key)
 	if err != nil {
@@ -123,7 +119,10 @@ func (p *BufferedProducer) enqueue(ctx context.Context, event *Event, d *Deliver
 
 // enqueueAgain enqueues an encoded event that was in a batch of that partition.
 func (p *BufferedProducer) enqueueAgain(ctx context.Context, encoded []byte, x extra, partitionID string) error {
-	key := keyOf(encoded)
+	key := ""
+	if !x.named {
+		key = keyOf(encoded)
+	}
 	e := Event{ExpiresAt: x.expires}
 	if key == "" {
 		e.PartitionID = cmp.Or(partitionID, x.route.id) // a staged event still has its route

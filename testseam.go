@@ -99,7 +99,7 @@ func acceptInTest(e *Event) (*Event, error) {
 			return nil, err
 		}
 	}
-	accepted := decodeEvent(slices.Concat(w.head, w.body))
+	accepted := decodeEvent(slices.Concat(w.head, w.body), e.PartitionID != "")
 	accepted.PartitionID, accepted.PartitionKey, accepted.Tag, accepted.ExpiresAt = e.PartitionID, key, e.Tag, e.ExpiresAt
 	return accepted, nil
 }
@@ -112,11 +112,11 @@ func batchInTest(o Outcome, events []*Event) (*Batch, error) {
 	}
 	b := new(batch)
 	for i, e := range events {
-		w, key, err := encodeInTest(e)
+		w, _, err := encodeInTest(e)
 		if err != nil {
 			return nil, fmt.Errorf("event %d: %w", i, err)
 		}
-		b.append(w.head, w.body, &extra{tag: e.Tag, expires: e.ExpiresAt, named: e.PartitionID != "" && key == ""}, time.Now())
+		b.append(w.head, w.body, &extra{tag: e.Tag, expires: e.ExpiresAt, named: e.PartitionID != ""}, time.Now())
 	}
 	if o.PartitionID == "" && len(events) > 0 {
 		o.PartitionID = events[0].PartitionID
@@ -129,11 +129,8 @@ func encodeInTest(e *Event) (w wireEvent, key string, err error) {
 	if e == nil {
 		return w, "", invalid("the event is nil")
 	}
-	key = e.PartitionKey
-	if e.AMQP != nil {
-		if key, err = e.AMQP.key(key); err != nil {
-			return w, "", err
-		}
+	if key, err = e.key(); err != nil {
+		return w, "", err
 	}
 	if err := e.checkRoute(key); err != nil {
 		return w, "", err
