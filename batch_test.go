@@ -31,7 +31,7 @@ func TestATCPThatTakesNothingHoldsOneMessageOutsideTheBounds(t *testing.T) {
 		mu.Lock()
 		defer mu.Unlock()
 		told += b.Count
-		held = slices.DeleteFunc(append(held, b.batch), func(b *batch) bool { return !isHeld(b) })
+		held = slices.DeleteFunc(append(held, b.lent.batch), func(b *batch) bool { return !isHeld(b) })
 		bytes := 0
 		for _, b := range held {
 			bytes += b.bytes

@@ -164,7 +164,8 @@
 //
 // Pass on the handler's context: with it Enqueue never waits, and Flush and Close return
 // [ErrInHandler] instead of waiting for the handler itself. A handler may keep its [Batch], and use
-// it in other goroutines.
+// it in other goroutines. One that keeps nothing of it ends with [Batch.Release]: the producer then
+// uses the memory again.
 //
 // # Shutdown
 //

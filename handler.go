@@ -84,7 +84,7 @@ func (h *handlers) report(e *ending) {
 		}
 		return
 	}
-	b.kept = true
+	b.kept = true // until the handler releases it
 	if e.turn != nil {
 		if e.place == nil {
 			e.place = e.turn.ask()
@@ -94,7 +94,7 @@ func (h *handlers) report(e *ending) {
 	}
 	s := &scope{admission: h.admission, events: b.count, bytes: b.bytes}
 	ctx := context.WithValue(context.Background(), scopeKey{}, s)
-	public := &Batch{PartitionID: partitionID, Outcome: o, Count: b.count, Bytes: b.bytes, Recovered: h.journal.recovers(b), batch: b, queue: e.queue, producer: h.producer}
+	public := &Batch{PartitionID: partitionID, Outcome: o, Count: b.count, Bytes: b.bytes, Recovered: h.journal.recovers(b), lent: &lent{batch: b}, queue: e.queue, producer: h.producer}
 	began := time.Now()
 	e.queue.work.begin(handlerRuns)
 	ended := callback.Call(name, func() {
@@ -107,5 +107,6 @@ func (h *handlers) report(e *ending) {
 	})
 	e.queue.work.end(handlerRuns)
 	s.returned.Store(true)
+	b.kept = !public.lent.released.Load()
 	h.observer.handled(partitionID, b, o, began, ended)
 }

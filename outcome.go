@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"iter"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -34,7 +35,8 @@ type Outcome struct {
 }
 
 // A Batch is the argument of a handler: events that went to one partition together, with one
-// outcome. It never changes. You may keep it as long as you like, and use it in several goroutines.
+// outcome. It never changes, unless you call Release. You may keep it as long as you like, and use
+// it in several goroutines.
 type Batch struct {
 	PartitionID string // empty if the events named none and failed before it was known
 	Outcome     Outcome
@@ -44,25 +46,44 @@ type Batch struct {
 	// ([Options.Journal]). Their outcome may have been reported to that life, too.
 	Recovered bool
 
-	batch     *batch
+	lent      *lent
 	queue     *queue // of the batch
 	producer  *BufferedProducer
 	rehearsal *rehearsal // replaces both in a batch made by package eventhubstest
 }
+
+// A lent is the memory of a Batch's events, as long as the handler keeps it. Copies of a Batch share
+// it.
+type lent struct {
+	batch    *batch
+	released atomic.Bool
+}
+
+// Release gives the memory of the batch's events back to the producer, for other events. Without it
+// the garbage collector frees that memory, which can cost as much as publishing. A handler that
+// keeps nothing of the batch calls it last. After the handler has returned, it gives nothing back.
+//
+// Afterwards the fields are unchanged. [Batch.Events] and [Batch.Tags] yield nothing, and
+// [Batch.EnqueueAgain] fails with [ErrInvalidArgument]. Events that the batch has yielded stay
+// valid. No other goroutine may read the batch's events during the call.
+func (b *Batch) Release() { b.lent.released.Store(true) }
 
 // Events yields the events in order. Each is decoded again from the bytes that were sent, so it
 // belongs to the caller. It has its Tag and its ExpiresAt; its Delivery is nil. Enqueued as it is,
 // it goes where its sender asked.
 func (b *Batch) Events() iter.Seq[*Event] {
 	return func(yield func(*Event) bool) {
-		for i, encoded := range b.batch.all() {
-			x := b.batch.extras.of(i)
+		if b.lent.released.Load() {
+			return
+		}
+		for i, encoded := range b.lent.batch.all() {
+			x := b.lent.batch.extras.of(i)
 			e := decodeEvent(encoded, x.named)
 			e.Tag, e.ExpiresAt = x.tag, x.expires
 			if x.named {
 				e.PartitionID = b.PartitionID
 			}
-			if !yield(e) {
+			if !yield(e) || b.lent.released.Load() {
 				return
 			}
 		}
@@ -73,8 +94,11 @@ func (b *Batch) Events() iter.Seq[*Event] {
 // nothing.
 func (b *Batch) Tags() iter.Seq[any] {
 	return func(yield func(any) bool) {
+		if b.lent.released.Load() {
+			return
+		}
 		for i := range b.Count {
-			if !yield(at(b.batch.extras.tags, i)) {
+			if !yield(at(b.lent.batch.extras.tags, i)) || b.lent.released.Load() {
 				return
 			}
 		}
@@ -91,14 +115,17 @@ func (b *Batch) Tags() iter.Seq[any] {
 // Use it in a handler of failures where order does not matter. The events join the buffer after
 // everything in it, and an event that was possibly stored may be stored twice.
 func (b *Batch) EnqueueAgain(ctx context.Context) (accepted int, err error) {
+	if b.lent.released.Load() {
+		return 0, invalid("EnqueueAgain of a batch after its Release: its events are gone")
+	}
 	if b.rehearsal != nil {
 		return b.rehearsal.enqueueAgain(b)
 	}
-	for i, encoded := range b.batch.all() {
-		if err := b.producer.enqueueAgain(ctx, encoded, b.batch.extras.of(i), b.PartitionID); err != nil {
+	for i, encoded := range b.lent.batch.all() {
+		if err := b.producer.enqueueAgain(ctx, encoded, b.lent.batch.extras.of(i), b.PartitionID); err != nil {
 			return accepted, fmt.Errorf("event %d of the batch: %w", i, err)
 		}
-		b.queue.enqueuedAgain(b.batch, i)
+		b.queue.enqueuedAgain(b.lent.batch, i)
 		accepted++
 	}
 	return accepted, nil

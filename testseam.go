@@ -121,7 +121,7 @@ func batchInTest(o Outcome, events []*Event) (*Batch, error) {
 	if o.PartitionID == "" && len(events) > 0 {
 		o.PartitionID = events[0].PartitionID
 	}
-	return &Batch{PartitionID: o.PartitionID, Outcome: o, Count: b.count, Bytes: b.bytes, batch: b, rehearsal: new(rehearsal)}, nil
+	return &Batch{PartitionID: o.PartitionID, Outcome: o, Count: b.count, Bytes: b.bytes, lent: &lent{batch: b}, rehearsal: new(rehearsal)}, nil
 }
 
 // encodeInTest encodes an event. It refuses every event that Enqueue always refuses.

@@ -9,6 +9,7 @@
 //	go -C bench run . -rows before -before COMMIT   # beside the build of another commit than 21ac009, in the same turns
 //	go -C bench run . -rows journal   # the journal, beside a raw file, bbolt and the collector's file_storage
 //	go -C bench run . -plot           # the charts of docs/benchmarks.md
+//	go -C bench run ./consume         # eventhubs tail beside kcat
 //
 // A run is one scenario (events and settings) with one peer (the publisher). Client and server are
 // separate processes: this program starts itself with a role. All AMQP peers publish to the bench's

@@ -6,7 +6,6 @@ import (
 	"maps"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 	"unicode/utf8"
 
@@ -36,11 +35,30 @@ type printer struct {
 	layout    *layout
 	partition string
 
+	quick quick
 	own   bytes.Buffer // memory for templates
 	plain bytes.Buffer // memory for indented JSON
 }
 
-func newPrinter(l *layout, partition string) printer { return printer{layout: l, partition: partition} }
+func newPrinter(l *layout, partition string) printer {
+	return printer{layout: l, partition: partition, quick: quick{partition: partition}}
+}
+
+// appendQuick is appendEvent for a usual event that is not decoded. It is not ok, and appends
+// nothing, if the event must be decoded first.
+func (p *printer) appendQuick(dst []byte, e *consumer.Event, opts *tailOptions) (_ []byte, ok bool) {
+	isJSON := p.layout.kind == layoutJSON
+	if !isJSON && p.layout.kind != layoutText || len(opts.filters) > 0 || !e.Placed || e.Err != nil || !p.quick.scan(e.Encoded) {
+		return dst, false
+	}
+	switch {
+	case opts.key != nil && (!p.quick.hasKey || string(p.quick.key) != *opts.key):
+		return dst, true
+	case isJSON:
+		return p.quick.appendJSON(dst, e), true
+	}
+	return p.quick.appendText(dst, e)
+}
 
 // appendEvent appends the text of an event, or nothing if the options leave the event out.
 func (p *printer) appendEvent(dst []byte, e *consumer.Event, opts *tailOptions) ([]byte, error) {
@@ -120,15 +138,18 @@ func isNullBody(body any) bool {
 // terminal.
 func printable(text string) string { return string(appendPrintable(nil, text)) }
 
-func appendPrintable(dst []byte, text string) []byte {
+func appendPrintable[T string | []byte](dst []byte, text T) []byte {
 	from := 0
 	for i := 0; i < len(text); {
+		if i = eventjson.SkipPrintable(text, i); i == len(text) {
+			break
+		}
 		if c := text[i]; c >= ' ' && c < 0x7f {
 			i++
 			continue
 		}
-		c, size := utf8.DecodeRuneInString(text[i:])
-		if !strconv.IsPrint(c) {
+		c, size := utf8.DecodeRuneInString(string(text[i:min(i+utf8.UTFMax, len(text))]))
+		if !isPrint(c) {
 			dst = append(dst, text[from:i]...)
 			quoted := len(dst)
 			dst = strconv.AppendQuoteRune(dst, c)
@@ -140,42 +161,67 @@ func appendPrintable(dst []byte, text string) []byte {
 	return append(dst, text[from:]...)
 }
 
-// appendQuoted appends bytes in quotation marks, as strconv.AppendQuote does, several times as fast
-// for bytes that are not text.
+// isPrint is strconv.IsPrint, faster for the characters that are one or two bytes in UTF-8.
+func isPrint(r rune) bool {
+	if r < rune(len(shortPrint)) {
+		return shortPrint[r]
+	}
+	return strconv.IsPrint(r)
+}
+
+var shortPrint = func() (is [0x800]bool) {
+	for r := range is {
+		is[r] = strconv.IsPrint(rune(r))
+	}
+	return is
+}()
+
+// A quotedByte is a byte as it stands in quotation marks, unless it begins a character beyond ASCII.
+type quotedByte struct {
+	text [4]byte
+	size int // of text: 1, 2 or 4
+}
+
+var quotedBytes = func() (all [256]quotedByte) {
+	for c := range all {
+		text := strconv.Quote(string([]byte{byte(c)}))
+		text = text[1 : len(text)-1]
+		all[c].size = copy(all[c].text[:], text)
+	}
+	return all
+}()
+
+// appendQuoted appends bytes in quotation marks, as strconv.AppendQuote does, many times as fast for
+// bytes that are not text.
 func appendQuoted(dst []byte, b []byte) []byte {
-	const hex = "0123456789abcdef"
-	dst = append(dst, '"')
+	const most = 4 // bytes for one
+	n := len(dst) + 1
+	dst = append(slices.Grow(dst, most*len(b)+2*most), '"')
+	out := dst[:cap(dst)] // up to n it is dst
 	for i := 0; i < len(b); {
 		c := b[i]
-		switch {
-		case c == '"' || c == '\\':
-			dst = append(dst, '\\', c)
-		case c >= ' ' && c < 0x7f:
-			dst = append(dst, c)
-		case c < utf8.RuneSelf:
-			if n := strings.IndexByte("\a\b\f\n\r\t\v", c); n >= 0 {
-				dst = append(dst, '\\', "abfnrtv"[n])
-			} else {
-				dst = append(dst, '\\', 'x', hex[c>>4], hex[c&0xf])
+		if c >= 0xc2 && c <= 0xf4 && i+1 < len(b) && b[i+1]&0xc0 == 0x80 { // it may begin a character
+			r, size := rune(c&0x1f)<<6|rune(b[i+1]&0x3f), 2
+			if c >= 0xe0 {
+				r, size = utf8.DecodeRune(b[i:])
 			}
-		default:
-			r, size := utf8.DecodeRune(b[i:])
-			switch {
-			case r == utf8.RuneError && size == 1:
-				dst = append(dst, '\\', 'x', hex[c>>4], hex[c&0xf])
-			case strconv.IsPrint(r):
-				dst = append(dst, b[i:i+size]...)
-			default:
-				quoted := len(dst)
-				dst = strconv.AppendQuoteRune(dst, r)
-				dst = append(dst[:quoted], dst[quoted+1:len(dst)-1]...) // without its quotation marks
+			if size > 1 {
+				if isPrint(r) {
+					n += copy(out[n:], b[i:i+size])
+				} else {
+					quoted := strconv.AppendQuoteRune(nil, r)
+					n += copy(out[n:], quoted[1:len(quoted)-1]) // without its quotation marks
+				}
+				i += size
+				continue
 			}
-			i += size
-			continue
 		}
+		q := &quotedBytes[c]
+		*(*[most]byte)(out[n:]) = q.text
+		n += q.size
 		i++
 	}
-	return append(dst, '"')
+	return append(out[:n], '"')
 }
 
 // more returns the rest of a record for people: ids, and annotations such as IoT Hub's.

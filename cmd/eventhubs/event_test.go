@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode"
 
 	"github.com/go-eventhubs/eventhubs/internal/amqp"
 	"github.com/go-eventhubs/eventhubs/internal/amqp/amqptest"
@@ -92,6 +93,14 @@ func TestAnyBytesAreQuotedAsInGo(t *testing.T) {
 	}
 }
 
+func TestPrintableCharactersAreThoseOfGo(t *testing.T) {
+	for r := range rune(unicode.MaxRune + 1) {
+		if got, want := isPrint(r), strconv.IsPrint(r); got != want {
+			t.Errorf("isPrint(%U) is %v, want %v", r, got, want)
+		}
+	}
+}
+
 func BenchmarkPrint(b *testing.B) {
 	body := []byte(`{"text":"` + strings.Repeat("0123456789 abc.", 68) + `"}`)
 	binary := make([]byte, 1024)
@@ -102,19 +111,37 @@ func BenchmarkPrint(b *testing.B) {
 		kind layoutKind
 		body []byte
 	}{"json": {layoutJSON, body}, "text": {layoutText, body}, "json of bytes": {layoutJSON, binary}, "text of bytes": {layoutText, binary}} {
-		b.Run(name, func(b *testing.B) {
-			e := &consumer.Event{Placed: true, Offset: "123456", EnqueuedTime: time.Now(), Message: amqp.Message{
-				Annotations: amqp.Map{{Key: amqp.Symbol("x-opt-partition-key"), Value: "key"}, {Key: amqp.Symbol("x-opt-offset"), Value: "123456"}}, Data: [][]byte{test.body},
-			}}
-			p, opts := newPrinter(&layout{kind: test.kind}, "0"), new(tailOptions)
-			var out []byte
-			for b.Loop() {
-				var err error
-				if out, err = p.appendEvent(out[:0], e, opts); err != nil {
-					b.Fatal(err)
+		m := amqp.Message{
+			Annotations: amqp.Map{
+				{Key: amqp.Symbol(eventjson.SequenceAnnotation), Value: int64(123456)}, {Key: amqp.Symbol(eventjson.OffsetAnnotation), Value: "123456"},
+				{Key: amqp.Symbol(eventjson.EnqueuedAnnotation), Value: time.Now()}, {Key: amqp.Symbol(eventjson.KeyAnnotation), Value: "key"},
+			},
+			Data: [][]byte{test.body},
+		}
+		encoded, err := m.AppendTo(nil)
+		if err != nil {
+			b.Fatal(err)
+		}
+		e := consumer.Event{Encoded: encoded}
+		e.Decode()
+		print := func(name string, once func(p *printer, dst []byte) []byte) {
+			b.Run(name, func(b *testing.B) {
+				p := newPrinter(&layout{kind: test.kind}, "0")
+				var out []byte
+				for b.Loop() {
+					out = once(&p, out[:0])
 				}
-			}
-			b.SetBytes(int64(len(test.body)))
+				b.SetBytes(int64(len(test.body)))
+			})
+		}
+		opts := new(tailOptions)
+		print(name, func(p *printer, dst []byte) []byte {
+			dst, _ = p.appendQuick(dst, &e, opts)
+			return dst
+		})
+		print(name+" by a record", func(p *printer, dst []byte) []byte {
+			dst, _ = p.appendEvent(dst, &e, opts)
+			return dst
 		})
 	}
 }

@@ -8,7 +8,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"unicode/utf8"
+
+	"github.com/go-eventhubs/eventhubs/internal/eventjson"
 )
 
 // A format says how the input is split into events.
@@ -192,7 +193,7 @@ func (f format) fill(e *entry, largest int) error {
 	switch {
 	case f == formatFile:
 		return nil
-	case !utf8.Valid(e.body):
+	case !eventjson.IsText(e.body):
 		return errors.New("not text in UTF-8 (--format file takes any bytes)")
 	case f == formatNDJSON && !json.Valid(e.body):
 		return cmp.Or(severalLines(e.body), errors.New("not JSON"))

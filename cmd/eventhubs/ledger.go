@@ -11,7 +11,9 @@ import (
 // A ledger compares the events read back with the events sent. It keeps digests instead of events:
 // about 40 bytes for each.
 type ledger struct {
-	keys       map[string]*sequence // "" for all events without a key
+	byPartition bool // immutable; events are in order within their partition, whatever their key
+
+	keys       map[string]*sequence // by key, "" for all events without one; or by partition
 	partitions map[string]volume    // the events read back
 	count      int                  // the events sent
 }
@@ -44,8 +46,17 @@ func digestOf(body []byte) digest {
 	return digest(sum[:16])
 }
 
-func newLedger() *ledger {
-	return &ledger{keys: map[string]*sequence{}, partitions: map[string]volume{}}
+// newLedger makes the ledger of a run, whose events have a partition each or may have keys.
+func newLedger(byPartition bool) *ledger {
+	return &ledger{byPartition: byPartition, keys: map[string]*sequence{}, partitions: map[string]volume{}}
+}
+
+// ordered names the events with which an event is in order: those of its key, or of its partition.
+func (l *ledger) ordered(key, partition string) string {
+	if l.byPartition {
+		return partition
+	}
+	return key
 }
 
 func (l *ledger) sequence(key string) *sequence {
@@ -72,7 +83,7 @@ func (l *ledger) received(e received) {
 	v.bytes += len(e.body)
 	l.partitions[e.partition] = v
 
-	s := l.sequence(e.key)
+	s := l.sequence(l.ordered(e.key, e.partition))
 	s.partition = cmp.Or(s.partition, e.partition)
 	if e.partition != s.partition {
 		s.elsewhere = e.partition
@@ -86,20 +97,24 @@ func (l *ledger) received(e received) {
 }
 
 // differences says how the events read back differ from those sent. No difference means that each
-// event came back once, byte for byte, and in order within its key if it has one.
+// event came back once, byte for byte, and in order within its key if it has one. With a partition
+// for each, events are in order within it.
 func (l *ledger) differences() []string {
 	var found []string
 	for _, key := range slices.Sorted(maps.Keys(l.keys)) {
-		found = l.keys[key].appendDifferences(found, key)
+		of := "without a key"
+		switch {
+		case l.byPartition:
+			of = "for partition " + key
+		case key != "":
+			of = fmt.Sprintf("with key %q", key)
+		}
+		found = l.keys[key].appendDifferences(found, of, key != "")
 	}
 	return found
 }
 
-func (s *sequence) appendDifferences(found []string, key string) []string {
-	of := "without a key"
-	if key != "" {
-		of = fmt.Sprintf("with key %q", key)
-	}
+func (s *sequence) appendDifferences(found []string, of string, isOrdered bool) []string {
 	lost, repeated, foreign, disordered := s.compare()
 	if len(lost) > 0 {
 		found = append(found, fmt.Sprintf("%d events %s did not come back, the first is event %d", len(lost), of, lost[0]))
@@ -110,7 +125,7 @@ func (s *sequence) appendDifferences(found []string, key string) []string {
 	if foreign > 0 {
 		found = append(found, fmt.Sprintf("%d events %s came back that were never sent", foreign, of))
 	}
-	if key == "" {
+	if !isOrdered {
 		return found // Events without a key go to all partitions, and have no order between them.
 	}
 	if disordered > 0 {

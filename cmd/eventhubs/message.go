@@ -13,12 +13,15 @@ func messageOf(e *eventhubs.Event) *amqp.Message {
 	if e.AMQP != nil {
 		beyond = *e.AMQP
 	}
-	m := &amqp.Message{Properties: propertiesOf(e, beyond.Properties)}
+	m := &amqp.Message{Header: (*amqp.Header)(beyond.Header), Properties: propertiesOf(e, beyond.Properties)}
 	for name, value := range e.Properties {
 		m.ApplicationProperties = append(m.ApplicationProperties, amqp.Pair{Key: name, Value: value})
 	}
 	for key, value := range beyond.MessageAnnotations {
 		m.Annotations = append(m.Annotations, amqp.Pair{Key: key, Value: value})
+	}
+	for key, value := range beyond.Footer {
+		m.Footer = append(m.Footer, amqp.Pair{Key: key, Value: value})
 	}
 	if e.PartitionKey != "" {
 		m.Annotations = append(m.Annotations, amqp.Pair{Key: eventjson.KeyAnnotation, Value: e.PartitionKey})

@@ -14,9 +14,25 @@ type note struct {
 	stretch *stretch         // nil without --resume
 }
 
-// A notebook makes notes, many at a time.
+// A notebook makes notes, many at a time. Events about which only their size is noted share one.
 type notebook struct {
-	free []note
+	free  []note
+	sizes []*note // by the bytes of the body
+}
+
+// plain returns the note of a body of that many bytes.
+func (n *notebook) plain(bytes int) *note {
+	const most = 64 << 10
+	if bytes >= most {
+		return &note{bytes: bytes}
+	}
+	if bytes >= len(n.sizes) {
+		n.sizes = append(n.sizes, make([]*note, bytes+1-len(n.sizes))...)
+	}
+	if n.sizes[bytes] == nil {
+		n.sizes[bytes] = &note{bytes: bytes}
+	}
+	return n.sizes[bytes]
 }
 
 func (n *notebook) next() *note {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/go-eventhubs/eventhubs"
+	"github.com/go-eventhubs/eventhubs/internal/eventjson"
 	"github.com/go-eventhubs/eventhubs/internal/metricsserver"
 )
 
@@ -47,6 +48,9 @@ func runPublish(ctx context.Context, p *process, args []string) (err error) {
 	if src.skipped > 0 {
 		fmt.Fprintf(p.stderr, "Left out: %s; the first: %s\n", opts.format.bad(src.skipped), p.message(src.firstSkipped))
 	}
+	if n := pub.leftOut; n > 0 {
+		fmt.Fprintf(p.stderr, "Left out of %s: delivery annotations, which are of one transfer; no hub keeps them.\n", counted(n, "event", "events"))
+	}
 	report := newReport(pub, src.skipped)
 	write := report.writeText
 	if opts.json {
@@ -80,6 +84,8 @@ type publication struct {
 	refusal *undeliveredRecord
 	left    int // events in the file of --undelivered
 	kept    int // events that stay in the journal
+	// Events whose delivery annotations were left out.
+	leftOut int
 }
 
 // newPublication makes the producer, without touching the network. It returns a publication even
@@ -87,7 +93,7 @@ type publication struct {
 func newPublication(p *process, to *target, opts *publishOptions) (*publication, error) {
 	pub := &publication{process: p, options: opts, target: to, tally: newTally(), resume: newResume(opts)}
 	if to.embedded() {
-		pub.ledger = newLedger()
+		pub.ledger = newLedger(opts.keep)
 	}
 	options := &eventhubs.Options{
 		OnBatchSucceeded: pub.batchSucceeded,
@@ -140,7 +146,7 @@ func (pub *publication) begin(ctx context.Context) (src *source, err error) {
 		return nil, err
 	}
 	pub.describeMetrics()
-	if err = pub.connect(ctx); err != nil {
+	if err = pub.connect(ctx, src); err != nil {
 		return nil, err
 	}
 	stats := pub.producer.Stats()
@@ -178,9 +184,9 @@ func (pub *publication) check(ctx context.Context, src *source) (err error) {
 	return err
 }
 
-// connect asks for the hub's properties and opens the links. So a wrong hub or a missing right is
-// known at once, instead of after all tries of the first batch.
-func (pub *publication) connect(ctx context.Context) error {
+// connect asks for the hub's properties, for src too, and opens the links. So a wrong hub or a
+// missing right is known at once, instead of after all tries of the first batch.
+func (pub *publication) connect(ctx context.Context, src *source) error {
 	timeout := lookTimeout
 	if pub.options.journal != nil {
 		timeout = offlineLook
@@ -190,6 +196,7 @@ func (pub *publication) connect(ctx context.Context) error {
 		return pub.offline(ctx, err)
 	}
 	pub.tally.expect(properties.PartitionIDs)
+	src.partitions = properties.PartitionIDs
 	if id := pub.options.partition; id != "" && !slices.Contains(properties.PartitionIDs, id) {
 		return noPartition(pub.producer.EventHubName(), id, properties.PartitionIDs)
 	}
@@ -265,7 +272,7 @@ func (pub *publication) feed(ctx context.Context, src *source) error {
 	// Enqueue keeps no reference to the event or its body, so both are reused.
 	line := &eventhubs.Event{ContentType: pub.options.contentType, PartitionID: pub.options.partition}
 	var notes notebook
-	var latest entry
+	var latest *entry
 	var offered *eventhubs.Event // not accepted yet
 	var stopped error            // of the input
 	full := time.AfterFunc(fullAfter, pub.tellFull)
@@ -278,7 +285,7 @@ func (pub *publication) feed(ctx context.Context, src *source) error {
 			if stopped = err; err != nil {
 				return
 			}
-			latest, offered = e, pub.event(&e, line)
+			latest, offered = e, pub.event(e, line)
 			if stopped = pace.wait(ctx); stopped != nil {
 				return
 			}
@@ -287,16 +294,22 @@ func (pub *publication) feed(ctx context.Context, src *source) error {
 			}
 			var part *stretch
 			if pub.options.journal == nil {
-				part = pub.note(&e, offered, &notes).stretch
+				part = pub.note(e, offered, &notes).stretch
 			}
 			accepted := yield(offered, nil)
-			if full.Stop(); !accepted {
+			if pub.options.journal != nil {
+				full.Stop()
+			}
+			if !accepted {
 				pub.resume.refused(part)
 				return
 			}
 			pub.resume.accepted(part, e.after)
+			if e.hadDelivery {
+				pub.leftOut++
+			}
 			if pub.ledger != nil {
-				pub.ledger.sent(offered.PartitionKey, e.body)
+				pub.ledger.sent(pub.ledger.ordered(e.key, e.partition), e.body)
 			}
 			offered = nil
 		}
@@ -314,7 +327,9 @@ func (pub *publication) event(e *entry, line *eventhubs.Event) *eventhubs.Event 
 	if e.event != nil {
 		event = e.event
 		pub.options.complement(event)
-		event.PartitionID = pub.options.partition
+		if event.PartitionID = pub.options.partition; pub.options.keep {
+			sendTo(e.partition, event)
+		}
 	} else {
 		event.Body = e.body
 		e.set(event, pub.options.properties)
@@ -328,8 +343,29 @@ func (pub *publication) event(e *entry, line *eventhubs.Event) *eventhubs.Event 
 	return event
 }
 
+// sendTo sends an event to a partition. A key then chooses nothing, and travels as an annotation.
+func sendTo(partition string, event *eventhubs.Event) {
+	event.PartitionID = partition
+	if event.PartitionKey == "" {
+		return
+	}
+	if event.AMQP == nil {
+		event.AMQP = &eventhubs.AMQPMessage{}
+	}
+	if event.AMQP.MessageAnnotations == nil {
+		event.AMQP.MessageAnnotations = map[any]any{}
+	}
+	event.AMQP.MessageAnnotations[eventjson.KeyAnnotation] = event.PartitionKey
+	event.PartitionKey = ""
+}
+
 // note gives an event the note of its entry.
 func (pub *publication) note(e *entry, event *eventhubs.Event, from *notebook) *note {
+	if e.event == nil && e.key == "" && pub.resume == nil {
+		n := from.plain(len(e.body))
+		event.Tag = n
+		return n
+	}
 	n := from.next()
 	n.bytes, n.record, n.stretch = len(e.body), e.event, pub.resume.offer()
 	if e.key != "" {
@@ -342,7 +378,7 @@ func (pub *publication) note(e *entry, event *eventhubs.Event, from *notebook) *
 // refused notes the event that the producer did not accept, which ends the reading. The event goes
 // into the file of --undelivered after all earlier ones. With a journal a later run reads the line
 // of a file again.
-func (pub *publication) refused(e entry, event *eventhubs.Event, cause error) {
+func (pub *publication) refused(e *entry, event *eventhubs.Event, cause error) {
 	if pub.options.journal != nil && e.after != nil {
 		return
 	}
@@ -354,6 +390,7 @@ func (pub *publication) refused(e entry, event *eventhubs.Event, cause error) {
 func (pub *publication) batchSucceeded(_ context.Context, b *eventhubs.Batch) {
 	pub.tally.succeeded(b)
 	pub.resume.outcome(b, true)
+	b.Release()
 }
 
 // batchFailed runs on the producer's senders.

@@ -58,7 +58,7 @@ func (opts *publishOptions) checkJournal(given map[string]bool, f *journalFlags)
 		return badInput("--repeat and --journal are given together; a journal keeps each line once")
 	}
 	if len(opts.files) == 0 {
-		for _, name := range []string{"format", "key", "message-id", "correlation-id", "property-field", "property", "content-type", "separator", "skip-bad", "resume", "from-line", "no-check", "partition", "rate"} {
+		for _, name := range []string{"format", "key", "message-id", "correlation-id", "property-field", "property", "content-type", "separator", "skip-bad", "resume", "from-line", "no-check", "partition", "keep-partition", "rate"} {
 			if given[name] {
 				return badInput("--%s is given without input; give a file, or - for standard input", name)
 			}

@@ -50,6 +50,8 @@ What the events are:
 
 How they are sent:
   --partition ID            send all events to this partition
+  --keep-partition          with --format events: send each event to the partition that its record
+                            names, with its key. The line is bad if there is no such partition
   --rate N                  at most N events a second (default: as fast as the hub takes them)
   --repeat N                publish the whole input N times (default 1); for files only
   --undelivered FILE        write events that are not stored, or only possibly, to this new file.
@@ -130,6 +132,7 @@ Examples:
   eventhubs publish --namespace name.servicebus.windows.net --hub images --format file *.png
   eventhubs publish --rate 100 --repeat 1000 --property source=test sample.txt
   eventhubs publish --format events lost.ndjson
+  eventhubs publish --hub copy --format events --keep-partition orders.ndjson
   eventhubs publish --hub orders --journal kept orders.ndjson
   eventhubs publish --hub orders --resume place --format csv --key customer --message-id id orders.csv.zst
   tail -f app.log | eventhubs publish --metrics :9464 -
@@ -143,6 +146,7 @@ type publishOptions struct {
 	format      format
 	fields      fields // empty: only records' events have keys and ids
 	partition   string // empty: by key, or in turn
+	keep        bool   // each record names its partition
 	properties  map[string]any
 	contentType string
 	rate        float64 // events a second; 0: no limit
@@ -168,6 +172,7 @@ func parsePublish(p *process, args []string) (*publishOptions, error) {
 	opts.register(flags)
 	opts.registerInput(flags)
 	flags.StringVar(&opts.partition, "partition", "", "")
+	flags.BoolVar(&opts.keep, "keep-partition", false, "")
 	flags.Float64Var(&opts.rate, "rate", 0, "")
 	flags.IntVar(&opts.repeat, "repeat", 1, "")
 	flags.StringVar(&opts.undelivered, "undelivered", "", "")
@@ -312,6 +317,10 @@ func (opts *publishOptions) checkSending(given map[string]bool) error {
 	switch {
 	case given["partition"] && given["key"]:
 		return badInput("--partition and --key are given together; an event's partition is either given or chosen by its key")
+	case given["partition"] && opts.keep:
+		return badInput("--partition and --keep-partition are given together; an event goes to one of them")
+	case opts.keep && opts.format != formatEvents:
+		return badInput("--keep-partition is for --format events only; other lines name no partition")
 	case given["partitions"] && !opts.embedded():
 		return badInput("--partitions is for the embedded emulator only; a hub of a namespace has its own")
 	case opts.partitions < 1:

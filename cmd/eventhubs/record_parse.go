@@ -18,9 +18,10 @@ import (
 )
 
 // A record is an event as publish reads it with --format events, as tail and --undelivered write
-// it. Its fields are those of an eventjson.Message. Other fields, such as the old partition and
-// offset, are ignored.
+// it. Its fields are those of an eventjson.Message. The old partition is for --keep-partition. Other
+// fields, such as the offset, are ignored.
 type record struct {
+	Partition       *string                    `json:"partition"`
 	Key             *string                    `json:"key"`
 	MessageID       json.RawMessage            `json:"messageId"`
 	CorrelationID   json.RawMessage            `json:"correlationId"`
@@ -37,6 +38,9 @@ type record struct {
 	GroupSequence   *uint32                    `json:"groupSequence"`
 	ReplyToGroupID  *string                    `json:"replyToGroupId"`
 	Annotations     map[string]json.RawMessage `json:"annotations"`
+	Header          json.RawMessage            `json:"header"`
+	Delivery        json.RawMessage            `json:"deliveryAnnotations"` // left out
+	Footer          map[string]json.RawMessage `json:"footer"`
 	Body            *string                    `json:"body"`
 	BodyBase64      []byte                     `json:"bodyBase64"`
 	BodyLengths     []int                      `json:"bodyLengths"`
@@ -67,6 +71,10 @@ func (e *entry) fromRecord(largest int) error {
 	event, err := r.event()
 	if err != nil {
 		return err
+	}
+	e.hadDelivery = len(r.Delivery) > 0 && string(r.Delivery) != "null"
+	if r.Partition != nil {
+		e.partition = *r.Partition
 	}
 	e.event, e.body = event, sentBody(event)
 	if len(e.body) > largest {
@@ -103,6 +111,19 @@ func (r *record) event() (*eventhubs.Event, error) {
 	if len(own) > 0 {
 		beyond.MessageAnnotations = own
 	}
+	if beyond.Header, err = r.header(); err != nil {
+		return nil, err
+	}
+	footer, err := parseNamed("footer", r.Footer, r.Types.Footer)
+	if err != nil {
+		return nil, err
+	}
+	for name, value := range footer {
+		if beyond.Footer == nil {
+			beyond.Footer = map[any]any{}
+		}
+		beyond.Footer[annotationKey(name)] = value
+	}
 	if beyond.Properties, err = r.properties(); err != nil {
 		return nil, err
 	}
@@ -115,10 +136,22 @@ func (r *record) event() (*eventhubs.Event, error) {
 	} else {
 		beyond.Body = &body
 	}
-	if beyond.MessageAnnotations != nil || beyond.Properties != nil || beyond.Body != nil {
+	if beyond.Header != nil || beyond.MessageAnnotations != nil || beyond.Properties != nil || beyond.Body != nil || beyond.Footer != nil {
 		e.AMQP = &beyond
 	}
 	return e, nil
+}
+
+// header makes the header; nil if the record has none.
+func (r *record) header() (*eventhubs.AMQPHeader, error) {
+	if len(r.Header) == 0 || string(r.Header) == "null" {
+		return nil, nil
+	}
+	var h eventjson.Header
+	if err := strictly(r.Header, &h); err != nil {
+		return nil, fmt.Errorf("its header is %s, which is none: durable and firstAcquirer are true or false, priority is a whole number up to 255, ttl (in milliseconds) and deliveryCount are whole numbers up to 4294967295", shortened(r.Header))
+	}
+	return &eventhubs.AMQPHeader{Durable: h.Durable, Priority: h.Priority, TTL: time.Duration(h.TTL) * time.Millisecond, FirstAcquirer: h.FirstAcquirer, DeliveryCount: h.DeliveryCount}, nil
 }
 
 // parseNamed parses the values of a map.

@@ -72,6 +72,10 @@ func TestAnyEventComesBackFromItsRecord(t *testing.T) {
 			MessageID: id(), CorrelationID: id(), ContentType: symbol(), ContentEncoding: symbol(), Subject: text(), To: text(), ReplyTo: text(), UserID: []byte(randomText(r)),
 			CreationTime: at(), AbsoluteExpiryTime: at(), GroupID: text(), GroupSequence: []*uint32{nil, new(uint32), new(r.Uint32())}[r.IntN(3)], ReplyToGroupID: text(),
 		}
+		if r.IntN(2) == 0 {
+			m.Header = &eventhubs.AMQPHeader{Durable: r.IntN(2) == 0, Priority: []*uint8{nil, new(uint8(r.Uint32()))}[r.IntN(2)], TTL: time.Duration(r.Uint32()>>r.IntN(32)) * time.Millisecond, FirstAcquirer: r.IntN(2) == 0, DeliveryCount: r.Uint32() >> r.IntN(32)}
+			m.Footer = map[any]any{"x-" + randomText(r): randomValue(r, 2), r.Uint64(): randomValue(r, 0)}
+		}
 		switch r.IntN(4) {
 		case 0:
 			m.Body.Value = randomValue(r, 3)
@@ -120,6 +124,11 @@ func TestWhatIsWrongInARecordIsNamed(t *testing.T) {
 		`{"body":"x","correlationId":1.5}`:                                         "its correlationId is 1.5, which is no id",
 		`{"body":"x","correlationId":"x","types":{"correlationId":"uuid"}}`:        `its correlationId is "x", which is no UUID`,
 		`{"body":"x","creationTime":"now"}`:                                        `its creationTime is "now", which is no time`,
+		`{"body":"x","header":{"ttl":-1}}`:                                         `its header is {"ttl":-1}, which is none: durable and firstAcquirer are true or false`,
+		`{"body":"x","header":{"priority":256}}`:                                   "priority is a whole number up to 255",
+		`{"body":"x","header":{"durability":true}}`:                                "its header is",
+		`{"body":"x","header":7}`:                                                  "its header is 7",
+		`{"body":"x","footer":{"f":300},"types":{"footer":{"f":"byte"}}}`:          `its footer "f" is 300`,
 		`{"body":"x","contentEncoding":"ü"}`:                                       `its contentEncoding "ü" is not ASCII`,
 		`{"body":"x","bodyLengths":[2]}`:                                           "its bodyLengths [2] are not those of its body",
 		`{"body":"x","bodyLengths":[0]}`:                                           "its bodyLengths [0] are not those of its body",
@@ -143,6 +152,7 @@ func FuzzRecord(f *testing.F) {
 	for _, seed := range []string{
 		`{"body":"x","key":"k","properties":{"a":1,"b":1e400,"c":null}}`, `{"bodyBase64":"AP8="}`, `{`, `null`, `{"bodyValue":null}`, `{"bodyValue":[[1],[{"map":{"a":1}}]],"types":{"body":"sequences"}}`,
 		`{"body":"ab","bodyLengths":[1,1],"messageId":1,"properties":{"t":"2026-01-31T12:00:00Z","d":{"descriptor":1,"value":{"list":[]}}},"types":{"properties":{"t":"timestamp","d":"described"}}}`,
+		`{"body":"b","header":{"durable":true,"priority":9,"ttl":1000,"firstAcquirer":true,"deliveryCount":2},"footer":{"f":1},"types":{"footer":{"f":"int"}}}`, `{"body":"b","header":{}}`,
 		`{"bodyValue":{"of":"char","values":["a"]},"types":{"body":"array"},"annotations":{"1":2}}`,
 	} {
 		f.Add([]byte(seed))

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"regexp"
 	"strings"
 	"text/tabwriter"
@@ -25,8 +26,11 @@ type report struct {
 	// Name of the file, if it has events.
 	Undelivered string `json:"undelivered,omitempty"`
 	Kept        int    `json:"kept,omitempty"`
+	// Events whose delivery annotations were left out.
+	LeftOut int `json:"deliveryAnnotationsLeftOut,omitempty"`
 
 	keys      int
+	placed    bool // each event named its partition
 	embedded  bool
 	namespace string
 	goesOn    bool // the input may have been published by earlier runs
@@ -46,19 +50,26 @@ func newReport(pub *publication, skipped int) *report {
 		namespace:  pub.producer.FullyQualifiedNamespace(),
 		Kept:       pub.kept,
 		goesOn:     pub.options.keeper() != nil,
+		placed:     pub.options.keep,
+		LeftOut:    pub.leftOut,
 	}
 	r.NotStored, r.PossiblyStored = pub.tally.failures()
+	keys := map[uint64]struct{}{} // a key may be in several partitions with --keep-partition
 	for _, row := range r.Partitions {
 		r.Events += row.Events
 		r.Batches += row.Batches
 		r.Bytes += row.Bytes
-		r.keys += len(row.keys) // A key is in one partition only.
+		maps.Copy(keys, row.keys)
 	}
+	r.keys = len(keys)
 	if pub.left > 0 {
 		r.Undelivered = pub.options.undelivered
 		r.again = "eventhubs publish --format events "
 		if id := pub.options.partition; id != "" {
 			r.again += "--partition " + id + " "
+		}
+		if pub.options.keep {
+			r.again += "--keep-partition "
 		}
 		r.again += forShell(pub.options.undelivered)
 	}
@@ -142,6 +153,8 @@ func (r *report) verdict() string {
 		return "Nothing was left to send."
 	case r.Events+r.NotStored+r.PossiblyStored == 0:
 		return "The input has no events: nothing was published."
+	case r.Verified && r.placed:
+		return "All read back: each event once, byte for byte, in its partition and in order."
 	case r.Verified && r.keys > 0:
 		return "All read back: each event once, byte for byte, in order within its key."
 	case r.Verified:

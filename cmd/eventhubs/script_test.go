@@ -30,8 +30,11 @@ func TestMain(m *testing.M) {
 	if os.Getenv(programEnv) != "" {
 		main()
 	}
-	if os.Getenv(memoryEnv) != "" {
-		if err := publishFromMemory(); err != nil {
+	for env, run := range map[string]func() error{memoryEnv: publishFromMemory, readEnv: readOnly} {
+		if os.Getenv(env) == "" {
+			continue
+		}
+		if err := run(); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(exitFailed)
 		}

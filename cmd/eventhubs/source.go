@@ -10,23 +10,26 @@ import (
 	"io/fs"
 	"iter"
 	"os"
+	"slices"
+	"strings"
 	"sync/atomic"
 
 	"github.com/go-eventhubs/eventhubs"
 )
 
-// An entry is the input for one event.
+// An entry is the input for one event. It is valid until the next.
 type entry struct {
 	place place
-	body  []byte // valid until the next entry
+	body  []byte
 	key   string // empty without --key, and for a record without a key
+	// Of a record with --keep-partition; empty otherwise.
+	partition   string
+	hadDelivery bool // a record has delivery annotations, which are left out
 	// Of fields; nil without them.
 	messageID, correlationID any
 	properties               map[string]any
 	event                    *eventhubs.Event // of a record; nil otherwise
-	// With --journal or --resume, of a file: the place after the entry. It is valid until the next
-	// entry.
-	after *checkpoint
+	after                    *checkpoint      // with --journal or --resume, of a file: the place after the entry
 }
 
 // A place is the position of an entry in the input.
@@ -54,12 +57,15 @@ type source struct {
 	fields    fields
 	skipBad   bool
 	keyless   bool // --partition is given, so no event may have a key
+	keep      bool // --keep-partition is given
 	repeat    int
 	fromLine  int      // the first line to publish; 0 and 1 are all
 	keeper    *keeper  // of --journal or --resume; nil without
 	notes     []string // about the input, for the user
 	size      int64    // of all files
 	largest   int      // the longest body of an event, in bytes; set before the first entry
+	// The hub's partitions; set before the first entry. Empty if they are not known yet.
+	partitions []string
 
 	consumed atomic.Int64 // bytes of the files, by all passes so far
 
@@ -81,7 +87,7 @@ type input struct {
 // openSource finds the files, or takes stdin for "-". When ctx ends, the source ends with ctx's
 // error, even if its stream is silent.
 func openSource(ctx context.Context, stdin io.Reader, opts *publishOptions) (*source, error) {
-	s := &source{format: opts.format, fields: opts.fields, skipBad: opts.skipBad, keyless: opts.partition != "", repeat: opts.repeat, fromLine: opts.fromLine, separator: opts.separator, keeper: opts.keeper(), largest: maxEventBytes}
+	s := &source{format: opts.format, fields: opts.fields, skipBad: opts.skipBad, keyless: opts.partition != "", keep: opts.keep, repeat: opts.repeat, fromLine: opts.fromLine, separator: opts.separator, keeper: opts.keeper(), largest: maxEventBytes}
 	files, notes, err := filesOf(opts.files)
 	if err != nil {
 		return nil, err
@@ -216,8 +222,8 @@ func (m *meter) Read(p []byte) (int, error) {
 
 // entries yields the input's entries, as often as --repeat says, then at most one error. A bad
 // entry is such an error. With --skip-bad it is left out and counted.
-func (s *source) entries() iter.Seq2[entry, error] {
-	return func(yield func(entry, error) bool) {
+func (s *source) entries() iter.Seq2[*entry, error] {
+	return func(yield func(*entry, error) bool) {
 		for range s.repeat {
 			for e, err := range s.pass() {
 				if err == nil {
@@ -232,8 +238,8 @@ func (s *source) entries() iter.Seq2[entry, error] {
 }
 
 // pass yields the input's entries once.
-func (s *source) pass() iter.Seq2[entry, error] {
-	return func(yield func(entry, error) bool) {
+func (s *source) pass() iter.Seq2[*entry, error] {
+	return func(yield func(*entry, error) bool) {
 		s.skipped, s.firstSkipped = 0, nil
 		for _, in := range s.inputs {
 			if !s.read(in, yield) {
@@ -244,35 +250,40 @@ func (s *source) pass() iter.Seq2[entry, error] {
 }
 
 // read yields one input's entries; false means stop.
-func (s *source) read(in input, yield func(entry, error) bool) bool {
+func (s *source) read(in input, yield func(*entry, error) bool) bool {
 	file, err := in.open()
 	if err != nil {
 		// After the first entry it is a failure: the input was good, and part of it is published.
 		if s.last == (place{}) {
 			err = badInput("%w", err)
 		}
-		return yield(entry{}, err)
+		return yield(nil, err)
 	}
 	defer file.Close()
 	c, after, err := s.cutter(&in, file)
 	if err != nil {
-		return yield(entry{}, readError(place{input: in.name}, err))
+		return yield(nil, readError(place{input: in.name}, err))
 	}
+	var e entry
 	for {
 		body, err := c.next()
 		if err == io.EOF {
 			return true
 		}
-		e, err := s.entry(c, place{in.name, c.first}, body, err)
-		e.after = after.update(c)
-		_, bad := errors.AsType[*contentError](err)
-		if bad && !s.skipBad {
-			err = badInput("%w; --skip-bad leaves out bad entries", err)
-		}
-		switch {
-		case bad && s.skipBad:
+		e = entry{place: place{in.name, c.first}, body: body}
+		if err = s.complete(&e, c, err); err == nil {
+			e.after = after.update(c)
+			if !yield(&e, nil) {
+				return false
+			}
+		} else if _, bad := errors.AsType[*contentError](err); bad && s.skipBad {
+			after.update(c)
 			s.skip(err)
-		case !yield(e, err) || err != nil:
+		} else {
+			if bad {
+				err = badInput("%w; --skip-bad leaves out bad entries", err)
+			}
+			yield(nil, err)
 			return false
 		}
 		if s.format == formatFile {
@@ -347,34 +358,49 @@ func (s *source) skip(err error) {
 	}
 }
 
-// entry makes an entry of the bytes read, or says what is wrong with them.
-func (s *source) entry(c *cutter, at place, body []byte, err error) (entry, error) {
-	_, bad := errors.AsType[*contentError](err)
-	if err != nil && !bad {
-		return entry{}, readError(at, err)
+// complete fills an entry whose body is the bytes read, or says what is wrong with them. The error
+// is that of reading them.
+func (s *source) complete(e *entry, c *cutter, err error) error {
+	if err != nil {
+		if _, bad := errors.AsType[*contentError](err); !bad {
+			return readError(e.place, err)
+		}
 	}
 	if s.isJSON() {
-		body = bytes.TrimPrefix(body, []byte(byteOrderMark)) // as where files were joined
+		e.body = bytes.TrimPrefix(e.body, []byte(byteOrderMark)) // as where files were joined
 	}
-	e := entry{place: at, body: body}
 	if err == nil {
-		err = s.format.fill(&e, s.largest)
+		err = s.format.fill(e, s.largest)
 	}
 	if err == nil && s.format == formatCSV {
-		if e.body, err = c.table.object(body); len(e.body) > s.largest {
+		if e.body, err = c.table.object(e.body); len(e.body) > s.largest {
 			err = s.format.explain(errTooLong, s.largest)
 		}
 	}
 	if err == nil && s.fields.any() {
-		err = s.fields.fill(&e)
+		err = s.fields.fill(e)
+	}
+	if err == nil && s.keep {
+		err = s.checkPartition(e)
 	}
 	if err == nil && s.keyless && e.key != "" {
 		err = fmt.Errorf("it has the key %q, and --partition is given; an event's partition is either given or chosen by its key", e.key)
 	}
 	if err != nil {
-		return entry{}, badInput("%v: %w", at, &contentError{err})
+		return badInput("%v: %w", e.place, &contentError{err})
 	}
-	return e, nil
+	return nil
+}
+
+// checkPartition checks the partition that a record names, for --keep-partition.
+func (s *source) checkPartition(e *entry) error {
+	switch {
+	case e.partition == "":
+		return errors.New("it names no partition, and --keep-partition is given; without the option, the key or the turn chooses")
+	case len(s.partitions) > 0 && !slices.Contains(s.partitions, e.partition):
+		return fmt.Errorf("its partition is %q, and the hub has %s; without --keep-partition, the key or the turn chooses", e.partition, strings.Join(s.partitions, ", "))
+	}
+	return nil
 }
 
 // A contentError says that the input makes no event. --skip-bad leaves it out.

@@ -68,7 +68,9 @@ An object always has partition (text), sequenceNumber (number), offset (text), e
 UTC), key (text or null) and properties (object, may be empty). If there are any, it has messageId,
 correlationId, contentType, contentEncoding, subject, to, replyTo, userId (base64), creationTime,
 absoluteExpiryTime, groupId, groupSequence, replyToGroupId and annotations (every other one, such as
-IoT Hub's iothub-connection-device-id). It has one of
+IoT Hub's iothub-connection-device-id). It may have header (durable, priority, ttl in milliseconds,
+firstAcquirer and deliveryCount, each if it is not AMQP's default), deliveryAnnotations and footer. It has
+one of
   body          text, byte for byte, if the body is valid UTF-8. JSON in it stays text: jq '.body | fromjson'
   bodyBase64    any other body of bytes; bodyLengths has the lengths of its sections if there are several
   bodyValue     a body that is an AMQP value or a list of sequences. null stands for a null value and
@@ -81,7 +83,7 @@ hexadecimal); described ({"descriptor": …, "value": …}), list, map and array
 .NET describes three more: timespan ("1m30.5s"), datetimeOffset (RFC 3339, UTC) and uri.
 Inside these, a value with a named type is {"uint": 7}.
 "eventhubs publish --format events" makes the same events of these objects. It leaves out the fields of one
-hub (such as partition and offset), the header, the delivery annotations and the footer.
+hub (such as partition and offset). It says of how many events it leaves out delivery annotations.
 
 Events come in the order of each partition. There is no order between partitions, which are read at the
 same time. Standard error has a line when reading begins, and errors.

@@ -37,6 +37,7 @@ func (t *tail) follow(ctx context.Context, s start, arrivals chan<- arrival) {
 		f.last = s.extent.LastEnqueuedSequenceNumber // nothing up to it is wanted
 	}
 	f.reader = consumer.NewReader(t.conn, t.options.hub, t.options.group, id, s.at)
+	f.reader.Undecoded()
 	defer f.reader.Close()
 	f.printer = newPrinter(&t.options.layout, id)
 	f.bound = bound{until: t.options.until, now: t.process.now, extent: func(ctx context.Context) (connection.PartitionProperties, error) {
@@ -100,6 +101,15 @@ func (f *follower) take(ctx context.Context, e *consumer.Event) (over bool, err 
 	if e.Placed {
 		f.last = e.SequenceNumber
 	}
+	before := len(f.text)
+	var quickly bool
+	if f.text, quickly = f.printer.appendQuick(f.text, e, f.tail.options); quickly {
+		if len(f.text) > before {
+			f.ends = append(f.ends, len(f.text))
+		}
+		return f.bound.reached(e), nil
+	}
+	e.Decode()
 	if e.Err != nil {
 		if f.tail.options.stop {
 			return false, fmt.Errorf("%s is not a valid AMQP message (--on-unreadable skip leaves it out): %w", e, e.Err)
@@ -110,7 +120,6 @@ func (f *follower) take(ctx context.Context, e *consumer.Event) (over bool, err 
 		f.hand(ctx, arrival{note: fmt.Sprintf("Partition %s: %s is not a valid AMQP message and is left out: %v", f.start.extent.PartitionID, e, e.Err)})
 		return f.bound.reached(e), nil
 	}
-	before := len(f.text)
 	if f.text, err = f.printer.appendEvent(f.text, e, f.tail.options); err != nil {
 		return false, fmt.Errorf("%s: %w", e, err)
 	}

@@ -35,7 +35,7 @@ type undeliveredRecord struct {
 
 // newUndeliveredRecord describes an event.
 func newUndeliveredRecord(e *eventhubs.Event, outcome eventhubs.Storage, cause string) undeliveredRecord {
-	return undeliveredRecord{Message: eventjson.New(messageOf(e)), Outcome: outcome.String(), Error: cause}
+	return undeliveredRecord{Message: eventjson.New(messageOf(e)), Partition: e.PartitionID, Outcome: outcome.String(), Error: cause}
 }
 
 // createUndelivered makes the file at the start, so that the user learns at once if this fails. An

@@ -60,7 +60,7 @@ func TestVerifyFindsWhatWasTamperedWith(t *testing.T) {
 	for _, test := range tamperings {
 		for _, keyed := range []bool{true, false} {
 			t.Run(fmt.Sprintf("%s keyed=%v", test.name, keyed), func(t *testing.T) {
-				l := newLedger()
+				l := newLedger(false)
 				var a, b []received
 				for _, body := range []string{"a0", "b1", "a2", "b3", "a4", "b5"} {
 					key := ""
@@ -92,7 +92,7 @@ func TestVerifyFindsWhatWasTamperedWith(t *testing.T) {
 }
 
 func TestVerifyTellsEqualBodiesApart(t *testing.T) {
-	l := newLedger()
+	l := newLedger(false)
 	for range 3 {
 		l.sent("k", []byte("same"))
 	}
@@ -109,7 +109,7 @@ func TestVerifyTellsEqualBodiesApart(t *testing.T) {
 }
 
 func TestVerifyFindsAKeyThatWasNeverSent(t *testing.T) {
-	l := newLedger()
+	l := newLedger(false)
 	l.sent("k", []byte("x"))
 	l.received(received{partition: "0", key: "other", body: []byte("x")})
 	got := strings.Join(l.differences(), "\n")

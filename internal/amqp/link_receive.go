@@ -1,7 +1,6 @@
 package amqp
 
 import (
-	"bytes"
 	"context"
 )
 
@@ -17,6 +16,8 @@ type inbound struct {
 	partial       *Delivery   // the delivery without its last frame
 	sizeHint      int         // size of the last delivery that came in several frames
 	spare         []byte      // memory of a recycled delivery; see Delivery.Recycle
+	free          []*Delivery // recycled deliveries with their memory; see RecycleAll
+	freeBytes     int         // memory of their payloads
 }
 
 // Credit allows the sender up to n deliveries under way to us: unused credit plus deliveries not
@@ -244,9 +245,45 @@ func (l *Link) beginIncomingLocked(p *Transfer) *Error {
 		return errorf(ErrorInvalidField, "the first transfer of a delivery without delivery-id or delivery-tag")
 	}
 	in.deliveryCount++
-	in.partial = &Delivery{Tag: bytes.Clone(p.DeliveryTag), Format: p.MessageFormat.Or(0), link: l, id: p.DeliveryID.Value}
+	in.partial = in.newDelivery()
+	*in.partial = Delivery{Tag: append(in.partial.Tag, p.DeliveryTag...), Payload: in.partial.Payload, Format: p.MessageFormat.Or(0), link: l, id: p.DeliveryID.Value}
 	l.s.c.partial += in.partial.taken()
 	return nil
+}
+
+// newDelivery returns a delivery whose tag and payload are empty, and may have memory.
+func (in *inbound) newDelivery() *Delivery {
+	n := len(in.free) - 1
+	if n < 0 {
+		return new(Delivery)
+	}
+	d := in.free[n]
+	in.free[n] = nil
+	in.free = in.free[:n]
+	in.freeBytes -= cap(d.Payload)
+	return d
+}
+
+const (
+	// mostFree and mostFreeBytes bound the memory that a link keeps for deliveries to come.
+	mostFree      = 1024
+	mostFreeBytes = 1 << 20
+)
+
+// RecycleAll gives received deliveries, with the memory of their payloads and tags, back to the
+// link for others. The caller must not use them any more.
+func (l *Link) RecycleAll(deliveries []*Delivery) {
+	l.s.c.mu.Lock()
+	defer l.s.c.mu.Unlock()
+	in := &l.receiver
+	for _, d := range deliveries {
+		if len(in.free) >= mostFree || in.freeBytes+cap(d.Payload) > mostFreeBytes {
+			return
+		}
+		d.Tag, d.Payload = d.Tag[:0], d.Payload[:0]
+		in.freeBytes += cap(d.Payload)
+		in.free = append(in.free, d)
+	}
 }
 
 // appendLocked adds a frame's payload to a delivery. If the delivery exceeds the link's limit, it
@@ -258,8 +295,8 @@ func (in *inbound) appendLocked(d *Delivery, payload []byte, more bool) {
 		return
 	}
 	switch {
-	case d.Payload != nil || !more:
-	case in.sizeHint > len(payload):
+	case len(d.Payload) > 0 || !more:
+	case in.sizeHint > len(payload) && cap(d.Payload) < in.sizeHint:
 		// The link's last long delivery is a good guess at this one's size, and not the peer's
 		// claim.
 		if cap(in.spare) >= in.sizeHint {

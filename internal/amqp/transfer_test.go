@@ -424,3 +424,56 @@ func TestARecycledPayloadIsUsedAgain(t *testing.T) {
 		}
 	})
 }
+
+// Recycled deliveries serve later ones, of any size, and never two at once.
+func TestRecycledDeliveriesAreUsedAgain(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		client, server := pair(t, nil, nil)
+		sender, receiver := linked(t, client, server, &Attach{Name: "l", Role: RoleSender, Target: &Target{}})
+		if err := receiver.Credit(100); err != nil {
+			t.Fatal(err)
+		}
+		var lent []*Delivery
+		memory := map[*byte]int{}
+		used := 0
+		for round := range 20 {
+			receiver.RecycleAll(lent)
+			want := map[byte]int{}
+			for i := range 10 {
+				size := []int{1, 100, 1000, 200_000}[(round+i)%4]
+				fill := byte(round*10 + i + 1)
+				want[fill] = size
+				if err := sender.Send(try(t), &Delivery{Payload: bytes.Repeat([]byte{fill}, size), Tag: []byte{fill}}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			synctest.Wait()
+			var err error
+			if lent, err = receiver.ReceiveAll(try(t), nil); err != nil {
+				t.Fatal(err)
+			}
+			now := map[*byte]bool{}
+			for _, d := range lent {
+				fill := d.Payload[0]
+				if len(d.Payload) != want[fill] || len(bytes.ReplaceAll(d.Payload, []byte{fill}, nil)) > 0 || !bytes.Equal(d.Tag, []byte{fill}) || d.Size != uint64(len(d.Payload)) {
+					t.Fatalf("round %d: the delivery of %d arrived as %d bytes with tag %v, want %d", round, fill, len(d.Payload), d.Tag, want[fill])
+				}
+				delete(want, fill)
+				at := &d.Payload[0]
+				if now[at] {
+					t.Fatalf("round %d: two deliveries share memory", round)
+				}
+				now[at] = true
+				if memory[at]++; memory[at] > 1 {
+					used++
+				}
+			}
+			if len(want) > 0 {
+				t.Fatalf("round %d: %d deliveries are missing", round, len(want))
+			}
+		}
+		if used < 100 {
+			t.Errorf("memory was used again %d times in 200 deliveries", used)
+		}
+	})
+}

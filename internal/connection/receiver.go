@@ -44,7 +44,7 @@ type Receiver struct {
 	link *link
 
 	// Owned by the caller of Next.
-	deliveries []*amqp.Delivery // memory for the next call
+	deliveries []*amqp.Delivery // of the last call; memory for the next
 	events     [][]byte         // likewise
 }
 
@@ -132,6 +132,18 @@ func (r *Receiver) keepAuthorized() {
 // Next waits for events and returns all that have come, encoded. The bytes are the caller's, the
 // slice is valid until the next call. Errors are *Error, and end the receiver.
 func (r *Receiver) Next(ctx context.Context) (events [][]byte, err error) {
+	clear(r.deliveries)
+	r.deliveries = r.deliveries[:0]
+	return r.next(ctx)
+}
+
+// NextLent is Next, but the bytes are valid only until the next call. It uses their memory again.
+func (r *Receiver) NextLent(ctx context.Context) (events [][]byte, err error) {
+	r.link.amqp.RecycleAll(r.deliveries)
+	return r.next(ctx)
+}
+
+func (r *Receiver) next(ctx context.Context) (events [][]byte, err error) {
 	if r.deliveries, err = r.link.amqp.ReceiveAll(ctx, r.deliveries[:0]); err != nil {
 		return nil, r.failed(err)
 	}
@@ -141,12 +153,13 @@ func (r *Receiver) Next(ctx context.Context) (events [][]byte, err error) {
 		if d.TooLarge {
 			return nil, &Error{Code: CodeTooLarge, Err: fmt.Errorf("reading %s: an event of %d bytes", r.path, d.Size)}
 		}
-		if err := d.Settle(amqp.Accepted{}); err != nil { // does nothing if the service has settled it, as it does
-			return nil, r.failed(err)
+		if !d.Settled { // the service settles, as it was asked to
+			if err := d.Settle(amqp.Accepted{}); err != nil {
+				return nil, r.failed(err)
+			}
 		}
 		r.events = append(r.events, d.Payload)
 	}
-	clear(r.deliveries)
 	return r.events, nil
 }
 

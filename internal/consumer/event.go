@@ -25,6 +25,10 @@ type Event struct {
 	// Message is what the sender sent, with the service's annotations. It is empty if Err is set.
 	Message amqp.Message
 
+	// Encoded is the message as it came. From a Reader that does not decode, Message and Offset are
+	// empty until Decode is called.
+	Encoded []byte
+
 	// Err says why the event cannot be read: it is no valid AMQP message.
 	Err error
 
@@ -41,9 +45,61 @@ func (e *Event) String() string {
 
 var errNoPlace = errors.New("the service does not say where it is in the partition")
 
+// Decode decodes the message, and says where the event is.
+func (e *Event) Decode() {
+	after := e.after
+	*e = decode(e.Encoded)
+	e.after = after
+}
+
+// locate finds out where an event is, and decodes it only if that is not found at once.
+func locate(encoded []byte) Event {
+	e := Event{Encoded: encoded}
+	for b := encoded; len(b) > 0; {
+		s, rest, err := amqp.NextSection(b)
+		if err != nil || s.Code > amqp.SectionMessageAnnotations {
+			break
+		}
+		if s.Code == amqp.SectionMessageAnnotations {
+			e.locateIn(s.Value)
+			break
+		}
+		b = rest
+	}
+	if !e.Placed {
+		return decode(encoded)
+	}
+	return e
+}
+
+// locateIn reads sequence number and time in encoded annotations.
+func (e *Event) locateIn(annotations []byte) {
+	m, _, _ := amqp.NextRaw(annotations)
+	count, b, ok := m.Map()
+	for ; ok && count > 0; count -= 2 {
+		var key, value amqp.Raw
+		if key, b, ok = amqp.NextRaw(b); !ok {
+			return
+		}
+		if value, b, ok = amqp.NextRaw(b); !ok {
+			return
+		}
+		name, _ := key.Symbol()
+		switch string(name) {
+		case sequenceAnnotation:
+			e.SequenceNumber, e.Placed = value.Long()
+		case enqueuedAnnotation:
+			if ms, ok := value.Timestamp(); ok {
+				e.EnqueuedTime = time.UnixMilli(ms).UTC()
+			}
+		}
+	}
+	e.Placed = e.Placed && ok
+}
+
 // decode decodes an event.
 func decode(encoded []byte) Event {
-	var e Event
+	e := Event{Encoded: encoded}
 	if e.Message, e.Err = amqp.ParseMessage(encoded); e.Err != nil {
 		e.place(annotationsOf(encoded))
 		return e

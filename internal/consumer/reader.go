@@ -28,8 +28,9 @@ const (
 // use it.
 type Reader struct {
 	// Immutable.
-	conn   *connection.Conn
-	source connection.Source // without the selector
+	conn      *connection.Conn
+	source    connection.Source // without the selector
+	undecoded bool
 
 	position Position             // of the next event
 	receiver *connection.Receiver // nil while there is none
@@ -42,6 +43,10 @@ type Reader struct {
 func NewReader(conn *connection.Conn, hub, group, partition string, from Position) *Reader {
 	return &Reader{conn: conn, source: connection.Source{Hub: hub, ConsumerGroup: group, PartitionID: partition}, position: from}
 }
+
+// Undecoded makes the reader leave it to the caller to decode an event. Then the events and all
+// their bytes are valid only until the next call of Next. It is called before the first.
+func (r *Reader) Undecoded() { r.undecoded = true }
 
 // Next waits for events, and returns all that have come. The slice is valid until the next call. It
 // tries again for a minute where that may help. After an error there are no more events. The error
@@ -86,14 +91,18 @@ func (r *Reader) try(ctx context.Context) ([]Event, error) {
 		}
 		r.receiver, r.opened = receiver, time.Now()
 	}
-	encoded, err := r.receiver.Next(ctx)
+	next, read := r.receiver.Next, decode
+	if r.undecoded {
+		next, read = r.receiver.NextLent, locate
+	}
+	encoded, err := next(ctx)
 	if err != nil {
 		return nil, err
 	}
 	clear(r.events)
 	r.events = r.events[:0]
 	for _, b := range encoded {
-		e := decode(b)
+		e := read(b)
 		e.after = r.position
 		if e.Placed {
 			r.position = After(e.SequenceNumber)

@@ -1,6 +1,7 @@
 package consumer
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -145,6 +146,44 @@ func TestARefusalIsReturnedAtOnce(t *testing.T) {
 	})
 }
 
+// A reader that does not decode gives the same events, once they are decoded, and goes on after the
+// last one. It uses the memory of events again.
+func TestUndecodedEventsAreTheSameOnceDecoded(t *testing.T) {
+	inBubble(t, nil, func(t *testing.T, server *emulator.Server, r *Reader) {
+		r.Undecoded()
+		memory := map[*byte]bool{}
+		again := 0
+		for i := range 20 {
+			body := fmt.Sprint("body ", i)
+			seed(t, server, body)
+			events, err := r.Next(t.Context())
+			if err != nil || len(events) != 1 {
+				t.Fatalf("got %d events, %v", len(events), err)
+			}
+			e := &events[0]
+			if !e.Placed || e.SequenceNumber != int64(i) || len(e.Message.Data) > 0 {
+				t.Errorf("got %+v, want event %d, not decoded", e, i)
+			}
+			if memory[&e.Encoded[0]] {
+				again++
+			}
+			memory[&e.Encoded[0]] = true
+			before := *e
+			e.Decode()
+			if want := decode(bytes.Clone(e.Encoded)); e.Offset != want.Offset || e.SequenceNumber != before.SequenceNumber || !e.EnqueuedTime.Equal(before.EnqueuedTime) || string(e.Message.Data[0]) != body {
+				t.Errorf("got %+v, want %+v", e, want)
+			}
+			if i%5 == 4 {
+				server.CutAll()
+				time.Sleep(time.Hour)
+			}
+		}
+		if again < 10 {
+			t.Errorf("memory was used again %d times for 20 events", again)
+		}
+	})
+}
+
 func TestSelectorsAreTheServices(t *testing.T) {
 	for want, from := range map[string]Position{
 		"amqp.annotation.x-opt-offset > '-1'":                    Start(),
@@ -169,5 +208,8 @@ func FuzzDecode(f *testing.F) {
 			t.Error("an event without a place has no error")
 		}
 		_ = e.String()
+		if got := locate(encoded); e.Err == nil && (got.Placed != e.Placed || got.SequenceNumber != e.SequenceNumber || !got.EnqueuedTime.Equal(e.EnqueuedTime)) {
+			t.Errorf("without decoding it is at %+v, want %+v", got, e)
+		}
 	})
 }

@@ -78,18 +78,21 @@ var plainJSON = func() (plain [256]bool) {
 }()
 
 // AppendString appends text in quotation marks. Bytes that are no UTF-8 become U+FFFD.
-func AppendString(dst []byte, text string) []byte {
+func AppendString[T string | []byte](dst []byte, text T) []byte {
 	const hex = "0123456789abcdef"
 	dst = append(dst, '"')
 	from := 0
 	for i := 0; i < len(text); {
+		if i = skipPlain(text, i); i == len(text) {
+			break
+		}
 		c := text[i]
 		if plainJSON[c] {
 			i++
 			continue
 		}
 		if c >= utf8.RuneSelf {
-			r, size := utf8.DecodeRuneInString(text[i:])
+			r, size := utf8.DecodeRuneInString(string(text[i:min(i+utf8.UTFMax, len(text))]))
 			switch {
 			case r == utf8.RuneError && size == 1:
 				dst = append(append(dst, text[from:i]...), `\ufffd`...)
@@ -202,6 +205,16 @@ func (r *Message) appendMembers(w *memberWriter) {
 	if len(r.Annotations) > 0 {
 		w.value("annotations", r.Annotations)
 	}
+	if r.Header != nil {
+		w.name("header")
+		w.dst = r.Header.appendTo(w.dst)
+	}
+	if len(r.Delivery) > 0 {
+		w.value("deliveryAnnotations", r.Delivery)
+	}
+	if len(r.Footer) > 0 {
+		w.value("footer", r.Footer)
+	}
 	w.text("body", r.Body)
 	if r.Decoded != nil {
 		w.value("body", r.Decoded)
@@ -224,11 +237,36 @@ func (r *Message) appendMembers(w *memberWriter) {
 	if len(r.Types.Properties) > 0 {
 		types.value("properties", r.Types.Properties)
 	}
-	if len(r.Types.Annotations) > 0 {
-		types.value("annotations", r.Types.Annotations)
+	for _, kinds := range []struct {
+		name  string
+		kinds map[string]string
+	}{{"annotations", r.Types.Annotations}, {"deliveryAnnotations", r.Types.Delivery}, {"footer", r.Types.Footer}} {
+		if len(kinds.kinds) > 0 {
+			types.value(kinds.name, kinds.kinds)
+		}
 	}
 	if r.Types.Body != "" {
 		types.text("body", &r.Types.Body)
 	}
 	w.dst = append(types.dst, '}')
+}
+
+func (h *Header) appendTo(dst []byte) []byte {
+	w := memberWriter{dst: append(dst, '{')}
+	if h.Durable {
+		w.value("durable", true)
+	}
+	if h.Priority != nil {
+		w.value("priority", uint64(*h.Priority))
+	}
+	if h.TTL > 0 {
+		w.value("ttl", uint64(h.TTL))
+	}
+	if h.FirstAcquirer {
+		w.value("firstAcquirer", true)
+	}
+	if h.DeliveryCount > 0 {
+		w.value("deliveryCount", uint64(h.DeliveryCount))
+	}
+	return append(w.dst, '}')
 }

@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"reflect"
 	"time"
-	"unicode/utf8"
 
 	"github.com/go-eventhubs/eventhubs/internal/amqp"
 )
@@ -35,6 +34,9 @@ type Message struct {
 	GroupSequence   *uint32        `json:"groupSequence,omitempty"`
 	ReplyToGroupID  *string        `json:"replyToGroupId,omitempty"`
 	Annotations     map[string]any `json:"annotations,omitempty"`
+	Header          *Header        `json:"header,omitempty"`
+	Delivery        map[string]any `json:"deliveryAnnotations,omitempty"`
+	Footer          map[string]any `json:"footer,omitempty"`
 	Body            *string        `json:"body,omitempty"`
 	BodyBase64      []byte         `json:"bodyBase64,omitempty"`
 	BodyLengths     []int          `json:"bodyLengths,omitempty"`
@@ -65,7 +67,18 @@ type Types struct {
 	CorrelationID string            `json:"correlationId,omitempty"`
 	Properties    map[string]string `json:"properties,omitempty"`
 	Annotations   map[string]string `json:"annotations,omitempty"`
+	Delivery      map[string]string `json:"deliveryAnnotations,omitempty"`
+	Footer        map[string]string `json:"footer,omitempty"`
 	Body          string            `json:"body,omitempty"`
+}
+
+// A Header is the header of a message. It may be there and empty.
+type Header struct {
+	Durable       bool   `json:"durable,omitempty"`
+	Priority      *uint8 `json:"priority,omitempty"`
+	TTL           uint32 `json:"ttl,omitempty"` // in milliseconds
+	FirstAcquirer bool   `json:"firstAcquirer,omitempty"`
+	DeliveryCount uint32 `json:"deliveryCount,omitempty"`
 }
 
 // KindSequences is a body of sequence sections: a list of lists.
@@ -117,6 +130,11 @@ func New(m *amqp.Message) Message {
 		}
 		r.Annotations[name] = types.describe(&types.Annotations, name, p.Value)
 	}
+	if h := m.Header; h != nil {
+		r.Header = &Header{h.Durable, h.Priority, uint32(h.TTL.Milliseconds()), h.FirstAcquirer, h.DeliveryCount}
+	}
+	r.Delivery = types.describeAll(&types.Delivery, m.DeliveryAnnotations)
+	r.Footer = types.describeAll(&types.Footer, m.Footer)
 	r.describeBody(m, &types)
 	if types.any() {
 		r.Types = &types
@@ -126,7 +144,7 @@ func New(m *amqp.Message) Message {
 
 // any reports whether any type is named.
 func (t *Types) any() bool {
-	return t.MessageID != "" || t.CorrelationID != "" || t.Properties != nil || t.Annotations != nil || t.Body != ""
+	return t.MessageID != "" || t.CorrelationID != "" || t.Properties != nil || t.Annotations != nil || t.Delivery != nil || t.Footer != nil || t.Body != ""
 }
 
 // describe returns the JSON of a value, and notes its type under a name.
@@ -141,6 +159,19 @@ func (*Types) describe(in *map[string]string, name string, value any) any {
 	return content
 }
 
+// describeAll describes the values of a map; nil for none.
+func (t *Types) describeAll(in *map[string]string, values amqp.Map) map[string]any {
+	if len(values) == 0 {
+		return nil
+	}
+	out := make(map[string]any, len(values))
+	for _, p := range values {
+		name := annotationName(p.Key)
+		out[name] = t.describe(in, name, p.Value)
+	}
+	return out
+}
+
 func (r *Message) describeBody(m *amqp.Message, types *Types) {
 	switch {
 	case len(m.Data) == 1 && m.Data[0] == nil:
@@ -151,7 +182,7 @@ func (r *Message) describeBody(m *amqp.Message, types *Types) {
 			r.BodyLengths = lengths(m.Data)
 			all = bytes.Join(m.Data, nil)
 		}
-		if utf8.Valid(all) {
+		if IsText(all) {
 			r.Body = new(string(all))
 		} else {
 			r.BodyBase64 = all

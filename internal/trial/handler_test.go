@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/go-eventhubs/eventhubs"
+	"github.com/go-eventhubs/eventhubs/emulator"
 	"github.com/go-eventhubs/eventhubs/internal/connection"
 	"github.com/go-eventhubs/eventhubs/internal/trial/scripted"
 	"github.com/go-eventhubs/eventhubs/internal/trial/world"
@@ -119,6 +120,93 @@ func TestABatchThatAHandlerKeptStaysAsItWas(t *testing.T) {
 		world.WantFailed(t, "Flush", p.Flush(t.Context()), 20-5)
 		world.WantFailed(t, "the next Flush", p.Flush(t.Context()), 0)
 	})
+}
+
+// A batch that its handler has released has no events any more, nor has a copy of it or an iterator
+// that has begun. Its fields stay, and so do events that it has yielded.
+func TestAReleasedBatchHasNoEvents(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		peer := scripted.New(t, 1)
+		var released, copied eventhubs.Batch
+		var first *eventhubs.Event
+		var next func() (*eventhubs.Event, bool)
+		var stop func()
+		p := world.Connected(peer, eventhubs.Options{MaxWaitTime: eventhubs.UntilFull, OnBatchSucceeded: func(_ context.Context, b *eventhubs.Batch) {
+			if released.Count > 0 {
+				return
+			}
+			next, stop = iter.Pull(b.Events())
+			first, _ = next()
+			copied = *b
+			b.Release()
+			released = *b
+		}})
+		defer func() { stop() }()
+		round := func(bodies ...string) {
+			world.Enqueue(t, p, "0", bodies...)
+			if err := p.Flush(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		round("a", "b", "c")
+		for i := range 10 {
+			round(fmt.Sprint("other ", i)) // in the same memory
+		}
+		if e, ok := next(); ok {
+			t.Errorf("an iterator that began before Release goes on with %q", e.Body)
+		}
+		if string(first.Body) != "a" {
+			t.Errorf("the event that was yielded is %q now, want a", first.Body)
+		}
+		for name, b := range map[string]*eventhubs.Batch{"the batch": &released, "its copy": &copied} {
+			if b.Count != 3 || b.PartitionID != "0" || b.Outcome.Storage != eventhubs.Stored {
+				t.Errorf("%s is %v, want 3 events stored in partition 0", name, b)
+			}
+			for e := range b.Events() {
+				t.Errorf("%s yields the event %q", name, e.Body)
+			}
+			for range b.Tags() {
+				t.Errorf("%s yields a tag", name)
+			}
+			if n, err := b.EnqueueAgain(t.Context()); n != 0 || !errors.Is(err, eventhubs.ErrInvalidArgument) {
+				t.Errorf("EnqueueAgain of %s returned %d, %v, want a refusal", name, n, err)
+			}
+		}
+	})
+}
+
+// The producer uses the memory of released batches again. It does not use that of others.
+func TestTheMemoryOfReleasedBatchesIsUsedAgain(t *testing.T) {
+	const total, size = 64 << 20, 1 << 10
+	server, err := emulator.New(&emulator.Options{Hubs: []emulator.Hub{{Name: "events", Partitions: 1}}, Discard: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { server.Close() })
+	allocated := func(handler func(context.Context, *eventhubs.Batch)) uint64 {
+		p, err := eventhubs.NewBufferedProducerFromConnectionString(server.ConnectionString("events"), "", &eventhubs.Options{OnBatchSucceeded: handler})
+		if err != nil {
+			t.Fatal(err)
+		}
+		e := &eventhubs.Event{Body: make([]byte, size)}
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		for range total / size {
+			if err := p.Enqueue(t.Context(), e); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := p.Close(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		runtime.ReadMemStats(&after)
+		return after.TotalAlloc - before.TotalAlloc
+	}
+	kept := allocated(func(context.Context, *eventhubs.Batch) {})
+	released := allocated(func(_ context.Context, b *eventhubs.Batch) { b.Release() })
+	if kept < total || released > kept/2 {
+		t.Errorf("%d MiB of events took %d MiB of memory with Release, want far less than the %d MiB without", total>>20, released>>20, kept>>20)
+	}
 }
 
 func TestAPanicInTheFailedHandlerKillsNothing(t *testing.T) {
