@@ -22,10 +22,21 @@ const (
 	connectionEnv = "EVENTHUBS_CONNECTION_STRING"
 )
 
+// clientNames are the names by which the user gives a namespace and a hub: four options and a
+// variable of the environment.
+type clientNames struct {
+	connectionString, stringFile, namespace, hub string
+	variable                                     string
+}
+
+// oneNamespace has the names of the commands that are clients of one namespace.
+var oneNamespace = clientNames{"connection-string", "connection-string-file", "namespace", "hub", connectionEnv}
+
 // clientOptions are the options of the commands that are clients of a namespace.
 type clientOptions struct {
-	connectionString string // empty: not given
-	stringFile       string // of --connection-string-file; empty: not given
+	names            clientNames // set by register
+	connectionString string      // empty: not given
+	stringFile       string      // of --connection-string-file; empty: not given
 	// Empty: not given; never together with connectionString.
 	namespace  string
 	credential azcore.TokenCredential  // with namespace
@@ -37,10 +48,21 @@ type clientOptions struct {
 }
 
 func (c *clientOptions) register(flags *flag.FlagSet) {
-	flags.StringVar(&c.hub, "hub", "", "")
-	flags.StringVar(&c.connectionString, "connection-string", "", "")
-	flags.StringVar(&c.stringFile, "connection-string-file", "", "")
-	flags.StringVar(&c.namespace, "namespace", "", "")
+	c.registerNames(flags, oneNamespace)
+	c.registerTransport(flags)
+}
+
+// registerNames adds the flags about the namespace and the hub.
+func (c *clientOptions) registerNames(flags *flag.FlagSet, names clientNames) {
+	c.names = names
+	flags.StringVar(&c.hub, names.hub, "", "")
+	flags.StringVar(&c.connectionString, names.connectionString, "", "")
+	flags.StringVar(&c.stringFile, names.stringFile, "", "")
+	flags.StringVar(&c.namespace, names.namespace, "", "")
+}
+
+// registerTransport adds the flags about the way to the namespace.
+func (c *clientOptions) registerTransport(flags *flag.FlagSet) {
 	flags.StringVar(&c.caFile, "tls-ca", "", "")
 	flags.BoolVar(&c.webSocket, "websocket", false, "")
 }
@@ -62,41 +84,40 @@ const clientHelp = `  --hub NAME                event hub (default: the connecti
 // complete reads the environment and checks the options. It remembers the connection string first,
 // so that no error shows its secrets.
 func (c *clientOptions) complete(p *process, given map[string]bool) error {
-	variable, set := p.lookupEnv(connectionEnv)
-	inFile := given["connection-string-file"]
-	if !given["connection-string"] && !inFile && !given["namespace"] {
+	n := &c.names
+	variable, set := p.lookupEnv(n.variable)
+	inFile := given[n.stringFile]
+	if !given[n.connectionString] && !inFile && !given[n.namespace] {
 		c.connectionString = variable
 	}
-	p.connectionString = c.connectionString
-	if p.connectionString == "" {
-		p.connectionString = variable // not used, but no message may show it
-	}
+	p.hide(c.connectionString)
+	p.hide(variable) // even if it is not used
 	switch {
-	case given["connection-string"] && inFile:
-		return badInput("--connection-string and --connection-string-file are given together; give one of them")
-	case inFile && given["namespace"]:
-		return badInput("--connection-string-file and --namespace are given together; the file has its own key, the second uses an Azure identity: give one of them")
+	case given[n.connectionString] && inFile:
+		return badInput("--%s and --%s are given together; give one of them", n.connectionString, n.stringFile)
+	case inFile && given[n.namespace]:
+		return badInput("--%s and --%s are given together; the file has its own key, the second uses an Azure identity: give one of them", n.stringFile, n.namespace)
 	case inFile:
 		if err := c.readString(p); err != nil {
 			return err
 		}
 	}
 	switch {
-	case given["connection-string"] && given["namespace"]:
-		return badInput("--connection-string and --namespace are given together; the first has its own key, the second uses an Azure identity: give one of them")
-	case set && isBlank(c.connectionString) && !given["namespace"]:
-		return errEmptyVariable()
-	case given["namespace"] && !looksLikeHost(c.namespace):
-		return badInput("--namespace is %q; want a host such as name.servicebus.windows.net", c.namespace)
-	case given["namespace"] && c.hub == "":
-		return badInput("--namespace is given without --hub; name the event hub")
+	case given[n.connectionString] && given[n.namespace]:
+		return badInput("--%s and --%s are given together; the first has its own key, the second uses an Azure identity: give one of them", n.connectionString, n.namespace)
+	case set && isBlank(c.connectionString) && !given[n.namespace]:
+		return errEmptyVariable(n.variable)
+	case given[n.namespace] && !looksLikeHost(c.namespace):
+		return badInput("--%s is %q; want a host such as name.servicebus.windows.net", n.namespace, c.namespace)
+	case given[n.namespace] && c.hub == "":
+		return badInput("--%s is given without --%s; name the event hub", n.namespace, n.hub)
 	case given["tls-ca"] && c.embedded():
-		return badInput("--tls-ca is for a namespace; give a connection string or --namespace too")
+		return badInput("--tls-ca is for a namespace; give a connection string or --%s too", n.namespace)
 	}
 	if c.namespace != "" {
 		credential, err := p.newCredential()
 		if err != nil {
-			return badInput("no Azure credential can be made for --namespace: %w", err)
+			return badInput("no Azure credential can be made for --%s: %w", n.namespace, err)
 		}
 		c.credential = briefCredential{credential}
 	}
@@ -106,28 +127,28 @@ func (c *clientOptions) complete(p *process, given map[string]bool) error {
 // maxStringBytes is more than any connection string has. A longer file is another one.
 const maxStringBytes = 64 << 10
 
-// readString reads the file of --connection-string-file. The file may be a pipe, such as that of
+// readString reads the file that holds the connection string. The file may be a pipe, such as that of
 // another program's output. No error shows any of its content.
 func (c *clientOptions) readString(p *process) error {
 	file, err := os.Open(c.stringFile)
 	if err != nil {
-		return badInput("--connection-string-file: %w", withoutCall(err))
+		return badInput("--%s: %w", c.names.stringFile, withoutCall(err))
 	}
 	defer file.Close()
 	text, err := io.ReadAll(io.LimitReader(file, maxStringBytes+1))
 	encoding := wideEncoding(text)
 	switch {
 	case err != nil:
-		return badInput("--connection-string-file: %w", withoutCall(err))
+		return badInput("--%s: %w", c.names.stringFile, withoutCall(err))
 	case len(text) > maxStringBytes:
-		return badInput("--connection-string-file: %s is longer than %d bytes, so it is no connection string", c.stringFile, maxStringBytes)
+		return badInput("--%s: %s is longer than %d bytes, so it is no connection string", c.names.stringFile, c.stringFile, maxStringBytes)
 	case encoding != "":
-		return badInput("--connection-string-file: %s is in %s; save it as UTF-8", c.stringFile, encoding)
+		return badInput("--%s: %s is in %s; save it as UTF-8", c.names.stringFile, c.stringFile, encoding)
 	case isBlank(string(text)):
-		return badInput("--connection-string-file: %s is empty; is the secret missing?", c.stringFile)
+		return badInput("--%s: %s is empty; is the secret missing?", c.names.stringFile, c.stringFile)
 	}
 	c.connectionString = string(text)
-	p.connectionString = c.connectionString
+	p.hide(c.connectionString)
 	return nil
 }
 
@@ -142,9 +163,9 @@ func (c *clientOptions) embedded() bool { return c.connectionString == "" && c.n
 
 // errEmptyVariable is the error for a variable that is set and empty, as a missing secret leaves
 // it. An emulator would otherwise take the events meant for the namespace, and lose them.
-func errEmptyVariable() error {
+func errEmptyVariable(name string) error {
 	return badInput("the environment variable %[1]s is set and empty; give it a connection string, "+
-		"or unset it (unset %[1]s) if you mean no namespace", connectionEnv)
+		"or unset it (unset %[1]s) if you mean no namespace", name)
 }
 
 // errNoNamespace is the error of the commands that need a namespace.

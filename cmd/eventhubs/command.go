@@ -73,7 +73,8 @@ type process struct {
 	lookup func(ctx context.Context, host string) ([]netip.Addr, error)
 	now    func() time.Time
 
-	// connectionString is kept only so that no message shows its secrets.
+	// connectionString is the connection strings, a line for each. It is kept only so that no message
+	// shows their secrets.
 	connectionString string
 }
 

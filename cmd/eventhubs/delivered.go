@@ -15,7 +15,7 @@ import (
 func (c *clientOptions) read(given map[string]bool) error {
 	if c.hub != "" {
 		if err := connectionstring.CheckHub(c.hub); err != nil {
-			return badInput("--hub %s %s", shown(c.hub), faultOf(err))
+			return badInput("--%s %s %s", c.names.hub, shown(c.hub), faultOf(err))
 		}
 	}
 	var webSocket string
@@ -41,30 +41,31 @@ func (c *clientOptions) read(given map[string]bool) error {
 func (c *clientOptions) readNamespace() (webSocket string, err error) {
 	namespace, webSocket, err := connectionstring.Namespace(c.namespace)
 	if err != nil {
-		return "", badInput("--namespace %s %s", shown(c.namespace), faultOf(err))
+		return "", badInput("--%s %s %s", c.names.namespace, shown(c.namespace), faultOf(err))
 	}
 	c.namespace = namespace
 	return webSocket, nil
 }
 
 func (c *clientOptions) parseString(given map[string]bool) (webSocket string, err error) {
-	source := connectionEnv
+	n := &c.names
+	source := n.variable
 	switch {
-	case given["connection-string"]:
-		source = "--connection-string"
-	case given["connection-string-file"]:
-		source = "--connection-string-file " + c.stringFile
+	case given[n.connectionString]:
+		source = "--" + n.connectionString
+	case given[n.stringFile]:
+		source = "--" + n.stringFile + " " + c.stringFile
 	}
 	c.delivered, err = connectionstring.Parse(c.connectionString)
 	if e, ok := errors.AsType[*connectionstring.Error](err); ok {
 		instead := ""
 		if e.Reason == connectionstring.Keyless || e.Reason == connectionstring.Identity {
-			instead = ": for an Azure identity give --namespace HOST and --hub NAME; for a key give the whole string, in quotation marks, since a shell cuts it at its first semicolon"
+			instead = ": for an Azure identity give --" + n.namespace + " HOST and --" + n.hub + " NAME; for a key give the whole string, in quotation marks, since a shell cuts it at its first semicolon"
 		}
 		return "", badInput("%s: %w%s", source, e, instead)
 	}
 	if c.delivered.Hub != "" && c.hub != "" && !strings.EqualFold(c.delivered.Hub, c.hub) {
-		return "", badInput("%s: the connection string is for the event hub %s (EntityPath) and --hub names %s: give one of them, or the same", source, shown(c.delivered.Hub), shown(c.hub))
+		return "", badInput("%s: the connection string is for the event hub %s (EntityPath) and --%s names %s: give one of them, or the same", source, shown(c.delivered.Hub), n.hub, shown(c.hub))
 	}
 	c.connectionString = c.delivered.Text()
 	return c.delivered.WebSocket, nil

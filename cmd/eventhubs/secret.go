@@ -21,6 +21,9 @@ var noSecrets = []string{
 	"endpoint", "entitypath", "sharedaccesskeyname", "usedevelopmentemulator", "transporttype", "operationtimeout", "consumergroup", "authentication", "hostname",
 }
 
+// hide makes redact hide the secrets of a connection string.
+func (p *process) hide(connectionString string) { p.connectionString += connectionString + "\n" }
+
 // redact hides secrets in a text. All output except results passes through it, since errors of
 // other packages may show secrets.
 func (p *process) redact(text string) string {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/go-eventhubs/eventhubs/internal/connection"
 	"github.com/go-eventhubs/eventhubs/internal/consumer"
 )
 
@@ -18,10 +17,8 @@ type follower struct {
 	start    start
 	arrivals chan<- arrival
 
-	reader  *consumer.Reader
-	bound   bound
+	walk    walk
 	printer printer
-	last    int64 // sequence number of the last event that was read or is not wanted; -1 for none
 
 	text  []byte // of the events that are not handed over yet
 	ends  []int
@@ -32,18 +29,10 @@ type follower struct {
 // follow passes on the events of a partition until --until is reached, ctx ends, or an error lasts.
 func (t *tail) follow(ctx context.Context, s start, arrivals chan<- arrival) {
 	id := s.extent.PartitionID
-	f := &follower{tail: t, start: s, arrivals: arrivals, last: -1}
-	if s.beyond {
-		f.last = s.extent.LastEnqueuedSequenceNumber // nothing up to it is wanted
-	}
-	f.reader = consumer.NewReader(t.conn, t.options.hub, t.options.group, id, s.at)
-	f.reader.Undecoded()
-	defer f.reader.Close()
+	f := &follower{tail: t, start: s, arrivals: arrivals, walk: newWalk(t.conn, t.options.hub, t.options.group, s, t.options.until, t.process.now)}
+	f.walk.reader.Undecoded()
+	defer f.walk.close()
 	f.printer = newPrinter(&t.options.layout, id)
-	f.bound = bound{until: t.options.until, now: t.process.now, extent: func(ctx context.Context) (connection.PartitionProperties, error) {
-		return t.conn.PartitionProperties(ctx, t.options.hub, id)
-	}}
-	f.bound.start(s.extent, s.beyond)
 	err := f.run(ctx)
 	if ctx.Err() == nil {
 		f.hand(ctx, arrival{over: true, err: err})
@@ -52,23 +41,13 @@ func (t *tail) follow(ctx context.Context, s start, arrivals chan<- arrival) {
 
 // run reads until --until is reached, or an error.
 func (f *follower) run(ctx context.Context) error {
-	if f.bound.known && f.bound.beyond {
-		return nil
-	}
 	for {
-		events, err := f.next(ctx)
+		events, over, err := f.walk.next(ctx)
 		if err != nil {
 			return err
 		}
-		if len(events) == 0 {
-			if over, err := f.bound.look(ctx, f.last); over || err != nil {
-				return err
-			}
-			continue
-		}
-		over := false
 		for i := range events {
-			if over, err = f.take(ctx, &events[i]); over || err != nil {
+			if err = f.take(ctx, &events[i]); err != nil {
 				break
 			}
 		}
@@ -78,55 +57,34 @@ func (f *follower) run(ctx context.Context) error {
 	}
 }
 
-// next waits for events. It returns none if the bound wants to look.
-func (f *follower) next(ctx context.Context) ([]consumer.Event, error) {
-	wait := f.bound.wait()
-	if wait == 0 {
-		return f.reader.Next(ctx)
-	}
-	waiting, cancel := context.WithTimeout(ctx, wait)
-	defer cancel()
-	events, err := f.reader.Next(waiting)
-	if err != nil && waiting.Err() != nil && ctx.Err() == nil {
-		return nil, nil
-	}
-	return events, err
-}
-
-// take makes the text of an event. It reports whether reading ends with it.
-func (f *follower) take(ctx context.Context, e *consumer.Event) (over bool, err error) {
-	if f.bound.ends(e) {
-		return true, nil
-	}
-	if e.Placed {
-		f.last = e.SequenceNumber
-	}
+// take makes the text of an event.
+func (f *follower) take(ctx context.Context, e *consumer.Event) (err error) {
 	before := len(f.text)
 	var quickly bool
 	if f.text, quickly = f.printer.appendQuick(f.text, e, f.tail.options); quickly {
 		if len(f.text) > before {
 			f.ends = append(f.ends, len(f.text))
 		}
-		return f.bound.reached(e), nil
+		return nil
 	}
 	e.Decode()
 	if e.Err != nil {
 		if f.tail.options.stop {
-			return false, fmt.Errorf("%s is not a valid AMQP message (--on-unreadable skip leaves it out): %w", e, e.Err)
+			return fmt.Errorf("%s is not a valid AMQP message (--on-unreadable skip leaves it out): %w", e, e.Err)
 		}
 		if !f.flush(ctx) {
-			return false, ctx.Err()
+			return ctx.Err()
 		}
 		f.hand(ctx, arrival{note: fmt.Sprintf("Partition %s: %s is not a valid AMQP message and is left out: %v", f.start.extent.PartitionID, e, e.Err)})
-		return f.bound.reached(e), nil
+		return nil
 	}
 	if f.text, err = f.printer.appendEvent(f.text, e, f.tail.options); err != nil {
-		return false, fmt.Errorf("%s: %w", e, err)
+		return fmt.Errorf("%s: %w", e, err)
 	}
 	if len(f.text) > before {
 		f.ends = append(f.ends, len(f.text))
 	}
-	return f.bound.reached(e), nil
+	return nil
 }
 
 // flush hands over the text. It returns false if ctx has ended.
