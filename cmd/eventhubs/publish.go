@@ -71,8 +71,9 @@ type publication struct {
 	undelivered *undelivered // nil without --undelivered
 	resume      *resume      // nil without --resume
 	producer    *eventhubs.BufferedProducer
-	metrics     *metricsserver.Server // nil without --metrics
-	toldFull    atomic.Bool           // the journal was full
+	metrics     *metricsserver.Server               // nil without --metrics
+	toldFull    atomic.Bool                         // the journal was full
+	outcome     func(b *eventhubs.Batch, kept bool) // of the options, or of resume
 
 	// Owned by runPublish's goroutine.
 	ledger *ledger // nil unless events will be read back
@@ -92,14 +93,20 @@ type publication struct {
 // with an error, so that the caller can close its metrics.
 func newPublication(p *process, to *target, opts *publishOptions) (*publication, error) {
 	pub := &publication{process: p, options: opts, target: to, tally: newTally(), resume: newResume(opts)}
+	if pub.outcome = opts.outcome; pub.outcome == nil {
+		pub.outcome = pub.resume.outcome
+	}
 	if to.embedded() {
 		pub.ledger = newLedger(opts.keep)
 	}
 	options := &eventhubs.Options{
 		OnBatchSucceeded: pub.batchSucceeded,
 		OnBatchFailed:    pub.batchFailed,
-		Connection:       eventhubs.ConnectionOptions{ApplicationID: "eventhubs-publish"},
+		Connection:       eventhubs.ConnectionOptions{ApplicationID: "eventhubs-" + opts.command},
 		Logger:           newTroubleLog(func(text string) { pub.progress.line(p.redact(text)) }),
+
+		EnableIdempotentRetries: opts.idempotent,
+		StopPartitionOnFailure:  opts.gapless,
 	}
 	pub.useJournal(options)
 	width := terminalWidth(p.stderr)
@@ -227,12 +234,24 @@ func largestEvent(stats eventhubs.Stats) int {
 	return min(cmp.Or(message, standardMessageBytes), stats.MaxBufferedBytes) - envelopeBytes
 }
 
-// publish sends the events of src. It returns when each has its outcome. If ctx ends first, it
-// returns after the buffered events had their time to leave.
+// publish sends the events of src.
 func (pub *publication) publish(ctx context.Context, src *source) error {
+	feed := func(ctx context.Context) error { return pub.feed(ctx, src) }
+	return pub.deliver(ctx, feed, func() string {
+		if len(src.inputs) == 0 {
+			return ""
+		}
+		return src.last.String()
+	})
+}
+
+// deliver sends the events that feed enqueues. It returns when each has its outcome. If ctx ends
+// first, it returns after the buffered events had their time to leave. The function last names the
+// last event that was read; "" for no name.
+func (pub *publication) deliver(ctx context.Context, feed func(context.Context) error, last func() string) error {
 	pub.progress.start()
 	begin := time.Now()
-	err := pub.feed(ctx, src)
+	err := feed(ctx)
 	if err == nil && pub.isOffline {
 		pub.progress.line(fmt.Sprintf("All of the input is in %s; the command waits for the hub. If it is interrupted, the events stay there", pub.options.journal.Directory))
 	}
@@ -256,8 +275,8 @@ func (pub *publication) publish(ctx context.Context, src *source) error {
 	switch {
 	case ctx.Err() != nil:
 		text := "interrupted; " + pub.tally.told()
-		if len(src.inputs) > 0 {
-			text += fmt.Sprintf("; the last event that was read is %s", src.last)
+		if name := last(); name != "" {
+			text += "; the last event that was read is " + name
 		}
 		return errors.Join(errors.New(text), keptErr, fileErr)
 	case failed > 0: // Flush and Close report it too, with less detail.
@@ -389,7 +408,7 @@ func (pub *publication) refused(e *entry, event *eventhubs.Event, cause error) {
 // batchSucceeded runs on the producer's senders.
 func (pub *publication) batchSucceeded(_ context.Context, b *eventhubs.Batch) {
 	pub.tally.succeeded(b)
-	pub.resume.outcome(b, true)
+	pub.outcome(b, true)
 	b.Release()
 }
 
@@ -397,7 +416,7 @@ func (pub *publication) batchSucceeded(_ context.Context, b *eventhubs.Batch) {
 func (pub *publication) batchFailed(_ context.Context, b *eventhubs.Batch) {
 	const shown = 5
 	batches := pub.tally.failed(b)
-	pub.resume.outcome(b, pub.undelivered.batch(b))
+	pub.outcome(b, pub.undelivered.batch(b))
 	if batches > shown {
 		return // The report has the number of all failed events.
 	}

@@ -184,7 +184,7 @@ func kept(closed error) int {
 
 // keptText says how many events stay in the journal, and how to send them.
 func (pub *publication) keptText(n int) string {
-	again := "eventhubs publish --journal " + forShell(pub.options.journal.Directory)
+	again := "eventhubs " + pub.options.command + " --journal " + forShell(pub.options.journal.Directory)
 	if pub.options.atLeastOnce {
 		again += " --at-least-once"
 	}

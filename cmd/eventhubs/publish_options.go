@@ -140,7 +140,8 @@ Examples:
 
 // publishOptions are the arguments of publish, checked as far as the command line alone allows.
 type publishOptions struct {
-	clientOptions // without a namespace: embedded emulator
+	clientOptions        // without a namespace: embedded emulator
+	command       string // that publishes: publish or copy
 
 	files       []string
 	format      format
@@ -163,10 +164,15 @@ type publishOptions struct {
 	partitions  int
 	journal     *eventhubs.JournalOptions // nil without --journal
 	atLeastOnce bool                      // with journal
+	idempotent  bool                      // also without a journal
+	gapless     bool                      // a partition ends at its first failure
+	// Called for each batch, in place of --resume's. Kept says that the events are stored, or in the
+	// file of --undelivered.
+	outcome func(b *eventhubs.Batch, kept bool)
 }
 
 func parsePublish(p *process, args []string) (*publishOptions, error) {
-	opts := &publishOptions{properties: map[string]any{}}
+	opts := &publishOptions{command: "publish", properties: map[string]any{}}
 	var output string
 	flags := newFlagSet("publish")
 	opts.register(flags)

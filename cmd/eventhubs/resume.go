@@ -19,30 +19,15 @@ import (
 type resume struct {
 	name string // immutable
 
-	mu        sync.Mutex // guards the fields below; writing the file is the only wait under it
-	stretches []*stretch // in the input's order, from the first with an event that has no outcome
-	place     checkpoint // of the last stretch that is done
-	dirty     bool       // the file does not have it yet
-	written   time.Time  // when the file was last written
-	err       error      // the first error of writing
+	mu      sync.Mutex // guards the fields below; writing the file is the only wait under it
+	places  places[checkpoint]
+	dirty   bool      // the file does not have the place yet
+	written time.Time // when the file was last written
+	err     error     // the first error of writing
 }
 
-// A stretch is some events that follow each other in the input. Each has it in its note.
-type stretch struct {
-	// Guarded by the resume's lock.
-	events  int        // accepted or offered
-	pending int        // acceptances and outcomes of them that are still to come
-	lost    bool       // an event is not stored, and no file has it
-	after   checkpoint // the place after the last event that was accepted
-}
-
-const (
-	// stretchEvents bounds how many events a killed run may publish again for one that is not
-	// stored.
-	stretchEvents = 64
-	// placeEvery is how often the file is written at most during the run.
-	placeEvery = time.Second
-)
+// placeEvery is how often the file is written at most during the run.
+const placeEvery = time.Second
 
 // newResume makes the keeper of the file; nil without --resume.
 func newResume(opts *publishOptions) *resume {
@@ -81,9 +66,9 @@ func (r *resume) load() (*checkpoint, error) {
 			return nil, badInput("--resume: %s is no file that this option has written; give the name of a new file", r.name)
 		}
 		from = &checkpoint{name: p.File, before: p.Before, size: p.Size, line: p.Line, trail: trail{offset: p.Offset, head: p.Head, last: p.Last, length: p.Length}}
-		r.place = *from
+		r.places.place = *from
 	}
-	if err := r.write(text); err != nil {
+	if err := replaceFile(r.name, text); err != nil {
 		return nil, badInput("--resume: %w", withoutCall(err))
 	}
 	return from, nil
@@ -96,15 +81,7 @@ func (r *resume) offer() *stretch {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	last := len(r.stretches) - 1
-	if last < 0 || r.stretches[last].events == stretchEvents {
-		r.stretches = append(r.stretches, &stretch{})
-		last++
-	}
-	s := r.stretches[last]
-	s.events++
-	s.pending += 2
-	return s
+	return r.places.offer()
 }
 
 // accepted sets the place after the event offered last, which the producer has accepted. Its outcome
@@ -115,8 +92,7 @@ func (r *resume) accepted(s *stretch, after *checkpoint) {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	s.after = *after
-	s.pending--
+	r.places.accepted(s, *after)
 	r.advanceLocked(false)
 }
 
@@ -128,8 +104,7 @@ func (r *resume) refused(s *stretch) {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	s.events--
-	s.pending -= 2
+	r.places.refused(s)
 }
 
 // outcome counts that a batch is stored, or in the file of --undelivered, or neither. It runs on
@@ -140,28 +115,17 @@ func (r *resume) outcome(b *eventhubs.Batch, kept bool) {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for tag := range b.Tags() {
-		s := tag.(*note).stretch
-		if s.pending--; !kept {
-			s.lost = true
-		}
-	}
+	settle(b, kept)
 	r.advanceLocked(false)
 	if r.dirty && time.Since(r.written) >= placeEvery {
 		r.saveLocked()
 	}
 }
 
-// advanceLocked moves the place over the stretches that are done. At the end the last one needs not
-// be full.
+// advanceLocked moves the place over the stretches that are done.
 func (r *resume) advanceLocked(end bool) {
-	for len(r.stretches) > 0 {
-		s := r.stretches[0]
-		if s.pending > 0 || s.lost || s.events < stretchEvents && !end || s.events == 0 {
-			return
-		}
-		r.place, r.dirty = s.after, true
-		r.stretches = r.stretches[1:]
+	if r.places.advance(end) {
+		r.dirty = true
 	}
 }
 
@@ -184,10 +148,10 @@ func (r *resume) close() error {
 
 // saveLocked writes the place.
 func (r *resume) saveLocked() {
-	p := r.place
+	p := r.places.place
 	text, err := json.Marshal(savedPlace{p.name, p.line, p.offset, p.size, p.length, p.last, p.head, p.before})
 	if err == nil {
-		err = r.write(append(text, '\n'))
+		err = replaceFile(r.name, append(text, '\n'))
 	}
 	r.written, r.dirty = time.Now(), err != nil
 	if err != nil && r.err == nil {
@@ -195,15 +159,15 @@ func (r *resume) saveLocked() {
 	}
 }
 
-// write replaces the file. A run that is killed leaves the old one or the new one.
-func (r *resume) write(text []byte) error {
-	file, err := os.CreateTemp(filepath.Dir(r.name), filepath.Base(r.name)+".*")
+// replaceFile replaces a file. A run that is killed leaves the old one or the new one.
+func replaceFile(name string, text []byte) error {
+	file, err := os.CreateTemp(filepath.Dir(name), filepath.Base(name)+".*")
 	if err != nil {
 		return err
 	}
 	_, err = file.Write(text)
 	if err = errors.Join(err, file.Sync(), file.Close()); err == nil {
-		err = os.Rename(file.Name(), r.name)
+		err = os.Rename(file.Name(), name)
 	}
 	if err != nil {
 		_ = os.Remove(file.Name())

@@ -233,8 +233,8 @@ func TestResumeKeepsThePlaceOfAnEarlyOutcome(t *testing.T) {
 		if stored {
 			want = stretchEvents
 		}
-		if r.place.line != want || len(r.stretches) > 0 == stored {
-			t.Errorf("stored %v: the place is line %d, with %d stretches left, want line %d", stored, r.place.line, len(r.stretches), want)
+		if r.places.place.line != want || len(r.places.stretches) > 0 == stored {
+			t.Errorf("stored %v: the place is line %d, with %d stretches left, want line %d", stored, r.places.place.line, len(r.places.stretches), want)
 		}
 		if err := r.close(); err != nil {
 			t.Fatal(err)
