@@ -34,6 +34,7 @@ func commands() []*command {
 	return []*command{
 		{name: "publish", summary: "publish the lines of files, or of standard input", help: publishHelp, run: runPublish, files: true},
 		{name: "tail", summary: "print the events of a hub as they come", help: tailHelp, run: runTail},
+		{name: "copy", summary: "copy the events of a hub into another", help: copyHelp, run: runCopy},
 		{name: "emulator", summary: "run an emulator of Event Hubs until interrupted", help: emulatorHelp, run: runEmulator},
 		{name: "check", summary: "find out why a hub cannot be reached", help: checkHelp, run: runCheck},
 		{name: "journal", summary: "show, export or repair the journal of a producer", help: journalHelp, run: runJournal, words: []string{"export", "repair"}, files: true},

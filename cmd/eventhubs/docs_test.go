@@ -22,7 +22,7 @@ var varying = regexp.MustCompile(`[0-9a-f]{32}|[0-9][0-9.]*|[ \t]+`)
 
 func TestTheDocumentShowsWhatIsPrinted(t *testing.T) {
 	t.Chdir("../..")
-	server, err := emulator.New(&emulator.Options{Hubs: []emulator.Hub{{Name: "events", Partitions: 4}, {Name: "orders", Partitions: 2}}})
+	server, err := emulator.New(&emulator.Options{Hubs: []emulator.Hub{{Name: "events", Partitions: 4}, {Name: "orders", Partitions: 2}, {Name: "moved", Partitions: 2}}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -72,7 +72,9 @@ func runForDocument(t *testing.T, server *emulator.Server, args []string) string
 	p := program{env: map[string]string{}}
 	// The commands with earthquakes show the emulator inside the command.
 	if !strings.Contains(strings.Join(args, " "), "earthquakes") {
-		p.env[connectionEnv] = server.ConnectionString("")
+		for _, name := range []string{connectionEnv, fromNames.variable, toNames.variable} {
+			p.env[name] = server.ConnectionString("")
+		}
 	}
 	var stdout, stderr bytes.Buffer
 	p.process(&stdout, &stderr).run(t.Context(), args)
@@ -81,7 +83,7 @@ func runForDocument(t *testing.T, server *emulator.Server, args []string) string
 
 // shownCommand matches a command line in a document. It ends at the end of the line, at the end of
 // the code, or at the next command.
-var shownCommand = regexp.MustCompile("\\beventhubs (publish|tail|check|emulator|journal|plan|completion|version)\\b([^`|\n]*)")
+var shownCommand = regexp.MustCompile("\\beventhubs (publish|tail|copy|check|emulator|journal|plan|completion|version)\\b([^`|\n]*)")
 
 var shownOption = regexp.MustCompile(`\B--([a-z-]+)`)
 

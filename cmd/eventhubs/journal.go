@@ -31,7 +31,8 @@ Options:
 
 Without export and repair the command shows the hub, the events and the age of the oldest, the bytes
 of the files, and damage. "last line" is where "eventhubs publish --journal DIR" goes on in its input.
-It then shows each lane. A lane is the events of one partition. Every event of the lane up to the
+"last copied" has the sequence numbers after which "eventhubs copy --journal DIR" goes on. It then shows
+each lane. A lane is the events of one partition. Every event of the lane up to the
 position "settled" has its outcome. With idempotent retries, "producer" and "epoch" are the identity
 on that partition, and "number" is that of the last stored event.
 
@@ -125,7 +126,8 @@ type journalReport struct {
 	Checkpoint []byte     `json:"checkpoint,omitempty"`
 	Damage     []string   `json:"damage,omitempty"`
 
-	torn int64
+	torn      int64
+	directory string
 }
 
 // A laneRow is one row of the report.
@@ -148,6 +150,7 @@ func showJournal(p *process, directory string, asJSON bool) error {
 		return err
 	}
 	r := newJournalReport(&state)
+	r.directory = directory
 	if asJSON {
 		err = json.NewEncoder(p.stdout).Encode(r)
 	} else {
@@ -193,7 +196,11 @@ func (r *journalReport) writeText(w io.Writer, now time.Time) error {
 	}
 	row("disk", "%s in %s", size(r.Bytes), counted(r.Segments, "segment", "segments"))
 	if len(r.Checkpoint) > 0 {
-		row("last line", "%s", lastLine(r.Checkpoint))
+		name, place := "last line", lastLine(r.Checkpoint)
+		if last := lastCopied(r.directory, r.Checkpoint); last != "" {
+			name, place = "last copied", last
+		}
+		row(name, "%s", place)
 	}
 	if r.torn > 0 {
 		row("end", "%d bytes are being written, or were when the producer died; the next one cuts them", r.torn)

@@ -5,6 +5,7 @@ import "github.com/go-eventhubs/eventhubs"
 // A places finds the place in an input before which every event has its outcome, for a later run to
 // go on at. Its owner locks it.
 type places[P any] struct {
+	most      int        // events of a stretch; immutable
 	place     P          // after the last stretch that is done
 	stretches []*stretch // after it, in the input's order; the first has an event without an outcome
 	afters    []P        // the place after the last accepted event of each
@@ -17,13 +18,14 @@ type stretch struct {
 	lost    bool // an event is not stored, and no file has it
 }
 
-// stretchEvents bounds how many events a killed run may publish again for one that is not stored.
+// stretchEvents bounds how many events of a file a killed run may publish again for one that is not
+// stored.
 const stretchEvents = 64
 
 // offer counts an event before it is offered to the producer, and returns its stretch.
 func (l *places[P]) offer() *stretch {
 	last := len(l.stretches) - 1
-	if last < 0 || l.stretches[last].events == stretchEvents {
+	if last < 0 || l.stretches[last].events == l.most {
 		var none P
 		l.stretches, l.afters = append(l.stretches, &stretch{}), append(l.afters, none)
 		last++
@@ -73,7 +75,7 @@ func settle(b *eventhubs.Batch, kept bool) {
 func (l *places[P]) advance(end bool) (moved bool) {
 	for len(l.stretches) > 0 {
 		s := l.stretches[0]
-		if s.pending > 0 || s.lost || s.events < stretchEvents && !end || s.events == 0 {
+		if s.pending > 0 || s.lost || s.events < l.most && !end || s.events == 0 {
 			return moved
 		}
 		l.place, moved = l.afters[0], true

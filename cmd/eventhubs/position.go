@@ -20,8 +20,8 @@ type position struct {
 	newest   int        // events of each partition; 0: not given. If all are unset, the latest
 }
 
-// parsePosition reads start, latest, offset:N, sequence:N or a time.
-func parsePosition(text string, now time.Time) (position, error) {
+// parsePosition reads start, latest, offset:N, sequence:N or a time, the value of an option.
+func parsePosition(option, text string, now time.Time) (position, error) {
 	kind, value, hasValue := strings.Cut(text, ":")
 	from := position{text: text}
 	switch {
@@ -34,14 +34,14 @@ func parsePosition(text string, now time.Time) (position, error) {
 		// The service calls an offset opaque. A quotation mark would break out of the filter that
 		// is made of it.
 		if strings.ContainsAny(value, `'"\`) {
-			return from, badInput("--from is %q; an offset has no quotation marks", text)
+			return from, badInput("%s is %q; an offset has no quotation marks", option, text)
 		}
 		from.offset = value
 		return from, nil
 	case kind == "sequence" && hasValue:
 		n, err := strconv.ParseInt(value, 10, 64)
 		if err != nil || n < 0 {
-			return from, badInput("--from is %q; want a whole number from 0, as in sequence:41", text)
+			return from, badInput("%s is %q; want a whole number from 0, as in sequence:41", option, text)
 		}
 		from.sequence = &n
 		return from, nil
@@ -51,9 +51,9 @@ func parsePosition(text string, now time.Time) (position, error) {
 		return from, nil
 	}
 	if kind == "time" {
-		return from, badInput("--from is %q; want a time as in time:2026-01-31T12:00:00Z or time:-15m", text)
+		return from, badInput("%s is %q; want a time as in time:2026-01-31T12:00:00Z or time:-15m", option, text)
 	}
-	return from, badInput("--from is %q; it must be start, latest, offset:N, sequence:N, a time in RFC 3339, or a time before now, such as -15m", text)
+	return from, badInput("%s is %q; it must be start, latest, offset:N, sequence:N, a time in RFC 3339, or a time before now, such as -15m", option, text)
 }
 
 // days matches the days of a duration, which Go's durations do not have.

@@ -13,7 +13,7 @@ func TestPositionsThatAreNoneAreRefused(t *testing.T) {
 		"", "end", "Start", "start:", "latest:1", "offset", "offset:", "offset:1'", "sequence", "sequence:", "sequence:-1",
 		"sequence:1.5", "sequence:99999999999999999999", "time:", "time:now", "time:2026-01-31", "time:2026-01-31T12:00:00",
 	} {
-		if from, err := parsePosition(text, time.Unix(0, 0)); err == nil {
+		if from, err := parsePosition("--from", text, time.Unix(0, 0)); err == nil {
 			t.Errorf("%q is taken for %+v", text, from)
 		}
 	}
@@ -23,7 +23,7 @@ func TestPositionsThatAreNoneAreRefused(t *testing.T) {
 func TestWhereNothingEverWasReadingStartsWithTheFirstEvent(t *testing.T) {
 	empty := connection.PartitionProperties{IsEmpty: true, BeginningSequenceNumber: -1, LastEnqueuedSequenceNumber: -1, LastEnqueuedOffset: "-1"}
 	for _, text := range []string{"start", "latest", "offset:5", "sequence:5"} {
-		from, err := parsePosition(text, time.Unix(0, 0))
+		from, err := parsePosition("--from", text, time.Unix(0, 0))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -186,7 +186,7 @@ func isOfOneHub(name string) bool {
 	return false
 }
 
-// annotationKey reverses annotationName. No name that AMQP allows is a number.
+// annotationKey reverses eventjson.AnnotationName. No name that AMQP allows is a number.
 func annotationKey(name string) any {
 	if n, err := strconv.ParseUint(name, 10, 64); err == nil {
 		return n

@@ -34,7 +34,7 @@ func newResume(opts *publishOptions) *resume {
 	if opts.resume == "" {
 		return nil
 	}
-	return &resume{name: opts.resume}
+	return &resume{name: opts.resume, places: places[checkpoint]{most: stretchEvents}}
 }
 
 // A savedPlace is the content of the file.

@@ -223,7 +223,7 @@ func TestTheCheckHasABar(t *testing.T) {
 func TestResumeKeepsThePlaceOfAnEarlyOutcome(t *testing.T) {
 	name := filepath.Join(t.TempDir(), "place")
 	for _, stored := range []bool{true, false} {
-		r := &resume{name: name}
+		r := newResume(&publishOptions{resume: name})
 		for line := 1; line <= stretchEvents; line++ {
 			s := r.offer()
 			r.outcome(eventhubstest.NewBatch(eventhubs.Outcome{Storage: eventhubs.Stored}, &eventhubs.Event{Tag: &note{stretch: s}}), stored || line < stretchEvents)

@@ -44,8 +44,8 @@ func TestMain(m *testing.M) {
 }
 
 // TestScripts runs the program as a shell does. Each file in testdata/script is for one command. In
-// a script, $SERVER is the connection string of the script's own emulator with the hubs events:4
-// and orders:2. $DATA has the examples' data. The functions below are commands of the scripts.
+// a script, $SERVER is the connection string of the script's own emulator with the hubs events:4,
+// orders:2, same:4 and wide:6. $DATA has the examples' data. The functions below are commands of the scripts.
 func TestScripts(t *testing.T) {
 	data, err := filepath.Abs("../../examples/data")
 	if err != nil {
@@ -55,7 +55,7 @@ func TestScripts(t *testing.T) {
 		Dir:                 "testdata/script",
 		RequireExplicitExec: true,
 		Setup: func(env *testscript.Env) error {
-			server, err := emulator.New(&emulator.Options{Hubs: []emulator.Hub{{Name: "events", Partitions: 4}, {Name: "orders", Partitions: 2}}})
+			server, err := emulator.New(&emulator.Options{Hubs: []emulator.Hub{{Name: "events", Partitions: 4}, {Name: "orders", Partitions: 2}, {Name: "same", Partitions: 4}, {Name: "wide", Partitions: 6}}})
 			if err != nil {
 				return err
 			}
@@ -66,7 +66,7 @@ func TestScripts(t *testing.T) {
 			env.Setenv("GORACE", "atexit_sleep_ms=0")
 			return nil
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"serve": serve, "lines": writeLines, "killed": killed, "once": once, "damage": damage},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"serve": serve, "lines": writeLines, "killed": killed, "once": once, "damage": damage, "fill": fill, "copied": hubCopied},
 	})
 }
 
@@ -171,8 +171,10 @@ func commandOf(ts *testscript.TestScript, args []string) *exec.Cmd {
 	command := exec.Command(name, args[1:]...)
 	command.Dir = ts.Getenv("WORK")
 	command.Env = []string{"PATH=" + ts.Getenv("PATH"), "HOME=" + ts.Getenv("HOME"), "TMPDIR=" + ts.Getenv("WORK"), "GORACE=atexit_sleep_ms=0"}
-	if to := ts.Getenv(connectionEnv); to != "" {
-		command.Env = append(command.Env, connectionEnv+"="+to)
+	for _, name := range []string{connectionEnv, fromNames.variable, toNames.variable} {
+		if to := ts.Getenv(name); to != "" {
+			command.Env = append(command.Env, name+"="+to)
+		}
 	}
 	return command
 }

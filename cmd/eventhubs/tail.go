@@ -259,11 +259,16 @@ func (t *tail) write(a arrival) (enough bool, err error) {
 
 // failure explains why a partition cannot be read any more.
 func (t *tail) failure(a arrival) error {
+	return explainReading(t.options.group, a.partition, a.err)
+}
+
+// explainReading explains why a partition cannot be read.
+func explainReading(group, partition string, err error) error {
 	// The hub and the partition exist, so the group is missing.
-	if e, ok := errors.AsType[*connection.Error](a.err); ok && e.Condition == "amqp:not-found" {
-		return badInput("there is no consumer group %q: %s", t.options.group, e.Description)
+	if e, ok := errors.AsType[*connection.Error](err); ok && e.Condition == "amqp:not-found" {
+		return badInput("there is no consumer group %q: %s", group, e.Description)
 	}
-	return fmt.Errorf("partition %s: %w", a.partition, a.err)
+	return fmt.Errorf("partition %s: %w", partition, err)
 }
 
 func describePartitions(starts []start) string {

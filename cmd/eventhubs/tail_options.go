@@ -80,7 +80,7 @@ func parseTail(p *process, args []string) (*tailOptions, error) {
 
 // readRange reads where reading starts and where it ends.
 func (opts *tailOptions) readRange(now time.Time, from string, newest int, end string, given map[string]bool) (err error) {
-	if opts.from, err = parsePosition(from, now); err != nil {
+	if opts.from, err = parsePosition("--from", from, now); err != nil {
 		return err
 	}
 	if newest > 0 {

@@ -114,6 +114,13 @@ func (t *tally) failed(b *eventhubs.Batch) (batches int) {
 	return t.failedBatches
 }
 
+// hasFailed reports whether any batch has failed.
+func (t *tally) hasFailed() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.failedBatches > 0
+}
+
 // refused counts an event that the producer did not accept.
 func (t *tally) refused() {
 	t.mu.Lock()

@@ -60,7 +60,7 @@ func readBack(ctx context.Context, to *clientOptions) iter.Seq2[received, error]
 func partitionIDs(ctx context.Context, conn *connection.Conn, hub string) ([]string, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, lookTimeout, fmt.Errorf("no answer within %v", lookTimeout))
 	defer cancel()
-	properties, err := conn.HubProperties(ctx, hub)
+	properties, err := patiently(ctx, func() (connection.HubProperties, error) { return conn.HubProperties(ctx, hub) })
 	return properties.PartitionIDs, explainLook(hub, err)
 }
 
@@ -71,12 +71,37 @@ func partitionExtents(ctx context.Context, conn *connection.Conn, hub string, id
 	extents := make([]connection.PartitionProperties, len(ids))
 	for i, id := range ids {
 		var err error
-		if extents[i], err = conn.PartitionProperties(ctx, hub, id); err != nil {
+		if extents[i], err = patiently(ctx, func() (connection.PartitionProperties, error) { return conn.PartitionProperties(ctx, hub, id) }); err != nil {
 			return nil, err
 		}
 		extents[i].PartitionID = id
 	}
 	return extents, nil
+}
+
+// askPause is the time between two questions of which the first had no answer.
+const askPause = time.Second
+
+// patiently asks again until ctx ends, where that may help: the namespace was reached, and the
+// connection was lost or the service is busy.
+func patiently[T any](ctx context.Context, ask func() (T, error)) (answer T, err error) {
+	for tries := 0; ; tries++ {
+		answer, err = ask()
+		e, ok := errors.AsType[*connection.Error](err)
+		switch {
+		case !ok || !e.Transient && !e.Lost || e.Unreached:
+			return answer, err
+		case e.Lost && tries == 0:
+			continue // on a new connection
+		}
+		pause := time.NewTimer(max(e.Wait, askPause))
+		select {
+		case <-pause.C:
+		case <-ctx.Done():
+			pause.Stop()
+			return answer, err
+		}
+	}
 }
 
 // readPartition yields a partition's events within its extent.

@@ -107,7 +107,7 @@ func New(m *amqp.Message) Message {
 		r.Properties = make(map[string]any, len(m.ApplicationProperties))
 	}
 	for _, p := range m.ApplicationProperties {
-		name := annotationName(p.Key)
+		name := AnnotationName(p.Key)
 		r.Properties[name] = types.describe(&types.Properties, name, p.Value)
 	}
 	if p := m.Properties; p != nil {
@@ -118,7 +118,7 @@ func New(m *amqp.Message) Message {
 		r.CreationTime, r.ExpiryTime = optionalTime(p.CreationTime), optionalTime(p.AbsoluteExpiryTime)
 	}
 	for _, p := range m.Annotations {
-		name := annotationName(p.Key)
+		name := AnnotationName(p.Key)
 		if isField(name, p.Value) {
 			if name == KeyAnnotation {
 				r.Key = new(p.Value.(string))
@@ -166,7 +166,7 @@ func (t *Types) describeAll(in *map[string]string, values amqp.Map) map[string]a
 	}
 	out := make(map[string]any, len(values))
 	for _, p := range values {
-		name := annotationName(p.Key)
+		name := AnnotationName(p.Key)
 		out[name] = t.describe(in, name, p.Value)
 	}
 	return out
@@ -214,8 +214,8 @@ func lengths(sections [][]byte) []int {
 	return out
 }
 
-// annotationName returns the key of an annotation: text, or a number in digits.
-func annotationName(key any) string {
+// AnnotationName returns the key of an annotation: text, or a number in digits.
+func AnnotationName(key any) string {
 	if v := reflect.ValueOf(key); v.Kind() == reflect.String {
 		return v.String()
 	}
