@@ -101,7 +101,7 @@ func (c *copying) begin(ctx context.Context) error {
 		}
 	}
 	c.pub.describeMetrics()
-	if err := c.pub.connect(ctx); err != nil {
+	if _, err := c.pub.connect(ctx); err != nil {
 		return fmt.Errorf("the target: %w", err)
 	}
 	target, err := c.extents(ctx, c.target, &opts.to)

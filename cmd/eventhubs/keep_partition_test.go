@@ -15,10 +15,10 @@ import (
 	"github.com/go-eventhubs/eventhubs/internal/eventjson"
 )
 
-// twoHubs starts an emulator with the hub events, of four partitions, and the hub copy. In events,
+// hubAndCopy starts an emulator with the hub events, of four partitions, and the hub copy. In events,
 // each partition has events without a key, with a key of its own, and with a key that all have. A
 // client of Kafka chooses partitions in such a way.
-func twoHubs(t *testing.T, partitions int) *emulator.Server {
+func hubAndCopy(t *testing.T, partitions int) *emulator.Server {
 	t.Helper()
 	server, err := emulator.New(&emulator.Options{Hubs: []emulator.Hub{{Name: "events", Partitions: 4}, {Name: "copy", Partitions: partitions}}})
 	if err != nil {
@@ -60,7 +60,7 @@ func printedEvents(t *testing.T, p program, hub string) string {
 
 // With --keep-partition each event goes to the partition of its record, with its key, in order.
 func TestACopyKeepsPartitions(t *testing.T) {
-	server := twoHubs(t, 5)
+	server := hubAndCopy(t, 5)
 	p := program{env: map[string]string{connectionEnv: server.ConnectionString("")}}
 	records := printedEvents(t, p, "events")
 	p.stdin = strings.NewReader(records)
@@ -85,7 +85,7 @@ func TestACopyKeepsPartitions(t *testing.T) {
 
 // Nothing is sent if the hub lacks a partition, or if a record names none. The error names the line.
 func TestPartitionsThatCannotBeKept(t *testing.T) {
-	server := twoHubs(t, 3)
+	server := hubAndCopy(t, 3)
 	p := program{env: map[string]string{connectionEnv: server.ConnectionString("")}}
 	for _, test := range []struct {
 		name, text, want string
@@ -111,7 +111,7 @@ func TestPartitionsThatCannotBeKept(t *testing.T) {
 
 // Events that are not stored keep their partitions too, in the file of --undelivered.
 func TestUndeliveredEventsKeepTheirPartitions(t *testing.T) {
-	server := twoHubs(t, 4)
+	server := hubAndCopy(t, 4)
 	p := program{env: map[string]string{connectionEnv: server.ConnectionString("")}}
 	records := printedEvents(t, p, "events")
 	var broken atomic.Bool

@@ -153,7 +153,7 @@ func (pub *publication) begin(ctx context.Context) (src *source, err error) {
 		return nil, err
 	}
 	pub.describeMetrics()
-	if err = pub.connect(ctx, src); err != nil {
+	if src.partitions, err = pub.connect(ctx); err != nil {
 		return nil, err
 	}
 	stats := pub.producer.Stats()
@@ -191,21 +191,21 @@ func (pub *publication) check(ctx context.Context, src *source) (err error) {
 	return err
 }
 
-// connect asks for the hub's properties, for src too, and opens the links. So a wrong hub or a
-// missing right is known at once, instead of after all tries of the first batch.
-func (pub *publication) connect(ctx context.Context, src *source) error {
+// connect asks for the hub's partitions, and opens the links. So a wrong hub or a missing right is
+// known at once, instead of after all tries of the first batch. Of a hub that cannot be reached yet,
+// the partitions are unknown.
+func (pub *publication) connect(ctx context.Context) (partitions []string, err error) {
 	timeout := lookTimeout
 	if pub.options.journal != nil {
 		timeout = offlineLook
 	}
 	properties, err := hubProperties(ctx, pub.producer, timeout)
 	if err != nil {
-		return pub.offline(ctx, err)
+		return nil, pub.offline(ctx, err)
 	}
 	pub.tally.expect(properties.PartitionIDs)
-	src.partitions = properties.PartitionIDs
 	if id := pub.options.partition; id != "" && !slices.Contains(properties.PartitionIDs, id) {
-		return noPartition(pub.producer.EventHubName(), id, properties.PartitionIDs)
+		return nil, noPartition(pub.producer.EventHubName(), id, properties.PartitionIDs)
 	}
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
@@ -213,12 +213,12 @@ func (pub *publication) connect(ctx context.Context, src *source) error {
 	if e, ok := errors.AsType[*eventhubs.Error](err); ok {
 		switch e.Code {
 		case eventhubs.CodeUnauthorized:
-			return fmt.Errorf("nothing may be sent to event hub %q: %w", pub.producer.EventHubName(), e)
+			return nil, fmt.Errorf("nothing may be sent to event hub %q: %w", pub.producer.EventHubName(), e)
 		case eventhubs.CodeNotSupported:
-			return fmt.Errorf("the namespace does not offer idempotent publishing, as in the Basic tier: add --at-least-once; events may then be stored twice: %w", e)
+			return nil, fmt.Errorf("the namespace does not offer idempotent publishing, as in the Basic tier: add --at-least-once; events may then be stored twice: %w", e)
 		}
 	}
-	return nil // The producer tries again after errors that may pass.
+	return properties.PartitionIDs, nil // The producer tries again after errors that may pass.
 }
 
 // largestEvent returns the limit for an event's body in bytes. The smallest open link and the
