@@ -29,7 +29,7 @@ func hubAndCopy(t *testing.T, partitions int) *emulator.Server {
 	for _, id := range server.PartitionIDs("events") {
 		var messages []amqp.Message
 		for i := range 6 {
-			m := amqp.Message{Data: [][]byte{[]byte(fmt.Sprint(id, " ", i))}}
+			m := amqp.Message{Data: [][]byte{fmt.Append(nil, id, " ", i)}}
 			if i%3 > 0 {
 				m.Annotations = amqp.Map{{Key: key, Value: []string{"", "all", "only " + id}[i%3]}}
 			}
