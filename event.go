@@ -78,9 +78,11 @@ type AMQPMessage struct {
 
 	// MessageAnnotations may also carry the partition key, as x-opt-partition-key.
 	// Event.PartitionKey is then the same, or empty. With Event.PartitionID, the id decides where
-	// the event goes, and the key in the annotation only travels with it. Annotations that the service put on a received
-	// event are not sent (x-opt-sequence-number, x-opt-offset, x-opt-enqueued-time). Neither are
-	// the numbers of the producer that sent it before.
+	// the event goes, and the key in the annotation only travels with it.
+	//
+	// Annotations that the service put on a received event are not sent (x-opt-sequence-number,
+	// x-opt-offset, x-opt-enqueued-time). Neither are the numbers of the producer that sent it
+	// before.
 	MessageAnnotations map[any]any
 
 	Properties *AMQPProperties

@@ -60,7 +60,7 @@ type lent struct {
 }
 
 // Release gives the memory of the batch's events back to the producer, for other events. Without it
-// the garbage collector frees that memory, which can cost as much as publishing. A handler that
+// the garbage collector frees that memory, which can cost much processor time. A handler that
 // keeps nothing of the batch calls it last. After the handler has returned, it gives nothing back.
 //
 // Afterwards the fields are unchanged. [Batch.Events] and [Batch.Tags] yield nothing, and

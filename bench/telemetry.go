@@ -29,8 +29,8 @@ const (
 // events has events.
 const contextCount = 1000
 
-// telemetryScenario publishes full batches, however busy the machine is: a batch of a stream that
-// others slow down would have few events, and the cost of a batch would weigh more.
+// telemetryScenario publishes full batches, however busy the machine is. If others slow a stream
+// down, its batches have few events, and the cost of a batch weighs more.
 func telemetryScenario(size int, use telemetryUse) scenario {
 	return of(ours, size).with(func(s *scenario) { s.Kind, s.Telemetry, s.Linger = inTurns, use, time.Second })
 }

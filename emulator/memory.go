@@ -21,8 +21,8 @@ const (
 func defaultMaxMemory() int64 { return max(memorylimit.Find()/4, minMaxMemory) }
 
 // A memory bounds the bytes of the batches that all partitions of a server hold in memory. Beyond
-// the bound the partitions drop batches, oldest first. What a journal has is not lost. The newest
-// batch of all always stays. A nil memory bounds nothing.
+// the bound the partitions drop batches, oldest first. Batches that a journal has are not lost. The
+// newest batch of all always stays. A nil memory bounds nothing.
 //
 // A batch is in the memory's list as long as its partition holds it. A partition adds and removes
 // its batches while it holds its own lock, so the list has them in the partition's order.

@@ -14,8 +14,8 @@ type FaultTally struct {
 	Kind Kind
 	// Hub of the operations; empty if none.
 	Hub string
-	// What happened, in words: the text of [Action.String], or "throttled" if the throughput units
-	// were used up.
+	// What names the fault in words: the text of [Action.String], or "throttled" if the throughput
+	// units were used up.
 	What string
 	// Count of the operations.
 	Count int

@@ -44,8 +44,9 @@ func TestMain(m *testing.M) {
 }
 
 // TestScripts runs the program as a shell does. Each file in testdata/script is for one command. In
-// a script, $SERVER is the connection string of the script's own emulator with the hubs events:4,
-// orders:2, same:4 and wide:6. $DATA has the examples' data. The functions below are commands of the scripts.
+// a script, $SERVER is the connection string of the script's own emulator. Its hubs are events:4,
+// orders:2, same:4 and wide:6. $DATA has the examples' data. The functions below are commands of the
+// scripts.
 func TestScripts(t *testing.T) {
 	data, err := filepath.Abs("../../examples/data")
 	if err != nil {

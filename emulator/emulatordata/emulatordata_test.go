@@ -173,9 +173,9 @@ func filesOf(t *testing.T, dir string) map[string][]byte {
 	return files
 }
 
-// judge opens a damaged store. It must be refused with an error that names a file and the remedy,
-// or show its events, up to the first that cannot be read. It must never show wrong ones. It
-// returns whether anything is missing.
+// judge opens a damaged store. It must be refused with an error that names a file and the remedy.
+// Otherwise it must show its events, up to the first that cannot be read, and never wrong ones.
+// judge returns whether anything is missing.
 func judge(t *testing.T, what, dir string) (found bool) {
 	t.Helper()
 	store, err := emulatordata.OpenSmall(dir)

@@ -10,7 +10,7 @@
 // TestPrometheus uses the programs of Debian's package prometheus. If they are missing, it unpacks
 // the package below the user's cache directory, which needs apt-get and no root. A producer lives
 // through each trouble in virtual time, and is scraped every 15 s of it. promtool evaluates the
-// rules over what was scraped: each alert fires in its trouble, after the time in its "for", and in
+// rules over what was scraped. Each alert fires in its trouble, after the time in its "for", and in
 // no other. A server has the same series as blocks, and answers the queries of all panels. Another
 // server scrapes a running command, whose metrics have the same names.
 //

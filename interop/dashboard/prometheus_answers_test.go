@@ -71,7 +71,7 @@ func eachAlertFires(t *testing.T, shops []*scraped) {
 				one.Input = append(one.Input, map[string]string{"series": seriesText(l.labels), "values": l.notation(len(sc.times))})
 			}
 			check := tested{
-				// What promtool's Prometheus has kept of all evaluations up to the last one.
+				// promtool's Prometheus has kept this of all evaluations up to the last one.
 				Expr:     `group by (alertname) (max_over_time(ALERTS{alertstate="firing"}[1d]))`,
 				EvalTime: (scrapeInterval * time.Duration(len(sc.times))).String(),
 			}
@@ -166,8 +166,8 @@ func eachPanelHasData(t *testing.T, shops []*scraped) {
 	}
 }
 
-// scrapesTheCommand has a server scrape "eventhubs publish --metrics". What it stores has the names
-// and labels of the shops' series. The shop has a handler, as the command does.
+// scrapesTheCommand has a server scrape "eventhubs publish --metrics". The stored series have the
+// names and labels of the shops' series. The shop has a handler, as the command does.
 func scrapesTheCommand(t *testing.T, sc *scraped) {
 	p := startPublication(t)
 	target, err := url.Parse(p.metrics)

@@ -11,8 +11,8 @@ import (
 	"github.com/go-eventhubs/eventhubs/internal/trial/world"
 )
 
-// An event with an id and with a key in its annotations goes where the id says, and keeps the key:
-// also when a handler enqueues it again, and when a later life sends it in another form.
+// An event with an id and with a key in its annotations goes where the id says, and keeps the key.
+// It also does so when a handler enqueues it again, and when a later life sends it in another form.
 func TestAKeyInTheAnnotationsTravelsWithAnID(t *testing.T) {
 	world.InMemory(t, func(w *world.World) {
 		const partitions = 4
