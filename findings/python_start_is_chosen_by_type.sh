@@ -4,7 +4,7 @@
 # as UTC, not as local time. A numpy integer, a float and a date are taken for an offset.
 # A good guess: datetime.now() starts now, as with time.time() and astimezone(); numpy.int64(5), as pandas gives it,
 # is sequence number 5; other types are refused.
-# Seen, with the time zone of Tokyo (nine hours before UTC):
+# Seen, with the time zone of Tokyo (nine hours ahead of UTC):
 #   datetime.now()              -> x-opt-enqueued-time, 9.0 h in the future
 #   datetime.now().astimezone() -> x-opt-enqueued-time, now
 #   5                           -> x-opt-sequence-number > '5'
