@@ -195,7 +195,7 @@
 //
 // All methods may be called from any number of goroutines. The constructor copies the options, and
 // Enqueue copies the event: the caller may use both again afterwards. A second after its last batch
-// a producer has no goroutine, except those that keep an open connection alive.
+// a producer has no goroutine, except those of an open connection, and one for a journal.
 //
 // # Testing
 //
