@@ -19,6 +19,7 @@ import (
 // twoHubs are two namespaces, as a move has them: a source with four partitions and a target.
 type twoHubs struct {
 	source, target *emulator.Server
+	enqueued       time.Time // of the events that fill adds; zero: now
 }
 
 func newTwoHubs(t *testing.T, partitions int) *twoHubs {
@@ -44,7 +45,7 @@ func (h *twoHubs) program() program {
 func (h *twoHubs) fill(t *testing.T, partition string, from, to int) {
 	t.Helper()
 	for i := from; i < to; i++ {
-		e := emulator.Event{Body: fmt.Appendf(nil, "%s %d", partition, i), Properties: map[string]any{"n": int64(i)}}
+		e := emulator.Event{Body: fmt.Appendf(nil, "%s %d", partition, i), Properties: map[string]any{"n": int64(i)}, EnqueuedTime: h.enqueued}
 		if i%3 > 0 {
 			e.PartitionKey = fmt.Sprintf("device %s %d", partition, i%7)
 		}
