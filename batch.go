@@ -40,8 +40,9 @@ type batch struct {
 	doom     error     // why the batch is not to be sent: cleared, abandoned, stopped
 	roomless bool      // its room in the buffer was already given back
 
-	held <-chan struct{} // closed when the connection no longer uses the batch's memory; nil: it does not
-	kept bool            // a handler has it and may keep it: its memory is not used again
+	held  <-chan struct{} // closed when the connection no longer uses the batch's memory; nil: it does not
+	heard bool            // a handler got it
+	kept  bool            // a handler has it and may keep it: its memory is not used again
 
 	// Guarded by the lock of its queue.
 	again    int       // how many of its first events Batch.EnqueueAgain has accepted

@@ -84,7 +84,7 @@ func (h *handlers) report(e *ending) {
 		}
 		return
 	}
-	b.kept = true // until the handler releases it
+	b.heard, b.kept = true, true // kept until the handler releases it
 	if e.turn != nil {
 		if e.place == nil {
 			e.place = e.turn.ask()

@@ -134,7 +134,7 @@ func (q *queue) rememberLocked(b *batch, o Outcome, from, to int, flushOmitsTold
 func (b *batch) countFailed(o Outcome, from, to int, flushOmitsTold bool) (events int) {
 	from = max(from, b.again) // the new outcome counts for the events that were enqueued again
 	switch {
-	case errors.Is(o.Err, ErrCleared), flushOmitsTold && b.kept:
+	case errors.Is(o.Err, ErrCleared), flushOmitsTold && b.heard:
 		return 0
 	case !flushOmitsTold || len(b.extras.deliveries) == 0:
 		return max(0, to-from)

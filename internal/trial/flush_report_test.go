@@ -105,7 +105,11 @@ func TestWhatWasClearedOrEnqueuedAgainIsNotReported(t *testing.T) {
 }
 
 func TestWhatSomebodyWasToldOfMayBeLeftOutOfFlush(t *testing.T) {
-	for name, handler := range map[string]func(context.Context, *eventhubs.Batch){"a handler": func(context.Context, *eventhubs.Batch) {}, "a Delivery": nil} {
+	for name, handler := range map[string]func(context.Context, *eventhubs.Batch){
+		"a handler":               func(context.Context, *eventhubs.Batch) {},
+		"a handler that releases": func(_ context.Context, b *eventhubs.Batch) { b.Release() },
+		"a Delivery":              nil,
+	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				peer := scripted.New(t, 1)
