@@ -6,7 +6,7 @@ import (
 )
 
 // changesKept is how many changes of state a producer remembers. The log has at most reportLines
-// within reportEvery, so these are at least six minutes.
+// within reportEvery, so these reach back five minutes at least.
 const changesKept = 64
 
 // A HealthChange is a change of a producer's state, as the log has it.
@@ -28,9 +28,9 @@ type HealthChange struct {
 }
 
 // HealthChanges returns the last changes of the producer's state, the oldest first. The producer
-// keeps 64 of them, with or without [Options.Logger]. A reminder that trouble lasts is not a change.
-// A failed journal is one ([ErrJournal]). HealthChanges does not block, and may be called at any
-// time, also from a handler.
+// keeps 64 of them, with or without [Options.Logger]. A reminder that trouble lasts is not a change,
+// unless it follows changes that were left out. A failed journal is a change ([ErrJournal]).
+// HealthChanges does not block, and may be called at any time, also from a handler.
 func (p *BufferedProducer) HealthChanges() []HealthChange {
 	changes := p.observer.health.changes()
 	if p.journal == nil {
@@ -56,9 +56,12 @@ type change struct {
 }
 
 // keepLocked remembers a line of the log as the latest change.
-func (h *health) keepLocked(line *reportLine, now time.Time) *change {
+func (h *health) keepLocked(line *reportLine) *change {
 	r := &h.report
-	c := &change{cause: line.cause, HealthChange: HealthChange{At: now, State: line.state, Message: line.message, Partitions: h.troubledLocked(), Omitted: line.changes}}
+	c := &change{cause: line.cause, HealthChange: HealthChange{At: h.since, State: line.state, Message: line.message, Partitions: h.troubledLocked(), Omitted: line.changes}}
+	if line.late {
+		c.Omitted--
+	}
 	if len(r.latest) == changesKept {
 		r.latest = slices.Delete(r.latest, 0, 1)
 	}

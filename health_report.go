@@ -43,6 +43,7 @@ type reportLine struct {
 	state   HealthState
 	changes int  // changes of state before it that were not logged
 	lasting bool // the line says since when, how many tries failed, and how much is buffered
+	late    bool // changes counts the change to this state, too
 	tries   int
 	trouble time.Time
 	ready   bool    // only for Options.Logger, not for the default logger
@@ -94,17 +95,17 @@ func (h *health) changedLocked(before HealthState, now time.Time, f fate) {
 		h.armLocked()
 		return
 	}
-	h.addLocked(line, now)
+	h.addLocked(line)
 }
 
-func (h *health) addLocked(line reportLine, now time.Time) {
+func (h *health) addLocked(line reportLine) {
 	r := &h.report
 	if r.closed {
 		return
 	}
 	line.cause, line.changes, line.tries, line.trouble = h.causeLocked(), r.unsaid, r.tries, r.trouble
-	if !line.lasting {
-		line.change = h.keepLocked(&line, now)
+	if !line.lasting || line.late {
+		line.change = h.keepLocked(&line)
 	}
 	r.lines = append(r.lines, line)
 	r.unsaid, r.told = 0, r.tries
@@ -132,17 +133,17 @@ func (h *health) armLocked() {
 // remind is called by the timer. It logs nothing if no event is buffered, nothing is quiet, and no
 // try has failed since the latest line. The next failure sets the timer again.
 func (h *health) remind() {
-	empty, now := h.empty(), time.Now()
+	empty := h.empty()
 	h.mu.Lock()
 	r := &h.report
 	r.armed = false
 	switch {
 	case h.present <= HealthReady && r.unsaid > 0:
-		h.addLocked(reportLine{level: slog.LevelInfo, message: "eventhubs: publishing succeeds again", state: h.present}, now)
+		h.addLocked(reportLine{level: slog.LevelInfo, message: "eventhubs: publishing succeeds again", state: h.present, late: true})
 	case h.present <= HealthReady, empty && r.tries == r.told && h.in[HealthSilent]+h.in[HealthBlocked] == 0:
 	default:
 		h.armLocked()
-		h.addLocked(reportLine{level: slog.LevelWarn, message: lasts(h.present), state: h.present, lasting: true}, now)
+		h.addLocked(reportLine{level: slog.LevelWarn, message: lasts(h.present), state: h.present, lasting: true, late: r.unsaid > 0})
 	}
 	h.mu.Unlock()
 }

@@ -179,6 +179,38 @@ func TestHealthChangesAreBounded(t *testing.T) {
 	})
 }
 
+// The last of many changes in a minute is left out of the log until the next reminder. Then it is the
+// latest change, and counts those before it.
+func TestTheStateAfterManyChangesIsAChange(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		start := time.Now()
+		peer := scripted.New(t, 1)
+		answers := scripted.Answers(peer)
+		p := world.Over(peer, eventhubs.Options{Logger: scripted.Unlogged, MaxWaitTime: eventhubs.SendAtOnce, OnBatchFailed: func(context.Context, *eventhubs.Batch) {}})
+		for i := range 14 { // ready at even seconds, refused at odd ones
+			peer.Mu.Lock()
+			if clear(answers); i%2 == 1 {
+				answers["0"] = scripted.Refused("no")
+			}
+			peer.Mu.Unlock()
+			world.Enqueue(t, p, "0", "a")
+			time.Sleep(time.Second)
+		}
+		time.Sleep(2 * time.Minute)
+		changes := p.HealthChanges()
+		if len(changes) != 11 {
+			t.Fatalf("the changes are %v, want 10 and the latest", changes)
+		}
+		last := changes[10]
+		if at := last.At.Sub(start); last.State != eventhubs.HealthRefused || last.State != p.Health().State || at != 13*time.Second || last.Omitted != 3 || last.Err == nil {
+			t.Errorf("the last change is %+v after %v, want refused after 13s, and 3 changes omitted", last, at)
+		}
+		if err := p.Close(t.Context()); err == nil {
+			t.Error("Close returned nil with failed events")
+		}
+	})
+}
+
 // A Logger that blocks holds up the lines of the log, but not HealthChanges.
 func TestHealthChangesDoNotWaitForTheLogger(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
