@@ -53,11 +53,14 @@ type Batch struct {
 }
 
 // A lent is the memory of a Batch's events, as long as the handler keeps it. Copies of a Batch share
-// it.
+// it. A Batch that no producer has made has none.
 type lent struct {
 	batch    *batch
 	released atomic.Bool
 }
+
+// gone reports whether there are no events to read.
+func (l *lent) gone() bool { return l == nil || l.released.Load() }
 
 // Release gives the memory of the batch's events back to the producer, for other events. Without it
 // the garbage collector frees that memory, which can cost much processor time. A handler that
@@ -66,14 +69,18 @@ type lent struct {
 // Afterwards the fields are unchanged. [Batch.Events] and [Batch.Tags] yield nothing, and
 // [Batch.EnqueueAgain] fails with [ErrInvalidArgument]. Events that the batch has yielded stay
 // valid. No other goroutine may read the batch's events during the call.
-func (b *Batch) Release() { b.lent.released.Store(true) }
+func (b *Batch) Release() {
+	if b.lent != nil {
+		b.lent.released.Store(true)
+	}
+}
 
 // Events yields the events in order. Each is decoded again from the bytes that were sent, so it
 // belongs to the caller. It has its Tag and its ExpiresAt; its Delivery is nil. Enqueued as it is,
 // it goes where its sender asked.
 func (b *Batch) Events() iter.Seq[*Event] {
 	return func(yield func(*Event) bool) {
-		if b.lent.released.Load() {
+		if b.lent.gone() {
 			return
 		}
 		for i, encoded := range b.lent.batch.all() {
@@ -83,7 +90,7 @@ func (b *Batch) Events() iter.Seq[*Event] {
 			if x.named {
 				e.PartitionID = b.PartitionID
 			}
-			if !yield(e) || b.lent.released.Load() {
+			if !yield(e) || b.lent.gone() {
 				return
 			}
 		}
@@ -94,11 +101,11 @@ func (b *Batch) Events() iter.Seq[*Event] {
 // nothing.
 func (b *Batch) Tags() iter.Seq[any] {
 	return func(yield func(any) bool) {
-		if b.lent.released.Load() {
+		if b.lent.gone() {
 			return
 		}
 		for i := range b.Count {
-			if !yield(at(b.lent.batch.extras.tags, i)) || b.lent.released.Load() {
+			if !yield(at(b.lent.batch.extras.tags, i)) || b.lent.gone() {
 				return
 			}
 		}
@@ -115,8 +122,8 @@ func (b *Batch) Tags() iter.Seq[any] {
 // Use it in a handler of failures where order does not matter. The events join the buffer after
 // everything in it, and an event that was possibly stored may be stored twice.
 func (b *Batch) EnqueueAgain(ctx context.Context) (accepted int, err error) {
-	if b.lent.released.Load() {
-		return 0, invalid("EnqueueAgain of a batch after its Release: its events are gone")
+	if b.lent.gone() {
+		return 0, invalid("EnqueueAgain of a batch without events: it was released, or no producer has made it; in a test, use eventhubstest.NewBatch")
 	}
 	if b.rehearsal != nil {
 		return b.rehearsal.enqueueAgain(b)

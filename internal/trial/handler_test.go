@@ -175,6 +175,21 @@ func TestAReleasedBatchHasNoEvents(t *testing.T) {
 	})
 }
 
+// A test may call a handler with a Batch of its own.
+func TestABatchThatNoProducerHasMadeHasNoEvents(t *testing.T) {
+	b := eventhubs.Batch{PartitionID: "0"}
+	for e := range b.Events() {
+		t.Errorf("it yields the event %q", e.Body)
+	}
+	for range b.Tags() {
+		t.Error("it yields a tag")
+	}
+	if n, err := b.EnqueueAgain(t.Context()); n != 0 || !errors.Is(err, eventhubs.ErrInvalidArgument) {
+		t.Errorf("EnqueueAgain returned %d, %v, want a refusal", n, err)
+	}
+	b.Release()
+}
+
 // The producer uses the memory of released batches again. It does not use that of others.
 func TestTheMemoryOfReleasedBatchesIsUsedAgain(t *testing.T) {
 	const total, size = 64 << 20, 1 << 10
