@@ -132,7 +132,7 @@ func carriesParent[T string | []byte](name T) (carries, first bool) {
 }
 
 // parentOf returns the TraceParent that an event's own properties carry, and whether they have such
-// a property, malformed or not.
+// a property, malformed or not. The exact name traceparent is believed before another case.
 func parentOf(properties map[string]any) (t TraceParent, has bool) {
 	for name, value := range properties {
 		carries, first := carriesParent(name)
@@ -147,7 +147,7 @@ func parentOf(properties map[string]any) (t TraceParent, has bool) {
 		default:
 			t = TraceParent{}
 		}
-		if has = true; first {
+		if has = true; name == traceParentName {
 			break
 		}
 	}
@@ -156,12 +156,15 @@ func parentOf(properties map[string]any) (t TraceParent, has bool) {
 
 // parentIn is parentOf for an encoded event. The zero TraceParent is of an event without one.
 func parentIn(encoded []byte) (t TraceParent) {
+	has := false // the W3C's, in another case
 	for name, text := range amqp.ApplicationTexts(encoded) {
-		switch carries, first := carriesParent(name); {
-		case first:
-			return parseTraceParent(text)
-		case carries:
-			t = parseTraceParent(text)
+		carries, first := carriesParent(name)
+		if !carries || has && !first {
+			continue
+		}
+		t, has = parseTraceParent(text), first
+		if string(name) == traceParentName {
+			break
 		}
 	}
 	return t

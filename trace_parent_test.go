@@ -82,6 +82,7 @@ var carriers = map[string]struct {
 	"diagnostic-id":         {map[string]any{"diagnostic-id": []byte(aParent)}, true, aParent},
 	"the W3C's is believed": {map[string]any{"Diagnostic-Id": strings.Replace(aParent, "b7", "c8", 1), "traceparent": aParent}, true, aParent},
 	"an old Diagnostic-Id":  {map[string]any{"Diagnostic-Id": "|old.style."}, true, ""},
+	"the exact name":        {map[string]any{"TraceParent": strings.Replace(aParent, "-0", "-1", 1), "traceparent": aParent, "Traceparent": "malformed"}, true, aParent},
 	"no text":               {map[string]any{"traceparent": int64(5)}, true, ""},
 }
 

@@ -21,9 +21,8 @@
 // The span in Enqueue's context travels with the event, as the W3C's application properties
 // traceparent and tracestate. With [Options.WriteDiagnosticID] it also travels as Diagnostic-Id,
 // which older Azure SDKs and Azure Functions read. [Extract] reads either at the consumer. An event
-// that already has traceparent or Diagnostic-Id keeps it. Extract and the producer read these
-// properties as strings and as bytes, and their names in any case: headers of Kafka producers arrive
-// so. The sampling
+// that already has traceparent or Diagnostic-Id keeps it. These properties may be strings or bytes,
+// and their names may have any case, since headers of Kafka producers arrive so. The sampling
 // decision is passed on unchanged.
 //
 // Each batch that was tried is one span of the kind client, "send HUB", from its first try to its
