@@ -54,7 +54,7 @@ func facts(p *producer, now time.Time) (all []fact) {
 	if s.WaitingCallers > 0 {
 		add(true, "Waiting for room", "%s", plural(s.WaitingCallers, "caller"))
 	}
-	add(false, "Stored", "%s, %s, in %s", plural(int(s.StoredEvents), "event"), size(s.StoredBytes), batches(s.StoredBatches))
+	add(false, "Stored", "%s, %s, in %s", plural(s.StoredEvents, "event"), size(s.StoredBytes), batches(s.StoredBatches))
 	if s.StoredBatches > 0 {
 		n := time.Duration(s.StoredBatches)
 		add(false, "Mean of a stored batch", "%s in the buffer, %s on the wire, %d %% full", span(s.QueuedTotal/n), span(s.OnWireTotal/n), int(100*s.Fill))
@@ -63,7 +63,7 @@ func facts(p *producer, now time.Time) (all []fact) {
 		add(true, "Failed", "%s not stored, %s possibly stored, in %s", count(s.NotStoredEvents), count(s.PossiblyStoredEvents), batches(s.FailedBatches))
 	}
 	if s.UnheardFailures > 0 {
-		add(true, "Failed without a handler or a Delivery", "%s", plural(int(s.UnheardFailures), "event"))
+		add(true, "Failed without a handler or a Delivery", "%s", plural(s.UnheardFailures, "event"))
 	}
 	if s.HandlerPanics > 0 {
 		add(true, "Handlers that panicked or ended their goroutine", "%s", count(s.HandlerPanics))

@@ -128,10 +128,10 @@ func ago(now, at time.Time) string {
 }
 
 // plural is a number with its noun.
-func plural(n int, one string) string { return count(n) + " " + noun(n, one) }
+func plural[T ~int | ~uint64](n T, one string) string { return count(n) + " " + noun(n, one) }
 
 // noun is the noun of a number.
-func noun(n int, one string) string {
+func noun[T ~int | ~uint64](n T, one string) string {
 	if n == 1 {
 		return one
 	}
