@@ -72,17 +72,18 @@ func locate(encoded []byte) Event {
 	return e
 }
 
-// locateIn reads sequence number and time in encoded annotations.
+// locateIn reads sequence number and time in encoded annotations. It reads neither if one of the
+// annotations cannot be cut off, since the time may come after that one.
 func (e *Event) locateIn(annotations []byte) {
 	m, _, _ := amqp.NextRaw(annotations)
 	count, b, ok := m.Map()
 	for ; ok && count > 0; count -= 2 {
 		var key, value amqp.Raw
 		if key, b, ok = amqp.NextRaw(b); !ok {
-			return
+			break
 		}
 		if value, b, ok = amqp.NextRaw(b); !ok {
-			return
+			break
 		}
 		name, _ := key.Symbol()
 		switch string(name) {

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/go-eventhubs/eventhubs/emulator"
+	"github.com/go-eventhubs/eventhubs/internal/amqp"
 	"github.com/go-eventhubs/eventhubs/internal/connection"
 )
 
@@ -202,6 +203,15 @@ func FuzzDecode(f *testing.F) {
 	f.Add([]byte("\x00\x53\x72\xc1\x1c\x02\xa3\x15x-opt-sequence-number\x55\x07\x00\x53\x75\xa0\x01x"))
 	f.Add([]byte("\x00\x53\x72\xc1\x1c\x02\xa3\x15x-opt-sequence-number\x55\x07\x00\x53\x74\xc1\x05\x02\xa1\x01p\x9f"))
 	f.Add([]byte{})
+	described, err := (&amqp.Message{Data: [][]byte{{}}, Annotations: amqp.Map{
+		{Key: amqp.Symbol(sequenceAnnotation), Value: int64(7)},
+		{Key: amqp.Symbol("own"), Value: amqp.Described{Descriptor: uint64(1), Value: "x"}},
+		{Key: amqp.Symbol(enqueuedAnnotation), Value: time.UnixMilli(1795946299280)},
+	}}).AppendTo(nil)
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(described)
 	f.Fuzz(func(t *testing.T, encoded []byte) {
 		e := decode(encoded)
 		if e.Err == nil && !e.Placed {
