@@ -133,17 +133,6 @@ func (r *Receiver) keepAuthorized() {
 // slice is valid until the next call. Errors are *Error, and end the receiver.
 func (r *Receiver) Next(ctx context.Context) (events [][]byte, err error) {
 	clear(r.deliveries)
-	r.deliveries = r.deliveries[:0]
-	return r.next(ctx)
-}
-
-// NextLent is Next, but the bytes are valid only until the next call. It uses their memory again.
-func (r *Receiver) NextLent(ctx context.Context) (events [][]byte, err error) {
-	r.link.amqp.RecycleAll(r.deliveries)
-	return r.next(ctx)
-}
-
-func (r *Receiver) next(ctx context.Context) (events [][]byte, err error) {
 	if r.deliveries, err = r.link.amqp.ReceiveAll(ctx, r.deliveries[:0]); err != nil {
 		return nil, r.failed(err)
 	}
@@ -161,6 +150,12 @@ func (r *Receiver) next(ctx context.Context) (events [][]byte, err error) {
 		r.events = append(r.events, d.Payload)
 	}
 	return r.events, nil
+}
+
+// NextLent is Next, but the bytes are valid only until the next call. It uses their memory again.
+func (r *Receiver) NextLent(ctx context.Context) (events [][]byte, err error) {
+	r.link.amqp.RecycleAll(r.deliveries)
+	return r.Next(ctx)
 }
 
 func (r *Receiver) failed(err error) error {

@@ -104,6 +104,31 @@ func TestAReceiverGoesOnForHours(t *testing.T) {
 	})
 }
 
+// Events whose memory is not used again are not kept either: they may be large.
+func TestAReceiverKeepsNoEventOfAnEarlierCall(t *testing.T) {
+	inBubble(t, emulator.Options{}, func(t *testing.T, b *bench) {
+		r, err := openReceiver(t, b.Conn, from(-1))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer r.Close()
+		for _, count := range []int{5, 1} {
+			if err := b.server.Seed(testHub, "0", make([]emulator.Event, count)...); err != nil {
+				t.Fatal(err)
+			}
+			synctest.Wait()
+			if events, err := r.NextLent(t.Context()); err != nil || len(events) != count {
+				t.Fatalf("got %d events, %v, want %d", len(events), err, count)
+			}
+		}
+		for i, d := range r.deliveries[1:5] {
+			if d != nil {
+				t.Errorf("delivery %d of the earlier call is kept", i+1)
+			}
+		}
+	})
+}
+
 // A link whose token has expired is ended by the service. A receiver waits for hours on one link.
 func TestAReceiverRenewsItsTokenWhileItWaits(t *testing.T) {
 	attached := 0 // of one connection, whose operations come one at a time
