@@ -134,8 +134,8 @@ func isNullBody(body any) bool {
 	return ok && string(text) == "null"
 }
 
-// printable escapes unprintable characters as in Go. They could end the line or control the
-// terminal.
+// printable escapes unprintable characters, and bytes that are no UTF-8, as in Go. They could end the
+// line or control the terminal.
 func printable(text string) string { return string(appendPrintable(nil, text)) }
 
 func appendPrintable[T string | []byte](dst []byte, text T) []byte {
@@ -149,7 +149,12 @@ func appendPrintable[T string | []byte](dst []byte, text T) []byte {
 			continue
 		}
 		c, size := utf8.DecodeRuneInString(string(text[i:min(i+utf8.UTFMax, len(text))]))
-		if !isPrint(c) {
+		switch {
+		case c == utf8.RuneError && size == 1: // a byte that is no UTF-8, which may control the terminal too
+			q := &quotedBytes[text[i]]
+			dst = append(append(dst, text[from:i]...), q.text[:q.size]...)
+			from = i + size
+		case !isPrint(c):
 			dst = append(dst, text[from:i]...)
 			quoted := len(dst)
 			dst = strconv.AppendQuoteRune(dst, c)

@@ -93,6 +93,14 @@ func TestAnyBytesAreQuotedAsInGo(t *testing.T) {
 	}
 }
 
+// A terminal may take a single byte beyond ASCII for a control character.
+func TestBytesThatAreNoTextAreEscaped(t *testing.T) {
+	const text, want = "a\x9b2Jü\xff\ufffd€\xe2", `a\x9b2Jü\xff` + "\ufffd€" + `\xe2`
+	if got := printable(text); got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
 func TestPrintableCharactersAreThoseOfGo(t *testing.T) {
 	for r := range rune(unicode.MaxRune + 1) {
 		if got, want := isPrint(r), strconv.IsPrint(r); got != want {

@@ -110,7 +110,7 @@ func (q *quick) scanAnnotations(encoded []byte) bool {
 		}
 	}
 	q.annotations = own
-	return eventjson.IsText(q.key) && eventjson.IsText(q.offset)
+	return true
 }
 
 // scanMembers appends the members of an encoded map, in the order of their names. It reports false
