@@ -227,7 +227,9 @@ func (f *feeding) leaveOut(p *copiedPartition, from *consumer.Event, cause error
 		f.untaken++
 		f.pub.tally.refused()
 		r := undeliveredRecord{Message: eventjson.New(&from.Message), Partition: p.id, Outcome: eventhubs.NotStored.String(), Error: f.process.message(cause)}
-		f.pub.undelivered.write(r)
+		if !f.pub.undelivered.write(r) {
+			return fmt.Errorf("the copy ends before partition %s, %s, which the target does not take and %s cannot hold", p.id, from, f.options.publish.undelivered)
+		}
 		f.pub.progress.line(fmt.Sprintf("Partition %s: %s cannot be copied and is written to %s: %s", p.id, from, f.options.publish.undelivered, f.process.message(cause)))
 	}
 	f.next++

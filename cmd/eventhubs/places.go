@@ -45,8 +45,11 @@ func (l *places[P]) accepted(s *stretch, after P) {
 
 // refused takes back the event offered last.
 func (l *places[P]) refused(s *stretch) {
-	s.events--
 	s.pending -= 2
+	if s.events--; s.events == 0 {
+		last := len(l.stretches) - 1
+		l.stretches, l.afters = l.stretches[:last], l.afters[:last]
+	}
 }
 
 // pass sets the place after an event of the input that is not offered. It reports whether place
@@ -75,7 +78,7 @@ func settle(b *eventhubs.Batch, kept bool) {
 func (l *places[P]) advance(end bool) (moved bool) {
 	for len(l.stretches) > 0 {
 		s := l.stretches[0]
-		if s.pending > 0 || s.lost || s.events < l.most && !end || s.events == 0 {
+		if s.pending > 0 || s.lost || s.events < l.most && !end {
 			return moved
 		}
 		l.place, moved = l.afters[0], true

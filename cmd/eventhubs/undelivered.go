@@ -99,14 +99,15 @@ func (u *undelivered) batch(b *eventhubs.Batch) (kept bool) {
 	return u.err == nil
 }
 
-// write writes one event.
-func (u *undelivered) write(r undeliveredRecord) {
+// write writes one event, and reports whether the file has all so far. Close returns the error.
+func (u *undelivered) write(r undeliveredRecord) (kept bool) {
 	if u == nil {
-		return
+		return false
 	}
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	u.writeLocked(r)
+	return u.err == nil
 }
 
 func (u *undelivered) writeLocked(r undeliveredRecord) {

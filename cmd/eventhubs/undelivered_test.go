@@ -20,6 +20,7 @@ import (
 
 	"github.com/go-eventhubs/eventhubs"
 	"github.com/go-eventhubs/eventhubs/emulator"
+	"github.com/go-eventhubs/eventhubs/internal/consumer"
 	"github.com/go-eventhubs/eventhubs/internal/eventjson"
 )
 
@@ -363,5 +364,29 @@ func TestWhatAJournalCannotDeliverKeepsItsParts(t *testing.T) {
 	}
 	if got := string(content); !strings.HasPrefix(got, record+",") || strings.Count(got, "\n") != 1 {
 		t.Errorf("got %s\nwant it to begin with %s", got, record)
+	}
+}
+
+// An event that the file of --undelivered cannot hold ends the copy, and the place stays before it.
+func TestCopyEndsWhereUndeliveredCannotBeWritten(t *testing.T) {
+	file, err := os.Create(filepath.Join(t.TempDir(), "lost"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := file.Close(); err != nil { // so that nothing can be written
+		t.Fatal(err)
+	}
+	plan := &copyPlan{Partitions: []planPartition{{ID: "0"}}}
+	c := &copying{process: &process{}, plan: plan, options: &copyOptions{publish: &publishOptions{undelivered: "lost"}}}
+	c.pub = &publication{tally: newTally(), progress: newProgress(io.Discard, 0, nil), undelivered: &undelivered{file: file, encoder: json.NewEncoder(file)}}
+	keeper := newPlaceKeeper(filepath.Join(t.TempDir(), "place"), plan)
+	c.keeper.Store(keeper)
+	f := &feeding{copying: c}
+	err = f.leaveOut(&copiedPartition{id: "0", last: -1}, &consumer.Event{Placed: true, SequenceNumber: 7}, errors.New("too large"))
+	if err == nil || !strings.Contains(err.Error(), "the copy ends before partition 0, the event with sequence number 7 ") {
+		t.Errorf("got the error %v, want one that names the event", err)
+	}
+	if got := keeper.parts[0].place; got != -1 {
+		t.Errorf("the place is after event %d, which is nowhere", got)
 	}
 }
