@@ -261,7 +261,7 @@ func (c *copying) run(ctx context.Context) error {
 	return errors.Join(err, c.keeper.Load().close())
 }
 
-// event makes the copy of an event.
+// event makes the copy of an event, without the properties of --source-properties.
 func (c *copying) event(p *copiedPartition, from *consumer.Event) (*eventhubs.Event, error) {
 	if c.tooLarge(&from.Message, len(from.Encoded)) {
 		return nil, fmt.Errorf("it has %d bytes, and the target takes at most %d", len(from.Encoded), c.largest)
@@ -276,9 +276,6 @@ func (c *copying) event(p *copiedPartition, from *consumer.Event) (*eventhubs.Ev
 		}
 	} else {
 		e.PartitionID = p.into
-	}
-	if c.plan.Described && describeSource(e, p.id, from) {
-		c.replaced++
 	}
 	return e, nil
 }

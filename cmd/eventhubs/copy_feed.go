@@ -155,7 +155,11 @@ func (f *feeding) copy(p *copiedPartition, from *consumer.Event) (*eventhubs.Eve
 	if from.Err != nil {
 		return nil, &unreadableError{from.Err}
 	}
-	return f.event(p, from)
+	e, err := f.event(p, from)
+	if err == nil && f.plan.Described && describeSource(e, p.id, from) {
+		f.replaced++
+	}
+	return e, err
 }
 
 // offer offers an event to the producer. It reports whether the producer has accepted it.

@@ -212,6 +212,28 @@ func TestCopyNamesTheSourceInProperties(t *testing.T) {
 	}
 }
 
+// The report counts the replaced properties of its own run, also when it verifies those of others.
+func TestCopyCountsReplacedPropertiesOnce(t *testing.T) {
+	h := newTwoHubs(t, 4)
+	place := filepath.Join(t.TempDir(), "place")
+	for _, count := range []int{40, 3} {
+		for _, id := range h.source.PartitionIDs("events") {
+			events := make([]emulator.Event, count)
+			for i := range events {
+				events[i] = emulator.Event{Body: []byte("x"), Properties: map[string]any{sourceOffset: "of another hub"}}
+			}
+			if err := h.source.Seed("events", id, events...); err != nil {
+				t.Fatal(err)
+			}
+		}
+		got := h.program().run(t, "copy", "--source-properties", "--resume", place)
+		got.want(t, exitOK)
+		if want := fmt.Sprintf("which was replaced: %d.", 4*count); !strings.Contains(got.stdout, want) {
+			t.Errorf("got the report\n%s, want %q", got.stdout, want)
+		}
+	}
+}
+
 // A later run copies what has come since.
 func TestCopyGoesOnWhereItWas(t *testing.T) {
 	for _, kept := range []string{"--resume", "--journal"} {
