@@ -169,10 +169,13 @@ func (c *copying) route(source, target []connection.PartitionProperties) error {
 			return noPartition(c.options.from.hub, planned.ID, idsOf(source))
 		}
 		p := &copiedPartition{number: i, id: planned.ID, into: planned.ID, before: -1, last: -1, first: -1}
-		switch {
-		case c.plan.By == routeKey:
-			p.into = ids[at%len(ids)]
-		case !slices.Contains(ids, p.id):
+		if c.plan.By == routeKey {
+			p.into = planned.Into
+		}
+		switch known := slices.Contains(ids, p.into); {
+		case !known && c.plan.By == routeKey:
+			return badInput("the target has no partition %s any more: it is another hub of this name now; begin another copy", p.into)
+		case !known:
 			return badInput("the target has no partition %s, only %s: --by key spreads the events by their keys; or give a target with as many partitions as the source, or --partition", p.id, counted(len(ids), "partition", "partitions"))
 		}
 		since := planned.Since

@@ -290,6 +290,34 @@ func TestCopyTakesPartitionsThatHaveComeSince(t *testing.T) {
 	}
 }
 
+// The target gets a partition between two runs. The events without a key stay together.
+func TestCopyByKeyKeepsItsPartitionsWhenTheTargetGrows(t *testing.T) {
+	h := newTwoHubs(t, 2)
+	place := filepath.Join(t.TempDir(), "place")
+	for run := range 2 {
+		for _, id := range h.source.PartitionIDs("events") {
+			if err := h.source.Seed("events", id, emulator.Event{Body: []byte(id)}, emulator.Event{Body: []byte(id)}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		h.program().run(t, "copy", "--resume", place).want(t, exitOK, "by key.")
+		if run == 0 {
+			if err := h.target.AddPartitions("events", 1); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	where := map[string]string{}
+	for _, id := range h.target.PartitionIDs("events") {
+		for _, source := range bodiesIn(h.target, id) {
+			if at, known := where[source]; known && at != id {
+				t.Errorf("events of partition %s are in the partitions %s and %s", source, at, id)
+			}
+			where[source] = id
+		}
+	}
+}
+
 // A namespace without idempotent publishing is named, with what to do.
 func TestCopySaysThatTheTargetHasNoIdempotence(t *testing.T) {
 	h := newTwoHubs(t, 4)

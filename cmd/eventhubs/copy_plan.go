@@ -36,6 +36,7 @@ type copyPlan struct {
 type planPartition struct {
 	ID    string `json:"id"`
 	Since string `json:"since"`          // as --since takes it, not relative to anything
+	Into  string `json:"into,omitempty"` // with --by key: the target's partition for events without a key
 	Last  *int64 `json:"last,omitempty"` // sequence number of the last event that later runs need not copy
 }
 
@@ -65,7 +66,18 @@ func (opts *copyOptions) makePlan(source, target []connection.PartitionPropertie
 			plan.By = routePartition
 		}
 	}
+	plan.spread()
 	return plan
+}
+
+// spread gives the source's new partitions one of the target's for their events without a key. It
+// stays the same when the target gets further partitions, so that these events stay in order.
+func (plan *copyPlan) spread() {
+	for i := range plan.Partitions {
+		if p := &plan.Partitions[i]; plan.By == routeKey && p.Into == "" {
+			p.Into = plan.Into[i%len(plan.Into)].ID
+		}
+	}
 }
 
 // grow adds partitions that the hubs have got since the copy began, and reports whether there are
@@ -81,6 +93,7 @@ func (plan *copyPlan) grow(source, target []connection.PartitionProperties) (gro
 			plan.Into, grown = append(plan.Into, planTarget{p.PartitionID, -1}), true
 		}
 	}
+	plan.spread()
 	return grown
 }
 
