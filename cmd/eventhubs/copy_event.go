@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"reflect"
 
@@ -31,6 +32,9 @@ func isSourceProperty(key any) bool {
 // annotations. The event has nothing that belongs to the message's hub. It shares memory with the
 // message. The error names what a producer cannot send.
 func eventOf(m *amqp.Message) (*eventhubs.Event, error) {
+	if kinds := min(len(m.Data), 1) + min(len(m.Sequences), 1); kinds > 1 || kinds == 1 && m.HasValue {
+		return nil, errors.New("its body has more than one of data, sequences and a value, which cannot be sent")
+	}
 	e := &eventhubs.Event{}
 	beyond := eventhubs.AMQPMessage{Header: (*eventhubs.AMQPHeader)(m.Header)}
 	var err error
@@ -65,6 +69,25 @@ func eventOf(m *amqp.Message) (*eventhubs.Event, error) {
 		e.AMQP = &beyond
 	}
 	return e, nil
+}
+
+// isTaken reports whether a producer takes an event of eventOf, whatever its size.
+func isTaken(e *eventhubs.Event) bool {
+	m := messageOf(e)
+	for _, id := range []any{m.Properties.MessageID, m.Properties.CorrelationID} {
+		switch id.(type) {
+		case nil, string, uint64, amqp.UUID, []byte:
+		default:
+			return false
+		}
+	}
+	if key, there := m.Annotations.Get(eventjson.KeyAnnotation); there {
+		if _, ok := key.(string); !ok {
+			return false
+		}
+	}
+	_, err := m.AppendTo(nil)
+	return err == nil
 }
 
 // bodyOf returns a message's body of another kind than one section of data.

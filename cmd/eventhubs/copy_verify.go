@@ -189,8 +189,8 @@ func (v *verification) copies(p *copiedPartition, e *consumer.Event) bool {
 	if e.Err != nil {
 		return false
 	}
-	_, err := v.event(p, e)
-	return err == nil
+	event, err := v.event(p, e)
+	return err == nil && isTaken(event)
 }
 
 // targetSums reads the copy.
