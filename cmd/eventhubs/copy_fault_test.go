@@ -170,3 +170,18 @@ func TestCopyFindsEachDifference(t *testing.T) {
 		}
 	}
 }
+
+// The differences are named, even if the source cannot be read again to find where they begin.
+func TestCopyNamesDifferencesThatItCannotLocate(t *testing.T) {
+	h := newTwoHubs(t, 4)
+	h.fillAll(t, 0, 100)
+	h.tamper(t, func(events []emulator.Event, at, _ int) []emulator.Event { return slices.Delete(events, at, at+1) })
+	var readers atomic.Int64
+	h.source.SetHook(func(_ context.Context, op emulator.Operation) emulator.Action {
+		if op.Kind == emulator.KindAttach && op.ConsumerGroup != "" && readers.Add(1) > 4 {
+			return emulator.Reject("amqp:unauthorized-access", "no longer")
+		}
+		return emulator.Pass()
+	})
+	h.program().run(t, "copy").want(t, exitFailed, "the target differs from the source:\n  partition 1: 99 of 100 events are in the target", "where a difference begins was not found: partition 1: ", "no longer")
+}

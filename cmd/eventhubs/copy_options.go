@@ -69,9 +69,10 @@ At the end:
   --output text|json        the report (default text). json: one object on standard output with source,
                             target, by, events (stored), batches, bytes (of their bodies), seconds,
                             verified, notStored, possiblyStored, leftOut and partitions, which have id,
-                            events, first and last (sequence numbers of the source). If there are any,
-                            also differences, undelivered (the file's name) and kept (events that stay in
-                            the journal). Everything else goes to standard error
+                            events, first and last (sequence numbers of the source), and gaps (sequence
+                            numbers without an event). If there are any, also differences, undelivered
+                            (the file's name) and kept (events that stay in the journal). Everything
+                            else goes to standard error
   --metrics HOST:PORT       serve Prometheus metrics, as of "eventhubs publish"
 
 A copy has the body, key, ids, properties, annotations, header and footer of the event, with all AMQP

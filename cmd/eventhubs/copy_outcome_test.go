@@ -238,6 +238,22 @@ func TestCopyVerifiesWhatTheSourceStillHas(t *testing.T) {
 	}
 }
 
+// The target no longer has the first events of the copy. That is no difference.
+func TestCopySaysThatTheTargetHasDroppedEvents(t *testing.T) {
+	h := newTwoHubs(t, 4)
+	target, err := emulator.New(&emulator.Options{Hubs: []emulator.Hub{{Name: "events", Partitions: 4, Retention: emulator.Retention{Events: 100}}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { target.Close() })
+	h.target = target
+	place := filepath.Join(t.TempDir(), "place")
+	h.fillAll(t, 0, 60)
+	h.program().run(t, "copy", "--resume", place).want(t, exitOK)
+	h.fillAll(t, 60, 120)
+	h.program().run(t, "copy", "--resume", place).want(t, exitFailed, "not verified: the target: partition ", " no longer has all events of the copy, which begin at sequence number 0: its retention has dropped some")
+}
+
 // A hub that was made again under the same name is not gone on with.
 func TestCopyRefusesASourceThatIsAnother(t *testing.T) {
 	h := newTwoHubs(t, 4)

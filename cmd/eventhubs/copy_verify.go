@@ -27,14 +27,18 @@ func (c *copying) verify(ctx context.Context) error {
 	err := v.run(ctx)
 	stop()
 	switch {
-	case err != nil:
-		return fmt.Errorf("not verified: %w", err)
 	case len(c.differences) > 0:
 		shown := c.differences
 		if len(shown) > shownDifferences {
 			shown = append(slices.Clone(shown[:shownDifferences]), fmt.Sprintf("and %d more differences", len(shown)-shownDifferences))
 		}
-		return errors.New("the target differs from the source:\n  " + strings.Join(shown, "\n  "))
+		differs := errors.New("the target differs from the source:\n  " + strings.Join(shown, "\n  "))
+		if err != nil {
+			err = fmt.Errorf("where a difference begins was not found: %w", err)
+		}
+		return errors.Join(differs, err)
+	case err != nil:
+		return fmt.Errorf("not verified: %w", err)
 	}
 	c.verified = true
 	return nil
@@ -237,6 +241,9 @@ func (v *verification) targetStart(planned planTarget, want sums) (at start, err
 			remaining = s.count
 		}
 		first += min(max(extent.LastEnqueuedSequenceNumber-planned.Last-int64(remaining), 0), gone)
+	}
+	if first <= extent.LastEnqueuedSequenceNumber && (extent.IsEmpty || extent.BeginningSequenceNumber > first) {
+		return at, fmt.Errorf("partition %s no longer has all events of the copy, which begin at sequence number %d: its retention has dropped some", planned.ID, first)
 	}
 	return startAt(fmt.Sprint("sequence:", first), extent)
 }
