@@ -14,8 +14,8 @@ import (
 
 // A quick prints usual events from their encoding, several times as fast as by way of an
 // eventRecord, and allocates nothing. An event is usual if it has one data section, and nothing in
-// it needs a type of its own, except int and symbol. Any other event, also one that is malformed, is
-// left to the eventRecord. The two print the same.
+// it needs a type of its own, except int, symbol and timestamp. Any other event, also one that is
+// malformed or has very many properties, is left to the eventRecord. The two print the same.
 type quick struct {
 	partition string // immutable
 
@@ -113,12 +113,15 @@ func (q *quick) scanAnnotations(encoded []byte) bool {
 	return true
 }
 
+// mostMembers bounds the members of a usual map. Sorting more of them by insertion takes too long.
+const mostMembers = 128
+
 // scanMembers appends the members of an encoded map, in the order of their names. It reports false
 // if a name is twice there, is no text, or has another type than name's, or if a value is not usual.
 func scanMembers(members []quickMember, encoded []byte, name func(amqp.Raw) ([]byte, bool)) (_ []quickMember, ok bool) {
 	m, after, ok := amqp.NextRaw(encoded)
 	count, b, isMap := m.Map()
-	if !ok || !isMap || len(after) > 0 {
+	if !ok || !isMap || len(after) > 0 || count > 2*mostMembers {
 		return members, false
 	}
 	for ; count > 0; count -= 2 {
@@ -145,7 +148,7 @@ func scanMembers(members []quickMember, encoded []byte, name func(amqp.Raw) ([]b
 	return members, len(b) == 0
 }
 
-// usual reports whether appendUsual prints a value. A time is usual only where it has a field.
+// usual reports whether appendUsual prints a value.
 func usual(v amqp.Raw) bool {
 	if text, ok := v.Text(); ok {
 		return eventjson.IsText(text)

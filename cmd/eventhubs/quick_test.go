@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"math/rand/v2"
 	"testing"
 	"time"
@@ -113,6 +114,24 @@ func TestAnyEventIsPrintedTheSameQuickly(t *testing.T) {
 		}
 		if t.Failed() {
 			return
+		}
+	}
+}
+
+// Very many properties, in the wrong order, do not keep tail for minutes.
+func TestVeryManyPropertiesAreNotSortedQuickly(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 1))
+	for _, count := range []int{mostMembers, mostMembers + 1} {
+		m := amqp.Message{Annotations: placed(r), Data: [][]byte{{}}}
+		for i := range count {
+			m.ApplicationProperties = append(m.ApplicationProperties, amqp.Pair{Key: fmt.Sprint(count - i), Value: int64(i)})
+		}
+		encoded, err := m.AppendTo(nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, want := printedBoth(t, encoded), count <= mostMembers; got != want {
+			t.Errorf("%d properties: printed quickly is %v, want %v", count, got, want)
 		}
 	}
 }
