@@ -58,7 +58,6 @@ type copying struct {
 	// Owned by runCopy's goroutine.
 	sums       sums // of this run's events, to compare with the target
 	unreadable int  // events left out, with --on-unreadable skip
-	untaken    int  // events in the file of --undelivered that were not sent
 	replaced   int  // events that had a property of --source-properties
 	complete   bool // all partitions were read to their end
 
@@ -221,6 +220,11 @@ func (c *copying) describe() {
 	if c.options.publish.journal == nil && (c.options.resume != "" || c.options.publish.atLeastOnce) {
 		c.pub.progress.line("At least once: a run that is killed, or a retry with --at-least-once, may store events twice. --journal stores each once.")
 	}
+	for _, p := range c.parts {
+		if n := p.dropped(); n > 0 {
+			c.pub.progress.line(fmt.Sprintf("Partition %s: the source has dropped %s from sequence number %d on before this copy came to them.", p.id, counted(int(n), "event", "events"), p.last+1))
+		}
+	}
 	if !c.options.follow && c.options.until.end {
 		for _, p := range c.parts {
 			c.pub.progress.total += int(c.expected(p))
@@ -229,6 +233,18 @@ func (c *copying) describe() {
 	if s := c.pub.producer.Journal(); s != nil && c.pub.progress.total > 0 {
 		c.pub.progress.total += s.Recovered
 	}
+}
+
+// dropped returns how many sequence numbers after the place the source no longer has.
+func (p *copiedPartition) dropped() int64 {
+	next := p.start.extent.BeginningSequenceNumber
+	if p.start.extent.IsEmpty {
+		next = p.start.extent.LastEnqueuedSequenceNumber + 1
+	}
+	if p.last < 0 {
+		return 0 // the place is not known as a number
+	}
+	return max(next-p.last-1, 0)
 }
 
 // expected returns how many events the partition has for this run; 0 if that is not known.

@@ -228,7 +228,6 @@ func (f *feeding) leaveOut(p *copiedPartition, from *consumer.Event, cause error
 	case f.pub.undelivered == nil:
 		return fmt.Errorf("partition %s: %s cannot be copied (--undelivered FILE leaves it out): %w", p.id, from, cause)
 	default:
-		f.untaken++
 		f.pub.tally.refused()
 		r := undeliveredRecord{Message: eventjson.New(&from.Message), Partition: p.id, Outcome: eventhubs.NotStored.String(), Error: f.process.message(cause)}
 		if !f.pub.undelivered.write(r) {

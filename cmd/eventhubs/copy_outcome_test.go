@@ -238,6 +238,26 @@ func TestCopyVerifiesWhatTheSourceStillHas(t *testing.T) {
 	}
 }
 
+// Events that the source has dropped between two runs are lost, and that is said.
+func TestCopyNamesEventsThatTheSourceHasDropped(t *testing.T) {
+	h := newTwoHubs(t, 4)
+	source, err := emulator.New(&emulator.Options{Hubs: []emulator.Hub{{Name: "events", Partitions: 4, Retention: emulator.Retention{Events: 100}}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { source.Close() })
+	h.source = source
+	place := filepath.Join(t.TempDir(), "place")
+	h.fillAll(t, 0, 60)
+	h.program().run(t, "copy", "--resume", place).want(t, exitOK)
+	h.fill(t, "2", 60, 300)
+	got := h.program().run(t, "copy", "--resume", place)
+	got.want(t, exitOK, "Partition 2: the source has dropped 140 events from sequence number 60 on before this copy came to them.")
+	if n := strings.Count(got.stderr, "has dropped"); n != 1 {
+		t.Errorf("%d partitions are named, want 1: %s", n, got.stderr)
+	}
+}
+
 // The target no longer has the first events of the copy. That is no difference.
 func TestCopySaysThatTheTargetHasDroppedEvents(t *testing.T) {
 	h := newTwoHubs(t, 4)

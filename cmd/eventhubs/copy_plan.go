@@ -36,7 +36,7 @@ type copyPlan struct {
 type planPartition struct {
 	ID    string `json:"id"`
 	Since string `json:"since"`          // as --since takes it, not relative to anything
-	Into  string `json:"into,omitempty"` // with --by key: the target's partition for events without a key
+	Into  string `json:"into,omitempty"` // the target's partition for events without a key
 	Last  *int64 `json:"last,omitempty"` // sequence number of the last event that later runs need not copy
 }
 

@@ -10,7 +10,7 @@ type note struct {
 	bytes   int              // of the body
 	keyed   bool             // the event has a key
 	key     uint64           // hash of the key
-	record  *eventhubs.Event // of a record, with all types; nil otherwise
+	record  *eventhubs.Event // with all types, of a record or a copy; nil otherwise
 	stretch *stretch         // nil without --resume
 }
 
