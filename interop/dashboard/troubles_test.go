@@ -42,7 +42,10 @@ var troubles = []trouble{
 		s.well()
 		s.pass(5*time.Minute, s.order)
 	}, []string{"EventHubsPublishingFails", "EventHubsOldEvents"}},
-	{"unauthorized", shopKind{}, func(s *shop) {
+	// With longer pauses its events may grow old too.
+	{"unauthorized", shopKind{options: func(o *eventhubs.Options) {
+		o.Retry = eventhubs.RetryOptions{MaxRetries: 100, MaxRetryDelay: 10 * time.Second}
+	}}, func(s *shop) {
 		s.on(emulator.KindAttach, emulator.Reject("amqp:unauthorized-access", "'Send' claim(s) are required."))
 		s.server.CutAll()
 		s.pass(2*time.Minute+30*time.Second, s.order)
