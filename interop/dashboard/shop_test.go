@@ -133,6 +133,7 @@ func (s *shop) pass(d time.Duration, each func()) {
 			each()
 		}
 		time.Sleep(scrapeInterval)
+		synctest.Wait() // an answer may come at this moment
 		s.scrape()
 	}
 }
