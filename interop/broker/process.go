@@ -165,20 +165,22 @@ func (p *process) tell(ctx context.Context, what string) (count int, err error) 
 func (p *process) answer(ctx context.Context) (line, error) {
 	timer := time.NewTimer(answerLimit)
 	defer timer.Stop()
+	var err error
 	select {
 	case said := <-p.answers:
 		return said, nil
 	case <-p.ended:
-		select {
-		case said := <-p.answers: // its last line
-			return said, nil
-		default:
-			return line{}, p.err
-		}
+		err = p.err
 	case <-timer.C:
-		return line{}, fmt.Errorf("no output from %s for %v", p.name, answerLimit)
-	case <-ctx.Done():
-		return line{}, context.Cause(ctx)
+		err = fmt.Errorf("no output from %s for %v", p.name, answerLimit)
+	case <-ctx.Done(): // the program's end ends it, too
+		err = context.Cause(ctx)
+	}
+	select {
+	case said := <-p.answers: // its last line
+		return said, nil
+	default:
+		return line{}, err
 	}
 }
 
