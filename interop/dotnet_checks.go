@@ -363,7 +363,7 @@ func judgeDotnetConsumerReconnects(w *world, check string, s said) error {
 }
 
 // judgeDotnetOwners wants the receiver with the higher owner level to take over, and the others to
-// get an error.
+// get an error. The client may hand on events that it had before it has noticed its loss.
 func judgeDotnetOwners(_ *world, _ string, s said) error {
 	for _, name := range []string{"a, level 1", "b, level 2", "b again"} {
 		n, err := once[int](s, name)
@@ -375,6 +375,9 @@ func judgeDotnetOwners(_ *world, _ string, s said) error {
 		}
 	}
 	for name, text := range map[string]string{"a again": "higher epoch|New receiver", "c, no level": "non-epoch receiver is not allowed"} {
+		if _, err := once[int](s, name); err == nil && name == "a again" {
+			continue
+		}
 		got, err := once[struct {
 			Reason, Message string
 			IsTransient     bool

@@ -310,10 +310,11 @@ func TestTheDotnetClientMustBeToldOfWhoTookOver(t *testing.T) {
 	w := dotnetWorld(t, check)
 	lost := func(message string) about { return about{"reason": "ConsumerDisconnected", "message": message} }
 	again, none := lost("a receiver with a higher epoch '2' exists"), lost("… and so non-epoch receiver is not allowed")
-	say := func(b int, again, none about) []any {
+	say := func(b int, again any, none about) []any {
 		return []any{"a, level 1", 10, "b, level 2", b, "a again", again, "c, no level", none, "b again", 3}
 	}
 	wantSaid(t, w, check, "", say(10, again, none)...)
+	wantSaid(t, w, check, "", say(10, 10, none)...) // it had them before
 	wantSaid(t, w, check, `"b, level 2" received nothing`, say(0, again, none)...)
 	wantSaid(t, w, check, `"a again" heard`, say(10, none, none)...)
 	wantSaid(t, w, check, `"c, no level" heard`, say(10, again, about{"reason": "GeneralError"})...)
