@@ -226,7 +226,12 @@ func TestADamagedFileIsNamed(t *testing.T) {
 			}
 		}
 	}
-	tables := 0
+	tables, newest := 0, ""
+	for path := range files {
+		if filepath.Ext(path) == ".table" {
+			newest = max(newest, path)
+		}
+	}
 	for path, content := range files {
 		free := filepath.Ext(path) == ".free" // it has nothing
 		table := filepath.Ext(path) == ".table"
@@ -245,7 +250,8 @@ func TestADamagedFileIsNamed(t *testing.T) {
 		if err := os.Remove(path); err != nil {
 			t.Fatal(err)
 		}
-		if !judge(t, name+" is missing", dir) && !free {
+		// The journal may still have what is in the newest table. Then nothing is missing.
+		if !judge(t, name+" is missing", dir) && !free && path != newest {
 			t.Errorf("%s is missing, and no error says so", name)
 		}
 		restore()
