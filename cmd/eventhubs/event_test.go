@@ -65,6 +65,12 @@ func FuzzJSONString(f *testing.F) {
 	for _, seed := range []string{"", "plain", "\"\\/\b\f\n\r\t\x00\x1f\x7f", "ü€😀\u2028\u2029\ufffd", "\xff\xc3\x28", "<&>"} {
 		f.Add(seed)
 	}
+	const line = "a line of text that is longer than one step, and then longer than two of them"
+	for i := range len(line) { // plain bytes are skipped in steps
+		for _, middle := range []string{"\x00", "\n", "\x1f", "\"", "\\", "\x7f", "\x80", "\xff", "ü", "\u2028"} {
+			f.Add(line[:i] + middle + line[i:])
+		}
+	}
 	f.Fuzz(func(t *testing.T, text string) {
 		if got, want := string(eventjson.AppendString(nil, text)), encodeJSON(t, text); got != want {
 			t.Errorf("%q: got %s, want %s", text, got, want)

@@ -35,41 +35,34 @@ const (
 // bits. Only the lowest mark is exact.
 func below(w uint64, n uint64) uint64 { return w - eachByte*n }
 
-// unplain marks the bytes of a word that plainJSON does not have, by their high bits. Only the
-// lowest mark is exact. The other bits have no meaning.
-func unplain(w uint64) uint64 {
-	return w | below(w, ' ') | below(w^eachByte*'"', 1) | below(w^eachByte*'\\', 1)
-}
+// stops marks the bytes of a word that are control characters, beyond ASCII, a or b, by their high
+// bits. Each byte of a and b is the same. Only the lowest mark is exact. The other bits have no
+// meaning.
+func stops(w, a, b uint64) uint64 { return w | below(w, ' ') | below(w^a, 1) | below(w^b, 1) }
 
-// unprintable is unplain for bytes that are no printable ASCII.
-func unprintable(w uint64) uint64 { return w | below(w, ' ') | below(w^eachByte*0x7f, 1) }
-
-// skipPlain returns the place after bytes of text from i on that stand for themselves in JSON. The
-// bytes there may do so too.
-func skipPlain[T string | []byte](text T, i int) int {
-	for i+32 <= len(text) && (unplain(word(text, i))|unplain(word(text, i+8))|unplain(word(text, i+16))|unplain(word(text, i+24)))&highBits == 0 {
+// skip returns the place after bytes of text from i on that stops does not mark. The bytes there may
+// be so too.
+func skip[T string | []byte](text T, i int, a, b uint64) int {
+	for i+32 <= len(text) && (stops(word(text, i), a, b)|stops(word(text, i+8), a, b)|stops(word(text, i+16), a, b)|stops(word(text, i+24), a, b))&highBits == 0 {
 		i += 32
 	}
 	for i+8 <= len(text) {
-		n := bits.TrailingZeros64(unplain(word(text, i))&highBits) / 8 // 8 if there is no mark
+		n := bits.TrailingZeros64(stops(word(text, i), a, b)&highBits) / 8 // 8 if there is no mark
 		if i += n; n < 8 {
 			break
 		}
 	}
 	return i
+}
+
+// skipPlain skips bytes that stand for themselves in JSON.
+func skipPlain[T string | []byte](text T, i int) int {
+	return skip(text, i, eachByte*'"', eachByte*'\\')
 }
 
 // SkipPrintable returns the place after bytes of text from i on that are printable ASCII. The bytes
 // there may be so too.
 func SkipPrintable[T string | []byte](text T, i int) int {
-	for i+32 <= len(text) && (unprintable(word(text, i))|unprintable(word(text, i+8))|unprintable(word(text, i+16))|unprintable(word(text, i+24)))&highBits == 0 {
-		i += 32
-	}
-	for i+8 <= len(text) {
-		n := bits.TrailingZeros64(unprintable(word(text, i))&highBits) / 8 // 8 if there is no mark
-		if i += n; n < 8 {
-			break
-		}
-	}
-	return i
+	const delete = eachByte * 0x7f
+	return skip(text, i, delete, delete)
 }
