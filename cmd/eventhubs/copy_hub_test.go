@@ -35,6 +35,17 @@ func newTwoHubs(t *testing.T, partitions int) *twoHubs {
 	return h
 }
 
+// forget has another source, which keeps the newest events of each partition.
+func (h *twoHubs) forget(t *testing.T, kept int) {
+	t.Helper()
+	source, err := emulator.New(&emulator.Options{Hubs: []emulator.Hub{{Name: "events", Partitions: 4, Retention: emulator.Retention{Events: kept}}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { source.Close() })
+	h.source = source
+}
+
 // program has the two connection strings in its environment.
 func (h *twoHubs) program() program {
 	return program{env: map[string]string{fromNames.variable: h.source.ConnectionString(""), toNames.variable: h.target.ConnectionString("")}}

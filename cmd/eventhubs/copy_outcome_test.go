@@ -216,12 +216,7 @@ func TestCopyOfAPart(t *testing.T) {
 // The source no longer has some events that an earlier run has copied. The rest is compared.
 func TestCopyVerifiesWhatTheSourceStillHas(t *testing.T) {
 	h := newTwoHubs(t, 4)
-	source, err := emulator.New(&emulator.Options{Hubs: []emulator.Hub{{Name: "events", Partitions: 4, Retention: emulator.Retention{Events: 100}}}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { source.Close() })
-	h.source = source
+	h.forget(t, 100)
 	place := filepath.Join(t.TempDir(), "place")
 	for run := range 4 {
 		h.fillAll(t, run*60, run*60+60)
@@ -241,12 +236,7 @@ func TestCopyVerifiesWhatTheSourceStillHas(t *testing.T) {
 // Events that the source has dropped between two runs are lost, and that is said.
 func TestCopyNamesEventsThatTheSourceHasDropped(t *testing.T) {
 	h := newTwoHubs(t, 4)
-	source, err := emulator.New(&emulator.Options{Hubs: []emulator.Hub{{Name: "events", Partitions: 4, Retention: emulator.Retention{Events: 100}}}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { source.Close() })
-	h.source = source
+	h.forget(t, 100)
 	place := filepath.Join(t.TempDir(), "place")
 	h.fillAll(t, 0, 60)
 	h.program().run(t, "copy", "--resume", place).want(t, exitOK)
