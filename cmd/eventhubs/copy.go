@@ -53,7 +53,7 @@ type copying struct {
 	again   bool // an earlier run has begun the copy
 	parts   []*copiedPartition
 	largest int // bytes of an encoded event that the target takes
-	keeper  atomic.Pointer[placeKeeper]
+	keeper  atomic.Pointer[placeKeeper[int64]]
 
 	// Owned by runCopy's goroutine.
 	sums       sums // of this run's events, to compare with the target
@@ -125,7 +125,7 @@ func (c *copying) begin(ctx context.Context) error {
 	if err := c.savePlan(changed); err != nil {
 		return err
 	}
-	c.keeper.Store(newPlaceKeeper(opts.resume, c.plan))
+	c.keeper.Store(newCopyPlaces(opts.resume, c.plan))
 	c.sums = sums{}
 	c.largest = largestEvent(c.pub.producer.Stats())
 	c.pub.undelivered, err = createUndelivered(c.process, opts.publish.undelivered)

@@ -11,10 +11,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
-	"github.com/go-eventhubs/eventhubs"
 	"github.com/go-eventhubs/eventhubs/internal/connection"
 )
 
@@ -270,122 +268,25 @@ func lastCopied(directory string, checkpoint []byte) string {
 	return "partition " + printable(strings.Join(list, ", "))
 }
 
-// A placeKeeper keeps the places in the file of --resume. Every event before a place is stored, or
-// in the file of --undelivered, or was left out.
-type placeKeeper struct {
-	name string // of the file; immutable
-
-	mu      sync.Mutex // guards the fields below; writing the file is the only wait under it
-	plan    *copyPlan
-	parts   []places[int64] // as the plan's partitions
-	dirty   bool            // the file does not have all places yet
-	written time.Time
-	err     error // the first error of writing
-}
-
-// newPlaceKeeper returns nil without --resume.
-func newPlaceKeeper(name string, plan *copyPlan) *placeKeeper {
+// newCopyPlaces keeps the places of a copy in the file with its plan, as the plan's partitions. It
+// returns nil without --resume.
+func newCopyPlaces(name string, plan *copyPlan) *placeKeeper[int64] {
 	if name == "" {
 		return nil
 	}
-	k := &placeKeeper{name: name, plan: plan, parts: make([]places[int64], len(plan.Partitions))}
+	parts := make([]places[int64], len(plan.Partitions))
 	for i, p := range plan.Partitions {
-		k.parts[i].most, k.parts[i].place = 1, -1 // a partition is stored in its order, so a run that ends repeats nothing
+		parts[i].most, parts[i].place = 1, -1 // a partition is stored in its order, so a run that ends repeats nothing
 		if p.Last != nil {
-			k.parts[i].place = *p.Last
+			parts[i].place = *p.Last
 		}
 	}
-	return k
-}
-
-func (k *placeKeeper) offer(partition int) *stretch {
-	if k == nil {
-		return nil
-	}
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	return k.parts[partition].offer()
-}
-
-func (k *placeKeeper) accepted(partition int, s *stretch, last int64) {
-	if k == nil {
-		return
-	}
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	k.parts[partition].accepted(s, last)
-	k.advanceLocked(false)
-}
-
-func (k *placeKeeper) refused(partition int, s *stretch) {
-	if k == nil {
-		return
-	}
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	k.parts[partition].refused(s)
-}
-
-// pass sets the place after an event that is left out.
-func (k *placeKeeper) pass(partition int, last int64) {
-	if k == nil {
-		return
-	}
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	if k.parts[partition].pass(last) {
-		k.dirty = true
-	}
-}
-
-// outcome counts a batch. It runs on the producer's senders.
-func (k *placeKeeper) outcome(b *eventhubs.Batch, kept bool) {
-	if k == nil {
-		return
-	}
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	settle(b, kept)
-	k.advanceLocked(false)
-	if k.dirty && time.Since(k.written) >= placeEvery {
-		k.saveLocked()
-	}
-}
-
-func (k *placeKeeper) advanceLocked(end bool) {
-	for i := range k.parts {
-		if k.parts[i].advance(end) {
-			k.dirty = true
+	return &placeKeeper[int64]{parts: parts, write: func(parts []places[int64]) error {
+		for i := range parts {
+			if last := parts[i].place; last >= 0 {
+				plan.Partitions[i].Last = new(last)
+			}
 		}
-	}
-}
-
-func (k *placeKeeper) saveLocked() {
-	for i := range k.parts {
-		if last := k.parts[i].place; last >= 0 {
-			k.plan.Partitions[i].Last = new(last)
-		}
-	}
-	err := k.plan.write(k.name)
-	k.written, k.dirty = time.Now(), err != nil
-	if err != nil && k.err == nil {
-		k.err = withoutCall(err)
-	}
-}
-
-// close writes the places at the end of the run.
-func (k *placeKeeper) close() error {
-	if k == nil {
-		return nil
-	}
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	k.advanceLocked(true)
-	if k.dirty {
-		k.saveLocked()
-	}
-	if k.err != nil {
-		return fmt.Errorf("--resume: the places could not be kept: %w", k.err)
-	}
-	return nil
+		return plan.write(name)
+	}}
 }

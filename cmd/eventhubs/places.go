@@ -1,6 +1,127 @@
 package main
 
-import "github.com/go-eventhubs/eventhubs"
+import (
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/go-eventhubs/eventhubs"
+)
+
+// placeEvery is how often the file of --resume is written at most during the run.
+const placeEvery = time.Second
+
+// A placeKeeper keeps places in the file of --resume, one for each part of the input. Every event
+// before a place is stored, or in the file of --undelivered, or was left out. Events after it may be
+// stored too, since partitions do not wait for each other. A later run publishes them again. A nil
+// keeper, without --resume, keeps nothing.
+type placeKeeper[P any] struct {
+	write func([]places[P]) error // replaces the file; immutable
+
+	mu      sync.Mutex // guards the fields below; writing the file is the only wait under it
+	parts   []places[P]
+	dirty   bool      // the file does not have all places yet
+	written time.Time // when the file was last written
+	err     error     // the first error of writing
+}
+
+// offer counts an event of a part before it is offered to the producer, and returns its stretch.
+func (k *placeKeeper[P]) offer(part int) *stretch {
+	if k == nil {
+		return nil
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.parts[part].offer()
+}
+
+// accepted sets the place after the event offered last, which the producer has accepted. Its outcome
+// may have come before.
+func (k *placeKeeper[P]) accepted(part int, s *stretch, after P) {
+	if k == nil {
+		return
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.parts[part].accepted(s, after)
+	k.advanceLocked(part, false)
+}
+
+// refused takes back the event offered last, which the producer has not accepted. It is the last
+// event of the part.
+func (k *placeKeeper[P]) refused(part int, s *stretch) {
+	if k == nil {
+		return
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.parts[part].refused(s)
+}
+
+// pass sets the place after an event that is left out.
+func (k *placeKeeper[P]) pass(part int, after P) {
+	if k == nil {
+		return
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.parts[part].pass(after) {
+		k.dirty = true
+	}
+}
+
+// outcome counts that a batch is stored, or in the file of --undelivered, or neither. It runs on
+// the producer's senders.
+func (k *placeKeeper[P]) outcome(b *eventhubs.Batch, kept bool) {
+	if k == nil {
+		return
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	settle(b, kept)
+	k.advanceAllLocked(false)
+	if k.dirty && time.Since(k.written) >= placeEvery {
+		k.saveLocked()
+	}
+}
+
+// close writes the places at the end of the run.
+func (k *placeKeeper[P]) close() error {
+	if k == nil {
+		return nil
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.advanceAllLocked(true)
+	if k.dirty {
+		k.saveLocked()
+	}
+	if k.err != nil {
+		return fmt.Errorf("--resume: the place could not be kept: %w", k.err)
+	}
+	return nil
+}
+
+func (k *placeKeeper[P]) advanceAllLocked(end bool) {
+	for part := range k.parts {
+		k.advanceLocked(part, end)
+	}
+}
+
+// advanceLocked moves the place of a part over the stretches that are done.
+func (k *placeKeeper[P]) advanceLocked(part int, end bool) {
+	if k.parts[part].advance(end) {
+		k.dirty = true
+	}
+}
+
+func (k *placeKeeper[P]) saveLocked() {
+	err := k.write(k.parts)
+	k.written, k.dirty = time.Now(), err != nil
+	if err != nil && k.err == nil {
+		k.err = withoutCall(err)
+	}
+}
 
 // A places finds the place in an input before which every event has its outcome, for a later run to
 // go on at. Its owner locks it.

@@ -68,8 +68,8 @@ type publication struct {
 	target      *target
 	tally       *tally
 	progress    *progress
-	undelivered *undelivered // nil without --undelivered
-	resume      *resume      // nil without --resume
+	undelivered *undelivered             // nil without --undelivered
+	resume      *placeKeeper[checkpoint] // nil without --resume
 	producer    *eventhubs.BufferedProducer
 	metrics     *metricsserver.Server               // nil without --metrics
 	toldFull    atomic.Bool                         // the journal was full
@@ -320,10 +320,12 @@ func (pub *publication) feed(ctx context.Context, src *source) error {
 				full.Stop()
 			}
 			if !accepted {
-				pub.resume.refused(part)
+				pub.resume.refused(0, part)
 				return
 			}
-			pub.resume.accepted(part, e.after)
+			if pub.resume != nil {
+				pub.resume.accepted(0, part, *e.after)
+			}
 			if e.hadDelivery {
 				pub.leftOut++
 			}
@@ -386,7 +388,7 @@ func (pub *publication) note(e *entry, event *eventhubs.Event, from *notebook) *
 		return n
 	}
 	n := from.next()
-	n.bytes, n.record, n.stretch = len(e.body), e.event, pub.resume.offer()
+	n.bytes, n.record, n.stretch = len(e.body), e.event, pub.resume.offer(0)
 	if e.key != "" {
 		n.keyed, n.key = true, pub.tally.hash(e.key)
 	}

@@ -103,10 +103,11 @@ func (opts *publishOptions) journalFault(err error) error {
 // is in the journal, and returns a line about the place.
 func (pub *publication) goOn(src *source) (line string, err error) {
 	if pub.resume != nil {
-		from, err := pub.resume.load()
+		from, err := loadPlace(pub.options.resume)
 		if err != nil || from == nil {
 			return "", err
 		}
+		pub.resume.parts[0].place = *from // no event is offered yet
 		return src.goOn(*from)
 	}
 	if pub.options.journal == nil {

@@ -225,16 +225,16 @@ func TestResumeKeepsThePlaceOfAnEarlyOutcome(t *testing.T) {
 	for _, stored := range []bool{true, false} {
 		r := newResume(&publishOptions{resume: name})
 		for line := 1; line <= stretchEvents; line++ {
-			s := r.offer()
+			s := r.offer(0)
 			r.outcome(eventhubstest.NewBatch(eventhubs.Outcome{Storage: eventhubs.Stored}, &eventhubs.Event{Tag: &note{stretch: s}}), stored || line < stretchEvents)
-			r.accepted(s, &checkpoint{name: "input", line: line})
+			r.accepted(0, s, checkpoint{name: "input", line: line})
 		}
 		want := 0 // an event is neither stored nor kept
 		if stored {
 			want = stretchEvents
 		}
-		if r.places.place.line != want || len(r.places.stretches) > 0 == stored {
-			t.Errorf("stored %v: the place is line %d, with %d stretches left, want line %d", stored, r.places.place.line, len(r.places.stretches), want)
+		if got := &r.parts[0]; got.place.line != want || len(got.stretches) > 0 == stored {
+			t.Errorf("stored %v: the place is line %d, with %d stretches left, want line %d", stored, got.place.line, len(got.stretches), want)
 		}
 		if err := r.close(); err != nil {
 			t.Fatal(err)

@@ -379,7 +379,7 @@ func TestCopyEndsWhereUndeliveredCannotBeWritten(t *testing.T) {
 	plan := &copyPlan{Partitions: []planPartition{{ID: "0"}}}
 	c := &copying{process: &process{}, plan: plan, options: &copyOptions{publish: &publishOptions{undelivered: "lost"}}}
 	c.pub = &publication{tally: newTally(), progress: newProgress(io.Discard, 0, nil), undelivered: &undelivered{file: file, encoder: json.NewEncoder(file)}}
-	keeper := newPlaceKeeper(filepath.Join(t.TempDir(), "place"), plan)
+	keeper := newCopyPlaces(filepath.Join(t.TempDir(), "place"), plan)
 	c.keeper.Store(keeper)
 	f := &feeding{copying: c}
 	err = f.leaveOut(&copiedPartition{id: "0", last: -1}, &consumer.Event{Placed: true, SequenceNumber: 7}, errors.New("too large"))
