@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chromedp/cdproto/accessibility"
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/cdproto/log"
 	"github.com/chromedp/cdproto/network"
@@ -211,4 +212,39 @@ func eval[T any](t *testing.T, w *tab, expression string) T {
 		t.Fatalf("%s: %v", expression, err)
 	}
 	return value
+}
+
+// wantNames wants a name for each element that a screen reader names, and so many elements of each
+// role at least.
+func (w *tab) wantNames(t *testing.T, where string, least map[string]int) {
+	t.Helper()
+	tree, err := chromedp.Call(w.ctx, accessibility.GetFullAXTree, accessibility.GetFullAXTreeParams{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := func(v *accessibility.Value) string {
+		if v == nil {
+			return ""
+		}
+		return strings.Trim(string(v.Value), `"`)
+	}
+	roles := map[string]int{}
+	for _, n := range tree.Nodes {
+		if n.Ignored {
+			continue
+		}
+		role := text(n.Role)
+		roles[role]++
+		switch role {
+		case "button", "link", "searchbox", "combobox", "textbox", "region", "navigation", "columnheader", "rowheader", "image":
+			if text(n.Name) == "" {
+				t.Errorf("%s: a %s has no name", where, role)
+			}
+		}
+	}
+	for role, n := range least {
+		if roles[role] < n {
+			t.Errorf("%s: %d elements are a %s, want %d at least; there are %v", where, roles[role], role, n, roles)
+		}
+	}
 }

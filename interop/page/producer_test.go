@@ -10,7 +10,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/chromedp/cdproto/accessibility"
 	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/chromedp"
 
@@ -165,35 +164,7 @@ func TestTheProducersPageHasNamesForScreenReaders(t *testing.T) {
 	}
 	w := openProducerTab(t, page)
 	w.until(t, `document.querySelectorAll(".producer table").length === 4 && document.querySelectorAll("nav a").length === 3`)
-	tree, err := chromedp.Call(w.ctx, accessibility.GetFullAXTree, accessibility.GetFullAXTreeParams{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	text := func(v *accessibility.Value) string {
-		if v == nil {
-			return ""
-		}
-		return strings.Trim(string(v.Value), `"`)
-	}
-	roles := map[string]int{}
-	for _, n := range tree.Nodes {
-		if n.Ignored {
-			continue
-		}
-		role := text(n.Role)
-		roles[role]++
-		switch role {
-		case "button", "link", "region", "navigation", "columnheader", "rowheader", "image":
-			if text(n.Name) == "" {
-				t.Errorf("a %s has no name", role)
-			}
-		}
-	}
-	for role, least := range map[string]int{"main": 1, "navigation": 1, "heading": 10, "table": 4, "columnheader": 20, "rowheader": 20, "status": 1, "button": 1, "region": 4} {
-		if roles[role] < least {
-			t.Errorf("%d elements are a %s, want %d at least; there are %v", roles[role], role, least, roles)
-		}
-	}
+	w.wantNames(t, "two producers", map[string]int{"main": 1, "navigation": 1, "heading": 10, "table": 4, "columnheader": 20, "rowheader": 20, "status": 1, "button": 1, "region": 4})
 	w.do(t, chromedp.Click(`nav li:nth-child(3) a`))
 	w.until(t, `document.querySelectorAll(".producer").length === 1 && document.querySelector("h2").textContent === "producer 1" && document.title.startsWith("producer 1")`)
 	w.peaceful(t)
