@@ -6,6 +6,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/go-eventhubs/eventhubs/internal/amqp"
+	"github.com/go-eventhubs/eventhubs/internal/partitionkey"
 )
 
 // The annotations that the service puts on an event that somebody receives. They belong to that
@@ -45,10 +46,13 @@ func (e *Event) key() (string, error) {
 		return e.PartitionKey, nil
 	}
 	key, err := e.AMQP.key(e.PartitionKey)
-	if e.PartitionID != "" && e.PartitionKey == "" {
-		key = ""
+	if err != nil || e.PartitionID == "" || e.PartitionKey != "" {
+		return key, err
 	}
-	return key, err
+	if err := partitionkey.Check(key); err != nil {
+		return "", invalid("Event.AMQP.MessageAnnotations[%q] %v", partitionKeyAnnotation, err)
+	}
+	return "", nil
 }
 
 // key returns the partition key of the event. Own is the event's field; the message annotations may

@@ -238,6 +238,7 @@ func TestABadEventIsRefusedByName(t *testing.T) {
 		{&eventhubs.Event{AMQP: &eventhubs.AMQPMessage{MessageAnnotations: map[any]any{"x-opt-partition-key": 7}}}, "int"},
 		{&eventhubs.Event{PartitionKey: "b", AMQP: &eventhubs.AMQPMessage{MessageAnnotations: map[any]any{"x-opt-partition-key": "a"}}}, `"a"`},
 		{&eventhubs.Event{PartitionID: "0", AMQP: &eventhubs.AMQPMessage{MessageAnnotations: map[any]any{"x-opt-partition-key": 7}}}, "int"},
+		{&eventhubs.Event{PartitionID: "0", AMQP: &eventhubs.AMQPMessage{MessageAnnotations: map[any]any{"x-opt-partition-key": strings.Repeat("k", 129)}}}, `Event.AMQP.MessageAnnotations["x-opt-partition-key"] has 129`},
 		{&eventhubs.Event{Body: []byte{}, AMQP: &eventhubs.AMQPMessage{Body: &eventhubs.AMQPBody{Value: 1}}}, "Event.Body and Event.AMQP.Body are both set"},
 		{&eventhubs.Event{MessageID: "a", AMQP: &eventhubs.AMQPMessage{Properties: &eventhubs.AMQPProperties{MessageID: "a"}}}, "Event.MessageID and Event.AMQP.Properties.MessageID are both set"},
 		{&eventhubs.Event{CorrelationID: "a", AMQP: &eventhubs.AMQPMessage{Properties: &eventhubs.AMQPProperties{CorrelationID: uint64(1)}}}, "Event.CorrelationID and Event.AMQP.Properties.CorrelationID are both set"},
