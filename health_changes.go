@@ -29,7 +29,7 @@ type HealthChange struct {
 
 // HealthChanges returns the last changes of the producer's state, the oldest first. The producer
 // keeps 64 of them, with or without [Options.Logger]. A reminder that trouble lasts is not a change,
-// unless it follows changes that were left out. A failed journal is a change ([ErrJournal]).
+// unless it follows changes that were left out. A failed journal is one more ([ErrJournal]).
 // HealthChanges does not block, and may be called at any time, also from a handler.
 func (p *BufferedProducer) HealthChanges() []HealthChange {
 	changes := p.observer.health.changes()

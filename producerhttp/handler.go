@@ -30,7 +30,7 @@ type Options struct {
 	Hosts []string
 }
 
-// A Handler answers for the producers that were added to it. It starts no goroutine. Its methods
+// A Handler answers for the producers that were added to it. The zero value has none. It starts no goroutine. Its methods
 // may be called from any number of goroutines, and none of them waits for the service.
 type Handler struct {
 	hosts []string // immutable
@@ -45,7 +45,7 @@ func New(producer *eventhubs.BufferedProducer, options *Options) *Handler {
 	if options == nil {
 		options = &Options{}
 	}
-	h := &Handler{hosts: slices.Clone(options.Hosts), producers: map[string]*eventhubs.BufferedProducer{}}
+	h := &Handler{hosts: slices.Clone(options.Hosts)}
 	if producer != nil {
 		h.add(cmp.Or(options.Name, producer.EventHubName()), producer)
 	}
@@ -78,6 +78,9 @@ func (h *Handler) add(name string, producer *eventhubs.BufferedProducer) (added 
 	defer h.mu.Unlock()
 	if other, taken := h.producers[name]; taken {
 		return other == producer
+	}
+	if h.producers == nil {
+		h.producers = make(map[string]*eventhubs.BufferedProducer)
 	}
 	h.producers[name] = producer
 	producerview.Moments(producer) // from now on it keeps them

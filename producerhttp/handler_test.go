@@ -207,6 +207,10 @@ func TestSeveralProducersAreNamed(t *testing.T) {
 			t.Errorf("without producers the JSON is %s", got)
 		}
 		wantAll(t, "page", get(t, h, "/?format=html"), "There are no producers.")
+		zero := new(producerhttp.Handler)
+		if err := zero.Add("orders", orders); err != nil || !strings.Contains(get(t, zero, "/"), "orders") {
+			t.Errorf("the zero handler takes a producer: %v", err)
+		}
 		const harmful = `<b onclick="x">&?=`
 		for name, p := range map[string]*eventhubs.BufferedProducer{"orders": orders, harmful: audit} {
 			for range 2 { // the same once more is no error
