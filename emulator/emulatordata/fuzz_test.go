@@ -17,6 +17,11 @@ func FuzzDecoders(f *testing.F) {
 		{Log: "l", Entry: entry, Removed: 1, Oldest: emulator.Entry{First: 7, Offset: 90, Enqueued: begin}},
 	}
 	f.Add(append(appendUpdate(nil, changes, true)[1:], entry.Message...))
+	// What no store writes is refused.
+	f.Add(append(appendUpdate(nil, []emulator.Change{{Log: "l", Entry: entry}, {Log: "m", Entry: entry}}, false)[1:], entry.Message...))
+	f.Add([]byte{1, changeLog, 1, 'l', flagRemoved, 0, 7, 90, 0, 1, 5, 11, 0}) // it removes none
+	f.Add([]byte{1, changeLog, 0, flagEntry, 7, 90, 0, 1, 5, 11, 0})           // of no log
+	f.Add([]byte{1, changeLog, 1, 'l', 8})                                     // a flag that is not known
 	f.Add(append(appendStoredHead(nil, entry, entry), entry.Message...))
 	g := granule{table: 3, place: 1, length: 2, sum: 3, entries: 1, after: 9}
 	g.setHead(entry)

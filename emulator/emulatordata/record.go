@@ -21,6 +21,8 @@ const (
 	flagRemoved = 1 // removed, oldest
 	flagEntry   = 2 // the entry without its message
 	flagPieces  = 4 // the message begins with the pieces before
+
+	knownFlags = flagRemoved | flagEntry | flagPieces
 )
 
 // appendUpdate appends a record of changes, without the message of their entry, if there is one.
@@ -78,31 +80,60 @@ func readUpdate(record []byte) (changes []emulator.Change, pieces bool, err erro
 		case changeDelete:
 			c.Key = d.bytes()
 		case changeDrop:
-			c.Log, c.Drop = string(d.bytes()), true
+			c.Log, c.Drop = d.logName(), true
 		case changeLog:
-			c.Log = string(d.bytes())
-			flags := d.byte()
-			if flags&flagRemoved != 0 {
-				c.Removed, c.Oldest = int(d.number()), d.entry()
-			}
-			if flags&flagEntry != 0 {
-				entry = new(d.entry())
-				c.Entry = entry
-				pieces = flags&flagPieces != 0
+			c, pieces = d.logChange(pieces)
+			if c.Entry != nil && entry != nil {
+				d.refuse("two changes have an entry: of the log %q, too", c.Log)
+			} else if c.Entry != nil {
+				entry = c.Entry
 			}
 		default:
-			if d.err == nil {
-				d.err = fmt.Errorf("a change of the kind %d is not known", kind)
-			}
+			d.refuse("a change of the kind %d is not known", kind)
 		}
 		changes = append(changes, c)
 	}
 	if entry != nil {
 		entry.Message = d.rest
-	} else if len(d.rest) > 0 && d.err == nil {
-		d.err = fmt.Errorf("%d bytes follow the changes", len(d.rest))
+	} else if len(d.rest) > 0 {
+		d.refuse("%d bytes follow the changes", len(d.rest))
 	}
 	return changes, pieces, d.err
+}
+
+// logChange reads what appendLogChange has written. Pieces stays as it was, if no entry is in it.
+func (d *decoder) logChange(pieces bool) (emulator.Change, bool) {
+	c := emulator.Change{Log: d.logName()}
+	flags := d.byte()
+	if flags&^knownFlags != 0 {
+		d.refuse("a change of the log %q has the flags %#x, which are not known", c.Log, flags)
+	}
+	if flags&flagRemoved != 0 {
+		c.Removed, c.Oldest = int(d.number()), d.entry()
+		if c.Removed <= 0 {
+			d.refuse("a change removes %d entries of the log %q", c.Removed, c.Log)
+		}
+	}
+	if flags&flagEntry != 0 {
+		c.Entry = new(d.entry())
+		pieces = flags&flagPieces != 0
+	}
+	return c, pieces
+}
+
+func (d *decoder) logName() string {
+	name := string(d.bytes())
+	if name == "" {
+		d.refuse("a log has no name")
+	}
+	return name
+}
+
+// refuse ends the reading, unless an error has ended it before.
+func (d *decoder) refuse(format string, args ...any) {
+	if d.err == nil {
+		d.err = fmt.Errorf(format, args...)
+	}
 }
 
 func (d *decoder) byte() byte {
