@@ -30,8 +30,8 @@ func FuzzReadValue(f *testing.F) {
 		if err != nil {
 			return
 		}
-		if skipErr == nil && !bytes.Equal(skipped, rest) {
-			t.Errorf("skipping leaves %d bytes, decoding %d", len(skipped), len(rest))
+		if skipErr != nil || !bytes.Equal(skipped, rest) {
+			t.Errorf("skipping leaves %d bytes, error %v; decoding leaves %d", len(skipped), skipErr, len(rest))
 		}
 		again, err := AppendValue(nil, v)
 		if err != nil {

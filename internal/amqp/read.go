@@ -66,8 +66,10 @@ func splitCount(code byte, data []byte) (count int, rest []byte, err error) {
 
 // SkipValue returns the bytes after the value at the start of b. It looks no deeper than the
 // outermost size, so the skipped value need not be decodable. Errors wrap [ErrMalformed].
-func SkipValue(b []byte) (rest []byte, err error) {
-	for range maxDepth {
+func SkipValue(b []byte) (rest []byte, err error) { return skipValue(b, 0) }
+
+func skipValue(b []byte, depth int) (rest []byte, err error) {
+	for ; depth <= maxDepth; depth++ {
 		if len(b) == 0 {
 			return nil, errShort
 		}
@@ -77,12 +79,8 @@ func SkipValue(b []byte) (rest []byte, err error) {
 			_, rest, err = split(code, b)
 			return rest, err
 		}
-		// A descriptor is itself a value. A described descriptor is legal syntax, but no known peer
-		// sends it.
-		if len(b) > 0 && b[0] == codeDescribed {
-			return nil, fmt.Errorf("%w: described descriptor", ErrMalformed)
-		}
-		if b, err = SkipValue(b); err != nil {
+		// A descriptor is itself a value, and may be described.
+		if b, err = skipValue(b, depth+1); err != nil {
 			return nil, err
 		}
 	}

@@ -40,7 +40,7 @@ func TestValuesSurviveEncoding(t *testing.T) {
 		"", "text", long, Symbol(""), Symbol("sym"), Symbol(strings.Repeat("s", 400)), []byte{}, []byte{1, 2}, []byte(long),
 		List{}, List{nil, int32(1), "x", List{true}}, many,
 		Map{}, Map{{"k", int64(1)}, {Symbol("s"), nil}, {uint64(3), Map{}}}, Map{{"big", long}},
-		Described{Symbol("d:x"), List{int32(1)}}, Described{uint64(0x468C00000004), "amqp.annotation.x-opt-offset > '-1'"},
+		Described{Symbol("d:x"), List{int32(1)}}, Described{Described{Symbol("d:x"), Described{Symbol("d:y"), "z"}}, Described{uint64(1), true}}, Described{uint64(0x468C00000004), "amqp.annotation.x-opt-offset > '-1'"},
 		[]string{"a", long}, []Symbol{"a"}, []bool{true, false}, []int8{-1}, []int16{-1}, []int32{1, -1}, []int64{1, 1 << 40},
 		[]uint16{1}, []uint32{1}, []uint64{1}, []float32{1}, []float64{1}, []time.Time{testTime}, []UUID{{1}}, []Char{'x'},
 		[][]byte{{1}, {}}, []string{}, []Symbol{}, []int32{},
@@ -182,6 +182,21 @@ func TestMalformedValues(t *testing.T) {
 	for _, tt := range tests {
 		if v, _, err := ReadValue(tt.in); !errors.Is(err, ErrMalformed) {
 			t.Errorf("%s: got %v, error %v", tt.name, v, err)
+		}
+	}
+}
+
+func TestNestingIsBoundedInTheSameWayForSkippingAndDecoding(t *testing.T) {
+	for _, levels := range []int{1, maxDepth, maxDepth + 1, 1000} {
+		for name, b := range map[string][]byte{
+			"descriptors": append(bytes.Repeat([]byte{0}, levels), bytes.Repeat([]byte{0x41}, levels+1)...),
+			"values":      append(bytes.Repeat([]byte{0, 0x41}, levels), 0x41),
+		} {
+			_, rest, err := ReadValue(b)
+			skipped, skipErr := SkipValue(b)
+			if good := levels <= maxDepth; good != (err == nil) || good != (skipErr == nil) || len(rest)+len(skipped) > 0 {
+				t.Errorf("%d %s: decoding leaves %x, error %v; skipping leaves %x, error %v; want an error only beyond %d", levels, name, rest, err, skipped, skipErr, maxDepth)
+			}
 		}
 	}
 }
