@@ -90,7 +90,7 @@ func (r *record) event() (*eventhubs.Event, error) {
 	if e.Properties, err = parseNamed("property", r.Properties, r.Types.Properties); err != nil {
 		return nil, err
 	}
-	annotations, err := parseNamed("annotation", r.Annotations, r.Types.Annotations)
+	annotations, err := parseAnnotations("annotation", r.Annotations, r.Types.Annotations)
 	if err != nil {
 		return nil, err
 	}
@@ -114,7 +114,7 @@ func (r *record) event() (*eventhubs.Event, error) {
 	if beyond.Header, err = r.header(); err != nil {
 		return nil, err
 	}
-	footer, err := parseNamed("footer", r.Footer, r.Types.Footer)
+	footer, err := parseAnnotations("footer", r.Footer, r.Types.Footer)
 	if err != nil {
 		return nil, err
 	}
@@ -167,12 +167,38 @@ func parseNamed(what string, contents map[string]json.RawMessage, types map[stri
 	values := make(map[string]any, len(contents))
 	for name, content := range contents {
 		value, err := parseValue(types[name], content)
+		if err == nil {
+			err = encodable(value)
+		}
 		if err != nil {
 			return nil, fmt.Errorf("its %s %q is %w", what, name, err)
 		}
 		values[name] = value
 	}
 	return values, nil
+}
+
+// encodable returns an error if a value has no AMQP form, as one that is nested too deep. The
+// producer would refuse its event, which ends the reading.
+func encodable(v any) error {
+	switch v.(type) {
+	case nil, bool, string, int64, uint64, float64:
+		return nil
+	}
+	if _, err := amqp.AppendValue(nil, v); err != nil {
+		return fmt.Errorf("a value that cannot be sent: %s", strings.ReplaceAll(err.Error(), "amqp: ", ""))
+	}
+	return nil
+}
+
+// parseAnnotations parses a map whose names are symbols.
+func parseAnnotations(what string, contents map[string]json.RawMessage, types map[string]string) (map[string]any, error) {
+	for name := range contents {
+		if !isASCII(name) {
+			return nil, fmt.Errorf("its %s %q has a name that is not ASCII", what, name)
+		}
+	}
+	return parseNamed(what, contents, types)
 }
 
 // isOfOneHub reports whether an annotation belongs to the event's old hub only: its place there,
@@ -310,6 +336,9 @@ func (r *record) bodyValue() (body eventhubs.AMQPBody, err error) {
 		sections, ok := splitList(r.BodyValue)
 		for i, section := range sections {
 			list, err := parseList(section)
+			if err == nil {
+				err = encodable(list)
+			}
 			if err != nil {
 				return body, fmt.Errorf("its bodyValue has a section %d that is %w", i, err)
 			}
@@ -324,7 +353,10 @@ func (r *record) bodyValue() (body eventhubs.AMQPBody, err error) {
 		body.Data = [][]byte{nil}
 		return body, nil
 	}
-	if body.Value, err = parseValue(r.Types.Body, r.BodyValue); err != nil {
+	if body.Value, err = parseValue(r.Types.Body, r.BodyValue); err == nil {
+		err = encodable(body.Value)
+	}
+	if err != nil {
 		return body, fmt.Errorf("its bodyValue is %w", err)
 	}
 	if r.Types.Body == eventjson.KindNull {
