@@ -185,7 +185,7 @@ func (pub *publication) check(ctx context.Context, src *source) (err error) {
 	if pub.options.noCheck {
 		return nil
 	}
-	stop := pub.progress.watch(src.checked)
+	stop := pub.progress.watch(src.checking)
 	defer stop()
 	pub.progress.total, err = src.check(ctx)
 	return err

@@ -208,13 +208,13 @@ func TestTheCheckHasABar(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got, want := s.checked(), "[....................] 0 bytes of 4.88 KiB checked"; got != want {
+	if got, want := s.checking(), "[....................] 0 bytes of 4.88 KiB checked"; got != want {
 		t.Errorf("before: got %q want %q", got, want)
 	}
 	if _, err := s.check(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if got, want := s.checked(), "[####################] 4.88 KiB of 4.88 KiB checked"; got != want {
+	if got, want := s.checking(), "[####################] 4.88 KiB of 4.88 KiB checked"; got != want {
 		t.Errorf("after: got %q want %q", got, want)
 	}
 }

@@ -70,6 +70,7 @@ type source struct {
 	consumed atomic.Int64 // bytes of the files, by all passes so far
 
 	// Owned by the iteration over entries.
+	checked      int64 // bytes that check has read; 0 without it
 	skipped      int   // bad entries left out in this pass
 	firstSkipped error // the first of them
 	last         place // of the latest entry
@@ -190,6 +191,7 @@ func (s *source) check(ctx context.Context) (events int, err error) {
 	if !s.readsTwice() {
 		return 0, nil
 	}
+	before := s.consumed.Load()
 	for _, err := range s.pass() {
 		if err == nil {
 			err = ctx.Err()
@@ -199,11 +201,12 @@ func (s *source) check(ctx context.Context) (events int, err error) {
 		}
 		events++
 	}
+	s.checked = s.consumed.Load() - before
 	return events * s.repeat, nil
 }
 
-// checked returns a bar that shows how far check is.
-func (s *source) checked() string {
+// checking returns a bar that shows how far check is.
+func (s *source) checking() string {
 	read := s.consumed.Load()
 	return bar(float64(read)/float64(max(s.size, 1))) + fmt.Sprintf("%s of %s checked", size(read), size(s.size))
 }
@@ -225,6 +228,7 @@ func (m *meter) Read(p []byte) (int, error) {
 func (s *source) entries() iter.Seq2[*entry, error] {
 	return func(yield func(*entry, error) bool) {
 		for range s.repeat {
+			before := s.consumed.Load()
 			for e, err := range s.pass() {
 				if err == nil {
 					s.last = e.place
@@ -232,6 +236,10 @@ func (s *source) entries() iter.Seq2[*entry, error] {
 				if !yield(e, err) || err != nil {
 					return
 				}
+			}
+			if read := s.consumed.Load() - before; read < s.checked {
+				yield(nil, fmt.Errorf("the input was shortened after the check, which read %d bytes: now it has %d, and the last event may be a part of a line", s.checked, read))
+				return
 			}
 		}
 	}

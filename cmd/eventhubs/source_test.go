@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"os/exec"
@@ -43,6 +44,36 @@ func TestAFileThatVanishesIsAFailureOnceItIsPublishedInPart(t *testing.T) {
 	}
 	if _, bad := errors.AsType[*inputError](last); bad || !errors.Is(last, os.ErrNotExist) {
 		t.Errorf("got %v, want that the file is not there, and not as bad input", last)
+	}
+}
+
+// A log that is rotated by copying and truncating gets shorter while it is read.
+func TestAFileThatIsShortenedAfterTheCheckIsAFailure(t *testing.T) {
+	for name, content := range map[string]string{"lines are gone": "a\nb\n", "a part of the last line is gone": "a\nb\nc", "empty": "", "grown": "a\nb\ncd\ne", "as it was": "a\nb\ncd\n"} {
+		t.Run(name, func(t *testing.T) {
+			file := writeFile(t, "a\nb\ncd\n")
+			s, err := openSource(t.Context(), nil, &publishOptions{files: []string{file}, format: formatLines, repeat: 1})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := s.check(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(file, []byte(content), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			var last error
+			for _, err := range s.entries() {
+				last = err
+			}
+			want := fmt.Sprintf("the input was shortened after the check, which read 7 bytes: now it has %d, and the last event may be a part of a line", len(content))
+			if len(content) >= 7 {
+				want = "<nil>"
+			}
+			if _, bad := errors.AsType[*inputError](last); bad || fmt.Sprint(last) != want {
+				t.Errorf("got %v, want %s, and not as bad input", last, want)
+			}
+		})
 	}
 }
 
