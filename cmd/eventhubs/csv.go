@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
+	"strings"
 	"unicode/utf8"
 
 	"github.com/go-eventhubs/eventhubs/internal/eventjson"
@@ -39,6 +41,8 @@ func newTable(header []byte, separator rune) (*table, error) {
 		switch {
 		case name == "":
 			return nil, unfit("its header has no name for column %d", i+1)
+		case strings.ContainsRune(name, '\r'):
+			return nil, unfit("its header has a carriage return in it: lines end in \\n or \\r\\n; for a file whose lines end in \\r alone: tr '\\r' '\\n'")
 		case seen[name]:
 			return nil, unfit("its header has the name %q twice", name)
 		}
@@ -53,6 +57,16 @@ func newTable(header []byte, separator rune) (*table, error) {
 		}
 	}
 	return t, nil
+}
+
+// find refuses a header without the columns of fields, since no row would have them.
+func (t *table) find(f *fields) error {
+	for _, path := range f.paths() {
+		if !slices.Contains(t.names, path[0]) {
+			return unfit("its header has no column %q; it has %s", path[0], strings.Join(t.names, ", "))
+		}
+	}
+	return nil
 }
 
 // read returns the values of a row, valid until the next call.

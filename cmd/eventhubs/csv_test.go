@@ -47,6 +47,26 @@ func TestRowsOfCSVBecomeObjects(t *testing.T) {
 	}
 }
 
+// A column's name may have dots, since a row has no objects in it.
+func TestAPathIsTheNameOfAColumn(t *testing.T) {
+	server, got := publishTo(t, "customer.id,a.b\n7,x\n", "--format", "csv", "--key", "customer.id", "--message-id", "a.b", "--property-field", "p=a.b", "-")
+	got.want(t, exitOK)
+	m := allEvents(t, server)[`{"customer.id":"7","a.b":"x"}`]
+	key, _ := m.Annotations.Get(eventjson.KeyAnnotation)
+	p, _ := m.ApplicationProperties.Get("p")
+	if m.Properties == nil || m.Properties.MessageID != "x" || key != "7" || p != "x" {
+		t.Errorf("got the message id %+v, the key %v and the property %v, want x, 7 and x", m.Properties, key, p)
+	}
+}
+
+// Each row would be bad, so --skip-bad would leave out all of them.
+func TestAColumnThatTheHeaderLacksIsNamed(t *testing.T) {
+	for _, option := range []string{"--key=id", "--message-id=id", "--correlation-id=id", "--property-field=p=id"} {
+		_, got := publishTo(t, "Id,kind\n7,order\n", "--format", "csv", "--skip-bad", option, "-")
+		got.want(t, exitBadInput, `standard input: its header has no column "id"; it has Id, kind`)
+	}
+}
+
 func TestKeysAndPropertiesComeFromColumns(t *testing.T) {
 	server, got := publishTo(t, "id,kind\n7,order\n", "--format", "csv", "--key", "kind", "--message-id", "id", "--property-field", "k=kind", "-")
 	got.want(t, exitOK)
@@ -71,6 +91,7 @@ func TestWhatIsNoRowOfCSVIsBad(t *testing.T) {
 		"a;b\n1;2\n":          `its header is the one name "a;b"; if ';' separates the columns, give --separator`,
 		"\"a\n":               "its header is a quoted value is open",
 		"\xff\n":              "its header is not text in UTF-8",
+		"a,b\r1,2\r3,4\r":     `its header has a carriage return in it: lines end in \n or \r\n; for a file whose lines end in \r alone: tr '\r' '\n'`,
 		"a\n" + strings.Repeat("x", maxEventBytes-3) + "\n":            "line 2: longer than 1045504 bytes",
 		"a\n\"" + strings.Repeat("x\n", maxEventBytes/2+1) + "\"\n1\n": "line 2: a quoted value is open until line 522754, and the row is longer than",
 	} {

@@ -29,6 +29,33 @@ func (f *fields) any() bool {
 	return len(f.key)+len(f.messageID)+len(f.correlationID)+len(f.properties) > 0
 }
 
+// paths returns all paths.
+func (f *fields) paths() (all [][]string) {
+	for _, path := range [][]string{f.key, f.messageID, f.correlationID} {
+		if len(path) > 0 {
+			all = append(all, path)
+		}
+	}
+	for _, p := range f.properties {
+		all = append(all, p.path)
+	}
+	return all
+}
+
+// flatten makes each path the name of one field, as columns of CSV have them.
+func (f *fields) flatten() {
+	one := func(path []string) []string {
+		if len(path) == 0 {
+			return nil
+		}
+		return []string{strings.Join(path, ".")}
+	}
+	f.key, f.messageID, f.correlationID = one(f.key), one(f.messageID), one(f.correlationID)
+	for i := range f.properties {
+		f.properties[i].path = one(f.properties[i].path)
+	}
+}
+
 // parsePath parses a dotted path.
 func parsePath(text string) ([]string, error) {
 	path := strings.Split(text, ".")

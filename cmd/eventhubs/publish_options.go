@@ -208,6 +208,9 @@ func parsePublish(p *process, args []string) (*publishOptions, error) {
 	if err := opts.checkSending(given); err != nil {
 		return nil, err
 	}
+	if opts.format == formatCSV {
+		opts.fields.flatten()
+	}
 	return opts, opts.read(given)
 }
 

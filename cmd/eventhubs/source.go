@@ -339,7 +339,11 @@ func (s *source) header(c *cutter, in *input) (*table, error) {
 	if err != nil {
 		return nil, err
 	}
-	return newTable(row, s.separator)
+	t, err := newTable(row, s.separator)
+	if err == nil {
+		err = t.find(&s.fields)
+	}
+	return t, err
 }
 
 // bare makes a cutter at the beginning of a file or stream, after its byte order mark, whose length
