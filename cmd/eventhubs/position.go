@@ -46,7 +46,11 @@ func parsePosition(option, text string, now time.Time) (position, error) {
 		from.sequence = &n
 		return from, nil
 	}
-	if t, ok := parseMoment(strings.TrimPrefix(text, "time:"), now); ok {
+	moment := strings.TrimPrefix(text, "time:")
+	if t, ok := parseMoment(moment, now); ok {
+		if t.After(now) && !strings.Contains(moment, "T") { // a duration
+			return from, badInput("%s is %q, a time to come; the time before now is -%s", option, text, strings.TrimPrefix(moment, "+"))
+		}
 		from.time = &t
 		return from, nil
 	}

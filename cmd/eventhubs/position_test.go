@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -15,6 +16,20 @@ func TestPositionsThatAreNoneAreRefused(t *testing.T) {
 	} {
 		if from, err := parsePosition("--from", text, time.Unix(0, 0)); err == nil {
 			t.Errorf("%q is taken for %+v", text, from)
+		}
+	}
+}
+
+// A missing minus sign would mean a time at which nothing is stored yet.
+func TestAPositionIsNoTimeToCome(t *testing.T) {
+	for text, want := range map[string]string{
+		"15m":       `--from is "15m", a time to come; the time before now is -15m`,
+		"time:2d1h": `--from is "time:2d1h", a time to come; the time before now is -2d1h`,
+		"+1h":       `--from is "+1h", a time to come; the time before now is -1h`,
+		"-15m":      "<nil>", "0s": "<nil>", "2026-01-31T12:00:00Z": "<nil>",
+	} {
+		if _, err := parsePosition("--from", text, time.Unix(0, 0)); fmt.Sprint(err) != want {
+			t.Errorf("%s: got %v, want %s", text, err, want)
 		}
 	}
 }
