@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"flag"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -256,6 +257,9 @@ func (opts *publishOptions) registerInput(flags *flag.FlagSet) {
 			return errors.New("want NAME=VALUE, for example source=import")
 		case !utf8.ValidString(text):
 			return errors.New("not text in UTF-8")
+		}
+		if other, twice := opts.properties[name]; twice {
+			return fmt.Errorf("the property %q is given already, as %q; give it once", name, other)
 		}
 		opts.properties[name] = value
 		return nil

@@ -209,6 +209,7 @@ func TestWrongCommandLinesExitWith2(t *testing.T) {
 		{"property of no field", []string{"publish", "--property-field", "a", file}, exitBadInput, "want NAME=PATH"},
 		{"property of a broken path", []string{"publish", "--property-field", "a=b..c", file}, exitBadInput, "names with single dots between"},
 		{"property twice", []string{"publish", "--property", "a=1", "--property-field", "a=b", file}, exitBadInput, `the property "a" is given twice`},
+		{"property with two values", []string{"publish", "--property", "a=1", "--property", "a=2", file}, exitBadInput, `--property is "a=2"; the property "a" is given already, as "1"; give it once`},
 		{"separator of lines", []string{"publish", "--separator", ";", file}, exitBadInput, "--separator is for --format csv only"},
 		{"long separator", []string{"publish", "--format", "csv", "--separator", ";;", file}, exitBadInput, "must be one character"},
 		{"separator that quotes", []string{"publish", "--format", "csv", "--separator", `"`, file}, exitBadInput, "must be one character"},
