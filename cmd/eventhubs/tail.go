@@ -264,9 +264,12 @@ func (t *tail) failure(a arrival) error {
 
 // explainReading explains why a partition cannot be read.
 func explainReading(group, partition string, err error) error {
-	// The hub and the partition exist, so the group is missing.
+	// The hub and the partition were there a moment ago, and each hub has the default group.
 	if e, ok := errors.AsType[*connection.Error](err); ok && e.Condition == "amqp:not-found" {
-		return badInput("there is no consumer group %q: %s", group, e.Description)
+		if group == defaultGroup {
+			return badInput("the event hub is gone: %w", e)
+		}
+		return badInput("there is no consumer group %q, or the event hub is gone: %s", group, e.Description)
 	}
 	return fmt.Errorf("partition %s: %w", partition, err)
 }

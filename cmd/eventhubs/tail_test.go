@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -190,6 +191,27 @@ func TestTailReadsOnePartitionOfOneGroup(t *testing.T) {
 		if g := <-groups; g != "audit 2" {
 			t.Errorf("it reads as %q, want audit 2", g)
 		}
+	}
+}
+
+func TestTailTellsThatItsHubWasDeleted(t *testing.T) {
+	for group, want := range map[string]string{
+		"$Default": "eventhubs: the event hub is gone: amqp:not-found: ",
+		"own":      `eventhubs: there is no consumer group "own", or the event hub is gone: `,
+	} {
+		server := startServer(t)
+		if err := server.AddHub(emulator.Hub{Name: "orders", Partitions: 4, ConsumerGroups: []string{"own"}}); err != nil {
+			t.Fatal(err)
+		}
+		tail := program{env: map[string]string{connectionEnv: server.ConnectionString("")}}.start(t, "tail", "--hub", "orders", "--group", group)
+		tail.stderr.await(t, "Reading 4 partitions from latest.\n")
+		if err := server.DeleteHub("orders"); err != nil {
+			t.Fatal(err)
+		}
+		_, _ = io.Copy(io.Discard, tail.stdout) // until it ends by itself
+		status := tail.stop()
+		said, _ := tail.stderr.get()
+		result{status: status, stderr: said}.want(t, exitBadInput, want)
 	}
 }
 
