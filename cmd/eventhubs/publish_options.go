@@ -27,7 +27,7 @@ What the events are:
                               ndjson   a line that is JSON; other lines are bad
                               csv      a row after the first, which has the columns' names: a JSON
                                        object with all values as text. A line end in a value is \n
-                              file     a whole file, whatever its bytes
+                              file     a whole file, whatever its bytes; an empty one is no event
                               events   a line that is a record, as "eventhubs tail --output json" and
                                        --undelivered write them; "eventhubs tail --help" explains
                                        them. Fields of one hub, such as the offset, are ignored
@@ -112,9 +112,10 @@ at the end.
 With --journal the command may be killed at any moment, or lose its power. Run again with the same files,
 it goes on after the last line accepted, and stores each line once. A file may have grown: its new lines
 are published. A file is refused if its beginning or the last line accepted has changed, or if it is
-shorter. Give several files in the same order, new ones at the end. The journal knows the place in the
-latest input only: another input is published from its beginning. Standard input and pipes have no place
-to go on at. Their lines that were accepted are kept, but a later run takes all that it reads for new.
+shorter. Give several files in the same order, new ones at the end. New lines in a file before the one
+with the last line accepted are not seen. The journal knows the place in the latest input only: another
+input is published from its beginning. Standard input and pipes have no place to go on at. Their lines
+that were accepted are kept, but a later run takes all that it reads for new.
 --repeat, and the emulator inside the command, do not go together with a journal. DIR is for one hub, and
 for one process at a time. It may be that of a program's Options.Journal only without input.
 "eventhubs journal DIR" shows what is in it.

@@ -89,6 +89,7 @@ Events come in the order of each partition. There is no order between partitions
 same time. Standard error has a line when reading begins, and errors.
 
 If a partition cannot be read for a minute, tail names it and goes on with the others. Its status is then 1.
+Partitions that the hub gets after the line "Reading …" are not read: begin again then.
 
 Exit status: 0 after --count events or at --until, or an interrupt without these; 1 failed, or interrupted
 before; 2 wrong command line, or no such hub, partition or group.
