@@ -2,6 +2,8 @@
 // It answers put-token, and every message on another link with the outcome that the first argument names. The second argument is the max-message-size of
 // its attaches: a number, "null" (written as null) or "absent" (the fields at the end are left out, which means the same). With a third argument it prints
 // for each of these messages the length of its delivery tag and its partition key. TLS_CERT and TLS_KEY name PEM files for TLS on port 5671.
+// For processors it answers $management with a hub of PARTITIONS (2) partitions, and gives every consumer the first EVENTS (0) events of its partition. With
+// a third argument it prints each consumer's partition and where it starts.
 const rhea = require('rhea');
 const [outcome, limit, show] = process.argv.slice(2);
 const states = { accepted: () => rhea.message.accepted(), released: () => rhea.message.released(), modified: () => rhea.message.modified({}),
@@ -19,9 +21,30 @@ const answer = link => {
   link.set_target(remote.attach.target);
 };
 container.on('receiver_open', c => answer(c.receiver));
-container.on('sender_open', c => answer(c.sender));
+const { PARTITIONS = 2, EVENTS = 0 } = process.env;
+const partitionOf = sender => /Partitions\/(.*)/.exec((sender.remote.attach.source || {}).address)?.[1];
+container.on('sender_open', c => {
+  answer(c.sender);
+  const partition = partitionOf(c.sender);
+  if (partition === undefined) return;
+  c.sender.given = 0;
+  if (show) for (const filter of Object.values(c.sender.remote.attach.source.filter || {})) console.log(`consumer of ${partition} from ${filter?.value ?? filter}`);
+});
+container.on('sendable', c => {
+  if (partitionOf(c.sender) === undefined) return;
+  for (; c.sender.sendable() && c.sender.given < EVENTS; c.sender.given++) {
+    const annotations = { 'x-opt-sequence-number': rhea.types.wrap_long(c.sender.given), 'x-opt-offset': String(c.sender.given * 100), 'x-opt-enqueued-time': rhea.types.wrap_timestamp(Date.now()) };
+    c.sender.send({ message_annotations: annotations, body: rhea.message.data_section(Buffer.from(`event ${c.sender.given}`)) });
+  }
+});
+const management = request => {
+  const { name, type } = request.application_properties;
+  const ids = rhea.types.wrap_array([...Array(Number(PARTITIONS)).keys()].map(String), 0xa1);
+  return { name, type, created_at: new Date(0), partition_count: rhea.types.wrap_int(Number(PARTITIONS)), partition_ids: ids, georeplication_factor: rhea.types.wrap_int(1) };
+};
 container.on('message', c => {
-  if (c.receiver.target.address !== '$cbs') {
+  const { address } = c.receiver.target;
+  if (address !== '$cbs' && address !== '$management') {
     const message = Buffer.isBuffer(c.message) ? rhea.message.decode(c.message) : c.message; // rhea leaves a batch as bytes
     if (show) console.log(`tag of ${c.delivery.tag.length} bytes, key ${(message.message_annotations || {})['x-opt-partition-key']}`);
     c.delivery.update(true, states[outcome]().described());
@@ -29,8 +52,9 @@ container.on('message', c => {
   }
   c.delivery.accept();
   let reply;
-  c.connection.each_link(l => { if (l.is_sender() && l.remote.attach.source.address === '$cbs') reply = l; });
-  reply.send({ correlation_id: c.message.message_id, application_properties: { 'status-code': rhea.types.wrap_int(202), 'status-description': 'Accepted' }, body: {} });
+  c.connection.each_link(l => { if (l.is_sender() && l.remote.attach.source.address === address) reply = l; });
+  const body = address === '$management' ? management(c.message) : {};
+  reply.send({ correlation_id: c.message.message_id, application_properties: { 'status-code': rhea.types.wrap_int(202), 'status-description': 'Accepted' }, body });
 });
 const fs = require('fs');
 const { TLS_CERT, TLS_KEY } = process.env;
