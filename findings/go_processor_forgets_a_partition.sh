@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # azeventhubs v2.0.2 (Go); rhea 3.0.5 as the server, 2026-11-30.
-# The processor claims a partition and then lists the checkpoints, to know where to start. If that list
+# The processor claims a partition, then lists the checkpoints to know where to start. If that list
 # fails once, the processor keeps the partition for ever: it renews its claim, and reads nothing.
-# Run returns no error, and NextPartitionClient never gives the partition. Only a log line says so.
-# A good guess: the next round, 10 s later, tries again, as it does when the link cannot be opened.
-# Seen, 4 partitions and 50 rounds, the store's second list of checkpoints fails, all other calls succeed:
+# Run goes on, and NextPartitionClient never gives the partition. Only a line in the log says so.
+# A good guess: the next round tries again, as it does when the partition's link cannot be opened.
+# Seen, 4 partitions, 50 rounds; the store's second list of checkpoints fails, nothing else does:
 #   Run: <nil>
 #   claimed in 40 rounds or more: 0 1 2 3
 #   read: 3 of these 4
