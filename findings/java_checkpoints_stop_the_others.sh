@@ -2,10 +2,10 @@
 # azure-messaging-eventhubs 5.21.5 with its blob checkpoint store 1.21.5 (Java), the blob checkpoint
 # stores 2.0.0 for JavaScript and 1.2.0 for Python, azeventhubs v2.0.2 with azblob v1.8.3 (Go);
 # azurite 3.35.0 as the storage, rhea 3.0.5 as the server, 2026-11-30.
-# EventContext.updateCheckpoint is for handlers of single events. It stores a sequence number, and no
-# offset. EventBatchContext.updateCheckpoint stores both. Java's processor goes on after either.
-# The stores of the other languages refuse a checkpoint without an offset, and with it the whole list.
-# So their processors start no partition of the group, also none whose own checkpoint is complete.
+# EventContext.updateCheckpoint is for handlers of single events. It stores a sequence number and
+# no offset. EventBatchContext.updateCheckpoint stores both. Java's processor goes on after either.
+# The other languages' stores refuse a checkpoint without an offset, and with it the whole list.
+# So their processors start no partition of the group, not even one with a complete checkpoint.
 # A good guess: the stores share one format, so a consumer moved to another language goes on.
 # Seen, partition 0 checkpointed by a handler of events, partition 1 by a handler of batches:
 #   stored:     0 {sequencenumber=9}, 1 {offset=900, sequencenumber=9}
@@ -16,18 +16,19 @@
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd); dir=$(mktemp -d); trap 'kill ${servers:-} 2>/dev/null || true; rm -rf "$dir"' EXIT; cd "$dir"
 npm init -y >/dev/null
-npm install --silent --no-audit --no-fund azurite@3.35.0 rhea@3.0.5 @azure/event-hubs@6.0.4 @azure/eventhubs-checkpointstore-blob@2.0.0 \
-  @azure/storage-blob@12.32.0 >/dev/null
-python3 -m venv v; v/bin/pip install --quiet --disable-pip-version-check azure-eventhub==5.15.1 azure-eventhub-checkpointstoreblob==1.2.0
 go mod init finding >/dev/null 2>&1
-go get github.com/Azure/azure-sdk-for-go/sdk/messaging/azeventhubs/v2@v2.0.2 github.com/Azure/azure-sdk-for-go/sdk/storage/azblob@v1.8.3 >/dev/null 2>&1
 cat > pom.xml <<'POM'
 <project><modelVersion>4.0.0</modelVersion><groupId>f</groupId><artifactId>f</artifactId><version>1</version><dependencies>
 <dependency><groupId>com.azure</groupId><artifactId>azure-messaging-eventhubs</artifactId><version>5.21.5</version></dependency>
 <dependency><groupId>com.azure</groupId><artifactId>azure-messaging-eventhubs-checkpointstore-blob</artifactId><version>1.21.5</version></dependency>
 </dependencies></project>
 POM
-mvn -q -B dependency:copy-dependencies -DoutputDirectory=lib >/dev/null 2>&1
+{ npm install --silent --no-audit --no-fund azurite@3.35.0 rhea@3.0.5 @azure/event-hubs@6.0.4 @azure/eventhubs-checkpointstore-blob@2.0.0 \
+  @azure/storage-blob@12.32.0; } >/dev/null & installs=$!
+{ python3 -m venv v; v/bin/pip install --quiet --disable-pip-version-check azure-eventhub==5.15.1 azure-eventhub-checkpointstoreblob==1.2.0; } & installs="$installs $!"
+{ go get github.com/Azure/azure-sdk-for-go/sdk/messaging/azeventhubs/v2@v2.0.2 github.com/Azure/azure-sdk-for-go/sdk/storage/azblob@v1.8.3; } >/dev/null 2>&1 & installs="$installs $!"
+{ mvn -q -B dependency:copy-dependencies -DoutputDirectory=lib; } >/dev/null 2>&1 & installs="$installs $!"
+for install in $installs; do wait "$install"; done
 AZURITE_ACCOUNTS=account:a2V5 node node_modules/azurite/dist/src/blob/main.js --silent --inMemoryPersistence --disableTelemetry --skipApiVersionCheck \
   --blobPort 0 > log 2>&1 & servers=$!
 PARTITIONS=2 EVENTS=10 NODE_PATH="$dir/node_modules" node "$here/server.js" accepted 1048576 > port & servers="$servers $!"

@@ -2,7 +2,7 @@
 // It answers put-token, and every message on another link with the outcome that the first argument names. The second argument is the max-message-size of
 // its attaches: a number, "null" (written as null) or "absent" (the fields at the end are left out, which means the same). With a third argument it prints
 // for each of these messages the length of its delivery tag and its partition key. TLS_CERT and TLS_KEY name PEM files for TLS on port 5671.
-// For processors it answers $management with a hub of PARTITIONS (2) partitions, and gives every consumer the first EVENTS (0) events of its partition. With
+// For processors it answers $management with a hub of PARTITIONS (2) partitions, and gives every consumer those of EVENTS (0) events that its start has not passed (offsets count in hundreds). With
 // a third argument it prints each consumer's partition and where it starts.
 const rhea = require('rhea');
 const [outcome, limit, show] = process.argv.slice(2);
@@ -27,8 +27,10 @@ container.on('sender_open', c => {
   answer(c.sender);
   const partition = partitionOf(c.sender);
   if (partition === undefined) return;
-  c.sender.given = 0;
-  if (show) for (const filter of Object.values(c.sender.remote.attach.source.filter || {})) console.log(`consumer of ${partition} from ${filter?.value ?? filter}`);
+  const selector = String(Object.values(c.sender.remote.attach.source.filter || {}).map(filter => filter?.value ?? filter));
+  const [, annotation, after] = /(sequence-number|offset) > '?(\d+)'?/.exec(selector) || [];
+  c.sender.given = after === undefined ? 0 : annotation === 'offset' ? after / 100 + 1 : Number(after) + 1;
+  if (show) console.log(`consumer of ${partition} from ${selector}`);
 });
 container.on('sendable', c => {
   if (partitionOf(c.sender) === undefined) return;
