@@ -2,8 +2,8 @@
 // It answers put-token, and every message on another link with the outcome that the first argument names. The second argument is the max-message-size of
 // its attaches: a number, "null" (written as null) or "absent" (the fields at the end are left out, which means the same). With a third argument it prints
 // for each of these messages the length of its delivery tag and its partition key. TLS_CERT and TLS_KEY name PEM files for TLS on port 5671.
-// For processors it answers $management with a hub of PARTITIONS (2) partitions, and gives every consumer those of EVENTS (0) events that its start has not passed (offsets count in hundreds). With
-// a third argument it prints each consumer's partition and where it starts.
+// For processors it answers $management with a hub of PARTITIONS (2) partitions, and sends every consumer the EVENTS (0) events of its partition that
+// are after its start; their offsets are hundreds. With a third argument it prints each consumer's partition and start.
 const rhea = require('rhea');
 const [outcome, limit, show] = process.argv.slice(2);
 const states = { accepted: () => rhea.message.accepted(), released: () => rhea.message.released(), modified: () => rhea.message.modified({}),
