@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # @azure/event-hubs 6.0.4 (JavaScript); rhea 3.0.5 as the server, 2026-11-30.
-# An error that processEvents throws stops the partition, which is read again from its checkpoint later.
+# An error thrown by processEvents stops the partition; it is read again from its checkpoint later.
 # But if the error has a property retryable that is true, the client goes on with the next batch.
 # The errors of the client's own producer have it: busy, timeout, connection lost. So a handler that
 # forwards events loses the batch that it could not send, and the next checkpoint passes over it.
