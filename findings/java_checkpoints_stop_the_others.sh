@@ -26,7 +26,7 @@ POM
 { npm install --silent --no-audit --no-fund azurite@3.35.0 rhea@3.0.5 @azure/event-hubs@6.0.4 @azure/eventhubs-checkpointstore-blob@2.0.0 \
   @azure/storage-blob@12.32.0; } >/dev/null & installs=$!
 { python3 -m venv v; v/bin/pip install --quiet --disable-pip-version-check azure-eventhub==5.15.1 azure-eventhub-checkpointstoreblob==1.2.0; } & installs="$installs $!"
-{ go get github.com/Azure/azure-sdk-for-go/sdk/messaging/azeventhubs/v2@v2.0.2 github.com/Azure/azure-sdk-for-go/sdk/storage/azblob@v1.8.3; } >/dev/null 2>&1 & installs="$installs $!"
+{ go get github.com/Azure/azure-sdk-for-go/sdk/messaging/azeventhubs/v2/checkpoints@v2.0.2 github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/container@v1.8.3; } >/dev/null 2>&1 & installs="$installs $!"
 { mvn -q -B dependency:copy-dependencies -DoutputDirectory=lib; } >/dev/null 2>&1 & installs="$installs $!"
 for install in $installs; do wait "$install"; done
 AZURITE_ACCOUNTS=account:a2V5 node node_modules/azurite/dist/src/blob/main.js --silent --inMemoryPersistence --disableTelemetry --skipApiVersionCheck \
@@ -128,7 +128,7 @@ func main() {
 	fmt.Println()
 }
 GO
-go mod tidy >/dev/null 2>&1; go build -o go-client .
+go build -o go-client .
 got=$(timeout 60 java -cp 'lib/*' Finding.java "Endpoint=sb://127.0.0.1:$(head -1 port);SharedAccessKeyName=k;SharedAccessKey=a2V5;UseDevelopmentEmulator=true" 2>/dev/null
 timeout 30 node client.js; timeout 30 v/bin/python client.py; timeout 30 ./go-client)
 want="stored:     0 {sequencenumber=9}, 1 {offset=900, sequencenumber=9}
