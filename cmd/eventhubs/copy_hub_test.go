@@ -24,26 +24,22 @@ type twoHubs struct {
 
 func newTwoHubs(t *testing.T, partitions int) *twoHubs {
 	t.Helper()
-	h := &twoHubs{}
-	for server, n := range map[**emulator.Server]int{&h.source: 4, &h.target: partitions} {
-		var err error
-		if *server, err = emulator.New(&emulator.Options{Hubs: []emulator.Hub{{Name: "events", Partitions: n}}}); err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { (*server).Close() })
+	return &twoHubs{
+		source: serverWith(t, &emulator.Options{Hubs: []emulator.Hub{{Name: "events", Partitions: 4}}}),
+		target: serverWith(t, &emulator.Options{Hubs: []emulator.Hub{{Name: "events", Partitions: partitions}}}),
 	}
-	return h
 }
 
 // forget has another source, which keeps the newest events of each partition.
 func (h *twoHubs) forget(t *testing.T, kept int) {
 	t.Helper()
-	source, err := emulator.New(&emulator.Options{Hubs: []emulator.Hub{{Name: "events", Partitions: 4, Retention: emulator.Retention{Events: kept}}}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { source.Close() })
-	h.source = source
+	h.source = serverWith(t, &emulator.Options{Hubs: []emulator.Hub{{Name: "events", Partitions: 4, Retention: emulator.Retention{Events: kept}}}})
+}
+
+// limit has another target, which takes no larger messages.
+func (h *twoHubs) limit(t *testing.T, bytes int) {
+	t.Helper()
+	h.target = serverWith(t, &emulator.Options{Hubs: []emulator.Hub{{Name: "events", Partitions: 4}}, MaxMessageSize: bytes})
 }
 
 // program has the two connection strings in its environment.

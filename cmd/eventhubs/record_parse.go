@@ -178,6 +178,9 @@ func parseNamed(what string, contents map[string]json.RawMessage, types map[stri
 	return values, nil
 }
 
+// amqpWords puts an error of internal/amqp into words for readers who know no Go.
+var amqpWords = strings.NewReplacer("amqp: Go type amqp.", "a value of the kind ", "amqp: ", "")
+
 // encodable returns an error if a value has no AMQP form, as one that is nested too deep. The
 // producer would refuse its event, which ends the reading.
 func encodable(v any) error {
@@ -186,7 +189,7 @@ func encodable(v any) error {
 		return nil
 	}
 	if _, err := amqp.AppendValue(nil, v); err != nil {
-		return fmt.Errorf("a value that cannot be sent: %s", strings.ReplaceAll(err.Error(), "amqp: ", ""))
+		return fmt.Errorf("a value that cannot be sent: %s", amqpWords.Replace(err.Error()))
 	}
 	return nil
 }

@@ -135,6 +135,7 @@ func TestWhatIsWrongInARecordIsNamed(t *testing.T) {
 		`{"body":"x","properties":{"p":` + strings.Repeat(`[{"list":`, 40) + "[]" + strings.Repeat("}]", 40) + `},"types":{"properties":{"p":"list"}}}`: "a value that cannot be sent: element 0: ",
 		`{"bodyValue":[[` + strings.Repeat(`{"list":[`, 40) + strings.Repeat("]}", 40) + `]],"types":{"body":"sequences"}}`:                             "its bodyValue has a section 0 that is a value that cannot be sent",
 		`{"bodyValue":[` + strings.Repeat(`{"list":[`, 40) + strings.Repeat("]}", 40) + `],"types":{"body":"list"}}`:                                    "its bodyValue is a value that cannot be sent",
+		`{"body":"x","properties":{"a":{"of":"described","values":[{"descriptor":1,"value":1}]}},"types":{"properties":{"a":"array"}}}`:                 `its property "a" is a value that cannot be sent: array element 0: a value of the kind Described cannot be an array's element`,
 		`{"body":"x","bodyLengths":[2]}`:                       "its bodyLengths [2] are not those of its body",
 		`{"body":"x","bodyLengths":[0]}`:                       "its bodyLengths [0] are not those of its body",
 		`{"body":"x","bodyLengths":[-1,2]}`:                    "its bodyLengths [-1 2] are not those of its body",

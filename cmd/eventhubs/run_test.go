@@ -115,7 +115,13 @@ func writeFile(t *testing.T, content string) string {
 // startServer starts an emulator with one hub of four partitions, named events.
 func startServer(t *testing.T) *emulator.Server {
 	t.Helper()
-	server, err := emulator.New(&emulator.Options{Hubs: []emulator.Hub{{Name: "events", Partitions: 4}}})
+	return serverWith(t, &emulator.Options{Hubs: []emulator.Hub{{Name: "events", Partitions: 4}}})
+}
+
+// serverWith starts an emulator, and closes it when the test ends.
+func serverWith(t *testing.T, o *emulator.Options) *emulator.Server {
+	t.Helper()
+	server, err := emulator.New(o)
 	if err != nil {
 		t.Fatal(err)
 	}
