@@ -193,5 +193,7 @@ func (d *direction) set(s Settings) {
 func (d *direction) count() Counters {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return d.counters
+	c := d.counters
+	c.Waiting = uint64(len(d.waiting))
+	return c
 }

@@ -37,6 +37,7 @@ type Counters struct {
 	Packets    uint64 // that came in
 	Bytes      uint64
 	Delivered  uint64 // duplicates count too
+	Waiting    uint64 // taken over, and not delivered yet
 	Lost       uint64
 	Duplicated uint64
 	Delayed    uint64 // by Delay or Jitter
