@@ -4,6 +4,7 @@
 # A field is a decimal with a scale of 2, as an amount of money is. Python's encoder writes the
 # digits of a Decimal and drops its exponent. A Decimal with exactly two places arrives right,
 # one with fewer places 10, 100 or 10,000 times too small. More than two places raise an error.
+# A zero with a sign, which quantize makes of -0.001, is written as -0.02.
 # The event holds the wrong amount: Python and Go read the same.
 # A good guess: an encoder scales a value to its schema, or refuses it.
 # Seen (what Python's encoder was given, what Python and Go read from the event):
@@ -11,6 +12,7 @@
 #   Decimal('12.3')    Python 1.23    Go 1.23
 #   Decimal('100')     Python 1.00    Go 1.00
 #   Decimal('1E+2')    Python 0.01    Go 0.01
+#   Decimal('-0.00')   Python -0.02   Go -0.02
 #   Decimal('12.345')  InvalidContentError
 set -euo pipefail
 dir=$(mktemp -d); trap 'rm -rf "$dir"' EXIT; cd "$dir"
@@ -36,7 +38,7 @@ class Registry:  # of this one schema
     def get_schema(self, schema_id, **options):
         return SimpleNamespace(definition=schema)
 encoder = AvroEncoder(client=Registry(), group_name='payments')
-for text in ['12.30', '12.3', '100', '1E+2', '12.345']:
+for text in ['12.30', '12.3', '100', '1E+2', '-0.00', '12.345']:
     name = repr(Decimal(text)).ljust(19)
     try:
         event = encoder.encode({'amount': Decimal(text)}, schema=schema, message_type=EventData)
@@ -93,6 +95,7 @@ want="Decimal('12.30')   Python 12.30   Go 12.30
 Decimal('12.3')    Python 1.23    Go 1.23
 Decimal('100')     Python 1.00    Go 1.00
 Decimal('1E+2')    Python 0.01    Go 0.01
+Decimal('-0.00')   Python -0.02   Go -0.02
 Decimal('12.345')  InvalidContentError"
 printf '%s\n' "$got"
 [ "$got" = "$want" ] || { printf 'changed; it was\n%s\n' "$want" >&2; exit 1; }
