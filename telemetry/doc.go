@@ -20,10 +20,11 @@
 //
 // The span in Enqueue's context travels with the event, as the W3C's application properties
 // traceparent and tracestate. With [Options.WriteDiagnosticID] it also travels as Diagnostic-Id,
-// which older Azure SDKs and Azure Functions read. [Extract] reads either at the consumer. An event
-// that already has traceparent or Diagnostic-Id keeps it. These properties may be strings or bytes,
-// and their names may have any case, since headers of Kafka producers arrive so. The sampling
-// decision is passed on unchanged.
+// which JavaScript's client, older Azure SDKs and Azure Functions read. [Extract] reads either at
+// the consumer, and traceparent first. If JavaScript's client has handed an event on, its
+// Diagnostic-Id is newer than the traceparent beside it. An event that already has traceparent or
+// Diagnostic-Id keeps it. These properties may be strings or bytes, and their names may have any
+// case, since headers of Kafka producers arrive so. The sampling decision is passed on unchanged.
 //
 // Each batch that was tried is one span of the kind client, "send HUB", from its first try to its
 // outcome. It has links to the different sampled contexts of its events, at most 128. If all events
@@ -33,7 +34,7 @@
 //
 // # Cost
 //
-// Metrics and the span cost up to 100 µs for each batch at full speed: the batch has pushed their
+// Metrics and the span cost about 40 µs for each batch at full speed: the batch has pushed their
 // memory out of the processor's caches. Each different context of its events adds a link.
 //
 // For each event, the package looks for a span in its context, which takes 10 ns. With a span, that

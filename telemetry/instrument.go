@@ -28,8 +28,8 @@ type Options struct {
 	DisablePropagation bool
 
 	// WriteDiagnosticID also writes an event's context as Diagnostic-Id. Consumers that do not know
-	// traceparent need it, such as older Azure SDKs and Azure Functions. It costs 70 bytes an
-	// event. Default: false.
+	// traceparent need it, such as JavaScript's client (@azure/event-hubs 6.0.4), older Azure SDKs
+	// and Azure Functions. It costs 70 bytes an event. Default: false.
 	WriteDiagnosticID bool
 
 	// OmitPartition leaves the partition out of the metrics' attributes. Then a hub of a thousand
