@@ -9,6 +9,7 @@ import (
 	"io"
 	"io/fs"
 	"strings"
+	"syscall"
 	"text/tabwriter"
 	"time"
 
@@ -101,6 +102,8 @@ func explainJournal(directory string, err error) error {
 		return nil
 	case errors.Is(err, fs.ErrNotExist):
 		return badInput("there is no journal in %s: %w", directory, withoutCall(err))
+	case errors.Is(err, syscall.ENOTDIR):
+		return badInput("%s is no directory; give that of a journal", directory)
 	}
 	if bad, ok := errors.AsType[*inputError](err); ok {
 		return bad
@@ -269,7 +272,11 @@ func exportJournal(p *process, directory string) error {
 		}
 		return encoder.Encode(r)
 	})
-	if err = errors.Join(err, out.Flush()); err != nil {
+	if err != nil {
+		_ = out.Flush() // of the events before; its error is err, or less important
+		return err
+	}
+	if err = out.Flush(); err != nil {
 		return err
 	}
 	fmt.Fprintf(p.stderr, "%s exported, and in the journal as before\n", are(state.Events, "event is", "events are"))

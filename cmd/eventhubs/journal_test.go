@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -99,5 +100,18 @@ func TestJournalExportsWhatAProgramLeaves(t *testing.T) {
 				t.Errorf("the journal shows %d events, %d of them unclear, want %d", shown.Events, shown.Unclear, len(left)+unclear)
 			}
 		})
+	}
+}
+
+// A wrong directory is named, and nothing is made in it.
+func TestJournalTakesOnlyTheDirectoryOfAJournal(t *testing.T) {
+	empty, file := t.TempDir(), writeFile(t, "x")
+	for _, action := range [][]string{{"journal"}, {"journal", "export"}, {"journal", "repair"}} {
+		program{}.run(t, append(action, empty)...).want(t, exitBadInput, "there is no journal in "+empty)
+		program{}.run(t, append(action, filepath.Join(empty, "none"))...).want(t, exitBadInput, "there is no journal in "+empty)
+		program{}.run(t, append(action, file)...).want(t, exitBadInput, file+" is no directory; give that of a journal")
+	}
+	if left, err := os.ReadDir(empty); err != nil || len(left) > 0 {
+		t.Errorf("the empty directory has %v, error %v, want nothing", left, err)
 	}
 }

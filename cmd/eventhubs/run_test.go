@@ -240,7 +240,7 @@ func TestWrongCommandLinesExitWith2(t *testing.T) {
 		{"bound without journal", []string{"publish", "--journal-max", "1000", file}, exitBadInput, "--journal-max is for --journal only"},
 		{"at least once without journal", []string{"publish", "--at-least-once", file}, exitBadInput, "--at-least-once is for --journal only"},
 		{"key without input", []string{"publish", "--connection-string", "x", "--journal", "j", "--key", "k"}, exitBadInput, "--key is given without input"},
-		{"journal that is a file", []string{"journal", file}, exitFailed, "not a directory"},
+		{"journal that is a file", []string{"journal", file}, exitBadInput, "is no directory; give that of a journal"},
 		{"unknown output", []string{"publish", "--output", "xml", file}, exitBadInput, `"xml"`},
 		{"broken key path", []string{"publish", "--key", "a..b", file}, exitBadInput, `"a..b"`},
 		{"empty hub", []string{"publish", "--hub", "", file}, exitBadInput, "--hub is empty"},

@@ -34,6 +34,13 @@ func Repair(name string, files Files) (RepairReport, error) {
 	if files == nil {
 		files = system{}
 	}
+	names, err := files.List(name)
+	if err != nil {
+		return RepairReport{}, err
+	}
+	if !slices.ContainsFunc(names, isOfJournal) { // nothing is left behind in a directory of others
+		return RepairReport{}, &fs.PathError{Op: "repair", Path: filepath.Join(name, identityName), Err: fs.ErrNotExist}
+	}
 	locked, err := files.Lock(filepath.Join(name, lockName))
 	if err != nil {
 		return RepairReport{}, err
@@ -44,6 +51,12 @@ func Repair(name string, files Files) (RepairReport, error) {
 		return r.report, fmt.Errorf("journal: repair %s: %w", name, err)
 	}
 	return r.report, nil
+}
+
+// isOfJournal reports whether a file shows that its directory has a journal, whole or damaged.
+func isOfJournal(name string) bool {
+	_, segment := numberOf(name, extensionSegment)
+	return segment || name == identityName
 }
 
 type repair struct {
