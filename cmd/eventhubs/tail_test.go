@@ -222,7 +222,7 @@ func TestTailTellsWhatIsNotThere(t *testing.T) {
 	p.run(t, "tail", "--partition", "4").want(t, exitBadInput, `event hub "events" has no partition "4"; it has 0, 1, 2, 3`)
 	p.run(t, "tail", "--group", "nobody").want(t, exitBadInput, `there is no consumer group "nobody"`)
 	server.Close()
-	p.run(t, "tail").want(t, exitFailed, "connection refused")
+	p.run(t, "tail").want(t, exitFailed, "connection refused", "go through port 443 with --websocket")
 }
 
 func TestTailEndsWhenItIsInterrupted(t *testing.T) {
