@@ -32,6 +32,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -119,6 +120,9 @@ type table struct {
 func Open(dir string, options *Options) (*Store, error) {
 	if options == nil {
 		options = &Options{}
+	}
+	if info, err := os.Stat(dir); err == nil && !info.IsDir() {
+		return nil, fmt.Errorf("emulatordata: %s is a file; give a directory", dir)
 	}
 	if err := options.importFormer(dir); err != nil {
 		return nil, err

@@ -27,6 +27,8 @@ func (o *Options) importFormer(dir string) error {
 	former := filepath.Join(dir, formerName)
 	if _, err := os.Stat(former); errors.Is(err, fs.ErrNotExist) {
 		return nil
+	} else if err != nil {
+		return fmt.Errorf("emulatordata: %w", err)
 	}
 	events := filepath.Join(dir, eventsName)
 	if _, err := os.Stat(events); errors.Is(err, fs.ErrNotExist) {

@@ -112,6 +112,17 @@ func TestAStoreOfTheFormerFormIsImported(t *testing.T) {
 	}
 }
 
+func TestAFileInPlaceOfTheDirectoryIsRefused(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, []byte("x"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	want := "emulatordata: " + file + " is a file; give a directory"
+	if _, err := emulatordata.Open(file, nil); err == nil || err.Error() != want {
+		t.Errorf("got %v, want %s", err, want)
+	}
+}
+
 func TestAnEmptyFileOfTheFormerFormIsNotANewStore(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "emulator.db")
 	if err := os.WriteFile(path, nil, 0o600); err != nil {
