@@ -9,8 +9,9 @@ import (
 )
 
 // filesOf replaces each directory among names by the files in it, in the order of their names. It
-// leaves out directories within, and names that begin with a dot; a note says how many.
-func filesOf(names []string) (files, notes []string, err error) {
+// leaves out directories within, and names that begin with a dot; a note says how many. It also
+// leaves out the file of --resume, which is no input.
+func filesOf(names []string, resume string) (files, notes []string, err error) {
 	for _, name := range names {
 		if info, err := os.Stat(name); name == "-" || err != nil || !info.IsDir() {
 			files = append(files, name) // a later step says that it is not there
@@ -24,6 +25,7 @@ func filesOf(names []string) (files, notes []string, err error) {
 		for _, e := range entries {
 			path := filepath.Join(name, e.Name())
 			switch {
+			case resume != "" && absolute(path) == absolute(resume):
 			case strings.HasPrefix(e.Name(), "."):
 				hidden++
 			case isFolder(path, e):

@@ -201,6 +201,20 @@ func TestADirectoryStandsForItsFiles(t *testing.T) {
 	got.want(t, exitBadInput, "the directory "+folder+" has no file (left out: 1 directory, 1 name that begins with a dot); give files")
 }
 
+// The file of --resume may be in the directory that is published.
+func TestTheFileOfResumeIsNoInput(t *testing.T) {
+	server, folder := startServer(t), t.TempDir()
+	writeTo(t, filepath.Join(folder, "b"), "one\n")
+	p := program{env: map[string]string{connectionEnv: server.ConnectionString("")}}
+	for _, place := range []string{"c", "a"} { // after and before the input
+		for range 2 {
+			p.run(t, "publish", "--resume", filepath.Join(folder, place), folder).want(t, exitOK)
+		}
+		_ = os.Remove(filepath.Join(folder, place))
+	}
+	wantStored(t, server, "one", "one")
+}
+
 // A file may take minutes to check. The bar says how far that is.
 func TestTheCheckHasABar(t *testing.T) {
 	file := writeFile(t, strings.Repeat("line\n", 1000))

@@ -89,7 +89,7 @@ type input struct {
 // error, even if its stream is silent.
 func openSource(ctx context.Context, stdin io.Reader, opts *publishOptions) (*source, error) {
 	s := &source{format: opts.format, fields: opts.fields, skipBad: opts.skipBad, keyless: opts.partition != "", keep: opts.keep, repeat: opts.repeat, fromLine: opts.fromLine, separator: opts.separator, keeper: opts.keeper(), largest: maxEventBytes}
-	files, notes, err := filesOf(opts.files)
+	files, notes, err := filesOf(opts.files, opts.resume)
 	if err != nil {
 		return nil, err
 	}
