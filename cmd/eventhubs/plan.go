@@ -46,6 +46,9 @@ Examples:
   eventhubs plan --events-per-second 50 --bytes 400 --offline 72h
 `
 
+// never is the unit of a time that does not come; the figure has no value.
+const never = "never"
+
 // Figures that Event Hubs publishes, and the pages that have them.
 const (
 	quotasPage      = "learn.microsoft.com/azure/event-hubs/event-hubs-quotas"
@@ -364,7 +367,7 @@ func (p *plan) journal(o *planOptions, size float64) {
 	if fleet.Capacity > fleet.Load {
 		p.add("sent", math.Ceil(o.offline.Seconds()*fleet.Load/(fleet.Capacity-fleet.Load)/60), "min", scalabilityPage, "the events of %v, by what the namespace takes beyond the stream: %s − %s events/s", o.offline, amount(fleet.Capacity), amount(fleet.Load))
 	} else {
-		p.add("sent", 0, "never", scalabilityPage, "the namespace takes %s events/s, and no fewer come: add throughput units", amount(fleet.Capacity))
+		p.add("sent", 0, never, scalabilityPage, "the namespace takes %s events/s, and no fewer come: add throughput units", amount(fleet.Capacity))
 	}
 }
 
@@ -385,7 +388,7 @@ func (p *plan) together(o *planOptions) {
 	p.add("back", math.Ceil(fleet.Back(o.outage).Seconds()), "s at most", "", "from the end of an outage of %v until each process stores events again: twice the longest pause, and a throttled try", o.outage)
 	work, catchesUp := fleet.CatchUp(o.outage)
 	if !catchesUp {
-		p.add("caught up", 0, "never", scalabilityPage, "the namespace takes %s events/s, and no fewer come: add throughput units", amount(fleet.Capacity))
+		p.add("caught up", 0, never, scalabilityPage, "the namespace takes %s events/s, and no fewer come: add throughput units", amount(fleet.Capacity))
 		return
 	}
 	p.add("caught up", math.Ceil(work.Seconds()), "s", scalabilityPage, "the events of %v, stored by what the namespace takes beyond the stream: %s − %s events/s", o.outage, amount(fleet.Capacity), amount(fleet.Load))
@@ -422,7 +425,11 @@ func (p *plan) writeText(w io.Writer) error {
 			}
 			note = fmt.Sprintf(" [%d]", sources[f.Source])
 		}
-		fmt.Fprintf(table, "%s\t%s %s\t%s%s\n", f.Name, strconv.FormatFloat(f.Value, 'f', -1, 64), f.Unit, f.Because, note)
+		value := strconv.FormatFloat(f.Value, 'f', -1, 64) + " "
+		if f.Unit == never {
+			value = ""
+		}
+		fmt.Fprintf(table, "%s\t%s%s\t%s%s\n", f.Name, value, f.Unit, f.Because, note)
 	}
 	if err := table.Flush(); err != nil {
 		return err

@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -84,6 +85,16 @@ func TestPlanSaysWhatLostPacketsDo(t *testing.T) {
 		got.want(t, exitOK)
 		if says := strings.Contains(got.stdout, "no packets are lost on the way"); says != want {
 			t.Errorf("with %s it speaks of lost packets: %v, want %v", latency, says, want)
+		}
+	}
+}
+
+func TestPlanSaysNeverWithoutANumber(t *testing.T) {
+	got := program{}.run(t, "plan", "--events-per-second", "5000", "--bytes", "800", "--units", "1", "--offline", "72h", "--outage", "10m", "--processes", "100")
+	got.want(t, exitOK)
+	for _, name := range []string{"sent", "caught up"} {
+		if !regexp.MustCompile(`(?m)^` + name + ` +never  +the namespace takes 1000 events/s`).MatchString(got.stdout) {
+			t.Errorf("got %s\nwant %s without a number", got.stdout, name)
 		}
 	}
 }
