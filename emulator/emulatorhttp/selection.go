@@ -78,7 +78,7 @@ func startOf(text, partition string, now time.Time) (*emulator.Start, error) {
 	if t, err := time.Parse(time.RFC3339, moment); err == nil {
 		return new(emulator.StartAtTime(t)), nil
 	}
-	if d, err := time.ParseDuration(moment); err == nil {
+	if d, err := time.ParseDuration(moment); err == nil && d <= 0 {
 		return new(emulator.StartAtTime(now.Add(d))), nil
 	}
 	return nil, refuse(http.StatusBadRequest, "from",

@@ -50,7 +50,7 @@ func TestEventsAreReadFromAStart(t *testing.T) {
 	}
 	for query, field := range map[string]string{
 		"from=sequence:1": "partition", "from=offset:1": "partition", "from=sequence:-1&partition=0": "from", "from=sequence&partition=0": "from",
-		"from=offset:x&partition=0": "from", "from=yesterday": "from", "from=latest": "from", "from=time:x": "from", "from=2026-01-02": "from",
+		"from=offset:x&partition=0": "from", "from=yesterday": "from", "from=latest": "from", "from=time:x": "from", "from=2026-01-02": "from", "from=15m": "from", "from=time:1s": "from",
 		"limit=0": "limit", "limit=501": "limit",
 	} {
 		for _, path := range []string{"/api/events?hub=events&", "/api/records?hub=events&"} {
