@@ -3,7 +3,8 @@
 // its attaches: a number, "null" (written as null) or "absent" (the fields at the end are left out, which means the same). With a third argument it prints
 // for each of these messages the length of its delivery tag and its partition key. TLS_CERT and TLS_KEY name PEM files for TLS on port 5671.
 // For processors it answers $management with a hub of PARTITIONS (2) partitions, and sends every consumer the EVENTS (0) events of its partition that
-// are after its start; their offsets are hundreds. With a third argument it prints each consumer's partition and start.
+// are after its start; their offsets are hundreds. With a third argument it prints each consumer's partition and start. SIGHUP adds an event to each
+// partition. SIGUSR2 does so while no consumer is attached: it first detaches them, as an update of the service does.
 const rhea = require('rhea');
 const [outcome, limit, show] = process.argv.slice(2);
 const states = { accepted: () => rhea.message.accepted(), released: () => rhea.message.released(), modified: () => rhea.message.modified({}),
@@ -21,7 +22,21 @@ const answer = link => {
   link.set_target(remote.attach.target);
 };
 container.on('receiver_open', c => answer(c.receiver));
-const { PARTITIONS = 2, EVENTS = 0 } = process.env;
+const { PARTITIONS = 2 } = process.env;
+let events = Number(process.env.EVENTS || 0);
+const consumers = new Set();
+const give = link => {
+  for (; link.sendable() && link.given < events; link.given++) {
+    const annotations = { 'x-opt-sequence-number': rhea.types.wrap_long(link.given), 'x-opt-offset': String(link.given * 100), 'x-opt-enqueued-time': rhea.types.wrap_timestamp(Date.now()) };
+    link.send({ message_annotations: annotations, body: rhea.message.data_section(Buffer.from(`event ${link.given}`)) });
+  }
+};
+process.on('SIGHUP', () => { events++; consumers.forEach(give); });
+process.on('SIGUSR2', () => {
+  for (const link of consumers) link.close({ condition: 'amqp:link:detach-forced', description: 'The link is force detached.' });
+  consumers.clear();
+  events++;
+});
 const partitionOf = sender => /Partitions\/(.*)/.exec((sender.remote.attach.source || {}).address)?.[1];
 container.on('sender_open', c => {
   answer(c.sender);
@@ -29,16 +44,11 @@ container.on('sender_open', c => {
   if (partition === undefined) return;
   const selector = String(Object.values(c.sender.remote.attach.source.filter || {}).map(filter => filter?.value ?? filter));
   const [, annotation, after] = /(sequence-number|offset) > '?(\d+)'?/.exec(selector) || [];
-  c.sender.given = after === undefined ? 0 : annotation === 'offset' ? after / 100 + 1 : Number(after) + 1;
+  c.sender.given = after === undefined ? (selector.includes('@latest') ? events : 0) : annotation === 'offset' ? after / 100 + 1 : Number(after) + 1;
+  consumers.add(c.sender);
   if (show) console.log(`consumer of ${partition} from ${selector}`);
 });
-container.on('sendable', c => {
-  if (partitionOf(c.sender) === undefined) return;
-  for (; c.sender.sendable() && c.sender.given < EVENTS; c.sender.given++) {
-    const annotations = { 'x-opt-sequence-number': rhea.types.wrap_long(c.sender.given), 'x-opt-offset': String(c.sender.given * 100), 'x-opt-enqueued-time': rhea.types.wrap_timestamp(Date.now()) };
-    c.sender.send({ message_annotations: annotations, body: rhea.message.data_section(Buffer.from(`event ${c.sender.given}`)) });
-  }
-});
+container.on('sendable', c => { if (consumers.has(c.sender)) give(c.sender); });
 const management = request => {
   const { name, type } = request.application_properties;
   const ids = rhea.types.wrap_array([...Array(Number(PARTITIONS)).keys()].map(String), 0xa1);
