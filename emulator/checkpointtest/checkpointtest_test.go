@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -60,7 +61,7 @@ func TestOwnershipGoesToWhoeverIsFirst(t *testing.T) {
 
 func TestCheckpointIsReplaced(t *testing.T) {
 	store := checkpointtest.NewStore()
-	c := azeventhubs.Checkpoint{FullyQualifiedNamespace: "n", EventHubName: "h", ConsumerGroup: "g", PartitionID: "1", SequenceNumber: new(int64(1))}
+	c := azeventhubs.Checkpoint{FullyQualifiedNamespace: "n", EventHubName: "h", ConsumerGroup: "g", PartitionID: "1", Offset: new("100"), SequenceNumber: new(int64(1))}
 	for range 3 {
 		*c.SequenceNumber++
 		if err := store.SetCheckpoint(t.Context(), c, nil); err != nil {
@@ -69,11 +70,16 @@ func TestCheckpointIsReplaced(t *testing.T) {
 	}
 	*c.SequenceNumber = 100 // not set
 	got, err := store.ListCheckpoints(t.Context(), "n", "H", "g", nil)
-	if err != nil || len(got) != 1 || *got[0].SequenceNumber != 4 || got[0].Offset != nil {
+	if err != nil || len(got) != 1 || *got[0].SequenceNumber != 4 || *got[0].Offset != "100" {
 		t.Errorf("ListCheckpoints = %+v, %v", got, err)
 	}
-	if err := store.SetCheckpoint(t.Context(), azeventhubs.Checkpoint{}, nil); err == nil {
-		t.Error("an empty checkpoint is set")
+	for want, half := range map[string]azeventhubs.Checkpoint{
+		`partition "1" has the offset nil and the sequence number 4`: {PartitionID: "1", SequenceNumber: new(int64(4))},
+		`partition "1" has the offset 7 and the sequence number nil`: {PartitionID: "1", Offset: new("7")},
+	} {
+		if err := store.SetCheckpoint(t.Context(), half, nil); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("got %v, want an error that says %s", err, want)
+		}
 	}
 }
 
