@@ -18,7 +18,7 @@ const answer = link => {
   Object.assign(local.attach, { snd_settle_mode: remote.attach.snd_settle_mode, rcv_settle_mode: remote.attach.rcv_settle_mode });
   if (limit !== 'absent') local.attach.properties = { server: 'rhea' };
   if (Number(limit)) local.attach.max_message_size = Number(limit);
-  link.set_source(remote.attach.source);
+  if (remote.attach.source?.value) link.set_source(remote.attach.source);
   link.set_target(remote.attach.target);
 };
 container.on('receiver_open', c => answer(c.receiver));
