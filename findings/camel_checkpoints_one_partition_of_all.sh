@@ -1,9 +1,11 @@
 #!/usr/bin/env bash
-# camel-azure-eventhubs 4.18.0 (Apache Camel; azure-messaging-eventhubs 5.21.2 below), rhea 3.0.5 as the server, Linux,
-# 2026-11-30.
-# A consumer writes a checkpoint after checkpointBatchSize events or checkpointBatchTimeout. Both are counted over all of
-# its partitions together, and the checkpoint is written for one partition: that of the last event.
-# A good guess: each partition has its own count and timer, so after the timeout each has its checkpoint.
+# camel-azure-eventhubs 4.18.0 (Apache Camel; azure-messaging-eventhubs 5.21.2 below), rhea 3.0.5 as
+# the server, Linux, 2026-11-30.
+# A consumer writes a checkpoint after checkpointBatchSize events or checkpointBatchTimeout. Both
+# are counted over all of its partitions together, and the checkpoint is written for one partition:
+# that of the last event.
+# A good guess: each partition has its own count and timer, so after the timeout each has its
+# checkpoint.
 # Seen, four partitions of five events each, all processed, then twice the timeout without events:
 #   read 20 events; partitions with a checkpoint: 1 of 4
 set -euo pipefail

@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
-# camel-azure-eventhubs 4.18.0 (Apache Camel; azure-messaging-eventhubs 5.21.2 below), rhea 3.0.5 as the server, Linux,
-# 2026-11-30.
-# A route from("azure-eventhubs:…").to("azure-eventhubs:…") copies no event. The consumer describes an event by headers,
-# and the producer takes the same headers for its orders: partition id and partition key, which it refuses together. It
-# makes properties of all headers, too, and fails at the Instant of the enqueued time. The failures go to the log.
+# camel-azure-eventhubs 4.18.0 (Apache Camel; azure-messaging-eventhubs 5.21.2 below), rhea 3.0.5 as
+# the server, Linux, 2026-11-30.
+# A route from("azure-eventhubs:…").to("azure-eventhubs:…") copies no event. The consumer describes
+# an event by headers, and the producer takes the same headers for its orders: partition id and
+# partition key, which it refuses together. It makes properties of all headers, too, and fails at
+# the Instant of the enqueued time. The failures go to the log.
 # removeHeaders("CamelAzureEventHubs*") between the two helps, and drops key and properties.
 # A good guess: the component can write what it has read.
 # Seen, with an event that has a key and one that has none:

@@ -1,12 +1,15 @@
 #!/usr/bin/env bash
 # KEDA v2.21.0 (its package pkg/scalers/azure), azeventhubs v2.0.2 with azblob v1.8.3 (Go),
-# @azure/eventhubs-checkpointstore-blob 2.0.0 (JavaScript); azurite 3.35.0 as the storage, Linux, 2026-11-30.
-# KEDA scales consumers by their lag, which it counts from their checkpoints. Its checkpointStrategy blobMetadata, for
-# today's layout, puts the consumer group into lower case for a checkpoint's path, and keeps the hub's name. Go's store
-# keeps both, JavaScript's lowers both. Its goSdk reads the layout of an earlier Go client.
-# So KEDA finds no checkpoint of a Go consumer in $Default, with either strategy, and none of JavaScript's in a hub whose
-# name has a capital letter. It then counts every event that the hub still holds, however far the consumers are.
-# A good guess: goSdk finds what Go's client writes, and blobMetadata what every client of today writes.
+# @azure/eventhubs-checkpointstore-blob 2.0.0 (JavaScript); azurite 3.35.0 as the storage, Linux,
+# 2026-11-30.
+# KEDA scales consumers by their lag, which it counts from their checkpoints. Its checkpointStrategy
+# blobMetadata, for today's layout, puts the consumer group into lower case for a checkpoint's path,
+# and keeps the hub's name. Go's store keeps both, JavaScript's lowers both. Its goSdk reads the
+# layout of an earlier Go client. So with either strategy KEDA finds no checkpoint of a Go consumer
+# in $Default. It finds none of JavaScript's in a hub whose name has a capital letter. It then
+# counts every event that the hub still holds, however far the consumers are.
+# A good guess: goSdk finds what Go's client writes, and blobMetadata what every client of today
+# writes.
 # Seen, hub and group, each with a checkpoint at 7:
 #   orders $Default:  goSdk: Go BlobNotFound; blobMetadata: Go BlobNotFound, JavaScript 7
 #   orders workers:   goSdk: Go BlobNotFound; blobMetadata: Go 7, JavaScript 7

@@ -1,10 +1,12 @@
 #!/usr/bin/env bash
-# cloudevents/sdk-go with protocol/amqp v2.15.2 (Go) sends, smallrye-reactive-messaging-amqp 4.33.0 (Java, the AMQP connector
-# of Quarkus) reads; rhea 3.0.5 as the server, Linux, 2026-11-30.
-# Both write and read CloudEvents in AMQP's binary mode. Go's writes the attribute time as an AMQP timestamp, which the
-# binding of CloudEvents for AMQP provides for. SmallRye cannot copy such a value into its JSON, and drops the message:
-# it logs "Unable to deserialize AMQP message …, message ignored", and the application does not see it.
-# A good guess: two libraries for one standard understand each other, or the attribute alone is lost.
+# cloudevents/sdk-go with protocol/amqp v2.15.2 (Go) sends, smallrye-reactive-messaging-amqp 4.33.0
+# (Java, the AMQP connector of Quarkus) reads; rhea 3.0.5 as the server, Linux, 2026-11-30.
+# Both write and read CloudEvents in AMQP's binary mode. Go's writes the attribute time as an AMQP
+# timestamp, which the binding of CloudEvents for AMQP provides for. SmallRye cannot copy such a
+# value into its JSON, and drops the message: it logs "Unable to deserialize AMQP message …, message
+# ignored", and the application does not see it.
+# A good guess: two libraries for one standard understand each other, or the attribute alone is
+# lost.
 # Seen, of the events 0, 1 with a time, and 2:
 #   Go sent 0 1 2
 #   Quarkus read 0 2, ignored 1

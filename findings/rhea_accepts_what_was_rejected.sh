@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # rhea 3.0.5 (JavaScript), Linux, 2026-11-30.
-# A receiver that settles several messages in one turn of the event loop writes one disposition for neighbours of the same
-# outcome. It does not compare the second message of a group with the first: the second always gets the first's outcome.
-# So a message that the application rejects or releases right after it accepted another is accepted for the peer, too,
-# and one that it accepts after a rejected one is rejected.
+# A receiver that settles several messages in one turn of the event loop writes one disposition for
+# neighbours of the same outcome. It does not compare the second message of a group with the first:
+# the second always gets the first's outcome. So a message that the application rejects or releases
+# right after it accepted another is accepted for the peer, too. One that it accepts right after a
+# rejected one is rejected.
 # A good guess: each message gets the outcome that the application gave it.
 # Seen, with three messages, of which the third begins another group:
 #   the receiver: accepted rejected accepted; the sender: accepted accepted accepted

@@ -1,9 +1,11 @@
 #!/usr/bin/env bash
-# spring-messaging-azure-eventhubs 6.1.0 (Spring Cloud Azure; azure-messaging-eventhubs 5.21.2 below), rhea 3.0.5 as the
-# server, Linux, 2026-11-30.
-# EventHubsTemplate leaves out an event that does not fit into a batch. It writes a line to the log, and send returns.
+# spring-messaging-azure-eventhubs 6.1.0 (Spring Cloud Azure; azure-messaging-eventhubs 5.21.2
+# below), rhea 3.0.5 as the server, Linux, 2026-11-30.
+# EventHubsTemplate leaves out an event that does not fit into a batch. It writes a line to the log,
+# and send returns.
 # A good guess: send throws, since the event cannot be sent.
-# Seen, with messages of 10, 2,000,000 and 10 bytes, then one alone of 2,000,000, under a limit of 1 MB:
+# Seen, with messages of 10, 2,000,000 and 10 bytes, then one alone of 2,000,000, under a limit of 1
+# MB:
 #   send of three returned, send of one returned; the server has 2 events
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd); dir=$(mktemp -d); trap 'kill ${server:-} 2>/dev/null || true; rm -rf "$dir"' EXIT; cd "$dir"

@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# spring-messaging-azure-eventhubs 6.1.0 (Spring Cloud Azure; azure-messaging-eventhubs 5.21.2 below) sends,
-# @azure/event-hubs 6.0.4 (JavaScript) reads, rhea 3.0.5 as the server, Linux, 2026-11-30.
-# EventHubsTemplate makes properties of a message's headers by toString. A number and a boolean become text, and of an
-# array of bytes only its address in memory is left. There is no error.
+# spring-messaging-azure-eventhubs 6.1.0 (Spring Cloud Azure; azure-messaging-eventhubs 5.21.2
+# below) sends, @azure/event-hubs 6.0.4 (JavaScript) reads, rhea 3.0.5 as the server, Linux,
+# 2026-11-30.
+# EventHubsTemplate makes properties of a message's headers by toString. A number and a boolean
+# become text, and of an array of bytes only its address in memory is left. There is no error.
 # A good guess: what the client below can send is sent as it is, and the rest is refused.
 # Seen:
 #   number string "5"
