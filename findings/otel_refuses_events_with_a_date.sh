@@ -1,13 +1,10 @@
 #!/usr/bin/env bash
 # OpenTelemetry collector contrib v0.145.0, receiver azureeventhub (azeventhubs v2.0.1 below),
 # @azure/event-hubs 6.0.4 (JavaScript) as the sender, rhea 3.0.5 as the server, Linux, 2026-11-30.
-# Format raw makes a log record of any event, and attributes of its properties. It refuses an event
-# that has a property of AMQP's types timestamp or uuid. A Date of JavaScript gives one, a DateTime
-# and a Guid of .NET do, too. The event is no log record. In this release the partition is read no
-# further: a checkpoint before the event stops the next start at it, too. The releases after it go
-# on, and a checkpoint then passes the event by.
+# Format raw makes a log record of any event, and attributes of its properties. It refuses an event that has a property of
+# AMQP's types timestamp or uuid, as a Date of JavaScript or a DateTime or Guid of .NET gives. The event is no log record.
 # A good guess: a date becomes text, or the attribute is left out.
-# Seen, of the events one, two with a Date, and three:
+# Seen, of the events one, and two with a Date:
 #   log records: one
 #   failed to unmarshal logs: <Invalid value type time.Time>
 # The first build takes some minutes more.
@@ -18,7 +15,7 @@ cat > send.js <<'JS'
 const { EventHubProducerClient } = require('@azure/event-hubs');
 (async () => {
   const client = new EventHubProducerClient(process.argv[2], 'hub');
-  for (const [body, properties] of [['one', { n: 1 }], ['two', { at: new Date() }], ['three', { n: 3 }]])
+  for (const [body, properties] of [['one', { n: 1 }], ['two', { at: new Date() }]])
     await client.sendBatch([{ body: Buffer.from(body), properties }], { partitionId: '0' });
   process.exit();
 })();
