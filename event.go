@@ -124,6 +124,9 @@ type AMQPProperties struct {
 // An AMQPBody is a body of any kind: sections of data, sequences, a value, or nothing. A tombstone
 // for a compacted hub is a key and no body, or a null one. It is not known which of these the
 // service accepts as one, see docs/wire.md.
+//
+// Not all consumers hand on a value. Java's client (azure-messaging-eventhubs 5.21.5) gives an event
+// without bytes for it, and Go's (azeventhubs 2.0.2) has it in RawAMQPMessage only.
 type AMQPBody struct {
 	Data      [][]byte // one section each; a nil slice is a null section, an empty one is not
 	Sequences [][]any  // one section each
