@@ -33,7 +33,7 @@ var filterFields = map[string]bool{
 func parseFilter(text string) (filter, error) {
 	m := filterForm.FindStringSubmatch(text)
 	if m == nil {
-		return filter{}, badInput("--filter is %q; want PATH, or PATH OPERATOR VALUE with =, !=, <, <=, >, >=, ~ or !~, as in properties.source=shop", text)
+		return filter{}, badInput("want PATH, or PATH OPERATOR VALUE with =, !=, <, <=, >, >=, ~ or !~, as in properties.source=shop")
 	}
 	f := filter{text: text, path: m[1], operator: m[2], value: m[3]}
 	if f.operator == "==" {
@@ -43,17 +43,17 @@ func parseFilter(text string) (filter, error) {
 	named, known := filterFields[field]
 	switch {
 	case !known:
-		return f, badInput("--filter is %q; there is no field %q; a path begins with properties., annotations., body., key, messageId, correlationId, contentType, contentEncoding, subject, partition, sequenceNumber, offset or enqueuedTime", text, field)
+		return f, badInput("there is no field %q; a path begins with properties., annotations., body., key, messageId, correlationId, contentType, contentEncoding, subject, partition, sequenceNumber, offset or enqueuedTime", field)
 	case deeper && (!named || rest == ""):
-		return f, badInput("--filter is %q; %q is no path", text, f.path)
+		return f, badInput("%q is no path", f.path)
 	case named && !deeper && field != "body":
-		return f, badInput("--filter is %q; name one of the %s, as in %s.source", text, field, field)
+		return f, badInput("name one of the %s, as in %s.source", field, field)
 	}
 	f.number = numberIn(f.value)
 	if strings.HasSuffix(f.operator, "~") {
 		var err error
 		if f.pattern, err = regexp.Compile(f.value); err != nil {
-			return f, badInput("--filter is %q; %q is no regular expression: %w", text, f.value, err)
+			return f, badInput("%q is no regular expression: %w", f.value, err)
 		}
 	}
 	return f, nil

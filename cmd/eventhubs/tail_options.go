@@ -36,11 +36,7 @@ func parseTail(p *process, args []string) (*tailOptions, error) {
 	flags.StringVar(&opts.group, "group", defaultGroup, "")
 	flags.IntVar(&opts.count, "count", 0, "")
 	flags.StringVar(&key, "key", "", "")
-	var filters []string
-	flags.Func("filter", "", func(text string) error {
-		filters = append(filters, text)
-		return nil
-	})
+	flags.Func("filter", "", opts.addFilter)
 	flags.StringVar(&output, "output", "text", "")
 	flags.StringVar(&template, "format", "", "")
 	flags.StringVar(&unreadable, "on-unreadable", "skip", "")
@@ -68,13 +64,6 @@ func parseTail(p *process, args []string) (*tailOptions, error) {
 	}
 	if given["key"] {
 		opts.key = &key
-	}
-	for _, text := range filters {
-		f, err := parseFilter(text)
-		if err != nil {
-			return nil, err
-		}
-		opts.filters = append(opts.filters, f)
 	}
 	opts.stop = unreadable == "stop"
 	if err := opts.readRange(p.now(), from, newest, end, given); err != nil {
@@ -125,4 +114,13 @@ func splitIDs(list string) (ids []string, err error) {
 		ids = append(ids, id)
 	}
 	return ids, nil
+}
+
+func (opts *tailOptions) addFilter(text string) error {
+	f, err := parseFilter(text)
+	if err != nil {
+		return err
+	}
+	opts.filters = append(opts.filters, f)
+	return nil
 }
