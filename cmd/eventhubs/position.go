@@ -47,10 +47,10 @@ func parsePosition(option, text string, now time.Time) (position, error) {
 		return from, nil
 	}
 	moment := strings.TrimPrefix(text, "time:")
+	if d, ok := parseSpan(moment); ok && d > 0 {
+		return from, badInput("%s is %q, a time to come; the time before now is -%s", option, text, strings.TrimPrefix(moment, "+"))
+	}
 	if t, ok := parseMoment(moment, now); ok {
-		if t.After(now) && !strings.Contains(moment, "T") { // a duration
-			return from, badInput("%s is %q, a time to come; the time before now is -%s", option, text, strings.TrimPrefix(moment, "+"))
-		}
 		from.time = &t
 		return from, nil
 	}
@@ -68,11 +68,17 @@ func parseMoment(text string, now time.Time) (time.Time, bool) {
 	if t, err := time.Parse(time.RFC3339, text); err == nil {
 		return t, true
 	}
+	d, ok := parseSpan(text)
+	return now.Add(d), ok
+}
+
+// parseSpan reads a duration that may have days, such as -15m or -2d12h.
+func parseSpan(text string) (time.Duration, bool) {
 	var whole time.Duration
 	if m := days.FindStringSubmatch(text); m != nil {
 		n, _ := strconv.Atoi(m[2]) // digits, as matched
 		if whole = time.Duration(n) * 24 * time.Hour; n > 36500 {
-			return time.Time{}, false
+			return 0, false
 		}
 		if text = text[len(m[0]):]; text == "" {
 			text = "0s"
@@ -82,10 +88,7 @@ func parseMoment(text string, now time.Time) (time.Time, bool) {
 		}
 	}
 	d, err := time.ParseDuration(text)
-	if err != nil {
-		return time.Time{}, false
-	}
-	return now.Add(whole + d), true
+	return whole + d, err == nil
 }
 
 // in returns where reading starts in a partition with this extent. If it is after the partition's
