@@ -104,8 +104,14 @@ func (p *process) run(ctx context.Context, args []string) int {
 // which run writes once at the start of the line.
 func (p *process) message(err error) string {
 	text := strings.TrimPrefix(err.Error(), "eventhubs: ")
-	return p.redact(strings.ReplaceAll(text, ": eventhubs: ", ": "))
+	return p.plain(strings.ReplaceAll(text, ": eventhubs: ", ": "))
 }
+
+// optionFlags replaces the names of the library's options by those of flags.
+var optionFlags = strings.NewReplacer("ConnectionOptions.NewWebSocketConn", "--websocket", "ConnectionOptions.TLSConfig", "--tls-ca")
+
+// plain returns a text of the library for the user: without secrets, and with the names of flags.
+func (p *process) plain(text string) string { return optionFlags.Replace(p.redact(text)) }
 
 // tell writes a message as a line to standard error, for example of a server beside the command.
 func (p *process) tell(text string) { fmt.Fprintln(p.stderr, p.redact(text)) }

@@ -103,7 +103,7 @@ func newPublication(p *process, to *target, opts *publishOptions) (*publication,
 		OnBatchSucceeded: pub.batchSucceeded,
 		OnBatchFailed:    pub.batchFailed,
 		Connection:       eventhubs.ConnectionOptions{ApplicationID: "eventhubs-" + opts.command},
-		Logger:           newTroubleLog(func(text string) { pub.progress.line(p.redact(text)) }),
+		Logger:           newTroubleLog(func(text string) { pub.progress.line(p.plain(text)) }),
 
 		EnableIdempotentRetries: opts.idempotent,
 		StopPartitionOnFailure:  opts.gapless,

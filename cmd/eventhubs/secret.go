@@ -24,11 +24,8 @@ var noSecrets = []string{
 // hide makes redact hide the secrets of a connection string.
 func (p *process) hide(connectionString string) { p.connectionString += connectionString + "\n" }
 
-// inFlags replaces the names of the library's options by those of flags.
-var inFlags = strings.NewReplacer("ConnectionOptions.NewWebSocketConn", "--websocket", "ConnectionOptions.TLSConfig", "--tls-ca")
-
-// redact hides secrets in a text, and names options as flags. All output except results passes
-// through it, since errors of other packages may show secrets.
+// redact hides secrets in a text. All output except results passes through it, since errors of
+// other packages may show secrets.
 func (p *process) redact(text string) string {
 	for part := range strings.FieldsFuncSeq(p.connectionString, func(r rune) bool { return r == ';' || r == '\n' || r == '\r' }) {
 		name, value, _ := strings.Cut(part, "=")
@@ -39,7 +36,7 @@ func (p *process) redact(text string) string {
 			text = strings.ReplaceAll(text, value, "[hidden]")
 		}
 	}
-	return inFlags.Replace(secretInText.ReplaceAllString(text, "$1=[hidden]"))
+	return secretInText.ReplaceAllString(text, "$1=[hidden]")
 }
 
 // trimDress removes white space and quotation marks around a part of a connection string, also
