@@ -166,10 +166,7 @@ func parseNamed(what string, contents map[string]json.RawMessage, types map[stri
 	}
 	values := make(map[string]any, len(contents))
 	for name, content := range contents {
-		value, err := parseValue(types[name], content)
-		if err == nil {
-			err = encodable(value)
-		}
+		value, err := parseSendable(types[name], content)
 		if err != nil {
 			return nil, fmt.Errorf("its %s %q is %w", what, name, err)
 		}
@@ -192,6 +189,15 @@ func encodable(v any) error {
 		return fmt.Errorf("a value that cannot be sent: %s", amqpWords.Replace(err.Error()))
 	}
 	return nil
+}
+
+// parseSendable is parseValue for a whole value, which must be encodable.
+func parseSendable(kind string, content json.RawMessage) (any, error) {
+	value, err := parseValue(kind, content)
+	if err == nil {
+		err = encodable(value)
+	}
+	return value, err
 }
 
 // parseAnnotations parses a map whose names are symbols.
@@ -356,10 +362,7 @@ func (r *record) bodyValue() (body eventhubs.AMQPBody, err error) {
 		body.Data = [][]byte{nil}
 		return body, nil
 	}
-	if body.Value, err = parseValue(r.Types.Body, r.BodyValue); err == nil {
-		err = encodable(body.Value)
-	}
-	if err != nil {
+	if body.Value, err = parseSendable(r.Types.Body, r.BodyValue); err != nil {
 		return body, fmt.Errorf("its bodyValue is %w", err)
 	}
 	if r.Types.Body == eventjson.KindNull {
