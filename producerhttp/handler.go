@@ -30,8 +30,9 @@ type Options struct {
 	Hosts []string
 }
 
-// A Handler answers for the producers that were added to it. The zero value has none. It starts no goroutine. Its methods
-// may be called from any number of goroutines, and none of them waits for the service.
+// A Handler answers for the producers that were added to it. The zero value has none. A Handler
+// starts no goroutine. Its methods may be called from any number of goroutines, and none of them
+// waits for the service.
 type Handler struct {
 	hosts []string // immutable
 

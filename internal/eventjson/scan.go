@@ -63,6 +63,6 @@ func skipPlain[T string | []byte](text T, i int) int {
 // SkipPrintable returns the place after bytes of text from i on that are printable ASCII. The bytes
 // there may be so too.
 func SkipPrintable[T string | []byte](text T, i int) int {
-	const delete = eachByte * 0x7f
-	return skip(text, i, delete, delete)
+	const del = eachByte * 0x7f // the control character
+	return skip(text, i, del, del)
 }
